@@ -120,10 +120,10 @@ def test_page_without_a_worker_says_what_is_missing(site: Site, worker: HandWork
     site.page.clock.install()
     site.page.goto("/#sample")
     site.page.locator("#fleet", has_text="Starting").wait_for()
-    assert site.view.get_by_text("No running worker").count() == 0, "the service may have been started just now"
+    assert site.view.get_by_text("No model here").count() == 0, "the service may have been started just now"
     site.page.clock.fast_forward(40_000)
     site.page.locator("#fleet", has_text="No worker").wait_for()
-    site.view.get_by_text("No running worker has a model that can draw.").wait_for()
+    site.view.get_by_text("No model here can do this; a worker that is started may bring one.").wait_for()
     site.submit()
     assert "no model to draw with" in site.trouble("model")
 

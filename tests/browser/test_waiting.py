@@ -171,11 +171,11 @@ def test_fleet_that_leaves_is_missed_only_until_it_returns(site: Site, worker: H
     worker.leave()
     for tab in (watch, sight):
         tab.look()
-        tab.page.get_by_text("No running worker").and_(tab.page.locator(":visible")).wait_for()
+        tab.page.get_by_text("No model here").and_(tab.page.locator(":visible")).wait_for()
     worker.announce(CNN, ROW, version=VERSION)
     for tab in (watch, sight):
         tab.look()
-        tab.page.locator("section:not([hidden])").get_by_text("No running worker").wait_for(state="hidden")
+        tab.page.locator("section:not([hidden])").get_by_text("No model here").wait_for(state="hidden")
     assert (watch.sent, sight.sent) == (["sample"], ["score", "score"])
 
 

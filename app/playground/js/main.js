@@ -24,7 +24,7 @@ const LOOK_AGAIN_MS = 1000; // while models are compiled, or no worker is there 
 const STARTING_MS = 30_000;
 const FIRST = "watch";
 const CODED = ".pxrn";
-const WHERE_PICTURES_GO = "complete";
+const WHERE_PICTURES_GO = ["complete", "inspect"];
 
 translatePage();
 const { folder } = document.body.dataset;
@@ -151,7 +151,7 @@ async function look() {
     state.dataset.state = "lost";
     state.title = explain(error).text;
   }
-  if (api.hasService) setTimeout(look, again);
+  if (api.hasService || !world.models.value) setTimeout(look, again);
 }
 
 /** @param {number} ready @param {Model[]} models */
@@ -191,9 +191,10 @@ async function take(file) {
     return;
   }
   if ([...views].some(([name, view]) => !section(name).hidden && view.take?.(file))) return;
-  location.hash = WHERE_PICTURES_GO;
-  views.get(WHERE_PICTURES_GO)?.take?.(file);
-  note(t("“{name}” does not say how it was drawn, so it is a picture to complete here.", { name: file.name }));
+  const place = WHERE_PICTURES_GO.find(isThere) ?? FIRST;
+  location.hash = place;
+  views.get(place)?.take?.(file);
+  note(t("“{name}” does not say how it was drawn, so it is a picture to look at here.", { name: file.name }));
 }
 
 /** A file of coded pictures. @param {File} file */

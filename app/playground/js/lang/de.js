@@ -136,8 +136,6 @@ export default {
   black: "schwarz",
   white: "weiß",
   "under 0.01%": "unter 0,01 %",
-  "No running worker has a model that can complete images.":
-    "Kein laufender Worker hat ein Modell, das Bilder ergänzen kann.",
   "Digit {name}": "Ziffer {name}",
   "Floor plan {name}": "Grundriss {name}",
   Hole: "Loch",
@@ -185,8 +183,6 @@ export default {
   Green: "Grün",
   Blue: "Blau",
   Brightness: "Helligkeit",
-  "No running worker has a model that can score pictures.":
-    "Kein laufender Worker hat ein Modell, das Bilder bewerten kann.",
   "Expected values": "Erwartete Werte",
   "Redraw from here down": "Ab hier neu zeichnen",
   "There is no model to ask.": "Es gibt kein Modell zum Fragen.",
@@ -250,14 +246,10 @@ export default {
   "{count} models": "{count} Modelle",
   "Settings of “{name}” restored: seed {seed}, temperature {temperature}.":
     "Einstellungen von „{name}“ wiederhergestellt: Startwert {seed}, Temperatur {temperature}.",
-  "“{name}” does not say how it was drawn, so it is a picture to complete here.":
-    "„{name}“ sagt nicht, wie es gezeichnet wurde; hier ist es ein Bild zum Ergänzen.",
   "As given": "Wie gegeben",
   "as given": "wie gegeben",
   "Row {row}, column {column}: {state}": "Zeile {row}, Spalte {column}: {state}",
   "{count} pixels of {all} are unknown": "{count} von {all} Pixeln sind unbekannt",
-  "Nats and bits/dim say how much the model is surprised by pictures it has never seen, in two units: less is better.":
-    "Nat und bits/dim sagen, wie sehr Bilder, die es nie gesehen hat, das Modell überraschen, in zwei Maßen: Weniger ist besser.",
   "Looking for models…": "Suche Modelle …",
   "This picture is too large. At most {most} million pixels are read.":
     "Dieses Bild ist zu groß. Höchstens {most} Millionen Pixel werden gelesen.",
@@ -289,7 +281,6 @@ export default {
     "Der Server antwortet nicht. Vielleicht startet er neu; versuche es gleich noch einmal.",
   "Something on this page went wrong: {what}": "Auf dieser Seite ging etwas schief: {what}",
   "Try again in {seconds} seconds.": "Versuche es in {seconds} Sekunden noch einmal.",
-  "No running worker has a model that can draw.": "Kein laufender Worker hat ein Modell, das zeichnen kann.",
   "1 bit or more": "1 Bit oder mehr",
   "{bits} bits or more": "{bits} Bit oder mehr",
   "Red, green, blue": "Rot, Grün, Blau",
@@ -304,8 +295,6 @@ export default {
   "{name} · {nats} nats": "{name} · {nats} Nat",
   "{caption}: open large": "{caption}: groß öffnen",
   "Image {number}: open large": "Bild {number}: groß öffnen",
-  "No running worker has a Multi-Scale model, which is what makes large images of small ones.":
-    "Kein laufender Worker hat ein Multi-Scale-Modell; nur so eines macht aus kleinen Bildern große.",
   "Small picture": "Kleines Bild",
   "Begin with one of these": "Beginne mit einem von diesen",
   Colours: "Farben",
@@ -357,7 +346,6 @@ export default {
   "in {time}": "in {time}",
   "Once more": "Noch einmal",
   "Go on": "Weiter",
-  "{bits} bits ({nats} nats)": "{bits} Bit ({nats} Nat)",
   "Finished: all {count} pixels are there.": "Fertig: Alle {count} Pixel sind da.",
   "Next, row {row}, column {column}: white with {percent}%":
     "Als Nächstes Zeile {row}, Spalte {column}: Weiß mit {percent} %",
@@ -376,7 +364,6 @@ export default {
   "Twelve others": "Zwölf andere",
   "Nats count surprise: less means likelier. The real ones are from GNU Unifont 15.1 (SIL Open Font License 1.1); to exist means to stand in it.":
     "Nat zählen Überraschung: Weniger heißt wahrscheinlicher. Die echten sind aus GNU Unifont 15.1 (SIL Open Font License 1.1); es geben heißt, darin zu stehen.",
-  "No running worker has a model of characters.": "Kein laufender Worker hat ein Modell von Schriftzeichen.",
   "Character {number} exists": "Zeichen {number} gibt es",
   "{count} ticked; {half} of them exist.": "{count} angehakt; {half} von ihnen gibt es.",
   "You were right about {count} of {all}.": "Bei {count} von {all} lagst du richtig.",
@@ -395,8 +382,6 @@ export default {
   "Next, row {row}, column {column}": "Als Nächstes Zeile {row}, Spalte {column}",
   "Next, row {row}, column {column}: a colour of which the chance was {count}":
     "Als Nächstes Zeile {row}, Spalte {column}: eine Farbe, deren Chance {count} war",
-  "No running worker has a model that can be watched here.":
-    "Kein laufender Worker hat ein Modell, dem man hier zusehen kann.",
   "Recorded earlier.": "Früher aufgezeichnet.",
   "Recorded earlier. The live one begins by itself: the networks are being compiled for this processor, once, which takes about a minute. {ready} of {all} are ready.":
     "Früher aufgezeichnet. Das lebende beginnt von selbst: Die Netze werden gerade für diesen Prozessor übersetzt, einmal, was etwa eine Minute dauert. {ready} von {all} sind bereit.",
@@ -426,8 +411,6 @@ export default {
   "The network has paid": "Das Netz hat gezahlt",
   "Another picture": "Ein anderes Bild",
   "The same bets for a friend": "Dieselben Wetten für einen Freund",
-  "No running worker has a model of black and white that can be bet against.":
-    "Kein laufender Worker hat ein Modell von Schwarz und Weiß, gegen das man wetten kann.",
   "It is white. The network had said {percent}%. You pay {mine} bits, it pays {theirs}.":
     "Es ist weiß. Das Netz hatte {percent} % gesagt. Du zahlst {mine} Bit, es zahlt {theirs}.",
   "It is black. The network had said {percent}%. You pay {mine} bits, it pays {theirs}.":
@@ -483,8 +466,6 @@ export default {
     "Alles ist gegeben. Mach etwas unbekannt, und es wird gezeichnet.",
   "Four endings by {model}. Choose one to see it large, or draw on.":
     "Vier Fortsetzungen von {model}. Wähle eine, um sie groß zu sehen, oder zeichne weiter.",
-  "No running worker has a model of black and white that completes.":
-    "Kein laufender Worker hat ein Modell von Schwarz und Weiß, das ergänzt.",
   "exact: drawn from just what the network believes": "genau: gezogen aus eben dem, was das Netz glaubt",
   "good: two tries at each image agree": "gut: Zwei Versuche an jedem Bild stimmen überein",
   "rough: two tries do not agree, or too little counted":
@@ -549,4 +530,8 @@ export default {
     "Die Netze aus „Pixel Recurrent Neural Networks“ (van den Oord, Kalchbrenner und Kavukcuoglu, 2016, arXiv:1601.06759). Sie kennen die Wahrscheinlichkeit jedes Bildes genau.",
   "{count} pictures, without loss, decoded by {model} in this browser.":
     "{count} Bilder, ohne Verlust, von {model} in diesem Browser entpackt.",
+  "No model here can do this; a worker that is started may bring one.":
+    "Kein Modell hier kann das; ein Worker, der gestartet wird, bringt vielleicht eines mit.",
+  "“{name}” does not say how it was drawn, so it is a picture to look at here.":
+    "„{name}“ sagt nicht, wie es gezeichnet wurde; hier ist es ein Bild zum Ansehen.",
 };

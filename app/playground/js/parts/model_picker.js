@@ -7,29 +7,24 @@ import { kindOf, rankOf } from "../service/kinds.js";
 import { t } from "../lang.js";
 import { shipped } from "../pixels/raster.js";
 import { lasting } from "../storage.js";
-import { modelFacts, modelOrigin, modelScore } from "../service/words.js";
+import { modelFacts, modelOrigin, modelScore, NOBODY } from "../service/words.js";
 
 /** @import {Signal} from "../signal.js" */
 /** @import {Kind, Model} from "../types" */
 
 const CHOSEN = "pixelrnn.model";
-const SCORES = t(
-  "Nats and bits/dim say how much the model is surprised by pictures it has never seen, in two units: less is better.",
-);
 
 export class ModelPicker {
   /**
    * @param {Kind} kind what the models must be able to do
-   * @param {string} nobody what to say when there is none
    * @param {Signal<Model[] | null>} models all that workers hold, once that is known
    * @param {(model: Model) => boolean} [isFit] whether somebody is there to ask about it
    */
-  constructor(kind, nobody, models, isFit = () => true) {
+  constructor(kind, models, isFit = () => true) {
     this.#isAble = (/** @type {Model} */ model) => model.can.includes(kind) && isFit(model);
-    this.#nobody = nobody;
     this.#name = uniqueId("model");
     this.#list = el("div", { class: "cards" }, el("p", { class: "hint" }, t("Looking for models…")));
-    this.element = group("model", t("Model"), this.#list, el("p", { class: "hint" }, SCORES));
+    this.element = group("model", t("Model"), this.#list);
     this.#list.addEventListener("change", () => this.#chosen());
     new ResizeObserver(() => this.#reveal()).observe(this.#list);
     models.watch((held) => held && this.#offer(held));
@@ -39,7 +34,6 @@ export class ModelPicker {
   onChange = () => {};
 
   #isAble;
-  #nobody;
   #name;
   #list;
   /** @type {Model[]} */
@@ -55,7 +49,7 @@ export class ModelPicker {
     const wanted = [this.model?.name, this.#wanted, able[0]?.name];
     this.#models = able;
     this.#list.replaceChildren(...able.map((model) => this.#card(model)));
-    if (!able.length) this.#list.append(el("p", { class: "hint" }, this.#nobody));
+    if (!able.length) this.#list.append(el("p", { class: "hint" }, NOBODY));
     this.#check(wanted.find((name) => able.some((model) => model.name === name)) ?? "");
   }
 
@@ -121,7 +115,7 @@ export function modelCard(model, choice) {
   showPicture(picture, model.name);
   return el(
     "label",
-    { class: "card", title: modelOrigin(model) },
+    { class: "card", title: `${modelScore(model)} · ${modelOrigin(model)}` },
     choice,
     picture,
     el(
@@ -129,7 +123,7 @@ export function modelCard(model, choice) {
       { class: "card-text" },
       el("strong", {}, kindOf(model), kindOf(model) === model.name ? null : el("small", {}, model.name)),
       el("span", {}, modelFacts(model)),
-      el("span", { class: "score" }, modelScore(model)),
+      model.compiling ? el("span", {}, modelScore(model)) : null,
     ),
   );
 }

@@ -32,9 +32,10 @@ export function onward(shared, result, here = "") {
     shared.onSend(view, dataUrlOf(picture), model);
   };
   const models = shared.models.value ?? [];
-  const buttons = VIEWS.filter(([view, kind]) => view !== here && models.some(({ can }) => can.includes(kind))).map(
-    ([view, , text]) => button(text, go(view, "final", result.model)),
-  );
+  const buttons = VIEWS.filter(
+    ([view, kind]) =>
+      view !== here && (view === "inspect" || shared.api.hasService) && models.some(({ can }) => can.includes(kind)),
+  ).map(([view, , text]) => button(text, go(view, "final", result.model)));
   if (!models.some(({ channels, can }) => can.includes("upsample") && channels === channelsOf(models, result)))
     return buttons;
   const { model, stage, reason } = enlargerOf(models, result);

@@ -225,7 +225,10 @@ export class Pad {
 
   /** @param {number[]} from @param {number[]} to */
   #stroke(from, to) {
-    this.ink.stroke(from, to, Number(this.#nib.value), this.#brush);
+    const size = Number(this.#nib.value);
+    this.ink.stroke(from, to, size, this.#brush);
+    // paper is known on both sides of a line: else fat strokes explain a thin one best
+    if (this.#brush === WHITE && !this.#ground) this.ink.sides(from, to, size, BLACK, UNKNOWN);
     this.#changed();
   }
 

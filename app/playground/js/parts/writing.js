@@ -256,10 +256,7 @@ export class Writing {
     rare.textContent = t("{share} of its kind", { share: percent(rarity ?? 0) });
     if (spent === null) return;
     find(sums, "[data-so-far]").textContent = this.isFinished ? t("Surprise, all in all") : t("Surprise so far");
-    find(sums, "[data-bits]").textContent = t("{bits} bits ({nats} nats)", {
-      bits: fixed(spent, 1),
-      nats: fixed(spent * Math.LN2, 1),
-    });
+    find(sums, "[data-bits]").textContent = t("{bits} bits", { bits: fixed(spent, 1) });
     find(sums, "[data-likelihood]").textContent = likelihood(spent);
   }
 

@@ -97,6 +97,21 @@ export class Mask {
     }
   }
 
+  /** One pixel along both sides of a stroke, where there is `over` now; its ends stay open. @param {number[]} from @param {number[]} to @param {number} size @param {number} fill @param {number} over */
+  sides(from, to, size, fill, over) {
+    const [right, down] = [to[0] - from[0], to[1] - from[1]];
+    const length = Math.hypot(right, down);
+    const reach = size / 2 + 1;
+    const [left, top] = [0, 1].map((axis) => Math.min(from[axis], to[axis]) - reach);
+    this.#each(left, top, left + Math.abs(right) + 2 * reach, top + Math.abs(down) + 2 * reach, (x, y) => {
+      const [across, below] = [x + 0.5 - from[0], y + 0.5 - from[1]];
+      const along = (across * right + below * down) / length;
+      const aside = Math.abs(across * down - below * right) / length;
+      const at = y * this.width + x;
+      if (along >= 0 && along <= length && aside <= reach && this.hole[at] === over) this.hole[at] = fill;
+    });
+  }
+
   /** Everything between two corners. @param {number[]} from @param {number[]} to @param {number} fill */
   rectangle(from, to, fill) {
     const [left, right] = [from[0], to[0]].sort((a, b) => a - b);

@@ -30,12 +30,19 @@ export class Asking {
   scoreMap = (model, wish, how) => this.#answer("scoreMap", model, wish, how);
   /** How probable each label is. @type {Service["classify"]} */
   classify = (model, wish, how) => this.#answer(wish.hole?.includes(1) ? "covered" : "classify", model, wish, how);
+  /** The same, at once or not at all: a service would be asked with each stroke. @type {Service["classify"]} */
+  classifyHere = (model, wish, how) => this.#here.classify(model, wish, how);
   /** What is expected of a pixel. @type {Service["pixel"]} */
   pixel = (model, wish, how) => this.#answer("pixel", model, wish, how);
 
   /** Whether there is somebody who answers. @param {string} call @param {Model} model */
   can(call, model) {
     return this.#shared.api.hasService || this.#here.can(call, model);
+  }
+
+  /** Whether this browser answers. @param {string} call @param {Model} model */
+  isHere(call, model) {
+    return this.#here.can(call, model);
   }
 
   /** What a file says of how it was drawn, tried in this browser, in words. @param {string} name @param {File} file */

@@ -88,7 +88,7 @@ export class Service {
     this.#api.takeBackWith(asked.id, signal);
     signal.throwIfAborted();
     await how.onJob?.(asked, given);
-    const waiting = setTimeout(() => how.onWait?.(standing(asked), asked), PATIENCE_MS);
+    const waiting = setTimeout(() => this.#look(asked.id, how), PATIENCE_MS);
     try {
       for await (const { name, data } of follow(this.#api, asked.id, signal, () => {})) {
         if (name !== "snapshot") clearTimeout(waiting);
@@ -105,6 +105,12 @@ export class Service {
     }
     signal.throwIfAborted();
     throw new FieldTrouble("", standing({ ...asked, status: "canceled" }));
+  }
+
+  /** Where a job stands that has not told anything yet. @param {string} id @param {How} how */
+  async #look(id, { signal, onWait }) {
+    const job = await this.#api.job(id, 0, signal).catch(() => null);
+    if (job && !signal.aborted) onWait?.(standing(job), job);
   }
 
   /** @param {Job} job */

@@ -1,8 +1,8 @@
 /** Which of the models is asked: what they can, and how well. Knows no element. */
 
-import { kindOf } from "./kinds.js";
+import { isOfCharacters, kindOf, rankOf } from "./kinds.js";
 
-/** @import {Model} from "../types" */
+/** @import {Kind, Model} from "../types" */
 
 /** Bits that a test image costs it: the fewer, the better it is; of one that was never measured, more than of any. @param {Model} model */
 export function costOf({ test_bits_per_dim: bits }) {
@@ -17,6 +17,43 @@ export function costOf({ test_bits_per_dim: bits }) {
  */
 export function isInOneOrder({ members, labels, small_width: hasStages }) {
   return members.length === 1 && members[0] === "none" && !labels.length && !hasStages;
+}
+
+/** Whether one can draw on its pictures with black and white. @param {Model} model */
+export function isPaper({ values, channels }) {
+  return values === 2 && channels === 1;
+}
+
+/** What each task asks of a model. @type {Record<string, {can: Kind[], fits: (model: Model) => boolean}>} */
+const TASKS = {
+  watch: { can: ["sample", "score", "complete"], fits: () => true },
+  bet: { can: ["sample", "score"], fits: (model) => isPaper(model) && isInOneOrder(model) },
+  draw: { can: ["complete", "score"], fits: (model) => isPaper(model) && model.methods.includes("posterior") },
+  guess: { can: ["sample", "score"], fits: isOfCharacters },
+};
+
+/** Those that do a task: kinds as they are listed, and of each first those of one order, then the best. @param {string} task @param {Model[]} models */
+export function ableTo(task, models) {
+  const { can, fits } = TASKS[task];
+  return models
+    .filter((model) => can.every((kind) => model.can.includes(kind)) && fits(model))
+    .sort(
+      (a, b) => rankOf(a) - rankOf(b) || Number(isInOneOrder(b)) - Number(isInOneOrder(a)) || costOf(a) - costOf(b),
+    );
+}
+
+/**
+ * The model for a task: one that draws pictures of this kind, and one that answers now before one that does not.
+ *
+ * @param {string} task
+ * @param {string | null} kind null = any
+ * @param {Model[]} models
+ * @param {(model: Model) => boolean} isReady
+ * @returns {Model | null}
+ */
+export function bestFor(task, kind, models, isReady) {
+  const rank = (/** @type {Model} */ model) => 2 * Number(kind !== kindOf(model)) + Number(!isReady(model));
+  return ableTo(task, models).sort((a, b) => rank(a) - rank(b))[0] ?? null;
 }
 
 /** Those that draw the same kind of picture, of the same size. @param {Model[]} models @param {Model} model */

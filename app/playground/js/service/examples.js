@@ -69,11 +69,6 @@ export async function someCharacters(model, many) {
   return examples;
 }
 
-/** @param {Model} model */
-export function isOfCharacters(model) {
-  return kindOf(model) === t("Characters");
-}
-
 /** @template T @param {T[]} items @returns {T[]} in an order that nobody can foresee */
 export function shuffled(items) {
   const keys = crypto.getRandomValues(new Uint32Array(items.length));

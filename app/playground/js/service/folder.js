@@ -20,7 +20,12 @@ export class Folder extends Api {
 
   /** @returns {Promise<Model[]>} */
   models() {
-    this.#list ??= fetch(`${this.#models}index.json`).then((answer) => answer.json());
+    this.#list ??= fetch(`${this.#models}index.json`)
+      .then((answer) => answer.json())
+      .catch(() => {
+        this.#list = null; // it may be read later
+        throw new Unreachable();
+      });
     return this.#list;
   }
 

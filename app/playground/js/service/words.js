@@ -52,6 +52,7 @@ function short(count) {
   return count < 1e6 ? `${Math.round(count / 1e3)} k` : `${fixed(count / 1e6, 1)} M`;
 }
 
+export const NOBODY = t("No model here can do this; a worker that is started may bring one.");
 export const AWAY = t("No worker has this model now. Nothing is lost: it goes on when one is back.");
 
 /** @type {Record<Status | "gone", string>} */

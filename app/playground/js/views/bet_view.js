@@ -1,20 +1,19 @@
 /** Bet: the reader against the network, pixel by pixel, at those that are not obvious. */
 
 import { Bet } from "../service/bet.js";
-import { costOf, isInOneOrder } from "../service/choice.js";
+import { ableTo } from "../service/choice.js";
 import { announce, find } from "../parts/dom.js";
 import { Inquiry } from "../service/inquiry.js";
-import { kindOf, rankOf } from "../service/kinds.js";
+import { kindOf } from "../service/kinds.js";
 import { fixed, t } from "../lang.js";
 import { Reel } from "../parts/reel.js";
 import { friendlySeed } from "../service/requests.js";
-import { standing } from "../service/words.js";
+import { NOBODY, standing } from "../service/words.js";
 import { drawn } from "../service/written.js";
 
 /** @import {Model, Shared} from "../types" */
 /** @import {Written} from "../service/written.js" */
 
-const NOBODY = t("No running worker has a model of black and white that can be bet against.");
 /** Pixels a second between two bets, where motion is wanted. */
 const RATE = 260;
 const STILL = "(prefers-reduced-motion: reduce)";
@@ -78,10 +77,7 @@ export class BetView {
 
   /** @param {Model[]} models */
   #suit(models) {
-    const able = models.filter((model) => isInOneOrder(model) && model.values === 2 && model.channels === 1);
-    this.#models = able
-      .filter(({ can }) => can.includes("sample") && can.includes("score"))
-      .sort((a, b) => rankOf(a) - rankOf(b) || costOf(a) - costOf(b));
+    this.#models = ableTo("bet", models);
     if (!this.#game) this.#say(this.#models.length ? "" : NOBODY);
     if (!this.#game && !this.#inquiry.isAsking) this.open(this.#place);
   }

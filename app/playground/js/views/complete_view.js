@@ -17,11 +17,7 @@ import { completionOf } from "../service/requests.js";
 
 /** @param {HTMLElement} element @param {Shared} shared */
 export function completeView(element, shared) {
-  const models = new ModelPicker(
-    "complete",
-    t("No running worker has a model that can complete images."),
-    shared.models,
-  );
+  const models = new ModelPicker("complete", shared.models);
   const pictures = new PicturePicker(t("Picture"), (model) => model, t("Digit {name}", { name: "2" }));
   const pad = new Pad("unknown");
   const hole = group("mask", t("Hole"), pad.element);

@@ -1,22 +1,31 @@
 /** Ink: the reader says what is white and what is black, anywhere, and the network draws what is unknown. */
 
 import { receiptOf } from "../service/api.js";
-import { alikes, costOf, fittest } from "../service/choice.js";
+import { ableTo, alikes, bestFor, fittest } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
 import { examplesFor } from "../service/examples.js";
 import { Inquiry } from "../service/inquiry.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
-import { kindOf, rankOf } from "../service/kinds.js";
+import { kindOf } from "../service/kinds.js";
+import { Bars } from "../parts/label_bars.js";
 import { t } from "../lang.js";
 import { BLACK, Pad, UNKNOWN, WHITE } from "../parts/pad.js";
 import { asSeenBy, blankCanvas, canvasOf, load, pen } from "../pixels/raster.js";
 import { friendlySeed } from "../service/requests.js";
 import { Tiles } from "../parts/tiles.js";
-import { AWAY, chanceOfGiven, chanceOfPicture, ownWords, quality, qualityOf, standing } from "../service/words.js";
+import {
+  AWAY,
+  chanceOfGiven,
+  chanceOfPicture,
+  NOBODY,
+  ownWords,
+  quality,
+  qualityOf,
+  standing,
+} from "../service/words.js";
 
 /** @import {Drawn, Model, Shared} from "../types" */
 
-const NOBODY = t("No running worker has a model of black and white that completes.");
 const REST_MS = 300;
 const ENDINGS = 4;
 const MOST_PARTICLES = 128;
@@ -26,8 +35,11 @@ export class InkView {
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
-    find(element, ".easel").append(this.#pad.element);
-    this.#pad.onInk = () => this.#forget();
+    find(element, ".easel").append(this.#pad.element, this.#bars.element);
+    this.#pad.onInk = () => {
+      this.#forget();
+      this.#guess();
+    };
     this.#pad.onRest = () => this.#finishSoon();
     this.#kinds = new KindPicker(find(element, ".kinds"), "inked");
     this.#kinds.onChoose = (name) => this.#turnTo(name);
@@ -47,6 +59,10 @@ export class InkView {
   #element;
   #shared;
   #pad = new Pad("white");
+  #bars = new Bars();
+  /** A guess at what is drawn is on its way, and then another one. */
+  #isGuessing = false;
+  #isDrawnOn = false;
   #kinds;
   #harder;
   #use;
@@ -87,12 +103,9 @@ export class InkView {
 
   /** @param {Model[]} models */
   #suit(models) {
-    this.#models = models
-      .filter(({ values, channels }) => values === 2 && channels === 1)
-      .filter(({ can, methods }) => can.includes("complete") && can.includes("score") && methods.includes("posterior"))
-      .sort((a, b) => rankOf(a) - rankOf(b) || costOf(a) - costOf(b));
-    const same = this.#models.find((model) => this.#model && kindOf(model) === kindOf(this.#model));
-    const chosen = same ?? this.#models.find(({ compiling }) => !compiling) ?? this.#models[0] ?? null;
+    this.#models = ableTo("draw", models);
+    const isReady = (/** @type {Model} */ model) => this.#shared.ask.isReady("complete", model);
+    const chosen = bestFor("draw", this.#model && kindOf(this.#model), models, isReady);
     this.#say(
       chosen ? "" : this.#model ? AWAY : NOBODY,
       !chosen || [NOBODY, AWAY].includes(find(this.#element, ".standing").textContent),
@@ -103,6 +116,7 @@ export class InkView {
   }
 
   #offer() {
+    this.#bars.lay((this.#reader?.labels ?? []).map(({ name }) => name));
     const kinds = firstOfEach(this.#models);
     const chosen = kinds.find((model) => this.#model && kindOf(model) === kindOf(this.#model));
     this.#kinds.offer(kinds, chosen ?? null);
@@ -142,6 +156,28 @@ export class InkView {
     this.#harder.hidden = true;
     this.#say("");
     this.#tell("", "");
+  }
+
+  /** Which label the strokes look like while the hand is down; what is unknown is black. */
+  async #guess() {
+    this.#isDrawnOn = true;
+    if (this.#isGuessing) return;
+    this.#isGuessing = true;
+    while (this.#isDrawnOn) {
+      this.#isDrawnOn = false;
+      const reader = this.#reader;
+      const never = new AbortController().signal;
+      const found = reader && this.#shared.ask.classifyHere(reader, { picture: this.#pad.picture }, { signal: never });
+      const labels = (await found?.catch(() => null))?.labels;
+      if (labels && reader === this.#reader) this.#bars.show(labels);
+    }
+    this.#isGuessing = false;
+  }
+
+  /** The model that reads what is drawn in this browser, if there is one. */
+  get #reader() {
+    const alike = this.#model ? alikes(this.#models, this.#model) : [];
+    return alike.find((model) => model.labels.length && this.#shared.ask.isHere("classify", model)) ?? null;
   }
 
   #finishSoon() {

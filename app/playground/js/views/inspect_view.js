@@ -35,8 +35,7 @@ export class InspectView {
   constructor(element, shared) {
     this.element = element;
     this.#shared = shared;
-    const nobody = t("No running worker has a model that can score pictures.");
-    this.#models = new ModelPicker("score", nobody, shared.models, (model) => shared.ask.can("scoreMap", model));
+    this.#models = new ModelPicker("score", shared.models, (model) => shared.ask.can("scoreMap", model));
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
     this.#form.append(this.#models.element, this.#pictures.element, submitRow(t("Inspect")));
     this.#form.addEventListener("submit", (event) => {
@@ -56,7 +55,7 @@ export class InspectView {
     this.#scored.onPick = (x, y) => this.#ask(x, y);
     this.#chosen = el("p", { class: "readout" });
     this.#trouble = el("p", { class: "trouble", hidden: true });
-    this.#labels = new LabelBars(shared.ask, this.#scored);
+    this.#labels = new LabelBars(shared, this.#scored);
     const asked = [this.#labels.element, this.#chosen, this.#beliefs, this.#trouble];
     const side = el("div", { class: "side" }, this.#scored.summary, ...asked);
     side.append(this.#redraw, this.#ways);

@@ -1,13 +1,14 @@
 /** Real or not: half of twelve characters exist, and the network drew the others a moment ago. */
 
+import { bestFor } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
-import { isOfCharacters, shuffled, someCharacters } from "../service/examples.js";
+import { shuffled, someCharacters } from "../service/examples.js";
 import { Inquiry } from "../service/inquiry.js";
 import { titleOf } from "../service/kinds.js";
 import { fixed, say, t } from "../lang.js";
 import { canvasOf } from "../pixels/raster.js";
 import { friendlySeed } from "../service/requests.js";
-import { standing } from "../service/words.js";
+import { NOBODY, standing } from "../service/words.js";
 
 /** @import {Model, Shared} from "../types" */
 
@@ -20,7 +21,6 @@ import { standing } from "../service/words.js";
  * @property {number | null} nats how surprising it is, once that is known
  */
 
-const NOBODY = t("No running worker has a model of characters.");
 const HALF = 6;
 
 export class RealView {
@@ -66,8 +66,7 @@ export class RealView {
 
   /** @param {Model[]} models */
   #suit(models) {
-    const able = models.filter(isOfCharacters).filter(({ can }) => can.includes("sample") && can.includes("score"));
-    this.#model = able.find(({ compiling }) => !compiling) ?? able[0] ?? null;
+    this.#model = bestFor("guess", null, models, (model) => this.#shared.ask.isReady("sample", model));
     find(this.#element, ".origin").textContent = this.#model ? `${titleOf(this.#model)} · ${this.#model.name}` : "";
     if (!this.#cards.length) this.#say(this.#model ? "" : NOBODY);
     this.open();

@@ -10,7 +10,7 @@ import { ModelPicker } from "../parts/model_picker.js";
 
 /** @param {HTMLElement} element @param {Shared} shared */
 export function sampleView(element, shared) {
-  const models = new ModelPicker("sample", t("No running worker has a model that can draw."), shared.models);
+  const models = new ModelPicker("sample", shared.models);
   const labels = new LabelFields(true);
   const fields = new DrawFields(16, shared.info);
   return new DrawingView(element, shared, { models, labels, fields }, t("Draw"), async (model) => {

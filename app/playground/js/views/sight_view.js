@@ -8,12 +8,12 @@ import { t } from "../lang.js";
 import { PicturePicker } from "../parts/picture_picker.js";
 import { explain, FieldTrouble } from "../service/problems.js";
 import { Sight } from "../parts/sight.js";
+import { NOBODY } from "../service/words.js";
 
 /** @import {Model, PixelBelief, Shared} from "../types" */
 
 /** Whoever goes over the picture with the arrow keys asks where they stop. */
 const REST_MS = 150;
-const NOBODY = t("No running worker has a model that can score pictures.");
 
 export class SightView {
   /** @param {HTMLElement} element @param {Shared} shared */

@@ -12,14 +12,12 @@ import { asSeenBy, dataUrlOf, pngOf, smallSize } from "../pixels/raster.js";
 
 /** @import {Shared} from "../types" */
 
-const NOBODY = t("No running worker has a Multi-Scale model, which is what makes large images of small ones.");
-
 /** At 1 what is drawn between given pixels is restless. */
 const CALM = 0.7;
 
 /** @param {HTMLElement} element @param {Shared} shared */
 export function upsampleView(element, shared) {
-  const models = new ModelPicker("upsample", NOBODY, shared.models);
+  const models = new ModelPicker("upsample", shared.models);
   const labels = new LabelFields(false);
   const pictures = new PicturePicker(t("Begin with one of these"), smallSize);
   const doodle = new Doodle();

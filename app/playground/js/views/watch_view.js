@@ -1,18 +1,18 @@
 /** Watch: a picture is drawn before the reader's eyes. */
 
-import { costOf, isInOneOrder } from "../service/choice.js";
+import { ableTo, isPaper } from "../service/choice.js";
 import { find } from "../parts/dom.js";
 import { icon } from "../parts/icons.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
-import { kindOf, rankOf } from "../service/kinds.js";
+import { kindOf } from "../service/kinds.js";
 import { say, t } from "../lang.js";
 import { explain, Unreachable } from "../service/problems.js";
 import { dataUrlOf } from "../pixels/raster.js";
+import { NOBODY } from "../service/words.js";
 import { Writing } from "../parts/writing.js";
 
 /** @import {Model, Shared} from "../types" */
 
-const NOBODY = t("No running worker has a model that can be watched here.");
 /** So long nothing may move: then a film does. */
 const PATIENCE_MS = 600;
 
@@ -75,10 +75,7 @@ export class WatchView {
 
   /** @param {Model[]} models */
   #suit(models) {
-    const able = models.filter(({ can }) =>
-      ["sample", "score", "complete"].every((kind) => can.includes(/** @type {any} */ (kind))),
-    );
-    this.#offered = bestOfEach(able);
+    this.#offered = firstOfEach(ableTo("watch", models));
     this.#all = models.length;
     this.#isReadyCount = models.filter(({ compiling }) => !compiling).length;
     const before = this.#model;
@@ -161,17 +158,6 @@ export class WatchView {
     this.#line.textContent = error === null || typeof error === "string" ? error : explain(error).text;
     if (error !== null && !this.#isPatient) this.#fill();
   }
-}
-
-/** Of each kind the one whose pictures are shown best: in one order, then the one that knows them best. @param {Model[]} models */
-function bestOfEach(models) {
-  const sorted = [...models].sort((a, b) => Number(isInOneOrder(b)) - Number(isInOneOrder(a)) || costOf(a) - costOf(b));
-  return firstOfEach(sorted).sort((a, b) => rankOf(a) - rankOf(b));
-}
-
-/** Whether one can draw on it with black and white. @param {Model} model */
-function isPaper({ values, channels }) {
-  return values === 2 && channels === 1;
 }
 
 /** What kind of picture it is going to be: how the data was split is no news here. @param {Model} model @param {boolean} isHere */
