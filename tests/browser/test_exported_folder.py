@@ -110,7 +110,7 @@ def test_rooms_live_without_a_service(browser: Any, models_dir: Path, tmp_path: 
             page.goto(f"{url}/#{place}")
             page.locator(selector).first.wait_for()
         assert page.locator(".corners").is_hidden()
-        assert page.locator("#fleet").inner_text() == "Gezeichnet in deinem Browser"
+        assert page.locator("#fleet").inner_text() == "In deinem Browser"
 
 
 def test_labels_of_any_script_are_drawn_and_verified(browser: Any, tmp_path: Path) -> None:

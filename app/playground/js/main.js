@@ -157,7 +157,7 @@ async function look() {
 /** @param {number} ready @param {Model[]} models */
 function fleet(ready, models) {
   const all = models.length;
-  if (!api.hasService) return t("Drawn in your browser");
+  if (!api.hasService) return t("In your browser");
   if (!all) return t("No worker");
   const counts = { ready: say(ready), all: say(all) };
   if (models.some((model) => model.state === "compiling")) return t("Compiling: {ready} of {all} models ready", counts);

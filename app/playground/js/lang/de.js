@@ -524,7 +524,7 @@ export default {
     "In diesem Browser noch einmal gezeichnet: Jedes Pixel ist gleich.",
   "Drawn again in this browser: {count} pixels are not the same.":
     "In diesem Browser noch einmal gezeichnet: {count} Pixel sind nicht gleich.",
-  "Drawn in your browser": "Gezeichnet in deinem Browser",
+  "In your browser": "In deinem Browser",
   "No model here has the weights that this file names.": "Kein Modell hier hat die Gewichte, die diese Datei nennt.",
   "The networks of “Pixel Recurrent Neural Networks” (van den Oord, Kalchbrenner and Kavukcuoglu, 2016, arXiv:1601.06759). They know the probability of every picture exactly.":
     "Die Netze aus „Pixel Recurrent Neural Networks“ (van den Oord, Kalchbrenner und Kavukcuoglu, 2016, arXiv:1601.06759). Sie kennen die Wahrscheinlichkeit jedes Bildes genau.",
