@@ -137,9 +137,9 @@ async function look() {
   try {
     const [models] = await Promise.all([api.models(), world.info.value ?? learnLimits()]);
     const isStarting = !models.length && !world.models.value && performance.now() < STARTING_MS;
+    world.isOnline.value = true; // before those who ask hear of models
     // whoever watches them is told of news only
     if (!isStarting && JSON.stringify(models) !== JSON.stringify(world.models.value)) world.models.value = models;
-    world.isOnline.value = true;
     const ready = models.filter((model) => model.state === "ready").length;
     if (isStarting || ready < models.length) again = LOOK_AGAIN_MS;
     state.textContent = isStarting ? t("Starting…") : fleet(ready, models);

@@ -426,7 +426,6 @@ export default {
     "Wette {number} von {all}: Wird das leuchtende Pixel weiß, und wie sicher bist du?",
   "{bits} bits": "{bits} Bit",
   "White with {percent}%": "Weiß mit {percent} %",
-  "Watch one come": "Sieh zu, wie eines kommt",
   "Bet against it": "Wette dagegen",
   "Begin one yourself": "Beginn selbst eines",
   "Characters that never were": "Zeichen, die es nie gab",
@@ -445,7 +444,6 @@ export default {
     "In diesem Browser noch einmal gezeichnet: Alle {pixels} Pixel sind dieselben.",
   "Twenty pixels are not obvious. Say how likely white is; the network has said it, too. Who thought a colour unlikely pays when it comes: one bit for 1 in 2, two for 1 in 4.":
     "Zwanzig Pixel sind nicht klar. Sag, wie wahrscheinlich Weiß ist; auch das Netz hat es gesagt. Wer eine Farbe für unwahrscheinlich hielt, zahlt, wenn sie kommt: ein Bit bei 1 zu 2, zwei bei 1 zu 4.",
-  "{number} of {all}": "{number} von {all}",
   "Your paper. Arrow keys move, the space bar paints, shift with an arrow paints on the way.":
     "Dein Papier. Pfeiltasten bewegen, die Leertaste malt, Umschalt mit Pfeil malt unterwegs.",
   Show: "Zeigen",
