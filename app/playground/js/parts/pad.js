@@ -46,7 +46,8 @@ export class Pad {
     this.#hand.onStep = (pixel) => this.#tell(pixel);
     this.#hand.onLook = () => this.#paint();
     for (const button of this.element.querySelectorAll("button")) {
-      const { ink: brush, rule, icon: drawing } = button.dataset;
+      const { ink: brush, rule, icon: drawing, grounded } = button.dataset;
+      button.hidden = ink === "white" && grounded !== undefined; // whoever begins with ink has no picture below it
       if (drawing) button.prepend(icon(drawing));
       button.addEventListener("click", () => (brush ? this.#take(brush) : this.#apply(rule ?? "")));
     }
