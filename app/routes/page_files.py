@@ -23,8 +23,8 @@ _TYPES = MappingProxyType(
     }
 )
 _PACKED = frozenset({".html", ".css", ".js", ".svg"})
-_COMMENTS = re.compile(rb"(?ms)^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)\n")
-"""Whole lines of them, which are for readers of the sources; no module has a text over several lines that looks so."""
+_FOR_READERS = re.compile(rb"(?ms)^[ \t]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n)?[ \t]*")
+"""Whole lines of comments, and indents: for readers of the sources. No module has a text over several lines."""
 _ASKED_AT_ONCE = b"<!-- modules -->"
 _PICTURES = b'data-pictures=""'
 _TAG_LENGTH = 16
@@ -69,7 +69,7 @@ def release() -> Release:
 
 def _bytes_to_send(path: Path) -> bytes:
     content = path.read_bytes()
-    return _COMMENTS.sub(b"", content) if path.suffix in (".js", ".css") else content
+    return _FOR_READERS.sub(b"", content) if path.suffix in (".js", ".css") else content
 
 
 def _preloads(names: Iterable[str]) -> bytes:
