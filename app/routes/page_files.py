@@ -17,12 +17,13 @@ _TYPES = MappingProxyType(
         ".html": HTML,
         ".css": "text/css; charset=utf-8",
         ".js": "text/javascript; charset=utf-8",
+        ".json": "application/json",
         ".svg": "image/svg+xml",
         ".png": "image/png",
         ".webp": "image/webp",
     }
 )
-_PACKED = frozenset({".html", ".css", ".js", ".svg"})
+_PACKED = frozenset({".html", ".css", ".js", ".json", ".svg"})
 _FOR_READERS = re.compile(rb"(?ms)^[ \t]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n)?[ \t]*")
 """Whole lines of comments, and indents: for readers of the sources. No module has a text over several lines."""
 _ASKED_AT_ONCE = b"<!-- modules -->"
@@ -74,7 +75,7 @@ def _bytes_to_send(path: Path) -> bytes:
 
 def _preloads(names: Iterable[str]) -> bytes:
     """All modules are asked for with the page, so that none waits until another has been read."""
-    modules = (name for name in names if name.startswith("js/") and not name.startswith("js/lang/"))
+    modules = (name for name in names if name.startswith("js/") and name.endswith(".js"))
     return b"\n".join(f'<link rel="modulepreload" href="/playground/{name}">'.encode() for name in modules)
 
 

@@ -86,7 +86,7 @@ def _write_page(names: set[str], folder: Path) -> None:
         pictures[name].unlink()
     files = sorted(file.relative_to(folder).as_posix() for file in (target / "js").rglob("*.js"))
     shown = " ".join(sorted(pictures.keys() & names))
-    preloads = (f'<link rel="modulepreload" href="{file}">' for file in files if "/lang/" not in file)
+    preloads = (f'<link rel="modulepreload" href="{file}">' for file in files)
     changes = {
         '<meta name="viewport"': f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport"',

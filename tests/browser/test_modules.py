@@ -55,9 +55,8 @@ def _texts() -> set[str]:
 
 def test_every_text_has_a_translation() -> None:
     """Each language has all that the page says, and nothing else, with the same values to put in."""
-    for file in (PAGE / "js" / "lang").glob("*.js"):
-        pairs = re.findall(r'^  (?:("(?:[^"\\]|\\.)*")|(\w+)):\s+("(?:[^"\\]|\\.)*"),$', file.read_text(), re.MULTILINE)
-        texts = {json.loads(quoted or f'"{plain}"'): json.loads(other) for quoted, plain, other in pairs}
+    for file in (PAGE / "js" / "lang").glob("*.json"):
+        texts = json.loads(file.read_text(encoding="utf-8"))
         assert set(texts) == _texts(), file.name
         for english, other in texts.items():
             assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", other)), english
@@ -75,7 +74,6 @@ KNOWN = {
     "parts": {"", "service", "pixels", "parts"},
     "service": {"", "service", "pixels"},
     "pixels": {"", "pixels"},
-    "lang": set[str](),
 }
 """Folders of the page's modules, and those that each may import from; "" are those that all know."""
 

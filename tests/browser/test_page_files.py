@@ -55,6 +55,7 @@ def test_file_is_served_with_type_policy_and_tag(server: httpx.Client, name: str
         "html": "text/html",
         "css": "text/css",
         "js": "text/javascript",
+        "json": "application/json",
         "svg": "image/svg+xml",
         "png": "image/png",
         "webp": "image/webp",
@@ -68,7 +69,7 @@ def test_file_is_served_with_type_policy_and_tag(server: httpx.Client, name: str
     again = server.get(f"/playground/{name}", headers={"If-None-Match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert answer.headers.get("content-encoding") == (
-        "gzip" if name.endswith((".html", ".css", ".js", ".svg")) else None
+        "gzip" if name.endswith((".html", ".css", ".js", ".json", ".svg")) else None
     )
     plain = server.get(f"/playground/{name}", headers={"Accept-Encoding": "gzip;q=0, identity"})
     assert "content-encoding" not in plain.headers

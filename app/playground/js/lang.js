@@ -8,7 +8,7 @@ const SPOKEN = ["aria-label", "title", "placeholder"];
 
 export const language = chosen();
 /** @type {Record<string, string>} */
-const texts = language === "en" ? {} : (await import(`./lang/${language}.js`)).default;
+const texts = language === "en" ? {} : await (await fetch(new URL(`lang/${language}.json`, import.meta.url))).json();
 
 /** The one that was chosen here, else the first of the browser's that there is. */
 function chosen() {

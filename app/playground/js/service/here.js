@@ -13,7 +13,7 @@ const ARITHMETIC = "cpu-compiled";
 /** Where a file of coded pictures names the weights: engine/container.js. */
 const CODED_DIGEST = /** @type {const} */ ([11, 43]);
 /** What the engine does for every model that it has. */
-const CALLS = ["sample", "complete", "score", "scoreMap"];
+const CALLS = ["sample", "rows", "complete", "score", "scoreMap"];
 
 export class Here {
   /** @param {Pick<Shared, "api" | "info" | "models">} shared */
@@ -27,16 +27,17 @@ export class Here {
   #info;
   #models;
 
-  /** Whether this is answered here: by models of one scale, which the service draws with on processors. @param {string} call @param {Model} model */
-  can(call, { small_height: hasSmall, loaded_on: holders = [], labels }) {
-    if (hasSmall || !this.#info.value?.portable || holders.some(({ device }) => device !== "cpu")) return false;
+  /** Whether this is answered here: by models of one scale, with a palette rows alone, which the service draws with on processors. @param {string} call @param {Model} model */
+  can(call, { small_height: hasSmall, loaded_on: holders = [], labels, palette }) {
+    if (hasSmall || (palette?.length && call !== "rows") || !this.#info.value?.portable || holders.some(({ device }) => device !== "cpu"))
+      return false;
     return CALLS.includes(call) || (call === "classify" && labels.length > 0);
   }
 
   /** Whether a job can be drawn here. @param {Job} job */
   canDraw({ kind, model: name, numerics }) {
     const model = this.#models.value?.find((one) => one.name === name);
-    return kind === "sample" && [null, undefined, ARITHMETIC].includes(numerics) && model && this.can(kind, model);
+    return kind === "sample" && [null, undefined, ARITHMETIC].includes(numerics) && model && this.can("rows", model);
   }
 
   /** Whether what draws a job is here. @param {Job} job */
