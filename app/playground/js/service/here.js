@@ -29,7 +29,12 @@ export class Here {
 
   /** Whether this is answered here: by models of one scale, with a palette rows alone, which the service draws with on processors. @param {string} call @param {Model} model */
   can(call, { small_height: hasSmall, loaded_on: holders = [], labels, palette }) {
-    if (hasSmall || (palette?.length && call !== "rows") || !this.#info.value?.portable || holders.some(({ device }) => device !== "cpu"))
+    if (
+      hasSmall ||
+      (palette?.length && call !== "rows") ||
+      !this.#info.value?.portable ||
+      holders.some(({ device }) => device !== "cpu")
+    )
       return false;
     return CALLS.includes(call) || (call === "classify" && labels.length > 0);
   }
