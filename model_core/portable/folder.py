@@ -21,7 +21,7 @@ _POLICY = (
     "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "require-trusted-types-for 'script'; trusted-types pixelrnn-engine"
 )
-"""That of app/routes/page.py, in the page itself, and leave to run the drawing loops."""
+"""The policy of app/routes/page.py, told by the page itself, and leave to run the drawing loops."""
 _PICTURES = {
     "digits.png": "8 test digits of binarized MNIST (made from MNIST, CC BY-SA 3.0, Yann LeCun and Corinna Cortes)",
     "characters.webp": "64 characters of GNU Unifont 15.1 (SIL Open Font License 1.1)",
@@ -107,7 +107,7 @@ def _write_list(models: Sequence[Model], folder: Path) -> None:
 
 
 def _facts(model: Model) -> dict[str, Any]:
-    """What the page knows of a model, under the names that GET /models has."""
+    """Tell what the page knows of a model, under the names that GET /models has."""
     config, card = model.config, model.card
     scores = card.scores if card.scores.get("split") == "test" else {}
     return {
