@@ -59,13 +59,13 @@ class UseJava {
 
     Job filled = ended(draw.createCompletion(
         List.of(picture), "tiny-cnn", null, null, List.of(picture),
-        null, null, null, null, null, null, null, null, null, null, null, null, null, null, null));
+        null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null));
     System.out.println("complete: " + filled.getFilledPixels());
     Job larger = ended(draw.createUpsampling(
         small, "tiny-scales", null, null, 2, null, null, null, null, null, null, null, null, null, null));
     System.out.println("upsample: " + larger.getRowsDone());
     Job scored = ended(draw.createScore(
-        List.of(picture), "tiny-cnn", null, null, null, null, null, null, null, null, null, null, null));
+        List.of(picture), "tiny-cnn", null, null, null, null, null, null, null, null, null, null, null, null, null));
     System.out.printf("score: %.3f%n", scored.getResult().getScoreResult().getNats());
 
     Job drawn = draw.createSample(new SampleRequest().model("tiny-diagonal").n(64), null, null);
