@@ -119,8 +119,9 @@ class AddedModels:
             if _size(folder) > self._settings.added_mib * _MIB:
                 raise AddedFullError(f"added models may have {self._settings.added_mib} MiB: delete one first")
             if exchange:
-                self._remove(name)
-            draft.rename(folder / name)
+                _exchange(draft, folder / name)
+            else:
+                draft.rename(folder / name)
         except OSError as error:
             if error.errno == errno.ENOTEMPTY:
                 raise NameTakenError("another model has this name, since a moment") from None
@@ -187,6 +188,18 @@ def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) 
         if _copy(sent, draft / place) != sha256:
             raise UnusableModelError("the weights are not those whose sha256 the card has")
     return read.sha256
+
+
+def _exchange(draft: Path, place: Path) -> None:
+    """Put a directory in the place of another, which comes back where that cannot be done."""
+    former = place.with_name(f".{uuid.uuid4().hex}")
+    place.rename(former)
+    try:
+        draft.rename(place)
+    except OSError:
+        former.rename(place)
+        raise
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def _copy(source: BinaryIO, target: Path) -> str:
