@@ -25,11 +25,11 @@ def _draw(site: Site, model: str, n: int, seed: str = "5") -> None:
 
 
 def test_card_says_what_the_model_is(site: Site) -> None:
-    """Its picture or its size, its network, and how well it does."""
+    """Its picture or its size, and its network; no nats, which most people do not know."""
     site.open("sample")
     card = site.view.locator(".card", has_text="tiny-scales")
-    assert "4 × 6 colour" in card.inner_text()
-    assert "not measured" in card.inner_text()
+    assert "Multi-Scale Row LSTM · 4 × 6 colour" in card.inner_text()
+    assert "nats" not in card.inner_text()
     assert card.locator(".card-picture").inner_text() == "4 × 6"
 
 
