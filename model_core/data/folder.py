@@ -12,7 +12,7 @@ from model_core.data.labels import Labels
 from model_core.data.options import ReadOptions
 from model_core.data.palette import Palette
 from model_core.data.picture_files import SplitPictures, converted_pictures, find_palette, read_split_pictures
-from model_core.data.picture_names import SUFFIXES, find_pictures
+from model_core.data.picture_names import ALL_SUFFIXES, find_pictures
 from model_core.data.splits import HASHED_SPLIT, Split, Values
 from model_core.errors import DataError
 
@@ -27,7 +27,7 @@ class PictureFolder:
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
-        is_one = path.is_dir() and any(found.suffix.lower() in SUFFIXES for found in path.rglob("*"))
+        is_one = path.is_dir() and any(found.suffix.lower() in ALL_SUFFIXES for found in path.rglob("*"))
         return cls(path, options) if is_one else None
 
     @property

@@ -168,14 +168,16 @@ def test_a_picture_stands_upright_when_its_camera_was_turned() -> None:
 def test_unreadable_pictures_are_counted_and_named_once(
     folder: Path, options: ReadOptions, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One warning for all; the rest is read."""
+    """One warning for all, also for a phone's pictures, which are not read; the rest is read."""
     names = [path.name for path in sorted(folder.glob("*.*"))][:2]
     (folder / names[0]).write_bytes(b"not a picture")
     (folder / names[1]).write_bytes((folder / names[1]).read_bytes()[:40])
+    (folder / "0.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     with caplog.at_level(logging.WARNING):
         assert sum(len(read_dataset(folder, split, COLOUR, options)) for split in SPLITS) == 58
     (record,) = caplog.records
-    assert "2 of 60 files" in record.getMessage()
+    assert "3 of 61 files" in record.getMessage()
+    assert "0.HEIC" in record.getMessage()
     assert names[0] in record.getMessage()
     assert names[1] in record.getMessage()
 
