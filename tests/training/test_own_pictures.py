@@ -50,7 +50,8 @@ def pictures(tmp_path: Path) -> Path:
 def commands(verb: str, pictures: Path) -> list[list[str]]:
     """The page's commands of this verb in their order, with our folder."""
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith(f"pixelrnn {verb} ")]
-    lines = [line.replace("~/pictures", str(pictures)).replace(" configs/", f" {ROOT}/configs/") for line in lines]
+    for told, ours in (("~/pictures", str(pictures)), ("configs/", f"{ROOT}/configs/")):
+        lines = [line.replace(f" {told}", f" {shlex.quote(ours)}") for line in lines]
     return [[sys.executable, "-m", *shlex.split(line)] for line in lines]
 
 
