@@ -72,13 +72,12 @@ class Model:
         """The model of fields of this size, its upright members at that width, and their windows. Raises ConfigError
         where there are none: for a smaller size, and of a model of two scales or without such a member."""
         check_field(self.card, width, height)
-        config = replace(self.config, width=width)
-        members = tuple(Member(at_width(each.network, config)) for each in self.members if each.orientation == "none")
+        members = tuple(Member(at_width(each.network, width)) for each in self.members if each.orientation == "none")
         if not members:
             raise ConfigError(f"{self.card.name} has no upright network: its pictures have one size")
         told = tuple(member for member in self.card.members if member.orientation == "none")
-        card = replace(self.card, config=config, members=told)
-        return Model(members, card, self.device, self.label), Windows(config.height, self.card.step, height)
+        card = replace(self.card, config=replace(self.config, width=width), members=told)
+        return Model(members, card, self.device, self.label), Windows(self.config.height, self.card.step, height)
 
     def alone(self) -> Iterator["Model"]:
         """Each of a mixture's networks as a model of its own, in the members' order."""
@@ -103,12 +102,12 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) ->
     return Model.of(network, Card(preset_name, config, count_parameters(network), palette=palette, labels=labels))
 
 
-def at_width(network: Network, config: NetworkConfig) -> Network:
-    """The same weights in a network of this config, which differs in its width alone."""
-    if network.config == config:
+def at_width(network: Network, width: int) -> Network:
+    """The same weights in a network of this width."""
+    if network.config.width == width:
         return network
     twin = copy(network)  # it has the same parameters, not copies of them
-    twin.config = config
+    twin.config = replace(network.config, width=width)
     return twin
 
 

@@ -17,6 +17,7 @@ from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.reference import reference_sample
 from model_core.sampling.stage import Drawing
+from model_core.sampling.windowed import WindowedStage
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 
@@ -33,9 +34,11 @@ def lively(preset: str, **size: int | bool | str) -> Model:
 
 
 def stage_of(engine: Engine) -> object:
-    """The last stage of an engine's only network, without what shares given rows before it."""
-    stage = engine._engines[0]._stages[-1]
-    return stage._stage if isinstance(stage, SharedPrefill) else stage
+    """The last stage of an engine's only network, without what draws windows and shares given rows before it."""
+    stage: object = engine._engines[0]._stages[-1]
+    while isinstance(stage, WindowedStage | SharedPrefill):
+        stage = stage._stage
+    return stage
 
 
 @pytest.mark.parametrize("preset", PRESETS)
