@@ -68,7 +68,7 @@ def completed(model: Model, data: dict[str, Any], out: Path) -> None:
         known = torch.from_numpy(sprite[None].astype(np.int64))
         found = complete(model, known, torch.from_numpy(keep), 1, SEED, first=i)
         filled.append(found.values[0, 0].numpy().astype(np.uint8))
-        words.append(found.receipt.quality)
+        words.append(str(found.receipt.quality))
     images = np.array(filled)
     beside, apart = nearest(images, data["train"])
     given = np.where(np.array(masks), chosen, gap_of(model.card.palette)).astype(np.uint8)

@@ -9,6 +9,7 @@ const KINDS = /** @type {const} */ ([
   [/ideograph|unifont/i, t("Characters")],
   [/floor plan/i, t("Floor plans")],
   [/emoji/i, t("Emoji")],
+  [/sprite/i, t("Sprites")],
   [/cifar|imagenet/i, t("Photographs")],
 ]);
 
