@@ -192,6 +192,7 @@ export class InkView {
 
   /** The rest is drawn, or, where there is none, what is there is judged. */
   #finish() {
+    clearTimeout(this.#timer); // one question, also where the view opens while a stroke rests
     const { unknown } = this.#pad;
     const model = this.#modelFor(unknown);
     if (!model) return;
