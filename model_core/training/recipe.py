@@ -19,7 +19,7 @@ class _Section(BaseModel):
 
 
 AUTO_RATE, AUTO_POWER = 0.137, -0.4
-"""A rate of Muon that half of it and twice as much did not beat by more than 0.1 nats, in runs of 250 and 1,000 updates
+"""A rate of Muon that half of it and twice as much did not beat by more than 0.1 nats, in runs of 250 to 4,000 updates
 (docs/internals/performance.md)."""
 
 
