@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pixelrnn.client import Client
 
 _LOOK_S = 1.0
+_PATIENCE_S = 600.0
 _FILE = re.compile(r"(guides/)?[A-Za-z0-9_-][A-Za-z0-9._-]*\.(json|safetensors)")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name.")]
@@ -45,7 +46,10 @@ def remote_add(
         work.begin(f"{name}: sending")
         client.add_model(directory, shared, before if exchange else None)
         work.begin(f"{name}: being examined")
+        until = time.monotonic() + _PATIENCE_S
         while (reason := _refusal(client, name, digest)) is None:
+            if time.monotonic() > until:
+                raise RemoteError(f"{name} was sent, and no worker has examined it for ten minutes: is one running?")
             time.sleep(_LOOK_S)
     if reason:
         raise RemoteError(f"{name} is not served: {reason}; `pixelrnn remote remove {name}` takes it away")

@@ -14,7 +14,7 @@ from typing import Any
 from model_core.data.survey import Survey
 
 LARGEST_SIDE = 32
-"""Pixels: larger pictures are made smaller, because what a network of minutes can learn grows with none."""
+"""Pixels. Larger pictures are made smaller: a network that trains for minutes learns no more from larger ones."""
 _SMALLEST_SIDE = 8
 _MOST_VALID = 200
 """Pictures that each validation scores."""

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from model_core.card import Card
 from model_core.models import save_model, untrained
 from pixelrnn.client import ApiError, Client
+from pixelrnn.verbs import root
 from tests.client.by_command import ended, pixelrnn
 from tests.house.processes import eventually
 from tests.house.running import READY_LIMIT_S
@@ -53,6 +55,17 @@ def test_a_model_that_is_none_is_refused_with_the_workers_reason(service: str, o
     pixelrnn("remote", "remove", "of-mine", "--url", service)
     with Client(service) as client, pytest.raises(OSError, match=r"card\.json"):
         client.add_model(own.parent)
+
+
+def test_a_model_that_nobody_examines_is_not_waited_for_for_ever(
+    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command ends and says so; here patience is over before any worker has looked."""
+    save_model(untrained("mnist-pixelcnn", seed=9, **SIZE), tmp_path / "unseen")
+    monkeypatch.setattr("pixelrnn.models_there._PATIENCE_S", -1.0)
+    result = CliRunner().invoke(root, ["remote", "add", str(tmp_path / "unseen"), "--url", service])
+    assert "no worker has examined it" in str(result.exception)
+    pixelrnn("remote", "remove", "unseen", "--url", service)
 
 
 def test_a_directory_without_a_card_is_told_in_a_sentence(tmp_path: Path) -> None:
