@@ -23,7 +23,6 @@ from app.services.portable import PortableModels
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
-from app.services.share_cards import ShareCards
 from app.services.submission import Submission
 from app.services.webhooks import Webhooks
 from app.settings import Settings
@@ -54,7 +53,6 @@ class Services:
     added: AddedModels
     row_reader: RowReader
     row_feed: RowFeed
-    cards: ShareCards
     seats: Seats
     bodies: Bodies
     stopping: Stopping

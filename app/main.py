@@ -31,7 +31,6 @@ from app.services.portable import PortableModels
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
-from app.services.share_cards import ShareCards
 from app.services.submission import Submission
 from app.services.webhooks import Webhooks
 from app.settings import Settings
@@ -137,29 +136,25 @@ def _services(settings: Settings, links: LinkSignatures, key_file: KeyFile | Non
     metrics.count_body_bytes(lambda: bodies.bytes_held)
     keys_unread_s = key_file.unread_s if key_file else float
     metrics.time_keys_file(keys_unread_s)
-    models, pictures = Models(fleet), Pictures(store, imaging, settings.mark)
-    submission = Submission(settings, store, jobs, fleet, metrics.rejected)
-    row_feed = RowFeed(row_reader, jobs, settings.ping_s)
     return Services(
         settings=settings,
         keys_unread_s=keys_unread_s,
         store=store,
         fleet=fleet,
         metrics=metrics,
-        models=models,
+        models=Models(fleet),
         jobs=jobs,
         links=SigningLinks(links, jobs),
-        submission=submission,
+        submission=Submission(settings, store, jobs, fleet, metrics.rejected),
         webhooks=Webhooks(
             settings.webhook_hosts, _webhook_calls(settings), store, jobs, metrics.webhook, settings.public_url
         ),
         packing=EntryPacking(store, settings.pack_after_s),
-        pictures=pictures,
+        pictures=Pictures(store, imaging, settings.mark),
         added=AddedModels(settings),
         portable=PortableModels(settings.portable_dir if settings.offers_portable else None),
-        cards=ShareCards(models, submission, jobs, row_feed, pictures, imaging),
         row_reader=row_reader,
-        row_feed=row_feed,
+        row_feed=RowFeed(row_reader, jobs, settings.ping_s),
         seats=seats,
         bodies=bodies,
         stopping=Stopping(PART_OF_DRAIN * settings.drain_s),

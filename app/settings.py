@@ -105,8 +105,8 @@ class Settings(RedisSettings):
     """Host names that clients may use for this server while it has no API keys, such as pixels.example, separated by
     commas, besides the one it listens on. Addresses and names without a dot are always accepted. Others get 403."""
     public_url: Annotated[str, AfterValidator(_web_address)] = ""
-    """Address of this server as others write it, such as https://pixels.example: that of pictures that shared links
-    show, and of links in webhooks. Empty: the one that a request was sent to; links in webhooks have none then."""
+    """Address of this server as others write it, such as https://pixels.example: that of shared links, and of
+    links in webhooks. Empty: the one that a request was sent to; links in webhooks have none then."""
     proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1", "::1")
     """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. The address
     that they give in X-Forwarded-For counts as the client's, by which allowances and wrong keys are counted."""

@@ -1,20 +1,17 @@
-"""GET /s?...: a link with a face. Where it is pasted it shows its picture; opened, it leads to the page, which draws it
-again. And GET /s/card.png?..., the picture of it. For everybody only where no keys are asked for."""
+"""GET /s?...: a link with a face. Where it is pasted it says what it is, and shows what its model draws; opened, it
+leads to the page, which draws it again. For everybody only where no keys are asked for."""
 
 import html
 import urllib.parse
-from functools import cache
 from typing import Annotated
 
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.dependencies import CallerDep, ServicesDep
-from app.imaging.share_card import HEIGHT, WIDTH, plain_card
+from app.dependencies import ServicesDep
+from app.routes import page_files
 from app.schema.request_bodies import MAX_IMAGES
-from app.services.submission import RequestIdentity
 from worker.contract.jobs import MAX_SEED
 
 router = APIRouter(include_in_schema=False)
@@ -22,7 +19,7 @@ _POLICY = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-_KEEP = "public, max-age=86400"
+_PICTURE = '<meta property="og:image" content="{}">'
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -33,11 +30,7 @@ _PAGE = """<!doctype html>
 <meta property="og:title" content="{title}">
 <meta property="og:description" content="{told}">
 <meta property="og:url" content="{here}">
-<meta property="og:image" content="{picture}">
-<meta property="og:image:type" content="image/png">
-<meta property="og:image:width" content="{width}">
-<meta property="og:image:height" content="{height}">
-<meta name="twitter:card" content="summary_large_image">
+{picture}
 <meta http-equiv="refresh" content="0; url={page}">
 </head>
 <body><p><a href="{page}">{title}</a></p></body>
@@ -80,29 +73,15 @@ async def shared(recipe: RecipeQuery, services: ServicesDep, request: Request) -
         "title": f"Drawn pixel by pixel by {recipe.model}",
         "told": told,
         "here": f"{base}/s?{recipe.query}",
-        "picture": f"{base}/s/card.png?{recipe.query}",
         "page": f"/#sample?{recipe.query}",
-        "width": WIDTH,
-        "height": HEIGHT,
     }
-    safe = {name: html.escape(str(value)) for name, value in facts.items()}
-    return HTMLResponse(_PAGE.format(**safe), headers={**_POLICY, "Cache-Control": _KEEP})
+    safe = {name: html.escape(value) for name, value in facts.items()}
+    page = _PAGE.format(**safe, picture=_picture(base, recipe.model))
+    return HTMLResponse(page, headers={**_POLICY, "Cache-Control": "public, max-age=86400"})
 
 
-@router.get("/s/card.png")
-async def card(recipe: RecipeQuery, services: ServicesDep, caller: CallerDep, request: Request) -> Response:
-    """Its first image, on paper; without it where the service has no time, or no such model, and on a page of another
-    site, which could else have anything drawn."""
-    state = request.scope["state"]
-    identity = RequestIdentity(caller, state["request_id"], state["traceparent"])
-    label = next(iter(recipe.label), None)
-    drawn = None
-    if request.headers.get("sec-fetch-site") != "cross-site":
-        drawn = await services.cards.card(identity, recipe.model, recipe.seed, recipe.temperature, label)
-    headers = {**_POLICY, "Cache-Control": _KEEP if drawn else "no-store"}
-    return Response(drawn or await run_sync(_plain, limiter=services.imaging), media_type="image/png", headers=headers)
-
-
-@cache
-def _plain() -> bytes:
-    return plain_card()
+def _picture(base: str, model: str) -> str:
+    """The line that names the page's picture of the model; empty where it has none."""
+    name = f"img/model-{model}.webp"
+    is_there = page_files.release().find(name)[0] is not None
+    return _PICTURE.format(html.escape(f"{base}/playground/{name}")) if is_there else ""
