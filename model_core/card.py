@@ -22,6 +22,8 @@ from model_core.regular_files import open_regular
 _KINDS = {"name": str, "parameters": int, "data": str, "training": dict, "scores": dict, "sha256": str}
 _WORDS = {str: "a string", int: "a whole number", dict: "an object"}
 _OF_CATEGORIES = "palette", "names"
+_LEFT_OUT = *_OF_CATEGORIES, "members", "validation", "labels", "field", "field_step", "guides"
+"""Fields that are not written where they say nothing, so that the cards of before stay as they are."""
 MAX_BYTES = 2**20
 """Bytes of a card: those of models that were trained for long have some ten thousand."""
 
@@ -314,24 +316,9 @@ class Card:
 
     def to_dict(self) -> dict[str, Any]:
         """The card as JSON takes it."""
-        facts = asdict(self)
-        if not self.members:
-            del facts["members"]
-        if self.validation is None:
-            del facts["validation"]
-        if not self.labels:
-            del facts["labels"]
-        if not self.field:
-            del facts["field"]
-        if self.field_step is None:
-            del facts["field_step"]
-        if not self.guides:
-            del facts["guides"]
-        for name in _OF_CATEGORIES:
-            if not facts[name]:
-                del facts[name]
+        facts = {name: fact for name, fact in asdict(self).items() if fact or name not in _LEFT_OUT}
         for config in (facts["config"], *(guide["config"] for guide in facts.get("guides", ()))):
-            for name in ("labels", "categories"):  # so that the cards of before stay as they are
+            for name in ("labels", "categories"):  # as with the card's own fields
                 if not config[name]:
                     del config[name]
         return facts

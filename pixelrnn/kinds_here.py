@@ -14,6 +14,7 @@ from pixelrnn.kind_results import Done, How
 from pixelrnn.several import Results, places
 from worker.contract.jobs import MAX_SEED
 from worker.contract.kind import Kind
+from worker.contract.kinds import classify, score
 from worker.contract.size import sides
 
 if TYPE_CHECKING:
@@ -114,30 +115,31 @@ def _score(options: Options, how: How, work: Work) -> Done:
     pixel = None if x is None or y is None else (x, y)
     if influence and pixel is None:
         raise typer.BadParameter("--influence is that on a pixel: it needs --x and --y")
-    from model_core.cli.score_file import ScoreRequest, score_file
+    from model_core.data.images import check_picture_place
+    from pixelrnn.pictures_here import heat_map, looked_at
 
-    model, second = _model(options, how, work).given(options.get("label")), None
+    if how.out is not None:
+        check_picture_place(how.out)
+    model, second = _model(options, how, work), None
     if "against" in options:
         second = _model({"model": options["against"]}, how, work)
+        if second.config.image != model.config.image:
+            raise DataError(f"{second.card.name} is a model of other pictures: expected the same size and values")
     work.begin(f"scoring with {options['model']}")
-    fit, nearest = options["fit"], _takes_nearest(options)
-    request = ScoreRequest(how.out, how.scale, fit == "resize", nearest, pixel, influence, fit == "field", second)
     if isinstance(options["image"], list):
-        return _of_each(options, work, lambda _, file: score_file(model, file, request)[0])
-    facts, heat = score_file(model, options["image"], request)
-    return Done(facts, facts, heat)
+        return _of_each(options, work, lambda _, file: looked_at(score.KIND, model, file, options, second)[0])
+    facts, kept = looked_at(score.KIND, model, options["image"], options, second)
+    return Done(facts, facts, heat_map(kept["heat"], facts["width"], facts["height"], how))
 
 
 def _classify(options: Options, how: How, work: Work) -> Done:
-    from model_core.cli.classify_file import classify_file
+    from pixelrnn.pictures_here import looked_at
 
     model = _model(options, how, work)
-    work.begin(f"classifying with {options['model']}")
-    how_many = options.get("seed", 0), options.get("particles", 32)
-    by = options.get("mask"), *how_many, options["fit"] == "resize", _takes_nearest(options)
+    on_share = work.begin(f"classifying with {options['model']}")
     if isinstance(options["image"], list):
-        return _of_each(options, work, lambda _, file: classify_file(model, file, *by))
-    facts = classify_file(model, options["image"], *by)
+        return _of_each(options, work, lambda _, file: looked_at(classify.KIND, model, file, options)[0])
+    facts, _ = looked_at(classify.KIND, model, options["image"], options, on_share=on_share)
     return Done(facts, facts)
 
 

@@ -166,7 +166,7 @@ def _labels_told(request: DrawRequest, model: Model) -> dict[str, str]:
 def _kept_picture(kind: str, request: DrawRequest, model: Model, picture: Image.Image, started: float) -> Drawn:
     """started: when drawing began, by time.perf_counter."""
     seconds = time.perf_counter() - started
-    _write(picture, request.out, _provenance(kind, request, model))
+    write_picture(picture, request.out, _provenance(kind, request, model))
     facts = {
         "model": model.card.name,
         "n": request.n,
@@ -188,7 +188,8 @@ def _values(request: DrawRequest, model: Model, on_row: OnRow) -> Tensor:
     return upsample(model, small, *how, on_row, request.first, request.label)
 
 
-def _write(picture: Image.Image, out: Path, text: dict[str, str]) -> None:
+def write_picture(picture: Image.Image, out: Path, text: dict[str, str]) -> None:
+    """Write it with this text in its file. DataError where that cannot be."""
     try:
         save_picture(picture, out, text)
     except OSError as error:

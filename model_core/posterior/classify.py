@@ -96,6 +96,7 @@ def classify_steps(
 
     stage_of(network, size): what draws so many particles of a network; its own when not given.
     """
+    _check(model, torch.from_numpy(values), torch.from_numpy(keep))
     target = Target.of(model, values, keep, 1.0)
     if can_be_exact([member.orientation for member in model.members], keep):
         image = torch.from_numpy(target.known)[None]

@@ -244,26 +244,13 @@ class JobRecord(Record):
     def _read(cls, fields: Mapping[bytes, bytes]) -> Self:
         text = {key.decode(): value.decode() for key, value in fields.items()}
         spec = JobSpec.read(text["spec"])
-        return cls.model_validate(
-            {
-                "spec": spec,
-                "status": text["status"],
-                "created_at": text["created_at"],
-                "started_at": text.get("started_at"),
-                "finished_at": text.get("finished_at"),
-                "expires_at": text.get("expires_at"),
-                "rows_done": text.get("rows_done", 0),
-                "share": text.get("share", 0),
-                "error": json.loads(text["error"]) if text.get("error") else None,
-                "result": _summary(spec, text["result"]) if text.get("result") else None,
-                "numerics": text.get("numerics"),
-                "client": text.get("client", ""),
-                "ahead": text.get("ahead"),
-                "webhook_tries": text.get("webhook_tries", 0) if "webhook" in text else None,
-                "webhook_over": text.get("webhook_over"),
-                "parked": text.get("parked", False),
-            }
-        )
+        read = {
+            "spec": spec,
+            "error": json.loads(text["error"]) if text.get("error") else None,
+            "result": _summary(spec, text["result"]) if text.get("result") else None,
+            "webhook_tries": text.get("webhook_tries", 0) if "webhook" in text else None,
+        }
+        return cls.model_validate({**text, **read})
 
 
 def _summary(spec: JobSpec, text: str) -> Summary | None:
