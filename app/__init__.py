@@ -11,7 +11,7 @@ Of the worker it knows `worker.contract` only; it never imports torch, numpy or 
     schema/      what is taken, answered and described        openapi_file.py       openapi.json, written
     store.py     everything said to Redis, with the scripts of lua/; entries.py what comes back, queue_entry.py the RQ
                  half of a new job, redis_connections.py
-    errors.py    why a request may be refused                 problems.py           what that is called in HTTP
+    errors.py    why a request may be refused, as what        problems.py           the document that is answered
     quotas.py    what a caller may still do                   metrics.py            what /metrics counts
     settings.py  what an operator may set                     dependencies.py       what handlers get
     playground/  the page

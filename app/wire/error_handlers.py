@@ -92,7 +92,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
         said = "expected a body of valid JSON"
         return _response(problems.problem(400, "invalid-json", "The body is not JSON", said), request.url.path)
     fields = [FieldError(pointer=_pointer(item["loc"]), detail=_sentence(item)) for item in found[:20]]
-    kind = problems.KINDS[BadParameterError]
+    kind = BadParameterError.problem
     first = f"{fields[0].pointer}: {fields[0].detail}"
     return _response(problems.problem(kind.status, kind.slug, kind.title, first, fields), request.url.path)
 

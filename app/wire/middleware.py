@@ -16,7 +16,6 @@ from app.access.gatekeeper import Gatekeeper
 from app.access.origins import is_preflight
 from app.errors import RefusedError, StoppingError
 from app.metrics import Metrics
-from app.problems import kind_of
 from app.settings import Settings
 from app.wire.cross_origin import CrossOrigin
 from app.wire.error_handlers import response_to, response_to_bug
@@ -56,7 +55,7 @@ class RequestMiddleware:
         try:
             scope["state"]["caller"] = self._gatekeeper.admit(scope)
         except RefusedError as error:
-            self._metrics.rejected(kind_of(error).slug)
+            self._metrics.rejected(error.problem.slug)
             await response_to(error, scope["path"])(scope, receive, visit.send)
         else:
             await self._answer(scope, receive, visit)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.problems import KINDS
+from app.errors import RefusedError
 from deploy.make_rules import ALERTS, RULES, rules
 from tests.house.told_metrics import metric_names, names_in, told_metrics
 
@@ -46,7 +46,7 @@ def test_alert_asks_for_what_is_told(alert: dict[str, Any]) -> None:
 def _expect_label(name: str, label: str, value: str) -> None:
     if name == "pixelrnn_rejects_total":
         assert label == "reason"
-        assert set(value.split("|")) <= {kind.slug for kind in KINDS.values()}
+        assert set(value.split("|")) <= {refusal.problem.slug for refusal in RefusedError.__subclasses__()}
     elif name == "pixelrnn_requests_total":
         assert label == "status"
     elif name == "pixelrnn_webhooks_total":

@@ -106,7 +106,7 @@ def test_every_link_leads_somewhere() -> None:
 
 def test_every_status_is_told() -> None:
     """Each that a call may answer with when it refuses."""
-    from app.problems import KINDS
+    from app.errors import RefusedError
 
     told = {int(status) for status in re.findall(r"\b([45]\d\d)\b", PAGE)}
-    assert {kind.status for kind in KINDS.values()} <= told
+    assert {refusal.problem.status for refusal in RefusedError.__subclasses__()} <= told
