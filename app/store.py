@@ -185,8 +185,8 @@ class Store:
         self, terms: SubmissionTerms, spec: JobSpec, given: GivenPixels | None, queue: str
     ) -> tuple[SubmissionAnswer, list[bytes | int]]:
         """Accept and queue the job, or say why not; all or nothing."""
-        pixels, keep = (None, b"") if given is None else (given.pixels, given.keep)
-        words = submission.arguments(terms, spec, pixels, keep, enqueue_commands(spec.id, queue))
+        pixels, keep, upload = (None, b"", b"") if given is None else (given.pixels, given.keep, given.upload)
+        words = submission.arguments(terms, spec, pixels, keep, enqueue_commands(spec.id, queue), upload)
         async with self._within_budget():
             answer = await self._eval(scripts.SUBMIT, scripts.of(spec.id), words)
         return SubmissionAnswer(answer[0].decode()), answer[1:]

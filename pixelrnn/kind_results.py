@@ -72,6 +72,10 @@ def _drawing_sentences(facts: Facts, how: How) -> Iterator[str]:
         yield "likeliest first: " + ", ".join(f"{each['sample']} ({each['nats']:.2f} nats)" for each in ranking)
     if receipt := facts.get("posterior"):
         yield _quality(receipt)
+    if cutouts := facts.get("cutouts"):
+        yield "cut-outs: " + ", ".join(f"({each['x']}, {each['y']}) {each['quality']}" for each in cutouts)
+        if moved := facts["moved_pixels"]:
+            yield f"{moved} pixels beside the holes have colours that the model lacks; the holes have the model's own"
 
 
 def _quality(receipt: Facts) -> str:

@@ -16,6 +16,7 @@ import typer
 from annotated_types import Ge, Le
 
 from model_core.cli.options import (
+    CropFit,
     Device,
     FieldFit,
     Fit,
@@ -197,7 +198,7 @@ def _parameters(kind: Kind, url: tuple[Any, Any]) -> Iterator[Parameter]:
         if FOUND not in field.metadata:
             yield _option(name, field)
     if kind.input in _FIT:
-        yield _parameter("fit", FieldFit if kind.word == "score" else Fit, "strict")
+        yield _parameter("fit", {"score": FieldFit, "complete": CropFit}.get(kind.word, Fit), "strict")
     if kind.draws or kind.word in _OUT:
         yield _parameter("out", *_OUT.get(kind.word, (Out, Path(f"{kind.word}.png"))))
     if kind.takes_several and not kind.draws:

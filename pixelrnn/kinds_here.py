@@ -90,6 +90,8 @@ def _sample(options: Options, how: How, work: Work) -> Done:
 def _complete(options: Options, how: How, work: Work) -> Done:
     from model_core.cli.draw_file import CompleteRequest, complete_file, opened
 
+    if options["fit"] == "crop":
+        raise typer.BadParameter("--fit crop is done by a service alone: expected --url")
     by = options.get("method"), options.get("particles", 32), options.get("sweeps", 2), options.get("rank", False)
     request, image, mask = _request(options, how), options["image"], options.get("mask")
     if not isinstance(image, list):

@@ -111,6 +111,11 @@ def array_file(pictures: Mapping[int, bytes], count: int, shape: Shape) -> bytes
     return written((count, shape.channels, shape.height, shape.width), pixels.translate(_value_of_pixel(shape.levels)))
 
 
+def in_values(pixels: bytes, values: int) -> bytes:
+    """The nearest pixels that so many values stand for."""
+    return pixels.translate(_value_of_pixel(values)).translate(_pixel_of_value(values))
+
+
 def _planes(pixels: bytes, channels: int) -> bytes:
     """(H, W, C) as (C, H, W)."""
     return b"".join(pixels[colour::channels] for colour in range(channels))

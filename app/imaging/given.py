@@ -45,6 +45,8 @@ class GivenPixels:
     keep: bytes = b""
     found: Mapping[str, Any] = field(default_factory=dict)
     """Options of the job that the pictures decide."""
+    upload: bytes = b""
+    """The file of a larger picture, whose cut-outs the pixels are."""
 
 
 def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
@@ -75,13 +77,13 @@ def read_given(wanted: Input, files: Files, model: Model, taking: Taking, count:
     may_have_holes = wanted in (Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART)
     images = (each for data in files["image"] for each in pictures_of(data, "image", shape, may_have_holes))
     if wanted is Input.PICTURES:
-        return _together([_exact(shape, image, i, taking) for i, image in enumerate(images)], shape)
+        return together([_exact(shape, image, i, taking) for i, image in enumerate(images)], shape)
     if wanted in (Input.PICTURE, Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART):
-        return _together(list(_of_each(wanted, images, count, files, shape, taking, model)), shape)
+        return together(list(_of_each(wanted, images, count, files, shape, taking, model)), shape)
     image = _only(images).image
     if wanted is Input.DRAWN_PICTURE:
         return GivenPixels(_as_drawn(shape, image))
-    return _in_colours_of(shape, image, taking)
+    return in_colours_of(shape, image, taking)
 
 
 def _only(pictures: Iterator[Decoded]) -> Decoded:
@@ -102,8 +104,8 @@ def _exact(shape: Shape, picture: Decoded, number: int, taking: Taking) -> Given
         )
     if shape.palette and not picture.has_more_bits:
         with naming_picture(number, 2):
-            return _in_colours_of(shape, image, replace(taking, resize=False))
-    shown = _opaque(image, shape.channels)
+            return in_colours_of(shape, image, replace(taking, resize=False))
+    shown = opaque(image, shape.channels)
     if picture.has_more_bits or shown.convert("RGBA").tobytes() != image.convert("RGBA").tobytes():
         colours = "grey" if shape.channels == 1 else "RGB"
         raise NotExactError(
@@ -166,14 +168,14 @@ def _of_each(
             elif wanted is Input.PICTURE_OR_PART:
                 yield _whole_or_part(image, mask, shape, taking, model.members)
             else:
-                yield _in_colours_of(shape, image, taking)
+                yield in_colours_of(shape, image, taking)
 
 
 def _masks_of(files: Files, count: int, shape: Shape, pixels: _Pixels) -> list[Image.Image]:
     """The masks of so many pictures, none, one for all or one for each; white where the image is filled."""
     for data in files.get(ALPHA_MASK, ()):
         try:
-            return [_hole_of_alpha(pixels.taken(decode(data, "mask")))]
+            return [hole_of_alpha(pixels.taken(decode(data, "mask")))]
         except NothingToFillError:
             raise NothingToFillError(
                 "the mask has no transparent pixel: here what is transparent is filled; POST /complete fills white"
@@ -196,7 +198,7 @@ def naming_picture(number: int, count: int) -> Iterator[None]:
         raise
 
 
-def _together(parts: Sequence[GivenPixels], shape: Shape) -> GivenPixels:
+def together(parts: Sequence[GivenPixels], shape: Shape) -> GivenPixels:
     """All of them one after the other; of what they decide the most."""
     if len(parts) == 1:
         return parts[0]
@@ -215,7 +217,7 @@ def _whole_or_part(
         part = _with_a_hole(image, mask, shape, taking, members)
         return replace(part, found={name: part.found[name] for name in part.found if name != "filled_pixels"})
     except NothingToFillError:
-        return _in_colours_of(shape, image, taking)
+        return in_colours_of(shape, image, taking)
 
 
 def _with_a_hole(
@@ -223,42 +225,42 @@ def _with_a_hole(
 ) -> GivenPixels:
     if mask is None and has_transparent(shape.palette):
         raise NothingToFillError("expected a mask: what is transparent is one of the model's colours, and no hole")
-    hole = _hole_of_alpha(image) if mask is None else _opaque(mask, channels=1)
+    hole = hole_of_alpha(image) if mask is None else opaque(mask, channels=1)
     hole = _fit(hole, "image" if mask is None else "mask", shape, taking.resize)
-    keep = _cut(hole, 1, 0)
+    keep = cut(hole, 1, 0)
     filled = keep.tobytes().count(0)
     if not filled:
         raise NothingToFillError("the mask has no pixel of 128 or above; white is what gets filled")
-    given = _in_colours_of(shape, image, taking, keep.tobytes())
+    given = in_colours_of(shape, image, taking, keep.tobytes())
     found = {"filled_pixels": filled, "given_behind": given_behind_hole(keep, members), **given.found}
     return GivenPixels(given.pixels, keep.tobytes(), found)
 
 
-def _in_colours_of(shape: Shape, image: Image.Image, taking: Taking, keep: bytes = b"") -> GivenPixels:
+def in_colours_of(shape: Shape, image: Image.Image, taking: Taking, keep: bytes = b"") -> GivenPixels:
     """Grey or coloured as the model is, or values of its palette, and of its size. keep: where a palette counts."""
     if not shape.palette:
-        return GivenPixels(_fit(_opaque(image, shape.channels), "image", shape, taking.resize).tobytes())
+        return GivenPixels(_fit(opaque(image, shape.channels), "image", shape, taking.resize).tobytes())
     fitted = _fit(image.convert("RGBA"), "image", shape, taking.resize, Image.Resampling.NEAREST)
     found = taken(fitted, shape.palette, taking.nearest, keep)
     return GivenPixels(found.values, found={"moved_pixels": found.moved, "moved_distance": found.distance})
 
 
-def _hole_of_alpha(image: Image.Image) -> Image.Image:
+def hole_of_alpha(image: Image.Image) -> Image.Image:
     """Mode L: 255 where the image is transparent, so that it reads like a mask."""
     if "A" not in image.getbands():
         raise NothingToFillError("expected a mask, or an image with transparent pixels")
-    hole = _cut(image.getchannel("A"), 255, 0)
+    hole = cut(image.getchannel("A"), 255, 0)
     if not hole.getbbox():
         raise NothingToFillError("there is no mask, and the image has no transparent pixel that could be filled")
     return hole
 
 
-def _cut(image: Image.Image, dark: int, bright: int) -> Image.Image:
+def cut(image: Image.Image, dark: int, bright: int) -> Image.Image:
     """Two values instead of 256: `dark` below 128, `bright` from there on."""
     return image.point([dark] * 128 + [bright] * 128)
 
 
-def _opaque(image: Image.Image, channels: int) -> Image.Image:
+def opaque(image: Image.Image, channels: int) -> Image.Image:
     """The picture in grey or RGB, as model_core.data.opaque makes it."""
     if "A" in image.getbands():
         paper = Image.new("RGBA", image.size, (0, 0, 0, 255) if channels == 1 else (255, 255, 255, 255))

@@ -24,6 +24,7 @@ from worker.contract.kinds import KINDS
 
 MAX_SIDE = 4096
 MAX_SCALE = 128
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _GAP = 1
 _GAP_GREY = 128
 """Grey of the lines between images, the same as in the command's grids (model_core.data.images.tile)."""
@@ -71,6 +72,8 @@ class Canvas:
     """Further facts of each sample that it takes to get it again; empty where there are none of any."""
     palette: Sequence[str] = ()
     """The colours of the bytes of samples, where these are values of a model of categories."""
+    profile: bytes = b""
+    """The colour profile of the picture whose holes were filled."""
 
     @classmethod
     def of(
@@ -147,8 +150,8 @@ def sample_file(canvas: Canvas, sample: int, scale: int, kind: PictureFormat = P
     if kind is PictureFormat.NPY:
         return _array({0: _drawn(canvas, sample)}, 1, canvas, scale)
     own = canvas.own[sample] if canvas.own else {}
-    text = {**canvas.origin, **own, "sample": str(canvas.first + sample)}
-    return _file(_picture(canvas, sample), scale, text, kind, canvas)
+    text = {**canvas.origin, "sample": str(canvas.first + sample), **own}
+    return _file(picture_of(canvas, sample), scale, text, kind, canvas)
 
 
 def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PNG) -> bytes:
@@ -159,11 +162,11 @@ def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PN
         return _array(canvas.samples, canvas.n, canvas, scale)
     columns, size = _grid(canvas.n, canvas.width, canvas.height)
     between = gap_of(canvas.palette) if canvas.palette else _GAP_GREY
-    mode, grey = ("L", between) if canvas.channels == 1 else ("RGB", (between,) * 3)
-    grid = Image.new(mode, size, grey if canvas.n > 1 else 0)
+    _expect_side(size, scale)
+    grid = Image.new("L", size, between if canvas.n > 1 else 0).convert(_MODES[canvas.channels])
     for sample in sorted(canvas.samples):
         line, column = divmod(sample, columns)
-        grid.paste(_picture(canvas, sample), (column * (canvas.width + _GAP), line * (canvas.height + _GAP)))
+        grid.paste(picture_of(canvas, sample), (column * (canvas.width + _GAP), line * (canvas.height + _GAP)))
     text = {**canvas.origin, **_of_all(canvas.own), "sample": str(canvas.first), "samples": str(canvas.n)}
     return _file(grid, scale, text, kind, canvas)
 
@@ -181,13 +184,15 @@ def expect_side(n: int, width: int, height: int, scale: int) -> None:
 
 
 def _expect_side(size: tuple[int, int], scale: int) -> None:
+    if max(size) > MAX_SIDE:
+        raise BadParameterError(f"grid: all pictures together are larger than {MAX_SIDE} pixels; expected one `sample`")
     if max(size) * scale > MAX_SIDE:
         raise BadParameterError(f"scale: at most {MAX_SIDE // max(size)} here (a side of {MAX_SIDE} pixels)")
 
 
-def _picture(canvas: Canvas, sample: int) -> Image.Image:
-    mode = "L" if canvas.channels == 1 else "RGB"
-    return Image.frombytes(mode, (canvas.width, canvas.height), _drawn(canvas, sample))
+def picture_of(canvas: Canvas, sample: int) -> Image.Image:
+    """One sample, of a model of categories its values."""
+    return Image.frombytes(_MODES[canvas.channels], (canvas.width, canvas.height), _drawn(canvas, sample))
 
 
 def _drawn(canvas: Canvas, sample: int) -> bytes:
@@ -242,12 +247,15 @@ def _file(image: Image.Image, scale: int, text: Mapping[str, str], kind: Picture
     _expect_side(image.size, scale)
     if canvas.palette and kind is PictureFormat.JPEG:
         raise BadParameterError("format: JPEG does not keep the colours of a palette; expected png, webp or npy")
+    if image.mode in ("LA", "RGBA") and kind is PictureFormat.JPEG:
+        raise BadParameterError("format: JPEG does not keep the picture's transparency; expected png or webp")
     width, height = image.width * scale, image.height * scale
     mark = "" if canvas.source is None else packet_of(canvas.source)
     said = {"pnginfo": chunks(text, mark)} if kind is PictureFormat.PNG else {"xmp": mark.encode()} if mark else {}
     out = io.BytesIO()
     large = image.resize((width, height), Image.Resampling.NEAREST)
     how = {**_OPTIONS[kind], **said, **({"bits": 8} if canvas.palette else {})}
+    how |= {"icc_profile": canvas.profile} if canvas.profile else {}
     (indexed(large, canvas.palette) if canvas.palette else large).save(out, kind.value, **how)
     return out.getvalue()
 

@@ -13,6 +13,7 @@ from app.access.callers import Caller
 from app.dependencies import Services
 from app.errors import BadParameterError, NotDecodableError, NotVerifiableError, TooLargeError
 from app.imaging.arrays import count_of, size_of
+from app.imaging.cutouts import cutouts_of
 from app.imaging.given import Files, naming_picture, read_given
 from app.imaging.provenance import read_provenance
 from app.imaging.render import expect_side
@@ -153,14 +154,20 @@ async def _submit(
     if kind.takes_several:
         await run_sync(_unzip, files, services.settings.max_upload_bytes, limiter=services.imaging)
     model, found = await _asked(kind, body, files, services, identity.caller)
+    given = None
+    if getattr(body, "fit", None) == "crop":
+        given = await run_sync(cutouts_of, files, model, taking_of(body), limiter=services.imaging)
+        found = {**found, "cutouts": given.found["cutouts"], "pictures": len(given.found["cutouts"])}
     options = replace(options_of(kind, body, found, model), webhook=webhook, retention=retention)
     if second := options.own.second_model:
         await services.models.expect_second(kind.word, model, second, identity.caller)
     model = services.submission.sized(model, options)
     if wanted.media in PICTURE_FORMATS:
         expect_side(max(1, options.n), model.width, model.height, wanted.scale)
-    given = None
-    if kind.input is not Input.NOTHING:
+    if given is not None:
+        n = options.n // len(options.own.places)
+        given = replace(given, pixels=n * given.pixels, keep=n * given.keep)
+    elif kind.input is not Input.NOTHING:
         count = options.own.picture_count
         given = await run_sync(read_given, kind.input, files, model, taking_of(body), count, limiter=services.imaging)
     return await services.submission.submit(identity, kind.word, model, options, given)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from app.schema import examples
 from app.schema.results import Result
 from worker.contract.colours import Shown as ColoursShown
+from worker.contract.cutouts import CutoutPlace
 from worker.contract.jobs import JobError, JobStatus
 from worker.contract.kind import Label, Method
 from worker.contract.kinds import KINDS
@@ -145,7 +146,10 @@ class _Asked(_Answer):
 
 
 if TYPE_CHECKING:
-    _Shown = _Asked
+
+    class _Shown(_Asked):
+        cutouts: list[CutoutPlace] | None
+
 else:
     _Shown = create_model("_Shown", __base__=(*_OPTIONS, _Asked))
 

@@ -32,6 +32,7 @@ class RowEvent(_Data):
     """Number of the row, counted from 0 at the top."""
     pixels: str
     """Base64 of W*C bytes 0..255, pixel by pixel, colour by colour."""
+    cutout: int | None = Field(default=None, description="Number of the cut-out that it is of, with `fit=crop`.")
     stage: Stage = Field(
         default=Stage.FINAL,
         description="`small`: of the image that a Multi-Scale model draws first, whose width it has.",
@@ -62,6 +63,7 @@ class EstimateEvent(_Data):
     mean: str
     """Base64 of H*W*C bytes 0..255, row by row, pixel by pixel, colour by colour: the expected value of each by what is
     drawn so far. Given pixels are as they are."""
+    cutout: int | None = Field(default=None, description="Number of the cut-out that it is of, with `fit=crop`.")
 
 
 class StoppingEvent(_Data):

@@ -30,6 +30,7 @@ JOB: dict[str, Any] = {
     "method": None,
     "particles": None,
     "sweeps": None,
+    "cutouts": None,
     "moved_pixels": None,
     "moved_distance": None,
     "created_at": "2026-11-25T09:00:00.120000Z",

@@ -121,6 +121,10 @@ _FIT_TOLD = (
     "average; nearest pixel where it grows)."
 )
 _FIELD_TOLD = " `field`: it may be larger than the model's pictures, and is scored as what `size` of `/sample` draws."
+_CROP_TOLD = (
+    " `crop`: a larger picture, up to 2048 x 2048 pixels (PNG, JPEG or WebP). Each of its holes, at most 64 / `n`, is "
+    "filled in a cut-out of the model's size. The job's picture is the whole one, in which no other pixel changes."
+)
 _PAIR_FIT_TOLD = (
     "`strict`: image and mask must have the model's size. `resize`: both are stretched to it with a box filter (area "
     "average; nearest pixel where they grow), then the mask is cut at 128."
@@ -174,10 +178,7 @@ def _form(kind: Kind) -> type[BaseModel]:
         told = f"How many images. {kind.none_told}"
         fields["n"] = (int, Field(default=1, ge=0, le=MAX_IMAGES, description=told))
     if kind.input in _FITS:
-        takes_fields = kind.input is Input.PICTURE and "size" in kind.options.model_fields
-        ways = Literal["strict", "resize", "field"] if takes_fields else Literal["strict", "resize"]
-        told = _FITS[kind.input] + (_FIELD_TOLD if takes_fields else "")
-        fields["fit"] = (ways, Field(default="strict", description=told))
+        fields["fit"] = _fit_of(kind)
     own = kind.options.model_fields.items()
     fields |= {name: (info.annotation, info) for name, info in own if FOUND not in info.metadata}
     fields |= {**(_PRIORITY if kind.draws else {}), **_AFTER_THE_END, **_SHOWN}
@@ -187,6 +188,16 @@ def _form(kind: Kind) -> type[BaseModel]:
         config["json_schema_extra"] = {"examples": [dict(kind.example)]}
     name = f"{kind.word.title()}{'Request' if is_json else 'Form'}"
     return create_model(name, __config__=config, __doc__=kind.options.__doc__, **fields)
+
+
+def _fit_of(kind: Kind) -> tuple[Any, Any]:
+    """The ways to take a picture of another size than the model's."""
+    ways, told = Literal["strict", "resize"], _FITS[kind.input]
+    if kind.input is Input.PICTURE and "size" in kind.options.model_fields:
+        ways, told = Literal["strict", "resize", "field"], told + _FIELD_TOLD
+    elif "cutouts" in kind.options.model_fields:
+        ways, told = Literal["strict", "resize", "crop"], told + _CROP_TOLD
+    return ways, Field(default="strict", description=told)
 
 
 FORMS: Mapping[str, type[BaseModel]] = {word: _form(kind) for word, kind in KINDS.items()}

@@ -24,7 +24,7 @@ class FollowedPicture:
 
     def __init__(self, record: JobRecord, sample: int, stage: Stage, scale: int, marked: bool) -> None:
         spec = record.spec
-        if not spec.rows_total or (stage is Stage.SMALL and not spec.draws_small):
+        if not spec.rows_total or spec.options.places or (stage is Stage.SMALL and not spec.draws_small):
             raise BadParameterError("follow: this picture is not drawn row by row; ask for it without follow")
         if sample >= spec.n:
             raise BadParameterError(f"sample: the job has the samples 0 to {spec.n - 1}")

@@ -128,7 +128,7 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
         identity=spec.identity or None,
         seed=spec.seed,
         first=spec.first,
-        n=spec.n,
+        n=spec.images,
         temperature=spec.temperature,
         **NOT_SHOWN | spec.options.job_fields(),
         height=spec.height,
@@ -176,12 +176,12 @@ def _at_or_none(seconds: float | None) -> datetime | None:
 
 def _result(record: JobRecord) -> BaseModel:
     """The result of a job that has succeeded. A job without rows has one picture, unless it took several."""
-    is_of_several = record.spec.options.picture_count > 1
+    is_of_several = record.spec.options.is_of_several
     spec, kind = record.spec, KINDS[record.spec.kind]
     link = f"/jobs/{spec.id}"
     images = [f"{link}/image"]
     if kind.draws_rows or kind.input is Input.PICTURES or is_of_several:
-        images = [f"{link}/image?sample={sample}" for sample in range(spec.n)]
+        images = [f"{link}/image?sample={sample}" for sample in range(spec.images)]
     told = {} if record.result is None else record.result.told(images, link)
     result_type = f"{kind.noun}s" if is_of_several and not kind.draws_rows else kind.result_type
     results = RESULTS_OF_SEVERAL if is_of_several else RESULTS

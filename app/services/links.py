@@ -27,5 +27,5 @@ class SigningLinks:
             expires_at=datetime.fromtimestamp(expires, UTC),
             events=f"/jobs/{job_id}/events?{signed}",
             image=image,
-            images=[f"{image}&sample={sample}" for sample in range(record.spec.n)],
+            images=[f"{image}&sample={sample}" for sample in range(record.spec.images)],
         )

@@ -5,6 +5,7 @@ in a minute should it not be done by then. Both are replaced in one script, entr
 import asyncio
 
 import structlog
+from anyio.to_thread import run_sync
 
 from app.packed import UnpackableError, packed
 from app.packed_pictures import packed_pictures
@@ -49,5 +50,5 @@ class EntryPacking:
         except (UnpackableError, ValueError) as error:
             _log.warning("entries_not_packed", job_id=job_id, reason=str(error)[:200])
             value = b""
-        pictures = packed_pictures(await self._store.pictures(job_id))
+        pictures = await run_sync(packed_pictures, await self._store.pictures(job_id))  # some are of two megabytes
         await self._store.pack(job_id, entries[-1].seq if entries else 0, value, pictures)

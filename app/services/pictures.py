@@ -17,6 +17,7 @@ from app.errors import (
     NoScoreYetError,
 )
 from app.imaging.archive import Archive
+from app.imaging.cutouts import filled_canvas
 from app.imaging.render import Canvas, PictureFormat, grid_file, sample_file
 from app.schema.answers import MarginalMap, ScoreMap
 from app.store import Store
@@ -83,7 +84,11 @@ class Pictures:
             return Canvas.of_marginals(spec, await self.marginals(record, "mean"))
         entries = await self._store.entries(spec.id)
         rows = (RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW)
-        return Canvas.of(spec, rows, stage, record.numerics, self._marked, record.result)
+        canvas = Canvas.of(spec, rows, stage, record.numerics, self._marked, record.result)
+        if not spec.options.places:
+            return canvas
+        upload, keep = [await self._store.picture(spec.id, field) or b"" for field in ("upload", "keep")]
+        return await run_sync(filled_canvas, spec, upload, keep, canvas, limiter=self._imaging)
 
     async def given(self, spec: JobSpec, of: Literal["image", "mask"], number: int, picture: PictureFormat) -> bytes:
         """The picture of this number, or its mask, that the job began with; of an encoding the grid of all. Raises

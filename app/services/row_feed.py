@@ -1,7 +1,7 @@
 """Events of a job, one by one: the rows drawn so far, then the others as they come.
 
     snapshot            the Job
-    row                 {sample, y, pixels}, of a small first image also stage
+    row                 {sample, y, pixels}, of a small first image also stage, of a cut-out also its number
     progress            {rows_done, rows_total, progress} after each batch of rows
     estimate            {sample, share, mean} of a completion by particles, what is expected so far: the newest only
     done|error|canceled the finished Job; the last entry of the job's stream, and the last event
@@ -58,11 +58,11 @@ class RowFeed:
         try:
             async for batch in self._batches(job, follower):
                 rows = [entry for entry in batch if not entry.is_last]
-                estimates = _estimates(follower) if rows or not batch else []
+                estimates = _estimates(follower, job) if rows or not batch else []
                 if estimates or not batch:
                     yield estimates
                 for first in range(0, len(rows), _ROWS_AT_ONCE):
-                    yield _row_events(rows[first : first + _ROWS_AT_ONCE], job.rows_total)
+                    yield _row_events(rows[first : first + _ROWS_AT_ONCE], job)
                 if batch and batch[-1].is_last:
                     yield [_end(await self._job_after_end(job), batch[-1].seq)]
                     return
@@ -123,14 +123,23 @@ class _EndedUnseenError(Exception):
         self.seq = seq
 
 
-def _estimates(follower: Follower) -> list[FeedEvent]:
+def _estimates(follower: Follower, job: Job) -> list[FeedEvent]:
     estimate = follower.take_estimate()
-    return [] if estimate is None else [_event("estimate", estimate)]
+    return [] if estimate is None else [_event("estimate", _of_picture(estimate, job))]
 
 
-def _row_events(rows: list[Entry], rows_total: int) -> list[FeedEvent]:
-    progress = _event("progress", _progress(rows[-1].seq, rows_total))
-    return [*(_event(entry.type, entry.data, entry.seq) for entry in rows), progress]
+def _row_events(rows: list[Entry], job: Job) -> list[FeedEvent]:
+    progress = _event("progress", _progress(rows[-1].seq, job.rows_total))
+    return [*(_event(entry.type, _of_picture(entry.data, job), entry.seq) for entry in rows), progress]
+
+
+def _of_picture(data: str, job: Job) -> str:
+    """The data of a row or an estimate; of a cut-out with the picture and the cut-out that it is of."""
+    if not job.cutouts:
+        return data
+    told = json.loads(data)
+    told["sample"], told["cutout"] = divmod(told["sample"], len(job.cutouts))
+    return json.dumps(told, separators=(",", ":"))
 
 
 def _end(job: Job, seq: int) -> FeedEvent:

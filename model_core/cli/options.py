@@ -31,6 +31,10 @@ Fit = Annotated[
     Literal["strict", "resize"],
     typer.Option(help="A picture of another size is refused, or stretched to the model's."),
 ]
+CropFit = Annotated[
+    Literal["strict", "resize", "crop"],
+    typer.Option(help="A picture of another size is refused, stretched, or if larger filled in cut-outs (with --url)."),
+]
 FieldFit = Annotated[
     Literal["strict", "resize", "field"],
     typer.Option(help="A picture of another size is refused, stretched to the model's, or if larger taken as it is."),

@@ -69,9 +69,10 @@ class DrawingFrom(Drawing, Fitting, total=False):
     """How a job draws that begins with a picture."""
 
 
-class Completing(DrawingFrom, Colouring, total=False):
-    """How a completion is drawn; rank: the likeliest first."""
+class Completing(Drawing, Colouring, total=False):
+    """How a completion is drawn; rank: the likeliest first. fit: `crop` fills holes of a larger picture."""
 
+    fit: Literal["strict", "resize", "crop"]
     rank: bool
 
 

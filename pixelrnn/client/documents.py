@@ -6,6 +6,13 @@ Written by docs/make_documents.py from openapi.json, which says what each field 
 from typing import Literal, NotRequired, TypedDict
 
 
+class CutoutPlace(TypedDict):
+    """The place of a cut-out in the picture."""
+
+    x: int
+    y: int
+
+
 class JobError(TypedDict):
     """Why a job failed, in the words of problem+json."""
 
@@ -87,6 +94,15 @@ class EncodeResult(TypedDict):
     blob: str
 
 
+class Cutout(TypedDict):
+    """A cut-out that is filled."""
+
+    x: int
+    y: int
+    quality: Literal["exact", "good", "rough", "poor"]
+    nats: list[float]
+
+
 class RankedImage(TypedDict):
     """A completion and how likely the model finds the whole image, given pixels included."""
 
@@ -119,6 +135,7 @@ class CompletePicture(TypedDict):
     ranking: NotRequired[list[RankedImage] | None]
     posterior: NotRequired[Receipt | None]
     marginals: NotRequired[str | None]
+    cutouts: NotRequired[list[Cutout] | None]
 
 
 class JobResult(TypedDict):
@@ -130,6 +147,7 @@ class JobResult(TypedDict):
     ranking: NotRequired[list[RankedImage] | None]
     posterior: NotRequired[Receipt | None]
     marginals: NotRequired[str | None]
+    cutouts: NotRequired[list[Cutout] | None]
     pictures: NotRequired[list[CompletePicture] | None]
 
 
@@ -271,6 +289,7 @@ class Job(TypedDict):
     method: Method | None
     particles: int | None
     sweeps: int | None
+    cutouts: list[CutoutPlace] | None
     label: str | list[str] | None
     created_at: str
     started_at: str | None

@@ -29,6 +29,8 @@ class Row:
     pixels: bytes
     stage: documents.Stage = "final"
     """`small`: of the image that a Multi-Scale model draws first."""
+    cutout: int | None = None
+    """Number of the cut-out that it is a row of, where holes of a larger picture are filled (`fit="crop"`)."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Estimate:
     """How much of the job's work is done, 0 to 1."""
     mean: bytes
     """H * W * C bytes 0..255: the expected value of each colour of each pixel, the rows from the top down."""
+    cutout: int | None = None
+    """Number of the cut-out, as of a row."""
 
 
 OnEstimate = Callable[[Estimate], None]
@@ -88,9 +92,11 @@ class Feed:
         data = json.loads(fields["data"])
         self._last_id = fields.get("id", self._last_id)
         if name == "row":
-            return Row(data["sample"], data["y"], base64.b64decode(data["pixels"]), data.get("stage", "final"))
+            place = data.get("stage", "final"), data.get("cutout")
+            return Row(data["sample"], data["y"], base64.b64decode(data["pixels"]), *place)
         if name == "estimate" and self._on_estimate is not None:
-            self._on_estimate(Estimate(data["sample"], data["share"], base64.b64decode(data["mean"])))
+            mean = base64.b64decode(data["mean"])
+            self._on_estimate(Estimate(data["sample"], data["share"], mean, data.get("cutout")))
         if name == "snapshot" or name in _ENDS:
             if "id" not in data:  # the job is gone, and a problem says why
                 raise ApiError(data["status"], data)

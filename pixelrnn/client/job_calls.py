@@ -66,6 +66,7 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, AllScored, 
         """Fill the white part of the mask, or without one what is transparent, n times; 0 times where only
         `marginals()` and the receipt are wanted. Several images have one mask, or one each.
 
+        fit="crop": the holes of a larger picture, each in a cut-out of the model's size; `image()` is the whole one.
         method: `posterior`, given everything, or `clamp`; the model's first one when not said. particles of each image
         and sweeps: of `posterior`, where it is not exact. label: of the images, of a model that has labels.
         """

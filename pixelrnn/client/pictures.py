@@ -77,9 +77,11 @@ def values_of(file: bytes) -> "np.ndarray":
 
 
 def array_of(state: documents.Job, rows: list[Row]) -> "np.ndarray":
-    """Bytes 0..255 of shape (n, height, width, channels). Raises ServiceError for a job that draws no images."""
+    """Bytes 0..255 of shape (n, height, width, channels). Raises ServiceError for a job that draws no such images."""
     import numpy as np
 
+    if state.get("cutouts"):
+        raise ServiceError(f"job {state['id']} fills holes of a larger picture: `image()` and `save()` have it whole")
     drawn = {(row.sample, row.y): row.pixels for row in rows if row.stage == "final"}
     n, height, width = state["n"], state["height"], state["width"]
     if len(drawn) != n * height:

@@ -210,7 +210,7 @@ def test_answer_is_413_when_a_file_is_too_large(client: httpx.Client, worker: Ha
         ({"seed": "1e400"}, "#/seed"),
         ({"temperature": "nan"}, "#/temperature"),
         ({"temperature": "1e999"}, "#/temperature"),
-        ({"fit": "crop"}, "#/fit"),
+        ({"fit": "field"}, "#/fit"),
         ({"colour": "red"}, "#/colour"),
         ({"model": ""}, "#/model"),
     ],

@@ -37,7 +37,7 @@ class ColourOptions(Options):
         return settled if self.colours == "nearest" else settled.model_copy(update={"colours": None})
 
     def job_fields(self) -> dict[str, Any]:
-        moved = (self.moved_pixels, self.moved_distance) if self.colours else (None, None)
+        moved = (self.moved_pixels, self.moved_distance) if self.colours or self.places else (None, None)
         return {**super().job_fields(), **dict(zip(("moved_pixels", "moved_distance"), moved, strict=True))}
 
 
@@ -46,6 +46,8 @@ class Shown(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
     moved_pixels: int | None
-    """How many pixels took the nearest colour, where that was asked for; of several pictures the most. Else null."""
+    """How many pixels took the nearest colour, where that was asked for; of several pictures the most. With `fit=crop`
+    always, of all cut-outs: if there are any, the model cannot say the picture's colours, and holes have its own. Else
+    null."""
     moved_distance: float | None
     """How far the farthest of them moved: the distance of red, green, blue and opacity, at most 510."""

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from worker.contract.cutouts import CutoutsSummary
 from worker.contract.kind import Options, Summary, options_version
 from worker.contract.kinds import KINDS
 from worker.contract.record import OtherVersionError, Record, UnreadableError
@@ -161,6 +162,11 @@ class JobSpec(Record):
         return self.options.begins_at
 
     @property
+    def images(self) -> int:
+        """How many pictures are drawn, cut-outs of one together."""
+        return self.n // max(1, len(self.options.places))
+
+    @property
     def work(self) -> int:
         """Values that are computed one after the other: what a job costs."""
         return self.options.work(self)
@@ -255,6 +261,7 @@ class JobRecord(Record):
 
 def _summary(spec: JobSpec, text: str) -> Summary | None:
     summary = KINDS[spec.kind].summary
-    if summary is not None and spec.options.picture_count > 1:
-        return SeveralSummary.read(text, summary)
+    if summary is not None and spec.options.is_of_several:
+        several, places = SeveralSummary.read(text, summary), spec.options.places
+        return CutoutsSummary(pictures=several.pictures, places=tuple(places)) if places else several
     return None if summary is None else summary.model_validate_json(text)

@@ -146,8 +146,9 @@ def image(job_id: str) -> str:
     """Hash of a job's pictures that are not drawn row by row.
 
     pixels   its input: H*W*C bytes 0..255, row by row, pixel by pixel; of an upsampling s*s*C; of an encoding n times
-             as many; of a decoding the file
+             as many; of a decoding the file; of several pictures, or cut-outs, one after the other
     keep     of a completion: H*W bytes, 1 = given; else empty
+    upload   the file of a larger picture whose holes are filled in cut-outs
     bits     of a finished score: the bits of each variable, H*W*C float32, little-endian, in the order of `pixels`
     heat     of a finished score: the bits of each pixel as colours, H*W*3 bytes
     mean     of a finished completion by `posterior`: the expected value 0..V-1 of each variable, as `bits` are stored

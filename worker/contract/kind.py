@@ -7,7 +7,7 @@ them; an API of an earlier version leaves a new kind out of what models can.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, Field
 
@@ -72,6 +72,10 @@ class Method(StrEnum):
     """Given everything that is given: exactly where that is possible, else by particles."""
     CLAMP = "clamp"
     """Given what is above and to the left of each pixel; what is given behind it is put in on the way."""
+
+
+Quality = Literal["exact", "good", "rough", "poor"]
+"""How good a completion by `posterior` is, in a word, the best first."""
 
 
 class Label(Record):
@@ -189,6 +193,16 @@ class Options(Record):
     def picture_count(self) -> int:
         """How many pictures were handed in, of a kind whose jobs may take several (several.py)."""
         return 1
+
+    @property
+    def is_of_several(self) -> bool:
+        """Are its pictures, or the cut-outs of a larger one, each worked on as a job of its own?"""
+        return False
+
+    @property
+    def places(self) -> Sequence[tuple[int, int]]:
+        """The left and the upper edge of each cut-out, where holes of a larger picture are filled (cutouts.py)."""
+        return ()
 
     @property
     def version(self) -> int:

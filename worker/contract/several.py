@@ -13,17 +13,21 @@ class SeveralOptions(Options):
     """Options of a kind whose jobs may take several pictures; n counts the images of all of them."""
 
     pictures: Annotated[int, FOUND, Since(8)] = Field(default=0, ge=0, le=MAX_IMAGES)
-    """How many, where there are several; 0: one."""
+    """How many, where there are several, or each is a cut-out; 0: one."""
 
     def images(self, n: int) -> int:
         if n * self.picture_count > MAX_IMAGES:
-            most = MAX_IMAGES // self.picture_count
-            raise BadOptionError(f"n: expected at most {most} for {self.picture_count} pictures", "n")
+            most, what = MAX_IMAGES // self.picture_count, "cut-outs" if self.places else "pictures"
+            raise BadOptionError(f"n: expected at most {most} for {self.picture_count} {what}", "n")
         return n * self.picture_count
 
     @property
     def picture_count(self) -> int:
         return self.pictures or 1
+
+    @property
+    def is_of_several(self) -> bool:
+        return self.pictures > 0
 
 
 class SeveralSummary(Summary):

@@ -73,9 +73,10 @@ class SubmissionAnswer(StrEnum):
 
 
 def arguments(
-    terms: SubmissionTerms, spec: JobSpec, pixels: bytes | None, keep: bytes, commands: str
+    terms: SubmissionTerms, spec: JobSpec, pixels: bytes | None, keep: bytes, commands: str, upload: bytes = b""
 ) -> list[str | bytes]:
-    """ARGV of `scripts.SUBMIT`. `commands`: a JSON list of the Redis commands that put the job at the queue's end."""
+    """ARGV of `scripts.SUBMIT`. `commands`: a JSON list of the Redis commands that put the job at the queue's end;
+    `upload`: the file of a picture whose holes are filled."""
     priority = priority_of(spec)
     facts = _JobFacts(
         id=spec.id,
@@ -83,7 +84,7 @@ def arguments(
         model=spec.model,
         work=spec.work,
         rows_total=spec.rows_total,
-        room=room_of(spec, len(pixels or b"") + len(keep) + len(terms.webhook)),
+        room=room_of(spec, len(pixels or b"") + len(keep) + len(upload) + len(terms.webhook)),
         rows_room=rows_room(spec),
         line=f"{priority}:{terms.client}",
         turn=max(WEIGHTS.values()) // WEIGHTS[priority],
@@ -93,7 +94,7 @@ def arguments(
         listed_ttl=keys.ACTIVE_TTL_S + terms.longest,
     )
     terms_json = terms.model_dump_json(exclude_none=True)  # null is no nil in Lua
-    return [terms_json, facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands]
+    return [terms_json, facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands, upload]
 
 
 def client_of(ticket: bytes | None) -> str:

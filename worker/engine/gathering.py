@@ -1,4 +1,5 @@
 """Jobs of several pictures: each picture is worked on as a job of its own, and what is said of these is gathered here.
+So are the cut-outs of one picture, one after the other, because the next one is given what those before drew.
 
 The first picture that fails ends the job; the others are forgotten when the turn is over.
 """
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from worker.contract.jobs import JobStatus
 from worker.engine.activities.activity import JobOutlet
 from worker.orders.claims import Outcome, StoredResult
+from worker.orders.cutouts import CutoutOrder, Filled
 from worker.orders.images import NewRow
 from worker.orders.order import Order
 from worker.orders.several import PART, SeveralOrder
@@ -21,6 +23,19 @@ class _Gathered:
     order: SeveralOrder
     shares: list[float]
     ends: dict[int, Outcome] = field(default_factory=dict)
+    filled: defaultdict[int, Filled] = field(default_factory=lambda: defaultdict(Filled))
+    """The holes of each picture that is completed in cut-outs, as far as they are drawn."""
+
+    def fill(self, part: int, y: int, pixels: bytes) -> None:
+        if isinstance(cutout := self.order.parts[part], CutoutOrder):
+            self.filled[part // self.order.chain].add(cutout, y, pixels)
+
+    def ready(self, part: int) -> Order:
+        """The order of a part whose turn has come."""
+        order = self.order.parts[part]
+        if isinstance(order, CutoutOrder):
+            order = order.after(self.filled[part // self.order.chain])
+        return replace(order, model=self.order.model)
 
 
 class Gathering:
@@ -30,15 +45,27 @@ class Gathering:
         self._outlet = outlet
         self._open: dict[str, _Gathered] = {}
         self._failed: list[SeveralOrder] = []
+        self._next: list[Order] = []
 
     def opened(self, order: Order) -> Iterator[Order]:
         """The orders to carry out for this one."""
-        if not isinstance(order, SeveralOrder):
+        job, part = _job_and_part(order.claim.token)
+        if isinstance(order, SeveralOrder):
+            gathered = self._open[job] = _Gathered(order, [0.0] * len(order.parts))
+            for i, cutout in enumerate(order.parts):
+                for row in cutout.material.rows if isinstance(cutout, CutoutOrder) else ():
+                    gathered.fill(i, row.y, row.pixel_bytes())
+            for i in range(0, len(order.parts), order.chain):
+                yield gathered.ready(i)
+        elif part is None:
             yield order
-            return
-        self._open[order.claim.token] = _Gathered(order, [0.0] * len(order.parts))
-        for part in order.parts:
-            yield replace(part, model=order.model)
+        elif job in self._open:
+            yield self._open[job].ready(part)
+
+    def next_ones(self) -> Iterator[Order]:
+        """The cut-outs, each once, whose turn has come meanwhile."""
+        while self._next:
+            yield self._next.pop(0)
 
     def close(self, token: str) -> list[str]:
         """Gather no more for this job. Returns the tokens of its pictures."""
@@ -57,7 +84,9 @@ class Gathering:
             if part is None:
                 found[job] += new
             elif job in self._open:
-                first = part * self._open[job].order.samples
+                gathered, first = self._open[job], part * self._open[job].order.samples
+                for _, y, pixels, _ in new:
+                    gathered.fill(part, y, pixels)
                 found[job] += [(first + sample, y, pixels, of_small) for sample, y, pixels, of_small in new]
         if found:
             self._outlet.publish(found)
@@ -92,6 +121,8 @@ class Gathering:
         gathered.ends[part] = outcome
         if len(gathered.ends) < len(gathered.shares):
             self.progress(f"{job}{PART}{part}", 1.0)
+            if (part + 1) % gathered.order.chain:
+                self._next.append(gathered.order.parts[part + 1])
             return
         del self._open[job]
         self._outlet.end(job, _together([gathered.ends[i] for i in range(len(gathered.ends))]))

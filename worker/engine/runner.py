@@ -107,6 +107,8 @@ class Runner:
                 self._take_turn(self._turns.next(list(ready)), ready)
             for token in self._gathering.failed():
                 self._forget(token)
+            for order in self._gathering.next_ones():
+                self._follow(("submit", order))
             self._usage.now_and_then()
             self._outlet.send()
         self._usage.tell()

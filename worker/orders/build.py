@@ -14,7 +14,7 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> Order:
     check_spec(spec, card)
     build_one = part(KINDS[spec.kind].order)
     try:
-        if spec.options.picture_count > 1:
+        if spec.options.is_of_several:
             return of_each(spec, card, material, build_one)
         return build_one(spec, card, material)
     except (KeyError, ValueError, IndexError) as error:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.contract.colours import ColourOptions
+from worker.contract.cutouts import Cutout, CutoutOptions, CutoutPlace
 from worker.contract.kind import (
     FOUND,
     Able,
@@ -14,6 +15,7 @@ from worker.contract.kind import (
     Input,
     Kind,
     Method,
+    Quality,
     SeededOptions,
     Since,
     Source,
@@ -22,7 +24,6 @@ from worker.contract.kind import (
 )
 from worker.contract.labels import LabelOptions
 from worker.contract.record import Record
-from worker.contract.several import SeveralOptions
 
 PARTICLES = 32
 MAX_PARTICLES = 256
@@ -33,13 +34,11 @@ MAX_SWEEPS = 16
 WINDOWS = 4
 """Windows side by side, in which a sweep draws a hole: model_core.posterior.plan.window_size."""
 
-Quality = Literal["exact", "good", "rough", "poor"]
-
 _MAPS = 8
 """Bytes of each variable, in both maps of a completion by `posterior`."""
 
 
-class CompleteOptions(SeveralOptions, ColourOptions, LabelOptions, SeededOptions):
+class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions):
     """Fill the hole of an image."""
 
     rank: bool = Field(
@@ -84,11 +83,15 @@ class CompleteOptions(SeveralOptions, ColourOptions, LabelOptions, SeededOptions
     def settled(self, model: Able, n: int) -> Self:
         """Names the method, and for `posterior` the particles, that the model offers."""
         settled = super().settled(model, n)._by_method(model, n)
+        if settled.cutouts and not settled.by_posterior:
+            raise BadOptionError("method: fit=crop fills holes by posterior, of models that have it", "method")
+        if settled.cutouts and self.rank:
+            raise BadOptionError("rank: expected false with fit=crop; result.cutouts has the nats of each", "rank")
         return settled if n else settled._without_images()
 
     def _without_images(self) -> Self:
-        if self.pictures:
-            raise BadOptionError("n: expected at least 1 for several pictures", "n")
+        if self.pictures or self.cutouts:
+            raise BadOptionError("n: expected at least 1 for several pictures, and with fit=crop", "n")
         if not self.by_posterior:
             raise BadOptionError("n: expected at least 1 for clamp, which expects nothing of the hole", "n")
         if self.rank:
@@ -178,6 +181,8 @@ class Shown(BaseModel):
     """Particles of each image of a completion by `posterior`, where it cannot be drawn exactly; else null."""
     sweeps: int | None
     """Number of times that each image of a completion by `posterior` is drawn anew; else null."""
+    cutouts: list[CutoutPlace] | None
+    """The places of the cut-outs in which the holes of a larger picture are filled, in reading order; else null."""
 
 
 class Receipt(Record):
@@ -277,6 +282,8 @@ class Answer(BaseModel):
     """The quality of the images of a completion by `posterior`."""
     marginals: str | None = None
     """The address of the map of what a completion by `posterior` expected of each pixel."""
+    cutouts: list[Cutout] | None = None
+    """Each cut-out of a larger picture (`fit=crop`), in reading order."""
 
 
 def _ranking(sample_nats: Sequence[float], images: Sequence[str]) -> list[RankedImage]:

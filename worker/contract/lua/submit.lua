@@ -1,6 +1,7 @@
 --!include creation books allowances
 -- KEYS: as all scripts.
--- ARGV: terms JSON, facts JSON, spec JSON, pixels or '', keep, and a JSON list of the commands that queue the job.
+-- ARGV: terms JSON, facts JSON, spec JSON, pixels or '', keep, a JSON list of the commands that queue the job, and the file
+-- of a picture whose holes are filled or ''.
 local terms, facts = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 local at = tonumber(now())
 
@@ -130,7 +131,7 @@ answer = refusal(tokens)
 if answer then return answer end
 spend(tokens)  -- the first write: a full server refuses it, and would not refuse it behind those that make room
 prune()
-local created = create(ARGV[3], facts.rows_total, keys.ACTIVE_TTL_S, ARGV[4] ~= '' and ARGV[4] or nil, ARGV[5])
+local created = create(ARGV[3], facts.rows_total, keys.ACTIVE_TTL_S, ARGV[4] ~= '' and ARGV[4] or nil, ARGV[5], ARGV[7])
 local turn = take_turn()
 local before, behind = enqueue(ARGV[6], turn)
 local ahead = open_books(created, turn, behind)
