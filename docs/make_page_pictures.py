@@ -1,13 +1,14 @@
 """Make the pictures that the playground brings along.
 
-    python docs/make_page_pictures.py --characters characters.npz --plans plans.npz --emoji emoji.npz
+    python docs/make_page_pictures.py --characters characters.npz --plans plans.npz --emoji emoji.npz \
+        --sprites sprites.npz
 
 app/playground/img/digits.png: the test digits of docs/img/completions.png, side by side. scenes.webp: six small colour
 pictures, drawn here, side by side. doodles.png: eight of 8 x 8 pixels, likewise. model-NAME.webp: samples of each model
 in models/, drawn with seed 2016. characters.webp: 64 characters of the test split of characters.npz
 (examples/characters), which no shipped network has been trained on, side by side; their names, which are printed, stand
-in app/playground/js/examples.js. plans.webp and emoji.png: six test plans of examples/maps, spread evenly, and eight
-test images of examples/emoji, chosen because everybody can tell what they are.
+in app/playground/js/examples.js. plans.webp, emoji.png and sprites.png: six test plans of examples/maps, spread evenly,
+and eight test images of examples/emoji and of examples/sprites, chosen because everybody can tell what they are.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import typer
 from make_pictures import pixels_of
 from PIL import Image, ImageColor, ImageDraw
 
+from model_core.data.palette import indexed
 from model_core.data.pixels import values_to_pixels
 
 OUT = Path("app/playground/img")
@@ -31,6 +33,8 @@ CHARACTERS = 64
 PLANS = 6
 EMOJI = (60, 45, 53, 29, 63, 26, 21, 62)
 """Places among the test images, all of Noto Emoji: smiley, mushroom, penguin, pepper, T-shirt, heart, duck, sun."""
+SPRITES = (54, 58, 134, 116, 161, 201, 211, 219)
+"""Places among the test sprites: elf, knight, turtle, horse, boots, sword, potion, shield."""
 FINER = 8
 """Scenes are drawn this much larger and averaged down, so that edges are smooth."""
 
@@ -43,6 +47,7 @@ def main(
     characters: Annotated[Path | None, typer.Option(help="Of examples/characters/glyphs.py.")] = None,
     plans: Annotated[Path | None, typer.Option(help="Of examples/maps/floor_plans.py.")] = None,
     emoji: Annotated[Path | None, typer.Option(help="Of examples/emoji/make_emoji.py.")] = None,
+    sprites: Annotated[Path | None, typer.Option(help="Of examples/sprites/make_sprites.py.")] = None,
 ) -> None:
     """Draw them all; takes as long as a few samples of each model."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -52,6 +57,8 @@ def main(
         save(real_plans(plans), OUT / "plans.webp")
     if emoji:
         save(real_emoji(emoji), OUT / "emoji.png")
+    if sprites:
+        save(real_sprites(sprites), OUT / "sprites.png")
     save(digits(), OUT / "digits.png")
     save(_beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.webp")
     save(_beside([doodle(rows) for rows in DOODLES]), OUT / "doodles.png")
@@ -96,6 +103,12 @@ def real_emoji(path: Path) -> Image.Image:
     with np.load(path) as data:
         test = data["test"]  # (N, 32, 32, 3)
     return _beside([Image.fromarray(values_to_pixels(test[place], 16)) for place in EMOJI])
+
+
+def real_sprites(path: Path) -> Image.Image:
+    """The test sprites at SPRITES, in their palette."""
+    with np.load(path) as data:
+        return indexed(np.concatenate(data["test"][list(SPRITES)], axis=1), tuple(map(str, data["palette"])))
 
 
 def samples(model: Path) -> Image.Image:

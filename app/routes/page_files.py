@@ -24,8 +24,8 @@ _TYPES = MappingProxyType(
     }
 )
 _PACKED = frozenset({".html", ".css", ".js", ".json", ".svg"})
-_FOR_READERS = re.compile(rb"(?ms)^[ \t]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n)?[ \t]*")
-"""Whole lines of comments, and indents: for readers of the sources. No module has a text over several lines."""
+_FOR_READERS = re.compile(rb"(?ms)^\n|^[ \t]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n)?[ \t]*|/\*\* @.*?\*/ ?")
+"""Whole lines of comments, types, indents, empty lines: for readers of the sources. No module has a text over lines."""
 _ASKED_AT_ONCE = b"<!-- modules -->"
 _PICTURES = b'data-pictures=""'
 _TAG_LENGTH = 16

@@ -4,7 +4,8 @@
 
 reads the sheets of characters and items of the set's folder (README.md says how to get it) and writes the arrays train,
 valid and test of values 0 to 16, their kinds as labels, and the palette. The two pictures of a sprite that moves are in
-one split. Train alone has mirrored copies too, of creatures and people: a sword is always held the same way.
+one split. Train alone has mirrored copies too, of creatures and people: a sword is always held the same way. --terrain
+reads floors, walls, trees and the like instead, which have no kinds.
 """
 
 import argparse
@@ -34,12 +35,13 @@ Sprite = NDArray[np.uint8]
 """(16, 16) values."""
 
 
-def sprites(folder: Path) -> Iterator[tuple[str, int, Sprite]]:
+def sprites(folder: Path, terrain: bool) -> Iterator[tuple[str, int, Sprite]]:
     """Name, kind and values of each different sprite; the name is one of both pictures of a sprite that moves."""
     seen: set[bytes] = set()
-    for sheet in sorted([*folder.glob("Characters/*.png"), *folder.glob("Items/*.png")]):
+    parts = ("Objects",) if terrain else ("Characters", "Items")
+    for sheet in sorted(sheet for part in parts for sheet in folder.glob(f"{part}/*.png")):
         group = sheet.stem.rstrip("01")
-        is_gear, is_item = group in GEAR, sheet.parent.name == "Items"
+        is_gear, is_item = group in GEAR, sheet.parent.name != "Characters"
         kind = (2 if is_gear else 3) if is_item else int(group in PEOPLE)
         for place, sprite in _cells(_values(sheet)):
             if sprite.any() and sprite.tobytes() not in seen:
@@ -69,18 +71,21 @@ def split_of(name: str) -> Split:
     return "valid" if share == 0 else "test" if share == 1 else "train"
 
 
-def dataset(folder: Path) -> dict[str, NDArray[Any]]:
+def dataset(folder: Path, terrain: bool = False) -> dict[str, NDArray[Any]]:
     """All arrays of the file. ValueError for a folder without sprites."""
-    found = list(sprites(folder))
+    found = list(sprites(folder, terrain))
     if not found:
-        raise ValueError(f"{folder} has no sheets: expected Characters/ and Items/ of DawnLike")
-    arrays: dict[str, NDArray[Any]] = {"label_names": np.array(KINDS), "palette": np.array(PALETTE)}
+        raise ValueError(f"{folder} has no sheets: expected Characters/, Items/ and Objects/ of DawnLike")
+    arrays: dict[str, NDArray[Any]] = {"palette": np.array(PALETTE)}
+    if not terrain:
+        arrays["label_names"] = np.array(KINDS)
     for split in get_args(Split):
         chosen = [(sprite, kind) for name, kind, sprite in found if split_of(name) == split]
         if split == "train":
             chosen += [(sprite[:, ::-1], kind) for sprite, kind in chosen if kind in MIRRORED]
         arrays[split] = np.array([sprite for sprite, _ in chosen], np.uint8).reshape(-1, SIDE, SIDE)
-        arrays[f"{split}_labels"] = np.array([kind for _, kind in chosen], np.uint8)
+        if not terrain:
+            arrays[f"{split}_labels"] = np.array([kind for _, kind in chosen], np.uint8)
     return arrays
 
 
@@ -89,9 +94,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="DawnLike's folder, with Characters/ and Items/ in it")
     parser.add_argument("out", type=Path, help="the file to write, like sprites.npz")
+    parser.add_argument("--terrain", action="store_true")
     asked = parser.parse_args()
     try:
-        arrays = dataset(asked.folder)
+        arrays = dataset(asked.folder, asked.terrain)
     except (OSError, ValueError) as error:
         parser.error(f"cannot read the sprites: {error}")
     np.savez_compressed(asked.out, allow_pickle=False, **arrays)

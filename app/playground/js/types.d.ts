@@ -8,7 +8,7 @@ import type {
   JobKind as Kind,
   JobStatus as Status,
   LabelBelief,
-  Model,
+  Model as Announced,
   RowEvent,
   ScoreMap,
   ScoreResult,
@@ -25,7 +25,6 @@ export type {
   Info,
   Job,
   LabelBelief,
-  Model,
   PixelBelief,
   RankedImage,
   Receipt,
@@ -39,6 +38,9 @@ export type {
   Problem as ProblemBody,
   Stage,
 } from "../../../tests/browser/openapi";
+
+/** As the server lists it; label: the one that is asked of it, where one was chosen. */
+export type Model = Announced & { label?: string };
 
 /** One server-sent event, taken apart. */
 export interface ServerEvent {

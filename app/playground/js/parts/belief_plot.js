@@ -2,23 +2,39 @@
 
 import { el } from "./dom.js";
 import { fixed, say, t } from "../lang.js";
+import { colourName } from "../service/words.js";
 
-/** @import {ColourBelief} from "../types" */
+/** @import {ColourBelief, Model} from "../types" */
 
 const SPACE = "http://www.w3.org/2000/svg";
 const WIDTH = 256;
 const HEIGHT = 96;
 const FLOOR = 4;
 
+/** The kinds and names of colours. */
+const COLOURS = [
+  ["red", t("Red")],
+  ["green", t("Green")],
+  ["blue", t("Blue")],
+];
+const GREY = ["brightness", t("Brightness")];
+
+/** A plot for each colour of a pixel, or for the one of a palette. @param {ColourBelief[]} beliefs @param {Model} model */
+export function beliefPlots(beliefs, model) {
+  const names = beliefs.length === 1 ? [model.palette?.length ? ["", t("Colour")] : GREY] : COLOURS;
+  return beliefs.map((belief, i) => beliefPlot(names[i][1], names[i][0], belief, model));
+}
+
 /**
  * @param {string} name of the colour
  * @param {string} kind brightness, red, green or blue
  * @param {ColourBelief} belief
+ * @param {Model} model
  */
-export function beliefPlot(name, kind, belief) {
+function beliefPlot(name, kind, belief, model) {
   const { probabilities, value, entropy_bits: entropy, bits } = belief;
   const likeliest = probabilities.indexOf(Math.max(...probabilities));
-  const [itWas, itsBest] = [value, likeliest].map((which) => valueName(which, probabilities));
+  const [itWas, itsBest] = [value, likeliest].map((which) => valueName(which, model));
   const [share, most] = [value, likeliest].map((which) => percent(probabilities[which]));
   const fact = t("It was {value} ({share}, {bits} bits)", { value: itWas, share, bits: fixed(bits, 2) });
   const rival =
@@ -28,19 +44,20 @@ export function beliefPlot(name, kind, belief) {
   const figure = el("figure", { class: "belief", "data-colour": kind });
   figure.append(
     el("figcaption", {}, el("strong", {}, name), el("span", {}, unsure), el("span", {}, facts)),
-    drawing(probabilities, value, `${name}: ${unsure}. ${facts}`),
-    axis(probabilities, value),
+    drawing(belief, `${name}: ${unsure}. ${facts}`, model),
+    model.palette?.length ? "" : axis(value, model),
   );
   return figure;
 }
 
-/** @param {number} value @param {number[]} probabilities */
-function valueName(value, probabilities) {
-  return probabilities.length === 2 ? [t("black"), t("white")][value] : String(value);
+/** @param {number} value @param {Model} model */
+function valueName(value, model) {
+  if (model.palette?.length) return colourName(model, value);
+  return model.values === 2 ? [t("black"), t("white")][value] : String(value);
 }
 
-/** @param {number[]} probabilities @param {number} value @param {string} label */
-function drawing(probabilities, value, label) {
+/** @param {ColourBelief} belief @param {string} label @param {Model} model */
+function drawing({ probabilities, value }, label, { palette }) {
   const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
   plot.setAttribute("preserveAspectRatio", "none");
   const highest = Math.max(...probabilities);
@@ -52,21 +69,22 @@ function drawing(probabilities, value, label) {
   });
   const middle = (value + 0.5) * step;
   plot.append(
-    svg("path", { d: bars.join(""), class: "bars" }),
-    svg("path", { d: bars[value], class: "true" }),
+    ...(palette?.length
+      ? bars.map((d, i) => svg("path", { d, fill: palette[i], stroke: "gray", "vector-effect": "non-scaling-stroke" }))
+      : [svg("path", { d: bars.join(""), class: "bars" }), svg("path", { d: bars[value], class: "true" })]),
     svg("line", { x1: middle, x2: middle, y1: 0, y2: HEIGHT, class: "true-line" }),
   );
   return plot;
 }
 
-/** The ends, and the true value at its place. @param {number[]} probabilities @param {number} value */
-function axis(probabilities, value) {
-  const last = probabilities.length - 1;
+/** The ends, and the true value at its place. @param {number} value @param {Model} model */
+function axis(value, model) {
+  const last = model.values - 1;
   const marks = last === 1 ? [0, 1] : [0, value, last];
   const line = el("div", { class: last === 1 ? "axis two" : "axis" });
   for (const [i, mark] of marks.entries()) {
     const isTrue = mark === value && (last === 1 || i === 1);
-    const label = el("span", isTrue ? { class: "true-value" } : {}, valueName(mark, probabilities));
+    const label = el("span", isTrue ? { class: "true-value" } : {}, valueName(mark, model));
     const share = value / last;
     label.hidden = last > 1 && ((i === 0 && share < 0.1) || (i === 2 && share > 0.9));
     if (last > 1 && i === 1) label.style.left = `${100 * Math.min(0.97, Math.max(0.03, share))}%`;

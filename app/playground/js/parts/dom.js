@@ -57,6 +57,14 @@ export function stamp(id) {
   return copy;
 }
 
+/** A colour to choose. @param {string} colour @param {string} name @param {() => void} take @param {any} [value] */
+export function swatch(colour, name, take, value = colour) {
+  const look = { type: "button", class: "swatch", title: name, "aria-label": name };
+  const button = el("button", { ...look, value, on: { click: take } });
+  button.style.background = colour;
+  return button;
+}
+
 /**
  * Say something to people who listen instead of looking.
  *

@@ -1,6 +1,6 @@
 /** A small picture that is painted pixel by pixel, in colours: with pen, finger or keyboard. */
 
-import { announce, el, find, stamp } from "./dom.js";
+import { announce, find, stamp, swatch } from "./dom.js";
 import { Hand, listenForUndo } from "./hand.js";
 import { icon } from "./icons.js";
 import { t } from "../lang.js";
@@ -40,7 +40,9 @@ export class Doodle {
     this.#hand.onLook = () => this.#paint();
     this.#own = find(this.element, "input[type=color]");
     this.#own.addEventListener("input", () => this.#take(this.#own.value));
-    find(this.element, ".palette").prepend(...PALETTE.map(([colour, name]) => this.#swatch(colour, name)));
+    find(this.element, ".palette").prepend(
+      ...PALETTE.map(([colour, name]) => swatch(colour, name, () => this.#take(colour))),
+    );
     for (const button of this.element.querySelectorAll("[data-rule]")) {
       const { rule = "", icon: drawing } = /** @type {HTMLElement} */ (button).dataset;
       if (drawing) button.prepend(icon(drawing));
@@ -81,14 +83,6 @@ export class Doodle {
     const picture = new ImageData(width, height);
     hole.forEach((colour, i) => picture.data.set([colour >> 16, (colour >> 8) & 255, colour & 255, 255], 4 * i));
     return picture;
-  }
-
-  /** @param {string} colour @param {string} name */
-  #swatch(colour, name) {
-    const button = el("button", { type: "button", class: "swatch", title: name, "aria-label": name, value: colour });
-    button.style.background = colour;
-    button.addEventListener("click", () => this.#take(colour));
-    return button;
   }
 
   /** @param {string} colour */

@@ -1,23 +1,25 @@
-/** A picture of which each pixel is as given, painted white or black, or unknown: by pen, finger or keyboard. Where it is unknown, a fog shows what is expected. */
+/** A picture of which each pixel is as given, painted white, black or in a palette's colour, or unknown: by pen, finger or keyboard. Where it is unknown, a fog shows what is expected. */
 
-import { announce, find, stamp } from "./dom.js";
+import { announce, find, stamp, swatch } from "./dom.js";
 import { Hand, listenForUndo } from "./hand.js";
 import { icon } from "./icons.js";
 import { say, t } from "../lang.js";
 import { Mask } from "../pixels/mask.js";
 import { Mist } from "../pixels/mist.js";
 import { edgeOf } from "../pixels/outline.js";
-import { blankCanvas, pen } from "../pixels/raster.js";
+import { blankCanvas, nearestOf, pen, rgbaOf } from "../pixels/raster.js";
+import { colourName } from "../service/words.js";
 
-/** @import {Size} from "../types" */
+/** @import {Model, Size} from "../types" */
 
 export const GIVEN = 0;
 export const UNKNOWN = 1;
-export const BLACK = 2;
+/** The first colour; those of a model with a palette are its own. */
+const BLACK = 2;
 export const WHITE = 3;
-const INKS = /** @type {Record<string, number>} */ ({ given: GIVEN, unknown: UNKNOWN, black: BLACK, white: WHITE });
-const WORDS = [t("as given"), t("unknown"), t("black"), t("white")];
-const OPAQUE = 255;
+const WORDS = [t("as given"), t("unknown")];
+/** The colours of a model without a palette. */
+const PAPER = { palette: ["#000000", "#ffffff"], names: [t("black"), t("white")] };
 /** The width of a nib at first, in parts of the picture's. */
 const NIB = 2.5 / 28;
 const SIDE = 672;
@@ -28,11 +30,13 @@ const THEIRS = [
   [27, 36, 66, 255],
   [157, 180, 255, 255],
 ];
+/** What is given and clear: no fog is seen through it. */
+const CLEAR = [80, 104];
 const EDGE = "#6d8dff";
 const STILL = "(prefers-reduced-motion: reduce)";
 
 export class Pad {
-  /** @param {string} ink that one begins with */
+  /** @param {number} ink that one begins with; WHITE = the last colour */
   constructor(ink) {
     this.element = stamp("pad");
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
@@ -46,10 +50,10 @@ export class Pad {
     this.#hand.onStep = (pixel) => this.#tell(pixel);
     this.#hand.onLook = () => this.#paint();
     for (const button of this.element.querySelectorAll("button")) {
-      const { ink: brush, rule, icon: drawing, grounded } = button.dataset;
-      button.hidden = ink === "white" && grounded !== undefined; // whoever begins with ink has no picture below it
+      const { rule, icon: drawing, grounded } = button.dataset;
+      button.hidden = ink === WHITE && grounded !== undefined; // whoever begins with ink has no picture below it
       if (drawing) button.prepend(icon(drawing));
-      button.addEventListener("click", () => (brush ? this.#take(brush) : this.#apply(rule ?? "")));
+      button.addEventListener("click", () => (rule ? this.#apply(rule) : this.#take(Number(button.value))));
     }
     listenForUndo(this.element, (rule) => this.#apply(rule));
     this.#take(ink);
@@ -60,10 +64,12 @@ export class Pad {
   /** Called when the pen is lifted. */
   onRest = () => {};
   /** What is known of each pixel. */
-  ink = new Mask({ width: 1, height: 1 });
+  ink = /** @type {Mask<Uint32Array>} */ (blank({ width: 1, height: 1 }));
 
   /** The same ink at each size that there was: back at one of them, it is as it was painted there. */
-  #sizes = /** @type {Map<string, Mask>} */ (new Map());
+  #sizes = /** @type {Map<string, Mask<Uint32Array>>} */ (new Map());
+  /** @type {Pick<Model, "palette" | "names">} */
+  #look = PAPER;
   #canvas;
   #hand;
   #nib;
@@ -82,15 +88,43 @@ export class Pad {
   #ending = null;
   #frame = 0;
 
-  /** Clean paper. @param {Size} size */
-  open(size) {
-    const ink = new Mask(size);
-    ink.hole.fill(UNKNOWN);
-    this.#lay(ink, null);
+  /** The colours of a model, and no paint of others. @param {Model} model */
+  suit(model) {
+    const look = model.palette?.length ? model : PAPER;
+    if (String(look.palette) === String(this.#look.palette)) return;
+    this.#look = look;
+    this.#sizes.clear();
+    this.#ground = null;
+    this.ink = blank({ width: 1, height: 1 });
+    const row = find(this.element, ".palette");
+    row.hidden = this.#isPaper;
+    row.replaceChildren(
+      ...look.palette.map((colour, i) => swatch(colour, colourName(look, i), () => this.#take(BLACK + i), BLACK + i)),
+    );
+    for (const button of this.element.querySelectorAll("[data-paper]")) button.toggleAttribute("hidden", !row.hidden);
+    if (this.#brush >= BLACK) this.#take(UNKNOWN + look.palette.length);
   }
 
-  /** A picture; what is painted and unknown stays so. @param {ImageData} picture */
-  edit(picture) {
+  get #isPaper() {
+    return this.#look === PAPER;
+  }
+
+  /** Clean paper. @param {Model} model */
+  open(model) {
+    this.suit(model);
+    this.#lay(blank(model), null);
+  }
+
+  /** A picture as ink; what is clear is unknown on paper, and may be a palette's colour. @param {ImageData} picture */
+  copy({ data }) {
+    const colours = this.#look.palette.map(rgbaOf);
+    const pixel = (/** @type {number} */ i) => data.subarray(4 * i, 4 * i + 4);
+    this.fill((i) => (this.#isPaper && pixel(i)[3] < 128 ? UNKNOWN : BLACK + nearestOf(colours, pixel(i))));
+  }
+
+  /** A picture; what is painted and unknown stays so. @param {ImageData} picture @param {Model | null} model */
+  edit(picture, model) {
+    if (model) this.suit(model);
     const isFirst = !this.#ground;
     const { width, height } = picture;
     const isSame = width === this.ink.width && height === this.ink.height;
@@ -114,13 +148,13 @@ export class Pad {
     this.fill((i) => wanted.unknown[i]);
   }
 
-  /** @param {Mask} ink @param {ImageData | null} ground */
+  /** @param {Mask<Uint32Array>} ink @param {ImageData | null} ground */
   #lay(ink, ground) {
     const { width, height } = ink;
     if (ink !== this.ink) {
       this.#hand.fit(ink, SIDE);
       this.#known = blankCanvas(width, height);
-      this.#nib.value = String(Math.max(1, NIB * width));
+      this.#nib.value = String(this.#isPaper ? Math.max(1, NIB * width) : 1);
     }
     this.#mist.fit(width, height);
     this.ink = ink;
@@ -141,7 +175,7 @@ export class Pad {
     this.onRest();
   }
 
-  /** What is given and what is painted. Where it is unknown: what is below, or black. */
+  /** What is given and what is painted. Where it is unknown: what is below, or the first colour. */
   get picture() {
     const { hole, width, height } = this.ink;
     const picture = new ImageData(width, height);
@@ -151,18 +185,17 @@ export class Pad {
 
   /** 1 = it is. */
   get unknown() {
-    return this.ink.hole.map((ink) => Number(ink === UNKNOWN));
+    return Uint8Array.from(this.ink.hole, (ink) => Number(ink === UNKNOWN));
   }
 
   /** @param {number} ink @param {number} i @returns {ArrayLike<number>} */
   #inked(ink, i) {
     if (ink < BLACK && this.#ground) return this.#ground.data.subarray(4 * i, 4 * i + 4);
-    const light = ink === WHITE ? OPAQUE : 0;
-    return [light, light, light, OPAQUE];
+    return rgbaOf(this.#look.palette[Math.max(0, ink - BLACK)]);
   }
 
   /** What is expected where nothing is known, of a picture of this size. @param {ImageData | null} mean @param {boolean} [isBinary] */
-  expect(mean, isBinary = true) {
+  expect(mean, isBinary = this.#isPaper) {
     if (mean && mean.width !== this.ink.width) return;
     this.#mean = mean;
     this.#isBinary = isBinary;
@@ -182,11 +215,11 @@ export class Pad {
     this.onInk();
   }
 
-  /** @param {string} ink */
+  /** @param {number} ink */
   #take(ink) {
-    this.#brush = INKS[ink];
-    for (const button of this.element.querySelectorAll("[data-ink]")) {
-      button.setAttribute("aria-pressed", String(button.getAttribute("data-ink") === ink));
+    this.#brush = ink;
+    for (const button of this.element.querySelectorAll("button[value]")) {
+      button.setAttribute("aria-pressed", String(button.getAttribute("value") === String(ink)));
     }
   }
 
@@ -220,7 +253,8 @@ export class Pad {
 
   /** @param {number[]} pixel */
   #tell([x, y]) {
-    const state = WORDS[this.ink.hole[y * this.ink.width + x]];
+    const ink = this.ink.hole[y * this.ink.width + x];
+    const state = WORDS[ink] ?? colourName(this.#look, ink - BLACK);
     announce(t("Row {row}, column {column}: {state}", { row: y + 1, column: x + 1, state }));
   }
 
@@ -229,7 +263,7 @@ export class Pad {
     const size = Number(this.#nib.value);
     this.ink.stroke(from, to, size, this.#brush);
     // paper is known on both sides of a line: else fat strokes explain a thin one best
-    if (this.#brush === WHITE && !this.#ground) this.ink.sides(from, to, size, BLACK, UNKNOWN);
+    if (this.#isPaper && this.#brush === WHITE && !this.#ground) this.ink.sides(from, to, size, BLACK, UNKNOWN);
     this.#changed();
   }
 
@@ -268,13 +302,16 @@ export class Pad {
     if (isMoving) this.#paint();
   }
 
-  /** What is known, and the ending that is chosen in another colour; clear where the fog is seen. */
+  /** What is known, and the ending that is chosen, on paper in another colour; clear where the fog is seen. */
   #seen() {
     const { hole, width, height } = this.ink;
     const seen = new ImageData(width, height);
     hole.forEach((ink, i) => {
-      if (ink !== UNKNOWN) seen.data.set(this.#inked(ink, i), 4 * i);
-      else if (this.#ending) seen.data.set(THEIRS[Number(this.#ending.data[4 * i] > 127)], 4 * i);
+      const ending = this.#ending?.data.subarray(4 * i, 4 * i + 4);
+      const theirs = this.#isPaper && ending ? THEIRS[Number(ending[0] > 127)] : ending;
+      const pixel = ink === UNKNOWN ? theirs : this.#inked(ink, i);
+      const tone = CLEAR[((i % width) + Math.floor(i / width)) % 2];
+      if (pixel) seen.data.set(pixel[3] ? pixel : [tone, tone, tone, 255], 4 * i);
     });
     return seen;
   }
@@ -282,7 +319,7 @@ export class Pad {
   /** The edge of a hole in a picture, what a click would paint, and where the keyboard is. */
   #drawLines() {
     const hand = this.#hand;
-    if (this.#ground) hand.line(new Path2D(edgeOf(this.unknown, this.ink)), EDGE, 3);
+    if (this.#ground || !this.#isPaper) hand.line(new Path2D(edgeOf(this.unknown, this.ink)), EDGE, 3);
     if (hand.hover && !this.#isBox) {
       const dab = new Path2D();
       dab.arc(hand.hover[0], hand.hover[1], Number(this.#nib.value) / 2, 0, 2 * Math.PI);
@@ -291,6 +328,11 @@ export class Pad {
     }
     hand.drawCursor();
   }
+}
+
+/** Nothing is known. @param {Size} size */
+function blank({ width, height }) {
+  return new Mask({ width, height }, new Uint32Array(width * height).fill(UNKNOWN));
 }
 
 /** @param {Size} size */

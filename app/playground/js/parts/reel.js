@@ -36,6 +36,9 @@ export class Reel {
     const brush = pen(this.#canvas);
     brush.imageSmoothingEnabled = true;
     brush.drawImage(this.#mist.canvas, 0, 0, side * width, side * height);
+    const row = side * Math.floor(at / width);
+    brush.clearRect(0, 0, side * width, row); // no fog is seen through a colour that is clear
+    brush.clearRect(0, row, side * (at % width), side);
     this.#drawTop(written.picture, at);
     brush.imageSmoothingEnabled = false;
     brush.drawImage(this.#above, 0, 0, side * width, side * height);

@@ -72,7 +72,7 @@ export class ScoredPicture {
     this.#canvas.width = map.width * scale;
     this.#canvas.height = map.height * scale;
     find(this.element, "[data-top]").textContent =
-      most === 1 ? t("1 bit or more") : t("{bits} bits or more", { bits: most });
+      most === 1 ? t("1 bit or more") : t("{bits} bits or more", { bits: Number(most.toFixed(2)) });
     this.#sum(model, score);
     this.#choose(this.#mostSurprising());
   }

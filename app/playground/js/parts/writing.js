@@ -1,5 +1,6 @@
 /** A picture shown pixel by pixel: what the network expected of each, what all of them cost so far, and what else could come. */
 
+import { beliefPlots } from "./belief_plot.js";
 import { find } from "./dom.js";
 import { film } from "../service/film.js";
 import { Futures } from "../service/futures.js";
@@ -8,7 +9,7 @@ import { blankCanvas, pen } from "../pixels/raster.js";
 import { Reel } from "./reel.js";
 import { Latest } from "../signal.js";
 import { likelihood, percent } from "../service/words.js";
-import { chanceOfWhite, drawn, endedFrom } from "../service/written.js";
+import { chanceOfWhite, drawn, endedFrom, ofOneLabel } from "../service/written.js";
 
 /** @import {Asking} from "../service/asking.js" */
 /** @import {How, Model} from "../types" */
@@ -55,6 +56,8 @@ export class Writing {
   #roll;
   #use;
   #asking = new Latest();
+  #wondering = new Latest();
+  #chancesAt = -1;
   /** @type {Written | null} */
   #written = null;
   #futures = new Futures(new ImageData(1, 1), [], null);
@@ -106,7 +109,8 @@ export class Writing {
 
   /** Another picture, from nothing. The one before stays until it is there. @param {Model} model */
   begin(model) {
-    return this.#draw(model, 0, (how) => drawn(this.#ask, model, how));
+    const one = ofOneLabel(model);
+    return this.#draw(one, 0, (how) => drawn(this.#ask, one, how));
   }
 
   /** What was recorded, for as long as nothing else is there. */
@@ -185,7 +189,20 @@ export class Writing {
 
   #seekSoon() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#futures.seek(this.#at), REST_MS);
+    this.#timer = setTimeout(() => this.#rest(), REST_MS);
+  }
+
+  /** How it can go on from here and, of a palette, how probable each colour is at the next pixel. */
+  async #rest() {
+    const [model, written, at] = [this.#model, this.#written, this.#at];
+    this.#futures.seek(at);
+    if (!model?.palette?.length || !written?.bits || this.isFinished) return;
+    const { picture } = written;
+    const wish = { picture, x: at % picture.width, y: Math.floor(at / picture.width) };
+    const belief = await this.#ask.pixel(model, wish, { signal: this.#wondering.ask() }).catch(() => null);
+    if (!belief || written !== this.#written || at !== this.#at) return;
+    find(this.#view, "[data-chances]").replaceChildren(...beliefPlots(belief.colours, model));
+    this.#chancesAt = at;
   }
 
   /** Frame by frame, until it rests and its fog too. @param {boolean} isPlaying */
@@ -242,6 +259,7 @@ export class Writing {
     this.#place.value = String(this.#at);
     this.#count(written);
     this.#expect(written);
+    if (this.#at !== this.#chancesAt) find(this.#view, "[data-chances]").replaceChildren();
     this.#showEndings(this.isFinished ? [] : (fog?.endings ?? []));
     return this.#reel.paint(written, this.#at, fog, matchMedia(STILL).matches);
   }

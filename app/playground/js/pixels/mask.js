@@ -56,13 +56,12 @@ export class Mask {
 
   /** The same hole in a picture of another size, and nothing to take back. @param {Size} size */
   sized(size) {
-    const other = new Mask(size);
-    other.hole = other.hole.map((_, i) => {
+    const hole = Uint32Array.from({ length: size.width * size.height }, (_, i) => {
       const x = Math.floor((((i % size.width) + 0.5) / size.width) * this.width);
       const y = Math.floor(((Math.floor(i / size.width) + 0.5) / size.height) * this.height);
       return this.hole[y * this.width + x];
     });
-    return other;
+    return new Mask(size, /** @type {T} */ (hole));
   }
 
   /** @param {(x: number, y: number, value: number) => number} rule */

@@ -55,9 +55,10 @@ export class Mist {
 function tinted({ data }, isBinary) {
   const fog = [];
   for (let i = 0; i < data.length; i += 4) {
+    const seen = (CLEAR * data[i + 3]) / 255;
     for (let c = 0; c < 3; c += 1) {
       fog.push(
-        isBinary ? DEEP[c] + (data[i] / 255) * (BRIGHT[c] - DEEP[c]) : CLEAR * data[i + c] + (1 - CLEAR) * PAPER[c],
+        isBinary ? DEEP[c] + (data[i] / 255) * (BRIGHT[c] - DEEP[c]) : seen * data[i + c] + (1 - seen) * PAPER[c],
       );
     }
   }

@@ -42,7 +42,7 @@ export function fitted(source, size, paper = "black") {
   const brush = pen(blankCanvas(width, height));
   brush.fillStyle = paper;
   brush.fillRect(0, 0, width, height);
-  brush.imageSmoothingEnabled = scale < 1;
+  brush.imageSmoothingEnabled = scale < 1 && paper !== "transparent"; // no colour of a palette is between two others
   brush.imageSmoothingQuality = "high";
   const [left, top] = [(source.width - cutWidth) / 2, (source.height - cutHeight) / 2];
   brush.drawImage(source, left, top, cutWidth, cutHeight, 0, 0, width, height);
@@ -61,7 +61,7 @@ export function asSeenBy(picture, model) {
   const steps = model.values - 1;
   const palette = (model.palette ?? []).map(rgbaOf);
   if (palette.length) {
-    for (let at = 0; at < data.length; at += 4) data.set(nearestOf(palette, data.subarray(at, at + 4)), at);
+    for (let at = 0; at < data.length; at += 4) data.set(palette[nearestOf(palette, data.subarray(at, at + 4))], at);
     return picture;
   }
   for (let at = 0; at < data.length; at += 4) {
@@ -75,12 +75,12 @@ export function asSeenBy(picture, model) {
 }
 
 /** Red, green, blue and opacity of a palette's colour. @param {string} colour */
-const rgbaOf = (colour) => [1, 3, 5, 7].map((at) => parseInt(colour.slice(at, at + 2) || "ff", 16));
+export const rgbaOf = (colour) => [1, 3, 5, 7].map((at) => parseInt(colour.slice(at, at + 2) || "ff", 16));
 
-/** @param {number[][]} palette @param {Uint8ClampedArray} pixel */
-function nearestOf(palette, pixel) {
+/** The place of the nearest colour. @param {number[][]} palette @param {Uint8ClampedArray} pixel */
+export function nearestOf(palette, pixel) {
   const apart = palette.map((colour) => colour.reduce((sum, part, i) => sum + (part - pixel[i]) ** 2, 0));
-  return palette[apart.indexOf(Math.min(...apart))];
+  return apart.indexOf(Math.min(...apart));
 }
 
 /**

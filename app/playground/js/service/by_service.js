@@ -22,20 +22,20 @@ export class Service {
   #api;
 
   /** @param {Model} model @param {Wish} wish @param {How} how @returns {Promise<Drawn>} */
-  sample({ name }, wish, how) {
-    return this.#drawn("/sample", { model: name, ...wish }, {}, how);
+  sample({ name, label }, wish, how) {
+    return this.#drawn("/sample", { model: name, label, ...wish }, {}, how);
   }
 
   /** @param {Model} model @param {Wish & {picture: ImageData, hole: Uint8Array}} wish @param {How} how @returns {Promise<Drawn>} */
-  async complete({ name }, { picture, hole, ...wish }, how) {
-    const { path, body, given } = await completionOf(name, picture, hole, wish);
+  async complete(model, { picture, hole, ...wish }, how) {
+    const { path, body, given } = await completionOf(model, picture, hole, wish);
     body.delete("rank");
     return this.#drawn(path, body, given, how);
   }
 
   /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {How} how @returns {Promise<Scored>} */
   async score(model, { picture, label }, how) {
-    const body = await scoreForm(model.name, picture);
+    const body = await scoreForm(model, picture);
     if (label) body.set("label", label);
     const job = await this.#asked("/score", body, how);
     return { job, score: /** @type {any} */ (scoreOf(job)), map: null };
@@ -56,14 +56,14 @@ export class Service {
    * @returns {Promise<PixelBelief | null | undefined>}
    */
   async pixel(model, { picture, ...where }, how) {
-    const body = await scoreForm(model.name, picture);
+    const body = await scoreForm(model, picture);
     for (const [name, value] of Object.entries(where)) body.set(name, String(value));
     return scoreOf(await this.#asked("/score", body, how))?.pixel;
   }
 
   /** @param {Model} model @param {{picture: ImageData, hole?: Uint8Array}} wish @param {How} how @returns {Promise<Classified>} */
   async classify(model, { picture, hole }, how) {
-    const body = await scoreForm(model.name, picture);
+    const body = await scoreForm(model, picture);
     if (hole?.includes(1)) body.set("mask", await pngOf(maskPicture(hole, picture)), "mask.png");
     return /** @type {any} */ ((await this.#asked("/classify", body, how)).result);
   }

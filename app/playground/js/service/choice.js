@@ -24,11 +24,14 @@ export function isPaper({ values, channels }) {
   return values === 2 && channels === 1;
 }
 
+/** Or with the colours of a palette. @param {Model} model */
+const hasInk = (model) => isPaper(model) || model.palette?.length > 0;
+
 /** What each task asks of a model. @type {Record<string, {can: Kind[], fits: (model: Model) => boolean}>} */
 const TASKS = {
   watch: { can: ["sample", "score", "complete"], fits: () => true },
   bet: { can: ["sample", "score"], fits: (model) => isPaper(model) && isInOneOrder(model) },
-  draw: { can: ["complete", "score"], fits: (model) => isPaper(model) && model.methods.includes("posterior") },
+  draw: { can: ["complete", "score"], fits: (one) => hasInk(one) && one.methods.includes("posterior") },
   guess: { can: ["sample", "score"], fits: isOfCharacters },
 };
 

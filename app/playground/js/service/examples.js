@@ -35,11 +35,14 @@ const EMOJI = {
   url: shipped("emoji.png"),
   names: [t("Smiley"), t("Mushroom"), t("Penguin"), t("Pepper"), t("T-shirt"), t("Heart"), t("Duck"), t("Sun")],
 };
+/** Test sprites of examples/sprites, by DragonDePlatino, in the palette of DawnBringer: CC BY 4.0. */
+const SPRITES = { url: shipped("sprites.png"), names: [..."12345678"].map((name) => t("Sprite {name}", { name })) };
 /** @type {Map<string, Strip>} the strip of each kind of model; other kinds have digits or scenes */
 const STRIPS = new Map([
   [t("Characters"), CHARACTERS],
   [t("Floor plans"), PLANS],
   [t("Emoji"), EMOJI],
+  [t("Sprites"), SPRITES],
 ]);
 const SHOWN = 8;
 const FIRST_WAIT_MS = 500;
@@ -102,7 +105,7 @@ async function cut({ url, names }, places, size) {
   return Promise.all(
     places.map(async (place) => {
       const square = await createImageBitmap(image, place * side, 0, side, side);
-      return { name: names[place], picture: fitted(square, size) };
+      return { name: names[place], picture: fitted(square, size, url === SPRITES.url ? "transparent" : "black") };
     }),
   );
 }

@@ -2,33 +2,35 @@
 
 import { dataUrlOf, maskPicture, pngOf } from "../pixels/raster.js";
 
+/** @import {Model} from "../types" */
+
 /** Short enough to be told to somebody. */
 const FRIENDLY_SEEDS = 1_000_000;
 
 /**
  * The request that fills a hole, likeliest first.
  *
- * @param {string} model
+ * @param {Model} model
  * @param {ImageData} picture
  * @param {Uint8Array} hole
  * @param {Record<string, any>} settings
  */
 export async function completionOf(model, picture, hole, settings) {
   const mask = maskPicture(hole, picture);
-  const body = new FormData();
-  body.set("model", model);
-  body.set("image", await pngOf(picture), "image.png");
+  const body = await scoreForm(model, picture);
   body.set("mask", await pngOf(mask), "mask.png");
   body.set("rank", "true");
   for (const [name, value] of Object.entries(settings)) body.set(name, String(value));
   return { path: "/complete", body, given: { image: dataUrlOf(picture), mask: dataUrlOf(mask) } };
 }
 
-/** The question how likely a picture is. @param {string} model @param {ImageData} picture */
-export async function scoreForm(model, picture) {
+/** The question how likely a picture is. @param {Model} model @param {ImageData} picture */
+export async function scoreForm({ name, palette, label }, picture) {
   const body = new FormData();
-  body.set("model", model);
+  body.set("model", name);
   body.set("image", await pngOf(picture), "image.png");
+  if (palette?.length) body.set("colours", "nearest"); // a canvas keeps no exact colour that is half clear
+  if (label) body.set("label", label);
   return body;
 }
 

@@ -25,9 +25,15 @@ export function ordinal(place) {
   return `${place}${["th", "st", "nd", "rd"][last] ?? "th"}`;
 }
 
+/** What stands for a value, in a palette. @param {Pick<Model, "palette" | "names">} model @param {number} value */
+export function colourName({ palette, names }, value) {
+  return names[value] ?? (/^#.{6}00$/.test(palette[value]) ? t("clear") : palette[value]);
+}
+
 /** @param {Model} model */
 export function modelFacts(model) {
-  const colours = model.channels > 1 ? t("colour") : model.values === 2 ? t("black and white") : t("grey");
+  const greys = model.values === 2 ? t("black and white") : t("grey");
+  const colours = model.palette?.length ? t("palette") : model.channels > 1 ? t("colour") : greys;
   return `${networkOf(model)} · ${model.width} × ${model.height} ${colours}`;
 }
 

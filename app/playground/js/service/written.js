@@ -17,6 +17,13 @@ import { friendlySeed } from "./requests.js";
  * @property {boolean} isHere whether this browser drew it
  */
 
+/** With a palette, the model of one of its labels, by chance: then what each pixel cost is known. @param {Model} model @returns {Model} */
+export function ofOneLabel(model) {
+  let left = Math.random();
+  const label = model.palette?.length ? model.labels.find(({ prior }) => (left -= prior) < 0)?.name : "";
+  return label ? { ...model, labels: [], label } : model;
+}
+
 /** A new one. @param {Asking} ask @param {Model} model @param {How} how @param {number} [seed] */
 export async function drawn(ask, model, how, seed = friendlySeed()) {
   return known(ask, model, await ask.sample(model, { n: 1, seed }, how), how);
@@ -33,7 +40,7 @@ export function endings(ask, model, picture, at, n, how) {
   if (!at) return ask.sample(model, wish, how);
   const hole = Uint8Array.from({ length: picture.width * picture.height }, (_, i) => Number(i >= at));
   const opaque = new ImageData(picture.data.slice(), picture.width);
-  for (let i = 3; i < opaque.data.length; i += 4) opaque.data[i] = 255;
+  for (let i = 3; i < opaque.data.length && !model.palette?.length; i += 4) opaque.data[i] = 255;
   return ask.complete(model, { ...wish, picture: opaque, hole }, how);
 }
 

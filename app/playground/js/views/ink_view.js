@@ -9,7 +9,7 @@ import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
 import { kindOf } from "../service/kinds.js";
 import { Bars } from "../parts/label_bars.js";
 import { t } from "../lang.js";
-import { BLACK, Pad, UNKNOWN, WHITE } from "../parts/pad.js";
+import { Pad, WHITE } from "../parts/pad.js";
 import { asSeenBy, blankCanvas, canvasOf, load, pen } from "../pixels/raster.js";
 import { friendlySeed } from "../service/requests.js";
 import { Tiles } from "../parts/tiles.js";
@@ -58,7 +58,7 @@ export class InkView {
 
   #element;
   #shared;
-  #pad = new Pad("white");
+  #pad = new Pad(WHITE);
   #bars = new Bars();
   /** A guess at what is drawn is on its way, and then another one. */
   #isGuessing = false;
@@ -97,8 +97,7 @@ export class InkView {
     const { width, height } = this.#pad.ink;
     const brush = pen(blankCanvas(width, height));
     brush.drawImage(image, 0, 0, width, height);
-    const { data } = brush.getImageData(0, 0, width, height);
-    this.#pad.fill((i) => (data[4 * i + 3] < 128 ? UNKNOWN : data[4 * i] > 127 ? WHITE : BLACK));
+    this.#pad.copy(brush.getImageData(0, 0, width, height));
   }
 
   /** @param {Model[]} models */
@@ -137,7 +136,7 @@ export class InkView {
     const buttons = examples.map(({ name: title, picture }) => {
       const seen = asSeenBy(picture, model);
       const button = el("button", { type: "button", class: "example", title, "aria-label": title }, canvasOf(seen));
-      button.addEventListener("click", () => this.#pad.fill((i) => (seen.data[4 * i] > 127 ? WHITE : BLACK)));
+      button.addEventListener("click", () => this.#pad.copy(seen));
       return button;
     });
     find(this.#element, ".examples").replaceChildren(...buttons);

@@ -1,7 +1,7 @@
 /** Inspect: what the network expects of a picture, pixel by pixel (figure 6 of the paper), and what else could be. */
 
 import { scoreOf } from "../service/api.js";
-import { beliefPlot } from "../parts/belief_plot.js";
+import { beliefPlots } from "../parts/belief_plot.js";
 import { announce, el, find } from "../parts/dom.js";
 import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
 import { remembered } from "../service/history.js";
@@ -23,12 +23,6 @@ import { thumbnailOf } from "../pixels/thumbnail.js";
 
 const WAIT_S = 30;
 const REDRAWN = 8;
-const COLOURS = [
-  ["red", t("Red")],
-  ["green", t("Green")],
-  ["blue", t("Blue")],
-];
-const GREY = ["brightness", t("Brightness")];
 
 export class InspectView {
   /** @param {HTMLElement} element @param {Shared} shared */
@@ -194,7 +188,7 @@ export class InspectView {
   #present(model, scored, picture) {
     this.#shown = { model, ...scored };
     this.#result.hidden = false;
-    this.#redraw.hidden = picture === null || !scored.job;
+    this.#redraw.hidden = picture === null || !model || !scored.job;
     this.#state.textContent = scored.job ? "" : t("Drawn in this browser.");
     this.#scored.show(
       model?.name ?? scored.job?.model ?? "",
@@ -255,11 +249,11 @@ export class InspectView {
     this.#sayTrouble("");
     if (!model || !picture) return;
     if (!job && map && model.values === 2)
-      return this.#beliefs.append(...plots([beliefOf(map.bits[y][x][0], picture, x, y)]));
+      return this.#beliefs.append(...beliefPlots([beliefOf(map.bits[y][x][0], picture, x, y)], model));
     this.#beliefs.setAttribute("aria-busy", "true");
     this.#asking.ask(async (signal) => {
       const belief = await this.#shared.ask.pixel(model, { picture, x, y }, { signal });
-      if (!signal.aborted) this.#beliefs.replaceChildren(...plots(belief?.colours ?? []));
+      if (!signal.aborted) this.#beliefs.replaceChildren(...beliefPlots(belief?.colours ?? [], model));
       this.#beliefs.removeAttribute("aria-busy");
     });
   }
@@ -267,14 +261,14 @@ export class InspectView {
   /** Keep what stands before the chosen pixel, and draw the rest again. */
   async #resample() {
     const { picture, chosen } = this.#scored;
-    const job = this.#shown?.job;
-    if (!job || !picture) return;
+    const { job = null, model = null } = this.#shown ?? {};
+    if (!job || !model || !picture) return;
     const first = chosen[1] * picture.width + chosen[0];
     const hole = Uint8Array.from({ length: picture.width * picture.height }, (_, i) => (i >= first ? 1 : 0));
     const settings = { n: REDRAWN, seed: friendlySeed(), temperature: 1 };
     this.#sayTrouble("");
     try {
-      const request = await completionOf(job.model, picture, hole, settings);
+      const request = await completionOf(model, picture, hole, settings);
       const redrawn = await this.#shared.api.submit(request.path, request.body);
       this.#shared.history.keep(remembered(redrawn, request.given, ""));
       this.#board.element.hidden = false;
@@ -299,10 +293,4 @@ function beliefOf(bits, { data, width }, x, y) {
   const probabilities = value ? [1 - p, p] : [p, 1 - p];
   const entropy = probabilities.reduce((sum, each) => sum - (each ? each * Math.log2(each) : 0), 0);
   return { probabilities, value, bits, entropy_bits: entropy };
-}
-
-/** @param {ColourBelief[]} beliefs */
-function plots(beliefs) {
-  const names = beliefs.length === 1 ? [GREY] : COLOURS;
-  return beliefs.map((belief, i) => beliefPlot(names[i][1], names[i][0], belief));
 }

@@ -145,7 +145,7 @@ export function besideEachOther(models) {
   /** @type {Map<string, Map<string, Model>>} */
   const groups = new Map();
   for (const model of models) {
-    if (!isInOneOrder(model) || !model.can.includes("score")) continue;
+    if (!isInOneOrder(model) || !model.can.includes("score") || model.palette?.length) continue;
     const { width, height, channels, values, network } = model;
     const key = [width, height, channels, values].join(" ");
     const group = groups.get(key) ?? new Map();
