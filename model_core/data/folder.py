@@ -8,10 +8,17 @@ from typing import Self
 import numpy as np
 
 from model_core.config import NetworkConfig
+from model_core.data.crops import CROPPED_SPLIT, Crops, area_of
 from model_core.data.labels import Labels
 from model_core.data.options import ReadOptions
 from model_core.data.palette import Palette
-from model_core.data.picture_files import SplitPictures, converted_pictures, find_palette, read_split_pictures
+from model_core.data.picture_files import (
+    SplitPictures,
+    converted_pictures,
+    find_palette,
+    read_split_pictures,
+    read_whole_pictures,
+)
 from model_core.data.picture_names import ALL_SUFFIXES, find_pictures
 from model_core.data.splits import HASHED_SPLIT, Split, Values
 from model_core.errors import DataError
@@ -33,6 +40,8 @@ class PictureFolder:
     @property
     def description(self) -> str:
         """The folder's name, and all that was done to its pictures."""
+        if self.options.crops:
+            return f"{self.path.resolve().name} (a folder of pictures: crops at random places, {CROPPED_SPLIT})"
         resize = "nearest" if self.options.palette else self.options.resize
         return f"{self.path.resolve().name} (a folder of pictures: centre crop, {resize} resize, {HASHED_SPLIT})"
 
@@ -50,7 +59,7 @@ class PictureFolder:
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
         """The colours of its pictures, at most so many, and how they were found."""
-        colours, count = find_palette(self.path, find_pictures(self.path), config, most)
+        colours, count = find_palette(self.path, find_pictures(self.path), config, most, self.options.crops)
         exactly = len(colours) == count
         return (
             colours,
@@ -60,6 +69,10 @@ class PictureFolder:
     def pictures_read(self, config: NetworkConfig) -> str:
         """A sentence on the pictures: how many files could be read, their sizes, and how many are kept for a test."""
         names = find_pictures(self.path)
+        if self.options.crops:
+            crops = f"{len(names)} picture file{'s' * (len(names) != 1)}: crops of {config.width}x{config.height}"
+            test = len(self.crops("test", config))
+            return f"{crops} are taken at random places; {test}, side by side, are kept for the test"
         splits = read_split_pictures(self.path, names, config, self.options)
         of = np.concatenate([split.origins for split in splits.values()])
         sizes = np.unique(np.stack([of["height"], of["width"]], 1), axis=0)  # (sizes, 2), the smallest first
@@ -73,7 +86,17 @@ class PictureFolder:
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, C, H, W) in 0..V-1; DataError when the split is empty or nothing in it can be read."""
+        if self.options.crops:
+            return self.crops(split, config).side_by_side()
         return self._read(find_pictures(self.path), split, config).values
+
+    def crops(self, split: Split, config: NetworkConfig) -> Crops:
+        """The crops of one split, where they are parts of larger pictures; DataError when there are none."""
+        pictures = read_whole_pictures(self.path, find_pictures(self.path), config, self.options)
+        if len(found := Crops([area_of(picture, split, config) for picture in pictures], config)):
+            return found
+        size = f"{config.width}x{config.height} for the {split} split: expected one of three times that length or more"
+        raise DataError(f"no picture in {self.path} has a crop of {size}")
 
     def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
         """The same, and the folders in the folder as labels of the pictures in them, also of those further down;

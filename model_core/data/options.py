@@ -26,11 +26,13 @@ def check_palette(palette: Sequence[str]) -> None:
 @dataclass(frozen=True)
 class ReadOptions:
     """resize: the Pillow filter for images of another size. cache: where decoded images are kept; None: the user's.
-    palette: the colours of categories, of which pictures take the nearest, and of pixels too."""
+    palette: the colours of categories, of which pictures take the nearest, and of pixels too. crops: images are parts
+    of larger pictures (crops.py)."""
 
     resize: Resize = "lanczos"
     cache: Path | None = None
     palette: Palette = ()
+    crops: bool = False
 
     @property
     def cache_dir(self) -> Path:

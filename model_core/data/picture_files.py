@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
@@ -89,6 +90,12 @@ def read_split_pictures(
     return {split: SplitPictures(read[split, ""], read[split, "-origins"].view(_ORIGIN)[:, 0]) for split in splits}
 
 
+def read_whole_pictures(root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions) -> list[Values]:
+    """The named files in their own sizes, each (C, H, W) in memory, otherwise as in read_pictures."""
+    found = decoded(root, names, lambda image, _: quantise(fit(image, config, options), config.levels))
+    return list(chain.from_iterable(found))
+
+
 def converted_pictures(root: Path, names: Sequence[str], config: NetworkConfig, palette: Palette = ()) -> int:
     """How many of the named files would not be taken as they are: of another size, or with colours that are none of the
     network's. Unreadable ones do not count."""
@@ -123,12 +130,14 @@ def upright(image: Image.Image) -> Image.Image:
     return turned
 
 
-def find_palette(root: Path, names: Sequence[str], config: NetworkConfig, most: int) -> tuple[Palette, int]:
+def find_palette(
+    root: Path, names: Sequence[str], config: NetworkConfig, most: int, crops: bool = False
+) -> tuple[Palette, int]:
     """The colours of the named files, from dark to bright, and how many there were: the same, or where they were more
     than `most`, those of a median cut."""
     found = [
         np.concatenate(each)
-        for each in decoded(root, names, lambda image, _: _cut(image, config).reshape(-1, 4), report=False)
+        for each in decoded(root, names, lambda image, _: _cut(image, config, crops).reshape(-1, 4), report=False)
     ]
     every = one_transparent(np.concatenate(found))
     colours, counts = np.unique(every, axis=0, return_counts=True)
@@ -137,19 +146,21 @@ def find_palette(root: Path, names: Sequence[str], config: NetworkConfig, most: 
     return written(chosen[order]), len(colours)
 
 
-def _cut(image: Image.Image, config: NetworkConfig) -> Pixels:
+def _cut(image: Image.Image, config: NetworkConfig, crops: bool) -> Pixels:
     """The same part as `fit` takes, of nearest pixels: (H, W, 4)."""
-    size = config.width, config.height
-    return np.asarray(ImageOps.fit(upright(image).convert("RGBA"), size, Image.Resampling.NEAREST))
+    picture, size = upright(image).convert("RGBA"), (config.width, config.height)
+    return np.asarray(picture if crops else ImageOps.fit(picture, size, Image.Resampling.NEAREST))
 
 
 def fit(image: Image.Image, config: NetworkConfig, options: ReadOptions) -> Pixels:
-    """The largest centred part of an image that has the network's proportions, resized: bytes (C, H, W)."""
+    """The largest centred part of an image that has the network's proportions, resized: bytes (C, H, W). All of it as
+    it is where crops are to be taken of it."""
     if options.palette:
-        return taken(Image.fromarray(_cut(image, config)), options.palette, nearest=True, name="").values
-    size, by = (config.width, config.height), _FILTERS[options.resize]
-    fitted = ImageOps.fit(opaque(upright(image), config.channels), size, by)
-    return np.asarray(fitted).reshape(config.height, config.width, config.channels).transpose(2, 0, 1)
+        return taken(Image.fromarray(_cut(image, config, options.crops)), options.palette, nearest=True, name="").values
+    fitted, size = opaque(upright(image), config.channels), (config.width, config.height)
+    if not options.crops:
+        fitted = ImageOps.fit(fitted, size, _FILTERS[options.resize])
+    return np.asarray(fitted).reshape(fitted.height, fitted.width, config.channels).transpose(2, 0, 1)
 
 
 def _facts(root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions) -> list[Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model_core.data.crops import Crops
 from model_core.data.labels import Numbers, expect_one_each
 from model_core.data.originals import draw_pixels
 from model_core.data.splits import Pixels, Values
@@ -24,7 +25,8 @@ class Batch(NamedTuple):
 class Batches:
     """Shuffled batches of one training split, turned; each process takes its share of every batch.
 
-    Images are values, or, if `drawn`, greys of which every batch draws its binary images anew.
+    Images are values, or, if `drawn`, greys of which every batch draws its binary images anew, or crops, each of them
+    at another place in every epoch.
 
     The rest of an epoch that does not fill a batch is left out; another shuffle brings it in the next epoch. While one
     batch is trained on, a thread reads the next, so that images on a slow disk cost no time.
@@ -32,7 +34,7 @@ class Batches:
 
     def __init__(
         self,
-        values: Values | Pixels,
+        values: Values | Pixels | Crops,
         batch: int,
         seed: int,
         rank: int = 0,
@@ -87,9 +89,12 @@ class Batches:
             self._epoch = epoch
             self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self._values))
         chosen = self._order[position * self._batch : (position + 1) * self._batch][self._share]
-        np.take(self._values, chosen, axis=0, out=self._bytes, mode="clip")  # the only mode that does not buffer
-        images = self._bytes
+        images, generator = self._bytes, np.random.default_rng([self._seed, iteration, self._rank])
+        if isinstance(self._values, Crops):
+            images = self._values.at_random(chosen, generator)
+        else:
+            np.take(self._values, chosen, axis=0, out=images, mode="clip")  # the only mode that does not buffer
         if self._drawn:
-            images = draw_pixels(images, np.random.default_rng([self._seed, iteration, self._rank]))
+            images = draw_pixels(images, generator)
         values = self._tensors[iteration % 2].copy_(turn(torch.from_numpy(images), self._orientation))
         return Batch(values, None if self._labels is None else self._labels[torch.from_numpy(chosen)])

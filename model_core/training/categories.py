@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from model_core.data.datasets import Coloured, open_dataset
+from model_core.data.options import ReadOptions
 from model_core.data.palette import MOST, Palette, greys
 from model_core.errors import DataError
 from model_core.training.recipe import Recipe
@@ -21,7 +22,7 @@ def categories_of(recipe: Recipe) -> Categories:
     section, network = recipe.data, recipe.network
     if section.palette == "none" and not network.config().categories:
         return Categories(recipe)
-    data = open_dataset(section.path)
+    data = open_dataset(section.path, ReadOptions(crops=section.crops))
     most = MOST if isinstance(section.palette, str) else section.palette
     palette, whose = data.palette(network.config(), most) if isinstance(data, Coloured) else ((), "")
     if section.palette != "none":

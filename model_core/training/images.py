@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from model_core.data.crops import Crops
 from model_core.data.datasets import (
     SEEN,
     Dataset,
@@ -44,7 +45,9 @@ class RunImages:
                 f"data.orientation = {self.orientation}: a Multi-Scale network takes only none, because the small "
                 "image of a turned one is not the turned small image"
             )
-        self._options = ReadOptions(recipe.data.resize, directory.parent / "cache", palette)
+        self._options = ReadOptions(recipe.data.resize, directory.parent / "cache", palette, recipe.data.crops)
+        if recipe.data.crops and (recipe.data.originals or self._config.labels or recipe.data.train_images):
+            raise ConfigError("data.crops: expected no data.originals, no network.labels and no data.train_images")
         if recipe.data.download and not recipe.data.path.exists():
             download(recipe.data.path)
 
@@ -65,9 +68,14 @@ class RunImages:
         """True if the training images are greys, of which every batch draws binary images anew."""
         return self._data.originals is not None
 
-    def train(self) -> tuple[Values | Pixels, Labels | None]:
+    def train(self) -> tuple[Values | Pixels | Crops, Labels | None]:
         """uint8 (N, C, H, W) as they lie on the disk: a batch is turned, or drawn of them, when it is read; and the
         labels, where the network has some. DataError when they cannot be read or are not the network's."""
+        if self._data.crops:
+            dataset = open_dataset(self._data.path, self._options)
+            if not isinstance(dataset, PictureFolder):
+                raise ConfigError(f"data.crops: expected a folder of pictures, not {self._data.path}")
+            return dataset.crops("train", self._config), None
         values, labels = self._fixed
         if self._data.originals is not None:
             greys, of_greys, chosen = self._drawn_of

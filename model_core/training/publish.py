@@ -86,6 +86,7 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
         "command": facts["command"],
         "hardware": facts["hardware"],
         "resize": facts["recipe"]["data"]["resize"],
+        **({"crops": True} if facts["recipe"]["data"].get("crops") else {}),
         "start": {"model": state.start.model, "sha256": state.start.sha256} if state.start else None,
         "recipe": training,
     }

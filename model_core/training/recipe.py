@@ -60,6 +60,8 @@ class DataSection(_Section):
     """The filter for pictures of another size than the network's."""
     palette: Literal["none", "auto"] | Annotated[int, Field(ge=3, le=256)] = "none"
     """The colours of the data become categories, at most so many, auto: 256: the network's values are theirs."""
+    crops: bool = False
+    """The images are parts of the network's size, at random places, of a folder's larger pictures, or of its one."""
     orientation: Orientation = "none"
     """How the images are turned before the network sees them: one of Pillow's transposes."""
     originals: Path | None = None

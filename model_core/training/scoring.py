@@ -94,7 +94,8 @@ def _images(model: Model, data: Path, split: str, limit: int) -> Values:
 
 def _options(model: Model) -> ReadOptions:
     """Options to read the data as it was read for training."""
-    return ReadOptions(model.card.training.get("resize", "lanczos"), palette=model.card.palette)
+    training = model.card.training
+    return ReadOptions(training.get("resize", "lanczos"), None, model.card.palette, training.get("crops", False))
 
 
 def _progress() -> Progress:

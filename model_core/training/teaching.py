@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from model_core.config import NetworkConfig
+from model_core.data.crops import Crops
 from model_core.data.labels import Labels
 from model_core.data.pixels import values_to_pixels
 from model_core.data.splits import Values
@@ -91,7 +92,7 @@ def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float
     return 8 * len(file.getvalue()) / values.size
 
 
-def _update_s(recipe: Recipe, train: Values, labels: Labels | None) -> float:
+def _update_s(recipe: Recipe, train: Values | Crops, labels: Labels | None) -> float:
     """Seconds of one update, by a network that is thrown away."""
     training = recipe.training
     batches = Batches(train, training.batch, training.seed, labels=None if labels is None else labels.of)
