@@ -12,6 +12,7 @@ from app.store import Load, ServerState, Store
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.size import PUT_OFF
 
 _log = structlog.get_logger("pixelrnn.api")
 _MAX_RETRY_S = 300
@@ -87,8 +88,8 @@ class Fleet:
     def waits_for(self, record: JobRecord) -> str | None:
         """The reason why a queued job waits, if it is more than its turn."""
         spec = record.spec
-        if record.status is JobStatus.RUNNING and spec.options.is_field and not record.rows_done:
-            return "its first row: a worker draws larger pictures of two widths of a model at once"
+        if record.status is JobStatus.RUNNING and spec.rows_total and record.share == PUT_OFF and not record.rows_done:
+            return "larger pictures of two other widths: a worker draws two widths of a model at once"
         able = [worker for worker in self.workers if worker.takes(spec)]
         if record.status is not JobStatus.QUEUED or any(worker.is_ready(spec) for worker in able):
             return None

@@ -10,9 +10,10 @@ from PIL import Image
 from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker, image_bytes
 from tests.app.pictures import png
-from worker.contract import keys
+from worker.contract import keys, scripts
 from worker.contract.jobs import VERSION
 from worker.contract.kinds import KINDS
+from worker.contract.size import PUT_OFF
 
 CAN = ("sample", "score", "verify", "complete")
 WIDE = GREY.model_copy(update={"field": True, "field_step": 2, "can": CAN})
@@ -43,6 +44,17 @@ def test_a_field_becomes_a_job_of_its_size(client: httpx.Client, worker: HandWor
     again = worker.take()
     assert (again.width, again.height, again.options.stored_fields()["size"]) == (7, 9, "7x9")
     assert worker.redis.hget(keys.image(again.id), "pixels") == image_bytes(spec, 1)
+
+
+def test_a_field_says_that_it_waits_only_where_it_does(client: httpx.Client, worker: HandWorker) -> None:
+    """For other widths of its model, once the worker has said so, and until its first row."""
+    link = ask(client, size="7x9").json()["links"]["self"]
+    spec = worker.take()
+    assert client.get(link).json()["waits_for"] is None
+    worker.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), worker.token, f"{PUT_OFF:.4f}", "")
+    assert "two other widths" in client.get(link).json()["waits_for"]
+    worker.rows(spec, (0, 0))
+    assert client.get(link).json()["waits_for"] is None
 
 
 def test_the_models_own_size_is_an_image(client: httpx.Client, worker: HandWorker) -> None:

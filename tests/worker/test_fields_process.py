@@ -12,6 +12,7 @@ from worker.contract.jobs import JobSpec, JobStatus
 from worker.contract.kinds.score import ScoreSummary
 from worker.contract.kinds.verify import VerifySummary
 from worker.contract.maps import unpack_map
+from worker.contract.size import PUT_OFF
 
 SLOW = 0.3
 
@@ -59,13 +60,15 @@ def test_a_field_goes_on_when_the_worker_is_killed(
 
 
 def test_a_third_width_waits_for_one_of_two(client: Client, start_worker: StartWorker, models_dir) -> None:
-    """It begins when one of them is over, here because it was canceled; who is canceled while it waits leaves."""
+    """It begins when one of them is over, here because it was canceled; who is canceled while it waits leaves. That it
+    waits is told, of none that is drawn."""
     start_worker(step_delay_s=0.05)
     first, second = (submit(client, size) for size in ("9x400", "10x400"))
     for spec in (first, second):
         client.wait_rows(spec.id, 1)
     gone, third = submit(client, "11x400"), submit(client, "12x9")
     client.wait_rows(first.id, 40)
+    assert [client.record(spec.id).share for spec in (first, gone, third)] == [0, PUT_OFF, PUT_OFF]
     client.cancel(gone.id)
     assert client.wait_end(gone.id).rows_done == 0
     assert client.rows(third.id) == []

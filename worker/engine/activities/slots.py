@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
+from worker.contract.size import PUT_OFF
 from worker.engine.activities.activity import Surroundings
 from worker.engine.assessment import Assessment
 from worker.engine.cohort import Cohort, CohortRow
@@ -62,7 +63,7 @@ class Slots:
         waiting, self._later = self._later, []
         for order in waiting:
             try:
-                self.accept(order)
+                self._begin(order)
             except Exception as error:  # the engine's edge: there are no such slots
                 self._around.broke_off(order, error, drawing_failed)
 
@@ -77,6 +78,11 @@ class Slots:
         self._cohorts[name].prepare()
 
     def accept(self, order: DrawOrder) -> None:
+        self._begin(order)
+        if self._later and self._later[-1] is order:
+            self._around.outlet.progress(order.claim.token, PUT_OFF)
+
+    def _begin(self, order: DrawOrder) -> None:
         drawing = Drawing.of(order)
         if order.width and order.images and not self._has_width(order):
             self._later.append(order)
