@@ -1,18 +1,20 @@
 """How well a model with labels tells them, beside a network that was trained for nothing else. Writes docs/labels.md.
 
     python benchmarks/labels.py --data PATH --originals PATH     binarized MNIST, and MNIST; minutes on one core
-    python benchmarks/labels.py --guided --images 60 ...         parts that a guide looks ahead to, and nothing else
+    python benchmarks/labels.py --particles --images 100 ...     other parts, and nothing else
 
 Test images of MNIST, spread over the ten digits: whole ones, the first rows of them (what is given comes first: exact)
-and pixels here and there (by particles). Errors, -ln p of the true label, and the expected error of calibration over
-images whose highest p is below 0.99. The classifier is a small convolutional network, trained here on the same images.
+and other parts (by particles; --log FILE keeps what was found of each, and goes on from there). Errors, -ln p of the
+true label, and the expected error of calibration over images whose highest p is below 0.99. The classifier is a small
+convolutional network, trained here on the same images.
 """
 
 import argparse
+import json
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +30,7 @@ from model_core.models import Model
 PAGE, PLOT = Path("docs/labels.md"), Path("docs/img/labels-reliability.svg")
 SURE, BINS = 0.99, 10
 Floats = NDArray[np.float64]
+Row = tuple[str, ...]
 Damage = Callable[[Tensor, torch.Generator], Tensor]
 
 DAMAGES: dict[str, Damage] = {
@@ -83,10 +86,13 @@ def figures(p: Floats, labels: NDArray[np.int64]) -> tuple[str, str, str]:
     """Errors, log-loss and the expected error of calibration, as the table shows them."""
     wrong = (p.argmax(1) != labels).mean()
     loss = -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-300)).mean()
+    return f"{wrong:.2%}", f"{loss:.3f}", f"{_apart(p, labels):.1%} of {(p.max(1) < SURE).sum()}"
+
+
+def _apart(p: Floats, labels: NDArray[np.int64]) -> float:
+    """The expected error of calibration."""
     bins = reliability(p, labels)
-    count = sum(n for *_, n in bins)
-    apart = sum(abs(said - true) * n for said, true, n in bins) / count if count else 0.0
-    return f"{wrong:.2%}", f"{loss:.3f}", f"{apart:.1%} of {count}"
+    return sum(abs(said - true) * n for said, true, n in bins) / max(1, sum(n for *_, n in bins))
 
 
 def reliability(p: Floats, labels: NDArray[np.int64]) -> list[tuple[float, float, int]]:
@@ -122,38 +128,62 @@ def rows_given(rows: int) -> Tensor:
     return keep
 
 
-def scattered(share: float, generator: torch.Generator) -> Tensor:
-    """(28, 28): so large a share of the pixels, anywhere."""
-    return torch.rand(28, 28, generator=generator) < share
-
-
-def by_particles(model: Model, images: Tensor, share: float) -> Floats:
-    """p (B, K) of scattered pixels, others of each image."""
-    generator = torch.Generator().manual_seed(7)
-    return np.concatenate([classify(model, image, scattered(share, generator)).p for image in images])
-
-
-GUIDED = {
-    "the lower half": lambda y, x: y >= 14,
-    "all but the upper left quarter": lambda y, x: (y >= 14) | (x >= 14),
-    "the lower right quarter": lambda y, x: (y >= 14) & (x >= 14),
+PARTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "the lower half": lambda y, x, random: y >= 14,
+    "the lower right quarter": lambda y, x, random: (y >= 14) & (x >= 14),
+    "a third of the pixels, anywhere": lambda y, x, random: random < 1 / 3,
 }
+"""Parts that are told by particles, which a guide begins in the first two."""
+NEVER = 0.001
+"""A label that is said to be so improbable should hardly ever be the true one."""
 
 
-def guided(model: Model, images: Tensor, labels: NDArray[np.int64]) -> list[tuple[str, ...]]:
-    """Lines of parts that lie below the hole, by the model's guides and without them."""
-    lines, (y, x) = [], np.mgrid[:28, :28]
-    for name, given in GUIDED.items():
-        for who, each in (("guides", model), ("none", replace(model, guides=()))):
-            began = time.process_time()
-            found = [classify(each, image, torch.from_numpy(given(y, x))) for image in images]
-            seconds = (time.process_time() - began) / len(images)
-            p = np.concatenate([one.p for one in found])
-            own = float(-(p * np.log(np.maximum(p, 1e-300))).sum(1).mean())
-            good = sum(one.quality == "good" for one in found) / len(found)
-            wrong, loss, _ = figures(p, labels)
-            lines.append((name, who, str(len(p)), wrong, loss, f"{own:.3f}", f"{good:.0%}", f"{seconds:.1f}"))
-    return lines
+def by_particles(model: Model, images: Tensor, labels: NDArray[np.int64], log: Path | None) -> Iterator[Row]:
+    """A line for each kind of part: what is said, beside what would be true by chance if it were right."""
+    kept = [json.loads(line) for line in log.read_text().splitlines()] if log and log.exists() else []
+    done = {(each["part"], each["i"]): each for each in kept}
+    y, x = torch.meshgrid(torch.arange(28), torch.arange(28), indexing="ij")
+    for i in np.random.default_rng(0).permutation(len(images)).tolist():
+        random = torch.rand(28, 28, generator=torch.Generator().manual_seed(i))
+        for part, given in PARTS.items():
+            if (part, i) not in done:
+                began = time.process_time()
+                found = classify(model, images[i], given(y, x, random), seed=i)
+                seconds = time.process_time() - began
+                done[part, i] = {"part": part, "i": i, "p": found.p[0].tolist(), "word": found.quality, "s": seconds}
+                if log:
+                    with log.open("a") as file:
+                        file.write(json.dumps(done[part, i]) + "\n")
+    for part in PARTS:
+        told = [each for (its, i), each in sorted(done.items()) if its == part and i < len(images)]
+        true = labels[[each["i"] for each in told]]
+        yield part, *_line(np.array([each["p"] for each in told]), true), *_words(told)
+
+
+def _line(p: Floats, true: NDArray[np.int64]) -> Row:
+    wrong, _, apart = figures(p, true)
+    log_p = np.log(np.maximum(p, 1e-300))
+    loss, own = -log_p[np.arange(len(p)), true], -(p * log_p).sum(1)
+    more = f"{(loss - own).mean():+.3f} ± {(loss - own).std() / len(p) ** 0.5:.3f}"
+    generator = np.random.default_rng(0)
+    drawn = [(p.cumsum(1) < generator.random((len(p), 1))).sum(1).clip(max=p.shape[1] - 1) for _ in range(200)]
+    chance = np.quantile([_apart(p, each) for each in drawn], (0.5, 0.95))
+    never = p < NEVER
+    hits = never[np.arange(len(p)), true].sum()
+    return (
+        str(len(p)),
+        wrong,
+        f"{loss.mean():.3f}",
+        more,
+        apart,
+        f"{chance[0]:.1%}, {chance[1]:.1%}",
+        f"{hits} of {never.sum()}",
+    )
+
+
+def _words(told: Sequence[dict[str, Any]]) -> Row:
+    good = sum(each["word"] == "good" for each in told) / len(told)
+    return f"{good:.0%}", f"{np.mean([each['s'] for each in told]):.1f}"
 
 
 def main() -> None:
@@ -161,8 +191,9 @@ def main() -> None:
     parser.add_argument("--model", default="mnist-labelled")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--originals", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=1000, help="of each kind; by particles a twentieth")
-    parser.add_argument("--guided", action="store_true")
+    parser.add_argument("--images", type=int, default=1000, help="of each kind")
+    parser.add_argument("--particles", action="store_true")
+    parser.add_argument("--log", type=Path)
     parser.add_argument("--epochs", type=int, default=3, help="of the classifier, on 20,000 images")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -172,11 +203,12 @@ def main() -> None:
         values, labels = read_labelled(arguments.data, split, model.config, originals=arguments.originals)
         return torch.from_numpy(spread(values, count).astype(np.int64)), spread(labels.of, count)
 
-    if arguments.guided:
-        header = "given", "by", "images", "errors", "nats of the label", "own entropy", "good", "processor seconds"
-        lines = guided(model, *read("test", arguments.images))
+    if arguments.particles:
+        header = ("given", "images", "errors", "nats of the label", "minus own entropy", "error of calibration")
+        header += ("by chance: median, 95%", f"true of those below {NEVER}", "good", "processor seconds")
+        lines = list(by_particles(model, *read("test", arguments.images), arguments.log))
         facts = f"{weights_of(model.card.name, model.card.sha256)}; {machine()}."
-        write_section("labels-guided", [facts, "", *table(header, lines)], PAGE)
+        write_section("labels-particles", [facts, "", *table(header, lines)], PAGE)
         return
     (images, labels), (train, train_labels) = read("test", arguments.images), read("train", 20_000)
     other = trained(train, torch.from_numpy(train_labels), arguments.epochs)
@@ -195,10 +227,6 @@ def main() -> None:
     facts = f"{weights_of(model.card.name, model.card.sha256)}, {len(images)} test images; {machine()}."
     write_section("labels", [facts, "", *table(head, rows)], PAGE)
     parts = [(f"the first {n} of 28 rows", classify(model, images, rows_given(n)).p, labels) for n in (14, 9, 3)]
-    step = max(1, len(images) // (arguments.images // 20))
-    few, of_few = images[::step], labels[::step]
-    shares = (("a half", 1 / 2), ("a third", 1 / 3), ("a tenth", 1 / 10))
-    parts += [(f"{name} of the pixels, anywhere", by_particles(model, few, share), of_few) for name, share in shares]
     lines = [(name, str(len(true)), *figures(p, true)) for name, p, true in parts]
     write_section("labels-parts", table(("given", "images", *head[2:5]), lines), PAGE)
 

@@ -5,7 +5,7 @@
 /** @import {Mixture} from "./mixture.js" */
 /** @import {Sweep} from "./smc.js" */
 
-import { argmax, chosen, exactSum, log, logSum, shares } from "./elementary.js";
+import { argmax, chosen, exactSum, log, logCount, logMean, logSum, shares } from "./elementary.js";
 import { summed } from "./mixture.js";
 import { givenBehind, inverted, isMostlyLast, windows, windowSize } from "./plan.js";
 
@@ -44,6 +44,8 @@ export class Chain {
   logP = [];
   /** The component that drew last. */
   component = 0;
+  /** Of an estimate of p(given) that is expected to be too large, if the image is a draw from the posterior. */
+  logEvidenceAbove = 0;
   /** @type {Start | undefined} */
   #start;
   #next;
@@ -121,9 +123,11 @@ export class Chain {
   #logWeights(k, sweep, part, logP) {
     const behind = logSum(this.#before(k)) + sweep.island.evidence();
     const { temperature } = this.given;
-    const drawnBy = summed(this.starts.map((each) => this.mixture.proposed(each, part.images, logP, temperature)));
+    const asked = Math.max(...this.starts) >= this.mixture.ways.length ? [k] : this.starts;
+    const drawnBy = summed(asked.map((each) => this.mixture.proposed(each, part.images, logP, temperature)));
     const whole = this.mixture.whole(logP);
-    return part.weights.map((weight, i) => behind + log(weight) + whole[i] - drawnBy[i]);
+    const mean = logCount(this.starts) - logCount(asked);
+    return part.weights.map((weight, i) => behind + log(weight) + whole[i] - drawnBy[i] - mean);
   }
 
   /**
@@ -235,6 +239,20 @@ export class Chain {
    * @param {number} k
    */
   *#guided(k) {
+    const { images, logP, logWeights } = yield* this.#again(k);
+    const drawn = chosen(logWeights, this.#uniforms(1)[0]);
+    this.image = images[drawn];
+    this.logP = columnOf(logP, drawn);
+    this.took({ images, weights: shares(logWeights) }, this.hole);
+  }
+
+  /**
+   * Draw the hole by proposer k, the image so far among its particles; the weights add up to an estimate of p(given).
+   *
+   * @param {number} k
+   * @returns {Generator<number, {images: Uint8Array[], logP: number[][], logWeights: number[]}>}
+   */
+  *#again(k) {
     const { temperature } = this.given;
     const { labels: each, ways } = this.mixture;
     const way = this.mixture.proposers[k];
@@ -248,11 +266,27 @@ export class Chain {
     const images = sweep.images.map((image) => way.upright(image));
     const logP = this.mixture.logP(images, temperature);
     const [whole, proposed] = [this.mixture.whole(logP), this.mixture.proposed(k, images, logP, temperature)];
-    const logWeights = sweep.island.weights.map((w, i) => log(Math.max(w, 1e-300)) + whole[i] - proposed[i]);
-    const drawn = chosen(logWeights, this.#uniforms(1)[0]);
-    this.image = images[drawn];
-    this.logP = columnOf(logP, drawn);
-    this.took({ images, weights: shares(logWeights) }, this.hole);
+    const behind = logSum(this.#before(k)) + sweep.island.evidence();
+    const logWeights = sweep.island.weights.map((w, i) => behind + log(Math.max(w, 1e-300)) + whole[i] - proposed[i]);
+    return { images, logP, logWeights };
+  }
+
+  /**
+   * Estimate p(given) from the other side, with the image so far among the particles of the proposer whose own counted
+   * most.
+   */
+  *lookBack() {
+    const sums = this.start.parts.map(([logWeights]) => logSum(logWeights));
+    const most = argmax(sums);
+    const [k, [drawn]] = [this.starts[most], this.start.parts[most]];
+    if (k < this.mixture.ways.length || givenBehind(this.mixture.proposers[k].turned(this.given.keep))) {
+      this.logEvidenceAbove = logSum((yield* this.#again(k)).logWeights);
+      return;
+    }
+    const logP = this.logP.map((each) => [each]);
+    const [own] = this.mixture.proposed(k, [this.image], logP, this.given.temperature);
+    const weight = logSum(this.#before(k)) + this.mixture.whole(logP)[0] - own;
+    this.logEvidenceAbove = logMean([...drawn.map((each) => each + logCount(drawn) + logCount(this.starts)), weight]);
   }
 
   /** The parts of the hole that a round draws, one after the other; the right way up. */

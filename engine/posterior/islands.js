@@ -19,6 +19,7 @@ const STARTS = 2;
 const ALIKE_NATS = 0.5;
 const FAR_BETTER = 2;
 const ENOUGH = 8;
+const OF_GUIDED = 2;
 const PREDICTED_ALONG = 16;
 const AS_ONE_CHAIN = 2;
 const CHOICE = 2 ** 30 - 1;
@@ -121,7 +122,9 @@ export class IslandsRun {
       for (const _ of this.#predicted(told[number], chains[number])) yield 1;
       this.shares.merge(told[number]);
     }
-    return this.#taken(chains, chains[arrived[Math.floor(which * arrived.length)]]);
+    const chain = chains[arrived[Math.floor(which * arrived.length)]];
+    for (const _ of chain.lookBack()) yield 1;
+    return this.#taken(chains, chain);
   }
 
   /**
@@ -146,10 +149,12 @@ export class IslandsRun {
   #rounds(chains) {
     const [{ start: first }, { start: second }] = chains;
     const ess = this.#ess(chains);
-    if (this.mixture.isGuided && ess >= Math.max(ENOUGH, this.size / 2)) return 0;
+    if (this.mixture.isGuided) {
+      return ess >= Math.max(ENOUGH, this.size / 2) ? 0 : Math.floor((this.sweeps + 1) / OF_GUIDED);
+    }
     const many = ess >= this.size / 4;
     const agree = Math.abs(first.logEvidence - second.logEvidence) < ALIKE_NATS;
-    return many && (agree || this.mixture.isGuided) ? Math.min(1, this.sweeps) : this.sweeps;
+    return many && agree ? Math.min(1, this.sweeps) : this.sweeps;
   }
 
   /**
@@ -158,7 +163,7 @@ export class IslandsRun {
    * @param {Chain[]} chains
    * @param {Chain} chain
    */
-  #taken(chains, { image, nats, component }) {
+  #taken(chains, { image, nats, component, logEvidenceAbove }) {
     const { mixture } = this;
     const [k, number] = mixture.wayOf(component);
     this.#islands.push({
@@ -167,6 +172,7 @@ export class IslandsRun {
       nats,
       chainsNats: chains.map((each) => each.nats),
       logEvidence: chains.map(({ start }) => start.logEvidence),
+      logEvidenceAbove,
       ess: this.#ess(chains),
       distinct: Math.min(...chains.map(({ start }) => start.distinct)),
     });
@@ -206,7 +212,8 @@ function begun(mixture, keep, behind) {
   });
   if (fit.length === 1) return [new Mixture(ways, []), fit];
   const [best, ...others] = fit.sort((a, b) => behind[a] - behind[b]);
-  return [mixture, isGuided && !behind[best] ? [best] : [best, ...others].slice(0, STARTS)];
+  const isEnough = isGuided && best < ways.length && !behind[best];
+  return [mixture, isEnough ? [best] : [best, ...others].slice(0, STARTS)];
 }
 
 /**

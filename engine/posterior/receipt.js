@@ -20,6 +20,7 @@ const WORDS = /** @type {const} */ (["exact", "good", "rough", "poor"]);
  * @property {number} nats
  * @property {number[]} chainsNats - of the chains' last images
  * @property {number[]} logEvidence - estimates of the chains' beginnings
+ * @property {number} logEvidenceAbove - one from the other side, with the image among the particles
  * @property {number} ess
  * @property {number} distinct
  */
@@ -75,7 +76,7 @@ export function receiptOf(drawn, particles, strangeNats, values) {
       ess: Math.min(...drawn.map(({ ess }) => ess)),
       distinct: Math.min(...drawn.map(({ distinct }) => distinct)),
       evidence_nats: Math.min(-logMean(evidence), ...drawn.flatMap(({ chainsNats }) => chainsNats)),
-      evidence_sd: deviation(evidence),
+      evidence_sd: deviation([...evidence, ...drawn.map(({ logEvidenceAbove }) => logEvidenceAbove)]),
       nats: drawn.map(({ nats }) => nats),
       apart_nats: Math.max(...drawn.map(({ chainsNats }) => apartNats(chainsNats))),
     },

@@ -15,13 +15,13 @@ from where another has.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.elementary import log, log_sum, shares
+from model_core.elementary import log, log_count, log_mean, log_sum, shares
 from model_core.posterior.marginals import Weighted
 from model_core.posterior.mixture import Given, Images, Mixture, Way, summed
 from model_core.posterior.plan import given_behind, is_mostly_last, window_size, windows
@@ -88,6 +88,8 @@ class Chain:
     component: int = field(init=False)
     """The component that drew last."""
     start: Start = field(init=False)
+    log_evidence_above: float = field(init=False)
+    """ln of an estimate of p(given) that is expected to be too large, if the image is a draw from the posterior."""
 
     def __post_init__(self) -> None:
         self._next = self.number * SWEEPS_OF_CHAIN
@@ -128,10 +130,14 @@ class Chain:
         )
 
     def _log_weights(self, found: tuple[int, Sweep], part: Weighted, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weigh the last images of a proposer. With a guide that is no member, estimates of p(given) are made by each
+        alone, and the mean is taken: the guide may miss what the model finds likely. Members are parts of it."""
         k, sweep = found
         behind = log_sum(self._before(k)) + sweep.island.evidence()
-        proposed = [self.mixture.proposed(each, part.images, log_p, self.given.temperature) for each in self.starts]
-        return behind + log(part.weights) + self.mixture.whole(log_p) - summed(np.stack(proposed))
+        asked = [k] if max(self.starts) >= len(self.mixture.ways) else self.starts
+        proposed = [self.mixture.proposed(each, part.images, log_p, self.given.temperature) for each in asked]
+        mean = log_count(self.starts) - log_count(asked)
+        return behind + log(part.weights) + self.mixture.whole(log_p) - summed(np.stack(proposed)) - mean
 
     def _drawn_by(self, k: int, log_p: NDArray[np.float64]) -> int:
         """The component of member k, or any for a guide's, that an image is likeliest by, of all that say log_p (K,) of
@@ -194,6 +200,14 @@ class Chain:
 
     def _guided(self, k: int) -> Iterator[float]:
         """Draw the hole anew by proposer k; what it draws is weighed by p(image) of the model over its own."""
+        images, log_p, log_weights = yield from self._again(k)
+        drawn = chosen(log_weights, self._uniforms(1)[0])
+        self.image, self.log_p = images[drawn], log_p[:, drawn]
+        self.took(Weighted(images, shares(log_weights)), ~self.given.keep)
+
+    def _again(self, k: int) -> Generator[float, None, tuple[Images, NDArray[np.float64], NDArray[np.float64]]]:
+        """Draw the hole by proposer k, the image so far among its particles: images, what each component says of them
+        (K, N), and ln of weights (N,) that add up to an estimate of p(given)."""
         way, ways = self.mixture.proposers[k], self.mixture.ways
         hole = ~self.given.keep
         number = chosen(np.split(self.log_p, len(ways))[k], self._uniforms(1)[0]) if k < len(ways) else 0
@@ -205,10 +219,24 @@ class Chain:
         images = way.upright(sweep.images)
         log_p = self.mixture.log_p(images, self.given.temperature)
         own = self.mixture.proposed(k, images, log_p, self.given.temperature)
-        log_weights = log(np.maximum(sweep.island.weights, 1e-300)) + self.mixture.whole(log_p) - own
-        drawn = chosen(log_weights, self._uniforms(1)[0])
-        self.image, self.log_p = images[drawn], log_p[:, drawn]
-        self.took(Weighted(images, shares(log_weights)), hole)
+        behind = log_sum(self._before(k)) + sweep.island.evidence()
+        log_weights = behind + log(np.maximum(sweep.island.weights, 1e-300)) + self.mixture.whole(log_p) - own
+        return images, log_p, log_weights
+
+    def look_back(self) -> Iterator[float]:
+        """Estimate p(given) from the other side, with the image so far among the particles of the proposer whose own
+        counted most: `log_evidence_above`. If those were draws of a guide, each for itself, they will do."""
+        sums = [log_sum(log_weights) for log_weights, _ in self.start.parts]
+        most = sums.index(max(sums))
+        k, (drawn, _) = self.starts[most], self.start.parts[most]
+        if k < len(self.mixture.ways) or given_behind(self.mixture.proposers[k].turned(self.given.keep)):
+            *_, log_weights = yield from self._again(k)
+            self.log_evidence_above = log_sum(log_weights)
+            return
+        log_p = self.log_p[:, None]
+        own = self.mixture.proposed(k, self.image[None], log_p, self.given.temperature)
+        weight = log_sum(self._before(k)) + self.mixture.whole(log_p) - own
+        self.log_evidence_above = log_mean(np.append(drawn + log_count(drawn) + log_count(self.starts), weight))
 
     def _blocks(self) -> list[NDArray[np.bool_]]:
         """The parts (H, W) of the hole that a round draws, one after the other; the right way up."""

@@ -32,6 +32,8 @@ FAR_BETTER = 2
 """A guide's order suits a hole far better if so many times fewer given pixels lie behind it."""
 ENOUGH = 8.0
 """Candidates that counted, of those that a guide drew: their choice is as good as a round's."""
+OF_GUIDED = 2
+"""A round that begins with draws of a guide is worth so many others."""
 PREDICTED_ALONG = 16
 """Draws of a pool along which pixels are predicted."""
 AS_ONE_CHAIN = 2.0
@@ -135,7 +137,10 @@ class IslandsRun:
                 for _ in told[number].predicting(component, chains[number].image[None]):
                     yield 1.0
             self._shares.merge(told[number])
-        yield self._taken(chains, chains[arrived[int(which * len(arrived))]])
+        chain = chains[arrived[int(which * len(arrived))]]
+        for _ in chain.look_back():
+            yield 1.0
+        yield self._taken(chains, chain)
 
     def _heard_by(self, told: Shares) -> Took:
         """Make what hears of a chain's moves: its own shares, and what is expected so far."""
@@ -162,11 +167,11 @@ class IslandsRun:
         """How many are needed; decided before the first, so that the images have no say in it."""
         first, second = (chain.start for chain in chains)
         ess = self._ess(chains)
-        if self._mixture.guides and ess >= max(ENOUGH, self._size / 2):
-            return 0
+        if self._mixture.guides:
+            return 0 if ess >= max(ENOUGH, self._size / 2) else (self._sweeps + 1) // OF_GUIDED
         many = ess >= self._size / 4
         agree = abs(first.log_evidence - second.log_evidence) < ALIKE_NATS
-        return min(1, self._sweeps) if many and (agree or self._mixture.guides) else self._sweeps
+        return min(1, self._sweeps) if many and agree else self._sweeps
 
     def _taken(self, chains: list[Chain], chain: Chain) -> NDArray[np.int64]:
         """The image of one of the chains."""
@@ -178,6 +183,7 @@ class IslandsRun:
                 chain.nats,
                 [each.nats for each in chains],
                 [each.start.log_evidence for each in chains],
+                chain.log_evidence_above,
                 self._ess(chains),
                 min(each.start.distinct for each in chains),
             )
@@ -207,7 +213,7 @@ def arrived_of(chains: Sequence[Chain]) -> list[int]:
 def begun(target: Target, size: int, stage_of: StageOf) -> tuple[Mixture, list[int]]:
     """The members' ways and the guides', with so many particles, and the proposers that begin a chain: the two whose
     orders suit the hole best. A guide that is no member must suit it far better than they do, or draw most of it last;
-    where none is fit, there is none. With guides, who draws all of the hole last needs no other."""
+    where none is fit, there is none. With guides, a member that draws all of the hole last needs no other."""
     own = {components[0].member: way_of(components, size, stage_of) for components in target.of_members}
     guides = [own.get(guide) or way_of([Component(guide)], size, stage_of) for guide in target.guides]
     mixture = Mixture([*own.values()], guides)
@@ -218,7 +224,7 @@ def begun(target: Target, size: int, stage_of: StageOf) -> tuple[Mixture, list[i
     best, *others = sorted(fit, key=behind.__getitem__)
     if len(fit) == 1:
         return Mixture(mixture.ways), fit
-    return mixture, [best] if guides and not behind[best] else [best, *others][:STARTS]
+    return mixture, [best] if guides and best < members and not behind[best] else [best, *others][:STARTS]
 
 
 def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:

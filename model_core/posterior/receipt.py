@@ -81,6 +81,8 @@ class Island:
     """Nats of the chains' last images."""
     log_evidence: Sequence[float]
     """Estimates of the chains' beginnings."""
+    log_evidence_above: float
+    """One from the other side, with the image among the particles."""
     ess: float
     distinct: int
 
@@ -106,7 +108,7 @@ def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | 
         ess=min(island.ess for island in islands),
         distinct=min(island.distinct for island in islands),
         evidence_nats=min(-log_mean(evidence), *nats),
-        evidence_sd=deviation(evidence),
+        evidence_sd=deviation(np.append(evidence, [island.log_evidence_above for island in islands])),
         nats=tuple(island.nats for island in islands),
         apart_nats=max(island.apart_nats for island in islands),
     )

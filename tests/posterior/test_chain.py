@@ -23,8 +23,7 @@ from tests.posterior.tiny import TINY, awake, chi_square_excess, finished, mask,
     ],
 )
 def test_completions_follow_the_exact_posterior(preset: str, hole: str, temperature: float) -> None:
-    """600 islands of 64 particles against enumeration; and their evidence is unbiased. benchmarks/completion.py looks
-    at 20,000 each, and docs/completion.md has what it found."""
+    """600 islands of 64 particles against enumeration; and their evidence is unbiased."""
     model, keep = awake(preset, height=4, width=4), TINY[hole]
     known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
     true = truth(model, known, keep, temperature)

@@ -30,9 +30,11 @@ def test_the_word_follows_from_the_figures(
     nats: float, apart: float, evidence: float, ess: float, values: int, word: str
 ) -> None:
     """Of a model whose images hardly ever have 120 nats; where that is not known, chains must be near each other."""
-    island = Island("none", None, nats, [nats, nats + apart], [0.0, evidence], ess, 3)
+    island = Island("none", None, nats, [nats, nats + apart], [0.0, evidence], 0.0, ess, 3)
     assert receipt_of([island], 32, 120.0, values).quality == word
-    assert receipt_of([Island("none", None, 70, [70, 130], [0.0, 0.0], 9.0, 3)], 32, None, values).quality == "poor"
+    assert (
+        receipt_of([Island("none", None, 70, [70, 130], [0.0, 0.0], 0.0, 9.0, 3)], 32, None, values).quality == "poor"
+    )
 
 
 @pytest.mark.parametrize("strange_nats", [120.0, None])
@@ -45,7 +47,9 @@ def test_each_image_has_the_word_that_it_would_have_alone(strange_nats: float | 
         (42.3, [42.3, 43.0], [-60.0, -61.0], 9.0),
         (42.3, [42.3, 42.3], [-40.0, -41.0], 2.0),
     ]
-    islands = [Island("none", None, nats, chains, evidence, ess, 3) for nats, chains, evidence, ess in facts]
+    islands = [
+        Island("none", None, nats, chains, evidence, evidence[0], ess, 3) for nats, chains, evidence, ess in facts
+    ]
     receipt = receipt_of(islands, 32, strange_nats)
     assert receipt.qualities == ("good", "poor", "rough", "good", "rough")
     assert receipt.qualities == tuple(receipt_of([each], 32, strange_nats).quality for each in islands)
