@@ -32,9 +32,9 @@ from model_core.models import check_device, load_model
 from model_core.models_directory import default_models_dir
 from worker.contract import logs
 from worker.contract.added import models_in, seen_by
+from worker.contract.kinds import KINDS
 from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.assessment import passed
-from worker.engine.coding import Coding, coded
 from worker.engine.cohort import Cohort
 from worker.engine.compiling import make_ready
 from worker.engine.deadlines import Deadlines
@@ -49,6 +49,7 @@ from worker.engine.runner import Brought, Runner
 from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome
 from worker.orders.images import NewRow
+from worker.orders.order import part
 from worker.orders.usage import Usage
 from worker.process import crash, processors
 from worker.process.due import Due
@@ -212,7 +213,7 @@ def _draw(
         Islands(pool.islands, free=pool.free_particles),
         deadlines,
         lambda name, identity: _bring(pool, kept, settings.device, name, identity),
-        Coding(lambda order: coded(order, pool.model(order.model))),
+        lambda order: part(KINDS[order.kind].carried_out)(order, pool.model(order.model)),
         pool.field_cohort,
     )
     runner.start()

@@ -10,11 +10,10 @@ from functools import partial
 
 from worker.contract.cards import ModelCard
 from worker.engine.activities.activity import Activity, Broken, Outlet, Surroundings
-from worker.engine.activities.files import Files
+from worker.engine.activities.files import Coded, Files
 from worker.engine.activities.particles import ByParticles
 from worker.engine.activities.passes import Passes, Score
 from worker.engine.activities.slots import Slots
-from worker.engine.coding import Coding
 from worker.engine.cohort import Cohort
 from worker.engine.deadlines import IDLE_S, Deadlines
 from worker.engine.gathering import Gathering
@@ -34,7 +33,7 @@ class Runner:
     """Carries out orders until told to stop.
 
     cohorts: one for each loaded model, by name. score: one pass (assessment.passed). inbox: where others than
-    those with a Runner at hand leave orders. islands: what draws by particles. coding: what makes and reads files.
+    those with a Runner at hand leave orders. islands: what draws by particles. coding: see Files.
     deadlines: told what begins and ends. field_cohort: see Slots. bring(name, identity): loads a model that was
     exchanged.
     """
@@ -49,7 +48,7 @@ class Runner:
         islands: Islands | None = None,
         deadlines: Deadlines | None = None,
         bring: Callable[[str, str], Brought | None] = lambda name, identity: None,
-        coding: Coding | None = None,
+        coding: Coded | None = None,
         field_cohort: Callable[[str, int], Cohort] | None = None,
     ) -> None:
         self._bring = bring
@@ -67,8 +66,9 @@ class Runner:
         passes = Passes(around, score)
         self._slots = Slots(around, cohorts, passes.accept, field_cohort)
         self._by_particles = ByParticles(around, islands or Islands(), passes.accept)
-        files = Files(around, coding or Coding())
-        self._activities: list[Activity] = [self._slots, self._by_particles, passes, files]
+        self._activities: list[Activity] = [self._slots, self._by_particles, passes]
+        if coding is not None:
+            self._activities.append(Files(around, coding))
         self._stopping = False
         self._words: dict[str, Callable[..., None]] = {
             "submit": self._accept,

@@ -3,10 +3,9 @@
 from model_core.codec.codec import decoding
 from model_core.errors import PixelRNNError
 from model_core.models import Model
-from worker.engine.coding import CodingSteps
 from worker.orders.claims import SUCCEEDED, failed
 from worker.orders.faults import not_decodable
-from worker.orders.files import FileOrder
+from worker.orders.files import CodingSteps, FileOrder
 
 
 def decoded(order: FileOrder, model: Model) -> CodingSteps:

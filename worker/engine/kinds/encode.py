@@ -7,11 +7,10 @@ from model_core.codec.container import Header
 from model_core.errors import PixelRNNError
 from model_core.models import Model
 from worker.contract.kinds.encode import EncodeSummary
-from worker.engine.coding import CodingSteps
 from worker.engine.stored import succeeded
 from worker.orders.claims import failed
 from worker.orders.faults import not_encodable
-from worker.orders.files import FileOrder
+from worker.orders.files import CodingSteps, FileOrder
 
 
 def encoded(order: FileOrder, model: Model) -> CodingSteps:
