@@ -32,7 +32,7 @@ def text(schemas: dict[str, Schema]) -> str:
 
 
 def _write(name: str, schemas: dict[str, Schema], written: dict[str, str]) -> None:
-    for other in sorted(_referred(schemas[name]) - written.keys()):
+    for other in sorted({*_referred(schemas[name]), *_bases(name, schemas)} - written.keys()):
         _write(other, schemas, written)
     if name not in written:
         written[name] = (_class if "properties" in schemas[name] else _alias)(name, schemas)
@@ -47,6 +47,12 @@ def _referred(node: Any) -> set[str]:
     return own | _referred([*node.get("properties", {}).values(), node.get("items"), *node.get("anyOf", ())])
 
 
+def _bases(name: str, schemas: dict[str, Schema]) -> list[str]:
+    """The document of one of several pictures, where this one has all its fields, and more."""
+    parts = (other for other in schemas if other.endswith("Picture") and other != name)
+    return [other for other in parts if _fields(other, schemas).items() <= _fields(name, schemas).items()]
+
+
 def _name(reference: Schema) -> str:
     return reference["$ref"].rpartition("/")[2]
 
@@ -57,13 +63,18 @@ def _alias(name: str, schemas: dict[str, Schema]) -> str:
 
 
 def _class(name: str, schemas: dict[str, Schema]) -> str:
-    schema = schemas[name]
-    told = schema.get("description")
+    told, bases = schemas[name].get("description"), _bases(name, schemas)
     lines = [fill(f'"""{told}"""', 116, initial_indent="    ", subsequent_indent="    "), ""] if told else []
-    for field, of in schema["properties"].items():
-        kind = _type(of, schemas)
-        lines.append(f"    {field}: " + (kind if field in schema.get("required", ()) else f"NotRequired[{kind}]"))
-    return f"class {name}(TypedDict):\n" + "\n".join(lines) + "\n"
+    there = {field for base in bases for field in schemas[base]["properties"]}
+    lines += [f"    {field}: {kind}" for field, kind in _fields(name, schemas).items() if field not in there]
+    return f"class {name}({', '.join(bases) or 'TypedDict'}):\n" + "\n".join(lines) + "\n"
+
+
+def _fields(name: str, schemas: dict[str, Schema]) -> dict[str, str]:
+    schema = schemas[name]
+    kinds = {field: _type(of, schemas) for field, of in schema.get("properties", {}).items()}
+    required = schema.get("required", ())
+    return {field: kind if field in required else f"NotRequired[{kind}]" for field, kind in kinds.items()}
 
 
 def _type(schema: Schema, schemas: dict[str, Schema]) -> str:

@@ -67,17 +67,10 @@ class ClassificationsResult(TypedDict):
     pictures: list[ClassifyPicture]
 
 
-class ClassifyResult(TypedDict):
+class ClassifyResult(ClassifyPicture):
     """How probable each label is, and how well that is known."""
 
-    labels: list[LabelBelief]
-    nats: float
-    exact: bool
-    quality: Literal["exact", "good", "rough", "poor"]
-    particles: int
-    quantised_pixels: int
     type: Literal["classification"]
-    images: list[str]
 
 
 class EncodeResult(TypedDict):
@@ -138,16 +131,11 @@ class CompletePicture(TypedDict):
     cutouts: NotRequired[list[Cutout] | None]
 
 
-class JobResult(TypedDict):
+class JobResult(CompletePicture):
     """The images that were drawn, and where to see them."""
 
     type: Literal["images"]
-    images: list[str]
     labels: NotRequired[list[str] | None]
-    ranking: NotRequired[list[RankedImage] | None]
-    posterior: NotRequired[Receipt | None]
-    marginals: NotRequired[str | None]
-    cutouts: NotRequired[list[Cutout] | None]
     pictures: NotRequired[list[CompletePicture] | None]
 
 
@@ -179,29 +167,6 @@ class SecondScore(TypedDict):
     log_ratio: float
 
 
-class ScoreResult(TypedDict):
-    """The likelihood of the picture, and where to see it."""
-
-    nats: float
-    bits_per_dim: float
-    per_colour_bits: list[float]
-    height: int
-    width: int
-    quantised_pixels: int
-    uniform_bits: float
-    bits_over_png: NotRequired[float | None]
-    p_value: NotRequired[float | None]
-    typicality: NotRequired[float | None]
-    pixel: NotRequired[PixelBelief | None]
-    member: NotRequired[str | None]
-    label: NotRequired[str | None]
-    member_nats: NotRequired[float | None]
-    against: NotRequired[SecondScore | None]
-    type: Literal["score"]
-    images: list[str]
-    map: str
-
-
 class ScorePicture(TypedDict):
     """One of several pictures, as the result of a job of its own."""
 
@@ -222,6 +187,12 @@ class ScorePicture(TypedDict):
     against: NotRequired[SecondScore | None]
     images: list[str]
     map: str
+
+
+class ScoreResult(ScorePicture):
+    """The likelihood of the picture, and where to see it."""
+
+    type: Literal["score"]
 
 
 class ScoresResult(TypedDict):
