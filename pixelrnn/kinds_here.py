@@ -1,8 +1,7 @@
 """Kinds of job that a verb carries out here, without a service. Heavy imports wait until progress is shown."""
 
-import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +10,11 @@ import typer
 from model_core.cli.progress import Work, working
 from model_core.errors import DataError
 from pixelrnn.kind_results import Done, How
-from pixelrnn.several import Results, places
-from worker.contract.jobs import MAX_SEED
+from pixelrnn.several import Results
 from worker.contract.kind import Kind
 from worker.contract.kinds import classify, score
-from worker.contract.size import sides
 
 if TYPE_CHECKING:
-    from model_core.cli.draw_file import DrawRequest
     from model_core.models import Model
 
 Options = dict[str, Any]
@@ -31,27 +27,6 @@ def carried_out(kind: Kind, options: Options, how: How) -> Done:
         raise typer.BadParameter("this is done by a service alone: expected --url")
     with working() as work:
         return _KINDS[kind.word](options, how, work)
-
-
-def _request(options: Options, how: How, **beside: Any) -> "DrawRequest":
-    from model_core.cli.draw_file import DrawRequest
-
-    label = options.get("label", ())
-    labels = (label,) if isinstance(label, str) else tuple(label)
-    n = options.get("n", 1)
-    seed = options["seed"] if "seed" in options else secrets.randbelow(MAX_SEED + 1)
-    drawing = len(labels) if n == 1 and labels else n, seed, options.get("temperature", 1.0)
-    if "size" in options:
-        beside["size"] = _size(options["size"])
-    resize, first = options["fit"] == "resize" if "fit" in options else False, options.get("first", 0)
-    where = options["model"], how.models_dir, how.device
-    assert how.out is not None
-    taken = {"resize": resize, "nearest": _takes_nearest(options)}
-    return DrawRequest(*where, *drawing, how.out, how.scale, **taken, first=first, labels=labels, **beside)
-
-
-def _takes_nearest(options: Options) -> bool:
-    return options.get("colours") == "nearest"
 
 
 def _model(options: Options, how: How, work: Work) -> "Model":
@@ -73,41 +48,23 @@ def _of_each(options: Options, work: Work, told: Callable[[int, Path], dict[str,
     return results.done(options["model"])
 
 
-def _size(text: str) -> tuple[int, int]:
-    try:
-        return sides(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--size: {error}") from None
-
-
 def _sample(options: Options, how: How, work: Work) -> Done:
-    from model_core.cli.draw_file import draw
+    from pixelrnn.drawings_here import drawn, settled
 
-    drawn = draw(_request(options, how, small=options.get("image")), work)
-    return Done(drawn.facts, drawn.facts, drawn.picture)
+    options = settled(options)
+    return drawn(_model(options, how, work), options, how, work)
 
 
 def _complete(options: Options, how: How, work: Work) -> Done:
-    from model_core.cli.draw_file import CompleteRequest, complete_file, opened
+    from pixelrnn.drawings_here import completed, completions, settled
 
     if options["fit"] == "crop":
         raise typer.BadParameter("--fit crop is done by a service alone: expected --url")
-    by = options.get("method"), options.get("particles", 32), options.get("sweeps", 2), options.get("rank", False)
-    request, image, mask = _request(options, how), options["image"], options.get("mask")
-    if not isinstance(image, list):
-        drawn = complete_file(opened(request, work), CompleteRequest(request, image, mask, *by), work)
-        return Done(drawn.facts, drawn.facts, drawn.picture)
-    model, n = _model(options, how, work), request.n
-
-    def completed(i: int, file: Path) -> dict[str, Any]:
-        facts: list[dict[str, Any]] = []
-        for j, out in enumerate(places(request.out, options["folder"], file, n)):
-            one = replace(request, n=1, first=request.first + i * n + j, out=out)
-            ask = CompleteRequest(one, file, mask, *by)
-            facts.append(complete_file(model, ask, work, f"completing {i + 1} of {len(image)}").facts)
-        return {"completions": facts}
-
-    return _of_each(options, work, completed)
+    options = settled(options)
+    model = _model(options, how, work)
+    if isinstance(options["image"], list):
+        return _of_each(options, work, partial(completions, model, options, how, work))
+    return completed(model, options, how, work)
 
 
 def _score(options: Options, how: How, work: Work) -> Done:
@@ -149,7 +106,7 @@ def _encode(options: Options, how: How, work: Work) -> Done:
     from model_core.cli.coded_file import encode_files
 
     assert how.out is not None
-    by = how.models_dir, options.get("label"), work, _takes_nearest(options)
+    by = how.models_dir, options.get("label"), work, options.get("colours") == "nearest"
     facts = encode_files(options["model"], options["images"], how.out, *by)
     return Done(facts, facts)
 

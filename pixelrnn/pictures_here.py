@@ -8,12 +8,12 @@ from PIL import Image
 
 from model_core.allocator import keep_freed_memory
 from model_core.card import check_field
-from model_core.cli.draw_file import write_picture
 from model_core.data.images import read_keep, read_nearest
 from model_core.data.pixels import values_to_pixels
 from model_core.errors import ConfigError, DataError
 from model_core.kinds import part
 from model_core.models import Model
+from pixelrnn.drawings_here import write_picture
 from pixelrnn.kind_results import How
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import Kind

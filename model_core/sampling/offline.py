@@ -3,10 +3,12 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.config import NetworkConfig
@@ -142,6 +144,11 @@ def _for_each(label: int | str | Sequence[int | str] | None, n: int) -> Sequence
     if len(label) != n:
         raise DataError(f"expected one label, or one for each of {n} images, not {len(label)}")
     return label
+
+
+def tensor_of(array: NDArray[Any]) -> Tensor:
+    """The array as functions here take it: whole numbers, or the truth about places."""
+    return torch.from_numpy(array if array.dtype == np.bool_ else array.astype(np.int64))
 
 
 def _each(given: Tensor, n: int, shape: tuple[int, ...], name: str) -> Tensor:

@@ -1,0 +1,171 @@
+"""Images that are drawn here, without a service, and written as a picture."""
+
+import json
+import secrets
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+from PIL import Image
+
+from model_core.cli.progress import Work
+from model_core.data.images import (
+    check_picture_place,
+    expected_picture,
+    grid,
+    read_keep,
+    read_nearest,
+    read_values,
+    save_picture,
+)
+from model_core.errors import DataError
+from model_core.measures.picture_score import score_picture
+from model_core.models import Model
+from model_core.posterior.completion import Completion, complete, share_of_rows
+from model_core.sampling.offline import sample, tensor_of, upsample
+from model_core.sampling.stages import numerics_of
+from pixelrnn.kind_results import Done, How
+from pixelrnn.several import places
+from worker.contract.jobs import MAX_SEED
+from worker.contract.size import sides
+
+Options = dict[str, Any]
+
+
+def settled(options: Options) -> Options:
+    """The options with what is usual where nothing is said, labels as a list, and a size as width and height."""
+    label, n = options.get("label", ()), options.get("n", 1)
+    labels = [label] if isinstance(label, str) else [*label]
+    usual = {"seed": secrets.randbelow(MAX_SEED + 1), "temperature": 1.0, "first": 0, "fit": "strict"}
+    found: Options = {"labels": labels, "n": len(labels) if n == 1 and labels else n}
+    if "size" in options:
+        try:
+            found["size"] = sides(options["size"])
+        except ValueError as error:
+            raise typer.BadParameter(f"--size: {error}") from None
+    return {**usual, **options, **found}
+
+
+def drawn(model: Model, options: Options, how: How, work: Work) -> Done:
+    """New images, or the small one enlarged. Raises the errors of sample and upsample, and DataError."""
+    expect_place(model, how)
+    started, config = time.perf_counter(), model.config
+    rows = options["size"][1] if "size" in options else config.height
+    on_row = share_of_rows(options["n"] * rows, work.begin("drawing"))
+    drawing = model, options["n"], options["seed"], options["temperature"]
+    beside = {"on_row": on_row, "first": options["first"], "label": _label(options)}
+    if "image" not in options:
+        values = sample(*drawing, **beside, size=options.get("size"))
+    elif not config.multi_scale:
+        raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
+    else:
+        small = tensor_of(read_values(options["image"], config.small, options["fit"] == "resize"))
+        values = upsample(model, small, *drawing[1:], **beside)
+    picture = grid(values.cpu().numpy(), config, how.scale, model.card.palette)
+    facts = _written("upsample" if "image" in options else "sample", picture, model, options, how, started)
+    return Done(facts, facts, picture)
+
+
+def completed(model: Model, options: Options, how: How, work: Work, doing: str = "completing") -> Done:
+    """The hole of a picture filled. Raises the errors of complete, and DataError."""
+    expect_place(model, how)
+    image, mask, palette, resize = options["image"], options.get("mask"), model.card.palette, options["fit"] == "resize"
+    hole = read_keep(mask or image, model.config, mask is None, resize, palette)
+    given, _ = read_nearest(image, model.config, resize, palette, options.get("colours") == "nearest", hole)
+    method = options.get("method") or ("clamp" if model.config.multi_scale else "posterior")
+    started = time.perf_counter()
+    by = method, options.get("particles", 32), options.get("sweeps", 2), work.begin(doing), options["first"]
+    drawing = options["n"], options["seed"], options["temperature"]
+    completion = complete(model, tensor_of(given), tensor_of(hole), *drawing, *by, *options["labels"])
+    picture = _picture_of(completion, model, how.scale)
+    facts = _written("complete", picture, model, options, how, started) | {"method": method}
+    if method == "posterior":
+        facts["posterior"] = completion.receipt.to_dict()
+    if options.get("rank"):
+        work.begin("ranking")
+        facts["ranking"] = _ranking(model, completion)
+    return Done(facts, facts, picture)
+
+
+def completions(model: Model, options: Options, how: How, work: Work, i: int, file: Path) -> dict[str, Any]:
+    """The completions of picture i of several, each in a file of its own."""
+    assert how.out is not None
+    facts, n = [], options["n"]
+    for j, out in enumerate(places(how.out, options["folder"], file, n)):
+        one = {**options, "n": 1, "first": options["first"] + i * n + j, "image": file}
+        doing = f"completing {i + 1} of {len(options['image'])}"
+        facts.append(completed(model, one, replace(how, out=out), work, doing).facts)
+    return {"completions": facts}
+
+
+def expect_place(model: Model, how: How) -> None:
+    """DataError where the picture could not be written: found out before it is drawn."""
+    assert how.out is not None
+    check_picture_place(how.out, model.card.palette)
+
+
+def write_picture(picture: Image.Image, out: Path, text: dict[str, str]) -> None:
+    """Write it with this text in its file. DataError where that cannot be."""
+    try:
+        save_picture(picture, out, text)
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror}") from None
+
+
+def _label(options: Options) -> str | list[str] | None:
+    """The label of all images, or those of each."""
+    labels = options["labels"]
+    return labels[0] if len(labels) == 1 else labels or None
+
+
+def _picture_of(completion: Completion, model: Model, scale: int) -> Image.Image:
+    """The images, or without any the expected one."""
+    if completion.mean is None or len(completion.values):
+        return grid(completion.values.cpu().numpy(), model.config, scale, model.card.palette)
+    return expected_picture(completion.mean.numpy(), model.config, scale, model.card.palette)
+
+
+def _ranking(model: Model, completion: Completion) -> list[dict[str, Any]]:
+    """Samples and their nats as whole images, likeliest first."""
+    nats = [score_picture(model, image).nats for image in completion.values.cpu().numpy()]
+    return [{"sample": i, "nats": nats[i]} for i in sorted(range(len(nats)), key=lambda i: nats[i])]
+
+
+def _written(
+    word: str, picture: Image.Image, model: Model, options: Options, how: How, started: float
+) -> dict[str, Any]:
+    """Write a picture that was drawn since then, by time.perf_counter; the facts of it."""
+    assert how.out is not None
+    seconds = time.perf_counter() - started
+    write_picture(picture, how.out, _provenance(word, model, options))
+    drawing = {name: options[name] for name in ("n", "seed", "temperature")}
+    return {"model": model.card.name, **drawing, "seconds": seconds, "out": str(how.out)}
+
+
+def _provenance(word: str, model: Model, options: Options) -> dict[str, str]:
+    """How a picture was drawn, in the words of worker.contract.provenance; a sample can be drawn again."""
+    own = model.config.width, model.config.height
+    width, height = options.get("size", own)
+    return {
+        "kind": word,
+        "model": model.card.name,
+        "digest": model.card.sha256,
+        "identity": model.card.identity,
+        "seed": str(options["seed"]),
+        "temperature": repr(options["temperature"]),
+        "numerics": numerics_of(model),
+        "sample": str(options["first"]),
+        "samples": str(options["n"]),
+        **({"size": f"{width}x{height}"} if (width, height) != own else {}),
+        **_labels_told(model, options["labels"]),
+    }
+
+
+def _labels_told(model: Model, asked: list[str]) -> dict[str, str]:
+    """Names of the labels that were asked for, as the service tells them: once where all are the same."""
+    names = [model.card.labels[model.card.label_number(each) or 0].name for each in asked]
+    if len(set(names)) > 1:
+        return {"labels": json.dumps(names)}
+    return {"label": names[0]} if names else {}
