@@ -2,22 +2,21 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.schema import examples
 from app.schema.results import Result
+from worker.contract.cards import ModelFacts
 from worker.contract.colours import Shown as ColoursShown
 from worker.contract.cutouts import CutoutPlace
 from worker.contract.jobs import JobError, JobStatus
-from worker.contract.kind import Label, Method
 from worker.contract.kinds import KINDS
+from worker.contract.record import Int64
 
 PROBLEM_TYPE = "application/problem+json"
 """The media type of a Problem."""
-Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
-"""A number that may exceed 2^31: without the word for it generated clients read 32 bits in many languages."""
 
 
 class _Answer(BaseModel):
@@ -219,58 +218,18 @@ class WorkerPlace(_Answer):
     """How many images it draws side by side."""
 
 
-class Model(_Answer):
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for field in schema["properties"].values():
+        field.pop("default", None)
+
+
+class Model(ModelFacts):
     """A model that at least one live worker holds."""
 
-    name: str
-    """Name that requests call it by."""
-    network: str
-    """`pixel-cnn`, `row-lstm`, `diagonal-bilstm`."""
-    height: int
-    """Height of the images that it draws."""
-    width: int
-    """Width of the images that it draws."""
-    channels: int
-    """1 = grey, 3 = red, green and blue."""
-    small_height: int
-    """Height of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
-    small_width: int
-    """Width of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
-    values: int
-    """How many values a colour takes: 256, or 2 for binary images."""
-    parameters: Int64
-    """How many numbers were learnt."""
-    data: str
-    """The data it was trained on."""
-    test_nats: float | None
-    """Negative log-likelihood of a test image, natural logarithm: less is better."""
-    test_bits_per_dim: float | None
-    """The same in bits for each colour of each pixel."""
-    digest: str
-    """sha256 of the weights."""
+    model_config = ConfigDict(json_schema_extra=_without_defaults, json_schema_serialization_defaults_required=True)
     identity: str | None
     """SHA-256 of all that gives it its meaning: weights, config, orientations, labels with their priors; null while
     only workers of an earlier version hold it."""
-    title: str
-    """The network's name in the paper."""
-    members: list[str]
-    """The orientations of its networks, `none` being that of the image: a mixture has several, and draws each image
-    with one of them."""
-    methods: list[Method]
-    """How it completes, the usual way first."""
-    max_particles: int
-    """How many particles an image of a completion by `posterior` may have; 0 where there is no such method."""
-    labels: list[Label]
-    """The labels of its images, which requests can ask for, in their order; none of most models."""
-    field: bool
-    """Its fields, pictures larger than its own (`size` of `POST /sample`), were looked at and are good."""
-    field_step: int
-    """How many rows lower each window of a field begins than the one before; 0: it has no fields."""
-    palette: list[str]
-    """The colour of each value, `#rrggbb` or `#rrggbbaa`, of a model whose values are categories: bytes of its rows are
-    values then, and its pictures have this palette. Empty for others."""
-    names: list[str]
-    """Names of these values; none of most models."""
     can: list[JobKind]
     """Kinds of job that take it."""
     state: Literal["loading", "compiling", "ready"]

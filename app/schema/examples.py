@@ -1,6 +1,5 @@
 """The schema's examples; a test holds them to the models."""
 
-import json
 from typing import Any
 
 SAMPLE: dict[str, Any] = {"model": "mnist-diagonal-bilstm", "n": 4, "seed": 7}
@@ -68,28 +67,3 @@ GONE: dict[str, Any] = {
     "status": 410,
     "detail": "the job was deleted",
 }
-
-_ENDED = {
-    **JOB,
-    "status": "succeeded",
-    "finished_at": "2026-11-25T09:00:01.270000Z",
-    "expires_at": "2026-11-26T09:00:01.270000Z",
-    "progress": 1.0,
-    "rows_done": 112,
-    "eta_s": None,
-    "result": {"type": "images", "images": [f"{JOB['links']['image']}?sample={sample}" for sample in range(4)]},
-}
-
-
-def _event(name: str, data: dict[str, Any], seq: int | None = None) -> str:
-    number = "" if seq is None else f"id: {seq}-0\n"
-    return f"event: {name}\n{number}data: {json.dumps({'type': name, **data}, separators=(',', ':'))}\n\n"
-
-
-EVENTS = (
-    _event("snapshot", JOB)
-    + _event("row", {"sample": 0, "y": 7, "pixels": 32 * "A" + "/////w=="}, 29)
-    + _event("progress", {"rows_done": 29, "rows_total": 112, "progress": 0.26})
-    + _event("done", _ENDED, 113)
-)
-"""The events that a reader gets who has seen 28 rows."""

@@ -10,13 +10,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from app.errors import BadParameterError
 from app.schema import examples
-from app.schema.answers import Int64, Model
+from app.schema.answers import Model
 from app.schema.job_options import JobOptions, Taking
 from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, Priority
 from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
 from worker.contract.kind import FOUND, MAX_IMAGES, BadOptionError, Input, Kind
 from worker.contract.kinds import KINDS
+from worker.contract.record import Int64
 
 MAX_LINK_S = 7 * 24 * 3600
 

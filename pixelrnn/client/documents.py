@@ -317,7 +317,6 @@ class Model(TypedDict):
     test_nats: float | None
     test_bits_per_dim: float | None
     digest: str
-    identity: str | None
     title: str
     members: list[str]
     methods: list[Method]
@@ -327,6 +326,7 @@ class Model(TypedDict):
     field_step: int
     palette: list[str]
     names: list[str]
+    identity: str | None
     can: list[JobKind]
     state: Literal["loading", "compiling", "ready"]
     compiling: bool

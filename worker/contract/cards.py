@@ -3,14 +3,14 @@
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from worker.contract import keys
 from worker.contract.colours import levels
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import Label, Method
 from worker.contract.kinds import KINDS
-from worker.contract.record import Record
+from worker.contract.record import Int64, Record
 
 
 def _known_kinds(words: Any) -> Any:
@@ -23,51 +23,66 @@ def _known_methods(words: Any) -> Any:
     return [word for word in words if word in tuple(Method)] if isinstance(words, list | tuple) else words
 
 
-class ModelCard(Record):
-    """One model that a worker has loaded."""
+class ModelFacts(Record):
+    """A model, as workers announce it and the API shows it."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
     name: str
+    """Name that requests call it by."""
     network: str
-    """`pixel-cnn`, `diagonal-bilstm`, ..."""
+    """`pixel-cnn`, `row-lstm`, `diagonal-bilstm`."""
     height: int = Field(ge=1)
+    """Height of the images that it draws."""
     width: int = Field(ge=1)
+    """Width of the images that it draws."""
     channels: int = Field(ge=1)
+    """1 = grey, 3 = red, green and blue."""
     small_height: int = Field(default=0, ge=0)
+    """Height of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
     small_width: int = Field(default=0, ge=0)
-    """Size of the image that a Multi-Scale model draws first; 0 for a model of one scale."""
+    """Width of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
     values: int = Field(ge=2)
     """How many values a colour takes: 256, or 2 for binary images."""
-    parameters: int
+    parameters: Int64
+    """How many numbers were learnt."""
     data: str
     """The data it was trained on."""
     test_nats: float | None = None
-    """Negative log-likelihood of a test image, natural logarithm, as measured by `pixelrnn evaluate`."""
+    """Negative log-likelihood of a test image, natural logarithm: less is better."""
     test_bits_per_dim: float | None = None
+    """The same in bits for each colour of each pixel."""
     digest: str
     """sha256 of the weights; for a model with members, of the list of their orientations and digests."""
+    title: str = ""
+    """The network's name in the paper."""
+    members: tuple[str, ...] = ("none",)
+    """The orientations of its networks, `none` being that of the image: a mixture has several, and draws each image
+    with one of them."""
+    methods: Annotated[tuple[Method, ...], BeforeValidator(_known_methods)] = (Method.CLAMP,)
+    """How it completes, the usual way first."""
+    max_particles: int = Field(default=0, ge=0)
+    """How many particles an image of a completion by `posterior` may have; 0 where there is no such method."""
+    labels: tuple[Label, ...] = ()
+    """The labels of its images, which requests can ask for, in their order; none of most models."""
+    field: bool = False
+    """Its fields, pictures larger than its own (`size` of `POST /sample`), were looked at and are good."""
+    field_step: int = Field(default=0, ge=0)
+    """How many rows lower each window of a field begins than the one before; 0: it has no fields."""
+    palette: tuple[str, ...] = ()
+    """The colour of each value, `#rrggbb` or `#rrggbbaa`, of a model whose values are categories: bytes of its rows are
+    values then, and its pictures have this palette. Empty for others."""
+    names: tuple[str, ...] = ()
+    """Names of these values; none of most models."""
+
+
+class ModelCard(ModelFacts):
+    """One model that a worker has loaded."""
+
     identity: str = ""
     """SHA-256 of all that gives the model its meaning (model_core.card); empty if an earlier version announces it."""
     can: Annotated[tuple[str, ...], BeforeValidator(_known_kinds)] = ("sample", "complete")
     """Kinds of jobs that it takes: upsampling needs a Multi-Scale model. Kinds that the reader does not know are left
     out."""
-    title: str = ""
-    """The network's name in the paper."""
-    members: tuple[str, ...] = ("none",)
-    """The orientations of its networks: of a mixture several (model_core.orientation), else that of the image."""
-    methods: Annotated[tuple[Method, ...], BeforeValidator(_known_methods)] = (Method.CLAMP,)
-    """How it completes, the usual way first."""
-    max_particles: int = Field(default=0, ge=0)
-    """How many particles of one image it has room for; 0 where it has no `posterior`."""
-    labels: tuple[Label, ...] = ()
-    """The labels of its images, in their order; none of a model without."""
-    field: bool = False
-    """Its fields, pictures larger than its own, were looked at and are good."""
-    field_step: int = Field(default=0, ge=0)
-    """How many rows lower each window of a field begins; 0 of a model without fields, or of an earlier version."""
-    palette: tuple[str, ...] = ()
-    """The colour of each value, of a model whose values are categories: `#rrggbb` or `#rrggbbaa`; none of others."""
-    names: tuple[str, ...] = ()
-    """Names of these values; none of most models."""
     compiling: bool = False
     """The worker is still compiling its drawing loops, or reading them from disk: its jobs are accepted, and wait."""
     owner: str = ""

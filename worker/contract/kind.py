@@ -7,11 +7,17 @@ them; an API of an earlier version leaves a new kind out of what models can.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
 from worker.contract.record import Record
+
+if TYPE_CHECKING:
+    from worker.contract.cards import ModelFacts as Able
+    from worker.contract.jobs import JobSpec as Asked
+else:
+    Able = Asked = Any
 
 MAX_IMAGES = 64
 """Images of one job, at most."""
@@ -46,25 +52,6 @@ class BadOptionError(ValueError):
         self.field = field
 
 
-class Asked(Protocol):
-    """Everything that decides what a job costs, beside its options: worker.contract.jobs.JobSpec."""
-
-    @property
-    def n(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def channels(self) -> int: ...
-    @property
-    def small_height(self) -> int: ...
-    @property
-    def small_width(self) -> int: ...
-    @property
-    def draws_small(self) -> bool: ...
-
-
 class Method(StrEnum):
     """The ways to fill a hole."""
 
@@ -83,29 +70,6 @@ class Label(Record):
 
     name: str = Field(description="Its name. Requests ask for it by that, or by its place in the list, counted from 0.")
     prior: float = Field(gt=0, le=1, description="The share of the training images that have it.")
-
-
-class Able(Protocol):
-    """A model's card, as far as an option may depend on it."""
-
-    @property
-    def height(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def small_height(self) -> int: ...
-    @property
-    def members(self) -> Sequence[str]: ...
-    @property
-    def methods(self) -> Sequence[str]: ...
-    @property
-    def max_particles(self) -> int: ...
-    @property
-    def labels(self) -> Sequence[Label]: ...
-    @property
-    def field_step(self) -> int: ...
-    @property
-    def palette(self) -> Sequence[str]: ...
 
 
 class Options(Record):

@@ -4,7 +4,12 @@ A rolling upgrade runs both for a while, so a field that one side does not know 
 field means does not change; a job that an earlier worker would get wrong says so by its `version` (jobs.py).
 """
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Int64 = Annotated[int, Field(json_schema_extra={"format": "int64"})]
+"""A number that may exceed 2^31: without the word for it generated clients read 32 bits in many languages."""
 
 
 class Record(BaseModel):
