@@ -41,7 +41,6 @@ from worker.engine.deadlines import Deadlines
 from worker.engine.examination import Examination
 from worker.engine.examiner import Examiner
 from worker.engine.inbox import Inbox
-from worker.engine.islands import Islands
 from worker.engine.kept import KeptWeights, usual_directory
 from worker.engine.model_pool import ModelPool, SlotPlan, load_pool, models_at
 from worker.engine.offering import offer
@@ -210,11 +209,12 @@ def _draw(
         lambda task: passed(task, pool.model(task.model), pool.model),
         settings.step_delay_s,
         inbox,
-        Islands(pool.islands, free=pool.free_particles),
+        pool.islands,
         deadlines,
         lambda name, identity: _bring(pool, kept, settings.device, name, identity),
         lambda order: part(KINDS[order.kind].carried_out)(order, pool.model(order.model)),
         pool.field_cohort,
+        pool.free_particles,
     )
     runner.start()
     runner.join()

@@ -11,14 +11,13 @@ from functools import partial
 from worker.contract.cards import ModelCard
 from worker.engine.activities.activity import Activity, Broken, Outlet, Surroundings
 from worker.engine.activities.files import Coded, Files
-from worker.engine.activities.particles import ByParticles
+from worker.engine.activities.particles import ByParticles, NewRun
 from worker.engine.activities.passes import Passes, Score
 from worker.engine.activities.slots import Slots
 from worker.engine.cohort import Cohort
 from worker.engine.deadlines import IDLE_S, Deadlines
 from worker.engine.gathering import Gathering
 from worker.engine.inbox import Inbox, Message
-from worker.engine.islands import Islands
 from worker.engine.turns import Turns
 from worker.engine.usage_told import UsageTold
 from worker.orders.catalogue import kept_name
@@ -33,7 +32,7 @@ class Runner:
     """Carries out orders until told to stop.
 
     cohorts: one for each loaded model, by name. score: one pass (assessment.passed). inbox: where others than
-    those with a Runner at hand leave orders. islands: what draws by particles. coding: see Files.
+    those with a Runner at hand leave orders. islands and free_particles: see ByParticles. coding: see Files.
     deadlines: told what begins and ends. field_cohort: see Slots. bring(name, identity): loads a model that was
     exchanged.
     """
@@ -45,11 +44,12 @@ class Runner:
         score: Score,
         step_delay_s: float = 0.0,
         inbox: Inbox | None = None,
-        islands: Islands | None = None,
+        islands: NewRun | None = None,
         deadlines: Deadlines | None = None,
         bring: Callable[[str, str], Brought | None] = lambda name, identity: None,
         coding: Coded | None = None,
         field_cohort: Callable[[str, int], Cohort] | None = None,
+        free_particles: Callable[[str], None] = lambda model: None,
     ) -> None:
         self._bring = bring
         self._outlet = outlet
@@ -65,7 +65,7 @@ class Runner:
         )
         passes = Passes(around, score)
         self._slots = Slots(around, cohorts, passes.accept, field_cohort)
-        self._by_particles = ByParticles(around, islands or Islands(), passes.accept)
+        self._by_particles = ByParticles(around, passes.accept, islands, free_particles)
         self._activities: list[Activity] = [self._slots, self._by_particles, passes]
         if coding is not None:
             self._activities.append(Files(around, coding))

@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -21,10 +22,13 @@ from tests.fakes import Outlet
 from tests.worker.harness import wait_for
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobStatus, Priority
+from worker.engine.activities.activity import Surroundings
+from worker.engine.activities.particles import ESTIMATE_EVERY_S, ByParticles
 from worker.engine.assessment import Assessment, Found, assessed
 from worker.engine.cohort import Cohort
-from worker.engine.islands import ESTIMATE_EVERY_S, Islands
+from worker.engine.deadlines import Deadlines
 from worker.engine.runner import Runner
+from worker.engine.usage_told import UsageTold
 from worker.orders.claims import Claim, Outcome
 from worker.orders.drawing import DrawOrder, Hole
 from worker.orders.images import Given, NewRow, PlannedImage
@@ -78,6 +82,12 @@ class CountedRun(IslandsRun):
             yield step
 
 
+def by_particles(heard: Heard, clock: Callable[[], float] = time.monotonic) -> ByParticles:
+    """Without a thread, and its images wanted by nobody."""
+    around = Surroundings(heard, Deadlines(), UsageTold(["m"], heard.used), lambda: None, ["m"])
+    return ByParticles(around, lambda _: None, lambda asked: CountedRun(asked, heard, {}), clock=clock)
+
+
 def score(task: PictureOrder | Assessment) -> Outcome | None:
     assert isinstance(task, Assessment)
     return assessed(task)
@@ -93,7 +103,7 @@ def start(heard: Heard) -> Iterator[Callable[..., Runner]]:
     runners: list[Runner] = []
 
     def start(new_run: Callable[[ParticleOrder], IslandsRun], *orders: ParticleOrder) -> Runner:
-        runner = Runner({"m": Cohort(lambda: Engine(MODEL, 4))}, heard, score, islands=Islands(new_run))
+        runner = Runner({"m": Cohort(lambda: Engine(MODEL, 4))}, heard, score, islands=new_run)
         for each in orders:
             runner.submit(each)
         runner.start()
@@ -174,15 +184,16 @@ def test_estimates_come_five_times_a_second_at_most_and_at_once(heard: Heard) ->
     """A step takes 10 ms here: the first estimate comes with the first draws, later ones when it is time and there is
     news. Every byte is the run's own, to the nearest 255th."""
     now, told = [100.0], []
-    islands = Islands(lambda asked: CountedRun(asked, heard, {}), lambda: now[0])
-    islands.add(replace(order("told", *[0] * 4), sweeps=2))
-    while "m" in islands.models:
-        stepped = islands.step("m")
+    drawn = by_particles(heard, clock=lambda: now[0])
+    drawn.accept(replace(order("told", *[0] * 4), sweeps=2))
+    while names := drawn.busy():
+        drawn.turn(names[0])
         now[0] += 0.01
-        if stepped.expected is not None:
-            assert stepped.share is not None
-            told.append((now[0], stepped.sample, stepped.share))
-            np.testing.assert_array_equal(stepped.expected[:, KEEP], 1)
+        for estimate in heard.estimates.pop("told", []):
+            said = json.loads(estimate)
+            told.append((now[0], said["sample"], said["share"]))
+            pixels = np.frombuffer(base64.b64decode(said["mean"]), np.uint8).reshape(HEIGHT, WIDTH)
+            np.testing.assert_array_equal(pixels[KEEP], 255)
     times, samples, shares = zip(*told, strict=True)
     assert len(times) > 3
     assert min(after - before for before, after in itertools.pairwise(times)) >= ESTIMATE_EVERY_S
@@ -240,12 +251,9 @@ def test_one_job_fails_when_it_cannot_be_drawn(
 
 def test_priority_counts_when_islands_wait(start: Callable[..., Runner], heard: Heard) -> None:
     """Four interactive images for each bulk one."""
-    islands = Islands(lambda asked: CountedRun(asked, heard, {}))
+    drawn = by_particles(heard)
     for token, priority in (("bulk", Priority.BULK), ("asked", Priority.INTERACTIVE)):
-        islands.add(ParticleOrder(Claim(token, token, 0), "m", 2, HOLE, 3, 2, 0, (0,) * 8, priority))
-    done = []
-    while len(done) < 8:
-        stepped = islands.step("m")
-        if stepped.image is not None:
-            done.append(stepped.order.claim.token)
-    assert done.count("asked") >= 6
+        drawn.accept(ParticleOrder(Claim(token, token, 0), "m", 2, HOLE, 3, 2, 0, (0,) * 8, priority))
+    while sum(map(len, heard.images.values())) < 8:
+        drawn.turn(*drawn.busy())
+    assert len(heard.images["asked"]) >= 6

@@ -10,7 +10,6 @@ from tests.fakes import Outlet
 from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.particles import ByParticles
 from worker.engine.deadlines import Deadlines
-from worker.engine.islands import Islands
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.engine.usage_told import UsageTold
 from worker.orders.claims import Claim
@@ -39,7 +38,7 @@ def test_memory_for_particles_is_freed_when_weights_were_exchanged() -> None:
     served = ["m"]
     pool, outlet = ModelPool({"m": MODEL}, SlotPlan(1, 0, slot_memory_mib=64)), Outlet()
     around = Surroundings(outlet, Deadlines(), UsageTold(["m"], outlet.used), lambda: None, served)
-    by_particles = ByParticles(around, Islands(pool.islands, free=pool.free_particles), lambda assessment: None)
+    by_particles = ByParticles(around, lambda assessment: None, pool.islands, pool.free_particles)
     before = stages()
 
     def draw(token: str, retire: bool) -> None:
