@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _TYPES = MappingProxyType(
 _PACKED = frozenset({".html", ".css", ".js", ".json", ".svg"})
 _FOR_READERS = re.compile(rb"(?ms)^\n|^[ \t]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n)?[ \t]*|/\*\* @.*?\*/ ?")
 """Whole lines of comments, types, indents, empty lines: for readers of the sources. No module has a text over lines."""
+_IMPORT = re.compile(rb'(?m)^(?:import\b|\} from)[^"(\n]*"(\.[^"]+)"')
 _ASKED_AT_ONCE = b"<!-- modules -->"
 _PICTURES = b'data-pictures=""'
 _TAG_LENGTH = 16
@@ -73,10 +75,20 @@ def _bytes_to_send(path: Path) -> bytes:
     return _FOR_READERS.sub(b"", content) if path.suffix in (".js", ".css") else content
 
 
-def _preloads(names: Iterable[str]) -> bytes:
-    """All modules are asked for with the page, so that none waits until another has been read."""
-    modules = (name for name in names if name.startswith("js/") and name.endswith(".js"))
+def _preloads(contents: Mapping[str, bytes]) -> bytes:
+    """All modules of the first view are asked for with the page, so that none waits until another has been read."""
+    modules = _imported(contents, "js/main.js")
     return b"\n".join(f'<link rel="modulepreload" href="/playground/{name}">'.encode() for name in modules)
+
+
+def _imported(contents: Mapping[str, bytes], module: str, known: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """`known`, this module and whatever it imports, but for what is imported when it is used."""
+    if module in known:
+        return known
+    known += (module,)
+    for name in _IMPORT.findall(contents[module]):
+        known = _imported(contents, posixpath.normpath(posixpath.join(posixpath.dirname(module), name.decode())), known)
+    return known
 
 
 def _pictures(names: Iterable[str]) -> bytes:

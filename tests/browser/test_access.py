@@ -114,7 +114,7 @@ def test_images_are_drawn_and_opened_by_keyboard_alone(site: Site) -> None:
     site.page.keyboard.type("2")
     press("Enter")
     assert "2 images" in site.wait_for_standing("Done")
-    for _ in range(12):
+    for _ in range(16):
         press("Tab")
         if "tile" in (site.page.locator(":focus").get_attribute("class") or ""):
             break

@@ -183,7 +183,7 @@ def test_history_looks_after_jobs_that_had_not_ended(site: Site, worker: HandWor
     site.page.goto("about:blank")
     worker.draw()
     site.open("history")
-    site.view.get_by_text("· done").wait_for()
+    site.view.locator(".history").get_by_text("done").wait_for()
 
 
 def test_tab_leads_back_to_its_job(site: Site, worker: HandWorker) -> None:

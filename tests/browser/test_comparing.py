@@ -12,7 +12,7 @@ from tests.browser.site import Site
 def test_models_are_compared_on_the_same_seeds(site: Site, tmp_path: Path) -> None:
     """A row for each, with the images that the model draws from that seed; opened large, and saved as one picture."""
     site.open("compare")
-    boxes = site.view.locator("[data-field=models] input")
+    boxes = site.view.locator("[data-field=model] input[type=checkbox]")
     boxes.first.wait_for()
     for box in boxes.all():
         box.set_checked(box.get_attribute("value") in ("tiny-cnn", "tiny-diagonal"))
@@ -37,16 +37,15 @@ def test_models_are_compared_on_the_same_seeds(site: Site, tmp_path: Path) -> No
     site.page.reload()
     site.view.get_by_role("button", name="Save as one picture").wait_for()
     assert [site.pixels(i) for i in range(4)] == before
-    site.page.get_by_role("link", name="History").click()
-    site.view.locator("strong", has_text="Compare").first.wait_for()
-    assert site.view.locator("li").count() <= 2  # one line for all rows
+    site.view.locator(".history strong", has_text="Compare").first.wait_for()
+    assert site.view.locator(".history li").count() <= 2  # one line for all rows
 
 
 def test_one_model_is_compared_at_several_temperatures(site: Site) -> None:
     """From cold to hot, in one column the same throws of the dice."""
-    site.open("compare")
-    site.view.get_by_label("What differs").select_option("temperatures")
-    site.view.get_by_label("Model", exact=True).select_option("tiny-cnn")
+    site.open("sample")
+    site.view.get_by_label("Compare").select_option("temperatures")
+    site.choose_model("tiny-cnn")
     site.fill("n", "1")
     with site.page.expect_request("**/sample") as asked:
         site.submit()

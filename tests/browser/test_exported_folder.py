@@ -104,6 +104,7 @@ def test_rooms_live_without_a_service(browser: Any, models_dir: Path, tmp_path: 
     assert done.returncode == 0, done.stderr
     with opened(browser, tmp_path / "site", locale="de-DE") as (page, url):
         shown = {"watch": "[data-live=true] .next", "bet": "form:visible", "inspect": ".belief"}
+        shown |= {"sample": ".board button.tile", "compare": ".comparison button.tile"}
         shown |= {"ink": ".standing:text('Vier Fortsetzungen')", "sight": "#view-watch[data-live=true]"}
         for place, selector in shown.items():
             page.goto("about:blank")

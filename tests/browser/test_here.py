@@ -60,11 +60,10 @@ def test_job_that_waits_is_drawn_here_and_then_there(site: Site, all_models_dir:
 
 
 def test_picture_is_drawn_here_when_the_service_is_away(site: Site, all_models_dir: Path) -> None:
-    """The page has fetched what it needs with the first picture."""
+    """The page has fetched what it needs with the first picture; once the service is back, it draws the same."""
     site.open()
-    with site.page.expect_response(re.compile("weights-")):
-        ask(site, seed=12)
-        site.wait_for_standing("Done")
+    ask(site, seed=12)
+    site.wait_for_standing("Done")
     site.page.wait_for_load_state("networkidle")
     site.context.set_offline(True)
     ask(site, seed=13)
@@ -73,6 +72,20 @@ def test_picture_is_drawn_here_when_the_service_is_away(site: Site, all_models_d
     assert eventually(lambda: [site.pixels(0), site.pixels(1)] == whole)
     assert site.wait_for_standing("Done") == "Done: 2 images · The service is away."
     site.context.set_offline(False)
+    site.view.locator(".origin", has_text="the service draws the same bytes").wait_for()
+    assert site.wait_for_standing("Done") == "Done: 2 images"
+
+
+def test_first_look_is_drawn_here(site: Site) -> None:
+    """Beside the form stand pictures of its model that nobody asked the service for, and that no history keeps."""
+    asked: list[str] = []
+    site.page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    site.page.add_init_script(f"localStorage.setItem('pixelrnn.model', '{MODEL}')")
+    site.open()
+    site.view.locator(".origin", has_text=HERE).wait_for()
+    assert eventually(lambda: -1 not in site.pixels(15))
+    assert asked == []
+    assert site.view.locator(".history").is_hidden()
 
 
 def test_picture_of_the_service_is_checked_here(site: Site) -> None:

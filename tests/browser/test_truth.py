@@ -138,8 +138,7 @@ def test_page_works_where_the_browser_keeps_nothing(site: Site, trouble: str) ->
     site.submit()
     site.wait_for_standing("Done")
     site.page.get_by_role("link", name="Workbench").click()
-    site.page.get_by_role("link", name="History").click()
-    site.view.get_by_text("1 image").wait_for()
+    site.view.locator(".history").get_by_text("1 image").wait_for()
 
 
 def test_picture_is_taken_wherever_it_is_dropped_or_pasted(site: Site, tmp_path: Path) -> None:
@@ -329,11 +328,12 @@ def test_image_goes_on_to_another_view(site: Site) -> None:
 def test_what_was_forgotten_comes_back(site: Site) -> None:
     """One press forgets everything, and one brings it back."""
     _draw(site, n=1)
-    site.page.get_by_role("link", name="History").click()
+    job = site.view.locator(".history li")
+    job.wait_for()
     site.view.get_by_role("button", name="Forget all").click()
-    site.view.get_by_text("Nothing yet").wait_for()
+    job.wait_for(state="detached")
     site.view.get_by_role("button", name="Bring back").click()
-    site.view.get_by_text("tiny-cnn").wait_for()
+    job.wait_for()
 
 
 def test_warm_reload_asks_for_the_page_and_the_api_only(site: Site) -> None:

@@ -39,20 +39,50 @@ const world = {
 };
 const shared = { ...world, ask: new Asking(world) };
 const sections = new Map(ROOMS.flat().map((view) => [view.place, sectionOf(view)]));
-const views = new Map(ROOMS.flat().map((view) => [view.place, made(view)]));
+/** Views that were opened: the code of some is fetched then. @type {Map<string, Promise<Opened | null>>} */
+const made = new Map();
 /** The last job of each view, as it stands in the address. @type {Map<string, string>} */
 const lastPlaces = new Map();
 const keyDialog = new KeyDialog();
 api.askForKey = () => keyDialog.ask();
 
-/** @param {string} name */
-function section(name) {
-  return /** @type {HTMLElement} */ (sections.get(name));
+/** The view of this name, or of one that it had earlier. @param {string} name */
+function viewAt(name) {
+  const view = ROOMS.flat().find(({ place, also = [] }) => place === name || also.includes(name));
+  return view && (api.hasService || !view.needsService) ? view : null;
 }
 
-/** @param {View} view @returns {Opened} */
-function made({ place, make }) {
-  return make(section(place), { ...shared, onJob: (id) => show(`${place}/${id}`), onSend: send });
+/** Where a view is. @param {string} name */
+function section(name) {
+  return /** @type {HTMLElement} */ (sections.get(viewAt(name)?.place ?? FIRST));
+}
+
+/** The view that is seen. */
+function shownView() {
+  return ROOMS.flat().find(({ place }) => !section(place).hidden) ?? ROOMS[0][0];
+}
+
+/** The view, once its code is there; null where that does not come. @param {string} name @returns {Promise<Opened | null>} */
+function opened(name) {
+  const { place, make } = viewAt(name) ?? ROOMS[0][0];
+  const element = section(place);
+  const known = made.get(place);
+  if (known) return known;
+  element.classList.add("pending");
+  const onJob = (/** @type {string} */ id, also = place) => show(`${also}/${id}`);
+  const view = Promise.resolve(make(element, { ...shared, onJob, onSend: send, onFile: take })).then(
+    (done) => {
+      element.classList.remove("pending");
+      return done;
+    },
+    (error) => {
+      made.delete(place); // it may be there later
+      note(explain(error).text);
+      return null;
+    },
+  );
+  made.set(place, view);
+  return view;
 }
 
 /** A job of the view that is shown already takes the place of the one before: Back leads out of the view. @param {string} place */
@@ -63,26 +93,28 @@ function show(place) {
 }
 
 /** #VIEW or #VIEW/JOB; #VIEW?... a recipe; #inspect/JOB/JOB for what was drawn from a score. A tab leads back to its last job. */
-function route() {
+async function route() {
+  const address = location.hash;
   const [path, query] = location.hash
     .slice(1)
     .replace(/^model=/, "sample?$&")
     .split("?"); // earlier folders' links
   const [name, jobId = "", further] = path.split("/");
-  const wanted = isThere(name) ? name : FIRST;
+  const wanted = viewAt(name)?.place ?? FIRST;
   if (section(wanted).hidden) scrollTo(0, 0);
-  for (const [other, left] of views) {
-    const isLeft = other !== wanted && !section(other).hidden;
-    section(other).hidden = other !== wanted;
-    if (isLeft) left.leave?.();
+  for (const [other, element] of sections) {
+    const isLeft = other !== wanted && !element.hidden;
+    element.hidden = other !== wanted;
+    if (isLeft) made.get(other)?.then((left) => left?.leave?.());
   }
   showTour(path);
-  if (jobId) lastPlaces.set(wanted, location.hash);
+  if (jobId) lastPlaces.set(wanted, address);
   showRoom(wanted);
-  const view = /** @type {Opened} */ (views.get(wanted));
-  view.open(jobId, further);
-  const recipe = query && recipeFrom(wanted, query);
-  if (recipe) view.follow?.(recipe);
+  const view = await opened(wanted);
+  if (location.hash !== address) return; // the reader is elsewhere by now
+  view?.open(jobId, further, name);
+  const recipe = query && recipeFrom(name, query);
+  if (recipe) view?.follow?.(recipe);
 }
 
 /** The tab of the room, and beneath it, where it has several views, those. @param {string} wanted */
@@ -102,10 +134,11 @@ function showRoom(wanted) {
 /** @param {View[]} room @param {string} wanted */
 function showCorners(room, wanted) {
   const bar = find(document, ".corners");
-  const models = world.models.value ?? [];
-  const offered = room.filter(
-    ({ place, isOffered = () => true }) => place === wanted || (isThere(place) && isOffered(models)),
-  );
+  const models = world.models.value;
+  const offered = room.filter(({ place, isOffered }) => {
+    const isFit = !models || !isOffered || isOffered(models); // while nobody knows, the bar has its place
+    return place === wanted || (viewAt(place) && isFit);
+  });
   const key = [wanted, ...offered.map(({ place }) => addressOf(place))].join(" ");
   if (bar.dataset.shown === key) return; // the keyboard may be in it
   bar.dataset.shown = key;
@@ -116,12 +149,6 @@ function showCorners(room, wanted) {
     return link;
   });
   bar.replaceChildren(...links);
-}
-
-/** @param {string} name */
-function isThere(name) {
-  const view = ROOMS.flat().find(({ place }) => place === name);
-  return Boolean(view && (api.hasService || !view.needsService));
 }
 
 /** Where a view was left. @param {string} place */
@@ -180,27 +207,26 @@ async function take(file) {
   if (settings) {
     const kept = history.drawnWith(settings);
     const kind = settings.kind || kept?.kind || "sample";
-    const view = views.get(kind);
     location.hash = kind;
-    view?.restore?.({ ...kept, ...settings }, kept?.given ?? {});
+    (await opened(kind))?.restore?.({ ...kept, ...settings }, kept?.given ?? {});
     const { seed, temperature } = settings;
     const facts = { name: file.name, seed, temperature: say(temperature, { maximumSignificantDigits: 17 }) };
     const restored = t("Settings of “{name}” restored: seed {seed}, temperature {temperature}.", facts);
     note(restored);
-    if (kind === "sample") note(`${restored} ${await shared.ask.verdict(settings.model, file)}`);
+    if (kind === "sample") note(`${restored} ${await shared.ask.here.verdict(settings.model, file)}`);
     return;
   }
-  if ([...views].some(([name, view]) => !section(name).hidden && view.take?.(file))) return;
-  const place = WHERE_PICTURES_GO.find(isThere) ?? FIRST;
+  if ((await opened(shownView().place))?.take?.(file)) return;
+  const place = WHERE_PICTURES_GO.find(viewAt) ?? FIRST;
   location.hash = place;
-  views.get(place)?.take?.(file);
+  (await opened(place))?.take?.(file);
   note(t("“{name}” does not say how it was drawn, so it is a picture to look at here.", { name: file.name }));
 }
 
 /** A file of coded pictures. @param {File} file */
 async function open(file) {
   try {
-    const { images, model } = await shared.ask.decoded(file);
+    const { images, model } = await shared.ask.here.decoded(file);
     const facts = { count: say(images.length), model };
     note(t("{count} pictures, without loss, decoded by {model} in this browser.", facts), ...images.map(canvasOf));
   } catch (error) {
@@ -209,9 +235,9 @@ async function open(file) {
 }
 
 /** A picture of the page, as what another view is about. @param {string} name @param {string} picture @param {string} model */
-function send(name, picture, model) {
+async function send(name, picture, model) {
   location.hash = name;
-  views.get(name)?.give?.(picture, model);
+  (await opened(name))?.give?.(picture, model, name);
 }
 
 /** @param {string} text @param {...Node} pictures */
@@ -229,9 +255,11 @@ addEventListener("submit", () => (find(document, "#notice").hidden = true));
 receiveFiles(take);
 find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) => {
   event.preventDefault(); // the address names the view
-  find(document, "main").focus();
+  const element = section(shownView().place);
+  element.tabIndex = -1;
+  element.focus();
 });
 offerLanguages(find(document, "#language"));
 route();
-world.models.watch(() => showRoom([...views.keys()].find((name) => !section(name).hidden) ?? FIRST));
+world.models.watch(() => showRoom(shownView().place));
 look();

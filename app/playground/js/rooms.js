@@ -8,18 +8,15 @@
 import { el } from "./parts/dom.js";
 import { t } from "./lang.js";
 import { BetView } from "./views/bet_view.js";
-import { CompareView } from "./views/compare_view.js";
 import { completeView } from "./views/complete_view.js";
-import { HistoryView } from "./views/history_view.js";
 import { InkView } from "./views/ink_view.js";
 import { InspectView } from "./views/inspect_view.js";
-import { PanoramaView } from "./views/panorama_view.js";
 import { RealView } from "./views/real_view.js";
-import { sampleView } from "./views/sample_view.js";
 import { SightView } from "./views/sight_view.js";
 import { upsampleView } from "./views/upsample_view.js";
 import { WatchView } from "./views/watch_view.js";
 import { enlarges } from "./service/kinds.js";
+import { Unreachable } from "./service/problems.js";
 
 /** @import {Opened, Shared, View} from "./types" */
 
@@ -69,15 +66,9 @@ export const ROOMS = [
       title: t("Sample"),
       lead: t("New images from nothing: each pixel is drawn given all those above it and to its left."),
       empty: t("Draw, and watch the rows arrive. The same seed draws the same images again, to the byte."),
-      make: sampleView,
-    },
-    {
-      place: "compare",
-      needsService: true,
-      title: t("Compare"),
-      lead: t("The same seeds, drawn by several models or at several temperatures: what differs is theirs."),
-      empty: t("A row for each appears here. Images in one column grow from the same throws of the dice."),
-      make: (element, shared) => new CompareView(element, shared),
+      also: ["compare", "history"],
+      make: (element, shared) =>
+        fetched(import("./views/sample_view.js"), (view) => new view.SampleView(element, shared)),
     },
     {
       place: "panorama",
@@ -86,16 +77,25 @@ export const ROOMS = [
       lead: t("One wide picture that goes on below, drawn row by row for as long as you scroll."),
       empty: t("The picture unrolls here. Its address opens the same one again, to the byte."),
       isOffered: (models) => models.some(({ field }) => field),
-      make: (element, shared) => new PanoramaView(element, shared),
-    },
-    {
-      place: "history",
-      needsService: true,
-      title: t("History"),
-      make: (element, shared) => new HistoryView(element, shared),
+      make: (element, shared) =>
+        fetched(import("./views/panorama_view.js"), (view) => new view.PanoramaView(element, shared)),
     },
   ],
 ];
+
+/**
+ * A view of the workbench: its code is sent to those who open it.
+ *
+ * @template Code
+ * @param {Promise<Code>} code
+ * @param {(code: Code) => Opened} make
+ * @returns {Promise<Opened>}
+ */
+function fetched(code, make) {
+  return code.then(make, () => {
+    throw new Unreachable();
+  });
+}
 
 /** Where a view is: in the page, or, of a form beside a stage, made for it. @param {View} view @returns {HTMLElement} */
 export function sectionOf({ place, title, lead, empty = "" }) {
@@ -104,7 +104,7 @@ export function sectionOf({ place, title, lead, empty = "" }) {
   if (there || !lead) return /** @type {HTMLElement} */ (there);
   const heading = el("h1", { id: `title-${place}` }, title);
   const form = el("form", { noValidate: true }, heading, el("p", { class: "lead" }, lead));
-  const stage = el("div", { class: "stage" }, el("p", { class: "empty" }, empty));
+  const stage = el("div", { class: "stage" }, el("div", { class: "empty" }, el("span"), el("p", {}, empty)));
   const section = el("section", { id, class: "view", "aria-labelledby": heading.id, hidden: true }, form, stage);
   document.querySelector("#tour")?.before(section);
   return section;

@@ -159,8 +159,10 @@ export interface Shared {
   info: Signal<Info | null>;
   /** Whether the server answered when it was last asked. */
   isOnline: Signal<boolean>;
-  /** Called with a new job of the view. */
-  onJob(id: string): void;
+  /** Called with a new job of the view, and with the name that it has in the address where that is another one. */
+  onJob(id: string, name?: string): void;
+  /** Called with a file of the person's. */
+  onFile(file: File): unknown;
   /** Called with a picture that another view is to have, and the model to choose there. */
   onSend(view: string, picture: string, model: string): void;
 }
@@ -169,6 +171,8 @@ export interface Shared {
 export interface View {
   /** Behind # in the address. */
   place: string;
+  /** Other names there that lead to it. */
+  also?: string[];
   /** In the tabs, and at its head. */
   title: string;
   /** The sentence under the title of a form beside a stage, whose section is made; other sections stand in index.html. */
@@ -179,19 +183,19 @@ export interface View {
   isOffered?(models: Model[]): boolean;
   /** Whether only a service can answer it: a folder of files has it not. */
   needsService?: boolean;
-  make(element: HTMLElement, shared: Shared): Opened;
+  make(element: HTMLElement, shared: Shared): Opened | Promise<Opened>;
 }
 
 /** What the page asks of a view. */
 export interface Opened {
-  /** It is seen now: with what stands behind its name in the address. */
-  open(place: string, further?: string): unknown;
+  /** It is seen now: with what stands behind its name in the address, and that name. */
+  open(place: string, further?: string, name?: string): unknown;
   /** It is not seen any more. */
   leave?(): void;
   /** A file is dropped; returns whether it is taken. */
   take?(file: File): boolean;
   /** A picture of another view, and the model that it came from. */
-  give?(picture: string, model: string): unknown;
+  give?(picture: string, model: string, name: string): unknown;
   /** What a link says is to be drawn. */
   follow?(recipe: Recipe): unknown;
   /** Settings are put into its form. */

@@ -3,7 +3,6 @@
 import { labelsOf, pause, rankingOf, receiptOf } from "../service/api.js";
 import { announce, el, find, seen } from "./dom.js";
 import { follow } from "../service/events.js";
-import { Here } from "../service/here.js";
 import { remembered } from "../service/history.js";
 import { icon } from "./icons.js";
 import { t } from "../lang.js";
@@ -16,7 +15,7 @@ import { Tiles } from "./tiles.js";
 import { AWAY, drawnFrom, images, ownWords, quality, qualityOf, standing } from "../service/words.js";
 import { zipped } from "../pixels/zip.js";
 
-/** @import {EstimateEvent, Given, Job, Model, Receipt, Recipe, ServerEvent, Shared} from "../types" */
+/** @import {EstimateEvent, Given, Job, Model, Receipt, Recipe, ServerEvent, Shared, Wish} from "../types" */
 
 const LOOK_MS = 1500;
 /** So long the service may keep a job waiting before this browser draws it. */
@@ -29,7 +28,7 @@ export class JobBoard {
     this.#shared = shared;
     this.#api = shared.api;
     this.#history = shared.history;
-    this.#here = new Here(shared);
+    this.#here = shared.ask.here;
     this.#status = el("p", { class: "standing", role: "status" });
     this.#bar = el("progress", { max: 1, value: 0, "aria-label": t("Progress") });
     this.#origin = el("p", { class: "hint origin" });
@@ -38,10 +37,12 @@ export class JobBoard {
     const replay = quietButton(t("Replay"), () => this.#tiles.replay(), "again");
     const all = quietButton(t("Save all"), () => this.#save(), "download");
     const zip = quietButton(t("Zip"), () => this.#saveZip(), "download");
+    this.#files = [all, zip];
     this.#link = quietButton(t("Copy link"), () => this.#copyLink(), "copy");
     this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
     this.#tiles.onOpen = (sample) => this.#open(sample);
-    shared.models.watch(() => this.#job && !this.#job.finished_at && this.#tell(this.#job));
+    shared.models.watch(() => this.#watched && this.#job && !this.#job.finished_at && this.#tell(this.#job));
+    shared.isOnline.watch((isBack) => isBack && this.#onBack());
     this.element = el(
       "div",
       { class: "board" },
@@ -69,6 +70,8 @@ export class JobBoard {
   #cancel;
   #harder;
   #afterwards;
+  /** What a service alone has. */
+  #files;
   #tiles = new Tiles();
   /** @type {Job | null} */
   #job = null;
@@ -78,6 +81,8 @@ export class JobBoard {
   #isSought = false;
   /** Whether this browser has drawn all of it. */
   #isDrawn = false;
+  /** Told when the service is there that was away. */
+  #onBack = () => {};
   #link;
   /** The link that the images are drawn from. @type {Recipe | null} */
   #expected = null;
@@ -92,20 +97,9 @@ export class JobBoard {
   async watch(id, isSought = matchMedia(NARROW).matches) {
     if (id === this.#watched) return;
     this.#isSought = isSought;
-    this.#isDrawn = false;
-    this.#leave.abort();
+    const signal = this.begin(t("Connecting…"));
     this.#watched = id;
-    this.#leave = new AbortController();
-    const { signal } = this.#leave;
     this.#given = this.#history.get(id)?.given ?? {};
-    this.#job = null;
-    this.#bar.value = 0;
-    this.#cancel.hidden = true;
-    this.#harder.hidden = true;
-    this.#afterwards.hidden = true;
-    this.#sayOfLink(t("Copy link"));
-    this.#origin.textContent = "";
-    this.#say(t("Connecting…"), "busy");
     try {
       for await (const event of follow(this.#api, id, signal, (back) => this.#connection(back))) {
         await this.#take(event);
@@ -116,6 +110,23 @@ export class JobBoard {
       if (!this.#job) this.#tiles.clear();
       this.#ended(explain(error).text, "failed");
     }
+  }
+
+  /** Nothing is shown but what is waited for. @param {string} words @returns {AbortSignal} aborted when something else is */
+  begin(words) {
+    this.#leave.abort();
+    this.#leave = new AbortController();
+    this.#watched = "";
+    this.#isDrawn = false;
+    this.#onBack = () => {};
+    this.#job = null;
+    this.#given = {};
+    this.#bar.value = 0;
+    for (const element of [this.#cancel, this.#harder, this.#afterwards]) element.hidden = true;
+    this.#sayOfLink(t("Copy link"));
+    this.#origin.textContent = "";
+    this.#say(words, "busy");
+    return this.#leave.signal;
   }
 
   /** The link that the next job is drawn from says what comes out. @param {Recipe | null} recipe */
@@ -198,30 +209,48 @@ export class JobBoard {
   }
 
   /**
-   * Draw here what nobody was found to draw; false where that cannot be.
+   * Show what is drawn in this browser, and, once a service is there that was away, whether it draws the same.
    *
-   * @param {Job} job that no service knows
+   * @param {Model} model
+   * @param {Wish} wish
+   * @param {boolean} isQuiet nobody has asked for it
+   * @returns {Promise<string>} the link that draws it again; "" where nothing is drawn
    */
-  async alone(job) {
-    this.#leave.abort();
-    const { signal } = (this.#leave = new AbortController());
-    if (!(await this.#here.has(job)) || signal.aborted) return false;
-    this.#watched = "";
-    this.#isDrawn = false;
-    this.#job = null;
-    this.#bar.value = 0;
-    for (const element of [this.#cancel, this.#harder, this.#afterwards]) element.hidden = true;
-    await this.#tiles.lay(job, {});
-    this.#origin.textContent = drawnFrom(job);
-    this.#sayHere();
-    const away = this.#api.hasService ? ` · ${t("The service is away.")}` : "";
-    this.#say(t("Drawing…"), "busy");
-    if (await this.#here.redraw(job, (row) => this.#tiles.put(row), signal)) this.#drawnHere(job);
-    if (this.#isDrawn) this.#status.append(away);
-    this.#tiles.rest();
-    const link = await linkTo(job, this.#tiles.paintings, {});
-    if (!this.#api.hasService && !signal.aborted) history.replaceState(null, "", `#${link}`);
-    return true;
+  async drawHere(model, wish, isQuiet) {
+    const signal = this.begin(isQuiet ? "" : t("Drawing…"));
+    const onJob = (/** @type {Job} */ job) => {
+      this.#origin.textContent = drawnFrom(job);
+      this.#sayHere();
+      return this.#tiles.lay(job, {});
+    };
+    try {
+      const { job } = await this.#here.sample(model, wish, { signal, onJob, onRow: (row) => this.#tiles.put(row) });
+      if (signal.aborted) return "";
+      this.#tiles.rest();
+      this.#job = job;
+      this.#afterwards.hidden = isQuiet;
+      for (const button of this.#files) button.hidden = true;
+      const isAway = this.#api.hasService && !isQuiet;
+      const away = isAway ? ` · ${t("The service is away.")}` : "";
+      this.#ended(isQuiet ? "" : t("Done: {images}", { images: images(job.n) }) + away, "succeeded");
+      if (isAway) this.#onBack = () => this.#checkThere(model, wish, signal);
+      if (this.#expected?.sha256) this.#verify(job, this.#expected);
+      return linkTo(job, this.#tiles.paintings, {});
+    } catch (error) {
+      if (!signal.aborted) this.#ended(isQuiet ? "" : explain(error).text, "failed");
+      return "";
+    }
+  }
+
+  /** What was drawn here is asked of the service, too. @param {Model} model @param {Wish} wish @param {AbortSignal} signal */
+  async #checkThere(model, wish, signal) {
+    this.#onBack = () => {};
+    const found = await this.#shared.ask.there.sample(model, wish, { signal }).catch(() => null);
+    if (!found) return; // away once more, or nobody looks at them
+    const shown = this.#tiles.paintings.map((painting) => painting.whole("final"));
+    const isSame = found.images.every(({ data }, i) => String(data) === String(shown[i]?.data));
+    this.#ended(t("Done: {images}", { images: images(shown.length) }), "succeeded");
+    this.#origin.append(" · ", isSame ? t("the service draws the same bytes") : t("the service draws other bytes"));
   }
 
   /** All of it is seen, however far the service is. @param {Job} job */

@@ -2,7 +2,6 @@
 
 import { labelsOf, rankingOf } from "../service/api.js";
 import { el, find, stamp } from "./dom.js";
-import { Here } from "../service/here.js";
 import { icon } from "./icons.js";
 import { fixed, say, t } from "../lang.js";
 import { onward } from "./onward.js";
@@ -28,7 +27,7 @@ export class Lightbox {
     this.#job = job;
     this.#paintings = paintings;
     this.#given = given;
-    this.#here = new Here(shared);
+    this.#here = shared.ask.here;
     const ranked = rankingOf(job)?.map(({ sample }) => sample);
     this.#order = ranked ?? paintings.map((_, sample) => sample);
     this.#isRanked = Boolean(ranked);

@@ -30,8 +30,11 @@ export class ModelPicker {
     models.watch((held) => held && this.#offer(held));
   }
 
-  /** Called with the model when another one is chosen. @type {(model: Model) => void} */
-  onChange = () => {};
+  /** Called with the model that is chosen now, and whenever another one is. @param {(model: Model) => void} listener */
+  set onChange(listener) {
+    this.#listener = listener;
+    if (this.model) listener(this.model);
+  }
 
   #isAble;
   #name;
@@ -40,6 +43,8 @@ export class ModelPicker {
   #models = [];
   #wanted = lasting.get(CHOSEN) ?? "";
   #isOffered = false;
+  #listener = (/** @type {Model} */ model) => {};
+  #type = "radio";
 
   /** @param {Model[]} models */
   #offer(models) {
@@ -58,15 +63,33 @@ export class ModelPicker {
     return this.#models;
   }
 
-  get model() {
-    const checked = /** @type {HTMLInputElement | null} */ (this.#list.querySelector("input:checked"));
-    return this.#models.find((model) => model.name === checked?.value) ?? null;
+  /** Whether several can be chosen. */
+  get areSeveral() {
+    return this.#type === "checkbox";
   }
 
-  /** Now, or when it is offered. @param {string} name @returns {boolean} false when it is not there */
-  choose(name) {
-    this.#wanted = name;
-    return !this.#isOffered || this.#check(name);
+  /** Those of the kind that was chosen, at first. */
+  set areSeveral(areSeveral) {
+    const { model } = this;
+    this.#type = areSeveral ? "checkbox" : "radio";
+    const first = areSeveral && model ? alikes(this.#models, model).filter(isAlone) : [];
+    if (model) this.choose(...(first.length ? first : [model]).map(({ name }) => name));
+  }
+
+  /** All that are chosen. */
+  get chosen() {
+    const checked = [...this.#list.querySelectorAll("input:checked")].map((box) => box.getAttribute("value"));
+    return this.#models.filter(({ name }) => checked.includes(name));
+  }
+
+  get model() {
+    return this.chosen[0] ?? null;
+  }
+
+  /** Now, or when they are offered. @param {...string} names @returns {boolean} false when none is there */
+  choose(...names) {
+    this.#wanted = names[0] ?? "";
+    return !this.#isOffered || this.#check(...names);
   }
 
   /** The model that was asked for; where none was, the fittest for a hole, which is then the chosen one. @param {Uint8Array} hole @param {Model} model */
@@ -76,16 +99,14 @@ export class ModelPicker {
     return fit ?? model;
   }
 
-  /** @param {string} name */
-  #check(name) {
-    for (const radio of this.#list.querySelectorAll("input")) {
-      if (radio.value !== name) continue;
-      radio.checked = true;
-      this.#reveal();
-      if (this.model) this.onChange(this.model);
-      return true;
-    }
-    return false;
+  /** @param {...string} names */
+  #check(...names) {
+    const boxes = [...this.#list.querySelectorAll("input")];
+    if (!boxes.some(({ value }) => names.includes(value))) return false;
+    for (const box of boxes) Object.assign(box, { type: this.#type, checked: names.includes(box.value) });
+    this.#reveal();
+    if (this.model) this.#listener(this.model);
+    return true;
   }
 
   /** The chosen card, in a list that may be longer than its place. */
@@ -98,30 +119,35 @@ export class ModelPicker {
 
   #chosen() {
     if (!this.model) return;
-    this.#wanted = this.model.name;
+    if (!this.areSeveral) this.#wanted = this.model.name;
     lasting.set(CHOSEN, this.#wanted);
-    this.onChange(this.model);
+    this.#listener(this.model);
   }
 
   /** @param {Model} model */
   #card(model) {
-    return modelCard(model, el("input", { type: "radio", name: this.#name, value: model.name }));
+    return modelCard(model, el("input", { type: this.#type, name: this.#name, value: model.name }));
   }
 }
 
+/** @param {Model} model */
+function isAlone({ members }) {
+  return members.length === 1;
+}
+
 /** What one wants to know of it before it is chosen. @param {Model} model @param {HTMLInputElement} choice */
-export function modelCard(model, choice) {
+function modelCard(model, choice) {
   const picture = el("span", { class: "card-picture" }, `${model.width} × ${model.height}`);
   showPicture(picture, model.name);
   return el(
     "label",
-    { class: "card", title: `${modelScore(model)} · ${modelOrigin(model)}` },
+    { class: "card", title: `${model.name} · ${modelScore(model)} · ${modelOrigin(model)}` },
     choice,
     picture,
     el(
       "span",
       { class: "card-text" },
-      el("strong", {}, kindOf(model), kindOf(model) === model.name ? null : el("small", {}, model.name)),
+      el("strong", {}, kindOf(model)),
       el("span", {}, modelFacts(model)),
       model.compiling ? el("span", {}, modelScore(model)) : null,
     ),
@@ -143,7 +169,7 @@ function inOrder(models) {
 }
 
 /** Some of its images where the page brings them along; of a model of the user's own its size stands there. @param {HTMLElement} place @param {string} name */
-function showPicture(place, name) {
+export function showPicture(place, name) {
   if (!document.body.dataset.pictures?.split(" ").includes(name)) return;
   const src = shipped(`model-${encodeURIComponent(name)}.webp`);
   place.replaceChildren(el("img", { loading: "lazy", alt: "", src })); // most views are never opened

@@ -11,13 +11,11 @@ import { FieldTrouble, Unreachable } from "./problems.js";
 export class Asking {
   /** @param {Pick<Shared, "api" | "info" | "models" | "isOnline">} shared */
   constructor(shared) {
-    this.#service = new Service(shared.api);
-    this.#here = new Here(shared);
+    this.there = new Service(shared.api);
+    this.here = new Here(shared);
     this.#shared = shared;
   }
 
-  #service;
-  #here;
   #shared;
 
   /** New pictures. @type {Service["sample"]} */
@@ -31,42 +29,32 @@ export class Asking {
   /** How probable each label is. @type {Service["classify"]} */
   classify = (model, wish, how) => this.#answer(wish.hole?.includes(1) ? "covered" : "classify", model, wish, how);
   /** The same, at once or not at all: a service would be asked with each stroke. @type {Service["classify"]} */
-  classifyHere = (model, wish, how) => this.#here.classify(model, wish, how);
+  classifyHere = (model, wish, how) => this.here.classify(model, wish, how);
   /** What is expected of a pixel. @type {Service["pixel"]} */
   pixel = (model, wish, how) => this.#answer("pixel", model, wish, how);
 
   /** Whether there is somebody who answers. @param {string} call @param {Model} model */
   can(call, model) {
-    return this.#shared.api.hasService || this.#here.can(call, model);
+    return this.#shared.api.hasService || this.here.can(call, model);
   }
 
   /** Whether this browser answers. @param {string} call @param {Model} model */
   isHere(call, model) {
-    return this.#here.can(call, model);
-  }
-
-  /** What a file says of how it was drawn, tried in this browser, in words. @param {string} name @param {File} file */
-  verdict(name, file) {
-    return this.#here.verdict(name, file);
-  }
-
-  /** The pictures of a coded file. @param {File} file */
-  decoded(file) {
-    return this.#here.decoded(file);
+    return this.here.can(call, model);
   }
 
   /** Whether there is somebody who answers at once. @param {string} call @param {Model} model */
   isReady(call, model) {
-    return !model.compiling || this.#here.can(call, model);
+    return !model.compiling || this.here.can(call, model);
   }
 
   /** @param {string} call @param {Model} model @param {any} wish @param {How} how @returns {Promise<any>} */
   async #answer(call, model, wish, how) {
-    const service = /** @type {any} */ (this.#service);
+    const service = /** @type {any} */ (this.there);
     const there = (/** @type {How} */ told) => service[call === "covered" ? "classify" : call](model, wish, told);
-    const here = () => /** @type {any} */ (this.#here)[call](model, wish, how);
+    const here = () => /** @type {any} */ (this.here)[call](model, wish, how);
     const { hasService } = this.#shared.api;
-    if (!this.#here.can(call, model)) {
+    if (!this.here.can(call, model)) {
       if (!hasService)
         throw new FieldTrouble("", t("Only a service can answer this: this page is a folder without one."));
       return there(how);

@@ -1,7 +1,7 @@
 /** What a view asks, answered by the service: each question is a job. */
 
 import { cutApart, expected, maskPicture, pictureOf, pngOf } from "../pixels/raster.js";
-import { scoreOf } from "./api.js";
+import { receiptOf, scoreOf } from "./api.js";
 import { follow } from "./events.js";
 import { FieldTrouble } from "./problems.js";
 import { completionOf, scoreForm } from "./requests.js";
@@ -97,7 +97,8 @@ export class Service {
         if (name === "estimate") how.onMean?.(expected(data, asked), data.sample);
         if (name === "estimate") how.onWait?.(counted(asked, data.share), { ...asked, status: "running" });
         if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
-        if (name === "done") return { job: data, images: [], mean: await this.#mean(data), isHere: false };
+        if (name === "done")
+          return { job: data, images: [], mean: receiptOf(data) && (await this.#mean(data)), isHere: false };
       }
     } finally {
       clearTimeout(waiting);

@@ -187,8 +187,8 @@ function told({ signal, onRow }, drawer) {
 }
 
 /** What a board wants to know of a job that no service has. @param {"sample" | "complete"} kind @param {Model} model @param {Wish} wish @returns {Job} */
-function jobOf(kind, { name, width, height, channels, digest, identity }, wish) {
-  const size = { width, height, channels, small_width: 0, small_height: 0 };
+function jobOf(kind, { name, width, height, channels, palette, digest, identity }, wish) {
+  const size = { width, height, channels, palette, small_width: 0, small_height: 0 };
   const method = kind === "complete" ? "posterior" : null;
   const drawn = { id: "", kind, model: name, digest, identity, method, temperature: 1, ...wish };
   return /** @type {any} */ ({ ...size, ...drawn, status: "succeeded", progress: 1 });

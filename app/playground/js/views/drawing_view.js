@@ -4,6 +4,7 @@ import { receiptOf } from "../service/api.js";
 import { find } from "../parts/dom.js";
 import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
 import { remembered } from "../service/history.js";
+import { showPicture } from "../parts/model_picker.js";
 import { JobBoard } from "../parts/job_board.js";
 import { t } from "../lang.js";
 import { FieldTrouble, Unreachable } from "../service/problems.js";
@@ -54,10 +55,11 @@ export class DrawingView {
     else this.#form.append(...choice, ...own, fields.element, submitRow(verb));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.#draw(null);
+      this.onSubmit();
     });
     forgetTrouble(this.#form, shared.isOnline);
     models.onChange = (model) => {
+      showPicture(find(element, ".empty > span"), model.name);
       pictures?.suit(model);
       labels?.suit(model);
     };
@@ -70,7 +72,11 @@ export class DrawingView {
     this.#board.onExpect = (mean, job) => this.onExpect(mean, job);
     this.#board.onHarder = (job, given) => this.#drawHarder(job, given);
     find(element, ".stage").append(this.#board.element);
+    shared.models.watch((held) => held && this.#begin());
   }
+
+  /** Called when the button is pressed. @type {() => unknown} */
+  onSubmit = () => this.draw(null);
 
   /**
    * Called when a job is put back into the form: with what it began with, and how it was drawn.
@@ -104,7 +110,7 @@ export class DrawingView {
 
   /** Show a job; one that was not asked for just now brings its settings along. @param {string} jobId */
   open(jobId) {
-    if (!jobId) return;
+    if (!jobId) return this.#begin();
     this.#element.dataset.used = "";
     const kept = this.#shared.history.get(jobId);
     if (kept && jobId !== this.#asked) {
@@ -117,7 +123,7 @@ export class DrawingView {
   /** Draw what a link says, and see whether its bytes come out. @param {Recipe} recipe */
   async follow(recipe) {
     await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
-    if (await this.restore(recipe.settings, recipe.given)) await this.#draw(recipe);
+    if (await this.restore(recipe.settings, recipe.given)) await this.draw(recipe);
   }
 
   /** Somebody else's job says by itself how it was made. @param {Job} job @param {Given} given */
@@ -131,7 +137,7 @@ export class DrawingView {
   async #drawHarder(job, given) {
     const most = this.#shared.models.value?.find(({ name }) => name === job.model)?.max_particles ?? 0;
     const particles = Math.min(HARDER * (receiptOf(job)?.particles ?? 1), most);
-    if (await this.restore({ ...job, method: "posterior", particles }, given)) await this.#draw(null);
+    if (await this.restore({ ...job, method: "posterior", particles }, given)) await this.draw(null);
   }
 
   /**
@@ -155,20 +161,29 @@ export class DrawingView {
     return isThere;
   }
 
-  /** Nobody answers: this browser may have what draws new images. */
-  async #drawAlone() {
-    const { models, labels, fields } = this.#parts;
+  /** Something to look at, where nobody has asked for anything: drawn in this browser, it leaves no trace. */
+  #begin() {
+    if (!this.#element.hidden && !("used" in this.#element.dataset)) this.#drawHere(true);
+  }
+
+  /** New images, where this browser has what draws them. @param {boolean} isQuiet @returns {Promise<boolean>} whether it has */
+  async #drawHere(isQuiet) {
+    const { models, labels, fields, pictures } = this.#parts;
     const { model } = models;
-    if (!model || this.#parts.pictures) return false;
-    const asked = { ...model, ...fields.read(), ...labels?.read(), kind: "sample", model: model.name };
-    if (!(await this.#board.alone(/** @type {any} */ (asked)))) return false; // of a job, all that drawing looks at
+    if (!model || pictures) return false;
+    const job = /** @type {any} */ ({ ...model, kind: "sample", model: model.name }); // all that is looked at
+    if (!(await this.#shared.ask.here.has(job)) || (isQuiet && "used" in this.#element.dataset)) return false;
     this.#element.dataset.used = "";
-    fields.used();
+    const wish = /** @type {any} */ ({ ...fields.read(), ...labels?.read() });
+    if (!isQuiet) fields.used();
+    this.#board.drawHere(model, wish, isQuiet).then((link) => {
+      if (link && !isQuiet && !this.#shared.api.hasService) history.replaceState(null, "", `#${link}`);
+    });
     return true;
   }
 
   /** What the form says. @param {Recipe | null} recipe that says what should come out; null = whatever comes */
-  async #draw(recipe) {
+  async draw(recipe) {
     clearTrouble(this.#form);
     const button = find(this.#form, "button.primary");
     button.disabled = true;
@@ -183,7 +198,7 @@ export class DrawingView {
       this.#board.expect(recipe);
       this.#shared.onJob(job.id);
     } catch (error) {
-      if (!(error instanceof Unreachable) || !(await this.#drawAlone())) showTrouble(this.#form, error);
+      if (!(error instanceof Unreachable) || !(await this.#drawHere(false))) showTrouble(this.#form, error);
     } finally {
       button.disabled = false;
     }

@@ -1,19 +1,193 @@
-/** Sample: new images from nothing. */
+/** Sample: new images from nothing, of one model, or of what is to be compared; beneath, what was drawn before. */
 
+import { Comparison } from "../parts/comparison.js";
+import { el, find, uniqueId } from "../parts/dom.js";
 import { DrawFields } from "../parts/draw_fields.js";
-import { DrawingView } from "./drawing_view.js";
+import { clearTrouble, field, showTrouble } from "../parts/fields.js";
+import { HistoryStrip } from "../parts/history_strip.js";
+import { icon } from "../parts/icons.js";
 import { LabelFields } from "../parts/label_fields.js";
-import { t } from "../lang.js";
+import { say, t } from "../lang.js";
 import { ModelPicker } from "../parts/model_picker.js";
+import { remembered } from "../service/history.js";
+import { titleOf } from "../service/kinds.js";
+import { FieldTrouble } from "../service/problems.js";
+import { thumbnailOf } from "../pixels/thumbnail.js";
+import { DrawingView } from "./drawing_view.js";
 
-/** @import {Shared} from "../types" */
+/** @import {Given, Job, Recipe, Remembered, Settings, Shared} from "../types" */
+/** @import {Variant} from "../parts/comparison.js" */
 
-/** @param {HTMLElement} element @param {Shared} shared */
-export function sampleView(element, shared) {
-  const models = new ModelPicker("sample", shared.models);
-  const labels = new LabelFields(true);
-  const fields = new DrawFields(16, shared.info);
-  return new DrawingView(element, shared, { models, labels, fields }, t("Draw"), async (model) => {
-    return { path: "/sample", body: { model: model.name, ...fields.read(), ...labels.read() }, given: {} };
-  });
+const IMAGES = 16;
+/** Of each row that is compared. */
+const COLUMNS = 6;
+const TEMPERATURES = [0.3, 0.6, 1, 1.4, 2];
+/** What some of them mean. @type {Record<number, string>} */
+const NOTES = {
+  0.3: t("cold: hardly anything but what is likely"),
+  1: t("what the network believes"),
+  2: t("hot: nearly anything goes"),
+};
+
+export class SampleView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#element = element;
+    this.#shared = shared;
+    this.#models = new ModelPicker("sample", shared.models);
+    this.#fields = new DrawFields(IMAGES, shared.info);
+    const parts = { models: this.#models, labels: this.#labels, fields: this.#fields };
+    this.#drawing = new DrawingView(element, shared, parts, t("Draw"), async ({ name: model }) => {
+      return { path: "/sample", body: { model, ...this.#fields.read(), ...this.#labels.read() }, given: {} };
+    });
+    this.#drawing.onSubmit = () => (this.#by.value ? this.#compare(true) : this.#drawing.draw(null));
+    this.#by.addEventListener("change", () => this.#suit());
+    this.#fields.element.after(field("by", t("Compare"), this.#by));
+    this.#comparison = new Comparison(shared);
+    find(element, "form").append(this.#opener());
+    find(element, ".stage").append(this.#comparison.element);
+    this.#strip = new HistoryStrip(shared);
+    element.append(this.#strip.element);
+  }
+
+  #element;
+  #shared;
+  #models;
+  #fields;
+  #drawing;
+  #comparison;
+  #strip;
+  #labels = new LabelFields(true);
+  #by = el(
+    "select",
+    {},
+    new Option(t("Nothing: one model"), ""),
+    new Option(t("Several models"), "models"),
+    new Option(t("Several temperatures"), "temperatures"),
+  );
+  /** The comparison that is shown, as it stands in the address. */
+  #shown = "";
+
+  /** A job, what is compared, or what was drawn before. @param {string} place @param {string} [_further] @param {string} [name] */
+  async open(place, _further, name = "") {
+    this.#strip.show();
+    this.#strip.look();
+    if (name === "history") scrollTo(0, this.#strip.element.offsetTop);
+    if (name !== "compare" && !place && this.#by.value) return;
+    if (name !== "compare") {
+      this.#turnTo("");
+      return this.#drawing.open(place);
+    }
+    this.#element.dataset.used = "";
+    await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
+    this.#turnTo("models");
+    if (place ? place === this.#shown : this.#shown) return;
+    if (!place || this.#restore(new URLSearchParams(place))) this.#compare(Boolean(place));
+  }
+
+  /** Where a file is opened that was drawn here: the page finds what it says. */
+  #opener() {
+    const file = el("input", { type: "file", id: uniqueId("file"), accept: "image/png,.pxrn", class: "unseen" });
+    file.addEventListener("change", () => {
+      if (file.files?.[0]) this.#shared.onFile(file.files[0]);
+      file.value = "";
+    });
+    const label = el(
+      "label",
+      { class: "button", for: file.id },
+      icon("picture"),
+      t("Open a picture that was drawn here"),
+    );
+    return el("div", { class: "drop" }, file, label);
+  }
+
+  /** @param {Recipe} recipe */
+  follow(recipe) {
+    this.#turnTo("");
+    this.#drawing.follow(recipe);
+  }
+
+  /** @param {Settings | Remembered | Job} settings @param {Given} given */
+  restore(settings, given) {
+    this.#turnTo("");
+    this.#drawing.restore(settings, given);
+  }
+
+  /** @param {string} by */
+  #turnTo(by) {
+    if (Boolean(by) === Boolean(this.#by.value)) return;
+    this.#by.value = by;
+    this.#suit();
+  }
+
+  /** The form asks for what can be compared. */
+  #suit() {
+    const by = this.#by.value;
+    const isCompared = Boolean(by);
+    if (this.#models.areSeveral !== (by === "models")) this.#models.areSeveral = by === "models";
+    find(this.#fields.element, "[data-field=temperature]").hidden = by === "temperatures";
+    find(this.#fields.element, "[data-field=n] input").value = String(isCompared ? COLUMNS : IMAGES);
+    this.#labels.element.classList.toggle("unneeded", isCompared);
+    find(this.#element, "button.primary").textContent = isCompared ? t("Compare") : t("Draw");
+    find(this.#element, ".stage > .board").hidden = isCompared;
+    this.#comparison.element.hidden = !isCompared;
+  }
+
+  /** @param {URLSearchParams} query @returns {boolean} whether it says what is to be drawn */
+  #restore(query) {
+    const [n, seed, temperature] = ["n", "seed", "temperature"].map((name) => Number(query.get(name)));
+    const names = query.get("models")?.split(",") ?? [];
+    if (!names.length || !Number.isInteger(n) || !Number.isSafeInteger(seed) || !(temperature > 0)) return false;
+    this.#by.value = query.get("by") === "temperatures" ? "temperatures" : "models";
+    this.#suit();
+    this.#fields.set({ n, seed, temperature });
+    return this.#models.choose(...names);
+  }
+
+  /** @param {boolean} isAsked else it leaves no trace in address and history */
+  async #compare(isAsked) {
+    const form = /** @type {HTMLFormElement} */ (find(this.#element, "form"));
+    clearTrouble(form);
+    try {
+      const variants = this.#variants();
+      const place = this.#placeOf(variants);
+      if (isAsked) {
+        this.#shown = place;
+        this.#shared.onJob(place, "compare");
+        this.#fields.used();
+      }
+      this.#element.dataset.used = "";
+      this.#comparison.element.dataset.by = this.#by.value;
+      const rows = await this.#comparison.draw(variants);
+      if (!isAsked || !rows[0]?.job.id) return;
+      const thumbnail = thumbnailOf(rows.map(({ tiles }) => tiles.paintings[0].canvas));
+      this.#shared.history.keep({ ...remembered(rows[0].job, {}, thumbnail), place });
+    } catch (error) {
+      if (isAsked) showTrouble(form, error);
+    }
+  }
+
+  /** What each row is drawn with. Throws FieldTrouble. @returns {Variant[]} */
+  #variants() {
+    const { n, seed, temperature } = this.#fields.read();
+    const { chosen } = this.#models;
+    if (!chosen.length) throw new FieldTrouble("model", t("Choose the models that are to be compared."));
+    if (this.#by.value === "models") {
+      const note = t("seed {seed}", { seed });
+      return chosen.map((model) => ({ label: titleOf(model), note, model, wish: { n, seed, temperature } }));
+    }
+    return TEMPERATURES.map((degree) => ({
+      label: t("Temperature {degree}", { degree: say(degree) }),
+      note: NOTES[degree] ?? "",
+      model: chosen[0],
+      wish: { n, seed, temperature: degree },
+    }));
+  }
+
+  /** Every number of it, so that it can be told to others. @param {Variant[]} variants */
+  #placeOf(variants) {
+    const models = [...new Set(variants.map(({ model }) => model.name))].join(",");
+    const values = { by: this.#by.value, models, ...this.#fields.read() };
+    return String(new URLSearchParams(Object.entries(values).map(([name, value]) => [name, String(value)])));
+  }
 }

@@ -1,0 +1,87 @@
+/** What was drawn in this browser: a strip of jobs, to look at again or to forget. */
+
+import { el } from "./dom.js";
+import { language, t } from "../lang.js";
+import { load } from "../pixels/raster.js";
+import { images, STATES } from "../service/words.js";
+
+/** @import {Model, Remembered, Shared} from "../types" */
+
+const OPEN = new Set(["queued", "running"]);
+const GONE = new Set([404, 410]);
+/** What each kind of job is called, and the view that shows it. @type {Record<string, [string, string]>} */
+const KINDS = {
+  sample: [t("Sample"), "sample"],
+  complete: [t("Complete"), "complete"],
+  upsample: [t("Upsample"), "upsample"],
+  score: [t("Inspect"), "inspect"],
+};
+
+export class HistoryStrip {
+  /** @param {Shared} shared */
+  constructor({ api, history }) {
+    this.#api = api;
+    this.#history = history;
+    this.#clear.addEventListener("click", () => this.#forget([]));
+    this.#undo.addEventListener("click", () => this.#bringBack());
+    const title = el("h2", { id: "title-history" }, t("History"));
+    const head = el("div", { class: "history-head" }, title, el("span", { class: "actions" }, this.#undo, this.#clear));
+    this.element = el("section", { class: "history", "aria-labelledby": title.id }, head, this.#hint, this.#list);
+    history.watch(() => this.show());
+  }
+
+  #api;
+  #history;
+  #hint = el("p", { class: "hint" }, t("It is kept in this browser only; the server forgets its jobs after a while."));
+  #list = el("ul", { class: "jobs" });
+  #clear = el("button", { type: "button", class: "quiet" }, t("Forget all"));
+  #undo = el("button", { type: "button", class: "quiet" }, t("Bring back"));
+  /** What was forgotten last, in case that was a mistake. @type {Remembered[]} */
+  #forgotten = [];
+
+  show() {
+    const jobs = this.#history.all();
+    this.#list.replaceChildren(...jobs.map((job) => this.#line(job)));
+    this.#clear.hidden = !jobs.length;
+    this.#undo.hidden = !this.#forgotten.length;
+    this.element.hidden = !jobs.length && !this.#forgotten.length;
+  }
+
+  /** What has become of those that had not ended when they were last seen? */
+  async look() {
+    const open = this.#history.all().filter((job) => OPEN.has(job.status));
+    const seen = await Promise.allSettled(open.map((job) => this.#api.job(job.id)));
+    seen.forEach((answer, i) => {
+      if (answer.status === "fulfilled") this.#history.keep({ ...open[i], status: answer.value.status });
+      else if (GONE.has(answer.reason.body?.status)) this.#history.keep({ ...open[i], status: "gone" });
+    });
+  }
+
+  /** All but these. @param {Remembered[]} rest */
+  #forget(rest) {
+    this.#forgotten = this.#history.all();
+    this.#history.replace(rest);
+    this.#undo.focus();
+  }
+
+  #bringBack() {
+    const before = this.#forgotten;
+    this.#forgotten = [];
+    this.#history.replace(before);
+  }
+
+  /** @param {Remembered} job */
+  #line(job) {
+    const [verb, view] = job.place ? [t("Compare"), "compare"] : (KINDS[job.kind] ?? [job.kind, "sample"]);
+    const picture = el("span", { class: "job-picture" });
+    if (job.thumbnail) load(job.thumbnail).then((image) => picture.append(image));
+    const when = new Date(job.at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
+    const forget = el("button", { type: "button", class: "quiet" }, t("Forget"));
+    forget.setAttribute("aria-label", t("Forget this job of {when}", { when }));
+    forget.addEventListener("click", () => this.#forget(this.#history.all().filter((one) => one.id !== job.id)));
+    const facts = [el("strong", {}, verb), el("span", {}, job.kind === "score" ? "" : images(job.n))];
+    const text = el("span", { class: "job-text" }, ...facts, el("span", { class: "when" }, STATES[job.status]));
+    const title = `${job.model} · ${t("seed {seed}", { seed: job.seed })} · ${when}`;
+    return el("li", {}, el("a", { href: `#${view}/${job.place ?? job.id}`, title }, picture, text), forget);
+  }
+}
