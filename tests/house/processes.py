@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def eventually(condition: Callable[[], bool], limit_s: float = 10.0, look_s: float = 0.02) -> bool:
+def eventually(condition: Callable[[], bool], limit_s: float = 60.0, look_s: float = 0.02) -> bool:
     """Whether the condition comes to hold within the limit."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:

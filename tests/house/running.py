@@ -14,11 +14,14 @@ from typing import Any, Self
 from pixelrnn.up import is_ready
 from tests.house.processes import children_of, eventually
 from tests.ports import free_port
+from worker.contract.events import TERMINAL_EVENT
 
 ENGINE = "worker.engine."
 PORT = "{port}"
 READY_LIMIT_S = 900.0
 """On a busy machine that compiles everything for the first time."""
+STOP_LIMIT_S = 100.0
+"""Ten times what docs/architecture.md promises, on such a machine."""
 
 
 class Up:
@@ -88,10 +91,20 @@ class Up:
     @contextmanager
     def follow(self, path: str) -> Iterator[http.client.HTTPResponse]:
         """An open event stream."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         connection.request("GET", path, headers={"Accept": "text/event-stream"})
         yield connection.getresponse()
         connection.close()
+
+    def ended(self, job: str) -> dict[str, Any]:
+        """The job, once it has ended."""
+        assert eventually(lambda: self.get(f"/jobs/{job}?wait=30")["status"] in TERMINAL_EVENT, READY_LIMIT_S)
+        return self.get(f"/jobs/{job}")
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> str:
+        """Tell it to stop, wait until it has, and return what it said."""
+        self.process.send_signal(number)
+        return self.process.communicate(timeout=STOP_LIMIT_S)[1]
 
     def output(self) -> str:
         """End it, and return what it said."""
@@ -99,7 +112,7 @@ class Up:
         return self.process.communicate()[1]
 
     def _call(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
         connection.request(method, path, body, headers)
         response = connection.getresponse()

@@ -39,8 +39,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     running = Up(tmp_path_factory.mktemp("data"), models, **settings)
     running.wait_until_ready()
     yield running.url
-    running.process.terminate()
-    running.process.communicate(timeout=30)
+    running.stop()
 
 
 @pytest.mark.slow

@@ -142,9 +142,8 @@ def test_up_waits_when_its_disk_is_full_and_goes_on_when_there_is_room(small_dis
         (small_disk / "filling").unlink()
         running.wait_until_ready()
         later = running.post("/sample", {"model": "tiny-cnn", "seed": 2})["id"]
-        assert {running.get(f"/jobs/{each}?wait=30")["status"] for each in (job, later)} == {"succeeded"}
-        running.process.terminate()
-        running.process.communicate(timeout=60)
+        assert {running.ended(each)["status"] for each in (job, later)} == {"succeeded"}
+        running.stop()
         assert running.process.returncode == 0
     finally:
         if running.process.poll() is None:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import tarfile
@@ -188,17 +187,16 @@ def test_recipes_come_with_it(installation: Installation) -> None:
 
 
 def test_up_serves_a_digit(installation: Installation) -> None:
-    """Ready, one digit over HTTP, the page, and an end within ten seconds. The user's `app.py` is left alone."""
+    """Ready, one digit over HTTP, the page, and an end when told to stop. The user's `app.py` is left alone."""
     command = [str(installation.program), "up", "--port", PORT]
     up = Up.by(command, installation.folder, usual() | {"PIXELRNN_MODELS": MODEL})
     try:
         up.wait_until_ready()
         job = up.post("/sample", {"model": MODEL, "seed": 7})
-        assert up.get(f"/jobs/{job['id']}?wait=30")["status"] == "succeeded"
+        assert up.ended(job["id"])["status"] == "succeeded"
         with up.follow("/") as page:
             assert b"<html" in page.read()
-        up.process.send_signal(signal.SIGTERM)
-        up.process.communicate(timeout=10)
+        up.stop()
         assert up.process.returncode == 0
     finally:
         if up.process.poll() is None:

@@ -59,8 +59,7 @@ def test_every_line_works_when_pasted(tmp_path: Path) -> None:
             ended = subprocess.run(shell, cwd=folder, env=settings, capture_output=True, text=True, timeout=900)
             assert ended.returncode == 0, ended.stdout + ended.stderr
         finally:
-            up.process.terminate()
-            up.process.communicate(timeout=20)
+            up.stop()
     assert "event: done" in ended.stdout
     for name in (
         "digits.png",

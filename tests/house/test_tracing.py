@@ -73,8 +73,7 @@ def test_request_and_job_are_spans_of_the_callers_trace(tmp_path: Path, models_d
         assert eventually(lambda: collector.named("pixelrnn-worker", "sample tiny-cnn"), 20)
         assert eventually(lambda: collector.named("pixelrnn-api", "POST /sample"), 20)
     finally:
-        up.process.terminate()
-        up.process.communicate(timeout=30)
+        up.stop()
     request = collector.named("pixelrnn-api", "POST /sample")
     job = collector.named("pixelrnn-worker", "sample tiny-cnn")
     assert (request.trace_id.hex(), request.parent_span_id.hex()) == (TRACE, PARENT)
