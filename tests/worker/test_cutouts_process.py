@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model_core import save_model
 from model_core.mixing import mix
 from tests.worker.harness import Client, StartWorker, wait_for
-from tests.worker.test_posterior_process import FOUR, SIDE, awake
+from tests.worker.posterior_models import FOUR, SIDE, awake
 from worker.contract.cutouts import CutoutsSummary
 from worker.contract.jobs import JobSpec, JobStatus
 

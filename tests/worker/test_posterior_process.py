@@ -10,14 +10,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model_core import complete, load_model, save_model, untrained
+from model_core import complete, load_model, save_model
 from model_core.data.pixels import pixels_to_values, values_to_pixels
 from model_core.measures.picture_score import score_picture
 from model_core.mixing import mix
-from model_core.models import Member, Model
-from model_core.orientation import Orientation, turn
+from model_core.models import Model
+from model_core.orientation import turn
 from model_core.posterior.plan import given_behind
 from tests.worker.harness import Client, StartWorker, wait_for
+from tests.worker.posterior_models import FOUR, SIDE, awake
 from worker.contract import keys
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.kind import Method
@@ -25,10 +26,8 @@ from worker.contract.kinds.complete import CompletionSummary
 from worker.contract.kinds.score import ScoreSummary
 from worker.contract.maps import unpack_map
 
-SIDE = 6
 SLOW = 0.03
 """Seconds after each step."""
-FOUR: tuple[Orientation, ...] = ("none", "flip_top_bottom", "transpose", "rotate_90")
 HOLES = {
     "centre": np.pad(np.zeros((2, 2), np.uint8), 2, constant_values=1),
     "left": np.repeat([[0, 0, 0, 1, 1, 1]], SIDE, 0).astype(np.uint8),
@@ -36,15 +35,6 @@ HOLES = {
     "all": np.zeros((SIDE, SIDE), np.uint8),
 }
 """keep (H, W): 1 = given."""
-
-
-def awake(seed: int, orientation: Orientation, **size: int) -> Model:
-    """Random weights that are not small: what is given matters."""
-    model = untrained("mnist-row-lstm", seed, height=SIDE, width=SIDE, layers=1, hidden=4, head=4, **size)
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in model.network.parameters():
-        parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return Model((Member(model.network, orientation),), model.card)
 
 
 @pytest.fixture(scope="session")
