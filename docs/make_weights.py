@@ -95,7 +95,8 @@ def ship(name: str, data: Path, run: Path | None, digits: Path | None, root: Pat
 def retitle(path: Path, title: str, data: Path) -> None:
     """Call the data of a card so: a title says whose pictures they are, where their licence wants that."""
     card = Card.read(path)
-    options = ReadOptions(resize=card.training.get("resize", "lanczos"), palette=card.palette)
+    training = card.training
+    options = ReadOptions(training.get("resize", "lanczos"), None, card.palette, training.get("crops", False))
     replace(card, data=f"{title}: {open_dataset(data, options).description}").write(path)
 
 

@@ -39,13 +39,10 @@ class Crops:
 
     def side_by_side(self) -> Values:
         """All that lie side by side: (N, C, h, w)."""
-        C, h, w = self.shape[1:]
-        tiles = [np.empty((0, C, h, w), np.uint8)]
-        for area in self._areas:
-            rows, columns = area.shape[1] // h, area.shape[2] // w
-            grid = area[:, : rows * h, : columns * w].reshape(C, rows, h, columns, w)
-            tiles.append(grid.transpose(1, 3, 0, 2, 4).reshape(-1, C, h, w))
-        return np.concatenate(tiles)
+        h, w = self.shape[2:]
+        tops = ((area, y) for area in self._areas for y in range(0, area.shape[1] - h + 1, h))
+        corners = ((area, y, x) for area, y in tops for x in range(0, area.shape[2] - w + 1, w))
+        return np.stack([area[:, y : y + h, x : x + w] for area, y, x in corners])
 
 
 def area_of(picture: Values, split: Split, config: NetworkConfig) -> Values:

@@ -252,6 +252,25 @@ def test_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert maker.split_of("man-running") == maker.split_of("woman-running") == maker.split_of("running")
 
 
+def test_texture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A photograph becomes a small grey picture; a model of its crops draws a field beside it."""
+    make, explore = script("texture/make_texture"), script("texture/explore")
+    photograph = Image.fromarray(np.random.default_rng(1).integers(90, 160, (300, 400, 3)).astype(np.uint8))
+    photograph.save(tmp_path / "stones.jpg")
+    monkeypatch.setattr("sys.argv", ["make_texture", str(tmp_path / "stones.jpg"), str(tmp_path / "texture")])
+    make.main()
+    with Image.open(tmp_path / "texture" / "stones.png") as made:
+        assert (made.size, made.mode, made.getextrema()) == ((341, 256), "L", (0, 255))
+        made.crop((0, 0, 250, 60)).save(tmp_path / "texture" / "stones.png")
+    trained("texture", tmp_path / "texture", tmp_path / "models")
+    where = [str(tmp_path / "texture" / "stones.png"), "--models-dir", str(tmp_path / "models"), "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["explore", *where])
+    explore.main()
+    assert capsys.readouterr().out.splitlines()[-1].count(",") == 9
+    with Image.open(tmp_path / "field.png") as field:
+        assert field.size == (3 * 250, 3 * (30 + 2 + 30))
+
+
 def test_sprites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Sheets become values of the palette, a sprite's two pictures in one split; samples and completions are indexed,
     each beside the nearest sprite that is known."""

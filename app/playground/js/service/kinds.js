@@ -10,6 +10,7 @@ const KINDS = /** @type {const} */ ([
   [/floor plan/i, t("Floor plans")],
   [/emoji/i, t("Emoji")],
   [/sprite/i, t("Sprites")],
+  [/texture/i, t("Textures")],
   [/cifar|imagenet/i, t("Photographs")],
 ]);
 
