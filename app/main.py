@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from anyio import CapacityLimiter
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from app.access.api_keys import Keyring
 from app.access.gatekeeper import Gatekeeper
@@ -109,6 +110,7 @@ def create_app(settings: Settings) -> FastAPI:
     openapi.install(app)
     for module in (submit, jobs, pictures, events, link_routes, models, added, portable, openai, health, share, page):
         app.include_router(module.router)
+    app.mount("/docs", StaticFiles(packages=[("fastapi_offline", "static")]))
     return app
 
 

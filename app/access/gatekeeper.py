@@ -22,8 +22,8 @@ from app.errors import ForeignHostError, ForeignOriginError, TooManyRequestsErro
 from app.quotas import Quota
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"})
-_OPEN_PREFIXES = ("/playground/", "/portable/")
-"""Files: those of the page, and models for browsers, which are there where the operator lets everybody have them."""
+_OPEN_PREFIXES = ("/playground/", "/docs/", "/portable/")
+"""Files: those of the pages, and models for browsers, which are there where the operator lets everybody have them."""
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _OF_A_PROXY = ("x-forwarded-for", "forwarded", "via")
 """Headers that a proxy adds: what it passes on comes from elsewhere, whatever its address."""
