@@ -276,14 +276,19 @@ def calibration_error(records: Sequence[Facts]) -> float | None:
 
 
 def words(records: Sequence[Facts]) -> list[str]:
-    """A table: gaps of completions by particles by what counted (`ess`), of even images and of odd ones: limits of
-    words that are chosen by one half are checked by the other."""
+    """A table: gaps of completions by particles by what counted (`ess`) and by word, of the first, third, ... image of
+    each kind and of the others: limits that are chosen by one half are checked by the other."""
     told = [record for record in records if record["ess"] is not None and record["quality"] != "poor"]
+    groups = {
+        f"ess {low:g} to {high:g}": [each for each in told if low <= each["ess"] < high]
+        for low, high in itertools.pairwise(COUNTED)
+    }
+    groups |= {word: [each for each in records if each["quality"] == word] for word in WORDS}
     rows = []
-    for low, high in itertools.pairwise(COUNTED):
-        halves = [[each for each in told if low <= each["ess"] < high and each["i"] % 2 == half] for half in (0, 1)]
-        rows.append([f"{low:g} to {high:g}", *(_cell(_mean([gap(each) for each in half])) for half in halves)])
-    return table(["ess", "even images", "odd images"], rows)
+    for name, group in groups.items():
+        halves = [[gap(each) for each in group if each["i"] // len(KINDS) % 2 == half] for half in (0, 1)]
+        rows.append([name, *(_cell(_mean(half)) for half in halves)])
+    return table(["completions", "one half", "the other"], rows)
 
 
 def _hole_lines(facts: Facts) -> list[str]:

@@ -118,7 +118,7 @@ def classify_steps(
                     log_p[i, at], ess[i, at] = before[k] + evidence, least_ess
                     yield (i * count + at) / (ESTIMATES * count)
     joint = [_by_label(each, model) for each in (*log_p, summed(log_p) - log_count(log_p))]
-    yield _estimated(joint, ess[:, int(joint[-1].argmax()) :: model.config.labels].min(), model)
+    yield _estimated(joint, ess[:, int(joint[-1].argmax()) :: model.config.labels].min(), size, model)
 
 
 def _by_guides(chains: Sequence[Chain], model: Model) -> Iterator[float | Classification]:
@@ -132,7 +132,7 @@ def _by_guides(chains: Sequence[Chain], model: Model) -> Iterator[float | Classi
         of_labels = weighed.reshape(len(model.members), -1, weighed.shape[1]).swapaxes(0, 1)
         joint.append(np.array([log_sum(each.ravel()) for each in of_labels]) - log_count(model.members))
     mean = summed(np.stack(joint)) - log_count(joint)
-    yield _estimated([*joint, mean], counted([each.start for each in chains]), model)
+    yield _estimated([*joint, mean], counted([each.start for each in chains]), chains[0].size, model)
 
 
 def _evidence(way: Way, given: Given, size: int, number: int, k: int) -> Iterator[tuple[float, float]]:
@@ -181,15 +181,17 @@ def _told(joint: Floats, model: Model) -> Classification:
     return Classification(exp(joint - total[:, None]), log(priors) - joint, -total)
 
 
-def _estimated(joint: Sequence[Floats], least_ess: float, model: Model) -> Classification:
-    """The answer from estimates of ln p of each label and what is given (K,), of which the last is that by all others;
-    least_ess: particles that counted."""
+def _estimated(joint: Sequence[Floats], least_ess: float, size: int, model: Model) -> Classification:
+    """The answer from estimates of ln p of each label and what is given (K,), of which the last is that by all others,
+    as if one particle more, beside so many of each (size), had been drawn by the prior: what none has drawn is not
+    impossible, and what all have is not certain. least_ess: particles that counted."""
     *parts, found = (_told(each[None], model) for each in joint)
     p, nats = np.stack([part.p for part in parts]), np.stack([part.nats for part in parts])
     apart = float((p.max(0) - p.min(0)).max())
     is_good = apart <= GOOD_APART and least_ess >= GOOD_ESS
     quality = "good" if is_good else "rough" if apart <= ROUGH_APART else "poor"
-    return Classification(found.p, found.nats, found.total_nats, _deviations(nats), _deviations(p), quality)
+    likely = (size * found.p + np.array([label.prior for label in model.card.labels])) / (size + 1)
+    return Classification(likely, found.nats, found.total_nats, _deviations(nats), _deviations(p), quality)
 
 
 def _by_label(log_p: Floats, model: Model) -> Floats:

@@ -37,7 +37,7 @@ def test_a_part_of_a_picture_too_with_every_mask() -> None:
     for bits in itertools.product((False, True), repeat=9):
         keep = torch.tensor(bits).view(3, 3)
         truth = log_p[:, fitting(image, keep)].logsumexp(1)
-        found = classify(model, image, keep, particles=16)
+        found = classify(model, image, keep, particles=64)
         difference = np.abs(found.p[0] - truth.softmax(0).numpy())
         if found.exact:
             exact += 1
@@ -68,6 +68,15 @@ def test_two_particles_never_know_a_label_well() -> None:
     found = [classify(model, image, keep, seed=seed, particles=4) for seed in range(20)]
     assert min(float(np.max(each.p_sd)) for each in found if each.p_sd is not None) < 0.02
     assert {each.quality for each in found} <= {"rough", "poor"}
+
+
+def test_no_label_is_impossible_by_few_particles() -> None:
+    """Each keeps a share of its prior, as if one particle more of each estimate had been drawn by that."""
+    model, image = labelled(), all_images()[0b100111010]
+    keep = torch.tensor([[0, 0, 0], [0, 1, 0], [1, 1, 1]]).bool()
+    found, priors = classify(model, image, keep, particles=4), LOG_PRIORS.exp().numpy()
+    assert (found.p[0] >= priors / 3).all()
+    assert found.p[0] == pytest.approx((2 * priors * np.exp(found.total_nats - found.nats[0]) + priors) / 3)
 
 
 @pytest.mark.parametrize(("make", "given"), [(labelled, "110000000"), (labelled, "000010010"), (mixture, "000010010")])
