@@ -37,12 +37,15 @@ const EMOJI = {
 };
 /** Test sprites of examples/sprites, by DragonDePlatino, in the palette of DawnBringer: CC BY 4.0. */
 const SPRITES = { url: shipped("sprites.png"), names: [..."12345678"].map((name) => t("Sprite {name}", { name })) };
+/** Parts of the photograph of examples/texture, of CC0Textures (CC0), which no network was trained on. */
+const STONES = { url: shipped("gravel.png"), names: [..."123456"].map((name) => t("Gravel {name}", { name })) };
 /** @type {Map<string, Strip>} the strip of each kind of model; other kinds have digits or scenes */
 const STRIPS = new Map([
   [t("Characters"), CHARACTERS],
   [t("Floor plans"), PLANS],
   [t("Emoji"), EMOJI],
   [t("Sprites"), SPRITES],
+  [t("Textures"), STONES],
 ]);
 const SHOWN = 8;
 const FIRST_WAIT_MS = 500;
