@@ -6,10 +6,9 @@
     python benchmarks/completion.py --words LOG...                              where the words would best part
 
 Holes of eighteen kinds take so many turns; each is completed once by the default settings, and without guides, too,
-where one takes part. The nats of the completion are set beside those that are expected, by 32 other draws, where these
-are exact or, weighed, count for 8; else beside those of the image, which of a model's own is a draw from the posterior,
-too. Hole pixels are binned by the probability of white that the marginals give them: of those said to be white with
-probability p, a share of p should be.
+where one takes part. The nats of the completion are set beside the mean of 32 other draws where these are exact, else
+beside those of the image, which of a model's own is a draw from the posterior, too. Hole pixels are binned by the
+probability of white that the marginals give them: of those said to be white with probability p, a share of p should be.
 
 One thread. --log FILE keeps what was measured of each completion, a line of JSON each, and goes on from there when it
 is given again; limits of the words are chosen by such files. --quick writes nothing else; completion.json has the
@@ -34,13 +33,10 @@ from torch import Tensor
 
 from model_core import complete, load_model, log_likelihood, sample
 from model_core.data.datasets import read_dataset
-from model_core.elementary import shares
 from model_core.models import Model
-from model_core.posterior.chain import Chain
 from model_core.posterior.completion import PARTICLES
 from model_core.posterior.islands import begun
 from model_core.posterior.particles import StageParticles
-from model_core.posterior.plan import given_behind
 from model_core.posterior.targets import Target
 
 FIGURES = Path(__file__).with_suffix(".json")
@@ -54,8 +50,6 @@ SERVED = [
     *("characters", "maps"),
 ]
 WORDS = "exact", "good", "rough", "poor"
-VOUCHED = 8.0
-"""Draws that must count, or the nats of the image itself are what is expected."""
 OWN, TEST = "own", "test"
 DRAWS = 32
 """Draws that say how many nats are to be expected."""
@@ -154,7 +148,7 @@ def completed(model: Model, image: Tensor, keep: Keep, i: int, arguments: argpar
     """One completion by the default settings, or with so many particles; where a guide takes part, one without, too."""
     given, facts = torch.from_numpy(np.ascontiguousarray(keep)), Facts()
     facts["real"] = -float(log_likelihood(model, image[None])[0])
-    facts["expected"], facts["expected_ess"] = expected_nats(model, image, given, i)
+    facts["expected"] = expected_nats(model, image, given, i)
     target = Target.of(model, image.numpy(), given.numpy(), 1.0)
     guided = bool(begun(target, 1, lru_cache(16)(StageParticles))[0].guides)
     for name, each in (("", model), ("plain_", replace(model, guides=())))[: 1 + guided]:
@@ -167,20 +161,12 @@ def completed(model: Model, image: Tensor, keep: Keep, i: int, arguments: argpar
     return facts
 
 
-def expected_nats(model: Model, image: Tensor, given: Tensor, i: int) -> tuple[float | None, float | None]:
-    """The nats that are expected of a draw from the posterior, by so many others: exact ones, or those of a member or
-    guide that comes to the hole last, weighed; and how many of them count. None where nobody does."""
-    target = Target.of(model, image.numpy(), given.numpy(), 1.0)
-    if not target.needs_particles:
-        return -float(log_likelihood(model, sample(model, DRAWS, i + 1, 1.0, image, given)).mean()), float(DRAWS)
-    mixture, (k, *_) = begun(target, DRAWS, lru_cache(16)(StageParticles))
-    if given_behind(mixture.proposers[k].turned(target.keep)):
-        return None, None
-    chain = Chain(mixture, target.given(i + 1), DRAWS, [k])
-    for _ in chain.begin():
-        pass
-    weights = shares(chain.start.log_weights)
-    return float(-(weights * mixture.whole(chain.start.log_p)).sum()), float(1 / (weights**2).sum())
+def expected_nats(model: Model, image: Tensor, given: Tensor, i: int) -> float | None:
+    """The mean nats of other draws from the posterior, where they are exact; weighed ones may miss what is likely, and
+    all count."""
+    if Target.of(model, image.numpy(), given.numpy(), 1.0).needs_particles:
+        return None
+    return -float(log_likelihood(model, sample(model, DRAWS, i + 1, 1.0, image, given)).mean())
 
 
 def holes(other: Tensor, seed: int) -> dict[str, Keep]:
@@ -237,8 +223,7 @@ KINDS = tuple(holes(torch.zeros((1, 28, 28), dtype=torch.int64), 0))
 
 def gap(record: Facts, of: str = "") -> float:
     """Nats of a completion minus those that are expected, or else those of the image that it replaces."""
-    vouched = (record["expected_ess"] or 0) >= VOUCHED
-    return record[f"{of}nats"][0] - record["expected" if vouched else "real"]
+    return record[f"{of}nats"][0] - (record["expected"] or record["real"])
 
 
 def summed_up(records: Sequence[Facts]) -> Facts:
