@@ -241,11 +241,18 @@ def _open(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             image.load()
-            return image
+            return _eight_bits(image, path)
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image") from None
     except PICTURE_ERRORS as error:
         raise DataError(f"cannot read the image {path}: {error or type(error).__name__}") from None
+
+
+def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
+    """Take the upper 8 of 16 bits, which Pillow would make white. DataError for a number that has no colour."""
+    if image.mode == "P" and np.asarray(image).max() >= len(image.getpalette() or ()) // 3:
+        raise DataError(f"{path} has a pixel whose number is beyond its palette")
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if image.mode.startswith("I;16") else image
 
 
 def _fit(

@@ -27,11 +27,30 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def raw_png(width: int, height: int, depth: int, colour: int, data: bytes, *extra: bytes) -> bytes:
+def raw_png(
+    width: int, height: int, depth: int, colour: int, data: bytes, *extra: bytes, is_interlaced: bool = False
+) -> bytes:
     """A PNG of any header; `data` are the filtered scan lines, `extra` chunks before them."""
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, is_interlaced)
     body = chunk(b"IHDR", header) + b"".join(extra) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
+
+
+ADAM7 = (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)
+"""Of each pass of an interlaced PNG the first column and row, and the steps to the next ones."""
+
+
+def indexed_png(rows: list[list[int]], depth: int, *chunks: bytes, is_interlaced: bool = False) -> bytes:
+    """A PNG of numbers of colours, so many bits each; the chunks before them say which colours."""
+    passes = ADAM7 if is_interlaced else ((0, 0, 1, 1),)
+    lines = [row[x::across] for x, y, across, down in passes for row in rows[y::down] if row[x::across]]
+    data = b"".join(b"\0" + _packed(line, depth) for line in lines)
+    return raw_png(len(rows[0]), len(rows), depth, 3, data, *chunks, is_interlaced=is_interlaced)
+
+
+def _packed(line: list[int], depth: int) -> bytes:
+    bits = "".join(f"{value:0{depth}b}" for value in line)
+    return bytes(int(f"{bits[i : i + 8]:0<8}", 2) for i in range(0, len(bits), 8))
 
 
 def grey16(*rows: list[int]) -> bytes:

@@ -2,8 +2,9 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -11,12 +12,15 @@ import pytest
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from typer.testing import CliRunner
 
 from model_core import load_model, log_likelihood, sample
+from model_core.errors import PixelRNNError
 from model_core.models import Model
 from pixelrnn.client import Client
+from pixelrnn.verbs import root
 from tests.app.answers import is_problem
-from tests.app.pictures import chunk, png, raw_png
+from tests.app.pictures import chunk, grey16, indexed_png, png
 from tests.house.running import Up
 from tests.tiny_models import PALETTES, save_tiny_tiles
 
@@ -154,13 +158,10 @@ def test_other_colours_are_named_or_take_the_nearest(http: httpx.Client) -> None
     bars.paste("#0000ff", (5, 0, 11, 13))
     fitted = http.post("/score", data={**form, "fit": "resize"}, files={"image": png(bars)}).json()
     assert (fitted["status"], fitted["result"]["quantised_pixels"]) == ("succeeded", 0)
-    refused = is_problem(
-        http.post(
-            "/score", data={**form, "x": 1, "y": 1, "influence": True}, files={"image": png(bars.crop((0, 0, 5, 6)))}
-        ),
-        422,
-    )
-    assert "no brightness" in refused["detail"]
+    asked = {**form, "x": 1, "y": 1, "influence": True}
+    found = http.post("/score", data=asked, files={"image": png(bars.crop((0, 0, 5, 6)))}).json()["result"]["pixel"]
+    assert [len(row) for row in found["influence"]] == [5] * 6
+    assert np.count_nonzero(found["influence"]) > 3
 
 
 def test_a_transparent_colour_is_a_category_and_never_a_hole(http: httpx.Client) -> None:
@@ -183,22 +184,79 @@ def test_a_transparent_colour_is_a_category_and_never_a_hole(http: httpx.Client)
     assert (colours_in(expected)[:3] == (0, 255, 0, 255)).all()
 
 
-def test_hostile_pictures_are_refused_in_a_sentence(http: httpx.Client) -> None:
-    """A number beyond the palette, 16 bits; an interlaced picture and one with tRNS are taken as they look."""
+Door = Callable[..., dict[str, Any]]
+"""Scores a file, with options, and says the nats of its picture, or else `detail`."""
 
-    def score(file: bytes, **more: str) -> httpx.Response:
-        return http.post("/score", data={"model": "tiny-three", **more}, files={"image": file})
 
-    lines = b"".join(b"\0" + bytes([0, 1, 2, 0, 1]) for _ in range(6))
-    colours = b"\xff\0\0\0\xff\0\0\0\xff"
-    assert score(raw_png(5, 6, 8, 3, lines, chunk(b"PLTE", colours))).json()["status"] == "succeeded"
-    beyond = score(raw_png(5, 6, 8, 3, lines, chunk(b"PLTE", colours[:6])))
-    assert "beyond its palette" in is_problem(beyond, 400)["detail"]
-    deep = b"".join(b"\0" + bytes(10) for _ in range(6))
-    assert "none of the model's 3" in is_problem(score(raw_png(5, 6, 16, 0, deep)), 422)["detail"]
-    clear = score(raw_png(5, 6, 8, 3, lines, chunk(b"PLTE", colours), chunk(b"tRNS", b"\0")))
-    assert "#00000000 at (0, 0)" in is_problem(clear, 422)["detail"]
-    assert is_problem(score(png(Image.new("RGB", (5, 6))), colours="any"), 422)
+@pytest.fixture(params=["service", "command"])
+def door(request: pytest.FixtureRequest, http: httpx.Client, models_dir: Path, tmp_path: Path) -> Door:
+    def by_service(file: bytes, name: str = "tiny-three", **more: str) -> dict[str, Any]:
+        answer = http.post("/score", data={"model": name, **more}, files={"image": file})
+        return answer.json()["result"] if answer.status_code == 200 else is_problem(answer, answer.status_code)
+
+    def by_command(file: bytes, name: str = "tiny-three", **more: str) -> dict[str, Any]:
+        (tmp_path / "picture").write_bytes(file)
+        options = [word for key, value in more.items() for word in (f"--{key}", value)]
+        words = ["score", name, str(tmp_path / "picture"), "--models-dir", str(models_dir), "--json", *options]
+        done = CliRunner().invoke(root, words)
+        if done.exit_code == 0:
+            return json.loads(done.stdout.splitlines()[-1])
+        assert done.exit_code == 2 or isinstance(done.exception, PixelRNNError), done.exception
+        return {"detail": f"{done.exception} {done.stderr}"}
+
+    return by_service if request.param == "service" else by_command
+
+
+THREE = chunk(b"PLTE", b"\xff\0\0\0\xff\0\0\0\xff")
+ROWS = [[(3 * y + x * x) % 2 for x in range(5)] for y in range(6)]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_an_interlaced_picture_is_taken_as_it_looks(door: Door, depth: int) -> None:
+    """Numbers of any size, plain or by Adam7, are the same picture."""
+    plain, woven = (indexed_png(ROWS, depth, THREE, is_interlaced=each) for each in (False, True))
+    known = door(png(shown(np.array(ROWS), "tiny-three")))["nats"]
+    assert [door(file)["nats"] for file in (plain, woven)] == [known, known]
+
+
+def test_numbers_beyond_a_palette_are_refused(door: Door) -> None:
+    """They have no colour; a palette of 257 is none."""
+    rows = [[0, 1, 2, 0, 1]] * 6
+    two, many = chunk(b"PLTE", b"\xff\0\0\0\xff\0"), chunk(b"PLTE", bytes(i % 256 for i in range(3 * 257)))
+    for is_interlaced in (False, True):
+        assert "beyond its palette" in door(indexed_png(rows, 8, two, is_interlaced=is_interlaced))["detail"]
+    assert "the image" in door(indexed_png(rows, 8, many))["detail"]
+
+
+def test_two_numbers_of_one_colour_are_one_category(door: Door) -> None:
+    """A picture counts by its colours."""
+    twice = chunk(b"PLTE", b"\xff\0\0\0\xff\0\0\xff\0")
+    once = door(indexed_png([[0, 1, 1, 0, 1]] * 6, 8, THREE))["nats"]
+    assert door(indexed_png([[0, 2, 1, 0, 2]] * 6, 8, twice))["nats"] == once
+
+
+def test_transparency_of_a_palette_counts(door: Door) -> None:
+    """A number that tRNS makes clear is the clear category, and nothing of a model without one."""
+    rows, clear = [[0, 1, 2, 0, 1]] * 6, chunk(b"tRNS", b"\0")
+    assert "#00000000" in door(indexed_png(rows, 8, THREE, clear))["detail"]
+    tiles = b"".join(bytes.fromhex(colour[1:7]) for colour in PALETTES["tiny-tiles"])
+    known = door(png(shown(np.array(rows), "tiny-tiles")), "tiny-tiles")["nats"]
+    for is_interlaced in (False, True):
+        file = indexed_png(rows, 8, chunk(b"PLTE", tiles), clear, is_interlaced=is_interlaced)
+        assert door(file, "tiny-tiles")["nats"] == known
+
+
+def test_sixteen_bits_are_seen_by_their_upper_half(door: Door) -> None:
+    """Grey of 16 bits is no colour of a palette, or its nearest; it is never bleached."""
+    black, white = grey16(*[[0] * 5] * 6), grey16(*[[0x1234, 0x12FF, 0x1200, 0x1234, 0x1234]] * 6)
+    assert "none of the model's 3" in door(black)["detail"]
+    flat = png(Image.new("L", (5, 6), 0x12))
+    assert door(white, "tiny-all", colours="nearest")["nats"] == door(flat, "tiny-all", colours="nearest")["nats"]
+
+
+def test_a_choice_of_colours_that_there_is_not_is_refused(http: httpx.Client, door: Door) -> None:
+    """And a model that draws takes none."""
+    assert "colours" in door(png(Image.new("RGB", (5, 6))), colours="any")["detail"]
     greys = is_problem(http.post("/sample", json={"model": "tiny-three", "colours": "nearest"}), 422)
     assert "colours" in json.dumps(greys)
 
