@@ -120,7 +120,7 @@ def _most_influential(influence: list[list[float]]) -> str:
     slope, x, y = max(slopes, key=lambda found: abs(found[0]))
     if not slope:
         return "no earlier pixel mattered there"
-    return f"({x}, {y}) mattered most: the brightness that is expected there grows by {slope:+.4g} with its own"
+    return f"({x}, {y}) mattered most: the brightness, or of a palette the chance, grows by {slope:+.4g} with it"
 
 
 def _label_sentences(facts: Facts, how: How) -> Iterator[str]:

@@ -62,7 +62,7 @@ class EstimateEvent(_Data):
     share: float = Field(ge=0, le=1, description="How much of the job's work is done.")
     mean: str
     """Base64 of H*W*C bytes 0..255, row by row, pixel by pixel, colour by colour: the expected value of each by what is
-    drawn so far. Given pixels are as they are."""
+    drawn so far, with a palette the likeliest value. Given pixels are as they are."""
     cutout: int | None = Field(default=None, description="Number of the cut-out that it is of, with `fit=crop`.")
 
 

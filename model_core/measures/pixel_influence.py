@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from model_core.components import Component
 from model_core.distribution import Categorical
-from model_core.errors import ConfigError
 from model_core.layers.conditioning import subsample
 from model_core.measures.pixel_belief import component_for, place_of
 from model_core.models import Model
@@ -32,39 +32,43 @@ def pixel_influence(
     Exactly 0 where the network sees nothing: outside of its receptive field, and at the pixel itself and all that are
     drawn after it. The component of this orientation and label is asked, or the first, as in `pixel_belief`; of a
     Multi-Scale model the network that draws the pixel, whose small image comes before all else. Raises
-    FloatingPointError when the network gives a number that is not finite, ConfigError for categories.
+    FloatingPointError when the network gives a number that is not finite.
+
+    Categories have no brightness: there it is how fast the probability of the one at (y, x) grows as an earlier pixel
+    goes on from an even mixture of all categories to its own.
     """
-    if model.config.categories:
-        raise ConfigError(f"{model.card.name} draws categories, which have no brightness that could have an influence")
     component = component_for(model, orientation, label)
     row, column = place_of(component.orientation, values.shape, y, x)
-    brightest = model.config.values - 1
+    V = model.config.values
     with torch.inference_mode(False), torch.enable_grad():
         image = torch.from_numpy(values.astype(np.float64))[None].to(model.device)
-        image = turn(image, component.orientation).contiguous().requires_grad_()
-        logits = _logits_at(component, image, row, column)
-        pull, size = _pull(logits.detach(), component.network.distribution)
+        image = turn(image, component.orientation).contiguous()
+        worth, way = torch.linspace(0, 1, V, dtype=torch.float64, device=model.device), torch.tensor(V - 1.0)
+        if model.config.categories:
+            image = one_hot(image.long(), V).movedim(-1, 1)[:, :, 0].to(image)  # (1, V, H, W)
+            worth, way = (torch.arange(V, device=model.device) == int(values[0, y, x])).double(), image - 1 / V
+        logits = _logits_at(component, image.requires_grad_(), row, column)
+        pull, size = _pull(logits.detach(), component.network.distribution, worth)
         (slope,) = torch.autograd.grad(logits, image, pull)
     slope[..., row, column] = 0  # of several colours, the earlier ones of the pixel itself
-    influence = turn_back(slope[0].sum(0), component.orientation).cpu().numpy() * size * brightest
+    influence = turn_back((slope * way)[0].sum(0).detach(), component.orientation).cpu().numpy() * size
     if not np.isfinite(influence).all():
         raise FloatingPointError("the network gave an influence that is not finite")
     return influence
 
 
-def _pull(logits: Tensor, distribution: Categorical) -> tuple[Tensor, float]:
-    """How the expected brightness changes with each of the logits (V, C), as a direction and its size: where the
-    network is all but sure, the product would be too small for single precision on its way back."""
-    V, C = logits.shape
+def _pull(logits: Tensor, distribution: Categorical, worth: Tensor) -> tuple[Tensor, float]:
+    """How the expected worth (V,) of a value changes with each of the logits (V, C), as a direction and its size: where
+    the network is all but sure, the product would be too small for single precision on its way back."""
     shares = distribution.probabilities(logits)
-    brightness = torch.linspace(0, 1, V, dtype=torch.float64, device=logits.device)[:, None]
-    pull = shares * (brightness - (shares * brightness).sum(0)) / C
+    pull = shares * (worth[:, None] - (shares * worth[:, None]).sum(0)) / logits.shape[1]
     size = float(pull.abs().max())
     return (pull / size if size else pull).to(logits.dtype), size
 
 
 def _logits_at(component: Component, image: Tensor, y: int, x: int) -> Tensor:
-    """(V, C) of the network that draws the pixel, from real values (1, C, H, W), through which gradients flow."""
+    """(V, C) of the network that draws the pixel, from real values (1, C, H, W), or shares of categories (1, V, H, W),
+    through which gradients flow."""
     network, label = component.network, component.condition(1)
     if not isinstance(network, MultiScaleNetwork):
         return _plain(network, image[..., : y + 1, :], label)[..., y, x]  # no row below has a say
@@ -77,4 +81,5 @@ def _logits_at(component: Component, image: Tensor, y: int, x: int) -> Tensor:
 
 def _plain(network: PixelNetwork, image: Tensor, condition: Tensor | None = None) -> Tensor:
     """(V, C, H, W): the pass in plain torch, because a fused one has no way back to the values."""
-    return network.head(network.trunk(network.input(network.encode(image)), condition))[0]
+    seen = image.to(network.input.bias) if network.config.categories else network.encode(image)
+    return network.head(network.trunk(network.input(seen), condition))[0]

@@ -60,7 +60,7 @@ class IslandsRun:
         self._mixture, self._starts = begun(target, self._size, stage_of)
         self._accepting = self._accepting_by_the_last()
         self._shares = self._target.no_shares()
-        self._so_far = SoFar(target.known, target.keep)
+        self._so_far = SoFar(target.known, target.keep, target.categories)
         self._islands: list[Island] = []
         self._nats: list[float] = []
 
@@ -152,9 +152,9 @@ class IslandsRun:
         return heard
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
-        """The expected value (C, H, W) of each variable by what is drawn so far, between two steps; None where that has
-        not changed since it was asked last, and of categories, which have no mean. To ask changes no image."""
-        return None if self._target.are_categories else self._so_far.news()
+        """The expected value (C, H, W) of each variable by what is drawn so far, the likeliest of categories, between
+        two steps; None where that has not changed since it was asked last. To ask changes no image."""
+        return self._so_far.news()
 
     def _predicting(self, chain: Chain) -> Iterator[Component]:
         """The components that are asked what they predict along a chain's image: each member's likeliest."""

@@ -62,12 +62,12 @@ class Shares:
 
     def add(self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
         """The particles of a sweep that drew the pixels `where` (H, W); they count as so many sweeps."""
-        _add(self._drawn, draws, where, times)
+        add_shares(self._drawn, draws, where, times)
         self._sweeps += times * where
 
     def pass_by(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
         """First particles that have just drawn the pixels `where` (H, W)."""
-        _add(self._passed, draws, where)
+        add_shares(self._passed, draws, where)
         self._passes += where
 
     def merge(self, other: "Shares") -> None:
@@ -106,7 +106,7 @@ class Shares:
         return Marginals(mean, np.abs(bits))
 
 
-def _add(shares: NDArray[np.float64], draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
+def add_shares(shares: NDArray[np.float64], draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
     """Add to shares (V, C, H, W), where (H, W), how much weight each value has among draws."""
     images, weights = draws
     for value in np.unique(images[:, :, where]):

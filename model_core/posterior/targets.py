@@ -60,8 +60,9 @@ class Target:
         return Shares(self.components[0].network.config, self.known, self.keep, self.temperature)
 
     @property
-    def are_categories(self) -> bool:
-        return self.components[0].network.config.categories
+    def categories(self) -> int:
+        """How many values without order there are; 0: they have one."""
+        return self.values * self.components[0].network.config.categories
 
     @property
     def values(self) -> int:

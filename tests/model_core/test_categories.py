@@ -14,7 +14,6 @@ from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
 from model_core.measures.causality import moved_pairs, predicted_field
 from model_core.measures.leaks import require_causal
-from model_core.measures.pixel_influence import pixel_influence
 from model_core.networks import PixelNetwork, build_network
 from model_core.posterior.completion import complete
 from model_core.sampling.compiled.stage import CompiledStage
@@ -175,13 +174,6 @@ def test_completions_by_particles_are_of_categories() -> None:
     assert found.mean is not None
     shares = torch.stack([(p[:, None, None, None] * (fitting == v)).sum(0) for v in range(3)])
     assert torch.equal(found.mean.long(), shares.argmax(0))
-
-
-def test_categories_have_no_brightness_that_could_matter() -> None:
-    """The influence of one pixel on another is refused in a sentence."""
-    model = categorical("mnist-pixelcnn")
-    with pytest.raises(ConfigError, match="no brightness"):
-        pixel_influence(model, sample(model, 1, seed=1)[0].numpy(), 3, 4)
 
 
 def test_what_cannot_be_categories_is_refused_in_a_sentence() -> None:

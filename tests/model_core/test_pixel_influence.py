@@ -12,7 +12,7 @@ from model_core.measures.causality import predicted_field
 from model_core.measures.pixel_belief import pixel_belief
 from model_core.measures.pixel_influence import pixel_influence
 from model_core.models import Member
-from model_core.networks import MultiScaleNetwork
+from model_core.networks import MultiScaleNetwork, PixelNetwork
 
 H, W, V = 6, 8, 4
 SIZE = {"layers": 2, "hidden": 9, "head": 12, "height": H, "width": W}
@@ -70,6 +70,37 @@ def test_influence_is_exactly_none_outside_of_the_receptive_field(
     sees = predicted_field(model.config)[..., y, x].any(-1).any(0).numpy()  # (H, W), of any colour
     sees[y, x] = False
     np.testing.assert_array_equal(pixel_influence(model, picture, y, x) != 0, sees)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_influence_among_categories_is_how_their_chances_move(kind: str) -> None:
+    """By finite differences: each pixel in turn is a little more of what it is, and less of an even mixture. Other
+    numbers for the same categories change nothing."""
+    model = untrained(kind, seed=5, categories=True, channels=1, values=V, **SIZE)
+    model.network.double()
+    picture, step = np.random.default_rng(1).integers(0, V, (1, H, W)), 1e-6
+    (y, x), network = (3, 4), model.network
+    assert isinstance(network, PixelNetwork)
+    seen = network.encode(torch.from_numpy(picture)[None])
+    moves = (torch.eye(H * W).view(H * W, 1, H, W) * (seen - 1 / V)).double() * step
+
+    @torch.inference_mode()
+    def chance(seen: torch.Tensor) -> torch.Tensor:
+        return network.head(network.trunk(network.input(seen)))[..., y, x].softmax(1)[:, int(picture[0, y, x]), 0]
+
+    moved = ((chance(seen + moves) - chance(seen - moves)) / (2 * step)).view(H, W).numpy()
+    moved[y, x] = 0
+    influence = pixel_influence(model, picture, y, x)
+    np.testing.assert_allclose(influence, moved, atol=1e-8, rtol=1e-5)
+    sees = predicted_field(model.config)[..., y, x].any(-1).any(0).numpy()
+    sees[y, x] = False
+    np.testing.assert_array_equal(influence != 0, sees)
+    order = np.array([2, 0, 3, 1])
+    weight, outputs = network.input.weight.data, network.head.state_dict()
+    weight[:, order] = weight.clone()
+    for name in ("output.weight", "output.bias"):
+        outputs[name][order] = outputs[name].clone()
+    np.testing.assert_allclose(pixel_influence(model, order[picture], y, x), influence, rtol=1e-9, atol=1e-15)
 
 
 def test_influence_on_a_large_image_comes_from_all_of_its_small_one() -> None:

@@ -23,6 +23,7 @@ def run_of(model: Model, keep: NDArray[np.bool_]) -> IslandsRun:
 MODELS = {
     "one member": (awake("mnist-row-lstm", height=6, width=9), CENTRE),
     "colour": (awake("mnist-pixelcnn", height=6, width=9, channels=3, values=4), LEFT),
+    "categories": (awake("mnist-pixelcnn", height=6, width=9, categories=True, values=3), CENTRE),
     "a member that comes last": (mixture("none", "flip_left_right"), mask(" ".join(["###..."] * 6))),
 }
 
@@ -65,3 +66,11 @@ def test_moves_outweigh_the_images_that_a_chain_begins_with() -> None:
     halves = Weighted(np.array([[[[2, 0, 1]]], [[[2, 1, 1]]]]), np.array([0.75, 0.25]))
     so_far.add(halves, np.array([[False, True, False]]))
     np.testing.assert_allclose(so_far.news(), [[[2, (START + 0.25) / (START + 1), 1]]])
+
+
+def test_of_categories_the_likeliest_is_expected() -> None:
+    """None is between two others: of 0, 2 and 2 it is 2, never 1."""
+    known, keep = np.array([[[1, 0, 0]]]), np.array([[True, False, False]])
+    so_far = SoFar(known, keep, categories=3)
+    so_far.add(Weighted(np.array([[[[1, 0, 2]]], [[[1, 2, 0]]], [[[1, 2, 0]]]]), np.array([0.3, 0.3, 0.4])), ~keep)
+    np.testing.assert_array_equal(so_far.news(), [[[1, 2, 0]]])

@@ -71,10 +71,6 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
             if self.influence:
                 raise BadOptionError("influence: expected x and y with it, the pixel that it is on", "influence")
             return found
-        if self.influence and model.palette:
-            raise BadOptionError(
-                "influence: the colours of a palette have no brightness that could matter", "influence"
-            )
         for name, place, size in (("x", self.x, model.width), ("y", self.y, model.height)):
             if place is None or place >= size:
                 detail = f"{name}: expected 0 to {size - 1}, together with the other coordinate"
@@ -127,8 +123,10 @@ class PixelBelief(Record):
     influence: tuple[tuple[float, ...], ...] | None = Field(
         default=None,
         description="H rows of W numbers, if they were asked for: how fast the brightness that was expected here, from "
-        "0, black, to 1, white, grows with that of each earlier pixel. With two values it is the slope of p(white). "
-        "Exactly 0 where the network sees nothing: outside of its receptive field, here, and where it draws later.",
+        "0, black, to 1, white, grows with that of each earlier pixel. With two values it is the slope of p(white); "
+        "with a palette, how fast the chance of the colour here grows as that pixel goes on from all colours evenly to "
+        "its own. Exactly 0 where the network sees nothing: outside of its receptive field, here, and where it draws "
+        "later.",
     )
 
 
