@@ -64,6 +64,8 @@ def guide(directory: Path, lender: Path, orientations: Sequence[str]) -> Card:
     load_model does.
     """
     card, theirs = load_model(directory).card, load_model(lender).card
+    if card.palette != theirs.palette:
+        raise ConfigError(f"{theirs.name} has another palette than {card.name}, whose holes it is to guide")
     lent = {member.orientation: member for member in theirs.members}
     guides = list[CardGuide]()
     for name in orientations:

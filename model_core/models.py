@@ -7,6 +7,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import torch
@@ -20,7 +21,16 @@ from model_core.config import NetworkConfig, preset
 from model_core.data.palette import greys
 from model_core.errors import ConfigError, ModelError
 from model_core.float32 import keep_float32_whole
-from model_core.models_directory import CARD, RECORDS, WEIGHTS, cards_in, default_models_dir, model_names, models_in
+from model_core.models_directory import (
+    CARD,
+    GUIDES,
+    RECORDS,
+    WEIGHTS,
+    cards_in,
+    default_models_dir,
+    model_names,
+    models_in,
+)
 from model_core.networks import Network, build_network
 from model_core.regular_files import open_regular
 from model_core.tensor_files import save_tensors
@@ -112,28 +122,33 @@ def at_width(network: Network, width: int) -> Network:
 
 
 def save_model(model: Model, directory: Path) -> Card:
-    """Write weights and card to `directory`, whose name becomes the model's; returns the card with its digest. Guides
-    are left out: mixing.guide lends some.
+    """Write weights, guides and card to `directory`, whose name becomes the model's; returns the card with its digests.
 
     Raises ModelError when they cannot be written: what was there before then still stands.
     """
     files = [member.weights for member in model.card.members] or [WEIGHTS]
-    drafts = {name: directory / f".{name}.{os.getpid()}" for name in (*files, CARD)}
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelError(f"cannot make the directory {directory}: {error.strerror}") from None
     try:
-        digests = [_save_weights(each.network, drafts[file]) for each, file in zip(model.members, files, strict=True)]
-        card = _with_digests(replace(model.card, name=directory.name, guides=()), digests)
-        card.write(drafts[CARD])
-        for name, draft in drafts.items():
-            draft.replace(directory / name)
+        with TemporaryDirectory(prefix=".", dir=directory) as place:
+            drafts = Path(place)
+            digests = [
+                _save_weights(each.network, drafts / file) for each, file in zip(model.members, files, strict=True)
+            ]
+            card = _with_digests(replace(model.card, name=directory.name, guides=()), digests)
+            for guide, facts in zip(model.guides, model.card.guides, strict=False):
+                facts = replace(facts, sha256=_save_weights(guide.network, drafts / "guide"))
+                card = replace(card, guides=(*card.guides, facts))
+                if not facts.is_one_of(card.members):
+                    (directory / GUIDES).mkdir(exist_ok=True)
+                    (drafts / "guide").replace(directory / facts.file)
+            card.write(drafts / CARD)
+            for name in (*files, CARD):
+                (drafts / name).replace(directory / name)
     except OSError as error:
         raise ModelError(f"cannot write the model {directory}: {error.strerror or error}") from None
-    finally:
-        for draft in drafts.values():
-            draft.unlink(missing_ok=True)
     return card
 
 

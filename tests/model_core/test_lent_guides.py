@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,21 @@ def test_a_member_guides_without_a_file_of_its_own(folder: Path) -> None:
     assert load_model("lender", models_dir=folder).guides[0].orientation == "flip_left_right"
 
 
+def test_a_guided_model_is_saved_with_its_guides(folder: Path) -> None:
+    """Elsewhere, as a whole: the identity is the same, and files of guides that are members are there once."""
+    one = load_model("lender", models_dir=folder)
+    mix([one, *turned(one, ["rotate_180"])], folder / "both")
+    guide(folder / "both", folder / "both", ["rotate_180"])
+    for name in ("guided", "both"):
+        model = load_model(name, models_dir=folder)
+        saved = save_model(model, folder / "copies" / name)
+        again = load_model(folder / "copies" / name)
+        assert (saved.identity, again.card.identity) == (model.card.identity, model.card.identity)
+        assert [each.orientation for each in again.guides] == [each.orientation for each in model.guides]
+        files = [sorted(path.name for path in (place / name).rglob("*")) for place in (folder, folder / "copies")]
+        assert files[0] == files[1]
+
+
 def test_a_model_whose_guide_is_missing_or_another_is_refused(folder: Path) -> None:
     """By the name of the file; and by what a card says that no guide can be."""
     (file,) = (folder / "guided" / "guides").iterdir()
@@ -86,6 +102,13 @@ def test_what_cannot_guide_is_refused(folder: Path) -> None:
     save_model(untrained("mnist-pixelcnn", **{**SIZE, "width": 5}), folder / "narrow")
     one = load_model("lender", models_dir=folder)
     mix([one, *turned(one, ["rotate_180"])], folder / "both")
+    tiles = untrained("mnist-pixelcnn", categories=True, values=3, **SIZE)
+    for name, palette in (("guided", ("#ff0000", "#00ff00", "#0000ff")), ("other", ("#00ff00", "#ff0000", "#0000ff"))):
+        save_model(replace(tiles, card=replace(tiles.card, palette=palette)), folder / "tiles" / name)
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(ConfigError, match="other has another palette than guided"):
+        guide(folder / "tiles" / "guided", folder / "tiles" / "other", ["flip_top_bottom"])
+    assert sorted(folder.rglob("*")) == before
     for lender, orientation, words in (
         ("narrow", "flip_top_bottom", "the model's size"),
         ("both", "rotate_90", "both has no network for images turned rotate_90: there is none, rotate_180"),
@@ -112,5 +135,3 @@ def test_a_worker_counts_and_keeps_guides(folder: Path) -> None:
     assert place is not None
     assert load_model(place).card == model.card
     assert [file.parent.name for file in weights_in(folder / "guided")] == ["guides", "guided"]
-    save_model(model, folder / "again")
-    assert not load_model("again", models_dir=folder).guides
