@@ -133,8 +133,10 @@ class ModelPool:
         return len(self._loaded)
 
     def begin_with(self, name: str, model: Model) -> None:
-        """One of those that have an equal share."""
-        plan = _fitted(name, model, self._plan, self._share)
+        """One of those that have an equal share, or one that was added before this worker began."""
+        if name not in self._begun_with:
+            self._lent[name] = self._share_of_a_further(name)
+        plan = _fitted(name, model, self._plan, self._lent.get(name, self._share))
         self._loaded[name] = Loaded(model, plan, _card(name, model, plan))
         self._numerics.add(_numerics(model, plan))
 
@@ -310,11 +312,13 @@ def load_pool(
     plan: SlotPlan,
     load: Callable[[str, Path, str], Model],
     begin: Callable[[], None] = lambda: None,
+    further: Collection[str] = (),
 ) -> ModelPool:
     """Load the models of these directories. What cannot be loaded is refused, and the others are there; ModelError when
-    none is. load(name, directory, device): the examined model. begin: called before each model."""
+    none is. load(name, directory, device): the examined model. begin: called before each model. further: those that
+    take no memory from the others, as they took none when they came."""
     log = structlog.get_logger("models")
-    pool = ModelPool({}, plan, places)
+    pool = ModelPool({}, plan, set(places).difference(further))
     for name, place in places.items():
         begin()
         try:

@@ -127,8 +127,9 @@ def main(usable: Collection[int]) -> None:
         check_device(settings.device)
         kept = KeptWeights(settings.kept_dir or usual_directory())
         examination = Examination(kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable))
-        places = models_at(models_dir, settings.models) | directory.added_places()
-        pool = load_pool(places, settings.device, plan, examination.load, deadlines.loading)
+        further = directory.added_places()
+        places = models_at(models_dir, settings.models) | further
+        pool = load_pool(places, settings.device, plan, examination.load, deadlines.loading, further)
     except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:

@@ -114,6 +114,16 @@ def test_worker_begins_with_no_more_models_than_it_may_hold(tmp_path: Path) -> N
     assert "this worker holds 64 models" in pool.refused["m064"]
 
 
+def test_models_that_were_added_take_no_memory_from_the_others(tmp_path: Path) -> None:
+    """Also where a worker begins with them: the others have what they would have alone."""
+    model = untrained("mnist-pixelcnn", **SIZE)
+    plan = SlotPlan(0, 0, slot_memory_mib=1)
+    places = dict.fromkeys(("own", "added", "more"), tmp_path)
+    pool = load_pool(places, "cpu", plan, lambda name, place, device: model, further=("added", "more"))
+    assert pool.plans["own"] == load_pool({"own": tmp_path}, "cpu", plan, lambda *_: model).plans["own"]
+    assert 0 < pool.plans["more"].slots < pool.plans["added"].slots < pool.plans["own"].slots
+
+
 def test_model_that_cannot_be_made_ready_keeps_no_other_from_it(tmp_path: Path) -> None:
     """It is refused and leaves the memory."""
     diverged(tmp_path / "bad")
