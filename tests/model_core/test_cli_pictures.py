@@ -197,6 +197,6 @@ def test_score_says_what_mattered_for_a_pixel(models_dir: Path, tmp_path: Path) 
     assert not slopes.ravel()[2 * 5 + 4 :].any()
     y, x = np.unravel_index(abs(slopes).argmax(), slopes.shape)
     assert f"({x}, {y}) mattered most: the brightness" in answer.stderr
-    assert f"by {slopes[y, x]:+.4g} with its own" in answer.stderr
+    assert f"by {slopes[y, x]:+.4g} with it" in answer.stderr
     assert "no earlier pixel mattered there" in run(*asked, "--x", 0, "--y", 0).stderr
     assert "it needs --x and --y" in run(*asked).output
