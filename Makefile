@@ -75,7 +75,7 @@ clean:
 	done; \
 	echo "pixelrnn needs Python 3.11 or newer, and found $$(python3 -V 2>&1 || echo none)"; exit 1
 
-.venv/installed-all: pyproject.toml | .venv/bin/python
+.venv/installed-all: pyproject.toml openapi.json | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"
 	$(TORCH_FIRST)
 	$(PIP) --editable '.[all]'
@@ -98,7 +98,7 @@ clean:
 	    echo "npm's packages cannot be had now: openapi.json is not judged, clients in TypeScript are not run"; \
 	fi
 
-.venv/installed-dev: pyproject.toml | .venv/bin/python
+.venv/installed-dev: pyproject.toml openapi.json | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"
 	$(TORCH_FIRST)
 	$(PIP) --editable '.[dev]'
