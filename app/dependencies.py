@@ -24,6 +24,7 @@ from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
 from app.services.submission import Submission
+from app.services.trainings import Trainings
 from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.store import Store
@@ -51,6 +52,7 @@ class Services:
     pictures: Pictures
     portable: PortableModels
     added: AddedModels
+    trainings: Trainings
     row_reader: RowReader
     row_feed: RowFeed
     seats: Seats

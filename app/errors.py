@@ -169,6 +169,10 @@ class NotDecodableError(RefusedError, problem=ProblemKind(422, "not-decodable", 
     """No file of coded images, or none that can be decoded here."""
 
 
+class NothingToKeepError(RefusedError, problem=ProblemKind(409, "nothing-to-keep", "There is nothing to keep", 5)):
+    """A training has nothing yet that could be published, or has ended."""
+
+
 class UnfinishedJobError(RefusedError, problem=ProblemKind(424, "unfinished-job", "The images are not there")):
     """A job that was waited for ended without images, or has not ended."""
 

@@ -33,6 +33,7 @@ from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
 from app.services.submission import Submission
+from app.services.trainings import Trainings
 from app.services.webhooks import Webhooks
 from app.settings import Settings
 from app.store import Store
@@ -138,22 +139,25 @@ def _services(settings: Settings, links: LinkSignatures, key_file: KeyFile | Non
     metrics.count_body_bytes(lambda: bodies.bytes_held)
     keys_unread_s = key_file.unread_s if key_file else float
     metrics.time_keys_file(keys_unread_s)
+    models, added = Models(fleet), AddedModels(settings)
+    submission = Submission(settings, store, jobs, fleet, metrics.rejected)
     return Services(
         settings=settings,
         keys_unread_s=keys_unread_s,
         store=store,
         fleet=fleet,
         metrics=metrics,
-        models=Models(fleet),
+        models=models,
         jobs=jobs,
         links=SigningLinks(links, jobs),
-        submission=Submission(settings, store, jobs, fleet, metrics.rejected),
+        submission=submission,
         webhooks=Webhooks(
             settings.webhook_hosts, _webhook_calls(settings), store, jobs, metrics.webhook, settings.public_url
         ),
         packing=EntryPacking(store, settings.pack_after_s),
         pictures=Pictures(store, imaging, settings.mark),
-        added=AddedModels(settings),
+        added=added,
+        trainings=Trainings(settings, added, models, submission, jobs),
         portable=PortableModels(settings.portable_dir if settings.offers_portable else None),
         row_reader=row_reader,
         row_feed=RowFeed(row_reader, jobs, settings.ping_s),

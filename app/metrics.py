@@ -9,9 +9,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from app.services.fleet import Fleet
 from worker.contract import keys, logs
 from worker.contract.jobs import JobStatus
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import ALL_KINDS
 
-_NOTHING_ENDED = {f"{kind}:{status}": 0 for kind in KINDS for status in JobStatus if status.is_terminal}
+_NOTHING_ENDED = {f"{kind}:{status}": 0 for kind in ALL_KINDS for status in JobStatus if status.is_terminal}
 """Told from the beginning: a counter that first appears with its first failure has not grown for Prometheus."""
 
 _DEFECT = 500

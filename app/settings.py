@@ -130,10 +130,12 @@ class Settings(RedisSettings):
     """Directory for the models that are added through the API, and workers' PIXELRNN_ADDED_DIR: all of them need it in
     common. None: none are taken."""
     added_mib: int = Field(default=2048, ge=1)
-    """MiB that all added models may have together."""
+    """MiB that all added models may have together, with the pictures and checkpoints of trainings."""
     training: Annotated[bool | None, BeforeValidator(_none_if_empty)] = None
-    """Take models from others: with keys from those with the right `train`, else from everybody. Unset: without keys
-    only where the server listens on this machine alone. 0: from nobody."""
+    """Take models, and pictures to train on, from others: with keys from those with the right `train`, else from
+    everybody. Unset: without keys only where the server listens on this machine alone. 0: from nobody."""
+    training_minutes: float = Field(default=60.0, gt=0, le=1440)
+    """Minutes that a training may be asked to take."""
     client_rate: float = Field(default=50.0, ge=MIN_RATE, le=MAX_RATE)
     """Jobs a second that one client may hand in, on average; twice as many at once."""
     client_jobs: int = Field(default=512, ge=1, le=MAX_OPEN_JOBS)

@@ -12,7 +12,7 @@ RUN /opt/build/bin/hatchling build -t wheel -d /wheel && /opt/pixelrnn/bin/pip i
 
 FROM python:3.11-slim
 COPY --from=build /opt/pixelrnn /opt/pixelrnn
-RUN useradd --uid 10001 --create-home pixelrnn
+RUN useradd --uid 10001 --create-home pixelrnn && install -d -o pixelrnn /added
 USER pixelrnn
 WORKDIR /home/pixelrnn
 ENV PATH=/opt/pixelrnn/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

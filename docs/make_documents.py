@@ -59,7 +59,10 @@ def _name(reference: Schema) -> str:
 
 def _alias(name: str, schemas: dict[str, Schema]) -> str:
     """The name without null, which `_type` adds wherever the name is used."""
-    return f"{name} = {_type(schemas[name], schemas).removesuffix(' | None')}\n"
+    kind = _type(schemas[name], schemas).removesuffix(" | None")
+    if len(name) + len(kind) > 116:
+        kind = "(\n    {}\n)".format(kind.replace(" | ", "\n    | "))
+    return f"{name} = {kind}\n"
 
 
 def _class(name: str, schemas: dict[str, Schema]) -> str:

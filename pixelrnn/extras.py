@@ -13,6 +13,7 @@ _DRAWS = ("worker",)
 NEEDED = {
     "api": ("api",),
     "worker": _DRAWS,
+    "trainer": _DRAWS,
     "train": _DRAWS,
     "publish": _DRAWS,
     "mix": _DRAWS,
@@ -25,7 +26,7 @@ NEEDED = {
     "fetch": _DRAWS,
 }
 """Packages that each verb needs, but for those of kinds of job. `up` says itself what it needs."""
-FOR_THIS_PROCESSOR = ("train",)
+FOR_THIS_PROCESSOR = ("train", "trainer")
 """Verbs whose code is compiled where they run, for all that this processor has."""
 REMOTE = "remote_"
 """How the verbs begin that ask a service of its jobs."""

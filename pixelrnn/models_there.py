@@ -28,7 +28,8 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name.")]
 
 def register(remote: typer.Typer) -> None:
     """Add the verbs."""
-    for word, verb in (("add", remote_add), ("remove", remote_remove), ("download", remote_download)):
+    own = ("add", remote_add), ("remove", remote_remove), ("download", remote_download), ("train", remote_train)
+    for word, verb in own:
         remote.command(word)(verb)
 
 
@@ -54,6 +55,30 @@ def remote_add(
     if reason:
         raise RemoteError(f"{name} is not served: {reason}; `pixelrnn remote remove {name}` takes it away")
     say(f"{name} is served by {url}")
+
+
+def remote_train(
+    pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="A folder, whose folders are labels; or .npz.")],
+    name: Annotated[str, typer.Option(help="The model's name.")],
+    minutes: Annotated[float, typer.Option(min=0.05, help="How long it trains.")] = 5,
+    shared: Annotated[bool, typer.Option("--shared", help="For everybody who may use the service.")] = False,
+    url: Url = HERE,
+    key: Key = None,
+) -> None:
+    """Train a model on pictures in a running service, which serves it then. Ctrl-C leaves it to go on there."""
+    with calling(Service(url, key)) as client, working() as work:
+        work.begin(f"{name}: sending")
+        job = client.train(pictures, name, minutes=minutes, shared=shared)
+        on_share = work.begin(f"{name}: training")
+        try:
+            result = job.result(on_progress=lambda state: on_share(state["progress"]))
+        except KeyboardInterrupt:
+            raise RemoteError(
+                f"{name} goes on in the service: `pixelrnn remote job {job.id} --wait` waits for it, `pixelrnn remote "
+                f"cancel {job.id}` leaves nothing of it"
+            ) from None
+    better = f"guessing {result['uniform_bits']:.2f}, PNG {result['png_bits']:.2f}"
+    say(f"{name}: {result['bits_per_dim']:.3f} bits/dim of pictures held back ({better}); {url} serves it in a moment")
 
 
 def remote_remove(name: Name, url: Url = HERE, key: Key = None) -> None:

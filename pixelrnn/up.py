@@ -19,15 +19,18 @@ from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
 from pixelrnn.progress import Readiness, Voice
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
+from worker.contract import keys
 from worker.contract.environment import checked_url, with_password
 from worker.process import processors
 
 API_DRAIN_S = 2
 API_GRACE_S = 3.0
 WORKER_GRACE_S = 5.0
+TRAINER_GRACE_S = 1.0
+"""It goes on from its last checkpoint."""
 WORKER_DRAIN_S = 3.0
 """Running jobs get this long to end by themselves; what is not done goes on after the next start, from its last row.
-All graces together (API, then worker, then server) stay within 10 s."""
+All graces together (trainer, API, then worker, then server) stay within 10 s."""
 
 REDIS_LIMIT_S = 5.0
 
@@ -56,7 +59,7 @@ class UpOptions:
 def up(options: UpOptions, voice: Voice) -> None:
     """Start everything and keep it running until SIGTERM or Ctrl-C; StartError when that is not possible."""
     _expect_models(options.models_dir)
-    _expect_settings(options)
+    trains = _expect_settings(options)
     _expect_free_port(options.host, options.port)
     logs = options.data_dir / "logs"
     _make_directory(logs)
@@ -76,6 +79,8 @@ def up(options: UpOptions, voice: Voice) -> None:
             if not is_ready(options.url):
                 voice.say(f"{options.url} is open; jobs are taken while models become ready, and wait")
             supervisor.wait_until(lambda: _is_ready_with(readiness, options.url))
+            if trains:  # it loads no network before there is a job, so it may as well be there always
+                supervisor.start(_Worker(options, url, "cpu", logs / "trainer.log", (), trains).child())
             voice.say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})")
             supervisor.wait_until(lambda: readiness.look() == 0)
             supervisor.run()
@@ -123,17 +128,23 @@ def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
 class _Worker:
     """One worker process. It is started again under a new name, because RQ refuses the name of a killed worker."""
 
-    def __init__(self, options: UpOptions, redis_url: str, device: str, log: Path, processors: Sequence[int]) -> None:
+    def __init__(
+        self, options: UpOptions, redis_url: str, device: str, log: Path, own: Sequence[int], trains: bool = False
+    ) -> None:
+        """own: processors of its engine. trains: it is a trainer."""
         self.log = log
         self.device = device
         self.redis_url = redis_url
         self.environment = _environment(redis_url, options)
-        if processors:
-            self.environment["PIXELRNN_ENGINE_CPUS"] = ",".join(map(str, processors))
+        self.mode = ["trainer"] if trains else []
+        self.queue = keys.TRAIN_QUEUE if trains else self.environment.get("PIXELRNN_QUEUE", keys.QUEUE)
+        if own:
+            self.environment["PIXELRNN_ENGINE_CPUS"] = ",".join(map(str, own))
         self.name = ""
 
     def child(self) -> Child:
-        return Child(f"worker on {self.device}", self.launch, self.log, WORKER_GRACE_S, on_death=self.recover)
+        name, grace_s = (f"worker on {self.device}", WORKER_GRACE_S) if not self.mode else ("trainer", TRAINER_GRACE_S)
+        return Child(name, self.launch, self.log, grace_s, on_death=self.recover)
 
     def launch(self) -> subprocess.Popen[bytes]:
         self.name = f"{socket.gethostname()}-{self.device.replace(':', '')}-{uuid.uuid4().hex[:8]}"
@@ -142,16 +153,15 @@ class _Worker:
             "PIXELRNN_DEVICE": self.device,
             "PIXELRNN_DRAIN_GRACE_S": str(WORKER_DRAIN_S),
         }
-        return processes.spawn(_module("worker.start"), self.log, self.environment | settings)
+        return processes.spawn([*_module("worker.start"), *self.mode], self.log, self.environment | settings)
 
     def recover(self) -> None:
         """Hand the dead worker's jobs back now. When Redis is away too, their leases run out by themselves."""
-        from worker.contract import keys
         from worker.queue.recovery import recover
 
         with embedded.connect(self.redis_url) as client:
             try:
-                recover(self.name, client, self.environment.get("PIXELRNN_QUEUE", keys.QUEUE))
+                recover(self.name, client, self.queue)
             except redis.RedisError:
                 return
 
@@ -230,15 +240,15 @@ def _expect_models(models_dir: Path) -> None:
         raise StartError(f"no models in {models_dir.absolute()}: expected NAME/card.json there, or give --models-dir")
 
 
-def _expect_settings(options: UpOptions) -> None:
-    """Raises what the API or a worker would raise when it starts: that it has no keys for other machines, for example,
-    or that a name is no device's."""
+def _expect_settings(options: UpOptions) -> bool:
+    """True where pictures may be handed in to train on. Raises what the API or a worker would raise when it starts:
+    that it has no keys for other machines, for example, or that a name is no device's."""
     from app.settings import Settings as Api
     from worker.settings import Settings as Worker
 
-    Api(host=options.host)
     for device in options.devices:
         Worker(device=device)
+    return Api(host=options.host).training is not False
 
 
 def _make_directory(path: Path) -> None:

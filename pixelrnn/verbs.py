@@ -28,7 +28,7 @@ root = typer.Typer(
 )
 
 _PANELS = {
-    "Run": "up api worker",
+    "Run": "up api worker trainer",
     "Draw and ask": " ".join([*KINDS, "remote models export"]),
     "Train": "train publish mix guide evaluate calibrate entropy data",
     "Operate": "key keys health bench",

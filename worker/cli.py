@@ -37,6 +37,13 @@ def worker(
     raise typer.Exit(main())
 
 
+def trainer() -> None:
+    """Train on the pictures of POST /train, one job at a time, until SIGTERM; see PIXELRNN_ADDED_DIR."""
+    from worker.start import main
+
+    raise typer.Exit(main(trains=True))
+
+
 def health() -> None:
     """Exit 0 when a worker of this host is warm and says that it lives; for health checks."""
     from worker.health import main
@@ -47,4 +54,5 @@ def health() -> None:
 def register(app: typer.Typer) -> None:
     """Add these commands to the `pixelrnn` program."""
     app.command()(worker)
+    app.command()(trainer)
     app.command()(health)

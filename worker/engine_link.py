@@ -19,6 +19,7 @@ from worker.process.due import Due, shared
 
 if TYPE_CHECKING:
     from worker.orders.catalogue import Catalogue
+    from worker.orders.claims import Claim, Outcome
     from worker.orders.images import NewRow
     from worker.orders.order import Order
 
@@ -99,6 +100,9 @@ class EngineLink:
     def withdraw(self, token: str) -> None:
         """Do no more for this claim from the next step on."""
         self._tell("withdraw", token)
+
+    def closed(self, claim: Claim, outcome: Outcome) -> None:
+        """Nothing is written for it any more: the engine knows."""
 
     def bring(self, name: str, identity: str) -> None:
         """Load a model that was exchanged, if it was kept. identity: or the sha256 of its weights."""

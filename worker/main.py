@@ -51,6 +51,7 @@ from worker.queue.recovery import Recovery
 from worker.queue.rq_worker import NameTakenError, RqWorker, Taken
 from worker.queue.taking import Taking
 from worker.settings import EXIT_BAD_SETTINGS, Settings
+from worker.teaching_link import TeachingLink
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ STOP_S = 0.5
 class Worker:
     """Everything one worker process is made of, wired up and not yet running. Carries out the duties of RQ's loop."""
 
-    def __init__(self, settings: Settings, engine: EngineLink, catalogue: Catalogue) -> None:
+    def __init__(self, settings: Settings, engine: EngineLink | TeachingLink, catalogue: Catalogue) -> None:
         self._settings = settings
         self._engine = engine
         self._heart = connect(settings.redis_url, HEARTBEAT_TIMEOUT_S)
@@ -173,6 +174,7 @@ class Worker:
         self._admission.dropped(model)
 
     def _closed(self, claim: Claim, outcome: Outcome) -> None:
+        self._engine.closed(claim, outcome)
         self._finisher.put(claim, outcome)
         self._spans.end(claim, outcome)
 
@@ -185,7 +187,7 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
     return WorkerInfo(
         name=settings.name(),
         device=settings.device,
-        slots=settings.slots or max(catalogue.slots.values()) - settings.express_slots,
+        slots=settings.slots or max(catalogue.slots.values(), default=settings.express_slots) - settings.express_slots,
         models=tuple(card for _, card in sorted(catalogue.cards.items())),
         started_at=time.time(),
         queue=settings.queue,
@@ -219,7 +221,7 @@ def once_redis_answers(action: Callable[[], T]) -> T:
             time.sleep(patience.failed())
 
 
-def run(settings: Settings, engine: EngineLink) -> int:
+def run(settings: Settings, engine: EngineLink | TeachingLink) -> int:
     """The whole life of a worker process, whose engine's has just been started; the exit status."""
     logs.configure(settings.log_level, quiet=RQ_LOGGERS)
     log = structlog.get_logger("worker")

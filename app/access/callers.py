@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
-ANYONE = "anyone"
-"""The owner of all jobs where there are no keys; as the owner who asks, it may see every job."""
+from worker.contract.added import ANYONE as ANYONE
+
 _NEIGHBOURS = 64
 """Bits that addresses of IPv6 share where one person has them all."""
 

@@ -20,7 +20,7 @@ from app.schema.answers import MarginalMap
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import Source, Summary
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import ALL_KINDS
 
 MAX_SIDE = 4096
 MAX_SCALE = 128
@@ -95,7 +95,7 @@ class Canvas:
                 pixels = samples.setdefault(row.sample, bytearray(height * stride))
                 pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
         drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
-        source, origin = KINDS[spec.kind].source if marked else None, origin_of(spec, numerics)
+        source, origin = ALL_KINDS[spec.kind].source if marked else None, origin_of(spec, numerics)
         own = own_of(spec, result)
         return cls(
             spec.n, height, width, spec.channels, drawn, origin, spec.first, source, spec.values, own, spec.palette
@@ -126,6 +126,15 @@ class Canvas:
         size, own = spec.height * spec.width * 3, [{"nats": repr(score.nats)} for score in scores]
         maps = {i: heat[i * size : (i + 1) * size] for i in range(len(scores))}
         return cls(len(maps), spec.height, spec.width, 3, maps, {**_named(spec), "scale": scale}, own=own)
+
+    @classmethod
+    def of_grid(cls, spec: JobSpec, png: bytes, marked: bool) -> "Canvas":
+        """A grid of samples as it is kept, which a trainer wrote."""
+        with Image.open(io.BytesIO(png)) as found:
+            grid = found if found.mode == "L" else found.convert("RGB")
+            size = 1, grid.height, grid.width, len(grid.getbands())
+            source = ALL_KINDS[spec.kind].source if marked else None
+            return cls(*size, {0: grid.tobytes()}, {"model": spec.model}, source=source)
 
     @classmethod
     def of_marginals(cls, spec: JobSpec, found: MarginalMap) -> "Canvas":

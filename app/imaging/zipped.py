@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from app.errors import BadUploadError, TooLargeError
 from app.imaging.decode import Role
 
-_BEGINNING = b"PK\3\4"
+BEGINNING = b"PK\3\4"
 _METHODS = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 _MOST_ENTRIES = 256
 """Folders and what is hidden count here too."""
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
 """Errors of zipfile at broken data, and at what is encrypted."""
 
 
@@ -21,12 +21,12 @@ def files_in(data: bytes, role: Role, limit: int) -> list[bytes]:
 
     Raises BadUploadError for a zip that cannot be read, TooLargeError for more than `limit` bytes in all of them.
     """
-    if not data.startswith(_BEGINNING):
+    if not data.startswith(BEGINNING):
         return [data]
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return list(_contents(archive, role, limit))
-    except _BROKEN:
+    except BROKEN_ZIP:
         raise BadUploadError(f"the {role} is a zip that cannot be read") from None
 
 

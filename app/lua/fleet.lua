@@ -1,15 +1,17 @@
 --!include names
--- KEYS: set of queues. Returns seconds now, each queue and its length, creation of the oldest of their next jobs,
--- parked jobs, open jobs, load, drawn, busy, took, first rows, totals.
+-- KEYS: set of queues; that of trainings, which wait for each other, is left out. Returns seconds now, each queue and its
+-- length, creation of the oldest of their next jobs, parked jobs, open jobs, load, drawn, busy, took, first rows, totals.
 local depths, since, parked = {}, false, 0
 for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
-  depths[#depths + 1] = queue
-  depths[#depths + 1] = redis.call('LLEN', queue)
-  parked = parked + redis.call('ZCARD', keys.PARKED .. string.sub(queue, #keys.RQ_QUEUE + 1))
-  local head = redis.call('LINDEX', queue, 0)
-  local at = head and redis.pcall('HGET', keys.JOB .. head, 'created_at')
-  at = type(at) == 'string' and tonumber(at)
-  if at and (not since or at < since) then since = at end
+  if queue ~= keys.RQ_QUEUE .. keys.TRAIN_QUEUE then
+    depths[#depths + 1] = queue
+    depths[#depths + 1] = redis.call('LLEN', queue)
+    parked = parked + redis.call('ZCARD', keys.PARKED .. string.sub(queue, #keys.RQ_QUEUE + 1))
+    local head = redis.call('LINDEX', queue, 0)
+    local at = head and redis.pcall('HGET', keys.JOB .. head, 'created_at')
+    at = type(at) == 'string' and tonumber(at)
+    if at and (not since or at < since) then since = at end
+  end
 end
 since = since and string.format('%.6f', since)
 return {redis.call('TIME')[1], depths, since, parked, redis.call('ZCARD', keys.OPEN),

@@ -1,8 +1,9 @@
-"""PUT, DELETE and download of models that are added while the service runs."""
+"""PUT, DELETE and download of models that are added while the service runs, and POST /train, which makes one."""
 
 from collections.abc import Iterator
 from functools import partial
-from typing import IO, Annotated
+from inspect import cleandoc
+from typing import IO, Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Request, Response
@@ -11,15 +12,22 @@ from starlette.datastructures import FormData, UploadFile
 
 from app.dependencies import CallerDep, ServicesDep
 from app.errors import BadParameterError
+from app.routes.answer import answer
 from app.routes.body_limits import checked_type, limited, read_parts
+from app.routes.json_forms import form_of
 from app.routes.known_query import KnownQueryRoute
-from app.schema.answers import AddedModel
-from app.schema.openapi import refusals
+from app.routes.preferences import preferences_of
+from app.schema.answers import AddedModel, Job
+from app.schema.job_options import JobOptions
+from app.schema.openapi import job_responses, refusals
+from app.schema.preference_headers import preference_headers
+from app.schema.request_bodies import MAX_TRAINING_FILES, MULTIPART, TrainForm
 from app.services.added import MOST_BYTES
+from app.services.submission import RequestIdentity
+from worker.contract.kinds.train import KIND as TRAIN
 
 router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
 
-_MULTIPART = "multipart/form-data"
 _OVERHEAD_BYTES = 64 * 1024
 _BLOCK = 2**16
 _MOST_FILES = 17
@@ -41,7 +49,43 @@ _FORM = {
         },
     },
 }
-_LISTS = {"weights": {"style": "form", "explode": True}}
+
+
+def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
+    """`openapi_extra=` of a call that takes a form, of which one field may be several files."""
+    told = {"schema": form, "encoding": {files: {"style": "form", "explode": True}}}
+    return {"requestBody": {"required": True, "content": {MULTIPART: told}}}
+
+
+@router.post(
+    "/train",
+    operation_id="create_training",
+    description=cleandoc(TRAIN.told),
+    status_code=202,
+    response_model=Job,
+    responses={**job_responses(), **refusals(400, 401, 403, 404, 409, 413, 415, 422, 424, 429, 503, 504)},
+    openapi_extra={**preference_headers(), **_body(TrainForm.model_json_schema(), "images")},
+)
+async def train(request: Request, services: ServicesDep, caller: CallerDep) -> Response:
+    services.added.expect_allowed(caller)
+    checked_type(request, (MULTIPART,))
+    wanted, state = preferences_of(request.headers), request.scope["state"]
+    if wanted.keep_the_connection:
+        services.seats.expect_free()
+    with services.added.place():
+        receive = limited(request, MOST_BYTES + _OVERHEAD_BYTES)
+        parts = await read_parts(Request(request.scope, receive).form(max_files=MAX_TRAINING_FILES + 1, max_fields=16))
+        try:
+            form = form_of(TrainForm, {**parts, "images": parts.getlist("images")}, "body", is_text=True)
+            webhook = services.webhooks.expected(form.webhook)
+            retention = services.submission.expected_retention(form.retention)
+            own = TRAIN.options.model_validate(form, from_attributes=True)
+            options, files = JobOptions(own, retention=retention, webhook=webhook), [sent.file for sent in form.images]
+            identity, key = RequestIdentity(caller, state["request_id"], state["traceparent"]), wanted.idempotency_key
+            submitted = await services.trainings.begin(identity, form.name, options, files, key)
+        finally:
+            await parts.close()
+    return await answer(submitted, wanted, request)
 
 
 @router.put(
@@ -50,7 +94,7 @@ _LISTS = {"weights": {"style": "form", "explode": True}}
     status_code=202,
     response_model=AddedModel,
     responses=refusals(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
-    openapi_extra={"requestBody": {"required": True, "content": {_MULTIPART: {"schema": _FORM, "encoding": _LISTS}}}},
+    openapi_extra=_body(_FORM, "weights"),
 )
 async def put_model(
     name: str,
@@ -65,7 +109,7 @@ async def put_model(
     the right `train` is needed, and only that key sees the model unless it is `shared`.
     """
     services.added.expect_allowed(caller)
-    checked_type(request, (_MULTIPART,))
+    checked_type(request, (MULTIPART,))
     served, identity = await services.models.held(name, caller)
     services.added.expect_name(name, caller, served, identity, if_match)
     with services.added.place():

@@ -86,6 +86,7 @@ async def info(services: ServicesDep) -> Info:
         needs_key=settings.needs_key,
         portable=settings.offers_portable,
         training=services.added.is_offered,
+        training_minutes=settings.training_minutes,
         limits=limits,
     )
 

@@ -76,11 +76,25 @@ async def get_job(
     response_description="It was active and is asked to stop",
 )
 async def cancel(job_id: JobId, response: Response, services: ServicesDep, caller: CallerDep) -> Job:
-    """Ask a job to stop: it ends soon, with the event `canceled`. Nothing that is drawn is deleted."""
+    """Ask a job to stop: it ends soon, with the event `canceled`. Nothing that is drawn is deleted; of a training
+    nothing is left."""
     job, was_active = await services.jobs.cancel(job_id, caller.owner)
+    await services.trainings.canceled(job)
     if not was_active:
         response.status_code = 200
     return job
+
+
+@router.post(
+    "/jobs/{job_id}/finish",
+    operation_id="finish_job",
+    status_code=202,
+    responses=refusals(401, 403, 404, 409, 410, 422, 503),
+    response_description="It ends soon, and its model is served then",
+)
+async def finish(job_id: JobId, services: ServicesDep, caller: CallerDep) -> Job:
+    """End a training now: the best so far is published. 409 while there is nothing better than what it began with."""
+    return await services.trainings.finish(job_id, caller.owner)
 
 
 @router.delete(

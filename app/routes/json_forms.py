@@ -36,17 +36,17 @@ def read_form(body: bytes, model: type[Form], file_bytes: int) -> Form:
     if isinstance(fields, dict):
         sent = {role: fields[role] for role in FILES if fields.get(role) is not None and role in model.model_fields}
         fields |= {role: _uploads(role, texts, file_bytes) for role, texts in sent.items()}
-    return _form_of(model, fields, "body")
+    return form_of(model, fields, "body")
 
 
 def read_array_form(body: bytes, query: Mapping[str, str], model: type[Form]) -> Form:
     """The form whose image is an array, and whose other fields stand in the query. Raises RequestValidationError."""
     array = UploadFile(io.BytesIO(body), filename="image")
     is_list = get_origin(model.model_fields["image"].annotation) is list
-    return _form_of(model, {**query, "image": [array] if is_list else array}, "query", is_text=True)
+    return form_of(model, {**query, "image": [array] if is_list else array}, "query", is_text=True)
 
 
-def _form_of(model: type[Form], fields: Any, place: str, is_text: bool = False) -> Form:
+def form_of(model: type[Form], fields: Any, place: str, is_text: bool = False) -> Form:
     """is_text: numbers are written out."""
     try:
         return model.model_validate(fields, strict=not is_text)

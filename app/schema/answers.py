@@ -12,7 +12,7 @@ from worker.contract.cards import ModelFacts
 from worker.contract.colours import Shown as ColoursShown
 from worker.contract.cutouts import CutoutPlace
 from worker.contract.jobs import JobError, JobStatus
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import ALL_KINDS
 from worker.contract.record import Int64
 
 PROBLEM_TYPE = "application/problem+json"
@@ -97,14 +97,14 @@ class Webhook(_Answer):
     """How often it was sent so far, this time included where this is what is sent."""
 
 
-_OPTIONS = [*dict.fromkeys([*(kind.shown for kind in KINDS.values() if kind.shown), ColoursShown])]
+_OPTIONS = [*dict.fromkeys([*(kind.shown for kind in ALL_KINDS.values() if kind.shown), ColoursShown])]
 NOT_SHOWN = {name: None for options in _OPTIONS for name in options.model_fields}
 """The fields of a Job that tell of its options, where its kind has others."""
 
 if TYPE_CHECKING:
     JobKind = str
 else:
-    JobKind = StrEnum("JobKind", {word.upper(): word for word in KINDS})
+    JobKind = StrEnum("JobKind", {word.upper(): word for word in ALL_KINDS})
 
 
 class _Asked(_Answer):
@@ -366,7 +366,9 @@ class Info(_Answer):
     portable: bool
     """Models are offered to browsers: `GET /models/{name}/portable`."""
     training: bool
-    """Models may be added here, by whoever has the right to: `PUT /models/{name}`."""
+    """Models may be added and trained here, by whoever has the right to: `PUT /models/{name}`, `POST /train`."""
+    training_minutes: float
+    """Minutes that a training may be asked to take."""
     limits: Limits
     """How much may be asked for."""
 

@@ -40,7 +40,8 @@ class RowEvent(_Data):
 
 
 class ProgressEvent(_Data):
-    """Behind rows that came together."""
+    """Behind rows that came together; of a training, which has no rows, about once a second, the newest only, with all
+    fields."""
 
     type: Literal["progress"]
     """The event's name."""
@@ -48,7 +49,34 @@ class ProgressEvent(_Data):
     """Rows that are drawn, of all samples and both stages."""
     rows_total: int
     """Rows of all samples and both stages."""
-    progress: float = Field(ge=0, le=1, description="Rows that are drawn, of all.")
+    progress: float = Field(ge=0, le=1, description="Rows that are drawn, of all; updates that are made, of all.")
+    share: float | None = None
+    """The same, of a training."""
+    nats: float | None = None
+    """Negative log-likelihood of a picture held back, as last measured: a few times a minute."""
+    bits_per_dim: float | None = None
+    """The same in bits for each variable."""
+    uniform_bits: float | None = None
+    """The same of guessing."""
+    png_bits: float | None = None
+    """Bits/dim that PNG needs for the pictures held back."""
+    images_per_s: float | None = None
+    """Pictures that are learned from in a second, of late."""
+    minutes_left: float | None = None
+    """How long it will take at the pace of late."""
+    grids: int | None = None
+    """How many grids of samples there were."""
+    told: str | None = None
+    """Sentences on what the pictures are, what is trained, and how far such pictures came."""
+
+
+class PictureEvent(_Data):
+    """A grid of what a training's model draws by now: at most one in ten seconds, the newest only."""
+
+    type: Literal["picture"]
+    """The event's name."""
+    png: str
+    """Base64 of a PNG."""
 
 
 class EstimateEvent(_Data):
@@ -91,7 +119,7 @@ class GoneEvent(_Data):
     """The problem's detail."""
 
 
-_Any = JobEvent | RowEvent | ProgressEvent | EstimateEvent | StoppingEvent | GoneEvent
+_Any = JobEvent | RowEvent | ProgressEvent | PictureEvent | EstimateEvent | StoppingEvent | GoneEvent
 
 
 class EventData(RootModel[Annotated[_Any, Field(discriminator="type")]]):

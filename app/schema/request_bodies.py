@@ -16,10 +16,12 @@ from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, Priority
 from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
 from worker.contract.kind import FOUND, MAX_IMAGES, BadOptionError, Input, Kind
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import ALL_KINDS, KINDS
 from worker.contract.record import Int64
 
+MULTIPART = "multipart/form-data"
 MAX_LINK_S = 7 * 24 * 3600
+MAX_TRAINING_FILES = 200
 
 _SEVERAL_TOLD = (
     f" 1 to {MAX_IMAGES}, each for itself, in order; an array (n, C, H, W) has n, and a zip as many as files."
@@ -180,15 +182,19 @@ def _form(kind: Kind) -> type[BaseModel]:
         fields["n"] = (int, Field(default=1, ge=0, le=MAX_IMAGES, description=told))
     if kind.input in _FITS:
         fields["fit"] = _fit_of(kind)
-    own = kind.options.model_fields.items()
-    fields |= {name: (info.annotation, info) for name, info in own if FOUND not in info.metadata}
-    fields |= {**(_PRIORITY if kind.draws else {}), **_AFTER_THE_END, **_SHOWN}
+    fields |= {**_own(kind), **(_PRIORITY if kind.draws else {}), **_AFTER_THE_END, **_SHOWN}
     is_json = kind.input is Input.NOTHING
     config = ConfigDict(extra="forbid", strict=is_json)
     if kind.example:
         config["json_schema_extra"] = {"examples": [dict(kind.example)]}
     name = f"{kind.word.title()}{'Request' if is_json else 'Form'}"
     return create_model(name, __config__=config, __doc__=kind.options.__doc__, **fields)
+
+
+def _own(kind: Kind) -> dict[str, Any]:
+    """The options that a client may say."""
+    every = kind.options.model_fields.items()
+    return {name: (info.annotation, info) for name, info in every if FOUND not in info.metadata}
 
 
 def _fit_of(kind: Kind) -> tuple[Any, Any]:
@@ -203,6 +209,15 @@ def _fit_of(kind: Kind) -> tuple[Any, Any]:
 
 FORMS: Mapping[str, type[BaseModel]] = {word: _form(kind) for word, kind in KINDS.items()}
 """The form of each kind of job: a body of JSON if the input is nothing; the query if the body is a file."""
+
+
+_IMAGES_TOLD = "A zip, whose folders are labels; up to 200 pictures; or an .npz of arrays (N, H, W) or (N, H, W, C)."
+_TRAINED_ON: dict[str, Any] = {
+    "images": (_SeveralFiles, Field(min_length=1, max_length=MAX_TRAINING_FILES, description=_IMAGES_TOLD)),
+    "name": (str, Field(max_length=64, description="The model's name: a-z 0-9 . _ -", examples=["my-icons"])),
+}
+_TRAINING = {**_TRAINED_ON, **_own(ALL_KINDS["train"]), **_AFTER_THE_END}
+TrainForm: type[Any] = create_model("TrainForm", __config__=ConfigDict(extra="forbid"), **_TRAINING)
 
 
 class LinksRequest(BaseModel):

@@ -7,9 +7,13 @@ from pydantic import BaseModel, Field, create_model
 from typing_extensions import TypeAliasType
 
 from worker.contract.kind import Kind, Shows
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import ALL_KINDS
 
-_IMAGES = {Shows.HEAT: "The heat map.", Shows.GIVEN: "The pictures that were handed in."}
+_IMAGES = {
+    Shows.HEAT: "The heat map.",
+    Shows.GIVEN: "The pictures that were handed in.",
+    Shows.GRID: "The last grid of samples.",
+}
 
 
 def _result(
@@ -56,10 +60,10 @@ def _several_of(kind: Kind) -> Any:
     return _result(f"{word.title()}Result", told, BaseModel, word, _IMAGES[kind.shows], [_pictures_of(kind)])
 
 
-_ANSWERS = [kind.answer for kind in KINDS.values() if kind.draws_rows]
-_ANSWERS += [_pictures_of(kind) for kind in KINDS.values() if kind.draws_rows and kind.takes_several]
-_OTHERS = {word: _result_of(kind) for word, kind in KINDS.items() if not kind.draws_rows}
-_SEVERAL = {word: _several_of(kind) for word, kind in KINDS.items() if kind.takes_several and not kind.draws_rows}
+_ANSWERS = [kind.answer for kind in ALL_KINDS.values() if kind.draws_rows]
+_ANSWERS += [_pictures_of(kind) for kind in ALL_KINDS.values() if kind.draws_rows and kind.takes_several]
+_OTHERS = {word: _result_of(kind) for word, kind in ALL_KINDS.items() if not kind.draws_rows}
+_SEVERAL = {word: _several_of(kind) for word, kind in ALL_KINDS.items() if kind.takes_several and not kind.draws_rows}
 _DRAWN = _result(
     "JobResult",
     "The images that were drawn, and where to see them.",
@@ -68,7 +72,7 @@ _DRAWN = _result(
     "Address of each sample, in order.",
     _ANSWERS,
 )
-RESULTS: Mapping[str, type[BaseModel]] = {word: _OTHERS.get(word, _DRAWN) for word in KINDS}
+RESULTS: Mapping[str, type[BaseModel]] = {word: _OTHERS.get(word, _DRAWN) for word in ALL_KINDS}
 """The key is the kind of job."""
 
 RESULTS_OF_SEVERAL = {**RESULTS, **_SEVERAL}

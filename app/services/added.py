@@ -39,9 +39,11 @@ from worker.contract.added import (
     OWNER,
     AddedCard,
     Owner,
+    is_trained,
     models_in,
     names_in,
     owner_of,
+    remove,
 )
 
 MOST_MODELS = 40
@@ -78,7 +80,7 @@ class AddedModels:
     def place(self) -> Iterator[None]:
         """A place for one upload. Raises TooManyBytesError where two are taken already."""
         if self._taking >= _AT_ONCE:
-            raise TooManyBytesError("two models are being taken already; send this one again in a moment")
+            raise TooManyBytesError("two uploads are being taken already; send this one again in a moment")
         self._taking += 1
         try:
             yield
@@ -91,14 +93,14 @@ class AddedModels:
         if not NAME.fullmatch(name):
             raise BadParameterError("a model's name has at most 64 of a-z 0-9 . _ -, with a letter or digit first")
         if not (self._folder() / name).exists():
-            if served:
+            if served or is_trained(self._folder().parent, name):
                 raise NameTakenError("a model of the service has this name")
             if if_match is not None:
                 raise OtherIdentityError("there is no model of this name")
         elif not self._is_own(name, caller):
             raise NameTakenError("another model has this name")
         elif if_match is None:
-            raise NameTakenError('you have a model of this name: If-Match: "IDENTITY" exchanges it')
+            raise NameTakenError('you have a model of this name: PUT with If-Match: "IDENTITY" exchanges it')
         elif if_match.strip().strip('"') != identity:
             raise OtherIdentityError("the model has another identity, or is not served")
 
@@ -107,17 +109,16 @@ class AddedModels:
     ) -> AddedModel:
         """Put a model where workers find it, whole or not at all. Raises a RefusedError that says what is wrong."""
         folder = self._folder()
-        if not exchange and len(names_in(folder)) >= MOST_MODELS:
-            raise AddedFullError(f"{MOST_MODELS} models are added, as many as are taken: delete one first")
-        _sweep(folder)
+        if not exchange:
+            self.expect_place()
+        sweep(folder)
         draft = folder / f".{uuid.uuid4().hex}"
         try:
             draft.mkdir(parents=True)
             digest = _write(draft, name, card, weights)
             owner = Owner(owner=caller.owner, shared=shared or caller.owner == ANYONE)
             (draft / OWNER).write_text(owner.model_dump_json(), encoding="utf-8")
-            if _size(folder) > self._settings.added_mib * _MIB:
-                raise AddedFullError(f"added models may have {self._settings.added_mib} MiB: delete one first")
+            self.expect_room()
             if exchange:
                 _exchange(draft, folder / name)
             else:
@@ -130,12 +131,22 @@ class AddedModels:
             shutil.rmtree(draft, ignore_errors=True)
         return AddedModel(name=name, digest=digest, shared=owner.shared)
 
+    def expect_place(self) -> None:
+        """Raises AddedFullError where as many models are added as are taken."""
+        if len(names_in(self._folder())) >= MOST_MODELS:
+            raise AddedFullError(f"{MOST_MODELS} models are added, as many as are taken: delete one first")
+
+    def expect_room(self) -> None:
+        """Raises AddedFullError where they have more bytes than they may, with all that is trained on."""
+        if _size(self._folder().parent) > self._settings.added_mib * _MIB:
+            raise AddedFullError(f"added models may have {self._settings.added_mib} MiB: delete one first")
+
     def delete(self, name: str, caller: Caller) -> None:
         """Take one's own model away. Raises UnknownModelError for any other."""
         self._place(name)
         if not self._is_own(name, caller):
             raise _unknown()
-        self._remove(name)
+        remove(self._folder() / name)
 
     def packed(self, name: str, caller: Caller) -> IO[bytes]:
         """A zip of the model's directory, for whoever sees it. Raises UnknownModelError."""
@@ -161,12 +172,6 @@ class AddedModels:
 
     def _is_own(self, name: str, caller: Caller) -> bool:
         return caller.owner in (owner_of(self._folder() / name).owner, ANYONE)
-
-    def _remove(self, name: str) -> None:
-        """It is gone at once, whatever is read of it meanwhile."""
-        gone = self._folder() / f".{uuid.uuid4().hex}"
-        (self._folder() / name).rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) -> str:
@@ -212,7 +217,7 @@ def _copy(source: BinaryIO, target: Path) -> str:
     return digest.hexdigest()
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Delete what an API left that died in the middle."""
     for draft in folder.glob(".*"):
         with suppress(OSError):

@@ -12,6 +12,7 @@ from app.store import Load, ServerState, Store
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.kinds.train import KIND as TRAIN
 from worker.contract.size import PUT_OFF
 
 _log = structlog.get_logger("pixelrnn.api")
@@ -41,6 +42,8 @@ class Estimates:
         rate = self.drained_per_s
         if record.status is not JobStatus.QUEUED or record.parked or record.ahead is None or rate is None:
             return None
+        if record.spec.kind == TRAIN.word:  # it waits for other trainings
+            return None
         finished = self.load.accepted - self.load.work
         before_it = max(0, record.ahead - finished, (waiting_before or 0) * self.load.mean_work)
         alone = max(self.load.took.get(record.spec.model, 0.0), record.spec.work / rate)
@@ -68,6 +71,8 @@ class Fleet:
     workers: list[WorkerInfo]
     load: Load
     redis: ServerState
+    has_trainer: bool = False
+    """A process is there that trains."""
 
     def memory_for_jobs(self, share: float) -> int | None:
         """Bytes that open jobs may still write, where they may have this share of Redis's memory; None = no limit."""
@@ -88,6 +93,8 @@ class Fleet:
     def waits_for(self, record: JobRecord) -> str | None:
         """The reason why a queued job waits, if it is more than its turn."""
         spec = record.spec
+        if spec.kind == TRAIN.word:
+            return None if self.has_trainer or record.status is not JobStatus.QUEUED else "a trainer: none is there"
         if record.status is JobStatus.RUNNING and spec.rows_total and record.share == PUT_OFF and not record.rows_done:
             return "larger pictures of two other widths: a worker draws two widths of a model at once"
         able = [worker for worker in self.workers if worker.takes(spec)]
@@ -145,7 +152,8 @@ class FleetWatch:
     async def _fleet_of_store(self) -> Fleet:
         at = time.monotonic()
         workers, load, server = await asyncio.gather(self._store.workers(), self._store.load(), self._store.server())
-        seen = Fleet(workers, load, server)
+        drawing = [worker for worker in workers if not worker.is_trainer]
+        seen = Fleet(drawing, load, server, len(drawing) < len(workers))
         if self._seen is None or server.weaknesses != self._seen.redis.weaknesses:
             for weakness in server.weaknesses:
                 _log.warning("redis_may_lose_jobs", reason=weakness)

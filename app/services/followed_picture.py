@@ -12,7 +12,7 @@ from app.services.row_feed import RowFeed
 from app.services.row_reader import Follower
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import ALL_KINDS
 
 
 class UnfinishedPictureError(Exception):
@@ -34,7 +34,7 @@ class FollowedPicture:
             raise BadParameterError(f"scale: at most {MAX_SIDE // max(self._height, width)} here")
         self._sample, self._stage = sample, stage
         self._png = ProgressivePng(self._height, width, spec.channels, scale, spec.palette)
-        source = KINDS[spec.kind].source if marked else None
+        source = ALL_KINDS[spec.kind].source if marked else None
         self._mark = "" if source is None else packet_of(source)
         own = own_of(spec)[sample] if own_of(spec) else {}
         self._text = {**origin_of(spec, record.numerics), **own, "sample": str(spec.first + sample)}

@@ -23,7 +23,7 @@ from app.services.fleet import Fleet, FleetWatch
 from app.store import JobRead, Store
 from worker.contract.jobs import JobRecord, JobStatus
 from worker.contract.kind import Input
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import ALL_KINDS
 from worker.contract.record import OtherVersionError
 
 _LOOK_AT_A_TIME = 100
@@ -177,7 +177,7 @@ def _at_or_none(seconds: float | None) -> datetime | None:
 def _result(record: JobRecord) -> BaseModel:
     """The result of a job that has succeeded. A job without rows has one picture, unless it took several."""
     is_of_several = record.spec.options.is_of_several
-    spec, kind = record.spec, KINDS[record.spec.kind]
+    spec, kind = record.spec, ALL_KINDS[record.spec.kind]
     link = f"/jobs/{spec.id}"
     images = [f"{link}/image"]
     if kind.draws_rows or kind.input is Input.PICTURES or is_of_several:

@@ -13,6 +13,7 @@ from app.errors import (
     NoGivenError,
     NoMarginalsError,
     NoMarginalsYetError,
+    NoRowsYetError,
     NoScoreError,
     NoScoreYetError,
 )
@@ -24,7 +25,7 @@ from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord, JobSpec
 from worker.contract.kind import Input, Shows
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import ALL_KINDS
 from worker.contract.maps import unpack_map
 from worker.contract.several import summaries_of
 
@@ -59,7 +60,7 @@ class Pictures:
 
     async def partial(self, spec: JobSpec, pixels: bytes, scale: int, kind: PictureFormat) -> bytes:
         """A picture of an image that is not whole, which does not say how to draw it again."""
-        source = KINDS[spec.kind].source if self._marked else None
+        source = ALL_KINDS[spec.kind].source if self._marked else None
         shown = {0: pixels}, {}, spec.first, source, spec.values
         canvas = Canvas(1, spec.height, spec.width, spec.channels, *shown, palette=spec.palette)
         return await run_sync(sample_file, canvas, 0, scale, kind, limiter=self._imaging)
@@ -72,9 +73,13 @@ class Pictures:
         """The samples in one stage, the heat map of a score, the picture of a verification or those of an encoding; the
         expected picture where none is drawn."""
         spec = record.spec
-        kind = KINDS[spec.kind]
+        kind = ALL_KINDS[spec.kind]
         if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
             raise BadParameterError("stage: this job has no small image; only Multi-Scale models begin with one")
+        if kind.shows is Shows.GRID:
+            if (grid := await self._store.picture(spec.id, "grid")) is None:
+                raise NoRowsYetError("there is no grid of samples yet")
+            return await run_sync(Canvas.of_grid, spec, grid, self._marked, limiter=self._imaging)
         if kind.shows is Shows.HEAT:
             scores, heat = await self._scores_and_kept(record, "heat")
             return Canvas.of_scores(spec, scores, heat)
@@ -94,11 +99,11 @@ class Pictures:
         """The picture of this number, or its mask, that the job began with; of an encoding the grid of all. Raises
         NoGivenError if it had none."""
         raw = _part(spec, number, await self._store.picture(spec.id, "pixels" if of == "image" else "keep"))
-        if not raw or KINDS[spec.kind].input is Input.CODED_FILE:
+        if not raw or ALL_KINDS[spec.kind].input is Input.CODED_FILE:
             raise NoGivenError(f"no {of} was handed in with this job")
-        stage = Stage.SMALL if KINDS[spec.kind].input is Input.SMALL_PICTURE else Stage.FINAL
+        stage = Stage.SMALL if ALL_KINDS[spec.kind].input is Input.SMALL_PICTURE else Stage.FINAL
         canvas = Canvas.of_mask(spec, raw) if of == "mask" else Canvas.of_given(spec, raw, stage)
-        if KINDS[spec.kind].input is Input.PICTURES:
+        if ALL_KINDS[spec.kind].input is Input.PICTURES:
             return await run_sync(grid_file, canvas, 1, picture, limiter=self._imaging)
         return await run_sync(sample_file, canvas, 0, 1, picture, limiter=self._imaging)
 

@@ -4,6 +4,7 @@
     row                 {sample, y, pixels}, of a small first image also stage, of a cut-out also its number
     progress            {rows_done, rows_total, progress} after each batch of rows
     estimate            {sample, share, mean} of a completion by particles, what is expected so far: the newest only
+    progress, picture   of a training: how far it is, and its grid of samples, the newest only
     done|error|canceled the finished Job; the last entry of the job's stream, and the last event
     server-stopping     instead of the end, when this process leaves
 
@@ -13,6 +14,7 @@ nothing twice. While Redis is in trouble the reader waits, and gets empty batche
 """
 
 import asyncio
+import base64
 import contextlib
 import json
 import random
@@ -25,7 +27,8 @@ from app.schema.answers import Job
 from app.services.jobs import Jobs
 from app.services.row_reader import Follower, Pause, RowReader
 from worker.contract.events import TERMINAL_EVENT
-from worker.contract.kinds import KINDS
+from worker.contract.kind import Shows
+from worker.contract.kinds import ALL_KINDS
 
 _ROWS_AT_ONCE = 64
 """Rows that become events together: a reader who takes slowly holds no more of them."""
@@ -49,7 +52,7 @@ class RowFeed:
 
     def follow(self, job: Job, after: int, estimates: bool = False) -> contextlib.AbstractContextManager[Follower]:
         """Entries behind `after` (0 = from the first row); also estimates, where the job may have some."""
-        return self._reader.follow(job.id, after, estimates and KINDS[job.kind].estimates)
+        return self._reader.follow(job.id, after, estimates and ALL_KINDS[job.kind].estimates != "")
 
     async def events(self, job: Job, follower: Follower) -> AsyncIterator[list[FeedEvent]]:
         """Batches of what the follower gets; an empty one if nothing came for `ping_s` seconds. Ends behind the last
@@ -58,7 +61,7 @@ class RowFeed:
         try:
             async for batch in self._batches(job, follower):
                 rows = [entry for entry in batch if not entry.is_last]
-                estimates = _estimates(follower, job) if rows or not batch else []
+                estimates = await self._estimates(job, follower) if rows or not batch else []
                 if estimates or not batch:
                     yield estimates
                 for first in range(0, len(rows), _ROWS_AT_ONCE):
@@ -99,6 +102,20 @@ class RowFeed:
             else:
                 yield []
 
+    async def _estimates(self, job: Job, follower: Follower) -> list[FeedEvent]:
+        """The news of it: the newest estimate, and of a training its newest grid."""
+        estimate = follower.take_estimate()
+        if estimate is None:
+            return []
+        kind = ALL_KINDS[job.kind]
+        found = [_event(kind.estimates, _of_picture(estimate, job))]
+        if kind.shows is Shows.GRID and (grids := json.loads(estimate)["grids"]) != follower.grids:
+            follower.grids = grids
+            with contextlib.suppress(*STORE_TROUBLE):
+                grid = await self._reader.store.picture(job.id, "grid")
+                found += [_event("picture", json.dumps({"png": base64.b64encode(grid).decode()}))] if grid else []
+        return found
+
     async def _check(self, job: Job, follower: Follower) -> None:
         """The end is told without its entry only where nothing is left to be read once the job has ended."""
         with contextlib.suppress(*STORE_TROUBLE):
@@ -121,11 +138,6 @@ class _EndedUnseenError(Exception):
         super().__init__(job.id)
         self.job = job
         self.seq = seq
-
-
-def _estimates(follower: Follower, job: Job) -> list[FeedEvent]:
-    estimate = follower.take_estimate()
-    return [] if estimate is None else [_event("estimate", _of_picture(estimate, job))]
 
 
 def _row_events(rows: list[Entry], job: Job) -> list[FeedEvent]:

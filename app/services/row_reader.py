@@ -59,6 +59,8 @@ class Follower:
         self.last = after
         self.wants_estimates = wants_estimates
         self._estimate: str | None = None
+        self.grids = 0
+        """How many grids of a training its reader knows of."""
         self._pending: deque[Entry] = deque()
         self._behind = True
         self._joined = False

@@ -31,7 +31,7 @@ from app.store import JobRead, Store
 from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus
 from worker.contract.submission import Allowance, SubmissionAnswer, SubmissionTerms
 
-_ID_BYTES = 16
+ID_BYTES = 16
 """128 random bits: an id cannot be guessed, and never comes twice."""
 
 
@@ -143,8 +143,13 @@ class Submission:
         NoWorkerError.
         """
         spec = _spec(identity, kind, model, options, given)
+        return await self.accept(identity, spec, options, given, (await self._fleet.now()).queue_for(spec))
+
+    async def accept(
+        self, identity: RequestIdentity, spec: JobSpec, options: JobOptions, given: GivenPixels | None, queue: str
+    ) -> Submitted:
+        """The same of a job that is described, for the workers of a queue."""
         fleet = await self._fleet.now()
-        queue = fleet.queue_for(spec)
         answer, facts = await self._store.submit(self._terms(identity, queue, fleet, options), spec, given, queue)
         if answer is SubmissionAnswer.ACCEPTED:
             quotas = _quotas(self._allowance(identity), *map(_number, facts[3:5])) if len(facts) > 3 else ()
@@ -241,7 +246,7 @@ def _spec(
     own = options.own if given is None else options.own.model_copy(update=given.found)
     return JobSpec(
         version=own.version,
-        id=secrets.token_urlsafe(_ID_BYTES),
+        id=secrets.token_urlsafe(ID_BYTES),
         kind=kind,
         model=model.name,
         digest=model.digest,

@@ -1,6 +1,7 @@
 """Progress for the person at the terminal: a bar, or plain lines if there is no terminal."""
 
 import math
+from pathlib import Path
 from typing import Self
 
 from rich.console import Console
@@ -48,6 +49,10 @@ class Display:
     def speed(self, images_per_s: float) -> None:
         """Report the speed, after every log line."""
         self._progress.update(self._task, speed=f"  {images_per_s:.0f} images/s")
+
+    def validated(self, nats: float, grid: Path | None) -> None:
+        """Hear of the nats of images held back, and of a picture of what is drawn by now, where there is one: the lines
+        say it, too."""
 
     def say(self, text: str) -> None:
         """A line that stays, above the bar if there is one; only a terminal breaks it."""

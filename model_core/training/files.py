@@ -65,11 +65,13 @@ class RunFiles:
         if self._publish_to is not None:
             publish(self.paths.best, self._publish_to)
 
-    def draw_samples(self, state: TrainState) -> None:
-        """Draw a grid from the last checkpoint; the recipe says how many images."""
-        if self._recipe.output.samples:
-            path = self.paths.samples / f"epoch-{state.epochs:04d}.png"
-            draw_grid(model_from_checkpoint(self.paths.last), self._recipe.output.samples, path)
+    def draw_samples(self, state: TrainState) -> Path | None:
+        """Draw a grid from the last checkpoint; the recipe says how many images, and None is none."""
+        if not self._recipe.output.samples:
+            return None
+        path = self.paths.samples / f"epoch-{state.epochs:04d}.png"
+        draw_grid(model_from_checkpoint(self.paths.last), self._recipe.output.samples, path)
+        return path
 
 
 def _make(directory: Path) -> None:

@@ -91,6 +91,7 @@ class Loop:
         self.state.best_nats = nats
         score = self._shown(nats)
         display.say(f"{self.state.start.model}, before the first update: valid {score}, the score to beat")
+        display.validated(nats, None)
         if self._files is not None:
             self._files.journal.write("start", self.state.iteration, valid_nats=nats, seconds=self._clock())
         self._start_window()
@@ -179,7 +180,7 @@ class Loop:
         self._files.journal.write("epoch", self.state.iteration, epoch=self.state.epochs, **facts)
         shown = ", ".join(f"{name} {self._shown(score.nats)}" for name, score in scores.items())
         display.say(f"epoch {self.state.epochs}: valid {shown}{', the best so far' if is_best else ''}{of_labels}")
-        self._files.draw_samples(self.state)
+        display.validated(newest.nats, self._files.draw_samples(self.state))
 
     def _shown(self, nats: float) -> str:
         return nats_and_bits(nats, self.dimensions)

@@ -1,6 +1,7 @@
 """A whole run, put together: recipe and data in, a trained network in its directory out."""
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,13 @@ class RunResult:
         return facts
 
 
-def train(request: RunRequest) -> RunResult:
-    """Train until the last epoch or a signal, as one process of the group that the environment describes.
+def train(
+    request: RunRequest,
+    shown: Callable[[bool, int, int], Display] = Display,
+    is_over: Callable[[], bool] = lambda: False,
+) -> RunResult:
+    """Train until the last epoch, a signal, or where is_over says so, as one process of the group that the environment
+    describes. shown: makes the display, which hears how far it is.
 
     Raises ConfigError, DataError or ModelError for what cannot be trained; DivergedError when the loss stops being a
     number, and OutOfMemoryError: the last checkpoint is then still good.
@@ -88,8 +94,8 @@ def train(request: RunRequest) -> RunResult:
         loop, files = prepare(request, ranks, device)
         total = training.epochs * loop.per_epoch
         try:
-            with Display(ranks.leads, loop.state.iteration, total) as display:
-                finished = loop.run(lambda: stop.made, display)
+            with shown(ranks.leads, loop.state.iteration, total) as display:
+                finished = loop.run(lambda: stop.made or is_over(), display)
         except DivergedError as error:
             way_on = RunPaths(request.directory).way_on("lower training.learning_rate, or set training.clip")
             raise DivergedError(f"{error}: {way_on}") from None

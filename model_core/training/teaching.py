@@ -4,7 +4,7 @@ import io
 import math
 import statistics
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,15 +57,26 @@ class Lesson:
     """Bits/dim that PNG needs for the pictures held back, all in one file."""
 
 
-def lesson(path: Path, minutes: float, directory: Path, changes: tuple[str, ...] = ()) -> Lesson:
-    """The recipe that takes `minutes` here, everything before its first update counted; `changes` are the user's.
+def lesson(
+    path: Path,
+    minutes: float,
+    directory: Path,
+    changes: tuple[str, ...] = (),
+    channels: int | None = None,
+    values: int | None = None,
+) -> Lesson:
+    """The recipe that takes `minutes` here, everything before its first update counted; `changes` are the user's, and
+    so are channels and values where what the pictures need is not meant.
 
     directory: the run's. Raises DataError for pictures that cannot be read, ConfigError for a change that does not fit.
     """
     started = time.perf_counter()
     make_process_fit()
     seen = survey(path)
+    seen = replace(seen, channels=channels or seen.channels, values=values or seen.values)
     tree = chosen_recipe(seen, path.resolve())
+    if values not in (None, Recipe.changed(tree, (), "").network.config().values):
+        changes = (f"network.values={values}", "training.start=", *changes)
     draft = Recipe.changed(tree, changes, str(path))
     images = RunImages(draft, directory)
     valid, _ = images.valid()

@@ -102,6 +102,10 @@ class AsyncJob(JobView[R]):
         drawn so far is `image()`, while rows and `images()` raise JobEndedError."""
         return await self._client.run(self._flows.cancel(self))
 
+    async def finish(self) -> documents.Job:
+        """End a training now, with the best so far. Raises ApiError (409) while there is none."""
+        return await self._client.run(self._flows.finish(self))
+
     async def links(self, expires_in: int = 3600) -> documents.SignedLinks:
         """Addresses of its pictures and events that work without a key for so many seconds, a week at most. Raises
         ApiError (501) where the service has no secret to sign with."""

@@ -1,8 +1,10 @@
 """Requests to the service, as data: none is sent here."""
 
+import io
 import json
 import uuid
-from collections.abc import Iterable
+import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -14,6 +16,7 @@ MapKind = Literal["mean", "entropy"]
 """The kinds of map that marginals are shown as."""
 Label = str | int
 """A label of a model's images: its name, or its number."""
+_TRAINED_ON = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
 class Keeping(TypedDict, total=False):
@@ -76,6 +79,16 @@ class Completing(Drawing, Colouring, total=False):
     rank: bool
 
 
+class Training(Keeping, total=False):
+    """How pictures are trained on: `JobCalls.train` says it."""
+
+    minutes: float
+    size: str | None
+    channels: int | None
+    values: int | None
+    shared: bool
+
+
 class Showing(TypedDict, total=False):
     """The picture of a job to show, and how: `Job.image` says it."""
 
@@ -127,6 +140,18 @@ def decode(file: Picture, **query: Any) -> Call:
     """Raises OSError when it cannot be read."""
     headers = {**_once(), "Content-Type": "application/vnd.pixelrnn"}
     return Call("POST", "/decode", query=_without_none(query), content=file_of(file), headers=headers)
+
+
+def train(pictures: Path, name: str, fields: Mapping[str, Any]) -> Call:
+    """A folder is sent as a zip of the pictures in it. Raises OSError when one cannot be read."""
+    if not pictures.is_dir():
+        return _form("/train", [("images", pictures)], {"name": name, **fields})
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted(pictures.rglob("*")):
+            if path.suffix.lower() in _TRAINED_ON and path.is_file():
+                archive.write(path, path.relative_to(pictures))
+    return _form("/train", [("images", file.getvalue())], {"name": name, **fields})
 
 
 def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:

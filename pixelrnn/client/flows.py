@@ -159,6 +159,11 @@ class Flows:
         job.was_canceled_here = True
         return job.state
 
+    def finish(self, job: JobView[documents.Result]) -> Flow[documents.Job]:
+        """The job as it is then: it ends a moment later."""
+        job.state = yield from self._job(Call("POST", f"/jobs/{job.id}/finish"))
+        return job.state
+
     def links(self, job_id: str, expires_in: int) -> Flow[documents.SignedLinks]:
         call = Call("POST", f"/jobs/{job_id}/links", body={"expires_in": expires_in})
         return (yield from self._document(call))

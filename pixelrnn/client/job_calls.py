@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
 from pixelrnn.client import calls
@@ -21,11 +22,12 @@ Scored = TypeVar("Scored", covariant=True)
 Verified = TypeVar("Verified", covariant=True)
 Encoded = TypeVar("Encoded", covariant=True)
 Classified = TypeVar("Classified", covariant=True)
+Trained = TypeVar("Trained", covariant=True)
 AllScored = TypeVar("AllScored", covariant=True)
 AllClassified = TypeVar("AllClassified", covariant=True)
 
 
-class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, AllScored, AllClassified]):
+class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, Trained, AllScored, AllClassified]):
     """Calls that make a job. Each returns at once, by the result of its job, a Job or one to await.
 
     Pictures are bytes or paths of image files, images of Pillow's, or arrays: pixels (H, W, C) as `Job.array` gives
@@ -136,6 +138,12 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, AllScored, 
         """The pictures of a file that `encode` made, here or as `pixelrnn encode`: its bytes, or where it is."""
         return self.start(calls.decode(file, **options))
 
+    def train(self, pictures: Path, name: str, **options: Unpack[calls.Training]) -> Trained:
+        """Train a model of this name on a folder of pictures, whose folders are labels, on a zip of one, or on an .npz.
+        minutes: 5 if nothing is said. size, as WIDTHxHEIGHT, channels and values: of the model, where those that the
+        pictures need are not meant. shared: everybody sees it, and not this key alone."""
+        return self.start(calls.train(pictures, name, options))
+
 
 if TYPE_CHECKING:
     Calls = JobCalls[
@@ -144,6 +152,7 @@ if TYPE_CHECKING:
         Job[documents.VerifyResult],
         Job[documents.EncodeResult],
         Job[documents.ClassifyResult],
+        Job[documents.TrainResult],
         Job[documents.ScoresResult],
         Job[documents.ClassificationsResult],
     ]
@@ -153,6 +162,7 @@ if TYPE_CHECKING:
         Awaitable[AsyncJob[documents.VerifyResult]],
         Awaitable[AsyncJob[documents.EncodeResult]],
         Awaitable[AsyncJob[documents.ClassifyResult]],
+        Awaitable[AsyncJob[documents.TrainResult]],
         Awaitable[AsyncJob[documents.ScoresResult]],
         Awaitable[AsyncJob[documents.ClassificationsResult]],
     ]

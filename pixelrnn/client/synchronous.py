@@ -98,6 +98,10 @@ class Job(JobView[R]):
         drawn so far is `image()`, while rows and `images()` raise JobEndedError."""
         return self._client.run(self._flows.cancel(self))
 
+    def finish(self) -> documents.Job:
+        """End a training now, with the best so far. Raises ApiError (409) while there is none."""
+        return self._client.run(self._flows.finish(self))
+
     def links(self, expires_in: int = 3600) -> documents.SignedLinks:
         """Addresses of its pictures and events that work without a key for so many seconds, a week at most. Raises
         ApiError (501) where the service has no secret to sign with."""

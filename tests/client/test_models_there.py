@@ -1,14 +1,17 @@
 """Models of one's own in a running service: by the command, and by the client."""
 
+import asyncio
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from model_core.card import Card
 from model_core.models import save_model, untrained
-from pixelrnn.client import ApiError, Client
+from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError
 from pixelrnn.verbs import root
 from tests.client.by_command import ended, pixelrnn
 from tests.house.processes import eventually
@@ -73,3 +76,57 @@ def test_a_directory_without_a_card_is_told_in_a_sentence(tmp_path: Path) -> Non
     assert "is no model: its card.json cannot be read" in ended("remote", "add", tmp_path).stderr
     (tmp_path / "card.json").write_text("[]")
     assert "is no model: its card.json is none" in ended("remote", "add", tmp_path).stderr
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Black and white ones, in a folder with something else."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("none")
+    for i in range(24):
+        values = np.random.default_rng(i).random((8, 8)) < 0.3
+        Image.fromarray((255 * values).astype(np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+def test_pictures_are_trained_on_by_the_command_and_by_the_client(service: str, pictures: Path) -> None:
+    """The service serves what came of them; one that is canceled leaves its name free; both clients can."""
+    done = pixelrnn("remote", "train", pictures, "--name", "noise", "--minutes", 0.1, "--url", service)
+    assert "bits/dim of pictures held back" in done.stderr
+    with Client(service) as client:
+        eventually(lambda: "noise" in [model["name"] for model in client.models()], READY_LIMIT_S)
+        assert client.sample("noise", n=1).array().shape == (1, 8, 8, 1)
+        (job,) = [job for job in client.jobs(kind="train") if job.state["model"] == "noise"]
+        assert job.state["pictures"] == 24
+        assert job.image()[:4] == b"\x89PNG"
+        with pytest.raises(ApiError, match="has ended"):
+            job.finish()
+        client.remove_model("noise")
+
+    async def canceled() -> str:
+        async with AsyncClient(service) as client:
+            job = await client.train(pictures, "noisier", minutes=30)
+            await job.cancel()
+            with pytest.raises(JobEndedError):
+                await job.wait()
+            return job.state["status"]
+
+    assert asyncio.run(canceled()) == "canceled"
+
+
+def test_the_command_says_what_goes_on_when_it_is_left(
+    service: str, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends the waiting, and not the training: the words that do are told."""
+
+    def leave(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pixelrnn.client.Job.result", leave)
+    done = ended("remote", "train", pictures, "--name", "left", "--minutes", 30, "--url", service)
+    said = " ".join(done.stderr.split())
+    found = re.search(r"left goes on .* `pixelrnn remote cancel ([\w-]+)` leaves nothing", said)
+    assert found, said
+    pixelrnn("remote", "cancel", found[1], "--url", service)
+    assert "canceled" in ended("remote", "job", found[1], "--wait", "--url", service).stderr

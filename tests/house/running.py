@@ -61,8 +61,8 @@ class Up:
         return any(model["compiling"] for model in self.get("/models")["models"])
 
     def processes(self) -> dict[int, str]:
-        """What each child is, by its process id: server, worker or api."""
-        names = {"valkey": "server", "worker.start": "worker", "pixelrnn api": "api"}
+        """What each child is, by its process id: server, worker, trainer or api."""
+        names = {"valkey": "server", "worker.start": "worker", "start trainer": "trainer", "pixelrnn api": "api"}
         lines = children_of(self.process.pid)
         return {pid: name for pid, line in lines.items() for word, name in names.items() if word in line}
 
@@ -72,7 +72,7 @@ class Up:
         return {pid: worker for worker in workers for pid, line in children_of(worker).items() if ENGINE in line}
 
     def children(self) -> dict[str, int]:
-        """Process ids by what they are: server, worker, api."""
+        """Process ids by what they are: server, worker, trainer, api."""
         return {name: pid for pid, name in self.processes().items()}
 
     def kill(self, child: str) -> None:

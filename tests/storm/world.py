@@ -76,7 +76,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            settings = dict(self._settings)
+            settings = {"PIXELRNN_TRAINING": "0", **self._settings}
             self.disk = stack.enter_context(small_disk(self._service.directory, DISK))
             self.log_disk = stack.enter_context(small_disk(self._place / "logs", LOG_DISK, outlives="*.log*"))
             if self.apart:

@@ -1,9 +1,12 @@
 """The directory of models that were added through the API: API and workers share it.
 
 DIR/models/NAME/ is a model's directory, with OWNER beside its card: who added it, and whether everybody sees it.
+DIR/uploads/JOB/ has the pictures of a training while that is open, and its checkpoints.
 """
 
 import re
+import shutil
+import uuid
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -15,6 +18,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 CARD, WEIGHTS = "card.json", "weights.safetensors"
 MAX_CARD_BYTES = 2**20
 OWNER = "owner.json"
+ANYONE = "anyone"
+"""The owner of all that is added, and of all jobs, where there are no keys."""
 NOBODY = "?"
 """The owner of a model whose OWNER cannot be read: no key has this name."""
 
@@ -23,6 +28,8 @@ class Owner(Record):
     """Who added a model."""
 
     owner: str
+    job: str = ""
+    """The training that made it, if one did."""
     shared: bool = False
     """Everybody sees it, and not its owner alone."""
 
@@ -60,6 +67,48 @@ class AddedCard(Record):
 
 def models_in(added: Path) -> Path:
     return added / "models"
+
+
+class TrainingFiles:
+    """DIR/uploads/JOB: everything of a training, in one place."""
+
+    def __init__(self, added: Path, job_id: str, name: str) -> None:
+        self.job_id, self.name = job_id, name
+        self.place = uploads_in(added) / job_id
+        self.run = self.place / "run" / name
+        """Its checkpoints; that it is there takes the model's name."""
+        self.best = self.run / "best.safetensors"
+        """The checkpoint that would be published."""
+        self.finish = self.place / "finish"
+        """A file whose presence asks for the end."""
+        self.model = models_in(added) / name
+        """The place of the model that is made."""
+
+    @property
+    def is_published(self) -> bool:
+        return owner_of(self.model).job == self.job_id
+
+    def forget(self, is_kept: bool = False) -> None:
+        """Delete all of it, and, unless that is kept, the model that it has made."""
+        if not is_kept and self.is_published:
+            remove(self.model)
+        shutil.rmtree(self.place, ignore_errors=True)
+
+
+def uploads_in(added: Path) -> Path:
+    return added / "uploads"
+
+
+def is_trained(added: Path, name: str) -> bool:
+    """Is a model of this name being trained?"""
+    return any(uploads_in(added).glob(f"*/run/{name}"))
+
+
+def remove(directory: Path) -> None:
+    """It is gone at once, whatever is read of it meanwhile."""
+    gone = directory.with_name(f".{uuid.uuid4().hex}")
+    directory.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def names_in(models: Path) -> list[str]:

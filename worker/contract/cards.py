@@ -155,9 +155,15 @@ class WorkerInfo(Record):
     refused: tuple[RefusedModel, ...] = ()
     """Models that it was given and does not serve."""
 
+    @property
+    def is_trainer(self) -> bool:
+        """It makes models, and draws from none."""
+        return self.queue == keys.TRAIN_QUEUE
+
     def takes(self, spec: JobSpec) -> bool:
-        """Can it do this job: its version, these weights, this kind of work?"""
-        return self.version >= spec.version and any(card.does(spec) for card in (*self.models, *self.kept))
+        """Can it do this job: its version, these weights, this kind of work? A trainer takes whatever its queue has."""
+        cards = (*self.models, *self.kept)
+        return self.version >= spec.version and (self.is_trainer or any(card.does(spec) for card in cards))
 
     def holds(self, spec: JobSpec) -> bool:
         """Does it hold the weights that the job was accepted for?"""
@@ -170,6 +176,8 @@ class WorkerInfo(Record):
 
     def is_ready(self, spec: JobSpec) -> bool:
         """Can it draw from the weights of a job that it takes now?"""
+        if self.is_trainer:
+            return True
         card, second = self.card_of(spec), self.second_card_of(spec)
         return card is not None and not card.compiling and not (second and second.compiling)
 
@@ -221,13 +229,13 @@ class WorkerInfo(Record):
 
 def readable_workers(texts: Iterable[bytes | str]) -> list[WorkerInfo]:
     """The announcements that this version can read, in their order. It must be able to read who announces, and one
-    model."""
+    model, which a trainer has none of."""
     found = []
     for text in texts:
         try:
             worker = WorkerInfo.model_validate_json(text)
         except ValidationError:  # of a version that says it otherwise: this one knows nothing of that worker
             continue
-        if worker.models:
+        if worker.models or worker.is_trainer:
             found.append(worker)
     return found

@@ -17,14 +17,14 @@ from pydantic import (
 
 from worker.contract.cutouts import CutoutsSummary
 from worker.contract.kind import Options, Summary, options_version
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import ALL_KINDS
 from worker.contract.record import OtherVersionError, Record, UnreadableError
 from worker.contract.several import SeveralSummary
 
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
-VERSION = max(options_version(kind.options) for kind in KINDS.values())
+VERSION = max(options_version(kind.options) for kind in ALL_KINDS.values())
 """The highest `JobSpec.version` that this code can do. A field that an earlier worker may pass over needs no new
 version; one that changes what is drawn does, and so does a new value of a field that it knows.
 
@@ -82,7 +82,7 @@ class JobSpec(Record):
     """The version that a worker must know: see VERSION."""
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     kind: str
-    """A word of KINDS."""
+    """A word of ALL_KINDS."""
     model: str
     digest: str
     """sha256 of the weights the client was shown; a worker with others refuses the job."""
@@ -92,9 +92,10 @@ class JobSpec(Record):
     n: int = Field(ge=0)
     """0 where the kind may draw none: `Kind.none_told`."""
     temperature: float = Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False)
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
-    channels: int = Field(ge=1)
+    height: int = Field(ge=0)
+    width: int = Field(ge=0)
+    channels: int = Field(ge=0)
+    """Size of its pictures; 0 of a training, whose pictures have any."""
     small_height: int = Field(default=0, ge=0)
     small_width: int = Field(default=0, ge=0)
     """Size of the first image of a Multi-Scale model; 0 for other models."""
@@ -123,7 +124,7 @@ class JobSpec(Record):
         if "kind" not in found.data:  # which is wrong, and said to be
             return Options()
         try:
-            return KINDS[found.data["kind"]].options.model_validate(options)
+            return ALL_KINDS[found.data["kind"]].options.model_validate(options)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise ValueError(f"{'/'.join(map(str, first['loc']))}: {first['msg']}") from None
@@ -131,13 +132,13 @@ class JobSpec(Record):
     @field_validator("kind")
     @classmethod
     def _known(cls, word: str) -> str:
-        if word not in KINDS:
-            raise ValueError(f"expected one of {', '.join(KINDS)}")
+        if word not in ALL_KINDS:
+            raise ValueError(f"expected one of {', '.join(ALL_KINDS)}")
         return word
 
     @model_validator(mode="after")
     def _draws_some(self) -> Self:
-        if self.n == 0 and not KINDS[self.kind].none_told:
+        if self.n == 0 and not ALL_KINDS[self.kind].none_told:
             raise ValueError(f"n must be at least 1 for {self.kind}, not 0")
         return self
 
@@ -149,7 +150,7 @@ class JobSpec(Record):
     @property
     def draws_small(self) -> bool:
         """The small image comes from the model, and its rows are published; otherwise it is given, or there is none."""
-        return KINDS[self.kind].draws_small and self.small_height > 0
+        return ALL_KINDS[self.kind].draws_small and self.small_height > 0
 
     @property
     def rows_total(self) -> int:
@@ -184,7 +185,7 @@ class JobSpec(Record):
         envelope = _Envelope.model_validate_json(text)
         if envelope.version > VERSION:
             raise OtherVersionError(f"it is of version {envelope.version}, and this is version {VERSION}")
-        if isinstance(envelope.kind, str) and envelope.kind not in KINDS:
+        if isinstance(envelope.kind, str) and envelope.kind not in ALL_KINDS:
             raise OtherVersionError(f"{envelope.kind[:64]!r} is a kind of job that this version does not know")
         return cls.model_validate_json(text)
 
@@ -260,7 +261,7 @@ class JobRecord(Record):
 
 
 def _summary(spec: JobSpec, text: str) -> Summary | None:
-    summary = KINDS[spec.kind].summary
+    summary = ALL_KINDS[spec.kind].summary
     if summary is not None and spec.options.is_of_several:
         several, places = SeveralSummary.read(text, summary), spec.options.places
         return CutoutsSummary(pictures=several.pictures, places=tuple(places)) if places else several

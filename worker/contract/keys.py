@@ -4,6 +4,9 @@ QUEUE = "pixelrnn"
 """The RQ queue of workers that were not given another. A worker listens on exactly one: with several, RQ pops
 non-atomically and a crash loses the job. All workers of one queue hold the same models."""
 
+TRAIN_QUEUE = "pixelrnn-train"
+"""The RQ queue of trainers."""
+
 RQ_QUEUE = "rq:queue:"
 """RQ's prefix: with a queue's name behind it, the key of the list of waiting ids."""
 
@@ -133,7 +136,8 @@ def events(job_id: str) -> str:
 
 def estimate(job_id: str) -> str:
     """Stream of one entry, the newest: what is expected so far of a job that is being drawn by particles, as
-    events.estimate_entry has it, in the field `data`. It is no part of the job's record, and goes with its end."""
+    events.estimate_entry has it, or how far a training is, in the field `data`. It is no part of the job's record, and
+    goes with its end."""
     return f"{ESTIMATE}{job_id}"
 
 
@@ -154,6 +158,7 @@ def image(job_id: str) -> str:
     mean     of a finished completion by `posterior`: the expected value 0..V-1 of each variable, as `bits` are stored
     entropy  of the same: how uncertain each variable is, in bits
     blob     of a finished encoding: the file
+    grid     of a training: its newest samples, a PNG
     packed   all of these, of a job that ended a while ago: see app.packed_pictures
     """
     return f"px:in:{job_id}"

@@ -269,6 +269,8 @@ class Shows(Enum):
     """The picture, or the pictures, that were handed in."""
     HEAT = "heat"
     """A map in colours, kept as `heat`."""
+    GRID = "grid"
+    """A PNG of samples, kept as `grid`, the newest of them."""
 
 
 class Source(StrEnum):
@@ -322,8 +324,8 @@ class Kind:
     """Fields of a Job that tell of its options, null for other kinds."""
     why_no_provenance: str = NO_PROVENANCE
     """The reason why a picture of such a job cannot be drawn again by what it says; empty if it can."""
-    estimates: bool = False
-    """Estimates are told while such a job is drawn, if it takes particles: keys.estimate."""
+    estimates: str = ""
+    """The event that tells what is expected so far (keys.estimate); empty where nothing is."""
     source: Source | None = None
     """The mark of pictures that such a job has drawn; None: they are as they were handed in, or maps."""
     example: Mapping[str, Any] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobSpec
+from worker.contract.kinds.train import TrainOptions
 from worker.contract.record import OtherVersionError
 from worker.contract.tracing import trace_id
 from worker.contract.trouble import is_store_trouble
@@ -23,7 +24,7 @@ from worker.orders.build import build
 from worker.orders.catalogue import kept_name
 from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.faults import JobRefusedError, malformed_spec, model_changed
-from worker.orders.order import Material, Order
+from worker.orders.order import Material, Order, TrainOrder
 
 ASK_AGAIN_S = 30.0
 """Seconds until weights that were not there are asked for again."""
@@ -49,7 +50,7 @@ class Admission:
         self._info = info
         self._announced = announced
         self._has_ready = threading.Event()
-        if info.ready:
+        if info.ready or info.is_trainer:
             self._has_ready.set()
         self._publisher = publisher
         self._submit = submit
@@ -176,6 +177,8 @@ class Admission:
     def _order(self, opened: Opened, spec: JobSpec) -> Order:
         """The order to draw or score. Raises JobRefusedError if this worker cannot do it."""
         info = self._info
+        if info.is_trainer and isinstance(spec.options, TrainOptions):
+            return TrainOrder(opened.claim, spec.model, spec.options)
         card = info.card_of(spec)
         if card is None:
             raise JobRefusedError(model_changed(spec.model))

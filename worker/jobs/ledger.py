@@ -64,10 +64,12 @@ class Opened:
 
 
 class Progress(NamedTuple):
-    """How much of a job's work is done, 0 to 1; and what is expected so far (`keys.estimate`), where that is news."""
+    """How much of a job's work is done, 0 to 1; and what is expected so far (`keys.estimate`), and a grid of samples,
+    where that is news."""
 
     share: float
     estimate: str = ""
+    grid: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class Ledger:
         pipeline = self._redis.pipeline(transaction=False)
         for claim, progress in told:
             job = scripts.of(claim.job_id)
-            words = claim.token, f"{progress.share:.4f}", progress.estimate
+            words = claim.token, f"{progress.share:.4f}", progress.estimate, progress.grid
             pipeline.eval(scripts.PROGRESS, len(job), *job, *words)
         return [_answer(answer) for answer in pipeline.execute(raise_on_error=False)]
 

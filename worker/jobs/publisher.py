@@ -128,14 +128,14 @@ class Publisher:
             if self._with_work():  # else the thread sleeps on until some are due
                 self._changed.notify()
 
-    def progress(self, token: str, share: float, estimate: str = "") -> None:
+    def progress(self, token: str, share: float, estimate: str = "", grid: bytes = b"") -> None:
         """Note how much of the claim's work is done, 0 to 1, and what is expected so far: for jobs whose rows alone do
         not tell."""
         with self._changed:
             outbox = self._outboxes.get(token)
             if outbox is not None and outbox.outcome is None:
-                waiting = outbox.progress.estimate if outbox.progress else ""
-                outbox.progress = Progress(share, estimate or waiting)
+                waiting = outbox.progress or Progress(share)
+                outbox.progress = Progress(share, estimate or waiting.estimate, grid or waiting.grid)
                 self._changed.notify()
 
     def end(self, token: str, outcome: Outcome) -> None:
@@ -271,14 +271,21 @@ class Publisher:
         return answer is Answer.ENDED or (answer is Answer.LOST and self._ledger.has_ended(batch.claim.job_id))
 
     def _cancel(self, token: str) -> None:
+        if self._is_over(token):
+            return
+        self._on_stopped(token)  # first: it has stopped when its end is told, or has ended before
+        with self._changed:
+            if not self._is_over(token):
+                outbox = self._outboxes[token]
+                outbox.rows.clear()
+                outbox.outcome = CANCELED
+                self._changed.notify()
+
+    def _is_over(self, token: str) -> bool:
+        """Is at most its end still to be written?"""
         with self._changed:
             outbox = self._outboxes.get(token)
-            if outbox is None or (outbox.outcome is not None and not outbox.rows):
-                return
-            outbox.rows.clear()
-            outbox.outcome = CANCELED
-            self._changed.notify()
-        self._on_stopped(token)
+            return outbox is None or (outbox.outcome is not None and not outbox.rows)
 
     def _settle_ended(self, tokens: Sequence[str]) -> None:
         with self._changed:

@@ -81,6 +81,10 @@ def drawing_failed(cause: BaseException) -> JobError:
     return _failed("drawing-failed", "The model failed while it was drawing", cause)
 
 
+def training_failed(why: str) -> JobError:
+    return _fault("training-failed", "No model came of the pictures", why)
+
+
 def worker_lost() -> JobError:
     detail = "The job was started as often as it may be, and its worker died each time."
     return _fault("worker-lost", "The workers that drew this job died", detail)

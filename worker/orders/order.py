@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.contract.events import RowDrawn
 from worker.contract.kind import Part
+from worker.contract.kinds.train import TrainOptions
 from worker.orders.claims import Claim
 
 
@@ -16,6 +17,13 @@ class Order:
 
     claim: Claim
     model: str
+
+
+@dataclass(frozen=True)
+class TrainOrder(Order):
+    """A training, which asks no model: `model` is the name of what comes of it."""
+
+    options: TrainOptions
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ def test_progress_is_noted_once_when_it_is_told() -> None:
     watched.publisher.publish(rows("a"))
     watched.publisher.end(CLAIM.token, SUCCEEDED)
     watched.publisher.stop(5)
-    assert watched.ledger.told == [(0.3, "new")]
+    assert watched.ledger.told == [Progress(0.3, "new")]
     assert watched.ledger.settled == [SUCCEEDED]
 
 

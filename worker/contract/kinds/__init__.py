@@ -5,8 +5,11 @@ from the record; the workers find in it what builds its order and what carries t
 one, and `tests/worker/test_declared_kind.py` declares one of its own.
 """
 
+from collections import ChainMap
+from collections.abc import Mapping
+
 from worker.contract.kind import Kind
-from worker.contract.kinds import classify, complete, decode, encode, sample, score, upsample, verify
+from worker.contract.kinds import classify, complete, decode, encode, sample, score, train, upsample, verify
 
 KINDS: dict[str, Kind] = {
     kind.word: kind
@@ -21,4 +24,7 @@ KINDS: dict[str, Kind] = {
         classify.KIND,
     )
 }
-"""The key is the word in calls, jobs and cards."""
+"""Kinds whose jobs ask a model. The key is the word in calls, jobs and cards."""
+
+ALL_KINDS: Mapping[str, Kind] = ChainMap({train.KIND.word: train.KIND}, KINDS)
+"""These, and the one that makes a model."""

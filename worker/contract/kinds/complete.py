@@ -313,7 +313,7 @@ KIND = Kind(
     shown=Shown,
     why_no_provenance="this is a completion, and only samples can be verified: it depends on the pixels that were "
     "given, and a picture does not say which they were",
-    estimates=True,
+    estimates="estimate",
     none_told="0: none, only what is expected of the hole: `result.posterior` and `GET /jobs/{id}/marginals` are those "
     "of one image, by `posterior`, and the job's picture is the expected one.",
     source=Source.EDITED,

@@ -1,6 +1,6 @@
 --!include names
 -- ARGV: owner token, how much of the work is done, 0 to 1, which never goes back, also where a job is begun anew; and where
--- there is one an estimate, as keys.estimate has it.
+-- there is one an estimate, as keys.estimate has it, and a grid, as keys.image has it.
 -- Returns 'ok', 'canceling' (stop, then settle), or 'lost' (someone else owns the job now, or it has ended).
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'lost' end
 if redis.call('HEXISTS', KEYS[1], 'cancel_requested') == 1 then return 'canceling' end
@@ -11,5 +11,9 @@ if ARGV[3] and ARGV[3] ~= '' then
   local estimate = keys.ESTIMATE .. string.sub(KEYS[1], #keys.JOB + 1)
   redis.call('XADD', estimate, 'MAXLEN', 1, '*', 'data', ARGV[3])
   redis.call('EXPIRE', estimate, keys.ESTIMATE_TTL_S)
+end
+if ARGV[4] and ARGV[4] ~= '' then
+  redis.call('HSET', KEYS[3], 'grid', ARGV[4])
+  redis.call('EXPIRE', KEYS[3], keys.ACTIVE_TTL_S)
 end
 return 'ok'

@@ -1,0 +1,126 @@
+"""Trainings on somebody's own pictures: files in the directory of added models, and a job of the kind `train`.
+
+The pictures never pass through Redis. They lie, with the checkpoints, in a place of the job's name, which goes with the
+job's end: a trainer deletes it, or this where no trainer has begun.
+"""
+
+import errno
+import hashlib
+import secrets
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+from anyio.to_thread import run_sync
+
+from app.errors import AddedFullError, BadParameterError, NothingToKeepError, RefusedError
+from app.imaging.training_set import write_training_set
+from app.schema.answers import Job
+from app.schema.job_options import JobOptions
+from app.services.added import AddedModels, sweep
+from app.services.jobs import Jobs
+from app.services.models import Models
+from app.services.submission import ID_BYTES, RequestIdentity, Submission, Submitted, with_key
+from app.settings import Settings
+from worker.contract import keys
+from worker.contract.added import TrainingFiles
+from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.kinds.train import KIND
+
+OPEN_TRAININGS = 2
+"""Trainings that one owner may have open."""
+
+
+class Trainings:
+    """Begins, finishes and forgets them."""
+
+    def __init__(
+        self, settings: Settings, added: AddedModels, models: Models, submission: Submission, jobs: Jobs
+    ) -> None:
+        self._settings = settings
+        self._added = added
+        self._models = models
+        self._submission = submission
+        self._jobs = jobs
+
+    async def begin(
+        self, identity: RequestIdentity, name: str, options: JobOptions, files: Sequence[BinaryIO], key: str | None
+    ) -> Submitted:
+        """The job, once its pictures lie where a trainer finds them; key: the request's `Idempotency-Key`. Raises
+        RefusedError for what cannot be taken; nothing is left of it then.
+
+        Trainings are counted apart from an owner's other jobs: on an account of their own."""
+        caller, own = identity.caller, options.own.model_dump()
+        digests = await run_sync(_digests, files) if key else []
+        identity = replace(identity, caller=replace(caller, account=f"train:{caller.account}", jobs=OPEN_TRAININGS))
+        identity = with_key(identity, key, KIND.word, {**own, "name": name, "webhook": options.webhook}, digests)
+        if known := await self._submission.known(identity):
+            return known
+        if own["minutes"] > (most := self._settings.training_minutes):
+            raise BadParameterError(f"minutes: expected {most:g} at most", field="minutes")
+        self._added.expect_name(name, caller, (await self._models.held(name, caller))[0], None, None)
+        await self._submission.expect_allowance(identity)
+        training = self._files(secrets.token_urlsafe(ID_BYTES), name)
+        found = await run_sync(self._written, training, files)
+        spec = _spec(identity, training, {**own, **found, "owner": caller.owner})
+        try:
+            submitted = await self._submission.accept(identity, spec, options, None, keys.TRAIN_QUEUE)
+        except RefusedError:
+            await run_sync(training.forget)
+            raise
+        if submitted.again:
+            await run_sync(training.forget)
+        return submitted
+
+    async def finish(self, job_id: str, owner: str) -> Job:
+        """Ask for the end of a training, which publishes the best so far. Raises NothingToKeepError,
+        BadParameterError for other jobs, and as `Jobs.view`."""
+        job = await self._jobs.view(job_id, owner)
+        if job.kind != KIND.word:
+            raise BadParameterError("only a training can be finished: cancel other jobs")
+        training = self._files(job.id, job.model)
+        if job.status.is_terminal or not training.best.exists():
+            raise NothingToKeepError("no round is better yet than what it began with, or it has ended")
+        training.finish.touch()
+        return job
+
+    async def canceled(self, job: Job) -> None:
+        """A job was canceled: forget it, where no trainer has it, which does so else."""
+        if job.kind == KIND.word and job.status is JobStatus.CANCELED and self._settings.added_dir is not None:
+            await run_sync(self._files(job.id, job.model).forget)
+
+    def _files(self, job_id: str, name: str) -> TrainingFiles:
+        assert self._settings.added_dir is not None
+        return TrainingFiles(self._settings.added_dir, job_id, name)
+
+    def _written(self, training: TrainingFiles, files: Sequence[BinaryIO]) -> dict[str, int]:
+        """Write the pictures, all or nothing, and within what added models may have together."""
+        self._added.expect_place()
+        draft = training.place.with_name(f".{uuid.uuid4().hex}")
+        try:
+            (draft / "run" / training.name).mkdir(parents=True)
+            sweep(draft.parent)
+            pictures, unreadable = write_training_set(files, draft)
+            self._added.expect_room()
+            draft.rename(training.place)
+        except OSError as error:
+            why = "no room" if error.errno in (None, errno.ENOSPC, errno.EDQUOT) else error.strerror
+            raise AddedFullError(f"the pictures cannot be kept: {why}") from None
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        return {"found": pictures, "unreadable": unreadable}
+
+
+def _digests(files: Sequence[BinaryIO]) -> list[bytes]:
+    return [hashlib.file_digest(file, "sha256").digest() for file in files]  # type: ignore[arg-type]
+
+
+def _spec(identity: RequestIdentity, training: TrainingFiles, own: dict[str, Any]) -> JobSpec:
+    """Nothing is known yet of the model but its name."""
+    unknown = dict.fromkeys(("seed", "n", "height", "width", "channels"), 0)
+    ours = {"id": training.job_id, "kind": KIND.word, "model": training.name, "digest": "", "temperature": 1.0}
+    request = {"request_id": identity.request_id, "traceparent": identity.traceparent}
+    options = KIND.options.model_validate(own)
+    return JobSpec.model_validate({**unknown, **ours, **request, "version": options.version, "options": options})

@@ -1,0 +1,171 @@
+"""What POST /train takes and refuses, before any trainer looks at it."""
+
+import io
+import stat
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.access.api_keys import KeyEntry, digest_of
+from app.services import added
+from tests.app.answers import is_problem
+from tests.app.hand_worker import HandWorker
+from tests.app.holders import settings
+from tests.app.live import serving
+
+
+def picture(width: int = 4, height: int = 4, kind: str = "PNG") -> bytes:
+    file = io.BytesIO()
+    Image.new("1", (width, height)).save(file, kind)
+    return file.getvalue()
+
+
+def zipped(*files: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def link() -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("cats/1.png")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+@pytest.fixture
+def client(redis_url: str, worker: HandWorker, tmp_path: Path) -> Iterator[httpx.Client]:
+    given = settings(redis_url, api_keys=(), added_dir=tmp_path, training_minutes=30)
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as speaker:
+        yield speaker
+
+
+def send(client: httpx.Client, *files: bytes, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
+    sent = [("images", (f"../{i}", file)) for i, file in enumerate(files)]
+    return client.post("/train", data={"name": "mine", **fields}, files=sent, headers=headers)
+
+
+def refused(answer: httpx.Response, status: int, said: str) -> None:
+    is_problem(answer, status)
+    assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        (zipped(("../x.png", picture())), "leads out of it"),
+        (zipped(("/etc/x.png", picture())), "leads out of it"),
+        (zipped(("a\\..\\x.png", picture())), "leads out of it"),
+        (zipped((link(), b"/etc/passwd")), "link"),
+        (zipped(*((f"{i}.png", bytes(2**24)) for i in range(5))), "unpacked"),
+        (zipped(("x.npy", bytes(65 * 2**20))), "unpacked"),
+        (zipped(*((f"{i}.txt", b"") for i in range(25_001))), "entries"),
+        (zipped((f"{'c' * 65}/1.png", picture()), ("d/1.png", picture())), "no label"),
+        (zipped(("1.png", picture()))[:-30], "damaged"),
+        (zipped(("1.png", b"no picture")), "no picture"),
+        (picture(10_000, 10_000), "too small or large"),
+        (picture(1, 1), "too small or large"),
+        (picture(5000, 2), "too small or large"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "no picture"),
+        (b"", "no picture"),
+    ],
+)
+def test_hostile_files_are_refused_with_a_sentence(
+    client: httpx.Client, tmp_path: Path, file: bytes, said: str
+) -> None:
+    """Nothing of them is left, and no job."""
+    refused(send(client, file), 422, said)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert list((tmp_path / "uploads").iterdir()) == client.get("/jobs").json()["jobs"] == []
+
+
+def test_folders_are_labels_and_no_name_of_a_file_is_kept(client: httpx.Client, tmp_path: Path) -> None:
+    """A folder around all is taken off; other files are counted."""
+    files = [("all/Cats/secret.png", picture()), ("all/dogs/deep/b.gif", picture(kind="GIF"))]
+    sent = zipped(*files, ("all/dogs/readme.txt", b"x"), ("__MACOSX/all/._secret.png", b"x"), ("all/.x/1.png", b"x"))
+    job = send(client, sent, size="24x16", shared="true").raise_for_status().json()
+    assert (job["kind"], job["model"], job["pictures"], job["unreadable"], job["minutes"]) == ("train", "mine", 2, 1, 5)
+    assert (job["status"], job["eta_s"], job["n"], job["rows_total"]) == ("queued", None, 0, 0)
+    upload = tmp_path / "uploads" / job["id"]
+    found = sorted(str(path.relative_to(upload)) for path in upload.rglob("*") if path.is_file())
+    assert found == ["pictures/Cats/00001.png", "pictures/dogs/00002.gif"]
+    assert client.get("/jobs?kind=train").json()["jobs"][0]["id"] == job["id"]
+
+
+def test_arrays_and_single_pictures_are_taken(client: httpx.Client, tmp_path: Path) -> None:
+    """An .npz stays as it is; of single pictures the name is made up."""
+    array = io.BytesIO()
+    np.savez(array, images=np.zeros((5, 4, 4), np.uint8))
+    job = send(client, array.getvalue()).json()
+    assert job["pictures"] is None
+    assert (tmp_path / "uploads" / job["id"] / "pictures.npz").read_bytes() == array.getvalue()
+    assert send(client, picture(), picture(), name="other").json()["pictures"] == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"minutes": "31"}, 422),
+        ({"minutes": "nan"}, 422),
+        ({"size": "7x8"}, 422),
+        ({"size": "65x8"}, 422),
+        ({"channels": "2"}, 422),
+        ({"values": "1"}, 422),
+        ({"name": "../mine"}, 422),
+        ({"name": "grey"}, 409),
+        ({"mine": "1"}, 422),
+        ({"webhook": "https://elsewhere.example"}, 422),
+    ],
+)
+def test_fields_that_make_no_sense_are_refused(
+    client: httpx.Client, tmp_path: Path, fields: dict[str, str], status: int
+) -> None:
+    """Before any file is written; a name that is served or being trained is taken."""
+    is_problem(send(client, picture(), **fields), status)  # type: ignore[arg-type]
+    assert not list(tmp_path.glob("uploads/*"))
+
+
+def test_a_name_that_is_being_trained_is_taken(client: httpx.Client, tmp_path: Path) -> None:
+    """For a training and for a model alike; the same request once more is the same job."""
+    key = {"Idempotency-Key": "k"}
+    first = send(client, picture(), headers=key).json()["id"]
+    assert send(client, picture(), headers=key).json()["id"] == first
+    refused(send(client, picture()), 409, "has this name")
+    card = {"card": ("card.json", b"{}"), "weights": ("w", b"")}
+    assert client.put("/models/mine", files=card).status_code == 409
+    is_problem(client.post(f"/jobs/{first}/finish"), 409)
+    client.post(f"/jobs/{first}/cancel").raise_for_status()
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_there_is_room_for_so_many_bytes(client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a request, of uploads at a time, and of all that is kept."""
+    is_problem(send(client, bytes(65 * 2**20)), 413)
+    monkeypatch.setattr(added, "_AT_ONCE", 0)
+    is_problem(send(client, picture()), 503)
+    monkeypatch.setattr(added, "_AT_ONCE", 1)
+    monkeypatch.setattr(added, "_MIB", 0)
+    is_problem(send(client, picture()), 503)
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_only_who_may_add_models_may_train(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+    """By key, by the operator's word, and not where it is switched off."""
+    alice, bob = (KeyEntry(name=name, sha256=digest_of(f"{name}-key")) for name in ("alice", "bob"))
+    entries = alice.model_copy(update={"may": ("train",)}), bob
+    with serving(settings(redis_url, api_keys=entries, added_dir=tmp_path)) as (url, _):
+        for name, status in (("bob", 403), ("alice", 202)):
+            with httpx.Client(base_url=url, headers={"X-API-Key": f"{name}-key"}, timeout=60) as client:
+                assert send(client, picture()).status_code == status
+    for off in ({"added_dir": None}, {"training": False}):
+        given = settings(redis_url, **{"api_keys": (), "added_dir": tmp_path, **off})
+        with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+            is_problem(send(client, picture()), 404)
+            assert client.get("/info").json()["training"] is False

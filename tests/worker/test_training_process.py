@@ -1,0 +1,243 @@
+"""Trainings from the request to the served model's files: a real API, Redis and trainer, on a handful of pictures."""
+
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from redis import Redis
+
+from app.access.api_keys import KeyEntry, digest_of
+from app.settings import Settings
+from model_core.card import Card
+from model_core.training.publish import publish
+from model_core.training.recipe import Recipe
+from model_core.training.run import RunRequest, train
+from tests.app.live import events_of, serving
+from tests.worker.harness import wait_for
+from worker.contract import keys
+from worker.contract.added import seen_by
+
+LONG_S = 300.0
+pytestmark = pytest.mark.timeout(600)
+MANY = 300
+"""Pictures, of which hundreds of updates are made, in some seconds."""
+
+
+def pictures(count: int) -> bytes:
+    """A zip of black squares of 8 x 8 with white corners of many sizes, named so that nobody may hear of it."""
+    file, chance = io.BytesIO(), random.Random(1)
+    with zipfile.ZipFile(file, "w") as archive:
+        for i in range(count):
+            picture, png = Image.new("L", (8, 8)), io.BytesIO()
+            picture.paste(255, (0, 0, chance.randint(1, 7), chance.randint(1, 7)))
+            picture.putpixel((7, chance.randrange(8)), 255)
+            picture.save(png, "PNG")
+            archive.writestr(f"mine/secret-{i}.png", png.getvalue())
+    return file.getvalue()
+
+
+class Trainer:
+    """A trainer's process."""
+
+    def __init__(self, redis_url: str, added: Path, log: Path) -> None:
+        ours = {"REDIS_URL": redis_url, "PIXELRNN_ADDED_DIR": str(added), "OMP_NUM_THREADS": "1"}
+        self.log = log
+        with log.open("ab") as stderr:
+            command = [sys.executable, "-m", "worker.start", "trainer"]
+            self.process = subprocess.Popen(command, env={**os.environ, **ours}, stderr=stderr)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Place:
+    """An API with keys of alice and bob, who may train, its added models, and trainers."""
+
+    def __init__(self, url: str, redis_url: str, folder: Path) -> None:
+        self.url, self.redis_url, self.folder = url, redis_url, folder
+        self.added = folder / "added"
+        self.redis: Any = Redis.from_url(redis_url)
+        self.trainers: list[Trainer] = []
+
+    def client(self, name: str = "alice") -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers={"X-API-Key": f"{name}-key"}, timeout=60)
+
+    def start(self) -> Trainer:
+        self.trainers.append(Trainer(self.redis_url, self.added, self.folder / "trainer.log"))
+        return self.trainers[-1]
+
+    def train(self, client: httpx.Client, name: str, count: int = 24, **fields: Any) -> str:
+        answer = self.post(client, name, count, **fields)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["id"]
+
+    def post(self, client: httpx.Client, name: str, count: int = 24, **fields: Any) -> httpx.Response:
+        files = {"images": ("mine.zip", pictures(count))}
+        return client.post("/train", files=files, data={"name": name, "minutes": 1 if count > 24 else 0.1, **fields})
+
+    def ended(self, client: httpx.Client, job_id: str) -> dict[str, Any]:
+        """The job's document once it has ended."""
+
+        def look() -> Any:
+            job = client.get(f"/jobs/{job_id}").json()
+            return job if job["status"] in ("succeeded", "failed", "canceled") else None
+
+        return wait_for(look, f"the end of {job_id}: {(self.folder / 'trainer.log').read_text()[-2000:]}", LONG_S)
+
+    def wait_for_file(self, job_id: str, name: str) -> Path:
+        def look() -> Path | None:
+            return next((self.added / "uploads" / job_id).glob(name), None)
+
+        return wait_for(look, f"{name}: {(self.folder / 'trainer.log').read_text()[-2000:]}", LONG_S)
+
+    def uploads(self) -> list[str]:
+        return [path.name for path in self.added.glob("uploads/*")]
+
+    def wait_until_clean(self) -> None:
+        wait_for(lambda: self.uploads() == [], "the end of the last upload")
+
+    def models(self) -> list[str]:
+        return [path.name for path in self.added.glob("models/*")]
+
+
+@pytest.fixture
+def place(redis_url: str, tmp_path: Path) -> Iterator[Place]:
+    entries = tuple(KeyEntry(name=name, sha256=digest_of(f"{name}-key"), may=("train",)) for name in ("alice", "bob"))
+    given = Settings(
+        redis_url=redis_url, port=0, fleet_age_s=0, api_keys=entries, added_dir=tmp_path / "added", host="127.0.0.1"
+    )
+    with serving(given) as (url, _):
+        there = Place(url, redis_url, tmp_path)
+        yield there
+        for trainer in there.trainers:
+            trainer.kill()
+        there.redis.close()
+
+
+def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> None:
+    """It is told how far it is, with a grid; the end says how good it is; no picture is left, and no file's name."""
+    with place.client() as client, place.client("bob") as other:
+        job_id = place.train(client, "corners")
+        assert client.get(f"/jobs/{job_id}").json()["waits_for"] == "a trainer: none is there"
+        place.start()
+        told: dict[str, Any] = {}
+        with client.stream("GET", f"/jobs/{job_id}/events") as stream:
+            for event in events_of(stream):
+                told[event.name] = event.data
+        assert told["done"]["status"] == "succeeded", told
+        progress, result = told["progress"], told["done"]["result"]
+        assert progress["share"] > 0
+        assert progress["minutes_left"] is not None
+        assert result["uniform_bits"] == progress["uniform_bits"] == 1
+        assert 0 < result["nats"] <= progress["nats"]
+        grid = client.get(f"/jobs/{job_id}/image")
+        assert Image.open(io.BytesIO(grid.content)).size == (35, 35)
+        assert told["picture"]["png"]
+        place.wait_until_clean()
+        assert place.models() == ["corners"]
+        assert seen_by(place.added / "models" / "corners") == "alice"
+        card = (place.added / "models" / "corners" / "card.json").read_text()
+        assert json.loads(card)["sha256"] == result["digest"]
+        assert "secret" not in card
+        assert "mine" not in card
+        assert other.get(f"/jobs/{job_id}").status_code == other.get("/models/corners/download").status_code == 404
+        assert other.get("/jobs").json()["jobs"] == []
+
+
+def test_a_training_whose_trainer_was_killed_gives_the_same_weights(place: Place, tmp_path: Path) -> None:
+    """It makes the updates that were fixed in its first seconds, from its last checkpoint on."""
+    with place.client() as client:
+        job_id = place.train(client, "corners", MANY)
+        trainer = place.start()
+        place.wait_for_file(job_id, "run/corners/last.safetensors")
+        trainer.kill()
+        upload = place.added / "uploads" / job_id
+        shutil.copytree(upload / "pictures", tmp_path / "pictures")
+        recipe = json.loads((upload / "plan.json").read_bytes())["recipe"]
+        assert place.models() == []
+        place.start()
+        result = place.ended(client, job_id)["result"]
+        assert result["updates"] == recipe["training"]["epochs"] * recipe["training"]["epoch_updates"]
+    recipe["data"]["path"] = str(tmp_path / "pictures")
+    train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
+    unbroken = publish(tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published")
+    assert Card.read(unbroken / "card.json").sha256 == result["digest"]
+
+
+@pytest.mark.parametrize("stage", ["queued", "taken", "trained"])
+def test_a_canceled_training_leaves_nothing(place: Place, stage: str) -> None:
+    """No pictures, no checkpoint, no model, no grid; and its name is free."""
+    with place.client() as client:
+        job_id = place.train(client, "corners", MANY)
+        if stage != "queued":
+            place.start()
+            place.wait_for_file(job_id, "lock" if stage == "taken" else "run/corners/best.safetensors")
+        with client.stream("GET", f"/jobs/{job_id}/events") as stream:
+            client.post(f"/jobs/{job_id}/cancel").raise_for_status()
+            assert [event.name for event in events_of(stream)][-1] == "canceled"
+        assert (place.uploads(), place.models()) == ([], [])
+        assert client.get(f"/jobs/{job_id}/image").status_code == 409
+        assert place.post(client, "corners").status_code == 202
+
+
+def test_a_training_is_finished_with_the_best_so_far(place: Place) -> None:
+    """Refused while there is none; then it succeeds before its last update."""
+    with place.client() as client, place.client("bob") as other:
+        job_id = place.train(client, "corners", MANY, minutes=20, shared="true")
+        assert client.post(f"/jobs/{job_id}/finish").json()["type"].endswith("nothing-to-keep")
+        place.start()
+        place.wait_for_file(job_id, "run/corners/best.safetensors")
+        asked = json.loads(place.wait_for_file(job_id, "plan.json").read_bytes())["recipe"]["training"]
+        assert other.post(f"/jobs/{job_id}/finish").status_code == 404
+        assert client.post(f"/jobs/{job_id}/finish").status_code == 202
+        job = place.ended(client, job_id)
+        assert (job["status"], place.models()) == ("succeeded", ["corners"])
+        place.wait_until_clean()
+        assert job["result"]["updates"] < asked["epochs"] * asked["epoch_updates"]
+        assert other.get("/models/corners/download").status_code == 200
+        assert client.post(f"/jobs/{job_id}/finish").status_code == 409
+
+
+def test_two_wait_for_each_other_and_a_third_is_refused(place: Place) -> None:
+    """Of one owner; those of others have a count of their own. A drawing that never ends holds none of them up for
+    ever."""
+    with place.client() as client, place.client("bob") as other:
+        first, second = place.train(client, "one"), place.train(client, "two")
+        assert place.post(client, "three").json()["type"].endswith("too-many-open-jobs")
+        assert place.post(other, "two").json()["type"].endswith("name-taken")
+        theirs = place.train(other, "four")
+        place.redis.hset(keys.LOAD, "work", 1)
+        trainer = place.start()
+        assert place.ended(client, first)["status"] == "succeeded"
+        place.redis.hdel(keys.LOAD, "work")
+        assert place.ended(client, second)["status"] == "succeeded"
+        assert place.ended(other, theirs)["status"] == "succeeded"
+        assert sorted(place.models()) == ["four", "one", "two"]
+        place.wait_until_clean()
+        trainer.process.send_signal(signal.SIGTERM)
+        assert trainer.process.wait(60) == 0
+
+
+def test_pictures_that_cannot_be_trained_on_end_their_job(place: Place) -> None:
+    """With a sentence that names no place of the server, and nothing is left."""
+    with place.client() as client:
+        job_id = place.train(client, "one", 1)
+        place.start()
+        job = place.ended(client, job_id)
+        assert (job["status"], job["error"]["type"]) == ("failed", "training-failed")
+        assert "expected 3 different pictures" in job["error"]["detail"]
+        assert str(place.added) not in str(job)
+        place.wait_until_clean()

@@ -1,0 +1,193 @@
+"""The process of one training: `python -m worker.engine.teaching ADDED JOB NAME OPTIONS`, started by a trainer.
+
+It prints JSON, a line each: {"progress": ...}, and in the end {"done": ...} or {"failed": why}. What it needs to go on
+after its death lies in the place of its job: the plan, whose number of updates is fixed once, and the checkpoint.
+"""
+
+import fcntl
+import json
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from math import log
+from pathlib import Path
+from typing import Any, TextIO
+
+from redis.exceptions import RedisError
+
+from model_core.card import Card
+from model_core.errors import ModelError, PixelRNNError
+from model_core.models_directory import CARD
+from model_core.training.disk import DiskError
+from model_core.training.display import Display
+from model_core.training.publish import publish
+from model_core.training.recipe import Recipe
+from model_core.training.run import RunRequest, train
+from model_core.training.teaching import lesson
+from worker.contract import keys
+from worker.contract.added import TrainingFiles
+from worker.contract.kinds.train import TrainOptions
+from worker.process.redis_clients import HEARTBEAT_TIMEOUT_S, connect
+from worker.settings import Settings
+
+_NICE = 10
+_TELL_S = 1.0
+_GRID_S = 10.0
+"""Seconds from one grid to the next that is shown, at the least."""
+_RECENT = 30
+"""Tellings over which the pace is averaged."""
+_LOOK_S = 0.1
+_QUIET_S = 0.5
+"""How long nothing must be drawn before it goes on."""
+_WAITS, _MOST_COUNTED_S = 9, 1.0
+"""Times as long as it went on it waits at most, where drawing leaves no pause: then it has a tenth of the time."""
+
+
+class _Manners:
+    """Asked before each update and each part of a validation: is it over? Waits meanwhile while others draw."""
+
+    def __init__(self, finish: Path) -> None:
+        self._finish = finish
+        self._redis: Any = connect(Settings().redis_url, HEARTBEAT_TIMEOUT_S)
+        self._parent = os.getppid()
+        self._look_at = self._since = time.monotonic()
+        self.meanwhile: Callable[[], None] = lambda: None
+        """Called now and then while it waits."""
+
+    def __call__(self) -> bool:
+        if time.monotonic() >= self._look_at:
+            self._give_way()
+            self._look_at = time.monotonic() + _LOOK_S
+        return self._is_over()
+
+    def _is_over(self) -> bool:
+        if os.getppid() != self._parent:  # the trainer is dead, and another may have the job by now
+            os._exit(1)
+        return self._finish.exists()
+
+    def _give_way(self) -> None:
+        began = time.monotonic()
+        until, quiet_at = began + _WAITS * min(began - self._since, _MOST_COUNTED_S), began
+        while (now := time.monotonic()) < until and not self._is_over():
+            if self._is_drawing():
+                quiet_at = now + _QUIET_S
+            if now >= quiet_at:
+                return
+            self._since = now
+            self.meanwhile()
+            time.sleep(_LOOK_S / 2)
+
+    def _is_drawing(self) -> bool:
+        """Do open jobs lack images? Trainings lack none."""
+        try:
+            return int(self._redis.hget(keys.LOAD, "work") or 0) > 0
+        except (RedisError, ValueError):
+            return False
+
+
+class _Telling(Display):
+    """Tells the trainer, and no terminal. said: what is the same each time."""
+
+    def __init__(self, out: TextIO, said: dict[str, Any], recipe: Recipe, _: bool, iteration: int, total: int) -> None:
+        super().__init__(False, iteration, total)
+        self._out, self._said, self._batch = out, said, recipe.training.batch
+        self._iteration, self._total, self._dimensions = iteration, total, recipe.network.config().dimensions
+        self._valid: dict[str, Any] = {"nats": None, "bits_per_dim": None}
+        self._grids, self._grid_at = 0, 0.0
+        self._pace: deque[tuple[float, int]] = deque([(time.monotonic(), iteration)], _RECENT)
+        self._tell()
+
+    def advance(self, iteration: int, nats: float) -> None:
+        self._iteration = iteration
+        self.tell_sometimes()
+
+    def validated(self, nats: float, grid: Path | None) -> None:
+        self._valid = {"nats": nats, "bits_per_dim": nats / self._dimensions / log(2)}
+        is_due = grid is not None and time.monotonic() >= self._grid_at
+        if is_due:
+            self._grid_at = time.monotonic() + _GRID_S
+            self._grids += 1
+        self._tell(str(grid) if is_due else None)
+
+    def tell_sometimes(self) -> None:
+        if time.monotonic() >= self._pace[-1][0] + _TELL_S:
+            self._pace.append((time.monotonic(), self._iteration))
+            self._tell()
+
+    def _tell(self, grid: str | None = None) -> None:
+        since, begun = self._pace[0]
+        rate = (self._iteration - begun) / (time.monotonic() - since) or None
+        share, left = self._iteration / self._total, self._total - self._iteration
+        progress = {"rows_done": 0, "rows_total": 0, "progress": share, "share": share, "grids": self._grids}
+        pace = {"images_per_s": rate and rate * self._batch, "minutes_left": rate and left / rate / 60}
+        said = {"progress": {**progress, **pace, **self._valid, **self._said}, "grid": grid}
+        print(json.dumps(said), file=self._out, flush=True)
+
+
+def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
+    """Train, and lay the model beside the upload."""
+    files = TrainingFiles(Path(added), job_id, name)
+    os.nice(_NICE)
+    try:
+        with (files.place / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a training whose trainer died may not have noticed yet
+            said = {"done": _taught(files, TrainOptions.model_validate_json(options), out)}
+    except DiskError:
+        said = {"failed": "The server's disk is full, or cannot be written."}
+    except PixelRNNError as error:
+        said = {"failed": str(error).replace(f"{files.place}/", "")}
+    except OSError as error:
+        said = {"failed": f"The server's disk: {error.strerror or error}."}
+    print(json.dumps(said), file=out, flush=True)
+
+
+def _taught(files: TrainingFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] | None:
+    """The summary of the model that is published in the job's place; None where nothing was learned."""
+    manners, plan = _Manners(files.finish), _plan(files, asked)
+    recipe, told = Recipe.model_validate(plan["recipe"]), plan["told"]
+
+    def shown(*run: Any) -> Display:
+        telling = _Telling(out, told, recipe, *run)
+        manners.meanwhile = telling.tell_sometimes
+        return telling
+
+    is_begun = (files.run / "last.safetensors").exists()
+    request = RunRequest(recipe, files.run, is_begun, command=f"pixelrnn train pictures --minutes {asked.minutes:g}")
+    result = train(request, shown, manners)
+    if not (result.finished or files.finish.exists()):
+        sys.exit(1)  # it was told to stop, and goes on another time
+    if not files.best.exists() or result.best_nats is None:
+        return None
+    card = Card.read(publish(files.best, files.place / "model", name=files.name) / CARD)
+    score = {"nats": result.best_nats, "bits_per_dim": result.best_nats / result.dimensions / log(2)}
+    named = {"name": card.name, "digest": card.sha256, "identity": card.identity, "updates": result.iteration}
+    return {**named, **score, "uniform_bits": told["uniform_bits"], "png_bits": told["png_bits"]}
+
+
+def _plan(files: TrainingFiles, asked: TrainOptions) -> dict[str, Any]:
+    """The recipe, and what was found beforehand: those of an earlier life, or new ones."""
+    kept, pictures = files.place / "plan.json", files.place / "pictures"
+    if kept.exists():
+        return json.loads(kept.read_bytes())
+    width, _, height = (asked.size or "").partition("x")
+    changes = (f"network.width={width}", f"network.height={height}") if asked.size else ()
+    path = pictures if pictures.is_dir() else pictures.with_suffix(".npz")
+    learned = partial(lesson, path, asked.minutes, files.run, channels=asked.channels, values=asked.values)
+    try:
+        found = learned(changes)
+    except ModelError:  # the weights that it would begin with are not here
+        found = learned((*changes, "training.start="))
+    told = {"told": found.beforehand, "uniform_bits": found.guessing_bits, "png_bits": found.png_bits}
+    plan = {"recipe": found.recipe.model_dump(mode="json"), "told": told}
+    kept.with_suffix(".draft").write_text(json.dumps(plan), encoding="utf-8")
+    kept.with_suffix(".draft").replace(kept)
+    return plan
+
+
+if __name__ == "__main__":
+    printed = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever else prints
+    main(printed, *sys.argv[1:])

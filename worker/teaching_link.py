@@ -1,0 +1,173 @@
+"""A trainer's end of the processes that train, one for each job: it stands in the place of a worker's engine.
+
+A model is published here, under the lock that a cancel takes too: one that was canceled before is never seen.
+"""
+
+import errno
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from worker.contract import keys
+from worker.contract.added import ANYONE, OWNER, Owner, TrainingFiles, uploads_in
+from worker.contract.jobs import JobStatus
+from worker.engine_link import EngineLostError, RefusedError
+from worker.jobs.ledger import OPEN
+from worker.orders.catalogue import Catalogue
+from worker.orders.claims import Claim, Outcome, StoredResult, failed
+from worker.orders.faults import training_failed
+from worker.orders.order import Order, TrainOrder
+from worker.orders.usage import Usage
+from worker.process.redis_clients import COMMAND_TIMEOUT_S, connect
+from worker.process.turn_thread import TurnThread
+from worker.settings import Settings
+
+_SWEEP_S = 10.0
+_YOUNG_S = 60.0
+"""A place that changed so lately may be of a job that is being handed in."""
+_NOTHING_LEARNED = "No round was better than what it began with: more pictures would help, or other ones."
+
+
+class TeachingLink:
+    """Has the words of an EngineLink."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._added = settings.added_dir or Path()
+        self._redis: Any = connect(settings.redis_url, COMMAND_TIMEOUT_S)
+        self._one_at_a_time = threading.Lock()
+        self._under_way: dict[str, tuple[TrainOrder, subprocess.Popen[bytes]]] = {}
+        """Trainings that have neither ended nor been withdrawn, by their tokens."""
+        self._withdrawn: set[str] = set()
+        self._stopping = False
+        self._words: Mapping[str, Callable[..., None]] = {}
+        self._sweeper = TurnThread("sweeper", self._sweep)
+        self.usage: dict[str, Usage] = {}
+        self.exhausted: set[str] = set()
+
+    def catalogue(self) -> Catalogue:
+        """It draws from no model. RefusedError where it has no place to publish one."""
+        if self._added == Path():
+            raise RefusedError("expected PIXELRNN_ADDED_DIR, the directory of added models that the API has")
+        return Catalogue({}, {}, "")
+
+    def start(self, publish: object, exhausted: object, words: Mapping[str, Callable[..., None]]) -> None:
+        self._words = words
+        self._sweeper.start()
+
+    def submit(self, order: Order) -> None:
+        assert isinstance(order, TrainOrder)
+        what = [str(self._added), order.claim.job_id, order.model, order.options.model_dump_json()]
+        command = [sys.executable, "-P", "-m", "worker.engine.teaching", *what]
+        with self._one_at_a_time:
+            if order.claim.token in self._withdrawn:
+                return
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            self._under_way[order.claim.token] = order, process
+        threading.Thread(target=self._listen, args=(order, process), name="teaching", daemon=True).start()
+
+    def withdraw(self, token: str) -> None:
+        """Train no further. Where that is because it was canceled nothing is left when this returns; else somebody may
+        go on with it."""
+        with self._one_at_a_time:
+            self._withdrawn.add(token)
+            if (found := self._under_way.pop(token, None)) is None:
+                return
+            (order, process), job_id = found, found[0].claim.job_id
+            process.kill()
+            process.wait()
+            try:
+                if self._redis.hexists(keys.job(job_id), "cancel_requested"):
+                    self._redis.hdel(keys.image(job_id), "grid")
+                    TrainingFiles(self._added, job_id, order.model).forget()
+            except RedisError:  # `closed` does it, or the sweeper
+                return
+
+    def closed(self, claim: Claim, outcome: Outcome) -> None:
+        """Delete what a job that has ended leaves."""
+        if outcome.status is not None:
+            self._forget(claim.job_id, outcome.status is JobStatus.SUCCEEDED)
+
+    def bring(self, name: str, identity: str) -> None:
+        """No job waits for a model."""
+
+    def is_late(self) -> bool:
+        return False
+
+    is_hung = is_late
+
+    def kill(self) -> None:
+        """It never hangs."""
+
+    def stop(self, timeout_s: float) -> None:
+        """Let it write a checkpoint, if that is quick: else it goes on from the one before."""
+        self._stopping = True
+        self._sweeper.stop()
+        for _, process in list(self._under_way.values()):
+            process.terminate()
+            try:
+                process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _listen(self, order: TrainOrder, process: "subprocess.Popen[bytes]") -> None:
+        """Raises EngineLostError where it ends without a last word: the job is begun again, by whoever comes next."""
+        assert process.stdout is not None
+        token = order.claim.token
+        for line in process.stdout:
+            said = json.loads(line)
+            if (progress := said.get("progress")) is not None:
+                grid = Path(said["grid"]).read_bytes() if said["grid"] else b""
+                self._words["progress"](token, progress["share"], json.dumps(progress), grid)
+                continue
+            with self._one_at_a_time:
+                if self._under_way.pop(token, None) is not None:
+                    self._words["end"](token, self._outcome(order, said))
+        status = process.wait()
+        if token in self._under_way and not self._stopping:
+            raise EngineLostError(f"the process that trains ended with {status}")
+
+    def _outcome(self, order: TrainOrder, said: Mapping[str, Any]) -> Outcome:
+        """The end of a job; its model lies then where workers find it, whole."""
+        summary, why = said.get("done"), said.get("failed")
+        if why or summary is None:
+            return failed(training_failed(why or _NOTHING_LEARNED))
+        try:
+            self._publish(order)
+        except OSError as error:
+            is_taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+            why = "Another model of this name came meanwhile." if is_taken else f"The server's disk: {error.strerror}."
+            return failed(training_failed(why))
+        return Outcome(JobStatus.SUCCEEDED, result=StoredResult(json.dumps(summary)))
+
+    def _publish(self, order: TrainOrder) -> None:
+        files = TrainingFiles(self._added, order.claim.job_id, order.model)
+        if files.is_published:  # in an earlier life of this job
+            return
+        owner, made = order.options.owner, files.place / "model" / order.model
+        facts = Owner(owner=owner, job=files.job_id, shared=order.options.shared or owner == ANYONE)
+        (made / OWNER).write_text(facts.model_dump_json(), encoding="utf-8")
+        files.model.parent.mkdir(exist_ok=True)
+        made.rename(files.model)
+
+    def _sweep(self) -> float:
+        """Delete what jobs left that ended while no trainer was there, or that were never taken."""
+        for place in uploads_in(self._added).glob("[!.]*"):
+            try:
+                is_old = place.stat().st_mtime < time.time() - _YOUNG_S
+                status = self._redis.hget(keys.job(place.name), "status") if is_old else OPEN[0]
+            except (OSError, RedisError):
+                continue
+            if status not in OPEN:
+                self._forget(place.name, status == JobStatus.SUCCEEDED.value.encode())
+        return _SWEEP_S
+
+    def _forget(self, job_id: str, is_kept: bool) -> None:
+        for run in (uploads_in(self._added) / job_id / "run").glob("[!.]*"):
+            TrainingFiles(self._added, job_id, run.name).forget(is_kept)
