@@ -10,7 +10,7 @@ import typer
 
 from model_core.config import NetworkConfig
 from model_core.kinds import KINDS
-from model_core.measures.causality import Causality, measure
+from tests.model_core.causality import Causality, measure
 
 SIZES = {1: (8, 12, 2), 3: (6, 10, 3)}
 """Height, width and values by colours. Wide enough for every network to have something that it cannot see."""
@@ -20,7 +20,7 @@ HEAD = """# What each network sees
 A network is causal when the logits of a variable never depend on the variable itself or on one that is drawn later
 (equation 2 of the paper: row by row, left to right, and red, green, blue within a pixel). This page is a measurement of
 that, and of how much of what may be seen is seen. `python docs/make_causality.py` writes it, from
-`model_core/measures/causality.py`, and the tests in `tests/model_core/test_causality.py` hold it to the code.
+`tests/model_core/causality.py`, and the tests in `tests/model_core/test_causality.py` hold it to the code.
 
 Each network has three layers, random weights and biases, and double precision. Every variable of an image is given
 every other value in turn, and all logits are compared with those of the unchanged image, bit by bit.

@@ -1,6 +1,6 @@
 """Receptive fields as bool maps (C, H, W, C, H, W): [changed variable, variable whose logits are watched].
 
-Each layer's file says which field its network has; measures/causality.py holds the networks to it.
+Each layer's file says which field its network has; tests/model_core/causality.py holds the networks to it.
 """
 
 import torch

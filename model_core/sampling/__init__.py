@@ -1,4 +1,4 @@
-"""Exact sampling: reference.py the slow truth, engine.py the fast path, noise.py and draw.py what both share."""
+"""Exact sampling: engine.py is the fast path; tests/model_core/reference.py is the slow truth that it equals."""
 
 from model_core.sampling.offline import sample, upsample
 

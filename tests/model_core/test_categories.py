@@ -12,14 +12,14 @@ from torch import Tensor
 from model_core import Model, decode, encode, load_model, log_likelihood, sample, save_model, untrained
 from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
-from model_core.measures.causality import moved_pairs, predicted_field
 from model_core.measures.leaks import require_causal
 from model_core.networks import PixelNetwork, build_network
 from model_core.posterior.completion import complete
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.plain.stage import PlainStage
-from model_core.sampling.reference import reference_sample
 from tests.labelled_models import chi_square
+from tests.model_core.causality import moved_pairs, predicted_field
+from tests.model_core.reference import reference_sample
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 SIZES = [{"values": 3, "height": 2, "width": 3}, {"values": 5, "height": 2, "width": 2}]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model_core.config import NetworkConfig
 from model_core.kinds import KINDS
-from model_core.measures.causality import drawn_before, measure, moved_pairs, predicted_field
+from tests.model_core.causality import drawn_before, measure, moved_pairs, predicted_field
 
 DOCS = Path(__file__).parents[2] / "docs"
 MAKER = runpy.run_path(str(DOCS / "make_causality.py"))

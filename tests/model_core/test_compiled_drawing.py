@@ -15,9 +15,9 @@ from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.prefill import SharedPrefill
-from model_core.sampling.reference import reference_sample
 from model_core.sampling.stage import Drawing
 from model_core.sampling.windowed import WindowedStage
+from tests.model_core.reference import reference_sample
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 

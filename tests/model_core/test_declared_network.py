@@ -19,7 +19,6 @@ from model_core.layers.conditioning import conditioning_map
 from model_core.layers.field import distances, drawn_before, seen
 from model_core.layers.groups import colour_of
 from model_core.layers.masked_conv import MaskedConv2d
-from model_core.measures.causality import moved_pairs, predicted_field
 from model_core.measures.picture_score import score_picture
 from model_core.measures.pixel_belief import pixel_belief
 from model_core.models import Model, count_parameters
@@ -29,13 +28,14 @@ from model_core.sampling.plain.positions import Positions
 from model_core.sampling.plain.ring import KeptMaps, Ring, RingMaps, taps_on
 from model_core.sampling.plain.stepper import Stepper
 from model_core.sampling.plain.weights import causal_taps, pack_taps
-from model_core.sampling.reference import reference_sample
 from model_core.sampling.stages import numerics_of, slot_bytes
 from model_core.training.batches import Batches
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
 from model_core.training.step import Learner
 from tests.fakes import Outlet
+from tests.model_core.causality import moved_pairs, predicted_field
+from tests.model_core.reference import reference_sample
 from worker.engine.assessment import passed
 from worker.engine.cohort import Cohort
 from worker.engine.model_pool import ModelPool, SlotPlan

@@ -23,9 +23,9 @@ from model_core.models import load_model
 from model_core.networks import PixelNetwork, build_network
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.model_engine import Engine
-from model_core.sampling.reference import reference_sample
 from model_core.training.evaluate import evaluate_model
 from tests.labelled_models import PRIORS, SIDE, SIZE, all_images, chi_square, labelled
+from tests.model_core.reference import reference_sample
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 

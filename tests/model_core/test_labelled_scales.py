@@ -16,8 +16,8 @@ from model_core.measures.pixel_belief import pixel_belief
 from model_core.measures.pixel_influence import pixel_influence
 from model_core.networks import MultiScaleNetwork, build_network
 from model_core.sampling.model_engine import Engine
-from model_core.sampling.reference import reference_sample
 from tests.labelled_models import PRIORS, chi_square, labelled
+from tests.model_core.reference import reference_sample
 
 KINDS = ["row-lstm", "pixel-cnn", "diagonal-bilstm"]
 BINARY = {"height": 2, "width": 4, "channels": 1, "values": 2, "hidden": 6, "head": 6}

@@ -8,11 +8,11 @@ import torch
 
 from model_core import Model, untrained
 from model_core.layers.conditioning import subsample
-from model_core.measures.causality import predicted_field
 from model_core.measures.pixel_belief import pixel_belief
 from model_core.measures.pixel_influence import pixel_influence
 from model_core.models import Member
 from model_core.networks import MultiScaleNetwork, PixelNetwork
+from tests.model_core.causality import predicted_field
 
 H, W, V = 6, 8, 4
 SIZE = {"layers": 2, "hidden": 9, "head": 12, "height": H, "width": W}

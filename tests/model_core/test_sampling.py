@@ -17,7 +17,7 @@ from model_core.sampling import offline
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import WORDS, image_noise
 from model_core.sampling.plain.step import StaticStep
-from model_core.sampling.reference import reference_sample
+from tests.model_core.reference import reference_sample
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 COLOURS = [(1, 2), (3, 4)]

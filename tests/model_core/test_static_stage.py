@@ -20,9 +20,9 @@ from model_core.sampling.model_engine import Engine
 from model_core.sampling.plain.schedule import Schedule
 from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.plain.step import StaticStep
-from model_core.sampling.reference import reference_sample
 from pixelrnn.verbs import root
 from tests.model_core.lively import PRESETS, H, W, drawing, finish, lively, plain, scales
+from tests.model_core.reference import reference_sample
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
