@@ -178,6 +178,8 @@ def _ink(page: Any) -> None:
 
 def _begin(page: Any, view: str, model: str = MODEL) -> None:
     page.goto(f"/#{view}")
+    if view == "complete":
+        page.locator(".drawer:visible > summary").click()
     page.locator(f"#view-{view} input[value={model}]").check()
 
 

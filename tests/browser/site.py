@@ -51,6 +51,8 @@ class Site:
     def open(self, view: str = "sample") -> None:
         """The view with its model cards, or with its jobs."""
         self.page.goto(f"/#{view}")
+        if view in ("complete", "upsample"):
+            self.page.locator(f"#view-{view} .drawer > summary").click()
         if view not in ("history", "watch", "bet", "ink", "real", "compare", "sight", "panorama"):
             self.page.locator(f"#view-{view} .card").first.wait_for()
         if view == "inspect":  # which shows something by itself
@@ -61,6 +63,9 @@ class Site:
         self.page.locator("#view-watch[data-live=true] .next", has_text=re.compile("Next, row|Finished")).wait_for()
 
     def choose_model(self, name: str) -> None:
+        fold = self.view.locator(".drawer:not([open]) > summary")
+        if fold.count():
+            fold.click()
         self.view.locator(f"input[type=radio][value={name}]").check()
 
     def fill(self, name: str, text: str) -> None:

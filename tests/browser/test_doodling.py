@@ -9,17 +9,17 @@ GIVEN = """node => {
   return Array.from({length: data.length / 4}, (_, i) => [...data.slice(4 * i, 4 * i + 3)]);
 }"""
 EDITED_AGAIN = """async () => {
-  const {Doodle} = await import("/playground/js/parts/doodle.js");
-  const doodle = new Doodle();
+  const {Pad} = await import("/playground/js/parts/pad.js");
+  const doodle = new Pad(5, true);
   const picture = new ImageData(Uint8ClampedArray.from({length: 24}, (_, i) => i % 4 < 3 ? 9 * i : 255), 2);
   const seen = () => [...doodle.picture.data];
   const states = [];
-  doodle.edit(picture);
+  doodle.sketch(picture);
   states.push(seen());
   doodle.element.querySelector("[data-rule=clear]").click();
-  doodle.edit(picture);
+  doodle.sketch(picture);
   states.push(seen());
-  doodle.edit(new ImageData(2, 3));
+  doodle.sketch(new ImageData(2, 3));
   states.push(seen());
   doodle.element.querySelector("[data-rule=undo]").click();
   states.push(seen());
@@ -89,6 +89,20 @@ def test_examples_are_what_the_model_knows(site: Site) -> None:
     for kind, example in (("Floor plans", "Floor plan 1"), ("Emoji", "Mushroom")):
         site.view.locator(".card", has_text=kind).click()
         site.view.get_by_label(example).wait_for()
+
+
+def test_settings_are_folded_until_they_are_wanted(site: Site) -> None:
+    """The pad, its examples and the button are seen; the fold names the model, and opens where a field in it is wrong."""
+    site.page.goto("/#complete")
+    fold = site.view.get_by_text("Settings: ")
+    fold.wait_for()
+    number = site.view.locator("[data-field=n] input")
+    assert not number.is_visible()
+    assert site.view.locator("canvas.paper").is_visible()
+    number.evaluate("node => node.value = 'many'")
+    site.submit()
+    site.trouble("n")
+    assert number.is_visible()
 
 
 def _claim(site: Site, model: str, data: dict[str, str]) -> None:

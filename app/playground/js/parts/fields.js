@@ -79,7 +79,7 @@ export function showTrouble(form, error) {
   const { text, field: name } = explain(error);
   const place = name ? form.querySelector(`[data-field="${CSS.escape(name)}"]`) : null;
   const line = find(place || find(form, "[data-field=form]"), ".trouble");
-  place?.closest("details")?.setAttribute("open", "");
+  for (const fold of form.querySelectorAll("details")) if (place && fold.contains(place)) fold.open = true;
   line.textContent = text;
   line.hidden = false;
   line.toggleAttribute("data-unreachable", error instanceof Unreachable);

@@ -1,6 +1,9 @@
-/** A picture of which each pixel is as given, painted white, black or in a palette's colour, or unknown: by pen, finger or keyboard. Where it is unknown, a fog shows what is expected. */
+/**
+ * A picture of which each pixel is as given, painted white, black or in a palette's colour, or unknown: by pen, finger or
+ * keyboard. Where it is unknown, a fog shows what is expected. Or a doodle: a small picture in any colours, all of it known.
+ */
 
-import { announce, find, stamp, swatch } from "./dom.js";
+import { announce, el, find, stamp, swatch } from "./dom.js";
 import { Hand, listenForUndo } from "./hand.js";
 import { icon } from "./icons.js";
 import { say, t } from "../lang.js";
@@ -20,6 +23,21 @@ export const WHITE = 3;
 const WORDS = [t("as given"), t("unknown")];
 /** The colours of a model without a palette. */
 const PAPER = { palette: ["#000000", "#ffffff"], names: [t("black"), t("white")] };
+/** The colours of a doodle, each of them one that 16 values know, and their names. */
+const COLOURS = new Map([
+  ["#222222", t("Black")],
+  ["#999999", t("Grey")],
+  ["#885533", t("Brown")],
+  ["#ee2233", t("Red")],
+  ["#ff9933", t("Orange")],
+  ["#ffcc33", t("Yellow")],
+  ["#44aa44", t("Green")],
+  ["#99ddff", t("Light blue")],
+  ["#3388ee", t("Blue")],
+  ["#8855cc", t("Purple")],
+  ["#ff99bb", t("Pink")],
+  ["#ffffff", t("White")],
+]);
 /** The width of a nib at first, in parts of the picture's. */
 const NIB = 2.5 / 28;
 const SIDE = 672;
@@ -33,12 +51,14 @@ const THEIRS = [
 /** What is given and clear: no fog is seen through it. */
 const CLEAR = [80, 104];
 const EDGE = "#6d8dff";
+const GRID = "#80808060";
 const STILL = "(prefers-reduced-motion: reduce)";
 
 export class Pad {
-  /** @param {number} ink that one begins with; WHITE = the last colour */
-  constructor(ink) {
+  /** @param {number} ink that one begins with; WHITE = the last colour @param {boolean} isDoodle */
+  constructor(ink, isDoodle = false) {
     this.element = stamp("pad");
+    this.#isDoodle = isDoodle;
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
     this.#nib = find(this.element, "input[type=range]");
     this.#nib.addEventListener("input", () => this.#resize());
@@ -56,6 +76,8 @@ export class Pad {
       button.addEventListener("click", () => (rule ? this.#apply(rule) : this.#take(Number(button.value))));
     }
     listenForUndo(this.element, (rule) => this.#apply(rule));
+    this.element.classList.toggle("doodle", isDoodle);
+    if (isDoodle) this.#offer({ palette: [...COLOURS.keys()], names: [...COLOURS.values()] });
     this.#take(ink);
   }
 
@@ -70,6 +92,9 @@ export class Pad {
   #sizes = /** @type {Map<string, Mask<Uint32Array>>} */ (new Map());
   /** @type {Pick<Model, "palette" | "names">} */
   #look = PAPER;
+  #isDoodle;
+  /** What a doodle began with. */
+  #began = "";
   #canvas;
   #hand;
   #nib;
@@ -92,17 +117,36 @@ export class Pad {
   suit(model) {
     const look = model.palette?.length ? model : PAPER;
     if (String(look.palette) === String(this.#look.palette)) return;
-    this.#look = look;
     this.#sizes.clear();
     this.#ground = null;
     this.ink = blank({ width: 1, height: 1 });
+    this.#offer(look);
+  }
+
+  /** @param {Pick<Model, "palette" | "names">} look */
+  #offer(look) {
+    this.#look = look;
     const row = find(this.element, ".palette");
     row.hidden = this.#isPaper;
     row.replaceChildren(
       ...look.palette.map((colour, i) => swatch(colour, colourName(look, i), () => this.#take(BLACK + i), BLACK + i)),
+      ...(this.#isDoodle ? [this.#anyColour()] : []),
     );
     for (const button of this.element.querySelectorAll("[data-paper]")) button.toggleAttribute("hidden", !row.hidden);
     if (this.#brush >= BLACK) this.#take(UNKNOWN + look.palette.length);
+  }
+
+  #anyColour() {
+    const own = el("input", { type: "color", "aria-label": t("Any colour") });
+    own.addEventListener("input", () => this.#take(this.#inkOf(own.value)));
+    return el("label", { class: "any", title: t("Any colour") }, own);
+  }
+
+  /** A colour of the palette, or one more. @param {string} colour */
+  #inkOf(colour) {
+    const { palette } = this.#look;
+    if (!palette.includes(colour)) palette.push(colour);
+    return BLACK + palette.indexOf(colour);
   }
 
   get #isPaper() {
@@ -133,6 +177,19 @@ export class Pad {
     this.#lay(ink, picture);
     this.#sizes.set(keyOf(picture), ink);
     this.#takeWanted();
+  }
+
+  /** Another doodle, unless it is what this one began with; it can be taken back. @param {ImageData} picture */
+  sketch({ data, width, height }) {
+    const hex = (/** @type {number} */ part) => part.toString(16).padStart(2, "0");
+    const inkAt = (/** @type {number} */ i) =>
+      this.#inkOf(`#${[...data.subarray(4 * i, 4 * i + 3)].map(hex).join("")}`);
+    const inks = Uint32Array.from({ length: width * height }, (_, i) => inkAt(i));
+    const began = `${width} ${inks}`;
+    if (began === this.#began) return;
+    this.#began = began;
+    if (width === this.ink.width && height === this.ink.height) this.fill((i) => inks[i]);
+    else this.#lay(new Mask({ width, height }, inks), null);
   }
 
   /** This is unknown, now or when a picture of that size is there, and all else is as given. @param {Uint8Array} unknown @param {Size} size */
@@ -231,7 +288,7 @@ export class Pad {
   #apply(rule) {
     const { ink } = this;
     const { width, height } = ink;
-    const base = this.#ground ? GIVEN : UNKNOWN;
+    const base = this.#isDoodle ? this.#inkOf("#ffffff") : this.#ground ? GIVEN : UNKNOWN;
     const known = (/** @type {number} */ now) => (now === UNKNOWN ? base : now);
     const rules = /** @type {Record<string, () => void>} */ ({
       undo: () => ink.undo(),
@@ -260,7 +317,7 @@ export class Pad {
 
   /** @param {number[]} from @param {number[]} to */
   #stroke(from, to) {
-    const size = Number(this.#nib.value);
+    const size = this.#isDoodle ? 0 : Number(this.#nib.value);
     this.ink.stroke(from, to, size, this.#brush);
     // paper is known on both sides of a line: else fat strokes explain a thin one best
     if (this.#isPaper && this.#brush === WHITE && !this.#ground) this.ink.sides(from, to, size, BLACK, UNKNOWN);
@@ -319,6 +376,7 @@ export class Pad {
   /** The edge of a hole in a picture, what a click would paint, and where the keyboard is. */
   #drawLines() {
     const hand = this.#hand;
+    if (this.#isDoodle) hand.line(this.#grid(), GRID, 1);
     if (this.#ground || !this.#isPaper) hand.line(new Path2D(edgeOf(this.unknown, this.ink)), EDGE, 3);
     if (hand.hover && !this.#isBox) {
       const dab = new Path2D();
@@ -327,6 +385,14 @@ export class Pad {
       hand.line(dab, "#ffffff", 2);
     }
     hand.drawCursor();
+  }
+
+  #grid() {
+    const { width, height } = this.ink;
+    const lines = new Path2D();
+    for (let x = 1; x < width; x += 1) lines.rect(x, 0, 0, height);
+    for (let y = 1; y < height; y += 1) lines.rect(0, y, width, 0);
+    return lines;
   }
 }
 

@@ -1,9 +1,10 @@
 /** What the views that draw have in common: a form on the left, the job on the right. */
 
 import { receiptOf } from "../service/api.js";
-import { find } from "../parts/dom.js";
+import { el, find } from "../parts/dom.js";
 import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
 import { remembered } from "../service/history.js";
+import { kindOf } from "../service/kinds.js";
 import { showPicture } from "../parts/model_picker.js";
 import { JobBoard } from "../parts/job_board.js";
 import { t } from "../lang.js";
@@ -51,14 +52,18 @@ export class DrawingView {
     const { models, labels, pictures, pad, fields } = parts;
     const own = pictures ? [pictures.element] : [];
     const choice = labels ? [models.element, labels.element] : [models.element];
-    if (pad) this.#form.append(pad, ...own, submitRow(verb), ...choice, fields.element);
-    else this.#form.append(...choice, ...own, fields.element, submitRow(verb));
+    const title = el("summary", {}, t("Settings"));
+    if (pad) {
+      const drawer = el("details", { class: "drawer" }, title, ...choice, fields.element);
+      this.#form.append(pad, ...own, submitRow(verb), drawer);
+    } else this.#form.append(...choice, ...own, fields.element, submitRow(verb));
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.onSubmit();
     });
     forgetTrouble(this.#form, shared.isOnline);
     models.onChange = (model) => {
+      title.textContent = t("Settings: {model}", { model: kindOf(model) });
       showPicture(find(element, ".empty > span"), model.name);
       pictures?.suit(model);
       labels?.suit(model);
