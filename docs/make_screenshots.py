@@ -77,7 +77,7 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     for place in range(0, 12, 2):
         page.locator(".glyph input").nth(place).check()
     page.get_by_role("button", name="Turn them over").click()
-    page.get_by_text("In the mean the real ones").wait_for()
+    page.get_by_text("On average the real ones").wait_for()
     yield "real", page
     _begin(page, "sample")
     page.locator("#view-sample [data-field=seed] input").first.fill(str(SEED))

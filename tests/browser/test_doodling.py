@@ -92,7 +92,7 @@ def test_examples_are_what_the_model_knows(site: Site) -> None:
 
 
 def test_settings_are_folded_until_they_are_wanted(site: Site) -> None:
-    """The pad, its examples and the button are seen; the fold names the model, and opens where a field in it is wrong."""
+    """The pad, its examples and the button are seen; the fold names the model, and opens where a field is wrong."""
     site.page.goto("/#complete")
     fold = site.view.get_by_text("Settings: ")
     fold.wait_for()

@@ -40,7 +40,7 @@ def test_mixture_that_is_watched_is_sampled(site: Site, service: Up) -> None:
     site.page.goto("/")
     with site.page.expect_response("**/sample") as drawn:
         site.view.locator("input[value=tiny-labelled-two]").check(force=True)
-    site.view.get_by_text("By tiny-labelled-two, trained on").wait_for()
+    site.view.locator(".origin[title=tiny-labelled-two]").wait_for()
     site.view.locator("[data-act=play]", has_text="Pause").click()
     with site.page.expect_response("**/complete") as fog:
         site.view.get_by_label("Pixel", exact=True).fill("4")

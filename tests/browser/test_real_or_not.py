@@ -1,8 +1,11 @@
 """Twelve characters, half of them real: which?"""
 
 import json
+import math
 import re
 from typing import Any
+
+import pytest
 
 from tests.browser.site import Site
 
@@ -34,7 +37,7 @@ def test_characters_are_ticked_and_turned_by_keyboard(site: Site) -> None:
         site.page.keyboard.press("Space")
     site.view.get_by_text("3 ticked; 6 of them exist.").wait_for()
     site.page.keyboard.press("Enter")
-    site.view.get_by_text("In the mean the real ones surprise").wait_for()
+    site.view.get_by_text("On average the real ones surprise").wait_for()
     captions = site.view.locator(".caption").all_inner_texts()
     real = [text.startswith("Exists: ") for text in captions]
     right = [is_real == (place < 3) for place, is_real in enumerate(real)]
@@ -42,8 +45,8 @@ def test_characters_are_ticked_and_turned_by_keyboard(site: Site) -> None:
     assert ["You were right." in text for text in captions] == right
     assert site.view.get_by_text(f"You were right about {sum(right)} of 12.").is_visible()
     scores = [site.service.get(f"/jobs/{answer.json()['id']}")["result"]["nats"] for answer in answers]
-    said = [float(re.findall(r"([\d.]+) nats", text)[0]) for text in captions]
-    assert sorted(said) == sorted(round(nats, 1) for nats in scores)
+    said = [float(re.findall(r"([\d.]+) bits", text)[0]) for text in captions]
+    assert sorted(said) == pytest.approx(sorted(nats / math.log(2) for nats in scores), abs=0.051)
     with site.page.expect_response("**/sample"):
         site.view.get_by_role("button", name="Twelve others").click()
     site.view.get_by_text("0 ticked; 6 of them exist.").wait_for()

@@ -84,8 +84,8 @@ export class LabelBars {
     this.#bars.element.removeAttribute("aria-busy");
     this.#bars.show(labels);
     const [{ name, p }] = labels;
-    const facts = { name, share: percent(p), nats: fixed(nats, 1), quality: QUALITIES[quality] };
-    this.#said.textContent = t("{nats} nats for what is seen, whatever its label · {quality}", facts);
+    const facts = { name, share: percent(p), bits: fixed(nats / Math.LN2, 1), quality: QUALITIES[quality] };
+    this.#said.textContent = t("What is seen surprises it by {bits} bits, whatever its label · {quality}", facts);
     announce(t("{name} with {share}", facts));
   }
 }

@@ -242,7 +242,7 @@ export class BetView {
     find(this.#element, ".standing").textContent = text;
     if (text) this.#tell("");
     const model = this.#game?.model ?? this.#model;
-    find(this.#element, ".origin").textContent = model ? `${kindOf(model)} · ${model.name}` : "";
+    find(this.#element, ".origin").textContent = model ? kindOf(model) : "";
     this.#link.textContent = t("The same bets for a friend");
     this.#show();
     if (text && !this.#element.hidden) announce(text);

@@ -245,7 +245,7 @@ export class InkView {
     this.#use.hidden = isHere;
     this.#show(-1);
     const receipt = receiptOf(job);
-    const endings = t("Four endings by {model}. Choose one to see it large, or draw on.", { model: model.name });
+    const endings = t("Four endings. Choose one to see it large, or draw on.");
     this.#say(isHere ? `${endings} ${t("Drawn in this browser.")}` : endings);
     if (receipt) this.#tell(chanceOfGiven(receipt, qualityOf(receipt)), quality(receipt));
     this.#tiles.vouch(ownWords(receipt));

@@ -67,7 +67,7 @@ export class RealView {
   /** @param {Model[]} models */
   #suit(models) {
     this.#model = bestFor("guess", null, models, (model) => this.#shared.ask.isReady("sample", model));
-    find(this.#element, ".origin").textContent = this.#model ? `${titleOf(this.#model)} · ${this.#model.name}` : "";
+    find(this.#element, ".origin").textContent = this.#model ? titleOf(this.#model) : "";
     if (!this.#cards.length) this.#say(this.#model ? "" : NOBODY);
     this.open();
   }
@@ -159,7 +159,7 @@ function show(card) {
   box.disabled = true;
   const code = `U+${name.codePointAt(0)?.toString(16).toUpperCase()}`;
   const what = name ? t("Exists: {code}", { code }) : t("Drawn just now");
-  const surprise = nats === null ? "…" : t("{nats} nats", { nats: fixed(nats, 1) });
+  const surprise = nats === null ? "…" : t("{bits} bits", { bits: fixed(nats / Math.LN2, 1) });
   const mark = isRight(card) ? t("You were right.") : t("You were wrong.");
   caption.replaceChildren(el("strong", { title: name }, what), el("br"), surprise, el("br"), mark);
   caption.parentElement?.setAttribute("data-right", String(isRight(card)));
@@ -167,7 +167,8 @@ function show(card) {
 
 /** Can surprise tell them apart? @param {Card[]} cards */
 function verdict(cards) {
-  const mean = (/** @type {Card[]} */ some) => some.reduce((sum, { nats }) => sum + (nats ?? 0), 0) / some.length;
+  const mean = (/** @type {Card[]} */ some) =>
+    some.reduce((sum, { nats }) => sum + (nats ?? 0), 0) / Math.LN2 / some.length;
   const real = cards.filter(({ name }) => name);
   const least = [...cards].sort((a, b) => (a.nats ?? 0) - (b.nats ?? 0)).slice(0, real.length);
   const found = 2 * least.filter(({ name }) => name).length;
@@ -178,7 +179,7 @@ function verdict(cards) {
     all: say(cards.length),
   };
   return t(
-    "In the mean the real ones surprise the network by {real} nats, its own by {drawn}. Whoever takes the less surprising half for real is right about {count} of {all}.",
+    "On average the real ones surprise the network by {real} bits, its own by {drawn}. To guess that the less surprising half is real is right about {count} of {all}.",
     facts,
   );
 }

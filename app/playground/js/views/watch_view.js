@@ -120,6 +120,7 @@ export class WatchView {
     find(this.#element, "[data-act=mine]").disabled = model !== null && !isPaper(model);
     const shown = model ? origin(model, this.#writing.isHere) : isShown ? this.#recorded : "";
     find(this.#element, ".origin").textContent = waiting || shown;
+    find(this.#element, ".origin").title = model?.name ?? "";
   }
 
   get #heading() {
@@ -161,7 +162,7 @@ export class WatchView {
 }
 
 /** What kind of picture it is going to be: how the data was split is no news here. @param {Model} model @param {boolean} isHere */
-function origin({ name, data }, isHere) {
-  const by = t("By {model}, trained on {data}.", { model: name, data: data.split(" (")[0] });
+function origin({ data }, isHere) {
+  const by = t("By a network trained on {data}.", { data: data.split(" (")[0] });
   return isHere ? `${by} ${t("Drawn in this browser.")}` : by;
 }
