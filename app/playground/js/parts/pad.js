@@ -376,7 +376,7 @@ export class Pad {
   /** The edge of a hole in a picture, what a click would paint, and where the keyboard is. */
   #drawLines() {
     const hand = this.#hand;
-    if (this.#isDoodle) hand.line(this.#grid(), GRID, 1);
+    if (this.#isDoodle) hand.line(this.#grid(), GRID, 2);
     if (this.#ground || !this.#isPaper) hand.line(new Path2D(edgeOf(this.unknown, this.ink)), EDGE, 3);
     if (hand.hover && !this.#isBox) {
       const dab = new Path2D();
