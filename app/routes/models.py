@@ -1,5 +1,6 @@
 """GET /models."""
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter
 
 from app.dependencies import CallerDep, ServicesDep
@@ -13,7 +14,8 @@ router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
 @router.get("/models", operation_id="list_models", responses=refusals(401, 503))
 async def list_models(services: ServicesDep, caller: CallerDep) -> ModelList:
     """The models that live workers hold, by name; empty while there is no worker."""
-    return ModelList(models=await services.models.all(caller), refused=await services.models.refused(caller))
+    models, refused = await services.models.all(caller), await services.models.refused(caller)
+    return ModelList(models=models, refused=refused, portable=await run_sync(services.portable.names, models))
 
 
 @router.get("/models/{name}", operation_id="get_model", responses=refusals(401, 404, 503))

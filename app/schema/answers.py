@@ -289,6 +289,8 @@ class ModelList(_Answer):
     """Models by name."""
     refused: list[RefusedModel]
     """Models that workers found in their models directories and do not serve."""
+    portable: list[str]
+    """Names of those that are laid out for browsers, which `GET /models/{name}/portable` leads to."""
 
 
 class Alive(_Answer):

@@ -21,15 +21,29 @@ class PortableModels:
         """Raises NoPortableError where none is offered, NotPortableError for one that is not there."""
         if self._folder is None:
             raise NoPortableError("this server offers no models for browsers: see PIXELRNN_PORTABLE_DIR")
-        try:
-            release = (self._folder / "release").read_text(encoding="ascii")
-        except (OSError, ValueError):
-            release = ""
-        place = f"{release}/models/{model.identity_or_digest}/"
-        if not _RELEASE.fullmatch(release) or not (self._folder / place / "portable.json").is_file():
+        release = self._release()
+        if not self._has(release, model):
             raise NotPortableError("no worker has laid this model out for browsers: a Multi-Scale one never is")
-        addresses = {"engine": f"{PREFIX}{release}/engine/", "model": f"{PREFIX}{place}"}
+        place = f"{PREFIX}{release}/models/{model.identity_or_digest}/"
+        addresses = {"engine": f"{PREFIX}{release}/engine/", "model": place}
         return PortableModel(digest=model.digest, identity=model.identity, **addresses)
+
+    def names(self, models: list[Model]) -> list[str]:
+        """Names of those that are there."""
+        release = self._release()
+        return [model.name for model in models if self._has(release, model)]
+
+    def _release(self) -> str:
+        """The one that workers have laid out; empty where there is none."""
+        try:
+            release = (self._folder / "release").read_text(encoding="ascii") if self._folder else ""
+        except (OSError, ValueError):
+            return ""
+        return release if _RELEASE.fullmatch(release) else ""
+
+    def _has(self, release: str, model: Model) -> bool:
+        file = f"{release}/models/{model.identity_or_digest}/portable.json"
+        return self._folder is not None and bool(release) and (self._folder / file).is_file()
 
     def file(self, path: str) -> Path | None:
         """The file at an address below PREFIX; None where there is none."""

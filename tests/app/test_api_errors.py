@@ -175,7 +175,7 @@ def test_answer_is_503_when_no_worker_lives(client: httpx.Client) -> None:
     for answer in (client.post("/sample", json={"model": "grey"}), client.get("/readyz"), client.get("/models/grey")):
         is_problem(answer, 503)
         assert int(answer.headers["retry-after"]) > 0
-    assert client.get("/models").json() == {"models": [], "refused": []}
+    assert client.get("/models").json() == {"models": [], "refused": [], "portable": []}
     assert client.get("/healthz").json() == {"status": "ok"}
 
 

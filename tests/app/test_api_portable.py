@@ -65,6 +65,7 @@ def test_addresses_lead_to_files_that_may_be_kept(redis_url: str, laid_out: Path
         assert client.get(f"{found['model']}portable.json").json() == {}
         is_problem(client.get("/models/colour/portable"), 404)
         is_problem(client.get("/models/nobody/portable"), 404)
+        assert client.get("/models").json()["portable"] == ["grey"]
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_settings_are_folded_until_they_are_wanted(site: Site) -> None:
     number = site.view.locator("[data-field=n] input")
     assert not number.is_visible()
     assert site.view.locator("canvas.paper").is_visible()
-    number.evaluate("node => node.value = 'many'")
+    number.evaluate("node => (node.value = '')")
     site.submit()
     site.trouble("n")
     assert number.is_visible()

@@ -39,8 +39,8 @@ export type {
   Stage,
 } from "../../../tests/browser/openapi";
 
-/** As the server lists it; label: the one that is asked of it, where one was chosen. */
-export type Model = Announced & { label?: string };
+/** As the server lists it; label: the one that is asked of it, where one was chosen; isLaidOut: this browser can fetch it, which earlier servers do not say. */
+export type Model = Announced & { label?: string; isLaidOut?: boolean };
 
 /** One server-sent event, taken apart. */
 export interface ServerEvent {

@@ -123,6 +123,7 @@ export class JobBoard {
     this.#given = {};
     this.#bar.value = 0;
     for (const element of [this.#cancel, this.#harder, this.#afterwards]) element.hidden = true;
+    for (const button of this.#files) button.hidden = false;
     this.#sayOfLink(t("Copy link"));
     this.#origin.textContent = "";
     this.#say(words, "busy");

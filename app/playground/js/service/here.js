@@ -28,9 +28,10 @@ export class Here {
   #models;
 
   /** Whether this is answered here: by models of one scale, with a palette rows alone, which the service draws with on processors. @param {string} call @param {Model} model */
-  can(call, { small_height: hasSmall, loaded_on: holders = [], labels, palette }) {
+  can(call, { small_height: hasSmall, loaded_on: holders = [], labels, palette, isLaidOut = true }) {
     if (
       hasSmall ||
+      !isLaidOut ||
       (palette?.length && call !== "rows") ||
       !this.#info.value?.portable ||
       holders.some(({ device }) => device !== "cpu")
