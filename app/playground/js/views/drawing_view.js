@@ -168,7 +168,7 @@ export class DrawingView {
 
   /** Something to look at, where nobody has asked for anything: drawn in this browser, it leaves no trace. */
   #begin() {
-    if (!this.#element.hidden && !("used" in this.#element.dataset)) this.#drawHere(true);
+    if (!this.#element.hidden && !("used" in this.#element.dataset)) this.#drawHere(true).catch(() => {}); // nobody asked for it
   }
 
   /** New images, where this browser has what draws them. @param {boolean} isQuiet @returns {Promise<boolean>} whether it has */
@@ -178,8 +178,8 @@ export class DrawingView {
     if (!model || pictures) return false;
     const job = /** @type {any} */ ({ ...model, kind: "sample", model: model.name }); // all that is looked at
     if (!(await this.#shared.ask.here.has(job)) || (isQuiet && "used" in this.#element.dataset)) return false;
-    this.#element.dataset.used = "";
     const wish = /** @type {any} */ ({ ...fields.read(), ...labels?.read() });
+    this.#element.dataset.used = "";
     if (!isQuiet) fields.used();
     this.#board.drawHere(model, wish, isQuiet).then((link) => {
       if (link && !isQuiet && !this.#shared.api.hasService) history.replaceState(null, "", `#${link}`);
