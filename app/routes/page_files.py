@@ -22,6 +22,7 @@ _TYPES = MappingProxyType(
         ".svg": "image/svg+xml",
         ".png": "image/png",
         ".webp": "image/webp",
+        ".zip": "application/zip",
     }
 )
 _PACKED = frozenset({".html", ".css", ".js", ".json", ".svg"})

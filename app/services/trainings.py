@@ -5,12 +5,12 @@ job's end: a trainer deletes it, or this where no trainer has begun.
 """
 
 import errno
-import hashlib
 import secrets
 import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import file_digest
 from typing import Any, BinaryIO
 
 from anyio.to_thread import run_sync
@@ -53,7 +53,7 @@ class Trainings:
 
         Trainings are counted apart from an owner's other jobs: on an account of their own."""
         caller, own = identity.caller, options.own.model_dump()
-        digests = await run_sync(_digests, files) if key else []
+        digests = await run_sync(lambda: [file_digest(each, "sha256").digest() for each in files]) if key else []  # type: ignore[arg-type]
         identity = replace(identity, caller=replace(caller, account=f"train:{caller.account}", jobs=OPEN_TRAININGS))
         identity = with_key(identity, key, KIND.word, {**own, "name": name, "webhook": options.webhook}, digests)
         if known := await self._submission.known(identity):
@@ -111,10 +111,6 @@ class Trainings:
         finally:
             shutil.rmtree(draft, ignore_errors=True)
         return {"found": pictures, "unreadable": unreadable}
-
-
-def _digests(files: Sequence[BinaryIO]) -> list[bytes]:
-    return [hashlib.file_digest(file, "sha256").digest() for file in files]  # type: ignore[arg-type]
 
 
 def _spec(identity: RequestIdentity, training: TrainingFiles, own: dict[str, Any]) -> JobSpec:

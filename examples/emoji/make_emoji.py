@@ -67,11 +67,11 @@ def named(icons: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, f'<svg {SPACES} viewBox="0 0 {width} {height}">{icon["body"]}</svg>'
 
 
-def drawn(svg: str) -> Pictures:
-    """The drawing on white, (32, 32, 3); ValueError where it is none."""
-    png = resvg_py.svg_to_bytes(svg_string=svg, width=SIDE * FINER, background="#ffffff", skip_system_fonts=True)
+def drawn(svg: str, side: int = SIDE) -> Pictures:
+    """The drawing on white, (side, side, 3); ValueError where it is none."""
+    png = resvg_py.svg_to_bytes(svg_string=svg, width=side * FINER, background="#ffffff", skip_system_fonts=True)
     picture = Image.open(io.BytesIO(bytes(png))).convert("RGB")
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX))
+    return np.asarray(picture.resize((side, side), Image.Resampling.BOX))
 
 
 def split_of(name: str) -> Split:

@@ -53,7 +53,7 @@ class Site:
         self.page.goto(f"/#{view}")
         if view in ("complete", "upsample"):
             self.page.locator(f"#view-{view} .drawer > summary").click()
-        if view not in ("history", "watch", "bet", "ink", "real", "compare", "sight", "panorama"):
+        if view not in ("history", "watch", "bet", "ink", "real", "compare", "sight", "panorama", "teach"):
             self.page.locator(f"#view-{view} .card").first.wait_for()
         if view == "inspect":  # which shows something by itself
             self.view.locator(".belief").first.wait_for()

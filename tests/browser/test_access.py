@@ -21,6 +21,7 @@ VIEWS = (
     "sight",
     "compare",
     "panorama",
+    "teach",
     "history",
 )
 WIDTHS = (320, 390, 768, 900, 1024, 1280, 1920)

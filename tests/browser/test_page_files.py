@@ -68,6 +68,7 @@ def test_file_is_served_with_type_policy_and_tag(server: httpx.Client, name: str
         "svg": "image/svg+xml",
         "png": "image/png",
         "webp": "image/webp",
+        "zip": "application/zip",
     }
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith(kinds[name.rpartition(".")[2]])
@@ -119,7 +120,7 @@ def test_every_shipped_model_has_its_picture() -> None:
 def test_page_names_no_other_place(server: httpx.Client) -> None:
     """No file refers to another server, but for the names of drawing languages."""
     for name in SERVED:
-        if not name.endswith((".png", ".webp")):
+        if not name.endswith((".png", ".webp", ".zip")):
             found = set(re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}[^\s\"'`]*", (ROOT / name).read_text()))
             assert found <= {"http://www.w3.org/2000/svg"}, name
 
@@ -136,5 +137,6 @@ def test_page_asks_for_all_modules_at_once(server: httpx.Client) -> None:
     named = _named(server)
     assert named <= set(SERVED)
     later = {name for name in SERVED if name.endswith((".js", ".css"))} - named
-    opened = {f"js/views/{name}_view.js" for name in ("sample", "panorama")}
-    assert opened <= later <= opened | {f"js/parts/{name}.js" for name in ("comparison", "history_strip")}
+    opened = {f"js/views/{name}_view.js" for name in ("sample", "panorama", "teach")}
+    parts = {f"js/parts/{name}.js" for name in ("comparison", "history_strip", "training_board")}
+    assert opened <= later <= opened | parts | {"js/service/training.js"}

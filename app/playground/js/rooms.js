@@ -80,6 +80,15 @@ export const ROOMS = [
       make: (element, shared) =>
         fetched(import("./views/panorama_view.js"), (view) => new view.PanoramaView(element, shared)),
     },
+    {
+      place: "teach",
+      needsService: true,
+      title: t("Teach"),
+      lead: t("From pictures of yours a network learns, in minutes, to draw more like them; then it is served here."),
+      empty: t("What the network draws so far appears here, better from minute to minute."),
+      make: (element, shared) =>
+        fetched(import("./views/teach_view.js"), (view) => new view.TeachView(element, shared)),
+    },
   ],
 ];
 

@@ -103,7 +103,7 @@ function percent(share) {
 }
 
 /** @param {string} tag @param {Record<string, string | number>} attributes */
-function svg(tag, attributes) {
+export function svg(tag, attributes) {
   const node = document.createElementNS(SPACE, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
   return node;

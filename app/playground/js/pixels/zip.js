@@ -6,14 +6,14 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, i) => {
   return sum;
 });
 
-/** @param {{name: string, bytes: Uint8Array<ArrayBuffer>}[]} files names in ASCII @returns {Blob} */
+/** @param {{name: string, bytes: Uint8Array<ArrayBuffer>}[]} files @returns {Blob} */
 export function zipped(files) {
   const parts = [];
   const directory = [];
   let at = 0;
   for (const { name, bytes } of files) {
     const title = new TextEncoder().encode(name);
-    const facts = [20, 0, 0, 0, 0x21, crc(bytes), bytes.length, bytes.length, title.length, 0]; // 0x21: 1 January 1980
+    const facts = [20, 0x800, 0, 0, 0x21, crc(bytes), bytes.length, bytes.length, title.length, 0]; // UTF-8; 1 January 1980
     const local = record("4HHHHH444HH", [0x04034b50, ...facts]);
     directory.push(record("4HHHHHH444HHHHH44", [0x02014b50, 20, ...facts, 0, 0, 0, 0, at]), title);
     parts.push(local, title, bytes);

@@ -87,7 +87,9 @@ export function standing(job) {
           : t("Waiting: next in the queue")) + eta
       );
     case "running":
-      return t("Drawing: {percent}%", { percent }) + eta;
+      return (
+        (job.kind === "train" ? t("Learning: {percent}%", { percent }) : t("Drawing: {percent}%", { percent })) + eta
+      );
     case "succeeded":
       return (job.kind === "score" ? t("Scored") : t("Done: {images}", { images: images(job.n) })) + taken(job);
     case "canceled":

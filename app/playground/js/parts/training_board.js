@@ -1,0 +1,165 @@
+/** A training on the page: how far it is, what it draws by now, how well it knows pictures held back, and its end. */
+
+import { fixed, say, t } from "../lang.js";
+import { follow } from "../service/events.js";
+import { explain, Problem } from "../service/problems.js";
+import { standing } from "../service/words.js";
+import { Latest } from "../signal.js";
+import { passing } from "../storage.js";
+import { svg } from "./belief_plot.js";
+import { announce, el } from "./dom.js";
+
+/** @import {Job, Shared} from "../types" */
+
+const POINTS = "pixelrnn.curve.";
+const [WIDTH, HEIGHT] = [400, 300];
+
+export class TrainingBoard {
+  /** @param {Shared} shared */
+  constructor(shared) {
+    this.#shared = shared;
+    this.#finish.addEventListener("click", () => this.#end("finish"));
+    this.#cancel.addEventListener("click", () => confirm(t("Nothing will be left of it.")) && this.#end("cancel"));
+    const ways = el("span", { class: "actions" }, this.#finish, this.#cancel, this.#way);
+    const head = el("div", { class: "board-head" }, this.#status, ways);
+    const looks = el("div", {}, el("div", {}, this.#grid), this.#curve);
+    this.element.append(head, this.#bar, this.#understood, looks, this.#told);
+    shared.models.watch(() => this.#lead());
+  }
+
+  element = el("div", { class: "taught", hidden: true });
+  #shared;
+  #status = el("p", { class: "standing", role: "status" });
+  #bar = el("progress", { max: 1, value: 0, "aria-label": t("Progress") });
+  #finish = el("button", { type: "button" }, t("Finish now"));
+  #cancel = el("button", { type: "button", class: "quiet" }, t("Cancel"));
+  #understood = el("p");
+  /** In the server's words. */
+  #told = el("p", { class: "hint", lang: "en" });
+  #way = el("a", { class: "button", hidden: true });
+  #grid = el("img", { alt: t("Pictures that the network draws by now") });
+  #curve = el("figure", { class: "hint" });
+  #watching = new Latest();
+  #watched = "";
+  /** @type {Job | null} */
+  #job = null;
+  /** Shares of the training, and bits/dim there. @type {[number, number][]} */
+  #points = [];
+
+  /** Show this training, until it ends or another one is shown; "" is none. Never throws. @param {string} id */
+  async watch(id) {
+    if (id === this.#watched) return;
+    const signal = this.#watching.ask();
+    this.#watched = id;
+    if (!id) return;
+    this.#job = null;
+    this.#points = JSON.parse(passing.get(POINTS + id) ?? "[]");
+    this.#finish.disabled = !this.#points.length;
+    this.element.hidden = false;
+    for (const part of [this.#grid, this.#curve, this.#way]) part.hidden = true;
+    this.#told.textContent = "";
+    this.#understood.textContent = "\u00a0"; // its line has its place
+    this.#status.textContent = t("Connecting…");
+    try {
+      for await (const { name, data } of follow(this.#shared.api, id, signal, (isBack) => this.#tell(!isBack))) {
+        if (name === "progress") this.#advance(data);
+        else if (name === "picture") this.#draw(`data:image/png;base64,${data.png}`);
+        else if (name === "error" && !data.id) throw new Problem(data);
+        else if (["snapshot", "done", "error", "canceled"].includes(name)) this.#know(data, signal);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#watched = "";
+      this.#status.textContent = explain(error).text;
+    }
+  }
+
+  /** @param {Job} job @param {AbortSignal} signal */
+  async #know(job, signal) {
+    this.#job = job;
+    const facts = { count: say(job.pictures ?? 0), unread: say(job.unreadable ?? 0) };
+    const lost = job.unreadable ? `; ${t("{unread} could not be read", facts)}` : "";
+    this.#understood.textContent = job.model + (job.pictures ? `: ${t("{count} pictures", facts)}${lost}` : "");
+    this.#tell();
+    if (job.result?.type !== "training") return;
+    this.#plot({ ...job.result, share: 1 });
+    this.#lead();
+    const grid = await this.#shared.api.image(job.id).catch(() => null); // it may have ended before it drew any
+    if (grid && !signal.aborted) this.#draw(URL.createObjectURL(grid));
+  }
+
+  /** The way to what was learned, once a worker has it. */
+  #lead() {
+    const model = this.#job?.status === "succeeded" ? this.#job.model : "";
+    this.#way.hidden = !this.#shared.models.value?.some(({ name }) => name === model);
+    this.#way.textContent = t("Draw with {model}", { model });
+    this.#way.href = `#sample?${new URLSearchParams({ model, n: "16", seed: "1", temperature: "1" })}`;
+  }
+
+  /** @param {any} progress */
+  #advance(progress) {
+    const { share, minutes_left: minutes, told } = progress;
+    if (!this.#job || this.#job.finished_at) return;
+    const eta_s = minutes === null ? null : 60 * minutes;
+    this.#job = { ...this.#job, status: "running", waits_for: null, progress: share, eta_s };
+    this.#told.textContent = told.replaceAll("\n", "; ");
+    this.#tell();
+    this.#plot(progress);
+  }
+
+  /** Where it stands. */
+  #tell(isLost = false) {
+    if (!this.#job) return;
+    const { status, progress, waits_for: missing, finished_at: end } = this.#job;
+    let words = status === "succeeded" ? t("It has learned them") : standing(this.#job);
+    if (status === "running" && !progress) words = t("It looks at the pictures…");
+    if (missing) words = t("It waits for a trainer: “pixelrnn up” starts one by itself, “pixelrnn trainer” anywhere.");
+    if (isLost) words = t("The connection is lost. Trying again; nothing that is learned gets lost…");
+    this.#status.textContent = words;
+    this.#bar.value = progress;
+    for (const part of [this.#finish, this.#cancel]) part.hidden = Boolean(end);
+  }
+
+  /** The curve, and guessing and PNG as lines. @param {any} progress */
+  #plot({ bits_per_dim: bits, share, uniform_bits: guessing, png_bits: png }) {
+    if (bits !== null && bits !== this.#points.at(-1)?.[1]) {
+      this.#points.push([share, bits]);
+      passing.set(POINTS + this.#watched, JSON.stringify(this.#points));
+      this.#finish.disabled = false;
+    }
+    const top = 1.1 * Math.max(guessing, Math.min(png, 2 * guessing)); // of tiny pictures PNG needs far more
+    const y = (/** @type {number} */ value) => HEIGHT * (1 - Math.min(0.93, value / top));
+    const look = { role: "img", "aria-label": t("How it learns"), viewBox: `0 0 ${WIDTH} ${HEIGHT}` };
+    const plot = svg("svg", { ...look, fill: "none", stroke: "currentColor", "font-size": 15 });
+    const level = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ anchor) => {
+      const place = { x: anchor === "end" ? WIDTH : 0, y: y(value) - 6, "text-anchor": anchor };
+      const text = svg("text", { ...place, fill: "currentColor", stroke: "none" });
+      text.textContent = `${name} ${fixed(value, 2)}`;
+      plot.append(svg("path", { d: `M0 ${y(value)}H${WIDTH}`, "stroke-dasharray": "6 5" }), text);
+    };
+    level(t("Guessing"), guessing, "start");
+    level("PNG", png, "end");
+    const path = this.#points.map(([at, value], i) => `${i ? "L" : "M"}${WIDTH * at} ${y(value)}`);
+    if (path.length) plot.append(svg("path", { d: `${path.join("")}h0`, class: "learned", "stroke-width": 4 }));
+    const newest = bits === null ? "…" : fixed(bits, 2);
+    const caption = t("The model: {bits} bits/dim of pictures held back; less is better.", { bits: newest });
+    this.#curve.replaceChildren(plot, el("figcaption", {}, caption));
+    this.#curve.hidden = false;
+  }
+
+  /** @param {string} address */
+  #draw(address) {
+    if (this.#grid.hidden) announce(t("Its first pictures are there."));
+    Object.assign(this.#grid, { src: address, hidden: false });
+  }
+
+  /** @param {"finish" | "cancel"} how */
+  async #end(how) {
+    this.#finish.disabled = true;
+    try {
+      await this.#shared.api.send(`/jobs/${this.#watched}/${how}`, { method: "POST" });
+    } catch (error) {
+      this.#status.textContent = explain(error).text;
+    }
+  }
+}

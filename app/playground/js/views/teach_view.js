@@ -1,0 +1,127 @@
+/** Teach: a model of your own pictures, trained and served here. */
+
+import { say, t } from "../lang.js";
+import { el, find } from "../parts/dom.js";
+import { clearTrouble, field, forgetTrouble, group, showTrouble, submitRow } from "../parts/fields.js";
+import { TrainingBoard } from "../parts/training_board.js";
+import { shipped } from "../pixels/raster.js";
+import { Unreachable } from "../service/problems.js";
+import { dropped, megabytes, packed, picked } from "../service/training.js";
+
+/** @import {Found} from "../service/training.js" */
+/** @import {Info, Job, Shared} from "../types" */
+
+const PRIVACY = t("A model can draw pictures again that it learned from. The pictures are deleted after the training.");
+const CREDIT = t("The emoji are Noto Emoji, by Google (Apache-2.0), made small and of 16 colours.");
+const OFF = t("Nothing is trained on this server: PIXELRNN_ADDED_DIR and PIXELRNN_TRAINING=1 switch it on.");
+
+export class TeachView {
+  /** @param {HTMLElement} element @param {Shared} shared */
+  constructor(element, shared) {
+    this.#element = element;
+    this.#shared = shared;
+    this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
+    const files = this.#opener(t("Pictures, or a zip"), { multiple: true, accept: "image/*,.zip,.npz" });
+    const emoji = el("button", { type: "button", on: { click: () => this.#takeEmoji() } }, t("Take 200 emoji"));
+    const ways = el("div", { class: "actions" }, files, this.#opener(t("A folder"), { webkitdirectory: true }), emoji);
+    const notes = [PRIVACY, CREDIT].map((text) => el("p", { class: "hint" }, text));
+    const pictures = group("image", t("Drop pictures, or choose"), notes[0], ways, this.#chosen, notes[1]);
+    const fields = [field("name", t("Its name"), this.#name), field("minutes", t("Minutes"), this.#minutes)];
+    const off = el("p", { class: "notice" }, OFF);
+    const asked = [pictures, ...fields, submitRow(t("Train"))];
+    this.#form.append(off, ...asked);
+    this.#form.addEventListener("submit", (event) => this.#submit(event));
+    forgetTrouble(this.#form, shared.isOnline);
+    element.addEventListener("drop", (event) => this.#drop(event));
+    this.#board = new TrainingBoard(shared);
+    find(element, ".stage").append(this.#board.element);
+    shared.info.watch((info) => {
+      off.hidden = !info || Boolean(info.training && info.training_minutes);
+      for (const part of asked) part.hidden = !off.hidden;
+    });
+  }
+
+  #element;
+  #shared;
+  #form;
+  #board;
+  #chosen = el("p", { role: "status" }, t("Nothing is chosen yet."));
+  #name = el("input", { type: "text", value: "my-pictures", maxLength: 64, spellcheck: false, autocomplete: "off" });
+  #minutes = el("input", { type: "number", value: "5", min: "0.1", step: "any" });
+  /** @type {Found[]} */
+  #found = [];
+
+  /** A training, or the newest that goes on. @param {string} id */
+  async open(id) {
+    this.#element.toggleAttribute("data-used", Boolean(id));
+    if (id) return this.#board.watch(id);
+    const answer = this.#shared.api.send("/jobs?kind=train", {}).then((sent) => sent.json());
+    /** @type {Job[]} */
+    const jobs = (await answer.catch(() => null))?.jobs ?? []; // a new one can be begun without
+    const open = jobs.find((job) => !job.finished_at);
+    if (open && !this.#element.hidden) this.#shared.onJob(open.id);
+  }
+
+  leave() {
+    this.#board.watch("");
+  }
+
+  /** @param {File} file */
+  take(file) {
+    return this.#take(picked([file]));
+  }
+
+  /** @param {Found[]} found @returns {boolean} whether there are any */
+  #take(found) {
+    if (!found.length) return false;
+    clearTrouble(this.#form);
+    this.#found = found;
+    const facts = { name: found[0][1].name, count: say(found.length), size: say(megabytes(found)) };
+    const text = found.length > 1 ? t("{count} files, {size} MB", facts) : t("“{name}”, {size} MB", facts);
+    this.#chosen.textContent = text;
+    return true;
+  }
+
+  async #takeEmoji() {
+    const answer = await fetch(shipped("emoji.zip")).catch(() => null);
+    if (!answer?.ok) return showTrouble(this.#form, new Unreachable());
+    this.take(new File([await answer.blob()], "emoji.zip"));
+    this.#name.value = "my-emoji";
+  }
+
+  /** @param {string} text @param {Record<string, any>} properties */
+  #opener(text, properties) {
+    const input = el("input", { type: "file", class: "unseen", ...properties });
+    input.addEventListener("change", () => this.#take(picked(input.files ?? [])));
+    return el("label", { class: "button" }, input, text);
+  }
+
+  /** Anywhere in the view. @param {DragEvent} event */
+  async #drop(event) {
+    event.preventDefault();
+    event.stopPropagation();
+    if (event.dataTransfer) this.#take(await dropped(event.dataTransfer).catch(() => []));
+  }
+
+  /** @param {Event} event */
+  async #submit(event) {
+    event.preventDefault();
+    clearTrouble(this.#form);
+    const press = find(this.#form, "button.primary");
+    press.disabled = true;
+    try {
+      const body = new FormData();
+      body.set("images", await packed(this.#found), "pictures");
+      body.set("name", this.#name.value.trim());
+      body.set("minutes", this.#minutes.value);
+      const { id } = await this.#shared.api.submit("/train", body);
+      this.#shared.onJob(id);
+      this.open(id);
+      this.#board.element.scrollIntoView({ block: "nearest" });
+    } catch (error) {
+      showTrouble(this.#form, error);
+    } finally {
+      press.disabled = false;
+    }
+  }
+}

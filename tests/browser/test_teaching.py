@@ -1,0 +1,106 @@
+"""Teach: a model of somebody's own pictures, from the drop to what it draws. The trainer is a real one."""
+
+import random
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.browser.axe import findings
+from tests.browser.by_hand import moved_by_hand
+from tests.browser.site import Site
+from tests.house.running import Up
+
+pytestmark = pytest.mark.timeout(900)
+LONG_MS = 300_000
+"""Until a network is compiled, or a round has been trained, on a busy machine."""
+COUNT = 1000
+"""Of fewer pictures it has learned enough before anybody can press Finish."""
+
+
+@pytest.fixture(scope="module")
+def service(browser: Any, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Its own: other tests know which models there are."""
+    running = Up(tmp_path_factory.mktemp("data"), models_dir)
+    running.wait_until_ready()
+    yield running
+    running.output()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Squares of many sizes, and a file that is no picture."""
+    folder, chance = tmp_path / "Kästchen", random.Random(1)
+    folder.mkdir()
+    for i in range(COUNT):
+        picture = Image.new("L", (8, 8))
+        picture.paste(255, (0, 0, chance.randint(1, 7), chance.randint(1, 7)))
+        picture.save(folder / f"{i}.png")
+    (folder / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def test_folder_becomes_a_model_that_draws(site: Site, folder: Path) -> None:
+    """What was understood is said; a reload and a second browser find the training; finished early, its model draws."""
+    site.page.set_default_timeout(LONG_MS)
+    site.open("teach")
+    site.view.get_by_text("The pictures are deleted after the training.").wait_for()
+    site.view.locator("input[webkitdirectory]").set_input_files(folder)
+    site.view.get_by_text("1,001 files").wait_for()
+    site.fill("name", "squares")
+    site.submit()
+    site.view.get_by_text("squares: 1,000 pictures; 1 could not be read").wait_for()
+    site.wait_for_standing("Learning: ")
+    site.page.goto("about:blank")
+    site.open("teach")
+    site.view.locator(".taught img").wait_for()
+    site.page.reload()
+    with site.elsewhere("/#teach") as other:
+        other.page.set_default_timeout(LONG_MS)
+        other.view.locator(".taught img").wait_for()
+        assert other.view.locator(".taught [lang=en]").inner_text().startswith(f"{COUNT} pictures in black and white")
+        assert other.job_id == site.job_id
+    site.view.locator(".taught img").wait_for()
+    assert "The model: 0." in site.view.locator("figure").inner_text()
+    assert findings(site) == []
+    site.view.get_by_role("button", name="Finish now").click()
+    site.view.get_by_role("link", name="Draw with squares").click()
+    site.wait_for_standing("Done: 16 images")
+    assert set(site.pixels(0)) <= {0, 255}
+
+
+def test_canceled_training_leaves_nothing(site: Site) -> None:
+    """The set that comes with the page is taken by a press, and a cancel asks whether that is meant."""
+    site.open("teach")
+    site.view.get_by_role("button", name="Take 200 emoji").click()
+    site.view.get_by_text("“emoji.zip”, 0.089 MB").wait_for()
+    site.submit()
+    site.view.get_by_text("my-emoji: 200 pictures").wait_for()
+    site.page.once("dialog", lambda dialog: dialog.accept())
+    site.view.get_by_role("button", name="Cancel").click()
+    site.wait_for_standing("Canceled")
+    assert "my-emoji" not in [model["name"] for model in site.service.get("/models")["models"]]
+
+
+def test_what_is_wrong_is_said_beside_it(site: Site, tmp_path: Path) -> None:
+    """No pictures, or a zip without any: nothing is begun."""
+    site.open("teach")
+    site.submit()
+    assert site.trouble("image") == "Choose pictures first."
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("notes.txt", "none")
+    site.drop("#view-teach h1", tmp_path / "notes.zip", "application/zip")
+    site.submit()
+    assert "no picture" in site.trouble("image")
+    assert "/" not in site.page.url.split("#")[1]
+
+
+def test_where_nothing_is_trained_it_is_said(browser: Any, redis_url: str) -> None:
+    """And how that is switched on; there is no form."""
+    with moved_by_hand(browser, redis_url) as site:
+        site.open("teach")
+        site.view.get_by_text("PIXELRNN_TRAINING=1").wait_for()
+        assert not site.view.get_by_role("button", name="Train").is_visible()
