@@ -127,8 +127,9 @@ def test_unknown_job_is_said_where_its_images_would_be(site: Site) -> None:
 
 
 def test_server_out_of_reach_is_said_beside_the_button(site: Site) -> None:
-    """When nothing answers, the page says that and keeps what was typed."""
+    """When nothing answers, and this browser cannot draw, the page says that and keeps what was typed."""
     site.open("sample")
+    site.choose_model("tiny-scales")
     site.page.route("**/*", lambda route: route.abort())
     site.fill("seed", "5")
     site.submit()
