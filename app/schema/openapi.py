@@ -148,8 +148,8 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
         for parameter in operation.get("parameters", ()):
             _never_null(parameter["schema"])
     _add_json_forms(schema)
-    for name in _form_models(schema):
-        for field in schemas[name]["properties"].values():
+    for form in _forms(schema):
+        for field in form["properties"].values():
             _never_null(field)
             _lists_of_files_have_any_length(field)
     return _binary_files(schema)
@@ -190,10 +190,10 @@ def _add_json_forms(schema: dict[str, Any]) -> None:
                 body["content"][_FORM]["encoding"] = {name: {"style": "form", "explode": True} for name in lists}
 
 
-def _form_models(schema: dict[str, Any]) -> list[str]:
+def _forms(schema: dict[str, Any]) -> list[dict[str, Any]]:
     bodies = [operation["requestBody"]["content"] for operation in _operations(schema) if "requestBody" in operation]
-    forms = [body[_FORM]["schema"].get("$ref", "") for body in bodies if _FORM in body]
-    return [reference.rpartition("/")[2] for reference in forms if reference]
+    forms = [body[_FORM]["schema"] for body in bodies if _FORM in body]
+    return [schema["components"]["schemas"].get(form.get("$ref", "").rpartition("/")[2], form) for form in forms]
 
 
 def _never_null(field: dict[str, Any]) -> None:
