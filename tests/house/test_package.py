@@ -34,7 +34,7 @@ SOURCE = (
 """All that may lie at the top of a checkout, and so of an sdist."""
 KINDS_OF_FILES = (
     ".Dockerfile .css .gif .gitignore .go .gz .html .ipynb .java .js .json .lock .lua .md .mjs .png .py",
-    ".safetensors .svg .toml .ts .typed .webp .yaml .yml",
+    ".safetensors .svg .toml .ts .typed .webp .yaml .yml .zip",
 )
 DIGIT, MASK = ROOT / "docs/img/digit.png", ROOT / "docs/img/lower-half.png"
 MODEL = "mnist-pixelcnn"
@@ -306,7 +306,7 @@ def test_users_program_is_checked_strictly(installation: Installation) -> None:
 
 def test_torch_comes_in_the_build_that_was_asked_for(tmp_path: Path) -> None:
     """`make run TORCH=cpu` asks PyTorch's index for that build, of it alone, before anything else is installed."""
-    for name in ("Makefile", "pyproject.toml"):
+    for name in ("Makefile", "openapi.json", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
     environment = {name: value for name, value in os.environ.items() if name not in ("TORCH", "MAKEFLAGS")}
     for words, asked in ((["TORCH=cpu"], ["cpu"]), (["TORCH=cu128"], ["cu128"]), ([], [])):

@@ -337,8 +337,9 @@ THREADS: dict[str, Callable[[Logs], None]] = {
     "offering": offering_goes_on,
     "publisher": publisher_goes_on,
     "recovery": turns_go_on,
+    "sweeper": turns_go_on,
 }
-WITHOUT_A_LOOP = {"", "watch"}
+WITHOUT_A_LOOP = {"", "watch", "teaching"}
 """They wait for the end of another process, and end theirs."""
 
 
