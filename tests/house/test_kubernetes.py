@@ -22,7 +22,7 @@ whole = pytest.mark.parametrize("directory", WHOLE, ids=lambda path: path.name)
 
 def test_there_is_an_overlay_for_each_component() -> None:
     """What can be had alone can be had together, and the other way round."""
-    assert [path.name for path in OVERLAYS] == ["gpu", "ingress", "keda", "monitoring"]
+    assert [path.name for path in OVERLAYS] == ["gpu", "ingress", "keda", "monitoring", "training"]
     assert sorted(path.name for path in (K8S / "components").iterdir()) == [path.name for path in OVERLAYS]
 
 
@@ -70,7 +70,7 @@ def test_images_are_of_this_version(directory: Path) -> None:
     """Never `latest`: what runs is what was written down."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     images = [container["image"] for manifest in built(directory) for container in containers(manifest)]
-    assert len(images) == 3
+    assert len(set(images)) == 3
     assert all(image.endswith(f":{version}") for image in images), images
 
 
@@ -116,6 +116,22 @@ def test_no_list_of_processes_shows_the_password(tmp_path: Path) -> None:
     with started(container["args"][0], {"REDISCLI_AUTH": password}, tmp_path, password) as (client, command):
         assert client.config_get("maxmemory") == {"maxmemory": str(1536 * 2**20)}
         assert password not in command
+
+
+def test_a_trainer_shares_the_directory_of_added_models() -> None:
+    """With APIs and workers, by one claim that many may write to; and it alone may ask the queue besides them."""
+    manifests = built(K8S / "overlays" / "training")
+    (claim,) = named(manifests, "PersistentVolumeClaim").values()
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    deployments = named(manifests, "Deployment")
+    assert set(deployments) == {"api", "worker", "trainer"}
+    for deployment in deployments.values():
+        (container,) = containers(deployment)
+        assert {"name": "PIXELRNN_ADDED_DIR", "value": "/added"} in container["env"]
+        assert {"name": "added", "mountPath": "/added"} in container["volumeMounts"]
+        (volume,) = (each for each in deployment["spec"]["template"]["spec"]["volumes"] if each["name"] == "added")
+        assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    assert {"trainer", "valkey-from-trainer"} <= set(named(manifests, "NetworkPolicy"))
 
 
 def test_keda_counts_the_queue_that_workers_take_from() -> None:
