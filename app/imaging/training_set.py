@@ -16,10 +16,10 @@ from PIL import Image
 
 from app.errors import UnusableImageError
 from app.imaging.decode import BOMB, BROKEN, MAX_PIXELS
-from app.imaging.zipped import BEGINNING, BROKEN_ZIP
+from app.imaging.zipped import BEGINNING, BROKEN_ZIP, is_file
 
-_MOST_BYTES, _MOST_PICTURES, _MOST_ENTRIES, _MOST_LABEL = 64 * 2**20, 20_000, 25_000, 64
-"""Bytes of all files, unpacked; and characters of a label."""
+_MOST_BYTES, _MOST_PICTURES, _MOST_ENTRIES, _MOST_LABEL = 64 * 2**20, 20_000, 25_000, 60
+"""Bytes of all files, unpacked; and characters of a label, which a folder is called: 255 bytes at most."""
 _SIDES = range(2, 4097)
 _FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp"}
 _BLOCK = 2**20
@@ -29,7 +29,7 @@ _ENTRY = b"PK\1\2"
 
 def write_training_set(files: Sequence[BinaryIO], place: Path) -> tuple[int, int]:
     """Write them to place/pictures, or to place/pictures.npz; the number of pictures, 0 of an .npz, and of files that
-    are none. Raises UnusableImageError, OSError."""
+    are none. Raises UnusableImageError, BadUploadError, OSError."""
     for file in files:
         file.seek(0)
     if len(files) != 1 or files[0].read(len(BEGINNING)) != BEGINNING:
@@ -48,7 +48,7 @@ def _write_zip(file: BinaryIO, place: Path) -> tuple[int, int]:
     if sum(block.count(_ENTRY) for block in iter(lambda: file.read(_BLOCK), b"")) > _MOST_ENTRIES:
         raise UnusableImageError(f"the zip has more than {_MOST_ENTRIES} entries")
     with zipfile.ZipFile(file) as archive:
-        entries = {PurePosixPath(entry.filename): entry for entry in archive.infolist() if _is_file(entry)}
+        entries = {PurePosixPath(entry.filename): entry for entry in archive.infolist() if _is_taken(entry)}
         if entries and all(path.suffix == ".npy" for path in entries):
             return _write_arrays(archive, file, place / "pictures.npz")
         folders = {path.parts[:-1] for path in entries}
@@ -59,14 +59,15 @@ def _write_zip(file: BinaryIO, place: Path) -> tuple[int, int]:
         return _write((("".join(inner[:1]), opened.read) for inner, opened in files), place / "pictures")
 
 
-def _is_file(entry: zipfile.ZipInfo) -> bool:
-    """False for folders and what is hidden. Raises UnusableImageError for what would leave the zip."""
+def _is_taken(entry: zipfile.ZipInfo) -> bool:
+    """False for folders and what is hidden. Raises UnusableImageError for a name that leads out of the zip, and for a
+    link, and what `is_file` raises."""
     parts = entry.filename.split("/")
     if parts[0] == "" or "\\" in entry.filename or ".." in parts:
         raise UnusableImageError("a name in the zip leads out of it: expected names such as cats/1.png")
     if stat.S_ISLNK(entry.external_attr >> 16):
         raise UnusableImageError("the zip holds a link: expected files and folders alone")
-    return not entry.is_dir() and not any(part.startswith((".", "__MACOSX")) for part in parts)
+    return is_file(entry)
 
 
 def _write_arrays(archive: zipfile.ZipFile, file: BinaryIO, path: Path) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from app.imaging.decode import Role
 
 BEGINNING = b"PK\3\4"
 _METHODS = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
+"""Python unpacks the others without a limit: a few hundred bytes of bzip2 become gigabytes."""
 _MOST_ENTRIES = 256
 """Folders and what is hidden count here too."""
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
@@ -30,16 +31,23 @@ def files_in(data: bytes, role: Role, limit: int) -> list[bytes]:
         raise BadUploadError(f"the {role} is a zip that cannot be read") from None
 
 
+def is_file(entry: zipfile.ZipInfo) -> bool:
+    """False for folders and what is hidden. Raises BadUploadError for a file that cannot be unpacked within limits."""
+    if entry.is_dir() or any(part.startswith((".", "__MACOSX")) for part in entry.filename.split("/")):
+        return False
+    if entry.compress_type not in _METHODS:
+        raise BadUploadError("a file in the zip is packed in a way that is not taken: expected stored or deflated")
+    return True
+
+
 def _contents(archive: zipfile.ZipFile, role: Role, limit: int) -> Iterator[bytes]:
     """The contents of each file, as far as they may be: the length that an entry says is not believed."""
     entries, left = archive.infolist(), limit
     if len(entries) > _MOST_ENTRIES:
         raise TooLargeError(f"the {role} is a zip of more than {_MOST_ENTRIES} entries")
     for entry in entries:
-        if entry.is_dir() or any(part.startswith((".", "__MACOSX")) for part in entry.filename.split("/")):
+        if not is_file(entry):
             continue
-        if entry.compress_type not in _METHODS:
-            raise BadUploadError(f"the {role} is a zip in which files are packed in a way that is not taken")
         with archive.open(entry) as file:
             content = file.read(left + 1)
         left -= len(content)

@@ -48,7 +48,7 @@ class StoredArray:
         version = npy.read_magic(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = read(file)
-        if dtype not in (np.uint8, np.bool_) or fortran or not shape:
+        if dtype not in (np.uint8, np.bool_) or fortran or not shape or min(shape) < 0:
             raise DataError(f"{self}: expected an array of bytes (uint8) or booleans in C order, not {dtype} {shape}")
         return shape
 

@@ -16,6 +16,7 @@ from model_core.data.datasets import read_dataset
 from model_core.data.images import read_drawn, read_exact_values, read_keep, read_values
 from model_core.data.options import ReadOptions
 from model_core.data.picture_names import SUFFIXES, find_pictures
+from model_core.data.survey import survey
 from model_core.errors import DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, of what it passes over
@@ -67,6 +68,16 @@ def test_changed_picture_is_read_or_refused(tmp_path: Path, suffix: str) -> None
     assert find_pictures(tmp_path) == [file.name]
     read(file)
     hold(read, file)
+
+
+def test_an_array_of_fewer_than_no_images_is_refused(tmp_path: Path) -> None:
+    """Its blocks would be none, and whoever asks for the first would break off."""
+    np.save(tmp_path / "x.npy", np.zeros((5, 4, 4), np.uint8))
+    data = (tmp_path / "x.npy").read_bytes()
+    (tmp_path / "x.npy").write_bytes(data.replace(b"(5, 4, 4), ", b"(-5, 4, 4),"))
+    for read in (survey, lambda path: read_dataset(path, "train", GREY)):
+        with pytest.raises(DataError, match=r"not uint8 \(-5, 4, 4\)"):
+            read(tmp_path / "x.npy")
 
 
 def archive(file: Path, method: int, **arrays: np.ndarray) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -141,6 +142,9 @@ def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
         said = {"failed": str(error).replace(f"{files.place}/", "")}
     except OSError as error:
         said = {"failed": f"The server's disk: {error.strerror or error}."}
+    except Exception:  # the edge to whoever sent the pictures: begun again, it would end in the same way
+        traceback.print_exc()
+        said = {"failed": "This is a fault of the server, and was logged."}
     print(json.dumps(said), file=out, flush=True)
 
 
