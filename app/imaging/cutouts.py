@@ -59,8 +59,8 @@ def _picture_of(upload: bytes, shape: Shape) -> Image.Image:
     if decoded.has_more_bits:
         raise UnusableImageError("the image has more than 8 bits a colour: expected 8, or fit=crop would lose some")
     if not (shape.width <= width <= MAX_SIDE and shape.height <= height <= MAX_SIDE):
-        least = f"{shape.width}x{shape.height}, the model's own,"
-        raise WrongSizeError(f"the image is {width}x{height}, expected {least} to {MAX_SIDE}x{MAX_SIDE}")
+        least = f"{shape.width}x{shape.height}, the model's own, or more"
+        raise WrongSizeError(f"the image is {width}x{height}, expected {least}, and {MAX_SIDE} a side at most")
     return decoded.image
 
 

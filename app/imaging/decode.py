@@ -51,11 +51,12 @@ def decode(data: bytes, role: Role) -> Decoded:
             _check_header(image, role)
             if image.format == "PNG" and _PNG_END not in data:
                 raise BadUploadError(f"the {role} is cut off: the end of its PNG data is missing")
+            has_more_bits = ";16" in str(image.tile)
             image.load()
             if image.mode == "P" and _largest(image) >= len(image.getpalette() or ()) // 3:
                 raise BadUploadError(f"the {role} has a pixel whose number is beyond its palette")
             upright = _eight_bits(ImageOps.exif_transpose(image), role)
-            return Decoded(upright, has_more_bits=image.mode in _HIGH_BYTES)
+            return Decoded(upright, has_more_bits)
     except BOMB:
         raise _too_many_pixels(role) from None
     except BROKEN:

@@ -91,7 +91,8 @@ def read_exact_values(
         with Image.open(path) as image:
             one_frame = getattr(image, "n_frames", 1) == 1
             shown = pixels.transpose(1, 2, 0).squeeze()
-            exact = image.mode in _EIGHT_BITS and Image.fromarray(shown).convert("RGBA") == image.convert("RGBA")
+            is_deep = ";16" in str(image.tile) or image.mode not in _EIGHT_BITS
+            exact = not is_deep and Image.fromarray(shown).convert("RGBA") == image.convert("RGBA")
     except PICTURE_ERRORS as error:  # behind its first frame
         raise DataError(f"cannot read the image {path}: {error or type(error).__name__}") from None
     if not (exact and one_frame):

@@ -72,3 +72,9 @@ def text_bomb() -> bytes:
 def animated(kind: str) -> bytes:
     frames = [Image.new("RGB", (3, 4), (shade, 255 - shade, shade)) for shade in (0, 120, 255)]
     return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100)
+
+
+def deep_png(width: int, height: int, channels: int) -> bytes:
+    """A PNG of 3 or 4 channels of 16 bits each."""
+    line = b"\0" + bytes(i % 251 for i in range(2 * channels * width))
+    return raw_png(width, height, 16, {3: 2, 4: 6}[channels], line * height)

@@ -12,7 +12,7 @@ from PIL import Image
 from model_core.codec.container import Header
 from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker
-from tests.app.pictures import animated, bomb, encoded, grey, grey16, png
+from tests.app.pictures import animated, bomb, deep_png, encoded, grey, grey16, png
 from worker.contract import keys
 from worker.contract.coded_file import MEDIA_TYPE
 from worker.contract.kinds.encode import EncodeSummary
@@ -149,6 +149,7 @@ def test_pictures_may_come_as_json(client: httpx.Client, worker: HandWorker) -> 
         (png(Image.new("RGBA", (3, 4), (9, 9, 9, 254))), 422, "image 1, counted from 0, would not come back as it is"),
         (png(Image.new("RGB", (3, 4), (1, 2, 3))), 422, "expected grey, 8 bits a colour, not transparent"),
         (grey16(*[[257, 258, 259]] * 4), 422, "would not come back as it is"),
+        (deep_png(3, 4, 3), 422, "would not come back as it is"),
         (animated("PNG"), 422, "is animated"),
         (png(PICTURES[0])[:-20], 400, "cut off"),
         (b"", 400, "not a readable"),

@@ -13,7 +13,7 @@ from app.imaging.arrays import Shape
 from app.imaging.cutouts import Box, boxes_of
 from tests.app.hand_worker import GREY, HandWorker, image_bytes
 from tests.app.live import events_of
-from tests.app.pictures import png
+from tests.app.pictures import deep_png, png
 from worker.contract import keys
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import Method
@@ -228,11 +228,13 @@ LARGE = png(Image.new("L", (2048, 2048)))
         (LARGE, png(Image.new("L", (2048, 2048), 255)), {}, 422, "larger than 12x8"),
         (png(noise("L")), png(mask_of([(5, 5, 18, 6)])), {}, 422, "larger than 12x8"),
         (png(noise("L", (16, 11))), png(mask_of([(5, 5, 6, 6)], (16, 11))), {}, 422, "expected 16x12"),
-        (png(noise("L", (5000, 12))), None, {}, 422, "to 4096x4096"),
+        (png(noise("L", (5000, 12))), None, {}, 422, "4096 a side at most"),
         (png(noise("L")), png(mask_of(HOLES, (60, 41))), {}, 422, "the mask is 60x41"),
         (png(noise("L")), png(Image.new("L", (60, 40))), {}, 422, "no pixel of 128"),
         (png(noise("L")), None, {}, 422, "expected a mask"),
         (png(Image.new("I;16", (60, 40))), png(mask_of(HOLES)), {}, 422, "8 bits"),
+        (deep_png(60, 40, 3), png(mask_of(HOLES)), {}, 422, "8 bits"),
+        (deep_png(60, 40, 4), png(mask_of(HOLES)), {}, 422, "8 bits"),
         (png(noise("L"))[:-30], png(mask_of(HOLES)), {}, 400, "cut off"),
         (b"GIF89a", png(mask_of(HOLES)), {}, 400, "not a readable"),
         (png(noise("L")), png(mask_of(HOLES)), {"n": 22}, 422, "at most 21 for 3 cut-outs"),

@@ -12,8 +12,11 @@ from typer.testing import CliRunner, Result
 
 from model_core.card import Card, CardMember
 from model_core.codec.container import pack, unpack
+from model_core.config import preset
+from model_core.data.images import read_exact_values
 from model_core.errors import DataError, ModelError
 from pixelrnn.verbs import root
+from tests.app.pictures import deep_png
 
 
 def run(*arguments: str | Path) -> Result:
@@ -64,6 +67,10 @@ def test_pictures_that_would_not_come_back_are_refused(models_dir: Path, picture
     transparent = Image.fromarray(black).convert("LA")
     transparent.putalpha(7)
     frames = {"save_all": True, "append_images": [Image.fromarray(black + 255)]}
+    colours = preset("cifar10-pixelcnn").with_overrides(height=6, width=5)
+    (tmp_path / "deep colours.png").write_bytes(deep_png(5, 6, 3))
+    with pytest.raises(DataError, match="expected one RGB picture of 8 bits a colour"):
+        read_exact_values(tmp_path / "deep colours.png", colours)
     for name, image, options, words in (
         ("grey", Image.fromarray(black + 100), {}, "30 pixels of other colours than the model's 2 values"),
         ("red", Image.fromarray(red), {}, "30 pixels of other colours"),
