@@ -59,7 +59,7 @@ def _complete(options: Options, how: How, work: Work) -> Done:
     from pixelrnn.drawings_here import completed, completions, settled
 
     if options["fit"] == "crop":
-        raise typer.BadParameter("--fit crop is done by a service alone: expected --url")
+        raise typer.BadParameter("--fit crop is for a service: add --url, such as --url http://127.0.0.1:8000")
     options = settled(options)
     model = _model(options, how, work)
     if isinstance(options["image"], list):

@@ -16,22 +16,14 @@ def worker(
     slots: Annotated[int | None, typer.Option(help="Images of one model drawn at once.")] = None,
     threads: Annotated[int | None, typer.Option(help="Threads of one tensor operation.")] = None,
     redis_url: Annotated[str | None, typer.Option(help="The Redis server; REDIS_URL by default.")] = None,
-    name: Annotated[str | None, typer.Option(help="Unique among live workers; made up by default.")] = None,
+    worker_name: Annotated[str | None, typer.Option("--name", help="Unique among live workers; else made up.")] = None,
 ) -> None:
     """Draw images for the jobs in the queue, until SIGTERM.
 
     Every option is also PIXELRNN_<OPTION> in the environment.
     """
-    given = {
-        "PIXELRNN_MODELS_DIR": models_dir,
-        "PIXELRNN_MODELS": models,
-        "PIXELRNN_DEVICE": device,
-        "PIXELRNN_SLOTS": slots,
-        "PIXELRNN_THREADS": threads,
-        "PIXELRNN_WORKER_NAME": name,
-        "PIXELRNN_REDIS_URL": redis_url,
-    }
-    os.environ.update({variable: str(value) for variable, value in given.items() if value is not None})
+    said = {option: str(value) for option, value in locals().items() if value is not None}
+    os.environ.update({f"PIXELRNN_{option.upper()}": value for option, value in said.items()})
     from worker.start import main
 
     raise typer.Exit(main())

@@ -254,10 +254,9 @@ def _of_all(own: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
 
 def _file(image: Image.Image, scale: int, text: Mapping[str, str], kind: PictureFormat, canvas: Canvas) -> bytes:
     _expect_side(image.size, scale)
-    if canvas.palette and kind is PictureFormat.JPEG:
-        raise BadParameterError("format: JPEG does not keep the colours of a palette; expected png, webp or npy")
-    if image.mode in ("LA", "RGBA") and kind is PictureFormat.JPEG:
-        raise BadParameterError("format: JPEG does not keep the picture's transparency; expected png or webp")
+    lost = "the colours of a palette" if canvas.palette else image.mode in ("LA", "RGBA") and "transparency"
+    if lost and kind is PictureFormat.JPEG:
+        raise BadParameterError(f"format: JPEG does not keep {lost}; expected png or webp")
     width, height = image.width * scale, image.height * scale
     mark = "" if canvas.source is None else packet_of(canvas.source)
     said = {"pnginfo": chunks(text, mark)} if kind is PictureFormat.PNG else {"xmp": mark.encode()} if mark else {}

@@ -1,6 +1,7 @@
 """PUT, DELETE and download of models that are added while the service runs, and POST /train, which makes one."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from functools import partial
 from inspect import cleandoc
 from typing import IO, Annotated, Any
@@ -8,20 +9,18 @@ from typing import IO, Annotated, Any
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from starlette.datastructures import FormData, UploadFile
 
-from app.dependencies import CallerDep, ServicesDep
-from app.errors import BadParameterError
+from app.dependencies import CallerDep, Services, ServicesDep
 from app.routes.answer import answer
-from app.routes.body_limits import checked_type, limited, read_parts
-from app.routes.json_forms import form_of
+from app.routes.body_limits import checked_type, expect_lone_files, limited, read_parts
+from app.routes.json_forms import Form, form_of
 from app.routes.known_query import KnownQueryRoute
 from app.routes.preferences import preferences_of
 from app.schema.answers import AddedModel, Job
 from app.schema.job_options import JobOptions
 from app.schema.openapi import job_responses, refusals
 from app.schema.preference_headers import preference_headers
-from app.schema.request_bodies import MAX_TRAINING_FILES, MULTIPART, TrainForm
+from app.schema.request_bodies import MAX_TRAINING_FILES, MULTIPART, AddForm, TrainForm
 from app.services.added import MOST_BYTES
 from app.services.submission import RequestIdentity
 from worker.contract.kinds.train import KIND as TRAIN
@@ -32,29 +31,12 @@ _OVERHEAD_BYTES = 64 * 1024
 _BLOCK = 2**16
 _MOST_FILES = 17
 _FILE = {"type": "string", "format": "binary"}
-_FORM = {
-    "type": "object",
-    "required": ["card", "weights"],
-    "properties": {
-        "card": {**_FILE, "description": "The file `card.json`."},
-        "weights": {
-            "type": "array",
-            "items": _FILE,
-            "description": "One file, or those of the card's members in their order; then those of its guides.",
-        },
-        "shared": {
-            "type": "boolean",
-            "default": False,
-            "description": "Everybody who may use the service sees it, and not your key alone.",
-        },
-    },
-}
 
 
 def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
     """`openapi_extra=` of a call that takes a form, of which one field may be several files."""
-    told = {"schema": form, "encoding": {files: {"style": "form", "explode": True}}}
-    return {"requestBody": {"required": True, "content": {MULTIPART: told}}}
+    content = {"schema": form, "encoding": {files: {"style": "form", "explode": True}}}
+    return {"requestBody": {"required": True, "content": {MULTIPART: content}}}
 
 
 @router.post(
@@ -72,19 +54,13 @@ async def train(request: Request, services: ServicesDep, caller: CallerDep) -> R
     wanted, state = preferences_of(request.headers), request.scope["state"]
     if wanted.keep_the_connection:
         services.seats.expect_free()
-    with services.added.place():
-        receive = limited(request, MOST_BYTES + _OVERHEAD_BYTES)
-        parts = await read_parts(Request(request.scope, receive).form(max_files=MAX_TRAINING_FILES + 1, max_fields=16))
-        try:
-            form = form_of(TrainForm, {**parts, "images": parts.getlist("images")}, "body", is_text=True)
-            webhook = services.webhooks.expected(form.webhook)
-            retention = services.submission.expected_retention(form.retention)
-            own = TRAIN.options.model_validate(form, from_attributes=True)
-            options, files = JobOptions(own, retention=retention, webhook=webhook), [sent.file for sent in form.images]
-            identity, key = RequestIdentity(caller, state["request_id"], state["traceparent"]), wanted.idempotency_key
-            submitted = await services.trainings.begin(identity, form.name, options, files, key)
-        finally:
-            await parts.close()
+    async with _form_of(request, services, TrainForm, "images", MAX_TRAINING_FILES + 1) as form:
+        webhook = services.webhooks.expected(form.webhook)
+        retention = services.submission.expected_retention(form.retention)
+        own = TRAIN.options.model_validate(form, from_attributes=True)
+        options, files = JobOptions(own, retention=retention, webhook=webhook), [sent.file for sent in form.images]
+        identity, key = RequestIdentity(caller, state["request_id"], state["traceparent"]), wanted.idempotency_key
+        submitted = await services.trainings.begin(identity, form.name, options, files, key)
     return await answer(submitted, wanted, request)
 
 
@@ -94,7 +70,7 @@ async def train(request: Request, services: ServicesDep, caller: CallerDep) -> R
     status_code=202,
     response_model=AddedModel,
     responses=refusals(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
-    openapi_extra=_body(_FORM, "weights"),
+    openapi_extra=_body(AddForm.model_json_schema(), "weights"),
 )
 async def put_model(
     name: str,
@@ -112,18 +88,10 @@ async def put_model(
     checked_type(request, (MULTIPART,))
     served, identity = await services.models.held(name, caller)
     services.added.expect_name(name, caller, served, identity, if_match)
-    with services.added.place():
-        receive = limited(request, MOST_BYTES + _OVERHEAD_BYTES)
-        parts = await read_parts(Request(request.scope, receive).form(max_files=_MOST_FILES, max_fields=4))
-        try:
-            card, weights = _files(parts, "card"), _files(parts, "weights")
-            if len(card) != 1:
-                raise BadParameterError("card: expected one file", field="card")
-            files = card[0].file, [sent.file for sent in weights]
-            how = {"shared": _flag(parts, "shared"), "exchange": if_match is not None}
-            added = await run_sync(partial(services.added.take, name, caller, *files, **how))
-        finally:
-            await parts.close()
+    async with _form_of(request, services, AddForm, "weights", _MOST_FILES) as form:
+        files = form.card.file, [sent.file for sent in form.weights]
+        how = {"shared": form.shared, "exchange": if_match is not None}
+        added = await run_sync(partial(services.added.take, name, caller, *files, **how))
     return JSONResponse(added.model_dump(), 202, {"Location": f"/models/{name}"})
 
 
@@ -154,16 +122,16 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
             yield block
 
 
-def _files(parts: FormData, role: str) -> list[UploadFile]:
-    found = parts.getlist(role)
-    files = [part for part in found if isinstance(part, UploadFile)]
-    if len(files) < len(found):
-        raise BadParameterError(f"{role}: expected a file", field=role)
-    return files
-
-
-def _flag(parts: FormData, name: str) -> bool:
-    text = parts.get(name, "false")
-    if text not in ("true", "false"):
-        raise BadParameterError(f"{name}: expected true or false", field=name)
-    return text == "true"
+@asynccontextmanager
+async def _form_of(
+    request: Request, services: Services, model: type[Form], several: str, most_files: int
+) -> AsyncIterator[Form]:
+    """The form that is sent; several: its field that may be several files, which are open meanwhile."""
+    with services.added.place():
+        receive = limited(request, MOST_BYTES + _OVERHEAD_BYTES)
+        parts = await read_parts(Request(request.scope, receive).form(max_files=most_files, max_fields=16))
+        try:
+            await expect_lone_files(parts, model)
+            yield form_of(model, {**parts, several: parts.getlist(several)}, "body", is_text=True)
+        finally:
+            await parts.close()

@@ -2,11 +2,11 @@
 an array with its other fields in the query. A route that declares no body takes a file as it is."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, cast, get_origin
+from typing import Any, cast
 
 import structlog
 from anyio.to_thread import run_sync
-from fastapi import Request, Response, params
+from fastapi import Request, Response, UploadFile, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from python_multipart.exceptions import FormParserError
@@ -85,9 +85,8 @@ async def read_parts(sent: Awaitable[FormData]) -> FormData:
 
 async def expect_lone_files(parts: FormData, form: type[BaseModel]) -> None:
     """BadParameterError for several files where one is taken: of those FastAPI would take the last."""
-    for role in FILES:
-        field = form.model_fields.get(role)
-        if field and get_origin(field.annotation) is not list and len(parts.getlist(role)) > 1:
+    for role, field in form.model_fields.items():
+        if field.annotation is UploadFile and len(parts.getlist(role)) > 1:
             await parts.close()
             raise BadParameterError(f"{role}: expected one file, not several", field=role)
 

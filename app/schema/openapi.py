@@ -152,7 +152,8 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
         for field in form["properties"].values():
             _never_null(field)
             _lists_of_files_have_any_length(field)
-    return _binary_files(schema)
+    # generated clients take FastAPI's `contentMediaType` for text
+    return _with_files_as({"format": "binary"}, schema)
 
 
 def _operations(schema: dict[str, Any]) -> list[dict[str, Any]]:
@@ -184,7 +185,7 @@ def _add_json_forms(schema: dict[str, Any]) -> None:
             body["description"] = (
                 "A form; or `application/json` with the same fields, where a file is base64 or a `data:` URL with it."
             )
-            body[_JSON_BODY] = _base64_files(schemas[form])
+            body[_JSON_BODY] = _with_files_as({"contentEncoding": "base64"}, schemas[form])
             lists = [name for name, field in schemas[form]["properties"].items() if field.get("type") == "array"]
             if lists:  # a client in Ruby else joins the files by commas
                 body["content"][_FORM]["encoding"] = {name: {"style": "form", "explode": True} for name in lists}
@@ -209,15 +210,6 @@ def _lists_of_files_have_any_length(field: dict[str, Any]) -> None:
     if field.get("type") == "array":
         field.pop("minItems", None)
         field.pop("maxItems", None)
-
-
-def _binary_files(node: Any) -> Any:
-    """Uploads as `format: binary`: generated clients take FastAPI's `contentMediaType` for text."""
-    return _with_files_as({"format": "binary"}, node)
-
-
-def _base64_files(node: Any) -> Any:
-    return _with_files_as({"contentEncoding": "base64"}, node)
 
 
 def _with_files_as(said: dict[str, str], node: Any) -> Any:

@@ -23,7 +23,7 @@ PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
     "description": f"`wait=N`: answer when the job has ended, or after N seconds: {MAX_WAIT_S} at most, and for `wait` "
-    "without a number.",
+    "without a number. Other words, and a number that cannot be read, are passed over (RFC 7240).",
     "schema": {"type": "string"},
     "example": "wait=10",
 }

@@ -93,8 +93,10 @@ class AddedModels:
         if not NAME.fullmatch(name):
             raise BadParameterError("a model's name has at most 64 of a-z 0-9 . _ -, with a letter or digit first")
         if not (self._folder() / name).exists():
-            if served or is_trained(self._folder().parent, name):
+            if served:
                 raise NameTakenError("a model of the service has this name")
+            if is_trained(self._folder().parent, name):
+                raise NameTakenError("a model that is being trained has this name")
             if if_match is not None:
                 raise OtherIdentityError("there is no model of this name")
         elif not self._is_own(name, caller):
@@ -226,7 +228,12 @@ def sweep(folder: Path) -> None:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """Bytes of the files of a folder, in which trainers write meanwhile."""
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size
 
 
 def _unknown() -> UnknownModelError:

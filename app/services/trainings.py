@@ -9,6 +9,7 @@ import secrets
 import shutil
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import file_digest
 from typing import Any, BinaryIO
@@ -53,9 +54,10 @@ class Trainings:
 
         Trainings are counted apart from an owner's other jobs: on an account of their own."""
         caller, own = identity.caller, options.own.model_dump()
+        said = {**own, "name": name, "webhook": options.webhook, "retention": options.retention}
         digests = await run_sync(lambda: [file_digest(each, "sha256").digest() for each in files]) if key else []  # type: ignore[arg-type]
         identity = replace(identity, caller=replace(caller, account=f"train:{caller.account}", jobs=OPEN_TRAININGS))
-        identity = with_key(identity, key, KIND.word, {**own, "name": name, "webhook": options.webhook}, digests)
+        identity = with_key(identity, key, KIND.word, said, digests)
         if known := await self._submission.known(identity):
             return known
         if own["minutes"] > (most := self._settings.training_minutes):
@@ -83,7 +85,8 @@ class Trainings:
         training = self._files(job.id, job.model)
         if job.status.is_terminal or not training.best.exists():
             raise NothingToKeepError("no round is better yet than what it began with, or it has ended")
-        training.finish.touch()
+        with suppress(FileNotFoundError):  # it has just ended
+            training.finish.touch()
         return job
 
     async def canceled(self, job: Job) -> None:

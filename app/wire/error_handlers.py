@@ -28,6 +28,8 @@ _OWN_WORDS = {
     "Input should be a valid dictionary or object to extract fields from": "expected an object with fields",
 }
 _NUMBER = re.compile("^Input should be (?=greater|less)")
+_BEGINNING = re.compile("^(Input should be|(String|List) should have)")
+_NOISE = re.compile(", unable to .*| after validation")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger("pixelrnn.api")
 
@@ -99,12 +101,15 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
 
 def _sentence(fault: Mapping[str, Any]) -> str:
     """Pydantic's message in our own words, where it is a common one."""
-    said = fault["msg"].removeprefix("Value error, ")
+    said: str = fault["msg"].removeprefix("Value error, ")
     if said.startswith("Expected UploadFile"):
-        return "expected a file; curl sends one by -F image=@picture.png"
+        return f"expected a file; curl sends one by -F {fault['loc'][1]}=@FILE"
     if fault["type"] == "missing" and len(fault["loc"]) == 1:
         return "expected a body with the fields of this call"
-    return _OWN_WORDS.get(said) or _NUMBER.sub("expected a number ", said).replace("Input should be", "expected", 1)
+    if fault["type"] == "string_pattern_mismatch":  # of all fields of a form only sizes have a pattern
+        return "expected WIDTHxHEIGHT, such as 24x16, within the bounds that this call's description names"
+    said = _NUMBER.sub("expected a number ", _OWN_WORDS.get(said, said))
+    return _BEGINNING.sub("expected", _NOISE.sub("", said))
 
 
 def _pointer(loc: Sequence[Any]) -> str:

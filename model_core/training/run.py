@@ -11,7 +11,6 @@ import torch
 from model_core.allocator import keep_freed_memory
 from model_core.card import CardLabel
 from model_core.config import NetworkConfig
-from model_core.data.labels import Labels
 from model_core.errors import ConfigError
 from model_core.float32 import smallest_as_zero
 from model_core.models import Model
@@ -64,7 +63,7 @@ class RunResult:
     """True in the one process that speaks to the user; of several that train together, the others keep silent."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The request as JSON takes it."""
+        """The result as JSON takes it."""
         facts = {**asdict(self), "directory": str(self.directory)}
         del facts["leads"]
         return facts
@@ -135,6 +134,7 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         None if train_labels is None else train_labels.of,
     )
     learner = Learner(_first_network(config, training.seed, start).to(device), batches, training, ranks)
+    labels = () if train_labels is None else zip(train_labels.names, train_labels.priors, strict=True)
     facts = {
         "network": asdict(config),
         "recipe": recipe.model_dump(mode="json"),
@@ -146,7 +146,7 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         "name": request.directory.name,
         "command": request.command,
         "hardware": describe_hardware(device, ranks.count),
-        "labels": [] if train_labels is None else [asdict(label) for label in _card_labels(train_labels)],
+        "labels": [asdict(CardLabel(*label)) for label in labels],
     }
     if categories.palette:
         facts["palette"] = list(categories.palette)
@@ -163,10 +163,6 @@ def expect_new(directory: Path) -> None:
     """ConfigError where there is a run already."""
     if RunPaths(directory).last.exists():
         raise ConfigError(f"{directory} already holds a run: add --resume to go on with it, or choose --name")
-
-
-def _card_labels(labels: Labels) -> list[CardLabel]:
-    return [CardLabel(name, prior) for name, prior in zip(labels.names, labels.priors, strict=True)]
 
 
 def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Network:

@@ -137,9 +137,15 @@ def test_networks_of_a_mixture_come_in_the_order_of_the_card(
         (form("mine", sha256="1"), "sha256 is not as expected"),
         (form("mine", members=[{"weights": "../x.safetensors", "sha256": "0"}]), "members.0.weights is not"),
         (form("mine", WEIGHTS, WEIGHTS), "expected 1 files of weights"),
-        ({"files": {"weights": b"x"}}, "card: expected one file"),
+        ({"files": {"weights": b"x"}}, "#/card: expected this field"),
+        ({**form("mine"), "data": {"share": "true"}}, "#/share: this call has no such field"),
+        ({"files": [*form("mine")["files"], ("card", b"{}")]}, "card: expected one file, not several"),
+        (
+            {"files": {"weights": b"x"}, "data": {"card": "{}"}},
+            "#/card: expected a file; curl sends one by -F card=@FILE",
+        ),
         ({"files": {"card": b"{", "weights": b"x"}}, "the whole is not as expected"),
-        ({"files": form("mine")["files"], "data": {"shared": "maybe"}}, "shared: expected true or false"),
+        ({"files": form("mine")["files"], "data": {"shared": "maybe"}}, "#/shared: expected a valid boolean"),
     ],
 )
 def test_what_is_no_model_is_refused_and_leaves_nothing(

@@ -12,6 +12,7 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import SCORER, HandWorker
 from tests.app.pictures import png
 
+SIZE = "expected WIDTHxHEIGHT, such as 24x16, within the bounds that this call's description names"
 PICTURE = png(Image.frombytes("L", (3, 4), bytes([0, 255] * 6)))
 
 
@@ -23,6 +24,8 @@ PICTURE = png(Image.frombytes("L", (3, 4), bytes([0, 255] * 6)))
         ([], "#/", "expected an object with fields"),
         ({"model": "grey", "n": 65}, "#/n", "expected a number less than or equal to 64"),
         ({"model": "grey", "n": "2"}, "#/n", "expected a valid integer"),
+        ({"model": "m" * 65}, "#/model", "expected at most 64 characters"),
+        ({"model": "grey", "size": "x"}, "#/size", SIZE),
         ({"model": "grey", "priority": "high"}, "#/priority", "expected 'interactive' or 'bulk'"),
     ],
 )

@@ -67,7 +67,8 @@ def refused(answer: httpx.Response, status: int, said: str) -> None:
         (zipped(*((f"{i}.png", bytes(2**24)) for i in range(5))), "unpacked"),
         (zipped(("x.npy", bytes(65 * 2**20))), "unpacked"),
         (zipped(*((f"{i}.txt", b"") for i in range(25_001))), "entries"),
-        (zipped((f"{'c' * 65}/1.png", picture()), ("d/1.png", picture())), "no label"),
+        (zipped((f"{'c' * 61}/1.png", picture()), ("d/1.png", picture())), "no label"),
+        (zipped((f"{'🙂' * 61}/1.png", picture()), ("d/1.png", picture())), "no label"),
         (zipped(("1.png", picture()))[:-30], "damaged"),
         (zipped(("1.png", b"no picture")), "no picture"),
         (picture(10_000, 10_000), "too small or large"),
@@ -84,6 +85,29 @@ def test_hostile_files_are_refused_with_a_sentence(
     refused(send(client, file), 422, said)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
     assert list((tmp_path / "uploads").iterdir()) == client.get("/jobs").json()["jobs"] == []
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_python_unpacks_without_a_limit_is_refused(client: httpx.Client, method: int) -> None:
+    """A few hundred bytes of it would become gigabytes of memory, before anybody could count them."""
+    for name in ("1.png", "x.npy"):
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w", method) as archive:
+            archive.writestr(name, bytes(10))
+        refused(send(client, file.getvalue()), 400, "expected stored or deflated")
+
+
+def test_a_label_may_be_as_long_as_a_folder_may_be_called(client: httpx.Client, tmp_path: Path) -> None:
+    """60 characters of four bytes each are a name for every disk."""
+    name = "🙂" * 60
+    job = send(client, zipped((f"{name}/1.png", picture()), ("d/1.png", picture()))).raise_for_status().json()
+    assert (tmp_path / "uploads" / job["id"] / "pictures" / name / "00001.png").is_file()
+
+
+@pytest.mark.parametrize("channels", ["abc", "", "9" * 5000])
+def test_channels_that_are_no_number_are_refused_in_our_words(client: httpx.Client, channels: str) -> None:
+    """Python's words for it speak of base 10 and of its settings."""
+    refused(send(client, picture(), channels=channels), 422, "#/channels: expected 1 or 3")
 
 
 def test_folders_are_labels_and_no_name_of_a_file_is_kept(client: httpx.Client, tmp_path: Path) -> None:
@@ -137,7 +161,8 @@ def test_a_name_that_is_being_trained_is_taken(client: httpx.Client, tmp_path: P
     key = {"Idempotency-Key": "k"}
     first = send(client, picture(), headers=key).json()["id"]
     assert send(client, picture(), headers=key).json()["id"] == first
-    refused(send(client, picture()), 409, "has this name")
+    refused(send(client, picture(), headers=key, retention="100"), 422, "came with another request")
+    refused(send(client, picture()), 409, "being trained has this name")
     card = {"card": ("card.json", b"{}"), "weights": ("w", b"")}
     assert client.put("/models/mine", files=card).status_code == 409
     is_problem(client.post(f"/jobs/{first}/finish"), 409)

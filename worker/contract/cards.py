@@ -13,14 +13,11 @@ from worker.contract.kinds import KINDS
 from worker.contract.record import Int64, Record
 
 
-def _known_kinds(words: Any) -> Any:
-    """The kinds of jobs that this version knows; others are left out."""
-    return [word for word in words if word in tuple(KINDS)] if isinstance(words, list | tuple) else words
-
-
-def _known_methods(words: Any) -> Any:
-    """The same of methods."""
-    return [word for word in words if word in tuple(Method)] if isinstance(words, list | tuple) else words
+def _only(known: Iterable[str]) -> BeforeValidator:
+    """Leaves out the words that this version does not know."""
+    return BeforeValidator(
+        lambda words: [word for word in words if word in tuple(known)] if isinstance(words, list | tuple) else words
+    )
 
 
 class ModelFacts(Record):
@@ -58,7 +55,7 @@ class ModelFacts(Record):
     members: tuple[str, ...] = ("none",)
     """The orientations of its networks, `none` being that of the image: a mixture has several, and draws each image
     with one of them."""
-    methods: Annotated[tuple[Method, ...], BeforeValidator(_known_methods)] = (Method.CLAMP,)
+    methods: Annotated[tuple[Method, ...], _only(Method)] = (Method.CLAMP,)
     """How it completes, the usual way first."""
     max_particles: int = Field(default=0, ge=0)
     """How many particles an image of a completion by `posterior` may have; 0 where there is no such method."""
@@ -80,7 +77,7 @@ class ModelCard(ModelFacts):
 
     identity: str = ""
     """SHA-256 of all that gives the model its meaning (model_core.card); empty if an earlier version announces it."""
-    can: Annotated[tuple[str, ...], BeforeValidator(_known_kinds)] = ("sample", "complete")
+    can: Annotated[tuple[str, ...], _only(KINDS)] = ("sample", "complete")
     """Kinds of jobs that it takes: upsampling needs a Multi-Scale model. Kinds that the reader does not know are left
     out."""
     compiling: bool = False

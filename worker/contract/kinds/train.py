@@ -11,7 +11,7 @@ _ROOM = 512 * 1024
 """Bytes of a grid of samples, and of what is said beside it."""
 
 
-Channels = Annotated[Literal[1, 3], BeforeValidator(int)]
+Channels = Annotated[Literal[1, 3], BeforeValidator(lambda said: {"1": 1, "3": 3}.get(said, said))]
 """A form says it as text."""
 
 
