@@ -83,11 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # app.routes.page has one that needs no other site
         openapi_url=None,  # and this, which is built beside the loop
         redoc_url=None,
-        telemetry={
-            "tracing": False,
-            "metrics": False,
-            "logs": False,
-        },  # app.wire and app.metrics say it for less
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # app.wire and app.metrics say it for less
     )
     app.state.settings = settings
     app.state.services = services
@@ -134,11 +130,11 @@ def _services(settings: Settings, links: LinkSignatures, key_file: KeyFile | Non
     row_reader = RowReader(store, settings.redis_url)
     seats = Seats(settings.max_streams)
     imaging = CapacityLimiter(_IMAGING_THREADS)
-    bodies = Bodies(largest_body(settings.max_upload_bytes), metrics.body_refused)
-    metrics.count_streams(lambda: seats.taken)
-    metrics.count_body_bytes(lambda: bodies.bytes_held)
+    bodies = Bodies(largest_body(settings.max_upload_bytes), metrics.bodies_refused.inc)
+    metrics.streams.set_function(lambda: seats.taken)
+    metrics.body_bytes.set_function(lambda: bodies.bytes_held)
     keys_unread_s = key_file.unread_s if key_file else float
-    metrics.time_keys_file(keys_unread_s)
+    metrics.keys_unread.set_function(keys_unread_s)
     models, added = Models(fleet), AddedModels(settings)
     submission = Submission(settings, store, jobs, fleet, metrics.rejected)
     return Services(

@@ -1,6 +1,7 @@
 """Counters and gauges of the API, in Prometheus's format. Each application has a registry of its own."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -23,9 +24,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._requests = Counter(
-            "pixelrnn_requests", "Requests answered.", ("method", "route", "status"), registry=self.registry
-        )
+        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
+        self._requests = counter("pixelrnn_requests", "Requests answered.", ("method", "route", "status"))
         self._seconds = Histogram(
             "pixelrnn_request_seconds",
             "From the request to the last byte of its answer; streams are left out.",
@@ -33,32 +33,19 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self._errors = Counter(
-            "pixelrnn_server_errors", "Requests answered with 500: defects of the server.", registry=self.registry
-        )  # without labels it is there from the beginning, so that the first one is seen to be more than none
-        self._rejects = Counter(
-            "pixelrnn_rejects", "Requests not taken for lack of room or right.", ("reason",), registry=self.registry
-        )
-        self._webhooks = Counter(
-            "pixelrnn_webhooks", "Tries to tell of a job's end.", ("outcome",), registry=self.registry
-        )
-        self._streamed = Counter("pixelrnn_streamed_bytes", "Bytes of event streams sent.", registry=self.registry)
-        self._streams = Gauge("pixelrnn_streams", "Open streams and long polls.", registry=self.registry)
-        self._body_bytes = Gauge("pixelrnn_body_bytes", "Bytes of bodies in flight.", registry=self.registry)
-        self._bodies_refused = Counter(
-            "pixelrnn_bodies_refused", "Bodies not read for lack of room.", registry=self.registry
-        )
-        self._keys_unread = Gauge(
-            "pixelrnn_keys_unread_seconds",
-            "Since the file of keys could last be read; 0 = it can, or there is none.",
-            registry=self.registry,
-        )
+        # Without labels it is there from the beginning, so that the first one is seen to be more than none.
+        self._errors = counter("pixelrnn_server_errors", "Requests answered with 500: defects of the server.")
+        self._rejects = counter("pixelrnn_rejects", "Requests not taken for lack of room or right.", ("reason",))
+        self._webhooks = counter("pixelrnn_webhooks", "Tries to tell of a job's end.", ("outcome",))
+        self._streamed = counter("pixelrnn_streamed_bytes", "Bytes of event streams sent.")
+        self.streams = gauge("pixelrnn_streams", "Open streams and long polls.")
+        self.body_bytes = gauge("pixelrnn_body_bytes", "Bytes of bodies in flight.")
+        self.bodies_refused = counter("pixelrnn_bodies_refused", "Bodies not read for lack of room.")
+        unread_told = "Since the file of keys could last be read; 0 = it can, or there is none."
+        self.keys_unread = gauge("pixelrnn_keys_unread_seconds", unread_told)
         self.registry.register(_LogCollector())
-        self._redis_answers = Gauge(
-            "pixelrnn_redis_answers",
-            "1 = Redis answers; 0 = what only it knows is left out here.",
-            registry=self.registry,
-        )
+        answers_told = "1 = Redis answers; 0 = what only it knows is left out here."
+        self._redis_answers = gauge("pixelrnn_redis_answers", answers_told)
 
     def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
         """Count a request that is over; `seconds` is None for a stream, which lasts as long as its job."""
@@ -76,18 +63,6 @@ class Metrics:
 
     def streamed(self, size: int) -> None:
         self._streamed.inc(size)
-
-    def count_streams(self, number: Callable[[], int]) -> None:
-        self._streams.set_function(number)
-
-    def body_refused(self) -> None:
-        self._bodies_refused.inc()
-
-    def count_body_bytes(self, number: Callable[[], int]) -> None:
-        self._body_bytes.set_function(number)
-
-    def time_keys_file(self, unread_s: Callable[[], float]) -> None:
-        self._keys_unread.set_function(unread_s)
 
     def text(self, fleet: Fleet | None) -> bytes:
         """All metrics as text; those of the fleet are left out when `fleet` is None, because Redis does not answer."""

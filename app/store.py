@@ -2,7 +2,7 @@
 
 It knows keys, scripts and time limits, and nothing of HTTP.
 
-Each call gives up after `budget_s` with redis.exceptions.TimeoutError; what the server is too full or too broken for
+Each command gives up after `budget_s` with redis.exceptions.TimeoutError; what the server is too full or too broken for
 is a StoreRefusesError. All may be repeated: writes are scripts.
 """
 
@@ -94,13 +94,8 @@ class JobRead:
             return cls(JobRecord.from_hash(fields), waiting_before, tombstone, now)
         except UnreadableError as error:
             _log.warning("job_unreadable", reason=str(error))
-            return cls(
-                None,
-                waiting_before,
-                tombstone,
-                now,
-                Unreadable(error, fields.get(b"client", b"").decode(errors="replace")),
-            )
+            whose = fields.get(b"client", b"").decode(errors="replace")
+            return cls(None, waiting_before, tombstone, now, Unreadable(error, whose))
 
 
 @dataclass(frozen=True)
@@ -187,26 +182,22 @@ class Store:
         """Accept and queue the job, or say why not; all or nothing."""
         pixels, keep, upload = (None, b"", b"") if given is None else (given.pixels, given.keep, given.upload)
         words = submission.arguments(terms, spec, pixels, keep, enqueue_commands(spec.id, queue), upload)
-        async with self._within_budget():
-            answer = await self._eval(scripts.SUBMIT, scripts.of(spec.id), words)
+        answer = await self._eval(scripts.SUBMIT, scripts.of(spec.id), words)
         return SubmissionAnswer(answer[0].decode()), answer[1:]
 
     async def beyond_allowance(self, allowance: Allowance) -> tuple[SubmissionAnswer, list[bytes | int]] | None:
         """Why the client may not hand in a job now; None where it may. Takes nothing of its allowance."""
-        async with self._within_budget():
-            bucket = keys.allowance(allowance.client)
-            answer = await self._eval(_BEYOND_ALLOWANCE, [bucket], [allowance.model_dump_json()])
+        bucket = keys.allowance(allowance.client)
+        answer = await self._eval(_BEYOND_ALLOWANCE, [bucket], [allowance.model_dump_json()])
         return (SubmissionAnswer(answer[0].decode()), answer[1:]) if answer else None
 
     async def promised(self, client: str, digest: str) -> tuple[str, str] | None:
         """Id and body digest of the job that this `Idempotency-Key` has made; `digest` is the key's."""
-        async with self._within_budget():
-            job, body = await self._redis.hmget(keys.idempotency(client, digest), "job", "body")
+        job, body = await self._ask("HMGET", keys.idempotency(client, digest), "job", "body")
         return None if job is None else (job.decode(), body.decode())
 
     async def read(self, job_id: str) -> JobRead:
-        async with self._within_budget():
-            answer = await self._eval(_READ, [keys.job(job_id), keys.tombstone(job_id)], [job_id])
+        answer = await self._eval(_READ, [keys.job(job_id), keys.tombstone(job_id)], [job_id])
         flat, waiting_before, tombstone, (seconds, micros) = answer
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         told = tombstone and tombstone.decode()
@@ -215,10 +206,8 @@ class Store:
     async def listed(self, owner: str, until: float | None, count: int) -> list[tuple[str, float]]:
         """Ids and times of acceptance of the owner's jobs, newest first; none accepted after `until`."""
         limit = "+inf" if until is None else repr(until)
-        async with self._within_budget():
-            found = await self._redis.execute_command(
-                "ZREVRANGEBYSCORE", keys.listed(owner), limit, "-inf", "WITHSCORES", "LIMIT", 0, count
-            )
+        words = limit, "-inf", "WITHSCORES", "LIMIT", 0, count
+        found = await self._ask("ZREVRANGEBYSCORE", keys.listed(owner), *words)
         return [(job_id.decode(), float(score)) for job_id, score in zip(found[::2], found[1::2], strict=True)]
 
     async def records(self, job_ids: Sequence[str]) -> list[JobRead]:
@@ -233,22 +222,19 @@ class Store:
     async def forget_listed(self, owner: str, job_ids: Sequence[str]) -> None:
         """Take ids of jobs that are gone from the owner's list."""
         if job_ids:
-            async with self._within_budget():
-                await self._redis.zrem(keys.listed(owner), *job_ids)
+            await self._ask("ZREM", keys.listed(owner), *job_ids)
 
     async def cancel(self, job_id: str) -> str:
         """Cancel a job, which leaves the queue at once if it still waits. Returns what the CANCEL script returns."""
-        async with self._within_budget():
-            result = await self._eval(scripts.CANCEL, scripts.of(job_id), [secrets.token_hex(8)])
-            if result == b"canceled":
-                await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id])
+        result = await self._eval(scripts.CANCEL, scripts.of(job_id), [secrets.token_hex(8)])
+        if result == b"canceled":
+            await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id])
         return result.decode()
 
     async def delete(self, job_id: str) -> bool:
         """Forget a job that has ended; its tombstone stays. False for one that has not."""
-        async with self._within_budget():
-            names = [keys.job(job_id), keys.events(job_id), keys.image(job_id), keys.packed(job_id)]
-            return bool(await self._eval(_FORGET, names, []))
+        names = [keys.job(job_id), keys.events(job_id), keys.image(job_id), keys.packed(job_id)]
+        return bool(await self._eval(_FORGET, names, []))
 
     async def entries(self, job_id: str) -> list[Entry]:
         """All that the job's stream says so far."""
@@ -262,8 +248,7 @@ class Store:
 
     async def picture(self, job_id: str, field: str) -> bytes | None:
         """One of the job's pictures that are not drawn row by row: see `keys.image`."""
-        async with self._within_budget():
-            found, value = await self._redis.hmget(keys.image(job_id), field, PICTURES)
+        found, value = await self._ask("HMGET", keys.image(job_id), field, PICTURES)
         try:
             return unpacked_picture(value, field) if value else found
         except UnpackableError as error:
@@ -281,10 +266,9 @@ class Store:
 
     async def _entries(self, job_id: str, command: str, *words: str | int) -> list[Entry]:
         """The entries that the command finds in the job's stream; all of them if they are packed."""
-        async with self._within_budget():
-            if found := await self._redis.execute_command(command, keys.events(job_id), *words):
-                return entries_of(found)
-            value = await self._redis.execute_command("GET", keys.packed(job_id))
+        if found := await self._ask(command, keys.events(job_id), *words):
+            return entries_of(found)
+        value = await self._ask("GET", keys.packed(job_id))
         try:
             return unpacked(value) if value else []
         except UnpackableError as error:
@@ -292,15 +276,13 @@ class Store:
 
     async def due_for_packing(self, most: int, after_s: float) -> list[str]:
         """Take ids of jobs that ended so long ago and whose entries are not packed. They are due again in a minute."""
-        async with self._within_budget():
-            return [job_id.decode() for job_id in await self._eval(_PACKING_DUE, [], [most, after_s])]
+        return [job_id.decode() for job_id in await self._eval(_PACKING_DUE, [], [most, after_s])]
 
     async def pack(self, job_id: str, seq: int, entries: bytes, pictures: bytes) -> None:
         """Put packed entries in the stream's place, if `seq` is its last entry, and packed pictures in the place of
         those that there are; empty: they stay."""
-        async with self._within_budget():
-            names = [keys.job(job_id), keys.events(job_id), keys.packed(job_id), keys.image(job_id)]
-            await self._eval(_PACK, names, [job_id, seq, entries, pictures, PICTURES])
+        names = [keys.job(job_id), keys.events(job_id), keys.packed(job_id), keys.image(job_id)]
+        await self._eval(_PACK, names, [job_id, seq, entries, pictures, PICTURES])
 
     async def not_open(self, job_ids: Sequence[str]) -> list[str]:
         """The jobs among these that have ended or are gone."""
@@ -318,32 +300,27 @@ class Store:
         """Take what is to be sent now. It is due again after the first of the delays, then the second, and so on.
 
         calls: how many are under way to each host; most_of_host: how many may be."""
-        async with self._within_budget():
-            found = await self._eval(_WEBHOOKS_DUE, [], [most, json.dumps(delays_s), json.dumps(calls), most_of_host])
+        found = await self._eval(_WEBHOOKS_DUE, [], [most, json.dumps(delays_s), json.dumps(calls), most_of_host])
         return [DueWebhook(job_id.decode(), url.decode(), attempt) for job_id, url, attempt in found]
 
     async def webhook_over(self, job_id: str, outcome: str = "") -> None:
         """It was sent, and the job says how that ended; or never can be."""
-        async with self._within_budget():
-            await self._eval(_WEBHOOK_OVER, [], [job_id, outcome])
+        await self._eval(_WEBHOOK_OVER, [], [job_id, outcome])
 
     async def exists(self, job_id: str) -> bool:
-        async with self._within_budget():
-            return bool(await self._redis.exists(keys.job(job_id)))
+        return bool(await self._ask("EXISTS", keys.job(job_id)))
 
     async def unblock(self, connection_id: int) -> None:
         """Wake a connection that waits in a blocking read; nothing if it does not."""
-        async with self._within_budget():
-            await self._redis.execute_command("CLIENT", "UNBLOCK", connection_id)
+        await self._ask("CLIENT", "UNBLOCK", connection_id)
 
     async def workers(self) -> list[WorkerInfo]:
         """Workers that announced themselves and still live, latest started first; those of another version only as far
         as this one can read them."""
-        async with self._within_budget():
-            names = sorted(await self._redis.execute_command("SMEMBERS", keys.WORKERS) or [])
-            if not names:
-                return []
-            found = await self._redis.mget([keys.worker(name.decode(errors="replace")) for name in names])
+        names = sorted(await self._ask("SMEMBERS", keys.WORKERS) or [])
+        if not names:
+            return []
+        found = await self._ask("MGET", *(keys.worker(name.decode(errors="replace")) for name in names))
         announced = [text for text in found if text is not None]
         workers = readable_workers(announced)
         if len(workers) < len(announced):
@@ -351,10 +328,8 @@ class Store:
         return sorted(workers, key=lambda worker: -worker.started_at)
 
     async def load(self) -> Load:
-        async with self._within_budget():
-            now, depths, since, parked, open_jobs, (work, accepted, room), *hashes = await self._eval(
-                _FLEET, [QUEUES_KEY], []
-            )
+        now, depths, since, parked, open_jobs, counts, *hashes = await self._eval(_FLEET, [QUEUES_KEY], [])
+        work, accepted, room = counts
         drawn, busy, took, first_rows, totals = (
             {k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes
         )
@@ -377,8 +352,7 @@ class Store:
     async def refusal(self) -> str:
         """Why the server takes no writes, in its own words; empty where it takes them."""
         try:
-            async with self._within_budget():
-                await self._redis.set(keys.PROBE, 1, ex=keys.ANNOUNCE_TTL_S)
+            await self._ask("SET", keys.PROBE, 1, "EX", keys.ANNOUNCE_TTL_S)
         except redis_connections.StoreRefusesError as error:
             return str(error)
         return ""
@@ -409,10 +383,16 @@ class Store:
     async def _eval(self, script: str, script_keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         """Run a script by its digest, because a script is many times as long as its arguments."""
         words = (len(script_keys), *script_keys, *arguments)
-        try:
-            return await self._redis.execute_command("EVALSHA", digest_of(script), *words)
-        except redis_errors.NoScriptError:
-            return await self._redis.execute_command("EVAL", script, *words)
+        async with self._within_budget():
+            try:
+                return await self._redis.execute_command("EVALSHA", digest_of(script), *words)
+            except redis_errors.NoScriptError:
+                return await self._redis.execute_command("EVAL", script, *words)
+
+    async def _ask(self, *words: str | int) -> Any:
+        """The answer to one command."""
+        async with self._within_budget():
+            return await self._redis.execute_command(*words)
 
     @contextlib.asynccontextmanager
     async def _within_budget(self) -> AsyncIterator[None]:

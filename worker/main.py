@@ -79,8 +79,9 @@ class Worker:
         self._spans = JobSpans(Spans("pixelrnn-worker"))
         self._publisher = Publisher(ledger, on_stopped=engine.withdraw, on_closed=self._closed)
         others = partial(announced, self._heart)
+        announcement, bring = self._announcement, engine.bring
         self._admission = Admission(
-            ledger, info, others, self._publisher, engine.submit, engine.bring, self._spans.begin
+            ledger, announcement, others, self._publisher, engine.submit, bring, self._spans.begin
         )
         self._taking = Taking(self._rq, self._held, self._admission)
         self._beginning = Beginning(self._rq, self._held, self._ending, self._admission)
@@ -111,10 +112,10 @@ class Worker:
         words = {
             "progress": self._publisher.progress,
             "end": self._end,
-            "brought": self._brought,
+            "brought": self._admission.brought,
             "compiled": self._compiled,
             "served": self._served,
-            "dropped": self._dropped,
+            "dropped": self._announcement.dropped,
             "refused": self._announcement.refused,
         }
         self._engine.start(self._publisher.publish, self._exhausted, words)
@@ -150,13 +151,9 @@ class Worker:
             if self._rq.force_stop.wait(0.05):
                 break
 
-    def _brought(self, card: ModelCard) -> None:
-        self._admission.brought(card)
-        self._announcement.brought(card)
-
     def _compiled(self, model: str) -> None:
-        self._admission.compiled(model)
         self._announcement.compiled(model, self._heart)
+        self._admission.compiled()
 
     def _exhausted(self) -> None:
         """The engine starts anew with another worker; what this one holds goes back."""
@@ -166,12 +163,8 @@ class Worker:
     def _served(self, card: ModelCard, called: str) -> None:
         if card.owner:
             self._private.add(called)
-        self._admission.served(card, called)
+        self._admission.served(card, called)  # first, so that no job asks the engine by another name
         self._announcement.served(card, self._heart)
-
-    def _dropped(self, model: str) -> None:
-        self._announcement.dropped(model)
-        self._admission.dropped(model)
 
     def _closed(self, claim: Claim, outcome: Outcome) -> None:
         self._engine.closed(claim, outcome)

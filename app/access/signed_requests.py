@@ -8,7 +8,6 @@ from starlette.types import Scope
 _SIGNABLE = re.compile(r"/jobs/([A-Za-z0-9_-]{1,64})/(?:image|events)")
 _READING = ("GET", "HEAD")
 _EXPIRES, _SIGNATURE = b"expires=", b"signature="
-_SIGNED = "signed"
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,8 @@ def take_signature(scope: Scope) -> SignedRequest | None:
     signing = [field for field in fields if field.startswith((_EXPIRES, _SIGNATURE))]
     if not signing:
         return None
-    scope.setdefault("state", {})[_SIGNED] = True
     scope["query_string"] = b"&".join(field for field in fields if field not in signing)
     return SignedRequest(path[1], _only(signing, _EXPIRES), _only(signing, _SIGNATURE))
-
-
-def is_signed(scope: Scope) -> bool:
-    """True if a signature was taken off this request's address."""
-    return _SIGNED in scope.get("state", {})
 
 
 def _only(fields: list[bytes], name: bytes) -> str:

@@ -35,8 +35,7 @@ class BodyRoute(KnownQueryRoute):
 
     def takes_further_words(self, request: Request) -> bool:
         """An array comes with the form's fields in the query, and the form's model judges them."""
-        is_form = _form_of(self) is not None
-        return super().takes_further_words(request) or (is_form and _declared_type(request) == NPY)
+        return _form_of(self) is not None and _declared_type(request) == NPY
 
     def get_checked_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_checked_handler()

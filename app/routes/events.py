@@ -4,7 +4,6 @@ import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import CallerDep, JobId, ServicesDep
 from app.errors import BadParameterError
@@ -13,16 +12,8 @@ from app.routes.known_query import KnownQueryRoute
 from app.schema.openapi import events_content, refusals
 
 router = APIRouter(route_class=KnownQueryRoute, tags=["jobs"])
+_FROM_TOLD = "Like `Last-Event-ID`, which wins, for readers that cannot set headers."
 _EVENT_ID = re.compile(r"([0-9]{1,15})(-0)?")
-
-
-class EventsQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    from_: str | None = Field(
-        default=None,
-        alias="from",
-        description="Like `Last-Event-ID`, which wins, for readers that cannot set headers.",
-    )
 
 
 class EventStream(Response):
@@ -46,13 +37,13 @@ class EventStream(Response):
 )
 async def stream_events(
     job_id: JobId,
-    query: Annotated[EventsQuery, Query()],
     services: ServicesDep,
     caller: CallerDep,
     last_event_id: Annotated[str | None, Header(description="Id of the last event the reader has")] = None,
+    from_: Annotated[str | None, Query(alias="from", description=_FROM_TOLD)] = None,
 ) -> Response:
     """Rows drawn so far, then the others as they come; closes after the last event. Only durable events have an id."""
-    after = _sequence(last_event_id or query.from_)
+    after = _sequence(last_event_id or from_)
     services.seats.expect_free()
     job = await services.jobs.view(job_id, caller.owner)
     if job.status.is_terminal and after > job.rows_done:

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.dependencies import CallerDep, JobId, ServicesDep
 from app.routes.known_query import KnownQueryRoute
@@ -16,22 +16,14 @@ from worker.contract.jobs import JobStatus
 router = APIRouter(route_class=KnownQueryRoute, tags=["jobs"])
 
 
+_WAIT_TOLD = f"Answer when the job ends, or after these seconds, {MAX_WAIT_S} at most. Wins over `Prefer`."
+
+
 class ListQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
     status: JobStatus | None = Field(default=None, description="Only jobs in this state.")
     kind: JobKind | None = Field(default=None, description="Only jobs of this kind.")
     limit: int = Field(default=50, ge=1, le=200, description="How many at most.")
     cursor: str | None = Field(default=None, max_length=200, description="`next_cursor` of the answer before.")
-
-
-class WaitQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    wait: float = Field(
-        default=0,
-        ge=0,
-        allow_inf_nan=False,
-        description=f"Answer when the job ends, or after these seconds, {MAX_WAIT_S} at most. Wins over `Prefer`.",
-    )
 
 
 @router.get("/jobs", operation_id="list_jobs", responses=refusals(401, 422, 503))
@@ -48,16 +40,15 @@ async def list_jobs(query: Annotated[ListQuery, Query()], services: ServicesDep,
 )
 async def get_job(
     job_id: JobId,
-    query: Annotated[WaitQuery, Query()],
     services: ServicesDep,
     caller: CallerDep,
     request: Request,
     response: Response,
+    wait: Annotated[float, Query(ge=0, allow_inf_nan=False, description=_WAIT_TOLD)] = 0,
 ) -> Job:
     """The job as it is, or, with `wait`, as it is once it has ended or the time is up."""
     job = await services.jobs.view(job_id, caller.owner)
-    seconds = query.wait
-    if not seconds and (seconds := preferred_wait_s(request.headers.get("prefer", ""))):
+    if not (seconds := wait) and (seconds := preferred_wait_s(request.headers.get("prefer", ""))):
         response.headers.update(applied(seconds))
     if not seconds or job.status.is_terminal:
         return job

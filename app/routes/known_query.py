@@ -10,12 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from app.access.signed_requests import is_signed
-
 
 class KnownQueryRoute(APIRoute):
-    """Refuses with 422, as an unknown field of a body is refused. A signed address may carry more: whoever has it may
-    have had it from somewhere that adds something."""
+    """Refuses with 422, as an unknown field of a body is refused."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = self.get_checked_handler()
@@ -30,7 +27,7 @@ class KnownQueryRoute(APIRoute):
 
     def takes_further_words(self, request: Request) -> bool:
         """True if it is not for this route to say which parameters there may be."""
-        return is_signed(request.scope)
+        return False
 
     def get_checked_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of a request whose query is known."""

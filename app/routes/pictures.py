@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from app.dependencies import CallerDep, JobId, Services, ServicesDep
 from app.errors import BadParameterError
@@ -32,7 +32,6 @@ _ZIP = "application/zip"
 
 
 class ImageQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
     sample: int = Field(default=0, ge=0, lt=MAX_IMAGES)
     scale: int = Field(default=1, ge=1, le=MAX_SCALE, description="Side of the square that each pixel becomes.")
     stage: Stage = Field(default=Stage.FINAL, description="`small`: the image that a Multi-Scale model begins with.")
@@ -149,7 +148,6 @@ Picture = Annotated[int, Field(ge=0, lt=MAX_IMAGES, description="Number of the p
 
 
 class GivenQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
     of: Literal["image", "mask"] = Field(
         default="image", description="`image`: the picture. `mask`: of a completion, white where it is filled."
     )
@@ -204,22 +202,16 @@ async def get_blob(
     return await unless_seen(if_none_match, headers, make)
 
 
-class ScoreMapQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    picture: Picture = 0
-
-
 @router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=refusals(401, 404, 409, 410, 422, 503))
 async def get_score_map(
-    job_id: JobId, query: Annotated[ScoreMapQuery, Query()], services: ServicesDep, caller: CallerDep
+    job_id: JobId, services: ServicesDep, caller: CallerDep, picture: Annotated[Picture, Query()] = 0
 ) -> ScoreMap:
     """The bits of every variable of a scored picture. 409 until it is scored, 404 if the job scores nothing."""
     record = await services.jobs.record(job_id, caller.owner)
-    return await services.pictures.score_map(record, query.picture)
+    return await services.pictures.score_map(record, picture)
 
 
 class MarginalsQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
     of: Literal["mean", "entropy"] = Field(
         default="mean", description="`mean`: the expected value of each pixel. `entropy`: how uncertain it is."
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from inspect import cleandoc
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
@@ -26,13 +26,8 @@ from app.schema.openapi import coded_file_body, job_responses, refusals
 from app.schema.preference_headers import preference_headers
 from app.schema.request_bodies import (
     FILES,
-    FORMAT_TOLD,
     FORMS,
     MAX_IMAGES,
-    MAX_WEBHOOK_LENGTH,
-    RETENTION_TOLD,
-    SCALE_TOLD,
-    WEBHOOK_TOLD,
     asked_of,
     options_of,
     taking_of,
@@ -41,7 +36,6 @@ from app.schema.request_bodies import (
 from app.services.models import Models
 from app.services.submission import RequestIdentity, Submitted, with_key
 from worker.contract.coded_file import CodedFile, CodedFileError
-from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
 from worker.contract.kind import Input, Kind
 from worker.contract.kinds import KINDS
 from worker.contract.provenance import ProvenanceError
@@ -69,17 +63,8 @@ def _takes_form(kind: Kind) -> Call:
 
 
 def _takes_file(kind: Kind) -> Call:
-    async def call(
-        request: Request,
-        webhook: Annotated[str | None, Query(max_length=MAX_WEBHOOK_LENGTH, description=WEBHOOK_TOLD)] = None,
-        retention: Annotated[
-            int | None, Query(ge=MIN_RETENTION_S, le=MAX_RETENTION_S, description=RETENTION_TOLD)
-        ] = None,
-        scale: Annotated[int, Query(ge=1, le=32, description=SCALE_TOLD)] = 1,
-        format: Annotated[Literal["png", "webp", "jpeg", "npy"] | None, Query(description=FORMAT_TOLD)] = None,  # noqa: A002
-    ) -> Response:
+    async def call(request: Request, body: Annotated[FORMS[kind.word], Query()]) -> Response:  # type: ignore[valid-type]
         file = b"".join([part async for part in request.stream()])
-        body = FORMS[kind.word](webhook=webhook, retention=retention, scale=scale, format=format)
         return await _accept(kind, body, {"file": [file]}, request)
 
     return call

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field, create_model
 
 from app.schema import examples
 from app.schema.results import Result
@@ -13,19 +13,13 @@ from worker.contract.colours import Shown as ColoursShown
 from worker.contract.cutouts import CutoutPlace
 from worker.contract.jobs import JobError, JobStatus
 from worker.contract.kinds import ALL_KINDS
-from worker.contract.record import Int64
+from worker.contract.record import Described, Int64
 
 PROBLEM_TYPE = "application/problem+json"
 """The media type of a Problem."""
 
 
-class _Answer(BaseModel):
-    """A body that is sent: what is said under each field stands in the schema too."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class Links(_Answer):
+class Links(Described):
     self: str
     """This document."""
     events: str
@@ -34,7 +28,7 @@ class Links(_Answer):
     """Its first picture; `?sample=`, `?grid=1` and `?follow=1` give others."""
 
 
-class SignedLinks(_Answer):
+class SignedLinks(Described):
     """Addresses that work without a key, for GET and HEAD."""
 
     expires_at: datetime
@@ -47,7 +41,7 @@ class SignedLinks(_Answer):
     """Each of its pictures, in order."""
 
 
-class ScoreMap(_Answer):
+class ScoreMap(Described):
     """Bits of every variable given those before it; of a Multi-Scale model the small image's are added where its pixels
     were taken. Their sum, times ln 2, is the score's nats."""
 
@@ -60,7 +54,7 @@ class ScoreMap(_Answer):
     bits: list[list[list[float]]] = Field(description="H rows of W pixels of C numbers.")
 
 
-class MarginalMap(_Answer):
+class MarginalMap(Described):
     """The expectation of a completion by `posterior` for each colour of each pixel, given everything that is given."""
 
     of: Literal["mean", "entropy"]
@@ -88,7 +82,7 @@ class WebhookStatus(StrEnum):
     GIVEN_UP = "given-up"
 
 
-class Webhook(_Answer):
+class Webhook(Described):
     """Says whether somebody was told of a job's end."""
 
     status: WebhookStatus
@@ -107,7 +101,7 @@ else:
     JobKind = StrEnum("JobKind", {word.upper(): word for word in ALL_KINDS})
 
 
-class _Asked(_Answer):
+class _Asked(Described):
     """The request."""
 
     id: str
@@ -198,7 +192,7 @@ class Job(_Shown):
     """The webhook of a job whose end somebody is told; else null."""
 
 
-class JobList(_Answer):
+class JobList(Described):
     """Newest first."""
 
     jobs: list[Job]
@@ -207,7 +201,7 @@ class JobList(_Answer):
     """Cursor for the next request; null at the end. There may be more though this answer is short."""
 
 
-class WorkerPlace(_Answer):
+class WorkerPlace(Described):
     """A live worker that holds a model."""
 
     name: str
@@ -249,7 +243,7 @@ class Model(ModelFacts):
         return bool(identity and self.identity) and identity != self.identity
 
 
-class PortableModel(_Answer):
+class PortableModel(Described):
     """Addresses of everything that a browser needs to draw from a model itself."""
 
     digest: str
@@ -262,7 +256,7 @@ class PortableModel(_Answer):
     """Address of the model's directory, for the engine's `load`."""
 
 
-class AddedModel(_Answer):
+class AddedModel(Described):
     """A model that was taken, and that a worker examines next."""
 
     name: str
@@ -273,7 +267,7 @@ class AddedModel(_Answer):
     """Everybody may use it, and not the key alone that added it."""
 
 
-class RefusedModel(_Answer):
+class RefusedModel(Described):
     """A model that a worker was given and does not serve."""
 
     name: str
@@ -284,7 +278,7 @@ class RefusedModel(_Answer):
     """Who says so."""
 
 
-class ModelList(_Answer):
+class ModelList(Described):
     models: list[Model]
     """Models by name."""
     refused: list[RefusedModel]
@@ -293,12 +287,12 @@ class ModelList(_Answer):
     """Names of those that are laid out for browsers, which `GET /models/{name}/portable` leads to."""
 
 
-class Alive(_Answer):
+class Alive(Described):
     status: Literal["ok"] = "ok"
     """The process answers."""
 
 
-class Ready(_Answer):
+class Ready(Described):
     status: Literal["ready"] = "ready"
     """Redis answers, and a worker is warm."""
     workers: int
@@ -317,7 +311,7 @@ class Ready(_Answer):
     """Seconds since this process could last read its file of keys; 0: it can, or there is none."""
 
 
-class Limits(_Answer):
+class Limits(Described):
     n: int
     """Images of one job."""
     particles: int
@@ -356,7 +350,7 @@ class Limits(_Answer):
     """Values (one colour of one pixel) that all open jobs may lack together."""
 
 
-class Info(_Answer):
+class Info(Described):
     name: Literal["pixelrnn"] = "pixelrnn"
     """Name of this service."""
     version: str
@@ -375,14 +369,14 @@ class Info(_Answer):
     """How much may be asked for."""
 
 
-class FieldError(_Answer):
+class FieldError(Described):
     pointer: str
     """Place in the request: `#/n`, `#/query/limit`."""
     detail: str
     """Sentence on what was expected."""
 
 
-class Problem(_Answer):
+class Problem(Described):
     """RFC 9457."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.PROBLEM]})

@@ -2,15 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import ConfigDict, Field, RootModel
 
 from app.schema import examples
 from app.schema.answers import Job
 from worker.contract.events import Stage
-
-
-class _Data(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True)
+from worker.contract.record import Described
 
 
 class JobEvent(Job):
@@ -21,7 +18,7 @@ class JobEvent(Job):
     """The event's name."""
 
 
-class RowEvent(_Data):
+class RowEvent(Described):
     """A row that is final."""
 
     type: Literal["row"]
@@ -39,7 +36,7 @@ class RowEvent(_Data):
     )
 
 
-class ProgressEvent(_Data):
+class ProgressEvent(Described):
     """Behind rows that came together; of a training, which has no rows, about once a second, the newest only, with all
     fields."""
 
@@ -70,7 +67,7 @@ class ProgressEvent(_Data):
     """Sentences on what the pictures are, what is trained, and how far such pictures came."""
 
 
-class PictureEvent(_Data):
+class PictureEvent(Described):
     """A grid of what a training's model draws by now: at most one in ten seconds, the newest only."""
 
     type: Literal["picture"]
@@ -79,7 +76,7 @@ class PictureEvent(_Data):
     """Base64 of a PNG."""
 
 
-class EstimateEvent(_Data):
+class EstimateEvent(Described):
     """The expectation so far of a completion that is drawn by particles: at most five a second, the newest only, and
     none where the end comes first. A reader that comes back gets the newest, and none of those before."""
 
@@ -94,14 +91,14 @@ class EstimateEvent(_Data):
     cutout: int | None = Field(default=None, description="Number of the cut-out that it is of, with `fit=crop`.")
 
 
-class StoppingEvent(_Data):
+class StoppingEvent(Described):
     """The server leaves before the job has ended: come back with the last id."""
 
     type: Literal["server-stopping"]
     """The event's name."""
 
 
-class GoneEvent(_Data):
+class GoneEvent(Described):
     """The data of `error` when there is no such job any more: the Problem that a request for it gets."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.GONE]})

@@ -18,14 +18,7 @@ MAX_PARTIAL_IMAGES = 3
 _USUAL_SIDE = 1024
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _NOTHING_ASKED = (None, "auto", False, 0, "false", "0", "")
-_WITHOUT_MEANING = (
-    "quality",
-    "style",
-    "background",
-    "moderation",
-    "output_compression",
-    "input_fidelity",
-)
+_WITHOUT_MEANING = "quality", "style", "background", "moderation", "output_compression", "input_fidelity"
 
 
 class Asked(BaseModel):

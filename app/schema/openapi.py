@@ -109,25 +109,14 @@ def install(app: FastAPI) -> None:
     """`app.openapi()` is the corrected schema, for whichever thread asks."""
 
     building = threading.Lock()
+    facts: dict[str, Any] = {"license_info": _LICENCE, "servers": _SERVERS, "tags": _TAGS}
+    facts |= {"title": app.title, "version": app.version, "description": app.description}
 
     def openapi() -> dict[str, Any]:
         with building:
-            return built()
-
-    def built() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = _corrected(
-                get_openapi(
-                    title=app.title,
-                    version=app.version,
-                    description=app.description,
-                    license_info=_LICENCE,
-                    servers=_SERVERS,
-                    tags=_TAGS,
-                    routes=app.routes,
-                )
-            )
-        return app.openapi_schema
+            if app.openapi_schema is None:
+                app.openapi_schema = _corrected(get_openapi(**facts, routes=app.routes))
+            return app.openapi_schema
 
     app.openapi = openapi
 

@@ -148,29 +148,30 @@ _PRIORITY: dict[str, Any] = {
         ),
     )
 }
-WEBHOOK_TOLD = (
+_WEBHOOK_TOLD = (
     "An https address, of a host that the server's operator allows, to which the job is posted once it has ended, as "
     "`GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, while it is kept."
 )
-RETENTION_TOLD = (
+_RETENTION_TOLD = (
     "Seconds that the job, its rows and its pictures are kept once it has ended; at most `result_ttl_s` of `GET "
     "/info`, which it is when nothing is said."
 )
-Retention = Annotated[int | None, Field(ge=MIN_RETENTION_S, le=MAX_RETENTION_S, description=RETENTION_TOLD)]
+_Retention = Annotated[int | None, Field(ge=MIN_RETENTION_S, le=MAX_RETENTION_S, description=_RETENTION_TOLD)]
 _AFTER_THE_END: dict[str, Any] = {
-    "retention": (Retention, None),
-    "webhook": (str | None, Field(default=None, max_length=MAX_WEBHOOK_LENGTH, description=WEBHOOK_TOLD)),
+    "retention": (_Retention, None),
+    "webhook": (str | None, Field(default=None, max_length=MAX_WEBHOOK_LENGTH, description=_WEBHOOK_TOLD)),
 }
 
 
-SCALE_TOLD = "Side of the square that each pixel becomes, where the answer is a picture."
-FORMAT_TOLD = (
+_SCALE_TOLD = "Side of the square that each pixel becomes, where the answer is a picture."
+_FORMAT_TOLD = (
     "Once the job has succeeded the answer is its picture in this format, of several samples the grid, or as `npy` the "
     "array of all, as with `Accept: image/png`, over which it wins. `Prefer: wait` says how long that may take."
 )
-Scale = Annotated[int, Field(ge=1, le=32, description=SCALE_TOLD)]
-Format = Annotated[Literal["png", "webp", "jpeg", "npy"] | None, Field(description=FORMAT_TOLD)]
-_SHOWN: dict[str, Any] = {"scale": (Scale, 1), "format": (Format, None)}
+_SHOWN: dict[str, Any] = {
+    "scale": (int, Field(default=1, ge=1, le=32, description=_SCALE_TOLD)),
+    "format": (Literal["png", "webp", "jpeg", "npy"] | None, Field(default=None, description=_FORMAT_TOLD)),
+}
 """How the answer looks; the job is the same."""
 
 

@@ -138,18 +138,15 @@ class FleetWatch:
             self._begin()
         return self._seen
 
-    async def fresh(self) -> Fleet:
-        """The fleet as it is."""
-        return await self._fleet_of_store()
-
     def _begin(self) -> "asyncio.Task[Fleet]":
         """The look that is being taken, or else a new one."""
         if self._look is None or self._look.done():
-            self._look = asyncio.create_task(self._fleet_of_store())
+            self._look = asyncio.create_task(self.fresh())
             self._look.add_done_callback(lambda look: look.cancelled() or look.exception())  # nobody may wait for it
         return self._look
 
-    async def _fleet_of_store(self) -> Fleet:
+    async def fresh(self) -> Fleet:
+        """The fleet as it is."""
         at = time.monotonic()
         workers, load, server = await asyncio.gather(self._store.workers(), self._store.load(), self._store.server())
         drawing = [worker for worker in workers if not worker.is_trainer]

@@ -16,6 +16,7 @@ from app.errors import (
     NoRowsYetError,
     NoScoreError,
     NoScoreYetError,
+    RefusedError,
 )
 from app.imaging.archive import Archive
 from app.imaging.cutouts import filled_canvas
@@ -109,10 +110,8 @@ class Pictures:
 
     async def blob(self, record: JobRecord) -> bytes:
         """The file of an encoding. Raises NoBlobYetError, NoBlobError."""
-        if "blob" not in record.spec.options.keeps:
-            raise NoBlobError("only a job of POST /encode has a file")
-        if not record.status.is_terminal:
-            raise NoBlobYetError("the pictures are not encoded yet")
+        only, yet = "only a job of POST /encode has a file", "the pictures are not encoded yet"
+        _expect_kept(record, "blob", NoBlobError(only), NoBlobYetError(yet))
         data = await self._store.picture(record.spec.id, "blob")
         if data is None:
             raise NoBlobError("the job ended without a file; its status and error say why")
@@ -129,10 +128,8 @@ class Pictures:
         """The expectation of each pixel of a picture by a completion by `posterior`. Raises NoMarginalsYetError,
         NoMarginalsError, BadParameterError."""
         spec = record.spec
-        if "mean" not in spec.options.keeps:
-            raise NoMarginalsError("only a completion by `posterior` has marginals")
-        if not record.status.is_terminal:
-            raise NoMarginalsYetError("the completion is not drawn yet")
+        only, yet = "only a completion by `posterior` has marginals", "the completion is not drawn yet"
+        _expect_kept(record, "mean", NoMarginalsError(only), NoMarginalsYetError(yet))
         raw = _part(spec, number, await self._store.picture(spec.id, of))
         found = None if record.result is None else summaries_of(record.result)[number]
         if found is None or found.posterior is None or not found.values or not raw:
@@ -159,14 +156,20 @@ class Pictures:
 
     async def _scores_and_kept(self, record: JobRecord, field: str) -> tuple[Sequence[Any], bytes]:
         """The scores of all pictures, and what is kept of these in a field."""
-        if field not in record.spec.options.keeps:
-            raise NoScoreError("only a job of POST /score has a score")
-        if not record.status.is_terminal:
-            raise NoScoreYetError("the picture is not scored yet")
+        only, yet = "only a job of POST /score has a score", "the picture is not scored yet"
+        _expect_kept(record, field, NoScoreError(only), NoScoreYetError(yet))
         picture = await self._store.picture(record.spec.id, field)
         if record.result is None or picture is None:
             raise NoScoreError("the job ended without a score; its status and error say why")
         return summaries_of(record.result), picture
+
+
+def _expect_kept(record: JobRecord, field: str, never: RefusedError, not_yet: RefusedError) -> None:
+    """Raises `never` where such a job keeps no such picture, and `not_yet` before it has ended."""
+    if field not in record.spec.options.keeps:
+        raise never
+    if not record.status.is_terminal:
+        raise not_yet
 
 
 def _part(spec: JobSpec, number: int, raw: bytes | None) -> bytes:

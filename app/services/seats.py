@@ -28,10 +28,3 @@ class Seats:
             yield
         finally:
             self._taken -= 1
-
-    @contextlib.contextmanager
-    def take(self) -> Iterator[None]:
-        """Hold a seat; TooManyStreamsError when all are taken."""
-        self.expect_free()
-        with self.held():
-            yield

@@ -2,9 +2,8 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
-
 from worker.contract.kind import FOUND, Options, Since
+from worker.contract.record import Described
 
 SINCE = Since(8)
 
@@ -18,10 +17,9 @@ class ChangedCardOptions(Options):
         return {**super().job_fields(), "card_changed": self.card_changed or None}
 
 
-class Shown(BaseModel):
+class Shown(Described):
     """The field of a Job that says so."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     card_changed: bool | None
     """True: nobody holds the model that the picture or file names, but one of the same weights, whose card (labels,
     priors) has changed since. Else null."""

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from worker.contract.kind import FOUND, Able, BadOptionError, Options, Since
+from worker.contract.record import Described
 
 SINCE = Since(8)
 LEVELS = 256
@@ -41,10 +42,9 @@ class ColourOptions(Options):
         return {**super().job_fields(), **dict(zip(("moved_pixels", "moved_distance"), moved, strict=True))}
 
 
-class Shown(BaseModel):
+class Shown(Described):
     """The fields of a Job that say what became of other colours."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     moved_pixels: int | None
     """How many pixels took the nearest colour, where that was asked for; of several pictures the most. With `fit=crop`
     always, of all cut-outs: if there are any, the model cannot say the picture's colours, and holes have its own. Else

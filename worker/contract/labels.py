@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from worker.contract.kind import Able, BadOptionError, Options, Since
+from worker.contract.record import Described
 
 SINCE = Since(6)
 
@@ -44,10 +45,9 @@ class LabelOptions(Options):
         return {**super().job_fields(), "label": self.label}
 
 
-class Shown(BaseModel):
+class Shown(Described):
     """The field of a Job that says which labels were asked for."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     label: str | list[str] | None
     """Name of the label that was asked for, of a list those of the images; null where none was."""
 

@@ -22,6 +22,12 @@ class Record(BaseModel):
     )
 
 
+class Described(BaseModel):
+    """A part of what is answered: the text below a field describes it in openapi.json."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
 class UnreadableError(ValueError):
     """A record that this version cannot read: it is damaged, or of another version."""
 

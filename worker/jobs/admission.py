@@ -18,6 +18,7 @@ from worker.contract.kinds.train import TrainOptions
 from worker.contract.record import OtherVersionError
 from worker.contract.tracing import trace_id
 from worker.contract.trouble import is_store_trouble
+from worker.jobs.announcement import Announcement
 from worker.jobs.ledger import Ledger, Opened, Unclaimed
 from worker.jobs.publisher import Publisher
 from worker.orders.build import build
@@ -31,7 +32,7 @@ ASK_AGAIN_S = 30.0
 
 
 class Admission:
-    """Opens jobs. `info`: what this worker announces of itself. `announced`: what all live workers do; RedisError.
+    """Opens jobs. `announcement`: of this worker. `announced`: what all live workers announce; RedisError.
     `bring(name, identity)`: make a model ready that a job waits for, or fetch it where the job was accepted for another
     than those that this worker was started with; then `brought` is called. `opened`: hears of each job that is
     opened."""
@@ -39,7 +40,7 @@ class Admission:
     def __init__(
         self,
         ledger: Ledger,
-        info: WorkerInfo,
+        announcement: Announcement,
         announced: Callable[[], Sequence[WorkerInfo]],
         publisher: Publisher,
         submit: Callable[[Order], None],
@@ -47,10 +48,10 @@ class Admission:
         opened: Callable[[Claim, JobSpec], None] = lambda claim, spec: None,
     ) -> None:
         self._ledger = ledger
-        self._info = info
+        self._announcement = announcement
         self._announced = announced
         self._has_ready = threading.Event()
-        if info.ready or info.is_trainer:
+        if announcement.info.ready or announcement.info.is_trainer:
             self._has_ready.set()
         self._publisher = publisher
         self._submit = submit
@@ -61,15 +62,14 @@ class Admission:
         self._asked_at: dict[tuple[str, str], float] = {}
         self._log = structlog.get_logger("admission")
 
-    def compiled(self, model: str) -> None:
+    def compiled(self) -> None:
         """One more model is ready."""
-        self._info = self._info.with_compiled(model)
         self._has_ready.set()
 
     @property
     def is_compiling(self) -> bool:
         """True if jobs may be parked here for a model that will be ready in a moment."""
-        return len(self._info.ready) < len(self._info.models)
+        return len(self._announcement.info.ready) < len(self._announcement.info.models)
 
     def wait_until_ready(self, timeout_s: float) -> bool:
         """True if there is a model that can be drawn from, now or within so many seconds."""
@@ -93,14 +93,14 @@ class Admission:
             return False
         except ValidationError:
             return True
-        if self._info.takes(spec):
-            if not (is_ready := self._info.is_ready(spec)):
+        if self._announcement.info.takes(spec):
+            if not (is_ready := self._announcement.info.is_ready(spec)):
                 self._ask_for((spec.model, spec.identity_or_digest))
             return is_ready
-        others = (worker for worker in self._announced() if worker.queue == self._info.queue)
+        others = (worker for worker in self._announced() if worker.queue == self._announcement.info.queue)
         if any(worker.takes(spec) for worker in others):
             return False
-        if not self._info.holds(spec):
+        if not self._announcement.info.holds(spec):
             self._ask_for((spec.model, spec.identity_or_digest))
             return False
         return True
@@ -114,18 +114,13 @@ class Admission:
 
     def brought(self, card: ModelCard) -> None:
         """These weights are here."""
-        self._info = self._info.with_kept(card)
         self._called[card.name, card.identity_or_digest] = kept_name(card)
+        self._announcement.brought(card)
 
     def served(self, card: ModelCard, called: str) -> None:
         """This model has come, or other weights of it; called: its name in the engine."""
-        self._info = self._info.with_served(card)
         self._called[card.name, card.identity_or_digest] = called
         self._has_ready.set()
-
-    def dropped(self, model: str) -> None:
-        """This model is gone."""
-        self._info = self._info.without_model(model)
 
     def ask_to_open(self, job_id: str, pipeline: Any, token: str) -> None:
         """Add to a pipeline what `open` wants to know."""
@@ -176,7 +171,7 @@ class Admission:
 
     def _order(self, opened: Opened, spec: JobSpec) -> Order:
         """The order to draw or score. Raises JobRefusedError if this worker cannot do it."""
-        info = self._info
+        info = self._announcement.info
         if info.is_trainer and isinstance(spec.options, TrainOptions):
             return TrainOrder(opened.claim, spec.model, spec.options)
         card = info.card_of(spec)

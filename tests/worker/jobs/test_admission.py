@@ -6,6 +6,7 @@ from tests.app.hand_worker import GREY
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobSpec
 from worker.jobs.admission import Admission
+from worker.jobs.announcement import Announcement
 
 NOBODY = cast(Any, None)
 """Stands where nothing is asked of it."""
@@ -15,7 +16,8 @@ def test_worker_asks_for_the_model_that_a_job_waits_for() -> None:
     """While it is compiled the job is left in the queue; once it is ready the job is opened."""
     waiting, asked = GREY.model_copy(update={"compiling": True}), []
     info = WorkerInfo(name="w", device="cpu", slots=1, models=(waiting,), started_at=0.0)
-    admission = Admission(NOBODY, info, lambda: [info], NOBODY, NOBODY, lambda *weights: asked.append(weights))
+    announcement = Announcement(info)
+    admission = Admission(NOBODY, announcement, lambda: [info], NOBODY, NOBODY, lambda *weights: asked.append(weights))
     spec = JobSpec(
         id="j",
         kind="sample",
@@ -30,6 +32,7 @@ def test_worker_asks_for_the_model_that_a_job_waits_for() -> None:
     )
     assert not admission.is_ours(spec.model_dump_json().encode())
     assert asked == [("grey", GREY.digest)]
-    admission.compiled("grey")
+    announcement.info = info.with_compiled("grey")
+    admission.compiled()
     assert admission.is_ours(spec.model_dump_json().encode())
     assert len(asked) == 1

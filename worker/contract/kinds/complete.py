@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from worker.contract.colours import ColourOptions
 from worker.contract.cutouts import Cutout, CutoutOptions, CutoutPlace
@@ -23,7 +23,7 @@ from worker.contract.kind import (
     drawn_values,
 )
 from worker.contract.labels import LabelOptions
-from worker.contract.record import Record
+from worker.contract.record import Described, Record
 
 PARTICLES = 32
 MAX_PARTICLES = 256
@@ -169,10 +169,9 @@ def _why_no_posterior(model: Able) -> str:
     return "method: no worker that holds this model offers posterior; expected clamp"
 
 
-class Shown(BaseModel):
+class Shown(Described):
     """The fields of a Job that say how it completes."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     filled_pixels: int | None
     """How many pixels of a completion are drawn; the others are kept."""
     method: Method | None
@@ -261,10 +260,9 @@ class CompletionSummary(Summary):
         }
 
 
-class RankedImage(BaseModel):
+class RankedImage(Described):
     """A completion and how likely the model finds the whole image, given pixels included."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     sample: int
     """Its number among the `n`, counted from 0."""
     nats: float = Field(description="-ln p(image); less is likelier.")
@@ -272,10 +270,9 @@ class RankedImage(BaseModel):
     """The address of the image."""
 
 
-class Answer(BaseModel):
+class Answer(Described):
     """The fields of a result that only completions have."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     ranking: list[RankedImage] | None = None
     """The completions of a job with `rank`, likeliest first."""
     posterior: Receipt | None = None

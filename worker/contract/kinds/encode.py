@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from worker.contract.colours import ColourOptions
 from worker.contract.kind import FOUND, Able, Asked, Input, Kind, Shows, Summary, drawn_values
 from worker.contract.labels import LabelOptions, Shown, components
+from worker.contract.record import Described
 
 _CODED = 3
 """Bytes of each variable in a file of coded images, when the model gives none of them any probability: the coder spends
@@ -59,10 +60,9 @@ class EncodeSummary(Summary):
         return {**self.model_dump(), "blob": f"{address}/blob"}
 
 
-class Answer(BaseModel):
+class Answer(Described):
     """The file that the pictures have become."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     blob: str
     """The file."""
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from worker.contract.kind import MAX_IMAGES, Able, Asked, BadOptionError, Input, Kind, SeededOptions, Source, Summary
 from worker.contract.labels import SINCE, AskedLabel, Shown, has_label, label_name
+from worker.contract.record import Described
 from worker.contract.size import FieldOptions
 
 _LABEL = 3 * 72
@@ -69,10 +70,9 @@ class SampleSummary(Summary):
         return {"label": self.labels[sample]}
 
 
-class Answer(BaseModel):
+class Answer(Described):
     """The field of a result that only samples have."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     labels: list[str] | None = None
     """Names of the labels of the samples of a model that has labels."""
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from worker.contract.colours import ColourOptions
 from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Pixel, Shows, Since, Summary
 from worker.contract.labels import LabelOptions, Shown, components
-from worker.contract.record import Record
+from worker.contract.record import Described, Record
 from worker.contract.several import SeveralOptions
 from worker.contract.size import FieldOptions, FoundSize
 
@@ -200,10 +200,9 @@ class ScoreSummary(Summary):
         return {**self.model_dump(), "map": f"{address}/score-map{query}"}
 
 
-class Answer(BaseModel):
+class Answer(Described):
     """The likelihood of the picture, and where to see it."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     map: str
     """The bits of every variable."""
 

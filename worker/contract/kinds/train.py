@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from worker.contract.kind import FOUND, Asked, Input, Kind, Options, Shows, Source, Summary
+from worker.contract.record import Described
 
 _ROOM = 512 * 1024
 """Bytes of a grid of samples, and of what is said beside it."""
@@ -56,10 +57,9 @@ class TrainOptions(Options):
         return {"minutes": self.minutes, "pictures": self.found or None, "unreadable": self.unreadable}
 
 
-class Shown(BaseModel):
+class Shown(Described):
     """The fields of a Job that tell of a training."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
     minutes: float | None
     """How long a training was asked to take; null of other jobs."""
     pictures: int | None
