@@ -43,6 +43,8 @@ class Metrics:
         self.bodies_refused = counter("pixelrnn_bodies_refused", "Bodies not read for lack of room.")
         unread_told = "Since the file of keys could last be read; 0 = it can, or there is none."
         self.keys_unread = gauge("pixelrnn_keys_unread_seconds", unread_told)
+        self.open_trainings = gauge("pixelrnn_open_trainings", "Trainings not ended.")
+        self.added_bytes = gauge("pixelrnn_added_bytes", "Bytes of added models, uploads and checkpoints.")
         self.registry.register(_LogCollector())
         answers_told = "1 = Redis answers; 0 = what only it knows is left out here."
         self._redis_answers = gauge("pixelrnn_redis_answers", answers_told)
@@ -122,6 +124,9 @@ class _FleetCollector:
         for name, count in sorted({**_NOTHING_ENDED, **load.totals}.items()):
             ended.add_metric(name.split(":"), count)
         yield ended
+        for what in keys.TRAINED_FIELDS:
+            number = load.trained.get(what, 0)
+            yield CounterMetricFamily(f"pixelrnn_trained_{what}", f"Trainings' {what}.", number)
         yield _first_rows(load.first_rows)
 
 

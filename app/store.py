@@ -118,6 +118,7 @@ class Load:
     took: dict[str, float]
     first_rows: dict[str, float]
     totals: dict[str, int]
+    trained: dict[str, int]
 
     @property
     def queue(self) -> int:
@@ -330,7 +331,7 @@ class Store:
     async def load(self) -> Load:
         now, depths, since, parked, open_jobs, counts, *hashes = await self._eval(_FLEET, [QUEUES_KEY], [])
         work, accepted, room = counts
-        drawn, busy, took, first_rows, totals = (
+        drawn, busy, took, first_rows, totals, trained = (
             {k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes
         )
         return Load(
@@ -347,6 +348,7 @@ class Store:
             took={model: float(seconds) for model, seconds in took.items()},
             first_rows={power: float(number) for power, number in first_rows.items()},
             totals={name: int(count) for name, count in totals.items()},
+            trained={what: int(count) for what, count in trained.items()},
         )
 
     async def refusal(self) -> str:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,7 @@ class TeachingLink:
         for line in process.stdout:
             said = json.loads(line)
             if (progress := said.get("progress")) is not None:
+                self._count(said["trained"])
                 grid = Path(said["grid"]).read_bytes() if said["grid"] else b""
                 self._words["progress"](token, progress["share"], json.dumps(progress), grid)
                 continue
@@ -132,6 +134,12 @@ class TeachingLink:
         status = process.wait()
         if token in self._under_way and not self._stopping:
             raise EngineLostError(f"the process that trains ended with {status}")
+
+    def _count(self, trained: Mapping[str, int]) -> None:
+        with suppress(RedisError):  # they are figures for an operator alone
+            for what, number in trained.items():
+                self._redis.hincrby(keys.TRAINED, what, number)
+            self._redis.expire(keys.TRAINED, keys.ACTIVE_TTL_S)
 
     def _outcome(self, order: TrainOrder, said: Mapping[str, Any]) -> Outcome:
         """The end of a job; its model lies then where workers find it, whole."""

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from math import ceil
 from platform import python_version
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -102,6 +103,9 @@ async def info(services: ServicesDep) -> Info:
 )
 async def metrics(services: ServicesDep) -> Response:
     """Metrics in the text format of Prometheus."""
+    trainings, size = await run_sync(services.added.figures)
+    services.metrics.open_trainings.set(trainings)
+    services.metrics.added_bytes.set(size)
     fleet = None
     with contextlib.suppress(*STORE_TROUBLE):
         fleet = await services.fleet.now()

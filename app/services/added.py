@@ -44,6 +44,7 @@ from worker.contract.added import (
     names_in,
     owner_of,
     remove,
+    uploads_in,
 )
 
 MOST_MODELS = 40
@@ -142,6 +143,12 @@ class AddedModels:
         """Raises AddedFullError where they have more bytes than they may, with all that is trained on."""
         if _size(self._folder().parent) > self._settings.added_mib * _MIB:
             raise AddedFullError(f"added models may have {self._settings.added_mib} MiB: delete one first")
+
+    def figures(self) -> tuple[int, int]:
+        """How many trainings are open, and the bytes of all that was added and is trained on."""
+        if self._models is None:
+            return 0, 0
+        return len(list(uploads_in(self._models.parent).glob("[!.]*"))), _size(self._models.parent)
 
     def delete(self, name: str, caller: Caller) -> None:
         """Take one's own model away. Raises UnknownModelError for any other."""

@@ -2,6 +2,7 @@
 
 import io
 import stat
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
 from tests.app.holders import settings
 from tests.app.live import serving
+from worker.contract import keys
 
 
 def picture(width: int = 4, height: int = 4, kind: str = "PNG") -> bytes:
@@ -168,6 +170,19 @@ def test_a_name_that_is_being_trained_is_taken(client: httpx.Client, tmp_path: P
     is_problem(client.post(f"/jobs/{first}/finish"), 409)
     client.post(f"/jobs/{first}/cancel").raise_for_status()
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_an_open_training_is_no_work(client: httpx.Client, worker: HandWorker, tmp_path: Path) -> None:
+    """What is drawn beside it is not judged slow; /metrics counts it, and its bytes."""
+    send(client, picture()).raise_for_status()
+    time.sleep(1.0)
+    client.post("/sample", json={"model": "grey"}).raise_for_status()
+    began = time.monotonic()
+    worker.draw()
+    assert sum(map(float, worker.redis.hvals(keys.BUSY))) < 0.5 + time.monotonic() - began
+    figures = client.get("/metrics").text
+    assert "pixelrnn_open_trainings 1.0" in figures
+    assert f"pixelrnn_added_bytes {float(len(picture()))}" in figures
 
 
 def test_there_is_room_for_so_many_bytes(client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ def told_metrics() -> str:
     registry = CollectorRegistry()
     registry.register(UsageCollector({"m": Usage()}, {"m": 1}, lambda: 0))
     nothing: dict[str, Any] = dict.fromkeys(("now", "parked", "open_jobs", "work", "accepted", "room"), 0)
-    none: dict[str, Any] = {name: {} for name in ("depths", "drawn", "busy", "took", "first_rows")}
+    none: dict[str, Any] = {name: {} for name in ("depths", "drawn", "busy", "took", "first_rows", "trained")}
     load = Load(**nothing, **none, waiting_since=None, totals={})
     fleet = Fleet([], load, ServerState(used=0, limit=0, weaknesses=()))
     return (Metrics().text(fleet) + generate_latest(registry)).decode()

@@ -62,7 +62,7 @@ DRAWN_SPAN_S = 5
 DRAWN_SPANS = 12
 
 BUSY = "px:busy"
-"""Hash: for each of these spans, the seconds in which at least one job was open. DRAWN divided by them is the speed of
+"""Hash: for each of these spans, the seconds in which something was to be drawn. DRAWN divided by them is the speed of
 the service: hours without a job do not make it seem slow."""
 
 TOOK = "px:took"
@@ -70,6 +70,10 @@ TOOK = "px:took"
 
 TOTALS = "px:totals"
 """Hash: how many jobs of each `kind:status` have ended."""
+
+TRAINED = "px:trained"
+TRAINED_FIELDS = ("updates", "images")
+"""Hash: updates of all trainings, and the images that these learned from."""
 
 FIRST_ROWS = "px:first_rows"
 """Hash: how many jobs had their first row within 2 ** k seconds of their acceptance, and not within half of that, by k,

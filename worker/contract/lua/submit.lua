@@ -85,11 +85,11 @@ end
 -- Each job behind it in the queue counts as much work as the mean of all.
 local function open_books(created, turn, behind)
   local others = redis.call('ZCARD', keys.OPEN)
-  if others == 0 then begin_busy(at) end
   local ticket = string.format('%d', facts.work) .. ':' .. facts.id .. ':' .. terms.client
   redis.call('ZADD', keys.OPEN, created, ticket)
   redis.call('HINCRBY', keys.LOAD, 'of:' .. terms.client, 1)
   local open = redis.call('HINCRBY', keys.LOAD, 'work', facts.work)
+  if open == facts.work then begin_busy(at) end  -- of what is open else nothing is to be drawn: trainings, say
   redis.call('HINCRBY', keys.LOAD, 'room', facts.room)
   redis.call('HSET', keys.ROOM, facts.id, facts.room)
   local accepted = redis.call('HINCRBY', keys.LOAD, 'accepted', facts.work)
