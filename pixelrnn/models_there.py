@@ -58,9 +58,13 @@ def remote_add(
 
 
 def remote_train(
-    pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="A folder, whose folders are labels; or .npz.")],
+    pictures: Annotated[
+        Path, typer.Argument(metavar="PICTURES", help="A folder, whose folders are labels, or a file.")
+    ],
     name: Annotated[str, typer.Option(help="The model's name.")],
     minutes: Annotated[float, typer.Option(min=0.05, help="How long it trains.")] = 5,
+    start: Annotated[str | None, typer.Option(help="A model of the service whose weights it begins with.")] = None,
+    crops: Annotated[bool, typer.Option("--crops", help="Learn parts of one large picture, or more.")] = False,
     shared: Annotated[bool, typer.Option("--shared", help="For everybody who may use the service.")] = False,
     url: Url = HERE,
     key: Key = None,
@@ -68,7 +72,7 @@ def remote_train(
     """Train a model on pictures in a running service, which serves it then. Ctrl-C leaves it to go on there."""
     with calling(Service(url, key)) as client, working() as work:
         work.begin(f"{name}: sending")
-        job = client.train(pictures, name, minutes=minutes, shared=shared)
+        job = client.train(pictures, name, minutes=minutes, start=start, crops=crops, shared=shared)
         on_share = work.begin(f"{name}: training")
         try:
             result = job.result(on_progress=lambda state: on_share(state["progress"]))
@@ -129,7 +133,10 @@ def _unpack(data: bytes, name: str, directory: Path) -> None:
     """Write the files of a zip: those that a model may have, and nothing else."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-        files = {place.removeprefix(f"{name}/"): archive.read(place) for place in archive.namelist()}
+        entries = archive.infolist()
+        if any(one.compress_type for one in entries) or sum(one.file_size for one in entries) > len(data):
+            raise RemoteError(f"the service sent a model {name} that is larger, unpacked")  # none of ours is packed
+        files = {one.filename.removeprefix(f"{name}/"): archive.read(one) for one in entries}
     except (zipfile.BadZipFile, ValueError):
         raise RemoteError(f"the service sent no model {name}") from None
     if not all(_FILE.fullmatch(place) for place in files):

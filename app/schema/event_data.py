@@ -63,6 +63,11 @@ class ProgressEvent(Described):
     """How long it will take at the pace of late."""
     grids: int | None = None
     """How many grids of samples there were."""
+    width: int | None = None
+    height: int | None = None
+    """Pixels of the pictures that the model draws."""
+    colours: int | None = None
+    """Colours of the pictures, where these are as few as a palette has; 0 else."""
     told: str | None = None
     """Sentences on what the pictures are, what is trained, and how far such pictures came."""
 

@@ -62,6 +62,10 @@ class Trainings:
             return known
         if own["minutes"] > (most := self._settings.training_minutes):
             raise BadParameterError(f"minutes: expected {most:g} at most", field="minutes")
+        if own["start"]:
+            if own["channels"] or own["values"]:
+                raise BadParameterError("start: expected no channels and no values, which the model has", field="start")
+            await self._models.find(own["start"], caller)
         self._added.expect_name(name, caller, (await self._models.held(name, caller))[0], None, None)
         await self._submission.expect_allowance(identity)
         training = self._files(secrets.token_urlsafe(ID_BYTES), name)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from model_core.data.npy import StoredArray, archive_keys
 from model_core.data.opaque import opaque
+from model_core.data.palette import MOST as MOST_COLOURS
 from model_core.data.picture_files import decoded, upright
 from model_core.data.picture_names import find_pictures
 from model_core.data.splits import Pixels, spread
@@ -36,6 +37,8 @@ class Survey:
     height: int
     channels: int
     values: int
+    colours: int
+    """Colours that there are, where they are no greys and as few as a palette has; else 0."""
     labels: int
     """Folders that are labels: all pictures lie in a few of them, and in each there are enough to learn from."""
 
@@ -87,11 +90,12 @@ def _look(picture: Image.Image) -> tuple[tuple[int, int], Pixels]:
     return picture.size, np.asarray(small)
 
 
-def _colours(pictures: list[Pixels]) -> tuple[int, int]:
-    """Channels and values that show nearly all pixels of the pictures (H', W', C)."""
+def _colours(pictures: list[Pixels]) -> tuple[int, int, int]:
+    """Channels and values that show nearly all pixels of the pictures (H', W', C), and `Survey.colours`."""
     pixels = np.concatenate([picture.reshape(-1, picture.shape[-1]) for picture in pictures])
     is_grey = pixels.max(1).astype(int) - pixels.min(1) <= _NEAR
     if np.mean(is_grey) < _NEARLY_ALL:
-        return 3, 256
+        count = len(np.unique(pixels.astype(np.uint32) @ (1 << 16, 1 << 8, 1)))
+        return 3, 256, count if count <= MOST_COLOURS else 0
     is_extreme = ((pixels <= _NEAR) | (pixels >= 255 - _NEAR)).all(1)
-    return 1, 2 if np.mean(is_extreme) >= _NEARLY_ALL else 256
+    return 1, 2 if np.mean(is_extreme) >= _NEARLY_ALL else 256, 0

@@ -29,7 +29,7 @@ def starting_model(recipe: Recipe) -> Model | None:
     name_or_path, config = recipe.training.start, recipe.network.config()
     if not name_or_path:
         return None
-    model = _named(name_or_path)
+    model = named_model(name_or_path)
     if len(model.members) != 1:
         model = _member_of(model, recipe.data.orientation, name_or_path)
     free = set() if config.multi_scale else {"height", "width"}  # no weight depends on them
@@ -71,7 +71,8 @@ def begin_with(network: Network, start: Network) -> None:
             parameter.zero_()
 
 
-def _named(name_or_path: str) -> Model:
+def named_model(name_or_path: str) -> Model:
+    """The model that training.start names; ModelError when there is none or it is damaged."""
     if os.sep in name_or_path:
         return load_model(Path(name_or_path).expanduser())
     is_shipped = name_or_path in model_names(shipped.MODELS) and name_or_path not in model_names(default_models_dir())

@@ -22,6 +22,7 @@ from model_core.float32 import smallest_as_zero
 from model_core.networks import build_network
 from model_core.training.batches import Batches
 from model_core.training.chosen import choice, chosen_recipe
+from model_core.training.first_weights import named_model
 from model_core.training.forecast import UPDATE_BY_SCORE
 from model_core.training.images import RunImages
 from model_core.training.ranks import Ranks
@@ -37,10 +38,11 @@ _ROUNDS_A_MINUTE, _LEAST_ROUNDS, _MOST_ROUNDS = 3, 6, 60
 _MOST_VALIDATING = 0.25
 """Part of the time that validations may take."""
 _MOST_PASSES = 20
-"""Passes over the pictures; more would only learn them by heart."""
-_GENTLE_BELOW = 150
-"""Updates: fewer of them, from a model's weights, want a smaller rate. Of 16 flags, in 40 updates, a quarter of it came
-from 5.48 bits/dim of other flags to 4.89."""
+"""Passes over the pictures; more would only learn them by heart. Crops are others in each pass."""
+_EARLY = f"before its minutes, after {_MOST_PASSES} passes: more would only learn these pictures by heart"
+_GENTLE_BELOW = 75
+"""Updates: fewer of them, from a model's weights, want a smaller rate. Of 16 flags, in 40 updates, 0.004 came to 5.48
+bits/dim of other flags and 0.001 to 4.89."""
 _FEW = 100
 """Pictures: of fewer a network learns colours and little else."""
 
@@ -55,6 +57,10 @@ class Lesson:
     """Bits/dim of knowing nothing."""
     png_bits: float
     """Bits/dim that PNG needs for the pictures held back, all in one file."""
+    colours: int
+    """Colours that the pictures have together; 0 where they are more than a palette has, or greys."""
+    early: str
+    """The reason why it ends before its minutes; empty where it does not."""
 
 
 def lesson(
@@ -74,8 +80,12 @@ def lesson(
     make_process_fit()
     seen = survey(path)
     seen = replace(seen, channels=channels or seen.channels, values=values or seen.values)
-    tree = chosen_recipe(seen, path.resolve())
-    if values not in (None, Recipe.changed(tree, (), "").network.config().values):
+    wanted, begin = Recipe.changed(chosen_recipe(seen, path.resolve()), changes, str(path)), None
+    if wanted.training.start not in ("", choice(seen).start):
+        begin = named_model(wanted.training.start).config
+        seen = replace(seen, channels=begin.channels, values=begin.values)
+    tree = chosen_recipe(seen, path.resolve(), wanted.data.crops, begin)
+    if not begin and values not in (None, Recipe.changed(tree, (), "").network.config().values):
         changes = (f"network.values={values}", "training.start=", *changes)
     draft = Recipe.changed(tree, changes, str(path))
     images = RunImages(draft, directory)
@@ -85,11 +95,14 @@ def lesson(
     draft = Recipe.changed(tree, changes, str(path))
     update_s = _update_s(draft, train, labels)
     left_s = 60 * minutes - (time.perf_counter() - started)
-    tree["training"] |= _length(draft, update_s, left_s, len(train), len(valid), minutes)
+    most = math.inf if wanted.data.crops else _MOST_PASSES * len(train) // draft.training.batch
+    length, in_time = _length(draft, update_s, left_s, most, len(valid), minutes)
+    tree["training"] |= length
     recipe = Recipe.changed(tree, changes, str(path))
-    config = recipe.network.config()
+    config, early = recipe.network.config(), _EARLY if in_time > most else ""
     guessing, png = math.log2(config.values), file_bits(valid, config)
-    return Lesson(recipe, _beforehand(seen, recipe, minutes, guessing, png), guessing, png)
+    told = _beforehand(seen, recipe, minutes, guessing, png, early)
+    return Lesson(recipe, told, guessing, png, seen.colours, early)
 
 
 def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float:
@@ -120,14 +133,17 @@ def _update_s(recipe: Recipe, train: Values | Crops, labels: Labels | None) -> f
     return statistics.median(times[1:])
 
 
-def _length(recipe: Recipe, update_s: float, left_s: float, train: int, valid: int, minutes: float) -> dict[str, Any]:
-    """The part of [training] that says how long: rounds of updates, each closed by a validation and a grid."""
+def _length(
+    recipe: Recipe, update_s: float, left_s: float, most: float, valid: int, minutes: float
+) -> tuple[dict[str, Any], int]:
+    """The part of [training] that says how long: rounds of updates, each closed by a validation and a grid; and how
+    many updates there is time for, of which `most` are made."""
     rounds = max(_LEAST_ROUNDS, min(_MOST_ROUNDS, round(_ROUNDS_A_MINUTE * minutes)))
     passes = 2 * valid * max(1, recipe.network.config().labels)  # weights and their average
     validation_s = update_s * passes / (UPDATE_BY_SCORE * recipe.training.batch) + _GRID_S
     rounds = max(1, min(rounds, int(_MOST_VALIDATING * left_s / validation_s)))
     in_time = int((left_s - rounds * validation_s) / update_s)
-    updates = max(rounds, min(in_time, _MOST_PASSES * train // recipe.training.batch))
+    updates = max(rounds, int(min(in_time, most)))
     gentle = min(1.0, updates / _GENTLE_BELOW) if recipe.training.start else 1.0
     return {
         "learning_rate": recipe.training.learning_rate * gentle,
@@ -135,17 +151,20 @@ def _length(recipe: Recipe, update_s: float, left_s: float, train: int, valid: i
         "epoch_updates": updates // rounds,
         "warmup": min(100, updates // 20),
         "ema": min(0.9995, max(0.9, 1 - 10 / updates)),
-    }
+    }, in_time
 
 
-def _beforehand(seen: Survey, recipe: Recipe, minutes: float, guessing: float, png: float) -> str:
+def _beforehand(seen: Survey, recipe: Recipe, minutes: float, guessing: float, png: float, early: str) -> str:
     config, ours = recipe.network.config(), choice(seen)
     of = f", {config.labels} folders as labels" if config.labels else ""
     begin = f"the weights of {recipe.training.start}" if recipe.training.start else "random weights"
+    shown = f"{seen.colours} colours" if seen.colours else f"{config.values} values"
     what = (
         f"{seen.pictures} pictures {ours.sort}{of}: a {config.network} of {config.width}x{config.height} pixels, "
-        f"{config.values} values, begins with {begin} and trains for at most {minutes:g} minutes"
+        f"{shown}, begins with {begin} and trains for at most {minutes:g} minutes"
     )
-    beside = f"guessing has {guessing:.2f} bits/dim, PNG {png:.2f} for the pictures held back; {ours.reached}"
+    beside = f"guessing has {guessing:.2f} bits/dim, PNG {png:.2f} for the pictures held back"
+    reached = ours.reached if recipe.training.start == ours.start else ""
     few = f"with {seen.pictures} pictures expect their colours, not their shapes; some hundred do better"
-    return "\n".join((what, beside, few) if seen.pictures < _FEW else (what, beside))
+    is_few = seen.pictures < _FEW and not recipe.data.crops
+    return "\n".join(filter(None, (what, beside, reached, few if is_few else "", early and f"it ends {early}")))

@@ -86,6 +86,8 @@ class Training(Keeping, total=False):
     size: str | None
     channels: int | None
     values: int | None
+    start: str | None
+    crops: bool
     shared: bool
 
 

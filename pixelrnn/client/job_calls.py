@@ -139,9 +139,10 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, Trained, Al
         return self.start(calls.decode(file, **options))
 
     def train(self, pictures: Path, name: str, **options: Unpack[calls.Training]) -> Trained:
-        """Train a model of this name on a folder of pictures, whose folders are labels, on a zip of one, or on an .npz.
-        minutes: 5 if nothing is said. size, as WIDTHxHEIGHT, channels and values: of the model, where those that the
-        pictures need are not meant. shared: everybody sees it, and not this key alone."""
+        """Train a model of this name on a folder of pictures, whose folders are labels, on a zip of one, on an .npz, or
+        on one picture with crops, which are learned then. minutes: 5 if nothing is said. size, as WIDTHxHEIGHT,
+        channels and values: of the model, where those that the pictures need are not meant. start: a model whose
+        weights it begins with. shared: everybody sees it, and not this key alone."""
         return self.start(calls.train(pictures, name, options))
 
 

@@ -52,7 +52,7 @@ def test_folder_becomes_a_model_that_draws(site: Site, folder: Path) -> None:
     site.view.get_by_text("1,001 files").wait_for()
     site.fill("name", "squares")
     site.submit()
-    site.view.get_by_text("squares: 1,000 pictures; 1 could not be read").wait_for()
+    site.view.get_by_text("squares: 1,000 pictures, 8 × 8; 1 could not be read").wait_for()
     site.wait_for_standing("Learning: ")
     site.page.goto("about:blank")
     site.open("teach")
@@ -67,6 +67,7 @@ def test_folder_becomes_a_model_that_draws(site: Site, folder: Path) -> None:
     assert "The model: 0." in site.view.locator("figure").inner_text()
     assert findings(site) == []
     site.view.get_by_role("button", name="Finish now").click()
+    site.view.get_by_text("it was asked to finish").wait_for()
     site.view.get_by_role("link", name="Draw with squares").click()
     site.wait_for_standing("Done: 16 images")
     assert set(site.pixels(0)) <= {0, 255}
@@ -78,7 +79,7 @@ def test_canceled_training_leaves_nothing(site: Site) -> None:
     site.view.get_by_role("button", name="Take 200 emoji").click()
     site.view.get_by_text("“emoji.zip”, 0.089 MB").wait_for()
     site.submit()
-    site.view.get_by_text("my-emoji: 200 pictures").wait_for()
+    site.view.get_by_text("my-emoji: 200 pictures, 16 colours, 24 × 24").wait_for(timeout=LONG_MS)
     site.page.once("dialog", lambda dialog: dialog.accept())
     site.view.get_by_role("button", name="Cancel").click()
     site.wait_for_standing("Canceled")

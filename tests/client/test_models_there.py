@@ -1,7 +1,9 @@
 """Models of one's own in a running service: by the command, and by the client."""
 
 import asyncio
+import io
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from typer.testing import CliRunner
 from model_core.card import Card
 from model_core.models import save_model, untrained
 from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError
+from pixelrnn.models_there import _unpack
+from pixelrnn.remote_job import RemoteError
 from pixelrnn.verbs import root
 from tests.client.by_command import ended, pixelrnn
 from tests.house.processes import eventually
@@ -130,3 +134,14 @@ def test_the_command_says_what_goes_on_when_it_is_left(
     assert found, said
     pixelrnn("remote", "cancel", found[1], "--url", service)
     assert "canceled" in ended("remote", "job", found[1], "--wait", "--url", service).stderr
+
+
+def test_a_download_that_would_unpack_to_more_is_refused(tmp_path: Path) -> None:
+    """Before any of it is read: ours are not packed."""
+    for how, said in ((zipfile.ZIP_DEFLATED, "larger, unpacked"), (zipfile.ZIP_STORED, "other files")):
+        sent = io.BytesIO()
+        with zipfile.ZipFile(sent, "w", how) as archive:
+            archive.writestr("bomb/card.txt", bytes(2**20))
+        with pytest.raises(RemoteError, match=said):
+            _unpack(sent.getvalue(), "bomb", tmp_path / "bomb")
+    assert not (tmp_path / "bomb").exists()

@@ -38,7 +38,7 @@ def test_a_recipe_is_chosen_by_the_colours_of_the_pictures(
 ) -> None:
     """Each sort has a network that takes them, which the start that is named for it fits."""
     seen = survey(pictures(tmp_path / "some", 20, (7, 5), colours))
-    assert seen == Survey(20, 7, 5, channels, values, labels=0)
+    assert seen == Survey(20, 7, 5, channels, values, colours=0, labels=0)
     config = Recipe.changed(chosen_recipe(seen, tmp_path), [], "a test").network.config()
     assert (config.channels, config.values, config.width, config.height) == (channels, values, 8, 8)
     if start := choice(seen).start:
@@ -75,6 +75,8 @@ def test_a_lesson_is_as_long_as_its_minutes_allow(tmp_path: Path) -> None:
     assert plans[1].png_bits > 8, "noise cannot be made smaller"
     assert "guessing has 8.00 bits/dim, PNG " in plans[1].beforehand
     assert "with 40 pictures expect their colours" in plans[1].beforehand
+    assert (plans[0].early, "after 20 passes" in plans[1].early) == ("", True)
+    assert plans[1].beforehand.endswith(f"it ends {plans[1].early}")
 
 
 def test_few_pictures_move_a_models_weights_gently(tmp_path: Path) -> None:
@@ -87,6 +89,48 @@ def test_few_pictures_move_a_models_weights_gently(tmp_path: Path) -> None:
         lesson(folder, 5, tmp_path / "runs" / "some", (*TINY, f"training.start={each}")) for each in (start, "")
     )
     assert warm.recipe.training.learning_rate < cold.recipe.training.learning_rate / 3
+
+
+def test_a_lesson_begins_with_any_model(tmp_path: Path) -> None:
+    """By its name or place: the network, its colours and values are that model's, the size is the pictures'."""
+    folder = pictures(tmp_path / "some", 20, colours="binary")
+    start, sprites = tmp_path / "models" / "start", tmp_path / "models" / "sprites"
+    save_model(untrained("cifar10-row-lstm", layers=1, hidden=6, head=6), start)
+    recipe = lesson(folder, 0, tmp_path / "runs" / "some", (f"training.start={start}",)).recipe
+    config = recipe.network.config()
+    assert (config.network, config.layers, config.channels, config.values) == ("row-lstm", 1, 3, 256)
+    assert (config.width, config.height, recipe.training.start) == (8, 8, str(start))
+    categories = {"channels": 1, "values": 3, "categories": True}
+    save_model(untrained("cifar10-row-lstm", layers=1, hidden=6, head=6, **categories), sprites)
+    with pytest.raises(ConfigError, match=r"not of a palette's"):
+        lesson(folder, 0, tmp_path / "runs" / "some", (f"training.start={sprites}",))
+
+
+def test_a_lesson_of_one_large_picture_learns_its_parts(tmp_path: Path) -> None:
+    """Of 32 x 32, or the asked size; passes over them are not counted. One that is too small is refused."""
+    small = ("network.layers=1", "network.hidden=6", "network.head=6", "training.start=")
+    folder = pictures(tmp_path / "one", 1, (160, 48))
+    plan = lesson(folder, 0.2, tmp_path / "runs" / "one", (*small, "data.crops=true"))
+    config = plan.recipe.network.config()
+    assert (config.width, config.height, plan.recipe.data.crops, plan.early) == (32, 32, True, "")
+    assert "expect their colours" not in plan.beforehand
+    asked = (*small, "data.crops=true", "network.width=16", "network.height=8")
+    assert lesson(folder, 0, tmp_path / "runs" / "one", asked).recipe.network.config().width == 16
+    with pytest.raises(DataError, match="expected one of three times that length"):
+        lesson(pictures(tmp_path / "tiny", 1, (40, 40)), 0, tmp_path / "runs" / "tiny", (*small, "data.crops=true"))
+
+
+def test_colours_of_pictures_are_counted_as_far_as_a_palette_goes(tmp_path: Path) -> None:
+    """And named in the place of values."""
+    for i in range(20):
+        picture = Image.new("RGB", (8, 8), (0, 40 * (i % 4), 200))
+        picture.putpixel((i % 8, i // 8), (255, 0, 0))
+        (tmp_path / "some").mkdir(exist_ok=True)
+        picture.save(tmp_path / "some" / f"{i}.png")
+    assert survey(tmp_path / "some").colours == 5
+    plan = lesson(tmp_path / "some", 0, tmp_path / "runs" / "some", tuple(TINY))
+    assert (plan.colours, "pixels, 5 colours, begins" in plan.beforehand) == (5, True)
+    assert survey(pictures(tmp_path / "noise", 20)).colours == 0
 
 
 def test_a_folder_becomes_a_model_that_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +169,7 @@ def test_a_folder_without_pictures_is_refused_in_a_sentence(tmp_path: Path) -> N
 def test_an_array_is_looked_at_as_a_folder_is(tmp_path: Path) -> None:
     """Zeros and ones are black and white, whatever a byte could say."""
     np.savez(tmp_path / "some.npz", np.random.default_rng(0).integers(0, 2, (30, 9, 8)).astype(np.uint8))
-    assert survey(tmp_path / "some.npz") == Survey(30, 8, 9, 1, 2, labels=0)
+    assert survey(tmp_path / "some.npz") == Survey(30, 8, 9, 1, 2, colours=0, labels=0)
 
 
 def test_an_epoch_may_be_so_many_updates(recipe_file: Path, tmp_path: Path) -> None:

@@ -21,9 +21,11 @@ from redis import Redis
 from app.access.api_keys import KeyEntry, digest_of
 from app.settings import Settings
 from model_core.card import Card
+from model_core.models import save_model, untrained
 from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
+from tests.app.hand_worker import COLOUR, HandWorker
 from tests.app.live import events_of, serving
 from tests.worker.harness import wait_for
 from worker.contract import keys
@@ -147,6 +149,10 @@ def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> No
         assert Image.open(io.BytesIO(grid.content)).size == (35, 35)
         assert told["picture"]["png"]
         place.wait_until_clean()
+        figures = client.get("/metrics").text
+        assert f"pixelrnn_trained_updates_total {result['updates']}.0" in figures
+        assert "pixelrnn_open_trainings 0.0" in figures
+        assert "corners" not in figures
         assert place.models() == ["corners"]
         assert seen_by(place.added / "models" / "corners") == "alice"
         card = (place.added / "models" / "corners" / "card.json").read_text()
@@ -175,6 +181,32 @@ def test_a_training_whose_trainer_was_killed_gives_the_same_weights(place: Place
     train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
     unbroken = publish(tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published")
     assert Card.read(unbroken / "card.json").sha256 == result["digest"]
+
+
+def test_a_training_begins_with_a_model_that_its_owner_sees(place: Place, tmp_path: Path) -> None:
+    """Of one that was added, by its name, which the card says and no place; and one picture is learned in parts."""
+    sizes = {"layers": 1, "hidden": 6, "head": 6, "height": 8, "width": 8}
+    save_model(untrained("cifar10-pixelcnn", **sizes), place.added / "models" / "first")
+    picture, png = Image.radial_gradient("L").resize((120, 60)), io.BytesIO()
+    picture.save(png, "PNG")
+    hand = HandWorker(place.redis_url)
+    first = COLOUR.model_copy(update={"name": "first"})
+    with place.client() as client, place.client("bob") as other:
+        fields = {"name": "second", "minutes": 0.05, "start": "first", "crops": "true", "size": "8x8"}
+        hand.announce(first.model_copy(update={"owner": "bob"}))
+        sent: Any = {"files": {"images": ("one.png", png.getvalue())}, "data": fields}
+        assert client.post("/train", **sent).json()["type"].endswith("unknown-model")
+        hand.announce(first)
+        wrong = {**sent, "data": {**fields, "values": 4}}
+        assert "which the model has" in client.post("/train", **wrong).json()["detail"]
+        job_id = client.post("/train", **sent).raise_for_status().json()["id"]
+        place.start()
+        job = place.ended(client, job_id)
+        assert job["status"] == "succeeded", job
+        assert other.get("/models/second/download").status_code == 404
+    card = Card.read(place.added / "models" / "second" / "card.json")
+    assert (card.config.layers, card.config.channels, card.config.width) == (1, 3, 8)
+    assert str(place.added) not in (place.added / "models" / "second" / "card.json").read_text()
 
 
 @pytest.mark.parametrize("stage", ["queued", "taken", "trained"])
@@ -207,6 +239,7 @@ def test_a_training_is_finished_with_the_best_so_far(place: Place) -> None:
         assert (job["status"], place.models()) == ("succeeded", ["corners"])
         place.wait_until_clean()
         assert job["result"]["updates"] < asked["epochs"] * asked["epoch_updates"]
+        assert job["result"]["early"] == "it was asked to finish"
         assert other.get("/models/corners/download").status_code == 200
         assert client.post(f"/jobs/{job_id}/finish").status_code == 409
 

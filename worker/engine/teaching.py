@@ -1,7 +1,8 @@
 """The process of one training: `python -m worker.engine.teaching ADDED JOB NAME OPTIONS`, started by a trainer.
 
-It prints JSON, a line each: {"progress": ...}, and in the end {"done": ...} or {"failed": why}. What it needs to go on
-after its death lies in the place of its job: the plan, whose number of updates is fixed once, and the checkpoint.
+It prints JSON, a line each: {"progress": ..., "grid": path, "trained": since the last line}, and in the end
+{"done": ...} or {"failed": why}. What it needs to go on after its death lies in the place of its job: the plan, whose
+number of updates is fixed once, and the checkpoint.
 """
 
 import fcntl
@@ -29,7 +30,7 @@ from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.teaching import lesson
 from worker.contract import keys
-from worker.contract.added import TrainingFiles
+from worker.contract.added import TrainingFiles, models_in
 from worker.contract.kinds.train import TrainOptions
 from worker.process.redis_clients import HEARTBEAT_TIMEOUT_S, connect
 from worker.settings import Settings
@@ -96,6 +97,7 @@ class _Telling(Display):
         super().__init__(False, iteration, total)
         self._out, self._said, self._batch = out, said, recipe.training.batch
         self._iteration, self._total, self._dimensions = iteration, total, recipe.network.config().dimensions
+        self._counted = iteration
         self._valid: dict[str, Any] = {"nats": None, "bits_per_dim": None}
         self._grids, self._grid_at = 0, 0.0
         self._pace: deque[tuple[float, int]] = deque([(time.monotonic(), iteration)], _RECENT)
@@ -124,7 +126,9 @@ class _Telling(Display):
         share, left = self._iteration / self._total, self._total - self._iteration
         progress = {"rows_done": 0, "rows_total": 0, "progress": share, "share": share, "grids": self._grids}
         pace = {"images_per_s": rate and rate * self._batch, "minutes_left": rate and left / rate / 60}
-        said = {"progress": {**progress, **pace, **self._valid, **self._said}, "grid": grid}
+        updates, self._counted = self._iteration - self._counted, self._iteration
+        trained = dict(zip(keys.TRAINED_FIELDS, (updates, updates * self._batch), strict=True))
+        said = {"progress": {**progress, **pace, **self._valid, **self._said}, "grid": grid, "trained": trained}
         print(json.dumps(said), file=self._out, flush=True)
 
 
@@ -150,6 +154,8 @@ def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
 
 def _taught(files: TrainingFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] | None:
     """The summary of the model that is published in the job's place; None where nothing was learned."""
+    if asked.start and (models_in(files.place.parents[1]) / asked.start).is_dir():  # one that was added
+        os.environ["PIXELRNN_MODELS_DIR"] = str(models_in(files.place.parents[1]))
     manners, plan = _Manners(files.finish), _plan(files, asked)
     recipe, told = Recipe.model_validate(plan["recipe"]), plan["told"]
 
@@ -166,7 +172,8 @@ def _taught(files: TrainingFiles, asked: TrainOptions, out: TextIO) -> dict[str,
     if not files.best.exists() or result.best_nats is None:
         return None
     card = Card.read(publish(files.best, files.place / "model", name=files.name) / CARD)
-    score = {"nats": result.best_nats, "bits_per_dim": result.best_nats / result.dimensions / log(2)}
+    early = (plan["early"] and f"it ended {plan['early']}") if result.finished else "it was asked to finish"
+    score = {"early": early, "nats": result.best_nats, "bits_per_dim": result.best_nats / result.dimensions / log(2)}
     named = {"name": card.name, "digest": card.sha256, "identity": card.identity, "updates": result.iteration}
     return {**named, **score, "uniform_bits": told["uniform_bits"], "png_bits": told["png_bits"]}
 
@@ -178,14 +185,20 @@ def _plan(files: TrainingFiles, asked: TrainOptions) -> dict[str, Any]:
         return json.loads(kept.read_bytes())
     width, _, height = (asked.size or "").partition("x")
     changes = (f"network.width={width}", f"network.height={height}") if asked.size else ()
+    changes += (f'training.start="{asked.start}"',) if asked.start else ()
+    changes += ("data.crops=true",) if asked.crops else ()
     path = pictures if pictures.is_dir() else pictures.with_suffix(".npz")
     learned = partial(lesson, path, asked.minutes, files.run, channels=asked.channels, values=asked.values)
     try:
         found = learned(changes)
     except ModelError:  # the weights that it would begin with are not here
+        if asked.start:
+            raise
         found = learned((*changes, "training.start="))
     told = {"told": found.beforehand, "uniform_bits": found.guessing_bits, "png_bits": found.png_bits}
-    plan = {"recipe": found.recipe.model_dump(mode="json"), "told": told}
+    config = found.recipe.network.config()
+    told |= {"width": config.width, "height": config.height, "colours": found.colours}
+    plan = {"recipe": found.recipe.model_dump(mode="json"), "told": told, "early": found.early}
     kept.with_suffix(".draft").write_text(json.dumps(plan), encoding="utf-8")
     kept.with_suffix(".draft").replace(kept)
     return plan

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from worker.contract.added import NAME
 from worker.contract.kind import FOUND, Asked, Input, Kind, Options, Shows, Source, Summary
 from worker.contract.record import Described
 
@@ -33,6 +34,14 @@ class TrainOptions(Options):
     )
     channels: Channels | None = Field(default=None, description="1 = grey, 3 = colour; without it what they need.")
     values: int | None = Field(default=None, ge=2, le=256, description="Values of a colour; without it what they need.")
+    start: str | None = Field(
+        default=None,
+        pattern=rf"^{NAME.pattern}$",
+        description="A model whose network it has, and whose weights it begins with; `channels` and `values` are its.",
+    )
+    crops: bool = Field(
+        default=False, description="The model learns parts of its size, at random places of one large picture or more."
+    )
     shared: bool = Field(
         default=False, description="Everybody who may use the service sees the model, and not your key alone."
     )
@@ -79,6 +88,7 @@ class TrainSummary(Summary):
     uniform_bits: float = Field(description="The same of guessing.", allow_inf_nan=False)
     png_bits: float = Field(description="What PNG needs for the pictures held back.", allow_inf_nan=False)
     updates: int = Field(description="Updates that were made.")
+    early: str = Field(default="", description="Why it ended before its minutes; empty where it did not.")
 
 
 KIND = Kind(

@@ -39,6 +39,8 @@ export class TrainingBoard {
   #way = el("a", { class: "button", hidden: true });
   #grid = el("img", { alt: t("Pictures that the network draws by now") });
   #curve = el("figure", { class: "hint" });
+  /** The newest `progress`. @type {any} */
+  #seen = {};
   #watching = new Latest();
   #watched = "";
   /** @type {Job | null} */
@@ -53,6 +55,7 @@ export class TrainingBoard {
     this.#watched = id;
     if (!id) return;
     this.#job = null;
+    this.#seen = {};
     this.#points = JSON.parse(passing.get(POINTS + id) ?? "[]");
     this.#finish.disabled = !this.#points.length;
     this.element.hidden = false;
@@ -77,15 +80,26 @@ export class TrainingBoard {
   /** @param {Job} job @param {AbortSignal} signal */
   async #know(job, signal) {
     this.#job = job;
-    const facts = { count: say(job.pictures ?? 0), unread: say(job.unreadable ?? 0) };
-    const lost = job.unreadable ? `; ${t("{unread} could not be read", facts)}` : "";
-    this.#understood.textContent = job.model + (job.pictures ? `: ${t("{count} pictures", facts)}${lost}` : "");
+    this.#describe();
     this.#tell();
     if (job.result?.type !== "training") return;
     this.#plot({ ...job.result, share: 1 });
     this.#lead();
     const grid = await this.#shared.api.image(job.id).catch(() => null); // it may have ended before it drew any
     if (grid && !signal.aborted) this.#draw(URL.createObjectURL(grid));
+  }
+
+  /** What was understood of the pictures, and why it ended before its time. @param {any} [progress] */
+  #describe(progress) {
+    if (progress) this.#seen = progress;
+    const { width, height, colours } = this.#seen;
+    const { model, pictures, unreadable, result } = /** @type {any} */ (this.#job);
+    const facts = { count: say(pictures ?? 0), unread: say(unreadable ?? 0), colours };
+    const found = pictures ? [t("{count} pictures", facts)] : [];
+    if (colours) found.push(t("{colours} colours", facts));
+    if (width) found.push(`${width} × ${height}`);
+    const rest = [found.join(", "), unreadable && t("{unread} could not be read", facts), t(result?.early ?? "")];
+    this.#understood.textContent = `${model}: ${rest.filter(Boolean).join("; ")}`;
   }
 
   /** The way to what was learned, once a worker has it. */
@@ -103,6 +117,7 @@ export class TrainingBoard {
     const eta_s = minutes === null ? null : 60 * minutes;
     this.#job = { ...this.#job, status: "running", waits_for: null, progress: share, eta_s };
     this.#told.textContent = told.replaceAll("\n", "; ");
+    this.#describe(progress);
     this.#tell();
     this.#plot(progress);
   }
