@@ -72,5 +72,17 @@ class UseJava {
     jobs.cancelJob(drawn.getId());
     System.out.println("cancel: " + ended(drawn).getStatus());
     System.out.println("delete: " + jobs.deleteJobWithHttpInfo(drawn.getId()).getStatusCode());
+
+    Job trained = new ModelsApi(client).createTraining(
+        List.of(picture, picture), "by-java", null, null, BigDecimal.valueOf(5), null, null, null, null, true, null,
+        null, null);
+    int refusal = 0;
+    try {
+      jobs.finishJob(trained.getId());
+    } catch (ApiException problem) {
+      refusal = problem.getCode();
+    }
+    jobs.cancelJob(trained.getId());
+    System.out.println("train: " + trained.getKind() + " " + refusal + " " + ended(trained).getStatus());
   }
 }

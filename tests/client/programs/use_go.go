@@ -89,4 +89,10 @@ func main() {
 	fmt.Println("cancel:", ended(drawn).Status)
 	response, err := jobs.DeleteJob(ctx, drawn.Id).Execute()
 	fmt.Println("delete:", good(response, nil, err).StatusCode)
+
+	training := client.ModelsAPI.CreateTraining(ctx).Images([]*os.File{opened(picture), opened(picture)})
+	trained := good(training.Name("by-go").Minutes(5).Crops(true).Execute())
+	_, refusal, _ := jobs.FinishJob(ctx, trained.Id).Execute()
+	good(jobs.CancelJob(ctx, trained.Id).Execute())
+	fmt.Println("train:", trained.Kind, refusal.StatusCode, ended(trained).Status)
 }

@@ -1,0 +1,83 @@
+"""Trainings while everything around them dies, or their disk is full: `pixelrnn up` on a handful of pictures."""
+
+import json
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from model_core.card import Card
+from model_core.training.publish import publish
+from model_core.training.recipe import Recipe
+from model_core.training.run import RunRequest, train
+from tests.house.processes import eventually
+from tests.house.running import READY_LIMIT_S, Up
+from tests.house.test_full_disk import fill, small_disk
+from tests.worker.test_training_process import pictures
+
+__all__ = ["small_disk"]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+def begin(running: Up, count: int) -> str:
+    """A training on so many pictures; its id."""
+    sent = {"images": ("mine.zip", pictures(count))}
+    answer = httpx.post(f"{running.url}/train", files=sent, data={"name": "corners", "minutes": 5}, timeout=60)
+    return answer.raise_for_status().json()["id"]
+
+
+def wait_for(place: Path, name: str) -> Path:
+    assert eventually(lambda: next(place.glob(name), None), READY_LIMIT_S), f"no {name}"
+    return next(place.glob(name))
+
+
+def test_weights_are_those_of_an_unbroken_training_whatever_was_killed(tmp_path: Path, models_dir: Path) -> None:
+    """kill -9 of Redis, of the API and of the trainer, one after the other, in its middle."""
+    running = Up(tmp_path / "data", models_dir)
+    try:
+        running.wait_until_ready()
+        job_id = begin(running, 400)
+        upload = tmp_path / "data" / "added" / "uploads" / job_id
+        wait_for(upload, "run/corners/last.safetensors")
+        shutil.copytree(upload / "pictures", tmp_path / "pictures")
+        recipe = json.loads((upload / "plan.json").read_bytes())["recipe"]
+        for child in ("server", "api", "trainer"):
+            running.kill(child)
+            assert running.get(f"/jobs/{job_id}")["status"] in ("queued", "running"), f"it had ended before the {child}"
+        ended = running.ended(job_id)
+        assert ended["status"] == "succeeded", ended
+        result = ended["result"]
+        assert result["updates"] == recipe["training"]["epochs"] * recipe["training"]["epoch_updates"]
+        assert "after 20 passes" in result["early"]
+    finally:
+        running.output()
+    recipe["data"]["path"] = str(tmp_path / "pictures")
+    train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
+    unbroken = publish(tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published")
+    assert Card.read(unbroken / "card.json").sha256 == result["digest"]
+
+
+def test_a_training_whose_disk_is_full_fails_with_a_sentence(
+    small_disk: Path, tmp_path: Path, models_dir: Path
+) -> None:
+    """Nothing of it is left; where there is room again its name is free, and others are trained."""
+    running = Up(tmp_path / "data", models_dir, PIXELRNN_ADDED_DIR=str(small_disk))
+    try:
+        running.wait_until_ready()
+        job_id = begin(running, 400)
+        wait_for(small_disk / "uploads" / job_id, "run/corners/last.safetensors")
+        fill(small_disk / "filling")
+        ended = running.ended(job_id)
+        assert (ended["status"], ended["error"]["type"]) == ("failed", "training-failed")
+        assert ended["error"]["detail"] == "The server's disk is full, or cannot be written."
+        assert eventually(lambda: not [*small_disk.glob("uploads/*")], READY_LIMIT_S)
+        assert not [*small_disk.glob("models/*")]
+        fill(small_disk / "rest")
+        refused = httpx.post(f"{running.url}/train", files={"images": pictures(24)}, data={"name": "more"}, timeout=60)
+        assert refused.json()["type"] == "urn:pixelrnn:problem:added-full", refused.text
+        for filling in ("filling", "rest"):
+            (small_disk / filling).unlink()
+        assert running.ended(begin(running, 24))["status"] == "succeeded"
+    finally:
+        running.output()
