@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,11 +69,10 @@ class Supervisor:
         self.wait_until(lambda: False)
 
     def stop_all(self) -> None:
-        """Stop the children, last started first. A second signal makes it at once."""
+        """Stop the children: the first one, which others need, when those have ended. A second signal cuts it short."""
         self._stop_requested = False
-        for child in reversed(self.children):
-            if child.process is not None:
-                self._stop(child.process, child.grace_s)
+        self._stop(self.children[1:])
+        self._stop(self.children[:1])
         self.children.clear()
 
     @contextmanager
@@ -132,10 +131,15 @@ class Supervisor:
         self.say(f"the {child.name} died (exit {process.returncode}), starting it again; see {child.log}")
         child.restart_at = time.monotonic() + delay_s
 
-    def _stop(self, process: subprocess.Popen[bytes], grace_s: float) -> None:
-        """Stop a child as processes.stop does, but a second signal cuts the grace short."""
-        process.terminate()
-        deadline = time.monotonic() + grace_s
-        while process.poll() is None and time.monotonic() < deadline and not self._stop_requested:
+    def _stop(self, children: Sequence[Child]) -> None:
+        """Ask all at once; kill what is left of them when the longest grace is over, or a second signal comes."""
+        graces = {child.process: child.grace_s for child in children if child.process is not None}
+        for process in graces:
+            process.terminate()
+        deadline = time.monotonic() + max(graces.values(), default=0.0)
+        while any(process.poll() is None for process in graces) and time.monotonic() < deadline:
+            if self._stop_requested:
+                break
             time.sleep(TICK_S)
-        processes.stop(process, grace_s=0)
+        for process in graces:
+            processes.stop(process, grace_s=0)

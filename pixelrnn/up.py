@@ -25,12 +25,12 @@ from worker.process import processors
 
 API_DRAIN_S = 2
 API_GRACE_S = 3.0
-WORKER_GRACE_S = 5.0
+WORKER_GRACE_S = 7.0
 TRAINER_GRACE_S = 1.0
 """It goes on from its last checkpoint."""
 WORKER_DRAIN_S = 3.0
 """Running jobs get this long to end by themselves; what is not done goes on after the next start, from its last row.
-All graces together (trainer, API, then worker, then server) stay within 10 s."""
+The longest grace and the server's together stay within 10 s."""
 
 REDIS_LIMIT_S = 5.0
 

@@ -58,7 +58,7 @@ T = TypeVar("T")
 RQ_LOGGERS = ("rq", "rq.worker", "rq.job")
 """All of them: RQ sets the last two to INFO when it is imported."""
 STOP_S = 0.5
-"""How long each part may take to stop; together under two seconds."""
+"""How long each part may take to stop: together three seconds at most, since the publisher has two turns."""
 
 
 class Worker:

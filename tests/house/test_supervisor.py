@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pixelrnn import processes
+from pixelrnn import embedded, processes, up
 from pixelrnn.errors import StartError
 from pixelrnn.restarts import DEATHS_LIMIT, LONGEST_WAIT_S, WINDOW_S, RestartBudget
 from pixelrnn.supervisor import Child, Supervisor
 from tests.house.processes import eventually, is_alive
+from worker.main import STOP_S
 
 SLEEPER = "import time; time.sleep(600)"
 STUBBORN = (
@@ -102,6 +103,43 @@ def test_stubborn_child_is_killed_when_its_grace_is_over(tmp_path: Path) -> None
     process = running(stubborn)
     supervisor.stop_all()
     assert process.returncode == -9
+
+
+def test_children_are_asked_at_once_and_the_first_one_when_they_have_ended(tmp_path: Path) -> None:
+    """So a stop takes the longest grace and the first child's, however many there are: each of two ends only once the
+    other has been asked, and the first when both are gone."""
+    code = """
+import pathlib, signal, sys, time
+name, *awaited = sys.argv[1:]
+def end(*_):
+    pathlib.Path(name).touch()
+    while not all(pathlib.Path(each).exists() for each in awaited):
+        time.sleep(0.01)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print("up", flush=True)
+while True:
+    time.sleep(600)
+"""
+    supervisor = Supervisor(say=lambda _: None)
+    started = []
+    for name, *awaited in (("server", "one", "two"), ("one", "two"), ("two", "one")):
+        words = [str(tmp_path / each) for each in (name, *awaited)]
+        log = tmp_path / f"{name}.log"
+        launch = partial(processes.spawn, [sys.executable, "-c", code, *words], log)
+        supervisor.start(Child(name, launch, log, grace_s=90))
+        supervisor.wait_until(lambda log=log: log.read_text() == "up\n")
+        started.append(running(supervisor.children[-1]))
+    supervisor.stop_all()
+    assert [process.returncode for process in started] == [0, 0, 0]
+
+
+def test_a_stop_is_over_within_ten_seconds() -> None:
+    """What docs/architecture.md says of `pixelrnn up`: nothing is waited for longer, and a worker has time to
+    drain and to stop its parts."""
+    longest = max(up.API_GRACE_S, up.WORKER_GRACE_S, up.TRAINER_GRACE_S)
+    assert longest + embedded.STOP_GRACE_S <= 10
+    assert up.WORKER_DRAIN_S + 6 * STOP_S <= up.WORKER_GRACE_S
 
 
 def test_grandchildren_are_gone_when_stopped(tmp_path: Path) -> None:
