@@ -113,7 +113,7 @@ def test_waiting_job_is_skipped_when_it_was_canceled_in_the_queue(client: Client
 
 
 def test_running_job_is_handed_back_when_the_worker_is_told_to_stop(client: Client, start_worker: StartWorker) -> None:
-    """SIGTERM: exit 0 without waiting for the job, the job first in the queue, retries unspent; the next worker goes on from there."""
+    """SIGTERM: exit 0, the job first in the queue, retries unspent; the next worker goes on from there."""
     worker = start_worker(step_delay_s=SLOW, slots=2, drain_grace_s=0.3)
     spec = client.submit(n=40)
     client.wait_rows(spec.id, 3)
