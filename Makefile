@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
 # First, and from nowhere else: beside another index the newest version would win, whatever it was built for.
 TORCH_FIRST = $(if $(TORCH),$(PIP) --index-url https://download.pytorch.org/whl/$(TORCH) torch)
 
-.PHONY: run port test quick page weekly check bench weights clean
+.PHONY: run port test loops quick page weekly check bench weights clean
 
 run: port .venv/installed-all
 	$(BIN)/pixelrnn up --port $(PORT)
@@ -25,12 +25,15 @@ port: | .venv/bin/python
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || { \
 	    echo "port $(PORT) is taken: make run PORT=$$(($(PORT) + 1))"; exit 2; }
 
-test: check .venv/installed-clients .venv/installed-node-packages
-	$(BIN)/python -m tests.compile_loops
-	$(BIN)/python -m pytest --numprocesses auto
+# Tests call make themselves, which must not count with the processes of this one.
+test: check loops .venv/installed-clients .venv/installed-node-packages
+	env -u MAKEFLAGS -u MFLAGS $(BIN)/python -m pytest --numprocesses auto
 
-weekly: .venv/installed-dev
+# Each once, before several processes would compile all of them at the same time.
+loops: .venv/installed-dev
 	$(BIN)/python -m tests.compile_loops
+
+weekly: loops
 	$(BIN)/python -m pytest -m weekly
 	mkdir -p build
 	$(BIN)/python -m tests.storm --hours 1 --counts build/storm.json
