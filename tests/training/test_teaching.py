@@ -88,7 +88,7 @@ def test_few_pictures_move_a_models_weights_gently(tmp_path: Path) -> None:
     warm, cold = (
         lesson(folder, 5, tmp_path / "runs" / "some", (*TINY, f"training.start={each}")) for each in (start, "")
     )
-    assert warm.recipe.training.learning_rate < cold.recipe.training.learning_rate / 3
+    assert warm.recipe.training.learning_rate < 0.6 * cold.recipe.training.learning_rate
 
 
 def test_a_lesson_begins_with_any_model(tmp_path: Path) -> None:
