@@ -212,15 +212,22 @@ def _load_member(directory: Path, config: NetworkConfig, member: CardMember, dev
     return Member(network.to(device).eval().requires_grad_(False), member.orientation)
 
 
-def check_device(name: str) -> None:
-    """ConfigError unless tensors can be put on a device of this name. On a GPU float32 is float32 from now on."""
+def device_of(name: str, setting: str = "") -> torch.device:
+    """The device of this name, which a setting says; ConfigError where it is none. On a GPU float32 is float32 from now
+    on."""
     try:
         device = torch.device(name)
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"{name!r} is no device: expected cpu, cuda or cuda:1")
+        raise ConfigError(f"{setting}{name!r} is no device: expected cpu, cuda or cuda:1")
     keep_float32_whole()
+    return device
+
+
+def check_device(name: str) -> None:
+    """ConfigError unless tensors can be put on a device of this name: otherwise as `device_of`."""
+    device = device_of(name)
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
         raise ConfigError(f"there is no {name}: this machine has {count or 'no'} GPU{'' if count == 1 else 's'}")

@@ -57,18 +57,8 @@ def remote_jobs(
     if json_:
         print_json({"jobs": states})
         return
-    rows = (
-        (
-            job["id"],
-            job["kind"],
-            job["model"],
-            str(job["n"]),
-            job["status"],
-            f"{job['progress']:.0%}",
-            job["created_at"],
-        )
-        for job in states
-    )
+    facts = "id", "kind", "model", "n", "status"
+    rows = ((*(str(job[fact]) for fact in facts), f"{job['progress']:.0%}", job["created_at"]) for job in states)
     print_table(("job", "kind", "model", "n", "status", "done", "accepted"), rows)
 
 

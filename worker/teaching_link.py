@@ -32,7 +32,7 @@ from worker.settings import Settings
 
 _SWEEP_S = 10.0
 _YOUNG_S = 60.0
-"""A place that changed so lately may be of a job that is being handed in."""
+"""Seconds: a younger place may belong to a job that is just being handed in."""
 _NOTHING_LEARNED = "No round was better than what it began with: more pictures would help, or other ones."
 
 
@@ -74,8 +74,8 @@ class TeachingLink:
         threading.Thread(target=self._listen, args=(order, process), name="teaching", daemon=True).start()
 
     def withdraw(self, token: str) -> None:
-        """Train no further. Where that is because it was canceled nothing is left when this returns; else somebody may
-        go on with it."""
+        """Stop this training. If it was canceled, nothing of it is left when this returns; else another trainer may go
+        on with it."""
         with self._one_at_a_time:
             self._withdrawn.add(token)
             if (found := self._under_way.pop(token, None)) is None:

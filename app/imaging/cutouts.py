@@ -19,7 +19,8 @@ from worker.contract.kind import MAX_IMAGES
 from worker.contract.size import MAX_SIDE
 
 APART = 4
-"""Holes with fewer pixels between their boxes, both ways, are one; and so many of a cut-out's lie beside its hole."""
+"""Pixels. Holes whose boxes are nearer than that in both directions are one hole; and a cut-out is at least so much
+wider and higher than its hole."""
 _MOST_BOXES = 16 * MAX_IMAGES
 """More boxes than this are not looked at: they would hardly become few enough."""
 
@@ -28,8 +29,8 @@ Box = tuple[int, int, int, int]
 
 
 def cutouts_of(files: Files, model: Model, taking: Taking) -> GivenPixels:
-    """Everything that is given to the cut-outs of the model's size around the holes of the one picture, in reading
-    order, which `found["cutouts"]` has the places of.
+    """Cut the one picture around its holes, in reading order: what is given to each cut-out of the model's size.
+    `found["cutouts"]` has their places.
 
     Raises what `decode` raises, BadParameterError, UnusableImageError, WrongSizeError and NothingToFillError.
     """
@@ -81,7 +82,7 @@ def boxes_of(hole: Image.Image, shape: Shape) -> list[Box]:
     """The boxes of the holes in reading order, none of them near another. WrongSizeError for one that leaves too little
     of a cut-out of this shape, and for too many.
 
-    A box grows by the pixels and the boxes near it: in the end it is that of all which are near each other.
+    A box grows until nothing is near it any more: holes that are near each other share one.
     """
     left, boxes = bytearray(hole.tobytes()), list[Box]()
     most = max(0, shape.width - APART), max(0, shape.height - APART)
@@ -121,7 +122,7 @@ def _overlap(one: Box, other: Box) -> bool:
 def _given(
     part: Image.Image, hole: Image.Image, missing: Image.Image, shape: Shape, taking: Taking, model: Model
 ) -> GivenPixels:
-    """Everything that is given to a cut-out, of whose hole no earlier one fills what is missing. What they fill is put
+    """Cut out what a hole is given. missing: the part of it that no earlier cut-out fills; what those fill is put
     in when it is drawn."""
     keep, known = cut(missing, 1, 0), cut(hole, 1, 0).tobytes()
     given = in_colours_of(shape, part, taking, known)
@@ -143,10 +144,8 @@ def filled_canvas(spec: JobSpec, upload: bytes, keep: bytes, parts: Canvas) -> C
     """The whole picture, as often as it is drawn. parts: what is drawn of its cut-outs; keep: what is given of them."""
     picture, count = decode(upload, "image").image, len(spec.options.places)
     size, profile = (picture.height, picture.width), picture.info.get("icc_profile") or b""
-    filled, own = (
-        _Filled(picture, spec, keep, parts),
-        [{"sample": str(spec.first + i)} for i in range(0, spec.n, count)],
-    )
+    filled = _Filled(picture, spec, keep, parts)
+    own = [{"sample": str(spec.first + i)} for i in range(0, spec.n, count)]
     shown = Canvas(spec.images, *size, len(picture.getbands()), filled, parts.origin, source=parts.source, own=own)
     return replace(shown, profile=profile)
 
@@ -159,7 +158,7 @@ class _Filled(dict[int, bytes]):
         self._picture, self._places, self._keep, self._parts = picture, spec.options.places, keep, parts
 
     def __getitem__(self, sample: int) -> bytes:
-        """A cut-out has the pixels of later holes too, which their own then cover."""
+        """Paste the cut-outs in their order: what one drew of a later hole is covered by that hole's own."""
         parts, image, count = self._parts, self._picture.copy(), len(self._places)
         size = parts.width * parts.height
         for k, place in enumerate(self._places, start=sample * count):

@@ -92,5 +92,6 @@ def _eight_bits(image: Image.Image, role: Role) -> Image.Image:
     if image.mode in ("RGB", "P", "PA", "La", "RGBa"):
         return image.convert("RGBA")
     if image.mode in ("CMYK", "YCbCr", "HSV", "LAB"):
+        image.info.pop("icc_profile", None)  # it is of these colours
         return image.convert("RGB")
     raise UnusableImageError(f"the {role} has pixels of the unusual kind {image.mode}; save it as 8-bit grey or colour")

@@ -51,7 +51,7 @@ class GivenPixels:
 
 def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
     """Given pixels behind the hole's first one, in the order of the member that has the most; members: their
-    orientations. With none, images are drawn without particles."""
+    orientations. Where there are none, images are drawn without particles."""
     known = [name.upper() for name in members if name == "none" or name.upper() in Image.Transpose.__members__]
     turned = [keep if name == "NONE" else keep.transpose(Image.Transpose[name]) for name in known]
     return max(_given_after_the_first(each.tobytes()) for each in turned or [keep])

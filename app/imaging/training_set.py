@@ -28,8 +28,8 @@ _ENTRY = b"PK\1\2"
 
 
 def write_training_set(files: Sequence[BinaryIO], place: Path) -> tuple[int, int]:
-    """Write them to place/pictures, or to place/pictures.npz; the number of pictures, 0 of an .npz, and of files that
-    are none. Raises UnusableImageError, BadUploadError, OSError."""
+    """Write them to place/pictures, or to place/pictures.npz. Returns how many are pictures, 0 for an .npz, and how
+    many are not. Raises UnusableImageError, BadUploadError, OSError."""
     for file in files:
         file.seek(0)
     if len(files) != 1 or files[0].read(len(BEGINNING)) != BEGINNING:

@@ -42,7 +42,7 @@ def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
 @router.post(
     "/train",
     operation_id="create_training",
-    description=cleandoc(TRAIN.told),
+    description=cleandoc(TRAIN.description),
     status_code=202,
     response_model=Job,
     responses={**job_responses(), **refusals(400, 401, 403, 404, 409, 413, 415, 422, 424, 429, 503, 504)},

@@ -11,7 +11,7 @@ from app.problems import headers_of, problem_of
 from app.routes.event_stream import event_stream
 from app.routes.picture_response import name_of, picture_response
 from app.routes.preferences import PICTURE_FORMATS, Preferences
-from app.routes.waiting import applied, waited_for
+from app.routes.waiting import applied_header, waited_for
 from app.schema.answers import PROBLEM_TYPE, Job
 from app.schema.preference_headers import Media
 from app.schema.rate_limit_headers import rate_limit_headers
@@ -30,7 +30,7 @@ async def answer(submitted: Submitted, wanted: Preferences, request: Request) ->
     if wanted.media is Media.EVENTS:
         return event_stream(services, job, 0, headers)
     if wanted.wait_s:
-        headers |= applied(wanted.wait_s)
+        headers |= applied_header(wanted.wait_s)
         job = await waited_for(job, wanted.wait_s, services, request.receive)
     if wanted.media in PICTURE_FORMATS and job.status is JobStatus.SUCCEEDED:
         return await _picture(job, wanted, headers, services)

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from app.dependencies import CallerDep, JobId, ServicesDep
 from app.routes.known_query import KnownQueryRoute
-from app.routes.waiting import applied, preferred_wait_s, waited_for
+from app.routes.waiting import applied_header, preferred_wait_s, waited_for
 from app.schema.answers import Job, JobKind, JobList
 from app.schema.openapi import refusals
 from app.schema.preference_headers import MAX_WAIT_S, PREFER
@@ -49,7 +49,7 @@ async def get_job(
     """The job as it is, or, with `wait`, as it is once it has ended or the time is up."""
     job = await services.jobs.view(job_id, caller.owner)
     if not (seconds := wait) and (seconds := preferred_wait_s(request.headers.get("prefer", ""))):
-        response.headers.update(applied(seconds))
+        response.headers.update(applied_header(seconds))
     if not seconds or job.status.is_terminal:
         return job
     services.seats.expect_free()

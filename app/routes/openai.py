@@ -20,9 +20,9 @@ from app.imaging.render import MAX_SCALE, PictureFormat, expect_side
 from app.problems import problem_of
 from app.routes.body_limits import BodyRoute
 from app.routes.known_query import KnownQueryRoute
-from app.routes.preferences import Preferences, preferences_of
+from app.routes.preferences import preferences_of
 from app.routes.streams import StreamedResponse
-from app.routes.submit import accepted, bytes_of
+from app.routes.submit import bytes_of, submitted_job
 from app.routes.waiting import waited_for
 from app.schema.answers import Job
 from app.schema.openai import NO_USAGE, Asked, EditForm, GenerationRequest, error_of, model_of
@@ -104,8 +104,8 @@ async def _images_answer(
     expect_side(1, width, height, scale)
     label = asked.label_among([label.name for label in model.labels])
     fields = {"model": asked.model, "n": asked.n or 1, "seed": asked.seed, "label": label, **(more or {})}
-    wanted = _waiting_preferences(request)
-    submitted = await accepted(kind, FORMS[kind.word](**fields), files, request, wanted)
+    wanted = replace(preferences_of(request.headers), media=Media.JSON, wait_s=int(PATIENCE_S))
+    submitted = await submitted_job(kind, FORMS[kind.word](**fields), files, request, wanted)
     is_repeatable = wanted.idempotency_key is not None
     size = f"{scale * width}x{scale * height}"
     look = _Look(PictureFormat(asked.output_format or "png"), scale, size)
@@ -116,11 +116,6 @@ async def _images_answer(
     addresses = _addresses if asked.response_format == "url" else _contents
     data = await addresses(job, look, request)
     return {"created": int(job.created_at.timestamp()), "data": data, **look.facts(job)}
-
-
-def _waiting_preferences(request: Request) -> Preferences:
-    """The job's document, waited for."""
-    return replace(preferences_of(request.headers), media=Media.JSON, wait_s=int(PATIENCE_S))
 
 
 async def _job_after_success(job: Job, services: Services, is_repeatable: bool) -> Job:

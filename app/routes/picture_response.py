@@ -14,8 +14,8 @@ def name_of(job_id: str, stage: Stage, sample: int | None) -> str:
     return f"{job_id}-{which}" if stage is Stage.FINAL else f"{job_id}-{stage.value}-{which}"
 
 
-def shown_as(name: str) -> dict[str, str]:
-    """The header that has it shown, and called `name` where it is saved."""
+def inline_header(name: str) -> dict[str, str]:
+    """The header by which a browser shows a picture, and saves it under this name."""
     return {"Content-Disposition": f'inline; filename="{name}"'}
 
 
@@ -27,5 +27,5 @@ class PngResponse(Response):
 
 def picture_response(content: bytes, kind: PictureFormat, name: str, headers: Mapping[str, str]) -> Response:
     """name: without its ending, and safe between quotes."""
-    named = {**headers, **shown_as(f"{name}.{kind.value}")}
+    named = {**headers, **inline_header(f"{name}.{kind.value}")}
     return Response(content, headers=named, media_type=kind.media_type)

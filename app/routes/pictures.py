@@ -14,8 +14,8 @@ from app.errors import BadParameterError
 from app.imaging.render import MAX_SCALE, PictureFormat
 from app.routes.caching import IfNoneMatch, kept_when_ended, unless_seen
 from app.routes.known_query import KnownQueryRoute
-from app.routes.picture_response import PngResponse, name_of, picture_response, shown_as
-from app.routes.preferences import PICTURE_FORMATS, liked
+from app.routes.picture_response import PngResponse, inline_header, name_of, picture_response
+from app.routes.preferences import PICTURE_FORMATS, preferred_media
 from app.routes.streams import StreamedResponse
 from app.schema.answers import MarginalMap, ScoreMap
 from app.schema.openapi import json_content, refusals
@@ -113,7 +113,7 @@ def _expect_one_way(query: ImageQuery) -> None:
 def _format(query: ImageQuery, request: Request) -> PictureFormat:
     if query.format is not None:
         return PictureFormat(query.format)
-    return PICTURE_FORMATS[liked(request.headers.get("accept", ""), PICTURES)]
+    return PICTURE_FORMATS[preferred_media(request.headers.get("accept", ""), PICTURES)]
 
 
 async def _zip_answer(record: JobRecord, query: ImageQuery, services: Services, if_none_match: str | None) -> Response:
@@ -140,7 +140,7 @@ async def _followed_answer(record: JobRecord, query: ImageQuery, services: Servi
         with services.row_feed.follow(job, 0) as follower:
             yield follower, picture.chunks(services.row_feed, job, follower)
 
-    named = shown_as(f"{name_of(job.id, query.stage, query.sample)}.png")
+    named = inline_header(f"{name_of(job.id, query.stage, query.sample)}.png")
     return StreamedResponse(body(), services.seats, Media.PNG, services.settings.stall_s, named)
 
 
@@ -171,7 +171,7 @@ async def get_given(
     """The picture or mask that was handed in with the request, as the job has it: whoever has its address sees how it
     began. 404 if nothing was handed in."""
     record = await services.jobs.record(job_id, caller.owner)
-    kind = PICTURE_FORMATS[liked(request.headers.get("accept", ""), (Media.PNG, Media.NPY))]
+    kind = PICTURE_FORMATS[preferred_media(request.headers.get("accept", ""), (Media.PNG, Media.NPY))]
     ending = "" if kind is PictureFormat.PNG else f".{kind.value}"
     headers = {**kept_when_ended(record, f"given.{query.of}.{query.picture}{ending}"), "Vary": "Accept"}
 
@@ -240,7 +240,7 @@ async def get_marginals(
     ended, 404 if there are none.
     """
     record = await services.jobs.record(job_id, caller.owner)
-    media = liked(request.headers.get("accept", ""), (Media.PNG, Media.JSON))
+    media = preferred_media(request.headers.get("accept", ""), (Media.PNG, Media.JSON))
     kept = kept_when_ended(record, f"{query.of}.{query.picture}.{query.scale}.{media.name}", packed=media is Media.JSON)
     headers = {**kept, "Vary": "Accept"}
 

@@ -38,7 +38,7 @@ class Preferences:
     scale: int = 1
     """Side of the square that each pixel of a picture becomes."""
 
-    def shown(self, scale: int, picture: str | None) -> "Preferences":
+    def with_picture(self, scale: int, picture: str | None) -> "Preferences":
         """The same, with a picture so large; picture: the name of its format, which wins over `Accept`."""
         media = next((media for media, kind in PICTURE_FORMATS.items() if kind.value == picture), self.media)
         return replace(self, scale=scale, media=media)
@@ -55,12 +55,12 @@ def preferences_of(headers: Headers) -> Preferences:
     if key is not None and not 1 <= len(key) <= MAX_KEY_LENGTH:
         raise BadParameterError(f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters")
     wait_s = preferred_wait_s(headers.get("prefer", ""))
-    return Preferences(liked(headers.get("accept", ""), tuple(Media)), wait_s, key)
+    return Preferences(preferred_media(headers.get("accept", ""), tuple(Media)), wait_s, key)
 
 
-def liked(accept: str, among: Sequence[Media]) -> Media:
-    """The type that a client with this `Accept` likes best of some; of equals the first, and also where it takes none
-    of them. `image/*` and `*/*` say what is liked of those that are not named (RFC 9110, section 12.5.1)."""
+def preferred_media(accept: str, among: Sequence[Media]) -> Media:
+    """The type among some that this `Accept` prefers; of equals, and where it takes none, the first. `image/*` and
+    `*/*` speak for types that are not named (RFC 9110, section 12.5.1)."""
     ranges = {part.partition(";")[0].strip().lower(): _quality(part) for part in accept.split(",")}
     return max(among, key=lambda media: _liking(media, ranges))
 

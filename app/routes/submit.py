@@ -28,8 +28,8 @@ from app.schema.request_bodies import (
     FILES,
     FORMS,
     MAX_IMAGES,
-    asked_of,
     options_of,
+    request_fields,
     taking_of,
     uploads_of,
 )
@@ -85,7 +85,7 @@ def _add(kind: Kind) -> None:
         f"/{kind.word}",
         operation_id=f"create_{kind.noun}",
         summary=kind.word.title(),
-        description=cleandoc(kind.told),
+        description=cleandoc(kind.description),
         status_code=202,
         response_model=Job,
         responses={**job_responses(), **refusals(400, 401, 403, 404, 410, 413, 415, 422, 424, 429, 503, 504)},
@@ -106,12 +106,12 @@ async def accept(kind: Kind, body: BaseModel, request: Request) -> Response:
 
 async def _accept(kind: Kind, body: BaseModel, files: Files, request: Request) -> Response:
     """The same for every kind of job."""
-    wanted = preferences_of(request.headers).shown(body.scale, body.format)  # type: ignore[attr-defined]
-    submitted = await accepted(kind, body, files, request, wanted)
+    wanted = preferences_of(request.headers).with_picture(body.scale, body.format)  # type: ignore[attr-defined]
+    submitted = await submitted_job(kind, body, files, request, wanted)
     return await answer(submitted, wanted, request)
 
 
-async def accepted(kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences) -> Submitted:
+async def submitted_job(kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences) -> Submitted:
     """The job of a checked body.
 
     What costs little to refuse is refused before anything costly is done, such as reading a picture; and a request that
@@ -138,7 +138,7 @@ async def _submit(
         await services.submission.expect_allowance(identity)
     if kind.takes_several:
         await run_sync(_unzip, files, services.settings.max_upload_bytes, limiter=services.imaging)
-    model, found = await _asked(kind, body, files, services, identity.caller)
+    model, found = await _model_and_facts(kind, body, files, services, identity.caller)
     given = None
     if getattr(body, "fit", None) == "crop":
         given = await run_sync(cutouts_of, files, model, taking_of(body), limiter=services.imaging)
@@ -158,15 +158,15 @@ async def _submit(
     return await services.submission.submit(identity, kind.word, model, options, given)
 
 
-async def _asked(
+async def _model_and_facts(
     kind: Kind, body: BaseModel, files: Files, services: Services, caller: Caller
 ) -> tuple[Model, Mapping[str, Any]]:
     """The model, and what the files say of the job: a picture of ours says all, and so does a coded file."""
     models, imaging = services.models, services.imaging
     if kind.input is Input.CODED_FILE:
-        return await _asked_by_file(kind.word, files["file"][0], models, caller)
+        return await _model_of_file(kind.word, files["file"][0], models, caller)
     if kind.input is Input.DRAWN_PICTURE:
-        return await _asked_by_provenance(kind.word, files["image"][0], models, caller)
+        return await _model_of_provenance(kind.word, files["image"][0], models, caller)
     found: dict[str, Any] = {"n": _count(files["image"])} if kind.input is Input.PICTURES else {}
     if kind.takes_several and (count := _count(files["image"])) > 1:
         found["pictures"] = count
@@ -195,7 +195,7 @@ def _unzip(files: Files, limit: int) -> None:
                 raise BadParameterError(f"{role}: the zip holds no picture", field=role)
 
 
-async def _asked_by_provenance(
+async def _model_of_provenance(
     word: str, data: bytes, models: Models, caller: Caller
 ) -> tuple[Model, Mapping[str, Any]]:
     """The model and the options that a picture names. Raises NotVerifiableError if the model has other weights now."""
@@ -213,7 +213,7 @@ async def _asked_by_provenance(
     return model, {**how, **what, "card_changed": model.has_changed_since(provenance.identity)}
 
 
-async def _asked_by_file(word: str, data: bytes, models: Models, caller: Caller) -> tuple[Model, Mapping[str, Any]]:
+async def _model_of_file(word: str, data: bytes, models: Models, caller: Caller) -> tuple[Model, Mapping[str, Any]]:
     """Raises NotDecodableError for what is no such file, and for one of more pictures than a job has."""
     try:
         file = CodedFile.of(data)
@@ -230,7 +230,7 @@ def _identity(kind: Kind, body: BaseModel, files: Files, request: Request, wante
     state = request.scope["state"]
     contents = (data for sent in files.values() for data in (sent or (b"",)))
     identity = RequestIdentity(state["caller"], state["request_id"], state["traceparent"])
-    return with_key(identity, wanted.idempotency_key, kind.word, asked_of(body), contents)
+    return with_key(identity, wanted.idempotency_key, kind.word, request_fields(body), contents)
 
 
 async def _files_of(body: BaseModel, limit: int) -> Files:

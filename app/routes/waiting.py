@@ -33,8 +33,8 @@ def _granted_s(value: str) -> int:
     return min(int(value.lstrip("0")[:_ENOUGH_DIGITS] or 0), MAX_WAIT_S)
 
 
-def applied(seconds: float) -> dict[str, str]:
-    """The header that says of a preference that it was heeded, and how far."""
+def applied_header(seconds: float) -> dict[str, str]:
+    """The header that says that a wait was granted, and how long."""
     return {"Preference-Applied": f"wait={seconds:g}"}
 
 

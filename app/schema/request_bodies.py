@@ -255,7 +255,7 @@ def taking_of(body: BaseModel) -> Taking:
 _ALWAYS = ("model", "n", "seed", "temperature", "priority", "fit", "rank", "x", "y")
 
 
-def asked_of(body: BaseModel) -> dict[str, Any]:
+def request_fields(body: BaseModel) -> dict[str, Any]:
     """Everything that the body says beside its files: by this a repeated request is known. Fields that came later count
     if something is said in them, so that a request means the same before and after an upgrade."""
     said = body.model_dump(exclude={*FILES, *_SHOWN})

@@ -56,7 +56,7 @@ _DRAFT_S = 3600
 
 
 class AddedModels:
-    """The directory of them, and who may change it."""
+    """The directory of added models, and who may change it."""
 
     def __init__(self, settings: Settings) -> None:
         self._models = None if settings.added_dir is None else models_in(settings.added_dir)
@@ -140,7 +140,7 @@ class AddedModels:
             raise AddedFullError(f"{MOST_MODELS} models are added, as many as are taken: delete one first")
 
     def expect_room(self) -> None:
-        """Raises AddedFullError where they have more bytes than they may, with all that is trained on."""
+        """Raises AddedFullError where added models and the files of trainings have more bytes than they may."""
         if _size(self._folder().parent) > self._settings.added_mib * _MIB:
             raise AddedFullError(f"added models may have {self._settings.added_mib} MiB: delete one first")
 

@@ -40,7 +40,7 @@ class Jobs:
         """Raises ExpiredJobError for one that is gone, UnknownJobError for another owner's and for what never was."""
         read = await self._store.read(job_id)
         _record(read, owner)
-        return await self.shown(read)
+        return await self.document(read)
 
     async def record(self, job_id: str, owner: str = ANYONE) -> JobRecord:
         """The job as it stands in the store; raises as `view`."""
@@ -51,7 +51,7 @@ class Jobs:
         newest = await self._store.newest(job.id)
         return job.rows_done + 1 if newest is None else newest.seq
 
-    async def shown(self, read: JobRead) -> Job:
+    async def document(self, read: JobRead) -> Job:
         """The job of a look at the store; raises as `view`."""
         record = _record(read)
         fleet = None if record.status.is_terminal else await self._fleet.now()
@@ -182,10 +182,10 @@ def _result(record: JobRecord) -> BaseModel:
     images = [f"{link}/image"]
     if kind.draws_rows or kind.input is Input.PICTURES or is_of_several:
         images = [f"{link}/image?sample={sample}" for sample in range(spec.images)]
-    told = {} if record.result is None else record.result.told(images, link)
+    own = {} if record.result is None else record.result.result_fields(images, link)
     result_type = f"{kind.noun}s" if is_of_several and not kind.draws_rows else kind.result_type
     results = RESULTS_OF_SEVERAL if is_of_several else RESULTS
-    return results[kind.word](**told, type=result_type, images=images)
+    return results[kind.word](**own, type=result_type, images=images)
 
 
 def _cursor(place: tuple[float, str]) -> str:

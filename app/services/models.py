@@ -122,8 +122,8 @@ def _merged(name: str, workers: list[WorkerInfo]) -> Model:
 
 
 def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
-    """It can what any of its holders does: workers of an earlier version may do less. So many particles as all of them
-    have room for that have any."""
+    """A model can what any of its holders can, since workers of an earlier version may do less. Its particles are as
+    many as all holders that have any have room for."""
     can = {kind for card in cards for kind in card.can}
     methods = {method for card in cards for method in card.methods}
     merged = {

@@ -185,7 +185,7 @@ class Submission:
         created_at, waiting_before, ahead = float(_text(facts[0])), int(facts[1]), int(_text(facts[2]))
         owner = identity.caller.owner
         record = JobRecord(spec=spec, status=JobStatus.QUEUED, created_at=created_at, client=owner, ahead=ahead)
-        return await self._jobs.shown(JobRead(record, waiting_before, tombstone=None, now=created_at))
+        return await self._jobs.document(JobRead(record, waiting_before, tombstone=None, now=created_at))
 
     async def _refusal(
         self, answer: SubmissionAnswer, facts: list[bytes | int], work: int, allowance: Allowance

@@ -69,7 +69,7 @@ class Trainings:
         self._added.expect_name(name, caller, (await self._models.held(name, caller))[0], None, None)
         await self._submission.expect_allowance(identity)
         training = self._files(secrets.token_urlsafe(ID_BYTES), name)
-        found = await run_sync(self._written, training, files)
+        found = await run_sync(self._write, training, files)
         spec = _spec(identity, training, {**own, **found, "owner": caller.owner})
         try:
             submitted = await self._submission.accept(identity, spec, options, None, keys.TRAIN_QUEUE)
@@ -94,7 +94,7 @@ class Trainings:
         return job
 
     async def canceled(self, job: Job) -> None:
-        """A job was canceled: forget it, where no trainer has it, which does so else."""
+        """Forget the files of a training that was canceled before a trainer took it; else its trainer does."""
         if job.kind == KIND.word and job.status is JobStatus.CANCELED and self._settings.added_dir is not None:
             await run_sync(self._files(job.id, job.model).forget)
 
@@ -102,7 +102,7 @@ class Trainings:
         assert self._settings.added_dir is not None
         return TrainingFiles(self._settings.added_dir, job_id, name)
 
-    def _written(self, training: TrainingFiles, files: Sequence[BinaryIO]) -> dict[str, int]:
+    def _write(self, training: TrainingFiles, files: Sequence[BinaryIO]) -> dict[str, int]:
         """Write the pictures, all or nothing, and within what added models may have together."""
         self._added.expect_place()
         draft = training.place.with_name(f".{uuid.uuid4().hex}")

@@ -71,10 +71,10 @@ async def _on_refusal(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
     _log.warning("store trouble", error=type(error).__name__, reason=str(error)[:200], path=request.url.path)
-    return response_to(StoreDownError(_said_of(error)), request.url.path)
+    return response_to(StoreDownError(_sentence_of_trouble(error)), request.url.path)
 
 
-def _said_of(error: Exception) -> str:
+def _sentence_of_trouble(error: Exception) -> str:
     """A sentence for the client. Troubles that an operator can mend are named; the server's own words may tell more
     than a client should know."""
     if why := locked_out(error):

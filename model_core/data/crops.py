@@ -1,8 +1,8 @@
 """Crops of larger pictures: a network of small images learns from every place of them.
 
 Each picture is divided along its longer side: the first four fifths or less train, the last tenth tests, and the one
-before it validates, each at least a crop long. So no crop of one split overlaps another's. One that is too short for
-that is in one split, by the hash of its pixels.
+before it validates, each at least a crop long. So no crop of one split overlaps another's. A picture that is too short
+for that goes to one split, by the hash of its pixels.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,8 @@ CROPPED_SPLIT = "80 / 10 / 10 % of each picture's longer side"
 
 
 class Crops:
-    """The crops (C, h, w) of areas (C, H, W), each at least as large; counted as many as they have side by side."""
+    """The crops (C, h, w) of areas (C, H, W). Its length counts those that lie side by side; areas that are smaller
+    than a crop have none."""
 
     def __init__(self, areas: Sequence[Values], config: NetworkConfig) -> None:
         h, w = config.height, config.width
@@ -46,7 +47,7 @@ class Crops:
 
 
 def area_of(picture: Values, split: Split, config: NetworkConfig) -> Values:
-    """The part of a picture (C, H, W) that is of this split; nothing of it may be."""
+    """The part of a picture (C, H, W) that belongs to this split, which may be empty."""
     axis = 1 if picture.shape[1] > picture.shape[2] else 2
     length, least = picture.shape[axis], (config.height, config.width)[axis - 1]
     held_out = max(least, length // 10)

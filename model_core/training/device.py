@@ -9,7 +9,7 @@ import torch
 
 from model_core.compiled.vector_code import HAS_BF16
 from model_core.errors import ConfigError
-from model_core.float32 import keep_float32_whole
+from model_core.models import device_of
 from model_core.training.recipe import TrainingSection
 
 
@@ -19,13 +19,7 @@ def training_device(training: TrainingSection, cpu_has_bf16: bool = HAS_BF16) ->
     cpu_has_bf16: whether this processor multiplies bf16 numbers. Raises ConfigError when the device is not there, or
     cannot do the recipe's precision or compilation.
     """
-    try:
-        device = torch.device(training.device)
-    except RuntimeError:
-        device = torch.device("meta")
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"training.device: {training.device!r} is no device: expected cpu, cuda or cuda:1")
-    keep_float32_whole()
+    device = device_of(training.device, "training.device: ")
     if device.type == "cuda":
         return _gpu(device, training)
     if training.precision == "tf32":

@@ -71,11 +71,11 @@ class RunResult:
 
 def train(
     request: RunRequest,
-    shown: Callable[[bool, int, int], Display] = Display,
+    make_display: Callable[[bool, int, int], Display] = Display,
     is_over: Callable[[], bool] = lambda: False,
 ) -> RunResult:
     """Train until the last epoch, a signal, or where is_over says so, as one process of the group that the environment
-    describes. shown: makes the display, which hears how far it is.
+    describes. make_display: its display hears how far it is.
 
     Raises ConfigError, DataError or ModelError for what cannot be trained; DivergedError when the loss stops being a
     number, and OutOfMemoryError: the last checkpoint is then still good.
@@ -93,7 +93,7 @@ def train(
         loop, files = prepare(request, ranks, device)
         total = training.epochs * loop.per_epoch
         try:
-            with shown(ranks.leads, loop.state.iteration, total) as display:
+            with make_display(ranks.leads, loop.state.iteration, total) as display:
                 finished = loop.run(lambda: stop.made or is_over(), display)
         except DivergedError as error:
             way_on = RunPaths(request.directory).way_on("lower training.learning_rate, or set training.clip")

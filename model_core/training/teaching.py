@@ -49,7 +49,7 @@ _FEW = 100
 
 @dataclass(frozen=True)
 class Lesson:
-    """A recipe for pictures, and what is to be said before it is followed."""
+    """A recipe for pictures, and the lines to show before it is followed."""
 
     recipe: Recipe
     beforehand: str
@@ -71,8 +71,8 @@ def lesson(
     channels: int | None = None,
     values: int | None = None,
 ) -> Lesson:
-    """The recipe that takes `minutes` here, everything before its first update counted; `changes` are the user's, and
-    so are channels and values where what the pictures need is not meant.
+    """The recipe that takes `minutes` on this machine, everything before its first update counted. `changes` are the
+    user's; channels and values, where they are said, take the place of what the pictures need.
 
     directory: the run's. Raises DataError for pictures that cannot be read, ConfigError for a change that does not fit.
     """

@@ -130,6 +130,16 @@ def test_no_other_pixel_changes(client: httpx.Client, worker: HandWorker, mode: 
     assert client.get(f"/jobs/{spec.id}/image?format=jpeg").status_code == (422 if "A" in mode else 200)
 
 
+def test_a_print_loses_the_profile_of_its_inks(client: httpx.Client, worker: HandWorker) -> None:
+    """It comes back in RGB, whose numbers that profile would make other colours of."""
+    out = io.BytesIO()
+    noise("RGB").convert("CMYK").save(out, "jpeg", icc_profile=SRGB)
+    spec = accepted(worker, send(client, out.getvalue(), png(mask_of(HOLES))))
+    draw(worker, spec)
+    found = picture(client, spec, "")
+    assert (found.mode, "icc_profile" in found.info) == ("RGB", False)
+
+
 def test_transparent_holes_are_filled_upright(client: httpx.Client, worker: HandWorker) -> None:
     """A photograph lies as its camera was held, and what is transparent needs no mask; a mask is the whole truth."""
     turned = noise("RGBA", (40, 60))

@@ -76,7 +76,7 @@ class TrainingFiles:
         self.job_id, self.name = job_id, name
         self.place = uploads_in(added) / job_id
         self.run = self.place / "run" / name
-        """Its checkpoints; that it is there takes the model's name."""
+        """Its checkpoints. While this directory is there, the model's name is taken."""
         self.best = self.run / "best.safetensors"
         """The checkpoint that would be published."""
         self.finish = self.place / "finish"
@@ -105,7 +105,7 @@ def is_trained(added: Path, name: str) -> bool:
 
 
 def remove(directory: Path) -> None:
-    """It is gone at once, whatever is read of it meanwhile."""
+    """Delete a directory: it is gone at once, even while somebody reads it."""
     gone = directory.with_name(f".{uuid.uuid4().hex}")
     directory.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
@@ -127,6 +127,6 @@ def owner_of(place: Path) -> Owner:
 
 
 def seen_by(place: Path) -> str:
-    """The one who alone sees this model; empty for one that everybody sees."""
+    """The owner of a private model, who alone sees it; empty for one that everybody sees."""
     found = owner_of(place)
     return "" if found.shared else found.owner

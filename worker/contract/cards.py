@@ -225,8 +225,8 @@ class WorkerInfo(Record):
 
 
 def readable_workers(texts: Iterable[bytes | str]) -> list[WorkerInfo]:
-    """The announcements that this version can read, in their order. It must be able to read who announces, and one
-    model, which a trainer has none of."""
+    """The announcements that this version can read, in their order: of trainers, and of workers of which it can read at
+    least one model."""
     found = []
     for text in texts:
         try:

@@ -47,7 +47,7 @@ class Shown(Described):
 
     moved_pixels: int | None
     """How many pixels took the nearest colour, where that was asked for; of several pictures the most. With `fit=crop`
-    always, of all cut-outs: if there are any, the model cannot say the picture's colours, and holes have its own. Else
-    null."""
+    it is always there, for all cut-outs together: above 0 the model lacks colours of the picture, and its holes have
+    the model's. Else null."""
     moved_distance: float | None
     """How far the farthest of them moved: the distance of red, green, blue and opacity, at most 510."""

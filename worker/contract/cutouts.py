@@ -1,6 +1,6 @@
 """Holes in a larger picture: each is filled in a cut-out of the model's size, as a picture of its own.
 
-Of K cut-outs, image j * K + k of the job is cut-out k, in reading order, of picture j.
+Image j * K + k of a job with K cut-outs is cut-out k, in reading order, of picture j.
 """
 
 from collections.abc import Sequence
@@ -55,10 +55,10 @@ class CutoutsSummary(SeveralSummary):
 
     places: tuple[tuple[int, int], ...]
 
-    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
-        return {"cutouts": [self._told(k) for k in range(len(self.places))]}
+    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+        return {"cutouts": [self._cutout(k) for k in range(len(self.places))]}
 
-    def _told(self, k: int) -> Cutout:
+    def _cutout(self, k: int) -> Cutout:
         receipts: list[Any] = [each.posterior for each in self.pictures[k :: len(self.places)]]  # type: ignore[attr-defined]
         x, y = self.places[k]
         quality = max((receipt.quality for receipt in receipts), key=_WORDS.index)

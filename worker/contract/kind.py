@@ -223,7 +223,7 @@ def drawn_values(job: Asked, pixels: int) -> int:
 class Summary(Record):
     """Everything that a job which has succeeded says beside its rows."""
 
-    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
         """The fields of its result, but for `type` and `images`. address: that of the job, for what is kept beside the
         summary; query: which of several pictures it is kept of."""
         return self.model_dump()
@@ -299,7 +299,7 @@ class Kind:
     """`POST /word` makes such a job."""
     noun: str
     """The job is called so, and a result that is no image."""
-    told: str
+    description: str
     """Description of the call: Markdown."""
     input: Input
     options: type[Options]

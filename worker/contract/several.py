@@ -13,7 +13,7 @@ class SeveralOptions(Options):
     """Options of a kind whose jobs may take several pictures; n counts the images of all of them."""
 
     pictures: Annotated[int, FOUND, Since(8)] = Field(default=0, ge=0, le=MAX_IMAGES)
-    """How many, where there are several, or each is a cut-out; 0: one."""
+    """How many pictures there are, where there are several or they are cut-outs; 0: one."""
 
     def images(self, n: int) -> int:
         if n * self.picture_count > MAX_IMAGES:
@@ -40,11 +40,12 @@ class SeveralSummary(Summary):
         """Read the stored JSON, in which each is a summary of this type."""
         return cls(pictures=tuple(of.model_validate(each) for each in json.loads(text)["pictures"]))
 
-    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
         n = len(images) // len(self.pictures)
         own = [images[first : first + n] for first in range(0, len(images), n)]
         pictures = [
-            {**each.told(own[i], address, f"?picture={i}"), "images": own[i]} for i, each in enumerate(self.pictures)
+            {**each.result_fields(own[i], address, f"?picture={i}"), "images": own[i]}
+            for i, each in enumerate(self.pictures)
         ]
         return {"pictures": pictures}
 

@@ -10,7 +10,7 @@ from worker.contract.kind import FOUND, Able, BadOptionError, Options, Since
 SINCE = Since(8)
 MAX_SIDE = 4096
 PUT_OFF = 0.0001
-"""The share of a job's work that is told where its pictures wait until other widths of the model are drawn."""
+"""The progress that is reported of a job whose pictures wait until other widths of the model are drawn."""
 _SIZE = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})", re.ASCII)
 PATTERN = f"^{_SIZE.pattern}$"
 TOLD = (

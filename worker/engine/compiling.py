@@ -44,7 +44,8 @@ def make_ready(
     missing = {pool.loops(name): name for name in reversed(names) if KEEP and pool.is_cold(name)}
     if missing:
         structlog.get_logger("models").info("compiling", loops=sorted(map(str, missing)))
-    with _compilers(usable) if missing else nullcontext() as compilers:
+    begun = get_context("spawn"), begin, (tuple(usable),)
+    with ProcessPoolExecutor(len(PARTS), *begun) if missing else nullcontext() as compilers:
         compiled: dict[str | None, list[Future[None]]] = {}
         for name, coming in _in_turn(pool, names):
             for loops in _next_missing(pool, (name, *coming), missing):
@@ -52,10 +53,6 @@ def make_ready(
                     compiled[loops] = _submit(compilers, places[missing[loops]], missing[loops], behind=bool(compiled))
             _wait(compiled.get(pool.loops(name), ()))
             _make_one_ready(pool, name, tell, refuse, measure)
-
-
-def _compilers(usable: Collection[int]) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(len(PARTS), get_context("spawn"), begin, (tuple(usable),))
 
 
 def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:

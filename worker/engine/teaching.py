@@ -38,18 +38,19 @@ from worker.settings import Settings
 _NICE = 10
 _TELL_S = 1.0
 _GRID_S = 10.0
-"""Seconds from one grid to the next that is shown, at the least."""
+"""Fewest seconds between two grids that are shown."""
 _RECENT = 30
-"""Tellings over which the pace is averaged."""
+"""Reports over which the pace is averaged."""
 _LOOK_S = 0.1
 _QUIET_S = 0.5
 """How long nothing must be drawn before it goes on."""
 _WAITS, _MOST_COUNTED_S = 9, 1.0
-"""Times as long as it went on it waits at most, where drawing leaves no pause: then it has a tenth of the time."""
+"""It waits at most nine times as long as it has trained before, so that it has a tenth of the time where drawing leaves
+no pause."""
 
 
 class _Manners:
-    """Asked before each update and each part of a validation: is it over? Waits meanwhile while others draw."""
+    """Says before each update, and each part of a validation, whether it is over, once others have stopped drawing."""
 
     def __init__(self, finish: Path) -> None:
         self._finish = finish
@@ -91,7 +92,7 @@ class _Manners:
 
 
 class _Telling(Display):
-    """Tells the trainer, and no terminal. said: what is the same each time."""
+    """Reports to the trainer instead of a terminal. said: the facts that each report repeats."""
 
     def __init__(self, out: TextIO, said: dict[str, Any], recipe: Recipe, _: bool, iteration: int, total: int) -> None:
         super().__init__(False, iteration, total)
@@ -139,7 +140,7 @@ def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
     try:
         with (files.place / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a training whose trainer died may not have noticed yet
-            said = {"done": _taught(files, TrainOptions.model_validate_json(options), out)}
+            said = {"done": _train(files, TrainOptions.model_validate_json(options), out)}
     except DiskError:
         said = {"failed": "The server's disk is full, or cannot be written."}
     except PixelRNNError as error:
@@ -152,21 +153,21 @@ def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
     print(json.dumps(said), file=out, flush=True)
 
 
-def _taught(files: TrainingFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] | None:
+def _train(files: TrainingFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] | None:
     """The summary of the model that is published in the job's place; None where nothing was learned."""
     if asked.start and (models_in(files.place.parents[1]) / asked.start).is_dir():  # one that was added
         os.environ["PIXELRNN_MODELS_DIR"] = str(models_in(files.place.parents[1]))
     manners, plan = _Manners(files.finish), _plan(files, asked)
     recipe, told = Recipe.model_validate(plan["recipe"]), plan["told"]
 
-    def shown(*run: Any) -> Display:
+    def display(*run: Any) -> Display:
         telling = _Telling(out, told, recipe, *run)
         manners.meanwhile = telling.tell_sometimes
         return telling
 
     is_begun = (files.run / "last.safetensors").exists()
     request = RunRequest(recipe, files.run, is_begun, command=f"pixelrnn train pictures --minutes {asked.minutes:g}")
-    result = train(request, shown, manners)
+    result = train(request, display, manners)
     if not (result.finished or files.finish.exists()):
         sys.exit(1)  # it was told to stop, and goes on another time
     if not files.best.exists() or result.best_nats is None:

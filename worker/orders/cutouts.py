@@ -1,4 +1,4 @@
-"""Cut-outs of larger pictures, of which one after the other is filled: the next one is given what those before drew."""
+"""Cut-outs of larger pictures, filled one after the other: each is given what those before it drew."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -18,7 +18,7 @@ def test_a_fault_that_nobody_foresaw_ends_the_job(
     def broken(*_: object) -> None:
         raise StopIteration
 
-    monkeypatch.setattr(teaching, "_taught", broken)
+    monkeypatch.setattr(teaching, "_train", broken)
     monkeypatch.setattr(os, "nice", lambda _: 0)
     (tmp_path / "uploads" / "job").mkdir(parents=True)
     out = io.StringIO()

@@ -100,7 +100,7 @@ class ClassifySummary(Summary):
         ge=0, description="How many pixels were moved to the nearest of the values that the model knows."
     )
 
-    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
         return self.model_dump()
 
 

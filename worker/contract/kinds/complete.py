@@ -252,7 +252,7 @@ class CompletionSummary(Summary):
     values: int | None = Field(default=None, ge=2)
     """How many values a colour takes, where there are maps: their scale."""
 
-    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
         return {
             "ranking": None if self.sample_nats is None else _ranking(self.sample_nats, images),
             "posterior": self.posterior,

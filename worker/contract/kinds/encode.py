@@ -56,7 +56,7 @@ class EncodeSummary(Summary):
         default=None, description="The model's, which the file names too; null of earlier ones."
     )
 
-    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
         return {**self.model_dump(), "blob": f"{address}/blob"}
 
 

@@ -196,7 +196,7 @@ class ScoreSummary(Summary):
 
     against: SecondScore | None = Field(default=None, description="The second model's, where one was asked for.")
 
-    def told(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
         return {**self.model_dump(), "map": f"{address}/score-map{query}"}
 
 
