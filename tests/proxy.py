@@ -147,9 +147,9 @@ def losing_replies_to(command: bytes, path: str, target: str, times: int = 1000)
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     try:
         yield
     finally:
         end.set()
-        thread.join(10)
+        thread.join(60)

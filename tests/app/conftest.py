@@ -22,7 +22,7 @@ def api_url(redis_server: str) -> Iterator[str]:
 @pytest.fixture
 def client(api_url: str, redis_url: str) -> Iterator[httpx.Client]:
     """Speaks to a server whose Redis is empty."""
-    with httpx.Client(base_url=api_url, timeout=20) as speaker:
+    with httpx.Client(base_url=api_url, timeout=60) as speaker:
         yield speaker
 
 

@@ -9,7 +9,7 @@ HALF_JSON = (
 
 def connected(url: str) -> socket.socket:
     host, _, port = url.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def all_of(connection: socket.socket) -> bytes:

@@ -29,7 +29,7 @@ def serving(settings: Settings) -> Iterator[tuple[str, Server]]:
         yield f"http://127.0.0.1:{port}", running
     finally:
         running.handle_exit(15, None)
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 

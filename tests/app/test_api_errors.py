@@ -198,7 +198,7 @@ def test_answer_is_503_within_the_budget_when_redis_hangs(tmp_path) -> None:
     silent.bind(f"{tmp_path}/s")
     silent.listen()
     settings = Settings(redis_url=f"unix://{tmp_path}/s", port=0, redis_budget_s=0.5)
-    with serving(settings) as (url, _), httpx.Client(timeout=3) as client:
+    with serving(settings) as (url, _), httpx.Client(timeout=30) as client:
         is_problem(client.get(f"{url}/models"), 503)
     silent.close()
 

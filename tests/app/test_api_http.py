@@ -49,7 +49,7 @@ def test_head_is_get_without_a_body(client: httpx.Client, worker: HandWorker, pa
 def test_head_of_a_stream_is_over_at_once(redis_url: str, worker: HandWorker, path: str) -> None:
     """Though its job has not ended; and no seat stays taken."""
     settings = Settings(redis_url=redis_url, port=0, fleet_age_s=0, max_streams=1)
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=5) as client:
+    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
         for _ in range(3):
             head = eventually(lambda: answer if (answer := client.head(f"{link}{path}")).status_code != 503 else None)
@@ -98,7 +98,7 @@ def test_both_ways_of_waiting_end_at_the_servers_limit(
     link = posted.json()["links"]["self"]
     asked = client.get(link, headers={"Prefer": prefer})
     queried = client.get(link, params={"wait": 60})
-    assert 3 <= time.monotonic() - began < 15
+    assert 3 <= time.monotonic() - began < 45
     assert [answer.status_code for answer in (posted, asked, queried)] == [202, 200, 200]
     assert [answer.headers.get("preference-applied") for answer in (posted, asked, queried)] == [
         "wait=1",
@@ -158,7 +158,7 @@ def test_followed_picture_is_cut_off_when_its_job_goes(
 ) -> None:
     """The reader sees that the picture is not whole, and no bug is logged."""
     settings = Settings(redis_url=redis_url, port=0, fleet_age_s=0, ping_s=0.2)
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
+    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
         with client.stream("GET", f"{link}/image?follow=1") as response:
             worker.rows(worker.take(), (0, 0))

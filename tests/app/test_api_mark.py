@@ -79,7 +79,7 @@ def test_a_drawn_picture_says_so(
 def unmarking(redis_server: str, client: httpx.Client) -> Iterator[httpx.Client]:
     """Speaks to an API that is told to mark nothing, beside the other."""
     settings = Settings(redis_url=redis_server, port=0, fleet_age_s=0, mark=False)
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=20) as speaker:
+    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as speaker:
         yield speaker
 
 

@@ -53,7 +53,7 @@ def test_page_may_read_every_answer_whatever_it_says(redis_url: str, worker: Han
     given = settings(redis_url, origins=(PAGE,), client_jobs=1)
     worker.redis.hset("px:job:broken", mapping={"spec": "no JSON", "client": "alice"})
     headers = {"Origin": PAGE, **ALICE}
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=20, headers=headers) as client:
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60, headers=headers) as client:
         answers = [client.post("/sample", json=SAMPLE), client.post("/sample", json=SAMPLE)]
         answers += [client.get(path) for path in ("/nowhere", "/jobs/broken", "/models", "/jobs?limit=0")]
         answers += [client.get("/jobs", headers={"Authorization": ""}), client.put("/sample")]
@@ -80,7 +80,7 @@ def test_page_sees_every_header_of_ours(redis_url: str, worker: HandWorker) -> N
     """Each that is sent is either of the protocol, seen anyway, or exposed."""
     given = settings(redis_url, api_keys=(), origins=(PAGE,), client_rate=1)
     sent: set[str] = set()
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=20, headers={"Origin": PAGE}) as client:
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60, headers={"Origin": PAGE}) as client:
         key = {"Idempotency-Key": "k"}
         link = client.post("/sample", json=SAMPLE, headers=key).json()["links"]["self"]
         worker.draw()
@@ -98,7 +98,7 @@ def test_browser_is_told_what_a_page_may_ask(redis_url: str, keys: bool) -> None
     """Before it asks, and without a key, which browsers do not send then."""
     given = settings(redis_url, origins=(PAGE,), **({} if keys else {"api_keys": ()}))
     question = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, prefer"}
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=20, headers=question) as client:
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60, headers=question) as client:
         answer = client.options("/sample", headers={"Origin": PAGE})
         assert (answer.status_code, answer.content) == (204, b"")
         assert allowed(answer)
@@ -118,7 +118,7 @@ def test_browser_is_told_what_a_page_may_ask(redis_url: str, keys: bool) -> None
 def test_caches_keep_answers_for_different_pages_apart(redis_url: str, worker: HandWorker) -> None:
     """A picture that was first shown in an <img>, without an origin, is not what a script gets afterwards."""
     given = settings(redis_url, api_keys=(), origins=(PAGE,))
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         assert not allowed(client.get("/models"))
         assert not allowed(client.get("/models", headers={"Origin": "https://evil.example"}))
         assert allowed(client.get("/models", headers={"Origin": PAGE}))
@@ -126,7 +126,7 @@ def test_caches_keep_answers_for_different_pages_apart(redis_url: str, worker: H
 
 def test_any_page_may_read_when_all_are_listed(redis_url: str, worker: HandWorker) -> None:
     """With keys, where a page can do no more than whoever has one."""
-    with serving(settings(redis_url, origins=("*",))) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
+    with serving(settings(redis_url, origins=("*",))) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         answer = client.get("/models", headers={"Origin": "https://any.example", **ALICE})
         assert answer.headers["access-control-allow-origin"] == "https://any.example"
 
@@ -173,7 +173,7 @@ def test_names_that_no_site_can_have_are_ours(client: httpx.Client, worker: Hand
 def test_named_hosts_are_ours(redis_url: str, worker: HandWorker) -> None:
     """Those that an operator names, on any port; their page may draw, and no other's."""
     given = settings(redis_url, api_keys=(), hosts="gpubox.lan, Pixels.example")
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         for host in ("gpubox.lan", "GPUbox.lan:8000", "pixels.example"):
             assert client.get("/", headers={"Host": host}).status_code == 200
             own = {"Host": host, "Origin": f"https://{host}"}
@@ -197,7 +197,7 @@ def test_keys_are_all_that_is_asked_when_there_are_keys(redis_url: str, worker: 
     """A page of another name has none, and browsers send none by themselves."""
     with (
         serving(settings(redis_url)) as (url, _),
-        httpx.Client(base_url=url, timeout=20, headers={"Host": "any.example"}) as client,
+        httpx.Client(base_url=url, timeout=60, headers={"Host": "any.example"}) as client,
     ):
         assert client.get("/models", headers=ALICE).status_code == 200
         is_problem(client.get("/models"), 401)

@@ -102,7 +102,7 @@ def test_later_format_is_refused() -> None:
 @contextlib.contextmanager
 def api(redis_url: str, pack_after_s: float) -> Iterator[httpx.Client]:
     settings = Settings(redis_url=redis_url, port=0, fleet_age_s=0, pack_after_s=pack_after_s)
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
+    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 

@@ -21,7 +21,7 @@ SAMPLE = {"model": "grey"}
 @contextmanager
 def server(redis_url: str, **settings: Any) -> Iterator[httpx.Client]:
     given = Settings(redis_url=redis_url, port=0, fleet_age_s=0, **settings)
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 

@@ -16,7 +16,7 @@ from worker.contract import keys
 @pytest.fixture
 def client(redis_url: str, worker: HandWorker) -> Iterator[httpx.Client]:
     given = settings(redis_url, client_rate=1e6)
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=20) as speaker:
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as speaker:
         yield speaker
 
 

@@ -25,7 +25,7 @@ LAST = GET.replace(b"Upgrade, ", b"Upgrade, close, ")
 
 def statuses(url: str, *packets: bytes) -> list[str]:
     """Of the answers to requests, the last of which asks to close the connection."""
-    with socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 80), timeout=10) as connection:
+    with socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 80), timeout=60) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for packet in packets:
             connection.sendall(packet)

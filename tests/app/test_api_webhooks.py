@@ -57,7 +57,7 @@ def api(redis_url: str, receiver: Receiver, **more: object) -> Iterator[httpx.Cl
     """A server that may call the receiver."""
     allowed = {"webhook_hosts": f"localhost:{receiver.port}", "webhook_secret": SECRET}
     settings = Settings(**{"redis_url": redis_url, "port": 0, "fleet_age_s": 0, **allowed, **more})
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=20) as client:
+    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 

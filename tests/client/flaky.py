@@ -52,4 +52,4 @@ def flaky(answers: Sequence[Answer]) -> Iterator[tuple[str, list[dict[str, str]]
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(60)

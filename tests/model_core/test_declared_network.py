@@ -191,7 +191,7 @@ def runner(model: Model, outlet: Outlet) -> Iterator[Runner]:
     runner.start()
     yield runner
     runner.stop()
-    runner.join(5)
+    runner.join(60)
 
 
 def test_a_declared_network_is_served(model: Model, runner: Runner, outlet: Outlet) -> None:

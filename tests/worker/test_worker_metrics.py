@@ -18,7 +18,7 @@ def test_usage_is_told_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
     stop = serve(UsageCollector({"m": usage, "secret": usage}, {"m": 18}, lambda: 3, {"secret"}), port)
     monkeypatch.setattr(logs.lines, "dropped_elsewhere", 7 - logs.lines.dropped)
     usage.step(seconds=0.5, busy=4, rows=2, left=1)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         lines = answer.read().decode().splitlines()
     stop()
     assert not [line for line in lines if "secret" in line], "a model that one key alone sees"

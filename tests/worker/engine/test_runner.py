@@ -49,7 +49,7 @@ def image_bytes(seed: int, sample: int) -> bytes:
 def stopped(runner: Runner) -> None:
     """At once, also where it has nothing to do."""
     runner.stop()
-    runner.join(5)
+    runner.join(60)
     assert not runner._thread.is_alive()
 
 

@@ -74,7 +74,7 @@ class Watched:
         self.done.set()
 
     def wait(self) -> None:
-        assert self.done.wait(10)
+        assert self.done.wait(60)
 
 
 @pytest.fixture
