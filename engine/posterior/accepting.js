@@ -38,6 +38,8 @@ class Candidates {
 export class Accepting {
   /** @type {Candidates | undefined} */
   pool;
+  /** @type {number[]} - of each image that was drawn */
+  nats = [];
   #isMissed = false;
 
   /**
@@ -121,10 +123,10 @@ export class Accepting {
   }
 
   /**
-   * Draw image i: after each step but the last about how much of it is done; at last the image and its nats.
+   * Draw image i: after each step but the last about how much of it is done; at last the image.
    *
    * @param {number} i
-   * @returns {Generator<number, {image: Uint8Array, nats: number}>}
+   * @returns {Generator<number, Uint8Array>}
    */
   *steps(i) {
     const given = this.given(i);
@@ -142,10 +144,10 @@ export class Accepting {
       const candidates = tried[tried.length - 1];
       const uniforms = this.#uniforms(given, CHOICES + 1 + number, this.tried);
       const passed = candidates.logOthers.map((each, n) => Number(uniforms[n] < exp(each - top)));
-      if (isOwn || passed.includes(1)) return taken(candidates, isOwn ? 0 : argmax(passed));
+      if (isOwn || passed.includes(1)) return this.#taken(candidates, isOwn ? 0 : argmax(passed));
     }
     const every = this.#joined(tried);
-    return taken(every, chosen(every.logOthers, last));
+    return this.#taken(every, chosen(every.logOthers, last));
   }
 
   /**
@@ -210,12 +212,13 @@ export class Accepting {
   #uniforms(given, number, count) {
     return this.mixture.ways[this.member].choices.numbers(given, number, count);
   }
-}
 
-/**
- * @param {Candidates} candidates
- * @param {number} i
- */
-function taken({ images, logP }, i) {
-  return { image: images[i], nats: -mixed(logP.map((row) => [row[i]]))[0] };
+  /**
+   * @param {Candidates} candidates
+   * @param {number} i
+   */
+  #taken({ images, logP }, i) {
+    this.nats.push(-mixed(logP.map((row) => [row[i]]))[0]);
+    return images[i];
+  }
 }

@@ -11,31 +11,24 @@ import { givenBehind, inverted, isMostlyLast, windows, windowSize } from "./plan
 
 export const FEW = 2;
 const OF_WINDOW = 2;
+export const [SMALL, OF_SMALL, OF_TAIL] = [256, 128, 64];
 const [CANDIDATES, CANDIDATES_OF_EXACT] = [2, 8];
+const CANDIDATES_OF_LOST = 4;
 const SWEEPS_OF_CHAIN = 2 ** 24;
 
-/** The find of a chain's first particles: candidates for the first image. */
-class Start {
-  /**
-   * @param {Uint8Array[]} images
-   * @param {number[]} components - the one that drew each
-   * @param {number[][]} logP - (K, N)
-   * @param {number[]} logWeights - what is expected of the sum of their exponentials is p(given), of the model
-   * @param {number} leastEss
-   * @param {number} distinct
-   * @param {[number[], number][]} parts - of each proposer, its part of logWeights, and its leastEss
-   */
-  constructor(images, components, logP, logWeights, leastEss, distinct, parts) {
-    this.images = images;
-    this.components = components;
-    this.logP = logP;
-    this.logWeights = logWeights;
-    this.leastEss = leastEss;
-    this.distinct = distinct;
-    this.parts = parts;
-    this.logEvidence = logSum(logWeights);
-  }
-}
+/**
+ * The find of a chain's first particles: candidates for the first image.
+ *
+ * @typedef {Object} Start
+ * @property {Uint8Array[]} images
+ * @property {number[]} components - the one that drew each
+ * @property {number[][]} logP - (K, N)
+ * @property {number[]} logWeights - what is expected of the sum of their exponentials is p(given), of the model
+ * @property {number} logEvidence
+ * @property {number} leastEss
+ * @property {number} distinct
+ * @property {[number[], number][]} parts - of each proposer, its part of logWeights, and its leastEss
+ */
 
 export class Chain {
   /** @type {Uint8Array} - the right way up, after each step */
@@ -46,9 +39,10 @@ export class Chain {
   component = 0;
   /** Of an estimate of p(given) that is expected to be too large, if the image is a draw from the posterior. */
   logEvidenceAbove = 0;
-  /** @type {Start | undefined} */
-  #start;
+  /** The find of the first particles. */
+  start = /** @type {Start} */ ({});
   #next;
+  #isLost = false;
   /** @type {Map<number, number[]>} */
   #knownBefore = new Map();
 
@@ -71,11 +65,6 @@ export class Chain {
     this.#next = number * SWEEPS_OF_CHAIN;
   }
 
-  /** The find of the first particles. */
-  get start() {
-    return /** @type {Start} */ (this.#start);
-  }
-
   /** -ln p of the image after the last round. */
   get nats() {
     return -this.mixture.whole(this.logP.map((each) => [each]))[0];
@@ -83,35 +72,45 @@ export class Chain {
 
   /** Draw candidates for the first image: in steps, each how much of that is done. */
   *begin() {
-    /** @type {[number, Sweep][]} */
-    const found = [];
-    for (const [done, k] of this.starts.entries()) {
-      const labels = this.#firstLabels(k);
-      const way = this.mixture.proposers[k];
-      const sweep = way.sweep(this.given, this.size, this.#next++, this.hole, { labels, passed: this.passed });
-      while (!sweep.isFinished) {
-        sweep.step();
-        yield (done + sweep.done) / this.starts.length;
+    const isSmall = this.starts.length > 1 && !this.mixture.isGuided && this.hole.length <= SMALL;
+    const sizes = isSmall && this.size < OF_SMALL ? [this.size, OF_SMALL] : [this.size];
+    for (const [number, size] of sizes.entries()) {
+      if (number && this.start.leastEss >= FEW) return;
+      this.#isLost = number > 0;
+      /** @type {[number, Sweep][]} */
+      const found = [];
+      for (const [done, k] of this.starts.entries()) {
+        const labels = this.#firstLabels(k, size);
+        const way = this.mixture.proposers[k];
+        const sweep = way.sweep(this.given, size, this.#next++, this.hole, { labels, passed: this.passed });
+        while (!sweep.isFinished) {
+          sweep.step();
+          yield (number + (done + sweep.done) / this.starts.length) / sizes.length;
+        }
+        found.push([k, sweep]);
       }
-      found.push([k, sweep]);
+      this.start = this.#started(found);
     }
-    this.#start = this.#started(found);
   }
 
-  /** @param {[number, Sweep][]} found */
+  /**
+   * @param {[number, Sweep][]} found
+   * @returns {Start}
+   */
   #started(found) {
     const parts = found.map(([k, sweep]) => this.#candidates(k, sweep));
     const logP = parts.map(({ images }) => this.mixture.logP(images, this.given.temperature));
     const weights = found.map(([k, sweep], i) => this.#logWeights(k, sweep, parts[i], logP[i]));
-    return new Start(
-      parts.flatMap(({ images }) => images),
-      found.flatMap(([k], i) => parts[i].images.map((_, n) => this.#drawnBy(k, columnOf(logP[i], n)))),
-      logP[0].map((_, k) => logP.flatMap((each) => each[k])),
-      weights.flat(),
-      Math.min(...found.map(([, { island }]) => island.leastEss)),
-      Math.min(...found.map(([, { island }]) => new Set(island.ancestors).size)),
-      found.map(([, { island }], i) => [weights[i], island.leastEss]),
-    );
+    return {
+      images: parts.flatMap(({ images }) => images),
+      components: found.flatMap(([k], i) => parts[i].images.map((_, n) => this.#drawnBy(k, columnOf(logP[i], n)))),
+      logP: logP[0].map((_, k) => logP.flatMap((each) => each[k])),
+      logWeights: weights.flat(),
+      logEvidence: logSum(weights.flat()),
+      leastEss: Math.min(...found.map(([, { island }]) => island.leastEss)),
+      distinct: Math.min(...found.map(([, { island }]) => new Set(island.ancestors).size)),
+      parts: found.map(([, { island }], i) => [weights[i], island.leastEss]),
+    };
   }
 
   /**
@@ -150,16 +149,17 @@ export class Chain {
   }
 
   /**
-   * The labels of the first particles of member k, evenly by p(label | given before the hole).
+   * The labels of so many first particles of member k, evenly by p(label | given before the hole).
    *
    * @param {number} k
+   * @param {number} size
    */
-  #firstLabels(k) {
+  #firstLabels(k, size) {
     if (!this.mixture.proposers[k].hasLabels) return undefined;
     const [first] = this.#uniforms(1);
     return this.#labelsAt(
       k,
-      Array.from({ length: this.size }, (_, i) => (first + i) / this.size),
+      Array.from({ length: size }, (_, i) => (first + i) / size),
     );
   }
 
@@ -201,7 +201,7 @@ export class Chain {
       };
     }
     const most = givenBehind(way.turned(this.given.keep)) ? CANDIDATES : CANDIDATES_OF_EXACT;
-    const count = Math.min(most, this.size);
+    const count = Math.min(most, this.size) * (this.#isLost ? CANDIDATES_OF_LOST : 1);
     const [first] = this.#uniforms(1);
     const all = Array.from({ length: count }, (_, i) => island.drawn((first + i) / count));
     const drawn = [...new Set(all)].sort((a, b) => a - b);
@@ -216,7 +216,7 @@ export class Chain {
    */
   *rounds(count) {
     for (let round = 0; round < count; round++) {
-      for (const k of this.#guiding()) yield* this.#guided(k);
+      for (const [k, block] of this.#guiding()) yield* this.#guided(k, block);
       this.component = chosen(this.logP, this.#uniforms(1)[0]);
       const blocks = this.#blocks();
       for (const [done, block] of blocks.entries()) {
@@ -226,48 +226,72 @@ export class Chain {
     }
   }
 
-  /** Those of the starts whose own distribution is not the model's and that draw most of the hole last, with guides. */
-  #guiding() {
+  /**
+   * Starts that propose images in each round, and the part of the hole that each draws: with guides, all; of a mixture
+   * that is lost, what lies behind a row, another each time.
+   *
+   * @returns {Generator<[number, Uint8Array]>}
+   */
+  *#guiding() {
     const { isGuided, proposers, ways } = this.mixture;
-    const others = this.starts.filter((k) => isGuided && (k || ways.length > 1));
-    return others.filter((k) => isMostlyLast(proposers[k].turned(this.given.keep)));
+    for (const k of this.starts) {
+      const way = proposers[k];
+      if (this.#isLost) {
+        const { height, width } = way.size;
+        const tail = way.turned(this.hole).slice();
+        const begins = Array.from({ length: height }, (_, y) => y * width);
+        const rows = begins.filter((first) => tail.subarray(first, first + width).includes(1));
+        tail.fill(0, 0, rows[Math.floor(this.#uniforms(1)[0] * rows.length)]);
+        yield [k, way.upright(tail)];
+      } else if (isGuided && (k || ways.length > 1) && isMostlyLast(way.turned(this.given.keep))) {
+        yield [k, this.hole];
+      }
+    }
   }
 
   /**
-   * Draw the hole anew by proposer k; what it draws is weighed by p(image) of the model over its own.
+   * Draw a part of the hole anew by proposer k; what it draws is weighed by p(image) of the model over its own.
    *
    * @param {number} k
+   * @param {Uint8Array} block
    */
-  *#guided(k) {
-    const { images, logP, logWeights } = yield* this.#again(k);
+  *#guided(k, block) {
+    const { images, logP, logWeights } = yield* this.#again(k, block, this.#isLost ? OF_TAIL : this.size);
     const drawn = chosen(logWeights, this.#uniforms(1)[0]);
     this.image = images[drawn];
     this.logP = columnOf(logP, drawn);
-    this.took({ images, weights: shares(logWeights) }, this.hole);
+    this.took({ images, weights: shares(logWeights) }, block);
   }
 
   /**
-   * Draw the hole by proposer k, the image so far among its particles; the weights add up to an estimate of p(given).
+   * Draw a part of the hole by proposer k, the image so far among its particles; of the whole hole, the weights add up to
+   * an estimate of p(given).
    *
    * @param {number} k
+   * @param {Uint8Array} block
+   * @param {number} size
    * @returns {Generator<number, {images: Uint8Array[], logP: number[][], logWeights: number[]}>}
    */
-  *#again(k) {
+  *#again(k, block, size) {
     const { temperature } = this.given;
     const { labels: each, ways } = this.mixture;
     const way = this.mixture.proposers[k];
     const own = this.logP.slice(k * each, (k + 1) * each);
-    const labels = this.#nextLabels(k, k < ways.length ? chosen(own, this.#uniforms(1)[0]) : 0, true, this.size);
-    const sweep = way.sweep(this.given, this.size, this.#next++, this.hole, { image: this.image, labels });
+    const number = k < ways.length ? chosen(own, this.#uniforms(1)[0]) : 0;
+    const labels = this.#nextLabels(k, number, this.#isWhole(block), size);
+    const sweep = way.sweep(this.given, size, this.#next++, block, { image: this.image, labels });
     while (!sweep.isFinished) {
       sweep.step();
       yield 0;
     }
-    const images = sweep.images.map((image) => way.upright(image));
+    const { island } = sweep;
+    const most = this.#isLost ? CANDIDATES_OF_EXACT : Infinity;
+    const left = island.size > most ? island.narrow(this.#uniforms(most), most) : sweep.images.keys();
+    const images = Array.from(left, (i) => way.upright(sweep.images[i]));
     const logP = this.mixture.logP(images, temperature);
     const [whole, proposed] = [this.mixture.whole(logP), this.mixture.proposed(k, images, logP, temperature)];
-    const behind = logSum(this.#before(k)) + sweep.island.evidence();
-    const logWeights = sweep.island.weights.map((w, i) => behind + log(Math.max(w, 1e-300)) + whole[i] - proposed[i]);
+    const behind = logSum(this.#before(k)) + island.evidence();
+    const logWeights = island.weights.map((w, i) => behind + log(Math.max(w, 1e-300)) + whole[i] - proposed[i]);
     return { images, logP, logWeights };
   }
 
@@ -280,7 +304,7 @@ export class Chain {
     const most = argmax(sums);
     const [k, [drawn]] = [this.starts[most], this.start.parts[most]];
     if (k < this.mixture.ways.length || givenBehind(this.mixture.proposers[k].turned(this.given.keep))) {
-      this.logEvidenceAbove = logSum((yield* this.#again(k)).logWeights);
+      this.logEvidenceAbove = logSum((yield* this.#again(k, this.hole, this.size)).logWeights);
       return;
     }
     const logP = this.logP.map((each) => [each]);
@@ -296,7 +320,7 @@ export class Chain {
     const [down, along] = this.#uniforms(2);
     const turned = windows(way.turned(this.hole), way.size, Math.floor(down * tall), Math.floor(along * wide));
     const parts = turned.map((part) => way.upright(part));
-    const whole = this.start.leastEss >= FEW || parts.length === 1 ? [this.hole] : [];
+    const whole = (this.start.leastEss >= FEW && !this.#isLost) || parts.length === 1 ? [this.hole] : [];
     return [...whole, ...(parts.length > 1 ? parts : [])];
   }
 
@@ -307,7 +331,7 @@ export class Chain {
    */
   *#move(block) {
     const [k, number] = this.mixture.wayOf(this.component);
-    const isWhole = block.every((each, place) => each === this.hole[place]);
+    const isWhole = this.#isWhole(block);
     const size = isWhole ? this.size : Math.max(2, Math.floor(this.size / OF_WINDOW));
     const labels = this.#nextLabels(k, number, isWhole, size);
     const way = this.#way();
@@ -320,6 +344,11 @@ export class Chain {
     this.component = k * this.mixture.labels + label;
     this.image = way.upright(/** @type {Uint8Array} */ (sweep.image));
     this.took({ images: sweep.images.map((each) => way.upright(each)), weights: sweep.island.weights }, block);
+  }
+
+  /** @param {Uint8Array} block */
+  #isWhole(block) {
+    return block.every((each, place) => each === this.hole[place]);
   }
 
   #way() {

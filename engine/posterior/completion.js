@@ -6,6 +6,7 @@
 import { drawingsOf, labelNumber, maskOf, pictureOf } from "../asked.js";
 import { EngineError } from "../files.js";
 import { Chooser } from "../noise.js";
+import { OF_SMALL, SMALL } from "./chain.js";
 import { argmax, logSum, shares } from "./elementary.js";
 import { IslandsRun, sizeOfChain } from "./islands.js";
 import { Shares } from "./marginals.js";
@@ -98,7 +99,8 @@ export async function complete(drawer, options) {
     keep,
   }));
   const ofAll = Array.isArray(options.label) ? { ...drawings[0], label: undefined } : drawings[0];
-  const target = new Target(drawer, ofAll, Math.max(sizeOfChain(particles), DRAWS));
+  const most = description.members.length > 1 && keep.length <= SMALL ? OF_SMALL : DRAWS;
+  const target = new Target(drawer, ofAll, Math.max(sizeOfChain(particles), most));
   if (method === "clamp") return clamped(drawer, target, drawings, options);
   const { ways } = target.mixture;
   const needsParticles = ways.length > 1 || givenBehind(ways[0].turned(keep)) > 0;

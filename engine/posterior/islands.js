@@ -31,8 +31,6 @@ export class IslandsRun {
   #accepting;
   /** @type {Drawn[]} */
   #islands = [];
-  /** @type {number[]} */
-  #nats = [];
 
   /**
    * @param {Target} target - whose ways draw as many particles as a chain has
@@ -74,10 +72,7 @@ export class IslandsRun {
       yield* accepting.begin();
       yield* this.#expected(accepting);
     }
-    if (!accepting?.suffices) return yield* this.#chained(i);
-    const { image, nats } = yield* accepting.steps(i);
-    this.#nats.push(nats);
-    return image;
+    return yield* accepting?.suffices ? accepting.steps(i) : this.#chained(i);
   }
 
   /**
@@ -191,7 +186,7 @@ export class IslandsRun {
 
   /** Of all images that were drawn, at least one. */
   receipt() {
-    if (this.#accepting && this.#nats.length) return acceptedReceipt(this.#accepting, this.#nats);
+    if (this.#accepting?.nats.length) return acceptedReceipt(this.#accepting);
     return receiptOf(this.#islands, this.particles, this.target.strangeNats, this.target.image.values);
   }
 }

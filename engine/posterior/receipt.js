@@ -85,12 +85,11 @@ export function receiptOf(drawn, particles, strangeNats, values) {
 }
 
 /**
- * The receipt of images that were drawn without a chain, and have so many nats.
+ * The receipt of images that were drawn without a chain.
  *
  * @param {import("./accepting.js").Accepting} accepting
- * @param {number[]} nats
  */
-export function acceptedReceipt({ mixture, member, size, ess, logEvidence, evidenceSd }, nats) {
+export function acceptedReceipt({ mixture, member, size, ess, logEvidence, evidenceSd, nats }) {
   return receiptWith({
     exact: false,
     member: mixture.ways[member].orientation,

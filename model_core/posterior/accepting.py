@@ -62,14 +62,6 @@ class Candidates:
         return cls(images, log_p, mixed(log_p) - log_p[k], mixed(log_p, but=k) - log_p[k])
 
 
-@dataclass(frozen=True)
-class Accepted:
-    """One image, (C, H, W), and its nats under the whole model."""
-
-    image: Images
-    nats: float
-
-
 class Accepting:
     """Images of one completion. k: the member in whose order nothing given lies behind the hole; given(i): the material
     of image i; size: draws of the pool, and about the most that are tried for an image; together: the most that may be
@@ -79,6 +71,8 @@ class Accepting:
         self._mixture, self.member, self._given, self.size = mixture, k, given, size
         self._pooled, self._tried = min(SIDE_BY_SIDE, together), min(TRIED, together)
         self.pool: Candidates | None = None
+        self.nats: list[float] = []
+        """Of each image that was drawn, under the whole model."""
         self._is_missed = False
 
     def begin(self) -> Iterator[float]:
@@ -140,8 +134,8 @@ class Accepting:
         drawn = [chosen(self._found.log_weights, (place + 0.5) / count) for place in range(count)]
         return self._found.images[drawn]
 
-    def steps(self, i: int) -> Iterator[float | Accepted]:
-        """Draw image i: after each step but the last about how much of it is done, 0 to 1; at last the image."""
+    def steps(self, i: int) -> Iterator[float | Images]:
+        """Draw image i: after each step but the last about how much is done, 0 to 1; at last the image, (C, H, W)."""
         given = self._given(i)
         which, last = self._uniforms(given, CHOICES, 2)
         tried: list[Candidates] = []
@@ -154,10 +148,10 @@ class Accepting:
                     yield 1 - (1 - step / 2) * 0.5 ** len(tried)
             passed = self._uniforms(given, CHOICES + 1 + number, self._tried) < exp(tried[-1].log_others - top)
             if is_own or passed.any():
-                yield _taken(tried[-1], 0 if is_own else int(np.argmax(passed)))
+                yield self._taken(tried[-1], 0 if is_own else int(np.argmax(passed)))
                 return
         every = self._joined(tried)
-        yield _taken(every, chosen(every.log_others, float(last)))
+        yield self._taken(every, chosen(every.log_others, float(last)))
 
     def _drawn(self, given: Given, number: int, count: int) -> Iterator[float | Candidates]:
         """Draw so many: after each step but the last how much is done; at last the candidates."""
@@ -201,6 +195,6 @@ class Accepting:
         """Numbers in [0, 1) that no sweep uses."""
         return choice_noise(given.seed, given.sample, number, 0, 0, count)
 
-
-def _taken(candidates: Candidates, i: int) -> Accepted:
-    return Accepted(candidates.images[i], -float(mixed(candidates.log_p[:, i : i + 1])[0]))
+    def _taken(self, candidates: Candidates, i: int) -> Images:
+        self.nats.append(-float(mixed(candidates.log_p[:, i : i + 1])[0]))
+        return candidates.images[i]

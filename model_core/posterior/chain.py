@@ -15,7 +15,7 @@ from where another has.
 """
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,22 +25,23 @@ from model_core.elementary import log, log_count, log_mean, log_sum, shares
 from model_core.posterior.marginals import Weighted
 from model_core.posterior.mixture import Given, Images, Mixture, Way, summed
 from model_core.posterior.plan import given_behind, is_mostly_last, window_size, windows
-from model_core.posterior.smc import Passed, Sweep
+from model_core.posterior.smc import Sweep, Took
 from model_core.sampling.noise import choice_noise
 
 FEW = 2.0
 """Particles of the whole hole of which fewer count would hardly ever change a good image."""
 OF_WINDOW = 2
 """A window is drawn by a sweep's particles divided by so many: it is smaller than the hole, and more of them count."""
+SMALL, OF_SMALL, OF_TAIL = 256, 128, 64
+"""So small an image is soon drawn: where a mixture's first particles are worth nothing, so many begin again, and so
+many draw a tail of its hole."""
 CANDIDATES, CANDIDATES_OF_EXACT = 2, 8
 """Images of a first sweep that every member weighs; where nothing given lies behind the hole, each is a draw of its
 own."""
+CANDIDATES_OF_LOST = 4
+"""So many times more where more began again."""
 SWEEPS_OF_CHAIN = 1 << 24
 """Sweeps have numbers for their noise; those of the next chain of the same image begin so many later."""
-
-
-Took = Callable[[Weighted, NDArray[np.bool_]], None]
-"""Hears of each move: the particles, and which pixels (H, W) were drawn."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Chain:
     starts: Sequence[int]
     number: int = 0
     took: Took = lambda draws, block: None
+    """Hears of each move."""
     passed: Took = lambda draws, block: None
     """Hears of the first particles on their way: they have drawn some pixels, and what lies behind is still to come."""
     image: Images = field(init=False)
@@ -94,6 +96,7 @@ class Chain:
     def __post_init__(self) -> None:
         self._next = self.number * SWEEPS_OF_CHAIN
         self._known_before: dict[int, NDArray[np.float64]] = {}
+        self.is_lost = False
 
     @property
     def nats(self) -> float:
@@ -102,17 +105,19 @@ class Chain:
 
     def begin(self) -> Iterator[float]:
         """Draw candidates for the first image: after each step, how much of that is done, 0 to 1."""
-        found = []
-        for done, k in enumerate(self.starts):
-            sweep = self._sweep(k, ~self.given.keep, self.size, labels=self._first_labels(k), passed=self._tell)
-            while not sweep.finished:
-                sweep.step()
-                yield (done + sweep.done) / len(self.starts)
-            found.append((k, sweep))
-        self.start = self._started(found)
-
-    def _tell(self, images: Images, weights: NDArray[np.float64], where: NDArray[np.bool_]) -> None:
-        self.passed(Weighted(images, weights), where)
+        is_small = len(self.starts) > 1 and not self.mixture.guides and self.given.keep.size <= SMALL
+        sizes = [self.size, OF_SMALL] if is_small and self.size < OF_SMALL else [self.size]
+        for number, size in enumerate(sizes):
+            if number and self.start.least_ess >= FEW:
+                return
+            self.is_lost, found = number > 0, []
+            for done, k in enumerate(self.starts):
+                sweep = self._sweep(k, ~self.given.keep, size, labels=self._first_labels(k, size), passed=self.passed)
+                while not sweep.finished:
+                    sweep.step()
+                    yield (number + (done + sweep.done) / len(self.starts)) / len(sizes)
+                found.append((k, sweep))
+            self.start = self._started(found)
 
     def _started(self, found: Sequence[tuple[int, Sweep]]) -> Start:
         parts = [self._candidates(k, sweep) for k, sweep in found]
@@ -153,11 +158,11 @@ class Chain:
             self._known_before[k] = self.mixture.proposers[k].log_p_before(self.given)
         return self._known_before[k]
 
-    def _first_labels(self, k: int) -> NDArray[np.int64] | None:
-        """The labels of the first particles of member k, evenly by p(label | given before the hole)."""
+    def _first_labels(self, k: int, size: int) -> NDArray[np.int64] | None:
+        """The labels of so many first particles of member k, evenly by p(label | given before the hole)."""
         if self.mixture.proposers[k].labels == [None]:
             return None
-        return self._labels_at(k, (self._uniforms(1)[0] + np.arange(self.size)) / self.size)
+        return self._labels_at(k, (self._uniforms(1)[0] + np.arange(size)) / size)
 
     def _labels_at(self, k: int, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
         """The labels that uniform numbers in [0, 1) choose by p(label | given before the hole)."""
@@ -175,15 +180,16 @@ class Chain:
         if k >= members or len(self.mixture.log_priors) == (members if self.mixture.guides else 1):
             return Weighted(way.upright(sweep.images), np.maximum(island.weights, 1e-300))
         most = CANDIDATES if given_behind(way.turned(self.given.keep)) else CANDIDATES_OF_EXACT
-        uniforms = (self._uniforms(1)[0] + np.arange(min(most, self.size))) / min(most, self.size)
+        most = min(most, self.size) * (CANDIDATES_OF_LOST if self.is_lost else 1)
+        uniforms = (self._uniforms(1)[0] + np.arange(most)) / most
         drawn, counts = np.unique([island.drawn(float(each)) for each in uniforms], return_counts=True)
         return Weighted(way.upright(sweep.images[drawn]), counts / len(uniforms))
 
     def rounds(self, count: int) -> Iterator[float]:
         """Draw the image anew so many times: after each step, how much of one round is done, 0 to 1."""
         for _ in range(count):
-            for k in self._guiding():
-                yield from self._guided(k)
+            for k, block in self._guiding():
+                yield from self._guided(k, block)
             self.component = chosen(self.log_p, self._uniforms(1)[0])
             blocks = self._blocks()
             for done, block in enumerate(blocks):
@@ -191,36 +197,48 @@ class Chain:
                     yield (done + share) / len(blocks)
             self.log_p = self.mixture.log_p(self.image[None], self.given.temperature)[:, 0]
 
-    def _guiding(self) -> list[int]:
-        """Starts that propose images in each round, where there are guides: their own distribution is not the model's,
-        and they draw most of the hole after all that is given."""
-        ways = self.mixture.ways
-        others = [k for k in self.starts if self.mixture.guides and (k or len(ways) > 1)]
-        return [k for k in others if is_mostly_last(self.mixture.proposers[k].turned(self.given.keep))]
+    def _guiding(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """Starts that propose images in each round, and the part (H, W) of the hole that each draws. With guides,
+        all by those that draw most of it after all that is given: theirs is not the model's distribution. Where a
+        mixture is lost, what lies behind a row, another each time: each comes last to what others came to first."""
+        for k in self.starts:
+            way = self.mixture.proposers[k]
+            tail = way.turned(~self.given.keep)
+            if self.is_lost:
+                rows = np.flatnonzero(tail.any(1))
+                tail[: rows[int(self._uniforms(1)[0] * len(rows))]] = False
+                yield k, way.upright(tail)
+            elif self.mixture.guides and (k or len(self.mixture.ways) > 1) and is_mostly_last(~tail):
+                yield k, ~self.given.keep
 
-    def _guided(self, k: int) -> Iterator[float]:
-        """Draw the hole anew by proposer k; what it draws is weighed by p(image) of the model over its own."""
-        images, log_p, log_weights = yield from self._again(k)
+    def _guided(self, k: int, block: NDArray[np.bool_]) -> Iterator[float]:
+        """Draw a part (H, W) of the hole anew by proposer k; what it draws is weighed by p(image) of the model over its
+        own."""
+        images, log_p, log_weights = yield from self._again(k, block, OF_TAIL if self.is_lost else self.size)
         drawn = chosen(log_weights, self._uniforms(1)[0])
         self.image, self.log_p = images[drawn], log_p[:, drawn]
-        self.took(Weighted(images, shares(log_weights)), ~self.given.keep)
+        self.took(Weighted(images, shares(log_weights)), block)
 
-    def _again(self, k: int) -> Generator[float, None, tuple[Images, NDArray[np.float64], NDArray[np.float64]]]:
-        """Draw the hole by proposer k, the image so far among its particles: images, what each component says of them
-        (K, N), and ln of weights (N,) that add up to an estimate of p(given)."""
+    def _again(
+        self, k: int, block: NDArray[np.bool_], size: int
+    ) -> Generator[float, None, tuple[Images, NDArray[np.float64], NDArray[np.float64]]]:
+        """Draw a part (H, W) of the hole by proposer k, the image so far among its particles: images, what each
+        component says of them (K, N), and ln of weights (N,): of the whole hole, their sum estimates p(given)."""
         way, ways = self.mixture.proposers[k], self.mixture.ways
-        hole = ~self.given.keep
         number = chosen(np.split(self.log_p, len(ways))[k], self._uniforms(1)[0]) if k < len(ways) else 0
-        sweep = self._sweep(k, hole, self.size, self.image, self._next_labels(k, number, hole, self.size))
+        sweep = self._sweep(k, block, size, self.image, self._next_labels(k, number, block, size))
         while not sweep.finished:
             sweep.step()
             yield 0.0
         assert sweep.images is not None
-        images = way.upright(sweep.images)
+        images, island = sweep.images, sweep.island
+        if self.is_lost and island.size > CANDIDATES_OF_EXACT:
+            images = images[island.narrow(self._uniforms(CANDIDATES_OF_EXACT), CANDIDATES_OF_EXACT)]
+        images = way.upright(images)
         log_p = self.mixture.log_p(images, self.given.temperature)
         own = self.mixture.proposed(k, images, log_p, self.given.temperature)
-        behind = log_sum(self._before(k)) + sweep.island.evidence()
-        log_weights = behind + log(np.maximum(sweep.island.weights, 1e-300)) + self.mixture.whole(log_p) - own
+        behind = log_sum(self._before(k)) + island.evidence()
+        log_weights = behind + log(np.maximum(island.weights, 1e-300)) + self.mixture.whole(log_p) - own
         return images, log_p, log_weights
 
     def look_back(self) -> Iterator[float]:
@@ -230,7 +248,7 @@ class Chain:
         most = sums.index(max(sums))
         k, (drawn, _) = self.starts[most], self.start.parts[most]
         if k < len(self.mixture.ways) or given_behind(self.mixture.proposers[k].turned(self.given.keep)):
-            *_, log_weights = yield from self._again(k)
+            *_, log_weights = yield from self._again(k, ~self.given.keep, self.size)
             self.log_evidence_above = log_sum(log_weights)
             return
         log_p = self.log_p[:, None]
@@ -244,7 +262,7 @@ class Chain:
         turned = way.turned(hole)
         offsets = self._uniforms(2) * window_size(*turned.shape)
         parts = [way.upright(part) for part in windows(turned, *(int(each) for each in offsets))]
-        whole = [hole] if self.start.least_ess >= FEW or len(parts) == 1 else []
+        whole = [hole] if (self.start.least_ess >= FEW and not self.is_lost) or len(parts) == 1 else []
         return whole + (parts if len(parts) > 1 else [])
 
     def move(self, block: NDArray[np.bool_]) -> Iterator[float]:
@@ -283,7 +301,7 @@ class Chain:
         size: int,
         image: Images | None = None,
         labels: NDArray[np.int64] | None = None,
-        passed: Passed | None = None,
+        passed: Took | None = None,
     ) -> Sweep:
         number, self._next = self._next, self._next + 1
         return self.mixture.proposers[k].sweep(self.given, size, number, block, image, labels, passed)

@@ -55,22 +55,6 @@ class Completion:
     def member(self) -> Orientation:
         return self.receipt.member
 
-    @property
-    def ess(self) -> float | None:
-        return self.receipt.ess
-
-    @property
-    def distinct(self) -> int | None:
-        return self.receipt.distinct
-
-    @property
-    def evidence_nats(self) -> float | None:
-        return self.receipt.evidence_nats
-
-    @property
-    def evidence_sd(self) -> float | None:
-        return self.receipt.evidence_sd
-
 
 def complete(
     model: Model,

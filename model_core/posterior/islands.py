@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from model_core.components import Component
 from model_core.elementary import shares
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.posterior.accepting import Accepted, Accepting
-from model_core.posterior.chain import FEW, Chain, Took, counted, seat
+from model_core.posterior.accepting import Accepting
+from model_core.posterior.chain import FEW, OF_SMALL, SMALL, Chain, counted, seat
 from model_core.posterior.marginals import Marginals, Shares, Weighted
 from model_core.posterior.mixture import Mixture, Way
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.plan import given_behind, is_mostly_last
 from model_core.posterior.receipt import GOOD_APART, Island, Receipt, accepted_receipt, receipt_of
+from model_core.posterior.smc import Took
 from model_core.posterior.so_far import START, SoFar
 from model_core.posterior.targets import Target
 from model_core.sampling.noise import choice_noise
@@ -62,7 +63,6 @@ class IslandsRun:
         self._shares = self._target.no_shares()
         self._so_far = SoFar(target.known, target.keep, target.categories)
         self._islands: list[Island] = []
-        self._nats: list[float] = []
 
     def draw(self, i: int, on_share: Callable[[float], None] = lambda share: None) -> NDArray[np.int64]:
         """Image i (C, H, W), the right way up, all at once."""
@@ -80,7 +80,7 @@ class IslandsRun:
             for done in accepting.begin():
                 yield begun * done
             yield from self._expected(accepting)
-        drawn = self._accepted(accepting, i) if accepting is not None and accepting.suffices else self._chained(i)
+        drawn = accepting.steps(i) if accepting is not None and accepting.suffices else self._chained(i)
         for step in drawn:
             yield step if isinstance(step, np.ndarray) else begun + (1 - begun) * step
 
@@ -100,15 +100,6 @@ class IslandsRun:
             self._so_far.add(accepting.draws(), ~self._target.keep)
             for _ in self._shares.predicting(component, accepting.some(PREDICTED_ALONG)):
                 yield 0.5
-
-    def _accepted(self, accepting: Accepting, i: int) -> Iterator[float | NDArray[np.int64]]:
-        """Draw image i by the member that comes last."""
-        for step in accepting.steps(i):
-            if isinstance(step, Accepted):
-                self._nats.append(step.nats)
-                yield step.image
-            else:
-                yield step
 
     def _chained(self, i: int) -> Iterator[float | NDArray[np.int64]]:
         """Draw image i by chains."""
@@ -197,9 +188,9 @@ class IslandsRun:
 
     def receipt(self) -> tuple[Receipt, Marginals]:
         """The receipt of all images that were drawn, at least one."""
-        if self._nats and self._accepting is not None:
+        if self._accepting is not None and self._accepting.nats:
             orientation = self._mixture.ways[self._accepting.member].orientation
-            return accepted_receipt(self._accepting, orientation, self._nats), self._shares.result()
+            return accepted_receipt(self._accepting, orientation), self._shares.result()
         strange, values = self._target.strange_nats, self._target.values
         return receipt_of(self._islands, self._particles, strange, values), self._shares.result()
 
@@ -214,6 +205,8 @@ def begun(target: Target, size: int, stage_of: StageOf) -> tuple[Mixture, list[i
     """The members' ways and the guides', with so many particles, and the proposers that begin a chain: the two whose
     orders suit the hole best. A guide that is no member must suit it far better than they do, or draw most of it last;
     where none is fit, there is none. With guides, a member that draws all of the hole last needs no other."""
+    if len(target.of_members) > 1 and target.keep.size <= SMALL:
+        size = max(size, OF_SMALL)
     own = {components[0].member: way_of(components, size, stage_of) for components in target.of_members}
     guides = [own.get(guide) or way_of([Component(guide)], size, stage_of) for guide in target.guides]
     mixture = Mixture([*own.values()], guides)

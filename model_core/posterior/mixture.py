@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from model_core.components import Component
 from model_core.elementary import log, log_count, log_sum, shares
 from model_core.orientation import Orientation, turn, turn_back
+from model_core.posterior.marginals import Weighted
 from model_core.posterior.particles import Particle, Particles
 from model_core.posterior.plan import Stop, first_hole
-from model_core.posterior.smc import Hole, Passed, Sweep
+from model_core.posterior.smc import Hole, Sweep, Took
 from model_core.sampling.noise import chosen_label, image_noise
 
 Kind = TypeVar("Kind", bound=np.generic)
@@ -81,7 +82,7 @@ class Way:
         hole: NDArray[np.bool_],
         image: Images | None = None,
         labels: NDArray[np.int64] | None = None,
-        passed: Passed | None = None,
+        passed: Took | None = None,
     ) -> Sweep:
         """Particles of these labels through a hole (H, W): from what is given, or conditional on an image, the first
         particle, of which all else is. passed hears of them on their way, the right way up."""
@@ -89,8 +90,11 @@ class Way:
         keep = self.turned(~hole)
         place = Hole(self.turned(known), keep, given.seed, given.sample, given.temperature)
         retained = None if image is None else place.known
-        told = passed and (lambda images, weights, where: passed(self.upright(images), weights, self.upright(where)))
+        told = passed and (lambda draws, where: passed(self._righted(draws), self.upright(where)))
         return Sweep(self.particles(), place, size, number, retained, self.within_rows, labels, told)
+
+    def _righted(self, draws: Weighted) -> Weighted:
+        return Weighted(self.upright(draws.images), draws.weights)
 
     def draws(self, given: Given, samples: Sequence[int]) -> Images:
         """The images of these numbers, each drawn once through the hole: exact where nothing given lies behind."""

@@ -114,20 +114,19 @@ def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | 
     )
 
 
-def accepted_receipt(drawn: Accepting, member: Orientation, nats: Sequence[float]) -> Receipt:
-    """The receipt of images that were drawn without a chain, and have so many nats; member: the orientation of the one
-    that drew them."""
+def accepted_receipt(drawn: Accepting, member: Orientation) -> Receipt:
+    """The receipt of images that were drawn without a chain; member: the orientation of the one that drew them."""
     return Receipt(
         exact=False,
         member=member,
         quality="good",
-        qualities=tuple("good" for _ in nats),
+        qualities=tuple("good" for _ in drawn.nats),
         particles=drawn.size,
         ess=drawn.ess,
         distinct=drawn.size,
-        evidence_nats=min(-drawn.log_evidence, *nats),
+        evidence_nats=min(-drawn.log_evidence, *drawn.nats),
         evidence_sd=drawn.evidence_sd,
-        nats=tuple(nats),
+        nats=tuple(drawn.nats),
     )
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.posterior.island import Island
+from model_core.posterior.marginals import Weighted
 from model_core.posterior.particles import Particle, Particles
 from model_core.posterior.plan import Stop, first_hole, stops, with_row_ends
 from model_core.sampling.noise import choice_noise, particle_noise
 
-Passed = Callable[[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]], None]
-"""Hears of particles (N, C, H, W), as far as they are drawn, their weights (N,), and the hole pixels (H, W) that they
-have drawn since it heard of them last."""
+Took = Callable[[Weighted, NDArray[np.bool_]], None]
+"""Hears of particles, as far as they are drawn, and which pixels (H, W) were drawn since it heard of them last."""
 
 ROWS_BEHIND = 2
 """Rows behind a hole's last pixel that tell most of what is to be told of its particles."""
@@ -64,7 +64,7 @@ class Sweep:
         retained: NDArray[np.int64] | None = None,
         within_rows: bool = True,
         labels: NDArray[np.int64] | None = None,
-        passed: Passed | None = None,
+        passed: Took | None = None,
     ) -> None:
         """particles: what draws them, nobody else's until the sweep is finished; size: how many; number: of this sweep
         among those of the image, for its noise; retained: an image (C, H, W) that takes part, as the first;
@@ -145,7 +145,7 @@ class Sweep:
         since = ~self._heard
         since.ravel()[stop.y * since.shape[1] + stop.x :] = False
         if since.any():
-            self._passed(self._particles.images(), self.island.weights, since)
+            self._passed(Weighted(self._particles.images(), self.island.weights), since)
             self._heard |= since
 
     def _compare(self, stop: Stop) -> None:

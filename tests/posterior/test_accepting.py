@@ -42,7 +42,7 @@ def test_draws_of_the_member_that_comes_last_follow_the_mixture_s_posterior(keep
     assert chi_square_excess(done.values.numpy(), true) < 3
     alone = truth(Model(model.members[:1], model.card), KNOWN, mask(keep), 0.7)
     assert chi_square_excess(done.values.numpy(), alone) > 4
-    assert done.evidence_nats == pytest.approx(true.nats, abs=3 * (done.evidence_sd or 0))
+    assert done.receipt.evidence_nats == pytest.approx(true.nats, abs=3 * (done.receipt.evidence_sd or 0))
     assert done.mean is not None
     assert done.mean.numpy() == pytest.approx(np.tensordot(true.p, true.outcomes, 1), abs=0.25)
 
@@ -65,7 +65,7 @@ def test_the_pool_and_each_image_are_functions_of_the_seed() -> None:
     assert five.mean is not None
     assert two.mean is not None
     assert torch.equal(five.mean, two.mean)
-    assert five.ess == two.ess
+    assert five.receipt.ess == two.receipt.ess
     assert not torch.equal(five.values, complete(model, known, keep, 5, 8).values)
     assert five.receipt.particles == 32
 

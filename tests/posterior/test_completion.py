@@ -28,7 +28,7 @@ def test_a_hole_at_the_end_of_one_network_s_order_is_one_exact_draw() -> None:
     for keep, orientation in holes:
         model = mixture(orientation)
         done = complete(model, known, keep, n=5, seed=3)
-        assert (done.exact, done.member, done.receipt.particles, done.ess) == (True, orientation, 0, None)
+        assert (done.exact, done.member, done.receipt.particles, done.receipt.ess) == (True, orientation, 0, None)
         assert (done.receipt.quality, done.receipt.qualities) == ("exact", ("exact",) * len(done.values))
         assert (done.values[:, 0, keep] == known[0, keep]).all()
         assert torch.equal(done.values, complete(model, known, keep, n=5, seed=3, method="clamp").values)
@@ -99,11 +99,11 @@ def test_images_do_not_depend_on_how_many_are_asked_for() -> None:
     assert three.receipt.quality in ("good", "rough", "poor")
     alone = [complete(model, known, keep, n=1, seed=8, particles=5, first=i).receipt.quality for i in range(3)]
     assert three.receipt.qualities == tuple(alone)
-    assert three.ess is not None
-    assert three.distinct is not None
-    assert 1 <= three.ess <= 5
-    assert 1 <= three.distinct <= 5
-    assert three.evidence_sd is not None
+    assert three.receipt.ess is not None
+    assert three.receipt.distinct is not None
+    assert 1 <= three.receipt.ess <= 5
+    assert 1 <= three.receipt.distinct <= 5
+    assert three.receipt.evidence_sd is not None
 
 
 def test_the_evidence_of_an_exact_draw_is_that_of_what_is_given() -> None:
@@ -112,7 +112,7 @@ def test_the_evidence_of_an_exact_draw_is_that_of_what_is_given() -> None:
     keep = mask("#### #### .... ....")
     known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
     done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), n=1, seed=2)
-    assert done.evidence_nats == pytest.approx(truth(model, known, keep, 1.0).nats, abs=1e-5)
+    assert done.receipt.evidence_nats == pytest.approx(truth(model, known, keep, 1.0).nats, abs=1e-5)
 
 
 def test_a_hole_that_covers_everything_is_a_sample() -> None:
@@ -120,7 +120,7 @@ def test_a_hole_that_covers_everything_is_a_sample() -> None:
     model = awake("mnist-diagonal-bilstm", height=4, width=4)
     keep = torch.zeros(4, 4, dtype=torch.bool)
     done = complete(model, torch.zeros(1, 4, 4, dtype=torch.int64), keep, n=3, seed=2)
-    assert (done.exact, done.evidence_nats) == (True, 0)
+    assert (done.exact, done.receipt.evidence_nats) == (True, 0)
     assert torch.equal(done.values, sample(model, 3, seed=2))
 
 
@@ -132,10 +132,10 @@ def test_evidence_is_never_above_what_a_completion_proves() -> None:
     corrected = 0
     for i, image in enumerate(sample(model, 10, seed=1)):
         done = complete(model, image, torch.from_numpy(keep), n=1, seed=i, particles=1, sweeps=8)
-        assert done.evidence_nats is not None
+        assert done.receipt.evidence_nats is not None
         proven = -float(log_likelihood(model, done.values)[0])
-        assert done.evidence_nats <= proven + 1e-4
-        corrected += done.evidence_nats > proven - 1e-4
+        assert done.receipt.evidence_nats <= proven + 1e-4
+        corrected += done.receipt.evidence_nats > proven - 1e-4
     assert corrected
 
 

@@ -65,7 +65,7 @@ def test_a_guide_that_misses_what_is_likely_is_not_alone() -> None:
     )
     known, keep = np.random.default_rng(1).integers(0, 2, (1, 3, 3)), HOLES["above"]
     done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), 20, 4, particles=16)
-    assert done.evidence_nats == pytest.approx(truth(model, known, keep, 1.0).nats + np.log(2), abs=0.1)
+    assert done.receipt.evidence_nats == pytest.approx(truth(model, known, keep, 1.0).nats + np.log(2), abs=0.1)
 
 
 @pytest.mark.parametrize("hole", HOLES)
@@ -77,7 +77,7 @@ def test_completions_by_a_guide_follow_the_exact_posterior(hole: str, temperatur
     done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), 90, 4, temperature, particles=16, sweeps=4)
     true = truth(model, known, keep, temperature)
     assert chi_square_excess(done.values.numpy(), true) < 4
-    assert done.evidence_nats == pytest.approx(true.nats, abs=0.2)
+    assert done.receipt.evidence_nats == pytest.approx(true.nats, abs=0.2)
 
 
 def test_the_members_of_a_mixture_are_guides_of_the_whole() -> None:
@@ -88,7 +88,7 @@ def test_the_members_of_a_mixture_are_guides_of_the_whole() -> None:
     for model in (replace(plain, guides=plain.members[1:]), guided(plain, "flip_top_bottom")):
         done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), 90, 4, particles=8, sweeps=2)
         assert chi_square_excess(done.values.numpy(), true) < 4
-        assert done.evidence_nats == pytest.approx(true.nats, abs=0.1)
+        assert done.receipt.evidence_nats == pytest.approx(true.nats, abs=0.1)
 
 
 @pytest.mark.parametrize("given", ["000000110", "001001111"])

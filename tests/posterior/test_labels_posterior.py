@@ -91,7 +91,7 @@ def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) 
     found, most = chi_square(torch.bincount(index, minlength=512), n * p / p.sum())
     assert found < most
     truth = log_p[:, fits].logsumexp(1)
-    assert done.evidence_nats == pytest.approx(-float(truth.logsumexp(0)), abs=0.05)
+    assert done.receipt.evidence_nats == pytest.approx(-float(truth.logsumexp(0)), abs=0.05)
     assert done.receipt.nats == pytest.approx((-log_p.logsumexp(0)[index]).tolist(), abs=1e-4)
     assert done.receipt.label in range(3)
     alone = complete(model, known, keep, 100, seed=4, particles=8, label="b")
