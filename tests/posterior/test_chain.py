@@ -79,15 +79,16 @@ def test_a_mixture_that_begins_again_follows_the_exact_posterior(monkeypatch: py
     by the whole mixture; no window mends what that did."""
     monkeypatch.setattr("model_core.posterior.chain.FEW", 1e9)
     monkeypatch.setattr("model_core.posterior.chain.OF_SMALL", 8)
+    monkeypatch.setattr("model_core.posterior.chain.OF_TAIL", 4)
     monkeypatch.setattr("model_core.posterior.chain.Chain._blocks", lambda chain: [])
     model = mixture("none", "rotate_180", side=3, scale=2.5)
     keep, known = mask("#.. #.. .##"), np.random.default_rng(1).integers(0, 2, (1, 3, 3))
     target = Target.of(model, known, keep, 1.0)
     ways, starts = begun(target, 8, lru_cache(2)(StageParticles))
-    chains = [Chain(ways, target.given(4, i), 2, starts) for i in range(200)]
+    chains = [Chain(ways, target.given(4, i), 2, starts) for i in range(150)]
     for i, chain in enumerate(chains):
         deque(chain.begin(), 0)
-        seat([chain], i / 200)
+        seat([chain], i / 150)
         deque(chain.rounds(5), 0)
     assert all(chain.is_lost for chain in chains)
     images = np.stack([chain.image for chain in chains])
