@@ -72,7 +72,7 @@ class Accepting:
         self._pooled, self._tried = min(SIDE_BY_SIDE, together), min(TRIED, together)
         self.pool: Candidates | None = None
         self.nats: list[float] = []
-        """Of each image that was drawn, under the whole model."""
+        """Nats of each image that was drawn, under the whole model."""
         self._is_missed = False
 
     def begin(self) -> Iterator[float]:

@@ -33,13 +33,13 @@ FEW = 2.0
 OF_WINDOW = 2
 """A window is drawn by a sweep's particles divided by so many: it is smaller than the hole, and more of them count."""
 SMALL, OF_SMALL, OF_TAIL = 256, 128, 64
-"""So small an image is soon drawn: where a mixture's first particles are worth nothing, so many begin again, and so
-many draw a tail of its hole."""
+"""Pixels of an image that is soon drawn; where a mixture's first particles are worth nothing, the particles that begin
+again, and those that draw a tail of the hole."""
 CANDIDATES, CANDIDATES_OF_EXACT = 2, 8
 """Images of a first sweep that every member weighs; where nothing given lies behind the hole, each is a draw of its
 own."""
 CANDIDATES_OF_LOST = 4
-"""So many times more where more began again."""
+"""Times as many where more began again."""
 SWEEPS_OF_CHAIN = 1 << 24
 """Sweeps have numbers for their noise; those of the next chain of the same image begin so many later."""
 
