@@ -1,6 +1,6 @@
 """The Diagonal BiLSTM's layer (section 3.2) on a work list: left to right pixel by pixel, right to left row by row.
 
-What the row above says is known before a row begins, so it is summed for the whole row and all layers at once.
+What the row above says is known before a row begins, so it is summed for many columns and all layers at once.
 """
 # pyright: reportCallIssue=false
 
@@ -25,6 +25,10 @@ STREAMS = BY_COLUMN
 in memory as well."""
 
 
+COLUMNS = 32
+"""Columns that are summed at once: the sums of a whole row would leave the cache where it is as wide as a field's."""
+
+
 class Layers(NamedTuple):
     """Weights and state of all layers; shapes as in records.py."""
 
@@ -34,7 +38,7 @@ class Layers(NamedTuple):
     cell: Floats
     """(L, S * R * (W + 2), h) left to right."""
     above: Floats
-    """(L, W * S, G) what the left-to-right gates of a row see of the states above and of the condition."""
+    """(L, min(W, COLUMNS) * S, G) what the left-to-right gates see of the states above and of the condition."""
     gates: Floats
     """(L, M, G)"""
     out: Floats
@@ -47,7 +51,7 @@ class Layers(NamedTuple):
     right_gates: Floats
     """(S * W, G)"""
     lists: Integers
-    """(7, ...) cells of whole rows, their order, and where the pixels of one step find `right`."""
+    """(8, ...) cells of whole rows, their order, and where the pixels of one step find `right` and `above`."""
     left_above_w: Floats
     """(L, vectors, inputs, 16) for the state above, then the condition; so for right_above_w."""
     left_b: Floats
@@ -67,17 +71,17 @@ def _sum_above(i, count, hidden, condition, gates, weights, bias, shared, state)
 
 
 @njit(inline="always")
-def _begin_rows(real, work, shared, state, layers):
-    """Sum what the row above says to every pixel of the rows that begin, in all layers."""
+def _look_up(real, work, shared, state, layers):
+    """Sum what the row above says to the next COLUMNS of the rows that are at the first of them, in all layers."""
     H, W, scratch = shared.height, shared.width, len(state.temperature) - 1
     up, condition, here = layers.lists[0], layers.lists[1], layers.lists[2]
     count = 0
     for m in range(real):
-        slot, y = work[m, 0], work[m, 1]
-        if work[m, 2] == 0:
-            for x in range(W):
+        slot, y, first = work[m, 0], work[m, 1], work[m, 2]
+        if first % COLUMNS == 0:
+            for x in range(first, min(W, first + COLUMNS)):
                 up[count] = (slot * layers.ring_rows + (y - 1) % layers.ring_rows) * (W + 2) + x + 1
-                condition[count], here[count] = (slot * H + y) * W + x, x * (scratch + 1) + slot
+                condition[count], here[count] = (slot * H + y) * W + x, x % COLUMNS * (scratch + 1) + slot
                 count += 1
     while count > 1 and count % 4:
         up[count], condition[count], here[count] = scratch * layers.ring_rows * (W + 2), scratch * H * W, scratch
@@ -90,19 +94,20 @@ def _begin_rows(real, work, shared, state, layers):
 
 
 @njit(inline="always")
-def _find_right(count, work, shared, layers):
-    """Fill lists[6] with each pixel's cell in the right-to-left map of the row above; pixels of the first row get the
-    cell of zeros."""
+def _find(count, work, slots, shared, layers):
+    """Fill lists[6] with each pixel's cell in the right-to-left map of the row above, where pixels of the first row get
+    the cell of zeros, and lists[7] with its cell in `above`."""
     nothing = layers.right.shape[1] - 1
     for m in range(count):
         slot, y, x = work[m, 0], work[m, 1], work[m, 2]
+        layers.lists[7, m] = x % COLUMNS * slots + slot
         layers.lists[6, m] = (slot * 2 + (y - 1) % 2) * (shared.width + 1) + x if y else nothing
 
 
 @njit(inline="always")
 def _gates(i, colour, count, shared, state, places, layers):
     """Sum what the left-to-right gates of one colour see of the rows above and of the input."""
-    above, gates = spot(layers.above, i, places.stream, 0, 0), spot(layers.gates, i, places.order, 0, 0)
+    above, gates = spot(layers.above, i, layers.lists[7], 0, 0), spot(layers.gates, i, places.order, 0, 0)
     stream, weights = spot(state.streams, i, places.stream, 0, 0), of_colour(LEFT_GATES, i, colour, shared)
     add_input(colour, count, stream, weights, above, gates, shared)
 
@@ -130,7 +135,7 @@ def _join(i, colour, count, shared, places, layers):
 @njit(inline="always")
 def _find_rows(finished, rows, shared, layers):
     """Fill the lists with the cells of finished rows, column by column; returns how many rows and cells, padded."""
-    H, W, scratch = shared.height, shared.width, layers.above.shape[1] // shared.width - 1
+    H, W, scratch = shared.height, shared.width, layers.right.shape[1] // (2 * (shared.width + 1)) - 1
     while rows > 1 and rows % 4:
         finished[rows, 0], finished[rows, 1] = scratch, 0
         rows += 1
@@ -180,14 +185,14 @@ def _scan(i, rows, shared, layers, gates):
 
 
 ahead = nothing_ahead
-"""Rows begin when the row above has ended, and are summed whole then (`before`)."""
+"""Rows begin when the row above has ended, and are summed then and later (`before`)."""
 
 
 @njit(inline="always")
 def before(real, count, front, shared, state, places, layers):
-    """Sum what the row above says to the rows that begin, and find what it says from the right."""
-    _begin_rows(real, front.work, shared, state, layers)
-    _find_right(count, front.work, shared, layers)
+    """Sum what the row above says, and find that and what it says from the right."""
+    _look_up(real, front.work, shared, state, layers)
+    _find(count, front.work, len(state.temperature), shared, layers)
 
 
 @njit(inline="always")
@@ -211,24 +216,35 @@ def advance(slots, front, shared, state, places, layers):
 
 
 @njit(**ENTRY)
-def pass_given(slot, y, weigh, work, shared, state, places, layers):
-    """Work off a row that is given whole, layer by layer; one pixel after the other only where a scan demands it. With
-    weigh = 1 its weighed pixels too. Returns -1 when a logit is not finite."""
-    count = begin_given(slot, y, work, shared, state, places, layers.ring_rows, STREAMS)
-    _begin_rows(shared.width, work, shared, state, layers)
-    _find_right(count, work, shared, layers)
-    for i in range(shared.layers):
-        for colour in range(shared.channels):
-            _gates(i, colour, count, shared, state, places, layers)
-        for x in range(shared.width):
+def pass_given(slots, front, shared, state, places, layers):
+    """Work off the next row of each slot, which is given whole, and its weighed pixels too. False when a logit is not
+    finite.
+
+    Layer by layer, as many columns at once as a work list holds; the rows lie side by side, for a scan goes pixel by
+    pixel.
+    """
+    work, rows, W = front.work, len(slots), shared.width
+    tall = rows if rows == 1 else (rows + 3) // 4 * 4
+    wide = len(front.finished) // tall
+    end = 0
+    while end < W:
+        first, end = end, min(W, end + wide, end - end % COLUMNS + COLUMNS)
+        count, wanted = begin_given(slots, first, end, front, shared, state, places, layers.ring_rows, STREAMS)
+        before(rows, count, front, shared, state, places, layers)
+        for i in range(shared.layers):
             for colour in range(shared.channels):
-                _left(i, colour, x, 1, shared, places, layers)
-        for colour in range(shared.channels):
-            joined = _join(i, colour, count, shared, places, layers)
-            to_stream(i, colour, count, joined, shared, state, places)
-            if weigh:
-                to_skips(i, colour, count, joined, shared, state, places)
-    finite = weigh_given(slot, y, work, shared, state, places) if weigh else 0
-    work[0, 0], work[0, 1] = slot, y
-    _end_rows(work, 1, shared, state, layers)
-    return finite
+                _gates(i, colour, count, shared, state, places, layers)
+            for m in range(0, (end - first) * tall, tall):
+                for colour in range(shared.channels):
+                    _left(i, colour, m, tall, shared, places, layers)
+            for colour in range(shared.channels):
+                joined = _join(i, colour, count, shared, places, layers)
+                to_stream(i, colour, count, joined, shared, state, places)
+                if wanted:
+                    to_skips(i, colour, count, joined, shared, state, places)
+        if not weigh_given(count, wanted, work, shared, state, places):
+            return False
+    for k in range(rows):
+        front.finished[k, 0], front.finished[k, 1] = slots[k], front.first_row[slots[k]]
+    end_rows(rows, front, shared, state, layers)
+    return True

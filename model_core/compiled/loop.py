@@ -36,8 +36,8 @@ BEGIN, BEFORE, PIXEL, SKIPS, VALUES, ROWS = range(len(PARTS))
 
 @njit(inline="always")
 def draw_rows(ahead, before, layer, end_rows, streams, lap, clock, slots, front, shared, state, places, layers):
-    """Draw until at least one row is complete, or no image may go on; returns how many rows are complete, or -1 when a
-    logit is not finite.
+    """Draw until at least one row is complete, no image may go on, or front.steps are done; returns how many rows are
+    complete, or -1 when a logit is not finite.
 
     ahead(slots, front, shared, state, places, layers): sum what pixels whose turn comes soon read of the row above.
     before(real, count, front, shared, state, places, layers): sum, for all layers and colours, what the pixels of the
@@ -46,7 +46,7 @@ def draw_rows(ahead, before, layer, end_rows, streams, lap, clock, slots, front,
     end_rows(rows, front, shared, state, layers): do what waits until a row is drawn to its end.
     streams: where streams lie. lap(part, clock): a part of the step is done.
     """
-    while True:
+    for _ in range(front.steps):
         ahead(slots, front, shared, state, places, layers)
         lap(BEFORE, clock)
         real, count, wanted = begin_step(slots, front, shared, state, places, layers, streams)
@@ -73,6 +73,7 @@ def draw_rows(ahead, before, layer, end_rows, streams, lap, clock, slots, front,
             end_rows(rows, front, shared, state, layers)
             lap(ROWS, clock)
             return rows
+    return 0
 
 
 @njit(inline="always")
@@ -125,34 +126,41 @@ def begin_ahead(slots, front, shared, state, places, layers, streams):
 
 
 @njit(**LEAN)
-def begin_given(slot, y, work, shared, state, places, ring_rows, streams):
-    """List the pixels of a row that is given whole, and begin their streams; returns how many with the padding."""
-    for x in range(shared.width):
-        work[x, 0], work[x, 1], work[x, 2] = slot, y, x
-    count = fill_up(work, shared.width, len(state.temperature) - 1)
+def begin_given(slots, first, end, front, shared, state, places, ring_rows, streams):
+    """List columns first..end - 1 of the next row of each slot, which is given whole, column by column, and begin their
+    streams; returns how many pixels with the padding, and how many of them need logits, as they are weighed."""
+    work, count, scratch = front.work, 0, len(state.temperature) - 1
+    for x in range(first, end):
+        for slot in slots:
+            work[count, 0], work[count, 1], work[count, 2] = slot, front.first_row[slot], x
+            count += 1
+        if len(slots) > 1:
+            count = fill_up(work, count, scratch)
+    count = fill_up(work, count, scratch)
     locate(work, count, shared, places, ring_rows, streams, len(state.temperature))
-    for x in range(shared.width):
-        for colour in range(shared.channels):
-            _show(places.values[x], colour, state.images[slot, colour, y, x], shared, state)
+    for m in range(count):
+        slot, y, x = work[m, 0], work[m, 1], work[m, 2]
+        for colour in range(shared.channels if slot < scratch else 0):
+            _show(places.values[m], colour, state.images[slot, colour, y, x], shared, state)
     begin_skips(count, shared, state)
     input_from_before(count, shared, state, places)
     for colour in range(1, shared.channels):
         input_from_own(colour, count, shared, state, places)
-    return count
+    return count, list_wanted(work, count, state.keep, state.weighed, places.wanted)
 
 
 @njit(inline="always")
-def weigh_given(slot, y, work, shared, state, places):
-    """Add up ln p of the weighed pixels of a row that is given whole, whose streams and skip sums are there; returns 0,
-    or -1 when a logit is not finite."""
-    wanted = list_wanted(work, shared.width, state.keep, state.weighed, places.wanted)
+def weigh_given(count, wanted, work, shared, state, places):
+    """Add up ln p of the weighed pixels of rows that are given whole, whose streams and skip sums are there; False when
+    a logit is not finite."""
     for colour in range(shared.channels):
         head(colour, wanted, shared, state, places)
-    for x in range(shared.width):
+    for m in range(count):
+        slot, y, x = work[m, 0], work[m, 1], work[m, 2]
         for colour in range(shared.channels):
-            if state.weighed[slot, y, x] and settle_value(x, slot, y, x, colour, shared, state) < 0:
-                return -1
-    return 0
+            if state.weighed[slot, y, x] and settle_value(m, slot, y, x, colour, shared, state) < 0:
+                return False
+    return True
 
 
 @njit(inline="always")

@@ -123,19 +123,23 @@ def advance(slots, front, shared, state, places, layers):
 
 
 @njit(**ENTRY)
-def pass_given(slot, y, weigh, work, shared, state, places, layers):
-    """Work off a row that is given whole, layer by layer, as far as the rows below see it; with weigh = 1 its weighed
-    pixels too. Returns -1 when a logit is not finite."""
-    count = begin_given(slot, y, work, shared, state, places, layers.ring_rows, STREAMS)
-    for i in range(shared.layers):
-        for colour in range(shared.channels):
-            _down(i, colour, count, shared, state, places, layers)
-        if i < shared.layers - 1 or weigh:
-            _from_before(i, count, False, shared, state, places, layers)
+def pass_given(slots, front, shared, state, places, layers):
+    """Work off the next row of each slot, which is given whole, layer by layer, as far as the rows below see it, and
+    its weighed pixels too. False when a logit is not finite."""
+    for k in range(len(slots)):
+        one, W, ring_rows = slots[k : k + 1], shared.width, layers.ring_rows
+        count, wanted = begin_given(one, 0, W, front, shared, state, places, ring_rows, STREAMS)
+        for i in range(shared.layers):
             for colour in range(shared.channels):
-                _spread(i, colour, count, shared, state, places, layers)
-                hidden = spot(layers.out, i, places.order, 0, 0)
-                to_stream(i, colour, count, hidden, shared, state, places)
-                if weigh:
-                    to_skips(i, colour, count, hidden, shared, state, places)
-    return weigh_given(slot, y, work, shared, state, places) if weigh else 0
+                _down(i, colour, count, shared, state, places, layers)
+            if i < shared.layers - 1 or wanted:
+                _from_before(i, count, False, shared, state, places, layers)
+                for colour in range(shared.channels):
+                    _spread(i, colour, count, shared, state, places, layers)
+                    hidden = spot(layers.out, i, places.order, 0, 0)
+                    to_stream(i, colour, count, hidden, shared, state, places)
+                    if wanted:
+                        to_skips(i, colour, count, hidden, shared, state, places)
+        if not weigh_given(count, wanted, front.work, shared, state, places):
+            return False
+    return True

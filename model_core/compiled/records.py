@@ -119,6 +119,8 @@ class Front(NamedTuple):
 
     lag: int
     """Columns that a row stays behind the row above."""
+    steps: int
+    """The loop comes back after so many, though no row may be complete."""
     first_row: Integers
     """(S,) the first unfinished row."""
     done: Integers

@@ -5,7 +5,9 @@ Stands before a stage, with the same words; a drawing without windows passes it 
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.sampling.prefill import SharedPrefill
@@ -19,7 +21,7 @@ class _Field:
 
     drawing: Drawing
     windows: Windows
-    values: Tensor
+    values: NDArray[np.int64]
     next: int
     window: Window
 
@@ -38,9 +40,9 @@ class WindowedStage:
             self._stage.open(slot, drawing)
             return
         H, W, C = drawing.noise.shape
-        values = torch.zeros(C, H, W, dtype=torch.int64) if drawing.known is None else drawing.known.clone()
+        values = np.zeros((C, H, W), np.int64) if drawing.known is None else drawing.known.numpy().copy()
         window = drawing.windows.drawing(drawing.given_rows)
-        above = values[:, : window.top].numpy().astype("uint8")
+        above = values[:, : window.top].astype(np.uint8)
         self._rows += [SlotRow(slot, y, above[:, y], is_last=False) for y in range(window.top)]
         self._fields[slot] = _Field(drawing, drawing.windows, values, window.top, window)
         self._open_window(slot)
@@ -53,7 +55,7 @@ class WindowedStage:
         H = field.windows.height
         noise = torch.zeros(H, W, C, dtype=torch.float64)
         known, keep = torch.zeros(C, H, W, dtype=torch.int64), torch.zeros(H, W, dtype=torch.bool)
-        noise[: end - top], known[:, : end - top] = whole.noise[top:end], field.values[:, top:end]
+        noise[: end - top], known[:, : end - top] = whole.noise[top:end], torch.from_numpy(field.values[:, top:end])
         if whole.keep is not None:
             keep[: end - top] = whole.keep[top:end]
         keep[: field.next - top] = True
@@ -85,7 +87,7 @@ class WindowedStage:
         y = field.window.top + row.y
         if y < field.next:
             return None
-        field.values[:, y], field.next = torch.from_numpy(row.values), y + 1
+        field.values[:, y], field.next = row.values, y + 1
         is_last = field.next == field.windows.rows
         if field.next == field.window.end:
             self._stage.close(row.slot)

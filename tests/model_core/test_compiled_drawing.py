@@ -10,7 +10,7 @@ from model_core.kinds import part
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.compiled.prepared import prepared
-from model_core.sampling.compiled.stage import DRAWN, CompiledStage
+from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain.stage import PlainStage
@@ -98,7 +98,7 @@ def test_given_rows_leave_the_same_state_as_pixel_by_pixel(preset: str) -> None:
         stage = CompiledStage(model.network, slots=2)
         stage.open(1, Drawing(noise, 1.0, known, keep))
         if not at_once:
-            stage._passed[1] = [DRAWN] * 6
+            stage._at_once[1] = [False] * 6
         while not any(row.is_last for row in stage.step()):
             pass
         images.append(stage.image(1).clone())
@@ -107,6 +107,31 @@ def test_given_rows_leave_the_same_state_as_pixel_by_pixel(preset: str) -> None:
     assert torch.equal(*images)
     for name, state in states[0].items():
         np.testing.assert_array_equal(state, states[1][name])
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_given_rows_of_several_images_have_the_same_bits_as_those_of_one(preset: str) -> None:
+    """Wider than what is summed at once, side by side in one call, and each image given and weighed in its own way."""
+    model, W = lively(preset, width=41), 41
+    assert isinstance(model.network, PixelNetwork)
+    generator, drawings = torch.Generator().manual_seed(7), []
+    for i in range(6):
+        known, keep = torch.randint(0, 5, (3, 6, W), generator=generator), torch.zeros(6, W, dtype=torch.bool)
+        keep[: i + 1] = True
+        weighed = keep & (torch.rand(6, W, generator=generator) < 0.3 * (i % 2))
+        drawings.append(Drawing(torch.from_numpy(image_noise(1, i, 6, W, 3)), 1.0, known, keep, weighed=weighed))
+    together, alone = CompiledStage(model.network, slots=6), CompiledStage(model.network, slots=1)
+    for i in range(6):
+        together.open(i, drawings[i])
+    while together._active:
+        together.step()
+    for i in range(6):
+        alone.open(0, drawings[i])
+        alone._at_once[0] = [False] * 6
+        while alone._active:
+            alone.step()
+        assert torch.equal(together.image(i), alone.image(0))
+        np.testing.assert_array_equal(together.log_p(i), alone.log_p(0))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -126,7 +151,7 @@ def test_rows_that_are_weighed_at_once_have_the_same_bits_as_pixel_by_pixel(pres
         stage = CompiledStage(model.network, slots=2)
         stage.open(1, Drawing(noise, 0.7, known, keep, weighed=weighed))
         if not at_once:
-            stage._passed[1] = [DRAWN] * 6
+            stage._at_once[1] = [False] * 6
         while not any(row.is_last for row in stage.step()):
             stage.hold(1, int(stage._front.first_row[1]), 9)  # so that no row begins before the one above has ended
         found.append((stage.log_p(1), stage.image(1).clone()))

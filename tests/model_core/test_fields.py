@@ -16,8 +16,11 @@ from model_core.errors import ConfigError, DataError
 from model_core.image_request import ImageRequest
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
+from model_core.networks import PixelNetwork
+from model_core.sampling.compiled.stage import PIECE, CompiledStage
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import chosen_member, image_noise
+from model_core.sampling.stage import Drawing
 from model_core.windows import Window, Windows
 
 KINDS = ["pixel-cnn", "row-lstm", "diagonal-bilstm"]
@@ -97,6 +100,16 @@ def test_fields_are_as_frequent_as_they_are_likely(network: str) -> None:
     deviation = ((counts - expected) ** 2 / expected).sum()
     assert len(often) > 5
     assert abs(deviation - len(often)) < 4 * (2 * len(often)) ** 0.5
+
+
+def test_a_step_of_a_wide_field_ends_within_its_row_and_draws_nothing_else() -> None:
+    """Others wait for their turn; a pixel of nobody's beside each of one field took as long as both."""
+    model, _ = tiny("diagonal-bilstm").field(2 * PIECE, 3)
+    assert isinstance(model.network, PixelNetwork)
+    stage = CompiledStage(model.network, 1)
+    stage.open(0, Drawing(torch.from_numpy(image_noise(1, 0, 3, 2 * PIECE, 1)), 1.0, end=3))
+    assert stage.step() == []
+    assert stage._front.done.tolist() == [[PIECE, 0, 0, 2 * PIECE], [0, 0, 0, 2 * PIECE]]
 
 
 def test_a_field_of_the_models_size_is_its_image() -> None:

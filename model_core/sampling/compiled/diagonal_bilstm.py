@@ -44,13 +44,13 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
         "ring_rows": sizes.ring_rows,
         "hidden": filled([lstm.initial_hidden for lstm in left], maps.hidden, sizes.ring_cells),
         "cell": filled([lstm.initial_cell for lstm in left], maps.hidden, sizes.ring_cells),
-        "above": zeros(L, sizes.slots * W, gates),
+        "above": zeros(L, sizes.slots * min(W, diagonal_bilstm.COLUMNS), gates),
         "gates": zeros(L, sizes.step_pixels, gates),
         "out": zeros(L, sizes.step_pixels, maps.hidden.width),
         "right": right_map._replace(starts=(*right_map.starts, outside)),
         "right_cell": filled([lstm.initial_cell for lstm in right], maps.hidden, sizes.slots * (W + 1)),
         "right_gates": zeros(row_pixels, gates),
-        "lists": Room((7, row_pixels), np.int64, ((..., np.arange(row_pixels)),)),
+        "lists": Room((8, row_pixels), np.int64, ((..., np.arange(row_pixels)),)),
     }
 
 

@@ -86,6 +86,6 @@ class CompiledKind:
     products: Callable[[Block, Maps], list[Product]]
     """Products that a layer computes colour by colour at a pixel, in order."""
     by_column: tuple[str, ...] = ()
-    """Fields (L, W * slots, width), of each column the cells of all slots, that are written once for a whole row."""
+    """Fields (L, columns * slots, width), of each column the cells of all slots, that are written for many at once."""
     row_products: Callable[[Block, Maps], list[Product]] = nothing
     """Products that it computes so once a row is drawn to its end."""

@@ -28,13 +28,10 @@ assert SIDE == INPUT_REACH, "compiled code is written for the input convolution 
 
 TOGETHER = 4
 """Pixels that are computed at once, if more than one is."""
-PIECE = 16
-"""Columns after which a step of fields comes back, whose rows may be thousands wide: others wait for their turn."""
-DRAWN, GIVEN, WEIGHED = range(3)
-"""How a row is worked off: pixel by pixel, or at once, as it is given whole, without or with weighed pixels."""
-
-HANDED = ("slots", "front", "shared", "state", "places", "layers")
-"""The parameters of a kind's `advance`."""
+PIECE = 512
+"""Pixels after which a step of fields comes back, whose rows may be thousands wide: others wait for their turn."""
+FEWEST = 4
+"""Columns that it draws at least: the lag of most networks, which complete a row of every image in so many."""
 
 
 class CompiledStage:
@@ -61,17 +58,16 @@ class CompiledStage:
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         (kind, maps, self._shared, weights), sizes = prepared(network), Sizes.of(network.config, slots)
-        self._network, self._slots = network, sizes.slots
+        self._network, self._slots, self._rows_at_once = network, sizes.slots, sizes.rows_at_once
         self._layers = kind.code.Layers(**weights, **made(kind.state(network, maps, sizes)))
-        self._streams, self._by_column = kind.code.STREAMS, kind.by_column
+        self._code, self._streams, self._by_column = kind.code, kind.code.STREAMS, kind.by_column
         self._kept = [getattr(self._layers, name) for name in kind.kept]
         self._outside = [kept[:, :1].copy() for kept in self._kept]
         self._state = State(**made(_state(network, maps, sizes)))
         self._front, self._places = Front(**made(_front(sizes))), Places(**made(_places(sizes)))
-        records = self._front, self._shared, self._state, self._places, self._layers
-        self._code, self._records = kind.code, records
+        self._records = self._front, self._shared, self._state, self._places, self._layers
         self._active: list[int] = []
-        self._passed: dict[int, list[int]] = {}  # how each row of an image is worked off
+        self._at_once: dict[int, list[bool]] = {}  # for each row of an image, whether it is worked off whole
         self._windows: set[int] = set()  # slots that draw a field
 
     def open(self, slot: int, drawing: Drawing) -> None:
@@ -109,9 +105,8 @@ class CompiledStage:
             state.images[slot] = drawing.known.numpy()
         if drawing.weighed is not None:
             state.weighed[slot] = drawing.weighed.numpy()
-        is_weighed = state.weighed[slot].any(1)
-        how = np.where(is_weighed, DRAWN if state.coded[slot] else WEIGHED, GIVEN)
-        self._passed[slot] = np.where(state.keep[slot].all(1), how, DRAWN).tolist()
+        is_coded = state.coded[slot] & state.weighed[slot].any(1)
+        self._at_once[slot] = (state.keep[slot].all(1) & ~is_coded).tolist()
 
     def hold(self, slot: int, y: int, x: int) -> None:
         """Draw the image in a slot up to row y, column x, and no further."""
@@ -136,7 +131,7 @@ class CompiledStage:
         for image, its in zip(images, found, strict=True):
             stage.open(0, Drawing(noise, 1.0, torch.from_numpy(image), every, label=label, weighed=every))
             for y in range(H):
-                stage._take_row(0)
+                stage._pass_rows([0])
                 for c in range(C):
                     its[:, c, y] = stage._state.logits[:W, bounds[c] : bounds[c] + len(its)].T
             stage.close(0)
@@ -201,47 +196,35 @@ class CompiledStage:
         drawn = [slot for slot in self._active if slot not in given]
         if len(given) <= -len(drawn) % TOGETHER:  # the list is padded for as much
             given, drawn = [], self._active
-        taken = self._rows(np.array(given), np.array([self._take_row(slot) for slot in given])) if given else []
-        return taken + (self._draw_rows(drawn) if drawn else [])
+        return (self._pass_rows(given) if given else []) + (self._draw_rows(drawn) if drawn else [])
 
     def _passes(self, slot: int) -> bool:
         """True if the next row is given whole, not begun, and not behind where the image is held."""
         front, y = self._front, self._front.first_row[slot]
-        return bool(y < front.stop[slot, 0] and self._passed[slot][y] != DRAWN and front.done[slot, y] == 0)
+        return bool(y < front.stop[slot, 0] and self._at_once[slot][y] and front.done[slot, y] == 0)
 
-    def _take_row(self, slot: int) -> int:
-        """Work off the next row, which is given whole; returns which it was."""
-        front, y = self._front, int(self._front.first_row[slot])
-        is_weighed = int(self._passed[slot][y] == WEIGHED)
-        if self._code.pass_given(slot, y, is_weighed, front.work, *self._records[1:]) < 0:
+    def _pass_rows(self, given: list[int]) -> list[SlotRow]:
+        """Work off the next row of each slot, which is given whole."""
+        slots, front = np.array(given), self._front
+        if not self._code.pass_given(slots, *self._records):
             raise FloatingPointError(NOT_FINITE)
-        front.done[slot, y], front.first_row[slot] = self._shared.width, y + 1
-        return y
+        ys = front.first_row[slots]
+        front.done[slots, ys], front.first_row[slots] = self._shared.width, ys + 1
+        return self._rows(slots, ys)
 
     def _draw_rows(self, slots: list[int]) -> list[SlotRow]:
-        front = self._front
-        in_pieces = not self._windows.isdisjoint(slots)
-        if in_pieces:
-            slots = [*slots, self._end_after(PIECE)]
-        count = self._code.advance(np.array(slots), *self._records)
+        front, *others = self._records
+        if not self._windows.isdisjoint(slots):
+            front = front._replace(steps=max(FEWEST, PIECE // (len(slots) * self._rows_at_once)))
+        count = self._code.advance(np.array(slots), front, *others)
         if count < 0:
             raise FloatingPointError(NOT_FINITE)
-        rows = front.finished[:count]
-        rows = rows[rows[:, 0] < self._slots - 1] if in_pieces else rows
-        return self._rows(rows[:, 0], rows[:, 1])
-
-    def _end_after(self, columns: int) -> int:
-        """Let a row of the scratch slot, which is thrown away, end after so many columns: then the loop comes back.
-        Returns the slot."""
-        front, slot = self._front, self._slots - 1
-        front.first_row[slot], front.stop[slot], self._state.summed[slot] = 0, (1, 0), 0
-        front.done[slot, 0] = max(0, self._shared.width - columns)
-        return slot
+        return self._rows(*front.finished[:count].T)
 
     def handed(self, slots: list[int]) -> dict[str, Any]:
         """The arguments that the loop needs to draw in these slots, by the names of its parameters."""
-        records = self._front, self._shared, self._state, self._places, self._layers
-        return dict(zip(HANDED, (np.array(slots), *records), strict=True))
+        names = "slots", "front", "shared", "state", "places", "layers"
+        return dict(zip(names, (np.array(slots), *self._records), strict=True))
 
     def _rows(self, slots: NDArray[np.int64], ys: NDArray[np.int64]) -> list[SlotRow]:
         """All at once: small images are done in thousands of rows a second."""
@@ -260,9 +243,8 @@ def _kind(network: PixelNetwork) -> CompiledKind:
 
 def _state_bytes(network: PixelNetwork, images: int) -> int:
     """Bytes of all arrays whose size depends on how many images are drawn side by side."""
-    maps, sizes = Maps(network), Sizes.of(network.config, images)
-    own = _kind(network).state(network, maps, sizes)
-    records = _state(network, maps, sizes), _front(sizes), _places(sizes), own
+    maps, sizes, kind = Maps(network), Sizes.of(network.config, images), _kind(network)
+    records = _state(network, maps, sizes), _front(sizes), _places(sizes), kind.state(network, maps, sizes)
     return sum(part.nbytes for record in records for part in record.values() if isinstance(part, Room))
 
 
@@ -270,6 +252,7 @@ def _front(sizes: Sizes) -> dict[str, Any]:
     """The fields of Front."""
     return {
         "lag": sizes.lag,
+        "steps": sizes.width,  # a row is complete by then
         "first_row": Room((sizes.slots,), np.int64),
         "done": Room((sizes.slots, sizes.height + 1), np.int64, (((slice(None), -1), sizes.width),)),
         "work": Room((sizes.list_pixels, 3), np.int64),
