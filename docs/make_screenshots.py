@@ -93,9 +93,9 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     _submit(page, "sample")
     yield "labels", page
     _begin(page, "complete", "mnist-diagonal-bilstm-x4")
-    page.locator("#view-complete [data-field=seed] input").first.fill(str(SEED))
+    page.locator("#view-draw [data-field=seed] input").first.fill(str(SEED))
     _submit(page, "complete")
-    page.locator("#view-complete .original .caption", has_text="nats").wait_for()
+    page.locator("#view-draw .original .caption", has_text="bits").wait_for()
     yield "complete", page
     page.goto("/#upsample")
     _submit(page, "upsample")
@@ -160,9 +160,9 @@ def _watch(page: Any, written: int) -> int:
 
 def _ink(page: Any) -> None:
     """A stroke at the bottom, when the paper is there, and the endings that keep it."""
-    endings = page.locator("#view-ink .standing", has_text="Four endings")
+    endings = page.locator("#view-draw .standing", has_text="Four endings")
     endings.wait_for()
-    paper = page.locator("#view-ink canvas.paper")
+    paper = page.locator("#view-draw canvas.paper")
     paper.scroll_into_view_if_needed()
     box = paper.bounding_box()
     places = [(box["x"] + across * box["width"], box["y"] + down * box["height"]) for across, down in STROKE]
@@ -171,7 +171,7 @@ def _ink(page: Any) -> None:
     for place in places[1:]:
         page.mouse.move(*place, steps=8)
     page.mouse.up()
-    page.locator("#view-ink .receipt", has_text=": ").wait_for()  # the one before went with the first ink
+    page.locator("#view-draw .receipt", has_text=": ").wait_for()  # the one before went with the first ink
     endings.wait_for()
     page.wait_for_timeout(2 * FOG_MS)
 
@@ -180,12 +180,13 @@ def _begin(page: Any, view: str, model: str = MODEL) -> None:
     page.goto(f"/#{view}")
     if view == "complete":
         page.locator(".drawer:visible > summary").click()
-    page.locator(f"#view-{view} input[value={model}]").check()
+    page.locator(f".card:visible input[value={model}]").check()
 
 
 def _submit(page: Any, view: str) -> None:
-    page.locator(f"#view-{view} button.primary").click()
-    page.locator(f"#view-{view} .standing").filter(has_text=re.compile("Done")).wait_for()
+    section = page.locator("#view-sample" if view == "sample" else "#view-draw")
+    section.locator("button.primary").click()
+    section.locator(".standing").filter(has_text=re.compile("Done")).wait_for()
 
 
 def _shot(page: Any) -> Image.Image:

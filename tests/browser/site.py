@@ -52,9 +52,10 @@ class Site:
         """The view with its model cards, or with its jobs."""
         self.page.goto(f"/#{view}")
         if view in ("complete", "upsample"):
-            self.page.locator(f"#view-{view} .drawer > summary").click()
+            self.page.locator(f"#view-draw[data-way={view}]").wait_for()
+            self._unfold()
         if view not in ("history", "watch", "bet", "ink", "real", "compare", "sight", "panorama", "teach"):
-            self.page.locator(f"#view-{view} .card").first.wait_for()
+            self.view.locator(".card").first.wait_for()
         if view == "inspect":  # which shows something by itself
             self.view.locator(".belief").first.wait_for()
 
@@ -62,11 +63,14 @@ class Site:
         """In the first view: one of its own, and no film."""
         self.page.locator("#view-watch[data-live=true] .next", has_text=re.compile("Next, row|Finished")).wait_for()
 
-    def choose_model(self, name: str) -> None:
+    def _unfold(self) -> None:
         fold = self.view.locator(".drawer:not([open]) > summary")
         if fold.count():
             fold.click()
-        self.view.locator(f"input[type=radio][value={name}]").check()
+
+    def choose_model(self, name: str) -> None:
+        self._unfold()
+        self.view.locator(f".card input[type=radio][value={name}]").check()
 
     def fill(self, name: str, text: str) -> None:
         """A field by its name."""

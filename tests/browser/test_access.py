@@ -55,7 +55,7 @@ def test_axe_finds_nothing_serious_in_results(site: Site) -> None:
     site.choose_model("tiny-cnn")
     site.fill("n", "2")
     site.submit()
-    site.view.locator(".tile.original .caption", has_text="nats").wait_for()
+    site.view.locator(".tile.original .caption", has_text="bits").wait_for()
     assert findings(site) == []
     site.open("sight")
     site.view.get_by_text("earlier pixels").nth(1).wait_for()

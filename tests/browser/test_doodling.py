@@ -10,7 +10,7 @@ GIVEN = """node => {
 }"""
 EDITED_AGAIN = """async () => {
   const {Pad} = await import("/playground/js/parts/pad.js");
-  const doodle = new Pad(5, true);
+  const doodle = new Pad();
   const picture = new ImageData(Uint8ClampedArray.from({length: 24}, (_, i) => i % 4 < 3 ? 9 * i : 255), 2);
   const seen = () => [...doodle.picture.data];
   const states = [];

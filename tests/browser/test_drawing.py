@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 import subprocess
 import sys
@@ -208,7 +209,7 @@ def test_dropped_completion_restores_picture_and_hole(site: Site, tmp_path: Path
     site.page.goto("about:blank")
     site.open("sample")
     site.drop("main", tmp_path / "kept.png")
-    site.page.locator("#view-complete").wait_for()
+    site.page.locator("#view-draw[data-way=complete]").wait_for()
     site.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
     assert site.view.get_by_label("Your picture").is_checked()
     site.submit()
@@ -253,7 +254,7 @@ def test_completion_keeps_what_is_given_and_shows_the_original(site: Site) -> No
     tiles = site.view.locator("button.tile")
     ranking = site.service.get(f"/jobs/{site.job_id}")["result"]["ranking"]
     assert [int(tile.get_attribute("data-sample")) for tile in tiles.all()] == [one["sample"] for one in ranking]
-    assert tiles.first.inner_text() == f"Likeliest · {ranking[0]['nats']:.1f} nats"
+    assert tiles.first.inner_text() == f"Likeliest · {ranking[0]['nats'] / math.log(2):.1f} bits"
     assert [one["nats"] for one in ranking] == sorted(one["nats"] for one in ranking)
     dialog = site.open_large(0)
     assert "Likeliest of 3" in dialog.inner_text()
@@ -337,8 +338,10 @@ def test_own_picture_is_fitted_to_the_model(
     site.open(view)
     site.choose_model(model)
     site.view.locator(".example").first.wait_for()
-    site.drop(f"#view-{view} .drop", own, "image/jpeg")
+    site.drop("#view-draw .drop", own, "image/jpeg")
     site.view.get_by_label("Your picture").wait_for()
+    if view == "complete":  # which would take it whole
+        site.view.get_by_label("Size of the picture").select_option("fitted to 4 × 5")
     site.fill("n", "1")
     site.submit()
     site.wait_for_standing("Done")

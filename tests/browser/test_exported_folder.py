@@ -61,7 +61,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "browser" / "index.html"
 @contextmanager
 def opened(browser: Any, folder: Path, **options: Any) -> Iterator[tuple[Any, str]]:
     """A page of a bare web server, and its address. Nothing may be complained of, or asked for elsewhere."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
     context.set_default_timeout(LIMIT_MS)
     page, complaints = context.new_page(), list[str]()
     page.on("pageerror", lambda error: complaints.append(str(error)))

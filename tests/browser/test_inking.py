@@ -37,7 +37,7 @@ def test_ink_at_the_bottom_draws_the_top(site: Site) -> None:
     assert asked.value.json()["filled_pixels"] == 29
     site.wait_for_standing("Four endings")
     assert [site.pixels(i)[27] for i in range(4)] == [255] * 4
-    site.page.wait_for_function("() => document.querySelector('#view-ink .sentence').textContent")
+    site.page.wait_for_function("() => document.querySelector('#view-draw .sentence').textContent")
     receipt = site.service.get(f"/jobs/{asked.value.json()['id']}")["result"]["posterior"]
     said = site.view.locator(".explained").inner_text()
     assert f"{receipt['quality']}: " in said
@@ -47,7 +47,7 @@ def test_ink_at_the_bottom_draws_the_top(site: Site) -> None:
         site.view.get_by_role("button", name="Try harder").click()
     assert (asked.value.json()["sweeps"], harder.value.json()["sweeps"]) == (0, 2)
     with site.page.expect_response("**/score") as scored:
-        site.view.locator(".examples button").first.click()
+        site.view.locator(".example input").first.check()
     site.view.get_by_text("Your picture has a chance of").wait_for()
     nats = site.service.get(f"/jobs/{scored.value.json()['id']}")["result"]["nats"]
     assert _one_in(nats) in site.view.locator(".sentence").inner_text()
@@ -60,7 +60,7 @@ def test_ink_at_the_bottom_draws_the_top(site: Site) -> None:
     assert _given(site) == [*whole[:12], "?", *whole[13:]]
     with site.page.expect_response("**/score"):
         site.page.keyboard.press("Control+z")
-    site.page.wait_for_function("() => !document.querySelector('#view-ink .tile')")
+    site.page.wait_for_function("() => !document.querySelector('#view-draw .tile')")
 
 
 def test_ink_is_laid_by_keyboard_alone(site: Site) -> None:

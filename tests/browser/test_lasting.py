@@ -52,7 +52,7 @@ def test_history_opens_a_job_again_and_forgets_it(site: Site) -> None:
     site.page.reload()
     site.wait_for_standing("Done")
     assert site.pixels(0) == before
-    assert site.view.locator("input[value=tiny-cnn]").is_checked()
+    assert site.view.locator(".card input[value=tiny-cnn]").is_checked()
     site.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
     site.page.goto("/#history")
     site.view.get_by_role("button", name="Forget this job").click()

@@ -100,7 +100,7 @@ def test_link_opens_as_it_was_made(site: Site) -> None:
         shown = {name: other.view.locator(f"[data-field={name}] input").first.input_value() for name in ("n", "seed")}
         assert shown == {"n": "3", "seed": "77"}
         assert other.view.locator("[data-field=temperature] input").first.input_value() == "0.7"
-        assert other.view.locator("input[value=tiny-cnn]").is_checked()
+        assert other.view.locator(".card input[value=tiny-cnn]").is_checked()
         assert other.view.get_by_label("Your picture").is_checked()
         other.view.locator(".tile.original").wait_for()
         assert [other.pixels(i) for i in range(3)] == drawn
@@ -149,8 +149,8 @@ def test_picture_is_taken_wherever_it_is_dropped_or_pasted(site: Site, tmp_path:
     middle = ".example:has(:checked) canvas"
     for shade, hand_over in enumerate(
         (
-            lambda path: site.drop("#view-complete canvas.paper", path),
-            lambda path: site.drop("#view-complete .stage", path),
+            lambda path: site.drop("#view-draw canvas.paper", path),
+            lambda path: site.drop("#view-draw .stage", path),
             site.paste,
         )
     ):
@@ -170,7 +170,7 @@ def test_picture_of_colours_names_the_model_that_keeps_them(site: Site, tmp_path
     site.open("complete")
     site.choose_model("tiny-cnn")
     site.view.locator(".example").first.wait_for()
-    site.drop("#view-complete .stage", own)
+    site.drop("#view-draw .stage", own)
     said = site.view.get_by_text("This is a picture of colours")
     said.wait_for()
     said.get_by_role("button").click()
@@ -299,11 +299,11 @@ def test_original_has_its_place_among_the_answers(site: Site) -> None:
     site.choose_model("tiny-cnn")
     site.fill("n", "3")
     site.submit()
-    original = site.view.locator(".tile.original .caption", has_text="nats")
+    original = site.view.locator(".tile.original .caption", has_text="bits")
     original.wait_for()
     said = site.view.locator(".tile:not(.map) .caption").all_inner_texts()
-    nats = [float(text.split("·")[1].split()[0]) for text in said]
-    assert nats == sorted(nats)
+    bits = [float(text.split("·")[1].split()[0]) for text in said]
+    assert bits == sorted(bits)
     assert sorted(text.split(" ·")[0] for text in said) == ["2nd", "3rd", "Likeliest", "Original"]
     assert site.view.locator("button.tile .outline").count() == 3
 
@@ -316,7 +316,7 @@ def test_image_goes_on_to_another_view(site: Site) -> None:
         site.page.goto("/#sample")
         dialog = site.open_large(0)
         dialog.get_by_role("button", name=f"{view} it").click()
-        site.page.locator(f"#view-{view.lower()}").wait_for()
+        site.page.locator("#view-draw" if view == "Complete" else "#view-inspect").wait_for()
         site.choose_model("tiny-cnn")
         site.view.locator(".example:has(:checked)[title='Your picture']").wait_for()
         seen = site.view.locator(".example:has(:checked) canvas").evaluate(

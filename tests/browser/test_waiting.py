@@ -231,8 +231,8 @@ def test_fog_moves_while_particles_work(site: Site, worker: HandWorker) -> None:
     assert site.pixels(0) != site.pixels(1)
     site.page.wait_for_function(
         """() => {
-          const {width, height} = document.querySelector("#view-complete canvas.paper");
-          const brush = document.querySelector("#view-complete canvas.paper").getContext("2d");
+          const {width, height} = document.querySelector("#view-draw canvas.paper");
+          const brush = document.querySelector("#view-draw canvas.paper").getContext("2d");
           const light = [1, 3, 5].map((x) => brush.getImageData(x * width / 6, height * 7 / 8, 1, 1).data[0]);
           return light[0] < light[1] && light[1] < light[2];
         }"""
@@ -253,7 +253,7 @@ def test_rough_completion_says_so_and_is_tried_harder(site: Site, worker: HandWo
     site.wait_for_standing("Waiting")
     spec = worker.take()
     worker.rows(spec, *((0, y) for y in range(4)))
-    receipt = Receipt(exact=False, member="none", particles=32, ess=4.2, distinct=3, evidence_nats=9, evidence_sd=1)
+    receipt = Receipt(exact=False, member="none", particles=32, quality="rough", evidence_nats=9, evidence_sd=1)
     worker.settle_completed(spec, receipt)
     site.wait_for_standing("rough: ")
     with site.page.expect_response("**/complete") as asked:
@@ -277,5 +277,5 @@ def test_each_completion_has_its_own_word_where_they_differ(site: Site, worker: 
     worker.settle_told(spec, CompletionSummary(sample_nats=(42.0, 200.0, 43.0), posterior=receipt))
     site.wait_for_standing("some are poor: ")
     tiles = site.view.locator("button.tile").all()
-    told = ["Likeliest · 42.0 nats · good", "2nd · 43.0 nats · good", "3rd · 200.0 nats · poor"]
+    told = ["Likeliest · 60.6 bits · good", "2nd · 62.0 bits · good", "3rd · 288.5 bits · poor"]
     assert [tile.inner_text() for tile in tiles] == told

@@ -4,7 +4,6 @@ import { offerLanguages, say, t, translatePage } from "./lang.js";
 import { announce, el, find, seen } from "./parts/dom.js";
 import { receiveFiles } from "./parts/incoming.js";
 import { KeyDialog } from "./parts/key_dialog.js";
-import { showTour } from "./parts/tour.js";
 import { settingsOf, textOf } from "./pixels/png_text.js";
 import { canvasOf } from "./pixels/raster.js";
 import { ROOMS, sectionOf } from "./rooms.js";
@@ -39,10 +38,12 @@ const world = {
 };
 const shared = { ...world, ask: new Asking(world) };
 const sections = new Map(ROOMS.flat().map((view) => [view.place, sectionOf(view)]));
-/** Views that were opened: the code of some is fetched then. @type {Map<string, Promise<Opened | null>>} */
+/** Views that were opened, by where they are: the code of some is fetched then. @type {Map<HTMLElement, Promise<Opened | null>>} */
 const made = new Map();
 /** The last job of each view, as it stands in the address. @type {Map<string, string>} */
 const lastPlaces = new Map();
+/** The place that is seen. */
+let shown = FIRST;
 const keyDialog = new KeyDialog();
 api.askForKey = () => keyDialog.ask();
 
@@ -57,16 +58,11 @@ function section(name) {
   return /** @type {HTMLElement} */ (sections.get(viewAt(name)?.place ?? FIRST));
 }
 
-/** The view that is seen. */
-function shownView() {
-  return ROOMS.flat().find(({ place }) => !section(place).hidden) ?? ROOMS[0][0];
-}
-
 /** The view, once its code is there; null where that does not come. @param {string} name @returns {Promise<Opened | null>} */
 function opened(name) {
   const { place, make } = viewAt(name) ?? ROOMS[0][0];
   const element = section(place);
-  const known = made.get(place);
+  const known = made.get(element);
   if (known) return known;
   element.classList.add("pending");
   const onJob = (/** @type {string} */ id, also = place) => show(`${also}/${id}`);
@@ -76,12 +72,12 @@ function opened(name) {
       return done;
     },
     (error) => {
-      made.delete(place); // it may be there later
+      made.delete(element); // it may be there later
       note(explain(error).text);
       return null;
     },
   );
-  made.set(place, view);
+  made.set(element, view);
   return view;
 }
 
@@ -102,12 +98,12 @@ async function route() {
   const [name, jobId = "", further] = path.split("/");
   const wanted = viewAt(name)?.place ?? FIRST;
   if (section(wanted).hidden) scrollTo(0, 0);
-  for (const [other, element] of sections) {
-    const isLeft = other !== wanted && !element.hidden;
-    element.hidden = other !== wanted;
+  shown = wanted;
+  for (const other of new Set(sections.values())) {
+    const isLeft = other !== section(wanted) && !other.hidden;
+    other.hidden = other !== section(wanted);
     if (isLeft) made.get(other)?.then((left) => left?.leave?.());
   }
-  showTour(path);
   if (jobId) lastPlaces.set(wanted, address);
   showRoom(wanted);
   const view = await opened(wanted);
@@ -127,8 +123,17 @@ function showRoom(wanted) {
     tabs[i].setAttribute("aria-current", "page");
     tabs[i].setAttribute("href", addressOf(wanted));
     showCorners(room, wanted);
+    showNext(tabs[i + 1]);
     document.title = `${view.title} · pixelrnn`;
   }
+}
+
+/** The way through the page: each room leads to the next one. @param {Element | undefined} tab */
+function showNext(tab) {
+  const link = find(document, "#tour a");
+  link.parentElement.hidden = !tab;
+  link.href = tab?.getAttribute("href") ?? "";
+  link.textContent = t("Next: {title}", { title: tab?.textContent ?? "" });
 }
 
 /** @param {View[]} room @param {string} wanted */
@@ -162,7 +167,9 @@ async function look() {
   const state = find(document, "#fleet");
   let again = LOOK_MS;
   try {
-    const [models] = await Promise.all([api.models(), world.info.value ?? learnLimits()]);
+    const learn = (/** @type {Info} */ info) => (world.info.value = info);
+    const limits = world.info.value ?? api.info().then(learn, () => {}); // else they stay as the page has them
+    const [models] = await Promise.all([api.models(), limits]);
     const isStarting = !models.length && !world.models.value && performance.now() < STARTING_MS;
     world.isOnline.value = true; // before those who ask hear of models
     // whoever watches them is told of news only
@@ -192,14 +199,6 @@ function fleet(ready, models) {
   return all === 1 ? t("1 model") : t("{count} models", { count: say(all) });
 }
 
-async function learnLimits() {
-  try {
-    world.info.value = await api.info();
-  } catch {
-    // the limits stay as the page has them; the server says no where it must
-  }
-}
-
 /** A picture that came from here brings its settings back; any other one is for the view that takes pictures. @param {File} file */
 async function take(file) {
   if (file.name.endsWith(CODED)) return open(file);
@@ -216,7 +215,7 @@ async function take(file) {
     if (kind === "sample") note(`${restored} ${await shared.ask.here.verdict(settings.model, file)}`);
     return;
   }
-  if ((await opened(shownView().place))?.take?.(file)) return;
+  if ((await opened(shown))?.take?.(file)) return;
   const place = WHERE_PICTURES_GO.find(viewAt) ?? FIRST;
   location.hash = place;
   (await opened(place))?.take?.(file);
@@ -255,11 +254,11 @@ addEventListener("submit", () => (find(document, "#notice").hidden = true));
 receiveFiles(take);
 find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) => {
   event.preventDefault(); // the address names the view
-  const element = section(shownView().place);
+  const element = section(shown);
   element.tabIndex = -1;
   element.focus();
 });
 offerLanguages(find(document, "#language"));
 route();
-world.models.watch(() => showRoom(shownView().place));
+world.models.watch(() => showRoom(shown));
 look();

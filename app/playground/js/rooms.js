@@ -8,14 +8,11 @@
 import { el } from "./parts/dom.js";
 import { t } from "./lang.js";
 import { BetView } from "./views/bet_view.js";
-import { completeView } from "./views/complete_view.js";
-import { InkView } from "./views/ink_view.js";
+import { DrawView, WAYS } from "./views/draw_view.js";
 import { InspectView } from "./views/inspect_view.js";
 import { RealView } from "./views/real_view.js";
 import { SightView } from "./views/sight_view.js";
-import { upsampleView } from "./views/upsample_view.js";
 import { WatchView } from "./views/watch_view.js";
-import { enlarges } from "./service/kinds.js";
 import { Unreachable } from "./service/problems.js";
 
 /** @import {Opened, Shared, View} from "./types" */
@@ -24,26 +21,7 @@ import { Unreachable } from "./service/problems.js";
 export const ROOMS = [
   [{ place: "watch", title: t("Watch"), make: (element, shared) => new WatchView(element, shared) }],
   [{ place: "bet", title: t("Bet"), make: (element, shared) => new BetView(element, shared) }],
-  [
-    { place: "ink", title: t("Begin one yourself"), make: (element, shared) => new InkView(element, shared) },
-    {
-      place: "complete",
-      needsService: true,
-      title: t("Complete a picture"),
-      lead: t("Make a part of a picture unknown, and see how the model would fill it."),
-      empty: t("The completions appear here beside the original, the likeliest first."),
-      make: completeView,
-    },
-    {
-      place: "upsample",
-      needsService: true,
-      title: t("Enlarge a doodle"),
-      lead: t("Paint a small picture, and the network makes large ones of it."),
-      empty: t("The large images appear here: the small picture shines through until its rows are drawn."),
-      isOffered: (models) => models.some(enlarges),
-      make: upsampleView,
-    },
-  ],
+  WAYS.map((way) => ({ ...way, within: "draw", make: (element, shared) => new DrawView(element, shared, way) })),
   [{ place: "real", title: t("Real or not"), make: (element, shared) => new RealView(element, shared) }],
   [
     {
@@ -107,11 +85,11 @@ function fetched(code, make) {
 }
 
 /** Where a view is: in the page, or, of a form beside a stage, made for it. @param {View} view @returns {HTMLElement} */
-export function sectionOf({ place, title, lead, empty = "" }) {
-  const id = `view-${place}`;
+export function sectionOf({ place, within = place, title, lead, empty = "" }) {
+  const id = `view-${within}`;
   const there = document.getElementById(id);
   if (there || !lead) return /** @type {HTMLElement} */ (there);
-  const heading = el("h1", { id: `title-${place}` }, title);
+  const heading = el("h1", { id: `title-${within}` }, title);
   const form = el("form", { noValidate: true }, heading, el("p", { class: "lead" }, lead));
   const stage = el("div", { class: "stage" }, el("div", { class: "empty" }, el("span"), el("p", {}, empty)));
   const section = el("section", { id, class: "view", "aria-labelledby": heading.id, hidden: true }, form, stage);

@@ -1,46 +1,19 @@
 // What the server answers, under the names that the page uses, and what the parts of the page hand each other.
 // tests/browser/openapi.d.ts is made from openapi.json: `npm run types --prefix tests/browser`.
 
-import type {
-  ClassifyResult,
-  Info,
-  Job,
-  JobKind as Kind,
-  JobStatus as Status,
-  LabelBelief,
-  Model as Announced,
-  RowEvent,
-  ScoreMap,
-  ScoreResult,
-} from "../../../tests/browser/openapi";
+import type * as Told from "../../../tests/browser/openapi";
 import type { Api } from "./service/api.js";
 import type { Asking } from "./service/asking.js";
 import type { History } from "./service/history.js";
 import type { Signal } from "./signal.js";
 
-export type {
-  ClassifyResult,
-  ColourBelief,
-  EstimateEvent,
-  Info,
-  Job,
-  LabelBelief,
-  PixelBelief,
-  RankedImage,
-  Receipt,
-  RowEvent,
-  ScoreMap,
-  ScoreResult,
-} from "../../../tests/browser/openapi";
-export type {
-  JobKind as Kind,
-  JobStatus as Status,
-  Problem as ProblemBody,
-  Stage,
-} from "../../../tests/browser/openapi";
+export type * from "../../../tests/browser/openapi";
+export type Kind = Told.JobKind;
+export type Status = Told.JobStatus;
+export type ProblemBody = Told.Problem;
 
 /** As the server lists it; label: the one that is asked of it, where one was chosen; isLaidOut: this browser can fetch it, which earlier servers do not say. */
-export type Model = Announced & { label?: string; isLaidOut?: boolean };
+export type Model = Told.Model & { label?: string; isLaidOut?: boolean };
 
 /** One server-sent event, taken apart. */
 export interface ServerEvent {
@@ -61,17 +34,9 @@ export interface Given {
 }
 
 /** A job as this browser remembers it. */
-export interface Remembered {
+export interface Remembered extends Settings {
   id: string;
   kind: Kind;
-  model: string;
-  seed: number;
-  n: number;
-  temperature: number;
-  label?: string | string[] | null;
-  method?: string | null;
-  particles?: number | null;
-  sweeps?: number | null;
   /** As last seen; gone: the server does not have it any more. */
   status: Status | "gone";
   at: number;
@@ -108,11 +73,11 @@ export interface Settings {
 export interface How {
   signal: AbortSignal;
   /** Where it stands, in words. */
-  onWait?(words: string, job: Job): void;
+  onWait?(words: string, job: Told.Job): void;
   /** What is drawn, before its first row. */
-  onJob?(job: Job, given: Given): unknown;
+  onJob?(job: Told.Job, given: Given): unknown;
   /** Each row as it comes; whoever hears them gets no images in the end. */
-  onRow?(row: RowEvent): void;
+  onRow?(row: Told.RowEvent): void;
   /** What is expected of an image so far. */
   onMean?(mean: ImageData, sample: number): void;
 }
@@ -123,12 +88,13 @@ export interface Wish {
   seed: number;
   temperature?: number;
   label?: string | null;
+  method?: "posterior" | "clamp";
   particles?: number;
   sweeps?: number;
 }
 
 export interface Drawn {
-  job: Job;
+  job: Told.Job;
   images: ImageData[];
   /** What is expected of each pixel of a completion. */
   mean: ImageData | null;
@@ -138,14 +104,14 @@ export interface Drawn {
 
 /** `job` is null where this browser answered, `map` where nobody asked for it. */
 export interface Scored {
-  job: Job | null;
-  score: ScoreResult;
-  map: ScoreMap | null;
+  job: Told.Job | null;
+  score: Told.ScoreResult;
+  map: Told.ScoreMap | null;
 }
 
 /** The likeliest first. */
-export type Classified = Pick<ClassifyResult, "nats" | "quality"> & {
-  labels: Pick<LabelBelief, "label" | "name" | "p">[];
+export type Classified = Pick<Told.ClassifyResult, "nats" | "quality"> & {
+  labels: Pick<Told.LabelBelief, "label" | "name" | "p">[];
 };
 
 /** What all views are given. */
@@ -156,7 +122,7 @@ export interface Shared {
   /** What workers hold, once that is known. */
   models: Signal<Model[] | null>;
   /** The server's limits, once they are known. */
-  info: Signal<Info | null>;
+  info: Signal<Told.Info | null>;
   /** Whether the server answered when it was last asked. */
   isOnline: Signal<boolean>;
   /** Called with a new job of the view, and with the name that it has in the address where that is another one. */
@@ -173,6 +139,8 @@ export interface View {
   place: string;
   /** Other names there that lead to it. */
   also?: string[];
+  /** The view that this is a way of, where several places share one. */
+  within?: string;
   /** In the tabs, and at its head. */
   title: string;
   /** The sentence under the title of a form beside a stage, whose section is made; other sections stand in index.html. */
@@ -199,5 +167,5 @@ export interface Opened {
   /** What a link says is to be drawn. */
   follow?(recipe: Recipe): unknown;
   /** Settings are put into its form. */
-  restore?(settings: Settings | Remembered | Job, given: Given): unknown;
+  restore?(settings: Settings | Remembered | Told.Job, given: Given): unknown;
 }

@@ -1,8 +1,8 @@
 /** What the model expected of one colour of a pixel, as a plot: the probability of every value, the true one marked. */
 
 import { el } from "./dom.js";
-import { fixed, say, t } from "../lang.js";
-import { colourName } from "../service/words.js";
+import { fixed, t } from "../lang.js";
+import { colourName, percent } from "../service/words.js";
 
 /** @import {ColourBelief, Model} from "../types" */
 
@@ -91,15 +91,6 @@ function axis(value, model) {
     line.append(label);
   }
   return line;
-}
-
-/** @param {number} share */
-function percent(share) {
-  const of100 = 100 * share;
-  if (of100 < 0.01) return t("under 0.01%");
-  const digits =
-    of100 >= 1 ? { minimumFractionDigits: 1 } : { minimumSignificantDigits: 2, maximumSignificantDigits: 2 };
-  return say(share, { style: "percent", ...digits, maximumFractionDigits: 1 });
 }
 
 /** @param {string} tag @param {Record<string, string | number>} attributes */

@@ -16,13 +16,13 @@ const HOTTEST = 2;
 const LIMITS = { n: 64, seed: Number.MAX_SAFE_INTEGER, temperature_min: 0.01, temperature_max: 100 };
 
 export class DrawFields {
-  /** @param {number} n how many images at first @param {Signal<Info | null>} info @param {number} [degree] the temperature at first */
-  constructor(n, info, degree = 1) {
+  /** @param {number} n how many images at first @param {Signal<Info | null>} info */
+  constructor(n, info) {
     this.#info = info;
     this.#n = el("input", { type: "number", min: "1", step: "1", value: String(n), inputMode: "numeric" });
     this.#seed = textInput("numeric", String(friendlySeed()));
     this.#isNew = el("input", { type: "checkbox", checked: true });
-    this.#temperature = textInput("decimal", String(degree));
+    this.#temperature = textInput("decimal", "1");
     this.#slider = el("input", { type: "range", min: "-1", max: "0.30103", step: "any", value: "0" });
     this.#slider.setAttribute("aria-label", t("Temperature, from cold to hot"));
     const dice = el("button", { type: "button", class: "icon", title: t("Another seed") });
@@ -79,6 +79,13 @@ export class DrawFields {
     return { n, seed, temperature };
   }
 
+  /** So many, and so daring, until somebody says more. @param {number} n @param {number} degree */
+  begin(n, degree) {
+    this.#n.value = String(n);
+    this.#temperature.value = String(degree);
+    this.#slide();
+  }
+
   /** They were used: the next drawing has a seed of its own, if that is wanted. */
   used() {
     if (this.#isNew.checked) this.#reroll();
@@ -86,11 +93,9 @@ export class DrawFields {
 
   /** Exactly these, until somebody changes them. @param {{n: number, seed: number, temperature: number}} settings */
   set({ n, seed, temperature }) {
-    this.#n.value = String(n);
+    this.begin(n, temperature);
     this.#seed.value = String(seed);
     this.#isNew.checked = false;
-    this.#temperature.value = String(temperature);
-    this.#slide();
   }
 
   #reroll() {

@@ -44,7 +44,8 @@ export class Hand {
   #first = null;
   /** @type {number[] | null} */
   #last = null;
-  #cursor = [0, 0];
+  /** The pixel where it was last. */
+  cursor = [0, 0];
 
   /** Another size of the picture: the canvas has as many pixels as fit. @param {Size} size @param {number} side of the canvas */
   fit({ width, height }, side) {
@@ -52,22 +53,23 @@ export class Hand {
     this.#canvas.width = scale * width;
     this.#canvas.height = scale * height;
     this.#size = { width, height };
-    this.#cursor = [Math.floor(width / 2), Math.floor(height / 2)];
+    this.cursor = [Math.floor(width / 2), Math.floor(height / 2)];
   }
 
-  /** Arrows move; the space bar strokes, and shift on the way. @param {KeyboardEvent} event */
+  /** Arrows move; the space bar or Enter strokes, and shift on the way. @param {KeyboardEvent} event */
   #steer(event) {
     const step = STEPS[event.key];
-    if (!step && event.key !== " ") return;
+    if (!step && event.key !== " " && event.key !== "Enter") return;
     event.preventDefault();
-    const before = this.#cursor;
-    if (step) this.#cursor = moved(before, step, this.#size);
+    this.hover = null;
+    const before = this.cursor;
+    if (step) this.cursor = moved(before, step, this.#size);
     if (!step || event.shiftKey) {
       this.onBegin();
-      this.onStroke(middleOf(before), middleOf(this.#cursor), null);
+      this.onStroke(middleOf(before), middleOf(this.cursor), null);
       this.onRest();
     }
-    this.onStep(this.#cursor);
+    this.onStep(this.cursor);
     this.onLook();
   }
 
@@ -77,7 +79,7 @@ export class Hand {
     this.#canvas.setPointerCapture(event.pointerId);
     this.onBegin();
     this.#first = this.#last = placeAt(event, this.#canvas, this.#size);
-    this.#cursor = pixelAt(event, this.#canvas, this.#size);
+    this.cursor = pixelAt(event, this.#canvas, this.#size);
     this.#move(event);
   }
 
@@ -108,7 +110,8 @@ export class Hand {
     const side = this.#canvas.width / this.#size.width;
     brush.save();
     brush.scale(side, side);
-    brush.lineWidth = width / side;
+    const { width: all, clientWidth: seen } = this.#canvas;
+    brush.lineWidth = (width / side) * Math.max(1, all / (seen || all) / 2); // of a large picture, as wide to the eye
     brush.strokeStyle = colour;
     brush.stroke(path);
     brush.restore();
@@ -118,7 +121,7 @@ export class Hand {
   drawCursor() {
     if (document.activeElement !== this.#canvas || !this.#canvas.matches(":focus-visible")) return;
     const pixel = new Path2D();
-    pixel.rect(this.#cursor[0], this.#cursor[1], 1, 1);
+    pixel.rect(this.cursor[0], this.cursor[1], 1, 1);
     this.line(pixel, CURSOR, 3);
   }
 }

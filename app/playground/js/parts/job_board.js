@@ -12,10 +12,9 @@ import { dataUrlOfFile, expected, pictureOf, pixelsOf, save } from "../pixels/ra
 import { fingerprint, linkTo, withFace } from "../service/share.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
 import { Tiles } from "./tiles.js";
-import { AWAY, drawnFrom, images, ownWords, quality, qualityOf, standing } from "../service/words.js";
-import { zipped } from "../pixels/zip.js";
+import { AWAY, drawnFrom, holesFilled, images, ownWords, quality, standing } from "../service/words.js";
 
-/** @import {EstimateEvent, Given, Job, Model, Receipt, Recipe, ServerEvent, Shared, Wish} from "../types" */
+/** @import {EstimateEvent, Given, Job, Model, Receipt, Recipe, RowEvent, ServerEvent, Shared} from "../types" */
 
 const LOOK_MS = 1500;
 /** So long the service may keep a job waiting before this browser draws it. */
@@ -35,8 +34,8 @@ export class JobBoard {
     this.#cancel = quietButton(t("Cancel"), () => this.#stop());
     this.#harder = quietButton(t("Try harder"), () => this.#job && this.onHarder(this.#job, this.#given));
     const replay = quietButton(t("Replay"), () => this.#tiles.replay(), "again");
-    const all = quietButton(t("Save all"), () => this.#save(), "download");
-    const zip = quietButton(t("Zip"), () => this.#saveZip(), "download");
+    const all = quietButton(t("Save all"), () => this.#save({ grid: true }), "download");
+    const zip = quietButton(t("Zip"), () => this.#save({ format: "zip" }), "download");
     this.#files = [all, zip];
     this.#link = quietButton(t("Copy link"), () => this.#copyLink(), "copy");
     this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
@@ -86,6 +85,8 @@ export class JobBoard {
   #link;
   /** The link that the images are drawn from. @type {Recipe | null} */
   #expected = null;
+  /** What the next job begins with. @type {Given | null} */
+  #lent = null;
   #leave = new AbortController();
 
   /**
@@ -130,9 +131,10 @@ export class JobBoard {
     return this.#leave.signal;
   }
 
-  /** The link that the next job is drawn from says what comes out. @param {Recipe | null} recipe */
-  expect(recipe) {
+  /** The link that the next job is drawn from says what comes out; and what it begins with, where that is too large to be kept. @param {Recipe | null} recipe @param {Given | null} given */
+  expect(recipe, given) {
     this.#expected = recipe;
+    this.#lent = given;
   }
 
   /** @param {ServerEvent} event */
@@ -168,8 +170,9 @@ export class JobBoard {
   /** Empty tiles, with what was given in its place: this browser knows it, or the server does. @param {Job} job */
   async #lay(job) {
     const { signal } = this.#leave;
-    const given = await givenOf(this.#shared, job);
+    const given = this.#lent ?? (job.cutouts ? {} : await givenOf(this.#shared, job));
     if (signal.aborted) return;
+    this.#lent = null;
     this.#given = given;
     await this.#tiles.lay(job, given);
     if (this.#isSought) this.element.scrollIntoView({ block: "start" });
@@ -212,41 +215,47 @@ export class JobBoard {
   /**
    * Show what is drawn in this browser, and, once a service is there that was away, whether it draws the same.
    *
+   * @param {"sample" | "complete"} kind
    * @param {Model} model
-   * @param {Wish} wish
+   * @param {any} wish
    * @param {boolean} isQuiet nobody has asked for it
    * @returns {Promise<string>} the link that draws it again; "" where nothing is drawn
    */
-  async drawHere(model, wish, isQuiet) {
+  async drawHere(kind, model, wish, isQuiet) {
     const signal = this.begin(isQuiet ? "" : t("Drawing…"));
-    const onJob = (/** @type {Job} */ job) => {
+    const onJob = (/** @type {Job} */ job, /** @type {Given} */ given) => {
+      this.#given = given;
       this.#origin.textContent = drawnFrom(job);
       this.#sayHere();
-      return this.#tiles.lay(job, {});
+      return this.#tiles.lay(job, given);
     };
     try {
-      const { job } = await this.#here.sample(model, wish, { signal, onJob, onRow: (row) => this.#tiles.put(row) });
+      const how = { signal, onJob, onRow: (/** @type {RowEvent} */ row) => this.#tiles.put(row) };
+      const { job, mean } = await this.#here[kind](model, wish, how);
       if (signal.aborted) return "";
       this.#tiles.rest();
       this.#job = job;
       this.#afterwards.hidden = isQuiet;
       for (const button of this.#files) button.hidden = true;
       const isAway = this.#api.hasService && !isQuiet;
-      const away = isAway ? ` · ${t("The service is away.")}` : "";
-      this.#ended(isQuiet ? "" : t("Done: {images}", { images: images(job.n) }) + away, "succeeded");
-      if (isAway) this.#onBack = () => this.#checkThere(model, wish, signal);
+      const receipt = receiptOf(job);
+      const said = [standing(job), receipt && quality(receipt), isAway && t("The service is away.")];
+      this.#ended(isQuiet ? "" : said.filter(Boolean).join(" · "), "succeeded");
+      this.#tiles.vouch(ownWords(receipt));
+      if (mean) this.onExpect(mean, job);
+      if (isAway) this.#onBack = () => this.#checkThere(kind, model, wish, signal);
       if (this.#expected?.sha256) this.#verify(job, this.#expected);
-      return linkTo(job, this.#tiles.paintings, {});
+      return linkTo(job, this.#tiles.paintings, this.#given);
     } catch (error) {
       if (!signal.aborted) this.#ended(isQuiet ? "" : explain(error).text, "failed");
       return "";
     }
   }
 
-  /** What was drawn here is asked of the service, too. @param {Model} model @param {Wish} wish @param {AbortSignal} signal */
-  async #checkThere(model, wish, signal) {
+  /** What was drawn here is asked of the service, too. @param {"sample" | "complete"} kind @param {Model} model @param {any} wish @param {AbortSignal} signal */
+  async #checkThere(kind, model, wish, signal) {
     this.#onBack = () => {};
-    const found = await this.#shared.ask.there.sample(model, wish, { signal }).catch(() => null);
+    const found = await this.#shared.ask.there[kind](model, wish, { signal }).catch(() => null);
     if (!found) return; // away once more, or nobody looks at them
     const shown = this.#tiles.paintings.map((painting) => painting.whole("final"));
     const isSame = found.images.every(({ data }, i) => String(data) === String(shown[i]?.data));
@@ -305,6 +314,7 @@ export class JobBoard {
     this.#tiles.rest();
     this.#ended(standing(job), job.status);
     this.#afterwards.hidden = job.rows_done === 0;
+    if (job.cutouts) this.#showWhole(job);
     const ranking = rankingOf(job);
     if (ranking) this.#tiles.rank(ranking);
     this.#tiles.name(labelsOf(job));
@@ -317,10 +327,22 @@ export class JobBoard {
     announce(this.#status.textContent ?? "");
   }
 
+  /** The larger pictures, and how well each of their holes is filled. @param {Job} job */
+  async #showWhole(job) {
+    const { signal } = this.#leave;
+    const words = (job.result?.type === "images" && job.result.cutouts) || [];
+    if (words.length) this.#status.textContent = `${standing(job)} · ${holesFilled(words.map((one) => one.quality))}`;
+    for (const [sample, painting] of this.#tiles.paintings.entries()) {
+      const picture = await this.#api.image(job.id, { sample }).then(pictureOf, () => null);
+      if (signal.aborted) return;
+      if (picture) painting.become(picture);
+    }
+  }
+
   /** Say how good the images are, and show how uncertain each pixel was. @param {Job} job @param {Receipt} receipt */
   async #vouch(job, receipt) {
     this.#status.textContent = `${standing(job)} · ${quality(receipt)}`;
-    this.#harder.hidden = ["exact", "good"].includes(qualityOf(receipt));
+    this.#harder.hidden = ["exact", "good"].includes(receipt.quality ?? "");
     this.#tiles.vouch(ownWords(receipt));
     const { signal } = this.#leave;
     try {
@@ -385,31 +407,12 @@ export class JobBoard {
     }
   }
 
-  /** Each image as its own file, with its settings in it. */
-  async #saveZip() {
-    if (!this.#job) return;
-    const { id, n, model, seed } = this.#job;
-    try {
-      const files = [];
-      for (let sample = 0; sample < n; sample += 1) {
-        const file = await this.#api.image(id, { sample });
-        files.push({
-          name: `${model}-${seed}-image${sample + 1}.png`,
-          bytes: new Uint8Array(await file.arrayBuffer()),
-        });
-      }
-      save(zipped(files), `${model}-${seed}.zip`);
-    } catch (error) {
-      this.#say(explain(error).text, "failed");
-    }
-  }
-
-  /** All images in one picture. */
-  async #save() {
+  /** All images: in one picture, or each as its own file in one archive, with its settings in it. @param {{grid?: true, format?: "zip"}} how */
+  async #save(how) {
     if (!this.#job) return;
     const { id, model, seed } = this.#job;
     try {
-      save(await this.#api.image(id, { grid: true }), `${model}-${seed}.png`);
+      save(await this.#api.image(id, how), `${model}-${seed}.${how.format ?? "png"}`);
     } catch (error) {
       this.#say(explain(error).text, "failed");
     }

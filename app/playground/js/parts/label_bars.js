@@ -55,6 +55,7 @@ export class LabelBars {
   /** @param {boolean} isCovering */
   #toggle(isCovering) {
     this.#scored.isCovering = isCovering;
+    this.#scored.element.classList.toggle("covering", isCovering);
     this.#cover.setAttribute("aria-pressed", String(isCovering));
   }
 

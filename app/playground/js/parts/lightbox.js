@@ -104,6 +104,7 @@ export class Lightbox {
     this.#showFiles();
     this.#showWays();
     find(this.#dialog, "[data-act=check]").hidden = !this.#here.canDraw(this.#job);
+    if (this.#job.cutouts) find(this.#dialog, "select").value = "1"; // it is large as it is
     const recipe = /** @type {const} */ ([this.#job, this.#sample, location.origin, this.#api.hasKey]);
     find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
     find(this.#dialog, "[data-code=python]").textContent = pythonLine(...recipe);
@@ -153,7 +154,8 @@ export class Lightbox {
   }
 
   #showFacts() {
-    const { model, n, seed, temperature, width, height, id, label: asked } = this.#job;
+    const { model, n, seed, temperature, id, label: asked } = this.#job;
+    const { width, height } = this.#painting.canvas;
     const label = labelsOf(this.#job)[this.#sample] ?? (Array.isArray(asked) ? asked[this.#sample] : asked);
     const likelihood = el("dd");
     find(this.#dialog, "dl").replaceChildren(
@@ -162,11 +164,10 @@ export class Lightbox {
       ...(label ? pair(t("Label"), label) : []),
       ...pair(t("Temperature"), say(temperature)),
       ...pair(t("Size"), `${width} × ${height}`),
-      el("dt", {}, t("Surprise")),
-      likelihood,
+      ...(this.#job.cutouts ? [] : [el("dt", {}, t("Surprise")), likelihood]),
       ...pair(t("Job"), id),
     );
-    this.#measure(this.#painting, likelihood);
+    if (!this.#job.cutouts) this.#measure(this.#painting, likelihood);
   }
 
   /** Asked once for each image. @param {Painting} painting @param {HTMLElement} place */
@@ -232,8 +233,9 @@ export class Lightbox {
 
   /** To the other views, as the picture that they are about. */
   #showWays() {
-    const { model, width, height, small_height: hasSmall } = this.#job;
+    const { model, small_height: hasSmall } = this.#job;
     const painting = this.#painting;
+    const { width, height } = painting.canvas;
     const ways = onward(this.#shared, {
       model,
       size: { width, height },

@@ -39,7 +39,7 @@ export class MethodFields {
   #sweeps;
   #work;
 
-  /** What is said of them. Throws FieldTrouble. @returns {Record<string, string>} */
+  /** What is said of them. Throws FieldTrouble. @returns {Record<string, string | number>} */
   read() {
     const said = {
       method: this.#method.value,
@@ -47,7 +47,7 @@ export class MethodFields {
       sweeps: wholeNumber("sweeps", this.#sweeps, t("Sweeps are a whole number from 0.")),
     };
     if (this.#method.value === "clamp") return { method: said.method };
-    return Object.fromEntries(Object.entries(said).filter(([, value]) => value));
+    return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== ""));
   }
 
   /** Exactly these; they are seen when something is said in them. @param {Partial<Settings>} settings */
@@ -71,5 +71,5 @@ function numberInput() {
 /** @param {string} name @param {HTMLInputElement} input @param {string} expected */
 function wholeNumber(name, { value }, expected) {
   if (!/^\s*\d*\s*$/.test(value)) throw new FieldTrouble(name, expected);
-  return value.trim();
+  return value.trim() && Number(value);
 }

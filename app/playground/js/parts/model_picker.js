@@ -21,7 +21,9 @@ export class ModelPicker {
    * @param {(model: Model) => boolean} [isFit] whether somebody is there to ask about it
    */
   constructor(kind, models, isFit = () => true) {
-    this.#isAble = (/** @type {Model} */ model) => model.can.includes(kind) && isFit(model);
+    this.#held = models;
+    this.#kind = kind;
+    this.#isFit = isFit;
     this.#name = uniqueId("model");
     this.#list = el("div", { class: "cards" }, el("p", { class: "hint" }, t("Looking for models…")));
     this.element = group("model", t("Model"), this.#list);
@@ -30,17 +32,26 @@ export class ModelPicker {
     models.watch((held) => held && this.#offer(held));
   }
 
+  /** Those that do this instead. @param {Kind} kind @param {(model: Model) => boolean} isFit */
+  offerFor(kind, isFit) {
+    this.#kind = kind;
+    this.#isFit = isFit;
+    if (this.#held.value) this.#offer(this.#held.value);
+  }
+
   /** Called with the model that is chosen now, and whenever another one is. @param {(model: Model) => void} listener */
   set onChange(listener) {
     this.#listener = listener;
     if (this.model) listener(this.model);
   }
 
-  #isAble;
+  #held;
+  #kind;
+  #isFit;
   #name;
   #list;
-  /** @type {Model[]} */
-  #models = [];
+  /** All that can be chosen. @type {Model[]} */
+  offered = [];
   #wanted = lasting.get(CHOSEN) ?? "";
   #isOffered = false;
   #listener = (/** @type {Model} */ model) => {};
@@ -48,19 +59,14 @@ export class ModelPicker {
 
   /** @param {Model[]} models */
   #offer(models) {
-    const able = models.filter(this.#isAble).sort(inOrder(models));
-    if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.#models)) return;
+    const able = models.filter((model) => model.can.includes(this.#kind) && this.#isFit(model)).sort(inOrder(models));
+    if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.offered)) return;
     this.#isOffered = true;
     const wanted = [this.model?.name, this.#wanted, able[0]?.name];
-    this.#models = able;
+    this.offered = able;
     this.#list.replaceChildren(...able.map((model) => this.#card(model)));
     if (!able.length) this.#list.append(el("p", { class: "hint" }, NOBODY));
     this.#check(wanted.find((name) => able.some((model) => model.name === name)) ?? "");
-  }
-
-  /** All that can be chosen. */
-  get offered() {
-    return this.#models;
   }
 
   /** Whether several can be chosen. */
@@ -72,14 +78,14 @@ export class ModelPicker {
   set areSeveral(areSeveral) {
     const { model } = this;
     this.#type = areSeveral ? "checkbox" : "radio";
-    const first = areSeveral && model ? alikes(this.#models, model).filter(isAlone) : [];
+    const first = areSeveral && model ? alikes(this.offered, model).filter(isAlone) : [];
     if (model) this.choose(...(first.length ? first : [model]).map(({ name }) => name));
   }
 
   /** All that are chosen. */
   get chosen() {
     const checked = [...this.#list.querySelectorAll("input:checked")].map((box) => box.getAttribute("value"));
-    return this.#models.filter(({ name }) => checked.includes(name));
+    return this.offered.filter(({ name }) => checked.includes(name));
   }
 
   get model() {
@@ -92,9 +98,15 @@ export class ModelPicker {
     return !this.#isOffered || this.#check(...names);
   }
 
+  /** This one, because of its kind: nobody asked for it by name. @param {string} name */
+  turnTo(name) {
+    this.#wanted = "";
+    this.#check(name);
+  }
+
   /** The model that was asked for; where none was, the fittest for a hole, which is then the chosen one. @param {Uint8Array} hole @param {Model} model */
   fitFor(hole, model) {
-    const fit = model.name === this.#wanted ? model : fittest(alikes(this.#models, model), hole);
+    const fit = model.name === this.#wanted ? model : fittest(alikes(this.offered, model), hole);
     if (fit && fit !== model) this.#check(fit.name);
     return fit ?? model;
   }

@@ -32,26 +32,17 @@ export function onward(shared, result, here = "") {
     shared.onSend(view, dataUrlOf(picture), model);
   };
   const models = shared.models.value ?? [];
-  const buttons = VIEWS.filter(
-    ([view, kind]) =>
-      view !== here && (view === "inspect" || shared.api.hasService) && models.some(({ can }) => can.includes(kind)),
-  ).map(([view, , text]) => button(text, go(view, "final", result.model)));
-  if (!models.some(({ channels, can }) => can.includes("upsample") && channels === channelsOf(models, result)))
-    return buttons;
-  const { model, stage, reason } = enlargerOf(models, result);
-  const text = stage === "small" ? t("Upsample its first stage") : t("Upsample it");
-  const enlarge = button(text, model ? go("upsample", stage, model.name) : null);
-  return [...buttons, enlarge, ...(reason ? [el("span", { class: "hint" }, reason)] : [])];
+  const buttons = VIEWS.filter(([view, kind]) => view !== here && models.some(({ can }) => can.includes(kind))).map(
+    ([view, , text]) => button(text, go(view, "final", result.model)),
+  );
+  const found = enlargerOf(models, result);
+  const text = found?.stage === "small" ? t("Upsample its first stage") : t("Upsample it");
+  return found ? [...buttons, button(text, go("upsample", found.stage, found.model))] : buttons;
 }
 
-/** Black and white is never enlarged to colours: nothing is said of it. @param {Model[]} models @param {Result} result */
-function channelsOf(models, { model }) {
-  return models.find(({ name }) => name === model)?.channels;
-}
-
-/** @param {string} text @param {(() => void) | null} act null = it cannot be pressed */
-function button(text, act) {
-  return el("button", { type: "button", disabled: !act, on: act ? { click: act } : {} }, icon("right"), text);
+/** @param {string} text @param {() => void} click */
+function button(text, click) {
+  return el("button", { type: "button", on: { click } }, icon("right"), text);
 }
 
 /**
@@ -59,30 +50,17 @@ function button(text, act) {
  *
  * @param {Model[]} models
  * @param {Result} result
- * @returns {{model: Model | null, stage: "final" | "small", reason: string}}
  */
 function enlargerOf(models, { size, small, model: own }) {
-  const able = models
-    .filter(({ can }) => can.includes("upsample"))
-    .sort((a, b) => Number(b.name === own) - Number(a.name === own));
-  if (!able.length)
-    return { model: null, stage: "final", reason: t("No model here makes large pictures of small ones.") };
+  const able = models.filter(({ can }) => can.includes("upsample"));
+  able.sort((a, b) => Number(b.name === own) - Number(a.name === own));
   for (const [stage, given] of /** @type {const} */ ([
     ["final", size],
     ["small", small],
   ])) {
-    const model = able.find((one) => given && inWords(smallSize(one)) === inWords(given));
-    if (model) return { model, stage, reason: "" };
+    const isFit = (/** @type {Size} */ taken) => taken.width === given?.width && taken.height === given.height;
+    const model = able.find((one) => isFit(smallSize(one)));
+    if (model) return { model: model.name, stage };
   }
-  const taken = [...new Set(able.map((one) => inWords(smallSize(one))))].join(", ");
-  const reason = t("It cannot be upsampled here: it has {size} pixels, and {taken} are taken.", {
-    size: inWords(size),
-    taken,
-  });
-  return { model: null, stage: "final", reason };
-}
-
-/** @param {Size} size */
-function inWords({ width, height }) {
-  return `${width} × ${height}`;
+  return null;
 }

@@ -38,6 +38,7 @@ const COLOURS = new Map([
   ["#ff99bb", t("Pink")],
   ["#ffffff", t("White")],
 ]);
+const DOODLE = { palette: [...COLOURS.keys()], names: [...COLOURS.values()] };
 /** The width of a nib at first, in parts of the picture's. */
 const NIB = 2.5 / 28;
 const SIDE = 672;
@@ -48,6 +49,8 @@ const THEIRS = [
   [27, 36, 66, 255],
   [157, 180, 255, 255],
 ];
+/** The ink that a doodle begins with. */
+const RED = 5;
 /** What is given and clear: no fog is seen through it. */
 const CLEAR = [80, 104];
 const EDGE = "#6d8dff";
@@ -55,10 +58,8 @@ const GRID = "#80808060";
 const STILL = "(prefers-reduced-motion: reduce)";
 
 export class Pad {
-  /** @param {number} ink that one begins with; WHITE = the last colour @param {boolean} isDoodle */
-  constructor(ink, isDoodle = false) {
+  constructor() {
     this.element = stamp("pad");
-    this.#isDoodle = isDoodle;
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
     this.#nib = find(this.element, "input[type=range]");
     this.#nib.addEventListener("input", () => this.#resize());
@@ -70,15 +71,12 @@ export class Pad {
     this.#hand.onStep = (pixel) => this.#tell(pixel);
     this.#hand.onLook = () => this.#paint();
     for (const button of this.element.querySelectorAll("button")) {
-      const { rule, icon: drawing, grounded } = button.dataset;
-      button.hidden = ink === WHITE && grounded !== undefined; // whoever begins with ink has no picture below it
+      const { rule, icon: drawing } = button.dataset;
       if (drawing) button.prepend(icon(drawing));
       button.addEventListener("click", () => (rule ? this.#apply(rule) : this.#take(Number(button.value))));
     }
     listenForUndo(this.element, (rule) => this.#apply(rule));
-    this.element.classList.toggle("doodle", isDoodle);
-    if (isDoodle) this.#offer({ palette: [...COLOURS.keys()], names: [...COLOURS.values()] });
-    this.#take(ink);
+    this.#take(WHITE);
   }
 
   /** Called as soon as there is other ink. */
@@ -92,7 +90,9 @@ export class Pad {
   #sizes = /** @type {Map<string, Mask<Uint32Array>>} */ (new Map());
   /** @type {Pick<Model, "palette" | "names">} */
   #look = PAPER;
-  #isDoodle;
+  #isDoodle = false;
+  /** Whether what stands below is larger than the model: then nothing but holes is painted, and no fog is seen. */
+  isWhole = false;
   /** What a doodle began with. */
   #began = "";
   #canvas;
@@ -104,28 +104,31 @@ export class Pad {
   #isBox = false;
   /** What stands below the ink; null = clean paper. @type {ImageData | null} */
   #ground = null;
-  /** @type {{unknown: Uint8Array} & Size | null} */
-  #wanted = null;
   /** @type {ImageData | null} */
   #mean = null;
   #isBinary = true;
   /** The ending that is seen in place of the fog. @type {ImageData | null} */
   #ending = null;
+  /** Around what is unknown, as long as that stays so. @type {Path2D | null} */
+  #edge = null;
   #frame = 0;
 
-  /** The colours of a model, and no paint of others. @param {Model} model */
-  suit(model) {
-    const look = model.palette?.length ? model : PAPER;
-    if (String(look.palette) === String(this.#look.palette)) return;
+  /** Nothing that there was, where other colours are painted with. @param {Pick<Model, "palette" | "names">} look */
+  #suit(look) {
+    const isSame =
+      this.#isDoodle === (look === DOODLE) && (this.#isDoodle || String(look.palette) === String(this.#look.palette));
+    this.#isDoodle = look === DOODLE;
+    if (isSame) return;
     this.#sizes.clear();
     this.#ground = null;
     this.ink = blank({ width: 1, height: 1 });
-    this.#offer(look);
+    this.#offer(this.#isDoodle ? { palette: [...look.palette], names: look.names } : look);
   }
 
   /** @param {Pick<Model, "palette" | "names">} look */
   #offer(look) {
     this.#look = look;
+    this.element.classList.toggle("doodle", this.#isDoodle);
     const row = find(this.element, ".palette");
     row.hidden = this.#isPaper;
     row.replaceChildren(
@@ -155,8 +158,15 @@ export class Pad {
 
   /** Clean paper. @param {Model} model */
   open(model) {
-    this.suit(model);
+    this.#suit(lookOf(model));
+    this.isWhole = false;
     this.#lay(blank(model), null);
+    this.#take(UNKNOWN + this.#look.palette.length);
+  }
+
+  /** Whether nothing is known of it. */
+  get isBlank() {
+    return !this.#ground && this.ink.hole.every((ink) => ink === UNKNOWN);
   }
 
   /** A picture as ink; what is clear is unknown on paper, and may be a palette's colour. @param {ImageData} picture */
@@ -166,58 +176,54 @@ export class Pad {
     this.fill((i) => (this.#isPaper && pixel(i)[3] < 128 ? UNKNOWN : BLACK + nearestOf(colours, pixel(i))));
   }
 
-  /** A picture; what is painted and unknown stays so. @param {ImageData} picture @param {Model | null} model */
+  /** A picture of the model's size, or a whole one; what is painted and unknown stays so. @param {ImageData} picture @param {Model} model */
   edit(picture, model) {
-    if (model) this.suit(model);
-    const isFirst = !this.#ground;
     const { width, height } = picture;
+    this.#suit(lookOf(model));
+    this.isWhole = width !== model.width || height !== model.height;
+    const isFirst = !this.#ground;
     const isSame = width === this.ink.width && height === this.ink.height;
-    const ink = isSame ? this.ink : (this.#sizes.get(keyOf(picture)) ?? this.ink.sized(picture));
-    if (isFirst) ink.hole = ink.hole.map((_, i) => Number(i >= width * Math.ceil(FIRST_HOLE * height)));
+    const known = isSame && !isFirst ? this.ink : this.#sizes.get(keyOf(picture));
+    const ink = known ?? (this.isWhole ? new Mask(picture, new Uint32Array(width * height)) : this.ink.sized(picture));
+    if (isFirst && !this.isWhole)
+      ink.hole = ink.hole.map((_, i) => Number(i >= width * Math.ceil(FIRST_HOLE * height)));
     this.#lay(ink, picture);
+    if (isFirst || this.isWhole) this.#take(UNKNOWN);
     this.#sizes.set(keyOf(picture), ink);
-    this.#takeWanted();
   }
 
   /** Another doodle, unless it is what this one began with; it can be taken back. @param {ImageData} picture */
   sketch({ data, width, height }) {
+    const isFirst = !this.#isDoodle;
+    this.#suit(DOODLE);
     const hex = (/** @type {number} */ part) => part.toString(16).padStart(2, "0");
     const inkAt = (/** @type {number} */ i) =>
       this.#inkOf(`#${[...data.subarray(4 * i, 4 * i + 3)].map(hex).join("")}`);
     const inks = Uint32Array.from({ length: width * height }, (_, i) => inkAt(i));
     const began = `${width} ${inks}`;
-    if (began === this.#began) return;
+    if (began === this.#began && !isFirst) return;
     this.#began = began;
     if (width === this.ink.width && height === this.ink.height) this.fill((i) => inks[i]);
     else this.#lay(new Mask({ width, height }, inks), null);
-  }
-
-  /** This is unknown, now or when a picture of that size is there, and all else is as given. @param {Uint8Array} unknown @param {Size} size */
-  want(unknown, { width, height }) {
-    this.#wanted = { unknown, width, height };
-    this.#takeWanted();
-  }
-
-  #takeWanted() {
-    const wanted = this.#wanted;
-    if (wanted?.width !== this.ink.width || wanted.height !== this.ink.height) return;
-    this.#wanted = null;
-    this.fill((i) => wanted.unknown[i]);
+    if (isFirst) this.#take(RED);
   }
 
   /** @param {Mask<Uint32Array>} ink @param {ImageData | null} ground */
   #lay(ink, ground) {
     const { width, height } = ink;
+    this.element.classList.toggle("whole", this.isWhole);
     if (ink !== this.ink) {
       this.#hand.fit(ink, SIDE);
       this.#known = blankCanvas(width, height);
-      this.#nib.value = String(this.#isPaper ? Math.max(1, NIB * width) : 1);
+      this.#nib.value = String(this.#isPaper || this.isWhole ? Math.max(1, NIB * width) : 1);
     }
-    this.#mist.fit(width, height);
+    if (this.isWhole) this.#mist.fit(1, 1);
+    else this.#mist.fit(width, height);
     this.ink = ink;
     this.#ground = ground;
     this.#mean = null;
     this.#ending = null;
+    this.#edge = null;
     this.element.inert = false;
     for (const button of this.element.querySelectorAll("[data-grounded]")) button.toggleAttribute("hidden", !ground);
     this.#resize();
@@ -242,7 +248,10 @@ export class Pad {
 
   /** 1 = it is. */
   get unknown() {
-    return Uint8Array.from(this.ink.hole, (ink) => Number(ink === UNKNOWN));
+    const { hole } = this.ink;
+    const unknown = new Uint8Array(hole.length);
+    for (let i = 0; i < hole.length; i += 1) if (hole[i] === UNKNOWN) unknown[i] = 1; // of millions, with each stroke
+    return unknown;
   }
 
   /** @param {number} ink @param {number} i @returns {ArrayLike<number>} */
@@ -253,7 +262,7 @@ export class Pad {
 
   /** What is expected where nothing is known, of a picture of this size. @param {ImageData | null} mean @param {boolean} [isBinary] */
   expect(mean, isBinary = this.#isPaper) {
-    if (mean && mean.width !== this.ink.width) return;
+    if (mean && (this.isWhole || mean.width !== this.ink.width)) return;
     this.#mean = mean;
     this.#isBinary = isBinary;
     this.#paint();
@@ -268,6 +277,7 @@ export class Pad {
   #changed() {
     this.#sizes = new Map([[keyOf(this.ink), this.ink]]);
     this.#ending = null;
+    this.#edge = null;
     this.#paint();
     this.onInk();
   }
@@ -352,7 +362,7 @@ export class Pad {
     const isMoving = this.#mist.ease(this.#mean, this.#isBinary, matchMedia(STILL).matches);
     brush.imageSmoothingEnabled = true;
     brush.drawImage(this.#mist.canvas, 0, 0, width, height);
-    pen(this.#known).putImageData(this.#seen(), 0, 0);
+    if (!this.#edge || !this.isWhole) pen(this.#known).putImageData(this.#seen(), 0, 0);
     brush.imageSmoothingEnabled = false;
     brush.drawImage(this.#known, 0, 0, width, height);
     this.#drawLines();
@@ -362,6 +372,7 @@ export class Pad {
   /** What is known, and the ending that is chosen, on paper in another colour; clear where the fog is seen. */
   #seen() {
     const { hole, width, height } = this.ink;
+    if (this.isWhole) return this.#holed();
     const seen = new ImageData(width, height);
     hole.forEach((ink, i) => {
       const ending = this.#ending?.data.subarray(4 * i, 4 * i + 4);
@@ -373,11 +384,21 @@ export class Pad {
     return seen;
   }
 
+  /** A whole picture, clear where it is unknown. */
+  #holed() {
+    const { hole } = this.ink;
+    const { data, width } = /** @type {ImageData} */ (this.#ground);
+    const seen = new ImageData(data.slice(), width);
+    for (let i = 0; i < hole.length; i += 1) if (hole[i] === UNKNOWN) seen.data[4 * i + 3] = 0;
+    return seen;
+  }
+
   /** The edge of a hole in a picture, what a click would paint, and where the keyboard is. */
   #drawLines() {
     const hand = this.#hand;
     if (this.#isDoodle) hand.line(this.#grid(), GRID, 2);
-    if (this.#ground || !this.#isPaper) hand.line(new Path2D(edgeOf(this.unknown, this.ink)), EDGE, 3);
+    this.#edge ??= new Path2D(edgeOf(this.unknown, this.ink));
+    if (this.#ground || !this.#isPaper) hand.line(this.#edge, EDGE, 3);
     if (hand.hover && !this.#isBox) {
       const dab = new Path2D();
       dab.arc(hand.hover[0], hand.hover[1], Number(this.#nib.value) / 2, 0, 2 * Math.PI);
@@ -394,6 +415,11 @@ export class Pad {
     for (let y = 1; y < height; y += 1) lines.rect(0, y, width, 0);
     return lines;
   }
+}
+
+/** What is painted with in a model's pictures. @param {Model} model */
+function lookOf(model) {
+  return model.palette?.length ? model : PAPER;
 }
 
 /** Nothing is known. @param {Size} size */

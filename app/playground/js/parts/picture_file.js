@@ -7,16 +7,20 @@ import { blankCanvas, pen } from "../pixels/raster.js";
 
 const MOST_BYTES = 40e6;
 const MOST_PIXELS = 50e6;
-/** Models draw small pictures: more than this is not kept. */
-const MOST_SIDE = 1024;
+/** More than this is not kept: the service takes no larger ones. */
+const MOST_SIDE = 2048;
+/** Of a photograph that would be too many bytes. */
+const QUALITY = 0.85;
 /** So many are made smaller at once. */
 const STRIP_PIXELS = 1e6;
+
+/** @typedef {{bitmap: ImageBitmap, file: Blob | null, isSmaller: boolean}} Own a picture of one's own, and the file that it came as */
 
 /**
  * Throws FieldTrouble for a file that is no picture, or too large.
  *
  * @param {Blob} file
- * @returns {Promise<ImageBitmap>} no side above MOST_SIDE
+ * @returns {Promise<Own>} no side above MOST_SIDE
  */
 export async function decoded(file) {
   if (file.size > MOST_BYTES) throw tooLarge();
@@ -25,14 +29,11 @@ export async function decoded(file) {
   const [width, height] = size;
   if (width * height > MOST_PIXELS) throw tooLarge();
   const share = Math.min(1, MOST_SIDE / Math.max(width, height));
-  const resizeWidth = Math.max(1, Math.round(share * width));
-  const resizeHeight = Math.max(1, Math.round(share * height));
   try {
     const bitmap = await createImageBitmap(file); // a picture that is turned by its camera is turned here
-    if (share === 1) return bitmap;
-    return await (bitmap.width === width
-      ? shrunk(bitmap, resizeWidth, resizeHeight)
-      : shrunk(bitmap, resizeHeight, resizeWidth));
+    if (share === 1) return { bitmap, file, isSmaller: false };
+    const [wide, high] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(share * side)));
+    return { bitmap: await shrunk(bitmap, wide, high), file: null, isSmaller: true };
   } catch {
     throw unreadable();
   }
@@ -95,4 +96,17 @@ function sizeOfWebp(file) {
     return [1 + (bits & 0x3fff), 1 + ((bits >>> 14) & 0x3fff)];
   }
   return [file.getUint16(26, true) & 0x3fff, file.getUint16(28, true) & 0x3fff];
+}
+
+/**
+ * A picture as a file of so many bytes at most: without loss where that is enough.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} most
+ * @returns {Promise<Blob>}
+ */
+export async function filed(canvas, most) {
+  const as = (/** @type {string} */ type) => new Promise((resolve) => canvas.toBlob(resolve, type, QUALITY));
+  const file = await as("image/png");
+  return file.size > most ? as("image/jpeg") : file;
 }

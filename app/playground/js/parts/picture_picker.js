@@ -12,6 +12,8 @@ import { asSeenBy, canvasOf, fitted, load } from "../pixels/raster.js";
 import { Latest } from "../signal.js";
 
 /** @import {ModelPicker} from "./model_picker.js" */
+/** @import {Own} from "./picture_file.js" */
+/** @import {WholePicture} from "./whole_picture.js" */
 /** @import {Model, Size} from "../types" */
 
 /** Between the brightest and the darkest colour of a pixel, in the mean. */
@@ -41,9 +43,6 @@ export class PicturePicker {
     );
     this.#other = el("p", { class: "hint other", role: "status", hidden: true });
     this.element = group("image", legend, this.#strip, el("div", { class: "drop" }, this.#file, label), this.#other);
-    this.element.addEventListener("dragover", (event) => this.#hover(event, true));
-    this.element.addEventListener("dragleave", (event) => this.#hover(event, false));
-    this.element.addEventListener("drop", (event) => this.#drop(event));
     this.#name = uniqueId("example");
   }
 
@@ -65,18 +64,27 @@ export class PicturePicker {
   #models = null;
   #file;
   #name;
-  #suiting = Promise.resolve();
+  /** Settles when the examples are there that suit the model. */
+  suiting = Promise.resolve();
   #taking = new Latest();
   /** @type {Model | null} */
   #model = null;
-  /** The file as it came, so that another model can have it in its own size. @type {ImageBitmap | null} */
+  /** The file as it came, so that another model can have it in its own size. @type {Own | null} */
   #own = null;
+  /** @type {WholePicture | null} */
+  #whole = null;
   /** What is chosen: the name of an example, or OWN. */
   #chosen;
 
-  /** Pictures as this model takes them. @param {Model} model */
-  suit(model) {
-    this.#suiting = this.#suit(model);
+  /** Pictures as this model takes them. @param {Model} model @param {boolean} isOffered whether none is chosen by itself */
+  suit(model, isOffered = false) {
+    this.suiting = this.#suit(model, isOffered);
+  }
+
+  /** A larger picture of one's own may be given whole. @param {WholePicture} whole */
+  offerWhole(whole) {
+    this.#whole = whole;
+    whole.onChange = () => this.#choose(OWN);
   }
 
   /** Where a picture of colours has none for the model, another one of these is named. @param {ModelPicker} models */
@@ -87,7 +95,8 @@ export class PicturePicker {
   /** Whether the own picture loses its colours here, and what would keep them. */
   #suggest() {
     const fit = this.#models?.offered.find(({ channels }) => channels === 3);
-    const isLost = this.#own && this.#chosen === OWN && this.#model?.channels === 1 && fit && isColourful(this.#own);
+    const isLost =
+      this.#own && this.#chosen === OWN && this.#model?.channels === 1 && fit && isColourful(this.#own.bitmap);
     this.#other.hidden = !isLost;
     if (!isLost) return;
     const use = el("button", { type: "button", class: "quiet" }, t("Use {model}", { model: kindOf(fit) }));
@@ -97,13 +106,13 @@ export class PicturePicker {
 
   /** The picture that is chosen, once those that suit the model are there. Throws FieldTrouble. */
   async chosen() {
-    await this.#suiting;
+    await this.suiting;
     if (!this.picture) throw new FieldTrouble("image", t("Choose a picture first."));
     return this.picture;
   }
 
-  /** @param {Model} model */
-  async #suit(model) {
+  /** @param {Model} model @param {boolean} isOffered */
+  async #suit(model, isOffered) {
     this.#model = model;
     const size = this.#sizeFor(model);
     const examples = await examplesFor(model, size);
@@ -111,7 +120,7 @@ export class PicturePicker {
     this.#strip.replaceChildren(...examples.map(({ name, picture }) => this.#example(name, asSeenBy(picture, model))));
     const wanted = this.#chosen;
     if (this.#own) this.#showOwn(this.#own);
-    this.#choose(wanted);
+    if (!isOffered) this.#choose(wanted);
   }
 
   /** The picture of that name, or the first one. @param {string} name */
@@ -126,31 +135,32 @@ export class PicturePicker {
     radio.addEventListener("change", () => {
       this.#chosen = name;
       this.#suggest();
-      this.picture = picture;
-      this.onChange(picture);
+      this.picture = (name === OWN && this.#whole?.picture) || picture;
+      this.onChange(this.picture);
     });
     return el("label", { class: "example", title: name }, radio, canvasOf(picture));
   }
 
-  /** As the first of the strip, fitted to the model. @param {ImageBitmap} bitmap */
-  #showOwn(bitmap) {
+  /** As the first of the strip, fitted to the model. @param {Own} own */
+  #showOwn(own) {
     const model = /** @type {Model} */ (this.#model);
     this.#strip.querySelector(`[title="${OWN}"]`)?.remove();
     const paper = model.palette?.length ? "transparent" : model.channels === 1 ? "black" : "white"; // as the server has it
-    this.#strip.prepend(this.#example(OWN, asSeenBy(fitted(bitmap, this.#sizeFor(model), paper), model)));
+    this.#strip.prepend(this.#example(OWN, asSeenBy(fitted(own.bitmap, this.#sizeFor(model), paper), model)));
+    this.#whole?.offer(own, model);
   }
 
   /** A picture from elsewhere, as if its file had been dropped here. @param {string} url */
   async give(url) {
     this.#taking.ask();
-    this.#own = await createImageBitmap(await load(url));
+    this.#own = { bitmap: await createImageBitmap(await load(url)), file: null, isSmaller: false };
     await this.#showChosen();
   }
 
   /** The own picture is the one; if no model is there yet, as soon as there is one. */
   async #showChosen() {
     this.#chosen = OWN;
-    await this.#suiting;
+    await this.suiting;
     if (!this.#model || !this.#own) return;
     this.#showOwn(this.#own);
     this.#choose(OWN);
@@ -161,9 +171,9 @@ export class PicturePicker {
     if (!file) return;
     const asked = this.#taking.ask();
     try {
-      const bitmap = await decoded(file);
+      const own = await decoded(file);
       if (asked.aborted) return;
-      this.#own = bitmap;
+      this.#own = own;
     } catch (error) {
       if (!asked.aborted) this.onTrouble(error);
       return;
@@ -172,20 +182,6 @@ export class PicturePicker {
     }
     this.onTrouble(null);
     await this.#showChosen();
-  }
-
-  /** @param {DragEvent} event @param {boolean} isOver */
-  #hover(event, isOver) {
-    event.preventDefault();
-    this.element.classList.toggle("dragged-over", isOver);
-  }
-
-  /** @param {DragEvent} event */
-  #drop(event) {
-    event.preventDefault();
-    event.stopPropagation();
-    this.#hover(event, false);
-    this.take(event.dataTransfer?.files[0]);
   }
 }
 

@@ -1,11 +1,11 @@
 /** A picture under its heat map: one pixel is chosen, to be asked about; the one under the pointer is only named. */
 
 import { announce, el, find, stamp } from "./dom.js";
+import { Hand } from "./hand.js";
 import { glowing, heatPicture } from "../pixels/heat.js";
 import { fixed, t } from "../lang.js";
 import { Mask } from "../pixels/mask.js";
 import { blankCanvas, canvasOf, pen } from "../pixels/raster.js";
-import { moved, pixelAt, STEPS } from "../pixels/steps.js";
 import { percent } from "../service/words.js";
 
 /** @import {ScoreMap, ScoreResult} from "../types" */
@@ -20,15 +20,17 @@ export class ScoredPicture {
     this.element = stamp("scored-picture");
     this.summary = el("div", { class: "summary" });
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
-    this.#canvas.addEventListener("pointerdown", (event) => this.#down(event));
-    this.#canvas.addEventListener("pointermove", (event) => this.#move(pixelAt(event, this.#canvas, this.#map)));
-    this.#canvas.addEventListener("pointerup", () => this.#lift());
-    this.#canvas.addEventListener("pointercancel", () => this.#lift());
-    this.#canvas.addEventListener("pointerleave", () => this.#look(this.chosen));
-    this.#canvas.addEventListener("click", (event) => {
-      if (!this.isCovering) this.#choose(pixelAt(event, this.#canvas, this.#map));
-    });
-    this.#canvas.addEventListener("keydown", (event) => this.#key(event));
+    this.#hand = new Hand(this.#canvas);
+    this.#hand.onStroke = (from, to, first) => this.isCovering && this.#coverBy(from, to, first);
+    this.#hand.onRest = () => (this.isCovering ? this.onCover() : this.#choose(this.#hand.cursor));
+    this.#hand.onStep = (pixel) => {
+      this.#look(pixel);
+      announce(this.wordsOf(pixel));
+    };
+    this.#hand.onLook = () => {
+      const [x, y] = this.#hand.hover?.map(Math.floor) ?? this.#hand.cursor;
+      if (this.#map.bits[y]?.[x]) this.#look([x, y]);
+    };
     for (const radio of this.element.querySelectorAll("input")) {
       radio.name = "layer";
       radio.addEventListener("change", () => this.#draw());
@@ -43,14 +45,13 @@ export class ScoredPicture {
   heat = blankCanvas(1, 1);
   /** The pixels that are painted over. */
   cover = new Mask({ width: 1, height: 1 });
+  /** Whether pixels are painted over, and not asked about. */
+  isCovering = false;
   /** Called when others are. */
   onCover = () => {};
 
   #canvas;
-  #isCovering = false;
-  /** Where the stroke is that covers. @type {number[] | null} */
-  #last = null;
-  #cursor = [0, 0];
+  #hand;
   /** @type {ScoreMap} */
   #map = { width: 1, height: 1, channels: 1, bits: [[[0]]] };
   /** What each choice of a layer shows. @type {Record<string, HTMLCanvasElement>} */
@@ -68,9 +69,7 @@ export class ScoredPicture {
     if (picture) Object.assign(this.#layers, { picture: canvasOf(picture), both: canvasOf(glowing(shares, picture)) });
     for (const radio of this.element.querySelectorAll("input")) radio.disabled = !(radio.value in this.#layers);
     if (!picture) find(this.element, "input[value=heat]").checked = true;
-    const scale = Math.max(1, Math.floor(SIDE / map.width));
-    this.#canvas.width = map.width * scale;
-    this.#canvas.height = map.height * scale;
+    this.#hand.fit(map, SIDE);
     find(this.element, "[data-top]").textContent =
       most === 1 ? t("1 bit or more") : t("{bits} bits or more", { bits: Number(most.toFixed(2)) });
     this.#sum(model, score);
@@ -108,62 +107,17 @@ export class ScoredPicture {
     return [at % this.#map.width, Math.floor(at / this.#map.width)];
   }
 
-  /** Arrows move, Enter or the space bar asks. @param {KeyboardEvent} event */
-  #key(event) {
-    const step = STEPS[event.key];
-    if (!step && event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault();
-    if (!step) {
-      if (this.#isCovering) this.#coverOne();
-      else this.#choose(this.#cursor);
-      return;
-    }
-    this.#look(moved(this.#cursor, step, this.#map));
-    announce(this.wordsOf(this.#cursor));
-  }
-
-  get isCovering() {
-    return this.#isCovering;
-  }
-
-  /** Whether pixels are painted over, and not asked about. */
-  set isCovering(isCovering) {
-    this.#isCovering = isCovering;
-    this.#canvas.classList.toggle("covering", isCovering);
-  }
-
   uncover() {
     this.cover = new Mask(this.#map);
     this.#draw();
   }
 
-  /** @param {PointerEvent} event */
-  #down(event) {
-    if (!this.#isCovering || event.button !== 0) return;
-    this.#canvas.setPointerCapture(event.pointerId);
-    this.#last = pixelAt(event, this.#canvas, this.#map);
-    this.#move(this.#last);
-  }
-
-  /** @param {number[]} pixel */
-  #move(pixel) {
-    if (this.#last) this.cover.stroke(middle(this.#last), middle(pixel), this.#map.width / BRUSH, 1);
-    if (this.#last) this.#last = pixel;
-    this.#look(pixel);
-  }
-
-  #lift() {
-    if (!this.#last) return;
-    this.#last = null;
-    this.onCover();
-  }
-
-  /** The pixel under the cursor, or no more. */
-  #coverOne() {
-    const [x, y] = this.#cursor;
-    this.cover.dab(x + 0.5, y + 0.5, 1, 1 - this.cover.hole[y * this.cover.width + x]);
+  /** By the keyboard one pixel, or no more. @param {number[]} from @param {number[]} to @param {number[] | null} first */
+  #coverBy(from, to, first) {
+    const [x, y] = this.#hand.cursor;
+    if (first) this.cover.stroke(from, to, this.#map.width / BRUSH, 1);
+    else this.cover.dab(x + 0.5, y + 0.5, 1, 1 - this.cover.hole[y * this.cover.width + x]);
     this.#draw();
-    this.onCover();
   }
 
   /** @param {number[]} pixel */
@@ -175,7 +129,7 @@ export class ScoredPicture {
 
   /** @param {number[]} pixel */
   #look(pixel) {
-    this.#cursor = pixel;
+    this.#hand.cursor = pixel;
     const isElsewhere = String(pixel) !== String(this.chosen); // what is chosen is said beside it
     find(this.element, ".looked-at").textContent = isElsewhere ? this.wordsOf(pixel) : "";
     this.#draw();
@@ -195,7 +149,7 @@ export class ScoredPicture {
       brush.fillRect((i % this.#map.width) * side, Math.floor(i / this.#map.width) * side, side, side);
     });
     this.#frame(brush, this.chosen, "#ff8a3d", 4);
-    if (String(this.#cursor) !== String(this.chosen)) this.#frame(brush, this.#cursor, "#4f7cff", 3);
+    if (String(this.#hand.cursor) !== String(this.chosen)) this.#frame(brush, this.#hand.cursor, "#4f7cff", 3);
   }
 
   /** @param {CanvasRenderingContext2D} brush @param {number[]} pixel @param {string} colour @param {number} line */
@@ -205,11 +159,6 @@ export class ScoredPicture {
     brush.strokeStyle = colour;
     brush.strokeRect(x * side + line / 2, y * side + line / 2, side - line, side - line);
   }
-}
-
-/** @param {number[]} pixel */
-function middle([x, y]) {
-  return [x + 0.5, y + 0.5];
 }
 
 /** @param {number[]} numbers */

@@ -55,11 +55,11 @@ export class Tiles {
     if (this.#job !== job) return; // another one was laid meanwhile
     this.#ground = ground;
     this.#small = small;
-    this.#outline = ground && outlineOf(holeIn(ground), job);
+    this.#outline = ground && outlineOf(holeIn(ground), ground);
     this.paintings = this.#blank(job);
     this.element.replaceChildren(...this.paintings.map((painting, sample) => this.#tile(painting, sample)));
     const beside = Number(original !== null) + Number(small !== null) + Number(job.method === "posterior");
-    const { columns, side, gap } = bestGrid(job.n + beside, job.width, this.#room);
+    const { columns, side, gap } = bestGrid(job.n + beside, ground?.width ?? job.width, this.#room);
     this.element.style.setProperty("--tile", `${side}px`);
     this.element.style.setProperty("--columns", String(columns));
     this.element.style.setProperty("--gap", `${gap}px`);
@@ -75,6 +75,7 @@ export class Tiles {
 
   /** A row that is there already comes again from whoever draws the same. @param {RowEvent} row */
   put(row) {
+    if (this.#job?.cutouts) return; // the service puts them in their places
     if (row.stage !== "small" && row.y < (this.paintings[row.sample]?.large.next ?? 0)) return;
     this.#rows.push(row);
     this.paintings[row.sample]?.put(row);
@@ -98,11 +99,6 @@ export class Tiles {
     this.#frame = 0;
   }
 
-  /** Every row of every image has come. */
-  get isWhole() {
-    return this.paintings.length > 0 && this.paintings.every((painting) => painting.whole("final"));
-  }
-
   clear() {
     this.element.replaceChildren();
   }
@@ -114,7 +110,7 @@ export class Tiles {
       const tile = this.element.querySelector(`[data-sample="${sample}"]`);
       if (!tile) return;
       const name = place === 0 ? t("Likeliest") : ordinal(place + 1);
-      const caption = t("{name} · {nats} nats", { name, nats: fixed(nats, 1) });
+      const caption = t("{name} · {bits} bits", { name, bits: fixed(nats / Math.LN2, 1) });
       tile.dataset.nats = String(nats);
       tile.setAttribute("aria-label", t("{caption}: open large", { caption }));
       tile.querySelector(".caption")?.replaceChildren(caption);
@@ -147,7 +143,7 @@ export class Tiles {
     /** @type {HTMLElement | null} */
     const original = this.element.querySelector(".original");
     if (!original) return;
-    const caption = t("{name} · {nats} nats", { name: t("Original"), nats: fixed(nats, 1) });
+    const caption = t("{name} · {bits} bits", { name: t("Original"), bits: fixed(nats / Math.LN2, 1) });
     original.querySelector(".caption")?.replaceChildren(caption);
     const tiles = [.../** @type {NodeListOf<HTMLElement>} */ (this.element.querySelectorAll("button.tile"))];
     const next = tiles.find((tile) => Number(tile.dataset.nats) > nats);
@@ -180,7 +176,8 @@ export class Tiles {
 
   /** @param {Job} job */
   #blank(job) {
-    const paintings = Array.from({ length: job.n }, () => new Painting(job, this.#ground));
+    const size = job.cutouts && this.#ground ? { width: this.#ground.width, height: this.#ground.height } : {};
+    const paintings = Array.from({ length: job.n }, () => new Painting({ ...job, ...size }, this.#ground));
     if (this.#small) for (const painting of paintings) painting.giveSmall(this.#small);
     return paintings;
   }
@@ -223,8 +220,9 @@ function figure(kind, caption, picture) {
 
 /** What is kept of the given image; transparent where it is to be drawn. @param {Job} job @param {string} image @param {string} mask */
 async function groundOf(job, image, mask) {
-  const ground = await pixelsOf(image, job);
-  holeOf(await pixelsOf(mask, job)).forEach((filled, i) => {
+  const size = job.cutouts ? undefined : job;
+  const ground = await pixelsOf(image, size);
+  holeOf(await pixelsOf(mask, size)).forEach((filled, i) => {
     if (filled) ground.data[4 * i + 3] = 0;
   });
   return ground;

@@ -62,18 +62,13 @@ export class Writing {
   #written = null;
   #futures = new Futures(new ImageData(1, 1), [], null);
   /** Who drew it; null = it is recorded. @type {Model | null} */
-  #model = null;
+  model = null;
   /** How many pixels are there. */
   #at = 0;
   #isPlaying = false;
   #frame = 0;
   #timer = 0;
   #films = 0;
-
-  /** Who drew what it shows; null of a film. */
-  get model() {
-    return this.#model;
-  }
 
   /** Whether this browser drew it. */
   get isHere() {
@@ -82,7 +77,7 @@ export class Writing {
 
   /** Whether it shows what was drawn for the reader, and not a film. */
   get isLive() {
-    return this.#model !== null;
+    return this.model !== null;
   }
 
   get isShown() {
@@ -117,6 +112,7 @@ export class Writing {
   async showFilm() {
     const { written, futures } = await film(this.#films);
     if (this.isLive) return;
+    this.#films += 1;
     this.#show(written, futures, null, 0);
   }
 
@@ -130,7 +126,7 @@ export class Writing {
 
   /** From here on it goes another way. */
   #rollAgain() {
-    const [model, written, at] = [this.#model, this.#written, this.#at];
+    const [model, written, at] = [this.model, this.#written, this.#at];
     if (!model || !written) return;
     this.#run(false);
     this.#draw(model, at, (how) => endedFrom(this.#ask, model, written.picture, at, how));
@@ -147,7 +143,7 @@ export class Writing {
     try {
       const written = await ask({ signal, onWait: (words) => this.onWait(words) });
       if (signal.aborted) return;
-      const fogs = model === this.#model ? this.#futures.fogs.filter(({ from }) => from <= at) : [];
+      const fogs = model === this.model ? this.#futures.fogs.filter(({ from }) => from <= at) : [];
       this.#show(written, new Futures(written.picture, fogs, { ask: this.#ask, model }), model, at);
     } catch (error) {
       if (!signal.aborted) this.onTrouble(error);
@@ -165,7 +161,7 @@ export class Writing {
     clearTimeout(this.#timer);
     this.#written = written;
     this.#futures = futures;
-    this.#model = model;
+    this.model = model;
     futures.onNews = () => this.#run(this.#isPlaying);
     this.#use.href = `#${written.address}`;
     this.#place.max = this.#all;
@@ -194,7 +190,7 @@ export class Writing {
 
   /** How it can go on from here and, of a palette, how probable each colour is at the next pixel. */
   async #rest() {
-    const [model, written, at] = [this.#model, this.#written, this.#at];
+    const [model, written, at] = [this.model, this.#written, this.#at];
     this.#futures.seek(at);
     if (!model?.palette?.length || !written?.bits || this.isFinished) return;
     const { picture } = written;
@@ -231,12 +227,7 @@ export class Writing {
   #finish() {
     this.#isPlaying = false;
     this.#label();
-    if (!this.isLive) this.#timer = setTimeout(() => this.#nextFilm(), FILM_PAUSE_MS);
-  }
-
-  #nextFilm() {
-    this.#films += 1;
-    this.showFilm();
+    if (!this.isLive) this.#timer = setTimeout(() => this.showFilm(), FILM_PAUSE_MS);
   }
 
   /** Pixels a second: a picture takes as long whatever its size. */

@@ -3,6 +3,8 @@
 /** @import {Size} from "../types" */
 
 const MOST_STEPS = 100;
+/** Of a large picture fewer are kept. */
+const MOST_KEPT = 2 ** 24;
 
 /** @template {Uint8Array | Uint32Array} [T=Uint8Array] */
 export class Mask {
@@ -20,7 +22,9 @@ export class Mask {
   #undone = [];
 
   get count() {
-    return this.hole.filter((value) => value === 1).length;
+    let count = 0;
+    for (let i = 0; i < this.hole.length; i += 1) if (this.hole[i] === 1) count += 1;
+    return count;
   }
 
   get canUndo() {
@@ -35,7 +39,7 @@ export class Mask {
   mark() {
     this.#undone = [];
     this.#past.push(/** @type {T} */ (this.hole.slice()));
-    if (this.#past.length > MOST_STEPS) this.#past.shift();
+    if (this.#past.length > Math.min(MOST_STEPS, MOST_KEPT / this.hole.length)) this.#past.shift();
   }
 
   undo() {

@@ -9,10 +9,13 @@ export function edgeOf(hole, { width, height }) {
   const isHole = (/** @type {number} */ x, /** @type {number} */ y) =>
     x >= 0 && y >= 0 && x < width && y < height && hole[y * width + x] === 1;
   const lines = [];
-  for (let y = 0; y <= height; y += 1) {
-    for (let x = 0; x <= width; x += 1) {
-      if (x < width && isHole(x, y) !== isHole(x, y - 1)) lines.push(`M${x} ${y}h1`);
-      if (y < height && isHole(x, y) !== isHole(x - 1, y)) lines.push(`M${x} ${y}v1`);
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      if (hole[y * width + x] !== 1) continue;
+      if (!isHole(x, y - 1)) lines.push(`M${x} ${y}h1`);
+      if (!isHole(x, y + 1)) lines.push(`M${x} ${y + 1}h1`);
+      if (!isHole(x - 1, y)) lines.push(`M${x} ${y}v1`);
+      if (!isHole(x + 1, y)) lines.push(`M${x + 1} ${y}v1`);
     }
   }
   return lines.join("");

@@ -115,6 +115,14 @@ export class Painting {
     this.#pen.drawImage(from, 0, top, small.width, small.height - top, 0, this.#shown, width, height - this.#shown);
   }
 
+  /** All of it at once. @param {ImageData} picture */
+  become(picture) {
+    this.large.pixels = picture;
+    this.large.next = this.#shown = picture.height;
+    Object.assign(this.canvas, { width: picture.width, height: picture.height, className: "whole" });
+    this.#pen.putImageData(picture, 0, 0);
+  }
+
   /** Whether its last row is on the canvas. */
   get isShown() {
     return this.#shown === this.canvas.height;

@@ -72,10 +72,11 @@ export class Api {
 
   /**
    * @param {string} id
-   * @param {{sample?: number, scale?: number, stage?: Stage, grid?: boolean}} [options]
+   * @param {{sample?: number, scale?: number, stage?: Stage, grid?: boolean, format?: "zip"}} [options]
    */
   async image(id, options = {}) {
-    return (await this.send(imagePath(id, options), {})).blob();
+    const query = new URLSearchParams(Object.entries(options).map(([name, value]) => [name, String(value)]));
+    return (await this.send(`/jobs/${id}/image?${query}`, {})).blob();
   }
 
   /** What a job began with. @param {string} id @param {"image" | "mask"} of */
@@ -231,15 +232,6 @@ async function reached(answer, signal) {
     if (signal?.aborted && signal.reason.name !== "TimeoutError") throw error;
     throw new Unreachable();
   }
-}
-
-/**
- * @param {string} id
- * @param {{sample?: number, scale?: number, stage?: Stage, grid?: boolean}} options
- */
-function imagePath(id, options) {
-  const query = new URLSearchParams(Object.entries(options).map(([name, value]) => [name, String(value)]));
-  return `/jobs/${id}/image?${query}`;
 }
 
 /** A score's numbers, once it has them. @param {Job} job @returns {ScoreResult | null} */

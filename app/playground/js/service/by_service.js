@@ -70,7 +70,9 @@ export class Service {
 
   /** @param {string} path @param {Record<string, any> | FormData} body @param {How} how */
   async #asked(path, body, { signal, onWait }) {
-    return succeeded(await this.#api.ask(path, body, signal, (job) => onWait?.(standing(job), job)));
+    const job = await this.#api.ask(path, body, signal, (seen) => onWait?.(standing(seen), seen));
+    if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
+    return job;
   }
 
   /** @param {string} path @param {any} body @param {Given} given @param {How} how @returns {Promise<Drawn>} */
@@ -114,23 +116,13 @@ export class Service {
     if (job && !signal.aborted) onWait?.(standing(job), job);
   }
 
-  /** @param {Job} job */
-  async #mean({ id }) {
-    try {
-      return await pictureOf(await this.#api.marginals(id, "mean"));
-    } catch {
-      return null; // the images are there without it
-    }
+  /** Nothing where it does not come: the images are there without it. @param {Job} job */
+  #mean({ id }) {
+    return this.#api.marginals(id, "mean").then(pictureOf, () => null);
   }
 }
 
 /** How much is done: what was estimated at first no longer holds. @param {Job} job @param {number} progress */
 function counted(job, progress) {
   return standing({ ...job, status: "running", eta_s: null, progress });
-}
-
-/** @param {Job} job */
-function succeeded(job) {
-  if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
-  return job;
 }

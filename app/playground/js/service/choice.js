@@ -1,6 +1,7 @@
 /** Which of the models is asked: what they can, and how well. Knows no element. */
 
-import { isOfCharacters, kindOf, rankOf } from "./kinds.js";
+import { t } from "../lang.js";
+import { kindOf, rankOf } from "./kinds.js";
 
 /** @import {Kind, Model} from "../types" */
 
@@ -32,7 +33,7 @@ const TASKS = {
   watch: { can: ["sample", "score", "complete"], fits: () => true },
   bet: { can: ["sample", "score"], fits: (model) => isPaper(model) && isInOneOrder(model) },
   draw: { can: ["complete", "score"], fits: (one) => hasInk(one) && one.methods.includes("posterior") },
-  guess: { can: ["sample", "score"], fits: isOfCharacters },
+  guess: { can: ["sample", "score"], fits: (one) => kindOf(one) === t("Characters") },
 };
 
 /** Those that do a task: kinds as they are listed, and of each first those of one order, then the best. @param {string} task @param {Model[]} models */
@@ -43,20 +44,6 @@ export function ableTo(task, models) {
     .sort(
       (a, b) => rankOf(a) - rankOf(b) || Number(isInOneOrder(b)) - Number(isInOneOrder(a)) || costOf(a) - costOf(b),
     );
-}
-
-/**
- * The model for a task: one that draws pictures of this kind, and one that answers now before one that does not.
- *
- * @param {string} task
- * @param {string | null} kind null = any
- * @param {Model[]} models
- * @param {(model: Model) => boolean} isReady
- * @returns {Model | null}
- */
-export function bestFor(task, kind, models, isReady) {
-  const rank = (/** @type {Model} */ model) => 2 * Number(kind !== kindOf(model)) + Number(!isReady(model));
-  return ableTo(task, models).sort((a, b) => rank(a) - rank(b))[0] ?? null;
 }
 
 /** Those that draw the same kind of picture, of the same size. @param {Model[]} models @param {Model} model */

@@ -83,7 +83,7 @@ export class Here {
     const job = jobOf("complete", model, wish);
     await how.onJob?.(job, { image: dataUrlOf(picture), mask: dataUrlOf(maskPicture(hole, picture)) });
     const given = { known: valuesOf(picture, model), keep: hole.map((isUnknown) => 1 - isUnknown) };
-    const done = await drawer.complete({ ...wish, label: undefined, ...given, ...told(how, drawer) });
+    const done = await drawer.complete({ ...wish, label: wish.label ?? undefined, ...given, ...told(how, drawer) });
     const result = /** @type {any} */ ({ type: "images", posterior: done.receipt });
     return {
       job: { ...job, result },
@@ -122,7 +122,7 @@ export class Here {
     return { labels: labels.sort((a, b) => b.p - a.p), nats, quality: "exact" };
   }
 
-  /** A picture of samples is drawn again, as its file says, and every pixel compared; "" where that cannot be done here. @param {string} name @param {File} file */
+  /** A picture of samples is drawn again, as its file says, and every pixel compared; "" where that cannot be done here. @param {string} name @param {Blob} file */
   async verdict(name, file) {
     const model = this.#models.value?.find((one) => one.name === name);
     const drawer = model && this.can("sample", model) ? await this.#found(name, model) : null;

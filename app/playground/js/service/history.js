@@ -33,17 +33,12 @@ export class History {
   /** Add it, or put it in the place of what was remembered of this job. @param {Remembered} job */
   keep(job) {
     const others = this.all().filter((one) => one.id !== job.id);
-    this.#write([job, ...others].sort((a, b) => b.at - a.at).slice(0, MOST));
+    this.replace([job, ...others].sort((a, b) => b.at - a.at).slice(0, MOST));
   }
 
-  /** All at once: these, and no others. @param {Remembered[]} jobs */
+  /** All at once: these, and no others; the older half out when the browser gives no more room. @param {Remembered[]} jobs */
   replace(jobs) {
-    this.#write(jobs);
-  }
-
-  /** Older half out when the browser gives no more room. @param {Remembered[]} jobs */
-  #write(jobs) {
-    if (!lasting.set(KEY, JSON.stringify(jobs)) && jobs.length > 1) this.#write(jobs.slice(0, jobs.length >> 1));
+    if (!lasting.set(KEY, JSON.stringify(jobs)) && jobs.length > 1) this.replace(jobs.slice(0, jobs.length >> 1));
     for (const listener of this.#listeners) listener();
   }
 
@@ -66,5 +61,6 @@ export class History {
 export function remembered(job, given, thumbnail) {
   const { id, kind, model, seed, n, temperature, label, method, particles, sweeps, status } = job;
   const drawn = { model, seed, n, temperature, label, method, particles, sweeps };
-  return { id, kind, ...drawn, status, at: Date.parse(job.created_at), given, thumbnail };
+  const kept = job.cutouts ? {} : given; // a larger picture has no room there
+  return { id, kind, ...drawn, status, at: Date.parse(job.created_at), given: kept, thumbnail };
 }

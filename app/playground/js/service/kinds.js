@@ -45,8 +45,3 @@ export function rankOf(model) {
   const place = KINDS.findIndex(([, word]) => word === kindOf(model));
   return (model.values > 2 ? 100 : 0) + (place < 0 ? KINDS.length : place);
 }
-
-/** @param {Model} model */
-export function isOfCharacters(model) {
-  return kindOf(model) === t("Characters");
-}

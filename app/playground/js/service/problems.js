@@ -69,7 +69,8 @@ const WORDS = {
 export function explain(error) {
   if (error instanceof FieldTrouble) return { text: error.message, field: error.field };
   if (error instanceof Unreachable) {
-    return { text: t("The server does not answer. It may be restarting; try again in a moment."), field: "" };
+    const away = t("The server does not answer. It may be restarting; try again in a moment.");
+    return { text: error.message || away, field: "" };
   }
   if (!(error instanceof Problem)) {
     console.error(error); // a fault of the page: said, and not passed over

@@ -60,9 +60,10 @@ function labelOf({ label }, n) {
 }
 
 /** How a completion is drawn, as far as its job says. @param {Job} job @returns {[string, string | number][]} */
-function methodOf({ kind, label, method, particles, sweeps }) {
+function methodOf({ kind, label, method, particles, sweeps, cutouts }) {
   /** @type {[string, string | number | null][]} */
   const all = [
+    ["fit", cutouts ? "crop" : null],
     ["label", kind === "sample" || Array.isArray(label) ? null : label],
     ["method", method],
     ["particles", particles],

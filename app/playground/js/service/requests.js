@@ -19,9 +19,24 @@ export async function completionOf(model, picture, hole, settings) {
   const mask = maskPicture(hole, picture);
   const body = await scoreForm(model, picture);
   body.set("mask", await pngOf(mask), "mask.png");
-  body.set("rank", "true");
-  for (const [name, value] of Object.entries(settings)) body.set(name, String(value));
+  for (const [name, value] of Object.entries({ rank: true, ...settings })) body.set(name, String(value));
   return { path: "/complete", body, given: { image: dataUrlOf(picture), mask: dataUrlOf(mask) } };
+}
+
+/**
+ * The request that fills holes in a larger picture, each in a cut-out of the model's size.
+ *
+ * @param {Model} model
+ * @param {Blob} image
+ * @param {Blob} mask
+ * @param {Record<string, any>} settings
+ */
+export function cropOf({ name, palette }, image, mask, settings) {
+  const body = new FormData();
+  const colours = palette?.length ? { colours: "nearest" } : {};
+  const fields = { image, mask, model: name, fit: "crop", ...colours, ...settings };
+  for (const [field, value] of Object.entries(fields)) body.set(field, value);
+  return { path: "/complete", body, given: { image: URL.createObjectURL(image), mask: URL.createObjectURL(mask) } };
 }
 
 /** The question how likely a picture is. @param {Model} model @param {ImageData} picture */

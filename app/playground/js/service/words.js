@@ -111,26 +111,21 @@ const QUALITIES = /** @type {Record<string, string>} */ ({
   rough: t("rough: two tries do not agree, or too little counted"),
   poor: t("poor: do not rely on these"),
 });
-const GOOD_SHARE = 0.3;
-const ROUGH_SHARE = 0.1;
 const SURE_NATS = 1e-6;
 /** No more is known from some thousand pictures. */
 const MOST_SHARE = 0.99;
 const LEAST_SHARE = 0.0001;
 
-/** How far a completion is to be trusted; a server of an earlier version leaves that to its reader. @param {Receipt} receipt @returns {string} exact, good, rough or poor */
-export function qualityOf(receipt) {
-  const said = /** @type {any} */ (receipt).quality;
-  if (said in QUALITIES) return said;
-  const share = (receipt.ess ?? 1) / Math.max(1, receipt.particles);
-  if (receipt.exact) return "exact";
-  return share >= GOOD_SHARE ? "good" : share >= ROUGH_SHARE ? "rough" : "poor";
-}
-
 /** @param {Receipt} receipt */
 export function quality(receipt) {
-  const worst = QUALITIES[qualityOf(receipt)];
+  const worst = QUALITIES[receipt.quality ?? "poor"];
   return ownWords(receipt).length ? t("some are {quality}", { quality: worst }) : worst;
+}
+
+/** How well the holes of a larger picture are filled. @param {string[]} words of each, in reading order */
+export function holesFilled(words) {
+  if (new Set(words).size === 1) return QUALITIES[words[0]];
+  return t("holes in reading order: {words}", { words: words.map((word) => QUALITIES[word].split(":")[0]).join(", ") });
 }
 
 /** The word of each image, where they are not all the same. @param {Receipt | null} receipt @returns {string[]} */

@@ -1,10 +1,9 @@
 /** What the views that draw have in common: a form on the left, the job on the right. */
 
 import { receiptOf } from "../service/api.js";
-import { el, find } from "../parts/dom.js";
-import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
+import { find } from "../parts/dom.js";
+import { clearTrouble, forgetTrouble, showTrouble } from "../parts/fields.js";
 import { remembered } from "../service/history.js";
-import { kindOf } from "../service/kinds.js";
 import { showPicture } from "../parts/model_picker.js";
 import { JobBoard } from "../parts/job_board.js";
 import { t } from "../lang.js";
@@ -24,13 +23,14 @@ import { FieldTrouble, Unreachable } from "../service/problems.js";
  * @property {ModelPicker} models
  * @property {LabelFields} [labels]
  * @property {PicturePicker} [pictures]
- * @property {HTMLElement} [pad] where it is painted on: that stands before the model then, because it is the work
  * @property {DrawFields} fields
+ * @property {(model: Model) => void} [suit] called with the model that is chosen
  *
  * @typedef {object} Request what a form asks for
  * @property {string} path
  * @property {Record<string, any> | FormData} body
  * @property {Given} given
+ * @property {any} [wish] the same for this browser, where it may draw it
  */
 
 const HARDER = 4;
@@ -40,38 +40,27 @@ export class DrawingView {
    * @param {HTMLElement} element
    * @param {Shared} shared
    * @param {Parts} parts
-   * @param {string} verb what stands on the button
    * @param {(model: Model) => Promise<Request>} ask reads the form; may throw FieldTrouble
    */
-  constructor(element, shared, parts, verb, ask) {
+  constructor(element, shared, parts, ask) {
     this.#element = element;
     this.#shared = shared;
     this.#parts = parts;
     this.#ask = ask;
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
-    const { models, labels, pictures, pad, fields } = parts;
-    const own = pictures ? [pictures.element] : [];
-    const choice = labels ? [models.element, labels.element] : [models.element];
-    const title = el("summary", {}, t("Settings"));
-    if (pad) {
-      const drawer = el("details", { class: "drawer" }, title, ...choice, fields.element);
-      this.#form.append(pad, ...own, submitRow(verb), drawer);
-    } else this.#form.append(...choice, ...own, fields.element, submitRow(verb));
+    const { models, labels, pictures } = parts;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.onSubmit();
     });
     forgetTrouble(this.#form, shared.isOnline);
     models.onChange = (model) => {
-      title.textContent = t("Settings: {model}", { model: kindOf(model) });
       showPicture(find(element, ".empty > span"), model.name);
-      pictures?.suit(model);
       labels?.suit(model);
+      parts.suit?.(model);
     };
-    if (pictures) {
+    if (pictures)
       pictures.onTrouble = (error) => (error ? showTrouble(this.#form, error) : clearTrouble(pictures.element));
-      pictures.offerOthers(models);
-    }
     this.#board = new JobBoard(shared);
     this.#board.onFound = (job, given) => this.#found(job, given);
     this.#board.onExpect = (mean, job) => this.onExpect(mean, job);
@@ -83,11 +72,9 @@ export class DrawingView {
   /** Called when the button is pressed. @type {() => unknown} */
   onSubmit = () => this.draw(null);
 
-  /**
-   * Called when a job is put back into the form: with what it began with, and how it was drawn.
-   *
-   * @type {(given: Given, settings: Partial<Settings>) => unknown}
-   */
+  /** Called with how a job was drawn, before it is put back into the form. @type {(settings: any) => void} */
+  onRestore = () => {};
+  /** Called with what it began with, when its picture is back. @type {(given: Given) => unknown} */
   onRefill = () => null;
   /** Called with what is expected of each pixel of a completion. @type {(mean: ImageData, job: Job) => void} */
   onExpect = () => {};
@@ -155,6 +142,7 @@ export class DrawingView {
   async restore(settings, given) {
     const { models, labels, pictures, fields } = this.#parts;
     clearTrouble(this.#form);
+    this.onRestore(settings);
     fields.set(settings);
     labels?.set(settings.label);
     const isThere = models.choose(settings.model);
@@ -162,27 +150,28 @@ export class DrawingView {
       const text = t("This was drawn by {model}, which no worker here has.", { model: settings.model });
       showTrouble(this.#form, new FieldTrouble("model", text));
     }
-    await Promise.all([this.onRefill(given, settings), given.image && pictures?.give(given.image)]);
+    if (given.image) await pictures?.give(given.image);
+    await this.onRefill(given);
     return isThere;
   }
 
   /** Something to look at, where nobody has asked for anything: drawn in this browser, it leaves no trace. */
-  #begin() {
-    if (!this.#element.hidden && !("used" in this.#element.dataset)) this.#drawHere(true).catch(() => {}); // nobody asked for it
+  async #begin() {
+    const { models, pictures } = this.#parts;
+    const isIdle = () => !this.#element.hidden && !("used" in this.#element.dataset);
+    if (!models.model || pictures || !isIdle()) return;
+    await this.#drawHere(models.model, await this.#ask(models.model), isIdle).catch(() => {}); // nobody asked for it
   }
 
-  /** New images, where this browser has what draws them. @param {boolean} isQuiet @returns {Promise<boolean>} whether it has */
-  async #drawHere(isQuiet) {
-    const { models, labels, fields, pictures } = this.#parts;
-    const { model } = models;
-    if (!model || pictures) return false;
-    const job = /** @type {any} */ ({ ...model, kind: "sample", model: model.name }); // all that is looked at
-    if (!(await this.#shared.ask.here.has(job)) || (isQuiet && "used" in this.#element.dataset)) return false;
-    const wish = /** @type {any} */ ({ ...fields.read(), ...labels?.read() });
+  /** Where this browser has what draws it. @param {Model} model @param {Request} request @param {(() => boolean) | null} isIdle whether it is wanted though nobody asked for it @returns {Promise<boolean>} whether it has */
+  async #drawHere(model, { path, wish }, isIdle) {
+    const kind = /** @type {"sample" | "complete"} */ (path.slice(1));
+    const job = /** @type {any} */ ({ ...model, kind, model: model.name }); // all that is looked at
+    if (!wish || !(kind === "complete" || (await this.#shared.ask.here.has(job))) || isIdle?.() === false) return false;
     this.#element.dataset.used = "";
-    if (!isQuiet) fields.used();
-    this.#board.drawHere(model, wish, isQuiet).then((link) => {
-      if (link && !isQuiet && !this.#shared.api.hasService) history.replaceState(null, "", `#${link}`);
+    if (!isIdle) this.#parts.fields.used();
+    this.#board.drawHere(kind, model, wish, Boolean(isIdle)).then((link) => {
+      if (link && !isIdle && !this.#shared.api.hasService) history.replaceState(null, "", `#${link}`);
     });
     return true;
   }
@@ -192,18 +181,21 @@ export class DrawingView {
     clearTrouble(this.#form);
     const button = find(this.#form, "button.primary");
     button.disabled = true;
+    let request = /** @type {Request | null} */ (null);
     try {
-      const { model } = this.#parts.models;
-      if (!model) throw new FieldTrouble("model", t("There is no model to draw with."));
-      const { path, body, given } = await this.#ask(model);
+      if (!this.#parts.models.model) throw new FieldTrouble("model", t("There is no model to draw with."));
+      request = await this.#ask(this.#parts.models.model);
+      const { path, body, given } = request;
       const job = await this.#shared.api.submit(path, body);
       this.#shared.history.keep(remembered(job, given, ""));
       this.#asked = job.id;
       this.#parts.fields.used();
-      this.#board.expect(recipe);
+      this.#board.expect(recipe, job.cutouts ? given : null);
       this.#shared.onJob(job.id);
     } catch (error) {
-      if (!(error instanceof Unreachable) || !(await this.#drawHere(false))) showTrouble(this.#form, error);
+      const { model } = this.#parts.models; // the form may have found a fitter one
+      const isHere = error instanceof Unreachable && model && request && (await this.#drawHere(model, request, null));
+      if (!isHere) showTrouble(this.#form, error);
     } finally {
       button.disabled = false;
     }

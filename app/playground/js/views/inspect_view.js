@@ -62,7 +62,7 @@ export class InspectView {
       (text) => this.#sayTrouble(text),
       () => this.#ask(this.#scored.chosen[0], this.#scored.chosen[1]),
     );
-    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.#show(this.#wanted));
+    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.#show(this.#wanted, true));
     shared.models.watch((models) => models && this.#begin());
   }
 
@@ -152,12 +152,13 @@ export class InspectView {
     if (redrawnId) this.#board.watch(redrawnId);
     if (jobId === this.#wanted) return;
     this.#wanted = jobId;
-    this.#show(jobId);
-    this.#refill(jobId);
+    const kept = this.#shared.history.get(jobId);
+    if (kept) this.#refill(kept.model, kept.given);
+    this.#show(jobId, !kept);
   }
 
-  /** @param {string} jobId */
-  async #show(jobId) {
+  /** @param {string} jobId @param {boolean} isForeign whether the form does not know it */
+  async #show(jobId, isForeign) {
     const signal = this.#wait();
     try {
       const job = await this.#ended(jobId);
@@ -165,6 +166,7 @@ export class InspectView {
       const given = await givenOf(this.#shared, job);
       const picture = given.image ? await pixelsOf(given.image) : null;
       if (signal.aborted) return;
+      if (isForeign) this.#refill(job.model, given);
       const score = /** @type {ScoreResult} */ (scoreOf(job));
       this.#present(
         this.#shared.models.value?.find(({ name }) => name === job.model) ?? null,
@@ -202,33 +204,16 @@ export class InspectView {
   }
 
   /** Where else the picture can go. @param {Model} model @param {ImageData} picture */
-  #waysOf({ name: model, width, height }, picture) {
+  #waysOf({ name: model }, picture) {
     const onTrouble = (/** @type {string} */ text) => this.#sayTrouble(text);
-    const whole = () => picture;
-    return onward(
-      this.#shared,
-      { model, size: { width, height }, small: null, whole, onGo: () => {}, onTrouble },
-      "inspect",
-    );
+    const result = { model, size: picture, small: null, whole: () => picture, onGo: () => {}, onTrouble };
+    return onward(this.#shared, result, "inspect");
   }
 
-  /** The form as it was when this was asked, here or elsewhere. @param {string} jobId */
-  async #refill(jobId) {
-    const kept = this.#shared.history.get(jobId);
-    try {
-      const { model, given } = kept ?? (await this.#seen(jobId));
-      if (this.#wanted !== jobId) return;
-      this.#models.choose(model);
-      if (given.image) this.#pictures.give(given.image);
-    } catch {
-      // what is wrong with the job is said where its picture would be
-    }
-  }
-
-  /** @param {string} jobId @returns {Promise<{model: string, given: Given}>} */
-  async #seen(jobId) {
-    const job = await this.#shared.api.job(jobId);
-    return { model: job.model, given: await givenOf(this.#shared, job) };
+  /** The form as it was when this was asked, here or elsewhere. @param {string} model @param {Given} given */
+  #refill(model, given) {
+    this.#models.choose(model);
+    if (given.image) this.#pictures.give(given.image);
   }
 
   /** @param {string} jobId @returns {Promise<Job>} a score that has succeeded */

@@ -1,6 +1,6 @@
 /** Real or not: half of twelve characters exist, and the network drew the others a moment ago. */
 
-import { bestFor } from "../service/choice.js";
+import { ableTo } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
 import { shuffled, someCharacters } from "../service/examples.js";
 import { Inquiry } from "../service/inquiry.js";
@@ -60,13 +60,12 @@ export class RealView {
     else if (this.#isTurned && this.#cards.some(({ nats }) => nats === null)) this.#weigh();
   }
 
-  leave() {
-    this.#inquiry.giveUp();
-  }
+  leave = () => this.#inquiry.giveUp();
 
   /** @param {Model[]} models */
   #suit(models) {
-    this.#model = bestFor("guess", null, models, (model) => this.#shared.ask.isReady("sample", model));
+    const able = ableTo("guess", models);
+    this.#model = able.find((model) => this.#shared.ask.isReady("sample", model)) ?? able[0] ?? null;
     find(this.#element, ".origin").textContent = this.#model ? titleOf(this.#model) : "";
     if (!this.#cards.length) this.#say(this.#model ? "" : NOBODY);
     this.open();

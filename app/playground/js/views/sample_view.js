@@ -3,7 +3,7 @@
 import { Comparison } from "../parts/comparison.js";
 import { el, find, uniqueId } from "../parts/dom.js";
 import { DrawFields } from "../parts/draw_fields.js";
-import { clearTrouble, field, showTrouble } from "../parts/fields.js";
+import { clearTrouble, field, showTrouble, submitRow } from "../parts/fields.js";
 import { HistoryStrip } from "../parts/history_strip.js";
 import { icon } from "../parts/icons.js";
 import { LabelFields } from "../parts/label_fields.js";
@@ -37,14 +37,16 @@ export class SampleView {
     this.#models = new ModelPicker("sample", shared.models);
     this.#fields = new DrawFields(IMAGES, shared.info);
     const parts = { models: this.#models, labels: this.#labels, fields: this.#fields };
-    this.#drawing = new DrawingView(element, shared, parts, t("Draw"), async ({ name: model }) => {
-      return { path: "/sample", body: { model, ...this.#fields.read(), ...this.#labels.read() }, given: {} };
+    const form = find(element, "form");
+    form.append(this.#models.element, this.#labels.element, this.#fields.element, submitRow(t("Draw")), this.#opener());
+    this.#drawing = new DrawingView(element, shared, parts, async ({ name: model }) => {
+      const wish = { ...this.#fields.read(), ...this.#labels.read() };
+      return { path: "/sample", body: { model, ...wish }, given: {}, wish };
     });
     this.#drawing.onSubmit = () => (this.#by.value ? this.#compare(true) : this.#drawing.draw(null));
     this.#by.addEventListener("change", () => this.#suit());
     this.#fields.element.after(field("by", t("Compare"), this.#by));
     this.#comparison = new Comparison(shared);
-    find(element, "form").append(this.#opener());
     find(element, ".stage").append(this.#comparison.element);
     this.#strip = new HistoryStrip(shared);
     element.append(this.#strip.element);

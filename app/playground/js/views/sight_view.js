@@ -53,9 +53,7 @@ export class SightView {
   }
 
   /** It is not seen any more: nobody waits for an answer. */
-  leave() {
-    this.#inquiry.giveUp();
-  }
+  leave = () => this.#inquiry.giveUp();
 
   /** @param {File} file */
   take(file) {

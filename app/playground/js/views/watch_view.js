@@ -63,9 +63,7 @@ export class WatchView {
     return Boolean(model && this.#shared.ask.isReady("sample", model));
   }
 
-  leave() {
-    this.#writing.leave();
-  }
+  leave = () => this.#writing.leave();
 
   /** A film, where nothing else is. */
   #fill() {
@@ -113,7 +111,9 @@ export class WatchView {
 
   /** What is seen here: by whom, or that it is recorded, and what is waited for. @param {string} waiting */
   #tell(waiting) {
-    find(this.#element, "h1").textContent = this.#heading;
+    const present = t("This picture is being drawn one pixel at a time");
+    const past = t("This picture was drawn one pixel at a time");
+    find(this.#element, "h1").textContent = this.#writing.isFinished ? past : present;
     this.#element.dataset.live = String(this.#writing.isLive);
     const { model, isShown } = this.#writing;
     find(this.#element, "[data-act=another]").disabled = !this.#isReady(this.#model);
@@ -121,11 +121,6 @@ export class WatchView {
     const shown = model ? origin(model, this.#writing.isHere) : isShown ? this.#recorded : "";
     find(this.#element, ".origin").textContent = waiting || shown;
     find(this.#element, ".origin").title = model?.name ?? "";
-  }
-
-  get #heading() {
-    if (this.#writing.isFinished) return t("This picture was drawn one pixel at a time");
-    return t("This picture is being drawn one pixel at a time");
   }
 
   get #recorded() {

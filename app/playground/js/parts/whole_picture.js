@@ -1,0 +1,77 @@
+/** A picture of one's own that is larger than the model: given whole, as it is or made smaller, or fitted to the model. */
+
+import { el } from "./dom.js";
+import { field } from "./fields.js";
+import { t } from "../lang.js";
+import { filed } from "./picture_file.js";
+import { isPaper } from "../service/choice.js";
+import { mostOf } from "../pixels/holes.js";
+import { canvasOf, fitted } from "../pixels/raster.js";
+
+/** @import {Own} from "./picture_file.js" */
+/** @import {Model, Size} from "../types" */
+
+export class WholePicture {
+  constructor() {
+    this.#choice.addEventListener("change", () => this.onChange());
+    this.element.append(this.#hint);
+    this.element.hidden = true;
+  }
+
+  /** Called when another size is chosen. */
+  onChange = () => {};
+
+  #choice = el("select");
+  #hint = el("p", { class: "hint" });
+  element = field("share", t("Size of the picture"), this.#choice);
+  /** Whether it may be given whole at all. */
+  isWanted = false;
+  /** @type {Own | null} */
+  #own = null;
+
+  /** @param {Own} own @param {Model} model */
+  offer(own, model) {
+    const before = this.#own === own ? this.#choice.value : "";
+    this.#own = own;
+    const { bitmap, isSmaller } = own;
+    const options = wholeSizes(bitmap, model).map((size, i) => new Option(inWords(size), String(2 ** i)));
+    this.element.hidden =
+      !this.isWanted || !options.length || bitmap.width * bitmap.height === model.width * model.height;
+    this.#choice.replaceChildren(...options, new Option(t("fitted to {size}", { size: inWords(model) }), ""));
+    const usual = isPaper(model) ? "" : "1"; // letters and digits fill their picture
+    this.#choice.value = [...this.#choice.options].some(({ value }) => value && value === before) ? before : usual;
+    const most = { size: inWords(mostOf(model)) };
+    const room = t("Whole, a hole in it may have {size} pixels: in a smaller picture that is more of it.", most);
+    this.#hint.textContent = isSmaller ? `${t("It was made smaller: no larger one is taken.")} ${room}` : room;
+  }
+
+  /** As large as it was chosen; null where it is fitted. */
+  get picture() {
+    const times = Number(this.#choice.value);
+    if (this.element.hidden || !times || !this.#own) return null;
+    return fitted(this.#own.bitmap, smaller(this.#own.bitmap, times), times > 1 ? "white" : "transparent");
+  }
+
+  /** What is sent of it, in so many bytes at most: the file as it came, where that is small enough. @param {number} most */
+  async sent(most) {
+    const file = this.#choice.value === "1" ? this.#own?.file : null;
+    return file && file.size <= most ? file : filed(canvasOf(/** @type {ImageData} */ (this.picture)), most);
+  }
+}
+
+/** Halves of a picture that the model still fits into. @param {Size} picture @param {Size} model */
+function wholeSizes(picture, { width, height }) {
+  return [1, 2, 4, 8, 16, 32]
+    .map((times) => smaller(picture, times))
+    .filter((size) => size.width >= width && size.height >= height);
+}
+
+/** @param {Size} picture @param {number} times */
+function smaller({ width, height }, times) {
+  return { width: Math.round(width / times), height: Math.round(height / times) };
+}
+
+/** @param {Size} size */
+function inWords({ width, height }) {
+  return `${width} × ${height}`;
+}

@@ -1,0 +1,281 @@
+/** Draw with it: one pad, and what becomes of the picture on it: it is gone on with, its hole is filled, or it is enlarged. */
+
+import { el, find, uniqueId } from "../parts/dom.js";
+import { DrawFields } from "../parts/draw_fields.js";
+import { Endings } from "../parts/endings.js";
+import { clearTrouble, group, submitRow } from "../parts/fields.js";
+import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
+import { LabelFields } from "../parts/label_fields.js";
+import { t } from "../lang.js";
+import { MethodFields } from "../parts/method_fields.js";
+import { ModelPicker } from "../parts/model_picker.js";
+import { Pad } from "../parts/pad.js";
+import { PicturePicker } from "../parts/picture_picker.js";
+import { WholePicture } from "../parts/whole_picture.js";
+import { holesIn, MOST_HOLES, mostOf } from "../pixels/holes.js";
+import { asSeenBy, dataUrlOf, holeOf, maskPicture, pixelsOf, pngOf, smallSize } from "../pixels/raster.js";
+import { ableTo } from "../service/choice.js";
+import { enlarges, kindOf } from "../service/kinds.js";
+import { FieldTrouble, Unreachable } from "../service/problems.js";
+import { completionOf, cropOf, scoreForm } from "../service/requests.js";
+import { NOBODY } from "../service/words.js";
+import { DrawingView } from "./drawing_view.js";
+
+/** @import {Given, Job, Model, Recipe, Remembered, Settings, Shared, View} from "../types" */
+
+/**
+ * What becomes of the picture. usual: how many images at first, and at what temperature, because at 1 what is drawn
+ * between given pixels is restless.
+ *
+ * @typedef {Omit<View, "make"> & {verb?: string, usual?: [number, number]}} Way
+ */
+
+/** @type {Way} */
+const BEGIN = {
+  place: "ink",
+  title: t("Begin one yourself"),
+  lead: t(
+    "Draw anywhere, above or below: what you paint is given, and all else is unknown. The fog is what the network expects there. When you lift the pen it draws four endings.",
+  ),
+};
+/** @type {Way} */
+const COMPLETE = {
+  place: "complete",
+  title: t("Complete a picture"),
+  lead: t("Make a part of a picture unknown, and see how the model would fill it."),
+  empty: t("The completions appear here beside the original, the likeliest first."),
+  verb: t("Fill the hole"),
+};
+/** @type {Way} */
+const ENLARGE = {
+  place: "upsample",
+  needsService: true,
+  title: t("Enlarge a doodle"),
+  lead: t("Paint a small picture, and the network makes large ones of it."),
+  empty: t("The large images appear here: the small picture shines through until its rows are drawn."),
+  isOffered: (models) => models.some(enlarges),
+  verb: t("Enlarge"),
+  usual: [4, 0.7],
+};
+export const WAYS = [BEGIN, COMPLETE, ENLARGE];
+
+/** @type {[number, number]} */
+const USUAL = [8, 1];
+/** Images of a whole picture, which is large. */
+const FEW = 2;
+
+export class DrawView {
+  /** @param {HTMLElement} element @param {Shared} shared @param {Way} way */
+  constructor(element, shared, way) {
+    this.#element = element;
+    this.#shared = shared;
+    this.#way = way;
+    this.#models = new ModelPicker(kindFor(way), shared.models, isFitFor(way));
+    this.#fields = new DrawFields(USUAL[0], shared.info);
+    this.#endings = new Endings(shared, this.#pad);
+    this.#hole = group("mask", t("Picture"), this.#pad.element, this.#endings.bars.element);
+    this.#kinds.onChoose = (name) => this.#models.turnTo(name);
+    this.#fields.element.append(this.#method.element);
+    this.#pictures.offerOthers(this.#models);
+    this.#pictures.offerWhole(this.#whole);
+    this.#pictures.onChange = (picture) => this.#lay(picture);
+    this.#pad.onInk = () => this.#onInk();
+    this.#pad.onRest = () => this.#isLive && this.#endings.rest();
+    const [form, stage] = [find(element, "form"), find(element, ".stage")];
+    const settings = [this.#models, this.#labels, this.#fields].map((part) => part.element);
+    const drawer = el("details", { class: "drawer" }, this.#title, ...settings);
+    stage.append(this.#endings.element, find(form, ".lead")); // on a phone what is drawn stands first
+    form.append(
+      el("div", { class: "heading" }, find(form, "h1"), this.#kindRow),
+      el("div", { class: "easel" }, this.#hole, submitRow("")),
+      el("div", { class: "more" }, this.#pictures.element, this.#whole.element, drawer),
+    );
+    stage.classList.add("explained");
+    element.classList.add("watch");
+    this.#render();
+    const suit = (/** @type {Model} */ model) => this.#suit(model);
+    this.#drawing = new DrawingView(
+      element,
+      { ...shared, onJob: (id) => shared.onJob(id, this.#way.place) },
+      { models: this.#models, labels: this.#labels, pictures: this.#pictures, fields: this.#fields, suit },
+      (model) => this.#request(model),
+    );
+    this.#drawing.onExpect = (mean, job) => this.#pad.expect(mean, job.channels === 1 && !job.palette?.length);
+    this.#drawing.onRestore = (job) => {
+      this.#turnTo(job.kind === ENLARGE.place ? ENLARGE : COMPLETE);
+      this.#method.set(job);
+    };
+    this.#drawing.onRefill = async ({ mask }) => {
+      const hole = mask && holeOf(await pixelsOf(mask));
+      if (hole) this.#pad.fill((i) => hole[i]);
+    };
+    shared.models.watch((held) => held && !this.#models.model && this.#endings.say(NOBODY));
+  }
+
+  #element;
+  #shared;
+  /** What becomes of the picture now. */
+  #way;
+  #models;
+  #fields;
+  #endings;
+  #hole;
+  #drawing;
+  #pad = new Pad();
+  #labels = new LabelFields(false);
+  #method = new MethodFields();
+  #whole = new WholePicture();
+  #pictures = new PicturePicker(
+    t("Begin with one of these"),
+    (model) => this.#sizeFor(model),
+    t("Digit {name}", { name: "2" }),
+  );
+  #title = el("summary", {}, t("Settings"));
+  #kindRow = el("fieldset", { class: "kinds" }, el("legend", { class: "unseen" }, t("What is drawn")));
+  #kinds = new KindPicker(this.#kindRow, uniqueId("kind"));
+  /** What the pad was laid out for. */
+  #laid = "";
+  leave = () => this.#endings.leave();
+  /** @type {(recipe: Recipe) => unknown} */
+  follow = (recipe) => this.#drawing.follow(recipe);
+  /** @type {(settings: Settings | Remembered | Job, given: Given) => unknown} */
+  restore = (settings, given) => this.#drawing.restore(settings, given);
+
+  get #isLive() {
+    return this.#way === BEGIN;
+  }
+
+  /** @param {string} jobId @param {string} [_further] @param {string} [name] the way */
+  open(jobId, _further, name) {
+    this.#turnTo(WAYS.find(({ place }) => place === name) ?? BEGIN);
+    if (jobId) this.#drawing.open(jobId);
+    else if (this.#isLive) this.#endings.look();
+  }
+
+  /** @param {File} file */
+  take(file) {
+    if (this.#isLive) {
+      this.#turnTo(COMPLETE);
+      location.hash = COMPLETE.place;
+    }
+    return this.#drawing.take(file);
+  }
+
+  /** A picture of the page; what is clear of it is unknown where one draws on. @param {string} url @param {string} model @param {string} name the way */
+  async give(url, model, name) {
+    this.#turnTo(WAYS.find(({ place }) => place === name) ?? COMPLETE);
+    if (!this.#isLive) return this.#drawing.give(url, model);
+    const found = this.#models.offered.find((one) => one.name === model);
+    if (!found) return;
+    this.#models.turnTo(model);
+    this.#pad.copy(await pixelsOf(url, found));
+  }
+
+  /** Another way: the picture stays where it fits. @param {Way} way */
+  #turnTo(way) {
+    if (way === this.#way) return;
+    this.#way = way;
+    this.#endings.leave();
+    delete this.#element.dataset.used;
+    this.#render();
+    this.#models.offerFor(kindFor(way), isFitFor(way));
+    if (this.#models.model) this.#suit(this.#models.model);
+  }
+
+  #render() {
+    const { place, title, lead = "", empty = "", verb = "", usual = USUAL } = this.#way;
+    const words = { h1: title, ".lead": lead, ".empty p": empty, "button.primary": verb };
+    for (const [name, text] of Object.entries(words)) find(this.#element, name).textContent = text;
+    this.#element.dataset.way = place;
+    this.#fields.begin(...usual);
+    this.#method.element.hidden = this.#way !== COMPLETE;
+    this.#whole.isWanted = this.#way === COMPLETE;
+  }
+
+  /** @param {Model} model */
+  #suit(model) {
+    const { offered } = this.#models;
+    const kinds = firstOfEach(offered);
+    const { width, height } = this.#sizeFor(model);
+    const laid = `${kindOf(model)} ${width} ${height} ${model.channels} ${model.values}`;
+    const isKept = laid === this.#laid && !(this.#isLive && this.#pad.isWhole);
+    this.#title.textContent = t("Settings: {model}", { model: kindOf(model) });
+    this.#kinds.offer(kinds, kinds.find((one) => kindOf(one) === kindOf(model)) ?? null);
+    this.#endings.suit(offered, model);
+    this.#laid = laid;
+    if (this.#isLive && !isKept) {
+      this.#pad.open(model);
+      this.#endings.begin();
+    }
+    if (!isKept || (!this.#isLive && this.#pad.isBlank)) this.#pictures.suit(model, this.#isLive);
+    if (this.#isLive && !this.#element.hidden) this.#endings.look();
+  }
+
+  /** @param {Model} model */
+  #sizeFor(model) {
+    return this.#way === ENLARGE ? smallSize(model) : model;
+  }
+
+  /** @param {ImageData} picture that was chosen */
+  #lay(picture) {
+    const { model } = this.#models;
+    if (this.#isLive) return this.#pad.copy(picture);
+    if (this.#way === ENLARGE || !model) return this.#pad.sketch(picture);
+    const wasWhole = this.#pad.isWhole;
+    this.#pad.edit(picture, model);
+    const { isWhole } = this.#pad;
+    if (wasWhole !== isWhole) this.#fields.begin(isWhole ? FEW : USUAL[0], USUAL[1]);
+  }
+
+  #onInk() {
+    clearTrouble(this.#hole);
+    if (this.#isLive) this.#endings.stroke();
+    else this.#pad.expect(null);
+  }
+
+  /** What the form asks for. Throws FieldTrouble, Unreachable. @param {Model} model */
+  async #request(model) {
+    await this.#pictures.suiting;
+    const settings = { ...this.#fields.read(), ...this.#labels.read() };
+    if (this.#way === ENLARGE) return enlargement(model, asSeenBy(this.#pad.picture, model), settings);
+    Object.assign(settings, this.#method.read());
+    const { unknown } = this.#pad;
+    if (!unknown.includes(1))
+      throw new FieldTrouble("mask", t("Nothing is marked to be filled yet. Paint a hole first."));
+    if (this.#pad.isWhole) return this.#crop(model, unknown, settings);
+    const fit = this.#models.fitFor(unknown, model);
+    const { picture } = this.#pad;
+    const wish = this.#shared.ask.isHere("complete", fit) ? { picture, hole: unknown, ...settings } : undefined;
+    return { ...(await completionOf(fit, picture, unknown, settings)), wish };
+  }
+
+  /** Holes in a larger picture: what the service would refuse is said before. @param {Model} model @param {Uint8Array} hole @param {{n: number}} settings */
+  async #crop(model, hole, settings) {
+    const { api, info, isOnline } = this.#shared;
+    if (!api.hasService || !isOnline.value)
+      throw new Unreachable(t("Only a service fills holes in larger pictures, and none is there now."));
+    const { width, height } = mostOf(model);
+    const { count, isLarge } = holesIn(hole, this.#pad.ink, model);
+    const near = t("A hole, with those beside it, has {width} × {height} pixels here at most.", { width, height });
+    if (isLarge) throw new FieldTrouble("mask", near);
+    if (count * settings.n > MOST_HOLES)
+      throw new FieldTrouble("mask", t("Holes times images are {most} at most.", { most: MOST_HOLES }));
+    const file = await this.#whole.sent(info.value?.limits.upload_bytes ?? 2 ** 21);
+    return cropOf(model, file, await pngOf(maskPicture(hole, this.#pad.ink)), settings);
+  }
+}
+
+/** What a model must be able to do. @param {Way} way */
+const kindFor = (way) => (way === ENLARGE ? "upsample" : "complete");
+
+/** @param {Way} way @returns {(model: Model) => boolean} */
+function isFitFor(way) {
+  return (model) => way !== BEGIN || ableTo("draw", [model]).length > 0;
+}
+
+/** @param {Model} model @param {ImageData} picture @param {Record<string, any>} settings */
+async function enlargement(model, picture, settings) {
+  const body = await scoreForm(model, picture);
+  for (const [name, value] of Object.entries(settings)) body.set(name, String(value));
+  return { path: "/upsample", body, given: { image: dataUrlOf(picture) } };
+}
