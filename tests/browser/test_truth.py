@@ -192,7 +192,8 @@ def test_words_of_trouble_go_when_their_cause_goes(site: Site, tmp_path: Path) -
     assert "cannot be read" in site.trouble("image")
     site.view.locator("input[type=file]").set_input_files(right)
     site.view.locator("[data-field=image] .trouble").wait_for(state="hidden")
-    site.page.route("**/complete", lambda route: route.abort())
+    site.open("upsample")  # which this browser cannot do instead
+    site.page.route("**/upsample", lambda route: route.abort())
     site.submit()
     assert "does not answer" in site.trouble("form")
     site.view.locator("[data-field=form] .trouble").wait_for(state="hidden")  # when the models are asked for again

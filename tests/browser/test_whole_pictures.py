@@ -23,8 +23,9 @@ def own(tmp_path: Path) -> Path:
 
 def _open(site: Site, own: Path) -> None:
     site.open("complete")
-    site.choose_model("tiny-rgb")
+    site.choose_model("tiny-cnn")
     site.view.locator("input[type=file]").set_input_files(own)
+    site.view.get_by_label("Size of the picture").select_option(index=0)  # black and white is fitted at first
     site.view.locator(".pad.whole").wait_for()
 
 
@@ -71,7 +72,7 @@ def test_what_the_service_would_refuse_is_said_before(site: Site, own: Path) -> 
     site.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     _paint(site, (10, 8), (12, 8))
     site.submit()
-    assert site.trouble("mask") == "A hole, with those beside it, has 0 × 1 pixels here at most."
+    assert site.trouble("mask") == "A hole, with those beside it, has 1 × 2 pixels here at most."
     assert sent == []
     site.context.set_offline(True)
     site.page.wait_for_function("() => document.querySelector('#fleet').dataset.state === 'lost'")
@@ -90,8 +91,8 @@ def test_photograph_is_made_smaller_and_may_be_fitted(site: Site, tmp_path: Path
     share = site.view.get_by_label("Size of the picture")
     assert "made smaller" in site.view.locator("[data-field=share]").inner_text()
     assert share.locator("option").first.inner_text() == "2048 × 1638"
-    share.select_option("fitted to 4 × 5")
-    site.view.locator("[data-count]", has_text="of 20").wait_for()
+    share.select_option("fitted to 5 × 6")
+    site.view.locator("[data-count]", has_text="of 30").wait_for()
     share.select_option("128 × 102")
     site.view.locator("[data-count]", has_text="of 13,056").wait_for()
 
@@ -106,7 +107,7 @@ def test_boxes_of_holes_are_the_services(site: Site) -> None:
             Number(pixels.some(([x, y]) => i === 40 * y + x)));
           const size = {width: 40, height: 40}, model = {width: 10, height: 10};
           return [
-            hole([5, 5], [8, 5]), hole([5, 5], [9, 5], [30, 30]), hole([5, 5], [5, 9], [8, 7]),
+            hole([5, 5], [8, 5]), hole([5, 5], [10, 5], [30, 30]), hole([5, 5], [5, 9], [8, 7]),
             hole([5, 5], [12, 5], [9, 7]),
           ].map((one) => holesIn(one, size, model));
         }"""

@@ -1,4 +1,4 @@
-/** A button for each kind of picture that models draw; none where there is no choice. */
+/** A button for each kind of picture that models draw. */
 
 import { el } from "./dom.js";
 import { kindOf } from "../service/kinds.js";
@@ -27,7 +27,6 @@ export class KindPicker {
     const names = models.map(({ name }) => name).join(" ");
     if (names !== this.#offered) this.#place.replaceChildren(...this.#choices(models));
     this.#offered = names;
-    this.#place.hidden = models.length < 2;
     for (const radio of this.#place.querySelectorAll("input")) radio.checked = radio.value === chosen?.name;
   }
 
