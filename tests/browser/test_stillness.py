@@ -1,14 +1,9 @@
 """What is there stays where it is while the rest comes: the cumulative shift of layout."""
 
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.browser.site import Site
-from tests.browser.test_exported_folder import opened
 from tests.house.running import Up
-from tests.portable.exporting import export
 
 MOST = 0.02
 WATCHED = """window.shifts = [];
@@ -45,16 +40,3 @@ def test_what_it_sees_stands_still_on_a_phone(browser: Any, service: Up) -> None
     site.view.get_by_text("earlier pixels").nth(1).wait_for()
     assert site.page.evaluate(SHIFT) <= MOST
     context.close()
-
-
-@pytest.mark.parametrize(("place", "seen"), [("watch", "[data-live=true] .next"), ("ink", ".endings .tile")])
-def test_folder_stands_still_on_a_phone(browser: Any, models_dir: Path, tmp_path: Path, place: str, seen: str) -> None:
-    """In German, whose words are longer."""
-    done = export(tmp_path / "site", "tiny-cnn", "--models-dir", models_dir)
-    assert done.returncode == 0, done.stderr
-    with opened(browser, tmp_path / "site", locale="de-DE", **PHONE) as (page, url):
-        page.add_init_script(WATCHED)
-        page.goto(f"{url}/#{place}")
-        page.locator(seen).first.wait_for()
-        page.wait_for_timeout(1000)
-        assert page.evaluate(SHIFT) <= MOST

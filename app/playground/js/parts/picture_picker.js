@@ -84,7 +84,7 @@ export class PicturePicker {
   /** A larger picture of one's own may be given whole. @param {WholePicture} whole */
   offerWhole(whole) {
     this.#whole = whole;
-    whole.onChange = () => this.#choose(OWN);
+    whole.onChange = () => this.#showChosen();
   }
 
   /** Where a picture of colours has none for the model, another one of these is named. @param {ModelPicker} models */

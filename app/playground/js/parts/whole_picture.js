@@ -31,7 +31,7 @@ export class WholePicture {
 
   /** @param {Own} own @param {Model} model */
   offer(own, model) {
-    const before = this.#own === own ? this.#choice.value : "";
+    const before = this.#own === own ? this.#choice.value : null;
     this.#own = own;
     const { bitmap, isSmaller } = own;
     const options = wholeSizes(bitmap, model).map((size, i) => new Option(inWords(size), String(2 ** i)));
@@ -39,7 +39,8 @@ export class WholePicture {
       !this.isWanted || !options.length || bitmap.width * bitmap.height === model.width * model.height;
     this.#choice.replaceChildren(...options, new Option(t("fitted to {size}", { size: inWords(model) }), ""));
     const usual = isPaper(model) ? "" : "1"; // letters and digits fill their picture
-    this.#choice.value = [...this.#choice.options].some(({ value }) => value && value === before) ? before : usual;
+    const kept = [...this.#choice.options].find(({ value }) => value === before);
+    this.#choice.value = kept ? kept.value : usual;
     const most = { size: inWords(mostOf(model)) };
     const room = t("Whole, a hole in it may have {size} pixels: in a smaller picture that is more of it.", most);
     this.#hint.textContent = isSmaller ? `${t("It was made smaller: no larger one is taken.")} ${room}` : room;

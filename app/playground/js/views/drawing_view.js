@@ -114,7 +114,6 @@ export class DrawingView {
 
   /** Draw what a link says, and see whether its bytes come out. @param {Recipe} recipe */
   async follow(recipe) {
-    await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
     if (await this.restore(recipe.settings, recipe.given)) await this.draw(recipe);
   }
 
@@ -141,6 +140,7 @@ export class DrawingView {
    */
   async restore(settings, given) {
     const { models, labels, pictures, fields } = this.#parts;
+    await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
     clearTrouble(this.#form);
     this.onRestore(settings);
     fields.set(settings);
