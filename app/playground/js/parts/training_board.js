@@ -14,6 +14,14 @@ import { announce, el } from "./dom.js";
 const POINTS = "pixelrnn.curve.";
 const [WIDTH, HEIGHT] = [400, 300];
 
+/** Why a training ended before its time, as the service says it. @type {Record<string, string>} */
+const EARLY = {
+  "it was asked to finish": t("it was asked to finish"),
+  "it ended before its minutes, after 20 passes: more would only learn these pictures by heart": t(
+    "it ended before its minutes, after 20 passes: more would only learn these pictures by heart",
+  ),
+};
+
 export class TrainingBoard {
   /** @param {Shared} shared */
   constructor(shared) {
@@ -98,7 +106,8 @@ export class TrainingBoard {
     const found = pictures ? [t("{count} pictures", facts)] : [];
     if (colours) found.push(t("{colours} colours", facts));
     if (width) found.push(`${width} × ${height}`);
-    const rest = [found.join(", "), unreadable && t("{unread} could not be read", facts), t(result?.early ?? "")];
+    const early = EARLY[result?.early] ?? result?.early;
+    const rest = [found.join(", "), unreadable && t("{unread} could not be read", facts), early];
     this.#understood.textContent = `${model}: ${rest.filter(Boolean).join("; ")}`;
   }
 
