@@ -103,7 +103,7 @@ def test_completion_is_asked_for_by_method_and_vouched_for(service: str, all_mod
         receipt = result.get("posterior")
         assert receipt is not None
         assert (receipt["exact"], receipt["particles"]) == (False, 6)
-        assert receipt.get("ess") == pytest.approx(done.ess)
+        assert receipt.get("ess") == pytest.approx(done.receipt.ess)
         found = job.marginals()
         assert np.array(found["map"])[..., 0] == pytest.approx(done.mean.numpy()[0], abs=1e-5)
         assert (found["of"], found["draws"]) == ("mean", 6)

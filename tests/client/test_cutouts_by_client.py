@@ -68,4 +68,4 @@ def test_the_command_writes_the_whole_picture(service: str, tmp_path: Path) -> N
         assert (filled.size, filled.mode) == (SIZE, "RGB")
     refused = ended(*words, "--models-dir", tmp_path)
     assert refused.returncode == 2
-    assert "expected --url" in refused.stderr
+    assert "add --url" in refused.stderr
