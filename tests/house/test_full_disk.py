@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.disks import fill, small_disk
 from tests.house.processes import eventually
 from tests.house.running import READY_LIMIT_S, Up
 from tests.ports import free_port
 from tests.worker.harness import PROGRAM, Client, launch
 from worker.contract.jobs import JobStatus
 
+__all__ = ["small_disk"]
 FULL = Path("/dev/full")
 DEATHS = 6
 """More than `up` forgives within a minute for other reasons."""
@@ -80,28 +82,6 @@ def test_worker_draws_when_it_can_write_no_log(redis_url: str, models_dir: Path,
     finally:
         worker.kill()
         client.redis.close()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 48 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "none", place], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"a small disk is mounted only by root: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
-
-
-def fill(path: Path) -> None:
-    """Take all the room that its disk has."""
-    with path.open("wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError:
-            return
 
 
 def said_by(running: Up) -> Iterator[str]:

@@ -11,10 +11,10 @@ from model_core.card import Card
 from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
+from tests.corners import pictures
+from tests.house.disks import fill, small_disk
 from tests.house.processes import eventually
 from tests.house.running import READY_LIMIT_S, Up
-from tests.house.test_full_disk import fill, small_disk
-from tests.worker.test_training_process import pictures
 
 __all__ = ["small_disk"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

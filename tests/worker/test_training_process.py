@@ -3,12 +3,10 @@
 import io
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from tests.app.hand_worker import COLOUR, HandWorker
 from tests.app.live import events_of, serving
+from tests.corners import pictures
 from tests.worker.harness import wait_for
 from worker.contract import keys
 from worker.contract.added import seen_by
@@ -35,19 +34,6 @@ LONG_S = 300.0
 pytestmark = pytest.mark.timeout(600)
 MANY = 300
 """Pictures, of which hundreds of updates are made, in some seconds."""
-
-
-def pictures(count: int) -> bytes:
-    """A zip of black squares of 8 x 8 with white corners of many sizes, named so that nobody may hear of it."""
-    file, chance = io.BytesIO(), random.Random(1)
-    with zipfile.ZipFile(file, "w") as archive:
-        for i in range(count):
-            picture, png = Image.new("L", (8, 8)), io.BytesIO()
-            picture.paste(255, (0, 0, chance.randint(1, 7), chance.randint(1, 7)))
-            picture.putpixel((7, chance.randrange(8)), 255)
-            picture.save(png, "PNG")
-            archive.writestr(f"mine/secret-{i}.png", png.getvalue())
-    return file.getvalue()
 
 
 class Trainer:
