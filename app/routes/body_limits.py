@@ -85,7 +85,7 @@ async def read_parts(sent: Awaitable[FormData]) -> FormData:
 async def expect_lone_files(parts: FormData, form: type[BaseModel]) -> None:
     """BadParameterError for several files where one is taken: of those FastAPI would take the last."""
     for role, field in form.model_fields.items():
-        if field.annotation is UploadFile and len(parts.getlist(role)) > 1:
+        if field.annotation in (UploadFile, UploadFile | None) and len(parts.getlist(role)) > 1:
             await parts.close()
             raise BadParameterError(f"{role}: expected one file, not several", field=role)
 

@@ -64,8 +64,9 @@ class ProgressEvent(Described):
     grids: int | None = None
     """How many grids of samples there were."""
     width: int | None = None
+    """Pixels from left to right of the pictures that the model draws."""
     height: int | None = None
-    """Pixels of the pictures that the model draws."""
+    """The same from top to bottom."""
     colours: int | None = None
     """Colours of the pictures, where these are as few as a palette has; 0 else."""
     told: str | None = None
