@@ -185,7 +185,7 @@ export class Pad {
     const isSame = width === this.ink.width && height === this.ink.height;
     const known = isSame && !isFirst ? this.ink : this.#sizes.get(keyOf(picture));
     const ink = known ?? (this.isWhole ? new Mask(picture, new Uint32Array(width * height)) : this.ink.sized(picture));
-    if (isFirst && !this.isWhole)
+    if (!this.isWhole && (isFirst || !(known || ink.hole.includes(1))))
       ink.hole = ink.hole.map((_, i) => Number(i >= width * Math.ceil(FIRST_HOLE * height)));
     this.#lay(ink, picture);
     if (isFirst || this.isWhole) this.#take(UNKNOWN);
