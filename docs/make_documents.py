@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "pixelrnn" / "client" / "documents.py"
-READ = ("Job", "JobList", "Model", "Stage", "ScoreMap", "MarginalMap", "SignedLinks", "AddedModel", "Problem")
+READ = ("Job", "JobList", "Model", "Stage", "ScoreMap", "MarginalMap", "SignedLinks", "Problem")
 """Answers of the client's calls; the documents that these refer to are written before them."""
 HEAD = '''"""The service's documents, as its JSON is read: plain dictionaries, with types for whoever checks them.
 

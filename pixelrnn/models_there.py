@@ -3,10 +3,9 @@
 import io
 import json
 import re
-import time
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,10 +15,6 @@ from model_core.models_directory import CARD, check_name
 from pixelrnn.kind_verbs import HERE, Key, Url
 from pixelrnn.remote_job import RemoteError, Service, calling
 
-if TYPE_CHECKING:
-    from pixelrnn.client import Client
-
-_LOOK_S = 1.0
 _PATIENCE_S = 600.0
 _FILE = re.compile(r"(guides/)?[A-Za-z0-9_-][A-Za-z0-9._-]*\.(json|safetensors)")
 
@@ -41,19 +36,23 @@ def remote_add(
     key: Key = None,
 ) -> None:
     """Add a model to a running service, and wait until it is served there."""
-    name, digest = _named(directory)
+    from pixelrnn.client import JobEndedError
+
+    name = _named(directory)
     with calling(Service(url, key)) as client, working() as work:
         before = next((one["identity"] for one in client.models() if one["name"] == name), None)
         work.begin(f"{name}: sending")
-        client.add_model(directory, shared, before if exchange else None)
+        job = client.add_model(directory, shared, before if exchange else None)
         work.begin(f"{name}: being examined")
-        until = time.monotonic() + _PATIENCE_S
-        while (reason := _refusal(client, name, digest)) is None:
-            if time.monotonic() > until:
-                raise RemoteError(f"{name} was sent, and no worker has examined it for ten minutes: is one running?")
-            time.sleep(_LOOK_S)
-    if reason:
-        raise RemoteError(f"{name} is not served: {reason}; `pixelrnn remote remove {name}` takes it away")
+        try:
+            job.wait(_PATIENCE_S)
+        except TimeoutError:
+            raise RemoteError(
+                f"{name} was sent, and no worker has examined it for ten minutes: is one running?"
+            ) from None
+        except JobEndedError as ended:
+            why = (ended.state["error"] or {}).get("detail", "its job was canceled")
+            raise RemoteError(f"{name} is not served: {why}; `pixelrnn remote remove {name}` takes it away") from None
     say(f"{name} is served by {url}")
 
 
@@ -108,25 +107,14 @@ def remote_download(
     say(f"wrote {directory}")
 
 
-def _named(directory: Path) -> tuple[str, str]:
-    """A model's name, and the sha256 of its weights: by its card alone, which needs no numpy to be read."""
+def _named(directory: Path) -> str:
+    """A model's name by its card alone, which needs no numpy to be read."""
     try:
-        card = json.loads((directory / CARD).read_bytes())
-        return str(card["name"]), str(card["sha256"])
+        return str(json.loads((directory / CARD).read_bytes())["name"])
     except OSError as error:
         raise RemoteError(f"{directory} is no model: its {CARD} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise RemoteError(f"{directory} is no model: its {CARD} is none") from None
-
-
-def _refusal(client: "Client", name: str, digest: str) -> str | None:
-    """Empty once a model is served, the reason where it will not be, None until one of them is known."""
-    from pixelrnn.client.calls import get
-
-    found = client.send(get("/models")).json()
-    if any((one["name"], one["digest"]) == (name, digest) for one in found["models"]):
-        return ""
-    return next((one["reason"] for one in found["refused"] if one["name"] == name), None)
 
 
 def _unpack(data: bytes, name: str, directory: Path) -> None:

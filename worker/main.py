@@ -16,7 +16,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from worker.contract import jobs, logs
-from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
+from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.tracing import Spans
 from worker.contract.trouble import locked_out
 from worker.engine_link import EngineLink, EngineLostError, RefusedError
@@ -81,7 +81,7 @@ class Worker:
         others = partial(announced, self._heart)
         announcement, bring = self._announcement, engine.bring
         self._admission = Admission(
-            ledger, announcement, others, self._publisher, engine.submit, bring, self._spans.begin
+            ledger, announcement, others, self._publisher, engine.submit, bring, self._spans.begin, settings.added_dir
         )
         self._taking = Taking(self._rq, self._held, self._admission)
         self._beginning = Beginning(self._rq, self._held, self._ending, self._admission)
@@ -94,7 +94,7 @@ class Worker:
         self._heartbeat = TurnThread("heartbeat", heartbeat.turn)
         self._cancellation = TurnThread("cancellation", cancellation.turn)
         self._recovery = TurnThread("recovery", recovery.turn)
-        self._private = {name for name, owner in catalogue.owners.items() if owner}
+        self._private = {name for name, card in catalogue.cards.items() if card.owner}
         self._metrics = UsageCollector(engine.usage, catalogue.slots, partial(len, self._held), self._private)
 
     def run(self) -> bool:
@@ -185,10 +185,7 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
         started_at=time.time(),
         queue=settings.queue,
         version=jobs.VERSION,
-        refused=tuple(
-            RefusedModel(name=name, reason=reason, owner=catalogue.owners.get(name, ""))
-            for name, reason in catalogue.refused.items()
-        ),
+        refused=catalogue.refused,
     )
 
 

@@ -2,27 +2,29 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from functools import partial
 from inspect import cleandoc
 from typing import IO, Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 
+from app.access.callers import Caller
 from app.dependencies import CallerDep, Services, ServicesDep
 from app.routes.answer import answer
 from app.routes.body_limits import checked_type, expect_lone_files, limited, read_parts
 from app.routes.json_forms import Form, form_of
 from app.routes.known_query import KnownQueryRoute
-from app.routes.preferences import preferences_of
-from app.schema.answers import AddedModel, Job
+from app.routes.preferences import Preferences, preferences_of
+from app.schema.answers import Job
 from app.schema.job_options import JobOptions
 from app.schema.openapi import job_responses, refusals
 from app.schema.preference_headers import preference_headers
 from app.schema.request_bodies import MAX_TRAINING_FILES, MULTIPART, AddForm, TrainForm
 from app.services.added import MOST_BYTES
 from app.services.submission import RequestIdentity
+from worker.contract.kind import Kind
+from worker.contract.kinds.add import KIND as ADD
 from worker.contract.kinds.train import KIND as TRAIN
 
 router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
@@ -49,28 +51,21 @@ def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
     openapi_extra={**preference_headers(), **_body(TrainForm.model_json_schema(), "images")},
 )
 async def train(request: Request, services: ServicesDep, caller: CallerDep) -> Response:
-    services.added.expect_allowed(caller)
-    checked_type(request, (MULTIPART,))
-    wanted, state = preferences_of(request.headers), request.scope["state"]
-    if wanted.keep_the_connection:
-        services.seats.expect_free()
+    wanted, identity = _request_of(request, services, caller)
     async with _form_of(request, services, TrainForm, "images", MAX_TRAINING_FILES + 1) as form:
-        webhook = services.webhooks.expected(form.webhook)
-        retention = services.submission.expected_retention(form.retention)
-        own = TRAIN.options.model_validate(form, from_attributes=True)
-        options, files = JobOptions(own, retention=retention, webhook=webhook), [sent.file for sent in form.images]
-        identity, key = RequestIdentity(caller, state["request_id"], state["traceparent"]), wanted.idempotency_key
-        submitted = await services.trainings.begin(identity, form.name, options, files, key)
+        options, files = _options_of(form, services, TRAIN), [sent.file for sent in form.images]
+        submitted = await services.trainings.begin(identity, form.name, options, files, wanted.idempotency_key)
     return await answer(submitted, wanted, request)
 
 
 @router.put(
     "/models/{name}",
     operation_id="put_model",
+    description=cleandoc(ADD.description),
     status_code=202,
-    response_model=AddedModel,
-    responses=refusals(400, 401, 403, 404, 409, 412, 413, 415, 422, 503),
-    openapi_extra=_body(AddForm.model_json_schema(), "weights"),
+    response_model=Job,
+    responses={**job_responses(), **refusals(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503, 504)},
+    openapi_extra={**preference_headers(), **_body(AddForm.model_json_schema(), "weights")},
 )
 async def put_model(
     name: str,
@@ -79,20 +74,11 @@ async def put_model(
     caller: CallerDep,
     if_match: Annotated[str | None, Header(description="Exchanges your model of this identity.")] = None,
 ) -> Response:
-    """Add a model: the files that `pixelrnn train` or `publish` wrote, 64 MiB at most.
-
-    A worker examines it within seconds. `GET /models` then has it, or says under `refused` why not. With keys, one of
-    the right `train` is needed, and only that key sees the model unless it is `shared`.
-    """
-    services.added.expect_allowed(caller)
-    checked_type(request, (MULTIPART,))
-    served, identity = await services.models.held(name, caller)
-    services.added.expect_name(name, caller, served, identity, if_match)
+    wanted, identity = _request_of(request, services, caller)
     async with _form_of(request, services, AddForm, "weights", _MOST_FILES) as form:
-        files = form.card.file, [sent.file for sent in form.weights]
-        how = {"shared": form.shared, "exchange": if_match is not None}
-        added = await run_sync(partial(services.added.take, name, caller, *files, **how))
-    return JSONResponse(added.model_dump(), 202, {"Location": f"/models/{name}"})
+        options, files = _options_of(form, services, ADD), [sent.file for sent in (form.card, *form.weights)]
+        submitted = await services.trainings.add(identity, name, options, files, wanted.idempotency_key, if_match)
+    return await answer(submitted, wanted, request)
 
 
 @router.delete("/models/{name}", operation_id="delete_model", status_code=204, responses=refusals(401, 403, 404, 503))
@@ -120,6 +106,22 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
     with file:
         while block := file.read(_BLOCK):
             yield block
+
+
+def _request_of(request: Request, services: Services, caller: Caller) -> tuple[Preferences, RequestIdentity]:
+    """Who asks, and how to be answered. Raises RefusedError before anything is read."""
+    services.added.expect_allowed(caller)
+    checked_type(request, (MULTIPART,))
+    wanted, state = preferences_of(request.headers), request.scope["state"]
+    if wanted.keep_the_connection:
+        services.seats.expect_free()
+    return wanted, RequestIdentity(caller, state["request_id"], state["traceparent"])
+
+
+def _options_of(form: Any, services: Services, kind: Kind) -> JobOptions:
+    own = kind.options.model_validate(form, from_attributes=True)
+    retention = services.submission.expected_retention(form.retention)
+    return JobOptions(own, retention=retention, webhook=services.webhooks.expected(form.webhook))
 
 
 @asynccontextmanager

@@ -256,17 +256,6 @@ class PortableModel(Described):
     """Address of the model's directory, for the engine's `load`."""
 
 
-class AddedModel(Described):
-    """A model that was taken, and that a worker examines next."""
-
-    name: str
-    """Name that requests will call it by."""
-    digest: str
-    """sha256 of the weights."""
-    shared: bool
-    """Everybody may use it, and not the key alone that added it."""
-
-
 class RefusedModel(Described):
     """A model that a worker was given and does not serve."""
 

@@ -221,17 +221,13 @@ _TRAINING = {**_TRAINED_ON, **_own(ALL_KINDS["train"]), **_AFTER_THE_END}
 TrainForm: type[Any] = create_model("TrainForm", __config__=ConfigDict(extra="forbid"), **_TRAINING)
 
 
-class AddForm(BaseModel):
-    """The files of a model."""
-
-    model_config = ConfigDict(extra="forbid")
-    card: UploadFile = Field(description="The file `card.json`.")
-    weights: list[UploadFile] = Field(
-        description="One file, or those of the card's members in their order; then those of its guides."
-    )
-    shared: bool = Field(
-        default=False, description="Everybody who may use the service sees it, and not your key alone."
-    )
+_WEIGHTS_TOLD = "One file, or those of the card's members in their order; then those of its guides."
+_MODEL: dict[str, Any] = {
+    "card": (UploadFile, Field(description="The file `card.json`.")),
+    "weights": (list[UploadFile], Field(description=_WEIGHTS_TOLD)),
+}
+_ADDING = {**_MODEL, **_own(ALL_KINDS["add"]), **_AFTER_THE_END}
+AddForm: type[Any] = create_model("AddForm", __config__=ConfigDict(extra="forbid"), **_ADDING)
 
 
 class LinksRequest(BaseModel):

@@ -13,6 +13,7 @@ _IMAGES = {
     Shows.HEAT: "The heat map.",
     Shows.GIVEN: "The pictures that were handed in.",
     Shows.GRID: "The last grid of samples.",
+    Shows.NOTHING: "None.",
 }
 
 

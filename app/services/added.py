@@ -30,7 +30,6 @@ from app.errors import (
     UnknownModelError,
     UnusableModelError,
 )
-from app.schema.answers import AddedModel
 from app.settings import LOOPBACK, Settings
 from worker.contract.added import (
     CARD,
@@ -39,6 +38,7 @@ from worker.contract.added import (
     OWNER,
     AddedCard,
     Owner,
+    draft_of,
     is_trained,
     models_in,
     names_in,
@@ -107,32 +107,29 @@ class AddedModels:
         elif if_match.strip().strip('"') != identity:
             raise OtherIdentityError("the model has another identity, or is not served")
 
-    def take(
-        self, name: str, caller: Caller, card: BinaryIO, weights: Sequence[BinaryIO], *, shared: bool, exchange: bool
-    ) -> AddedModel:
-        """Put a model where workers find it, whole or not at all. Raises a RefusedError that says what is wrong."""
-        folder = self._folder()
-        if not exchange:
-            self.expect_place()
-        sweep(folder)
-        draft = folder / f".{uuid.uuid4().hex}"
+    def draft(self, name: str, owner: Owner, card: BinaryIO, *weights: BinaryIO) -> Path:
+        """Write the model that a job hands in, where no worker looks yet. Raises a RefusedError that says what is wrong
+        with it; nothing is left then."""
+        sweep(self._folder())
+        draft = draft_of(self._folder().parent, owner.job)
         try:
-            draft.mkdir(parents=True)
-            digest = _write(draft, name, card, weights)
-            owner = Owner(owner=caller.owner, shared=shared or caller.owner == ANYONE)
-            (draft / OWNER).write_text(owner.model_dump_json(), encoding="utf-8")
+            with _disk_trouble():
+                draft.mkdir(parents=True)
+                _write(draft, name, card, weights)
+                (draft / OWNER).write_text(owner.model_dump_json(), encoding="utf-8")
             self.expect_room()
-            if exchange:
-                _exchange(draft, folder / name)
-            else:
-                draft.rename(folder / name)
-        except OSError as error:
-            if error.errno == errno.ENOTEMPTY:
-                raise NameTakenError("another model has this name, since a moment") from None
-            raise AddedFullError(f"the model cannot be kept: {error.strerror or 'no room'}") from None
-        finally:
+        except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
-        return AddedModel(name=name, digest=digest, shared=owner.shared)
+            raise
+        return draft
+
+    def put(self, draft: Path, name: str, exchange: bool) -> None:
+        """Put a draft where workers find it, whole or not at all. Raises NameTakenError, AddedFullError."""
+        with _disk_trouble():
+            if exchange:
+                _exchange(draft, self._folder() / name)
+            else:
+                draft.rename(self._folder() / name)
 
     def expect_place(self) -> None:
         """Raises AddedFullError where as many models are added as are taken."""
@@ -183,8 +180,19 @@ class AddedModels:
         return caller.owner in (owner_of(self._folder() / name).owner, ANYONE)
 
 
-def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) -> str:
-    """Write a model's files into a directory; its sha256. Raises UnusableModelError where they do not fit together."""
+@contextmanager
+def _disk_trouble() -> Iterator[None]:
+    """Says in a sentence what the disk said."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            raise NameTakenError("another model has this name, since a moment") from None
+        raise AddedFullError(f"the model cannot be kept: {error.strerror or 'no room'}") from None
+
+
+def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) -> None:
+    """Write a model's files into a directory. Raises UnusableModelError where they do not fit together."""
     text = card.read(MAX_CARD_BYTES + 1)
     try:
         read = AddedCard.model_validate_json(text[:MAX_CARD_BYTES])
@@ -201,7 +209,6 @@ def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) 
         (draft / place).parent.mkdir(exist_ok=True)
         if _copy(sent, draft / place) != sha256:
             raise UnusableModelError("the weights are not those whose sha256 the card has")
-    return read.sha256
 
 
 def _exchange(draft: Path, place: Path) -> None:

@@ -12,6 +12,7 @@ from app.store import Load, ServerState, Store
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.kinds.add import KIND as ADD
 from worker.contract.kinds.train import KIND as TRAIN
 from worker.contract.size import PUT_OFF
 
@@ -42,7 +43,7 @@ class Estimates:
         rate = self.drained_per_s
         if record.status is not JobStatus.QUEUED or record.parked or record.ahead is None or rate is None:
             return None
-        if record.spec.kind == TRAIN.word:  # it waits for other trainings
+        if not record.spec.work:  # it waits for other trainings, or to be examined
             return None
         finished = self.load.accepted - self.load.work
         before_it = max(0, record.ahead - finished, (waiting_before or 0) * self.load.mean_work)
@@ -97,6 +98,8 @@ class Fleet:
             return None if self.has_trainer or record.status is not JobStatus.QUEUED else "a trainer: none is there"
         if record.status is JobStatus.RUNNING and spec.rows_total and record.share == PUT_OFF and not record.rows_done:
             return "larger pictures of two other widths: a worker draws two widths of a model at once"
+        if spec.kind == ADD.word and self.workers and record.status is JobStatus.QUEUED:
+            return "a worker to examine it"
         able = [worker for worker in self.workers if worker.takes(spec)]
         if record.status is not JobStatus.QUEUED or any(worker.is_ready(spec) for worker in able):
             return None

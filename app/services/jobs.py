@@ -22,7 +22,7 @@ from app.schema.results import RESULTS, RESULTS_OF_SEVERAL
 from app.services.fleet import Fleet, FleetWatch
 from app.store import JobRead, Store
 from worker.contract.jobs import JobRecord, JobStatus
-from worker.contract.kind import Input
+from worker.contract.kind import Input, Shows
 from worker.contract.kinds import ALL_KINDS
 from worker.contract.record import OtherVersionError
 
@@ -179,7 +179,7 @@ def _result(record: JobRecord) -> BaseModel:
     is_of_several = record.spec.options.is_of_several
     spec, kind = record.spec, ALL_KINDS[record.spec.kind]
     link = f"/jobs/{spec.id}"
-    images = [f"{link}/image"]
+    images = [] if kind.shows is Shows.NOTHING else [f"{link}/image"]
     if kind.draws_rows or kind.input is Input.PICTURES or is_of_several:
         images = [f"{link}/image?sample={sample}" for sample in range(spec.images)]
     own = {} if record.result is None else record.result.result_fields(images, link)

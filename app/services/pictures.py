@@ -77,6 +77,8 @@ class Pictures:
         kind = ALL_KINDS[spec.kind]
         if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
             raise BadParameterError("stage: this job has no small image; only Multi-Scale models begin with one")
+        if kind.shows is Shows.NOTHING:
+            raise NoRowsYetError("this job has no picture")
         if kind.shows is Shows.GRID:
             if (grid := await self._store.picture(spec.id, "grid")) is None:
                 raise NoRowsYetError("there is no grid of samples yet")

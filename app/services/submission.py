@@ -28,6 +28,7 @@ from app.services.fleet import Fleet, FleetWatch
 from app.services.jobs import Jobs
 from app.settings import Settings
 from app.store import JobRead, Store
+from worker.contract import keys
 from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus
 from worker.contract.submission import Allowance, SubmissionAnswer, SubmissionTerms
 
@@ -144,6 +145,10 @@ class Submission:
         """
         spec = _spec(identity, kind, model, options, given)
         return await self.accept(identity, spec, options, given, (await self._fleet.now()).queue_for(spec))
+
+    async def any_queue(self) -> str:
+        """The queue of some worker, and the usual one where none is there."""
+        return next((worker.queue for worker in (await self._fleet.now()).workers), keys.QUEUE)
 
     async def accept(
         self, identity: RequestIdentity, spec: JobSpec, options: JobOptions, given: GivenPixels | None, queue: str

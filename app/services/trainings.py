@@ -1,4 +1,5 @@
-"""Trainings on somebody's own pictures: files in the directory of added models, and a job of the kind `train`.
+"""Trainings on somebody's own pictures, and models that are handed in: files in the directory of added models, and a
+job of the kind `train` or `add`.
 
 The pictures never pass through Redis. They lie, with the checkpoints, in a place of the job's name, which goes with the
 job's end: a trainer deletes it, or this where no trainer has begun.
@@ -26,8 +27,10 @@ from app.services.models import Models
 from app.services.submission import ID_BYTES, RequestIdentity, Submission, Submitted, with_key
 from app.settings import Settings
 from worker.contract import keys
-from worker.contract.added import TrainingFiles
+from worker.contract.added import ANYONE, Owner, TrainingFiles
 from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.kind import Kind
+from worker.contract.kinds.add import KIND as ADD
 from worker.contract.kinds.train import KIND
 
 OPEN_TRAININGS = 2
@@ -35,7 +38,7 @@ OPEN_TRAININGS = 2
 
 
 class Trainings:
-    """Begins, finishes and forgets them."""
+    """Begins, finishes and forgets them, and adds models."""
 
     def __init__(
         self, settings: Settings, added: AddedModels, models: Models, submission: Submission, jobs: Jobs
@@ -54,10 +57,8 @@ class Trainings:
 
         Trainings are counted apart from an owner's other jobs: on an account of their own."""
         caller, own = identity.caller, options.own.model_dump()
-        said = {**own, "name": name, "webhook": options.webhook, "retention": options.retention}
-        digests = await run_sync(lambda: [file_digest(each, "sha256").digest() for each in files]) if key else []  # type: ignore[arg-type]
         identity = replace(identity, caller=replace(caller, account=f"train:{caller.account}", jobs=OPEN_TRAININGS))
-        identity = with_key(identity, key, KIND.word, said, digests)
+        identity = await _with_key(identity, key, KIND, name, options, files)
         if known := await self._submission.known(identity):
             return known
         if own["minutes"] > (most := self._settings.training_minutes):
@@ -70,7 +71,7 @@ class Trainings:
         await self._submission.expect_allowance(identity)
         training = self._files(secrets.token_urlsafe(ID_BYTES), name)
         found = await run_sync(self._write, training, files)
-        spec = _spec(identity, training, {**own, **found, "owner": caller.owner})
+        spec = _spec(identity, KIND, training.job_id, name, {**own, **found, "owner": caller.owner})
         try:
             submitted = await self._submission.accept(identity, spec, options, None, keys.TRAIN_QUEUE)
         except RefusedError:
@@ -78,6 +79,36 @@ class Trainings:
             raise
         if submitted.again:
             await run_sync(training.forget)
+        return submitted
+
+    async def add(
+        self,
+        identity: RequestIdentity,
+        name: str,
+        options: JobOptions,
+        files: Sequence[BinaryIO],
+        key: str | None,
+        if_match: str | None,
+    ) -> Submitted:
+        """The job that tells what workers make of a model, once it lies where they find it; files: its card and its
+        weights; if_match: the identity of one's own that it replaces. Raises as `begin`."""
+        caller, job_id = identity.caller, secrets.token_urlsafe(ID_BYTES)
+        identity = await _with_key(identity, key, ADD, name, options, files)
+        if known := await self._submission.known(identity):
+            return known
+        self._added.expect_name(name, caller, *await self._models.held(name, caller), if_match)
+        if if_match is None:
+            self._added.expect_place()
+        await self._submission.expect_allowance(identity)
+        spec = _spec(identity, ADD, job_id, name, own := options.own.model_dump())
+        owner = Owner(owner=caller.owner, job=job_id, shared=own["shared"] or caller.owner == ANYONE)
+        draft = await run_sync(self._added.draft, name, owner, *files)
+        try:
+            submitted = await self._submission.accept(identity, spec, options, None, await self._submission.any_queue())
+            if not submitted.again:
+                await run_sync(self._added.put, draft, name, if_match is not None)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
         return submitted
 
     async def finish(self, job_id: str, owner: str) -> Job:
@@ -94,8 +125,10 @@ class Trainings:
         return job
 
     async def canceled(self, job: Job) -> None:
-        """Forget the files of a training that was canceled before a trainer took it; else its trainer does."""
-        if job.kind == KIND.word and job.status is JobStatus.CANCELED and self._settings.added_dir is not None:
+        """Forget the files of a training that was canceled before a trainer took it, else its trainer does; and a model
+        that was not examined yet."""
+        brings = job.kind in (KIND.word, ADD.word) and self._settings.added_dir is not None
+        if brings and job.status is JobStatus.CANCELED:
             await run_sync(self._files(job.id, job.model).forget)
 
     def _files(self, job_id: str, name: str) -> TrainingFiles:
@@ -120,10 +153,25 @@ class Trainings:
         return {"found": pictures, "unreadable": unreadable}
 
 
-def _spec(identity: RequestIdentity, training: TrainingFiles, own: dict[str, Any]) -> JobSpec:
+async def _with_key(
+    identity: RequestIdentity, key: str | None, kind: Kind, name: str, options: JobOptions, files: Sequence[BinaryIO]
+) -> RequestIdentity:
+    """The identity with a request's `Idempotency-Key`; what it says is read from the files too."""
+    said = {**options.own.model_dump(), "name": name, "webhook": options.webhook, "retention": options.retention}
+    digests = await run_sync(lambda: [_digest_of(each) for each in files]) if key else []
+    return with_key(identity, key, kind.word, said, digests)
+
+
+def _digest_of(file: BinaryIO) -> bytes:
+    digest = file_digest(file, "sha256").digest()  # type: ignore[arg-type]
+    file.seek(0)
+    return digest
+
+
+def _spec(identity: RequestIdentity, kind: Kind, job_id: str, name: str, own: dict[str, Any]) -> JobSpec:
     """Nothing is known yet of the model but its name."""
     unknown = dict.fromkeys(("seed", "n", "height", "width", "channels"), 0)
-    ours = {"id": training.job_id, "kind": KIND.word, "model": training.name, "digest": "", "temperature": 1.0}
+    ours = {"id": job_id, "kind": kind.word, "model": name, "digest": "", "temperature": 1.0}
     request = {"request_id": identity.request_id, "traceparent": identity.traceparent}
-    options = KIND.options.model_validate(own)
+    options = kind.options.model_validate(own)
     return JobSpec.model_validate({**unknown, **ours, **request, "version": options.version, "options": options})

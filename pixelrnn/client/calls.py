@@ -165,7 +165,7 @@ def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
     guides = dict.fromkeys(f"guides/{guide['sha256']}.safetensors" for guide in facts.get("guides", ()))
     places = [*members, *(guide for guide in guides if (directory / guide).is_file())]
     files = [("card", card), *(("weights", (directory / place).read_bytes()) for place in places)]
-    headers = {"If-Match": f'"{instead_of}"'} if instead_of else {}
+    headers = {**_once(), **({"If-Match": f'"{instead_of}"'} if instead_of else {})}
     return Call("PUT", f"/models/{facts['name']}", fields=_as_text({"shared": shared}), files=files, headers=headers)
 
 

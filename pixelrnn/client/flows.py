@@ -10,7 +10,6 @@ Client and AsyncClient carry flows out, one by blocking and one by awaiting; eve
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Generic, TypeVar, Unpack, cast
 
 import httpx
@@ -90,10 +89,6 @@ class Flows:
 
     def models(self) -> Flow[list[documents.Model]]:
         return (yield from self._document(calls.get("/models"), "models"))["models"]
-
-    def add_model(self, directory: Path, shared: bool, instead_of: str | None) -> Flow[documents.AddedModel]:
-        call = calls.add_model(directory, shared, instead_of)
-        return (yield from self._document(call, "name", "digest"))
 
     def remove_model(self, name: str) -> Flow[None]:
         yield from self.answer(Call("DELETE", f"/models/{name}"))

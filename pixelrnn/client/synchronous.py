@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 import httpx
 
 from pixelrnn.client import documents
-from pixelrnn.client.calls import Call, MapKind, Showing
+from pixelrnn.client.calls import Call, MapKind, Showing, add_model
 from pixelrnn.client.feed import Feed, OnEstimate, Reading, Row
 from pixelrnn.client.flows import Flow, Flows, JobView, OnProgress, Outcome, Pause, R, Step
 from pixelrnn.client.job_calls import Calls
@@ -143,10 +143,13 @@ class Client(Calls):
         """Cards of the models that live workers hold."""
         return self.run(self.flows.models())
 
-    def add_model(self, directory: Path, shared: bool = False, instead_of: str | None = None) -> documents.AddedModel:
-        """Add the model of a directory, for this key alone or for everybody; a worker examines it next. instead_of: the
-        identity of one's own model of this name, which it replaces. Raises OSError, ValueError where it is none."""
-        return self.run(self.flows.add_model(directory, shared, instead_of))
+    def add_model(
+        self, directory: Path, shared: bool = False, instead_of: str | None = None
+    ) -> Job[documents.AddResult]:
+        """Add the model of a directory, for this key alone or for everybody; it is served when the job has succeeded.
+        instead_of: the identity of one's own model of this name, which it replaces. Raises OSError, ValueError where it
+        is none."""
+        return self.start(add_model(directory, shared, instead_of))
 
     def remove_model(self, name: str) -> None:
         """Take one's own model away."""

@@ -63,8 +63,11 @@ def test_a_model_is_put_where_workers_find_it(redis_url: str, worker: HandWorker
     with serving(open_to(redis_url, tmp_path)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         assert client.get("/info").json()["training"]
         put = client.put("/models/mine", **form("mine"))
-        assert (put.status_code, put.headers["location"]) == (202, "/models/mine")
-        assert put.json() == {"name": "mine", "digest": hashlib.sha256(WEIGHTS).hexdigest(), "shared": True}
+        job = put.json()
+        assert (put.status_code, put.headers["location"]) == (202, f"/jobs/{job['id']}")
+        assert (job["kind"], job["model"], job["status"]) == ("add", "mine", "queued")
+        assert client.get(f"/jobs/{job['id']}").json()["waits_for"] == "a worker to examine it"
+        is_problem(client.get(f"/jobs/{job['id']}/image"), 409)
         assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
         assert (tmp_path / "models" / "mine" / "weights.safetensors").read_bytes() == WEIGHTS
         assert seen_by(tmp_path / "models" / "mine") == ""
@@ -74,6 +77,18 @@ def test_a_model_is_put_where_workers_find_it(redis_url: str, worker: HandWorker
         assert list((tmp_path / "models").iterdir()) == []
         refused(client.delete("/models/mine"), 404, "unknown-model")
         refused(client.get("/models/mine/download"), 404, "unknown-model")
+
+
+def test_a_job_that_adds_a_model_comes_once_and_is_canceled(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+    """The same request under the same key makes no second one; of one that is canceled nothing is left."""
+    key = {"Idempotency-Key": "once"}
+    with serving(open_to(redis_url, tmp_path)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        first, again = [client.put("/models/mine", headers=key, **form("mine")) for _ in range(2)]
+        assert first.json()["id"] == again.json()["id"]
+        assert again.headers["idempotent-replayed"] == "true"
+        assert client.post(f"/jobs/{first.json()['id']}/cancel").json()["status"] == "canceled"
+        assert list((tmp_path / "models").iterdir()) == []
+        assert client.put("/models/mine", **form("mine")).status_code == 202
 
 
 def test_the_former_model_stays_when_an_exchange_fails(
@@ -226,8 +241,11 @@ def test_without_a_directory_no_models_are_taken(redis_url: str, worker: HandWor
 def test_two_keys_see_nothing_of_each_other(keyed: str, worker: HandWorker, tmp_path: Path) -> None:
     """Neither in lists, nor by name, nor by what was drawn; to carol it is as if there were none."""
     with holder(keyed, "alice") as alice, holder(keyed, "carol") as carol:
-        alice.put("/models/mine", **form("mine")).raise_for_status()
-        assert Owner.model_validate_json((tmp_path / "models" / "mine" / OWNER).read_bytes()) == Owner(owner="alice")
+        job = alice.put("/models/mine", **form("mine")).raise_for_status().json()
+        assert Owner.model_validate_json((tmp_path / "models" / "mine" / OWNER).read_bytes()) == Owner(
+            owner="alice", job=job["id"]
+        )
+        assert (alice.get(f"/jobs/{job['id']}").status_code, carol.get(f"/jobs/{job['id']}").status_code) == (200, 404)
         bad = RefusedModel(name="bad", reason="it is bad", owner="alice")
         worker.announce(GREY, COLOUR, MINE, refused=[bad])
         lists = [each.get("/models").json() for each in (alice, carol)]

@@ -64,12 +64,26 @@ def test_a_model_that_is_none_is_refused_with_the_workers_reason(service: str, o
         client.add_model(own.parent)
 
 
+def test_a_model_that_is_taken_away_before_it_is_examined(service: str, own: Path) -> None:
+    """Its job says so; one that is canceled leaves the name free for the next, whose result says what is served."""
+    with Client(service) as client:
+        job = client.add_model(own)
+        client.remove_model("of-mine")
+        with pytest.raises(JobEndedError, match="taken away, or exchanged"):
+            job.wait(READY_LIMIT_S)
+        client.add_model(own).cancel()
+        served = client.add_model(own).result(READY_LIMIT_S)
+        assert served["identity"] == Card.read(own / "card.json").identity
+        assert client.sample("of-mine", n=1).array().shape == (1, 6, 5, 1)
+        client.remove_model("of-mine")
+
+
 def test_a_model_that_nobody_examines_is_not_waited_for_for_ever(
     service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command ends and says so; here patience is over before any worker has looked."""
     save_model(untrained("mnist-pixelcnn", seed=9, **SIZE), tmp_path / "unseen")
-    monkeypatch.setattr("pixelrnn.models_there._PATIENCE_S", -1.0)
+    monkeypatch.setattr("pixelrnn.models_there._PATIENCE_S", 0.0)
     result = CliRunner().invoke(root, ["remote", "add", str(tmp_path / "unseen"), "--url", service])
     assert "no worker has examined it" in str(result.exception)
     pixelrnn("remote", "remove", "unseen", "--url", service)

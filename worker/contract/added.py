@@ -29,7 +29,7 @@ class Owner(Record):
 
     owner: str
     job: str = ""
-    """The training that made it, if one did."""
+    """The job that made it or handed it in, if one did."""
     shared: bool = False
     """Everybody sees it, and not its owner alone."""
 
@@ -128,5 +128,20 @@ def owner_of(place: Path) -> Owner:
 
 def seen_by(place: Path) -> str:
     """The owner of a private model, who alone sees it; empty for one that everybody sees."""
+    return whence(place)["owner"]
+
+
+def whence(place: Path) -> dict[str, str]:
+    """Where a model comes from, as a worker announces it: `owner`, as of `seen_by`, and `job`."""
     found = owner_of(place)
-    return "" if found.shared else found.owner
+    return {"owner": "" if found.shared else found.owner, "job": found.job}
+
+
+def is_there(added: Path, name: str, job_id: str) -> bool:
+    """Does the model that a job hands in lie there, or is it about to?"""
+    return draft_of(added, job_id).exists() or owner_of(models_in(added) / name).job == job_id
+
+
+def draft_of(added: Path, job_id: str) -> Path:
+    """The directory of such a model before it has its name."""
+    return models_in(added) / f".{job_id}"

@@ -10,6 +10,7 @@ from worker.contract.colours import levels
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import Label, Method
 from worker.contract.kinds import KINDS
+from worker.contract.kinds.add import KIND as ADD
 from worker.contract.record import Int64, Record
 
 
@@ -84,6 +85,8 @@ class ModelCard(ModelFacts):
     """The worker is still compiling its drawing loops, or reading them from disk: its jobs are accepted, and wait."""
     owner: str = ""
     """The key that added it and alone sees it; empty for one that everybody sees."""
+    job: str = ""
+    """The job that added it, if one did."""
     cold: bool = False
     """Its loops are not on disk, so that they are compiled first, which takes a processor half a minute."""
 
@@ -130,6 +133,8 @@ class RefusedModel(Record):
     reason: str
     owner: str = ""
     """Key that added it and alone hears of it; empty where everybody does."""
+    job: str = ""
+    """The job that added it, if one did."""
 
 
 class WorkerInfo(Record):
@@ -159,8 +164,15 @@ class WorkerInfo(Record):
 
     def takes(self, spec: JobSpec) -> bool:
         """Can it do this job: its version, these weights, this kind of work? A trainer takes whatever its queue has."""
+        if spec.kind == ADD.word:
+            return self.examined(spec) is not None
         cards = (*self.models, *self.kept)
         return self.version >= spec.version and (self.is_trainer or any(card.does(spec) for card in cards))
+
+    def examined(self, spec: JobSpec) -> ModelCard | RefusedModel | None:
+        """The model that this job has added, if it is known by now whether it can be served."""
+        found = (*(card for card in self.models if not card.compiling), *self.refused)
+        return next((one for one in found if one.job == spec.id), None)
 
     def holds(self, spec: JobSpec) -> bool:
         """Does it hold the weights that the job was accepted for?"""
@@ -173,7 +185,7 @@ class WorkerInfo(Record):
 
     def is_ready(self, spec: JobSpec) -> bool:
         """Can it draw from the weights of a job that it takes now?"""
-        if self.is_trainer:
+        if self.is_trainer or self.examined(spec):
             return True
         card, second = self.card_of(spec), self.second_card_of(spec)
         return card is not None and not card.compiling and not (second and second.compiling)
@@ -203,10 +215,10 @@ class WorkerInfo(Record):
         refused = tuple(one for one in self.refused if one.name != name)
         return self.model_copy(update={"models": models, "kept": kept, "refused": refused})
 
-    def with_refused(self, name: str, reason: str, owner: str = "") -> "WorkerInfo":
+    def with_refused(self, refused: RefusedModel) -> "WorkerInfo":
         """The same worker, which says why it does not serve what it was given under this name."""
-        others = tuple(one for one in self.refused if one.name != name)
-        return self.model_copy(update={"refused": (*others, RefusedModel(name=name, reason=reason, owner=owner))})
+        others = tuple(one for one in self.refused if one.name != refused.name)
+        return self.model_copy(update={"refused": (*others, refused)})
 
     @property
     def ready(self) -> tuple[str, ...]:

@@ -271,6 +271,8 @@ class Shows(Enum):
     """A map in colours, kept as `heat`."""
     GRID = "grid"
     """A PNG of samples, kept as `grid`, the newest of them."""
+    NOTHING = "nothing"
+    """It has none."""
 
 
 class Source(StrEnum):

@@ -14,8 +14,8 @@ import structlog
 from model_core.card import Card
 from model_core.errors import ModelError
 from model_core.models_directory import CARD, cards_in, weights_in
-from worker.contract.added import OWNER, seen_by
-from worker.contract.cards import ModelCard
+from worker.contract.added import OWNER, whence
+from worker.contract.cards import ModelCard, RefusedModel
 from worker.engine.cohort import Cohort
 from worker.engine.examination import Examination
 from worker.engine.kept import KeptWeights
@@ -130,7 +130,8 @@ class Arrivals:
             try:
                 served[name] = self._serve(name)
             except Exception as error:  # the edge to whoever put it there
-                self._put("refused", name, note_refused(name, error), seen_by(self._directory.place(name)))
+                whose = whence(self._directory.place(name))
+                self._put("refused", RefusedModel(name=name, reason=note_refused(name, error), **whose))
         self._examination.end()
         if served:
             self._offer(served)
@@ -145,7 +146,7 @@ class Arrivals:
         if called is None:
             called = kept_name(self._loaded(name, read.identity, source))
             cohort = Cohort(partial(self._pool.engine, called), self._pool.plans[called].express)
-        now = {"compiling": False, "cold": False, "owner": seen_by(source)}
+        now = {"compiling": False, "cold": False, **whence(source)}
         card = self._pool.renew(called, read).model_copy(update=now)
         self._put("served", card, called, cohort)
         self._log.info("model_served", model=name, identity=read.identity, seconds=round(time.monotonic() - began, 1))

@@ -31,7 +31,8 @@ from model_core.errors import ModelError, PixelRNNError
 from model_core.models import check_device, load_model
 from model_core.models_directory import default_models_dir
 from worker.contract import logs
-from worker.contract.added import models_in, seen_by
+from worker.contract.added import models_in, seen_by, whence
+from worker.contract.cards import RefusedModel
 from worker.contract.kinds import KINDS
 from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.assessment import passed
@@ -137,9 +138,9 @@ def main(usable: Collection[int]) -> None:
         gc.freeze()  # what is there by now stays, and is never looked at again
         gc.enable()
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
-        owners = {name: seen_by(place) for name, place in places.items()}
-        cards = {name: card.model_copy(update={"owner": owners[name]}) for name, card in pool.cards.items()}
-        connection.send(("ready", Catalogue(cards, slots, pool.numerics, pool.refused, owners)))
+        cards = {name: card.model_copy(update=whence(places[name])) for name, card in pool.cards.items()}
+        refused = [RefusedModel(name=name, reason=why, **whence(places[name])) for name, why in pool.refused.items()]
+        connection.send(("ready", Catalogue(cards, slots, pool.numerics, tuple(refused))))
         arguments = pool, settings, usable, inbox, examination, kept, places
         threading.Thread(target=_make_ready, args=arguments, name="compiling", daemon=True).start()
         if settings.models_look_s:
@@ -179,7 +180,7 @@ def _make_ready(
 
     def refuse(name: str, reason: str) -> None:
         inbox.put("dropped", name)
-        inbox.put("refused", name, reason, seen_by(places[name]))
+        inbox.put("refused", RefusedModel(name=name, reason=reason, **whence(places[name])))
 
     is_cold = any(card.cold for card in cards.values())
     if is_cold:

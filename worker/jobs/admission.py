@@ -5,15 +5,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import structlog
 from pydantic import ValidationError
 from redis.exceptions import ResponseError
 
-from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.added import is_there
+from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
 from worker.contract.events import RowDrawn
-from worker.contract.jobs import JobSpec
+from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.kinds.add import KIND as ADD
+from worker.contract.kinds.add import AddSummary
 from worker.contract.kinds.train import TrainOptions
 from worker.contract.record import OtherVersionError
 from worker.contract.tracing import trace_id
@@ -23,8 +27,8 @@ from worker.jobs.ledger import Ledger, Opened, Unclaimed
 from worker.jobs.publisher import Publisher
 from worker.orders.build import build
 from worker.orders.catalogue import kept_name
-from worker.orders.claims import Claim, Outcome, failed
-from worker.orders.faults import JobRefusedError, malformed_spec, model_changed
+from worker.orders.claims import Claim, Outcome, StoredResult, failed
+from worker.orders.faults import JobRefusedError, malformed_spec, model_changed, not_served
 from worker.orders.order import Material, Order, TrainOrder
 
 ASK_AGAIN_S = 30.0
@@ -35,7 +39,7 @@ class Admission:
     """Opens jobs. `announcement`: of this worker. `announced`: what all live workers announce; RedisError.
     `bring(name, identity)`: make a model ready that a job waits for, or fetch it where the job was accepted for another
     than those that this worker was started with; then `brought` is called. `opened`: hears of each job that is
-    opened."""
+    opened. added_dir: where models are put that jobs add."""
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class Admission:
         submit: Callable[[Order], None],
         bring: Callable[[str, str], None] = lambda name, identity: None,
         opened: Callable[[Claim, JobSpec], None] = lambda claim, spec: None,
+        added_dir: Path | None = None,
     ) -> None:
         self._ledger = ledger
         self._announcement = announcement
@@ -57,6 +62,7 @@ class Admission:
         self._submit = submit
         self._bring = bring
         self._opened = opened
+        self._added_dir = added_dir
         self._called: dict[tuple[str, str], str] = {}
         """Names in the engine of models that came later, by name and identity."""
         self._asked_at: dict[tuple[str, str], float] = {}
@@ -97,6 +103,8 @@ class Admission:
             if not (is_ready := self._announcement.info.is_ready(spec)):
                 self._ask_for((spec.model, spec.identity_or_digest))
             return is_ready
+        if spec.kind == ADD.word:  # it waits until it is examined, or gone
+            return self._added_dir is not None and not is_there(self._added_dir, spec.model, spec.id)
         others = (worker for worker in self._announced() if worker.queue == self._announcement.info.queue)
         if any(worker.takes(spec) for worker in others):
             return False
@@ -145,6 +153,9 @@ class Admission:
             self._publisher.end(token, failed(refusal.error))
             return True
         self._publisher.open(claim)
+        if isinstance(order, Outcome):
+            self._publisher.end(token, order)
+            return True
         self._submit(order)
         self._log.info(
             "job_opened",
@@ -169,9 +180,12 @@ class Admission:
                 raise
             self._log.error("job_record_unreadable", job_id=name.decode(errors="replace"), error=str(error))
 
-    def _order(self, opened: Opened, spec: JobSpec) -> Order:
-        """The order to draw or score. Raises JobRefusedError if this worker cannot do it."""
+    def _order(self, opened: Opened, spec: JobSpec) -> Order | Outcome:
+        """The order to draw or score, or the end of a job that has added a model. Raises JobRefusedError if this worker
+        cannot do it."""
         info = self._announcement.info
+        if spec.kind == ADD.word:
+            return _told(info.examined(spec))
         if info.is_trainer and isinstance(spec.options, TrainOptions):
             return TrainOrder(opened.claim, spec.model, spec.options)
         card = info.card_of(spec)
@@ -192,6 +206,15 @@ class Admission:
             return self._ledger.rows(claim)
         except (KeyError, ValueError) as error:
             raise JobRefusedError(malformed_spec(f"The job's stored rows make no sense: {error}")) from error
+
+
+def _told(examined: ModelCard | RefusedModel | None) -> Outcome:
+    """The end of a job that has added this model; None: it is gone. Raises JobRefusedError where it is not served."""
+    if not isinstance(examined, ModelCard):
+        why = "It was taken away, or exchanged, before a worker had looked at it."
+        raise JobRefusedError(not_served(examined.reason if examined else why))
+    summary = AddSummary(name=examined.name, digest=examined.digest, identity=examined.identity)
+    return Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary.model_dump_json()))
 
 
 def _read_spec(text: bytes) -> JobSpec:

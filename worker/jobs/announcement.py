@@ -8,7 +8,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from worker.contract import keys
-from worker.contract.cards import ModelCard, WorkerInfo, readable_workers
+from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo, readable_workers
 
 
 class Announcement:
@@ -36,9 +36,9 @@ class Announcement:
         """A model is gone; said with the next beat."""
         self.info = self.info.without_model(model)
 
-    def refused(self, model: str, reason: str, owner: str = "") -> None:
-        """A model is not served, and why; said with the next beat. owner: who alone sees it."""
-        self.info = self.info.with_refused(model, reason, owner)
+    def refused(self, model: RefusedModel) -> None:
+        """A model is not served, and why; said with the next beat."""
+        self.info = self.info.with_refused(model)
 
     def beat(self, redis: Redis) -> None:
         """Renew. Raises RedisError."""

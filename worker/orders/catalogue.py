@@ -1,9 +1,9 @@
 """The models that a worker has to draw from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from worker.contract.cards import ModelCard
+from worker.contract.cards import ModelCard, RefusedModel
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,8 @@ class Catalogue:
     """Images of a model that can be drawn at once."""
     numerics: str
     """The arithmetic that draws from them (model_core.sampling.stages.numerics_of)."""
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: tuple[RefusedModel, ...] = ()
     """Models that could not be loaded, and why."""
-    owners: Mapping[str, str] = field(default_factory=dict)
-    """The one who alone sees a model; empty for one that everybody sees."""
 
 
 def kept_name(card: ModelCard) -> str:

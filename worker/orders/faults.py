@@ -85,6 +85,10 @@ def training_failed(why: str) -> JobError:
     return _fault("training-failed", "No model came of the pictures", why)
 
 
+def not_served(why: str) -> JobError:
+    return _fault("not-served", "The model is not served", why)
+
+
 def worker_lost() -> JobError:
     detail = "The job was started as often as it may be, and its worker died each time."
     return _fault("worker-lost", "The workers that drew this job died", detail)
