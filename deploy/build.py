@@ -1,4 +1,4 @@
-"""What the build of a wheel, and an installation that can be edited, make first: pixelrnn/client/documents.py."""
+"""What the build of a wheel, and an installation that can be edited, make first: two modules of pixelrnn/client."""
 
 import runpy
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class Documents(BuildHookInterface[Any]):
-    """Writes the types of the service's documents, as openapi.json has them."""
+class Client(BuildHookInterface[Any]):
+    """Writes the types of the service's documents, and the client that blocks."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        runpy.run_path(str(Path(self.root) / "docs" / "make_documents.py"), run_name="__main__")
+        runpy.run_path(str(Path(self.root) / "docs" / "make_client.py"), run_name="__main__")

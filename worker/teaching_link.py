@@ -17,7 +17,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from worker.contract import keys
-from worker.contract.added import ANYONE, OWNER, Owner, TrainingFiles, uploads_in
+from worker.contract.added import ANYONE, OWNER, JobFiles, Owner, uploads_in
 from worker.contract.jobs import JobStatus
 from worker.engine_link import EngineLostError, RefusedError
 from worker.jobs.ledger import OPEN
@@ -86,7 +86,7 @@ class TeachingLink:
             try:
                 if self._redis.hexists(keys.job(job_id), "cancel_requested"):
                     self._redis.hdel(keys.image(job_id), "grid")
-                    TrainingFiles(self._added, job_id, order.model).forget()
+                    JobFiles(self._added, job_id, order.model).forget()
             except RedisError:  # `closed` does it, or the sweeper
                 return
 
@@ -155,7 +155,7 @@ class TeachingLink:
         return Outcome(JobStatus.SUCCEEDED, result=StoredResult(json.dumps(summary)))
 
     def _publish(self, order: TrainOrder) -> None:
-        files = TrainingFiles(self._added, order.claim.job_id, order.model)
+        files = JobFiles(self._added, order.claim.job_id, order.model)
         if files.is_published:  # in an earlier life of this job
             return
         owner, made = order.options.owner, files.place / "model" / order.model
@@ -178,4 +178,4 @@ class TeachingLink:
 
     def _forget(self, job_id: str, is_kept: bool) -> None:
         for run in (uploads_in(self._added) / job_id / "run").glob("[!.]*"):
-            TrainingFiles(self._added, job_id, run.name).forget(is_kept)
+            JobFiles(self._added, job_id, run.name).forget(is_kept)

@@ -38,7 +38,6 @@ from worker.contract.added import (
     OWNER,
     AddedCard,
     Owner,
-    draft_of,
     is_trained,
     models_in,
     names_in,
@@ -107,29 +106,20 @@ class AddedModels:
         elif if_match.strip().strip('"') != identity:
             raise OtherIdentityError("the model has another identity, or is not served")
 
-    def draft(self, name: str, owner: Owner, card: BinaryIO, *weights: BinaryIO) -> Path:
-        """Write the model that a job hands in, where no worker looks yet. Raises a RefusedError that says what is wrong
-        with it; nothing is left then."""
+    def write(self, draft: Path, name: str, owner: Owner, card: BinaryIO, *weights: BinaryIO) -> None:
+        """Write the model that a job hands in. Raises a RefusedError that says what is wrong with it."""
         sweep(self._folder())
-        draft = draft_of(self._folder().parent, owner.job)
-        try:
-            with _disk_trouble():
-                draft.mkdir(parents=True)
-                _write(draft, name, card, weights)
-                (draft / OWNER).write_text(owner.model_dump_json(), encoding="utf-8")
-            self.expect_room()
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-        return draft
+        draft.mkdir(parents=True)
+        _write(draft, name, card, weights)
+        (draft / OWNER).write_text(owner.model_dump_json(), encoding="utf-8")
+        self.expect_room()
 
     def put(self, draft: Path, name: str, exchange: bool) -> None:
-        """Put a draft where workers find it, whole or not at all. Raises NameTakenError, AddedFullError."""
-        with _disk_trouble():
-            if exchange:
-                _exchange(draft, self._folder() / name)
-            else:
-                draft.rename(self._folder() / name)
+        """Put it where workers find it, whole or not at all."""
+        if exchange:
+            _exchange(draft, self._folder() / name)
+        else:
+            draft.rename(self._folder() / name)
 
     def expect_place(self) -> None:
         """Raises AddedFullError where as many models are added as are taken."""
@@ -181,14 +171,18 @@ class AddedModels:
 
 
 @contextmanager
-def _disk_trouble() -> Iterator[None]:
-    """Says in a sentence what the disk said."""
+def whole_or_not(draft: Path, what: str) -> Iterator[None]:
+    """Nothing is left of a draft that was not put in its place. Raises AddedFullError, NameTakenError for what the disk
+    says."""
     try:
         yield
     except OSError as error:
         if error.errno == errno.ENOTEMPTY:
             raise NameTakenError("another model has this name, since a moment") from None
-        raise AddedFullError(f"the model cannot be kept: {error.strerror or 'no room'}") from None
+        why = "no room" if error.errno in (None, errno.ENOSPC, errno.EDQUOT) else error.strerror
+        raise AddedFullError(f"{what} cannot be kept: {why}") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) -> None:

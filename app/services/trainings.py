@@ -5,9 +5,7 @@ The pictures never pass through Redis. They lie, with the checkpoints, in a plac
 job's end: a trainer deletes it, or this where no trainer has begun.
 """
 
-import errno
 import secrets
-import shutil
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,17 +15,17 @@ from typing import Any, BinaryIO
 
 from anyio.to_thread import run_sync
 
-from app.errors import AddedFullError, BadParameterError, NothingToKeepError, RefusedError
+from app.errors import BadParameterError, NothingToKeepError, RefusedError
 from app.imaging.training_set import write_training_set
 from app.schema.answers import Job
 from app.schema.job_options import JobOptions
-from app.services.added import AddedModels, sweep
+from app.services.added import AddedModels, sweep, whole_or_not
 from app.services.jobs import Jobs
 from app.services.models import Models
 from app.services.submission import ID_BYTES, RequestIdentity, Submission, Submitted, with_key
 from app.settings import Settings
 from worker.contract import keys
-from worker.contract.added import ANYONE, Owner, TrainingFiles
+from worker.contract.added import ANYONE, JobFiles, Owner
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.contract.kind import Kind
 from worker.contract.kinds.add import KIND as ADD
@@ -102,13 +100,11 @@ class Trainings:
         await self._submission.expect_allowance(identity)
         spec = _spec(identity, ADD, job_id, name, own := options.own.model_dump())
         owner = Owner(owner=caller.owner, job=job_id, shared=own["shared"] or caller.owner == ANYONE)
-        draft = await run_sync(self._added.draft, name, owner, *files)
-        try:
+        with whole_or_not(draft := self._files(job_id, name).draft, "the model"):
+            await run_sync(self._added.write, draft, name, owner, *files)
             submitted = await self._submission.accept(identity, spec, options, None, await self._submission.any_queue())
             if not submitted.again:
                 await run_sync(self._added.put, draft, name, if_match is not None)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         return submitted
 
     async def finish(self, job_id: str, owner: str) -> Job:
@@ -131,25 +127,20 @@ class Trainings:
         if brings and job.status is JobStatus.CANCELED:
             await run_sync(self._files(job.id, job.model).forget)
 
-    def _files(self, job_id: str, name: str) -> TrainingFiles:
+    def _files(self, job_id: str, name: str) -> JobFiles:
         assert self._settings.added_dir is not None
-        return TrainingFiles(self._settings.added_dir, job_id, name)
+        return JobFiles(self._settings.added_dir, job_id, name)
 
-    def _write(self, training: TrainingFiles, files: Sequence[BinaryIO]) -> dict[str, int]:
+    def _write(self, training: JobFiles, files: Sequence[BinaryIO]) -> dict[str, int]:
         """Write the pictures, all or nothing, and within what added models may have together."""
         self._added.expect_place()
         draft = training.place.with_name(f".{uuid.uuid4().hex}")
-        try:
+        with whole_or_not(draft, "the pictures"):
             (draft / "run" / training.name).mkdir(parents=True)
             sweep(draft.parent)
             pictures, unreadable = write_training_set(files, draft)
             self._added.expect_room()
             draft.rename(training.place)
-        except OSError as error:
-            why = "no room" if error.errno in (None, errno.ENOSPC, errno.EDQUOT) else error.strerror
-            raise AddedFullError(f"the pictures cannot be kept: {why}") from None
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         return {"found": pictures, "unreadable": unreadable}
 
 

@@ -1,4 +1,7 @@
-"""`AsyncClient`: the client of synchronous.py, for asyncio. It carries out the same flows."""
+"""`AsyncClient`, for asyncio: it carries out the flows of flows.py.
+
+docs/make_client.py writes synchronous.py, whose `Client` blocks, from this file: what is said here is true of both.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -36,15 +39,15 @@ class AsyncJob(JobView[R]):
         self.state = await self._client.run(self._flows.state(self.id))
         return self.state
 
-    async def wait(self, on_progress: OnProgress | None = None) -> documents.Job:
-        """The state after success; JobEndedError after failure or cancel. Limit it with asyncio.timeout. on_progress:
-        called with the state about once a second."""
-        return await self._client.run(self._flows.end(self, on_progress=on_progress))
+    async def wait(self, timeout_s: float | None = None, on_progress: OnProgress | None = None) -> documents.Job:
+        """The state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up.
+        on_progress: called with the state about once a second."""
+        return await self._client.run(self._flows.end(self, timeout_s, on_progress))
 
-    async def result(self, on_progress: OnProgress | None = None) -> R:
+    async def result(self, timeout_s: float | None = None, on_progress: OnProgress | None = None) -> R:
         """The job's result: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
         `wait` does."""
-        await self.wait(on_progress)
+        await self.wait(timeout_s, on_progress)
         return self.result_of_success()
 
     async def rows(self, on_estimate: OnEstimate | None = None) -> AsyncIterator[Row]:
@@ -57,8 +60,8 @@ class AsyncJob(JobView[R]):
         self.succeeded()
 
     async def array(self) -> "np.ndarray":
-        """All images as numpy has them: bytes 0..255, (n, height, width, channels). Waits, and raises, as `rows`; needs
-        numpy."""
+        """All images as numpy has them: bytes 0..255, of a model with a palette its values, (n, height, width,
+        channels). Waits, and raises, as `rows`; needs numpy."""
         return array_of(self.state, [row async for row in self.rows()])
 
     async def values(self) -> "np.ndarray":
@@ -80,8 +83,7 @@ class AsyncJob(JobView[R]):
     async def save(self, path: Path | str, **options: Unpack[Showing]) -> None:
         """Write `image(**options)` to a file, in the format that its name ends in: .png, .webp, .jpg, or all images as
         .npy or .zip. Raises ValueError for another ending."""
-        data = await self._client.run(self._flows.image(self.id, format_of(path), **options))
-        await asyncio.to_thread(Path(path).write_bytes, data)
+        Path(path).write_bytes(await self._client.run(self._flows.image(self.id, format_of(path), **options)))
 
     async def score_map(self, picture: int = 0) -> documents.ScoreMap:
         """The bits of every variable, of a finished score; picture: of which of several."""
@@ -92,9 +94,9 @@ class AsyncJob(JobView[R]):
         which of several."""
         return await self._client.run(self._flows.marginals(self.id, of, picture))
 
-    async def blob(self) -> bytes:
+    async def blob(self, timeout_s: float | None = None) -> bytes:
         """The file of an encoding. Waits, and raises, as `wait` does."""
-        await self.wait()
+        await self.wait(timeout_s)
         return await self._client.run(self._flows.blob(self.id))
 
     async def cancel(self) -> documents.Job:

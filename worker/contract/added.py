@@ -69,8 +69,8 @@ def models_in(added: Path) -> Path:
     return added / "models"
 
 
-class TrainingFiles:
-    """DIR/uploads/JOB: everything of a training, in one place."""
+class JobFiles:
+    """Everything of a job that brings a model: DIR/uploads/JOB of a training, and the model."""
 
     def __init__(self, added: Path, job_id: str, name: str) -> None:
         self.job_id, self.name = job_id, name
@@ -82,11 +82,18 @@ class TrainingFiles:
         self.finish = self.place / "finish"
         """A file whose presence asks for the end."""
         self.model = models_in(added) / name
-        """The place of the model that is made."""
+        """The place of the model that it brings."""
+        self.draft = models_in(added) / f".{job_id}"
+        """One that is handed in, before it has its name."""
 
     @property
     def is_published(self) -> bool:
         return owner_of(self.model).job == self.job_id
+
+    @property
+    def is_there(self) -> bool:
+        """Does the model lie there, or is it about to?"""
+        return self.draft.exists() or self.is_published
 
     def forget(self, is_kept: bool = False) -> None:
         """Delete all of it, and, unless that is kept, the model that it has made."""
@@ -135,13 +142,3 @@ def whence(place: Path) -> dict[str, str]:
     """Where a model comes from, as a worker announces it: `owner`, as of `seen_by`, and `job`."""
     found = owner_of(place)
     return {"owner": "" if found.shared else found.owner, "job": found.job}
-
-
-def is_there(added: Path, name: str, job_id: str) -> bool:
-    """Does the model that a job hands in lie there, or is it about to?"""
-    return draft_of(added, job_id).exists() or owner_of(models_in(added) / name).job == job_id
-
-
-def draft_of(added: Path, job_id: str) -> Path:
-    """The directory of such a model before it has its name."""
-    return models_in(added) / f".{job_id}"

@@ -30,7 +30,7 @@ from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.teaching import lesson
 from worker.contract import keys
-from worker.contract.added import TrainingFiles, models_in
+from worker.contract.added import JobFiles, models_in
 from worker.contract.kinds.train import TrainOptions
 from worker.process.redis_clients import HEARTBEAT_TIMEOUT_S, connect
 from worker.settings import Settings
@@ -135,7 +135,7 @@ class _Telling(Display):
 
 def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
     """Train, and lay the model beside the upload."""
-    files = TrainingFiles(Path(added), job_id, name)
+    files = JobFiles(Path(added), job_id, name)
     os.nice(_NICE)
     try:
         with (files.place / "lock").open("w") as lock:
@@ -153,7 +153,7 @@ def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
     print(json.dumps(said), file=out, flush=True)
 
 
-def _train(files: TrainingFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] | None:
+def _train(files: JobFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] | None:
     """The summary of the model that is published in the job's place; None where nothing was learned."""
     if asked.start and (models_in(files.place.parents[1]) / asked.start).is_dir():  # one that was added
         os.environ["PIXELRNN_MODELS_DIR"] = str(models_in(files.place.parents[1]))
@@ -179,7 +179,7 @@ def _train(files: TrainingFiles, asked: TrainOptions, out: TextIO) -> dict[str, 
     return {**named, **score, "uniform_bits": told["uniform_bits"], "png_bits": told["png_bits"]}
 
 
-def _plan(files: TrainingFiles, asked: TrainOptions) -> dict[str, Any]:
+def _plan(files: JobFiles, asked: TrainOptions) -> dict[str, Any]:
     """The recipe, and what was found beforehand: those of an earlier life, or new ones."""
     kept, pictures = files.place / "plan.json", files.place / "pictures"
     if kept.exists():

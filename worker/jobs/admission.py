@@ -12,7 +12,7 @@ import structlog
 from pydantic import ValidationError
 from redis.exceptions import ResponseError
 
-from worker.contract.added import is_there
+from worker.contract.added import JobFiles
 from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobSpec, JobStatus
@@ -104,7 +104,7 @@ class Admission:
                 self._ask_for((spec.model, spec.identity_or_digest))
             return is_ready
         if spec.kind == ADD.word:  # it waits until it is examined, or gone
-            return self._added_dir is not None and not is_there(self._added_dir, spec.model, spec.id)
+            return self._added_dir is not None and not JobFiles(self._added_dir, spec.id, spec.model).is_there
         others = (worker for worker in self._announced() if worker.queue == self._announcement.info.queue)
         if any(worker.takes(spec) for worker in others):
             return False

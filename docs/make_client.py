@@ -1,24 +1,33 @@
-"""Write pixelrnn/client/documents.py: the documents of openapi.json that the client reads, as types of Python.
+"""Write two modules of pixelrnn/client: documents.py, the documents of openapi.json that the client reads as types of
+Python, and synchronous.py, the client that blocks, from asynchronous.py.
 
-python docs/make_documents.py
+python docs/make_client.py
 """
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from textwrap import fill
 from typing import Any
 
+import unasync
+
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "pixelrnn" / "client" / "documents.py"
+CLIENT = ROOT / "pixelrnn" / "client"
+PAGE = CLIENT / "documents.py"
+BLOCKING = CLIENT / "synchronous.py"
 READ = ("Job", "JobList", "Model", "Stage", "ScoreMap", "MarginalMap", "SignedLinks", "Problem")
 """Answers of the client's calls; the documents that these refer to are written before them."""
 HEAD = '''"""The service's documents, as its JSON is read: plain dictionaries, with types for whoever checks them.
 
-Written by docs/make_documents.py from openapi.json, which says what each field means.
+Written by docs/make_client.py from openapi.json, which says what each field means.
 """
 
 from typing import Literal, NotRequired, TypedDict
 '''
+_WORDS = {"AsyncCalls": "Calls", "AsyncClient": "Client", "AsyncJob": "Job", "asyncio": "time"}
+_WORDS |= {"aread": "read", "aclose": "close", "aiter_text": "iter_text"}
+"""What the client that blocks has in the place of these; `unasync` knows those that Python itself has."""
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 Schema = dict[str, Any]
 
@@ -93,7 +102,16 @@ def _type(schema: Schema, schemas: dict[str, Schema]) -> str:
     return _PLAIN[schema["type"]]
 
 
+def blocking() -> str:
+    """The module of the client that blocks."""
+    with TemporaryDirectory() as there:
+        rule = unasync.Rule(f"{CLIENT}/", f"{there}/", _WORDS)
+        unasync.unasync_files([str(CLIENT / "asynchronous.py")], [rule])
+        return (Path(there) / "asynchronous.py").read_text(encoding="utf-8")
+
+
 def main() -> None:
+    BLOCKING.write_text(blocking(), encoding="utf-8")
     schemas = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
     PAGE.write_text(text(schemas), encoding="utf-8")
 
