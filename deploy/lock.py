@@ -13,6 +13,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,11 +33,12 @@ Root = Annotated[Path, typer.Option(help="The checkout.")]
 @app.command()
 def libraries(root: Root = ROOT) -> None:
     """Write docker/*.lock: the newest versions that pyproject.toml admits, each with the hashes of its files."""
+    made_by = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
     for name in LOCKS:
         asked = ("-",) if name == "build" else ("pyproject.toml", "--extra", name)
         options = "--generate-hashes --no-header --no-annotate --python-version 3.11 --python-platform linux --quiet"
         uv = [sys.executable, "-m", "uv", "pip", "compile", *asked, *options.split()]
-        ended = subprocess.run(uv, cwd=root, input="hatchling>=1.26\n", capture_output=True, text=True, check=False)
+        ended = subprocess.run(uv, cwd=root, input="\n".join(made_by), capture_output=True, text=True, check=False)
         if ended.returncode:
             raise typer.Exit(_failed(f"uv could not choose versions for {name}: {ended.stderr.strip()}"))
         path = root / "docker" / f"{name}.lock"
