@@ -27,7 +27,7 @@ from typing import Literal, NotRequired, TypedDict
 '''
 _WORDS = {"AsyncCalls": "Calls", "AsyncClient": "Client", "AsyncJob": "Job", "asyncio": "time"}
 _WORDS |= {"aread": "read", "aclose": "close", "aiter_text": "iter_text"}
-"""What the client that blocks has in the place of these; `unasync` knows those that Python itself has."""
+"""Names of the client that blocks for these; `unasync` knows those that Python itself has."""
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 Schema = dict[str, Any]
 

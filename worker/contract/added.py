@@ -139,6 +139,6 @@ def seen_by(place: Path) -> str:
 
 
 def whence(place: Path) -> dict[str, str]:
-    """Where a model comes from, as a worker announces it: `owner`, as of `seen_by`, and `job`."""
+    """Say who brought a model, as a worker announces it: `owner`, as of `seen_by`, and `job`."""
     found = owner_of(place)
     return {"owner": "" if found.shared else found.owner, "job": found.job}
