@@ -9,7 +9,7 @@ import pytest
 
 from tests.browser.site import Site, chromium_path
 from tests.data.serving import serving
-from tests.house.running import Up
+from tests.house.running import ForkedUp, Up
 
 STEP_DELAY_S = "0.01"
 """Between two steps of the engine: slow enough that a page can be looked at while it fills."""
@@ -45,7 +45,7 @@ def service(
     portable = str(tmp_path_factory.mktemp("portable"))
     settings = {"PIXELRNN_STEP_DELAY_S": STEP_DELAY_S, "PIXELRNN_ORIGINS": example_page}
     settings["PIXELRNN_PORTABLE_DIR"] = portable
-    running = Up(tmp_path_factory.mktemp("data"), all_models_dir, **settings)
+    running = ForkedUp(tmp_path_factory.mktemp("data"), all_models_dir, **settings)
     running.wait_until_ready()
     yield running
     running.output()

@@ -11,7 +11,7 @@ import pytest
 from tests.browser.axe import findings
 from tests.browser.site import Site
 from tests.data.serving import serving
-from tests.house.running import Up
+from tests.house.running import ForkedUp, Up
 from tests.portable.exporting import export
 from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 
@@ -29,7 +29,7 @@ def models_dir_labelled(all_models_dir: Path, tmp_path_factory: pytest.TempPathF
 @pytest.fixture(scope="module")
 def service(browser: Any, models_dir_labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """A service of them."""
-    running = Up(tmp_path_factory.mktemp("data"), models_dir_labelled)
+    running = ForkedUp(tmp_path_factory.mktemp("data"), models_dir_labelled)
     running.wait_until_ready()
     yield running
     running.output()

@@ -11,7 +11,7 @@ import pytest
 
 from model_core import Model, save_model, untrained
 from tests.browser.site import Site
-from tests.house.running import Up
+from tests.house.running import ForkedUp, Up
 
 PALETTE, NAMES = ("#00000000", "#d04648", "#6daa2c80", "#597dce"), ("air", "brick", "moss", "water")
 
@@ -23,7 +23,7 @@ def tiles(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up
     model = untrained("mnist-pixelcnn", seed=8, categories=True, **size)
     models = tmp_path_factory.mktemp("models")
     save_model(Model(model.members, replace(model.card, palette=PALETTE, names=NAMES)), models / "tiles")
-    running = Up(tmp_path_factory.mktemp("data"), models, PIXELRNN_PORTABLE_DIR="")
+    running = ForkedUp(tmp_path_factory.mktemp("data"), models, PIXELRNN_PORTABLE_DIR="")
     running.wait_until_ready()
     yield running
     running.output()

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.browser.axe import findings
 from tests.browser.by_hand import moved_by_hand
 from tests.browser.site import Site
-from tests.house.running import Up
+from tests.house.running import ForkedUp, Up
 
 pytestmark = pytest.mark.timeout(900)
 LONG_MS = 300_000
@@ -24,7 +24,7 @@ COUNT = 1000
 @pytest.fixture(scope="module")
 def service(browser: Any, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Its own: other tests know which models there are."""
-    running = Up(tmp_path_factory.mktemp("data"), models_dir)
+    running = ForkedUp(tmp_path_factory.mktemp("data"), models_dir)
     running.wait_until_ready()
     yield running
     running.output()

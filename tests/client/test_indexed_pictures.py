@@ -21,7 +21,7 @@ from pixelrnn.client import Client
 from pixelrnn.verbs import root
 from tests.app.answers import is_problem
 from tests.app.pictures import chunk, grey16, indexed_png, png
-from tests.house.running import Up
+from tests.house.running import ForkedUp
 from tests.tiny_models import PALETTES, save_tiny_tiles
 
 NAMES = list(PALETTES)
@@ -39,7 +39,7 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def service(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its URL, with all of its processes."""
-    running = Up(tmp_path_factory.mktemp("data"), models_dir)
+    running = ForkedUp(tmp_path_factory.mktemp("data"), models_dir)
     running.wait_until_ready()
     yield running.url
     running.output()

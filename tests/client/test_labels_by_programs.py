@@ -20,7 +20,7 @@ from model_core import load_model, log_likelihood, sample, upsample
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.client import ApiError, AsyncClient, Client
 from tests.client.by_command import ended, pixelrnn, pixels, png_of, remote
-from tests.house.running import Up
+from tests.house.running import ForkedUp
 from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 
 MODEL, SCALES = "tiny-labelled", "tiny-labelled-scales"
@@ -43,7 +43,7 @@ def labelled_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def labelled(labelled_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of the service, with all of its processes."""
-    running = Up(tmp_path_factory.mktemp("data"), labelled_dir)
+    running = ForkedUp(tmp_path_factory.mktemp("data"), labelled_dir)
     running.wait_until_ready()
     yield running.url
     running.output()

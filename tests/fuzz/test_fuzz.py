@@ -17,7 +17,7 @@ import pytest
 
 from tests.fuzz.hostile import requests
 from tests.fuzz.volley import volley
-from tests.house.running import Up
+from tests.house.running import ForkedUp, Up
 
 REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "1500"))
 WARM_UP = max(500, REQUESTS // 20)
@@ -36,7 +36,7 @@ def patient(all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> I
         "PIXELRNN_CLIENT_JOBS": "1000000",
         "PIXELRNN_QUEUE_JOBS": "1000000",
     }
-    running = Up(tmp_path_factory.mktemp("data"), all_models_dir, PIXELRNN_LINK_SECRET=32 * "s", **open_handed)
+    running = ForkedUp(tmp_path_factory.mktemp("data"), all_models_dir, PIXELRNN_LINK_SECRET=32 * "s", **open_handed)
     running.wait_until_ready()
     yield running
     running.output()

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pixelrnn.up import is_ready
 from tests.house.processes import children_of, eventually
+from tests.nursery import Forked
 from tests.ports import free_port
 from worker.contract.events import TERMINAL_EVENT
 
@@ -28,6 +29,7 @@ class Up:
     """A running `pixelrnn up`. `key`: what it is asked with."""
 
     key = ""
+    process: "subprocess.Popen[str] | Forked"
 
     def __init__(self, data_dir: Path, models_dir: Path, *options: str, **settings: str) -> None:
         where = ["--data-dir", str(data_dir), "--models-dir", str(models_dir)]
@@ -120,3 +122,15 @@ class Up:
         connection.close()
         assert response.status < 300, answer
         return answer
+
+
+class ForkedUp(Up):
+    """The same where its start is not what is tested: its processes are forked, and models are examined but once."""
+
+    def __init__(self, data_dir: Path, models_dir: Path, *options: str, **settings: str) -> None:
+        self._log = data_dir.with_name(f"{data_dir.name}.log")
+        super().__init__(data_dir, models_dir, *options, **{"PIXELRNN_KEPT_DIR": f"{models_dir}-kept"} | settings)
+
+    def start_again(self) -> None:
+        words = self._words[self._words.index("-m") + 1 :]
+        self.process = Forked(words, self._place["env"], self._log)

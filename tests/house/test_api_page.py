@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.house.running import Up
+from tests.house.running import ForkedUp
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "PIXELRNN_WEBHOOK_HOSTS": "hooks.example",
         "PIXELRNN_WEBHOOK_SECRET": SECRET,
     }
-    running = Up(tmp_path_factory.mktemp("data"), models, **settings)
+    running = ForkedUp(tmp_path_factory.mktemp("data"), models, **settings)
     running.wait_until_ready()
     yield running.url
     running.stop()

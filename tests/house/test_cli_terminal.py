@@ -1,13 +1,13 @@
 """At a terminal the verbs that draw say how far they are, and show what they drew; elsewhere they do neither."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.house.pseudo_terminal import in_terminal
+from tests.nursery import ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads a pseudo-terminal as Linux has them")
 
@@ -36,8 +36,8 @@ def test_person_sees_what_is_done_and_what_came_of_it(
 
 def test_nobody_else_is_told(models_dir: Path, tmp_path: Path) -> None:
     """In a log there is one line, and one that says why there is no picture."""
-    words = command("sample", "tiny-cnn", "--models-dir", models_dir, "--out", tmp_path / "out.png", "--show")
-    done = subprocess.run(words, capture_output=True, text=True, timeout=170, check=True)
+    places = "--models-dir", models_dir, "--out", tmp_path / "out.png"
+    done = ended("pixelrnn", "sample", "tiny-cnn", *places, "--show")
     shown, wrote = done.stderr.splitlines()
     assert shown == "not shown: stderr is no terminal"
     assert wrote.startswith("wrote ")

@@ -22,7 +22,7 @@ from model_core.measures.standing import validation_scores
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from pixelrnn.client import Client
-from tests.house.running import Up
+from tests.house.running import ForkedUp
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOK = EXAMPLES / "notebook" / "first-steps.ipynb"
@@ -66,7 +66,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(tiny: Path, tmp_path_factory: pytest.TempPathFactory):
     """The service with the examples' models."""
-    running = Up(tmp_path_factory.mktemp("data"), tiny / "models")
+    running = ForkedUp(tmp_path_factory.mktemp("data"), tiny / "models")
     running.wait_until_ready()
     yield running.url
     running.output()

@@ -14,7 +14,7 @@ from model_core.training.run import RunRequest, train
 from tests.corners import pictures
 from tests.house.disks import fill, small_disk
 from tests.house.processes import eventually
-from tests.house.running import READY_LIMIT_S, Up
+from tests.house.running import READY_LIMIT_S, ForkedUp, Up
 
 __all__ = ["small_disk"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -34,7 +34,7 @@ def wait_for(place: Path, name: str) -> Path:
 
 def test_weights_are_those_of_an_unbroken_training_whatever_was_killed(tmp_path: Path, models_dir: Path) -> None:
     """kill -9 of Redis, of the API and of the trainer, one after the other, in its middle."""
-    running = Up(tmp_path / "data", models_dir)
+    running = ForkedUp(tmp_path / "data", models_dir)
     try:
         running.wait_until_ready()
         job_id = begin(running, 400)
@@ -62,7 +62,7 @@ def test_a_training_whose_disk_is_full_fails_with_a_sentence(
     small_disk: Path, tmp_path: Path, models_dir: Path
 ) -> None:
     """Nothing of it is left; where there is room again its name is free, and others are trained."""
-    running = Up(tmp_path / "data", models_dir, PIXELRNN_ADDED_DIR=str(small_disk))
+    running = ForkedUp(tmp_path / "data", models_dir, PIXELRNN_ADDED_DIR=str(small_disk))
     try:
         running.wait_until_ready()
         job_id = begin(running, 400)

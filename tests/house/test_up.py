@@ -19,7 +19,7 @@ from pixelrnn.progress import Voice
 from pixelrnn.up import UpOptions, is_ready
 from pixelrnn.up import up as start_everything
 from tests.house.processes import eventually, is_alive
-from tests.house.running import PORT, READY_LIMIT_S, STOP_LIMIT_S, Up
+from tests.house.running import PORT, READY_LIMIT_S, STOP_LIMIT_S, ForkedUp, Up
 
 pytestmark = [
     pytest.mark.slow,
@@ -44,9 +44,9 @@ def started() -> Iterator[list[Up]]:
 
 @pytest.fixture
 def running(started: list[Up], data_dir: Path, models_dir: Path) -> Up:
-    """The latest one, or one more on the same directory if that was ended: a start takes seconds."""
+    """The latest one, or one more on the same directory if that was ended: a start takes seconds, of a program."""
     if not started or started[-1].process.poll() is not None:
-        started.append(Up(data_dir, models_dir))
+        started.append((ForkedUp if started else Up)(data_dir, models_dir))
         started[-1].wait_until_ready()
     return started[-1]
 
@@ -65,17 +65,6 @@ def test_job_succeeds_after_every_child_was_killed(running: Up) -> None:
         running.kill(child)
     assert running.get(f"/jobs/{first['id']}")["status"] == "succeeded"
     assert eventually(lambda: draw(running, seed=2)["status"] == "succeeded", READY_LIMIT_S)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_everything_is_gone_when_told_to_stop(running: Up, number: signal.Signals) -> None:
-    """SIGTERM and Ctrl-C end it with exit code 0, and none of its processes stays."""
-    assert eventually(lambda: set(running.children()) == {"server", "worker", "trainer", "api"})
-    pids = running.children()
-    said = running.stop(number)
-    assert running.process.returncode == 0
-    assert not any(is_alive(pid) for pid in pids.values())
-    assert re.search(rf"ready: {re.escape(running.url)}\b", said)
 
 
 def test_everything_is_gone_when_killed_and_the_next_one_starts(
@@ -100,6 +89,17 @@ def test_second_up_is_refused_when_the_directory_is_in_use(running: Up, data_dir
     (line,) = said.splitlines()
     assert "in use by process" in line
     assert eventually(lambda: is_ready(running.url))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_everything_is_gone_when_told_to_stop(running: Up, number: signal.Signals) -> None:
+    """SIGTERM and Ctrl-C end it with exit code 0, and none of its processes stays."""
+    assert eventually(lambda: set(running.children()) == {"server", "worker", "trainer", "api"})
+    pids = running.children()
+    said = running.stop(number)
+    assert running.process.returncode == 0
+    assert not any(is_alive(pid) for pid in pids.values())
+    assert re.search(rf"ready: {re.escape(running.url)}\b", said)
 
 
 @pytest.fixture
@@ -130,14 +130,14 @@ def test_everything_works_in_a_folder_of_any_name(short_path: Path, models_dir: 
 
 def test_job_goes_on_when_up_was_stopped_in_its_middle(tmp_path: Path, models_dir: Path) -> None:
     """A stop does not wait for the job under way, nor for the reader of its stream; the next start finishes the job."""
-    slow = Up(tmp_path / "data", models_dir, PIXELRNN_STEP_DELAY_S="0.1")
+    slow = ForkedUp(tmp_path / "data", models_dir, PIXELRNN_STEP_DELAY_S="0.1")
     slow.wait_until_ready()
     job = slow.post("/sample", {"model": "tiny-cnn", "n": 64, "seed": 4})["id"]
     with slow.follow(f"/jobs/{job}/events") as stream:
         assert stream.readline()
         slow.stop()
     assert slow.process.returncode == 0
-    again = Up(tmp_path / "data", models_dir)
+    again = ForkedUp(tmp_path / "data", models_dir)
     again.wait_until_ready()
     assert again.ended(job)["status"] == "succeeded"
     again.output()
@@ -145,7 +145,7 @@ def test_job_goes_on_when_up_was_stopped_in_its_middle(tmp_path: Path, models_di
 
 def test_job_finds_its_worker_when_two_hold_different_models(tmp_path: Path, models_dir: Path) -> None:
     """A worker with models of its own has a queue of its own, and no job goes to one that cannot draw it."""
-    running = Up(tmp_path / "data", models_dir, PIXELRNN_MODELS="tiny-cnn")
+    running = ForkedUp(tmp_path / "data", models_dir, PIXELRNN_MODELS="tiny-cnn")
     running.wait_until_ready()
     settings = {
         "REDIS_URL": EmbeddedRedis(tmp_path / "data").url,
@@ -174,7 +174,7 @@ def test_password_of_any_characters_opens_the_server(tmp_path: Path, models_dir:
             settings["REDIS_URL"] = server.url
             with connect(server.url) as client:
                 client.config_set("requirepass", password)
-        running = Up(tmp_path / "data", models_dir, **settings)
+        running = ForkedUp(tmp_path / "data", models_dir, **settings)
         running.wait_until_ready()
         assert draw(running, seed=3)["status"] == "succeeded"
         assert password not in running.output()

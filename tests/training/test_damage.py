@@ -1,11 +1,8 @@
 """Full disks and damaged files: one line that names the file, exit code 2, and what was good before stays good."""
 
 import json
-import os
 import random
 import resource
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +23,7 @@ from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.state import TrainState
 from model_core.training.step import Learner
+from tests.nursery import ended
 
 SEED = 2016
 CHANGES = 150
@@ -60,21 +58,9 @@ def run(tmp_path_factory: pytest.TempPathFactory, stripes: Path) -> Path:
 
 def run_with_room_for(size: int, directory: Path, *words: object) -> tuple[int, str]:
     """`pixelrnn` where no file may grow beyond `size` bytes: exit code, and what it said last."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    ended = subprocess.run(
-        [sys.executable, "-m", "pixelrnn", *map(str, words)],
-        cwd=directory,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        preexec_fn=limit,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "Traceback" not in ended.stderr
-    return ended.returncode, ended.stderr.splitlines()[-1]
+    done = ended("pixelrnn", *words, directory=directory, limits={resource.RLIMIT_FSIZE: size})
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr.splitlines()[-1]
 
 
 def test_the_last_checkpoint_stands_when_the_disk_fills(run: Path) -> None:

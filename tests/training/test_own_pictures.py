@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,8 @@ import pytest
 from PIL import Image
 
 from tests.house.processes import eventually
-from tests.house.running import READY_LIMIT_S, Up
+from tests.house.running import READY_LIMIT_S, ForkedUp, Up
+from tests.nursery import ended
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "train-your-own.md"
@@ -52,7 +52,7 @@ def commands(verb: str, pictures: Path) -> list[list[str]]:
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith(f"pixelrnn {verb} ")]
     for told, ours in (("~/pictures", str(pictures)), ("configs/", f"{ROOT}/configs/")):
         lines = [line.replace(f" {told}", f" {shlex.quote(ours)}") for line in lines]
-    return [[sys.executable, "-m", *shlex.split(line)] for line in lines]
+    return [shlex.split(line) for line in lines]
 
 
 @pytest.fixture
@@ -63,16 +63,16 @@ def trained(pictures: Path, tmp_path: Path) -> Path:
     _, train, _, train_on = ([*words, *sizes] for words in commands("train", pictures))
     train += ["--set", "training.start="]  # of another network
     for words in (train, *commands("evaluate", pictures), train_on):
-        ended = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-        assert ended.returncode == 0, ended.stderr
-        assert "Traceback" not in ended.stderr
+        done = ended(*words, environment=environment, directory=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
     return tmp_path
 
 
 @pytest.fixture
 def served(trained: Path) -> Iterator[Up]:
     """`pixelrnn up` on what was trained."""
-    up = Up(trained / "data", trained / "my-models")
+    up = ForkedUp(trained / "data", trained / "my-models")
     try:
         up.wait_until_ready()
         yield up

@@ -1,9 +1,8 @@
 """Whole runs: the same curve however often they are stopped, and by however many processes they are made."""
 
 import json
+import resource
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, prepare, train
 from model_core.training.step import DivergedError
+from tests.nursery import ended
 
 CLOCK = {"seconds", "images_per_s"}
 
@@ -177,12 +177,11 @@ def test_running_out_of_memory_names_the_checkpoint_and_a_way_out(recipe: Recipe
 
 def test_running_out_of_memory_ends_the_command_in_one_line(recipe_file: Path, tmp_path: Path) -> None:
     """A network of 13 GB in 8 GB: exit code 2."""
-    command = [sys.executable, "-m", "pixelrnn", "train", str(recipe_file), "--runs-dir", str(tmp_path)]
-    limited = ["sh", "-c", 'ulimit -v 8000000; exec "$@"', "sh", *command, "--set", "network.hidden=40000"]
-    ended = subprocess.run(limited, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 2
-    assert "out of memory on cpu" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    words = ["pixelrnn", "train", recipe_file, "--runs-dir", tmp_path, "--set", "network.hidden=40000"]
+    done = ended(*words, limits={resource.RLIMIT_AS: 8_000_000 * 1024})
+    assert done.returncode == 2
+    assert "out of memory on cpu" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_run_is_refused_when_it_would_overwrite_or_has_nothing_to_resume(recipe: Recipe, tmp_path: Path) -> None:

@@ -1,9 +1,7 @@
 """The offline verbs from outside: what they print, where they write, how they refuse."""
 
 import json
-import signal
-import subprocess
-import sys
+import os
 import time
 from pathlib import Path
 
@@ -15,8 +13,7 @@ from typer.testing import CliRunner, Result
 from model_core.errors import PixelRNNError
 from model_core.models import load_model
 from pixelrnn.verbs import root
-
-PROGRAM = "from pixelrnn.verbs import root; root()"
+from tests.nursery import Forked
 
 
 def invoke(*arguments: object) -> Result:
@@ -116,15 +113,13 @@ def test_a_signal_saves_and_ends_the_run_cleanly(recipe_file: Path, tmp_path: Pa
     runs = tmp_path / "runs"
     options = ["train", str(recipe_file), "--runs-dir", str(runs), "--json", "--processes", str(processes)]
     options += ["--set", "training.epochs=100000", "--set", "output.checkpoint_every=1000000"]
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        _wait_for_lines(runs / "stripes" / "log.jsonl")
-        process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "--resume" in err
-    result = json.loads(out.splitlines()[-1])
+    out = tmp_path / "out"
+    process = Forked(["pixelrnn", *options], os.environ, tmp_path / "log", out)
+    _wait_for_lines(runs / "stripes" / "log.jsonl")
+    process.terminate()
+    assert process.wait(60) == 0
+    assert "--resume" in process.log.read_text()
+    result = json.loads(out.read_text().splitlines()[-1])
     assert result["finished"] is False
     from model_core.training.checkpoint import read_checkpoint
 

@@ -19,7 +19,7 @@ from rq import Queue, Retry
 
 from app.entries import entries_of
 from tests.acceptance import ACCEPT
-from tests.worker.nursery import Forked, can_fork
+from tests.nursery import Forked, can_fork
 from worker.contract import keys, scripts
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
@@ -202,6 +202,6 @@ def launch(
         **{f"PIXELRNN_{field.upper()}": str(value) for field, value in settings.items()},
     }
     if not command and can_fork(environment):
-        return WorkerProcess(Forked(environment, log), name, log)
+        return WorkerProcess(Forked(["worker.start"], environment, log), name, log)
     with log.open("wb") as stderr:
         return WorkerProcess(subprocess.Popen(command or PROGRAM, env=environment, stderr=stderr), name, log)

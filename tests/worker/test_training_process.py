@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from model_core.training.run import RunRequest, train
 from tests.app.hand_worker import COLOUR, HandWorker
 from tests.app.live import events_of, serving
 from tests.corners import pictures
+from tests.nursery import Forked
 from tests.worker.harness import wait_for
 from worker.contract import keys
 from worker.contract.added import seen_by
@@ -41,10 +40,7 @@ class Trainer:
 
     def __init__(self, redis_url: str, added: Path, log: Path) -> None:
         ours = {"REDIS_URL": redis_url, "PIXELRNN_ADDED_DIR": str(added), "OMP_NUM_THREADS": "1"}
-        self.log = log
-        with log.open("ab") as stderr:
-            command = [sys.executable, "-m", "worker.start", "trainer"]
-            self.process = subprocess.Popen(command, env={**os.environ, **ours}, stderr=stderr)
+        self.process = Forked(["worker.start", "trainer"], {**os.environ, **ours}, log)
 
     def kill(self) -> None:
         self.process.kill()

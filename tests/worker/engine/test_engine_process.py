@@ -33,7 +33,7 @@ def is_gone(pid: int) -> bool:
 def test_job_goes_on_elsewhere_when_the_engine_is_killed(client: Client, start_worker: StartWorker) -> None:
     """As by the system when memory runs out: the worker says so and ends, and the bytes are those of an undisturbed
     run."""
-    doomed = start_worker(command=PROGRAM, step_delay_s=VERY_SLOW, slots=4)
+    doomed = start_worker(step_delay_s=VERY_SLOW, slots=4)
     spec = client.submit(model="tiny-diagonal", n=96)
     client.wait_rows(spec.id, 5)
     start_worker(slots=3)
@@ -80,7 +80,7 @@ def test_no_job_fails_when_the_engine_lacks_memory(redis_url: str, start_worker:
 
 def test_engine_ends_when_its_worker_is_killed(client: Client, start_worker: StartWorker) -> None:
     """In the middle of a job as well as while it loads its models: nothing goes on drawing for nobody."""
-    working = start_worker(command=PROGRAM, step_delay_s=0.1)
+    working = start_worker(step_delay_s=0.1)
     loading = start_worker(ready=False, command=PROGRAM)
     spec = client.submit(n=6)
     client.wait_rows(spec.id, 1)
@@ -93,7 +93,7 @@ def test_engine_ends_when_its_worker_is_killed(client: Client, start_worker: Sta
 def test_no_engine_is_left_when_the_worker_is_told_to_stop(start_worker: StartWorker) -> None:
     """By the terminal, which tells both at once, or by a supervisor, which tells the worker only."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        worker = start_worker(command=PROGRAM)
+        worker = start_worker()
         engine = worker.engine()
         if number == signal.SIGINT:
             os.kill(engine, number)
@@ -115,6 +115,6 @@ def test_engine_has_its_processor_alone_when_one_is_named(start_worker: StartWor
     threads = [int(thread.name) for thread in Path(f"/proc/{engine}/task").iterdir()]
     assert {frozenset(os.sched_getaffinity(thread)) for thread in threads} == {frozenset({named})}
     assert os.sched_getaffinity(worker.process.pid) == others
-    refused = start_worker(ready=False, command=PROGRAM, engine_cpus=5000)
+    refused = start_worker(ready=False, engine_cpus=5000)
     assert refused.wait() == 2
     assert "nothing can run on processor 5000 here" in refused.log.read_text()
