@@ -22,8 +22,9 @@ def worker(
 
     Every option is also PIXELRNN_<OPTION> in the environment.
     """
-    said = {option: str(value) for option, value in locals().items() if value is not None}
-    os.environ.update({f"PIXELRNN_{option.upper()}": value for option, value in said.items()})
+    given = {"models_dir": models_dir, "models": models, "device": device, "slots": slots, "threads": threads}
+    given |= {"redis_url": redis_url, "worker_name": worker_name}
+    os.environ.update({f"PIXELRNN_{name.upper()}": str(value) for name, value in given.items() if value is not None})
     from worker.start import main
 
     raise typer.Exit(main())
@@ -45,6 +46,5 @@ def health() -> None:
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the `pixelrnn` program."""
-    app.command()(worker)
-    app.command()(trainer)
-    app.command()(health)
+    for verb in (worker, trainer, health):
+        app.command()(verb)
