@@ -8,9 +8,13 @@ import yaml
 
 import app.settings
 import worker.settings
+from app.redis_connections import READ_BLOCK_S
+from app.services import row_reader
 from docs.make_settings import PAGE, with_table
 from tests.house.kustomize import built, containers, named
 from tests.house.told_metrics import metric_names, names_in
+from worker.contract.keys import LEASE_S
+from worker.queue import recovery
 
 ROOT = Path(__file__).parents[2]
 OF_COMPOSE_ALONE = {"PIXELRNN_PUBLISH", "PIXELRNN_REDIS_PASSWORD", "PIXELRNN_REDIS_MEMORY_MIB"}
@@ -29,6 +33,15 @@ def test_every_variable_is_a_setting(path: Path) -> None:
     fields = [*app.settings.Settings.model_fields, *worker.settings.Settings.model_fields]
     known = {f"PIXELRNN_{name.upper()}" for name in fields} | OF_COMPOSE_ALONE
     assert set(re.findall(r"\bPIXELRNN_[A-Z_]+", path.read_text(encoding="utf-8"))) <= known
+
+
+def test_seconds_that_the_page_promises_are_those_of_the_code() -> None:
+    """tests/app/test_row_feed.py and tests/worker/test_worker_process.py show that it happens."""
+    page = PAGE.read_text(encoding="utf-8")
+    assert "of those that it does not know readers are told within ten seconds" in page
+    assert READ_BLOCK_S + row_reader._LOOK_EVERY_S <= 10
+    assert "its jobs go on elsewhere at the first row that is missing, within about 5 s" in page
+    assert LEASE_S + recovery.INTERVAL_S <= 5
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
