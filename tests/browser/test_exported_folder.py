@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 import torch
 
 from model_core import Model, complete, encode, load_model, sample, save_model
 from model_core.data.pixels import values_to_pixels
 from tests.browser.site import LIMIT_MS
+from tests.client.by_command import ended
 from tests.data.serving import serving
 from tests.labelled_models import labelled
 from tests.portable.completions import assert_same
-from tests.portable.exporting import export, run
+from tests.portable.exporting import export
 
 COMPLETE = """
 async (request) => {
@@ -74,15 +76,22 @@ def opened(browser: Any, folder: Path, **options: Any) -> Iterator[tuple[Any, st
     assert complaints == []
 
 
-def test_page_draws_the_bytes_of_python(browser: Any, models_dir: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def colours(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of `tiny-rgb`."""
+    site = tmp_path_factory.mktemp("colours") / "site"
+    done = export(site, "tiny-rgb", "--models-dir", models_dir)
+    assert done.returncode == 0, done.stderr
+    return site
+
+
+def test_page_draws_the_bytes_of_python(browser: Any, models_dir: Path, colours: Path) -> None:
     """Under its own content security policy, in a worker: a link draws, a coded file is opened, a hole filled."""
     model = load_model("tiny-rgb", models_dir=models_dir)
     expected = sample(model, 3, 77, temperature=0.5)
-    done = export(tmp_path / "site", "tiny-rgb", "--models-dir", models_dir)
-    assert done.returncode == 0, done.stderr
     keep = torch.ones(expected.shape[2:], dtype=torch.bool)
     keep[1:3, 1:3] = False
-    with opened(browser, tmp_path / "site") as (page, url):
+    with opened(browser, colours) as (page, url):
         read = list[str]()
         page.on("request", lambda request: read.append(request.url))
         page.goto(f"{url}/#model=tiny-rgb&seed=77&n=3&temperature=0.5")
@@ -124,7 +133,7 @@ def test_labels_of_any_script_are_drawn_and_verified(browser: Any, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     picture = tmp_path / "drawn.png"
     asked = ("tiny-named", "--label", name, "--n", "1", "--seed", "3", "--out", picture)
-    drawn = run("sample", *asked, "--models-dir", tmp_path / "models")
+    drawn = ended("sample", *asked, "--models-dir", tmp_path / "models")
     assert drawn.returncode == 0, drawn.stderr
     with opened(browser, tmp_path / "site") as (page, url):
         page.goto(f"{url}/#sample?model=tiny-named&seed=3&n=1&temperature=1&label={quote(name)}")
@@ -133,12 +142,10 @@ def test_labels_of_any_script_are_drawn_and_verified(browser: Any, tmp_path: Pat
         page.locator("#notice", has_text="Drawn again in this browser: every pixel is the same.").wait_for()
 
 
-def test_calls_end_with_their_worker(browser: Any, models_dir: Path, tmp_path: Path) -> None:
+def test_calls_end_with_their_worker(browser: Any, colours: Path) -> None:
     """After its worker has failed, or the model was closed, every call is refused in a sentence."""
-    done = export(tmp_path / "site", "tiny-rgb", "--models-dir", models_dir)
-    assert done.returncode == 0, done.stderr
     page = browser.new_context().new_page()
-    with serving(tmp_path / "site") as url:
+    with serving(colours) as url:
         page.goto(url)
         said = page.evaluate(ENDED)
     page.context.close()

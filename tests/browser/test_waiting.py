@@ -113,12 +113,12 @@ def _eventually(page: Any, is_so: Any) -> None:
 
 
 def test_a_minute_of_compiling_asks_for_nothing_and_then_for_what_is_seen(site: Site, worker: HandWorker) -> None:
-    """Three tabs, sixty looks each: no job is in the queue but those of the views that are open."""
+    """Three tabs, twelve looks each: no job is in the queue but those of the views that are open."""
     tabs = [Tab(site, view) for view in ("watch", "sight", "sample")]
-    for _ in range(60):
+    for _ in range(12):
         worker.announce(*COMPILING, version=VERSION)
         for tab in tabs:
-            tab.look(seconds=1)
+            tab.look()
     assert [tab.sent for tab in tabs] == [[], [], []]
     worker.announce(CNN, ROW, version=VERSION)
     for tab in tabs:

@@ -38,6 +38,16 @@ KINDS_OF_FILES = (
 )
 DIGIT, MASK = ROOT / "docs/img/digit.png", ROOT / "docs/img/lower-half.png"
 MODEL = "mnist-pixelcnn"
+EACH = """
+import sys
+from pixelrnn.cli import main
+for words in {words!r}:
+    sys.argv = ["pixelrnn", *words]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+"""
 USERS_OWN = "raise ImportError('this is the user\\'s own module')\n"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -166,15 +176,15 @@ def test_models_come_with_it(installation: Installation) -> None:
 
 
 def test_verbs_draw(installation: Installation) -> None:
-    """`sample`, `complete` and `score`, with nothing but the wheel's own weights."""
-    for arguments in (
-        ("sample", MODEL, "--seed", "7", "--out", "drawn.png"),
-        ("complete", MODEL, DIGIT, MASK, "--method", "clamp", "--out", "completed.png"),
-        ("score", MODEL, DIGIT, "--map", "bits.png"),
-    ):
-        result = installation.pixelrnn(*arguments)
-        assert result.returncode == 0, result.stderr
-        assert (installation.folder / arguments[-1]).is_file()
+    """`sample`, `complete` and `score`, one after the other in a process, with nothing but the wheel's own weights."""
+    words = [
+        ["sample", MODEL, "--seed", "7", "--out", "drawn.png"],
+        ["complete", MODEL, str(DIGIT), str(MASK), "--method", "clamp", "--out", "completed.png"],
+        ["score", MODEL, str(DIGIT), "--map", "bits.png"],
+    ]
+    result = installation.python(EACH.format(words=words))
+    assert result.returncode == 0, result.stderr
+    assert all((installation.folder / each[-1]).is_file() for each in words)
 
 
 def test_recipes_come_with_it(installation: Installation) -> None:

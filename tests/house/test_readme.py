@@ -34,13 +34,15 @@ PROSE = ("codec", "completion", "data", "models", "verification")
 PAGES = [(ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in PROSE]
 COMMANDS = [line for page in PAGES for line in fenced("sh", page) if line.startswith("pixelrnn")]
 START = "make run"
+ASKED = "mnist-diagonal-bilstm"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_every_line_works_when_pasted(tmp_path: Path) -> None:
     """Every block of both pages in order, in one shell, in a folder that has only what is published: `make run` in one
-    terminal, the rest in another. The packages are there already, the data set is a small one, and the port is free."""
+    terminal, the rest in another. The packages are there already, the data set is a small one, the port is free, and of
+    the models that one is served which they ask."""
     build("sdist", ROOT, tmp_path / "sdist")
     subprocess.run(["tar", "-xzf", *(tmp_path / "sdist").iterdir(), "-C", tmp_path], check=True)
     (folder,) = tmp_path.glob("pixelrnn-*")
@@ -49,7 +51,7 @@ def test_every_line_works_when_pasted(tmp_path: Path) -> None:
     assert start[1].split("#")[0].strip() == START
     with small_digits(tmp_path / "site") as sources:
         here_already = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}  # pip's word for: none
-        settings = usual() | here_already | {"PIXELRNN_DATA_SOURCES": str(sources)}
+        settings = usual() | here_already | {"PIXELRNN_DATA_SOURCES": str(sources), "PIXELRNN_MODELS": ASKED}
         up = Up.by([*START.split(), f"PORT={PORT}"], folder, settings)
         try:
             assert eventually(lambda: is_ready(up.url) or up.process.poll() is not None, READY_LIMIT_S)

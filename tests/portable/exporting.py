@@ -13,15 +13,10 @@ from model_core import shipped
 Ask = Callable[..., Any]
 
 
-def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """`pixelrnn` in a process of its own."""
-    command = [sys.executable, "-m", "pixelrnn", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=150, env=dict(os.environ))
-
-
 def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """`pixelrnn export`, which tells numba of another processor before it is imported."""
-    return run("export", *arguments)
+    """`pixelrnn export` in a process of its own: it tells numba of another processor before it is imported."""
+    command = [sys.executable, "-m", "pixelrnn", "export", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=150, env=dict(os.environ))
 
 
 def changed_engine(folder: Path, file: str, old: str, new: str) -> Path:

@@ -19,8 +19,9 @@ from model_core.image_request import ImageRequest
 from model_core.measures.likelihood import log_likelihood
 from model_core.posterior.completion import complete
 from model_core.sampling.offline import draw
+from tests.client.by_command import ended
 from tests.portable.completions import assert_same
-from tests.portable.exporting import Ask, export, run
+from tests.portable.exporting import Ask, export
 
 LABELLED = ("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-row-rgb", "tiny-labelled-mixture")
 TILES = ("tiny-tiles", "tiny-labelled-tiles")
@@ -167,7 +168,7 @@ def test_pictures_are_verified_in_javascript(
     names = "drawn.png", "changed.png", "bare.png", "relabelled.png", "earlier.png"
     picture, changed, bare, relabelled, earlier = (tmp_path / name for name in names)
     options = ["--n", "3", "--seed", "5", "--temperature", "0.7", "--scale", "2", "--models-dir", portable_models_dir]
-    done = run("sample", "tiny-row-rgb", *options, "--out", picture)
+    done = ended("sample", "tiny-row-rgb", *options, "--out", picture)
     assert done.returncode == 0, done.stderr
     with Image.open(picture) as image:
         text = PngInfo()
@@ -197,7 +198,7 @@ def test_indexed_pictures_are_verified_in_javascript(
     """Of a model of categories; another number or another palette is not what it draws."""
     picture, changed, recoloured = (tmp_path / f"{name}.png" for name in ("drawn", "changed", "recoloured"))
     options = ["--n", "3", "--seed", "5", "--scale", "2", "--models-dir", portable_models_dir]
-    done = run("sample", "tiny-tiles", *options, "--out", picture)
+    done = ended("sample", "tiny-tiles", *options, "--out", picture)
     assert done.returncode == 0, done.stderr
     with Image.open(picture) as image:
         text = PngInfo()

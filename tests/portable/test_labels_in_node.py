@@ -13,7 +13,8 @@ from model_core.measures.likelihood import log_likelihood
 from model_core.measures.picture_score import score_picture
 from model_core.posterior.classify import classify
 from model_core.posterior.completion import complete
-from tests.portable.exporting import Ask, run
+from tests.client.by_command import ended
+from tests.portable.exporting import Ask
 
 LABELLED = ("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-row-rgb", "tiny-labelled-mixture")
 ASKED = ["b", 2, "a"]
@@ -135,7 +136,7 @@ def test_pictures_of_labels_are_verified(
     out = tmp_path / "drawn.png"
     asked = [word for label in labels for word in ("--label", label)]
     options = [*asked, "--n", "3", "--seed", "5", "--models-dir", portable_models_dir, "--out", out]
-    done = run("sample", "tiny-labelled", *options)
+    done = ended("sample", "tiny-labelled", *options)
     assert done.returncode == 0, done.stderr
     folder = str(exported / "models" / "tiny-labelled")
     assert ask(VERIFY, folder=folder, files=[list(out.read_bytes())]) == [True], json.dumps(labels)

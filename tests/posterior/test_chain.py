@@ -29,12 +29,12 @@ from tests.posterior.tiny import TINY, awake, chi_square_excess, finished, mask,
     ],
 )
 def test_completions_follow_the_exact_posterior(preset: str, hole: str, temperature: float) -> None:
-    """600 islands of 64 particles against enumeration; and their evidence is unbiased."""
+    """300 islands of 64 particles against enumeration; and their evidence is unbiased."""
     model, keep = awake(preset, height=4, width=4), TINY[hole]
     known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
     true = truth(model, known, keep, temperature)
     particles = StageParticles(network_of(model), 64)
-    holes = (Given(known, keep, seed=11, sample=i, temperature=temperature) for i in range(600))
+    holes = (Given(known, keep, seed=11, sample=i, temperature=temperature) for i in range(300))
     runs = [finished(particles, each, 64) for each in holes]
     images = np.stack([run.image for run in runs])
     assert chi_square_excess(images, true) < 4

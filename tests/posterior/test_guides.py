@@ -97,7 +97,7 @@ def test_a_guide_without_labels_serves_a_model_that_has_some(given: str) -> None
     model, keep = labelled(), torch.tensor([each == "1" for each in given]).view(3, 3)
     guide = awake("mnist-row-lstm", seed=8, **{name: SIZE[name] for name in ("height", "width")})
     model = replace(model, guides=(Member(guide.network, "rotate_180"),))
-    known, n, log_p = all_images()[0b110011010], 200, joint(model)
+    known, n, log_p = all_images()[0b110011010], 120, joint(model)
     done = complete(model, known, keep, n, seed=4, particles=8, sweeps=2)
     index = (done.values.view(n, -1) * 2 ** torch.arange(8, -1, -1)).sum(1)
     p = log_p.logsumexp(0).exp() * fitting(known, keep)

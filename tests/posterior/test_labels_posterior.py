@@ -31,11 +31,13 @@ def test_a_whole_picture_has_the_label_that_bayes_gives(make: type) -> None:
 
 
 def test_a_part_of_a_picture_too_with_every_mask() -> None:
-    """Exact where what is given comes first; else by particles, close to it on average, as their spread says."""
+    """Exact where what is given comes first; else by particles, close to it on average; of those every fourth mask."""
     model = labelled()
     log_p, image, errors, exact = joint(model), all_images()[0b100111010], [], 0
-    for bits in itertools.product((False, True), repeat=9):
+    for number, bits in enumerate(itertools.product((False, True), repeat=9)):
         keep = torch.tensor(bits).view(3, 3)
+        if number % 4 and not can_be_exact(["none"], keep.numpy()):
+            continue
         truth = log_p[:, fitting(image, keep)].logsumexp(1)
         found = classify(model, image, keep, particles=64)
         difference = np.abs(found.p[0] - truth.softmax(0).numpy())
@@ -83,7 +85,7 @@ def test_no_label_is_impossible_by_few_particles() -> None:
 def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) -> None:
     """Images as often as p(image | given), and their labels as p(label | given); evidence as the sum says."""
     model, keep = make(), torch.tensor([each == "1" for each in given]).view(3, 3)
-    known, n = all_images()[0b110011010], 200
+    known, n = all_images()[0b110011010], 120
     fits, log_p = fitting(known, keep), joint(model)
     done = complete(model, known, keep, n, seed=4, particles=8, sweeps=2)
     index = (done.values.view(n, -1) * 2 ** torch.arange(8, -1, -1)).sum(1)
@@ -94,10 +96,10 @@ def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) 
     assert done.receipt.evidence_nats == pytest.approx(-float(truth.logsumexp(0)), abs=0.05)
     assert done.receipt.nats == pytest.approx((-log_p.logsumexp(0)[index]).tolist(), abs=1e-4)
     assert done.receipt.label in range(3)
-    alone = complete(model, known, keep, 100, seed=4, particles=8, label="b")
+    alone = complete(model, known, keep, 60, seed=4, particles=8, label="b")
     found, most = chi_square(
-        torch.bincount((alone.values.view(100, -1) * 2 ** torch.arange(8, -1, -1)).sum(1), minlength=512),
-        100 * (log_p[1] - log_p[1, fits].logsumexp(0)).exp() * fits,
+        torch.bincount((alone.values.view(60, -1) * 2 ** torch.arange(8, -1, -1)).sum(1), minlength=512),
+        60 * (log_p[1] - log_p[1, fits].logsumexp(0)).exp() * fits,
     )
     assert found < most
 
