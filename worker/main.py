@@ -217,7 +217,6 @@ def run(settings: Settings, engine: EngineLink | TeachingLink) -> int:
     log = structlog.get_logger("worker")
     crash.end_with_any_thread()
     processors.keep_off(settings.engine_cpus)
-    processors.wait_for_turn()  # not before: the engine's process would take it over
     try:
         catalogue = engine.catalogue()
         redis = connect(settings.redis_url, COMMAND_TIMEOUT_S)

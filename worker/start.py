@@ -25,8 +25,11 @@ def main(trains: bool = False) -> int:
         sys.stderr.write(f"worker: PIXELRNN_{str(first['loc'][0]).upper()}: {reason}\n")
         return EXIT_BAD_SETTINGS
     from worker.main import run
+    from worker.process import processors
     from worker.teaching_link import TeachingLink
 
+    if engine is not None:  # a trainer wakes up seldom, and then to stop a training
+        processors.wait_for_turn()  # not before: the engine's process would take it over
     return run(settings, engine or TeachingLink(settings))
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from worker.contract import keys
 from worker.contract.added import ANYONE, OWNER, JobFiles, Owner, uploads_in
 from worker.contract.jobs import JobStatus
 from worker.engine_link import EngineLostError, RefusedError
+from worker.jobs.brake import Brake
 from worker.jobs.ledger import OPEN
 from worker.orders.catalogue import Catalogue
 from worker.orders.claims import Claim, Outcome, StoredResult, failed
@@ -42,6 +44,7 @@ class TeachingLink:
     def __init__(self, settings: Settings) -> None:
         self._added = settings.added_dir or Path()
         self._redis: Any = connect(settings.redis_url, COMMAND_TIMEOUT_S)
+        self._brake = Brake(settings.redis_url)
         self._one_at_a_time = threading.Lock()
         self._under_way: dict[str, tuple[TrainOrder, subprocess.Popen[bytes]]] = {}
         """Trainings that have neither ended nor been withdrawn, by their tokens."""
@@ -49,6 +52,7 @@ class TeachingLink:
         self._stopping = False
         self._words: Mapping[str, Callable[..., None]] = {}
         self._sweeper = TurnThread("sweeper", self._sweep)
+        self._braking = TurnThread("brake", self._hold)
         self.usage: dict[str, Usage] = {}
         self.exhausted: set[str] = set()
 
@@ -61,6 +65,7 @@ class TeachingLink:
     def start(self, publish: object, exhausted: object, words: Mapping[str, Callable[..., None]]) -> None:
         self._words = words
         self._sweeper.start()
+        self._braking.start()
 
     def submit(self, order: Order) -> None:
         assert isinstance(order, TrainOrder)
@@ -72,6 +77,7 @@ class TeachingLink:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
             self._under_way[order.claim.token] = order, process
         threading.Thread(target=self._listen, args=(order, process), name="teaching", daemon=True).start()
+        self._braking.hurry()
 
     def withdraw(self, token: str) -> None:
         """Stop this training. If it was canceled, nothing of it is left when this returns; else another trainer may go
@@ -110,6 +116,7 @@ class TeachingLink:
         """Let it write a checkpoint, if that is quick: else it goes on from the one before."""
         self._stopping = True
         self._sweeper.stop()
+        self._braking.stop()
         for _, process in list(self._under_way.values()):
             process.terminate()
             try:
@@ -134,6 +141,16 @@ class TeachingLink:
         status = process.wait()
         if token in self._under_way and not self._stopping:
             raise EngineLostError(f"the process that trains ended with {status}")
+
+    def _hold(self) -> float:
+        """Stop the training that is under way whenever others draw."""
+        for order, process in list(self._under_way.values()):
+            finish = JobFiles(self._added, order.claim.job_id, order.model).finish
+            self._brake.hold(process, partial(self._is_ending, finish))
+        return _SWEEP_S
+
+    def _is_ending(self, finish: Path) -> bool:
+        return self._stopping or finish.exists()
 
     def _count(self, trained: Mapping[str, int]) -> None:
         with suppress(RedisError):  # they are figures for an operator alone

@@ -32,9 +32,16 @@ def is_alive(pid: int) -> bool:
     """Whether the process runs: not gone, and not a zombie that waits to be reaped."""
     try:
         os.kill(pid, 0)
-        if sys.platform != "linux":
-            return True
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        return sys.platform != "linux" or _state(pid) != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal holds it. Linux only."""
+    return _state(pid) == "T"
+
+
+def _state(pid: int) -> str:
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    return stat.rpartition(")")[2].split()[0]

@@ -236,7 +236,7 @@ def arrivals_go_on(logs: Logs) -> None:
     arrivals = Arrivals(nothing, examination, examination, Folder(), "cpu", lambda *words: heard.append(words), nothing)
     threading.Thread(target=arrivals.follow, args=(0.01,), daemon=True).start()
     wait_for(lambda: heard, "the refusal")
-    assert heard[0][:2] == ("refused", "bad")
+    assert (heard[0][0], heard[0][1].name) == ("refused", "bad")
     assert [line["event"] for line in bugs(logs)] == ["models_not_looked_at", "model_refused"]
 
 
@@ -328,6 +328,7 @@ TASKS = {"packing": packing_goes_on, "row reader": row_reader_goes_on, "webhooks
 
 THREADS: dict[str, Callable[[Logs], None]] = {
     "arrivals": arrivals_go_on,
+    "brake": turns_go_on,
     "cancellation": turns_go_on,
     "compiling": compiling_goes_on,
     "engine": engine_goes_on,

@@ -24,10 +24,12 @@ from model_core.training.run import RunRequest, train
 from tests.app.hand_worker import COLOUR, HandWorker
 from tests.app.live import events_of, serving
 from tests.corners import pictures
+from tests.house.processes import children_of, is_alive, is_stopped
 from tests.nursery import Forked
 from tests.worker.harness import wait_for
 from worker.contract import keys
 from worker.contract.added import seen_by
+from worker.process.channel import Channel
 
 LONG_S = 300.0
 pytestmark = pytest.mark.timeout(600)
@@ -146,12 +148,18 @@ def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> No
 
 
 def test_a_training_whose_trainer_was_killed_gives_the_same_weights(place: Place, tmp_path: Path) -> None:
-    """It makes the updates that were fixed in its first seconds, from its last checkpoint on."""
+    """It makes the updates that were fixed in its first seconds, from its last checkpoint on, though it died while it
+    was stopped because others drew."""
     with place.client() as client:
         job_id = place.train(client, "corners", MANY)
         trainer = place.start()
         place.wait_for_file(job_id, "run/corners/last.safetensors")
+        (training,) = children_of(trainer.process.pid)
+        place.redis.hset(keys.LOAD, "work", 1)
+        wait_for(lambda: is_stopped(training), "its stop")
         trainer.kill()
+        wait_for(lambda: not is_alive(training), "its end: nobody would let it go on")
+        place.redis.hdel(keys.LOAD, "work")
         upload = place.added / "uploads" / job_id
         shutil.copytree(upload / "pictures", tmp_path / "pictures")
         recipe = json.loads((upload / "plan.json").read_bytes())["recipe"]
@@ -163,6 +171,17 @@ def test_a_training_whose_trainer_was_killed_gives_the_same_weights(place: Place
     train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
     unbroken = publish(tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published")
     assert Card.read(unbroken / "card.json").sha256 == result["digest"]
+
+
+def test_trainings_are_told_of_each_job_that_draws(place: Place) -> None:
+    """At once, and before any worker has it; not of other trainings."""
+    HandWorker(place.redis_url).announce()
+    heard = Channel(place.redis, keys.WORK_CHANNEL)
+    heard.next(0)
+    with place.client() as client:
+        place.train(client, "one")
+        job_id = client.post("/sample", json={"model": "grey"}).raise_for_status().json()["id"]
+    assert wait_for(lambda: heard.next(1), "a word") == job_id.encode()
 
 
 def test_a_training_begins_with_a_model_that_its_owner_sees(place: Place, tmp_path: Path) -> None:

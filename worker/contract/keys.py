@@ -7,6 +7,9 @@ non-atomically and a crash loses the job. All workers of one queue hold the same
 TRAIN_QUEUE = "pixelrnn-train"
 """The RQ queue of trainers."""
 
+TRAINS = "train:"
+"""The beginning of the client that an owner is in LOAD as to trainings, which are counted apart from other jobs."""
+
 RQ_QUEUE = "rq:queue:"
 """RQ's prefix: with a queue's name behind it, the key of the list of waiting ids."""
 
@@ -21,6 +24,9 @@ RQ_KEPT_S = 60
 
 CANCEL_CHANNEL = "px:cancel"
 """Carries the id of each running job that someone asked to cancel."""
+
+WORK_CHANNEL = "px:work"
+"""Carries the id of each job that is accepted and has something to draw; trainings stop."""
 
 WORKERS = "px:workers"
 """Set of worker names that announced themselves; each has a `worker(name)` key while it lives."""

@@ -5,20 +5,19 @@ It prints JSON, a line each: {"progress": ..., "grid": path, "trained": since th
 number of updates is fixed once, and the checkpoint.
 """
 
+import ctypes
 import fcntl
 import json
 import os
+import signal
 import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable
 from functools import partial
 from math import log
 from pathlib import Path
 from typing import Any, TextIO
-
-from redis.exceptions import RedisError
 
 from model_core.card import Card
 from model_core.errors import ModelError, PixelRNNError
@@ -32,63 +31,22 @@ from model_core.training.teaching import lesson
 from worker.contract import keys
 from worker.contract.added import JobFiles, models_in
 from worker.contract.kinds.train import TrainOptions
-from worker.process.redis_clients import HEARTBEAT_TIMEOUT_S, connect
-from worker.settings import Settings
+from worker.process import processors
 
 _NICE = 10
+_PR_SET_PDEATHSIG = 1
 _TELL_S = 1.0
 _GRID_S = 10.0
 """Fewest seconds between two grids that are shown."""
 _RECENT = 30
 """Reports over which the pace is averaged."""
-_LOOK_S = 0.1
-_QUIET_S = 0.5
-"""How long nothing must be drawn before it goes on."""
-_WAITS, _MOST_COUNTED_S = 9, 1.0
-"""It waits at most nine times as long as it has trained before, so that it has a tenth of the time where drawing leaves
-no pause."""
 
 
-class _Manners:
-    """Says before each update, and each part of a validation, whether it is over, once others have stopped drawing."""
-
-    def __init__(self, finish: Path) -> None:
-        self._finish = finish
-        self._redis: Any = connect(Settings().redis_url, HEARTBEAT_TIMEOUT_S)
-        self._parent = os.getppid()
-        self._look_at = self._since = time.monotonic()
-        self.meanwhile: Callable[[], None] = lambda: None
-        """Called now and then while it waits."""
-
-    def __call__(self) -> bool:
-        if time.monotonic() >= self._look_at:
-            self._give_way()
-            self._look_at = time.monotonic() + _LOOK_S
-        return self._is_over()
-
-    def _is_over(self) -> bool:
-        if os.getppid() != self._parent:  # the trainer is dead, and another may have the job by now
-            os._exit(1)
-        return self._finish.exists()
-
-    def _give_way(self) -> None:
-        began = time.monotonic()
-        until, quiet_at = began + _WAITS * min(began - self._since, _MOST_COUNTED_S), began
-        while (now := time.monotonic()) < until and not self._is_over():
-            if self._is_drawing():
-                quiet_at = now + _QUIET_S
-            if now >= quiet_at:
-                return
-            self._since = now
-            self.meanwhile()
-            time.sleep(_LOOK_S / 2)
-
-    def _is_drawing(self) -> bool:
-        """Do open jobs lack images? Trainings lack none."""
-        try:
-            return int(self._redis.hget(keys.LOAD, "work") or 0) > 0
-        except (RedisError, ValueError):
-            return False
+def _is_over(finish: Path, trainer: int) -> bool:
+    """Has somebody asked it to finish? It ends at once where its trainer is dead: another may have the job by now."""
+    if os.getppid() != trainer:
+        os._exit(1)
+    return finish.exists()
 
 
 class _Telling(Display):
@@ -106,7 +64,9 @@ class _Telling(Display):
 
     def advance(self, iteration: int, nats: float) -> None:
         self._iteration = iteration
-        self.tell_sometimes()
+        if time.monotonic() >= self._pace[-1][0] + _TELL_S:
+            self._pace.append((time.monotonic(), self._iteration))
+            self._tell()
 
     def validated(self, nats: float, grid: Path | None) -> None:
         self._valid = {"nats": nats, "bits_per_dim": nats / self._dimensions / log(2)}
@@ -115,11 +75,6 @@ class _Telling(Display):
             self._grid_at = time.monotonic() + _GRID_S
             self._grids += 1
         self._tell(str(grid) if is_due else None)
-
-    def tell_sometimes(self) -> None:
-        if time.monotonic() >= self._pace[-1][0] + _TELL_S:
-            self._pace.append((time.monotonic(), self._iteration))
-            self._tell()
 
     def _tell(self, grid: str | None = None) -> None:
         since, begun = self._pace[0]
@@ -136,7 +91,6 @@ class _Telling(Display):
 def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
     """Train, and lay the model beside the upload."""
     files = JobFiles(Path(added), job_id, name)
-    os.nice(_NICE)
     try:
         with (files.place / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a training whose trainer died may not have noticed yet
@@ -157,17 +111,15 @@ def _train(files: JobFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] 
     """The summary of the model that is published in the job's place; None where nothing was learned."""
     if asked.start and (models_in(files.place.parents[1]) / asked.start).is_dir():  # one that was added
         os.environ["PIXELRNN_MODELS_DIR"] = str(models_in(files.place.parents[1]))
-    manners, plan = _Manners(files.finish), _plan(files, asked)
+    is_over, plan = partial(_is_over, files.finish, os.getppid()), _plan(files, asked)
     recipe, told = Recipe.model_validate(plan["recipe"]), plan["told"]
 
     def display(*run: Any) -> Display:
-        telling = _Telling(out, told, recipe, *run)
-        manners.meanwhile = telling.tell_sometimes
-        return telling
+        return _Telling(out, told, recipe, *run)
 
     is_begun = (files.run / "last.safetensors").exists()
     request = RunRequest(recipe, files.run, is_begun, command=f"pixelrnn train pictures --minutes {asked.minutes:g}")
-    result = train(request, display, manners)
+    result = train(request, display, is_over)
     if not (result.finished or files.finish.exists()):
         sys.exit(1)  # it was told to stop, and goes on another time
     if not files.best.exists() or result.best_nats is None:
@@ -205,7 +157,16 @@ def _plan(files: JobFiles, asked: TrainOptions) -> dict[str, Any]:
     return plan
 
 
+def _go_last() -> None:
+    """Behind all others of this machine; and die with the trainer, also while it has us stopped."""
+    os.nice(_NICE)
+    processors.wait_for_turn()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    _go_last()
     printed = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else prints
     main(printed, *sys.argv[1:])

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ def test_a_fault_that_nobody_foresaw_ends_the_job(
         raise StopIteration
 
     monkeypatch.setattr(teaching, "_train", broken)
-    monkeypatch.setattr(os, "nice", lambda _: 0)
     (tmp_path / "uploads" / "job").mkdir(parents=True)
     out = io.StringIO()
     teaching.main(out, str(tmp_path), "job", "mine", "{}")

@@ -135,6 +135,7 @@ local created = create(ARGV[3], facts.rows_total, keys.ACTIVE_TTL_S, ARGV[4] ~= 
 local turn = take_turn()
 local before, behind = enqueue(ARGV[6], turn)
 local ahead = open_books(created, turn, behind)
+if facts.work > 0 then redis.call('PUBLISH', keys.WORK_CHANNEL, facts.id) end
 remember_key()
 remember_webhook(created)
 return {'accepted', created, before, ahead, string.format('%.6f', tokens - 1), open_jobs(terms)}
