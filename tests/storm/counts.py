@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.storm.judge import HARMS, Finding, Verdict
-from tests.storm.wishes import Wish
+from tests.storm.wishes import TRAINING, Wish
 
 COUNTS = Path(__file__).with_name("counts.json")
 PAGE = Path(__file__).parents[2] / "docs" / "internals" / "storm.md"
@@ -102,9 +102,13 @@ class Books:
         """Those that the job has seen so far."""
         return [fault for fault in self._faults if fault.over > life.began]
 
+    def is_under_way(self, kind: str) -> bool:
+        return any(life.wish.kind == kind for life in self.under_way)
+
     def oldest_s(self) -> float:
-        """For how long the oldest job is under way."""
-        return time.monotonic() - min((life.began for life in self.under_way), default=math.inf)
+        """For how long the oldest job is under way; a training goes on after whatever happens, and takes its time."""
+        drawn = [life.began for life in self.under_way if life.wish.kind != TRAINING]
+        return time.monotonic() - min(drawn, default=math.inf)
 
     def end(self, life: Life, findings: Iterable[Finding]) -> None:
         """The job is judged."""

@@ -18,7 +18,7 @@ class Keys:
         """Returns a new key of that name."""
         key, digest = new_key()
         with changing(self.path) as entries:
-            entries.append(KeyEntry(name=name, sha256=digest))
+            entries.append(KeyEntry(name=name, sha256=digest, may=("train",)))
         return key
 
     def revoke(self, name: str) -> None:

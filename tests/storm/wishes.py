@@ -1,6 +1,7 @@
 """The jobs that are asked for: of every kind, small, and each the same whenever it is asked for again."""
 
 import io
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.storm.models import GUEST
 from tests.tiny_models import save_tiny_models, save_tiny_scales
 
 SEEDS = range(3)
+TRAINING = "train"
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,9 @@ def first_wishes() -> list[Wish]:
         ),
         "score, Multi-Scale": lambda seed: form("/score", {"image": _picture(4, 6, seed)}, model="tiny-scales"),
     }
+    trained = Wish(TRAINING, 0, lambda _: _training())
     kinds["encode"] = lambda seed: encode("tiny-rgb", [_exact(4, 5, seed), _exact(4, 5, seed + 9)])
-    return [Wish(kind, seed, call) for kind, call in kinds.items() for seed in SEEDS]
+    return [*(Wish(kind, seed, call) for kind, call in kinds.items() for seed in SEEDS), trained]
 
 
 def verifications(pictures: list[bytes]) -> list[Wish]:
@@ -73,6 +76,13 @@ def verifications(pictures: list[bytes]) -> list[Wish]:
 def decodings(files: list[bytes]) -> list[Wish]:
     """Of files that the service coded."""
     return [Wish("decode", number, lambda number: decode(files[number])) for number in range(len(files))]
+
+
+def _training() -> Call:
+    """As short as may be, of a name that no other has: a dozen pictures."""
+    pictures = [_exact(8, 8, seed) for seed in range(12)]
+    name = f"storm-{uuid.uuid4().hex}"
+    return form("/train", {"images": pictures}, name=name, minutes=0.05, size="8x8")
 
 
 _HOLE = [(x, y) for y in (1, 2, 3) for x in (1, 2, 3)]

@@ -22,6 +22,7 @@ from tests.proxy import Proxy
 from tests.storm.disks import small_disk
 from tests.storm.keys import Keys
 from tests.storm.models import Models
+from worker.contract.added import uploads_in
 
 WORKERS = 2
 DISK = "192m"
@@ -76,7 +77,7 @@ class World:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            settings = {"PIXELRNN_TRAINING": "0", **self._settings}
+            settings = dict(self._settings)
             self.disk = stack.enter_context(small_disk(self._service.directory, DISK))
             self.log_disk = stack.enter_context(small_disk(self._place / "logs", LOG_DISK, outlives="*.log*"))
             if self.apart:
@@ -128,8 +129,12 @@ class World:
 
     def _note_death(self, pid: int, name: str) -> None:
         self._deaths.setdefault(name, deque(maxlen=MAY_DIE)).append(time.monotonic())
-        if pid not in self._struck and not (name == "server" and self.excused):
+        may_end = (name == "server" and self.excused) or (name == "trainer" and self._has_no_training())
+        if pid not in self._struck and not may_end:
             self._on_exit(f"{name} {pid}")
+
+    def _has_no_training(self) -> bool:
+        return not any(uploads_in(self._place / "added").glob("[!.]*"))
 
     def _note_end_of_up(self) -> None:
         said = self.up.process.communicate()[1]
@@ -176,10 +181,14 @@ class World:
         """Wait until everything is there and ready. Raises RuntimeError when that does not come to be."""
         children = {"worker": WORKERS, "api": 1} | ({} if self.apart else {"server": 1})
         deadline = time.monotonic() + BACK_LIMIT_S
-        while Counter(self.up.processes().values()) != children or not await asyncio.to_thread(is_ready, self.url):
+        while self._standing_parts() != children or not await asyncio.to_thread(is_ready, self.url):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"not ready {BACK_LIMIT_S:.0f} s after a fault: {self.up.processes()}")
             await asyncio.sleep(LOOK_S)
+
+    def _standing_parts(self) -> Counter[str]:
+        """But for a trainer, which comes and goes."""
+        return Counter(name for name in self.up.processes().values() if name != "trainer")
 
     def forget(self) -> None:
         """Redis is killed, and comes back without its data."""
