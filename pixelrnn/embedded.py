@@ -9,8 +9,9 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import quote
 
 import redis
@@ -23,6 +24,8 @@ from pixelrnn.lock import lock_directory
 from pixelrnn.memory import server_limit
 from worker.contract.trouble import locked_out
 from worker.process.redis_clients import weaknesses_of
+
+T = TypeVar("T")
 
 SOCKET_PATH_LIMIT = 100
 """Bytes: the kernel's limit on a unix socket's path is 108 on Linux, 104 on macOS."""
@@ -122,32 +125,33 @@ def connect(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
 
 
-def answers(url: str) -> bool:
-    """True if the server at this URL accepts commands now."""
+def asked(url: str, question: Callable[[redis.Redis], T], otherwise: Callable[[redis.RedisError], T]) -> T:
+    """The answer of the server at this URL; where there is none, what the error comes to."""
     with connect(url) as client:
         try:
-            return bool(client.ping())
-        except redis.RedisError:
-            return False
+            return question(client)
+        except redis.RedisError as error:
+            return otherwise(error)
+
+
+def answers(url: str) -> bool:
+    """True if the server at this URL accepts commands now."""
+    return asked(url, lambda client: bool(client.ping()), lambda _: False)
 
 
 def locked_out_of(url: str) -> str:
     """Why the server at this URL does not let us in, where it says so; else nothing."""
-    with connect(url) as client:
-        try:
-            client.ping()
-        except redis.RedisError as error:
-            return locked_out(error)
-    return ""
+
+    def let_in(client: redis.Redis) -> str:
+        client.ping()
+        return ""
+
+    return asked(url, let_in, locked_out)
 
 
 def weaknesses_at(url: str) -> tuple[str, ...]:
     """How the server at this URL may lose jobs; none where it does not answer any more."""
-    with connect(url) as client:
-        try:
-            return weaknesses_of(client)
-        except redis.RedisError:
-            return ()
+    return asked(url, weaknesses_of, lambda _: ())
 
 
 def _arguments(directory: Path, socket: Path, limit: int) -> list[str]:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-import redis
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -83,11 +82,7 @@ class Readiness:
         """The models that are not ready yet, and the names of those that can be drawn from."""
         from worker.jobs.announcement import announced
 
-        with embedded.connect(self._url) as client:
-            try:
-                workers = announced(client)
-            except redis.RedisError:
-                return {}, set()
+        workers = embedded.asked(self._url, announced, lambda _: [])
         ready = {name for worker in workers for name in worker.ready}
         return {card.name: card for worker in workers for card in worker.models if card.name not in ready}, ready
 

@@ -34,6 +34,8 @@ class Child:
     grace_s: float
     """How long it may take to end when asked; then it is killed."""
     on_death: Callable[[], None] = lambda: None
+    is_needed: Callable[[], bool] = lambda: True
+    """Is it to run? Else it is asked to end, and launched again once it is."""
     want: Callable[[], str] = lambda: ""
     """Says what it died for want of, where others must give that back. Such deaths are waited out, however many."""
     process: subprocess.Popen[bytes] | None = None
@@ -51,7 +53,9 @@ class Supervisor:
         self._stop_requested = False
 
     def start(self, child: Child) -> None:
-        child.process = child.launch()
+        """Launch it, at once or when it is needed first."""
+        if child.is_needed():
+            child.process = child.launch()
         self.children.append(child)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
@@ -99,8 +103,13 @@ class Supervisor:
                 child.restart_at = None
                 child.has_restarted = True
                 self._start_again(child)
-        elif child.process is not None and child.process.poll() is not None:
+        elif child.process is None:
+            if child.is_needed():
+                self._start_again(child)
+        elif child.process.poll() is not None:
             self._bury(child, child.process)
+        elif not child.is_needed():
+            child.process.terminate()
 
     def _start_again(self, child: Child) -> None:
         try:
@@ -117,6 +126,8 @@ class Supervisor:
         processes.kill_group(process)
         child.process = None
         child.on_death()
+        if not child.is_needed():
+            return
         if process.returncode == EXIT_BAD_SETTINGS and not child.has_restarted:
             raise StartError(f"the {child.name} cannot start: {processes.last_words(child.log)}")
         if want := child.want():

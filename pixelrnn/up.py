@@ -8,18 +8,19 @@ import sys
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
-
-import redis
 
 from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
 from pixelrnn.progress import Readiness, Voice
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
 from worker.contract import keys
+from worker.contract.added import uploads_in
 from worker.contract.environment import checked_url, with_password
 from worker.process import processors
 
@@ -28,6 +29,9 @@ API_GRACE_S = 3.0
 WORKER_GRACE_S = 7.0
 TRAINER_GRACE_S = 1.0
 """It goes on from its last checkpoint."""
+TRAINER_LOOK_S = 0.25
+TRAINER_IDLE_S = 60.0
+"""How long it stays after the last training."""
 WORKER_DRAIN_S = 3.0
 """Running jobs get this long to end by themselves; what is not done goes on after the next start, from its last row.
 The longest grace and the server's together stay within 10 s."""
@@ -79,7 +83,7 @@ def up(options: UpOptions, voice: Voice) -> None:
             if not is_ready(options.url):
                 voice.say(f"{options.url} is open; jobs are taken while models become ready, and wait")
             supervisor.wait_until(lambda: _is_ready_with(readiness, options.url))
-            if trains:  # it loads no network before there is a job, so it may as well be there always
+            if trains:
                 supervisor.start(_Worker(options, url, "cpu", logs / "trainer.log", (), trains).child())
             voice.say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})")
             supervisor.wait_until(lambda: readiness.look() == 0)
@@ -143,8 +147,10 @@ class _Worker:
         self.name = ""
 
     def child(self) -> Child:
-        name, grace_s = (f"worker on {self.device}", WORKER_GRACE_S) if not self.mode else ("trainer", TRAINER_GRACE_S)
-        return Child(name, self.launch, self.log, grace_s, on_death=self.recover)
+        if not self.mode:
+            return Child(f"worker on {self.device}", self.launch, self.log, WORKER_GRACE_S, on_death=self.recover)
+        is_needed = _Need(self.redis_url, uploads_in(Path(self.environment["PIXELRNN_ADDED_DIR"])))
+        return Child("trainer", self.launch, self.log, TRAINER_GRACE_S, on_death=self.recover, is_needed=is_needed)
 
     def launch(self) -> subprocess.Popen[bytes]:
         self.name = f"{socket.gethostname()}-{self.device.replace(':', '')}-{uuid.uuid4().hex[:8]}"
@@ -159,11 +165,29 @@ class _Worker:
         """Hand the dead worker's jobs back now. When Redis is away too, their leases run out by themselves."""
         from worker.queue.recovery import recover
 
-        with embedded.connect(self.redis_url) as client:
-            try:
-                recover(self.name, client, self.queue)
-            except redis.RedisError:
-                return
+        embedded.asked(self.redis_url, lambda client: recover(self.name, client, self.queue), lambda _: None)
+
+
+class _Need:
+    """Is a trainer needed? While a training is open or something of one lies there, and for a moment after that."""
+
+    def __init__(self, redis_url: str, uploads: Path) -> None:
+        self._url, self._uploads = redis_url, uploads
+        self._look_at = self._until = 0.0
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + TRAINER_LOOK_S
+            with suppress(OSError):
+                if any(self._uploads.glob("[!.]*")) or embedded.asked(self._url, _trains, lambda _: False):
+                    self._until = now + TRAINER_IDLE_S
+        return now < self._until
+
+
+def _trains(client: Any) -> bool:
+    """Has anybody an open training?"""
+    return any(field.startswith(f"of:{keys.TRAINS}".encode()) for field in client.hkeys(keys.LOAD))
 
 
 def is_ready(url: str) -> bool:

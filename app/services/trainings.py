@@ -55,7 +55,8 @@ class Trainings:
 
         Trainings are counted apart from an owner's other jobs: on an account of their own."""
         caller, own = identity.caller, options.own.model_dump()
-        identity = replace(identity, caller=replace(caller, account=f"train:{caller.account}", jobs=OPEN_TRAININGS))
+        account = f"{keys.TRAINS}{caller.account}"
+        identity = replace(identity, caller=replace(caller, account=account, jobs=OPEN_TRAININGS))
         identity = await _with_key(identity, key, KIND, name, options, files)
         if known := await self._submission.known(identity):
             return known

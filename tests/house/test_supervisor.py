@@ -13,6 +13,7 @@ from pixelrnn.errors import StartError
 from pixelrnn.restarts import DEATHS_LIMIT, LONGEST_WAIT_S, WINDOW_S, RestartBudget
 from pixelrnn.supervisor import Child, Supervisor
 from tests.house.processes import eventually, is_alive
+from worker.contract import keys
 from worker.main import STOP_S
 
 SLEEPER = "import time; time.sleep(600)"
@@ -49,6 +50,47 @@ def test_child_is_restarted_when_killed(tmp_path: Path) -> None:
     assert deaths == ["buried"]
     assert is_alive(running(sleeper).pid)
     supervisor.stop_all()
+
+
+def test_child_runs_while_it_is_needed(tmp_path: Path) -> None:
+    """Not before; when it is needed no longer it ends, which is no death; and it comes again."""
+    said: list[str] = []
+    needed: list[str] = []
+    sleeper = child(tmp_path, SLEEPER, is_needed=lambda: bool(needed))
+    supervisor = Supervisor(said.append)
+    supervisor.start(sleeper)
+    assert sleeper.process is None
+    for _ in range(DEATHS_LIMIT + 1):
+        needed.append("now")
+        supervisor.wait_until(lambda: sleeper.process is not None)
+        first = running(sleeper)
+        needed.clear()
+        supervisor.wait_until(lambda: sleeper.process is None)
+        assert not is_alive(first.pid)
+    assert said == []
+    supervisor.stop_all()
+
+
+def test_a_trainer_is_needed_while_a_training_is_open_and_for_a_moment_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str
+) -> None:
+    """Also while pictures of one that has ended are still to be deleted, and where Redis came back with one whose
+    pictures are gone; not for what is just being handed in, nor for other jobs."""
+    monkeypatch.setattr(up, "TRAINER_LOOK_S", 0)
+    monkeypatch.setattr(up, "TRAINER_IDLE_S", 0.2)
+    is_needed = up._Need(redis_url, tmp_path / "uploads")
+    assert not is_needed()
+    (tmp_path / "uploads" / ".draft").mkdir(parents=True)
+    assert not is_needed()
+    (tmp_path / "uploads" / "job").mkdir()
+    assert is_needed()
+    (tmp_path / "uploads" / "job").rmdir()
+    assert eventually(lambda: not is_needed())
+    with embedded.connect(redis_url) as redis:
+        redis.hset(keys.LOAD, mapping={"work": 1, "of:alice": 1})
+        assert not is_needed()
+        redis.hset(keys.LOAD, "of:train:alice", 1)
+        assert is_needed()
 
 
 def test_supervisor_gives_up_when_a_child_keeps_dying(tmp_path: Path) -> None:

@@ -11,20 +11,14 @@ from model_core.card import Card
 from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
+from pixelrnn.up import TRAINER_IDLE_S
 from tests.corners import pictures
 from tests.house.disks import fill, small_disk
 from tests.house.processes import eventually
-from tests.house.running import READY_LIMIT_S, ForkedUp, Up
+from tests.house.running import READY_LIMIT_S, ForkedUp
 
 __all__ = ["small_disk"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-def begin(running: Up, count: int) -> str:
-    """A training on so many pictures; its id."""
-    sent = {"images": ("mine.zip", pictures(count))}
-    answer = httpx.post(f"{running.url}/train", files=sent, data={"name": "corners", "minutes": 5}, timeout=60)
-    return answer.raise_for_status().json()["id"]
 
 
 def wait_for(place: Path, name: str) -> Path:
@@ -37,7 +31,7 @@ def test_weights_are_those_of_an_unbroken_training_whatever_was_killed(tmp_path:
     running = ForkedUp(tmp_path / "data", models_dir)
     try:
         running.wait_until_ready()
-        job_id = begin(running, 400)
+        job_id = running.train(pictures(400))
         upload = tmp_path / "data" / "added" / "uploads" / job_id
         wait_for(upload, "run/corners/last.safetensors")
         shutil.copytree(upload / "pictures", tmp_path / "pictures")
@@ -65,7 +59,7 @@ def test_a_training_whose_disk_is_full_fails_with_a_sentence(
     running = ForkedUp(tmp_path / "data", models_dir, PIXELRNN_ADDED_DIR=str(small_disk))
     try:
         running.wait_until_ready()
-        job_id = begin(running, 400)
+        job_id = running.train(pictures(400))
         wait_for(small_disk / "uploads" / job_id, "run/corners/last.safetensors")
         fill(small_disk / "filling")
         ended = running.ended(job_id)
@@ -78,6 +72,7 @@ def test_a_training_whose_disk_is_full_fails_with_a_sentence(
         assert refused.json()["type"] == "urn:pixelrnn:problem:added-full", refused.text
         for filling in ("filling", "rest"):
             (small_disk / filling).unlink()
-        assert running.ended(begin(running, 24))["status"] == "succeeded"
+        assert running.ended(running.train(pictures(24)))["status"] == "succeeded"
+        assert eventually(lambda: "trainer" not in running.children(), 10 * TRAINER_IDLE_S)
     finally:
         running.output()

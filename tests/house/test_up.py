@@ -18,6 +18,7 @@ from pixelrnn.errors import StartError
 from pixelrnn.progress import Voice
 from pixelrnn.up import UpOptions, is_ready
 from pixelrnn.up import up as start_everything
+from tests.corners import pictures
 from tests.house.processes import eventually, is_alive
 from tests.house.running import PORT, READY_LIMIT_S, STOP_LIMIT_S, ForkedUp, Up
 
@@ -67,6 +68,15 @@ def test_job_succeeds_after_every_child_was_killed(running: Up) -> None:
     assert eventually(lambda: draw(running, seed=2)["status"] == "succeeded", READY_LIMIT_S)
 
 
+def test_a_trainer_comes_with_the_first_training(running: Up) -> None:
+    """And not before; its kill -9 loses no job."""
+    assert set(running.children()) == {"server", "worker", "api"}
+    job_id = running.train(pictures(24), minutes=0.1)
+    assert eventually(lambda: "trainer" in running.children())
+    running.kill("trainer")
+    assert running.ended(job_id)["status"] == "succeeded"
+
+
 def test_everything_is_gone_when_killed_and_the_next_one_starts(
     running: Up, started: list[Up], data_dir: Path, models_dir: Path
 ) -> None:
@@ -94,7 +104,6 @@ def test_second_up_is_refused_when_the_directory_is_in_use(running: Up, data_dir
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_everything_is_gone_when_told_to_stop(running: Up, number: signal.Signals) -> None:
     """SIGTERM and Ctrl-C end it with exit code 0, and none of its processes stays."""
-    assert eventually(lambda: set(running.children()) == {"server", "worker", "trainer", "api"})
     pids = running.children()
     said = running.stop(number)
     assert running.process.returncode == 0
