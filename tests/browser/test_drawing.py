@@ -86,7 +86,10 @@ def test_image_opens_large_with_its_likelihood_and_recipe(site: Site) -> None:
     site.wait_for_standing("Done")
     site.view.locator("button.tile").nth(1).click()
     dialog = site.page.get_by_role("dialog")
-    dialog.get_by_text("bits/dim").wait_for()
+    dialog.get_by_text(re.compile(r"\d bits")).wait_for()
+    assert "Bits/dim" not in dialog.inner_text(), "that is for those who know"
+    dialog.get_by_text("For those who know").click()
+    dialog.get_by_text("nats").wait_for()
     text = dialog.inner_text()
     assert "Image 2 of 2" in text
     assert "11, image 2" in text

@@ -1,5 +1,6 @@
 """A folder that `pixelrnn export` wrote, on a bare web server: its page draws the bytes that Python draws."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,6 +122,26 @@ def test_rooms_live_without_a_service(browser: Any, models_dir: Path, tmp_path: 
             page.locator(selector).first.wait_for()
         assert page.locator(".corners").is_hidden()
         assert page.locator("#fleet").inner_text() == "In deinem Browser"
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_words_outside_folds_are_plain(browser: Any, tmp_path: Path, language: str) -> None:
+    """No name that a program has for a model, no nats and no particles, neither at rest nor when something is done."""
+    done = export(tmp_path / "site", "mnist-diagonal-bilstm", "characters")
+    assert done.returncode == 0, done.stderr
+    with opened(browser, tmp_path / "site", locale=language) as (page, url):
+        shown = {"watch": ".next:not(:empty)", "bet": "form:visible", "real": ".glyph", "inspect": ".belief"}
+        shown |= {"ink": ".sentence:not(:empty)", "complete": "canvas", "compare": ".comparison button.tile"}
+        shown |= {"sample?model=mnist-diagonal-bilstm&seed=7&n=2&temperature=1": ".afterwards:visible"}
+        for place, selector in shown.items():
+            page.goto("about:blank")
+            page.goto(f"{url}/#{place}")
+            page.locator(f"section.view:visible {selector}").first.wait_for()
+            text = page.locator("body").inner_text()
+            found = re.findall(r"mnist-\w+|(?i:\bnats?\b|partic|partikel|bits/dim)", text)
+            assert not found, (place, text)
+        page.locator("button.tile").first.click()
+        page.get_by_role("dialog").get_by_text(re.compile(r"\d Bits?|\d bits")).wait_for()
 
 
 def test_labels_of_any_script_are_drawn_and_verified(browser: Any, tmp_path: Path) -> None:

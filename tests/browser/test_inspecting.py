@@ -14,7 +14,7 @@ def test_heat_map_shows_the_bits_of_every_pixel(site: Site) -> None:
     """The numbers are the score's, and each pixel's are said when it is looked at."""
     _inspect(site, "tiny-rgb")
     result = site.service.get(f"/jobs/{site.job_id}")["result"]
-    assert f"{result['nats']:.2f}" in site.view.locator(".facts").inner_text()
+    assert f"{result['nats']:.2f}" in site.view.locator(".facts").text_content()
     bits = site.service.get(f"/jobs/{site.job_id}/score-map")["bits"]
     canvas = site.view.locator(".scored-picture canvas")
     canvas.evaluate("node => node.scrollIntoView({block: 'center'})")
@@ -38,7 +38,7 @@ def test_pixel_that_is_clicked_shows_a_distribution_for_each_colour(site: Site) 
         assert plot.locator(".bars").get_attribute("d").count("M") == len(colour["probabilities"]) == 4
         assert plot.locator(".true-value").inner_text() == str(colour["value"])
         text = plot.inner_text()
-        assert f"entropy {colour['entropy_bits']:.2f} bits" in text
+        assert f"unsure by {colour['entropy_bits']:.2f} bits" in text
         assert f"It was {colour['value']} (" in text
         assert f"{colour['bits']:.2f} bits)" in text
 

@@ -74,7 +74,7 @@ def test_late_answer_about_a_picture_is_never_shown(site: Site) -> None:
     site.view.locator(".belief").wait_for()
     held.let_go()
     nats = site.service.get(f"/jobs/{site.job_id}")["result"]["nats"]
-    assert f"{nats:.2f}" in site.view.locator(".facts").inner_text()
+    assert f"{nats:.2f}" in site.view.locator(".facts").text_content()
 
 
 def test_link_opens_as_it_was_made(site: Site) -> None:

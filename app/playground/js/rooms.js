@@ -8,12 +8,12 @@
 import { el } from "./parts/dom.js";
 import { t } from "./lang.js";
 import { BetView } from "./views/bet_view.js";
-import { DrawView, WAYS } from "./views/draw_view.js";
 import { InspectView } from "./views/inspect_view.js";
 import { RealView } from "./views/real_view.js";
 import { SightView } from "./views/sight_view.js";
 import { WatchView } from "./views/watch_view.js";
 import { Unreachable } from "./service/problems.js";
+import { WAYS } from "./service/ways.js";
 
 /** @import {Opened, Shared, View} from "./types" */
 
@@ -21,7 +21,12 @@ import { Unreachable } from "./service/problems.js";
 export const ROOMS = [
   [{ place: "watch", title: t("Watch"), make: (element, shared) => new WatchView(element, shared) }],
   [{ place: "bet", title: t("Bet"), make: (element, shared) => new BetView(element, shared) }],
-  WAYS.map((way) => ({ ...way, within: "draw", make: (element, shared) => new DrawView(element, shared, way) })),
+  WAYS.map((way) => ({
+    ...way,
+    within: "draw",
+    make: (element, shared) =>
+      fetched(import("./views/draw_view.js"), (view) => new view.DrawView(element, shared, way)),
+  })),
   [{ place: "real", title: t("Real or not"), make: (element, shared) => new RealView(element, shared) }],
   [
     {
@@ -71,7 +76,7 @@ export const ROOMS = [
 ];
 
 /**
- * A view of the workbench: its code is sent to those who open it.
+ * A view whose code is sent to those who open it.
  *
  * @template Code
  * @param {Promise<Code>} code

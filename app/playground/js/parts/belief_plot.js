@@ -40,7 +40,7 @@ function beliefPlot(name, kind, belief, model) {
   const rival =
     value === likeliest ? t(", the likeliest.") : t(". Likeliest: {best} ({most}).", { best: itsBest, most });
   const facts = fact + rival;
-  const unsure = t("entropy {bits} bits", { bits: fixed(entropy, 2) });
+  const unsure = t("unsure by {bits} bits", { bits: fixed(entropy, 2) });
   const figure = el("figure", { class: "belief", "data-colour": kind });
   figure.append(
     el("figcaption", {}, el("strong", {}, name), el("span", {}, unsure), el("span", {}, facts)),

@@ -76,7 +76,7 @@ export class Endings {
     this.leave();
     this.#tiles.stop();
     this.#tiles.paintings = [];
-    this.#tiles.clear();
+    this.#tiles.element.replaceChildren();
     this.#tell(NOTHING);
   }
 
@@ -122,7 +122,7 @@ export class Endings {
 
   /** The model that reads what is drawn in this browser, if there is one. */
   get #reader() {
-    return this.#models.find((model) => model.labels.length && this.#ask.isHere("classify", model)) ?? null;
+    return this.#models.find((model) => model.labels.length && this.#ask.here.can("classify", model)) ?? null;
   }
 
   /** The rest is drawn, or, where there is none, what is there is judged. @param {number} effort */
@@ -152,7 +152,7 @@ export class Endings {
         onJob: (job, given) => this.#tiles.lay(job, given),
         onRow: (row) => this.#tiles.put(row),
         onMean: (mean, sample) => {
-          this.#tiles.expect(sample, mean); // the fog moves while particles work
+          this.#tiles.paintings[sample]?.expect(mean); // the fog moves while particles work
           this.#pad.expect(mean);
         },
       },

@@ -5,12 +5,10 @@ const SPACE = "http://www.w3.org/2000/svg";
 /** @type {Record<string, string>} */
 const STROKES = {
   dice: "M4 4h12v12H4z M7.5 7.5v.01 M12.5 7.5v.01 M10 10v.01 M7.5 12.5v.01 M12.5 12.5v.01",
-  brush: "M4 16c2 0 4-1 4-3l6.5-8.5a1.2 1.2 0 0 1 2 1.5L9.5 14c0 1-.5 2-2 2.5z",
   rectangle: "M4 5h12v10H4z",
   undo: "M7 5 4 8l3 3 M4 8h8a4 4 0 0 1 0 8H8",
   redo: "M13 5l3 3-3 3 M16 8H8a4 4 0 0 0 0 8h4",
   copy: "M7 7V4h9v9h-3 M4 7h9v9H4z",
-  step: "M5 5l7 5-7 5z M15 5v10",
   again: "M15.5 8A6 6 0 1 0 16 11 M16 4v4h-4",
   close: "M5 5l10 10 M15 5 5 15",
   download: "M10 4v9 M6 9.5 10 13.5l4-4 M4.5 16.5h11",

@@ -39,7 +39,8 @@ export class JobBoard {
     this.#files = [all, zip];
     this.#link = quietButton(t("Copy link"), () => this.#copyLink(), "copy");
     this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
-    this.#tiles.onOpen = (sample) => this.#open(sample);
+    this.#tiles.onOpen = (sample) =>
+      this.#job && new Lightbox(shared, this.#job, this.#tiles.paintings, this.#given).open(sample);
     shared.models.watch(() => this.#watched && this.#job && !this.#job.finished_at && this.#tell(this.#job));
     shared.isOnline.watch((isBack) => isBack && this.#onBack());
     this.element = el(
@@ -108,7 +109,7 @@ export class JobBoard {
     } catch (error) {
       if (signal.aborted) return;
       this.#watched = "";
-      if (!this.#job) this.#tiles.clear();
+      if (!this.#job) this.#tiles.element.replaceChildren();
       this.#ended(explain(error).text, "failed");
     }
   }
@@ -125,7 +126,7 @@ export class JobBoard {
     this.#bar.value = 0;
     for (const element of [this.#cancel, this.#harder, this.#afterwards]) element.hidden = true;
     for (const button of this.#files) button.hidden = false;
-    this.#sayOfLink(t("Copy link"));
+    find(this.#link, "span").textContent = t("Copy link");
     this.#origin.textContent = "";
     this.#say(words, "busy");
     return this.#leave.signal;
@@ -153,7 +154,7 @@ export class JobBoard {
     const { signal } = this.#leave;
     this.#job = job;
     if (isNew) {
-      this.#origin.textContent = drawnFrom(job);
+      this.#origin.textContent = drawnFrom(job, this.#shared.models.value);
       await this.#lay(job);
       if (signal.aborted) return;
       this.#remember(job);
@@ -182,14 +183,9 @@ export class JobBoard {
   #expect(estimate) {
     if (!this.#job) return;
     const mean = expected(estimate, this.#job);
-    this.#tiles.expect(estimate.sample, mean);
+    this.#tiles.paintings[estimate.sample]?.expect(mean);
     this.onExpect(mean, this.#job);
     this.#progress(estimate.share);
-  }
-
-  /** @param {number} sample */
-  #open(sample) {
-    if (this.#job) new Lightbox(this.#shared, this.#job, this.#tiles.paintings, this.#given).open(sample);
   }
 
   /** @param {number} share */
@@ -209,7 +205,10 @@ export class JobBoard {
     await pause(PATIENCE_MS);
     if (!isWaiting() || !(await this.#here.has(job)) || !isWaiting()) return;
     this.#sayHere();
-    if (await this.#here.redraw(job, (row) => this.#tiles.put(row), signal)) this.#drawnHere(job);
+    const isDrawn = await this.#here.redraw(job, (row) => this.#tiles.put(row), signal);
+    if (!isDrawn || this.#job?.finished_at) return;
+    this.#isDrawn = true; // all of it is seen, however far the service is
+    this.#tell(job);
   }
 
   /**
@@ -225,7 +224,7 @@ export class JobBoard {
     const signal = this.begin(isQuiet ? "" : t("Drawing…"));
     const onJob = (/** @type {Job} */ job, /** @type {Given} */ given) => {
       this.#given = given;
-      this.#origin.textContent = drawnFrom(job);
+      this.#origin.textContent = drawnFrom(job, this.#shared.models.value);
       this.#sayHere();
       return this.#tiles.lay(job, given);
     };
@@ -261,13 +260,6 @@ export class JobBoard {
     const isSame = found.images.every(({ data }, i) => String(data) === String(shown[i]?.data));
     this.#ended(t("Done: {images}", { images: images(shown.length) }), "succeeded");
     this.#origin.append(" · ", isSame ? t("the service draws the same bytes") : t("the service draws other bytes"));
-  }
-
-  /** All of it is seen, however far the service is. @param {Job} job */
-  #drawnHere(job) {
-    if (this.#job?.finished_at) return;
-    this.#isDrawn = true;
-    this.#tell(job);
   }
 
   #sayHere() {
@@ -391,17 +383,12 @@ export class JobBoard {
     if (found && !signal.aborted) this.#origin.append(" · ", el("strong", {}, verdict(found, job, expected)));
   }
 
-  /** @param {string} text */
-  #sayOfLink(text) {
-    find(this.#link, "span").textContent = text;
-  }
-
   async #copyLink() {
     if (!this.#job) return;
     const link = await linkTo(this.#job, this.#tiles.paintings, this.#given);
     try {
       await navigator.clipboard.writeText(new URL(this.#api.hasKey ? `#${link}` : withFace(link), location.href).href);
-      this.#sayOfLink(t("Copied."));
+      find(this.#link, "span").textContent = t("Copied.");
     } catch {
       location.hash = link; // then it can be copied from the address
     }

@@ -157,33 +157,33 @@ export class Lightbox {
     const { model, n, seed, temperature, id, label: asked } = this.#job;
     const { width, height } = this.#painting.canvas;
     const label = labelsOf(this.#job)[this.#sample] ?? (Array.isArray(asked) ? asked[this.#sample] : asked);
-    const likelihood = el("dd");
-    find(this.#dialog, "dl").replaceChildren(
-      ...pair(t("Model"), model),
+    const [surprise, exactly] = [t("Surprise"), "Bits/dim"].map((name) => (this.#job.cutouts ? [] : pair(name, "")));
+    const [facts, fold] = this.#dialog.querySelectorAll("dl");
+    facts.replaceChildren(
       ...pair(t("Seed"), n > 1 ? t("{seed}, image {number}", { seed, number: this.#sample + 1 }) : String(seed)),
       ...(label ? pair(t("Label"), label) : []),
       ...pair(t("Temperature"), say(temperature)),
       ...pair(t("Size"), `${width} × ${height}`),
-      ...(this.#job.cutouts ? [] : [el("dt", {}, t("Surprise")), likelihood]),
-      ...pair(t("Job"), id),
+      ...surprise,
     );
-    if (!this.#job.cutouts) this.#measure(this.#painting, likelihood);
+    fold.replaceChildren(...pair(t("Model"), model), ...exactly, ...pair(t("Job"), id));
+    if (!this.#job.cutouts) this.#measure(this.#painting, [surprise[1], exactly[1]]);
   }
 
-  /** Asked once for each image. @param {Painting} painting @param {HTMLElement} place */
-  async #measure(painting, place) {
+  /** Asked once for each image. @param {Painting} painting @param {HTMLElement[]} places */
+  async #measure(painting, [place, exactly]) {
     const picture = painting.whole("final");
     this.#isWaiting = !picture;
-    place.textContent = painting.likelihood || (picture ? "…" : t("when it is complete"));
+    place.textContent = picture ? "…" : t("when it is complete");
     const signal = this.#asking.ask();
-    if (!picture || painting.likelihood) return;
+    if (!picture) return;
     try {
       const model = this.#shared.models.value?.find(({ name }) => name === this.#job.model);
       if (!model) return void (place.textContent = t("not known yet"));
-      const { score } = await this.#shared.ask.score(model, { picture }, { signal });
-      const nats = t("{nats} nats", { nats: fixed(score.nats, 1) });
-      painting.likelihood = `${fixed(score.bits_per_dim, 3)} bits/dim · ${nats}`;
-      place.textContent = painting.likelihood;
+      painting.score ??= (await this.#shared.ask.score(model, { picture }, { signal })).score;
+      const { nats, bits_per_dim: perDim } = painting.score;
+      place.textContent = t("{bits} bits", { bits: fixed(nats / Math.LN2, 1) });
+      exactly.textContent = `${fixed(perDim, 3)} · ${t("{nats} nats", { nats: fixed(nats, 1) })}`;
     } catch (error) {
       if (!signal.aborted) place.textContent = explain(error).text;
     }

@@ -86,10 +86,12 @@ export class ScoredPicture {
     if (colours.length > 1) facts.push([t("Red, green, blue"), colours.map((bits) => fixed(bits, 2)).join(", ")]);
     if (moves) facts.push([t("Moved to a known value"), t("{count} pixels", { count: moves })]);
     const list = el("dl", { class: "facts" });
+    const whole = el("strong", {}, t("Surprise: {bits} bits.", { bits: fixed(nats / Math.LN2, 1) }));
+    const fold = el("details", { class: "drawer" }, el("summary", {}, t("For those who know")), list);
     list.append(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
     const rare =
       rarity != null && t("{share} of pictures of its kind are as surprising, or more.", { share: percent(rarity) });
-    this.summary.replaceChildren(list, rare || "");
+    this.summary.replaceChildren(whole, rare || "", fold);
   }
 
   /** Its place and its bits, in words. @param {number[]} pixel */

@@ -63,8 +63,9 @@ export class Tiles {
     this.element.style.setProperty("--tile", `${side}px`);
     this.element.style.setProperty("--columns", String(columns));
     this.element.style.setProperty("--gap", `${gap}px`);
-    if (original) this.#showOriginal(t("Original"), original);
-    if (small) this.#showOriginal(t("Given, {size}", { size: `${job.small_width} × ${job.small_height}` }), small);
+    if (original) this.element.prepend(figure("original", t("Original"), original));
+    const size = `${job.small_width} × ${job.small_height}`;
+    if (small) this.element.prepend(figure("original", t("Given, {size}", { size }), small));
   }
 
   /** As wide as the stage, and no higher than the window. */
@@ -82,11 +83,6 @@ export class Tiles {
     this.#frame ||= requestAnimationFrame(() => this.#show());
   }
 
-  /** What is expected of an image so far. @param {number} sample @param {ImageData} mean */
-  expect(sample, mean) {
-    this.paintings[sample]?.expect(mean);
-  }
-
   /** No more rows come. */
   rest() {
     this.stop();
@@ -97,10 +93,6 @@ export class Tiles {
   stop() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
-  }
-
-  clear() {
-    this.element.replaceChildren();
   }
 
   /** The likeliest first. @param {RankedImage[]} ranking */
@@ -158,7 +150,7 @@ export class Tiles {
     const before = this.paintings;
     this.paintings = this.#blank(this.#job);
     this.paintings.forEach((painting, sample) => {
-      painting.likelihood = before[sample].likelihood;
+      painting.score = before[sample].score;
       before[sample].canvas.replaceWith(painting.canvas);
     });
     const rows = this.#rows;
@@ -190,11 +182,6 @@ export class Tiles {
   /** A map of all images together, behind them. @param {string} caption @param {ImageData} picture */
   showMap(caption, picture) {
     this.element.append(figure("map", caption, picture));
-  }
-
-  /** @param {string} caption @param {ImageData} picture */
-  #showOriginal(caption, picture) {
-    this.element.prepend(figure("original", caption, picture));
   }
 
   /** @param {Painting} painting @param {number} sample */

@@ -65,7 +65,7 @@ export class Writing {
   model = null;
   /** How many pixels are there. */
   #at = 0;
-  #isPlaying = false;
+  #isPlaying = true;
   #frame = 0;
   #timer = 0;
   #films = 0;

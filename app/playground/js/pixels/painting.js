@@ -2,7 +2,7 @@
 
 import { blankCanvas, layBytes, pen } from "./raster.js";
 
-/** @import {Job, RowEvent, Stage} from "../types" */
+/** @import {Job, RowEvent, ScoreResult, Stage} from "../types" */
 
 const GHOST_ALPHA = 96;
 
@@ -43,8 +43,8 @@ export class Painting {
     if (ground) this.#pen.putImageData(ground, 0, 0);
   }
 
-  /** How likely it is, in words, once somebody has asked. */
-  likelihood = "";
+  /** How likely it is, once somebody has asked. @type {ScoreResult | undefined} */
+  score;
 
   #pen;
   #shown = 0;

@@ -38,11 +38,6 @@ export class Asking {
     return this.#shared.api.hasService || this.here.can(call, model);
   }
 
-  /** Whether this browser answers. @param {string} call @param {Model} model */
-  isHere(call, model) {
-    return this.here.can(call, model);
-  }
-
   /** Whether there is somebody who answers at once. @param {string} call @param {Model} model */
   isReady(call, model) {
     return !model.compiling || this.here.can(call, model);

@@ -99,8 +99,9 @@ export class Service {
         if (name === "estimate") how.onMean?.(expected(data, asked), data.sample);
         if (name === "estimate") how.onWait?.(counted(asked, data.share), { ...asked, status: "running" });
         if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
-        if (name === "done")
-          return { job: data, images: [], mean: receiptOf(data) && (await this.#mean(data)), isHere: false };
+        if (name !== "done") continue;
+        const mean = receiptOf(data) && this.#api.marginals(data.id, "mean").then(pictureOf, () => null);
+        return { job: data, images: [], mean: await mean, isHere: false }; // the images are there without it
       }
     } finally {
       clearTimeout(waiting);
@@ -114,11 +115,6 @@ export class Service {
   async #look(id, { signal, onWait }) {
     const job = await this.#api.job(id, 0, signal).catch(() => null);
     if (job && !signal.aborted) onWait?.(standing(job), job);
-  }
-
-  /** Nothing where it does not come: the images are there without it. @param {Job} job */
-  #mean({ id }) {
-    return this.#api.marginals(id, "mean").then(pictureOf, () => null);
   }
 }
 

@@ -1,6 +1,6 @@
 /** Numbers and states as people say them. */
 
-import { networkOf } from "./kinds.js";
+import { kindOf, networkOf } from "./kinds.js";
 import { fixed, language, say, t } from "../lang.js";
 
 /** @import {Job, Model, Receipt, ScoreResult, Status} from "../types" */
@@ -99,8 +99,10 @@ export function standing(job) {
   }
 }
 
-/** What drew it: the seed that is shown is the one that was drawn. @param {Job} job */
-export function drawnFrom({ model, seed, temperature, label }) {
+/** What drew it: the seed that is shown is the one that was drawn. @param {Job} job @param {Model[] | null} models */
+export function drawnFrom({ model: name, seed, temperature, label }, models) {
+  const known = models?.find((one) => one.name === name);
+  const model = known ? kindOf(known) : name;
   const of = label ? ` · ${t("label {name}", { name: [label].flat().join(", ") })}` : "";
   return t("{model} · seed {seed} · temperature {temperature}", { model, seed, temperature: say(temperature) }) + of;
 }
@@ -144,7 +146,7 @@ function taken(job) {
 /** Nothing where the estimates are not to be trusted. @param {Receipt} receipt @param {string} word exact, good, rough or poor */
 export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word) {
   if (word === "poor" || nats === null || nats === undefined) return "";
-  if (nats < SURE_NATS) return t("Nothing is given yet, or only what is certain anyway.");
+  if (nats < SURE_NATS) return t("What is there so far rules nothing out.");
   const chance = likelihood(nats / Math.LN2);
   if (word === "exact" || !spread) return t("What you gave has a chance of {chance}.", { chance });
   const [least, most] = [nats + spread, Math.max(0, nats - spread)].map((far) => likelihood(far / Math.LN2));

@@ -15,49 +15,15 @@ import { WholePicture } from "../parts/whole_picture.js";
 import { holesIn, MOST_HOLES, mostOf } from "../pixels/holes.js";
 import { asSeenBy, dataUrlOf, holeOf, maskPicture, pixelsOf, pngOf, smallSize } from "../pixels/raster.js";
 import { ableTo } from "../service/choice.js";
-import { enlarges, kindOf } from "../service/kinds.js";
+import { kindOf } from "../service/kinds.js";
 import { FieldTrouble, Unreachable } from "../service/problems.js";
 import { completionOf, cropOf, scoreForm } from "../service/requests.js";
+import { BEGIN, COMPLETE, ENLARGE, WAYS } from "../service/ways.js";
 import { NOBODY } from "../service/words.js";
 import { DrawingView } from "./drawing_view.js";
 
-/** @import {Given, Job, Model, Recipe, Remembered, Settings, Shared, View} from "../types" */
-
-/**
- * What becomes of the picture. usual: how many images at first, and at what temperature, because at 1 what is drawn
- * between given pixels is restless.
- *
- * @typedef {Omit<View, "make"> & {verb?: string, usual?: [number, number]}} Way
- */
-
-/** @type {Way} */
-const BEGIN = {
-  place: "ink",
-  title: t("Begin one yourself"),
-  lead: t(
-    "Draw anywhere, above or below: what you paint is given, and all else is unknown. The fog is what the network expects there. When you lift the pen it draws four endings.",
-  ),
-};
-/** @type {Way} */
-const COMPLETE = {
-  place: "complete",
-  title: t("Complete a picture"),
-  lead: t("Make a part of a picture unknown, and see how the model would fill it."),
-  empty: t("The completions appear here beside the original, the likeliest first."),
-  verb: t("Fill the hole"),
-};
-/** @type {Way} */
-const ENLARGE = {
-  place: "upsample",
-  needsService: true,
-  title: t("Enlarge a doodle"),
-  lead: t("Paint a small picture, and the network makes large ones of it."),
-  empty: t("The large images appear here: the small picture shines through until its rows are drawn."),
-  isOffered: (models) => models.some(enlarges),
-  verb: t("Enlarge"),
-  usual: [4, 0.7],
-};
-export const WAYS = [BEGIN, COMPLETE, ENLARGE];
+/** @import {Given, Job, Model, Recipe, Remembered, Settings, Shared} from "../types" */
+/** @import {Way} from "../service/ways.js" */
 
 /** @type {[number, number]} */
 const USUAL = [8, 1];
@@ -245,7 +211,7 @@ export class DrawView {
     if (this.#pad.isWhole) return this.#crop(model, unknown, settings);
     const fit = this.#models.fitFor(unknown, model);
     const { picture } = this.#pad;
-    const wish = this.#shared.ask.isHere("complete", fit) ? { picture, hole: unknown, ...settings } : undefined;
+    const wish = this.#shared.ask.here.can("complete", fit) ? { picture, hole: unknown, ...settings } : undefined;
     return { ...(await completionOf(fit, picture, unknown, settings)), wish };
   }
 

@@ -4,7 +4,7 @@ import { ableTo } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
 import { shuffled, someCharacters } from "../service/examples.js";
 import { Inquiry } from "../service/inquiry.js";
-import { titleOf } from "../service/kinds.js";
+import { kindOf } from "../service/kinds.js";
 import { fixed, say, t } from "../lang.js";
 import { canvasOf } from "../pixels/raster.js";
 import { friendlySeed } from "../service/requests.js";
@@ -66,7 +66,7 @@ export class RealView {
   #suit(models) {
     const able = ableTo("guess", models);
     this.#model = able.find((model) => this.#shared.ask.isReady("sample", model)) ?? able[0] ?? null;
-    find(this.#element, ".origin").textContent = this.#model ? titleOf(this.#model) : "";
+    find(this.#element, ".origin").textContent = this.#model ? kindOf(this.#model) : "";
     if (!this.#cards.length) this.#say(this.#model ? "" : NOBODY);
     this.open();
   }

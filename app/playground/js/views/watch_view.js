@@ -2,7 +2,6 @@
 
 import { ableTo, isPaper } from "../service/choice.js";
 import { find } from "../parts/dom.js";
-import { icon } from "../parts/icons.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
 import { kindOf } from "../service/kinds.js";
 import { say, t } from "../lang.js";
@@ -21,15 +20,12 @@ export class WatchView {
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
-    for (const button of element.querySelectorAll(".controls [data-icon]")) {
-      button.prepend(icon(button.getAttribute("data-icon") ?? ""));
-    }
     this.#writing = new Writing(element, shared.ask);
     this.#writing.onTrouble = (error) => this.#say(error);
     this.#writing.onWait = (text) => this.#tell(text);
     this.#writing.onChange = () => this.#tell("");
-    this.#wire("another", () => this.#write());
-    this.#wire("mine", () => this.#drawOn());
+    find(element, "[data-act=another]").addEventListener("click", () => this.#write());
+    find(element, "[data-act=mine]").addEventListener("click", () => this.#drawOn());
     this.#kinds = new KindPicker(find(element, ".kinds"), "watched");
     this.#kinds.onChoose = (name) => this.#choose(name);
     shared.models.watch((models) => models && this.#suit(models));
@@ -136,11 +132,6 @@ export class WatchView {
       "Recorded earlier. The live one begins by itself: the networks are being compiled for this processor, once, which takes about a minute. {ready} of {all} are ready.",
       counts,
     );
-  }
-
-  /** @param {string} act @param {() => void} does */
-  #wire(act, does) {
-    find(this.#element, `[data-act=${act}]`).addEventListener("click", does);
   }
 
   get #line() {
