@@ -50,8 +50,26 @@ def test_friend_has_the_same_bets(site: Site) -> None:
     paid = re.findall(r"You paid ([\d.]+) bits", site.view.locator(".question").inner_text())[0]
     with site.elsewhere(site.copied_link("The same bets for a friend"), reduced_motion="reduce") as other:
         other.view.get_by_text(re.compile(r"Bet 1 of \d+")).wait_for()
-        assert f"paid {paid} bits for it" in other.view.locator(".standing").inner_text()
+        assert f"paid {paid} bits for these" in other.view.locator(".standing").inner_text()
         _bet(other, 70)
         said = other.view.locator(".question").inner_text()
     assert f"You paid {paid} bits" in said
     assert f"Your friend paid {paid} bits." in said
+
+
+def test_ten_of_today_are_the_same_for_everybody(site: Site) -> None:
+    """Their seed is the date. At the end a square for each says who was nearer, and a link opens the same ten."""
+    site.page.emulate_media(reduced_motion="reduce")
+    site.page.clock.set_fixed_time("2026-01-19T12:00:00")
+    site.page.goto("/#bet")
+    site.view.get_by_role("link", name="Today's ten pixels").click()
+    site.view.get_by_text("Bet 1 of 10").wait_for()
+    assert "seed=20260119" in site.page.url
+    _bet(site, 50)
+    said = site.view.locator(".question").inner_text()
+    assert said.startswith("You paid 10.0 bits")
+    assert len(re.findall("[🟩🟥]", said)) == 10
+    with site.elsewhere(site.copied_link("The same bets for a friend"), reduced_motion="reduce") as other:
+        other.view.get_by_text("A friend paid 10.0 bits for these 10 pixels. Go.").wait_for()
+        _bet(other, 50)
+        assert re.findall("[🟩🟥]", other.view.locator(".question").inner_text()) == re.findall("[🟩🟥]", said)

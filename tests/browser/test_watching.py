@@ -43,6 +43,20 @@ def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     assert len(seeds) == 2
 
 
+def test_frame_that_began_before_it_was_asked_for_shows_nothing_of_what_comes(site: Site) -> None:
+    """A frame's time is that of its begin, which on a busy machine is earlier: no picture is whole for a moment."""
+    site.page.add_init_script(
+        """const now = performance.now.bind(performance); performance.now = () => now() + 500; window.said = [];
+        const hear = () => said.push(document.querySelector("#view-watch .next").textContent);
+        addEventListener("DOMContentLoaded", () =>
+          new MutationObserver(hear).observe(document.body, {subtree: true, childList: true}));
+        """
+    )
+    site.page.goto("/")
+    site.wait_for_drawing()
+    assert not [line for line in site.page.evaluate("said") if re.search("row 0|column -|NaN", line)]
+
+
 def test_whoever_wants_no_motion_sees_the_whole_picture(site: Site) -> None:
     """And steps through it at will."""
     site.page.emulate_media(reduced_motion="reduce")

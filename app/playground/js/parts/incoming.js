@@ -4,9 +4,13 @@ import { isWriting } from "./dom.js";
 
 /** @param {(file: File) => void} take called with the first file */
 export function receiveFiles(take) {
-  addEventListener("dragover", (event) => event.preventDefault());
-  addEventListener("drop", (event) => {
+  const mark = (/** @type {Event} */ event) => {
     event.preventDefault();
+    document.body.classList.toggle("dragged-over", event.type === "dragover");
+  };
+  for (const name of ["dragover", "dragleave"]) addEventListener(name, mark);
+  addEventListener("drop", (event) => {
+    mark(event);
     const file = event.dataTransfer?.files[0];
     if (file) take(file);
   });

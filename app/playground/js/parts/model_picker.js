@@ -64,7 +64,8 @@ export class ModelPicker {
     this.#isOffered = true;
     const wanted = [this.model?.name, this.#wanted, able[0]?.name];
     this.offered = able;
-    this.#list.replaceChildren(...able.map((model) => this.#card(model)));
+    const choice = (/** @type {string} */ value) => el("input", { type: this.#type, name: this.#name, value });
+    this.#list.replaceChildren(...able.map((model) => modelCard(model, choice(model.name))));
     if (!able.length) this.#list.append(el("p", { class: "hint" }, NOBODY));
     this.#check(wanted.find((name) => able.some((model) => model.name === name)) ?? "");
   }
@@ -78,7 +79,7 @@ export class ModelPicker {
   set areSeveral(areSeveral) {
     const { model } = this;
     this.#type = areSeveral ? "checkbox" : "radio";
-    const first = areSeveral && model ? alikes(this.offered, model).filter(isAlone) : [];
+    const first = areSeveral && model ? alikes(this.offered, model).filter(({ members }) => members.length === 1) : [];
     if (model) this.choose(...(first.length ? first : [model]).map(({ name }) => name));
   }
 
@@ -135,16 +136,6 @@ export class ModelPicker {
     lasting.set(CHOSEN, this.#wanted);
     this.#listener(this.model);
   }
-
-  /** @param {Model} model */
-  #card(model) {
-    return modelCard(model, el("input", { type: this.#type, name: this.#name, value: model.name }));
-  }
-}
-
-/** @param {Model} model */
-function isAlone({ members }) {
-  return members.length === 1;
 }
 
 /** What one wants to know of it before it is chosen. @param {Model} model @param {HTMLInputElement} choice */

@@ -210,7 +210,7 @@ export class Writing {
     const step = (/** @type {number} */ now) => {
       if (!this.#written) return;
       if (this.#isPlaying && !this.#view.hidden) {
-        due += ((now - before) / 1000) * this.#rate;
+        due += (Math.max(0, now - before) / 1000) * this.#rate; // a frame may have begun before it was asked for
         this.#at = Math.min(Math.floor(due), this.#all);
         this.#futures.follow(this.#at, this.#rate);
       }

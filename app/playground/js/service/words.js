@@ -49,13 +49,10 @@ export function modelScore(model) {
 
 /** @param {Model} model */
 export function modelOrigin(model) {
-  return t("{count} weights, trained on {data}", { count: short(model.parameters), data: model.data });
-}
-
-/** @param {number} count */
-function short(count) {
-  if (count < 1e3) return String(count);
-  return count < 1e6 ? `${Math.round(count / 1e3)} k` : `${fixed(count / 1e6, 1)} M`;
+  return t("{count} weights, trained on {data}", {
+    count: say(model.parameters, { notation: "compact" }),
+    data: model.data,
+  });
 }
 
 export const NOBODY = t("No model here can do this; a worker that is started may bring one.");
@@ -173,12 +170,8 @@ export function chanceOfPicture({ nats, p_value: rarer }) {
 export function likelihood(bits) {
   const tens = bits * Math.LOG10E * Math.LN2;
   if (tens < 5) return t("1 in {count}", { count: say(Math.round(10 ** tens), { maximumSignificantDigits: 2 }) });
-  return t("1 in 10{power}", { power: superscript(Math.round(tens)) });
-}
-
-/** @param {number} number */
-function superscript(number) {
-  return [...String(number)].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
+  const power = String(Math.round(tens)).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]);
+  return t("1 in 10{power}", { power });
 }
 
 /** @param {number} share */

@@ -1,6 +1,6 @@
 /** Bet: the reader against the network, pixel by pixel, at those that are not obvious. */
 
-import { Bet } from "../service/bet.js";
+import { Bet, ROUNDS } from "../service/bet.js";
 import { ableTo } from "../service/choice.js";
 import { announce, find } from "../parts/dom.js";
 import { Inquiry } from "../service/inquiry.js";
@@ -33,6 +33,8 @@ export class BetView {
     });
     find(element, "form").addEventListener("submit", (/** @type {Event} */ event) => this.#press(event));
     find(element, "[data-act=again]").addEventListener("click", () => this.#begin(friendlySeed(), ""));
+    const today = new Date().toLocaleDateString("sv").replaceAll("-", ""); // as 20160119
+    find(element, "[data-act=today]").href = `#bet/seed=${today}&of=10`;
     this.#link = find(element, "[data-act=friend]");
     this.#link.addEventListener("click", () => this.#copyLink());
     this.#inquiry = new Inquiry(
@@ -67,7 +69,8 @@ export class BetView {
     if (this.#element.hidden || (!isNew && (this.#game || this.#inquiry.isAsking))) return;
     const query = new URLSearchParams(place);
     const seed = Number(query.get("seed") ?? NaN);
-    this.#begin(Number.isSafeInteger(seed) ? seed : friendlySeed(), query.get("bits") ?? "");
+    const most = Math.min(ROUNDS, Number(query.get("of")) || ROUNDS);
+    this.#begin(Number.isSafeInteger(seed) ? seed : friendlySeed(), query.get("bits") ?? "", most);
   }
 
   leave() {
@@ -88,8 +91,8 @@ export class BetView {
     return this.#models.find((model) => model.name === name) ?? this.#models[0] ?? null;
   }
 
-  /** @param {number} seed @param {string} rival what somebody else paid for the same pixels */
-  #begin(seed, rival) {
+  /** @param {number} seed @param {string} rival what somebody else paid for the same pixels @param {number} most bets */
+  #begin(seed, rival, most = ROUNDS) {
     const model = this.#model;
     if (!model) return;
     if (!this.#shared.ask.isReady("scoreMap", model)) return this.#say(t("The model is being made ready…"));
@@ -98,12 +101,12 @@ export class BetView {
     this.#inquiry.ask(async (signal) => {
       const written = await drawn(this.#shared.ask, model, { signal, onWait: (words) => this.#say(words) }, seed);
       if (signal.aborted) return;
-      this.#game = { model, seed, rival, written, bet: new Bet(written) };
+      const bet = new Bet(written, most);
+      this.#game = { model, seed, rival, written, bet };
       this.#at = 0;
       this.#isPaid = false;
-      this.#say(
-        rival && t("A friend sent you this picture, and paid {bits} bits for it. Can you pay less?", { bits: rival }),
-      );
+      const facts = { bits: rival, count: bet.rounds.length };
+      this.#say(rival && t("A friend paid {bits} bits for these {count} pixels. Go.", facts));
       this.#go();
     });
   }
@@ -118,7 +121,7 @@ export class BetView {
     let due = this.#at;
     cancelAnimationFrame(this.#frame);
     const step = (/** @type {number} */ now) => {
-      due += matchMedia(STILL).matches ? until : (RATE * (now - before)) / 1000;
+      due += matchMedia(STILL).matches ? until : (RATE * Math.max(0, now - before)) / 1000; // a frame may be older
       before = now;
       this.#at = Math.min(until, Math.floor(due));
       this.#reel.paint(written, this.#at, null, true, false);
@@ -166,7 +169,7 @@ export class BetView {
   }
 
   /** @param {Bet} bet */
-  #finish({ bills }) {
+  #finish({ bills, squares }) {
     const [mine, theirs] = [bills.mine, bills.theirs].map((bits) => Number(bits.toFixed(1)));
     const facts = { mine: fixed(mine, 1), theirs: fixed(theirs, 1), difference: fixed(Math.abs(mine - theirs), 1) };
     const verdict =
@@ -174,7 +177,7 @@ export class BetView {
         ? t("You paid {mine} bits, the network {theirs}: it beat you by {difference}.", facts)
         : t("You paid {mine} bits, the network {theirs}: you beat it by {difference}!", facts);
     const rival = this.#game?.rival;
-    this.#tell(verdict + (rival ? ` ${t("Your friend paid {bits} bits.", { bits: rival })}` : ""));
+    this.#tell(`${verdict} ${squares}` + (rival ? ` ${t("Your friend paid {bits} bits.", { bits: rival })}` : ""));
     this.#go();
   }
 
@@ -222,7 +225,12 @@ export class BetView {
     const game = this.#game;
     if (!game) return;
     const { model, seed, bet } = game;
-    const facts = { model: model.name, seed: String(seed), bits: fixed(bet.bills.mine, 1) };
+    const facts = {
+      model: model.name,
+      seed: String(seed),
+      bits: fixed(bet.bills.mine, 1),
+      of: String(bet.rounds.length),
+    };
     const link = `bet/${new URLSearchParams(facts)}`;
     try {
       await navigator.clipboard.writeText(new URL(`#${link}`, location.href).href);

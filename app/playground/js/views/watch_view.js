@@ -19,6 +19,7 @@ export class WatchView {
   /** @param {HTMLElement} element @param {Shared} shared */
   constructor(element, shared) {
     this.#element = element;
+    this.#line = find(element, ".explained > .trouble");
     this.#shared = shared;
     this.#writing = new Writing(element, shared.ask);
     this.#writing.onTrouble = (error) => this.#say(error);
@@ -34,6 +35,7 @@ export class WatchView {
   }
 
   #element;
+  #line;
   #shared;
   #writing;
   #kinds;
@@ -132,10 +134,6 @@ export class WatchView {
       "Recorded earlier. The live one begins by itself: the networks are being compiled for this processor, once, which takes about a minute. {ready} of {all} are ready.",
       counts,
     );
-  }
-
-  get #line() {
-    return find(this.#element, ".explained > .trouble");
   }
 
   /** @param {unknown} error */
