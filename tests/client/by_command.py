@@ -21,11 +21,6 @@ def command(*words: object) -> Sequence[str]:
     return [sys.executable, "-P", "-m", "pixelrnn", *map(str, words)]
 
 
-def program(*words: object) -> subprocess.CompletedProcess[str]:
-    """The end of the command in a process of its own."""
-    return subprocess.run(command(*words), capture_output=True, text=True, timeout=LIMIT_S, check=False)
-
-
 def ended(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """The command's end, in this process: its code, and what it said. Torch is loaded already, which takes longest."""
     arguments = ["pixelrnn", *map(str, words)]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.by_command import ended, program
+from tests import nursery
+from tests.client.by_command import ended
 from tests.ports import free_port
 
 VERBS = (
@@ -69,7 +70,9 @@ def test_up_is_refused_when_the_port_is_taken(tmp_path: Path, models_dir: Path) 
     """A taken port is one line that says so, before anything is started."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        result = program("up", "--port", port, "--data-dir", tmp_path / "data", "--models-dir", models_dir)
+        result = nursery.ended(
+            "pixelrnn", "up", "--port", port, "--data-dir", tmp_path / "data", "--models-dir", models_dir
+        )
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert f"cannot listen on 127.0.0.1:{port}" in line
@@ -83,7 +86,8 @@ def test_up_is_refused_when_there_is_no_such_device(
     tmp_path: Path, models_dir: Path, device: str, complaint: str
 ) -> None:
     """One line, without a second try; before it, a start that is slow on a busy machine may say that it is open."""
-    result = program(
+    result = nursery.ended(
+        "pixelrnn",
         "up",
         "--port",
         str(free_port()),
