@@ -69,9 +69,11 @@ def main() -> None:
     if arguments.quick:
         return
     figures: Facts = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    FIGURES.write_text(json.dumps(figures | found, indent=1, sort_keys=True) + "\n")
-    for name, facts in found.items():
-        write_section(name, _hole_lines(facts), PAGE)
+    for name, models in found.items():
+        together = figures.get(name, {}) | models
+        figures[name] = {each: together[each] for each in (*SERVED, *together) if each in together}
+        write_section(name, _hole_lines(figures[name]), PAGE)
+    FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
 
 
 def _arguments() -> argparse.Namespace:
@@ -98,7 +100,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def measured(arguments: argparse.Namespace) -> Facts:
-    """Every completion that was asked for, or the log already has, summed up."""
+    """Every completion that was asked for, or the log already has, summed up by model: others' columns stay."""
     models = [load_model(name, models_dir=arguments.models_dir) for name in arguments.model]
     log: Path | None = arguments.log
     records = [json.loads(line) for line in log.read_text().splitlines()] if log and log.exists() else []
@@ -108,10 +110,11 @@ def measured(arguments: argparse.Namespace) -> Facts:
         if log:
             with log.open("a") as file:
                 file.write(json.dumps(record) + "\n")
-    weights = [weights_of(model.card.name, model.card.sha256) for model in models]
-    by_model = {name: summed_up([each for each in records if each["model"] == name]) for name in arguments.model}
-    facts = {"weights": weights, "machine": machine(), "models": by_model}
-    return {OWN if arguments.own else TEST: facts}
+    by_model = {}
+    for card in (model.card for model in models):
+        facts = summed_up([each for each in records if each["model"] == card.name])
+        by_model[card.name] = {"weights": weights_of(card.name, card.sha256), "machine": machine(), "holes": facts}
+    return {OWN if arguments.own else TEST: by_model}
 
 
 def images_of(model: Model, arguments: argparse.Namespace) -> Callable[[int], Tensor]:
@@ -276,8 +279,10 @@ def words(records: Sequence[Facts]) -> list[str]:
     return table(["completions", "one half", "the other"], rows)
 
 
-def _hole_lines(facts: Facts) -> list[str]:
-    models = facts["models"]
+def _hole_lines(columns: Facts) -> list[str]:
+    models = {name: column["holes"] for name, column in columns.items()}
+    machines = dict.fromkeys(column["machine"] for column in columns.values())
+    weights = {each: [of["weights"] for of in columns.values() if of["machine"] == each] for each in machines}
     kinds = [
         [kind, *(_cell(cells.get(kind, {}).get("gap")) for cells in models.values())]
         for kind in (*KINDS, "all", "all but poor")
@@ -298,7 +303,7 @@ def _hole_lines(facts: Facts) -> list[str]:
         if kind in KINDS and "guided_gap" in cell
     ]
     return [
-        f"{', '.join(facts['weights'])}; {facts['machine']}, one thread.",
+        " ".join(f"{', '.join(weights[each])}; {each}, one thread." for each in machines),
         "",
         *table(["hole", *models], kinds),
         "",

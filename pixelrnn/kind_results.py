@@ -88,7 +88,7 @@ def _quality(receipt: Facts) -> str:
     words = receipt.get("qualities") or ()
     told = ", ".join(words) if len(set(words)) > 1 else receipt["quality"]
     return (
-        f"{told}: {receipt['particles']} particles for each image, in two chains that ended "
+        f"{told}: up to {receipt['particles']} particles an image, in two chains that ended "
         f"{receipt['apart_nats']:.1f} nats apart at most{advice}"
     )
 

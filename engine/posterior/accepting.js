@@ -80,10 +80,7 @@ export class Accepting {
     for (const [m, way] of ways.entries()) {
       if (m === this.member) continue;
       const sweep = way.sweep(this.given(0), this.tried, OTHERS + m, this.hole);
-      while (!sweep.isFinished) {
-        sweep.step();
-        yield 1;
-      }
+      for (const _ of sweep.steps()) yield 1;
       const part = logSum(way.logPBefore(this.given(0))) + sweep.island.evidence() - logCount(ways);
       if (part > this.logEvidence + MISSED_NATS) this.#isMissed = true;
     }
@@ -161,10 +158,7 @@ export class Accepting {
     const { ways } = this.mixture;
     const way = ways[this.member];
     const sweep = way.sweep(given, count, number, this.hole);
-    while (!sweep.isFinished) {
-      sweep.step();
-      yield sweep.done / (1 + ways.length);
-    }
+    for (const done of sweep.steps()) yield done / (1 + ways.length);
     const images = sweep.images.map((each) => way.upright(each));
     /** @type {number[][]} */
     const said = [];
@@ -177,12 +171,9 @@ export class Accepting {
 
   /** @param {Candidates[]} parts */
   #joined(parts) {
+    const images = parts.flatMap((part) => part.images);
     const logP = this.mixture.ways.map((_, m) => parts.flatMap((part) => part.logP[m]));
-    return new Candidates(
-      parts.flatMap(({ images }) => images),
-      logP,
-      this.member,
-    );
+    return new Candidates(images, logP, this.member);
   }
 
   /** p(k | given), as the pool has it. */

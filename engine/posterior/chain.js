@@ -10,8 +10,9 @@ import { summed } from "./mixture.js";
 import { givenBehind, inverted, isMostlyLast, windows, windowSize } from "./plan.js";
 
 export const FEW = 2;
-const OF_WINDOW = 2;
-export const [SMALL, OF_SMALL, OF_TAIL] = [256, 128, 64];
+const [OF_WINDOW, OF_TAIL] = [2, 2];
+const [SMALL, OF_SMALL] = [256, 128];
+const [LARGER, OF_LARGER] = [1024, 64];
 const [CANDIDATES, CANDIDATES_OF_EXACT] = [2, 8];
 const CANDIDATES_OF_LOST = 4;
 const SWEEPS_OF_CHAIN = 2 ** 24;
@@ -58,6 +59,7 @@ export class Chain {
     this.mixture = mixture;
     this.given = given;
     this.size = size;
+    this.beganWith = size;
     this.starts = starts;
     this.took = took;
     this.passed = passed;
@@ -72,10 +74,13 @@ export class Chain {
 
   /** Draw candidates for the first image: in steps, each how much of that is done. */
   *begin() {
-    const isSmall = this.starts.length > 1 && !this.mixture.isGuided && this.hole.length <= SMALL;
-    const sizes = isSmall && this.size < OF_SMALL ? [this.size, OF_SMALL] : [this.size];
+    const values = this.given.known.length;
+    const again = values <= SMALL ? OF_SMALL : values <= LARGER ? OF_LARGER : 0;
+    const canBeginAgain = this.starts.length > 1 && !this.mixture.isGuided && this.size < again;
+    const sizes = canBeginAgain ? [this.size, again] : [this.size];
     for (const [number, size] of sizes.entries()) {
-      if (number && this.start.leastEss >= FEW) return;
+      if (number && !this.#isInVain()) return;
+      this.beganWith = size;
       this.#isLost = number > 0;
       /** @type {[number, Sweep][]} */
       const found = [];
@@ -83,14 +88,18 @@ export class Chain {
         const labels = this.#firstLabels(k, size);
         const way = this.mixture.proposers[k];
         const sweep = way.sweep(this.given, size, this.#next++, this.hole, { labels, passed: this.passed });
-        while (!sweep.isFinished) {
-          sweep.step();
-          yield (number + (done + sweep.done) / this.starts.length) / sizes.length;
-        }
+        for (const share of sweep.steps()) yield (number + (done + share) / this.starts.length) / sizes.length;
         found.push([k, sweep]);
       }
       this.start = this.#started(found);
     }
+  }
+
+  /** True if hardly any first particle counted, and the likeliest is strange, where images are not small. */
+  #isInVain() {
+    const { known, strangeNats } = this.given;
+    const usual = known.length <= SMALL ? -Infinity : (strangeNats ?? Infinity);
+    return this.start.leastEss < FEW && -Math.max(...this.mixture.whole(this.start.logP)) > usual;
   }
 
   /**
@@ -256,7 +265,8 @@ export class Chain {
    * @param {Uint8Array} block
    */
   *#guided(k, block) {
-    const { images, logP, logWeights } = yield* this.#again(k, block, this.#isLost ? OF_TAIL : this.size);
+    const size = this.#isLost ? this.beganWith / OF_TAIL : this.size;
+    const { images, logP, logWeights } = yield* this.#again(k, block, size);
     const drawn = chosen(logWeights, this.#uniforms(1)[0]);
     this.image = images[drawn];
     this.logP = columnOf(logP, drawn);
@@ -280,10 +290,7 @@ export class Chain {
     const number = k < ways.length ? chosen(own, this.#uniforms(1)[0]) : 0;
     const labels = this.#nextLabels(k, number, this.#isWhole(block), size);
     const sweep = way.sweep(this.given, size, this.#next++, block, { image: this.image, labels });
-    while (!sweep.isFinished) {
-      sweep.step();
-      yield 0;
-    }
+    for (const _ of sweep.steps()) yield 0;
     const { island } = sweep;
     const most = this.#isLost ? CANDIDATES_OF_EXACT : Infinity;
     const left = island.size > most ? island.narrow(this.#uniforms(most), most) : sweep.images.keys();
@@ -336,10 +343,7 @@ export class Chain {
     const labels = this.#nextLabels(k, number, isWhole, size);
     const way = this.#way();
     const sweep = way.sweep(this.given, size, this.#next++, block, { image: this.image, labels });
-    while (!sweep.isFinished) {
-      sweep.step();
-      yield sweep.done;
-    }
+    yield* sweep.steps();
     const label = way.components.findIndex((each) => each.label === sweep.label);
     this.component = k * this.mixture.labels + label;
     this.image = way.upright(/** @type {Uint8Array} */ (sweep.image));

@@ -6,7 +6,6 @@
 import { drawingsOf, labelNumber, maskOf, pictureOf } from "../asked.js";
 import { EngineError } from "../files.js";
 import { Chooser } from "../noise.js";
-import { OF_SMALL, SMALL } from "./chain.js";
 import { argmax, logSum, shares } from "./elementary.js";
 import { IslandsRun, sizeOfChain } from "./islands.js";
 import { Shares } from "./marginals.js";
@@ -55,12 +54,14 @@ export class Target {
     this.image = image;
     this.strangeNats = drawing.temperature === 1 ? strangeNats : null;
     const ways = members.map(({ orientation }, m) => {
-      const particles = () => new Particles(new Slots(program, description, weights[m], size), size);
-      return new Way(orientation, components, image, choices, particles);
+      /** @param {number} most */
+      const particles = (most) => new Particles(new Slots(program, description, weights[m], most), most);
+      return new Way(orientation, components, image, choices, particles, size);
     });
     const guiding = guides.map(({ orientation, member, ...lent }) => {
-      const particles = () => new Particles(new Slots(lent.program, lent.description, lent.weights, size), size);
-      return ways[member ?? -1] ?? new Way(orientation, [{ prior: 1 }], image, choices, particles);
+      /** @param {number} most */
+      const particles = (most) => new Particles(new Slots(lent.program, lent.description, lent.weights, most), most);
+      return ways[member ?? -1] ?? new Way(orientation, [{ prior: 1 }], image, choices, particles, size);
     });
     this.mixture = new Mixture(ways, guiding);
   }
@@ -72,8 +73,8 @@ export class Target {
    * @returns {Given}
    */
   given(sample) {
-    const { known, keep, seed, temperature } = this;
-    return { known, keep, seed, sample, temperature };
+    const { known, keep, seed, temperature, strangeNats } = this;
+    return { known, keep, seed, sample, temperature, strangeNats };
   }
 
   noShares() {
@@ -99,8 +100,7 @@ export async function complete(drawer, options) {
     keep,
   }));
   const ofAll = Array.isArray(options.label) ? { ...drawings[0], label: undefined } : drawings[0];
-  const most = description.members.length > 1 && keep.length <= SMALL ? OF_SMALL : DRAWS;
-  const target = new Target(drawer, ofAll, Math.max(sizeOfChain(particles), most));
+  const target = new Target(drawer, ofAll, Math.max(sizeOfChain(particles), DRAWS));
   if (method === "clamp") return clamped(drawer, target, drawings, options);
   const { ways } = target.mixture;
   const needsParticles = ways.length > 1 || givenBehind(ways[0].turned(keep)) > 0;

@@ -170,6 +170,7 @@ export class IslandsRun {
       logEvidenceAbove,
       ess: this.#ess(chains),
       distinct: Math.min(...chains.map(({ start }) => start.distinct)),
+      particles: chains.reduce((sum, { beganWith }) => sum + beganWith, 0),
     });
     return image;
   }
@@ -187,7 +188,7 @@ export class IslandsRun {
   /** Of all images that were drawn, at least one. */
   receipt() {
     if (this.#accepting?.nats.length) return acceptedReceipt(this.#accepting);
-    return receiptOf(this.#islands, this.particles, this.target.strangeNats, this.target.image.values);
+    return receiptOf(this.#islands, this.target.strangeNats, this.target.image.values);
   }
 }
 

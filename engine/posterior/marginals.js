@@ -104,8 +104,8 @@ export class Shares {
     for (let first = 0; first < images.length; first += BATCH) {
       const batch = images.slice(first, first + BATCH);
       const sums = new Float64Array(this.predicted.length);
-      for (let i = 0; i < batch.length; i += way.particles.size) {
-        yield* this.#predicted(way, label, batch.slice(i, i + way.particles.size), sums);
+      for (let i = 0; i < batch.length; i += way.most) {
+        yield* this.#predicted(way, label, batch.slice(i, i + way.most), sums);
       }
       for (let i = 0; i < sums.length; i++) {
         const place = i % upright.length;
@@ -126,7 +126,7 @@ export class Shares {
     const [size, pixels] = [this.known.length, this.keep.length];
     const keep = new Uint8Array(pixels).fill(1);
     const particles = images.map((each) => ({ noise: 0n, known: way.turned(each), keep, label }));
-    for (const [place, , colour, logits] of way.particles.predicted(particles)) {
+    for (const [place, , colour, logits] of way.particles().predicted(particles)) {
       const top = largest(logits);
       const weights = Array.from(logits, (each) => exp((each - top) / this.temperature));
       const sum = weights.reduce((total, each) => total + each, 0);

@@ -21,21 +21,25 @@ export class Way {
    * @param {Component[]} components - one for each label that an image may have, or one without
    * @param {Size3} size
    * @param {Choices} choices
-   * @param {() => Particles} particlesOf
+   * @param {(size: number) => Particles} particlesOf
+   * @param {number} most - images that it can weigh side by side
    */
-  constructor(orientation, components, size, choices, particlesOf) {
+  constructor(orientation, components, size, choices, particlesOf, most) {
     this.orientation = orientation;
     this.components = components;
     this.size = size;
     this.choices = choices;
     this.particlesOf = particlesOf;
+    this.most = most;
     this.logPriors = components.map(({ prior }) => log(prior));
     this.hasLabels = components[0].label !== undefined;
   }
 
-  /** What draws in this order; nobody else's until a sweep is finished. */
-  get particles() {
-    return (this.#particles ??= this.particlesOf());
+  /** What draws so many in this order; nobody else's until a sweep is finished. */
+  particles(count = this.most) {
+    if (!this.#particles || this.#particles.size < count)
+      this.#particles = this.particlesOf(Math.max(count, this.most));
+    return this.#particles;
   }
 
   /** @param {Uint8Array} upright */
@@ -64,7 +68,7 @@ export class Way {
     const told =
       passed && (({ images, weights }, where) => passed(this.#righted(images, weights), this.upright(where)));
     const options = { choices: this.choices, number, retained: image && known, labels, passed: told };
-    return new Sweep(this.particles, place, this.size, count, options);
+    return new Sweep(this.particles(count), place, this.size, count, options);
   }
 
   /**
@@ -91,10 +95,10 @@ export class Way {
     });
     /** @type {number[]} */
     const found = [];
-    const together = this.particles.size;
-    for (let first = 0; first < pairs.length; first += together) {
-      this.particles.begin(pairs.slice(first, first + together), weighed, { seed: 0n, sample: 0, temperature });
-      found.push(...this.particles.advance(weighed.lastIndexOf(1) + 1));
+    const particles = this.particles();
+    for (let first = 0; first < pairs.length; first += this.most) {
+      particles.begin(pairs.slice(first, first + this.most), weighed, { seed: 0n, sample: 0, temperature });
+      found.push(...particles.advance(weighed.lastIndexOf(1) + 1));
     }
     return this.components.map((_, k) => found.slice(k * images.length, (k + 1) * images.length));
   }

@@ -7,7 +7,7 @@ import { deviation, logMean } from "./elementary.js";
 export const GOOD_APART = 25;
 const ROUGH_APART = 50;
 const [GOOD_SD, GOOD_ESS] = [5, 2.5];
-const [MANY_VALUES, LEAST_ESS] = [16, 2];
+const [MANY_VALUES, LEAST_ESS] = [16, 1.5];
 /** The best first. */
 const WORDS = /** @type {const} */ (["exact", "good", "rough", "poor"]);
 
@@ -23,6 +23,7 @@ const WORDS = /** @type {const} */ (["exact", "good", "rough", "poor"]);
  * @property {number} logEvidenceAbove - one from the other side, with the image among the particles
  * @property {number} ess
  * @property {number} distinct
+ * @property {number} particles - of all chains together, of each member that began them
  */
 
 /** @type {Omit<Receipt, "exact" | "member">} */
@@ -58,11 +59,10 @@ export const ofNoImage = ({ label: _, ...facts }) => ({ ...facts, nats: [], qual
  * The receipt of all images of a completion by particles.
  *
  * @param {Drawn[]} drawn - at least one
- * @param {number} particles
  * @param {number | null} strangeNats
  * @param {number} values
  */
-export function receiptOf(drawn, particles, strangeNats, values) {
+export function receiptOf(drawn, strangeNats, values) {
   const evidence = drawn.flatMap(({ logEvidence }) => logEvidence);
   const qualities = drawn.map((each) => qualityOf(each, strangeNats, values));
   const { member, label } = drawn[drawn.length - 1];
@@ -72,7 +72,7 @@ export function receiptOf(drawn, particles, strangeNats, values) {
       member,
       quality: WORDS[Math.max(...qualities.map((word) => WORDS.indexOf(word)))],
       qualities,
-      particles,
+      particles: Math.max(...drawn.map(({ particles }) => particles)),
       ess: Math.min(...drawn.map(({ ess }) => ess)),
       distinct: Math.min(...drawn.map(({ distinct }) => distinct)),
       evidence_nats: Math.min(-logMean(evidence), ...drawn.flatMap(({ chainsNats }) => chainsNats)),

@@ -77,6 +77,14 @@ export class Sweep {
     return this.isFinished ? 1 : this.#next / (this.stops.length + 1);
   }
 
+  /** Go on to the end: after each stop, how much of the work is done. */
+  *steps() {
+    while (!this.isFinished) {
+      this.step();
+      yield this.done;
+    }
+  }
+
   /** Go on to the next stop, or to the end. */
   step() {
     if (this.#next === this.stops.length) {
@@ -149,9 +157,8 @@ export class Sweep {
   #draw() {
     const { known, keep } = this.hole;
     const [uniform] = this.choices.numbers(this.hole, this.number, 1, this.size.height, 0);
-    this.images = this.particles
-      .images()
-      .map((image) => image.map((value, at) => (keep[at % keep.length] ? known[at] : value)));
+    const images = this.particles.images();
+    this.images = images.map((image) => image.map((value, at) => (keep[at % keep.length] ? known[at] : value)));
     const drawn = this.island.drawn(uniform);
     this.image = this.images[drawn];
     this.label = this.labels?.[drawn];

@@ -22,6 +22,8 @@ export interface Given {
   seed: bigint;
   sample: number;
   temperature: number;
+  /** Hardly any image has so many. */
+  strangeNats: number | null;
 }
 
 /** Images and their weights, which add up to 1. */

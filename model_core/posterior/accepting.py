@@ -98,8 +98,7 @@ class Accepting:
             if m == self.member:
                 continue
             sweep = way.sweep(given, self._tried, OTHERS + m, ~given.keep)
-            while not sweep.finished:
-                sweep.step()
+            for _ in sweep.steps():
                 yield 1.0
             its_part = log_sum(way.log_p_before(given)) + sweep.island.evidence() - log_count(ways)
             self._is_missed |= its_part > self.log_evidence + MISSED_NATS
@@ -157,9 +156,8 @@ class Accepting:
         """Draw so many: after each step but the last how much is done; at last the candidates."""
         way, ways = self._mixture.ways[self.member], self._mixture.ways
         sweep = way.sweep(given, count, number, ~given.keep)
-        while not sweep.finished:
-            sweep.step()
-            yield sweep.done / (1 + len(ways))
+        for done in sweep.steps():
+            yield done / (1 + len(ways))
         assert sweep.images is not None
         images, said = way.upright(sweep.images), []
         for each in ways:

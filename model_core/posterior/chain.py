@@ -30,11 +30,13 @@ from model_core.sampling.noise import choice_noise
 
 FEW = 2.0
 """Particles of the whole hole of which fewer count would hardly ever change a good image."""
-OF_WINDOW = 2
-"""A window is drawn by a sweep's particles divided by so many: it is smaller than the hole, and more of them count."""
-SMALL, OF_SMALL, OF_TAIL = 256, 128, 64
-"""Pixels of an image that is soon drawn; where a mixture's first particles are worth nothing, the particles that begin
-again, and those that draw a tail of the hole."""
+OF_WINDOW, OF_TAIL = 2, 2
+"""A window is drawn by a sweep's particles divided by so many, and a tail by those that began again: each is smaller
+than the hole, and more of them count."""
+SMALL, OF_SMALL = 256, 128
+LARGER, OF_LARGER = 1024, 64
+"""Values of an image that is soon drawn, or not too late; where a mixture's first particles are worth nothing, the
+particles of each member that begin again."""
 CANDIDATES, CANDIDATES_OF_EXACT = 2, 8
 """Images of a first sweep that every member weighs; where nothing given lies behind the hole, each is a draw of its
 own."""
@@ -96,7 +98,7 @@ class Chain:
     def __post_init__(self) -> None:
         self._next = self.number * SWEEPS_OF_CHAIN
         self._known_before: dict[int, NDArray[np.float64]] = {}
-        self.is_lost = False
+        self.began_with, self.is_lost = self.size, False
 
     @property
     def nats(self) -> float:
@@ -105,19 +107,23 @@ class Chain:
 
     def begin(self) -> Iterator[float]:
         """Draw candidates for the first image: after each step, how much of that is done, 0 to 1."""
-        is_small = len(self.starts) > 1 and not self.mixture.guides and self.given.keep.size <= SMALL
-        sizes = [self.size, OF_SMALL] if is_small and self.size < OF_SMALL else [self.size]
+        sizes = [self.size] if self.mixture.guides else sizes_of(self.size, len(self.starts), self.given.known.size)
         for number, size in enumerate(sizes):
-            if number and self.start.least_ess >= FEW:
+            if number and not self._is_in_vain:
                 return
-            self.is_lost, found = number > 0, []
+            self.began_with, self.is_lost, found = size, number > 0, []
             for done, k in enumerate(self.starts):
                 sweep = self._sweep(k, ~self.given.keep, size, labels=self._first_labels(k, size), passed=self.passed)
-                while not sweep.finished:
-                    sweep.step()
-                    yield (number + (done + sweep.done) / len(self.starts)) / len(sizes)
+                for share in sweep.steps():
+                    yield (number + (done + share) / len(self.starts)) / len(sizes)
                 found.append((k, sweep))
             self.start = self._started(found)
+
+    @property
+    def _is_in_vain(self) -> bool:
+        """True if hardly any first particle counted, and the likeliest is strange, where images are not small."""
+        usual = -math.inf if self.given.known.size <= SMALL else self.given.strange_nats or math.inf
+        return self.start.least_ess < FEW and -self.mixture.whole(self.start.log_p).max() > usual
 
     def _started(self, found: Sequence[tuple[int, Sweep]]) -> Start:
         parts = [self._candidates(k, sweep) for k, sweep in found]
@@ -214,7 +220,8 @@ class Chain:
     def _guided(self, k: int, block: NDArray[np.bool_]) -> Iterator[float]:
         """Draw a part (H, W) of the hole anew by proposer k; what it draws is weighed by p(image) of the model over its
         own."""
-        images, log_p, log_weights = yield from self._again(k, block, OF_TAIL if self.is_lost else self.size)
+        size = self.began_with // OF_TAIL if self.is_lost else self.size
+        images, log_p, log_weights = yield from self._again(k, block, size)
         drawn = chosen(log_weights, self._uniforms(1)[0])
         self.image, self.log_p = images[drawn], log_p[:, drawn]
         self.took(Weighted(images, shares(log_weights)), block)
@@ -227,8 +234,7 @@ class Chain:
         way, ways = self.mixture.proposers[k], self.mixture.ways
         number = chosen(np.split(self.log_p, len(ways))[k], self._uniforms(1)[0]) if k < len(ways) else 0
         sweep = self._sweep(k, block, size, self.image, self._next_labels(k, number, block, size))
-        while not sweep.finished:
-            sweep.step()
+        for _ in sweep.steps():
             yield 0.0
         assert sweep.images is not None
         images, island = sweep.images, sweep.island
@@ -270,9 +276,7 @@ class Chain:
         k, number = self.mixture.way_of(self.component)
         size = self.size if (block == ~self.given.keep).all() else max(2, self.size // OF_WINDOW)
         sweep = self._sweep(k, block, size, self.image, self._next_labels(k, number, block, size))
-        while not sweep.finished:
-            sweep.step()
-            yield sweep.done
+        yield from sweep.steps()
         assert sweep.image is not None
         assert sweep.images is not None
         way = self._way()
@@ -310,6 +314,12 @@ class Chain:
         """Numbers in [0, 1) that no sweep uses."""
         number, self._next = self._next, self._next + 1
         return choice_noise(self.given.seed, self.given.sample, number, 0, 0, count)
+
+
+def sizes_of(size: int, members: int, values: int) -> list[int]:
+    """Particles of each member that begin a chain, and those that begin again where these were in vain."""
+    again = OF_SMALL if values <= SMALL else OF_LARGER if values <= LARGER else 0
+    return [size, again] if members > 1 and size < again else [size]
 
 
 def seat(chains: Sequence[Chain], uniform: float) -> Weighted:

@@ -9,7 +9,6 @@ are apart says how good the answer is.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from model_core.orientation import Orientation, turn
 from model_core.posterior.chain import Chain, counted
 from model_core.posterior.islands import StageOf, begun
 from model_core.posterior.mixture import Given, Way, summed
-from model_core.posterior.particles import StageParticles
+from model_core.posterior.particles import Stages
 from model_core.posterior.plan import given_behind
 from model_core.posterior.receipt import GOOD_ESS, Quality, worst_of
 from model_core.posterior.targets import Target
@@ -103,8 +102,7 @@ def classify_steps(
         yield _told(_exact(model, image, torch.from_numpy(target.keep)), model)
         return
     size, count = max(2, particles // ESTIMATES), len(target.components)
-    stage_of = stage_of or lru_cache(len(target.of_members) + len(target.guides))(StageParticles)
-    (mixture, starts), given = begun(target, size, stage_of), target.given(seed)
+    (mixture, starts), given = begun(target, size, stage_of or Stages().of), target.given(seed)
     if max(starts) >= len(mixture.ways):
         yield from _by_guides([Chain(mixture, given, size, starts, i) for i in range(ESTIMATES)], model)
         return
@@ -141,8 +139,7 @@ def _evidence(way: Way, given: Given, size: int, number: int, k: int) -> Iterato
     label = way.labels[k]
     assert label is not None
     sweep = way.sweep(given, size, number, ~given.keep, labels=np.full(size, label))
-    while not sweep.finished:
-        sweep.step()
+    for _ in sweep.steps():
         yield sweep.island.evidence(), sweep.island.least_ess
 
 

@@ -6,7 +6,6 @@ image and handed to `drawn_receipt_steps`; else it is an `IslandsRun` (islands.p
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import count
 from typing import Literal
 
@@ -21,7 +20,7 @@ from model_core.models import Model
 from model_core.orientation import Orientation, turn
 from model_core.posterior.islands import IslandsRun, way_of
 from model_core.posterior.marginals import Marginals
-from model_core.posterior.particles import StageParticles
+from model_core.posterior.particles import Stages
 from model_core.posterior.plan import given_behind
 from model_core.posterior.receipt import Receipt
 from model_core.posterior.targets import Target
@@ -97,7 +96,9 @@ def complete(
         values = known.new_zeros((0, *known.shape))
         if n:
             values = sample(model, n, seed, temperature, known, keep, on_row, first=first)
-        return _completion(values, *drawn_receipt(target, values.numpy(), seed, first))
+        *_, found = drawn_receipt_steps(target, values.numpy(), seed, first)
+        assert found is not None
+        return _completion(values, *found)
     run = IslandsRun(target, seed, particles, sweeps)
     drawn = max(1, n)
     images = [run.draw(first + i, lambda done, i=i: on_share((i + done) / drawn)) for i in range(drawn)]
@@ -110,20 +111,14 @@ def share_of_rows(rows: int, on_share: OnShare) -> OnRow:
     return lambda *_: on_share(next(numbers) / rows)
 
 
-def drawn_receipt(target: Target, values: NDArray[np.integer], seed: int, first: int = 0) -> tuple[Receipt, Marginals]:
-    """The receipt of exact draws (n, C, H, W) from this seed, from its image `first` on, and the marginals."""
-    *_, found = drawn_receipt_steps(target, values, seed, first)
-    assert found is not None
-    return found
-
-
 def drawn_receipt_steps(
     target: Target, values: NDArray[np.integer], seed: int, first: int = 0
 ) -> Iterator[tuple[Receipt, Marginals] | None]:
-    """The same in steps, each a pass over some images; the last one brings what there is to say. So few draws as would
-    be taken for certain are made more, for the marginals."""
+    """The receipt of exact draws (n, C, H, W) from this seed, from its image `first` on, and the marginals: in steps,
+    each a pass over some images; the last one brings what there is to say. So few draws as would be taken for certain
+    are made more, for the marginals."""
     (components,) = target.of_members
-    way = way_of(components, max(DRAWS, len(components)), lru_cache(1)(StageParticles))
+    way = way_of(components, max(DRAWS, len(components)), Stages().of)
     drawn = np.ascontiguousarray(values, np.int64)
     more = way.draws(target.given(seed), range(first + len(drawn), first + DRAWS))
     yield None

@@ -2,7 +2,7 @@
 comes last, where one does and that is worth enough; else each by two chains that begin apart."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ from model_core.components import Component
 from model_core.elementary import shares
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.accepting import Accepting
-from model_core.posterior.chain import FEW, OF_SMALL, SMALL, Chain, counted, seat
+from model_core.posterior.chain import FEW, Chain, counted, seat
 from model_core.posterior.marginals import Marginals, Shares, Weighted
 from model_core.posterior.mixture import Mixture, Way
-from model_core.posterior.particles import StageParticles
+from model_core.posterior.particles import StageParticles, Stages
 from model_core.posterior.plan import given_behind, is_mostly_last
 from model_core.posterior.receipt import GOOD_APART, Island, Receipt, accepted_receipt, receipt_of
 from model_core.posterior.smc import Took
@@ -57,8 +57,7 @@ class IslandsRun:
         self._particles = particles
         self._sweeps = sweeps
         self._size = max(2, particles // CHAINS)
-        stage_of = stage_of or lru_cache(len(target.of_members) + len(target.guides))(StageParticles)
-        self._mixture, self._starts = begun(target, self._size, stage_of)
+        self._mixture, self._starts = begun(target, self._size, stage_of or Stages().of)
         self._accepting = self._accepting_by_the_last()
         self._shares = self._target.no_shares()
         self._so_far = SoFar(target.known, target.keep, target.categories)
@@ -177,6 +176,7 @@ class IslandsRun:
                 chain.log_evidence_above,
                 self._ess(chains),
                 min(each.start.distinct for each in chains),
+                sum(each.began_with for each in chains),
             )
         )
         return chain.image
@@ -192,7 +192,7 @@ class IslandsRun:
             orientation = self._mixture.ways[self._accepting.member].orientation
             return accepted_receipt(self._accepting, orientation), self._shares.result()
         strange, values = self._target.strange_nats, self._target.values
-        return receipt_of(self._islands, self._particles, strange, values), self._shares.result()
+        return receipt_of(self._islands, strange, values), self._shares.result()
 
 
 def arrived_of(chains: Sequence[Chain]) -> list[int]:
@@ -205,8 +205,6 @@ def begun(target: Target, size: int, stage_of: StageOf) -> tuple[Mixture, list[i
     """The members' ways and the guides', with so many particles, and the proposers that begin a chain: the two whose
     orders suit the hole best. A guide that is no member must suit it far better than they do, or draw most of it last;
     where none is fit, there is none. With guides, a member that draws all of the hole last needs no other."""
-    if len(target.of_members) > 1 and target.keep.size <= SMALL:
-        size = max(size, OF_SMALL)
     own = {components[0].member: way_of(components, size, stage_of) for components in target.of_members}
     guides = [own.get(guide) or way_of([Component(guide)], size, stage_of) for guide in target.guides]
     mixture = Mixture([*own.values()], guides)
@@ -225,4 +223,4 @@ def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way
     network = components[0].network
     assert isinstance(network, PixelNetwork), "a Multi-Scale model has no posterior"
     within_rows = stage_for(network).stops_within_rows
-    return Way(components[0].orientation, partial(stage_of, network, size), within_rows, components, size)
+    return Way(components[0].orientation, partial(stage_of, network), within_rows, components, size)

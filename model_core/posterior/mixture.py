@@ -40,6 +40,8 @@ class Given:
     seed: int
     sample: int
     temperature: float
+    strange_nats: float | None = None
+    """Hardly any image has so many; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Way:
     """A member's way through an image."""
 
     orientation: Orientation
-    particles: Callable[[], Particles]
-    """Makes what draws in its order; it is nobody else's until a sweep is finished."""
+    particles: Callable[[int], Particles]
+    """Makes what draws so many in its order; it is nobody else's until a sweep is finished."""
     within_rows: bool = True
     """Particles may be compared in the midst of a row."""
     components: Sequence[Component] = ()
@@ -91,7 +93,7 @@ class Way:
         place = Hole(self.turned(known), keep, given.seed, given.sample, given.temperature)
         retained = None if image is None else place.known
         told = passed and (lambda draws, where: passed(self._righted(draws), self.upright(where)))
-        return Sweep(self.particles(), place, size, number, retained, self.within_rows, labels, told)
+        return Sweep(self.particles(size), place, size, number, retained, self.within_rows, labels, told)
 
     def _righted(self, draws: Weighted) -> Weighted:
         return Weighted(self.upright(draws.images), draws.weights)
@@ -105,7 +107,7 @@ class Way:
         likely = shares(self.log_p_before(given)).tolist() if len(self.labels) > 1 else [1.0]
         labels = [self.labels[chosen_label(given.seed, each, likely)] for each in samples]
         noise = [image_noise(given.seed, each, H, W, C) for each in samples]
-        particles = self.particles()
+        particles = self.particles(len(noise))
         begun = [Particle(*each) for each in zip(noise, [known] * len(noise), [keep] * len(noise), labels, strict=True)]
         particles.begin(begun, np.zeros_like(keep), given.temperature)
         particles.advance(Stop(H - 1, W))
@@ -117,8 +119,9 @@ class Way:
         _, C, H, W = turned.shape
         everywhere, none = np.ones((H, W), np.bool_), np.zeros((H, W, C))
         pairs = [Particle(none, each, everywhere, label) for label in self.labels for each in turned]
-        weighed, found, particles = everywhere if where is None else where, [], self.particles()
+        weighed, found = everywhere if where is None else where, []
         together = max(self.most, len(turned))
+        particles = self.particles(together)
         for first in range(0, len(pairs), together):
             particles.begin(pairs[first : first + together], weighed, temperature)
             found.append(particles.advance(Stop(H - 1, W)))

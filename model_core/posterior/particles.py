@@ -121,6 +121,21 @@ class StageParticles:
         return np.stack([self._stage.image(slot).numpy() for slot in self._slots])
 
 
+class Stages:
+    """The stages on which a model's particles are drawn, one for each of its networks: made anew where more of them are
+    asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[PixelNetwork, StageParticles] = {}
+
+    def of(self, network: PixelNetwork, size: int) -> StageParticles:
+        """One on which so many can be drawn."""
+        if network not in self._made or self._made[network].size < size:
+            self._made.pop(network, None)  # first, so that its memory is free
+            self._made[network] = StageParticles(network, size)
+        return self._made[network]
+
+
 def _drawing(particle: Particle, weighed: NDArray[np.bool_], temperature: float) -> Drawing:
     noise, known, keep = (torch.from_numpy(part) for part in (particle.noise, particle.known, particle.keep))
     return Drawing(noise, temperature, known, keep, label=particle.label, weighed=torch.from_numpy(weighed))

@@ -19,7 +19,7 @@ GOOD_APART, ROUGH_APART = 25.0, 50.0
 GOOD_SD = 5.0
 GOOD_ESS = 2.5
 """Fewer first particles that count may all have missed what is likely, and agree on it."""
-MANY_VALUES, LEAST_ESS = 16, 2.0
+MANY_VALUES, LEAST_ESS = 16, 1.5
 """Windows hardly mend what fewer first particles than that have missed where a pixel has so many values, and chains
 may agree on it."""
 
@@ -38,7 +38,7 @@ class Receipt:
     qualities: tuple[Quality, ...] | None = None
     """The word of each completed image, which it would have alone too; None of a clamp."""
     particles: int = 0
-    """Particles of each image; 0 when none were needed."""
+    """Particles of an image, the most: more than asked for where they began again; 0 when none were needed."""
     ess: float | None = None
     """The smallest effective sample size on the way, of the first particles of any image."""
     distinct: int | None = None
@@ -85,6 +85,8 @@ class Island:
     """One from the other side, with the image among the particles."""
     ess: float
     distinct: int
+    particles: int
+    """Of all chains together, of each member that began them."""
 
     @property
     def apart_nats(self) -> float:
@@ -92,7 +94,7 @@ class Island:
         return max(self.chains_nats) - min(self.chains_nats)
 
 
-def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | None, values: int = 2) -> Receipt:
+def receipt_of(islands: Sequence[Island], strange_nats: float | None, values: int = 2) -> Receipt:
     """The receipt of all images of a completion by particles, at least one; strange_nats: hardly any image of the kind
     that the model was made for has so many; values: V of the model."""
     evidence = np.array([each for island in islands for each in island.log_evidence])
@@ -104,7 +106,7 @@ def receipt_of(islands: Sequence[Island], particles: int, strange_nats: float | 
         label=islands[-1].label,
         quality=worst_of(qualities),
         qualities=qualities,
-        particles=particles,
+        particles=max(island.particles for island in islands),
         ess=min(island.ess for island in islands),
         distinct=min(island.distinct for island in islands),
         evidence_nats=min(-log_mean(evidence), *nats),

@@ -6,7 +6,7 @@ distribution is p(hole | everything given) for any number of particles (particle
 2010).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -109,10 +109,17 @@ class Sweep:
         """How much of the work is done, 0 to 1."""
         return 1.0 if self.finished else self._next / (len(self._stops) + 1)
 
+    def steps(self) -> Iterator[float]:
+        """Go on to the end: after each stop, how much of the work is done."""
+        while not self.finished:
+            self.step()
+            yield self.done
+
     def step(self) -> None:
         """Go on to the next stop, at the end of a row at the latest, or to the end."""
         if self._next == len(self._stops):
-            self._end()
+            self._particles.advance(self._hole.end)
+            self._draw()
             return
         stop = self._stops[self._next]
         log_p = self._particles.advance(stop)
@@ -173,10 +180,6 @@ class Sweep:
         last = np.flatnonzero(~self._hole.keep)[-1:]
         y, x = divmod(int(last[0]) if len(last) else 0, self._hole.keep.shape[1])
         return Stop(y, x + 1)
-
-    def _end(self) -> None:
-        self._particles.advance(self._hole.end)
-        self._draw()
 
     def _draw(self) -> None:
         """Draw the image by the weights."""

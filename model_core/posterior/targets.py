@@ -53,7 +53,7 @@ class Target:
 
     def given(self, seed: int, sample: int = 0) -> Given:
         """The material of one image."""
-        return Given(self.known, self.keep, seed, sample, self.temperature)
+        return Given(self.known, self.keep, seed, sample, self.temperature, self.strange_nats)
 
     def no_shares(self) -> Shares:
         """Nothing is taken in yet of what is expected of each pixel."""

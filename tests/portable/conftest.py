@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from model_core import save_model, shipped, untrained
+from model_core.card import Validation
 from model_core.mixing import guide, mix, turned
 from model_core.models import load_model
 from tests.labelled_models import labelled
@@ -63,6 +64,12 @@ def portable_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFacto
     save_model(labelled("mnist-pixelcnn", **tiles, **SMALL), directory / "tiny-labelled-tiles")
     one = load_model("tiny-diagonal", models_dir=directory)
     mix([one, *turned(one, ["rotate_180"])], directory / "tiny-mixture")
+    one = untrained("mnist-pixelcnn", seed=8, height=17, width=16, layers=1, hidden=3, head=4)
+    for parameter in one.network.parameters():
+        parameter.mul_(3)
+    mix([one, *turned(one, ["rotate_180"])], directory / "larger-mixture")
+    strange = replace(load_model("larger-mixture", models_dir=directory).card, validation=Validation(2, (1.0, 1.0)))
+    strange.keep(directory / "larger-mixture")
     save_model(labelled("mnist-pixelcnn", **rgb, **SMALL), directory / "tiny-labelled-cnn-rgb")
     save_model(labelled("mnist-row-lstm", **rgb, **SMALL), directory / "tiny-labelled-row-rgb")
     save_model(labelled(height=6, width=5, **SMALL), directory / "tiny-labelled")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from model_core import load_model, shipped
 from model_core.models import Model
+from model_core.posterior.chain import OF_LARGER, OF_SMALL, SMALL
 from model_core.posterior.completion import Completion, complete
 from tests.portable.completions import assert_same
 from tests.portable.exporting import Ask
@@ -20,7 +21,7 @@ MODELS = (
     *("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-row-rgb", "tiny-labelled-mixture"),
     *("tiny-tiles", "tiny-labelled-tiles"),
     *("tiny-diagonal-by-lender", "tiny-mixture-by-lender", "tiny-mixture-by-tiny-mixture", "tiny-labelled-by-lender"),
-    "tiny-labelled-mixture-by-tiny-labelled-mixture",
+    *("tiny-labelled-mixture-by-tiny-labelled-mixture", "larger-mixture"),
 )
 OF_EACH_KIND = ("tiny-cnn", "tiny-row-rgb", "tiny-diagonal")
 Request = dict[str, Any]
@@ -58,6 +59,8 @@ def _requests(model: Model) -> list[Request]:
     known = np.random.default_rng(3).integers(0, config.values, (config.channels, config.height, config.width))
     holes = _holes(config.height, config.width)
     usual = {"known": known, "seed": 5, "n": 1, "particles": 8, "sweeps": 2}
+    if config.dimensions > SMALL:
+        return [{**usual, "keep": holes["scattered"]}]
     found = [{**usual, "keep": keep} for keep in holes.values()]
     other = {"temperature": 0.7, "seed": 2**40, "first": 3, "n": 2, "particles": 17, "sweeps": 3}
     found.append({**usual, **other, "keep": holes["scattered"]})
@@ -86,7 +89,7 @@ def expected(portable_models_dir: Path) -> dict[str, list[tuple[Request, Complet
 
 
 def test_requests_take_every_way(expected: dict[str, list[tuple[Request, Completion]]]) -> None:
-    """Exact draws, draws by the member that comes last, and chains, with labels and without."""
+    """Exact draws, draws by the member that comes last, and chains, with labels and without, begun again or not."""
     receipts = [(done.receipt, done.receipt.label is not None) for of in expected.values() for _, done in of]
     ways = {(receipt.exact, receipt.apart_nats is None, has_label) for receipt, has_label in receipts}
     assert ways == {
@@ -96,6 +99,7 @@ def test_requests_take_every_way(expected: dict[str, list[tuple[Request, Complet
         (False, False, False),
         (False, False, True),
     }
+    assert {done.receipt.particles for of in expected.values() for _, done in of} >= {0, 8, 2 * OF_LARGER, 2 * OF_SMALL}
 
 
 @pytest.mark.parametrize(("module", "names"), [("relaxed", MODELS), ("exact", OF_EACH_KIND)])

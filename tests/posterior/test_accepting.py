@@ -76,7 +76,7 @@ def test_a_member_that_has_nearly_all_the_weight_draws_each_image_once() -> None
     one = mixture("none", side=3)
     model = Model((one.members[0], one.members[0]), one.card)
     target = Target.of(model, KNOWN, mask("### #.. ..."), 1.0)
-    ways = [Way("none", partial(StageParticles, network_of(one), 16)) for _ in names]
+    ways = [Way("none", partial(StageParticles, network_of(one))) for _ in names]
     drawn = Accepting(Mixture(ways), 0, partial(target.given, 7), 32, 16)
     deque(drawn.begin(), maxlen=0)
     assert drawn.suffices

@@ -1,7 +1,7 @@
 """Chains of particles on tiny images: their distribution is the exact posterior."""
 
 from collections import deque
-from functools import lru_cache
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +12,9 @@ from model_core.measures.likelihood import nats_per_image
 from model_core.models import Model
 from model_core.posterior.chain import Chain, seat
 from model_core.posterior.completion import complete
-from model_core.posterior.islands import begun
+from model_core.posterior.islands import IslandsRun, begun
 from model_core.posterior.mixture import Given
-from model_core.posterior.particles import StageParticles
+from model_core.posterior.particles import StageParticles, Stages
 from model_core.posterior.targets import Target
 from tests.posterior.tiny import TINY, awake, chi_square_excess, finished, mask, mixture, network_of, truth
 
@@ -74,27 +74,42 @@ def test_completions_of_a_mixture_follow_the_mixture_s_posterior() -> None:
     assert done.receipt.evidence_nats == pytest.approx(true.nats, abs=0.1)
 
 
-def test_a_mixture_that_begins_again_follows_the_exact_posterior(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where first particles are never worth anything, eight begin again, and each member draws the hole's tail, weighed
-    by the whole mixture; no window mends what that did."""
+@pytest.mark.parametrize("size", ["SMALL", "LARGER"])
+def test_a_mixture_that_begins_again_follows_the_exact_posterior(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where first particles are never worth anything, and strange in larger images, eight begin again, and each member
+    draws the hole's tail, weighed by the whole mixture; no window mends what that did."""
     monkeypatch.setattr("model_core.posterior.chain.FEW", 1e9)
-    monkeypatch.setattr("model_core.posterior.chain.OF_SMALL", 8)
-    monkeypatch.setattr("model_core.posterior.chain.OF_TAIL", 4)
+    monkeypatch.setattr("model_core.posterior.chain.SMALL", 256 if size == "SMALL" else 0)
+    monkeypatch.setattr(f"model_core.posterior.chain.OF_{size}", 8)
     monkeypatch.setattr("model_core.posterior.chain.Chain._blocks", lambda chain: [])
     model = mixture("none", "rotate_180", side=3, scale=2.5)
     keep, known = mask("#.. #.. .##"), np.random.default_rng(1).integers(0, 2, (1, 3, 3))
-    target = Target.of(model, known, keep, 1.0)
-    ways, starts = begun(target, 8, lru_cache(2)(StageParticles))
+    target = replace(Target.of(model, known, keep, 1.0), strange_nats=None if size == "SMALL" else 0.001)
+    ways, starts = begun(target, 2, Stages().of)
     chains = [Chain(ways, target.given(4, i), 2, starts) for i in range(150)]
     for i, chain in enumerate(chains):
         deque(chain.begin(), 0)
         seat([chain], i / 150)
         deque(chain.rounds(5), 0)
-    assert all(chain.is_lost for chain in chains)
+    assert all(chain.is_lost and chain.began_with == 8 for chain in chains)
     images = np.stack([chain.image for chain in chains])
     assert chi_square_excess(images, truth(model, known, keep, 1.0)) < 4
     alone = [truth(Model((member,), model.card), known, keep, 1.0) for member in model.members]
     assert min(chi_square_excess(images, each) for each in alone) > 4
+
+
+@pytest.mark.parametrize(("strange_nats", "particles"), [(None, 4), (1e9, 4), (0.001, 16)])
+def test_a_receipt_counts_the_particles_that_began_again(
+    strange_nats: float | None, particles: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight of each chain, where four were asked for and the images that they came to are strange."""
+    monkeypatch.setattr("model_core.posterior.chain.FEW", 1e9)
+    monkeypatch.setattr("model_core.posterior.chain.SMALL", 0)
+    monkeypatch.setattr("model_core.posterior.chain.OF_LARGER", 8)
+    model, keep, known = mixture("none", "rotate_180", side=3), mask("#.. #.. .##"), np.zeros((1, 3, 3), np.int64)
+    run = IslandsRun(replace(Target.of(model, known, keep, 1.0), strange_nats=strange_nats), 4, particles=4, sweeps=1)
+    run.draw(0)
+    assert run.receipt()[0].particles == particles
 
 
 def test_completions_in_colour_follow_the_exact_posterior() -> None:

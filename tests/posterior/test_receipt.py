@@ -14,7 +14,8 @@ from model_core.posterior.receipt import Island, receipt_of
         (70, 10, 9.0, 9.0, 2, "rough"),
         (130, 10, 2.0, 9.0, 2, "poor"),
         (70, 10, 2.0, 2.5, 256, "good"),
-        (70, 10, 2.0, 1.5, 256, "poor"),
+        (70, 10, 2.0, 1.5, 256, "rough"),
+        (70, 10, 2.0, 1.4, 256, "poor"),
     ],
     ids=[
         "agree",
@@ -23,6 +24,7 @@ from model_core.posterior.receipt import Island, receipt_of
         "evidence apart",
         "strange",
         "colour",
+        "colour, of few particles",
         "colour, missed by the first particles",
     ],
 )
@@ -30,10 +32,10 @@ def test_the_word_follows_from_the_figures(
     nats: float, apart: float, evidence: float, ess: float, values: int, word: str
 ) -> None:
     """Of a model whose images hardly ever have 120 nats; where that is not known, chains must be near each other."""
-    island = Island("none", None, nats, [nats, nats + apart], [0.0, evidence], 0.0, ess, 3)
-    assert receipt_of([island], 32, 120.0, values).quality == word
+    island = Island("none", None, nats, [nats, nats + apart], [0.0, evidence], 0.0, ess, 3, 32)
+    assert receipt_of([island], 120.0, values).quality == word
     assert (
-        receipt_of([Island("none", None, 70, [70, 130], [0.0, 0.0], 0.0, 9.0, 3)], 32, None, values).quality == "poor"
+        receipt_of([Island("none", None, 70, [70, 130], [0.0, 0.0], 0.0, 9.0, 3, 32)], None, values).quality == "poor"
     )
 
 
@@ -48,9 +50,9 @@ def test_each_image_has_the_word_that_it_would_have_alone(strange_nats: float | 
         (42.3, [42.3, 42.3], [-40.0, -41.0], 2.0),
     ]
     islands = [
-        Island("none", None, nats, chains, evidence, evidence[0], ess, 3) for nats, chains, evidence, ess in facts
+        Island("none", None, nats, chains, evidence, evidence[0], ess, 3, 32) for nats, chains, evidence, ess in facts
     ]
-    receipt = receipt_of(islands, 32, strange_nats)
+    receipt = receipt_of(islands, strange_nats)
     assert receipt.qualities == ("good", "poor", "rough", "good", "rough")
-    assert receipt.qualities == tuple(receipt_of([each], 32, strange_nats).quality for each in islands)
+    assert receipt.qualities == tuple(receipt_of([each], strange_nats).quality for each in islands)
     assert (receipt.quality, receipt.of_no_image.quality, receipt.of_no_image.qualities) == ("poor", "poor", ())

@@ -123,7 +123,7 @@ def finished(
     particles: Particles, given: Given, size: int, rounds: int = 0, within_rows: bool = True, moves: int = 0
 ) -> Run:
     """One chain of one network, after so many rounds and moves of the whole hole."""
-    mixture, heard = Mixture([Way("none", lambda: particles, within_rows)]), []
+    mixture, heard = Mixture([Way("none", lambda size: particles, within_rows)]), []
     chain = Chain(mixture, given, size, [0], took=lambda draws, block: heard.append(draws))
     deque(chain.begin(), maxlen=0)
     draws = seat([chain], float(choice_noise(given.seed, given.sample, 1 << 30, 0, 0, 1)[0]))

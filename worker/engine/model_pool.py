@@ -17,9 +17,9 @@ from model_core.kinds import KINDS as NETWORKS
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model, directory_of
 from model_core.models_directory import cards_in
-from model_core.networks import PixelNetwork
+from model_core.posterior.chain import sizes_of
 from model_core.posterior.islands import CHAINS, IslandsRun
-from model_core.posterior.particles import StageParticles
+from model_core.posterior.particles import Stages
 from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import compiled_loops, guide_bytes, is_cold, numerics_of, seats, slot_bytes
@@ -72,12 +72,13 @@ class SlotPlan:
         """Bytes for each of so many."""
         return self.slot_memory_mib * MIB // models
 
-    def fitted(self, slot_bytes: int, share: int, particle_bytes: int | None = None) -> "SlotPlan":
+    def fitted(self, slot_bytes: int, share: int, particle_bytes: int = 0, begun_again: int = 0) -> "SlotPlan":
         """The plan with as many particles as a quarter of the share holds, and as many slots as the rest does; the
-        express ones give way last. particle_bytes: None for a model that has no particles. There is place for one
-        slot."""
+        express ones give way last. particle_bytes: 0 for a model that has no particles; begun_again: that many may be
+        drawn where fewer are asked for. Slots have half of the share at least, and there is place for one."""
         particles = min(MAX_PARTICLES, share // PART_FOR_PARTICLES // particle_bytes) if particle_bytes else 0
-        rest = max(slot_bytes, share - particles * (particle_bytes or 0))
+        drawn = max(particles, begun_again) if particles else 0
+        rest = max(slot_bytes, share // 2, share - drawn * particle_bytes)
         room = rest // slot_bytes
         fit = min(self.slots + self.express, room)
         express, kept = min(self.express, fit - 1), min(KEPT_STATES, room - fit)
@@ -91,7 +92,7 @@ class Loaded:
     model: Model
     plan: SlotPlan
     card: ModelCard
-    stages: "_Stages" = field(default_factory=lambda: _Stages())
+    stages: Stages = field(default_factory=Stages)
 
 
 class ModelPool:
@@ -229,7 +230,7 @@ class ModelPool:
     def free_particles(self, name: str) -> None:
         """Free the memory in which a model's particles are drawn, until some are drawn again."""
         if name in self._loaded:
-            self._loaded[name].stages.clear()
+            self._loaded[name].stages = Stages()
 
     def model(self, name: str) -> Model:
         return self._loaded[name].model
@@ -289,23 +290,6 @@ class ModelPool:
             rows += len(engine.step())
 
 
-class _Stages:
-    """The stages on which a model's particles are drawn, one for each of its networks: made anew where more of them are
-    asked for."""
-
-    def __init__(self) -> None:
-        self._made: dict[PixelNetwork, tuple[int, StageParticles]] = {}
-
-    def of(self, network: PixelNetwork, size: int) -> StageParticles:
-        if self._made.get(network, (0,))[0] < size:
-            self._made.pop(network, None)  # first, so that its memory is free
-            self._made[network] = size, StageParticles(network, size)
-        return self._made[network][1]
-
-    def clear(self) -> None:
-        self._made.clear()
-
-
 def load_pool(
     places: Mapping[str, Path],
     device: str,
@@ -352,7 +336,9 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
             "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
         )
     plan = replace(plan, slots=plan.slots or seats(model))
-    return plan.fitted(size, share, None if model.config.multi_scale else (size + guide_bytes(model)) // CHAINS)
+    particle_bytes = 0 if model.config.multi_scale else (size + guide_bytes(model)) // CHAINS
+    most = sizes_of(1, len(model.members), model.config.dimensions)[-1]
+    return plan.fitted(size, share, particle_bytes, CHAINS * most)
 
 
 def _numerics(model: Model, plan: SlotPlan) -> str:

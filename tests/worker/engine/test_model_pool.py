@@ -77,6 +77,13 @@ def test_particles_have_a_quarter_of_the_share_when_a_model_has_any(share: int, 
     assert SlotPlan(6, 2, slot_memory_mib=1).fitted(1000, share).particles == 0
 
 
+@pytest.mark.parametrize(("begun_again", "slots"), [(0, 6), (3, 5), (100, 4)])
+def test_particles_that_begin_again_take_memory_from_slots(begun_again: int, slots: int) -> None:
+    """However few are asked for; half of the share is left."""
+    plan = SlotPlan(6, 2, slot_memory_mib=1).fitted(1000, 8000, 1000, begun_again)
+    assert (plan.particles, plan.slots + plan.express) == (2, slots)
+
+
 def test_card_says_what_the_model_offers_when_it_is_loaded() -> None:
     """Title, members, methods and particles; a Multi-Scale model is clamped only."""
     scales = {"small_layers": 1, "small_hidden": 6, "conditioning": 4, "height": 6, "width": 4, "factor": 2}

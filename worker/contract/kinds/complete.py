@@ -208,7 +208,7 @@ class Receipt(Record):
     label: str | None = Field(
         default=None, description="Name of the label of the last image, of a model that has labels; null for others."
     )
-    particles: int = Field(ge=0, description="Particles of each image; 0 when none were needed.")
+    particles: int = Field(ge=0, description="Particles of an image, the most: more where they began again; or 0.")
     ess: float | None = Field(
         default=None,
         description="Effective sample size: how many equally weighted particles were worth as much, at the worst "
