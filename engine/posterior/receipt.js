@@ -23,7 +23,7 @@ const WORDS = /** @type {const} */ (["exact", "good", "rough", "poor"]);
  * @property {number} logEvidenceAbove - one from the other side, with the image among the particles
  * @property {number} ess
  * @property {number} distinct
- * @property {number} particles - of all chains together, of each member that began them
+ * @property {number} particles - the sum over the chains of those of each member that began them
  */
 
 /** @type {Omit<Receipt, "exact" | "member">} */

@@ -86,7 +86,7 @@ class Island:
     ess: float
     distinct: int
     particles: int
-    """Of all chains together, of each member that began them."""
+    """Sum over the chains of those of each member that began them."""
 
     @property
     def apart_nats(self) -> float:
