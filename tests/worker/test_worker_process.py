@@ -376,6 +376,6 @@ def test_worker_exits_with_two_when_there_is_nothing_to_serve(start_worker: Star
     (tmp_path / "empty").mkdir()
     wrong: tuple[dict[str, Any], ...] = {"models_dir": tmp_path / "empty"}, {"models": "unheard-of"}, {"slots": -1}
     for settings in wrong:
-        worker: WorkerProcess = start_worker(ready=False, command=PROGRAM, **settings)
+        worker: WorkerProcess = start_worker(ready=False, **settings)
         assert worker.wait() == 2
         assert len(worker.log.read_text().splitlines()) == 1
