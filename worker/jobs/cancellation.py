@@ -4,6 +4,7 @@ The channel makes it quick; a look at the open jobs each second makes it sure: a
 listens, or a moment before the job is open here.
 """
 
+import os
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -13,7 +14,6 @@ from redis.exceptions import RedisError
 from worker.contract import keys
 from worker.jobs.ledger import Ledger
 from worker.process.channel import Channel
-from worker.process.patience import Patience
 from worker.process.redis_clients import BLOCK_S
 
 
@@ -25,21 +25,16 @@ class Cancellation:
         self._open_jobs = open_jobs
         self._cancel = cancel
         self._channel = Channel(redis, keys.CANCEL_CHANNEL)
-        self._patience = Patience()
         self._log = structlog.get_logger("cancellation")
 
     def turn(self) -> float:
         """One message, or a look when none has come for a second; returns the seconds until the next turn."""
         try:
-            self._hear()
+            said = self._channel.next(BLOCK_S)
+            found = self._ledger.cancel_requested(self._open_jobs()) if said is None else [os.fsdecode(said)]
         except RedisError as error:
             self._log.warning("redis_away", error=str(error))
-            return self._patience.failed()
-        self._patience.succeeded()
-        return 0.0
-
-    def _hear(self) -> None:
-        said = self._channel.next(BLOCK_S)
-        found = self._ledger.cancel_requested(self._open_jobs()) if said is None else [said.decode(errors="replace")]
+            return BLOCK_S
         for job_id in found:
             self._cancel(job_id)
+        return 0.0

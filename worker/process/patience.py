@@ -6,13 +6,13 @@ Every part that talks to Redis tries again by itself, because only it knows whet
     publisher      keeps the rows until they are confirmed; their numbers make a second try harmless
     finisher       keeps the ends
     taking         takes nothing more
-    cancellation   subscribes again, then looks at all open jobs
     start          waits for the first answer, unless Redis refuses to let the worker in (contract/trouble.py)
     beginning      leaves the job to the recovery: its entry or its lease lapses in seconds
+    cancellation   subscribes again in a second, then looks at all open jobs
     heartbeat      takes the next beat for the next try; after LEASE_S without one others may have the jobs
     recovery       takes its next turn for the next try
 
-The first five wait by `Patience`. A worker that stops tries once, and leaves the rest to its leases.
+The first four wait by `Patience`. A worker that stops tries once, and leaves the rest to its leases.
 """
 
 
