@@ -46,6 +46,7 @@ def test_image_goes_on_with_the_model_that_drew_it(site: Site, view: str) -> Non
     site.page.go_back()
     dialog = site.open_large(0)
     assert not dialog.get_by_role("button", name="Upsample it").count()
+    assert "Pictures of 2 × 3 pixels can be enlarged here; this one has 4 × 5." in dialog.inner_text()
     dialog.get_by_role("button", name=f"{view.title()} it").click()
     _expect_given(site, view, "tiny-rgb", (4, 5), reds)
 
@@ -100,3 +101,16 @@ def test_image_is_downloaded_and_copied_at_each_size(site: Site, scale: int) -> 
     dialog.get_by_role("button", name="Copy picture").click()
     dialog.get_by_text("Copied.").wait_for()
     assert site.page.evaluate(COPIED) == [5 * scale, 6 * scale]
+
+
+def test_places_for_a_file_are_marked_while_one_is_dragged(site: Site) -> None:
+    """Wherever on the page it is, until it leaves or is dropped."""
+    site.open("inspect")
+    place = site.view.locator(".drop .button")
+    colours = []
+    for event in ("dragover", "dragleave"):
+        site.page.evaluate(
+            f"document.body.dispatchEvent(new DragEvent('{event}', {{bubbles: true, cancelable: true}}))"
+        )
+        colours.append(place.evaluate("node => getComputedStyle(node).outlineStyle"))
+    assert colours == ["solid", "none"]

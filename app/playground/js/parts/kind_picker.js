@@ -28,6 +28,8 @@ export class KindPicker {
     if (names !== this.#offered) this.#place.replaceChildren(...this.#choices(models));
     this.#offered = names;
     for (const radio of this.#place.querySelectorAll("input")) radio.checked = radio.value === chosen?.name;
+    const chip = this.#place.querySelector(":checked")?.parentElement;
+    this.#place.scrollLeft = (chip?.offsetLeft ?? 0) - this.#place.offsetLeft - 4; // on a phone they are one row
   }
 
   /** @param {Model[]} models */

@@ -64,9 +64,8 @@ export class MethodFields {
   }
 }
 
-function numberInput() {
-  return el("input", { type: "text", inputMode: "numeric", placeholder: t("as usual"), autocomplete: "off" });
-}
+const numberInput = () =>
+  el("input", { type: "text", inputMode: "numeric", placeholder: t("as usual"), autocomplete: "off" });
 
 /** @param {string} name @param {HTMLInputElement} input @param {string} expected */
 function wholeNumber(name, { value }, expected) {

@@ -22,7 +22,7 @@ const VIEWS = /** @type {const} */ ([
  * @property {(text: string) => void} onTrouble
  */
 
-/** @param {Shared} shared @param {Result} result @param {string} here the view that has it already @returns {Node[]} */
+/** @param {Shared} shared @param {Result} result @param {string} here the view that has it already @returns {(Node | string)[]} */
 export function onward(shared, result, here = "") {
   /** @param {string} view @param {"final" | "small"} stage @param {string} model */
   const go = (view, stage, model) => () => {
@@ -37,8 +37,22 @@ export function onward(shared, result, here = "") {
   );
   const found = enlargerOf(models, result);
   const text = found?.stage === "small" ? t("Upsample its first stage") : t("Upsample it");
-  return found ? [...buttons, button(text, go("upsample", found.stage, found.model))] : buttons;
+  if (found) return [...buttons, button(text, go("upsample", found.stage, found.model))];
+  return [...buttons, whyNotLarger(models, result)];
 }
+
+/** Nothing where no model enlarges pictures of its colours. @param {Model[]} models @param {Result} result */
+function whyNotLarger(models, { size, model: own }) {
+  const channels = models.find(({ name }) => name === own)?.channels;
+  const able = models.filter((one) => one.can.includes("upsample") && one.channels === channels);
+  const taken = [...new Set(able.map((one) => inWords(smallSize(one))))].join(", ");
+  const sizes = { taken, size: inWords(size) };
+  const text = t("Pictures of {taken} pixels can be enlarged here; this one has {size}.", sizes);
+  return able.length ? el("span", { class: "hint" }, text) : "";
+}
+
+/** @param {Size} size */
+const inWords = ({ width, height }) => `${width} × ${height}`;
 
 /** @param {string} text @param {() => void} click */
 function button(text, click) {

@@ -35,12 +35,8 @@ export class PicturePicker {
     this.#file = el("input", { type: "file", accept: "image/png,image/jpeg,image/webp", class: "unseen" });
     this.#file.id = uniqueId("file");
     this.#file.addEventListener("change", () => this.take(this.#file.files?.[0]));
-    const label = el(
-      "label",
-      { class: "button", for: this.#file.id },
-      icon("picture"),
-      t("Choose, drop or paste a picture"),
-    );
+    const words = t("Choose, drop or paste a picture");
+    const label = el("label", { class: "button", for: this.#file.id }, icon("picture"), words);
     this.#other = el("p", { class: "hint other", role: "status", hidden: true });
     this.element = group("image", legend, this.#strip, el("div", { class: "drop" }, this.#file, label), this.#other);
     this.#name = uniqueId("example");
@@ -56,12 +52,12 @@ export class PicturePicker {
   onTrouble = () => {};
   /** @type {ImageData | null} */
   picture = null;
+  /** Where a picture of colours has none for the model, another one of these is named. @type {ModelPicker | null} */
+  others = null;
 
   #sizeFor;
   #strip;
   #other;
-  /** @type {ModelPicker | null} */
-  #models = null;
   #file;
   #name;
   /** Settles when the examples are there that suit the model. */
@@ -87,20 +83,15 @@ export class PicturePicker {
     whole.onChange = () => this.#showChosen();
   }
 
-  /** Where a picture of colours has none for the model, another one of these is named. @param {ModelPicker} models */
-  offerOthers(models) {
-    this.#models = models;
-  }
-
   /** Whether the own picture loses its colours here, and what would keep them. */
   #suggest() {
-    const fit = this.#models?.offered.find(({ channels }) => channels === 3);
+    const fit = this.others?.offered.find(({ channels }) => channels === 3);
     const isLost =
       this.#own && this.#chosen === OWN && this.#model?.channels === 1 && fit && isColourful(this.#own.bitmap);
     this.#other.hidden = !isLost;
     if (!isLost) return;
     const use = el("button", { type: "button", class: "quiet" }, t("Use {model}", { model: kindOf(fit) }));
-    use.addEventListener("click", () => this.#models?.choose(fit.name));
+    use.addEventListener("click", () => this.others?.choose(fit.name));
     this.#other.replaceChildren(t("This is a picture of colours, and the model knows none."), " ", use);
   }
 

@@ -42,7 +42,7 @@ export class DrawView {
     this.#hole = group("mask", t("Picture"), this.#pad.element, this.#endings.bars.element);
     this.#kinds.onChoose = (name) => this.#models.turnTo(name);
     this.#fields.element.append(this.#method.element);
-    this.#pictures.offerOthers(this.#models);
+    this.#pictures.others = this.#models;
     this.#pictures.offerWhole(this.#whole);
     this.#pictures.onChange = (picture) => this.#lay(picture);
     this.#pad.onInk = () => this.#onInk();

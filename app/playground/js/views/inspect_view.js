@@ -38,7 +38,7 @@ export class InspectView {
       this.#inspect(true);
     });
     forgetTrouble(this.#form, shared.isOnline);
-    this.#pictures.offerOthers(this.#models);
+    this.#pictures.others = this.#models;
     this.#models.onChange = (model) => this.#pictures.suit(model);
     this.#pictures.onTrouble = (error) =>
       error ? showTrouble(this.#form, error) : clearTrouble(this.#pictures.element);
@@ -168,11 +168,8 @@ export class InspectView {
       if (signal.aborted) return;
       if (isForeign) this.#refill(job.model, given);
       const score = /** @type {ScoreResult} */ (scoreOf(job));
-      this.#present(
-        this.#shared.models.value?.find(({ name }) => name === job.model) ?? null,
-        { job, score, map },
-        picture,
-      );
+      const model = this.#shared.models.value?.find(({ name }) => name === job.model) ?? null;
+      this.#present(model, { job, score, map }, picture);
       this.#keep(job, given);
     } catch (error) {
       if (signal.aborted) return;
@@ -192,12 +189,8 @@ export class InspectView {
     this.#result.hidden = false;
     this.#redraw.hidden = picture === null || !model || !scored.job;
     this.#state.textContent = scored.job ? "" : t("Drawn in this browser.");
-    this.#scored.show(
-      model?.name ?? scored.job?.model ?? "",
-      scored.score,
-      /** @type {ScoreMap} */ (scored.map),
-      picture,
-    );
+    const name = model?.name ?? scored.job?.model ?? "";
+    this.#scored.show(name, scored.score, /** @type {ScoreMap} */ (scored.map), picture);
     this.#labels.show(model);
     this.#ways.replaceChildren(...(picture && model ? this.#waysOf(model, picture) : []));
     announce(t("The picture is scored."));

@@ -94,12 +94,8 @@ export class SampleView {
       if (file.files?.[0]) this.#shared.onFile(file.files[0]);
       file.value = "";
     });
-    const label = el(
-      "label",
-      { class: "button", for: file.id },
-      icon("picture"),
-      t("Open a picture that was drawn here"),
-    );
+    const words = t("Open a picture that was drawn here");
+    const label = el("label", { class: "button", for: file.id }, icon("picture"), words);
     return el("div", { class: "drop" }, file, label);
   }
 
