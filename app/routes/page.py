@@ -14,11 +14,11 @@ from starlette.exceptions import HTTPException
 from app.routes import page_files
 from app.routes.caching import IfNoneMatch, has_seen, has_whatever_is_there
 from app.wire.compression import takes_gzip
+from app.wire.middleware import FOR_EVER
 
 router = APIRouter(include_in_schema=False)
 
 _ALWAYS_ASK = "no-cache"
-_KEEP = "public, max-age=31536000, immutable"
 _HEADERS = MappingProxyType(
     {
         "Content-Security-Policy": "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
@@ -77,7 +77,7 @@ def _answer(path: str, seen_tags: str | None, encodings: str) -> Response:
     packs = bool(file.packed) and takes_gzip(encodings)
     tag = f'"{file.tag}{"-gzip" if packs else ""}"'
     policies = _HEADERS if file.media_type == page_files.HTML else {}
-    kept = _KEEP if is_kept else _ALWAYS_ASK
+    kept = FOR_EVER if is_kept else _ALWAYS_ASK
     headers = {**policies, "Vary": "Accept-Encoding", "Cache-Control": kept, "ETag": tag}
     if has_seen(seen_tags, tag) or has_whatever_is_there(seen_tags):
         return Response(status_code=304, headers=headers)

@@ -12,12 +12,13 @@ from app.routes.known_query import KnownQueryRoute
 from app.schema.answers import PortableModel
 from app.schema.openapi import refusals
 from app.services.portable import PREFIX
+from app.wire.middleware import FOR_EVER
 
 router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
 
 _TYPES = {".js": "text/javascript; charset=utf-8", ".json": "application/json"}
 _HEADERS = {
-    "Cache-Control": "public, max-age=31536000, immutable",
+    "Cache-Control": FOR_EVER,
     "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'",
 }
 """An address names the release and the identity. The policy is that of a Web Worker, which compiles WebAssembly."""
