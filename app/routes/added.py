@@ -64,7 +64,10 @@ async def train(request: Request, services: ServicesDep, caller: CallerDep) -> R
     description=cleandoc(ADD.description),
     status_code=202,
     response_model=Job,
-    responses={**job_responses(), **refusals(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503, 504)},
+    responses={
+        **job_responses(has_picture=False),
+        **refusals(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503, 504),
+    },
     openapi_extra={**preference_headers(), **_body(AddForm.model_json_schema(), "weights")},
 )
 async def put_model(

@@ -82,16 +82,18 @@ def events_content() -> dict[str, Any]:
     return {_EVENTS: {"schema": schema}}
 
 
-def job_responses() -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a POST that makes a job, what it may answer when nothing goes wrong."""
+def job_responses(has_picture: bool = True) -> dict[int | str, dict[str, Any]]:
+    """`responses=` of a request that makes a job, what it may answer when nothing goes wrong."""
     location = {"Location": {"description": "The job", "schema": {"type": "string"}}, **rate_limit_headers.DESCRIBED}
-    picture = {media.value: {"schema": dict(_BINARY)} for media in PICTURES}
+    picture = {media.value: {"schema": dict(_BINARY)} for media in PICTURES} if has_picture else {}
+    pictured = (
+        ", and with `Accept: image/png`, `image/webp`, `image/jpeg` or `application/x-npy` for its picture (a grid of "
+        "several samples, or the array of all)"
+    )
     return {
         200: {
-            "description": "`Prefer: wait` asks for the job, ended, and with `Accept: image/png`, `image/webp`, "
-            "`image/jpeg` or `application/x-npy` for its picture (a grid of several samples, or the "
-            "array of all). `Accept: text/event-stream` asks for its "
-            "events, as `GET /jobs/{id}/events` gives them",
+            "description": f"`Prefer: wait` asks for the job, ended{pictured if has_picture else ''}. "
+            "`Accept: text/event-stream` asks for its events, as `GET /jobs/{id}/events` gives them",
             "content": {**json_content(Job), **events_content(), **picture},
             "headers": location,
         },
