@@ -68,7 +68,8 @@ def up(options: UpOptions, voice: Voice) -> None:
     logs = options.data_dir / "logs"
     _make_directory(logs)
     engines = _processors_of_engines(len(options.devices))
-    processors.keep_off([processor for each in engines for processor in each])  # this process, and its children
+    of_engines = [processor for each in engines for processor in each]
+    processors.keep_off(of_engines)  # this process, and its children
     supervisor = Supervisor(voice.say)
     with supervisor.signals():
         try:
@@ -84,7 +85,7 @@ def up(options: UpOptions, voice: Voice) -> None:
                 voice.say(f"{options.url} is open; jobs are taken while models become ready, and wait")
             supervisor.wait_until(lambda: _is_ready_with(readiness, options.url))
             if trains:
-                supervisor.start(_Worker(options, url, "cpu", logs / "trainer.log", (), trains).child())
+                supervisor.start(_Worker(options, url, "cpu", logs / "trainer.log", of_engines, trains).child())
             voice.say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})")
             supervisor.wait_until(lambda: readiness.look() == 0)
             supervisor.run()
@@ -135,7 +136,8 @@ class _Worker:
     def __init__(
         self, options: UpOptions, redis_url: str, device: str, log: Path, own: Sequence[int], trains: bool = False
     ) -> None:
-        """own: processors of its engine. trains: it is a trainer."""
+        """own: processors of its engine. trains: it is a trainer, whose trainings run where the engines do: they stop
+        while these draw, and would hold up all others."""
         self.log = log
         self.device = device
         self.redis_url = redis_url

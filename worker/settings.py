@@ -56,8 +56,8 @@ class Settings(RedisSettings):
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of one tensor operation."""
     engine_cpus: CommaList[int] = ()
-    """Numbers of processors on which the engine runs, and nothing else of this worker; any when empty. `pixelrnn up`
-    chooses some on a machine with few."""
+    """Numbers of processors on which the engine runs, or a training, and nothing else of this worker; any when empty.
+    `pixelrnn up` chooses some on a machine with few."""
     worker_name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,128}$")
     """Unique among live workers; made up from the host and the device when empty."""
     queue: str = Field(default=keys.QUEUE, pattern=r"^[A-Za-z0-9._-]{1,64}$")

@@ -40,8 +40,8 @@ MANY = 300
 class Trainer:
     """A trainer's process."""
 
-    def __init__(self, redis_url: str, added: Path, log: Path) -> None:
-        ours = {"REDIS_URL": redis_url, "PIXELRNN_ADDED_DIR": str(added), "OMP_NUM_THREADS": "1"}
+    def __init__(self, redis_url: str, added: Path, log: Path, **more: str) -> None:
+        ours = {"REDIS_URL": redis_url, "PIXELRNN_ADDED_DIR": str(added), "OMP_NUM_THREADS": "1", **more}
         self.process = Forked(["worker.start", "trainer"], {**os.environ, **ours}, log)
 
     def kill(self) -> None:
@@ -61,8 +61,8 @@ class Place:
     def client(self, name: str = "alice") -> httpx.Client:
         return httpx.Client(base_url=self.url, headers={"X-API-Key": f"{name}-key"}, timeout=60)
 
-    def start(self) -> Trainer:
-        self.trainers.append(Trainer(self.redis_url, self.added, self.folder / "trainer.log"))
+    def start(self, **more: str) -> Trainer:
+        self.trainers.append(Trainer(self.redis_url, self.added, self.folder / "trainer.log", **more))
         return self.trainers[-1]
 
     def train(self, client: httpx.Client, name: str, count: int = 24, **fields: Any) -> str:
@@ -171,6 +171,21 @@ def test_a_training_whose_trainer_was_killed_gives_the_same_weights(place: Place
     train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
     unbroken = publish(tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published")
     assert Card.read(unbroken / "card.json").sha256 == result["digest"]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system keeps no process to a processor")
+def test_a_training_runs_where_the_engine_does(place: Place) -> None:
+    """It is stopped while that draws, and holds up nobody else meanwhile: the trainer itself, API and Redis."""
+    usable = os.sched_getaffinity(0)
+    engine = max(usable)
+    with place.client() as client:
+        job_id = place.train(client, "beside", MANY)
+        trainer = place.start(PIXELRNN_ENGINE_CPUS=str(engine))
+        (training,) = wait_for(lambda: children_of(trainer.process.pid), "the training")
+        wait_for(lambda: os.sched_getaffinity(training) == {engine}, "its processor")
+        assert os.sched_getaffinity(trainer.process.pid) == (usable - {engine} or usable)
+        client.post(f"/jobs/{job_id}/cancel").raise_for_status()
+    place.wait_until_clean()
 
 
 def test_trainings_are_told_of_each_job_that_draws(place: Place) -> None:

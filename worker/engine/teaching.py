@@ -32,6 +32,7 @@ from worker.contract import keys
 from worker.contract.added import JobFiles, models_in
 from worker.contract.kinds.train import TrainOptions
 from worker.process import processors
+from worker.settings import Settings
 
 _NICE = 10
 _PR_SET_PDEATHSIG = 1
@@ -161,6 +162,7 @@ def _go_last() -> None:
     """Behind all others of this machine; and die with the trainer, also while it has us stopped."""
     os.nice(_NICE)
     processors.wait_for_turn()
+    processors.keep_to(Settings().engine_cpus)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
