@@ -21,7 +21,7 @@ from model_core.errors import ConfigError, DataError
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn
-from model_core.posterior.chain import Chain, counted
+from model_core.posterior.chain import Chain, Start, counted
 from model_core.posterior.islands import StageOf, begun
 from model_core.posterior.mixture import Given, Way, summed
 from model_core.posterior.particles import Stages
@@ -35,6 +35,8 @@ Floats = NDArray[np.float64]
 GOOD_APART, ROUGH_APART = 0.05, 0.15
 """The two estimates of no label's p are further apart."""
 ESTIMATES = 2
+MOST = 0.5
+"""The largest share of N weighed images that one may have, times the root of N."""
 
 
 @dataclass(frozen=True)
@@ -122,15 +124,29 @@ def classify_steps(
 def _by_guides(chains: Sequence[Chain], model: Model) -> Iterator[float | Classification]:
     """The same by what begins chains of a completion: images whose weights add up to p(given), each with p of every
     label given it."""
-    joint = list[Floats]()
     for number, chain in enumerate(chains):
         yield from ((number + done) / len(chains) for done in chain.begin())
-        start = chain.start
-        weighed = start.log_p + (start.log_weights - chain.mixture.whole(start.log_p))
-        of_labels = weighed.reshape(len(model.members), -1, weighed.shape[1]).swapaxes(0, 1)
-        joint.append(np.array([log_sum(each.ravel()) for each in of_labels]) - log_count(model.members))
-    mean = summed(np.stack(joint)) - log_count(joint)
-    yield _estimated([*joint, mean], counted([each.start for each in chains]), chains[0].size, model)
+    starts = [chain.start for chain in chains]
+    joint = [_log_p_by(each, model) for each in (*([start] for start in starts), starts)]
+    yield _estimated(joint, counted(starts), chains[0].size, model)
+
+
+def _log_p_by(starts: Sequence[Start], model: Model) -> Floats:
+    """ln of an estimate of p of each label and what is given (K,), by the images of starts."""
+    log_weights = evened(np.concatenate([start.log_weights for start in starts])) - log_count(starts)
+    log_p = np.concatenate([start.log_p for start in starts], 1)
+    of_labels = (log_p - summed(log_p) + log_weights).reshape(len(model.members), -1, len(log_weights))
+    return np.array([log_sum(each.ravel()) for each in of_labels.swapaxes(0, 1)])
+
+
+def evened(log_weights: Floats) -> Floats:
+    """The same sum of weights (N,), of which the heaviest are cut until none is more than its share of all (Ionides,
+    2008): the few that count most would else decide alone, and be too sure of it."""
+    most = float(log(np.array(MOST / len(log_weights) ** 0.5)))
+    cut = log_weights
+    for _ in log_weights:
+        cut = np.minimum(cut, log_sum(cut) + most)
+    return cut + (log_sum(log_weights) - log_sum(cut))
 
 
 def _evidence(way: Way, given: Given, size: int, number: int, k: int) -> Iterator[tuple[float, float]]:

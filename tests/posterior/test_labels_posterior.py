@@ -9,7 +9,7 @@ import torch
 from model_core import Model, complete
 from model_core.components import Member
 from model_core.errors import ConfigError, DataError
-from model_core.posterior.classify import can_be_exact, classify
+from model_core.posterior.classify import MOST, can_be_exact, classify, evened
 from tests.labelled_models import LOG_PRIORS, all_images, chi_square, fitting, joint, labelled
 
 
@@ -112,3 +112,20 @@ def test_what_cannot_be_classified_is_refused() -> None:
             classify(refused, image)
     with pytest.raises(DataError, match="values and keep must be"):
         classify(model, image, torch.ones(3, 4, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("heavy", [1, 3, 7])
+def test_few_heavy_images_do_not_decide_alone(heavy: int) -> None:
+    """Of 36 weights none is a larger share than it may be, light ones keep their order, and the sum stays."""
+    log_weights = np.linspace(-3.0, 0.0, 36)
+    log_weights[-heavy:] += 9.0
+    cut = evened(log_weights)
+    shares = np.exp(cut) / np.exp(cut).sum()
+    assert shares.max() == pytest.approx(MOST / 6, rel=0.01)
+    assert np.exp(cut).sum() == pytest.approx(np.exp(log_weights).sum())
+    assert (np.diff(cut[:-heavy]) > 0).all()
+
+
+def test_even_weights_stay() -> None:
+    log_weights = np.full(36, -80.0)
+    np.testing.assert_allclose(evened(log_weights), log_weights)
