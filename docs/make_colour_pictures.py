@@ -6,8 +6,11 @@ docs/img/upsampling-NAME.png, of a Multi-Scale model: 48 test images, or 12 wher
 below each other a small one (every pixel enlarged), the image that it was taken from, and a draw at each temperature.
 docs/img/completions-NAME.png, of another, as figure 1 of the paper: in each row what is given, 6 completions of the
 lower half, and the image that it was taken from.
+docs/img/upper-halves-NAME.png, of one with a guide: below each other 12 images, what is given of them, and a completion
+without the guide and with it.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -59,8 +62,11 @@ def draw(model: Model, data: Path, out: Path) -> None:
         many = ENLARGED if model.config.values < 256 else COLUMNS  # noise makes large files
         save(upsamplings(model, spread(images, many), SEED), out / f"upsampling-{model.card.name}.png", SCALE)
     else:
-        images = images[:: len(images) // IMAGES][:IMAGES]
-        save(completions(model, images, SEED), out / f"completions-{model.card.name}.png", SCALE)
+        few = images[:: len(images) // IMAGES][:IMAGES]
+        save(completions(model, few, SEED), out / f"completions-{model.card.name}.png", SCALE)
+        if model.guides:
+            picture = upper_halves(model, spread(images, COLUMNS), SEED)
+            save(picture, out / f"upper-halves-{model.card.name}.png", SCALE)
 
 
 def completions(model: Model, images: np.ndarray, seed: int) -> Picture:
@@ -74,6 +80,19 @@ def completions(model: Model, images: np.ndarray, seed: int) -> Picture:
         first, *others = _pictures(torch.cat([whole[None], drawn]), model)
         rows.append([np.where(keep.numpy()[..., None], first, np.uint8(HIDDEN)), *others, first])
     return side_by_side(rows)
+
+
+def upper_halves(model: Model, images: np.ndarray, seed: int) -> Picture:
+    """A column for each image (N, 3, H, W): as it was, what is given, completed without the guides, and with them."""
+    keep = torch.ones(images.shape[2:], dtype=torch.bool)
+    keep[: len(keep) // 2] = False
+    columns = []
+    for i, image in enumerate(images):
+        whole = torch.from_numpy(image.astype(np.int64))
+        drawn = [complete(each, whole, keep, 1, seed + 1 + i).values for each in (replace(model, guides=()), model)]
+        first, *others = _pictures(torch.cat([whole[None], *drawn]), model)
+        columns.append([first, np.where(keep.numpy()[..., None], first, np.uint8(HIDDEN)), *others])
+    return side_by_side([list(row) for row in zip(*columns, strict=True)])
 
 
 def upsamplings(model: Model, images: np.ndarray, seed: int) -> Picture:

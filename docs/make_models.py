@@ -113,8 +113,20 @@ the image that they were taken from, and two draws, at temperatures {warm:g} and
 *The upper half of test images, six completions of the lower half of each (the five seeds after {SEED}, none left out),
 and the whole image.*
 
-"""
+{_upper_halves(card)}"""
     return ""
+
+
+def _upper_halves(card: Card) -> str:
+    """The picture of what a guide does for a colour model."""
+    if not card.guides:
+        return ""
+    return f"""![Upper halves by {card.name}](img/upper-halves-{card.name}.png)
+
+*Test images, spread evenly, what is given of them, and the upper half drawn without its [guide](completion.md#guides)
+and with it (the seeds after {SEED}, none left out).*
+
+"""
 
 
 def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
