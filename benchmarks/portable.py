@@ -9,7 +9,7 @@
 Image 0 of each seed is drawn on both sides, and every value is compared; in Node also completions
 (portable_completions.py) and the file of 20 coded images. Kept in benchmarks/portable.json: the digest of all pictures
 of each side, how many values differ, and processor milliseconds of a picture drawn alone. A model at a time; what an
-earlier run found stays.
+earlier run found of the same weights stays.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from page import machine, table, write_section
+from page import machine, table, weights_of, write_section
 from portable_completions import Request, compared
 
 from model_core import encode, load_model, sample
@@ -72,8 +72,9 @@ def main() -> None:
         if arguments.exact:
             _mistrust(Path(folder))
         for name in names:
-            for found in _sides(arguments, load_model(name), Path(folder)):
-                _keep(name, found)
+            model = load_model(name)
+            for found in _sides(arguments, model, Path(folder)):
+                _keep(model, found)
 
 
 def _sides(arguments: argparse.Namespace, model: Model, folder: Path) -> Iterator[Facts]:
@@ -104,9 +105,11 @@ def _mistrust(folder: Path) -> None:
     rounding.write_text(rounding.read_text().replace("0xbdb96767", "0xbdb96766"))
 
 
-def _keep(name: str, found: Facts) -> None:
+def _keep(model: Model, found: Facts) -> None:
+    name, weights = model.card.name, {"sha256": model.card.sha256}
     figures: dict[str, Facts] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    figures[name] = figures.get(name, {}) | found
+    before = figures.get(name, {})
+    figures[name] = (before if before.get("weights") == weights else {"weights": weights}) | found
     FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
     write_section("portable-equal", _lines(figures), PAGE)
     print(name, json.dumps(found), flush=True)
@@ -262,7 +265,7 @@ def _lines(figures: dict[str, Facts]) -> list[str]:
         native = fast or plain
         rows.append(
             [
-                f"`{name}`",
+                weights_of(name, sides["weights"]["sha256"]),
                 *map(_pictures, (plain, fast)),
                 *(_pictures(sides.get(browser, {})) for browser in BROWSERS),
                 _completions(sides),
