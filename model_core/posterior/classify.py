@@ -36,7 +36,7 @@ GOOD_APART, ROUGH_APART = 0.05, 0.15
 """The two estimates of no label's p are further apart."""
 ESTIMATES = 2
 MOST = 0.5
-"""The largest share of N weighed images that one may have, times the root of N."""
+"""One of N weighed images has at most this share of all, divided by the root of N."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,8 @@ def _log_p_by(starts: Sequence[Start], model: Model) -> Floats:
 
 
 def evened(log_weights: Floats) -> Floats:
-    """The same sum of weights (N,), of which the heaviest are cut until none is more than its share of all (Ionides,
-    2008): the few that count most would else decide alone, and be too sure of it."""
+    """ln of weights (N,), the heaviest of them cut until each has at most MOST / sqrt(N) of all, with the sum that they
+    had (after Ionides, 2008): the few that count most would else decide alone, and be too sure of it."""
     most = float(log(np.array(MOST / len(log_weights) ** 0.5)))
     cut = log_weights
     for _ in log_weights:
