@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from model_core import shipped
 from model_core.card import Card
 from model_core.data.labels import Labels
 from model_core.errors import ConfigError
+from model_core.layers.groups import colour_of
+from model_core.layers.lstm import GATES
 from model_core.models import Model, load_model
 from model_core.models_directory import default_models_dir, model_names
 from model_core.networks import Network
@@ -33,9 +36,11 @@ def starting_model(recipe: Recipe) -> Model | None:
     if len(model.members) != 1:
         model = _member_of(model, recipe.data.orientation, name_or_path)
     free = set() if config.multi_scale else {"height", "width"}  # no weight depends on them
+    grows = set() if config.multi_scale or not config.residual else {"layers", "hidden", "head"}
     for field in fields(config):
         theirs, ours = getattr(model.config, field.name), getattr(config, field.name)
-        if theirs != ours and field.name not in free and not (field.name == "labels" and theirs == 0):
+        is_more = (field.name in grows and theirs < ours) or (field.name == "labels" and theirs == 0)
+        if theirs != ours and field.name not in free and not is_more:
             raise ConfigError(
                 f"training.start = {name_or_path} is of another network: "
                 f"its {field.name} is {theirs}, the recipe's network.{field.name} is {ours}; --set training.start= "
@@ -63,12 +68,39 @@ def expect_labels_of(start: Model, labels: Labels | None, name: str) -> None:
 
 @torch.no_grad()
 def begin_with(network: Network, start: Network) -> None:
-    """Give a network the weights of another one, which may have no labels where this one has: then the biases of all
-    labels are zero, and every label says what that one says."""
-    missing = network.load_state_dict(start.state_dict(), strict=False).missing_keys
-    for name, parameter in network.named_parameters():
-        if name in missing:
-            parameter.zero_()
+    """Give a network the weights of another one, so that it says what that one says.
+
+    It may have more features or layers, or labels where the other has none. What is new is random inside and weighs
+    nothing yet where it is read: by features of the other, by the stream, by a layer that is told the label.
+    """
+    weights, theirs = network.state_dict(), start.state_dict()
+    has_gates = any(name.endswith("state_to_state") for name in weights)
+    for name, weight in weights.items():
+        is_told = ".condition." in name
+        if name in theirs:
+            is_of_gates = "_to_state" in name or (has_gates and is_told)
+            _embed(weight, theirs[name], GATES if is_of_gates else 1, network.config.channels)
+        elif is_told or ".layer." not in name:
+            weight.zero_()
+
+
+def _embed(weight: Tensor, theirs: Tensor, parts: int, colours: int) -> None:
+    """Write a weight (outputs, inputs, ...), (outputs,) or (taps, outputs, inputs) into one at least as large, whose
+    outputs of the same features then read no others."""
+    outputs = 1 if weight.ndim == 3 else 0
+    parts_of = [parts if axis == outputs else 1 for axis in range(weight.ndim)]
+    places = [_places(*sizes, colours) for sizes in zip(theirs.shape, weight.shape, parts_of, strict=True)]
+    weight.index_fill_(outputs, places[outputs], 0.0)
+    weight[torch.meshgrid(places, indexing="ij")] = theirs
+
+
+def _places(few: int, many: int, parts: int, colours: int) -> Tensor:
+    """Where each of `few` features is among `many`: first in the group of its colour, in each of `parts` maps."""
+    if few == many:
+        return torch.arange(few)
+    ours, theirs = colour_of(many // parts, colours), colour_of(few // parts, colours)
+    place = torch.arange(len(theirs)) - torch.searchsorted(theirs, theirs) + torch.searchsorted(ours, theirs)
+    return torch.cat([place + part * len(ours) for part in range(parts)])
 
 
 def named_model(name_or_path: str) -> Model:

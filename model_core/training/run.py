@@ -154,9 +154,8 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     state = resume(paths, learner, facts) if request.resume else TrainState.fresh(origin)
     facts["recipe"]["training"]["start"] = state.start.model if state.start else ""  # the run's, not a later recipe's
     files = RunFiles(paths, recipe, state, facts, request.publish_to) if ranks.leads else None
-    reading = "\n".join(filter(None, (images.images_read(len(train_images), len(valid)), categories.told)))
-    reading = reading if ranks.leads else ""
-    return Loop(learner, valid, recipe, ranks, state, files, train_labels, valid_labels, reading), files
+    told = [line for line in (images.images_read(len(train_images), len(valid)), categories.told) if line]
+    return Loop(learner, valid, recipe, ranks, state, files, train_labels, valid_labels, "\n".join(told)), files
 
 
 def expect_new(directory: Path) -> None:

@@ -51,16 +51,18 @@ def test_the_paper_s_ablations_are_switches(switch: str) -> None:
 def test_the_recipe_for_own_pictures_begins_with_a_shipped_model(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whatever the models directory is; another width is refused, and an empty name begins with random weights."""
+    """Whatever the models directory is; it may be of fewer features, not of more, and an empty name begins with random
+    weights."""
     monkeypatch.setenv("PIXELRNN_MODELS_DIR", str(tmp_path))
     path = next(path for path in CONFIGS if path.stem == "own-pictures")
     start = starting_model(Recipe.load(path))
     assert start is not None
     assert start.card.name == "cifar10-small-pixelcnn"
     assert starting_model(Recipe.load(path, ["network.labels=3", "network.height=64"])) is not None
-    with pytest.raises(ConfigError, match=r"hidden is 32, .*hidden is 64; --set training.start= begins with random"):
-        starting_model(Recipe.load(path, ["network.hidden=64"]))
-    assert starting_model(Recipe.load(path, ["network.hidden=64", "training.start="])) is None
+    assert starting_model(Recipe.load(path, ["network.hidden=64"])) is not None
+    with pytest.raises(ConfigError, match=r"hidden is 32, .*hidden is 16; --set training.start= begins with random"):
+        starting_model(Recipe.load(path, ["network.hidden=16"]))
+    assert starting_model(Recipe.load(path, ["network.hidden=16", "training.start="])) is None
 
 
 def test_a_recipe_overrides_its_preset(recipe: Recipe) -> None:

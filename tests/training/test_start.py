@@ -10,12 +10,14 @@ from torch import Tensor
 from model_core.errors import ConfigError, ModelError
 from model_core.models import load_model, save_model, untrained
 from model_core.training.checkpoint import read_checkpoint
+from model_core.training.first_weights import begin_with
 from model_core.training.launch import train_with
 from model_core.training.publish import best_checkpoint, publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 
-SIZE = {"height": 6, "width": 5, "layers": 2, "hidden": 5, "head": 8}
+SIZES_OF_FEATURES = {"layers": 2, "hidden": 5, "head": 8}
+SIZE = {"height": 6, "width": 5, **SIZES_OF_FEATURES}
 STILL = ["training.epochs=1", "training.learning_rate=1e-30"]
 """A rate that moves weights by nothing but the last places of zero: what a run starts from is what it ends with."""
 
@@ -110,6 +112,41 @@ def test_a_card_tells_the_whole_history_of_its_weights(models: Path, recipe_file
     assert told == [("the first", 96, 2), ("the first, resumed", 48, 1), ("the second", 48, 1)]
     assert (training["images"], training["epochs"]) == (192, 4)
     assert training["hours"] == pytest.approx(sum(sitting["hours"] for sitting in training["history"]), abs=1e-3)
+
+
+LARGER = {"layers": 3, "hidden": 8, "head": 13}
+
+
+@pytest.mark.parametrize("network", ["row-lstm", "diagonal-bilstm", "pixel-cnn"])
+@pytest.mark.parametrize("labels", [(0, 0), (0, 3), (3, 3)], ids=["no labels", "new labels", "the same labels"])
+def test_a_larger_network_begins_as_the_smaller_one(network: str, labels: tuple[int, int]) -> None:
+    """Of any kind, in colour and with labels: more features and layers say the same of every variable, and each new
+    weight that is read has a gradient, so that it will be used."""
+    theirs, ours = labels
+    size = {"network": network, "height": 6, "width": 5, "values": 4}
+    small = untrained("cifar10-row-lstm", seed=5, **size, **SIZES_OF_FEATURES, labels=theirs).network
+    large = untrained("cifar10-row-lstm", seed=6, **size, **LARGER, labels=ours).network
+    begin_with(large, small)
+    large.requires_grad_(requires_grad=True)
+    images = torch.randint(0, 4, (3, 3, 6, 5), generator=torch.Generator().manual_seed(0))
+    told = torch.tensor([0, 1, 2])
+    expected = small.nats_map(images, small.of_labels(told) if theirs else None)
+    found = large.nats_map(images, large.of_labels(told) if ours else None)
+    assert torch.allclose(found, expected, atol=1e-5)
+    found.sum().backward()
+    assert all((weight.grad != 0).any() for name, weight in large.named_parameters() if ".up.weight" in name)
+
+
+def test_a_run_may_begin_with_a_smaller_model(models: Path, recipe_file: Path, tmp_path: Path) -> None:
+    """The bar to beat is the smaller one's own score, and the card tells both its sitting and the new command."""
+    train(RunRequest(Recipe.load(recipe_file), tmp_path / "good", publish_to=models, command="the smaller"))
+    good = load_model("good").card
+    wider = ["training.start=good", "network.hidden=7", "training.epochs=1", "training.learning_rate=1e-6"]
+    train(RunRequest(Recipe.load(recipe_file, wider), tmp_path / "wide", publish_to=models, command="the wider"))
+    card = load_model("wide").card
+    assert (good.config.hidden, card.config.hidden) == (5, 7)
+    assert card.training["valid_nats"] == pytest.approx(good.training["valid_nats"], rel=1e-3)
+    assert [sitting["command"] for sitting in card.training["history"]] == ["the smaller", "the wider"]
 
 
 @pytest.mark.parametrize(
