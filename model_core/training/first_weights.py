@@ -95,7 +95,7 @@ def _embed(weight: Tensor, theirs: Tensor, parts: int, colours: int) -> None:
 
 
 def _places(few: int, many: int, parts: int, colours: int) -> Tensor:
-    """Where each of `few` features is among `many`: first in the group of its colour, in each of `parts` maps."""
+    """Find each of `few` features among `many`: first in the group of its colour, in each of `parts` maps."""
     if few == many:
         return torch.arange(few)
     ours, theirs = colour_of(many // parts, colours), colour_of(few // parts, colours)
