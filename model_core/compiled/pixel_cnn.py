@@ -7,9 +7,9 @@ from numba import njit
 
 from model_core.compiled import ENTRY
 from model_core.compiled.loop import IN_ORDER, begin_ahead, begin_given, draw_rows, no_clock, no_row_ends, weigh_given
-from model_core.compiled.products import address, at_column, columns, everywhere, multiply, one_colour, spot, vector_of
+from model_core.compiled.products import address, at_column, everywhere, one_colour, spot, vector_of
 from model_core.compiled.records import OF_LAYER, Floats
-from model_core.compiled.shared import from_above, of_colour, to_skips, to_stream
+from model_core.compiled.shared import from_above, from_before, of_colour, to_skips, to_stream
 from model_core.compiled.tiles import rectify
 
 DOWN, ACROSS = OF_LAYER, OF_LAYER + 1
@@ -43,29 +43,10 @@ class Layers(NamedTuple):
 
 
 @njit(inline="always")
-def _from_above(i, count, out, shared, places, layers):
-    """out = what the 3 x 3 convolution of layer i reads of the row above, all colours."""
-    from_above(i, count, layers.maps, layers.above_w, layers.above_b, out, shared, places)
-
-
-@njit(inline="always")
 def _from_before(i, count, summed, shared, state, places, layers):
-    """sums = what the 3 x 3 convolution of layer i reads before the pixel, all colours.
-
-    summed: what it reads of the row above is in layers.above.
-    """
-    h, c = shared.hidden[-1], state.conditions.shape[1]
-    out, vectors, zeros = spot(layers.sums, i, places.order, 0, 0), layers.beside_w.shape[1], address(shared.zeros)
-    start = spot(layers.above, i, places.sums, 0, 0)
-    if not summed:
-        _from_above(i, count, out, shared, places, layers)
-        start = out
-    if c:
-        read, weights = spot(state.conditions, 0, places.condition, 0, 0), columns(layers.beside_w, i, 0, 0)
-        multiply(count, read, 1, c, weights, vectors, zeros, start, out, 0)
-        start = out
-    read, weights = spot(layers.maps, i, places.own, -1, 0), columns(layers.beside_w, i, 0, c)
-    multiply(count, read, 1, h, weights, vectors, zeros, start, out, 0)
+    """sums = what the 3 x 3 convolution of layer i reads before the pixel, all colours."""
+    left, out = spot(layers.maps, i, places.own, -1, 0), spot(layers.sums, i, places.order, 0, 0)
+    from_before(i, count, summed, layers.maps, left, shared.hidden[-1], out, shared, state, places, layers)
 
 
 @njit(inline="always")
@@ -95,7 +76,8 @@ def ahead(slots, front, shared, state, places, layers):
     count = begin_ahead(slots, front, shared, state, places, layers, STREAMS)
     if count:
         for i in range(shared.layers):
-            _from_above(i, count, spot(layers.above, i, places.sums, 0, 0), shared, places, layers)
+            above = spot(layers.above, i, places.sums, 0, 0)
+            from_above(i, count, layers.maps, layers.above_w, layers.above_b, above, shared, places)
 
 
 @njit(inline="always")

@@ -7,10 +7,10 @@ from numba import njit
 
 from model_core.compiled import ENTRY
 from model_core.compiled.loop import IN_RING, begin_ahead, begin_given, draw_rows, no_clock, no_row_ends, weigh_given
-from model_core.compiled.products import address, columns, multiply, spot
+from model_core.compiled.products import spot
 from model_core.compiled.records import OF_LAYER, Floats
 from model_core.compiled.recurrence import add_input, continue_cells
-from model_core.compiled.shared import from_above, of_colour, to_skips, to_stream
+from model_core.compiled.shared import from_above, from_before, of_colour, to_skips, to_stream
 
 INPUT_TO_GATES = OF_LAYER
 """A product of one colour: from the pixel's input to the gates."""
@@ -41,29 +41,10 @@ class Layers(NamedTuple):
 
 
 @njit(inline="always")
-def _from_above(i, count, out, shared, places, layers):
-    """out = what the gates of layer i see of the states above, all colours."""
-    from_above(i, count, layers.hidden, layers.above_w, layers.above_b, out, shared, places)
-
-
-@njit(inline="always")
 def _from_before(i, count, summed, shared, state, places, layers):
-    """Add up, of all colours, the part of layer i's gates that comes from the pixels before.
-
-    summed: what they see of the row above is in layers.above.
-    """
-    c = state.conditions.shape[1]
-    gates, vectors, zeros = spot(layers.gates, i, places.order, 0, 0), layers.beside_w.shape[1], address(shared.zeros)
-    start = spot(layers.above, i, places.sums, 0, 0)
-    if not summed:
-        _from_above(i, count, gates, shared, places, layers)
-        start = gates
-    if c:
-        read, weights = spot(state.conditions, 0, places.condition, 0, 0), columns(layers.beside_w, i, 0, 0)
-        multiply(count, read, 1, c, weights, vectors, zeros, start, gates, 0)
-        start = gates
-    read, weights = spot(state.streams, i, places.stream, -1, 0), columns(layers.beside_w, i, 0, c)
-    multiply(count, read, 1, shared.features[-1], weights, vectors, zeros, start, gates, 0)
+    """Add up, of all colours, the part of layer i's gates that comes from the pixels before."""
+    left, out = spot(state.streams, i, places.stream, -1, 0), spot(layers.gates, i, places.order, 0, 0)
+    from_before(i, count, summed, layers.hidden, left, shared.features[-1], out, shared, state, places, layers)
 
 
 @njit(inline="always")
@@ -72,7 +53,8 @@ def ahead(slots, front, shared, state, places, layers):
     count = begin_ahead(slots, front, shared, state, places, layers, STREAMS)
     if count:
         for i in range(shared.layers):
-            _from_above(i, count, spot(layers.above, i, places.sums, 0, 0), shared, places, layers)
+            above = spot(layers.above, i, places.sums, 0, 0)
+            from_above(i, count, layers.hidden, layers.above_w, layers.above_b, above, shared, places)
 
 
 @njit(inline="always")

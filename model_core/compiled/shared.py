@@ -95,6 +95,25 @@ def from_above(layer, count, maps, weights, bias, out, shared, places):
 
 
 @njit(inline="always")
+def from_before(i, count, summed, maps, left, features, out, shared, state, places, layers):
+    """out = what layer i reads before the pixel, all colours: of its maps in the row above, of the condition, and the
+    `features` at the spot `left` of the left neighbour.
+
+    summed: what it reads of the row above is in layers.above.
+    """
+    c, vectors, zeros = state.conditions.shape[1], layers.beside_w.shape[1], address(shared.zeros)
+    start = spot(layers.above, i, places.sums, 0, 0)
+    if not summed:
+        from_above(i, count, maps, layers.above_w, layers.above_b, out, shared, places)
+        start = out
+    if c:
+        read, weights = spot(state.conditions, 0, places.condition, 0, 0), columns(layers.beside_w, i, 0, 0)
+        multiply(count, read, 1, c, weights, vectors, zeros, start, out, 0)
+        start = out
+    multiply(count, left, 1, features, columns(layers.beside_w, i, 0, c), vectors, zeros, start, out, 0)
+
+
+@njit(inline="always")
 def rectify_top(colour, count, shared, state, places):
     """One colour of what the head reads: max(the last stream + the skip sum, 0) of the pixels that are wanted."""
     first, vectors = shared.features[colour], shared.feature_vectors[colour + 1] - shared.feature_vectors[colour]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from model_core.compiled.vector_code import HAS_BF16
 from model_core.config import NetworkConfig
 from model_core.data.crops import Crops
 from model_core.data.labels import Labels
@@ -30,7 +31,7 @@ from model_core.training.recipe import Recipe
 from model_core.training.run import make_process_fit
 from model_core.training.step import Learner
 
-_LEAST_MEASURED, _MOST_MEASURED, _MEASURED_S = 8, 60, 5.0
+_LEAST_MEASURED, _MOST_MEASURED, _MEASURED_S = 8, 60, 3.0
 """Updates that are timed, for some seconds; the first, which also loads kernels, does not count."""
 _GRID_S = 1.0
 _ROUNDS_A_MINUTE, _LEAST_ROUNDS, _MOST_ROUNDS = 3, 6, 60
@@ -71,8 +72,9 @@ def lesson(
     channels: int | None = None,
     values: int | None = None,
 ) -> Lesson:
-    """The recipe that takes `minutes` on this machine, everything before its first update counted. `changes` are the
-    user's; channels and values, where they are said, take the place of what the pictures need.
+    """The recipe that takes `minutes` on this machine, everything before its first update counted, in the faster
+    precision. `changes` are the user's; channels and values, where they are said, take the place of what the pictures
+    need.
 
     directory: the run's. Raises DataError for pictures that cannot be read, ConfigError for a change that does not fit.
     """
@@ -92,8 +94,14 @@ def lesson(
     valid, _ = images.valid()
     train, labels = images.train()
     tree["training"]["batch"] = min(draft.training.batch, 2 ** int(math.log2(len(train))))
+    update_s = _update_s(Recipe.changed(tree, changes, str(path)), train, labels)
+    if HAS_BF16 and draft.training.device == "cpu":
+        tree["training"]["precision"] = "bf16"
+        rounded_s = _update_s(Recipe.changed(tree, changes, str(path)), train, labels)
+        if rounded_s > update_s:
+            tree["training"]["precision"] = "float32"
+        update_s = min(update_s, rounded_s)
     draft = Recipe.changed(tree, changes, str(path))
-    update_s = _update_s(draft, train, labels)
     left_s = 60 * minutes - (time.perf_counter() - started)
     most = math.inf if wanted.data.crops else _MOST_PASSES * len(train) // draft.training.batch
     length, in_time = _length(draft, update_s, left_s, most, len(valid), minutes)

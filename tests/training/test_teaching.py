@@ -65,6 +65,32 @@ def test_folders_are_labels_where_each_has_enough_pictures(tmp_path: Path) -> No
     assert survey(tmp_path / "kinds").labels == 0
 
 
+@pytest.mark.parametrize(
+    ("has_bf16", "bf16_s", "change", "chosen"),
+    [
+        (True, 0.5, "", "bf16"),
+        (True, 2.0, "", "float32"),
+        (True, 0.5, "training.precision=float32", "float32"),
+        (False, 0.5, "", "float32"),
+    ],
+    ids=["faster", "slower", "the user's word", "not here"],
+)
+def test_a_lesson_is_in_the_precision_that_is_faster_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_bf16: bool, bf16_s: float, change: str, chosen: str
+) -> None:
+    """Both are timed where the processor multiplies bf16 numbers; the faster one makes more updates."""
+
+    def update_s(recipe: Recipe, *_: object) -> float:
+        return bf16_s if recipe.training.precision == "bf16" else 1.0
+
+    monkeypatch.setattr("model_core.training.teaching._update_s", update_s)
+    monkeypatch.setattr("model_core.training.teaching.HAS_BF16", has_bf16)
+    folder, changes = pictures(tmp_path / "some", 120), (*TINY, *filter(None, [change]))
+    training = lesson(folder, 1, tmp_path / "runs" / "some", changes).recipe.training
+    assert training.precision == chosen
+    assert (training.epochs * training.epoch_updates > 60) == (chosen == "bf16")
+
+
 def test_a_lesson_is_as_long_as_its_minutes_allow(tmp_path: Path) -> None:
     """An update is timed here; in no time there is one at least, in ever so much no more than pictures are worth."""
     folder = pictures(tmp_path / "some", 40)
