@@ -12,7 +12,7 @@ from model_core.training.recipe import Recipe
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.toml"))
 
 
-OWN_SIZES = ("small", "own", "labelled", "wide")
+OWN_SIZES = ("small", "own", "labelled", "wide", "wider")
 """Recipes with one of these in their names are presets at a size of ours, or with labels."""
 
 
