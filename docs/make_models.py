@@ -41,8 +41,14 @@ HEAD = f"""# The models
 
 What is in models/, each with samples, seed {SEED}, of which none was left out. The score is the negative log-likelihood
 of a test image: lower is better, and [results.md](results.md) sets it beside the paper's. Each command draws 16 of your
-own: without a server, after `. .venv/bin/activate`, or from the one that `make run` starts. What else the models do has
-its place in [api.md](api.md), by task.
+own, after `. .venv/bin/activate`. The service that `make run` starts draws them, too:
+
+```sh
+curl -fs http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \\
+    -H 'Content-Type: application/json' -d '{{"model": "characters", "n": 16}}' -o characters.png
+```
+
+What else the models do has its place in [api.md](api.md), by task.
 
 `make weights` writes this page from the cards when it ships weights; `python docs/make_models.py` does so by itself.
 """
@@ -85,8 +91,6 @@ def _section(card: Card, speeds: Speeds) -> str:
 {_by_label(card)}{_from_images(card)}{facts}
 ```sh
 pixelrnn sample {card.name} --n 16 --out {card.name}.png
-curl -fs http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \\
-    -H 'Content-Type: application/json' -d '{{"model": "{card.name}", "n": 16}}' -o {card.name}.png
 ```
 """
 
