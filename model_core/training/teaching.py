@@ -169,7 +169,7 @@ def _beforehand(seen: Survey, recipe: Recipe, minutes: float, guessing: float, p
     shown = f"{seen.colours} colours" if seen.colours else f"{config.values} values"
     what = (
         f"{seen.pictures} pictures {ours.sort}{of}: a {config.network} of {config.width}x{config.height} pixels, "
-        f"{shown}, begins with {begin} and trains for at most {minutes:g} minutes"
+        f"{shown}, begins with {begin} and trains in {recipe.training.precision} for at most {minutes:g} minutes"
     )
     beside = f"guessing has {guessing:.2f} bits/dim, PNG {png:.2f} for the pictures held back"
     reached = ours.reached if recipe.training.start == ours.start else ""
