@@ -92,8 +92,8 @@ their own, with no number of the paper beside them. Test images are the files' i
 `python docs/make_results.py` writes this page from the cards in models/ and models/records/, which holds weights that
 only prove a line: they are not served. {_NOTHING} means that nothing was trained. Of several models that match a line,
 the one with the best validation score stands there. The record of one layer had 81.05 on test images, and was trained
-on to 80.57; that of seven had 79.28 before 79.26. Each is one lineage of weights, begun with one seed; others are in
-the history.
+on to 80.57; that of seven had 79.28 and 79.26 before 79.19. Each is one lineage of weights, begun with one seed; others
+are in the history.
 
 Where a number of the paper was read, by its mark ([fidelity.md](internals/fidelity.md) says more):
 
