@@ -70,8 +70,8 @@ def expect_labels_of(start: Model, labels: Labels | None, name: str) -> None:
 def begin_with(network: Network, start: Network) -> None:
     """Give a network the weights of another one, so that it says what that one says.
 
-    It may have more features or layers, or labels where the other has none. What is new is random inside and weighs
-    nothing yet where it is read: by features of the other, by the stream, by a layer that is told the label.
+    It may have more features or layers, or labels where the other has none. New weights are random, but those are zero
+    by which anything old reads something new: old features new ones, the stream a new layer, a layer the label.
     """
     weights, theirs = network.state_dict(), start.state_dict()
     has_gates = any(name.endswith("state_to_state") for name in weights)

@@ -10,7 +10,7 @@ from torch import Tensor
 from model_core.errors import ConfigError, ModelError
 from model_core.models import load_model, save_model, untrained
 from model_core.training.checkpoint import read_checkpoint
-from model_core.training.first_weights import begin_with
+from model_core.training.first_weights import begin_with, starting_model
 from model_core.training.launch import train_with
 from model_core.training.publish import best_checkpoint, publish
 from model_core.training.recipe import Recipe
@@ -147,6 +147,18 @@ def test_a_run_may_begin_with_a_smaller_model(models: Path, recipe_file: Path, t
     assert (good.config.hidden, card.config.hidden) == (5, 7)
     assert card.training["valid_nats"] == pytest.approx(good.training["valid_nats"], rel=1e-3)
     assert [sitting["command"] for sitting in card.training["history"]] == ["the smaller", "the wider"]
+
+
+def test_networks_that_would_not_begin_as_the_smaller_one_are_refused(models: Path, recipe_file: Path) -> None:
+    """Multi-Scale ones, and those without residual connections, through which a new layer passes its input on."""
+    save_model(untrained("mnist-pixelcnn", seed=5, residual=False, **SIZE), models / "plain")
+    save_model(untrained("cifar10-multi-scale", seed=5, hidden=6, small_hidden=6, conditioning=6), models / "scales")
+    plain = Recipe.load(recipe_file, ["training.start=plain", "network.residual=false", "network.layers=3"])
+    path = Path(__file__).parents[2] / "configs" / "cifar10-multi-scale.toml"
+    same = ["network.small_hidden=6", "network.conditioning=6", "training.start=scales"]
+    for recipe, field in (plain, "layers"), (Recipe.load(path, [*same, "network.hidden=9"]), "hidden"):
+        with pytest.raises(ConfigError, match=f"is of another network: its {field} is"):
+            starting_model(recipe)
 
 
 @pytest.mark.parametrize(
