@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -72,14 +73,15 @@ def _serve(connection: "Connection[Any, Any]", usable: Collection[int]) -> None:
     begin(usable)
     if sys.platform == "linux":
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END)
-    while True:
-        look, arguments = connection.recv()
-        try:
-            look(*arguments)
-        except Exception as error:  # the edge to whoever gave what is looked at
-            connection.send(reason_of(error))
-        else:
-            connection.send("")
+    with suppress(EOFError, ConnectionError):  # the engine's process has ended
+        while True:
+            look, arguments = connection.recv()
+            try:
+                look(*arguments)
+            except Exception as error:  # the edge to whoever gave what is looked at
+                connection.send(reason_of(error))
+            else:
+                connection.send("")
 
 
 def begin(usable: Collection[int]) -> None:
