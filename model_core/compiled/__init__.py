@@ -20,9 +20,9 @@
     loop.py          drawing: the loop; pixel_cnn.py, row_lstm.py, diagonal_bilstm.py hand it their layers;
                      recurrence.py: what the latter two share
 
-Compiled once, then kept on disk, in a directory of its own for each processor and each state of these sources: numba
-looks only at the file of a function, and not at what it calls. Checkouts and installed copies of the same sources share
-it, wherever they are. Only what is called from Python is kept: two processes
+Each function is compiled once, then kept on disk, in a directory for each processor and each state of its module and
+of what this imports: numba looks only at the file of a function, and not at what it calls. Checkouts and installed
+copies of the same sources share it, wherever they are. Only what is called from Python is kept: two processes
 that keep an inner function of theirs at the same time may give it the same file name, and one would later run the
 other's.
 """

@@ -3,6 +3,7 @@
 A power cut or a full disk leaves files that are cut short. numba would raise what it meets there, at each start again.
 """
 
+import functools
 import hashlib
 import logging
 import os
@@ -15,27 +16,27 @@ import numba
 from numba.core import caching, dispatcher
 
 from model_core import levels
+from model_core.source_digest import files_imported_by, source_digest
+
+_PACKAGE = Path(__file__).parent
 
 
-def _sources() -> str:
-    content = b"".join(source.read_bytes() for source in sorted(Path(__file__).parent.glob("*.py")))
-    return hashlib.sha256(content).hexdigest()
+def _root() -> Path:
+    """Return the directory of all code compiled for this processor by this version of numba.
 
-
-SOURCES = _sources()
-"""The digest of all files of this package."""
-
-
-def _cache_directory() -> Path:
-    """NUMBA_CACHE_DIR or the user's cache, and in it a directory for these very sources on this processor."""
-    target = SOURCES, numba.__version__, *levels.target()
+    It lies in NUMBA_CACHE_DIR, or else in the user's cache.
+    """
+    target = numba.__version__, *levels.target()
     digest = hashlib.sha256(repr(target).encode()).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "pixelrnn") / f"compiled-{digest}"
 
 
 def _is_ours(directory: Path) -> bool:
-    """Cached code is run as it is: only a directory that we made, or could make, is trusted."""
+    """Return True if the directory exists or can be made, belongs to this user, and can be written to.
+
+    Cached machine code is executed as it is found, so a directory of somebody else is not trusted.
+    """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         return directory.stat().st_uid == os.getuid() and os.access(directory, os.W_OK)
@@ -43,8 +44,41 @@ def _is_ours(directory: Path) -> bool:
         return False
 
 
+root = _root()
+"""Directory of all compiled code; each module and the notes have a directory of their own in it."""
+
+_built = levels.built_directory(root.name)
+"""The same directory as it was built ahead of time for a wheel or an image, or None."""
+
+_is_root_ours = _is_ours(root)
+
+KEEP = _is_root_ours or _built is not None
+"""True if compiled code is kept on disk; otherwise each process compiles for itself."""
+
+
+def directory_of(module: str) -> Path:
+    """Return the directory in which the functions of a module of this package are kept.
+
+    Its name contains a digest of the module and of everything that it imports from this package, so a change of either
+    leaves the compiled code of all other modules valid. A directory that does not exist yet begins as a copy of what
+    was built ahead of time. If nothing can be written, the one that was built is used where it lies.
+    """
+    digest = source_digest(files_imported_by(module, _PACKAGE, __package__ or ""))
+    return _usable(f"{module}-{digest[:16]}")
+
+
+def _usable(name: str) -> Path:
+    own = root / name
+    if _built is not None and (_built / name).is_dir():
+        if not _is_root_ours:
+            return _built / name
+        if not own.exists():
+            _copy(_built / name, own)
+    return own
+
+
 def _copy(built: Path, directory: Path) -> None:
-    """Begin with what was compiled ahead of time. Whole or not at all: other processes begin, too."""
+    """Copy a directory whole or not at all, because other processes may start at the same time."""
     draft = directory.with_name(f"{directory.name}.{uuid.uuid4().hex[:8]}")
     try:
         draft.mkdir(mode=0o700, parents=True)
@@ -55,71 +89,68 @@ def _copy(built: Path, directory: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _usable_directory() -> tuple[Path, bool]:
-    """The directory, and whether it is used: one of ours, which begins with what was compiled ahead of time, or else
-    that itself where it lies."""
-    own = _cache_directory()
-    built = levels.built_directory(own.name)
-    if built and not own.exists():
-        _copy(built, own)
-    if built and not _is_ours(own):
-        return built, True
-    return own, _is_ours(own)
+@functools.cache
+def _notes_name() -> str:
+    return f"notes-{source_digest(sorted(_PACKAGE.glob('*.py')))[:16]}"
 
-
-directory, KEEP = _usable_directory()
-"""The place of compiled code, and whether it is kept on disk; if not, each process compiles for itself."""
 
 _log = logging.getLogger(__name__)
 _noted: set[str] = set()
-"""Troubles of this process; each is logged once."""
+"""Events of this process that were logged; each is logged once."""
 
 
 def is_kept(loops: str) -> bool:
-    """True if an earlier process left these compiled loops on disk, as `note_kept` was told."""
-    return KEEP and (directory / f"{loops}.kept").exists()
+    """Return True if a process has noted that it left all of these compiled loops on disk (`note_kept`).
+
+    loops: the name of a kind of network. A note holds for one state of all sources of this package.
+    """
+    return KEEP and (_usable(_notes_name()) / f"{loops}.kept").exists()
 
 
 def note_kept(loops: str) -> None:
-    """Everything of these loops has been compiled; nothing is noted where something could not be kept."""
+    """Note that all of these loops have been compiled, unless some of their code could not be kept on disk."""
     if KEEP and "code_not_kept" not in _noted:
+        notes = _usable(_notes_name())
         try:
-            (directory / f"{loops}.kept").touch()
+            notes.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (notes / f"{loops}.kept").touch()
         except OSError as error:
-            _note("code_not_kept", error)
+            _note("code_not_kept", notes, error)
 
 
 class _Place:
-    """Tells numba where it keeps a function of these sources, in the words of its `_CacheLocator`.
+    """The place where numba keeps the functions of one file, with the methods of its `_CacheLocator`.
 
-    Its own locators have a directory for each place in which the sources lie, so that a second copy of them would be
-    compiled again. Ours is named after their digest, which says all that a place or a time of change could.
+    numba's own locators have a directory for each place in which the sources lie, so that a second copy of them would
+    be compiled again. Ours is named after a digest of the sources, which makes a place or a time of change unnecessary.
     """
 
-    def __init__(self, file: str, line: int) -> None:
-        self._py_file, self._line = file, line  # numba names the file where it cannot keep a function
+    def __init__(self, file: str) -> None:
+        self._py_file = file  # numba names the file in the error it raises if a function cannot be kept
+        self._directory = directory_of(Path(file).stem)
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> Self | None:
-        """One of ours, or None for a function of somebody else's."""
-        is_ours = Path(file).parent == Path(__file__).parent
-        return cls(file, function.__code__.co_firstlineno) if is_ours else None
+        """Return the place of a function of this package, or None for a function from elsewhere."""
+        return cls(file) if Path(file).parent == _PACKAGE else None
 
     def ensure_cache_path(self) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def get_cache_path(self) -> str:
-        return str(directory)
+        return str(self._directory)
 
     def get_source_stamp(self) -> str:
-        return directory.name
+        return self._directory.name
 
     def get_disambiguator(self) -> str:
-        return str(self._line)
+        """Return a constant: within one file the name of a function is enough, and a line number would change the key
+        whenever a comment above the function does."""
+        return "0"
 
 
 class _KeptCode(caching.FunctionCache):
-    """numba's store of one function, which loads nothing where it would raise, and saves as far as that succeeds."""
+    """numba's store of one function, which loads nothing if loading raises, and ignores that saving fails."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
@@ -128,33 +159,34 @@ class _KeptCode(caching.FunctionCache):
             return self._load_again(sig, target_context, error)
 
     def _load_again(self, sig: Any, target_context: Any, error: Exception) -> Any:
-        """Another process may have put the damage aside by now; else this one does."""
+        """Load once more, because another process may have put the damage aside by now; otherwise put it aside."""
         try:
             return super().load_overload(sig, target_context)
         except Exception:
-            _put_aside(error)
+            _put_aside(Path(self.cache_path), error)
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
         except Exception as error:
-            _note("code_not_kept", error)
+            _note("code_not_kept", Path(self.cache_path), error)
 
 
-def _put_aside(error: Exception) -> None:
-    """No file of a directory with damage is trusted. It goes, so that a full disk is not filled further."""
-    _note("kept_code_damaged", error)
+def _put_aside(directory: Path, error: Exception) -> None:
+    """Remove a directory that contains a damaged file: none of its files is trusted, and a full disk must not be
+    filled further."""
+    _note("kept_code_damaged", directory, error)
     aside = directory.with_name(f"{directory.name}.damaged-{uuid.uuid4().hex[:8]}")
     try:
         directory.rename(aside)
     except OSError as reason:
-        _note("kept_code_not_put_aside", reason)
+        _note("kept_code_not_put_aside", directory, reason)
     else:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _note(event: str, error: Exception) -> None:
+def _note(event: str, directory: Path, error: Exception) -> None:
     if event not in _noted:
         _noted.add(event)
         _log.warning("%s: %s: %r; compiled anew", event, directory, error)

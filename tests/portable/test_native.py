@@ -75,7 +75,7 @@ def test_nothing_is_compiled_and_the_bytes_are_those_of_compiled_loops(
     """Also where the process can keep no code of its own."""
     sample(load_model("tiny-rgb", models_dir=models_dir), n=1, seed=5)
     note_kept("pixel-cnn")
-    shutil.copytree(keeping.directory, tmp_path / "built" / "here" / keeping.directory.name)
+    shutil.copytree(keeping.root, tmp_path / "built" / "here" / keeping.root.name)
     cache = tmp_path / "cache"
     if not can_be_kept:
         cache.touch()
@@ -91,9 +91,11 @@ def expect_built_code(built: Path, cache: Path, models_dir: Path, place: Path, f
 
 @pytest.mark.weekly
 def test_what_was_built_of_other_sources_is_left(made: Path, tmp_path: Path) -> None:
-    """Its folder is named after them, so another one is looked for."""
+    """The directories of its modules are named after their sources, so others are looked for."""
     (built,) = (made / LEVEL).iterdir()
-    shutil.copytree(built, tmp_path / "built" / LEVEL / "compiled-of-other-sources")
+    for directory in built.iterdir():
+        other = f"{directory.name.partition('-')[0]}-of-other-sources"
+        shutil.copytree(directory, tmp_path / "built" / LEVEL / built.name / other)
     look = (
         "from model_core import levels; levels.choose(); "
         "from model_core.compiled import is_kept; print(is_kept('pixel-cnn'))"

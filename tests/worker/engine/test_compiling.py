@@ -24,8 +24,8 @@ pytestmark = pytest.mark.skipif(not keeping.KEEP, reason="compiled code cannot b
 def half_compiled(client: Client, start_worker: StartWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers that start find the loops of tiny-diagonal compiled, and not those of tiny-cnn."""
     start_worker(**MODELS).kill()
-    usual = keeping.directory
-    without = shutil.ignore_patterns("pixel_cnn.*", "pixel-cnn.kept")
+    usual = keeping.root
+    without = shutil.ignore_patterns("pixel_cnn-*", "pixel-cnn.kept")
     shutil.copytree(usual, tmp_path / "compiled" / usual.name, ignore=without)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "compiled"))
 
