@@ -41,7 +41,7 @@ weekly: loops
 quick: check
 	$(BIN)/python -m pytest -m 'not slow and not weekly' $(QUICK)
 
-QUICK = tests/worker/contract tests/worker/orders tests/house/test_size.py tests/house/test_pages.py tests/house/test_cli.py \
+QUICK = tests/worker/contract tests/worker/orders tests/house/test_pages.py tests/house/test_cli.py \
     tests/app/test_api_schema.py
 
 page: tests/browser/node_modules
@@ -56,7 +56,6 @@ check: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/python tests/house/first_words.py
 
 bench: .venv/installed-all
 	$(BIN)/pixelrnn bench sampling --preset mnist-diagonal-bilstm --batch 16 --threads 1
