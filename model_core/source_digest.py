@@ -60,7 +60,9 @@ def _imports(file: Path, directory: Path, package: str) -> Iterator[str]:
             for alias in node.names:
                 is_module = (directory / f"{alias.name}.py").exists()
                 yield alias.name if is_module else "__init__"
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            f"{package}."
+        ):
             yield (node.module or "").removeprefix(f"{package}.")
 
 
@@ -96,8 +98,8 @@ def _add_parts(item: object, parts: list[str]) -> None:
                 _add_parts(each, parts)
         parts.append("]")
     else:
-        # ascii() escapes what is not ASCII: repr() depends on the version's tables of printable characters.
-        parts.append(f"{type(item).__name__} {ascii(item)}")
+        # !a escapes what is not ASCII: repr() depends on the version's tables of printable characters.
+        parts.append(f"{type(item).__name__} {item!a}")
 
 
 def _is_docstring(node: object) -> bool:

@@ -79,12 +79,16 @@ def unreadable(directory: Path) -> None:
     [cut("*.nbi", 20), cut("*.nbc", 1000), garbage, unreadable],
     ids=["cut index", "cut code", "garbage", "unreadable"],
 )
-def test_damage_heals(directory: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture) -> None:
+def test_damage_heals(
+    directory: Path, damage: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
     """The function is compiled anew, kept anew, and this is logged once; nothing else is left."""
     whole = kept(directory)
     damage(directory)
     assert [drawn(), drawn()] == [EXPECTED] * 2
-    assert [record.message.partition(":")[0] for record in caplog.records] == ["kept_code_damaged"]
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        "kept_code_damaged"
+    ]
     assert kept(directory) == whole
     assert list(directory.iterdir()) == [keeping.directory_of("philox")]
     keeping.note_kept("loops")
@@ -112,7 +116,9 @@ def no_directory(directory: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("trouble", [full_disk, no_directory])
 def test_function_is_compiled_in_memory_when_it_cannot_be_kept(
-    directory: Path, trouble: Callable[[Path], AbstractContextManager[None]], caplog: pytest.LogCaptureFixture
+    directory: Path,
+    trouble: Callable[[Path], AbstractContextManager[None]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It is logged once, and no note says that it was kept."""
     shutil.rmtree(directory)
@@ -138,7 +144,9 @@ def test_comments_and_layout_leave_compiled_code_valid(tmp_path: Path) -> None:
     source = tmp_path / "loop.py"
     source.write_text("def double(x):\n    return 2 * x\n")
     before = digest_of(source)
-    source.write_text('"""A module."""\n\n\ndef double(\n    x,\n):\n    """Return twice x."""\n    # twice\n    return (2 * x)\n')
+    source.write_text(
+        '"""A module."""\n\n\ndef double(\n    x,\n):\n    """Return twice x."""\n    # twice\n    return (2 * x)\n'
+    )
     assert digest_of(source) == before
     source.write_text("def double(x):\n    return 3 * x\n")
     assert digest_of(source) != before
@@ -150,18 +158,32 @@ def digest_of(source: Path) -> str:
 
 
 def digest_by(python: str, *sources: Path) -> str:
-    program = "import pathlib, sys\nfrom model_core.source_digest import source_digest\nprint(source_digest(map(pathlib.Path, sys.argv[1:])))"
+    program = (
+        "import pathlib, sys\n"
+        "from model_core.source_digest import source_digest\n"
+        "print(source_digest(map(pathlib.Path, sys.argv[1:])))"
+    )
     command = [python, "-c", program, *map(str, sources)]
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def test_digest_is_the_same_for_every_version_of_python() -> None:
     """engine/modules.json is committed, and read by all of them."""
     sources = sorted(Path(keeping.__file__).parent.glob("*.py"))
     here = digest_by(sys.executable, *sources)
-    names = ["python3", "/usr/bin/python3", *(f"python3.{minor}" for minor in range(11, 20))]
+    names = [
+        "python3",
+        "/usr/bin/python3",
+        *(f"python3.{minor}" for minor in range(11, 20)),
+    ]
     pythons = {version_of(name): name for name in names}
-    others = {version: name for version, name in pythons.items() if version not in ("", version_of(sys.executable))}
+    others = {
+        version: name
+        for version, name in pythons.items()
+        if version not in ("", version_of(sys.executable))
+    }
     if not others:
         pytest.skip("there is no other version of Python on this machine")
     assert {digest_by(name, *sources) for name in others.values()} == {here}
@@ -169,9 +191,13 @@ def test_digest_is_the_same_for_every_version_of_python() -> None:
 
 def version_of(python: str) -> str:
     """Return the version of a supported Python, or an empty string if this one cannot be run or is older."""
-    program = "import sys; print(sys.version_info[:2] if sys.version_info >= (3, 11) else '')"
+    program = (
+        "import sys; print(sys.version_info[:2] if sys.version_info >= (3, 11) else '')"
+    )
     try:
-        done = subprocess.run([python, "-c", program], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [python, "-c", program], check=True, capture_output=True, text=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()
