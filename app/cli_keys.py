@@ -8,12 +8,22 @@ from typing import Annotated
 
 import typer
 
-keys = typer.Typer(name="keys", help="The API keys in a file, which a running server follows.", no_args_is_help=True)
+keys = typer.Typer(
+    name="keys",
+    help="The API keys in a file, which a running server follows.",
+    no_args_is_help=True,
+)
 
-Holder = Annotated[str, typer.Argument(metavar="NAME", help="Who holds it: letters, digits, . _ -")]
+Holder = Annotated[
+    str, typer.Argument(metavar="NAME", help="Who holds it: letters, digits, . _ -")
+]
 KeysFile = Annotated[
     Path,
-    typer.Option("--file", envvar="PIXELRNN_KEYS_FILE", help="The file; an API has it as PIXELRNN_KEYS_FILE."),
+    typer.Option(
+        "--file",
+        envvar="PIXELRNN_KEYS_FILE",
+        help="The file; an API has it as PIXELRNN_KEYS_FILE.",
+    ),
 ]
 
 
@@ -30,7 +40,9 @@ def _in_one_line() -> Iterator[None]:
         raise typer.BadParameter(str(error)) from None
     except ValidationError as error:
         fault = error.errors()[0]
-        raise typer.BadParameter(f"{fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}") from None
+        raise typer.BadParameter(
+            f"{fault['loc'][0]}: {fault['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 @keys.command("add")
@@ -38,11 +50,22 @@ def add(
     name: Holder,
     file: KeysFile,
     days: Annotated[
-        float | None, typer.Option(min=0, max=36_500, help="For so many days. \\[default: until it is revoked]")
+        float | None,
+        typer.Option(
+            min=0, max=36_500, help="For so many days. \\[default: until it is revoked]"
+        ),
     ] = None,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Jobs a second. \\[default: as everybody]")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Open jobs. \\[default: as everybody]")] = None,
-    may: Annotated[list[str] | None, typer.Option(help="A right beside drawing: train, which adds models.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Jobs a second. \\[default: as everybody]"),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Open jobs. \\[default: as everybody]")
+    ] = None,
+    may: Annotated[
+        list[str] | None,
+        typer.Option(help="A right beside drawing: train, which adds models."),
+    ] = None,
 ) -> None:
     """Add a key, and print it: it is kept nowhere. A name that has one gets another in its place."""
     from app.access.api_keys import KeyEntry, new_key
@@ -51,7 +74,9 @@ def add(
     secret, digest = new_key()
     until = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with _in_one_line():
-        entry = KeyEntry(name=name, sha256=digest, until=until, rate=rate, jobs=jobs, may=may or ())  # type: ignore[arg-type]
+        entry = KeyEntry(
+            name=name, sha256=digest, until=until, rate=rate, jobs=jobs, may=may or ()
+        )  # type: ignore[arg-type]
         with changing(file) as entries:
             entries[:] = [*(other for other in entries if other.name != name), entry]
     typer.echo(secret)
@@ -77,8 +102,16 @@ def list_keys(file: KeysFile) -> None:
     with _in_one_line():
         entries = read_keys(file)
     for entry in entries:
-        end = "ended" if entry.has_ended else f"until {entry.until:%Y-%m-%d %H:%M} UTC" if entry.until else "no end"
-        rate = "the usual rate" if entry.rate is None else f"{entry.rate:g} jobs a second"
+        end = (
+            "ended"
+            if entry.has_ended
+            else f"until {entry.until:%Y-%m-%d %H:%M} UTC"
+            if entry.until
+            else "no end"
+        )
+        rate = (
+            "the usual rate" if entry.rate is None else f"{entry.rate:g} jobs a second"
+        )
         jobs = "the usual number open" if entry.jobs is None else f"{entry.jobs} open"
         may = f"; may {', '.join(entry.may)}" if entry.may else ""
         typer.echo(f"{entry.name}: {end}; {rate}, {jobs}{may}")

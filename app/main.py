@@ -16,7 +16,19 @@ from app.access.link_signatures import LinkSignatures
 from app.dependencies import Services
 from app.metrics import Metrics
 from app.redis_connections import STORE_TROUBLE
-from app.routes import added, events, health, jobs, models, openai, page, pictures, portable, share, submit
+from app.routes import (
+    added,
+    events,
+    health,
+    jobs,
+    models,
+    openai,
+    page,
+    pictures,
+    portable,
+    share,
+    submit,
+)
 from app.routes import links as link_routes
 from app.routes.body_limits import largest_body
 from app.schema import openapi
@@ -65,8 +77,16 @@ def create_app(settings: Settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         services.stopping.attach()
-        works = [_end_streams(services), _look_at_redis(services), services.webhooks.run(), services.packing.run()]
-        tasks = [asyncio.create_task(work) for work in [*works, *([key_file.follow()] if key_file else [])]]
+        works = [
+            _end_streams(services),
+            _look_at_redis(services),
+            services.webhooks.run(),
+            services.packing.run(),
+        ]
+        tasks = [
+            asyncio.create_task(work)
+            for work in [*works, *([key_file.follow()] if key_file else [])]
+        ]
         yield
         for task in tasks:
             task.cancel()
@@ -83,7 +103,11 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # app.routes.page has one that needs no other site
         openapi_url=None,  # and this, which is built beside the loop
         redoc_url=None,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # app.wire and app.metrics say it for less
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+        },  # app.wire and app.metrics say it for less
     )
     app.state.settings = settings
     app.state.services = services
@@ -105,7 +129,20 @@ def create_app(settings: Settings) -> FastAPI:
         stopping=services.stopping,
     )
     openapi.install(app)
-    for module in (submit, jobs, pictures, events, link_routes, models, added, portable, openai, health, share, page):
+    for module in (
+        submit,
+        jobs,
+        pictures,
+        events,
+        link_routes,
+        models,
+        added,
+        portable,
+        openai,
+        health,
+        share,
+        page,
+    ):
         app.include_router(module.router)
     app.mount("/docs", StaticFiles(packages=[("fastapi_offline", "static")]))
     return app
@@ -122,7 +159,9 @@ async def _end_streams(services: Services) -> None:
     services.row_reader.stop()
 
 
-def _services(settings: Settings, links: LinkSignatures, key_file: KeyFile | None) -> Services:
+def _services(
+    settings: Settings, links: LinkSignatures, key_file: KeyFile | None
+) -> Services:
     store = Store(settings.redis_url, settings.redis_budget_s)
     fleet = FleetWatch(store, settings.fleet_age_s)
     jobs = Jobs(store, fleet)
@@ -148,13 +187,20 @@ def _services(settings: Settings, links: LinkSignatures, key_file: KeyFile | Non
         links=SigningLinks(links, jobs),
         submission=submission,
         webhooks=Webhooks(
-            settings.webhook_hosts, _webhook_calls(settings), store, jobs, metrics.webhook, settings.public_url
+            settings.webhook_hosts,
+            _webhook_calls(settings),
+            store,
+            jobs,
+            metrics.webhook,
+            settings.public_url,
         ),
         packing=EntryPacking(store, settings.pack_after_s),
         pictures=Pictures(store, imaging, settings.mark),
         added=added,
         trainings=Trainings(settings, added, models, submission, jobs),
-        portable=PortableModels(settings.portable_dir if settings.offers_portable else None),
+        portable=PortableModels(
+            settings.portable_dir if settings.offers_portable else None
+        ),
         row_reader=row_reader,
         row_feed=RowFeed(row_reader, jobs, settings.ping_s),
         seats=seats,

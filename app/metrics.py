@@ -4,19 +4,49 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 
 from app.services.fleet import Fleet
 from worker.contract import keys, logs
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds import ALL_KINDS
 
-_NOTHING_ENDED = {f"{kind}:{status}": 0 for kind in ALL_KINDS for status in JobStatus if status.is_terminal}
+_NOTHING_ENDED = {
+    f"{kind}:{status}": 0
+    for kind in ALL_KINDS
+    for status in JobStatus
+    if status.is_terminal
+}
 """Told from the beginning: a counter that first appears with its first failure has not grown for Prometheus."""
 
 _DEFECT = 500
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+_SECONDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    10.0,
+    60.0,
+)
 
 
 class Metrics:
@@ -24,8 +54,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        counter, gauge = partial(Counter, registry=self.registry), partial(Gauge, registry=self.registry)
-        self._requests = counter("pixelrnn_requests", "Requests answered.", ("method", "route", "status"))
+        counter, gauge = (
+            partial(Counter, registry=self.registry),
+            partial(Gauge, registry=self.registry),
+        )
+        self._requests = counter(
+            "pixelrnn_requests", "Requests answered.", ("method", "route", "status")
+        )
         self._seconds = Histogram(
             "pixelrnn_request_seconds",
             "From the request to the last byte of its answer; streams are left out.",
@@ -34,22 +69,41 @@ class Metrics:
             registry=self.registry,
         )
         # Without labels it is there from the beginning, so that the first one is seen to be more than none.
-        self._errors = counter("pixelrnn_server_errors", "Requests answered with 500: defects of the server.")
-        self._rejects = counter("pixelrnn_rejects", "Requests not taken for lack of room or right.", ("reason",))
-        self._webhooks = counter("pixelrnn_webhooks", "Tries to tell of a job's end.", ("outcome",))
-        self._streamed = counter("pixelrnn_streamed_bytes", "Bytes of event streams sent.")
+        self._errors = counter(
+            "pixelrnn_server_errors",
+            "Requests answered with 500: defects of the server.",
+        )
+        self._rejects = counter(
+            "pixelrnn_rejects",
+            "Requests not taken for lack of room or right.",
+            ("reason",),
+        )
+        self._webhooks = counter(
+            "pixelrnn_webhooks", "Tries to tell of a job's end.", ("outcome",)
+        )
+        self._streamed = counter(
+            "pixelrnn_streamed_bytes", "Bytes of event streams sent."
+        )
         self.streams = gauge("pixelrnn_streams", "Open streams and long polls.")
         self.body_bytes = gauge("pixelrnn_body_bytes", "Bytes of bodies in flight.")
-        self.bodies_refused = counter("pixelrnn_bodies_refused", "Bodies not read for lack of room.")
-        unread_told = "Since the file of keys could last be read; 0 = it can, or there is none."
+        self.bodies_refused = counter(
+            "pixelrnn_bodies_refused", "Bodies not read for lack of room."
+        )
+        unread_told = (
+            "Since the file of keys could last be read; 0 = it can, or there is none."
+        )
         self.keys_unread = gauge("pixelrnn_keys_unread_seconds", unread_told)
         self.open_trainings = gauge("pixelrnn_open_trainings", "Trainings not ended.")
-        self.added_bytes = gauge("pixelrnn_added_bytes", "Bytes of added models, uploads and checkpoints.")
+        self.added_bytes = gauge(
+            "pixelrnn_added_bytes", "Bytes of added models, uploads and checkpoints."
+        )
         self.registry.register(_LogCollector())
         answers_told = "1 = Redis answers; 0 = what only it knows is left out here."
         self._redis_answers = gauge("pixelrnn_redis_answers", answers_told)
 
-    def answered(self, method: str, route: str, status: int, seconds: float | None) -> None:
+    def answered(
+        self, method: str, route: str, status: int, seconds: float | None
+    ) -> None:
         """Count a request that is over; `seconds` is None for a stream, which lasts as long as its job."""
         self._requests.labels(method, route, status).inc()
         if status == _DEFECT:
@@ -81,7 +135,9 @@ class _LogCollector:
     """Counts the lines that this process could not log."""
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        yield CounterMetricFamily("pixelrnn_log_lines_dropped", logs.DROPPED, logs.lines.dropped)
+        yield CounterMetricFamily(
+            "pixelrnn_log_lines_dropped", logs.DROPPED, logs.lines.dropped
+        )
 
 
 class _FleetCollector:
@@ -92,27 +148,51 @@ class _FleetCollector:
 
     def collect(self) -> Iterator[Metric]:
         load = self._fleet.load
-        age = 0.0 if load.waiting_since is None else max(0.0, load.now - load.waiting_since)
+        age = (
+            0.0
+            if load.waiting_since is None
+            else max(0.0, load.now - load.waiting_since)
+        )
         for name, text, value in (
             ("pixelrnn_queue_depth", "Jobs that wait.", load.queue),
             ("pixelrnn_queue_oldest_seconds", "How long the next job has waited.", age),
-            ("pixelrnn_parked_jobs", "Jobs that wait for a worker of another version or model.", load.parked),
+            (
+                "pixelrnn_parked_jobs",
+                "Jobs that wait for a worker of another version or model.",
+                load.parked,
+            ),
             ("pixelrnn_open_jobs", "Jobs that wait or are drawn.", load.open_jobs),
-            ("pixelrnn_open_values", "Values (one colour of one pixel) that open jobs lack.", load.work),
-            ("pixelrnn_drained_values_per_second", "Values drawn lately.", self._fleet.estimates.drained_per_s or 0.0),
+            (
+                "pixelrnn_open_values",
+                "Values (one colour of one pixel) that open jobs lack.",
+                load.work,
+            ),
+            (
+                "pixelrnn_drained_values_per_second",
+                "Values drawn lately.",
+                self._fleet.estimates.drained_per_s or 0.0,
+            ),
             ("pixelrnn_workers", "Live workers.", len(self._fleet.workers)),
             (
                 "pixelrnn_models_refused",
                 "Models that a worker was given and does not serve.",
                 len(_refused_models(self._fleet)),
             ),
-            ("pixelrnn_redis_used_bytes", "Memory that Redis uses.", self._fleet.redis.used),
+            (
+                "pixelrnn_redis_used_bytes",
+                "Memory that Redis uses.",
+                self._fleet.redis.used,
+            ),
             (
                 "pixelrnn_redis_limit_bytes",
                 "Its maxmemory; where it has none, the memory of its machine.",
                 self._fleet.redis.limit,
             ),
-            ("pixelrnn_redis_reserved_bytes", "Memory that accepted jobs will still need.", load.room),
+            (
+                "pixelrnn_redis_reserved_bytes",
+                "Memory that accepted jobs will still need.",
+                load.room,
+            ),
             (
                 "pixelrnn_redis_durable",
                 "1 = it keeps whatever it has acknowledged; 0 = /readyz says how it may lose jobs.",
@@ -120,13 +200,17 @@ class _FleetCollector:
             ),
         ):
             yield GaugeMetricFamily(name, text, value)
-        ended = CounterMetricFamily("pixelrnn_jobs", "Jobs that have ended.", labels=("kind", "status"))
+        ended = CounterMetricFamily(
+            "pixelrnn_jobs", "Jobs that have ended.", labels=("kind", "status")
+        )
         for name, count in sorted({**_NOTHING_ENDED, **load.totals}.items()):
             ended.add_metric(name.split(":"), count)
         yield ended
         for what in keys.TRAINED_FIELDS:
             number = load.trained.get(what, 0)
-            yield CounterMetricFamily(f"pixelrnn_trained_{what}", f"Trainings' {what}.", number)
+            yield CounterMetricFamily(
+                f"pixelrnn_trained_{what}", f"Trainings' {what}.", number
+            )
         yield _first_rows(load.first_rows)
 
 
@@ -135,10 +219,15 @@ def _first_rows(counted: Mapping[str, float]) -> HistogramMetricFamily:
     powers = range(keys.FIRST_ROW_LEAST, keys.FIRST_ROW_MOST + 1)
     within = list(accumulate(counted.get(str(power), 0) for power in powers))
     everything = sum(counted.values()) - counted.get("sum", 0)
-    buckets = [(str(2.0**power), jobs) for power, jobs in zip(powers, within, strict=True)]
+    buckets = [
+        (str(2.0**power), jobs) for power, jobs in zip(powers, within, strict=True)
+    ]
     text = "From a job's acceptance to its first row."
     return HistogramMetricFamily(
-        "pixelrnn_first_row_seconds", text, [*buckets, ("+Inf", everything)], counted.get("sum", 0)
+        "pixelrnn_first_row_seconds",
+        text,
+        [*buckets, ("+Inf", everything)],
+        counted.get("sum", 0),
     )
 
 

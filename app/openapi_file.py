@@ -11,7 +11,10 @@ PATH = Path("openapi.json")
 
 def text() -> str:
     """The schema as it is served, in a form that compares well line by line."""
-    return json.dumps(create_app(Settings()).openapi(), indent=2, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(create_app(Settings()).openapi(), indent=2, ensure_ascii=False)
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

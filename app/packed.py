@@ -32,20 +32,35 @@ class UnpackableError(Exception):
 def packed(entries: Sequence[Entry]) -> bytes:
     """All entries of a job that has ended. Raises UnpackableError where they would not come back as they are."""
     *rows, end = entries
-    if [entry.seq for entry in entries] != list(range(1, len(entries) + 1)) or end.type not in ENDS:
+    if [entry.seq for entry in entries] != list(
+        range(1, len(entries) + 1)
+    ) or end.type not in ENDS:
         raise UnpackableError("entries are missing")
     drawn = [RowDrawn.model_validate_json(entry.data) for entry in rows]
-    order = bytes(row.sample + (_SMALL if row.stage is Stage.SMALL else 0) for row in drawn if row.sample < _SMALL)
+    order = bytes(
+        row.sample + (_SMALL if row.stage is Stage.SMALL else 0)
+        for row in drawn
+        if row.sample < _SMALL
+    )
     pixels = [row.pixel_bytes() for row in drawn]
     small, final = (
-        max((len(data) for data, row in zip(pixels, drawn, strict=True) if row.stage is stage), default=0)
+        max(
+            (
+                len(data)
+                for data, row in zip(pixels, drawn, strict=True)
+                if row.stage is stage
+            ),
+            default=0,
+        )
         for stage in (Stage.SMALL, Stage.FINAL)
     )
     plain = b"".join(pixels)
     is_bits = not frozenset(plain) - _BLACK_AND_WHITE
     head = _HEAD.pack(_FORMAT, small, final, len(rows), ENDS.index(end.type), is_bits)
     value = head + zlib.compress(order + (_bits(plain) if is_bits else plain), 9)
-    if [(entry.seq, entry.type) for entry in entries] != [(entry.seq, entry.type) for entry in unpacked(value)]:
+    if [(entry.seq, entry.type) for entry in entries] != [
+        (entry.seq, entry.type) for entry in unpacked(value)
+    ]:
         raise UnpackableError("entries are of other types")
     if [entry.data for entry in rows] != [entry.data for entry in unpacked(value)[:-1]]:
         raise UnpackableError("rows are not each there once, from the top down")
@@ -57,7 +72,9 @@ def unpacked(value: bytes) -> list[Entry]:
     format."""
     version, small, final, count, end, is_bits = _HEAD.unpack_from(value)
     if version != _FORMAT:
-        raise UnpackableError(f"packed in format {version}, which this version cannot read")
+        raise UnpackableError(
+            f"packed in format {version}, which this version cannot read"
+        )
     rest = zlib.decompress(value[_HEAD.size :])
     order, plain = rest[:count], rest[count:]
     lengths = [small if code >= _SMALL else final for code in order]
@@ -65,7 +82,9 @@ def unpacked(value: bytes) -> list[Entry]:
         plain = _pixels(plain, sum(lengths))
     entries, at, rows = [], 0, Counter[int]()
     for seq, (code, length) in enumerate(zip(order, lengths, strict=True), start=1):
-        data = row_entry(code % _SMALL, rows[code], plain[at : at + length], code >= _SMALL)
+        data = row_entry(
+            code % _SMALL, rows[code], plain[at : at + length], code >= _SMALL
+        )
         entries.append(Entry(seq, EventType.ROW, data))
         at += length
         rows[code] += 1
@@ -73,8 +92,14 @@ def unpacked(value: bytes) -> list[Entry]:
 
 
 def _bits(pixels: bytes) -> bytes:
-    return Image.frombytes("L", (len(pixels), 1), pixels).convert("1").tobytes() if pixels else b""
+    return (
+        Image.frombytes("L", (len(pixels), 1), pixels).convert("1").tobytes()
+        if pixels
+        else b""
+    )
 
 
 def _pixels(bits: bytes, count: int) -> bytes:
-    return Image.frombytes("1", (count, 1), bits).convert("L").tobytes() if count else b""
+    return (
+        Image.frombytes("1", (count, 1), bits).convert("L").tobytes() if count else b""
+    )

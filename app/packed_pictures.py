@@ -23,8 +23,12 @@ _NUMBER = 4
 
 def packed_pictures(fields: Mapping[str, bytes]) -> bytes:
     """All fields of the job's hash of pictures; empty where it is packed, or would not be smaller so."""
-    lengths = json.dumps({name: len(data) for name, data in fields.items()}, separators=(",", ":"))
-    plain = b"".join(_apart(data) if name in _MAPS else data for name, data in fields.items())
+    lengths = json.dumps(
+        {name: len(data) for name, data in fields.items()}, separators=(",", ":")
+    )
+    plain = b"".join(
+        _apart(data) if name in _MAPS else data for name, data in fields.items()
+    )
     value = _FORMAT + zlib.compress(lengths.encode() + b"\n" + plain, 9)
     return b"" if FIELD in fields or len(value) >= len(plain) else value
 
@@ -32,7 +36,9 @@ def packed_pictures(fields: Mapping[str, bytes]) -> bytes:
 def unpacked_picture(value: bytes, field: str) -> bytes | None:
     """One of them. Raises UnpackableError for another format."""
     if value[:1] != _FORMAT:
-        raise UnpackableError(f"packed in format {value[:1]!r}, which this version cannot read")
+        raise UnpackableError(
+            f"packed in format {value[:1]!r}, which this version cannot read"
+        )
     head, _, plain = zlib.decompress(value[1:]).partition(b"\n")
     lengths: dict[str, int] = json.loads(head)
     ends = dict(zip(lengths, accumulate(lengths.values()), strict=True))

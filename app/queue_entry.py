@@ -27,7 +27,9 @@ QUEUES_KEY: str = Queue.redis_queues_keys
 
 
 def _queue(name: str) -> Queue:
-    queue = Queue(name, connection=Redis(), serializer="json")  # the client never connects
+    queue = Queue(
+        name, connection=Redis(), serializer="json"
+    )  # the client never connects
     queue.redis_server_version = _SERVER
     return queue
 
@@ -64,7 +66,12 @@ def _template(name: str) -> str:
         retry=Retry(max=keys.CRASHES_FORGIVEN),
         pipeline=recorder,
     )
-    return json.dumps([_with_times([_text(word) for word in arguments]) for arguments, _ in recorder.command_stack])
+    return json.dumps(
+        [
+            _with_times([_text(word) for word in arguments])
+            for arguments, _ in recorder.command_stack
+        ]
+    )
 
 
 def _text(word: Any) -> Any:
@@ -78,4 +85,7 @@ def _with_times(command: list[Any]) -> list[Any]:
     """The command with a placeholder for each time of creation."""
     before = ["", *command[:-1]]
     times = ("created_at", "enqueued_at")
-    return [_TIME if name in times else word for name, word in zip(before, command, strict=True)]
+    return [
+        _TIME if name in times else word
+        for name, word in zip(before, command, strict=True)
+    ]

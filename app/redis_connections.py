@@ -26,7 +26,11 @@ class StoreRefusesError(redis_errors.RedisError):
     """The server answers, and will not do it: it is full, a replica, or cannot write its file."""
 
 
-STORE_TROUBLE = (redis_errors.ConnectionError, redis_errors.TimeoutError, StoreRefusesError)
+STORE_TROUBLE = (
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+    StoreRefusesError,
+)
 """The server does not answer or refuses: it may be better a moment later."""
 _COMMON: dict[str, Any] = {"socket_connect_timeout": 1.0, "protocol": 2}
 
@@ -42,17 +46,23 @@ class _SaysWhenClosed(AbstractConnection):
     """uvloop's word for a transport that was closed a moment ago, between two steps of a connection that is being made,
     is a RuntimeError, which redis-py hands on. It is the server that went away."""
 
-    async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
+    async def send_packed_command(
+        self, command: bytes | str | Iterable[bytes], check_health: bool = True
+    ) -> None:
         try:
             await super().send_packed_command(command, check_health)
         except RuntimeError as error:
             await self.disconnect(nowait=True)
-            raise redis_errors.ConnectionError(f"the connection was closed: {error}") from error
+            raise redis_errors.ConnectionError(
+                f"the connection was closed: {error}"
+            ) from error
 
 
 def _pool(kind: type[Pool], url: str, **options: Any) -> Pool:
     pool = kind.from_url(url, **_COMMON, **options)
-    pool.connection_class = type("Connection", (_SaysWhenClosed, pool.connection_class), {})
+    pool.connection_class = type(
+        "Connection", (_SaysWhenClosed, pool.connection_class), {}
+    )
     return pool
 
 
@@ -73,7 +83,12 @@ class RawConnection:
     and opened again with the next command."""
 
     def __init__(self, url: str) -> None:
-        pool = _pool(ConnectionPool, url, socket_timeout=READ_BLOCK_S + 5, retry=Retry(NoBackoff(), 0))
+        pool = _pool(
+            ConnectionPool,
+            url,
+            socket_timeout=READ_BLOCK_S + 5,
+            retry=Retry(NoBackoff(), 0),
+        )
         self._connection = pool.make_connection()
         self.client_id: int | None = None
         """The server's number for it, while it is open."""
@@ -100,5 +115,7 @@ class RawConnection:
 
 def packed(*words: bytes | str | int) -> bytes:
     """Words of a command, without the line that says how many there are."""
-    encoded = (word if isinstance(word, bytes) else str(word).encode() for word in words)
+    encoded = (
+        word if isinstance(word, bytes) else str(word).encode() for word in words
+    )
     return b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in encoded)

@@ -26,14 +26,18 @@ EXIT_BAD_SETTINGS = 2
 class Server(uvicorn.Server):
     """Tells the application as soon as a signal comes: uvicorn itself waits for open streams, which never end alone."""
 
-    def __init__(self, config: uvicorn.Config, room: WaitingRoom, on_stop: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, room: WaitingRoom, on_stop: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._room = room
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for listener in (listener for server in self.servers for listener in server.sockets):
+        for listener in (
+            listener for server in self.servers for listener in server.sockets
+        ):
             _give_up_on_silent_peers(listener.fileno())
 
     async def on_tick(self, counter: int) -> bool:
@@ -52,7 +56,9 @@ def _give_up_on_silent_peers(descriptor: int) -> None:
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         with socket.socket(fileno=os.dup(descriptor)) as listener:
             if listener.family in (socket.AF_INET, socket.AF_INET6):
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)
+                listener.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS
+                )
 
 
 def server(settings: Settings) -> Server:
@@ -77,14 +83,19 @@ def server(settings: Settings) -> Server:
 
 def _is_cluster(redis_url: str) -> bool:
     """True if the server says that it runs in cluster mode; if it does not answer yet, requests say it later."""
-    with suppress(RedisError), Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1) as client:
+    with (
+        suppress(RedisError),
+        Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1) as client,
+    ):
         return is_cluster(client.info("cluster"))  # type: ignore[arg-type]
     return False
 
 
 def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; open streams get their closing event."""
-    logs.configure(quiet=("httpx",))  # it tells whole addresses, and a webhook's may be a secret
+    logs.configure(
+        quiet=("httpx",)
+    )  # it tells whole addresses, and a webhook's may be a secret
     if _is_cluster(settings.redis_url):
         print(f"pixelrnn api: {CLUSTER}; see REDIS_URL", file=sys.stderr)
         sys.exit(EXIT_BAD_SETTINGS)

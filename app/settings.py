@@ -5,7 +5,14 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import NoDecode
 
 from app.access.api_keys import MAX_OPEN_JOBS, MAX_RATE, MIN_RATE, KeyEntry, parse_keys
@@ -17,7 +24,9 @@ from worker.contract.environment import CommaList, RedisSettings
 from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S, RESULT_TTL_S
 
 _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
-_WEB_ADDRESS = re.compile(r"https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
+_WEB_ADDRESS = re.compile(
+    r"https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
+)
 _SECRET_LENGTH = 32
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -27,7 +36,11 @@ def _keys(value: object) -> object:
 
 
 def _places(value: object) -> object:
-    parts = filter(None, (part.strip() for part in value.split(","))) if isinstance(value, str) else None
+    parts = (
+        filter(None, (part.strip() for part in value.split(",")))
+        if isinstance(value, str)
+        else None
+    )
     return value if parts is None else tuple(Place.of(part) for part in parts)
 
 
@@ -40,13 +53,17 @@ def _signing(secret: SecretStr | None) -> SecretStr | None:
 def _host_names(hosts: tuple[str, ...]) -> tuple[str, ...]:
     for host in hosts:
         if not _HOST_NAME.fullmatch(host):
-            raise ValueError("expected names of hosts, such as pixels.example, without scheme, port or path")
+            raise ValueError(
+                "expected names of hosts, such as pixels.example, without scheme, port or path"
+            )
     return tuple(host.lower() for host in hosts)
 
 
 def _web_address(url: str) -> str:
     if url and not _WEB_ADDRESS.fullmatch(url):
-        raise ValueError("expected an address such as https://pixels.example, or https://pixels.example/path")
+        raise ValueError(
+            "expected an address such as https://pixels.example, or https://pixels.example/path"
+        )
     return url.rstrip("/")
 
 
@@ -56,7 +73,9 @@ def _none_if_empty(value: object) -> object:
 
 def _long_enough(secret: SecretStr | None) -> SecretStr | None:
     if secret is not None and len(secret) < _SECRET_LENGTH:
-        raise ValueError(f"expected {_SECRET_LENGTH} characters or more: `openssl rand -hex 32` prints some")
+        raise ValueError(
+            f"expected {_SECRET_LENGTH} characters or more: `openssl rand -hex 32` prints some"
+        )
     return secret
 
 
@@ -69,7 +88,9 @@ def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
         try:
             ip_network("0.0.0.0" if proxy == "*" else proxy)
         except ValueError:
-            raise ValueError("expected addresses or networks, such as 127.0.0.1 or 10.0.0.0/8, or *") from None
+            raise ValueError(
+                "expected addresses or networks, such as 127.0.0.1 or 10.0.0.0/8, or *"
+            ) from None
     return proxies
 
 
@@ -89,7 +110,9 @@ class Settings(RedisSettings):
     api_keys: Annotated[tuple[KeyEntry, ...], NoDecode, BeforeValidator(_keys)] = ()
     """Who may use the server: NAME:SHA256-OF-THE-KEY, separated by commas (`pixelrnn key NAME` makes one). Empty:
     everybody who can reach it."""
-    keys_file: Annotated[Path | None, BeforeValidator(_none_if_empty), AfterValidator(_readable)] = None
+    keys_file: Annotated[
+        Path | None, BeforeValidator(_none_if_empty), AfterValidator(_readable)
+    ] = None
     """A file with further keys, which may change while the server runs: `pixelrnn keys` adds, lists and revokes them,
     each with an end and allowances of its own. The same for all APIs."""
     keys_stale_s: float = Field(default=600.0, ge=0)
@@ -110,14 +133,18 @@ class Settings(RedisSettings):
     proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1", "::1")
     """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. The address
     that they give in X-Forwarded-For counts as the client's, by which allowances and wrong keys are counted."""
-    link_secret: Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_long_enough)] = None
+    link_secret: Annotated[
+        SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_long_enough)
+    ] = None
     """Secret that signs the links of `POST /jobs/{id}/links`, which work without a key: 32 characters or more, such as
     `openssl rand -hex 32` prints, the same for all APIs. Unset: no links. Changing it voids the links given out
     before."""
     webhook_hosts: Annotated[tuple[Place, ...], NoDecode, BeforeValidator(_places)] = ()
     """Hosts that this API may call when a job has ended, such as hooks.example or hooks.example:8443, separated by
     commas; without a port it is 443. None: a request with `webhook` is refused."""
-    webhook_secret: Annotated[SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_signing)] = None
+    webhook_secret: Annotated[
+        SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_signing)
+    ] = None
     """Secret that signs webhooks: whsec_ and 24 to 64 bytes in base64, the same for all APIs and receivers."""
     mark: bool = True
     """Pictures that were drawn say so in their files, in the words of IPTC; their pixels are the same without it."""
@@ -158,7 +185,9 @@ class Settings(RedisSettings):
     pack_after_s: float = Field(default=600.0, ge=0)
     """Seconds after a job's end until the entries of its rows are packed into one small value; 0 = never. An API of a
     version that cannot read packed entries shows such a job without rows."""
-    retention_s: int = Field(default=RESULT_TTL_S, ge=MIN_RETENTION_S, le=MAX_RETENTION_S)
+    retention_s: int = Field(
+        default=RESULT_TTL_S, ge=MIN_RETENTION_S, le=MAX_RETENTION_S
+    )
     """Seconds that a job's results are kept once it has ended: the most that a request may ask for, and what it gets
     when it does not. The same for all APIs."""
     redis_budget_s: float = Field(default=3.0, gt=0)
@@ -182,13 +211,19 @@ class Settings(RedisSettings):
     @property
     def offers_portable(self) -> bool:
         """True if everybody may have models for browsers."""
-        return self.portable_dir is not None and (self.portable_open or not self.needs_key)
+        return self.portable_dir is not None and (
+            self.portable_open or not self.needs_key
+        )
 
     @field_validator("insecure", mode="after")
     @classmethod
-    def _is_not_open_to_all_by_accident(cls, insecure: bool, others: ValidationInfo) -> bool:
+    def _is_not_open_to_all_by_accident(
+        cls, insecure: bool, others: ValidationInfo
+    ) -> bool:
         host = others.data.get("host")
-        has_keys = others.data.get("api_keys", True) or others.data.get("keys_file", True)
+        has_keys = others.data.get("api_keys", True) or others.data.get(
+            "keys_file", True
+        )
         if not insecure and host not in LOOPBACK and not has_keys:
             raise ValueError(
                 f"host {host} is open to other machines: set PIXELRNN_API_KEYS (`pixelrnn key NAME` makes a key), or "

@@ -28,7 +28,13 @@ from app.packed_pictures import unpacked_picture
 from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
 from worker.contract.cards import WorkerInfo, readable_workers
-from worker.contract.durability import CLUSTER, LOADING, is_cluster, is_loading, weaknesses
+from worker.contract.durability import (
+    CLUSTER,
+    LOADING,
+    is_cluster,
+    is_loading,
+    weaknesses,
+)
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.loader import digest_of, load
 from worker.contract.record import UnreadableError
@@ -81,15 +87,27 @@ class JobRead:
     def was_of(self, owner: str) -> bool:
         """The job is gone, and may have been this owner's."""
         told = self.tombstone
-        return told is not None and (owner == ANYONE or not told.startswith(keys.WAS_OF) or told == keys.WAS_OF + owner)
+        return told is not None and (
+            owner == ANYONE
+            or not told.startswith(keys.WAS_OF)
+            or told == keys.WAS_OF + owner
+        )
 
     @classmethod
-    def of(cls, fields: Any, waiting_before: int | None, tombstone: str | None, now: float) -> "JobRead":
+    def of(
+        cls, fields: Any, waiting_before: int | None, tombstone: str | None, now: float
+    ) -> "JobRead":
         """Read the job's hash, or what Redis said instead of it."""
         if not fields:
             return cls(None, waiting_before, tombstone, now)
         if isinstance(fields, redis_errors.ResponseError):  # not a hash
-            return cls(None, waiting_before, tombstone, now, Unreadable(UnreadableError(str(fields)), ""))
+            return cls(
+                None,
+                waiting_before,
+                tombstone,
+                now,
+                Unreadable(UnreadableError(str(fields)), ""),
+            )
         try:
             return cls(JobRecord.from_hash(fields), waiting_before, tombstone, now)
         except UnreadableError as error:
@@ -156,14 +174,18 @@ def _but_for_trouble(answers: list[Any]) -> list[Any]:
     """The answers of a pipeline. One that its key has the wrong type stays, because only that key's job is harmed;
     RedisError for every other error."""
     for answer in answers:
-        if isinstance(answer, redis_errors.RedisError) and not str(answer).startswith("WRONGTYPE"):
+        if isinstance(answer, redis_errors.RedisError) and not str(answer).startswith(
+            "WRONGTYPE"
+        ):
             raise answer
     return answers
 
 
 def _of_later_version(job_id: str, error: UnpackableError) -> OtherVersionJobError:
     _log.warning("packed_unreadable", job_id=job_id, reason=str(error))
-    return OtherVersionJobError("a later version of this service packed the job's results; ask that one")
+    return OtherVersionJobError(
+        "a later version of this service packed the job's results; ask that one"
+    )
 
 
 class Store:
@@ -171,54 +193,88 @@ class Store:
         self._budget_s = budget_s
         self._turn = asyncio.Semaphore(redis_connections.MAX_COMMAND_CONNECTIONS)
         """Makes calls wait in order: the pool itself may give a free connection to one that came later."""
-        self._redis: Any = redis_connections.command_client(url)  # redis-py types every answer as "awaitable or not"
+        self._redis: Any = redis_connections.command_client(
+            url
+        )  # redis-py types every answer as "awaitable or not"
 
     async def close(self) -> None:
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
 
     async def submit(
-        self, terms: SubmissionTerms, spec: JobSpec, given: GivenPixels | None, queue: str
+        self,
+        terms: SubmissionTerms,
+        spec: JobSpec,
+        given: GivenPixels | None,
+        queue: str,
     ) -> tuple[SubmissionAnswer, list[bytes | int]]:
         """Accept and queue the job, or say why not; all or nothing."""
-        pixels, keep, upload = (None, b"", b"") if given is None else (given.pixels, given.keep, given.upload)
-        words = submission.arguments(terms, spec, pixels, keep, enqueue_commands(spec.id, queue), upload)
+        pixels, keep, upload = (
+            (None, b"", b"")
+            if given is None
+            else (given.pixels, given.keep, given.upload)
+        )
+        words = submission.arguments(
+            terms, spec, pixels, keep, enqueue_commands(spec.id, queue), upload
+        )
         answer = await self._eval(scripts.SUBMIT, scripts.of(spec.id), words)
         return SubmissionAnswer(answer[0].decode()), answer[1:]
 
-    async def beyond_allowance(self, allowance: Allowance) -> tuple[SubmissionAnswer, list[bytes | int]] | None:
+    async def beyond_allowance(
+        self, allowance: Allowance
+    ) -> tuple[SubmissionAnswer, list[bytes | int]] | None:
         """Why the client may not hand in a job now; None where it may. Takes nothing of its allowance."""
         bucket = keys.allowance(allowance.client)
-        answer = await self._eval(_BEYOND_ALLOWANCE, [bucket], [allowance.model_dump_json()])
+        answer = await self._eval(
+            _BEYOND_ALLOWANCE, [bucket], [allowance.model_dump_json()]
+        )
         return (SubmissionAnswer(answer[0].decode()), answer[1:]) if answer else None
 
     async def promised(self, client: str, digest: str) -> tuple[str, str] | None:
         """Id and body digest of the job that this `Idempotency-Key` has made; `digest` is the key's."""
-        job, body = await self._ask("HMGET", keys.idempotency(client, digest), "job", "body")
+        job, body = await self._ask(
+            "HMGET", keys.idempotency(client, digest), "job", "body"
+        )
         return None if job is None else (job.decode(), body.decode())
 
     async def read(self, job_id: str) -> JobRead:
-        answer = await self._eval(_READ, [keys.job(job_id), keys.tombstone(job_id)], [job_id])
+        answer = await self._eval(
+            _READ, [keys.job(job_id), keys.tombstone(job_id)], [job_id]
+        )
         flat, waiting_before, tombstone, (seconds, micros) = answer
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         told = tombstone and tombstone.decode()
-        return JobRead.of(fields, waiting_before, told, int(seconds) + int(micros) / 1e6)
+        return JobRead.of(
+            fields, waiting_before, told, int(seconds) + int(micros) / 1e6
+        )
 
-    async def listed(self, owner: str, until: float | None, count: int) -> list[tuple[str, float]]:
+    async def listed(
+        self, owner: str, until: float | None, count: int
+    ) -> list[tuple[str, float]]:
         """Ids and times of acceptance of the owner's jobs, newest first; none accepted after `until`."""
         limit = "+inf" if until is None else repr(until)
         words = limit, "-inf", "WITHSCORES", "LIMIT", 0, count
         found = await self._ask("ZREVRANGEBYSCORE", keys.listed(owner), *words)
-        return [(job_id.decode(), float(score)) for job_id, score in zip(found[::2], found[1::2], strict=True)]
+        return [
+            (job_id.decode(), float(score))
+            for job_id, score in zip(found[::2], found[1::2], strict=True)
+        ]
 
     async def records(self, job_ids: Sequence[str]) -> list[JobRead]:
         """The jobs with these ids; their places in the queue are left out."""
-        async with self._within_budget(), self._redis.pipeline(transaction=False) as pipe:
+        async with (
+            self._within_budget(),
+            self._redis.pipeline(transaction=False) as pipe,
+        ):
             pipe.time()
             for job_id in job_ids:
                 pipe.hgetall(keys.job(job_id))
-            (seconds, micros), *found = _but_for_trouble(await pipe.execute(raise_on_error=False))
-        return [JobRead.of(fields, None, None, seconds + micros / 1e6) for fields in found]
+            (seconds, micros), *found = _but_for_trouble(
+                await pipe.execute(raise_on_error=False)
+            )
+        return [
+            JobRead.of(fields, None, None, seconds + micros / 1e6) for fields in found
+        ]
 
     async def forget_listed(self, owner: str, job_ids: Sequence[str]) -> None:
         """Take ids of jobs that are gone from the owner's list."""
@@ -227,14 +283,23 @@ class Store:
 
     async def cancel(self, job_id: str) -> str:
         """Cancel a job, which leaves the queue at once if it still waits. Returns what the CANCEL script returns."""
-        result = await self._eval(scripts.CANCEL, scripts.of(job_id), [secrets.token_hex(8)])
+        result = await self._eval(
+            scripts.CANCEL, scripts.of(job_id), [secrets.token_hex(8)]
+        )
         if result == b"canceled":
-            await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id])
+            await self._eval(
+                _WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id]
+            )
         return result.decode()
 
     async def delete(self, job_id: str) -> bool:
         """Forget a job that has ended; its tombstone stays. False for one that has not."""
-        names = [keys.job(job_id), keys.events(job_id), keys.image(job_id), keys.packed(job_id)]
+        names = [
+            keys.job(job_id),
+            keys.events(job_id),
+            keys.image(job_id),
+            keys.packed(job_id),
+        ]
         return bool(await self._eval(_FORGET, names, []))
 
     async def entries(self, job_id: str) -> list[Entry]:
@@ -258,14 +323,21 @@ class Store:
     async def pictures(self, job_id: str) -> dict[str, bytes]:
         """All of them, by their fields."""
         async with self._within_budget():
-            return {name.decode(): data for name, data in (await self._redis.hgetall(keys.image(job_id))).items()}
+            return {
+                name.decode(): data
+                for name, data in (
+                    await self._redis.hgetall(keys.image(job_id))
+                ).items()
+            }
 
     async def newest(self, job_id: str) -> Entry | None:
         """The last of the job's entries so far."""
         found = await self._entries(job_id, "XREVRANGE", "+", "-", "COUNT", 1)
         return found[-1] if found else None
 
-    async def _entries(self, job_id: str, command: str, *words: str | int) -> list[Entry]:
+    async def _entries(
+        self, job_id: str, command: str, *words: str | int
+    ) -> list[Entry]:
         """The entries that the command finds in the job's stream; all of them if they are packed."""
         if found := await self._ask(command, keys.events(job_id), *words):
             return entries_of(found)
@@ -277,32 +349,60 @@ class Store:
 
     async def due_for_packing(self, most: int, after_s: float) -> list[str]:
         """Take ids of jobs that ended so long ago and whose entries are not packed. They are due again in a minute."""
-        return [job_id.decode() for job_id in await self._eval(_PACKING_DUE, [], [most, after_s])]
+        return [
+            job_id.decode()
+            for job_id in await self._eval(_PACKING_DUE, [], [most, after_s])
+        ]
 
-    async def pack(self, job_id: str, seq: int, entries: bytes, pictures: bytes) -> None:
+    async def pack(
+        self, job_id: str, seq: int, entries: bytes, pictures: bytes
+    ) -> None:
         """Put packed entries in the stream's place, if `seq` is its last entry, and packed pictures in the place of
         those that there are; empty: they stay."""
-        names = [keys.job(job_id), keys.events(job_id), keys.packed(job_id), keys.image(job_id)]
+        names = [
+            keys.job(job_id),
+            keys.events(job_id),
+            keys.packed(job_id),
+            keys.image(job_id),
+        ]
         await self._eval(_PACK, names, [job_id, seq, entries, pictures, PICTURES])
 
     async def not_open(self, job_ids: Sequence[str]) -> list[str]:
         """The jobs among these that have ended or are gone."""
         found: list[Any] = []
         for i in range(0, len(job_ids), BATCH):
-            async with self._within_budget(), self._redis.pipeline(transaction=False) as pipe:
+            async with (
+                self._within_budget(),
+                self._redis.pipeline(transaction=False) as pipe,
+            ):
                 for job_id in job_ids[i : i + BATCH]:
                     pipe.hget(keys.job(job_id), "status")
                 found += _but_for_trouble(await pipe.execute(raise_on_error=False))
-        return [job_id for job_id, status in zip(job_ids, found, strict=True) if status not in _OPEN]
+        return [
+            job_id
+            for job_id, status in zip(job_ids, found, strict=True)
+            if status not in _OPEN
+        ]
 
     async def due_webhooks(
-        self, most: int, delays_s: Sequence[int], calls: Mapping[str, int], most_of_host: int
+        self,
+        most: int,
+        delays_s: Sequence[int],
+        calls: Mapping[str, int],
+        most_of_host: int,
     ) -> list[DueWebhook]:
         """Take what is to be sent now. It is due again after the first of the delays, then the second, and so on.
 
         calls: how many are under way to each host; most_of_host: how many may be."""
-        found = await self._eval(_WEBHOOKS_DUE, [], [most, json.dumps(delays_s), json.dumps(calls), most_of_host])
-        return [DueWebhook(job_id.decode(), url.decode(), attempt) for job_id, url, attempt in found]
+        found = await self._eval(
+            _WEBHOOKS_DUE,
+            [],
+            [most, json.dumps(delays_s), json.dumps(calls), most_of_host],
+        )
+        return [
+            DueWebhook(job_id.decode(), url.decode(), attempt)
+            for job_id, url, attempt in found
+        ]
 
     async def webhook_over(self, job_id: str, outcome: str = "") -> None:
         """It was sent, and the job says how that ended; or never can be."""
@@ -321,22 +421,32 @@ class Store:
         names = sorted(await self._ask("SMEMBERS", keys.WORKERS) or [])
         if not names:
             return []
-        found = await self._ask("MGET", *(keys.worker(name.decode(errors="replace")) for name in names))
+        found = await self._ask(
+            "MGET", *(keys.worker(name.decode(errors="replace")) for name in names)
+        )
         announced = [text for text in found if text is not None]
         workers = readable_workers(announced)
         if len(workers) < len(announced):
-            _log.warning("announcements_unreadable", workers=len(announced) - len(workers))
+            _log.warning(
+                "announcements_unreadable", workers=len(announced) - len(workers)
+            )
         return sorted(workers, key=lambda worker: -worker.started_at)
 
     async def load(self) -> Load:
-        now, depths, since, parked, open_jobs, counts, *hashes = await self._eval(_FLEET, [QUEUES_KEY], [])
+        now, depths, since, parked, open_jobs, counts, *hashes = await self._eval(
+            _FLEET, [QUEUES_KEY], []
+        )
         work, accepted, room = counts
         drawn, busy, took, first_rows, totals, trained = (
-            {k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)} for h in hashes
+            {k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)}
+            for h in hashes
         )
         return Load(
             now=float(now),
-            depths={key.decode(): length for key, length in zip(depths[::2], depths[1::2], strict=True)},
+            depths={
+                key.decode(): length
+                for key, length in zip(depths[::2], depths[1::2], strict=True)
+            },
             waiting_since=float(since) if since else None,
             parked=parked,
             open_jobs=open_jobs,
@@ -361,7 +471,10 @@ class Store:
 
     async def server(self) -> ServerState:
         """How Redis itself is."""
-        async with self._within_budget(), self._redis.pipeline(transaction=False) as pipe:
+        async with (
+            self._within_budget(),
+            self._redis.pipeline(transaction=False) as pipe,
+        ):
             pipe.info("memory")
             pipe.info("persistence")
             pipe.info("cluster")
@@ -375,19 +488,26 @@ class Store:
             raise redis_connections.StoreRefusesError(CLUSTER)
         if is_loading(persistence):
             raise redis_errors.BusyLoadingError(LOADING)
-        appendfsync = setting.get("appendfsync") if isinstance(setting, dict) else None  # some hosts forbid CONFIG
+        appendfsync = (
+            setting.get("appendfsync") if isinstance(setting, dict) else None
+        )  # some hosts forbid CONFIG
         return ServerState(
             used=int(memory.get("used_memory", 0)),
-            limit=int(memory.get("maxmemory", 0)) or int(memory.get("total_system_memory", 0)),
+            limit=int(memory.get("maxmemory", 0))
+            or int(memory.get("total_system_memory", 0)),
             weaknesses=weaknesses(memory, persistence, appendfsync),
         )
 
-    async def _eval(self, script: str, script_keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    async def _eval(
+        self, script: str, script_keys: Sequence[str], arguments: Sequence[Any]
+    ) -> Any:
         """Run a script by its digest, because a script is many times as long as its arguments."""
         words = (len(script_keys), *script_keys, *arguments)
         async with self._within_budget():
             try:
-                return await self._redis.execute_command("EVALSHA", digest_of(script), *words)
+                return await self._redis.execute_command(
+                    "EVALSHA", digest_of(script), *words
+                )
             except redis_errors.NoScriptError:
                 return await self._redis.execute_command("EVAL", script, *words)
 

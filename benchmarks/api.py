@@ -30,7 +30,14 @@ from typing import Any
 
 import redis
 
-from benchmarks.api_client import HEALTH, Answers, ask_for, open_streams, sample_request, submit
+from benchmarks.api_client import (
+    HEALTH,
+    Answers,
+    ask_for,
+    open_streams,
+    sample_request,
+    submit,
+)
 from pixelrnn.embedded import EmbeddedRedis
 from worker.contract import keys, scripts
 from worker.contract.cards import ModelCard, WorkerInfo
@@ -76,8 +83,12 @@ class Api:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--part", choices=["accepts", "rejects", "streams", "all"], default="all")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--part", choices=["accepts", "rejects", "streams", "all"], default="all"
+    )
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--streams", type=int, default=2000)
@@ -85,10 +96,16 @@ def main() -> None:
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with tempfile.TemporaryDirectory() as directory, EmbeddedRedis(Path(directory)) as server:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        EmbeddedRedis(Path(directory)) as server,
+    ):
         for part in (accepts, rejects, streams):
             if options.part in ("all", part.__name__):
-                print(json.dumps({"part": part.__name__, **part(server.url, options)}), flush=True)
+                print(
+                    json.dumps({"part": part.__name__, **part(server.url, options)}),
+                    flush=True,
+                )
 
 
 def accepts(url: str, options: argparse.Namespace) -> dict[str, Any]:
@@ -109,10 +126,21 @@ def _posts(api: Api, options: argparse.Namespace, expected: int) -> dict[str, An
     answers, yardstick, cpu_s, yardstick_cpu_s = Answers(), Answers(), 0.0, 0.0
     asyncio.run(ask_for(api.port, sample_request(BODY), options.connections, 0.5))
     for _ in range(_TURNS):
-        cpu_s += _asked(api, sample_request(BODY), options.connections, options.seconds / _TURNS, answers)
-        yardstick_cpu_s += _asked(api, HEALTH, options.connections, options.seconds / _TURNS / 4, yardstick)
+        cpu_s += _asked(
+            api,
+            sample_request(BODY),
+            options.connections,
+            options.seconds / _TURNS,
+            answers,
+        )
+        yardstick_cpu_s += _asked(
+            api, HEALTH, options.connections, options.seconds / _TURNS / 4, yardstick
+        )
     assert set(answers.statuses) == {expected}, answers.statuses
-    each, healthz = cpu_s / len(answers.seconds), yardstick_cpu_s / len(yardstick.seconds)
+    each, healthz = (
+        cpu_s / len(answers.seconds),
+        yardstick_cpu_s / len(yardstick.seconds),
+    )
     return {
         "per_s": round(len(answers.seconds) / options.seconds),
         "cpu_us": round(1e6 * each),
@@ -122,7 +150,9 @@ def _posts(api: Api, options: argparse.Namespace, expected: int) -> dict[str, An
     }
 
 
-def _asked(api: Api, request: bytes, connections: int, seconds: float, answers: Answers) -> float:
+def _asked(
+    api: Api, request: bytes, connections: int, seconds: float, answers: Answers
+) -> float:
     """Add to the answers; returns processor seconds of the API."""
     cpu_s = api.cpu_s()
     more = asyncio.run(ask_for(api.port, request, connections, seconds))
@@ -139,7 +169,9 @@ def streams(url: str, options: argparse.Namespace) -> dict[str, Any]:
         return asyncio.run(_streams(api, client, options))
 
 
-async def _streams(api: Api, client: redis.Redis, options: argparse.Namespace) -> dict[str, Any]:
+async def _streams(
+    api: Api, client: redis.Redis, options: argparse.Namespace
+) -> dict[str, Any]:
     names = await submit(api.port, BODY, options.streams)
     for name in names:
         client.eval(scripts.CLAIM, 4, *scripts.of(name), TOKEN)
@@ -184,10 +216,15 @@ class _Feeder:
                 continue
             pipeline = self._client.pipeline(transaction=False)
             for _ in range(batch):
-                name, seq = self._names[written % len(self._names)], written // len(self._names) + 1
+                name, seq = (
+                    self._names[written % len(self._names)],
+                    written // len(self._names) + 1,
+                )
                 row = struct.pack("<d", time.monotonic()).ljust(SIDE * 3, b"\0")
                 entry = row_entry(0, (seq - 1) % SIDE, row)
-                pipeline.eval(scripts.APPEND, 4, *scripts.of(name), TOKEN, seq, 1, entry)
+                pipeline.eval(
+                    scripts.APPEND, 4, *scripts.of(name), TOKEN, seq, 1, entry
+                )
                 written += 1
             assert set(pipeline.execute()) == {b"ok"}
         return written
@@ -207,14 +244,21 @@ def connected(url: str) -> Iterator[redis.Redis]:
 @contextlib.contextmanager
 def serving(url: str, settings: dict[str, str]) -> Iterator[Api]:
     """A server process before this Redis, and a worker's announcement that does not expire."""
-    info = WorkerInfo(name="bench", device="none", slots=1, models=(CARD,), started_at=1.0)
+    info = WorkerInfo(
+        name="bench", device="none", slots=1, models=(CARD,), started_at=1.0
+    )
     with connected(url) as client:
         client.flushall()
         client.sadd(keys.WORKERS, info.name)
         client.set(keys.worker(info.name), info.model_dump_json())
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    environment = {**os.environ, "PIXELRNN_REDIS_URL": url, "PIXELRNN_PORT": str(port), **settings}
+    environment = {
+        **os.environ,
+        "PIXELRNN_REDIS_URL": url,
+        "PIXELRNN_PORT": str(port),
+        **settings,
+    }
     command = [sys.executable, "-m", "pixelrnn", "api"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
@@ -235,7 +279,10 @@ def _keep_apart(pid: int) -> None:
 def _await(address: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=2) as answer:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(address, timeout=2) as answer,
+        ):
             if answer.status == 200:
                 return
         time.sleep(0.05)

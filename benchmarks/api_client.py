@@ -24,10 +24,14 @@ def sample_request(body: bytes) -> bytes:
     return head.encode() + body
 
 
-async def ask_for(port: int, request: bytes, connections: int, seconds: float) -> Answers:
+async def ask_for(
+    port: int, request: bytes, connections: int, seconds: float
+) -> Answers:
     """The same request over so many connections, one after the other on each, for so long."""
     answers, end = Answers(), time.perf_counter() + seconds
-    await asyncio.gather(*(_asking(port, request, end, answers) for _ in range(connections)))
+    await asyncio.gather(
+        *(_asking(port, request, end, answers) for _ in range(connections))
+    )
     return answers
 
 
@@ -41,7 +45,9 @@ async def _asking(port: int, request: bytes, end: float, answers: Answers) -> No
     writer.close()
 
 
-async def submit(port: int, body: bytes, number: int, connections: int = 16) -> list[str]:
+async def submit(
+    port: int, body: bytes, number: int, connections: int = 16
+) -> list[str]:
     """Ids of so many accepted jobs."""
     ids: list[str] = []
 
@@ -70,7 +76,9 @@ class EventReader(asyncio.Protocol):
     """One event stream: checks that every row comes once and in order, and how old it is when it comes."""
 
     def __init__(self, job_id: str, ages_s: list[float]) -> None:
-        self._request = f"GET /jobs/{job_id}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        self._request = (
+            f"GET /jobs/{job_id}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        )
         self._ages_s = ages_s
         self._rest = b""
         self._event = b""
@@ -94,19 +102,25 @@ class EventReader(asyncio.Protocol):
             if self._event == b"snapshot" and not self.opened.done():
                 self.opened.set_result(None)
         elif self._event == b"row" and line.startswith(b"data: "):
-            sent = struct.unpack("<d", base64.b64decode(json.loads(line[6:])["pixels"])[:8])[0]
+            sent = struct.unpack(
+                "<d", base64.b64decode(json.loads(line[6:])["pixels"])[:8]
+            )[0]
             self._ages_s.append(time.monotonic() - sent)
         elif self._event == b"row" and line.startswith(b"id: "):
             self.rows += 1
             self.in_order &= int(line[4:].partition(b"-")[0]) == self.rows
 
 
-async def open_streams(port: int, job_ids: list[str], ages_s: list[float]) -> list[EventReader]:
+async def open_streams(
+    port: int, job_ids: list[str], ages_s: list[float]
+) -> list[EventReader]:
     """One reader a job, each behind its first event."""
     loop, readers = asyncio.get_running_loop(), []
     for start in range(0, len(job_ids), 100):
         made = [
-            await loop.create_connection(lambda name=name: EventReader(name, ages_s), "127.0.0.1", port)
+            await loop.create_connection(
+                lambda name=name: EventReader(name, ages_s), "127.0.0.1", port
+            )
             for name in job_ids[start : start + 100]
         ]
         readers += [reader for _, reader in made]

@@ -20,7 +20,9 @@ from pathlib import Path
 from model_core.config import PRESETS
 
 HERE = Path(__file__).resolve().parent.parent
-PRESETS_OF_THE_PAPER = [name for name in sorted(PRESETS) if not name.startswith("imagenet")]
+PRESETS_OF_THE_PAPER = [
+    name for name in sorted(PRESETS) if not name.startswith("imagenet")
+]
 
 DRAW = """
 import json, sys, time, torch
@@ -47,33 +49,59 @@ class Checkout:
         environment = {**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
         command = [sys.executable, "-c", DRAW]
         self._process = subprocess.Popen(
-            command, cwd=root, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            command,
+            cwd=root,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
 
     def seconds(self, preset: str, batch: int, least: float) -> float:
         """The mean time of a drawing, over as many as fit into `least` seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        sizes = {name: getattr(PRESETS[preset], name) for name in ("layers", "hidden", "head")}
-        print(json.dumps([preset, sizes, batch, least]), file=self._process.stdin, flush=True)
+        sizes = {
+            name: getattr(PRESETS[preset], name)
+            for name in ("layers", "hidden", "head")
+        }
+        print(
+            json.dumps([preset, sizes, batch, least]),
+            file=self._process.stdin,
+            flush=True,
+        )
         return float(self._process.stdout.readline())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("before", type=Path, help="the other checkout")
-    parser.add_argument("--preset", nargs="+", choices=sorted(PRESETS), default=PRESETS_OF_THE_PAPER)
+    parser.add_argument(
+        "--preset", nargs="+", choices=sorted(PRESETS), default=PRESETS_OF_THE_PAPER
+    )
     parser.add_argument("--batch", nargs="+", type=int, default=[1, 16])
     parser.add_argument("--turns", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=0.3, help="at least, for each turn")
+    parser.add_argument(
+        "--seconds", type=float, default=0.3, help="at least, for each turn"
+    )
     arguments = parser.parse_args()
     sides = (Checkout(arguments.before.resolve()), Checkout(HERE))
     for preset in arguments.preset:
         for batch in arguments.batch:
-            print(f"{preset} {batch}: {_compared(sides, preset, batch, arguments)}", flush=True)
+            print(
+                f"{preset} {batch}: {_compared(sides, preset, batch, arguments)}",
+                flush=True,
+            )
 
 
-def _compared(sides: tuple[Checkout, Checkout], preset: str, batch: int, arguments: argparse.Namespace) -> str:
+def _compared(
+    sides: tuple[Checkout, Checkout],
+    preset: str,
+    batch: int,
+    arguments: argparse.Namespace,
+) -> str:
     for side in sides:
         side.seconds(preset, batch, arguments.seconds)  # compiles, loads, warms up
     turns: list[tuple[float, float]] = []
@@ -84,7 +112,9 @@ def _compared(sides: tuple[Checkout, Checkout], preset: str, batch: int, argumen
     before, after = (statistics.median(column) for column in zip(*turns, strict=True))
     low, _, high = statistics.quantiles([new / old for old, new in turns], n=4)
     change, spread = f"{after / before - 1:+.1%}", f"{low - 1:+.1%} to {high - 1:+.1%}"
-    return f"{before * 1e3:.2f} ms before, {after * 1e3:.2f} ms now, {change} ({spread})"
+    return (
+        f"{before * 1e3:.2f} ms before, {after * 1e3:.2f} ms now, {change} ({spread})"
+    )
 
 
 if __name__ == "__main__":

@@ -72,17 +72,25 @@ def main() -> None:
         facts = {**parts[name](), "machine": machine()}
         print(json.dumps({name: facts}, indent=1), file=sys.stderr)
         if not limit:
-            figures: dict[str, Facts] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+            figures: dict[str, Facts] = (
+                json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+            )
             FIGURES.write_text(json.dumps({**figures, name: facts}, indent=1) + "\n")
             write_section(f"codec-{name}", _LINES[name](facts), PAGE)
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--mnist", type=Path, help="Binarized MNIST.")
     parser.add_argument("--cifar", type=Path, help="CIFAR-10, binary.")
-    parser.add_argument("--part", action="append", choices=("mnist", "cifar", "processors", "damage"))
-    parser.add_argument("--limit", type=int, default=0, help="Only N images, and nothing written.")
+    parser.add_argument(
+        "--part", action="append", choices=("mnist", "cifar", "processors", "damage")
+    )
+    parser.add_argument(
+        "--limit", type=int, default=0, help="Only N images, and nothing written."
+    )
     return parser.parse_args()
 
 
@@ -117,27 +125,47 @@ def _nats(model: Model, member: str, values: torch.Tensor) -> float:
     (network,) = (each.network for each in model.members if each.orientation == member)
     turned = turn(values, check_orientation(member, *values.shape[2:]))
     with torch.inference_mode():
-        return sum(float(nats_per_image(network, part).double().sum()) for part in turned.split(BATCH))
+        return sum(
+            float(nats_per_image(network, part).double().sum())
+            for part in turned.split(BATCH)
+        )
 
 
 def _others(pixels: Values) -> Iterator[tuple[str, Facts]]:
     """Each codec on every image by itself, and on all as one sheet; general compressors on all bytes in a row."""
     one_bit = len(np.unique(pixels)) == 2
     for name, save in _picture_codecs(one_bit).items():
-        files, seconds = _timed(lambda save=save: [save(image.transpose(1, 2, 0)) for image in pixels])
-        opened, decode_s = _timed(lambda files=files: [np.asarray(Image.open(io.BytesIO(file))) for file in files])
-        assert all(_shows(picture, image) for picture, image in zip(opened, pixels, strict=True)), name
-        speed = {"encode_per_s": len(pixels) / seconds, "decode_per_s": len(pixels) / decode_s}
+        files, seconds = _timed(
+            lambda save=save: [save(image.transpose(1, 2, 0)) for image in pixels]
+        )
+        opened, decode_s = _timed(
+            lambda files=files: [
+                np.asarray(Image.open(io.BytesIO(file))) for file in files
+            ]
+        )
+        assert all(
+            _shows(picture, image)
+            for picture, image in zip(opened, pixels, strict=True)
+        ), name
+        speed = {
+            "encode_per_s": len(pixels) / seconds,
+            "decode_per_s": len(pixels) / decode_s,
+        }
         yield name, {"bytes": sum(map(len, files)), **speed}
         yield f"{name}, one sheet", {"bytes": len(save(_sheet(pixels)))}
     packed = np.packbits(pixels > 0).tobytes() if one_bit else pixels.tobytes()
-    yield "xz, all bytes in a row", {"bytes": len(lzma.compress(packed, preset=9 | lzma.PRESET_EXTREME))}
+    yield (
+        "xz, all bytes in a row",
+        {"bytes": len(lzma.compress(packed, preset=9 | lzma.PRESET_EXTREME))},
+    )
     yield "bz2, all bytes in a row", {"bytes": len(bz2.compress(packed, 9))}
 
 
 def _shows(opened: NDArray[Any], image: Values) -> bool:
     """True if a picture as Pillow gives it, one-bit as booleans and grey perhaps as RGB, is an image (C, H, W)."""
-    picture = np.atleast_3d(opened.astype(np.uint8) * 255 if opened.dtype == np.bool_ else opened)
+    picture = np.atleast_3d(
+        opened.astype(np.uint8) * 255 if opened.dtype == np.bool_ else opened
+    )
     return bool((picture == image.transpose(1, 2, 0)).all())
 
 
@@ -170,7 +198,11 @@ def _sheet(pixels: Values) -> Values:
     rows = math.ceil(N / columns)
     full = np.zeros((rows * columns, C, H, W), np.uint8)
     full[:N] = pixels
-    return full.reshape(rows, columns, C, H, W).transpose(0, 3, 1, 4, 2).reshape(rows * H, columns * W, C)
+    return (
+        full.reshape(rows, columns, C, H, W)
+        .transpose(0, 3, 1, 4, 2)
+        .reshape(rows * H, columns * W, C)
+    )
 
 
 def processors(arguments: argparse.Namespace) -> Facts:
@@ -183,11 +215,17 @@ def processors(arguments: argparse.Namespace) -> Facts:
     ):
         values = read_dataset(data, "test", load_model(name).config)[:limit]
         file = FIGURES.with_name(f".{name}.pxrn")
-        file.write_bytes(encode(load_model(name), torch.from_numpy(values.astype(np.int64))))
+        file.write_bytes(
+            encode(load_model(name), torch.from_numpy(values.astype(np.int64)))
+        )
         try:
             found[name] = {"images": len(values)}
             for processor, (cpu, features) in PROCESSORS.items():
-                found[name][processor] = int((_decoded_for(cpu, features, name, file) == values).all((1, 2, 3)).sum())
+                found[name][processor] = int(
+                    (_decoded_for(cpu, features, name, file) == values)
+                    .all((1, 2, 3))
+                    .sum()
+                )
         finally:
             file.unlink()
     return {"files": found}
@@ -219,29 +257,70 @@ def _size_lines(facts: Facts) -> list[str]:
         speed = f"{found['encode_per_s']:.0f}", f"{found['decode_per_s']:.0f}"
         equal = f"{found['equal']:,} of {n:,}"
         weights = weights_of(name, found["sha256"])
-        rows.append([weights, f"{found['bytes']:,}", f"{found['bytes'] / n:.1f}", f"{over:+.3f}%", equal, *speed])
-    for name, found in sorted(facts["others"].items(), key=lambda other: other[1]["bytes"]):
-        speed = [f"{found[key]:.0f}" if key in found else "" for key in ("encode_per_s", "decode_per_s")]
-        rows.append([name, f"{found['bytes']:,}", f"{found['bytes'] / n:.1f}", "", "", *speed])
-    header = ["", "bytes", "an image", "over -log2 p", "equal", "encoded a second", "decoded a second"]
+        rows.append(
+            [
+                weights,
+                f"{found['bytes']:,}",
+                f"{found['bytes'] / n:.1f}",
+                f"{over:+.3f}%",
+                equal,
+                *speed,
+            ]
+        )
+    for name, found in sorted(
+        facts["others"].items(), key=lambda other: other[1]["bytes"]
+    ):
+        speed = [
+            f"{found[key]:.0f}" if key in found else ""
+            for key in ("encode_per_s", "decode_per_s")
+        ]
+        rows.append(
+            [name, f"{found['bytes']:,}", f"{found['bytes'] / n:.1f}", "", "", *speed]
+        )
+    header = [
+        "",
+        "bytes",
+        "an image",
+        "over -log2 p",
+        "equal",
+        "encoded a second",
+        "decoded a second",
+    ]
     return [*table(header, rows), "", f"{n:,} images. {facts['machine']}."]
 
 
 def _processor_lines(facts: Facts) -> list[str]:
     rows = [
-        [f"`{name}`", *(f"{found[processor]:,} of {found['images']:,}" for processor in PROCESSORS)]
+        [
+            f"`{name}`",
+            *(
+                f"{found[processor]:,} of {found['images']:,}"
+                for processor in PROCESSORS
+            ),
+        ]
         for name, found in facts["files"].items()
     ]
-    return [*table(["encoded here, decoded for", *PROCESSORS], rows), "", f"{facts['machine']}."]
+    return [
+        *table(["encoded here, decoded for", *PROCESSORS], rows),
+        "",
+        f"{facts['machine']}.",
+    ]
 
 
 def _damage_lines(facts: Facts) -> list[str]:
     right = facts["files"] - facts["refused"]
     refused = f"Of {facts['files']:,} damaged files {facts['refused']:,} were refused with a sentence"
-    return [f"{refused}, and {right:,} decoded to what was encoded, in {facts['seconds']:.0f} s. {facts['machine']}."]
+    return [
+        f"{refused}, and {right:,} decoded to what was encoded, in {facts['seconds']:.0f} s. {facts['machine']}."
+    ]
 
 
-_LINES = {"mnist": _size_lines, "cifar": _size_lines, "processors": _processor_lines, "damage": _damage_lines}
+_LINES = {
+    "mnist": _size_lines,
+    "cifar": _size_lines,
+    "processors": _processor_lines,
+    "damage": _damage_lines,
+}
 
 
 def _timed(work: Callable[[], Any]) -> tuple[Any, float]:

@@ -41,10 +41,19 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 def forged(data: bytes) -> bytes:
     """The file with right checksums of the header, and of one stripe that reaches to the file's end."""
     header, rest = data[: HEADER_BYTES - 4], data[HEADER_BYTES:-4]
-    return b"".join([header, zlib.crc32(header).to_bytes(4, "big"), rest, zlib.crc32(rest).to_bytes(4, "big")])
+    return b"".join(
+        [
+            header,
+            zlib.crc32(header).to_bytes(4, "big"),
+            rest,
+            zlib.crc32(rest).to_bytes(4, "big"),
+        ]
+    )
 
 
-def refused_among(count: int, model: Model, images: Tensor, data: bytes, seed: int) -> int:
+def refused_among(
+    count: int, model: Model, images: Tensor, data: bytes, seed: int
+) -> int:
     """How many of so many damaged files were refused; AssertionError when one was decoded to something else."""
     rng, refused = random.Random(seed), 0
     for _ in range(count):
@@ -53,17 +62,30 @@ def refused_among(count: int, model: Model, images: Tensor, data: bytes, seed: i
         except PixelRNNError:
             refused += 1
         else:
-            assert torch.equal(decoded, images), "a damaged file decoded to other images"
+            assert torch.equal(decoded, images), (
+                "a damaged file decoded to other images"
+            )
     return refused
 
 
 def refused_mutations(count: int, seed: int) -> int:
     """The same of files of a small network's images."""
-    model = untrained("mnist-pixelcnn", layers=2, hidden=7, head=9, height=6, width=9, channels=3, values=5)
+    model = untrained(
+        "mnist-pixelcnn",
+        layers=2,
+        hidden=7,
+        head=9,
+        height=6,
+        width=9,
+        channels=3,
+        values=5,
+    )
     images = sample(model, 27, seed=1)
     return refused_among(count, model, images, encode(model, images), seed)
 
 
 if __name__ == "__main__":
     total = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    print(f"{refused_mutations(total, seed=1)} of {total} damaged files refused, the others decoded right")
+    print(
+        f"{refused_mutations(total, seed=1)} of {total} damaged files refused, the others decoded right"
+    )

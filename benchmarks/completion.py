@@ -46,7 +46,13 @@ EDGES = (0.0, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99, 1.0)
 COUNTED = 1.0, 1.5, 2.5, 4.0, 8.0, 16.0, 257.0
 """Edges of the bins of how many particles counted."""
 SERVED = [
-    *("mnist-row-lstm", "mnist-pixelcnn", "mnist-diagonal-bilstm", "mnist-diagonal-bilstm-x4", "mnist-labelled"),
+    *(
+        "mnist-row-lstm",
+        "mnist-pixelcnn",
+        "mnist-diagonal-bilstm",
+        "mnist-diagonal-bilstm-x4",
+        "mnist-labelled",
+    ),
     *("characters", "maps"),
 ]
 WORDS = "exact", "good", "rough", "poor"
@@ -62,7 +68,17 @@ def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(1)
     if arguments.words:
-        print("\n".join(words([json.loads(line) for log in arguments.words for line in log.read_text().splitlines()])))
+        print(
+            "\n".join(
+                words(
+                    [
+                        json.loads(line)
+                        for log in arguments.words
+                        for line in log.read_text().splitlines()
+                    ]
+                )
+            )
+        )
         return
     found = measured(arguments)
     print(json.dumps(found), flush=True)
@@ -71,7 +87,9 @@ def main() -> None:
     figures: Facts = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     for name, models in found.items():
         together = figures.get(name, {}) | models
-        figures[name] = {each: together[each] for each in (*SERVED, *together) if each in together}
+        figures[name] = {
+            each: together[each] for each in (*SERVED, *together) if each in together
+        }
         write_section(name, _hole_lines(figures[name]), PAGE)
     FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
 
@@ -81,10 +99,18 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", nargs="+", default=SERVED)
     parser.add_argument("--models-dir", type=Path)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--first", type=int, default=0, help="Image to begin with: several can be measured at once.")
+    parser.add_argument(
+        "--first",
+        type=int,
+        default=0,
+        help="Image to begin with: several can be measured at once.",
+    )
     parser.add_argument("--images", type=int, help="[default: 100, or 2 with --quick]")
     parser.add_argument(
-        "--turns", type=int, default=1, help="Kinds of hole that take turns: each image gets one of them."
+        "--turns",
+        type=int,
+        default=1,
+        help="Kinds of hole that take turns: each image gets one of them.",
     )
     parser.add_argument("--kind", help="One kind of hole, and no other.")
     parser.add_argument("--particles", type=int, default=PARTICLES)
@@ -101,11 +127,19 @@ def _arguments() -> argparse.Namespace:
 
 def measured(arguments: argparse.Namespace) -> Facts:
     """Every completion that was asked for, or the log already has, summed up by model: others' columns stay."""
-    models = [load_model(name, models_dir=arguments.models_dir) for name in arguments.model]
+    models = [
+        load_model(name, models_dir=arguments.models_dir) for name in arguments.model
+    ]
     log: Path | None = arguments.log
-    records = [json.loads(line) for line in log.read_text().splitlines()] if log and log.exists() else []
+    records = (
+        [json.loads(line) for line in log.read_text().splitlines()]
+        if log and log.exists()
+        else []
+    )
     done = {(record["model"], record["kind"], record["i"]) for record in records}
-    for record in completions([(model, images_of(model, arguments)) for model in models], arguments, done):
+    for record in completions(
+        [(model, images_of(model, arguments)) for model in models], arguments, done
+    ):
         records.append(record)
         if log:
             with log.open("a") as file:
@@ -113,7 +147,11 @@ def measured(arguments: argparse.Namespace) -> Facts:
     by_model = {}
     for card in (model.card for model in models):
         facts = summed_up([each for each in records if each["model"] == card.name])
-        by_model[card.name] = {"weights": weights_of(card.name, card.sha256), "machine": machine(), "holes": facts}
+        by_model[card.name] = {
+            "weights": weights_of(card.name, card.sha256),
+            "machine": machine(),
+            "holes": facts,
+        }
     return {OWN if arguments.own else TEST: by_model}
 
 
@@ -136,7 +174,9 @@ def completions(
     for i in range(arguments.first, arguments.images):
         for model, image_of in models:
             for at, kind in enumerate(KINDS):
-                asked = arguments.kind in (None, kind) and (at + i) % arguments.turns == 0
+                asked = (
+                    arguments.kind in (None, kind) and (at + i) % arguments.turns == 0
+                )
                 if asked and (model.card.name, kind, i) not in done:
                     keep = holes(image_of(i + 1), i)[kind]
                     yield {
@@ -147,20 +187,29 @@ def completions(
                     }
 
 
-def completed(model: Model, image: Tensor, keep: Keep, i: int, arguments: argparse.Namespace) -> Facts:
+def completed(
+    model: Model, image: Tensor, keep: Keep, i: int, arguments: argparse.Namespace
+) -> Facts:
     """One completion by the default settings, or with so many particles; where a guide takes part, one without, too."""
     given, facts = torch.from_numpy(np.ascontiguousarray(keep)), Facts()
     facts["real"] = -float(log_likelihood(model, image[None])[0])
     facts["expected"] = expected_nats(model, image, given, i)
     target = Target.of(model, image.numpy(), given.numpy(), 1.0)
     guided = bool(begun(target, 1, lru_cache(16)(StageParticles))[0].guides)
-    for name, each in (("", model), ("plain_", replace(model, guides=())))[: 1 + guided]:
+    for name, each in (("", model), ("plain_", replace(model, guides=())))[
+        : 1 + guided
+    ]:
         began = time.process_time()
         done = complete(each, image, given, n=1, seed=i, particles=arguments.particles)
-        facts |= {f"{name}{key}": value for key, value in done.receipt.to_dict().items()}
+        facts |= {
+            f"{name}{key}": value for key, value in done.receipt.to_dict().items()
+        }
         facts[f"{name}s"] = time.process_time() - began
         if model.config.values == 2 and done.mean is not None:
-            facts |= {f"{name}p": done.mean[0, ~given].numpy().round(4).tolist(), "w": image[0, ~given].tolist()}
+            facts |= {
+                f"{name}p": done.mean[0, ~given].numpy().round(4).tolist(),
+                "w": image[0, ~given].tolist(),
+            }
     return facts
 
 
@@ -169,7 +218,9 @@ def expected_nats(model: Model, image: Tensor, given: Tensor, i: int) -> float |
     all count."""
     if Target.of(model, image.numpy(), given.numpy(), 1.0).needs_particles:
         return None
-    return -float(log_likelihood(model, sample(model, DRAWS, i + 1, 1.0, image, given)).mean())
+    return -float(
+        log_likelihood(model, sample(model, DRAWS, i + 1, 1.0, image, given)).mean()
+    )
 
 
 def holes(other: Tensor, seed: int) -> dict[str, Keep]:
@@ -203,11 +254,24 @@ def holes(other: Tensor, seed: int) -> dict[str, Keep]:
     }
 
 
-def _blob(y: NDArray[np.int64], x: NDArray[np.int64], H: int, W: int, random: np.random.Generator) -> Keep:
+def _blob(
+    y: NDArray[np.int64],
+    x: NDArray[np.int64],
+    H: int,
+    W: int,
+    random: np.random.Generator,
+) -> Keep:
     """A smooth shape somewhere near the middle."""
-    (top, left), phases = random.uniform(0.3, 0.7, 2) * (H, W), random.uniform(0, 2 * np.pi, 2)
+    (top, left), phases = (
+        random.uniform(0.3, 0.7, 2) * (H, W),
+        random.uniform(0, 2 * np.pi, 2),
+    )
     angle = np.arctan2(y - top, x - left)
-    radius = (0.28 + 0.06 * np.cos(2 * angle + phases[0]) + 0.05 * np.cos(3 * angle + phases[1])) * H
+    radius = (
+        0.28
+        + 0.06 * np.cos(2 * angle + phases[0])
+        + 0.05 * np.cos(3 * angle + phases[1])
+    ) * H
     return np.hypot(y - top, x - left) < radius
 
 
@@ -216,7 +280,9 @@ def _stroke_box(image: NDArray[np.int64]) -> Keep:
     H, W = image.shape
     ink = np.argwhere(image[: H // 2, W // 2 :] > 0)
     box = np.zeros((H, W), bool)
-    top, left, bottom, right = (*ink.min(0), *ink.max(0)) if len(ink) else (H // 4, 0, H // 2 - 1, W // 4)
+    top, left, bottom, right = (
+        (*ink.min(0), *ink.max(0)) if len(ink) else (H // 4, 0, H // 2 - 1, W // 4)
+    )
     box[top : bottom + 1, W // 2 + left : W // 2 + right + 1] = True
     return box
 
@@ -231,17 +297,30 @@ def gap(record: Facts, of: str = "") -> float:
 
 def summed_up(records: Sequence[Facts]) -> Facts:
     """Gaps of each kind of hole, of each word of the receipt, and of all."""
-    groups = {kind: [each for each in records if each["kind"] == kind] for kind in KINDS}
-    groups |= {word: [each for each in records if each["quality"] == word] for word in WORDS}
-    groups |= {"all": list(records), "all but poor": [each for each in records if each["quality"] != "poor"]}
+    groups = {
+        kind: [each for each in records if each["kind"] == kind] for kind in KINDS
+    }
+    groups |= {
+        word: [each for each in records if each["quality"] == word] for word in WORDS
+    }
+    groups |= {
+        "all": list(records),
+        "all but poor": [each for each in records if each["quality"] != "poor"],
+    }
     return {name: _summary(group) for name, group in groups.items() if group}
 
 
 def _summary(group: Sequence[Facts]) -> Facts:
     guided = [each for each in group if "plain_nats" in each]
-    facts = {"gap": _mean([gap(each) for each in group]), "seconds": float(np.mean([each["s"] for each in group]))}
+    facts = {
+        "gap": _mean([gap(each) for each in group]),
+        "seconds": float(np.mean([each["s"] for each in group])),
+    }
     if guided:
-        facts |= {f"{of or 'guided_'}gap": _mean([gap(each, of) for each in guided]) for of in ("", "plain_")}
+        facts |= {
+            f"{of or 'guided_'}gap": _mean([gap(each, of) for each in guided])
+            for of in ("", "plain_")
+        }
         facts |= {"guided_seconds": float(np.mean([each["s"] for each in guided]))}
         facts |= {"guided_ess": float(np.median([each["ess"] for each in guided]))}
     return facts | {"calibration": calibration_error(group)}
@@ -249,7 +328,11 @@ def _summary(group: Sequence[Facts]) -> Facts:
 
 def _mean(gaps: Sequence[float]) -> tuple[float, float, int]:
     """The mean, its standard error, and of how many."""
-    return float(np.mean(gaps or 0)), float(np.std(gaps or 0) / max(1, len(gaps) - 1) ** 0.5), len(gaps)
+    return (
+        float(np.mean(gaps or 0)),
+        float(np.std(gaps or 0) / max(1, len(gaps) - 1) ** 0.5),
+        len(gaps),
+    )
 
 
 def calibration_error(records: Sequence[Facts]) -> float | None:
@@ -257,7 +340,9 @@ def calibration_error(records: Sequence[Facts]) -> float | None:
     told = [record for record in records if "p" in record]
     if not told:
         return None
-    p, white = (np.concatenate([record[name] for record in told]) for name in ("p", "w"))
+    p, white = (
+        np.concatenate([record[name] for record in told]) for name in ("p", "w")
+    )
     index = np.clip(np.searchsorted(EDGES, p, side="right") - 1, 0, len(EDGES) - 2)
     said, true = (np.bincount(index, each, len(EDGES) - 1) for each in (p, white))
     return float(abs(said - true).sum() / len(p))
@@ -266,15 +351,24 @@ def calibration_error(records: Sequence[Facts]) -> float | None:
 def words(records: Sequence[Facts]) -> list[str]:
     """A table: gaps of completions by particles by what counted (`ess`) and by word, of the first, third, ... image of
     each kind and of the others: limits that are chosen by one half are checked by the other."""
-    told = [record for record in records if record["ess"] is not None and record["quality"] != "poor"]
+    told = [
+        record
+        for record in records
+        if record["ess"] is not None and record["quality"] != "poor"
+    ]
     groups = {
         f"ess {low:g} to {high:g}": [each for each in told if low <= each["ess"] < high]
         for low, high in itertools.pairwise(COUNTED)
     }
-    groups |= {word: [each for each in records if each["quality"] == word] for word in WORDS}
+    groups |= {
+        word: [each for each in records if each["quality"] == word] for word in WORDS
+    }
     rows = []
     for name, group in groups.items():
-        halves = [[gap(each) for each in group if each["i"] // len(KINDS) % 2 == half] for half in (0, 1)]
+        halves = [
+            [gap(each) for each in group if each["i"] // len(KINDS) % 2 == half]
+            for half in (0, 1)
+        ]
         rows.append([name, *(_cell(_mean(half)) for half in halves)])
     return table(["completions", "one half", "the other"], rows)
 
@@ -282,13 +376,20 @@ def words(records: Sequence[Facts]) -> list[str]:
 def _hole_lines(columns: Facts) -> list[str]:
     models = {name: column["holes"] for name, column in columns.items()}
     machines = dict.fromkeys(column["machine"] for column in columns.values())
-    weights = {each: [of["weights"] for of in columns.values() if of["machine"] == each] for each in machines}
+    weights = {
+        each: [of["weights"] for of in columns.values() if of["machine"] == each]
+        for each in machines
+    }
     kinds = [
         [kind, *(_cell(cells.get(kind, {}).get("gap")) for cells in models.values())]
         for kind in (*KINDS, "all", "all but poor")
     ]
     told = [
-        [name, *(_cell(cells.get(word, {}).get("gap")) for word in WORDS), *_costs(cells["all"])]
+        [
+            name,
+            *(_cell(cells.get(word, {}).get("gap")) for word in WORDS),
+            *_costs(cells["all"]),
+        ]
         for name, cells in models.items()
     ]
     guided = [
@@ -303,13 +404,18 @@ def _hole_lines(columns: Facts) -> list[str]:
         if kind in KINDS and "guided_gap" in cell
     ]
     return [
-        " ".join(f"{', '.join(weights[each])}; {each}, one thread." for each in machines),
+        " ".join(
+            f"{', '.join(weights[each])}; {each}, one thread." for each in machines
+        ),
         "",
         *table(["hole", *models], kinds),
         "",
         *table(["model", *WORDS, "error of calibration", "processor seconds"], told),
         "",
-        *table(["with a guide", "without", "with", "`ess`, median", "processor seconds"], guided),
+        *table(
+            ["with a guide", "without", "with", "`ess`, median", "processor seconds"],
+            guided,
+        ),
     ]
 
 
@@ -319,7 +425,9 @@ def _costs(cell: Facts) -> list[str]:
 
 
 def _cell(found: Sequence[float] | None) -> str:
-    return f"{found[0]:+.1f} ± {found[1]:.1f} ({found[2]})" if found and found[2] else "–"
+    return (
+        f"{found[0]:+.1f} ± {found[1]:.1f} ({found[2]})" if found and found[2] else "–"
+    )
 
 
 if __name__ == "__main__":

@@ -31,10 +31,21 @@ ROOT = Path(__file__).parents[1]
 STAGES = ("tests", "drawing", "training", "run", "score")
 PRESETS = (
     *("mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"),
-    *("cifar10-pixelcnn", "cifar10-row-lstm", "cifar10-diagonal-bilstm", "cifar10-multi-scale"),
+    *(
+        "cifar10-pixelcnn",
+        "cifar10-row-lstm",
+        "cifar10-diagonal-bilstm",
+        "cifar10-multi-scale",
+    ),
 )
 NAME = "cifar10-pixelcnn"
-TINY = {"network.layers": 1, "network.hidden": 6, "network.head": 6, "training.epochs": 1, "training.warmup": 1}
+TINY = {
+    "network.layers": 1,
+    "network.hidden": 6,
+    "network.head": 6,
+    "training.epochs": 1,
+    "training.warmup": 1,
+}
 PYTHON = (sys.executable, "-u")
 TO_STOP_S = 60
 """Seconds that a run may take to write its checkpoint after it was asked to end."""
@@ -55,7 +66,9 @@ class Sitting:
     def __init__(self, out: Path, seconds: float) -> None:
         self._file = out / "gpu.json"
         self._ends = time.monotonic() + seconds
-        self.outcomes: dict[str, dict[str, Any]] = json.loads(self._file.read_text()) if self._file.exists() else {}
+        self.outcomes: dict[str, dict[str, Any]] = (
+            json.loads(self._file.read_text()) if self._file.exists() else {}
+        )
 
     def is_done(self, part: Part) -> bool:
         """True if it ended well."""
@@ -65,7 +78,13 @@ class Sitting:
         """Run one part; False when the time is up."""
         print(f"{part.name}: {' '.join(part.command[len(PYTHON) :])}", flush=True)
         started = time.monotonic()
-        process = subprocess.Popen(part.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            part.command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         try:
             output, _ = process.communicate(timeout=max(1.0, self._ends - started))
         except subprocess.TimeoutExpired:
@@ -77,11 +96,23 @@ class Sitting:
 
     def _keep(self, part: Part, code: int, output: str, seconds: float) -> None:
         lines = output.splitlines()
-        facts = next((json.loads(line) for line in reversed(lines) if line.startswith("{")), {})
-        outcome = {"rc": code, "seconds": round(seconds, 1), "facts": facts, "last_lines": lines[-20:]}
+        facts = next(
+            (json.loads(line) for line in reversed(lines) if line.startswith("{")), {}
+        )
+        outcome = {
+            "rc": code,
+            "seconds": round(seconds, 1),
+            "facts": facts,
+            "last_lines": lines[-20:],
+        }
         self.outcomes[part.name] = outcome
-        self._file.write_text(json.dumps(self.outcomes, indent=1) + "\n", encoding="utf-8")
-        print(f"{part.name}: {'done' if code == 0 else f'FAILED with {code}'} in {seconds:.0f} s", flush=True)
+        self._file.write_text(
+            json.dumps(self.outcomes, indent=1) + "\n", encoding="utf-8"
+        )
+        print(
+            f"{part.name}: {'done' if code == 0 else f'FAILED with {code}'} in {seconds:.0f} s",
+            flush=True,
+        )
         if code:
             print("\n".join(lines[-20:]), flush=True)
 
@@ -102,7 +133,11 @@ def main() -> int:
     out.mkdir(parents=True, exist_ok=True)
     data = unpacked(arguments.data.resolve(), out)
     sitting = Sitting(out, 60 * arguments.minutes)
-    wanted = [part for part in parts(arguments.device, data, out, arguments.tiny) if _is_wanted(part, arguments.only)]
+    wanted = [
+        part
+        for part in parts(arguments.device, data, out, arguments.tiny)
+        if _is_wanted(part, arguments.only)
+    ]
     anew = arguments.only == "score"  # the run may have come further since
     for part in wanted:
         if (anew or not sitting.is_done(part)) and not sitting.run(part):
@@ -113,13 +148,26 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="CIFAR-10")
-    parser.add_argument("--out", type=Path, default=Path("runs/gpu"), help="where everything is kept")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/gpu"), help="where everything is kept"
+    )
     parser.add_argument("--only", choices=STAGES, help="one stage")
-    parser.add_argument("--minutes", type=float, default=9.0, help="of one sitting; a minute more to stop a run")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=9.0,
+        help="of one sitting; a minute more to stop a run",
+    )
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1, or cpu")
-    parser.add_argument("--tiny", action="store_true", help="see that it works: one small preset, a tiny network")
+    parser.add_argument(
+        "--tiny",
+        action="store_true",
+        help="see that it works: one small preset, a tiny network",
+    )
     return parser.parse_args()
 
 
@@ -135,7 +183,9 @@ def unpacked(data: Path, out: Path) -> Path:
     if not place.exists():
         draft = out / "data.draft"
         shutil.rmtree(draft, ignore_errors=True)
-        if data.suffix != ".zip" and hasattr(tarfile, "data_filter"):  # Python 3.11 has it since 3.11.4
+        if data.suffix != ".zip" and hasattr(
+            tarfile, "data_filter"
+        ):  # Python 3.11 has it since 3.11.4
             shutil.unpack_archive(data, draft, filter="data")
         else:
             shutil.unpack_archive(data, draft)
@@ -145,33 +195,92 @@ def unpacked(data: Path, out: Path) -> Path:
 
 def parts(device: str, data: Path, out: Path, tiny: bool) -> Iterator[Part]:
     """All parts in the order of their worth."""
-    marked = [file for file in (ROOT / "tests").rglob("test_*.py") if "mark.gpu" in file.read_text("utf-8")]
-    yield Part("tests", (*PYTHON, "-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", *map(str, marked)))
+    marked = [
+        file
+        for file in (ROOT / "tests").rglob("test_*.py")
+        if "mark.gpu" in file.read_text("utf-8")
+    ]
+    yield Part(
+        "tests",
+        (
+            *PYTHON,
+            "-m",
+            "pytest",
+            "-m",
+            "gpu",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *map(str, marked),
+        ),
+    )
     presets, batches = (PRESETS[:1], (1,)) if tiny else (PRESETS, (1, 16, 64))
     for preset in presets:
         for batch in batches:
-            words = ("--preset", preset, "--batch", str(batch), "--device", device, "--json")
-            yield Part(f"drawing/{preset}/{batch}", _pixelrnn("bench", "sampling", *words))
+            words = (
+                "--preset",
+                preset,
+                "--batch",
+                str(batch),
+                "--device",
+                device,
+                "--json",
+            )
+            yield Part(
+                f"drawing/{preset}/{batch}", _pixelrnn("bench", "sampling", *words)
+            )
     for preset in presets:
         for precision in ("float32",) if device == "cpu" else ("float32", "bf16"):
-            words = ("--preset", preset, "--device", device, "--precision", precision, *(("--quick",) if tiny else ()))
-            yield Part(f"training/{preset}/{precision}", (*PYTHON, "benchmarks/training.py", *words))
+            words = (
+                "--preset",
+                preset,
+                "--device",
+                device,
+                "--precision",
+                precision,
+                *(("--quick",) if tiny else ()),
+            )
+            yield Part(
+                f"training/{preset}/{precision}",
+                (*PYTHON, "benchmarks/training.py", *words),
+            )
     yield Part("run", train_command(device, data, out, tiny), goes_on=True)
     models = str(out / "models")
-    yield Part("score/publish", _pixelrnn("publish", str(out / "runs" / NAME), "--models-dir", models))
-    scored = ("--data", str(data), "--split", "test", "--write-card", "--device", device, "--json")
-    yield Part("score/evaluate", _pixelrnn("evaluate", NAME, "--models-dir", models, *scored))
+    yield Part(
+        "score/publish",
+        _pixelrnn("publish", str(out / "runs" / NAME), "--models-dir", models),
+    )
+    scored = (
+        "--data",
+        str(data),
+        "--split",
+        "test",
+        "--write-card",
+        "--device",
+        device,
+        "--json",
+    )
+    yield Part(
+        "score/evaluate", _pixelrnn("evaluate", NAME, "--models-dir", models, *scored)
+    )
 
 
 def train_command(device: str, data: Path, out: Path, tiny: bool) -> tuple[str, ...]:
     """The recipe on this device, from its last checkpoint if there is one; bf16 is the recipe's own."""
-    changes: dict[str, object] = {"training.device": device, "output.tensorboard": "false"}
+    changes: dict[str, object] = {
+        "training.device": device,
+        "output.tensorboard": "false",
+    }
     changes |= {"training.precision": "float32"} if device == "cpu" else {}
     changes |= {**TINY, "output.samples": 0} if tiny else {}
-    options = [word for key, value in changes.items() for word in ("--set", f"{key}={value}")]
+    options = [
+        word for key, value in changes.items() for word in ("--set", f"{key}={value}")
+    ]
     resume = ["--resume"] if (out / "runs" / NAME / "last.safetensors").exists() else []
     places = ["--data", str(data), "--name", NAME, "--runs-dir", str(out / "runs")]
-    return _pixelrnn("train", "configs/cifar10-pixelcnn.toml", *places, *options, *resume, "--json")
+    return _pixelrnn(
+        "train", "configs/cifar10-pixelcnn.toml", *places, *options, *resume, "--json"
+    )
 
 
 def _pixelrnn(*words: str) -> tuple[str, ...]:

@@ -36,8 +36,12 @@ Damage = Callable[[Tensor, torch.Generator], Tensor]
 DAMAGES: dict[str, Damage] = {
     "plain": lambda images, _: images,
     "noisy: one pixel in ten turned over": lambda images, noise: noisy(images, noise),
-    "covered: a black square of 10 x 10 in the middle": lambda images, _: covered(images),
-    "shifted: three pixels to the right and down": lambda images, _: images.roll((3, 3), (2, 3)),
+    "covered: a black square of 10 x 10 in the middle": lambda images, _: covered(
+        images
+    ),
+    "shifted: three pixels to the right and down": lambda images, _: images.roll(
+        (3, 3), (2, 3)
+    ),
 }
 
 
@@ -72,7 +76,9 @@ def trained(images: Tensor, labels: Tensor, epochs: int) -> Callable[[Tensor], F
     for _ in range(epochs):
         for chosen in torch.randperm(len(images)).split(64):
             rule.zero_grad()
-            nn.functional.cross_entropy(network(images[chosen].float()), labels[chosen]).backward()
+            nn.functional.cross_entropy(
+                network(images[chosen].float()), labels[chosen]
+            ).backward()
             rule.step()
 
     def told(given: Tensor) -> Floats:
@@ -86,13 +92,19 @@ def figures(p: Floats, labels: NDArray[np.int64]) -> tuple[str, str, str]:
     """Errors, log-loss and the expected error of calibration, as the table shows them."""
     wrong = (p.argmax(1) != labels).mean()
     loss = -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-300)).mean()
-    return f"{wrong:.2%}", f"{loss:.3f}", f"{_apart(p, labels):.1%} of {(p.max(1) < SURE).sum()}"
+    return (
+        f"{wrong:.2%}",
+        f"{loss:.3f}",
+        f"{_apart(p, labels):.1%} of {(p.max(1) < SURE).sum()}",
+    )
 
 
 def _apart(p: Floats, labels: NDArray[np.int64]) -> float:
     """The expected error of calibration."""
     bins = reliability(p, labels)
-    return sum(abs(said - true) * n for said, true, n in bins) / max(1, sum(n for *_, n in bins))
+    return sum(abs(said - true) * n for said, true, n in bins) / max(
+        1, sum(n for *_, n in bins)
+    )
 
 
 def reliability(p: Floats, labels: NDArray[np.int64]) -> list[tuple[float, float, int]]:
@@ -102,13 +114,17 @@ def reliability(p: Floats, labels: NDArray[np.int64]) -> list[tuple[float, float
     order = np.argsort(highest)[: int((highest < SURE).sum())]
     right = p.argmax(1) == labels
     parts = [part for part in np.array_split(order, BINS) if len(part)]
-    return [(float(highest[part].mean()), float(right[part].mean()), len(part)) for part in parts]
+    return [
+        (float(highest[part].mean()), float(right[part].mean()), len(part))
+        for part in parts
+    ]
 
 
 def plot(bins: list[tuple[float, float, int]], title: str) -> str:
     """Said against true, as SVG."""
     points = "".join(
-        f'<circle cx="{40 + 240 * x:.1f}" cy="{260 - 240 * y:.1f}" r="4" fill="#1b6ca8"/>' for x, y, _ in bins
+        f'<circle cx="{40 + 240 * x:.1f}" cy="{260 - 240 * y:.1f}" r="4" fill="#1b6ca8"/>'
+        for x, y, _ in bins
     )
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 300" width="300" height="300">'
@@ -138,9 +154,15 @@ NEVER = 0.001
 """A label that is said to be so improbable should hardly ever be the true one."""
 
 
-def by_particles(model: Model, images: Tensor, labels: NDArray[np.int64], log: Path | None) -> Iterator[Row]:
+def by_particles(
+    model: Model, images: Tensor, labels: NDArray[np.int64], log: Path | None
+) -> Iterator[Row]:
     """A line for each kind of part: what is said, beside what would be true by chance if it were right."""
-    kept = [json.loads(line) for line in log.read_text().splitlines()] if log and log.exists() else []
+    kept = (
+        [json.loads(line) for line in log.read_text().splitlines()]
+        if log and log.exists()
+        else []
+    )
     done = {(each["part"], each["i"]): each for each in kept}
     y, x = torch.meshgrid(torch.arange(28), torch.arange(28), indexing="ij")
     for i in np.random.default_rng(0).permutation(len(images)).tolist():
@@ -150,12 +172,22 @@ def by_particles(model: Model, images: Tensor, labels: NDArray[np.int64], log: P
                 began = time.process_time()
                 found = classify(model, images[i], given(y, x, random), seed=i)
                 seconds = time.process_time() - began
-                done[part, i] = {"part": part, "i": i, "p": found.p[0].tolist(), "word": found.quality, "s": seconds}
+                done[part, i] = {
+                    "part": part,
+                    "i": i,
+                    "p": found.p[0].tolist(),
+                    "word": found.quality,
+                    "s": seconds,
+                }
                 if log:
                     with log.open("a") as file:
                         file.write(json.dumps(done[part, i]) + "\n")
     for part in PARTS:
-        told = [each for (its, i), each in sorted(done.items()) if its == part and i < len(images)]
+        told = [
+            each
+            for (its, i), each in sorted(done.items())
+            if its == part and i < len(images)
+        ]
         true = labels[[each["i"] for each in told]]
         yield part, *_line(np.array([each["p"] for each in told]), true), *_words(told)
 
@@ -166,7 +198,10 @@ def _line(p: Floats, true: NDArray[np.int64]) -> Row:
     loss, own = -log_p[np.arange(len(p)), true], -(p * log_p).sum(1)
     more = f"{(loss - own).mean():+.3f} ± {(loss - own).std() / len(p) ** 0.5:.3f}"
     generator = np.random.default_rng(0)
-    drawn = [(p.cumsum(1) < generator.random((len(p), 1))).sum(1).clip(max=p.shape[1] - 1) for _ in range(200)]
+    drawn = [
+        (p.cumsum(1) < generator.random((len(p), 1))).sum(1).clip(max=p.shape[1] - 1)
+        for _ in range(200)
+    ]
     chance = np.quantile([_apart(p, each) for each in drawn], (0.5, 0.95))
     never = p < NEVER
     hits = never[np.arange(len(p)), true].sum()
@@ -187,46 +222,86 @@ def _words(told: Sequence[dict[str, Any]]) -> Row:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="mnist-labelled")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--originals", type=Path, required=True)
     parser.add_argument("--images", type=int, default=1000, help="of each kind")
     parser.add_argument("--particles", action="store_true")
     parser.add_argument("--log", type=Path)
-    parser.add_argument("--epochs", type=int, default=3, help="of the classifier, on 20,000 images")
+    parser.add_argument(
+        "--epochs", type=int, default=3, help="of the classifier, on 20,000 images"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model(arguments.model)
 
     def read(split: str, count: int) -> tuple[Tensor, NDArray[np.int64]]:
-        values, labels = read_labelled(arguments.data, split, model.config, originals=arguments.originals)
-        return torch.from_numpy(spread(values, count).astype(np.int64)), spread(labels.of, count)
+        values, labels = read_labelled(
+            arguments.data, split, model.config, originals=arguments.originals
+        )
+        return torch.from_numpy(spread(values, count).astype(np.int64)), spread(
+            labels.of, count
+        )
 
     if arguments.particles:
-        header = ("given", "images", "errors", "nats of the label", "minus own entropy", "error of calibration")
-        header += ("by chance: median, 95%", f"true of those below {NEVER}", "good", "processor seconds")
-        lines = list(by_particles(model, *read("test", arguments.images), arguments.log))
+        header = (
+            "given",
+            "images",
+            "errors",
+            "nats of the label",
+            "minus own entropy",
+            "error of calibration",
+        )
+        header += (
+            "by chance: median, 95%",
+            f"true of those below {NEVER}",
+            "good",
+            "processor seconds",
+        )
+        lines = list(
+            by_particles(model, *read("test", arguments.images), arguments.log)
+        )
         facts = f"{weights_of(model.card.name, model.card.sha256)}; {machine()}."
         write_section("labels-particles", [facts, "", *table(header, lines)], PAGE)
         return
-    (images, labels), (train, train_labels) = read("test", arguments.images), read("train", 20_000)
+    (images, labels), (train, train_labels) = (
+        read("test", arguments.images),
+        read("train", 20_000),
+    )
     other = trained(train, torch.from_numpy(train_labels), arguments.epochs)
     rows, generator = [], torch.Generator().manual_seed(1)
     for name, damage in DAMAGES.items():
         seen = damage(images, generator)
         found = classify(model, seen)
         if name == "plain":
-            PLOT.write_text(plot(reliability(found.p, labels), f"{model.card.name}, {len(images)} test images"))
+            PLOT.write_text(
+                plot(
+                    reliability(found.p, labels),
+                    f"{model.card.name}, {len(images)} test images",
+                )
+            )
         nats = f"{np.median(found.total_nats):.1f}"
         rows += [
             (name, "model", *figures(found.p, labels), nats),
             (name, "classifier", *figures(other(seen), labels), "-"),
         ]
-    head = ("images", "who", "errors", "nats of the label", "error of calibration", "median nats of the image")
+    head = (
+        "images",
+        "who",
+        "errors",
+        "nats of the label",
+        "error of calibration",
+        "median nats of the image",
+    )
     facts = f"{weights_of(model.card.name, model.card.sha256)}, {len(images)} test images; {machine()}."
     write_section("labels", [facts, "", *table(head, rows)], PAGE)
-    parts = [(f"the first {n} of 28 rows", classify(model, images, rows_given(n)).p, labels) for n in (14, 9, 3)]
+    parts = [
+        (f"the first {n} of 28 rows", classify(model, images, rows_given(n)).p, labels)
+        for n in (14, 9, 3)
+    ]
     lines = [(name, str(len(true)), *figures(p, true)) for name, p, true in parts]
     write_section("labels-parts", table(("given", "images", *head[2:5]), lines), PAGE)
 

@@ -42,7 +42,9 @@ class Mix:
         self.model = name
         self._config = config
         generator = np.random.default_rng(0)
-        self._known = generator.integers(0, config.values, (config.channels, config.height, config.width))
+        self._known = generator.integers(
+            0, config.values, (config.channels, config.height, config.width)
+        )
         self._keep = np.zeros((config.height, config.width), bool)
         self._keep[: config.height // 2] = True
         self._small = self._known[:, :: config.factor, :: config.factor]
@@ -59,7 +61,9 @@ class Mix:
     def rows(self, job: Job) -> int:
         """Rows the job has when it is done, those of small images too."""
         draws_small = self._config.multi_scale and job.kind != "upsample"
-        return job.n * (self._config.height + (self._config.small.height if draws_small else 0))
+        return job.n * (
+            self._config.height + (self._config.small.height if draws_small else 0)
+        )
 
     def post(self, url: str, job: Job) -> httpx.Request:
         """The job over HTTP."""
@@ -70,7 +74,9 @@ class Mix:
         files = {"image": ("image.png", self._pictures[job.kind], "image/png")}
         if job.kind == "complete":
             files["mask"] = ("mask.png", self._mask, "image/png")
-            texts["method"] = "clamp"  # drawing alone; the other way also scores what it has drawn
+            texts["method"] = (
+                "clamp"  # drawing alone; the other way also scores what it has drawn
+            )
         return httpx.Request("POST", f"{url}/{job.kind}", data=texts, files=files)
 
     def requests(self, job: Job) -> list[ImageRequest]:
@@ -85,7 +91,9 @@ class Mix:
 
 def _png(pixels: np.ndarray) -> bytes:
     """(C, H, W) bytes as a PNG."""
-    image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+    image = Image.fromarray(
+        pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+    )
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()

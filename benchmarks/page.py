@@ -23,12 +23,18 @@ def write_section(name: str, lines: Sequence[str], page: Path = PAGE) -> None:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table, as lines."""
-    return [f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)]
+    return [
+        f"| {' | '.join(cells)} |" for cells in (header, ["---"] * len(header), *rows)
+    ]
 
 
 def number(value: float, digits: int = 2) -> str:
     """The value with so many significant digits, and never an exponent."""
-    decimals = max(0, digits - len(str(int(abs(value))))) if abs(value) >= 1 else digits + _zeros(value)
+    decimals = (
+        max(0, digits - len(str(int(abs(value)))))
+        if abs(value) >= 1
+        else digits + _zeros(value)
+    )
     return f"{value:.{decimals}f}"
 
 
@@ -44,7 +50,9 @@ def weights_of(name: str, sha256: str) -> str:
 
 def machine() -> str:
     """The machine that the figures were measured on, and the day."""
-    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "numba", "numpy"))
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("torch", "numba", "numpy")
+    )
     return f"{processor()}, {_cores()} cores; Python {platform.python_version()}, {versions}; {date.today()}"
 
 
@@ -55,10 +63,16 @@ def processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     found = re.search(r"model name\s*: (.*)", text)
-    return re.sub(r"\((R|TM)\)| Processor", "", found[1]) if found else platform.machine()
+    return (
+        re.sub(r"\((R|TM)\)| Processor", "", found[1]) if found else platform.machine()
+    )
 
 
 def _cores() -> int:
     import os
 
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )

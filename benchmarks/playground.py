@@ -39,7 +39,9 @@ def main(
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = running.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"]
+        )
         paints = [first_paint_ms(browser, url) for _ in range(runs)]
         streams = [stream(browser, url, model, images) for _ in range(runs)]
         browser.close()
@@ -64,7 +66,9 @@ def first_paint_ms(browser: Any, url: str) -> float:
     return painted_ms
 
 
-def stream(browser: Any, url: str, model: str, images: int) -> tuple[float, float, float]:
+def stream(
+    browser: Any, url: str, model: str, images: int
+) -> tuple[float, float, float]:
     """Frames a second and milliseconds of script a frame, while the images arrive; and for how many seconds."""
     page = browser.new_context(viewport=VIEWPORT).new_page()
     page.set_default_timeout(LIMIT_MS)
@@ -74,7 +78,11 @@ def stream(browser: Any, url: str, model: str, images: int) -> tuple[float, floa
     page.evaluate(_EVERY_FRAME)
     with tempfile.TemporaryDirectory() as directory:
         trace = Path(directory) / "trace.json"
-        categories = ["devtools.timeline", "disabled-by-default-devtools.timeline.frame", "blink.user_timing"]
+        categories = [
+            "devtools.timeline",
+            "disabled-by-default-devtools.timeline.frame",
+            "blink.user_timing",
+        ]
         page.locator("#view-sample button.primary").click()
         standing = page.locator("#view-sample .standing")
         standing.filter(has_text=re.compile("Drawing")).wait_for()
@@ -89,7 +97,9 @@ def stream(browser: Any, url: str, model: str, images: int) -> tuple[float, floa
 def _rate(events: list[dict[str, Any]]) -> tuple[float, float, float]:
     ready = sorted(event["ts"] for event in events if event["name"] == _FRAME)
     if len(ready) < 2:
-        raise typer.BadParameter("the images came too fast to be measured; draw more, or with a slower model")
+        raise typer.BadParameter(
+            "the images came too fast to be measured; draw more, or with a slower model"
+        )
     busy_us = sum(event.get("dur", 0) for event in events if event["name"] in _SCRIPT)
     seconds = (ready[-1] - ready[0]) / 1e6
     return (len(ready) - 1) / seconds, busy_us / 1000 / len(ready), seconds

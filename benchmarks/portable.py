@@ -53,7 +53,11 @@ AT_ONCE = 250
 """Seeds of one comparison, so that a run that is stopped has not drawn for nothing."""
 
 BROWSERS = {
-    "chromium": ("chromium", "chromium-browser", "--headless=new --no-sandbox --user-data-dir={profile}"),
+    "chromium": (
+        "chromium",
+        "chromium-browser",
+        "--headless=new --no-sandbox --user-data-dir={profile}",
+    ),
     "firefox": ("firefox-esr", "firefox", "--headless --no-remote --profile {profile}"),
 }
 """Names of the program, and how it is started without a window."""
@@ -65,7 +69,9 @@ Facts = dict[str, Any]
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(1)
-    names = arguments.models or [name for name in model_names() if not unportable(load_model(name))]
+    names = arguments.models or [
+        name for name in model_names() if not unportable(load_model(name))
+    ]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pixelrnn", "export", folder, *names]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
@@ -77,7 +83,9 @@ def main() -> None:
                 _keep(model, found)
 
 
-def _sides(arguments: argparse.Namespace, model: Model, folder: Path) -> Iterator[Facts]:
+def _sides(
+    arguments: argparse.Namespace, model: Model, folder: Path
+) -> Iterator[Facts]:
     """Yield each thing that is found of a model by what was asked for."""
     side = arguments.browser or ("node" if arguments.exact else "node_relaxed")
     if not arguments.completions:
@@ -90,12 +98,24 @@ def _sides(arguments: argparse.Namespace, model: Model, folder: Path) -> Iterato
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("models", nargs="*", help="default: all that can be exported")
-    parser.add_argument("--seeds", type=int, help=f"default: {SEEDS}, in a browser {IN_BROWSER}")
-    parser.add_argument("--browser", choices=list(BROWSERS), help="on a page, instead of in Node")
-    parser.add_argument("--completions", action="store_true", help="draw nothing, complete")
-    parser.add_argument("--exact", action="store_true", help="in Node, without the processor's multiply-add")
+    parser.add_argument(
+        "--seeds", type=int, help=f"default: {SEEDS}, in a browser {IN_BROWSER}"
+    )
+    parser.add_argument(
+        "--browser", choices=list(BROWSERS), help="on a page, instead of in Node"
+    )
+    parser.add_argument(
+        "--completions", action="store_true", help="draw nothing, complete"
+    )
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="in Node, without the processor's multiply-add",
+    )
     return parser.parse_args()
 
 
@@ -107,9 +127,13 @@ def _mistrust(folder: Path) -> None:
 
 def _keep(model: Model, found: Facts) -> None:
     name, weights = model.card.name, {"sha256": model.card.sha256}
-    figures: dict[str, Facts] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    figures: dict[str, Facts] = (
+        json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    )
     before = figures.get(name, {})
-    figures[name] = (before if before.get("weights") == weights else {"weights": weights}) | found
+    figures[name] = (
+        before if before.get("weights") == weights else {"weights": weights}
+    ) | found
     FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
     write_section("portable-equal", _lines(figures), PAGE)
     print(name, json.dumps(found), flush=True)
@@ -117,7 +141,10 @@ def _keep(model: Model, found: Facts) -> None:
 
 def in_node(model: Model, folder: Path, seeds: int) -> Facts:
     """Draw in Node, some hundred seeds a process, and compare."""
-    pieces = [_node(model.card.name, folder, first, min(first + AT_ONCE, seeds)) for first in range(0, seeds, AT_ONCE)]
+    pieces = [
+        _node(model.card.name, folder, first, min(first + AT_ONCE, seeds))
+        for first in range(0, seeds, AT_ONCE)
+    ]
     facts = _compared(model, b"".join(values for values, _ in pieces), seeds)
     return facts | {
         "coded": _is_coded_so(model, folder),
@@ -129,29 +156,54 @@ def in_node(model: Model, folder: Path, seeds: int) -> Facts:
 
 def _node(name: str, folder: Path, first: int, end: int) -> tuple[bytes, Facts]:
     out = folder / f"{name}.values"
-    script = [HERE / "portable.mjs", folder / "engine", folder / "models" / name, str(first), str(end), out]
-    done = subprocess.run(["node", *_options(), *script], check=True, capture_output=True, text=True)
+    script = [
+        HERE / "portable.mjs",
+        folder / "engine",
+        folder / "models" / name,
+        str(first),
+        str(end),
+        out,
+    ]
+    done = subprocess.run(
+        ["node", *_options(), *script], check=True, capture_output=True, text=True
+    )
     return out.read_bytes(), json.loads(done.stdout)
 
 
 @cache
 def _options() -> list[str]:
     """Options for versions of Node that take relaxed instructions only when they are told to."""
-    known = subprocess.run(["node", "--v8-options"], check=True, capture_output=True, text=True).stdout
+    known = subprocess.run(
+        ["node", "--v8-options"], check=True, capture_output=True, text=True
+    ).stdout
     return [RELAXED] if RELAXED in known else []
 
 
-def _completed_in_node(model: Model, folder: Path, requests: Sequence[Request]) -> Facts:
-    script = [HERE / "portable_completions.mjs", folder / "engine", folder / "models" / model.card.name]
+def _completed_in_node(
+    model: Model, folder: Path, requests: Sequence[Request]
+) -> Facts:
+    script = [
+        HERE / "portable_completions.mjs",
+        folder / "engine",
+        folder / "models" / model.card.name,
+    ]
     asked = json.dumps(requests)
-    done = subprocess.run(["node", *_options(), *script], check=True, capture_output=True, text=True, input=asked)
+    done = subprocess.run(
+        ["node", *_options(), *script],
+        check=True,
+        capture_output=True,
+        text=True,
+        input=asked,
+    )
     return json.loads(done.stdout)
 
 
 def _is_coded_so(model: Model, folder: Path) -> bool:
     """Are the coded images the same file that Node made?"""
     images = draw(model, [ImageRequest(seed, 0) for seed in range(MORE)])
-    return (folder / f"{model.card.name}.values.coded").read_bytes() == encode(model, images)
+    return (folder / f"{model.card.name}.values.coded").read_bytes() == encode(
+        model, images
+    )
 
 
 ON_PAGE = """<!doctype html><title>benchmark</title><script type="module">
@@ -179,22 +231,36 @@ ON_PAGE = """<!doctype html><title>benchmark</title><script type="module">
 def in_browser(browser: str, model: Model, folder: Path, seeds: int) -> Facts:
     """Draw on a page of the folder, in a worker, and compare."""
     where, values = _told_by_page(browser, folder, f"{model.card.name},{seeds}")
-    return _compared(model, values, seeds) | {"version": _version(browser), "module": where.split("/")[-1]}
+    return _compared(model, values, seeds) | {
+        "version": _version(browser),
+        "module": where.split("/")[-1],
+    }
 
 
-def _completed_on_page(browser: str, model: Model, folder: Path, requests: Sequence[Request]) -> Facts:
+def _completed_on_page(
+    browser: str, model: Model, folder: Path, requests: Sequence[Request]
+) -> Facts:
     (folder / "requests.json").write_text(json.dumps(requests))
-    return json.loads(_told_by_page(browser, folder, f"{model.card.name},completions")[1])
+    return json.loads(
+        _told_by_page(browser, folder, f"{model.card.name},completions")[1]
+    )
 
 
 def _told_by_page(browser: str, folder: Path, wanted: str) -> tuple[str, bytes]:
     """Open a page of the folder with its work behind the #; where and what it posts."""
     (folder / "benchmark.html").write_text(ON_PAGE)
-    with _listening(folder) as (url, told), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        options = [option.format(profile=profile) for option in BROWSERS[browser][-1].split()]
+    with (
+        _listening(folder) as (url, told),
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
+    ):
+        options = [
+            option.format(profile=profile) for option in BROWSERS[browser][-1].split()
+        ]
         address = f"{url}/benchmark.html#{wanted}"
         with subprocess.Popen(
-            [_program(browser), *options, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [_program(browser), *options, address],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         ) as run:
             where, values = told.get(timeout=3000)
             run.terminate()
@@ -208,7 +274,9 @@ def _program(browser: str) -> str:
 
 
 def _version(browser: str) -> str:
-    return subprocess.run([_program(browser), "--version"], capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        [_program(browser), "--version"], capture_output=True, text=True
+    ).stdout.strip()
 
 
 @contextmanager
@@ -225,7 +293,9 @@ def _listening(folder: Path) -> Iterator[tuple[str, Queue[tuple[str, bytes]]]]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder))) as server:
+    with ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Handler, directory=str(folder))
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}", told
         server.shutdown()
@@ -233,7 +303,11 @@ def _listening(folder: Path) -> Iterator[tuple[str, Queue[tuple[str, bytes]]]]:
 
 def _compared(model: Model, drawn: bytes, seeds: int) -> Facts:
     """Both sides' digests, and how many values differ."""
-    expected = draw(model, [ImageRequest(seed, 0) for seed in range(seeds)]).numpy().astype(np.uint8)
+    expected = (
+        draw(model, [ImageRequest(seed, 0) for seed in range(seeds)])
+        .numpy()
+        .astype(np.uint8)
+    )
     found = np.frombuffer(drawn, np.uint8).reshape(expected.shape)
     return {
         "pictures": seeds,
@@ -274,12 +348,24 @@ def _lines(figures: dict[str, Facts]) -> list[str]:
                 f"{native['native_ms']:.1f} ms" if native else "",
             ]
         )
-    heads = ["model", "Node, exact", "Node, relaxed", "Chromium", "Firefox", "completions", "coded"]
+    heads = [
+        "model",
+        "Node, exact",
+        "Node, relaxed",
+        "Chromium",
+        "Firefox",
+        "completions",
+        "coded",
+    ]
     heads += ["a picture, exact", "relaxed", "compiled loop"]
     sides = [facts for each in figures.values() for facts in each.values()]
     machines = {facts["machine"] for facts in sides if "machine" in facts}
     browsers = {facts["version"] for facts in sides if "version" in facts}
-    return [*table(heads, rows), "", f"{_SAID} {'; '.join([*sorted(browsers), *sorted(machines)])}."]
+    return [
+        *table(heads, rows),
+        "",
+        f"{_SAID} {'; '.join([*sorted(browsers), *sorted(machines)])}.",
+    ]
 
 
 _SAID = (
@@ -294,14 +380,31 @@ def _ms(facts: Facts) -> str:
 
 
 def _coded(facts: Facts) -> str:
-    return {True: "equal", False: "not equal"}[facts["coded"]] if "coded" in facts else ""
+    return (
+        {True: "equal", False: "not equal"}[facts["coded"]] if "coded" in facts else ""
+    )
 
 
 def _completions(sides: Facts) -> str:
     """How many were compared on each side, and how many figures differ."""
-    names = {"node": "exact", "node_relaxed": "relaxed", "chromium": "Chromium", "firefox": "Firefox"}
-    told = {name: sides[f"{side}_completions"] for side, name in names.items() if f"{side}_completions" in sides}
-    return "; ".join(f"{name} {facts['images']}: {_figures(facts)}" for name, facts in told.items()) or "not yet"
+    names = {
+        "node": "exact",
+        "node_relaxed": "relaxed",
+        "chromium": "Chromium",
+        "firefox": "Firefox",
+    }
+    told = {
+        name: sides[f"{side}_completions"]
+        for side, name in names.items()
+        if f"{side}_completions" in sides
+    }
+    return (
+        "; ".join(
+            f"{name} {facts['images']}: {_figures(facts)}"
+            for name, facts in told.items()
+        )
+        or "not yet"
+    )
 
 
 def _figures(facts: Facts) -> int:
@@ -310,7 +413,11 @@ def _figures(facts: Facts) -> int:
 
 def _pictures(facts: Facts) -> str:
     star = "*" if "relaxed" in facts.get("module", "") else ""
-    return f"{facts['pictures']:,}: {facts['differ']} of {facts['values']:,}{star}" if facts else "not yet"
+    return (
+        f"{facts['pictures']:,}: {facts['differ']} of {facts['values']:,}{star}"
+        if facts
+        else "not yet"
+    )
 
 
 if __name__ == "__main__":

@@ -27,7 +27,11 @@ def holes(height: int, width: int) -> list[NDArray[np.bool_]]:
     """keep (H, W): the lower, upper and left half, the centre, and a random half of the pixels are not given."""
     rng = np.random.default_rng(2016)
     lower, upper, left, centre = (np.ones((height, width), np.bool_) for _ in range(4))
-    lower[height // 2 :], upper[: height // 2], left[:, : width // 2] = False, False, False
+    lower[height // 2 :], upper[: height // 2], left[:, : width // 2] = (
+        False,
+        False,
+        False,
+    )
     centre[height // 4 : -(height // 4), width // 4 : -(width // 4)] = False
     return [lower, upper, left, centre, rng.random((height, width)) < 0.5]
 
@@ -37,26 +41,47 @@ def compared(model: Model, ask: Ask) -> Facts:
     (known,), config = sample(model, 1, 0), model.config
     n = OF_EACH if config.channels == 1 else OF_EACH_IN_COLOUR
     shapes = holes(config.height, config.width)
-    complete(model, known, torch.from_numpy(shapes[-1]), 0, seed=0)  # until the loops are loaded
+    complete(
+        model, known, torch.from_numpy(shapes[-1]), 0, seed=0
+    )  # until the loops are loaded
     since = time.process_time()
-    expected = [complete(model, known, torch.from_numpy(keep), n, seed=0) for keep in shapes]
+    expected = [
+        complete(model, known, torch.from_numpy(keep), n, seed=0) for keep in shapes
+    ]
     native_ms = 1000 * (time.process_time() - since)
     asked = {"known": known.ravel().tolist(), "n": n, "seed": 0}
     found = ask([asked | {"keep": keep.ravel().tolist()} for keep in shapes])
     each = zip(found["completions"], expected, strict=True)
-    values, receipts, marginals = np.sum([_differing(*pair) for pair in each], 0).tolist()
+    values, receipts, marginals = np.sum(
+        [_differing(*pair) for pair in each], 0
+    ).tolist()
     images = n * len(shapes)
-    facts = {"images": images, "values": images * known.numel(), "differ": values, "module": found["module"]}
+    facts = {
+        "images": images,
+        "values": images * known.numel(),
+        "differ": values,
+        "module": found["module"],
+    }
     facts |= {"receipts_differ": receipts, "marginals_differ": marginals}
-    return facts | {"ms": found["ms"] / images, "native_ms": native_ms / images} if "ms" in found else facts
+    return (
+        facts | {"ms": found["ms"] / images, "native_ms": native_ms / images}
+        if "ms" in found
+        else facts
+    )
 
 
 def _differing(found: Facts, expected: Completion) -> tuple[int, int, int]:
-    values = np.array([image["values"] for image in found["images"]]).reshape(expected.values.shape)
+    values = np.array([image["values"] for image in found["images"]]).reshape(
+        expected.values.shape
+    )
     receipt = json.loads(json.dumps(expected.receipt.to_dict()))
     assert expected.mean is not None
     assert expected.entropy_bits is not None
-    maps = zip((expected.mean, expected.entropy_bits), (found["mean"], found["entropyBits"]), strict=True)
+    maps = zip(
+        (expected.mean, expected.entropy_bits),
+        (found["mean"], found["entropyBits"]),
+        strict=True,
+    )
     return (
         int((values != expected.values.numpy()).sum()),
         sum(found["receipt"].get(name) != fact for name, fact in receipt.items()),

@@ -36,28 +36,55 @@ MUON = (
 def trained(recipe: Recipe, updates: int, times: float) -> np.ndarray:
     """Nats of each validation image by the averaged weights, after so many updates."""
     config, training, path = recipe.network.config(), recipe.training, recipe.data.path
-    train, valid = read_dataset(path, "train", config), spread(read_dataset(path, "valid", config), 500)
+    train, valid = (
+        read_dataset(path, "train", config),
+        spread(read_dataset(path, "valid", config), 500),
+    )
     epochs = -(-updates * training.batch // len(train))
-    own = np.random.default_rng(training.seed).permutation(len(train))[: updates * training.batch // epochs]
+    own = np.random.default_rng(training.seed).permutation(len(train))[
+        : updates * training.batch // epochs
+    ]
     rate = times * highest_rate(training, updates)
-    training = training.model_copy(update={"epochs": epochs, "warmup": updates // 20, "learning_rate": rate})
+    training = training.model_copy(
+        update={"epochs": epochs, "warmup": updates // 20, "learning_rate": rate}
+    )
     torch.manual_seed(training.seed)
     network = build_network(config)
-    learner = Learner(network, Batches(train[own], training.batch, seed=training.seed), training, Ranks())
+    learner = Learner(
+        network,
+        Batches(train[own], training.batch, seed=training.seed),
+        training,
+        Ranks(),
+    )
     for i in range(updates):
         learner.advance(i, stop=False)
     assert learner.average is not None
     with torch.inference_mode(), learner.parameters.holding(learner.average.weights):
-        return network.nats_map(torch.from_numpy(valid.astype(np.int64))).flatten(1).sum(1).numpy()
+        return (
+            network.nats_map(torch.from_numpy(valid.astype(np.int64)))
+            .flatten(1)
+            .sum(1)
+            .numpy()
+        )
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     name, data, updates, *told = sys.argv[1:]
-    changes = [f"data.path={data}", *(f"training.{each}" for each in MUON), *(each for each in told if "=" in each)]
+    changes = [
+        f"data.path={data}",
+        *(f"training.{each}" for each in MUON),
+        *(each for each in told if "=" in each),
+    ]
     recipe = Recipe.load(Path(name), changes)
-    nats = {times: trained(recipe, int(updates), float(times)) for times in told if "=" not in times}
+    nats = {
+        times: trained(recipe, int(updates), float(times))
+        for times in told
+        if "=" not in times
+    }
     for times, each in nats.items():
         ahead = each - next(iter(nats.values()))
         error = ahead.std() / len(ahead) ** 0.5
-        print(f"{times} times: {each.mean():.2f} nats, {ahead.mean():+.2f} ± {error:.2f} beside the first")
+        print(
+            f"{times} times: {each.mean():.2f} nats, {ahead.mean():+.2f} ± {error:.2f} beside the first"
+        )

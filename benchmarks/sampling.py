@@ -35,7 +35,15 @@ IN_PAGE = (1, 1), (16, 1), (16, 2)
 """Images and threads of the page's rows; the plots and the file of figures have all."""
 
 HEADER = (
-    *("preset", "images", "threads", "sample s", "forward s", "ratio", "naive / sample"),
+    *(
+        "preset",
+        "images",
+        "threads",
+        "sample s",
+        "forward s",
+        "ratio",
+        "naive / sample",
+    ),
     *("images/s", "GFLOP/s", "of peak", "first row p50 ms", "p95 ms"),
 )
 
@@ -46,19 +54,31 @@ Figures = dict[str, dict[str, Facts]]
 
 def main() -> None:
     arguments = _arguments()
-    figures: Figures = {} if arguments.quick or not FIGURES.exists() else json.loads(FIGURES.read_text())
+    figures: Figures = (
+        {}
+        if arguments.quick or not FIGURES.exists()
+        else json.loads(FIGURES.read_text())
+    )
     if not arguments.publish:
         measure_all(arguments, figures)
     if not arguments.quick:
         publish(figures)
-    print("\n".join(table(HEADER, [row(facts) for facts in ordered(figures.get(processor(), {}))])))
+    print(
+        "\n".join(
+            table(
+                HEADER, [row(facts) for facts in ordered(figures.get(processor(), {}))]
+            )
+        )
+    )
 
 
 def measure_all(arguments: argparse.Namespace, figures: Figures) -> None:
     """Add what is asked for to the figures, and keep them after every preset."""
     quick, ours = arguments.quick, figures.setdefault(processor(), {})
     presets = arguments.preset or (QUICK_PRESETS if quick else sorted(PRESETS))
-    batches, rounds = ((1, 4), 1) if quick else (arguments.batch or BATCHES, arguments.rounds)
+    batches, rounds = (
+        ((1, 4), 1) if quick else (arguments.batch or BATCHES, arguments.rounds)
+    )
     for preset in presets:
         for key, facts in cells(preset, batches, rounds, arguments.limit):
             ours[key] = {**facts, "machine": machine()}
@@ -68,17 +88,32 @@ def measure_all(arguments: argparse.Namespace, figures: Figures) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--preset", nargs="+", choices=sorted(PRESETS), help="only these")
-    parser.add_argument("--batch", nargs="+", type=int, help="only so many images at once")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--preset", nargs="+", choices=sorted(PRESETS), help="only these"
+    )
+    parser.add_argument(
+        "--batch", nargs="+", type=int, help="only so many images at once"
+    )
     parser.add_argument("--publish", action="store_true", help="measure nothing")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each kind, of which the median counts")
-    parser.add_argument("--limit", type=float, default=300.0, help="seconds that one cell may take")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=5,
+        help="runs of each kind, of which the median counts",
+    )
+    parser.add_argument(
+        "--limit", type=float, default=300.0, help="seconds that one cell may take"
+    )
     parser.add_argument("--quick", action="store_true", help="see that it works")
     return parser.parse_args()
 
 
-def cells(preset: str, batches: tuple[int, ...], rounds: int, limit_s: float) -> Iterator[tuple[str, Facts]]:
+def cells(
+    preset: str, batches: tuple[int, ...], rounds: int, limit_s: float
+) -> Iterator[tuple[str, Facts]]:
     """Every batch in every number of threads, by key; those left out have a reason instead of figures."""
     operations = useful_operations(untrained(preset).network)
     per_image_s = 3 * (rounds + 1) * operations / GUESSED_RATE
@@ -89,18 +124,28 @@ def cells(preset: str, batches: tuple[int, ...], rounds: int, limit_s: float) ->
             if batch % threads:
                 continue  # one image is not shared
             if per_image_s * batch > limit_s:
-                yield key, {**where, "skipped": f"about {per_image_s * batch:.0f} s, more than {limit_s:.0f}"}
+                yield (
+                    key,
+                    {
+                        **where,
+                        "skipped": f"about {per_image_s * batch:.0f} s, more than {limit_s:.0f}",
+                    },
+                )
             else:
                 facts = measure(preset, batch, threads, rounds)
                 yield key, facts
-                round_s = facts["sample_s"] + facts["forward_s"] + 2 * facts["fused_s"]  # a naive step is such a pass
+                round_s = (
+                    facts["sample_s"] + facts["forward_s"] + 2 * facts["fused_s"]
+                )  # a naive step is such a pass
                 per_image_s = (rounds + 1) * round_s / batch
 
 
 def ordered(figures: dict[str, Facts]) -> list[Facts]:
     """Measured cells, in the order of the table."""
     measured = (each for each in figures.values() if "skipped" not in each)
-    return sorted(measured, key=lambda facts: (facts["preset"], facts["threads"], facts["batch"]))
+    return sorted(
+        measured, key=lambda facts: (facts["preset"], facts["threads"], facts["batch"])
+    )
 
 
 def row(facts: Facts) -> list[str]:
@@ -123,7 +168,14 @@ def row(facts: Facts) -> list[str]:
 
 def publish(figures: Figures) -> None:
     """Write the section of the page, and a plot for each processor."""
-    write_section("sampling", [line for name in sorted(figures) for line in _published(name, ordered(figures[name]))])
+    write_section(
+        "sampling",
+        [
+            line
+            for name in sorted(figures)
+            for line in _published(name, ordered(figures[name]))
+        ],
+    )
 
 
 def _published(name: str, measured: list[Facts]) -> list[str]:
@@ -131,7 +183,12 @@ def _published(name: str, measured: list[Facts]) -> list[str]:
     plot = PLOTS / f"sampling-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}.svg"
     alone = [each for each in measured if each["threads"] == 1]
     plot.write_text(
-        svg([_panel(alone, "ratio", "sample / forward", 1.0), _panel(alone, "efficiency", "fraction of peak")])
+        svg(
+            [
+                _panel(alone, "ratio", "sample / forward", 1.0),
+                _panel(alone, "efficiency", "fraction of peak"),
+            ]
+        )
     )
     return [
         "",
@@ -139,14 +196,26 @@ def _published(name: str, measured: list[Facts]) -> list[str]:
         "",
         f"![Sample time over the time of one dense pass, and the fraction of peak, by batch](../img/{plot.name})",
         "",
-        *(f"Measured on {machine}." for machine in sorted({each["machine"] for each in measured})),
+        *(
+            f"Measured on {machine}."
+            for machine in sorted({each["machine"] for each in measured})
+        ),
         "",
-        *table(HEADER, [row(each) for each in measured if (each["batch"], each["threads"]) in IN_PAGE]),
+        *table(
+            HEADER,
+            [
+                row(each)
+                for each in measured
+                if (each["batch"], each["threads"]) in IN_PAGE
+            ],
+        ),
         "",
     ]
 
 
-def _panel(measured: list[Facts], name: str, title: str, level: float | None = None) -> Panel:
+def _panel(
+    measured: list[Facts], name: str, title: str, level: float | None = None
+) -> Panel:
     lines: dict[str, list[tuple[float, float]]] = {}
     for facts in measured:
         lines.setdefault(facts["preset"], []).append((facts["batch"], facts[name]))

@@ -92,27 +92,48 @@ class Load:
         equally fast all the time."""
         shares = []
         for i, served in enumerate(self.served):
-            shares.append(served.images_per_s / statistics.mean(self.bare[max(0, i - 1) : i + 1]))
+            shares.append(
+                served.images_per_s / statistics.mean(self.bare[max(0, i - 1) : i + 1])
+            )
         return statistics.median(shares)
 
     @property
     def of_beside(self) -> float | None:
         """The same, beside the bare engine with a busy neighbour."""
-        shares = [served.images_per_s / beside for served, beside in zip(self.served, self.beside, strict=False)]
+        shares = [
+            served.images_per_s / beside
+            for served, beside in zip(self.served, self.beside, strict=False)
+        ]
         return statistics.median(shares) if shares else None
 
 
 def main() -> None:
     arguments = _arguments()
-    seconds, rounds, times = (8.0, 3, 1) if arguments.quick else (arguments.seconds, arguments.rounds, arguments.times)
+    seconds, rounds, times = (
+        (8.0, 3, 1)
+        if arguments.quick
+        else (arguments.seconds, arguments.rounds, arguments.times)
+    )
     loads, sentences = [], []
     for name in arguments.model or MODELS:
         model = load_model(name)
         mix = Mix(name, model.config)
         loads += under_load(model, mix, seconds, times)
         with Stack(name) as stack:
-            sentences += _sentences(name, lone(model, stack, name, rounds), under_large_job(stack, mix, rounds))
-    lines = ["", f"Measured on {machine()}.", "", *_load_table(loads), "", *sentences, ""]
+            sentences += _sentences(
+                name,
+                lone(model, stack, name, rounds),
+                under_large_job(stack, mix, rounds),
+            )
+    lines = [
+        "",
+        f"Measured on {machine()}.",
+        "",
+        *_load_table(loads),
+        "",
+        *sentences,
+        "",
+    ]
     print("\n".join(lines))
     if not arguments.quick:
         write_section("serving", lines)
@@ -130,7 +151,11 @@ def under_load(model: Model, mix: Mix, seconds: float, times: int) -> list[Load]
             together = max(1, round(served.occupancy))
             load.bare.append(bare_images_per_s(model, mix, together, seconds / 2))
             if processors.of_engines(processors.usable(), engines=1, threads=1)[0]:
-                load.beside.append(bare_beside_load(mix, share * capacity / MEAN_IMAGES, together, seconds / 2))
+                load.beside.append(
+                    bare_beside_load(
+                        mix, share * capacity / MEAN_IMAGES, together, seconds / 2
+                    )
+                )
         shares = {"of_bare": load.of_bare, "of_bare_beside_load": load.of_beside}
         print(json.dumps({"model": load.model, "offered": share, **shares}), flush=True)
         loads.append(load)
@@ -138,28 +163,61 @@ def under_load(model: Model, mix: Mix, seconds: float, times: int) -> list[Load]
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", action="append", help=f"may be repeated; {' and '.join(MODELS)} by default")
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long each load lasts")
-    parser.add_argument("--times", type=int, default=5, help="how often each load is sent, to a fresh service")
-    parser.add_argument("--rounds", type=int, default=20, help="how often the single jobs are measured")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--model",
+        action="append",
+        help=f"may be repeated; {' and '.join(MODELS)} by default",
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="how long each load lasts"
+    )
+    parser.add_argument(
+        "--times",
+        type=int,
+        default=5,
+        help="how often each load is sent, to a fresh service",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=20, help="how often the single jobs are measured"
+    )
     parser.add_argument("--quick", action="store_true", help="see that it works")
     return parser.parse_args()
 
 
-def serve(model: Model, mix: Mix, share: float, jobs_per_s: float, seconds: float) -> Served:
+def serve(
+    model: Model, mix: Mix, share: float, jobs_per_s: float, seconds: float
+) -> Served:
     """Send the load to a fresh service."""
     served = Served(share, seconds)
-    with Stack(model.card.name) as stack, off_the_engine(), ThreadPoolExecutor(SENDERS) as senders:
+    with (
+        Stack(model.card.name) as stack,
+        off_the_engine(),
+        ThreadPoolExecutor(SENDERS) as senders,
+    ):
         sender, began = Sender(), time.perf_counter()
-        sent = _send(stack, mix, jobs_per_s, served, lambda job: senders.submit(_post, sender, stack.url, mix, job))
-        accepted = [(job, found[0]) for job, future in sent if (found := future.result()) is not None]
+        sent = _send(
+            stack,
+            mix,
+            jobs_per_s,
+            served,
+            lambda job: senders.submit(_post, sender, stack.url, mix, job),
+        )
+        accepted = [
+            (job, found[0])
+            for job, future in sent
+            if (found := future.result()) is not None
+        ]
         rows = stack.rows_done([job_id for _, job_id in accepted])
         served.seconds = time.perf_counter() - began
         served.refused = len(sent) - len(accepted)
         stack.stop()
         served.occupancy = stack.occupancy()
-    rows_an_image = sum(mix.rows(job) for job, _ in accepted) / sum(job.n for job, _ in accepted)
+    rows_an_image = sum(mix.rows(job) for job, _ in accepted) / sum(
+        job.n for job, _ in accepted
+    )
     served.images = rows / rows_an_image
     return served
 
@@ -180,7 +238,11 @@ Sent = list[tuple[Job, "Future[tuple[str, float] | None]"]]
 
 
 def _send(
-    stack: Stack, mix: Mix, jobs_per_s: float, served: Served, post: Callable[[Job], "Future[tuple[str, float] | None]"]
+    stack: Stack,
+    mix: Mix,
+    jobs_per_s: float,
+    served: Served,
+    post: Callable[[Job], "Future[tuple[str, float] | None]"],
 ) -> Sent:
     """Send jobs on time until the load is over, and meanwhile see first rows come."""
     chance, source, sent = random.Random(SEED), jobs(SEED, mix.can_upsample), Sent()
@@ -197,7 +259,9 @@ def _send(
             if (accepted := sent[unread][1].result()) is not None:
                 waiting[accepted[0]] = accepted[1]
             unread += 1
-        for job_id in stack.first_rows(list(itertools.islice(waiting, WATCHED)), WATCH_MS):
+        for job_id in stack.first_rows(
+            list(itertools.islice(waiting, WATCHED)), WATCH_MS
+        ):
             served.first_rows.append(time.perf_counter() - waiting.pop(job_id))
         time.sleep(WATCH_MS / 1000)
     return sent
@@ -219,9 +283,13 @@ class Sender:
         """The answer, to be read to its end before the next request is sent."""
         connection = getattr(self._of_thread, "connection", None)
         if connection is None:
-            connection = http.client.HTTPConnection(request.url.host, request.url.port, timeout=60)
+            connection = http.client.HTTPConnection(
+                request.url.host, request.url.port, timeout=60
+            )
             self._of_thread.connection = connection
-        connection.request(request.method, request.url.path, request.read(), dict(request.headers))
+        connection.request(
+            request.method, request.url.path, request.read(), dict(request.headers)
+        )
         return connection.getresponse()
 
 
@@ -240,7 +308,11 @@ def _post(sender: Sender, url: str, mix: Mix, job: Job) -> tuple[str, float] | N
 def bare_images_per_s(model: Model, mix: Mix, together: int, seconds: float) -> float:
     """Images a second that the engine alone draws of the same mix, always so many images side by side."""
     engine = Engine(model, together, KEPT_STATES)
-    images = ((request, mix.rows(job) / job.n) for job in jobs(SEED, mix.can_upsample) for request in mix.requests(job))
+    images = (
+        (request, mix.rows(job) / job.n)
+        for job in jobs(SEED, mix.can_upsample)
+        for request in mix.requests(job)
+    )
     rows_an_image: dict[int, float] = {}
     _warm_up(engine)
     began, drawn = time.perf_counter(), 0.0
@@ -251,7 +323,9 @@ def bare_images_per_s(model: Model, mix: Mix, together: int, seconds: float) -> 
     return drawn / elapsed
 
 
-def bare_beside_load(mix: Mix, jobs_per_s: float, together: int, seconds: float) -> float:
+def bare_beside_load(
+    mix: Mix, jobs_per_s: float, together: int, seconds: float
+) -> float:
     """Images a second that the bare engine draws on the engine's processor while the other one is as busy as a served
     load makes it, with a service whose engine is there too. Processors share caches, memory, and on a rented machine
     more than that: this is the part of the difference that no program can do away with."""
@@ -262,11 +336,19 @@ def bare_beside_load(mix: Mix, jobs_per_s: float, together: int, seconds: float)
         off_the_engine(),
         Stack(mix.model, PIXELRNN_ENGINE_CPUS=others) as stack,
         ThreadPoolExecutor(SENDERS) as senders,
-        ProcessPoolExecutor(1, get_context("spawn"), processors.keep_to, (own,)) as apart,
+        ProcessPoolExecutor(
+            1, get_context("spawn"), processors.keep_to, (own,)
+        ) as apart,
     ):
         bare = apart.submit(_bare_of, mix.model, together, seconds)
         sender, load = Sender(), Served(SATURATING, seconds + LOADING_S)
-        _send(stack, mix, jobs_per_s, load, lambda job: senders.submit(_post, sender, stack.url, mix, job))
+        _send(
+            stack,
+            mix,
+            jobs_per_s,
+            load,
+            lambda job: senders.submit(_post, sender, stack.url, mix, job),
+        )
         return bare.result()
 
 
@@ -290,7 +372,9 @@ def lone(model: Model, stack: Stack, name: str, rounds: int) -> tuple[float, flo
     served, bare = [], []
     for seed in range(rounds + 1):  # the first of each warms up
         with off_the_engine():
-            served.append(_until_row(last, sender, _asking_for_events(stack.url, name, seed)))
+            served.append(
+                _until_row(last, sender, _asking_for_events(stack.url, name, seed))
+            )
         began = time.perf_counter()
         engine.admit(ImageRequest(seed, 0))
         while engine.busy:
@@ -301,7 +385,10 @@ def lone(model: Model, stack: Stack, name: str, rounds: int) -> tuple[float, flo
 
 def _asking_for_events(url: str, model: str, seed: int) -> httpx.Request:
     return httpx.Request(
-        "POST", f"{url}/sample", json={"model": model, "seed": seed}, headers={"Accept": "text/event-stream"}
+        "POST",
+        f"{url}/sample",
+        json={"model": model, "seed": seed},
+        headers={"Accept": "text/event-stream"},
     )
 
 
@@ -311,7 +398,9 @@ def _until_row(word: bytes, sender: Sender, request: httpx.Request) -> float:
     response = sender.begin(request)
     while word not in response.readline():
         if response.isclosed():
-            raise RuntimeError(f"{request.url.path} answered {response.status} without the row")
+            raise RuntimeError(
+                f"{request.url.path} answered {response.status} without the row"
+            )
     seconds = time.perf_counter() - began
     response.read()
     return seconds
@@ -322,16 +411,22 @@ def under_large_job(stack: Stack, mix: Mix, rounds: int) -> tuple[float, float]:
     sent at some moment of such a job: medians."""
     chance, whole, first, sender = random.Random(SEED), [], [], Sender()
     for seed in range(rounds):
-        whole.append(_timed_to(stack.wait_end, sender, stack, mix, Job("sample", 64, seed)))
+        whole.append(
+            _timed_to(stack.wait_end, sender, stack, mix, Job("sample", 64, seed))
+        )
         large = _post(sender, stack.url, mix, Job("sample", 64, seed))
         time.sleep(chance.random() * 0.7 * whole[-1])
-        first.append(_timed_to(stack.wait_first_row, sender, stack, mix, Job("sample", 1, seed)))
+        first.append(
+            _timed_to(stack.wait_first_row, sender, stack, mix, Job("sample", 1, seed))
+        )
         assert large is not None
         stack.wait_end(large[0])
     return statistics.median(whole), statistics.median(first)
 
 
-def _timed_to(wait: Callable[[str], None], sender: Sender, stack: Stack, mix: Mix, job: Job) -> float:
+def _timed_to(
+    wait: Callable[[str], None], sender: Sender, stack: Stack, mix: Mix, job: Job
+) -> float:
     accepted = _post(sender, stack.url, mix, job)
     assert accepted is not None
     wait(accepted[0])
@@ -371,7 +466,9 @@ def _load_row(load: Load) -> list[str]:
     ]
 
 
-def _sentences(model: str, alone: tuple[float, float], late: tuple[float, float]) -> list[str]:
+def _sentences(
+    model: str, alone: tuple[float, float], late: tuple[float, float]
+) -> list[str]:
     (served, bare), (whole, first) = alone, late
     return [
         f"- `{model}`. One image over HTTP, to the last row of the events that answer it: {1000 * served:.1f} ms.",

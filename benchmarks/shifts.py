@@ -73,7 +73,9 @@ def cut(digits: Images, _rng: np.random.Generator) -> Images:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="mnist-diagonal-bilstm")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--images", type=int, default=1000)
@@ -81,7 +83,10 @@ def main() -> None:
     torch.set_num_threads(1)
     model, rng = load_model(arguments.model), np.random.default_rng(2016)
     test = read_dataset(arguments.data, "test", model.config)[:, 0].astype(np.int64)
-    usual, rest = test[:: len(test) // arguments.images], test[1 :: len(test) // arguments.images]
+    usual, rest = (
+        test[:: len(test) // arguments.images],
+        test[1 :: len(test) // arguments.images],
+    )
     kinds: dict[str, Callable[[], Images]] = {
         "other digits: typed": lambda: typed(len(usual), rng),
         "other pictures: floor plans": lambda: plans(len(usual), rng),
@@ -91,7 +96,13 @@ def main() -> None:
     }
     known = scores(model, usual)
     rows = [
-        (name, *(f"{auroc(a, b):.3f}" for a, b in zip(known, scores(model, make()), strict=True)))
+        (
+            name,
+            *(
+                f"{auroc(a, b):.3f}"
+                for a, b in zip(known, scores(model, make()), strict=True)
+            ),
+        )
         for name, make in kinds.items()
     ]
     head = ("strange pictures", "nats (or p-value)", "typicality", "bits over PNG")
@@ -104,16 +115,26 @@ def scores(model: Model, images: Images) -> tuple[NDArray[np.float64], ...]:
     """Three scores of each image, the larger the stranger."""
     nats = -log_likelihood(model, torch.from_numpy(images)[:, None]).double().numpy()
     found = [
-        Standing.of(image[None], n, 2, model.card.validation) for image, n in zip(images, nats.tolist(), strict=True)
+        Standing.of(image[None], n, 2, model.card.validation)
+        for image, n in zip(images, nats.tolist(), strict=True)
     ]
-    assert all(each.typicality is not None for each in found), "pixelrnn calibrate has not been run"
-    return nats, np.array([-(each.typicality or 0) for each in found]), np.array([each.bits_over_png for each in found])
+    assert all(each.typicality is not None for each in found), (
+        "pixelrnn calibrate has not been run"
+    )
+    return (
+        nats,
+        np.array([-(each.typicality or 0) for each in found]),
+        np.array([each.bits_over_png for each in found]),
+    )
 
 
 def auroc(usual: NDArray[np.float64], strange: NDArray[np.float64]) -> float:
     """The share of pairs in which the strange one is larger; a tie counts half."""
     ordered = np.sort(usual)
-    below, up_to = np.searchsorted(ordered, strange, "left"), np.searchsorted(ordered, strange, "right")
+    below, up_to = (
+        np.searchsorted(ordered, strange, "left"),
+        np.searchsorted(ordered, strange, "right"),
+    )
     return float((below + up_to).mean() / 2 / len(usual))
 
 

@@ -24,7 +24,9 @@ class Stack:
     """The embedded server, workers and the API. `redis`: the server, to watch without troubling the API. place: another
     checkout, whose own .venv runs it."""
 
-    def __init__(self, model: str, workers: int = 1, place: Path | None = None, **settings: str) -> None:
+    def __init__(
+        self, model: str, workers: int = 1, place: Path | None = None, **settings: str
+    ) -> None:
         own = place and place / ".venv" / "bin" / "python"
         self._python = str(own) if own and own.exists() else sys.executable
         self._place = place
@@ -32,21 +34,33 @@ class Stack:
         self._data = Path(self._directory.name)
         self.url = f"http://127.0.0.1:{free_port()}"
         self.redis: Any = Redis.from_url(EmbeddedRedis(self._data).url)
-        one_client = {"PIXELRNN_CLIENT_RATE": "1e6", "PIXELRNN_CLIENT_JOBS": "1000000"}  # which stands for many
+        one_client = {
+            "PIXELRNN_CLIENT_RATE": "1e6",
+            "PIXELRNN_CLIENT_JOBS": "1000000",
+        }  # which stands for many
         self._workers = ["--device", "cpu"] * workers
-        self._environment = {**os.environ, "PIXELRNN_MODELS": model, **one_client, **settings}
+        self._environment = {
+            **os.environ,
+            "PIXELRNN_MODELS": model,
+            **one_client,
+            **settings,
+        }
 
     def __enter__(self) -> Self:
         port = self.url.rpartition(":")[2]
         options = ["--port", port, "--data-dir", str(self._data), *self._workers]
         command = [self._python, "-m", "pixelrnn", "up", *options]
         with (self._data / "up.log").open("wb") as log:
-            self._process = subprocess.Popen(command, cwd=self._place, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, cwd=self._place, env=self._environment, stdout=log, stderr=log
+            )
         self.pid = self._process.pid
         deadline = time.monotonic() + START_LIMIT_S
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"pixelrnn up did not start: {(self._data / 'up.log').read_text()}")
+                raise RuntimeError(
+                    f"pixelrnn up did not start: {(self._data / 'up.log').read_text()}"
+                )
             time.sleep(0.1)
         return self
 
@@ -73,7 +87,11 @@ class Stack:
         streams = {keys.events(job_id): "0-0" for job_id in job_ids}
         found = self.redis.xread(streams, count=1, block=block_ms) if streams else []
         ids = {keys.events(job_id).encode(): job_id for job_id in job_ids}
-        return [ids[key] for key, entries in found if entries[0][1][b"type"] in (b"row", b"rows")]
+        return [
+            ids[key]
+            for key, entries in found
+            if entries[0][1][b"type"] in (b"row", b"rows")
+        ]
 
     def wait_end(self, job_id: str) -> None:
         while self.redis.hget(keys.job(job_id), "status") in (b"queued", b"running"):
@@ -85,15 +103,27 @@ class Stack:
 
     def worker_logs(self) -> dict[str, str]:
         """The log of each worker, by its name."""
-        return {log.stem: log.read_text() for log in (self._data / "logs").glob("worker-*.log")}
+        return {
+            log.stem: log.read_text()
+            for log in (self._data / "logs").glob("worker-*.log")
+        }
 
     def occupancy(self) -> float:
         """Images in a step, as the worker said last. RuntimeError, with the end of its log, when it did not."""
         lines = (self._data / "logs" / "worker-0.log").read_text().splitlines()
-        said = [entry["occupancy"] for entry in map(_parsed, lines) if entry.get("event") == "model_used"]
+        said = [
+            entry["occupancy"]
+            for entry in map(_parsed, lines)
+            if entry.get("event") == "model_used"
+        ]
         if not said:
             raise RuntimeError(
-                "\n".join(["the worker did not say how full its steps were; its log ends:", *lines[-20:]])
+                "\n".join(
+                    [
+                        "the worker did not say how full its steps were; its log ends:",
+                        *lines[-20:],
+                    ]
+                )
             )
         return float(said[-1])
 

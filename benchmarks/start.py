@@ -26,7 +26,12 @@ LIMIT_S = 600.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=1, help="cold and warm starts; the best of each is printed")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        default=1,
+        help="cold and warm starts; the best of each is printed",
+    )
     runs = parser.parse_args().runs
     cold, warm = [], []
     for _ in range(runs):
@@ -34,8 +39,17 @@ def main() -> None:
             cold.append(start(Path(place)))
             warm.append(start(Path(place)))
     for name, found in (("cold", cold), ("warm", warm)):
-        print(json.dumps({"start": name, **{key: min(run[key] for run in found) for key in found[0]}}))
-    verbs = {verb: min(seconds(verb) for _ in range(3)) for verb in ("--version", "models")}
+        print(
+            json.dumps(
+                {
+                    "start": name,
+                    **{key: min(run[key] for run in found) for key in found[0]},
+                }
+            )
+        )
+    verbs = {
+        verb: min(seconds(verb) for _ in range(3)) for verb in ("--version", "models")
+    }
     print(json.dumps({"verbs": verbs}))
 
 
@@ -46,7 +60,16 @@ def start(place: Path) -> dict[str, float]:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     environment = os.environ | {"NUMBA_CACHE_DIR": str(place / "compiled")}
-    command = [sys.executable, "-m", "pixelrnn", "up", "--port", str(port), "--data-dir", str(place / "data")]
+    command = [
+        sys.executable,
+        "-m",
+        "pixelrnn",
+        "up",
+        "--port",
+        str(port),
+        "--data-dir",
+        str(place / "data"),
+    ]
     began = time.monotonic()
     up = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     try:
@@ -74,12 +97,16 @@ def ask(url: str, body: object = None) -> Any:
     """The answer; None while there is none, or a refusal."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(
-        url, data, {"Content-Type": "application/json", "Prefer": "wait=30"} if data else {}
+        url,
+        data,
+        {"Content-Type": "application/json", "Prefer": "wait=30"} if data else {},
     )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             text = answer.read()
-            return json.loads(text) if "json" in answer.headers["Content-Type"] else text
+            return (
+                json.loads(text) if "json" in answer.headers["Content-Type"] else text
+            )
     except (OSError, urllib.error.URLError):
         return None
 
@@ -92,12 +119,16 @@ def draw(url: str) -> bool:
 
 def all_ready(url: str) -> bool:
     listed = ask(f"{url}/models")
-    return listed is not None and not any(model.get("compiling") for model in listed["models"])
+    return listed is not None and not any(
+        model.get("compiling") for model in listed["models"]
+    )
 
 
 def seconds(verb: str) -> float:
     began = time.monotonic()
-    subprocess.run([sys.executable, "-m", "pixelrnn", verb], check=False, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "pixelrnn", verb], check=False, capture_output=True
+    )
     return round(time.monotonic() - began, 2)
 
 

@@ -49,13 +49,30 @@ def draw_symbols(font_file: Path, folder: Path) -> None:
 def taught(pictures: Path, minutes: float, work: Path) -> tuple[str, ...]:
     """A line of the table: how far the command comes with these pictures, and what files of them need."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    words = ["train", str(pictures), "--minutes", f"{minutes:g}", "--json", "--publish", str(work / "models")]
+    words = [
+        "train",
+        str(pictures),
+        "--minutes",
+        f"{minutes:g}",
+        "--json",
+        "--publish",
+        str(work / "models"),
+    ]
     words += ["--runs-dir", str(work / "runs")]
-    ended = subprocess.run([sys.executable, "-m", "pixelrnn", *words], check=True, stdout=subprocess.PIPE, text=True)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pixelrnn", *words],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     facts = json.loads(ended.stdout.splitlines()[-1])
     model = load_model(work / "models" / pictures.name)
-    test = np.asarray(read_dataset(pictures, "test", model.config, ReadOptions(cache=work / "runs" / "cache")))
+    test = np.asarray(
+        read_dataset(
+            pictures, "test", model.config, ReadOptions(cache=work / "runs" / "cache")
+        )
+    )
     score = evaluate_model(model, test)
     config, count = model.config, sum(1 for path in pictures.iterdir())
     return (
@@ -71,7 +88,9 @@ def taught(pictures: Path, minutes: float, work: Path) -> tuple[str, ...]:
 
 def main() -> None:
     """Train on each set, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("sets", type=Path)
     parser.add_argument("--minutes", type=float, default=5)
     arguments = parser.parse_args()
@@ -84,7 +103,15 @@ def main() -> None:
             rows.append(taught(pictures, arguments.minutes, work))
             loads.append(f"{os.getloadavg()[1]:.0f}")
             print(rows[-1], "load", loads[-1], flush=True)
-    head = ("pictures", "guessing", "PNG", "WebP", "model", "updates", "processor minutes")
+    head = (
+        "pictures",
+        "guessing",
+        "PNG",
+        "WebP",
+        "model",
+        "updates",
+        "processor minutes",
+    )
     facts = f"Bits/dim of test pictures after {arguments.minutes:g} minutes; {machine()}, load {', '.join(loads)}."
     write_section("teaching", [facts, "", *table(head, rows)], PAGE)
 

@@ -50,7 +50,16 @@ CIFAR = (
     "cifar10-small-multi-scale",
 )
 HEADER = (
-    *("recipe", "batch", "step ms", "images/s", "GFLOP/s", "of floor", "step ms in bf16", "faster"),
+    *(
+        "recipe",
+        "batch",
+        "step ms",
+        "images/s",
+        "GFLOP/s",
+        "of floor",
+        "step ms in bf16",
+        "faster",
+    ),
     *("evaluation, images/s", "GFLOP/s", "of floor", "floor GFLOP/s"),
 )
 
@@ -75,9 +84,16 @@ def main() -> None:
     if not arguments.plain_allocator:
         keep_freed_memory()
     writes = not (arguments.quick or arguments.preset or arguments.plain_allocator)
-    figures: dict[str, Facts] = json.loads(FIGURES.read_text()) if writes and FIGURES.exists() else {}
+    figures: dict[str, Facts] = (
+        json.loads(FIGURES.read_text()) if writes and FIGURES.exists() else {}
+    )
     for subject in _subjects(arguments):
-        facts = measure(subject, arguments.eval_batch, 3 if arguments.quick else arguments.rounds, arguments.limit)
+        facts = measure(
+            subject,
+            arguments.eval_batch,
+            3 if arguments.quick else arguments.rounds,
+            arguments.limit,
+        )
         figures[facts["name"]] = {**facts, "machine": machine()}
         print(json.dumps(facts), flush=True)
         if writes:
@@ -87,19 +103,57 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     recipes = sorted(path.stem for path in CONFIGS.glob("*.toml"))
     parser.add_argument("--recipe", nargs="+", choices=recipes, help="only these")
-    parser.add_argument("--preset", nargs="+", choices=sorted(PRESETS), help="presets in place of recipes")
-    parser.add_argument("--batch", type=int, default=16, help="images in a step of a preset")
-    parser.add_argument("--eval-batch", type=int, default=50, help="images in a pass of `pixelrnn evaluate`")
-    parser.add_argument("--rounds", type=int, default=20, help="runs of each kind, of which the median counts")
-    parser.add_argument("--limit", type=float, default=240.0, help="seconds for a recipe, after three rounds")
-    parser.add_argument("--device", default="cpu", help="of presets: cpu, cuda, cuda:1, ...")
-    parser.add_argument("--precision", default="float32", choices=("float32", "bf16"), help="of the steps of presets")
-    parser.add_argument("--plain-allocator", action="store_true", help="do not keep freed memory between steps")
     parser.add_argument(
-        "--rules", nargs="+", choices=recipes, help="shares of weights by the rules of training.rule=muon"
+        "--preset",
+        nargs="+",
+        choices=sorted(PRESETS),
+        help="presets in place of recipes",
+    )
+    parser.add_argument(
+        "--batch", type=int, default=16, help="images in a step of a preset"
+    )
+    parser.add_argument(
+        "--eval-batch",
+        type=int,
+        default=50,
+        help="images in a pass of `pixelrnn evaluate`",
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=20,
+        help="runs of each kind, of which the median counts",
+    )
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=240.0,
+        help="seconds for a recipe, after three rounds",
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="of presets: cpu, cuda, cuda:1, ..."
+    )
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        choices=("float32", "bf16"),
+        help="of the steps of presets",
+    )
+    parser.add_argument(
+        "--plain-allocator",
+        action="store_true",
+        help="do not keep freed memory between steps",
+    )
+    parser.add_argument(
+        "--rules",
+        nargs="+",
+        choices=recipes,
+        help="shares of weights by the rules of training.rule=muon",
     )
     parser.add_argument("--quick", action="store_true", help="see that it works")
     return parser.parse_args()
@@ -108,11 +162,19 @@ def _arguments() -> argparse.Namespace:
 def _subjects(arguments: argparse.Namespace) -> list[Subject]:
     if arguments.preset:
         precision = {"device": arguments.device, "precision": arguments.precision}
-        training = TrainingSection(epochs=1, batch=arguments.batch, learning_rate=1e-4, clip=1.0, **precision)
+        training = TrainingSection(
+            epochs=1, batch=arguments.batch, learning_rate=1e-4, clip=1.0, **precision
+        )
         return [Subject(name, preset(name), training) for name in arguments.preset]
     names = arguments.recipe or (MNIST[:1] if arguments.quick else (*MNIST, *CIFAR))
-    recipes = {name: Recipe.load(CONFIGS / f"{name}.toml", ["training.precision=float32"]) for name in names}
-    return [Subject(name, recipe.network.config(), recipe.training) for name, recipe in recipes.items()]
+    recipes = {
+        name: Recipe.load(CONFIGS / f"{name}.toml", ["training.precision=float32"])
+        for name in names
+    }
+    return [
+        Subject(name, recipe.network.config(), recipe.training)
+        for name, recipe in recipes.items()
+    ]
 
 
 def measure(subject: Subject, eval_batch: int, rounds: int, limit_s: float) -> Facts:
@@ -130,11 +192,20 @@ def measure(subject: Subject, eval_batch: int, rounds: int, limit_s: float) -> F
     def score() -> None:
         network.nats_map(scored)
 
-    runs: dict[str, Callable[[], object]] = {"step": _steps(learner), "score": score, "product": lambda: left @ right}
+    runs: dict[str, Callable[[], object]] = {
+        "step": _steps(learner),
+        "score": score,
+        "product": lambda: left @ right,
+    }
     if device == "cpu" and HAS_BF16 and training.precision == "float32":
         bf16 = training.model_copy(update={"precision": "bf16"})
         runs["bf16"] = _steps(_learner(config, images, bf16))
-    return _facts(subject, eval_batch, useful_operations(network), _medians(runs, rounds, limit_s, device))
+    return _facts(
+        subject,
+        eval_batch,
+        useful_operations(network),
+        _medians(runs, rounds, limit_s, device),
+    )
 
 
 def _learner(config: NetworkConfig, images: Any, training: TrainingSection) -> Learner:
@@ -148,7 +219,9 @@ def _steps(learner: Learner) -> Callable[[], object]:
     return lambda: learner.advance(next(iterations), stop=False)
 
 
-def _medians(runs: dict[str, Callable[[], object]], rounds: int, limit_s: float, device: str) -> Facts:
+def _medians(
+    runs: dict[str, Callable[[], object]], rounds: int, limit_s: float, device: str
+) -> Facts:
     """Seconds of each, the first round left out."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
@@ -159,7 +232,10 @@ def _medians(runs: dict[str, Callable[[], object]], rounds: int, limit_s: float,
             break
         for name, run in runs.items():
             times[name].append(seconds(run, device))
-    return {"rounds": len(times["step"]), **{name: statistics.median(each) for name, each in times.items()}}
+    return {
+        "rounds": len(times["step"]),
+        **{name: statistics.median(each) for name, each in times.items()},
+    }
 
 
 def _facts(subject: Subject, eval_batch: int, operations: int, medians: Facts) -> Facts:
@@ -223,19 +299,31 @@ def publish(figures: dict[str, Facts]) -> None:
     facts = sorted(figures.values(), key=lambda each: each["name"])
     machines = sorted({each["machine"] for each in facts})
     lines = ["", *(f"Measured on {machine}." for machine in machines), ""]
-    write_section("training", [*lines, *table(HEADER, [row(each) for each in facts]), ""])
+    write_section(
+        "training", [*lines, *table(HEADER, [row(each) for each in facts]), ""]
+    )
 
 
 def rules(name: str) -> str:
     """Shares of a recipe's weights that Muon and Adam's rule move, and what the largest of them are."""
     shares: dict[str, Counter[str]] = {"Muon": Counter(), "Adam's rule": Counter()}
-    for path, weight in build_network(Recipe.load(CONFIGS / f"{name}.toml").network.config()).named_parameters():
-        layer = ".".join(part for part in path.split(".")[-2:] if part not in ("weight", "left", "right", "layer"))
-        shares["Muon" if moves_as_matrix(weight) else "Adam's rule"][layer] += weight.numel()
+    for path, weight in build_network(
+        Recipe.load(CONFIGS / f"{name}.toml").network.config()
+    ).named_parameters():
+        layer = ".".join(
+            part
+            for part in path.split(".")[-2:]
+            if part not in ("weight", "left", "right", "layer")
+        )
+        shares["Muon" if moves_as_matrix(weight) else "Adam's rule"][layer] += (
+            weight.numel()
+        )
     total = sum(of_rule.total() for of_rule in shares.values())
     lines = [f"{name}, {total:,} weights"]
     for rule, of_rule in shares.items():
-        largest = ", ".join(f"{layer} {count / total:.1%}" for layer, count in of_rule.most_common(4))
+        largest = ", ".join(
+            f"{layer} {count / total:.1%}" for layer, count in of_rule.most_common(4)
+        )
         lines.append(f"  {rule} {of_rule.total() / total:.1%}: {largest}")
     return "\n".join(lines)
 

@@ -11,4 +11,6 @@ class Client(BuildHookInterface[Any]):
     """Writes the types of the service's documents, and the client that blocks."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        runpy.run_path(str(Path(self.root) / "docs" / "make_client.py"), run_name="__main__")
+        runpy.run_path(
+            str(Path(self.root) / "docs" / "make_client.py"), run_name="__main__"
+        )

@@ -33,14 +33,27 @@ Root = Annotated[Path, typer.Option(help="The checkout.")]
 @app.command()
 def libraries(root: Root = ROOT) -> None:
     """Write docker/*.lock: the newest versions that pyproject.toml admits, each with the hashes of its files."""
-    made_by = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    made_by = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))[
+        "build-system"
+    ]["requires"]
     for name in LOCKS:
         asked = ("-",) if name == "build" else ("pyproject.toml", "--extra", name)
         options = "--generate-hashes --no-header --no-annotate --python-version 3.11 --python-platform linux --quiet"
         uv = [sys.executable, "-m", "uv", "pip", "compile", *asked, *options.split()]
-        ended = subprocess.run(uv, cwd=root, input="\n".join(made_by), capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            uv,
+            cwd=root,
+            input="\n".join(made_by),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if ended.returncode:
-            raise typer.Exit(_failed(f"uv could not choose versions for {name}: {ended.stderr.strip()}"))
+            raise typer.Exit(
+                _failed(
+                    f"uv could not choose versions for {name}: {ended.stderr.strip()}"
+                )
+            )
         path = root / "docker" / f"{name}.lock"
         path.write_text(without_torch(ended.stdout), encoding="utf-8")
         typer.echo(path)
@@ -55,7 +68,11 @@ def without_torch(lock: str) -> str:
 def locked(lock: Path) -> dict[str, str]:
     """The version of each package in a lock."""
     lines = lock.read_text(encoding="utf-8").splitlines()
-    return {found[1]: line.split("==")[1].split()[0] for line in lines if (found := _PACKAGE.match(line))}
+    return {
+        found[1]: line.split("==")[1].split()[0]
+        for line in lines
+        if (found := _PACKAGE.match(line))
+    }
 
 
 @app.command()
@@ -68,10 +85,18 @@ def images(root: Root = ROOT) -> None:
         unknown = [name for name, digest in digests.items() if digest is None]
         if unknown:
             silent = True
-            typer.echo(f"{path}: nothing is known of {', '.join(unknown)}: left as it is", err=True)
+            typer.echo(
+                f"{path}: nothing is known of {', '.join(unknown)}: left as it is",
+                err=True,
+            )
             continue
         for name, digest in digests.items():
-            text = re.sub(rf"^FROM {re.escape(name)}(@\S+)?(?=\s)", f"FROM {name}@{digest}", text, flags=re.MULTILINE)
+            text = re.sub(
+                rf"^FROM {re.escape(name)}(@\S+)?(?=\s)",
+                f"FROM {name}@{digest}",
+                text,
+                flags=re.MULTILINE,
+            )
         path.write_text(text, encoding="utf-8")
         typer.echo(path)
     if silent:
@@ -80,9 +105,19 @@ def images(root: Root = ROOT) -> None:
 
 def digest_of(name: str) -> str | None:
     """What the registry says now of an image's name, or None: `sha256:...`, of all platforms together."""
-    inspect = ["docker", "buildx", "imagetools", "inspect", name, "--format", "{{json .Manifest}}"]
+    inspect = [
+        "docker",
+        "buildx",
+        "imagetools",
+        "inspect",
+        name,
+        "--format",
+        "{{json .Manifest}}",
+    ]
     try:
-        ended = subprocess.run(inspect, capture_output=True, text=True, check=True, timeout=60)
+        ended = subprocess.run(
+            inspect, capture_output=True, text=True, check=True, timeout=60
+        )
         return json.loads(ended.stdout)["digest"]
     except (OSError, subprocess.SubprocessError, ValueError, KeyError):
         return None
@@ -94,7 +129,15 @@ def parts(root: Root = ROOT) -> None:
     (root / "build").mkdir(exist_ok=True)
     for name in LOCKS:
         path = root / "build" / f"parts-{name}.json"
-        list_parts = [sys.executable, "-m", "cyclonedx_py", "requirements", f"docker/{name}.lock", "-o", str(path)]
+        list_parts = [
+            sys.executable,
+            "-m",
+            "cyclonedx_py",
+            "requirements",
+            f"docker/{name}.lock",
+            "-o",
+            str(path),
+        ]
         if subprocess.run(list_parts, cwd=root, check=False).returncode:
             raise typer.Exit(_failed(f"no list of {name}: is cyclonedx-bom installed?"))
         typer.echo(path)
@@ -105,8 +148,18 @@ def audit(root: Root = ROOT) -> None:
     """Name known holes of the locked versions; exit code 1 where there is one, and a word where nobody can be asked."""
     holes = 0
     for name in LOCKS:
-        ask = [sys.executable, "-m", "pip_audit", "-r", f"docker/{name}.lock", "--require-hashes", "--disable-pip"]
-        ended = subprocess.run([*ask, "-f", "json"], cwd=root, capture_output=True, text=True, check=False)
+        ask = [
+            sys.executable,
+            "-m",
+            "pip_audit",
+            "-r",
+            f"docker/{name}.lock",
+            "--require-hashes",
+            "--disable-pip",
+        ]
+        ended = subprocess.run(
+            [*ask, "-f", "json"], cwd=root, capture_output=True, text=True, check=False
+        )
         answered = answers(ended.stdout)
         if not answered:
             typer.echo(f"{name}: skipped, no advisory service answers", err=True)
@@ -114,7 +167,9 @@ def audit(root: Root = ROOT) -> None:
         for package in answered:
             for hole in package["vulns"]:
                 holes += 1
-                typer.echo(f"{name}: {package['name']} {package['version']}: {hole['id']}")
+                typer.echo(
+                    f"{name}: {package['name']} {package['version']}: {hole['id']}"
+                )
         known = len(locked(root / "docker" / f"{name}.lock"))
         typer.echo(f"{name}: looked up {len(answered)} of {known} packages", err=True)
     if holes:
@@ -124,7 +179,11 @@ def audit(root: Root = ROOT) -> None:
 def answers(audit: str) -> list[dict[str, Any]]:
     """The packages of which an advisory service knew, from what pip-audit printed."""
     try:
-        return [package for package in json.loads(audit)["dependencies"] if "vulns" in package]
+        return [
+            package
+            for package in json.loads(audit)["dependencies"]
+            if "vulns" in package
+        ]
     except (ValueError, KeyError):
         return []
 

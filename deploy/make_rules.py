@@ -20,7 +20,9 @@ def main() -> None:
 def rules() -> str:
     """The whole file."""
     lines = ALERTS.read_text(encoding="utf-8").splitlines(keepends=True)
-    return HEAD + indent("".join(line for line in lines if not line.startswith("#")), "  ")
+    return HEAD + indent(
+        "".join(line for line in lines if not line.startswith("#")), "  "
+    )
 
 
 if __name__ == "__main__":

@@ -58,7 +58,9 @@ small image held fixed: what remains is the field of its base.
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = Path("docs/internals/causality.md"),
+    out: Annotated[Path, typer.Option(help="The Markdown page to write.")] = Path(
+        "docs/internals/causality.md"
+    ),
 ) -> None:
     """Measure and write; takes about a quarter of a minute."""
     out.write_text(page(), encoding="utf-8")
@@ -74,7 +76,18 @@ def page() -> str:
 def configs() -> list[NetworkConfig]:
     """Every network of the table: each kind alone and as the base of a Multi-Scale one, in one and three colours."""
     return [
-        NetworkConfig(kind, H, W, C, V, layers=3, hidden=13, head=61, factor=factor, conditioning=5 * (factor - 1))
+        NetworkConfig(
+            kind,
+            H,
+            W,
+            C,
+            V,
+            layers=3,
+            hidden=13,
+            head=61,
+            factor=factor,
+            conditioning=5 * (factor - 1),
+        )
         for factor in (1, 2)
         for kind in KINDS
         for C, (H, W, V) in SIZES.items()

@@ -16,7 +16,16 @@ ROOT = Path(__file__).parents[1]
 CLIENT = ROOT / "pixelrnn" / "client"
 PAGE = CLIENT / "documents.py"
 BLOCKING = CLIENT / "synchronous.py"
-READ = ("Job", "JobList", "Model", "Stage", "ScoreMap", "MarginalMap", "SignedLinks", "Problem")
+READ = (
+    "Job",
+    "JobList",
+    "Model",
+    "Stage",
+    "ScoreMap",
+    "MarginalMap",
+    "SignedLinks",
+    "Problem",
+)
 """Answers of the client's calls; the documents that these refer to are written before them."""
 HEAD = '''"""The service's documents, as its JSON is read: plain dictionaries, with types for whoever checks them.
 
@@ -25,10 +34,21 @@ Written by docs/make_client.py from openapi.json, which says what each field mea
 
 from typing import Literal, NotRequired, TypedDict
 '''
-_WORDS = {"AsyncCalls": "Calls", "AsyncClient": "Client", "AsyncJob": "Job", "asyncio": "time"}
+_WORDS = {
+    "AsyncCalls": "Calls",
+    "AsyncClient": "Client",
+    "AsyncJob": "Job",
+    "asyncio": "time",
+}
 _WORDS |= {"aread": "read", "aclose": "close", "aiter_text": "iter_text"}
 """Names of the client that blocks for these; `unasync` knows those that Python itself has."""
-_PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+_PLAIN = {
+    "string": "str",
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "null": "None",
+}
 Schema = dict[str, Any]
 
 
@@ -41,10 +61,14 @@ def text(schemas: dict[str, Schema]) -> str:
 
 
 def _write(name: str, schemas: dict[str, Schema], written: dict[str, str]) -> None:
-    for other in sorted({*_referred(schemas[name]), *_bases(name, schemas)} - written.keys()):
+    for other in sorted(
+        {*_referred(schemas[name]), *_bases(name, schemas)} - written.keys()
+    ):
         _write(other, schemas, written)
     if name not in written:
-        written[name] = (_class if "properties" in schemas[name] else _alias)(name, schemas)
+        written[name] = (_class if "properties" in schemas[name] else _alias)(
+            name, schemas
+        )
 
 
 def _referred(node: Any) -> set[str]:
@@ -53,13 +77,23 @@ def _referred(node: Any) -> set[str]:
     if not isinstance(node, dict):
         return set()
     own = {_name(node)} if "$ref" in node else set()
-    return own | _referred([*node.get("properties", {}).values(), node.get("items"), *node.get("anyOf", ())])
+    return own | _referred(
+        [
+            *node.get("properties", {}).values(),
+            node.get("items"),
+            *node.get("anyOf", ()),
+        ]
+    )
 
 
 def _bases(name: str, schemas: dict[str, Schema]) -> list[str]:
     """The document of one of several pictures, where this one has all its fields, and more."""
     parts = (other for other in schemas if other.endswith("Picture") and other != name)
-    return [other for other in parts if _fields(other, schemas).items() <= _fields(name, schemas).items()]
+    return [
+        other
+        for other in parts
+        if _fields(other, schemas).items() <= _fields(name, schemas).items()
+    ]
 
 
 def _name(reference: Schema) -> str:
@@ -76,17 +110,35 @@ def _alias(name: str, schemas: dict[str, Schema]) -> str:
 
 def _class(name: str, schemas: dict[str, Schema]) -> str:
     told, bases = schemas[name].get("description"), _bases(name, schemas)
-    lines = [fill(f'"""{told}"""', 116, initial_indent="    ", subsequent_indent="    "), ""] if told else []
+    lines = (
+        [
+            fill(f'"""{told}"""', 116, initial_indent="    ", subsequent_indent="    "),
+            "",
+        ]
+        if told
+        else []
+    )
     there = {field for base in bases for field in schemas[base]["properties"]}
-    lines += [f"    {field}: {kind}" for field, kind in _fields(name, schemas).items() if field not in there]
-    return f"class {name}({', '.join(bases) or 'TypedDict'}):\n" + "\n".join(lines) + "\n"
+    lines += [
+        f"    {field}: {kind}"
+        for field, kind in _fields(name, schemas).items()
+        if field not in there
+    ]
+    return (
+        f"class {name}({', '.join(bases) or 'TypedDict'}):\n" + "\n".join(lines) + "\n"
+    )
 
 
 def _fields(name: str, schemas: dict[str, Schema]) -> dict[str, str]:
     schema = schemas[name]
-    kinds = {field: _type(of, schemas) for field, of in schema.get("properties", {}).items()}
+    kinds = {
+        field: _type(of, schemas) for field, of in schema.get("properties", {}).items()
+    }
     required = schema.get("required", ())
-    return {field: kind if field in required else f"NotRequired[{kind}]" for field, kind in kinds.items()}
+    return {
+        field: kind if field in required else f"NotRequired[{kind}]"
+        for field, kind in kinds.items()
+    }
 
 
 def _type(schema: Schema, schemas: dict[str, Schema]) -> str:
@@ -95,7 +147,9 @@ def _type(schema: Schema, schemas: dict[str, Schema]) -> str:
         return f"{_name(schema)} | None" if optional else _name(schema)
     if choices := schema.get("anyOf") or schema.get("oneOf"):
         return " | ".join(_type(choice, schemas) for choice in choices)
-    if words := schema.get("enum") or ([schema["const"]] if "const" in schema else None):
+    if words := schema.get("enum") or (
+        [schema["const"]] if "const" in schema else None
+    ):
         return f"Literal[{', '.join(map(json.dumps, words))}]"
     if schema["type"] == "array":
         return f"list[{_type(schema['items'], schemas)}]"
@@ -112,7 +166,9 @@ def blocking() -> str:
 
 def main() -> None:
     BLOCKING.write_text(blocking(), encoding="utf-8")
-    schemas = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
+    schemas = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))[
+        "components"
+    ]["schemas"]
     PAGE.write_text(text(schemas), encoding="utf-8")
 
 

@@ -37,9 +37,15 @@ SEED, SCALE = 2016, 2
 
 def main(
     name: Annotated[str, typer.Argument(help="The model's name.")],
-    data: Annotated[Path, typer.Argument(help="The data set whose test images are given.")],
-    models_dir: Annotated[Path, typer.Option(help="Where the models are.")] = Path("models"),
-    out: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path("docs/img"),
+    data: Annotated[
+        Path, typer.Argument(help="The data set whose test images are given.")
+    ],
+    models_dir: Annotated[Path, typer.Option(help="Where the models are.")] = Path(
+        "models"
+    ),
+    out: Annotated[Path, typer.Option(help="Where the picture goes.")] = Path(
+        "docs/img"
+    ),
 ) -> None:
     """Draw it; takes about as long as 100 images of the model do."""
     draw(load_model(name, models_dir=models_dir), data, out)
@@ -59,11 +65,21 @@ def draw(model: Model, data: Path, out: Path) -> None:
     """upsampling-NAME.png of a Multi-Scale model, completions-NAME.png of another."""
     images = read_dataset(data, "test", model.config)
     if is_enlarger(model.card):
-        many = ENLARGED if model.config.values < 256 else COLUMNS  # noise makes large files
-        save(upsamplings(model, spread(images, many), SEED), out / f"upsampling-{model.card.name}.png", SCALE)
+        many = (
+            ENLARGED if model.config.values < 256 else COLUMNS
+        )  # noise makes large files
+        save(
+            upsamplings(model, spread(images, many), SEED),
+            out / f"upsampling-{model.card.name}.png",
+            SCALE,
+        )
     else:
         few = images[:: len(images) // IMAGES][:IMAGES]
-        save(completions(model, few, SEED), out / f"completions-{model.card.name}.png", SCALE)
+        save(
+            completions(model, few, SEED),
+            out / f"completions-{model.card.name}.png",
+            SCALE,
+        )
         if model.guides:
             picture = upper_halves(model, spread(images, COLUMNS), SEED)
             save(picture, out / f"upper-halves-{model.card.name}.png", SCALE)
@@ -78,7 +94,9 @@ def completions(model: Model, images: np.ndarray, seed: int) -> Picture:
         whole = torch.from_numpy(image.astype(np.int64))
         drawn = complete(model, whole, keep, DRAWS, seed + 1 + i).values
         first, *others = _pictures(torch.cat([whole[None], drawn]), model)
-        rows.append([np.where(keep.numpy()[..., None], first, np.uint8(HIDDEN)), *others, first])
+        rows.append(
+            [np.where(keep.numpy()[..., None], first, np.uint8(HIDDEN)), *others, first]
+        )
     return side_by_side(rows)
 
 
@@ -89,9 +107,14 @@ def upper_halves(model: Model, images: np.ndarray, seed: int) -> Picture:
     columns = []
     for i, image in enumerate(images):
         whole = torch.from_numpy(image.astype(np.int64))
-        drawn = [complete(each, whole, keep, 1, seed + 1 + i).values for each in (replace(model, guides=()), model)]
+        drawn = [
+            complete(each, whole, keep, 1, seed + 1 + i).values
+            for each in (replace(model, guides=()), model)
+        ]
         first, *others = _pictures(torch.cat([whole[None], *drawn]), model)
-        columns.append([first, np.where(keep.numpy()[..., None], first, np.uint8(HIDDEN)), *others])
+        columns.append(
+            [first, np.where(keep.numpy()[..., None], first, np.uint8(HIDDEN)), *others]
+        )
     return side_by_side([list(row) for row in zip(*columns, strict=True)])
 
 
@@ -99,16 +122,25 @@ def upsamplings(model: Model, images: np.ndarray, seed: int) -> Picture:
     """Bands of COLUMNS images (N, 3, H, W), each one above what it was enlarged to; N is cut to whole bands."""
     columns = [_upsampled(model, image, seed + 1 + i) for i, image in enumerate(images)]
     width = min(COLUMNS, len(columns))
-    bands = [columns[i : i + width] for i in range(0, len(columns) // width * width, width)]
-    return side_by_side([list(row) for band in bands for row in zip(*band, strict=True)])
+    bands = [
+        columns[i : i + width] for i in range(0, len(columns) // width * width, width)
+    ]
+    return side_by_side(
+        [list(row) for band in bands for row in zip(*band, strict=True)]
+    )
 
 
 def _upsampled(model: Model, image: np.ndarray, seed: int) -> list[Picture]:
     """A small image, that which it was taken from (3, H, W), and a draw at each temperature."""
     whole = torch.from_numpy(image.astype(np.int64))
     small = subsample(whole, model.config.factor)
-    enlarged = small.repeat_interleave(model.config.factor, -1).repeat_interleave(model.config.factor, -2)
-    drawn = [upsample(model, small, 1, seed, temperature=temperature) for temperature in TEMPERATURES]
+    enlarged = small.repeat_interleave(model.config.factor, -1).repeat_interleave(
+        model.config.factor, -2
+    )
+    drawn = [
+        upsample(model, small, 1, seed, temperature=temperature)
+        for temperature in TEMPERATURES
+    ]
     return _pictures(torch.cat([torch.stack([enlarged, whole]), *drawn]), model)
 
 

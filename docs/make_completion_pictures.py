@@ -30,22 +30,35 @@ Picture = NDArray[np.uint8]
 
 
 def main(
-    data: Annotated[Path, typer.Argument(help="Binarized MNIST.")], model: str = "mnist-diagonal-bilstm-x4"
+    data: Annotated[Path, typer.Argument(help="Binarized MNIST.")],
+    model: str = "mnist-diagonal-bilstm-x4",
 ) -> None:
     """Draw and write the picture."""
     loaded = load_model(model)
     values = read_dataset(data, "test", loaded.config)
-    digits = torch.from_numpy(values[np.arange(DIGITS) * len(values) // DIGITS].astype(np.int64))
+    digits = torch.from_numpy(
+        values[np.arange(DIGITS) * len(values) // DIGITS].astype(np.int64)
+    )
     rows = []
     for family in holes(digits[0], 0):
         row = []
         for i, digit in enumerate(digits):
-            keep = torch.from_numpy(np.ascontiguousarray(holes(digits[i - 1], i)[family]))
-            drawn = [complete(loaded, digit, keep, 1, SEED + i, method=m).values[0] for m in ("clamp", "posterior")]
-            row += [_framed(_coloured(digit, keep)), *(_framed(_coloured(each)) for each in drawn)]
+            keep = torch.from_numpy(
+                np.ascontiguousarray(holes(digits[i - 1], i)[family])
+            )
+            drawn = [
+                complete(loaded, digit, keep, 1, SEED + i, method=m).values[0]
+                for m in ("clamp", "posterior")
+            ]
+            row += [
+                _framed(_coloured(digit, keep)),
+                *(_framed(_coloured(each)) for each in drawn),
+            ]
         rows.append(np.concatenate(row, 1))
     table = np.concatenate(rows, 0)
-    Image.fromarray(table.repeat(SCALE, 0).repeat(SCALE, 1)).save(OUT, format="PNG", optimize=True)
+    Image.fromarray(table.repeat(SCALE, 0).repeat(SCALE, 1)).save(
+        OUT, format="PNG", optimize=True
+    )
     typer.echo(OUT)
 
 

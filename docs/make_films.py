@@ -34,7 +34,9 @@ def main(models_dir: Path = Path("models")) -> None:
     for name, (model, seed) in FILMS.items():
         strip = np.concatenate(film(load_model(str(models_dir / model)), seed))
         path = OUT / f"film-{name}.webp"
-        Image.fromarray(strip).convert("RGB").save(path, lossless=True, quality=100, method=6)
+        Image.fromarray(strip).convert("RGB").save(
+            path, lossless=True, quality=100, method=6
+        )
         typer.echo(f"{path}: {path.stat().st_size} bytes")
 
 
@@ -42,9 +44,15 @@ def film(model: Model, seed: int) -> Squares:
     """All squares of it, (H, W) each."""
     picture = sample(model, n=1, seed=seed)  # (1, 1, H, W)
     with torch.inference_mode():
-        bits = model.components[0].nats_map(picture)[0, 0].numpy() / math.log(2)  # (H, W)
+        bits = model.components[0].nats_map(picture)[0, 0].numpy() / math.log(
+            2
+        )  # (H, W)
     units = np.rint(bits * UNITS).astype(np.uint16)
-    squares = [_shades(picture[0, 0]), (units >> 8).astype(np.uint8), (units & 255).astype(np.uint8)]
+    squares = [
+        _shades(picture[0, 0]),
+        (units >> 8).astype(np.uint8),
+        (units & 255).astype(np.uint8),
+    ]
     for row in range(0, model.config.height, EVERY):
         squares += futures(model, picture[0], row)
     return squares
@@ -54,8 +62,13 @@ def futures(model: Model, picture: Tensor, row: int) -> Squares:
     """The mean of all endings of a picture (1, H, W) from a row on, and some of them."""
     keep = torch.zeros(picture.shape[1:], dtype=torch.bool)
     keep[:row] = True
-    endings = complete(model, picture, keep, n=ENDINGS, seed=row).values[:, 0]  # (n, H, W)
-    return [_shades(endings.double().mean(0)), *(_shades(one) for one in endings[:SHOWN])]
+    endings = complete(model, picture, keep, n=ENDINGS, seed=row).values[
+        :, 0
+    ]  # (n, H, W)
+    return [
+        _shades(endings.double().mean(0)),
+        *(_shades(one) for one in endings[:SHOWN]),
+    ]
 
 
 def _shades(values: Tensor) -> NDArray[np.uint8]:

@@ -41,26 +41,44 @@ Shot = tuple[bytes, str]
 def main() -> None:
     labels = [label.name for label in load_model(MODEL).card.labels]
     expected = [
-        image.numpy().astype("u1").tobytes() for image in sample(load_model(MODEL), len(labels), SEED, label=labels)
+        image.numpy().astype("u1").tobytes()
+        for image in sample(load_model(MODEL), len(labels), SEED, label=labels)
     ]
     link = f"#sample?model={MODEL}&seed={SEED}&n={len(labels)}&temperature=1" + "".join(
         f"&label={name}" for name in labels
     )
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        subprocess.run([sys.executable, "-m", "pixelrnn", "export", f"{place}/site", MODEL], check=True)
+        subprocess.run(
+            [sys.executable, "-m", "pixelrnn", "export", f"{place}/site", MODEL],
+            check=True,
+        )
         with served(f"{place}/site") as url:
             for name, taken in (("chromium", in_chromium), ("firefox", in_firefox)):
                 picture, drawn = taken(f"{url}/{link}", place)
                 same = [bytes.fromhex(each) for each in drawn.split()] == expected
                 _save(picture, OUT / f"folder-{name}.png")
-                print(f"{name}: {len(labels)} pictures, {'the bytes' if same else 'NOT the bytes'} of pixelrnn sample")
+                print(
+                    f"{name}: {len(labels)} pictures, {'the bytes' if same else 'NOT the bytes'} of pixelrnn sample"
+                )
 
 
 @contextmanager
 def served(folder: str) -> Iterator[str]:
     """The address of `python -m http.server` in a folder."""
-    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", folder]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        "http.server",
+        "0",
+        "--bind",
+        "127.0.0.1",
+        "--directory",
+        folder,
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
         assert server.stdout is not None
         told = re.search(r"port (\d+)", server.stdout.readline())
         assert told is not None
@@ -72,7 +90,9 @@ def in_chromium(url: str, place: str) -> Shot:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = running.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
         page = browser.new_page(viewport={"width": WIDE, "height": HIGH})
         page.goto(url, timeout=LIMIT_MS)
         drawn = page.wait_for_function(f"() => {DRAWN}", timeout=LIMIT_MS).json_value()
@@ -90,9 +110,13 @@ def in_firefox(url: str, place: str) -> Shot:
         "0",
     ]
     Path(place, "profile").mkdir()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as browser:
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as browser:
         assert browser.stderr is not None
-        told = next(filter(None, (re.search(r"(ws://\S+)", line) for line in browser.stderr)))
+        told = next(
+            filter(None, (re.search(r"(ws://\S+)", line) for line in browser.stderr))
+        )
         try:
             return asyncio.run(_asked(f"{told[1]}/session", url))
         finally:
@@ -105,26 +129,39 @@ async def _asked(session: str, url: str) -> Shot:
 
         async def ask(method: str, **params: Any) -> Any:
             number = next(numbers)
-            await socket.send(json.dumps({"id": number, "method": method, "params": params}))
+            await socket.send(
+                json.dumps({"id": number, "method": method, "params": params})
+            )
             while (answer := json.loads(await socket.recv())).get("id") != number:
                 pass
             return answer["result"]
 
         await ask("session.new", capabilities={})
         context = (await ask("browsingContext.getTree"))["contexts"][0]["context"]
-        await ask("browsingContext.setViewport", context=context, viewport={"width": WIDE, "height": HIGH})
+        await ask(
+            "browsingContext.setViewport",
+            context=context,
+            viewport={"width": WIDE, "height": HIGH},
+        )
         await ask("browsingContext.navigate", context=context, url=url, wait="complete")
         drawn = None
         while not drawn:
             await asyncio.sleep(LOOK_S)
-            said = await ask("script.evaluate", expression=DRAWN, target={"context": context}, awaitPromise=False)
+            said = await ask(
+                "script.evaluate",
+                expression=DRAWN,
+                target={"context": context},
+                awaitPromise=False,
+            )
             drawn = said["result"].get("value")
         picture = await ask("browsingContext.captureScreenshot", context=context)
         return base64.b64decode(picture["data"]), drawn
 
 
 def _save(png: bytes, path: Path) -> None:
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(COLOURS).save(
+        path, optimize=True
+    )
 
 
 if __name__ == "__main__":

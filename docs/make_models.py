@@ -65,7 +65,10 @@ def main() -> None:
 
 def renew(root: Path) -> None:
     """docs/models.md of a checkout, from its cards and its figures."""
-    cards = [Card.read(root / "models" / name / CARD) for name in model_names(root / "models")]
+    cards = [
+        Card.read(root / "models" / name / CARD)
+        for name in model_names(root / "models")
+    ]
     page = root / "docs" / "models.md"
     page.write_text(render(cards, read_speeds(root)), encoding="utf-8")
     typer.echo(page)
@@ -97,7 +100,11 @@ pixelrnn sample {card.name} --n 16 --out {card.name}.png
 
 def _by_label(card: Card) -> str:
     """The labels of the samples' rows, of a model that has labels."""
-    return f"*A row for each label: {', '.join(label.name for label in card.labels)}.*\n\n" if card.labels else ""
+    return (
+        f"*A row for each label: {', '.join(label.name for label in card.labels)}.*\n\n"
+        if card.labels
+        else ""
+    )
 
 
 def _from_images(card: Card) -> str:
@@ -135,13 +142,25 @@ and with it (the seeds after {SEED}, none left out).*
 
 def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
     config = card.config
-    colours = "colour" if config.channels == 3 else "black and white" if config.values == 2 else "grey"
+    colours = (
+        "colour"
+        if config.channels == 3
+        else "black and white"
+        if config.values == 2
+        else "grey"
+    )
     colours = f"a palette of {config.values} colours" if config.categories else colours
     yield f"draws {config.height} x {config.width} pixels in {colours}, as in: {data_name(card)}"
-    small = f"; enlarges pictures of {config.small.height} x {config.small.width}" if config.multi_scale else ""
+    small = (
+        f"; enlarges pictures of {config.small.height} x {config.small.width}"
+        if config.multi_scale
+        else ""
+    )
     yield f"network: {describe_model(card)}{small}"
     if card.scores:
-        scores = f"{score_of(card, 'nats')} nats, {score_of(card, 'bits_per_dim')} bits/dim"
+        scores = (
+            f"{score_of(card, 'nats')} nats, {score_of(card, 'bits_per_dim')} bits/dim"
+        )
         yield f"score: {scores} on {card.scores['images']:,} {card.scores['split']} images"
     yield f"size: {card.parameters:,} parameters"
     if speed := "; ".join(_speeds(card, speeds)):
@@ -151,12 +170,18 @@ def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
 
 def _speeds(card: Card, speeds: Speeds) -> Iterator[str]:
     """A line for each processor on which a network of these very sizes was timed; mixtures were not."""
-    names = [name for name, config in PRESETS.items() if config == card.config and len(card.members) <= 1]
+    names = [
+        name
+        for name, config in PRESETS.items()
+        if config == card.config and len(card.members) <= 1
+    ]
     operations = useful_operations(build_network(card.config)) / 1e9 if names else 0
     for processor, figures in speeds.items():
         for name in names:
             timed = figures.get(f"{name}/{TIMED}")
-            if timed and math.isclose(timed["gflop_per_image"], operations):  # the preset may have had other sizes then
+            if timed and math.isclose(
+                timed["gflop_per_image"], operations
+            ):  # the preset may have had other sizes then
                 yield f"{timed['images_per_s']:,.0f} images/s ({processor})"
 
 
@@ -177,7 +202,9 @@ def draw(model: Model, picture: Path) -> None:
     rows, columns, scale = (4, 12, 2) if model.config.channels == 3 else (8, 8, 3)
     rows = len(model.card.labels) or rows
     each = [label.name for label in model.card.labels for _ in range(columns)] or None
-    drawn = pixels_of(sample(model, rows * columns, seed=SEED, label=each).cpu().numpy(), model)
+    drawn = pixels_of(
+        sample(model, rows * columns, seed=SEED, label=each).cpu().numpy(), model
+    )
     tiles: list[Picture] = list(drawn.transpose(0, 2, 3, 1))  # (H, W, C)
     table = side_by_side([tiles[columns * row :][:columns] for row in range(rows)])
     enlarged = table.repeat(scale, axis=0).repeat(scale, axis=1)

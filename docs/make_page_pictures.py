@@ -40,15 +40,30 @@ FINER = 8
 """Scenes are drawn this much larger and averaged down, so that edges are smooth."""
 
 Pen = ImageDraw.ImageDraw
-SKIES = ((126, 178, 222), (250, 190, 130), (34, 40, 86), (176, 210, 220), (244, 214, 160), (96, 130, 180))
+SKIES = (
+    (126, 178, 222),
+    (250, 190, 130),
+    (34, 40, 86),
+    (176, 210, 220),
+    (244, 214, 160),
+    (96, 130, 180),
+)
 
 
 def main(
     models_dir: Path = Path("models"),
-    characters: Annotated[Path | None, typer.Option(help="Of examples/characters/glyphs.py.")] = None,
-    plans: Annotated[Path | None, typer.Option(help="Of examples/maps/floor_plans.py.")] = None,
-    emoji: Annotated[Path | None, typer.Option(help="Of examples/emoji/make_emoji.py.")] = None,
-    sprites: Annotated[Path | None, typer.Option(help="Of examples/sprites/make_sprites.py.")] = None,
+    characters: Annotated[
+        Path | None, typer.Option(help="Of examples/characters/glyphs.py.")
+    ] = None,
+    plans: Annotated[
+        Path | None, typer.Option(help="Of examples/maps/floor_plans.py.")
+    ] = None,
+    emoji: Annotated[
+        Path | None, typer.Option(help="Of examples/emoji/make_emoji.py.")
+    ] = None,
+    sprites: Annotated[
+        Path | None, typer.Option(help="Of examples/sprites/make_sprites.py.")
+    ] = None,
 ) -> None:
     """Draw them all; takes as long as a few samples of each model."""
     OUT.mkdir(parents=True, exist_ok=True)
@@ -61,7 +76,12 @@ def main(
     if sprites:
         save(real_sprites(sprites), OUT / "sprites.png")
     save(digits(), OUT / "digits.png")
-    save(_beside([scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]).quantize(64), OUT / "scenes.webp")
+    save(
+        _beside(
+            [scene(sky, draw) for sky, draw in zip(SKIES, SCENES, strict=True)]
+        ).quantize(64),
+        OUT / "scenes.webp",
+    )
     save(_beside([doodle(rows) for rows in DOODLES]), OUT / "doodles.png")
     for card in sorted(models_dir.glob("*/card.json")):
         save(samples(card.parent), OUT / f"model-{card.parent.name}.webp")
@@ -73,7 +93,10 @@ def digits() -> Image.Image:
         Image.open(COMPLETIONS)
         .getchannel("B")
         .resize(
-            (round(Image.open(COMPLETIONS).width / SCALE), round(Image.open(COMPLETIONS).height / SCALE)),
+            (
+                round(Image.open(COMPLETIONS).width / SCALE),
+                round(Image.open(COMPLETIONS).height / SCALE),
+            ),
             Image.Resampling.NEAREST,
         )
     )
@@ -85,7 +108,10 @@ def digits() -> Image.Image:
 def real_characters(path: Path) -> Image.Image:
     """CHARACTERS of the test split, none chosen by hand, in the order of their code points, which are printed."""
     with np.load(path) as data:
-        test, codes = data["test"], data["codes"][-len(data["test"]) :]  # (N, 16, 16), (N,)
+        test, codes = (
+            data["test"],
+            data["codes"][-len(data["test"]) :],
+        )  # (N, 16, 16), (N,)
     chosen = np.random.default_rng(2016).choice(len(test), CHARACTERS, replace=False)
     chosen = chosen[np.argsort(codes[chosen])]
     typer.echo("".join(map(chr, codes[chosen])))
@@ -96,20 +122,30 @@ def real_plans(path: Path) -> Image.Image:
     """PLANS of the test split, spread evenly."""
     with np.load(path) as data:
         test = data["test"]  # (N, 32, 32)
-    return _beside([Image.fromarray(255 * one).convert("1") for one in test[:: len(test) // PLANS][:PLANS]])
+    return _beside(
+        [
+            Image.fromarray(255 * one).convert("1")
+            for one in test[:: len(test) // PLANS][:PLANS]
+        ]
+    )
 
 
 def real_emoji(path: Path) -> Image.Image:
     """The test images at EMOJI, of 16 values a colour."""
     with np.load(path) as data:
         test = data["test"]  # (N, 32, 32, 3)
-    return _beside([Image.fromarray(values_to_pixels(test[place], 16)) for place in EMOJI])
+    return _beside(
+        [Image.fromarray(values_to_pixels(test[place], 16)) for place in EMOJI]
+    )
 
 
 def real_sprites(path: Path) -> Image.Image:
     """The test sprites at SPRITES, in their palette."""
     with np.load(path) as data:
-        return indexed(np.concatenate(data["test"][list(SPRITES)], axis=1), tuple(map(str, data["palette"])))
+        return indexed(
+            np.concatenate(data["test"][list(SPRITES)], axis=1),
+            tuple(map(str, data["palette"])),
+        )
 
 
 def samples(model: Path) -> Image.Image:
@@ -119,7 +155,9 @@ def samples(model: Path) -> Image.Image:
     loaded = load_model(str(model))
     is_binary = loaded.config.values == 2
     side = 3 if is_binary else 2
-    drawn = pixels_of(sample(loaded, n=side * side, seed=2016).numpy(), loaded)  # (n, C, H, W)
+    drawn = pixels_of(
+        sample(loaded, n=side * side, seed=2016).numpy(), loaded
+    )  # (n, C, H, W)
     tiles = [Image.fromarray(one.transpose(1, 2, 0).squeeze()) for one in drawn]
     lines = [_beside(tiles[i : i + side]) for i in range(0, side * side, side)]
     square = Image.new(lines[0].mode, (lines[0].width, side * lines[0].height))
@@ -185,7 +223,14 @@ def _peaks(pen: Pen) -> None:
     pen.rectangle(_box(0, 50, 64, 64), (52, 96, 116))
 
 
-SCENES: tuple[Callable[[Pen], None], ...] = (_boat, _dunes, _night, _tree, _house, _peaks)
+SCENES: tuple[Callable[[Pen], None], ...] = (
+    _boat,
+    _dunes,
+    _night,
+    _tree,
+    _house,
+    _peaks,
+)
 
 
 PALETTE = {
@@ -209,7 +254,9 @@ def doodle(rows: str) -> Image.Image:
     """A picture of which each letter is a pixel, and each word a row."""
     lines = rows.split()
     picture = Image.new("RGB", (len(lines[0]), len(lines)))
-    picture.putdata([ImageColor.getrgb(PALETTE[letter]) for line in lines for letter in line])
+    picture.putdata(
+        [ImageColor.getrgb(PALETTE[letter]) for line in lines for letter in line]
+    )
     return picture
 
 

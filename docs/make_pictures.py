@@ -30,11 +30,24 @@ SEED, SCALE = 2016, 3
 
 def main(
     model: Annotated[str, typer.Argument(help="A model's name or directory.")],
-    mnist: Annotated[Path, typer.Argument(help="MNIST's IDX files, or the binarized MNIST files.")],
-    out: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path("docs/img"),
-    seed: Annotated[int, typer.Option(help="The completions take those after it.")] = SEED,
-    first: Annotated[int, typer.Option(help="The first of the eight digits; the others follow evenly spaced.")] = 0,
-    scale: Annotated[int, typer.Option(help="Pixels of the picture for each pixel of an image.")] = SCALE,
+    mnist: Annotated[
+        Path, typer.Argument(help="MNIST's IDX files, or the binarized MNIST files.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the pictures go.")] = Path(
+        "docs/img"
+    ),
+    seed: Annotated[
+        int, typer.Option(help="The completions take those after it.")
+    ] = SEED,
+    first: Annotated[
+        int,
+        typer.Option(
+            help="The first of the eight digits; the others follow evenly spaced."
+        ),
+    ] = 0,
+    scale: Annotated[
+        int, typer.Option(help="Pixels of the picture for each pixel of an image.")
+    ] = SCALE,
 ) -> None:
     """Draw them all; takes about as long as 64 images do."""
     from model_core import load_model
@@ -44,9 +57,18 @@ def main(
     draw(loaded, read_dataset(mnist, "test", loaded.config), out, seed, first, scale)
 
 
-def draw(model: "Model", images: Picture, out: Path, seed: int = SEED, first: int = 0, scale: int = SCALE) -> None:
+def draw(
+    model: "Model",
+    images: Picture,
+    out: Path,
+    seed: int = SEED,
+    first: int = 0,
+    scale: int = SCALE,
+) -> None:
     """All pictures of a model, from test images (N, C, H, W)."""
-    digits = images[first :: len(images) // DIGITS][:DIGITS]  # some data sets are sorted by class
+    digits = images[first :: len(images) // DIGITS][
+        :DIGITS
+    ]  # some data sets are sorted by class
     out.mkdir(parents=True, exist_ok=True)
     save_inputs(pixels_of(digits[0], model), out)
     save(completions(model, digits, seed), out / "completions.png", scale)
@@ -71,7 +93,14 @@ def completions(model: "Model", digits: npt.NDArray[np.integer], seed: int) -> P
     rows = []
     for i, digit in enumerate(digits):
         drawn = pixels_of(
-            sample(model, DRAWS, seed + 1 + i, known=torch.from_numpy(digit).long(), keep=torch.from_numpy(keep)), model
+            sample(
+                model,
+                DRAWS,
+                seed + 1 + i,
+                known=torch.from_numpy(digit).long(),
+                keep=torch.from_numpy(keep),
+            ),
+            model,
         )
         original = tint(pixels_of(digit, model), given=np.ones_like(keep))
         rows.append([original, *(tint(image, given=keep) for image in drawn)])
@@ -98,13 +127,21 @@ def pixels_of(values: npt.ArrayLike, model: "Model") -> Picture:
 
 def side_by_side(rows: list[list[Picture]]) -> Picture:
     """Pictures of one size in rows and columns, a grey line around each."""
-    framed = [[np.pad(picture, ((0, 1), (0, 1), (0, 0)), constant_values=LINE) for picture in row] for row in rows]
+    framed = [
+        [
+            np.pad(picture, ((0, 1), (0, 1), (0, 0)), constant_values=LINE)
+            for picture in row
+        ]
+        for row in rows
+    ]
     joined = np.concatenate([np.concatenate(row, axis=1) for row in framed], axis=0)
     return np.pad(joined, ((1, 0), (1, 0), (0, 0)), constant_values=LINE)
 
 
 def save(picture: Picture, path: Path, scale: int = 1) -> None:
-    Image.fromarray(picture.repeat(scale, axis=0).repeat(scale, axis=1)).save(path, optimize=True)
+    Image.fromarray(picture.repeat(scale, axis=0).repeat(scale, axis=1)).save(
+        path, optimize=True
+    )
     typer.echo(path)
 
 

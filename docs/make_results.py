@@ -18,7 +18,9 @@ from model_core.models_directory import RECORDS, cards_in, models_in
 
 SOURCE = "arXiv 1601.06759"
 MEMORY = "*"
-_FILE: dict[str, Any] = tomllib.loads(Path(__file__).with_name("paper.toml").read_text(encoding="utf-8"))
+_FILE: dict[str, Any] = tomllib.loads(
+    Path(__file__).with_name("paper.toml").read_text(encoding="utf-8")
+)
 WHERE_READ: dict[str, str] = _FILE["where_read"]
 """Sources of the paper's numbers, by the mark that each number bears."""
 
@@ -42,7 +44,11 @@ class PaperScore:
 
     def is_of(self, config: NetworkConfig) -> bool:
         """True if a network of this config is the one that this line scores."""
-        return config == self.config if self.config is not None else config.network == self.network
+        return (
+            config == self.config
+            if self.config is not None
+            else config.network == self.network
+        )
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,19 @@ class PaperTable:
 
 def _score(line: dict[str, Any]) -> PaperScore:
     name, changes = line.pop("preset", None), line.pop("changes", {})
-    return PaperScore(**line, config=preset(name).with_overrides(**changes) if name else None)
+    return PaperScore(
+        **line, config=preset(name).with_overrides(**changes) if name else None
+    )
 
 
 TABLES = tuple(
-    PaperTable(**{**table, "splits": tuple(table["splits"]), "scores": tuple(map(_score, table["scores"]))})
+    PaperTable(
+        **{
+            **table,
+            "splits": tuple(table["splits"]),
+            "scores": tuple(map(_score, table["scores"])),
+        }
+    )
     for table in _FILE["tables"]
 )
 
@@ -74,7 +88,10 @@ _NOTHING = "–"
 DRAWN_ANEW = "†"
 """Marks a score of weights that were trained on more than the data set's one draw of each image."""
 UNITS = {"nats": "nats", "bits_per_dim": "bits/dim"}
-_SOURCES = "\n".join(f"- {mark.replace('*', chr(92) + '*')} {place}" for mark, place in WHERE_READ.items())
+_SOURCES = "\n".join(
+    f"- {mark.replace('*', chr(92) + '*')} {place}"
+    for mark, place in WHERE_READ.items()
+)
 _HEAD = f"""# Results
 
 The tables of *Pixel Recurrent Neural Networks* ({SOURCE}) that report likelihoods, and beside each of its networks
@@ -111,14 +128,22 @@ def write_report(models_dir: Path | None, out: Path) -> int:
 def reported(models_dir: Path | None) -> list[Card]:
     """The cards of a directory's models, then of its records; ModelError when one is damaged, or none is there."""
     directory, _ = models_in(models_dir)
-    return [Card.read(path) for place in (directory, directory / RECORDS) for path in cards_in(place)]
+    return [
+        Card.read(path)
+        for place in (directory, directory / RECORDS)
+        for path in cards_in(place)
+    ]
 
 
 def render(cards: Sequence[Card]) -> str:
     """The page, as Markdown."""
     scored = [card for card in cards if card.scores]
     parts = [_HEAD, *(_table(table, scored) for table in TABLES)]
-    parts.append("## How ours were made\n" if cards else "## How ours were made\n\nThere are no models yet.\n")
+    parts.append(
+        "## How ours were made\n"
+        if cards
+        else "## How ours were made\n\nThere are no models yet.\n"
+    )
     parts += [_origin(card) for card in cards]
     return "\n".join(parts)
 
@@ -126,12 +151,20 @@ def render(cards: Sequence[Card]) -> str:
 def describe_network(config: NetworkConfig) -> str:
     """`Row LSTM, 4 layers, h = 24`, and what else tells it from others."""
     words = [config.kind.title, _count(config.layers, "layer"), f"h = {config.hidden}"]
-    words += [f"no {name} connections" for name in ("residual", "skip") if not getattr(config, name)]
+    words += [
+        f"no {name} connections"
+        for name in ("residual", "skip")
+        if not getattr(config, name)
+    ]
     if config.multi_scale:
         small = config.small
         words[0] = f"Multi-Scale {words[0]}"
         is_alike = (small.layers, small.hidden) == (config.layers, config.hidden)
-        of_its_own = "" if is_alike else f" with {_count(small.layers, 'layer')}, h = {small.hidden}"
+        of_its_own = (
+            ""
+            if is_alike
+            else f" with {_count(small.layers, 'layer')}, h = {small.hidden}"
+        )
         words.append(f"after {small.height} x {small.width}{of_its_own}")
     if config.labels:
         words.append(_count(config.labels, "label"))
@@ -143,7 +176,9 @@ def describe_model(card: Card) -> str:
     network = describe_network(card.config)
     if len(card.members) > 1:
         return f"even mixture of {len(card.members)}: {network}"
-    turns = [member.orientation for member in card.members if member.orientation != "none"]
+    turns = [
+        member.orientation for member in card.members if member.orientation != "none"
+    ]
     return f"{network}, images turned by {turns[0]}" if turns else network
 
 
@@ -153,7 +188,11 @@ def _count(number: int, noun: str) -> str:
 
 def _table(table: PaperTable, cards: Sequence[Card]) -> str:
     """One table: the paper's lines, and below them models of ours at sizes that the paper does not have."""
-    here = [c for c in cards if c.data.startswith(table.data) and c.scores["split"] in table.splits]
+    here = [
+        c
+        for c in cards
+        if c.data.startswith(table.data) and c.scores["split"] in table.splits
+    ]
     lines = [
         f"## Table {table.number}: {table.title}\n",
         f"| model | paper, {UNITS[table.unit]} | ours | our model |",
@@ -161,18 +200,29 @@ def _table(table: PaperTable, cards: Sequence[Card]) -> str:
     ]
     taken: set[str] = set()
     for score in table.scores:
-        matches = [card for card in here if is_as_in_the_paper(card) and score.is_of(card.config)]
+        matches = [
+            card
+            for card in here
+            if is_as_in_the_paper(card) and score.is_of(card.config)
+        ]
         best = min(matches, key=_validation, default=None)
         taken |= {best.name} if best else set()
         lines.append(f"| {score.model} | {_paper(score)} | {_ours(best, table)} |")
-    others = [card for card in here if card.name not in taken] if table.takes_others else []
-    lines += [f"| {describe_model(card)}{_anew(card)} | {_NOTHING} | {_ours(card, table)} |" for card in others]
+    others = (
+        [card for card in here if card.name not in taken] if table.takes_others else []
+    )
+    lines += [
+        f"| {describe_model(card)}{_anew(card)} | {_NOTHING} | {_ours(card, table)} |"
+        for card in others
+    ]
     return "\n".join(lines) + "\n"
 
 
 def is_as_in_the_paper(card: Card) -> bool:
     """Tell a model that the paper's lines could score: one network of one scale, trained on the files' own images."""
-    return not card.config.multi_scale and len(card.members) <= 1 and not card.drawn_anew
+    return (
+        not card.config.multi_scale and len(card.members) <= 1 and not card.drawn_anew
+    )
 
 
 def _anew(card: Card) -> str:
@@ -201,8 +251,12 @@ def _ours(card: Card | None, table: PaperTable) -> str:
 def score_of(card: Card, unit: str) -> str:
     """A model's score with its standard error: `79.96 ± 0.20`."""
     digits = 2 if unit == "nats" else 3
-    error = card.scores.get({"nats": "standard_error", "bits_per_dim": "bits_standard_error"}[unit])
-    return f"{card.scores[unit]:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
+    error = card.scores.get(
+        {"nats": "standard_error", "bits_per_dim": "bits_standard_error"}[unit]
+    )
+    return f"{card.scores[unit]:.{digits}f}" + (
+        f" ± {error:.{digits}f}" if error is not None else ""
+    )
 
 
 def _origin(card: Card) -> str:
@@ -212,7 +266,13 @@ def _origin(card: Card) -> str:
 
 def _facts(card: Card) -> Iterator[str]:
     config, training = card.config, card.training
-    colours = "in a palette" if config.categories else "grey" if config.channels == 1 else "colour"
+    colours = (
+        "in a palette"
+        if config.categories
+        else "grey"
+        if config.channels == 1
+        else "colour"
+    )
     yield f"{describe_model(card)}; {config.height} x {config.width} {colours}, {config.values} values"
     yield f"{card.parameters:,} parameters; data: {card.data}"
     for member in card.members:
@@ -236,22 +296,32 @@ def _history(training: dict[str, Any]) -> Iterator[str]:
         return
     command = sittings[0].get("command")
     drawn = ", on images drawn anew" if sittings[0].get("drawn_anew") else ""
-    yield f"train with `{command}`{drawn}" if command else "training command not recorded"
+    yield (
+        f"train with `{command}`{drawn}" if command else "training command not recorded"
+    )
 
 
 def _validated(training: dict[str, Any]) -> Iterator[str]:
     """The score by which the weights were chosen, out of all epochs."""
     if (nats := training.get("valid_nats")) is not None:
         images = training.get("valid_images")
-        yield f"validation: {nats:,.2f} nats" + (f" on {images:,} images" if images else "")
+        yield f"validation: {nats:,.2f} nats" + (
+            f" on {images:,} images" if images else ""
+        )
 
 
 def _member(member: CardMember) -> str:
     scores = ("validation", member.valid_nats), ("test", member.test_nats)
-    measured = [f"{nats:.2f} nats on {split}" for split, nats in scores if nats is not None]
+    measured = [
+        f"{nats:.2f} nats on {split}" for split, nats in scores if nats is not None
+    ]
     origin = member.training.get("turned_from")
-    trained = f"the weights of the member {origin}" if origin else f"{member.images:,} images"
-    return f"member of images turned by {member.orientation}: " + ", ".join([trained, *measured])
+    trained = (
+        f"the weights of the member {origin}" if origin else f"{member.images:,} images"
+    )
+    return f"member of images turned by {member.orientation}: " + ", ".join(
+        [trained, *measured]
+    )
 
 
 def _measured(card: Card) -> str:
@@ -261,7 +331,10 @@ def _measured(card: Card) -> str:
     images = f"{card.scores['images']:,} {split} images"
     score = f"{score_of(card, 'nats')} nats, {score_of(card, 'bits_per_dim')} bits/dim on {images}"
     colours = card.scores.get("colour_bits", [])
-    named = ", ".join(f"{name} {bits:.3f}" for name, bits in zip(("red", "green", "blue"), colours, strict=False))
+    named = ", ".join(
+        f"{name} {bits:.3f}"
+        for name, bits in zip(("red", "green", "blue"), colours, strict=False)
+    )
     by_colour = f" ({named})" if len(colours) > 1 else ""
     labels = ""
     if "label_nats" in card.scores:
@@ -270,11 +343,15 @@ def _measured(card: Card) -> str:
 
 
 def _evaluation(card: Card, split: str) -> str:
-    has_others = "label_nats" in card.scores and card.data == BINARIZED_MNIST  # whose labels are those of MNIST's files
+    has_others = (
+        "label_nats" in card.scores and card.data == BINARIZED_MNIST
+    )  # whose labels are those of MNIST's files
     originals = " --originals MNIST" if has_others else ""
     return f"pixelrnn evaluate {card.name} --data DATA{originals} --split {split} --write-card"
 
 
 if __name__ == "__main__":
     place = Path(__file__).with_name("results.md")
-    print(f"wrote {place}: {write_report(Path(__file__).parents[1] / 'models', place)} scored models")
+    print(
+        f"wrote {place}: {write_report(Path(__file__).parents[1] / 'models', place)} scored models"
+    )

@@ -41,20 +41,31 @@ PHONE_GAP = 24
 
 
 def main(
-    url: Annotated[str, typer.Argument(help="Of a running service that has the shipped models.")],
+    url: Annotated[
+        str, typer.Argument(help="Of a running service that has the shipped models.")
+    ],
     chromium: Annotated[str, typer.Option(help="The browser.")] = "/usr/bin/chromium",
 ) -> None:
     """All pictures; takes some minutes."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = running.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"]
+        )
         for scheme in ("light", "dark"):
-            context = browser.new_context(base_url=url, viewport=WIDE, color_scheme=scheme)  # pyright: ignore
+            context = browser.new_context(
+                base_url=url, viewport=WIDE, color_scheme=scheme
+            )  # pyright: ignore
             for view, page in worked_views(context.new_page()):
                 _save(_shot(page), f"page-{view}-{scheme}.webp")
-            context = browser.new_context(base_url=url, viewport=PHONE, color_scheme=scheme, has_touch=True)  # pyright: ignore
-            _save(_beside([_shot(page) for _, page in worked_views(context.new_page())]), f"page-phone-{scheme}.webp")
+            context = browser.new_context(
+                base_url=url, viewport=PHONE, color_scheme=scheme, has_touch=True
+            )  # pyright: ignore
+            _save(
+                _beside([_shot(page) for _, page in worked_views(context.new_page())]),
+                f"page-phone-{scheme}.webp",
+            )
         record(browser.new_context(base_url=url, viewport=RECORDED).new_page())  # pyright: ignore
         browser.close()
 
@@ -109,7 +120,9 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     page.get_by_text("earlier pixels").nth(2).wait_for()
     yield "sight", page
     page.goto("/#compare")
-    page.locator("#view-sample [data-field=model] input[type=checkbox]").first.wait_for()
+    page.locator(
+        "#view-sample [data-field=model] input[type=checkbox]"
+    ).first.wait_for()
     page.locator("#view-sample [data-field=seed] input").first.fill(str(SEED))
     page.locator("#view-sample button.primary").click()
     page.get_by_role("button", name="Save as one picture").wait_for()
@@ -128,9 +141,18 @@ def record(page: Any) -> None:
         shots.append(Image.open(io.BytesIO(page.screenshot(clip=SHOWN))).convert("RGB"))
     # one palette, so that nothing flickers, in which the few orange pixels have their place
     palette = shots[len(shots) // 3].quantize(96, Image.Quantize.MAXCOVERAGE, kmeans=2)
-    frames = [shot.quantize(palette=palette, dither=Image.Dither.NONE) for shot in shots]
+    frames = [
+        shot.quantize(palette=palette, dither=Image.Dither.NONE) for shot in shots
+    ]
     times = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
-    frames[0].save(OUT / "watch.gif", save_all=True, append_images=frames[1:], duration=times, loop=0, optimize=True)
+    frames[0].save(
+        OUT / "watch.gif",
+        save_all=True,
+        append_images=frames[1:],
+        duration=times,
+        loop=0,
+        optimize=True,
+    )
     typer.echo(OUT / "watch.gif")
 
 
@@ -143,7 +165,10 @@ def _turn_to(page: Any, written: int, *, is_last: bool) -> None:
     if is_last:
         place.evaluate(script, written)
         return
-    with contextlib.suppress(KnownError), page.expect_response(re.compile("grid=true"), timeout=FOG_LIMIT_MS):
+    with (
+        contextlib.suppress(KnownError),
+        page.expect_response(re.compile("grid=true"), timeout=FOG_LIMIT_MS),
+    ):
         place.evaluate(script, written)
     page.wait_for_timeout(FOG_MS)
 
@@ -151,7 +176,9 @@ def _turn_to(page: Any, written: int, *, is_last: bool) -> None:
 def _watch(page: Any, written: int) -> int:
     """The first view, stopped when so many pixels are written. Returns how many there are."""
     page.goto("/#watch")
-    page.locator("#view-watch[data-live=true] .next", has_text="Next, row").wait_for()  # and no film
+    page.locator(
+        "#view-watch[data-live=true] .next", has_text="Next, row"
+    ).wait_for()  # and no film
     page.locator("#view-watch [data-act=play]").click()
     place = page.get_by_label("Pixel", exact=True)
     place.fill(str(written))
@@ -165,13 +192,18 @@ def _ink(page: Any) -> None:
     paper = page.locator("#view-draw canvas.paper")
     paper.scroll_into_view_if_needed()
     box = paper.bounding_box()
-    places = [(box["x"] + across * box["width"], box["y"] + down * box["height"]) for across, down in STROKE]
+    places = [
+        (box["x"] + across * box["width"], box["y"] + down * box["height"])
+        for across, down in STROKE
+    ]
     page.mouse.move(*places[0])
     page.mouse.down()
     for place in places[1:]:
         page.mouse.move(*place, steps=8)
     page.mouse.up()
-    page.locator("#view-draw .receipt", has_text=": ").wait_for()  # the one before went with the first ink
+    page.locator(
+        "#view-draw .receipt", has_text=": "
+    ).wait_for()  # the one before went with the first ink
     endings.wait_for()
     page.wait_for_timeout(2 * FOG_MS)
 
@@ -197,7 +229,9 @@ def _shot(page: Any) -> Image.Image:
 
 def _beside(shots: list[Image.Image]) -> Image.Image:
     width, height = PHONE["width"], PHONE["height"]
-    sheet = Image.new("RGB", (len(shots) * (width + PHONE_GAP) - PHONE_GAP, height), (128, 128, 128))
+    sheet = Image.new(
+        "RGB", (len(shots) * (width + PHONE_GAP) - PHONE_GAP, height), (128, 128, 128)
+    )
     for place, shot in enumerate(shots):
         sheet.paste(shot, (place * (width + PHONE_GAP), 0))
     return sheet

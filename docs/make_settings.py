@@ -17,7 +17,10 @@ from worker.contract.environment import RedisSettings
 
 PAGE = Path(__file__).with_name("operate.md")
 BEGIN, END = "<!-- settings: docs/make_settings.py -->", "<!-- end of settings -->"
-PROCESSES: dict[str, type[BaseSettings]] = {"API": app.settings.Settings, "worker": worker.settings.Settings}
+PROCESSES: dict[str, type[BaseSettings]] = {
+    "API": app.settings.Settings,
+    "worker": worker.settings.Settings,
+}
 
 
 def main() -> None:
@@ -26,8 +29,15 @@ def main() -> None:
 
 def with_table(page: str) -> str:
     """The page with today's table between its marks."""
-    table = "\n".join(["| variable | of | default | what it does |", "|---|---|---|---|", *_rows()])
-    return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: f"{BEGIN}\n{table}\n{END}", page, flags=re.DOTALL)
+    table = "\n".join(
+        ["| variable | of | default | what it does |", "|---|---|---|---|", *_rows()]
+    )
+    return re.sub(
+        f"{re.escape(BEGIN)}.*{re.escape(END)}",
+        lambda _: f"{BEGIN}\n{table}\n{END}",
+        page,
+        flags=re.DOTALL,
+    )
 
 
 def _rows() -> list[str]:
@@ -42,7 +52,9 @@ def _rows() -> list[str]:
         for name, field in settings.model_fields.items():
             if name not in RedisSettings.model_fields:
                 default = _default(field.get_default(call_default_factory=True))
-                rows.append(f"| `PIXELRNN_{name.upper()}` | {process} | {default} | {texts.get(name, '')} |")
+                rows.append(
+                    f"| `PIXELRNN_{name.upper()}` | {process} | {default} | {texts.get(name, '')} |"
+                )
     return rows
 
 
@@ -57,11 +69,17 @@ def _default(value: Any) -> str:
 def _attribute_docstrings(settings: type[BaseSettings]) -> dict[str, str]:
     """Docstring of each attribute, from the source."""
     (body,) = (
-        node.body for node in ast.walk(ast.parse(dedent(inspect.getsource(settings)))) if isinstance(node, ast.ClassDef)
+        node.body
+        for node in ast.walk(ast.parse(dedent(inspect.getsource(settings))))
+        if isinstance(node, ast.ClassDef)
     )
     texts = {}
     for field, text in itertools.pairwise(body):
-        if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(text, ast.Expr)
+            and isinstance(text.value, ast.Constant)
+        ):
             assert isinstance(field.target, ast.Name)
             texts[field.target.id] = " ".join(str(text.value.value).split())
     return texts

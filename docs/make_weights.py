@@ -43,7 +43,12 @@ from model_core.measures.standing import validation_scores
 from model_core.models_directory import CARD
 from model_core.training.publish import best_checkpoint, publish
 from model_core.training.recipe import Recipe
-from model_core.training.scoring import keep_score, keep_validation, log_p_of_split, score_model
+from model_core.training.scoring import (
+    keep_score,
+    keep_validation,
+    log_p_of_split,
+    score_model,
+)
 
 PINS = Path("tests/model_core/promised_bytes.json")
 SEED = 2016
@@ -60,29 +65,58 @@ README_MODEL = "mnist-diagonal-bilstm"
 def main(
     name: Annotated[str, typer.Argument(help="The model's name.")],
     data: Annotated[Path, typer.Option(help="The data set that it is scored on.")],
-    run: Annotated[Path | None, typer.Option(help="The run whose best weights are shipped.")] = None,
-    digits: Annotated[Path | None, typer.Option(help="MNIST: see above. [default: the data]")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="The card has its data.title. [default: the run's]")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="The run whose best weights are shipped.")
+    ] = None,
+    digits: Annotated[
+        Path | None, typer.Option(help="MNIST: see above. [default: the data]")
+    ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="The card has its data.title. [default: the run's]"),
+    ] = None,
     root: Annotated[Path, typer.Option(help="The checkout that is renewed.")] = Path(),
 ) -> None:
     """Publish, score, and renew; takes as long as the scoring of all test images, and a minute."""
     try:
-        ship(name, data, run, digits, root, Recipe.load(recipe).data.title if recipe else "")
+        ship(
+            name,
+            data,
+            run,
+            digits,
+            root,
+            Recipe.load(recipe).data.title if recipe else "",
+        )
     except PixelRNNError as error:
         typer.echo(f"make_weights: {error}", err=True)
         raise typer.Exit(2) from None
 
 
-def ship(name: str, data: Path, run: Path | None, digits: Path | None, root: Path, title: str = "") -> None:
+def ship(
+    name: str,
+    data: Path,
+    run: Path | None,
+    digits: Path | None,
+    root: Path,
+    title: str = "",
+) -> None:
     """All of it, in order: nothing is drawn or written elsewhere before the score is in the card."""
     models = root / "models"
     if run is not None:
         typer.echo(publish(best_checkpoint(run), models, say=typer.echo, name=name))
     if title:
         retitle(models / name / CARD, title, data)
-    score = score_model(load_model(name, models_dir=models), data, "test", say=typer.echo, originals=digits)
+    score = score_model(
+        load_model(name, models_dir=models),
+        data,
+        "test",
+        say=typer.echo,
+        originals=digits,
+    )
     keep_score(models / name, "test", score)
-    typer.echo(f"{score.nats:.2f} nats, {score.bits_per_dim:.4f} bits/dim on {score.images} test images")
+    typer.echo(
+        f"{score.nats:.2f} nats, {score.bits_per_dim:.4f} bits/dim on {score.images} test images"
+    )
     typer.echo(calibrate(name, data, models))
     model = load_model(name, models_dir=models)
     typer.echo(pin(model, root / PINS))
@@ -96,14 +130,23 @@ def retitle(path: Path, title: str, data: Path) -> None:
     """Call the data of a card so: a title says whose pictures they are, where their licence wants that."""
     card = Card.read(path)
     training = card.training
-    options = ReadOptions(training.get("resize", "lanczos"), None, card.palette, training.get("crops", False))
-    replace(card, data=f"{title}: {open_dataset(data, options).description}").write(path)
+    options = ReadOptions(
+        training.get("resize", "lanczos"),
+        None,
+        card.palette,
+        training.get("crops", False),
+    )
+    replace(card, data=f"{title}: {open_dataset(data, options).description}").write(
+        path
+    )
 
 
 def calibrate(name: str, data: Path, models: Path) -> str:
     """Keep what p-values are taken from in the card; says what was kept, or why nothing could be."""
     try:
-        validation = validation_scores(log_p_of_split(load_model(name, models_dir=models), data, "valid"))
+        validation = validation_scores(
+            log_p_of_split(load_model(name, models_dir=models), data, "valid")
+        )
     except DataError as error:
         return f"no p-values: {error}"
     keep_validation(models / name, validation)
@@ -149,7 +192,9 @@ def older_tables(root: Path) -> list[str]:
     for path in sorted((root / "docs").rglob("*.md")):
         page = path.read_text(encoding="utf-8")
         named = {found for found in _WEIGHTS.findall(page) if found[0] in cards}
-        silent = {name for name in _ROW.findall(page) if name in cards} - {name for name, _ in named}
+        silent = {name for name in _ROW.findall(page) if name in cards} - {
+            name for name, _ in named
+        }
         lines += [
             f"{path}: measured with {name} {digest}, which is now {cards[name][:12]}: measure again"
             for name, digest in sorted(named)

@@ -4,12 +4,23 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from make_results import TABLES, UNITS, PaperScore, PaperTable, describe_model, is_as_in_the_paper, score_of
+from make_results import (
+    TABLES,
+    UNITS,
+    PaperScore,
+    PaperTable,
+    describe_model,
+    is_as_in_the_paper,
+    score_of,
+)
 
 from model_core.card import Card
 from model_core.errors import DataError
 
-_HEAD = ["| name | network | data | measured on all test images | paper |", "|---|---|---|---|---|"]
+_HEAD = [
+    "| name | network | data | measured on all test images | paper |",
+    "|---|---|---|---|---|",
+]
 
 
 def renew_readme(path: Path, cards: Sequence[Card]) -> None:
@@ -17,7 +28,12 @@ def renew_readme(path: Path, cards: Sequence[Card]) -> None:
     try:
         page = path.read_text(encoding="utf-8")
         table = "\n".join([*_HEAD, *models_table(named_in(page, cards))]) + "\n"
-        renewed, count = re.subn(rf"^{re.escape(_HEAD[0])}\n(\|.*\n)+", lambda _: table, page, flags=re.MULTILINE)
+        renewed, count = re.subn(
+            rf"^{re.escape(_HEAD[0])}\n(\|.*\n)+",
+            lambda _: table,
+            page,
+            flags=re.MULTILINE,
+        )
         if count != 1:
             raise DataError(f"{path} has no table that begins with {_HEAD[0]}")
         path.write_text(renewed, encoding="utf-8")
@@ -37,17 +53,42 @@ def models_table(cards: Sequence[Card]) -> list[str]:
         if card.scores.get("split") != "test":
             continue
         table = _table_of(card)
-        unit = table.unit if table else "nats" if card.config.values == 2 else "bits_per_dim"
+        unit = (
+            table.unit
+            if table
+            else "nats"
+            if card.config.values == 2
+            else "bits_per_dim"
+        )
         measured = f"{score_of(card, unit)} {UNITS[unit]}"
         data = f"{data_name(card)}, drawn anew" if card.drawn_anew else data_name(card)
-        cells = (f"`{card.name}`", describe_model(card), data, measured, _paper(card, table))
-        rows.append((TABLES.index(table) if table else len(TABLES), card.scores[unit], f"| {' | '.join(cells)} |"))
+        cells = (
+            f"`{card.name}`",
+            describe_model(card),
+            data,
+            measured,
+            _paper(card, table),
+        )
+        rows.append(
+            (
+                TABLES.index(table) if table else len(TABLES),
+                card.scores[unit],
+                f"| {' | '.join(cells)} |",
+            )
+        )
     return [line for _, _, line in sorted(rows)]
 
 
 def _table_of(card: Card) -> PaperTable | None:
     """The paper's table of test scores on the model's data."""
-    return next((table for table in TABLES if "test" in table.splits and card.data.startswith(table.data)), None)
+    return next(
+        (
+            table
+            for table in TABLES
+            if "test" in table.splits and card.data.startswith(table.data)
+        ),
+        None,
+    )
 
 
 def data_name(card: Card) -> str:
@@ -74,4 +115,8 @@ def _kind(score: PaperScore) -> str:
 
 
 def _size(score: PaperScore) -> str:
-    return f" with {score.config.layers} layers, h = {score.config.hidden}" if score.config else ", size not given"
+    return (
+        f" with {score.config.layers} layers, h = {score.config.hidden}"
+        if score.config
+        else ", size not given"
+    )

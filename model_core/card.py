@@ -19,10 +19,25 @@ from model_core.models_directory import CARD, GUIDES
 from model_core.orientation import Orientation, check_orientation
 from model_core.regular_files import open_regular
 
-_KINDS = {"name": str, "parameters": int, "data": str, "training": dict, "scores": dict, "sha256": str}
+_KINDS = {
+    "name": str,
+    "parameters": int,
+    "data": str,
+    "training": dict,
+    "scores": dict,
+    "sha256": str,
+}
 _WORDS = {str: "a string", int: "a whole number", dict: "an object"}
 _OF_CATEGORIES = "palette", "names"
-_LEFT_OUT = *_OF_CATEGORIES, "members", "validation", "labels", "field", "field_step", "guides"
+_LEFT_OUT = (
+    *_OF_CATEGORIES,
+    "members",
+    "validation",
+    "labels",
+    "field",
+    "field_step",
+    "guides",
+)
 """Fields that are not written where they say nothing, so that the cards of before stay as they are."""
 MAX_BYTES = 2**20
 """Bytes of a card: those of models that were trained for long have some ten thousand."""
@@ -96,8 +111,13 @@ class CardMember:
         member = cls(**facts)
         check_orientation(member.orientation, config.height, config.width)
         TypeAdapter(cls).validate_python(facts)
-        if not isinstance(member.weights, str) or Path(member.weights).name != member.weights:
-            raise TypeError(f"weights must be a file beside the card, not {member.weights!r}")
+        if (
+            not isinstance(member.weights, str)
+            or Path(member.weights).name != member.weights
+        ):
+            raise TypeError(
+                f"weights must be a file beside the card, not {member.weights!r}"
+            )
         return member
 
 
@@ -118,17 +138,27 @@ class CardGuide:
     def checked(self, config: NetworkConfig, members: Sequence[CardMember]) -> Self:
         """This guide; ConfigError when it cannot guide a model of this config and these members."""
         check_orientation(self.orientation, config.height, config.width)
-        if not (isinstance(self.sha256, str) and re.fullmatch("[0-9a-f]{64}", self.sha256)):
-            raise ConfigError(f"the sha256 of a guide must be 64 hexadecimal digits, not {self.sha256!r}")
+        if not (
+            isinstance(self.sha256, str) and re.fullmatch("[0-9a-f]{64}", self.sha256)
+        ):
+            raise ConfigError(
+                f"the sha256 of a guide must be 64 hexadecimal digits, not {self.sha256!r}"
+            )
         if self.config.image != config.image or self.config.multi_scale:
-            raise ConfigError("a guide must be of one scale, and have the model's size, colours and values")
+            raise ConfigError(
+                "a guide must be of one scale, and have the model's size, colours and values"
+            )
         if self.config.labels and not self.is_one_of(members):
-            raise ConfigError("a guide that is no member of the model must have no labels")
+            raise ConfigError(
+                "a guide that is no member of the model must have no labels"
+            )
         return self
 
     def is_one_of(self, members: Sequence[CardMember]) -> bool:
         """True if it is a member: then its weights are in one file."""
-        return (self.sha256, self.orientation) in {(member.sha256, member.orientation) for member in members}
+        return (self.sha256, self.orientation) in {
+            (member.sha256, member.orientation) for member in members
+        }
 
     @property
     def file(self) -> str:
@@ -149,7 +179,9 @@ def even_labels(count: int) -> tuple[CardLabel, ...]:
     return tuple(CardLabel(str(k), 1 / count) for k in range(count))
 
 
-def label_number(names: Sequence[str], asked: str | int | None, model: str) -> int | None:
+def label_number(
+    names: Sequence[str], asked: str | int | None, model: str
+) -> int | None:
     """The number of the label that is asked for by name or number; None stays None.
 
     Raises ConfigError, which lists what there is, for another, or where the model has none.
@@ -162,7 +194,9 @@ def label_number(names: Sequence[str], asked: str | int | None, model: str) -> i
         return names.index(str(asked))
     if str(asked).isdecimal() and int(asked) < len(names):
         return int(asked)
-    raise ConfigError(f"{model} has no label {str(asked)!r}: there is {', '.join(names)}")
+    raise ConfigError(
+        f"{model} has no label {str(asked)!r}: there is {', '.join(names)}"
+    )
 
 
 @dataclass(frozen=True)
@@ -210,20 +244,48 @@ class Card:
         try:
             facts = json.loads(_text(path))
             config = NetworkConfig.from_dict(facts["config"])
-            members = tuple(CardMember.from_dict(member, config) for member in facts.get("members", ()))
-            validation = TypeAdapter(Validation | None).validate_python(facts.get("validation"))
-            labels = TypeAdapter(tuple[CardLabel, ...]).validate_python(facts.get("labels", ()))
-            guides = tuple(CardGuide.from_dict(guide).checked(config, members) for guide in facts.get("guides", ()))
-            read = {"config": config, "members": members, "validation": validation, "labels": labels, "guides": guides}
-            read |= {name: TypeAdapter(tuple[str, ...]).validate_python(facts.get(name, ())) for name in _OF_CATEGORIES}
+            members = tuple(
+                CardMember.from_dict(member, config)
+                for member in facts.get("members", ())
+            )
+            validation = TypeAdapter(Validation | None).validate_python(
+                facts.get("validation")
+            )
+            labels = TypeAdapter(tuple[CardLabel, ...]).validate_python(
+                facts.get("labels", ())
+            )
+            guides = tuple(
+                CardGuide.from_dict(guide).checked(config, members)
+                for guide in facts.get("guides", ())
+            )
+            read = {
+                "config": config,
+                "members": members,
+                "validation": validation,
+                "labels": labels,
+                "guides": guides,
+            }
+            read |= {
+                name: TypeAdapter(tuple[str, ...]).validate_python(facts.get(name, ()))
+                for name in _OF_CATEGORIES
+            }
             return cls(**{**facts, **read})._checked()
         except FileNotFoundError:
             raise ModelError(
                 f"{path.parent} has no card.json: a model is a directory with a card and weights"
             ) from None
         except ValidationError as error:
-            raise ModelError(f"{path} is not a model card: {first_complaint(error)}") from None
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as error:
+            raise ModelError(
+                f"{path} is not a model card: {first_complaint(error)}"
+            ) from None
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+            ConfigError,
+        ) as error:
             raise ModelError(f"{path} is not a model card: {error}") from None
         except OSError as error:
             raise ModelError(f"cannot read {path}: {error.strerror}") from None
@@ -232,29 +294,46 @@ class Card:
         for name, kind in _KINDS.items():
             if not isinstance(value := getattr(self, name), kind):
                 raise TypeError(f"{name} must be {_WORDS[kind]}, not {value!r}")
-        _Sections.model_validate({"training": self.training or None, "scores": self.scores or None})
+        _Sections.model_validate(
+            {"training": self.training or None, "scores": self.scores or None}
+        )
         self._check_labels()
         self._check_palette()
         if not isinstance(self.field, bool) or not 1 <= self.step <= self.config.height:
-            raise ValueError(f"field is true or false, and field_step 1 to {self.config.height}")
+            raise ValueError(
+                f"field is true or false, and field_step 1 to {self.config.height}"
+            )
         return self
 
     def _check_labels(self) -> None:
-        names, priors = {label.name for label in self.labels}, [label.prior for label in self.labels]
+        names, priors = (
+            {label.name for label in self.labels},
+            [label.prior for label in self.labels],
+        )
         if not len(names) == len(priors) == self.config.labels:
-            raise ValueError(f"expected {self.config.labels} labels, each of its own name")
+            raise ValueError(
+                f"expected {self.config.labels} labels, each of its own name"
+            )
         if any(not 1 <= len(name) <= MAX_LABEL_NAME for name in names):
-            raise ValueError(f"the names of the labels must have 1 to {MAX_LABEL_NAME} characters")
-        if priors and not (min(priors) > 0 and math.isclose(sum(priors), 1, abs_tol=1e-6)):
+            raise ValueError(
+                f"the names of the labels must have 1 to {MAX_LABEL_NAME} characters"
+            )
+        if priors and not (
+            min(priors) > 0 and math.isclose(sum(priors), 1, abs_tol=1e-6)
+        ):
             raise ValueError("the priors of the labels must be above 0 and add up to 1")
 
     def _check_palette(self) -> None:
         expected = self.config.values if self.config.categories else 0
         check_palette(self.palette)
         if len(self.palette) != expected:
-            raise ValueError(f"palette must have {expected} colours, one for each category, not {len(self.palette)}")
+            raise ValueError(
+                f"palette must have {expected} colours, one for each category, not {len(self.palette)}"
+            )
         if len(self.names) not in (0, expected):
-            raise ValueError(f"names must be {expected}, one for each category, or none")
+            raise ValueError(
+                f"names must be {expected}, one for each category, or none"
+            )
 
     @cached_property
     def identity(self) -> str:
@@ -266,15 +345,22 @@ class Card:
             "sha256": self.sha256,
             "config": self.config.unusual(),
             "orientations": [member.orientation for member in self.members] or ["none"],
-            "labels": [{"name": label.name, "prior": label.prior} for label in self.labels],
+            "labels": [
+                {"name": label.name, "prior": label.prior} for label in self.labels
+            ],
         }
         if self.palette:
             meaning["palette"] = self.palette
         if self.field_step is not None:
             meaning["field_step"] = self.field_step
         if self.guides:
-            meaning["guides"] = [{**asdict(guide), "config": guide.config.unusual()} for guide in self.guides]
-        return hashlib.sha256(json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+            meaning["guides"] = [
+                {**asdict(guide), "config": guide.config.unusual()}
+                for guide in self.guides
+            ]
+        return hashlib.sha256(
+            json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()
+        ).hexdigest()
 
     def answers_to(self, identity: str) -> bool:
         """Is it meant by an identity, or by the sha256 of its weights?"""
@@ -291,12 +377,20 @@ class Card:
     @property
     def step(self) -> int:
         """How many rows lower each window of a field begins."""
-        return max(1, self.config.height // 2) if self.field_step is None else self.field_step
+        return (
+            max(1, self.config.height // 2)
+            if self.field_step is None
+            else self.field_step
+        )
 
     @property
     def drawn_anew(self) -> bool:
         """True if some of its weights were trained on images drawn anew from their grey originals."""
-        sittings = [sitting for part in (self, *self.members) for sitting in part.training.get("history", ())]
+        sittings = [
+            sitting
+            for part in (self, *self.members)
+            for sitting in part.training.get("history", ())
+        ]
         return any(sitting.get("drawn_anew") for sitting in sittings)
 
     def write(self, path: Path) -> None:
@@ -310,14 +404,23 @@ class Card:
             self.write(draft)
             draft.replace(directory / CARD)
         except OSError as error:
-            raise ModelError(f"cannot write a card into {directory}: {error.strerror}") from None
+            raise ModelError(
+                f"cannot write a card into {directory}: {error.strerror}"
+            ) from None
         finally:
             draft.unlink(missing_ok=True)
 
     def to_dict(self) -> dict[str, Any]:
         """The card as JSON takes it."""
-        facts = {name: fact for name, fact in asdict(self).items() if fact or name not in _LEFT_OUT}
-        for config in (facts["config"], *(guide["config"] for guide in facts.get("guides", ()))):
+        facts = {
+            name: fact
+            for name, fact in asdict(self).items()
+            if fact or name not in _LEFT_OUT
+        }
+        for config in (
+            facts["config"],
+            *(guide["config"] for guide in facts.get("guides", ())),
+        ):
             for name in ("labels", "categories"):  # as with the card's own fields
                 if not config[name]:
                     del config[name]
@@ -328,10 +431,14 @@ def check_field(card: Card, width: int, height: int) -> None:
     """ConfigError where a model has no fields of this size."""
     config = card.config
     if config.multi_scale:
-        raise ConfigError(f"{card.name} has two scales: its pictures have one size, {config.width}x{config.height}")
+        raise ConfigError(
+            f"{card.name} has two scales: its pictures have one size, {config.width}x{config.height}"
+        )
     if width < config.width or height < config.height:
         least = f"at least {config.width}x{config.height}"
-        raise ConfigError(f"{width}x{height} is smaller than {card.name}'s pictures: expected {least}")
+        raise ConfigError(
+            f"{width}x{height} is smaller than {card.name}'s pictures: expected {least}"
+        )
 
 
 def _text(path: Path) -> str:
@@ -345,4 +452,6 @@ def _text(path: Path) -> str:
 def mixture_digest(members: Sequence[CardMember]) -> str:
     """SHA-256 of the canonical list of (orientation, sha256) of a model's members."""
     listed = [[member.orientation, member.sha256] for member in members]
-    return hashlib.sha256(json.dumps(listed, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(listed, separators=(",", ":")).encode()
+    ).hexdigest()

@@ -62,14 +62,22 @@ class Component:
         return self.network.nats_map(values, self.condition(len(values)))
 
 
-def components_of(members: Sequence[Member], priors: Sequence[float], label: int | None) -> tuple[Component, ...]:
+def components_of(
+    members: Sequence[Member], priors: Sequence[float], label: int | None
+) -> tuple[Component, ...]:
     """The components of a model: member by member its labels; one a member where there are none, or one is given."""
     if label is not None or not priors:
         return tuple(Component(member, label) for member in members)
-    return tuple(Component(member, k, prior) for member in members for k, prior in enumerate(priors))
+    return tuple(
+        Component(member, k, prior)
+        for member in members
+        for k, prior in enumerate(priors)
+    )
 
 
-def nats_maps(components: Sequence[Component], values: Tensor, windows: Windows | None = None) -> Tensor:
+def nats_maps(
+    components: Sequence[Component], values: Tensor, windows: Windows | None = None
+) -> Tensor:
     """-ln p of every variable under each component: values (B, C, H, W) -> (N, B, C, H, W), turned as its member sees
     them. The labels of a member go through its network together, as many as bound the memory. windows: of fields."""
     if windows is not None:
@@ -77,7 +85,9 @@ def nats_maps(components: Sequence[Component], values: Tensor, windows: Windows 
     return torch.cat([_maps(*group, values) for group in _by_member(components)])
 
 
-def window_maps(components: Sequence[Component], values: Tensor, windows: Iterable[Window]) -> Iterator[Tensor]:
+def window_maps(
+    components: Sequence[Component], values: Tensor, windows: Iterable[Window]
+) -> Iterator[Tensor]:
     """The same of the new rows of each window."""
     for top, first, end in windows:
         yield nats_maps(components, values[..., top:end, :])[..., first - top :, :]
@@ -90,11 +100,16 @@ def _maps(member: Member, labels: Sequence[int | None], values: Tensor) -> Tenso
         return network.nats_map(turned)[None]
     B, each = len(values), torch.tensor(labels, device=values.device)
     pairs = torch.arange(len(labels) * B, device=values.device)
-    parts = [network.nats_map(turned[k % B], network.of_labels(each[k // B])) for k in pairs.split(BATCH)]
+    parts = [
+        network.nats_map(turned[k % B], network.of_labels(each[k // B]))
+        for k in pairs.split(BATCH)
+    ]
     return torch.cat(parts).unflatten(0, (len(labels), B))
 
 
-def _by_member(components: Sequence[Component]) -> Iterator[tuple[Member, Sequence[int | None]]]:
+def _by_member(
+    components: Sequence[Component],
+) -> Iterator[tuple[Member, Sequence[int | None]]]:
     for _, group in groupby(components, lambda each: id(each.member)):
         found = list(group)
         yield found[0].member, [each.label for each in found]
@@ -121,6 +136,10 @@ def by_label(log_p: Tensor, components: Sequence[Component]) -> Tensor:
 
 def _joint(log_p: Tensor, components: Sequence[Component]) -> Tensor:
     """ln of prior_k p_m(x | k): (M, K, B), float64."""
-    log_priors = torch.tensor([math.log(each.prior) for each in components], dtype=torch.float64, device=log_p.device)
+    log_priors = torch.tensor(
+        [math.log(each.prior) for each in components],
+        dtype=torch.float64,
+        device=log_p.device,
+    )
     members = len([*_by_member(components)])
     return (log_p.double() + log_priors[:, None]).unflatten(0, (members, -1))

@@ -46,15 +46,21 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         if self.network not in KINDS:
-            raise ConfigError(f"unknown network {self.network!r}: expected one of {', '.join(KINDS)}")
+            raise ConfigError(
+                f"unknown network {self.network!r}: expected one of {', '.join(KINDS)}"
+            )
         for name in ("height", "width", "layers"):
             _expect(self, name, 1, 4096)
         _expect(self, "channels", 1, 3)
         if self.channels == 2:
-            raise ConfigError("channels must be 1 (grey) or 3 (red, green, blue), not 2")
+            raise ConfigError(
+                "channels must be 1 (grey) or 3 (red, green, blue), not 2"
+            )
         _expect(self, "values", 2, 256)
         for name in ("hidden", "head"):
-            _expect(self, name, self.channels, 65536)  # every colour group needs a feature of its own
+            _expect(
+                self, name, self.channels, 65536
+            )  # every colour group needs a feature of its own
         for name in ("residual", "skip", "categories"):
             if not isinstance(value := getattr(self, name), bool):
                 raise ConfigError(f"{name} must be true or false, not {value!r}")
@@ -69,12 +75,16 @@ class NetworkConfig:
                 f"categories: expected channels = 1 and values from 3 to 256, not {self.channels} and {self.values}"
             )
         if self.multi_scale:
-            raise ConfigError("categories cannot be Multi-Scale: no category is the mean of others")
+            raise ConfigError(
+                "categories cannot be Multi-Scale: no category is the mean of others"
+            )
 
     def _check_scales(self) -> None:
         _expect(self, "factor", 1, 64)
         if self.factor & (self.factor - 1):
-            raise ConfigError(f"factor must be a power of two, not {self.factor}: each deconvolution doubles the size")
+            raise ConfigError(
+                f"factor must be a power of two, not {self.factor}: each deconvolution doubles the size"
+            )
         if self.height % self.factor or self.width % self.factor:
             raise ConfigError(
                 f"height and width must be multiples of factor {self.factor}, not {self.height} x {self.width}"
@@ -82,7 +92,9 @@ class NetworkConfig:
         _expect(self, "conditioning", 0 if self.factor == 1 else 1, 4096)
         _expect(self, "small_layers", 0, 4096)
         _expect(self, "small_hidden", 0, 65536)
-        if self.factor == 1 and (self.conditioning or self.small_layers or self.small_hidden):
+        if self.factor == 1 and (
+            self.conditioning or self.small_layers or self.small_hidden
+        ):
             raise ConfigError(
                 "conditioning, small_layers and small_hidden are for Multi-Scale networks, whose factor is 2 or more"
             )
@@ -92,7 +104,9 @@ class NetworkConfig:
         """Read what a recipe or a card says; unknown and missing fields are errors."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(fields_) - known):
-            raise ConfigError(f"unknown network field {unknown[0]!r}: expected {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"unknown network field {unknown[0]!r}: expected {', '.join(sorted(known))}"
+            )
         try:
             return cls(**fields_)
         except TypeError as error:
@@ -101,7 +115,11 @@ class NetworkConfig:
     def unusual(self) -> dict[str, Any]:
         """The fields that are not as usual, those that have no default among them."""
         values = {field: getattr(self, field.name) for field in fields(self)}
-        return {field.name: value for field, value in values.items() if value != field.default}
+        return {
+            field.name: value
+            for field, value in values.items()
+            if value != field.default
+        }
 
     @property
     def kind(self) -> Kind:
@@ -120,7 +138,10 @@ class NetworkConfig:
     @property
     def image(self) -> dict[str, int | bool]:
         """The shape of its images, how many values a colour takes, and whether these have no order."""
-        shape = {name: getattr(self, name) for name in ("channels", "height", "width", "values")}
+        shape = {
+            name: getattr(self, name)
+            for name in ("channels", "height", "width", "values")
+        }
         return shape | ({"categories": True} if self.categories else {})
 
     @property
@@ -154,20 +175,42 @@ class NetworkConfig:
 
     def with_overrides(self, **overrides: int | bool | str) -> Self:
         """The same network at another size; ConfigError for a field it does not have."""
-        return type(self).from_dict({**{f.name: getattr(self, f.name) for f in fields(self)}, **overrides})
+        return type(self).from_dict(
+            {**{f.name: getattr(self, f.name) for f in fields(self)}, **overrides}
+        )
 
 
 def _expect(config: NetworkConfig, name: str, low: int, high: int) -> None:
     value = getattr(config, name)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or not low <= value <= high
+    ):
+        raise ConfigError(
+            f"{name} must be a whole number from {low} to {high}, not {value!r}"
+        )
 
 
 _MNIST_DIAGONAL = NetworkConfig(
-    network="diagonal-bilstm", height=28, width=28, channels=1, values=2, layers=7, hidden=16, head=32
+    network="diagonal-bilstm",
+    height=28,
+    width=28,
+    channels=1,
+    values=2,
+    layers=7,
+    hidden=16,
+    head=32,
 )
 _CIFAR_CNN = NetworkConfig(
-    network="pixel-cnn", height=32, width=32, channels=3, values=256, layers=15, hidden=128, head=1024
+    network="pixel-cnn",
+    height=32,
+    width=32,
+    channels=3,
+    values=256,
+    layers=15,
+    hidden=128,
+    head=1024,
 )
 
 PRESETS: dict[str, NetworkConfig] = {
@@ -176,12 +219,24 @@ PRESETS: dict[str, NetworkConfig] = {
     "mnist-pixelcnn": replace(_MNIST_DIAGONAL, network="pixel-cnn", layers=15),
     "cifar10-pixelcnn": _CIFAR_CNN,
     "cifar10-row-lstm": replace(_CIFAR_CNN, network="row-lstm", layers=12),
-    "cifar10-diagonal-bilstm": replace(_CIFAR_CNN, network="diagonal-bilstm", layers=12),
-    "imagenet32-row-lstm": replace(_CIFAR_CNN, network="row-lstm", layers=12, hidden=384),
-    "imagenet64-row-lstm": replace(
-        _CIFAR_CNN, network="row-lstm", height=64, width=64, layers=4, hidden=512, residual=False
+    "cifar10-diagonal-bilstm": replace(
+        _CIFAR_CNN, network="diagonal-bilstm", layers=12
     ),
-    "cifar10-multi-scale": replace(_CIFAR_CNN, network="row-lstm", layers=12, factor=4, conditioning=64),
+    "imagenet32-row-lstm": replace(
+        _CIFAR_CNN, network="row-lstm", layers=12, hidden=384
+    ),
+    "imagenet64-row-lstm": replace(
+        _CIFAR_CNN,
+        network="row-lstm",
+        height=64,
+        width=64,
+        layers=4,
+        hidden=512,
+        residual=False,
+    ),
+    "cifar10-multi-scale": replace(
+        _CIFAR_CNN, network="row-lstm", layers=12, factor=4, conditioning=64
+    ),
     "imagenet64-multi-scale": replace(
         _CIFAR_CNN,
         network="row-lstm",
@@ -199,5 +254,7 @@ PRESETS: dict[str, NetworkConfig] = {
 def preset(name: str) -> NetworkConfig:
     """The preset of this name; ConfigError lists the names there are."""
     if name not in PRESETS:
-        raise ConfigError(f"unknown preset {name!r}: expected one of {', '.join(sorted(PRESETS))}")
+        raise ConfigError(
+            f"unknown preset {name!r}: expected one of {', '.join(sorted(PRESETS))}"
+        )
     return PRESETS[name]

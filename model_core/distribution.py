@@ -36,14 +36,20 @@ class Categorical:
         if logits.stride(1) > 1:
             return functional.cross_entropy(logits, values, reduction="none")
         rows = logits.permute(3, 4, 0, 2, 1)  # (H, W, B, C, V), as they lie
-        nats = functional.cross_entropy(rows.flatten(0, 3), values.permute(2, 3, 0, 1).flatten(), reduction="none")
+        nats = functional.cross_entropy(
+            rows.flatten(0, 3), values.permute(2, 3, 0, 1).flatten(), reduction="none"
+        )
         return nats.view(rows.shape[:-1]).permute(2, 3, 0, 1)
 
-    def probabilities(self, logits: Tensor, temperature: float = 1.0, dim: int = 0) -> Tensor:
+    def probabilities(
+        self, logits: Tensor, temperature: float = 1.0, dim: int = 0
+    ) -> Tensor:
         """logits, V of them along `dim` -> float64 of the same shape, which add up to 1 along `dim`."""
         return torch.softmax(logits.double() / temperature, dim)
 
-    def log_probabilities(self, logits: Tensor, temperature: float | Tensor = 1.0) -> Tensor:
+    def log_probabilities(
+        self, logits: Tensor, temperature: float | Tensor = 1.0
+    ) -> Tensor:
         """ln of the probabilities: logits (M, V, ...) -> (M, V, ...) float64."""
         return torch.log_softmax(logits.double() / temperature, 1)
 
@@ -62,7 +68,9 @@ class Categorical:
 
     def log_p(self, logits: Tensor, values: Tensor, temperature: Tensor) -> Tensor:
         """ln p of one value a row: logits (M, V), values (M,) int64, temperature (M,) > 0 -> (M,) float64."""
-        return self.log_probabilities(logits, temperature[:, None]).gather(1, values[:, None])[:, 0]
+        return self.log_probabilities(logits, temperature[:, None]).gather(
+            1, values[:, None]
+        )[:, 0]
 
 
 def _cumulative(weights: Tensor) -> Tensor:
@@ -71,7 +79,9 @@ def _cumulative(weights: Tensor) -> Tensor:
         return weights.cumsum(1)
     apart = 1
     while apart < weights.shape[1]:
-        weights = torch.cat([weights[:, :apart], weights[:, apart:] + weights[:, :-apart]], 1)
+        weights = torch.cat(
+            [weights[:, :apart], weights[:, apart:] + weights[:, :-apart]], 1
+        )
         apart *= 2
     return weights
 

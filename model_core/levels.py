@@ -9,7 +9,10 @@ from pathlib import Path
 
 from llvmlite import binding
 
-FOLDER = Path(os.environ.get("PIXELRNN_BUILT_DIR") or Path(__file__).with_name("compiled") / "built")
+FOLDER = Path(
+    os.environ.get("PIXELRNN_BUILT_DIR")
+    or Path(__file__).with_name("compiled") / "built"
+)
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,13 @@ class Level:
     @property
     def fits(self) -> bool:
         """True if this processor has what it asks for, on Linux."""
-        here, has = sys.platform == "linux" and platform.machine().lower(), binding.get_host_cpu_features()
-        return here in self.machines and all(has.get(feature) for feature in self.features)
+        here, has = (
+            sys.platform == "linux" and platform.machine().lower(),
+            binding.get_host_cpu_features(),
+        )
+        return here in self.machines and all(
+            has.get(feature) for feature in self.features
+        )
 
 
 _V3 = "avx avx2 bmi bmi2 cx16 f16c fma lzcnt movbe popcnt sse4.2 ssse3"
@@ -49,17 +57,27 @@ def choose() -> None:
     """Compile for the best level of this processor that something was compiled for ahead of time, unless numba was told
     of a processor. Processes that draw say so before numba is imported; one that trains compiles for this processor."""
     if "NUMBA_CPU_NAME" not in os.environ:
-        fitting = (level for level in LEVELS if (FOLDER / level.name).is_dir() and level.fits)
+        fitting = (
+            level for level in LEVELS if (FOLDER / level.name).is_dir() and level.fits
+        )
         os.environ.update(next((level.environment for level in fitting), {}))
 
 
 def target() -> tuple[str, str]:
     """Name and features of the processor that is compiled for: this one, unless numba was told of another."""
-    name, features = os.environ.get("NUMBA_CPU_NAME"), os.environ.get("NUMBA_CPU_FEATURES")
-    return name or binding.get_host_cpu_name(), features or binding.get_host_cpu_features().flatten()
+    name, features = (
+        os.environ.get("NUMBA_CPU_NAME"),
+        os.environ.get("NUMBA_CPU_FEATURES"),
+    )
+    return (
+        name or binding.get_host_cpu_name(),
+        features or binding.get_host_cpu_features().flatten(),
+    )
 
 
 def built_directory(name: str) -> Path | None:
     """The folder of this name that was compiled ahead of time for the target, if there is one."""
-    places = (FOLDER / level.name / name for level in LEVELS if level.processor == target()[0])
+    places = (
+        FOLDER / level.name / name for level in LEVELS if level.processor == target()[0]
+    )
     return next((place for place in places if place.is_dir()), None)

@@ -37,7 +37,9 @@ def mix(models: Sequence[Model], directory: Path) -> Card:
         names=first.names,
         labels=first.labels,
     )
-    return save_model(Model(tuple(model.members[0] for model in models), card), directory)
+    return save_model(
+        Model(tuple(model.members[0] for model in models), card), directory
+    )
 
 
 def turned(model: Model, orientations: Sequence[str]) -> list[Model]:
@@ -51,7 +53,15 @@ def turned(model: Model, orientations: Sequence[str]) -> list[Model]:
     card = replace(model.card, training=training, scores={}, members=(), guides=())
     config = model.config
     return [
-        Model((Member(model.network, check_orientation(name, config.height, config.width)),), card, model.device)
+        Model(
+            (
+                Member(
+                    model.network, check_orientation(name, config.height, config.width)
+                ),
+            ),
+            card,
+            model.device,
+        )
         for name in orientations
     ]
 
@@ -65,15 +75,25 @@ def guide(directory: Path, lender: Path, orientations: Sequence[str]) -> Card:
     """
     card, theirs = load_model(directory).card, load_model(lender).card
     if card.palette != theirs.palette:
-        raise ConfigError(f"{theirs.name} has another palette than {card.name}, whose holes it is to guide")
+        raise ConfigError(
+            f"{theirs.name} has another palette than {card.name}, whose holes it is to guide"
+        )
     lent = {member.orientation: member for member in theirs.members}
     guides = list[CardGuide]()
     for name in orientations:
         orientation = check_orientation(name, card.config.height, card.config.width)
         if lent and name not in lent:
-            raise ConfigError(f"{theirs.name} has no network for images turned {name}: there is {', '.join(lent)}")
-        member = lent.get(orientation) or CardMember(orientation, WEIGHTS, theirs.sha256)
-        guides.append(CardGuide(member.sha256, orientation, theirs.config).checked(card.config, card.members))
+            raise ConfigError(
+                f"{theirs.name} has no network for images turned {name}: there is {', '.join(lent)}"
+            )
+        member = lent.get(orientation) or CardMember(
+            orientation, WEIGHTS, theirs.sha256
+        )
+        guides.append(
+            CardGuide(member.sha256, orientation, theirs.config).checked(
+                card.config, card.members
+            )
+        )
         if not guides[-1].is_one_of(card.members):
             (directory / GUIDES).mkdir(exist_ok=True)
             shutil.copyfile(lender / member.weights, directory / guides[-1].file)
@@ -84,13 +104,21 @@ def guide(directory: Path, lender: Path, orientations: Sequence[str]) -> Card:
 
 def _ingredients(models: Sequence[Model]) -> list[Model]:
     """Models of one network each, those of mixtures in their places."""
-    taken = {model.members[0].orientation: model for model in models if len(model.members) == 1}
+    taken = {
+        model.members[0].orientation: model
+        for model in models
+        if len(model.members) == 1
+    }
     found: list[Model] = []
     for model in models:
         if len(model.members) == 1:
             found.append(model)
             continue
-        found += [member for member in model.alone() if member.members[0].orientation not in taken]
+        found += [
+            member
+            for member in model.alone()
+            if member.members[0].orientation not in taken
+        ]
     return found
 
 
@@ -102,18 +130,28 @@ def _check(models: Sequence[Model]) -> None:
     for model in models:
         card = model.card
         if card.config != first.config:
-            raise ConfigError(f"{card.name} is another network than {first.name}: a mixture's members have one config")
+            raise ConfigError(
+                f"{card.name} is another network than {first.name}: a mixture's members have one config"
+            )
         if card.config.multi_scale:
-            raise ConfigError(f"{card.name} is a Multi-Scale model: its small image is not the same once it is turned")
+            raise ConfigError(
+                f"{card.name} is a Multi-Scale model: its small image is not the same once it is turned"
+            )
         if card.palette != first.palette:
             raise ConfigError(f"{card.name} has another palette than {first.name}")
         if card.labels != first.labels:
-            raise ConfigError(f"{card.name} has other labels than {first.name}, or other priors of them")
+            raise ConfigError(
+                f"{card.name} has other labels than {first.name}, or other priors of them"
+            )
         if card.data != first.data:
-            raise ConfigError(f"{card.name} was trained on {card.data}, {first.name} on {first.data}")
+            raise ConfigError(
+                f"{card.name} was trained on {card.data}, {first.name} on {first.data}"
+            )
         orientation = model.members[0].orientation
         if orientation in taken:
-            raise ConfigError(f"{card.name} and {taken[orientation]} both have the orientation {orientation}")
+            raise ConfigError(
+                f"{card.name} and {taken[orientation]} both have the orientation {orientation}"
+            )
         taken[orientation] = card.name
 
 

@@ -64,7 +64,9 @@ class Model:
     @cached_property
     def components(self) -> tuple[Component, ...]:
         """The distributions that it is made of."""
-        return components_of(self.members, [label.prior for label in self.card.labels], self.label)
+        return components_of(
+            self.members, [label.prior for label in self.card.labels], self.label
+        )
 
     def given(self, label: int | str | None) -> "Model":
         """The model of images with this label, a name or a number; None: this one. ConfigError when there is none."""
@@ -75,26 +77,51 @@ class Model:
     def network(self) -> Network:
         """The network of a model that has one; ModelError when it has several."""
         if len(self.members) != 1:
-            raise ModelError(f"{self.card.name} is a mixture of {len(self.members)} networks: expected a model of one")
+            raise ModelError(
+                f"{self.card.name} is a mixture of {len(self.members)} networks: expected a model of one"
+            )
         return self.members[0].network
 
     def field(self, width: int, height: int) -> tuple["Model", Windows]:
         """The model of fields of this size, its upright members at that width, and their windows. Raises ConfigError
         where there are none: for a smaller size, and of a model of two scales or without such a member."""
         check_field(self.card, width, height)
-        members = tuple(Member(at_width(each.network, width)) for each in self.members if each.orientation == "none")
+        members = tuple(
+            Member(at_width(each.network, width))
+            for each in self.members
+            if each.orientation == "none"
+        )
         if not members:
-            raise ConfigError(f"{self.card.name} has no upright network: its pictures have one size")
-        told = tuple(member for member in self.card.members if member.orientation == "none")
-        card = replace(self.card, config=replace(self.config, width=width), members=told)
-        return Model(members, card, self.device, self.label), Windows(self.config.height, self.card.step, height)
+            raise ConfigError(
+                f"{self.card.name} has no upright network: its pictures have one size"
+            )
+        told = tuple(
+            member for member in self.card.members if member.orientation == "none"
+        )
+        card = replace(
+            self.card, config=replace(self.config, width=width), members=told
+        )
+        return Model(members, card, self.device, self.label), Windows(
+            self.config.height, self.card.step, height
+        )
 
     def alone(self) -> Iterator["Model"]:
         """Each of a mixture's networks as a model of its own, in the members' order."""
         count = self.card.parameters // len(self.members)
         for member, facts in zip(self.members, self.card.members, strict=True):
-            card = replace(self.card, parameters=count, training=facts.training, scores={}, sha256=facts.sha256)
-            yield Model((member,), replace(card, members=(facts,), guides=()), self.device, self.label)
+            card = replace(
+                self.card,
+                parameters=count,
+                training=facts.training,
+                scores={},
+                sha256=facts.sha256,
+            )
+            yield Model(
+                (member,),
+                replace(card, members=(facts,), guides=()),
+                self.device,
+                self.label,
+            )
 
 
 def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) -> Model:
@@ -109,7 +136,16 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) ->
     network.eval().requires_grad_(False)
     palette = greys(config.values) if config.categories else ()
     labels = even_labels(config.labels)
-    return Model.of(network, Card(preset_name, config, count_parameters(network), palette=palette, labels=labels))
+    return Model.of(
+        network,
+        Card(
+            preset_name,
+            config,
+            count_parameters(network),
+            palette=palette,
+            labels=labels,
+        ),
+    )
 
 
 def at_width(network: Network, width: int) -> Network:
@@ -130,16 +166,23 @@ def save_model(model: Model, directory: Path) -> Card:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ModelError(f"cannot make the directory {directory}: {error.strerror}") from None
+        raise ModelError(
+            f"cannot make the directory {directory}: {error.strerror}"
+        ) from None
     try:
         with TemporaryDirectory(prefix=".", dir=directory) as place:
             drafts = Path(place)
             digests = [
-                _save_weights(each.network, drafts / file) for each, file in zip(model.members, files, strict=True)
+                _save_weights(each.network, drafts / file)
+                for each, file in zip(model.members, files, strict=True)
             ]
-            card = _with_digests(replace(model.card, name=directory.name, guides=()), digests)
+            card = _with_digests(
+                replace(model.card, name=directory.name, guides=()), digests
+            )
             for guide, facts in zip(model.guides, model.card.guides, strict=False):
-                facts = replace(facts, sha256=_save_weights(guide.network, drafts / "guide"))
+                facts = replace(
+                    facts, sha256=_save_weights(guide.network, drafts / "guide")
+                )
                 card = replace(card, guides=(*card.guides, facts))
                 if not facts.is_one_of(card.members):
                     (directory / GUIDES).mkdir(exist_ok=True)
@@ -148,7 +191,9 @@ def save_model(model: Model, directory: Path) -> Card:
             for name in (*files, CARD):
                 (drafts / name).replace(directory / name)
     except OSError as error:
-        raise ModelError(f"cannot write the model {directory}: {error.strerror or error}") from None
+        raise ModelError(
+            f"cannot write the model {directory}: {error.strerror or error}"
+        ) from None
     return card
 
 
@@ -163,33 +208,54 @@ def _with_digests(card: Card, digests: list[str]) -> Card:
     """The card of weights with these digests, one for each network."""
     if not card.members:
         return replace(card, sha256=digests[0])
-    members = tuple(replace(member, sha256=digest) for member, digest in zip(card.members, digests, strict=True))
+    members = tuple(
+        replace(member, sha256=digest)
+        for member, digest in zip(card.members, digests, strict=True)
+    )
     return replace(card, sha256=mixture_digest(members), members=members)
 
 
-def load_model(name_or_path: str | Path, device: str = "cpu", models_dir: str | Path | None = None) -> Model:
+def load_model(
+    name_or_path: str | Path, device: str = "cpu", models_dir: str | Path | None = None
+) -> Model:
     """Load a model by its name in the models directory, or among its records, or by the path of its own directory.
 
     Raises ModelError when there is none, or when its weights are damaged, not finite, or not those of its card;
     ConfigError when there is no such device.
     """
     check_device(device)
-    directory = directory_of(name_or_path, None if models_dir is None else Path(models_dir))
+    directory = directory_of(
+        name_or_path, None if models_dir is None else Path(models_dir)
+    )
     card = Card.read(directory / CARD)
     if card.members and card.sha256 != mixture_digest(card.members):
-        raise ModelError(f"{directory / CARD}: its sha256 is not that of its members: one of them was changed")
+        raise ModelError(
+            f"{directory / CARD}: its sha256 is not that of its members: one of them was changed"
+        )
     files = card.members or (CardMember("none", WEIGHTS, card.sha256),)
-    members = tuple(_load_member(directory, card.config, member, device) for member in files)
-    own = {(each.sha256, each.orientation): member for each, member in zip(files, members, strict=True)}
+    members = tuple(
+        _load_member(directory, card.config, member, device) for member in files
+    )
+    own = {
+        (each.sha256, each.orientation): member
+        for each, member in zip(files, members, strict=True)
+    }
     guides = tuple(
         own.get((guide.sha256, guide.orientation))
-        or _load_member(directory, guide.config, CardMember(guide.orientation, guide.file, guide.sha256), device)
+        or _load_member(
+            directory,
+            guide.config,
+            CardMember(guide.orientation, guide.file, guide.sha256),
+            device,
+        )
         for guide in card.guides
     )
     return Model(members, card, device, guides=guides)
 
 
-def load_by_digest(sha256: str, models_dir: Path | None = None, device: str = "cpu", identity: str = "") -> Model:
+def load_by_digest(
+    sha256: str, models_dir: Path | None = None, device: str = "cpu", identity: str = ""
+) -> Model:
     """Load the model of a directory, or of its records, that has these weights; of several, the one of this identity.
     Raises ModelError when none has, or as load_model."""
     directory, _ = models_in(models_dir)
@@ -203,10 +269,14 @@ def load_by_digest(sha256: str, models_dir: Path | None = None, device: str = "c
             found.setdefault(card.identity, path.parent)
     if found:
         return load_model(found.get(identity, next(iter(found.values()))), device)
-    raise ModelError(f"no model in {directory} has the sha256 {sha256[:12]}... that is named")
+    raise ModelError(
+        f"no model in {directory} has the sha256 {sha256[:12]}... that is named"
+    )
 
 
-def _load_member(directory: Path, config: NetworkConfig, member: CardMember, device: str) -> Member:
+def _load_member(
+    directory: Path, config: NetworkConfig, member: CardMember, device: str
+) -> Member:
     path = directory / member.weights
     network = network_with(config, _read_weights(path, member.sha256), path)
     return Member(network.to(device).eval().requires_grad_(False), member.orientation)
@@ -220,7 +290,9 @@ def device_of(name: str, setting: str = "") -> torch.device:
     except RuntimeError:
         device = torch.device("meta")
     if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"{setting}{name!r} is no device: expected cpu, cuda or cuda:1")
+        raise ConfigError(
+            f"{setting}{name!r} is no device: expected cpu, cuda or cuda:1"
+        )
     keep_float32_whole()
     return device
 
@@ -230,7 +302,9 @@ def check_device(name: str) -> None:
     device = device_of(name)
     count = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= count:
-        raise ConfigError(f"there is no {name}: this machine has {count or 'no'} GPU{'' if count == 1 else 's'}")
+        raise ConfigError(
+            f"there is no {name}: this machine has {count or 'no'} GPU{'' if count == 1 else 's'}"
+        )
 
 
 def directory_of(name_or_path: str | Path, models_dir: Path | None) -> Path:
@@ -243,16 +317,24 @@ def directory_of(name_or_path: str | Path, models_dir: Path | None) -> Path:
     if name not in names and name in model_names(directory / RECORDS):
         return directory / RECORDS / name
     if name not in names:
-        raise ModelError(f"no model {name!r} in {directory}: there is {', '.join(names) or 'none'}")
+        raise ModelError(
+            f"no model {name!r} in {directory}: there is {', '.join(names) or 'none'}"
+        )
     return directory / name
 
 
-def network_with(config: NetworkConfig, tensors: dict[str, Tensor], source: Path) -> Network:
+def network_with(
+    config: NetworkConfig, tensors: dict[str, Tensor], source: Path
+) -> Network:
     """A network with these weights; ModelError, which names the file they are from, when they are not its own."""
     for name, shape in _decisive_shapes(config):
         if name not in tensors or tensors[name].shape != shape:
-            found = f"is {tuple(tensors[name].shape)}" if name in tensors else "is missing"
-            raise ModelError(f"{source} does not hold the network that is described: {name} {found}, expected {shape}")
+            found = (
+                f"is {tuple(tensors[name].shape)}" if name in tensors else "is missing"
+            )
+            raise ModelError(
+                f"{source} does not hold the network that is described: {name} {found}, expected {shape}"
+            )
     network = build_network(config)
     _check(tensors, network, source)
     network.load_state_dict(tensors)
@@ -261,7 +343,11 @@ def network_with(config: NetworkConfig, tensors: dict[str, Tensor], source: Path
 
 def _decisive_shapes(config: NetworkConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Shapes that tell a network's size, so that one which is described far too large is never built."""
-    stages = {"small.": config.small, "large.": config} if config.multi_scale else {"": config}
+    stages = (
+        {"small.": config.small, "large.": config}
+        if config.multi_scale
+        else {"": config}
+    )
     for prefix, stage in stages.items():
         yield f"{prefix}input.bias", (stage.features,)
         yield f"{prefix}blocks.{stage.layers - 1}.up.bias", (stage.features,)
@@ -279,7 +365,9 @@ def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise ModelError(f"{path} is not a safetensors file: {error}") from None
     if digest != sha256:
-        raise ModelError(f"{path} has sha256 {digest[:12]}..., its card says {sha256[:12]}...: one of them was changed")
+        raise ModelError(
+            f"{path} has sha256 {digest[:12]}..., its card says {sha256[:12]}...: one of them was changed"
+        )
     return tensors
 
 
@@ -287,12 +375,18 @@ def _check(tensors: dict[str, Tensor], network: Network, path: Path) -> None:
     expected = network.state_dict()
     if set(tensors) != set(expected):
         odd = sorted(set(tensors) ^ set(expected))[0]
-        raise ModelError(f"{path} does not hold the network that is described: {odd} is missing or too much")
+        raise ModelError(
+            f"{path} does not hold the network that is described: {odd} is missing or too much"
+        )
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
-            raise ModelError(f"{path}: {name} is {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}")
+            raise ModelError(
+                f"{path}: {name} is {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}"
+            )
         if tensor.dtype != expected[name].dtype:
-            raise ModelError(f"{path}: {name} is {tensor.dtype}, not {expected[name].dtype}")
+            raise ModelError(
+                f"{path}: {name} is {tensor.dtype}, not {expected[name].dtype}"
+            )
         if not tensor.isfinite().all():
             raise ModelError(f"{path}: {name} holds values that are not finite")
 
@@ -304,5 +398,9 @@ def _digest(path: Path) -> str:
 
 def count_parameters(network: Network) -> int:
     """Weights that are learned: what a mask hides does not count."""
-    hidden = sum(int((buffer == 0).sum()) for name, buffer in network.named_buffers() if name.endswith("mask"))
+    hidden = sum(
+        int((buffer == 0).sum())
+        for name, buffer in network.named_buffers()
+        if name.endswith("mask")
+    )
     return sum(parameter.numel() for parameter in network.parameters()) - hidden

@@ -24,7 +24,9 @@ def own_models_dir() -> Path:
     """Directory for new models when none is named. Raises ConfigError if that would be in an installed package."""
     directory = default_models_dir()
     if shipped.IS_INSTALLED and directory == shipped.MODELS:
-        raise ConfigError("name a directory for your own models: --models-dir, or PIXELRNN_MODELS_DIR")
+        raise ConfigError(
+            "name a directory for your own models: --models-dir, or PIXELRNN_MODELS_DIR"
+        )
     return directory
 
 
@@ -52,9 +54,15 @@ def model_names(models_dir: Path | None = None) -> list[str]:
 
 def weights_in(directory: Path) -> list[Path]:
     """The files of weights in a model's directory, those of its guides too."""
-    return sorted([*directory.glob("*.safetensors"), *directory.glob(f"{GUIDES}/*.safetensors")])
+    return sorted(
+        [*directory.glob("*.safetensors"), *directory.glob(f"{GUIDES}/*.safetensors")]
+    )
 
 
 def cards_in(directory: Path) -> list[Path]:
     """The cards of the models in a directory, in the order of their names."""
-    return sorted(card for card in directory.glob(f"*/{CARD}") if _NAME.fullmatch(card.parent.name))
+    return sorted(
+        card
+        for card in directory.glob(f"*/{CARD}")
+        if _NAME.fullmatch(card.parent.name)
+    )

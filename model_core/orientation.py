@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Orientation = Literal[
-    "none", "flip_left_right", "flip_top_bottom", "rotate_90", "rotate_180", "rotate_270", "transpose", "transverse"
+    "none",
+    "flip_left_right",
+    "flip_top_bottom",
+    "rotate_90",
+    "rotate_180",
+    "rotate_270",
+    "transpose",
+    "transverse",
 ]
 ORIENTATIONS: tuple[Orientation, ...] = get_args(Orientation)
 
@@ -31,7 +38,10 @@ _STEPS: dict[Orientation, tuple[bool, tuple[int, ...]]] = {
     "rotate_270": (True, (-1,)),
     "transverse": (True, (-2, -1)),
 }
-_UNDONE_BY: dict[Orientation, Orientation] = {"rotate_90": "rotate_270", "rotate_270": "rotate_90"}
+_UNDONE_BY: dict[Orientation, Orientation] = {
+    "rotate_90": "rotate_270",
+    "rotate_270": "rotate_90",
+}
 
 
 def turn(images: Images, orientation: Orientation) -> Images:
@@ -56,7 +66,9 @@ def turn_back(images: Images, orientation: Orientation) -> Images:
 def check_orientation(orientation: str, height: int, width: int) -> Orientation:
     """The orientation of this name; ConfigError when there is none, or when it would change an image's shape."""
     if orientation not in ORIENTATIONS:
-        raise ConfigError(f"unknown orientation {orientation!r}: expected one of {', '.join(ORIENTATIONS)}")
+        raise ConfigError(
+            f"unknown orientation {orientation!r}: expected one of {', '.join(ORIENTATIONS)}"
+        )
     if height != width and _STEPS[orientation][0]:
         fitting = ", ".join(name for name in ORIENTATIONS if not _STEPS[name][0])
         raise ConfigError(

@@ -17,4 +17,6 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe would wait for somebody who writes
+    return os.open(
+        path, flags | os.O_NONBLOCK
+    )  # a pipe would wait for somebody who writes

@@ -12,5 +12,9 @@ MODELS = _PLACE / "models"
 RECIPES = _PLACE / "configs"
 ENGINE = _PLACE / "engine"
 """The engine in JavaScript, and the drawing loops that it runs."""
-PAGE = (_PACKAGE.parent / "pixelrnn" / "_parts" if IS_INSTALLED else _PLACE) / "app" / "playground"
+PAGE = (
+    (_PACKAGE.parent / "pixelrnn" / "_parts" if IS_INSTALLED else _PLACE)
+    / "app"
+    / "playground"
+)
 """The service's page, which an exported folder has, too."""

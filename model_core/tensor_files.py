@@ -9,9 +9,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 
-def save_tensors(tensors: dict[str, Tensor], path: Path, header: dict[str, str] | None = None) -> None:
+def save_tensors(
+    tensors: dict[str, Tensor], path: Path, header: dict[str, str] | None = None
+) -> None:
     """Write tensors by name, from any device; OSError when the file cannot be written."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    whole = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
+    }
     try:
         save_file(whole, path, header)
     except SafetensorError as error:

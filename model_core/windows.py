@@ -35,7 +35,9 @@ class Windows:
         if y < self.height:
             return Window(0, 0, min(self.height, self.rows))
         top = ((y - self.height) // self.step + 1) * self.step
-        return Window(top, top + self.height - self.step, min(top + self.height, self.rows))
+        return Window(
+            top, top + self.height - self.step, min(top + self.height, self.rows)
+        )
 
     def __iter__(self) -> Iterator[Window]:
         y = 0

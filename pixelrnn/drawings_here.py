@@ -38,7 +38,12 @@ def settled(options: Options) -> Options:
     """The options with what is usual where nothing is said, labels as a list, and a size as width and height."""
     label, n = options.get("label", ()), options.get("n", 1)
     labels = [label] if isinstance(label, str) else [*label]
-    usual = {"seed": secrets.randbelow(MAX_SEED + 1), "temperature": 1.0, "first": 0, "fit": "strict"}
+    usual = {
+        "seed": secrets.randbelow(MAX_SEED + 1),
+        "temperature": 1.0,
+        "first": 0,
+        "fit": "strict",
+    }
     found: Options = {"labels": labels, "n": len(labels) if n == 1 and labels else n}
     if "size" in options:
         try:
@@ -59,28 +64,60 @@ def drawn(model: Model, options: Options, how: How, work: Work) -> Done:
     if "image" not in options:
         values = sample(*drawing, **beside, size=options.get("size"))
     elif not config.multi_scale:
-        raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
+        raise DataError(
+            f"{model.card.name} has one scale: upsampling needs a Multi-Scale model"
+        )
     else:
-        small = tensor_of(read_values(options["image"], config.small, options["fit"] == "resize"))
+        small = tensor_of(
+            read_values(options["image"], config.small, options["fit"] == "resize")
+        )
         values = upsample(model, small, *drawing[1:], **beside)
     picture = grid(values.cpu().numpy(), config, how.scale, model.card.palette)
-    facts = _written("upsample" if "image" in options else "sample", picture, model, options, how, started)
+    facts = _written(
+        "upsample" if "image" in options else "sample",
+        picture,
+        model,
+        options,
+        how,
+        started,
+    )
     return Done(facts, facts, picture)
 
 
-def completed(model: Model, options: Options, how: How, work: Work, doing: str = "completing") -> Done:
+def completed(
+    model: Model, options: Options, how: How, work: Work, doing: str = "completing"
+) -> Done:
     """The hole of a picture filled. Raises the errors of complete, and DataError."""
     expect_place(model, how)
-    image, mask, palette, resize = options["image"], options.get("mask"), model.card.palette, options["fit"] == "resize"
+    image, mask, palette, resize = (
+        options["image"],
+        options.get("mask"),
+        model.card.palette,
+        options["fit"] == "resize",
+    )
     hole = read_keep(mask or image, model.config, mask is None, resize, palette)
-    given, _ = read_nearest(image, model.config, resize, palette, options.get("colours") == "nearest", hole)
-    method = options.get("method") or ("clamp" if model.config.multi_scale else "posterior")
+    given, _ = read_nearest(
+        image, model.config, resize, palette, options.get("colours") == "nearest", hole
+    )
+    method = options.get("method") or (
+        "clamp" if model.config.multi_scale else "posterior"
+    )
     started = time.perf_counter()
-    by = method, options.get("particles", 32), options.get("sweeps", 2), work.begin(doing), options["first"]
+    by = (
+        method,
+        options.get("particles", 32),
+        options.get("sweeps", 2),
+        work.begin(doing),
+        options["first"],
+    )
     drawing = options["n"], options["seed"], options["temperature"]
-    completion = complete(model, tensor_of(given), tensor_of(hole), *drawing, *by, *options["labels"])
+    completion = complete(
+        model, tensor_of(given), tensor_of(hole), *drawing, *by, *options["labels"]
+    )
     picture = _picture_of(completion, model, how.scale)
-    facts = _written("complete", picture, model, options, how, started) | {"method": method}
+    facts = _written("complete", picture, model, options, how, started) | {
+        "method": method
+    }
     if method == "posterior":
         facts["posterior"] = completion.receipt.to_dict()
     if options.get("rank"):
@@ -89,7 +126,9 @@ def completed(model: Model, options: Options, how: How, work: Work, doing: str =
     return Done(facts, facts, picture)
 
 
-def completions(model: Model, options: Options, how: How, work: Work, i: int, file: Path) -> dict[str, Any]:
+def completions(
+    model: Model, options: Options, how: How, work: Work, i: int, file: Path
+) -> dict[str, Any]:
     """The completions of picture i of several, each in a file of its own."""
     assert how.out is not None
     facts, n = [], options["n"]
@@ -123,25 +162,44 @@ def _label(options: Options) -> str | list[str] | None:
 def _picture_of(completion: Completion, model: Model, scale: int) -> Image.Image:
     """The images, or without any the expected one."""
     if completion.mean is None or len(completion.values):
-        return grid(completion.values.cpu().numpy(), model.config, scale, model.card.palette)
-    return expected_picture(completion.mean.numpy(), model.config, scale, model.card.palette)
+        return grid(
+            completion.values.cpu().numpy(), model.config, scale, model.card.palette
+        )
+    return expected_picture(
+        completion.mean.numpy(), model.config, scale, model.card.palette
+    )
 
 
 def _ranking(model: Model, completion: Completion) -> list[dict[str, Any]]:
     """Samples and their nats as whole images, likeliest first."""
-    nats = [score_picture(model, image).nats for image in completion.values.cpu().numpy()]
-    return [{"sample": i, "nats": nats[i]} for i in sorted(range(len(nats)), key=lambda i: nats[i])]
+    nats = [
+        score_picture(model, image).nats for image in completion.values.cpu().numpy()
+    ]
+    return [
+        {"sample": i, "nats": nats[i]}
+        for i in sorted(range(len(nats)), key=lambda i: nats[i])
+    ]
 
 
 def _written(
-    word: str, picture: Image.Image, model: Model, options: Options, how: How, started: float
+    word: str,
+    picture: Image.Image,
+    model: Model,
+    options: Options,
+    how: How,
+    started: float,
 ) -> dict[str, Any]:
     """Write a picture that was drawn since then, by time.perf_counter; the facts of it."""
     assert how.out is not None
     seconds = time.perf_counter() - started
     write_picture(picture, how.out, _provenance(word, model, options))
     drawing = {name: options[name] for name in ("n", "seed", "temperature")}
-    return {"model": model.card.name, **drawing, "seconds": seconds, "out": str(how.out)}
+    return {
+        "model": model.card.name,
+        **drawing,
+        "seconds": seconds,
+        "out": str(how.out),
+    }
 
 
 def _provenance(word: str, model: Model, options: Options) -> dict[str, str]:
@@ -165,7 +223,9 @@ def _provenance(word: str, model: Model, options: Options) -> dict[str, str]:
 
 def _labels_told(model: Model, asked: list[str]) -> dict[str, str]:
     """Names of the labels that were asked for, as the service tells them: once where all are the same."""
-    names = [model.card.labels[model.card.label_number(each) or 0].name for each in asked]
+    names = [
+        model.card.labels[model.card.label_number(each) or 0].name for each in asked
+    ]
     if len(set(names)) > 1:
         return {"labels": json.dumps(names)}
     return {"label": names[0]} if names else {}

@@ -33,7 +33,12 @@ SOCKET_PATH_LIMIT = 100
 START_LIMIT_S = 30.0
 STOP_GRACE_S = 2.0
 
-_NOT_WRITTEN = ("AOF write error", "AOF for fsync error", "No space left", "Disk quota exceeded")
+_NOT_WRITTEN = (
+    "AOF write error",
+    "AOF for fsync error",
+    "No space left",
+    "Disk quota exceeded",
+)
 """Words of the server's last line when it ends because it could not write to its disk."""
 _TRIAL_BYTES = 1024 * 1024
 
@@ -89,10 +94,15 @@ class EmbeddedRedis:
     def launch(self) -> subprocess.Popen[bytes]:
         """Start the server process without waiting for it. Needs the lock, and the one before must have ended."""
         assert self._lock is not None, "lock() comes first"
-        assert self.process is None or self.process.poll() is not None, "the server is running"
+        assert self.process is None or self.process.poll() is not None, (
+            "the server is running"
+        )
         _make_private(self.socket.parent)
         self.socket.unlink(missing_ok=True)  # we hold the lock, so nobody listens on it
-        command = [str(_server_binary()), *_arguments(self.directory, self.socket, self._limit)]
+        command = [
+            str(_server_binary()),
+            *_arguments(self.directory, self.socket, self._limit),
+        ]
         self.process = processes.spawn(command, self.log, pass_fds=[self._lock])
         return self.process
 
@@ -109,7 +119,9 @@ class EmbeddedRedis:
                 os.fsync(trial.fileno())
         except OSError as error:
             return f"{self.directory}: {error.strerror}"
-        words = processes.last_words(self.log)  # of a disk that had no room a moment ago
+        words = processes.last_words(
+            self.log
+        )  # of a disk that had no room a moment ago
         return words if any(word in words for word in _NOT_WRITTEN) else ""
 
     def __enter__(self) -> Self:
@@ -122,10 +134,16 @@ class EmbeddedRedis:
 
 def connect(url: str) -> redis.Redis:
     """A client for short questions: it waits one second and does not try again."""
-    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0))
+    return redis.Redis.from_url(
+        url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
+    )
 
 
-def asked(url: str, question: Callable[[redis.Redis], T], otherwise: Callable[[redis.RedisError], T]) -> T:
+def asked(
+    url: str,
+    question: Callable[[redis.Redis], T],
+    otherwise: Callable[[redis.RedisError], T],
+) -> T:
     """The answer of the server at this URL; where there is none, what the error comes to."""
     with connect(url) as client:
         try:
@@ -180,7 +198,9 @@ def _socket_path(directory: Path) -> Path:
     digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / f"pixelrnn-{os.getuid()}" / digest
     if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
-        raise StartError(f"{path} is too long for the server's socket: give a shorter --data-dir, or a shorter TMPDIR")
+        raise StartError(
+            f"{path} is too long for the server's socket: give a shorter --data-dir, or a shorter TMPDIR"
+        )
     return path
 
 
@@ -188,8 +208,13 @@ def _make_private(directory: Path) -> None:
     """Only this user may write there: another could put a socket of his own there, and answer in our place; or a link,
     whose target we would close to its owner. Root may."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if directory.stat().st_uid != os.getuid() or directory.lstat().st_uid not in (0, os.getuid()):
-        raise StartError(f"{directory} belongs to another user: give a --data-dir of your own")
+    if directory.stat().st_uid != os.getuid() or directory.lstat().st_uid not in (
+        0,
+        os.getuid(),
+    ):
+        raise StartError(
+            f"{directory} belongs to another user: give a --data-dir of your own"
+        )
     directory.chmod(0o700)
 
 

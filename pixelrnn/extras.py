@@ -48,10 +48,16 @@ def needed(verb: str, url: str | None = None) -> tuple[str, ...]:
 
 def expect(*extras: str) -> None:
     """Raises MissingExtraError, which says what to install, unless every package of these extras is there."""
-    lacking = {extra: missing for extra in extras if (missing := sorted(_missing(extra)))}
+    lacking = {
+        extra: missing for extra in extras if (missing := sorted(_missing(extra)))
+    }
     if lacking:
-        packages = sorted({package for missing in lacking.values() for package in missing})
-        raise MissingExtraError(f"not installed: {', '.join(packages)}; pip install 'pixelrnn[{','.join(lacking)}]'")
+        packages = sorted(
+            {package for missing in lacking.values() for package in missing}
+        )
+        raise MissingExtraError(
+            f"not installed: {', '.join(packages)}; pip install 'pixelrnn[{','.join(lacking)}]'"
+        )
 
 
 def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,5 +93,7 @@ def _packages(extra: str) -> Iterator[str]:
         return
     for requirement in requirements:
         wanted, _, condition = requirement.partition(";")
-        if re.search(rf"extra == ['\"]{extra}['\"]", condition) and (name := re.match(r"[\w.-]+", wanted)):
+        if re.search(rf"extra == ['\"]{extra}['\"]", condition) and (
+            name := re.match(r"[\w.-]+", wanted)
+        ):
             yield name[0]

@@ -57,7 +57,9 @@ def sentences(word: str, facts: Facts, how: How) -> Iterator[str]:
 
 def label_rows(labels: Iterable[Facts]) -> Iterator[tuple[str, str, str]]:
     """The rows of a table: name, p and nats of each label."""
-    return ((each["name"], f"{each['p']:.4f}", f"{each['nats']:.2f}") for each in labels)
+    return (
+        (each["name"], f"{each['p']:.4f}", f"{each['nats']:.2f}") for each in labels
+    )
 
 
 def _end(facts: Facts) -> str:
@@ -69,11 +71,15 @@ def _end(facts: Facts) -> str:
 def _drawing_sentences(facts: Facts, how: How) -> Iterator[str]:
     yield f"wrote {how.out}: {facts['n'] or 'the expected image'} from seed {facts['seed']}{_end(facts)}"
     if ranking := facts.get("ranking"):
-        yield "likeliest first: " + ", ".join(f"{each['sample']} ({each['nats']:.2f} nats)" for each in ranking)
+        yield "likeliest first: " + ", ".join(
+            f"{each['sample']} ({each['nats']:.2f} nats)" for each in ranking
+        )
     if receipt := facts.get("posterior"):
         yield _quality(receipt)
     if cutouts := facts.get("cutouts"):
-        yield "cut-outs: " + ", ".join(f"({each['x']}, {each['y']}) {each['quality']}" for each in cutouts)
+        yield "cut-outs: " + ", ".join(
+            f"({each['x']}, {each['y']}) {each['quality']}" for each in cutouts
+        )
         if moved := facts["moved_pixels"]:
             yield f"{moved} pixels beside the holes have colours that the model lacks; the holes have the model's own"
 
@@ -84,7 +90,11 @@ def _quality(receipt: Facts) -> str:
         return "exact: draws from the model's own distribution"
     if receipt["apart_nats"] is None:
         return f"{receipt['quality']}: draws of the network that comes to the hole last, accepted by their weight"
-    advice = "; more --sweeps and --particles may help" if receipt["quality"] == "poor" else ""
+    advice = (
+        "; more --sweeps and --particles may help"
+        if receipt["quality"] == "poor"
+        else ""
+    )
     words = receipt.get("qualities") or ()
     told = ", ".join(words) if len(set(words)) > 1 else receipt["quality"]
     return (
@@ -95,7 +105,11 @@ def _quality(receipt: Facts) -> str:
 
 def _score_sentences(facts: Facts, how: How) -> Iterator[str]:
     p_value, pixel = facts["p_value"], facts.get("pixel")
-    standing = "" if p_value is None else f"; {p_value:.2%} of validation images are as improbable, or more so"
+    standing = (
+        ""
+        if p_value is None
+        else f"; {p_value:.2%} of validation images are as improbable, or more so"
+    )
     yield f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim{standing}{_end(facts)}"
     if second := facts.get("against"):
         yield f"{second['model']}: {second['nats']:.2f} nats; ln of the ratio of the two: {second['log_ratio']:+.2f}"
@@ -108,7 +122,10 @@ def _score_sentences(facts: Facts, how: How) -> Iterator[str]:
 
 def _pixel(pixel: Facts) -> Iterator[str]:
     for colour in pixel["colours"]:
-        expected, place = colour["probabilities"][colour["value"]], f"({pixel['x']}, {pixel['y']})"
+        expected, place = (
+            colour["probabilities"][colour["value"]],
+            f"({pixel['x']}, {pixel['y']})",
+        )
         yield f"{place} is {colour['value']}, of which p was {expected:.4f}: {colour['bits']:.2f} bits"
     if pixel.get("influence"):
         yield _most_influential(pixel["influence"])
@@ -116,7 +133,9 @@ def _pixel(pixel: Facts) -> Iterator[str]:
 
 def _most_influential(influence: list[list[float]]) -> str:
     """The pixel that mattered most, in words."""
-    slopes = ((slope, x, y) for y, row in enumerate(influence) for x, slope in enumerate(row))
+    slopes = (
+        (slope, x, y) for y, row in enumerate(influence) for x, slope in enumerate(row)
+    )
     slope, x, y = max(slopes, key=lambda found: abs(found[0]))
     if not slope:
         return "no earlier pixel mattered there"
@@ -124,7 +143,10 @@ def _most_influential(influence: list[list[float]]) -> str:
 
 
 def _label_sentences(facts: Facts, how: How) -> Iterator[str]:
-    yield ", ".join(f"{each['name']}: {each['p']:.4f}" for each in facts["labels"][:3]) + f" ({facts['quality']})"
+    yield (
+        ", ".join(f"{each['name']}: {each['p']:.4f}" for each in facts["labels"][:3])
+        + f" ({facts['quality']})"
+    )
     yield f"{facts['model']}: {facts['nats']:.2f} nats of what is given{_end(facts)}"
 
 
@@ -139,12 +161,19 @@ def _decoding_sentences(facts: Facts, how: How) -> Iterator[str]:
 
 
 def _verdict_sentences(facts: Facts, how: How) -> Iterator[str]:
-    model, count, changed = facts["model"], facts["samples"], CARD_CHANGED if facts.get("card_changed") else ""
+    model, count, changed = (
+        facts["model"],
+        facts["samples"],
+        CARD_CHANGED if facts.get("card_changed") else "",
+    )
     if facts["verified"]:
         drew = "it" if count == 1 else f"all {count} images"
         yield f"verified: {model} drew {drew} with seed {facts['seed']}, every pixel{changed}"
         return
-    places = (f"({place['x']}, {place['y']})" + _of_sample(place) for place in facts["changed"])
+    places = (
+        f"({place['x']}, {place['y']})" + _of_sample(place)
+        for place in facts["changed"]
+    )
     wrong = facts["changed_pixels"]
     more = " ..." if wrong > len(facts["changed"]) else ""
     yield f"not verified: {wrong} pixels are not what {model} draws: {', '.join(places)}{more}{changed}"

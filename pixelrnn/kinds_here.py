@@ -36,9 +36,15 @@ def _model(options: Options, how: How, work: Work) -> "Model":
     return load_model(options["model"], device=how.device, models_dir=how.models_dir)
 
 
-def _of_each(options: Options, work: Work, told: Callable[[int, Path], dict[str, Any]]) -> Done:
+def _of_each(
+    options: Options, work: Work, told: Callable[[int, Path], dict[str, Any]]
+) -> Done:
     """The facts of each picture, given its number and file. DataError where none can be taken."""
-    files, results, on_share = options["image"], Results(), work.begin(f"{options['model']}: several pictures")
+    files, results, on_share = (
+        options["image"],
+        Results(),
+        work.begin(f"{options['model']}: several pictures"),
+    )
     for i, file in enumerate(files):
         try:
             results.pictures.append({"file": str(file), **told(i, file)})
@@ -59,7 +65,9 @@ def _complete(options: Options, how: How, work: Work) -> Done:
     from pixelrnn.drawings_here import completed, completions, settled
 
     if options["fit"] == "crop":
-        raise typer.BadParameter("--fit crop is for a service: add --url, such as --url http://127.0.0.1:8000")
+        raise typer.BadParameter(
+            "--fit crop is for a service: add --url, such as --url http://127.0.0.1:8000"
+        )
     options = settled(options)
     model = _model(options, how, work)
     if isinstance(options["image"], list):
@@ -68,7 +76,11 @@ def _complete(options: Options, how: How, work: Work) -> Done:
 
 
 def _score(options: Options, how: How, work: Work) -> Done:
-    x, y, influence = options.get("x"), options.get("y"), options.get("influence", False)
+    x, y, influence = (
+        options.get("x"),
+        options.get("y"),
+        options.get("influence", False),
+    )
     if (x is None) != (y is None):
         raise typer.BadParameter("--x and --y name a pixel together")
     pixel = None if x is None or y is None else (x, y)
@@ -83,12 +95,20 @@ def _score(options: Options, how: How, work: Work) -> Done:
     if "against" in options:
         second = _model({"model": options["against"]}, how, work)
         if second.config.image != model.config.image:
-            raise DataError(f"{second.card.name} is a model of other pictures: expected the same size and values")
+            raise DataError(
+                f"{second.card.name} is a model of other pictures: expected the same size and values"
+            )
     work.begin(f"scoring with {options['model']}")
     if isinstance(options["image"], list):
-        return _of_each(options, work, lambda _, file: looked_at(score.KIND, model, file, options, second)[0])
+        return _of_each(
+            options,
+            work,
+            lambda _, file: looked_at(score.KIND, model, file, options, second)[0],
+        )
     facts, kept = looked_at(score.KIND, model, options["image"], options, second)
-    return Done(facts, facts, heat_map(kept["heat"], facts["width"], facts["height"], how))
+    return Done(
+        facts, facts, heat_map(kept["heat"], facts["width"], facts["height"], how)
+    )
 
 
 def _classify(options: Options, how: How, work: Work) -> Done:
@@ -97,8 +117,14 @@ def _classify(options: Options, how: How, work: Work) -> Done:
     model = _model(options, how, work)
     on_share = work.begin(f"classifying with {options['model']}")
     if isinstance(options["image"], list):
-        return _of_each(options, work, lambda _, file: looked_at(classify.KIND, model, file, options)[0])
-    facts, _ = looked_at(classify.KIND, model, options["image"], options, on_share=on_share)
+        return _of_each(
+            options,
+            work,
+            lambda _, file: looked_at(classify.KIND, model, file, options)[0],
+        )
+    facts, _ = looked_at(
+        classify.KIND, model, options["image"], options, on_share=on_share
+    )
     return Done(facts, facts)
 
 
@@ -115,7 +141,9 @@ def _decode(options: Options, how: How, work: Work) -> Done:
     from model_core.cli.coded_file import decode_file
 
     assert how.out is not None
-    facts = decode_file(options["file"], how.out, options.get("model"), how.models_dir, work)
+    facts = decode_file(
+        options["file"], how.out, options.get("model"), how.models_dir, work
+    )
     return Done(facts, facts)
 
 

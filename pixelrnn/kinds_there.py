@@ -21,13 +21,21 @@ def carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
     if not isinstance(files, list):
         _check(kind, how)
     label = options.get("label")
-    options = {**options, "label": label[0]} if isinstance(label, list) and len(label) == 1 else options
+    options = (
+        {**options, "label": label[0]}
+        if isinstance(label, list) and len(label) == 1
+        else options
+    )
     with calling(Service(how.url, how.key)) as client, working() as work:
         if isinstance(files, list):
-            return Several(kind, client, options, how, options.pop("folder", None)).asked(files, work)
+            return Several(
+                kind, client, options, how, options.pop("folder", None)
+            ).asked(files, work)
         job: Job[Any] = getattr(client, kind.word)(**options)
         return (
-            _keep_drawn(kind, client, job, how, work) if kind.draws_rows else _keep_found(kind, client, job, how, work)
+            _keep_drawn(kind, client, job, how, work)
+            if kind.draws_rows
+            else _keep_found(kind, client, job, how, work)
         )
 
 
@@ -41,24 +49,38 @@ def _check(kind: Kind, how: How) -> None:
         Kept(how.out, how.scale, how.show).check()
 
 
-def _keep_drawn(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) -> Done:
+def _keep_drawn(
+    kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work
+) -> Done:
     state = follow(job, work)
     facts = {**state, **state["result"], "job": job.id, "images": state["n"]}
     if kind.draws:
-        return Done(facts, state, keep_picture(client, job.id, Kept(how.out, how.scale, how.show), grid=True))
+        return Done(
+            facts,
+            state,
+            keep_picture(client, job.id, Kept(how.out, how.scale, how.show), grid=True),
+        )
     assert how.out is not None
     how.out.mkdir(exist_ok=True)
     digits = len(str(state["n"] - 1))
     for i in range(state["n"]):
-        (how.out / f"{i:0{digits}}.png").write_bytes(picture_of(client, job.id, sample=i))
+        (how.out / f"{i:0{digits}}.png").write_bytes(
+            picture_of(client, job.id, sample=i)
+        )
     return Done(facts, state)
 
 
-def _keep_found(kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work) -> Done:
+def _keep_found(
+    kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work
+) -> Done:
     work.begin(f"{kind.word}: waiting")
     document = {"model": job.state["model"], "job": job.id, **job.result()}
-    if isinstance(pictures := document.get("pictures"), list):  # of a file that holds several
-        return Results([{"file": str(i), **each} for i, each in enumerate(pictures)]).done(document["model"])
+    if isinstance(
+        pictures := document.get("pictures"), list
+    ):  # of a file that holds several
+        return Results(
+            [{"file": str(i), **each} for i, each in enumerate(pictures)]
+        ).done(document["model"])
     picture = None
     if kind.input is Input.PICTURES and how.out:
         how.out.write_bytes(job.blob())

@@ -43,7 +43,9 @@ def lock_directory(directory: Path, wait_s: float = HANDOVER_S) -> int:
 
 
 def _unwritable(directory: Path, error: OSError) -> StartError:
-    return StartError(f"cannot write to the data directory {directory}: {error.strerror}")
+    return StartError(
+        f"cannot write to the data directory {directory}: {error.strerror}"
+    )
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -31,7 +31,11 @@ def _group_limits(groups: Path, own: Path) -> Iterator[int]:
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers in ("", "memory"):
-            root, name = (groups / "memory", "memory.limit_in_bytes") if controllers else (groups, "memory.max")
+            root, name = (
+                (groups / "memory", "memory.limit_in_bytes")
+                if controllers
+                else (groups, "memory.max")
+            )
             group = PurePosixPath(path.lstrip("/"))
             for each in (group, *group.parents):
                 yield from _number(root / each / name)

@@ -23,15 +23,27 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name.")]
 
 def register(remote: typer.Typer) -> None:
     """Add the verbs."""
-    own = ("add", remote_add), ("remove", remote_remove), ("download", remote_download), ("train", remote_train)
+    own = (
+        ("add", remote_add),
+        ("remove", remote_remove),
+        ("download", remote_download),
+        ("train", remote_train),
+    )
     for word, verb in own:
         remote.command(word)(verb)
 
 
 def remote_add(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A model's directory: my-models/pictures.")],
-    shared: Annotated[bool, typer.Option("--shared", help="For everybody who may use the service.")] = False,
-    exchange: Annotated[bool, typer.Option("--exchange", help="In place of your model of this name.")] = False,
+    directory: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="A model's directory: my-models/pictures."),
+    ],
+    shared: Annotated[
+        bool, typer.Option("--shared", help="For everybody who may use the service.")
+    ] = False,
+    exchange: Annotated[
+        bool, typer.Option("--exchange", help="In place of your model of this name.")
+    ] = False,
     url: Url = HERE,
     key: Key = None,
 ) -> None:
@@ -40,7 +52,9 @@ def remote_add(
 
     name = _named(directory)
     with calling(Service(url, key)) as client, working() as work:
-        before = next((one["identity"] for one in client.models() if one["name"] == name), None)
+        before = next(
+            (one["identity"] for one in client.models() if one["name"] == name), None
+        )
         work.begin(f"{name}: sending")
         job = client.add_model(directory, shared, before if exchange else None)
         work.begin(f"{name}: being examined")
@@ -52,26 +66,40 @@ def remote_add(
             ) from None
         except JobEndedError as ended:
             why = (ended.state["error"] or {}).get("detail", "its job was canceled")
-            raise RemoteError(f"{name} is not served: {why}; `pixelrnn remote remove {name}` takes it away") from None
+            raise RemoteError(
+                f"{name} is not served: {why}; `pixelrnn remote remove {name}` takes it away"
+            ) from None
     say(f"{name} is served by {url}")
 
 
 def remote_train(
     pictures: Annotated[
-        Path, typer.Argument(metavar="PICTURES", help="A folder, whose folders are labels, or a file.")
+        Path,
+        typer.Argument(
+            metavar="PICTURES", help="A folder, whose folders are labels, or a file."
+        ),
     ],
     name: Annotated[str, typer.Option(help="The model's name.")],
     minutes: Annotated[float, typer.Option(min=0.05, help="How long it trains.")] = 5,
-    start: Annotated[str | None, typer.Option(help="A model of the service whose weights it begins with.")] = None,
-    crops: Annotated[bool, typer.Option("--crops", help="Learn parts of one large picture, or more.")] = False,
-    shared: Annotated[bool, typer.Option("--shared", help="For everybody who may use the service.")] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(help="A model of the service whose weights it begins with."),
+    ] = None,
+    crops: Annotated[
+        bool, typer.Option("--crops", help="Learn parts of one large picture, or more.")
+    ] = False,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="For everybody who may use the service.")
+    ] = False,
     url: Url = HERE,
     key: Key = None,
 ) -> None:
     """Train a model on pictures in a running service, which serves it then. Ctrl-C leaves it to go on there."""
     with calling(Service(url, key)) as client, working() as work:
         work.begin(f"{name}: sending")
-        job = client.train(pictures, name, minutes=minutes, start=start, crops=crops, shared=shared)
+        job = client.train(
+            pictures, name, minutes=minutes, start=start, crops=crops, shared=shared
+        )
         on_share = work.begin(f"{name}: training")
         try:
             result = job.result(on_progress=lambda state: on_share(state["progress"]))
@@ -81,7 +109,9 @@ def remote_train(
                 f"cancel {job.id}` leaves nothing of it"
             ) from None
     better = f"guessing {result['uniform_bits']:.2f}, PNG {result['png_bits']:.2f}"
-    say(f"{name}: {result['bits_per_dim']:.3f} bits/dim of pictures held back ({better}); {url} serves it in a moment")
+    say(
+        f"{name}: {result['bits_per_dim']:.3f} bits/dim of pictures held back ({better}); {url} serves it in a moment"
+    )
 
 
 def remote_remove(name: Name, url: Url = HERE, key: Key = None) -> None:
@@ -93,7 +123,9 @@ def remote_remove(name: Name, url: Url = HERE, key: Key = None) -> None:
 
 def remote_download(
     name: Name,
-    models_dir: Annotated[Path, typer.Option(help="The models directory to write it to.")] = Path("my-models"),
+    models_dir: Annotated[
+        Path, typer.Option(help="The models directory to write it to.")
+    ] = Path("my-models"),
     url: Url = HERE,
     key: Key = None,
 ) -> None:
@@ -112,7 +144,9 @@ def _named(directory: Path) -> str:
     try:
         return str(json.loads((directory / CARD).read_bytes())["name"])
     except OSError as error:
-        raise RemoteError(f"{directory} is no model: its {CARD} cannot be read: {error.strerror}") from None
+        raise RemoteError(
+            f"{directory} is no model: its {CARD} cannot be read: {error.strerror}"
+        ) from None
     except (ValueError, KeyError, TypeError):
         raise RemoteError(f"{directory} is no model: its {CARD} is none") from None
 
@@ -122,9 +156,15 @@ def _unpack(data: bytes, name: str, directory: Path) -> None:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         entries = archive.infolist()
-        if any(one.compress_type for one in entries) or sum(one.file_size for one in entries) > len(data):
-            raise RemoteError(f"the service sent a model {name} that is larger, unpacked")  # none of ours is packed
-        files = {one.filename.removeprefix(f"{name}/"): archive.read(one) for one in entries}
+        if any(one.compress_type for one in entries) or sum(
+            one.file_size for one in entries
+        ) > len(data):
+            raise RemoteError(
+                f"the service sent a model {name} that is larger, unpacked"
+            )  # none of ours is packed
+        files = {
+            one.filename.removeprefix(f"{name}/"): archive.read(one) for one in entries
+        }
     except (zipfile.BadZipFile, ValueError):
         raise RemoteError(f"the service sent no model {name}") from None
     if not all(_FILE.fullmatch(place) for place in files):

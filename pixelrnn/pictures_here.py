@@ -33,7 +33,9 @@ def looked_at(
 ) -> tuple[dict[str, Any], Mapping[str, bytes]]:
     """The facts of a picture, and the maps that are kept of it. Raises DataError for one that cannot be taken."""
     keep_freed_memory()
-    found = part(kind.carried_out)(_order(kind, model, file, options), model, *([second] if second else []))
+    found = part(kind.carried_out)(
+        _order(kind, model, file, options), model, *([second] if second else [])
+    )
     while not isinstance(found, Outcome):
         share = next(found)
         if isinstance(share, Outcome):
@@ -49,16 +51,24 @@ def looked_at(
 def heat_map(heat: bytes, width: int, height: int, how: How) -> Image.Image:
     """The map of a score, which is written where a place is named. DataError."""
     size = width * how.scale, height * how.scale
-    picture = Image.frombytes("RGB", (width, height), heat).resize(size, Image.Resampling.NEAREST)
+    picture = Image.frombytes("RGB", (width, height), heat).resize(
+        size, Image.Resampling.NEAREST
+    )
     if how.out is not None:
         write_picture(picture, how.out, {})
     return picture
 
 
-def _order(kind: Kind, model: Model, file: Path, options: Mapping[str, Any]) -> PictureOrder:
+def _order(
+    kind: Kind, model: Model, file: Path, options: Mapping[str, Any]
+) -> PictureOrder:
     card, config, fit = model.card, model.config, options["fit"]
     taken = fit == "resize", card.palette, options.get("colours") == "nearest"
-    keep = read_keep(options["mask"], config, resize=fit == "resize") if "mask" in options else None
+    keep = (
+        read_keep(options["mask"], config, resize=fit == "resize")
+        if "mask" in options
+        else None
+    )
     values, moved = read_nearest(file, config, *taken, keep, field=fit == "field")
     _, height, width = values.shape
     found: dict[str, Any] = {"moved_pixels": moved}
@@ -69,7 +79,9 @@ def _order(kind: Kind, model: Model, file: Path, options: Mapping[str, Any]) -> 
         raise DataError(
             f"there is no pixel ({options['x']}, {options['y']}): the model's pictures are {width}x{height}"
         )
-    said = {name: options[name] for name in kind.options.model_fields if name in options}
+    said = {
+        name: options[name] for name in kind.options.model_fields if name in options
+    }
     spec = JobSpec(
         id=HERE.job_id,
         kind=kind.word,
@@ -83,14 +95,20 @@ def _order(kind: Kind, model: Model, file: Path, options: Mapping[str, Any]) -> 
         channels=config.channels,
         options=kind.options(**said, **found),
     )
-    return PictureOrder(HERE, card.name, spec, values_to_pixels(values, config.levels), keep)
+    return PictureOrder(
+        HERE, card.name, spec, values_to_pixels(values, config.levels), keep
+    )
 
 
-def _expect_field(model: Model, file: Path, width: int, height: int, options: Mapping[str, Any]) -> None:
+def _expect_field(
+    model: Model, file: Path, width: int, height: int, options: Mapping[str, Any]
+) -> None:
     """DataError for a larger picture than the model's that it cannot score, or of which more is asked."""
     try:
         check_field(model.card, width, height)
     except ConfigError as error:
         raise DataError(f"{file}: {error}") from None
     if not options.keys().isdisjoint(("x", "against")):
-        raise DataError(f"{file} is larger than the model's pictures: no pixel, and no second model, can be asked")
+        raise DataError(
+            f"{file} is larger than the model's pictures: no pixel, and no second model, can be asked"
+        )

@@ -15,7 +15,10 @@ LOG_LIMIT_BYTES = 8 * 1024 * 1024
 
 
 def spawn(
-    command: Sequence[str], log: Path, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
+    command: Sequence[str],
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a command (its first word an absolute path) in a session of its own, its output appended to `log`.
 
@@ -52,7 +55,10 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill what is left of an ended child's process group."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # nobody is left; macOS says it the second way
+    except (
+        ProcessLookupError,
+        PermissionError,
+    ):  # nobody is left; macOS says it the second way
         return
 
 

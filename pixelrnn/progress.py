@@ -38,8 +38,14 @@ class Voice:
         if not self.is_heard_by_a_person:
             return
         if self._bar is None:
-            columns = TextColumn("{task.description}", markup=False), BarColumn(20), TimeElapsedColumn()
-            self._bar = Progress(*columns, console=self._console, transient=True, refresh_per_second=2)
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(20),
+                TimeElapsedColumn(),
+            )
+            self._bar = Progress(
+                *columns, console=self._console, transient=True, refresh_per_second=2
+            )
             self._task = self._bar.add_task(doing)
             self._bar.start()
         assert self._task is not None
@@ -84,7 +90,12 @@ class Readiness:
 
         workers = embedded.asked(self._url, announced, lambda _: [])
         ready = {name for worker in workers for name in worker.ready}
-        return {card.name: card for worker in workers for card in worker.models if card.name not in ready}, ready
+        return {
+            card.name: card
+            for worker in workers
+            for card in worker.models
+            if card.name not in ready
+        }, ready
 
     def _tell(self, waiting: dict[str, ModelCard], ready: set[str]) -> None:
         count = len(waiting) + len(ready)
@@ -96,16 +107,29 @@ class Readiness:
             if any(card.cold for card in waiting.values()):
                 self._voice.say("compiling the drawing loops for this processor, once")
         if waiting:
-            self._voice.show(f"{_next(waiting.values())} ({len(ready)} of {count} models are ready)", len(ready), count)
+            self._voice.show(
+                f"{_next(waiting.values())} ({len(ready)} of {count} models are ready)",
+                len(ready),
+                count,
+            )
         for name in sorted(ready - self._told):
             self._told.add(name)
             if not self._voice.is_heard_by_a_person:
-                self._voice.say(f"{name} is ready ({len(self._told)} of {count} models)")
+                self._voice.say(
+                    f"{name} is ready ({len(self._told)} of {count} models)"
+                )
         if self._told and not waiting:
             self._voice.hush()
 
 
 def _next(waiting: Iterable[ModelCard]) -> str:
     """The worker's work now: it begins with loops that are on disk, and with small images."""
-    card = min(waiting, key=lambda card: (card.cold, card.height * card.width * card.channels, card.name))
+    card = min(
+        waiting,
+        key=lambda card: (
+            card.cold,
+            card.height * card.width * card.channels,
+            card.name,
+        ),
+    )
     return f"{'compiling' if card.cold else 'loading'} {card.name}"

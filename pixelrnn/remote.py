@@ -35,7 +35,12 @@ def remote_models(url: Url = HERE, key: Key = None, json_: Json = False) -> None
         print_json({"models": cards})
         return
     rows = (
-        (card["name"], card["network"], f"{card['height']}x{card['width']}x{card['channels']}", ", ".join(card["can"]))
+        (
+            card["name"],
+            card["network"],
+            f"{card['height']}x{card['width']}x{card['channels']}",
+            ", ".join(card["can"]),
+        )
         for card in cards
     )
     print_table(("model", "network", "shape", "can"), rows)
@@ -44,9 +49,12 @@ def remote_models(url: Url = HERE, key: Key = None, json_: Json = False) -> None
 @remote.command("jobs")
 def remote_jobs(
     status: Annotated[
-        Literal["queued", "running", "succeeded", "failed", "canceled"] | None, typer.Option(help="Only such jobs.")
+        Literal["queued", "running", "succeeded", "failed", "canceled"] | None,
+        typer.Option(help="Only such jobs."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many, newest first.")
+    ] = 20,
     url: Url = HERE,
     key: Key = None,
     json_: Json = False,
@@ -58,14 +66,23 @@ def remote_jobs(
         print_json({"jobs": states})
         return
     facts = "id", "kind", "model", "n", "status"
-    rows = ((*(str(job[fact]) for fact in facts), f"{job['progress']:.0%}", job["created_at"]) for job in states)
+    rows = (
+        (
+            *(str(job[fact]) for fact in facts),
+            f"{job['progress']:.0%}",
+            job["created_at"],
+        )
+        for job in states
+    )
     print_table(("job", "kind", "model", "n", "status", "done", "accepted"), rows)
 
 
 @remote.command("job")
 def remote_job(
     job_id: JobId,
-    wait: Annotated[bool, typer.Option("--wait", help="Until it has succeeded.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Until it has succeeded.")
+    ] = False,
     url: Url = HERE,
     key: Key = None,
     json_: Json = False,
@@ -82,7 +99,10 @@ def remote_job(
 @remote.command("image")
 def remote_image(
     job_id: JobId,
-    sample: Annotated[int | None, typer.Option(min=0, help="Only the one of this number. \\[default: all]")] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=0, help="Only the one of this number. \\[default: all]"),
+    ] = None,
     out: Out = Path("image.png"),
     scale: Scale = 1,
     url: Url = HERE,
@@ -94,14 +114,18 @@ def remote_image(
     kept.check()
     with calling(Service(url, key)) as client:
         is_one = sample is not None or client.job(job_id).state["kind"] == "score"
-        picture = keep_picture(client, job_id, kept, **({"sample": sample} if is_one else {"grid": True}))
+        picture = keep_picture(
+            client, job_id, kept, **({"sample": sample} if is_one else {"grid": True})
+        )
     if picture is not None:
         show_picture(picture)
     say(f"wrote {out}")
 
 
 @remote.command("cancel")
-def remote_cancel(job_id: JobId, url: Url = HERE, key: Key = None, json_: Json = False) -> None:
+def remote_cancel(
+    job_id: JobId, url: Url = HERE, key: Key = None, json_: Json = False
+) -> None:
     """Ask a job to stop. One that has ended stays as it is; nothing is deleted."""
     with calling(Service(url, key)) as client:
         state = client.job(job_id).cancel()
@@ -118,6 +142,8 @@ def remote_delete(job_id: JobId, url: Url = HERE, key: Key = None) -> None:
 
 def _say_state(state: Any, json_: bool) -> None:
     why = f": {state['error']['detail']}" if state["error"] else ""
-    say(f"{state['id']}: {state['kind']} by {state['model']}, {state['status']}, {state['progress']:.0%} done{why}")
+    say(
+        f"{state['id']}: {state['kind']} by {state['model']}, {state['status']}, {state['progress']:.0%} done{why}"
+    )
     if json_:
         print_json(dict(state))

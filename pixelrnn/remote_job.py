@@ -50,9 +50,13 @@ class Kept:
             expect("worker")
         if self.out == STDOUT:
             if sys.stdout.isatty():
-                raise RemoteError("a picture is not for a terminal: send it on, as in `--out - > picture.png`")
+                raise RemoteError(
+                    "a picture is not for a terminal: send it on, as in `--out - > picture.png`"
+                )
         elif self.out and self.out.suffix.lower() not in FORMATS:
-            raise RemoteError(f"cannot write {self.out}: expected a name that ends in {', '.join(FORMATS)}, or -")
+            raise RemoteError(
+                f"cannot write {self.out}: expected a name that ends in {', '.join(FORMATS)}, or -"
+            )
         elif self.out:
             check_place(self.out)
 
@@ -66,7 +70,9 @@ def calling(place: Service) -> Iterator["Client"]:
         with Client(place.url, place.key, TRIES) as client:
             yield client
     except UnreachableError:
-        raise RemoteError(f"no service answers at {place.url}: start one (pixelrnn up), or give --url") from None
+        raise RemoteError(
+            f"no service answers at {place.url}: start one (pixelrnn up), or give --url"
+        ) from None
     except ServiceError as error:
         raise RemoteError(str(error)) from None
     except OSError as error:
@@ -83,11 +89,15 @@ def follow(job: "Job[Any]", work: Work) -> dict[str, Any]:
     return dict(job.wait())
 
 
-def keep_picture(client: "Client", job_id: str, kept: Kept, **which: Any) -> "Image.Image | None":
+def keep_picture(
+    client: "Client", job_id: str, kept: Kept, **which: Any
+) -> "Image.Image | None":
     """Write the job's picture in the format that its name ends in; returns it where it is to be shown. which: the query
     of the picture."""
     suffix = kept.out.suffix.lower() if kept.out else ""
-    data = picture_of(client, job_id, scale=kept.scale, format=FORMATS.get(suffix, "png"), **which)
+    data = picture_of(
+        client, job_id, scale=kept.scale, format=FORMATS.get(suffix, "png"), **which
+    )
     if kept.out == STDOUT:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -30,7 +30,11 @@ class RestartBudget:
     def after_want(self, now_s: float) -> float:
         """Seconds to wait after a death for want of something that others must give back: it is not counted, and each
         in a row is waited out twice as long, up to LONGEST_WAIT_S."""
-        is_in_a_row = self._wait_s and now_s - self._waits_since < self._wait_s + WINDOW_S
-        self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S) if is_in_a_row else FIRST_WAIT_S
+        is_in_a_row = (
+            self._wait_s and now_s - self._waits_since < self._wait_s + WINDOW_S
+        )
+        self._wait_s = (
+            min(2 * self._wait_s, LONGEST_WAIT_S) if is_in_a_row else FIRST_WAIT_S
+        )
         self._waits_since = now_s
         return self._wait_s

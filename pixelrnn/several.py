@@ -17,7 +17,14 @@ from pixelrnn.kind_results import Done, Facts, How
 
 STDOUT = Path("-")
 FORMATS = ".png", ".webp", ".jpg", ".jpeg"
-_NUMBERS_OF_A_SCORE = "nats", "bits_per_dim", "p_value", "typicality", "bits_over_png", "quantised_pixels"
+_NUMBERS_OF_A_SCORE = (
+    "nats",
+    "bits_per_dim",
+    "p_value",
+    "typicality",
+    "bits_over_png",
+    "quantised_pixels",
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,11 @@ class Results:
 
 def pictures_of(given: Path | Sequence[Path]) -> list[Path]:
     """The pictures of files and folders. DataError for a folder without any."""
-    return [file for path in ([given] if isinstance(given, Path) else given) for file in _files(path)]
+    return [
+        file
+        for path in ([given] if isinstance(given, Path) else given)
+        for file in _files(path)
+    ]
 
 
 def _files(path: Path) -> list[Path]:
@@ -54,7 +65,9 @@ def check(draws: bool, options: Facts, how: How) -> None:
         raise typer.BadParameter("--map, --show and --n 0 are of one picture")
     if how.out is not None:
         if how.out == STDOUT or how.out.suffix in FORMATS:
-            raise typer.BadParameter(f"--out: expected a folder for several pictures, not {how.out}")
+            raise typer.BadParameter(
+                f"--out: expected a folder for several pictures, not {how.out}"
+            )
         check_folder(how.out)
     if how.csv is not None and how.csv != STDOUT:
         check_place(how.csv)
@@ -62,9 +75,13 @@ def check(draws: bool, options: Facts, how: How) -> None:
 
 def places(out: Path, folder: Path, file: Path, n: int) -> list[Path]:
     """Files for the n completions of a picture: below `out` as the picture lies in its folder."""
-    name = (out / file.relative_to(folder)).with_suffix("" if file.suffix == ".png" else file.suffix)
+    name = (out / file.relative_to(folder)).with_suffix(
+        "" if file.suffix == ".png" else file.suffix
+    )
     name.parent.mkdir(parents=True, exist_ok=True)
-    return [name.with_name(f"{name.name}{f'-{i}' if n > 1 else ''}.png") for i in range(n)]
+    return [
+        name.with_name(f"{name.name}{f'-{i}' if n > 1 else ''}.png") for i in range(n)
+    ]
 
 
 def write_table(word: str, facts: Facts, how: How) -> None:
@@ -73,7 +90,11 @@ def write_table(word: str, facts: Facts, how: How) -> None:
         return
     rows = [{"file": each["file"], **_ROWS[word](each)} for each in facts["pictures"]]
     place = how.csv or STDOUT
-    with nullcontext(sys.stdout) if place == STDOUT else place.open("w", newline="", encoding="utf-8") as file:
+    with (
+        nullcontext(sys.stdout)
+        if place == STDOUT
+        else place.open("w", newline="", encoding="utf-8") as file
+    ):
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
@@ -81,23 +102,41 @@ def write_table(word: str, facts: Facts, how: How) -> None:
 
 def _score_row(facts: Facts) -> dict[str, Any]:
     second = (
-        {f"against_{name}": facts["against"][name] for name in ("nats", "log_ratio")} if facts.get("against") else {}
+        {f"against_{name}": facts["against"][name] for name in ("nats", "log_ratio")}
+        if facts.get("against")
+        else {}
     )
     return {name: facts[name] for name in _NUMBERS_OF_A_SCORE} | second
 
 
 def _label_row(facts: Facts) -> dict[str, Any]:
-    best, by_number = facts["labels"][0], sorted(facts["labels"], key=lambda each: each["label"])
+    best, by_number = (
+        facts["labels"][0],
+        sorted(facts["labels"], key=lambda each: each["label"]),
+    )
     of_each = {f"p({each['name']})": each["p"] for each in by_number}
-    return {"label": best["name"], "p": best["p"], "nats": facts["nats"], "quality": facts["quality"], **of_each}
+    return {
+        "label": best["name"],
+        "p": best["p"],
+        "nats": facts["nats"],
+        "quality": facts["quality"],
+        **of_each,
+    }
 
 
-_ROWS: Mapping[str, Callable[[Facts], dict[str, Any]]] = {"score": _score_row, "classify": _label_row}
+_ROWS: Mapping[str, Callable[[Facts], dict[str, Any]]] = {
+    "score": _score_row,
+    "classify": _label_row,
+}
 
 
 def sentences(word: str, facts: Facts, how: How) -> Iterator[str]:
     """All that a person is told of several pictures."""
     done, left_out = len(facts["pictures"]), facts["left_out"]
-    place = "" if how.json_ and not how.out else f", written to {how.out or how.csv or STDOUT}"
+    place = (
+        ""
+        if how.json_ and not how.out
+        else f", written to {how.out or how.csv or STDOUT}"
+    )
     yield f"{facts['model']}: {word} of {done} of {done + len(left_out)} pictures{place}"
     yield from (f"left out: {why}" for why in left_out)

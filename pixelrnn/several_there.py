@@ -37,16 +37,25 @@ class Several:
         """Raises ApiError for a refusal that is of no picture, and DataError where none was taken."""
         on_share = work.begin(f"{self.kind.word}: {len(files)} pictures")
         most = max(1, MAX_IMAGES // self.options.get("n", 1))
-        calls = (call for i in range(0, len(files), most) for call in self._jobs(i, files[i : i + most]))
+        calls = (
+            call
+            for i in range(0, len(files), most)
+            for call in self._jobs(i, files[i : i + most])
+        )
         waiting: deque[tuple[Sequence[Path], Job[Any]]] = deque()
         for call in chain(calls, [None] * AHEAD):
             waiting += [call] if call else []
             if waiting and (call is None or len(waiting) > AHEAD):
                 self._take(*waiting.popleft())
-                on_share((len(self.results.pictures) + len(self.results.left_out)) / len(files))
+                on_share(
+                    (len(self.results.pictures) + len(self.results.left_out))
+                    / len(files)
+                )
         return self.results.done(self.options["model"])
 
-    def _jobs(self, first: int, files: Sequence[Path]) -> Iterator[tuple[Sequence[Path], "Job[Any]"]]:
+    def _jobs(
+        self, first: int, files: Sequence[Path]
+    ) -> Iterator[tuple[Sequence[Path], "Job[Any]"]]:
         """The jobs of these pictures, the first of which has this number: one, or more where that is too much for one
         call; without a picture that is refused."""
         if not files:
@@ -55,7 +64,11 @@ class Several:
             job = self._job(first, files)
         except (ApiError, OSError) as error:
             refused = _refused(error, files)
-            if isinstance(error, ApiError) and error.status == _TOO_LARGE and len(files) > 1:
+            if (
+                isinstance(error, ApiError)
+                and error.status == _TOO_LARGE
+                and len(files) > 1
+            ):
                 parts = (0, len(files) // 2), (len(files) // 2, len(files))
             elif refused is not None:
                 self.results.left_out.append(f"{files[refused]}: {_reason(error)}")
@@ -69,19 +82,31 @@ class Several:
 
     def _job(self, first: int, files: Sequence[Path]) -> "Job[Any]":
         n = self.options.get("n", 1)
-        numbers = {"first": self.options.get("first", 0) + first * n} if self.kind.draws else {}
-        return getattr(self.client, self.kind.word)(**{**self.options, "image": list(files), **numbers})
+        numbers = (
+            {"first": self.options.get("first", 0) + first * n}
+            if self.kind.draws
+            else {}
+        )
+        return getattr(self.client, self.kind.word)(
+            **{**self.options, "image": list(files), **numbers}
+        )
 
     def _take(self, files: Sequence[Path], job: "Job[Any]") -> None:
         """Wait for a job, and keep what is told of each of its pictures."""
         result = job.result()
         n = self.options.get("n", 1)
-        for i, (file, facts) in enumerate(zip(files, result.get("pictures") or [result], strict=True)):
+        for i, (file, facts) in enumerate(
+            zip(files, result.get("pictures") or [result], strict=True)
+        ):
             told = {"file": str(file), "job": job.id, **facts}
             if self.folder is not None and self.how.out is not None:
                 outs = places(self.how.out, self.folder, file, n)
                 for j, out in enumerate(outs):
-                    out.write_bytes(picture_of(self.client, job.id, sample=i * n + j, scale=self.how.scale))
+                    out.write_bytes(
+                        picture_of(
+                            self.client, job.id, sample=i * n + j, scale=self.how.scale
+                        )
+                    )
                 told["out"] = [str(out) for out in outs]
             self.results.pictures.append(told)
 
@@ -89,7 +114,10 @@ class Several:
 def _refused(error: ApiError | OSError, files: Sequence[Path]) -> int | None:
     """Number of the picture that is refused, or cannot be read; None where it is another thing."""
     if isinstance(error, OSError):
-        return next((i for i, file in enumerate(files) if str(file) == str(error.filename)), None)
+        return next(
+            (i for i, file in enumerate(files) if str(file) == str(error.filename)),
+            None,
+        )
     pointers = [each["pointer"] for each in (error.problem.get("errors") or ())]
     if not pointers or not pointers[0].startswith("#/image"):
         return None
@@ -98,4 +126,8 @@ def _refused(error: ApiError | OSError, files: Sequence[Path]) -> int | None:
 
 
 def _reason(error: ApiError | OSError) -> str:
-    return error.problem["detail"] or str(error) if isinstance(error, ApiError) else str(error.strerror)
+    return (
+        error.problem["detail"] or str(error)
+        if isinstance(error, ApiError)
+        else str(error.strerror)
+    )

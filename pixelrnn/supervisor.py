@@ -82,7 +82,9 @@ class Supervisor:
     @contextmanager
     def signals(self) -> Iterator[None]:
         """SIGTERM, Ctrl-C and a closed terminal end the waiting instead of the process."""
-        before = {number: signal.signal(number, self._on_signal) for number in _STOP_SIGNALS}
+        before = {
+            number: signal.signal(number, self._on_signal) for number in _STOP_SIGNALS
+        }
         try:
             yield
         finally:
@@ -119,7 +121,9 @@ class Supervisor:
 
     def _wait_out(self, child: Child, want: str) -> None:
         delay_s = child.budget.after_want(time.monotonic())
-        self.say(f"the {child.name} cannot run ({want}): trying again in {delay_s:.0f} s")
+        self.say(
+            f"the {child.name} cannot run ({want}): trying again in {delay_s:.0f} s"
+        )
         child.restart_at = time.monotonic() + delay_s
 
     def _bury(self, child: Child, process: subprocess.Popen[bytes]) -> None:
@@ -129,7 +133,9 @@ class Supervisor:
         if not child.is_needed():
             return
         if process.returncode == EXIT_BAD_SETTINGS and not child.has_restarted:
-            raise StartError(f"the {child.name} cannot start: {processes.last_words(child.log)}")
+            raise StartError(
+                f"the {child.name} cannot start: {processes.last_words(child.log)}"
+            )
         if want := child.want():
             self._wait_out(child, want)
             return
@@ -139,16 +145,25 @@ class Supervisor:
                 f"the {child.name} died {DEATHS_LIMIT} times in {WINDOW_S:.0f} s: "
                 f"{processes.last_words(child.log)} (see {child.log})"
             )
-        self.say(f"the {child.name} died (exit {process.returncode}), starting it again; see {child.log}")
+        self.say(
+            f"the {child.name} died (exit {process.returncode}), starting it again; see {child.log}"
+        )
         child.restart_at = time.monotonic() + delay_s
 
     def _stop(self, children: Sequence[Child]) -> None:
         """Ask all at once; kill what is left of them when the longest grace is over, or a second signal comes."""
-        graces = {child.process: child.grace_s for child in children if child.process is not None}
+        graces = {
+            child.process: child.grace_s
+            for child in children
+            if child.process is not None
+        }
         for process in graces:
             process.terminate()
         deadline = time.monotonic() + max(graces.values(), default=0.0)
-        while any(process.poll() is None for process in graces) and time.monotonic() < deadline:
+        while (
+            any(process.poll() is None for process in graces)
+            and time.monotonic() < deadline
+        ):
             if self._stop_requested:
                 break
             time.sleep(TICK_S)

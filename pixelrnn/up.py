@@ -56,8 +56,14 @@ class UpOptions:
 
     @property
     def url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(
+            self.host, self.host
+        )
+        return (
+            f"http://[{host}]:{self.port}"
+            if ":" in host
+            else f"http://{host}:{self.port}"
+        )
 
 
 def up(options: UpOptions, voice: Voice) -> None:
@@ -77,16 +83,27 @@ def up(options: UpOptions, voice: Voice) -> None:
                 url = _start_embedded(supervisor, options)
             else:
                 url = _expect_redis(supervisor, options.redis_url)
-            for child in [*workers(options, url, logs, engines), api(options, url, logs)]:
+            for child in [
+                *workers(options, url, logs, engines),
+                api(options, url, logs),
+            ]:
                 supervisor.start(child)
             readiness = Readiness(url, voice)
             supervisor.wait_until(lambda: _is_open(readiness, options.url))
             if not is_ready(options.url):
-                voice.say(f"{options.url} is open; jobs are taken while models become ready, and wait")
+                voice.say(
+                    f"{options.url} is open; jobs are taken while models become ready, and wait"
+                )
             supervisor.wait_until(lambda: _is_ready_with(readiness, options.url))
             if trains:
-                supervisor.start(_Worker(options, url, "cpu", logs / "trainer.log", of_engines, trains).child())
-            voice.say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})")
+                supervisor.start(
+                    _Worker(
+                        options, url, "cpu", logs / "trainer.log", of_engines, trains
+                    ).child()
+                )
+            voice.say(
+                f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})"
+            )
             supervisor.wait_until(lambda: readiness.look() == 0)
             supervisor.run()
         except StopRequested:
@@ -109,7 +126,9 @@ def _is_ready_with(readiness: Readiness, url: str) -> bool:
     return is_ready(url)
 
 
-def workers(options: UpOptions, redis_url: str, logs: Path, engines: Sequence[Sequence[int]]) -> list[Child]:
+def workers(
+    options: UpOptions, redis_url: str, logs: Path, engines: Sequence[Sequence[int]]
+) -> list[Child]:
     return [
         _Worker(options, redis_url, device, logs / f"worker-{i}.log", own).child()
         for i, (device, own) in enumerate(zip(options.devices, engines, strict=True))
@@ -120,21 +139,40 @@ def _processors_of_engines(engines: int) -> list[tuple[int, ...]]:
     """Processors that each engine has to itself, on a small machine; none where the environment names them."""
     if "PIXELRNN_ENGINE_CPUS" in os.environ:
         return [()] * engines
-    return processors.of_engines(processors.usable(), engines, int(os.environ.get("PIXELRNN_THREADS", "1")))
+    return processors.of_engines(
+        processors.usable(), engines, int(os.environ.get("PIXELRNN_THREADS", "1"))
+    )
 
 
 def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
-    command = [*_module("pixelrnn"), "api", "--host", options.host, "--port", str(options.port)]
+    command = [
+        *_module("pixelrnn"),
+        "api",
+        "--host",
+        options.host,
+        "--port",
+        str(options.port),
+    ]
     path = logs / "api.log"
-    environment = _environment(redis_url, options) | {"PIXELRNN_DRAIN_S": str(API_DRAIN_S)}
-    return Child("API", partial(processes.spawn, command, path, environment), path, API_GRACE_S)
+    environment = _environment(redis_url, options) | {
+        "PIXELRNN_DRAIN_S": str(API_DRAIN_S)
+    }
+    return Child(
+        "API", partial(processes.spawn, command, path, environment), path, API_GRACE_S
+    )
 
 
 class _Worker:
     """One worker process. It is started again under a new name, because RQ refuses the name of a killed worker."""
 
     def __init__(
-        self, options: UpOptions, redis_url: str, device: str, log: Path, own: Sequence[int], trains: bool = False
+        self,
+        options: UpOptions,
+        redis_url: str,
+        device: str,
+        log: Path,
+        own: Sequence[int],
+        trains: bool = False,
     ) -> None:
         """own: processors of its engine. trains: it is a trainer, whose trainings run where the engines do: they stop
         while these draw, and would hold up all others."""
@@ -143,16 +181,35 @@ class _Worker:
         self.redis_url = redis_url
         self.environment = _environment(redis_url, options)
         self.mode = ["trainer"] if trains else []
-        self.queue = keys.TRAIN_QUEUE if trains else self.environment.get("PIXELRNN_QUEUE", keys.QUEUE)
+        self.queue = (
+            keys.TRAIN_QUEUE
+            if trains
+            else self.environment.get("PIXELRNN_QUEUE", keys.QUEUE)
+        )
         if own:
             self.environment["PIXELRNN_ENGINE_CPUS"] = ",".join(map(str, own))
         self.name = ""
 
     def child(self) -> Child:
         if not self.mode:
-            return Child(f"worker on {self.device}", self.launch, self.log, WORKER_GRACE_S, on_death=self.recover)
-        is_needed = _Need(self.redis_url, uploads_in(Path(self.environment["PIXELRNN_ADDED_DIR"])))
-        return Child("trainer", self.launch, self.log, TRAINER_GRACE_S, on_death=self.recover, is_needed=is_needed)
+            return Child(
+                f"worker on {self.device}",
+                self.launch,
+                self.log,
+                WORKER_GRACE_S,
+                on_death=self.recover,
+            )
+        is_needed = _Need(
+            self.redis_url, uploads_in(Path(self.environment["PIXELRNN_ADDED_DIR"]))
+        )
+        return Child(
+            "trainer",
+            self.launch,
+            self.log,
+            TRAINER_GRACE_S,
+            on_death=self.recover,
+            is_needed=is_needed,
+        )
 
     def launch(self) -> subprocess.Popen[bytes]:
         self.name = f"{socket.gethostname()}-{self.device.replace(':', '')}-{uuid.uuid4().hex[:8]}"
@@ -161,13 +218,21 @@ class _Worker:
             "PIXELRNN_DEVICE": self.device,
             "PIXELRNN_DRAIN_GRACE_S": str(WORKER_DRAIN_S),
         }
-        return processes.spawn([*_module("worker.start"), *self.mode], self.log, self.environment | settings)
+        return processes.spawn(
+            [*_module("worker.start"), *self.mode],
+            self.log,
+            self.environment | settings,
+        )
 
     def recover(self) -> None:
         """Hand the dead worker's jobs back now. When Redis is away too, their leases run out by themselves."""
         from worker.queue.recovery import recover
 
-        embedded.asked(self.redis_url, lambda client: recover(self.name, client, self.queue), lambda _: None)
+        embedded.asked(
+            self.redis_url,
+            lambda client: recover(self.name, client, self.queue),
+            lambda _: None,
+        )
 
 
 class _Need:
@@ -182,14 +247,19 @@ class _Need:
         if now >= self._look_at:
             self._look_at = now + TRAINER_LOOK_S
             with suppress(OSError):
-                if any(self._uploads.glob("[!.]*")) or embedded.asked(self._url, _trains, lambda _: False):
+                if any(self._uploads.glob("[!.]*")) or embedded.asked(
+                    self._url, _trains, lambda _: False
+                ):
                     self._until = now + TRAINER_IDLE_S
         return now < self._until
 
 
 def _trains(client: Any) -> bool:
     """Has anybody an open training?"""
-    return any(field.startswith(f"of:{keys.TRAINS}".encode()) for field in client.hkeys(keys.LOAD))
+    return any(
+        field.startswith(f"of:{keys.TRAINS}".encode())
+        for field in client.hkeys(keys.LOAD)
+    )
 
 
 def is_ready(url: str) -> bool:
@@ -212,27 +282,49 @@ def answers(url: str, path: str) -> bool:
 
 def _start_embedded(supervisor: Supervisor, options: UpOptions) -> str:
     """Start it, and return its address. It may read its file for as long as it takes: worker and API wait for it."""
-    limit = None if options.redis_memory_mib is None else options.redis_memory_mib * 1024 * 1024
+    limit = (
+        None
+        if options.redis_memory_mib is None
+        else options.redis_memory_mib * 1024 * 1024
+    )
     server = embedded.EmbeddedRedis(options.data_dir, limit)
     server.lock()
-    supervisor.start(Child("embedded server", server.launch, server.log, embedded.STOP_GRACE_S, want=server.want))
+    supervisor.start(
+        Child(
+            "embedded server",
+            server.launch,
+            server.log,
+            embedded.STOP_GRACE_S,
+            want=server.want,
+        )
+    )
     return server.url
 
 
 def _expect_redis(supervisor: Supervisor, url: str) -> str:
     """Returns the address of a server of the user's own, with its password, once it answers."""
     try:
-        url = with_password(checked_url(url), os.environ.get("PIXELRNN_REDIS_PASSWORD", ""))
+        url = with_password(
+            checked_url(url), os.environ.get("PIXELRNN_REDIS_PASSWORD", "")
+        )
     except ValueError as error:
         raise StartError(f"REDIS_URL: {error}") from None
     deadline = time.monotonic() + REDIS_LIMIT_S
     supervisor.wait_until(
-        lambda: embedded.answers(url) or bool(embedded.locked_out_of(url)) or time.monotonic() > deadline
+        lambda: (
+            embedded.answers(url)
+            or bool(embedded.locked_out_of(url))
+            or time.monotonic() > deadline
+        )
     )
     if why := embedded.locked_out_of(url):
-        raise StartError(f"the Redis at {_without_password(url)} does not let us in: {why}; see REDIS_URL")
+        raise StartError(
+            f"the Redis at {_without_password(url)} does not let us in: {why}; see REDIS_URL"
+        )
     if not embedded.answers(url):
-        raise StartError(f"no Redis answers at {_without_password(url)}: start it, or unset REDIS_URL")
+        raise StartError(
+            f"no Redis answers at {_without_password(url)}: start it, or unset REDIS_URL"
+        )
     for weakness in embedded.weaknesses_at(url):
         supervisor.say(f"this Redis may lose jobs: {weakness}")
     return url
@@ -254,16 +346,23 @@ def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
         "PIXELRNN_REDIS_URL": redis_url,
         "PIXELRNN_REDIS_PASSWORD": "",  # the address has it; the embedded server has none
         "PIXELRNN_MODELS_DIR": str(options.models_dir.absolute()),
-        "PIXELRNN_PORTABLE_DIR": os.environ.get("PIXELRNN_PORTABLE_DIR", str(options.data_dir.absolute() / "portable")),
+        "PIXELRNN_PORTABLE_DIR": os.environ.get(
+            "PIXELRNN_PORTABLE_DIR", str(options.data_dir.absolute() / "portable")
+        ),
     }
     places = {"PIXELRNN_KEPT_DIR": "weights", "PIXELRNN_ADDED_DIR": "added"}
-    usual = {name: str((options.data_dir / place).absolute()) for name, place in places.items()}
+    usual = {
+        name: str((options.data_dir / place).absolute())
+        for name, place in places.items()
+    }
     return {**usual, **os.environ, **ours}
 
 
 def _expect_models(models_dir: Path) -> None:
     if not any(models_dir.glob("*/card.json")):
-        raise StartError(f"no models in {models_dir.absolute()}: expected NAME/card.json there, or give --models-dir")
+        raise StartError(
+            f"no models in {models_dir.absolute()}: expected NAME/card.json there, or give --models-dir"
+        )
 
 
 def _expect_settings(options: UpOptions) -> bool:
@@ -281,12 +380,16 @@ def _make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StartError(f"cannot write to the data directory {path.parent}: {error.strerror}") from None
+        raise StartError(
+            f"cannot write to the data directory {path.parent}: {error.strerror}"
+        ) from None
 
 
 def _expect_free_port(host: str, port: int) -> None:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM
+        )[0]
     except OSError as error:
         raise StartError(f"cannot resolve --host {host!r}: {error.strerror}") from None
     with socket.socket(family, kind, protocol) as probe:

@@ -47,7 +47,13 @@ def _version(asked: bool) -> None:
 @root.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=_version,
+            is_eager=True,
+            help="Say which version this is.",
+        ),
     ] = False,
 ) -> None:
     """Exact-likelihood pixel models: train them, serve them, complete images, row by row."""
@@ -56,19 +62,26 @@ def options(
 @root.command()
 def up(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port to listen on.")
+    ] = 8000,
     data_dir: Annotated[
-        Path, typer.Option(envvar="PIXELRNN_DATA_DIR", help="Where jobs, results and logs are kept.")
+        Path,
+        typer.Option(
+            envvar="PIXELRNN_DATA_DIR", help="Where jobs, results and logs are kept."
+        ),
     ] = Path(".pixelrnn"),
     models_dir: ModelsDir = None,
     redis_url: Annotated[
         str | None,
         typer.Option(
-            envvar=["PIXELRNN_REDIS_URL", "REDIS_URL"], help="A server of your own, instead of the embedded one."
+            envvar=["PIXELRNN_REDIS_URL", "REDIS_URL"],
+            help="A server of your own, instead of the embedded one.",
         ),
     ] = None,
     device: Annotated[
-        list[str] | None, typer.Option(help="One worker for each: cpu, cuda:0, ... \\[default: cpu]")
+        list[str] | None,
+        typer.Option(help="One worker for each: cpu, cuda:0, ... \\[default: cpu]"),
     ] = None,
     redis_memory_mib: Annotated[
         int | None,
@@ -86,7 +99,15 @@ def up(
     from pixelrnn.up import up as run
 
     models = models_dir or default_models_dir()
-    options = UpOptions(host, port, data_dir, models, redis_url or None, tuple(device or ["cpu"]), redis_memory_mib)
+    options = UpOptions(
+        host,
+        port,
+        data_dir,
+        models,
+        redis_url or None,
+        tuple(device or ["cpu"]),
+        redis_memory_mib,
+    )
     run(options, Voice())
 
 
@@ -94,7 +115,9 @@ def commands() -> Iterator[CommandInfo]:
     """Every verb, those of groups too."""
     yield from root.registered_commands
     for group in root.registered_groups:
-        yield from group.typer_instance.registered_commands if group.typer_instance else ()
+        yield from (
+            group.typer_instance.registered_commands if group.typer_instance else ()
+        )
 
 
 def verbs() -> Iterator[tuple[str, CommandInfo | TyperInfo]]:
@@ -102,14 +125,27 @@ def verbs() -> Iterator[tuple[str, CommandInfo | TyperInfo]]:
     for command in root.registered_commands:
         yield command.name or getattr(command.callback, "__name__", ""), command
     for group in root.registered_groups:
-        yield str(group.name or (group.typer_instance and group.typer_instance.info.name)), group
+        yield (
+            str(
+                group.name or (group.typer_instance and group.typer_instance.info.name)
+            ),
+            group,
+        )
 
 
-for part in (app.cli, worker.cli, model_core.cli.verbs, model_core.cli.data_sets, pixelrnn.remote):
+for part in (
+    app.cli,
+    worker.cli,
+    model_core.cli.verbs,
+    model_core.cli.data_sets,
+    pixelrnn.remote,
+):
     part.register(root)
 for command in commands():
     command.callback = guarded(command.callback) if command.callback else None
 _PANEL = {name: panel for panel, names in _PANELS.items() for name in names.split()}
 for name, verb in verbs():
     verb.rich_help_panel = _PANEL[name]
-root.registered_commands.sort(key=lambda verb: list(_PANELS).index(str(verb.rich_help_panel)))
+root.registered_commands.sort(
+    key=lambda verb: list(_PANELS).index(str(verb.rich_help_panel))
+)

@@ -16,10 +16,18 @@ def main() -> None:
     with TemporaryDirectory() as place:
         directory = Path(place)
         for name in PRESETS:
-            save_model(untrained(name, height=6, width=5, layers=2, hidden=5, head=8), directory / name)
+            save_model(
+                untrained(name, height=6, width=5, layers=2, hidden=5, head=8),
+                directory / name,
+            )
         models = {name: load_model(name, models_dir=directory) for name in PRESETS}
         places = {name: directory / name for name in PRESETS}
-        make_ready(ModelPool(models, SlotPlan(1, 0, slot_memory_mib=2**20)), places, (), lambda name: None)
+        make_ready(
+            ModelPool(models, SlotPlan(1, 0, slot_memory_mib=2**20)),
+            places,
+            (),
+            lambda name: None,
+        )
 
 
 if __name__ == "__main__":

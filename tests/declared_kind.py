@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 class WeighOptions(Options):
     """How much does this picture weigh?"""
 
-    in_bits: Annotated[bool, Since(5)] = Field(default=False, description="Bits, and not nats.")
+    in_bits: Annotated[bool, Since(5)] = Field(
+        default=False, description="Bits, and not nats."
+    )
 
     def work(self, job: Asked) -> int:
         return job.width * job.channels
@@ -38,7 +40,9 @@ def weighed(order: "PictureOrder", model: "Model") -> "Outcome":
     score = score_picture(model, values)
     options = order.job.options
     assert isinstance(options, WeighOptions)
-    return succeeded(WeighSummary(weight=float(score.bits.sum()) if options.in_bits else score.nats))
+    return succeeded(
+        WeighSummary(weight=float(score.bits.sum()) if options.in_bits else score.nats)
+    )
 
 
 WEIGH = Kind(

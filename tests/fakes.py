@@ -57,7 +57,9 @@ class _Image:
     request: ImageRequest
     y: int = 0
     x: int = 0
-    values: NDArray[np.int64] = field(default_factory=lambda: np.zeros((CHANNELS, HEIGHT, WIDTH), np.int64))
+    values: NDArray[np.int64] = field(
+        default_factory=lambda: np.zeros((CHANNELS, HEIGHT, WIDTH), np.int64)
+    )
 
 
 class FakeEngine:
@@ -100,7 +102,9 @@ class FakeEngine:
     def _advance(self, ticket: int) -> list[FakeRow]:
         image, rows = self._images[ticket], []
         while image.y < HEIGHT:
-            given = image.request.keep is not None and bool(image.request.keep[image.y].all())
+            given = image.request.keep is not None and bool(
+                image.request.keep[image.y].all()
+            )
             if given:
                 assert image.request.known is not None
                 image.values[:, image.y] = image.request.known[:, image.y]
@@ -109,7 +113,12 @@ class FakeEngine:
             if not given and image.x < WIDTH:
                 break
             rows.append(
-                FakeRow(ticket, image.y, image.values[:, image.y].astype(np.uint8), is_last=image.y == HEIGHT - 1)
+                FakeRow(
+                    ticket,
+                    image.y,
+                    image.values[:, image.y].astype(np.uint8),
+                    is_last=image.y == HEIGHT - 1,
+                )
             )
             image.y, image.x = image.y + 1, 0
             if not given:
@@ -121,10 +130,16 @@ class FakeEngine:
     @staticmethod
     def _draw(image: _Image) -> None:
         request = image.request
-        if request.keep is not None and request.keep[image.y, image.x] and request.known is not None:
+        if (
+            request.keep is not None
+            and request.keep[image.y, image.x]
+            and request.known is not None
+        ):
             image.values[:, image.y, image.x] = request.known[:, image.y, image.x]
         else:
-            image.values[:, image.y, image.x] = fake_value(request.seed, request.sample, image.y, image.x)
+            image.values[:, image.y, image.x] = fake_value(
+                request.seed, request.sample, image.y, image.x
+            )
         image.x += 1
 
 
@@ -176,7 +191,11 @@ class Outlet:
 
     def tell(self, word: str, *arguments: object) -> None:
         with self.changed:
-            self.cards += [card for card in arguments if isinstance(card, ModelCard) and word == "brought"]
+            self.cards += [
+                card
+                for card in arguments
+                if isinstance(card, ModelCard) and word == "brought"
+            ]
             self.changed.notify_all()
 
     def wait(self, condition: Callable[[], bool], timeout_s: float = 10) -> None:

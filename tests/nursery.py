@@ -25,8 +25,20 @@ from typing import IO, Any, NoReturn
 
 from pixelrnn import processes, tether
 
-ENGINE, TRAINING, WORKER = "worker.engine.start", "worker.engine.teaching", "worker.start"
-IMPORTED = ["pytest", "app.serve", "pixelrnn.up", "pixelrnn.verbs", "worker.engine.process", ENGINE, TRAINING]
+ENGINE, TRAINING, WORKER = (
+    "worker.engine.start",
+    "worker.engine.teaching",
+    "worker.start",
+)
+IMPORTED = [
+    "pytest",
+    "app.serve",
+    "pixelrnn.up",
+    "pixelrnn.verbs",
+    "worker.engine.process",
+    ENGINE,
+    TRAINING,
+]
 IMPORTED += ["worker.main", WORKER, __name__]
 """Among them pytest, which multiprocessing imports in each process as the program that asked for it."""
 
@@ -40,7 +52,11 @@ _CONTEXT.set_forkserver_preload(IMPORTED)
 
 
 def _heeded(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(READ_BY_IMPORTS)}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith(READ_BY_IMPORTS)
+    }
 
 
 _USUAL = _heeded(os.environ)
@@ -129,14 +145,20 @@ def ended(
             status = process.wait(LIMIT_S)
         finally:
             process.kill()
-        return subprocess.CompletedProcess(words, status, out.read_text(), log.read_text())
+        return subprocess.CompletedProcess(
+            words, status, out.read_text(), log.read_text()
+        )
 
 
 class _Child(_Process):
     """A program that a forked one starts: forked from it. The options are Popen's."""
 
     def __init__(self, command: Sequence[str], **options: Any) -> None:
-        theirs, ours = os.pipe() if options.get("stdout") == subprocess.PIPE else (None, options.get("stdout"))
+        theirs, ours = (
+            os.pipe()
+            if options.get("stdout") == subprocess.PIPE
+            else (None, options.get("stdout"))
+        )
         self._one_looks = threading.Lock()
         self._status: int | None = None
         parent, self.pid = os.getpid(), os.fork()
@@ -157,12 +179,18 @@ class _Child(_Process):
 
 def _started(command: Sequence[str], **options: Any) -> Any:
     """In the place of Popen: what is a module of ours is forked."""
-    return _Child(command, **options) if "-m" in command else subprocess.Popen(command, **options)
+    return (
+        _Child(command, **options)
+        if "-m" in command
+        else subprocess.Popen(command, **options)
+    )
 
 
 def _context_of_examiners(method: str) -> Any:
     """While the engine's process begins it has no other threads that do something: what examines models is forked."""
-    return get_context("fork" if threading.current_thread() is threading.main_thread() else method)
+    return get_context(
+        "fork" if threading.current_thread() is threading.main_thread() else method
+    )
 
 
 def _live(
@@ -215,7 +243,9 @@ def _become(
     if stderr == subprocess.STDOUT:
         os.dup2(1, 2)
     kept = sorted({0, 1, 2, *pass_fds, resource_tracker.getfd() or 0})
-    for last, following in zip(kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True):
+    for last, following in zip(
+        kept, [*kept[1:], os.sysconf("SC_OPEN_MAX")], strict=True
+    ):
         os.closerange(last + 1, following)
     _run(command[command.index("-m") + 1 :], os.environ.copy() if env is None else env)
 
@@ -233,7 +263,9 @@ def _run(words: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as left:
-        status = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
+        status = (
+            left.code if isinstance(left.code, int) else 0 if left.code is None else 1
+        )
     except BaseException:  # the process's edge
         traceback.print_exc()
     finally:

@@ -8,7 +8,10 @@ class Snapshot:
 
     def __init__(self, redis: Any) -> None:
         self._redis = redis
-        self._kept = {key: (redis.dump(key), max(0, redis.pttl(key))) for key in redis.scan_iter("*")}
+        self._kept = {
+            key: (redis.dump(key), max(0, redis.pttl(key)))
+            for key in redis.scan_iter("*")
+        }
 
     def restore(self) -> None:
         with self._redis.pipeline() as pipeline:

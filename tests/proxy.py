@@ -69,7 +69,9 @@ class Proxy:
         self.cut()
         await asyncio.gather(*self._links, return_exceptions=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._links.add(task)
@@ -83,7 +85,10 @@ class Proxy:
                 asyncio.create_task(link.answers(answers, writer)),
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        except (OSError, asyncio.CancelledError):  # the server is away; or we cut the connection
+        except (
+            OSError,
+            asyncio.CancelledError,
+        ):  # the server is away; or we cut the connection
             return
         finally:
             self._links.discard(task)
@@ -111,7 +116,9 @@ class _Link:
         self._proxy = proxy
         self._trouble: Trouble | None = None
 
-    async def commands(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def commands(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(_CHUNK):
                 trouble = self._trouble = self._proxy.meets(data)
@@ -120,7 +127,9 @@ class _Link:
                 sink.write(data)
                 await sink.drain()
 
-    async def answers(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def answers(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(_CHUNK):
                 trouble, self._trouble = self._trouble, None
@@ -133,7 +142,9 @@ class _Link:
 
 
 @contextlib.contextmanager
-def losing_replies_to(command: bytes, path: str, target: str, times: int = 1000) -> Iterator[None]:
+def losing_replies_to(
+    command: bytes, path: str, target: str, times: int = 1000
+) -> Iterator[None]:
     """A proxy on the unix socket `path`, in a thread of its own, that loses so many replies to `command`."""
     begun, end = threading.Event(), threading.Event()
 

@@ -8,23 +8,52 @@ import typer
 
 
 def worker(
-    models_dir: Annotated[Path | None, typer.Option(help="Where the models are; the shipped ones by default.")] = None,
-    models: Annotated[
-        str | None, typer.Option(help="Names of the models to load, separated by commas; all by default.")
+    models_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where the models are; the shipped ones by default."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda:0, ...: one worker process for each.")] = None,
-    slots: Annotated[int | None, typer.Option(help="Images of one model drawn at once.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of one tensor operation.")] = None,
-    redis_url: Annotated[str | None, typer.Option(help="The Redis server; REDIS_URL by default.")] = None,
-    worker_name: Annotated[str | None, typer.Option("--name", help="Unique among live workers; else made up.")] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of the models to load, separated by commas; all by default."
+        ),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda:0, ...: one worker process for each.")
+    ] = None,
+    slots: Annotated[
+        int | None, typer.Option(help="Images of one model drawn at once.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of one tensor operation.")
+    ] = None,
+    redis_url: Annotated[
+        str | None, typer.Option(help="The Redis server; REDIS_URL by default.")
+    ] = None,
+    worker_name: Annotated[
+        str | None,
+        typer.Option("--name", help="Unique among live workers; else made up."),
+    ] = None,
 ) -> None:
     """Draw images for the jobs in the queue, until SIGTERM.
 
     Every option is also PIXELRNN_<OPTION> in the environment.
     """
-    given = {"models_dir": models_dir, "models": models, "device": device, "slots": slots, "threads": threads}
+    given = {
+        "models_dir": models_dir,
+        "models": models,
+        "device": device,
+        "slots": slots,
+        "threads": threads,
+    }
     given |= {"redis_url": redis_url, "worker_name": worker_name}
-    os.environ.update({f"PIXELRNN_{name.upper()}": str(value) for name, value in given.items() if value is not None})
+    os.environ.update(
+        {
+            f"PIXELRNN_{name.upper()}": str(value)
+            for name, value in given.items()
+            if value is not None
+        }
+    )
     from worker.start import main
 
     raise typer.Exit(main())

@@ -46,8 +46,16 @@ class EngineLink:
         with theirs, shared() as memory:
             self._due = Due(memory.fileno())
             handed = [theirs.fileno(), memory.fileno()]
-            command = [sys.executable, "-P", "-m", "worker.engine.start", *map(str, handed)]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=handed)
+            command = [
+                sys.executable,
+                "-P",
+                "-m",
+                "worker.engine.start",
+                *map(str, handed),
+            ]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, pass_fds=handed
+            )
             self._due.expect(self._process.pid, START_LIMIT_S)
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._one_at_a_time = threading.Lock()
@@ -61,7 +69,9 @@ class EngineLink:
         while not self._connection.poll(LOOK_S):
             if self.is_hung():
                 self.kill()
-                raise EngineLostError("the engine's process hung while it loaded the models")
+                raise EngineLostError(
+                    "the engine's process hung while it loaded the models"
+                )
         try:
             word, answer = self._connection.recv()
         except (EOFError, OSError):
@@ -83,15 +93,27 @@ class EngineLink:
         from worker.contract.events import row_entry
 
         def encoded(rows: Mapping[str, Sequence[NewRow]]) -> None:
-            publish({token: [row_entry(*row) for row in new] for token, new in rows.items()})
+            publish(
+                {token: [row_entry(*row) for row in new] for token, new in rows.items()}
+            )
 
         def note_exhausted(token: str) -> None:
             self.exhausted.add(token)
             exhausted()
 
         dropped = partial(setattr, logs.lines, "dropped_elsewhere")
-        ours = {"exhausted": note_exhausted, "publish": encoded, "used": self.usage.update, "lines_dropped": dropped}
-        self._thread = threading.Thread(target=self._listen, args=({**words, **ours},), name="engine link", daemon=True)
+        ours = {
+            "exhausted": note_exhausted,
+            "publish": encoded,
+            "used": self.usage.update,
+            "lines_dropped": dropped,
+        }
+        self._thread = threading.Thread(
+            target=self._listen,
+            args=({**words, **ours},),
+            name="engine link",
+            daemon=True,
+        )
         self._thread.start()
 
     def submit(self, order: Order) -> None:

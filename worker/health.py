@@ -18,14 +18,21 @@ def is_warm(settings: Settings) -> bool:
     RedisError."""
     prefix = settings.worker_name or f"{socket.gethostname()}-"
     with connect(settings.redis_url, COMMAND_TIMEOUT_S) as redis:
-        return any(worker.ready for worker in announced(redis) if worker.name.startswith(prefix))
+        return any(
+            worker.ready
+            for worker in announced(redis)
+            if worker.name.startswith(prefix)
+        )
 
 
 def main() -> int:
     try:
         if is_warm(Settings()):
             return 0
-        print("no worker of this host has announced a model that is ready", file=sys.stderr)
+        print(
+            "no worker of this host has announced a model that is ready",
+            file=sys.stderr,
+        )
     except RedisError as error:
         print(f"Redis does not answer: {error}", file=sys.stderr)
     return 1

@@ -64,24 +64,42 @@ STOP_S = 0.5
 class Worker:
     """Everything one worker process is made of, wired up and not yet running. Carries out the duties of RQ's loop."""
 
-    def __init__(self, settings: Settings, engine: EngineLink | TeachingLink, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        engine: EngineLink | TeachingLink,
+        catalogue: Catalogue,
+    ) -> None:
         self._settings = settings
         self._engine = engine
         self._heart = connect(settings.redis_url, HEARTBEAT_TIMEOUT_S)
-        ledger = Ledger(connect(settings.redis_url, COMMAND_TIMEOUT_S), catalogue.numerics)
+        ledger = Ledger(
+            connect(settings.redis_url, COMMAND_TIMEOUT_S), catalogue.numerics
+        )
         info = _info(settings, catalogue)
         self._announcement = Announcement(info, settings.health_file)
 
-        self._rq = RqWorker(settings.queue, connect(settings.redis_url, BLOCKING_TIMEOUT_S), info.name)
+        self._rq = RqWorker(
+            settings.queue, connect(settings.redis_url, BLOCKING_TIMEOUT_S), info.name
+        )
         self._held = Held(self._rq, settings.max_jobs, engine.is_late)
         self._ending = Ending(self._rq, self._held, ledger.release)
         self._finisher = Finisher(self._ending.finish)
         self._spans = JobSpans(Spans("pixelrnn-worker"))
-        self._publisher = Publisher(ledger, on_stopped=engine.withdraw, on_closed=self._closed)
+        self._publisher = Publisher(
+            ledger, on_stopped=engine.withdraw, on_closed=self._closed
+        )
         others = partial(announced, self._heart)
         announcement, bring = self._announcement, engine.bring
         self._admission = Admission(
-            ledger, announcement, others, self._publisher, engine.submit, bring, self._spans.begin, settings.added_dir
+            ledger,
+            announcement,
+            others,
+            self._publisher,
+            engine.submit,
+            bring,
+            self._spans.begin,
+            settings.added_dir,
         )
         self._taking = Taking(self._rq, self._held, self._admission)
         self._beginning = Beginning(self._rq, self._held, self._ending, self._admission)
@@ -89,13 +107,19 @@ class Worker:
         watch = Watch(engine.is_hung, self._held.beat, engine.kill)
         heartbeat = Heartbeat(self._heart, [watch.beat, self._announcement.beat])
         cancels = connect(settings.redis_url, BLOCKING_TIMEOUT_S)
-        cancellation = Cancellation(cancels, self._publisher.open_jobs, self._publisher.cancel)
-        recovery = Recovery(connect(settings.redis_url, COMMAND_TIMEOUT_S), settings.queue)
+        cancellation = Cancellation(
+            cancels, self._publisher.open_jobs, self._publisher.cancel
+        )
+        recovery = Recovery(
+            connect(settings.redis_url, COMMAND_TIMEOUT_S), settings.queue
+        )
         self._heartbeat = TurnThread("heartbeat", heartbeat.turn)
         self._cancellation = TurnThread("cancellation", cancellation.turn)
         self._recovery = TurnThread("recovery", recovery.turn)
         self._private = {name for name, card in catalogue.cards.items() if card.owner}
-        self._metrics = UsageCollector(engine.usage, catalogue.slots, partial(len, self._held), self._private)
+        self._metrics = UsageCollector(
+            engine.usage, catalogue.slots, partial(len, self._held), self._private
+        )
 
     def run(self) -> bool:
         """Work until SIGTERM or SIGINT. False when something else ended it. Raises NameTakenError, MetricsPortError."""
@@ -119,7 +143,13 @@ class Worker:
             "refused": self._announcement.refused,
         }
         self._engine.start(self._publisher.publish, self._exhausted, words)
-        for part in (self._publisher, self._finisher, self._heartbeat, self._cancellation, self._recovery):
+        for part in (
+            self._publisher,
+            self._finisher,
+            self._heartbeat,
+            self._cancellation,
+            self._recovery,
+        ):
             part.start()
 
     def take(self) -> Taken | None:
@@ -147,7 +177,11 @@ class Worker:
 
     def _wait_for_jobs(self) -> None:
         deadline = time.monotonic() + self._settings.drain_grace_s
-        while len(self._held) and not self._engine.exhausted and time.monotonic() < deadline:
+        while (
+            len(self._held)
+            and not self._engine.exhausted
+            and time.monotonic() < deadline
+        ):
             if self._rq.force_stop.wait(0.05):
                 break
 
@@ -163,7 +197,9 @@ class Worker:
     def _served(self, card: ModelCard, called: str) -> None:
         if card.owner:
             self._private.add(called)
-        self._admission.served(card, called)  # first, so that no job asks the engine by another name
+        self._admission.served(
+            card, called
+        )  # first, so that no job asks the engine by another name
         self._announcement.served(card, self._heart)
 
     def _closed(self, claim: Claim, outcome: Outcome) -> None:
@@ -180,7 +216,9 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
     return WorkerInfo(
         name=settings.name(),
         device=settings.device,
-        slots=settings.slots or max(catalogue.slots.values(), default=settings.express_slots) - settings.express_slots,
+        slots=settings.slots
+        or max(catalogue.slots.values(), default=settings.express_slots)
+        - settings.express_slots,
         models=tuple(card for _, card in sorted(catalogue.cards.items())),
         started_at=time.time(),
         queue=settings.queue,
@@ -206,7 +244,9 @@ def once_redis_answers(action: Callable[[], T]) -> T:
             return action()
         except RedisError as error:
             if why := locked_out(error):
-                raise RefusedError(f"Redis does not let this worker in: {why}; see REDIS_URL") from None
+                raise RefusedError(
+                    f"Redis does not let this worker in: {why}; see REDIS_URL"
+                ) from None
             log.warning("waiting_for_redis", error=str(error))
             time.sleep(patience.failed())
 

@@ -31,15 +31,27 @@ class UsageCollector:
         self._private = private
 
     def collect(self) -> Iterator[Metric]:
-        steps = SummaryMetricFamily("pixelrnn_worker_step_seconds", "Steps of a model's batch.", labels=["model"])
+        steps = SummaryMetricFamily(
+            "pixelrnn_worker_step_seconds",
+            "Steps of a model's batch.",
+            labels=["model"],
+        )
         busy = CounterMetricFamily(
             "pixelrnn_worker_image_seconds",
             "Step time, once for each image drawn in it; over step seconds it is the occupancy.",
             labels=["model"],
         )
-        rows = CounterMetricFamily("pixelrnn_worker_rows", "Rows drawn.", labels=["model"])
-        images = CounterMetricFamily("pixelrnn_worker_images", "Images that left their slot.", labels=["model"])
-        slots = GaugeMetricFamily("pixelrnn_worker_slots", "Images that can be drawn at once.", labels=["model"])
+        rows = CounterMetricFamily(
+            "pixelrnn_worker_rows", "Rows drawn.", labels=["model"]
+        )
+        images = CounterMetricFamily(
+            "pixelrnn_worker_images", "Images that left their slot.", labels=["model"]
+        )
+        slots = GaugeMetricFamily(
+            "pixelrnn_worker_slots",
+            "Images that can be drawn at once.",
+            labels=["model"],
+        )
         for name, usage in list(self._usage.items()):  # models come meanwhile
             if name in self._private:
                 continue
@@ -50,9 +62,13 @@ class UsageCollector:
             if name in self._slots:  # not weights that were exchanged
                 slots.add_metric([name], self._slots[name])
         yield from (steps, busy, rows, images, slots)
-        yield GaugeMetricFamily("pixelrnn_worker_jobs", "Jobs that this worker holds.", self._jobs())
+        yield GaugeMetricFamily(
+            "pixelrnn_worker_jobs", "Jobs that this worker holds.", self._jobs()
+        )
         dropped = logs.lines.dropped + logs.lines.dropped_elsewhere
-        yield CounterMetricFamily("pixelrnn_worker_log_lines_dropped", logs.DROPPED, dropped)
+        yield CounterMetricFamily(
+            "pixelrnn_worker_log_lines_dropped", logs.DROPPED, dropped
+        )
 
 
 def serve(collector: UsageCollector, port: int) -> Callable[[], None]:
@@ -62,7 +78,9 @@ def serve(collector: UsageCollector, port: int) -> Callable[[], None]:
     try:
         server, thread = start_http_server(port, registry=registry)
     except OSError as error:
-        raise MetricsPortError(f"cannot answer /metrics on port {port}: {error.strerror}") from None
+        raise MetricsPortError(
+            f"cannot answer /metrics on port {port}: {error.strerror}"
+        ) from None
 
     def stop() -> None:
         server.shutdown()

@@ -22,7 +22,9 @@ class Settings(RedisSettings):
     """Directory of the models; the shipped ones when not given."""
     models: CommaList[str] = ()
     """Names of the models to load, separated by commas; all when empty."""
-    added_dir: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = None
+    added_dir: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = (
+        None
+    )
     """Directory of the models that are added through the API, its PIXELRNN_ADDED_DIR: they are served beside the
     others. None: there are none."""
     models_look_s: float = Field(default=2.0, ge=0, le=3600)
@@ -34,7 +36,9 @@ class Settings(RedisSettings):
     """Directory for a copy of the weights that it has served, for jobs that are still open when they are exchanged, and
     so that they are not examined at each start; `pixelrnn/weights` in the user's cache when not given. Workers of one
     machine may share it."""
-    portable_dir: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = None
+    portable_dir: Annotated[
+        Path | None, BeforeValidator(lambda value: value or None)
+    ] = None
     """Directory in which it lays its models out for browsers, as the API's PIXELRNN_PORTABLE_DIR finds them. None: it
     does not."""
     device: str = "cpu"
@@ -86,4 +90,7 @@ class Settings(RedisSettings):
     def name(self) -> str:
         """The given name, or a new one: a killed worker's name stays taken until its record expires."""
         device = self.device.replace(":", "")
-        return self.worker_name or f"{socket.gethostname()}-{device}-{uuid.uuid4().hex[:8]}"
+        return (
+            self.worker_name
+            or f"{socket.gethostname()}-{device}-{uuid.uuid4().hex[:8]}"
+        )

@@ -5,7 +5,13 @@ import sys
 from worker.contract import keys
 from worker.engine_link import EngineLink
 
-_OF_A_TRAINER = {"queue": keys.TRAIN_QUEUE, "max_jobs": 1, "drain_grace_s": 0, "metrics_port": 0, "health_file": None}
+_OF_A_TRAINER = {
+    "queue": keys.TRAIN_QUEUE,
+    "max_jobs": 1,
+    "drain_grace_s": 0,
+    "metrics_port": 0,
+    "health_file": None,
+}
 
 
 def main(trains: bool = False) -> int:

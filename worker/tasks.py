@@ -3,4 +3,6 @@
 
 def draw(job_id: str) -> None:
     """Never called by `pixelrnn worker`, which draws many jobs at once. Any other RQ worker fails clearly here."""
-    raise RuntimeError(f"job {job_id} needs a PixelRNN worker (`pixelrnn worker`): a plain RQ worker holds no network")
+    raise RuntimeError(
+        f"job {job_id} needs a PixelRNN worker (`pixelrnn worker`): a plain RQ worker holds no network"
+    )

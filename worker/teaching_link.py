@@ -59,24 +59,40 @@ class TeachingLink:
     def catalogue(self) -> Catalogue:
         """It draws from no model. RefusedError where it has no place to publish one."""
         if self._added == Path():
-            raise RefusedError("expected PIXELRNN_ADDED_DIR, the directory of added models that the API has")
+            raise RefusedError(
+                "expected PIXELRNN_ADDED_DIR, the directory of added models that the API has"
+            )
         return Catalogue({}, {}, "")
 
-    def start(self, publish: object, exhausted: object, words: Mapping[str, Callable[..., None]]) -> None:
+    def start(
+        self,
+        publish: object,
+        exhausted: object,
+        words: Mapping[str, Callable[..., None]],
+    ) -> None:
         self._words = words
         self._sweeper.start()
         self._braking.start()
 
     def submit(self, order: Order) -> None:
         assert isinstance(order, TrainOrder)
-        what = [str(self._added), order.claim.job_id, order.model, order.options.model_dump_json()]
+        what = [
+            str(self._added),
+            order.claim.job_id,
+            order.model,
+            order.options.model_dump_json(),
+        ]
         command = [sys.executable, "-P", "-m", "worker.engine.teaching", *what]
         with self._one_at_a_time:
             if order.claim.token in self._withdrawn:
                 return
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            )
             self._under_way[order.claim.token] = order, process
-        threading.Thread(target=self._listen, args=(order, process), name="teaching", daemon=True).start()
+        threading.Thread(
+            target=self._listen, args=(order, process), name="teaching", daemon=True
+        ).start()
         self._braking.hurry()
 
     def withdraw(self, token: str) -> None:
@@ -133,7 +149,9 @@ class TeachingLink:
             if (progress := said.get("progress")) is not None:
                 self._count(said["trained"])
                 grid = Path(said["grid"]).read_bytes() if said["grid"] else b""
-                self._words["progress"](token, progress["share"], json.dumps(progress), grid)
+                self._words["progress"](
+                    token, progress["share"], json.dumps(progress), grid
+                )
                 continue
             with self._one_at_a_time:
                 if self._under_way.pop(token, None) is not None:
@@ -167,7 +185,11 @@ class TeachingLink:
             self._publish(order)
         except OSError as error:
             is_taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
-            why = "Another model of this name came meanwhile." if is_taken else f"The server's disk: {error.strerror}."
+            why = (
+                "Another model of this name came meanwhile."
+                if is_taken
+                else f"The server's disk: {error.strerror}."
+            )
             return failed(training_failed(why))
         return Outcome(JobStatus.SUCCEEDED, result=StoredResult(json.dumps(summary)))
 
@@ -176,7 +198,11 @@ class TeachingLink:
         if files.is_published:  # in an earlier life of this job
             return
         owner, made = order.options.owner, files.place / "model" / order.model
-        facts = Owner(owner=owner, job=files.job_id, shared=order.options.shared or owner == ANYONE)
+        facts = Owner(
+            owner=owner,
+            job=files.job_id,
+            shared=order.options.shared or owner == ANYONE,
+        )
         (made / OWNER).write_text(facts.model_dump_json(), encoding="utf-8")
         files.model.parent.mkdir(exist_ok=True)
         made.rename(files.model)
@@ -186,7 +212,11 @@ class TeachingLink:
         for place in uploads_in(self._added).glob("[!.]*"):
             try:
                 is_old = place.stat().st_mtime < time.time() - _YOUNG_S
-                status = self._redis.hget(keys.job(place.name), "status") if is_old else OPEN[0]
+                status = (
+                    self._redis.hget(keys.job(place.name), "status")
+                    if is_old
+                    else OPEN[0]
+                )
             except (OSError, RedisError):
                 continue
             if status not in OPEN:

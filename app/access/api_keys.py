@@ -36,7 +36,9 @@ class KeyEntry(BaseModel):
     """Digest of the key, in hexadecimal."""
     until: AwareDatetime | None = None
     """End of the key's time; None = it has no end."""
-    rate: float | None = Field(default=None, ge=MIN_RATE, le=MAX_RATE, allow_inf_nan=False)
+    rate: float | None = Field(
+        default=None, ge=MIN_RATE, le=MAX_RATE, allow_inf_nan=False
+    )
     """Jobs a second that its holder may hand in; None = as everybody."""
     jobs: int | None = Field(default=None, ge=1, le=MAX_OPEN_JOBS)
     """Jobs of its holder that may be open; None = as everybody."""
@@ -62,7 +64,9 @@ def parse_keys(text: str) -> tuple[KeyEntry, ...]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, digest = part.rpartition(":")
         if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(digest) or name == ANYONE:
-            raise ValueError("expected NAME:SHA256 pairs, separated by commas; `pixelrnn key NAME` makes one")
+            raise ValueError(
+                "expected NAME:SHA256 pairs, separated by commas; `pixelrnn key NAME` makes one"
+            )
         entries.append(KeyEntry(name=name, sha256=digest))
     if len({entry.name for entry in entries}) < len(entries):
         raise ValueError("expected each name once")
@@ -83,7 +87,11 @@ class Keyring:
     """The configured keys, and those that `more` says now. A look-up takes the same time whether the key is there or
     not."""
 
-    def __init__(self, entries: Sequence[KeyEntry], more: Callable[[], Sequence[KeyEntry]] | None = None) -> None:
+    def __init__(
+        self,
+        entries: Sequence[KeyEntry],
+        more: Callable[[], Sequence[KeyEntry]] | None = None,
+    ) -> None:
         self._entries = tuple(entries)
         self._more = more
 
@@ -110,7 +118,9 @@ class RecentFailures:
     def note(self, address: str) -> None:
         if len(self._times) >= _ADDRESSES:
             self._times.pop(next(iter(self._times)))
-        self._times.setdefault(address, deque(maxlen=MOST_FAILURES)).append(self._clock())
+        self._times.setdefault(address, deque(maxlen=MOST_FAILURES)).append(
+            self._clock()
+        )
 
     def wait_s(self, address: str) -> float:
         """Seconds until it may try again; 0 = now."""

@@ -13,12 +13,22 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from app.access.api_keys import FAILURES_WITHIN_S, MOST_FAILURES, Keyring, RecentFailures
+from app.access.api_keys import (
+    FAILURES_WITHIN_S,
+    MOST_FAILURES,
+    Keyring,
+    RecentFailures,
+)
 from app.access.callers import ANYONE, Caller, account_of
 from app.access.link_signatures import LinkSignatures
 from app.access.origins import is_preflight
 from app.access.signed_requests import take_signature
-from app.errors import ForeignHostError, ForeignOriginError, TooManyRequestsError, WrongKeyError
+from app.errors import (
+    ForeignHostError,
+    ForeignOriginError,
+    TooManyRequestsError,
+    WrongKeyError,
+)
 from app.quotas import Quota
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"})
@@ -65,7 +75,9 @@ class Gatekeeper:
             self._expect_own_page(scope["method"], headers)
         if (signed := take_signature(scope)) is not None:
             self._links.check(signed.job_id, signed.expires, signed.signature)
-            return Caller(ANYONE, account)  # whosever the job is: the address leads to nothing else
+            return Caller(
+                ANYONE, account
+            )  # whosever the job is: the address leads to nothing else
         if not self._keys:
             return Caller(ANYONE, account)
         if self._is_open(scope, headers):
@@ -75,7 +87,9 @@ class Gatekeeper:
     def _is_open(self, scope: Scope, headers: Headers) -> bool:
         path = scope["path"]
         if path == "/metrics":
-            return self._metrics_open and not any(name in headers for name in _OF_A_PROXY)
+            return self._metrics_open and not any(
+                name in headers for name in _OF_A_PROXY
+            )
         if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIXES):
             return True
         return is_preflight(scope["method"], headers)
@@ -83,14 +97,22 @@ class Gatekeeper:
     def _holder(self, headers: Headers, account: str) -> Caller:
         key = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
         if not key:
-            raise WrongKeyError("expected a key: Authorization: Bearer KEY, or X-API-Key: KEY")
+            raise WrongKeyError(
+                "expected a key: Authorization: Bearer KEY, or X-API-Key: KEY"
+            )
         if (entry := self._keys.holder(key)) is not None:
             # whatever others sent: behind a proxy all come from one address
-            return Caller(entry.name, entry.name, entry.rate, entry.jobs, "train" in entry.may)
+            return Caller(
+                entry.name, entry.name, entry.rate, entry.jobs, "train" in entry.may
+            )
         if wait_s := self._failures.wait_s(account):
-            quota = Quota("wrong-keys", MOST_FAILURES, 0, int(FAILURES_WITHIN_S), int(wait_s) + 1)
+            quota = Quota(
+                "wrong-keys", MOST_FAILURES, 0, int(FAILURES_WITHIN_S), int(wait_s) + 1
+            )
             raise TooManyRequestsError(
-                "too many wrong keys from this address", retry_after_s=int(wait_s) + 1, quotas=(quota,)
+                "too many wrong keys from this address",
+                retry_after_s=int(wait_s) + 1,
+                quotas=(quota,),
             )
         self._failures.note(account)
         raise WrongKeyError("this key is not one of ours, or no longer")
@@ -109,7 +131,9 @@ class Gatekeeper:
         if origin is None or method not in _CHANGING or origin in self._origins:
             return
         if _host_of(origin) != headers.get("host", ""):
-            raise ForeignOriginError("pages of other sites may not do this; PIXELRNN_ORIGINS lists those that may")
+            raise ForeignOriginError(
+                "pages of other sites may not do this; PIXELRNN_ORIGINS lists those that may"
+            )
 
 
 def _host_of(origin: str) -> str | None:

@@ -42,14 +42,18 @@ def read_keys(path: Path) -> tuple[KeyEntry, ...]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+        raise KeyFileError(
+            f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is no text'}"
+        ) from None
     try:
         entries = _File.model_validate_json(text).keys
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "the whole"
         kind = _HalfAFileError if fault["type"] == "json_invalid" else KeyFileError
-        raise kind(f"{path} is no file of keys: {where} is not as `pixelrnn keys` writes it") from None
+        raise kind(
+            f"{path} is no file of keys: {where} is not as `pixelrnn keys` writes it"
+        ) from None
     if len({entry.name for entry in entries}) < len(entries):
         raise KeyFileError(f"{path} has a name twice")
     return entries
@@ -77,8 +81,15 @@ def changing(path: Path) -> Iterator[list[KeyEntry]]:
             before = path.stat() if path.exists() else None
             entries = list(read_keys(path)) if before else []
             yield entries
-            facts = {"keys": [entry.model_dump(mode="json", exclude_defaults=True) for entry in entries]}
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            facts = {
+                "keys": [
+                    entry.model_dump(mode="json", exclude_defaults=True)
+                    for entry in entries
+                ]
+            }
+            with os.fdopen(
+                os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
+            ) as file:
                 file.write(json.dumps(facts, indent=2) + "\n")
                 file.flush()
                 if before:
@@ -109,7 +120,12 @@ class KeyFile:
     """The keys of a file as they are now. A file that is damaged or gone changes nothing for `stale_s` seconds (0 = for
     ever), in which the log and `unread_s` tell of it; then it has no keys until it can be read."""
 
-    def __init__(self, path: Path, stale_s: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        path: Path,
+        stale_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """KeyFileError when it cannot be read."""
         self._path = path
         self._stale_s = stale_s
@@ -148,7 +164,11 @@ class KeyFile:
         except KeyFileError as error:
             if not self._is_unread or now - self._told_at >= _TELL_S:
                 self._told_at = now
-                _log.error("keys_not_read", reason=str(error), seconds=round(now - self._read_at))
+                _log.error(
+                    "keys_not_read",
+                    reason=str(error),
+                    seconds=round(now - self._read_at),
+                )
             self._is_unread = True
         else:
             self._read_at, self._is_unread = now, False

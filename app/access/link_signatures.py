@@ -29,7 +29,9 @@ class LinkSignatures:
     def expect_secret(self) -> bytes:
         """The secret that signs addresses. Raises NoLinksError where there is none."""
         if self._secret is None:
-            raise NoLinksError("this server signs no addresses: set PIXELRNN_LINK_SECRET, the same for all its APIs")
+            raise NoLinksError(
+                "this server signs no addresses: set PIXELRNN_LINK_SECRET, the same for all its APIs"
+            )
         return self._secret
 
     def check(self, job_id: str, expires: str, signature: str) -> None:
@@ -39,7 +41,13 @@ class LinkSignatures:
             raise BadLinkError("this server signs no addresses, and takes none")
         if not _TIME.fullmatch(expires):
             raise BadLinkError("expected an address as it was given: it was changed")
-        if not hmac.compare_digest(self.of(job_id, int(expires)).encode(), signature.encode()):
-            raise BadLinkError("expected an address as it was given: it was changed, or signed with another secret")
+        if not hmac.compare_digest(
+            self.of(job_id, int(expires)).encode(), signature.encode()
+        ):
+            raise BadLinkError(
+                "expected an address as it was given: it was changed, or signed with another secret"
+            )
         if time.time() >= int(expires):
-            raise BadLinkError("the address has expired; whoever has the job can ask for another")
+            raise BadLinkError(
+                "the address has expired; whoever has the job can ask for another"
+            )

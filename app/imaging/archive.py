@@ -42,7 +42,13 @@ class Archive:
             for sample in sorted(self._canvas.samples):
                 if not self._is_wanted:
                     return
-                picture = await run_sync(sample_file, self._canvas, sample, self._scale, limiter=self._imaging)
+                picture = await run_sync(
+                    sample_file,
+                    self._canvas,
+                    sample,
+                    self._scale,
+                    limiter=self._imaging,
+                )
                 archive.writestr(zipfile.ZipInfo(f"{sample:02}.png"), picture)
                 yield out.taken()
         yield out.taken()
@@ -50,7 +56,9 @@ class Archive:
 
 def _largest_scale(canvas: Canvas) -> int:
     drawn = len(canvas.samples) * canvas.height * canvas.width
-    return min(MAX_SIDE // max(canvas.height, canvas.width), math.isqrt(MAX_PIXELS // drawn))
+    return min(
+        MAX_SIDE // max(canvas.height, canvas.width), math.isqrt(MAX_PIXELS // drawn)
+    )
 
 
 class _Outlet:

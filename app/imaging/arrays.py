@@ -30,7 +30,9 @@ class Shape:
     @classmethod
     def of(cls, model: Model) -> "Shape":
         """The shape of the images which a model draws."""
-        return cls(model.height, model.width, model.channels, model.values, model.palette)
+        return cls(
+            model.height, model.width, model.channels, model.values, model.palette
+        )
 
     @property
     def levels(self) -> int:
@@ -51,13 +53,21 @@ def count_of(file: bytes) -> int:
 
 def size_of(file: bytes) -> str:
     """WIDTHxHEIGHT of a file's pictures. Raises what `decode` and `read_array` raise, and WrongSizeError."""
-    height, width = read_array(file).shape[-2:] if is_array(file) else decode(file, "image").image.size[::-1]
+    height, width = (
+        read_array(file).shape[-2:]
+        if is_array(file)
+        else decode(file, "image").image.size[::-1]
+    )
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
-        raise WrongSizeError(f"the image is {width}x{height} (width x height), expected {MAX_SIDE} at most each way")
+        raise WrongSizeError(
+            f"the image is {width}x{height} (width x height), expected {MAX_SIDE} at most each way"
+        )
     return f"{width}x{height}"
 
 
-def pictures_of(file: bytes, role: Role, shape: Shape, may_have_holes: bool = False) -> Iterator[Decoded]:
+def pictures_of(
+    file: bytes, role: Role, shape: Shape, may_have_holes: bool = False
+) -> Iterator[Decoded]:
     """The pictures of an image file, or of an array of the values that the shape has, one at a time. Where an array may
     have holes, a pixel with a negative number is transparent.
 
@@ -80,20 +90,30 @@ def _expect_shape(array: Array, role: Role, shape: Shape) -> None:
     one = shape.channels, shape.height, shape.width
     found = array.shape if len(array.shape) >= _ONE else (1, *array.shape)
     if found[-_ONE:] != one or len(found) > _SEVERAL or not found[0]:
-        raise WrongSizeError(f"the {role} is an array of another shape: expected {one}, or (n, ...) of several")
+        raise WrongSizeError(
+            f"the {role} is an array of another shape: expected {one}, or (n, ...) of several"
+        )
 
 
-def _expect_values(numbers: list[int], role: Role, shape: Shape, may_have_holes: bool) -> None:
+def _expect_values(
+    numbers: list[int], role: Role, shape: Shape, may_have_holes: bool
+) -> None:
     if max(numbers) >= shape.values or (min(numbers) < 0 and not may_have_holes):
         told = ", or negative ones to fill" if may_have_holes else ""
-        raise UnusableImageError(f"the {role}: expected whole numbers from 0 to {shape.values - 1}{told}")
+        raise UnusableImageError(
+            f"the {role}: expected whole numbers from 0 to {shape.values - 1}{told}"
+        )
 
 
 def _picture(numbers: list[int], shape: Shape) -> Image.Image:
     """The picture of numbers (C, H, W), each one of the values, or negative: there it is transparent."""
     values = bytes(max(0, number) for number in numbers)
     pixels = values.translate(_pixel_of_value(shape.levels))
-    image = Image.frombytes("L" if shape.channels == 1 else "RGB", shape.size, _interleaved(pixels, shape.channels))
+    image = Image.frombytes(
+        "L" if shape.channels == 1 else "RGB",
+        shape.size,
+        _interleaved(pixels, shape.channels),
+    )
     if shape.palette:
         image = indexed(image, shape.palette).convert("RGBA")
     if min(numbers) < 0:
@@ -107,8 +127,13 @@ def array_file(pictures: Mapping[int, bytes], count: int, shape: Shape) -> bytes
     """The first `count` pictures, each H*W*C bytes, as an array (count, C, H, W) of the nearest values; those that are
     not there are 0."""
     missing = bytes(shape.height * shape.width * shape.channels)
-    pixels = b"".join(_planes(pictures.get(i, missing), shape.channels) for i in range(count))
-    return written((count, shape.channels, shape.height, shape.width), pixels.translate(_value_of_pixel(shape.levels)))
+    pixels = b"".join(
+        _planes(pictures.get(i, missing), shape.channels) for i in range(count)
+    )
+    return written(
+        (count, shape.channels, shape.height, shape.width),
+        pixels.translate(_value_of_pixel(shape.levels)),
+    )
 
 
 def in_values(pixels: bytes, values: int) -> bytes:
@@ -132,7 +157,9 @@ def _interleaved(pixels: bytes, channels: int) -> bytes:
 
 def _pixel_of_value(values: int) -> bytes:
     """Table for bytes.translate, of the pixels that model_core.data.pixels makes of values."""
-    return bytes((value * 255 + (values - 1) // 2) // (values - 1) for value in range(values)).ljust(256, b"\0")
+    return bytes(
+        (value * 255 + (values - 1) // 2) // (values - 1) for value in range(values)
+    ).ljust(256, b"\0")
 
 
 def _value_of_pixel(values: int) -> bytes:

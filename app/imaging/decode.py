@@ -16,10 +16,24 @@ from app.errors import BadUploadError, TooLargeError, UnusableImageError
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 2048 * 2048
 _PNG_END = b"IEND\xaeB`\x82"
-BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, MemoryError, OverflowError, KeyError, IndexError)
+BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    MemoryError,
+    OverflowError,
+    KeyError,
+    IndexError,
+)
 """Errors that Pillow's parsers throw at broken data, beside a bomb."""
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
-_HIGH_BYTES = {"I;16": slice(1, None, 2), "I;16L": slice(1, None, 2), "I;16B": slice(0, None, 2)}
+_HIGH_BYTES = {
+    "I;16": slice(1, None, 2),
+    "I;16L": slice(1, None, 2),
+    "I;16B": slice(0, None, 2),
+}
 """Places of the upper byte of each 16-bit grey value; Pillow's own conversion clips such values to white."""
 
 Role = Literal["image", "mask"]
@@ -50,17 +64,26 @@ def decode(data: bytes, role: Role) -> Decoded:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check_header(image, role)
             if image.format == "PNG" and _PNG_END not in data:
-                raise BadUploadError(f"the {role} is cut off: the end of its PNG data is missing")
+                raise BadUploadError(
+                    f"the {role} is cut off: the end of its PNG data is missing"
+                )
             has_more_bits = ";16" in str(image.tile)
             image.load()
-            if image.mode == "P" and _largest(image) >= len(image.getpalette() or ()) // 3:
-                raise BadUploadError(f"the {role} has a pixel whose number is beyond its palette")
+            if (
+                image.mode == "P"
+                and _largest(image) >= len(image.getpalette() or ()) // 3
+            ):
+                raise BadUploadError(
+                    f"the {role} has a pixel whose number is beyond its palette"
+                )
             upright = _eight_bits(ImageOps.exif_transpose(image), role)
             return Decoded(upright, has_more_bits)
     except BOMB:
         raise _too_many_pixels(role) from None
     except BROKEN:
-        raise BadUploadError(f"the {role} is not a readable {', '.join(FORMATS)} file; save it as one") from None
+        raise BadUploadError(
+            f"the {role} is not a readable {', '.join(FORMATS)} file; save it as one"
+        ) from None
 
 
 def _check_header(image: Image.Image, role: Role) -> None:
@@ -76,15 +99,21 @@ def _largest(image: Image.Image) -> int:
 
 
 def _too_many_pixels(role: Role) -> TooLargeError:
-    return TooLargeError(f"the {role} has too many pixels; make it smaller: 2048 x 2048 at most")
+    return TooLargeError(
+        f"the {role} has too many pixels; make it smaller: 2048 x 2048 at most"
+    )
 
 
 def _eight_bits(image: Image.Image, role: Role) -> Image.Image:
     """Grey and colour stay; palettes and transparent colours are resolved; of 16 bits the upper 8 are kept."""
     if image.mode in _HIGH_BYTES:
         if "transparency" in image.info:
-            raise UnusableImageError(f"the {role} has 16 bits and a transparent colour; save it with 8 bits")
-        return Image.frombytes("L", image.size, image.tobytes()[_HIGH_BYTES[image.mode]])
+            raise UnusableImageError(
+                f"the {role} has 16 bits and a transparent colour; save it with 8 bits"
+            )
+        return Image.frombytes(
+            "L", image.size, image.tobytes()[_HIGH_BYTES[image.mode]]
+        )
     if image.mode in ("L", "LA", "RGB", "RGBA") and "transparency" not in image.info:
         return image.copy()
     if image.mode == "1" or image.mode == "L":
@@ -94,4 +123,6 @@ def _eight_bits(image: Image.Image, role: Role) -> Image.Image:
     if image.mode in ("CMYK", "YCbCr", "HSV", "LAB"):
         image.info.pop("icc_profile", None)  # it is of these colours
         return image.convert("RGB")
-    raise UnusableImageError(f"the {role} has pixels of the unusual kind {image.mode}; save it as 8-bit grey or colour")
+    raise UnusableImageError(
+        f"the {role} has pixels of the unusual kind {image.mode}; save it as 8-bit grey or colour"
+    )

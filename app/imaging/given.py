@@ -52,8 +52,15 @@ class GivenPixels:
 def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
     """Given pixels behind the hole's first one, in the order of the member that has the most; members: their
     orientations. Where there are none, images are drawn without particles."""
-    known = [name.upper() for name in members if name == "none" or name.upper() in Image.Transpose.__members__]
-    turned = [keep if name == "NONE" else keep.transpose(Image.Transpose[name]) for name in known]
+    known = [
+        name.upper()
+        for name in members
+        if name == "none" or name.upper() in Image.Transpose.__members__
+    ]
+    turned = [
+        keep if name == "NONE" else keep.transpose(Image.Transpose[name])
+        for name in known
+    ]
     return max(_given_after_the_first(each.tobytes()) for each in turned or [keep])
 
 
@@ -63,7 +70,9 @@ def _given_after_the_first(keep: bytes) -> int:
     return 0 if first < 0 else len(keep) - first - keep.count(0, first)
 
 
-def read_given(wanted: Input, files: Files, model: Model, taking: Taking, count: int = 1) -> GivenPixels:
+def read_given(
+    wanted: Input, files: Files, model: Model, taking: Taking, count: int = 1
+) -> GivenPixels:
     """Everything that the files of a request give to a job. count: how many pictures they hold, of a kind that takes
     each for itself.
 
@@ -75,11 +84,19 @@ def read_given(wanted: Input, files: Files, model: Model, taking: Taking, count:
     if wanted is Input.SMALL_PICTURE:
         shape = replace(shape, height=model.small_height, width=model.small_width)
     may_have_holes = wanted in (Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART)
-    images = (each for data in files["image"] for each in pictures_of(data, "image", shape, may_have_holes))
+    images = (
+        each
+        for data in files["image"]
+        for each in pictures_of(data, "image", shape, may_have_holes)
+    )
     if wanted is Input.PICTURES:
-        return together([_exact(shape, image, i, taking) for i, image in enumerate(images)], shape)
+        return together(
+            [_exact(shape, image, i, taking) for i, image in enumerate(images)], shape
+        )
     if wanted in (Input.PICTURE, Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART):
-        return together(list(_of_each(wanted, images, count, files, shape, taking, model)), shape)
+        return together(
+            list(_of_each(wanted, images, count, files, shape, taking, model)), shape
+        )
     image = _only(images).image
     if wanted is Input.DRAWN_PICTURE:
         return GivenPixels(_as_drawn(shape, image))
@@ -106,7 +123,10 @@ def _exact(shape: Shape, picture: Decoded, number: int, taking: Taking) -> Given
         with naming_picture(number, 2):
             return in_colours_of(shape, image, replace(taking, resize=False))
     shown = opaque(image, shape.channels)
-    if picture.has_more_bits or shown.convert("RGBA").tobytes() != image.convert("RGBA").tobytes():
+    if (
+        picture.has_more_bits
+        or shown.convert("RGBA").tobytes() != image.convert("RGBA").tobytes()
+    ):
         colours = "grey" if shape.channels == 1 else "RGB"
         raise NotExactError(
             f"image {number}, counted from 0, would not come back as it is: expected {colours}, 8 bits a colour, not "
@@ -123,13 +143,21 @@ def _as_drawn(shape: Shape, image: Image.Image) -> bytes:
             f"the image is {image.width}x{image.height} (width x height), expected {shape.width}x{shape.height} or a "
             "multiple of that, as it was written"
         )
-    if image.mode != ("RGBA" if shape.palette else "L" if shape.channels == 1 else "RGB"):
-        raise NotVerifiableError("the image has other colours than it was written with; another program saved it")
+    if image.mode != (
+        "RGBA" if shape.palette else "L" if shape.channels == 1 else "RGB"
+    ):
+        raise NotVerifiableError(
+            "the image has other colours than it was written with; another program saved it"
+        )
     small = image.resize(shape.size, Image.Resampling.NEAREST)
-    differs = ImageChops.difference(image, small.resize(image.size, Image.Resampling.NEAREST)).getbbox()
+    differs = ImageChops.difference(
+        image, small.resize(image.size, Image.Resampling.NEAREST)
+    ).getbbox()
     if differs is not None:
         x, y = differs[0] // scale, differs[1] // scale
-        raise NotVerifiableError(f"the image was changed: pixel ({x}, {y}) is no square of one colour any more")
+        raise NotVerifiableError(
+            f"the image was changed: pixel ({x}, {y}) is no square of one colour any more"
+        )
     if not shape.palette:
         return small.tobytes()
     try:
@@ -148,12 +176,20 @@ class _Pixels:
         """The picture. Raises TooLargeError where it is too much."""
         self._left -= picture.image.width * picture.image.height
         if self._left < 0:
-            raise TooLargeError(f"all pictures and masks have too many pixels; together at most {self._most} are taken")
+            raise TooLargeError(
+                f"all pictures and masks have too many pixels; together at most {self._most} are taken"
+            )
         return picture.image
 
 
 def _of_each(
-    wanted: Input, images: Iterator[Decoded], count: int, files: Files, shape: Shape, taking: Taking, model: Model
+    wanted: Input,
+    images: Iterator[Decoded],
+    count: int,
+    files: Files,
+    shape: Shape,
+    taking: Taking,
+    model: Model,
 ) -> Iterator[GivenPixels]:
     """Everything that each picture gives, by the one mask, or by its own. Of one among several a refusal says which it
     is."""
@@ -171,7 +207,9 @@ def _of_each(
                 yield in_colours_of(shape, image, taking)
 
 
-def _masks_of(files: Files, count: int, shape: Shape, pixels: _Pixels) -> list[Image.Image]:
+def _masks_of(
+    files: Files, count: int, shape: Shape, pixels: _Pixels
+) -> list[Image.Image]:
     """The masks of so many pictures, none, one for all or one for each; white where the image is filled."""
     for data in files.get(ALPHA_MASK, ()):
         try:
@@ -182,9 +220,14 @@ def _masks_of(files: Files, count: int, shape: Shape, pixels: _Pixels) -> list[I
             ) from None
     sent = files.get("mask", [])
     if sum(map(count_of, sent)) not in (0, 1, count):
-        raise BadParameterError(f"mask: expected one, or one for each picture, which are {count}", field="mask")
+        raise BadParameterError(
+            f"mask: expected one, or one for each picture, which are {count}",
+            field="mask",
+        )
     flat = replace(shape, channels=1, values=2, palette=())
-    return [pixels.taken(mask) for data in sent for mask in pictures_of(data, "mask", flat)]
+    return [
+        pixels.taken(mask) for data in sent for mask in pictures_of(data, "mask", flat)
+    ]
 
 
 @contextlib.contextmanager
@@ -203,46 +246,80 @@ def together(parts: Sequence[GivenPixels], shape: Shape) -> GivenPixels:
     if len(parts) == 1:
         return parts[0]
     whole = bytes([1]) * (shape.height * shape.width)
-    keep = b"".join(part.keep or whole for part in parts) if any(part.keep for part in parts) else b""
+    keep = (
+        b"".join(part.keep or whole for part in parts)
+        if any(part.keep for part in parts)
+        else b""
+    )
     names = {name for part in parts for name in part.found}
     found = {name: max(part.found.get(name, 0) for part in parts) for name in names}
     return GivenPixels(b"".join(part.pixels for part in parts), keep, found)
 
 
 def _whole_or_part(
-    image: Image.Image, mask: Image.Image | None, shape: Shape, taking: Taking, members: Iterable[str]
+    image: Image.Image,
+    mask: Image.Image | None,
+    shape: Shape,
+    taking: Taking,
+    members: Iterable[str],
 ) -> GivenPixels:
     """A picture with a hole, or one of which all is given."""
     try:
         part = _with_a_hole(image, mask, shape, taking, members)
-        return replace(part, found={name: part.found[name] for name in part.found if name != "filled_pixels"})
+        return replace(
+            part,
+            found={
+                name: part.found[name] for name in part.found if name != "filled_pixels"
+            },
+        )
     except NothingToFillError:
         return in_colours_of(shape, image, taking)
 
 
 def _with_a_hole(
-    image: Image.Image, mask: Image.Image | None, shape: Shape, taking: Taking, members: Iterable[str]
+    image: Image.Image,
+    mask: Image.Image | None,
+    shape: Shape,
+    taking: Taking,
+    members: Iterable[str],
 ) -> GivenPixels:
     if mask is None and has_transparent(shape.palette):
-        raise NothingToFillError("expected a mask: what is transparent is one of the model's colours, and no hole")
+        raise NothingToFillError(
+            "expected a mask: what is transparent is one of the model's colours, and no hole"
+        )
     hole = hole_of_alpha(image) if mask is None else opaque(mask, channels=1)
     hole = _fit(hole, "image" if mask is None else "mask", shape, taking.resize)
     keep = cut(hole, 1, 0)
     filled = keep.tobytes().count(0)
     if not filled:
-        raise NothingToFillError("the mask has no pixel of 128 or above; white is what gets filled")
+        raise NothingToFillError(
+            "the mask has no pixel of 128 or above; white is what gets filled"
+        )
     given = in_colours_of(shape, image, taking, keep.tobytes())
-    found = {"filled_pixels": filled, "given_behind": given_behind_hole(keep, members), **given.found}
+    found = {
+        "filled_pixels": filled,
+        "given_behind": given_behind_hole(keep, members),
+        **given.found,
+    }
     return GivenPixels(given.pixels, keep.tobytes(), found)
 
 
-def in_colours_of(shape: Shape, image: Image.Image, taking: Taking, keep: bytes = b"") -> GivenPixels:
+def in_colours_of(
+    shape: Shape, image: Image.Image, taking: Taking, keep: bytes = b""
+) -> GivenPixels:
     """Grey or coloured as the model is, or values of its palette, and of its size. keep: where a palette counts."""
     if not shape.palette:
-        return GivenPixels(_fit(opaque(image, shape.channels), "image", shape, taking.resize).tobytes())
-    fitted = _fit(image.convert("RGBA"), "image", shape, taking.resize, Image.Resampling.NEAREST)
+        return GivenPixels(
+            _fit(opaque(image, shape.channels), "image", shape, taking.resize).tobytes()
+        )
+    fitted = _fit(
+        image.convert("RGBA"), "image", shape, taking.resize, Image.Resampling.NEAREST
+    )
     found = taken(fitted, shape.palette, taking.nearest, keep)
-    return GivenPixels(found.values, found={"moved_pixels": found.moved, "moved_distance": found.distance})
+    return GivenPixels(
+        found.values,
+        found={"moved_pixels": found.moved, "moved_distance": found.distance},
+    )
 
 
 def hole_of_alpha(image: Image.Image) -> Image.Image:
@@ -251,7 +328,9 @@ def hole_of_alpha(image: Image.Image) -> Image.Image:
         raise NothingToFillError("expected a mask, or an image with transparent pixels")
     hole = cut(image.getchannel("A"), 255, 0)
     if not hole.getbbox():
-        raise NothingToFillError("there is no mask, and the image has no transparent pixel that could be filled")
+        raise NothingToFillError(
+            "there is no mask, and the image has no transparent pixel that could be filled"
+        )
     return hole
 
 
@@ -263,13 +342,21 @@ def cut(image: Image.Image, dark: int, bright: int) -> Image.Image:
 def opaque(image: Image.Image, channels: int) -> Image.Image:
     """The picture in grey or RGB, as model_core.data.opaque makes it."""
     if "A" in image.getbands():
-        paper = Image.new("RGBA", image.size, (0, 0, 0, 255) if channels == 1 else (255, 255, 255, 255))
+        paper = Image.new(
+            "RGBA",
+            image.size,
+            (0, 0, 0, 255) if channels == 1 else (255, 255, 255, 255),
+        )
         image = Image.alpha_composite(paper, image.convert("RGBA"))
     return image.convert("RGB").convert("L" if channels == 1 else "RGB")
 
 
 def _fit(
-    image: Image.Image, role: Role, shape: Shape, resize: bool, by: Image.Resampling = Image.Resampling.BOX
+    image: Image.Image,
+    role: Role,
+    shape: Shape,
+    resize: bool,
+    by: Image.Resampling = Image.Resampling.BOX,
 ) -> Image.Image:
     if image.size == shape.size:
         return image

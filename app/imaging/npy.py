@@ -25,7 +25,17 @@ _HEADER = re.compile(
     re.ASCII,
 )
 """Header as NumPy writes it, and whoever writes such files after it."""
-_TYPES = {"b1": "B", "i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q"}
+_TYPES = {
+    "b1": "B",
+    "i1": "b",
+    "u1": "B",
+    "i2": "h",
+    "u2": "H",
+    "i4": "i",
+    "u4": "I",
+    "i8": "q",
+    "u8": "Q",
+}
 """Code of the array module, by NumPy's kind and length."""
 
 
@@ -48,14 +58,20 @@ def read_array(data: bytes) -> Array:
     text, content = _parts(data)
     found = _HEADER.fullmatch(text)
     if found is None:
-        raise BadUploadError("the array's header cannot be read: expected a .npy file as numpy.save writes it")
+        raise BadUploadError(
+            "the array's header cannot be read: expected a .npy file as numpy.save writes it"
+        )
     order, kind, length, is_fortran, sizes = found.groups()
     shape = tuple(int(size) for size in sizes.replace(",", " ").split())
     code = _TYPES.get(kind + length)
     if code is None:
-        raise UnusableImageError("the array has no whole numbers: expected integers of any length, or booleans")
+        raise UnusableImageError(
+            "the array has no whole numbers: expected integers of any length, or booleans"
+        )
     if is_fortran == "True":
-        raise UnusableImageError("the array is in Fortran order: expected C order, as numpy.ascontiguousarray makes it")
+        raise UnusableImageError(
+            "the array is in Fortran order: expected C order, as numpy.ascontiguousarray makes it"
+        )
     if len(content) != math.prod(shape) * int(length):
         raise BadUploadError("the array has not as many bytes as its header says")
     return Array(shape, _numbers(content, code, is_foreign=order == _FOREIGN))
@@ -65,11 +81,15 @@ def _parts(data: bytes) -> tuple[str, bytes]:
     """The header's text, and the numbers' bytes."""
     width = _LENGTHS.get(data[6:8])
     if width is None:
-        raise BadUploadError("the array is of a version of .npy files that is not known: expected 1.0, 2.0 or 3.0")
+        raise BadUploadError(
+            "the array is of a version of .npy files that is not known: expected 1.0, 2.0 or 3.0"
+        )
     begin = 8 + width
     length = int.from_bytes(data[8:begin], "little")
     if length > _MOST_HEADER or len(data) < begin + length:
-        raise BadUploadError(f"the array's header is cut off, or longer than {_MOST_HEADER} bytes")
+        raise BadUploadError(
+            f"the array's header is cut off, or longer than {_MOST_HEADER} bytes"
+        )
     return data[begin : begin + length].decode("latin-1"), data[begin + length :]
 
 

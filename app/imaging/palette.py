@@ -22,7 +22,9 @@ class Taken:
     distance: float
 
 
-def taken(image: Image.Image, palette: Sequence[str], nearest: bool, keep: bytes = b"") -> Taken:
+def taken(
+    image: Image.Image, palette: Sequence[str], nearest: bool, keep: bytes = b""
+) -> Taken:
     """The values of a picture. Raises UnusableImageError that names the first colour which is none of the palette,
     unless the nearest are asked for. Colours count where `keep` is not 0: everywhere, if it is empty."""
     known = {colour: value for value, colour in enumerate(_colours(palette))}
@@ -30,15 +32,25 @@ def taken(image: Image.Image, palette: Sequence[str], nearest: bool, keep: bytes
     counts = [not keep or keep[i] != 0 for i in range(len(pixels))]
     for i, pixel in enumerate(pixels):
         if pixel not in found:
-            found[pixel] = (known[pixel], 0.0) if pixel in known else _nearest(pixel, known)
+            found[pixel] = (
+                (known[pixel], 0.0) if pixel in known else _nearest(pixel, known)
+            )
         if counts[i] and found[pixel][1] and not nearest:
             x, y = i % image.width, i // image.width
             raise UnusableImageError(
                 f"the image has the colour #{pixel.hex()} at ({x}, {y}), which is none of the model's {len(palette)}: "
                 "expected the colours of its palette, or colours=nearest"
             )
-    moved = [found[pixel][1] for pixel, counted in zip(pixels, counts, strict=True) if counted and found[pixel][1]]
-    return Taken(bytes(found[pixel][0] for pixel in pixels), len(moved), round(max(moved, default=0.0), 1))
+    moved = [
+        found[pixel][1]
+        for pixel, counted in zip(pixels, counts, strict=True)
+        if counted and found[pixel][1]
+    ]
+    return Taken(
+        bytes(found[pixel][0] for pixel in pixels),
+        len(moved),
+        round(max(moved, default=0.0), 1),
+    )
 
 
 def indexed(values: Image.Image, palette: Sequence[str]) -> Image.Image:
@@ -85,6 +97,9 @@ def _one(pixel: bytes) -> bytes:
 
 
 def _nearest(pixel: bytes, known: dict[bytes, int]) -> tuple[int, float]:
-    squares = {sum((a - b) ** 2 for a, b in zip(pixel, colour, strict=True)): colour for colour in reversed(known)}
+    squares = {
+        sum((a - b) ** 2 for a, b in zip(pixel, colour, strict=True)): colour
+        for colour in reversed(known)
+    }
     least = min(squares)
     return known[squares[least]], least**0.5

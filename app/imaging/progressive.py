@@ -16,7 +16,14 @@ class ProgressivePng:
     """A PNG that grows: `height` rows of `width` pixels, each pixel a square of `scale`; 8 bits a colour, one colour or
     three, or one that counts in a palette."""
 
-    def __init__(self, height: int, width: int, channels: int, scale: int, palette: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        channels: int,
+        scale: int,
+        palette: Sequence[str] = (),
+    ) -> None:
         self._size = (width * scale, height * scale)
         self._channels = channels
         self._scale = scale
@@ -25,12 +32,20 @@ class ProgressivePng:
 
     def head(self, text: Mapping[str, str], mark: str = "") -> bytes:
         """Everything before the first row; `text` as chunks of keyword and text, the mark as one of UTF-8."""
-        colour = _INDEXED if self._palette else _GREY if self._channels == 1 else _COLOUR
+        colour = (
+            _INDEXED if self._palette else _GREY if self._channels == 1 else _COLOUR
+        )
         header = struct.pack(">IIBBBBB", *self._size, 8, colour, 0, 0, 0)
-        colours = [_chunk(*each) for each in palette_chunks(self._palette)] if self._palette else []
+        colours = (
+            [_chunk(*each) for each in palette_chunks(self._palette)]
+            if self._palette
+            else []
+        )
         chunks = [_text(key, value) for key, value in text.items()]
         if mark:
-            chunks.append(_chunk(b"iTXt", PNG_KEYWORD.encode() + bytes(5) + mark.encode()))
+            chunks.append(
+                _chunk(b"iTXt", PNG_KEYWORD.encode() + bytes(5) + mark.encode())
+            )
         return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *colours, *chunks])
 
     def row(self, pixels: bytes) -> bytes:
@@ -53,4 +68,9 @@ def _text(key: str, value: str) -> bytes:
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return (
+        struct.pack(">I", len(data))
+        + kind
+        + data
+        + struct.pack(">I", zlib.crc32(kind + data))
+    )

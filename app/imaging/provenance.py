@@ -14,13 +14,21 @@ def read_provenance(data: bytes) -> Provenance:
     shows several."""
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            text = {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
+            text = {
+                str(key): str(value)
+                for key, value in image.info.items()
+                if isinstance(value, str)
+            }
     except (*BROKEN, *BOMB):
-        raise BadUploadError("the image is not a readable PNG file; expected a sample as it was written") from None
+        raise BadUploadError(
+            "the image is not a readable PNG file; expected a sample as it was written"
+        ) from None
     try:
         provenance = Provenance.of(text)
     except ProvenanceError as error:
         raise NotVerifiableError(str(error)) from None
     if provenance.samples != 1:
-        raise NotVerifiableError("the picture shows several samples; expected one, such as /jobs/{id}/image?sample=0")
+        raise NotVerifiableError(
+            "the picture shows several samples; expected one, such as /jobs/{id}/image?sample=0"
+        )
     return provenance

@@ -95,10 +95,23 @@ class Canvas:
                 pixels = samples.setdefault(row.sample, bytearray(height * stride))
                 pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
         drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
-        source, origin = ALL_KINDS[spec.kind].source if marked else None, origin_of(spec, numerics)
+        source, origin = (
+            ALL_KINDS[spec.kind].source if marked else None,
+            origin_of(spec, numerics),
+        )
         own = own_of(spec, result)
         return cls(
-            spec.n, height, width, spec.channels, drawn, origin, spec.first, source, spec.values, own, spec.palette
+            spec.n,
+            height,
+            width,
+            spec.channels,
+            drawn,
+            origin,
+            spec.first,
+            source,
+            spec.values,
+            own,
+            spec.palette,
         )
 
     @classmethod
@@ -110,22 +123,41 @@ class Canvas:
         given = [pixels[i : i + size] for i in range(0, len(pixels), size)]
         samples = {i: given[i % len(given)] for i in range(spec.n)} if given else {}
         named = {"values": spec.values, "palette": spec.palette}
-        return cls(spec.n, height, width, spec.channels, samples, origin_of(spec), **named)
+        return cls(
+            spec.n, height, width, spec.channels, samples, origin_of(spec), **named
+        )
 
     @classmethod
     def of_mask(cls, spec: JobSpec, keep: bytes) -> "Canvas":
         """White where a completion fills: `keep` has 1 where a pixel is given."""
         return cls(
-            1, spec.height, spec.width, 1, {0: bytes(255 * (1 - given) for given in keep)}, origin_of(spec), values=2
+            1,
+            spec.height,
+            spec.width,
+            1,
+            {0: bytes(255 * (1 - given) for given in keep)},
+            origin_of(spec),
+            values=2,
         )
 
     @classmethod
     def of_scores(cls, spec: JobSpec, scores: Sequence[Any], heat: bytes) -> "Canvas":
         """A heat map of H*W*3 bytes of each picture, with their scale."""
         scale = f"bits per pixel: black 0, white {scores[0].uniform_bits:g} (a uniform guess) and above"
-        size, own = spec.height * spec.width * 3, [{"nats": repr(score.nats)} for score in scores]
+        size, own = (
+            spec.height * spec.width * 3,
+            [{"nats": repr(score.nats)} for score in scores],
+        )
         maps = {i: heat[i * size : (i + 1) * size] for i in range(len(scores))}
-        return cls(len(maps), spec.height, spec.width, 3, maps, {**_named(spec), "scale": scale}, own=own)
+        return cls(
+            len(maps),
+            spec.height,
+            spec.width,
+            3,
+            maps,
+            {**_named(spec), "scale": scale},
+            own=own,
+        )
 
     @classmethod
     def of_grid(cls, spec: JobSpec, png: bytes, marked: bool) -> "Canvas":
@@ -140,19 +172,47 @@ class Canvas:
     def of_marginals(cls, spec: JobSpec, found: MarginalMap) -> "Canvas":
         """A map of what was expected, with its scale; of categories the likeliest as they are."""
         if found.of == "mean" and spec.palette:
-            likeliest = bytes(round(value) for row in found.map for pixel in row for value in pixel)
-            return cls(1, spec.height, spec.width, 1, {0: likeliest}, origin_of(spec), palette=spec.palette)
+            likeliest = bytes(
+                round(value) for row in found.map for pixel in row for value in pixel
+            )
+            return cls(
+                1,
+                spec.height,
+                spec.width,
+                1,
+                {0: likeliest},
+                origin_of(spec),
+                palette=spec.palette,
+            )
         top = found.values - 1 if found.of == "mean" else math.log2(found.values)
-        pixels = bytes(min(255, round(255 * value / top)) for row in found.map for pixel in row for value in pixel)
+        pixels = bytes(
+            min(255, round(255 * value / top))
+            for row in found.map
+            for pixel in row
+            for value in pixel
+        )
         scale = f"{found.of}: black 0, white {top:g}"
-        return cls(1, spec.height, spec.width, spec.channels, {0: pixels}, {**origin_of(spec), "scale": scale})
+        return cls(
+            1,
+            spec.height,
+            spec.width,
+            spec.channels,
+            {0: pixels},
+            {**origin_of(spec), "scale": scale},
+        )
 
 
 def _size(spec: JobSpec, stage: Stage) -> tuple[int, int]:
-    return (spec.small_height, spec.small_width) if stage is Stage.SMALL else (spec.height, spec.width)
+    return (
+        (spec.small_height, spec.small_width)
+        if stage is Stage.SMALL
+        else (spec.height, spec.width)
+    )
 
 
-def sample_file(canvas: Canvas, sample: int, scale: int, kind: PictureFormat = PictureFormat.PNG) -> bytes:
+def sample_file(
+    canvas: Canvas, sample: int, scale: int, kind: PictureFormat = PictureFormat.PNG
+) -> bytes:
     """One sample, each pixel a square of `scale`, or an array of one. Raises BadParameterError, NoRowsYetError."""
     if sample >= canvas.n:
         raise BadParameterError(f"sample: the job has the samples 0 to {canvas.n - 1}")
@@ -163,7 +223,9 @@ def sample_file(canvas: Canvas, sample: int, scale: int, kind: PictureFormat = P
     return _file(picture_of(canvas, sample), scale, text, kind, canvas)
 
 
-def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PNG) -> bytes:
+def grid_file(
+    canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PNG
+) -> bytes:
     """All samples in a grid as square as can be, row by row, one pixel of grey between them; or the array of all."""
     if not canvas.samples:
         raise NoRowsYetError("no sample of this job has a row yet")
@@ -172,11 +234,21 @@ def grid_file(canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PN
     columns, size = _grid(canvas.n, canvas.width, canvas.height)
     between = gap_of(canvas.palette) if canvas.palette else _GAP_GREY
     _expect_side(size, scale)
-    grid = Image.new("L", size, between if canvas.n > 1 else 0).convert(_MODES[canvas.channels])
+    grid = Image.new("L", size, between if canvas.n > 1 else 0).convert(
+        _MODES[canvas.channels]
+    )
     for sample in sorted(canvas.samples):
         line, column = divmod(sample, columns)
-        grid.paste(picture_of(canvas, sample), (column * (canvas.width + _GAP), line * (canvas.height + _GAP)))
-    text = {**canvas.origin, **_of_all(canvas.own), "sample": str(canvas.first), "samples": str(canvas.n)}
+        grid.paste(
+            picture_of(canvas, sample),
+            (column * (canvas.width + _GAP), line * (canvas.height + _GAP)),
+        )
+    text = {
+        **canvas.origin,
+        **_of_all(canvas.own),
+        "sample": str(canvas.first),
+        "samples": str(canvas.n),
+    }
     return _file(grid, scale, text, kind, canvas)
 
 
@@ -194,14 +266,20 @@ def expect_side(n: int, width: int, height: int, scale: int) -> None:
 
 def _expect_side(size: tuple[int, int], scale: int) -> None:
     if max(size) > MAX_SIDE:
-        raise BadParameterError(f"grid: all pictures together are larger than {MAX_SIDE} pixels; expected one `sample`")
+        raise BadParameterError(
+            f"grid: all pictures together are larger than {MAX_SIDE} pixels; expected one `sample`"
+        )
     if max(size) * scale > MAX_SIDE:
-        raise BadParameterError(f"scale: at most {MAX_SIDE // max(size)} here (a side of {MAX_SIDE} pixels)")
+        raise BadParameterError(
+            f"scale: at most {MAX_SIDE // max(size)} here (a side of {MAX_SIDE} pixels)"
+        )
 
 
 def picture_of(canvas: Canvas, sample: int) -> Image.Image:
     """One sample, of a model of categories its values."""
-    return Image.frombytes(_MODES[canvas.channels], (canvas.width, canvas.height), _drawn(canvas, sample))
+    return Image.frombytes(
+        _MODES[canvas.channels], (canvas.width, canvas.height), _drawn(canvas, sample)
+    )
 
 
 def _drawn(canvas: Canvas, sample: int) -> bytes:
@@ -210,12 +288,18 @@ def _drawn(canvas: Canvas, sample: int) -> bytes:
     return canvas.samples[sample]
 
 
-def _array(samples: Mapping[int, bytes], count: int, canvas: Canvas, scale: int) -> bytes:
+def _array(
+    samples: Mapping[int, bytes], count: int, canvas: Canvas, scale: int
+) -> bytes:
     if scale != 1:
         raise BadParameterError("scale: an array has each pixel once; expected 1")
     if not canvas.values:
-        raise BadParameterError("format: this picture is no image of the model's values; expected png, webp or jpeg")
-    shape = Shape(canvas.height, canvas.width, canvas.channels, canvas.values, canvas.palette)
+        raise BadParameterError(
+            "format: this picture is no image of the model's values; expected png, webp or jpeg"
+        )
+    shape = Shape(
+        canvas.height, canvas.width, canvas.channels, canvas.values, canvas.palette
+    )
     return array_file(samples, count, shape)
 
 
@@ -240,7 +324,11 @@ def _named(spec: JobSpec) -> dict[str, str]:
 def own_of(spec: JobSpec, result: Summary | None = None) -> Sequence[Mapping[str, str]]:
     """The same of each sample by itself; empty where there is nothing more to say of any."""
     own = [
-        {**spec.options.origin_of(sample), **(result.origin_of(sample) if result else {})} for sample in range(spec.n)
+        {
+            **spec.options.origin_of(sample),
+            **(result.origin_of(sample) if result else {}),
+        }
+        for sample in range(spec.n)
     ]
     return own if any(own) else ()
 
@@ -252,19 +340,39 @@ def _of_all(own: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
     return {f"{name}s": json.dumps([facts[name] for facts in own]) for name in own[0]}
 
 
-def _file(image: Image.Image, scale: int, text: Mapping[str, str], kind: PictureFormat, canvas: Canvas) -> bytes:
+def _file(
+    image: Image.Image,
+    scale: int,
+    text: Mapping[str, str],
+    kind: PictureFormat,
+    canvas: Canvas,
+) -> bytes:
     _expect_side(image.size, scale)
-    lost = "the colours of a palette" if canvas.palette else image.mode in ("LA", "RGBA") and "transparency"
+    lost = (
+        "the colours of a palette"
+        if canvas.palette
+        else image.mode in ("LA", "RGBA") and "transparency"
+    )
     if lost and kind is PictureFormat.JPEG:
-        raise BadParameterError(f"format: JPEG does not keep {lost}; expected png or webp")
+        raise BadParameterError(
+            f"format: JPEG does not keep {lost}; expected png or webp"
+        )
     width, height = image.width * scale, image.height * scale
     mark = "" if canvas.source is None else packet_of(canvas.source)
-    said = {"pnginfo": chunks(text, mark)} if kind is PictureFormat.PNG else {"xmp": mark.encode()} if mark else {}
+    said = (
+        {"pnginfo": chunks(text, mark)}
+        if kind is PictureFormat.PNG
+        else {"xmp": mark.encode()}
+        if mark
+        else {}
+    )
     out = io.BytesIO()
     large = image.resize((width, height), Image.Resampling.NEAREST)
     how = {**_OPTIONS[kind], **said, **({"bits": 8} if canvas.palette else {})}
     how |= {"icc_profile": canvas.profile} if canvas.profile else {}
-    (indexed(large, canvas.palette) if canvas.palette else large).save(out, kind.value, **how)
+    (indexed(large, canvas.palette) if canvas.palette else large).save(
+        out, kind.value, **how
+    )
     return out.getvalue()
 
 

@@ -40,23 +40,41 @@ def write_training_set(files: Sequence[BinaryIO], place: Path) -> tuple[int, int
     except BROKEN_ZIP as error:
         if isinstance(error, OSError) and error.errno:  # of the disk
             raise
-        raise UnusableImageError("the zip cannot be read: it is damaged or encrypted") from None
+        raise UnusableImageError(
+            "the zip cannot be read: it is damaged or encrypted"
+        ) from None
 
 
 def _write_zip(file: BinaryIO, place: Path) -> tuple[int, int]:
     file.seek(0)
-    if sum(block.count(_ENTRY) for block in iter(lambda: file.read(_BLOCK), b"")) > _MOST_ENTRIES:
+    if (
+        sum(block.count(_ENTRY) for block in iter(lambda: file.read(_BLOCK), b""))
+        > _MOST_ENTRIES
+    ):
         raise UnusableImageError(f"the zip has more than {_MOST_ENTRIES} entries")
     with zipfile.ZipFile(file) as archive:
-        entries = {PurePosixPath(entry.filename): entry for entry in archive.infolist() if _is_taken(entry)}
+        entries = {
+            PurePosixPath(entry.filename): entry
+            for entry in archive.infolist()
+            if _is_taken(entry)
+        }
         if entries and all(path.suffix == ".npy" for path in entries):
             return _write_arrays(archive, file, place / "pictures.npz")
         folders = {path.parts[:-1] for path in entries}
         around = 0  # folders that lie around all files, and are no labels
-        while all(len(folder) > around for folder in folders) and len({folder[around] for folder in folders}) == 1:
+        while (
+            all(len(folder) > around for folder in folders)
+            and len({folder[around] for folder in folders}) == 1
+        ):
             around += 1
-        files = ((path.parts[around:-1], archive.open(entry)) for path, entry in entries.items())
-        return _write((("".join(inner[:1]), opened.read) for inner, opened in files), place / "pictures")
+        files = (
+            (path.parts[around:-1], archive.open(entry))
+            for path, entry in entries.items()
+        )
+        return _write(
+            (("".join(inner[:1]), opened.read) for inner, opened in files),
+            place / "pictures",
+        )
 
 
 def _is_taken(entry: zipfile.ZipInfo) -> bool:
@@ -64,13 +82,19 @@ def _is_taken(entry: zipfile.ZipInfo) -> bool:
     link, and what `is_file` raises."""
     parts = entry.filename.split("/")
     if parts[0] == "" or "\\" in entry.filename or ".." in parts:
-        raise UnusableImageError("a name in the zip leads out of it: expected names such as cats/1.png")
+        raise UnusableImageError(
+            "a name in the zip leads out of it: expected names such as cats/1.png"
+        )
     if stat.S_ISLNK(entry.external_attr >> 16):
-        raise UnusableImageError("the zip holds a link: expected files and folders alone")
+        raise UnusableImageError(
+            "the zip holds a link: expected files and folders alone"
+        )
     return is_file(entry)
 
 
-def _write_arrays(archive: zipfile.ZipFile, file: BinaryIO, path: Path) -> tuple[int, int]:
+def _write_arrays(
+    archive: zipfile.ZipFile, file: BinaryIO, path: Path
+) -> tuple[int, int]:
     """Write the file as it is; the lengths that it says are not believed."""
     left = _MOST_BYTES
     for entry in archive.infolist():
@@ -83,7 +107,9 @@ def _write_arrays(archive: zipfile.ZipFile, file: BinaryIO, path: Path) -> tuple
     return 0, 0
 
 
-def _write(files: Iterable[tuple[str, Callable[[int], bytes]]], folder: Path) -> tuple[int, int]:
+def _write(
+    files: Iterable[tuple[str, Callable[[int], bytes]]], folder: Path
+) -> tuple[int, int]:
     """files: the label of each, and what reads so many bytes of it."""
     left, pictures, unreadable = _MOST_BYTES, 0, 0
     folder.mkdir()
@@ -102,13 +128,17 @@ def _write(files: Iterable[tuple[str, Callable[[int], bytes]]], folder: Path) ->
         (folder / label).mkdir(exist_ok=True)
         (folder / label / f"{pictures:05}.{ending}").write_bytes(data)
     if not pictures:
-        raise UnusableImageError(f"there is no picture: expected {', '.join(_FORMATS)} files, or an .npz of arrays")
+        raise UnusableImageError(
+            f"there is no picture: expected {', '.join(_FORMATS)} files, or an .npz of arrays"
+        )
     return pictures, unreadable
 
 
 def _less(left: int, size: int) -> int:
     if size > left:
-        raise UnusableImageError(f"the files have more than {_MOST_BYTES} bytes, unpacked")
+        raise UnusableImageError(
+            f"the files have more than {_MOST_BYTES} bytes, unpacked"
+        )
     return left - size
 
 
@@ -116,7 +146,11 @@ def _ending(data: bytes) -> str | None:
     """The ending of the picture's name, by its bytes; None for what is none."""
     try:
         with Image.open(io.BytesIO(data), formats=tuple(_FORMATS)) as image:
-            width, height, ending = image.width, image.height, _FORMATS[image.format or ""]
+            width, height, ending = (
+                image.width,
+                image.height,
+                _FORMATS[image.format or ""],
+            )
     except BOMB:
         width, height, ending = MAX_PIXELS, MAX_PIXELS, ""
     except BROKEN:

@@ -13,7 +13,15 @@ _METHODS = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 """Python unpacks the others without a limit: a few hundred bytes of bzip2 become gigabytes."""
 _MOST_ENTRIES = 256
 """Folders and what is hidden count here too."""
-BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError, NotImplementedError)
+BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
 """Errors of zipfile at broken data, and at what is encrypted."""
 
 
@@ -33,10 +41,14 @@ def files_in(data: bytes, role: Role, limit: int) -> list[bytes]:
 
 def is_file(entry: zipfile.ZipInfo) -> bool:
     """False for folders and what is hidden. Raises BadUploadError for a file that cannot be unpacked within limits."""
-    if entry.is_dir() or any(part.startswith((".", "__MACOSX")) for part in entry.filename.split("/")):
+    if entry.is_dir() or any(
+        part.startswith((".", "__MACOSX")) for part in entry.filename.split("/")
+    ):
         return False
     if entry.compress_type not in _METHODS:
-        raise BadUploadError("a file in the zip is packed in a way that is not taken: expected stored or deflated")
+        raise BadUploadError(
+            "a file in the zip is packed in a way that is not taken: expected stored or deflated"
+        )
     return True
 
 
@@ -52,5 +64,7 @@ def _contents(archive: zipfile.ZipFile, role: Role, limit: int) -> Iterator[byte
             content = file.read(left + 1)
         left -= len(content)
         if left < 0:
-            raise TooLargeError(f"the files in the {role} have too many bytes; at most {limit} are taken")
+            raise TooLargeError(
+                f"the files in the {role} have too many bytes; at most {limit} are taken"
+            )
         yield content

@@ -47,14 +47,27 @@ def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
     description=cleandoc(TRAIN.description),
     status_code=202,
     response_model=Job,
-    responses={**job_responses(), **refusals(400, 401, 403, 404, 409, 413, 415, 422, 424, 429, 503, 504)},
-    openapi_extra={**preference_headers(), **_body(TrainForm.model_json_schema(), "images")},
+    responses={
+        **job_responses(),
+        **refusals(400, 401, 403, 404, 409, 413, 415, 422, 424, 429, 503, 504),
+    },
+    openapi_extra={
+        **preference_headers(),
+        **_body(TrainForm.model_json_schema(), "images"),
+    },
 )
 async def train(request: Request, services: ServicesDep, caller: CallerDep) -> Response:
     wanted, identity = _request_of(request, services, caller)
-    async with _form_of(request, services, TrainForm, "images", MAX_TRAINING_FILES + 1) as form:
-        options, files = _options_of(form, services, TRAIN), [sent.file for sent in form.images]
-        submitted = await services.trainings.begin(identity, form.name, options, files, wanted.idempotency_key)
+    async with _form_of(
+        request, services, TrainForm, "images", MAX_TRAINING_FILES + 1
+    ) as form:
+        options, files = (
+            _options_of(form, services, TRAIN),
+            [sent.file for sent in form.images],
+        )
+        submitted = await services.trainings.begin(
+            identity, form.name, options, files, wanted.idempotency_key
+        )
     return await answer(submitted, wanted, request)
 
 
@@ -68,23 +81,38 @@ async def train(request: Request, services: ServicesDep, caller: CallerDep) -> R
         **job_responses(has_picture=False),
         **refusals(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503, 504),
     },
-    openapi_extra={**preference_headers(), **_body(AddForm.model_json_schema(), "weights")},
+    openapi_extra={
+        **preference_headers(),
+        **_body(AddForm.model_json_schema(), "weights"),
+    },
 )
 async def put_model(
     name: str,
     request: Request,
     services: ServicesDep,
     caller: CallerDep,
-    if_match: Annotated[str | None, Header(description="Exchanges your model of this identity.")] = None,
+    if_match: Annotated[
+        str | None, Header(description="Exchanges your model of this identity.")
+    ] = None,
 ) -> Response:
     wanted, identity = _request_of(request, services, caller)
     async with _form_of(request, services, AddForm, "weights", _MOST_FILES) as form:
-        options, files = _options_of(form, services, ADD), [sent.file for sent in (form.card, *form.weights)]
-        submitted = await services.trainings.add(identity, name, options, files, wanted.idempotency_key, if_match)
+        options, files = (
+            _options_of(form, services, ADD),
+            [sent.file for sent in (form.card, *form.weights)],
+        )
+        submitted = await services.trainings.add(
+            identity, name, options, files, wanted.idempotency_key, if_match
+        )
     return await answer(submitted, wanted, request)
 
 
-@router.delete("/models/{name}", operation_id="delete_model", status_code=204, responses=refusals(401, 403, 404, 503))
+@router.delete(
+    "/models/{name}",
+    operation_id="delete_model",
+    status_code=204,
+    responses=refusals(401, 403, 404, 503),
+)
 async def delete_model(name: str, services: ServicesDep, caller: CallerDep) -> Response:
     """Take your model away. Its open jobs end; workers forget its weights an hour later."""
     services.added.expect_allowed(caller)
@@ -96,13 +124,20 @@ async def delete_model(name: str, services: ServicesDep, caller: CallerDep) -> R
     "/models/{name}/download",
     operation_id="download_model",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/zip": {"schema": _FILE}}}, **refusals(401, 404, 503)},
+    responses={
+        200: {"content": {"application/zip": {"schema": _FILE}}},
+        **refusals(401, 404, 503),
+    },
 )
-async def download_model(name: str, services: ServicesDep, caller: CallerDep) -> StreamingResponse:
+async def download_model(
+    name: str, services: ServicesDep, caller: CallerDep
+) -> StreamingResponse:
     """A zip with the directory of a model that was added: its card and weights."""
     file = await run_sync(services.added.packed, name, caller)
     headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
-    return StreamingResponse(_blocks(file), headers=headers, media_type="application/zip")
+    return StreamingResponse(
+        _blocks(file), headers=headers, media_type="application/zip"
+    )
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:
@@ -111,7 +146,9 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
             yield block
 
 
-def _request_of(request: Request, services: Services, caller: Caller) -> tuple[Preferences, RequestIdentity]:
+def _request_of(
+    request: Request, services: Services, caller: Caller
+) -> tuple[Preferences, RequestIdentity]:
     """Who asks, and how to be answered. Raises RefusedError before anything is read."""
     services.added.expect_allowed(caller)
     checked_type(request, (MULTIPART,))
@@ -124,19 +161,29 @@ def _request_of(request: Request, services: Services, caller: Caller) -> tuple[P
 def _options_of(form: Any, services: Services, kind: Kind) -> JobOptions:
     own = kind.options.model_validate(form, from_attributes=True)
     retention = services.submission.expected_retention(form.retention)
-    return JobOptions(own, retention=retention, webhook=services.webhooks.expected(form.webhook))
+    return JobOptions(
+        own, retention=retention, webhook=services.webhooks.expected(form.webhook)
+    )
 
 
 @asynccontextmanager
 async def _form_of(
-    request: Request, services: Services, model: type[Form], several: str, most_files: int
+    request: Request,
+    services: Services,
+    model: type[Form],
+    several: str,
+    most_files: int,
 ) -> AsyncIterator[Form]:
     """The form that is sent; several: its field that may be several files, which are open meanwhile."""
     with services.added.place():
         receive = limited(request, MOST_BYTES + _OVERHEAD_BYTES)
-        parts = await read_parts(Request(request.scope, receive).form(max_files=most_files, max_fields=16))
+        parts = await read_parts(
+            Request(request.scope, receive).form(max_files=most_files, max_fields=16)
+        )
         try:
             await expect_lone_files(parts, model)
-            yield form_of(model, {**parts, several: parts.getlist(several)}, "body", is_text=True)
+            yield form_of(
+                model, {**parts, several: parts.getlist(several)}, "body", is_text=True
+            )
         finally:
             await parts.close()

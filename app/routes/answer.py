@@ -20,11 +20,16 @@ from worker.contract.events import Stage
 from worker.contract.jobs import JobStatus
 
 
-async def answer(submitted: Submitted, wanted: Preferences, request: Request) -> Response:
+async def answer(
+    submitted: Submitted, wanted: Preferences, request: Request
+) -> Response:
     """Answer as the client prefers. When the job takes longer than the client waits, it gets the unfinished job; where
     it waits for a picture, a problem, so that no document is kept as one."""
     services: Services = request.app.state.services
-    job, headers = submitted.job, {"Location": submitted.job.links.self, **rate_limit_headers(submitted.quotas)}
+    job, headers = (
+        submitted.job,
+        {"Location": submitted.job.links.self, **rate_limit_headers(submitted.quotas)},
+    )
     if submitted.again:
         headers["Idempotent-Replayed"] = "true"
     if wanted.media is Media.EVENTS:
@@ -37,7 +42,10 @@ async def answer(submitted: Submitted, wanted: Preferences, request: Request) ->
     if wanted.media in PICTURE_FORMATS and wanted.wait_s:
         problem = problem_of(error := _why_no_picture(job))
         return JSONResponse(
-            problem.model_dump(exclude_none=True), problem.status, {**headers, **headers_of(error)}, PROBLEM_TYPE
+            problem.model_dump(exclude_none=True),
+            problem.status,
+            {**headers, **headers_of(error)},
+            PROBLEM_TYPE,
         )
     status = 200 if wanted.wait_s and job.status.is_terminal else 202
     return Response(job.model_dump_json(), status, headers, Media.JSON)
@@ -53,11 +61,17 @@ def _why_no_picture(job: Job) -> RefusedError:
     return NotInTimeError(detail, retry_after_s=max(1, math.ceil(job.eta_s or 0)))
 
 
-async def _picture(job: Job, wanted: Preferences, headers: dict[str, str], services: Services) -> Response:
+async def _picture(
+    job: Job, wanted: Preferences, headers: dict[str, str], services: Services
+) -> Response:
     """The only sample, or all of them in a grid; where none is drawn the expected one."""
     kind = PICTURE_FORMATS[wanted.media]
     record = await services.jobs.record(job.id)
     sample = 0 if job.n <= 1 else None
-    picture = await services.pictures.picture(record, Stage.FINAL, sample, wanted.scale, kind)
+    picture = await services.pictures.picture(
+        record, Stage.FINAL, sample, wanted.scale, kind
+    )
     headers |= {"X-Job-Id": job.id, "X-Seed": str(job.seed)}
-    return picture_response(picture, kind, name_of(job.id, Stage.FINAL, sample), headers)
+    return picture_response(
+        picture, kind, name_of(job.id, Stage.FINAL, sample), headers
+    )

@@ -15,7 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from app.dependencies import Services
-from app.errors import BadParameterError, TooLargeError, TooManyBytesError, WrongMediaTypeError
+from app.errors import (
+    BadParameterError,
+    TooLargeError,
+    TooManyBytesError,
+    WrongMediaTypeError,
+)
 from app.imaging.npy import MEDIA_TYPE as NPY
 from app.routes.json_forms import Form, json_limit, read_array_form, read_form
 from app.routes.known_query import KnownQueryRoute
@@ -41,7 +46,9 @@ class BodyRoute(KnownQueryRoute):
         handle = super().get_checked_handler()
         form = _form_of(self)
         is_file = self.body_field is None
-        expected = _FILE if is_file else (_JSON,) if form is None else (_MULTIPART, _JSON, NPY)
+        expected = (
+            _FILE if is_file else (_JSON,) if form is None else (_MULTIPART, _JSON, NPY)
+        )
 
         async def checked(request: Request) -> Response:
             sent = checked_type(request, expected)
@@ -49,12 +56,23 @@ class BodyRoute(KnownQueryRoute):
             file_bytes = services.settings.max_upload_bytes
             with services.bodies.place(request.state.caller.account) as place:
                 request.state.place = place
-                receive = limited(request, _limit(sent, is_file, form is not None, file_bytes), place.expect)
+                receive = limited(
+                    request,
+                    _limit(sent, is_file, form is not None, file_bytes),
+                    place.expect,
+                )
                 if form is not None and sent != _MULTIPART:
-                    return await self.endpoint(await _form_sent_otherwise(request, receive, sent, form), request)
+                    return await self.endpoint(
+                        await _form_sent_otherwise(request, receive, sent, form),
+                        request,
+                    )
                 body = Request(request.scope, receive)
-                if form is not None:  # what is read here FastAPI finds read; it would call each refusal a 400
-                    await expect_lone_files(await read_parts(body.form(**self.form_limits)), form)
+                if (
+                    form is not None
+                ):  # what is read here FastAPI finds read; it would call each refusal a 400
+                    await expect_lone_files(
+                        await read_parts(body.form(**self.form_limits)), form
+                    )
                 elif not is_file:
                     await body.body()
                 return await handle(body)
@@ -62,13 +80,21 @@ class BodyRoute(KnownQueryRoute):
         return checked
 
 
-async def _form_sent_otherwise(request: Request, receive: Receive, sent: str, form: type[Form]) -> Form:
+async def _form_sent_otherwise(
+    request: Request, receive: Receive, sent: str, form: type[Form]
+) -> Form:
     """The form of a body of JSON, or of an array. Only what this returns holds bytes of it."""
     services: Services = request.app.state.services
     body = await Request(request.scope, receive).body()
     if sent == NPY:
         return read_array_form(body, request.query_params, form)
-    return await run_sync(read_form, body, form, services.settings.max_upload_bytes, limiter=services.imaging)
+    return await run_sync(
+        read_form,
+        body,
+        form,
+        services.settings.max_upload_bytes,
+        limiter=services.imaging,
+    )
 
 
 async def read_parts(sent: Awaitable[FormData]) -> FormData:
@@ -77,17 +103,26 @@ async def read_parts(sent: Awaitable[FormData]) -> FormData:
         return await sent
     except FormParserError:
         raise HTTPException(400, "expected a body of multipart/form-data") from None
-    except OSError as error:  # long files lie in the directory for temporary ones meanwhile
+    except (
+        OSError
+    ) as error:  # long files lie in the directory for temporary ones meanwhile
         _log.error("upload_not_written", reason=str(error))
-        raise TooManyBytesError("this server has no room for a long body; send it again in a moment") from None
+        raise TooManyBytesError(
+            "this server has no room for a long body; send it again in a moment"
+        ) from None
 
 
 async def expect_lone_files(parts: FormData, form: type[BaseModel]) -> None:
     """BadParameterError for several files where one is taken: of those FastAPI would take the last."""
     for role, field in form.model_fields.items():
-        if field.annotation in (UploadFile, UploadFile | None) and len(parts.getlist(role)) > 1:
+        if (
+            field.annotation in (UploadFile, UploadFile | None)
+            and len(parts.getlist(role)) > 1
+        ):
             await parts.close()
-            raise BadParameterError(f"{role}: expected one file, not several", field=role)
+            raise BadParameterError(
+                f"{role}: expected one file, not several", field=role
+            )
 
 
 def largest_body(file_bytes: int) -> int:
@@ -101,13 +136,19 @@ def _limit(sent: str, is_file: bool, is_form: bool, file_bytes: int) -> int:
         return file_bytes
     if not is_form:
         return _OVERHEAD_BYTES
-    return _OVERHEAD_BYTES + (json_limit(file_bytes) if sent == _JSON else len(FILES) * file_bytes)
+    return _OVERHEAD_BYTES + (
+        json_limit(file_bytes) if sent == _JSON else len(FILES) * file_bytes
+    )
 
 
 def _form_of(route: APIRoute) -> type[BaseModel] | None:
     """The model of a route that takes a form. Such a route's endpoint takes the form and the request, in this order."""
     found = route.body_field and route.body_field.field_info
-    return cast(type[BaseModel], found.annotation) if isinstance(found, params.Form) else None
+    return (
+        cast(type[BaseModel], found.annotation)
+        if isinstance(found, params.Form)
+        else None
+    )
 
 
 def _declared_type(request: Request) -> str:
@@ -117,20 +158,29 @@ def _declared_type(request: Request) -> str:
 def checked_type(request: Request, expected: Sequence[str]) -> str:
     """The one of the expected types that is sent; the first if nothing is sent."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise WrongMediaTypeError("compressed bodies are not taken; send it without Content-Encoding")
+        raise WrongMediaTypeError(
+            "compressed bodies are not taken; send it without Content-Encoding"
+        )
     if "content-type" not in request.headers and not _has_body(request):
         return expected[0]  # the missing fields are the better answer
     kind = _declared_type(request)
     if kind not in expected:
-        raise WrongMediaTypeError(f"expected a body of the type {' or '.join(expected)}")
+        raise WrongMediaTypeError(
+            f"expected a body of the type {' or '.join(expected)}"
+        )
     return kind
 
 
 def _has_body(request: Request) -> bool:
-    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+    return (
+        request.headers.get("content-length", "0") != "0"
+        or "transfer-encoding" in request.headers
+    )
 
 
-def limited(request: Request, limit: int, expect: Callable[[int], None] = lambda _: None) -> Receive:
+def limited(
+    request: Request, limit: int, expect: Callable[[int], None] = lambda _: None
+) -> Receive:
     """A `receive` that raises TooLargeError at the first byte too many, TooManyBytesError where there is no place for
     more, and HTTPException when the client leaves in the middle. What is declared is judged at once. expect: has room
     for so many bytes in all."""
@@ -160,4 +210,6 @@ def _too_large(limit: int) -> TooLargeError:
 
 
 def _digits(text: str | None) -> str:
-    return text if text and text.isascii() and text.isdigit() and len(text) < 20 else "0"
+    return (
+        text if text and text.isascii() and text.isdigit() and len(text) < 20 else "0"
+    )

@@ -13,13 +13,18 @@ _MAX_AGE_S = 3600
 _TAGS = re.compile(r'(?:W/)?("[^"]*")')
 
 
-def kept_when_ended(record: JobRecord, which: str, *, packed: bool = False) -> dict[str, str]:
+def kept_when_ended(
+    record: JobRecord, which: str, *, packed: bool = False
+) -> dict[str, str]:
     """Headers of `which` of what there is to see of a job. It may be kept once the job has ended: from then on it never
     changes. packed: some readers get it compressed, so that the tag stands for more than one sequence of bytes."""
     if not record.status.is_terminal:
         return {"Cache-Control": "no-store"}
     tag = f'"{record.spec.id}.{which}"'
-    return {"Cache-Control": f"private, max-age={_MAX_AGE_S}, immutable", "ETag": f"W/{tag}" if packed else tag}
+    return {
+        "Cache-Control": f"private, max-age={_MAX_AGE_S}, immutable",
+        "ETag": f"W/{tag}" if packed else tag,
+    }
 
 
 def has_seen(if_none_match: str | None, tag: str | None) -> bool:
@@ -34,7 +39,9 @@ def has_whatever_is_there(if_none_match: str | None) -> bool:
 
 
 async def unless_seen(
-    if_none_match: str | None, headers: Mapping[str, str], make: Callable[[], Awaitable[Response]]
+    if_none_match: str | None,
+    headers: Mapping[str, str],
+    make: Callable[[], Awaitable[Response]],
 ) -> Response:
     """The response that `make` makes, or 304 if the reader has it already. `*` stands for whatever there is: it must be
     made to see that there is anything."""

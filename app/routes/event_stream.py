@@ -17,7 +17,9 @@ RETRY_MS = 1000
 _SAYING_WHEN_TO_RETRY = (SNAPSHOT, SERVER_STOPPING)
 
 
-def event_stream(services: Services, job: Job, after: int, headers: dict[str, str]) -> StreamedResponse:
+def event_stream(
+    services: Services, job: Job, after: int, headers: dict[str, str]
+) -> StreamedResponse:
     """The job's events behind entry `after`; 0 = all."""
 
     @contextlib.contextmanager
@@ -25,7 +27,9 @@ def event_stream(services: Services, job: Job, after: int, headers: dict[str, st
         with services.row_feed.follow(job, after, estimates=True) as follower:
             yield follower, _chunks_of(services.row_feed.events(job, follower))
 
-    return StreamedResponse(body(), services.seats, "text/event-stream", services.settings.stall_s, headers)
+    return StreamedResponse(
+        body(), services.seats, "text/event-stream", services.settings.stall_s, headers
+    )
 
 
 async def _chunks_of(batches: AsyncIterator[list[FeedEvent]]) -> AsyncIterator[bytes]:
@@ -33,8 +37,12 @@ async def _chunks_of(batches: AsyncIterator[list[FeedEvent]]) -> AsyncIterator[b
     try:
         async for batch in batches:
             yield b"".join(map(_event, batch)) or KEEPALIVE_COMMENT
-    except RefusedError as error:  # the job is gone: deleted, or lost with the store's data
-        yield format_sse_event(event="error", data_str=problem_of(error).model_dump_json(exclude_none=True))
+    except (
+        RefusedError
+    ) as error:  # the job is gone: deleted, or lost with the store's data
+        yield format_sse_event(
+            event="error", data_str=problem_of(error).model_dump_json(exclude_none=True)
+        )
 
 
 def _event(event: FeedEvent) -> bytes:

@@ -31,7 +31,9 @@ class EventStream(Response):
             "repeats the event's name as `type`, but for an `error` that is a Problem.",
             "content": events_content(),
         },
-        204: {"description": "The reader has the last event already; an EventSource stops here"},
+        204: {
+            "description": "The reader has the last event already; an EventSource stops here"
+        },
         **refusals(401, 404, 410, 422, 503),
     },
 )
@@ -39,7 +41,9 @@ async def stream_events(
     job_id: JobId,
     services: ServicesDep,
     caller: CallerDep,
-    last_event_id: Annotated[str | None, Header(description="Id of the last event the reader has")] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="Id of the last event the reader has")
+    ] = None,
     from_: Annotated[str | None, Query(alias="from", description=_FROM_TOLD)] = None,
 ) -> Response:
     """Rows drawn so far, then the others as they come; closes after the last event. Only durable events have an id."""
@@ -57,5 +61,7 @@ def _sequence(event_id: str | None) -> int:
         return 0
     match = _EVENT_ID.fullmatch(event_id)
     if match is None:
-        raise BadParameterError("Last-Event-ID: expected an id of this stream, such as 17-0")
+        raise BadParameterError(
+            "Last-Event-ID: expected an id of this stream, such as 17-0"
+        )
     return int(match[1])

@@ -19,7 +19,11 @@ from app.schema.openapi import refusals
 from app.schema.preference_headers import MAX_WAIT_S
 from app.schema.request_bodies import MAX_IMAGES
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
-from worker.contract.kinds.complete import MAX_PARTICLES, MAX_PARTICLES_OF_JOB, MAX_SWEEPS
+from worker.contract.kinds.complete import (
+    MAX_PARTICLES,
+    MAX_PARTICLES_OF_JOB,
+    MAX_SWEEPS,
+)
 
 router = APIRouter(tags=["server"])
 
@@ -97,7 +101,9 @@ async def info(services: ServicesDep) -> Info:
     operation_id="get_metrics",
     response_class=PlainTextResponse,
     responses={
-        200: {"description": "Figures of this process and, while Redis answers, of the fleet"},
+        200: {
+            "description": "Figures of this process and, while Redis answers, of the fleet"
+        },
         **refusals(401),
     },
 )

@@ -20,16 +20,24 @@ _WAIT_TOLD = f"Answer when the job ends, or after these seconds, {MAX_WAIT_S} at
 
 
 class ListQuery(BaseModel):
-    status: JobStatus | None = Field(default=None, description="Only jobs in this state.")
+    status: JobStatus | None = Field(
+        default=None, description="Only jobs in this state."
+    )
     kind: JobKind | None = Field(default=None, description="Only jobs of this kind.")
     limit: int = Field(default=50, ge=1, le=200, description="How many at most.")
-    cursor: str | None = Field(default=None, max_length=200, description="`next_cursor` of the answer before.")
+    cursor: str | None = Field(
+        default=None, max_length=200, description="`next_cursor` of the answer before."
+    )
 
 
 @router.get("/jobs", operation_id="list_jobs", responses=refusals(401, 422, 503))
-async def list_jobs(query: Annotated[ListQuery, Query()], services: ServicesDep, caller: CallerDep) -> JobList:
+async def list_jobs(
+    query: Annotated[ListQuery, Query()], services: ServicesDep, caller: CallerDep
+) -> JobList:
     """Your jobs, newest first: those of your key, or all where there are no keys. Positions are in `GET /jobs/{id}`."""
-    return await services.jobs.page(caller.owner, query.status, query.kind, query.limit, query.cursor)
+    return await services.jobs.page(
+        caller.owner, query.status, query.kind, query.limit, query.cursor
+    )
 
 
 @router.get(
@@ -44,11 +52,15 @@ async def get_job(
     caller: CallerDep,
     request: Request,
     response: Response,
-    wait: Annotated[float, Query(ge=0, allow_inf_nan=False, description=_WAIT_TOLD)] = 0,
+    wait: Annotated[
+        float, Query(ge=0, allow_inf_nan=False, description=_WAIT_TOLD)
+    ] = 0,
 ) -> Job:
     """The job as it is, or, with `wait`, as it is once it has ended or the time is up."""
     job = await services.jobs.view(job_id, caller.owner)
-    if not (seconds := wait) and (seconds := preferred_wait_s(request.headers.get("prefer", ""))):
+    if not (seconds := wait) and (
+        seconds := preferred_wait_s(request.headers.get("prefer", ""))
+    ):
         response.headers.update(applied_header(seconds))
     if not seconds or job.status.is_terminal:
         return job
@@ -66,7 +78,9 @@ async def get_job(
     },
     response_description="It was active and is asked to stop",
 )
-async def cancel(job_id: JobId, response: Response, services: ServicesDep, caller: CallerDep) -> Job:
+async def cancel(
+    job_id: JobId, response: Response, services: ServicesDep, caller: CallerDep
+) -> Job:
     """Ask a job to stop: it ends soon, with the event `canceled`. Nothing that is drawn is deleted; of a training
     nothing is left."""
     job, was_active = await services.jobs.cancel(job_id, caller.owner)

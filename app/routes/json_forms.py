@@ -19,7 +19,9 @@ Form = TypeVar("Form", bound=BaseModel)
 _MOST_MARKS = 256
 """Commas and brackets. Base64 has none, and a form has a few dozen; a body of nothing else would take fifty times its
 length once it is read."""
-_DATA_URL = re.compile(r"data:[\w.+/-]{0,64}(?:;[\w.+=-]{1,64}){0,2};base64,", re.ASCII | re.IGNORECASE)
+_DATA_URL = re.compile(
+    r"data:[\w.+/-]{0,64}(?:;[\w.+=-]{1,64}){0,2};base64,", re.ASCII | re.IGNORECASE
+)
 
 
 def json_limit(file_bytes: int) -> int:
@@ -34,8 +36,14 @@ def read_form(body: bytes, model: type[Form], file_bytes: int) -> Form:
     """
     fields = _fields(body)
     if isinstance(fields, dict):
-        sent = {role: fields[role] for role in FILES if fields.get(role) is not None and role in model.model_fields}
-        fields |= {role: _uploads(role, texts, file_bytes) for role, texts in sent.items()}
+        sent = {
+            role: fields[role]
+            for role in FILES
+            if fields.get(role) is not None and role in model.model_fields
+        }
+        fields |= {
+            role: _uploads(role, texts, file_bytes) for role, texts in sent.items()
+        }
     return form_of(model, fields, "body")
 
 
@@ -43,7 +51,9 @@ def read_array_form(body: bytes, query: Mapping[str, str], model: type[Form]) ->
     """The form whose image is an array, and whose other fields stand in the query. Raises RequestValidationError."""
     array = UploadFile(io.BytesIO(body), filename="image")
     is_list = get_origin(model.model_fields["image"].annotation) is list
-    return form_of(model, {**query, "image": [array] if is_list else array}, "query", is_text=True)
+    return form_of(
+        model, {**query, "image": [array] if is_list else array}, "query", is_text=True
+    )
 
 
 def form_of(model: type[Form], fields: Any, place: str, is_text: bool = False) -> Form:
@@ -51,20 +61,29 @@ def form_of(model: type[Form], fields: Any, place: str, is_text: bool = False) -
     try:
         return model.model_validate(fields, strict=not is_text)
     except ValidationError as error:
-        found = [{**fault, "loc": (place, *fault["loc"])} for fault in error.errors(include_url=False)]
+        found = [
+            {**fault, "loc": (place, *fault["loc"])}
+            for fault in error.errors(include_url=False)
+        ]
         raise RequestValidationError(found) from None
 
 
 def _fields(body: bytes) -> Any:
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_MARKS:
-        raise BadParameterError("expected one object with the fields of this call, and nothing nested in it")
+        raise BadParameterError(
+            "expected one object with the fields of this call, and nothing nested in it"
+        )
     try:
         return json.loads(body or b"{}")
     except (ValueError, RecursionError):
-        raise RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": "no JSON"}]) from None
+        raise RequestValidationError(
+            [{"type": "json_invalid", "loc": ("body",), "msg": "no JSON"}]
+        ) from None
 
 
-def _uploads(role: str, texts: object, file_bytes: int) -> UploadFile | list[UploadFile]:
+def _uploads(
+    role: str, texts: object, file_bytes: int
+) -> UploadFile | list[UploadFile]:
     """One file, or one for each text of a list; if one file is expected, the model refuses a list."""
     if isinstance(texts, list):
         return [_upload(role, text, file_bytes) for text in texts]
@@ -76,11 +95,16 @@ def _upload(role: str, text: object, file_bytes: int) -> UploadFile:
     if prefix := _DATA_URL.match(data):
         data = data[prefix.end() :]
     if len(data) > 4 * (file_bytes // 3 + 1):
-        raise TooLargeError(f"the {role} has too many bytes; at most {file_bytes} are taken")
+        raise TooLargeError(
+            f"the {role} has too many bytes; at most {file_bytes} are taken"
+        )
     try:
-        return UploadFile(io.BytesIO(base64.b64decode(data, validate=True)), filename=role)
+        return UploadFile(
+            io.BytesIO(base64.b64decode(data, validate=True)), filename=role
+        )
     except ValueError:
         said = (
-            f"{role}: expected a picture in base64 (RFC 4648, in one line), or a data: URL with it; nothing is fetched"
+            f"{role}: expected a picture in base64 (RFC 4648, in one line), "
+            "or a data: URL with it; nothing is fetched"
         )
         raise BadParameterError(said, field=role) from None

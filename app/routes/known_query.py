@@ -46,10 +46,24 @@ def _names(dependant: Dependant) -> Iterator[str]:
 
 
 def _expect(known: frozenset[str], query: bytes) -> None:
-    sent = dict.fromkeys(name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    sent = dict.fromkeys(
+        name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    )
     unknown = [name for name in sent if name not in known]
     if unknown:
-        told = f"expected one of {', '.join(sorted(known))}" if known else "this call takes no query parameters"
+        told = (
+            f"expected one of {', '.join(sorted(known))}"
+            if known
+            else "this call takes no query parameters"
+        )
         raise RequestValidationError(
-            [{"type": "extra_forbidden", "loc": ("query", name), "msg": told, "input": None} for name in unknown]
+            [
+                {
+                    "type": "extra_forbidden",
+                    "loc": ("query", name),
+                    "msg": told,
+                    "input": None,
+                }
+                for name in unknown
+            ]
         )

@@ -14,11 +14,20 @@ router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
 @router.get("/models", operation_id="list_models", responses=refusals(401, 503))
 async def list_models(services: ServicesDep, caller: CallerDep) -> ModelList:
     """The models that live workers hold, by name; empty while there is no worker."""
-    models, refused = await services.models.all(caller), await services.models.refused(caller)
-    return ModelList(models=models, refused=refused, portable=await run_sync(services.portable.names, models))
+    models, refused = (
+        await services.models.all(caller),
+        await services.models.refused(caller),
+    )
+    return ModelList(
+        models=models,
+        refused=refused,
+        portable=await run_sync(services.portable.names, models),
+    )
 
 
-@router.get("/models/{name}", operation_id="get_model", responses=refusals(401, 404, 503))
+@router.get(
+    "/models/{name}", operation_id="get_model", responses=refusals(401, 404, 503)
+)
 async def get_model(name: str, services: ServicesDep, caller: CallerDep) -> Model:
     """One model: its shape, its data, its measured likelihood, and where it is loaded."""
     return await services.models.find(name, caller)

@@ -25,7 +25,14 @@ from app.routes.streams import StreamedResponse
 from app.routes.submit import bytes_of, submitted_job
 from app.routes.waiting import waited_for
 from app.schema.answers import Job
-from app.schema.openai import NO_USAGE, Asked, EditForm, GenerationRequest, error_of, model_of
+from app.schema.openai import (
+    NO_USAGE,
+    Asked,
+    EditForm,
+    GenerationRequest,
+    error_of,
+    model_of,
+)
 from app.schema.preference_headers import Media
 from app.schema.request_bodies import FORMS
 from app.services.partial_pictures import PartialPictures
@@ -47,11 +54,16 @@ reading = APIRouter(route_class=KnownQueryRoute)
 
 @reading.get("/models")
 async def list_models(services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
-    return {"object": "list", "data": [model_of(model.name) for model in await services.models.all(caller)]}
+    return {
+        "object": "list",
+        "data": [model_of(model.name) for model in await services.models.all(caller)],
+    }
 
 
 @reading.get("/models/{name}")
-async def get_model(name: str, services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+async def get_model(
+    name: str, services: ServicesDep, caller: CallerDep
+) -> dict[str, Any]:
     return model_of((await services.models.find(name, caller)).name)
 
 
@@ -64,13 +76,22 @@ class _Look:
     size: str
 
     def facts(self, job: Job) -> dict[str, Any]:
-        return {"output_format": self.format.value, "size": self.size, "seed": job.seed, "job": job.id}
+        return {
+            "output_format": self.format.value,
+            "size": self.size,
+            "seed": job.seed,
+            "job": job.id,
+        }
 
 
 @bodies.post("/images/generations", response_model=None)
-async def generate(body: GenerationRequest, request: Request) -> dict[str, Any] | Response:
+async def generate(
+    body: GenerationRequest, request: Request
+) -> dict[str, Any] | Response:
     """New images."""
-    return await _images_answer(KINDS["sample"], body, {}, request, {"size": body.field} if body.field else {})
+    return await _images_answer(
+        KINDS["sample"], body, {}, request, {"size": body.field} if body.field else {}
+    )
 
 
 @bodies.post(
@@ -85,32 +106,58 @@ async def edit(
     services: Services = request.app.state.services
     limit, picture = services.settings.max_upload_bytes, form.picture
     masks = [] if form.mask is None else [await bytes_of(form.mask, "mask", limit)]
-    files = {"image": [await bytes_of(picture, "image", limit)], "mask": [], ALPHA_MASK: masks}
-    return await _images_answer(KINDS["complete"], form, files, request, {"image": [picture], "fit": "resize"})
+    files = {
+        "image": [await bytes_of(picture, "image", limit)],
+        "mask": [],
+        ALPHA_MASK: masks,
+    }
+    return await _images_answer(
+        KINDS["complete"], form, files, request, {"image": [picture], "fit": "resize"}
+    )
 
 
 async def _images_answer(
-    kind: Kind, asked: Asked, files: Files, request: Request, more: dict[str, list[UploadFile] | str] | None = None
+    kind: Kind,
+    asked: Asked,
+    files: Files,
+    request: Request,
+    more: dict[str, list[UploadFile] | str] | None = None,
 ) -> dict[str, Any] | Response:
     """The answer with the images of a job of this kind, or the stream of one. more: fields that only its form has."""
     services: Services = request.app.state.services
     asked.expect_what_applies()
     if asked.response_format == "url":
         services.links.expect_any()
-    model = await services.models.find_for(kind.word, asked.model, request.scope["state"]["caller"])
+    model = await services.models.find_for(
+        kind.word, asked.model, request.scope["state"]["caller"]
+    )
     field = (more or {}).get("size")
-    width, height = sides(field) if isinstance(field, str) else (model.width, model.height)
+    width, height = (
+        sides(field) if isinstance(field, str) else (model.width, model.height)
+    )
     scale = min(asked.scale_for(width, height), MAX_SCALE)
     expect_side(1, width, height, scale)
     label = asked.label_among([label.name for label in model.labels])
-    fields = {"model": asked.model, "n": asked.n or 1, "seed": asked.seed, "label": label, **(more or {})}
-    wanted = replace(preferences_of(request.headers), media=Media.JSON, wait_s=int(PATIENCE_S))
-    submitted = await submitted_job(kind, FORMS[kind.word](**fields), files, request, wanted)
+    fields = {
+        "model": asked.model,
+        "n": asked.n or 1,
+        "seed": asked.seed,
+        "label": label,
+        **(more or {}),
+    }
+    wanted = replace(
+        preferences_of(request.headers), media=Media.JSON, wait_s=int(PATIENCE_S)
+    )
+    submitted = await submitted_job(
+        kind, FORMS[kind.word](**fields), files, request, wanted
+    )
     is_repeatable = wanted.idempotency_key is not None
     size = f"{scale * width}x{scale * height}"
     look = _Look(PictureFormat(asked.output_format or "png"), scale, size)
     if asked.stream:
-        return _partial_stream(submitted.job, asked.partial_images or 0, look, services, is_repeatable)
+        return _partial_stream(
+            submitted.job, asked.partial_images or 0, look, services, is_repeatable
+        )
     job = await waited_for(submitted.job, PATIENCE_S, services, request.receive)
     job = await _job_after_success(job, services, is_repeatable)
     addresses = _addresses if asked.response_format == "url" else _contents
@@ -127,7 +174,9 @@ async def _job_after_success(job: Job, services: Services, is_repeatable: bool) 
     if job.status is JobStatus.SUCCEEDED:
         return job
     if is_cut_short:
-        raise StoppingError("this server is stopping; send it again, another one may answer")
+        raise StoppingError(
+            "this server is stopping; send it again, another one may answer"
+        )
     why = job.error.detail if job.error else f"it is {job.status}"
     raise UnfinishedJobError(f"the images of job {job.id} are not there: {why}")
 
@@ -135,19 +184,26 @@ async def _job_after_success(job: Job, services: Services, is_repeatable: bool) 
 async def _contents(job: Job, look: _Look, request: Request) -> list[dict[str, str]]:
     services: Services = request.app.state.services
     record = await services.jobs.record(job.id)
-    pictures = [await services.pictures.picture(record, Stage.FINAL, i, look.scale, look.format) for i in range(job.n)]
+    pictures = [
+        await services.pictures.picture(record, Stage.FINAL, i, look.scale, look.format)
+        for i in range(job.n)
+    ]
     return [{"b64_json": base64.b64encode(picture).decode()} for picture in pictures]
 
 
 async def _addresses(job: Job, look: _Look, request: Request) -> list[dict[str, str]]:
     services: Services = request.app.state.services
     base = services.settings.public_url or str(request.base_url).rstrip("/")
-    links = await services.links.of(job.id, request.scope["state"]["caller"].owner, _LINKS_S)
+    links = await services.links.of(
+        job.id, request.scope["state"]["caller"].owner, _LINKS_S
+    )
     shown = urlencode({"scale": look.scale, "format": look.format.value})
     return [{"url": f"{base}{image}&{shown}"} for image in links.images]
 
 
-def _partial_stream(job: Job, count: int, look: _Look, services: Services, is_repeatable: bool) -> StreamedResponse:
+def _partial_stream(
+    job: Job, count: int, look: _Look, services: Services, is_repeatable: bool
+) -> StreamedResponse:
     """OpenAI's events: `count` partial images at even distances on the way, then the whole one, or the error."""
 
     @contextlib.contextmanager
@@ -155,15 +211,26 @@ def _partial_stream(job: Job, count: int, look: _Look, services: Services, is_re
         with services.row_feed.follow(job, 0, estimates=True) as follower:
             yield follower, _events(job, count, look, services, is_repeatable, follower)
 
-    return StreamedResponse(body(), services.seats, Media.EVENTS, services.settings.stall_s, {})
+    return StreamedResponse(
+        body(), services.seats, Media.EVENTS, services.settings.stall_s, {}
+    )
 
 
 async def _events(
-    job: Job, count: int, look: _Look, services: Services, is_repeatable: bool, follower: Follower
+    job: Job,
+    count: int,
+    look: _Look,
+    services: Services,
+    is_repeatable: bool,
+    follower: Follower,
 ) -> AsyncIterator[bytes]:
     """The same as text, one event a chunk. Raises what the store raises."""
     name = "image_generation" if job.kind == "sample" else "image_edit"
-    meant = {"created_at": int(job.created_at.timestamp()), "background": "opaque", "quality": "auto"}
+    meant = {
+        "created_at": int(job.created_at.timestamp()),
+        "background": "opaque",
+        "quality": "auto",
+    }
     facts = {**meant, **look.facts(job)}
     try:
         spec = (await services.jobs.record(job.id)).spec
@@ -172,15 +239,27 @@ async def _events(
             if not batch:
                 yield KEEPALIVE_COMMENT
             for index, pixels in partial.due(batch):
-                picture = await services.pictures.partial(spec, pixels, look.scale, look.format)
-                yield _event(f"{name}.partial_image", picture, {**facts, "partial_image_index": index})
-        await _job_after_success(await services.jobs.view(job.id), services, is_repeatable)
+                picture = await services.pictures.partial(
+                    spec, pixels, look.scale, look.format
+                )
+                yield _event(
+                    f"{name}.partial_image",
+                    picture,
+                    {**facts, "partial_image_index": index},
+                )
+        await _job_after_success(
+            await services.jobs.view(job.id), services, is_repeatable
+        )
         record = await services.jobs.record(job.id)
-        picture = await services.pictures.picture(record, Stage.FINAL, 0, look.scale, look.format)
+        picture = await services.pictures.picture(
+            record, Stage.FINAL, 0, look.scale, look.format
+        )
         yield _event(f"{name}.completed", picture, {**facts, "usage": NO_USAGE})
     except RefusedError as error:
         _, body = error_of(problem_of(error))
-        yield format_sse_event(event="error", data_str=json.dumps({"type": "error", **body}))
+        yield format_sse_event(
+            event="error", data_str=json.dumps({"type": "error", **body})
+        )
 
 
 def _event(name: str, picture: bytes, facts: dict[str, Any]) -> bytes:

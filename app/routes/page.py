@@ -47,13 +47,17 @@ AcceptEncoding = Annotated[str, Header()]
 
 
 @router.get("/")
-async def page(if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = "") -> Response:
+async def page(
+    if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = ""
+) -> Response:
     """The playground: asked for each time, and sent again only when it has changed."""
     return _answer(page_files.PAGE, if_none_match, accept_encoding)
 
 
 @router.get("/playground/{path:path}")
-async def page_file(path: str, if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = "") -> Response:
+async def page_file(
+    path: str, if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = ""
+) -> Response:
     """A file of it. The addresses in the page have the release's tag in them, so that their files are kept for ever."""
     return _answer(path, if_none_match, accept_encoding)
 
@@ -67,7 +71,10 @@ async def docs() -> Response:
 @router.get("/openapi.json")
 async def schema(request: Request) -> Response:
     """The same for programs. It is built when it is first asked for, beside the loop that answers everybody else."""
-    return Response(await run_sync(lambda: json.dumps(request.app.openapi())), media_type="application/json")
+    return Response(
+        await run_sync(lambda: json.dumps(request.app.openapi())),
+        media_type="application/json",
+    )
 
 
 def _answer(path: str, seen_tags: str | None, encodings: str) -> Response:
@@ -78,9 +85,18 @@ def _answer(path: str, seen_tags: str | None, encodings: str) -> Response:
     tag = f'"{file.tag}{"-gzip" if packs else ""}"'
     policies = _HEADERS if file.media_type == page_files.HTML else {}
     kept = FOR_EVER if is_kept else _ALWAYS_ASK
-    headers = {**policies, "Vary": "Accept-Encoding", "Cache-Control": kept, "ETag": tag}
+    headers = {
+        **policies,
+        "Vary": "Accept-Encoding",
+        "Cache-Control": kept,
+        "ETag": tag,
+    }
     if has_seen(seen_tags, tag) or has_whatever_is_there(seen_tags):
         return Response(status_code=304, headers=headers)
     if packs:
         headers["Content-Encoding"] = "gzip"
-    return Response(file.packed if packs else file.content, headers=headers, media_type=file.media_type)
+    return Response(
+        file.packed if packs else file.content,
+        headers=headers,
+        media_type=file.media_type,
+    )

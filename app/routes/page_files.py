@@ -26,7 +26,9 @@ _TYPES = MappingProxyType(
     }
 )
 _PACKED = frozenset({".html", ".css", ".js", ".json", ".svg"})
-_FOR_READERS = re.compile(rb"(?ms)^\n|^[ \t]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n)?[ \t]*|/\*\* @.*?\*/ ?")
+_FOR_READERS = re.compile(
+    rb"(?ms)^\n|^[ \t]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n)?[ \t]*|/\*\* @.*?\*/ ?"
+)
 """Whole lines of comments, types, indents, empty lines: for readers of the sources. No module has a text over lines."""
 _IMPORT = re.compile(rb'(?m)^(?:import\b|\} from)[^"(\n]*"(\.[^"]+)"')
 _ASKED_AT_ONCE = b"<!-- modules -->"
@@ -63,12 +65,24 @@ class Release:
 @cache
 def release() -> Release:
     """The files as they lay there when the first of them was asked for; who works on the page restarts the API."""
-    paths = sorted(path for path in _ROOT.rglob("*") if path.suffix in _TYPES and path.is_file())
-    contents = {path.relative_to(_ROOT).as_posix(): _bytes_to_send(path) for path in paths}
-    tag = _tag(b"".join(name.encode() + b"\0" + content for name, content in contents.items()))
-    page = contents[PAGE].replace(_ASKED_AT_ONCE, _preloads(contents)).replace(_PICTURES, _pictures(contents))
+    paths = sorted(
+        path for path in _ROOT.rglob("*") if path.suffix in _TYPES and path.is_file()
+    )
+    contents = {
+        path.relative_to(_ROOT).as_posix(): _bytes_to_send(path) for path in paths
+    }
+    tag = _tag(
+        b"".join(name.encode() + b"\0" + content for name, content in contents.items())
+    )
+    page = (
+        contents[PAGE]
+        .replace(_ASKED_AT_ONCE, _preloads(contents))
+        .replace(_PICTURES, _pictures(contents))
+    )
     contents[PAGE] = page.replace(b'"/playground/', f'"/playground/{tag}/'.encode())
-    return Release(tag, {name: _file(name, content) for name, content in contents.items()})
+    return Release(
+        tag, {name: _file(name, content) for name, content in contents.items()}
+    )
 
 
 def _bytes_to_send(path: Path) -> bytes:
@@ -79,22 +93,37 @@ def _bytes_to_send(path: Path) -> bytes:
 def _preloads(contents: Mapping[str, bytes]) -> bytes:
     """All modules of the first view are asked for with the page, so that none waits until another has been read."""
     modules = _imported(contents, "js/main.js")
-    return b"\n".join(f'<link rel="modulepreload" href="/playground/{name}">'.encode() for name in modules)
+    return b"\n".join(
+        f'<link rel="modulepreload" href="/playground/{name}">'.encode()
+        for name in modules
+    )
 
 
-def _imported(contents: Mapping[str, bytes], module: str, known: tuple[str, ...] = ()) -> tuple[str, ...]:
+def _imported(
+    contents: Mapping[str, bytes], module: str, known: tuple[str, ...] = ()
+) -> tuple[str, ...]:
     """`known`, this module and whatever it imports, but for what is imported when it is used."""
     if module in known:
         return known
     known += (module,)
     for name in _IMPORT.findall(contents[module]):
-        known = _imported(contents, posixpath.normpath(posixpath.join(posixpath.dirname(module), name.decode())), known)
+        known = _imported(
+            contents,
+            posixpath.normpath(
+                posixpath.join(posixpath.dirname(module), name.decode())
+            ),
+            known,
+        )
     return known
 
 
 def _pictures(names: Iterable[str]) -> bytes:
     """Names of the models that have a picture, so that the page asks for no other."""
-    models = (name.removeprefix("img/model-").removesuffix(".webp") for name in names if name.startswith("img/model-"))
+    models = (
+        name.removeprefix("img/model-").removesuffix(".webp")
+        for name in names
+        if name.startswith("img/model-")
+    )
     return f'data-pictures="{" ".join(models)}"'.encode()
 
 

@@ -14,7 +14,12 @@ from app.errors import BadParameterError
 from app.imaging.render import MAX_SCALE, PictureFormat
 from app.routes.caching import IfNoneMatch, kept_when_ended, unless_seen
 from app.routes.known_query import KnownQueryRoute
-from app.routes.picture_response import PngResponse, inline_header, name_of, picture_response
+from app.routes.picture_response import (
+    PngResponse,
+    inline_header,
+    name_of,
+    picture_response,
+)
 from app.routes.preferences import PICTURE_FORMATS, preferred_media
 from app.routes.streams import StreamedResponse
 from app.schema.answers import MarginalMap, ScoreMap
@@ -33,10 +38,24 @@ _ZIP = "application/zip"
 
 class ImageQuery(BaseModel):
     sample: int = Field(default=0, ge=0, lt=MAX_IMAGES)
-    scale: int = Field(default=1, ge=1, le=MAX_SCALE, description="Side of the square that each pixel becomes.")
-    stage: Stage = Field(default=Stage.FINAL, description="`small`: the image that a Multi-Scale model begins with.")
-    grid: bool = Field(default=False, description="All samples in one near-square picture, a grey pixel between them.")
-    follow: bool = Field(default=False, description="One sample, row by row as it is drawn, from the top.")
+    scale: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_SCALE,
+        description="Side of the square that each pixel becomes.",
+    )
+    stage: Stage = Field(
+        default=Stage.FINAL,
+        description="`small`: the image that a Multi-Scale model begins with.",
+    )
+    grid: bool = Field(
+        default=False,
+        description="All samples in one near-square picture, a grey pixel between them.",
+    )
+    follow: bool = Field(
+        default=False,
+        description="One sample, row by row as it is drawn, from the top.",
+    )
     format: Literal["png", "webp", "jpeg", "npy", "zip"] | None = Field(
         default=None,
         description="Wins over `Accept`. `png`: says how it was drawn. `webp`: the same pixels, and does not. "
@@ -54,9 +73,14 @@ class _CodedFile(Response):
     media_type = MEDIA_TYPE
 
 
-def _kept_responses(description: str, content: dict[str, Any] | None = None) -> dict[int | str, dict[str, Any]]:
+def _kept_responses(
+    description: str, content: dict[str, Any] | None = None
+) -> dict[int | str, dict[str, Any]]:
     """Responses of a call for a picture or file that may be kept, with `content` for its 200."""
-    kept = {200: {"description": description, "content": content or {}}, 304: {"description": "Unchanged"}}
+    kept = {
+        200: {"description": description, "content": content or {}},
+        304: {"description": "Unchanged"},
+    }
     return {**kept, **refusals(401, 404, 409, 410, 422, 503)}
 
 
@@ -93,11 +117,18 @@ async def get_image(
     sample = query.which(kind)
     which = "grid" if sample is None else sample
     ending = "" if kind is PictureFormat.PNG else f".{kind.value}"
-    headers = {**kept_when_ended(record, f"{query.stage}.{which}.{query.scale}{ending}"), "Vary": "Accept"}
+    headers = {
+        **kept_when_ended(record, f"{query.stage}.{which}.{query.scale}{ending}"),
+        "Vary": "Accept",
+    }
 
     async def make() -> Response:
-        picture = await services.pictures.picture(record, query.stage, sample, query.scale, kind)
-        return picture_response(picture, kind, name_of(job_id, query.stage, sample), headers)
+        picture = await services.pictures.picture(
+            record, query.stage, sample, query.scale, kind
+        )
+        return picture_response(
+            picture, kind, name_of(job_id, query.stage, sample), headers
+        )
 
     return await unless_seen(if_none_match, headers, make)
 
@@ -105,9 +136,13 @@ async def get_image(
 def _expect_one_way(query: ImageQuery) -> None:
     """Raises BadParameterError for ways to look at it that exclude each other."""
     if query.follow and (query.grid or query.format not in (None, "png")):
-        raise BadParameterError("follow: one sample at a time, as PNG; not the grid, and no other format")
+        raise BadParameterError(
+            "follow: one sample at a time, as PNG; not the grid, and no other format"
+        )
     if query.format == "zip" and query.model_fields_set & {"sample", "grid"}:
-        raise BadParameterError("format: a zip has all samples, each by itself; expected no sample and no grid")
+        raise BadParameterError(
+            "format: a zip has all samples, each by itself; expected no sample and no grid"
+        )
 
 
 def _format(query: ImageQuery, request: Request) -> PictureFormat:
@@ -116,7 +151,9 @@ def _format(query: ImageQuery, request: Request) -> PictureFormat:
     return PICTURE_FORMATS[preferred_media(request.headers.get("accept", ""), PICTURES)]
 
 
-async def _zip_answer(record: JobRecord, query: ImageQuery, services: Services, if_none_match: str | None) -> Response:
+async def _zip_answer(
+    record: JobRecord, query: ImageQuery, services: Services, if_none_match: str | None
+) -> Response:
     headers = kept_when_ended(record, f"{query.stage}.zip.{query.scale}")
     name = name_of(record.spec.id, query.stage, None).removesuffix("-grid")
 
@@ -125,13 +162,19 @@ async def _zip_answer(record: JobRecord, query: ImageQuery, services: Services, 
         services.seats.expect_free()
         named = {**headers, "Content-Disposition": f'attachment; filename="{name}.zip"'}
         body = contextlib.nullcontext((archive, archive.chunks()))
-        return StreamedResponse(body, services.seats, _ZIP, services.settings.stall_s, named)
+        return StreamedResponse(
+            body, services.seats, _ZIP, services.settings.stall_s, named
+        )
 
     return await unless_seen(if_none_match, headers, make)
 
 
-async def _followed_answer(record: JobRecord, query: ImageQuery, services: Services) -> StreamedResponse:
-    picture = FollowedPicture(record, query.sample, query.stage, query.scale, services.settings.mark)
+async def _followed_answer(
+    record: JobRecord, query: ImageQuery, services: Services
+) -> StreamedResponse:
+    picture = FollowedPicture(
+        record, query.sample, query.stage, query.scale, services.settings.mark
+    )
     services.seats.expect_free()
     job = await services.jobs.view(record.spec.id)
 
@@ -141,15 +184,23 @@ async def _followed_answer(record: JobRecord, query: ImageQuery, services: Servi
             yield follower, picture.chunks(services.row_feed, job, follower)
 
     named = inline_header(f"{name_of(job.id, query.stage, query.sample)}.png")
-    return StreamedResponse(body(), services.seats, Media.PNG, services.settings.stall_s, named)
+    return StreamedResponse(
+        body(), services.seats, Media.PNG, services.settings.stall_s, named
+    )
 
 
-Picture = Annotated[int, Field(ge=0, lt=MAX_IMAGES, description="Number of the picture, of a job of several.")]
+Picture = Annotated[
+    int,
+    Field(
+        ge=0, lt=MAX_IMAGES, description="Number of the picture, of a job of several."
+    ),
+]
 
 
 class GivenQuery(BaseModel):
     of: Literal["image", "mask"] = Field(
-        default="image", description="`image`: the picture. `mask`: of a completion, white where it is filled."
+        default="image",
+        description="`image`: the picture. `mask`: of a completion, white where it is filled.",
     )
     picture: Picture = 0
 
@@ -158,7 +209,9 @@ class GivenQuery(BaseModel):
     "/jobs/{job_id}/given",
     operation_id="get_given",
     response_class=PngResponse,
-    responses=_kept_responses("PNG of the model's size, or the array of its values", {Media.NPY: {}}),
+    responses=_kept_responses(
+        "PNG of the model's size, or the array of its values", {Media.NPY: {}}
+    ),
 )
 async def get_given(
     job_id: JobId,
@@ -171,12 +224,19 @@ async def get_given(
     """The picture or mask that was handed in with the request, as the job has it: whoever has its address sees how it
     began. 404 if nothing was handed in."""
     record = await services.jobs.record(job_id, caller.owner)
-    kind = PICTURE_FORMATS[preferred_media(request.headers.get("accept", ""), (Media.PNG, Media.NPY))]
+    kind = PICTURE_FORMATS[
+        preferred_media(request.headers.get("accept", ""), (Media.PNG, Media.NPY))
+    ]
     ending = "" if kind is PictureFormat.PNG else f".{kind.value}"
-    headers = {**kept_when_ended(record, f"given.{query.of}.{query.picture}{ending}"), "Vary": "Accept"}
+    headers = {
+        **kept_when_ended(record, f"given.{query.of}.{query.picture}{ending}"),
+        "Vary": "Accept",
+    }
 
     async def make() -> Response:
-        picture = await services.pictures.given(record.spec, query.of, query.picture, kind)
+        picture = await services.pictures.given(
+            record.spec, query.of, query.picture, kind
+        )
         return picture_response(picture, kind, f"{job_id}-given-{query.of}", headers)
 
     return await unless_seen(if_none_match, headers, make)
@@ -189,12 +249,18 @@ async def get_given(
     responses=_kept_responses("The file"),
 )
 async def get_blob(
-    job_id: JobId, services: ServicesDep, caller: CallerDep, if_none_match: IfNoneMatch = None
+    job_id: JobId,
+    services: ServicesDep,
+    caller: CallerDep,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The file of `POST /encode`. 409 until the pictures are encoded, 404 if none were."""
     record = await services.jobs.record(job_id, caller.owner)
     headers = kept_when_ended(record, "blob")
-    named = {**headers, "Content-Disposition": f'attachment; filename="{job_id}{ENDING}"'}
+    named = {
+        **headers,
+        "Content-Disposition": f'attachment; filename="{job_id}{ENDING}"',
+    }
 
     async def make() -> Response:
         return _CodedFile(await services.pictures.blob(record), headers=named)
@@ -202,9 +268,16 @@ async def get_blob(
     return await unless_seen(if_none_match, headers, make)
 
 
-@router.get("/jobs/{job_id}/score-map", operation_id="get_score_map", responses=refusals(401, 404, 409, 410, 422, 503))
+@router.get(
+    "/jobs/{job_id}/score-map",
+    operation_id="get_score_map",
+    responses=refusals(401, 404, 409, 410, 422, 503),
+)
 async def get_score_map(
-    job_id: JobId, services: ServicesDep, caller: CallerDep, picture: Annotated[Picture, Query()] = 0
+    job_id: JobId,
+    services: ServicesDep,
+    caller: CallerDep,
+    picture: Annotated[Picture, Query()] = 0,
 ) -> ScoreMap:
     """The bits of every variable of a scored picture. 409 until it is scored, 404 if the job scores nothing."""
     record = await services.jobs.record(job_id, caller.owner)
@@ -213,9 +286,15 @@ async def get_score_map(
 
 class MarginalsQuery(BaseModel):
     of: Literal["mean", "entropy"] = Field(
-        default="mean", description="`mean`: the expected value of each pixel. `entropy`: how uncertain it is."
+        default="mean",
+        description="`mean`: the expected value of each pixel. `entropy`: how uncertain it is.",
     )
-    scale: int = Field(default=1, ge=1, le=32, description="Side of the square that each pixel of a PNG becomes.")
+    scale: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="Side of the square that each pixel of a PNG becomes.",
+    )
     picture: Picture = 0
 
 
@@ -223,7 +302,9 @@ class MarginalsQuery(BaseModel):
     "/jobs/{job_id}/marginals",
     operation_id="get_marginals",
     response_class=PngResponse,
-    responses=_kept_responses("PNG; with `Accept: application/json` the numbers", json_content(MarginalMap)),
+    responses=_kept_responses(
+        "PNG; with `Accept: application/json` the numbers", json_content(MarginalMap)
+    ),
 )
 async def get_marginals(
     job_id: JobId,
@@ -241,7 +322,11 @@ async def get_marginals(
     """
     record = await services.jobs.record(job_id, caller.owner)
     media = preferred_media(request.headers.get("accept", ""), (Media.PNG, Media.JSON))
-    kept = kept_when_ended(record, f"{query.of}.{query.picture}.{query.scale}.{media.name}", packed=media is Media.JSON)
+    kept = kept_when_ended(
+        record,
+        f"{query.of}.{query.picture}.{query.scale}.{media.name}",
+        packed=media is Media.JSON,
+    )
     headers = {**kept, "Vary": "Accept"}
 
     async def make() -> Response:
@@ -249,6 +334,8 @@ async def get_marginals(
         if media is Media.JSON:
             return JSONResponse(found.model_dump(), headers=headers)
         picture = await services.pictures.marginals_png(record.spec, found, query.scale)
-        return picture_response(picture, PictureFormat.PNG, f"{job_id}-{query.of}", headers)
+        return picture_response(
+            picture, PictureFormat.PNG, f"{job_id}-{query.of}", headers
+        )
 
     return await unless_seen(if_none_match, headers, make)

@@ -24,8 +24,14 @@ _HEADERS = {
 """An address names the release and the identity. The policy is that of a Web Worker, which compiles WebAssembly."""
 
 
-@router.get("/models/{name}/portable", operation_id="get_portable_model", responses=refusals(401, 404, 503))
-async def get_portable_model(name: str, services: ServicesDep, caller: CallerDep) -> PortableModel:
+@router.get(
+    "/models/{name}/portable",
+    operation_id="get_portable_model",
+    responses=refusals(401, 404, 503),
+)
+async def get_portable_model(
+    name: str, services: ServicesDep, caller: CallerDep
+) -> PortableModel:
     """Addresses of this model and of the engine that draws from it in a browser or in Node: the same bytes as here.
 
     Both are below this server's own, are open to everybody, and mean the same files for ever. 404 where the
@@ -41,4 +47,8 @@ async def portable_file(path: str, services: ServicesDep) -> FileResponse:
     found = await run_sync(services.portable.file, path)
     if found is None:
         raise HTTPException(404)
-    return FileResponse(found, headers=_HEADERS, media_type=_TYPES.get(Path(path).suffix, "application/octet-stream"))
+    return FileResponse(
+        found,
+        headers=_HEADERS,
+        media_type=_TYPES.get(Path(path).suffix, "application/octet-stream"),
+    )

@@ -40,7 +40,10 @@ class Preferences:
 
     def with_picture(self, scale: int, picture: str | None) -> "Preferences":
         """The same, with a picture so large; picture: the name of its format, which wins over `Accept`."""
-        media = next((media for media, kind in PICTURE_FORMATS.items() if kind.value == picture), self.media)
+        media = next(
+            (media for media, kind in PICTURE_FORMATS.items() if kind.value == picture),
+            self.media,
+        )
         return replace(self, scale=scale, media=media)
 
     @property
@@ -53,15 +56,22 @@ def preferences_of(headers: Headers) -> Preferences:
     """BadParameterError for an `Idempotency-Key` that is too short or too long."""
     key = headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= MAX_KEY_LENGTH:
-        raise BadParameterError(f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters")
+        raise BadParameterError(
+            f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters"
+        )
     wait_s = preferred_wait_s(headers.get("prefer", ""))
-    return Preferences(preferred_media(headers.get("accept", ""), tuple(Media)), wait_s, key)
+    return Preferences(
+        preferred_media(headers.get("accept", ""), tuple(Media)), wait_s, key
+    )
 
 
 def preferred_media(accept: str, among: Sequence[Media]) -> Media:
     """The type among some that this `Accept` prefers; of equals, and where it takes none, the first. `image/*` and
     `*/*` speak for types that are not named (RFC 9110, section 12.5.1)."""
-    ranges = {part.partition(";")[0].strip().lower(): _quality(part) for part in accept.split(",")}
+    ranges = {
+        part.partition(";")[0].strip().lower(): _quality(part)
+        for part in accept.split(",")
+    }
     return max(among, key=lambda media: _liking(media, ranges))
 
 

@@ -46,7 +46,9 @@ class Recipe(BaseModel):
     seed: int = Field(ge=0, le=MAX_SEED)
     temperature: float = Field(default=1.0, ge=0.01, le=100)
     n: int = Field(default=1, ge=1, le=MAX_IMAGES)
-    label: list[Annotated[str, Field(max_length=64)]] = Field(default=[], max_length=MAX_IMAGES)
+    label: list[Annotated[str, Field(max_length=64)]] = Field(
+        default=[], max_length=MAX_IMAGES
+    )
     """The label of all images, or those of each."""
     digest: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
     identity: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
@@ -54,7 +56,11 @@ class Recipe(BaseModel):
 
     @property
     def query(self) -> str:
-        said = {name: value for name, value in self.model_dump().items() if value not in ("", [])}
+        said = {
+            name: value
+            for name, value in self.model_dump().items()
+            if value not in ("", [])
+        }
         return urllib.parse.urlencode(said, doseq=True)
 
 
@@ -62,7 +68,9 @@ RecipeQuery = Annotated[Recipe, Query()]
 
 
 @router.get("/s")
-async def shared(recipe: RecipeQuery, services: ServicesDep, request: Request) -> Response:
+async def shared(
+    recipe: RecipeQuery, services: ServicesDep, request: Request
+) -> Response:
     """The page of a link."""
     base = (services.settings.public_url or str(request.base_url)).rstrip("/")
     told = (
@@ -77,7 +85,9 @@ async def shared(recipe: RecipeQuery, services: ServicesDep, request: Request) -
     }
     safe = {name: html.escape(value) for name, value in facts.items()}
     page = _PAGE.format(**safe, picture=_picture(base, recipe.model))
-    return HTMLResponse(page, headers={**_POLICY, "Cache-Control": "public, max-age=86400"})
+    return HTMLResponse(
+        page, headers={**_POLICY, "Cache-Control": "public, max-age=86400"}
+    )
 
 
 def _picture(base: str, model: str) -> str:

@@ -35,7 +35,9 @@ class StreamedResponse(Response):
 
     def __init__(
         self,
-        open_body: contextlib.AbstractContextManager[tuple[Source, AsyncIterator[bytes]]],
+        open_body: contextlib.AbstractContextManager[
+            tuple[Source, AsyncIterator[bytes]]
+        ],
         seats: Seats,
         media_type: str,
         stall_s: float,
@@ -63,7 +65,13 @@ class StreamedResponse(Response):
                     await chunks.aclose()
 
     async def _send_all(self, chunks: AsyncIterator[bytes], send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
         async for chunk in chunks:
             for first in range(0, len(chunk), _PIECE):
                 await self._send(send, chunk[first : first + _PIECE])
@@ -72,7 +80,9 @@ class StreamedResponse(Response):
     async def _send(self, send: Send, piece: bytes, is_last: bool = False) -> None:
         """Raises TimeoutError where the reader takes nothing of what was sent before."""
         async with asyncio.timeout(self._stall_s):
-            await send({"type": "http.response.body", "body": piece, "more_body": not is_last})
+            await send(
+                {"type": "http.response.body", "body": piece, "more_body": not is_last}
+            )
 
 
 async def departure(receive: Receive) -> None:

@@ -11,7 +11,12 @@ from pydantic import BaseModel
 
 from app.access.callers import Caller
 from app.dependencies import Services
-from app.errors import BadParameterError, NotDecodableError, NotVerifiableError, TooLargeError
+from app.errors import (
+    BadParameterError,
+    NotDecodableError,
+    NotVerifiableError,
+    TooLargeError,
+)
 from app.imaging.arrays import count_of, size_of
 from app.imaging.cutouts import cutouts_of
 from app.imaging.given import Files, naming_picture, read_given
@@ -63,7 +68,9 @@ def _takes_form(kind: Kind) -> Call:
 
 
 def _takes_file(kind: Kind) -> Call:
-    async def call(request: Request, body: Annotated[FORMS[kind.word], Query()]) -> Response:  # type: ignore[valid-type]
+    async def call(
+        request: Request, body: Annotated[FORMS[kind.word], Query()]
+    ) -> Response:  # type: ignore[valid-type]
         file = b"".join([part async for part in request.stream()])
         return await _accept(kind, body, {"file": [file]}, request)
 
@@ -78,7 +85,13 @@ def _add(kind: Kind) -> None:
     elif kind.input is Input.CODED_FILE:
         call, extra = _takes_file(kind), extra | coded_file_body()
     else:
-        files = MAX_IMAGES + 1 if kind.input is Input.PICTURES else 2 * MAX_IMAGES + 1 if kind.takes_several else 2
+        files = (
+            MAX_IMAGES + 1
+            if kind.input is Input.PICTURES
+            else 2 * MAX_IMAGES + 1
+            if kind.takes_several
+            else 2
+        )
         call = _takes_form(kind)
         limits = {"max_files": files, "max_fields": 16, "max_part_size": 16 * 1024}
     router.post(
@@ -88,7 +101,10 @@ def _add(kind: Kind) -> None:
         description=cleandoc(kind.description),
         status_code=202,
         response_model=Job,
-        responses={**job_responses(), **refusals(400, 401, 403, 404, 410, 413, 415, 422, 424, 429, 503, 504)},
+        responses={
+            **job_responses(),
+            **refusals(400, 401, 403, 404, 410, 413, 415, 422, 424, 429, 503, 504),
+        },
         openapi_extra=extra,
         form_limits=limits,  # type: ignore[arg-type]
     )(call)
@@ -101,17 +117,23 @@ for _kind in KINDS.values():
 async def accept(kind: Kind, body: BaseModel, request: Request) -> Response:
     """Answer a checked body. Raises TooLargeError for pictures of too many bytes."""
     services: Services = request.app.state.services
-    return await _accept(kind, body, await _files_of(body, services.settings.max_upload_bytes), request)
+    return await _accept(
+        kind, body, await _files_of(body, services.settings.max_upload_bytes), request
+    )
 
 
-async def _accept(kind: Kind, body: BaseModel, files: Files, request: Request) -> Response:
+async def _accept(
+    kind: Kind, body: BaseModel, files: Files, request: Request
+) -> Response:
     """The same for every kind of job."""
     wanted = preferences_of(request.headers).with_picture(body.scale, body.format)  # type: ignore[attr-defined]
     submitted = await submitted_job(kind, body, files, request, wanted)
     return await answer(submitted, wanted, request)
 
 
-async def submitted_job(kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences) -> Submitted:
+async def submitted_job(
+    kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences
+) -> Submitted:
     """The job of a checked body.
 
     What costs little to refuse is refused before anything costly is done, such as reading a picture; and a request that
@@ -129,7 +151,12 @@ async def submitted_job(kind: Kind, body: BaseModel, files: Files, request: Requ
 
 
 async def _submit(
-    identity: RequestIdentity, kind: Kind, body: BaseModel, files: Files, wanted: Preferences, services: Services
+    identity: RequestIdentity,
+    kind: Kind,
+    body: BaseModel,
+    files: Files,
+    wanted: Preferences,
+    services: Services,
 ) -> Submitted:
     webhook = services.webhooks.expected(getattr(body, "webhook", None))
     retention = services.submission.expected_retention(getattr(body, "retention", None))
@@ -137,13 +164,23 @@ async def _submit(
     if files:
         await services.submission.expect_allowance(identity)
     if kind.takes_several:
-        await run_sync(_unzip, files, services.settings.max_upload_bytes, limiter=services.imaging)
+        await run_sync(
+            _unzip, files, services.settings.max_upload_bytes, limiter=services.imaging
+        )
     model, found = await _model_and_facts(kind, body, files, services, identity.caller)
     given = None
     if getattr(body, "fit", None) == "crop":
-        given = await run_sync(cutouts_of, files, model, taking_of(body), limiter=services.imaging)
-        found = {**found, "cutouts": given.found["cutouts"], "pictures": len(given.found["cutouts"])}
-    options = replace(options_of(kind, body, found, model), webhook=webhook, retention=retention)
+        given = await run_sync(
+            cutouts_of, files, model, taking_of(body), limiter=services.imaging
+        )
+        found = {
+            **found,
+            "cutouts": given.found["cutouts"],
+            "pictures": len(given.found["cutouts"]),
+        }
+    options = replace(
+        options_of(kind, body, found, model), webhook=webhook, retention=retention
+    )
     if second := options.own.second_model:
         await services.models.expect_second(kind.word, model, second, identity.caller)
     model = services.submission.sized(model, options)
@@ -154,7 +191,15 @@ async def _submit(
         given = replace(given, pixels=n * given.pixels, keep=n * given.keep)
     elif kind.input is not Input.NOTHING:
         count = options.own.picture_count
-        given = await run_sync(read_given, kind.input, files, model, taking_of(body), count, limiter=services.imaging)
+        given = await run_sync(
+            read_given,
+            kind.input,
+            files,
+            model,
+            taking_of(body),
+            count,
+            limiter=services.imaging,
+        )
     return await services.submission.submit(identity, kind.word, model, options, given)
 
 
@@ -167,7 +212,9 @@ async def _model_and_facts(
         return await _model_of_file(kind.word, files["file"][0], models, caller)
     if kind.input is Input.DRAWN_PICTURE:
         return await _model_of_provenance(kind.word, files["image"][0], models, caller)
-    found: dict[str, Any] = {"n": _count(files["image"])} if kind.input is Input.PICTURES else {}
+    found: dict[str, Any] = (
+        {"n": _count(files["image"])} if kind.input is Input.PICTURES else {}
+    )
     if kind.takes_several and (count := _count(files["image"])) > 1:
         found["pictures"] = count
     if getattr(body, "fit", None) == "field":
@@ -182,7 +229,9 @@ def _count(files: Sequence[bytes]) -> int:
         with naming_picture(count, len(files)):
             count += count_of(file)
     if count > MAX_IMAGES:
-        raise BadParameterError(f"image: expected at most {MAX_IMAGES} pictures", field="image")
+        raise BadParameterError(
+            f"image: expected at most {MAX_IMAGES} pictures", field="image"
+        )
     return count
 
 
@@ -190,7 +239,9 @@ def _unzip(files: Files, limit: int) -> None:
     """Put the files of a zip in its place. Raises what `files_in` raises, BadParameterError where there are none."""
     for role in FILES:
         if sent := files.get(role):
-            files[role] = [file for data in sent for file in files_in(data, role, limit)]
+            files[role] = [
+                file for data in sent for file in files_in(data, role, limit)
+            ]
             if not files[role]:
                 raise BadParameterError(f"{role}: the zip holds no picture", field=role)
 
@@ -202,41 +253,66 @@ async def _model_of_provenance(
     provenance = read_provenance(data)
     model = await models.find_for(word, provenance.model, caller)
     if provenance.digest != model.digest:
-        raise NotVerifiableError("the image was drawn with other weights of this model than those that are loaded")
+        raise NotVerifiableError(
+            "the image was drawn with other weights of this model than those that are loaded"
+        )
     try:
         provenance.expect_labels([label.name for label in model.labels])
     except ProvenanceError as error:
         raise NotVerifiableError(str(error)) from None
     how = {"seed": provenance.seed, "temperature": provenance.temperature}
-    what = {"sample": provenance.sample, "label": provenance.label, "drawn_with": provenance.numerics}
+    what = {
+        "sample": provenance.sample,
+        "label": provenance.label,
+        "drawn_with": provenance.numerics,
+    }
     what |= {"size": provenance.size}
-    return model, {**how, **what, "card_changed": model.has_changed_since(provenance.identity)}
+    return model, {
+        **how,
+        **what,
+        "card_changed": model.has_changed_since(provenance.identity),
+    }
 
 
-async def _model_of_file(word: str, data: bytes, models: Models, caller: Caller) -> tuple[Model, Mapping[str, Any]]:
+async def _model_of_file(
+    word: str, data: bytes, models: Models, caller: Caller
+) -> tuple[Model, Mapping[str, Any]]:
     """Raises NotDecodableError for what is no such file, and for one of more pictures than a job has."""
     try:
         file = CodedFile.of(data)
     except CodedFileError as error:
         raise NotDecodableError(str(error)) from None
     if file.images > MAX_IMAGES:
-        raise NotDecodableError(f"the file holds {file.images} pictures: expected at most {MAX_IMAGES} here")
+        raise NotDecodableError(
+            f"the file holds {file.images} pictures: expected at most {MAX_IMAGES} here"
+        )
     model = await models.find_by_digest(word, file.digest, file.identity, caller)
     changed = model.has_changed_since(file.identity)
-    return model, {"n": file.images, "names_identity": bool(file.identity), "card_changed": changed}
+    return model, {
+        "n": file.images,
+        "names_identity": bool(file.identity),
+        "card_changed": changed,
+    }
 
 
-def _identity(kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences) -> RequestIdentity:
+def _identity(
+    kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences
+) -> RequestIdentity:
     state = request.scope["state"]
     contents = (data for sent in files.values() for data in (sent or (b"",)))
-    identity = RequestIdentity(state["caller"], state["request_id"], state["traceparent"])
-    return with_key(identity, wanted.idempotency_key, kind.word, request_fields(body), contents)
+    identity = RequestIdentity(
+        state["caller"], state["request_id"], state["traceparent"]
+    )
+    return with_key(
+        identity, wanted.idempotency_key, kind.word, request_fields(body), contents
+    )
 
 
 async def _files_of(body: BaseModel, limit: int) -> Files:
     """Raises TooLargeError for a file of more than `limit` bytes."""
     return {
-        role: [await bytes_of(upload, role, limit) for upload in uploads] for role, uploads in uploads_of(body).items()
+        role: [await bytes_of(upload, role, limit) for upload in uploads]
+        for role, uploads in uploads_of(body).items()
     }
 
 

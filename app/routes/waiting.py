@@ -38,7 +38,9 @@ def applied_header(seconds: float) -> dict[str, str]:
     return {"Preference-Applied": f"wait={seconds:g}"}
 
 
-async def waited_for(job: Job, seconds: float, services: Services, receive: Receive) -> Job:
+async def waited_for(
+    job: Job, seconds: float, services: Services, receive: Receive
+) -> Job:
     """The job when it has ended, the time is up, this process stops or the client has left. It holds a seat, which was
     free a moment ago."""
     if job.status.is_terminal:

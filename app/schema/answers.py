@@ -51,7 +51,9 @@ class ScoreMap(Described):
     """W."""
     channels: int
     """C: 1 or 3."""
-    bits: list[list[list[float]]] = Field(description="H rows of W pixels of C numbers.")
+    bits: list[list[list[float]]] = Field(
+        description="H rows of W pixels of C numbers."
+    )
 
 
 class MarginalMap(Described):
@@ -91,7 +93,11 @@ class Webhook(Described):
     """How often it was sent so far, this time included where this is what is sent."""
 
 
-_OPTIONS = [*dict.fromkeys([*(kind.shown for kind in ALL_KINDS.values() if kind.shown), ColoursShown])]
+_OPTIONS = [
+    *dict.fromkeys(
+        [*(kind.shown for kind in ALL_KINDS.values() if kind.shown), ColoursShown]
+    )
+]
 NOT_SHOWN = {name: None for options in _OPTIONS for name in options.model_fields}
 """The fields of a Job that tell of its options, where its kind has others."""
 
@@ -220,7 +226,10 @@ def _without_defaults(schema: dict[str, Any]) -> None:
 class Model(ModelFacts):
     """A model that at least one live worker holds."""
 
-    model_config = ConfigDict(json_schema_extra=_without_defaults, json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(
+        json_schema_extra=_without_defaults,
+        json_schema_serialization_defaults_required=True,
+    )
     identity: str | None
     """SHA-256 of all that gives it its meaning: weights, config, orientations, labels with their priors; null while
     only workers of an earlier version hold it."""

@@ -13,7 +13,9 @@ from worker.contract.record import Described
 class JobEvent(Job):
     """The job as it is: with `snapshot` when the stream begins, with the others when it has ended."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"type": "snapshot", **examples.JOB}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"type": "snapshot", **examples.JOB}]}
+    )
     type: Literal["snapshot", "done", "error", "canceled"]
     """The event's name."""
 
@@ -29,7 +31,10 @@ class RowEvent(Described):
     """Number of the row, counted from 0 at the top."""
     pixels: str
     """Base64 of W*C bytes 0..255, pixel by pixel, colour by colour."""
-    cutout: int | None = Field(default=None, description="Number of the cut-out that it is of, with `fit=crop`.")
+    cutout: int | None = Field(
+        default=None,
+        description="Number of the cut-out that it is of, with `fit=crop`.",
+    )
     stage: Stage = Field(
         default=Stage.FINAL,
         description="`small`: of the image that a Multi-Scale model draws first, whose width it has.",
@@ -46,7 +51,11 @@ class ProgressEvent(Described):
     """Rows that are drawn, of all samples and both stages."""
     rows_total: int
     """Rows of all samples and both stages."""
-    progress: float = Field(ge=0, le=1, description="Rows that are drawn, of all; updates that are made, of all.")
+    progress: float = Field(
+        ge=0,
+        le=1,
+        description="Rows that are drawn, of all; updates that are made, of all.",
+    )
     share: float | None = None
     """The same, of a training."""
     nats: float | None = None
@@ -94,7 +103,10 @@ class EstimateEvent(Described):
     mean: str
     """Base64 of H*W*C bytes 0..255, row by row, pixel by pixel, colour by colour: the expected value of each by what is
     drawn so far, with a palette the likeliest value. Given pixels are as they are."""
-    cutout: int | None = Field(default=None, description="Number of the cut-out that it is of, with `fit=crop`.")
+    cutout: int | None = Field(
+        default=None,
+        description="Number of the cut-out that it is of, with `fit=crop`.",
+    )
 
 
 class StoppingEvent(Described):
@@ -122,7 +134,15 @@ class GoneEvent(Described):
     """The problem's detail."""
 
 
-_Any = JobEvent | RowEvent | ProgressEvent | PictureEvent | EstimateEvent | StoppingEvent | GoneEvent
+_Any = (
+    JobEvent
+    | RowEvent
+    | ProgressEvent
+    | PictureEvent
+    | EstimateEvent
+    | StoppingEvent
+    | GoneEvent
+)
 
 
 class EventData(RootModel[Annotated[_Any, Field(discriminator="type")]]):

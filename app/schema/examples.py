@@ -61,7 +61,9 @@ PROBLEM: dict[str, Any] = {
     "title": "The request is not as expected",
     "status": 422,
     "detail": "#/n: expected a number less than or equal to 64",
-    "errors": [{"pointer": "#/n", "detail": "expected a number less than or equal to 64"}],
+    "errors": [
+        {"pointer": "#/n", "detail": "expected a number less than or equal to 64"}
+    ],
 }
 
 GONE: dict[str, Any] = {

@@ -18,7 +18,14 @@ MAX_PARTIAL_IMAGES = 3
 _USUAL_SIDE = 1024
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _NOTHING_ASKED = (None, "auto", False, 0, "false", "0", "")
-_WITHOUT_MEANING = "quality", "style", "background", "moderation", "output_compression", "input_fidelity"
+_WITHOUT_MEANING = (
+    "quality",
+    "style",
+    "background",
+    "moderation",
+    "output_compression",
+    "input_fidelity",
+)
 
 
 class Asked(BaseModel):
@@ -46,13 +53,21 @@ class Asked(BaseModel):
         """Raises BadParameterError for a wish that no model here can have."""
         for name in _WITHOUT_MEANING:
             if getattr(self, name) not in _NOTHING_ASKED:
-                raise BadParameterError(f"{name}: it does not apply to these models; leave it out", field=name)
+                raise BadParameterError(
+                    f"{name}: it does not apply to these models; leave it out",
+                    field=name,
+                )
         if self.partial_images and not self.stream:
-            raise BadParameterError("partial_images: expected stream as well, or 0", field="partial_images")
+            raise BadParameterError(
+                "partial_images: expected stream as well, or 0", field="partial_images"
+            )
         if self.stream and self.n not in (None, 1):
             raise BadParameterError("n: expected 1 with stream", field="n")
         if self.stream and self.response_format == "url":
-            raise BadParameterError("response_format: expected b64_json with stream", field="response_format")
+            raise BadParameterError(
+                "response_format: expected b64_json with stream",
+                field="response_format",
+            )
 
     def label_among(self, names: Sequence[str]) -> str | None:
         """The label that the prompt names, in capitals or not, of those that the model has; None for an empty prompt.
@@ -63,8 +78,15 @@ class Asked(BaseModel):
         for name in names:
             if name.casefold() == asked.casefold():
                 return name
-        expected = f"one of its labels, {', '.join(names)}, or an empty prompt" if names else "an empty prompt"
-        raise BadParameterError(f"prompt: this model draws without words; expected {expected}", field="prompt")
+        expected = (
+            f"one of its labels, {', '.join(names)}, or an empty prompt"
+            if names
+            else "an empty prompt"
+        )
+        raise BadParameterError(
+            f"prompt: this model draws without words; expected {expected}",
+            field="prompt",
+        )
 
     def scale_for(self, width: int, height: int) -> int:
         """How many times the model's size fits into the one that is asked for. Raises BadParameterError."""
@@ -72,10 +94,15 @@ class Asked(BaseModel):
             return max(1, _USUAL_SIDE // max(width, height))
         found = _SIZE.fullmatch(self.size or "")
         if found is None:
-            raise BadParameterError("size: expected WIDTHxHEIGHT, such as 1024x1024, or auto", field="size")
+            raise BadParameterError(
+                "size: expected WIDTHxHEIGHT, such as 1024x1024, or auto", field="size"
+            )
         scale = min(int(found[1]) // width, int(found[2]) // height)
         if not scale:
-            raise BadParameterError(f"size: expected {width}x{height}, the model's own, or more", field="size")
+            raise BadParameterError(
+                f"size: expected {width}x{height}, the model's own, or more",
+                field="size",
+            )
         return scale
 
 
@@ -98,7 +125,9 @@ class EditForm(Asked):
         """The picture. Raises BadParameterError where there is not just one."""
         sent = [*([self.image] if self.image else []), *self.images]
         if len(sent) != 1:
-            raise BadParameterError("image: expected one picture, part of which is filled", field="image")
+            raise BadParameterError(
+                "image: expected one picture, part of which is filled", field="image"
+            )
         return sent[0]
 
 
@@ -110,10 +139,23 @@ NO_USAGE = {**_NO_TOKENS, "input_tokens_details": {"image_tokens": 0, "text_toke
 def error_of(problem: Problem) -> tuple[int, dict[str, Any]]:
     """The status and the body by which OpenAI's clients know an error."""
     status = 400 if problem.status == 422 else problem.status
-    kind = "server_error" if status >= 500 else "rate_limit_error" if status == 429 else "invalid_request_error"
+    kind = (
+        "server_error"
+        if status >= 500
+        else "rate_limit_error"
+        if status == 429
+        else "invalid_request_error"
+    )
     pointer = problem.errors[0].pointer.rpartition("/")[2] if problem.errors else None
     slug = problem.type.rpartition(":")[2]
-    return status, {"error": {"message": problem.detail, "type": kind, "param": pointer, "code": slug}}
+    return status, {
+        "error": {
+            "message": problem.detail,
+            "type": kind,
+            "param": pointer,
+            "code": slug,
+        }
+    }
 
 
 def model_of(name: str) -> dict[str, Any]:

@@ -20,7 +20,11 @@ _JSON_BODY = "x-json-body"
 _BINARY = {"type": "string", "format": "binary"}
 _COME_BACK = (409, 429, 503, 504)
 _KEYS = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, if the server has keys: `GET /info` says."},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key, if the server has keys: `GET /info` says.",
+    },
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _LICENCE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
@@ -29,10 +33,19 @@ _SERVERS = [
     {"url": "http://127.0.0.1:8000", "description": "`pixelrnn up` on this machine"},
 ]
 _TAGS = [
-    {"name": "draw", "description": "Calls that make a job. All are answered at once, unless the client asks to wait."},
-    {"name": "jobs", "description": "A job's state, its rows as they are drawn, its pictures."},
+    {
+        "name": "draw",
+        "description": "Calls that make a job. All are answered at once, unless the client asks to wait.",
+    },
+    {
+        "name": "jobs",
+        "description": "A job's state, its rows as they are drawn, its pictures.",
+    },
     {"name": "models", "description": "Models that draw."},
-    {"name": "server", "description": "The server's health, and how much may be asked of it."},
+    {
+        "name": "server",
+        "description": "The server's health, and how much may be asked of it.",
+    },
 ]
 _DESCRIPTIONS = {
     400: "The body cannot be read",
@@ -62,30 +75,53 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _problem(status: int) -> dict[str, Any]:
     schema = {"$ref": _REFERENCE.format(model="Problem")}
-    described = {"description": _DESCRIPTIONS[status], "content": {PROBLEM_TYPE: {"schema": schema}}}
+    described = {
+        "description": _DESCRIPTIONS[status],
+        "content": {PROBLEM_TYPE: {"schema": schema}},
+    }
     if status in _COME_BACK:
-        seconds = {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}}
-        described["headers"] = {"Retry-After": seconds, **(rate_limit_headers.DESCRIBED if status == 429 else {})}
+        seconds = {
+            "description": "Seconds",
+            "schema": {"type": "integer", "minimum": 0},
+        }
+        described["headers"] = {
+            "Retry-After": seconds,
+            **(rate_limit_headers.DESCRIBED if status == 429 else {}),
+        }
     return described
 
 
 def json_content(model: type[BaseModel]) -> dict[str, Any]:
     """`content=` of a call that answers with this document where the client prefers it to a picture."""
-    return {"application/json": {"schema": {"$ref": _REFERENCE.format(model=model.__name__)}}}
+    return {
+        "application/json": {
+            "schema": {"$ref": _REFERENCE.format(model=model.__name__)}
+        }
+    }
 
 
 def events_content() -> dict[str, Any]:
     """`content=` of a stream of events. It says what the data of each event is. It is binary, since clients in Java
     take every other string for JSON."""
-    every = {"type": "array", "items": {"$ref": _REFERENCE.format(model=EventData.__name__)}}
+    every = {
+        "type": "array",
+        "items": {"$ref": _REFERENCE.format(model=EventData.__name__)},
+    }
     schema = {**_BINARY, "contentMediaType": _EVENTS, "contentSchema": every}
     return {_EVENTS: {"schema": schema}}
 
 
 def job_responses(has_picture: bool = True) -> dict[int | str, dict[str, Any]]:
     """`responses=` of a request that makes a job, what it may answer when nothing goes wrong."""
-    location = {"Location": {"description": "The job", "schema": {"type": "string"}}, **rate_limit_headers.DESCRIBED}
-    picture = {media.value: {"schema": dict(_BINARY)} for media in PICTURES} if has_picture else {}
+    location = {
+        "Location": {"description": "The job", "schema": {"type": "string"}},
+        **rate_limit_headers.DESCRIBED,
+    }
+    picture = (
+        {media.value: {"schema": dict(_BINARY)} for media in PICTURES}
+        if has_picture
+        else {}
+    )
     pictured = (
         ", and with `Accept: image/png`, `image/webp`, `image/jpeg` or `application/x-npy` for its picture (a grid of "
         "several samples, or the array of all)"
@@ -97,22 +133,39 @@ def job_responses(has_picture: bool = True) -> dict[int | str, dict[str, Any]]:
             "content": {**json_content(Job), **events_content(), **picture},
             "headers": location,
         },
-        202: {"description": "The job, queued; or not ended in the time that was asked for", "headers": location},
+        202: {
+            "description": "The job, queued; or not ended in the time that was asked for",
+            "headers": location,
+        },
     }
 
 
 def coded_file_body() -> dict[str, Any]:
     """`openapi_extra=` of a POST whose body is a file of coded images."""
     told = "The file; `application/octet-stream` does as well."
-    return {"requestBody": {"description": told, "required": True, "content": {CODED_FILE: {"schema": dict(_BINARY)}}}}
+    return {
+        "requestBody": {
+            "description": told,
+            "required": True,
+            "content": {CODED_FILE: {"schema": dict(_BINARY)}},
+        }
+    }
 
 
 def install(app: FastAPI) -> None:
     """`app.openapi()` is the corrected schema, for whichever thread asks."""
 
     building = threading.Lock()
-    facts: dict[str, Any] = {"license_info": _LICENCE, "servers": _SERVERS, "tags": _TAGS}
-    facts |= {"title": app.title, "version": app.version, "description": app.description}
+    facts: dict[str, Any] = {
+        "license_info": _LICENCE,
+        "servers": _SERVERS,
+        "tags": _TAGS,
+    }
+    facts |= {
+        "title": app.title,
+        "version": app.version,
+        "description": app.description,
+    }
 
     def openapi() -> dict[str, Any]:
         with building:
@@ -125,10 +178,18 @@ def install(app: FastAPI) -> None:
 
 def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
     schemas = schema["components"]["schemas"]
-    for model in (Problem, EventData, MarginalMap):  # of answers that FastAPI does not write itself
-        document = model.model_json_schema(ref_template=_REFERENCE, mode="serialization")
+    for model in (
+        Problem,
+        EventData,
+        MarginalMap,
+    ):  # of answers that FastAPI does not write itself
+        document = model.model_json_schema(
+            ref_template=_REFERENCE, mode="serialization"
+        )
         schemas |= {**document.pop("$defs", {}), model.__name__: document, **schemas}
-    schemas["Job"]["examples"] = [examples.JOB]  # FastAPI leaves out what is null, though it is required
+    schemas["Job"]["examples"] = [
+        examples.JOB
+    ]  # FastAPI leaves out what is null, though it is required
     schema["components"]["securitySchemes"] = _KEYS
     schema["security"] = [{}, *({name: []} for name in _KEYS)]
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -148,7 +209,9 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operations(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    return [operation for path in schema["paths"].values() for operation in path.values()]
+    return [
+        operation for path in schema["paths"].values() for operation in path.values()
+    ]
 
 
 def _drop_automatic_422(operation: dict[str, Any]) -> None:
@@ -161,7 +224,11 @@ def _pictures_are_binary(operation: dict[str, Any]) -> None:
     """FastAPI says text of every answer that is not JSON."""
     for answer in operation["responses"].values():
         for media, content in answer.get("content", {}).items():
-            if media.startswith("image/") or media in ("application/zip", "application/x-npy", CODED_FILE):
+            if media.startswith("image/") or media in (
+                "application/zip",
+                "application/x-npy",
+                CODED_FILE,
+            ):
                 content["schema"] = dict(_BINARY)
 
 
@@ -171,26 +238,47 @@ def _add_json_forms(schema: dict[str, Any]) -> None:
     schemas = schema["components"]["schemas"]
     for operation in _operations(schema):
         body = operation.get("requestBody", {})
-        if "$ref" in body.get("content", {}).get(_FORM, {}).get("schema", {}):  # one of ours alone is no JSON
+        if "$ref" in body.get("content", {}).get(_FORM, {}).get(
+            "schema", {}
+        ):  # one of ours alone is no JSON
             form = body["content"][_FORM]["schema"]["$ref"].rpartition("/")[2]
             body["description"] = (
                 "A form; or `application/json` with the same fields, where a file is base64 or a `data:` URL with it."
             )
-            body[_JSON_BODY] = _with_files_as({"contentEncoding": "base64"}, schemas[form])
-            lists = [name for name, field in schemas[form]["properties"].items() if field.get("type") == "array"]
+            body[_JSON_BODY] = _with_files_as(
+                {"contentEncoding": "base64"}, schemas[form]
+            )
+            lists = [
+                name
+                for name, field in schemas[form]["properties"].items()
+                if field.get("type") == "array"
+            ]
             if lists:  # a client in Ruby else joins the files by commas
-                body["content"][_FORM]["encoding"] = {name: {"style": "form", "explode": True} for name in lists}
+                body["content"][_FORM]["encoding"] = {
+                    name: {"style": "form", "explode": True} for name in lists
+                }
 
 
 def _forms(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    bodies = [operation["requestBody"]["content"] for operation in _operations(schema) if "requestBody" in operation]
+    bodies = [
+        operation["requestBody"]["content"]
+        for operation in _operations(schema)
+        if "requestBody" in operation
+    ]
     forms = [body[_FORM]["schema"] for body in bodies if _FORM in body]
-    return [schema["components"]["schemas"].get(form.get("$ref", "").rpartition("/")[2], form) for form in forms]
+    return [
+        schema["components"]["schemas"].get(
+            form.get("$ref", "").rpartition("/")[2], form
+        )
+        for form in forms
+    ]
 
 
 def _never_null(field: dict[str, Any]) -> None:
     """A parameter or form field is there or absent: a nullable one makes generated clients send the text "null"."""
-    choices = [choice for choice in field.pop("anyOf", []) if choice != {"type": "null"}]
+    choices = [
+        choice for choice in field.pop("anyOf", []) if choice != {"type": "null"}
+    ]
     if len(choices) == 1:
         field.update(choices[0])
 

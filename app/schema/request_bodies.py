@@ -24,7 +24,8 @@ MAX_LINK_S = 7 * 24 * 3600
 MAX_TRAINING_FILES = 200
 
 _SEVERAL_TOLD = (
-    f" 1 to {MAX_IMAGES}, each for itself, in order; an array (n, C, H, W) has n, and a zip as many as files."
+    f" 1 to {MAX_IMAGES}, each for itself, in order; "
+    "an array (n, C, H, W) has n, and a zip as many as files."
 )
 _IMAGE_FORMATS = (
     "PNG, JPEG or WebP; what is transparent lies on black for a model of greys, else on white. Or `.npy`, "
@@ -34,23 +35,33 @@ _IMAGE_FORMATS = (
 
 def _sent(files: Any) -> Any:
     """A list of what was sent: JSON may say one file without a list, and a form may send an empty field for none."""
-    return [file for file in (files if isinstance(files, list) else [files]) if file not in (None, "")]
+    return [
+        file
+        for file in (files if isinstance(files, list) else [files])
+        if file not in (None, "")
+    ]
 
 
 _SeveralFiles = Annotated[list[UploadFile], BeforeValidator(_sent)]
 
 
 def _images(told: str) -> tuple[Any, Any]:
-    return _SeveralFiles, Field(min_length=1, max_length=MAX_IMAGES, description=told + _SEVERAL_TOLD)
+    return _SeveralFiles, Field(
+        min_length=1, max_length=MAX_IMAGES, description=told + _SEVERAL_TOLD
+    )
 
 
 def _masks(told: str) -> tuple[Any, Any]:
     one = " One for all pictures, or one for each."
-    return _SeveralFiles, Field(default_factory=list, max_length=MAX_IMAGES, description=told + one)
+    return _SeveralFiles, Field(
+        default_factory=list, max_length=MAX_IMAGES, description=told + one
+    )
 
 
 _FILES: Mapping[Input, dict[str, Any]] = {
-    Input.PICTURE: {"image": _images(f"Pictures of the model's size. {_IMAGE_FORMATS}")},
+    Input.PICTURE: {
+        "image": _images(f"Pictures of the model's size. {_IMAGE_FORMATS}")
+    },
     Input.PICTURE_AND_KEEP: {
         "image": _images(_IMAGE_FORMATS),
         "mask": _masks(
@@ -68,7 +79,9 @@ _FILES: Mapping[Input, dict[str, Any]] = {
     Input.SMALL_PICTURE: {
         "image": (
             UploadFile,
-            Field(description=f"The small image, `small_width` x `small_height` pixels. {_IMAGE_FORMATS}"),
+            Field(
+                description=f"The small image, `small_width` x `small_height` pixels. {_IMAGE_FORMATS}"
+            ),
         )
     },
     Input.DRAWN_PICTURE: {
@@ -99,14 +112,24 @@ FILES = "image", "mask"
 _MODEL: dict[str, Any] = {
     "model": (
         str,
-        Field(min_length=1, max_length=64, description="A name of `GET /models`.", examples=["mnist-diagonal-bilstm"]),
+        Field(
+            min_length=1,
+            max_length=64,
+            description="A name of `GET /models`.",
+            examples=["mnist-diagonal-bilstm"],
+        ),
     )
 }
 _DRAWING: dict[str, Any] = {
     "n": (int, Field(default=1, ge=1, le=MAX_IMAGES, description="How many images.")),
     "seed": (
         Int64 | None,  # pyright: ignore[reportOperatorIssue]
-        Field(default=None, ge=0, le=MAX_SEED, description="The same seed gives the same bytes. Drawn when absent."),
+        Field(
+            default=None,
+            ge=0,
+            le=MAX_SEED,
+            description="The same seed gives the same bytes. Drawn when absent.",
+        ),
     ),
     "temperature": (
         float,
@@ -156,34 +179,54 @@ _RETENTION_TOLD = (
     "Seconds that the job, its rows and its pictures are kept once it has ended; at most `result_ttl_s` of `GET "
     "/info`, which it is when nothing is said."
 )
-_Retention = Annotated[int | None, Field(ge=MIN_RETENTION_S, le=MAX_RETENTION_S, description=_RETENTION_TOLD)]
+_Retention = Annotated[
+    int | None,
+    Field(ge=MIN_RETENTION_S, le=MAX_RETENTION_S, description=_RETENTION_TOLD),
+]
 _AFTER_THE_END: dict[str, Any] = {
     "retention": (_Retention, None),
-    "webhook": (str | None, Field(default=None, max_length=MAX_WEBHOOK_LENGTH, description=_WEBHOOK_TOLD)),
+    "webhook": (
+        str | None,
+        Field(default=None, max_length=MAX_WEBHOOK_LENGTH, description=_WEBHOOK_TOLD),
+    ),
 }
 
 
-_SCALE_TOLD = "Side of the square that each pixel becomes, where the answer is a picture."
+_SCALE_TOLD = (
+    "Side of the square that each pixel becomes, where the answer is a picture."
+)
 _FORMAT_TOLD = (
     "Once the job has succeeded the answer is its picture in this format, of several samples the grid, or as `npy` the "
     "array of all, as with `Accept: image/png`, over which it wins. `Prefer: wait` says how long that may take."
 )
 _SHOWN: dict[str, Any] = {
     "scale": (int, Field(default=1, ge=1, le=32, description=_SCALE_TOLD)),
-    "format": (Literal["png", "webp", "jpeg", "npy"] | None, Field(default=None, description=_FORMAT_TOLD)),
+    "format": (
+        Literal["png", "webp", "jpeg", "npy"] | None,
+        Field(default=None, description=_FORMAT_TOLD),
+    ),
 }
 """How the answer looks; the job is the same."""
 
 
 def _form(kind: Kind) -> type[BaseModel]:
     names_its_model = kind.input in (Input.DRAWN_PICTURE, Input.CODED_FILE)
-    fields = {**_FILES.get(kind.input, {}), **({} if names_its_model else _MODEL), **(_DRAWING if kind.draws else {})}
+    fields = {
+        **_FILES.get(kind.input, {}),
+        **({} if names_its_model else _MODEL),
+        **(_DRAWING if kind.draws else {}),
+    }
     if kind.none_told:
         told = f"How many images. {kind.none_told}"
         fields["n"] = (int, Field(default=1, ge=0, le=MAX_IMAGES, description=told))
     if kind.input in _FITS:
         fields["fit"] = _fit_of(kind)
-    fields |= {**_own(kind), **(_PRIORITY if kind.draws else {}), **_AFTER_THE_END, **_SHOWN}
+    fields |= {
+        **_own(kind),
+        **(_PRIORITY if kind.draws else {}),
+        **_AFTER_THE_END,
+        **_SHOWN,
+    }
     is_json = kind.input is Input.NOTHING
     config = ConfigDict(extra="forbid", strict=is_json)
     if kind.example:
@@ -195,7 +238,11 @@ def _form(kind: Kind) -> type[BaseModel]:
 def _own(kind: Kind) -> dict[str, Any]:
     """The options that a client may say."""
     every = kind.options.model_fields.items()
-    return {name: (info.annotation, info) for name, info in every if FOUND not in info.metadata}
+    return {
+        name: (info.annotation, info)
+        for name, info in every
+        if FOUND not in info.metadata
+    }
 
 
 def _fit_of(kind: Kind) -> tuple[Any, Any]:
@@ -208,44 +255,77 @@ def _fit_of(kind: Kind) -> tuple[Any, Any]:
     return ways, Field(default="strict", description=told)
 
 
-FORMS: Mapping[str, type[BaseModel]] = {word: _form(kind) for word, kind in KINDS.items()}
+FORMS: Mapping[str, type[BaseModel]] = {
+    word: _form(kind) for word, kind in KINDS.items()
+}
 """The form of each kind of job: a body of JSON if the input is nothing; the query if the body is a file."""
 
 
 _IMAGES_TOLD = "A zip, whose folders are labels; up to 200 pictures; or an .npz of arrays (N, H, W) or (N, H, W, C)."
 _TRAINED_ON: dict[str, Any] = {
-    "images": (_SeveralFiles, Field(min_length=1, max_length=MAX_TRAINING_FILES, description=_IMAGES_TOLD)),
-    "name": (str, Field(max_length=64, description="The model's name: a-z 0-9 . _ -", examples=["my-icons"])),
+    "images": (
+        _SeveralFiles,
+        Field(min_length=1, max_length=MAX_TRAINING_FILES, description=_IMAGES_TOLD),
+    ),
+    "name": (
+        str,
+        Field(
+            max_length=64,
+            description="The model's name: a-z 0-9 . _ -",
+            examples=["my-icons"],
+        ),
+    ),
 }
 _TRAINING = {**_TRAINED_ON, **_own(ALL_KINDS["train"]), **_AFTER_THE_END}
-TrainForm: type[Any] = create_model("TrainForm", __config__=ConfigDict(extra="forbid"), **_TRAINING)
+TrainForm: type[Any] = create_model(
+    "TrainForm", __config__=ConfigDict(extra="forbid"), **_TRAINING
+)
 
 
-_WEIGHTS_TOLD = "One file, or those of the card's members in their order; then those of its guides."
+_WEIGHTS_TOLD = (
+    "One file, or those of the card's members in their order; then those of its guides."
+)
 _MODEL: dict[str, Any] = {
     "card": (UploadFile, Field(description="The file `card.json`.")),
     "weights": (list[UploadFile], Field(description=_WEIGHTS_TOLD)),
 }
 _ADDING = {**_MODEL, **_own(ALL_KINDS["add"]), **_AFTER_THE_END}
-AddForm: type[Any] = create_model("AddForm", __config__=ConfigDict(extra="forbid"), **_ADDING)
+AddForm: type[Any] = create_model(
+    "AddForm", __config__=ConfigDict(extra="forbid"), **_ADDING
+)
 
 
 class LinksRequest(BaseModel):
     """Signed addresses of a job."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [examples.LINKS]})
-    expires_in: int = Field(default=3600, ge=1, le=MAX_LINK_S, description="Seconds that they work; at most a week.")
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [examples.LINKS]}
+    )
+    expires_in: int = Field(
+        default=3600,
+        ge=1,
+        le=MAX_LINK_S,
+        description="Seconds that they work; at most a week.",
+    )
 
 
 def uploads_of(body: BaseModel) -> dict[str, list[UploadFile]]:
     """The files of this request; none where an optional one was left out."""
-    sent = {role: getattr(body, role) for role in FILES if role in type(body).model_fields}
-    return {role: found if isinstance(found, list) else [found] if found else [] for role, found in sent.items()}
+    sent = {
+        role: getattr(body, role) for role in FILES if role in type(body).model_fields
+    }
+    return {
+        role: found if isinstance(found, list) else [found] if found else []
+        for role, found in sent.items()
+    }
 
 
 def taking_of(body: BaseModel) -> Taking:
     """How its pictures are taken: those of another size, and other colours than a palette's."""
-    return Taking(getattr(body, "fit", None) == "resize", getattr(body, "colours", None) == "nearest")
+    return Taking(
+        getattr(body, "fit", None) == "resize",
+        getattr(body, "colours", None) == "nearest",
+    )
 
 
 _ALWAYS = ("model", "n", "seed", "temperature", "priority", "fit", "rank", "x", "y")
@@ -255,21 +335,35 @@ def request_fields(body: BaseModel) -> dict[str, Any]:
     """Everything that the body says beside its files: by this a repeated request is known. Fields that came later count
     if something is said in them, so that a request means the same before and after an upgrade."""
     said = body.model_dump(exclude={*FILES, *_SHOWN})
-    usual = {name: field.default for name, field in type(body).model_fields.items() if name not in _ALWAYS}
-    return {name: value for name, value in said.items() if name not in usual or value != usual[name]}
+    usual = {
+        name: field.default
+        for name, field in type(body).model_fields.items()
+        if name not in _ALWAYS
+    }
+    return {
+        name: value
+        for name, value in said.items()
+        if name not in usual or value != usual[name]
+    }
 
 
-def options_of(kind: Kind, body: BaseModel, found: Mapping[str, Any], model: Model) -> JobOptions:
+def options_of(
+    kind: Kind, body: BaseModel, found: Mapping[str, Any], model: Model
+) -> JobOptions:
     """The options of the job that is asked for. found: what its files say.
 
     Raises BadParameterError for an option that the model does not have, or not so far.
     """
     said = {**{name: getattr(body, name) for name in type(body).model_fields}, **found}
-    own = kind.options(**{name: said[name] for name in kind.options.model_fields if name in said})
+    own = kind.options(
+        **{name: said[name] for name in kind.options.model_fields if name in said}
+    )
     try:
         n = own.images(said.get("n", 1))
         own = own.settled(model, n)
     except BadOptionError as error:
         raise BadParameterError(str(error), field=error.field) from None
     priority = Priority(said["priority"]) if said.get("priority") else None
-    return JobOptions(own, said.get("seed", 0), n, said.get("temperature", 1.0), priority)
+    return JobOptions(
+        own, said.get("seed", 0), n, said.get("temperature", 1.0), priority
+    )

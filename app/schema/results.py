@@ -18,7 +18,12 @@ _IMAGES = {
 
 
 def _result(
-    name: str, told: str | None, base: type[BaseModel], word: str, images: str, more: Iterable[type[BaseModel] | None]
+    name: str,
+    told: str | None,
+    base: type[BaseModel],
+    word: str,
+    images: str,
+    more: Iterable[type[BaseModel] | None],
 ) -> Any:
     """A model with the fields of `base`, `type`, `images`, and those of `more`."""
     fields: dict[str, Any] = {
@@ -26,45 +31,85 @@ def _result(
         "images": (list[str], Field(description=images)),
     }
     for answer in filter(None, more):
-        fields |= {field: (info.annotation, info) for field, info in answer.model_fields.items()}
+        fields |= {
+            field: (info.annotation, info)
+            for field, info in answer.model_fields.items()
+        }
     return create_model(name, __base__=base, __doc__=told, **fields)
 
 
 def _result_of(kind: Kind) -> Any:
-    assert kind.summary is not None, f"{kind.word}: a job that draws no rows has a summary"
+    assert kind.summary is not None, (
+        f"{kind.word}: a job that draws no rows has a summary"
+    )
     told = (kind.answer or kind.summary).__doc__
     return _result(
-        f"{kind.word.title()}Result", told, kind.summary, kind.result_type, _IMAGES[kind.shows], [kind.answer]
+        f"{kind.word.title()}Result",
+        told,
+        kind.summary,
+        kind.result_type,
+        _IMAGES[kind.shows],
+        [kind.answer],
     )
 
 
 def _picture_of(kind: Kind) -> Any:
     """The model of what is said of one of several pictures."""
-    fields: dict[str, Any] = {"images": (list[str], Field(description="Addresses of its images, in order."))}
+    fields: dict[str, Any] = {
+        "images": (list[str], Field(description="Addresses of its images, in order."))
+    }
     if kind.answer is not None:
-        fields |= {field: (info.annotation, info) for field, info in kind.answer.model_fields.items()}
+        fields |= {
+            field: (info.annotation, info)
+            for field, info in kind.answer.model_fields.items()
+        }
     base = BaseModel if kind.draws_rows or kind.summary is None else kind.summary
     told = "One of several pictures, as the result of a job of its own."
-    return create_model(f"{kind.word.title()}Picture", __base__=base, __doc__=told, **fields)
+    return create_model(
+        f"{kind.word.title()}Picture", __base__=base, __doc__=told, **fields
+    )
 
 
 def _pictures_of(kind: Kind) -> type[BaseModel]:
     """The field of a result that says it of each; of kinds that draw rows it may be missing."""
-    several, told = list[_picture_of(kind)], "Each of several pictures, in the order in which they came."
+    several, told = (
+        list[_picture_of(kind)],
+        "Each of several pictures, in the order in which they came.",
+    )
     usual: dict[str, Any] = {"default": None} if kind.draws_rows else {}
-    field: Any = (several | None if kind.draws_rows else several, Field(description=told, **usual))
+    field: Any = (
+        several | None if kind.draws_rows else several,
+        Field(description=told, **usual),
+    )
     return create_model("Pictures", pictures=field)
 
 
 def _several_of(kind: Kind) -> Any:
     told, word = "Several pictures in one job.", f"{kind.noun}s"
-    return _result(f"{word.title()}Result", told, BaseModel, word, _IMAGES[kind.shows], [_pictures_of(kind)])
+    return _result(
+        f"{word.title()}Result",
+        told,
+        BaseModel,
+        word,
+        _IMAGES[kind.shows],
+        [_pictures_of(kind)],
+    )
 
 
 _ANSWERS = [kind.answer for kind in ALL_KINDS.values() if kind.draws_rows]
-_ANSWERS += [_pictures_of(kind) for kind in ALL_KINDS.values() if kind.draws_rows and kind.takes_several]
-_OTHERS = {word: _result_of(kind) for word, kind in ALL_KINDS.items() if not kind.draws_rows}
-_SEVERAL = {word: _several_of(kind) for word, kind in ALL_KINDS.items() if kind.takes_several and not kind.draws_rows}
+_ANSWERS += [
+    _pictures_of(kind)
+    for kind in ALL_KINDS.values()
+    if kind.draws_rows and kind.takes_several
+]
+_OTHERS = {
+    word: _result_of(kind) for word, kind in ALL_KINDS.items() if not kind.draws_rows
+}
+_SEVERAL = {
+    word: _several_of(kind)
+    for word, kind in ALL_KINDS.items()
+    if kind.takes_several and not kind.draws_rows
+}
 _DRAWN = _result(
     "JobResult",
     "The images that were drawn, and where to see them.",
@@ -73,7 +118,9 @@ _DRAWN = _result(
     "Address of each sample, in order.",
     _ANSWERS,
 )
-RESULTS: Mapping[str, type[BaseModel]] = {word: _OTHERS.get(word, _DRAWN) for word in ALL_KINDS}
+RESULTS: Mapping[str, type[BaseModel]] = {
+    word: _OTHERS.get(word, _DRAWN) for word in ALL_KINDS
+}
 """The key is the kind of job."""
 
 RESULTS_OF_SEVERAL = {**RESULTS, **_SEVERAL}
@@ -82,6 +129,8 @@ RESULTS_OF_SEVERAL = {**RESULTS, **_SEVERAL}
 if TYPE_CHECKING:
     Result = Any
 else:
-    Result = TypeAliasType("Result", Union[(*_OTHERS.values(), *_SEVERAL.values(), _DRAWN, None)])
+    Result = TypeAliasType(
+        "Result", Union[(*_OTHERS.values(), *_SEVERAL.values(), _DRAWN, None)]
+    )
 """The result of a job, if it has one. It has a name in the schema too: of a union without one generated clients make up
 the name, which may be another's, and some forget that it may be null."""

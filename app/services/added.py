@@ -58,7 +58,9 @@ class AddedModels:
     """The directory of added models, and who may change it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._models = None if settings.added_dir is None else models_in(settings.added_dir)
+        self._models = (
+            None if settings.added_dir is None else models_in(settings.added_dir)
+        )
         self._settings = settings
         self._taking = 0
 
@@ -70,28 +72,49 @@ class AddedModels:
         """Raises NoAddingError where nobody may add models, NotAllowedError where this caller may not."""
         settings = self._settings
         if not self.is_offered:
-            raise NoAddingError("this server takes no models: see PIXELRNN_ADDED_DIR and PIXELRNN_TRAINING")
+            raise NoAddingError(
+                "this server takes no models: see PIXELRNN_ADDED_DIR and PIXELRNN_TRAINING"
+            )
         if settings.needs_key and not caller.may_train:
-            raise NotAllowedError("this key may not: `pixelrnn keys add NAME --may train` makes one that may")
-        if not settings.needs_key and not settings.training and settings.host not in LOOPBACK:
-            raise NotAllowedError("without keys only with PIXELRNN_TRAINING=1: other machines reach this server")
+            raise NotAllowedError(
+                "this key may not: `pixelrnn keys add NAME --may train` makes one that may"
+            )
+        if (
+            not settings.needs_key
+            and not settings.training
+            and settings.host not in LOOPBACK
+        ):
+            raise NotAllowedError(
+                "without keys only with PIXELRNN_TRAINING=1: other machines reach this server"
+            )
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """A place for one upload. Raises TooManyBytesError where two are taken already."""
         if self._taking >= _AT_ONCE:
-            raise TooManyBytesError("two uploads are being taken already; send this one again in a moment")
+            raise TooManyBytesError(
+                "two uploads are being taken already; send this one again in a moment"
+            )
         self._taking += 1
         try:
             yield
         finally:
             self._taking -= 1
 
-    def expect_name(self, name: str, caller: Caller, served: bool, identity: str | None, if_match: str | None) -> None:
+    def expect_name(
+        self,
+        name: str,
+        caller: Caller,
+        served: bool,
+        identity: str | None,
+        if_match: str | None,
+    ) -> None:
         """Raises unless the name is free, or is that of one's own model of the identity that is meant. served: somebody
         has a model of this name; identity: of the caller's, as it is served."""
         if not NAME.fullmatch(name):
-            raise BadParameterError("a model's name has at most 64 of a-z 0-9 . _ -, with a letter or digit first")
+            raise BadParameterError(
+                "a model's name has at most 64 of a-z 0-9 . _ -, with a letter or digit first"
+            )
         if not (self._folder() / name).exists():
             if served:
                 raise NameTakenError("a model of the service has this name")
@@ -102,11 +125,15 @@ class AddedModels:
         elif not self._is_own(name, caller):
             raise NameTakenError("another model has this name")
         elif if_match is None:
-            raise NameTakenError('you have a model of this name: PUT with If-Match: "IDENTITY" exchanges it')
+            raise NameTakenError(
+                'you have a model of this name: PUT with If-Match: "IDENTITY" exchanges it'
+            )
         elif if_match.strip().strip('"') != identity:
             raise OtherIdentityError("the model has another identity, or is not served")
 
-    def write(self, draft: Path, name: str, owner: Owner, card: BinaryIO, *weights: BinaryIO) -> None:
+    def write(
+        self, draft: Path, name: str, owner: Owner, card: BinaryIO, *weights: BinaryIO
+    ) -> None:
         """Write the model that a job hands in. Raises a RefusedError that says what is wrong with it."""
         sweep(self._folder())
         draft.mkdir(parents=True)
@@ -124,18 +151,24 @@ class AddedModels:
     def expect_place(self) -> None:
         """Raises AddedFullError where as many models are added as are taken."""
         if len(names_in(self._folder())) >= MOST_MODELS:
-            raise AddedFullError(f"{MOST_MODELS} models are added, as many as are taken: delete one first")
+            raise AddedFullError(
+                f"{MOST_MODELS} models are added, as many as are taken: delete one first"
+            )
 
     def expect_room(self) -> None:
         """Raises AddedFullError where added models and the files of trainings have more bytes than they may."""
         if _size(self._folder().parent) > self._settings.added_mib * _MIB:
-            raise AddedFullError(f"added models may have {self._settings.added_mib} MiB: delete one first")
+            raise AddedFullError(
+                f"added models may have {self._settings.added_mib} MiB: delete one first"
+            )
 
     def figures(self) -> tuple[int, int]:
         """How many trainings are open, and the bytes of all that was added and is trained on."""
         if self._models is None:
             return 0, 0
-        return len(list(uploads_in(self._models.parent).glob("[!.]*"))), _size(self._models.parent)
+        return len(list(uploads_in(self._models.parent).glob("[!.]*"))), _size(
+            self._models.parent
+        )
 
     def delete(self, name: str, caller: Caller) -> None:
         """Take one's own model away. Raises UnknownModelError for any other."""
@@ -162,7 +195,11 @@ class AddedModels:
         return self._models
 
     def _place(self, name: str) -> Path:
-        if self._models is None or not NAME.fullmatch(name) or not (self._models / name / CARD).is_file():
+        if (
+            self._models is None
+            or not NAME.fullmatch(name)
+            or not (self._models / name / CARD).is_file()
+        ):
             raise _unknown()
         return self._models / name
 
@@ -178,8 +215,14 @@ def whole_or_not(draft: Path, what: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno == errno.ENOTEMPTY:
-            raise NameTakenError("another model has this name, since a moment") from None
-        why = "no room" if error.errno in (None, errno.ENOSPC, errno.EDQUOT) else error.strerror
+            raise NameTakenError(
+                "another model has this name, since a moment"
+            ) from None
+        why = (
+            "no room"
+            if error.errno in (None, errno.ENOSPC, errno.EDQUOT)
+            else error.strerror
+        )
         raise AddedFullError(f"{what} cannot be kept: {why}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -193,16 +236,22 @@ def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) 
     except ValidationError as error:
         fault = error.errors(include_input=False, include_url=False)[0]
         where = ".".join(map(str, fault["loc"])) or "the whole"
-        raise UnusableModelError(f"this is no model's card.json: {where} is not as expected") from None
+        raise UnusableModelError(
+            f"this is no model's card.json: {where} is not as expected"
+        ) from None
     if read.name != name:
         raise UnusableModelError("the card says another name than the address")
     if len(weights) != len(files := read.files()):
-        raise UnusableModelError(f"expected {len(files)} files of weights: of the card's members, then of its guides")
+        raise UnusableModelError(
+            f"expected {len(files)} files of weights: of the card's members, then of its guides"
+        )
     (draft / CARD).write_bytes(text)
     for (place, sha256), sent in zip(files.items(), weights, strict=True):
         (draft / place).parent.mkdir(exist_ok=True)
         if _copy(sent, draft / place) != sha256:
-            raise UnusableModelError("the weights are not those whose sha256 the card has")
+            raise UnusableModelError(
+                "the weights are not those whose sha256 the card has"
+            )
 
 
 def _exchange(draft: Path, place: Path) -> None:

@@ -16,7 +16,9 @@ _SHARES = 4
 class Bodies:
     """refused is told of each body for which there is no room."""
 
-    def __init__(self, largest: int, refused: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, largest: int, refused: Callable[[], None] = lambda: None
+    ) -> None:
         """largest: bytes of the largest body that is taken; it fits into a share, whatever MOST_BYTES says."""
         self._share = max(MOST_BYTES // _SHARES, largest)
         self._refused = refused
@@ -41,7 +43,9 @@ class Bodies:
         if not has_share or self.bytes_held + size > _SHARES * self._share:
             self._refused()
             whose = "other requests" if has_share else "this client's other requests"
-            raise TooManyBytesError(f"the bodies of {whose} have all the room; send this one again in a moment")
+            raise TooManyBytesError(
+                f"the bodies of {whose} have all the room; send this one again in a moment"
+            )
         self._held[account] += size
 
     def give_back(self, account: str, size: int) -> None:

@@ -32,21 +32,32 @@ class Estimates:
         """Values finished in a second in which there was work, of late; None when nothing was finished."""
         oldest = int(self.load.now // keys.DRAWN_SPAN_S) - keys.DRAWN_SPANS
         spans = [span for span in self.load.drawn if span >= oldest]
-        busy_s = sum(self.load.busy.get(span, keys.DRAWN_SPAN_S) for span in spans)  # earlier workers noted no times
+        busy_s = sum(
+            self.load.busy.get(span, keys.DRAWN_SPAN_S) for span in spans
+        )  # earlier workers noted no times
         return sum(self.load.drawn[span] for span in spans) / busy_s if busy_s else None
 
-    def eta_s(self, record: JobRecord, now: float, waiting_before: int | None) -> float | None:
+    def eta_s(
+        self, record: JobRecord, now: float, waiting_before: int | None
+    ) -> float | None:
         """Seconds until the job's last row; None after its end, where nothing was measured, or where it waits for a
         worker that can do it. waiting_before: how many jobs, where that is known: others may have come before it."""
         if record.status is JobStatus.RUNNING:
             return self._running_eta_s(record, now)
         rate = self.drained_per_s
-        if record.status is not JobStatus.QUEUED or record.parked or record.ahead is None or rate is None:
+        if (
+            record.status is not JobStatus.QUEUED
+            or record.parked
+            or record.ahead is None
+            or rate is None
+        ):
             return None
         if not record.spec.work:  # it waits for other trainings, or to be examined
             return None
         finished = self.load.accepted - self.load.work
-        before_it = max(0, record.ahead - finished, (waiting_before or 0) * self.load.mean_work)
+        before_it = max(
+            0, record.ahead - finished, (waiting_before or 0) * self.load.mean_work
+        )
         alone = max(self.load.took.get(record.spec.model, 0.0), record.spec.work / rate)
         return round(before_it / rate + alone, 3)
 
@@ -77,7 +88,11 @@ class Fleet:
 
     def memory_for_jobs(self, share: float) -> int | None:
         """Bytes that open jobs may still write, where they may have this share of Redis's memory; None = no limit."""
-        return int(share * self.redis.limit) - self.redis.used if self.redis.limit else None
+        return (
+            int(share * self.redis.limit) - self.redis.used
+            if self.redis.limit
+            else None
+        )
 
     @property
     def estimates(self) -> Estimates:
@@ -86,7 +101,9 @@ class Fleet:
     def queue_for(self, spec: JobSpec) -> str:
         """The queue of the workers that can do the job; if there are several, the one where fewest wait. Raises
         NoWorkerError."""
-        queues = dict.fromkeys(worker.queue for worker in self.workers if worker.takes(spec))
+        queues = dict.fromkeys(
+            worker.queue for worker in self.workers if worker.takes(spec)
+        )
         if not queues:
             raise NoWorkerError(self._nobody_for(spec))
         return min(queues, key=lambda queue: self.load.depths.get(queue_key(queue), 0))
@@ -95,13 +112,24 @@ class Fleet:
         """The reason why a queued job waits, if it is more than its turn."""
         spec = record.spec
         if spec.kind == TRAIN.word:
-            return None if self.has_trainer or record.status is not JobStatus.QUEUED else "a trainer: none is there"
-        if record.status is JobStatus.RUNNING and spec.rows_total and record.share == PUT_OFF and not record.rows_done:
+            return (
+                None
+                if self.has_trainer or record.status is not JobStatus.QUEUED
+                else "a trainer: none is there"
+            )
+        if (
+            record.status is JobStatus.RUNNING
+            and spec.rows_total
+            and record.share == PUT_OFF
+            and not record.rows_done
+        ):
             return "larger pictures of two other widths: a worker draws two widths of a model at once"
         if spec.kind == ADD.word and self.workers and record.status is JobStatus.QUEUED:
             return "a worker to examine it"
         able = [worker for worker in self.workers if worker.takes(spec)]
-        if record.status is not JobStatus.QUEUED or any(worker.is_ready(spec) for worker in able):
+        if record.status is not JobStatus.QUEUED or any(
+            worker.is_ready(spec) for worker in able
+        ):
             return None
         if able:
             most = max(able, key=lambda worker: len(worker.ready))
@@ -145,13 +173,17 @@ class FleetWatch:
         """The look that is being taken, or else a new one."""
         if self._look is None or self._look.done():
             self._look = asyncio.create_task(self.fresh())
-            self._look.add_done_callback(lambda look: look.cancelled() or look.exception())  # nobody may wait for it
+            self._look.add_done_callback(
+                lambda look: look.cancelled() or look.exception()
+            )  # nobody may wait for it
         return self._look
 
     async def fresh(self) -> Fleet:
         """The fleet as it is."""
         at = time.monotonic()
-        workers, load, server = await asyncio.gather(self._store.workers(), self._store.load(), self._store.server())
+        workers, load, server = await asyncio.gather(
+            self._store.workers(), self._store.load(), self._store.server()
+        )
         drawing = [worker for worker in workers if not worker.is_trainer]
         seen = Fleet(drawing, load, server, len(drawing) < len(workers))
         if self._seen is None or server.weaknesses != self._seen.redis.weaknesses:

@@ -22,24 +22,48 @@ class UnfinishedPictureError(Exception):
 class FollowedPicture:
     """Raises BadParameterError where there is nothing that is drawn row by row."""
 
-    def __init__(self, record: JobRecord, sample: int, stage: Stage, scale: int, marked: bool) -> None:
+    def __init__(
+        self, record: JobRecord, sample: int, stage: Stage, scale: int, marked: bool
+    ) -> None:
         spec = record.spec
-        if not spec.rows_total or spec.options.places or (stage is Stage.SMALL and not spec.draws_small):
-            raise BadParameterError("follow: this picture is not drawn row by row; ask for it without follow")
+        if (
+            not spec.rows_total
+            or spec.options.places
+            or (stage is Stage.SMALL and not spec.draws_small)
+        ):
+            raise BadParameterError(
+                "follow: this picture is not drawn row by row; ask for it without follow"
+            )
         if sample >= spec.n:
-            raise BadParameterError(f"sample: the job has the samples 0 to {spec.n - 1}")
+            raise BadParameterError(
+                f"sample: the job has the samples 0 to {spec.n - 1}"
+            )
         small = stage is Stage.SMALL
-        self._height, width = (spec.small_height, spec.small_width) if small else (spec.height, spec.width)
+        self._height, width = (
+            (spec.small_height, spec.small_width)
+            if small
+            else (spec.height, spec.width)
+        )
         if max(self._height, width) * scale > MAX_SIDE:
-            raise BadParameterError(f"scale: at most {MAX_SIDE // max(self._height, width)} here")
+            raise BadParameterError(
+                f"scale: at most {MAX_SIDE // max(self._height, width)} here"
+            )
         self._sample, self._stage = sample, stage
-        self._png = ProgressivePng(self._height, width, spec.channels, scale, spec.palette)
+        self._png = ProgressivePng(
+            self._height, width, spec.channels, scale, spec.palette
+        )
         source = ALL_KINDS[spec.kind].source if marked else None
         self._mark = "" if source is None else packet_of(source)
         own = own_of(spec)[sample] if own_of(spec) else {}
-        self._text = {**origin_of(spec, record.numerics), **own, "sample": str(spec.first + sample)}
+        self._text = {
+            **origin_of(spec, record.numerics),
+            **own,
+            "sample": str(spec.first + sample),
+        }
 
-    async def chunks(self, feed: RowFeed, job: Job, follower: Follower) -> AsyncIterator[bytes]:
+    async def chunks(
+        self, feed: RowFeed, job: Job, follower: Follower
+    ) -> AsyncIterator[bytes]:
         """Raises UnfinishedPictureError."""
         yield self._png.head(self._text, self._mark)
         missing = self._height
@@ -56,5 +80,13 @@ class FollowedPicture:
 
     def _rows(self, batch: list[Entry]) -> list[RowDrawn]:
         """The rows of this picture, which come from the top down."""
-        rows = (RowDrawn.model_validate_json(entry.data) for entry in batch if entry.type is EventType.ROW)
-        return [row for row in rows if row.sample == self._sample and row.stage is self._stage]
+        rows = (
+            RowDrawn.model_validate_json(entry.data)
+            for entry in batch
+            if entry.type is EventType.ROW
+        )
+        return [
+            row
+            for row in rows
+            if row.sample == self._sample and row.stage is self._stage
+        ]

@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 from pydantic import BaseModel
 
 from app.access.callers import ANYONE
-from app.errors import ActiveJobError, BadParameterError, ExpiredJobError, OtherVersionJobError, UnknownJobError
+from app.errors import (
+    ActiveJobError,
+    BadParameterError,
+    ExpiredJobError,
+    OtherVersionJobError,
+    UnknownJobError,
+)
 from app.schema.answers import (
     NOT_SHOWN,
     Job,
@@ -67,10 +73,17 @@ class Jobs:
         """Forget a job that has ended. Raises ActiveJobError for one that has not, and as `view`."""
         await self.record(job_id, owner)
         if not await self._store.delete(job_id):
-            raise ActiveJobError("the job has not ended: cancel it first, with POST to its address and /cancel")
+            raise ActiveJobError(
+                "the job has not ended: cancel it first, with POST to its address and /cancel"
+            )
 
     async def page(
-        self, owner: str, status: JobStatus | None, kind: str | None, limit: int, cursor: str | None
+        self,
+        owner: str,
+        status: JobStatus | None,
+        kind: str | None,
+        limit: int,
+        cursor: str | None,
     ) -> JobList:
         """The owner's jobs, newest first. Raises BadParameterError for a cursor of no list."""
         place = None if cursor is None else _place(cursor)
@@ -90,13 +103,21 @@ class Jobs:
         assert place is not None
         return JobList(jobs=found, next_cursor=_cursor(place))
 
-    async def _look(self, owner: str, place: tuple[float, str] | None) -> list[tuple[tuple[str, float], JobRead]]:
+    async def _look(
+        self, owner: str, place: tuple[float, str] | None
+    ) -> list[tuple[tuple[str, float], JobRead]]:
         """The jobs behind a place of the list; those that are gone have no record, and leave the list."""
         until = None if place is None else place[0]
-        ids = await self._store.listed(owner, until, _LOOK_AT_A_TIME + (place is not None))
-        ids = [(job_id, at) for job_id, at in ids if place is None or (at, job_id) < place]
+        ids = await self._store.listed(
+            owner, until, _LOOK_AT_A_TIME + (place is not None)
+        )
+        ids = [
+            (job_id, at) for job_id, at in ids if place is None or (at, job_id) < place
+        ]
         reads = await self._store.records([job_id for job_id, _ in ids])
-        gone = [job_id for (job_id, _), read in zip(ids, reads, strict=True) if read.is_gone]
+        gone = [
+            job_id for (job_id, _), read in zip(ids, reads, strict=True) if read.is_gone
+        ]
         await self._store.forget_listed(owner, gone)
         return list(zip(ids, reads, strict=True))
 
@@ -106,11 +127,15 @@ def _record(read: JobRead, owner: str = ANYONE) -> JobRecord:
     one of another version, UnreadableError for one that is damaged."""
     if read.unreadable is not None and owner in (ANYONE, read.unreadable.client):
         if isinstance(read.unreadable.error, OtherVersionError):
-            raise OtherVersionJobError("a later version of this service took the job; ask again when that one answers")
+            raise OtherVersionJobError(
+                "a later version of this service took the job; ask again when that one answers"
+            )
         raise read.unreadable.error
     if read.record is None:
         if read.was_of(owner):
-            raise ExpiredJobError("the job was deleted, or its results were kept as long as promised and are gone")
+            raise ExpiredJobError(
+                "the job was deleted, or its results were kept as long as promised and are gone"
+            )
         raise UnknownJobError("no job has this id")
     if owner not in (ANYONE, read.record.client):
         raise UnknownJobError("no job has this id")
@@ -146,12 +171,20 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
         numerics=record.numerics,
         progress=record.progress,
         rows_done=record.rows_done,
-        position=read.waiting_before + 1 if queued and read.waiting_before is not None else None,
-        eta_s=None if fleet is None else fleet.estimates.eta_s(record, read.now, read.waiting_before),
+        position=read.waiting_before + 1
+        if queued and read.waiting_before is not None
+        else None,
+        eta_s=None
+        if fleet is None
+        else fleet.estimates.eta_s(record, read.now, read.waiting_before),
         waits_for=None if fleet is None else fleet.waits_for(record),
         error=record.error,
         result=_result(record) if record.status is JobStatus.SUCCEEDED else None,
-        links=Links(self=f"/jobs/{spec.id}", events=f"/jobs/{spec.id}/events", image=f"/jobs/{spec.id}/image"),
+        links=Links(
+            self=f"/jobs/{spec.id}",
+            events=f"/jobs/{spec.id}/events",
+            image=f"/jobs/{spec.id}/image",
+        ),
         webhook=_webhook(record),
     )
 
@@ -159,11 +192,20 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
 def _webhook(record: JobRecord) -> Webhook | None:
     if record.webhook_tries is None:
         return None
-    return Webhook(status=WebhookStatus(record.webhook_over or WebhookStatus.WAITING), tries=record.webhook_tries)
+    return Webhook(
+        status=WebhookStatus(record.webhook_over or WebhookStatus.WAITING),
+        tries=record.webhook_tries,
+    )
 
 
-def _matches(record: JobRecord | None, status: JobStatus | None, kind: str | None) -> bool:
-    return record is not None and status in (None, record.status) and kind in (None, record.spec.kind)
+def _matches(
+    record: JobRecord | None, status: JobStatus | None, kind: str | None
+) -> bool:
+    return (
+        record is not None
+        and status in (None, record.status)
+        and kind in (None, record.spec.kind)
+    )
 
 
 def _at(seconds: float) -> datetime:
@@ -183,13 +225,19 @@ def _result(record: JobRecord) -> BaseModel:
     if kind.draws_rows or kind.input is Input.PICTURES or is_of_several:
         images = [f"{link}/image?sample={sample}" for sample in range(spec.images)]
     own = {} if record.result is None else record.result.result_fields(images, link)
-    result_type = f"{kind.noun}s" if is_of_several and not kind.draws_rows else kind.result_type
+    result_type = (
+        f"{kind.noun}s" if is_of_several and not kind.draws_rows else kind.result_type
+    )
     results = RESULTS_OF_SEVERAL if is_of_several else RESULTS
     return results[kind.word](**own, type=result_type, images=images)
 
 
 def _cursor(place: tuple[float, str]) -> str:
-    return base64.urlsafe_b64encode(struct.pack(">d", place[0]) + place[1].encode()).decode().rstrip("=")
+    return (
+        base64.urlsafe_b64encode(struct.pack(">d", place[0]) + place[1].encode())
+        .decode()
+        .rstrip("=")
+    )
 
 
 def _place(cursor: str) -> tuple[float, str]:

@@ -27,7 +27,12 @@ class Models:
     async def refused(self, caller: Caller) -> list[RefusedModel]:
         """Models that live workers do not serve, and why; by name."""
         workers = (await self._fleet.now()).workers
-        found = [(one, worker.name) for worker in workers for one in worker.refused if _sees(caller, one.owner)]
+        found = [
+            (one, worker.name)
+            for worker in workers
+            for one in worker.refused
+            if _sees(caller, one.owner)
+        ]
         return [
             RefusedModel(name=one.name, reason=one.reason, worker=worker)
             for one, worker in sorted(found, key=lambda each: (each[0].name, each[1]))
@@ -38,7 +43,9 @@ class Models:
         name that the caller sees."""
         workers = (await self._fleet.now()).workers
         if not any(card.name == name for worker in workers for card in worker.models):
-            workers = (await self._fleet.fresh()).workers  # it may have come a moment ago
+            workers = (
+                await self._fleet.fresh()
+            ).workers  # it may have come a moment ago
         if not workers:
             raise _nobody()
         if workers is not self._merged_from:
@@ -47,7 +54,9 @@ class Models:
             self._merged[name] = _merged(name, workers), _owners(name, workers)
         model, owners = self._merged.get(name, (None, set()))
         if model is None or not all(_sees(caller, owner) for owner in owners):
-            raise UnknownModelError(f"expected one of: {', '.join(_names(workers, caller))}")
+            raise UnknownModelError(
+                f"expected one of: {', '.join(_names(workers, caller))}"
+            )
         return model
 
     async def held(self, name: str, caller: Caller) -> tuple[bool, str | None]:
@@ -55,25 +64,32 @@ class Models:
         workers = (await self._fleet.fresh()).workers
         if name not in _names(workers, None):
             return False, None
-        return True, _merged(name, workers).identity if name in _names(workers, caller) else None
+        return True, _merged(name, workers).identity if name in _names(
+            workers, caller
+        ) else None
 
     async def find_for(self, kind: str, name: str, caller: Caller) -> Model:
         """Find a model, like `find`; raises BadParameterError if it does not do this kind of work."""
         return _doing(kind, await self.find(name, caller))
 
-    async def expect_second(self, kind: str, model: Model, name: str, caller: Caller) -> None:
+    async def expect_second(
+        self, kind: str, model: Model, name: str, caller: Caller
+    ) -> None:
         """Raises what `find_for` raises for a second model beside this one, BadParameterError where pictures of the one
         are none of the other, and NoWorkerError while it is being made ready."""
         other = await self.find_for(kind, name, caller)
         sizes = "height", "width", "channels", "values", "palette"
         if any(getattr(other, size) != getattr(model, size) for size in sizes):
             raise BadParameterError(
-                "against: expected a model of pictures of the same size and values", field="against"
+                "against: expected a model of pictures of the same size and values",
+                field="against",
             )
         if other.compiling:
             raise NoWorkerError(f"{name} is being made ready")
 
-    async def find_by_digest(self, kind: str, digest: str, identity: str, caller: Caller) -> Model:
+    async def find_by_digest(
+        self, kind: str, digest: str, identity: str, caller: Caller
+    ) -> Model:
         """The model of these weights; of several, the one of this identity. Raises NoWorkerError, UnknownModelError
         when nobody holds them, BadParameterError for a model that does not do this kind of work."""
         models = await self.all(caller)
@@ -81,8 +97,13 @@ class Models:
             raise _nobody()
         found = [model for model in models if model.digest == digest]
         if not found:
-            raise UnknownModelError(f"no worker holds the model of sha256 {digest[:12]}...")
-        return _doing(kind, next((model for model in found if model.identity == identity), found[0]))
+            raise UnknownModelError(
+                f"no worker holds the model of sha256 {digest[:12]}..."
+            )
+        return _doing(
+            kind,
+            next((model for model in found if model.identity == identity), found[0]),
+        )
 
 
 def _sees(caller: Caller | None, owner: str) -> bool:
@@ -91,17 +112,25 @@ def _sees(caller: Caller | None, owner: str) -> bool:
 
 
 def _owners(name: str, workers: list[WorkerInfo]) -> set[str]:
-    return {card.owner for worker in workers for card in worker.models if card.name == name}
+    return {
+        card.owner for worker in workers for card in worker.models if card.name == name
+    }
 
 
 def _names(workers: list[WorkerInfo], caller: Caller | None) -> list[str]:
     """Names of the models that the caller sees: what one worker says is private is so, whatever others say."""
     names = sorted({card.name for worker in workers for card in worker.models})
-    return [name for name in names if all(_sees(caller, owner) for owner in _owners(name, workers))]
+    return [
+        name
+        for name in names
+        if all(_sees(caller, owner) for owner in _owners(name, workers))
+    ]
 
 
 def _nobody() -> NoWorkerError:
-    return NoWorkerError("no worker has announced itself; start one, or wait until it is warm")
+    return NoWorkerError(
+        "no worker has announced itself; start one, or wait until it is warm"
+    )
 
 
 def _doing(kind: str, model: Model) -> Model:
@@ -113,11 +142,24 @@ def _doing(kind: str, model: Model) -> Model:
 
 def _merged(name: str, workers: list[WorkerInfo]) -> Model:
     """Raises nothing: the caller has seen the name in these workers."""
-    named = [(worker, card) for worker in workers for card in worker.models if card.name == name]
+    named = [
+        (worker, card)
+        for worker in workers
+        for card in worker.models
+        if card.name == name
+    ]
     digest = named[0][1].digest
-    identity = next((card.identity for _, card in named if card.digest == digest and card.identity), "")
-    holders = [(worker, card) for worker, card in named if card.answers_to(digest, identity)]
-    places = [WorkerPlace(name=worker.name, device=worker.device, slots=worker.slots) for worker, _ in holders]
+    identity = next(
+        (card.identity for _, card in named if card.digest == digest and card.identity),
+        "",
+    )
+    holders = [
+        (worker, card) for worker, card in named if card.answers_to(digest, identity)
+    ]
+    places = [
+        WorkerPlace(name=worker.name, device=worker.device, slots=worker.slots)
+        for worker, _ in holders
+    ]
     return _model([card for _, card in holders], places)
 
 
@@ -131,7 +173,9 @@ def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
         "can": [kind for kind in KINDS if kind in can],
         "title": next((card.title for card in cards if card.title), cards[0].network),
         "methods": [method for method in Method if method in methods],
-        "max_particles": min((card.max_particles for card in cards if card.max_particles), default=0),
+        "max_particles": min(
+            (card.max_particles for card in cards if card.max_particles), default=0
+        ),
         "members": max((card.members for card in cards), key=len),
         "labels": max((card.labels for card in cards), key=len),
         "field": any(card.field for card in cards),

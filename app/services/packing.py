@@ -50,5 +50,9 @@ class EntryPacking:
         except (UnpackableError, ValueError) as error:
             _log.warning("entries_not_packed", job_id=job_id, reason=str(error)[:200])
             value = b""
-        pictures = await run_sync(packed_pictures, await self._store.pictures(job_id))  # some are of two megabytes
-        await self._store.pack(job_id, entries[-1].seq if entries else 0, value, pictures)
+        pictures = await run_sync(
+            packed_pictures, await self._store.pictures(job_id)
+        )  # some are of two megabytes
+        await self._store.pack(
+            job_id, entries[-1].seq if entries else 0, value, pictures
+        )

@@ -27,7 +27,11 @@ class PartialPictures:
         for event in events:
             if self._next < self._count and event.name in ("row", "estimate"):
                 found = json.loads(event.data)
-                share, pixels = self._with_row(found) if event.name == "row" else _expected_picture(found)
+                share, pixels = (
+                    self._with_row(found)
+                    if event.name == "row"
+                    else _expected_picture(found)
+                )
                 if share * (self._count + 1) >= self._next + 1:
                     yield self._next, pixels
                     self._next += 1

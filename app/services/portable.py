@@ -8,7 +8,9 @@ from app.schema.answers import Model, PortableModel
 
 PREFIX = "/portable/"
 _RELEASE = re.compile(r"[0-9a-f]{16}")
-_PATH = re.compile(r"[0-9a-f]{16}/(engine(/posterior)?|models/[0-9a-f]{64})/[A-Za-z0-9_-][A-Za-z0-9._-]*")
+_PATH = re.compile(
+    r"[0-9a-f]{16}/(engine(/posterior)?|models/[0-9a-f]{64})/[A-Za-z0-9_-][A-Za-z0-9._-]*"
+)
 
 
 class PortableModels:
@@ -20,10 +22,14 @@ class PortableModels:
     def of(self, model: Model) -> PortableModel:
         """Raises NoPortableError where none is offered, NotPortableError for one that is not there."""
         if self._folder is None:
-            raise NoPortableError("this server offers no models for browsers: see PIXELRNN_PORTABLE_DIR")
+            raise NoPortableError(
+                "this server offers no models for browsers: see PIXELRNN_PORTABLE_DIR"
+            )
         release = self._release()
         if not self._has(release, model):
-            raise NotPortableError("no worker has laid this model out for browsers: a Multi-Scale one never is")
+            raise NotPortableError(
+                "no worker has laid this model out for browsers: a Multi-Scale one never is"
+            )
         place = f"{PREFIX}{release}/models/{model.identity_or_digest}/"
         addresses = {"engine": f"{PREFIX}{release}/engine/", "model": place}
         return PortableModel(digest=model.digest, identity=model.identity, **addresses)
@@ -36,14 +42,22 @@ class PortableModels:
     def _release(self) -> str:
         """The one that workers have laid out; empty where there is none."""
         try:
-            release = (self._folder / "release").read_text(encoding="ascii") if self._folder else ""
+            release = (
+                (self._folder / "release").read_text(encoding="ascii")
+                if self._folder
+                else ""
+            )
         except (OSError, ValueError):
             return ""
         return release if _RELEASE.fullmatch(release) else ""
 
     def _has(self, release: str, model: Model) -> bool:
         file = f"{release}/models/{model.identity_or_digest}/portable.json"
-        return self._folder is not None and bool(release) and (self._folder / file).is_file()
+        return (
+            self._folder is not None
+            and bool(release)
+            and (self._folder / file).is_file()
+        )
 
     def file(self, path: str) -> Path | None:
         """The file at an address below PREFIX; None where there is none."""

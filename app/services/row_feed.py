@@ -50,18 +50,26 @@ class RowFeed:
         self._jobs = jobs
         self._ping_s = ping_s
 
-    def follow(self, job: Job, after: int, estimates: bool = False) -> contextlib.AbstractContextManager[Follower]:
+    def follow(
+        self, job: Job, after: int, estimates: bool = False
+    ) -> contextlib.AbstractContextManager[Follower]:
         """Entries behind `after` (0 = from the first row); also estimates, where the job may have some."""
-        return self._reader.follow(job.id, after, estimates and ALL_KINDS[job.kind].estimates != "")
+        return self._reader.follow(
+            job.id, after, estimates and ALL_KINDS[job.kind].estimates != ""
+        )
 
-    async def events(self, job: Job, follower: Follower) -> AsyncIterator[list[FeedEvent]]:
+    async def events(
+        self, job: Job, follower: Follower
+    ) -> AsyncIterator[list[FeedEvent]]:
         """Batches of what the follower gets; an empty one if nothing came for `ping_s` seconds. Ends behind the last
         event, or when the follower is ended. Raises RefusedError when the job is gone."""
         yield [_event(SNAPSHOT, job.model_dump_json())]
         try:
             async for batch in self._batches(job, follower):
                 rows = [entry for entry in batch if not entry.is_last]
-                estimates = await self._estimates(job, follower) if rows or not batch else []
+                estimates = (
+                    await self._estimates(job, follower) if rows or not batch else []
+                )
                 if estimates or not batch:
                     yield estimates
                 for first in range(0, len(rows), _ROWS_AT_ONCE):
@@ -85,14 +93,19 @@ class RowFeed:
 
     async def wait(self, job: Job, seconds: float) -> bool:
         """Return when the job has ended, when the time is up, or, False, when this process is told to stop."""
-        with contextlib.suppress(TimeoutError), self.follow(job, job.rows_done) as follower:
+        with (
+            contextlib.suppress(TimeoutError),
+            self.follow(job, job.rows_done) as follower,
+        ):
             async with asyncio.timeout(seconds):
                 async for _ in self.entries(job, follower):
                     pass
             return not follower.has_ended
         return True
 
-    async def _batches(self, job: Job, follower: Follower) -> AsyncIterator[list[Entry]]:
+    async def _batches(
+        self, job: Job, follower: Follower
+    ) -> AsyncIterator[list[Entry]]:
         """Entries, or an empty list where nothing came for a while. Raises RefusedError, _EndedUnseenError."""
         while (batch := await follower.next(self._ping_s)) is not Pause.ENDED:
             if isinstance(batch, list):
@@ -109,11 +122,23 @@ class RowFeed:
             return []
         kind = ALL_KINDS[job.kind]
         found = [_event(kind.estimates, _of_picture(estimate, job))]
-        if kind.shows is Shows.GRID and (grids := json.loads(estimate)["grids"]) != follower.grids:
+        if (
+            kind.shows is Shows.GRID
+            and (grids := json.loads(estimate)["grids"]) != follower.grids
+        ):
             follower.grids = grids
             with contextlib.suppress(*STORE_TROUBLE):
                 grid = await self._reader.store.picture(job.id, "grid")
-                found += [_event("picture", json.dumps({"png": base64.b64encode(grid).decode()}))] if grid else []
+                found += (
+                    [
+                        _event(
+                            "picture",
+                            json.dumps({"png": base64.b64encode(grid).decode()}),
+                        )
+                    ]
+                    if grid
+                    else []
+                )
         return found
 
     async def _check(self, job: Job, follower: Follower) -> None:
@@ -142,7 +167,13 @@ class _EndedUnseenError(Exception):
 
 def _row_events(rows: list[Entry], job: Job) -> list[FeedEvent]:
     progress = _event("progress", _progress(rows[-1].seq, job.rows_total))
-    return [*(_event(entry.type, _of_picture(entry.data, job), entry.seq) for entry in rows), progress]
+    return [
+        *(
+            _event(entry.type, _of_picture(entry.data, job), entry.seq)
+            for entry in rows
+        ),
+        progress,
+    ]
 
 
 def _of_picture(data: str, job: Job) -> str:
@@ -167,4 +198,10 @@ def _event(name: str, data: str, seq: int | None = None) -> FeedEvent:
 
 def _progress(rows_done: int, rows_total: int) -> str:
     """Rows are counted from 1, so the number of the last one is how many there are."""
-    return json.dumps({"rows_done": rows_done, "rows_total": rows_total, "progress": rows_done / rows_total})
+    return json.dumps(
+        {
+            "rows_done": rows_done,
+            "rows_total": rows_total,
+            "progress": rows_done / rows_total,
+        }
+    )

@@ -53,7 +53,9 @@ class Pause(Enum):
 class Follower:
     """One reader of one job, at the entry `last`."""
 
-    def __init__(self, reader: "RowReader", job_id: str, after: int, wants_estimates: bool) -> None:
+    def __init__(
+        self, reader: "RowReader", job_id: str, after: int, wants_estimates: bool
+    ) -> None:
         self._reader = reader
         self._job_id = job_id
         self.last = after
@@ -174,7 +176,9 @@ class RowReader:
         return len(self._followers)
 
     @contextlib.contextmanager
-    def follow(self, job_id: str, after: int, estimates: bool = False) -> Iterator[Follower]:
+    def follow(
+        self, job_id: str, after: int, estimates: bool = False
+    ) -> Iterator[Follower]:
         """Entries behind `after` (0 = all); also what is expected so far."""
         follower = Follower(self, job_id, after, estimates)
         self._followers.add(follower)
@@ -301,7 +305,11 @@ class _Shard:
             self._watches.clear()
 
     async def _poke_until_read(self) -> None:
-        while self._reads < self._read_wanted and self._task is not None and not self._task.done():
+        while (
+            self._reads < self._read_wanted
+            and self._task is not None
+            and not self._task.done()
+        ):
             with contextlib.suppress(*STORE_TROUBLE):
                 if self._connection.client_id is not None:
                     await self._store.unblock(self._connection.client_id)
@@ -336,7 +344,11 @@ class _Shard:
         self._reads += 1
         answer = await self._connection.ask(b"".join((head, *names, *places)))
         by_name = {watch.name: watch for watch in watches} if answer else {}
-        estimated = {watch.estimate_name: watch for watch in watches if watch.has_estimates} if answer else {}
+        estimated = (
+            {watch.estimate_name: watch for watch in watches if watch.has_estimates}
+            if answer
+            else {}
+        )
         for name, raw in streams_of(answer):
             if name in estimated:
                 estimated[name].note_estimate(raw)

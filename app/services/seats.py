@@ -18,7 +18,9 @@ class Seats:
     def expect_free(self) -> None:
         """TooManyStreamsError when all are taken; asked while an answer can still be an error."""
         if self._taken >= self._number:
-            raise TooManyStreamsError(f"all {self._number} seats for streams and long polls of this server are taken")
+            raise TooManyStreamsError(
+                f"all {self._number} seats for streams and long polls of this server are taken"
+            )
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

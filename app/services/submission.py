@@ -60,22 +60,34 @@ class Submitted:
 
 
 def with_key(
-    identity: RequestIdentity, key: str | None, kind: str, fields: Mapping[str, Any], files: Iterable[bytes]
+    identity: RequestIdentity,
+    key: str | None,
+    kind: str,
+    fields: Mapping[str, Any],
+    files: Iterable[bytes],
 ) -> RequestIdentity:
     """`key`: the `Idempotency-Key`, if there is one; `fields` and `files`: what the request says."""
     if key is None:
         return identity
-    text = json.dumps([kind, fields, [hashlib.sha256(data).hexdigest() for data in files]], sort_keys=True)
+    text = json.dumps(
+        [kind, fields, [hashlib.sha256(data).hexdigest() for data in files]],
+        sort_keys=True,
+    )
     return replace(identity, key=_sha256(key), body=_sha256(text))
 
 
 def _quotas(allowance: Allowance, tokens: float, open_jobs: float) -> tuple[Quota, ...]:
     """tokens: how many jobs the client may hand in now."""
     rate, burst, most = allowance.rate, allowance.burst, allowance.client_jobs
-    window_s, back_in_s = math.ceil(burst / rate), max(0, math.ceil((burst - tokens) / rate))
+    window_s, back_in_s = (
+        math.ceil(burst / rate),
+        max(0, math.ceil((burst - tokens) / rate)),
+    )
     return (
         Quota("jobs", burst, min(burst, int(tokens)), window_s, back_in_s),
-        Quota("open-jobs", most, max(0, most - int(open_jobs)), unit="concurrent-requests"),
+        Quota(
+            "open-jobs", most, max(0, most - int(open_jobs)), unit="concurrent-requests"
+        ),
     )
 
 
@@ -83,7 +95,12 @@ class Submission:
     """`rejected` is told why a request is not taken: it counts."""
 
     def __init__(
-        self, settings: Settings, store: Store, jobs: Jobs, fleet: FleetWatch, rejected: Callable[[str], None]
+        self,
+        settings: Settings,
+        store: Store,
+        jobs: Jobs,
+        fleet: FleetWatch,
+        rejected: Callable[[str], None],
     ) -> None:
         self._settings = settings
         self._store = store
@@ -106,7 +123,9 @@ class Submission:
         """Seconds that a job's results are kept. Raises BadParameterError for more than they may be."""
         longest = self._settings.retention_s
         if asked_s is not None and asked_s > longest:
-            raise BadParameterError(f"retention: expected {longest} seconds at most", field="retention")
+            raise BadParameterError(
+                f"retention: expected {longest} seconds at most", field="retention"
+            )
         return longest if asked_s is None else asked_s
 
     def sized(self, model: Model, options: JobOptions) -> Model:
@@ -136,7 +155,12 @@ class Submission:
             raise await self._full(0)
 
     async def submit(
-        self, identity: RequestIdentity, kind: str, model: Model, options: JobOptions, given: GivenPixels | None
+        self,
+        identity: RequestIdentity,
+        kind: str,
+        model: Model,
+        options: JobOptions,
+        given: GivenPixels | None,
     ) -> Submitted:
         """Accept and queue the job. The model must do this kind of work: `Models.find_for`.
 
@@ -144,21 +168,38 @@ class Submission:
         NoWorkerError.
         """
         spec = _spec(identity, kind, model, options, given)
-        return await self.accept(identity, spec, options, given, (await self._fleet.now()).queue_for(spec))
+        return await self.accept(
+            identity, spec, options, given, (await self._fleet.now()).queue_for(spec)
+        )
 
     async def any_queue(self) -> str:
         """The queue of some worker, and the usual one where none is there."""
-        return next((worker.queue for worker in (await self._fleet.now()).workers), keys.QUEUE)
+        return next(
+            (worker.queue for worker in (await self._fleet.now()).workers), keys.QUEUE
+        )
 
     async def accept(
-        self, identity: RequestIdentity, spec: JobSpec, options: JobOptions, given: GivenPixels | None, queue: str
+        self,
+        identity: RequestIdentity,
+        spec: JobSpec,
+        options: JobOptions,
+        given: GivenPixels | None,
+        queue: str,
     ) -> Submitted:
         """The same of a job that is described, for the workers of a queue."""
         fleet = await self._fleet.now()
-        answer, facts = await self._store.submit(self._terms(identity, queue, fleet, options), spec, given, queue)
+        answer, facts = await self._store.submit(
+            self._terms(identity, queue, fleet, options), spec, given, queue
+        )
         if answer is SubmissionAnswer.ACCEPTED:
-            quotas = _quotas(self._allowance(identity), *map(_number, facts[3:5])) if len(facts) > 3 else ()
-            return Submitted(await self._accepted_job(spec, identity, facts), quotas=quotas)
+            quotas = (
+                _quotas(self._allowance(identity), *map(_number, facts[3:5]))
+                if len(facts) > 3
+                else ()
+            )
+            return Submitted(
+                await self._accepted_job(spec, identity, facts), quotas=quotas
+            )
         if answer is SubmissionAnswer.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
         raise await self._refusal(answer, facts, spec.work, self._allowance(identity))
@@ -167,9 +208,16 @@ class Submission:
         """The allowance of its key, else that of everybody."""
         caller, usual = identity.caller, self._settings
         rate, jobs = caller.rate or usual.client_rate, caller.jobs or usual.client_jobs
-        return Allowance(client=caller.account, rate=rate, burst=max(1, int(2 * rate)), client_jobs=jobs)
+        return Allowance(
+            client=caller.account,
+            rate=rate,
+            burst=max(1, int(2 * rate)),
+            client_jobs=jobs,
+        )
 
-    def _terms(self, identity: RequestIdentity, queue: str, fleet: Fleet, options: JobOptions) -> SubmissionTerms:
+    def _terms(
+        self, identity: RequestIdentity, queue: str, fleet: Fleet, options: JobOptions
+    ) -> SubmissionTerms:
         settings = self._settings
         return SubmissionTerms(
             **self._allowance(identity).model_dump(),
@@ -185,15 +233,33 @@ class Submission:
             webhook=options.webhook,
         )
 
-    async def _accepted_job(self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int]) -> Job:
+    async def _accepted_job(
+        self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int]
+    ) -> Job:
         """The job just accepted, without a second question to Redis."""
-        created_at, waiting_before, ahead = float(_text(facts[0])), int(facts[1]), int(_text(facts[2]))
+        created_at, waiting_before, ahead = (
+            float(_text(facts[0])),
+            int(facts[1]),
+            int(_text(facts[2])),
+        )
         owner = identity.caller.owner
-        record = JobRecord(spec=spec, status=JobStatus.QUEUED, created_at=created_at, client=owner, ahead=ahead)
-        return await self._jobs.document(JobRead(record, waiting_before, tombstone=None, now=created_at))
+        record = JobRecord(
+            spec=spec,
+            status=JobStatus.QUEUED,
+            created_at=created_at,
+            client=owner,
+            ahead=ahead,
+        )
+        return await self._jobs.document(
+            JobRead(record, waiting_before, tombstone=None, now=created_at)
+        )
 
     async def _refusal(
-        self, answer: SubmissionAnswer, facts: list[bytes | int], work: int, allowance: Allowance
+        self,
+        answer: SubmissionAnswer,
+        facts: list[bytes | int],
+        work: int,
+        allowance: Allowance,
     ) -> RefusedError:
         if answer is SubmissionAnswer.NO_MEMORY:
             return self._no_memory()
@@ -204,18 +270,26 @@ class Submission:
             seconds, tokens, open_jobs = map(_number, facts)
             detail = f"this client may hand in {allowance.rate:g} jobs a second"
             quotas = _quotas(allowance, tokens, open_jobs)
-            return TooManyRequestsError(detail, retry_after_s=max(1, math.ceil(seconds)), quotas=quotas)
+            return TooManyRequestsError(
+                detail, retry_after_s=max(1, math.ceil(seconds)), quotas=quotas
+            )
         if answer is SubmissionAnswer.TOO_MANY:
             fleet = await self._fleet.now()
             open_jobs, tokens = map(_number, facts)
             detail = f"this client has {open_jobs:g} open jobs; it may have {allowance.client_jobs}"
             retry_s = fleet.estimates.retry_s(fleet.load.mean_work)
-            return TooManyOpenJobsError(detail, retry_after_s=retry_s, quotas=_quotas(allowance, tokens, open_jobs))
+            return TooManyOpenJobsError(
+                detail,
+                retry_after_s=retry_s,
+                quotas=_quotas(allowance, tokens, open_jobs),
+            )
         return await self._full(work)
 
     def _no_memory(self) -> StoreFullError:
         self._rejected("store-full")
-        return StoreFullError("Redis has memory for the accepted jobs only; finished ones make room as they expire")
+        return StoreFullError(
+            "Redis has memory for the accepted jobs only; finished ones make room as they expire"
+        )
 
     async def _full(self, work: int) -> QueueFullError | NoWorkerError:
         """Room comes when a job ends, or when so much is drawn that this one fits."""
@@ -230,7 +304,9 @@ class Submission:
 
 
 def _reused_key_error() -> ReusedKeyError:
-    return ReusedKeyError("this Idempotency-Key came with another request before; use a new one for each")
+    return ReusedKeyError(
+        "this Idempotency-Key came with another request before; use a new one for each"
+    )
 
 
 def _sha256(text: str) -> str:
@@ -246,7 +322,11 @@ def _text(fact: bytes | int) -> str:
 
 
 def _spec(
-    identity: RequestIdentity, kind: str, model: Model, options: JobOptions, given: GivenPixels | None
+    identity: RequestIdentity,
+    kind: str,
+    model: Model,
+    options: JobOptions,
+    given: GivenPixels | None,
 ) -> JobSpec:
     own = options.own if given is None else options.own.model_copy(update=given.found)
     return JobSpec(

@@ -22,7 +22,13 @@ from app.schema.job_options import JobOptions
 from app.services.added import AddedModels, sweep, whole_or_not
 from app.services.jobs import Jobs
 from app.services.models import Models
-from app.services.submission import ID_BYTES, RequestIdentity, Submission, Submitted, with_key
+from app.services.submission import (
+    ID_BYTES,
+    RequestIdentity,
+    Submission,
+    Submitted,
+    with_key,
+)
 from app.settings import Settings
 from worker.contract import keys
 from worker.contract.added import ANYONE, JobFiles, Owner
@@ -39,7 +45,12 @@ class Trainings:
     """Begins, finishes and forgets them, and adds models."""
 
     def __init__(
-        self, settings: Settings, added: AddedModels, models: Models, submission: Submission, jobs: Jobs
+        self,
+        settings: Settings,
+        added: AddedModels,
+        models: Models,
+        submission: Submission,
+        jobs: Jobs,
     ) -> None:
         self._settings = settings
         self._added = added
@@ -48,7 +59,12 @@ class Trainings:
         self._jobs = jobs
 
     async def begin(
-        self, identity: RequestIdentity, name: str, options: JobOptions, files: Sequence[BinaryIO], key: str | None
+        self,
+        identity: RequestIdentity,
+        name: str,
+        options: JobOptions,
+        files: Sequence[BinaryIO],
+        key: str | None,
     ) -> Submitted:
         """The job, once its pictures lie where a trainer finds them; key: the request's `Idempotency-Key`. Raises
         RefusedError for what cannot be taken; nothing is left of it then.
@@ -56,23 +72,40 @@ class Trainings:
         Trainings are counted apart from an owner's other jobs: on an account of their own."""
         caller, own = identity.caller, options.own.model_dump()
         account = f"{keys.TRAINS}{caller.account}"
-        identity = replace(identity, caller=replace(caller, account=account, jobs=OPEN_TRAININGS))
+        identity = replace(
+            identity, caller=replace(caller, account=account, jobs=OPEN_TRAININGS)
+        )
         identity = await _with_key(identity, key, KIND, name, options, files)
         if known := await self._submission.known(identity):
             return known
         if own["minutes"] > (most := self._settings.training_minutes):
-            raise BadParameterError(f"minutes: expected {most:g} at most", field="minutes")
+            raise BadParameterError(
+                f"minutes: expected {most:g} at most", field="minutes"
+            )
         if own["start"]:
             if own["channels"] or own["values"]:
-                raise BadParameterError("start: expected no channels and no values, which the model has", field="start")
+                raise BadParameterError(
+                    "start: expected no channels and no values, which the model has",
+                    field="start",
+                )
             await self._models.find(own["start"], caller)
-        self._added.expect_name(name, caller, (await self._models.held(name, caller))[0], None, None)
+        self._added.expect_name(
+            name, caller, (await self._models.held(name, caller))[0], None, None
+        )
         await self._submission.expect_allowance(identity)
         training = self._files(secrets.token_urlsafe(ID_BYTES), name)
         found = await run_sync(self._write, training, files)
-        spec = _spec(identity, KIND, training.job_id, name, {**own, **found, "owner": caller.owner})
+        spec = _spec(
+            identity,
+            KIND,
+            training.job_id,
+            name,
+            {**own, **found, "owner": caller.owner},
+        )
         try:
-            submitted = await self._submission.accept(identity, spec, options, None, keys.TRAIN_QUEUE)
+            submitted = await self._submission.accept(
+                identity, spec, options, None, keys.TRAIN_QUEUE
+            )
         except RefusedError:
             await run_sync(training.forget)
             raise
@@ -95,15 +128,23 @@ class Trainings:
         identity = await _with_key(identity, key, ADD, name, options, files)
         if known := await self._submission.known(identity):
             return known
-        self._added.expect_name(name, caller, *await self._models.held(name, caller), if_match)
+        self._added.expect_name(
+            name, caller, *await self._models.held(name, caller), if_match
+        )
         if if_match is None:
             self._added.expect_place()
         await self._submission.expect_allowance(identity)
         spec = _spec(identity, ADD, job_id, name, own := options.own.model_dump())
-        owner = Owner(owner=caller.owner, job=job_id, shared=own["shared"] or caller.owner == ANYONE)
+        owner = Owner(
+            owner=caller.owner,
+            job=job_id,
+            shared=own["shared"] or caller.owner == ANYONE,
+        )
         with whole_or_not(draft := self._files(job_id, name).draft, "the model"):
             await run_sync(self._added.write, draft, name, owner, *files)
-            submitted = await self._submission.accept(identity, spec, options, None, await self._submission.any_queue())
+            submitted = await self._submission.accept(
+                identity, spec, options, None, await self._submission.any_queue()
+            )
             if not submitted.again:
                 await run_sync(self._added.put, draft, name, if_match is not None)
         return submitted
@@ -113,10 +154,14 @@ class Trainings:
         BadParameterError for other jobs, and as `Jobs.view`."""
         job = await self._jobs.view(job_id, owner)
         if job.kind != KIND.word:
-            raise BadParameterError("only a training can be finished: cancel other jobs")
+            raise BadParameterError(
+                "only a training can be finished: cancel other jobs"
+            )
         training = self._files(job.id, job.model)
         if job.status.is_terminal or not training.best.exists():
-            raise NothingToKeepError("no round is better yet than what it began with, or it has ended")
+            raise NothingToKeepError(
+                "no round is better yet than what it began with, or it has ended"
+            )
         with suppress(FileNotFoundError):  # it has just ended
             training.finish.touch()
         return job
@@ -124,7 +169,9 @@ class Trainings:
     async def canceled(self, job: Job) -> None:
         """Forget the files of a training that was canceled before a trainer took it, else its trainer does; and a model
         that was not examined yet."""
-        brings = job.kind in (KIND.word, ADD.word) and self._settings.added_dir is not None
+        brings = (
+            job.kind in (KIND.word, ADD.word) and self._settings.added_dir is not None
+        )
         if brings and job.status is JobStatus.CANCELED:
             await run_sync(self._files(job.id, job.model).forget)
 
@@ -146,11 +193,23 @@ class Trainings:
 
 
 async def _with_key(
-    identity: RequestIdentity, key: str | None, kind: Kind, name: str, options: JobOptions, files: Sequence[BinaryIO]
+    identity: RequestIdentity,
+    key: str | None,
+    kind: Kind,
+    name: str,
+    options: JobOptions,
+    files: Sequence[BinaryIO],
 ) -> RequestIdentity:
     """The identity with a request's `Idempotency-Key`; what it says is read from the files too."""
-    said = {**options.own.model_dump(), "name": name, "webhook": options.webhook, "retention": options.retention}
-    digests = await run_sync(lambda: [_digest_of(each) for each in files]) if key else []
+    said = {
+        **options.own.model_dump(),
+        "name": name,
+        "webhook": options.webhook,
+        "retention": options.retention,
+    }
+    digests = (
+        await run_sync(lambda: [_digest_of(each) for each in files]) if key else []
+    )
     return with_key(identity, key, kind.word, said, digests)
 
 
@@ -160,10 +219,20 @@ def _digest_of(file: BinaryIO) -> bytes:
     return digest
 
 
-def _spec(identity: RequestIdentity, kind: Kind, job_id: str, name: str, own: dict[str, Any]) -> JobSpec:
+def _spec(
+    identity: RequestIdentity, kind: Kind, job_id: str, name: str, own: dict[str, Any]
+) -> JobSpec:
     """Nothing is known yet of the model but its name."""
     unknown = dict.fromkeys(("seed", "n", "height", "width", "channels"), 0)
-    ours = {"id": job_id, "kind": kind.word, "model": name, "digest": "", "temperature": 1.0}
+    ours = {
+        "id": job_id,
+        "kind": kind.word,
+        "model": name,
+        "digest": "",
+        "temperature": 1.0,
+    }
     request = {"request_id": identity.request_id, "traceparent": identity.traceparent}
     options = kind.options.model_validate(own)
-    return JobSpec.model_validate({**unknown, **ours, **request, "version": options.version, "options": options})
+    return JobSpec.model_validate(
+        {**unknown, **ours, **request, "version": options.version, "options": options}
+    )

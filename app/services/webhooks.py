@@ -80,11 +80,17 @@ class Webhooks:
         tries: dict[asyncio.Task[None], str] = {}
         try:
             while True:
-                for one in await self._due(_AT_ONCE - len(tries), Counter(tries.values())):
-                    tries[asyncio.create_task(self._try(one, self._calls))] = urlsplit(one.url).netloc.lower()
+                for one in await self._due(
+                    _AT_ONCE - len(tries), Counter(tries.values())
+                ):
+                    tries[asyncio.create_task(self._try(one, self._calls))] = urlsplit(
+                        one.url
+                    ).netloc.lower()
                 if tries:
                     patience = _LOOK_S if len(tries) < _AT_ONCE else None
-                    await asyncio.wait(tries, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait(
+                        tries, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                    )
                 else:
                     await asyncio.sleep(_LOOK_S)
                 tries = {one: host for one, host in tries.items() if not one.done()}
@@ -111,9 +117,19 @@ class Webhooks:
         """Nobody waits for this: whatever goes wrong is told in the log, and the next try is due already."""
         try:
             outcome = await self._outcome(due, calls)
-        except (*STORE_TROUBLE, RefusedError, UnreadableError, WebhookCallError, ValueError) as error:
+        except (
+            *STORE_TROUBLE,
+            RefusedError,
+            UnreadableError,
+            WebhookCallError,
+            ValueError,
+        ) as error:
             outcome = "failed"
-            said = {"job_id": due.job_id, "attempt": due.attempt, "host": urlsplit(due.url).hostname}
+            said = {
+                "job_id": due.job_id,
+                "attempt": due.attempt,
+                "host": urlsplit(due.url).hostname,
+            }
             _log.warning("webhook_failed", **said, reason=str(error)[:200])
         except Exception as error:
             outcome = "failed"
@@ -130,8 +146,12 @@ class Webhooks:
             return ""
         address = WebhookAddress.of(due.url)
         if address.place not in self._hosts:
-            raise WebhookCallError("this API may not call the host: PIXELRNN_WEBHOOK_HOSTS does not list it")
-        status = await calls.post(address, due.job_id, _body_of(job, self._public_url).encode())
+            raise WebhookCallError(
+                "this API may not call the host: PIXELRNN_WEBHOOK_HOSTS does not list it"
+            )
+        status = await calls.post(
+            address, due.job_id, _body_of(job, self._public_url).encode()
+        )
         if not (200 <= status < 300 or status == _GONE):
             raise WebhookCallError(f"the receiver answered {status}")
         outcome = WebhookStatus.GIVEN_UP if status == _GONE else WebhookStatus.DELIVERED
@@ -143,7 +163,9 @@ def _body_of(job: Job, public_url: str) -> str:
     """The job as JSON, with whole addresses where it is known how they begin."""
     if not public_url:
         return job.model_dump_json()
-    return json.dumps(_whole(job.model_dump(mode="json"), f"/jobs/{job.id}", public_url))
+    return json.dumps(
+        _whole(job.model_dump(mode="json"), f"/jobs/{job.id}", public_url)
+    )
 
 
 def _whole(node: Any, path: str, base: str) -> Any:

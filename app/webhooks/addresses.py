@@ -37,12 +37,17 @@ class Place:
         """`hooks.example`, `hooks.example:8443`, `[::1]:8443`. Raises ValueError."""
         match = _ADDRESS.fullmatch(f"https://{text}")
         if match is None or match["target"]:
-            raise ValueError("expected hosts such as hooks.example or hooks.example:8443, without scheme and path")
+            raise ValueError(
+                "expected hosts such as hooks.example or hooks.example:8443, without scheme and path"
+            )
         return cls._of(match)
 
     @classmethod
     def _of(cls, match: re.Match[str]) -> Self:
-        host, port = match["host"].lower().strip("[]"), int(match["port"] or _HTTPS_PORT)
+        host, port = (
+            match["host"].lower().strip("[]"),
+            int(match["port"] or _HTTPS_PORT),
+        )
         if port > 65535 or (":" in host and _literal(host) is None):
             raise ValueError("expected a host, and a port of 1 to 65535")
         return cls(host, port)
@@ -89,7 +94,11 @@ def _is_public(address: Address) -> bool:
     """True if the address is somebody's on the internet; an IPv6 address that stands for an IPv4 one is judged as that
     one."""
     if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
+        inner = (
+            address.ipv4_mapped
+            or address.sixtofour
+            or (address.teredo and address.teredo[1])
+        )
         if address in _TRANSLATED:
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner:

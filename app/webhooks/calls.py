@@ -32,7 +32,9 @@ class WebhookCallError(Exception):
 
 async def resolved(host: str, port: int) -> list[str]:
     """The addresses of a host."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    )
     return [str(place[0]) for *_, place in found]
 
 
@@ -63,7 +65,9 @@ class WebhookCalls:
         except TimeoutError:
             raise WebhookCallError(f"no answer within {LIMIT_S:g} s") from None
         except (OSError, httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise WebhookCallError(f"{type(error).__name__}: {str(error)[:200]}") from error
+            raise WebhookCallError(
+                f"{type(error).__name__}: {str(error)[:200]}"
+            ) from error
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -79,15 +83,25 @@ class WebhookCalls:
 
     async def _places(self, place: Place) -> list[Address]:
         """The host's addresses; each of them must be one that may be called."""
-        found = [ip_address(text) for text in dict.fromkeys(await self._resolve(place.host, place.port))]
+        found = [
+            ip_address(text)
+            for text in dict.fromkeys(await self._resolve(place.host, place.port))
+        ]
         if not found or not all(map(place.may_lead_to, found)):
             raise WebhookCallError("the host is at an address that is not public")
         return found[:_MOST_ADDRESSES]
 
-    async def _post_to(self, place: Address, address: WebhookAddress, message_id: str, body: bytes) -> int:
+    async def _post_to(
+        self, place: Address, address: WebhookAddress, message_id: str, body: bytes
+    ) -> int:
         host = f"[{place}]" if place.version == 6 else str(place)
         url = f"https://{host}:{address.place.port}{address.target}"
-        headers = {"Host": str(address.place), **signed(self._key, message_id, int(time.time()), body)}
+        headers = {
+            "Host": str(address.place),
+            **signed(self._key, message_id, int(time.time()), body),
+        }
         named = {"sni_hostname": address.place.host}
-        async with self._http.stream("POST", url, content=body, headers=headers, extensions=named) as answer:
+        async with self._http.stream(
+            "POST", url, content=body, headers=headers, extensions=named
+        ) as answer:
             return answer.status_code

@@ -16,7 +16,9 @@ def key_of(secret: str) -> bytes:
     except (binascii.Error, ValueError):
         key = b""
     if not secret.startswith(_PREFIX) or len(key) not in _KEY_BYTES:
-        raise ValueError('expected whsec_ and 24 to 64 bytes in base64: `echo "whsec_$(openssl rand -base64 32)"`')
+        raise ValueError(
+            'expected whsec_ and 24 to 64 bytes in base64: `echo "whsec_$(openssl rand -base64 32)"`'
+        )
     return key
 
 

@@ -6,7 +6,9 @@ import re
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_TYPES = frozenset({"application/json", "application/problem+json", "text/html", "text/plain"})
+_TYPES = frozenset(
+    {"application/json", "application/problem+json", "text/html", "text/plain"}
+)
 _WORTH_IT = 2048
 """Bytes; less fills a packet or two, and is not sooner there when it is shorter."""
 _NO_GZIP = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
@@ -24,7 +26,9 @@ class Compression:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            send = _Packer(takes_gzip(Headers(scope=scope).get("accept-encoding", "")), send).send
+            send = _Packer(
+                takes_gzip(Headers(scope=scope).get("accept-encoding", "")), send
+            ).send
         await self._app(scope, receive, send)
 
 
@@ -37,13 +41,19 @@ class _Packer:
         self._start: Message | None = None
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _is_text(MutableHeaders(scope=message)):
+        if message["type"] == "http.response.start" and _is_text(
+            MutableHeaders(scope=message)
+        ):
             self._start = message
             return
         if self._start is not None:
             headers = MutableHeaders(scope=self._start)
             headers.add_vary_header("Accept-Encoding")
-            if self._may_pack and len(message["body"]) >= _WORTH_IT and not message.get("more_body"):
+            if (
+                self._may_pack
+                and len(message["body"]) >= _WORTH_IT
+                and not message.get("more_body")
+            ):
                 message = {**message, "body": gzip.compress(message["body"], mtime=0)}
                 headers["Content-Encoding"] = "gzip"
                 headers["Content-Length"] = str(len(message["body"]))
@@ -55,4 +65,8 @@ class _Packer:
 def _is_text(headers: Headers) -> bool:
     """Such as may be packed. A strong tag stands for these very bytes."""
     kind = headers.get("content-type", "").partition(";")[0]
-    return kind in _TYPES and "content-encoding" not in headers and not headers.get("etag", "").startswith('"')
+    return (
+        kind in _TYPES
+        and "content-encoding" not in headers
+        and not headers.get("etag", "").startswith('"')
+    )

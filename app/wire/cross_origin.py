@@ -53,8 +53,14 @@ class CrossOrigin:
     def preflight(self, asked: Headers) -> Response:
         """The answer to a browser's question, beside the headers of every answer."""
         if not self._allows(asked.get("origin")):
-            return response_to(ForeignOriginError("PIXELRNN_ORIGINS lists the pages that may call"), path="")
-        headers = {"Access-Control-Allow-Methods": _METHODS, "Access-Control-Max-Age": str(_MAX_AGE_S)}
+            return response_to(
+                ForeignOriginError("PIXELRNN_ORIGINS lists the pages that may call"),
+                path="",
+            )
+        headers = {
+            "Access-Control-Allow-Methods": _METHODS,
+            "Access-Control-Max-Age": str(_MAX_AGE_S),
+        }
         if wanted := asked.get("access-control-request-headers"):
             headers["Access-Control-Allow-Headers"] = wanted
         return Response(status_code=204, headers=headers)

@@ -52,10 +52,14 @@ def response_to_bug(error: Exception, path: str) -> JSONResponse:
     """The response to an error that nobody foresaw, which is logged."""
     _log.error("request failed", path=path, exc_info=error)
     said = "this is a fault of the server, and was logged"
-    return _response(problems.problem(500, "internal-error", "Internal error", said), path)
+    return _response(
+        problems.problem(500, "internal-error", "Internal error", said), path
+    )
 
 
-def _response(problem: Problem, path: str, headers: dict[str, str] | None = None) -> JSONResponse:
+def _response(
+    problem: Problem, path: str, headers: dict[str, str] | None = None
+) -> JSONResponse:
     """path: that of the request, which says whose clients call."""
     if path.startswith(openai.PREFIX):
         status, body = openai.error_of(problem)
@@ -70,7 +74,12 @@ async def _on_refusal(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
-    _log.warning("store trouble", error=type(error).__name__, reason=str(error)[:200], path=request.url.path)
+    _log.warning(
+        "store trouble",
+        error=type(error).__name__,
+        reason=str(error)[:200],
+        path=request.url.path,
+    )
     return response_to(StoreDownError(_sentence_of_trouble(error)), request.url.path)
 
 
@@ -92,11 +101,20 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     found = error.errors()
     if any(item["type"] == "json_invalid" for item in found):
         said = "expected a body of valid JSON"
-        return _response(problems.problem(400, "invalid-json", "The body is not JSON", said), request.url.path)
-    fields = [FieldError(pointer=_pointer(item["loc"]), detail=_sentence(item)) for item in found[:20]]
+        return _response(
+            problems.problem(400, "invalid-json", "The body is not JSON", said),
+            request.url.path,
+        )
+    fields = [
+        FieldError(pointer=_pointer(item["loc"]), detail=_sentence(item))
+        for item in found[:20]
+    ]
     kind = BadParameterError.problem
     first = f"{fields[0].pointer}: {fields[0].detail}"
-    return _response(problems.problem(kind.status, kind.slug, kind.title, first, fields), request.url.path)
+    return _response(
+        problems.problem(kind.status, kind.slug, kind.title, first, fields),
+        request.url.path,
+    )
 
 
 def _sentence(fault: Mapping[str, Any]) -> str:
@@ -106,7 +124,9 @@ def _sentence(fault: Mapping[str, Any]) -> str:
         return f"expected a file; curl sends one by -F {fault['loc'][1]}=@FILE"
     if fault["type"] == "missing" and len(fault["loc"]) == 1:
         return "expected a body with the fields of this call"
-    if fault["type"] == "string_pattern_mismatch":  # of all fields of a form only sizes have a pattern
+    if (
+        fault["type"] == "string_pattern_mismatch"
+    ):  # of all fields of a form only sizes have a pattern
         return "expected WIDTHxHEIGHT, such as 24x16, within the bounds that this call's description names"
     said = _NUMBER.sub("expected a number ", _OWN_WORDS.get(said, said))
     return _BEGINNING.sub("expected", _NOISE.sub("", said))
@@ -134,12 +154,22 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         if is_preflight(request.method, request.headers):
             detail = "no other page may call this server; PIXELRNN_ORIGINS names those that may"
     slug = phrase.lower().replace(" ", "-")
-    return _response(problems.problem(error.status_code, slug, phrase, detail), request.url.path, headers)
+    return _response(
+        problems.problem(error.status_code, slug, phrase, detail),
+        request.url.path,
+        headers,
+    )
 
 
 def _methods_of_path(request: Request) -> str:
     """All methods of this path: the router names only those of the first route that matches, and HEAD comes with GET
     (app.wire.head_requests)."""
     routes = request.app.routes
-    takes = [m for m in _METHODS if any(r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes)]
+    takes = [
+        m
+        for m in _METHODS
+        if any(
+            r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes
+        )
+    ]
     return ", ".join(takes).replace("GET", "GET, HEAD")

@@ -18,7 +18,9 @@ class HeadRequests:
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.start":
                 await send(message)
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await send(
+                    {"type": "http.response.body", "body": b"", "more_body": False}
+                )
 
         as_get = {**scope, "method": "GET"}
         try:

@@ -5,7 +5,12 @@ from collections import Counter
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.errors import HeadTooLargeError, MalformedRequestError, RefusedError, UnknownCodingError
+from app.errors import (
+    HeadTooLargeError,
+    MalformedRequestError,
+    RefusedError,
+    UnknownCodingError,
+)
 
 MOST_HEAD_BYTES = 65536
 """Limit of a request's line and its fields together, and again of what frames its body: a chunk's extensions, the
@@ -51,12 +56,22 @@ class HttpProtocol(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as stopped:
                 if not self._is_offered():  # CONNECT, which was answered
                     return
-                rest = memoryview(b"".join([self._head_without_offer(), piece[stopped.args[0] :], rest]))
+                rest = memoryview(
+                    b"".join(
+                        [self._head_without_offer(), piece[stopped.args[0] :], rest]
+                    )
+                )
                 self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+                self.parser.set_dangerous_leniencies(
+                    lenient_data_after_close=True
+                )  # as uvicorn does
             except httptools.HttpParserError as error:
                 told = error.__context__
-                self.refuse(told if isinstance(told, RefusedError) else MalformedRequestError("expected HTTP/1.1"))
+                self.refuse(
+                    told
+                    if isinstance(told, RefusedError)
+                    else MalformedRequestError("expected HTTP/1.1")
+                )
                 return
             if self.framing > MOST_HEAD_BYTES:
                 self.refuse(_too_large())
@@ -91,7 +106,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def head_bytes(self) -> int:
         """Length of the head that came last."""
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self.url) + sum(
+            len(name) + len(value) + 4 for name, value in self.headers
+        )
 
     def _judge_head(self) -> None:
         if self.head_bytes() > MOST_HEAD_BYTES or len(self.pipeline) >= MOST_PIPELINED:
@@ -101,17 +118,31 @@ class HttpProtocol(HttpToolsProtocol):
         names = Counter(name for name, _ in self.headers)
         if names[b"host"] > 1:
             raise MalformedRequestError("expected one Host")
-        if names[b"transfer-encoding"] and dict(self.headers)[b"transfer-encoding"].strip().lower() != b"chunked":
+        if (
+            names[b"transfer-encoding"]
+            and dict(self.headers)[b"transfer-encoding"].strip().lower() != b"chunked"
+        ):
             raise UnknownCodingError("expected Transfer-Encoding: chunked, or none")
 
     def _is_offered(self) -> bool:
         return self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
 
     def _head_without_offer(self) -> bytes:
-        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines = [
+            b"%s %s HTTP/%s"
+            % (
+                self.parser.get_method(),
+                self.url,
+                self.parser.get_http_version().encode(),
+            )
+        ]
         for name, value in self.headers:
             if name == b"connection":
-                value = b",".join(word for word in value.split(b",") if word.strip().lower() not in _OF_THE_OFFER)
+                value = b",".join(
+                    word
+                    for word in value.split(b",")
+                    if word.strip().lower() not in _OF_THE_OFFER
+                )
             if name not in _OF_THE_OFFER and value:
                 lines.append(b"%s: %s" % (name, value))
         return b"\r\n".join([*lines, b"", b""])

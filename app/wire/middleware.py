@@ -33,7 +33,12 @@ class RequestMiddleware:
     """ASGI middleware. Leaves `caller` and `request_id` in the request's state."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, gatekeeper: Gatekeeper, metrics: Metrics, stopping: Stopping
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        gatekeeper: Gatekeeper,
+        metrics: Metrics,
+        stopping: Stopping,
     ) -> None:
         self._app = app
         self._gatekeeper = gatekeeper
@@ -74,7 +79,9 @@ class RequestMiddleware:
                 await self._app(scope, receive, visit.send)
         except TimeoutError:  # the application answers its own
             if not visit.has_begun:
-                stopping = StoppingError("this server is stopping; ask again, another one may answer")
+                stopping = StoppingError(
+                    "this server is stopping; ask again, another one may answer"
+                )
                 await response_to(stopping, scope["path"])(scope, receive, visit.send)
         except Exception as error:  # here and not outside, because every answer gets the headers of all
             if visit.has_begun:
@@ -94,7 +101,9 @@ class RequestMiddleware:
             },
             failed=visit.status >= 500,
         )
-        self._metrics.answered(scope["method"], route, visit.status, None if visit.is_stream else seconds)
+        self._metrics.answered(
+            scope["method"], route, visit.status, None if visit.is_stream else seconds
+        )
         if self._noted and route not in _UNNOTED:
             _log.info(
                 "request",
@@ -109,10 +118,14 @@ class RequestMiddleware:
 class _Visit:
     """One request on its way through."""
 
-    def __init__(self, scope: Scope, send: Send, metrics: Metrics, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, scope: Scope, send: Send, metrics: Metrics, headers: Mapping[str, str]
+    ) -> None:
         """headers: of the answer, whatever it is."""
         given = Headers(scope=scope).get("x-request-id", "")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        self.request_id = (
+            given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        )
         self.status = 500
         self.is_stream = False
         self.has_begun = False
@@ -127,9 +140,13 @@ class _Visit:
             self.has_begun = True
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            if not headers.get("cache-control", "").startswith(FOR_EVER):  # a first view asks for sixty such files
+            if not headers.get("cache-control", "").startswith(
+                FOR_EVER
+            ):  # a first view asks for sixty such files
                 headers["X-Request-Id"] = self.request_id
-                headers["Server-Timing"] = f"app;dur={1000 * (time.perf_counter() - self.begun):.1f}"
+                headers["Server-Timing"] = (
+                    f"app;dur={1000 * (time.perf_counter() - self.begun):.1f}"
+                )
             for name, value in self._headers.items():
                 if name == "Vary":
                     headers.add_vary_header(value)

@@ -66,7 +66,9 @@ class WaitingRoom:
             return
         if len(self._waiting) >= self._places:
             oldest = next(iter(self._waiting))
-            next((each for each in self._waiting if not each.has_headers), oldest).turn_away()
+            next(
+                (each for each in self._waiting if not each.has_headers), oldest
+            ).turn_away()
         self._waiting[connection] = self._clock
 
     def leave(self, connection: "PromptProtocol") -> None:
@@ -80,7 +82,11 @@ class WaitingRoom:
             self._heads[connection] = head_bytes
         while self._heads_bytes > MOST_HEADS_BYTES:
             largest = max(self._heads, key=self._heads.__getitem__)
-            largest.refuse(HeadTooLargeError("expected smaller headers: those of all requests are too large together"))
+            largest.refuse(
+                HeadTooLargeError(
+                    "expected smaller headers: those of all requests are too large together"
+                )
+            )
 
     def sweep(self) -> None:
         """Turn those away that have had their time, up to the last sweep: what came until then has been read since."""
@@ -114,7 +120,11 @@ class PromptProtocol(HttpProtocol):
     @property
     def has_headers(self) -> bool:
         """True if the headers are there and the body is still to come."""
-        return self.cycle is not None and self.cycle.more_body and not self.cycle.response_complete
+        return (
+            self.cycle is not None
+            and self.cycle.more_body
+            and not self.cycle.response_complete
+        )
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -129,7 +139,9 @@ class PromptProtocol(HttpProtocol):
         super().data_received(data)
         if not self.is_refused:
             self._hold(self.framing if self._is_in_head else 0)
-        if not self.is_refused and (self._is_answering() or self.transport.is_closing()):
+        if not self.is_refused and (
+            self._is_answering() or self.transport.is_closing()
+        ):
             self._room.leave(self)
 
     def on_headers_complete(self) -> None:
@@ -147,7 +159,11 @@ class PromptProtocol(HttpProtocol):
 
     def _is_answering(self) -> bool:
         """Is a whole request there, and its answer under way?"""
-        return self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
+        return (
+            self.cycle is not None
+            and not self.cycle.more_body
+            and not self.cycle.response_complete
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget()
@@ -161,7 +177,9 @@ class PromptProtocol(HttpProtocol):
             self._hang_up()
             return
         if self._may_answer():
-            self._answer(TooSlowError("the request did not arrive in time; send it again"))
+            self._answer(
+                TooSlowError("the request did not arrive in time; send it again")
+            )
         self.transport.close()
 
     def refuse(self, error: RefusedError) -> None:
@@ -186,7 +204,11 @@ class PromptProtocol(HttpProtocol):
 
     def _may_answer(self) -> bool:
         """Does an answer belong to the request that is arriving?"""
-        return not self._open or (len(self._open) == 1 and self.cycle.more_body and not self.cycle.response_started)
+        return not self._open or (
+            len(self._open) == 1
+            and self.cycle.more_body
+            and not self.cycle.response_started
+        )
 
     def _hang_up(self) -> None:
         self._end_requests()
@@ -208,11 +230,17 @@ class PromptProtocol(HttpProtocol):
         self._room.hold(self, 0)
 
     def _answer(self, error: RefusedError) -> None:
-        self.transport.write(_answer(error, self._room.cross_origin.headers(self._origin())))
+        self.transport.write(
+            _answer(error, self._room.cross_origin.headers(self._origin()))
+        )
 
     def _origin(self) -> str | None:
         """Origin of the page that sends the request, if it has named one."""
-        found = dict(self.cycle.scope["headers"]).get(b"origin") if self.has_headers else None
+        found = (
+            dict(self.cycle.scope["headers"]).get(b"origin")
+            if self.has_headers
+            else None
+        )
         return None if found is None else found.decode("latin-1")
 
 
@@ -221,7 +249,9 @@ def use_all_descriptors() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
     if wanted > soft != resource.RLIM_INFINITY:
-        with contextlib.suppress(ValueError, OSError):  # a kernel may have a limit of its own
+        with contextlib.suppress(
+            ValueError, OSError
+        ):  # a kernel may have a limit of its own
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     now = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return MOST_DESCRIPTORS if now == resource.RLIM_INFINITY else now

@@ -26,7 +26,9 @@ class Stopping:
         if self._loop is None or self._loop.is_closed():
             self._event.set()
         else:
-            self._loop.call_soon_threadsafe(self._begin, self._loop.time() + self._drain_s)
+            self._loop.call_soon_threadsafe(
+                self._begin, self._loop.time() + self._drain_s
+            )
 
     def _begin(self, ends_at: float) -> None:
         self._event.set()

@@ -30,9 +30,14 @@ def glyph(font: Font, code: int) -> NDArray[np.uint8]:
 def write(path: Path, font: Font, first: int, last: int) -> dict[str, int]:
     """Draw the characters from first to last, shuffle and split them; returns how many each split has."""
     codes = np.random.default_rng(0).permutation(np.arange(first, last + 1))
-    splits = np.array([hashed_split(str(position).encode()) for position in range(len(codes))])
+    splits = np.array(
+        [hashed_split(str(position).encode()) for position in range(len(codes))]
+    )
     in_split = {split: codes[splits == split] for split in get_args(Split)}
-    arrays = {split: np.array([glyph(font, code) for code in chosen]) for split, chosen in in_split.items()}
+    arrays = {
+        split: np.array([glyph(font, code) for code in chosen])
+        for split, chosen in in_split.items()
+    }
     arrays["codes"] = np.concatenate(list(in_split.values()))
     np.savez_compressed(path, allow_pickle=False, **arrays)
     return {split: len(chosen) for split, chosen in in_split.items()}
@@ -40,11 +45,23 @@ def write(path: Path, font: Font, first: int, last: int) -> dict[str, int]:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--font", required=True, help="a .otf, .ttf or .ttc file")
-    parser.add_argument("--first", type=lambda code: int(code, 16), default=0x4E00, help="code point [default: 4E00]")
-    parser.add_argument("--last", type=lambda code: int(code, 16), default=0x9FA5, help="code point [default: 9FA5]")
+    parser.add_argument(
+        "--first",
+        type=lambda code: int(code, 16),
+        default=0x4E00,
+        help="code point [default: 4E00]",
+    )
+    parser.add_argument(
+        "--last",
+        type=lambda code: int(code, 16),
+        default=0x9FA5,
+        help="code point [default: 9FA5]",
+    )
     asked = parser.parse_args()
     try:
         font = ImageFont.truetype(asked.font, SIDE)

@@ -53,7 +53,9 @@ OLDER = {
 }
 """The names of these groups in older sets. Their people are faces too, and their objects food: these say nothing."""
 
-TONES = re.compile(r"skin-tone|-skin|(^|-)(medium-)?(light|dark)-|-(medium-)?(light|dark|medium)(-skin)?$")
+TONES = re.compile(
+    r"skin-tone|-skin|(^|-)(medium-)?(light|dark)-|-(medium-)?(light|dark|medium)(-skin)?$"
+)
 """Names of emoji that are there a sixth time; a dozen others, as the light bulb, go with them."""
 PEOPLE = re.compile(r"-(man|woman|person|boy|girl)\b|\b(man|woman|person|boy|girl)-")
 SPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
@@ -63,13 +65,20 @@ def named(icons: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Name and SVG of each icon of a set that is neither of a skin tone nor a flag for the second time."""
     for name, icon in icons["icons"].items():
         if not TONES.search(name) and not name.startswith("flag-for-flag"):
-            width, height = (icon.get(side, icons.get(side, 16)) for side in ("width", "height"))
-            yield name, f'<svg {SPACES} viewBox="0 0 {width} {height}">{icon["body"]}</svg>'
+            width, height = (
+                icon.get(side, icons.get(side, 16)) for side in ("width", "height")
+            )
+            yield (
+                name,
+                f'<svg {SPACES} viewBox="0 0 {width} {height}">{icon["body"]}</svg>',
+            )
 
 
 def drawn(svg: str, side: int = SIDE) -> Pictures:
     """The drawing on white, (side, side, 3); ValueError where it is none."""
-    png = resvg_py.svg_to_bytes(svg_string=svg, width=side * FINER, background="#ffffff", skip_system_fonts=True)
+    png = resvg_py.svg_to_bytes(
+        svg_string=svg, width=side * FINER, background="#ffffff", skip_system_fonts=True
+    )
     picture = Image.open(io.BytesIO(bytes(png))).convert("RGB")
     return np.asarray(picture.resize((side, side), Image.Resampling.BOX))
 
@@ -80,17 +89,30 @@ def split_of(name: str) -> Split:
     return "valid" if share < 5 else "test" if share < 10 else "train"
 
 
-def groups_of(categories: Sequence[Mapping[str, Sequence[str]]]) -> list[dict[str, str]]:
+def groups_of(
+    categories: Sequence[Mapping[str, Sequence[str]]],
+) -> list[dict[str, str]]:
     """The group of each name of each set, from the names of its categories. A set that has other groups than Unicode's
     takes those of the sets that have them, for names in common, and else guesses by OLDER; some remain without."""
-    own = [{name: group for group, names in each.items() for name in names} for each in categories]
+    own = [
+        {name: group for group, names in each.items() for name in names}
+        for each in categories
+    ]
     is_unicodes = [set(each.values()) <= set(GROUPS) for each in own]
     common = {
-        name: group for each, is_one in zip(own, is_unicodes, strict=True) if is_one for name, group in each.items()
+        name: group
+        for each, is_one in zip(own, is_unicodes, strict=True)
+        if is_one
+        for name, group in each.items()
     }
     for each, is_one in zip(own, is_unicodes, strict=True):
         if not is_one:
-            each.update({name: common.get(name) or OLDER.get(group, "") for name, group in each.items()})
+            each.update(
+                {
+                    name: common.get(name) or OLDER.get(group, "")
+                    for name, group in each.items()
+                }
+            )
     return [{name: group for name, group in each.items() if group} for each in own]
 
 
@@ -104,32 +126,55 @@ def dataset(
         for name, svg in named(icons):
             if name in groups:
                 picture = drawn(svg)
-                found = split_of(name), pixels_to_values(picture, VALUES), GROUPS.index(groups[name])
+                found = (
+                    split_of(name),
+                    pixels_to_values(picture, VALUES),
+                    GROUPS.index(groups[name]),
+                )
                 pictures.setdefault(picture.tobytes(), found)
     arrays: dict[str, NDArray[Any]] = {"label_names": np.array(GROUPS)}
     for split in get_args(Split):
-        chosen = [(picture, label) for its, picture, label in pictures.values() if its == split]
-        images = np.array([picture for picture, _ in chosen], np.uint8).reshape(-1, SIDE, SIDE, 3)
+        chosen = [
+            (picture, label)
+            for its, picture, label in pictures.values()
+            if its == split
+        ]
+        images = np.array([picture for picture, _ in chosen], np.uint8).reshape(
+            -1, SIDE, SIDE, 3
+        )
         labels = np.array([label for _, label in chosen], np.uint8)
         is_train = split == "train"
-        arrays[split] = np.concatenate([images, images[:, :, ::-1]]) if is_train else images
-        arrays[f"{split}_labels"] = np.concatenate([labels, labels]) if is_train else labels
+        arrays[split] = (
+            np.concatenate([images, images[:, :, ::-1]]) if is_train else images
+        )
+        arrays[f"{split}_labels"] = (
+            np.concatenate([labels, labels]) if is_train else labels
+        )
     return arrays
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path, help="the file to write, like emoji.npz")
-    parser.add_argument("sets", type=Path, nargs="+", help="folders of the packages; their order counts")
+    parser.add_argument(
+        "sets", type=Path, nargs="+", help="folders of the packages; their order counts"
+    )
     asked = parser.parse_args()
     try:
         icons = [read(folder / "icons.json") for folder in asked.sets]
-        arrays = dataset(icons, [read(folder / "metadata.json")["categories"] for folder in asked.sets])
+        arrays = dataset(
+            icons,
+            [read(folder / "metadata.json")["categories"] for folder in asked.sets],
+        )
     except (OSError, ValueError, KeyError) as error:
         parser.error(f"cannot read a set: {error}")
     np.savez_compressed(asked.out, allow_pickle=False, **arrays)
-    print(f"{asked.out}: {' / '.join(f'{len(arrays[split]):,}' for split in get_args(Split))} pictures")
+    print(
+        f"{asked.out}: {' / '.join(f'{len(arrays[split]):,}' for split in get_args(Split))} pictures"
+    )
 
 
 def read(path: Path) -> Any:

@@ -22,13 +22,17 @@ LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 def chosen(groups: Mapping[str, Sequence[str]], drawings: Collection[str]) -> list[str]:
     """COUNT names that have a drawing: first the smileys, last the animals that have more than a face."""
-    faces, animals = (sorted(set(groups[group]).intersection(drawings)) for group in GROUPS)
+    faces, animals = (
+        sorted(set(groups[group]).intersection(drawings)) for group in GROUPS
+    )
     return [*faces, *sorted(animals, key=lambda name: "face" not in name)][:COUNT]
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path, help="the zip to write")
     parser.add_argument("set", type=Path, help="folder of the package")
     asked = parser.parse_args()
@@ -42,7 +46,9 @@ def main() -> None:
     with zipfile.ZipFile(asked.out, "w", zipfile.ZIP_STORED) as archive:
         for name, picture in zip(names, pictures, strict=True):
             file = io.BytesIO()
-            picture.quantize(palette=palette, dither=Image.Dither.NONE).save(file, "PNG", optimize=True, bits=4)
+            picture.quantize(palette=palette, dither=Image.Dither.NONE).save(
+                file, "PNG", optimize=True, bits=4
+            )
             archive.writestr(zipfile.ZipInfo(f"{name}.png", LONG_AGO), file.getvalue())
     print(f"{asked.out}: {len(pictures)} pictures, {asked.out.stat().st_size:,} bytes")
 

@@ -40,7 +40,12 @@ ALARMS = 0.05, 0.01
 def speck(digit: Digit, random: np.random.Generator) -> Digit:
     """A blot of 2 x 2 where no ink is near."""
     flawed, (H, W) = digit.copy(), digit.shape
-    free = [(y, x) for y in range(1, H - 3) for x in range(1, W - 3) if not digit[y - 1 : y + 3, x - 1 : x + 3].any()]
+    free = [
+        (y, x)
+        for y in range(1, H - 3)
+        for x in range(1, W - 3)
+        if not digit[y - 1 : y + 3, x - 1 : x + 3].any()
+    ]
     y, x = free[random.integers(len(free))]
     flawed[y : y + 2, x : x + 2] = 1
     return flawed
@@ -69,7 +74,12 @@ def slip(digit: Digit, random: np.random.Generator) -> Digit:
     return flawed
 
 
-FLAWS: dict[str, Flaw] = {"speck": speck, "scratch": scratch, "dead row": dead_row, "slip": slip}
+FLAWS: dict[str, Flaw] = {
+    "speck": speck,
+    "scratch": scratch,
+    "dead row": dead_row,
+    "slip": slip,
+}
 
 
 def spots(bits: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -88,12 +98,18 @@ def judged(model: Model, digit: Digit) -> tuple[float, float, tuple[int, int]]:
 def is_at(place: tuple[int, int], good: Digit, flawed: Digit) -> bool:
     """Is the place near a pixel that the flaw changed?"""
     y, x = place
-    return bool((good != flawed)[max(0, y - NEAR) : y + NEAR + 1, max(0, x - NEAR) : x + NEAR + 1].any())
+    return bool(
+        (good != flawed)[
+            max(0, y - NEAR) : y + NEAR + 1, max(0, x - NEAR) : x + NEAR + 1
+        ].any()
+    )
 
 
 def inspected(model: Model, good: NDArray[np.uint8], others: NDArray[np.uint8]) -> None:
     """Print the table. others: good prints that say how surprising a spot of such may be."""
-    assert model.card.validation is not None, "the model's card has no quantiles: pixelrnn calibrate"
+    assert model.card.validation is not None, (
+        "the model's card has no quantiles: pixelrnn calibrate"
+    )
     usual = np.sort([judged(model, digit)[1] for digit in others])
     rows: dict[str, Flaw] = {"good": lambda digit, random: digit, **FLAWS}
     print(
@@ -103,24 +119,47 @@ def inspected(model: Model, good: NDArray[np.uint8], others: NDArray[np.uint8]) 
     for name, flaw in rows.items():
         random = np.random.default_rng(7)
         flawed = [flaw(digit, random) for digit in good]
-        changed = [i for i, digit in enumerate(flawed) if name == "good" or (digit != good[i]).any()]
+        changed = [
+            i
+            for i, digit in enumerate(flawed)
+            if name == "good" or (digit != good[i]).any()
+        ]
         found = {i: judged(model, flawed[i]) for i in changed}
-        whole = [np.mean([p_value(nats, model.card.validation) <= p for nats, _, _ in found.values()]) for p in ALARMS]
-        spot = [np.mean([bits > np.quantile(usual, 1 - p) for _, bits, _ in found.values()]) for p in ALARMS]
+        whole = [
+            np.mean(
+                [
+                    p_value(nats, model.card.validation) <= p
+                    for nats, _, _ in found.values()
+                ]
+            )
+            for p in ALARMS
+        ]
+        spot = [
+            np.mean([bits > np.quantile(usual, 1 - p) for _, bits, _ in found.values()])
+            for p in ALARMS
+        ]
         at = [is_at(place, good[i], flawed[i]) for i, (_, _, place) in found.items()]
         said = "" if name == "good" else f"{np.mean(at):.0%}"
         print(
-            f"| {name} ({len(changed)}) | " + " | ".join(f"{share:.0%}" for share in [*whole, *spot]) + f" | {said} |"
+            f"| {name} ({len(changed)}) | "
+            + " | ".join(f"{share:.0%}" for share in [*whole, *spot])
+            + f" | {said} |"
         )
 
 
-def compared(model: Model, second: Model, good: NDArray[np.uint8], others: NDArray[np.uint8]) -> None:
+def compared(
+    model: Model, second: Model, good: NDArray[np.uint8], others: NDArray[np.uint8]
+) -> None:
     """Print the table of the likelihood ratio: prints beyond what 95%, and 99%, of other good ones have."""
 
-    def numbers(prints: Sequence[Digit]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def numbers(
+        prints: Sequence[Digit],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Nats of each print, and ln of the ratio of the second model to the first: high for a strange one."""
         images = torch.from_numpy(np.stack(prints))[:, None].long()
-        first, other = (-log_likelihood(each, images).double().numpy() for each in (model, second))
+        first, other = (
+            -log_likelihood(each, images).double().numpy() for each in (model, second)
+        )
         return first, first - other
 
     usual = numbers(list(others))
@@ -128,15 +167,23 @@ def compared(model: Model, second: Model, good: NDArray[np.uint8], others: NDArr
     for name, flaw in {"good": lambda digit, random: digit, **FLAWS}.items():
         random = np.random.default_rng(7)
         flawed = [(flaw(digit, random), digit) for digit in good]
-        changed = [after for after, before in flawed if name == "good" or (after != before).any()]
+        changed = [
+            after
+            for after, before in flawed
+            if name == "good" or (after != before).any()
+        ]
         cells = [
-            "{:.0%} ({:.0%})".format(*(np.mean(found > np.quantile(known, 1 - p)) for p in ALARMS))
+            "{:.0%} ({:.0%})".format(
+                *(np.mean(found > np.quantile(known, 1 - p)) for p in ALARMS)
+            )
             for found, known in zip(numbers(changed), usual, strict=True)
         ]
         print(f"| {name} ({len(changed)}) | " + " | ".join(cells) + " |")
 
 
-def shown(client: Client, name: str, digits: NDArray[np.uint8], path: Path, scale: int = 4) -> None:
+def shown(
+    client: Client, name: str, digits: NDArray[np.uint8], path: Path, scale: int = 4
+) -> None:
     """Write a digit of each kind, flawed, beside the service's map of its surprise; white is the most of any spot."""
     columns = []
     for digit, flaw in zip(digits, FLAWS.values(), strict=False):
@@ -146,29 +193,48 @@ def shown(client: Client, name: str, digits: NDArray[np.uint8], path: Path, scal
         bits = np.array(job.score_map()["bits"])[..., 0]
         columns.append(np.concatenate([digit, flawed, np.minimum(1, bits / 6)]))
     picture = Image.fromarray(np.uint8(255 * np.concatenate(columns, axis=1)))
-    picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.NEAREST).save(path, optimize=True)
+    picture.resize(
+        (picture.width * scale, picture.height * scale), Image.Resampling.NEAREST
+    ).save(path, optimize=True)
     print(path)
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
-    parser.add_argument("--model", default="mnist-diagonal-bilstm", help="name, in the service and on this disk")
+    parser.add_argument(
+        "--model",
+        default="mnist-diagonal-bilstm",
+        help="name, in the service and on this disk",
+    )
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--out", type=Path, default=Path())
-    parser.add_argument("--against", help="a second model: only the table of the ratio of the two")
-    parser.add_argument("--n", type=int, default=200, help="digits that are printed, and as many others")
+    parser.add_argument(
+        "--against", help="a second model: only the table of the ratio of the two"
+    )
+    parser.add_argument(
+        "--n", type=int, default=200, help="digits that are printed, and as many others"
+    )
     asked = parser.parse_args()
     model = load_model(asked.model)
     every = read_dataset(asked.data, "test", model.config)
-    digits = np.asarray(every[:: max(1, len(every) // (2 * asked.n)), 0])[: 2 * asked.n]  # they may be sorted
+    digits = np.asarray(every[:: max(1, len(every) // (2 * asked.n)), 0])[
+        : 2 * asked.n
+    ]  # they may be sorted
     if asked.against:
         compared(model, load_model(asked.against), digits[::2], digits[1::2])
         return
     inspected(model, digits[::2], digits[1::2])
     with Client(asked.url) as client:
-        shown(client, asked.model, digits[:: len(digits) // len(FLAWS)], asked.out / "found.png")
+        shown(
+            client,
+            asked.model,
+            digits[:: len(digits) // len(FLAWS)],
+            asked.out / "found.png",
+        )
 
 
 if __name__ == "__main__":

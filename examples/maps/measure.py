@@ -21,7 +21,9 @@ Map = NDArray[np.float64]
 SURE = 0.99
 
 
-def foretold(model: Model, plan: Plan, seen: Seen, seed: int, particles: int) -> tuple[Map, Map, float]:
+def foretold(
+    model: Model, plan: Plan, seen: Seen, seed: int, particles: int
+) -> tuple[Map, Map, float]:
     """Expectations of the posterior and of clamp, and the posterior's seconds."""
     known, keep = torch.from_numpy(plan * seen).long()[None], torch.from_numpy(seen)
     started = time.process_time()
@@ -29,7 +31,11 @@ def foretold(model: Model, plan: Plan, seen: Seen, seed: int, particles: int) ->
     seconds = time.process_time() - started
     assert posterior.mean is not None
     clamp = complete(model, known, keep, n=32, seed=seed, method="clamp").values
-    return posterior.mean[0].double().numpy(), clamp[:, 0].double().mean(0).numpy(), seconds
+    return (
+        posterior.mean[0].double().numpy(),
+        clamp[:, 0].double().mean(0).numpy(),
+        seconds,
+    )
 
 
 def nearest_seen(plan: Plan, seen: Seen) -> tuple[Plan, NDArray[np.int64]]:
@@ -37,7 +43,9 @@ def nearest_seen(plan: Plan, seen: Seen) -> tuple[Plan, NDArray[np.int64]]:
     where = np.argwhere(seen)
     apart = ((np.argwhere(np.ones_like(seen))[:, None] - where) ** 2).sum(2)
     found = plan[tuple(where[apart.argmin(1)].T)]
-    return found.reshape(plan.shape), np.sqrt(apart.min(1)).astype(int).reshape(plan.shape)
+    return found.reshape(plan.shape), np.sqrt(apart.min(1)).astype(int).reshape(
+        plan.shape
+    )
 
 
 def free_by_nearest(plans: Plan) -> NDArray[np.float64]:
@@ -58,7 +66,9 @@ def bits(said: Map, plan: Plan, seen: Seen) -> float:
 
 def main() -> None:
     """Measure, and print Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data")
     parser.add_argument("--model", default="maps")
     parser.add_argument("--plans", type=int, default=500)
@@ -78,22 +88,35 @@ def main() -> None:
         seen, _ = observe(plan, np.random.default_rng([7, i]))
         posterior, clamp, spent = foretold(model, plan, seen, i, asked.particles)
         seconds += spent
-        baselines = {"nothing known: mean map": mean, "nearest seen cell": by_nearest[nearest_seen(plan, seen)]}
+        baselines = {
+            "nothing known: mean map": mean,
+            "nearest seen cell": by_nearest[nearest_seen(plan, seen)],
+        }
         for name, its in {**baselines, "clamp": clamp, "posterior": posterior}.items():
             losses.setdefault(name, []).append(bits(its, plan, seen))
         cells.append(np.stack([posterior[~seen], plan[~seen]]))
         if i % 25 == 24:
-            print(i + 1, {name: round(float(np.mean(its)), 3) for name, its in losses.items()}, flush=True)
+            print(
+                i + 1,
+                {name: round(float(np.mean(its)), 3) for name, its in losses.items()},
+                flush=True,
+            )
     print("| method | bits an unseen cell |\n|---|---|")
     for name, its in losses.items():
-        print(f"| {name} | {np.mean(its):.3f} ± {np.std(its) / np.sqrt(len(its)):.3f} |")
-    print(f"{len(plans)} plans, {seconds / len(plans):.2f} processor seconds a plan for the posterior\n")
+        print(
+            f"| {name} | {np.mean(its):.3f} ± {np.std(its) / np.sqrt(len(its)):.3f} |"
+        )
+    print(
+        f"{len(plans)} plans, {seconds / len(plans):.2f} processor seconds a plan for the posterior\n"
+    )
     print("| said free | is free | cells |\n|---|---|---|")
     said, free = np.concatenate(cells, 1)
     for low in np.arange(10) / 10:
         inside = (said >= low) & ((said < low + 0.1) | (low == 0.9))
         if inside.any():
-            print(f"| {said[inside].mean():.3f} | {free[inside].mean():.3f} | {inside.sum():,} |")
+            print(
+                f"| {said[inside].mean():.3f} | {free[inside].mean():.3f} | {inside.sum():,} |"
+            )
 
 
 if __name__ == "__main__":

@@ -21,8 +21,16 @@ def visible(plan: Plan, cell: Cell) -> Seen:
     """The cells that are seen from one: along each ray up to the first wall, which is seen too."""
     angles = np.arange(RAYS) * 2 * np.pi / RAYS
     far = np.arange(0, RANGE, 0.5)
-    ys = np.clip(np.rint(cell[0] + np.outer(np.sin(angles), far)).astype(int), 0, plan.shape[0] - 1)
-    xs = np.clip(np.rint(cell[1] + np.outer(np.cos(angles), far)).astype(int), 0, plan.shape[1] - 1)
+    ys = np.clip(
+        np.rint(cell[0] + np.outer(np.sin(angles), far)).astype(int),
+        0,
+        plan.shape[0] - 1,
+    )
+    xs = np.clip(
+        np.rint(cell[1] + np.outer(np.cos(angles), far)).astype(int),
+        0,
+        plan.shape[1] - 1,
+    )
     walls_before = np.cumsum(plan[ys, xs] == 0, axis=1) - (plan[ys, xs] == 0)
     seen = np.zeros(plan.shape, bool)
     seen[ys[walls_before == 0], xs[walls_before == 0]] = True

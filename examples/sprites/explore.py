@@ -35,7 +35,9 @@ def nearest(sprites: Sprites, known: Sprites) -> tuple[Sprites, NDArray[np.int64
 def holes() -> list[NDArray[np.bool_]]:
     """keep (16, 16): the lower half, the right half, the upper half and the middle are to be filled."""
     kept = [np.ones((SIDE, SIDE), np.bool_) for _ in range(4)]
-    for keep, place in zip(kept, (np.s_[8:], np.s_[:, 8:], np.s_[:8], np.s_[4:12, 4:12]), strict=True):
+    for keep, place in zip(
+        kept, (np.s_[8:], np.s_[:, 8:], np.s_[:8], np.s_[4:12, 4:12]), strict=True
+    ):
         keep[place] = False
     return kept
 
@@ -43,7 +45,12 @@ def holes() -> list[NDArray[np.bool_]]:
 def table(rows: list[Sprites], model: Model) -> Image.Image:
     """Rows of sprites, a grey line around each."""
     gap = gap_of(model.card.palette)
-    framed = [np.concatenate([np.pad(one, ((0, 1), (0, 1)), constant_values=gap) for one in row], 1) for row in rows]
+    framed = [
+        np.concatenate(
+            [np.pad(one, ((0, 1), (0, 1)), constant_values=gap) for one in row], 1
+        )
+        for row in rows
+    ]
     values = np.concatenate(framed).repeat(SCALE, 0).repeat(SCALE, 1)
     return indexed(values.astype(np.uint8), model.card.palette)
 
@@ -52,17 +59,28 @@ def drawn(model: Model, known: Sprites, out: Path) -> None:
     """Write the samples."""
     names = [label.name for label in model.card.labels]
     asked = [name for name in names for _ in range(COLUMNS)]
-    sprites = sample(model, len(asked), SEED, label=asked)[:, 0].numpy().astype(np.uint8)
+    sprites = (
+        sample(model, len(asked), SEED, label=asked)[:, 0].numpy().astype(np.uint8)
+    )
     beside, apart = nearest(sprites, known)
-    pairs = [part[i : i + COLUMNS] for i in range(0, len(sprites), COLUMNS) for part in (sprites, beside)]
+    pairs = [
+        part[i : i + COLUMNS]
+        for i in range(0, len(sprites), COLUMNS)
+        for part in (sprites, beside)
+    ]
     table(pairs, model).save(out / "drawn.png", bits=8)
-    print(f"drawn: {(apart == 0).sum()} of {len(sprites)} are training sprites; the median differs in {told(apart)}")
+    print(
+        f"drawn: {(apart == 0).sum()} of {len(sprites)} are training sprites; the median differs in {told(apart)}"
+    )
 
 
 def completed(model: Model, data: dict[str, Any], out: Path) -> None:
     """Write the completions."""
     test, count = data["test"], 2 * COLUMNS
-    chosen, masks = test[np.arange(count) * len(test) // count], [holes()[i % 4] for i in range(count)]
+    chosen, masks = (
+        test[np.arange(count) * len(test) // count],
+        [holes()[i % 4] for i in range(count)],
+    )
     filled, words = list[Sprites](), list[str]()
     for i, (sprite, keep) in enumerate(zip(chosen, masks, strict=True)):
         known = torch.from_numpy(sprite[None].astype(np.int64))
@@ -71,12 +89,16 @@ def completed(model: Model, data: dict[str, Any], out: Path) -> None:
         words.append(str(found.receipt.quality))
     images = np.array(filled)
     beside, apart = nearest(images, data["train"])
-    given = np.where(np.array(masks), chosen, gap_of(model.card.palette)).astype(np.uint8)
+    given = np.where(np.array(masks), chosen, gap_of(model.card.palette)).astype(
+        np.uint8
+    )
     parts = given, images, beside, chosen
     rows = [part[i : i + COLUMNS] for i in range(0, count, COLUMNS) for part in parts]
     table(rows, model).save(out / "completed.png", bits=8)
     tally = ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
-    print(f"completed: {tally}; {(apart == 0).sum()} are training sprites; the median differs in {told(apart)}")
+    print(
+        f"completed: {tally}; {(apart == 0).sum()} are training sprites; the median differs in {told(apart)}"
+    )
 
 
 def told(apart: NDArray[np.int64]) -> str:
@@ -85,7 +107,9 @@ def told(apart: NDArray[np.int64]) -> str:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path, help="what make_sprites.py wrote")
     parser.add_argument("--model", default="sprites")
     parser.add_argument("--models-dir", type=Path)

@@ -28,12 +28,16 @@ def beside(photograph: Values, drawn: Values, levels: int) -> Image.Image:
     """One above the other, a grey line between, each pixel a square."""
     line = np.full((LINE, drawn.shape[2]), 128, np.uint8)
     shown = [values_to_pixels(values[0], levels) for values in (photograph, drawn)]
-    return Image.fromarray(np.concatenate([shown[0], line, shown[1]]).repeat(SCALE, 0).repeat(SCALE, 1))
+    return Image.fromarray(
+        np.concatenate([shown[0], line, shown[1]]).repeat(SCALE, 0).repeat(SCALE, 1)
+    )
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("picture", type=Path, help="what make_texture.py wrote")
     parser.add_argument("--model", default="texture")
     parser.add_argument("--models-dir", type=Path)
@@ -44,7 +48,9 @@ def main() -> None:
     height, width = photograph.shape[1] // 2, photograph.shape[2]
     field = sample(model, 1, SEED, size=(width, height))[0].numpy().astype(np.uint8)
     asked.out.mkdir(parents=True, exist_ok=True)
-    beside(photograph[:, :height], field, model.config.values).save(asked.out / "field.png")
+    beside(photograph[:, :height], field, model.config.values).save(
+        asked.out / "field.png"
+    )
     bits = []
     for part in np.array_split(photograph, PARTS, axis=2):
         values = torch.from_numpy(part[None].astype(np.int64))

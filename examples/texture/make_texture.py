@@ -18,13 +18,19 @@ def texture(picture: Image.Image) -> Image.Image:
     """The picture as it is trained on."""
     share = SIDE / min(picture.size)
     size = round(picture.width * share), round(picture.height * share)
-    return ImageOps.autocontrast(picture.convert("L").resize(size, Image.Resampling.BOX), cutoff=CUT_PERCENT)
+    return ImageOps.autocontrast(
+        picture.convert("L").resize(size, Image.Resampling.BOX), cutoff=CUT_PERCENT
+    )
 
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("picture", type=Path, help="a photograph, such as scikit-image's gravel.png")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "picture", type=Path, help="a photograph, such as scikit-image's gravel.png"
+    )
     parser.add_argument("out", type=Path, help="a folder")
     asked = parser.parse_args()
     try:

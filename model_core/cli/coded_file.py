@@ -34,7 +34,10 @@ def encode_files(
     """
     check_place(out)
     model = load_model(model_name, models_dir=models_dir)
-    read = (read_exact_values(path, model.config, model.card.palette, nearest) for path in pictures)
+    read = (
+        read_exact_values(path, model.config, model.card.palette, nearest)
+        for path in pictures
+    )
     values = torch.from_numpy(np.stack([*read]))
     started = time.perf_counter()
     on_images = _share_counter(work.begin("encoding"), len(values) * len(model.members))
@@ -52,7 +55,9 @@ def encode_files(
     }
 
 
-def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path | None, work: Work) -> dict[str, Any]:
+def decode_file(
+    path: Path, out: Path, model_name: str | None, models_dir: Path | None, work: Work
+) -> dict[str, Any]:
     """Write the pictures of a file into a directory, 0.png and on, in the order in which they were encoded.
 
     Without a model's name it is found by the digest that the file names. Raises the errors of load_model and
@@ -66,7 +71,9 @@ def decode_file(path: Path, out: Path, model_name: str | None, models_dir: Path 
     else:
         model = load_by_digest(header.sha256, models_dir, identity=header.identity)
     started = time.perf_counter()
-    stripes = decode_stripes(model, data, _share_counter(work.begin("decoding"), header.images))
+    stripes = decode_stripes(
+        model, data, _share_counter(work.begin("decoding"), header.images)
+    )
     _write_pictures(stripes, model, header.images, out)
     return {
         "model": model.card.name,
@@ -98,13 +105,20 @@ def _write(path: Path, data: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _write_pictures(stripes: Iterator[np.ndarray], model: Model, count: int, out: Path) -> None:
+def _write_pictures(
+    stripes: Iterator[np.ndarray], model: Model, count: int, out: Path
+) -> None:
     digits = len(str(count - 1))
     try:
         out.mkdir(exist_ok=True)
         images = (image for stripe in stripes for image in stripe)
         for i, image in enumerate(images):
-            write_grid(image[None], model.config, out / f"{i:0{digits}}.png", palette=model.card.palette)
+            write_grid(
+                image[None],
+                model.config,
+                out / f"{i:0{digits}}.png",
+                palette=model.card.palette,
+            )
     except OSError as error:
         raise DataError(f"cannot write into {out}: {error.strerror}") from None
 

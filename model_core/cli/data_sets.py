@@ -26,8 +26,12 @@ def register(app: typer.Typer) -> None:
 
 @data.command()
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="mnist, binarized-mnist, cifar10.")],
-    to: Annotated[Path | None, typer.Option(help="The directory to make. \\[default: data/NAME]")] = None,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="mnist, binarized-mnist, cifar10.")
+    ],
+    to: Annotated[
+        Path | None, typer.Option(help="The directory to make. \\[default: data/NAME]")
+    ] = None,
     sources: Listed = None,
 ) -> None:
     """Fetch a data set from where it is published, and check every byte. Nothing is ever overwritten."""
@@ -37,7 +41,9 @@ def fetch(
     known = read_sources(sources)
     directory = to or Path("data") / name
     is_new = fetch_into(name, directory, known)
-    say(f"{'fetched' if is_new else 'already there:'} {directory}: {known[name].title}; licence: {known[name].licence}")
+    say(
+        f"{'fetched' if is_new else 'already there:'} {directory}: {known[name].title}; licence: {known[name].licence}"
+    )
 
 
 @data.command("list")
@@ -47,4 +53,6 @@ def list_(sources: Listed = None) -> None:
 
     for name, source in read_sources(sources).items():
         typer.echo(f"{name}: {source.title}")
-        typer.echo(f"    {source.bytes / 1e6:.0f} MB from {source.page}; licence: {source.licence}")
+        typer.echo(
+            f"    {source.bytes / 1e6:.0f} MB from {source.page}; licence: {source.licence}"
+        )

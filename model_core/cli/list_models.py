@@ -22,7 +22,10 @@ def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
 
 def print_models(cards: list[dict[str, Any]]) -> None:
     """A table on stdout, a line per model."""
-    print_table(("model", "network", "shape", "values", "parameters", "nats", "bits/dim"), map(_row, cards))
+    print_table(
+        ("model", "network", "shape", "values", "parameters", "nats", "bits/dim"),
+        map(_row, cards),
+    )
 
 
 def _row(card: dict[str, Any]) -> tuple[str, ...]:

@@ -16,33 +16,68 @@ def _names_beginning(incomplete: str) -> list[str]:
 
 ModelName = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="A model's name, or the directory it is in.", autocompletion=_names_beginning),
+    typer.Argument(
+        metavar="MODEL",
+        help="A model's name, or the directory it is in.",
+        autocompletion=_names_beginning,
+    ),
 ]
 ModelsDir = Annotated[
     Path | None,
-    typer.Option(envvar="PIXELRNN_MODELS_DIR", help="Where the models are. \\[default: those that ship with it]"),
+    typer.Option(
+        envvar="PIXELRNN_MODELS_DIR",
+        help="Where the models are. \\[default: those that ship with it]",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object as the last line of stdout.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON object as the last line of stdout.")
+]
 Out = Annotated[
-    Path, typer.Option(help="The picture to write, .png, .webp or .jpg; - is stdout. Several images become one grid.")
+    Path,
+    typer.Option(
+        help="The picture to write, .png, .webp or .jpg; - is stdout. Several images become one grid."
+    ),
 ]
 Fit = Annotated[
     Literal["strict", "resize"],
-    typer.Option(help="A picture of another size is refused, or stretched to the model's."),
+    typer.Option(
+        help="A picture of another size is refused, or stretched to the model's."
+    ),
 ]
 CropFit = Annotated[
     Literal["strict", "resize", "crop"],
-    typer.Option(help="A picture of another size is refused, stretched, or if larger filled in cut-outs (with --url)."),
+    typer.Option(
+        help="A picture of another size is refused, stretched, or if larger filled in cut-outs (with --url)."
+    ),
 ]
 FieldFit = Annotated[
     Literal["strict", "resize", "field"],
-    typer.Option(help="A picture of another size is refused, stretched to the model's, or if larger taken as it is."),
+    typer.Option(
+        help="A picture of another size is refused, stretched to the model's, or if larger taken as it is."
+    ),
 ]
-Scale = Annotated[int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")]
-Show = Annotated[bool, typer.Option("--show", help="Show it in the terminal, too, two pixels a character.")]
-Convert = Annotated[bool, typer.Option("--yes", help="Crop, resize and convert pictures that do not fit the model.")]
-DataPath = Annotated[Path, typer.Option("--data", help="The data set: a folder of pictures, or a data set's files.")]
+Scale = Annotated[
+    int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")
+]
+Show = Annotated[
+    bool,
+    typer.Option(
+        "--show", help="Show it in the terminal, too, two pixels a character."
+    ),
+]
+Convert = Annotated[
+    bool,
+    typer.Option(
+        "--yes", help="Crop, resize and convert pictures that do not fit the model."
+    ),
+]
+DataPath = Annotated[
+    Path,
+    typer.Option(
+        "--data", help="The data set: a folder of pictures, or a data set's files."
+    ),
+]
 
 
 def say(sentence: str) -> None:

@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 OnShare = Callable[[float], None]
 """Told how much of the work is done, 0 to 1."""
@@ -24,13 +31,23 @@ class Work:
     def begin(self, doing: str) -> OnShare:
         """Say what is done from now on; the bar only moves to and fro until the returned function is told a share."""
         self._progress.reset(self._task, total=None, description=doing)
-        return lambda share: self._progress.update(self._task, total=1.0, completed=share)
+        return lambda share: self._progress.update(
+            self._task, total=1.0, completed=share
+        )
 
 
 @contextmanager
 def working() -> Iterator[Work]:
     """Shown until the block ends, however it ends."""
     console = Console(stderr=True)
-    columns = SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         yield Work(progress)

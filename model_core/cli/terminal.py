@@ -16,7 +16,11 @@ def show(picture: Image.Image, out: TextIO) -> bool:
     """Show a picture, grey or RGB, in the terminal that `out` is; False where it is none."""
     if not out.isatty():
         return False
-    out.write(half_blocks(picture, os.get_terminal_size(out.fileno()).columns or _USUAL_COLUMNS))
+    out.write(
+        half_blocks(
+            picture, os.get_terminal_size(out.fileno()).columns or _USUAL_COLUMNS
+        )
+    )
     out.flush()
     return True
 
@@ -27,14 +31,20 @@ def half_blocks(picture: Image.Image, columns: int) -> str:
         size = columns, max(1, round(picture.height * columns / picture.width))
         picture = picture.resize(size, Image.Resampling.BOX)
     pixels = np.asarray(picture.convert("RGB")).tolist()
-    pairs = zip(pixels[::2], [*pixels[1::2], None], strict=False)  # of an odd height the last row has nothing below
+    pairs = zip(
+        pixels[::2], [*pixels[1::2], None], strict=False
+    )  # of an odd height the last row has nothing below
     return "".join(_line(upper, lower) for upper, lower in pairs)
 
 
 def _line(upper: list[Colour], lower: list[Colour] | None) -> str:
     """The colours are said where they change."""
     cells: list[str] = []
-    for (above, below), run in groupby(zip(upper, lower or [None] * len(upper), strict=True)):
+    for (above, below), run in groupby(
+        zip(upper, lower or [None] * len(upper), strict=True)
+    ):
         ground = "" if below is None else f"\x1b[48;2;{below[0]};{below[1]};{below[2]}m"
-        cells.append(f"\x1b[38;2;{above[0]};{above[1]};{above[2]}m{ground}{'▀' * len(list(run))}")
+        cells.append(
+            f"\x1b[38;2;{above[0]};{above[1]};{above[2]}m{ground}{'▀' * len(list(run))}"
+        )
     return "".join(cells) + "\x1b[0m\n"

@@ -29,7 +29,13 @@ def are_pictures(path: Path) -> bool:
 
 
 def train_pictures(
-    path: Path, minutes: float, runs_dir: Path, name: str | None, models_dir: Path, changes: Sequence[str], resume: bool
+    path: Path,
+    minutes: float,
+    runs_dir: Path,
+    name: str | None,
+    models_dir: Path,
+    changes: Sequence[str],
+    resume: bool,
 ) -> dict[str, Any]:
     """Train on pictures for so many minutes, publish the best, and show what it draws; the facts as JSON takes them."""
     name = name or _model_name(path)
@@ -41,10 +47,17 @@ def train_pictures(
         plan = lesson(path, minutes, directory, tuple(changes))
         say(plan.beforehand)
         recipe = plan.recipe
-        facts = {"guessing_bits_per_dim": plan.guessing_bits, "png_bits_per_dim": plan.png_bits}
+        facts = {
+            "guessing_bits_per_dim": plan.guessing_bits,
+            "png_bits_per_dim": plan.png_bits,
+        }
     words = [word for change in changes for word in ("--set", change)]
-    command = shlex.join(["pixelrnn", "train", path.resolve().name, "--minutes", f"{minutes:g}", *words])
-    result = train_with(RunRequest(recipe, directory, resume, models_dir, command), processes=1)
+    command = shlex.join(
+        ["pixelrnn", "train", path.resolve().name, "--minutes", f"{minutes:g}", *words]
+    )
+    result = train_with(
+        RunRequest(recipe, directory, resume, models_dir, command), processes=1
+    )
     say(_ended(result, models_dir / name))
     _show(directory / "samples")
     return {**result.to_dict(), **facts}
@@ -60,9 +73,13 @@ def _resumed(directory: Path, changes: Sequence[str]) -> Recipe:
     """The recipe that the run has followed so far."""
     place = directory / "recipe.json"
     try:
-        return Recipe.changed(json.loads(place.read_text(encoding="utf-8")), changes, str(place))
+        return Recipe.changed(
+            json.loads(place.read_text(encoding="utf-8")), changes, str(place)
+        )
     except (OSError, ValueError):
-        raise ConfigError(f"nothing to resume: there is no recipe in {directory}") from None
+        raise ConfigError(
+            f"nothing to resume: there is no recipe in {directory}"
+        ) from None
 
 
 def _ended(result: RunResult, model: Path) -> str:

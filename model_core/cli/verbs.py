@@ -12,7 +12,16 @@ from typing import Annotated
 
 import typer
 
-from model_core.cli.options import Convert, DataPath, Device, Json, ModelName, ModelsDir, print_json, say
+from model_core.cli.options import (
+    Convert,
+    DataPath,
+    Device,
+    Json,
+    ModelName,
+    ModelsDir,
+    print_json,
+    say,
+)
 from model_core.portable.target import ENVIRONMENT
 
 bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
@@ -20,7 +29,17 @@ bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=
 
 def register(app: typer.Typer) -> None:
     """Add the offline verbs to the root command."""
-    for verb in (train, publish, mix, guide, evaluate, calibrate, entropy, models, export):
+    for verb in (
+        train,
+        publish,
+        mix,
+        guide,
+        evaluate,
+        calibrate,
+        entropy,
+        models,
+        export,
+    ):
         app.command()(verb)
     app.add_typer(bench)
 
@@ -33,18 +52,39 @@ def train(
             help="A folder of pictures, or .npz; or a recipe: a TOML file, or one that comes with it, as own-pictures.",
         ),
     ],
-    data: Annotated[Path | None, typer.Option(help="The data set, instead of the recipe's.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of run and model. \\[default: the recipe's name]")] = None,
-    runs_dir: Annotated[Path, typer.Option(help="Where runs are kept: RUNS_DIR/NAME/.")] = Path("runs"),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="The data set, instead of the recipe's.")
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of run and model. \\[default: the recipe's name]"),
+    ] = None,
+    runs_dir: Annotated[
+        Path, typer.Option(help="Where runs are kept: RUNS_DIR/NAME/.")
+    ] = Path("runs"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")
+    ] = False,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change the recipe: training.epochs=5, ...")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change the recipe: training.epochs=5, ...",
+        ),
     ] = None,
-    processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share each batch.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share each batch.")
+    ] = 1,
     publish: Annotated[
-        Path | None, typer.Option(help="Models directory to write each best epoch to. [pictures: my-models]")
+        Path | None,
+        typer.Option(
+            help="Models directory to write each best epoch to. [pictures: my-models]"
+        ),
     ] = None,
-    minutes: Annotated[float, typer.Option(min=1, max=1440, help="How long pictures are learned from.")] = 5,
+    minutes: Annotated[
+        float, typer.Option(min=1, max=1440, help="How long pictures are learned from.")
+    ] = 5,
     json_: Json = False,
 ) -> None:
     """Train a network from pictures, in so many minutes, or from a recipe. Ctrl-C stops it without loss; --resume goes
@@ -57,8 +97,18 @@ def train(
 
     if are_pictures(config):
         if data is not None or processes > 1:
-            raise typer.BadParameter(f"{config} is not a recipe: --data and --processes are for recipes")
-        facts = train_pictures(config, minutes, runs_dir, name, publish or Path("my-models"), set_ or [], resume)
+            raise typer.BadParameter(
+                f"{config} is not a recipe: --data and --processes are for recipes"
+            )
+        facts = train_pictures(
+            config,
+            minutes,
+            runs_dir,
+            name,
+            publish or Path("my-models"),
+            set_ or [],
+            resume,
+        )
         if json_:
             print_json(facts)
         return
@@ -66,22 +116,40 @@ def train(
     recipe = Recipe.load(config, changes)
     directory = runs_dir / (name or config.stem)
     command = _train_command(config, set_ or [], processes)
-    result = train_with(RunRequest(recipe, directory, resume, publish, command), processes)
+    result = train_with(
+        RunRequest(recipe, directory, resume, publish, command), processes
+    )
     if not result.leads:
         return
     if result.finished:
-        best = f"best: epoch {result.best_epoch}" if result.best_epoch else "none was better than the start"
-        nats = "no nats" if result.best_nats is None else nats_and_bits(result.best_nats, result.dimensions)
+        best = (
+            f"best: epoch {result.best_epoch}"
+            if result.best_epoch
+            else "none was better than the start"
+        )
+        nats = (
+            "no nats"
+            if result.best_nats is None
+            else nats_and_bits(result.best_nats, result.dimensions)
+        )
         done = f"trained {result.epochs} epochs; {best}, {nats}"
         typer.echo(f"{done}; in {directory}", err=True)
     else:
-        typer.echo(f"stopped at iteration {result.iteration}, saved; the same command with --resume goes on", err=True)
+        typer.echo(
+            f"stopped at iteration {result.iteration}, saved; the same command with --resume goes on",
+            err=True,
+        )
     if json_:
         print_json(result.to_dict())
 
 
 def publish(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory, or one of its checkpoints.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN", help="A run's directory, or one of its checkpoints."
+        ),
+    ],
     models_dir: ModelsDir = None,
 ) -> None:
     """Make a servable model of a run's best checkpoint; `evaluate --write-card` then adds its test score."""
@@ -95,10 +163,16 @@ def publish(
 
 def mix(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The mixture's name.")],
-    members: Annotated[list[str], typer.Argument(metavar="MODEL...", help="Models of one network each.")],
+    members: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Models of one network each."),
+    ],
     also: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIENTATION", help="Take the first model's weights for images turned so, too."),
+        typer.Option(
+            metavar="ORIENTATION",
+            help="Take the first model's weights for images turned so, too.",
+        ),
     ] = None,
     models_dir: ModelsDir = None,
 ) -> None:
@@ -115,14 +189,28 @@ def mix(
     directory = (models_dir or own_models_dir()) / name
     models = [load_model(member, models_dir=models_dir) for member in members]
     card = write([*models, *turned(models[0], also or [])], directory)
-    typer.echo(f"wrote {directory}: {', '.join(member.orientation for member in card.members)}", err=True)
+    typer.echo(
+        f"wrote {directory}: {', '.join(member.orientation for member in card.members)}",
+        err=True,
+    )
 
 
 def guide(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The model that is guided.")],
-    lender: Annotated[str, typer.Argument(metavar="LENDER", help="The model whose networks propose draws.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The model that is guided.")
+    ],
+    lender: Annotated[
+        str,
+        typer.Argument(
+            metavar="LENDER", help="The model whose networks propose draws."
+        ),
+    ],
     orientations: Annotated[
-        list[str], typer.Argument(metavar="ORIENTATION...", help="Its networks for images turned so; of one, turned.")
+        list[str],
+        typer.Argument(
+            metavar="ORIENTATION...",
+            help="Its networks for images turned so; of one, turned.",
+        ),
     ],
     models_dir: ModelsDir = None,
 ) -> None:
@@ -130,43 +218,68 @@ def guide(
     from model_core.mixing import guide as write
     from model_core.models import directory_of
 
-    card = write(directory_of(name, models_dir), directory_of(lender, models_dir), orientations)
+    card = write(
+        directory_of(name, models_dir), directory_of(lender, models_dir), orientations
+    )
     turned = ", ".join(each.orientation for each in card.guides) or "none"
     say(f"guides of {name}: {turned}; its identity is {card.identity[:12]}... now")
 
 
 def export(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder to write.")
+    ],
     models: Annotated[
-        list[str] | None, typer.Argument(metavar="[MODEL]...", help="\\[default: all that can be exported]")
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]...", help="\\[default: all that can be exported]"
+        ),
     ] = None,
     models_dir: ModelsDir = None,
 ) -> None:
     """Write a folder that draws in any browser: a page, the engine and models, for any web server."""
-    os.environ.update(ENVIRONMENT)  # before numba is imported: weights are laid out for it
+    os.environ.update(
+        ENVIRONMENT
+    )  # before numba is imported: weights are laid out for it
     from model_core.models import load_model
     from model_core.models_directory import models_in
     from model_core.portable.folder import export as write
     from model_core.portable.packed import unportable
 
-    loaded = [load_model(name, models_dir=models_dir) for name in models or models_in(models_dir)[1]]
-    refused = [reason for model in loaded if not models and (reason := unportable(model))]
-    write([model for model in loaded if models or not unportable(model)], directory, say)
+    loaded = [
+        load_model(name, models_dir=models_dir)
+        for name in models or models_in(models_dir)[1]
+    ]
+    refused = [
+        reason for model in loaded if not models and (reason := unportable(model))
+    ]
+    write(
+        [model for model in loaded if models or not unportable(model)], directory, say
+    )
     for reason in refused:
         say(f"left out: {reason}")
-    say(f"wrote {directory}; try it: python -m http.server --directory {shlex.quote(str(directory))}")
+    say(
+        f"wrote {directory}; try it: python -m http.server --directory {shlex.quote(str(directory))}"
+    )
 
 
 def evaluate(
     model: ModelName,
     data: DataPath,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
-    limit: Annotated[int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")] = 0,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")
+    ] = 0,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Images at once.")] = 50,
     originals: Annotated[
-        Path | None, typer.Option(help="MNIST's files: the greys, with labels, that binarized MNIST is drawn from.")
+        Path | None,
+        typer.Option(
+            help="MNIST's files: the greys, with labels, that binarized MNIST is drawn from."
+        ),
     ] = None,
-    write_card: Annotated[bool, typer.Option("--write-card", help="Keep the score in the model's card.")] = False,
+    write_card: Annotated[
+        bool, typer.Option("--write-card", help="Keep the score in the model's card.")
+    ] = False,
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     yes: Convert = False,
@@ -174,10 +287,17 @@ def evaluate(
 ) -> None:
     """Negative log-likelihood of a data set: nats per image, bits per colour variable."""
     from model_core import load_model
-    from model_core.training.scoring import expect_as_they_are, keep_score, score_model, scored_directory
+    from model_core.training.scoring import (
+        expect_as_they_are,
+        keep_score,
+        score_model,
+        scored_directory,
+    )
 
     loaded = load_model(model, device=device, models_dir=models_dir)
-    directory = scored_directory(model, models_dir) if write_card else None  # found out before it is scored
+    directory = (
+        scored_directory(model, models_dir) if write_card else None
+    )  # found out before it is scored
     if not yes:
         expect_as_they_are(loaded, data)
     score = score_model(loaded, data, split, limit, batch, say, originals)
@@ -198,7 +318,9 @@ def evaluate(
 def calibrate(
     model: ModelName,
     data: DataPath,
-    limit: Annotated[int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")] = 0,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")
+    ] = 0,
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     yes: Convert = False,
@@ -206,13 +328,20 @@ def calibrate(
     """Keep in the model's card how improbable its validation images are: a score then comes with a p-value."""
     from model_core import load_model
     from model_core.measures.standing import validation_scores
-    from model_core.training.scoring import expect_as_they_are, keep_validation, log_p_of_split, scored_directory
+    from model_core.training.scoring import (
+        expect_as_they_are,
+        keep_validation,
+        log_p_of_split,
+        scored_directory,
+    )
 
     loaded = load_model(model, device=device, models_dir=models_dir)
     directory = scored_directory(model, models_dir)  # found out before it is scored
     if not yes:
         expect_as_they_are(loaded, data)
-    validation = validation_scores(log_p_of_split(loaded, data, "valid", limit, say=say))
+    validation = validation_scores(
+        log_p_of_split(loaded, data, "valid", limit, say=say)
+    )
     keep_validation(directory, validation)
     low, middle, high = (validation.nats_quantiles[k] for k in (10, 100, 190))
     say(
@@ -225,7 +354,9 @@ def entropy(
     model: ModelName,
     data: DataPath,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
-    limit: Annotated[int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")] = 0,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Only N images, spread over the split; 0: all.")
+    ] = 0,
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     yes: Convert = False,
@@ -254,7 +385,10 @@ def entropy(
         err=True,
     )
     if json_:
-        facts = {"bits_per_dim": every.bits / dimensions, "convergence": [asdict(each) for each in found]}
+        facts = {
+            "bits_per_dim": every.bits / dimensions,
+            "convergence": [asdict(each) for each in found],
+        }
         print_json({"model": name, "split": split, **asdict(every), **facts})
 
 
@@ -271,9 +405,16 @@ def models(models_dir: ModelsDir = None, json_: Json = False) -> None:
 
 @bench.command("sampling")
 def bench_sampling(
-    preset: Annotated[str, typer.Option(help="A preset's name; its weights are random.")],
+    preset: Annotated[
+        str, typer.Option(help="A preset's name; its weights are random.")
+    ],
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Images at once.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, max=64, help="Processes of one thread that share the batch.")] = 1,
+    threads: Annotated[
+        int,
+        typer.Option(
+            min=1, max=64, help="Processes of one thread that share the batch."
+        ),
+    ] = 1,
     device: Device = "cpu",
     json_: Json = False,
 ) -> None:
@@ -294,16 +435,28 @@ def bench_sampling(
 def _by_colour(bits: list[float]) -> str:
     if len(bits) < 3:  # grey, or a model of several components, which has none
         return ""
-    named = ", ".join(f"{name} {value:.3f}" for name, value in zip(("red", "green", "blue"), bits, strict=True))
+    named = ", ".join(
+        f"{name} {value:.3f}"
+        for name, value in zip(("red", "green", "blue"), bits, strict=True)
+    )
     return f" ({named})"
 
 
 def _train_command(config: Path, changes: list[str], processes: int) -> str:
     """The command that trains it again, for its card; where the data lay, and what was printed, is nobody else's
     matter."""
-    kept = [change for change in changes if not change.startswith(("data.path", "output."))]
-    kept = [re.sub(r"^(data\.originals) *=.*?([^/]+)/*$", r"\1=data/\2", change) for change in kept]
+    kept = [
+        change for change in changes if not change.startswith(("data.path", "output."))
+    ]
+    kept = [
+        re.sub(r"^(data\.originals) *=.*?([^/]+)/*$", r"\1=data/\2", change)
+        for change in kept
+    ]
     options = [word for change in kept for word in ("--set", change)]
-    recipe = f"configs/{config.name}" if config.is_absolute() or ".." in config.parts else config.as_posix()
+    recipe = (
+        f"configs/{config.name}"
+        if config.is_absolute() or ".." in config.parts
+        else config.as_posix()
+    )
     options += ["--processes", str(processes)] if processes > 1 else []
     return shlex.join(["pixelrnn", "train", recipe, *options])

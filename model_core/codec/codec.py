@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.codec.canary import canary
-from model_core.codec.container import MAX_LANES, NUMERICS, Header, Stripe, pack, pack_labels, unpack, unpack_labels
+from model_core.codec.container import (
+    MAX_LANES,
+    NUMERICS,
+    Header,
+    Stripe,
+    pack,
+    pack_labels,
+    unpack,
+    unpack_labels,
+)
 from model_core.codec.lanes import TEMPERATURE, LaneCoder, Steps, Values, finished
 from model_core.errors import ConfigError, DataError, ModelError
 from model_core.models import Model
@@ -36,7 +45,10 @@ DECODE_VALUES = 1 << 26
 
 
 def encode(
-    model: Model, values: Tensor, on_images: OnImages = lambda count: None, label: int | str | None = None
+    model: Model,
+    values: Tensor,
+    on_images: OnImages = lambda count: None,
+    label: int | str | None = None,
 ) -> bytes:
     """Images (B, C, H, W), integers 0..V-1, as the bytes of a file: the shortest of those that the members give.
 
@@ -61,13 +73,19 @@ def _encode_steps(model: Model, k: int, images: Values) -> Steps[bytes]:
     coder, found = _coder(model, k, max(map(_lanes, parts)))
     stripes = []
     for part in parts:
-        labels = (yield from _likeliest_labels(model, k, part)) if model.config.labels else None
+        labels = (
+            (yield from _likeliest_labels(model, k, part))
+            if model.config.labels
+            else None
+        )
         code = yield from coder.encode(turn(part, orientation), _lanes(part), labels)
         if labels is not None:
             code[0] = pack_labels(labels, model.config.labels) + code[0]
         stripes.append(Stripe(len(part), code, zlib.crc32(part.tobytes())))
     sha256, identity = model.card.sha256 or _NO_DIGEST, model.card.identity
-    return pack(Header(sha256, orientation, len(images), found, identity=identity), stripes)
+    return pack(
+        Header(sha256, orientation, len(images), found, identity=identity), stripes
+    )
 
 
 def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.int64]]:
@@ -84,7 +102,9 @@ def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.
     return np.array(found)
 
 
-def decode(model: Model, data: bytes, on_images: OnImages = lambda count: None) -> Tensor:
+def decode(
+    model: Model, data: bytes, on_images: OnImages = lambda count: None
+) -> Tensor:
     """The images (B, C, H, W), int64, of a file's bytes.
 
     Raises DataError for bytes that are no file of ours, damaged, of too many images, or of a machine that computes
@@ -96,10 +116,14 @@ def decode(model: Model, data: bytes, on_images: OnImages = lambda count: None) 
         raise DataError(
             f"the file holds {header.images} images: expected at most {most} here; decode_stripes gives all"
         )
-    return torch.from_numpy(np.concatenate([*decode_stripes(model, data, on_images)]).astype(np.int64))
+    return torch.from_numpy(
+        np.concatenate([*decode_stripes(model, data, on_images)]).astype(np.int64)
+    )
 
 
-def decode_stripes(model: Model, data: bytes, on_images: OnImages = lambda count: None) -> Iterator[Values]:
+def decode_stripes(
+    model: Model, data: bytes, on_images: OnImages = lambda count: None
+) -> Iterator[Values]:
     """The same, some images (n, C, H, W), uint8, at a time. Everything that is wrong is found before the first of
     them, but for values that are not those that were encoded: those are found before they are given out."""
     return (finished(steps, on_images) for steps in decoding(model, data))
@@ -121,19 +145,29 @@ def decoding(model: Model, data: bytes) -> Iterator[Steps[Values]]:
             "the file was encoded by a machine that computes otherwise than this one: with other software or another "
             "processor, the last digits of the network's numbers differ, and so would the images"
         )
-    if any(stripe.images * model.config.dimensions > STRIPE_VALUES for stripe in stripes):
-        raise DataError(f"a stripe holds too many images: expected at most {STRIPE_VALUES // model.config.dimensions}")
-    return (_decode_steps(coder, header, stripe, model.config.labels) for stripe in stripes)
+    if any(
+        stripe.images * model.config.dimensions > STRIPE_VALUES for stripe in stripes
+    ):
+        raise DataError(
+            f"a stripe holds too many images: expected at most {STRIPE_VALUES // model.config.dimensions}"
+        )
+    return (
+        _decode_steps(coder, header, stripe, model.config.labels) for stripe in stripes
+    )
 
 
 _NO_DIGEST = "0" * 64
 """Stands for the digest of a model that was never saved."""
 
 
-def _decode_steps(coder: LaneCoder, header: Header, stripe: Stripe, labels: int) -> Steps[Values]:
+def _decode_steps(
+    coder: LaneCoder, header: Header, stripe: Stripe, labels: int
+) -> Steps[Values]:
     first, *others = stripe.lanes
     of, first = unpack_labels(first, stripe.images, labels) if labels else (None, first)
-    images = turn_back((yield from coder.decode([first, *others], stripe.images, of)), header.member)
+    images = turn_back(
+        (yield from coder.decode([first, *others], stripe.images, of)), header.member
+    )
     if zlib.crc32(images.tobytes()) != stripe.values_crc:
         raise DataError(
             "the file does not decode to the images that were encoded: the checksum of their values is wrong"
@@ -161,7 +195,9 @@ def _network(model: Model, k: int) -> PixelNetwork:
 def _member(model: Model, orientation: Orientation) -> int:
     orientations = [member.orientation for member in model.members]
     if orientation not in orientations:
-        raise DataError(f"the file was coded by the member {orientation}, and {model.card.name} has none of that name")
+        raise DataError(
+            f"the file was coded by the member {orientation}, and {model.card.name} has none of that name"
+        )
     return orientations.index(orientation)
 
 
@@ -194,12 +230,19 @@ def _values_as_bytes(model: Model, values: Tensor) -> Values:
     """The values as bytes; DataError when they are not the model's."""
     config = model.config
     shape = config.channels, config.height, config.width
-    if values.ndim != 4 or values.shape[1:] != shape or values.is_floating_point() or values.is_complex():
+    if (
+        values.ndim != 4
+        or values.shape[1:] != shape
+        or values.is_floating_point()
+        or values.is_complex()
+    ):
         raise DataError(
             f"values must be integers (B, {', '.join(map(str, shape))}), not {values.dtype} {tuple(values.shape)}"
         )
     if not len(values):
         raise DataError("there is no image to encode")
     if int(values.min()) < 0 or int(values.max()) >= config.values:
-        raise DataError(f"values must be from 0 to {config.values - 1}, not {int(values.min())} to {int(values.max())}")
+        raise DataError(
+            f"values must be from 0 to {config.values - 1}, not {int(values.min())} to {int(values.max())}"
+        )
     return values.cpu().numpy().astype(np.uint8)

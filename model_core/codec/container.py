@@ -62,7 +62,12 @@ class Header:
 
     def pack(self) -> bytes:
         """Its bytes."""
-        numbers = self.version, NUMERICS.index(self.numerics), ORIENTATIONS.index(self.member), self.images
+        numbers = (
+            self.version,
+            NUMERICS.index(self.numerics),
+            ORIENTATIONS.index(self.member),
+            self.images,
+        )
         names = (bytes.fromhex(name) for name in (self.sha256, self.identity) if name)
         packed = _HEADERS[self.version].pack(MAGIC, *numbers, *names, self.canary)
         return packed + _CRC.pack(zlib.crc32(packed))
@@ -72,20 +77,39 @@ class Header:
         """Read the head at the beginning of a file. Raises DataError if it is none of ours, of a later version, or
         damaged."""
         if not data.startswith(MAGIC):
-            raise DataError("this is no file of coded images: it does not begin with PXRN")
+            raise DataError(
+                "this is no file of coded images: it does not begin with PXRN"
+            )
         version = data[len(MAGIC)] if len(data) > len(MAGIC) else 1
         if version not in _HEADERS:
-            raise DataError(f"the file is of version {version}: expected version {' or '.join(map(str, _HEADERS))}")
+            raise DataError(
+                f"the file is of version {version}: expected version {' or '.join(map(str, _HEADERS))}"
+            )
         size = _HEADERS[version].size + _CRC.size
         if len(data) < size:
-            raise DataError(f"the file ends within its header: it has {len(data)} bytes")
-        _, _, numerics, member, images, digest, *identity, canary = _HEADERS[version].unpack_from(data)
+            raise DataError(
+                f"the file ends within its header: it has {len(data)} bytes"
+            )
+        _, _, numerics, member, images, digest, *identity, canary = _HEADERS[
+            version
+        ].unpack_from(data)
         _check_crc(data[:size], "header")
         if numerics >= len(NUMERICS):
-            raise DataError(f"the file was coded with an arithmetic that is not known here: number {numerics}")
+            raise DataError(
+                f"the file was coded with an arithmetic that is not known here: number {numerics}"
+            )
         if member >= len(ORIENTATIONS) or not images:
-            raise DataError("the file's header makes no sense: expected an orientation, and at least one image")
-        return cls(digest.hex(), ORIENTATIONS[member], images, canary, NUMERICS[numerics], b"".join(identity).hex())
+            raise DataError(
+                "the file's header makes no sense: expected an orientation, and at least one image"
+            )
+        return cls(
+            digest.hex(),
+            ORIENTATIONS[member],
+            images,
+            canary,
+            NUMERICS[numerics],
+            b"".join(identity).hex(),
+        )
 
 
 @dataclass(frozen=True)
@@ -100,7 +124,9 @@ class Stripe:
     def pack(self) -> bytes:
         """Its bytes."""
         lanes = [self.lanes[0].ljust(self._lacking(), b"\0"), *self.lanes[1:]]
-        numbers = b"".join(_number(n) for n in (self.images, len(lanes), *map(len, lanes)))
+        numbers = b"".join(
+            _number(n) for n in (self.images, len(lanes), *map(len, lanes))
+        )
         packed = b"".join([numbers, _CRC.pack(self.values_crc), *lanes])
         return packed + _CRC.pack(zlib.crc32(packed))
 
@@ -123,10 +149,14 @@ class Stripe:
             lengths.append(length)
         end = at + _CRC.size + sum(lengths) + _CRC.size
         if end > len(data):
-            raise DataError(f"the file ends within a stripe; bytes missing: {end - len(data)}")
+            raise DataError(
+                f"the file ends within a stripe; bytes missing: {end - len(data)}"
+            )
         _check_crc(data[begin:end], "stripe")
         if images > 8 * sum(lengths):
-            raise DataError(f"a stripe claims {images} images in {sum(lengths)} bytes: expected at least a bit each")
+            raise DataError(
+                f"a stripe claims {images} images in {sum(lengths)} bytes: expected at least a bit each"
+            )
         (values_crc,) = _CRC.unpack_from(data, at)
         lanes, at = [], at + _CRC.size
         for length in lengths:
@@ -149,7 +179,9 @@ def unpack(data: bytes) -> tuple[Header, list[Stripe]]:
         stripes.append(stripe)
         found += stripe.images
     if found > header.images or at != len(data):
-        raise DataError(f"the file holds more than the {header.images} images that it says")
+        raise DataError(
+            f"the file holds more than the {header.images} images that it says"
+        )
     return header, stripes
 
 
@@ -193,7 +225,9 @@ def pack_labels(labels: NDArray[np.int64], count: int) -> bytes:
     return bytes(packed)
 
 
-def unpack_labels(data: bytes, images: int, count: int) -> tuple[NDArray[np.int64], bytes]:
+def unpack_labels(
+    data: bytes, images: int, count: int
+) -> tuple[NDArray[np.int64], bytes]:
     """The labels of so many images at the beginning of data, and what follows; DataError when data is too short or no
     such number."""
     labels, at = np.zeros(images, np.int64), 0

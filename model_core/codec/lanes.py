@@ -11,7 +11,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model_core.compiled.range_coder import BYTES_A_VALUE, LOW, PLACE, RANGE, READ, REGISTERS, WHOLE, Coder
+from model_core.compiled.range_coder import (
+    BYTES_A_VALUE,
+    LOW,
+    PLACE,
+    RANGE,
+    READ,
+    REGISTERS,
+    WHOLE,
+    Coder,
+)
 from model_core.config import NetworkConfig
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.stage import Drawing
@@ -62,12 +71,16 @@ class DecodingLane:
         self._most = BYTES_A_VALUE * image_values
         self._registers = np.zeros(REGISTERS, np.uint64)
         self._registers[RANGE] = WHOLE
-        self._registers[READ] = int.from_bytes(code[:_FIRST_BYTES].ljust(_FIRST_BYTES, b"\0"), "big")
+        self._registers[READ] = int.from_bytes(
+            code[:_FIRST_BYTES].ljust(_FIRST_BYTES, b"\0"), "big"
+        )
         self._at = _FIRST_BYTES
 
     def before_image(self) -> Coder:
         """The state that the next image is decoded with."""
-        following = self._code[self._at : self._at + self._most].ljust(self._most, b"\0")
+        following = self._code[self._at : self._at + self._most].ljust(
+            self._most, b"\0"
+        )
         return Coder(self._registers, np.frombuffer(following, np.uint8))
 
     def after_image(self, coder: Coder) -> None:
@@ -85,21 +98,34 @@ class LaneCoder:
         self._stage = stage
         self._shape = config.channels, config.height, config.width
         self._all = torch.ones(self._shape[1:], dtype=torch.bool)
-        self._noise = torch.zeros(*self._shape[1:], config.channels, dtype=torch.float64)
+        self._noise = torch.zeros(
+            *self._shape[1:], config.channels, dtype=torch.float64
+        )
 
-    def encode(self, values: Values, lanes: int, labels: Labels = None) -> Steps[list[bytes]]:
+    def encode(
+        self, values: Values, lanes: int, labels: Labels = None
+    ) -> Steps[list[bytes]]:
         """Images (n, C, H, W) -> the bytes of each lane; labels: those of the images, if they have any."""
         streams = [EncodingLane() for _ in range(lanes)]
         given: dict[str, Any] = {"keep": self._all, "weighed": self._all}
 
         def drawing(i: int, coder: Coder) -> Drawing:
             known = torch.from_numpy(values[i].astype(np.int64))
-            return Drawing(self._noise, TEMPERATURE, known, coder=coder, label=_of(labels, i), **given)
+            return Drawing(
+                self._noise,
+                TEMPERATURE,
+                known,
+                coder=coder,
+                label=_of(labels, i),
+                **given,
+            )
 
         yield from self._code(len(values), streams, drawing, lambda i, slot: None)
         return [stream.finish() for stream in streams]
 
-    def decode(self, streams: list[bytes], count: int, labels: Labels = None) -> Steps[Values]:
+    def decode(
+        self, streams: list[bytes], count: int, labels: Labels = None
+    ) -> Steps[Values]:
         """The bytes of each lane -> images (count, C, H, W), of these labels, if they have any."""
         lanes = [DecodingLane(stream, int(np.prod(self._shape))) for stream in streams]
         values = np.zeros((count, *self._shape), np.uint8)
@@ -145,7 +171,9 @@ def _of(labels: Labels, i: int) -> int | None:
     return None if labels is None else int(labels[i])
 
 
-def finished(steps: Steps[T], on_images: Callable[[int], None] = lambda count: None) -> T:
+def finished(
+    steps: Steps[T], on_images: Callable[[int], None] = lambda count: None
+) -> T:
     """Run a computation to its end without a pause; returns its result. on_images hears of the images that are done."""
     while True:
         try:

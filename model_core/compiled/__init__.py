@@ -33,7 +33,12 @@ from model_core.compiled.keeping import KEEP, is_kept, note_kept
 
 __all__ = ["ENTRY", "KEEP", "LEAN", "is_kept", "note_kept"]
 
-LEAN: dict[str, Any] = {"nogil": True, "_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+LEAN: dict[str, Any] = {
+    "nogil": True,
+    "_nrt": False,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
 """Options for functions that draw: numba counts no references. It would count those to every array of a tuple at each
 call, which took longer than the arithmetic of a small layer. The caller keeps the arrays alive; these functions must
 not allocate any, and Python cannot call them.

@@ -35,7 +35,9 @@ def draw_value(logits, values, noise, temperature, weights):
 def log_p_of_value(logits, values, value, temperature, weights):
     """ln p of one of the values, float64; NaN when a logit is not finite. Arguments as in draw_value."""
     top, total = exponentiate(logits, values, temperature, weights)
-    return (np.float64(logits[value]) - np.float64(top)) / temperature - logarithm(total)
+    return (np.float64(logits[value]) - np.float64(top)) / temperature - logarithm(
+        total
+    )
 
 
 @njit(inline="always")

@@ -14,8 +14,18 @@ import numpy as np
 from numba import njit
 
 from model_core.compiled import KEEP
-from model_core.compiled.map_products import CHUNK, add_weight_gradient, affine, affine_back
-from model_core.compiled.ways import add_own_gradient, convert_rows, go_back_by_ways, go_on
+from model_core.compiled.map_products import (
+    CHUNK,
+    add_weight_gradient,
+    affine,
+    affine_back,
+)
+from model_core.compiled.ways import (
+    add_own_gradient,
+    convert_rows,
+    go_back_by_ways,
+    go_on,
+)
 
 
 @njit(nogil=True)
@@ -27,25 +37,80 @@ def _clear_outside(narrow, row, batch, first, last):
 
 
 @njit(nogil=True, cache=KEEP)
-def forward_block(stream, skips, added, wide, narrow, hidden, down, spread, up, skip, steps, row, batch, residual):
+def forward_block(
+    stream,
+    skips,
+    added,
+    wide,
+    narrow,
+    hidden,
+    down,
+    spread,
+    up,
+    skip,
+    steps,
+    row,
+    batch,
+    residual,
+):
     """Advance the stream (M, 2h) and the skip sums (M, 2h), without rows for none; fill wide, narrow and hidden.
 
     down, spread, up and skip: the products, Ahead. added (M, h), without rows for none: the conditioning map. steps
     (5,): how many rows of a map on each tap of the 3x3 reads, the first the furthest back.
     """
-    here, nothing, reach = np.zeros(1, np.int64), np.empty((0, 1), np.float32), -steps[0]
+    here, nothing, reach = (
+        np.zeros(1, np.int64),
+        np.empty((0, 1), np.float32),
+        -steps[0],
+    )
     hidden[:reach] = 0
     for first in range(0, len(stream), CHUNK):
         last = min(first + CHUNK, len(stream))
         convert_rows(stream, 1, wide, first, last)
-        affine(wide, here, down.weights, down.spans, down.bias, nothing, narrow, first, last, 1)
+        affine(
+            wide,
+            here,
+            down.weights,
+            down.spans,
+            down.bias,
+            nothing,
+            narrow,
+            first,
+            last,
+            1,
+        )
         _clear_outside(narrow, row, batch, first, last)
-        affine(narrow, steps, spread.weights, spread.spans, spread.bias, added, hidden, max(first, reach), last, 1)
+        affine(
+            narrow,
+            steps,
+            spread.weights,
+            spread.spans,
+            spread.bias,
+            added,
+            hidden,
+            max(first, reach),
+            last,
+            1,
+        )
         go_on(hidden, stream, stream, skips, up, skip, first, last, residual)
 
 
 @njit(nogil=True, cache=KEEP)
-def backward_block(d_stream, near, d_skips, d_spread, wide, narrow, hidden, down, spread, up, skip, steps, residual):
+def backward_block(
+    d_stream,
+    near,
+    d_skips,
+    d_spread,
+    wide,
+    narrow,
+    hidden,
+    down,
+    spread,
+    up,
+    skip,
+    steps,
+    residual,
+):
     """d_stream (M, 2h): from the gradient of the stream after the block to that of the stream before it.
 
     near is d_stream, or room for it as numbers of wide's type; d_skips (M, 2h), without rows for none, is the gradient
@@ -54,26 +119,64 @@ def backward_block(d_stream, near, d_skips, d_spread, wide, narrow, hidden, down
     """
     M, rounds = len(wide), near.itemsize != d_stream.itemsize
     behind = (-steps[0] + CHUNK - 1) // CHUNK * CHUNK
-    d_hidden, d_narrow = np.empty((CHUNK, hidden.shape[1]), np.float32), np.empty((CHUNK, hidden.shape[1]), wide.dtype)
+    d_hidden, d_narrow = (
+        np.empty((CHUNK, hidden.shape[1]), np.float32),
+        np.empty((CHUNK, hidden.shape[1]), wide.dtype),
+    )
     for first in range(0, M + behind, CHUNK):
         if first < M:
             last = min(first + CHUNK, M)
             if rounds:
                 convert_rows(d_stream, 0, near, first, last)
             d_out, own = d_spread[first:last], hidden[first:last]
-            go_back_by_ways(near[first:last], d_skips[first:last], d_hidden[: last - first], d_out, own, own, up, skip)
+            go_back_by_ways(
+                near[first:last],
+                d_skips[first:last],
+                d_hidden[: last - first],
+                d_out,
+                own,
+                own,
+                up,
+                skip,
+            )
             begin = max(first, -steps[0])
-            add_weight_gradient(narrow, steps, d_spread, spread.own_spans, spread.d_weights, spread.d_bias, begin, last)
+            add_weight_gradient(
+                narrow,
+                steps,
+                d_spread,
+                spread.own_spans,
+                spread.d_weights,
+                spread.d_bias,
+                begin,
+                last,
+            )
         if first >= behind:
             begin, end = first - behind, min(first - behind + CHUNK, M)
-            d_own, own, read = d_narrow[: end - begin], narrow[begin:end], wide[begin:end]
+            d_own, own, read = (
+                d_narrow[: end - begin],
+                narrow[begin:end],
+                wide[begin:end],
+            )
             _go_back(d_spread[begin:], -steps, spread, own, d_own, 0)
             add_own_gradient(read, d_own, down)
-            _go_back(d_own, np.zeros(1, np.int64), down, read, d_stream[begin:end], residual)
+            _go_back(
+                d_own, np.zeros(1, np.int64), down, read, d_stream[begin:end], residual
+            )
 
 
 @njit(nogil=True)
 def _go_back(d_out, steps, product, gate, target, adds):
     """target, or what is added to it: the gradient of what a product read, where the gate is open."""
     nothing = np.zeros((1, target.shape[1]), np.float32)
-    affine_back(d_out, steps, product.weights, product.spans, nothing, gate, target, 0, len(target), adds)
+    affine_back(
+        d_out,
+        steps,
+        product.weights,
+        product.spans,
+        nothing,
+        gate,
+        target,
+        0,
+        len(target),
+        adds,
+    )

@@ -10,8 +10,22 @@ import numpy as np
 from numba import njit
 
 from model_core.compiled import ENTRY
-from model_core.compiled.loop import BY_COLUMN, begin_given, draw_rows, no_clock, nothing_ahead, weigh_given
-from model_core.compiled.products import address, columns, from_pixel, multiply, spot, vector_of
+from model_core.compiled.loop import (
+    BY_COLUMN,
+    begin_given,
+    draw_rows,
+    no_clock,
+    nothing_ahead,
+    weigh_given,
+)
+from model_core.compiled.products import (
+    address,
+    columns,
+    from_pixel,
+    multiply,
+    spot,
+    vector_of,
+)
 from model_core.compiled.records import OF_LAYER, Floats, Integers
 from model_core.compiled.recurrence import add_input, add_state, continue_cells
 from model_core.compiled.shared import of_colour, to_skips, to_stream
@@ -65,9 +79,31 @@ def _sum_above(i, count, hidden, condition, gates, weights, bias, shared, state)
     h, c, vectors = shared.hidden[-1], state.conditions.shape[1], weights.shape[1]
     zeros = address(shared.zeros)
     start = zeros, np.int64(0), gates[2]
-    multiply(count, hidden, 1, h, columns(weights, i, 0, 0), vectors, vector_of(bias, i), start, gates, 0)
+    multiply(
+        count,
+        hidden,
+        1,
+        h,
+        columns(weights, i, 0, 0),
+        vectors,
+        vector_of(bias, i),
+        start,
+        gates,
+        0,
+    )
     if c:
-        multiply(count, condition, 1, c, columns(weights, i, 0, h), vectors, zeros, gates, gates, 0)
+        multiply(
+            count,
+            condition,
+            1,
+            c,
+            columns(weights, i, 0, h),
+            vectors,
+            zeros,
+            gates,
+            gates,
+            0,
+        )
 
 
 @njit(inline="always")
@@ -80,17 +116,41 @@ def _look_up(real, work, shared, state, layers):
         slot, y, first = work[m, 0], work[m, 1], work[m, 2]
         if first % COLUMNS == 0:
             for x in range(first, min(W, first + COLUMNS)):
-                up[count] = (slot * layers.ring_rows + (y - 1) % layers.ring_rows) * (W + 2) + x + 1
-                condition[count], here[count] = (slot * H + y) * W + x, x % COLUMNS * (scratch + 1) + slot
+                up[count] = (
+                    (slot * layers.ring_rows + (y - 1) % layers.ring_rows) * (W + 2)
+                    + x
+                    + 1
+                )
+                condition[count], here[count] = (
+                    (slot * H + y) * W + x,
+                    x % COLUMNS * (scratch + 1) + slot,
+                )
                 count += 1
     while count > 1 and count % 4:
-        up[count], condition[count], here[count] = scratch * layers.ring_rows * (W + 2), scratch * H * W, scratch
+        up[count], condition[count], here[count] = (
+            scratch * layers.ring_rows * (W + 2),
+            scratch * H * W,
+            scratch,
+        )
         count += 1
     if count:
         conditions = spot(state.conditions, 0, condition, 0, 0)
         for i in range(shared.layers):
-            hidden, gates = spot(layers.hidden, i, up, 0, 0), spot(layers.above, i, here, 0, 0)
-            _sum_above(i, count, hidden, conditions, gates, layers.left_above_w, layers.left_b, shared, state)
+            hidden, gates = (
+                spot(layers.hidden, i, up, 0, 0),
+                spot(layers.above, i, here, 0, 0),
+            )
+            _sum_above(
+                i,
+                count,
+                hidden,
+                conditions,
+                gates,
+                layers.left_above_w,
+                layers.left_b,
+                shared,
+                state,
+            )
 
 
 @njit(inline="always")
@@ -101,14 +161,22 @@ def _find(count, work, slots, shared, layers):
     for m in range(count):
         slot, y, x = work[m, 0], work[m, 1], work[m, 2]
         layers.lists[7, m] = x % COLUMNS * slots + slot
-        layers.lists[6, m] = (slot * 2 + (y - 1) % 2) * (shared.width + 1) + x if y else nothing
+        layers.lists[6, m] = (
+            (slot * 2 + (y - 1) % 2) * (shared.width + 1) + x if y else nothing
+        )
 
 
 @njit(inline="always")
 def _gates(i, colour, count, shared, state, places, layers):
     """Sum what the left-to-right gates of one colour see of the rows above and of the input."""
-    above, gates = spot(layers.above, i, layers.lists[7], 0, 0), spot(layers.gates, i, places.order, 0, 0)
-    stream, weights = spot(state.streams, i, places.stream, 0, 0), of_colour(LEFT_GATES, i, colour, shared)
+    above, gates = (
+        spot(layers.above, i, layers.lists[7], 0, 0),
+        spot(layers.gates, i, places.order, 0, 0),
+    )
+    stream, weights = (
+        spot(state.streams, i, places.stream, 0, 0),
+        of_colour(LEFT_GATES, i, colour, shared),
+    )
     add_input(colour, count, stream, weights, above, gates, shared)
 
 
@@ -116,18 +184,41 @@ def _gates(i, colour, count, shared, state, places, layers):
 def _left(i, colour, first, count, shared, places, layers):
     """Continue the cells of the left neighbours, `count` pixels from the `first` of the list on, one colour."""
     gates = from_pixel(spot(layers.gates, i, places.order, 0, 0), first)
-    before, left = spot(layers.cell, i, places.own, -1, 0), spot(layers.hidden, i, places.own, -1, 0)
-    add_state(colour, count, from_pixel(left, first), of_colour(LEFT_BESIDE, i, colour, shared), gates, shared)
-    cell, hidden = spot(layers.cell, i, places.own, 0, 0), spot(layers.hidden, i, places.own, 0, 0)
-    before, cell, hidden = from_pixel(before, first), from_pixel(cell, first), from_pixel(hidden, first)
+    before, left = (
+        spot(layers.cell, i, places.own, -1, 0),
+        spot(layers.hidden, i, places.own, -1, 0),
+    )
+    add_state(
+        colour,
+        count,
+        from_pixel(left, first),
+        of_colour(LEFT_BESIDE, i, colour, shared),
+        gates,
+        shared,
+    )
+    cell, hidden = (
+        spot(layers.cell, i, places.own, 0, 0),
+        spot(layers.hidden, i, places.own, 0, 0),
+    )
+    before, cell, hidden = (
+        from_pixel(before, first),
+        from_pixel(cell, first),
+        from_pixel(hidden, first),
+    )
     continue_cells(colour, count, gates, before, cell, hidden, shared)
 
 
 @njit(inline="always")
 def _join(i, colour, count, shared, places, layers):
     """Add up both directions, one colour; returns where."""
-    first, vectors = shared.hidden[colour], shared.hidden_vectors[colour + 1] - shared.hidden_vectors[colour]
-    left, right = spot(layers.hidden, i, places.own, 0, first), spot(layers.right, i, layers.lists[6], 0, first)
+    first, vectors = (
+        shared.hidden[colour],
+        shared.hidden_vectors[colour + 1] - shared.hidden_vectors[colour],
+    )
+    left, right = (
+        spot(layers.hidden, i, places.own, 0, first),
+        spot(layers.right, i, layers.lists[6], 0, first),
+    )
     add(count, vectors, left, right, spot(layers.out, i, places.order, 0, first))
     return spot(layers.out, i, places.order, 0, 0)
 
@@ -135,7 +226,11 @@ def _join(i, colour, count, shared, places, layers):
 @njit(inline="always")
 def _find_rows(finished, rows, shared, layers):
     """Fill the lists with the cells of finished rows, column by column; returns how many rows and cells, padded."""
-    H, W, scratch = shared.height, shared.width, layers.right.shape[1] // (2 * (shared.width + 1)) - 1
+    H, W, scratch = (
+        shared.height,
+        shared.width,
+        layers.right.shape[1] // (2 * (shared.width + 1)) - 1,
+    )
     while rows > 1 and rows % 4:
         finished[rows, 0], finished[rows, 1] = scratch, 0
         rows += 1
@@ -150,7 +245,9 @@ def _find_rows(finished, rows, shared, layers):
     count = rows * W
     while count > 1 and count % 4:
         for k in range(5):
-            layers.lists[k, count] = 0  # read for nothing; what it gives lies behind the row's gates
+            layers.lists[k, count] = (
+                0  # read for nothing; what it gives lies behind the row's gates
+            )
         count += 1
     return rows, count
 
@@ -160,12 +257,36 @@ def _end_rows(finished, real, shared, state, layers):
     """Scan the finished rows from right to left in every layer, for the rows below to see."""
     rows, count = _find_rows(finished, real, shared, layers)
     lists = layers.lists
-    condition, gates = spot(state.conditions, 0, lists[1], 0, 0), spot(layers.right_gates, 0, lists[5], 0, 0)
+    condition, gates = (
+        spot(state.conditions, 0, lists[1], 0, 0),
+        spot(layers.right_gates, 0, lists[5], 0, 0),
+    )
     for i in range(shared.layers):
-        above, stream = spot(layers.right, i, lists[0], 0, 0), spot(state.streams, i, lists[2], 0, 0)
-        _sum_above(i, count, above, condition, gates, layers.right_above_w, layers.right_b, shared, state)
+        above, stream = (
+            spot(layers.right, i, lists[0], 0, 0),
+            spot(state.streams, i, lists[2], 0, 0),
+        )
+        _sum_above(
+            i,
+            count,
+            above,
+            condition,
+            gates,
+            layers.right_above_w,
+            layers.right_b,
+            shared,
+            state,
+        )
         for colour in range(shared.channels):
-            add_input(colour, count, stream, of_colour(RIGHT_GATES, i, colour, shared), gates, gates, shared)
+            add_input(
+                colour,
+                count,
+                stream,
+                of_colour(RIGHT_GATES, i, colour, shared),
+                gates,
+                gates,
+                shared,
+            )
         _scan(i, rows, shared, layers, gates)
 
 
@@ -173,15 +294,29 @@ def _end_rows(finished, real, shared, state, layers):
 def _scan(i, rows, shared, layers, gates):
     """Go from the last column to the first: add what the right neighbour says, and continue its cell."""
     hiddens, cells = layers.lists[3], layers.lists[4]
-    hidden, cell = spot(layers.right, i, hiddens, 0, 0), spot(layers.right_cell, i, cells, 0, 0)
-    next_hidden, next_cell = spot(layers.right, i, hiddens, 1, 0), spot(layers.right_cell, i, cells, 1, 0)
+    hidden, cell = (
+        spot(layers.right, i, hiddens, 0, 0),
+        spot(layers.right_cell, i, cells, 0, 0),
+    )
+    next_hidden, next_cell = (
+        spot(layers.right, i, hiddens, 1, 0),
+        spot(layers.right_cell, i, cells, 1, 0),
+    )
     for x in range(shared.width - 1, -1, -1):
         n = x * rows
         here, before = from_pixel(gates, n), from_pixel(next_cell, n)
         for colour in range(shared.channels):
             weights = of_colour(RIGHT_BESIDE, i, colour, shared)
             add_state(colour, rows, from_pixel(next_hidden, n), weights, here, shared)
-            continue_cells(colour, rows, here, before, from_pixel(cell, n), from_pixel(hidden, n), shared)
+            continue_cells(
+                colour,
+                rows,
+                here,
+                before,
+                from_pixel(cell, n),
+                from_pixel(hidden, n),
+                shared,
+            )
 
 
 ahead = nothing_ahead
@@ -212,7 +347,21 @@ def end_rows(rows, front, shared, state, layers):
 @njit(**ENTRY)
 def advance(slots, front, shared, state, places, layers):
     """Draw until at least one row is complete (loop.draw_rows)."""
-    return draw_rows(ahead, before, layer, end_rows, STREAMS, no_clock, 0, slots, front, shared, state, places, layers)
+    return draw_rows(
+        ahead,
+        before,
+        layer,
+        end_rows,
+        STREAMS,
+        no_clock,
+        0,
+        slots,
+        front,
+        shared,
+        state,
+        places,
+        layers,
+    )
 
 
 @njit(**ENTRY)
@@ -229,7 +378,9 @@ def pass_given(slots, front, shared, state, places, layers):
     end = 0
     while end < W:
         first, end = end, min(W, end + wide, end - end % COLUMNS + COLUMNS)
-        count, wanted = begin_given(slots, first, end, front, shared, state, places, layers.ring_rows, STREAMS)
+        count, wanted = begin_given(
+            slots, first, end, front, shared, state, places, layers.ring_rows, STREAMS
+        )
         before(rows, count, front, shared, state, places, layers)
         for i in range(shared.layers):
             for colour in range(shared.channels):

@@ -29,7 +29,9 @@ def collect(slots, first_row, done, stop, lag, work):
     for slot in slots:
         for y in range(first_row[slot], min(H, stop[slot, 0] + 1)):
             x, end = done[slot, y], stop[slot, 1] if y == stop[slot, 0] else W
-            if x < end and (y == first_row[slot] or done[slot, y - 1] >= min(W, x + lag)):
+            if x < end and (
+                y == first_row[slot] or done[slot, y - 1] >= min(W, x + lag)
+            ):
                 work[count, 0], work[count, 1], work[count, 2] = slot, y, x
                 count += 1
             elif x == 0:
@@ -52,8 +54,13 @@ def collect_above(slots, first_row, done, stop, lag, summed, few, work):
     H, W = summed.shape[1], done[0, -1]
     for slot in slots:
         for y in range(first_row[slot], H):
-            above, drawn = done[slot, y - 1], done[slot, y]  # above the first row lies the last of `done`, which is W
-            end = min(W if above == W else above - 1, drawn + COLUMNS_AHEAD, W)  # one column on is read as well
+            above, drawn = (
+                done[slot, y - 1],
+                done[slot, y],
+            )  # above the first row lies the last of `done`, which is W
+            end = min(
+                W if above == W else above - 1, drawn + COLUMNS_AHEAD, W
+            )  # one column on is read as well
             for x in range(max(summed[slot, y], drawn), end):
                 work[count, 0], work[count, 1], work[count, 2] = slot, y, x
                 count += 1

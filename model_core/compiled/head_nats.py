@@ -37,7 +37,9 @@ ROWS = 64
 
 def _reduced(b: Builder, name: str, vector: ir.Value, *start: ir.Value) -> ir.Value:
     signature = ir.FunctionType(FLOAT, [FLOAT] * len(start) + [VECTOR])
-    function = cgutils.get_or_insert_function(b.module, signature, f"llvm.vector.reduce.{name}.v{LANES}f32")
+    function = cgutils.get_or_insert_function(
+        b.module, signature, f"llvm.vector.reduce.{name}.v{LANES}f32"
+    )
     return b.call(function, [*start, vector])
 
 
@@ -45,13 +47,18 @@ def _reduced(b: Builder, name: str, vector: ir.Value, *start: ir.Value) -> ir.Va
 def _exponentials(_typing, logits, vectors, facts):
     """logits become exp(logit - largest); facts: the largest, and the sum of the exponentials."""
 
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def emit(
+        context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
         logits, vectors, facts = arguments
         best, total = cgutils.alloca_once(b, VECTOR), cgutils.alloca_once(b, VECTOR)
         b.store(load(b, logits), best)
         b.store(constant(0.0), total)
         with cgutils.for_range(b, vectors) as loop:
-            x, so_far = load(b, b.add(logits, b.mul(loop.index, INDEX(VECTOR_BYTES)))), b.load(best)
+            x, so_far = (
+                load(b, b.add(logits, b.mul(loop.index, INDEX(VECTOR_BYTES)))),
+                b.load(best),
+            )
             b.store(b.select(b.fcmp_ordered("<", so_far, x), x, so_far), best)
         largest = _reduced(b, "fmax", b.load(best))
         shift = broadcast(b, largest)
@@ -73,7 +80,9 @@ def _scale(_typing, like, source, factor, vectors, out):
     """out = source * factor, as numbers of the type of the array `like`."""
     keep, kept_bytes = stores(like)
 
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def emit(
+        context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
         _, source, factor, vectors, out = arguments
         times = broadcast(b, factor)
         with cgutils.for_range(b, vectors) as loop:
@@ -93,17 +102,38 @@ def head_nats(wide, weights, spans, bias, values, count, nats, slopes):
     """
     M, colours = values.shape
     keeps = len(slopes) > 0
-    scratch, nothing = np.empty((ROWS, colours * count + APART), np.float32), np.empty((0, 1), np.float32)
+    scratch, nothing = (
+        np.empty((ROWS, colours * count + APART), np.float32),
+        np.empty((0, 1), np.float32),
+    )
     facts, step = np.empty(2, np.float32), np.zeros(1, np.int64)
     vectors = count // LANES
     for first in range(0, M, ROWS):
         last = min(first + ROWS, M)
-        logits = slopes[first:last] if keeps else scratch[: last - first, : colours * count]
-        affine(wide[first:last], step, weights, spans, bias, nothing, logits, 0, last - first, 0)
+        logits = (
+            slopes[first:last] if keeps else scratch[: last - first, : colours * count]
+        )
+        affine(
+            wide[first:last],
+            step,
+            weights,
+            spans,
+            bias,
+            nothing,
+            logits,
+            0,
+            last - first,
+            0,
+        )
         for row in range(last - first):
             for colour in range(colours):
                 own = colour * count + values[first + row, colour]
-                at, logit = address(logits) + row * logits.strides[0] + colour * count * FLOAT_BYTES, logits[row, own]
+                at, logit = (
+                    address(logits)
+                    + row * logits.strides[0]
+                    + colour * count * FLOAT_BYTES,
+                    logits[row, own],
+                )
                 _exponentials(at, vectors, address(facts))
                 nats[first + row, colour] = np.log(facts[1]) + facts[0] - logit
                 if keeps:
@@ -112,7 +142,9 @@ def head_nats(wide, weights, spans, bias, values, count, nats, slopes):
 
 
 @njit(nogil=True, cache=KEEP)
-def head_gradients(wide, slopes, d_nats, weights_t, spans_t, spans, d_wide, d_weights, d_bias):
+def head_gradients(
+    wide, slopes, d_nats, weights_t, spans_t, spans, d_wide, d_weights, d_bias
+):
     """Fill d_wide (M, I) from d_nats (M, C), and add to d_weights (1, I, C * count) and d_bias (C * count,).
 
     weights_t: the transposed weights, from logits to inputs; spans_t are theirs, spans those of d_weights.
@@ -121,15 +153,39 @@ def head_gradients(wide, slopes, d_nats, weights_t, spans_t, spans, d_wide, d_we
     columns = slopes.shape[1]
     count = columns // colours
     scratch = np.empty((2 * ROWS, columns + 2 * APART), wide.dtype)
-    nothing, no_bias = np.empty((0, 1), np.float32), np.zeros(d_wide.shape[1] + LANES, np.float32)
+    nothing, no_bias = (
+        np.empty((0, 1), np.float32),
+        np.zeros(d_wide.shape[1] + LANES, np.float32),
+    )
     step = np.zeros(1, np.int64)
     for first in range(0, M, 2 * ROWS):
         last = min(first + 2 * ROWS, M)
         d_logits = scratch[: last - first, :columns]
         for row in range(last - first):
             for colour in range(colours):
-                source = address(slopes) + (first + row) * slopes.strides[0] + colour * count * FLOAT_BYTES
-                out = address(d_logits) + row * d_logits.strides[0] + colour * count * wide.itemsize
+                source = (
+                    address(slopes)
+                    + (first + row) * slopes.strides[0]
+                    + colour * count * FLOAT_BYTES
+                )
+                out = (
+                    address(d_logits)
+                    + row * d_logits.strides[0]
+                    + colour * count * wide.itemsize
+                )
                 _scale(wide, source, d_nats[first + row, colour], count // LANES, out)
-        affine(d_logits, step, weights_t, spans_t, no_bias, nothing, d_wide[first:last], 0, last - first, 0)
-        add_weight_gradient(wide[first:last], step, d_logits, spans, d_weights, d_bias, 0, last - first)
+        affine(
+            d_logits,
+            step,
+            weights_t,
+            spans_t,
+            no_bias,
+            nothing,
+            d_wide[first:last],
+            0,
+            last - first,
+            0,
+        )
+        add_weight_gradient(
+            wide[first:last], step, d_logits, spans, d_weights, d_bias, 0, last - first
+        )

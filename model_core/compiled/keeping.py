@@ -29,7 +29,10 @@ def _root() -> Path:
     target = numba.__version__, *levels.target()
     digest = hashlib.sha256(repr(target).encode()).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "pixelrnn") / f"compiled-{digest}"
+    return (
+        Path(os.environ.get("NUMBA_CACHE_DIR") or Path(home) / "pixelrnn")
+        / f"compiled-{digest}"
+    )
 
 
 def _is_ours(directory: Path) -> bool:

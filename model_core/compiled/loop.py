@@ -14,10 +14,22 @@ from numba import njit
 
 from model_core.compiled import LEAN
 from model_core.compiled.categorical import draw_value, exponentiate, log_p_of_value
-from model_core.compiled.frontier import COLUMNS_AHEAD, collect, collect_above, fill_up, move_on
+from model_core.compiled.frontier import (
+    COLUMNS_AHEAD,
+    collect,
+    collect_above,
+    fill_up,
+    move_on,
+)
 from model_core.compiled.range_coder import decode_value, encode_value
 from model_core.compiled.records import SIDE
-from model_core.compiled.shared import head, input_from_before, input_from_own, to_skips, to_stream
+from model_core.compiled.shared import (
+    head,
+    input_from_before,
+    input_from_own,
+    to_skips,
+    to_stream,
+)
 
 IN_ORDER, IN_RING, BY_COLUMN = range(3)
 """Places of a pixel's streams: in the order of the work list, in the ring, or by column and slot."""
@@ -35,7 +47,21 @@ BEGIN, BEFORE, PIXEL, SKIPS, VALUES, ROWS = range(len(PARTS))
 
 
 @njit(inline="always")
-def draw_rows(ahead, before, layer, end_rows, streams, lap, clock, slots, front, shared, state, places, layers):
+def draw_rows(
+    ahead,
+    before,
+    layer,
+    end_rows,
+    streams,
+    lap,
+    clock,
+    slots,
+    front,
+    shared,
+    state,
+    places,
+    layers,
+):
     """Draw until at least one row is complete, no image may go on, or front.steps are done; returns how many rows are
     complete, or -1 when a logit is not finite.
 
@@ -49,7 +75,9 @@ def draw_rows(ahead, before, layer, end_rows, streams, lap, clock, slots, front,
     for _ in range(front.steps):
         ahead(slots, front, shared, state, places, layers)
         lap(BEFORE, clock)
-        real, count, wanted = begin_step(slots, front, shared, state, places, layers, streams)
+        real, count, wanted = begin_step(
+            slots, front, shared, state, places, layers, streams
+        )
         lap(BEGIN, clock)
         if not real:
             return 0
@@ -100,17 +128,25 @@ def begin_step(slots, front, shared, state, places, layers, streams):
     work = front.work
     real = collect(slots, front.first_row, front.done, front.stop, front.lag, work)
     count = fill_up(work, real, len(front.first_row) - 1)
-    locate(work, count, shared, places, layers.ring_rows, streams, len(state.temperature))
+    locate(
+        work, count, shared, places, layers.ring_rows, streams, len(state.temperature)
+    )
     begin_skips(count, shared, state)
     input_from_before(count, shared, state, places)
-    return real, count, list_wanted(work, real, state.keep, state.weighed, places.wanted)
+    return (
+        real,
+        count,
+        list_wanted(work, real, state.keep, state.weighed, places.wanted),
+    )
 
 
 @njit(inline="always")
 def begin_skips(count, shared, state):
     """Begin the skip sums of `count` pixels."""
     for m in range(count):
-        for feature in range(len(shared.skip_b)):  # numba compiles a long message into an assignment of slices
+        for feature in range(
+            len(shared.skip_b)
+        ):  # numba compiles a long message into an assignment of slices
             state.skips[m, feature] = shared.skip_b[feature]
 
 
@@ -121,7 +157,9 @@ def begin_ahead(slots, front, shared, state, places, layers, streams):
     front_of = front.first_row, front.done, front.stop, front.lag
     real = collect_above(slots, *front_of, state.summed, layers.few, work)
     count = fill_up(work, real, len(front.first_row) - 1)
-    locate(work, count, shared, places, layers.ring_rows, streams, len(state.temperature))
+    locate(
+        work, count, shared, places, layers.ring_rows, streams, len(state.temperature)
+    )
     return count
 
 
@@ -132,7 +170,11 @@ def begin_given(slots, first, end, front, shared, state, places, ring_rows, stre
     work, count, scratch = front.work, 0, len(state.temperature) - 1
     for x in range(first, end):
         for slot in slots:
-            work[count, 0], work[count, 1], work[count, 2] = slot, front.first_row[slot], x
+            work[count, 0], work[count, 1], work[count, 2] = (
+                slot,
+                front.first_row[slot],
+                x,
+            )
             count += 1
         if len(slots) > 1:
             count = fill_up(work, count, scratch)
@@ -141,7 +183,13 @@ def begin_given(slots, first, end, front, shared, state, places, ring_rows, stre
     for m in range(count):
         slot, y, x = work[m, 0], work[m, 1], work[m, 2]
         for colour in range(shared.channels if slot < scratch else 0):
-            _show(places.values[m], colour, state.images[slot, colour, y, x], shared, state)
+            _show(
+                places.values[m],
+                colour,
+                state.images[slot, colour, y, x],
+                shared,
+                state,
+            )
     begin_skips(count, shared, state)
     input_from_before(count, shared, state, places)
     for colour in range(1, shared.channels):
@@ -158,7 +206,10 @@ def weigh_given(count, wanted, work, shared, state, places):
     for m in range(count):
         slot, y, x = work[m, 0], work[m, 1], work[m, 2]
         for colour in range(shared.channels):
-            if state.weighed[slot, y, x] and settle_value(m, slot, y, x, colour, shared, state) < 0:
+            if (
+                state.weighed[slot, y, x]
+                and settle_value(m, slot, y, x, colour, shared, state) < 0
+            ):
                 return False
     return True
 
@@ -175,8 +226,16 @@ def locate(work, count, shared, places, ring_rows, streams, slots):
         places.condition[i] = (slot * H + y) * W + x
         places.own[i] = (slot * ring_rows + y % ring_rows) * ring + x + 1
         places.above[i] = (slot * ring_rows + (y - 1) % ring_rows) * ring + x
-        places.sums[i] = (slot * ring_rows + y % ring_rows) * COLUMNS_AHEAD + x % COLUMNS_AHEAD
-        places.stream[i] = i if streams == IN_ORDER else places.own[i] if streams == IN_RING else x * slots + slot
+        places.sums[i] = (
+            slot * ring_rows + y % ring_rows
+        ) * COLUMNS_AHEAD + x % COLUMNS_AHEAD
+        places.stream[i] = (
+            i
+            if streams == IN_ORDER
+            else places.own[i]
+            if streams == IN_RING
+            else x * slots + slot
+        )
 
 
 @njit(inline="always")
@@ -223,14 +282,23 @@ def settle_value(i, slot, y, x, colour, shared, state):
     """The one place where a value is decided: it is given, and weighed if that is asked for, or it is drawn from the
     i-th logits; -1 when one of them is not finite. In a slot with a range coder, what is weighed is encoded too, and
     the coder stands in the place of the noise."""
-    logits, temperature = state.logits[i, shared.outputs[colour] :], state.temperature[slot]
+    logits, temperature = (
+        state.logits[i, shared.outputs[colour] :],
+        state.temperature[slot],
+    )
     value = state.images[slot, colour, y, x]
     if state.keep[slot, y, x] and not state.weighed[slot, y, x]:
         return value
     if state.coded[slot]:
         return code_value(logits, value, state.keep[slot, y, x], slot, shared, state)
     if not state.keep[slot, y, x]:
-        return draw_value(logits, shared.values, state.noise[slot, y, x, colour], temperature, state.weights)
+        return draw_value(
+            logits,
+            shared.values,
+            state.noise[slot, y, x, colour],
+            temperature,
+            state.weights,
+        )
     log_p = log_p_of_value(logits, shared.values, value, temperature, state.weights)
     if math.isnan(log_p):
         return -1
@@ -246,6 +314,8 @@ def code_value(logits, value, given, slot, shared, state):
     if math.isnan(total):
         return -1
     if not given:
-        return decode_value(weights, total, values, state.coders[slot], state.codes[slot])
+        return decode_value(
+            weights, total, values, state.coders[slot], state.codes[slot]
+        )
     encode_value(value, weights, total, values, state.coders[slot], state.codes[slot])
     return value

@@ -33,7 +33,19 @@ from model_core.compiled.vector_code import (
 
 
 @intrinsic
-def forward_cell(_typing, like, gates, gate_bytes, beside, words, weights, cell_before, cell, hidden, units):
+def forward_cell(
+    _typing,
+    like,
+    gates,
+    gate_bytes,
+    beside,
+    words,
+    weights,
+    cell_before,
+    cell,
+    hidden,
+    units,
+):
     """Finish the gates' sums with the hidden state `beside` (`words` words, or none), then cell and hidden.
 
     The gates hold their other sums, and become what the backward pass needs: their values after the squashing.
@@ -41,17 +53,45 @@ def forward_cell(_typing, like, gates, gate_bytes, beside, words, weights, cell_
     """
     multiply, (keep, kept_bytes) = multiplies(like), stores(like)
 
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
-        _, gates, gate_bytes, beside, words, weights, cell_before, cell, hidden, units = arguments
-        state_bytes, hidden_bytes = b.mul(units, INDEX(4)), b.mul(units, INDEX(kept_bytes * 4 // VECTOR_BYTES))
+    def emit(
+        context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
+        (
+            _,
+            gates,
+            gate_bytes,
+            beside,
+            words,
+            weights,
+            cell_before,
+            cell,
+            hidden,
+            units,
+        ) = arguments
+        state_bytes, hidden_bytes = (
+            b.mul(units, INDEX(4)),
+            b.mul(units, INDEX(kept_bytes * 4 // VECTOR_BYTES)),
+        )
         places = rows_apart(b, gates, gate_bytes)
-        tile = new_tile(b, [[load(b, at) for at in side_by_side(b, place)] for place in places])
+        tile = new_tile(
+            b, [[load(b, at) for at in side_by_side(b, place)] for place in places]
+        )
         left = rows_apart(b, beside, hidden_bytes)
-        add_product(b, tile, left, words, side_by_side(b, weights), INDEX(COLUMNS * VECTOR_BYTES), multiply=multiply)
+        add_product(
+            b,
+            tile,
+            left,
+            words,
+            side_by_side(b, weights),
+            INDEX(COLUMNS * VECTOR_BYTES),
+            multiply=multiply,
+        )
         for r, row in enumerate(tile):
             o, f, i = (sigmoid(b, b.load(slot)) for slot in row[:3])
             g = tanh(b, b.load(row[3]))
-            c = multiply_add(b, f, load(b, offset(b, cell_before, state_bytes, r)), b.fmul(i, g))
+            c = multiply_add(
+                b, f, load(b, offset(b, cell_before, state_bytes, r)), b.fmul(i, g)
+            )
             for v, gate in enumerate((o, f, i, g)):
                 store(b, gate, b.add(places[r], INDEX(VECTOR_BYTES * v)))
             store(b, c, offset(b, cell, state_bytes, r))
@@ -63,7 +103,19 @@ def forward_cell(_typing, like, gates, gate_bytes, beside, words, weights, cell_
 
 @intrinsic
 def backward_cell(
-    _typing, like, gates, d_gates, d_gate_bytes, d_bias, cell, before, d_hidden, d_output, d_cell, d_before, units
+    _typing,
+    like,
+    gates,
+    d_gates,
+    d_gate_bytes,
+    d_bias,
+    cell,
+    before,
+    d_hidden,
+    d_output,
+    d_cell,
+    d_before,
+    units,
 ):
     """The gradient of the gates' sums, as `like`'s numbers and added to d_bias, and of the cell before, added to it.
 
@@ -72,16 +124,22 @@ def backward_cell(
     """
     keep, kept_bytes = stores(like)
 
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def emit(
+        context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
         _, gates, d_gates, d_gate_bytes, d_bias, *states, units = arguments
         state_bytes, gate_bytes = b.mul(units, INDEX(4)), b.mul(units, INDEX(16))
         sums = [load(b, at) for at in side_by_side(b, d_bias)]
         for r in range(ROWS):
             row = offset(b, gates, gate_bytes, r)
-            o, f, i, g = (load(b, b.add(row, INDEX(VECTOR_BYTES * v))) for v in range(COLUMNS))
+            o, f, i, g = (
+                load(b, b.add(row, INDEX(VECTOR_BYTES * v))) for v in range(COLUMNS)
+            )
             *places, target = (offset(b, state, state_bytes, r) for state in states)
             c, c_before, dh, from_above, dc = (load(b, place) for place in places)
-            gradients, d_before = _cell_gradients(b, (o, f, i, g), c, c_before, b.fadd(dh, from_above), dc)
+            gradients, d_before = _cell_gradients(
+                b, (o, f, i, g), c, c_before, b.fadd(dh, from_above), dc
+            )
             kept = offset(b, d_gates, d_gate_bytes, r)
             for v, gradient in enumerate(gradients):
                 keep(b, gradient, b.add(kept, INDEX(kept_bytes * v)))
@@ -95,7 +153,12 @@ def backward_cell(
 
 
 def _cell_gradients(
-    b: Builder, gates: tuple[ir.Value, ...], cell: ir.Value, before: ir.Value, dh: ir.Value, dc: ir.Value
+    b: Builder,
+    gates: tuple[ir.Value, ...],
+    cell: ir.Value,
+    before: ir.Value,
+    dh: ir.Value,
+    dc: ir.Value,
 ) -> tuple[tuple[ir.Value, ...], ir.Value]:
     """Gradients of the sums of o, f, i, g, and of the cell before; dc is what the cells after this one say of it."""
     o, f, i, g = gates

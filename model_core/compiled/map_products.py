@@ -82,7 +82,9 @@ FINISH = types.UniTuple(types.intp, 4)
 """How a sum is finished before it is kept (multiply_rows)."""
 AS_IT_IS = 0, 0, 0, 0
 
-_SHAPES = [(rows, columns) for columns in range(VECTORS, 0, -1) for rows in (TALL, 4, 1)]
+_SHAPES = [
+    (rows, columns) for columns in range(VECTORS, 0, -1) for rows in (TALL, 4, 1)
+]
 
 
 def multiplies(like: types.Array) -> Multiply:
@@ -90,14 +92,34 @@ def multiplies(like: types.Array) -> Multiply:
     return multiply_add if like.dtype == types.float32 else multiply_add_pairs
 
 
-def stores(like: types.Array) -> tuple[Callable[[Builder, ir.Value, ir.Value], None], int]:
+def stores(
+    like: types.Array,
+) -> tuple[Callable[[Builder, ir.Value, ir.Value], None], int]:
     """How a vector of floats becomes numbers of an array of this type, and how many bytes it then has."""
-    return (store, VECTOR_BYTES) if like.dtype == types.float32 else (store_bf16, VECTOR_BYTES // 2)
+    return (
+        (store, VECTOR_BYTES)
+        if like.dtype == types.float32
+        else (store_bf16, VECTOR_BYTES // 2)
+    )
 
 
 @intrinsic
 def _add_tile(
-    _typing, like, target, rows, columns, reads, count, row, bias, start, start_bytes, weights, out, out_bytes, finish
+    _typing,
+    like,
+    target,
+    rows,
+    columns,
+    reads,
+    count,
+    row,
+    bias,
+    start,
+    start_bytes,
+    weights,
+    out,
+    out_bytes,
+    finish,
 ):
     """out = bias + start + what the table lists, from row `row` of each on, @ weights: a tile of one of the shapes.
 
@@ -106,17 +128,41 @@ def _add_tile(
     multiply, (keep, kept_bytes) = multiplies(like), stores(target)
     number_bytes = FLOAT_BYTES if like.dtype == types.float32 else FLOAT_BYTES // 2
 
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
-        _, _, rows, columns, reads, count, row, bias, start, start_bytes, weights, out, out_bytes, finish = arguments
-        rectify, gate, gate_bytes, adds = (b.extract_value(finish, field) for field in range(4))
+    def emit(
+        context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
+        (
+            _,
+            _,
+            rows,
+            columns,
+            reads,
+            count,
+            row,
+            bias,
+            start,
+            start_bytes,
+            weights,
+            out,
+            out_bytes,
+            finish,
+        ) = arguments
+        rectify, gate, gate_bytes, adds = (
+            b.extract_value(finish, field) for field in range(4)
+        )
         for tall, wide in _SHAPES:
-            is_tall, is_wide = b.icmp_signed("==", rows, INDEX(tall)), b.icmp_signed("==", columns, INDEX(wide))
+            is_tall, is_wide = (
+                b.icmp_signed("==", rows, INDEX(tall)),
+                b.icmp_signed("==", columns, INDEX(wide)),
+            )
             with b.if_then(b.and_(is_tall, is_wide)):
                 tile = _started(b, rows_apart(b, start, start_bytes, tall), bias, wide)
                 _add_reads(b, tile, reads, count, row, weights, multiply)
                 _rectify(b, tile, rectify)
                 places = rows_apart(b, out, out_bytes, tall)
-                _pass_gate(b, tile, rows_apart(b, gate, gate_bytes, tall), gate, number_bytes)
+                _pass_gate(
+                    b, tile, rows_apart(b, gate, gate_bytes, tall), gate, number_bytes
+                )
                 if target.dtype == types.float32:
                     _add_rows(b, tile, places, adds)
                 for slots, place in zip(tile, places, strict=True):
@@ -128,7 +174,9 @@ def _add_tile(
 
 
 def _started(b: Builder, starts: list[ir.Value], bias: ir.Value, columns: int) -> Tile:
-    tile = new_tile(b, [[load(b, at) for at in side_by_side(b, place, columns)] for place in starts])
+    tile = new_tile(
+        b, [[load(b, at) for at in side_by_side(b, place, columns)] for place in starts]
+    )
     with b.if_then(b.icmp_signed("!=", bias, INDEX(0))):
         biases = [load(b, at) for at in side_by_side(b, bias, columns)]
         for slots in tile:
@@ -138,17 +186,29 @@ def _started(b: Builder, starts: list[ir.Value], bias: ir.Value, columns: int) -
 
 
 def _add_reads(
-    b: Builder, tile: Tile, reads: ir.Value, count: ir.Value, row: ir.Value, weights: ir.Value, multiply: Multiply
+    b: Builder,
+    tile: Tile,
+    reads: ir.Value,
+    count: ir.Value,
+    row: ir.Value,
+    weights: ir.Value,
+    multiply: Multiply,
 ) -> None:
     at_weights = cgutils.alloca_once(b, INDEX)
     b.store(weights, at_weights)
     with cgutils.for_range(b, count) as loop:
-        triple = b.inttoptr(b.add(reads, b.mul(loop.index, INDEX(8 * TRIPLE))), INDEX.as_pointer())
-        first, stride, words = (b.load(b.gep(triple, [INDEX(field)])) for field in range(TRIPLE))
+        triple = b.inttoptr(
+            b.add(reads, b.mul(loop.index, INDEX(8 * TRIPLE))), INDEX.as_pointer()
+        )
+        first, stride, words = (
+            b.load(b.gep(triple, [INDEX(field)])) for field in range(TRIPLE)
+        )
         left = rows_apart(b, b.add(first, b.mul(row, stride)), stride, len(tile))
         here = b.load(at_weights)
         columns = side_by_side(b, here, len(tile[0]))
-        add_product(b, tile, left, words, columns, INDEX(PANEL_BYTES), multiply=multiply)
+        add_product(
+            b, tile, left, words, columns, INDEX(PANEL_BYTES), multiply=multiply
+        )
         b.store(b.add(here, b.mul(words, INDEX(PANEL_BYTES))), at_weights)
 
 
@@ -159,14 +219,20 @@ def _rectify(b: Builder, tile: Tile, asked: ir.Value) -> None:
                 b.store(relu(b, b.load(slot)), slot)
 
 
-def _pass_gate(b: Builder, tile: Tile, rows: list[ir.Value], gate: ir.Value, number_bytes: int) -> None:
+def _pass_gate(
+    b: Builder, tile: Tile, rows: list[ir.Value], gate: ir.Value, number_bytes: int
+) -> None:
     """Zeros where the gate's numbers are not above zero, which the sign and the bits say of floats as of integers."""
     numbers = INTEGERS if number_bytes == FLOAT_BYTES else HALVES
     with b.if_then(b.icmp_signed("!=", gate, INDEX(0))):
         for slots, row in zip(tile, rows, strict=True):
             for v, slot in enumerate(slots):
-                at = b.inttoptr(b.add(row, INDEX(LANES * number_bytes * v)), numbers.as_pointer())
-                is_open = b.icmp_signed(">", b.load(at, align=number_bytes), ir.Constant(numbers, None))
+                at = b.inttoptr(
+                    b.add(row, INDEX(LANES * number_bytes * v)), numbers.as_pointer()
+                )
+                is_open = b.icmp_signed(
+                    ">", b.load(at, align=number_bytes), ir.Constant(numbers, None)
+                )
                 b.store(b.select(is_open, b.load(slot), constant(0.0)), slot)
 
 
@@ -179,7 +245,19 @@ def _add_rows(b: Builder, tile: Tile, rows: list[ir.Value], asked: ir.Value) -> 
 
 @njit(**LEAN)
 def multiply_rows(
-    like, target, reads, count, bias, start, start_bytes, weights, panel_bytes, vectors, out, out_bytes, finish
+    like,
+    target,
+    reads,
+    count,
+    bias,
+    start,
+    start_bytes,
+    weights,
+    panel_bytes,
+    vectors,
+    out,
+    out_bytes,
+    finish,
 ):
     """out = bias + start + reads @ weights for `count` rows and `vectors` of 16 columns.
 
@@ -210,28 +288,82 @@ def multiply_rows(
                 panel,
                 out + row * out_bytes + vector * LANES * target.itemsize,
                 out_bytes,
-                (rectify, gate + row * gate_bytes + vector * LANES * like.itemsize if gate else gate, gate_bytes, adds),
+                (
+                    rectify,
+                    gate + row * gate_bytes + vector * LANES * like.itemsize
+                    if gate
+                    else gate,
+                    gate_bytes,
+                    adds,
+                ),
             )
             row += rows
 
 
 @intrinsic
-def _add_outer_tile(_typing, like, rows, columns, left, left_bytes, right, right_bytes, count, out, out_bytes):
+def _add_outer_tile(
+    _typing,
+    like,
+    rows,
+    columns,
+    left,
+    left_bytes,
+    right,
+    right_bytes,
+    count,
+    out,
+    out_bytes,
+):
     """out (8 or 1 x up to 32) += left (count x 8 or 1) transposed @ right (count x up to 32)."""
     multiply = multiplies(like)
 
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
-        _, rows, columns, left, left_bytes, right, right_bytes, count, out, out_bytes = arguments
-        for tall, wide in ((tall, wide) for tall in (TALL, 1) for wide in range(VECTORS, 0, -1)):
-            is_tall, is_wide = b.icmp_signed("==", rows, INDEX(tall)), b.icmp_signed("==", columns, INDEX(wide))
+    def emit(
+        context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
+        (
+            _,
+            rows,
+            columns,
+            left,
+            left_bytes,
+            right,
+            right_bytes,
+            count,
+            out,
+            out_bytes,
+        ) = arguments
+        for tall, wide in (
+            (tall, wide) for tall in (TALL, 1) for wide in range(VECTORS, 0, -1)
+        ):
+            is_tall, is_wide = (
+                b.icmp_signed("==", rows, INDEX(tall)),
+                b.icmp_signed("==", columns, INDEX(wide)),
+            )
             with b.if_then(b.and_(is_tall, is_wide)):
                 places = rows_apart(b, out, out_bytes, tall)
-                tile = new_tile(b, [[load(b, at) for at in side_by_side(b, place, wide)] for place in places])
+                tile = new_tile(
+                    b,
+                    [
+                        [load(b, at) for at in side_by_side(b, place, wide)]
+                        for place in places
+                    ],
+                )
                 across = rows_apart(b, left, INDEX(FLOAT_BYTES), tall)
                 below = side_by_side(b, right, wide)
-                add_product(b, tile, across, count, below, right_bytes, step=left_bytes, multiply=multiply)
+                add_product(
+                    b,
+                    tile,
+                    across,
+                    count,
+                    below,
+                    right_bytes,
+                    step=left_bytes,
+                    multiply=multiply,
+                )
                 for slots, place in zip(tile, places, strict=True):
-                    for slot, at in zip(slots, side_by_side(b, place, wide), strict=True):
+                    for slot, at in zip(
+                        slots, side_by_side(b, place, wide), strict=True
+                    ):
                         store(b, b.load(slot), at)
         return context.get_dummy_value()
 
@@ -239,7 +371,9 @@ def _add_outer_tile(_typing, like, rows, columns, left, left_bytes, right, right
 
 
 @njit(**LEAN)
-def add_outer(like, left, left_bytes, inputs, right, right_bytes, vectors, count, out, out_bytes):
+def add_outer(
+    like, left, left_bytes, inputs, right, right_bytes, vectors, count, out, out_bytes
+):
     """out (inputs x columns) += left (count x inputs) transposed @ right (count x columns), all addresses.
 
     One input, or left and out have room for a multiple of 8. For bf16, count counts pairs of rows as `pair_rows` makes
@@ -268,7 +402,9 @@ def add_outer(like, left, left_bytes, inputs, right, right_bytes, vectors, count
 def _pair_vectors(_typing, upper, lower, vectors, out):
     """Two rows of bf16 numbers, 16 * vectors each, one from each in turn."""
 
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def emit(
+        context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
         upper, lower, vectors, out = arguments
         both = [i // 2 + i % 2 * LANES for i in range(2 * LANES)]
         order, pair = (
@@ -277,9 +413,16 @@ def _pair_vectors(_typing, upper, lower, vectors, out):
         )
         with cgutils.for_range(b, vectors) as loop:
             across = b.mul(loop.index, INDEX(VECTOR_BYTES // 2))
-            halves = [b.load(b.inttoptr(b.add(row, across), HALVES.as_pointer()), align=2) for row in (upper, lower)]
+            halves = [
+                b.load(b.inttoptr(b.add(row, across), HALVES.as_pointer()), align=2)
+                for row in (upper, lower)
+            ]
             place = b.add(out, b.mul(loop.index, INDEX(VECTOR_BYTES)))
-            b.store(b.shuffle_vector(*halves, order), b.inttoptr(place, pair.as_pointer()), align=4)
+            b.store(
+                b.shuffle_vector(*halves, order),
+                b.inttoptr(place, pair.as_pointer()),
+                align=4,
+            )
         return context.get_dummy_value()
 
     return types.void(*[types.intp] * 4), emit
@@ -310,7 +453,19 @@ def affine(x, steps, weights, spans, bias, start, out, first, last, rectify):
     at_bias, at_start, start_bytes = address(bias), address(start), start.strides[0]
     if len(start) == 0:
         at_bias, at_start, start_bytes = 0, at_bias, 0
-    _go_by(x, steps, weights, spans, at_bias, at_start, start_bytes, out, first, last, (rectify, 0, 0, 0))
+    _go_by(
+        x,
+        steps,
+        weights,
+        spans,
+        at_bias,
+        at_start,
+        start_bytes,
+        out,
+        first,
+        last,
+        (rectify, 0, 0, 0),
+    )
 
 
 @njit(nogil=True, cache=KEEP)
@@ -324,11 +479,25 @@ def affine_back(x, steps, weights, spans, start, gate, out, first, last, adds):
     at_gate = address(gate) if len(gate) else 0
     start_bytes = start.strides[0] if len(start) > 1 else 0
     finish = (0, at_gate, gate.strides[0], adds)
-    _go_by(x, steps, weights, spans, 0, address(start), start_bytes, out, first, last, finish)
+    _go_by(
+        x,
+        steps,
+        weights,
+        spans,
+        0,
+        address(start),
+        start_bytes,
+        out,
+        first,
+        last,
+        finish,
+    )
 
 
 @njit(nogil=True)
-def _go_by(x, steps, weights, spans, bias, start, start_bytes, out, first, last, finish):
+def _go_by(
+    x, steps, weights, spans, bias, start, start_bytes, out, first, last, finish
+):
     """`affine` and `affine_back`: bias, 0 for none, and start are addresses, finish as `multiply_rows` takes it."""
     reads = np.empty((len(steps), TRIPLE), np.int64)
     rectify, gate, gate_bytes, adds = finish
@@ -340,7 +509,9 @@ def _go_by(x, steps, weights, spans, bias, start, start_bytes, out, first, last,
             for k in range(len(steps)):
                 at, bytes_ = address(x) + begin * FLOAT_BYTES, x.strides[0]
                 fill_read(reads, k, at, chunk + steps[k], bytes_, end - begin)
-            at_weights = address(weights) + panel * weights.strides[0] + begin * PANEL_BYTES
+            at_weights = (
+                address(weights) + panel * weights.strides[0] + begin * PANEL_BYTES
+            )
             across = column * FLOAT_BYTES
             at_gate = gate + chunk * gate_bytes + column * x.itemsize if gate else gate
             multiply_rows(
@@ -378,12 +549,19 @@ def add_weight_gradient(x, steps, d_out, spans, d_weights, d_bias, first, last):
         right, right_bytes = address(d_out) + block * d_out.strides[0], d_out.strides[0]
         if is_paired:
             at_right = address(pairs) + (vectors * LANES + APART) * FLOAT_BYTES
-            pair_rows(right, right_bytes, count, columns // LANES, at_right, pairs.strides[0])
+            pair_rows(
+                right, right_bytes, count, columns // LANES, at_right, pairs.strides[0]
+            )
             right, right_bytes, below = at_right, pairs.strides[0], count // 2
         for k in range(len(steps)):
-            left, left_bytes = address(x) + (block + steps[k]) * x.strides[0], x.strides[0]
+            left, left_bytes = (
+                address(x) + (block + steps[k]) * x.strides[0],
+                x.strides[0],
+            )
             if is_paired:
-                pair_rows(left, left_bytes, count, vectors, address(pairs), pairs.strides[0])
+                pair_rows(
+                    left, left_bytes, count, vectors, address(pairs), pairs.strides[0]
+                )
                 left, left_bytes = address(pairs), pairs.strides[0]
             for panel in range(len(spans)):
                 begin, end = spans[panel, 0] // TALL * TALL, spans[panel, 1]
@@ -397,7 +575,21 @@ def add_weight_gradient(x, steps, d_out, spans, d_weights, d_bias, first, last):
                     right_bytes,
                     min(PANEL, columns - panel * PANEL) // LANES,
                     below,
-                    address(d_weights) + k * d_weights.strides[0] + begin * d_weights.strides[1] + across,
+                    address(d_weights)
+                    + k * d_weights.strides[0]
+                    + begin * d_weights.strides[1]
+                    + across,
                     d_weights.strides[1],
                 )
-        add_outer(x, address(ones), 0, 1, right, right_bytes, columns // LANES, below, address(d_bias), 0)
+        add_outer(
+            x,
+            address(ones),
+            0,
+            1,
+            right,
+            right_bytes,
+            columns // LANES,
+            below,
+            address(d_bias),
+            0,
+        )

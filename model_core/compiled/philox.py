@@ -19,7 +19,9 @@ def multiply_high(a, b):
     """The upper 64 of the 128 bits of a * b."""
     a_low, a_high, b_low, b_high = a & LOW, a >> HALF, b & LOW, b >> HALF
     middle = a_high * b_low + (a_low * b_low >> HALF)
-    return a_high * b_high + (middle >> HALF) + ((middle & LOW) + a_low * b_high >> HALF)
+    return (
+        a_high * b_high + (middle >> HALF) + ((middle & LOW) + a_low * b_high >> HALF)
+    )
 
 
 @njit(nogil=True, cache=KEEP)
@@ -27,7 +29,12 @@ def fill_uniform(key0, key1, of_small, out):
     """Uniform numbers in [0, 1) for out (H, W, C <= 4), float64: 53 bits of word c of block (x + 1, y, of_small, 0)."""
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
-            c0, c1, c2, c3 = np.uint64(x + 1), np.uint64(y), np.uint64(of_small), np.uint64(0)
+            c0, c1, c2, c3 = (
+                np.uint64(x + 1),
+                np.uint64(y),
+                np.uint64(of_small),
+                np.uint64(0),
+            )
             k0, k1 = np.uint64(key0), np.uint64(key1)
             for _ in range(ROUNDS):
                 high0, high1 = multiply_high(M0, c0), multiply_high(M1, c2)

@@ -6,10 +6,31 @@ from typing import NamedTuple
 from numba import njit
 
 from model_core.compiled import ENTRY
-from model_core.compiled.loop import IN_ORDER, begin_ahead, begin_given, draw_rows, no_clock, no_row_ends, weigh_given
-from model_core.compiled.products import address, at_column, everywhere, one_colour, spot, vector_of
+from model_core.compiled.loop import (
+    IN_ORDER,
+    begin_ahead,
+    begin_given,
+    draw_rows,
+    no_clock,
+    no_row_ends,
+    weigh_given,
+)
+from model_core.compiled.products import (
+    address,
+    at_column,
+    everywhere,
+    one_colour,
+    spot,
+    vector_of,
+)
 from model_core.compiled.records import OF_LAYER, Floats
-from model_core.compiled.shared import from_above, from_before, of_colour, to_skips, to_stream
+from model_core.compiled.shared import (
+    from_above,
+    from_before,
+    of_colour,
+    to_skips,
+    to_stream,
+)
 from model_core.compiled.tiles import rectify
 
 DOWN, ACROSS = OF_LAYER, OF_LAYER + 1
@@ -45,29 +66,81 @@ class Layers(NamedTuple):
 @njit(inline="always")
 def _from_before(i, count, summed, shared, state, places, layers):
     """sums = what the 3 x 3 convolution of layer i reads before the pixel, all colours."""
-    left, out = spot(layers.maps, i, places.own, -1, 0), spot(layers.sums, i, places.order, 0, 0)
-    from_before(i, count, summed, layers.maps, left, shared.hidden[-1], out, shared, state, places, layers)
+    left, out = (
+        spot(layers.maps, i, places.own, -1, 0),
+        spot(layers.sums, i, places.order, 0, 0),
+    )
+    from_before(
+        i,
+        count,
+        summed,
+        layers.maps,
+        left,
+        shared.hidden[-1],
+        out,
+        shared,
+        state,
+        places,
+        layers,
+    )
 
 
 @njit(inline="always")
 def _down(i, colour, count, shared, state, places, layers):
     """ReLU - 1 x 1 - ReLU of one colour: from the stream to what the 3 x 3 reads."""
-    first, vectors = shared.features[colour], shared.feature_vectors[colour + 1] - shared.feature_vectors[colour]
-    stream, rectified = spot(state.streams, i, places.stream, 0, 0), spot(layers.rectified, i, places.order, 0, 0)
+    first, vectors = (
+        shared.features[colour],
+        shared.feature_vectors[colour + 1] - shared.feature_vectors[colour],
+    )
+    stream, rectified = (
+        spot(state.streams, i, places.stream, 0, 0),
+        spot(layers.rectified, i, places.order, 0, 0),
+    )
     rectify(count, vectors, at_column(stream, first), at_column(rectified, first))
     weights, bias = of_colour(DOWN, i, colour, shared), vector_of(layers.down_b, i)
     known, out = shared.features[colour + 1], spot(layers.maps, i, places.own, 0, 0)
     zeros = everywhere(shared.zeros, places.order)
-    one_colour(colour, shared.hidden, shared.hidden_vectors, count, rectified, known, weights, bias, zeros, out, 1)
+    one_colour(
+        colour,
+        shared.hidden,
+        shared.hidden_vectors,
+        count,
+        rectified,
+        known,
+        weights,
+        bias,
+        zeros,
+        out,
+        1,
+    )
 
 
 @njit(inline="always")
 def _spread(i, colour, count, shared, state, places, layers):
     """3 x 3 - ReLU of one colour, of which what lies before the pixel is summed already."""
-    read, sums = spot(layers.maps, i, places.own, 0, 0), spot(layers.sums, i, places.order, 0, 0)
-    weights, zeros, known = of_colour(ACROSS, i, colour, shared), address(shared.zeros), shared.hidden[colour + 1]
+    read, sums = (
+        spot(layers.maps, i, places.own, 0, 0),
+        spot(layers.sums, i, places.order, 0, 0),
+    )
+    weights, zeros, known = (
+        of_colour(ACROSS, i, colour, shared),
+        address(shared.zeros),
+        shared.hidden[colour + 1],
+    )
     out = spot(layers.out, i, places.order, 0, 0)
-    one_colour(colour, shared.hidden, shared.hidden_vectors, count, read, known, weights, zeros, sums, out, 1)
+    one_colour(
+        colour,
+        shared.hidden,
+        shared.hidden_vectors,
+        count,
+        read,
+        known,
+        weights,
+        zeros,
+        sums,
+        out,
+        1,
+    )
 
 
 @njit(inline="always")
@@ -77,7 +150,16 @@ def ahead(slots, front, shared, state, places, layers):
     if count:
         for i in range(shared.layers):
             above = spot(layers.above, i, places.sums, 0, 0)
-            from_above(i, count, layers.maps, layers.above_w, layers.above_b, above, shared, places)
+            from_above(
+                i,
+                count,
+                layers.maps,
+                layers.above_w,
+                layers.above_b,
+                above,
+                shared,
+                places,
+            )
 
 
 @njit(inline="always")
@@ -101,7 +183,21 @@ end_rows = no_row_ends
 @njit(**ENTRY)
 def advance(slots, front, shared, state, places, layers):
     """Draw until at least one row is complete (loop.draw_rows)."""
-    return draw_rows(ahead, before, layer, end_rows, STREAMS, no_clock, 0, slots, front, shared, state, places, layers)
+    return draw_rows(
+        ahead,
+        before,
+        layer,
+        end_rows,
+        STREAMS,
+        no_clock,
+        0,
+        slots,
+        front,
+        shared,
+        state,
+        places,
+        layers,
+    )
 
 
 @njit(**ENTRY)
@@ -110,7 +206,9 @@ def pass_given(slots, front, shared, state, places, layers):
     its weighed pixels too. False when a logit is not finite."""
     for k in range(len(slots)):
         one, W, ring_rows = slots[k : k + 1], shared.width, layers.ring_rows
-        count, wanted = begin_given(one, 0, W, front, shared, state, places, ring_rows, STREAMS)
+        count, wanted = begin_given(
+            one, 0, W, front, shared, state, places, ring_rows, STREAMS
+        )
         for i in range(shared.layers):
             for colour in range(shared.channels):
                 _down(i, colour, count, shared, state, places, layers)

@@ -33,7 +33,12 @@ def address(array):
 @njit(**LEAN)
 def spot(maps, layer, cells, shift, column):
     """Feature `column` of the cells `shift` after each of `cells`; maps are ([layers,] cells, width)."""
-    first = address(maps) + layer * maps.strides[0] + shift * maps.strides[-2] + column * FLOAT_BYTES
+    first = (
+        address(maps)
+        + layer * maps.strides[0]
+        + shift * maps.strides[-2]
+        + column * FLOAT_BYTES
+    )
     return first, maps.strides[-2], address(cells)
 
 
@@ -66,7 +71,11 @@ def columns(weights, layer, vector, row):
     """Address of the weights from vector of columns `vector` on, their stride, and the offset of input `row`; weights
     ([layers,] vectors, inputs, 16)."""
     stride = weights.strides[-3]
-    return address(weights) + layer * weights.strides[0] + vector * stride, stride, row * VECTOR_BYTES
+    return (
+        address(weights) + layer * weights.strides[0] + vector * stride,
+        stride,
+        row * VECTOR_BYTES,
+    )
 
 
 @njit(inline="always")
@@ -86,7 +95,10 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
         mixed = block(vectors - vector)
         wide, vector_bytes = mixed, np.int64(VECTOR_BYTES)
         if WIDEST == 1:  # nothing is mixed: each vector is a stretch of its own
-            wide, vector_bytes = min(WIDEST_ALONE, vectors - vector) if count == 1 else 1, weights[1]
+            wide, vector_bytes = (
+                min(WIDEST_ALONE, vectors - vector) if count == 1 else 1,
+                weights[1],
+            )
         across = vector * VECTOR_BYTES
         pixel = 0
         while pixel < count:
@@ -111,7 +123,9 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
 
 
 @njit(**LEAN)
-def one_colour(colour, bounds, vectors, count, read, known, weights, bias, start, out, rectify):
+def one_colour(
+    colour, bounds, vectors, count, read, known, weights, bias, start, out, rectify
+):
     """out = bias + start + read @ weights, the features of one colour, from the `known` features of one cell.
 
     weights: the address of this colour's, (vectors, known, 16). bias, start and out begin with the first colour; bounds

@@ -17,20 +17,54 @@ from model_core.compiled.vector_code import FLOAT_BYTES, LANES
 def add_input(colour, count, read, weights, start, gates, shared):
     """gates = start + what those of one colour see of the features at the spot `read`: of the colours up to its own."""
     known, zeros = shared.features[colour + 1], address(shared.zeros)
-    one_colour(colour, shared.gates, shared.gate_vectors, count, read, known, weights, zeros, start, gates, 0)
+    one_colour(
+        colour,
+        shared.gates,
+        shared.gate_vectors,
+        count,
+        read,
+        known,
+        weights,
+        zeros,
+        start,
+        gates,
+        0,
+    )
 
 
 @njit(**LEAN)
 def add_state(colour, count, read, weights, gates, shared):
     """Add what the gates of one colour see of the whole hidden state at the spot `read`."""
     known, zeros = shared.hidden[-1], address(shared.zeros)
-    one_colour(colour, shared.gates, shared.gate_vectors, count, read, known, weights, zeros, gates, gates, 0)
+    one_colour(
+        colour,
+        shared.gates,
+        shared.gate_vectors,
+        count,
+        read,
+        known,
+        weights,
+        zeros,
+        gates,
+        gates,
+        0,
+    )
 
 
 @njit(**LEAN)
 def continue_cells(colour, count, gates, before, cells, hiddens, shared):
     """The cells and hidden states of one colour from its gates and the cells before; all spots of the first colour."""
-    first, units = shared.hidden[colour], shared.hidden[colour + 1] - shared.hidden[colour]
-    vectors, gates = (units + LANES - 1) // LANES, at_column(gates, shared.gates[colour])
-    before, cells, hiddens = at_column(before, first), at_column(cells, first), at_column(hiddens, first)
+    first, units = (
+        shared.hidden[colour],
+        shared.hidden[colour + 1] - shared.hidden[colour],
+    )
+    vectors, gates = (
+        (units + LANES - 1) // LANES,
+        at_column(gates, shared.gates[colour]),
+    )
+    before, cells, hiddens = (
+        at_column(before, first),
+        at_column(cells, first),
+        at_column(hiddens, first),
+    )
     lstm_cells(count, vectors, gates, before, cells, hiddens, units * FLOAT_BYTES)

@@ -6,11 +6,25 @@ from typing import NamedTuple
 from numba import njit
 
 from model_core.compiled import ENTRY
-from model_core.compiled.loop import IN_RING, begin_ahead, begin_given, draw_rows, no_clock, no_row_ends, weigh_given
+from model_core.compiled.loop import (
+    IN_RING,
+    begin_ahead,
+    begin_given,
+    draw_rows,
+    no_clock,
+    no_row_ends,
+    weigh_given,
+)
 from model_core.compiled.products import spot
 from model_core.compiled.records import OF_LAYER, Floats
 from model_core.compiled.recurrence import add_input, continue_cells
-from model_core.compiled.shared import from_above, from_before, of_colour, to_skips, to_stream
+from model_core.compiled.shared import (
+    from_above,
+    from_before,
+    of_colour,
+    to_skips,
+    to_stream,
+)
 
 INPUT_TO_GATES = OF_LAYER
 """A product of one colour: from the pixel's input to the gates."""
@@ -43,8 +57,23 @@ class Layers(NamedTuple):
 @njit(inline="always")
 def _from_before(i, count, summed, shared, state, places, layers):
     """Add up, of all colours, the part of layer i's gates that comes from the pixels before."""
-    left, out = spot(state.streams, i, places.stream, -1, 0), spot(layers.gates, i, places.order, 0, 0)
-    from_before(i, count, summed, layers.hidden, left, shared.features[-1], out, shared, state, places, layers)
+    left, out = (
+        spot(state.streams, i, places.stream, -1, 0),
+        spot(layers.gates, i, places.order, 0, 0),
+    )
+    from_before(
+        i,
+        count,
+        summed,
+        layers.hidden,
+        left,
+        shared.features[-1],
+        out,
+        shared,
+        state,
+        places,
+        layers,
+    )
 
 
 @njit(inline="always")
@@ -54,7 +83,16 @@ def ahead(slots, front, shared, state, places, layers):
     if count:
         for i in range(shared.layers):
             above = spot(layers.above, i, places.sums, 0, 0)
-            from_above(i, count, layers.hidden, layers.above_w, layers.above_b, above, shared, places)
+            from_above(
+                i,
+                count,
+                layers.hidden,
+                layers.above_w,
+                layers.above_b,
+                above,
+                shared,
+                places,
+            )
 
 
 @njit(inline="always")
@@ -67,10 +105,26 @@ def before(real, count, front, shared, state, places, layers):
 @njit(inline="always")
 def layer(i, colour, count, shared, state, places, layers):
     """One colour of layer i at the pixels themselves: the cells, of whose gates what lies before is summed already."""
-    gates, stream = spot(layers.gates, i, places.order, 0, 0), spot(state.streams, i, places.stream, 0, 0)
-    add_input(colour, count, stream, of_colour(INPUT_TO_GATES, i, colour, shared), gates, gates, shared)
-    above = spot(layers.cell, i, places.above, 1, 0)  # one cell on from up and left: straight up
-    cell, hidden = spot(layers.cell, i, places.own, 0, 0), spot(layers.hidden, i, places.own, 0, 0)
+    gates, stream = (
+        spot(layers.gates, i, places.order, 0, 0),
+        spot(state.streams, i, places.stream, 0, 0),
+    )
+    add_input(
+        colour,
+        count,
+        stream,
+        of_colour(INPUT_TO_GATES, i, colour, shared),
+        gates,
+        gates,
+        shared,
+    )
+    above = spot(
+        layers.cell, i, places.above, 1, 0
+    )  # one cell on from up and left: straight up
+    cell, hidden = (
+        spot(layers.cell, i, places.own, 0, 0),
+        spot(layers.hidden, i, places.own, 0, 0),
+    )
     continue_cells(colour, count, gates, above, cell, hidden, shared)
     return hidden
 
@@ -81,7 +135,21 @@ end_rows = no_row_ends
 @njit(**ENTRY)
 def advance(slots, front, shared, state, places, layers):
     """Draw until at least one row is complete (loop.draw_rows)."""
-    return draw_rows(ahead, before, layer, end_rows, STREAMS, no_clock, 0, slots, front, shared, state, places, layers)
+    return draw_rows(
+        ahead,
+        before,
+        layer,
+        end_rows,
+        STREAMS,
+        no_clock,
+        0,
+        slots,
+        front,
+        shared,
+        state,
+        places,
+        layers,
+    )
 
 
 @njit(**ENTRY)
@@ -90,7 +158,9 @@ def pass_given(slots, front, shared, state, places, layers):
     its weighed pixels too. False when a logit is not finite."""
     for k in range(len(slots)):
         one, W, ring_rows = slots[k : k + 1], shared.width, layers.ring_rows
-        count, wanted = begin_given(one, 0, W, front, shared, state, places, ring_rows, STREAMS)
+        count, wanted = begin_given(
+            one, 0, W, front, shared, state, places, ring_rows, STREAMS
+        )
         for i in range(shared.layers):
             _from_before(i, count, False, shared, state, places, layers)
             for colour in range(shared.channels):

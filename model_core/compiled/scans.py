@@ -75,10 +75,19 @@ def forward_scan(
         first = ((y + 1) * (width + 1) + 1) * B
         for k in range(n):
             at = first + input_steps[k] * B
-            fill_read(reads, k, address(inputs), at, input_bytes, input_bytes // FLOAT_BYTES)
+            fill_read(
+                reads, k, address(inputs), at, input_bytes, input_bytes // FLOAT_BYTES
+            )
         for k in range(above):
             at = first + state_steps[k] * B
-            fill_read(reads, n + k, address(hidden), at, hidden_bytes, hidden_bytes // FLOAT_BYTES)
+            fill_read(
+                reads,
+                n + k,
+                address(hidden),
+                at,
+                hidden_bytes,
+                hidden_bytes // FLOAT_BYTES,
+            )
         at_gates = address(gates) + (first if keeps_gates else 0) * gate_bytes
         multiply_rows(
             weights,
@@ -107,7 +116,8 @@ def forward_scan(
                         gate_bytes,
                         address(hidden) + (here + state_steps[-1] * B) * hidden_bytes,
                         beside_words,
-                        address(beside_weights) + unit // LANES * beside_weights.strides[0],
+                        address(beside_weights)
+                        + unit // LANES * beside_weights.strides[0],
                         address(cell) + (here + cell_step * B) * state_bytes + across,
                         address(cell) + here * state_bytes + across,
                         address(hidden) + here * hidden_bytes + unit * hidden.itemsize,
@@ -164,7 +174,9 @@ def backward_scan(
                     backward_cell(
                         hidden,
                         address(gates) + here * gate_bytes + 4 * across,
-                        address(d_gates) + image * d_gates.strides[0] + 4 * unit * hidden.itemsize,
+                        address(d_gates)
+                        + image * d_gates.strides[0]
+                        + 4 * unit * hidden.itemsize,
                         d_gates.strides[0],
                         address(d_bias) + 4 * across,
                         address(cell) + here * state_bytes + across,
@@ -176,14 +188,45 @@ def backward_scan(
                         h,
                     )
             if beside:
-                _hand_back(d_gates, x * B, B, state_weights[above], d_hidden, first + (x + state_steps[-1]) * B)
+                _hand_back(
+                    d_gates,
+                    x * B,
+                    B,
+                    state_weights[above],
+                    d_hidden,
+                    first + (x + state_steps[-1]) * B,
+                )
         if len(d_images):
             _add_by_image(d_gates, d_images)
         for k in range(len(input_steps)):
-            _hand_back(d_gates, 0, count, input_weights[k], d_inputs, first + input_steps[k] * B)
+            _hand_back(
+                d_gates,
+                0,
+                count,
+                input_weights[k],
+                d_inputs,
+                first + input_steps[k] * B,
+            )
         for k in range(above):
-            _hand_back(d_gates, 0, count, state_weights[k], d_hidden, first + state_steps[k] * B)
-        _add_weight_gradients(inputs, hidden, d_gates, pairs, first, B, input_steps, state_steps, d_weights)
+            _hand_back(
+                d_gates,
+                0,
+                count,
+                state_weights[k],
+                d_hidden,
+                first + state_steps[k] * B,
+            )
+        _add_weight_gradients(
+            inputs,
+            hidden,
+            d_gates,
+            pairs,
+            first,
+            B,
+            input_steps,
+            state_steps,
+            d_weights,
+        )
 
 
 @njit(nogil=True)
@@ -197,7 +240,9 @@ def _add_by_image(d_gates, d_images):
             if d_gates.itemsize == FLOAT_BYTES:
                 d_images[row % B, j] += d_gates[row, j]
             else:
-                widened[j] = np.uint32(d_gates[row, j]) << 16  # bf16: the upper half of a float32
+                widened[j] = (
+                    np.uint32(d_gates[row, j]) << 16
+                )  # bf16: the upper half of a float32
         if d_gates.itemsize != FLOAT_BYTES:
             for j in range(columns):
                 d_images[row % B, j] += floats[j]
@@ -208,15 +253,33 @@ def _hand_back(d_gates, row, count, weights, target, at):
     """Add what `count` rows of gates, from `row` on, say of what they read to the rows of target from `at` on."""
     reads = np.empty((1, TRIPLE), np.int64)
     fill_read(reads, 0, address(d_gates), row, d_gates.strides[0], weights.shape[1])
-    out, out_bytes, vectors = address(target) + at * target.strides[0], target.strides[0], target.shape[1] // LANES
+    out, out_bytes, vectors = (
+        address(target) + at * target.strides[0],
+        target.strides[0],
+        target.shape[1] // LANES,
+    )
     at_weights, panel_bytes = address(weights), weights.strides[0]
     multiply_rows(
-        d_gates, target, reads, count, 0, out, out_bytes, at_weights, panel_bytes, vectors, out, out_bytes, AS_IT_IS
+        d_gates,
+        target,
+        reads,
+        count,
+        0,
+        out,
+        out_bytes,
+        at_weights,
+        panel_bytes,
+        vectors,
+        out,
+        out_bytes,
+        AS_IT_IS,
     )
 
 
 @njit(nogil=True)
-def _add_weight_gradients(inputs, hidden, d_gates, pairs, first, batch, input_steps, state_steps, d_weights):
+def _add_weight_gradients(
+    inputs, hidden, d_gates, pairs, first, batch, input_steps, state_steps, d_weights
+):
     """Add what the gates of one row of the image, which begins at row `first` of the maps, say of their weights."""
     n, columns = len(input_steps), d_weights.shape[1]
     count, right, right_bytes = len(d_gates), address(d_gates), d_gates.strides[0]
@@ -224,13 +287,27 @@ def _add_weight_gradients(inputs, hidden, d_gates, pairs, first, batch, input_st
     at_pairs, pair_bytes = address(pairs), pairs.strides[0]
     if is_paired:
         right = at_pairs + pair_bytes - (columns + APART) * FLOAT_BYTES
-        pair_rows(address(d_gates), d_gates.strides[0], count, columns // LANES, right, pair_bytes)
+        pair_rows(
+            address(d_gates),
+            d_gates.strides[0],
+            count,
+            columns // LANES,
+            right,
+            pair_bytes,
+        )
         right_bytes = pair_bytes
     target = address(d_weights)
     for k in range(n + len(state_steps)):
         row = first + (input_steps[k] if k < n else state_steps[k - n]) * batch
-        features, left_bytes = (inputs.shape[1], inputs.strides[0]) if k < n else (hidden.shape[1], hidden.strides[0])
-        left, below = (address(inputs) if k < n else address(hidden)) + row * left_bytes, count
+        features, left_bytes = (
+            (inputs.shape[1], inputs.strides[0])
+            if k < n
+            else (hidden.shape[1], hidden.strides[0])
+        )
+        left, below = (
+            (address(inputs) if k < n else address(hidden)) + row * left_bytes,
+            count,
+        )
         if is_paired:
             pair_rows(left, left_bytes, count, features // LANES, at_pairs, pair_bytes)
             left, left_bytes, below = at_pairs, pair_bytes, count // 2

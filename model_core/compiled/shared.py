@@ -11,7 +11,15 @@ These functions become part of the loop that calls them: a call would copy every
 from numba import njit
 
 from model_core.compiled import LEAN
-from model_core.compiled.products import address, columns, everywhere, multiply, one_colour, spot, vector_of
+from model_core.compiled.products import (
+    address,
+    columns,
+    everywhere,
+    multiply,
+    one_colour,
+    spot,
+    vector_of,
+)
 from model_core.compiled.records import FIRST, INPUT, OUTPUT, SECOND, SIDE, SKIP, UP
 from model_core.compiled.tiles import rectify_sum
 from model_core.compiled.vector_code import FLOAT_BYTES
@@ -20,7 +28,9 @@ from model_core.compiled.vector_code import FLOAT_BYTES
 @njit(inline="always")
 def of_colour(product, layer, colour, shared):
     """The address of the weights of one colour's product."""
-    return address(shared.by_colour) + shared.begins[product, layer, colour] * FLOAT_BYTES
+    return (
+        address(shared.by_colour) + shared.begins[product, layer, colour] * FLOAT_BYTES
+    )
 
 
 @njit(inline="always")
@@ -60,9 +70,28 @@ def look_up_before(count, shared, state, places):
 @njit(inline="always")
 def input_from_own(colour, count, shared, state, places):
     """Gather what the 7 x 7 convolution, mask A, reads at the pixel itself: the colours before this one."""
-    read, out = spot(state.scaled, 0, places.values, 0, 0), spot(state.streams, 0, places.stream, 0, 0)
-    weights, zeros, vectors = of_colour(INPUT, 0, colour, shared), address(shared.zeros), shared.feature_vectors
-    one_colour(colour, shared.features, vectors, count, read, colour, weights, zeros, out, out, 0)
+    read, out = (
+        spot(state.scaled, 0, places.values, 0, 0),
+        spot(state.streams, 0, places.stream, 0, 0),
+    )
+    weights, zeros, vectors = (
+        of_colour(INPUT, 0, colour, shared),
+        address(shared.zeros),
+        shared.feature_vectors,
+    )
+    one_colour(
+        colour,
+        shared.features,
+        vectors,
+        count,
+        read,
+        colour,
+        weights,
+        zeros,
+        out,
+        out,
+        0,
+    )
 
 
 @njit(inline="always")
@@ -74,66 +103,189 @@ def to_stream(layer, colour, count, hidden, shared, state, places):
     out = spot(state.streams, layer + 1, places.stream, 0, 0)
     weights, bias = of_colour(UP, layer, colour, shared), vector_of(shared.up_b, layer)
     known = shared.hidden[colour + 1]
-    one_colour(colour, shared.features, shared.feature_vectors, count, hidden, known, weights, bias, start, out, 0)
+    one_colour(
+        colour,
+        shared.features,
+        shared.feature_vectors,
+        count,
+        hidden,
+        known,
+        weights,
+        bias,
+        start,
+        out,
+        0,
+    )
 
 
 @njit(inline="always")
 def to_skips(layer, colour, count, hidden, shared, state, places):
     """Go from a layer's hidden features, at the spot `hidden`, to the skip sum, of one colour."""
     if shared.skip:
-        sums, weights = spot(state.skips, 0, places.order, 0, 0), of_colour(SKIP, layer, colour, shared)
-        known, zeros, bounds = shared.hidden[colour + 1], address(shared.zeros), shared.features
-        one_colour(colour, bounds, shared.feature_vectors, count, hidden, known, weights, zeros, sums, sums, 0)
+        sums, weights = (
+            spot(state.skips, 0, places.order, 0, 0),
+            of_colour(SKIP, layer, colour, shared),
+        )
+        known, zeros, bounds = (
+            shared.hidden[colour + 1],
+            address(shared.zeros),
+            shared.features,
+        )
+        one_colour(
+            colour,
+            bounds,
+            shared.feature_vectors,
+            count,
+            hidden,
+            known,
+            weights,
+            zeros,
+            sums,
+            sums,
+            0,
+        )
 
 
 @njit(inline="always")
 def from_above(layer, count, maps, weights, bias, out, shared, places):
     """out = bias + what a layer reads of the three cells above in its maps (L, ring cells, h), all colours."""
-    read, start = spot(maps, layer, places.above, 0, 0), everywhere(shared.zeros, places.order)
+    read, start = (
+        spot(maps, layer, places.above, 0, 0),
+        everywhere(shared.zeros, places.order),
+    )
     taps, vectors = columns(weights, layer, 0, 0), weights.shape[1]
-    multiply(count, read, 3, shared.hidden[-1], taps, vectors, vector_of(bias, layer), start, out, 0)
+    multiply(
+        count,
+        read,
+        3,
+        shared.hidden[-1],
+        taps,
+        vectors,
+        vector_of(bias, layer),
+        start,
+        out,
+        0,
+    )
 
 
 @njit(inline="always")
-def from_before(i, count, summed, maps, left, features, out, shared, state, places, layers):
+def from_before(
+    i, count, summed, maps, left, features, out, shared, state, places, layers
+):
     """out = what layer i reads before the pixel, all colours: of its maps in the row above, of the condition, and the
     `features` at the spot `left` of the left neighbour.
 
     summed: what it reads of the row above is in layers.above.
     """
-    c, vectors, zeros = state.conditions.shape[1], layers.beside_w.shape[1], address(shared.zeros)
+    c, vectors, zeros = (
+        state.conditions.shape[1],
+        layers.beside_w.shape[1],
+        address(shared.zeros),
+    )
     start = spot(layers.above, i, places.sums, 0, 0)
     if not summed:
         from_above(i, count, maps, layers.above_w, layers.above_b, out, shared, places)
         start = out
     if c:
-        read, weights = spot(state.conditions, 0, places.condition, 0, 0), columns(layers.beside_w, i, 0, 0)
+        read, weights = (
+            spot(state.conditions, 0, places.condition, 0, 0),
+            columns(layers.beside_w, i, 0, 0),
+        )
         multiply(count, read, 1, c, weights, vectors, zeros, start, out, 0)
         start = out
-    multiply(count, left, 1, features, columns(layers.beside_w, i, 0, c), vectors, zeros, start, out, 0)
+    multiply(
+        count,
+        left,
+        1,
+        features,
+        columns(layers.beside_w, i, 0, c),
+        vectors,
+        zeros,
+        start,
+        out,
+        0,
+    )
 
 
 @njit(inline="always")
 def rectify_top(colour, count, shared, state, places):
     """One colour of what the head reads: max(the last stream + the skip sum, 0) of the pixels that are wanted."""
-    first, vectors = shared.features[colour], shared.feature_vectors[colour + 1] - shared.feature_vectors[colour]
+    first, vectors = (
+        shared.features[colour],
+        shared.feature_vectors[colour + 1] - shared.feature_vectors[colour],
+    )
     cells = places.top
     for k in range(count):
         cells[k] = places.stream[places.wanted[k]]
-    stream, skips = spot(state.streams, shared.layers, cells, 0, first), spot(state.skips, 0, places.wanted, 0, first)
-    rectify_sum(count, vectors, stream, skips, spot(state.top, 0, places.wanted, 0, first))
+    stream, skips = (
+        spot(state.streams, shared.layers, cells, 0, first),
+        spot(state.skips, 0, places.wanted, 0, first),
+    )
+    rectify_sum(
+        count, vectors, stream, skips, spot(state.top, 0, places.wanted, 0, first)
+    )
 
 
 @njit(inline="always")
 def head(colour, count, shared, state, places):
     """Logits of one colour of the first `count` pixels that are wanted."""
     rectify_top(colour, count, shared, state, places)
-    zeros, wide, vectors = everywhere(shared.zeros, places.wanted), shared.wide, shared.wide_vectors
-    top, one = spot(state.top, 0, places.wanted, 0, 0), spot(state.first, 0, places.wanted, 0, 0)
-    two, logits = spot(state.second, 0, places.wanted, 0, 0), spot(state.logits, 0, places.wanted, 0, 0)
+    zeros, wide, vectors = (
+        everywhere(shared.zeros, places.wanted),
+        shared.wide,
+        shared.wide_vectors,
+    )
+    top, one = (
+        spot(state.top, 0, places.wanted, 0, 0),
+        spot(state.first, 0, places.wanted, 0, 0),
+    )
+    two, logits = (
+        spot(state.second, 0, places.wanted, 0, 0),
+        spot(state.logits, 0, places.wanted, 0, 0),
+    )
     weights, bias = of_colour(FIRST, 0, colour, shared), address(shared.first_b)
-    one_colour(colour, wide, vectors, count, top, shared.features[colour + 1], weights, bias, zeros, one, 1)
+    one_colour(
+        colour,
+        wide,
+        vectors,
+        count,
+        top,
+        shared.features[colour + 1],
+        weights,
+        bias,
+        zeros,
+        one,
+        1,
+    )
     weights, bias = of_colour(SECOND, 0, colour, shared), address(shared.second_b)
-    one_colour(colour, wide, vectors, count, one, wide[colour + 1], weights, bias, zeros, two, 1)
-    weights, bias, vectors = of_colour(OUTPUT, 0, colour, shared), address(shared.output_b), shared.output_vectors
-    one_colour(colour, shared.outputs, vectors, count, two, wide[colour + 1], weights, bias, zeros, logits, 0)
+    one_colour(
+        colour,
+        wide,
+        vectors,
+        count,
+        one,
+        wide[colour + 1],
+        weights,
+        bias,
+        zeros,
+        two,
+        1,
+    )
+    weights, bias, vectors = (
+        of_colour(OUTPUT, 0, colour, shared),
+        address(shared.output_b),
+        shared.output_vectors,
+    )
+    one_colour(
+        colour,
+        shared.outputs,
+        vectors,
+        count,
+        two,
+        wide[colour + 1],
+        weights,
+        bias,
+        zeros,
+        logits,
+        0,
+    )

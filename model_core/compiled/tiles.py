@@ -62,17 +62,24 @@ def _pixels(b: Builder, spot: ir.Value, rows: int) -> list[ir.Value]:
     """Addresses of the features of the first `rows` pixels of a spot."""
     base, cell_bytes, cells = _parts(b, spot, 3)
     entries = b.inttoptr(cells, INDEX.as_pointer())
-    return [b.add(base, b.mul(b.load(b.gep(entries, [INDEX(r)])), cell_bytes)) for r in range(rows)]
+    return [
+        b.add(base, b.mul(b.load(b.gep(entries, [INDEX(r)])), cell_bytes))
+        for r in range(rows)
+    ]
 
 
 def _vectors(b: Builder, address: ir.Value, columns: int) -> list[ir.Value]:
     return [load(b, at) for at in side_by_side(b, address, columns)]
 
 
-def _start(b: Builder, bias: ir.Value, start: ir.Value, rows: int, columns: int) -> Tile:
+def _start(
+    b: Builder, bias: ir.Value, start: ir.Value, rows: int, columns: int
+) -> Tile:
     biases = _vectors(b, bias, columns)
     starts = [_vectors(b, at, columns) for at in _pixels(b, start, rows)]
-    return new_tile(b, [[b.fadd(*pair) for pair in zip(biases, row, strict=True)] for row in starts])
+    return new_tile(
+        b, [[b.fadd(*pair) for pair in zip(biases, row, strict=True)] for row in starts]
+    )
 
 
 def _finish(b: Builder, tile: Tile, out: ir.Value, rectify: ir.Value) -> None:
@@ -87,7 +94,18 @@ def _finish(b: Builder, tile: Tile, out: ir.Value, rectify: ir.Value) -> None:
 
 def _emit_tile(b: Builder, rows: int, columns: int, arguments: list[ir.Value]) -> None:
     """The product of a tile of this shape; see `product_tile` for the arguments."""
-    read, taps, features, weights, vector_bytes, row_bytes, bias, start, out, rectify = arguments
+    (
+        read,
+        taps,
+        features,
+        weights,
+        vector_bytes,
+        row_bytes,
+        bias,
+        start,
+        out,
+        rectify,
+    ) = arguments
     pixels, tile = _pixels(b, read, rows), _start(b, bias, start, rows, columns)
     cell_bytes, tap_bytes = b.extract_value(read, 1), b.mul(features, row_bytes)
     with cgutils.for_range(b, taps) as loop:
@@ -100,7 +118,19 @@ def _emit_tile(b: Builder, rows: int, columns: int, arguments: list[ir.Value]) -
 
 @intrinsic
 def product_tile(
-    _typing, rows, columns, read, taps, features, weights, vector_bytes, row_bytes, bias, start, out, rectify
+    _typing,
+    rows,
+    columns,
+    read,
+    taps,
+    features,
+    weights,
+    vector_bytes,
+    row_bytes,
+    bias,
+    start,
+    out,
+    rectify,
 ):
     """out = bias + start + read @ weights, rectified if asked, for `rows` pixels and `columns` vectors of columns.
 
@@ -108,22 +138,31 @@ def product_tile(
     side by side. weights: the address of taps * features rows, row_bytes apart, of vectors of 16, vector_bytes apart.
     """
 
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def emit(
+        context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
         rows, columns, *rest = arguments
         for tall, wide in _SHAPES:
-            is_tall, is_wide = b.icmp_signed("==", rows, INDEX(tall)), b.icmp_signed("==", columns, INDEX(wide))
+            is_tall, is_wide = (
+                b.icmp_signed("==", rows, INDEX(tall)),
+                b.icmp_signed("==", columns, INDEX(wide)),
+            )
             with b.if_then(b.and_(is_tall, is_wide)):
                 _emit_tile(b, tall, wide, rest)
         return context.get_dummy_value()
 
     numbers = [types.intp] * 2
-    return types.void(*numbers, _SPOT, *numbers, *[types.intp] * 4, _SPOT, _SPOT, types.intp), emit
+    return types.void(
+        *numbers, _SPOT, *numbers, *[types.intp] * 4, _SPOT, _SPOT, types.intp
+    ), emit
 
 
 def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> Any:
     """Make an intrinsic (count, vectors, *spots, *numbers) that does `operation` on 16 floats at each spot, for all."""
 
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def emit(
+        context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
         count, vectors, *rest = arguments
         records = [_parts(b, spot, 3) for spot in rest[:spots]]
         with cgutils.for_range(b, count) as pixel:
@@ -137,38 +176,59 @@ def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> An
                 operation(b, *(b.add(row, across) for row in rows), *rest[spots:])
         return context.get_dummy_value()
 
-    return types.void(types.intp, types.intp, *[_SPOT] * spots, *[types.intp] * numbers), emit
+    return types.void(
+        types.intp, types.intp, *[_SPOT] * spots, *[types.intp] * numbers
+    ), emit
 
 
 @intrinsic
 def rectify(_typing, count, vectors, source, target):
     """target = max(source, 0); NaN stays NaN."""
-    return _elementwise(2, 0, lambda b, source, target: store(b, relu(b, load(b, source)), target))
+    return _elementwise(
+        2, 0, lambda b, source, target: store(b, relu(b, load(b, source)), target)
+    )
 
 
 @intrinsic
 def add(_typing, count, vectors, left, right, target):
     """target = left + right."""
-    return _elementwise(3, 0, lambda b, x, y, target: store(b, b.fadd(load(b, x), load(b, y)), target))
+    return _elementwise(
+        3, 0, lambda b, x, y, target: store(b, b.fadd(load(b, x), load(b, y)), target)
+    )
 
 
 @intrinsic
 def rectify_sum(_typing, count, vectors, left, right, target):
     """target = max(left + right, 0); NaN stays NaN."""
-    return _elementwise(3, 0, lambda b, x, y, target: store(b, relu(b, b.fadd(load(b, x), load(b, y))), target))
+    return _elementwise(
+        3,
+        0,
+        lambda b, x, y, target: store(
+            b, relu(b, b.fadd(load(b, x), load(b, y))), target
+        ),
+    )
 
 
 @intrinsic
 def exponentials(_typing, count, vectors, source, target):
     """target = exp(source), within 2e-7."""
-    return _elementwise(2, 0, lambda b, source, target: store(b, exp(b, load(b, source)), target))
+    return _elementwise(
+        2, 0, lambda b, source, target: store(b, exp(b, load(b, source)), target)
+    )
 
 
 @intrinsic
 def lstm_cells(_typing, count, vectors, gates, before, cells, hiddens, gate_bytes):
     """LSTM cells (equation 3) that continue `before`; the summed gates o, f, i, g lie `gate_bytes` apart."""
 
-    def units(b: Builder, gates: ir.Value, before: ir.Value, cell: ir.Value, hidden: ir.Value, apart: ir.Value) -> None:
+    def units(
+        b: Builder,
+        gates: ir.Value,
+        before: ir.Value,
+        cell: ir.Value,
+        hidden: ir.Value,
+        apart: ir.Value,
+    ) -> None:
         sums = [load(b, b.add(gates, b.mul(apart, INDEX(gate)))) for gate in range(4)]
         o, f, i = (sigmoid(b, gate) for gate in sums[:3])
         c = multiply_add(b, f, load(b, before), b.fmul(i, tanh(b, sums[3])))

@@ -17,7 +17,11 @@ from numba.core import config as numba_config
 def has_feature(name: str) -> bool:
     """True if the processor that is compiled for has the feature: this one, or that of NUMBA_CPU_FEATURES."""
     named = numba_config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
-    return binding.get_host_cpu_features().get(name, False) if named is None else f"+{name}" in named.split(",")
+    return (
+        binding.get_host_cpu_features().get(name, False)
+        if named is None
+        else f"+{name}" in named.split(",")
+    )
 
 
 HAS_BF16 = has_feature("avx512bf16")
@@ -91,16 +95,24 @@ def multiply_add(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
 def multiply_add_pairs(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
     """z + the products of both bf16 numbers in each 32 bits of x and y, in float32; for processors with AVX512-BF16."""
     signature = ir.FunctionType(VECTOR, [VECTOR, PAIRS, PAIRS])
-    function = cgutils.get_or_insert_function(b.module, signature, f"llvm.x86.avx512bf16.dpbf16ps.{32 * LANES}")
+    function = cgutils.get_or_insert_function(
+        b.module, signature, f"llvm.x86.avx512bf16.dpbf16ps.{32 * LANES}"
+    )
     return b.call(function, [z, b.bitcast(x, PAIRS), b.bitcast(y, PAIRS)])
 
 
 def store_bf16(b: Builder, vector: ir.Value, address: ir.Value) -> None:
     """Round LANES floats to bf16 and store them."""
-    b.store(b.bitcast(b.fptrunc(vector, BFLOATS), HALVES), b.inttoptr(address, HALVES.as_pointer()), align=2)
+    b.store(
+        b.bitcast(b.fptrunc(vector, BFLOATS), HALVES),
+        b.inttoptr(address, HALVES.as_pointer()),
+        align=2,
+    )
 
 
-def rows_apart(b: Builder, first: ir.Value, stride: ir.Value, rows: int = ROWS) -> list[ir.Value]:
+def rows_apart(
+    b: Builder, first: ir.Value, stride: ir.Value, rows: int = ROWS
+) -> list[ir.Value]:
     """Addresses of rows that lie `stride` bytes apart."""
     return [offset(b, first, stride, r) for r in range(rows)]
 
@@ -116,7 +128,9 @@ def new_tile(b: Builder, rows: Sequence[Sequence[ir.Value]]) -> Tile:
     return tile
 
 
-def side_by_side(b: Builder, address: ir.Value, columns: int = COLUMNS) -> list[ir.Value]:
+def side_by_side(
+    b: Builder, address: ir.Value, columns: int = COLUMNS
+) -> list[ir.Value]:
     """Addresses of vectors that lie side by side."""
     return [b.add(address, INDEX(VECTOR_BYTES * v)) for v in range(columns)]
 
@@ -172,7 +186,12 @@ def _add_outer(
     down = b.mul(k, stride)
     vectors = [load(b, b.add(column, down)) for column in columns]
     for address, row in zip(rows, tile, strict=True):
-        factor = broadcast(b, b.load(b.inttoptr(b.add(address, b.mul(k, step)), FLOAT.as_pointer()), align=4))
+        factor = broadcast(
+            b,
+            b.load(
+                b.inttoptr(b.add(address, b.mul(k, step)), FLOAT.as_pointer()), align=4
+            ),
+        )
         for slot, vector in zip(row, vectors, strict=True):
             b.store(multiply(b, factor, vector, b.load(slot)), slot)
 
@@ -184,7 +203,10 @@ def sigmoid(b: Builder, x: ir.Value) -> ir.Value:
 
 def tanh(b: Builder, x: ir.Value) -> ir.Value:
     """1 - 2 / (exp(2x) + 1), within 2e-7."""
-    return b.fsub(constant(1.0), b.fdiv(constant(2.0), b.fadd(exp(b, b.fmul(x, constant(2.0))), constant(1.0))))
+    return b.fsub(
+        constant(1.0),
+        b.fdiv(constant(2.0), b.fadd(exp(b, b.fmul(x, constant(2.0))), constant(1.0))),
+    )
 
 
 def exp(b: Builder, x: ir.Value) -> ir.Value:
@@ -194,7 +216,9 @@ def exp(b: Builder, x: ir.Value) -> ir.Value:
     """
     x = _clamp(b, x, 87.0)
     n = _call(b, "rint", b.fmul(x, constant(1.4426950408889634)))
-    r = multiply_add(b, n, constant(-0.693359375), x)  # ln 2 in two parts: the first has few bits, n * it is exact
+    r = multiply_add(
+        b, n, constant(-0.693359375), x
+    )  # ln 2 in two parts: the first has few bits, n * it is exact
     r = multiply_add(b, n, constant(2.1219444005469057e-4), r)
     series = constant(1 / 5040)
     for coefficient in (1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
@@ -212,7 +236,9 @@ def relu(b: Builder, x: ir.Value) -> ir.Value:
 
 def _clamp(b: Builder, x: ir.Value, bound: float) -> ir.Value:
     low, high = constant(-bound), constant(bound)
-    x = b.select(b.fcmp_ordered("<", x, low), low, x)  # a comparison with NaN is false, so NaN passes through
+    x = b.select(
+        b.fcmp_ordered("<", x, low), low, x
+    )  # a comparison with NaN is false, so NaN passes through
     return b.select(b.fcmp_ordered(">", x, high), high, x)
 
 
@@ -220,11 +246,15 @@ def broadcast(b: Builder, scalar: ir.Value) -> ir.Value:
     """The same float in every lane."""
     undefined = ir.Constant(VECTOR, ir.Undefined)
     return b.shuffle_vector(
-        b.insert_element(undefined, scalar, INDEX(0)), undefined, ir.Constant(INTEGERS, [0] * LANES)
+        b.insert_element(undefined, scalar, INDEX(0)),
+        undefined,
+        ir.Constant(INTEGERS, [0] * LANES),
     )
 
 
 def _call(b: Builder, name: str, *arguments: ir.Value) -> ir.Value:
     signature = ir.FunctionType(VECTOR, [VECTOR] * len(arguments))
-    function = cgutils.get_or_insert_function(b.module, signature, f"llvm.{name}.v{LANES}f32")
+    function = cgutils.get_or_insert_function(
+        b.module, signature, f"llvm.{name}.v{LANES}f32"
+    )
     return b.call(function, arguments)

@@ -15,9 +15,22 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from model_core.compiled import KEEP
-from model_core.compiled.map_products import CHUNK, add_weight_gradient, affine, affine_back, stores
+from model_core.compiled.map_products import (
+    CHUNK,
+    add_weight_gradient,
+    affine,
+    affine_back,
+    stores,
+)
 from model_core.compiled.products import address
-from model_core.compiled.vector_code import INDEX, LANES, VECTOR_BYTES, Builder, load, relu
+from model_core.compiled.vector_code import (
+    INDEX,
+    LANES,
+    VECTOR_BYTES,
+    Builder,
+    load,
+    relu,
+)
 
 
 @intrinsic
@@ -25,12 +38,18 @@ def _convert(_typing, like, source, rectifies, vectors, out):
     """out = source, or max(source, 0), as numbers of the type of the array `like`."""
     keep, kept_bytes = stores(like)
 
-    def emit(context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]) -> ir.Value:
+    def emit(
+        context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
+    ) -> ir.Value:
         _, source, rectifies, vectors, out = arguments
         asked = b.icmp_signed("!=", rectifies, INDEX(0))
         with cgutils.for_range(b, vectors) as loop:
             x = load(b, b.add(source, b.mul(loop.index, INDEX(VECTOR_BYTES))))
-            keep(b, b.select(asked, relu(b, x), x), b.add(out, b.mul(loop.index, INDEX(kept_bytes))))
+            keep(
+                b,
+                b.select(asked, relu(b, x), x),
+                b.add(out, b.mul(loop.index, INDEX(kept_bytes))),
+            )
         return context.get_dummy_value()
 
     return types.void(like, *[types.intp] * 4), emit
@@ -40,7 +59,10 @@ def _convert(_typing, like, source, rectifies, vectors, out):
 def convert_rows(source, rectifies, out, first, last):
     """Rows first <= m < last of a float32 map, rectified if asked, as numbers of the type of out."""
     vectors = (last - first) * source.shape[1] // LANES
-    at, at_out = address(source) + first * source.strides[0], address(out) + first * out.strides[0]
+    at, at_out = (
+        address(source) + first * source.strides[0],
+        address(out) + first * out.strides[0],
+    )
     _convert(out, at, rectifies, vectors, at_out)
 
 
@@ -54,7 +76,18 @@ def go_on(hidden, stream, out, skips, up, skip, first, last, residual):
     start = stream if residual else nothing
     affine(hidden, here, up.weights, up.spans, up.bias, start, out, first, last, 0)
     if len(skips):
-        affine(hidden, here, skip.weights, skip.spans, skip.bias, skips, skips, first, last, 0)
+        affine(
+            hidden,
+            here,
+            skip.weights,
+            skip.spans,
+            skip.bias,
+            skips,
+            skips,
+            first,
+            last,
+            0,
+        )
 
 
 @njit(nogil=True)
@@ -67,25 +100,61 @@ def go_back_by_ways(d_up, d_skip, d_hidden, d_out, hidden, gate, up, skip):
     here, nothing = np.zeros(1, np.int64), np.zeros((1, hidden.shape[1]), np.float32)
     add_own_gradient(hidden, d_up, up)
     if len(d_skip):
-        affine_back(d_up, here, up.weights, up.spans, nothing, hidden[:0], d_hidden, 0, len(d_hidden), 0)
-        affine_back(d_skip, here, skip.weights, skip.spans, d_hidden, gate, d_out, 0, len(d_out), 0)
+        affine_back(
+            d_up,
+            here,
+            up.weights,
+            up.spans,
+            nothing,
+            hidden[:0],
+            d_hidden,
+            0,
+            len(d_hidden),
+            0,
+        )
+        affine_back(
+            d_skip,
+            here,
+            skip.weights,
+            skip.spans,
+            d_hidden,
+            gate,
+            d_out,
+            0,
+            len(d_out),
+            0,
+        )
         add_own_gradient(hidden, d_skip, skip)
     else:
-        affine_back(d_up, here, up.weights, up.spans, nothing, gate, d_out, 0, len(d_out), 0)
+        affine_back(
+            d_up, here, up.weights, up.spans, nothing, gate, d_out, 0, len(d_out), 0
+        )
 
 
 @njit(nogil=True)
 def add_own_gradient(x, d_out, product):
     """Add what the weights of a 1x1 receive from some rows of what it read, x, and of the gradient of what it gave."""
     here = np.zeros(1, np.int64)
-    add_weight_gradient(x, here, d_out, product.own_spans, product.d_weights, product.d_bias, 0, len(x))
+    add_weight_gradient(
+        x, here, d_out, product.own_spans, product.d_weights, product.d_bias, 0, len(x)
+    )
 
 
 @njit(nogil=True, cache=KEEP)
 def forward_ways(hidden, stream, out, skips, up, skip, residual):
     """`go_on` of all rows."""
     for first in range(0, len(hidden), CHUNK):
-        go_on(hidden, stream, out, skips, up, skip, first, min(first + CHUNK, len(hidden)), residual)
+        go_on(
+            hidden,
+            stream,
+            out,
+            skips,
+            up,
+            skip,
+            first,
+            min(first + CHUNK, len(hidden)),
+            residual,
+        )
 
 
 @njit(nogil=True, cache=KEEP)
@@ -99,4 +168,13 @@ def backward_ways(d_stream, near, d_skips, d_hidden, hidden, up, skip):
         if near.itemsize != d_stream.itemsize:
             convert_rows(d_stream, 0, near, first, last)
         target, own = d_hidden[first:last], hidden[first:last]
-        go_back_by_ways(near[first:last], d_skips[first:last], target, target, own, own[:0], up, skip)
+        go_back_by_ways(
+            near[first:last],
+            d_skips[first:last],
+            target,
+            target,
+            own,
+            own[:0],
+            up,
+            skip,
+        )

@@ -20,7 +20,14 @@ from model_core.data.labels import Labels
 from model_core.data.npy import StoredArray, archive_keys
 from model_core.data.options import ReadOptions
 from model_core.data.palette import MOST, Palette, colours_of, written
-from model_core.data.splits import HASHED_SPLIT, Pixels, Split, Values, hashed_split, quantise
+from model_core.data.splits import (
+    HASHED_SPLIT,
+    Pixels,
+    Split,
+    Values,
+    hashed_split,
+    quantise,
+)
 from model_core.errors import DataError
 
 
@@ -38,7 +45,11 @@ class ArrayFile:
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
-        return cls(path, options) if path.is_file() and path.suffix in (".npy", ".npz") else None
+        return (
+            cls(path, options)
+            if path.is_file() and path.suffix in (".npy", ".npz")
+            else None
+        )
 
     @property
     def description(self) -> str:
@@ -53,11 +64,22 @@ class ArrayFile:
         state = self.path.stat()
         are_values = self._largest() < config.values
         self._check_categories(config)
-        facts = [str(self.path.resolve()), state.st_size, state.st_mtime_ns, array.key, config.values, are_values]
+        facts = [
+            str(self.path.resolve()),
+            state.st_size,
+            state.st_mtime_ns,
+            array.key,
+            config.values,
+            are_values,
+        ]
         place, name = self.options.cache_dir, self.path.stem
 
         def values_of(block: Pixels) -> Values:
-            return _channels_first(block) if are_values else quantise(_channels_first(block), config.values)
+            return (
+                _channels_first(block)
+                if are_values
+                else quantise(_channels_first(block), config.values)
+            )
 
         def own_blocks() -> Iterator[Values]:
             yield from map(values_of, array.blocks())
@@ -76,17 +98,25 @@ class ArrayFile:
         """The colours of the archive's values; none where it says none. DataError for what is no palette."""
         stored = self._small_array("palette")
         try:
-            return written(colours_of([str(each) for each in ([] if stored is None else stored)])), "the archive's"
+            return written(
+                colours_of([str(each) for each in ([] if stored is None else stored)])
+            ), "the archive's"
         except ValueError as error:
-            raise DataError(f"{self.path} has a palette that is none: {error}") from None
+            raise DataError(
+                f"{self.path} has a palette that is none: {error}"
+            ) from None
 
     def _check_categories(self, config: NetworkConfig) -> None:
         """DataError for values that would mean something else than the network's categories."""
         if config.categories and (largest := self._largest()) >= config.values:
-            raise DataError(f"{self.path} has the value {largest}, expected categories from 0 to {config.values - 1}")
+            raise DataError(
+                f"{self.path} has the value {largest}, expected categories from 0 to {config.values - 1}"
+            )
         own, _ = self.palette(config, MOST) if self.options.palette else ((), "")
         if own and own != self.options.palette:
-            raise DataError(f"{self.path} has another palette than the model: its values are other colours")
+            raise DataError(
+                f"{self.path} has another palette than the model: its values are other colours"
+            )
 
     def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
         """The same, and their labels; DataError when the archive has none, or not one for each."""
@@ -104,12 +134,21 @@ class ArrayFile:
         count = self._array(split).shape[0]
         if numbers is None or numbers.shape != (count,):
             expected = f"{split}_labels" if self._has_splits() else "labels"
-            raise DataError(f"{self.path} has no labels: expected an array {expected} of {count} whole numbers")
-        of_all = Labels.numbered(np.concatenate([each for each in every if each is not None]), given, self.path)
+            raise DataError(
+                f"{self.path} has no labels: expected an array {expected} of {count} whole numbers"
+            )
+        of_all = Labels.numbered(
+            np.concatenate([each for each in every if each is not None]),
+            given,
+            self.path,
+        )
         if self._has_splits():
             return Labels.numbered(numbers, of_all.names, self.path)
         blocks = self._array(split).blocks()
-        return Labels(of_all.names, of_all.of[np.concatenate([_splits_of(block) for block in blocks]) == split])
+        return Labels(
+            of_all.names,
+            of_all.of[np.concatenate([_splits_of(block) for block in blocks]) == split],
+        )
 
     def _small_array(self, key: str) -> npt.NDArray | None:
         """A small array of the archive, if it is there."""
@@ -119,15 +158,26 @@ class ArrayFile:
             with np.load(self.path, allow_pickle=False) as arrays:
                 return arrays[key]
         except ARRAY_ERRORS as error:
-            raise DataError(f"cannot read {key} of {self.path}: {error or type(error).__name__}") from None
+            raise DataError(
+                f"cannot read {key} of {self.path}: {error or type(error).__name__}"
+            ) from None
 
     def _has_splits(self) -> bool:
-        return self.path.suffix == ".npz" and not set(get_args(Split)).isdisjoint(archive_keys(self.path))
+        return self.path.suffix == ".npz" and not set(get_args(Split)).isdisjoint(
+            archive_keys(self.path)
+        )
 
     def _largest(self) -> int:
         """The largest byte of all splits: those of a file are read alike."""
-        keys = set(archive_keys(self.path)) & set(get_args(Split)) if self._has_splits() else {None}
-        arrays = [StoredArray(self.path, key) if key else self._array("train") for key in sorted(keys, key=str)]
+        keys = (
+            set(archive_keys(self.path)) & set(get_args(Split))
+            if self._has_splits()
+            else {None}
+        )
+        arrays = [
+            StoredArray(self.path, key) if key else self._array("train")
+            for key in sorted(keys, key=str)
+        ]
         largest = 0
         for block in chain.from_iterable(array.blocks() for array in arrays):
             largest = max(largest, int(block.max(initial=0)))
@@ -138,7 +188,11 @@ class ArrayFile:
     def _array(self, split: Split) -> StoredArray:
         if self.path.suffix == ".npy":
             return StoredArray(self.path)
-        keys = [key for key in archive_keys(self.path) if "label" not in key and key != "palette"]
+        keys = [
+            key
+            for key in archive_keys(self.path)
+            if "label" not in key and key != "palette"
+        ]
         if self._has_splits() and split in keys:
             return StoredArray(self.path, split)
         if len(keys) == 1 and not self._has_splits():
@@ -151,8 +205,14 @@ class ArrayFile:
 
 def _image_shape(array: StoredArray) -> tuple[int, int, int]:
     shape = array.shape
-    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)) or 0 in shape[1:]:
-        raise DataError(f"{array}: expected images (N, H, W) or (N, H, W, C) with 1 or 3 colours, not {shape}")
+    if (
+        len(shape) not in (3, 4)
+        or (len(shape) == 4 and shape[3] not in (1, 3))
+        or 0 in shape[1:]
+    ):
+        raise DataError(
+            f"{array}: expected images (N, H, W) or (N, H, W, C) with 1 or 3 colours, not {shape}"
+        )
     return (shape[3] if len(shape) == 4 else 1, shape[1], shape[2])
 
 

@@ -31,7 +31,9 @@ class AmatFiles:
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
         directory = path if path.is_dir() else path.parent
-        is_one = path.suffix == ".amat" or (path.is_dir() and any(path.glob(_TEXT.format(split="*"))))
+        is_one = path.suffix == ".amat" or (
+            path.is_dir() and any(path.glob(_TEXT.format(split="*")))
+        )
         return cls(directory) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
@@ -45,18 +47,24 @@ class AmatFiles:
 
 def _expect_binary(config: NetworkConfig) -> None:
     if config.values != 2:
-        raise DataError(f"binarized MNIST has 2 values for a pixel, but the network takes {config.values}")
+        raise DataError(
+            f"binarized MNIST has 2 values for a pixel, but the network takes {config.values}"
+        )
 
 
 def _parse(path: Path) -> Values:
     # Each line is fixed-width, so the digits are every other byte once line ends are the same length everywhere.
-    text = path.read_bytes().replace(b"\r", b"").replace(b" ", b"").rstrip(b"\n") + b"\n"
+    text = (
+        path.read_bytes().replace(b"\r", b"").replace(b" ", b"").rstrip(b"\n") + b"\n"
+    )
     if not len(text) % (_PIXELS + 1):
         table = np.frombuffer(text, np.uint8).reshape(-1, _PIXELS + 1)
         digits = table[:, :_PIXELS] - ord("0")
         if digits.max(initial=0) <= 1 and (table[:, _PIXELS] == ord("\n")).all():
             return digits.reshape(-1, 1, _SIDE, _SIDE)
-    raise DataError(f"{path} is not binarized MNIST: expected lines of {_PIXELS} digits 0 or 1")
+    raise DataError(
+        f"{path} is not binarized MNIST: expected lines of {_PIXELS} digits 0 or 1"
+    )
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,9 @@ class PackedFile:
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
         candidate = path / _ARCHIVE if path.is_dir() else path
-        is_one = candidate.is_file() and (candidate.name == _ARCHIVE or _holds_bits(candidate))
+        is_one = candidate.is_file() and (
+            candidate.name == _ARCHIVE or _holds_bits(candidate)
+        )
         return cls(candidate) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
@@ -80,9 +90,13 @@ class PackedFile:
             with np.load(self.path, allow_pickle=False) as arrays:
                 packed = arrays[split]
         except ARRAY_ERRORS as error:
-            raise DataError(f"cannot read the {split} split of {self.path}: {error or type(error).__name__}") from None
+            raise DataError(
+                f"cannot read the {split} split of {self.path}: {error or type(error).__name__}"
+            ) from None
         if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != _WIDTH:
-            raise DataError(f"{self.path} is not binarized MNIST: expected {split} of (N, {_WIDTH}) bytes")
+            raise DataError(
+                f"{self.path} is not binarized MNIST: expected {split} of (N, {_WIDTH}) bytes"
+            )
         return np.unpackbits(packed, axis=1).reshape(-1, 1, _SIDE, _SIDE)
 
 
@@ -90,5 +104,9 @@ def _holds_bits(path: Path) -> bool:
     """True if another .npz has arrays of this kind: 98 bytes an image, where the pixels of images have more axes."""
     if path.suffix != ".npz":
         return False
-    shapes = [StoredArray(path, key).shape for key in archive_keys(path) if key in get_args(Split)]
+    shapes = [
+        StoredArray(path, key).shape
+        for key in archive_keys(path)
+        if key in get_args(Split)
+    ]
     return any(len(shape) == 2 and shape[1] == _WIDTH for shape in shapes)

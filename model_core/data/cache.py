@@ -20,20 +20,37 @@ Shape = tuple[int, ...]
 """Bytes of one image, (C, H, W), or of one record."""
 
 
-def cached(directory: Path, name: str, facts: Any, shape: Shape, blocks: Callable[[], Iterator[Values]]) -> Values:
+def cached(
+    directory: Path,
+    name: str,
+    facts: Any,
+    shape: Shape,
+    blocks: Callable[[], Iterator[Values]],
+) -> Values:
     """Values (N, C, H, W), mapped read-only from a file that is written from blocks() when it is not there yet.
 
     facts (JSON) are everything that the bytes depend on: when they change, another file is written. shape is (C, H, W).
     Raises DataError when the directory cannot be written, and what blocks() raises; then no file is left.
     """
-    return cached_parts(directory, facts, {None: (name, shape)}, lambda: ((None, block) for block in blocks()))[None]
+    return cached_parts(
+        directory,
+        facts,
+        {None: (name, shape)},
+        lambda: ((None, block) for block in blocks()),
+    )[None]
 
 
 def cached_splits(
-    directory: Path, name: str, facts: Any, shape: Shape, blocks: Callable[[], Iterator[tuple[Split, Values]]]
+    directory: Path,
+    name: str,
+    facts: Any,
+    shape: Shape,
+    blocks: Callable[[], Iterator[tuple[Split, Values]]],
 ) -> dict[Split, Values]:
     """The images of all splits, which one pass over blocks() writes, a file for each; otherwise as in `cached`."""
-    parts: dict[Split, tuple[str, Shape]] = {split: (f"{name}-{split}", shape) for split in get_args(Split)}
+    parts: dict[Split, tuple[str, Shape]] = {
+        split: (f"{name}-{split}", shape) for split in get_args(Split)
+    }
     return cached_parts(directory, facts, parts, blocks)
 
 
@@ -45,8 +62,12 @@ def cached_parts(
 ) -> dict[Part, Values]:
     """Several files, of these names and shapes, which one pass over blocks() writes; otherwise as in `cached`."""
     shapes = dict.fromkeys(shape for _, shape in parts.values())
-    digest = hashlib.sha256(json.dumps([facts, *shapes], sort_keys=True).encode()).hexdigest()[:16]
-    paths = {part: directory / f"{name}-{digest}.u8" for part, (name, _) in parts.items()}
+    digest = hashlib.sha256(
+        json.dumps([facts, *shapes], sort_keys=True).encode()
+    ).hexdigest()[:16]
+    paths = {
+        part: directory / f"{name}-{digest}.u8" for part, (name, _) in parts.items()
+    }
     try:
         if not _are_there(paths):
             directory.mkdir(parents=True, exist_ok=True)
@@ -55,7 +76,9 @@ def cached_parts(
                     _write(paths, blocks())
         return {part: _map(path, parts[part][1]) for part, path in paths.items()}
     except OSError as error:
-        raise DataError(f"cannot keep decoded images in {directory}: {error.strerror or error}") from None
+        raise DataError(
+            f"cannot keep decoded images in {directory}: {error.strerror or error}"
+        ) from None
 
 
 def _are_there(paths: dict[Part, Path]) -> bool:
@@ -66,7 +89,10 @@ def _write(paths: dict[Part, Path], blocks: Iterator[tuple[Part, Values]]) -> No
     drafts = {part: path.with_suffix(".draft") for part, path in paths.items()}
     try:
         with ExitStack() as stack:
-            files = {part: stack.enter_context(draft.open("wb")) for part, draft in drafts.items()}
+            files = {
+                part: stack.enter_context(draft.open("wb"))
+                for part, draft in drafts.items()
+            }
             for part, block in blocks:
                 files[part].write(np.ascontiguousarray(block).data)
             for file in files.values():

@@ -22,27 +22,50 @@ class Crops:
 
     def __init__(self, areas: Sequence[Values], config: NetworkConfig) -> None:
         h, w = config.height, config.width
-        self._areas = [area for area in areas if area.shape[1] >= h and area.shape[2] >= w]
-        self._ends = np.cumsum([(area.shape[1] // h) * (area.shape[2] // w) for area in self._areas])
+        self._areas = [
+            area for area in areas if area.shape[1] >= h and area.shape[2] >= w
+        ]
+        self._ends = np.cumsum(
+            [(area.shape[1] // h) * (area.shape[2] // w) for area in self._areas]
+        )
         self.shape = (int(self._ends[-1]) if self._areas else 0, config.channels, h, w)
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def at_random(self, chosen: npt.NDArray[np.int64], generator: np.random.Generator) -> Values:
+    def at_random(
+        self, chosen: npt.NDArray[np.int64], generator: np.random.Generator
+    ) -> Values:
         """A crop for each number (B,), anywhere in the area that has it: (B, C, h, w)."""
         h, w = self.shape[2:]
-        areas = [self._areas[i] for i in np.searchsorted(self._ends, chosen, side="right")]
-        places = [
-            (generator.integers(area.shape[1] - h + 1), generator.integers(area.shape[2] - w + 1)) for area in areas
+        areas = [
+            self._areas[i] for i in np.searchsorted(self._ends, chosen, side="right")
         ]
-        return np.stack([area[:, y : y + h, x : x + w] for area, (y, x) in zip(areas, places, strict=True)])
+        places = [
+            (
+                generator.integers(area.shape[1] - h + 1),
+                generator.integers(area.shape[2] - w + 1),
+            )
+            for area in areas
+        ]
+        return np.stack(
+            [
+                area[:, y : y + h, x : x + w]
+                for area, (y, x) in zip(areas, places, strict=True)
+            ]
+        )
 
     def side_by_side(self) -> Values:
         """All that lie side by side: (N, C, h, w)."""
         h, w = self.shape[2:]
-        tops = ((area, y) for area in self._areas for y in range(0, area.shape[1] - h + 1, h))
-        corners = ((area, y, x) for area, y in tops for x in range(0, area.shape[2] - w + 1, w))
+        tops = (
+            (area, y)
+            for area in self._areas
+            for y in range(0, area.shape[1] - h + 1, h)
+        )
+        corners = (
+            (area, y, x) for area, y in tops for x in range(0, area.shape[2] - w + 1, w)
+        )
         return np.stack([area[:, y : y + h, x : x + w] for area, y, x in corners])
 
 

@@ -9,13 +9,41 @@ from zipfile import BadZipFile
 from PIL import Image
 
 PICTURE_ERRORS = (
-    *(OSError, EOFError, SyntaxError, ValueError, TypeError, OverflowError, IndexError, KeyError, MemoryError),
+    *(
+        OSError,
+        EOFError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        IndexError,
+        KeyError,
+        MemoryError,
+    ),
     *(struct.error, zlib.error, Image.DecompressionBombError),
 )
 """Exceptions of Pillow's decoders."""
 
 ARRAY_ERRORS = (
-    *(OSError, EOFError, SyntaxError, ValueError, TypeError, OverflowError, LookupError, MemoryError, RecursionError),
-    *(NotImplementedError, RuntimeError, struct.error, BadZipFile, zlib.error, lzma.LZMAError, tokenize.TokenError),
+    *(
+        OSError,
+        EOFError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        OverflowError,
+        LookupError,
+        MemoryError,
+        RecursionError,
+    ),
+    *(
+        NotImplementedError,
+        RuntimeError,
+        struct.error,
+        BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        tokenize.TokenError,
+    ),
 )
 """Exceptions of numpy and zipfile; RuntimeError is what an archive with a password raises."""

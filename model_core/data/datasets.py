@@ -28,7 +28,16 @@ WHERE = (
 SEEN = "train", "valid"
 """Splits that training may see."""
 # The last one takes what the others do not know.
-_KINDS = (AmatFiles, PackedFile, IdxFiles, Cifar10, ImageNetBatches, ImageNetFolders, ArrayFile, PictureFolder)
+_KINDS = (
+    AmatFiles,
+    PackedFile,
+    IdxFiles,
+    Cifar10,
+    ImageNetBatches,
+    ImageNetFolders,
+    ArrayFile,
+    PictureFolder,
+)
 
 
 class Dataset(Protocol):
@@ -73,12 +82,19 @@ def open_dataset(path: Path | str, options: ReadOptions | None = None) -> Datase
     raise DataError(f"{path} holds no data set that is known here: {WHERE}")
 
 
-def read_dataset(path: Path | str, split: str, config: NetworkConfig, options: ReadOptions | None = None) -> Values:
+def read_dataset(
+    path: Path | str,
+    split: str,
+    config: NetworkConfig,
+    options: ReadOptions | None = None,
+) -> Values:
     """The images of one split for this network: uint8 (N, C, H, W) in 0..V-1, in memory or mapped into it.
 
     Raises DataError for a missing or damaged file, an unknown split, or images of another shape than the network's.
     """
-    return _expected(open_dataset(path, options).read(_split(split), config), path, split, config)
+    return _expected(
+        open_dataset(path, options).read(_split(split), config), path, split, config
+    )
 
 
 def read_labelled(
@@ -96,7 +112,9 @@ def read_labelled(
     """
     if originals is not None:
         values = read_dataset(path, split, config, options)
-        greys, labels = read_labelled_greys(originals, ("test",) if split == "test" else SEEN, config, options)
+        greys, labels = read_labelled_greys(
+            originals, ("test",) if split == "test" else SEEN, config, options
+        )
         return values, Labels(labels.names, labels.of[matches(values, greys)])
     dataset = open_dataset(path, options)
     if not isinstance(dataset, Labelled):
@@ -109,14 +127,24 @@ def read_labelled(
     return _expected(values, path, split, config), labels
 
 
-def read_greys(path: Path, splits: Sequence[str], config: NetworkConfig, options: ReadOptions | None = None) -> Pixels:
+def read_greys(
+    path: Path,
+    splits: Sequence[str],
+    config: NetworkConfig,
+    options: ReadOptions | None = None,
+) -> Pixels:
     """The pictures of some splits, one after the other, as bytes: (M, C, H, W); DataError as in read_dataset."""
     greys = config.with_overrides(values=256)
-    return np.concatenate([read_dataset(path, split, greys, options) for split in splits])
+    return np.concatenate(
+        [read_dataset(path, split, greys, options) for split in splits]
+    )
 
 
 def read_labelled_greys(
-    path: Path, splits: Sequence[str], config: NetworkConfig, options: ReadOptions | None = None
+    path: Path,
+    splits: Sequence[str],
+    config: NetworkConfig,
+    options: ReadOptions | None = None,
 ) -> tuple[Pixels, Labels]:
     """The same, and their labels; DataError where there are none."""
     greys = config.with_overrides(values=256)
@@ -129,16 +157,24 @@ def read_labelled_greys(
 
 def _split(name: str) -> Split:
     if name not in get_args(Split):
-        raise DataError(f"unknown split {name!r}: expected {', '.join(get_args(Split))}")
+        raise DataError(
+            f"unknown split {name!r}: expected {', '.join(get_args(Split))}"
+        )
     return name  # pyright: ignore[reportReturnType]
 
 
-def _expected(values: Values, path: Path | str, split: str, config: NetworkConfig) -> Values:
+def _expected(
+    values: Values, path: Path | str, split: str, config: NetworkConfig
+) -> Values:
     """The images, if there are some and the network takes them."""
     expected = (config.channels, config.height, config.width)
     if values.shape[1:] != expected:
-        found, wanted = ("x".join(map(str, shape)) for shape in (values.shape[1:], expected))
-        raise DataError(f"{path} has images of {found} (colours x height x width), but the network takes {wanted}")
+        found, wanted = (
+            "x".join(map(str, shape)) for shape in (values.shape[1:], expected)
+        )
+        raise DataError(
+            f"{path} has images of {found} (colours x height x width), but the network takes {wanted}"
+        )
     if len(values) == 0:
         raise DataError(f"the {split} split of {path} has no images")
     assert values.dtype == np.uint8

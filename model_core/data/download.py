@@ -58,7 +58,9 @@ def _expect_fetched(source: Source, directory: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         noted = None
     if noted != _digests(source):
-        raise DataError(f"{directory} is there and was not fetched: remove it, or name another directory (--to)")
+        raise DataError(
+            f"{directory} is there and was not fetched: remove it, or name another directory (--to)"
+        )
 
 
 def _digests(source: Source) -> dict[str, str]:
@@ -73,7 +75,11 @@ def _fetch_all(name: str, source: Source, directory: Path) -> None:
     try:
         for file in source.files:
             _fetch(file, draft, directory)
-        note = {"name": name, **source.model_dump(include={"title", "page", "licence"}), "files": _digests(source)}
+        note = {
+            "name": name,
+            **source.model_dump(include={"title", "page", "licence"}),
+            "files": _digests(source),
+        }
         (draft / NOTE).write_text(json.dumps(note, indent=2) + "\n", encoding="utf-8")
         draft.rename(directory)
     finally:
@@ -91,9 +97,13 @@ def _fetch(file: RemoteFile, into: Path, directory: Path) -> None:
             continue
         if digest == file.sha256:
             return _unpack(path)
-        failures.append(f"{url}: its sha256 is {digest[:12]}..., not {file.sha256[:12]}...")
+        failures.append(
+            f"{url}: its sha256 is {digest[:12]}..., not {file.sha256[:12]}..."
+        )
     reasons = "; ".join(failures)
-    raise DataError(f"cannot fetch {file.name} ({reasons}): get it by other means, and put it into {directory}")
+    raise DataError(
+        f"cannot fetch {file.name} ({reasons}): get it by other means, and put it into {directory}"
+    )
 
 
 def _save(url: str, path: Path, length: int) -> str:
@@ -104,7 +114,9 @@ def _save(url: str, path: Path, length: int) -> str:
     with (
         urlopen(url, timeout=_TIMEOUT_S) as answer,
         path.open("wb") as file,
-        Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
+        Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        ) as progress,
     ):
         task = progress.add_task(path.name, total=length)
         while (chunk := answer.read(_CHUNK)) and file.tell() <= length:
@@ -133,7 +145,9 @@ def _extract(archive: tarfile.TarFile, into: Path) -> None:
     for member in archive:
         target = (into / member.name).resolve()
         if not target.is_relative_to(into):
-            raise tarfile.TarError(f"{member.name} would be written outside of its directory")
+            raise tarfile.TarError(
+                f"{member.name} would be written outside of its directory"
+            )
         source = archive.extractfile(member) if member.isfile() else None
         if source is not None:
             target.parent.mkdir(parents=True, exist_ok=True)

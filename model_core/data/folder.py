@@ -34,7 +34,9 @@ class PictureFolder:
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
-        is_one = path.is_dir() and any(found.suffix.lower() in ALL_SUFFIXES for found in path.rglob("*"))
+        is_one = path.is_dir() and any(
+            found.suffix.lower() in ALL_SUFFIXES for found in path.rglob("*")
+        )
         return cls(path, options) if is_one else None
 
     @property
@@ -59,11 +61,15 @@ class PictureFolder:
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
         """The colours of its pictures, at most so many, and how they were found."""
-        colours, count = find_palette(self.path, find_pictures(self.path), config, most, self.options.crops)
+        colours, count = find_palette(
+            self.path, find_pictures(self.path), config, most, self.options.crops
+        )
         exactly = len(colours) == count
         return (
             colours,
-            "all that there are" if exactly else f"by median cut of {count}, of which each takes the nearest",
+            "all that there are"
+            if exactly
+            else f"by median cut of {count}, of which each takes the nearest",
         )
 
     def pictures_read(self, config: NetworkConfig) -> str:
@@ -75,10 +81,22 @@ class PictureFolder:
             return f"{crops} are taken at random places; {test}, side by side, are kept for the test"
         splits = read_split_pictures(self.path, names, config, self.options)
         of = np.concatenate([split.origins for split in splits.values()])
-        sizes = np.unique(np.stack([of["height"], of["width"]], 1), axis=0)  # (sizes, 2), the smallest first
-        others = int(((of["width"] != config.width) | (of["height"] != config.height)).sum())
-        ends = " to ".join(dict.fromkeys(f"{width}x{height}" for height, width in (sizes[0], sizes[-1])))
-        left_out = f", {len(names) - len(of)} cannot be and are left out" if len(of) < len(names) else ""
+        sizes = np.unique(
+            np.stack([of["height"], of["width"]], 1), axis=0
+        )  # (sizes, 2), the smallest first
+        others = int(
+            ((of["width"] != config.width) | (of["height"] != config.height)).sum()
+        )
+        ends = " to ".join(
+            dict.fromkeys(
+                f"{width}x{height}" for height, width in (sizes[0], sizes[-1])
+            )
+        )
+        left_out = (
+            f", {len(names) - len(of)} cannot be and are left out"
+            if len(of) < len(names)
+            else ""
+        )
         return (
             f"{len(of)} of {len(names)} files were read{left_out}; they are {ends}, and {others} were cropped and "
             f"resized to {config.width}x{config.height}; {len(splits['test'].values)} are kept for the test"
@@ -92,8 +110,14 @@ class PictureFolder:
 
     def crops(self, split: Split, config: NetworkConfig) -> Crops:
         """The crops of one split, where they are parts of larger pictures; DataError when there are none."""
-        pictures = read_whole_pictures(self.path, find_pictures(self.path), config, self.options)
-        if len(found := Crops([area_of(picture, split, config) for picture in pictures], config)):
+        pictures = read_whole_pictures(
+            self.path, find_pictures(self.path), config, self.options
+        )
+        if len(
+            found := Crops(
+                [area_of(picture, split, config) for picture in pictures], config
+            )
+        ):
             return found
         size = f"{config.width}x{config.height} for the {split} split: expected one of three times that length or more"
         raise DataError(f"no picture in {self.path} has a crop of {size}")
@@ -104,12 +128,20 @@ class PictureFolder:
         names = find_pictures(self.path)
         lone = [name for name in names if "/" not in name]
         if lone:
-            raise DataError(f"{self.path / lone[0]} has no label: expected all pictures in folders, one a label")
-        folders, numbers = np.unique([name.partition("/")[0] for name in names], return_inverse=True)
+            raise DataError(
+                f"{self.path / lone[0]} has no label: expected all pictures in folders, one a label"
+            )
+        folders, numbers = np.unique(
+            [name.partition("/")[0] for name in names], return_inverse=True
+        )
         found = self._read(names, split, config)
-        return found.values, Labels.numbered(numbers[found.origins["file"]], folders.tolist(), self.path)
+        return found.values, Labels.numbered(
+            numbers[found.origins["file"]], folders.tolist(), self.path
+        )
 
-    def _read(self, names: Sequence[str], split: Split, config: NetworkConfig) -> SplitPictures:
+    def _read(
+        self, names: Sequence[str], split: Split, config: NetworkConfig
+    ) -> SplitPictures:
         found = read_split_pictures(self.path, names, config, self.options)[split]
         if not len(found.values):
             raise DataError(

@@ -20,8 +20,16 @@ from model_core.data.options import ReadOptions
 from model_core.data.splits import Number, Pixels, Split, Values, quantise
 from model_core.errors import DataError
 
-_FILES = {"train": "train-images-idx3-ubyte", "valid": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
-_LABELS = {"train": "train-labels-idx1-ubyte", "valid": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
+_FILES = {
+    "train": "train-images-idx3-ubyte",
+    "valid": "train-images-idx3-ubyte",
+    "test": "t10k-images-idx3-ubyte",
+}
+_LABELS = {
+    "train": "train-labels-idx1-ubyte",
+    "valid": "train-labels-idx1-ubyte",
+    "test": "t10k-labels-idx1-ubyte",
+}
 _IMAGES_OF_BYTES, _LABELS_OF_BYTES = 0x0803, 0x0801
 _VALID_SHARE = 6  # MNIST's custom: of the 60,000 training images, the last 10,000 are the validation split
 
@@ -36,7 +44,11 @@ class IdxFiles:
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
         if path.is_dir():
-            return cls(path) if any(_find(path, name) for name in _FILES.values()) else None
+            return (
+                cls(path)
+                if any(_find(path, name) for name in _FILES.values())
+                else None
+            )
         return cls(path) if "idx3-ubyte" in path.name or path.suffix == ".idx" else None
 
     @property
@@ -54,22 +66,32 @@ class IdxFiles:
         images = self._file(split)
         path = _find(self.path, _LABELS[split]) if self.path.is_dir() else None
         if path is None:
-            raise DataError(f"labels of the {split} split need {_LABELS[split]} (or .gz) beside {images}")
+            raise DataError(
+                f"labels of the {split} split need {_LABELS[split]} (or .gz) beside {images}"
+            )
         numbers = _parse(path, _LABELS_OF_BYTES, axes=1)
         pixels = _parse(images)
-        expect_one_each(numbers, pixels, path)  # of the whole file: a part may have as many by chance
+        expect_one_each(
+            numbers, pixels, path
+        )  # of the whole file: a part may have as many by chance
         found = Labels.numbered(numbers, None, path)
-        return _values(pixels, split, config), Labels(found.names, _part(found.of, split))
+        return _values(pixels, split, config), Labels(
+            found.names, _part(found.of, split)
+        )
 
     def _file(self, split: Split) -> Path:
         if self.path.is_dir():
             if (found := _find(self.path, _FILES[split])) is None:
-                raise DataError(f"the {split} split needs {_FILES[split]} (or .gz) in {self.path}")
+                raise DataError(
+                    f"the {split} split needs {_FILES[split]} (or .gz) in {self.path}"
+                )
             return found
         own_name = _FILES[split] in self.path.name
         if (split == "test" and "train-" not in self.path.name) or own_name:
             return self.path
-        raise DataError(f"{self.path} has no {split} split: name the directory that holds {_FILES[split]}")
+        raise DataError(
+            f"{self.path} has no {split} split: name the directory that holds {_FILES[split]}"
+        )
 
 
 def _find(directory: Path, name: str) -> Path | None:
@@ -89,7 +111,9 @@ def _part(all_of_file: npt.NDArray[Number], split: Split) -> npt.NDArray[Number]
     return all_of_file[:first_valid] if split == "train" else all_of_file[first_valid:]
 
 
-def _parse(path: Path, expected: int = _IMAGES_OF_BYTES, axes: int = 3) -> npt.NDArray[np.uint8]:
+def _parse(
+    path: Path, expected: int = _IMAGES_OF_BYTES, axes: int = 3
+) -> npt.NDArray[np.uint8]:
     """(N, H, W) bytes, or (N,); DataError unless the header is the one expected and as many bytes follow as it says."""
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
@@ -102,8 +126,12 @@ def _parse(path: Path, expected: int = _IMAGES_OF_BYTES, axes: int = 3) -> npt.N
     kind, *shape = header.unpack_from(data)
     if kind != expected:
         of = "images" if expected == _IMAGES_OF_BYTES else "labels"
-        raise DataError(f"{path} is not an IDX file of {of}: it starts with {kind:#010x}, not {expected:#010x}")
+        raise DataError(
+            f"{path} is not an IDX file of {of}: it starts with {kind:#010x}, not {expected:#010x}"
+        )
     if len(data) - header.size != math.prod(shape):
         size = " of " + "x".join(map(str, shape[1:])) if axes > 1 else ""
-        raise DataError(f"{path} is damaged: its header says {shape[0]} entries{size}, the rest disagrees")
+        raise DataError(
+            f"{path} is damaged: its header says {shape[0]} entries{size}, the rest disagrees"
+        )
     return np.frombuffer(data, np.uint8, offset=header.size).reshape(shape)

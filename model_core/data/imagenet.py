@@ -19,7 +19,11 @@ from model_core.data.picture_names import find_pictures
 from model_core.data.splits import Split, Values, quantise
 from model_core.errors import DataError
 
-_BATCHES = {"train": "train_data_batch_*.npz", "valid": "val_data.npz", "test": "val_data.npz"}
+_BATCHES = {
+    "train": "train_data_batch_*.npz",
+    "valid": "val_data.npz",
+    "test": "val_data.npz",
+}
 _FOLDERS = {"train": "train", "valid": "valid", "test": "valid"}
 _SPLITS = "valid and test are both the official validation images"
 
@@ -30,12 +34,18 @@ class ImageNetBatches:
 
     path: Path
     options: ReadOptions
-    description: str = f"ImageNet resized by Chrabaszcz et al. 2017 (1,281,167 / 50,000: {_SPLITS})"
+    description: str = (
+        f"ImageNet resized by Chrabaszcz et al. 2017 (1,281,167 / 50,000: {_SPLITS})"
+    )
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
-        return cls(path, options) if any(_find_batches(path, split) for split in ("train", "valid")) else None
+        return (
+            cls(path, options)
+            if any(_find_batches(path, split) for split in ("train", "valid"))
+            else None
+        )
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, 3, H, W) in 0..V-1, the batches one after another; DataError when none is of the network's size."""
@@ -44,9 +54,14 @@ class ImageNetBatches:
         fitting = [array for array in arrays if array.shape[1:] == (variables,)]
         if not fitting:
             size = f"{config.width}x{config.height}"
-            raise DataError(f"the {split} split needs {_BATCHES[split]} with images of {size} in {self.path}")
+            raise DataError(
+                f"the {split} split needs {_BATCHES[split]} with images of {size} in {self.path}"
+            )
         states = [(array.path, array.path.stat()) for array in fitting]
-        facts = [[[str(path.resolve()), s.st_size, s.st_mtime_ns] for path, s in states], config.values]
+        facts = [
+            [[str(path.resolve()), s.st_size, s.st_mtime_ns] for path, s in states],
+            config.values,
+        ]
         shape = (3, config.height, config.width)
 
         def blocks() -> Iterator[Values]:
@@ -54,7 +69,13 @@ class ImageNetBatches:
                 for block in array.blocks():
                     yield quantise(block.reshape(-1, *shape), config.values)
 
-        return cached(self.options.cache_dir, f"imagenet-{split}-{config.width}x{config.height}", facts, shape, blocks)
+        return cached(
+            self.options.cache_dir,
+            f"imagenet-{split}-{config.width}x{config.height}",
+            facts,
+            shape,
+            blocks,
+        )
 
 
 @dataclass(frozen=True)
@@ -68,8 +89,14 @@ class ImageNetFolders:
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
         """The data set at this path, or None."""
-        names = (f"{part}_{side}x{side}" for part in ("train", "valid") for side in (32, 64))
-        return cls(path, options) if any((path / name).is_dir() for name in names) else None
+        names = (
+            f"{part}_{side}x{side}" for part in ("train", "valid") for side in (32, 64)
+        )
+        return (
+            cls(path, options)
+            if any((path / name).is_dir() for name in names)
+            else None
+        )
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, C, H, W) in 0..V-1; DataError when the folder of the network's size is missing or empty."""
@@ -81,5 +108,11 @@ class ImageNetFolders:
 
 
 def _find_batches(path: Path, split: Split) -> list[Path]:
-    found = [*path.glob(_BATCHES[split]), *path.glob(f"*/{_BATCHES[split]}")] if path.is_dir() else []
-    return sorted(found, key=lambda batch: (len(batch.name), batch))  # batch 10 after batch 9
+    found = (
+        [*path.glob(_BATCHES[split]), *path.glob(f"*/{_BATCHES[split]}")]
+        if path.is_dir()
+        else []
+    )
+    return sorted(
+        found, key=lambda batch: (len(batch.name), batch)
+    )  # batch 10 after batch 9

@@ -36,7 +36,11 @@ _FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 
 
 def read_values(
-    path: Path, config: NetworkConfig, resize: bool = False, palette: Palette = (), nearest: bool = False
+    path: Path,
+    config: NetworkConfig,
+    resize: bool = False,
+    palette: Palette = (),
+    nearest: bool = False,
 ) -> npt.NDArray[np.int64]:
     """An image file as this network's values (C, H, W), as in `read_nearest`."""
     return read_nearest(path, config, resize, palette, nearest)[0].astype(np.int64)
@@ -60,20 +64,30 @@ def read_nearest(
     if not palette:
         return nearest_values(read_pixels(path, config, resize, field), config.values)
     image = _open(path).convert("RGBA")
-    image = image if field else _fit(image, path, config, resize, Image.Resampling.NEAREST)
+    image = (
+        image if field else _fit(image, path, config, resize, Image.Resampling.NEAREST)
+    )
     found = taken(image, palette, nearest, str(path), keep)
     if found.moved:
         far = f"the farthest by {found.distance:.0f} of 510"
-        Console(stderr=True).print(f"{path}: {found.moved} pixels took the nearest colour, {far}")
+        Console(stderr=True).print(
+            f"{path}: {found.moved} pixels took the nearest colour, {far}"
+        )
     return found.values, found.moved
 
 
-def read_pixels(path: Path, config: NetworkConfig, resize: bool = False, any_size: bool = False) -> Pixels:
+def read_pixels(
+    path: Path, config: NetworkConfig, resize: bool = False, any_size: bool = False
+) -> Pixels:
     """An image file as pixels (C, H, W), grey or coloured as the network is, and `opaque`; DataError as in
     read_values."""
     image = opaque(_open(path), config.channels)
     image = image if any_size else _fit(image, path, config, resize)
-    return np.asarray(image).reshape(image.height, image.width, config.channels).transpose(2, 0, 1)
+    return (
+        np.asarray(image)
+        .reshape(image.height, image.width, config.channels)
+        .transpose(2, 0, 1)
+    )
 
 
 def read_exact_values(
@@ -86,18 +100,26 @@ def read_exact_values(
     pixels = read_pixels(path, config)
     values, moved = nearest_values(pixels, config.values)
     if moved:
-        raise DataError(f"{path} has {moved} pixels of other colours than the model's {config.values} values")
+        raise DataError(
+            f"{path} has {moved} pixels of other colours than the model's {config.values} values"
+        )
     try:
         with Image.open(path) as image:
             one_frame = getattr(image, "n_frames", 1) == 1
             shown = pixels.transpose(1, 2, 0).squeeze()
             is_deep = ";16" in str(image.tile) or image.mode not in _EIGHT_BITS
-            exact = not is_deep and Image.fromarray(shown).convert("RGBA") == image.convert("RGBA")
+            exact = not is_deep and Image.fromarray(shown).convert(
+                "RGBA"
+            ) == image.convert("RGBA")
     except PICTURE_ERRORS as error:  # behind its first frame
-        raise DataError(f"cannot read the image {path}: {error or type(error).__name__}") from None
+        raise DataError(
+            f"cannot read the image {path}: {error or type(error).__name__}"
+        ) from None
     if not (exact and one_frame):
         colours = "one grey picture" if config.channels == 1 else "one RGB picture"
-        raise DataError(f"{path} would not come back as it is: expected {colours} of 8 bits a colour, not transparent")
+        raise DataError(
+            f"{path} would not come back as it is: expected {colours} of 8 bits a colour, not transparent"
+        )
     return values
 
 
@@ -108,7 +130,11 @@ def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
         with Image.open(path, formats=("PNG",)) as image:
             mode = "RGBA" if image.mode == "P" else "L" if image.mode == "L" else "RGB"
             pixels = np.asarray(image.convert(mode))
-            text = {str(key): str(value) for key, value in image.info.items() if isinstance(value, str)}
+            text = {
+                str(key): str(value)
+                for key, value in image.info.items()
+                if isinstance(value, str)
+            }
     except UnidentifiedImageError:
         raise DataError(f"{path} is not a PNG") from None
     except PICTURE_ERRORS as error:
@@ -117,7 +143,11 @@ def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
 
 
 def read_keep(
-    path: Path, config: NetworkConfig, alpha: bool = False, resize: bool = False, palette: Palette = ()
+    path: Path,
+    config: NetworkConfig,
+    alpha: bool = False,
+    resize: bool = False,
+    palette: Palette = (),
 ) -> npt.NDArray[np.bool_]:
     """A mask file as the map of pixels to keep (H, W): white (128 or more) is to be filled, black is kept.
 
@@ -125,10 +155,19 @@ def read_keep(
     there is nothing to fill, or transparent is a colour of the palette.
     """
     if alpha and has_transparent(palette):
-        raise DataError(f"expected a mask: what is transparent in {path} is one of the model's colours, and no hole")
+        raise DataError(
+            f"expected a mask: what is transparent in {path} is one of the model's colours, and no hole"
+        )
     if alpha:
-        hole = _open(path).convert("RGBA").getchannel("A").point([255] * _CUT + [0] * (256 - _CUT))
-        lacking = f"nothing to fill: {path} has no transparent pixel, and there is no mask"
+        hole = (
+            _open(path)
+            .convert("RGBA")
+            .getchannel("A")
+            .point([255] * _CUT + [0] * (256 - _CUT))
+        )
+        lacking = (
+            f"nothing to fill: {path} has no transparent pixel, and there is no mask"
+        )
     else:
         hole = opaque(_open(path), 1)
         lacking = f"nothing to fill: the mask {path} has no white pixel"
@@ -150,7 +189,12 @@ def write_grid(
     save_picture(grid(values, config, scale, palette), path, text)
 
 
-def grid(values: npt.NDArray[np.integer], config: NetworkConfig, scale: int = 1, palette: Palette = ()) -> Image.Image:
+def grid(
+    values: npt.NDArray[np.integer],
+    config: NetworkConfig,
+    scale: int = 1,
+    palette: Palette = (),
+) -> Image.Image:
     """Images (N, C, H, W) as one picture, near square, row by row, a grey line between; pixels are `scale` wide."""
     if palette:
         table = tile(values.astype(np.uint8), between=gap_of(palette))[..., 0]
@@ -159,12 +203,18 @@ def grid(values: npt.NDArray[np.integer], config: NetworkConfig, scale: int = 1,
 
 
 def expected_picture(
-    mean: npt.NDArray[np.floating], config: NetworkConfig, scale: int = 1, palette: Palette = ()
+    mean: npt.NDArray[np.floating],
+    config: NetworkConfig,
+    scale: int = 1,
+    palette: Palette = (),
 ) -> Image.Image:
     """The expected value (C, H, W) of each variable, 0 to V-1, as the picture that it would be."""
     if palette:
         return grid(mean[None].astype(np.uint8), config, scale, palette)
-    return _picture(np.rint(mean * (255 / (config.values - 1))).astype(np.uint8).transpose(1, 2, 0), scale)
+    return _picture(
+        np.rint(mean * (255 / (config.values - 1))).astype(np.uint8).transpose(1, 2, 0),
+        scale,
+    )
 
 
 def _picture(picture: npt.NDArray[np.uint8], scale: int) -> Image.Image:
@@ -176,16 +226,22 @@ def _picture(picture: npt.NDArray[np.uint8], scale: int) -> Image.Image:
 def check_picture_place(path: Path, palette: Palette = ()) -> None:
     """DataError where `save_picture` could not write: found out before anything is drawn."""
     if palette and _FORMATS.get(path.suffix.lower(), ("",))[0] == "JPEG":
-        raise DataError(f"cannot write {path}: JPEG keeps no palette; expected a name that ends in .png or .webp")
+        raise DataError(
+            f"cannot write {path}: JPEG keeps no palette; expected a name that ends in .png or .webp"
+        )
     if path == STDOUT:
         if sys.stdout.isatty():
-            raise DataError("a picture is not for a terminal: send it on, as in `--out - > picture.png`")
+            raise DataError(
+                "a picture is not for a terminal: send it on, as in `--out - > picture.png`"
+            )
         return
     _format_of(path)
     check_place(path)
 
 
-def save_picture(image: Image.Image, path: Path, text: Mapping[str, str] = MappingProxyType({})) -> None:
+def save_picture(
+    image: Image.Image, path: Path, text: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Write a picture in the format that its name ends in, or as PNG to stdout. text: what a PNG says of itself, by
     keyword. Raises DataError for a name of no format, OSError."""
     name, options = _format_of(path)
@@ -203,10 +259,14 @@ def _format_of(path: Path) -> tuple[str, Mapping[str, Any]]:
     try:
         return _FORMATS[path.suffix.lower()]
     except KeyError:
-        raise DataError(f"cannot write {path}: expected a name that ends in {', '.join(_FORMATS)}, or -") from None
+        raise DataError(
+            f"cannot write {path}: expected a name that ends in {', '.join(_FORMATS)}, or -"
+        ) from None
 
 
-def cut(table: Pixels, count: int, height: int, width: int, line: int = 1) -> tuple[Pixels, npt.NDArray[np.bool_]]:
+def cut(
+    table: Pixels, count: int, height: int, width: int, line: int = 1
+) -> tuple[Pixels, npt.NDArray[np.bool_]]:
     """Undo `tile`, of a table (H', W', C) whose pixels may be squares of several: images (count, C, H, W), and where a
     square is not of one colour any more, (count, H, W). DataError when it has not the size of such a table."""
     columns = int(np.ceil(np.sqrt(count)))
@@ -221,9 +281,16 @@ def cut(table: Pixels, count: int, height: int, width: int, line: int = 1) -> tu
     squares = table.reshape(high, scale, wide, scale, -1)
     pixels = squares[:, 0, :, 0]  # (high, wide, C)
     broken = (squares != pixels[:, None, :, None]).any((1, 3, 4))
-    corners = [(i // columns * (height + line), i % columns * (width + line)) for i in range(count)]
-    images = [pixels[y : y + height, x : x + width].transpose(2, 0, 1) for y, x in corners]
-    return np.stack(images), np.stack([broken[y : y + height, x : x + width] for y, x in corners])
+    corners = [
+        (i // columns * (height + line), i % columns * (width + line))
+        for i in range(count)
+    ]
+    images = [
+        pixels[y : y + height, x : x + width].transpose(2, 0, 1) for y, x in corners
+    ]
+    return np.stack(images), np.stack(
+        [broken[y : y + height, x : x + width] for y, x in corners]
+    )
 
 
 def tile(pixels: Pixels, line: int = 1, between: int = 128) -> Pixels:
@@ -231,7 +298,9 @@ def tile(pixels: Pixels, line: int = 1, between: int = 128) -> Pixels:
     N, C, H, W = pixels.shape
     columns = int(np.ceil(np.sqrt(N)))
     rows = -(-N // columns)
-    table = np.full((rows * (H + line) - line, columns * (W + line) - line, C), between, np.uint8)
+    table = np.full(
+        (rows * (H + line) - line, columns * (W + line) - line, C), between, np.uint8
+    )
     for i in range(N):
         y, x = i // columns * (H + line), i % columns * (W + line)
         table[y : y + H, x : x + W] = pixels[i].transpose(1, 2, 0)
@@ -246,14 +315,23 @@ def _open(path: Path) -> Image.Image:
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image") from None
     except PICTURE_ERRORS as error:
-        raise DataError(f"cannot read the image {path}: {error or type(error).__name__}") from None
+        raise DataError(
+            f"cannot read the image {path}: {error or type(error).__name__}"
+        ) from None
 
 
 def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
     """Take the upper 8 of 16 bits, which Pillow would make white. DataError for a number that has no colour."""
-    if image.mode == "P" and np.asarray(image).max() >= len(image.getpalette() or ()) // 3:
+    if (
+        image.mode == "P"
+        and np.asarray(image).max() >= len(image.getpalette() or ()) // 3
+    ):
         raise DataError(f"{path} has a pixel whose number is beyond its palette")
-    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)) if image.mode.startswith("I;16") else image
+    return (
+        Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        if image.mode.startswith("I;16")
+        else image
+    )
 
 
 def _fit(
@@ -266,6 +344,11 @@ def _fit(
     """The picture in the network's size."""
     size = config.width, config.height
     if image.size != size and not resize:
-        found, expected = f"{image.width}x{image.height}", f"{config.width}x{config.height}"
-        raise DataError(f"{path} is {found}, but the model takes {expected} pixels: give that size, or --fit resize")
+        found, expected = (
+            f"{image.width}x{image.height}",
+            f"{config.width}x{config.height}",
+        )
+        raise DataError(
+            f"{path} is {found}, but the model takes {expected} pixels: give that size, or --fit resize"
+        )
     return image if image.size == size else image.resize(size, by)

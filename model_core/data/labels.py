@@ -23,23 +23,31 @@ class Labels:
     of: Numbers
 
     @classmethod
-    def numbered(cls, numbers: npt.ArrayLike, names: Sequence[str] | None, source: object) -> "Labels":
+    def numbered(
+        cls, numbers: npt.ArrayLike, names: Sequence[str] | None, source: object
+    ) -> "Labels":
         """Numbers as a file says them; names: None for the numbers themselves, up to the largest.
 
         Raises DataError when a number has no name, and for a name that is too long, empty or no UTF-8.
         """
         of = np.asarray(numbers)
         if of.ndim != 1 or of.dtype.kind not in "iub":
-            raise DataError(f"{source}: expected whole numbers, one for each image, not {of.dtype} {of.shape}")
+            raise DataError(
+                f"{source}: expected whole numbers, one for each image, not {of.dtype} {of.shape}"
+            )
         of = of.astype(np.int64)
         names = tuple(names or map(str, range(int(of.max(initial=-1)) + 1)))
         if odd := [name for name in names if not 1 <= len(name) <= MAX_LABEL_NAME]:
             said = f"1 to {MAX_LABEL_NAME} characters, not {len(odd[0])}: {odd[0]!r}"
             raise DataError(f"{source}: a label's name must have {said}")
-        if odd := [name for name in names if name.encode(errors="ignore").decode() != name]:  # folders of an old zip
+        if odd := [
+            name for name in names if name.encode(errors="ignore").decode() != name
+        ]:  # folders of an old zip
             raise DataError(f"{source}: a label's name must be UTF-8, not {odd[0]!r}")
         if len(of) and not 0 <= of.min() <= of.max() < len(names):
-            raise DataError(f"{source}: labels are {of.min()} to {of.max()}, expected 0 to {len(names) - 1}")
+            raise DataError(
+                f"{source}: labels are {of.min()} to {of.max()}, expected 0 to {len(names) - 1}"
+            )
         return cls(names, of)
 
     @property
@@ -57,4 +65,6 @@ class Labels:
 def expect_one_each(labels: Sized, images: Sized, source: object) -> None:
     """DataError unless each image has a label: two lists that do not fit are never laid side by side."""
     if len(labels) != len(images):
-        raise DataError(f"{source}: expected one label for each image, not {len(labels)} for {len(images)}")
+        raise DataError(
+            f"{source}: expected one label for each image, not {len(labels)} for {len(images)}"
+        )

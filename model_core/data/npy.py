@@ -46,10 +46,16 @@ class StoredArray:
 
     def _header(self, file: IO[bytes]) -> tuple[int, ...]:
         version = npy.read_magic(file)
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        read = (
+            npy.read_array_header_1_0
+            if version == (1, 0)
+            else npy.read_array_header_2_0
+        )
         shape, fortran, dtype = read(file)
         if dtype not in (np.uint8, np.bool_) or fortran or not shape or min(shape) < 0:
-            raise DataError(f"{self}: expected an array of bytes (uint8) or booleans in C order, not {dtype} {shape}")
+            raise DataError(
+                f"{self}: expected an array of bytes (uint8) or booleans in C order, not {dtype} {shape}"
+            )
         return shape
 
     @contextmanager
@@ -59,10 +65,15 @@ class StoredArray:
                 with self.path.open("rb") as file:
                     yield file
             else:
-                with ZipFile(self.path) as archive, archive.open(f"{self.key}.npy") as file:
+                with (
+                    ZipFile(self.path) as archive,
+                    archive.open(f"{self.key}.npy") as file,
+                ):
                     yield file
         except ARRAY_ERRORS as error:
-            raise DataError(f"cannot read {self}: {error or type(error).__name__}") from None
+            raise DataError(
+                f"cannot read {self}: {error or type(error).__name__}"
+            ) from None
 
     def __str__(self) -> str:
         return str(self.path) if self.key is None else f"{self.path} ({self.key})"
@@ -72,6 +83,10 @@ def archive_keys(path: Path) -> list[str]:
     """The names of the arrays in a .npz; none when it is not an archive."""
     try:
         with ZipFile(path) as archive:
-            return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+            return [
+                name.removesuffix(".npy")
+                for name in archive.namelist()
+                if name.endswith(".npy")
+            ]
     except (OSError, ValueError, NotImplementedError, BadZipFile):
         return []

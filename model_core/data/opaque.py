@@ -9,6 +9,14 @@ def opaque(image: Image.Image, channels: int) -> Image.Image:
     mode = "L" if channels == 1 else "RGB"
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, (0, 0, 0, 255) if channels == 1 else (255, 255, 255, 255))
+        paper = Image.new(
+            "RGBA",
+            image.size,
+            (0, 0, 0, 255) if channels == 1 else (255, 255, 255, 255),
+        )
         image = Image.alpha_composite(paper, image)
-    return image.convert("RGB").convert(mode) if image.mode == "RGBA" else image.convert(mode)
+    return (
+        image.convert("RGB").convert(mode)
+        if image.mode == "RGBA"
+        else image.convert(mode)
+    )

@@ -17,9 +17,13 @@ def check_palette(palette: Sequence[str]) -> None:
     """Raises ValueError for a palette with a colour that is written wrong, or is there twice; needs no numpy."""
     for colour in palette:
         if not _WRITTEN.fullmatch(colour):
-            raise ValueError(f"a colour must be written #rrggbb or #rrggbbaa, not {colour!r}")
+            raise ValueError(
+                f"a colour must be written #rrggbb or #rrggbbaa, not {colour!r}"
+            )
     whole = {f"{colour[1:]:f<8}" for colour in palette}
-    if len({"" if colour.endswith("00") else colour for colour in whole}) < len(palette):
+    if len({"" if colour.endswith("00") else colour for colour in whole}) < len(
+        palette
+    ):
         raise ValueError("the colours of a palette must be different")
 
 
@@ -41,4 +45,7 @@ class ReadOptions:
             return self.cache
         if own := os.environ.get("PIXELRNN_CACHE_DIR"):
             return Path(own)
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelrnn"
+        return (
+            Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+            / "pixelrnn"
+        )

@@ -23,13 +23,19 @@ def matches(values: Values, originals: Pixels) -> npt.NDArray[np.int64]:
     """The original, of (M, C, H, W), under which each of values (N, C, H, W) is the most likely: (N,). DataError when
     they have another shape."""
     _expect_alike(values, originals)
-    return most_likely(values.reshape(len(values), -1), originals.reshape(len(originals), -1))[0]
+    return most_likely(
+        values.reshape(len(values), -1), originals.reshape(len(originals), -1)
+    )[0]
 
 
 def _expect_alike(values: Values, originals: Pixels) -> None:
     if values.shape[1:] != originals.shape[1:]:
-        ours, theirs = ("x".join(map(str, images.shape[1:])) for images in (values, originals))
-        raise DataError(f"data.originals has images of {theirs} (colours x height x width), the data of {ours}")
+        ours, theirs = (
+            "x".join(map(str, images.shape[1:])) for images in (values, originals)
+        )
+        raise DataError(
+            f"data.originals has images of {theirs} (colours x height x width), the data of {ours}"
+        )
 
 
 def redrawn(values: Values, chosen: npt.NDArray[np.int64], originals: Pixels) -> Pixels:
@@ -59,26 +65,37 @@ def draw_pixels(greys: Pixels, generator: np.random.Generator) -> Values:
     return (generator.integers(0, 255, greys.shape, np.uint8) < greys).view(np.uint8)
 
 
-def most_likely(values: Values, originals: Pixels) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+def most_likely(
+    values: Values, originals: Pixels
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """The original under which ln p of each image is largest: values (N, D) of 0 and 1, originals (M, D) bytes.
 
     Its index (N), and by how many nats the next one is behind (N).
     """
-    best, log_p = np.zeros(len(values), np.int64), np.full((2, len(values)), -np.inf, np.float32)
+    best, log_p = (
+        np.zeros(len(values), np.int64),
+        np.full((2, len(values)), -np.inf, np.float32),
+    )
     for first in range(0, len(originals), _AT_ONCE):
         odds, all_black = _log_odds(originals[first : first + _AT_ONCE])
         for i in range(0, len(values), _AT_ONCE):
             part = slice(i, i + _AT_ONCE)
             under_each = values[part].astype(np.float32) @ odds + all_black
             found = under_each.argmax(axis=1)
-            best[part] = np.where(under_each.max(axis=1) > log_p[0, part], first + found, best[part])
+            best[part] = np.where(
+                under_each.max(axis=1) > log_p[0, part], first + found, best[part]
+            )
             both = np.concatenate((log_p[:, part].T, under_each), axis=1)
             log_p[:, part] = -np.partition(-both, 1, axis=1)[:, :2].T
     return best, log_p[0] - log_p[1]
 
 
-def _log_odds(originals: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def _log_odds(
+    originals: Pixels,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """ln of white's odds over black's, (D, M), and ln p of an image that is all black, (M)."""
-    white = np.clip(originals / np.float32(255), _IMPOSSIBLE, 1 - _IMPOSSIBLE).astype(np.float32)
+    white = np.clip(originals / np.float32(255), _IMPOSSIBLE, 1 - _IMPOSSIBLE).astype(
+        np.float32
+    )
     black = np.log1p(-white)
     return np.ascontiguousarray((np.log(white) - black).T), black.sum(axis=1)

@@ -36,7 +36,10 @@ def colours_of(palette: Sequence[str]) -> Colours:
 
 def written(colours: Colours) -> Palette:
     """Undo `colours_of`."""
-    return tuple(f"#{bytes(each).hex()}".removesuffix("ff" if each[3] == 255 else "-") for each in colours)
+    return tuple(
+        f"#{bytes(each).hex()}".removesuffix("ff" if each[3] == 255 else "-")
+        for each in colours
+    )
 
 
 def greys(count: int) -> Palette:
@@ -50,7 +53,11 @@ def one_transparent(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def taken(
-    image: Image.Image, palette: Palette, nearest: bool, name: str, keep: npt.NDArray[np.bool_] | None = None
+    image: Image.Image,
+    palette: Palette,
+    nearest: bool,
+    name: str,
+    keep: npt.NDArray[np.bool_] | None = None,
 ) -> Taken:
     """A picture in the colours of a palette. Raises DataError that names the first other one, unless the nearest are
     asked for. Colours count where keep (H, W) is True: everywhere, without."""
@@ -65,7 +72,11 @@ def taken(
             f"{name} has the colour {foreign}, which is none of the model's {len(palette)}: say --colours nearest"
         )
     values = distances.argmin(1)[inverse.ravel()].astype(np.uint8)
-    return Taken(values.reshape(1, image.height, image.width), int((moved > 0).sum()), float(np.sqrt(moved.max())))
+    return Taken(
+        values.reshape(1, image.height, image.width),
+        int((moved > 0).sum()),
+        float(np.sqrt(moved.max())),
+    )
 
 
 def has_transparent(palette: Palette) -> bool:
@@ -73,10 +84,14 @@ def has_transparent(palette: Palette) -> bool:
     return bool(len(palette) and (colours_of(palette)[:, 3] < OPAQUE).any())
 
 
-def values_shown(pixels: npt.NDArray[np.uint8], palette: Palette) -> npt.NDArray[np.int64]:
+def values_shown(
+    pixels: npt.NDArray[np.uint8], palette: Palette
+) -> npt.NDArray[np.int64]:
     """Pixels (N, 4, H, W) as values (N, 1, H, W); -1 where a pixel has another colour."""
     colours = colours_of(palette)
-    same = (one_transparent(pixels.transpose(0, 2, 3, 1))[..., None, :] == colours).all(-1)  # (N, H, W, V)
+    same = (one_transparent(pixels.transpose(0, 2, 3, 1))[..., None, :] == colours).all(
+        -1
+    )  # (N, H, W, V)
     return np.where(same.any(-1), same.argmax(-1), -1)[:, None]
 
 
@@ -97,9 +112,13 @@ def median_cut(colours: Colours, counts: npt.NDArray[np.integer], most: int) -> 
     room = most - int(not seen.all())
     often = np.maximum(1, counts[seen] * _CUT_PIXELS // counts.sum())
     pixels = Image.fromarray(np.repeat(colours[seen, :3], often, axis=0)[None])
-    found = np.array(pixels.quantize(room, Image.Quantize.MEDIANCUT).getpalette(), np.uint8).reshape(-1, 3)[:room]
+    found = np.array(
+        pixels.quantize(room, Image.Quantize.MEDIANCUT).getpalette(), np.uint8
+    ).reshape(-1, 3)[:room]
     opaque = np.pad(np.unique(found, axis=0), ((0, 0), (0, 1)), constant_values=255)
-    return opaque if seen.all() else np.concatenate([np.zeros((1, 4), np.uint8), opaque])
+    return (
+        opaque if seen.all() else np.concatenate([np.zeros((1, 4), np.uint8), opaque])
+    )
 
 
 def gap_of(palette: Palette) -> int:

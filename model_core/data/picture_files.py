@@ -22,7 +22,15 @@ from model_core.data.opaque import opaque
 from model_core.data.options import ReadOptions
 from model_core.data.palette import Palette, median_cut, one_transparent, taken, written
 from model_core.data.pixels import nearest_values
-from model_core.data.splits import Pixels, Split, Values, few_split, hashed_share, quantise, split_at
+from model_core.data.splits import (
+    Pixels,
+    Split,
+    Values,
+    few_split,
+    hashed_share,
+    quantise,
+    split_at,
+)
 from model_core.errors import DataError
 
 Found = TypeVar("Found")
@@ -46,7 +54,11 @@ class SplitPictures(NamedTuple):
 
 
 def read_pictures(
-    root: Path, names: Sequence[str], split: Split, config: NetworkConfig, options: ReadOptions
+    root: Path,
+    names: Sequence[str],
+    split: Split,
+    config: NetworkConfig,
+    options: ReadOptions,
 ) -> Values:
     """The named files as (N, C, H, W) in 0..V-1, decoded once; unreadable ones are left out, with one warning.
 
@@ -54,11 +66,19 @@ def read_pictures(
     """
 
     def blocks() -> Iterator[Values]:
-        for images in decoded(root, names, lambda image, _: fit(image, config, options)):
+        for images in decoded(
+            root, names, lambda image, _: fit(image, config, options)
+        ):
             yield quantise(np.stack(images), config.levels)
 
     name = f"{root.name or 'images'}-{split}-{config.width}x{config.height}"
-    return cached(options.cache_dir, name, _facts(root, names, config, options), _shape(config), blocks)
+    return cached(
+        options.cache_dir,
+        name,
+        _facts(root, names, config, options),
+        _shape(config),
+        blocks,
+    )
 
 
 def read_split_pictures(
@@ -68,9 +88,15 @@ def read_split_pictures(
     notes what each picture is from. Where they are so few that a split would be empty, `few_split` decides."""
     splits = get_args(Split)
 
-    def look(image: Image.Image, number: int) -> tuple[float, Pixels, tuple[int, int, int]]:
+    def look(
+        image: Image.Image, number: int
+    ) -> tuple[float, Pixels, tuple[int, int, int]]:
         picture = upright(image)
-        return _share_of(picture), fit(picture, config, options), (number, *picture.size)
+        return (
+            _share_of(picture),
+            fit(picture, config, options),
+            (number, *picture.size),
+        )
 
     def blocks() -> Iterator[tuple[tuple[Split, str], Values]]:
         for found in decoded(root, names, look):
@@ -79,33 +105,71 @@ def read_split_pictures(
             if len(names) <= _CHUNK and len({*of_each}) < len(splits):
                 of_each = few_split(shares)
             for split in splits:
-                if ours := [one[1:] for theirs, one in zip(of_each, found, strict=True) if theirs == split]:
-                    yield (split, ""), quantise(np.stack([pixels for pixels, _ in ours]), config.levels)
-                    yield (split, "-origins"), np.array([origin for _, origin in ours], _ORIGIN).view(np.uint8)
+                if ours := [
+                    one[1:]
+                    for theirs, one in zip(of_each, found, strict=True)
+                    if theirs == split
+                ]:
+                    yield (
+                        (split, ""),
+                        quantise(
+                            np.stack([pixels for pixels, _ in ours]), config.levels
+                        ),
+                    )
+                    yield (
+                        (split, "-origins"),
+                        np.array([origin for _, origin in ours], _ORIGIN).view(
+                            np.uint8
+                        ),
+                    )
 
     name = f"{root.name or 'images'}-{config.width}x{config.height}"
     shapes = {"": _shape(config), "-origins": (_ORIGIN.itemsize,)}
-    parts = {(split, kind): (f"{name}-{split}{kind}", shape) for split in splits for kind, shape in shapes.items()}
-    read = cached_parts(options.cache_dir, _facts(root, names, config, options), parts, blocks)
-    return {split: SplitPictures(read[split, ""], read[split, "-origins"].view(_ORIGIN)[:, 0]) for split in splits}
+    parts = {
+        (split, kind): (f"{name}-{split}{kind}", shape)
+        for split in splits
+        for kind, shape in shapes.items()
+    }
+    read = cached_parts(
+        options.cache_dir, _facts(root, names, config, options), parts, blocks
+    )
+    return {
+        split: SplitPictures(
+            read[split, ""], read[split, "-origins"].view(_ORIGIN)[:, 0]
+        )
+        for split in splits
+    }
 
 
-def read_whole_pictures(root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions) -> list[Values]:
+def read_whole_pictures(
+    root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
+) -> list[Values]:
     """The named files in their own sizes, each (C, H, W) in memory, otherwise as in read_pictures."""
-    found = decoded(root, names, lambda image, _: quantise(fit(image, config, options), config.levels))
+    found = decoded(
+        root,
+        names,
+        lambda image, _: quantise(fit(image, config, options), config.levels),
+    )
     return list(chain.from_iterable(found))
 
 
-def converted_pictures(root: Path, names: Sequence[str], config: NetworkConfig, palette: Palette = ()) -> int:
+def converted_pictures(
+    root: Path, names: Sequence[str], config: NetworkConfig, palette: Palette = ()
+) -> int:
     """How many of the named files would not be taken as they are: of another size, or with colours that are none of the
     network's. Unreadable ones do not count."""
 
     def is_converted(image: Image.Image, _: int) -> bool:
         picture = upright(image)
         if palette:
-            return picture.size != (config.width, config.height) or taken(picture, palette, True, "").moved > 0
+            return (
+                picture.size != (config.width, config.height)
+                or taken(picture, palette, True, "").moved > 0
+            )
         plain = opaque(picture, config.channels)
-        if picture.size != (config.width, config.height) or plain.convert("RGBA") != picture.convert("RGBA"):
+        if picture.size != (config.width, config.height) or plain.convert(
+            "RGBA"
+        ) != picture.convert("RGBA"):
             return True
         pixels = np.asarray(plain).reshape(config.height, config.width, config.channels)
         return nearest_values(pixels.transpose(2, 0, 1), config.values)[1] > 0
@@ -131,13 +195,22 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def find_palette(
-    root: Path, names: Sequence[str], config: NetworkConfig, most: int, crops: bool = False
+    root: Path,
+    names: Sequence[str],
+    config: NetworkConfig,
+    most: int,
+    crops: bool = False,
 ) -> tuple[Palette, int]:
     """The colours of the named files, from dark to bright, and how many there were: the same, or where they were more
     than `most`, those of a median cut."""
     found = [
         np.concatenate(each)
-        for each in decoded(root, names, lambda image, _: _cut(image, config, crops).reshape(-1, 4), report=False)
+        for each in decoded(
+            root,
+            names,
+            lambda image, _: _cut(image, config, crops).reshape(-1, 4),
+            report=False,
+        )
     ]
     every = one_transparent(np.concatenate(found))
     colours, counts = np.unique(every, axis=0, return_counts=True)
@@ -149,21 +222,37 @@ def find_palette(
 def _cut(image: Image.Image, config: NetworkConfig, crops: bool) -> Pixels:
     """The same part as `fit` takes, of nearest pixels: (H, W, 4)."""
     picture, size = upright(image).convert("RGBA"), (config.width, config.height)
-    return np.asarray(picture if crops else ImageOps.fit(picture, size, Image.Resampling.NEAREST))
+    return np.asarray(
+        picture if crops else ImageOps.fit(picture, size, Image.Resampling.NEAREST)
+    )
 
 
 def fit(image: Image.Image, config: NetworkConfig, options: ReadOptions) -> Pixels:
     """The largest centred part of an image that has the network's proportions, resized: bytes (C, H, W). All of it as
     it is where crops are to be taken of it."""
     if options.palette:
-        return taken(Image.fromarray(_cut(image, config, options.crops)), options.palette, nearest=True, name="").values
-    fitted, size = opaque(upright(image), config.channels), (config.width, config.height)
+        return taken(
+            Image.fromarray(_cut(image, config, options.crops)),
+            options.palette,
+            nearest=True,
+            name="",
+        ).values
+    fitted, size = (
+        opaque(upright(image), config.channels),
+        (config.width, config.height),
+    )
     if not options.crops:
         fitted = ImageOps.fit(fitted, size, _FILTERS[options.resize])
-    return np.asarray(fitted).reshape(fitted.height, fitted.width, config.channels).transpose(2, 0, 1)
+    return (
+        np.asarray(fitted)
+        .reshape(fitted.height, fitted.width, config.channels)
+        .transpose(2, 0, 1)
+    )
 
 
-def _facts(root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions) -> list[Any]:
+def _facts(
+    root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
+) -> list[Any]:
     """All that the decoded bytes depend on, beside their shape."""
     files = [_state(root, name) for name in names]
     facts = [str(root.resolve()), files, options.resize, config.values, _RULES]
@@ -184,7 +273,10 @@ def _shape(config: NetworkConfig) -> tuple[int, int, int]:
 
 
 def decoded(
-    root: Path, names: Sequence[str], look: Callable[[Image.Image, int], Found], report: bool = True
+    root: Path,
+    names: Sequence[str],
+    look: Callable[[Image.Image, int], Found],
+    report: bool = True,
 ) -> Iterator[list[Found]]:
     """Yield what `look` makes of each file that can be read, given its number, in order, some at a time. report: say
     which cannot."""
@@ -200,11 +292,20 @@ def decoded(
             return None
 
     chunks = range(0, len(names), _CHUNK)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes without holding the interpreter
-        for start in track(chunks, f"reading {root.name}", console=console, disable=not console.is_terminal):
+    with ThreadPoolExecutor(
+        os.cpu_count()
+    ) as pool:  # Pillow decodes and resizes without holding the interpreter
+        for start in track(
+            chunks,
+            f"reading {root.name}",
+            console=console,
+            disable=not console.is_terminal,
+        ):
             numbers = range(start, min(start + _CHUNK, len(names)))
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow's, of files that it reads all the same
+                warnings.simplefilter(
+                    "ignore"
+                )  # Pillow's, of files that it reads all the same
                 found = [one for one in pool.map(read, numbers) if one is not None]
             if found:
                 yield found

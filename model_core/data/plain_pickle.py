@@ -17,7 +17,15 @@ from model_core.errors import DataError
 
 # What a damaged pickle makes Python raise.
 _BROKEN = (
-    *(OSError, EOFError, pickle.UnpicklingError, struct.error, ArithmeticError, AttributeError, AssertionError),
+    *(
+        OSError,
+        EOFError,
+        pickle.UnpicklingError,
+        struct.error,
+        ArithmeticError,
+        AttributeError,
+        AssertionError,
+    ),
     *(ImportError, LookupError, MemoryError, NameError, TypeError, ValueError),
 )
 
@@ -38,7 +46,9 @@ class PickledArray:
             or not all(type(length) is int and length >= 0 for length in shape)
             or math.prod(shape) != len(data)
         ):
-            raise pickle.UnpicklingError("it holds an array that is not one of bytes in C order")
+            raise pickle.UnpicklingError(
+                "it holds an array that is not one of bytes in C order"
+            )
         self._shape, self._data = tuple(shape), data
 
     def array(self) -> npt.NDArray[np.uint8]:
@@ -74,7 +84,9 @@ _ADMITTED = {
 class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str) -> Any:
         if (module_name, global_name) not in _ADMITTED:
-            raise pickle.UnpicklingError(f"it asks for {module_name}.{global_name}, which no data set needs")
+            raise pickle.UnpicklingError(
+                f"it asks for {module_name}.{global_name}, which no data set needs"
+            )
         return _ADMITTED[module_name, global_name]
 
 
@@ -87,4 +99,6 @@ def load_plain_pickle(path: Path) -> Any:
         with path.open("rb") as file:
             return _PlainUnpickler(file, encoding="bytes").load()
     except _BROKEN as error:
-        raise DataError(f"cannot read {path}: {error or type(error).__name__}") from None
+        raise DataError(
+            f"cannot read {path}: {error or type(error).__name__}"
+        ) from None

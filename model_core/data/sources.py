@@ -49,9 +49,13 @@ def read_sources(path: Path | None = None) -> Sources:
     file."""
     path = path or Path(os.environ.get("PIXELRNN_DATA_SOURCES") or _SHIPPED)
     try:
-        return TypeAdapter(Sources).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+        return TypeAdapter(Sources).validate_python(
+            tomllib.loads(path.read_text(encoding="utf-8"))
+        )
     except OSError as error:
-        raise ConfigError(f"cannot read the list of data sets {path}: {error.strerror}") from None
+        raise ConfigError(
+            f"cannot read the list of data sets {path}: {error.strerror}"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
     except ValidationError as error:

@@ -52,10 +52,19 @@ def few_split(shares: Sequence[float]) -> list[Split]:
     one, for the test, as many for the validation, so that copies are on one side here too."""
     places = sorted(set(shares))
     held_out = max(1, len(places) // 10)
-    valid_from, test_from = (places[max(0, len(places) - count * held_out)] for count in (2, 1))
-    return ["train" if share < valid_from else "valid" if share < test_from else "test" for share in shares]
+    valid_from, test_from = (
+        places[max(0, len(places) - count * held_out)] for count in (2, 1)
+    )
+    return [
+        "train" if share < valid_from else "valid" if share < test_from else "test"
+        for share in shares
+    ]
 
 
 def quantise(pixels: Pixels, levels: int) -> Values:
     """Bytes to 0..V-1, any shape; by table, because a data set may be large. 256 values are the bytes themselves."""
-    return pixels if levels == 256 else pixels_to_values(np.arange(256, dtype=np.uint8), levels)[pixels]
+    return (
+        pixels
+        if levels == 256
+        else pixels_to_values(np.arange(256, dtype=np.uint8), levels)[pixels]
+    )

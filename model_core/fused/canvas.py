@@ -25,7 +25,9 @@ class Canvas:
     def of(self, x: Tensor) -> Tensor:
         """(B, F, H, W) -> (M, F) with zeros outside the image, and in the images that fill up the batch."""
         spare = self.batch - x.shape[0]
-        return functional.pad(x.permute(2, 3, 0, 1), (0, 0, 0, spare, 1, 0, 1, 0)).flatten(0, 2)
+        return functional.pad(
+            x.permute(2, 3, 0, 1), (0, 0, 0, spare, 1, 0, 1, 0)
+        ).flatten(0, 2)
 
     def maps(self, canvas: Tensor, batch: int) -> Tensor:
         """Undo `of`: (M, F) -> (B, F, H, W)."""

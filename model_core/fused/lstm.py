@@ -21,7 +21,9 @@ STATES = 3
 
 def whole_tiles(network: PixelNetwork, _images: int) -> bool:
     """The compiled scans know h and c in multiples of 16; a label is none of their inputs."""
-    return network.config.hidden % LANES == 0 and (network.config.labels > 0 or network.conditioning % LANES == 0)
+    return network.config.hidden % LANES == 0 and (
+        network.config.labels > 0 or network.conditioning % LANES == 0
+    )
 
 
 def recurrent_block(
@@ -44,25 +46,44 @@ def recurrent_block(
             out = torch.empty_like(out)
         up, skip = (ahead(each, hidden.dtype) for each in (block.up, block.skip))
         stream, skips = bits(maps.stream), bits(maps.skips)
-        forward_ways(bits(hidden), stream, bits(out), skips, up, skip, int(maps.residual))
+        forward_ways(
+            bits(hidden), stream, bits(out), skips, up, skip, int(maps.residual)
+        )
         maps.stream = out
         return [inputs, hidden, *(tensor for state in states for tensor in state)]
 
-    def backward(block: Block, kept: Kept, d: Maps, condition: Tensor | None, gradients: Gradients) -> None:
+    def backward(
+        block: Block,
+        kept: Kept,
+        d: Maps,
+        condition: Tensor | None,
+        gradients: Gradients,
+    ) -> None:
         inputs, hidden, *states = kept
         d_hidden = torch.empty(hidden.shape)
-        near = d.stream if hidden.dtype == torch.float32 else torch.empty(d.stream.shape, dtype=hidden.dtype)
+        near = (
+            d.stream
+            if hidden.dtype == torch.float32
+            else torch.empty(d.stream.shape, dtype=hidden.dtype)
+        )
         ways = block.up, block.skip
         products = [back(each, hidden.dtype) for each in ways]
-        backward_ways(*(bits(each) for each in (d.stream, near, d.skips, d_hidden, hidden)), *products)
+        backward_ways(
+            *(bits(each) for each in (d.stream, near, d.skips, d_hidden, hidden)),
+            *products,
+        )
         for conv, product in zip(ways, products, strict=True):
             gradients |= gradients_of(conv, product)
         if not d.residual:
             d.stream.zero_()
         d_inputs = d.stream if d.condition is None else torch.zeros(inputs.shape)
         walks = scans(block.layer, d.canvas)
-        for k, (each, d_part) in enumerate(zip(walks, parted(d_hidden, d.canvas), strict=True)):
-            gradients |= each.backward(inputs, states[STATES * k :][:STATES], d_part, d_inputs, d)
+        for k, (each, d_part) in enumerate(
+            zip(walks, parted(d_hidden, d.canvas), strict=True)
+        ):
+            gradients |= each.backward(
+                inputs, states[STATES * k :][:STATES], d_part, d_inputs, d
+            )
         if walks[0].walk.reads_beside:
             clear_first_column(d_inputs, walks[0].walk)
         if d.condition is not None:
@@ -75,5 +96,9 @@ def recurrent_block(
 
 def _inputs(maps: Maps) -> Tensor:
     """(M, 2h), or (M, 2h + c): the condition is more of what a cell reads at its own pixel. Of canvas.dtype."""
-    read = maps.stream if maps.condition is None else torch.cat([maps.stream, maps.condition], 1)
+    read = (
+        maps.stream
+        if maps.condition is None
+        else torch.cat([maps.stream, maps.condition], 1)
+    )
     return read.to(maps.canvas.dtype)

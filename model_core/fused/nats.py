@@ -10,7 +10,14 @@ from torch.nn import functional
 from model_core.compiled.head_nats import head_gradients, head_nats
 from model_core.compiled.vector_code import LANES
 from model_core.fused.panels import bits, panels
-from model_core.fused.products import Bounds, bounds_of, readers_of, reads_of, room, roomy
+from model_core.fused.products import (
+    Bounds,
+    bounds_of,
+    readers_of,
+    reads_of,
+    room,
+    roomy,
+)
 from model_core.layers.head import Head
 
 End = Callable[[Tensor, Head, Tensor, torch.dtype], Tensor]
@@ -24,17 +31,23 @@ def end_of(head: Head) -> End | None:
     return _nats_of_vectors if head.outputs % LANES == 0 else None
 
 
-def _nats_of_two(wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype) -> Tensor:
+def _nats_of_two(
+    wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype
+) -> Tensor:
     """Two values of one colour need one number, the log-odds: ln(1 + e^-(log-odds of the value that is there))."""
     weight, bias = head.output.masked_weight()[:, :, 0, 0].to(dtype), head.output.bias
     odds = (wide.to(dtype) @ (weight[1] - weight[0])).float() + (bias[1] - bias[0])
     return functional.softplus(odds[:, None] * (1 - 2 * values))
 
 
-def _nats_of_vectors(wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype) -> Tensor:
+def _nats_of_vectors(
+    wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype
+) -> Tensor:
     """Each variable has a whole number of vectors of logits."""
     conv = head.output
-    return _Nats.apply(wide, conv.masked_weight(), conv.bias, values, bounds_of(conv), dtype)  # type: ignore[no-any-return]
+    return _Nats.apply(
+        wide, conv.masked_weight(), conv.bias, values, bounds_of(conv), dtype
+    )  # type: ignore[no-any-return]
 
 
 class _Nats(torch.autograd.Function):
@@ -42,11 +55,20 @@ class _Nats(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, wide: Tensor, weight: Tensor, bias: Tensor, values: Tensor, bounds: Bounds, dtype: torch.dtype
+        ctx: Any,
+        wide: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        values: Tensor,
+        bounds: Bounds,
+        dtype: torch.dtype,
     ) -> Tensor:
         wide, weight = roomy(wide.to(dtype)), weight[:, :, 0, 0]
         (M, C), O = values.shape, len(weight)  # noqa: E741
-        nats, slopes = torch.empty(M, C), torch.empty(M if any(ctx.needs_input_grad) else 0, O)
+        nats, slopes = (
+            torch.empty(M, C),
+            torch.empty(M if any(ctx.needs_input_grad) else 0, O),
+        )
         spans = reads_of(bounds, O, 4 // wide.element_size())
         arrays = bits(wide), panels(weight.t(), dtype), spans, bits(bias), bits(values)
         head_nats(*arrays, O // C, bits(nats), bits(slopes))
@@ -71,4 +93,11 @@ class _Nats(torch.autograd.Function):
             bits(d_weight),
             bits(d_bias),
         )
-        return d_wide[:, :I], d_weight[0, :I].t()[:, :, None, None], d_bias, None, None, None
+        return (
+            d_wide[:, :I],
+            d_weight[0, :I].t()[:, :, None, None],
+            d_bias,
+            None,
+            None,
+            None,
+        )

@@ -24,27 +24,55 @@ _TAPS = 5
 
 def _forward(block: Block, maps: Maps, before: Kept | None) -> Kept:
     """Keeps what the 1x1, the 3x3 and the ways on read, rectified: (M, 2h), (M, h) and (M, h), of canvas.dtype."""
-    layer, (M, F), dtype = layer_of(block, PixelCNNLayer), maps.stream.shape, maps.canvas.dtype
-    kept = before or [torch.empty(M, width, dtype=dtype) for width in (F, F // 2, F // 2)]
+    layer, (M, F), dtype = (
+        layer_of(block, PixelCNNLayer),
+        maps.stream.shape,
+        maps.canvas.dtype,
+    )
+    kept = before or [
+        torch.empty(M, width, dtype=dtype) for width in (F, F // 2, F // 2)
+    ]
     added = NOTHING
     if layer.condition is not None and maps.labels is not None:
-        added = bits(maps.by_image(layer.condition.weight[:, :, 0, 0]).repeat(M // maps.canvas.batch, 1))
+        added = bits(
+            maps.by_image(layer.condition.weight[:, :, 0, 0]).repeat(
+                M // maps.canvas.batch, 1
+            )
+        )
     elif layer.condition is not None and maps.condition is not None:
-        added = bits(functional.linear(maps.condition, layer.condition.weight[:, :, 0, 0]))
-    products = ahead(layer.down, dtype), _spread(layer.spread, dtype), ahead(block.up, dtype), ahead(block.skip, dtype)
+        added = bits(
+            functional.linear(maps.condition, layer.condition.weight[:, :, 0, 0])
+        )
+    products = (
+        ahead(layer.down, dtype),
+        _spread(layer.spread, dtype),
+        ahead(block.up, dtype),
+        ahead(block.skip, dtype),
+    )
     place = _steps(maps.canvas), maps.canvas.row, maps.canvas.batch, int(maps.residual)
     own = [bits(each) for each in kept]
     forward_block(bits(maps.stream), bits(maps.skips), added, *own, *products, *place)  # pyright: ignore[reportCallIssue]
     return kept
 
 
-def _backward(block: Block, kept: Kept, d: Maps, condition: Tensor | None, gradients: Gradients) -> None:
-    layer, dtype, steps = layer_of(block, PixelCNNLayer), d.canvas.dtype, _steps(d.canvas)
+def _backward(
+    block: Block, kept: Kept, d: Maps, condition: Tensor | None, gradients: Gradients
+) -> None:
+    layer, dtype, steps = (
+        layer_of(block, PixelCNNLayer),
+        d.canvas.dtype,
+        _steps(d.canvas),
+    )
     M, h = kept[-1].shape
-    near = d.stream if dtype == torch.float32 else torch.empty(d.stream.shape, dtype=dtype)
+    near = (
+        d.stream if dtype == torch.float32 else torch.empty(d.stream.shape, dtype=dtype)
+    )
     d_spread = torch.empty(M - steps[0], h, dtype=dtype)
     d_spread[M:] = 0  # what lies behind the map reads as zero
-    convolutions, spread = (layer.down, block.up, block.skip), _spread_back(layer.spread, dtype)
+    convolutions, spread = (
+        (layer.down, block.up, block.skip),
+        _spread_back(layer.spread, dtype),
+    )
     down, up, skip = (back(each, dtype) for each in convolutions)
     maps = [bits(each) for each in (d.stream, near, d.skips, d_spread, *kept)]
     backward_block(*maps, down, spread, up, skip, steps, int(d.residual))  # pyright: ignore[reportCallIssue]
@@ -54,9 +82,15 @@ def _backward(block: Block, kept: Kept, d: Maps, condition: Tensor | None, gradi
     gradients[layer.spread.weight] = _untap(d_taps.transpose(1, 2)) * layer.spread.mask
     gradients[layer.spread.bias] = torch.from_numpy(spread.d_bias)
     if layer.condition is not None and d.labels is not None:
-        d_images = d_spread[:M].float().unflatten(0, (-1, d.canvas.batch)).sum(0)  # (B, h)
+        d_images = (
+            d_spread[:M].float().unflatten(0, (-1, d.canvas.batch)).sum(0)
+        )  # (B, h)
         gradients[layer.condition.weight] = (d_images.t() @ d.labels)[:, :, None, None]
-    elif layer.condition is not None and condition is not None and d.condition is not None:
+    elif (
+        layer.condition is not None
+        and condition is not None
+        and d.condition is not None
+    ):
         d_added = d_spread[:M].float()
         gradients[layer.condition.weight] = (d_added.t() @ condition)[:, :, None, None]
         d.condition += d_added @ layer.condition.weight[:, :, 0, 0]
@@ -64,8 +98,12 @@ def _backward(block: Block, kept: Kept, d: Maps, condition: Tensor | None, gradi
 
 def _spread(conv: MaskedConv2d, dtype: torch.dtype) -> Ahead:
     """The 3x3 as a product of what its five taps read one after the other."""
-    weights = panels(_taps(conv.weight).transpose(1, 2).flatten(0, 1), dtype)  # of (5h, h)
-    return Ahead(weights, whole(len(weights), weights.shape[1] // _TAPS), bits(conv.bias))
+    weights = panels(
+        _taps(conv.weight).transpose(1, 2).flatten(0, 1), dtype
+    )  # of (5h, h)
+    return Ahead(
+        weights, whole(len(weights), weights.shape[1] // _TAPS), bits(conv.bias)
+    )
 
 
 def _spread_back(conv: MaskedConv2d, dtype: torch.dtype) -> Back:
@@ -90,7 +128,9 @@ def _taps(spread: Tensor) -> Tensor:
 
 def _untap(taps: Tensor) -> Tensor:
     """Undo _taps, zeros where the right neighbour would be."""
-    return functional.pad(taps, (0, 0, 0, 0, 0, 1)).permute(1, 2, 0).unflatten(2, (2, 3))
+    return (
+        functional.pad(taps, (0, 0, 0, 0, 0, 1)).permute(1, 2, 0).unflatten(2, (2, 3))
+    )
 
 
 def _fits(network: PixelNetwork, images: int) -> bool:

@@ -14,7 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from model_core.compiled.map_products import PANEL, Ahead, Back, add_weight_gradient, affine
+from model_core.compiled.map_products import (
+    PANEL,
+    Ahead,
+    Back,
+    add_weight_gradient,
+    affine,
+)
 from model_core.compiled.vector_code import LANES
 from model_core.fused.panels import bits, panels
 from model_core.layers.masked_conv import MaskedConv2d
@@ -39,7 +45,9 @@ Bounds = tuple[tuple[int, int, int], ...]
 def bounds_of(conv: MaskedConv2d) -> Bounds:
     """Bounds of a 1 x 1."""
     assert conv.kernel == 1
-    return tuple((outputs.start, outputs.stop, inputs.stop) for outputs, inputs in conv.groups)
+    return tuple(
+        (outputs.start, outputs.stop, inputs.stop) for outputs, inputs in conv.groups
+    )
 
 
 @lru_cache(maxsize=256)
@@ -47,7 +55,9 @@ def reads_of(bounds: Bounds, outputs: int, pair: int = 1) -> Any:
     """Spans of the inputs, `pair` of them a word, that each panel of outputs reads."""
     ends = []
     for first in range(0, outputs, PANEL):
-        reads = [stop for start, end, stop in bounds if start < first + PANEL and end > first]
+        reads = [
+            stop for start, end, stop in bounds if start < first + PANEL and end > first
+        ]
         ends.append([0, -(-max(reads, default=0) // pair)])
     return np.array(ends, np.int64)
 
@@ -74,10 +84,19 @@ def ahead(conv: MaskedConv2d | None, dtype: torch.dtype) -> Ahead:
 def back(conv: MaskedConv2d | None, dtype: torch.dtype) -> Back:
     """The same on the way back, its gradients zero."""
     if conv is None:
-        return Back(_NO_PANELS[dtype], _NO_SPANS, np.empty((0, 0, 0), np.float32), NOTHING[:, 0], _NO_SPANS)
+        return Back(
+            _NO_PANELS[dtype],
+            _NO_SPANS,
+            np.empty((0, 0, 0), np.float32),
+            NOTHING[:, 0],
+            _NO_SPANS,
+        )
     weight, bounds = conv.weight[:, :, 0, 0], bounds_of(conv)
     O, I = weight.shape  # noqa: E741
-    d_weights, d_bias = np.zeros((1, room(I), room(O)), np.float32), np.zeros(room(O), np.float32)
+    d_weights, d_bias = (
+        np.zeros((1, room(I), room(O)), np.float32),
+        np.zeros(room(O), np.float32),
+    )
     spans = readers_of(bounds, I, O, 4 // dtype.itemsize)
     return Back(panels(weight, dtype), spans, d_weights, d_bias, reads_of(bounds, O))
 
@@ -88,7 +107,10 @@ def gradients_of(conv: MaskedConv2d | None, product: Back) -> Gradients:
         return {}
     O, I = conv.weight.shape[:2]  # noqa: E741
     d_weight = torch.from_numpy(product.d_weights[0, :I, :O].T)[:, :, None, None]
-    return {conv.weight: d_weight * conv.mask, conv.bias: torch.from_numpy(product.d_bias[:O])}
+    return {
+        conv.weight: d_weight * conv.mask,
+        conv.bias: torch.from_numpy(product.d_bias[:O]),
+    }
 
 
 def room(width: int) -> int:
@@ -104,7 +126,13 @@ def roomy(x: Tensor) -> Tensor:
     return functional.pad(x, (0, -x.shape[1] % LANES))[:, : x.shape[1]]
 
 
-def product(x: Tensor, weight: Tensor, bias: Tensor | None, bounds: Bounds, rectify: bool = False) -> Tensor:
+def product(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    bounds: Bounds,
+    rectify: bool = False,
+) -> Tensor:
     """x (M, I) @ weight (O, I) transposed + bias, as numbers of x's type (M, O)."""
     O, pair = len(weight), _pair(x)  # noqa: E741
     out = x.new_empty(len(x), room(O))
@@ -112,16 +140,40 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None, bounds: Bounds, rect
     if bias is not None:
         start[:O] = bias.detach().numpy()
     spans = reads_of(bounds, O, pair)
-    affine(bits(x), HERE, panels(weight.t(), x.dtype), spans, start, NOTHING, bits(out), 0, len(x), int(rectify))
+    affine(
+        bits(x),
+        HERE,
+        panels(weight.t(), x.dtype),
+        spans,
+        start,
+        NOTHING,
+        bits(out),
+        0,
+        len(x),
+        int(rectify),
+    )
     return out[:, :O]
 
 
-def product_back(d_out: Tensor, weight: Tensor, bounds: Bounds, dtype: torch.dtype) -> Tensor:
+def product_back(
+    d_out: Tensor, weight: Tensor, bounds: Bounds, dtype: torch.dtype
+) -> Tensor:
     """d_out (M, O) @ weight (O, I), as numbers of dtype (M, I)."""
     O, I = weight.shape  # noqa: E741
     out = torch.empty(len(d_out), room(I), dtype=dtype)
     spans, none = readers_of(bounds, I, O, _pair(d_out)), np.zeros(room(I), np.float32)
-    affine(bits(d_out), HERE, panels(weight, d_out.dtype), spans, none, NOTHING, bits(out), 0, len(d_out), 0)
+    affine(
+        bits(d_out),
+        HERE,
+        panels(weight, d_out.dtype),
+        spans,
+        none,
+        NOTHING,
+        bits(out),
+        0,
+        len(d_out),
+        0,
+    )
     return out[:, :I]
 
 
@@ -130,7 +182,16 @@ def weight_gradient(x: Tensor, d_out: Tensor, bounds: Bounds) -> tuple[Tensor, T
     I, O = x.shape[1], d_out.shape[1]  # noqa: E741
     d_weight, d_bias = torch.zeros(1, room(I), room(O)), torch.zeros(room(O))
     wide = bits(d_out.as_strided((len(d_out), room(O)), d_out.stride()))
-    add_weight_gradient(bits(x), HERE, wide, reads_of(bounds, O), bits(d_weight), bits(d_bias), 0, len(x))
+    add_weight_gradient(
+        bits(x),
+        HERE,
+        wide,
+        reads_of(bounds, O),
+        bits(d_weight),
+        bits(d_bias),
+        0,
+        len(x),
+    )
     return d_weight[0, :I, :O].t(), d_bias[:O]
 
 
@@ -139,7 +200,9 @@ def _pair(x: Tensor) -> int:
     return 4 // x.element_size()
 
 
-def masked_linear(x: Tensor, conv: MaskedConv2d, dtype: torch.dtype, rectify: bool) -> Tensor:
+def masked_linear(
+    x: Tensor, conv: MaskedConv2d, dtype: torch.dtype, rectify: bool
+) -> Tensor:
     """A mask-B 1 x 1 on a map, rectified if asked: (M, I) -> (M, O), numbers of dtype."""
     bounds = bounds_of(conv)
     return _Linear.apply(x, conv.masked_weight(), conv.bias, bounds, dtype, rectify)  # type: ignore[no-any-return]
@@ -150,7 +213,13 @@ class _Linear(torch.autograd.Function):
 
     @staticmethod
     def forward(  # type: ignore[override]
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, bounds: Bounds, dtype: torch.dtype, rectify: bool
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        bounds: Bounds,
+        dtype: torch.dtype,
+        rectify: bool,
     ) -> Tensor:
         x, weight = roomy(x.to(dtype)), weight[:, :, 0, 0]
         out = product(x, weight, bias, bounds, rectify)
@@ -165,4 +234,11 @@ class _Linear(torch.autograd.Function):
             d_out = torch.ops.aten.threshold_backward(d_out, out, 0)
         d_out = roomy(d_out)
         d_weight, d_bias = weight_gradient(x, d_out, ctx.bounds)
-        return product_back(d_out, weight, ctx.bounds, x.dtype), d_weight[:, :, None, None], d_bias, None, None, None
+        return (
+            product_back(d_out, weight, ctx.bounds, x.dtype),
+            d_weight[:, :, None, None],
+            d_bias,
+            None,
+            None,
+            None,
+        )

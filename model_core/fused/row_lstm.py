@@ -14,7 +14,12 @@ from model_core.networks.pixel_network import PixelNetwork
 def _scans(layer: RowLSTM, canvas: Canvas) -> list[Scan]:
     row = canvas.row
     states = (-row - 1, -row, -row + 1)
-    return [Scan(layer, Walk(canvas.batch, canvas.height, canvas.width, 1, (-1, 0), states, -row))]
+    return [
+        Scan(
+            layer,
+            Walk(canvas.batch, canvas.height, canvas.width, 1, (-1, 0), states, -row),
+        )
+    ]
 
 
 def _joined(hidden: list[Tensor], _canvas: Canvas) -> Tensor:

@@ -39,18 +39,29 @@ class Walk:
 
     def arguments(self) -> tuple[Any, ...]:
         """The walk as the compiled scans take it."""
-        steps = np.array(self.input_steps, np.int64), np.array(self.state_steps, np.int64)
+        steps = (
+            np.array(self.input_steps, np.int64),
+            np.array(self.state_steps, np.int64),
+        )
         return self.batch, self.rows, self.width, self.step, *steps, self.cell_step
 
 
 def _packed(matrix: Tensor) -> Tensor:
     """(4h, ...), gate by gate -> the same in chunks of [o, f, i, g], 16 units each."""
-    return matrix.view(GATES, -1, LANES, *matrix.shape[1:]).transpose(0, 1).reshape(matrix.shape)
+    return (
+        matrix.view(GATES, -1, LANES, *matrix.shape[1:])
+        .transpose(0, 1)
+        .reshape(matrix.shape)
+    )
 
 
 def _unpacked(matrix: Tensor) -> Tensor:
     """Undo _packed."""
-    return matrix.reshape(-1, GATES, LANES, *matrix.shape[1:]).transpose(0, 1).reshape(matrix.shape)
+    return (
+        matrix.reshape(-1, GATES, LANES, *matrix.shape[1:])
+        .transpose(0, 1)
+        .reshape(matrix.shape)
+    )
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,9 @@ class Scan:
     lstm: LSTMParameters
     walk: Walk
 
-    def forward(self, inputs: Tensor, states: list[Tensor] | None, maps: Maps) -> list[Tensor]:
+    def forward(
+        self, inputs: Tensor, states: list[Tensor] | None, maps: Maps
+    ) -> list[Tensor]:
         """inputs (M, F), the conditioning map behind the features -> gates, cell and hidden (M, h).
 
         Products, and the hidden states, are of numbers of inputs' type, float32 or bfloat16. What lies outside the
@@ -72,7 +85,10 @@ class Scan:
             gates = torch.empty(M if maps.keeps else walk.width * walk.batch, GATES * h)
             states = [gates, torch.empty(M, h), inputs.new_empty(M, h)]
         gates, cell, hidden = states
-        for state, initial in ((hidden, lstm.initial_hidden), (cell, lstm.initial_cell)):
+        for state, initial in (
+            (hidden, lstm.initial_hidden),
+            (cell, lstm.initial_cell),
+        ):
             _fill_outside(state, initial.detach(), walk)
         weights = _packed(self._matrix(inputs.shape[1])).t()  # (K, 4h)
         above = len(walk.input_steps) * inputs.shape[1] + walk.states_above * h
@@ -91,29 +107,62 @@ class Scan:
         lstm, bias = self.lstm, _packed(self.lstm.input_to_state.bias.detach())[None]
         if maps.labels is None or lstm.condition is None:
             return bias
-        return (bias + maps.by_image(_packed(lstm.condition.weight.detach()[:, :, 0, 0]))).repeat(self.walk.width, 1)
+        return (
+            bias + maps.by_image(_packed(lstm.condition.weight.detach()[:, :, 0, 0]))
+        ).repeat(self.walk.width, 1)
 
     def backward(
-        self, inputs: Tensor, states: list[Tensor], d_hidden: Tensor, d_inputs: Tensor, maps: Maps
+        self,
+        inputs: Tensor,
+        states: list[Tensor],
+        d_hidden: Tensor,
+        d_inputs: Tensor,
+        maps: Maps,
     ) -> Gradients:
         """Add to d_inputs (M, F), float32, and say the gradients of the parameters, from d_hidden (M, h), float32."""
         lstm, walk, (gates, cell, hidden) = self.lstm, self.walk, states
-        n, F, h, matrix = len(walk.input_steps), inputs.shape[1], lstm.hidden, _packed(self._matrix(inputs.shape[1]))
+        n, F, h, matrix = (
+            len(walk.input_steps),
+            inputs.shape[1],
+            lstm.hidden,
+            _packed(self._matrix(inputs.shape[1])),
+        )
         d_states, d_cell = torch.zeros_like(cell), torch.zeros_like(cell)
         d_weights, d_bias = torch.zeros(matrix.t().shape), torch.zeros(len(matrix))
         d_images = torch.zeros(0 if maps.labels is None else walk.batch, len(matrix))
-        parts = zip(matrix.split([n * F, len(walk.state_steps) * h], 1), (F, h), strict=True)
-        transposed = [part.reshape(len(matrix), -1, width).transpose(0, 1) for part, width in parts]
+        parts = zip(
+            matrix.split([n * F, len(walk.state_steps) * h], 1), (F, h), strict=True
+        )
+        transposed = [
+            part.reshape(len(matrix), -1, width).transpose(0, 1)
+            for part, width in parts
+        ]
         backward_scan(
             *(bits(t) for t in (inputs, hidden, gates, cell)),
             *(panels(each, inputs.dtype) for each in transposed),
-            *(bits(t) for t in (d_hidden, d_states, d_cell, d_inputs, d_weights, d_bias, d_images)),
+            *(
+                bits(t)
+                for t in (
+                    d_hidden,
+                    d_states,
+                    d_cell,
+                    d_inputs,
+                    d_weights,
+                    d_bias,
+                    d_images,
+                )
+            ),
             *walk.arguments(),
         )  # pyright: ignore[reportCallIssue]
-        outside = {lstm.initial_hidden: _sum_outside(d_states, walk), lstm.initial_cell: _sum_outside(d_cell, walk)}
+        outside = {
+            lstm.initial_hidden: _sum_outside(d_states, walk),
+            lstm.initial_cell: _sum_outside(d_cell, walk),
+        }
         bias: Gradients = {lstm.input_to_state.bias: _unpacked(d_bias)}
         if maps.labels is not None and lstm.condition is not None:
-            bias[lstm.condition.weight] = _unpacked(d_images.t() @ maps.labels)[:, :, None, None]
+            bias[lstm.condition.weight] = _unpacked(d_images.t() @ maps.labels)[
+                :, :, None, None
+            ]
         return outside | bias | self._gradients(_unpacked(d_weights.t()), F)
 
     def _matrix(self, width: int) -> Tensor:
@@ -131,12 +180,19 @@ class Scan:
     def _gradients(self, d_matrix: Tensor, width: int) -> Gradients:
         """Undo `_matrix`, of inputs of that width."""
         lstm, n = self.lstm, len(self.walk.input_steps)
-        d_weight, features = torch.zeros_like(lstm.input_to_state.weight), lstm.input_to_state.weight.shape[1]
+        d_weight, features = (
+            torch.zeros_like(lstm.input_to_state.weight),
+            lstm.input_to_state.weight.shape[1],
+        )
         d_inputs = d_matrix[:, : n * width].unflatten(1, (n, width))
         for tap, d_tap in zip(self._taps(d_weight), d_inputs.unbind(1), strict=True):
             tap.copy_(d_tap[:, :features])
-        d_states = d_matrix[:, n * width :].unflatten(1, (-1, lstm.hidden)).transpose(0, 1)
-        gradients: Gradients = {lstm.input_to_state.weight: d_weight.mul_(lstm.input_to_state.mask)}
+        d_states = (
+            d_matrix[:, n * width :].unflatten(1, (-1, lstm.hidden)).transpose(0, 1)
+        )
+        gradients: Gradients = {
+            lstm.input_to_state.weight: d_weight.mul_(lstm.input_to_state.mask)
+        }
         gradients[lstm.state_to_state] = d_states
         if lstm.condition is not None and width > features:
             gradients[lstm.condition.weight] = d_inputs[:, -1, features:, None, None]
@@ -154,7 +210,9 @@ def clear_first_column(canvas: Tensor, walk: Walk) -> None:
 
 def _first_column(canvas: Tensor, walk: Walk) -> Tensor:
     """(H, B, F) of the positions that lie outside the image to the left of a row."""
-    return canvas.view(-1, walk.batch, canvas.shape[1])[walk.width + 1 :: walk.width + 1]
+    return canvas.view(-1, walk.batch, canvas.shape[1])[
+        walk.width + 1 :: walk.width + 1
+    ]
 
 
 def _fill_outside(canvas: Tensor, value: Tensor, walk: Walk) -> None:
@@ -167,4 +225,6 @@ def _fill_outside(canvas: Tensor, value: Tensor, walk: Walk) -> None:
 
 def _sum_outside(canvas: Tensor, walk: Walk) -> Tensor:
     """(F,) what the outside positions received; positions below the scanned rows hold zero."""
-    return canvas[: (walk.width + 1) * walk.batch].sum(0) + _first_column(canvas, walk).sum((0, 1))
+    return canvas[: (walk.width + 1) * walk.batch].sum(0) + _first_column(
+        canvas, walk
+    ).sum((0, 1))

@@ -58,9 +58,17 @@ class FusedBlock:
     backward: Callable[[Block, Kept, Maps, Tensor | None, Gradients], None]
 
 
-def trunk(way: FusedBlock, network: PixelNetwork, x: Tensor, condition: Tensor | None, canvas: Canvas) -> Tensor:
+def trunk(
+    way: FusedBlock,
+    network: PixelNetwork,
+    x: Tensor,
+    condition: Tensor | None,
+    canvas: Canvas,
+) -> Tensor:
     """(B, 2h, H, W), and (B, c, H, W) or (B, K, 1, 1) -> the top map (M, 2h), rectified."""
-    parameters = [parameter for block in network.blocks for parameter in block.parameters()]
+    parameters = [
+        parameter for block in network.blocks for parameter in block.parameters()
+    ]
     keeps = torch.is_grad_enabled()
     return _Trunk.apply(x, condition, network, way, canvas, keeps, *parameters)  # type: ignore[no-any-return]
 
@@ -80,22 +88,36 @@ class _Trunk(torch.autograd.Function):
         *parameters: nn.Parameter,
     ) -> Tensor:
         stream = canvas.of(x.float())  # (M, 2h)
-        skips = stream.new_zeros(len(stream) if network.config.skip else 0, stream.shape[1])
+        skips = stream.new_zeros(
+            len(stream) if network.config.skip else 0, stream.shape[1]
+        )
         seen = labels = None
         if condition is not None and network.config.labels:
-            labels = functional.pad(condition.float().flatten(1), (0, 0, 0, canvas.batch - len(x)))
+            labels = functional.pad(
+                condition.float().flatten(1), (0, 0, 0, canvas.batch - len(x))
+            )
         elif condition is not None:
             seen = canvas.of(condition.float())  # (M, c)
         maps = Maps(canvas, network.config.residual, keeps, stream, skips, seen, labels)
         kept: list[Kept] = []
         for block in network.blocks:
-            kept.append(way.forward(block, maps, kept[-1] if kept and not keeps else None))
+            kept.append(
+                way.forward(block, maps, kept[-1] if kept and not keeps else None)
+            )
         top = maps.stream.add_(maps.skips) if network.config.skip else maps.stream
         top = top.relu_()
         if keeps:
             tensors = [tensor for each in kept for tensor in each]
-            ctx.save_for_backward(top, *([] if seen is None else [seen]), *tensors, *parameters)
-        ctx.network, ctx.way, ctx.canvas, ctx.batch, ctx.has_condition = network, way, canvas, len(x), seen is not None
+            ctx.save_for_backward(
+                top, *([] if seen is None else [seen]), *tensors, *parameters
+            )
+        ctx.network, ctx.way, ctx.canvas, ctx.batch, ctx.has_condition = (
+            network,
+            way,
+            canvas,
+            len(x),
+            seen is not None,
+        )
         ctx.labels = labels
         return top
 
@@ -104,17 +126,27 @@ class _Trunk(torch.autograd.Function):
         top, *saved = ctx.saved_tensors
         network, canvas = ctx.network, ctx.canvas
         seen = saved.pop(0) if ctx.has_condition else None
-        parameters = [parameter for block in network.blocks for parameter in block.parameters()]
+        parameters = [
+            parameter for block in network.blocks for parameter in block.parameters()
+        ]
         tensors = saved[: -len(parameters)]
         each = len(tensors) // len(network.blocks)
         d_stream = torch.ops.aten.threshold_backward(d_top, top, 0)
-        d_skips = d_stream.to(canvas.dtype, copy=True) if network.config.skip else d_stream[:0].to(canvas.dtype)
+        d_skips = (
+            d_stream.to(canvas.dtype, copy=True)
+            if network.config.skip
+            else d_stream[:0].to(canvas.dtype)
+        )
         d_seen = None if seen is None else torch.zeros_like(seen)
-        back = Maps(canvas, network.config.residual, True, d_stream, d_skips, d_seen, ctx.labels)
+        back = Maps(
+            canvas, network.config.residual, True, d_stream, d_skips, d_seen, ctx.labels
+        )
         gradients: Gradients = {}
         for block in reversed(network.blocks):
             kept = [tensors.pop() for _ in range(each)][::-1]
             ctx.way.backward(block, kept, back, seen, gradients)
-        d_condition = None if back.condition is None else canvas.maps(back.condition, ctx.batch)
+        d_condition = (
+            None if back.condition is None else canvas.maps(back.condition, ctx.batch)
+        )
         ways = canvas.maps(back.stream, ctx.batch), d_condition, None, None, None, None
         return *ways, *(gradients[parameter] for parameter in parameters)

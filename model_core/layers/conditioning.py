@@ -22,12 +22,15 @@ class Upsampler(nn.Module):
     * s, a power of two times s.
     """
 
-    def __init__(self, channels: int, conditioning: int, factor: int, labels: int = 0) -> None:
+    def __init__(
+        self, channels: int, conditioning: int, factor: int, labels: int = 0
+    ) -> None:
         super().__init__()
         doublings = factor.bit_length() - 1
         self.first = nn.Conv2d(channels, conditioning, 3, padding=1)
         self.doublings = nn.ModuleList(
-            nn.ConvTranspose2d(conditioning, conditioning, 4, stride=2, padding=1) for _ in range(doublings)
+            nn.ConvTranspose2d(conditioning, conditioning, 4, stride=2, padding=1)
+            for _ in range(doublings)
         )
         self.last = nn.Conv2d(conditioning, conditioning, 3, padding=1)
         for layer in self.modules():
@@ -63,6 +66,8 @@ def subsample(values: Tensor, factor: int) -> Tensor:
 def spread_out(small: Tensor, factor: int) -> Tensor:
     """Undo subsample, zeros between: (..., s, s) -> (..., n, n)."""
     *outer, H, W = small.shape
-    large = torch.zeros(*outer, H * factor, W * factor, dtype=small.dtype, device=small.device)
+    large = torch.zeros(
+        *outer, H * factor, W * factor, dtype=small.dtype, device=small.device
+    )
     large[..., ::factor, ::factor] = small
     return large

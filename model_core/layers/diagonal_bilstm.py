@@ -25,9 +25,16 @@ from model_core.layers.skew import inside, skew, unskew
 class DiagonalLSTM(LSTMParameters):
     """One direction, left to right: (B, 2h, H, W) -> (B, h, H, W). input_to_state is 1 x 1, mask B; taps: up, left."""
 
-    def __init__(self, features: int, hidden: int, colours: int, conditioning: int = 0) -> None:
+    def __init__(
+        self, features: int, hidden: int, colours: int, conditioning: int = 0
+    ) -> None:
         gates = colour_of(hidden, colours, parts=GATES)
-        super().__init__(MaskedConv2d(colour_of(features, colours), gates), hidden, taps=2, conditioning=conditioning)
+        super().__init__(
+            MaskedConv2d(colour_of(features, colours), gates),
+            hidden,
+            taps=2,
+            conditioning=conditioning,
+        )
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         B, _, H, W = x.shape
@@ -40,7 +47,9 @@ class DiagonalLSTM(LSTMParameters):
         up, left = self.state_to_state
         columns = []
         for s, from_input in enumerate(steps):
-            above = torch.cat([initial_hidden.expand(B, -1, 1), hidden[..., :-1]], -1)  # (B, h, H), down one row
+            above = torch.cat(
+                [initial_hidden.expand(B, -1, 1), hidden[..., :-1]], -1
+            )  # (B, h, H), down one row
             gates = from_input + up @ above + left @ hidden  # (B, 4h, H)
             hidden, cell = lstm_cell(gates, cell, dim=1)
             hidden = torch.where(valid[:, s], hidden, initial_hidden)
@@ -52,14 +61,18 @@ class DiagonalLSTM(LSTMParameters):
 class DiagonalBiLSTM(nn.Module):
     """Both directions: (B, 2h, H, W) -> (B, h, H, W). Pixel (y, x) sees every pixel before it, and itself (mask B)."""
 
-    def __init__(self, features: int, hidden: int, colours: int, conditioning: int = 0) -> None:
+    def __init__(
+        self, features: int, hidden: int, colours: int, conditioning: int = 0
+    ) -> None:
         super().__init__()
         self.left = DiagonalLSTM(features, hidden, colours, conditioning)
         self.right = DiagonalLSTM(features, hidden, colours, conditioning)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         mirrored = None if condition is None else condition.flip(-1)
-        return self.left(x, condition) + shift_down(self.right(x.flip(-1), mirrored).flip(-1))
+        return self.left(x, condition) + shift_down(
+            self.right(x.flip(-1), mirrored).flip(-1)
+        )
 
 
 def shift_down(x: Tensor) -> Tensor:

@@ -19,7 +19,9 @@ def drawn_before(config: NetworkConfig) -> Tensor:
 def distances(config: NetworkConfig) -> tuple[Tensor, Tensor]:
     """How many rows the first pixel lies above the second, (H, 1, H, 1), and how many columns right, (1, W, 1, W)."""
     row, column = torch.arange(config.height), torch.arange(config.width)
-    return (row - row[:, None])[:, None, :, None], (column[:, None] - column)[None, :, None, :]
+    return (row - row[:, None])[:, None, :, None], (column[:, None] - column)[
+        None, :, None, :
+    ]
 
 
 def seen(config: NetworkConfig, near: Tensor) -> Tensor:

@@ -18,7 +18,9 @@ class LSTMParameters(nn.Module):
     c -> 4h, not masked, added to the input-to-state map (section 3.6).
     """
 
-    def __init__(self, input_to_state: MaskedConv2d, hidden: int, taps: int, conditioning: int) -> None:
+    def __init__(
+        self, input_to_state: MaskedConv2d, hidden: int, taps: int, conditioning: int
+    ) -> None:
         super().__init__()
         self.hidden = hidden
         self.input_to_state = input_to_state
@@ -29,7 +31,9 @@ class LSTMParameters(nn.Module):
         bound = (1 / taps / hidden) ** 0.5
         nn.init.uniform_(self.state_to_state, -bound, bound)
         with torch.no_grad():
-            self.input_to_state.bias[hidden : 2 * hidden] = 1.0  # remember, until told otherwise
+            self.input_to_state.bias[hidden : 2 * hidden] = (
+                1.0  # remember, until told otherwise
+            )
 
     def from_input(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """The gates' share from the layer's input, the whole map at once: (B, 2h, H, W) -> (B, 4h, H, W)."""

@@ -29,7 +29,12 @@ class MaskedConv2d(nn.Module):
     mask: Tensor
 
     def __init__(
-        self, in_colour: Tensor, out_colour: Tensor, kernel: int = 1, mask: str = "B", rows_above: int | None = None
+        self,
+        in_colour: Tensor,
+        out_colour: Tensor,
+        kernel: int = 1,
+        mask: str = "B",
+        rows_above: int | None = None,
     ) -> None:
         super().__init__()
         assert kernel % 2 == 1, "the kernel needs a centre"
@@ -37,9 +42,13 @@ class MaskedConv2d(nn.Module):
         self.kernel = kernel
         reach = kernel // 2
         self.rows_above = reach if rows_above is None else rows_above
-        visible = torch.ones(len(out_colour), len(in_colour), self.rows_above + 1, kernel)
+        visible = torch.ones(
+            len(out_colour), len(in_colour), self.rows_above + 1, kernel
+        )
         visible[:, :, -1, reach + 1 :] = 0
-        visible[:, :, -1, reach] = allowed(out_colour, in_colour, see_own=mask == "B").float()
+        visible[:, :, -1, reach] = allowed(
+            out_colour, in_colour, see_own=mask == "B"
+        ).float()
         self.register_buffer("mask", visible, persistent=False)
         self.groups = _groups(in_colour, out_colour)
         self.weight = nn.Parameter(torch.empty_like(visible))
@@ -48,7 +57,9 @@ class MaskedConv2d(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, visible: Tensor) -> None:
-        fan_in = visible.flatten(1).sum(1).clamp(min=1)  # only what a feature really sees counts
+        fan_in = (
+            visible.flatten(1).sum(1).clamp(min=1)
+        )  # only what a feature really sees counts
         bound = (3.0 / fan_in).sqrt()[:, None, None, None]
         self.weight.uniform_(-1, 1).mul_(bound).mul_(visible)
 
@@ -69,7 +80,9 @@ class MaskedConv2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.kernel > 1:
             reach = self.kernel // 2
-            x = functional.pad(x, (reach, reach, self.rows_above, 0))  # what lies outside the image reads as zero
+            x = functional.pad(
+                x, (reach, reach, self.rows_above, 0)
+            )  # what lies outside the image reads as zero
         return functional.conv2d(x, self.masked_weight(), self.bias)
 
 
@@ -78,7 +91,11 @@ def _groups(in_colour: Tensor, out_colour: Tensor) -> tuple[tuple[slice, slice],
     colours = range(int(out_colour.max()) + 1)
     ends = [0, *(int((out_colour <= colour).sum()) for colour in colours)]
     return tuple(
-        (slice(ends[colour], ends[colour + 1]), slice(0, int((in_colour <= colour).sum()))) for colour in colours
+        (
+            slice(ends[colour], ends[colour + 1]),
+            slice(0, int((in_colour <= colour).sum())),
+        )
+        for colour in colours
     )
 
 

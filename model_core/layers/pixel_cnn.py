@@ -16,10 +16,16 @@ class PixelCNNLayer(nn.Module):
     condition: with `conditioning` > 0, the unmasked 1x1 whose map is added to the 3x3's (section 3.6).
     """
 
-    def __init__(self, features: int, hidden: int, colours: int, conditioning: int = 0) -> None:
+    def __init__(
+        self, features: int, hidden: int, colours: int, conditioning: int = 0
+    ) -> None:
         super().__init__()
-        self.down = MaskedConv2d(colour_of(features, colours), colour_of(hidden, colours))
-        self.spread = MaskedConv2d(colour_of(hidden, colours), colour_of(hidden, colours), kernel=3)
+        self.down = MaskedConv2d(
+            colour_of(features, colours), colour_of(hidden, colours)
+        )
+        self.spread = MaskedConv2d(
+            colour_of(hidden, colours), colour_of(hidden, colours), kernel=3
+        )
         self.condition = conditioning_map(conditioning, hidden)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -34,5 +40,9 @@ def field(config: NetworkConfig) -> Tensor:
     """The field grows with each 3 x 3 by a pixel to the left or up, and to the right only together with one up."""
     up, right = distances(config)
     reach = config.layers + INPUT_REACH
-    near = (up <= reach) & (-right <= reach) & (right <= (up - 1).clamp(max=config.layers) + INPUT_REACH)
+    near = (
+        (up <= reach)
+        & (-right <= reach)
+        & (right <= (up - 1).clamp(max=config.layers) + INPUT_REACH)
+    )
     return seen(config, near)

@@ -26,9 +26,13 @@ KERNEL = 3
 class RowLSTM(LSTMParameters):
     """(B, 2h, H, W) -> (B, h, H, W). input_to_state is 1 x 3, mask B; taps: left to right in the row above."""
 
-    def __init__(self, features: int, hidden: int, colours: int, conditioning: int = 0) -> None:
+    def __init__(
+        self, features: int, hidden: int, colours: int, conditioning: int = 0
+    ) -> None:
         gates = colour_of(hidden, colours, parts=GATES)
-        input_to_state = MaskedConv2d(colour_of(features, colours), gates, KERNEL, rows_above=0)
+        input_to_state = MaskedConv2d(
+            colour_of(features, colours), gates, KERNEL, rows_above=0
+        )
         super().__init__(input_to_state, hidden, taps=KERNEL, conditioning=conditioning)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -41,7 +45,9 @@ class RowLSTM(LSTMParameters):
         rows = []
         for row in from_input.unbind(2):  # (B, 4h, W)
             above = torch.cat([edge, hidden, edge], -1)  # (B, h, W + 2)
-            hidden, cell = lstm_cell(row + functional.conv1d(above, kernel), cell, dim=1)
+            hidden, cell = lstm_cell(
+                row + functional.conv1d(above, kernel), cell, dim=1
+            )
             rows.append(hidden)
         return torch.stack(rows, 2)
 
@@ -49,5 +55,7 @@ class RowLSTM(LSTMParameters):
 def field(config: NetworkConfig) -> Tensor:
     """The field grows with every row up by a pixel to each side (k = 3); with every layer, by one to the left."""
     up, right = distances(config)
-    near = (-right <= up + config.layers + INPUT_REACH) & (right <= up - 1 + INPUT_REACH)
+    near = (-right <= up + config.layers + INPUT_REACH) & (
+        right <= up - 1 + INPUT_REACH
+    )
     return seen(config, near)

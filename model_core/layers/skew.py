@@ -14,7 +14,9 @@ def skew(x: Tensor) -> Tensor:
     """Offset each row one column right of the row above: (B, F, H, W) -> (B, F, H, W + H - 1), zeros elsewhere."""
     B, F, H, W = x.shape
     S = W + H - 1
-    padded = functional.pad(x, (0, H))  # (B, F, H, W + H): read with rows one shorter, every row slips by one
+    padded = functional.pad(
+        x, (0, H)
+    )  # (B, F, H, W + H): read with rows one shorter, every row slips by one
     return padded.reshape(B, F, H * (W + H))[:, :, : H * S].reshape(B, F, H, S)
 
 
@@ -28,5 +30,8 @@ def unskew(x: Tensor) -> Tensor:
 
 def inside(height: int, width: int, device: torch.device | None = None) -> Tensor:
     """(H, S) bool: where a skewed map holds a pixel. Made on the device, for nothing is to wait for a copy."""
-    column = torch.arange(width + height - 1, device=device)[None, :] - torch.arange(height, device=device)[:, None]
+    column = (
+        torch.arange(width + height - 1, device=device)[None, :]
+        - torch.arange(height, device=device)[:, None]
+    )
     return (column >= 0) & (column < width)

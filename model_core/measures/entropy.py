@@ -37,7 +37,9 @@ def entropies(log_p: NDArray[np.float64]) -> list[Entropy]:
     Raises DataError for fewer than two images.
     """
     if len(log_p) < LEAST:
-        raise DataError(f"an interval needs at least {LEAST} images, and there is {len(log_p)}")
+        raise DataError(
+            f"an interval needs at least {LEAST} images, and there is {len(log_p)}"
+        )
     bits = np.random.default_rng(_SHUFFLE).permutation(-log_p / math.log(2))
     counts = [16 << k for k in range(60) if 16 << k < len(bits)]
     return [_entropy(bits[:count]) for count in (*counts, len(bits))]

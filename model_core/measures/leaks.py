@@ -47,14 +47,19 @@ def require_causal(*networks: Network) -> str:
 
 def _passes(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
     """Every pass to measure, in words, the stage whose variables it predicts, and the pass itself."""
-    for kind, copy in (("plain", deepcopy(network).cpu().double()), ("fused", deepcopy(network).cpu().float())):
+    for kind, copy in (
+        ("plain", deepcopy(network).cpu().double()),
+        ("fused", deepcopy(network).cpu().float()),
+    ):
         for words, stage, forward in _stages(copy):
             if kind == "plain" or _is_fused(stage):
                 yield f"{kind} pass{words}", stage, forward
 
 
 def _stages(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
-    labels = sorted({0, network.config.labels - 1}) if network.config.labels else [None]  # masks are all alike
+    labels = (
+        sorted({0, network.config.labels - 1}) if network.config.labels else [None]
+    )  # masks are all alike
     for component in (Component(Member(network), label) for label in labels):
         words = "" if component.label is None else f" with label {component.label}"
         if not isinstance(network, MultiScaleNetwork):
@@ -62,18 +67,32 @@ def _stages(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
             continue
         small = next(_images(network.config.channels, network.config.values))[None]
         map_ = network.condition(small, component.condition(1))[:, :, :_HEIGHT, :_WIDTH]
-        yield f" of the first stage{words}", network.small, partial(_given, network.small, component.condition(1))
-        yield f" of the second stage{words}", network.large, partial(_given, network.large, map_)
+        yield (
+            f" of the first stage{words}",
+            network.small,
+            partial(_given, network.small, component.condition(1)),
+        )
+        yield (
+            f" of the second stage{words}",
+            network.large,
+            partial(_given, network.large, map_),
+        )
 
 
 def _given(stage: PixelNetwork, condition: Tensor | None, values: Tensor) -> Tensor:
     """Logits of values (B, C, H, W), all of which have this condition (1, c, H, W)."""
-    return stage(values, None if condition is None else condition.expand(len(values), -1, -1, -1))
+    return stage(
+        values, None if condition is None else condition.expand(len(values), -1, -1, -1)
+    )
 
 
 def _is_fused(stage: PixelNetwork) -> bool:
     variables = stage.config.channels * _HEIGHT * _WIDTH
-    return stage.fuses(torch.zeros(variables, stage.config.channels, _HEIGHT, _WIDTH, dtype=torch.int64))
+    return stage.fuses(
+        torch.zeros(
+            variables, stage.config.channels, _HEIGHT, _WIDTH, dtype=torch.int64
+        )
+    )
 
 
 def _images(channels: int, values: int) -> Iterator[Tensor]:
@@ -96,16 +115,20 @@ def _find_leak(forward: _Forward, image: Tensor, values: int) -> str | None:
     index = torch.arange(N)
     is_after = index[:, None] <= index  # (N, N): cut, variable
     unmoved = _logits(forward, base.expand(N, N), image)
-    moved = (_logits(forward, torch.where(is_after, changed, base), image) != unmoved).any(2) & (
-        index <= index[:, None]
-    )
+    moved = (
+        _logits(forward, torch.where(is_after, changed, base), image) != unmoved
+    ).any(2) & (index <= index[:, None])
     if not unmoved.isfinite().all():
         raise ModelError("the network's logits are not finite")
     if not moved.any():
         return None
     _, watched = moved.nonzero()[0].tolist()
-    alone = torch.where(torch.eye(N, dtype=torch.bool), changed, base)  # (N, N): only one variable changes
-    culprits = (_logits(forward, alone, image) != unmoved).any(2)[:, watched] & (index >= watched)
+    alone = torch.where(
+        torch.eye(N, dtype=torch.bool), changed, base
+    )  # (N, N): only one variable changes
+    culprits = (_logits(forward, alone, image) != unmoved).any(2)[:, watched] & (
+        index >= watched
+    )
     found = f"the logits of {_name(watched, image)} moved when "
     if not culprits.any():
         return f"{found}it and all values after it changed"
@@ -119,7 +142,9 @@ def _logits(forward: _Forward, ordered: Tensor, image: Tensor) -> Tensor:
     Always as one batch of the same size, because rounding may depend on the place in a batch, and on nothing else.
     """
     C, H, W = image.shape
-    logits = forward(ordered.unflatten(1, (H, W, C)).permute(0, 3, 1, 2))  # (B, V, C, H, W)
+    logits = forward(
+        ordered.unflatten(1, (H, W, C)).permute(0, 3, 1, 2)
+    )  # (B, V, C, H, W)
     return logits.permute(0, 3, 4, 2, 1).flatten(1, 3)
 
 

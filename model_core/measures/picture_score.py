@@ -55,7 +55,9 @@ def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
     return score
 
 
-def score_steps(model: Model, values: NDArray[np.integer]) -> Iterator[float | PictureScore]:
+def score_steps(
+    model: Model, values: NDArray[np.integer]
+) -> Iterator[float | PictureScore]:
     """The same window by window: the share that is done, and at last the score."""
     image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
     model, windows = scored(model, image)

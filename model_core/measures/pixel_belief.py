@@ -32,7 +32,12 @@ class ColourBelief:
     @property
     def bits(self) -> float:
         """Bits that its true value costs."""
-        return float(-np.log2(max(self.probabilities[self.value], np.finfo(np.float64).tiny))) + 0.0
+        return (
+            float(
+                -np.log2(max(self.probabilities[self.value], np.finfo(np.float64).tiny))
+            )
+            + 0.0
+        )
 
 
 def pixel_belief(
@@ -57,15 +62,26 @@ def pixel_belief(
         shares = component.network.distribution.probabilities(logits).cpu().numpy()
     if not np.isfinite(shares).all():
         raise FloatingPointError("the network gave a probability that is not finite")
-    return [ColourBelief(shares[:, colour], int(values[colour, y, x])) for colour in range(len(values))]
+    return [
+        ColourBelief(shares[:, colour], int(values[colour, y, x]))
+        for colour in range(len(values))
+    ]
 
 
-def component_for(model: Model, orientation: Orientation | None, label: int | None) -> Component:
+def component_for(
+    model: Model, orientation: Orientation | None, label: int | None
+) -> Component:
     """The component of this orientation and label, or the first that has those which are asked for."""
-    return next(c for c in model.components if orientation in (None, c.orientation) and label in (None, c.label))
+    return next(
+        c
+        for c in model.components
+        if orientation in (None, c.orientation) and label in (None, c.label)
+    )
 
 
-def place_of(orientation: Orientation, shape: tuple[int, ...], y: int, x: int) -> tuple[int, int]:
+def place_of(
+    orientation: Orientation, shape: tuple[int, ...], y: int, x: int
+) -> tuple[int, int]:
     """Place of the pixel (y, x) of an image of this shape (C, H, W) once it is turned."""
     places = np.arange(shape[1] * shape[2]).reshape(shape[1:])
     row, column = np.argwhere(turn(places, orientation) == places[y, x])[0]
@@ -79,5 +95,7 @@ def _logits(component: Component, image: Tensor, y: int, x: int) -> Tensor:
         return component.logits(image)[..., y, x]
     factor = network.config.factor
     if y % factor == 0 and x % factor == 0:
-        return network.small(subsample(image, factor), component.condition(1))[..., y // factor, x // factor]
+        return network.small(subsample(image, factor), component.condition(1))[
+            ..., y // factor, x // factor
+        ]
     return component.logits(image)[..., y, x]

@@ -43,25 +43,42 @@ def pixel_influence(
     with torch.inference_mode(False), torch.enable_grad():
         image = torch.from_numpy(values.astype(np.float64))[None].to(model.device)
         image = turn(image, component.orientation).contiguous()
-        worth, way = torch.linspace(0, 1, V, dtype=torch.float64, device=model.device), torch.tensor(V - 1.0)
+        worth, way = (
+            torch.linspace(0, 1, V, dtype=torch.float64, device=model.device),
+            torch.tensor(V - 1.0),
+        )
         if model.config.categories:
-            image = one_hot(image.long(), V).movedim(-1, 1)[:, :, 0].to(image)  # (1, V, H, W)
-            worth, way = (torch.arange(V, device=model.device) == int(values[0, y, x])).double(), image - 1 / V
+            image = (
+                one_hot(image.long(), V).movedim(-1, 1)[:, :, 0].to(image)
+            )  # (1, V, H, W)
+            worth, way = (
+                (torch.arange(V, device=model.device) == int(values[0, y, x])).double(),
+                image - 1 / V,
+            )
         logits = _logits_at(component, image.requires_grad_(), row, column)
         pull, size = _pull(logits.detach(), component.network.distribution, worth)
         (slope,) = torch.autograd.grad(logits, image, pull)
-    slope[..., row, column] = 0  # of several colours, the earlier ones of the pixel itself
-    influence = turn_back((slope * way)[0].sum(0).detach(), component.orientation).cpu().numpy() * size
+    slope[..., row, column] = (
+        0  # of several colours, the earlier ones of the pixel itself
+    )
+    influence = (
+        turn_back((slope * way)[0].sum(0).detach(), component.orientation).cpu().numpy()
+        * size
+    )
     if not np.isfinite(influence).all():
         raise FloatingPointError("the network gave an influence that is not finite")
     return influence
 
 
-def _pull(logits: Tensor, distribution: Categorical, worth: Tensor) -> tuple[Tensor, float]:
+def _pull(
+    logits: Tensor, distribution: Categorical, worth: Tensor
+) -> tuple[Tensor, float]:
     """How the expected worth (V,) of a value changes with each of the logits (V, C), as a direction and its size: where
     the network is all but sure, the product would be too small for single precision on its way back."""
     shares = distribution.probabilities(logits)
-    pull = shares * (worth[:, None] - (shares * worth[:, None]).sum(0)) / logits.shape[1]
+    pull = (
+        shares * (worth[:, None] - (shares * worth[:, None]).sum(0)) / logits.shape[1]
+    )
     size = float(pull.abs().max())
     return (pull / size if size else pull).to(logits.dtype), size
 
@@ -71,7 +88,9 @@ def _logits_at(component: Component, image: Tensor, y: int, x: int) -> Tensor:
     through which gradients flow."""
     network, label = component.network, component.condition(1)
     if not isinstance(network, MultiScaleNetwork):
-        return _plain(network, image[..., : y + 1, :], label)[..., y, x]  # no row below has a say
+        return _plain(network, image[..., : y + 1, :], label)[
+            ..., y, x
+        ]  # no row below has a say
     factor = network.config.factor
     small = subsample(image, factor)
     if y % factor == 0 and x % factor == 0:
@@ -79,7 +98,13 @@ def _logits_at(component: Component, image: Tensor, y: int, x: int) -> Tensor:
     return _plain(network.large, image, network.condition(small, label))[..., y, x]
 
 
-def _plain(network: PixelNetwork, image: Tensor, condition: Tensor | None = None) -> Tensor:
+def _plain(
+    network: PixelNetwork, image: Tensor, condition: Tensor | None = None
+) -> Tensor:
     """(V, C, H, W): the pass in plain torch, because a fused one has no way back to the values."""
-    seen = image.to(network.input.bias) if network.config.categories else network.encode(image)
+    seen = (
+        image.to(network.input.bias)
+        if network.config.categories
+        else network.encode(image)
+    )
     return network.head(network.trunk(network.input(seen), condition))[0]

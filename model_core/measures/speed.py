@@ -48,7 +48,9 @@ class Timings:
     first_rows: list[float] = field(default_factory=list)
 
 
-def measure(preset: str, batch: int, threads: int = 1, rounds: int = 3, device: str = "cpu") -> dict[str, Any]:
+def measure(
+    preset: str, batch: int, threads: int = 1, rounds: int = 3, device: str = "cpu"
+) -> dict[str, Any]:
     """Time random weights of a preset on a device: medians of `rounds` of each, in seconds.
 
     sample_s draws `batch` images, of which the first rows are there after first_row_p50_s and first_row_p95_s.
@@ -60,21 +62,30 @@ def measure(preset: str, batch: int, threads: int = 1, rounds: int = 3, device: 
     """
     check_device(device)
     if device != "cpu" and threads > 1:
-        raise ConfigError(f"one process measures {device}: expected threads = 1, got {threads}")
+        raise ConfigError(
+            f"one process measures {device}: expected threads = 1, got {threads}"
+        )
     if batch % threads:
-        raise ConfigError(f"{batch} images cannot be shared evenly by {threads} processes")
+        raise ConfigError(
+            f"{batch} images cannot be shared evenly by {threads} processes"
+        )
     if threads == 1:
         timings = _timed(preset, batch, rounds, torch.device(device))
     else:
         timings = _together(_in_processes(preset, batch // threads, threads, rounds))
-    return _facts(untrained(preset).network, Setting(preset, batch, threads, device), timings)
+    return _facts(
+        untrained(preset).network, Setting(preset, batch, threads, device), timings
+    )
 
 
 def plain_forward(network: Network, values: Tensor) -> list[Tensor]:
     """The teacher-forced pass in plain torch operations, whatever faster way there is: logits of each network."""
     if isinstance(network, MultiScaleNetwork):
         small = subsample(values, network.config.factor)
-        return [_plain(network.small, small, None), _plain(network.large, values, network.condition(small))]
+        return [
+            _plain(network.small, small, None),
+            _plain(network.large, values, network.condition(small)),
+        ]
     return [_plain(network, values, None)]
 
 
@@ -82,29 +93,53 @@ def useful_operations(network: Network) -> int:
     """Additions and multiplications to draw one image: two for each weight no mask hides, at each of its pixels."""
     if isinstance(network, MultiScaleNetwork):
         small = network.small.config
-        upsampling = sum(p.numel() for p in network.upsampler.parameters() if p.dim() > 1)
+        upsampling = sum(
+            p.numel() for p in network.upsampler.parameters() if p.dim() > 1
+        )
         parts = useful_operations(network.small) + useful_operations(network.large)
         return parts + 2 * upsampling * small.height * small.width
     weights = sum(p.numel() for p in network.parameters() if p.dim() > 1)
-    hidden = sum(int((mask == 0).sum()) for name, mask in network.named_buffers() if name.endswith("mask"))
+    hidden = sum(
+        int((mask == 0).sum())
+        for name, mask in network.named_buffers()
+        if name.endswith("mask")
+    )
     return 2 * (weights - hidden) * network.config.height * network.config.width
 
 
-def naive_steps(network: Network, values: Tensor) -> list[tuple[int, Callable[[], object]]]:
+def naive_steps(
+    network: Network, values: Tensor
+) -> list[tuple[int, Callable[[], object]]]:
     """The naive sampler of each network: how many steps it takes, and one of them, a whole pass for one variable."""
     if isinstance(network, MultiScaleNetwork):
         small = subsample(values, network.config.factor)
-        condition, large, given = network.condition(small), network.large, network.small.config.dimensions
+        condition, large, given = (
+            network.condition(small),
+            network.large,
+            network.small.config.dimensions,
+        )
         steps = _naive_step(network.distribution, lambda: large(values, condition))
-        return [*naive_steps(network.small, small), (network.config.dimensions - given, steps)]
-    return [(network.config.dimensions, _naive_step(network.distribution, lambda: network(values)))]
+        return [
+            *naive_steps(network.small, small),
+            (network.config.dimensions - given, steps),
+        ]
+    return [
+        (
+            network.config.dimensions,
+            _naive_step(network.distribution, lambda: network(values)),
+        )
+    ]
 
 
-def _naive_step(distribution: Categorical, forward: Callable[[], Tensor]) -> Callable[[], object]:
+def _naive_step(
+    distribution: Categorical, forward: Callable[[], Tensor]
+) -> Callable[[], object]:
     def step() -> Tensor:
         logits = forward()[:, :, 0, 0, 0]
         check_finite(logits)
-        return distribution.draw(logits, torch.full_like(logits[:, 0], 0.5), torch.ones_like(logits[:, 0]))
+        return distribution.draw(
+            logits, torch.full_like(logits[:, 0], 0.5), torch.ones_like(logits[:, 0])
+        )
 
     return step
 
@@ -113,7 +148,13 @@ def _plain(network: PixelNetwork, values: Tensor, condition: Tensor | None) -> T
     return network.head(network.trunk(network.input(network.encode(values)), condition))
 
 
-def _timed(preset: str, batch: int, rounds: int, device: torch.device, barrier: Barrier | None = None) -> Timings:
+def _timed(
+    preset: str,
+    batch: int,
+    rounds: int,
+    device: torch.device,
+    barrier: Barrier | None = None,
+) -> Timings:
     """Interleave the runs on one thread; the first round warms up and is not counted."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -132,28 +173,42 @@ def _timed(preset: str, batch: int, rounds: int, device: torch.device, barrier: 
     return Timings(counted, timings.first_rows[batch:])
 
 
-def _runs(preset: str, batch: int, device: torch.device, timings: Timings) -> dict[str, Callable[[], object]]:
+def _runs(
+    preset: str, batch: int, device: torch.device, timings: Timings
+) -> dict[str, Callable[[], object]]:
     model = replace(untrained(preset), device=str(device))
     network, config = model.network.to(device), model.config
     engine = Engine(model, slots=batch)
-    values = torch.randint(0, config.values, (batch, config.channels, config.height, config.width), device=device)
+    values = torch.randint(
+        0,
+        config.values,
+        (batch, config.channels, config.height, config.width),
+        device=device,
+    )
     return {
         "sample": lambda: timings.first_rows.extend(_draw(engine, batch)),
         "forward": lambda: plain_forward(network, values),
         "fused": lambda: network(values),
         "peak": _product(device),
-        **{f"naive-{i}": step for i, (_, step) in enumerate(naive_steps(network, values))},
+        **{
+            f"naive-{i}": step
+            for i, (_, step) in enumerate(naive_steps(network, values))
+        },
     }
 
 
 def _in_processes(preset: str, share: int, count: int, rounds: int) -> list[Timings]:
     context = get_context("spawn")
-    with context.Manager() as manager, ProcessPoolExecutor(count, mp_context=context) as pool:
+    with (
+        context.Manager() as manager,
+        ProcessPoolExecutor(count, mp_context=context) as pool,
+    ):
         barrier = manager.Barrier(count)
         return [
             future.result()
             for future in [
-                pool.submit(_timed, preset, share, rounds, torch.device("cpu"), barrier) for _ in range(count)
+                pool.submit(_timed, preset, share, rounds, torch.device("cpu"), barrier)
+                for _ in range(count)
             ]
         ]
 
@@ -161,17 +216,33 @@ def _in_processes(preset: str, share: int, count: int, rounds: int) -> list[Timi
 def _together(parts: list[Timings]) -> Timings:
     """A round is over when the last process is done."""
     names = parts[0].seconds
-    seconds = {name: [max(times) for times in zip(*(p.seconds[name] for p in parts), strict=True)] for name in names}
+    seconds = {
+        name: [
+            max(times) for times in zip(*(p.seconds[name] for p in parts), strict=True)
+        ]
+        for name in names
+    }
     return Timings(seconds, [first for part in parts for first in part.first_rows])
 
 
 def _facts(network: Network, setting: Setting, timings: Timings) -> dict[str, Any]:
     batch, threads = setting.batch, setting.threads
     median = {name: statistics.median(times) for name, times in timings.seconds.items()}
-    tiny = torch.zeros(1, network.config.channels, network.config.height, network.config.width, dtype=torch.int64)
+    tiny = torch.zeros(
+        1,
+        network.config.channels,
+        network.config.height,
+        network.config.width,
+        dtype=torch.int64,
+    )
     steps = [count for count, _ in naive_steps(network, tiny)]
     operations = batch * useful_operations(network)
-    peak = threads * 2 * PEAK_SIDES[torch.device(setting.device).type] ** 3 / median["peak"]
+    peak = (
+        threads
+        * 2
+        * PEAK_SIDES[torch.device(setting.device).type] ** 3
+        / median["peak"]
+    )
     return {
         **asdict(setting),
         "sample_s": median["sample"],

@@ -35,33 +35,51 @@ class Standing:
     """The share that is at least as far out, to either side. Small: strange, or strangely plain (Nalisnick et al.)."""
 
     @classmethod
-    def of(cls, values: NDArray[np.integer], nats: float, levels: int, validation: Validation | None) -> Self:
+    def of(
+        cls,
+        values: NDArray[np.integer],
+        nats: float,
+        levels: int,
+        validation: Validation | None,
+    ) -> Self:
         """The standing of a picture's values (C, H, W) in 0..levels-1, whose -ln p is `nats`."""
         over = nats / math.log(2) - png_bits(values, levels)
         if validation is None:
             return cls(over, None, None)
         above = p_value(nats, validation)
-        return cls(over, above, min(1.0, 2 * min(above, 1 - above + 1 / validation.images)))
+        return cls(
+            over, above, min(1.0, 2 * min(above, 1 - above + 1 / validation.images))
+        )
 
 
 def p_value(nats: float, validation: Validation) -> float:
     """The p-value, interpolated between the quantiles; at least 1 / images, as little can be known."""
     quantiles = validation.nats_quantiles
-    below = float(np.interp(nats, quantiles, np.linspace(0, 1, len(quantiles)), left=0, right=1))
+    below = float(
+        np.interp(nats, quantiles, np.linspace(0, 1, len(quantiles)), left=0, right=1)
+    )
     return max(1 - below, 1 / validation.images)
 
 
 def validation_scores(log_p: NDArray[np.float64]) -> Validation:
     """A card's record of validation images' ln p (N,). Raises DataError when they are too few to say anything."""
     if len(log_p) < LEAST:
-        raise DataError(f"a p-value needs at least {LEAST} validation images, and there are {len(log_p)}")
+        raise DataError(
+            f"a p-value needs at least {LEAST} validation images, and there are {len(log_p)}"
+        )
     quantiles = np.quantile(-log_p, np.linspace(0, 1, STEPS + 1))
     return Validation(len(log_p), tuple(round(float(nats), 3) for nats in quantiles))
 
 
 def png_bits(values: NDArray[np.integer], levels: int) -> int:
     """The bits of a picture (C, H, W) as a PNG file, one-bit where it has two values."""
-    pixels = values_to_pixels(values.astype(np.uint8), levels).transpose(1, 2, 0).squeeze(2 if len(values) == 1 else ())
+    pixels = (
+        values_to_pixels(values.astype(np.uint8), levels)
+        .transpose(1, 2, 0)
+        .squeeze(2 if len(values) == 1 else ())
+    )
     picture, out = Image.fromarray(pixels), io.BytesIO()
-    (picture.convert("1") if levels == 2 and len(values) == 1 else picture).save(out, "PNG", optimize=True)
+    (picture.convert("1") if levels == 2 and len(values) == 1 else picture).save(
+        out, "PNG", optimize=True
+    )
     return 8 * len(out.getvalue())

@@ -26,5 +26,12 @@ def changed_pixels(
     """
     size = pixels.shape[3], pixels.shape[2]
     asked = zip(samples, labels or [None] * len(samples), strict=True)
-    drawn = draw(model, [ImageRequest(seed, sample, temperature, label=label) for sample, label in asked], size=size)
+    drawn = draw(
+        model,
+        [
+            ImageRequest(seed, sample, temperature, label=label)
+            for sample, label in asked
+        ],
+        size=size,
+    )
     return (values_to_pixels(drawn.numpy(), model.config.levels) != pixels).any(1)

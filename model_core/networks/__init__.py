@@ -11,4 +11,8 @@ __all__ = ["MultiScaleNetwork", "Network", "PixelNetwork", "build_network"]
 
 def build_network(config: NetworkConfig) -> Network:
     """A network with fresh random weights from torch's global generator."""
-    return MultiScaleNetwork(config) if config.multi_scale else PixelNetwork(config, config.labels)
+    return (
+        MultiScaleNetwork(config)
+        if config.multi_scale
+        else PixelNetwork(config, config.labels)
+    )

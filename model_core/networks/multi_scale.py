@@ -31,8 +31,12 @@ class MultiScaleNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.small = PixelNetwork(config.small, config.labels)
-        self.upsampler = Upsampler(config.channels, config.conditioning, config.factor, config.labels)
-        single = replace(config, factor=1, conditioning=0, small_layers=0, small_hidden=0, labels=0)
+        self.upsampler = Upsampler(
+            config.channels, config.conditioning, config.factor, config.labels
+        )
+        single = replace(
+            config, factor=1, conditioning=0, small_layers=0, small_hidden=0, labels=0
+        )
         self.large = PixelNetwork(single, config.conditioning)
 
     @property
@@ -41,7 +45,9 @@ class MultiScaleNetwork(nn.Module):
         return self.large.distribution
 
     def forward(self, values: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.large(values, self.condition(subsample(values, self.config.factor), label))
+        return self.large(
+            values, self.condition(subsample(values, self.config.factor), label)
+        )
 
     def of_labels(self, labels: Tensor) -> Tensor:
         """`label` of images with these labels (B,), int64: (B, K, 1, 1)."""
@@ -59,5 +65,7 @@ class MultiScaleNetwork(nn.Module):
         factor = self.config.factor
         small = subsample(values, factor)
         given = spread_out(torch.ones_like(small, dtype=torch.bool), factor)
-        nats = self.large.nats_map(values, self.condition(small, label)).masked_fill(given, 0)
+        nats = self.large.nats_map(values, self.condition(small, label)).masked_fill(
+            given, 0
+        )
         return nats + spread_out(self.small.nats_map(small, label), factor)

@@ -33,8 +33,13 @@ class Block(nn.Module):
     def __init__(self, config: NetworkConfig, conditioning: int) -> None:
         super().__init__()
         colours = config.channels
-        stream, hidden = colour_of(config.features, colours), colour_of(config.hidden, colours)
-        self.layer: nn.Module = part(config.kind.layer)(config.features, config.hidden, colours, conditioning)
+        stream, hidden = (
+            colour_of(config.features, colours),
+            colour_of(config.hidden, colours),
+        )
+        self.layer: nn.Module = part(config.kind.layer)(
+            config.features, config.hidden, colours, conditioning
+        )
         self.up = MaskedConv2d(hidden, stream)
         self.skip = MaskedConv2d(hidden, stream) if config.skip else None
 
@@ -46,11 +51,19 @@ class FusedPass(Protocol):
         """Can it take this first map (B, 2h, H, W), and is it faster?"""
         ...
 
-    def logits(self, network: "PixelNetwork", x: Tensor, condition: Tensor | None) -> Tensor:
+    def logits(
+        self, network: "PixelNetwork", x: Tensor, condition: Tensor | None
+    ) -> Tensor:
         """(B, 2h, H, W) and (B, c, H, W) or (B, K, 1, 1) -> (B, V, C, H, W)."""
         ...
 
-    def nats(self, network: "PixelNetwork", x: Tensor, condition: Tensor | None, values: Tensor) -> Tensor:
+    def nats(
+        self,
+        network: "PixelNetwork",
+        x: Tensor,
+        condition: Tensor | None,
+        values: Tensor,
+    ) -> Tensor:
         """-ln p of values (B, C, H, W), int64: what the network's distribution says of the logits."""
         ...
 
@@ -70,12 +83,19 @@ class PixelNetwork(nn.Module):
         self.conditioning = conditioning
         colours = config.channels
         read = torch.arange(config.inputs) % colours
-        self.input = MaskedConv2d(read, colour_of(config.features, colours), INPUT_KERNEL, mask="A")
+        self.input = MaskedConv2d(
+            read, colour_of(config.features, colours), INPUT_KERNEL, mask="A"
+        )
         if config.categories:  # V numbers of a pixel are read, of which one is not 0
             self.input.weight.data *= config.values**0.5
-        self.blocks = cast(Sequence[Block], nn.ModuleList(Block(config, conditioning) for _ in range(config.layers)))
+        self.blocks = cast(
+            Sequence[Block],
+            nn.ModuleList(Block(config, conditioning) for _ in range(config.layers)),
+        )
         self.distribution = Categorical(config.values)
-        self.head = Head(config.features, config.head, colours, self.distribution.outputs)
+        self.head = Head(
+            config.features, config.head, colours, self.distribution.outputs
+        )
         self._fused: FusedPass | None = part(config.kind.fused)
 
     def forward(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -88,16 +108,22 @@ class PixelNetwork(nn.Module):
 
     def fuses(self, values: Tensor) -> bool:
         """Does `forward` take the fused pass for these values (B, C, H, W)?"""
-        return self._fused is not None and self._fused.suits(self, self.input(self.encode(values)))
+        return self._fused is not None and self._fused.suits(
+            self, self.input(self.encode(values))
+        )
 
     def of_labels(self, labels: Tensor) -> Tensor:
         """Condition of images with these labels (B,), int64: each a map of one pixel, (B, K, 1, 1)."""
-        return functional.one_hot(labels, self.conditioning).to(self.input.bias)[:, :, None, None]
+        return functional.one_hot(labels, self.conditioning).to(self.input.bias)[
+            :, :, None, None
+        ]
 
     def _first(self, values: Tensor, condition: Tensor | None) -> Tensor:
         """The first map (B, 2h, H, W). Raises ConfigError where what biases the layers is missing."""
         if self.conditioning and condition is None:
-            raise ConfigError("this network is asked given something: a label, or the small image")
+            raise ConfigError(
+                "this network is asked given something: a label, or the small image"
+            )
         return self.input(self.encode(values))
 
     def nats_map(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -113,7 +139,9 @@ class PixelNetwork(nn.Module):
         centred to -1..1 (section 5.2); of categories (B, V, H, W), a one in the place of each value."""
         dtype, V = self.input.bias.dtype, self.config.values
         if self.config.categories:
-            return (values == torch.arange(V, device=values.device)[:, None, None]).to(dtype)
+            return (values == torch.arange(V, device=values.device)[:, None, None]).to(
+                dtype
+            )
         return values.to(dtype) * (2.0 / (V - 1)) - 1.0
 
     def written(self) -> Written | None:
@@ -122,7 +150,9 @@ class PixelNetwork(nn.Module):
         parameters = [*self.parameters()]
         if any(parameter.is_inference() for parameter in parameters):
             return None
-        return tuple((parameter.data_ptr(), parameter._version) for parameter in parameters)
+        return tuple(
+            (parameter.data_ptr(), parameter._version) for parameter in parameters
+        )
 
     def trunk(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The stack in plain torch: (B, 2h, H, W) -> the top map (B, 2h, H, W)."""
@@ -131,7 +161,9 @@ class PixelNetwork(nn.Module):
             hidden = block.layer(x, condition)  # (B, h, H, W)
             x = block.up(hidden) + x if self.config.residual else block.up(hidden)
             if block.skip is not None:
-                skips = block.skip(hidden) if skips is None else skips + block.skip(hidden)
+                skips = (
+                    block.skip(hidden) if skips is None else skips + block.skip(hidden)
+                )
         return x if skips is None else x + skips
 
 

@@ -21,9 +21,15 @@ from model_core.portable.target import ENVIRONMENT
 def main() -> None:
     """Build every kind, in a process that was told of the target before it imported numba."""
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
-        os.execve(sys.executable, [sys.executable, "-m", "model_core.portable.build"], os.environ | ENVIRONMENT)
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "model_core.portable.build"],
+            os.environ | ENVIRONMENT,
+        )
     with tempfile.TemporaryDirectory() as cache:
-        os.environ["NUMBA_CACHE_DIR"] = cache  # made anew: what was kept may have been made by other tools
+        os.environ["NUMBA_CACHE_DIR"] = (
+            cache  # made anew: what was kept may have been made by other tools
+        )
         try:
             write_modules(shipped.ENGINE)
         except PixelRNNError as error:
@@ -35,8 +41,14 @@ def write_modules(folder: Path) -> None:
     from model_core.kinds import KINDS
     from model_core.portable.modules import MODULES
 
-    described = {name: _write(name, folder) for name, kind in KINDS.items() if kind.compiled is not None}
-    (folder / MODULES.name).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    described = {
+        name: _write(name, folder)
+        for name, kind in KINDS.items()
+        if kind.compiled is not None
+    }
+    (folder / MODULES.name).write_text(
+        json.dumps(described, indent=2) + "\n", encoding="utf-8"
+    )
 
 
 def _write(kind: str, folder: Path) -> dict[str, Any]:
@@ -45,15 +57,27 @@ def _write(kind: str, folder: Path) -> dict[str, Any]:
     from model_core.portable.sources import sources_digest
 
     exact, relaxed = loop_modules(kind)
-    sources = sources_digest(part(KINDS[kind].compiled).code.__name__.rpartition(".")[2])
+    sources = sources_digest(
+        part(KINDS[kind].compiled).code.__name__.rpartition(".")[2]
+    )
     facts = _packed(exact, folder / f"{kind}.wasm.gz")
-    return facts | {"sources": sources, "relaxed": _packed(relaxed, folder / f"{kind}.relaxed.wasm.gz")}
+    return facts | {
+        "sources": sources,
+        "relaxed": _packed(relaxed, folder / f"{kind}.relaxed.wasm.gz"),
+    }
 
 
 def _packed(module: bytes, file: Path) -> dict[str, Any]:
     file.write_bytes(gzip.compress(module, 9, mtime=0))
-    print(f"{file.name}: {len(module):,} bytes, {file.stat().st_size:,} packed", flush=True)
-    return {"file": file.name, "bytes": len(module), "sha256": hashlib.sha256(module).hexdigest()}
+    print(
+        f"{file.name}: {len(module):,} bytes, {file.stat().st_size:,} packed",
+        flush=True,
+    )
+    return {
+        "file": file.name,
+        "bytes": len(module),
+        "sha256": hashlib.sha256(module).hexdigest(),
+    }
 
 
 if __name__ == "__main__":

@@ -30,7 +30,11 @@ _PICTURES = {
 """Real pictures that the page brings along, by others; all else in its folder was drawn for this project or by it."""
 
 
-def export(models: Sequence[Model], folder: Path, say: Callable[[str], None] = lambda line: None) -> None:
+def export(
+    models: Sequence[Model],
+    folder: Path,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
     """Write the folder with these models, and say what each file's folder weighs.
 
     Raises ModelError when one cannot be exported, ConfigError when the folder is there and is not one of these.
@@ -40,7 +44,9 @@ def export(models: Sequence[Model], folder: Path, say: Callable[[str], None] = l
             raise ModelError(reason)
     _check(folder)
     try:
-        guides = {guide.network.config.network for model in models for guide in model.guides}
+        guides = {
+            guide.network.config.network for model in models for guide in model.guides
+        }
         _write_engine(folder, guides | {model.config.network for model in models})
         shutil.rmtree(folder / "models", ignore_errors=True)
         for model in models:
@@ -49,42 +55,67 @@ def export(models: Sequence[Model], folder: Path, say: Callable[[str], None] = l
         _write_list(models, folder)
         _write_page({model.card.name for model in models}, folder)
     except OSError as error:
-        raise ConfigError(f"cannot write {error.filename or folder}: {error.strerror or error}") from None
+        raise ConfigError(
+            f"cannot write {error.filename or folder}: {error.strerror or error}"
+        ) from None
     for part in ("engine", "playground"):
-        say(f"{part}: {_kilobytes([file for file in (folder / part).rglob('*') if file.is_file()])}")
+        say(
+            f"{part}: {_kilobytes([file for file in (folder / part).rglob('*') if file.is_file()])}"
+        )
     for name, source in _PICTURES.items():
-        say(f"playground/img/{name}, {_kilobytes([folder / 'playground' / 'img' / name])}: {source}")
+        say(
+            f"playground/img/{name}, {_kilobytes([folder / 'playground' / 'img' / name])}: {source}"
+        )
 
 
 def _check(folder: Path) -> None:
     """A folder of somebody else's is left alone."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file: expected a folder, or none")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "engine" / MODULES.name).exists():
-        raise ConfigError(f"{folder} has other files in it: expected a new folder, or one that was exported before")
+    if (
+        folder.is_dir()
+        and any(folder.iterdir())
+        and not (folder / "engine" / MODULES.name).exists()
+    ):
+        raise ConfigError(
+            f"{folder} has other files in it: expected a new folder, or one that was exported before"
+        )
 
 
 def _write_engine(folder: Path, kinds: set[str]) -> None:
     """Copy the engine, with the modules of these kinds alone."""
     target = folder / "engine"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(shipped.ENGINE, target, ignore=shutil.ignore_patterns("*.wasm.gz", "*.d.ts", MODULES.name))
+    shutil.copytree(
+        shipped.ENGINE,
+        target,
+        ignore=shutil.ignore_patterns("*.wasm.gz", "*.d.ts", MODULES.name),
+    )
     wanted = {kind: facts for kind, facts in modules().items() if kind in kinds}
     for facts in wanted.values():
         for file in (facts["file"], facts["relaxed"]["file"]):
             shutil.copyfile(shipped.ENGINE / file, target / file)
-    (target / MODULES.name).write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    (target / MODULES.name).write_text(
+        json.dumps(wanted, indent=2) + "\n", encoding="utf-8"
+    )
 
 
 def _write_page(names: set[str], folder: Path) -> None:
     """Copy the service's page: its addresses are relative, and it brings the pictures of these models' cards."""
     target = folder / "playground"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(shipped.PAGE, target, ignore=shutil.ignore_patterns("*.d.ts", _PAGE))
-    pictures = {picture.stem.removeprefix("model-"): picture for picture in (target / "img").glob("model-*")}
+    shutil.copytree(
+        shipped.PAGE, target, ignore=shutil.ignore_patterns("*.d.ts", _PAGE)
+    )
+    pictures = {
+        picture.stem.removeprefix("model-"): picture
+        for picture in (target / "img").glob("model-*")
+    }
     for name in pictures.keys() - names:
         pictures[name].unlink()
-    files = sorted(file.relative_to(folder).as_posix() for file in (target / "js").rglob("*.js"))
+    files = sorted(
+        file.relative_to(folder).as_posix() for file in (target / "js").rglob("*.js")
+    )
     shown = " ".join(sorted(pictures.keys() & names))
     preloads = (f'<link rel="modulepreload" href="{file}">' for file in files)
     changes = {
@@ -111,8 +142,14 @@ def _facts(model: Model) -> dict[str, Any]:
     config, card = model.config, model.card
     scores = card.scores if card.scores.get("split") == "test" else {}
     return {
-        **{name: getattr(config, name) for name in ("network", "channels", "height", "width", "values")},
-        **{name: getattr(card, name) for name in ("name", "data", "parameters", "identity")},
+        **{
+            name: getattr(config, name)
+            for name in ("network", "channels", "height", "width", "values")
+        },
+        **{
+            name: getattr(card, name)
+            for name in ("name", "data", "parameters", "identity")
+        },
         "title": config.kind.title,
         "digest": card.sha256,
         "members": [member.orientation for member in model.members],
@@ -120,7 +157,9 @@ def _facts(model: Model) -> dict[str, Any]:
         "test_nats": scores.get("nats"),
         "test_bits_per_dim": scores.get("bits_per_dim"),
         "palette": card.palette or None,
-        "can": ["sample"] if card.palette else ["sample", "complete", "score", *(["classify"] if card.labels else [])],
+        "can": ["sample"]
+        if card.palette
+        else ["sample", "complete", "score", *(["classify"] if card.labels else [])],
         "methods": ["posterior", "clamp"],
         "max_particles": 256,
         "small_height": 0,

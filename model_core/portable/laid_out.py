@@ -22,7 +22,10 @@ NICENESS = 10
 def release() -> str:
     """The digest of all files of the engine."""
     files = sorted(file for file in shipped.ENGINE.rglob("*") if file.is_file())
-    content = [file.relative_to(shipped.ENGINE).as_posix().encode() + file.read_bytes() for file in files]
+    content = [
+        file.relative_to(shipped.ENGINE).as_posix().encode() + file.read_bytes()
+        for file in files
+    ]
     return hashlib.sha256(b"".join(content)).hexdigest()[:16]
 
 
@@ -45,7 +48,10 @@ def lay_out(folder: Path, models: Iterable[Path]) -> None:
             return  # nobody waits for it any more
         model = load_model(directory)
         if unportable(model) is None:
-            _make(place / "models" / model.card.identity, lambda made, model=model: write_packed(model, made))
+            _make(
+                place / "models" / model.card.identity,
+                lambda made, model=model: write_packed(model, made),
+            )
             _name(folder)
 
 

@@ -18,13 +18,21 @@ def loop_modules(kind: str) -> tuple[bytes, bytes]:
     """The WebAssembly module of a kind, and the relaxed one (wasm.py): `draw` is its `advance`, `uniform` the noise
     (compiled/philox.py)."""
     programs = [_loop(kind), Program.of("uniform", fill_uniform, _NOISE)]
-    return wasm_module(programs, is_relaxed=False), wasm_module(programs, is_relaxed=True)
+    return wasm_module(programs, is_relaxed=False), wasm_module(
+        programs, is_relaxed=True
+    )
 
 
 def _loop(kind: str) -> Program:
     """The types of what it is handed do not depend on the network's size, so the smallest one gives them."""
-    smallest = NetworkConfig(kind, height=8, width=8, channels=1, values=2, layers=1, hidden=4, head=4)
+    smallest = NetworkConfig(
+        kind, height=8, width=8, channels=1, values=2, layers=1, hidden=4, head=4
+    )
     with torch.random.fork_rng(devices=[]):
         network = PixelNetwork(smallest)
     handed = CompiledStage(network.eval().requires_grad_(False), 1).handed([0])
-    return Program.of("draw", part(smallest.kind.compiled).code.advance, [typeof(each) for each in handed.values()])
+    return Program.of(
+        "draw",
+        part(smallest.kind.compiled).code.advance,
+        [typeof(each) for each in handed.values()],
+    )

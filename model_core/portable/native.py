@@ -20,18 +20,38 @@ _COMPILE = "import sys; from model_core.portable.native import compile_kinds as 
 
 def main() -> None:
     """Compile, in a process for each level."""
-    parser = argparse.ArgumentParser(prog="python -m model_core.portable.native", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m model_core.portable.native", description=__doc__
+    )
     parser.add_argument("--into", type=Path, default=FOLDER, help="a folder, made anew")
     names = [level.name for level in LEVELS if level.fits]
-    parser.add_argument("--levels", nargs="+", choices=names, default=names, help="all that this machine can make")
-    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), help="of network")
+    parser.add_argument(
+        "--levels",
+        nargs="+",
+        choices=names,
+        default=names,
+        help="all that this machine can make",
+    )
+    parser.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=list(KINDS),
+        default=list(KINDS),
+        help="of network",
+    )
     given = parser.parse_args()
     shutil.rmtree(given.into, ignore_errors=True)
     for level in (level for level in LEVELS if level.name in given.levels):
-        place = {"NUMBA_CACHE_DIR": str(given.into / level.name), "PIXELRNN_BUILT_DIR": os.devnull}
+        place = {
+            "NUMBA_CACHE_DIR": str(given.into / level.name),
+            "PIXELRNN_BUILT_DIR": os.devnull,
+        }
         command = [sys.executable, "-c", _COMPILE, *given.kinds]
         subprocess.run(command, env=os.environ | level.environment | place, check=True)
-        print(f"{level.name}: {sum(file.stat().st_size for file in given.into.rglob('*')):,} bytes so far", flush=True)
+        print(
+            f"{level.name}: {sum(file.stat().st_size for file in given.into.rglob('*')):,} bytes so far",
+            flush=True,
+        )
 
 
 def compile_kinds(kinds: Iterable[str]) -> None:
@@ -46,10 +66,21 @@ def compile_kinds(kinds: Iterable[str]) -> None:
     from model_core.sampling.stage import Drawing
 
     for kind in (kind for kind in kinds if KINDS[kind].compiled is not None):
-        config = NetworkConfig(kind, height=8, width=7, channels=3, values=4, layers=2, hidden=16, head=16)
-        network, noise = PixelNetwork(config).eval().requires_grad_(False), torch.from_numpy(image_noise(0, 0, 8, 7, 3))
-        blank, given = torch.zeros(3, 8, 7, dtype=torch.int64), torch.ones(8, 7, dtype=torch.bool)
-        for drawing in (Drawing(noise, 1.0), Drawing(noise, 1.0, blank, given, weighed=given)):
+        config = NetworkConfig(
+            kind, height=8, width=7, channels=3, values=4, layers=2, hidden=16, head=16
+        )
+        network, noise = (
+            PixelNetwork(config).eval().requires_grad_(False),
+            torch.from_numpy(image_noise(0, 0, 8, 7, 3)),
+        )
+        blank, given = (
+            torch.zeros(3, 8, 7, dtype=torch.int64),
+            torch.ones(8, 7, dtype=torch.bool),
+        )
+        for drawing in (
+            Drawing(noise, 1.0),
+            Drawing(noise, 1.0, blank, given, weighed=given),
+        ):
             stage = CompiledStage(network, 1)
             stage.open(0, drawing)
             stage.step()

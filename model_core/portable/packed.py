@@ -36,15 +36,23 @@ def write_packed(model: Model, folder: Path) -> list[Path]:
     if (reason := unportable(model)) is not None:
         raise ModelError(reason)
     folder.mkdir(parents=True, exist_ok=True)
-    members, tables = zip(*(_member(member, folder) for member in model.members), strict=True)
-    assert all(table == tables[0] for table in tables), "members have one config, so one table"
+    members, tables = zip(
+        *(_member(member, folder) for member in model.members), strict=True
+    )
+    assert all(table == tables[0] for table in tables), (
+        "members have one config, so one table"
+    )
     guides = [_guide(guide, model, folder) for guide in model.guides]
     description = _description(model, list(members), tables[0])
     if guides:
         description |= {"format": FORMAT_WITH_GUIDES, "guides": guides}
-    (folder / DESCRIPTION).write_text(json.dumps(description, separators=(",", ":")) + "\n", encoding="utf-8")
+    (folder / DESCRIPTION).write_text(
+        json.dumps(description, separators=(",", ":")) + "\n", encoding="utf-8"
+    )
     model.card.write(folder / CARD)
-    files = dict.fromkeys(each["weights"]["file"] for each in (*members, *guides) if "weights" in each)
+    files = dict.fromkeys(
+        each["weights"]["file"] for each in (*members, *guides) if "weights" in each
+    )
     return [folder / DESCRIPTION, folder / CARD, *(folder / file for file in files)]
 
 
@@ -54,12 +62,21 @@ def _guide(guide: Member, model: Model, folder: Path) -> dict[str, Any]:
         return {"orientation": guide.orientation, "member": model.members.index(guide)}
     facts, table = _member(guide, folder)
     kind = guide.network.config.network
-    return {**facts, "kind": kind, "sources": modules()[kind]["sources"], "table": table}
+    return {
+        **facts,
+        "kind": kind,
+        "sources": modules()[kind]["sources"],
+        "table": table,
+    }
 
 
-def _member(member: Member, folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _member(
+    member: Member, folder: Path
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Write one network's weights; returns what the description says of it, and its table."""
-    assert isinstance(member.network, PixelNetwork), "only a Multi-Scale model's network is another"
+    assert isinstance(member.network, PixelNetwork), (
+        "only a Multi-Scale model's network is another"
+    )
     table, weights = described(member.network)
     digest = hashlib.sha256(weights).hexdigest()
     file = f"weights-{digest[:16]}.bin.gz"
@@ -68,7 +85,9 @@ def _member(member: Member, folder: Path) -> tuple[dict[str, Any], list[dict[str
     return {"orientation": member.orientation, "weights": facts}, table
 
 
-def _description(model: Model, members: list[dict[str, Any]], table: list[dict[str, Any]]) -> dict[str, Any]:
+def _description(
+    model: Model, members: list[dict[str, Any]], table: list[dict[str, Any]]
+) -> dict[str, Any]:
     config, card = model.config, model.card
     return {
         "format": FORMAT,

@@ -32,15 +32,24 @@ class Program:
         function.compile(tuple(parameters))
         compiled = function.overloads[tuple(parameters)]
         module = compiled.library._get_module_for_linking()
-        return cls(entry, compiled.fndesc.llvm_func_name, tuple(parameters), module.as_bitcode())
+        return cls(
+            entry,
+            compiled.fndesc.llvm_func_name,
+            tuple(parameters),
+            module.as_bitcode(),
+        )
 
     @property
     def wrapper(self) -> str:
         """The entry: reads every parameter from the table, and answers what the function does; -2 if it raised."""
         table = _Table()
-        arguments = [argument for kind in self.parameters for argument in table.arguments(kind)]
+        arguments = [
+            argument for kind in self.parameters for argument in table.arguments(kind)
+        ]
         passed = ", ".join(["ptr %returned", "ptr %thrown", *arguments])
-        declared = ", ".join(["ptr", "ptr", *(argument.split()[0] for argument in arguments)])
+        declared = ", ".join(
+            ["ptr", "ptr", *(argument.split()[0] for argument in arguments)]
+        )
         return "\n".join(
             [
                 f'declare i32 @"{self.symbol}"({declared})',
@@ -91,7 +100,13 @@ class _Table:
         size = "1"
         for length in shape:
             size = self._line(f"mul i64 {size}, {length}")
-        yield from ("ptr null", "ptr null", f"i64 {size}", f"i64 {itemsize}", f"ptr {data}")
+        yield from (
+            "ptr null",
+            "ptr null",
+            f"i64 {size}",
+            f"i64 {itemsize}",
+            f"ptr {data}",
+        )
         yield from (f"i64 {number}" for number in (*shape, *strides))
 
     def _word(self, kind: str) -> str:

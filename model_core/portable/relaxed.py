@@ -11,21 +11,32 @@ from collections.abc import Iterator
 from model_core.portable.exact_fma import LANES, NAME
 
 FEATURE = "relaxed-simd"
-_V, _BITS, _FOUR, _FOUR_BITS = f"<{LANES} x float>", f"<{LANES} x i1>", "<4 x float>", "<4 x i32>"
+_V, _BITS, _FOUR, _FOUR_BITS = (
+    f"<{LANES} x float>",
+    f"<{LANES} x i1>",
+    "<4 x float>",
+    "<4 x i32>",
+)
 _MADD, _SELECT = "llvm.wasm.relaxed.madd.v4f32", "llvm.wasm.bitselect.v4i32"
 _CHOSEN = "chosen"
 
 
 def with_plain_selections(text: str) -> str:
     """Each choice among vectors of floats as one among bits: as it stands LLVM would make some a relaxed minimum."""
-    found = re.compile(rf"= select {re.escape(_BITS)} (%[\w.]+), ({re.escape(_V)} .*)$", re.MULTILINE)
+    found = re.compile(
+        rf"= select {re.escape(_BITS)} (%[\w.]+), ({re.escape(_V)} .*)$", re.MULTILINE
+    )
     text = found.sub(rf"= call {_V} @{_CHOSEN}({_BITS} \1, \2)", text)
     assert f"select {_BITS}" not in text
     return text
 
 
 def _lanes(first: int, end: int) -> str:
-    return f"<{end - first} x i32> <" + ", ".join(f"i32 {lane}" for lane in range(first, end)) + ">"
+    return (
+        f"<{end - first} x i32> <"
+        + ", ".join(f"i32 {lane}" for lane in range(first, end))
+        + ">"
+    )
 
 
 def _fours(kind: str, names: str) -> Iterator[str]:
@@ -57,7 +68,9 @@ def _choice() -> Iterator[str]:
         yield f"%m{q} = sext <4 x i1> %c{q} to {_FOUR_BITS}"
         for name in "ab":
             yield f"%{name}{q}.bits = bitcast {_FOUR} %{name}{q} to {_FOUR_BITS}"
-        operands = ", ".join(f"{_FOUR_BITS} %{name}" for name in (f"a{q}.bits", f"b{q}.bits", f"m{q}"))
+        operands = ", ".join(
+            f"{_FOUR_BITS} %{name}" for name in (f"a{q}.bits", f"b{q}.bits", f"m{q}")
+        )
         yield f"%r{q}.bits = call {_FOUR_BITS} @{_SELECT}({operands})"
         yield f"%r{q} = bitcast {_FOUR_BITS} %r{q}.bits to {_FOUR}"
     yield from _whole()

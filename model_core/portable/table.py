@@ -51,7 +51,12 @@ class Weights:
         at, data = self._size, np.ascontiguousarray(array).tobytes()
         self._pieces.append(data.ljust(-(-len(data) // ALIGNMENT) * ALIGNMENT, b"\0"))
         self._size += len(self._pieces[-1])
-        return {"name": name, "dtype": array.dtype.name, "shape": list(array.shape), "at": at}
+        return {
+            "name": name,
+            "dtype": array.dtype.name,
+            "shape": list(array.shape),
+            "at": at,
+        }
 
     @property
     def content(self) -> bytes:
@@ -60,9 +65,15 @@ class Weights:
 
 def described(network: PixelNetwork) -> tuple[list[Entry], bytes]:
     """The description of a network's table, and its weights, in a process that was started for the target."""
-    assert WIDEST == 1, "weights are laid out for another processor: see portable/target.py"
+    assert WIDEST == 1, (
+        "weights are laid out for another processor: see portable/target.py"
+    )
     given = prepared(network)
-    constant = {id(each) for each in (*given.shared, *given.weights.values()) if isinstance(each, np.ndarray)}
+    constant = {
+        id(each)
+        for each in (*given.shared, *given.weights.values())
+        if isinstance(each, np.ndarray)
+    }
     kept = {f"layers.{name}" for name in given.kind.kept}
     weights, entries, outside = Weights(), [], []
     for name, one, two in _both(network):
@@ -71,7 +82,11 @@ def described(network: PixelNetwork) -> tuple[list[Entry], bytes]:
         elif id(one) in constant:
             entries.append(weights.put(name, one))
         else:
-            entries.append(_state(name, one, two) | ({"kept": True} if name in kept else {}) | _row(name, given.kind))
+            entries.append(
+                _state(name, one, two)
+                | ({"kept": True} if name in kept else {})
+                | _row(name, given.kind)
+            )
             if entries[-1]["fill"] == "outside":
                 outside.append(weights.put(f"outside.{name}", one[:, 0]))
     return [*entries, *outside], weights.content
@@ -86,25 +101,38 @@ def _both(network: PixelNetwork) -> Iterator[tuple[str, Any, Any]]:
 def _values(network: PixelNetwork, images: int) -> dict[str, Any]:
     """All that a loop is handed to draw so many images, by name."""
     values = {}
-    for name, record in CompiledStage(network, images).handed(list(range(images))).items():
+    for name, record in (
+        CompiledStage(network, images).handed(list(range(images))).items()
+    ):
         if isinstance(record, np.ndarray):
             values[name] = record
         else:
-            values |= {f"{name}.{field}": value for field, value in record._asdict().items()}
+            values |= {
+                f"{name}.{field}": value for field, value in record._asdict().items()
+            }
     return values
 
 
 def _state(name: str, one: Array, two: Array) -> Entry:
     """An array that is written to; how it begins must be the same rule for one image and for two."""
-    shape = [a if a == b else [2 * a - b, b - a] for a, b in zip(one.shape, two.shape, strict=True)]
-    rule = {"fill": "drawer"} if name in DRAWER else next(rule for rule in _rules(one) if rule in list(_rules(two)))
+    shape = [
+        a if a == b else [2 * a - b, b - a]
+        for a, b in zip(one.shape, two.shape, strict=True)
+    ]
+    rule = (
+        {"fill": "drawer"}
+        if name in DRAWER
+        else next(rule for rule in _rules(one) if rule in list(_rules(two)))
+    )
     return {"name": name, "dtype": one.dtype.name, "shape": shape, **rule}
 
 
 def _row(name: str, kind: CompiledKind) -> Entry:
     """How an array holds what CompiledStage.copy copies of a row that is begun, if it does."""
     streams = {IN_RING: "cells", BY_COLUMN: "columns"}.get(kind.code.STREAMS)
-    rows = {f"layers.{each}": "columns" for each in kind.by_column} | {"state.streams": streams}
+    rows = {f"layers.{each}": "columns" for each in kind.by_column} | {
+        "state.streams": streams
+    }
     return {"row": rows[name]} if rows.get(name) else {}
 
 

@@ -50,7 +50,9 @@ def wasm_module(programs: Sequence[Program], is_relaxed: bool) -> bytes:
 
 def _object(text: str, entries: Sequence[str], is_relaxed: bool) -> bytes:
     machine = _machine(is_relaxed)
-    module = binding.parse_assembly(_for_wasm(text, str(machine.target_data), is_relaxed))
+    module = binding.parse_assembly(
+        _for_wasm(text, str(machine.target_data), is_relaxed)
+    )
     for function in module.functions:
         if not function.is_declaration and function.name not in entries:
             function.linkage = "internal"
@@ -64,20 +66,28 @@ def _machine(is_relaxed: bool) -> binding.TargetMachine:
     binding.initialize_all_asmprinters()
     target = binding.Target.from_triple(TRIPLE)
     features = f"{FEATURES},{'+' if is_relaxed else '-'}{relaxed.FEATURE}"
-    return target.create_target_machine(opt=3, features=features, reloc="static", codemodel="small")
+    return target.create_target_machine(
+        opt=3, features=features, reloc="static", codemodel="small"
+    )
 
 
 def _for_wasm(text: str, layout: str, is_relaxed: bool) -> str:
     """The module with another target, and its multiply-adds by one of two ways."""
     text = re.sub(r"^target datalayout = .*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"^target triple = .*$", "", text, flags=re.MULTILINE)
-    text = re.sub(rf"^declare .*@{re.escape(_INTRINSIC)}\(.*$", "", text, flags=re.MULTILINE)
+    text = re.sub(
+        rf"^declare .*@{re.escape(_INTRINSIC)}\(.*$", "", text, flags=re.MULTILINE
+    )
     text = text.replace(f"@{_INTRINSIC}(", f"@{exact_fma.NAME}(")
-    assert "@llvm.fma" not in text, "every multiply-add must be one of vector_code.multiply_add"
+    assert "@llvm.fma" not in text, (
+        "every multiply-add must be one of vector_code.multiply_add"
+    )
     text = text.replace(" = common ", " = internal ")  # WebAssembly has no such symbols
     head = f'target datalayout = "{layout}"\ntarget triple = "{TRIPLE}"\n'
     if is_relaxed:
-        return "\n".join([head, relaxed.with_plain_selections(text), relaxed.DEFINITION, _TESTED])
+        return "\n".join(
+            [head, relaxed.with_plain_selections(text), relaxed.DEFINITION, _TESTED]
+        )
     return "\n".join([head, text, exact_fma.DEFINITION, _TESTED])
 
 
@@ -96,14 +106,25 @@ def _inline(module: binding.ModuleRef, machine: binding.TargetMachine) -> None:
 def _link(wasm_object: bytes, entries: Sequence[str]) -> bytes:
     linker = shutil.which("wasm-ld")
     if linker is None:
-        raise ConfigError("no wasm-ld: install LLVM's linker (Debian: apt-get install lld)")
+        raise ConfigError(
+            "no wasm-ld: install LLVM's linker (Debian: apt-get install lld)"
+        )
     with tempfile.TemporaryDirectory() as folder:
         source, made = Path(folder, "loop.o"), Path(folder, "loop.wasm")
         source.write_bytes(wasm_object)
         exported = [f"--export={name}" for name in (*entries, "__heap_base")]
-        command = [linker, "--no-entry", "--gc-sections", "--strip-all", "--stack-first", "-z"]
+        command = [
+            linker,
+            "--no-entry",
+            "--gc-sections",
+            "--strip-all",
+            "--stack-first",
+            "-z",
+        ]
         command += [f"stack-size={STACK_BYTES}", *exported]
-        done = subprocess.run([*command, source, "-o", made], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, source, "-o", made], capture_output=True, text=True
+        )
         if done.returncode:
             raise ConfigError(f"wasm-ld failed: {done.stderr.strip()}")
         return made.read_bytes()

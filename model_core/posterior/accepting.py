@@ -59,7 +59,9 @@ class Candidates:
     @classmethod
     def of(cls, images: Images, log_p: NDArray[np.float64], k: int) -> "Candidates":
         """Draws (N, C, H, W) of member k, and what every member says of them (K, N)."""
-        return cls(images, log_p, mixed(log_p) - log_p[k], mixed(log_p, but=k) - log_p[k])
+        return cls(
+            images, log_p, mixed(log_p) - log_p[k], mixed(log_p, but=k) - log_p[k]
+        )
 
 
 class Accepting:
@@ -67,7 +69,14 @@ class Accepting:
     of image i; size: draws of the pool, and about the most that are tried for an image; together: the most that may be
     drawn side by side."""
 
-    def __init__(self, mixture: Mixture, k: int, given: Callable[[int], Given], size: int, together: int) -> None:
+    def __init__(
+        self,
+        mixture: Mixture,
+        k: int,
+        given: Callable[[int], Given],
+        size: int,
+        together: int,
+    ) -> None:
         self._mixture, self.member, self._given, self.size = mixture, k, given, size
         self._pooled, self._tried = min(SIDE_BY_SIDE, together), min(TRIED, together)
         self.pool: Candidates | None = None
@@ -100,7 +109,11 @@ class Accepting:
             sweep = way.sweep(given, self._tried, OTHERS + m, ~given.keep)
             for _ in sweep.steps():
                 yield 1.0
-            its_part = log_sum(way.log_p_before(given)) + sweep.island.evidence() - log_count(ways)
+            its_part = (
+                log_sum(way.log_p_before(given))
+                + sweep.island.evidence()
+                - log_count(ways)
+            )
             self._is_missed |= its_part > self.log_evidence + MISSED_NATS
 
     @property
@@ -130,7 +143,10 @@ class Accepting:
 
     def some(self, count: int) -> Images:
         """Draws (count, C, H, W) of the pool, each as often as it weighs."""
-        drawn = [chosen(self._found.log_weights, (place + 0.5) / count) for place in range(count)]
+        drawn = [
+            chosen(self._found.log_weights, (place + 0.5) / count)
+            for place in range(count)
+        ]
         return self._found.images[drawn]
 
     def steps(self, i: int) -> Iterator[float | Images]:
@@ -145,14 +161,18 @@ class Accepting:
                     tried.append(step)
                 else:
                     yield 1 - (1 - step / 2) * 0.5 ** len(tried)
-            passed = self._uniforms(given, CHOICES + 1 + number, self._tried) < exp(tried[-1].log_others - top)
+            passed = self._uniforms(given, CHOICES + 1 + number, self._tried) < exp(
+                tried[-1].log_others - top
+            )
             if is_own or passed.any():
                 yield self._taken(tried[-1], 0 if is_own else int(np.argmax(passed)))
                 return
         every = self._joined(tried)
         yield self._taken(every, chosen(every.log_others, float(last)))
 
-    def _drawn(self, given: Given, number: int, count: int) -> Iterator[float | Candidates]:
+    def _drawn(
+        self, given: Given, number: int, count: int
+    ) -> Iterator[float | Candidates]:
         """Draw so many: after each step but the last how much is done; at last the candidates."""
         way, ways = self._mixture.ways[self.member], self._mixture.ways
         sweep = way.sweep(given, count, number, ~given.keep)
@@ -168,20 +188,27 @@ class Accepting:
 
     def _joined(self, parts: list[Candidates]) -> Candidates:
         log_p = np.concatenate([part.log_p for part in parts], 1)
-        return Candidates.of(np.concatenate([part.images for part in parts]), log_p, self.member)
+        return Candidates.of(
+            np.concatenate([part.images for part in parts]), log_p, self.member
+        )
 
     @property
     def _share(self) -> float:
         """p(k | given), as the pool has it."""
         found = self._found
-        return 1 - float(exp(np.array(log_mean(found.log_others) - log_mean(found.log_weights))))
+        return 1 - float(
+            exp(np.array(log_mean(found.log_others) - log_mean(found.log_weights)))
+        )
 
     @property
     def _log_top(self) -> float:
         """ln of the part of a weight that is accepted always."""
         others = self._found.log_others
         bounds = log_mean(others), float(others.max())
-        return min(each + float(log(np.array(times))) for each, times in zip(bounds, TOP, strict=True))
+        return min(
+            each + float(log(np.array(times)))
+            for each, times in zip(bounds, TOP, strict=True)
+        )
 
     @property
     def _found(self) -> Candidates:

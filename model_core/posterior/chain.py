@@ -107,13 +107,23 @@ class Chain:
 
     def begin(self) -> Iterator[float]:
         """Draw candidates for the first image: after each step, how much of that is done, 0 to 1."""
-        sizes = [self.size] if self.mixture.guides else sizes_of(self.size, len(self.starts), self.given.known.size)
+        sizes = (
+            [self.size]
+            if self.mixture.guides
+            else sizes_of(self.size, len(self.starts), self.given.known.size)
+        )
         for number, size in enumerate(sizes):
             if number and not self._is_in_vain:
                 return
             self.began_with, self.is_lost, found = size, number > 0, []
             for done, k in enumerate(self.starts):
-                sweep = self._sweep(k, ~self.given.keep, size, labels=self._first_labels(k, size), passed=self.passed)
+                sweep = self._sweep(
+                    k,
+                    ~self.given.keep,
+                    size,
+                    labels=self._first_labels(k, size),
+                    passed=self.passed,
+                )
                 for share in sweep.steps():
                     yield (number + (done + share) / len(self.starts)) / len(sizes)
                 found.append((k, sweep))
@@ -122,33 +132,62 @@ class Chain:
     @property
     def _is_in_vain(self) -> bool:
         """True if hardly any first particle counted, and the likeliest is strange, where images are not small."""
-        usual = -math.inf if self.given.known.size <= SMALL else self.given.strange_nats or math.inf
-        return self.start.least_ess < FEW and -self.mixture.whole(self.start.log_p).max() > usual
+        usual = (
+            -math.inf
+            if self.given.known.size <= SMALL
+            else self.given.strange_nats or math.inf
+        )
+        return (
+            self.start.least_ess < FEW
+            and -self.mixture.whole(self.start.log_p).max() > usual
+        )
 
     def _started(self, found: Sequence[tuple[int, Sweep]]) -> Start:
         parts = [self._candidates(k, sweep) for k, sweep in found]
-        log_p = [self.mixture.log_p(part.images, self.given.temperature) for part in parts]
-        weights = [self._log_weights(*each) for each in zip(found, parts, log_p, strict=True)]
+        log_p = [
+            self.mixture.log_p(part.images, self.given.temperature) for part in parts
+        ]
+        weights = [
+            self._log_weights(*each) for each in zip(found, parts, log_p, strict=True)
+        ]
         islands = [sweep.island for _, sweep in found]
         return Start(
             np.concatenate([part.images for part in parts]),
-            [self._drawn_by(k, each) for (k, _), part in zip(found, log_p, strict=True) for each in part.T],
+            [
+                self._drawn_by(k, each)
+                for (k, _), part in zip(found, log_p, strict=True)
+                for each in part.T
+            ],
             np.concatenate(log_p, 1),
             np.concatenate(weights),
             min(island.least_ess for island in islands),
             min(len(np.unique(island.ancestors)) for island in islands),
-            [(each, island.least_ess) for each, island in zip(weights, islands, strict=True)],
+            [
+                (each, island.least_ess)
+                for each, island in zip(weights, islands, strict=True)
+            ],
         )
 
-    def _log_weights(self, found: tuple[int, Sweep], part: Weighted, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _log_weights(
+        self, found: tuple[int, Sweep], part: Weighted, log_p: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
         """Weigh the last images of a proposer. With a guide that is no member, estimates of p(given) are made by each
         alone, and the mean is taken: the guide may miss what the model finds likely. Members are parts of it."""
         k, sweep = found
         behind = log_sum(self._before(k)) + sweep.island.evidence()
         asked = [k] if max(self.starts) >= len(self.mixture.ways) else self.starts
-        proposed = [self.mixture.proposed(each, part.images, log_p, self.given.temperature) for each in asked]
+        proposed = [
+            self.mixture.proposed(each, part.images, log_p, self.given.temperature)
+            for each in asked
+        ]
         mean = log_count(self.starts) - log_count(asked)
-        return behind + log(part.weights) + self.mixture.whole(log_p) - summed(np.stack(proposed)) - mean
+        return (
+            behind
+            + log(part.weights)
+            + self.mixture.whole(log_p)
+            - summed(np.stack(proposed))
+            - mean
+        )
 
     def _drawn_by(self, k: int, log_p: NDArray[np.float64]) -> int:
         """The component of member k, or any for a guide's, that an image is likeliest by, of all that say log_p (K,) of
@@ -172,23 +211,42 @@ class Chain:
 
     def _labels_at(self, k: int, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
         """The labels that uniform numbers in [0, 1) choose by p(label | given before the hole)."""
-        return np.array([self.mixture.proposers[k].labels[chosen(self._before(k), float(each))] for each in uniforms])
+        return np.array(
+            [
+                self.mixture.proposers[k].labels[chosen(self._before(k), float(each))]
+                for each in uniforms
+            ]
+        )
 
     def take(self, start: Start, i: int) -> None:
         """Go on from candidate i of a chain's start."""
-        self.image, self.log_p, self.component = start.images[i], start.log_p[:, i], start.components[i]
+        self.image, self.log_p, self.component = (
+            start.images[i],
+            start.log_p[:, i],
+            start.components[i],
+        )
 
     def _candidates(self, k: int, sweep: Sweep) -> Weighted:
         """Draw some of a sweep's last images by their weights; all of them count where no other component has a say."""
         assert sweep.images is not None
         way, island = self.mixture.proposers[k], sweep.island
         members = len(self.mixture.ways)
-        if k >= members or len(self.mixture.log_priors) == (members if self.mixture.guides else 1):
-            return Weighted(way.upright(sweep.images), np.maximum(island.weights, 1e-300))
-        most = CANDIDATES if given_behind(way.turned(self.given.keep)) else CANDIDATES_OF_EXACT
+        if k >= members or len(self.mixture.log_priors) == (
+            members if self.mixture.guides else 1
+        ):
+            return Weighted(
+                way.upright(sweep.images), np.maximum(island.weights, 1e-300)
+            )
+        most = (
+            CANDIDATES
+            if given_behind(way.turned(self.given.keep))
+            else CANDIDATES_OF_EXACT
+        )
         most = min(most, self.size) * (CANDIDATES_OF_LOST if self.is_lost else 1)
         uniforms = (self._uniforms(1)[0] + np.arange(most)) / most
-        drawn, counts = np.unique([island.drawn(float(each)) for each in uniforms], return_counts=True)
+        drawn, counts = np.unique(
+            [island.drawn(float(each)) for each in uniforms], return_counts=True
+        )
         return Weighted(way.upright(sweep.images[drawn]), counts / len(uniforms))
 
     def rounds(self, count: int) -> Iterator[float]:
@@ -201,7 +259,9 @@ class Chain:
             for done, block in enumerate(blocks):
                 for share in self.move(block):
                     yield (done + share) / len(blocks)
-            self.log_p = self.mixture.log_p(self.image[None], self.given.temperature)[:, 0]
+            self.log_p = self.mixture.log_p(self.image[None], self.given.temperature)[
+                :, 0
+            ]
 
     def _guiding(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         """Starts that propose images in each round, and the part (H, W) of the hole that each draws. With guides,
@@ -214,7 +274,11 @@ class Chain:
                 rows = np.flatnonzero(tail.any(1))
                 tail[: rows[int(self._uniforms(1)[0] * len(rows))]] = False
                 yield k, way.upright(tail)
-            elif self.mixture.guides and (k or len(self.mixture.ways) > 1) and is_mostly_last(~tail):
+            elif (
+                self.mixture.guides
+                and (k or len(self.mixture.ways) > 1)
+                and is_mostly_last(~tail)
+            ):
                 yield k, ~self.given.keep
 
     def _guided(self, k: int, block: NDArray[np.bool_]) -> Iterator[float]:
@@ -228,23 +292,38 @@ class Chain:
 
     def _again(
         self, k: int, block: NDArray[np.bool_], size: int
-    ) -> Generator[float, None, tuple[Images, NDArray[np.float64], NDArray[np.float64]]]:
+    ) -> Generator[
+        float, None, tuple[Images, NDArray[np.float64], NDArray[np.float64]]
+    ]:
         """Draw a part (H, W) of the hole by proposer k, the image so far among its particles: images, what each
         component says of them (K, N), and ln of weights (N,): of the whole hole, their sum estimates p(given)."""
         way, ways = self.mixture.proposers[k], self.mixture.ways
-        number = chosen(np.split(self.log_p, len(ways))[k], self._uniforms(1)[0]) if k < len(ways) else 0
-        sweep = self._sweep(k, block, size, self.image, self._next_labels(k, number, block, size))
+        number = (
+            chosen(np.split(self.log_p, len(ways))[k], self._uniforms(1)[0])
+            if k < len(ways)
+            else 0
+        )
+        sweep = self._sweep(
+            k, block, size, self.image, self._next_labels(k, number, block, size)
+        )
         for _ in sweep.steps():
             yield 0.0
         assert sweep.images is not None
         images, island = sweep.images, sweep.island
         if self.is_lost and island.size > CANDIDATES_OF_EXACT:
-            images = images[island.narrow(self._uniforms(CANDIDATES_OF_EXACT), CANDIDATES_OF_EXACT)]
+            images = images[
+                island.narrow(self._uniforms(CANDIDATES_OF_EXACT), CANDIDATES_OF_EXACT)
+            ]
         images = way.upright(images)
         log_p = self.mixture.log_p(images, self.given.temperature)
         own = self.mixture.proposed(k, images, log_p, self.given.temperature)
         behind = log_sum(self._before(k)) + island.evidence()
-        log_weights = behind + log(np.maximum(island.weights, 1e-300)) + self.mixture.whole(log_p) - own
+        log_weights = (
+            behind
+            + log(np.maximum(island.weights, 1e-300))
+            + self.mixture.whole(log_p)
+            - own
+        )
         return images, log_p, log_weights
 
     def look_back(self) -> Iterator[float]:
@@ -253,29 +332,46 @@ class Chain:
         sums = [log_sum(log_weights) for log_weights, _ in self.start.parts]
         most = sums.index(max(sums))
         k, (drawn, _) = self.starts[most], self.start.parts[most]
-        if k < len(self.mixture.ways) or given_behind(self.mixture.proposers[k].turned(self.given.keep)):
+        if k < len(self.mixture.ways) or given_behind(
+            self.mixture.proposers[k].turned(self.given.keep)
+        ):
             *_, log_weights = yield from self._again(k, ~self.given.keep, self.size)
             self.log_evidence_above = log_sum(log_weights)
             return
         log_p = self.log_p[:, None]
         own = self.mixture.proposed(k, self.image[None], log_p, self.given.temperature)
         weight = log_sum(self._before(k)) + self.mixture.whole(log_p) - own
-        self.log_evidence_above = log_mean(np.append(drawn + log_count(drawn) + log_count(self.starts), weight))
+        self.log_evidence_above = log_mean(
+            np.append(drawn + log_count(drawn) + log_count(self.starts), weight)
+        )
 
     def _blocks(self) -> list[NDArray[np.bool_]]:
         """The parts (H, W) of the hole that a round draws, one after the other; the right way up."""
         way, hole = self._way(), ~self.given.keep
         turned = way.turned(hole)
         offsets = self._uniforms(2) * window_size(*turned.shape)
-        parts = [way.upright(part) for part in windows(turned, *(int(each) for each in offsets))]
-        whole = [hole] if (self.start.least_ess >= FEW and not self.is_lost) or len(parts) == 1 else []
+        parts = [
+            way.upright(part)
+            for part in windows(turned, *(int(each) for each in offsets))
+        ]
+        whole = (
+            [hole]
+            if (self.start.least_ess >= FEW and not self.is_lost) or len(parts) == 1
+            else []
+        )
         return whole + (parts if len(parts) > 1 else [])
 
     def move(self, block: NDArray[np.bool_]) -> Iterator[float]:
         """Draw a part (H, W) of the hole anew, all else given: after each step, how much of that is done, 0 to 1."""
         k, number = self.mixture.way_of(self.component)
-        size = self.size if (block == ~self.given.keep).all() else max(2, self.size // OF_WINDOW)
-        sweep = self._sweep(k, block, size, self.image, self._next_labels(k, number, block, size))
+        size = (
+            self.size
+            if (block == ~self.given.keep).all()
+            else max(2, self.size // OF_WINDOW)
+        )
+        sweep = self._sweep(
+            k, block, size, self.image, self._next_labels(k, number, block, size)
+        )
         yield from sweep.steps()
         assert sweep.image is not None
         assert sweep.images is not None
@@ -287,7 +383,9 @@ class Chain:
     def _way(self) -> Way:
         return self.mixture.ways[self.mixture.way_of(self.component)[0]]
 
-    def _next_labels(self, k: int, number: int, block: NDArray[np.bool_], size: int) -> NDArray[np.int64] | None:
+    def _next_labels(
+        self, k: int, number: int, block: NDArray[np.bool_], size: int
+    ) -> NDArray[np.int64] | None:
         """The labels of the particles of a move: all that of the image, the first of them; of the whole hole, where an
         image has other labels to choose from, the others' as of the first particles."""
         way = self.mixture.proposers[k]
@@ -308,7 +406,9 @@ class Chain:
         passed: Took | None = None,
     ) -> Sweep:
         number, self._next = self._next, self._next + 1
-        return self.mixture.proposers[k].sweep(self.given, size, number, block, image, labels, passed)
+        return self.mixture.proposers[k].sweep(
+            self.given, size, number, block, image, labels, passed
+        )
 
     def _uniforms(self, count: int) -> NDArray[np.float64]:
         """Numbers in [0, 1) that no sweep uses."""
@@ -325,11 +425,15 @@ def sizes_of(size: int, members: int, values: int) -> list[int]:
 def seat(chains: Sequence[Chain], uniform: float) -> Weighted:
     """Give each chain its first image, of the candidates of all: by their weights, in even steps from a uniform number
     on, so that chains that are worth as much keep their own. Returns the candidates with their weights."""
-    places = [(chain.start, i) for chain in chains for i in range(len(chain.start.images))]
+    places = [
+        (chain.start, i) for chain in chains for i in range(len(chain.start.images))
+    ]
     log_weights = np.concatenate([chain.start.log_weights for chain in chains])
     for number, chain in enumerate(chains):
         chain.take(*places[chosen(log_weights, (uniform + number) / len(chains))])
-    return Weighted(np.concatenate([chain.start.images for chain in chains]), shares(log_weights))
+    return Weighted(
+        np.concatenate([chain.start.images for chain in chains]), shares(log_weights)
+    )
 
 
 def counted(starts: Sequence[Start]) -> float:
@@ -340,7 +444,9 @@ def counted(starts: Sequence[Start]) -> float:
     squares, first = [], 0
     for log_weights, least_ess in parts:
         part = weights[first : (first := first + len(log_weights))]
-        squares.append(max(math.fsum(np.square(part)), np.square(math.fsum(part)) / least_ess))
+        squares.append(
+            max(math.fsum(np.square(part)), np.square(math.fsum(part)) / least_ess)
+        )
     return 1 / math.fsum(squares)
 
 

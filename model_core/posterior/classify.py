@@ -62,7 +62,11 @@ class Classification:
 
 
 def classify(
-    model: Model, values: Tensor, keep: Tensor | None = None, seed: int = 0, particles: int = 32
+    model: Model,
+    values: Tensor,
+    keep: Tensor | None = None,
+    seed: int = 0,
+    particles: int = 32,
 ) -> Classification:
     """p(label | given) of pictures (B, C, H, W), or of one (C, H, W): of the pixels where keep (H, W) is True, or all.
 
@@ -76,13 +80,18 @@ def classify(
     if can_be_exact([member.orientation for member in model.members], mask.numpy()):
         parts = [_exact(model, part, mask) for part in pictures.split(BATCH)]
         return _told(np.concatenate(parts), model)
-    found = [_last(classify_steps(model, each, mask.numpy(), seed, particles)) for each in pictures.numpy()]
+    found = [
+        _last(classify_steps(model, each, mask.numpy(), seed, particles))
+        for each in pictures.numpy()
+    ]
     return _joined(found)
 
 
 def can_be_exact(orientations: Sequence[Orientation], keep: NDArray[np.bool_]) -> bool:
     """True if no particles are needed: what is given, keep (H, W), comes first in the order of every member."""
-    return not any(given_behind(turn(keep, orientation)) for orientation in orientations)
+    return not any(
+        given_behind(turn(keep, orientation)) for orientation in orientations
+    )
 
 
 def classify_steps(
@@ -104,9 +113,14 @@ def classify_steps(
         yield _told(_exact(model, image, torch.from_numpy(target.keep)), model)
         return
     size, count = max(2, particles // ESTIMATES), len(target.components)
-    (mixture, starts), given = begun(target, size, stage_of or Stages().of), target.given(seed)
+    (mixture, starts), given = (
+        begun(target, size, stage_of or Stages().of),
+        target.given(seed),
+    )
     if max(starts) >= len(mixture.ways):
-        yield from _by_guides([Chain(mixture, given, size, starts, i) for i in range(ESTIMATES)], model)
+        yield from _by_guides(
+            [Chain(mixture, given, size, starts, i) for i in range(ESTIMATES)], model
+        )
         return
     log_p, ess = np.zeros((2, ESTIMATES, count))
     for i in range(ESTIMATES):
@@ -114,28 +128,42 @@ def classify_steps(
             before = way.log_p_before(given) - way.log_priors
             for k in range(len(before)):
                 at = number * len(before) + k
-                for evidence, least_ess in _evidence(way, given, size, i * count + at, k):
+                for evidence, least_ess in _evidence(
+                    way, given, size, i * count + at, k
+                ):
                     log_p[i, at], ess[i, at] = before[k] + evidence, least_ess
                     yield (i * count + at) / (ESTIMATES * count)
-    joint = [_by_label(each, model) for each in (*log_p, summed(log_p) - log_count(log_p))]
-    yield _estimated(joint, ess[:, int(joint[-1].argmax()) :: model.config.labels].min(), size, model)
+    joint = [
+        _by_label(each, model) for each in (*log_p, summed(log_p) - log_count(log_p))
+    ]
+    yield _estimated(
+        joint, ess[:, int(joint[-1].argmax()) :: model.config.labels].min(), size, model
+    )
 
 
-def _by_guides(chains: Sequence[Chain], model: Model) -> Iterator[float | Classification]:
+def _by_guides(
+    chains: Sequence[Chain], model: Model
+) -> Iterator[float | Classification]:
     """The same by what begins chains of a completion: images whose weights add up to p(given), each with p of every
     label given it."""
     for number, chain in enumerate(chains):
         yield from ((number + done) / len(chains) for done in chain.begin())
     starts = [chain.start for chain in chains]
-    joint = [_log_p_by(each, model) for each in (*([start] for start in starts), starts)]
+    joint = [
+        _log_p_by(each, model) for each in (*([start] for start in starts), starts)
+    ]
     yield _estimated(joint, counted(starts), chains[0].size, model)
 
 
 def _log_p_by(starts: Sequence[Start], model: Model) -> Floats:
     """ln of an estimate of p of each label and what is given (K,), by the images of starts."""
-    log_weights = evened(np.concatenate([start.log_weights for start in starts])) - log_count(starts)
+    log_weights = evened(
+        np.concatenate([start.log_weights for start in starts])
+    ) - log_count(starts)
     log_p = np.concatenate([start.log_p for start in starts], 1)
-    of_labels = (log_p - summed(log_p) + log_weights).reshape(len(model.members), -1, len(log_weights))
+    of_labels = (log_p - summed(log_p) + log_weights).reshape(
+        len(model.members), -1, len(log_weights)
+    )
     return np.array([log_sum(each.ravel()) for each in of_labels.swapaxes(0, 1)])
 
 
@@ -149,7 +177,9 @@ def evened(log_weights: Floats) -> Floats:
     return cut + (log_sum(log_weights) - log_sum(cut))
 
 
-def _evidence(way: Way, given: Given, size: int, number: int, k: int) -> Iterator[tuple[float, float]]:
+def _evidence(
+    way: Way, given: Given, size: int, number: int, k: int
+) -> Iterator[tuple[float, float]]:
     """ln of an estimate of p(given behind the hole's first pixel | what is before, label k), after each step so far,
     and how many particles counted, at the worst."""
     label = way.labels[k]
@@ -164,16 +194,25 @@ def _exact(model: Model, values: Tensor, keep: Tensor) -> Floats:
     where it draws; else by torch, and so of a Multi-Scale model, whose small image goes through torch anyway."""
     if compiled_loops(model) is None or model.config.multi_scale:
         return _by_torch(model.components, values, keep)
-    return np.stack([_by_label(_log_p_of_labels(model, known, keep.numpy()), model) for known in values.numpy()])
+    return np.stack(
+        [
+            _by_label(_log_p_of_labels(model, known, keep.numpy()), model)
+            for known in values.numpy()
+        ]
+    )
 
 
-def _log_p_of_labels(model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_]) -> Floats:
+def _log_p_of_labels(
+    model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_]
+) -> Floats:
     """ln p that each component gives to what is given in a picture (M * K,)."""
     found = []
     for member in model.members:
         assert isinstance(member.network, PixelNetwork)
         its_known, its_keep = (turn(each, member.orientation) for each in (known, keep))
-        found.append(log_p_leading(member.network, model.config.labels, its_known, its_keep, 1.0))
+        found.append(
+            log_p_leading(member.network, model.config.labels, its_known, its_keep, 1.0)
+        )
     return np.concatenate(found)
 
 
@@ -181,7 +220,9 @@ def _by_torch(components: Sequence[Component], values: Tensor, keep: Tensor) -> 
     """The same as `_exact`, on any device and in float64."""
     device = next(components[0].network.parameters()).device
     with torch.inference_mode():
-        maps = nats_maps(components, values.to(device)).double().cpu()  # (N, B, C, H, W)
+        maps = (
+            nats_maps(components, values.to(device)).double().cpu()
+        )  # (N, B, C, H, W)
     given = torch.stack([turn(keep, component.orientation) for component in components])
     log_p = -(maps * given[:, None, None]).sum((2, 3, 4))
     return by_label(log_p, components).t().numpy()
@@ -194,17 +235,26 @@ def _told(joint: Floats, model: Model) -> Classification:
     return Classification(exp(joint - total[:, None]), log(priors) - joint, -total)
 
 
-def _estimated(joint: Sequence[Floats], least_ess: float, size: int, model: Model) -> Classification:
+def _estimated(
+    joint: Sequence[Floats], least_ess: float, size: int, model: Model
+) -> Classification:
     """The answer from estimates of ln p of each label and what is given (K,), of which the last is that by all others,
     as if one particle more, beside so many of each (size), had been drawn by the prior: what none has drawn is not
     impossible, and what all have is not certain. least_ess: particles that counted."""
     *parts, found = (_told(each[None], model) for each in joint)
-    p, nats = np.stack([part.p for part in parts]), np.stack([part.nats for part in parts])
+    p, nats = (
+        np.stack([part.p for part in parts]),
+        np.stack([part.nats for part in parts]),
+    )
     apart = float((p.max(0) - p.min(0)).max())
     is_good = apart <= GOOD_APART and least_ess >= GOOD_ESS
     quality = "good" if is_good else "rough" if apart <= ROUGH_APART else "poor"
-    likely = (size * found.p + np.array([label.prior for label in model.card.labels])) / (size + 1)
-    return Classification(likely, found.nats, found.total_nats, _deviations(nats), _deviations(p), quality)
+    likely = (
+        size * found.p + np.array([label.prior for label in model.card.labels])
+    ) / (size + 1)
+    return Classification(
+        likely, found.nats, found.total_nats, _deviations(nats), _deviations(p), quality
+    )
 
 
 def _by_label(log_p: Floats, model: Model) -> Floats:
@@ -222,7 +272,8 @@ def _deviations(estimates: Floats) -> Floats:
 def _joined(found: Sequence[Classification]) -> Classification:
     """The answers of several pictures as one, with the poorest word."""
     parts = [
-        np.concatenate([getattr(each, name) for each in found]) for name in ("p", "nats", "total_nats", "sd", "p_sd")
+        np.concatenate([getattr(each, name) for each in found])
+        for name in ("p", "nats", "total_nats", "sd", "p_sd")
     ]
     return Classification(*parts, quality=worst_of(each.quality for each in found))
 
@@ -236,10 +287,20 @@ def _last(steps: Iterator[float | Classification]) -> Classification:
 def _check(model: Model, values: Tensor, keep: Tensor | None) -> None:
     config = model.config
     if not config.labels or model.label is not None:
-        raise ConfigError(f"{model.card.name} has no labels to choose from: expected a model with labels, none given")
+        raise ConfigError(
+            f"{model.card.name} has no labels to choose from: expected a model with labels, none given"
+        )
     shape = config.channels, config.height, config.width
-    if values.shape[-3:] != shape or values.ndim not in (3, 4) or (keep is not None and keep.shape != shape[1:]):
+    if (
+        values.shape[-3:] != shape
+        or values.ndim not in (3, 4)
+        or (keep is not None and keep.shape != shape[1:])
+    ):
         found = [tuple(each.shape) for each in (values, keep) if each is not None]
-        raise DataError(f"values and keep must be (B, *{shape}) and {shape[1:]}, not {' and '.join(map(str, found))}")
+        raise DataError(
+            f"values and keep must be (B, *{shape}) and {shape[1:]}, not {' and '.join(map(str, found))}"
+        )
     if config.multi_scale and keep is not None and not keep.all():
-        raise ConfigError(f"{model.card.name} is a Multi-Scale model, which has no posterior: expected a whole picture")
+        raise ConfigError(
+            f"{model.card.name} is a Multi-Scale model, which has no posterior: expected a whole picture"
+        )

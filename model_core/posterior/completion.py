@@ -89,19 +89,28 @@ def complete(
     on_row = share_of_rows(n * model.config.height, on_share)
     if method == "clamp":
         values = sample(model, n, seed, temperature, known, keep, on_row, first=first)
-        exact = len(model.members) == 1 and not given_behind(turn(keep, model.members[0].orientation).numpy())
-        return Completion(values, Receipt(exact, model.members[0].orientation), None, None)
+        exact = len(model.members) == 1 and not given_behind(
+            turn(keep, model.members[0].orientation).numpy()
+        )
+        return Completion(
+            values, Receipt(exact, model.members[0].orientation), None, None
+        )
     target = Target.of(model, known.numpy(), keep.numpy(), temperature)
     if not target.needs_particles:
         values = known.new_zeros((0, *known.shape))
         if n:
-            values = sample(model, n, seed, temperature, known, keep, on_row, first=first)
+            values = sample(
+                model, n, seed, temperature, known, keep, on_row, first=first
+            )
         *_, found = drawn_receipt_steps(target, values.numpy(), seed, first)
         assert found is not None
         return _completion(values, *found)
     run = IslandsRun(target, seed, particles, sweeps)
     drawn = max(1, n)
-    images = [run.draw(first + i, lambda done, i=i: on_share((i + done) / drawn)) for i in range(drawn)]
+    images = [
+        run.draw(first + i, lambda done, i=i: on_share((i + done) / drawn))
+        for i in range(drawn)
+    ]
     return _completion(torch.from_numpy(np.stack(images)[:n]), *run.receipt())
 
 
@@ -137,17 +146,35 @@ def drawn_receipt_steps(
     nats = tuple(-log_sum(each) for each in said[: len(drawn)])
     evidence = -log_sum(way.log_p_before(target.given(seed)))
     last = components[likeliest[len(drawn) - 1]]
-    found = Receipt(True, last.orientation, "exact", tuple("exact" for _ in nats), evidence_nats=evidence, nats=nats)
+    found = Receipt(
+        True,
+        last.orientation,
+        "exact",
+        tuple("exact" for _ in nats),
+        evidence_nats=evidence,
+        nats=nats,
+    )
     yield replace(found, label=last.label), shares.result()
 
 
 def _completion(values: Tensor, receipt: Receipt, found: Marginals) -> Completion:
     receipt = receipt if len(values) else receipt.of_no_image
-    maps = (torch.from_numpy(np.ascontiguousarray(each)) for each in (found.mean, found.entropy_bits))
+    maps = (
+        torch.from_numpy(np.ascontiguousarray(each))
+        for each in (found.mean, found.entropy_bits)
+    )
     return Completion(values, receipt, *maps)
 
 
-def _check(model: Model, known: Tensor, keep: Tensor, n: int, method: str, particles: int, sweeps: int) -> None:
+def _check(
+    model: Model,
+    known: Tensor,
+    keep: Tensor,
+    n: int,
+    method: str,
+    particles: int,
+    sweeps: int,
+) -> None:
     config = model.config
     shape = config.channels, config.height, config.width
     if known.shape != shape or keep.shape != shape[1:]:
@@ -157,11 +184,15 @@ def _check(model: Model, known: Tensor, keep: Tensor, n: int, method: str, parti
     if method not in ("posterior", "clamp"):
         raise ConfigError(f"unknown method {method!r}: expected posterior or clamp")
     if method == "posterior" and config.multi_scale:
-        raise ConfigError(f"{model.card.name} is a Multi-Scale model, which has no posterior: expected method clamp")
+        raise ConfigError(
+            f"{model.card.name} is a Multi-Scale model, which has no posterior: expected method clamp"
+        )
     least = 1 if method == "clamp" else 0
     if n < least:
         raise ConfigError(f"n must be at least {least} for {method}, not {n}")
     if not 1 <= particles <= MAX_PARTICLES:
-        raise ConfigError(f"particles must be from 1 to {MAX_PARTICLES}, not {particles}")
+        raise ConfigError(
+            f"particles must be from 1 to {MAX_PARTICLES}, not {particles}"
+        )
     if not 0 <= sweeps <= MAX_SWEEPS:
         raise ConfigError(f"sweeps must be from 0 to {MAX_SWEEPS}, not {sweeps}")

@@ -50,7 +50,9 @@ class Island:
         """
         self.log_weights = self.log_weights + log_p
         if not np.isfinite(self.log_weights).any():
-            raise ImpossibleError("the model finds the given pixels impossible: every particle has a weight of zero")
+            raise ImpossibleError(
+                "the model finds the given pixels impossible: every particle has a weight of zero"
+            )
         self.least_ess = min(self.least_ess, self.ess * self._began / self.size)
 
     @property
@@ -76,7 +78,11 @@ class Island:
         Without a retained particle by systematic resampling, which needs only the first number.
         """
         self.log_evidence = self.evidence()
-        parents = self._conditional(uniforms) if self.retained is not None else self._systematic(float(uniforms[0]))
+        parents = (
+            self._conditional(uniforms)
+            if self.retained is not None
+            else self._systematic(float(uniforms[0]))
+        )
         self.log_weights = np.zeros(self.size)
         self.ancestors = self.ancestors[parents]
         return parents
@@ -87,7 +93,9 @@ class Island:
         left, places = np.unique(groups, return_inverse=True)
         together = np.bincount(places, self.weights) * (len(left) / self.size)
         top = log_mean(self.log_weights) + log_count(self.log_weights)
-        self.log_weights = np.where(together > 0, log(np.maximum(together, 1e-300)) + top, -np.inf)
+        self.log_weights = np.where(
+            together > 0, log(np.maximum(together, 1e-300)) + top, -np.inf
+        )
         self.ancestors, self.size = self.ancestors[left], len(left)
         return left
 
@@ -103,7 +111,9 @@ class Island:
             counts = self._counts((float(uniforms[0]) + np.arange(draws)) / draws)
         left = np.flatnonzero(counts)
         self.size = len(left)
-        self.log_weights = log(np.asarray(counts[left] * (self.size / draws), np.float64))
+        self.log_weights = log(
+            np.asarray(counts[left] * (self.size / draws), np.float64)
+        )
         self.ancestors = self.ancestors[left]
         return left
 
@@ -116,7 +126,9 @@ class Island:
         return int(self._inverse(np.array([uniform]))[0])
 
     def _systematic(self, uniform: float) -> Parents:
-        return self._in_place(self._counts((uniform + np.arange(self.size)) / self.size))
+        return self._in_place(
+            self._counts((uniform + np.arange(self.size)) / self.size)
+        )
 
     def _conditional(self, uniforms: NDArray[np.float64]) -> Parents:
         """Multinomial for all but the retained one (Andrieu, Doucet and Holenstein, 2010)."""
@@ -129,7 +141,9 @@ class Island:
         """Parents in an order that leaves those that live on where they are; further copies of them take the places of
         the others."""
         parents = np.arange(self.size)
-        parents[counts == 0] = np.repeat(np.arange(self.size), np.maximum(counts - 1, 0))
+        parents[counts == 0] = np.repeat(
+            np.arange(self.size), np.maximum(counts - 1, 0)
+        )
         return parents
 
     def _counts(self, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -16,7 +16,13 @@ from model_core.posterior.marginals import Marginals, Shares, Weighted
 from model_core.posterior.mixture import Mixture, Way
 from model_core.posterior.particles import StageParticles, Stages
 from model_core.posterior.plan import given_behind, is_mostly_last
-from model_core.posterior.receipt import GOOD_APART, Island, Receipt, accepted_receipt, receipt_of
+from model_core.posterior.receipt import (
+    GOOD_APART,
+    Island,
+    Receipt,
+    accepted_receipt,
+    receipt_of,
+)
 from model_core.posterior.smc import Took
 from model_core.posterior.so_far import START, SoFar
 from model_core.posterior.targets import Target
@@ -48,7 +54,14 @@ StageOf = Callable[[PixelNetwork, int], StageParticles]
 class IslandsRun:
     """An island of particles for each image of a completion, one after the other."""
 
-    def __init__(self, target: Target, seed: int, particles: int, sweeps: int, stage_of: StageOf | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        seed: int,
+        particles: int,
+        sweeps: int,
+        stage_of: StageOf | None = None,
+    ) -> None:
         """particles: of each image, shared by its chains; sweeps: the most rounds of a chain. stage_of(network, size):
         what draws so many particles of a network, asked for as each sweep begins, and nobody else's until an image is
         there; the run's own when not given."""
@@ -63,7 +76,9 @@ class IslandsRun:
         self._so_far = SoFar(target.known, target.keep, target.categories)
         self._islands: list[Island] = []
 
-    def draw(self, i: int, on_share: Callable[[float], None] = lambda share: None) -> NDArray[np.int64]:
+    def draw(
+        self, i: int, on_share: Callable[[float], None] = lambda share: None
+    ) -> NDArray[np.int64]:
         """Image i (C, H, W), the right way up, all at once."""
         for step in self.steps(i):
             if isinstance(step, np.ndarray):
@@ -79,7 +94,11 @@ class IslandsRun:
             for done in accepting.begin():
                 yield begun * done
             yield from self._expected(accepting)
-        drawn = accepting.steps(i) if accepting is not None and accepting.suffices else self._chained(i)
+        drawn = (
+            accepting.steps(i)
+            if accepting is not None and accepting.suffices
+            else self._chained(i)
+        )
         for step in drawn:
             yield step if isinstance(step, np.ndarray) else begun + (1 - begun) * step
 
@@ -87,17 +106,31 @@ class IslandsRun:
         """Draws by the member of a mixture without labels that comes to the hole last, if one does."""
         k = self._starts[0]
         way = self._mixture.proposers[k]
-        if not 1 < len(self._mixture.ways) > k or way.labels != [None] or given_behind(way.turned(self._target.keep)):
+        if (
+            not 1 < len(self._mixture.ways) > k
+            or way.labels != [None]
+            or given_behind(way.turned(self._target.keep))
+        ):
             return None
-        return Accepting(self._mixture, k, partial(self._target.given, self._seed), self._particles, self._size)
+        return Accepting(
+            self._mixture,
+            k,
+            partial(self._target.given, self._seed),
+            self._particles,
+            self._size,
+        )
 
     def _expected(self, accepting: Accepting) -> Iterator[float]:
         """Take in what the pool says of each pixel, and what its member predicts along some of it."""
         if accepting.suffices:
             (component,) = self._target.of_members[accepting.member]
-            self._shares.add(accepting.draws(), ~self._target.keep, accepting.ess / AS_ONE_CHAIN)
+            self._shares.add(
+                accepting.draws(), ~self._target.keep, accepting.ess / AS_ONE_CHAIN
+            )
             self._so_far.add(accepting.draws(), ~self._target.keep)
-            for _ in self._shares.predicting(component, accepting.some(PREDICTED_ALONG)):
+            for _ in self._shares.predicting(
+                component, accepting.some(PREDICTED_ALONG)
+            ):
                 yield 0.5
 
     def _chained(self, i: int) -> Iterator[float | NDArray[np.int64]]:
@@ -105,14 +138,26 @@ class IslandsRun:
         given = self._target.given(self._seed, i)
         told = [self._target.no_shares() for _ in range(CHAINS)]
         chains = [
-            Chain(self._mixture, given, self._size, self._starts, number, self._heard_by(each), each.pass_by)
+            Chain(
+                self._mixture,
+                given,
+                self._size,
+                self._starts,
+                number,
+                self._heard_by(each),
+                each.pass_by,
+            )
             for number, each in enumerate(told)
         ]
         parts = CHAINS * (1 + self._sweeps)
         for number, chain in enumerate(chains):
             for done in chain.begin():
                 yield (number + done) / parts
-            self._so_far.add(Weighted(chain.start.images, shares(chain.start.log_weights)), ~given.keep, START)
+            self._so_far.add(
+                Weighted(chain.start.images, shares(chain.start.log_weights)),
+                ~given.keep,
+                START,
+            )
         uniform, which = choice_noise(given.seed, given.sample, CHOICE, 0, 0, 2)
         draws, rounds = seat(chains, float(uniform)), self._rounds(chains)
         if not rounds or self._ess(chains) >= FEW:
@@ -149,7 +194,9 @@ class IslandsRun:
     def _predicting(self, chain: Chain) -> Iterator[Component]:
         """The components that are asked what they predict along a chain's image: each member's likeliest."""
         for components, log_p in zip(
-            self._target.of_members, np.split(chain.log_p, len(self._target.of_members)), strict=True
+            self._target.of_members,
+            np.split(chain.log_p, len(self._target.of_members)),
+            strict=True,
         ):
             yield components[int(log_p.argmax())]
 
@@ -158,7 +205,11 @@ class IslandsRun:
         first, second = (chain.start for chain in chains)
         ess = self._ess(chains)
         if self._mixture.guides:
-            return 0 if ess >= max(ENOUGH, self._size / 2) else (self._sweeps + 1) // OF_GUIDED
+            return (
+                0
+                if ess >= max(ENOUGH, self._size / 2)
+                else (self._sweeps + 1) // OF_GUIDED
+            )
         many = ess >= self._size / 4
         agree = abs(first.log_evidence - second.log_evidence) < ALIKE_NATS
         return min(1, self._sweeps) if many and agree else self._sweeps
@@ -184,7 +235,11 @@ class IslandsRun:
     def _ess(self, chains: Sequence[Chain]) -> float:
         """How many of the first particles counted: with guides, of all chains' candidates together."""
         starts = [chain.start for chain in chains]
-        return counted(starts) if self._mixture.guides else min(start.least_ess for start in starts)
+        return (
+            counted(starts)
+            if self._mixture.guides
+            else min(start.least_ess for start in starts)
+        )
 
     def receipt(self) -> tuple[Receipt, Marginals]:
         """The receipt of all images that were drawn, at least one."""
@@ -198,24 +253,41 @@ class IslandsRun:
 def arrived_of(chains: Sequence[Chain]) -> list[int]:
     """The numbers of the chains that count: all, but for those that are still far from where another is."""
     least = min(chain.nats for chain in chains)
-    return [number for number, chain in enumerate(chains) if chain.nats <= least + GOOD_APART]
+    return [
+        number
+        for number, chain in enumerate(chains)
+        if chain.nats <= least + GOOD_APART
+    ]
 
 
 def begun(target: Target, size: int, stage_of: StageOf) -> tuple[Mixture, list[int]]:
     """The members' ways and the guides', with so many particles, and the proposers that begin a chain: the two whose
     orders suit the hole best. A guide that is no member must suit it far better than they do, or draw most of it last;
     where none is fit, there is none. With guides, a member that draws all of the hole last needs no other."""
-    own = {components[0].member: way_of(components, size, stage_of) for components in target.of_members}
-    guides = [own.get(guide) or way_of([Component(guide)], size, stage_of) for guide in target.guides]
+    own = {
+        components[0].member: way_of(components, size, stage_of)
+        for components in target.of_members
+    }
+    guides = [
+        own.get(guide) or way_of([Component(guide)], size, stage_of)
+        for guide in target.guides
+    ]
     mixture = Mixture([*own.values()], guides)
     kept = [way.turned(target.keep) for way in mixture.proposers]
     behind, members = [given_behind(each) for each in kept], len(own)
     least = min(behind[:members]) / FAR_BETTER
-    fit = [k for k in range(len(kept)) if k < members or behind[k] <= least or is_mostly_last(kept[k])]
+    fit = [
+        k
+        for k in range(len(kept))
+        if k < members or behind[k] <= least or is_mostly_last(kept[k])
+    ]
     best, *others = sorted(fit, key=behind.__getitem__)
     if len(fit) == 1:
         return Mixture(mixture.ways), fit
-    return mixture, [best] if guides and best < members and not behind[best] else [best, *others][:STARTS]
+    return mixture, [best] if guides and best < members and not behind[best] else [
+        best,
+        *others,
+    ][:STARTS]
 
 
 def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:
@@ -223,4 +295,10 @@ def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way
     network = components[0].network
     assert isinstance(network, PixelNetwork), "a Multi-Scale model has no posterior"
     within_rows = stage_for(network).stops_within_rows
-    return Way(components[0].orientation, partial(stage_of, network), within_rows, components, size)
+    return Way(
+        components[0].orientation,
+        partial(stage_of, network),
+        within_rows,
+        components,
+        size,
+    )

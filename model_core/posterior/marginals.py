@@ -48,7 +48,11 @@ class Shares:
     """Takes in draws and predictions, the right way up, and averages them."""
 
     def __init__(
-        self, config: NetworkConfig, known: NDArray[np.int64], keep: NDArray[np.bool_], temperature: float
+        self,
+        config: NetworkConfig,
+        known: NDArray[np.int64],
+        keep: NDArray[np.bool_],
+        temperature: float,
     ) -> None:
         """known (C, H, W) where keep (H, W) is True."""
         values, self._are_categories = config.values, config.categories
@@ -60,7 +64,9 @@ class Shares:
         self._passed = np.zeros((values, *known.shape))
         self._passes = np.zeros(keep.shape)
 
-    def add(self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
+    def add(
+        self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
+    ) -> None:
         """The particles of a sweep that drew the pixels `where` (H, W); they count as so many sweeps."""
         add_shares(self._drawn, draws, where, times)
         self._sweeps += times * where
@@ -79,7 +85,9 @@ class Shares:
         self._passed += other._passed
         self._passes += other._passes
 
-    def predicting(self, component: Component, images: NDArray[np.int64]) -> Iterator[None]:
+    def predicting(
+        self, component: Component, images: NDArray[np.int64]
+    ) -> Iterator[None]:
         """Add what a component predicts along images (N, C, H, W): in steps, each a teacher-forced pass over some of
         them."""
         turned = np.ascontiguousarray(turn(images, component.orientation))
@@ -92,7 +100,10 @@ class Shares:
 
     def result(self) -> Marginals:
         """The marginals of everything taken in so far, which is at least one prediction."""
-        predicted, passed = self._predicted / self._predictions, self._passed / np.maximum(self._passes, 1)
+        predicted, passed = (
+            self._predicted / self._predictions,
+            self._passed / np.maximum(self._passes, 1),
+        )
         shares = self._drawn + PREDICTED * predicted + PASSED * passed
         shares /= self._sweeps + PREDICTED + PASSED * (self._passes > 0)
         given = np.arange(len(shares))[:, None, None, None] == self._known
@@ -100,24 +111,39 @@ class Shares:
         mean = (
             shares.argmax(0).astype(np.float64)
             if self._are_categories
-            else total(np.arange(len(shares), dtype=np.float64)[:, None, None, None] * shares)
+            else total(
+                np.arange(len(shares), dtype=np.float64)[:, None, None, None] * shares
+            )
         )
         bits = total(shares * log2(np.where(shares > 0, shares, 1.0)))
         return Marginals(mean, np.abs(bits))
 
 
-def add_shares(shares: NDArray[np.float64], draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
+def add_shares(
+    shares: NDArray[np.float64],
+    draws: Weighted,
+    where: NDArray[np.bool_],
+    times: float = 1.0,
+) -> None:
     """Add to shares (V, C, H, W), where (H, W), how much weight each value has among draws."""
     images, weights = draws
     for value in np.unique(images[:, :, where]):
-        shares[value][:, where] += times * total(weights[:, None, None] * (images[:, :, where] == value))
+        shares[value][:, where] += times * total(
+            weights[:, None, None] * (images[:, :, where] == value)
+        )
 
 
-def _predicted_shares(component: Component, images: NDArray[np.int64], temperature: float) -> NDArray[np.float64]:
+def _predicted_shares(
+    component: Component, images: NDArray[np.int64], temperature: float
+) -> NDArray[np.float64]:
     """(V, C, H, W): what a component predicts along images (N, C, H, W) in its orientation, summed over them."""
     network = component.network
     assert isinstance(network, PixelNetwork), "a Multi-Scale model has no posterior"
     with torch.inference_mode():
-        logits = stage_for(network).logits(network, images, component.label).astype(np.float64)
+        logits = (
+            stage_for(network)
+            .logits(network, images, component.label)
+            .astype(np.float64)
+        )
     weights = exp((logits - logits.max(1, keepdims=True)) / temperature)
     return total(weights / total(weights.swapaxes(0, 1))[:, None])

@@ -90,10 +90,23 @@ class Way:
         particle, of which all else is. passed hears of them on their way, the right way up."""
         known = given.known if image is None else image
         keep = self.turned(~hole)
-        place = Hole(self.turned(known), keep, given.seed, given.sample, given.temperature)
+        place = Hole(
+            self.turned(known), keep, given.seed, given.sample, given.temperature
+        )
         retained = None if image is None else place.known
-        told = passed and (lambda draws, where: passed(self._righted(draws), self.upright(where)))
-        return Sweep(self.particles(size), place, size, number, retained, self.within_rows, labels, told)
+        told = passed and (
+            lambda draws, where: passed(self._righted(draws), self.upright(where))
+        )
+        return Sweep(
+            self.particles(size),
+            place,
+            size,
+            number,
+            retained,
+            self.within_rows,
+            labels,
+            told,
+        )
 
     def _righted(self, draws: Weighted) -> Weighted:
         return Weighted(self.upright(draws.images), draws.weights)
@@ -104,21 +117,36 @@ class Way:
         C, H, W = known.shape
         if not samples:
             return np.zeros((0, *given.known.shape), np.int64)
-        likely = shares(self.log_p_before(given)).tolist() if len(self.labels) > 1 else [1.0]
-        labels = [self.labels[chosen_label(given.seed, each, likely)] for each in samples]
+        likely = (
+            shares(self.log_p_before(given)).tolist() if len(self.labels) > 1 else [1.0]
+        )
+        labels = [
+            self.labels[chosen_label(given.seed, each, likely)] for each in samples
+        ]
         noise = [image_noise(given.seed, each, H, W, C) for each in samples]
         particles = self.particles(len(noise))
-        begun = [Particle(*each) for each in zip(noise, [known] * len(noise), [keep] * len(noise), labels, strict=True)]
+        begun = [
+            Particle(*each)
+            for each in zip(
+                noise, [known] * len(noise), [keep] * len(noise), labels, strict=True
+            )
+        ]
         particles.begin(begun, np.zeros_like(keep), given.temperature)
         particles.advance(Stop(H - 1, W))
         return self.upright(particles.images().copy())
 
-    def log_p(self, images: Images, temperature: float, where: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+    def log_p(
+        self, images: Images, temperature: float, where: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
         """ln p_T of whole images given each label (K, N), or of their pixels `where` (H, W) in this member's order."""
         turned = self.turned(images)
         _, C, H, W = turned.shape
         everywhere, none = np.ones((H, W), np.bool_), np.zeros((H, W, C))
-        pairs = [Particle(none, each, everywhere, label) for label in self.labels for each in turned]
+        pairs = [
+            Particle(none, each, everywhere, label)
+            for label in self.labels
+            for each in turned
+        ]
         weighed, found = everywhere if where is None else where, []
         together = max(self.most, len(turned))
         particles = self.particles(together)
@@ -134,7 +162,10 @@ class Way:
         before = np.arange(keep.size).reshape(keep.shape) < first_hole(keep)
         if not before.any():
             return self.log_priors
-        return self.log_p(given.known[None], given.temperature, before)[:, 0] + self.log_priors
+        return (
+            self.log_p(given.known[None], given.temperature, before)[:, 0]
+            + self.log_priors
+        )
 
 
 @dataclass(frozen=True)
@@ -148,13 +179,25 @@ class Mixture:
     @cached_property
     def proposers(self) -> Sequence[Way]:
         """The members' ways, and behind them those of guides that are no members."""
-        return [*self.ways, *(guide for guide in self.guides if all(guide is not way for way in self.ways))]
+        return [
+            *self.ways,
+            *(
+                guide
+                for guide in self.guides
+                if all(guide is not way for way in self.ways)
+            ),
+        ]
 
-    def proposed(self, k: int, images: Images, log_p: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    def proposed(
+        self, k: int, images: Images, log_p: NDArray[np.float64], temperature: float
+    ) -> NDArray[np.float64]:
         """ln p (N,) by proposer k of images of which the components say log_p (K, N)."""
         if k < len(self.ways):
             return self.of_members(log_p)[k]
-        return summed(self.proposers[k].log_p(images, temperature) + self.proposers[k].log_priors[:, None])
+        return summed(
+            self.proposers[k].log_p(images, temperature)
+            + self.proposers[k].log_priors[:, None]
+        )
 
     @cached_property
     def log_priors(self) -> NDArray[np.float64]:
@@ -163,7 +206,12 @@ class Mixture:
 
     def log_p(self, images: Images, temperature: float) -> NDArray[np.float64]:
         """(M * K, N): ln of each component's prior and of what it says of each image."""
-        return np.concatenate([way.log_p(images, temperature) + way.log_priors[:, None] for way in self.ways])
+        return np.concatenate(
+            [
+                way.log_p(images, temperature) + way.log_priors[:, None]
+                for way in self.ways
+            ]
+        )
 
     def way_of(self, component: int) -> tuple[int, int]:
         """A component's member, and the number of its label among those that an image may have."""

@@ -29,7 +29,9 @@ class Particle:
 class Particles(Protocol):
     """Images of one network that are drawn side by side, from a first stop to the last: one island at a time."""
 
-    def begin(self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float) -> None:
+    def begin(
+        self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
+    ) -> None:
         """Forget what was drawn before, and begin these. weighed (H, W): given pixels whose ln p is asked for."""
         ...
 
@@ -61,20 +63,28 @@ class StageParticles:
         self._slots = list(range(size))
         self._log_p = np.zeros(size)
 
-    def begin(self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float) -> None:
+    def begin(
+        self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
+    ) -> None:
         """See Particles.begin."""
         with torch.inference_mode():
             for slot in self._slots:
                 self._stage.close(slot)
             self._slots = list(range(len(particles)))
             self._log_p = np.zeros(len(particles))
-            self._open([_drawing(particle, weighed, temperature) for particle in particles])
+            self._open(
+                [_drawing(particle, weighed, temperature) for particle in particles]
+            )
 
     def _open(self, drawings: list[Drawing]) -> None:
         """Work off the rows before the hole in the last slot of each label, which retains no image; the others take
         them over."""
         rows = drawings[-1].given_rows
-        waiting = [slot for slot, drawing in enumerate(drawings) if rows and drawing.given_rows == rows]
+        waiting = [
+            slot
+            for slot, drawing in enumerate(drawings)
+            if rows and drawing.given_rows == rows
+        ]
         leaders = {drawings[slot].label: slot for slot in waiting}
         for slot in leaders.values():
             self._stage.open(slot, drawings[slot])
@@ -136,6 +146,18 @@ class Stages:
         return self._made[network]
 
 
-def _drawing(particle: Particle, weighed: NDArray[np.bool_], temperature: float) -> Drawing:
-    noise, known, keep = (torch.from_numpy(part) for part in (particle.noise, particle.known, particle.keep))
-    return Drawing(noise, temperature, known, keep, label=particle.label, weighed=torch.from_numpy(weighed))
+def _drawing(
+    particle: Particle, weighed: NDArray[np.bool_], temperature: float
+) -> Drawing:
+    noise, known, keep = (
+        torch.from_numpy(part)
+        for part in (particle.noise, particle.known, particle.keep)
+    )
+    return Drawing(
+        noise,
+        temperature,
+        known,
+        keep,
+        label=particle.label,
+        weighed=torch.from_numpy(weighed),
+    )

@@ -61,7 +61,13 @@ def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
         # since the last stop: does something that is given lie behind the first hole pixel, and is a pixel missing?
         begun, tells, lacks = 0, False, False
         for x, is_given in enumerate(keep[y].tolist()):
-            if within_rows and tells and lacks and not is_given and x - begun >= COLUMNS_BETWEEN_STOPS:
+            if (
+                within_rows
+                and tells
+                and lacks
+                and not is_given
+                and x - begun >= COLUMNS_BETWEEN_STOPS
+            ):
                 found.append(Stop(y, x))
                 begun, tells, lacks = x, False, False
             tells |= is_given and y * W + x > first

@@ -94,12 +94,16 @@ class Island:
         return max(self.chains_nats) - min(self.chains_nats)
 
 
-def receipt_of(islands: Sequence[Island], strange_nats: float | None, values: int = 2) -> Receipt:
+def receipt_of(
+    islands: Sequence[Island], strange_nats: float | None, values: int = 2
+) -> Receipt:
     """The receipt of all images of a completion by particles, at least one; strange_nats: hardly any image of the kind
     that the model was made for has so many; values: V of the model."""
     evidence = np.array([each for island in islands for each in island.log_evidence])
     nats = [each for island in islands for each in island.chains_nats]
-    qualities: tuple[Quality, ...] = tuple(quality_of(island, strange_nats, values) for island in islands)
+    qualities: tuple[Quality, ...] = tuple(
+        quality_of(island, strange_nats, values) for island in islands
+    )
     return Receipt(
         exact=False,
         member=islands[-1].member,
@@ -110,7 +114,9 @@ def receipt_of(islands: Sequence[Island], strange_nats: float | None, values: in
         ess=min(island.ess for island in islands),
         distinct=min(island.distinct for island in islands),
         evidence_nats=min(-log_mean(evidence), *nats),
-        evidence_sd=deviation(np.append(evidence, [island.log_evidence_above for island in islands])),
+        evidence_sd=deviation(
+            np.append(evidence, [island.log_evidence_above for island in islands])
+        ),
         nats=tuple(island.nats for island in islands),
         apart_nats=max(island.apart_nats for island in islands),
     )
@@ -135,11 +141,17 @@ def accepted_receipt(drawn: Accepting, member: Orientation) -> Receipt:
 def quality_of(island: Island, strange_nats: float | None, values: int) -> Quality:
     """The word for one image by particles; no other image has a say in it."""
     apart = island.apart_nats
-    is_strange = apart > ROUGH_APART if strange_nats is None else island.nats > strange_nats
+    is_strange = (
+        apart > ROUGH_APART if strange_nats is None else island.nats > strange_nats
+    )
     if is_strange or (values >= MANY_VALUES and island.ess < LEAST_ESS):
         return "poor"
     evidence_sd = deviation(np.array(island.log_evidence))
-    return "good" if apart <= GOOD_APART and evidence_sd <= GOOD_SD and island.ess >= GOOD_ESS else "rough"
+    return (
+        "good"
+        if apart <= GOOD_APART and evidence_sd <= GOOD_SD and island.ess >= GOOD_ESS
+        else "rough"
+    )
 
 
 def worst_of(words: Iterable[Quality]) -> Quality:

@@ -74,7 +74,9 @@ class Sweep:
         self._hole = hole
         self._number = number
         self._compared = frozenset(stops(hole.keep, within_rows))
-        pauses = {self._hole_ends} if retained is not None and within_rows else set[Stop]()
+        pauses = (
+            {self._hole_ends} if retained is not None and within_rows else set[Stop]()
+        )
         self._stops = with_row_ends(hole.keep, sorted(self._compared | pauses))
         self._is_merged = retained is None
         self._next = 0
@@ -87,7 +89,10 @@ class Sweep:
         """(C, H, W), drawn by the weights at the end."""
         self.images: NDArray[np.int64] | None = None
         """All particles (N, C, H, W) that are left at the end; island.weights are theirs."""
-        begun = [Particle(self._noise(i), hole.known, hole.keep, self._label(i)) for i in range(size)]
+        begun = [
+            Particle(self._noise(i), hole.known, hole.keep, self._label(i))
+            for i in range(size)
+        ]
         if retained is not None:
             begun[0] = replace(begun[0], known=retained, keep=np.ones_like(hole.keep))
         particles.begin(begun, hole.weighed, hole.temperature)
@@ -97,7 +102,9 @@ class Sweep:
 
     def _noise(self, i: int) -> NDArray[np.float64]:
         C, H, W = self._hole.known.shape
-        return particle_noise(self._hole.seed, self._hole.sample, self._number, i, H, W, C)
+        return particle_noise(
+            self._hole.seed, self._hole.sample, self._number, i, H, W, C
+        )
 
     @property
     def finished(self) -> bool:
@@ -138,7 +145,12 @@ class Sweep:
         self._is_merged = True
         drawn = self._particles.images()[:, :, ~self._hole.keep]
         first: dict[tuple[int | None, bytes], int] = {}
-        groups = np.array([first.setdefault((self._label(i), each.tobytes()), i) for i, each in enumerate(drawn)])
+        groups = np.array(
+            [
+                first.setdefault((self._label(i), each.tobytes()), i)
+                for i, each in enumerate(drawn)
+            ]
+        )
         left = self.island.merge(groups)
         self._particles.narrow(left)
         self._follow(left)
@@ -172,7 +184,14 @@ class Sweep:
             self._labels = self._labels[parents]
 
     def _uniforms(self, stop: Stop) -> NDArray[np.float64]:
-        return choice_noise(self._hole.seed, self._hole.sample, self._number, stop.y, stop.x, self.island.size)
+        return choice_noise(
+            self._hole.seed,
+            self._hole.sample,
+            self._number,
+            stop.y,
+            stop.x,
+            self.island.size,
+        )
 
     @cached_property
     def _hole_ends(self) -> Stop:
@@ -184,7 +203,9 @@ class Sweep:
     def _draw(self) -> None:
         """Draw the image by the weights."""
         hole = self._hole
-        (uniform,) = choice_noise(hole.seed, hole.sample, self._number, hole.keep.shape[0], 0, 1)
+        (uniform,) = choice_noise(
+            hole.seed, hole.sample, self._number, hole.keep.shape[0], 0, 1
+        )
         self.images = np.where(hole.keep, hole.known, self._particles.images())
         drawn = self.island.drawn(float(uniform))
         self.image, self.label = self.images[drawn], self._label(drawn)

@@ -18,19 +18,25 @@ class SoFar:
     """Averages weighted draws, the right way up. known (C, H, W) where keep (H, W) is True. categories: how many values
     without order there are; 0: they have one."""
 
-    def __init__(self, known: NDArray[np.int64], keep: NDArray[np.bool_], categories: int = 0) -> None:
+    def __init__(
+        self, known: NDArray[np.int64], keep: NDArray[np.bool_], categories: int = 0
+    ) -> None:
         self._known, self._keep = known, keep
         self._sum = np.zeros(known.shape)
         self._shares = np.zeros((categories, *known.shape))
         self._times = np.zeros(keep.shape)
         self._is_new, self._most = False, 0.0
 
-    def add(self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0) -> None:
+    def add(
+        self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
+    ) -> None:
         """The particles of a move that drew the pixels `where` (H, W); they count as so many moves. The first ones are
         of the whole hole."""
         if len(self._shares):
             add_shares(self._shares, draws, where, times)
-        self._sum[:, where] += times * total(draws.weights[:, None, None] * draws.images[:, :, where])
+        self._sum[:, where] += times * total(
+            draws.weights[:, None, None] * draws.images[:, :, where]
+        )
         self._times += times * where
         self._most = max(self._most, float(draws.images.max()))
         self._is_new = True
@@ -41,7 +47,11 @@ class SoFar:
         if not self._is_new:
             return None
         self._is_new = False
-        expected = np.minimum(self._sum / np.where(self._keep, 1.0, self._times), self._most)  # weights are rounded
-        return np.where(self._keep, self._known, self._shares.argmax(0) if len(self._shares) else expected).astype(
-            float
-        )
+        expected = np.minimum(
+            self._sum / np.where(self._keep, 1.0, self._times), self._most
+        )  # weights are rounded
+        return np.where(
+            self._keep,
+            self._known,
+            self._shares.argmax(0) if len(self._shares) else expected,
+        ).astype(float)

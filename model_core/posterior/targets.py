@@ -34,9 +34,18 @@ class Target:
     guides: Sequence[Member] = ()
 
     @classmethod
-    def of(cls, model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_], temperature: float) -> "Target":
+    def of(
+        cls,
+        model: Model,
+        known: NDArray[np.integer],
+        keep: NDArray[np.bool_],
+        temperature: float,
+    ) -> "Target":
         strange = strange_nats(model.card) if temperature == 1 else None
-        given = np.ascontiguousarray(known, np.int64), np.ascontiguousarray(keep, np.bool_)
+        given = (
+            np.ascontiguousarray(known, np.int64),
+            np.ascontiguousarray(keep, np.bool_),
+        )
         return cls(model.components, *given, temperature, strange, model.guides)
 
     @property
@@ -44,20 +53,29 @@ class Target:
         """True if one draw is not exact: something given lies behind the hole's first pixel, or several members have a
         say, of which each would draw from another distribution. Labels need none: one is drawn before the image is."""
         orientation = self.components[0].orientation
-        return len(self.of_members) > 1 or given_behind(turn(self.keep, orientation)) > 0
+        return (
+            len(self.of_members) > 1 or given_behind(turn(self.keep, orientation)) > 0
+        )
 
     @cached_property
     def of_members(self) -> Sequence[Sequence[Component]]:
         """The components of each member."""
-        return [list(group) for _, group in groupby(self.components, lambda each: id(each.member))]
+        return [
+            list(group)
+            for _, group in groupby(self.components, lambda each: id(each.member))
+        ]
 
     def given(self, seed: int, sample: int = 0) -> Given:
         """The material of one image."""
-        return Given(self.known, self.keep, seed, sample, self.temperature, self.strange_nats)
+        return Given(
+            self.known, self.keep, seed, sample, self.temperature, self.strange_nats
+        )
 
     def no_shares(self) -> Shares:
         """Nothing is taken in yet of what is expected of each pixel."""
-        return Shares(self.components[0].network.config, self.known, self.keep, self.temperature)
+        return Shares(
+            self.components[0].network.config, self.known, self.keep, self.temperature
+        )
 
     @property
     def categories(self) -> int:
@@ -72,7 +90,11 @@ class Target:
 
 def strange_nats(card: Card) -> float | None:
     """Hardly any validation image of a model has so many, at temperature 1; None where its card does not know."""
-    return None if card.validation is None else quantile(card.validation.nats_quantiles, USUAL)
+    return (
+        None
+        if card.validation is None
+        else quantile(card.validation.nats_quantiles, USUAL)
+    )
 
 
 def quantile(evenly: Sequence[float], share: float) -> float:

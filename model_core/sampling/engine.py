@@ -54,7 +54,10 @@ class NetworkEngine:
         self._network = network
         stage = stage_for(network)
         spare = range(slots, slots + kept if stage.keeps_closed else slots)
-        alike = [SharedPrefill(stage(part, slots + len(spare)), spare) for part in networks_of(network)]
+        alike = [
+            SharedPrefill(stage(part, slots + len(spare)), spare)
+            for part in networks_of(network)
+        ]
         self._stages = [WindowedStage(each) for each in alike]
         self._vacant = list(range(slots - 1, -1, -1))
         self._seats: dict[int, _Seat] = {}
@@ -88,7 +91,9 @@ class NetworkEngine:
             elif request.small is None:
                 self._stages[0].open(slot, self._drawing(request))
             else:
-                self._open_large(slot, request, torch.from_numpy(request.small.astype(np.int64)))
+                self._open_large(
+                    slot, request, torch.from_numpy(request.small.astype(np.int64))
+                )
         return ticket
 
     def withdraw(self, ticket: int) -> None:
@@ -110,7 +115,15 @@ class NetworkEngine:
                 of_small = stage is not self._stages[-1]
                 for row in stage.step():
                     is_last = row.is_last and not of_small
-                    drawn.append(DrawnRow(self._ticket_of[row.slot], row.y, row.values, of_small, is_last))
+                    drawn.append(
+                        DrawnRow(
+                            self._ticket_of[row.slot],
+                            row.y,
+                            row.values,
+                            of_small,
+                            is_last,
+                        )
+                    )
                     if row.is_last:
                         self._image_ended(stage, row)
             return drawn
@@ -120,22 +133,42 @@ class NetworkEngine:
         if stage is self._stages[-1]:
             self.withdraw(ticket)
         else:
-            self._open_large(row.slot, self._seats[ticket].request, stage.image(row.slot))
+            self._open_large(
+                row.slot, self._seats[ticket].request, stage.image(row.slot)
+            )
 
     def _open_large(self, slot: int, request: ImageRequest, small: Tensor) -> None:
         assert isinstance(self._network, MultiScaleNetwork)
         at = self._network.small.input.bias.device
-        label = None if request.label is None else self._network.of_labels(torch.tensor([request.label], device=at))
-        condition = self._network.condition(small[None].to(at), label)[0].permute(1, 2, 0)  # (H, W, c), of it alone
+        label = (
+            None
+            if request.label is None
+            else self._network.of_labels(torch.tensor([request.label], device=at))
+        )
+        condition = self._network.condition(small[None].to(at), label)[0].permute(
+            1, 2, 0
+        )  # (H, W, c), of it alone
         factor = self._network.config.factor
-        known, keep = spread_out(small, factor), spread_out(torch.ones_like(small[0], dtype=torch.bool), factor)
+        known, keep = (
+            spread_out(small, factor),
+            spread_out(torch.ones_like(small[0], dtype=torch.bool), factor),
+        )
         if request.known is not None and request.keep is not None:
             also = torch.from_numpy(request.keep) & ~keep
-            known, keep = torch.where(also, torch.from_numpy(request.known), known), keep | also
-        self._stages[-1].open(slot, Drawing(self._noise(request), request.temperature, known, keep, condition))
+            known, keep = (
+                torch.where(also, torch.from_numpy(request.known), known),
+                keep | also,
+            )
+        self._stages[-1].open(
+            slot,
+            Drawing(self._noise(request), request.temperature, known, keep, condition),
+        )
 
     def _drawing(self, request: ImageRequest) -> Drawing:
-        given, told = _given(request), {"label": request.label, "windows": request.windows}
+        given, told = (
+            _given(request),
+            {"label": request.label, "windows": request.windows},
+        )
         return Drawing(self._noise(request), request.temperature, *given, **told)
 
     def _small_drawing(self, request: ImageRequest) -> Drawing:
@@ -145,7 +178,13 @@ class NetworkEngine:
             known, keep = subsample(known, factor), subsample(keep, factor)
         if request.known_small is not None:
             known, keep = self._with_small_rows(request.known_small, known, keep)
-        return Drawing(self._noise(request, of_small=True), request.temperature, known, keep, label=request.label)
+        return Drawing(
+            self._noise(request, of_small=True),
+            request.temperature,
+            known,
+            keep,
+            label=request.label,
+        )
 
     def _with_small_rows(
         self, rows: NDArray[np.integer], known: Tensor | None, keep: Tensor | None
@@ -153,8 +192,12 @@ class NetworkEngine:
         """The given pixels of the small image, (C, s, s) and (s, s), with its first rows (C, k, s)."""
         small = self._network.config.small
         shape = small.channels, small.height, small.width
-        known = torch.zeros(shape, dtype=torch.int64) if known is None else known.clone()
-        keep = torch.zeros(shape[1:], dtype=torch.bool) if keep is None else keep.clone()
+        known = (
+            torch.zeros(shape, dtype=torch.int64) if known is None else known.clone()
+        )
+        keep = (
+            torch.zeros(shape[1:], dtype=torch.bool) if keep is None else keep.clone()
+        )
         known[:, : rows.shape[1]] = torch.from_numpy(rows.astype(np.int64))
         keep[: rows.shape[1]] = True
         return known, keep
@@ -163,7 +206,9 @@ class NetworkEngine:
         config = self._network.config.small if of_small else self._network.config
         rows = config.height if request.windows is None else request.windows.rows
         shape = rows, config.width, config.channels
-        return torch.from_numpy(image_noise(request.seed, request.sample, *shape, of_small=of_small))
+        return torch.from_numpy(
+            image_noise(request.seed, request.sample, *shape, of_small=of_small)
+        )
 
 
 def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:

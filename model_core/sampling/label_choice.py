@@ -26,7 +26,10 @@ def label_shares(
     before = leading(given)
     if not before.any():
         return list(priors)
-    return shares(log_p_leading(network, len(priors), known, before, temperature) + log(np.array(priors))).tolist()
+    return shares(
+        log_p_leading(network, len(priors), known, before, temperature)
+        + log(np.array(priors))
+    ).tolist()
 
 
 def leading(given: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -35,15 +38,25 @@ def leading(given: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def log_p_leading(
-    network: PixelNetwork, labels: int, known: NDArray[np.integer], before: NDArray[np.bool_], temperature: float
+    network: PixelNetwork,
+    labels: int,
+    known: NDArray[np.integer],
+    before: NDArray[np.bool_],
+    temperature: float,
 ) -> NDArray[np.float64]:
     """ln p_T of the first pixels of an image, (C, H, W) where before (H, W) is True, under each label (K,)."""
-    rows = rows_on(stage_for(network)(network, labels), labels, known, before, temperature)
+    rows = rows_on(
+        stage_for(network)(network, labels), labels, known, before, temperature
+    )
     return np.array([math.fsum(each) for each in rows])
 
 
 def rows_on(
-    stage: Stage, labels: int, known: NDArray[np.integer], before: NDArray[np.bool_], temperature: float
+    stage: Stage,
+    labels: int,
+    known: NDArray[np.integer],
+    before: NDArray[np.bool_],
+    temperature: float,
 ) -> NDArray[np.float64]:
     """The same of each row (K, H), on a stage that has a slot for each label and no images."""
     C, (H, W) = len(known), before.shape
@@ -51,10 +64,16 @@ def rows_on(
         return np.zeros((labels, H))
     end = (int(before.sum()) - 1) // W
     values = torch.from_numpy(np.ascontiguousarray(known, np.int64))
-    keep, none = torch.from_numpy(np.ascontiguousarray(before)), torch.zeros(H, W, C, dtype=torch.float64)
+    keep, none = (
+        torch.from_numpy(np.ascontiguousarray(before)),
+        torch.zeros(H, W, C, dtype=torch.float64),
+    )
     with torch.inference_mode():
         for label in range(labels):
-            stage.open(label, Drawing(none, temperature, values, keep, label=label, weighed=keep))
+            stage.open(
+                label,
+                Drawing(none, temperature, values, keep, label=label, weighed=keep),
+            )
             stage.hold(label, end, W)
         while stage.step():
             pass

@@ -24,18 +24,29 @@ class Engine:
 
     def __init__(self, model: Model, slots: int = 16, kept: int = 0) -> None:
         self._members = model.members
-        self._engines = [NetworkEngine(member.network, slots, kept) for member in model.members]
+        self._engines = [
+            NetworkEngine(member.network, slots, kept) for member in model.members
+        ]
         only_upright = [member.orientation for member in model.members] == ["none"]
         self._alone = self._engines[0] if only_upright else None
         """The engine of a model that is one network of upright images: its tickets are ours, and its rows final."""
         self._slots = slots
         self._next_ticket = 0
-        self._priors, self._given = [label.prior for label in model.card.labels], model.label
+        self._priors, self._given = (
+            [label.prior for label in model.card.labels],
+            model.label,
+        )
         self._labels: dict[int, int | None] = {}  # of our tickets
         self._last_shares: tuple[Any, list[float]] = None, self._priors
-        self._places: dict[int, tuple[int, int]] = {}  # member, and its engine's ticket, by our ticket
-        self._tickets: list[dict[int, int]] = [{} for _ in self._engines]  # ours, by that of a member's engine
-        self._turned: dict[int, NDArray[np.uint8]] = {}  # images (C, H, W) of turned members so far
+        self._places: dict[
+            int, tuple[int, int]
+        ] = {}  # member, and its engine's ticket, by our ticket
+        self._tickets: list[dict[int, int]] = [
+            {} for _ in self._engines
+        ]  # ours, by that of a member's engine
+        self._turned: dict[
+            int, NDArray[np.uint8]
+        ] = {}  # images (C, H, W) of turned members so far
 
     @property
     def free(self) -> int:
@@ -74,7 +85,11 @@ class Engine:
 
     def _shares(self, k: int, request: ImageRequest) -> list[float]:
         """How likely each label is; kept, because the images of a completion all ask the same."""
-        network, known, given = self._members[k].network, request.known, request.label_from
+        network, known, given = (
+            self._members[k].network,
+            request.known,
+            request.label_from,
+        )
         if isinstance(network, MultiScaleNetwork):
             network, known, given = _first_stage(network, request)
         if known is None or given is None:
@@ -82,7 +97,10 @@ class Engine:
         known = known * given
         asked = k, known.tobytes(), given.tobytes(), request.temperature
         if self._last_shares[0] != asked:
-            self._last_shares = asked, label_shares(network, self._priors, known, given, request.temperature)
+            self._last_shares = (
+                asked,
+                label_shares(network, self._priors, known, given, request.temperature),
+            )
         return self._last_shares[1]
 
     def withdraw(self, ticket: int) -> None:
@@ -99,7 +117,12 @@ class Engine:
         if self._alone is not None:
             rows = self._alone.step()
         else:
-            rows = [row for k, engine in enumerate(self._engines) if engine.busy for row in self._drawn(k, engine)]
+            rows = [
+                row
+                for k, engine in enumerate(self._engines)
+                if engine.busy
+                for row in self._drawn(k, engine)
+            ]
         for row in rows:
             if row.is_last:
                 self._left(row.ticket)
@@ -107,7 +130,9 @@ class Engine:
 
     def _drawn(self, k: int, engine: NetworkEngine) -> list[DrawnRow]:
         """A step of one member: its final rows, with our tickets and the right way up."""
-        rows = [row._replace(ticket=self._tickets[k][row.ticket]) for row in engine.step()]
+        rows = [
+            row._replace(ticket=self._tickets[k][row.ticket]) for row in engine.step()
+        ]
         if self._members[k].orientation == "none":
             return rows
         return [upright for row in rows for upright in self._collect(k, row)]
@@ -115,13 +140,18 @@ class Engine:
     def _collect(self, k: int, row: DrawnRow) -> list[DrawnRow]:
         """All rows of a turned image, turned back, once its last one is here; none before."""
         C, W = row.values.shape
-        image = self._turned.setdefault(row.ticket, np.empty((C, self._engines[k].height, W), np.uint8))
+        image = self._turned.setdefault(
+            row.ticket, np.empty((C, self._engines[k].height, W), np.uint8)
+        )
         image[:, row.y] = row.values
         if not row.is_last:
             return []
         upright = turn_back(image, self._members[k].orientation)
         H = upright.shape[1]
-        return [DrawnRow(row.ticket, y, upright[:, y].copy(), is_last=y == H - 1) for y in range(H)]
+        return [
+            DrawnRow(row.ticket, y, upright[:, y].copy(), is_last=y == H - 1)
+            for y in range(H)
+        ]
 
     def _left(self, ticket: int) -> None:
         k, inner = self._places.pop(ticket)
@@ -134,8 +164,19 @@ class Engine:
         orientation = self._members[k].orientation
         if orientation == "none":
             return request
-        given = {"known": request.known, "keep": request.keep, "label_from": request.label_from}
-        return replace(request, **{name: turn(part, orientation) for name, part in given.items() if part is not None})
+        given = {
+            "known": request.known,
+            "keep": request.keep,
+            "label_from": request.label_from,
+        }
+        return replace(
+            request,
+            **{
+                name: turn(part, orientation)
+                for name, part in given.items()
+                if part is not None
+            },
+        )
 
 
 def _first_stage(

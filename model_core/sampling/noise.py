@@ -23,7 +23,12 @@ the lower bits."""
 
 
 def image_noise(
-    seed: int, sample: int, height: int, width: int, channels: int, of_small: bool = False
+    seed: int,
+    sample: int,
+    height: int,
+    width: int,
+    channels: int,
+    of_small: bool = False,
 ) -> NDArray[np.float64]:
     """Uniform numbers in [0, 1) for every variable of one image: (H, W, C).
 
@@ -43,22 +48,39 @@ def chosen_label(seed: int, sample: int, shares: Sequence[float]) -> int:
     """The label of an image that is asked for without one: each as often as its share says."""
     cumulative = np.cumsum(np.asarray(shares, np.float64))
     uniform = _uniform(seed, sample, LABEL_STAGE, 1, 1, 1)[0, 0, 0]
-    return min(int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right")), len(cumulative) - 1)
+    return min(
+        int(np.searchsorted(cumulative, uniform * cumulative[-1], side="right")),
+        len(cumulative) - 1,
+    )
 
 
 def particle_noise(
-    seed: int, sample: int, sweep: int, particle: int, height: int, width: int, channels: int
+    seed: int,
+    sample: int,
+    sweep: int,
+    particle: int,
+    height: int,
+    width: int,
+    channels: int,
 ) -> NDArray[np.float64]:
     """Uniform numbers for every variable of one particle of an image: (H, W, C)."""
-    return _uniform(seed, sample, PARTICLE_STAGE | sweep << 16 | particle, height, width, channels)
+    return _uniform(
+        seed, sample, PARTICLE_STAGE | sweep << 16 | particle, height, width, channels
+    )
 
 
-def choice_noise(seed: int, sample: int, sweep: int, y: int, x: int, count: int) -> NDArray[np.float64]:
+def choice_noise(
+    seed: int, sample: int, sweep: int, y: int, x: int, count: int
+) -> NDArray[np.float64]:
     """Uniform numbers (count,) that choose among an image's particles when they have come to row y, column x."""
-    return _uniform(seed, sample, CHOICE_STAGE | sweep << 26 | y << 13 | x, 1, count, 1)[0, :, 0]
+    return _uniform(
+        seed, sample, CHOICE_STAGE | sweep << 26 | y << 13 | x, 1, count, 1
+    )[0, :, 0]
 
 
-def _uniform(seed: int, sample: int, stage: int, height: int, width: int, channels: int) -> NDArray[np.float64]:
+def _uniform(
+    seed: int, sample: int, stage: int, height: int, width: int, channels: int
+) -> NDArray[np.float64]:
     """(H, W, C) numbers in [0, 1), of the words with this stage."""
     noise = np.empty((height, width, channels))
     fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(stage), noise)

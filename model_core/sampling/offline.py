@@ -21,7 +21,9 @@ from model_core.sampling.stages import networks_of, seats
 
 OnRow = Callable[[int, int, Tensor], None]
 
-_kept: WeakKeyDictionary[Model, tuple[tuple[Written | None, ...], Engine]] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[Model, tuple[tuple[Written | None, ...], Engine]] = (
+    WeakKeyDictionary()
+)
 """An engine of one slot for each model: to make one takes half as long as to draw a small image."""
 
 
@@ -48,17 +50,33 @@ def sample(
     """
     labels = [model.card.label_number(each) for each in _for_each(label, n)]
     if (known is None) != (keep is None):
-        raise DataError("known and keep go together: the given values, and where they are to be kept")
+        raise DataError(
+            "known and keep go together: the given values, and where they are to be kept"
+        )
     if known is None or keep is None:
-        asked = [ImageRequest(seed, first + i, temperature, label=labels[i]) for i in range(n)]
+        asked = [
+            ImageRequest(seed, first + i, temperature, label=labels[i])
+            for i in range(n)
+        ]
         return draw(model, asked, on_row, size)
     if size is not None:
-        raise DataError("a picture of another size is drawn from nothing: expected a size, or known and keep")
+        raise DataError(
+            "a picture of another size is drawn from nothing: expected a size, or known and keep"
+        )
     config = model.config
     shape = config.channels, config.height, config.width
-    values, kept = _each(known, n, shape, "known").numpy(), _each(keep, n, shape[1:], "keep").numpy()
-    given = [{"known": values[i], "keep": kept[i], "label_from": kept[i], "label": labels[i]} for i in range(n)]
-    requests = [ImageRequest(seed, first + i, temperature, member=member, **given[i]) for i in range(n)]
+    values, kept = (
+        _each(known, n, shape, "known").numpy(),
+        _each(keep, n, shape[1:], "keep").numpy(),
+    )
+    given = [
+        {"known": values[i], "keep": kept[i], "label_from": kept[i], "label": labels[i]}
+        for i in range(n)
+    ]
+    requests = [
+        ImageRequest(seed, first + i, temperature, member=member, **given[i])
+        for i in range(n)
+    ]
     return draw(model, requests, on_row)
 
 
@@ -80,13 +98,21 @@ def upsample(
     """
     config = model.config
     if not config.multi_scale:
-        raise DataError(f"{model.card.name} has one scale: upsampling needs a Multi-Scale model")
+        raise DataError(
+            f"{model.card.name} has one scale: upsampling needs a Multi-Scale model"
+        )
     shape = config.channels, config.small.height, config.small.width
     given = _each(small, n, shape, "small").numpy()
     labels = [model.card.label_number(each) for each in _for_each(label, n)]
     every = np.ones((config.height, config.width), bool)
-    asked = [{"small": given[i], "label": labels[i], "label_from": every} for i in range(n)]
-    return draw(model, [ImageRequest(seed, first + i, temperature, **asked[i]) for i in range(n)], on_row)
+    asked = [
+        {"small": given[i], "label": labels[i], "label_from": every} for i in range(n)
+    ]
+    return draw(
+        model,
+        [ImageRequest(seed, first + i, temperature, **asked[i]) for i in range(n)],
+        on_row,
+    )
 
 
 def draw(
@@ -104,12 +130,23 @@ def draw(
         requests = [replace(request, windows=windows) for request in requests]
     if len(requests) == 1:
         return _draw_alone(model, requests, on_row)
-    return _draw(Engine(model, min(seats(model), max(1, len(requests)))), model.config, requests, on_row)
+    return _draw(
+        Engine(model, min(seats(model), max(1, len(requests)))),
+        model.config,
+        requests,
+        on_row,
+    )
 
 
-def _draw_alone(model: Model, requests: Sequence[ImageRequest], on_row: OnRow | None) -> Tensor:
+def _draw_alone(
+    model: Model, requests: Sequence[ImageRequest], on_row: OnRow | None
+) -> Tensor:
     """Draw one image with the engine that is kept for the model, which is nobody else's meanwhile."""
-    written = tuple(network.written() for member in model.members for network in networks_of(member.network))
+    written = tuple(
+        network.written()
+        for member in model.members
+        for network in networks_of(member.network)
+    )
     of_weights, engine = _kept.pop(model, ((), None))
     if engine is None or of_weights != written or None in written:
         engine = Engine(model, 1)
@@ -118,9 +155,18 @@ def _draw_alone(model: Model, requests: Sequence[ImageRequest], on_row: OnRow | 
     return images
 
 
-def _draw(engine: Engine, config: NetworkConfig, requests: Sequence[ImageRequest], on_row: OnRow | None) -> Tensor:
-    rows = requests[0].windows.rows if requests and requests[0].windows else config.height
-    images = torch.zeros(len(requests), config.channels, rows, config.width, dtype=torch.int64)
+def _draw(
+    engine: Engine,
+    config: NetworkConfig,
+    requests: Sequence[ImageRequest],
+    on_row: OnRow | None,
+) -> Tensor:
+    rows = (
+        requests[0].windows.rows if requests and requests[0].windows else config.height
+    )
+    images = torch.zeros(
+        len(requests), config.channels, rows, config.width, dtype=torch.int64
+    )
     waiting = deque(enumerate(requests))
     seated: dict[int, int] = {}
     while waiting or engine.busy:
@@ -137,22 +183,30 @@ def _draw(engine: Engine, config: NetworkConfig, requests: Sequence[ImageRequest
     return images
 
 
-def _for_each(label: int | str | Sequence[int | str] | None, n: int) -> Sequence[int | str | None]:
+def _for_each(
+    label: int | str | Sequence[int | str] | None, n: int
+) -> Sequence[int | str | None]:
     """The label of each of n images."""
     if label is None or isinstance(label, int | str):
         return [label] * n
     if len(label) != n:
-        raise DataError(f"expected one label, or one for each of {n} images, not {len(label)}")
+        raise DataError(
+            f"expected one label, or one for each of {n} images, not {len(label)}"
+        )
     return label
 
 
 def tensor_of(array: NDArray[Any]) -> Tensor:
     """The array as functions here take it: whole numbers, or the truth about places."""
-    return torch.from_numpy(array if array.dtype == np.bool_ else array.astype(np.int64))
+    return torch.from_numpy(
+        array if array.dtype == np.bool_ else array.astype(np.int64)
+    )
 
 
 def _each(given: Tensor, n: int, shape: tuple[int, ...], name: str) -> Tensor:
     """One for each of n images: `shape`, or (n, *shape)."""
     if given.shape not in (shape, (n, *shape)):
-        raise DataError(f"{name} must be {shape} or {(n, *shape)}, not {tuple(given.shape)}")
+        raise DataError(
+            f"{name} must be {shape} or {(n, *shape)}, not {tuple(given.shape)}"
+        )
     return given.expand(n, *shape)

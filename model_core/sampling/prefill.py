@@ -27,11 +27,17 @@ class SharedPrefill:
     def __init__(self, stage: Stage, spare: Sequence[int] = ()) -> None:
         self._stage = stage
         self._leader_of: dict[Key, int] = {}
-        self._leaders: dict[int, tuple[Key, Drawing]] = {}  # those that are in their given rows
+        self._leaders: dict[
+            int, tuple[Key, Drawing]
+        ] = {}  # those that are in their given rows
         self._followers: dict[int, list[tuple[int, Drawing]]] = {}
-        self._kept: dict[Key, int] = {}  # where states stay; the one that was used last comes last
+        self._kept: dict[
+            Key, int
+        ] = {}  # where states stay; the one that was used last comes last
         self._spare = list(spare)
-        self._rows: list[SlotRow] = []  # given rows of images that took over a state since the last step
+        self._rows: list[
+            SlotRow
+        ] = []  # given rows of images that took over a state since the last step
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none; it may wait until another one's given rows are worked off."""
@@ -43,13 +49,19 @@ class SharedPrefill:
             self._followers[self._leader_of[key]].append((slot, drawing))
         else:
             if key[0]:
-                self._leader_of[key], self._leaders[slot], self._followers[slot] = slot, (key, drawing), []
+                self._leader_of[key], self._leaders[slot], self._followers[slot] = (
+                    slot,
+                    (key, drawing),
+                    [],
+                )
             self._stage.open(slot, drawing)
 
     def close(self, slot: int) -> None:
         """Stop drawing the image in a slot, if there is one; those that wait for it go on without."""
         for waiting in self._followers.values():
-            waiting[:] = [(follower, drawing) for follower, drawing in waiting if follower != slot]
+            waiting[:] = [
+                (follower, drawing) for follower, drawing in waiting if follower != slot
+            ]
         self._rows = [row for row in self._rows if row.slot != slot]
         self._stage.close(slot)
         for follower, drawing in self._released(slot):

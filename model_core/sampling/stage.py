@@ -44,7 +44,11 @@ class Drawing:
         one is left to do."""
         if self.keep is None:
             return 0
-        passed = self.keep[:-1] if self.weighed is None else self.keep[:-1] & ~self.weighed[:-1]
+        passed = (
+            self.keep[:-1]
+            if self.weighed is None
+            else self.keep[:-1] & ~self.weighed[:-1]
+        )
         return [*passed.all(1).tolist(), False].index(False)
 
 
@@ -52,7 +56,10 @@ def condition_of(network: PixelNetwork, drawing: Drawing) -> Tensor | None:
     """The map (H, W, c) that biases the network's layers at each pixel of an image, if one does."""
     if drawing.label is None:
         return drawing.condition
-    config, label = network.config, torch.tensor([drawing.label], device=network.input.bias.device)
+    config, label = (
+        network.config,
+        torch.tensor([drawing.label], device=network.input.bias.device),
+    )
     return network.of_labels(label).flatten().expand(config.height, config.width, -1)
 
 
@@ -75,7 +82,9 @@ class Stage(Protocol):
     """A slot stays as it is once it is closed, so that others can be forked from it."""
 
     @staticmethod
-    def logits(network: PixelNetwork, images: NDArray[np.int64], label: int | None = None) -> NDArray[np.floating]:
+    def logits(
+        network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
+    ) -> NDArray[np.floating]:
         """Logits (N, V, C, H, W) of whole images (N, C, H, W), in the arithmetic with which the stage draws."""
         ...
 

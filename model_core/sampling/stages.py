@@ -24,7 +24,11 @@ _seats: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
 
 def networks_of(network: Network) -> list[PixelNetwork]:
     """Networks in the order in which an image passes them."""
-    return [network.small, network.large] if isinstance(network, MultiScaleNetwork) else [network]
+    return (
+        [network.small, network.large]
+        if isinstance(network, MultiScaleNetwork)
+        else [network]
+    )
 
 
 def stage_for(network: Network) -> type[Stage]:
@@ -58,7 +62,11 @@ def loops_of(*networks: Network) -> str | None:
 def guide_bytes(model: Model) -> int:
     """Bytes that each particle of its guides takes, beside its members'."""
     own = [guide.network for guide in model.guides if guide not in model.members]
-    return sum(stage_for(network).slot_bytes(part) for network in own for part in networks_of(network))
+    return sum(
+        stage_for(network).slot_bytes(part)
+        for network in own
+        for part in networks_of(network)
+    )
 
 
 def is_cold(model: Model) -> bool:
@@ -79,22 +87,34 @@ def seats(model: Model) -> int:
     """The number of images that are best drawn side by side: 16, or fewer, a multiple of four, where the state of 16
     would not fit into the processor's caches. Large weights raise it, because all images share one read of them."""
     if model not in _seats:
-        _seats[model] = MOST if compiled_loops(model) is None else _seats_in_caches(model)
+        _seats[model] = (
+            MOST if compiled_loops(model) is None else _seats_in_caches(model)
+        )
     return _seats[model]
 
 
 def _seats_in_caches(model: Model) -> int:
-    weights = sum(p.numel() * p.element_size() for network in _all_of(model) for p in network.parameters())
+    weights = sum(
+        p.numel() * p.element_size()
+        for network in _all_of(model)
+        for p in network.parameters()
+    )
     room = max(SEAT_BYTES, WEIGHTS_WORTH * weights)
     return max(FEWEST, min(MOST, room // slot_bytes(model) // FEWEST * FEWEST))
 
 
 def _all_of(model: Model) -> list[PixelNetwork]:
-    return [network for member in model.members for network in networks_of(member.network)]
+    return [
+        network for member in model.members for network in networks_of(member.network)
+    ]
 
 
 def _first_for(networks: list[PixelNetwork]) -> type[Stage]:
-    return next(stage for stage in STAGES if all(stage.can(network, _device(network)) for network in networks))
+    return next(
+        stage
+        for stage in STAGES
+        if all(stage.can(network, _device(network)) for network in networks)
+    )
 
 
 def _device(network: PixelNetwork) -> torch.device:

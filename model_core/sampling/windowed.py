@@ -32,7 +32,9 @@ class WindowedStage:
     def __init__(self, stage: SharedPrefill) -> None:
         self._stage = stage
         self._fields: dict[int, _Field] = {}
-        self._rows: list[SlotRow] = []  # given rows above the windows in which fields begin
+        self._rows: list[
+            SlotRow
+        ] = []  # given rows above the windows in which fields begin
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
@@ -40,11 +42,19 @@ class WindowedStage:
             self._stage.open(slot, drawing)
             return
         H, W, C = drawing.noise.shape
-        values = np.zeros((C, H, W), np.int64) if drawing.known is None else drawing.known.numpy().copy()
+        values = (
+            np.zeros((C, H, W), np.int64)
+            if drawing.known is None
+            else drawing.known.numpy().copy()
+        )
         window = drawing.windows.drawing(drawing.given_rows)
         above = values[:, : window.top].astype(np.uint8)
-        self._rows += [SlotRow(slot, y, above[:, y], is_last=False) for y in range(window.top)]
-        self._fields[slot] = _Field(drawing, drawing.windows, values, window.top, window)
+        self._rows += [
+            SlotRow(slot, y, above[:, y], is_last=False) for y in range(window.top)
+        ]
+        self._fields[slot] = _Field(
+            drawing, drawing.windows, values, window.top, window
+        )
         self._open_window(slot)
 
     def _open_window(self, slot: int) -> None:
@@ -54,12 +64,23 @@ class WindowedStage:
         C, _, W = field.values.shape
         H = field.windows.height
         noise = torch.zeros(H, W, C, dtype=torch.float64)
-        known, keep = torch.zeros(C, H, W, dtype=torch.int64), torch.zeros(H, W, dtype=torch.bool)
-        noise[: end - top], known[:, : end - top] = whole.noise[top:end], torch.from_numpy(field.values[:, top:end])
+        known, keep = (
+            torch.zeros(C, H, W, dtype=torch.int64),
+            torch.zeros(H, W, dtype=torch.bool),
+        )
+        noise[: end - top], known[:, : end - top] = (
+            whole.noise[top:end],
+            torch.from_numpy(field.values[:, top:end]),
+        )
         if whole.keep is not None:
             keep[: end - top] = whole.keep[top:end]
         keep[: field.next - top] = True
-        self._stage.open(slot, replace(whole, noise=noise, known=known, keep=keep, end=end - top, windows=None))
+        self._stage.open(
+            slot,
+            replace(
+                whole, noise=noise, known=known, keep=keep, end=end - top, windows=None
+            ),
+        )
 
     def close(self, slot: int) -> None:
         """Stop drawing the image in a slot, if there is one."""

@@ -47,9 +47,13 @@ class Batches:
         if labels is not None:
             expect_one_each(labels, values, "the training images")
         if batch % processes:
-            raise ConfigError(f"training.batch = {batch} cannot be split evenly over {processes} processes")
+            raise ConfigError(
+                f"training.batch = {batch} cannot be split evenly over {processes} processes"
+            )
         if batch > len(values):
-            raise ConfigError(f"training.batch = {batch} is more than the {len(values)} training images")
+            raise ConfigError(
+                f"training.batch = {batch} is more than the {len(values)} training images"
+            )
         self._values = values
         self._batch = batch
         self._seed = seed
@@ -60,7 +64,9 @@ class Batches:
         self._epoch = -1
         self._order = np.empty(0, np.int64)
         self._bytes = np.empty((batch // processes, *values.shape[1:]), np.uint8)
-        self._tensors = [torch.empty(self._bytes.shape, dtype=torch.int64) for _ in range(2)]
+        self._tensors = [
+            torch.empty(self._bytes.shape, dtype=torch.int64) for _ in range(2)
+        ]
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="batches")
         self._labels = None if labels is None else torch.from_numpy(labels)
         self._next: tuple[int, Future[Batch]] | None = None
@@ -87,14 +93,28 @@ class Batches:
         epoch, position = divmod(iteration, self.per_epoch)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self._values))
-        chosen = self._order[position * self._batch : (position + 1) * self._batch][self._share]
-        images, generator = self._bytes, np.random.default_rng([self._seed, iteration, self._rank])
+            self._order = np.random.default_rng([self._seed, epoch]).permutation(
+                len(self._values)
+            )
+        chosen = self._order[position * self._batch : (position + 1) * self._batch][
+            self._share
+        ]
+        images, generator = (
+            self._bytes,
+            np.random.default_rng([self._seed, iteration, self._rank]),
+        )
         if isinstance(self._values, Crops):
             images = self._values.at_random(chosen, generator)
         else:
-            np.take(self._values, chosen, axis=0, out=images, mode="clip")  # the only mode that does not buffer
+            np.take(
+                self._values, chosen, axis=0, out=images, mode="clip"
+            )  # the only mode that does not buffer
         if self._drawn:
             images = draw_pixels(images, generator)
-        values = self._tensors[iteration % 2].copy_(turn(torch.from_numpy(images), self._orientation))
-        return Batch(values, None if self._labels is None else self._labels[torch.from_numpy(chosen)])
+        values = self._tensors[iteration % 2].copy_(
+            turn(torch.from_numpy(images), self._orientation)
+        )
+        return Batch(
+            values,
+            None if self._labels is None else self._labels[torch.from_numpy(chosen)],
+        )

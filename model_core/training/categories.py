@@ -24,14 +24,26 @@ def categories_of(recipe: Recipe) -> Categories:
         return Categories(recipe)
     data = open_dataset(section.path, ReadOptions(crops=section.crops))
     most = MOST if isinstance(section.palette, str) else section.palette
-    palette, whose = data.palette(network.config(), most) if isinstance(data, Coloured) else ((), "")
+    palette, whose = (
+        data.palette(network.config(), most) if isinstance(data, Coloured) else ((), "")
+    )
     if section.palette != "none":
         if not palette:
-            raise DataError(f"{section.path} has no palette: expected pictures, or a .npz with an array palette")
+            raise DataError(
+                f"{section.path} has no palette: expected pictures, or a .npz with an array palette"
+            )
         size = {"channels": 1, "values": len(palette), "categories": True}
         recipe = recipe.model_copy(update={"network": network.model_copy(update=size)})
     values = recipe.network.config().values
-    palette, whose = (palette, whose) if palette else (greys(values), "greys, since the data says none")
+    palette, whose = (
+        (palette, whose)
+        if palette
+        else (greys(values), "greys, since the data says none")
+    )
     if len(palette) != values:
-        raise DataError(f"{section.path} has {len(palette)} colours: expected network.values = {len(palette)}")
-    return Categories(recipe, palette, f"{values} categories, {whose}: {', '.join(palette)}")
+        raise DataError(
+            f"{section.path} has {len(palette)} colours: expected network.values = {len(palette)}"
+        )
+    return Categories(
+        recipe, palette, f"{values} categories, {whose}: {', '.join(palette)}"
+    )

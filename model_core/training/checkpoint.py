@@ -62,7 +62,9 @@ class _Run(_Facts):
     labels: list[CardLabel] = []
 
 
-def write_checkpoint(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+def write_checkpoint(
+    path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]
+) -> None:
     """Replace a checkpoint in one step: after a crash the file is the old one or the new one, whole.
 
     Raises OSError, and leaves the old one, when the new one cannot be written.
@@ -95,7 +97,9 @@ def _checked(path: Path, text: str) -> dict[str, Any]:
         run = _Run.model_validate(json.loads(text))
         NetworkConfig.from_dict(run.network)
     except ValidationError as error:
-        raise ModelError(f"the checkpoint {path} is damaged: {first_complaint(error)}") from None
+        raise ModelError(
+            f"the checkpoint {path} is damaged: {first_complaint(error)}"
+        ) from None
     except (ValueError, RecursionError, ConfigError) as error:
         raise ModelError(f"the checkpoint {path} is damaged: {error}") from None
     return run.model_dump()

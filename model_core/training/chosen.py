@@ -22,7 +22,13 @@ LARGEST_SIDE = 32
 _SMALLEST_SIDE = 8
 _MOST_VALID = 200
 """Pictures that each validation scores."""
-_MUON = {"rule": "muon", "momentum": 0.95, "alpha": 0.95, "schedule": "cosine", "clip": 1.0}
+_MUON = {
+    "rule": "muon",
+    "momentum": 0.95,
+    "alpha": 0.95,
+    "schedule": "cosine",
+    "clip": 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,13 @@ _COLOUR = Choice(
 )
 _GREY = Choice(
     sort="in grey",
-    network={"preset": "cifar10-pixelcnn", "channels": 1, "layers": 8, "hidden": 32, "head": 128},
+    network={
+        "preset": "cifar10-pixelcnn",
+        "channels": 1,
+        "layers": 8,
+        "hidden": 32,
+        "head": 128,
+    },
     start="",
     rate=8e-3,
     batch=8,
@@ -72,19 +84,38 @@ def choice(seen: Survey) -> Choice:
 def size(seen: Survey) -> tuple[int, int]:
     """Height and width for pictures like these: their own up to `LARGEST_SIDE`, else theirs made smaller."""
     shrink = min(1.0, LARGEST_SIDE / max(seen.height, seen.width))
-    return max(_SMALLEST_SIDE, round(seen.height * shrink)), max(_SMALLEST_SIDE, round(seen.width * shrink))
+    return max(_SMALLEST_SIDE, round(seen.height * shrink)), max(
+        _SMALLEST_SIDE, round(seen.width * shrink)
+    )
 
 
-def chosen_recipe(seen: Survey, path: Path, crops: bool = False, begin: NetworkConfig | None = None) -> dict[str, Any]:
+def chosen_recipe(
+    seen: Survey, path: Path, crops: bool = False, begin: NetworkConfig | None = None
+) -> dict[str, Any]:
     """A recipe as a file would hold it, but for how long it trains. crops: of parts of the pictures. begin: the network
     of the model whose weights it begins with, where that is not the choice's; ConfigError for a palette's."""
     ours = choice(seen)
-    height, width = (min(LARGEST_SIDE, seen.height), min(LARGEST_SIDE, seen.width)) if crops else size(seen)
+    height, width = (
+        (min(LARGEST_SIDE, seen.height), min(LARGEST_SIDE, seen.width))
+        if crops
+        else size(seen)
+    )
     network = ours.network if begin is None else _network(begin)
     return {
-        "network": {**network, "height": height, "width": width, "labels": 0 if crops else seen.labels},
+        "network": {
+            **network,
+            "height": height,
+            "width": width,
+            "labels": 0 if crops else seen.labels,
+        },
         "data": {"path": str(path), "valid_images": _MOST_VALID, "crops": crops},
-        "training": {"epochs": 1, "start": ours.start, "batch": ours.batch, "learning_rate": ours.rate, **_MUON},
+        "training": {
+            "epochs": 1,
+            "start": ours.start,
+            "batch": ours.batch,
+            "learning_rate": ours.rate,
+            **_MUON,
+        },
         "output": {"tensorboard": False, "samples": 16},
     }
 
@@ -92,6 +123,13 @@ def chosen_recipe(seen: Survey, path: Path, crops: bool = False, begin: NetworkC
 def _network(config: NetworkConfig) -> dict[str, Any]:
     """A recipe's [network] that is this one."""
     if config.categories:
-        raise ConfigError("training.start: expected a model of greys or colours, not of a palette's")
-    same = next(name for name, preset in PRESETS.items() if preset.network == config.network)
-    return {"preset": same, **{name: value for name, value in asdict(config).items() if name != "network"}}
+        raise ConfigError(
+            "training.start: expected a model of greys or colours, not of a palette's"
+        )
+    same = next(
+        name for name, preset in PRESETS.items() if preset.network == config.network
+    )
+    return {
+        "preset": same,
+        **{name: value for name, value in asdict(config).items() if name != "network"},
+    }

@@ -23,9 +23,13 @@ def training_device(training: TrainingSection, cpu_has_bf16: bool = HAS_BF16) ->
     if device.type == "cuda":
         return _gpu(device, training)
     if training.precision == "tf32":
-        raise ConfigError(f"training.precision = tf32 needs a CUDA device, but training.device is {training.device}")
+        raise ConfigError(
+            f"training.precision = tf32 needs a CUDA device, but training.device is {training.device}"
+        )
     if training.compile:
-        raise ConfigError(f"training.compile = true needs a CUDA device, but training.device is {training.device}")
+        raise ConfigError(
+            f"training.compile = true needs a CUDA device, but training.device is {training.device}"
+        )
     if training.precision == "bf16" and not cpu_has_bf16:
         raise ConfigError(
             "training.precision = bf16 needs a processor with AVX512-BF16, which this one is not, or a CUDA device; "
@@ -36,16 +40,22 @@ def training_device(training: TrainingSection, cpu_has_bf16: bool = HAS_BF16) ->
 
 def _gpu(device: torch.device, training: TrainingSection) -> str:
     if device.index is not None and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
-        raise ConfigError(f"training.device = {training.device} is one GPU for several processes: expected cuda")
+        raise ConfigError(
+            f"training.device = {training.device} is one GPU for several processes: expected cuda"
+        )
     count = torch.cuda.device_count()
-    index = int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
+    index = (
+        int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
+    )
     if index >= count:
         raise ConfigError(
             f"training.device = {training.device} asks for GPU {index}, but this machine has {count or 'none'}; "
             "--set training.device=cpu --set training.precision=float32 trains without"
         )
     if training.precision == "bf16" and not torch.cuda.is_bf16_supported():
-        raise ConfigError(f"training.precision = bf16: {torch.cuda.get_device_name(index)} cannot compute in bf16")
+        raise ConfigError(
+            f"training.precision = bf16: {torch.cuda.get_device_name(index)} cannot compute in bf16"
+        )
     torch.cuda.set_device(index)
     return f"cuda:{index}"
 
@@ -62,5 +72,9 @@ def describe_hardware(device: str, processes: int) -> str:
 
 def _processor() -> str:
     facts = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", facts.read_text(), re.MULTILINE) if facts.is_file() else None
+    found = (
+        re.search(r"^model name\s*:\s*(.+)$", facts.read_text(), re.MULTILINE)
+        if facts.is_file()
+        else None
+    )
     return found[1].strip() if found else platform.processor() or platform.machine()

@@ -24,4 +24,6 @@ def explained_disk(directory: Path) -> Iterator[None]:
         if error.errno not in _UNWRITABLE:
             raise
         way_on = RunPaths(directory).way_on("make room")
-        raise DiskError(f"cannot write into {directory}: {(error.strerror or str(error)).lower()}: {way_on}") from None
+        raise DiskError(
+            f"cannot write into {directory}: {(error.strerror or str(error)).lower()}: {way_on}"
+        ) from None

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 def nats_and_bits(nats: float, dimensions: int) -> str:
@@ -29,7 +36,9 @@ class Display:
             refresh_per_second=2,
             disable=not (leads and console.is_terminal),
         )
-        self._task = self._progress.add_task("update", total=total, completed=iteration, nats=float("nan"), speed="")
+        self._task = self._progress.add_task(
+            "update", total=total, completed=iteration, nats=float("nan"), speed=""
+        )
         self._nats: float | None = None
 
     def __enter__(self) -> Self:
@@ -43,7 +52,9 @@ class Display:
     def advance(self, iteration: int, nats: float) -> None:
         """Report an update. The nats shown are smoothed, because those of 16 images jump."""
         if not self._progress.disable:
-            self._nats = nats if self._nats is None else self._nats + 0.02 * (nats - self._nats)
+            self._nats = (
+                nats if self._nats is None else self._nats + 0.02 * (nats - self._nats)
+            )
             self._progress.update(self._task, completed=iteration, nats=self._nats)
 
     def speed(self, images_per_s: float) -> None:
@@ -56,4 +67,6 @@ class Display:
 
     def say(self, text: str) -> None:
         """A line that stays, above the bar if there is one; only a terminal breaks it."""
-        self._progress.console.print(text, highlight=False, soft_wrap=self._progress.disable)
+        self._progress.console.print(
+            text, highlight=False, soft_wrap=self._progress.disable
+        )

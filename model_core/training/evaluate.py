@@ -66,7 +66,13 @@ def evaluate(
     """
     started = time.perf_counter()
     squares, *colours = _sums_over(
-        values, lambda part, _: _sums(network, part), 1 + values.shape[1], batch, ranks or Ranks(), stop, on_images
+        values,
+        lambda part, _: _sums(network, part),
+        1 + values.shape[1],
+        batch,
+        ranks or Ranks(),
+        stop,
+        on_images,
     )
     return _score(squares, colours, values, time.perf_counter() - started)
 
@@ -86,17 +92,26 @@ def evaluate_components(
     started = time.perf_counter()
 
     def look(part: Tensor, images: slice) -> Tensor:
-        return _component_sums(components, part, None if labels is None else torch.from_numpy(labels[images]))
+        return _component_sums(
+            components,
+            part,
+            None if labels is None else torch.from_numpy(labels[images]),
+        )
 
     members = [*dict.fromkeys(each.orientation for each in components)]
     squares, nats, label_nats, errors, *each = _sums_over(
         values, look, 4 + len(members), batch, ranks or Ranks(), stop, on_images
     )
-    score, count = _score(squares, [nats], values, time.perf_counter() - started), len(values)
+    score, count = (
+        _score(squares, [nats], values, time.perf_counter() - started),
+        len(values),
+    )
     return replace(
         score,
         colour_bits=score.colour_bits if values.shape[1] == 1 else [],
-        member_nats=dict(zip(members, (sum_ / count for sum_ in each), strict=True)) if len(members) > 1 else {},
+        member_nats=dict(zip(members, (sum_ / count for sum_ in each), strict=True))
+        if len(members) > 1
+        else {},
         label_nats=None if labels is None else label_nats / count,
         label_errors=None if labels is None else errors / count,
     )
@@ -111,9 +126,13 @@ def evaluate_model(
 ) -> Score:
     """Score a model on uint8 (N, C, H, W) as they are: each member sees them turned."""
     if len(model.components) > 1:
-        return evaluate_components(model.components, values, labels, batch, on_images=on_images)
+        return evaluate_components(
+            model.components, values, labels, batch, on_images=on_images
+        )
     (member,) = model.members
-    return evaluate(member.network, turn(values, member.orientation), batch, on_images=on_images)
+    return evaluate(
+        member.network, turn(values, member.orientation), batch, on_images=on_images
+    )
 
 
 @torch.inference_mode()
@@ -146,7 +165,9 @@ def _sums(network: Network, values: Tensor) -> Tensor:
     return torch.cat([colours.sum(1).square().sum()[None], colours.sum(0)]).cpu()
 
 
-def _component_sums(components: Sequence[Component], values: Tensor, labels: Tensor | None) -> Tensor:
+def _component_sums(
+    components: Sequence[Component], values: Tensor, labels: Tensor | None
+) -> Tensor:
     """Over images (B, C, H, W): squared nats, nats, those of the true labels (B,), how many are not the likeliest, and
     each member's nats (4 + M)."""
     log_p = -component_nats(components, values).cpu()  # (N, B)
@@ -160,7 +181,9 @@ def _component_sums(components: Sequence[Component], values: Tensor, labels: Ten
     return torch.cat([torch.stack([each.double() for each in sums]), -members.sum(1)])
 
 
-def _score(squares: float, colours: list[float], values: Values, seconds: float) -> Score:
+def _score(
+    squares: float, colours: list[float], values: Values, seconds: float
+) -> Score:
     count, C, H, W = values.shape
     mean = sum(colours) / count
     error = math.sqrt(max(0.0, squares / count - mean * mean) / count)

@@ -31,7 +31,9 @@ class RunPaths:
     def way_on(self, change: str) -> str:
         """How a run that failed goes on after `change`: from its last checkpoint, if it has come so far."""
         if self.last.exists():
-            return f"{self.last} is the last good checkpoint; {change}, and use --resume"
+            return (
+                f"{self.last} is the last good checkpoint; {change}, and use --resume"
+            )
         return f"no checkpoint was written yet; {change}, and start again"
 
 
@@ -39,7 +41,12 @@ class RunFiles:
     """Writes what a run leaves behind; only the process that leads has one."""
 
     def __init__(
-        self, paths: RunPaths, recipe: Recipe, state: TrainState, facts: dict[str, Any], publish_to: Path | None
+        self,
+        paths: RunPaths,
+        recipe: Recipe,
+        state: TrainState,
+        facts: dict[str, Any],
+        publish_to: Path | None,
     ) -> None:
         """facts: what every checkpoint says beside the state. publish_to: models directory for each best epoch.
 
@@ -52,16 +59,28 @@ class RunFiles:
         for directory in (paths.samples, publish_to):
             if directory is not None:
                 _make(directory)
-        paths.recipe.write_text(json.dumps(facts["recipe"], indent=1) + "\n", encoding="utf-8")
-        self.journal = Journal(paths.directory, state.iteration, recipe.output.tensorboard)
+        paths.recipe.write_text(
+            json.dumps(facts["recipe"], indent=1) + "\n", encoding="utf-8"
+        )
+        self.journal = Journal(
+            paths.directory, state.iteration, recipe.output.tensorboard
+        )
 
     def save(self, learner: Learner, state: TrainState) -> None:
         """Write the checkpoint to resume from."""
-        write_checkpoint(self.paths.last, learner.tensors(), {**self._facts, "state": state.to_dict()})
+        write_checkpoint(
+            self.paths.last,
+            learner.tensors(),
+            {**self._facts, "state": state.to_dict()},
+        )
 
     def keep_best(self, learner: Learner, state: TrainState) -> None:
         """Write the best checkpoint so far, and publish it if asked."""
-        write_checkpoint(self.paths.best, learner.tensors(), {**self._facts, "state": state.to_dict()})
+        write_checkpoint(
+            self.paths.best,
+            learner.tensors(),
+            {**self._facts, "state": state.to_dict()},
+        )
         if self._publish_to is not None:
             publish(self.paths.best, self._publish_to)
 
@@ -70,7 +89,9 @@ class RunFiles:
         if not self._recipe.output.samples:
             return None
         path = self.paths.samples / f"epoch-{state.epochs:04d}.png"
-        draw_grid(model_from_checkpoint(self.paths.last), self._recipe.output.samples, path)
+        draw_grid(
+            model_from_checkpoint(self.paths.last), self._recipe.output.samples, path
+        )
         return path
 
 
@@ -78,7 +99,9 @@ def _make(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"cannot make the directory {directory}: {error.strerror}") from None
+        raise ConfigError(
+            f"cannot make the directory {directory}: {error.strerror}"
+        ) from None
 
 
 def resume(paths: RunPaths, learner: Learner, asked: dict[str, Any]) -> TrainState:
@@ -92,11 +115,15 @@ def resume(paths: RunPaths, learner: Learner, asked: dict[str, Any]) -> TrainSta
     before, now = _meaning(facts), _meaning(asked)
     for name, was in before.items():
         if was is not None and was != now[name]:
-            raise ConfigError(f"the run was started with {name} = {was}: it cannot go on with {now[name]}")
+            raise ConfigError(
+                f"the run was started with {name} = {was}: it cannot go on with {now[name]}"
+            )
     try:
         learner.restore(tensors)
     except (KeyError, RuntimeError) as error:
-        raise ModelError(f"{paths.last} does not fit this recipe's network and optimiser: {error}") from None
+        raise ModelError(
+            f"{paths.last} does not fit this recipe's network and optimiser: {error}"
+        ) from None
     state = TrainState.from_dict(facts["state"])
     _agree_on_best(paths, state, tensors, facts)
     state.end_sitting(facts)
@@ -126,16 +153,33 @@ def _updates_an_epoch(facts: dict[str, Any]) -> int:
     return facts["recipe"]["training"].get("epoch_updates") or facts["per_epoch"]
 
 
-def _agree_on_best(paths: RunPaths, state: TrainState, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+def _agree_on_best(
+    paths: RunPaths,
+    state: TrainState,
+    tensors: dict[str, Tensor],
+    facts: dict[str, Any],
+) -> None:
     """The state names the best checkpoint that is there. A run may have ended between writing that and the last one,
     and earlier versions wrote the last one first."""
-    best = TrainState.from_dict(read_checkpoint(paths.best)[1]["state"]) if paths.best.exists() else None
+    best = (
+        TrainState.from_dict(read_checkpoint(paths.best)[1]["state"])
+        if paths.best.exists()
+        else None
+    )
     if best is None and state.best_epoch == 0:
         return
-    if best is not None and (best.best_nats, best.best_epoch) == (state.best_nats, state.best_epoch):
+    if best is not None and (best.best_nats, best.best_epoch) == (
+        state.best_nats,
+        state.best_epoch,
+    ):
         return
-    if state.best_epoch == state.epochs and state.iteration == state.epochs * _updates_an_epoch(facts):
-        write_checkpoint(paths.best, tensors, facts)  # the weights of the best epoch are these
+    if (
+        state.best_epoch == state.epochs
+        and state.iteration == state.epochs * _updates_an_epoch(facts)
+    ):
+        write_checkpoint(
+            paths.best, tensors, facts
+        )  # the weights of the best epoch are these
     elif best is not None:
         state.best_nats, state.best_epoch = best.best_nats, best.best_epoch
     else:

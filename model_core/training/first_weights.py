@@ -35,11 +35,19 @@ def starting_model(recipe: Recipe) -> Model | None:
     model = named_model(name_or_path)
     if len(model.members) != 1:
         model = _member_of(model, recipe.data.orientation, name_or_path)
-    free = set() if config.multi_scale else {"height", "width"}  # no weight depends on them
-    grows = set() if config.multi_scale or not config.residual else {"layers", "hidden", "head"}
+    free = (
+        set() if config.multi_scale else {"height", "width"}
+    )  # no weight depends on them
+    grows = (
+        set()
+        if config.multi_scale or not config.residual
+        else {"layers", "hidden", "head"}
+    )
     for field in fields(config):
         theirs, ours = getattr(model.config, field.name), getattr(config, field.name)
-        is_more = (field.name in grows and theirs < ours) or (field.name == "labels" and theirs == 0)
+        is_more = (field.name in grows and theirs < ours) or (
+            field.name == "labels" and theirs == 0
+        )
         if theirs != ours and field.name not in free and not is_more:
             raise ConfigError(
                 f"training.start = {name_or_path} is of another network: "
@@ -58,7 +66,10 @@ def starting_model(recipe: Recipe) -> Model | None:
 def expect_labels_of(start: Model, labels: Labels | None, name: str) -> None:
     """ConfigError where a starting model has labels of other names, or in another order, than the images: its weights
     would say of one what they have learned of another."""
-    theirs, ours = [label.name for label in start.card.labels], list(labels.names if labels else ())
+    theirs, ours = (
+        [label.name for label in start.card.labels],
+        list(labels.names if labels else ()),
+    )
     if theirs and theirs != ours:
         raise ConfigError(
             f"training.start = {name} has the labels {', '.join(theirs)}, the data has {', '.join(ours)}: expected the "
@@ -79,7 +90,12 @@ def begin_with(network: Network, start: Network) -> None:
         is_told = ".condition." in name
         if name in theirs:
             is_of_gates = "_to_state" in name or (has_gates and is_told)
-            _embed(weight, theirs[name], GATES if is_of_gates else 1, network.config.channels)
+            _embed(
+                weight,
+                theirs[name],
+                GATES if is_of_gates else 1,
+                network.config.channels,
+            )
         elif is_told or ".layer." not in name:
             weight.zero_()
 
@@ -89,7 +105,10 @@ def _embed(weight: Tensor, theirs: Tensor, parts: int, colours: int) -> None:
     outputs of the same features then read no others."""
     outputs = 1 if weight.ndim == 3 else 0
     parts_of = [parts if axis == outputs else 1 for axis in range(weight.ndim)]
-    places = [_places(*sizes, colours) for sizes in zip(theirs.shape, weight.shape, parts_of, strict=True)]
+    places = [
+        _places(*sizes, colours)
+        for sizes in zip(theirs.shape, weight.shape, parts_of, strict=True)
+    ]
     weight.index_fill_(outputs, places[outputs], 0.0)
     weight[torch.meshgrid(places, indexing="ij")] = theirs
 
@@ -99,7 +118,11 @@ def _places(few: int, many: int, parts: int, colours: int) -> Tensor:
     if few == many:
         return torch.arange(few)
     ours, theirs = colour_of(many // parts, colours), colour_of(few // parts, colours)
-    place = torch.arange(len(theirs)) - torch.searchsorted(theirs, theirs) + torch.searchsorted(ours, theirs)
+    place = (
+        torch.arange(len(theirs))
+        - torch.searchsorted(theirs, theirs)
+        + torch.searchsorted(ours, theirs)
+    )
     return torch.cat([place + part * len(ours) for part in range(parts)])
 
 
@@ -107,7 +130,9 @@ def named_model(name_or_path: str) -> Model:
     """The model that training.start names; ModelError when there is none or it is damaged."""
     if os.sep in name_or_path:
         return load_model(Path(name_or_path).expanduser())
-    is_shipped = name_or_path in model_names(shipped.MODELS) and name_or_path not in model_names(default_models_dir())
+    is_shipped = name_or_path in model_names(
+        shipped.MODELS
+    ) and name_or_path not in model_names(default_models_dir())
     return load_model(name_or_path, models_dir=shipped.MODELS if is_shipped else None)
 
 

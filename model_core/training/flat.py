@@ -18,19 +18,30 @@ class FlatParameters:
     """
 
     def __init__(self, network: nn.Module, extra: int = 0) -> None:
-        self._named = {name: p for name, p in network.named_parameters() if p.requires_grad}
+        self._named = {
+            name: p for name, p in network.named_parameters() if p.requires_grad
+        }
         first = next(iter(self._named.values()))
-        assert all(p.dtype == first.dtype and p.device == first.device for p in self._named.values())
+        assert all(
+            p.dtype == first.dtype and p.device == first.device
+            for p in self._named.values()
+        )
         self.size = sum(p.numel() for p in self._named.values())
         self.weights = torch.empty(self.size, dtype=first.dtype, device=first.device)
-        self.message = torch.zeros(self.size + extra, dtype=first.dtype, device=first.device)
+        self.message = torch.zeros(
+            self.size + extra, dtype=first.dtype, device=first.device
+        )
         self.gradients = self.message[: self.size]
         self.extra = self.message[self.size :]
-        for (name, view), parameter in zip(self.views(self.weights), self._named.values(), strict=True):
+        for (name, view), parameter in zip(
+            self.views(self.weights), self._named.values(), strict=True
+        ):
             view.copy_(parameter.data)
             parameter.data = view
             assert parameter.shape == view.shape, name
-        for (_, view), parameter in zip(self.views(self.gradients), self._named.values(), strict=True):
+        for (_, view), parameter in zip(
+            self.views(self.gradients), self._named.values(), strict=True
+        ):
             parameter.grad = view
 
     def views(self, flat: Tensor) -> Iterator[tuple[str, Tensor]]:

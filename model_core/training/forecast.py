@@ -31,7 +31,14 @@ class Forecast:
     _times: list[float] = field(default_factory=list)
 
     @classmethod
-    def of(cls, training: TrainingSection, state: TrainState, per_epoch: int, scored: int, labels: int) -> Self:
+    def of(
+        cls,
+        training: TrainingSection,
+        state: TrainState,
+        per_epoch: int,
+        scored: int,
+        labels: int,
+    ) -> Self:
         """Forecast of a run that goes on from `state`; scored: validation images. A network with labels looks at each
         image with each of them, and weights and their average are both scored."""
         return cls(
@@ -51,7 +58,9 @@ class Forecast:
         if len(self._times) <= _MEASURED:
             return ""
         update = statistics.median(self._times[1:])
-        self.seconds = update * (self.updates + self.epochs * self.passes / (UPDATE_BY_SCORE * self.batch))
+        self.seconds = update * (
+            self.updates + self.epochs * self.passes / (UPDATE_BY_SCORE * self.batch)
+        )
         return (
             f"{'what is left' if self.is_rest else 'this run'} takes {'at most ' if self.may_end_early else ''}"
             f"about {_duration(self.seconds)} here: {self.updates:,} updates of {self.batch} images, "

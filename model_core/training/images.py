@@ -45,9 +45,15 @@ class RunImages:
                 f"data.orientation = {self.orientation}: a Multi-Scale network takes only none, because the small "
                 "image of a turned one is not the turned small image"
             )
-        self._options = ReadOptions(recipe.data.resize, directory.parent / "cache", palette, recipe.data.crops)
-        if recipe.data.crops and (recipe.data.originals or self._config.labels or recipe.data.train_images):
-            raise ConfigError("data.crops: expected no data.originals, no network.labels and no data.train_images")
+        self._options = ReadOptions(
+            recipe.data.resize, directory.parent / "cache", palette, recipe.data.crops
+        )
+        if recipe.data.crops and (
+            recipe.data.originals or self._config.labels or recipe.data.train_images
+        ):
+            raise ConfigError(
+                "data.crops: expected no data.originals, no network.labels and no data.train_images"
+            )
         if recipe.data.download and not recipe.data.path.exists():
             download(recipe.data.path)
 
@@ -55,13 +61,21 @@ class RunImages:
     def description(self) -> str:
         """The data's line in a card."""
         dataset: Dataset = open_dataset(self._data.path, self._options)
-        return f"{self._data.title}: {dataset.description}" if self._data.title else dataset.description
+        return (
+            f"{self._data.title}: {dataset.description}"
+            if self._data.title
+            else dataset.description
+        )
 
     def images_read(self, train: int, valid: int) -> str:
         """A line or two on what was read, where it gave these numbers of images."""
         dataset = open_dataset(self._data.path, self._options)
         line = f"{train} training and {valid} validation images: {self.description}"
-        return f"{line}\n{dataset.pictures_read(self._config)}" if isinstance(dataset, PictureFolder) else line
+        return (
+            f"{line}\n{dataset.pictures_read(self._config)}"
+            if isinstance(dataset, PictureFolder)
+            else line
+        )
 
     @property
     def drawn(self) -> bool:
@@ -74,12 +88,16 @@ class RunImages:
         if self._data.crops:
             dataset = open_dataset(self._data.path, self._options)
             if not isinstance(dataset, PictureFolder):
-                raise ConfigError(f"data.crops: expected a folder of pictures, not {self._data.path}")
+                raise ConfigError(
+                    f"data.crops: expected a folder of pictures, not {self._data.path}"
+                )
             return dataset.crops("train", self._config), None
         values, labels = self._fixed
         if self._data.originals is not None:
             greys, of_greys, chosen = self._drawn_of
-            labels = of_greys and Labels(of_greys.names, of_greys.of[chosen[: len(values)]])
+            labels = of_greys and Labels(
+                of_greys.names, of_greys.of[chosen[: len(values)]]
+            )
             values = redrawn(values, chosen, greys)
         if labels is not None and len(labels.names) != self._config.labels:
             raise DataError(
@@ -97,11 +115,17 @@ class RunImages:
             labels = of_greys and Labels(of_greys.names, of_greys.of[held_out])
         return turn(values, self.orientation), labels
 
-    def _read(self, split: Literal["train", "valid"], limit: int = 0) -> tuple[Values, Labels | None]:
+    def _read(
+        self, split: Literal["train", "valid"], limit: int = 0
+    ) -> tuple[Values, Labels | None]:
         """The images as they are, and their labels, where the network has some and no originals have them."""
         if not self._config.labels or self._data.originals is not None:
-            return spread(read_dataset(self._data.path, split, self._config, self._options), limit), None
-        values, labels = read_labelled(self._data.path, split, self._config, self._options)
+            return spread(
+                read_dataset(self._data.path, split, self._config, self._options), limit
+            ), None
+        values, labels = read_labelled(
+            self._data.path, split, self._config, self._options
+        )
         return spread(values, limit), labels.spread(limit)
 
     @cached_property
@@ -115,7 +139,17 @@ class RunImages:
         draw of."""
         assert self._data.originals is not None
         if self._config.values != 2:
-            raise ConfigError(f"data.originals: expected a network of 2 values, not {self._config.values}")
+            raise ConfigError(
+                f"data.originals: expected a network of 2 values, not {self._config.values}"
+            )
         where = self._data.originals, SEEN, self._config, self._options
-        greys, labels = read_labelled_greys(*where) if self._config.labels else (read_greys(*where), None)
-        return greys, labels, matches(np.concatenate((self._fixed[0], self._read("valid")[0])), greys)
+        greys, labels = (
+            read_labelled_greys(*where)
+            if self._config.labels
+            else (read_greys(*where), None)
+        )
+        return (
+            greys,
+            labels,
+            matches(np.concatenate((self._fixed[0], self._read("valid")[0])), greys),
+        )

@@ -14,11 +14,15 @@ class Journal:
         self._path = directory / "log.jsonl"
         self._keep_until(iteration)
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
-        self._board = _open_board(directory / "tensorboard", iteration) if tensorboard else None
+        self._board = (
+            _open_board(directory / "tensorboard", iteration) if tensorboard else None
+        )
 
     def write(self, event: str, iteration: int, **facts: float | str) -> None:
         """One line; numbers also become TensorBoard scalars named event/fact."""
-        self._file.write(json.dumps({"event": event, "iteration": iteration, **facts}) + "\n")
+        self._file.write(
+            json.dumps({"event": event, "iteration": iteration, **facts}) + "\n"
+        )
         if self._board is not None:
             for name, value in facts.items():
                 if not isinstance(value, str):

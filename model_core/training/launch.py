@@ -33,7 +33,9 @@ def train_with(request: RunRequest, processes: int) -> RunResult:
     }
     context = multiprocessing.get_context("spawn")
     others = [
-        context.Process(target=_train_as, args=(request, {**group, "RANK": str(rank)}), daemon=True)
+        context.Process(
+            target=_train_as, args=(request, {**group, "RANK": str(rank)}), daemon=True
+        )
         for rank in range(1, processes)
     ]
     for other in others:
@@ -48,9 +50,13 @@ def train_with(request: RunRequest, processes: int) -> RunResult:
     return result
 
 
-def _error_with_cause(error: RuntimeError, others: list[SpawnProcess], request: RunRequest) -> Exception:
+def _error_with_cause(
+    error: RuntimeError, others: list[SpawnProcess], request: RunRequest
+) -> Exception:
     """A broken connection, named by its cause: another process that has died."""
-    time.sleep(1)  # a process that was killed closes its connections before its parent can collect it
+    time.sleep(
+        1
+    )  # a process that was killed closes its connections before its parent can collect it
     dead = [other for other in others if other.exitcode]
     if not dead:
         return error

@@ -7,7 +7,9 @@ from model_core.training.recipe import AUTO_POWER, AUTO_RATE, TrainingSection
 
 def learning_rate(training: TrainingSection, iteration: int, per_epoch: int) -> float:
     """Learning rate of update number `iteration` (from 0), where an epoch is per_epoch updates."""
-    rate = highest_rate(training, training.epochs * per_epoch) * _decay(training, iteration, per_epoch)
+    rate = highest_rate(training, training.epochs * per_epoch) * _decay(
+        training, iteration, per_epoch
+    )
     if iteration < training.warmup:
         rate *= (iteration + 1) / training.warmup
     return rate
@@ -23,7 +25,9 @@ def _decay(training: TrainingSection, iteration: int, per_epoch: int) -> float:
         case "constant":
             return 1.0
         case "step":
-            return training.step_factor ** int(iteration / per_epoch / training.step_epochs)
+            return training.step_factor ** int(
+                iteration / per_epoch / training.step_epochs
+            )
         case "cosine":
             done = min(1.0, iteration / (training.epochs * per_epoch))
             floor = training.final_factor

@@ -8,7 +8,12 @@ from model_core.components import Member, components_of
 from model_core.data.labels import Labels
 from model_core.data.splits import Values
 from model_core.training.display import Display, nats_and_bits
-from model_core.training.evaluate import EvaluationStoppedError, Score, evaluate, evaluate_components
+from model_core.training.evaluate import (
+    EvaluationStoppedError,
+    Score,
+    evaluate,
+    evaluate_components,
+)
 from model_core.training.files import RunFiles
 from model_core.training.forecast import Forecast
 from model_core.training.ranks import Ranks
@@ -41,9 +46,14 @@ class Loop:
         self._ranks = ranks
         self._files = files
         self._reading = reading
-        self.per_epoch, self.dimensions = learner.per_epoch, learner.network.config.dimensions
+        self.per_epoch, self.dimensions = (
+            learner.per_epoch,
+            learner.network.config.dimensions,
+        )
         labels = learner.network.config.labels
-        self.forecast = Forecast.of(recipe.training, state, learner.per_epoch, len(valid), labels)
+        self.forecast = Forecast.of(
+            recipe.training, state, learner.per_epoch, len(valid), labels
+        )
         self._sitting = time.perf_counter() - state.seconds
 
     def run(self, stop: Callable[[], bool], display: Display) -> bool:
@@ -56,7 +66,10 @@ class Loop:
                 self._score_start(stop, display)
             except EvaluationStoppedError:
                 return self._stopped()
-        while self.state.epochs < self._recipe.training.epochs and not self._is_patience_over:
+        while (
+            self.state.epochs < self._recipe.training.epochs
+            and not self._is_patience_over
+        ):
             if self.state.iteration == (self.state.epochs + 1) * self.per_epoch:
                 try:
                     self._close_epoch(stop, display)
@@ -65,7 +78,10 @@ class Loop:
             elif self._update(stop(), display):
                 return self._stopped()
         if self._is_patience_over:
-            best, more = self.state.best_epoch, self.state.epochs - self.state.best_epoch
+            best, more = (
+                self.state.best_epoch,
+                self.state.epochs - self.state.best_epoch,
+            )
             than = f"epoch {best}" if best else "the start"
             display.say(
                 f"no better than {than} after {more} more epochs, so this is the end (training.patience = "
@@ -90,10 +106,14 @@ class Loop:
         nats = self._score(stop).nats
         self.state.best_nats = nats
         score = self._shown(nats)
-        display.say(f"{self.state.start.model}, before the first update: valid {score}, the score to beat")
+        display.say(
+            f"{self.state.start.model}, before the first update: valid {score}, the score to beat"
+        )
         display.validated(nats, None)
         if self._files is not None:
-            self._files.journal.write("start", self.state.iteration, valid_nats=nats, seconds=self._clock())
+            self._files.journal.write(
+                "start", self.state.iteration, valid_nats=nats, seconds=self._clock()
+            )
         self._start_window()
 
     def _stopped(self) -> bool:
@@ -119,7 +139,9 @@ class Loop:
         return report.stop
 
     def _log_window(self, report: StepReport, display: Display) -> None:
-        speed = (self.state.images - self._window_images) / (time.perf_counter() - self._window_started)
+        speed = (self.state.images - self._window_images) / (
+            time.perf_counter() - self._window_started
+        )
         nats = self.state.window.take()
         self._start_window()
         display.speed(speed)
@@ -137,12 +159,16 @@ class Loop:
 
     def _close_epoch(self, stop: Callable[[], bool], display: Display) -> None:
         train_nats = self.state.epoch.total / self.state.epoch.images
-        display.say(f"epoch {self.state.epochs + 1}: train {self._shown(train_nats)}, validating")
+        display.say(
+            f"epoch {self.state.epochs + 1}: train {self._shown(train_nats)}, validating"
+        )
         scores = self._validate(stop)
         nats = scores.get("average", scores["weights"]).nats
         self.state.epoch.take()
         self.state.epochs += 1
-        is_best = math.isfinite(nats) and (self.state.best_nats is None or nats < self.state.best_nats)
+        is_best = math.isfinite(nats) and (
+            self.state.best_nats is None or nats < self.state.best_nats
+        )
         if is_best:
             self.state.best_nats, self.state.best_epoch = nats, self.state.epochs
             self._keep_best()
@@ -165,21 +191,42 @@ class Loop:
         if known is None or labels is None:
             return evaluate(network, self._valid, ranks=self._ranks, stop=stop)
         components = components_of([Member(network)], known.priors, None)
-        return evaluate_components(components, self._valid, labels.of, ranks=self._ranks, stop=stop)
+        return evaluate_components(
+            components, self._valid, labels.of, ranks=self._ranks, stop=stop
+        )
 
-    def _report_epoch(self, train_nats: float, scores: dict[str, Score], is_best: bool, display: Display) -> None:
+    def _report_epoch(
+        self,
+        train_nats: float,
+        scores: dict[str, Score],
+        is_best: bool,
+        display: Display,
+    ) -> None:
         assert self._files is not None
-        facts = {"train_nats": train_nats, "valid_nats": scores["weights"].nats, "seconds": self._clock()}
+        facts = {
+            "train_nats": train_nats,
+            "valid_nats": scores["weights"].nats,
+            "seconds": self._clock(),
+        }
         if "average" in scores:
             facts["valid_nats_average"] = scores["average"].nats
         newest = [*scores.values()][-1]
         of_labels = ""
         if newest.label_nats is not None and newest.label_errors is not None:
-            facts |= {"valid_label_nats": newest.label_nats, "valid_label_errors": newest.label_errors}
+            facts |= {
+                "valid_label_nats": newest.label_nats,
+                "valid_label_errors": newest.label_errors,
+            }
             of_labels = f"; labels: {newest.label_nats:.4f} nats, {newest.label_errors:.2%} wrong"
-        self._files.journal.write("epoch", self.state.iteration, epoch=self.state.epochs, **facts)
-        shown = ", ".join(f"{name} {self._shown(score.nats)}" for name, score in scores.items())
-        display.say(f"epoch {self.state.epochs}: valid {shown}{', the best so far' if is_best else ''}{of_labels}")
+        self._files.journal.write(
+            "epoch", self.state.iteration, epoch=self.state.epochs, **facts
+        )
+        shown = ", ".join(
+            f"{name} {self._shown(score.nats)}" for name, score in scores.items()
+        )
+        display.say(
+            f"epoch {self.state.epochs}: valid {shown}{', the best so far' if is_best else ''}{of_labels}"
+        )
         display.validated(newest.nats, self._files.draw_samples(self.state))
 
     def _shown(self, nats: float) -> str:

@@ -51,7 +51,9 @@ class Optimiser:
     def __init__(self, parameters: FlatParameters, training: TrainingSection) -> None:
         self._parameters = parameters
         self._clip = training.clip
-        self._rule: Rule = (Muon if training.rule == "muon" else RMSProp)(parameters, training)
+        self._rule: Rule = (Muon if training.rule == "muon" else RMSProp)(
+            parameters, training
+        )
         self.state = self._rule.state
 
     def step(self, rate: float) -> None:
@@ -83,7 +85,9 @@ class RMSProp:
             centered=training.centered,
             foreach=False,
         )
-        self.state: dict[str, Tensor] = {"square_avg": torch.zeros_like(parameters.weights)}
+        self.state: dict[str, Tensor] = {
+            "square_avg": torch.zeros_like(parameters.weights)
+        }
         if training.momentum:
             self.state["momentum_buffer"] = torch.zeros_like(parameters.weights)
         if training.centered:
@@ -102,25 +106,42 @@ class Muon:
 
     def __init__(self, parameters: FlatParameters, training: TrainingSection) -> None:
         self._weights, self._gradients = parameters.weights, parameters.gradients
-        self._momentum, self._alpha, self._epsilon = training.momentum, training.alpha, training.epsilon
+        self._momentum, self._alpha, self._epsilon = (
+            training.momentum,
+            training.alpha,
+            training.epsilon,
+        )
         self._weight_decay = training.weight_decay
         self._matrices, self._others = _by_shape(parameters)
-        self.state = {name: torch.zeros_like(parameters.weights) for name in ("momentum_buffer", "square_avg")}
+        self.state = {
+            name: torch.zeros_like(parameters.weights)
+            for name in ("momentum_buffer", "square_avg")
+        }
 
     def step(self, rate: float) -> None:
         """Move the weights by the gradients in the buffer."""
         momentum, squares = self.state["momentum_buffer"], self.state["square_avg"]
         momentum.lerp_(self._gradients, 1 - self._momentum)
-        squares.mul_(self._alpha).addcmul_(self._gradients, self._gradients, value=1 - self._alpha)
+        squares.mul_(self._alpha).addcmul_(
+            self._gradients, self._gradients, value=1 - self._alpha
+        )
         ahead = self._gradients.lerp(momentum, self._momentum)
         for (rows, columns), where in self._matrices.items():
-            is_moved = squares[where] > 0  # masked weights never have a gradient, and stay
-            update = orthogonal(ahead[where].view(-1, rows, columns)).flatten() * is_moved
+            is_moved = (
+                squares[where] > 0
+            )  # masked weights never have a gradient, and stay
+            update = (
+                orthogonal(ahead[where].view(-1, rows, columns)).flatten() * is_moved
+            )
             if self._weight_decay:
                 self._weights[where] *= 1 - rate * self._weight_decay
-            self._weights[where] -= rate * _SIZE_OF_A_STEP * math.sqrt(max(rows, columns)) * update
+            self._weights[where] -= (
+                rate * _SIZE_OF_A_STEP * math.sqrt(max(rows, columns)) * update
+            )
         others = self._others
-        self._weights[others] -= rate * ahead[others] / (squares[others].sqrt() + self._epsilon)
+        self._weights[others] -= (
+            rate * ahead[others] / (squares[others].sqrt() + self._epsilon)
+        )
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
@@ -128,7 +149,10 @@ def orthogonal(matrices: Tensor) -> Tensor:
     Newton-Schulz steps; zeros stay zero."""
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonal(matrices.mT).mT
-    x = matrices / (matrices.flatten(1).norm(dim=1)[:, None, None] + torch.finfo(matrices.dtype).tiny)
+    x = matrices / (
+        matrices.flatten(1).norm(dim=1)[:, None, None]
+        + torch.finfo(matrices.dtype).tiny
+    )
     a, b, c = _POLYNOMIAL
     for _ in range(5):
         square = x @ x.mT
@@ -141,18 +165,24 @@ def moves_as_matrix(weight: Tensor) -> bool:
     return weight.ndim >= 2 and min(weight.shape[:2]) >= _LEAST_FEATURES
 
 
-def _by_shape(parameters: FlatParameters) -> tuple[dict[tuple[int, int], Tensor], Tensor]:
+def _by_shape(
+    parameters: FlatParameters,
+) -> tuple[dict[tuple[int, int], Tensor], Tensor]:
     """Places in the buffer of matrices, those of one shape (rows, columns) together, and of the rest."""
     places = torch.arange(parameters.size)
     matrices: dict[tuple[int, int], list[Tensor]] = {}
     others: list[Tensor] = []
     for _, weight in parameters.views(places):
         if moves_as_matrix(weight):
-            matrices.setdefault((len(weight), weight[0].numel()), []).append(weight.flatten())
+            matrices.setdefault((len(weight), weight[0].numel()), []).append(
+                weight.flatten()
+            )
         else:
             others.append(weight.flatten())
     device = parameters.weights.device
-    return {shape: torch.cat(found).to(device) for shape, found in matrices.items()}, torch.cat(others).to(device)
+    return {
+        shape: torch.cat(found).to(device) for shape, found in matrices.items()
+    }, torch.cat(others).to(device)
 
 
 class Average:

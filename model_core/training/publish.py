@@ -24,8 +24,12 @@ def model_from_checkpoint(path: Path) -> Model:
     """
     tensors, facts = read_checkpoint(path)
     config = NetworkConfig.from_dict(facts["network"])
-    kind = "average" if any(name.startswith("average/") for name in tensors) else "weights"
-    named = {n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")}
+    kind = (
+        "average" if any(name.startswith("average/") for name in tensors) else "weights"
+    )
+    named = {
+        n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")
+    }
     network = network_with(config, named, path).eval().requires_grad_(False)
     training = _training_facts(facts, kind)
     orientation = facts["orientation"]
@@ -35,12 +39,19 @@ def model_from_checkpoint(path: Path) -> Model:
         parameters=count_parameters(network),
         data=facts["data"],
         training=training,
-        palette=tuple(facts.get("palette", greys(config.values) if config.categories else ())),
+        palette=tuple(
+            facts.get("palette", greys(config.values) if config.categories else ())
+        ),
         labels=tuple(CardLabel(**label) for label in facts["labels"]),
     )
     if orientation == "none":
         return Model.of(network, card)
-    member = CardMember(orientation, WEIGHTS, images=training["images"], valid_nats=training["valid_nats"])
+    member = CardMember(
+        orientation,
+        WEIGHTS,
+        images=training["images"],
+        valid_nats=training["valid_nats"],
+    )
     return Model((Member(network, orientation),), replace(card, members=(member,)))
 
 
@@ -50,12 +61,17 @@ def best_checkpoint(run: Path) -> Path:
         return run
     best, last = run / "best.safetensors", run / "last.safetensors"
     if last.exists() and not best.exists():
-        raise ModelError(f"no epoch of {run} was better than the model that it began with: nothing to publish")
+        raise ModelError(
+            f"no epoch of {run} was better than the model that it began with: nothing to publish"
+        )
     return best
 
 
 def publish(
-    checkpoint: Path, models_dir: Path, say: Callable[[str], None] = lambda _: None, name: str | None = None
+    checkpoint: Path,
+    models_dir: Path,
+    say: Callable[[str], None] = lambda _: None,
+    name: str | None = None,
 ) -> Path:
     """Write models_dir/NAME from a checkpoint, NAME being the run's unless another is given; returns that directory.
 
@@ -81,12 +97,17 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
         "hours": round(sum(sitting.hours for sitting in history), 3),
         "history": [asdict(sitting) for sitting in history],
         "valid_nats": state.best_nats,
-        "valid_images": facts["valid_images"] or facts["recipe"]["data"]["valid_images"],
-        "weights": f"moving average, decay {training['ema']}" if kind == "average" else "last",
+        "valid_images": facts["valid_images"]
+        or facts["recipe"]["data"]["valid_images"],
+        "weights": f"moving average, decay {training['ema']}"
+        if kind == "average"
+        else "last",
         "command": facts["command"],
         "hardware": facts["hardware"],
         "resize": facts["recipe"]["data"]["resize"],
         **({"crops": True} if facts["recipe"]["data"].get("crops") else {}),
-        "start": {"model": state.start.model, "sha256": state.start.sha256} if state.start else None,
+        "start": {"model": state.start.model, "sha256": state.start.sha256}
+        if state.start
+        else None,
         "recipe": training,
     }

@@ -53,7 +53,9 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
         return
     if device.startswith("cuda"):
         # The leader draws samples and writes files while the others wait; and NCCL would guess the GPU from the rank.
-        dist.init_process_group("nccl", timeout=_PATIENCE, device_id=torch.device(device))
+        dist.init_process_group(
+            "nccl", timeout=_PATIENCE, device_id=torch.device(device)
+        )
     else:
         dist.init_process_group("gloo")
     try:

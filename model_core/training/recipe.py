@@ -5,7 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from model_core import shipped
 from model_core.config import NetworkConfig, preset
@@ -45,7 +52,9 @@ class NetworkSection(_Section):
 
     def config(self) -> NetworkConfig:
         """The network to build; ConfigError for an unknown preset or an impossible size."""
-        return preset(self.preset).with_overrides(**self.model_dump(exclude={"preset"}, exclude_none=True))
+        return preset(self.preset).with_overrides(
+            **self.model_dump(exclude={"preset"}, exclude_none=True)
+        )
 
 
 class DataSection(_Section):
@@ -89,7 +98,11 @@ class TrainingSection(_Section):
     rule: Literal["rmsprop", "muon"] = "rmsprop"
     """rmsprop: the paper's. muon: most kernels move by their orthogonal momentum and want a rate ten times as high, all
     else by Adam's rule; `momentum` and `alpha` of 0.95 go with it."""
-    learning_rate: Annotated[float, BeforeValidator(lambda told: 0.0 if told == "auto" else told), Field(ge=0)] = 1e-3
+    learning_rate: Annotated[
+        float,
+        BeforeValidator(lambda told: 0.0 if told == "auto" else told),
+        Field(ge=0),
+    ] = 1e-3
     """auto, or 0, for Muon from random weights: AUTO_RATE times the run's updates to the power of AUTO_POWER."""
     schedule: Literal["constant", "cosine", "step"] = "cosine"
     warmup: int = Field(default=0, ge=0)
@@ -123,7 +136,9 @@ class TrainingSection(_Section):
     @model_validator(mode="after")
     def _is_of_its_rule(self) -> Self:
         if self.rule != "muon" and (not self.learning_rate or self.weight_decay):
-            raise ValueError("learning_rate = auto and weight_decay are for rule = muon: expected that rule")
+            raise ValueError(
+                "learning_rate = auto and weight_decay are for rule = muon: expected that rule"
+            )
         return self
 
 
@@ -156,8 +171,12 @@ class Recipe(_Section):
         try:
             tree = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            known = ", ".join(sorted(recipe.stem for recipe in shipped.RECIPES.glob("*.toml")))
-            raise ConfigError(f"cannot read the recipe {path}: {error.strerror}; by name there is {known}") from None
+            known = ", ".join(
+                sorted(recipe.stem for recipe in shipped.RECIPES.glob("*.toml"))
+            )
+            raise ConfigError(
+                f"cannot read the recipe {path}: {error.strerror}; by name there is {known}"
+            ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not a TOML recipe: {error}") from None
         return cls.changed(tree, changes, str(path))
@@ -175,7 +194,11 @@ class Recipe(_Section):
 
 def _find(path: Path) -> Path:
     known = shipped.RECIPES / f"{path}.toml"
-    return known if len(path.parts) == 1 and not path.exists() and known.is_file() else path
+    return (
+        known
+        if len(path.parts) == 1 and not path.exists() and known.is_file()
+        else path
+    )
 
 
 def _apply(tree: dict[str, Any], change: str) -> None:
@@ -184,7 +207,11 @@ def _apply(tree: dict[str, Any], change: str) -> None:
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = text.strip()  # a bare word is a string: nobody should have to quote quotes
+        value = (
+            text.strip()
+        )  # a bare word is a string: nobody should have to quote quotes
     if not (section and name and isinstance(tree.setdefault(section, {}), dict)):
-        raise ConfigError(f"cannot change {change!r}: expected SECTION.KEY=VALUE, like training.epochs=5")
+        raise ConfigError(
+            f"cannot change {change!r}: expected SECTION.KEY=VALUE, like training.epochs=5"
+        )
     tree[section][name] = value

@@ -22,7 +22,12 @@ from model_core.training.device import describe_hardware, training_device
 from model_core.training.disk import explained_disk
 from model_core.training.display import Display
 from model_core.training.files import RunFiles, RunPaths, resume
-from model_core.training.first_weights import begin_with, expect_labels_of, origin_of, starting_model
+from model_core.training.first_weights import (
+    begin_with,
+    expect_labels_of,
+    origin_of,
+    starting_model,
+)
 from model_core.training.images import RunImages
 from model_core.training.loop import Loop
 from model_core.training.memory import explained_memory
@@ -96,7 +101,9 @@ def train(
             with make_display(ranks.leads, loop.state.iteration, total) as display:
                 finished = loop.run(lambda: stop.made or is_over(), display)
         except DivergedError as error:
-            way_on = RunPaths(request.directory).way_on("lower training.learning_rate, or set training.clip")
+            way_on = RunPaths(request.directory).way_on(
+                "lower training.learning_rate, or set training.clip"
+            )
             raise DivergedError(f"{error}: {way_on}") from None
         finally:
             if files is not None:
@@ -104,10 +111,14 @@ def train(
     state = loop.state
     reached = state.iteration, state.epochs, state.best_nats, state.best_epoch
     dimensions, forecast_s = loop.dimensions, loop.forecast.seconds
-    return RunResult(finished, request.directory, *reached, dimensions, forecast_s, ranks.leads)
+    return RunResult(
+        finished, request.directory, *reached, dimensions, forecast_s, ranks.leads
+    )
 
 
-def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loop, RunFiles | None]:
+def prepare(
+    request: RunRequest, ranks: Ranks, device: str = "cpu"
+) -> tuple[Loop, RunFiles | None]:
     """A loop ready to run, and the files it writes to, which the caller closes; only the leading process has any."""
     categories = categories_of(request.recipe)
     recipe, training = categories.recipe, request.recipe.training
@@ -119,7 +130,9 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         check_name(request.directory.name)
     start = None if request.resume else starting_model(recipe)
     images = RunImages(recipe, request.directory, categories.palette)
-    valid, valid_labels = images.valid()  # the small one first: what is wrong shows sooner
+    valid, valid_labels = (
+        images.valid()
+    )  # the small one first: what is wrong shows sooner
     train_images, train_labels = images.train()
     if start is not None:
         expect_labels_of(start, train_labels, training.start)
@@ -133,8 +146,17 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
         images.drawn,
         None if train_labels is None else train_labels.of,
     )
-    learner = Learner(_first_network(config, training.seed, start).to(device), batches, training, ranks)
-    labels = () if train_labels is None else zip(train_labels.names, train_labels.priors, strict=True)
+    learner = Learner(
+        _first_network(config, training.seed, start).to(device),
+        batches,
+        training,
+        ranks,
+    )
+    labels = (
+        ()
+        if train_labels is None
+        else zip(train_labels.names, train_labels.priors, strict=True)
+    )
     facts = {
         "network": asdict(config),
         "recipe": recipe.model_dump(mode="json"),
@@ -151,17 +173,41 @@ def prepare(request: RunRequest, ranks: Ranks, device: str = "cpu") -> tuple[Loo
     if categories.palette:
         facts["palette"] = list(categories.palette)
     origin = origin_of(training.start, start) if start else None
-    state = resume(paths, learner, facts) if request.resume else TrainState.fresh(origin)
-    facts["recipe"]["training"]["start"] = state.start.model if state.start else ""  # the run's, not a later recipe's
-    files = RunFiles(paths, recipe, state, facts, request.publish_to) if ranks.leads else None
-    told = [line for line in (images.images_read(len(train_images), len(valid)), categories.told) if line]
-    return Loop(learner, valid, recipe, ranks, state, files, train_labels, valid_labels, "\n".join(told)), files
+    state = (
+        resume(paths, learner, facts) if request.resume else TrainState.fresh(origin)
+    )
+    facts["recipe"]["training"]["start"] = (
+        state.start.model if state.start else ""
+    )  # the run's, not a later recipe's
+    files = (
+        RunFiles(paths, recipe, state, facts, request.publish_to)
+        if ranks.leads
+        else None
+    )
+    told = [
+        line
+        for line in (images.images_read(len(train_images), len(valid)), categories.told)
+        if line
+    ]
+    return Loop(
+        learner,
+        valid,
+        recipe,
+        ranks,
+        state,
+        files,
+        train_labels,
+        valid_labels,
+        "\n".join(told),
+    ), files
 
 
 def expect_new(directory: Path) -> None:
     """ConfigError where there is a run already."""
     if RunPaths(directory).last.exists():
-        raise ConfigError(f"{directory} already holds a run: add --resume to go on with it, or choose --name")
+        raise ConfigError(
+            f"{directory} already holds a run: add --resume to go on with it, or choose --name"
+        )
 
 
 def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Network:

@@ -11,4 +11,9 @@ SEED = 0  # always the same noise, so that the grids of two epochs differ only b
 
 def draw_grid(model: Model, count: int, path: Path) -> None:
     """Draw `count` images and write them as one PNG."""
-    write_grid(sample(model, count, seed=SEED).cpu().numpy(), model.config, path, palette=model.card.palette)
+    write_grid(
+        sample(model, count, seed=SEED).cpu().numpy(),
+        model.config,
+        path,
+        palette=model.card.palette,
+    )

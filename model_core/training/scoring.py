@@ -46,17 +46,26 @@ def score_model(
     keep_freed_memory()
     with _progress() as progress:
         task = progress.add_task(f"{split} images", total=len(values))
-        return evaluate_model(model, values, batch, lambda count: progress.advance(task, count), labels)
+        return evaluate_model(
+            model, values, batch, lambda count: progress.advance(task, count), labels
+        )
 
 
 def _labelled_images(
-    model: Model, data: Path, split: str, limit: int, originals: Path | None, say: Callable[[str], None]
+    model: Model,
+    data: Path,
+    split: str,
+    limit: int,
+    originals: Path | None,
+    say: Callable[[str], None],
 ) -> tuple[Values, Numbers | None]:
     """The images, and their true labels as the model numbers them; None where model or data have none."""
     if not model.card.labels:
         return _images(model, data, split, limit), None
     try:
-        values, found = read_labelled(data, split, model.config, _options(model), originals)
+        values, found = read_labelled(
+            data, split, model.config, _options(model), originals
+        )
     except DataError as error:
         values = _images(model, data, split, limit)
         say(f"labels are not scored: {error}")
@@ -76,7 +85,11 @@ def expect_as_they_are(model: Model, data: Path) -> None:
 
 
 def log_p_of_split(
-    model: Model, data: Path, split: str, limit: int = 0, say: Callable[[str], None] = lambda _: None
+    model: Model,
+    data: Path,
+    split: str,
+    limit: int = 0,
+    say: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.float64]:
     """ln p of each of `limit` images spread over a split (0: all), (N,); otherwise as score_model."""
     values = _images(model, data, split, limit)
@@ -84,7 +97,10 @@ def log_p_of_split(
     keep_freed_memory()
     with _progress() as progress:
         batches = torch.from_numpy(values.astype(np.int64)).split(BATCH)
-        parts = [log_likelihood(model, part) for part in progress.track(batches, description=f"{split} images")]
+        parts = [
+            log_likelihood(model, part)
+            for part in progress.track(batches, description=f"{split} images")
+        ]
     return torch.cat(parts).double().cpu().numpy() if parts else np.zeros(0)
 
 
@@ -95,7 +111,12 @@ def _images(model: Model, data: Path, split: str, limit: int) -> Values:
 def _options(model: Model) -> ReadOptions:
     """Options to read the data as it was read for training."""
     training = model.card.training
-    return ReadOptions(training.get("resize", "lanczos"), None, model.card.palette, training.get("crops", False))
+    return ReadOptions(
+        training.get("resize", "lanczos"),
+        None,
+        model.card.palette,
+        training.get("crops", False),
+    )
 
 
 def _progress() -> Progress:
@@ -106,7 +127,9 @@ def _progress() -> Progress:
 def scored_directory(name_or_path: str, models_dir: Path | None) -> Path:
     """Directory of a model that load_model finds. Raises ModelError when no score can be written there."""
     kept = models_dir or default_models_dir()
-    directory = kept / name_or_path if name_or_path in model_names(kept) else Path(name_or_path)
+    directory = (
+        kept / name_or_path if name_or_path in model_names(kept) else Path(name_or_path)
+    )
     if not os.access(directory, os.W_OK):
         raise ModelError(f"cannot write the score into {directory}: permission denied")
     return directory
@@ -133,4 +156,6 @@ def _scored(member: CardMember, split: str, score: Score) -> CardMember:
     """The member with its own test score, once it was measured."""
     if split != "test":
         return member
-    return replace(member, test_nats=score.member_nats.get(member.orientation, score.nats))
+    return replace(
+        member, test_nats=score.member_nats.get(member.orientation, score.nats)
+    )

@@ -78,7 +78,15 @@ class TrainState:
     @classmethod
     def fresh(cls, start: Start | None = None) -> Self:
         """The state before the first update."""
-        return cls(iteration=0, epochs=0, images=0, seconds=0.0, window=Mean(), epoch=Mean(), start=start)
+        return cls(
+            iteration=0,
+            epochs=0,
+            images=0,
+            seconds=0.0,
+            window=Mean(),
+            epoch=Mean(),
+            start=start,
+        )
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Self:
@@ -92,7 +100,11 @@ class TrainState:
     def history(self, facts: dict[str, Any]) -> list[Sitting]:
         """Everything that made the weights: the start's sittings, those that ended, and the one of which a checkpoint's
         facts tell."""
-        return [*(self.start.history if self.start else []), *self.sittings, self._sitting(facts)]
+        return [
+            *(self.start.history if self.start else []),
+            *self.sittings,
+            self._sitting(facts),
+        ]
 
     def end_sitting(self, facts: dict[str, Any]) -> None:
         """End a sitting, which did what these facts say; another one goes on."""
@@ -101,7 +113,16 @@ class TrainState:
     def _sitting(self, facts: dict[str, Any]) -> Sitting:
         per_epoch = facts["per_epoch"]
         images = self.images - sum(sitting.images for sitting in self.sittings)
-        epochs = self.iteration / per_epoch - sum(sitting.epochs for sitting in self.sittings)
+        epochs = self.iteration / per_epoch - sum(
+            sitting.epochs for sitting in self.sittings
+        )
         hours = self.seconds / 3600 - sum(sitting.hours for sitting in self.sittings)
         drawn_anew = bool(facts["recipe"]["data"].get("originals"))
-        return Sitting(facts["command"], facts["hardware"], images, round(epochs, 3), round(hours, 3), drawn_anew)
+        return Sitting(
+            facts["command"],
+            facts["hardware"],
+            images,
+            round(epochs, 3),
+            round(hours, 3),
+            drawn_anew,
+        )

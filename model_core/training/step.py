@@ -41,14 +41,22 @@ class Learner:
     The optimised loss is nats per dimension, so that learning rates and clip norms mean the same at every image size.
     """
 
-    def __init__(self, network: Network, batches: Batches, training: TrainingSection, ranks: Ranks) -> None:
+    def __init__(
+        self,
+        network: Network,
+        batches: Batches,
+        training: TrainingSection,
+        ranks: Ranks,
+    ) -> None:
         self.network = network
         self.parameters = FlatParameters(network, extra=2)
         self.optimiser = Optimiser(self.parameters, training)
         self.average = Average(self.parameters, training.ema) if training.ema else None
         self.per_epoch = training.epoch_updates or batches.per_epoch
         self._batches = batches
-        self._nats_per_image = torch.compile(nats_per_image) if training.compile else nats_per_image
+        self._nats_per_image = (
+            torch.compile(nats_per_image) if training.compile else nats_per_image
+        )
         self._training = training
         self._ranks = ranks
 
@@ -58,7 +66,9 @@ class Learner:
         mean_nats, stops = self._share(nats, stop)
         norm = self.optimiser.clip()
         if not (math.isfinite(mean_nats) and math.isfinite(norm)):
-            raise DivergedError(f"training diverged at iteration {iteration + 1}: the loss is no longer finite")
+            raise DivergedError(
+                f"training diverged at iteration {iteration + 1}: the loss is no longer finite"
+            )
         rate = learning_rate(self._training, iteration, self.per_epoch)
         self.optimiser.step(rate)
         if self.average is not None:
@@ -70,13 +80,20 @@ class Learner:
         nats ()."""
         device, precision = self.parameters.weights.device, self._training.precision
         values, total = values.to(device), torch.zeros((), device=device)
-        size, condition = self._training.micro_batch or len(values), self._condition(labels)
+        size, condition = (
+            self._training.micro_batch or len(values),
+            self._condition(labels),
+        )
         for first in range(0, len(values), size):
             part = values[first : first + size]
             of_part = None if condition is None else condition[first : first + size]
             with tf32(allowed=precision == "tf32"):
-                with torch.autocast(values.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                    nats = self._nats_per_image(self.network, part, of_part).sum() / len(values)
+                with torch.autocast(
+                    values.device.type, torch.bfloat16, enabled=precision == "bf16"
+                ):
+                    nats = self._nats_per_image(
+                        self.network, part, of_part
+                    ).sum() / len(values)
                 (nats / values[0].numel()).backward()
             total += nats.detach()
         return total
@@ -96,15 +113,27 @@ class Learner:
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything a checkpoint needs, as `kind/parameter`; views, not copies."""
-        return {f"{kind}/{name}": view for kind, flat in self._flats() for name, view in self.parameters.views(flat)}
+        return {
+            f"{kind}/{name}": view
+            for kind, flat in self._flats()
+            for name, view in self.parameters.views(flat)
+        }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Take over a checkpoint's tensors; KeyError or RuntimeError when they are of another network or optimiser."""
         for kind, flat in self._flats():
-            named = {name.partition("/")[2]: t for name, t in tensors.items() if name.partition("/")[0] == kind}
+            named = {
+                name.partition("/")[2]: t
+                for name, t in tensors.items()
+                if name.partition("/")[0] == kind
+            }
             self.parameters.fill(flat, named)
         self.parameters.touched()
 
     def _flats(self) -> list[tuple[str, Tensor]]:
         average = [] if self.average is None else [("average", self.average.weights)]
-        return [("weights", self.parameters.weights), *average, *self.optimiser.state.items()]
+        return [
+            ("weights", self.parameters.weights),
+            *average,
+            *self.optimiser.state.items(),
+        ]

@@ -81,19 +81,29 @@ def lesson(
     started = time.perf_counter()
     make_process_fit()
     seen = survey(path)
-    seen = replace(seen, channels=channels or seen.channels, values=values or seen.values)
-    wanted, begin = Recipe.changed(chosen_recipe(seen, path.resolve()), changes, str(path)), None
+    seen = replace(
+        seen, channels=channels or seen.channels, values=values or seen.values
+    )
+    wanted, begin = (
+        Recipe.changed(chosen_recipe(seen, path.resolve()), changes, str(path)),
+        None,
+    )
     if wanted.training.start not in ("", choice(seen).start):
         begin = named_model(wanted.training.start).config
         seen = replace(seen, channels=begin.channels, values=begin.values)
     tree = chosen_recipe(seen, path.resolve(), wanted.data.crops, begin)
-    if not begin and values not in (None, Recipe.changed(tree, (), "").network.config().values):
+    if not begin and values not in (
+        None,
+        Recipe.changed(tree, (), "").network.config().values,
+    ):
         changes = (f"network.values={values}", "training.start=", *changes)
     draft = Recipe.changed(tree, changes, str(path))
     images = RunImages(draft, directory)
     valid, _ = images.valid()
     train, labels = images.train()
-    tree["training"]["batch"] = min(draft.training.batch, 2 ** int(math.log2(len(train))))
+    tree["training"]["batch"] = min(
+        draft.training.batch, 2 ** int(math.log2(len(train)))
+    )
     update_s = _update_s(Recipe.changed(tree, changes, str(path)), train, labels)
     if HAS_BF16 and draft.training.device == "cpu":
         tree["training"]["precision"] = "bf16"
@@ -103,7 +113,11 @@ def lesson(
         update_s = min(update_s, rounded_s)
     draft = Recipe.changed(tree, changes, str(path))
     left_s = 60 * minutes - (time.perf_counter() - started)
-    most = math.inf if wanted.data.crops else _MOST_PASSES * len(train) // draft.training.batch
+    most = (
+        math.inf
+        if wanted.data.crops
+        else _MOST_PASSES * len(train) // draft.training.batch
+    )
     length, in_time = _length(draft, update_s, left_s, most, len(valid), minutes)
     tree["training"] |= length
     recipe = Recipe.changed(tree, changes, str(path))
@@ -127,10 +141,17 @@ def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float
 def _update_s(recipe: Recipe, train: Values | Crops, labels: Labels | None) -> float:
     """Seconds of one update, by a network that is thrown away."""
     training = recipe.training
-    batches = Batches(train, training.batch, training.seed, labels=None if labels is None else labels.of)
+    batches = Batches(
+        train,
+        training.batch,
+        training.seed,
+        labels=None if labels is None else labels.of,
+    )
     torch.manual_seed(training.seed)
     with smallest_as_zero():
-        learner = Learner(build_network(recipe.network.config()), batches, training, Ranks())
+        learner = Learner(
+            build_network(recipe.network.config()), batches, training, Ranks()
+        )
         times = []
         for iteration in range(_MOST_MEASURED):
             if iteration > _LEAST_MEASURED and sum(times) > _MEASURED_S:
@@ -142,13 +163,22 @@ def _update_s(recipe: Recipe, train: Values | Crops, labels: Labels | None) -> f
 
 
 def _length(
-    recipe: Recipe, update_s: float, left_s: float, most: float, valid: int, minutes: float
+    recipe: Recipe,
+    update_s: float,
+    left_s: float,
+    most: float,
+    valid: int,
+    minutes: float,
 ) -> tuple[dict[str, Any], int]:
     """The part of [training] that says how long: rounds of updates, each closed by a validation and a grid; and how
     many updates there is time for, of which `most` are made."""
     rounds = max(_LEAST_ROUNDS, min(_MOST_ROUNDS, round(_ROUNDS_A_MINUTE * minutes)))
-    passes = 2 * valid * max(1, recipe.network.config().labels)  # weights and their average
-    validation_s = update_s * passes / (UPDATE_BY_SCORE * recipe.training.batch) + _GRID_S
+    passes = (
+        2 * valid * max(1, recipe.network.config().labels)
+    )  # weights and their average
+    validation_s = (
+        update_s * passes / (UPDATE_BY_SCORE * recipe.training.batch) + _GRID_S
+    )
     rounds = max(1, min(rounds, int(_MOST_VALIDATING * left_s / validation_s)))
     in_time = int((left_s - rounds * validation_s) / update_s)
     updates = max(rounds, int(min(in_time, most)))
@@ -162,10 +192,21 @@ def _length(
     }, in_time
 
 
-def _beforehand(seen: Survey, recipe: Recipe, minutes: float, guessing: float, png: float, early: str) -> str:
+def _beforehand(
+    seen: Survey,
+    recipe: Recipe,
+    minutes: float,
+    guessing: float,
+    png: float,
+    early: str,
+) -> str:
     config, ours = recipe.network.config(), choice(seen)
     of = f", {config.labels} folders as labels" if config.labels else ""
-    begin = f"the weights of {recipe.training.start}" if recipe.training.start else "random weights"
+    begin = (
+        f"the weights of {recipe.training.start}"
+        if recipe.training.start
+        else "random weights"
+    )
     shown = f"{seen.colours} colours" if seen.colours else f"{config.values} values"
     what = (
         f"{seen.pictures} pictures {ours.sort}{of}: a {config.network} of {config.width}x{config.height} pixels, "
@@ -175,4 +216,15 @@ def _beforehand(seen: Survey, recipe: Recipe, minutes: float, guessing: float, p
     reached = ours.reached if recipe.training.start == ours.start else ""
     few = f"with {seen.pictures} pictures expect their colours, not their shapes; some hundred do better"
     is_few = seen.pictures < _FEW and not recipe.data.crops
-    return "\n".join(filter(None, (what, beside, reached, few if is_few else "", early and f"it ends {early}")))
+    return "\n".join(
+        filter(
+            None,
+            (
+                what,
+                beside,
+                reached,
+                few if is_few else "",
+                early and f"it ends {early}",
+            ),
+        )
+    )

@@ -13,7 +13,9 @@ idempotency key of its own, so a job is made once. Streams that break go on behi
 try:
     import httpx as _needed  # noqa: F401
 except ModuleNotFoundError as error:
-    raise ModuleNotFoundError("pixelrnn.client needs httpx: pip install 'pixelrnn[client]'", name="httpx") from error
+    raise ModuleNotFoundError(
+        "pixelrnn.client needs httpx: pip install 'pixelrnn[client]'", name="httpx"
+    ) from error
 
 from pixelrnn.client import documents
 from pixelrnn.client.asynchronous import AsyncClient, AsyncJob

@@ -15,7 +15,9 @@ def document(response: httpx.Response, *needed: str) -> Any:
     except ValueError:
         said = None
     if not isinstance(said, dict) or not said.keys() >= set(needed):
-        raise UnexpectedAnswerError(f"{_place(response)} answered with no such document as the service's")
+        raise UnexpectedAnswerError(
+            f"{_place(response)} answered with no such document as the service's"
+        )
     return said
 
 
@@ -23,7 +25,9 @@ def check_type(response: httpx.Response, media: str) -> None:
     """UnexpectedAnswerError unless the answer says that it is of this type, or of one that begins so."""
     said = response.headers.get("content-type", "")
     if not said.startswith(media):
-        raise UnexpectedAnswerError(f"{_place(response)} answered with {said or 'nothing'}: expected {media}")
+        raise UnexpectedAnswerError(
+            f"{_place(response)} answered with {said or 'nothing'}: expected {media}"
+        )
 
 
 def _place(response: httpx.Response) -> str:

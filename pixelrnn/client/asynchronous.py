@@ -14,7 +14,16 @@ import httpx
 from pixelrnn.client import documents
 from pixelrnn.client.calls import Call, MapKind, Showing, add_model
 from pixelrnn.client.feed import Feed, OnEstimate, Reading, Row
-from pixelrnn.client.flows import Flow, Flows, JobView, OnProgress, Outcome, Pause, R, Step
+from pixelrnn.client.flows import (
+    Flow,
+    Flows,
+    JobView,
+    OnProgress,
+    Outcome,
+    Pause,
+    R,
+    Step,
+)
 from pixelrnn.client.job_calls import AsyncCalls
 from pixelrnn.client.pictures import array_of, format_of, pictures_of, values_of
 from pixelrnn.client.settings import TRIES, Habits, http_options
@@ -39,12 +48,16 @@ class AsyncJob(JobView[R]):
         self.state = await self._client.run(self._flows.state(self.id))
         return self.state
 
-    async def wait(self, timeout_s: float | None = None, on_progress: OnProgress | None = None) -> documents.Job:
+    async def wait(
+        self, timeout_s: float | None = None, on_progress: OnProgress | None = None
+    ) -> documents.Job:
         """The state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up.
         on_progress: called with the state about once a second."""
         return await self._client.run(self._flows.end(self, timeout_s, on_progress))
 
-    async def result(self, timeout_s: float | None = None, on_progress: OnProgress | None = None) -> R:
+    async def result(
+        self, timeout_s: float | None = None, on_progress: OnProgress | None = None
+    ) -> R:
         """The job's result: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
         `wait` does."""
         await self.wait(timeout_s, on_progress)
@@ -75,21 +88,35 @@ class AsyncJob(JobView[R]):
         return pictures_of(await self.array(), self.state.get("palette") or ())
 
     async def image(
-        self, sample: int = 0, scale: int = 1, grid: bool = False, stage: documents.Stage = "final"
+        self,
+        sample: int = 0,
+        scale: int = 1,
+        grid: bool = False,
+        stage: documents.Stage = "final",
     ) -> bytes:
         """A sample, or all in a grid, as PNG; of a score, its heat map."""
-        return await self._client.run(self._flows.image(self.id, sample=sample, scale=scale, grid=grid, stage=stage))
+        return await self._client.run(
+            self._flows.image(
+                self.id, sample=sample, scale=scale, grid=grid, stage=stage
+            )
+        )
 
     async def save(self, path: Path | str, **options: Unpack[Showing]) -> None:
         """Write `image(**options)` to a file, in the format that its name ends in: .png, .webp, .jpg, or all images as
         .npy or .zip. Raises ValueError for another ending."""
-        Path(path).write_bytes(await self._client.run(self._flows.image(self.id, format_of(path), **options)))
+        Path(path).write_bytes(
+            await self._client.run(
+                self._flows.image(self.id, format_of(path), **options)
+            )
+        )
 
     async def score_map(self, picture: int = 0) -> documents.ScoreMap:
         """The bits of every variable, of a finished score; picture: of which of several."""
         return await self._client.run(self._flows.score_map(self.id, picture))
 
-    async def marginals(self, of: MapKind = "mean", picture: int = 0) -> documents.MarginalMap:
+    async def marginals(
+        self, of: MapKind = "mean", picture: int = 0
+    ) -> documents.MarginalMap:
         """The expectation of each pixel, or how uncertain it is, of a finished completion by `posterior`; picture: of
         which of several."""
         return await self._client.run(self._flows.marginals(self.id, of, picture))
@@ -138,7 +165,10 @@ class AsyncClient(AsyncCalls):
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.close()
 
@@ -174,7 +204,9 @@ class AsyncClient(AsyncCalls):
         return AsyncJob(self, await self.run(self.flows.state(job_id)))
 
     async def jobs(
-        self, status: documents.JobStatus | None = None, kind: documents.JobKind | None = None
+        self,
+        status: documents.JobStatus | None = None,
+        kind: documents.JobKind | None = None,
     ) -> AsyncIterator[AsyncJob[documents.Result]]:
         """Newest first."""
         cursor = None
@@ -194,7 +226,9 @@ class AsyncClient(AsyncCalls):
         reading = Reading(feed, self._habits)
         while not feed.has_ended:
             try:
-                async with self._http.stream("GET", path, headers=feed.headers()) as response:
+                async with self._http.stream(
+                    "GET", path, headers=feed.headers()
+                ) as response:
                     if not response.is_success:
                         await response.aread()
                     if reading.opened(response):

@@ -118,30 +118,58 @@ class Call:
         """The arguments of httpx's `request`."""
         files = [(name, (name, data)) for name, data in self.files or ()] or None
         form = {"data": self.fields, "files": files}
-        given = {"params": self.query or None, "json": self.body, "content": self.content, **form}
-        return {"headers": self.headers, **{name: value for name, value in given.items() if value is not None}}
+        given = {
+            "params": self.query or None,
+            "json": self.body,
+            "content": self.content,
+            **form,
+        }
+        return {
+            "headers": self.headers,
+            **{name: value for name, value in given.items() if value is not None},
+        }
 
 
 def sample(**fields: Any) -> Call:
     return Call("POST", "/sample", body=_without_none(fields), headers=_once())
 
 
-def form(path: str, pictures: dict[str, Picture | Several | None], **fields: Any) -> Call:
+def form(
+    path: str, pictures: dict[str, Picture | Several | None], **fields: Any
+) -> Call:
     """A POST with pictures; raises OSError when a file cannot be read."""
-    lists = {name: sent if isinstance(sent, list | tuple) else [sent] for name, sent in pictures.items()}
-    every = [(name, picture) for name, sent in lists.items() for picture in sent if picture is not None]
+    lists = {
+        name: sent if isinstance(sent, list | tuple) else [sent]
+        for name, sent in pictures.items()
+    }
+    every = [
+        (name, picture)
+        for name, sent in lists.items()
+        for picture in sent
+        if picture is not None
+    ]
     return _form(path, every, fields)
 
 
 def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:
     """Raises OSError when a file cannot be read."""
-    return _form("/encode", [("image", picture) for picture in pictures], {"model": model, **fields})
+    return _form(
+        "/encode",
+        [("image", picture) for picture in pictures],
+        {"model": model, **fields},
+    )
 
 
 def decode(file: Picture, **query: Any) -> Call:
     """Raises OSError when it cannot be read."""
     headers = {**_once(), "Content-Type": "application/vnd.pixelrnn"}
-    return Call("POST", "/decode", query=_without_none(query), content=file_of(file), headers=headers)
+    return Call(
+        "POST",
+        "/decode",
+        query=_without_none(query),
+        content=file_of(file),
+        headers=headers,
+    )
 
 
 def train(pictures: Path, name: str, fields: Mapping[str, Any]) -> Call:
@@ -161,21 +189,43 @@ def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
     the card is none."""
     card = (directory / "card.json").read_bytes()
     facts = json.loads(card)
-    members = [member["weights"] for member in facts.get("members") or [{"weights": "weights.safetensors"}]]
-    guides = dict.fromkeys(f"guides/{guide['sha256']}.safetensors" for guide in facts.get("guides", ()))
+    members = [
+        member["weights"]
+        for member in facts.get("members") or [{"weights": "weights.safetensors"}]
+    ]
+    guides = dict.fromkeys(
+        f"guides/{guide['sha256']}.safetensors" for guide in facts.get("guides", ())
+    )
     places = [*members, *(guide for guide in guides if (directory / guide).is_file())]
-    files = [("card", card), *(("weights", (directory / place).read_bytes()) for place in places)]
+    files = [
+        ("card", card),
+        *(("weights", (directory / place).read_bytes()) for place in places),
+    ]
     headers = {**_once(), **({"If-Match": f'"{instead_of}"'} if instead_of else {})}
-    return Call("PUT", f"/models/{facts['name']}", fields=_as_text({"shared": shared}), files=files, headers=headers)
+    return Call(
+        "PUT",
+        f"/models/{facts['name']}",
+        fields=_as_text({"shared": shared}),
+        files=files,
+        headers=headers,
+    )
 
 
 def get(path: str, **query: Any) -> Call:
     return Call("GET", path, query=_as_text(_without_none(query)))
 
 
-def _form(path: str, pictures: Iterable[tuple[str, Picture]], fields: dict[str, Any]) -> Call:
+def _form(
+    path: str, pictures: Iterable[tuple[str, Picture]], fields: dict[str, Any]
+) -> Call:
     files = [(name, file_of(picture)) for name, picture in pictures]
-    return Call("POST", path, fields=_as_text(_without_none(fields)), files=files, headers=_once())
+    return Call(
+        "POST",
+        path,
+        fields=_as_text(_without_none(fields)),
+        files=files,
+        headers=_once(),
+    )
 
 
 def _once() -> dict[str, str]:
@@ -187,4 +237,7 @@ def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_text(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in fields.items()}
+    return {
+        name: str(value).lower() if isinstance(value, bool) else value
+        for name, value in fields.items()
+    }

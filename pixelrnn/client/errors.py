@@ -11,7 +11,9 @@ class AddressError(ServiceError, ValueError):
     """The address is none that a service can have."""
 
     def __init__(self, url: object) -> None:
-        super().__init__(f"{url!r} is no address of a service: expected http://HOST:PORT")
+        super().__init__(
+            f"{url!r} is no address of a service: expected http://HOST:PORT"
+        )
 
 
 class UnexpectedAnswerError(ServiceError):

@@ -72,12 +72,20 @@ class Feed:
         """Take what came next: the events that it completes, each as its row, if it is one. Raises ApiError when the
         job is gone, UnexpectedAnswerError for what is no event of a job."""
         *lines, self._begun = _END_OF_LINE.split(self._begun + text)
-        if self._begun == "" and text.endswith("\r"):  # perhaps the first half of an end
+        if self._begun == "" and text.endswith(
+            "\r"
+        ):  # perhaps the first half of an end
             self._begun = lines.pop() + "\r"
         try:
-            return [self._event(fields.get("event", ""), fields) for fields in map(self._line, lines) if fields]
+            return [
+                self._event(fields.get("event", ""), fields)
+                for fields in map(self._line, lines)
+                if fields
+            ]
         except (ValueError, KeyError, TypeError):
-            raise UnexpectedAnswerError("an event that is none of a job's came: is this the service?") from None
+            raise UnexpectedAnswerError(
+                "an event that is none of a job's came: is this the service?"
+            ) from None
 
     def _line(self, line: str) -> dict[str, str] | None:
         """The fields of the event that this line ends, where it ends one."""
@@ -93,10 +101,14 @@ class Feed:
         self._last_id = fields.get("id", self._last_id)
         if name == "row":
             place = data.get("stage", "final"), data.get("cutout")
-            return Row(data["sample"], data["y"], base64.b64decode(data["pixels"]), *place)
+            return Row(
+                data["sample"], data["y"], base64.b64decode(data["pixels"]), *place
+            )
         if name == "estimate" and self._on_estimate is not None:
             mean = base64.b64decode(data["mean"])
-            self._on_estimate(Estimate(data["sample"], data["share"], mean, data.get("cutout")))
+            self._on_estimate(
+                Estimate(data["sample"], data["share"], mean, data.get("cutout"))
+            )
         if name == "snapshot" or name in _ENDS:
             if "id" not in data:  # the job is gone, and a problem says why
                 raise ApiError(data["status"], data)

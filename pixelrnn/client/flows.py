@@ -106,7 +106,10 @@ class Flows:
         return (yield from self._job(calls.get(f"/jobs/{job_id}")))
 
     def page(
-        self, status: documents.JobStatus | None, kind: documents.JobKind | None, cursor: str | None
+        self,
+        status: documents.JobStatus | None,
+        kind: documents.JobKind | None,
+        cursor: str | None,
     ) -> Flow[documents.JobList]:
         call = calls.get("/jobs", status=status, kind=kind, cursor=cursor)
         return (yield from self._document(call, "jobs", "next_cursor"))
@@ -119,31 +122,47 @@ class Flows:
     ) -> Flow[documents.Job]:
         """The job's state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        poll_s = self._habits.poll_s(LONG_POLL_S if on_progress is None else _PROGRESS_S)
+        poll_s = self._habits.poll_s(
+            LONG_POLL_S if on_progress is None else _PROGRESS_S
+        )
         while job.state["status"] in _ACTIVE:
             left_s = poll_s if deadline is None else deadline - time.monotonic()
             if left_s <= 0:
-                raise TimeoutError(f"job {job.id} is {job.state['status']} after {timeout_s} s")
-            job.state = yield from self._job(calls.get(f"/jobs/{job.id}", wait=min(left_s, poll_s)))
+                raise TimeoutError(
+                    f"job {job.id} is {job.state['status']} after {timeout_s} s"
+                )
+            job.state = yield from self._job(
+                calls.get(f"/jobs/{job.id}", wait=min(left_s, poll_s))
+            )
             if on_progress is not None:
                 on_progress(job.state)
         return job.succeeded()
 
-    def image(self, job_id: str, kind: str = "png", **showing: Unpack[Showing]) -> Flow[bytes]:
+    def image(
+        self, job_id: str, kind: str = "png", **showing: Unpack[Showing]
+    ) -> Flow[bytes]:
         """A picture in a format; as `npy` and `zip` all of them, unless one is named."""
-        answer = yield from self.answer(calls.get(f"/jobs/{job_id}/image", format=kind, **showing))
+        answer = yield from self.answer(
+            calls.get(f"/jobs/{job_id}/image", format=kind, **showing)
+        )
         check_type(answer, _TYPES.get(kind, "image/"))
         return answer.content
 
     def score_map(self, job_id: str, picture: int) -> Flow[documents.ScoreMap]:
-        return (yield from self._document(calls.get(f"/jobs/{job_id}/score-map", picture=picture or None)))
+        return (
+            yield from self._document(
+                calls.get(f"/jobs/{job_id}/score-map", picture=picture or None)
+            )
+        )
 
     def blob(self, job_id: str) -> Flow[bytes]:
         answer = yield from self.answer(calls.get(f"/jobs/{job_id}/blob"))
         check_type(answer, "application/vnd.pixelrnn")
         return answer.content
 
-    def marginals(self, job_id: str, of: MapKind, picture: int) -> Flow[documents.MarginalMap]:
+    def marginals(
+        self, job_id: str, of: MapKind, picture: int
+    ) -> Flow[documents.MarginalMap]:
         asked = calls.get(f"/jobs/{job_id}/marginals", of=of, picture=picture or None)
         call = replace(asked, headers={"Accept": "application/json"})
         return (yield from self._document(call))

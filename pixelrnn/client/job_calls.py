@@ -27,7 +27,11 @@ AllScored = TypeVar("AllScored", covariant=True)
 AllClassified = TypeVar("AllClassified", covariant=True)
 
 
-class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, Trained, AllScored, AllClassified]):
+class JobCalls(
+    Generic[
+        Drawn, Scored, Verified, Encoded, Classified, Trained, AllScored, AllClassified
+    ]
+):
     """Calls that make a job. Each returns at once, by the result of its job, a Job or one to await.
 
     Pictures are bytes or paths of image files, images of Pillow's, or arrays: pixels (H, W, C) as `Job.array` gives
@@ -50,7 +54,9 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, Trained, Al
     ) -> Drawn:
         """Draw n images. label: that of all of them, or a list of those of each, which says how many. size: of larger
         pictures than the model's, WIDTHxHEIGHT."""
-        return self.start(calls.sample(model=model, n=n, seed=seed, label=label, size=size, **options))
+        return self.start(
+            calls.sample(model=model, n=n, seed=seed, label=label, size=size, **options)
+        )
 
     def complete(
         self,
@@ -73,8 +79,17 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, Trained, Al
         and sweeps: of `posterior`, where it is not exact. label: of the images, of a model that has labels.
         """
         pictures: dict[str, Picture | Several | None] = {"image": image, "mask": mask}
-        how = {"method": method, "particles": particles, "sweeps": sweeps, "label": label}
-        return self.start(calls.form("/complete", pictures, model=model, n=n, seed=seed, **how, **options))
+        how = {
+            "method": method,
+            "particles": particles,
+            "sweeps": sweeps,
+            "label": label,
+        }
+        return self.start(
+            calls.form(
+                "/complete", pictures, model=model, n=n, seed=seed, **how, **options
+            )
+        )
 
     def upsample(
         self,
@@ -87,25 +102,43 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, Trained, Al
     ) -> Drawn:
         """Draw n large images from a small one. label: of the images, of a model that has labels."""
         said = {"n": n, "seed": seed, "label": label}
-        return self.start(calls.form("/upsample", {"image": image}, model=model, **said, **options))
+        return self.start(
+            calls.form("/upsample", {"image": image}, model=model, **said, **options)
+        )
 
     @overload
-    def score(self, model: str, image: Picture, **options: Unpack[calls.Scoring]) -> Scored: ...
+    def score(
+        self, model: str, image: Picture, **options: Unpack[calls.Scoring]
+    ) -> Scored: ...
     @overload
-    def score(self, model: str, image: Several, **options: Unpack[calls.Scoring]) -> AllScored: ...
-    def score(self, model: str, image: Picture | Several, **options: Unpack[calls.Scoring]) -> Any:
+    def score(
+        self, model: str, image: Several, **options: Unpack[calls.Scoring]
+    ) -> AllScored: ...
+    def score(
+        self, model: str, image: Picture | Several, **options: Unpack[calls.Scoring]
+    ) -> Any:
         """How likely a picture is. x and y: also what was expected of that pixel (`result()["pixel"]`); influence: and
         how much each earlier pixel mattered there. label: as an image with this label. against: by this second model,
         too (`result()["against"]`)."""
-        return self.start(calls.form("/score", {"image": image}, model=model, **options))
+        return self.start(
+            calls.form("/score", {"image": image}, model=model, **options)
+        )
 
     @overload
     def classify(
-        self, model: str, image: Picture, mask: Picture | None = None, **options: Unpack[calls.Classifying]
+        self,
+        model: str,
+        image: Picture,
+        mask: Picture | None = None,
+        **options: Unpack[calls.Classifying],
     ) -> Classified: ...
     @overload
     def classify(
-        self, model: str, image: Several, mask: Picture | Several | None = None, **options: Unpack[calls.Classifying]
+        self,
+        model: str,
+        image: Several,
+        mask: Picture | Several | None = None,
+        **options: Unpack[calls.Classifying],
     ) -> AllClassified: ...
     def classify(
         self,
@@ -127,7 +160,11 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, Trained, Al
         return self.start(calls.form("/verify", {"image": image}, **options))
 
     def encode(
-        self, model: str, images: Iterable[Picture], label: Label | None = None, **options: Unpack[calls.Encoding]
+        self,
+        model: str,
+        images: Iterable[Picture],
+        label: Label | None = None,
+        **options: Unpack[calls.Encoding],
     ) -> Encoded:
         """Up to 64 pictures of the model's size as one file, without loss: `blob()` of the job. Each must come back as
         it is: not transparent, and with no other colours than the model's. label: by which all are coded, instead of
@@ -138,7 +175,9 @@ class JobCalls(Generic[Drawn, Scored, Verified, Encoded, Classified, Trained, Al
         """The pictures of a file that `encode` made, here or as `pixelrnn encode`: its bytes, or where it is."""
         return self.start(calls.decode(file, **options))
 
-    def train(self, pictures: Path, name: str, **options: Unpack[calls.Training]) -> Trained:
+    def train(
+        self, pictures: Path, name: str, **options: Unpack[calls.Training]
+    ) -> Trained:
         """Train a model of this name on a folder of pictures, whose folders are labels, on a zip of one, on an .npz, or
         on one picture with crops, which are learned then. minutes: 5 if nothing is said. size, as WIDTHxHEIGHT,
         channels and values: of the model, where those that the pictures need are not meant. start: a model whose

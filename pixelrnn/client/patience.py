@@ -55,14 +55,27 @@ class Patience:
         )
         if isinstance(error, _HOPELESS):
             raise unreachable
-        is_first_contact = isinstance(error, _NOT_SENT) and not self._habits.has_answered
-        return self._pause(unreachable, None, _FIRST_CONTACT_S if is_first_contact else None)
+        is_first_contact = (
+            isinstance(error, _NOT_SENT) and not self._habits.has_answered
+        )
+        return self._pause(
+            unreachable, None, _FIRST_CONTACT_S if is_first_contact else None
+        )
 
-    def _pause(self, error: ServiceError, asked_s: float | None, within_s: float | None = None) -> float:
+    def _pause(
+        self, error: ServiceError, asked_s: float | None, within_s: float | None = None
+    ) -> float:
         self._failures += 1
-        pause_s = max(self._pause_s * random.uniform(0.5, 1.0), min(asked_s or 0.0, _LONGEST_PAUSE_S))
-        limits = [limit for limit in (within_s, self._habits.timeout_s) if limit is not None]
-        is_late = time.monotonic() - self._since + pause_s > min(limits, default=float("inf"))
+        pause_s = max(
+            self._pause_s * random.uniform(0.5, 1.0),
+            min(asked_s or 0.0, _LONGEST_PAUSE_S),
+        )
+        limits = [
+            limit for limit in (within_s, self._habits.timeout_s) if limit is not None
+        ]
+        is_late = time.monotonic() - self._since + pause_s > min(
+            limits, default=float("inf")
+        )
         if self._failures >= self._habits.tries or is_late:
             raise error
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
@@ -76,9 +89,17 @@ def error_of(response: httpx.Response) -> ApiError:
         said = response.json()
     except ValueError:
         said = None
-    unknown = {"type": "about:blank", "title": response.reason_phrase, "status": response.status_code, "detail": ""}
+    unknown = {
+        "type": "about:blank",
+        "title": response.reason_phrase,
+        "status": response.status_code,
+        "detail": "",
+    }
     return ApiError(
-        response.status_code, cast(documents.Problem, {**unknown, **(said if isinstance(said, dict) else {})})
+        response.status_code,
+        cast(
+            documents.Problem, {**unknown, **(said if isinstance(said, dict) else {})}
+        ),
     )
 
 

@@ -24,7 +24,14 @@ model's values (C, H, W), as `Job.values` gives them."""
 Several = list[Any] | tuple[Any, ...]
 """Several pictures, each in any of these ways."""
 
-FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".npy": "npy", ".zip": "zip"}
+FORMATS = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".webp": "webp",
+    ".npy": "npy",
+    ".zip": "zip",
+}
 """Formats that a job's picture is kept in, by the ending of the file's name."""
 _COLOURS = 1, 3
 _MODES_OF_PNG = "1", "L", "LA", "P", "RGB", "RGBA", "I;16"
@@ -35,7 +42,9 @@ def format_of(path: Path | str) -> str:
     try:
         return FORMATS[Path(path).suffix.lower()]
     except KeyError:
-        raise ValueError(f"cannot write {path}: expected a name that ends in {', '.join(FORMATS)}") from None
+        raise ValueError(
+            f"cannot write {path}: expected a name that ends in {', '.join(FORMATS)}"
+        ) from None
 
 
 def file_of(picture: Picture) -> bytes:
@@ -44,7 +53,9 @@ def file_of(picture: Picture) -> bytes:
         return picture
     if isinstance(picture, str | PathLike):
         return Path(picture).read_bytes()
-    pillow = sys.modules.get("PIL.Image")  # whoever hands in an image of Pillow's has loaded it
+    pillow = sys.modules.get(
+        "PIL.Image"
+    )  # whoever hands in an image of Pillow's has loaded it
     if pillow is not None and isinstance(picture, pillow.Image):
         return _png_file(cast("Image.Image", picture))
     return _file_of_array(picture)
@@ -64,7 +75,11 @@ def _file_of_array(given: Any) -> bytes:
 
 def _png_file(image: "Image.Image") -> bytes:
     file = io.BytesIO()
-    image = image if image.mode in _MODES_OF_PNG else image.convert("RGBA" if image.has_transparency_data else "RGB")
+    image = (
+        image
+        if image.mode in _MODES_OF_PNG
+        else image.convert("RGBA" if image.has_transparency_data else "RGB")
+    )
     image.save(file, "PNG")
     return file.getvalue()
 
@@ -81,22 +96,33 @@ def array_of(state: documents.Job, rows: list[Row]) -> "np.ndarray":
     import numpy as np
 
     if state.get("cutouts"):
-        raise ServiceError(f"job {state['id']} fills holes of a larger picture: `image()` and `save()` have it whole")
+        raise ServiceError(
+            f"job {state['id']} fills holes of a larger picture: `image()` and `save()` have it whole"
+        )
     drawn = {(row.sample, row.y): row.pixels for row in rows if row.stage == "final"}
     n, height, width = state["n"], state["height"], state["width"]
     if len(drawn) != n * height:
-        raise ServiceError(f"job {state['id']} has no images: it is a job of {state['kind']}")
+        raise ServiceError(
+            f"job {state['id']} has no images: it is a job of {state['kind']}"
+        )
     pixels = b"".join(drawn[sample, y] for sample in range(n) for y in range(height))
     return np.frombuffer(pixels, np.uint8).reshape(n, height, width, state["channels"])
 
 
-def pictures_of(array: "np.ndarray", palette: Sequence[str] = ()) -> "list[Image.Image]":
+def pictures_of(
+    array: "np.ndarray", palette: Sequence[str] = ()
+) -> "list[Image.Image]":
     """Each image of an array as array_of gives it, grey, in RGB, or in the colours of a palette, with opacity."""
     from PIL import Image
 
     if palette:
         import numpy as np
 
-        colours = np.array([[*bytes.fromhex(f"{colour[1:]:f<8}")] for colour in palette], np.uint8)
+        colours = np.array(
+            [[*bytes.fromhex(f"{colour[1:]:f<8}")] for colour in palette], np.uint8
+        )
         return [Image.fromarray(colours[pixels[..., 0]]) for pixels in array]
-    return [Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels) for pixels in array]
+    return [
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+        for pixels in array
+    ]

@@ -9,7 +9,11 @@ def is_problem(answer: httpx.Response, status: int) -> dict:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body = answer.json()
-    assert {"type", "title", "status", "detail"} <= set(body) <= {"type", "title", "status", "detail", "errors"}
+    assert (
+        {"type", "title", "status", "detail"}
+        <= set(body)
+        <= {"type", "title", "status", "detail", "errors"}
+    )
     assert body["status"] == status
     assert body["type"].startswith("urn:pixelrnn:problem:")
     return body
@@ -18,5 +22,12 @@ def is_problem(answer: httpx.Response, status: int) -> dict:
 def metric(client: httpx.Client, name: str, **labels: str) -> float:
     """What /metrics counts under this name and these labels."""
     families = text_string_to_metric_families(client.get("/metrics").text)
-    samples = [sample for family in families for sample in family.samples if sample.name == name]
-    return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+    samples = [
+        sample
+        for family in families
+        for sample in family.samples
+        if sample.name == name
+    ]
+    return sum(
+        sample.value for sample in samples if labels.items() <= sample.labels.items()
+    )

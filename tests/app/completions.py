@@ -15,7 +15,13 @@ from worker.contract.kind import Method
 
 FOUR = ("none", "flip_top_bottom", "flip_left_right", "rotate_180")
 POSTERIOR = GREY.model_copy(
-    update={"name": "posterior", "methods": tuple(Method), "max_particles": 64, "members": FOUR, "title": "PixelCNN"}
+    update={
+        "name": "posterior",
+        "methods": tuple(Method),
+        "max_particles": 64,
+        "members": FOUR,
+        "title": "PixelCNN",
+    }
 )
 HOLE = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1], [1, 1, 1]], np.uint8)
 """keep (H, W): one pixel is missing."""
@@ -27,12 +33,27 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def post(client: httpx.Client, keep: np.ndarray = HOLE, headers: Mapping[str, str] | None = None, **fields: object):
+def post(
+    client: httpx.Client,
+    keep: np.ndarray = HOLE,
+    headers: Mapping[str, str] | None = None,
+    **fields: object,
+):
     files = {"image": png(np.zeros_like(keep)), "mask": png(255 * (1 - keep))}
-    data = {"model": "posterior", **{name: str(value) for name, value in fields.items()}}
+    data = {
+        "model": "posterior",
+        **{name: str(value) for name, value in fields.items()},
+    }
     return client.post("/complete", files=files, data=data, headers=headers)
 
 
 def announce(worker: HandWorker, *cards: ModelCard, version: int = VERSION) -> None:
-    info = WorkerInfo(name=worker.name, device="cpu", slots=4, models=cards, started_at=1.0, version=version)
+    info = WorkerInfo(
+        name=worker.name,
+        device="cpu",
+        slots=4,
+        models=cards,
+        started_at=1.0,
+        version=version,
+    )
     worker.redis.set(keys.worker(worker.name), info.entry())

@@ -3,7 +3,8 @@
 import socket
 
 HALF_JSON = (
-    b'POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"model": '
+    b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b'Content-Length: 99\r\n\r\n{"model": '
 )
 
 

@@ -25,7 +25,15 @@ _TOY = {"network": "pixel-cnn", "parameters": 10, "data": "toy"}
 GREY = ModelCard(name="grey", digest="a" * 64, **_GREY_SHAPE, **_TOY)
 COLOUR = ModelCard(name="colour", digest="b" * 64, **_COLOUR_SHAPE, **_TOY)
 SCALES = ModelCard(
-    name="scales", digest="c" * 64, height=4, width=6, channels=3, small_height=2, small_width=3, values=256, **_TOY
+    name="scales",
+    digest="c" * 64,
+    height=4,
+    width=6,
+    channels=3,
+    small_height=2,
+    small_width=3,
+    values=256,
+    **_TOY,
 ).model_copy(update={"can": tuple(KINDS)})
 SCORER = GREY.model_copy(update={"name": "scorer", "can": ("sample", "score")})
 
@@ -38,7 +46,11 @@ class HandWorker:
         self.token = f"{name}-token"
 
     def announce(
-        self, *cards: ModelCard, started_at: float = 1.0, version: int = VERSION, refused: Sequence[RefusedModel] = ()
+        self,
+        *cards: ModelCard,
+        started_at: float = 1.0,
+        version: int = VERSION,
+        refused: Sequence[RefusedModel] = (),
     ) -> None:
         info = WorkerInfo(
             name=self.name,
@@ -51,7 +63,9 @@ class HandWorker:
             refused=tuple(refused),
         )
         self.redis.sadd(keys.WORKERS, self.name)
-        self.redis.set(keys.worker(self.name), info.entry(), ex=3600)  # outlasts a test: nobody renews it
+        self.redis.set(
+            keys.worker(self.name), info.entry(), ex=3600
+        )  # outlasts a test: nobody renews it
 
     def leave(self) -> None:
         """As a worker that stops."""
@@ -67,21 +81,48 @@ class HandWorker:
         job_id = name.decode()
         answer = self._run(scripts.CLAIM, job_id, self.token, "by-hand")
         assert answer[0] == b"claimed"
-        return JobSpec.model_validate(json.loads(self.redis.hget(keys.job(job_id), "spec")))
+        return JobSpec.model_validate(
+            json.loads(self.redis.hget(keys.job(job_id), "spec"))
+        )
 
-    def rows(self, spec: JobSpec, *rows: tuple[int, int], stage: Stage = Stage.FINAL) -> bytes:
+    def rows(
+        self, spec: JobSpec, *rows: tuple[int, int], stage: Stage = Stage.FINAL
+    ) -> bytes:
         """Append the rows (sample, y) as one entry; returns what the script says."""
         last = int(self.redis.hget(keys.job(spec.id), "last_seq"))
-        data = [row_entry(s, y, row_bytes(spec, s, y, stage), stage is Stage.SMALL) for s, y in rows]
-        return self._run(scripts.APPEND, spec.id, self.token, last + 1, len(data), "\n".join(data))
+        data = [
+            row_entry(s, y, row_bytes(spec, s, y, stage), stage is Stage.SMALL)
+            for s, y in rows
+        ]
+        return self._run(
+            scripts.APPEND, spec.id, self.token, last + 1, len(data), "\n".join(data)
+        )
 
-    def settle(self, spec: JobSpec, status: str = "succeeded", error: dict[str, str] | None = None) -> int:
+    def settle(
+        self,
+        spec: JobSpec,
+        status: str = "succeeded",
+        error: dict[str, str] | None = None,
+    ) -> int:
         text = json.dumps(error) if error else ""
         return self._run(scripts.SETTLE, spec.id, self.token, status, text)
 
-    def settle_score(self, spec: JobSpec, score: ScoreSummary, bits: bytes, heat: bytes) -> int:
+    def settle_score(
+        self, spec: JobSpec, score: ScoreSummary, bits: bytes, heat: bytes
+    ) -> int:
         text = score.model_dump_json()
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text, "bits", bits, "heat", heat)
+        return self._run(
+            scripts.SETTLE,
+            spec.id,
+            self.token,
+            "succeeded",
+            "",
+            text,
+            "bits",
+            bits,
+            "heat",
+            heat,
+        )
 
     def settle_ranked(self, spec: JobSpec, *sample_nats: float) -> int:
         text = CompletionSummary(sample_nats=sample_nats).model_dump_json()
@@ -94,16 +135,27 @@ class HandWorker:
 
     def settle_told(self, spec: JobSpec, summary: Summary) -> int:
         """Of a job that has a summary, and nothing beside it."""
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", summary.model_dump_json())
+        return self._run(
+            scripts.SETTLE,
+            spec.id,
+            self.token,
+            "succeeded",
+            "",
+            summary.model_dump_json(),
+        )
 
     def settle_encoded(self, spec: JobSpec, summary: EncodeSummary, blob: bytes) -> int:
         text = summary.model_dump_json()
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text, "blob", blob)
+        return self._run(
+            scripts.SETTLE, spec.id, self.token, "succeeded", "", text, "blob", blob
+        )
 
     def settle_kept(self, spec: JobSpec, summary: str, **kept: bytes) -> int:
         """Of any job, with what is kept beside its summary."""
         pairs = [part for pair in kept.items() for part in pair]
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", summary, *pairs)
+        return self._run(
+            scripts.SETTLE, spec.id, self.token, "succeeded", "", summary, *pairs
+        )
 
     def cancel(self, spec: JobSpec, word: str) -> object:
         """As the API would, in a call with this word of its own; returns what the script says."""
@@ -113,7 +165,11 @@ class HandWorker:
         """Take a job and draw all of it."""
         spec = self.take()
         if spec.draws_small:
-            self.rows(spec, *((s, y) for y in range(spec.small_height) for s in range(spec.n)), stage=Stage.SMALL)
+            self.rows(
+                spec,
+                *((s, y) for y in range(spec.small_height) for s in range(spec.n)),
+                stage=Stage.SMALL,
+            )
         self.rows(spec, *((s, y) for y in range(spec.height) for s in range(spec.n)))
         self.settle(spec)
         return spec
@@ -126,7 +182,10 @@ def row_bytes(spec: JobSpec, sample: int, y: int, stage: Stage = Stage.FINAL) ->
     """W*C bytes that tell samples, rows, columns and stages apart."""
     small = stage is Stage.SMALL
     width = spec.small_width if small else spec.width
-    return bytes((100 * small + sample * 50 + y * 10 + x) % 256 for x in range(width * spec.channels))
+    return bytes(
+        (100 * small + sample * 50 + y * 10 + x) % 256
+        for x in range(width * spec.channels)
+    )
 
 
 def image_bytes(spec: JobSpec, sample: int, stage: Stage = Stage.FINAL) -> bytes:

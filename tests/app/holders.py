@@ -9,4 +9,12 @@ ALICE, BOB = {"Authorization": "Bearer alice-key"}, {"X-API-Key": "bob-key"}
 
 
 def settings(redis_url: str, **more: object) -> Settings:
-    return Settings(**{"redis_url": redis_url, "port": 0, "fleet_age_s": 0, "api_keys": KEYS, **more})
+    return Settings(
+        **{
+            "redis_url": redis_url,
+            "port": 0,
+            "fleet_age_s": 0,
+            "api_keys": KEYS,
+            **more,
+        }
+    )

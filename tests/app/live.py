@@ -36,12 +36,26 @@ def serving(settings: Settings) -> Iterator[tuple[str, Server]]:
 @contextlib.contextmanager
 def process_serving(redis_url: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server process, and its address."""
-    script = "from app.serve import run; from app.settings import Settings; run(Settings())"
+    script = (
+        "from app.serve import run; from app.settings import Settings; run(Settings())"
+    )
     environment = {**os.environ, "PIXELRNN_REDIS_URL": redis_url, "PIXELRNN_PORT": "0"}
-    process = subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         assert process.stderr is not None
-        yield process, next(line.split("running on ")[1].split()[0] for line in process.stderr if "running on" in line)
+        yield (
+            process,
+            next(
+                line.split("running on ")[1].split()[0]
+                for line in process.stderr
+                if "running on" in line
+            ),
+        )
     finally:
         process.kill()
         process.communicate()
@@ -65,5 +79,10 @@ def events_of(response: httpx.Response) -> Iterator[Event]:
         elif fields:
             data = fields.get("data")
             name = "comment" if "comment" in fields else fields["event"]
-            yield Event(name, json.loads(data) if data else None, fields.get("id"), fields.get("retry"))
+            yield Event(
+                name,
+                json.loads(data) if data else None,
+                fields.get("id"),
+                fields.get("retry"),
+            )
             fields = {}

@@ -20,32 +20,67 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 def grey(*rows: list[int]) -> Image.Image:
     """Mode L from rows of values."""
-    return Image.frombytes("L", (len(rows[0]), len(rows)), bytes(value for row in rows for value in row))
+    return Image.frombytes(
+        "L", (len(rows[0]), len(rows)), bytes(value for row in rows for value in row)
+    )
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return (
+        struct.pack(">I", len(data))
+        + kind
+        + data
+        + struct.pack(">I", zlib.crc32(kind + data))
+    )
 
 
 def raw_png(
-    width: int, height: int, depth: int, colour: int, data: bytes, *extra: bytes, is_interlaced: bool = False
+    width: int,
+    height: int,
+    depth: int,
+    colour: int,
+    data: bytes,
+    *extra: bytes,
+    is_interlaced: bool = False,
 ) -> bytes:
     """A PNG of any header; `data` are the filtered scan lines, `extra` chunks before them."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, is_interlaced)
-    body = chunk(b"IHDR", header) + b"".join(extra) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    body = (
+        chunk(b"IHDR", header)
+        + b"".join(extra)
+        + chunk(b"IDAT", zlib.compress(data))
+        + chunk(b"IEND", b"")
+    )
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-ADAM7 = (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)
+ADAM7 = (
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
 """Of each pass of an interlaced PNG the first column and row, and the steps to the next ones."""
 
 
-def indexed_png(rows: list[list[int]], depth: int, *chunks: bytes, is_interlaced: bool = False) -> bytes:
+def indexed_png(
+    rows: list[list[int]], depth: int, *chunks: bytes, is_interlaced: bool = False
+) -> bytes:
     """A PNG of numbers of colours, so many bits each; the chunks before them say which colours."""
     passes = ADAM7 if is_interlaced else ((0, 0, 1, 1),)
-    lines = [row[x::across] for x, y, across, down in passes for row in rows[y::down] if row[x::across]]
+    lines = [
+        row[x::across]
+        for x, y, across, down in passes
+        for row in rows[y::down]
+        if row[x::across]
+    ]
     data = b"".join(b"\0" + _packed(line, depth) for line in lines)
-    return raw_png(len(rows[0]), len(rows), depth, 3, data, *chunks, is_interlaced=is_interlaced)
+    return raw_png(
+        len(rows[0]), len(rows), depth, 3, data, *chunks, is_interlaced=is_interlaced
+    )
 
 
 def _packed(line: list[int], depth: int) -> bytes:
@@ -66,12 +101,23 @@ def bomb(side: int = 30_000) -> bytes:
 
 def text_bomb() -> bytes:
     """A PNG whose compressed comment unpacks to 50 MB."""
-    return raw_png(3, 4, 8, 0, b"\0" * 16, chunk(b"zTXt", b"k\0\0" + zlib.compress(b"x" * 50_000_000)))
+    return raw_png(
+        3,
+        4,
+        8,
+        0,
+        b"\0" * 16,
+        chunk(b"zTXt", b"k\0\0" + zlib.compress(b"x" * 50_000_000)),
+    )
 
 
 def animated(kind: str) -> bytes:
-    frames = [Image.new("RGB", (3, 4), (shade, 255 - shade, shade)) for shade in (0, 120, 255)]
-    return encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=100)
+    frames = [
+        Image.new("RGB", (3, 4), (shade, 255 - shade, shade)) for shade in (0, 120, 255)
+    ]
+    return encoded(
+        frames[0], kind, save_all=True, append_images=frames[1:], duration=100
+    )
 
 
 def deep_png(width: int, height: int, channels: int) -> bytes:

@@ -16,8 +16,29 @@ NAMES = "subjectAltName=DNS:localhost,DNS:hooks.example,IP:127.0.0.1"
 def make_certificate(directory: Path) -> Path:
     """A file with a key and a certificate, which is its own authority."""
     file = directory / "receiver.pem"
-    options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=receiver"]
-    command = ["openssl", "req", "-x509", *options, "-addext", NAMES, "-keyout", file, "-out", directory / "cert"]
+    options = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=receiver",
+    ]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        *options,
+        "-addext",
+        NAMES,
+        "-keyout",
+        file,
+        "-out",
+        directory / "cert",
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     file.write_text(file.read_text() + (directory / "cert").read_text())
     return file
@@ -40,7 +61,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.messages.append(Message(self.path, headers, body, time.time()))
         if self.server.before_answer is not None:
             self.server.before_answer(self)
-        status, location = self.server.answers.popleft() if self.server.answers else (204, None)
+        status, location = (
+            self.server.answers.popleft() if self.server.answers else (204, None)
+        )
         self.send_response(status)
         if location:
             self.send_header("Location", location)
@@ -61,13 +84,17 @@ class Receiver(ThreadingHTTPServer):
         context.sni_callback = lambda _, name, __: self.names.append(name)
         self.names: list[str | None] = []
         """Which host was asked for in each handshake."""
-        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.socket = context.wrap_socket(
+            self.socket, server_side=True, do_handshake_on_connect=False
+        )
         self.messages: list[Message] = []
         self.answers: deque[tuple[int, str | None]] = deque()
         self.before_answer: Callable[[BaseHTTPRequestHandler], None] | None = None
         self.port = self.server_address[1]
         self.url = f"https://localhost:{self.port}/done?of=me"
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(
+            target=self.serve_forever, args=(0.05,), daemon=True
+        )
         self._thread.start()
 
     def handle_error(self, *_: object) -> None:

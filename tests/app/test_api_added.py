@@ -37,10 +37,16 @@ def form(name: str, *weights: bytes, **card: Any) -> dict[str, Any]:
 def keyed(redis_url: str, worker: HandWorker, tmp_path: Path) -> Iterator[str]:
     """A server with the keys of alice and carol, who may add models, and of bob, who may not."""
     entries = [
-        KeyEntry(name=name, sha256=digest_of(f"{name}-key"), may=() if name == "bob" else ("train",))
+        KeyEntry(
+            name=name,
+            sha256=digest_of(f"{name}-key"),
+            may=() if name == "bob" else ("train",),
+        )
         for name in ("alice", "bob", "carol")
     ]
-    given = settings(redis_url, api_keys=tuple(entries), added_dir=tmp_path, fleet_age_s=0)
+    given = settings(
+        redis_url, api_keys=tuple(entries), added_dir=tmp_path, fleet_age_s=0
+    )
     with serving(given) as (url, _):
         yield url
 
@@ -58,20 +64,32 @@ def open_to(redis_url: str, folder: Path | None, **more: Any) -> Settings:
     return settings(redis_url, api_keys=(), added_dir=folder, fleet_age_s=0, **more)
 
 
-def test_a_model_is_put_where_workers_find_it(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+def test_a_model_is_put_where_workers_find_it(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
     """Whole, with who added it; it is downloaded as it came, and taken away."""
-    with serving(open_to(redis_url, tmp_path)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(open_to(redis_url, tmp_path)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         assert client.get("/info").json()["training"]
         put = client.put("/models/mine", **form("mine"))
         job = put.json()
         assert (put.status_code, put.headers["location"]) == (202, f"/jobs/{job['id']}")
         assert (job["kind"], job["model"], job["status"]) == ("add", "mine", "queued")
-        assert client.get(f"/jobs/{job['id']}").json()["waits_for"] == "a worker to examine it"
+        assert (
+            client.get(f"/jobs/{job['id']}").json()["waits_for"]
+            == "a worker to examine it"
+        )
         is_problem(client.get(f"/jobs/{job['id']}/image"), 409)
         assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
-        assert (tmp_path / "models" / "mine" / "weights.safetensors").read_bytes() == WEIGHTS
+        assert (
+            tmp_path / "models" / "mine" / "weights.safetensors"
+        ).read_bytes() == WEIGHTS
         assert seen_by(tmp_path / "models" / "mine") == ""
-        archive = zipfile.ZipFile(io.BytesIO(client.get("/models/mine/download").raise_for_status().content))
+        archive = zipfile.ZipFile(
+            io.BytesIO(client.get("/models/mine/download").raise_for_status().content)
+        )
         assert archive.namelist() == ["mine/card.json", "mine/weights.safetensors"]
         assert client.delete("/models/mine").status_code == 204
         assert list((tmp_path / "models").iterdir()) == []
@@ -79,14 +97,24 @@ def test_a_model_is_put_where_workers_find_it(redis_url: str, worker: HandWorker
         refused(client.get("/models/mine/download"), 404, "unknown-model")
 
 
-def test_a_job_that_adds_a_model_comes_once_and_is_canceled(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+def test_a_job_that_adds_a_model_comes_once_and_is_canceled(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
     """The same request under the same key makes no second one; of one that is canceled nothing is left."""
     key = {"Idempotency-Key": "once"}
-    with serving(open_to(redis_url, tmp_path)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
-        first, again = [client.put("/models/mine", headers=key, **form("mine")) for _ in range(2)]
+    with (
+        serving(open_to(redis_url, tmp_path)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        first, again = [
+            client.put("/models/mine", headers=key, **form("mine")) for _ in range(2)
+        ]
         assert first.json()["id"] == again.json()["id"]
         assert again.headers["idempotent-replayed"] == "true"
-        assert client.post(f"/jobs/{first.json()['id']}/cancel").json()["status"] == "canceled"
+        assert (
+            client.post(f"/jobs/{first.json()['id']}/cancel").json()["status"]
+            == "canceled"
+        )
         assert list((tmp_path / "models").iterdir()) == []
         assert client.put("/models/mine", **form("mine")).status_code == 202
 
@@ -103,17 +131,34 @@ def test_the_former_model_stays_when_an_exchange_fails(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", full)
-    member = {"weights": "new.safetensors", "sha256": hashlib.sha256(WEIGHTS).hexdigest()}
+    member = {
+        "weights": "new.safetensors",
+        "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
+    }
     new = form("mine", members=[member])
-    with serving(open_to(redis_url, tmp_path)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(open_to(redis_url, tmp_path)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         client.put("/models/mine", **form("mine")).raise_for_status()
         worker.announce(GREY, MINE.model_copy(update={"owner": ""}))
-        is_problem(client.put("/models/mine", headers={"If-Match": f'"{MINE.identity}"'}, **new), 503)
-        assert sorted(path.name for path in place.iterdir()) == ["card.json", OWNER, "weights.safetensors"]
+        is_problem(
+            client.put(
+                "/models/mine", headers={"If-Match": f'"{MINE.identity}"'}, **new
+            ),
+            503,
+        )
+        assert sorted(path.name for path in place.iterdir()) == [
+            "card.json",
+            OWNER,
+            "weights.safetensors",
+        ]
         assert [path.name for path in place.parent.iterdir()] == ["mine"]
 
 
-def test_what_an_api_left_that_died_is_swept_up(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+def test_what_an_api_left_that_died_is_swept_up(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
     """With the next model, an hour later; what another API is taking at the moment stays."""
     old, new = tmp_path / "models" / ".old", tmp_path / "models" / ".new"
     for draft in (old, new):
@@ -128,18 +173,41 @@ def test_networks_of_a_mixture_come_in_the_order_of_the_card(
     redis_url: str, worker: HandWorker, tmp_path: Path
 ) -> None:
     """As many files as members."""
-    members = [{"weights": f"{n}.safetensors", "sha256": hashlib.sha256(n.encode()).hexdigest()} for n in "ab"]
-    with serving(open_to(redis_url, tmp_path)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
-        refused(client.put("/models/two", **form("two", b"a", members=members)), 422, "unusable-model")
-        assert client.put("/models/two", **form("two", b"a", b"b", members=members)).status_code == 202
+    members = [
+        {
+            "weights": f"{n}.safetensors",
+            "sha256": hashlib.sha256(n.encode()).hexdigest(),
+        }
+        for n in "ab"
+    ]
+    with (
+        serving(open_to(redis_url, tmp_path)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        refused(
+            client.put("/models/two", **form("two", b"a", members=members)),
+            422,
+            "unusable-model",
+        )
+        assert (
+            client.put(
+                "/models/two", **form("two", b"a", b"b", members=members)
+            ).status_code
+            == 202
+        )
         assert (tmp_path / "models" / "two" / "b.safetensors").read_bytes() == b"b"
         c = hashlib.sha256(b"c").hexdigest()
-        guides = [{"sha256": members[0]["sha256"], "orientation": ""}, {"sha256": c, "orientation": "none"}]
+        guides = [
+            {"sha256": members[0]["sha256"], "orientation": ""},
+            {"sha256": c, "orientation": "none"},
+        ]
         sent = form("guided", b"a", b"b", b"c", members=members, guides=guides)
         assert client.put("/models/guided", **sent).status_code == 202
         assert (
             f"guided/guides/{c}.safetensors"
-            in zipfile.ZipFile(io.BytesIO(client.get("/models/guided/download").content)).namelist()
+            in zipfile.ZipFile(
+                io.BytesIO(client.get("/models/guided/download").content)
+            ).namelist()
         )
 
 
@@ -150,17 +218,29 @@ def test_networks_of_a_mixture_come_in_the_order_of_the_card(
         (form("mine", b"other"), "not those whose sha256"),
         (form("mine", sha256=1), "sha256 is not as expected"),
         (form("mine", sha256="1"), "sha256 is not as expected"),
-        (form("mine", members=[{"weights": "../x.safetensors", "sha256": "0"}]), "members.0.weights is not"),
+        (
+            form("mine", members=[{"weights": "../x.safetensors", "sha256": "0"}]),
+            "members.0.weights is not",
+        ),
         (form("mine", WEIGHTS, WEIGHTS), "expected 1 files of weights"),
         ({"files": {"weights": b"x"}}, "#/card: expected this field"),
-        ({**form("mine"), "data": {"share": "true"}}, "#/share: this call has no such field"),
-        ({"files": [*form("mine")["files"], ("card", b"{}")]}, "card: expected one file, not several"),
+        (
+            {**form("mine"), "data": {"share": "true"}},
+            "#/share: this call has no such field",
+        ),
+        (
+            {"files": [*form("mine")["files"], ("card", b"{}")]},
+            "card: expected one file, not several",
+        ),
         (
             {"files": {"weights": b"x"}, "data": {"card": "{}"}},
             "#/card: expected a file; curl sends one by -F card=@FILE",
         ),
         ({"files": {"card": b"{", "weights": b"x"}}, "the whole is not as expected"),
-        ({"files": form("mine")["files"], "data": {"shared": "maybe"}}, "#/shared: expected a valid boolean"),
+        (
+            {"files": form("mine")["files"], "data": {"shared": "maybe"}},
+            "#/shared: expected a valid boolean",
+        ),
     ],
 )
 def test_what_is_no_model_is_refused_and_leaves_nothing(
@@ -174,19 +254,34 @@ def test_what_is_no_model_is_refused_and_leaves_nothing(
     assert not [*(tmp_path / "models").glob("*")]
 
 
-def test_names_that_are_taken_are_refused(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+def test_names_that_are_taken_are_refused(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
     """One that the service has, and one's own unless its identity is named; a name must be one."""
-    with serving(open_to(redis_url, tmp_path)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(open_to(redis_url, tmp_path)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         refused(client.put("/models/grey", **form("grey")), 409, "name-taken")
         is_problem(client.put("/models/UP", **form("UP")), 422)
         client.put("/models/mine", **form("mine")).raise_for_status()
         refused(client.put("/models/mine", **form("mine")), 409, "name-taken")
         other = {"If-Match": '"other"'}
-        refused(client.put("/models/mine", headers=other, **form("mine")), 412, "other-identity")
-        refused(client.put("/models/new", headers=other, **form("new")), 412, "other-identity")
+        refused(
+            client.put("/models/mine", headers=other, **form("mine")),
+            412,
+            "other-identity",
+        )
+        refused(
+            client.put("/models/new", headers=other, **form("new")),
+            412,
+            "other-identity",
+        )
         worker.announce(GREY, MINE.model_copy(update={"owner": ""}))
         named = {"If-Match": f'"{MINE.identity}"'}
-        assert client.put("/models/mine", headers=named, **form("mine")).status_code == 202
+        assert (
+            client.put("/models/mine", headers=named, **form("mine")).status_code == 202
+        )
         assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
 
 
@@ -198,10 +293,14 @@ def test_models_have_bounds(
     monkeypatch.setattr("app.routes.added.MOST_BYTES", 2**21)
     given = open_to(redis_url, tmp_path, added_mib=1)
     with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
-        is_problem(client.put("/models/mine", **form("mine", bytes(2**21 + 2**17))), 413)
+        is_problem(
+            client.put("/models/mine", **form("mine", bytes(2**21 + 2**17))), 413
+        )
         large = bytes(2**20)
         card = {"sha256": hashlib.sha256(large).hexdigest()}
-        refused(client.put("/models/mine", **form("mine", large, **card)), 503, "added-full")
+        refused(
+            client.put("/models/mine", **form("mine", large, **card)), 503, "added-full"
+        )
         client.put("/models/mine", **form("mine")).raise_for_status()
         refused(client.put("/models/further", **form("further")), 503, "added-full")
 
@@ -223,29 +322,51 @@ def test_only_the_right_train_adds_models(keyed: str) -> None:
     ],
 )
 def test_without_keys_the_operator_decides(
-    redis_url: str, worker: HandWorker, tmp_path: Path, more: dict[str, Any], status: int
+    redis_url: str,
+    worker: HandWorker,
+    tmp_path: Path,
+    more: dict[str, Any],
+    status: int,
 ) -> None:
     """Where other machines reach the server, he has to say so; where he says no, /info says so too."""
     with serving(open_to(redis_url, tmp_path, **more)) as (url, _):
-        assert httpx.put(f"{url}/models/mine", timeout=60, **form("mine")).status_code == status
-        assert httpx.get(f"{url}/info", timeout=60).json()["training"] == (status != 404)
+        assert (
+            httpx.put(f"{url}/models/mine", timeout=60, **form("mine")).status_code
+            == status
+        )
+        assert httpx.get(f"{url}/info", timeout=60).json()["training"] == (
+            status != 404
+        )
 
 
-def test_without_a_directory_no_models_are_taken(redis_url: str, worker: HandWorker) -> None:
+def test_without_a_directory_no_models_are_taken(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Neither put nor given."""
     with serving(open_to(redis_url, None)) as (url, _):
-        refused(httpx.put(f"{url}/models/mine", timeout=60, **form("mine")), 404, "no-adding")
-        refused(httpx.get(f"{url}/models/mine/download", timeout=60), 404, "unknown-model")
+        refused(
+            httpx.put(f"{url}/models/mine", timeout=60, **form("mine")),
+            404,
+            "no-adding",
+        )
+        refused(
+            httpx.get(f"{url}/models/mine/download", timeout=60), 404, "unknown-model"
+        )
 
 
-def test_two_keys_see_nothing_of_each_other(keyed: str, worker: HandWorker, tmp_path: Path) -> None:
+def test_two_keys_see_nothing_of_each_other(
+    keyed: str, worker: HandWorker, tmp_path: Path
+) -> None:
     """Neither in lists, nor by name, nor by what was drawn; to carol it is as if there were none."""
     with holder(keyed, "alice") as alice, holder(keyed, "carol") as carol:
         job = alice.put("/models/mine", **form("mine")).raise_for_status().json()
-        assert Owner.model_validate_json((tmp_path / "models" / "mine" / OWNER).read_bytes()) == Owner(
-            owner="alice", job=job["id"]
-        )
-        assert (alice.get(f"/jobs/{job['id']}").status_code, carol.get(f"/jobs/{job['id']}").status_code) == (200, 404)
+        assert Owner.model_validate_json(
+            (tmp_path / "models" / "mine" / OWNER).read_bytes()
+        ) == Owner(owner="alice", job=job["id"])
+        assert (
+            alice.get(f"/jobs/{job['id']}").status_code,
+            carol.get(f"/jobs/{job['id']}").status_code,
+        ) == (200, 404)
         bad = RefusedModel(name="bad", reason="it is bad", owner="alice")
         worker.announce(GREY, COLOUR, MINE, refused=[bad])
         lists = [each.get("/models").json() for each in (alice, carol)]
@@ -255,9 +376,18 @@ def test_two_keys_see_nothing_of_each_other(keyed: str, worker: HandWorker, tmp_
         ]
         assert [len(found["refused"]) for found in lists] == [1, 0]
         assert "mine" not in httpx.get(f"{keyed}/readyz", timeout=60).text
-        for path in ("/models/mine", "/models/mine/download", "/models/mine/portable", "/v1/models/mine"):
+        for path in (
+            "/models/mine",
+            "/models/mine/download",
+            "/models/mine/portable",
+            "/v1/models/mine",
+        ):
             assert carol.get(path).status_code == 404, path
-        assert alice.get("/models/mine").status_code == alice.get("/models/mine/download").status_code == 200
+        assert (
+            alice.get("/models/mine").status_code
+            == alice.get("/models/mine/download").status_code
+            == 200
+        )
         refused(carol.post("/sample", json={"model": "mine"}), 404, "unknown-model")
         assert alice.post("/sample", json={"model": "mine"}).status_code == 202
         refused(carol.delete("/models/mine"), 404, "unknown-model")
@@ -265,10 +395,18 @@ def test_two_keys_see_nothing_of_each_other(keyed: str, worker: HandWorker, tmp_
         assert alice.delete("/models/mine").status_code == 204
 
 
-def test_a_shared_model_is_everybodys_but_its_owners_to_take_away(keyed: str, tmp_path: Path) -> None:
+def test_a_shared_model_is_everybodys_but_its_owners_to_take_away(
+    keyed: str, tmp_path: Path
+) -> None:
     """Others may have a copy of it."""
-    with holder(keyed, "alice") as alice, holder(keyed, "bob") as bob, holder(keyed, "carol") as carol:
-        alice.put("/models/mine", data={"shared": "true"}, **form("mine")).raise_for_status()
+    with (
+        holder(keyed, "alice") as alice,
+        holder(keyed, "bob") as bob,
+        holder(keyed, "carol") as carol,
+    ):
+        alice.put(
+            "/models/mine", data={"shared": "true"}, **form("mine")
+        ).raise_for_status()
         assert seen_by(tmp_path / "models" / "mine") == ""
         assert bob.get("/models/mine/download").status_code == 200
         refused(carol.delete("/models/mine"), 404, "unknown-model")

@@ -20,7 +20,9 @@ from worker.contract import keys
 from worker.contract.kinds import KINDS
 
 _SHAPE = {"height": 3, "width": 2, "channels": 3, "values": 4}
-FOUR = GREY.model_copy(update={"name": "four", "digest": "4" * 64, "can": tuple(KINDS), **_SHAPE})
+FOUR = GREY.model_copy(
+    update={"name": "four", "digest": "4" * 64, "can": tuple(KINDS), **_SHAPE}
+)
 """3 x 2, in colour, with four values."""
 NPY = "application/x-npy"
 VALUES = np.arange(18).reshape(3, 3, 2) % 4
@@ -33,7 +35,9 @@ def npy(array: NDArray[Any], **how: Any) -> bytes:
 
 
 def array_of(answer: httpx.Response) -> NDArray[Any]:
-    assert (answer.status_code, answer.headers["content-type"]) == (200, NPY), answer.text
+    assert (answer.status_code, answer.headers["content-type"]) == (200, NPY), (
+        answer.text
+    )
     return np.load(io.BytesIO(answer.content), allow_pickle=False)
 
 
@@ -51,35 +55,78 @@ def test_drawn_images_come_as_values(client: httpx.Client, worker: HandWorker) -
     """All of a job by GET and by POST, or one; of the small stage too. Whole numbers below the model's, as the library
     has them."""
     key = {"Idempotency-Key": "arrays"}
-    job = client.post("/sample", json={"model": "four", "n": 3, "seed": 1}, headers=key).json()
+    job = client.post(
+        "/sample", json={"model": "four", "n": 3, "seed": 1}, headers=key
+    ).json()
     spec = worker.draw()
-    rows = np.stack([np.frombuffer(image_bytes(spec, i), np.uint8).reshape(3, 2, 3) for i in range(3)])
+    rows = np.stack(
+        [
+            np.frombuffer(image_bytes(spec, i), np.uint8).reshape(3, 2, 3)
+            for i in range(3)
+        ]
+    )
     expected = pixels_to_values(rows.transpose(0, 3, 1, 2), 4)
     link = job["links"]["image"]
-    for how in ({"params": {"format": "npy"}}, {"headers": {"Accept": NPY}}, {"params": {"format": "npy", "grid": 1}}):
+    for how in (
+        {"params": {"format": "npy"}},
+        {"headers": {"Accept": NPY}},
+        {"params": {"format": "npy", "grid": 1}},
+    ):
         found = array_of(client.get(link, **how))
         assert (found.dtype, found.shape) == (np.uint8, (3, 3, 3, 2))
         np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(array_of(client.get(f"{link}?sample=1", headers={"Accept": NPY})), expected[1:2])
+    np.testing.assert_array_equal(
+        array_of(client.get(f"{link}?sample=1", headers={"Accept": NPY})), expected[1:2]
+    )
     again = {"model": "four", "n": 3, "seed": 1}
     for headers, more in (({"Accept": NPY}, {}), ({}, {"format": "npy"})):
-        answer = client.post("/sample", json=again | more, headers={**key, **headers, "Prefer": "wait"})
+        answer = client.post(
+            "/sample", json=again | more, headers={**key, **headers, "Prefer": "wait"}
+        )
         np.testing.assert_array_equal(array_of(answer), expected)
-    assert "scale" in is_problem(client.get(link, params={"format": "npy", "scale": 2}), 422)["detail"]
+    assert (
+        "scale"
+        in is_problem(client.get(link, params={"format": "npy", "scale": 2}), 422)[
+            "detail"
+        ]
+    )
     scales = client.post("/sample", json={"model": "scales"}).json()["links"]["image"]
     worker.draw()
-    assert array_of(client.get(scales, params={"format": "npy", "stage": "small"})).shape == (1, 3, 2, 3)
+    assert array_of(
+        client.get(scales, params={"format": "npy", "stage": "small"})
+    ).shape == (1, 3, 2, 3)
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i1", "<i2", ">i2", "<u4", ">i8", "<i8", "<u8"])
-def test_a_picture_is_given_as_values(client: httpx.Client, worker: HandWorker, dtype: str) -> None:
+@pytest.mark.parametrize(
+    "dtype", ["u1", "i1", "<i2", ">i2", "<u4", ">i8", "<i8", "<u8"]
+)
+def test_a_picture_is_given_as_values(
+    client: httpx.Client, worker: HandWorker, dtype: str
+) -> None:
     """As the body itself, with the other fields in the query; in a form; as JSON: the same job. It comes back."""
     file = npy(VALUES.astype(dtype))
     text = base64.b64encode(file).decode()
     asked: list[Callable[[], httpx.Response]] = [
-        lambda: client.post("/score", params={"model": "four", "x": 1, "y": 2}, content=file, headers=TYPED),
-        lambda: client.post("/score", data={"model": "four", "x": "1", "y": "2"}, files={"image": ("i", file)}),
-        lambda: client.post("/score", json={"model": "four", "x": 1, "y": 2, "image": f"data:{NPY};base64,{text}"}),
+        lambda: client.post(
+            "/score",
+            params={"model": "four", "x": 1, "y": 2},
+            content=file,
+            headers=TYPED,
+        ),
+        lambda: client.post(
+            "/score",
+            data={"model": "four", "x": "1", "y": "2"},
+            files={"image": ("i", file)},
+        ),
+        lambda: client.post(
+            "/score",
+            json={
+                "model": "four",
+                "x": 1,
+                "y": 2,
+                "image": f"data:{NPY};base64,{text}",
+            },
+        ),
     ]
     for ask in asked:
         answer = ask()
@@ -94,42 +141,82 @@ def test_a_picture_is_given_as_values(client: httpx.Client, worker: HandWorker, 
 TYPED = {"Content-Type": NPY}
 
 
-def test_a_hole_is_given_by_negative_numbers_or_by_a_mask(client: httpx.Client, worker: HandWorker) -> None:
+def test_a_hole_is_given_by_negative_numbers_or_by_a_mask(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A mask is booleans, or 0 and 1, of the image's height and width; it wins."""
     hole = np.array([[False, True], [False, False], [True, True]])
     pierced = np.where(hole, -1, VALUES)
     mask = npy(hole)
     posts = [
         client.post(
-            "/complete", params={"model": "four", "n": 2, "seed": 2**53 - 1}, content=npy(pierced), headers=TYPED
+            "/complete",
+            params={"model": "four", "n": 2, "seed": 2**53 - 1},
+            content=npy(pierced),
+            headers=TYPED,
         ),
-        client.post("/complete", data={"model": "four"}, files={"image": ("i", npy(VALUES)), "mask": ("m", mask)}),
-        client.post("/complete", data={"model": "four"}, files={"image": ("i", npy(pierced)), "mask": ("m", mask)}),
+        client.post(
+            "/complete",
+            data={"model": "four"},
+            files={"image": ("i", npy(VALUES)), "mask": ("m", mask)},
+        ),
+        client.post(
+            "/complete",
+            data={"model": "four"},
+            files={"image": ("i", npy(pierced)), "mask": ("m", mask)},
+        ),
     ]
     for number, answer in enumerate(posts):
         assert answer.status_code == 202, answer.text
         assert answer.json()["filled_pixels"] == 3
         spec = worker.take()
-        assert (spec.n, spec.seed == 2**53 - 1) == ((2, True) if number == 0 else (1, False))
-        assert worker.redis.hget(keys.image(spec.id), "keep") == (~hole).astype(np.uint8).tobytes()
-        kept = np.frombuffer(worker.redis.hget(keys.image(spec.id), "pixels"), np.uint8).reshape(3, 2, 3)
-        np.testing.assert_array_equal(kept[~hole], values_to_pixels(VALUES, 4).transpose(1, 2, 0)[~hole])
-        filled = client.get(f"/jobs/{spec.id}/given", params={"of": "mask"}, headers={"Accept": NPY})
+        assert (spec.n, spec.seed == 2**53 - 1) == (
+            (2, True) if number == 0 else (1, False)
+        )
+        assert (
+            worker.redis.hget(keys.image(spec.id), "keep")
+            == (~hole).astype(np.uint8).tobytes()
+        )
+        kept = np.frombuffer(
+            worker.redis.hget(keys.image(spec.id), "pixels"), np.uint8
+        ).reshape(3, 2, 3)
+        np.testing.assert_array_equal(
+            kept[~hole], values_to_pixels(VALUES, 4).transpose(1, 2, 0)[~hole]
+        )
+        filled = client.get(
+            f"/jobs/{spec.id}/given", params={"of": "mask"}, headers={"Accept": NPY}
+        )
         np.testing.assert_array_equal(array_of(filled)[0, 0], hole)
 
 
-def test_several_pictures_are_one_array(client: httpx.Client, worker: HandWorker) -> None:
+def test_several_pictures_are_one_array(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """POST /encode takes as many as a job has images, in one array or in several; a grey picture may be flat."""
     several = np.stack([VALUES, (VALUES + 1) % 4, (VALUES + 2) % 4])
-    job = client.post("/encode", params={"model": "four"}, content=npy(several), headers=TYPED).json()
+    job = client.post(
+        "/encode", params={"model": "four"}, content=npy(several), headers=TYPED
+    ).json()
     assert job["n"] == 3
-    assert worker.redis.hget(keys.image(worker.take().id), "pixels") == b"".join(map(pixels_of, several))
+    assert worker.redis.hget(keys.image(worker.take().id), "pixels") == b"".join(
+        map(pixels_of, several)
+    )
     files = [("image", ("i", npy(several))), ("image", ("i", npy(VALUES)))]
     assert client.post("/encode", data={"model": "four"}, files=files).json()["n"] == 4
-    many = client.post("/encode", params={"model": "four"}, content=npy(np.zeros((65, 3, 3, 2), int)), headers=TYPED)
+    many = client.post(
+        "/encode",
+        params={"model": "four"},
+        content=npy(np.zeros((65, 3, 3, 2), int)),
+        headers=TYPED,
+    )
     assert "at most 64" in is_problem(many, 422)["detail"]
     worker.announce(GREY.model_copy(update={"can": tuple(KINDS)}))
-    flat = client.post("/score", params={"model": "grey"}, content=npy(np.ones((4, 3), bool)), headers=TYPED)
+    flat = client.post(
+        "/score",
+        params={"model": "grey"},
+        content=npy(np.ones((4, 3), bool)),
+        headers=TYPED,
+    )
     assert flat.status_code == 202, flat.text
 
 
@@ -152,20 +239,45 @@ def test_several_pictures_are_one_array(client: httpx.Client, worker: HandWorker
         (b"", 400, "not a readable"),
     ],
 )
-def test_what_is_no_array_of_values_is_refused(client: httpx.Client, file: bytes, status: int, words: str) -> None:
+def test_what_is_no_array_of_values_is_refused(
+    client: httpx.Client, file: bytes, status: int, words: str
+) -> None:
     """In a sentence that says what was expected; a pickle is never opened."""
-    answer = client.post("/score", params={"model": "four"}, content=file, headers=TYPED)
+    answer = client.post(
+        "/score", params={"model": "four"}, content=file, headers=TYPED
+    )
     assert words in is_problem(answer, status)["detail"]
 
 
-def test_fields_in_the_query_are_judged_as_those_of_a_form(client: httpx.Client) -> None:
+def test_fields_in_the_query_are_judged_as_those_of_a_form(
+    client: httpx.Client,
+) -> None:
     """A misspelt one, one out of range, a missing one; where the body is a form the query is still nobody's."""
-    for query, pointer in (({"modle": "four"}, "#/query/modle"), ({"x": "-1"}, "#/query/x"), ({}, "#/query/model")):
-        problem = is_problem(client.post("/score", params=query, content=npy(VALUES), headers=TYPED), 422)
+    for query, pointer in (
+        ({"modle": "four"}, "#/query/modle"),
+        ({"x": "-1"}, "#/query/x"),
+        ({}, "#/query/model"),
+    ):
+        problem = is_problem(
+            client.post("/score", params=query, content=npy(VALUES), headers=TYPED), 422
+        )
         assert pointer in [error["pointer"] for error in problem["errors"]]
-    is_problem(client.post("/score", params={"x": 1}, data={"model": "four"}, files={"image": ("i", npy(VALUES))}), 422)
+    is_problem(
+        client.post(
+            "/score",
+            params={"x": 1},
+            data={"model": "four"},
+            files={"image": ("i", npy(VALUES))},
+        ),
+        422,
+    )
     is_problem(client.post("/sample", content=npy(VALUES), headers=TYPED), 415)
-    large = client.post("/score", params={"model": "four"}, content=npy(np.zeros((2**21,), np.uint8)), headers=TYPED)
+    large = client.post(
+        "/score",
+        params={"model": "four"},
+        content=npy(np.zeros((2**21,), np.uint8)),
+        headers=TYPED,
+    )
     is_problem(large, 413)
 
 
@@ -201,9 +313,14 @@ def test_mutated_files_are_read_as_numpy_does_or_refused(client: httpx.Client) -
         if found is not None:
             expected = np.load(io.BytesIO(data), allow_pickle=False)
             assert found.shape == expected.shape
-            assert np.array(found.numbers).astype(expected.dtype).tolist() == expected.ravel().tolist()
+            assert (
+                np.array(found.numbers).astype(expected.dtype).tolist()
+                == expected.ravel().tolist()
+            )
             readable += 1
         if trial % 100 == 0:
-            answer = client.post("/score", params={"model": "four"}, content=bytes(data), headers=TYPED)
+            answer = client.post(
+                "/score", params={"model": "four"}, content=bytes(data), headers=TYPED
+            )
             assert answer.status_code in (202, 400, 422), answer.text
     assert readable > 100

@@ -25,7 +25,8 @@ UPLOAD = (
 
 BODY = b'{"model": "grey"}'
 SHORT = (
-    b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 17\r\nX-API-Key: %b\r\n\r\n"
+    b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 17\r\nX-API-Key: %b\r\n\r\n"
 )
 
 
@@ -35,10 +36,15 @@ def upload(key: bytes = b"alice-key") -> bytes:
 
 
 @pytest.fixture
-def limited(redis_url: str, worker: HandWorker, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, httpx.Client]]:
+def limited(
+    redis_url: str, worker: HandWorker, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, httpx.Client]]:
     """An API with room for 24 MiB of bodies, 6 MiB for each holder of a key; and one who has reads its metrics."""
     monkeypatch.setattr(bodies, "MOST_BYTES", 24 * 2**20)
-    with serving(settings(redis_url, metrics_open=True)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(settings(redis_url, metrics_open=True)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         yield url, client
 
 
@@ -46,7 +52,9 @@ def held(client: httpx.Client) -> float:
     return metric(client, "pixelrnn_body_bytes")
 
 
-def test_bodies_of_one_client_have_their_share_and_leave_the_rest(limited: tuple[str, httpx.Client]) -> None:
+def test_bodies_of_one_client_have_their_share_and_leave_the_rest(
+    limited: tuple[str, httpx.Client],
+) -> None:
     """One more is refused before it is read, with when to come back; others are read; and room comes back with an end
     or with a client that leaves."""
     url, client = limited
@@ -66,7 +74,9 @@ def test_bodies_of_one_client_have_their_share_and_leave_the_rest(limited: tuple
     assert client.post("/sample", json=SAMPLE, headers=ALICE).status_code == 202
 
 
-def test_body_of_unknown_length_takes_room_as_it_comes(limited: tuple[str, httpx.Client]) -> None:
+def test_body_of_unknown_length_takes_room_as_it_comes(
+    limited: tuple[str, httpx.Client],
+) -> None:
     """In pieces, it is refused where its share ends."""
     url, client = limited
     with ExitStack() as slow:
@@ -74,7 +84,11 @@ def test_body_of_unknown_length_takes_room_as_it_comes(limited: tuple[str, httpx
             slow.enter_context(connected(url)).sendall(upload())
         eventually(lambda: held(client) == 3 * SIZE, seconds=60)
         for kind in ("application/json", "multipart/form-data; boundary=x"):
-            answer = client.post("/complete", content=iter([b"{"] * 9), headers={**ALICE, "Content-Type": kind})
+            answer = client.post(
+                "/complete",
+                content=iter([b"{"] * 9),
+                headers={**ALICE, "Content-Type": kind},
+            )
             is_problem(answer, 503)
 
 
@@ -104,23 +118,37 @@ def test_shares_are_large_enough_for_the_largest_body() -> None:
     assert room.bytes_held == 0
 
 
-def test_picture_is_not_read_when_its_client_may_hand_in_no_job(redis_url: str, worker: HandWorker) -> None:
+def test_picture_is_not_read_when_its_client_may_hand_in_no_job(
+    redis_url: str, worker: HandWorker
+) -> None:
     """A refusal must not cost what a picture costs: here it is none, and nobody has looked. A repeated request is
     answered all the same."""
     worker.announce(SCORER)
     picture = {"image": png(Image.frombytes("L", (3, 4), bytes([0, 255] * 6)))}
-    for terms, slug in (({"client_jobs": 1}, "too-many-open-jobs"), ({"client_rate": 0.4}, "too-many-requests")):
+    for terms, slug in (
+        ({"client_jobs": 1}, "too-many-open-jobs"),
+        ({"client_rate": 0.4}, "too-many-requests"),
+    ):
         worker.redis.flushdb()
         worker.announce(SCORER)
         given = settings(redis_url, **terms)
-        with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60, headers=ALICE) as client:
+        with (
+            serving(given) as (url, _),
+            httpx.Client(base_url=url, timeout=60, headers=ALICE) as client,
+        ):
             named = {"Idempotency-Key": "same"}
-            first = client.post("/score", data={"model": "scorer"}, files=picture, headers=named)
+            first = client.post(
+                "/score", data={"model": "scorer"}, files=picture, headers=named
+            )
             assert first.status_code == 202
-            refused = client.post("/score", data={"model": "scorer"}, files={"image": b"no picture"})
+            refused = client.post(
+                "/score", data={"model": "scorer"}, files={"image": b"no picture"}
+            )
             assert is_problem(refused, 429)["type"].endswith(slug)
             assert int(refused.headers["retry-after"]) >= 1
-            again = client.post("/score", data={"model": "scorer"}, files=picture, headers=named)
+            again = client.post(
+                "/score", data={"model": "scorer"}, files=picture, headers=named
+            )
             assert again.json()["id"] == first.json()["id"]
 
 
@@ -129,7 +157,10 @@ def test_slow_upload_is_not_pushed_out_by_idle_connections(
 ) -> None:
     """Who was let in keeps the place; those who have sent nothing, or a wrong key, leave."""
     monkeypatch.setattr(receiving, "MOST_WAITING", 20)
-    with serving(settings(redis_url, metrics_open=True)) as (url, _), ExitStack() as opened:
+    with (
+        serving(settings(redis_url, metrics_open=True)) as (url, _),
+        ExitStack() as opened,
+    ):
         client = opened.enter_context(httpx.Client(base_url=url, timeout=60))
         slow, wrong = (opened.enter_context(connected(url)) for _ in "12")
         slow.sendall(SHORT % b"bob-key" + BODY[:5])

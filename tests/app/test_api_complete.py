@@ -16,8 +16,14 @@ MASK = grey([0, 0, 0], [0, 127, 128], [255, 255, 255], [255, 255, 255])
 KEPT = bytes([1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
 
 
-def send(client: httpx.Client, image: bytes, mask: bytes | None = None, **fields: object) -> httpx.Response:
-    files = {"image": ("i", image)} if mask is None else {"image": ("i", image), "mask": ("m", mask)}
+def send(
+    client: httpx.Client, image: bytes, mask: bytes | None = None, **fields: object
+) -> httpx.Response:
+    files = (
+        {"image": ("i", image)}
+        if mask is None
+        else {"image": ("i", image), "mask": ("m", mask)}
+    )
     return client.post("/complete", files=files, data={"model": "grey"} | fields)
 
 
@@ -28,18 +34,34 @@ def stored(worker: HandWorker, answer: httpx.Response) -> tuple[bytes, bytes]:
     return fields[b"pixels"], fields[b"keep"]
 
 
-def test_white_is_filled_when_a_mask_is_given(client: httpx.Client, worker: HandWorker) -> None:
+def test_white_is_filled_when_a_mask_is_given(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """128 and above = fill; the job says how many pixels; a worker finds bytes and map."""
     answer = send(client, png(IMAGE), png(MASK), n=2, seed=5, temperature=0.5)
     assert stored(worker, answer) == (IMAGE.tobytes(), KEPT)
     job = answer.json()
-    assert (job["kind"], job["filled_pixels"], job["n"], job["seed"], job["temperature"]) == ("complete", 7, 2, 5, 0.5)
+    assert (
+        job["kind"],
+        job["filled_pixels"],
+        job["n"],
+        job["seed"],
+        job["temperature"],
+    ) == ("complete", 7, 2, 5, 0.5)
     assert worker.take().options.filled_pixels == 7
 
 
-def test_transparent_is_filled_when_there_is_no_mask(client: httpx.Client, worker: HandWorker) -> None:
+def test_transparent_is_filled_when_there_is_no_mask(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Alpha below 128 = fill, and what shines through lies on black, for a model of colours on white."""
-    image = Image.merge("LA", (grey(*[[200] * 3] * 4), grey([255, 255, 255], [128, 127, 0], [0] * 3, [0] * 3)))
+    image = Image.merge(
+        "LA",
+        (
+            grey(*[[200] * 3] * 4),
+            grey([255, 255, 255], [128, 127, 0], [0] * 3, [0] * 3),
+        ),
+    )
     pixels, keep = stored(worker, send(client, png(image)))
     assert keep == bytes([1, 1, 1, 1, 0, 0] + [0] * 6)
     assert pixels[:4] == bytes([200, 200, 200, 100])
@@ -49,14 +71,18 @@ def test_transparent_is_filled_when_there_is_no_mask(client: httpx.Client, worke
     assert pixels[:3] == bytes([227, 127, 127])
 
 
-def test_mask_wins_when_the_image_is_transparent_too(client: httpx.Client, worker: HandWorker) -> None:
+def test_mask_wins_when_the_image_is_transparent_too(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """An explicit mask is the whole truth."""
     image = IMAGE.copy()
     image.putalpha(0)
     assert stored(worker, send(client, png(image), png(MASK)))[1] == KEPT
 
 
-def test_empty_mask_field_counts_as_none_when_a_form_sends_it(client: httpx.Client, worker: HandWorker) -> None:
+def test_empty_mask_field_counts_as_none_when_a_form_sends_it(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A browser sends a file field that was left empty."""
     image = IMAGE.copy()
     image.putalpha(0)
@@ -65,57 +91,102 @@ def test_empty_mask_field_counts_as_none_when_a_form_sends_it(client: httpx.Clie
     assert stored(worker, answer)[1] == bytes(12)
 
 
-def test_all_may_be_filled_when_nothing_is_known(client: httpx.Client, worker: HandWorker) -> None:
+def test_all_may_be_filled_when_nothing_is_known(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Then it is a sample."""
-    assert send(client, png(IMAGE), png(Image.new("1", (3, 4), 1))).json()["filled_pixels"] == 12
+    assert (
+        send(client, png(IMAGE), png(Image.new("1", (3, 4), 1))).json()["filled_pixels"]
+        == 12
+    )
 
 
 @pytest.mark.parametrize("mask", [png(Image.new("L", (3, 4), 127)), None])
-def test_answer_is_422_when_nothing_is_to_fill(client: httpx.Client, worker: HandWorker, mask: bytes | None) -> None:
+def test_answer_is_422_when_nothing_is_to_fill(
+    client: httpx.Client, worker: HandWorker, mask: bytes | None
+) -> None:
     """A black mask, or no mask and no transparency."""
-    assert is_problem(send(client, png(IMAGE), mask), 422)["type"] == "urn:pixelrnn:problem:nothing-to-fill"
+    assert (
+        is_problem(send(client, png(IMAGE), mask), 422)["type"]
+        == "urn:pixelrnn:problem:nothing-to-fill"
+    )
 
 
 @pytest.mark.parametrize("role", ["image", "mask"])
-def test_answer_names_both_sizes_when_they_differ(client: httpx.Client, worker: HandWorker, role: str) -> None:
+def test_answer_names_both_sizes_when_they_differ(
+    client: httpx.Client, worker: HandWorker, role: str
+) -> None:
     """What came, what was expected, and the way out."""
-    files = {"image": png(IMAGE), "mask": png(MASK), role: png(Image.new("L", (4, 3), 255))}
+    files = {
+        "image": png(IMAGE),
+        "mask": png(MASK),
+        role: png(Image.new("L", (4, 3), 255)),
+    }
     problem = is_problem(send(client, files["image"], files["mask"]), 422)
     assert problem["type"] == "urn:pixelrnn:problem:wrong-size"
     for word in (role, "4x3", "3x4", "fit=resize"):
         assert word in problem["detail"]
 
 
-def test_both_are_stretched_when_resize_is_asked(client: httpx.Client, worker: HandWorker) -> None:
+def test_both_are_stretched_when_resize_is_asked(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Enlarged 8 times and resized back, image and mask are what they were."""
-    big = [png(part.resize((24, 32), Image.Resampling.NEAREST)) for part in (IMAGE, MASK)]
+    big = [
+        png(part.resize((24, 32), Image.Resampling.NEAREST)) for part in (IMAGE, MASK)
+    ]
     assert stored(worker, send(client, *big, fit="resize")) == (IMAGE.tobytes(), KEPT)
 
 
-def test_colours_are_three_bytes_a_pixel_when_the_model_has_three(client: httpx.Client, worker: HandWorker) -> None:
+def test_colours_are_three_bytes_a_pixel_when_the_model_has_three(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Row by row, pixel by pixel, red, green, blue; grey images become coloured ones."""
     image = Image.new("RGB", (2, 3), (1, 2, 3))
     image.putpixel((1, 0), (9, 8, 7))
     mask = png(Image.new("L", (2, 3), 255))
-    assert stored(worker, send(client, png(image), mask, model="colour"))[0][:6] == bytes([1, 2, 3, 9, 8, 7])
-    pixels, _ = stored(worker, send(client, png(Image.new("L", (2, 3), 5)), mask, model="colour"))
+    assert stored(worker, send(client, png(image), mask, model="colour"))[0][
+        :6
+    ] == bytes([1, 2, 3, 9, 8, 7])
+    pixels, _ = stored(
+        worker, send(client, png(Image.new("L", (2, 3), 5)), mask, model="colour")
+    )
     assert pixels == bytes([5] * 18)
 
 
-def test_upright_picture_is_taken_when_exif_turns_it(client: httpx.Client, worker: HandWorker) -> None:
+def test_upright_picture_is_taken_when_exif_turns_it(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """All eight orientations, undone before the size is judged; for the mask as for the image."""
-    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # orientation -> the transposition that makes it
+    undo = {
+        2: 0,
+        3: 3,
+        4: 1,
+        5: 5,
+        6: 2,
+        7: 6,
+        8: 4,
+    }  # orientation -> the transposition that makes it
     for orientation, method in undo.items():
         exif = Image.Exif()
         exif[0x0112] = orientation
-        turned = [png(part.transpose(Image.Transpose(method)), exif=exif) for part in (IMAGE, MASK)]
-        assert stored(worker, send(client, *turned)) == (IMAGE.tobytes(), KEPT), orientation
+        turned = [
+            png(part.transpose(Image.Transpose(method)), exif=exif)
+            for part in (IMAGE, MASK)
+        ]
+        assert stored(worker, send(client, *turned)) == (IMAGE.tobytes(), KEPT), (
+            orientation
+        )
 
 
-def test_upper_bits_are_kept_when_grey_has_sixteen(client: httpx.Client, worker: HandWorker) -> None:
+def test_upper_bits_are_kept_when_grey_has_sixteen(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Value 1000 of 65535 is 3 of 255, not white."""
     image = pictures.grey16([0, 255, 256], [1000, 32768, 65535], [0] * 3, [0] * 3)
-    assert stored(worker, send(client, image, png(MASK)))[0][:6] == bytes([0, 0, 1, 3, 128, 255])
+    assert stored(worker, send(client, image, png(MASK)))[0][:6] == bytes(
+        [0, 0, 1, 3, 128, 255]
+    )
 
 
 def test_every_usual_mode_is_read_when_decoded() -> None:
@@ -126,14 +197,26 @@ def test_every_usual_mode_is_read_when_decoded() -> None:
         "1": (png(Image.new("1", (3, 4), 1)), "L", 255),
         "L": (png(IMAGE), "L", 0),
         "LA": (png(Image.new("LA", (3, 4), (9, 7))), "LA", (9, 7)),
-        "L, transparent colour": (png(Image.new("L", (3, 4), 9), transparency=9), "LA", (9, 0)),
+        "L, transparent colour": (
+            png(Image.new("L", (3, 4), 9), transparency=9),
+            "LA",
+            (9, 0),
+        ),
         "P": (png(palette), "RGBA", (255, 0, 0, 255)),
         "P, transparent colour": (png(palette, transparency=0), "RGBA", (255, 0, 0, 0)),
         "RGB": (png(colours), "RGB", (255, 0, 0)),
-        "RGB, transparent colour": (png(colours, transparency=(255, 0, 0)), "RGBA", (255, 0, 0, 0)),
+        "RGB, transparent colour": (
+            png(colours, transparency=(255, 0, 0)),
+            "RGBA",
+            (255, 0, 0, 0),
+        ),
         "RGBA": (png(Image.new("RGBA", (3, 4), (1, 2, 3, 4))), "RGBA", (1, 2, 3, 4)),
         "JPEG": (pictures.encoded(Image.new("L", (3, 4), 77), "JPEG"), "L", 77),
-        "CMYK": (pictures.encoded(Image.new("CMYK", (3, 4), (0, 0, 0, 0)), "JPEG"), "RGB", (255, 255, 255)),
+        "CMYK": (
+            pictures.encoded(Image.new("CMYK", (3, 4), (0, 0, 0, 0)), "JPEG"),
+            "RGB",
+            (255, 255, 255),
+        ),
         "WebP": (pictures.encoded(colours, "WEBP", lossless=True), "RGB", (255, 0, 0)),
     }
     for name, (data, mode, first) in cases.items():
@@ -172,7 +255,9 @@ def test_answer_is_400_when_a_file_is_unreadable(
     assert not list(worker.redis.scan_iter("px:job:*"))
 
 
-def test_answer_is_400_when_a_png_is_cut_anywhere(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_400_when_a_png_is_cut_anywhere(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Every proper prefix is refused; Pillow alone reads one without its end."""
     whole = png(IMAGE)
     for length in range(1, len(whole) - 4, 5):
@@ -188,13 +273,17 @@ def test_answer_is_413_when_a_picture_claims_too_many_pixels(
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
-def test_answer_is_422_when_a_picture_moves(client: httpx.Client, worker: HandWorker, kind: str) -> None:
+def test_answer_is_422_when_a_picture_moves(
+    client: httpx.Client, worker: HandWorker, kind: str
+) -> None:
     """Which frame would it be?"""
     problem = is_problem(send(client, pictures.animated(kind), png(MASK)), 422)
     assert problem["type"] == "urn:pixelrnn:problem:unusable-image"
 
 
-def test_answer_is_413_when_a_file_is_too_large(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_413_when_a_file_is_too_large(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """One file over its own limit, and a whole body over the sum."""
     padded = png(IMAGE) + b"\0" * (2 * 1024 * 1024)
     assert "image" in is_problem(send(client, padded, png(MASK)), 413)["detail"]
@@ -224,11 +313,19 @@ def test_answer_is_422_and_points_when_a_form_field_is_wrong(
 
 
 @pytest.mark.parametrize("role", ["image", "mask"])
-def test_answer_is_422_when_a_file_comes_as_text(client: httpx.Client, worker: HandWorker, role: str) -> None:
+def test_answer_is_422_when_a_file_comes_as_text(
+    client: httpx.Client, worker: HandWorker, role: str
+) -> None:
     """A field of that name without a file is not an upload."""
     other = "mask" if role == "image" else "image"
-    answer = client.post("/complete", files={other: ("f", png(IMAGE))}, data={"model": "grey", role: "text"})
-    assert [error["pointer"] for error in is_problem(answer, 422)["errors"]] == [f"#/{role}/0"]
+    answer = client.post(
+        "/complete",
+        files={other: ("f", png(IMAGE))},
+        data={"model": "grey", role: "text"},
+    )
+    assert [error["pointer"] for error in is_problem(answer, 422)["errors"]] == [
+        f"#/{role}/0"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -236,9 +333,18 @@ def test_answer_is_422_when_a_file_comes_as_text(client: httpx.Client, worker: H
     [
         ("multipart/form-data", b"x"),
         ("multipart/form-data; boundary=a", b"--b\r\n\r\n--b--"),
-        ("multipart/form-data; boundary=a", b'--a\r\nContent-Disposition: form-data; name="n"\r\n\r\n' + b"1" * 20_000),
-        ("multipart/form-data; boundary=a", b'--a\r\nContent-Disposition: form-data; name="n"\r\n\r\n1\r\n' * 20),
-        ("multipart/form-data; boundary=a", b"--a\r\nContent-Disposition: form-data\r\n\r\n1\r\n--a--"),
+        (
+            "multipart/form-data; boundary=a",
+            b'--a\r\nContent-Disposition: form-data; name="n"\r\n\r\n' + b"1" * 20_000,
+        ),
+        (
+            "multipart/form-data; boundary=a",
+            b'--a\r\nContent-Disposition: form-data; name="n"\r\n\r\n1\r\n' * 20,
+        ),
+        (
+            "multipart/form-data; boundary=a",
+            b"--a\r\nContent-Disposition: form-data\r\n\r\n1\r\n--a--",
+        ),
     ],
 )
 def test_answer_is_refusal_when_multipart_is_broken(

@@ -55,9 +55,15 @@ def test_every_endpoint_answers_a_problem_when_refused(
 
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
-    [("PUT", "/jobs/x", "GET, HEAD, DELETE"), ("GET", "/sample", "POST"), ("POST", "/models", "GET, HEAD")],
+    [
+        ("PUT", "/jobs/x", "GET, HEAD, DELETE"),
+        ("GET", "/sample", "POST"),
+        ("POST", "/models", "GET, HEAD"),
+    ],
 )
-def test_allow_names_all_methods_when_405(client: httpx.Client, method: str, path: str, allowed: str) -> None:
+def test_allow_names_all_methods_when_405(
+    client: httpx.Client, method: str, path: str, allowed: str
+) -> None:
     """Also where a path has several handlers."""
     answer = client.request(method, path)
     is_problem(answer, 405)
@@ -97,7 +103,9 @@ def test_answer_is_422_and_points_when_a_field_is_wrong(
     client: httpx.Client, worker: HandWorker, body: str, pointer: str
 ) -> None:
     """Every value that JSON readers let through is refused by name and never makes a 500."""
-    answer = client.post("/sample", content=body.encode(), headers={"Content-Type": "application/json"})
+    answer = client.post(
+        "/sample", content=body.encode(), headers={"Content-Type": "application/json"}
+    )
     problem = is_problem(answer, 422)
     assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
@@ -114,12 +122,21 @@ def test_answer_is_422_and_points_when_a_field_is_wrong(
         b"\x1f\x8b\x08\x00\x00\x00\x00\x00",
     ],
 )
-def test_answer_is_400_when_the_body_is_not_json(client: httpx.Client, worker: HandWorker, body: bytes) -> None:
+def test_answer_is_400_when_the_body_is_not_json(
+    client: httpx.Client, worker: HandWorker, body: bytes
+) -> None:
     """Broken, too deep, or not text at all."""
-    is_problem(client.post("/sample", content=body, headers={"Content-Type": "application/json"}), 400)
+    is_problem(
+        client.post(
+            "/sample", content=body, headers={"Content-Type": "application/json"}
+        ),
+        400,
+    )
 
 
-def test_answer_repeats_nothing_when_the_input_is_wrong(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_repeats_nothing_when_the_input_is_wrong(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A secret in the wrong place does not come back."""
     for field in ("model", "n", "seed", "temperature"):
         answer = client.post("/sample", json={"model": "grey", field: "s3cret"})
@@ -128,39 +145,56 @@ def test_answer_repeats_nothing_when_the_input_is_wrong(client: httpx.Client, wo
 
 
 @pytest.mark.parametrize("path", ["/sample", "/complete", "/upsample", "/score"])
-@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "image/png", ""])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "image/png", ""]
+)
 def test_answer_is_415_when_the_body_has_another_type(
     client: httpx.Client, worker: HandWorker, path: str, kind: str
 ) -> None:
     """The expected type is named."""
-    problem = is_problem(client.post(path, content=b"model=grey", headers={"Content-Type": kind}), 415)
+    problem = is_problem(
+        client.post(path, content=b"model=grey", headers={"Content-Type": kind}), 415
+    )
     types = "application/json"
     if path != "/sample":
         types = f"multipart/form-data or {types} or application/x-npy"
     assert problem["detail"] == f"expected a body of the type {types}"
 
 
-def test_answer_is_415_when_the_body_is_compressed(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_415_when_the_body_is_compressed(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A compressed body is refused before it is unpacked."""
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     is_problem(client.post("/sample", content=b"x", headers=headers), 415)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_answer_is_413_when_the_body_is_too_large(client: httpx.Client, worker: HandWorker, chunked: bool) -> None:
+def test_answer_is_413_when_the_body_is_too_large(
+    client: httpx.Client, worker: HandWorker, chunked: bool
+) -> None:
     """By declared length and by counting."""
     body = b'{"model": "' + b"x" * 70_000 + b'"}'
     content = iter([body[:40_000], body[40_000:]]) if chunked else body
-    is_problem(client.post("/sample", content=content, headers={"Content-Type": "application/json"}), 413)
+    is_problem(
+        client.post(
+            "/sample", content=content, headers={"Content-Type": "application/json"}
+        ),
+        413,
+    )
 
 
-def test_answer_is_404_with_the_names_when_no_worker_holds_the_model(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_404_with_the_names_when_no_worker_holds_the_model(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The client learns what there is."""
     problem = is_problem(client.post("/sample", json={"model": "gray"}), 404)
     assert problem["detail"] == "expected one of: colour, grey"
 
 
-def test_answer_is_422_when_the_model_cannot_do_it(client: httpx.Client, redis_url: str) -> None:
+def test_answer_is_422_when_the_model_cannot_do_it(
+    client: httpx.Client, redis_url: str
+) -> None:
     """A model that only completes is not asked to sample; what it can do is said."""
     worker = HandWorker(redis_url)
     worker.announce(GREY.model_copy(update={"can": ("complete",)}))
@@ -172,7 +206,11 @@ def test_answer_is_422_when_the_model_cannot_do_it(client: httpx.Client, redis_u
 
 def test_answer_is_503_when_no_worker_lives(client: httpx.Client) -> None:
     """Nobody could draw: come back later. Looking at things still works."""
-    for answer in (client.post("/sample", json={"model": "grey"}), client.get("/readyz"), client.get("/models/grey")):
+    for answer in (
+        client.post("/sample", json={"model": "grey"}),
+        client.get("/readyz"),
+        client.get("/models/grey"),
+    ):
         is_problem(answer, 503)
         assert int(answer.headers["retry-after"]) > 0
     assert client.get("/models").json() == {"models": [], "refused": [], "portable": []}
@@ -181,8 +219,18 @@ def test_answer_is_503_when_no_worker_lives(client: httpx.Client) -> None:
 
 def test_answer_is_503_when_redis_is_not_there(tmp_path) -> None:
     """Every endpoint that needs Redis says so, and soon."""
-    with serving(Settings(redis_url=f"unix://{tmp_path}/nothing", port=0)) as (url, _), httpx.Client() as client:
-        for path in ("/readyz", "/models", "/models/grey", "/jobs/x", "/jobs/x/events", "/jobs/x/image"):
+    with (
+        serving(Settings(redis_url=f"unix://{tmp_path}/nothing", port=0)) as (url, _),
+        httpx.Client() as client,
+    ):
+        for path in (
+            "/readyz",
+            "/models",
+            "/models/grey",
+            "/jobs/x",
+            "/jobs/x/events",
+            "/jobs/x/image",
+        ):
             answer = client.get(url + path)
             is_problem(answer, 503)
             assert int(answer.headers["retry-after"]) > 0
@@ -203,7 +251,9 @@ def test_answer_is_503_within_the_budget_when_redis_hangs(tmp_path) -> None:
     silent.close()
 
 
-def test_bug_makes_a_problem_when_redis_holds_nonsense(client: httpx.Client, worker: HandWorker) -> None:
+def test_bug_makes_a_problem_when_redis_holds_nonsense(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Our own faults have the same shape, and tell nothing of the inside."""
     worker.redis.hset("px:job:broken", "spec", "no JSON")
     problem = is_problem(client.get("/jobs/broken"), 500)
@@ -224,7 +274,9 @@ def test_bug_makes_a_problem_when_redis_holds_nonsense(client: httpx.Client, wor
         ("DELETE", "/jobs/{id}?force=1"),
     ],
 )
-def test_unknown_query_parameter_is_refused(client: httpx.Client, worker: HandWorker, method: str, path: str) -> None:
+def test_unknown_query_parameter_is_refused(
+    client: httpx.Client, worker: HandWorker, method: str, path: str
+) -> None:
     """As an unknown field of a body is, and with its name; before anything is done."""
     job = client.post("/sample", json={"model": "grey"}).json()["id"]
     body = {"json": {"model": "grey"}} if method == "POST" else {}
@@ -235,7 +287,9 @@ def test_unknown_query_parameter_is_refused(client: httpx.Client, worker: HandWo
     assert len(client.get("/jobs").json()["jobs"]) == 1
 
 
-def test_page_and_probes_take_any_query(client: httpx.Client, worker: HandWorker) -> None:
+def test_page_and_probes_take_any_query(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """What others add to an address does not break a page, nor a probe."""
     for path in ("/", "/docs", "/healthz", "/info"):
         assert client.get(path, params={"utm_source": "x"}).status_code == 200, path

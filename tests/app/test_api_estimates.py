@@ -15,7 +15,9 @@ from worker.contract import keys, scripts
 from worker.contract.events import estimate_entry
 from worker.contract.jobs import JobSpec
 
-LARGE = POSTERIOR.model_copy(update={"name": "large", "height": 64, "width": 64, "channels": 3, "values": 256})
+LARGE = POSTERIOR.model_copy(
+    update={"name": "large", "height": 64, "width": 64, "channels": 3, "values": 256}
+)
 
 
 @pytest.fixture
@@ -24,12 +26,16 @@ def posterior(worker: HandWorker) -> HandWorker:
     return worker
 
 
-def tell(worker: HandWorker, spec: JobSpec, share: float, mean: bytes, sample: int = 0) -> None:
+def tell(
+    worker: HandWorker, spec: JobSpec, share: float, mean: bytes, sample: int = 0
+) -> None:
     words = [worker.token, share, estimate_entry(sample, share, mean)]
     assert worker.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), *words) == b"ok"
 
 
-def begun(client: httpx.Client, worker: HandWorker, **fields: object) -> tuple[JobSpec, str]:
+def begun(
+    client: httpx.Client, worker: HandWorker, **fields: object
+) -> tuple[JobSpec, str]:
     link = post(client, **fields).json()["links"]["events"]
     return worker.take(), link
 
@@ -38,7 +44,9 @@ def named(events: Iterator[Event], name: str) -> Event:
     return next(event for event in events if event.name == name)
 
 
-def test_estimates_come_between_rows_and_change_no_place(client: httpx.Client, posterior: HandWorker) -> None:
+def test_estimates_come_between_rows_and_change_no_place(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """They have no id, so that one who comes back goes on behind its last row, and gets the newest; rows and the end
     have the numbers that they would have without. After the end there is none, nor in Redis."""
     spec, link = begun(client, posterior, n=2)
@@ -49,7 +57,12 @@ def test_estimates_come_between_rows_and_change_no_place(client: httpx.Client, p
         estimate = next(events)
         assert (estimate.name, estimate.id) == ("estimate", None)
         mean = base64.b64encode(bytes(range(12))).decode()
-        assert estimate.data == {"type": "estimate", "sample": 0, "share": 0.2, "mean": mean}
+        assert estimate.data == {
+            "type": "estimate",
+            "sample": 0,
+            "share": 0.2,
+            "mean": mean,
+        }
         EstimateEvent.model_validate(estimate.data, extra="forbid")
         posterior.rows(spec, *((0, y) for y in range(4)))
         assert [next(events).id for _ in range(4)] == ["1-0", "2-0", "3-0", "4-0"]
@@ -59,17 +72,26 @@ def test_estimates_come_between_rows_and_change_no_place(client: httpx.Client, p
         events = events_of(response)
         back = [next(events) for _ in range(5)]
         assert {event.id for event in back if event.name == "row"} == {"3-0", "4-0"}
-        assert [event.data["share"] for event in back if event.name == "estimate"] == [0.7]
+        assert [event.data["share"] for event in back if event.name == "estimate"] == [
+            0.7
+        ]
         posterior.rows(spec, *((1, y) for y in range(4)))
         posterior.settle(spec)
         assert named(events, "done").id == "9-0"
         assert next(events, None) is None
     assert not posterior.redis.exists(keys.estimate(spec.id))
     replayed = list(events_of(client.get(link)))
-    assert [event.name for event in replayed] == ["snapshot", *["row"] * 8, "progress", "done"]
+    assert [event.name for event in replayed] == [
+        "snapshot",
+        *["row"] * 8,
+        "progress",
+        "done",
+    ]
 
 
-def test_newest_alone_is_kept_for_all_who_follow(client: httpx.Client, posterior: HandWorker) -> None:
+def test_newest_alone_is_kept_for_all_who_follow(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """Of a thousand that nobody took, in a picture of 64 x 64 x 3, the last; a reader beside the first gets it too, and
     memory holds one."""
     keep = np.zeros((64, 64), np.uint8)
@@ -91,27 +113,40 @@ def test_newest_alone_is_kept_for_all_who_follow(client: httpx.Client, posterior
         assert named(events, "estimate").data["share"] == 0.9999
 
 
-def test_whoever_waits_or_looks_at_the_picture_is_not_told(client: httpx.Client, posterior: HandWorker) -> None:
+def test_whoever_waits_or_looks_at_the_picture_is_not_told(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """A lost estimate is no loss: the job ends as if there had been none."""
     spec, link = begun(client, posterior)
     tell(posterior, spec, 0.5, bytes(12))
     posterior.redis.delete(keys.estimate(spec.id))
-    with client.stream("GET", link.replace("/events", "/image"), params={"follow": 1}) as picture:
+    with client.stream(
+        "GET", link.replace("/events", "/image"), params={"follow": 1}
+    ) as picture:
         assert picture.status_code == 200
         tell(posterior, spec, 0.6, bytes(12))
         posterior.rows(spec, *((0, y) for y in range(4)))
         posterior.settle(spec)
         assert picture.read()
-    assert client.get(link.replace("/events", ""), params={"wait": 5}).json()["status"] == "succeeded"
+    assert (
+        client.get(link.replace("/events", ""), params={"wait": 5}).json()["status"]
+        == "succeeded"
+    )
 
 
 def test_owner_alone_estimates(client: httpx.Client, posterior: HandWorker) -> None:
     """A worker that has lost the job to another, or whose job has ended, writes nothing."""
     spec, _ = begun(client, posterior)
     words = ["somebody else", 0.5, estimate_entry(0, 0.5, bytes(12))]
-    assert posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), *words) == b"lost"
+    assert (
+        posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), *words)
+        == b"lost"
+    )
     posterior.rows(spec, *((0, y) for y in range(4)))
     posterior.settle(spec)
     words[0] = posterior.token
-    assert posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), *words) == b"lost"
+    assert (
+        posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), *words)
+        == b"lost"
+    )
     assert not posterior.redis.exists(keys.estimate(spec.id))

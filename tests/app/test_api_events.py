@@ -24,7 +24,9 @@ TERMINAL = ("done", "error", "canceled")
 
 
 def submit(client: httpx.Client, n: int = 1) -> str:
-    return client.post("/sample", json={"model": "grey", "n": n, "seed": 3}).json()["links"]["self"]
+    return client.post("/sample", json={"model": "grey", "n": n, "seed": 3}).json()[
+        "links"
+    ]["self"]
 
 
 def read_all(client: httpx.Client, link: str, **options: dict) -> list[Event]:
@@ -34,21 +36,32 @@ def read_all(client: httpx.Client, link: str, **options: dict) -> list[Event]:
         return list(events_of(response))
 
 
-def test_finished_job_replays_and_ends_when_followed(client: httpx.Client, worker: HandWorker) -> None:
+def test_finished_job_replays_and_ends_when_followed(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Snapshot, every row once with ids 1-0, 2-0, ..., the end with the finished job; then the server closes."""
     link = submit(client, n=2)
     spec = worker.draw()
     events = read_all(client, link)
     assert [e.name for e in events] == ["snapshot", *["row"] * 8, "progress", "done"]
-    assert [e.id for e in events] == [None, *(f"{i}-0" for i in range(1, 9)), None, "9-0"]
+    assert [e.id for e in events] == [
+        None,
+        *(f"{i}-0" for i in range(1, 9)),
+        None,
+        "9-0",
+    ]
     rows = [RowDrawn.model_validate(e.data) for e in events if e.name == "row"]
-    assert [(row.y, row.sample) for row in rows] == [(y, s) for y in range(4) for s in range(2)]
+    assert [(row.y, row.sample) for row in rows] == [
+        (y, s) for y in range(4) for s in range(2)
+    ]
     assert all(row.pixel_bytes() == row_bytes(spec, row.sample, row.y) for row in rows)
     assert events[-1].data == {"type": "done", **client.get(link).json()}
     assert events[0].retry == "1000"
 
 
-def test_rows_arrive_while_the_job_is_drawn(client: httpx.Client, worker: HandWorker) -> None:
+def test_rows_arrive_while_the_job_is_drawn(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A reader that came before the worker sees each row when it is final, with progress between."""
     link = submit(client)
     with client.stream("GET", f"{link}/events") as response:
@@ -58,15 +71,24 @@ def test_rows_arrive_while_the_job_is_drawn(client: httpx.Client, worker: HandWo
         for y in range(4):
             worker.rows(spec, (0, y))
             assert next(events).data["y"] == y
-            told = {"type": "progress", "rows_done": y + 1, "rows_total": 4, "progress": (y + 1) / 4}
+            told = {
+                "type": "progress",
+                "rows_done": y + 1,
+                "rows_total": 4,
+                "progress": (y + 1) / 4,
+            }
             assert next(events).data == told
         worker.settle(spec)
         assert next(events).name == "done"
         assert next(events, None) is None
 
 
-@pytest.mark.parametrize("options", [{"headers": {"Last-Event-ID": "3-0"}}, {"params": {"from": "3"}}])
-def test_reader_misses_nothing_when_it_comes_back(client: httpx.Client, worker: HandWorker, options: dict) -> None:
+@pytest.mark.parametrize(
+    "options", [{"headers": {"Last-Event-ID": "3-0"}}, {"params": {"from": "3"}}]
+)
+def test_reader_misses_nothing_when_it_comes_back(
+    client: httpx.Client, worker: HandWorker, options: dict
+) -> None:
     """From the id behind the one it has, by header or by parameter."""
     link = submit(client)
     worker.draw()
@@ -74,30 +96,46 @@ def test_reader_misses_nothing_when_it_comes_back(client: httpx.Client, worker: 
     assert ids == ["4-0", "5-0"]
 
 
-def test_header_wins_when_a_parameter_is_there_too(client: httpx.Client, worker: HandWorker) -> None:
+def test_header_wins_when_a_parameter_is_there_too(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """An EventSource reconnects to the same address, with a newer header."""
     link = submit(client)
     worker.draw()
-    events = read_all(client, link, headers={"Last-Event-ID": "4-0"}, params={"from": "0"})
+    events = read_all(
+        client, link, headers={"Last-Event-ID": "4-0"}, params={"from": "0"}
+    )
     assert [e.name for e in events] == ["snapshot", "done"]
 
 
-def test_answer_is_204_when_the_reader_has_the_end(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_204_when_the_reader_has_the_end(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """That is what makes an EventSource stop."""
     link = submit(client)
     worker.draw()
-    assert client.get(f"{link}/events", headers={"Last-Event-ID": "5-0"}).status_code == 204
+    assert (
+        client.get(f"{link}/events", headers={"Last-Event-ID": "5-0"}).status_code
+        == 204
+    )
 
 
 @pytest.mark.parametrize("bad", ["x", "-1", "1-1", "1-0-0", "9" * 30, "1-0\t2", "٣"])
-def test_answer_is_422_when_the_event_id_is_none(client: httpx.Client, worker: HandWorker, bad: str) -> None:
+def test_answer_is_422_when_the_event_id_is_none(
+    client: httpx.Client, worker: HandWorker, bad: str
+) -> None:
     """A position that this stream never gave out is refused before the stream starts."""
     link = submit(client)
     answer = client.get(f"{link}/events", headers={"Last-Event-ID": bad.encode()})
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:pixelrnn:problem:invalid-request")
+    assert (answer.status_code, answer.json()["type"]) == (
+        422,
+        "urn:pixelrnn:problem:invalid-request",
+    )
 
 
-@pytest.mark.parametrize(("status", "name"), [("failed", "error"), ("canceled", "canceled")])
+@pytest.mark.parametrize(
+    ("status", "name"), [("failed", "error"), ("canceled", "canceled")]
+)
 def test_stream_ends_once_when_the_job_does_not_succeed(
     client: httpx.Client, worker: HandWorker, status: str, name: str
 ) -> None:
@@ -105,13 +143,19 @@ def test_stream_ends_once_when_the_job_does_not_succeed(
     link = submit(client)
     spec = worker.take()
     worker.rows(spec, (0, 0))
-    worker.settle(spec, status, {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None)
+    worker.settle(
+        spec,
+        status,
+        {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None,
+    )
     events = read_all(client, link)
     assert [e.name for e in events if e.name in TERMINAL] == [name]
     assert (events[-1].name, events[-1].data["status"]) == (name, status)
 
 
-def test_rows_come_once_when_the_worker_changes(client: httpx.Client, worker: HandWorker) -> None:
+def test_rows_come_once_when_the_worker_changes(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A second worker repeats rows that the first had written; readers never see them again."""
     link = submit(client)
     spec = worker.take()
@@ -120,13 +164,27 @@ def test_rows_come_once_when_the_worker_changes(client: httpx.Client, worker: Ha
     worker.redis.eval(scripts.CLAIM, 4, *scripts.of(spec.id), other)
     assert worker.rows(spec, (0, 2)) == b"lost"
     worker.token = other
-    again = [RowDrawn.model_validate_json(row_entry(0, y, row_bytes(spec, 0, y))).model_dump_json() for y in range(4)]
-    worker.redis.eval(scripts.APPEND, 4, *scripts.of(spec.id), other, 1, len(again), "\n".join(again))
+    again = [
+        RowDrawn.model_validate_json(
+            row_entry(0, y, row_bytes(spec, 0, y))
+        ).model_dump_json()
+        for y in range(4)
+    ]
+    worker.redis.eval(
+        scripts.APPEND, 4, *scripts.of(spec.id), other, 1, len(again), "\n".join(again)
+    )
     worker.settle(spec)
-    assert [e.data["y"] for e in read_all(client, link) if e.name == "row"] == [0, 1, 2, 3]
+    assert [e.data["y"] for e in read_all(client, link) if e.name == "row"] == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
-def test_comments_keep_the_stream_open_when_nothing_happens(redis_url: str, worker: HandWorker) -> None:
+def test_comments_keep_the_stream_open_when_nothing_happens(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Without an event the reader gets comments, without an id."""
     settings = Settings(redis_url=redis_url, port=0, ping_s=0.05)
     with (
@@ -142,7 +200,10 @@ def test_comments_keep_the_stream_open_when_nothing_happens(redis_url: str, work
 def test_seats_come_back_when_readers_leave(redis_url: str, worker: HandWorker) -> None:
     """Streams are bounded: one too many gets 503, and a reader that leaves frees its seat."""
     settings = Settings(redis_url=redis_url, port=0, max_streams=1)
-    with serving(settings) as (url, running), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(settings) as (url, running),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         link = submit(client)
         with client.stream("GET", f"{link}/events") as response:
             events = events_of(response)
@@ -166,11 +227,17 @@ def test_reader_is_kept_while_it_takes_a_little(redis_url: str) -> None:
                 yield body[first : first + len(body) // 2]
 
         async def long() -> Response:
-            return StreamedResponse(contextlib.nullcontext((Mock(), chunks())), seats, "text/plain", 1.5, {})
+            return StreamedResponse(
+                contextlib.nullcontext((Mock(), chunks())), seats, "text/plain", 1.5, {}
+            )
 
         running.config.app.router.add_api_route("/long", long)
-        running.servers[0].sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # of those that it accepts
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]))) as reader:
+        running.servers[0].sockets[0].setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDBUF, 4096
+        )  # of those that it accepts
+        with contextlib.closing(
+            http.client.HTTPConnection("127.0.0.1", int(url.rpartition(":")[2]))
+        ) as reader:
             reader.sock = socket.socket()
             reader.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             reader.sock.connect((reader.host, reader.port))
@@ -183,13 +250,17 @@ def test_reader_is_kept_while_it_takes_a_little(redis_url: str) -> None:
     assert taken == body
 
 
-def test_stream_outlives_redis_trouble_when_it_is_short(client: httpx.Client, worker: HandWorker) -> None:
+def test_stream_outlives_redis_trouble_when_it_is_short(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Killed connections are made again, and nothing is missed."""
     link = submit(client)
     with client.stream("GET", f"{link}/events") as response:
         events = events_of(response)
         next(events)
-        worker.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        worker.redis.execute_command(
+            "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"
+        )
         drawing = threading.Timer(0.1, worker.draw)
         drawing.start()
         names = [event.name for event in events]
@@ -198,7 +269,9 @@ def test_stream_outlives_redis_trouble_when_it_is_short(client: httpx.Client, wo
     assert names[-1] == "done"
 
 
-def test_server_exits_and_says_so_when_a_stream_is_open(redis_url: str, worker: HandWorker) -> None:
+def test_server_exits_and_says_so_when_a_stream_is_open(
+    redis_url: str, worker: HandWorker
+) -> None:
     """SIGTERM ends a real server within seconds; its reader is told to come back, without an id."""
     with (
         process_serving(redis_url) as (process, address),
@@ -209,21 +282,34 @@ def test_server_exits_and_says_so_when_a_stream_is_open(redis_url: str, worker: 
             next(events)
             process.send_signal(signal.SIGTERM)
             closing = next(events)
-            assert (closing.name, closing.id, closing.retry) == ("server-stopping", None, "1000")
+            assert (closing.name, closing.id, closing.retry) == (
+                "server-stopping",
+                None,
+                "1000",
+            )
             assert closing.data == {"type": "server-stopping"}
             assert next(events, None) is None
         assert process.wait(60) in (0, -signal.SIGTERM)
 
 
-def test_all_streams_end_well_when_there_are_many(redis_url: str, worker: HandWorker) -> None:
+def test_all_streams_end_well_when_there_are_many(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Two hundred readers, also of rows that are coming: each gets the hint and a whole body, and the server exits."""
-    with process_serving(redis_url) as (process, address), httpx.Client(base_url=address, timeout=60) as client:
+    with (
+        process_serving(redis_url) as (process, address),
+        httpx.Client(base_url=address, timeout=60) as client,
+    ):
         link = submit(client)
         worker.rows(worker.take(), (0, 0))
         host, _, port = address.removeprefix("http://").partition(":")
-        readers = [socket.create_connection((host, int(port)), timeout=60) for _ in range(200)]
+        readers = [
+            socket.create_connection((host, int(port)), timeout=60) for _ in range(200)
+        ]
         for reader in readers:
-            reader.sendall(f"GET {link}/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            reader.sendall(
+                f"GET {link}/events HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+            )
         for reader in readers:
             assert reader.recv(100).startswith(b"HTTP/1.1 200")
         process.send_signal(signal.SIGTERM)

@@ -20,24 +20,37 @@ CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 SAFARI = "image/webp,image/avif,image/jxl,video/*;q=0.8,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5"
 
 
-def drawn(client: httpx.Client, worker: HandWorker, model: str = "colour", n: int = 1) -> tuple[str, JobSpec]:
-    link = client.post("/sample", json={"model": model, "n": n, "seed": 3}).json()["links"]["image"]
+def drawn(
+    client: httpx.Client, worker: HandWorker, model: str = "colour", n: int = 1
+) -> tuple[str, JobSpec]:
+    link = client.post("/sample", json={"model": model, "n": n, "seed": 3}).json()[
+        "links"
+    ]["image"]
     return link, worker.draw()
 
 
 @pytest.mark.parametrize("model", ["grey", "colour"])
-def test_webp_has_the_pixels_of_the_png(client: httpx.Client, worker: HandWorker, model: str) -> None:
+def test_webp_has_the_pixels_of_the_png(
+    client: httpx.Client, worker: HandWorker, model: str
+) -> None:
     """Without loss, scaled or not; by `format` and by `Accept`."""
     link, spec = drawn(client, worker, model)
     for how in ({"params": {"format": "webp"}}, {"headers": {"Accept": "image/webp"}}):
         answer = client.get(link, **how)
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            200,
+            "image/webp",
+        )
         picture = Image.open(io.BytesIO(answer.content))
         assert picture.format == "WEBP"
-        assert picture.convert("L" if model == "grey" else "RGB").tobytes() == image_bytes(spec, 0)
+        assert picture.convert(
+            "L" if model == "grey" else "RGB"
+        ).tobytes() == image_bytes(spec, 0)
 
 
-def test_jpeg_is_near_and_not_the_same(client: httpx.Client, worker: HandWorker) -> None:
+def test_jpeg_is_near_and_not_the_same(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """With loss, as the schema says of it."""
     link, spec = drawn(client, worker)
     answer = client.get(link, params={"format": "jpeg", "scale": 8})
@@ -45,38 +58,72 @@ def test_jpeg_is_near_and_not_the_same(client: httpx.Client, worker: HandWorker)
     picture = Image.open(io.BytesIO(answer.content))
     assert (picture.format, picture.size) == ("JPEG", (8 * spec.width, 8 * spec.height))
     pixels = picture.resize((spec.width, spec.height), Image.Resampling.BOX).tobytes()
-    assert max(abs(a - b) for a, b in zip(pixels, image_bytes(spec, 0), strict=True)) <= 8
-    formats = client.get("/openapi.json").json()["paths"]["/jobs/{job_id}/image"]["get"]["parameters"]
+    assert (
+        max(abs(a - b) for a, b in zip(pixels, image_bytes(spec, 0), strict=True)) <= 8
+    )
+    formats = client.get("/openapi.json").json()["paths"]["/jobs/{job_id}/image"][
+        "get"
+    ]["parameters"]
     assert any("with loss" in parameter.get("description", "") for parameter in formats)
 
 
-@pytest.mark.parametrize("accept", ["*/*", "image/*", CHROME, SAFARI, "image/webp;q=0.5, image/png", "text/html", "x"])
-def test_png_is_what_comes_when_nothing_is_liked_better(client: httpx.Client, worker: HandWorker, accept: str) -> None:
+@pytest.mark.parametrize(
+    "accept",
+    ["*/*", "image/*", CHROME, SAFARI, "image/webp;q=0.5, image/png", "text/html", "x"],
+)
+def test_png_is_what_comes_when_nothing_is_liked_better(
+    client: httpx.Client, worker: HandWorker, accept: str
+) -> None:
     """Browsers name WebP and take anything: what is saved from a page still says how it was drawn."""
     link, _ = drawn(client, worker)
     answer = client.get(link, headers={"Accept": accept})
-    assert (answer.headers["content-type"], answer.headers["vary"]) == ("image/png", "Accept")
-    assert answer.content == client.get(link, params={"format": "png"}, headers={"Accept": "image/webp"}).content
+    assert (answer.headers["content-type"], answer.headers["vary"]) == (
+        "image/png",
+        "Accept",
+    )
+    assert (
+        answer.content
+        == client.get(
+            link, params={"format": "png"}, headers={"Accept": "image/webp"}
+        ).content
+    )
 
 
 @pytest.mark.parametrize(
-    "accept", ["image/webp, image/*;q=0.5", "image/webp, */*;q=0.1", "image/png;q=0.1, image/webp"]
+    "accept",
+    [
+        "image/webp, image/*;q=0.5",
+        "image/webp, */*;q=0.1",
+        "image/png;q=0.1, image/webp",
+    ],
 )
-def test_webp_comes_when_it_is_liked_better(client: httpx.Client, worker: HandWorker, accept: str) -> None:
+def test_webp_comes_when_it_is_liked_better(
+    client: httpx.Client, worker: HandWorker, accept: str
+) -> None:
     """By the numbers that the client gives."""
     link, _ = drawn(client, worker)
-    assert client.get(link, headers={"Accept": accept}).headers["content-type"] == "image/webp"
+    assert (
+        client.get(link, headers={"Accept": accept}).headers["content-type"]
+        == "image/webp"
+    )
 
 
-def test_formats_are_different_pictures_when_cached(client: httpx.Client, worker: HandWorker) -> None:
+def test_formats_are_different_pictures_when_cached(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Each has a tag of its own, and the PNG the one that it always had."""
     link, spec = drawn(client, worker)
-    tags = {form: client.get(link, params={"format": form}).headers["etag"] for form in ("png", "webp", "jpeg", "zip")}
+    tags = {
+        form: client.get(link, params={"format": form}).headers["etag"]
+        for form in ("png", "webp", "jpeg", "zip")
+    }
     assert len(set(tags.values())) == 4
     assert tags["png"] == f'"{spec.id}.final.0.1"'
 
 
-def test_picture_has_a_name_when_it_is_saved(client: httpx.Client, worker: HandWorker) -> None:
+def test_picture_has_a_name_when_it_is_saved(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Shown where it is opened, and called after its job and sample."""
     worker.announce(GREY, SCALES)
     link, spec = drawn(client, worker, "scales", n=2)
@@ -95,39 +142,65 @@ def test_picture_has_a_name_when_it_is_saved(client: httpx.Client, worker: HandW
 def test_given_picture_has_a_name_too(client: httpx.Client, worker: HandWorker) -> None:
     """As has its mask."""
     files = {"image": png(grey(*[[9] * 3] * 4)), "mask": png(grey(*[[255] * 3] * 4))}
-    link = client.post("/complete", data={"model": "grey"}, files=files).json()["links"]["self"]
-    said = client.get(f"{link}/given", params={"of": "mask"}).headers["content-disposition"]
+    link = client.post("/complete", data={"model": "grey"}, files=files).json()[
+        "links"
+    ]["self"]
+    said = client.get(f"{link}/given", params={"of": "mask"}).headers[
+        "content-disposition"
+    ]
     assert said == f'inline; filename="{link.rpartition("/")[2]}-given-mask.png"'
 
 
-def test_picture_is_answered_in_the_format_that_a_post_accepts(client: httpx.Client, worker: HandWorker) -> None:
+def test_picture_is_answered_in_the_format_that_a_post_accepts(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """As GET would."""
     key = {"Idempotency-Key": "k-format"}
     client.post("/sample", json={"model": "grey"}, headers=key)
     worker.draw()
-    answer = client.post("/sample", json={"model": "grey"}, headers={**key, "Accept": "image/webp", "Prefer": "wait"})
+    answer = client.post(
+        "/sample",
+        json={"model": "grey"},
+        headers={**key, "Accept": "image/webp", "Prefer": "wait"},
+    )
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
     link = answer.headers["location"]
-    assert answer.content == client.get(f"{link}/image", params={"format": "webp"}).content
+    assert (
+        answer.content == client.get(f"{link}/image", params={"format": "webp"}).content
+    )
     assert answer.headers["content-disposition"].endswith('-0.webp"')
 
 
-def test_archive_has_every_picture_byte_for_byte(client: httpx.Client, worker: HandWorker) -> None:
+def test_archive_has_every_picture_byte_for_byte(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """In order, as PNG, and readable from the first to the last; the same each time."""
     link, _ = drawn(client, worker, n=12)
     answer = client.get(link, params={"format": "zip", "scale": 2})
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        200,
+        "application/zip",
+    )
     with zipfile.ZipFile(io.BytesIO(answer.content)) as found:
         assert found.testzip() is None
         assert found.namelist() == [f"{sample:02}.png" for sample in range(12)]
         for sample, name in enumerate(found.namelist()):
-            assert found.read(name) == client.get(link, params={"sample": sample, "scale": 2}).content
-    assert client.get(link, params={"format": "zip", "scale": 2}).content == answer.content
+            assert (
+                found.read(name)
+                == client.get(link, params={"sample": sample, "scale": 2}).content
+            )
+    assert (
+        client.get(link, params={"format": "zip", "scale": 2}).content == answer.content
+    )
 
 
-def test_archive_has_what_is_drawn_so_far(client: httpx.Client, worker: HandWorker) -> None:
+def test_archive_has_what_is_drawn_so_far(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Samples without a row are left out; 409 while there is none. Such an archive is not kept."""
-    link = client.post("/sample", json={"model": "grey", "n": 3}).json()["links"]["image"]
+    link = client.post("/sample", json={"model": "grey", "n": 3}).json()["links"][
+        "image"
+    ]
     is_problem(client.get(link, params={"format": "zip"}), 409)
     worker.rows(worker.take(), (1, 0))
     answer = client.get(link, params={"format": "zip"})
@@ -158,7 +231,9 @@ def test_archive_is_made_picture_by_picture(monkeypatch: pytest.MonkeyPatch) -> 
     assert asyncio.run(read()) == [[0], [0, 1], [0, 1, 2]]
 
 
-def test_archive_holds_a_seat_while_it_is_sent(client: httpx.Client, worker: HandWorker) -> None:
+def test_archive_holds_a_seat_while_it_is_sent(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """And gives it back; a HEAD makes one picture at most and is over."""
     link, _ = drawn(client, worker, n=64)
     head = client.head(link, params={"format": "zip"})
@@ -167,23 +242,38 @@ def test_archive_holds_a_seat_while_it_is_sent(client: httpx.Client, worker: Han
     eventually(lambda: "pixelrnn_streams 0.0" in client.get("/metrics").text)
 
 
-def test_archive_is_refused_when_it_would_be_too_large(client: httpx.Client, worker: HandWorker) -> None:
+def test_archive_is_refused_when_it_would_be_too_large(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The largest scale is named: that of all pictures together, or that of one."""
     worker.announce(GREY.model_copy(update={"height": 200, "width": 100}))
     for n, most in ((64, 7), (1, 20)):
-        link = client.post("/sample", json={"model": "grey", "n": n}).json()["links"]["image"]
+        link = client.post("/sample", json={"model": "grey", "n": n}).json()["links"][
+            "image"
+        ]
         spec = worker.take()
         worker.rows(spec, *((sample, 0) for sample in range(n)))
-        problem = is_problem(client.get(link, params={"format": "zip", "scale": most + 1}), 422)
+        problem = is_problem(
+            client.get(link, params={"format": "zip", "scale": most + 1}), 422
+        )
         assert f"at most {most} " in problem["detail"]
         assert n * 200 * 100 * most**2 <= archive.MAX_PIXELS
         assert 200 * most <= MAX_SIDE
 
 
 @pytest.mark.parametrize(
-    "query", ["format=gif", "format=PNG", "format=zip&grid=1", "format=zip&sample=0", "format=webp&follow=1"]
+    "query",
+    [
+        "format=gif",
+        "format=PNG",
+        "format=zip&grid=1",
+        "format=zip&sample=0",
+        "format=webp&follow=1",
+    ],
 )
-def test_answer_is_422_when_there_is_no_such_format(client: httpx.Client, worker: HandWorker, query: str) -> None:
+def test_answer_is_422_when_there_is_no_such_format(
+    client: httpx.Client, worker: HandWorker, query: str
+) -> None:
     """Also of two ways that exclude each other, whether the job has ended or not."""
     link = client.post("/sample", json={"model": "grey"}).json()["links"]["image"]
     is_problem(client.get(f"{link}?{query}"), 422)

@@ -16,21 +16,31 @@ from tests.app.live import serving
 from tests.app.pictures import grey, png
 
 SAMPLE = {"model": "grey", "seed": 3}
-PATHS = [path for path, calls in create_app(Settings()).openapi()["paths"].items() if "get" in calls]
+PATHS = [
+    path
+    for path, calls in create_app(Settings()).openapi()["paths"].items()
+    if "get" in calls
+]
 OF_EACH_ANSWER = {"date", "server-timing", "x-request-id"}
 
 
 def drawn(client: httpx.Client, worker: HandWorker) -> str:
     """Address of a completion that has ended."""
     files = {"image": png(grey(*[[9] * 3] * 4)), "mask": png(grey(*[[255] * 3] * 4))}
-    link = client.post("/complete", data={"model": "grey"}, files=files).json()["links"]["self"]
+    link = client.post("/complete", data={"model": "grey"}, files=files).json()[
+        "links"
+    ]["self"]
     worker.draw()
     return link
 
 
-@pytest.mark.parametrize("path", [*PATHS, "/", "/docs", "/openapi.json", "/nowhere", "/sample", "/jobs/none"])
+@pytest.mark.parametrize(
+    "path", [*PATHS, "/", "/docs", "/openapi.json", "/nowhere", "/sample", "/jobs/none"]
+)
 @pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_head_is_get_without_a_body(client: httpx.Client, worker: HandWorker, path: str, encoding: str) -> None:
+def test_head_is_get_without_a_body(
+    client: httpx.Client, worker: HandWorker, path: str, encoding: str
+) -> None:
     """Status and headers, of every path of the schema and of the page; the connection goes on."""
     path = path.format(job_id=drawn(client, worker).rpartition("/")[2], name="grey")
     headers = {"Accept-Encoding": encoding}
@@ -39,43 +49,71 @@ def test_head_is_get_without_a_body(client: httpx.Client, worker: HandWorker, pa
     if "content-length" not in got.headers:
         changing |= {"transfer-encoding"}
     assert (head.status_code, head.content) == (got.status_code, b"")
-    assert [(name, value) for name, value in head.headers.items() if name not in changing] == [
-        (name, value) for name, value in got.headers.items() if name not in changing
-    ]
+    assert [
+        (name, value) for name, value in head.headers.items() if name not in changing
+    ] == [(name, value) for name, value in got.headers.items() if name not in changing]
     assert client.get("/healthz").json() == {"status": "ok"}
 
 
 @pytest.mark.parametrize("path", ["/events", "/image?follow=1"])
-def test_head_of_a_stream_is_over_at_once(redis_url: str, worker: HandWorker, path: str) -> None:
+def test_head_of_a_stream_is_over_at_once(
+    redis_url: str, worker: HandWorker, path: str
+) -> None:
     """Though its job has not ended; and no seat stays taken."""
     settings = Settings(redis_url=redis_url, port=0, fleet_age_s=0, max_streams=1)
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(settings) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
         for _ in range(3):
-            head = eventually(lambda: answer if (answer := client.head(f"{link}{path}")).status_code != 503 else None)
+            head = eventually(
+                lambda: (
+                    answer
+                    if (answer := client.head(f"{link}{path}")).status_code != 503
+                    else None
+                )
+            )
             assert (head.status_code, head.content) == (200, b"")
-            assert head.headers["content-type"].startswith("text/event" if "events" in path else "image/png")
+            assert head.headers["content-type"].startswith(
+                "text/event" if "events" in path else "image/png"
+            )
 
 
-@pytest.mark.parametrize("names", ["{tag}", "W/{tag}", '"x", {tag}', '"a,b" ,W/"y",  W/{tag}', "*"])
-def test_answer_is_304_when_the_reader_names_the_tag(client: httpx.Client, worker: HandWorker, names: str) -> None:
+@pytest.mark.parametrize(
+    "names", ["{tag}", "W/{tag}", '"x", {tag}', '"a,b" ,W/"y",  W/{tag}', "*"]
+)
+def test_answer_is_304_when_the_reader_names_the_tag(
+    client: httpx.Client, worker: HandWorker, names: str
+) -> None:
     """Weakly compared, in a list, or whatever there is (RFC 9110, section 13.1.2); for pictures and for the page."""
     link = drawn(client, worker)
     for path in (f"{link}/image", f"{link}/image?format=zip", f"{link}/given", "/"):
         tag = client.get(path).headers["etag"]
         again = client.get(path, headers={"If-None-Match": names.format(tag=tag)})
-        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        assert (again.status_code, again.content, again.headers["etag"]) == (
+            304,
+            b"",
+            tag,
+        )
 
 
 @pytest.mark.parametrize("names", ['"x"', "{bare}", 'W/"x", "y"', "", '"', "W/*"])
-def test_answer_is_whole_when_the_reader_names_other_tags(client: httpx.Client, worker: HandWorker, names: str) -> None:
+def test_answer_is_whole_when_the_reader_names_other_tags(
+    client: httpx.Client, worker: HandWorker, names: str
+) -> None:
     """A name without its quotes is no tag."""
     path = f"{drawn(client, worker)}/image"
     bare = client.get(path).headers["etag"].strip('"')
-    assert client.get(path, headers={"If-None-Match": names.format(bare=bare)}).status_code == 200
+    assert (
+        client.get(path, headers={"If-None-Match": names.format(bare=bare)}).status_code
+        == 200
+    )
 
 
-def test_star_stands_for_what_is_there_only(client: httpx.Client, worker: HandWorker) -> None:
+def test_star_stands_for_what_is_there_only(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Where there is nothing yet, or no such picture, the reader is told so."""
     star = {"If-None-Match": "*"}
     link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
@@ -86,9 +124,22 @@ def test_star_stands_for_what_is_there_only(client: httpx.Client, worker: HandWo
     assert client.get(f"{link}/image", headers=star).status_code == 304
 
 
-@pytest.mark.parametrize("prefer", ["wait", "WAIT", 'wait=""', "wait=60", "wait=00000099999999", "respond-async, wait"])
+@pytest.mark.parametrize(
+    "prefer",
+    [
+        "wait",
+        "WAIT",
+        'wait=""',
+        "wait=60",
+        "wait=00000099999999",
+        "respond-async, wait",
+    ],
+)
 def test_both_ways_of_waiting_end_at_the_servers_limit(
-    client: httpx.Client, worker: HandWorker, monkeypatch: pytest.MonkeyPatch, prefer: str
+    client: httpx.Client,
+    worker: HandWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    prefer: str,
 ) -> None:
     """A `wait` without a number means it; a longer one is cut to it, which the answer says."""
     for module in (waiting, jobs):
@@ -99,8 +150,14 @@ def test_both_ways_of_waiting_end_at_the_servers_limit(
     asked = client.get(link, headers={"Prefer": prefer})
     queried = client.get(link, params={"wait": 60})
     assert 3 <= time.monotonic() - began < 45
-    assert [answer.status_code for answer in (posted, asked, queried)] == [202, 200, 200]
-    assert [answer.headers.get("preference-applied") for answer in (posted, asked, queried)] == [
+    assert [answer.status_code for answer in (posted, asked, queried)] == [
+        202,
+        200,
+        200,
+    ]
+    assert [
+        answer.headers.get("preference-applied") for answer in (posted, asked, queried)
+    ] == [
         "wait=1",
         "wait=1",
         None,
@@ -108,24 +165,37 @@ def test_both_ways_of_waiting_end_at_the_servers_limit(
     assert queried.json()["status"] == "queued"
 
 
-def test_query_wins_where_both_ways_are_taken(client: httpx.Client, worker: HandWorker) -> None:
+def test_query_wins_where_both_ways_are_taken(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """And a job that has ended is not waited for."""
     link = drawn(client, worker)
     answer = client.get(link, params={"wait": 30}, headers={"Prefer": "wait=20"})
-    assert (answer.json()["status"], answer.headers.get("preference-applied")) == ("succeeded", None)
+    assert (answer.json()["status"], answer.headers.get("preference-applied")) == (
+        "succeeded",
+        None,
+    )
 
 
-def test_long_text_is_compressed_for_those_who_take_it(client: httpx.Client, worker: HandWorker) -> None:
+def test_long_text_is_compressed_for_those_who_take_it(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Shorter on the way, the same when unpacked; caches keep the two apart."""
     worker.announce(*(GREY.model_copy(update={"name": f"grey-{i}"}) for i in range(20)))
-    link = client.post("/sample", json={"model": "grey-1", "n": 64}).json()["links"]["self"]
+    link = client.post("/sample", json={"model": "grey-1", "n": 64}).json()["links"][
+        "self"
+    ]
     worker.draw()
     for path in ("/models", "/openapi.json", link, "/metrics"):
-        with client.stream("GET", path, headers={"Accept-Encoding": "br, gzip"}) as packed:
+        with client.stream(
+            "GET", path, headers={"Accept-Encoding": "br, gzip"}
+        ) as packed:
             raw = b"".join(packed.iter_raw())
         plain = client.get(path, headers={"Accept-Encoding": "gzip;q=0"})
         assert packed.headers["content-encoding"] == "gzip"
-        assert int(packed.headers["content-length"]) == len(raw) < len(plain.content) / 2
+        assert (
+            int(packed.headers["content-length"]) == len(raw) < len(plain.content) / 2
+        )
         assert "content-encoding" not in plain.headers
         assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
         if path != "/metrics":  # which counts the first look
@@ -134,22 +204,47 @@ def test_long_text_is_compressed_for_those_who_take_it(client: httpx.Client, wor
 
 def test_who_takes_gzip_is_read_from_the_header() -> None:
     """Also a refusal by q=0."""
-    assert all(takes_gzip(header) for header in ("gzip", "deflate, gzip;q=0.5", "gzip; q=1"))
-    assert not any(takes_gzip(header) for header in ("", "br", "gzip;q=0", "gzip; q=0.000, br"))
+    assert all(
+        takes_gzip(header) for header in ("gzip", "deflate, gzip;q=0.5", "gzip; q=1")
+    )
+    assert not any(
+        takes_gzip(header) for header in ("", "br", "gzip;q=0", "gzip; q=0.000, br")
+    )
 
 
-def test_streams_and_pictures_are_sent_as_they_are(client: httpx.Client, worker: HandWorker) -> None:
+def test_streams_and_pictures_are_sent_as_they_are(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Rows must not wait in a compressor; and short answers are left alone."""
     link = drawn(client, worker)
-    for path in (f"{link}/events", f"{link}/image?scale=32", f"{link}/image?format=zip", "/healthz", link):
+    for path in (
+        f"{link}/events",
+        f"{link}/image?scale=32",
+        f"{link}/image?format=zip",
+        "/healthz",
+        link,
+    ):
         answer = client.get(path, headers={"Accept-Encoding": "gzip"})
-        assert (answer.status_code, answer.headers.get("content-encoding")) == (200, None), path
+        assert (answer.status_code, answer.headers.get("content-encoding")) == (
+            200,
+            None,
+        ), path
 
 
-def test_every_answer_is_what_it_says_it_is(client: httpx.Client, worker: HandWorker) -> None:
+def test_every_answer_is_what_it_says_it_is(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Browsers do not guess types, whatever is sent."""
     link = drawn(client, worker)
-    for path in ("/", "/docs", "/healthz", "/nowhere", link, f"{link}/events", f"{link}/image"):
+    for path in (
+        "/",
+        "/docs",
+        "/healthz",
+        "/nowhere",
+        link,
+        f"{link}/events",
+        f"{link}/image",
+    ):
         assert client.get(path).headers["x-content-type-options"] == "nosniff", path
 
 
@@ -158,7 +253,10 @@ def test_followed_picture_is_cut_off_when_its_job_goes(
 ) -> None:
     """The reader sees that the picture is not whole, and no bug is logged."""
     settings = Settings(redis_url=redis_url, port=0, fleet_age_s=0, ping_s=0.2)
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(settings) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
         with client.stream("GET", f"{link}/image?follow=1") as response:
             worker.rows(worker.take(), (0, 0))

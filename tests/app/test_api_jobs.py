@@ -17,40 +17,79 @@ def submit(client: httpx.Client, **fields: object) -> dict:
     return answer.json()
 
 
-def test_job_is_complete_and_queued_when_submitted(client: httpx.Client, worker: HandWorker) -> None:
+def test_job_is_complete_and_queued_when_submitted(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A 202 shows the whole job, its place in the queue and where to look."""
-    answer = client.post("/sample", json={"model": "grey", "n": 2, "seed": 7, "temperature": 1})
+    answer = client.post(
+        "/sample", json={"model": "grey", "n": 2, "seed": 7, "temperature": 1}
+    )
     job = answer.json()
     assert answer.headers["location"] == f"/jobs/{job['id']}"
-    assert (job["kind"], job["status"], job["seed"], job["n"], job["temperature"]) == ("sample", "queued", 7, 2, 1.0)
-    assert (job["height"], job["width"], job["channels"], job["digest"]) == (4, 3, 1, GREY.digest)
-    assert (job["rows_done"], job["rows_total"], job["progress"], job["position"]) == (0, 8, 0.0, 1)
+    assert (job["kind"], job["status"], job["seed"], job["n"], job["temperature"]) == (
+        "sample",
+        "queued",
+        7,
+        2,
+        1.0,
+    )
+    assert (job["height"], job["width"], job["channels"], job["digest"]) == (
+        4,
+        3,
+        1,
+        GREY.digest,
+    )
+    assert (job["rows_done"], job["rows_total"], job["progress"], job["position"]) == (
+        0,
+        8,
+        0.0,
+        1,
+    )
     assert job["created_at"].endswith("Z")
-    for empty in ("started_at", "finished_at", "expires_at", "eta_s", "error", "result", "filled_pixels", "numerics"):
+    for empty in (
+        "started_at",
+        "finished_at",
+        "expires_at",
+        "eta_s",
+        "error",
+        "result",
+        "filled_pixels",
+        "numerics",
+    ):
         assert job[empty] is None
     assert client.get(job["links"]["self"]).json() == job
 
 
-def test_seed_is_drawn_and_echoed_when_absent(client: httpx.Client, worker: HandWorker) -> None:
+def test_seed_is_drawn_and_echoed_when_absent(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Two requests without a seed get two, both within what JSON readers keep exact."""
     seeds = {submit(client)["seed"] for _ in range(5)}
     assert len(seeds) == 5
     assert all(0 <= seed < 2**53 for seed in seeds)
 
 
-def test_rq_entry_names_the_one_function_when_queued(client: httpx.Client, worker: HandWorker) -> None:
+def test_rq_entry_names_the_one_function_when_queued(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """RQ itself can read the entry: our function, the job id, JSON, retries, lifetimes."""
     from rq.job import Job
 
     job = submit(client)
     entry = Job.fetch(job["id"], connection=worker.redis, serializer="json")
-    assert (entry.func_name, list(entry.args), entry.origin) == (keys.JOB_FUNCTION, [job["id"]], keys.QUEUE)
+    assert (entry.func_name, list(entry.args), entry.origin) == (
+        keys.JOB_FUNCTION,
+        [job["id"]],
+        keys.QUEUE,
+    )
     assert (entry.retries_left, entry.timeout) == (keys.CRASHES_FORGIVEN, -1)
     assert entry.result_ttl is not None
     assert entry.failure_ttl is not None
 
 
-def test_position_counts_from_one_when_jobs_wait(client: httpx.Client, worker: HandWorker) -> None:
+def test_position_counts_from_one_when_jobs_wait(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The next one is 1; a job that a worker took has none."""
     first, second = submit(client), submit(client)
     assert second["position"] == 2
@@ -59,24 +98,40 @@ def test_position_counts_from_one_when_jobs_wait(client: httpx.Client, worker: H
     assert client.get(second["links"]["self"]).json()["position"] == 1
 
 
-def test_job_shows_progress_and_result_when_drawn(client: httpx.Client, worker: HandWorker) -> None:
+def test_job_shows_progress_and_result_when_drawn(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Rows count up, an estimate appears with the first, and the end has results and a date of expiry."""
     link = submit(client, n=2)["links"]["self"]
     spec = worker.take()
     worker.rows(spec, (0, 0), (1, 0))
     running = client.get(link).json()
-    assert (running["status"], running["rows_done"], running["progress"]) == ("running", 2, 0.25)
+    assert (running["status"], running["rows_done"], running["progress"]) == (
+        "running",
+        2,
+        0.25,
+    )
     assert running["numerics"] == "by-hand"
     assert running["eta_s"] >= 0
     worker.rows(spec, *((s, y) for y in (1, 2, 3) for s in (0, 1)))
     worker.settle(spec)
     done = client.get(link).json()
     assert (done["status"], done["progress"], done["eta_s"]) == ("succeeded", 1.0, None)
-    assert done["result"]["images"] == [f"{link}/image?sample=0", f"{link}/image?sample=1"]
-    assert done["created_at"] <= done["started_at"] <= done["finished_at"] < done["expires_at"]
+    assert done["result"]["images"] == [
+        f"{link}/image?sample=0",
+        f"{link}/image?sample=1",
+    ]
+    assert (
+        done["created_at"]
+        <= done["started_at"]
+        <= done["finished_at"]
+        < done["expires_at"]
+    )
 
 
-def test_error_is_shown_when_the_job_failed(client: httpx.Client, worker: HandWorker) -> None:
+def test_error_is_shown_when_the_job_failed(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The worker's own words reach the client."""
     link = submit(client)["links"]["self"]
     error = {"type": "urn:x", "title": "Broken", "detail": "the weights are others"}
@@ -85,7 +140,9 @@ def test_error_is_shown_when_the_job_failed(client: httpx.Client, worker: HandWo
     assert (job["status"], job["error"], job["result"]) == ("failed", error, None)
 
 
-def test_wait_answers_when_the_job_ends(client: httpx.Client, worker: HandWorker) -> None:
+def test_wait_answers_when_the_job_ends(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A long poll sleeps through rows and returns the finished job."""
     link = submit(client)["links"]["self"]
     drawing = threading.Timer(0.2, worker.draw)
@@ -95,13 +152,17 @@ def test_wait_answers_when_the_job_ends(client: httpx.Client, worker: HandWorker
     assert job["status"] == "succeeded"
 
 
-def test_wait_answers_unfinished_when_the_time_is_up(client: httpx.Client, worker: HandWorker) -> None:
+def test_wait_answers_unfinished_when_the_time_is_up(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The job as it is then, not an error."""
     link = submit(client)["links"]["self"]
     assert client.get(link, params={"wait": 0.1}).json()["status"] == "queued"
 
 
-def test_queued_job_ends_and_leaves_the_queue_when_canceled(client: httpx.Client, worker: HandWorker) -> None:
+def test_queued_job_ends_and_leaves_the_queue_when_canceled(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Nothing is left for a worker to find, and the job says so at once."""
     job = submit(client)
     answer = client.post(f"{job['links']['self']}/cancel")
@@ -110,7 +171,9 @@ def test_queued_job_ends_and_leaves_the_queue_when_canceled(client: httpx.Client
     assert not worker.redis.exists(rq_job_key(job["id"]))
 
 
-def test_worker_is_told_when_a_running_job_is_canceled(client: httpx.Client, worker: HandWorker) -> None:
+def test_worker_is_told_when_a_running_job_is_canceled(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The next write says so, and the worker ends the job."""
     link = submit(client)["links"]["self"]
     spec = worker.take()
@@ -123,12 +186,18 @@ def test_worker_is_told_when_a_running_job_is_canceled(client: httpx.Client, wor
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled"])
-def test_job_stays_as_it_is_when_it_is_canceled_too_late(client: httpx.Client, worker: HandWorker, status: str) -> None:
+def test_job_stays_as_it_is_when_it_is_canceled_too_late(
+    client: httpx.Client, worker: HandWorker, status: str
+) -> None:
     """200 with the job, however it ended; what was drawn is still there."""
     link = submit(client)["links"]["self"]
     spec = worker.take()
     worker.rows(spec, *((0, y) for y in range(4)))
-    worker.settle(spec, status, {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None)
+    worker.settle(
+        spec,
+        status,
+        {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None,
+    )
     ended = client.get(link).json()
     for _ in range(2):
         answer = client.post(f"{link}/cancel")
@@ -140,7 +209,10 @@ def test_job_stays_as_it_is_when_it_is_canceled_too_late(client: httpx.Client, w
 def test_active_job_is_not_deleted(client: httpx.Client, worker: HandWorker) -> None:
     """409 while it waits and while it is drawn, and nothing happens to it; 204 once it was canceled."""
     link = submit(client)["links"]["self"]
-    assert is_problem(client.delete(link), 409)["type"] == "urn:pixelrnn:problem:active-job"
+    assert (
+        is_problem(client.delete(link), 409)["type"]
+        == "urn:pixelrnn:problem:active-job"
+    )
     spec = worker.take()
     assert "cancel it first" in is_problem(client.delete(link), 409)["detail"]
     assert worker.rows(spec, (0, 0)) == b"ok"
@@ -150,7 +222,9 @@ def test_active_job_is_not_deleted(client: httpx.Client, worker: HandWorker) -> 
     assert client.delete(link).status_code == 204
 
 
-def test_results_are_gone_when_a_finished_job_is_deleted(client: httpx.Client, worker: HandWorker) -> None:
+def test_results_are_gone_when_a_finished_job_is_deleted(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """204, then 410 for everything about it."""
     link = submit(client)["links"]["self"]
     spec = worker.draw()
@@ -162,17 +236,24 @@ def test_results_are_gone_when_a_finished_job_is_deleted(client: httpx.Client, w
     assert client.post(f"{link}/cancel").status_code == 410
 
 
-def test_answer_is_410_when_the_results_have_expired(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_410_when_the_results_have_expired(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The tombstone outlives the job and tells expired from unknown."""
     link = submit(client)["links"]["self"]
     spec = worker.draw()
     assert 0 < worker.redis.ttl(keys.job(spec.id)) <= keys.RESULT_TTL_S
     worker.redis.delete(keys.job(spec.id), keys.events(spec.id))
     assert client.get(link).json()["type"] == "urn:pixelrnn:problem:expired-job"
-    assert client.get("/jobs/never-was").json()["type"] == "urn:pixelrnn:problem:unknown-job"
+    assert (
+        client.get("/jobs/never-was").json()["type"]
+        == "urn:pixelrnn:problem:unknown-job"
+    )
 
 
-def test_every_key_has_a_lifetime_when_jobs_come_and_go(client: httpx.Client, worker: HandWorker) -> None:
+def test_every_key_has_a_lifetime_when_jobs_come_and_go(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Nothing of ours stays in Redis for ever."""
     submit(client)
     worker.draw()
@@ -182,16 +263,27 @@ def test_every_key_has_a_lifetime_when_jobs_come_and_go(client: httpx.Client, wo
 
 
 @pytest.mark.parametrize("n", [1, 64])
-def test_rows_total_is_n_times_height_when_submitted(client: httpx.Client, worker: HandWorker, n: int) -> None:
+def test_rows_total_is_n_times_height_when_submitted(
+    client: httpx.Client, worker: HandWorker, n: int
+) -> None:
     """Progress is over all samples."""
     assert submit(client, n=n)["rows_total"] == 4 * n
 
 
-def test_deleted_job_leaves_its_tombstone_alone(client: httpx.Client, worker: HandWorker) -> None:
+def test_deleted_job_leaves_its_tombstone_alone(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """No other key of the service's has its id, in its name or among what it holds."""
     job = submit(client)
     worker.draw()
     assert client.delete(job["links"]["self"]).status_code == 204
-    assert [key.decode() for key in worker.redis.keys(f"px:*{job['id']}*")] == [keys.tombstone(job["id"])]
-    sets = [key for key in worker.redis.keys("px:*") if worker.redis.type(key) == b"zset"]
-    assert all(job["id"].encode() not in b"".join(worker.redis.zrange(key, 0, -1)) for key in sets)
+    assert [key.decode() for key in worker.redis.keys(f"px:*{job['id']}*")] == [
+        keys.tombstone(job["id"])
+    ]
+    sets = [
+        key for key in worker.redis.keys("px:*") if worker.redis.type(key) == b"zset"
+    ]
+    assert all(
+        job["id"].encode() not in b"".join(worker.redis.zrange(key, 0, -1))
+        for key in sets
+    )

@@ -63,37 +63,65 @@ def said(answer: httpx.Response) -> dict[str, Any]:
             {"model": "grey", "seed": 1, "rank": True, "fit": "resize"},
             {"image": png(IMAGE.resize((9, 12)))},
         ),
-        ("/upsample", {"model": "scales", "seed": 2**53 - 1}, {"image": png(Image.new("RGB", (3, 2), "navy"))}),
+        (
+            "/upsample",
+            {"model": "scales", "seed": 2**53 - 1},
+            {"image": png(Image.new("RGB", (3, 2), "navy"))},
+        ),
         ("/score", {"model": "scorer", "x": 1, "y": 2}, {"image": png(IMAGE)}),
     ],
 )
 def test_job_is_the_same_however_it_is_sent(
-    client: httpx.Client, worker: HandWorker, path: str, fields: dict[str, Any], files: dict[str, bytes]
+    client: httpx.Client,
+    worker: HandWorker,
+    path: str,
+    fields: dict[str, Any],
+    files: dict[str, bytes],
 ) -> None:
     """Fields, pixels and hole; and under one Idempotency-Key it is one job."""
     if fields.get("rank"):
-        files = {"image": png(Image.merge("LA", (IMAGE, Image.new("L", (3, 4), 0))).resize((9, 12)))}
+        files = {
+            "image": png(
+                Image.merge("LA", (IMAGE, Image.new("L", (3, 4), 0))).resize((9, 12))
+            )
+        }
     form = client.post(path, data=fields, files=files, headers={"Idempotency-Key": "k"})
     body = {**fields, **{role: text(data) for role, data in files.items()}}
     sent = client.post(path, json=body)
     assert said(sent) == said(form)
     assert stored(worker, sent) == stored(worker, form)
     again = client.post(path, json=body, headers={"Idempotency-Key": "k"})
-    assert (again.json()["id"], again.headers["idempotent-replayed"]) == (form.json()["id"], "true")
+    assert (again.json()["id"], again.headers["idempotent-replayed"]) == (
+        form.json()["id"],
+        "true",
+    )
 
 
 def test_verification_takes_json_too(client: httpx.Client, worker: HandWorker) -> None:
     """The picture that a job has drawn, handed in again."""
-    link = client.post("/sample", json={"model": "grey", "seed": 3}).json()["links"]["image"]
+    link = client.post("/sample", json={"model": "grey", "seed": 3}).json()["links"][
+        "image"
+    ]
     worker.draw()
     answer = client.post("/verify", json={"image": text(client.get(link).content)})
-    assert (answer.status_code, answer.json()["kind"], answer.json()["seed"]) == (202, "verify", 3)
+    assert (answer.status_code, answer.json()["kind"], answer.json()["seed"]) == (
+        202,
+        "verify",
+        3,
+    )
 
 
-@pytest.mark.parametrize("prefix", ["data:image/png;base64,", "data:;base64,", "DATA:image/png;name=x.png;base64,"])
-def test_data_url_is_taken_for_its_contents(client: httpx.Client, worker: HandWorker, prefix: str) -> None:
+@pytest.mark.parametrize(
+    "prefix",
+    ["data:image/png;base64,", "data:;base64,", "DATA:image/png;name=x.png;base64,"],
+)
+def test_data_url_is_taken_for_its_contents(
+    client: httpx.Client, worker: HandWorker, prefix: str
+) -> None:
     """As a canvas or a FileReader of a browser gives it. The bytes decide what it is, never the prefix."""
-    sent = client.post("/complete", json={**COMPLETE, "image": prefix + COMPLETE["image"]})
+    sent = client.post(
+        "/complete", json={**COMPLETE, "image": prefix + COMPLETE["image"]}
+    )
     assert stored(worker, sent)[b"pixels"] == IMAGE.tobytes()
 
 
@@ -116,19 +144,31 @@ def test_data_url_is_taken_for_its_contents(client: httpx.Client, worker: HandWo
         {"a": 1},
     ],
 )
-def test_answer_is_422_and_points_when_a_picture_is_no_base64(client: httpx.Client, role: str, value: object) -> None:
+def test_answer_is_422_and_points_when_a_picture_is_no_base64(
+    client: httpx.Client, role: str, value: object
+) -> None:
     """What was expected, nothing of what came, and no address is ever fetched."""
     body = json.dumps({**COMPLETE, role: value})
-    problem = is_problem(client.post("/complete", content=body, headers={"Content-Type": "application/json"}), 422)
+    problem = is_problem(
+        client.post(
+            "/complete", content=body, headers={"Content-Type": "application/json"}
+        ),
+        422,
+    )
     assert [error["pointer"] for error in problem["errors"]] == [f"#/{role}"]
     assert problem["detail"].startswith(f"{role}: expected a picture in base64")
 
 
-def test_mask_may_be_null_and_the_image_may_not(client: httpx.Client, worker: HandWorker) -> None:
+def test_mask_may_be_null_and_the_image_may_not(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """As left out."""
     image = IMAGE.copy()
     image.putalpha(0)
-    sent = client.post("/complete", json={"model": "grey", "image": text(png(image)), "mask": None, "seed": None})
+    sent = client.post(
+        "/complete",
+        json={"model": "grey", "image": text(png(image)), "mask": None, "seed": None},
+    )
     assert stored(worker, sent)[b"keep"] == bytes(12)
     for body in ({"model": "grey", "image": None}, {"model": "grey"}):
         problem = is_problem(client.post("/complete", json=body), 422)
@@ -155,35 +195,66 @@ def test_answer_is_422_and_points_when_a_field_is_wrong(
 ) -> None:
     """JSON has types: a number is no text, as in POST /sample."""
     body = json.dumps({**COMPLETE, **fields})
-    problem = is_problem(client.post("/complete", content=body, headers={"Content-Type": "application/json"}), 422)
+    problem = is_problem(
+        client.post(
+            "/complete", content=body, headers={"Content-Type": "application/json"}
+        ),
+        422,
+    )
     assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"{'model': 1}", b"[" * 200, b'{"n": ' + b"9" * 5000 + b"}"])
-def test_answer_is_400_when_the_body_is_no_json(client: httpx.Client, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"\xff\xfe", b"{'model': 1}", b"[" * 200, b'{"n": ' + b"9" * 5000 + b"}"],
+)
+def test_answer_is_400_when_the_body_is_no_json(
+    client: httpx.Client, body: bytes
+) -> None:
     """As for every body of JSON."""
-    problem = is_problem(client.post("/score", content=body, headers={"Content-Type": "application/json"}), 400)
+    problem = is_problem(
+        client.post(
+            "/score", content=body, headers={"Content-Type": "application/json"}
+        ),
+        400,
+    )
     assert problem["type"] == "urn:pixelrnn:problem:invalid-json"
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"text"', b"NaN", b"", b"{}"])
-def test_answer_is_422_when_the_body_is_no_object(client: httpx.Client, body: bytes) -> None:
+def test_answer_is_422_when_the_body_is_no_object(
+    client: httpx.Client, body: bytes
+) -> None:
     """And when nothing is in it."""
-    is_problem(client.post("/score", content=body, headers={"Content-Type": "application/json"}), 422)
+    is_problem(
+        client.post(
+            "/score", content=body, headers={"Content-Type": "application/json"}
+        ),
+        422,
+    )
 
 
 @pytest.mark.parametrize("unit", [b"[", b"{},", b"0,", b'{"a":', b"[[],"])
-def test_bombs_are_refused_before_they_are_read(client: httpx.Client, unit: bytes) -> None:
+def test_bombs_are_refused_before_they_are_read(
+    client: httpx.Client, unit: bytes
+) -> None:
     """Megabytes of empty lists would be a hundred of memory: a form is flat."""
     began = time.monotonic()
     problem = is_problem(
-        client.post("/score", content=b"[" + unit * 800_000, headers={"Content-Type": "application/json"}), 422
+        client.post(
+            "/score",
+            content=b"[" + unit * 800_000,
+            headers={"Content-Type": "application/json"},
+        ),
+        422,
     )
     assert "nothing nested" in problem["detail"]
     assert time.monotonic() - began < 60
 
 
-@pytest.mark.parametrize("name", ["base64 of text", "bomb", "text bomb", "gif", "empty"])
+@pytest.mark.parametrize(
+    "name", ["base64 of text", "bomb", "text bomb", "gif", "empty"]
+)
 def test_picture_is_judged_by_its_bytes(client: httpx.Client, name: str) -> None:
     """The limits of an uploaded file are those of one in base64."""
     data, status = {
@@ -193,28 +264,50 @@ def test_picture_is_judged_by_its_bytes(client: httpx.Client, name: str) -> None
         "gif": (pictures.encoded(IMAGE, "GIF"), 400),
         "empty": (b"", 400),
     }[name]
-    is_problem(client.post("/score", json={"model": "scorer", "image": text(data)}), status)
+    is_problem(
+        client.post("/score", json={"model": "scorer", "image": text(data)}), status
+    )
 
 
-def test_files_are_bounded_before_they_are_decoded(redis_url: str, worker: HandWorker) -> None:
+def test_files_are_bounded_before_they_are_decoded(
+    redis_url: str, worker: HandWorker
+) -> None:
     """One file to the byte, and the whole body by its declared length and by counting."""
     given = Settings(redis_url=redis_url, port=0, fleet_age_s=0, max_upload_bytes=1024)
     with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         for size, status in ((1024, 400), (1025, 413), (1027, 413), (9000, 413)):
-            problem = is_problem(client.post("/score", json={"model": "scorer", "image": text(bytes(size))}), status)
+            problem = is_problem(
+                client.post(
+                    "/score", json={"model": "scorer", "image": text(bytes(size))}
+                ),
+                status,
+            )
             assert status == 400 or "at most 1024" in problem["detail"]
         two = {"model": "grey", "image": text(bytes(1024)), "mask": text(bytes(1024))}
         is_problem(client.post("/complete", json=two), 400)
         body = json.dumps({**two, "image": text(bytes(70_000))}).encode()
         for content in (body, iter([body[:60_000], body[60_000:]])):
-            is_problem(client.post("/complete", content=content, headers={"Content-Type": "application/json"}), 413)
+            is_problem(
+                client.post(
+                    "/complete",
+                    content=content,
+                    headers={"Content-Type": "application/json"},
+                ),
+                413,
+            )
 
 
-def test_two_files_of_the_largest_size_fit_into_a_body(client: httpx.Client, worker: HandWorker) -> None:
+def test_two_files_of_the_largest_size_fit_into_a_body(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """What the service says of its limit is so in JSON too."""
     limit = client.get("/info").json()["limits"]["upload_bytes"]
-    image, mask = (data + bytes(limit - len(data)) for data in (png(IMAGE), png(MASK)))  # a PNG may be followed by more
-    sent = client.post("/complete", json={**COMPLETE, "image": text(image), "mask": text(mask)})
+    image, mask = (
+        data + bytes(limit - len(data)) for data in (png(IMAGE), png(MASK))
+    )  # a PNG may be followed by more
+    sent = client.post(
+        "/complete", json={**COMPLETE, "image": text(image), "mask": text(mask)}
+    )
     assert stored(worker, sent)[b"pixels"] == IMAGE.tobytes()
 
 
@@ -227,14 +320,23 @@ def _file(field: dict[str, Any]) -> dict[str, Any]:
     ("path", "form"),
     [(f"/{kind}", FORMS[kind]) for kind in ("complete", "upsample", "score", "verify")],
 )
-def test_schema_tells_both_ways_from_one_model(path: str, form: type[BaseModel]) -> None:
+def test_schema_tells_both_ways_from_one_model(
+    path: str, form: type[BaseModel]
+) -> None:
     """The same fields, and files as bytes or as base64. JSON stands beside the types of the body, not among them."""
     schema = create_app(Settings()).openapi()
     as_form = schema["components"]["schemas"][form.__name__]
     body = schema["paths"][path]["post"]["requestBody"]
     as_json = body["x-json-body"]
-    assert list(as_form["properties"]) == list(as_json["properties"]) == list(form.model_fields)
-    assert (as_json["required"], as_json["additionalProperties"]) == (as_form["required"], False)
+    assert (
+        list(as_form["properties"])
+        == list(as_json["properties"])
+        == list(form.model_fields)
+    )
+    assert (as_json["required"], as_json["additionalProperties"]) == (
+        as_form["required"],
+        False,
+    )
     assert _file(as_form["properties"]["image"])["format"] == "binary"
     assert _file(as_json["properties"]["image"])["contentEncoding"] == "base64"
     assert list(body["content"]) == ["multipart/form-data"]

@@ -21,12 +21,28 @@ from worker.contract import keys
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"X-API-Key": "wrong"}, {"Authorization": "Basic alice-key"}, {"X-API-Key": ""}]
+    "headers",
+    [
+        {},
+        {"X-API-Key": "wrong"},
+        {"Authorization": "Basic alice-key"},
+        {"X-API-Key": ""},
+    ],
 )
-def test_answer_is_401_when_there_is_no_valid_key(redis_url: str, worker: HandWorker, headers: dict[str, str]) -> None:
+def test_answer_is_401_when_there_is_no_valid_key(
+    redis_url: str, worker: HandWorker, headers: dict[str, str]
+) -> None:
     """Everywhere but where nothing is told: and before the body is read."""
-    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, headers=headers, timeout=60) as client:
-        for method, path in (("POST", "/sample"), ("GET", "/jobs"), ("GET", "/models"), ("GET", "/metrics")):
+    with (
+        serving(settings(redis_url)) as (url, _),
+        httpx.Client(base_url=url, headers=headers, timeout=60) as client,
+    ):
+        for method, path in (
+            ("POST", "/sample"),
+            ("GET", "/jobs"),
+            ("GET", "/models"),
+            ("GET", "/metrics"),
+        ):
             answer = client.request(method, path)
             is_problem(answer, 401)
             assert answer.headers["www-authenticate"] == "Bearer"
@@ -39,20 +55,32 @@ def test_answer_is_401_when_there_is_no_valid_key(redis_url: str, worker: HandWo
     [
         (("127.0.0.1", "::1"), "203.0.113.9", "203.0.113.9"),
         (("127.0.0.1",), "198.51.100.1, 203.0.113.9", "203.0.113.9"),
-        (("127.0.0.0/8", "203.0.113.0/24"), "198.51.100.1, 203.0.113.9", "198.51.100.1"),
+        (
+            ("127.0.0.0/8", "203.0.113.0/24"),
+            "198.51.100.1, 203.0.113.9",
+            "198.51.100.1",
+        ),
         (("*",), "198.51.100.1, 203.0.113.9", "198.51.100.1"),
         ((), "203.0.113.9", "127.0.0.1"),
         (("10.0.0.0/8",), "203.0.113.9", "127.0.0.1"),
     ],
 )
 def test_client_is_whom_a_trusted_proxy_speaks_for(
-    redis_url: str, worker: HandWorker, proxies: tuple[str, ...], forwarded: str, counts_as: str
+    redis_url: str,
+    worker: HandWorker,
+    proxies: tuple[str, ...],
+    forwarded: str,
+    counts_as: str,
 ) -> None:
     """Only what a proxy of ours says counts; a client cannot give itself another address."""
     given = settings(redis_url, api_keys=(), proxies=proxies)
     with serving(given) as (url, _), structlog.testing.capture_logs() as lines:
-        httpx.get(f"{url}/models", headers={"X-Forwarded-For": forwarded}, timeout=60).raise_for_status()
-    assert [line["client"] for line in lines if line["event"] == "request"] == [f"ip:{counts_as}"]
+        httpx.get(
+            f"{url}/models", headers={"X-Forwarded-For": forwarded}, timeout=60
+        ).raise_for_status()
+    assert [line["client"] for line in lines if line["event"] == "request"] == [
+        f"ip:{counts_as}"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -70,18 +98,29 @@ def test_whoever_has_many_addresses_has_one_share(address: str, account: str) ->
     assert account_of(address) == account
 
 
-@pytest.mark.parametrize("proxies", ["proxy.example", "10.0.0.1/8", "*,10.0.0.1", "127.0.0.1;::1"])
-def test_proxies_are_refused_when_they_are_no_addresses(monkeypatch: pytest.MonkeyPatch, proxies: str) -> None:
+@pytest.mark.parametrize(
+    "proxies", ["proxy.example", "10.0.0.1/8", "*,10.0.0.1", "127.0.0.1;::1"]
+)
+def test_proxies_are_refused_when_they_are_no_addresses(
+    monkeypatch: pytest.MonkeyPatch, proxies: str
+) -> None:
     """A name or a misspelt network would trust nobody, and say nothing."""
     monkeypatch.setenv("PIXELRNN_PROXIES", proxies)
     with pytest.raises(ValidationError, match="expected"):
         Settings()
 
 
-def test_jobs_are_their_owners_when_there_are_keys(redis_url: str, worker: HandWorker) -> None:
+def test_jobs_are_their_owners_when_there_are_keys(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Others cannot see, list, follow, cancel or delete them, nor tell that they are there."""
-    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
-        link = client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"]["self"]
+    with (
+        serving(settings(redis_url)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        link = client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"][
+            "self"
+        ]
         for path in (link, f"{link}/events", f"{link}/image"):
             is_problem(client.get(path, headers=BOB), 404)
         is_problem(client.delete(link, headers=BOB), 404)
@@ -91,10 +130,18 @@ def test_jobs_are_their_owners_when_there_are_keys(redis_url: str, worker: HandW
         assert client.get(link, headers=ALICE).json()["status"] == "queued"
 
 
-def test_jobs_stay_their_owners_when_they_are_gone(redis_url: str, worker: HandWorker) -> None:
+def test_jobs_stay_their_owners_when_they_are_gone(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Others hear of one that was deleted, or has expired, what they hear of none."""
-    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
-        deleted, expired = (client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"]["self"] for _ in "12")
+    with (
+        serving(settings(redis_url)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        deleted, expired = (
+            client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"]["self"]
+            for _ in "12"
+        )
         specs = [worker.draw() for _ in "12"]
         client.delete(deleted, headers=ALICE).raise_for_status()
         worker.redis.delete(keys.job(specs[1].id), keys.events(specs[1].id))
@@ -103,13 +150,20 @@ def test_jobs_stay_their_owners_when_they_are_gone(redis_url: str, worker: HandW
                 is_problem(client.get(path, headers=ALICE), 410)
                 is_problem(client.get(path, headers=BOB), 404)
             is_problem(client.delete(link, headers=BOB), 404)
-        worker.redis.set(keys.tombstone(specs[0].id), "succeeded")  # as an earlier version leaves it
+        worker.redis.set(
+            keys.tombstone(specs[0].id), "succeeded"
+        )  # as an earlier version leaves it
         is_problem(client.get(deleted, headers=ALICE), 410)
 
 
-def test_allowance_is_each_clients_own_when_there_are_keys(redis_url: str, worker: HandWorker) -> None:
+def test_allowance_is_each_clients_own_when_there_are_keys(
+    redis_url: str, worker: HandWorker
+) -> None:
     """One that hands in too much does not keep others out; the same Idempotency-Key of two clients is two."""
-    with serving(settings(redis_url, client_jobs=1)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(settings(redis_url, client_jobs=1)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         key = {"Idempotency-Key": "same"}
         first = client.post("/sample", json=SAMPLE, headers=ALICE | key)
         is_problem(client.post("/sample", json=SAMPLE, headers=ALICE), 429)
@@ -118,9 +172,14 @@ def test_allowance_is_each_clients_own_when_there_are_keys(redis_url: str, worke
         assert other.json()["id"] != first.json()["id"]
 
 
-def test_answer_is_429_when_wrong_keys_keep_coming(redis_url: str, worker: HandWorker) -> None:
+def test_answer_is_429_when_wrong_keys_keep_coming(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Ten a minute from one address. The right one is let in: others may share the address, as behind a proxy."""
-    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(settings(redis_url)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         for i in range(10):
             is_problem(client.get("/jobs", headers={"X-API-Key": f"wrong-{i}"}), 401)
         answer = client.get("/jobs", headers={"X-API-Key": "wrong-10"})
@@ -129,9 +188,14 @@ def test_answer_is_429_when_wrong_keys_keep_coming(redis_url: str, worker: HandW
         assert client.get("/jobs", headers=ALICE).status_code == 200
 
 
-def test_key_is_nowhere_when_it_was_used(redis_url: str, worker: HandWorker, capfd: pytest.CaptureFixture[str]) -> None:
+def test_key_is_nowhere_when_it_was_used(
+    redis_url: str, worker: HandWorker, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Not in the logs, the metrics, the job or Redis."""
-    with serving(settings(redis_url)) as (url, _), httpx.Client(base_url=url, headers=ALICE, timeout=60) as client:
+    with (
+        serving(settings(redis_url)) as (url, _),
+        httpx.Client(base_url=url, headers=ALICE, timeout=60) as client,
+    ):
         answer = client.post("/sample", json=SAMPLE)
         shown = answer.text + client.get("/metrics").text + client.get("/info").text
     stored = [worker.redis.dump(key) or b"" for key in worker.redis.keys("*")]
@@ -141,7 +205,14 @@ def test_key_is_nowhere_when_it_was_used(redis_url: str, worker: HandWorker, cap
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://evil.example", "null", "http://127.0.0.1:1", "http://evil.example:{port}", "http://[", "http://a]b"],
+    [
+        "https://evil.example",
+        "null",
+        "http://127.0.0.1:1",
+        "http://evil.example:{port}",
+        "http://[",
+        "http://a]b",
+    ],
 )
 def test_answer_is_403_when_a_foreign_page_asks_without_a_key(
     api_url: str, client: httpx.Client, worker: HandWorker, origin: str
@@ -154,40 +225,69 @@ def test_answer_is_403_when_a_foreign_page_asks_without_a_key(
     is_problem(client.post("/sample", json=SAMPLE, headers=headers), 403)
     is_problem(client.delete("/jobs/x", headers=headers), 403)
     is_problem(client.post("/jobs/x/cancel", headers=headers), 403)
-    assert "access-control-allow-origin" not in client.get("/models", headers=headers).headers
+    assert (
+        "access-control-allow-origin"
+        not in client.get("/models", headers=headers).headers
+    )
 
 
-def test_own_page_may_ask_when_there_is_no_key(api_url: str, client: httpx.Client, worker: HandWorker) -> None:
+def test_own_page_may_ask_when_there_is_no_key(
+    api_url: str, client: httpx.Client, worker: HandWorker
+) -> None:
     """The playground is such a page."""
-    assert client.post("/sample", json=SAMPLE, headers={"Origin": api_url}).status_code == 202
+    assert (
+        client.post("/sample", json=SAMPLE, headers={"Origin": api_url}).status_code
+        == 202
+    )
 
 
-def test_listed_page_may_ask_when_it_is_listed(redis_url: str, worker: HandWorker) -> None:
+def test_listed_page_may_ask_when_it_is_listed(
+    redis_url: str, worker: HandWorker
+) -> None:
     """The browser's question before, and the answer."""
     origin = "https://pixels.example"
     given = settings(redis_url, api_keys=(), origins=(origin,))
-    with serving(given) as (url, _), httpx.Client(base_url=url, headers={"Origin": origin}, timeout=60) as client:
-        asked = client.options("/sample", headers={"Access-Control-Request-Method": "POST"})
+    with (
+        serving(given) as (url, _),
+        httpx.Client(base_url=url, headers={"Origin": origin}, timeout=60) as client,
+    ):
+        asked = client.options(
+            "/sample", headers={"Access-Control-Request-Method": "POST"}
+        )
         assert asked.headers["access-control-allow-origin"] == origin
         answer = client.post("/sample", json=SAMPLE)
-        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (202, origin)
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (
+            202,
+            origin,
+        )
         other = client.get("/models", headers={"Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
 
 
-def test_settings_are_refused_when_open_to_all_by_accident(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_refused_when_open_to_all_by_accident(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Another address needs keys, or the word that none are wanted."""
     with pytest.raises(ValidationError, match="PIXELRNN_API_KEYS"):
         Settings(host="0.0.0.0")
     assert Settings(host="0.0.0.0", insecure=True).insecure
     assert Settings(host="0.0.0.0", api_keys=KEYS).api_keys == KEYS
-    monkeypatch.setenv("PIXELRNN_API_KEYS", f"carol:{digest_of('c')}, dave:{digest_of('d')}")
+    monkeypatch.setenv(
+        "PIXELRNN_API_KEYS", f"carol:{digest_of('c')}, dave:{digest_of('d')}"
+    )
     monkeypatch.setenv("PIXELRNN_HOST", "0.0.0.0")
     assert [entry.name for entry in Settings().api_keys] == ["carol", "dave"]
 
 
 @pytest.mark.parametrize(
-    "text", ["alice", "alice:secret", f":{'0' * 64}", f"a b:{'0' * 64}", f"a:{'0' * 64},a:{'1' * 64}"]
+    "text",
+    [
+        "alice",
+        "alice:secret",
+        f":{'0' * 64}",
+        f"a b:{'0' * 64}",
+        f"a:{'0' * 64},a:{'1' * 64}",
+    ],
 )
 def test_settings_are_refused_when_keys_are_malformed(text: str) -> None:
     """A key itself instead of its digest is refused, and the sentence does not repeat it."""
@@ -222,9 +322,14 @@ def pixelrnn_keys(*words: object) -> str:
     return result.output.strip()
 
 
-def test_keys_come_and_go_while_the_server_runs(redis_url: str, worker: HandWorker, key_file: Path) -> None:
+def test_keys_come_and_go_while_the_server_runs(
+    redis_url: str, worker: HandWorker, key_file: Path
+) -> None:
     """Added, listed, exchanged, revoked; those of the environment stay. A damaged file changes nothing."""
-    with serving(settings(redis_url, keys_file=key_file)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(settings(redis_url, keys_file=key_file)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
 
         def status(key: str) -> int:
             return client.get("/models", headers={"X-API-Key": key}).status_code
@@ -247,16 +352,27 @@ def test_keys_come_and_go_while_the_server_runs(redis_url: str, worker: HandWork
         assert (status(second), status("alice-key")) == (401, 200)
 
 
-def test_key_in_a_file_has_an_end_and_allowances(redis_url: str, worker: HandWorker, key_file: Path) -> None:
+def test_key_in_a_file_has_an_end_and_allowances(
+    redis_url: str, worker: HandWorker, key_file: Path
+) -> None:
     """One that has ended is none; a job that is too many is refused by the key's own number."""
-    ended, small = (pixelrnn_keys("add", name, "--file", key_file, "--jobs", 1, "--rate", 2) for name in ("old", "new"))
+    ended, small = (
+        pixelrnn_keys("add", name, "--file", key_file, "--jobs", 1, "--rate", 2)
+        for name in ("old", "new")
+    )
     facts = json.loads(key_file.read_text())
     facts["keys"][0]["until"] = "2026-01-01T00:00:00Z"
     key_file.write_text(json.dumps(facts))
-    with serving(settings(redis_url, keys_file=key_file)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(settings(redis_url, keys_file=key_file)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         is_problem(client.get("/models", headers={"X-API-Key": ended}), 401)
         accepted = client.post("/sample", json=SAMPLE, headers={"X-API-Key": small})
-        assert accepted.headers["ratelimit-policy"] == '"jobs";q=4;w=2, "open-jobs";q=1;qu="concurrent-requests"'
+        assert (
+            accepted.headers["ratelimit-policy"]
+            == '"jobs";q=4;w=2, "open-jobs";q=1;qu="concurrent-requests"'
+        )
         refused = client.post("/sample", json=SAMPLE, headers={"X-API-Key": small})
         assert "it may have 1" in is_problem(refused, 429)["detail"]
         assert client.post("/sample", json=SAMPLE, headers=ALICE).status_code == 202
@@ -273,7 +389,10 @@ def _file(*entries: dict[str, object]) -> str:
         (_file({"name": "a", "sha256": "secret"}), "keys.0.sha256"),
         (_file({"name": "a b", "sha256": "0" * 64}), "keys.0.name"),
         (_file({"name": "a", "sha256": "0" * 64, "quota": 3}), "keys.0.quota"),
-        (_file({"name": "a", "sha256": "0" * 64}, {"name": "a", "sha256": "1" * 64}), "twice"),
+        (
+            _file({"name": "a", "sha256": "0" * 64}, {"name": "a", "sha256": "1" * 64}),
+            "twice",
+        ),
         (None, "No such file"),
     ],
 )

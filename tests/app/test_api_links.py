@@ -37,7 +37,9 @@ def api(redis_url: str, **more: object) -> Iterator[httpx.Client]:
 
 def drawn(client: httpx.Client, worker: HandWorker, n: int = 1) -> str:
     """The address of a job of Alice's that is drawn."""
-    link = client.post("/sample", json={**SAMPLE, "n": n}, headers=ALICE).json()["links"]["self"]
+    link = client.post("/sample", json={**SAMPLE, "n": n}, headers=ALICE).json()[
+        "links"
+    ]["self"]
     worker.draw()
     return link
 
@@ -49,7 +51,9 @@ def changed(address: str, **fields: str) -> str:
     return f"{url.path}?{'&'.join(f'{name}={value}' for name, value in said.items() if value)}"
 
 
-def test_signed_addresses_open_a_job_without_a_key(redis_url: str, worker: HandWorker) -> None:
+def test_signed_addresses_open_a_job_without_a_key(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Its pictures, in any size and format, and its events, for GET and HEAD; until the time that the answer names."""
     with api(redis_url) as client:
         link = drawn(client, worker, n=2)
@@ -57,10 +61,17 @@ def test_signed_addresses_open_a_job_without_a_key(redis_url: str, worker: HandW
         answer = client.post(f"{link}/links", headers=ALICE)
         assert answer.status_code == 200
         links = answer.json()
-        assert begun + 3600 <= datetime.fromisoformat(links["expires_at"]).timestamp() <= time.time() + 3600
+        assert (
+            begun + 3600
+            <= datetime.fromisoformat(links["expires_at"]).timestamp()
+            <= time.time() + 3600
+        )
         for i, address in enumerate(links["images"]):
             shown = client.get(address)
-            assert shown.content == client.get(f"{link}/image?sample={i}", headers=ALICE).content
+            assert (
+                shown.content
+                == client.get(f"{link}/image?sample={i}", headers=ALICE).content
+            )
             assert client.head(address).headers["etag"] == shown.headers["etag"]
         assert len(links["images"]) == 2
         webp = client.get(f"{links['image']}&grid=1&format=webp")
@@ -70,7 +81,9 @@ def test_signed_addresses_open_a_job_without_a_key(redis_url: str, worker: HandW
         is_problem(client.get(f"{links['image']}&nonsense=1"), 422)
 
 
-def test_any_server_with_the_secret_knows_what_another_has_signed(redis_url: str, worker: HandWorker) -> None:
+def test_any_server_with_the_secret_knows_what_another_has_signed(
+    redis_url: str, worker: HandWorker
+) -> None:
     """There is no state; and one with another secret, or with none, knows nothing of it."""
     with api(redis_url) as client:
         link = drawn(client, worker)
@@ -90,7 +103,15 @@ def test_a_signature_opens_nothing_else(redis_url: str, worker: HandWorker) -> N
         query = urlsplit(address).query
         is_problem(client.get(f"{other}/image?{query}"), 403)
         is_problem(client.get(f"/jobs/unknown/image?{query}"), 403)
-        for path in (link, f"{link}/given", f"{link}/score-map", f"{link}/blob", "/jobs", "/models", "/metrics"):
+        for path in (
+            link,
+            f"{link}/given",
+            f"{link}/score-map",
+            f"{link}/blob",
+            "/jobs",
+            "/models",
+            "/metrics",
+        ):
             is_problem(client.get(f"{path}?{query}"), 401)
         for method, path in (
             ("DELETE", link),
@@ -98,28 +119,39 @@ def test_a_signature_opens_nothing_else(redis_url: str, worker: HandWorker) -> N
             ("POST", f"{link}/links"),
             ("POST", address),
         ):
-            is_problem(client.request(method, path if path == address else f"{path}?{query}"), 401)
+            is_problem(
+                client.request(method, path if path == address else f"{path}?{query}"),
+                401,
+            )
 
 
 @pytest.mark.parametrize("fields", [
     {"expires": "9999999999"}, {"expires": "1e9"}, {"expires": ""}, {"expires": "0"}, {"expires": "%D9%A1"},
     {"signature": ""}, {"signature": "A" * 43}, {"signature": "%C3%A9"}, {"expires": "9" * 5000},
 ])  # fmt: skip
-def test_a_changed_address_is_refused(redis_url: str, worker: HandWorker, fields: dict[str, str]) -> None:
+def test_a_changed_address_is_refused(
+    redis_url: str, worker: HandWorker, fields: dict[str, str]
+) -> None:
     """With a sentence, whatever was changed; a key of one's own beside it does not help."""
     with api(redis_url) as client:
-        address = client.post(f"{drawn(client, worker)}/links", headers=ALICE).json()["image"]
+        address = client.post(f"{drawn(client, worker)}/links", headers=ALICE).json()[
+            "image"
+        ]
         body = is_problem(client.get(changed(address, **fields)), 403)
         assert "changed" in body["detail"]
         is_problem(client.get(changed(address, **fields), headers=ALICE), 403)
         is_problem(client.get(f"{address}&expires=9999999999"), 403)
 
 
-def test_an_address_ends_when_its_time_is_up(redis_url: str, worker: HandWorker) -> None:
+def test_an_address_ends_when_its_time_is_up(
+    redis_url: str, worker: HandWorker
+) -> None:
     """And one of a job that was deleted, at once: 410 as with a key."""
     with api(redis_url) as client:
         link = drawn(client, worker)
-        address = client.post(f"{link}/links", json={"expires_in": 1}, headers=ALICE).json()["image"]
+        address = client.post(
+            f"{link}/links", json={"expires_in": 1}, headers=ALICE
+        ).json()["image"]
         lasting = client.post(f"{link}/links", headers=ALICE).json()["image"]
         time.sleep(1.1)
         assert "expired" in is_problem(client.get(address), 403)["detail"]
@@ -136,17 +168,28 @@ def test_only_the_owner_gives_links(redis_url: str, worker: HandWorker) -> None:
         is_problem(client.post(f"{link}/links", headers=BOB), 404)
 
 
-@pytest.mark.parametrize("body", [{"expires_in": 0}, {"expires_in": 604801}, {"expires_in": "60"}, {"until": 60}])
-def test_lifetimes_are_bounded(redis_url: str, worker: HandWorker, body: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [{"expires_in": 0}, {"expires_in": 604801}, {"expires_in": "60"}, {"until": 60}],
+)
+def test_lifetimes_are_bounded(
+    redis_url: str, worker: HandWorker, body: dict[str, object]
+) -> None:
     """A second to a week, in a field that is known."""
     with api(redis_url) as client:
-        is_problem(client.post(f"{drawn(client, worker)}/links", json=body, headers=ALICE), 422)
+        is_problem(
+            client.post(f"{drawn(client, worker)}/links", json=body, headers=ALICE), 422
+        )
 
 
-def test_links_are_501_when_there_is_no_secret(redis_url: str, worker: HandWorker) -> None:
+def test_links_are_501_when_there_is_no_secret(
+    redis_url: str, worker: HandWorker
+) -> None:
     """The problem says what to set."""
     with api(redis_url, link_secret=None) as client:
-        body = is_problem(client.post(f"{drawn(client, worker)}/links", headers=ALICE), 501)
+        body = is_problem(
+            client.post(f"{drawn(client, worker)}/links", headers=ALICE), 501
+        )
         assert "PIXELRNN_LINK_SECRET" in body["detail"]
 
 
@@ -164,10 +207,14 @@ def test_secret_and_signatures_are_nowhere(
 ) -> None:
     """Neither in logs nor in metrics nor in Redis, whether the address is good or not."""
     with structlog.testing.capture_logs() as lines, api(redis_url) as client:
-        address = client.post(f"{drawn(client, worker)}/links", headers=ALICE).json()["image"]
+        address = client.post(f"{drawn(client, worker)}/links", headers=ALICE).json()[
+            "image"
+        ]
         for path in (address, changed(address, expires="7"), f"{address}&nonsense=1"):
             client.get(path)
-        shown = client.get("/metrics", headers=ALICE).text + json.dumps(lines, default=str)
+        shown = client.get("/metrics", headers=ALICE).text + json.dumps(
+            lines, default=str
+        )
     stored = [worker.redis.dump(key) for key in worker.redis.keys("*")]
     signature = parse_qs(urlsplit(address).query)["signature"][0]
     assert "bad-link" in shown
@@ -190,4 +237,6 @@ def test_signatures_are_hmac_of_job_and_time() -> None:
     """Written down here once more: a change would void every address that is out."""
     text = b"pixelrnn link 1\njob\n1700000000"
     digest = hmac.new(SECRET.encode(), text, hashlib.sha256).digest()
-    assert LinkSignatures(SECRET).of("job", 1700000000) == base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    assert LinkSignatures(SECRET).of("job", 1700000000) == base64.urlsafe_b64encode(
+        digest
+    ).decode().rstrip("=")

@@ -16,7 +16,9 @@ from worker.contract import scripts
 
 
 @contextlib.contextmanager
-def losing_replies_to_script(script: str, times: int, worker: HandWorker, tmp_path: Path) -> Iterator[httpx.Client]:
+def losing_replies_to_script(
+    script: str, times: int, worker: HandWorker, tmp_path: Path
+) -> Iterator[httpx.Client]:
     """Speaks to a server to which so many replies of a script get lost."""
     target = worker.redis.connection_pool.connection_kwargs["path"]
     digest = worker.redis.script_load(script)
@@ -29,7 +31,9 @@ def losing_replies_to_script(script: str, times: int, worker: HandWorker, tmp_pa
         yield client
 
 
-def test_job_is_queued_once_when_the_reply_is_lost(worker: HandWorker, tmp_path: Path) -> None:
+def test_job_is_queued_once_when_the_reply_is_lost(
+    worker: HandWorker, tmp_path: Path
+) -> None:
     """The client gets 503 and cannot know, but Redis never gets the same job twice."""
     with losing_replies_to_script(scripts.SUBMIT, 1000, worker, tmp_path) as client:
         is_problem(client.post("/sample", json={"model": "grey"}), 503)
@@ -37,7 +41,9 @@ def test_job_is_queued_once_when_the_reply_is_lost(worker: HandWorker, tmp_path:
     assert len(list(worker.redis.scan_iter("px:job:*"))) == 1
 
 
-def test_cancel_is_sent_again_when_the_reply_is_lost(worker: HandWorker, tmp_path: Path) -> None:
+def test_cancel_is_sent_again_when_the_reply_is_lost(
+    worker: HandWorker, tmp_path: Path
+) -> None:
     """The second run finds the job canceled, and takes that for its own work: 202, the job is out of the queue, and
     nothing is deleted. A cancel that comes later is told that the job had ended."""
     with losing_replies_to_script(scripts.CANCEL, 1, worker, tmp_path) as client:
@@ -51,7 +57,9 @@ def test_cancel_is_sent_again_when_the_reply_is_lost(worker: HandWorker, tmp_pat
         assert client.post(f"{link}/cancel").status_code == 200
 
 
-def test_cancel_knows_its_work_again_when_the_worker_was_faster(client: httpx.Client, worker: HandWorker) -> None:
+def test_cancel_knows_its_work_again_when_the_worker_was_faster(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Also where the job was running, and its worker had ended it before the second run."""
     client.post("/sample", json={"model": "grey"})
     spec = worker.take()

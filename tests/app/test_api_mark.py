@@ -42,12 +42,16 @@ def asked(client: httpx.Client, kind: str) -> str:
         answer = client.post("/complete", data={"model": "grey", "n": 2}, files=HOLE)
     else:
         small = png(Image.new("RGB", (3, 2)))
-        answer = client.post("/upsample", data={"model": "scales", "n": 2}, files={"image": ("i", small)})
+        answer = client.post(
+            "/upsample", data={"model": "scales", "n": 2}, files={"image": ("i", small)}
+        )
     assert answer.status_code == 202, answer.text
     return answer.json()["links"]["image"]
 
 
-@pytest.mark.parametrize("way", [{}, {"grid": 1, "scale": 3}, {"follow": 1}], ids=["one", "grid", "followed"])
+@pytest.mark.parametrize(
+    "way", [{}, {"grid": 1, "scale": 3}, {"follow": 1}], ids=["one", "grid", "followed"]
+)
 @pytest.mark.parametrize(
     ("kind", "term"),
     [
@@ -79,27 +83,45 @@ def test_a_drawn_picture_says_so(
 def unmarking(redis_server: str, client: httpx.Client) -> Iterator[httpx.Client]:
     """Speaks to an API that is told to mark nothing, beside the other."""
     settings = Settings(redis_url=redis_server, port=0, fleet_age_s=0, mark=False)
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as speaker:
+    with (
+        serving(settings) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as speaker,
+    ):
         yield speaker
 
 
-def test_pixels_are_the_same_without_a_mark(client: httpx.Client, unmarking: httpx.Client, worker: HandWorker) -> None:
+def test_pixels_are_the_same_without_a_mark(
+    client: httpx.Client, unmarking: httpx.Client, worker: HandWorker
+) -> None:
     """A setting turns it off; of a PNG and a WebP, also followed and enlarged, every pixel is the same."""
     link = asked(client, "sample")
-    followed = client.stream("GET", link, params={"follow": 1}), unmarking.stream("GET", link, params={"follow": 1})
+    followed = (
+        client.stream("GET", link, params={"follow": 1}),
+        unmarking.stream("GET", link, params={"follow": 1}),
+    )
     with followed[0] as marked, followed[1] as plain:
         spec = worker.draw()
         pictures = [(marked.read(), plain.read())]
     formats = {"format": "png"}, {"format": "webp"}, {"format": "jpeg", "scale": 4}
-    pictures += [tuple(each.get(link, params=how).content for each in (client, unmarking)) for how in formats]
+    pictures += [
+        tuple(each.get(link, params=how).content for each in (client, unmarking))
+        for how in formats
+    ]
     for marked, plain in pictures:
         assert (mark_of(marked), mark_of(plain)) == ("trainedAlgorithmicMedia", None)
-        with Image.open(io.BytesIO(marked)) as one, Image.open(io.BytesIO(plain)) as other:
+        with (
+            Image.open(io.BytesIO(marked)) as one,
+            Image.open(io.BytesIO(plain)) as other,
+        ):
             assert one.convert("RGB").tobytes() == other.convert("RGB").tobytes()
-            assert one.format == "JPEG" or one.convert("L").tobytes() == image_bytes(spec, 0)
+            assert one.format == "JPEG" or one.convert("L").tobytes() == image_bytes(
+                spec, 0
+            )
 
 
-def test_what_was_handed_in_is_not_marked(client: httpx.Client, worker: HandWorker) -> None:
+def test_what_was_handed_in_is_not_marked(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Nor is a mask; the picture is the client's, and nobody drew it here."""
     link = asked(client, "complete").removesuffix("image")
     worker.draw()

@@ -15,32 +15,50 @@ from worker.contract.jobs import JobSpec
 SAMPLE = {"model": "grey"}
 
 
-def test_request_id_comes_back_when_given(client: httpx.Client, worker: HandWorker) -> None:
+def test_request_id_comes_back_when_given(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """It goes with the job to the worker; one that is none is replaced."""
     answer = client.post("/sample", json=SAMPLE, headers={"X-Request-Id": "my-id.1"})
     assert answer.headers["x-request-id"] == "my-id.1"
     assert worker.take().request_id == "my-id.1"
     for bad in ("", "a b", "x" * 65, '"'):
-        made = client.get("/healthz", headers={"X-Request-Id": bad}).headers["x-request-id"]
+        made = client.get("/healthz", headers={"X-Request-Id": bad}).headers[
+            "x-request-id"
+        ]
         assert re.fullmatch("[0-9a-f]{16}", made)
 
 
-def test_error_has_a_request_id_when_refused(client: httpx.Client, worker: HandWorker) -> None:
+def test_error_has_a_request_id_when_refused(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Of every kind."""
-    for answer in (client.get("/nowhere"), client.post("/sample"), client.get("/jobs/x")):
+    for answer in (
+        client.get("/nowhere"),
+        client.post("/sample"),
+        client.get("/jobs/x"),
+    ):
         assert answer.headers["x-request-id"]
 
 
-def test_request_is_one_line_when_answered(client: httpx.Client, worker: HandWorker) -> None:
+def test_request_is_one_line_when_answered(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """With its id, its path without the query, status and time: also where a parameter is none of the call's."""
-    with structlog.testing.capture_logs(processors=[structlog.contextvars.merge_contextvars]) as lines:
-        client.get("/jobs/x%0aforged?wait=0&secret=1", headers={"X-Request-Id": "line-1"})
+    with structlog.testing.capture_logs(
+        processors=[structlog.contextvars.merge_contextvars]
+    ) as lines:
+        client.get(
+            "/jobs/x%0aforged?wait=0&secret=1", headers={"X-Request-Id": "line-1"}
+        )
     (line,) = [line for line in lines if line.get("request_id") == "line-1"]
     assert (line["event"], line["method"], line["status"]) == ("request", "GET", 422)
     assert "secret" not in json.dumps(line)
 
 
-def test_metrics_count_requests_and_jobs_when_scraped(client: httpx.Client, worker: HandWorker) -> None:
+def test_metrics_count_requests_and_jobs_when_scraped(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Those of this process, and the fleet's."""
     labels = {"method": "POST", "route": "/sample", "status": "202"}
     before = metric(client, "pixelrnn_requests_total", **labels)
@@ -58,7 +76,9 @@ def test_metrics_count_requests_and_jobs_when_scraped(client: httpx.Client, work
     assert metric(client, "pixelrnn_streams") == 0
 
 
-def test_metrics_have_no_path_of_the_clients_when_scraped(client: httpx.Client, worker: HandWorker) -> None:
+def test_metrics_have_no_path_of_the_clients_when_scraped(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Routes, not addresses: otherwise anybody could make the server count without bound."""
     client.get("/jobs/some-id-of-mine")
     client.get("/some/path/of/mine")
@@ -70,7 +90,16 @@ def test_metrics_have_no_path_of_the_clients_when_scraped(client: httpx.Client, 
 def test_spec_is_short_when_written() -> None:
     """Without what is as usual: a worker of an earlier version refuses fields that it does not know."""
     spec = JobSpec(
-        id="a", kind="sample", model="m", digest="d", seed=1, n=1, temperature=1, height=1, width=1, channels=1
+        id="a",
+        kind="sample",
+        model="m",
+        digest="d",
+        seed=1,
+        n=1,
+        temperature=1,
+        height=1,
+        width=1,
+        channels=1,
     )
     assert "rank" not in spec.entry()
     assert JobSpec.model_validate_json(spec.entry()) == spec
@@ -78,8 +107,13 @@ def test_spec_is_short_when_written() -> None:
 
 def test_metrics_are_not_open_through_a_proxy(redis_url: str) -> None:
     """An ingress adds a header; a scraper asks the server itself."""
-    settings = Settings(redis_url=redis_url, port=0, api_keys=f"me:{'0' * 64}", metrics_open=True)
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    settings = Settings(
+        redis_url=redis_url, port=0, api_keys=f"me:{'0' * 64}", metrics_open=True
+    )
+    with (
+        serving(settings) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         assert client.get("/metrics").status_code == 200
         for header in ("X-Forwarded-For", "Forwarded", "Via"):
             assert client.get("/metrics", headers={header: "1.1 x"}).status_code == 401

@@ -22,11 +22,19 @@ PICTURE = png(Image.frombytes("L", (3, 4), bytes([0, 255] * 6)))
         ({"model": "grey", "sed": 7}, "#/sed", "this call has no such field"),
         ({}, "#/model", "expected this field, which is not there"),
         ([], "#/", "expected an object with fields"),
-        ({"model": "grey", "n": 65}, "#/n", "expected a number less than or equal to 64"),
+        (
+            {"model": "grey", "n": 65},
+            "#/n",
+            "expected a number less than or equal to 64",
+        ),
         ({"model": "grey", "n": "2"}, "#/n", "expected a valid integer"),
         ({"model": "m" * 65}, "#/model", "expected at most 64 characters"),
         ({"model": "grey", "size": "x"}, "#/size", SIZE),
-        ({"model": "grey", "priority": "high"}, "#/priority", "expected 'interactive' or 'bulk'"),
+        (
+            {"model": "grey", "priority": "high"},
+            "#/priority",
+            "expected 'interactive' or 'bulk'",
+        ),
     ],
 )
 def test_mistake_is_told_by_what_was_expected(
@@ -38,19 +46,30 @@ def test_mistake_is_told_by_what_was_expected(
     assert problem["detail"] == f"{pointer}: {words}"
 
 
-def test_pointer_leads_to_the_wrong_label_of_a_list(client: httpx.Client, worker: HandWorker) -> None:
+def test_pointer_leads_to_the_wrong_label_of_a_list(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """And to nothing of how it was looked at."""
-    problem = is_problem(client.post("/sample", json={"model": "grey", "n": 2, "label": ["a", "b" * 65]}), 422)
+    problem = is_problem(
+        client.post(
+            "/sample", json={"model": "grey", "n": 2, "label": ["a", "b" * 65]}
+        ),
+        422,
+    )
     assert [error["pointer"] for error in problem["errors"]] == ["#/label", "#/label/1"]
 
 
 def test_no_body_is_told_as_one(client: httpx.Client, worker: HandWorker) -> None:
     """There is no field to point to."""
     problem = is_problem(client.post("/sample"), 422)
-    assert problem["errors"] == [{"pointer": "#/", "detail": "expected a body with the fields of this call"}]
+    assert problem["errors"] == [
+        {"pointer": "#/", "detail": "expected a body with the fields of this call"}
+    ]
 
 
-def test_text_in_the_place_of_a_file_is_told(client: httpx.Client, worker: HandWorker) -> None:
+def test_text_in_the_place_of_a_file_is_told(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """As of `-F image=digit.png`, where the @ is missing."""
     worker.announce(SCORER)
     sent = {"model": (None, "scorer"), "image": (None, "digit.png")}
@@ -61,19 +80,30 @@ def test_text_in_the_place_of_a_file_is_told(client: httpx.Client, worker: HandW
 
 
 def test_long_upload_that_cannot_be_kept_is_told_to_come_again(
-    client: httpx.Client, worker: HandWorker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    client: httpx.Client,
+    worker: HandWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """As where the disk of temporary files is full."""
     worker.announce(SCORER)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     long = PICTURE + bytes(2**20 + 1)
-    answer = client.post("/score", data={"model": "scorer"}, files={"image": ("a.png", long)})
+    answer = client.post(
+        "/score", data={"model": "scorer"}, files={"image": ("a.png", long)}
+    )
     assert "no room" in is_problem(answer, 503)["detail"]
     assert answer.headers["retry-after"]
 
 
-def test_two_files_where_one_is_taken_are_refused(client: httpx.Client, worker: HandWorker) -> None:
+def test_two_files_where_one_is_taken_are_refused(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Not one of them is taken in silence. Calls that take several take several."""
     two = [("image", ("a.png", PICTURE)), ("image", ("b.png", PICTURE))]
-    problem = is_problem(client.post("/upsample", data={"model": "scales"}, files=two), 422)
-    assert problem["errors"] == [{"pointer": "#/image", "detail": "image: expected one file, not several"}]
+    problem = is_problem(
+        client.post("/upsample", data={"model": "scales"}, files=two), 422
+    )
+    assert problem["errors"] == [
+        {"pointer": "#/image", "detail": "image: expected one file, not several"}
+    ]

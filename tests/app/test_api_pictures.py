@@ -16,12 +16,23 @@ from worker.contract import keys
 from worker.contract.events import Stage
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import Pixel
-from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreOptions, ScoreSummary
+from worker.contract.kinds.score import (
+    ColourBelief,
+    PixelBelief,
+    ScoreOptions,
+    ScoreSummary,
+)
 
 SMALL = Image.frombytes("RGB", (3, 2), bytes(range(18)))
 PICTURE = grey([0, 255, 10], [30, 40, 50], [60, 70, 80], [90, 100, 110])
 SCORE = ScoreSummary(
-    nats=8.5, bits_per_dim=1.02, per_colour_bits=(1.02,), height=4, width=3, quantised_pixels=10, uniform_bits=1.0
+    nats=8.5,
+    bits_per_dim=1.02,
+    per_colour_bits=(1.02,),
+    height=4,
+    width=3,
+    quantised_pixels=10,
+    uniform_bits=1.0,
 )
 BITS = struct.pack("<12f", *(i / 8 for i in range(12)))
 HEAT = bytes(range(36))
@@ -34,13 +45,25 @@ def models(worker: HandWorker) -> None:
 
 
 def upsample(
-    client: httpx.Client, image: bytes = png(SMALL), model: str = "scales", **fields: object
+    client: httpx.Client,
+    image: bytes = png(SMALL),
+    model: str = "scales",
+    **fields: object,
 ) -> httpx.Response:
-    return client.post("/upsample", files={"image": ("i", image)}, data={"model": model, **fields})
+    return client.post(
+        "/upsample", files={"image": ("i", image)}, data={"model": model, **fields}
+    )
 
 
-def score(client: httpx.Client, image: bytes = png(PICTURE), model: str = "scorer", **fields: object) -> httpx.Response:
-    return client.post("/score", files={"image": ("i", image)}, data={"model": model, **fields})
+def score(
+    client: httpx.Client,
+    image: bytes = png(PICTURE),
+    model: str = "scorer",
+    **fields: object,
+) -> httpx.Response:
+    return client.post(
+        "/score", files={"image": ("i", image)}, data={"model": model, **fields}
+    )
 
 
 def accepted(answer: httpx.Response) -> dict:
@@ -63,47 +86,83 @@ def picture(answer: httpx.Response) -> Image.Image:
     return image
 
 
-def test_small_image_is_stored_when_it_is_to_be_upsampled(client: httpx.Client, worker: HandWorker) -> None:
+def test_small_image_is_stored_when_it_is_to_be_upsampled(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Its bytes, the request and both sizes reach the worker; only the large rows count."""
     job = accepted(upsample(client, n=2, seed=5, temperature=0.5))
-    assert (job["kind"], job["n"], job["seed"], job["temperature"]) == ("upsample", 2, 5, 0.5)
-    assert (job["height"], job["width"], job["small_height"], job["small_width"]) == (4, 6, 2, 3)
+    assert (job["kind"], job["n"], job["seed"], job["temperature"]) == (
+        "upsample",
+        2,
+        5,
+        0.5,
+    )
+    assert (job["height"], job["width"], job["small_height"], job["small_width"]) == (
+        4,
+        6,
+        2,
+        3,
+    )
     assert (job["rows_total"], job["filled_pixels"]) == (8, None)
     assert worker.redis.hget(keys.image(job["id"]), "pixels") == bytes(range(18))
     spec = worker.take()
-    assert (spec.kind, spec.small_height, spec.small_width, spec.rows_total) == ("upsample", 2, 3, 8)
+    assert (spec.kind, spec.small_height, spec.small_width, spec.rows_total) == (
+        "upsample",
+        2,
+        3,
+        8,
+    )
 
 
-def test_what_a_job_began_with_is_shown(client: httpx.Client, worker: HandWorker) -> None:
+def test_what_a_job_began_with_is_shown(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The picture in the model's size, and of a completion the hole: white is filled."""
     small = accepted(upsample(client))["links"]["self"]
     assert picture(client.get(f"{small}/given")).tobytes() == SMALL.tobytes()
     scored_picture = accepted(score(client))["links"]["self"]
-    assert picture(client.get(f"{scored_picture}/given?of=image")).tobytes() == PICTURE.tobytes()
+    assert (
+        picture(client.get(f"{scored_picture}/given?of=image")).tobytes()
+        == PICTURE.tobytes()
+    )
     is_problem(client.get(f"{scored_picture}/given?of=mask"), 404)
     mask = grey([0, 255, 0], [0, 0, 0], [255, 255, 255], [0, 0, 0])
     files = {"image": png(PICTURE), "mask": png(mask)}
-    hole = accepted(client.post("/complete", files=files, data={"model": "grey"}))["links"]["self"]
+    hole = accepted(client.post("/complete", files=files, data={"model": "grey"}))[
+        "links"
+    ]["self"]
     assert picture(client.get(f"{hole}/given")).tobytes() == PICTURE.tobytes()
     assert picture(client.get(f"{hole}/given?of=mask")).tobytes() == mask.tobytes()
     drawn = accepted(client.post("/sample", json={"model": "grey"}))["links"]["self"]
     assert "no image" in is_problem(client.get(f"{drawn}/given"), 404)["detail"]
 
 
-def test_upsampled_images_come_as_samples_do_when_drawn(client: httpx.Client, worker: HandWorker) -> None:
+def test_upsampled_images_come_as_samples_do_when_drawn(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Each sample by itself and all in a grid; the first stage is the image that was given."""
     job = accepted(upsample(client, n=2))
     link = job["links"]["image"]
-    assert picture(client.get(link, params={"stage": "small", "sample": 1})).tobytes() == bytes(range(18))
+    assert picture(
+        client.get(link, params={"stage": "small", "sample": 1})
+    ).tobytes() == bytes(range(18))
     is_problem(client.get(link), 409)
     spec = worker.draw()
     done = client.get(job["links"]["self"]).json()
-    assert (done["status"], done["rows_done"], len(done["result"]["images"])) == ("succeeded", 8, 2)
-    assert picture(client.get(link, params={"sample": 1})).tobytes() == image_bytes(spec, 1)
+    assert (done["status"], done["rows_done"], len(done["result"]["images"])) == (
+        "succeeded",
+        8,
+        2,
+    )
+    assert picture(client.get(link, params={"sample": 1})).tobytes() == image_bytes(
+        spec, 1
+    )
     assert picture(client.get(link, params={"grid": 1})).size == (13, 4)
 
 
-def test_size_is_named_when_the_small_image_has_another(client: httpx.Client, worker: HandWorker) -> None:
+def test_size_is_named_when_the_small_image_has_another(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The model's own large size is the likeliest mistake; resizing is the way out."""
     large = png(SMALL.resize((6, 4)))
     problem = is_problem(upsample(client, large), 422)
@@ -115,11 +174,18 @@ def test_size_is_named_when_the_small_image_has_another(client: httpx.Client, wo
     assert worker.redis.hget(keys.image(job["id"]), "pixels") == bytes(range(18))
 
 
-@pytest.mark.parametrize(("send", "model"), [(upsample, "scorer"), (upsample, "grey"), (score, "grey")])
-def test_answer_is_422_when_the_model_does_no_such_work(client: httpx.Client, send, model: str) -> None:
+@pytest.mark.parametrize(
+    ("send", "model"), [(upsample, "scorer"), (upsample, "grey"), (score, "grey")]
+)
+def test_answer_is_422_when_the_model_does_no_such_work(
+    client: httpx.Client, send, model: str
+) -> None:
     """Before the picture is looked at; what the model can do is said."""
     problem = is_problem(send(client, b"no picture", model=model), 422)
-    assert (problem["errors"][0]["pointer"], "it can: sample" in problem["detail"]) == ("#/model", True)
+    assert (problem["errors"][0]["pointer"], "it can: sample" in problem["detail"]) == (
+        "#/model",
+        True,
+    )
 
 
 @pytest.mark.parametrize("send", [upsample, score])
@@ -168,25 +234,44 @@ def test_answer_is_422_and_points_when_a_field_is_wrong(
     client: httpx.Client, send, fields: dict[str, str], pointer: str
 ) -> None:
     """A score draws nothing, so it takes no seed and no number."""
-    assert [error["pointer"] for error in is_problem(send(client, **fields), 422)["errors"]] == [pointer]
+    assert [
+        error["pointer"] for error in is_problem(send(client, **fields), 422)["errors"]
+    ] == [pointer]
 
 
 @pytest.mark.parametrize("path", ["/upsample", "/score"])
-def test_answer_is_422_and_points_when_there_is_no_picture(client: httpx.Client, path: str) -> None:
+def test_answer_is_422_and_points_when_there_is_no_picture(
+    client: httpx.Client, path: str
+) -> None:
     """A form without the file, or with text in its place."""
     for data in ({"model": "scales"}, {"model": "scales", "image": "text"}):
-        answer = client.post(path, data=data, files={"other": b"x"} if "image" not in data else {"fit": b"x"})
-        assert {"#/image", "#/image/0"} & {error["pointer"] for error in is_problem(answer, 422)["errors"]}
+        answer = client.post(
+            path,
+            data=data,
+            files={"other": b"x"} if "image" not in data else {"fit": b"x"},
+        )
+        assert {"#/image", "#/image/0"} & {
+            error["pointer"] for error in is_problem(answer, 422)["errors"]
+        }
 
 
 @pytest.mark.parametrize("path", ["/upsample", "/score"])
-def test_answer_is_404_with_the_names_when_nobody_holds_the_model(client: httpx.Client, path: str) -> None:
+def test_answer_is_404_with_the_names_when_nobody_holds_the_model(
+    client: httpx.Client, path: str
+) -> None:
     """As for every other call."""
-    answer = client.post(path, files={"image": png(SMALL)}, data={"model": "unheard-of"})
-    assert is_problem(answer, 404)["detail"] == "expected one of: colour, grey, scales, scorer"
+    answer = client.post(
+        path, files={"image": png(SMALL)}, data={"model": "unheard-of"}
+    )
+    assert (
+        is_problem(answer, 404)["detail"]
+        == "expected one of: colour, grey, scales, scorer"
+    )
 
 
-def test_both_stages_are_streamed_when_a_sample_has_two(client: httpx.Client, worker: HandWorker) -> None:
+def test_both_stages_are_streamed_when_a_sample_has_two(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Small rows say so and come first; rows of the final image look as they always did."""
     job = client.post("/sample", json={"model": "scales", "n": 2}).json()
     assert job["rows_total"] == 2 * (2 + 4)
@@ -195,13 +280,21 @@ def test_both_stages_are_streamed_when_a_sample_has_two(client: httpx.Client, wo
         rows = [event.data for event in events_of(response) if event.name == "row"]
     assert [row.get("stage") for row in rows] == ["small"] * 4 + [None] * 8
     for stage, size in ((Stage.SMALL, (3, 2)), (Stage.FINAL, (6, 4))):
-        image = picture(client.get(job["links"]["image"], params={"stage": stage.value, "sample": 1}))
+        image = picture(
+            client.get(
+                job["links"]["image"], params={"stage": stage.value, "sample": 1}
+            )
+        )
         assert (image.size, image.tobytes()) == (size, image_bytes(spec, 1, stage))
-    grid = picture(client.get(job["links"]["image"], params={"stage": "small", "grid": 1}))
+    grid = picture(
+        client.get(job["links"]["image"], params={"stage": "small", "grid": 1})
+    )
     assert grid.size == (7, 2)
 
 
-def test_first_stage_is_seen_when_the_second_has_no_row_yet(client: httpx.Client, worker: HandWorker) -> None:
+def test_first_stage_is_seen_when_the_second_has_no_row_yet(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """409 for the final image, the small one as far as it is drawn."""
     link = client.post("/sample", json={"model": "scales"}).json()["links"]["image"]
     spec = worker.take()
@@ -211,7 +304,9 @@ def test_first_stage_is_seen_when_the_second_has_no_row_yet(client: httpx.Client
     assert small.tobytes() == image_bytes(spec, 0, Stage.SMALL)[:9] + bytes(9)
 
 
-def test_stages_are_different_pictures_when_cached(client: httpx.Client, worker: HandWorker) -> None:
+def test_stages_are_different_pictures_when_cached(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Their tags differ."""
     link = client.post("/sample", json={"model": "scales"}).json()["links"]["image"]
     worker.draw()
@@ -220,24 +315,43 @@ def test_stages_are_different_pictures_when_cached(client: httpx.Client, worker:
     assert answer.status_code == 200
 
 
-def test_answer_is_422_when_the_job_has_no_small_image(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_422_when_the_job_has_no_small_image(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """One scale, or a score."""
-    for job in (client.post("/sample", json={"model": "grey"}).json(), score(client).json()):
+    for job in (
+        client.post("/sample", json={"model": "grey"}).json(),
+        score(client).json(),
+    ):
         worker.take()
         is_problem(client.get(job["links"]["image"], params={"stage": "small"}), 422)
 
 
-def test_picture_is_stored_when_it_is_to_be_scored(client: httpx.Client, worker: HandWorker) -> None:
+def test_picture_is_stored_when_it_is_to_be_scored(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Bytes as they were sent; nothing is drawn, so there are no rows to wait for."""
     job = accepted(score(client))
-    assert (job["kind"], job["n"], job["rows_total"], job["progress"], job["result"]) == ("score", 1, 0, 0.0, None)
+    assert (
+        job["kind"],
+        job["n"],
+        job["rows_total"],
+        job["progress"],
+        job["result"],
+    ) == ("score", 1, 0, 0.0, None)
     assert worker.redis.hget(keys.image(job["id"]), "pixels") == PICTURE.tobytes()
     assert worker.take().kind == "score"
     running = client.get(job["links"]["self"]).json()
-    assert (running["status"], running["progress"], running["eta_s"]) == ("running", 0.0, None)
+    assert (running["status"], running["progress"], running["eta_s"]) == (
+        "running",
+        0.0,
+        None,
+    )
 
 
-def test_score_is_in_the_job_when_it_is_done(client: httpx.Client, worker: HandWorker) -> None:
+def test_score_is_in_the_job_when_it_is_done(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """All numbers, and where map and heat map are."""
     job, spec = scored(client, worker)
     link = f"/jobs/{spec.id}"
@@ -250,28 +364,41 @@ def test_score_is_in_the_job_when_it_is_done(client: httpx.Client, worker: HandW
     }
 
 
-def test_score_says_what_was_expected_when_a_pixel_is_asked_about(client: httpx.Client, worker: HandWorker) -> None:
+def test_score_says_what_was_expected_when_a_pixel_is_asked_about(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The pixel goes to the worker, costs a second pass, and what it says comes back in the result."""
     job = accepted(score(client, x="1", y="2"))
     spec = worker.take()
     assert spec.options.pixel == Pixel(x=1, y=2)
     assert spec.work == 2 * spec.model_copy(update={"options": ScoreOptions()}).work
-    colour = ColourBelief(probabilities=(0.25, 0.75), value=1, bits=0.415, entropy_bits=0.811)
+    colour = ColourBelief(
+        probabilities=(0.25, 0.75), value=1, bits=0.415, entropy_bits=0.811
+    )
     pixel = PixelBelief(x=1, y=2, colours=(colour,))
     worker.settle_score(spec, SCORE.model_copy(update={"pixel": pixel}), BITS, HEAT)
-    assert client.get(job["links"]["self"]).json()["result"]["pixel"] == pixel.model_dump(mode="json")
+    assert client.get(job["links"]["self"]).json()["result"][
+        "pixel"
+    ] == pixel.model_dump(mode="json")
 
 
-def test_score_says_what_mattered_for_a_pixel_when_asked(client: httpx.Client, worker: HandWorker) -> None:
+def test_score_says_what_mattered_for_a_pixel_when_asked(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Its job is for workers that can, and says that it takes longer; who does not ask has the job of always."""
     worker.announce(SCORER, version=3)
-    assert "earlier version" in is_problem(score(client, x=1, y=2, influence=True), 503)["detail"]
+    assert (
+        "earlier version"
+        in is_problem(score(client, x=1, y=2, influence=True), 503)["detail"]
+    )
     worker.announce(SCORER)
     job = accepted(score(client, x=1, y=2, influence=True))
     spec = worker.take()
     assert (spec.options.influence, spec.version) == (True, 4)
     assert spec.work > spec.model_copy(update={"options": ScoreOptions(x=1, y=2)}).work
-    colour = ColourBelief(probabilities=(0.25, 0.75), value=0, bits=2.0, entropy_bits=0.8)
+    colour = ColourBelief(
+        probabilities=(0.25, 0.75), value=0, bits=2.0, entropy_bits=0.8
+    )
     slopes = ((0.5, -1.25e-18, 0.0),) + ((0.0,) * 3,) * 3
     pixel = PixelBelief(x=1, y=2, colours=(colour,), influence=slopes)
     worker.settle_score(spec, SCORE.model_copy(update={"pixel": pixel}), BITS, HEAT)
@@ -283,17 +410,27 @@ def test_score_says_what_mattered_for_a_pixel_when_asked(client: httpx.Client, w
     assert worker.take().version == 1
 
 
-def test_stream_ends_with_the_score_when_it_is_done(client: httpx.Client, worker: HandWorker) -> None:
+def test_stream_ends_with_the_score_when_it_is_done(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """No rows: the snapshot, then the end that carries the result; a reader that has it is sent away."""
     job, _ = scored(client, worker)
     with client.stream("GET", job["links"]["events"]) as response:
         events = list(events_of(response))
-    assert [(event.name, event.id) for event in events] == [("snapshot", None), ("done", "1-0")]
+    assert [(event.name, event.id) for event in events] == [
+        ("snapshot", None),
+        ("done", "1-0"),
+    ]
     assert events[-1].data["result"]["nats"] == 8.5
-    assert client.get(job["links"]["events"], headers={"Last-Event-ID": "1-0"}).status_code == 204
+    assert (
+        client.get(job["links"]["events"], headers={"Last-Event-ID": "1-0"}).status_code
+        == 204
+    )
 
 
-def test_map_has_a_number_for_every_variable_when_scored(client: httpx.Client, worker: HandWorker) -> None:
+def test_map_has_a_number_for_every_variable_when_scored(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Rows of pixels of colours."""
     job, _ = scored(client, worker)
     found = client.get(job["result"]["map"]).json()
@@ -301,43 +438,58 @@ def test_map_has_a_number_for_every_variable_when_scored(client: httpx.Client, w
     assert found["bits"] == [[[(y * 3 + x) / 8] for x in range(3)] for y in range(4)]
 
 
-def test_heat_map_states_its_scale_when_scored(client: httpx.Client, worker: HandWorker) -> None:
+def test_heat_map_states_its_scale_when_scored(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """In the file: which model, how many nats, what black and white mean; enlarged as any other picture."""
     job, _ = scored(client, worker)
     (link,) = job["result"]["images"]
     image = picture(client.get(link))
     assert (image.mode, image.size, image.tobytes()) == ("RGB", (3, 4), HEAT)
     assert (image.info["model"], image.info["nats"]) == ("scorer", "8.5")
-    assert image.info["scale"] == "bits per pixel: black 0, white 1 (a uniform guess) and above"
+    assert (
+        image.info["scale"]
+        == "bits per pixel: black 0, white 1 (a uniform guess) and above"
+    )
     assert "seed" not in image.info
     assert picture(client.get(link, params={"scale": 8})).size == (24, 32)
     is_problem(client.get(link, params={"sample": 1}), 422)
 
 
-def test_answer_is_409_when_nothing_is_scored_yet(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_409_when_nothing_is_scored_yet(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Waiting and running: come back."""
     job = score(client).json()
     for _ in range(2):
         for path in ("image", "score-map"):
             answer = client.get(f"{job['links']['self']}/{path}")
-            assert is_problem(answer, 409)["type"] == "urn:pixelrnn:problem:no-score-yet"
+            assert (
+                is_problem(answer, 409)["type"] == "urn:pixelrnn:problem:no-score-yet"
+            )
             assert answer.headers["retry-after"] == "1"
         if worker.redis.llen("rq:queue:pixelrnn"):
             worker.take()
 
 
-def test_answer_is_404_when_there_is_no_score(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_404_when_there_is_no_score(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Another kind of job, or a score that failed."""
     sample = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
     worker.draw()
     failed = score(client).json()["links"]["self"]
     worker.settle(worker.take(), "failed", {"type": "t", "title": "t", "detail": "d"})
     for path in (f"{sample}/score-map", f"{failed}/score-map", f"{failed}/image"):
-        assert is_problem(client.get(path), 404)["type"] == "urn:pixelrnn:problem:no-score"
+        assert (
+            is_problem(client.get(path), 404)["type"] == "urn:pixelrnn:problem:no-score"
+        )
     assert client.get(failed).json()["result"] is None
 
 
-def test_score_is_gone_when_it_is_deleted(client: httpx.Client, worker: HandWorker) -> None:
+def test_score_is_gone_when_it_is_deleted(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Numbers, map and picture."""
     job, spec = scored(client, worker)
     assert client.delete(job["links"]["self"]).status_code == 204
@@ -348,7 +500,19 @@ def test_score_is_gone_when_it_is_deleted(client: httpx.Client, worker: HandWork
 def test_models_say_what_they_can_when_listed(client: httpx.Client) -> None:
     """Upsampling where there are two scales, with the size that it takes."""
     models = {model["name"]: model for model in client.get("/models").json()["models"]}
-    every = ["sample", "complete", "upsample", "score", "verify", "encode", "decode", "classify"]
+    every = [
+        "sample",
+        "complete",
+        "upsample",
+        "score",
+        "verify",
+        "encode",
+        "decode",
+        "classify",
+    ]
     assert models["scales"]["can"] == every
     assert (models["scales"]["small_height"], models["scales"]["small_width"]) == (2, 3)
-    assert (models["grey"]["can"], models["grey"]["small_height"]) == (["sample", "complete"], 0)
+    assert (models["grey"]["can"], models["grey"]["small_height"]) == (
+        ["sample", "complete"],
+        0,
+    )

@@ -37,29 +37,46 @@ def test_cards_of_the_same_weights_have_addresses_of_their_own(
     """Other labels, or other priors: what may be kept for ever is one model's, and the old one is not served as the
     new. What an earlier worker laid out lies where it names it."""
     renamed = GREY.model_copy(update={"identity": "e" * 64})
-    with serving(without_keys(redis_url, laid_out)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(without_keys(redis_url, laid_out)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         before = client.get("/models/grey/portable").raise_for_status().json()
-        assert (before["identity"], before["model"]) == (None, f"/portable/{RELEASE}/models/{GREY.digest}/")
+        assert (before["identity"], before["model"]) == (
+            None,
+            f"/portable/{RELEASE}/models/{GREY.digest}/",
+        )
         worker.announce(renamed)
         is_problem(client.get("/models/grey/portable"), 404)
         place = laid_out / RELEASE / "models" / renamed.identity
         place.mkdir()
         (place / "portable.json").write_text("{}")
         after = client.get("/models/grey/portable").raise_for_status().json()
-        assert (after["identity"], after["model"]) == (renamed.identity, f"/portable/{RELEASE}/models/{'e' * 64}/")
+        assert (after["identity"], after["model"]) == (
+            renamed.identity,
+            f"/portable/{RELEASE}/models/{'e' * 64}/",
+        )
 
 
 def without_keys(redis_url: str, folder: Path | None) -> Settings:
     return settings(redis_url, api_keys=(), portable_dir=folder)
 
 
-def test_addresses_lead_to_files_that_may_be_kept(redis_url: str, laid_out: Path) -> None:
-    with serving(without_keys(redis_url, laid_out)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+def test_addresses_lead_to_files_that_may_be_kept(
+    redis_url: str, laid_out: Path
+) -> None:
+    with (
+        serving(without_keys(redis_url, laid_out)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         found = client.get("/models/grey/portable").raise_for_status().json()
         assert found["digest"] == client.get("/models/grey").json()["digest"]
         for name in ("index.js", "posterior/chain.js"):
             module = client.get(found["engine"] + name)
-            assert (module.text, module.headers["content-type"]) == ("export {}", "text/javascript; charset=utf-8")
+            assert (module.text, module.headers["content-type"]) == (
+                "export {}",
+                "text/javascript; charset=utf-8",
+            )
             assert "wasm-unsafe-eval" in module.headers["content-security-policy"]
             assert "immutable" in module.headers["cache-control"]
         assert client.get(f"{found['model']}portable.json").json() == {}
@@ -84,22 +101,34 @@ def test_nothing_else_is_given(redis_url: str, laid_out: Path, path: str) -> Non
         assert httpx.get(f"{url}/portable/{path}", timeout=60).status_code == 404
 
 
-def test_nothing_is_offered_where_the_operator_names_no_directory(redis_url: str, worker: HandWorker) -> None:
+def test_nothing_is_offered_where_the_operator_names_no_directory(
+    redis_url: str, worker: HandWorker
+) -> None:
     with serving(without_keys(redis_url, None)) as (url, _):
         is_problem(httpx.get(f"{url}/models/grey/portable", timeout=60), 404)
 
 
-def test_keys_keep_weights_unless_they_are_for_everybody(redis_url: str, laid_out: Path) -> None:
+def test_keys_keep_weights_unless_they_are_for_everybody(
+    redis_url: str, laid_out: Path
+) -> None:
     """Files of an address are then open to who has no key: a Web Worker asks with none."""
     file = f"/portable/{RELEASE}/engine/index.js"
     for is_open, offered, given in ((False, 404, 404), (True, 200, 200)):
         kept = settings(redis_url, portable_dir=laid_out, portable_open=is_open)
-        with serving(kept) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        with (
+            serving(kept) as (url, _),
+            httpx.Client(base_url=url, timeout=60) as client,
+        ):
             assert client.get("/models/grey/portable").status_code == 401
-            assert client.get("/models/grey/portable", headers=ALICE).status_code == offered
+            assert (
+                client.get("/models/grey/portable", headers=ALICE).status_code
+                == offered
+            )
             assert client.get(file).status_code == given
 
 
-def test_a_directory_that_is_not_filled_yet_is_none(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+def test_a_directory_that_is_not_filled_yet_is_none(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
     with serving(without_keys(redis_url, tmp_path / "none")) as (url, _):
         is_problem(httpx.get(f"{url}/models/grey/portable", timeout=60), 404)

@@ -32,18 +32,38 @@ def posterior(worker: HandWorker) -> HandWorker:
     return worker
 
 
-def settle(worker: HandWorker, spec: JobSpec, receipt: Receipt, mean: list[float], entropy: list[float]) -> None:
-    text = CompletionSummary(posterior=receipt, values=2).model_dump_json(exclude_none=True)
-    maps = {field: struct.pack(f"<{len(found)}f", *found) for field, found in (("mean", mean), ("entropy", entropy))}
+def settle(
+    worker: HandWorker,
+    spec: JobSpec,
+    receipt: Receipt,
+    mean: list[float],
+    entropy: list[float],
+) -> None:
+    text = CompletionSummary(posterior=receipt, values=2).model_dump_json(
+        exclude_none=True
+    )
+    maps = {
+        field: struct.pack(f"<{len(found)}f", *found)
+        for field, found in (("mean", mean), ("entropy", entropy))
+    }
     arguments = [worker.token, "succeeded", "", text]
     pairs = [part for pair in maps.items() for part in pair]
-    assert worker.redis.eval(scripts.SETTLE, 4, *scripts.of(spec.id), *arguments, *pairs) == b"ended"
+    assert (
+        worker.redis.eval(scripts.SETTLE, 4, *scripts.of(spec.id), *arguments, *pairs)
+        == b"ended"
+    )
 
 
-def test_posterior_is_the_way_when_the_model_offers_it(client: httpx.Client, posterior: HandWorker) -> None:
+def test_posterior_is_the_way_when_the_model_offers_it(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """The job says so, and its description is of a version that earlier workers leave; elsewhere it is clamp."""
     card = client.get("/models/posterior").json()
-    assert (card["methods"], card["max_particles"], card["title"]) == (["posterior", "clamp"], 64, "PixelCNN")
+    assert (card["methods"], card["max_particles"], card["title"]) == (
+        ["posterior", "clamp"],
+        64,
+        "PixelCNN",
+    )
     assert card["members"] == list(FOUR)
     job = post(client).json()
     assert (job["method"], job["particles"], job["sweeps"]) == ("posterior", 32, 2)
@@ -59,7 +79,9 @@ def test_posterior_is_the_way_when_the_model_offers_it(client: httpx.Client, pos
         assert "particles" not in spec.entry()
 
 
-def test_particles_are_as_many_as_there_is_room_for_when_not_asked(client: httpx.Client, posterior: HandWorker) -> None:
+def test_particles_are_as_many_as_there_is_room_for_when_not_asked(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """Never more than the card says."""
     announce(posterior, POSTERIOR.model_copy(update={"max_particles": 7}))
     assert post(client).json()["particles"] == 7
@@ -79,7 +101,11 @@ def test_particles_are_as_many_as_there_is_room_for_when_not_asked(client: httpx
     ],
 )
 def test_request_is_refused_when_it_asks_for_too_much(
-    client: httpx.Client, posterior: HandWorker, fields: dict[str, object], field: str, said: str
+    client: httpx.Client,
+    posterior: HandWorker,
+    fields: dict[str, object],
+    field: str,
+    said: str,
 ) -> None:
     """The field is named, and what was expected."""
     answer = post(client, **fields)
@@ -89,7 +115,9 @@ def test_request_is_refused_when_it_asks_for_too_much(
     assert said in error["detail"]
 
 
-def test_multi_scale_model_has_no_posterior_when_asked(client: httpx.Client, posterior: HandWorker) -> None:
+def test_multi_scale_model_has_no_posterior_when_asked(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """And the reason is given; asked for nothing it clamps."""
     keep = np.ones((4, 6), np.uint8)
     keep[0, 0] = 0
@@ -104,18 +132,26 @@ def test_hole_may_cover_everything_and_two_thousand_particles_are_enough(
 ) -> None:
     """Nothing is given, so nothing lies behind; 64 x 32 = 2048."""
     assert post(client, np.zeros((4, 3), np.uint8), n=64).status_code == 202
-    assert (posterior.take().options.given_behind, posterior.redis.llen("rq:queue:pixelrnn")) == (0, 0)
+    assert (
+        posterior.take().options.given_behind,
+        posterior.redis.llen("rq:queue:pixelrnn"),
+    ) == (0, 0)
 
 
 @pytest.mark.parametrize("members", [("none",), FOUR, ORIENTATIONS])
-def test_given_pixels_behind_a_hole_are_counted_as_the_worker_does(members: tuple[str, ...]) -> None:
+def test_given_pixels_behind_a_hole_are_counted_as_the_worker_does(
+    members: tuple[str, ...],
+) -> None:
     """The API knows what a job costs; the worker decides by itself."""
     random = np.random.default_rng(0)
     for _ in range(20):
         keep = (random.random((5, 5)) < random.random()).astype(np.uint8)
         known = [name for name in ORIENTATIONS if name in members]
         expected = max(given_behind(turn(keep.astype(bool), each)) for each in known)
-        assert given_behind_hole(Image.fromarray(keep), [*known, "of a later version"]) == expected
+        assert (
+            given_behind_hole(Image.fromarray(keep), [*known, "of a later version"])
+            == expected
+        )
 
 
 def test_limits_are_the_library_s() -> None:
@@ -127,16 +163,23 @@ def test_limits_are_the_library_s() -> None:
     assert window_size(40 * complete.WINDOWS, 28 * complete.WINDOWS) == (40, 28)
 
 
-def test_earlier_workers_do_not_get_it_when_they_hold_the_model(client: httpx.Client, posterior: HandWorker) -> None:
+def test_earlier_workers_do_not_get_it_when_they_hold_the_model(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """They cannot read what is said of a completion: nobody is there, and the client is told so. Where nothing is said
     that only one kind says, they are as good as any."""
     announce(posterior, POSTERIOR, version=3)
     for method in Method:
-        assert "earlier version" in is_problem(post(client, method=method.value), 503)["detail"]
+        assert (
+            "earlier version"
+            in is_problem(post(client, method=method.value), 503)["detail"]
+        )
     assert client.post("/sample", json={"model": "posterior"}).status_code == 202
 
 
-def test_job_without_images_has_what_is_expected_alone(client: httpx.Client, posterior: HandWorker) -> None:
+def test_job_without_images_has_what_is_expected_alone(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """n = 0: no rows and no addresses of images; marginals and receipt as always, and the expected image is the job's
     picture, also as the answer of the request. Before the end there is none."""
     key = {"Idempotency-Key": "k"}
@@ -146,23 +189,55 @@ def test_job_without_images_has_what_is_expected_alone(client: httpx.Client, pos
     assert (spec.version, spec.n, spec.work) == (7, 0, 1560)
     link = f"/jobs/{spec.id}"
     is_problem(client.get(f"{link}/image"), 409)
-    assert "row by row" in is_problem(client.get(f"{link}/image", params={"follow": 1}), 422)["detail"]
-    receipt = Receipt(exact=False, member="none", particles=32, ess=3.0, distinct=4, quality="good", nats=())
+    assert (
+        "row by row"
+        in is_problem(client.get(f"{link}/image", params={"follow": 1}), 422)["detail"]
+    )
+    receipt = Receipt(
+        exact=False,
+        member="none",
+        particles=32,
+        ess=3.0,
+        distinct=4,
+        quality="good",
+        nats=(),
+    )
     settle(posterior, spec, receipt, [0, 0, 0, 0, 0.75, 0, *[1] * 6], [0.0] * 12)
     ended = client.get(link).json()
-    assert (ended["status"], ended["progress"], ended["result"]["images"]) == ("succeeded", 1, [])
+    assert (ended["status"], ended["progress"], ended["result"]["images"]) == (
+        "succeeded",
+        1,
+        [],
+    )
     assert ended["result"]["marginals"] == f"{link}/marginals"
-    numbers = client.get(f"{link}/marginals", headers={"Accept": "application/json"}).json()
+    numbers = client.get(
+        f"{link}/marginals", headers={"Accept": "application/json"}
+    ).json()
     assert (numbers["draws"], numbers["map"][1][1]) == (32, [0.75])
-    again = post(client, n=0, seed=1, headers={**key, "Accept": "image/png", "Prefer": "wait=5"})
+    again = post(
+        client, n=0, seed=1, headers={**key, "Accept": "image/png", "Prefer": "wait=5"}
+    )
     assert again.headers["X-Job-Id"] == spec.id
-    for file in (again.content, client.get(f"{link}/image").content, client.get(f"{link}/image?grid=1").content):
+    for file in (
+        again.content,
+        client.get(f"{link}/image").content,
+        client.get(f"{link}/image?grid=1").content,
+    ):
         pixels = np.asarray(Image.open(io.BytesIO(file)))
         assert pixels.tolist() == [[0, 0, 0], [0, 191, 0], [255] * 3, [255] * 3]
-    assert "samples 0 to 0" in is_problem(client.get(f"{link}/image?sample=1"), 422)["detail"]
-    assert "no image of the model's values" in is_problem(client.get(f"{link}/image?format=npy"), 422)["detail"]
+    assert (
+        "samples 0 to 0"
+        in is_problem(client.get(f"{link}/image?sample=1"), 422)["detail"]
+    )
+    assert (
+        "no image of the model's values"
+        in is_problem(client.get(f"{link}/image?format=npy"), 422)["detail"]
+    )
     assert client.get(f"{link}/image?format=zip").status_code == 200
-    assert [event.name for event in events_of(client.get(f"{link}/events"))] == ["snapshot", "done"]
+    assert [event.name for event in events_of(client.get(f"{link}/events"))] == [
+        "snapshot",
+        "done",
+    ]
     is_problem(post(client, n=1, seed=1, headers=key), 422)
 
 
@@ -170,7 +245,11 @@ def test_job_without_images_is_for_posterior_and_for_workers_that_know_it(
     client: httpx.Client, posterior: HandWorker
 ) -> None:
     """Clamp expects nothing, there is nothing to rank, and no other kind draws none."""
-    for fields, field in (({"method": "clamp"}, "n"), ({"model": "grey"}, "n"), ({"rank": True}, "rank")):
+    for fields, field in (
+        ({"method": "clamp"}, "n"),
+        ({"model": "grey"}, "n"),
+        ({"rank": True}, "rank"),
+    ):
         (error,) = is_problem(post(client, n=0, **fields), 422)["errors"]
         assert error["pointer"] == f"#/{field}"
     is_problem(client.post("/sample", json={"model": "grey", "n": 0}), 422)
@@ -179,7 +258,9 @@ def test_job_without_images_is_for_posterior_and_for_workers_that_know_it(
     assert post(client).status_code == 202
 
 
-def test_request_is_the_same_when_it_says_what_is_usual(client: httpx.Client, posterior: HandWorker) -> None:
+def test_request_is_the_same_when_it_says_what_is_usual(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """A digest leaves out later fields where nothing is said in them; another method is another request."""
     key = {"Idempotency-Key": "k"}
     first = post(client, headers=key, seed=1).json()["id"]
@@ -187,25 +268,44 @@ def test_request_is_the_same_when_it_says_what_is_usual(client: httpx.Client, po
     is_problem(post(client, headers=key, seed=1, method="clamp"), 422)
 
 
-def test_progress_counts_what_particles_have_done(client: httpx.Client, posterior: HandWorker) -> None:
+def test_progress_counts_what_particles_have_done(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """Beside rows; it never goes back, and an estimate is made of it."""
     post(client, n=2)
     spec = posterior.take()
     seen = []
     for share in ("0.2", "0.4", "0.3"):
-        assert posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), posterior.token, share) == b"ok"
+        assert (
+            posterior.redis.eval(
+                scripts.PROGRESS, 4, *scripts.of(spec.id), posterior.token, share
+            )
+            == b"ok"
+        )
         job = client.get(f"/jobs/{spec.id}").json()
         seen.append(job["progress"])
         assert job["eta_s"] is not None
     assert seen == [0.2, 0.4, 0.4]
     posterior.rows(spec, *((0, y) for y in range(4)))
     assert client.get(f"/jobs/{spec.id}").json()["progress"] == 0.5
-    assert posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), "another", "0.9") == b"lost"
+    assert (
+        posterior.redis.eval(
+            scripts.PROGRESS, 4, *scripts.of(spec.id), "another", "0.9"
+        )
+        == b"lost"
+    )
     client.post(f"/jobs/{spec.id}/cancel")
-    assert posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), posterior.token, "0.9") == b"canceling"
+    assert (
+        posterior.redis.eval(
+            scripts.PROGRESS, 4, *scripts.of(spec.id), posterior.token, "0.9"
+        )
+        == b"canceling"
+    )
 
 
-def test_receipt_and_marginals_are_served_when_the_job_has_ended(client: httpx.Client, posterior: HandWorker) -> None:
+def test_receipt_and_marginals_are_served_when_the_job_has_ended(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """As pictures, and as numbers that say how many draws they come from; a browser may keep both."""
     post(client, n=2, particles=8)
     spec = posterior.take()
@@ -214,7 +314,15 @@ def test_receipt_and_marginals_are_served_when_the_job_has_ended(client: httpx.C
     is_problem(answer, 409)
     assert int(answer.headers["retry-after"]) > 0
     posterior.rows(spec, *((s, y) for s in range(2) for y in range(4)))
-    receipt = Receipt(exact=False, member="none", particles=8, ess=3.5, distinct=2, evidence_nats=9.25, evidence_sd=0.1)
+    receipt = Receipt(
+        exact=False,
+        member="none",
+        particles=8,
+        ess=3.5,
+        distinct=2,
+        evidence_nats=9.25,
+        evidence_sd=0.1,
+    )
     mean, entropy = [0.0] * 12, [0.0] * 12
     mean[4], entropy[4] = 0.6, 0.5
     settle(posterior, spec, receipt, mean, entropy)
@@ -226,41 +334,75 @@ def test_receipt_and_marginals_are_served_when_the_job_has_ended(client: httpx.C
         assert answer.headers["content-type"] == "image/png"
         assert "immutable" in answer.headers["cache-control"]
         image = Image.open(io.BytesIO(answer.content))
-        assert (image.size, image.getpixel((1, 1)), image.getpixel((0, 0))) == ((3, 4), pixel, 0)
-        again = client.get(address, params={"of": of}, headers={"If-None-Match": answer.headers["etag"]})
+        assert (image.size, image.getpixel((1, 1)), image.getpixel((0, 0))) == (
+            (3, 4),
+            pixel,
+            0,
+        )
+        again = client.get(
+            address,
+            params={"of": of},
+            headers={"If-None-Match": answer.headers["etag"]},
+        )
         assert (again.status_code, again.content) == (304, b"")
-    assert Image.open(io.BytesIO(client.get(address, params={"scale": 4}).content)).size == (12, 16)
-    answer = client.get(address, params={"of": "entropy"}, headers={"Accept": "application/json"})
+    assert Image.open(
+        io.BytesIO(client.get(address, params={"scale": 4}).content)
+    ).size == (12, 16)
+    answer = client.get(
+        address, params={"of": "entropy"}, headers={"Accept": "application/json"}
+    )
     found = answer.json()
-    assert (found["of"], found["values"], found["draws"], found["ancestors"]) == ("entropy", 2, 16, 4)
+    assert (found["of"], found["values"], found["draws"], found["ancestors"]) == (
+        "entropy",
+        2,
+        16,
+        4,
+    )
     assert found["map"][1][1] == [0.5]
     assert answer.headers["vary"] == "Accept, Accept-Encoding"
-    again = client.get(address, params={"of": "entropy"}, headers={"Accept": "application/json", "If-None-Match": "*"})
-    assert (again.status_code, again.headers["etag"][:2]) == (304, "W/")  # one tag, compressed or not
+    again = client.get(
+        address,
+        params={"of": "entropy"},
+        headers={"Accept": "application/json", "If-None-Match": "*"},
+    )
+    assert (again.status_code, again.headers["etag"][:2]) == (
+        304,
+        "W/",
+    )  # one tag, compressed or not
     for query in ({"of": "mode"}, {"scale": 99}, {"size": 1}):
         is_problem(client.get(address, params=query), 422)
 
 
-def test_there_are_no_marginals_when_the_job_is_another(client: httpx.Client, posterior: HandWorker) -> None:
+def test_there_are_no_marginals_when_the_job_is_another(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """404 for a clamp, also before its end, and for a posterior that failed; 410 when it is deleted."""
     clamped = post(client, method="clamp").json()["id"]
     is_problem(client.get(f"/jobs/{clamped}/marginals"), 404)
     posterior.draw()
     is_problem(client.get(f"/jobs/{clamped}/marginals"), 404)
     failed = post(client).json()["id"]
-    posterior.settle(posterior.take(), "failed", {"type": "x", "title": "x", "detail": "x"})
+    posterior.settle(
+        posterior.take(), "failed", {"type": "x", "title": "x", "detail": "x"}
+    )
     is_problem(client.get(f"/jobs/{failed}/marginals"), 404)
     client.delete(f"/jobs/{failed}")
     is_problem(client.get(f"/jobs/{failed}/marginals"), 410)
     is_problem(client.get("/jobs/unheard-of/marginals"), 404)
 
 
-def test_picture_says_by_what_it_was_drawn(client: httpx.Client, posterior: HandWorker) -> None:
+def test_picture_says_by_what_it_was_drawn(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
     """Method, particles and sweeps are part of the recipe."""
     post(client, particles=8, sweeps=2)
     spec = posterior.draw()
     text = Image.open(io.BytesIO(client.get(f"/jobs/{spec.id}/image").content)).info
-    assert (text["method"], text["particles"], text["sweeps"]) == ("posterior", "8", "2")
+    assert (text["method"], text["particles"], text["sweeps"]) == (
+        "posterior",
+        "8",
+        "2",
+    )
     assert json.loads(spec.entry())["options"]["sweeps"] == 2
 
 
@@ -269,9 +411,23 @@ def test_card_says_what_all_holders_have_room_for_when_workers_differ(
 ) -> None:
     """The method is offered when anyone has it, with as many particles as every such worker takes."""
     others = [
-        WorkerInfo(name=f"other-{room}", device="cpu", slots=4, models=(card,), started_at=2.0, version=VERSION)
+        WorkerInfo(
+            name=f"other-{room}",
+            device="cpu",
+            slots=4,
+            models=(card,),
+            started_at=2.0,
+            version=VERSION,
+        )
         for room in (0, 20)
-        for card in [POSTERIOR.model_copy(update={"max_particles": room, "methods": POSTERIOR.methods[room == 0 :]})]
+        for card in [
+            POSTERIOR.model_copy(
+                update={
+                    "max_particles": room,
+                    "methods": POSTERIOR.methods[room == 0 :],
+                }
+            )
+        ]
     ]
     for info in others:
         posterior.redis.sadd(keys.WORKERS, info.name)

@@ -36,35 +36,49 @@ def drawing(worker: HandWorker) -> Iterator[Callable[[], None]]:
         thread.join()
 
 
-def test_answer_is_the_finished_job_when_waited_for(client: httpx.Client, drawing: Callable[[], None]) -> None:
+def test_answer_is_the_finished_job_when_waited_for(
+    client: httpx.Client, drawing: Callable[[], None]
+) -> None:
     """`Prefer: wait` makes it one request: 200, and says that the preference was honoured."""
     drawing()
-    answer = client.post("/sample", json=SAMPLE, headers={"Prefer": "respond-async, wait=20"})
+    answer = client.post(
+        "/sample", json=SAMPLE, headers={"Prefer": "respond-async, wait=20"}
+    )
     assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
     assert answer.headers["preference-applied"] == "wait=20"
     assert answer.headers["location"] == answer.json()["links"]["self"]
 
 
-def test_answer_is_202_when_the_wait_is_too_short(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_202_when_the_wait_is_too_short(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The job as it is then; it goes on."""
     answer = client.post("/sample", json=SAMPLE, headers={"Prefer": "wait=1"})
     assert (answer.status_code, answer.json()["status"]) == (202, "queued")
 
 
-@pytest.mark.parametrize("prefer", ["wait=-1", "wait=1.5", "wait=soon", "return=minimal", "await=3", "\xff"])
+@pytest.mark.parametrize(
+    "prefer", ["wait=-1", "wait=1.5", "wait=soon", "return=minimal", "await=3", "\xff"]
+)
 def test_answer_is_202_when_the_preference_is_none_of_ours(
     client: httpx.Client, worker: HandWorker, prefer: str
 ) -> None:
     """A preference that cannot be honoured is ignored, as RFC 7240 says."""
-    answer = client.post("/sample", json=SAMPLE, headers={b"Prefer": prefer.encode("latin-1")})
+    answer = client.post(
+        "/sample", json=SAMPLE, headers={b"Prefer": prefer.encode("latin-1")}
+    )
     assert answer.status_code == 202
     assert "preference-applied" not in answer.headers
 
 
-def test_events_follow_on_the_same_request_when_accepted(client: httpx.Client, drawing: Callable[[], None]) -> None:
+def test_events_follow_on_the_same_request_when_accepted(
+    client: httpx.Client, drawing: Callable[[], None]
+) -> None:
     """One request from the wish to the last row."""
     drawing()
-    with client.stream("POST", "/sample", json=SAMPLE, headers={"Accept": "text/event-stream"}) as answer:
+    with client.stream(
+        "POST", "/sample", json=SAMPLE, headers={"Accept": "text/event-stream"}
+    ) as answer:
         assert answer.status_code == 200
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["location"].startswith("/jobs/")
@@ -72,20 +86,37 @@ def test_events_follow_on_the_same_request_when_accepted(client: httpx.Client, d
     assert (names[0], names.count("row"), names[-1]) == ("snapshot", 4, "done")
 
 
-def test_picture_is_the_answer_when_accepted_and_waited_for(client: httpx.Client, drawing: Callable[[], None]) -> None:
+def test_picture_is_the_answer_when_accepted_and_waited_for(
+    client: httpx.Client, drawing: Callable[[], None]
+) -> None:
     """The bytes themselves, with what it takes to get them again in the headers."""
     drawing()
-    answer = client.post("/sample", json=SAMPLE, headers={"Accept": "image/png", "Prefer": "wait=20"})
-    assert (answer.status_code, answer.headers["content-type"], answer.headers["x-seed"]) == (200, "image/png", "3")
+    answer = client.post(
+        "/sample", json=SAMPLE, headers={"Accept": "image/png", "Prefer": "wait=20"}
+    )
+    assert (
+        answer.status_code,
+        answer.headers["content-type"],
+        answer.headers["x-seed"],
+    ) == (200, "image/png", "3")
     picture = Image.open(io.BytesIO(answer.content))
     assert picture.size == (3, 4)
-    assert answer.content == client.get(f"/jobs/{answer.headers['x-job-id']}/image").content
+    assert (
+        answer.content
+        == client.get(f"/jobs/{answer.headers['x-job-id']}/image").content
+    )
 
 
-def test_picture_is_the_grid_when_several_are_drawn(client: httpx.Client, drawing: Callable[[], None]) -> None:
+def test_picture_is_the_grid_when_several_are_drawn(
+    client: httpx.Client, drawing: Callable[[], None]
+) -> None:
     """All of them."""
     drawing()
-    answer = client.post("/sample", json=SAMPLE | {"n": 4}, headers={"Accept": "image/png", "Prefer": "wait=20"})
+    answer = client.post(
+        "/sample",
+        json=SAMPLE | {"n": 4},
+        headers={"Accept": "image/png", "Prefer": "wait=20"},
+    )
     assert Image.open(io.BytesIO(answer.content)).size == (7, 9)
 
 
@@ -107,56 +138,84 @@ def test_answer_is_json_when_nothing_else_is_liked_better(
 ) -> None:
     """Also a picture that is not waited for is a job at first."""
     answer = client.post("/sample", json=SAMPLE, headers={"Accept": accept})
-    assert (answer.status_code, answer.headers["content-type"]) == (202, "application/json")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        202,
+        "application/json",
+    )
 
 
-def test_job_is_the_same_when_the_key_comes_again(client: httpx.Client, worker: HandWorker) -> None:
+def test_job_is_the_same_when_the_key_comes_again(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """While it waits, after it is drawn, and though the seed was left to the server; it says that it came before."""
     headers = {"Idempotency-Key": "k-1"}
     first = client.post("/sample", json={"model": "grey"}, headers=headers)
     again = client.post("/sample", json={"model": "grey", "n": 1}, headers=headers)
-    assert (again.status_code, again.json(), again.headers["idempotent-replayed"]) == (202, first.json(), "true")
+    assert (again.status_code, again.json(), again.headers["idempotent-replayed"]) == (
+        202,
+        first.json(),
+        "true",
+    )
     assert "idempotent-replayed" not in first.headers
     worker.draw()
-    done = client.post("/sample", json={"model": "grey"}, headers=headers | {"Prefer": "wait=1"})
+    done = client.post(
+        "/sample", json={"model": "grey"}, headers=headers | {"Prefer": "wait=1"}
+    )
     assert (done.status_code, done.json()["id"]) == (200, first.json()["id"])
     assert worker.redis.llen(queue_key()) == 0
 
 
-def test_answer_is_422_when_the_key_comes_with_another_body(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_422_when_the_key_comes_with_another_body(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Nothing is drawn that nobody asked for."""
     headers = {"Idempotency-Key": "k-2"}
     client.post("/sample", json=SAMPLE, headers=headers)
-    problem = is_problem(client.post("/sample", json=SAMPLE | {"seed": 4}, headers=headers), 422)
+    problem = is_problem(
+        client.post("/sample", json=SAMPLE | {"seed": 4}, headers=headers), 422
+    )
     assert problem["type"] == "urn:pixelrnn:problem:reused-idempotency-key"
 
 
-def test_job_is_one_when_the_same_key_comes_at_once(client: httpx.Client, worker: HandWorker) -> None:
+def test_job_is_one_when_the_same_key_comes_at_once(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Twenty requests at the same time make one job, and all get it."""
 
     def post(_: int) -> str:
-        return client.post("/sample", json={"model": "grey"}, headers={"Idempotency-Key": "k-3"}).json()["id"]
+        return client.post(
+            "/sample", json={"model": "grey"}, headers={"Idempotency-Key": "k-3"}
+        ).json()["id"]
 
     with ThreadPoolExecutor(20) as pool:
         assert len(set(pool.map(post, range(20)))) == 1
     assert worker.redis.llen(queue_key()) == 1
 
 
-def test_key_tells_pictures_apart_when_forms_are_sent(client: httpx.Client, worker: HandWorker) -> None:
+def test_key_tells_pictures_apart_when_forms_are_sent(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Of a form the files count and not their boundary."""
     worker.announce(SCORER)
     pictures = [png(grey(*[[shade] * 3] * 4)) for shade in (0, 255)]
 
     def post(picture: bytes) -> httpx.Response:
         headers = {"Idempotency-Key": "k-4"}
-        return client.post("/score", data={"model": "scorer"}, files={"image": picture}, headers=headers)
+        return client.post(
+            "/score",
+            data={"model": "scorer"},
+            files={"image": picture},
+            headers=headers,
+        )
 
     first, again, other = post(pictures[0]), post(pictures[0]), post(pictures[1])
     assert first.json()["id"] == again.json()["id"]
     is_problem(other, 422)
 
 
-def test_answer_is_410_when_the_keys_job_was_deleted(client: httpx.Client, worker: HandWorker) -> None:
+def test_answer_is_410_when_the_keys_job_was_deleted(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The promise outlives the job: it is not drawn a second time."""
     headers = {"Idempotency-Key": "k-5"}
     link = client.post("/sample", json=SAMPLE, headers=headers).json()["links"]["self"]
@@ -165,49 +224,81 @@ def test_answer_is_410_when_the_keys_job_was_deleted(client: httpx.Client, worke
     is_problem(client.post("/sample", json=SAMPLE, headers=headers), 410)
 
 
-def test_key_works_when_no_worker_is_left(client: httpx.Client, worker: HandWorker) -> None:
+def test_key_works_when_no_worker_is_left(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """What was promised is looked up before anything is refused."""
     headers = {"Idempotency-Key": "k-6"}
     first = client.post("/sample", json=SAMPLE, headers=headers).json()
     worker.leave()
-    assert client.post("/sample", json=SAMPLE, headers=headers).json()["id"] == first["id"]
+    assert (
+        client.post("/sample", json=SAMPLE, headers=headers).json()["id"] == first["id"]
+    )
     is_problem(client.post("/sample", json=SAMPLE), 503)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256])
-def test_answer_is_422_when_the_key_is_too_short_or_long(client: httpx.Client, worker: HandWorker, key: str) -> None:
+def test_answer_is_422_when_the_key_is_too_short_or_long(
+    client: httpx.Client, worker: HandWorker, key: str
+) -> None:
     """Between 1 and 255 characters."""
-    is_problem(client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": key}), 422)
+    is_problem(
+        client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": key}), 422
+    )
 
 
-def test_completions_are_ranked_when_asked(client: httpx.Client, worker: HandWorker) -> None:
+def test_completions_are_ranked_when_asked(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Likeliest first; the worker is told by the job's text."""
     files = {"image": png(grey(*[[0] * 3] * 4)), "mask": png(grey(*[[255] * 3] * 4))}
-    job = client.post("/complete", data={"model": "grey", "n": 3, "rank": "true"}, files=files).json()
+    job = client.post(
+        "/complete", data={"model": "grey", "n": 3, "rank": "true"}, files=files
+    ).json()
     spec = worker.take()
     assert spec.options.rank  # pyright: ignore[reportAttributeAccessIssue]
     worker.rows(spec, *((s, y) for y in range(4) for s in range(3)))
     worker.settle_ranked(spec, 7.5, 2.25, 9.0)
     ranking = client.get(job["links"]["self"]).json()["result"]["ranking"]
-    assert [(image["sample"], image["nats"]) for image in ranking] == [(1, 2.25), (0, 7.5), (2, 9.0)]
+    assert [(image["sample"], image["nats"]) for image in ranking] == [
+        (1, 2.25),
+        (0, 7.5),
+        (2, 9.0),
+    ]
     assert ranking[0]["image"] == f"{job['links']['self']}/image?sample=1"
 
 
-def test_seed_model_and_digest_are_in_the_picture_when_fetched(client: httpx.Client, worker: HandWorker) -> None:
+def test_seed_model_and_digest_are_in_the_picture_when_fetched(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """So that a picture tells where it is from, followed or not."""
     link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
     worker.draw()
     text = Image.open(io.BytesIO(client.get(f"{link}/image").content)).info
-    assert (text["seed"], text["model"], text["digest"], text["sample"]) == ("3", "grey", GREY.digest, "0")
+    assert (text["seed"], text["model"], text["digest"], text["sample"]) == (
+        "3",
+        "grey",
+        GREY.digest,
+        "0",
+    )
 
 
-def test_picture_comes_row_by_row_when_followed(client: httpx.Client, worker: HandWorker) -> None:
+def test_picture_comes_row_by_row_when_followed(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The head before the first row, and a valid picture at the end, the same as without `follow`. It does not say its
     numerics, which nobody knows before a worker has the job."""
     worker.announce(GREY, SCALES)
-    link = client.post("/sample", json={"model": "scales", "n": 2}).json()["links"]["self"]
-    with client.stream("GET", f"{link}/image", params={"follow": 1, "sample": 1, "scale": 3}) as answer:
-        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    link = client.post("/sample", json={"model": "scales", "n": 2}).json()["links"][
+        "self"
+    ]
+    with client.stream(
+        "GET", f"{link}/image", params={"follow": 1, "sample": 1, "scale": 3}
+    ) as answer:
+        assert (answer.status_code, answer.headers["content-type"]) == (
+            200,
+            "image/png",
+        )
         chunks = answer.iter_raw()
         data = next(chunks)
         assert data.startswith(b"\x89PNG")
@@ -219,13 +310,19 @@ def test_picture_comes_row_by_row_when_followed(client: httpx.Client, worker: Ha
         data += b"".join(chunks)
     followed = Image.open(io.BytesIO(data))
     followed.load()
-    fetched = Image.open(io.BytesIO(client.get(f"{link}/image", params={"sample": 1, "scale": 3}).content))
+    fetched = Image.open(
+        io.BytesIO(
+            client.get(f"{link}/image", params={"sample": 1, "scale": 3}).content
+        )
+    )
     assert (followed.mode, followed.size) == (fetched.mode, fetched.size)
     assert {**followed.info, "numerics": "by-hand"} == fetched.info
     assert followed.tobytes() == fetched.tobytes()
 
 
-def test_connection_breaks_when_a_followed_job_fails(client: httpx.Client, worker: HandWorker) -> None:
+def test_connection_breaks_when_a_followed_job_fails(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A picture that is not whole must not look whole."""
     link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
     with client.stream("GET", f"{link}/image", params={"follow": 1}) as answer:
@@ -236,8 +333,13 @@ def test_connection_breaks_when_a_followed_job_fails(client: httpx.Client, worke
             answer.read()
 
 
-@pytest.mark.parametrize("query", ["follow=1&grid=1", "follow=1&sample=1", "follow=1&stage=small", "follow=2"])
-def test_answer_is_422_when_there_is_nothing_to_follow(client: httpx.Client, worker: HandWorker, query: str) -> None:
+@pytest.mark.parametrize(
+    "query",
+    ["follow=1&grid=1", "follow=1&sample=1", "follow=1&stage=small", "follow=2"],
+)
+def test_answer_is_422_when_there_is_nothing_to_follow(
+    client: httpx.Client, worker: HandWorker, query: str
+) -> None:
     """One sample that exists, drawn row by row."""
     link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
     is_problem(client.get(f"{link}/image?{query}"), 422)
@@ -246,18 +348,29 @@ def test_answer_is_422_when_there_is_nothing_to_follow(client: httpx.Client, wor
         is_problem(client.get(f"{link}/image?{query}"), 422)
 
 
-@pytest.mark.parametrize(("kind", "accept"), [("png", "*/*"), ("webp", "application/json"), ("jpeg", "image/png")])
+@pytest.mark.parametrize(
+    ("kind", "accept"),
+    [("png", "*/*"), ("webp", "application/json"), ("jpeg", "image/png")],
+)
 def test_picture_has_the_scale_and_format_that_the_body_asks_for(
     client: httpx.Client, drawing: Callable[[], None], kind: str, accept: str
 ) -> None:
     """Whatever `Accept` says; and it is the same job as without them, for whoever asks again with the same key."""
     headers = {"Accept": accept, "Prefer": "wait=10", "Idempotency-Key": f"key-{kind}"}
     drawing()
-    answer = client.post("/sample", json={"model": "grey", "n": 4, "scale": 5, "format": kind}, headers=headers)
+    answer = client.post(
+        "/sample",
+        json={"model": "grey", "n": 4, "scale": 5, "format": kind},
+        headers=headers,
+    )
     assert answer.headers["content-type"] == f"image/{kind}", answer.text
     with Image.open(io.BytesIO(answer.content)) as picture:
         assert picture.size == (5 * (2 * 3 + 1), 5 * (2 * 4 + 1))
-    again = client.post("/sample", json={"model": "grey", "n": 4}, headers={**headers, "Accept": "application/json"})
+    again = client.post(
+        "/sample",
+        json={"model": "grey", "n": 4},
+        headers={**headers, "Accept": "application/json"},
+    )
     assert (again.json()["id"], again.status_code) == (answer.headers["x-job-id"], 200)
 
 
@@ -267,7 +380,12 @@ def test_scale_that_would_be_too_large_is_refused_before_anything_is_drawn(
     """With the most that it may be; a scale is nothing to a request that is answered with the job."""
     worker.announce(GREY.model_copy(update={"height": 64, "width": 64}))
     body = {"model": "grey", "n": 9, "scale": 22}
-    assert "scale: at most 21" in is_problem(client.post("/sample", json={**body, "format": "png"}), 422)["detail"]
+    assert (
+        "scale: at most 21"
+        in is_problem(client.post("/sample", json={**body, "format": "png"}), 422)[
+            "detail"
+        ]
+    )
     assert client.get("/jobs").json()["jobs"] == []
     assert client.post("/sample", json=body).status_code == 202
     is_problem(client.post("/sample", json={"model": "grey", "scale": 33}), 422)

@@ -37,10 +37,15 @@ def measured(worker: HandWorker, values_per_s: int) -> None:
     worker.redis.hset(keys.DRAWN, str(span - 1), values_per_s * keys.DRAWN_SPAN_S)
 
 
-def test_answer_is_503_when_the_queue_has_its_number(redis_url: str, worker: HandWorker) -> None:
+def test_answer_is_503_when_the_queue_has_its_number(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Retry-After is the time in which a job gets done; room is taken as soon as a worker takes a job."""
     with server(redis_url, queue_jobs=2) as client:
-        assert [client.post("/sample", json=SAMPLE).status_code for _ in range(2)] == [202, 202]
+        assert [client.post("/sample", json=SAMPLE).status_code for _ in range(2)] == [
+            202,
+            202,
+        ]
         assert refused(client.post("/sample", json=SAMPLE), 503, "queue-full") == 5
         measured(worker, values_per_s=4)
         assert refused(client.post("/sample", json=SAMPLE), 503, "queue-full") == 3
@@ -49,7 +54,9 @@ def test_answer_is_503_when_the_queue_has_its_number(redis_url: str, worker: Han
         assert client.post("/sample", json=SAMPLE).status_code == 202
 
 
-def test_answer_is_503_when_the_queue_has_its_work(redis_url: str, worker: HandWorker) -> None:
+def test_answer_is_503_when_the_queue_has_its_work(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Work counts, not only jobs: few large ones are as much as many small. Alone, a job of any size is taken."""
     with server(redis_url, queue_work=100) as client:
         assert client.post("/sample", json=SAMPLE | {"n": 20}).status_code == 202
@@ -59,51 +66,77 @@ def test_answer_is_503_when_the_queue_has_its_work(redis_url: str, worker: HandW
         assert client.post("/sample", json=SAMPLE).status_code == 202
 
 
-def test_answer_is_429_when_a_client_is_too_fast(redis_url: str, worker: HandWorker) -> None:
+def test_answer_is_429_when_a_client_is_too_fast(
+    redis_url: str, worker: HandWorker
+) -> None:
     """A few at once, then at the rate; Retry-After is when the next one may come, and a refused one costs nothing."""
     with server(redis_url, client_rate=0.25) as client:
         assert client.post("/sample", json=SAMPLE).status_code == 202
         for _ in range(3):
-            assert refused(client.post("/sample", json=SAMPLE), 429, "too-many-requests") in (1, 2, 3, 4)
+            assert refused(
+                client.post("/sample", json=SAMPLE), 429, "too-many-requests"
+            ) in (1, 2, 3, 4)
         eventually = time.monotonic() + 30
         while client.post("/sample", json=SAMPLE).status_code != 202:
             assert time.monotonic() < eventually
             time.sleep(0.1)
 
 
-def test_answer_is_429_when_a_client_has_its_jobs(redis_url: str, worker: HandWorker) -> None:
+def test_answer_is_429_when_a_client_has_its_jobs(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Open ones count; those that have ended do not."""
     with server(redis_url, client_jobs=2) as client:
-        links = [client.post("/sample", json=SAMPLE).json()["links"]["self"] for _ in range(2)]
+        links = [
+            client.post("/sample", json=SAMPLE).json()["links"]["self"]
+            for _ in range(2)
+        ]
         refused(client.post("/sample", json=SAMPLE), 429, "too-many-open-jobs")
         client.post(f"{links[0]}/cancel")
         assert client.post("/sample", json=SAMPLE).status_code == 202
 
 
-def test_client_is_told_what_it_may_still_hand_in(redis_url: str, worker: HandWorker) -> None:
+def test_client_is_told_what_it_may_still_hand_in(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Both of its allowances, as numbers, until they are spent; a request that came before costs nothing."""
     with server(redis_url, client_rate=0.01, client_jobs=512) as client:
         first = client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": "k"})
         policy = '"jobs";q=1;w=100, "open-jobs";q=512;qu="concurrent-requests"'
         assert first.headers["ratelimit-policy"] == policy
         assert first.headers["ratelimit"] == '"jobs";r=0;t=100, "open-jobs";r=511'
-        assert "ratelimit" not in client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": "k"}).headers
+        assert (
+            "ratelimit"
+            not in client.post(
+                "/sample", json=SAMPLE, headers={"Idempotency-Key": "k"}
+            ).headers
+        )
         spent = client.post("/sample", json=SAMPLE)
         assert (spent.status_code, spent.headers["ratelimit-policy"]) == (429, policy)
         jobs, _, open_jobs = spent.headers["ratelimit"].partition(", ")
         assert jobs.startswith('"jobs";r=0;t=')
-        assert 90 <= int(jobs.rpartition("=")[2]) <= int(spent.headers["retry-after"]) + 1
+        assert (
+            90 <= int(jobs.rpartition("=")[2]) <= int(spent.headers["retry-after"]) + 1
+        )
         assert open_jobs == '"open-jobs";r=511'
     worker.redis.flushall()
     worker.announce()
     with server(redis_url, client_rate=4, client_jobs=2) as client:
         answers = [client.post("/sample", json=SAMPLE) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [202, 202, 429]
-    assert [answer.headers["ratelimit"].rpartition("=")[2] for answer in answers] == ["1", "0", "0"]
-    assert all('"jobs";q=8;w=2' in answer.headers["ratelimit-policy"] for answer in answers)
+    assert [answer.headers["ratelimit"].rpartition("=")[2] for answer in answers] == [
+        "1",
+        "0",
+        "0",
+    ]
+    assert all(
+        '"jobs";q=8;w=2' in answer.headers["ratelimit-policy"] for answer in answers
+    )
 
 
-def test_answer_is_503_when_redis_is_nearly_full(redis_url: str, worker: HandWorker) -> None:
+def test_answer_is_503_when_redis_is_nearly_full(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Before it refuses by itself: what is accepted must also be drawn, and rows need room."""
     used = worker.redis.info("memory")["used_memory"]
     worker.redis.config_set("maxmemory", int(used * 1.1))
@@ -114,7 +147,9 @@ def test_answer_is_503_when_redis_is_nearly_full(redis_url: str, worker: HandWor
         worker.redis.config_set("maxmemory", 0)
 
 
-def test_memory_is_guarded_when_redis_has_no_limit(redis_url: str, worker: HandWorker) -> None:
+def test_memory_is_guarded_when_redis_has_no_limit(
+    redis_url: str, worker: HandWorker
+) -> None:
     """By what its machine has: a server that the kernel kills for memory serves nobody."""
     assert worker.redis.info("memory")["maxmemory"] == 0
     with server(redis_url, redis_share=1e-9) as client:
@@ -125,7 +160,9 @@ def test_memory_is_guarded_when_redis_has_no_limit(redis_url: str, worker: HandW
     assert told == worker.redis.info("memory")["total_system_memory"]
 
 
-def test_nothing_is_left_when_a_job_is_refused(redis_url: str, worker: HandWorker) -> None:
+def test_nothing_is_left_when_a_job_is_refused(
+    redis_url: str, worker: HandWorker
+) -> None:
     """All or nothing: no record, no entry, no ticket, no promise of the Idempotency-Key."""
     with server(redis_url, client_jobs=1) as client:
         client.post("/sample", json=SAMPLE)
@@ -135,8 +172,12 @@ def test_nothing_is_left_when_a_job_is_refused(redis_url: str, worker: HandWorke
         assert sorted(worker.redis.keys("*")) == before
 
 
-@pytest.mark.parametrize("load", [{}, {"client_rate": 0.001}, {"client_jobs": 1}, {"queue_jobs": 1}])
-def test_known_key_is_answered_when_there_is_no_room(redis_url: str, worker: HandWorker, load: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "load", [{}, {"client_rate": 0.001}, {"client_jobs": 1}, {"queue_jobs": 1}]
+)
+def test_known_key_is_answered_when_there_is_no_room(
+    redis_url: str, worker: HandWorker, load: dict[str, Any]
+) -> None:
     """A client that repeats a request is not one more."""
     with server(redis_url, **load) as client:
         first = client.post("/sample", json=SAMPLE, headers={"Idempotency-Key": "k"})
@@ -151,7 +192,10 @@ def test_job_waits_for_those_who_hold_its_model_when_there_are_several_queues(
     worker.announce(GREY)
     painter = HandWorker(redis_url, "w2", queue="painters")
     painter.announce(GREY, COLOUR, started_at=2.0)
-    jobs = [client.post("/sample", json={"model": name}).json() for name in ("colour", "colour", "grey")]
+    jobs = [
+        client.post("/sample", json={"model": name}).json()
+        for name in ("colour", "colour", "grey")
+    ]
     assert [job["position"] for job in jobs] == [1, 2, 1]
     assert "pixelrnn_queue_depth 3.0" in client.get("/metrics").text
     assert client.get(jobs[1]["links"]["self"]).json()["position"] == 2

@@ -28,7 +28,10 @@ def test_connection_is_closed_when_its_request_does_not_come(
 ) -> None:
     """It is told why; who sends a whole one meanwhile is answered."""
     monkeypatch.setattr(receiving, "HEADERS_S", 0.3)
-    with serving(Settings(redis_url=redis_url, port=0, receive_s=0.4)) as (url, _), connected(url) as slow:
+    with (
+        serving(Settings(redis_url=redis_url, port=0, receive_s=0.4)) as (url, _),
+        connected(url) as slow,
+    ):
         slow.sendall(before)
         if before:
             assert slow.recv(1000).startswith(b"HTTP/1.1 200")
@@ -43,12 +46,17 @@ def test_connection_is_closed_when_its_request_does_not_come(
     assert b"urn:pixelrnn:problem:too-slow" in body
 
 
-def test_server_answers_when_hundreds_send_nothing(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_server_answers_when_hundreds_send_nothing(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There are places for some of them; beyond, the oldest has to leave, and one that asks is answered though none of
     them has been silent for long."""
     monkeypatch.setattr(receiving, "MOST_WAITING", 20)
     monkeypatch.setattr(receiving, "HEADERS_S", 600.0)
-    with serving(Settings(redis_url=redis_url, port=0)) as (url, running), ExitStack() as silent:
+    with (
+        serving(Settings(redis_url=redis_url, port=0)) as (url, running),
+        ExitStack() as silent,
+    ):
         connections = [silent.enter_context(connected(url)) for _ in range(100)]
         assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200
         assert b"too-slow" in all_of(connections[0])
@@ -80,7 +88,17 @@ def answer_to(url: str, sent: bytes) -> bytes:
         CHUNKED + b"1\r\n{\r\n0\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
         CHUNKED + b"1;x=" + b"a" * 100_000 + b"\r\n{\r\n0\r\n\r\n",
     ],
-    ids=["open", "whole", "more", "line", "fields", "whole fields", "trailers", "trailer", "extension"],
+    ids=[
+        "open",
+        "whole",
+        "more",
+        "line",
+        "fields",
+        "whole fields",
+        "trailers",
+        "trailer",
+        "extension",
+    ],
 )
 def test_what_stands_around_a_body_has_a_limit(redis_url: str, sent: bytes) -> None:
     """In bytes and in fields; who is refused hears why, also where there is more to read."""
@@ -99,10 +117,15 @@ def test_head_below_the_limit_is_read(redis_url: str) -> None:
         assert answer_to(url, GET + fields + b"\r\n").startswith(b"HTTP/1.1 200")
 
 
-def test_largest_head_leaves_when_all_are_too_large_together(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_largest_head_leaves_when_all_are_too_large_together(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also that of a request which is being answered; smaller ones stay."""
     monkeypatch.setattr(receiving, "MOST_HEADS_BYTES", 100_000)
-    with serving(Settings(redis_url=redis_url, port=0)) as (url, _), ExitStack() as open_ones:
+    with (
+        serving(Settings(redis_url=redis_url, port=0)) as (url, _),
+        ExitStack() as open_ones,
+    ):
         small, *large = [open_ones.enter_context(connected(url)) for _ in range(6)]
         small.sendall(GET)
         for size, connection in enumerate(large, start=30):
@@ -125,13 +148,19 @@ def test_connection_leaves_when_hundreds_of_its_requests_wait(redis_url: str) ->
 @pytest.mark.parametrize(
     ("sent", "status", "slug"),
     [
-        (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501, "unknown-coding"),
+        (
+            POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+            501,
+            "unknown-coding",
+        ),
         (POST + b"Host: y\r\n\r\n", 400, "malformed-request"),
         (b"GET /healthz\r\n\r\n", 400, "malformed-request"),
         (b"nonsense\r\n\r\n", 400, "malformed-request"),
     ],
 )
-def test_request_that_can_be_read_in_two_ways_is_refused(redis_url: str, sent: bytes, status: int, slug: str) -> None:
+def test_request_that_can_be_read_in_two_ways_is_refused(
+    redis_url: str, sent: bytes, status: int, slug: str
+) -> None:
     """As a problem, like every other."""
     with serving(Settings(redis_url=redis_url, port=0)) as (url, _):
         answer = answer_to(url, sent)
@@ -144,7 +173,10 @@ def test_whole_request_is_answered_when_the_process_stood_still(
 ) -> None:
     """Longer than a client may take: it was there in time, and only not read."""
     monkeypatch.setattr(receiving, "HEADERS_S", 1.5)
-    with serving(Settings(redis_url=redis_url, port=0, receive_s=1.5)) as (url, running), ExitStack() as open_ones:
+    with (
+        serving(Settings(redis_url=redis_url, port=0, receive_s=1.5)) as (url, running),
+        ExitStack() as open_ones,
+    ):
         clients = [open_ones.enter_context(connected(url)) for _ in range(20)]
         for client in clients:
             client.sendall(HALF_HEADERS)
@@ -161,13 +193,18 @@ def test_open_requests_are_answered_when_the_server_stops(
 ) -> None:
     """Also while Redis does not answer: a problem that says when to come back, and no trace of an exception."""
     monkeypatch.setenv("PIXELRNN_DRAIN_S", "1")
-    with process_serving(redis_url) as (process, address), httpx.Client(base_url=address, timeout=60) as client:
+    with (
+        process_serving(redis_url) as (process, address),
+        httpx.Client(base_url=address, timeout=60) as client,
+    ):
         link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
         (server,) = {int(worker.redis.info("server")["process_id"])}
         os.kill(server, signal.SIGSTOP)
         try:
             with connected(address) as waiting:
-                waiting.sendall(f"GET {link}?wait=20 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                waiting.sendall(
+                    f"GET {link}?wait=20 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+                )
                 time.sleep(0.1)
                 process.send_signal(signal.SIGTERM)
                 answer = all_of(waiting)

@@ -37,7 +37,9 @@ def nodes(node: Any, path: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
 
 def validator(schema: dict[str, Any]) -> jsonschema_rs.Validator:
     """Of one schema, which may refer to the documents."""
-    return jsonschema_rs.Draft202012Validator({**schema, "components": SCHEMA["components"]})
+    return jsonschema_rs.Draft202012Validator(
+        {**schema, "components": SCHEMA["components"]}
+    )
 
 
 def shown() -> list[tuple[str, dict[str, Any], Any]]:
@@ -58,7 +60,10 @@ def test_every_example_is_valid() -> None:
         validator(schema).validate(example)
         places.add(place.rpartition("/")[2])
     assert places >= {"SampleRequest", "Job", "JobEvent", "Problem"}
-    assert Job.model_validate(examples.JOB).model_dump(mode="json").keys() == examples.JOB.keys()
+    assert (
+        Job.model_validate(examples.JOB).model_dump(mode="json").keys()
+        == examples.JOB.keys()
+    )
 
 
 def test_numbers_that_may_exceed_32_bits_say_so() -> None:
@@ -72,7 +77,11 @@ def test_numbers_that_may_exceed_32_bits_say_so() -> None:
     ]
     assert {place.rpartition("/")[2] for place, _ in named} == BEYOND_32_BITS
     assert len([place for place, _ in named if place.endswith("/seed")]) >= 6
-    wide = [(place, node) for place, node in nodes(SCHEMA) if node.get("maximum", 0) >= 2**31]
+    wide = [
+        (place, node)
+        for place, node in nodes(SCHEMA)
+        if node.get("maximum", 0) >= 2**31
+    ]
     for place, node in named + wide:
         assert (node["type"], node["format"]) == ("integer", "int64"), place
 
@@ -85,11 +94,24 @@ FILES = defaultdict(int) | dict.fromkeys(_ONE, 1) | dict.fromkeys(_TWO, 2)
 
 def test_pictures_are_bytes() -> None:
     """What is uploaded and what is answered: a client that takes them for text damages them."""
-    bodies = [node for place, node in nodes(SCHEMA) if "/content/image~1" in place and place.endswith("/schema")]
-    names = "/properties/image", "/properties/mask", "/properties/image/items", "/properties/mask/items"
+    bodies = [
+        node
+        for place, node in nodes(SCHEMA)
+        if "/content/image~1" in place and place.endswith("/schema")
+    ]
+    names = (
+        "/properties/image",
+        "/properties/mask",
+        "/properties/image/items",
+        "/properties/mask/items",
+    )
     fields = [node for place, node in nodes(SCHEMA) if place.endswith(names)]
     uploads = [node for node in fields if node.get("format") == "binary"]
-    bodies += [node for place, node in nodes(SCHEMA) if place.endswith("/content/text~1event-stream/schema")]
+    bodies += [
+        node
+        for place, node in nodes(SCHEMA)
+        if place.endswith("/content/text~1event-stream/schema")
+    ]
     assert len(bodies) >= 11
     assert len(uploads) == sum(FILES[kind.input] for kind in KINDS.values())
     for node in bodies + uploads:
@@ -101,7 +123,9 @@ def test_data_of_a_union_says_which_of_its_documents_it_is(name: str) -> None:
     """No two have a `type` in common: many clients take the first document that they can read."""
     union = SCHEMA["components"]["schemas"][name]
     documents = [
-        choice["$ref"].rpartition("/")[2] for choice in union.get("oneOf") or union["anyOf"] if "$ref" in choice
+        choice["$ref"].rpartition("/")[2]
+        for choice in union.get("oneOf") or union["anyOf"]
+        if "$ref" in choice
     ]
     fields = [SCHEMA["components"]["schemas"][document] for document in documents]
     assert all("type" in field["required"] for field in fields)
@@ -113,7 +137,11 @@ def test_data_of_a_union_says_which_of_its_documents_it_is(name: str) -> None:
 @pytest.mark.parametrize("kind", ["parameters", "Form"])
 def test_what_may_be_left_out_is_never_null(kind: str) -> None:
     """Parameters and fields of forms: generated clients would send the text "null"."""
-    forms = [document for name, document in SCHEMA["components"]["schemas"].items() if name.endswith(kind)]
+    forms = [
+        document
+        for name, document in SCHEMA["components"]["schemas"].items()
+        if name.endswith(kind)
+    ]
     calls = [call for path in SCHEMA["paths"].values() for call in path.values()]
     asked = [field for form in forms for field in form["properties"].values()]
     asked += [parameter["schema"] for call in calls for parameter in call.get(kind, ())]
@@ -126,17 +154,27 @@ def test_schema_says_where_under_which_licence_and_in_which_parts() -> None:
     assert SCHEMA["info"]["license"]["identifier"] == "Apache-2.0"
     assert SCHEMA["servers"][0]["url"] == "/"
     described = {tag["name"] for tag in SCHEMA["tags"] if tag["description"]}
-    used = {tuple(call["tags"]) for path in SCHEMA["paths"].values() for call in path.values()}
+    used = {
+        tuple(call["tags"])
+        for path in SCHEMA["paths"].values()
+        for call in path.values()
+    }
     assert used == {(name,) for name in described}
 
 
 @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled"])
-def test_data_of_every_event_is_as_described(client: httpx.Client, worker: HandWorker, status: str) -> None:
+def test_data_of_every_event_is_as_described(
+    client: httpx.Client, worker: HandWorker, status: str
+) -> None:
     """Each is one of the documents, and its type is the event's name."""
     link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
     spec = worker.take()
     worker.rows(spec, *((0, y) for y in range(4)))
-    worker.settle(spec, status, {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None)
+    worker.settle(
+        spec,
+        status,
+        {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None,
+    )
     described = validator({"$ref": "#/components/schemas/EventData"})
     events = list(events_of(client.get(f"{link}/events")))
     assert [event.name for event in events][-2] == "progress"
@@ -147,5 +185,11 @@ def test_data_of_every_event_is_as_described(client: httpx.Client, worker: HandW
 
 def test_data_is_a_described_problem_when_the_job_is_gone() -> None:
     """Whatever makes a job's record unreadable while its events are read."""
-    for error in (ExpiredJobError("d"), UnknownJobError("d"), OtherVersionJobError("d")):
-        GoneEvent.model_validate(problem_of(error).model_dump(exclude_none=True), extra="forbid")
+    for error in (
+        ExpiredJobError("d"),
+        UnknownJobError("d"),
+        OtherVersionJobError("d"),
+    ):
+        GoneEvent.model_validate(
+            problem_of(error).model_dump(exclude_none=True), extra="forbid"
+        )

@@ -42,8 +42,12 @@ def test_settings_are_refused_when_the_redis_url_is_none(
 
 
 @pytest.mark.parametrize("settings", [app.settings.Settings, worker.settings.Settings])
-@pytest.mark.parametrize("tail", ["q/4+Zk=@h:6379/0", "a#b@h", "123/4@h:6379/0", "1?x@h", "a[b@h:1/0"])
-def test_password_that_breaks_an_address_is_pointed_elsewhere(settings: type[BaseSettings], tail: str) -> None:
+@pytest.mark.parametrize(
+    "tail", ["q/4+Zk=@h:6379/0", "a#b@h", "123/4@h:6379/0", "1?x@h", "a[b@h:1/0"]
+)
+def test_password_that_breaks_an_address_is_pointed_elsewhere(
+    settings: type[BaseSettings], tail: str
+) -> None:
     """redis-py would take part of it for a host, a port or a database; the sentence does not repeat it."""
     with pytest.raises(ValidationError, match="PIXELRNN_REDIS_PASSWORD") as refused:
         settings(redis_url=f"redis://:{tail}")
@@ -54,7 +58,11 @@ def test_password_that_breaks_an_address_is_pointed_elsewhere(settings: type[Bas
 @pytest.mark.parametrize("password", ["q/4+Zk=", ":@/#?%41[]", " ü\"'$\\", "a" * 200])
 @pytest.mark.parametrize("with_port", [False, True], ids=["unix", "tcp"])
 def test_password_of_its_own_setting_may_be_anything(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: type[BaseSettings], password: str, with_port: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: type[BaseSettings],
+    password: str,
+    with_port: bool,
 ) -> None:
     """A real server with that password lets us in; an address that holds one keeps its own."""
     monkeypatch.setenv("PIXELRNN_REDIS_PASSWORD", password)
@@ -78,4 +86,6 @@ def test_password_of_its_own_setting_may_be_anything(
 
 def test_schema_file_is_current_when_checked() -> None:
     """If this fails, run `python -m app.openapi_file` and look at what changed for clients."""
-    assert (Path(__file__).parents[2] / "openapi.json").read_text(encoding="utf-8") == openapi_file.text()
+    assert (Path(__file__).parents[2] / "openapi.json").read_text(
+        encoding="utf-8"
+    ) == openapi_file.text()

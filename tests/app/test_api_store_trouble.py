@@ -116,30 +116,46 @@ TROUBLES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_answer_is_503_when_redis_will_not_write(troubled: Any, own_server: str, trouble: str) -> None:
+def test_answer_is_503_when_redis_will_not_write(
+    troubled: Any, own_server: str, trouble: str
+) -> None:
     """Whatever its reason: a problem with Retry-After on a connection that stays, and it works when that is over."""
     worker = HandWorker(own_server)
     worker.announce()
-    with serving(Settings(redis_url=own_server, port=0)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with (
+        serving(Settings(redis_url=own_server, port=0)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
         with TROUBLES[trouble](troubled):
             seen = 0.0 if trouble == "BUSY" else 1.0  # which holds up reads too
             eventually(lambda: metric(client, "pixelrnn_redis_answers") == seen)
             assert metric(client, "pixelrnn_server_errors_total") == 0
-            for answer in (client.post("/sample", json={"model": "grey"}), client.post(f"{link}/cancel")):
-                assert is_problem(answer, 503)["type"].rpartition(":")[2] in ("store-down", "store-full")
+            for answer in (
+                client.post("/sample", json={"model": "grey"}),
+                client.post(f"{link}/cancel"),
+            ):
+                assert is_problem(answer, 503)["type"].rpartition(":")[2] in (
+                    "store-down",
+                    "store-full",
+                )
                 assert int(answer.headers["retry-after"]) > 0
                 assert answer.headers.get("connection") != "close"
         assert client.post(f"{link}/cancel").status_code == 202
 
 
-def test_wrong_password_is_named_when_redis_asks_for_one(troubled: Any, own_server: str) -> None:
+def test_wrong_password_is_named_when_redis_asks_for_one(
+    troubled: Any, own_server: str
+) -> None:
     """The answer says what to look at, and not what the password is."""
     own = own_server.replace("unix://", "unix://:a-wrong-word@")
     troubled.execute_command("ACL", "SETUSER", "default", ">the-right-word")
     troubled.execute_command("AUTH", "the-right-word")
     try:
-        with serving(Settings(redis_url=own, port=0)) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        with (
+            serving(Settings(redis_url=own, port=0)) as (url, _),
+            httpx.Client(base_url=url, timeout=60) as client,
+        ):
             said = is_problem(client.get("/readyz"), 503)["detail"]
             assert "password" in said
             assert "word@" not in said

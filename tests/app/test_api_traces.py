@@ -23,12 +23,17 @@ def test_job_carries_the_trace_that_its_request_named(
 ) -> None:
     """As it was sent; what is no `traceparent` counts as none."""
     headers = {} if sent is None else {"traceparent": sent}
-    assert client.post("/sample", json={"model": "grey"}, headers=headers).status_code == 202
+    assert (
+        client.post("/sample", json={"model": "grey"}, headers=headers).status_code
+        == 202
+    )
     assert worker.take().traceparent == kept
 
 
 def test_answers_say_how_long_they_took(client: httpx.Client) -> None:
     """Server-Timing, which browsers show."""
-    name, _, milliseconds = client.get("/healthz").headers["server-timing"].partition(";dur=")
+    name, _, milliseconds = (
+        client.get("/healthz").headers["server-timing"].partition(";dur=")
+    )
     assert name == "app"
     assert 0 <= float(milliseconds) < 20_000

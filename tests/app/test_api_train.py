@@ -43,15 +43,24 @@ def link() -> zipfile.ZipInfo:
 
 
 @pytest.fixture
-def client(redis_url: str, worker: HandWorker, tmp_path: Path) -> Iterator[httpx.Client]:
+def client(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> Iterator[httpx.Client]:
     given = settings(redis_url, api_keys=(), added_dir=tmp_path, training_minutes=30)
     with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as speaker:
         yield speaker
 
 
-def send(client: httpx.Client, *files: bytes, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
+def send(
+    client: httpx.Client,
+    *files: bytes,
+    headers: dict[str, str] | None = None,
+    **fields: Any,
+) -> httpx.Response:
     sent = [("images", (f"../{i}", file)) for i, file in enumerate(files)]
-    return client.post("/train", data={"name": "mine", **fields}, files=sent, headers=headers)
+    return client.post(
+        "/train", data={"name": "mine", **fields}, files=sent, headers=headers
+    )
 
 
 def refused(answer: httpx.Response, status: int, said: str) -> None:
@@ -86,11 +95,17 @@ def test_hostile_files_are_refused_with_a_sentence(
     """Nothing of them is left, and no job."""
     refused(send(client, file), 422, said)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-    assert list((tmp_path / "uploads").iterdir()) == client.get("/jobs").json()["jobs"] == []
+    assert (
+        list((tmp_path / "uploads").iterdir())
+        == client.get("/jobs").json()["jobs"]
+        == []
+    )
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_a_zip_that_python_unpacks_without_a_limit_is_refused(client: httpx.Client, method: int) -> None:
+def test_a_zip_that_python_unpacks_without_a_limit_is_refused(
+    client: httpx.Client, method: int
+) -> None:
     """A few hundred bytes of it would become gigabytes of memory, before anybody could count them."""
     for name in ("1.png", "x.npy"):
         file = io.BytesIO()
@@ -99,39 +114,78 @@ def test_a_zip_that_python_unpacks_without_a_limit_is_refused(client: httpx.Clie
         refused(send(client, file.getvalue()), 400, "expected stored or deflated")
 
 
-def test_a_label_may_be_as_long_as_a_folder_may_be_called(client: httpx.Client, tmp_path: Path) -> None:
+def test_a_label_may_be_as_long_as_a_folder_may_be_called(
+    client: httpx.Client, tmp_path: Path
+) -> None:
     """60 characters of four bytes each are a name for every disk."""
     name = "🙂" * 60
-    job = send(client, zipped((f"{name}/1.png", picture()), ("d/1.png", picture()))).raise_for_status().json()
-    assert (tmp_path / "uploads" / job["id"] / "pictures" / name / "00001.png").is_file()
+    job = (
+        send(client, zipped((f"{name}/1.png", picture()), ("d/1.png", picture())))
+        .raise_for_status()
+        .json()
+    )
+    assert (
+        tmp_path / "uploads" / job["id"] / "pictures" / name / "00001.png"
+    ).is_file()
 
 
 @pytest.mark.parametrize("channels", ["abc", "", "9" * 5000])
-def test_channels_that_are_no_number_are_refused_in_our_words(client: httpx.Client, channels: str) -> None:
+def test_channels_that_are_no_number_are_refused_in_our_words(
+    client: httpx.Client, channels: str
+) -> None:
     """Python's words for it speak of base 10 and of its settings."""
-    refused(send(client, picture(), channels=channels), 422, "#/channels: expected 1 or 3")
+    refused(
+        send(client, picture(), channels=channels), 422, "#/channels: expected 1 or 3"
+    )
 
 
-def test_folders_are_labels_and_no_name_of_a_file_is_kept(client: httpx.Client, tmp_path: Path) -> None:
+def test_folders_are_labels_and_no_name_of_a_file_is_kept(
+    client: httpx.Client, tmp_path: Path
+) -> None:
     """A folder around all is taken off; other files are counted."""
-    files = [("all/Cats/secret.png", picture()), ("all/dogs/deep/b.gif", picture(kind="GIF"))]
-    sent = zipped(*files, ("all/dogs/readme.txt", b"x"), ("__MACOSX/all/._secret.png", b"x"), ("all/.x/1.png", b"x"))
+    files = [
+        ("all/Cats/secret.png", picture()),
+        ("all/dogs/deep/b.gif", picture(kind="GIF")),
+    ]
+    sent = zipped(
+        *files,
+        ("all/dogs/readme.txt", b"x"),
+        ("__MACOSX/all/._secret.png", b"x"),
+        ("all/.x/1.png", b"x"),
+    )
     job = send(client, sent, size="24x16", shared="true").raise_for_status().json()
-    assert (job["kind"], job["model"], job["pictures"], job["unreadable"], job["minutes"]) == ("train", "mine", 2, 1, 5)
-    assert (job["status"], job["eta_s"], job["n"], job["rows_total"]) == ("queued", None, 0, 0)
+    assert (
+        job["kind"],
+        job["model"],
+        job["pictures"],
+        job["unreadable"],
+        job["minutes"],
+    ) == ("train", "mine", 2, 1, 5)
+    assert (job["status"], job["eta_s"], job["n"], job["rows_total"]) == (
+        "queued",
+        None,
+        0,
+        0,
+    )
     upload = tmp_path / "uploads" / job["id"]
-    found = sorted(str(path.relative_to(upload)) for path in upload.rglob("*") if path.is_file())
+    found = sorted(
+        str(path.relative_to(upload)) for path in upload.rglob("*") if path.is_file()
+    )
     assert found == ["pictures/Cats/00001.png", "pictures/dogs/00002.gif"]
     assert client.get("/jobs?kind=train").json()["jobs"][0]["id"] == job["id"]
 
 
-def test_arrays_and_single_pictures_are_taken(client: httpx.Client, tmp_path: Path) -> None:
+def test_arrays_and_single_pictures_are_taken(
+    client: httpx.Client, tmp_path: Path
+) -> None:
     """An .npz stays as it is; of single pictures the name is made up."""
     array = io.BytesIO()
     np.savez(array, images=np.zeros((5, 4, 4), np.uint8))
     job = send(client, array.getvalue()).json()
     assert job["pictures"] is None
-    assert (tmp_path / "uploads" / job["id"] / "pictures.npz").read_bytes() == array.getvalue()
+    assert (
+        tmp_path / "uploads" / job["id"] / "pictures.npz"
+    ).read_bytes() == array.getvalue()
     assert send(client, picture(), picture(), name="other").json()["pictures"] == 2
 
 
@@ -158,12 +212,18 @@ def test_fields_that_make_no_sense_are_refused(
     assert not list(tmp_path.glob("uploads/*"))
 
 
-def test_a_name_that_is_being_trained_is_taken(client: httpx.Client, tmp_path: Path) -> None:
+def test_a_name_that_is_being_trained_is_taken(
+    client: httpx.Client, tmp_path: Path
+) -> None:
     """For a training and for a model alike; the same request once more is the same job."""
     key = {"Idempotency-Key": "k"}
     first = send(client, picture(), headers=key).json()["id"]
     assert send(client, picture(), headers=key).json()["id"] == first
-    refused(send(client, picture(), headers=key, retention="100"), 422, "came with another request")
+    refused(
+        send(client, picture(), headers=key, retention="100"),
+        422,
+        "came with another request",
+    )
     refused(send(client, picture()), 409, "being trained has this name")
     card = {"card": ("card.json", b"{}"), "weights": ("w", b"")}
     assert client.put("/models/mine", files=card).status_code == 409
@@ -172,20 +232,26 @@ def test_a_name_that_is_being_trained_is_taken(client: httpx.Client, tmp_path: P
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
-def test_an_open_training_is_no_work(client: httpx.Client, worker: HandWorker, tmp_path: Path) -> None:
+def test_an_open_training_is_no_work(
+    client: httpx.Client, worker: HandWorker, tmp_path: Path
+) -> None:
     """What is drawn beside it is not judged slow; /metrics counts it, and its bytes."""
     send(client, picture()).raise_for_status()
     time.sleep(1.0)
     client.post("/sample", json={"model": "grey"}).raise_for_status()
     began = time.monotonic()
     worker.draw()
-    assert sum(map(float, worker.redis.hvals(keys.BUSY))) < 0.5 + time.monotonic() - began
+    assert (
+        sum(map(float, worker.redis.hvals(keys.BUSY))) < 0.5 + time.monotonic() - began
+    )
     figures = client.get("/metrics").text
     assert "pixelrnn_open_trainings 1.0" in figures
     assert f"pixelrnn_added_bytes {float(len(picture()))}" in figures
 
 
-def test_there_is_room_for_so_many_bytes(client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_room_for_so_many_bytes(
+    client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of a request, of uploads at a time, and of all that is kept."""
     is_problem(send(client, bytes(65 * 2**20)), 413)
     monkeypatch.setattr(added, "_AT_ONCE", 0)
@@ -196,16 +262,26 @@ def test_there_is_room_for_so_many_bytes(client: httpx.Client, tmp_path: Path, m
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
-def test_only_who_may_add_models_may_train(redis_url: str, worker: HandWorker, tmp_path: Path) -> None:
+def test_only_who_may_add_models_may_train(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
     """By key, by the operator's word, and not where it is switched off."""
-    alice, bob = (KeyEntry(name=name, sha256=digest_of(f"{name}-key")) for name in ("alice", "bob"))
+    alice, bob = (
+        KeyEntry(name=name, sha256=digest_of(f"{name}-key"))
+        for name in ("alice", "bob")
+    )
     entries = alice.model_copy(update={"may": ("train",)}), bob
     with serving(settings(redis_url, api_keys=entries, added_dir=tmp_path)) as (url, _):
         for name, status in (("bob", 403), ("alice", 202)):
-            with httpx.Client(base_url=url, headers={"X-API-Key": f"{name}-key"}, timeout=60) as client:
+            with httpx.Client(
+                base_url=url, headers={"X-API-Key": f"{name}-key"}, timeout=60
+            ) as client:
                 assert send(client, picture()).status_code == status
     for off in ({"added_dir": None}, {"training": False}):
         given = settings(redis_url, **{"api_keys": (), "added_dir": tmp_path, **off})
-        with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        with (
+            serving(given) as (url, _),
+            httpx.Client(base_url=url, timeout=60) as client,
+        ):
             is_problem(send(client, picture()), 404)
             assert client.get("/info").json()["training"] is False

@@ -20,7 +20,9 @@ def client(redis_url: str, worker: HandWorker) -> Iterator[httpx.Client]:
         yield speaker
 
 
-def submit(client: httpx.Client, key: dict[str, str], priority: str = "interactive") -> dict[str, Any]:
+def submit(
+    client: httpx.Client, key: dict[str, str], priority: str = "interactive"
+) -> dict[str, Any]:
     answer = client.post("/sample", headers=key, json=SAMPLE | {"priority": priority})
     return answer.raise_for_status().json()
 
@@ -52,7 +54,11 @@ def test_jobs_stand_in_the_order_of_their_turns(
     """Capitals are bulk. The answer tells each job its place, and each line keeps its order."""
     jobs = []
     for owner in sent:
-        job = submit(client, ALICE if owner in "aA" else BOB, "bulk" if owner.isupper() else "interactive")
+        job = submit(
+            client,
+            ALICE if owner in "aA" else BOB,
+            "bulk" if owner.isupper() else "interactive",
+        )
         place = worker.redis.lpos(queue_key(), job["id"])
         assert job["position"] == place + 1
         jobs.append((owner, job["id"]))
@@ -63,7 +69,9 @@ def test_jobs_stand_in_the_order_of_their_turns(
         assert [job_id for job_id in waiting if job_id in sent_ids] == sent_ids
 
 
-def test_one_who_sends_one_by_one_takes_turns_with_one_who_sent_many(client: httpx.Client, worker: HandWorker) -> None:
+def test_one_who_sends_one_by_one_takes_turns_with_one_who_sent_many(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A newcomer each time, and yet every other turn is the other's: nobody waits for ever."""
     for _ in range(4):
         submit(client, ALICE)
@@ -88,7 +96,9 @@ def test_canceled_jobs_cost_no_turns(client: httpx.Client, worker: HandWorker) -
     assert line(worker) == "abaaaa"
 
 
-def test_job_that_goes_first_stays_first(client: httpx.Client, worker: HandWorker) -> None:
+def test_job_that_goes_first_stays_first(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """One that was interrupted stands before all turns, also before an owner who is new."""
     submit(client, ALICE)
     submit(client, ALICE)
@@ -100,7 +110,9 @@ def test_job_that_goes_first_stays_first(client: httpx.Client, worker: HandWorke
     assert line(worker) == "aab"
 
 
-def test_jobs_of_an_api_of_earlier_are_taken_and_keep_their_place(client: httpx.Client, worker: HandWorker) -> None:
+def test_jobs_of_an_api_of_earlier_are_taken_and_keep_their_place(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """It puts them at the end of RQ's list, or at its front; they have no turns, and those of others stay in order."""
     for _ in range(3):
         submit(client, ALICE)
@@ -109,24 +121,42 @@ def test_jobs_of_an_api_of_earlier_are_taken_and_keep_their_place(client: httpx.
     submit(client, ALICE)
     submit(client, BOB)
     waiting = [name.decode() for name in worker.redis.lrange(queue_key(), 0, -1)]
-    owners = [worker.redis.hget(keys.job(name), "client") or name.encode() for name in waiting]
-    assert owners == [b"old-2", b"alice", b"bob", b"alice", b"alice", b"old-1", b"alice"]
+    owners = [
+        worker.redis.hget(keys.job(name), "client") or name.encode() for name in waiting
+    ]
+    assert owners == [
+        b"old-2",
+        b"alice",
+        b"bob",
+        b"alice",
+        b"alice",
+        b"old-1",
+        b"alice",
+    ]
 
 
-def test_nothing_is_kept_of_lines_whose_turns_are_over(client: httpx.Client, worker: HandWorker) -> None:
+def test_nothing_is_kept_of_lines_whose_turns_are_over(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """However many clients come and go."""
     for key in (ALICE, BOB, ALICE, BOB):
         submit(client, key)
         worker.draw()
     submit(client, ALICE)
     lines = {name for name, _ in worker.redis.zscan_iter(keys.turns(keys.QUEUE))}
-    assert lines == {b"now", b"interactive:alice", b"interactive:bob"}  # hers waits; bob's was the latest
+    assert lines == {
+        b"now",
+        b"interactive:alice",
+        b"interactive:bob",
+    }  # hers waits; bob's was the latest
     worker.draw()
     submit(client, ALICE)
     assert worker.redis.zcard(keys.turns(keys.QUEUE)) == 2
 
 
-def test_metrics_tell_how_long_first_rows_were_waited_for(client: httpx.Client, worker: HandWorker) -> None:
+def test_metrics_tell_how_long_first_rows_were_waited_for(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Each job once, with its first row: one of a hundred seconds ago waited for more than 64 and less than 128."""
     for _ in range(2):
         job_id = submit(client, ALICE)["id"]
@@ -135,6 +165,13 @@ def test_metrics_tell_how_long_first_rows_were_waited_for(client: httpx.Client, 
     worker.rows(spec, (0, 0))
     worker.rows(spec, (0, 1), (0, 2))
     told = client.get("/metrics", headers=ALICE).text
-    for line in ('bucket{le="64.0"} 0.0', 'bucket{le="128.0"} 1.0', 'bucket{le="+Inf"} 1.0', "count 1.0"):
+    for line in (
+        'bucket{le="64.0"} 0.0',
+        'bucket{le="128.0"} 1.0',
+        'bucket{le="+Inf"} 1.0',
+        "count 1.0",
+    ):
         assert f"pixelrnn_first_row_seconds_{line}" in told
-    assert 100 <= float(told.split("pixelrnn_first_row_seconds_sum ")[1].split()[0]) < 128
+    assert (
+        100 <= float(told.split("pixelrnn_first_row_seconds_sum ")[1].split()[0]) < 128
+    )

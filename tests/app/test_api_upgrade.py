@@ -13,19 +13,31 @@ OFFER = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: 
 BODY = json.dumps({"model": "grey", "seed": 7})
 
 
-def request(length: str = f"Content-Length: {len(BODY)}", body: str = BODY, offer: str = OFFER) -> bytes:
-    lines = ["POST /s%61mple?& HTTP/1.1", f"{offer}Host: localhost", "Content-Type: application/json", length]
+def request(
+    length: str = f"Content-Length: {len(BODY)}", body: str = BODY, offer: str = OFFER
+) -> bytes:
+    lines = [
+        "POST /s%61mple?& HTTP/1.1",
+        f"{offer}Host: localhost",
+        "Content-Type: application/json",
+        length,
+    ]
     return "\r\n".join([*lines, "", body]).encode()
 
 
-CHUNKED = request("Transfer-Encoding: chunked", f"5\r\n{BODY[:5]}\r\n{len(BODY) - 5:x}\r\n{BODY[5:]}\r\n0\r\n\r\n")
+CHUNKED = request(
+    "Transfer-Encoding: chunked",
+    f"5\r\n{BODY[:5]}\r\n{len(BODY) - 5:x}\r\n{BODY[5:]}\r\n0\r\n\r\n",
+)
 GET = f"GET /healthz HTTP/1.1\r\n{OFFER}Host: localhost\r\n\r\n".encode()
 LAST = GET.replace(b"Upgrade, ", b"Upgrade, close, ")
 
 
 def statuses(url: str, *packets: bytes) -> list[str]:
     """Of the answers to requests, the last of which asks to close the connection."""
-    with socket.create_connection((httpx.URL(url).host, httpx.URL(url).port or 80), timeout=60) as connection:
+    with socket.create_connection(
+        (httpx.URL(url).host, httpx.URL(url).port or 80), timeout=60
+    ) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for packet in packets:
             connection.sendall(packet)

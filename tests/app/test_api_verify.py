@@ -16,7 +16,14 @@ from worker.contract.kinds.verify import VerifySummary
 
 ABLE = GREY.model_copy(update={"can": ("sample", "complete", "verify")})
 PICTURE = grey([0, 255, 10], [30, 40, 50], [60, 70, 80], [90, 100, 110])
-RECIPE = {"kind": "sample", "model": "grey", "digest": GREY.digest, "seed": "5", "temperature": "0.5", "sample": "3"}
+RECIPE = {
+    "kind": "sample",
+    "model": "grey",
+    "digest": GREY.digest,
+    "seed": "5",
+    "temperature": "0.5",
+    "sample": "3",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -43,23 +50,43 @@ def test_picture_that_we_wrote_reaches_the_worker(
 ) -> None:
     """With all that it says, enlarged or not; a grid of one sample is that sample."""
     n = 1 if grid else 3
-    job = client.post("/sample", json={"model": "grey", "n": n, "seed": 5, "temperature": 0.5}).json()
+    job = client.post(
+        "/sample", json={"model": "grey", "n": n, "seed": 5, "temperature": 0.5}
+    ).json()
     drawn = worker.draw()
     which = {"grid": 1} if grid else {"sample": 2}
     image = client.get(job["links"]["image"], params={**which, "scale": scale}).content
     answer = verify(client, image)
     assert answer.status_code == 202, answer.text
     verification = answer.json()
-    assert (verification["kind"], verification["model"], verification["seed"]) == ("verify", "grey", 5)
-    assert (verification["n"], verification["rows_total"], verification["result"]) == (1, 0, None)
+    assert (verification["kind"], verification["model"], verification["seed"]) == (
+        "verify",
+        "grey",
+        5,
+    )
+    assert (verification["n"], verification["rows_total"], verification["result"]) == (
+        1,
+        0,
+        None,
+    )
     spec = worker.take()
     sample = 0 if grid else 2
     options = spec.options.model_dump()
-    assert (spec.kind, spec.seed, options["sample"], spec.temperature) == ("verify", 5, sample, 0.5)
+    assert (spec.kind, spec.seed, options["sample"], spec.temperature) == (
+        "verify",
+        5,
+        sample,
+        0.5,
+    )
     assert (spec.digest, options["drawn_with"]) == (GREY.digest, "by-hand")
     pixels = image_bytes(drawn, sample)
     assert worker.redis.hget(keys.image(spec.id), "pixels") == pixels
-    worker.settle_told(spec, VerifySummary(verified=False, sample=2, changed_pixels=1, changed=(Pixel(x=1, y=3),)))
+    worker.settle_told(
+        spec,
+        VerifySummary(
+            verified=False, sample=2, changed_pixels=1, changed=(Pixel(x=1, y=3),)
+        ),
+    )
     result = client.get(verification["links"]["self"]).json()["result"]
     assert result == {
         "type": "verification",
@@ -74,7 +101,9 @@ def test_picture_that_we_wrote_reaches_the_worker(
     is_problem(client.get(result["images"][0], params={"stage": "small"}), 422)
 
 
-def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(client: httpx.Client, worker: HandWorker) -> None:
+def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The job says so; nothing is said of a picture that names the sha256 alone, or of a worker that does."""
     card = ABLE.model_copy(update={"identity": "e" * 64})
     for announced, identity, changed in (
@@ -85,7 +114,10 @@ def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(client: ht
     ):
         worker.announce(announced)
         job = verify(client, told(PICTURE, identity=identity)).json()
-        assert (job["card_changed"], job["identity"]) == (changed or None, announced.identity or None)
+        assert (job["card_changed"], job["identity"]) == (
+            changed or None,
+            announced.identity or None,
+        )
         assert worker.take().options.job_fields()["card_changed"] is (changed or None)
     assert client.post("/sample", json={"model": "grey"}).json()["card_changed"] is None
 
@@ -94,27 +126,49 @@ def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(client: ht
     ("image", "words"),
     [
         (png(PICTURE), "does not say how it was drawn: expected the PNG of a sample"),
-        (told(PICTURE, kind="complete"), "this is a completion, and only samples can be verified"),
-        (told(PICTURE, kind="upsample"), "this is an upsampling, and only samples can be verified"),
+        (
+            told(PICTURE, kind="complete"),
+            "this is a completion, and only samples can be verified",
+        ),
+        (
+            told(PICTURE, kind="upsample"),
+            "this is an upsampling, and only samples can be verified",
+        ),
         (told(PICTURE, kind="verify"), "does not say how it was drawn"),
-        (told(PICTURE, sample=None, samples="3"), "shows several samples; expected one"),
+        (
+            told(PICTURE, sample=None, samples="3"),
+            "shows several samples; expected one",
+        ),
         (told(PICTURE, seed="x"), "makes no sense: seed"),
         (told(PICTURE, seed="-1"), "makes no sense: seed"),
         (told(PICTURE, seed=None), "makes no sense: seed"),
         (told(PICTURE, temperature="nan"), "makes no sense: temperature"),
         (told(PICTURE, digest="d" * 64), "with other weights of this model"),
-        (told(PICTURE, label="cat"), "drawn with the label 'cat', which the model's card does not name now"),
-        (told(PICTURE.resize((4, 4))), "is 4x4 (width x height), expected 3x4 or a multiple"),
-        (told(PICTURE.resize((2, 2))), "is 2x2 (width x height), expected 3x4 or a multiple"),
+        (
+            told(PICTURE, label="cat"),
+            "drawn with the label 'cat', which the model's card does not name now",
+        ),
+        (
+            told(PICTURE.resize((4, 4))),
+            "is 4x4 (width x height), expected 3x4 or a multiple",
+        ),
+        (
+            told(PICTURE.resize((2, 2))),
+            "is 2x2 (width x height), expected 3x4 or a multiple",
+        ),
         (told(PICTURE.convert("RGB")), "other colours than it was written with"),
     ],
 )
-def test_answer_is_422_when_nobody_can_tell(client: httpx.Client, image: bytes, words: str) -> None:
+def test_answer_is_422_when_nobody_can_tell(
+    client: httpx.Client, image: bytes, words: str
+) -> None:
     """What a picture does not say, what makes no sense, and what was done to it since: a sentence each."""
     assert words in is_problem(verify(client, image), 422)["detail"]
 
 
-def test_changed_pixel_is_named_when_the_picture_is_enlarged(client: httpx.Client) -> None:
+def test_changed_pixel_is_named_when_the_picture_is_enlarged(
+    client: httpx.Client,
+) -> None:
     """A square that is not of one colour any more was changed; no worker is needed to see that."""
     large = PICTURE.resize((12, 16), Image.Resampling.NEAREST)
     large.putpixel((6, 9), 1)
@@ -134,6 +188,8 @@ def test_changed_pixel_is_named_when_the_picture_is_enlarged(client: httpx.Clien
         (told(PICTURE, model="colour", digest=COLOUR.digest), 422),
     ],
 )
-def test_hostile_picture_is_refused(client: httpx.Client, image: bytes, status: int) -> None:
+def test_hostile_picture_is_refused(
+    client: httpx.Client, image: bytes, status: int
+) -> None:
     """No PNG, cut off, a text that unpacks to 50 MB, a model that is not there or does no such work."""
     is_problem(verify(client, image), status)

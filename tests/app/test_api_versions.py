@@ -44,27 +44,45 @@ def submit(client: httpx.Client) -> str:
     return answer.json()["id"]
 
 
-def test_service_goes_on_when_an_announcement_cannot_be_read(client: httpx.Client, worker: HandWorker) -> None:
+def test_service_goes_on_when_an_announcement_cannot_be_read(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The others are what there is: nothing answers 500."""
     announce_text(worker, "garbage", "{")
     announce_text(worker, "otherwise", '{"name": "otherwise", "holds": []}')
     worker.redis.sadd(keys.WORKERS, b"\xff")
     job_id = submit(client)
     assert client.get("/readyz").json()["workers"] == 1
-    assert [model["name"] for model in client.get("/models").json()["models"]] == ["colour", "grey"]
+    assert [model["name"] for model in client.get("/models").json()["models"]] == [
+        "colour",
+        "grey",
+    ]
     assert metric(client, "pixelrnn_workers") == 1
     for path in ("/jobs", f"/jobs/{job_id}", "/models/grey"):
         assert client.get(path).status_code == 200
 
 
-def test_later_worker_is_read_when_its_words_are_new(client: httpx.Client, worker: HandWorker) -> None:
+def test_later_worker_is_read_when_its_words_are_new(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A field more in the announcement and in a card, and one more kind of job that a model can do."""
-    card = json.loads(GREY.model_dump_json()) | {"name": "new", "invented_later": 2, "can": ["sample", "dream"]}
+    card = json.loads(GREY.model_dump_json()) | {
+        "name": "new",
+        "invented_later": 2,
+        "can": ["sample", "dream"],
+    }
     announce_text(
         worker,
         "new",
         json.dumps(
-            {"name": "new", "device": "cpu", "slots": 4, "models": [card, {"name": "other"}], "started_at": 2.0, "x": 1}
+            {
+                "name": "new",
+                "device": "cpu",
+                "slots": 4,
+                "models": [card, {"name": "other"}],
+                "started_at": 2.0,
+                "x": 1,
+            }
         ),
     )
     assert client.get("/models/new").json()["can"] == ["sample"]
@@ -72,10 +90,14 @@ def test_later_worker_is_read_when_its_words_are_new(client: httpx.Client, worke
     is_problem(client.get("/models/other"), 404)
 
 
-def test_model_can_what_any_holder_does_when_versions_differ(client: httpx.Client, worker: HandWorker) -> None:
+def test_model_can_what_any_holder_does_when_versions_differ(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """The worker that started last may be the older version."""
     both = GREY.model_copy(update={"can": ("sample", "score")})
-    text = WorkerInfo(name="newer", device="cpu", slots=4, models=(both,), started_at=0.5).entry()
+    text = WorkerInfo(
+        name="newer", device="cpu", slots=4, models=(both,), started_at=0.5
+    ).entry()
     announce_text(worker, "newer", text)
     assert client.get("/models/grey").json()["can"] == ["sample", "complete", "score"]
 
@@ -97,7 +119,9 @@ def test_list_leaves_out_a_job_when_it_cannot_be_read(
     assert metric(client, "pixelrnn_queue_depth") == 2
 
 
-def test_job_is_accepted_when_its_model_is_compiled(client: httpx.Client, worker: HandWorker, redis_url: str) -> None:
+def test_job_is_accepted_when_its_model_is_compiled(
+    client: httpx.Client, worker: HandWorker, redis_url: str
+) -> None:
     """The card says so, unless another worker can draw from it; nobody is ready until one model is."""
     for cold, state in ((True, "compiling"), (False, "loading")):
         worker.announce(GREY.model_copy(update={"compiling": True, "cold": cold}))
@@ -114,7 +138,9 @@ def test_job_is_accepted_when_its_model_is_compiled(client: httpx.Client, worker
     other.redis.close()
 
 
-def test_list_leaves_out_a_job_when_its_record_is_none(client: httpx.Client, worker: HandWorker) -> None:
+def test_list_leaves_out_a_job_when_its_record_is_none(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Another type of key, no description, a time that is none: also at the head of the queue, where metrics look."""
     broken, timeless, wrong, job_id = (submit(client) for _ in range(4))
     rewrite_spec(worker, wrong, n="many")
@@ -126,7 +152,9 @@ def test_list_leaves_out_a_job_when_its_record_is_none(client: httpx.Client, wor
     assert metric(client, "pixelrnn_queue_depth") == 4
 
 
-def test_job_is_drawn_when_its_description_has_a_field_more(client: httpx.Client, worker: HandWorker) -> None:
+def test_job_is_drawn_when_its_description_has_a_field_more(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A later API may say more than this version wants to know."""
     job_id = submit(client)
     rewrite_spec(worker, job_id, invented_later=1)
@@ -136,7 +164,9 @@ def test_job_is_drawn_when_its_description_has_a_field_more(client: httpx.Client
     assert client.get(f"/jobs/{job_id}/image").status_code == 200
 
 
-def test_parked_job_has_no_place_and_no_estimate_when_asked(client: httpx.Client, worker: HandWorker) -> None:
+def test_parked_job_has_no_place_and_no_estimate_when_asked(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """Nobody knows when a worker comes that can do it; operators see how many wait so. Canceling still works."""
     submit(client)
     worker.draw()
@@ -153,7 +183,9 @@ def test_parked_job_has_no_place_and_no_estimate_when_asked(client: httpx.Client
     assert not worker.redis.exists(f"rq:job:{job_id}")
 
 
-def test_job_says_what_it_waits_for_when_no_worker_can_do_it(client: httpx.Client, worker: HandWorker) -> None:
+def test_job_says_what_it_waits_for_when_no_worker_can_do_it(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """New weights under an old job, or no worker at all; nothing where it only waits for its turn."""
     link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
     assert client.get(link).json()["waits_for"] is None
@@ -170,7 +202,9 @@ def test_job_says_what_it_waits_for_when_no_worker_can_do_it(client: httpx.Clien
 def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
     """An earlier worker is passed by, and where there are no others the client is told so."""
     load = Load(1.0, {}, None, 0, 0, 0, 0, 0, {}, {}, {}, {}, {}, {})
-    older = WorkerInfo(name="old", device="cpu", slots=1, models=(GREY,), started_at=1.0, queue="old")
+    older = WorkerInfo(
+        name="old", device="cpu", slots=1, models=(GREY,), started_at=1.0, queue="old"
+    )
     newer = older.model_copy(update={"name": "new", "queue": "new", "version": 2})
     spec = JobSpec(
         version=2,
@@ -193,18 +227,26 @@ def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
         Fleet([], load, SERVER).queue_for(spec)
 
 
-def test_model_that_a_worker_does_not_serve_is_named(client: httpx.Client, worker: HandWorker) -> None:
+def test_model_that_a_worker_does_not_serve_is_named(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """With its reason, and by whom; a request for it says only which there are."""
-    worker.announce(GREY, refused=[RefusedModel(name="leaky", reason="the network is not causal")])
+    worker.announce(
+        GREY, refused=[RefusedModel(name="leaky", reason="the network is not causal")]
+    )
     found = client.get("/models").json()
     assert [model["name"] for model in found["models"]] == ["grey"]
-    assert found["refused"] == [{"name": "leaky", "reason": "the network is not causal", "worker": "w1"}]
+    assert found["refused"] == [
+        {"name": "leaky", "reason": "the network is not causal", "worker": "w1"}
+    ]
     assert metric(client, "pixelrnn_models_refused") == 1
     is_problem(client.post("/sample", json={"model": "leaky"}), 404)
 
 
 @pytest.mark.parametrize("name", OLDER)
-def test_job_of_an_earlier_version_is_what_it_was(client: httpx.Client, worker: HandWorker, name: str) -> None:
+def test_job_of_an_earlier_version_is_what_it_was(
+    client: httpx.Client, worker: HandWorker, name: str
+) -> None:
     """It is shown and costs as it did, unless that was wrong, and stays so when it is written anew; fields that are new
     since are null."""
     kept, answer = OLDER[name]["hash"], OLDER[name]["answer"]
@@ -214,7 +256,9 @@ def test_job_of_an_earlier_version_is_what_it_was(client: httpx.Client, worker: 
     for text in (kept["spec"], spec.entry()):
         assert JobSpec.read(text) == spec
         worker.redis.hset(keys.job(spec.id), mapping=kept | {"spec": text})
-        assert without_new_nulls(client.get(f"/jobs/{spec.id}").json(), answer) == answer
+        assert (
+            without_new_nulls(client.get(f"/jobs/{spec.id}").json(), answer) == answer
+        )
 
 
 def without_new_nulls(shown: Any, then: Any) -> Any:
@@ -222,6 +266,14 @@ def without_new_nulls(shown: Any, then: Any) -> Any:
     first image where that is 0, as it was for all."""
     if not isinstance(shown, dict) or not isinstance(then, dict):
         return shown
-    shown = {name: value for name, value in shown.items() if (name, value) != ("first", 0)}
-    kept = {name: value for name, value in shown.items() if name in then or value is not None}
-    return {name: without_new_nulls(value, then.get(name)) for name, value in kept.items()}
+    shown = {
+        name: value for name, value in shown.items() if (name, value) != ("first", 0)
+    }
+    kept = {
+        name: value
+        for name, value in shown.items()
+        if name in then or value is not None
+    }
+    return {
+        name: without_new_nulls(value, then.get(name)) for name, value in kept.items()
+    }

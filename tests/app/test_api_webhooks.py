@@ -35,7 +35,9 @@ from worker.contract import keys
 
 KEY = b"k" * 32
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+pytestmark = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="needs openssl to make a certificate"
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +58,13 @@ def receiver(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rec
 def api(redis_url: str, receiver: Receiver, **more: object) -> Iterator[httpx.Client]:
     """A server that may call the receiver."""
     allowed = {"webhook_hosts": f"localhost:{receiver.port}", "webhook_secret": SECRET}
-    settings = Settings(**{"redis_url": redis_url, "port": 0, "fleet_age_s": 0, **allowed, **more})
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    settings = Settings(
+        **{"redis_url": redis_url, "port": 0, "fleet_age_s": 0, **allowed, **more}
+    )
+    with (
+        serving(settings) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
         yield client
 
 
@@ -93,11 +100,18 @@ def make_due(worker: HandWorker, job_id: str) -> None:
 
 def signature(message: Message) -> str:
     """What it must be, as of the specification."""
-    text = f"{message.headers['webhook-id']}.{message.headers['webhook-timestamp']}.".encode() + message.body
-    return f"v1,{base64.b64encode(hmac.new(KEY, text, hashlib.sha256).digest()).decode()}"
+    text = (
+        f"{message.headers['webhook-id']}.{message.headers['webhook-timestamp']}.".encode()
+        + message.body
+    )
+    return (
+        f"v1,{base64.b64encode(hmac.new(KEY, text, hashlib.sha256).digest()).decode()}"
+    )
 
 
-def test_end_is_told_once_and_signed(redis_url: str, worker: HandWorker, receiver: Receiver) -> None:
+def test_end_is_told_once_and_signed(
+    redis_url: str, worker: HandWorker, receiver: Receiver
+) -> None:
     """By a POST of the job as GET gives it, soon after the end and not before; then no more."""
     begun = int(time.time())
     with api(redis_url, receiver) as client:
@@ -113,24 +127,34 @@ def test_end_is_told_once_and_signed(redis_url: str, worker: HandWorker, receive
         assert begun < int(message.headers["webhook-timestamp"]) <= message.at
         assert message.headers["webhook-signature"] == signature(message)
         shown = client.get(job["links"]["self"]).json()
-        assert json.loads(message.body) == {**shown, "webhook": {"status": "waiting", "tries": 1}}
+        assert json.loads(message.body) == {
+            **shown,
+            "webhook": {"status": "waiting", "tries": 1},
+        }
         assert json.loads(message.body)["status"] == "succeeded"
         eventually(lambda: is_done(worker))
-        assert client.get(job["links"]["self"]).json()["webhook"] == {"status": "delivered", "tries": 1}
+        assert client.get(job["links"]["self"]).json()["webhook"] == {
+            "status": "delivered",
+            "tries": 1,
+        }
         assert metric(client, "pixelrnn_webhooks_total", outcome="delivered") == 1
         time.sleep(1.2)
         told(receiver)
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled"])
-def test_bad_ends_are_told_too(redis_url: str, worker: HandWorker, receiver: Receiver, status: str) -> None:
+def test_bad_ends_are_told_too(
+    redis_url: str, worker: HandWorker, receiver: Receiver, status: str
+) -> None:
     """Also that of a job which was canceled while it waited, by an API and no worker."""
     with api(redis_url, receiver) as client:
         job = asked(client, receiver)
         if status == "canceled":
             client.post(f"{job['links']['self']}/cancel")
         else:
-            worker.settle(worker.take(), "failed", {"type": "t", "title": "t", "detail": "d"})
+            worker.settle(
+                worker.take(), "failed", {"type": "t", "title": "t", "detail": "d"}
+            )
         assert json.loads(told(receiver)[0].body)["status"] == status
 
 
@@ -138,27 +162,52 @@ def test_every_call_that_makes_a_job_takes_one() -> None:
     """As a field of its body, or beside a body without fields."""
     schema = create_app(Settings()).openapi()
     documents = schema["components"]["schemas"]
-    calls = [path["post"] for path in schema["paths"].values() if path.get("post", {}).get("tags") == ["draw"]]
+    calls = [
+        path["post"]
+        for path in schema["paths"].values()
+        if path.get("post", {}).get("tags") == ["draw"]
+    ]
     assert len(calls) == 8
     for call in calls:
         (body,) = call["requestBody"]["content"].values()
-        fields = documents[body["schema"]["$ref"].rpartition("/")[2]]["properties"] if "$ref" in body["schema"] else ()
-        assert "webhook" in fields or "webhook" in [parameter["name"] for parameter in call["parameters"]]
+        fields = (
+            documents[body["schema"]["$ref"].rpartition("/")[2]]["properties"]
+            if "$ref" in body["schema"]
+            else ()
+        )
+        assert "webhook" in fields or "webhook" in [
+            parameter["name"] for parameter in call["parameters"]
+        ]
 
 
-def test_forms_and_files_take_one(redis_url: str, worker: HandWorker, receiver: Receiver) -> None:
+def test_forms_and_files_take_one(
+    redis_url: str, worker: HandWorker, receiver: Receiver
+) -> None:
     """A form says it in a field; a coded file has no fields, and its refusal shows that the address was looked at."""
     with api(redis_url, receiver) as client:
         form = {"model": "grey", "method": "clamp", "webhook": receiver.url}
-        files = {"image": png(grey(*4 * [[0, 0, 0]])), "mask": png(grey(*4 * [[255, 255, 255]]))}
+        files = {
+            "image": png(grey(*4 * [[0, 0, 0]])),
+            "mask": png(grey(*4 * [[255, 255, 255]])),
+        }
         answer = client.post("/complete", data=form, files=files)
         assert answer.status_code == 202, answer.text
         worker.draw()
         assert json.loads(told(receiver)[0].body)["kind"] == "complete"
-        file = {"content": b"?", "headers": {"Content-Type": "application/octet-stream"}}
-        refused = client.post("/decode", params={"webhook": "https://other.example/"}, **file)
+        file = {
+            "content": b"?",
+            "headers": {"Content-Type": "application/octet-stream"},
+        }
+        refused = client.post(
+            "/decode", params={"webhook": "https://other.example/"}, **file
+        )
         assert "PIXELRNN_WEBHOOK_HOSTS" in is_problem(refused, 422)["detail"]
-        assert "file" in is_problem(client.post("/decode", params={"webhook": receiver.url}, **file), 422)["detail"]
+        assert (
+            "file"
+            in is_problem(
+                client.post("/decode", params={"webhook": receiver.url}, **file), 422
+            )["detail"]
+        )
 
 
 @pytest.mark.parametrize("webhook", [
@@ -168,10 +217,15 @@ def test_forms_and_files_take_one(redis_url: str, worker: HandWorker, receiver: 
     "https://localhost:{port}/a b", "https://localhost:{port}/\r\nX: y", "https://localhost:99999/", "", "https://[::1/",
     "https://localhost:{port}/" + 2048 * "x", "//localhost:{port}/", "https://localhost:{port}?x#", "https://:443/",
 ])  # fmt: skip
-def test_other_addresses_are_refused(redis_url: str, worker: HandWorker, receiver: Receiver, webhook: str) -> None:
+def test_other_addresses_are_refused(
+    redis_url: str, worker: HandWorker, receiver: Receiver, webhook: str
+) -> None:
     """With a sentence, at once, and without a job."""
     with api(redis_url, receiver) as client:
-        body = {"model": "grey", "webhook": webhook.replace("{port}", str(receiver.port))}
+        body = {
+            "model": "grey",
+            "webhook": webhook.replace("{port}", str(receiver.port)),
+        }
         problem = is_problem(client.post("/sample", json=body), 422)
         assert problem["errors"][0]["pointer"] == "#/webhook"
         assert client.get("/jobs").json()["jobs"] == []
@@ -183,7 +237,9 @@ def test_field_is_refused_when_nobody_may_be_called(
 ) -> None:
     """The sentence says what the operator has to set."""
     with api(redis_url, receiver, **lacking) as client:
-        problem = is_problem(client.post("/sample", json={"model": "grey", "webhook": receiver.url}), 422)
+        problem = is_problem(
+            client.post("/sample", json={"model": "grey", "webhook": receiver.url}), 422
+        )
         assert "PIXELRNN_WEBHOOK_HOSTS and PIXELRNN_WEBHOOK_SECRET" in problem["detail"]
         accepted = client.post("/sample", json={"model": "grey"})
         assert (accepted.status_code, accepted.json()["webhook"]) == (202, None)
@@ -199,7 +255,11 @@ def test_receiver_is_tried_again_when_it_fails_or_is_away(
         worker.draw()
         for attempt, delay_s in enumerate(DELAYS_S[:2], 1):
             told(receiver, attempt)
-            eventually(lambda n=attempt: metric(client, "pixelrnn_webhooks_total", outcome="failed") == n)
+            eventually(
+                lambda n=attempt: (
+                    metric(client, "pixelrnn_webhooks_total", outcome="failed") == n
+                )
+            )
             assert delay_s / 2 < due(worker, job["id"]) <= delay_s
             make_due(worker, job["id"])
         told(receiver, 3)
@@ -214,7 +274,9 @@ def test_receiver_is_tried_again_when_it_fails_or_is_away(
         job = asked(client, receiver)
         worker.draw()
         worker.redis.hset(keys.job(job["id"]), "webhook_tries", 99)
-        eventually(lambda: metric(client, "pixelrnn_webhooks_total", outcome="failed") >= 3)
+        eventually(
+            lambda: metric(client, "pixelrnn_webhooks_total", outcome="failed") >= 3
+        )
         back = Receiver(certificate, receiver.port)
         make_due(worker, job["id"])
         told(back)
@@ -222,7 +284,9 @@ def test_receiver_is_tried_again_when_it_fails_or_is_away(
         back.close()
 
 
-def test_tries_end_with_the_last_delay_repeated(redis_url: str, worker: HandWorker, receiver: Receiver) -> None:
+def test_tries_end_with_the_last_delay_repeated(
+    redis_url: str, worker: HandWorker, receiver: Receiver
+) -> None:
     """And with 410, by which the receiver says that it wants no more."""
     with api(redis_url, receiver) as client:
         receiver.answers.extend([(503, None), (410, None)])
@@ -235,10 +299,15 @@ def test_tries_end_with_the_last_delay_repeated(redis_url: str, worker: HandWork
         told(receiver, 2)
         eventually(lambda: is_done(worker))
         assert metric(client, "pixelrnn_webhooks_total", outcome="given-up") == 1
-        assert client.get(job["links"]["self"]).json()["webhook"] == {"status": "given-up", "tries": 101}
+        assert client.get(job["links"]["self"]).json()["webhook"] == {
+            "status": "given-up",
+            "tries": 101,
+        }
 
 
-def test_nothing_is_sent_when_the_job_was_deleted(redis_url: str, worker: HandWorker, receiver: Receiver) -> None:
+def test_nothing_is_sent_when_the_job_was_deleted(
+    redis_url: str, worker: HandWorker, receiver: Receiver
+) -> None:
     """Whoever deletes it knows that it has ended."""
     with api(redis_url, receiver) as client:
         receiver.answers.append((500, None))
@@ -251,7 +320,9 @@ def test_nothing_is_sent_when_the_job_was_deleted(redis_url: str, worker: HandWo
         told(receiver)
 
 
-def test_another_api_sends_when_one_is_killed(redis_url: str, worker: HandWorker, receiver: Receiver) -> None:
+def test_another_api_sends_when_one_is_killed(
+    redis_url: str, worker: HandWorker, receiver: Receiver
+) -> None:
     """Between the end of the job and the call; and in the middle of the call, by kill -9."""
     with api(redis_url, receiver) as client:
         job = asked(client, receiver)
@@ -262,9 +333,13 @@ def test_another_api_sends_when_one_is_killed(redis_url: str, worker: HandWorker
         "PIXELRNN_WEBHOOK_HOSTS": f"localhost:{receiver.port}",
         "PIXELRNN_WEBHOOK_SECRET": SECRET,
     }
-    receiver.before_answer = lambda _: time.sleep(20) if len(receiver.messages) == 1 else None
+    receiver.before_answer = lambda _: (
+        time.sleep(20) if len(receiver.messages) == 1 else None
+    )
     command = [sys.executable, "-m", "pixelrnn", "api"]
-    first = subprocess.Popen(command, env=os.environ | settings, stderr=subprocess.DEVNULL)
+    first = subprocess.Popen(
+        command, env=os.environ | settings, stderr=subprocess.DEVNULL
+    )
     try:
         eventually(lambda: receiver.messages, 60)
     finally:
@@ -275,7 +350,9 @@ def test_another_api_sends_when_one_is_killed(redis_url: str, worker: HandWorker
     with api(redis_url, receiver):
         told(receiver, 2)
         eventually(lambda: is_done(worker))
-    assert {message.headers["webhook-id"] for message in receiver.messages} == {job["id"]}
+    assert {message.headers["webhook-id"] for message in receiver.messages} == {
+        job["id"]
+    }
 
 
 def test_it_is_sent_when_redis_comes_back(receiver: Receiver, tmp_path: Path) -> None:
@@ -284,7 +361,11 @@ def test_it_is_sent_when_redis_comes_back(receiver: Receiver, tmp_path: Path) ->
 
     def server() -> Any:
         config = {"appendonly": "yes", "appendfsync": "always"}
-        place = {"data_dir": tmp_path, "persist": True, "unix_socket_path": str(tmp_path / "socket")}
+        place = {
+            "data_dir": tmp_path,
+            "persist": True,
+            "unix_socket_path": str(tmp_path / "socket"),
+        }
         running = ValkeyServer(port=0, config=config, **place)
         running.start()
         return running
@@ -315,7 +396,9 @@ def test_end_is_told_when_a_worker_of_an_earlier_version_says_nothing(
         make_due(worker, job["id"])
         eventually(lambda: due(worker, job["id"]) > 0)
         assert due(worker, job["id"]) <= keys.WEBHOOK_LOOK_S
-        worker.redis.hdel(keys.job(job["id"]), "webhook")  # which the scripts of that version do not know
+        worker.redis.hdel(
+            keys.job(job["id"]), "webhook"
+        )  # which the scripts of that version do not know
         worker.draw()
         worker.redis.hset(keys.job(job["id"]), "webhook", receiver.url)
         assert due(worker, job["id"]) > 0
@@ -323,48 +406,71 @@ def test_end_is_told_when_a_worker_of_an_earlier_version_says_nothing(
         told(receiver)
 
 
-def test_key_counts_the_webhook(redis_url: str, worker: HandWorker, receiver: Receiver) -> None:
+def test_key_counts_the_webhook(
+    redis_url: str, worker: HandWorker, receiver: Receiver
+) -> None:
     """The same request again is the same job; with another address it is another request."""
     with api(redis_url, receiver) as client:
         key, body = {"Idempotency-Key": "k"}, {"model": "grey", "webhook": receiver.url}
         first = client.post("/sample", json=body, headers=key).json()
-        assert client.post("/sample", json=body, headers=key).json()["id"] == first["id"]
+        assert (
+            client.post("/sample", json=body, headers=key).json()["id"] == first["id"]
+        )
         is_problem(client.post("/sample", json={"model": "grey"}, headers=key), 422)
         worker.draw()
         told(receiver)
 
 
 def test_receiver_is_not_told_when_its_certificate_is_not_trusted(
-    redis_url: str, worker: HandWorker, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    redis_url: str,
+    worker: HandWorker,
+    receiver: Receiver,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing of the job is said before that is clear."""
     monkeypatch.delenv("SSL_CERT_FILE")
     with api(redis_url, receiver) as client:
         asked(client, receiver)
         worker.draw()
-        eventually(lambda: metric(client, "pixelrnn_webhooks_total", outcome="failed") == 1)
+        eventually(
+            lambda: metric(client, "pixelrnn_webhooks_total", outcome="failed") == 1
+        )
         assert not receiver.messages
 
 
 def test_log_names_the_job_and_neither_address_nor_secret(
-    redis_url: str, worker: HandWorker, receiver: Receiver, capfd: pytest.CaptureFixture[str]
+    redis_url: str,
+    worker: HandWorker,
+    receiver: Receiver,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """An address may be a secret itself."""
     with structlog.testing.capture_logs() as lines, api(redis_url, receiver) as client:
         receiver.answers.append((500, None))
         job = asked(client, receiver)
         worker.draw()
-        eventually(lambda: metric(client, "pixelrnn_webhooks_total", outcome="failed") == 1)
-        shown = json.dumps(client.get(job["links"]["self"]).json()) + client.get("/metrics").text
+        eventually(
+            lambda: metric(client, "pixelrnn_webhooks_total", outcome="failed") == 1
+        )
+        shown = (
+            json.dumps(client.get(job["links"]["self"]).json())
+            + client.get("/metrics").text
+        )
     (line,) = [line for line in lines if line["event"] == "webhook_failed"]
-    assert (line["job_id"], line["attempt"], line["host"]) == (job["id"], 1, "localhost")
+    assert (line["job_id"], line["attempt"], line["host"]) == (
+        job["id"],
+        1,
+        "localhost",
+    )
     assert line["reason"] == "the receiver answered 500"
     text = shown + json.dumps(lines, default=str)
     assert "of=me" not in text
     assert SECRET not in text + "".join(capfd.readouterr())
 
 
-def test_many_are_told_though_one_receiver_hangs(redis_url: str, worker: HandWorker, receiver: Receiver) -> None:
+def test_many_are_told_though_one_receiver_hangs(
+    redis_url: str, worker: HandWorker, receiver: Receiver
+) -> None:
     """Each call has a place of its own."""
     released = threading.Event()
 
@@ -374,7 +480,13 @@ def test_many_are_told_though_one_receiver_hangs(redis_url: str, worker: HandWor
 
     receiver.before_answer = hang
     with api(redis_url, receiver) as client:
-        client.post("/sample", json={"model": "grey", "webhook": f"https://localhost:{receiver.port}/slow"})
+        client.post(
+            "/sample",
+            json={
+                "model": "grey",
+                "webhook": f"https://localhost:{receiver.port}/slow",
+            },
+        )
         worker.draw()
         eventually(lambda: receiver.messages)
         for _ in range(40):
@@ -411,8 +523,14 @@ def test_stalled_receiver_has_four_calls_at_most(
 
 def test_settings_are_read_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hosts with and without ports; a secret as the specification writes it, which is not repeated."""
-    monkeypatch.setenv("PIXELRNN_WEBHOOK_HOSTS", " Hooks.Example, hooks.example:8443,[::1]:9, ")
-    places = (Place("hooks.example", 443), Place("hooks.example", 8443), Place("::1", 9))
+    monkeypatch.setenv(
+        "PIXELRNN_WEBHOOK_HOSTS", " Hooks.Example, hooks.example:8443,[::1]:9, "
+    )
+    places = (
+        Place("hooks.example", 443),
+        Place("hooks.example", 8443),
+        Place("::1", 9),
+    )
     assert Settings().webhook_hosts == places
     for wrong in (
         "https://hooks.example",
@@ -426,9 +544,15 @@ def test_settings_are_read_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(ValidationError, match="expected"):
             Settings()
     monkeypatch.delenv("PIXELRNN_WEBHOOK_HOSTS")
-    for wrong in ("hunter2", f"whsec_{base64.b64encode(KEY[:23]).decode()}", SECRET.removeprefix("whsec_")):
+    for wrong in (
+        "hunter2",
+        f"whsec_{base64.b64encode(KEY[:23]).decode()}",
+        SECRET.removeprefix("whsec_"),
+    ):
         monkeypatch.setenv("PIXELRNN_WEBHOOK_SECRET", wrong)
-        with pytest.raises(ValidationError, match="whsec_ and 24 to 64 bytes") as refused:
+        with pytest.raises(
+            ValidationError, match="whsec_ and 24 to 64 bytes"
+        ) as refused:
             Settings()
         assert wrong not in refused.value.errors()[0]["msg"]
 
@@ -443,6 +567,12 @@ def test_links_are_whole_where_the_server_knows_its_address(
         (message,) = told(receiver)
     said = json.loads(message.body)
     base = f"https://pixels.example/jobs/{job['id']}"
-    assert said["links"] == {"self": base, "events": f"{base}/events", "image": f"{base}/image"}
-    assert [image.startswith(f"{base}/image?") for image in said["result"]["images"]] == [True]
+    assert said["links"] == {
+        "self": base,
+        "events": f"{base}/events",
+        "image": f"{base}/image",
+    }
+    assert [
+        image.startswith(f"{base}/image?") for image in said["result"]["images"]
+    ] == [True]
     assert said["id"] == job["id"]

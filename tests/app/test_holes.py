@@ -14,5 +14,7 @@ def test_pixel_is_a_hole_when_any_of_its_colours_is_negative() -> None:
         values[colour, colour // 2, colour % 2] = -1
     file = io.BytesIO()
     np.save(file, values)
-    (picture,) = pictures_of(file.getvalue(), "image", Shape(2, 2, 3, 4), may_have_holes=True)
+    (picture,) = pictures_of(
+        file.getvalue(), "image", Shape(2, 2, 3, 4), may_have_holes=True
+    )
     assert np.asarray(picture.image.getchannel("A")).tolist() == [[0, 0], [0, 255]]

@@ -22,7 +22,9 @@ from tests.app.hand_worker import HandWorker, eventually
 from tests.app.holders import settings
 from tests.app.live import serving
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root may give a file away"
+)
 
 
 @pytest.fixture
@@ -37,7 +39,9 @@ def path(tmp_path: Path) -> Path:
 def verb(*words: object) -> tuple[int, str]:
     """The exit status of a verb, and its complaint."""
     result = CliRunner().invoke(keys, [str(word) for word in words])
-    return result.exit_code, "" if result.exit_code == 0 else " ".join(result.output.replace("│", " ").split())
+    return result.exit_code, "" if result.exit_code == 0 else " ".join(
+        result.output.replace("│", " ").split()
+    )
 
 
 def test_a_key_may_have_a_right(tmp_path: Path) -> None:
@@ -78,7 +82,9 @@ def test_owner_and_mode_stay_when_a_key_is_revoked(path: Path) -> None:
 
 
 @needs_root
-def test_nothing_changes_when_the_owner_could_not_read_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_changes_when_the_owner_could_not_read_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever may not give the file back to its owner is told so; a file that all may read is theirs to write."""
     os.chown(path, 10001, 10001)
 
@@ -135,7 +141,11 @@ def test_file_is_read_again_when_nothing_but_its_reader_was_refused(
     clock = Clock()
     file = KeyFile(path, clock=clock)
     with monkeypatch.context() as forbidden:
-        forbidden.setattr(Path, "read_text", lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "denied")))
+        forbidden.setattr(
+            Path,
+            "read_text",
+            lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "denied")),
+        )
         path.touch()
         clock.now = 2
         assert len(file.entries()) == 2
@@ -144,22 +154,31 @@ def test_file_is_read_again_when_nothing_but_its_reader_was_refused(
     assert file.unread_s() == 0
 
 
-def test_file_that_cannot_be_read_is_told_by_probe_and_metrics(redis_url: str, worker: HandWorker, path: Path) -> None:
+def test_file_that_cannot_be_read_is_told_by_probe_and_metrics(
+    redis_url: str, worker: HandWorker, path: Path
+) -> None:
     """The API is ready all the same."""
     given = settings(redis_url, keys_file=path, metrics_open=True)
     with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
         assert client.get("/readyz").json()["keys_unread_s"] == 0
         assert metric(client, "pixelrnn_keys_unread_seconds") == 0
         path.unlink()
-        eventually(lambda: client.get("/readyz").raise_for_status().json()["keys_unread_s"], seconds=60)
+        eventually(
+            lambda: client.get("/readyz").raise_for_status().json()["keys_unread_s"],
+            seconds=60,
+        )
         assert metric(client, "pixelrnn_keys_unread_seconds") > 0
 
 
-def test_start_waits_for_whoever_is_writing_the_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_waits_for_whoever_is_writing_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Half of it is no reason to refuse; what is still half of it after a while is."""
     good = path.read_text()
     path.write_text(good[:-9])
-    ended = SimpleNamespace(monotonic=time.monotonic, sleep=lambda _: path.write_text(good))
+    ended = SimpleNamespace(
+        monotonic=time.monotonic, sleep=lambda _: path.write_text(good)
+    )
     monkeypatch.setattr(key_file, "time", ended)
     assert Settings(keys_file=path).keys_file == path
     path.write_text("")
@@ -170,11 +189,22 @@ def test_start_waits_for_whoever_is_writing_the_file(path: Path, monkeypatch: py
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("days", "1e9"), ("rate", "inf"), ("rate", "nan"), ("rate", "1e308"), ("rate", "1e-9"), ("jobs", "0")],
+    [
+        ("days", "1e9"),
+        ("rate", "inf"),
+        ("rate", "nan"),
+        ("rate", "1e308"),
+        ("rate", "1e-9"),
+        ("jobs", "0"),
+    ],
 )
-def test_verb_refuses_what_no_key_can_have(tmp_path: Path, option: str, value: str) -> None:
+def test_verb_refuses_what_no_key_can_have(
+    tmp_path: Path, option: str, value: str
+) -> None:
     """The complaint names the option."""
-    status, complaint = verb("add", "alice", "--file", tmp_path / "keys.json", f"--{option}", value)
+    status, complaint = verb(
+        "add", "alice", "--file", tmp_path / "keys.json", f"--{option}", value
+    )
     assert status == 2
     assert option in complaint
     assert not (tmp_path / "keys.json").exists()

@@ -23,10 +23,18 @@ FILES = {
 def test_every_kind_has_its_call(kind: str) -> None:
     """POST /KIND takes the files that the kind's record names, and no others; or its body is the file."""
     schema = create_app(Settings(redis_url="redis://127.0.0.1:1/0")).openapi()
-    ((media, body),) = schema["paths"][f"/{kind}"]["post"]["requestBody"]["content"].items()
+    ((media, body),) = schema["paths"][f"/{kind}"]["post"]["requestBody"][
+        "content"
+    ].items()
     if KINDS[kind].input is Input.CODED_FILE:
         assert (media, body["schema"]["format"]) == (MEDIA_TYPE, "binary")
         return
-    fields = schema["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]]["properties"]
-    files = {name for name, field in fields.items() if field.get("items", field).get("format") == "binary"}
+    fields = schema["components"]["schemas"][body["schema"]["$ref"].rpartition("/")[2]][
+        "properties"
+    ]
+    files = {
+        name
+        for name, field in fields.items()
+        if field.get("items", field).get("format") == "binary"
+    }
     assert files == FILES[KINDS[kind].input]

@@ -35,7 +35,9 @@ def submit(client: httpx.Client) -> str:
     return client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
 
 
-def run(url: str, work: Callable[[FlakyStore, RowReader, RowFeed, Jobs], Awaitable[None]]) -> None:
+def run(
+    url: str, work: Callable[[FlakyStore, RowReader, RowFeed, Jobs], Awaitable[None]]
+) -> None:
     async def main() -> None:
         store = FlakyStore(url, budget_s=3)
         reader = RowReader(store, url)
@@ -79,7 +81,9 @@ def test_end_comes_behind_its_rows_when_redis_was_in_trouble(
     run(redis_url, work)
 
 
-def test_end_has_its_own_id_when_the_reader_is_ahead_of_it(client: httpx.Client, worker: HandWorker) -> None:
+def test_end_has_its_own_id_when_the_reader_is_ahead_of_it(
+    client: httpx.Client, worker: HandWorker
+) -> None:
     """A place that the stream has not reached: the end is told all the same, once the job has ended."""
     link = submit(client)
     with client.stream("GET", f"{link}/events", params={"from": "500-0"}) as response:
@@ -90,8 +94,12 @@ def test_end_has_its_own_id_when_the_reader_is_ahead_of_it(client: httpx.Client,
     assert (end.name, end.id) == ("done", "5-0")
 
 
-@pytest.mark.parametrize("restarted", [False, True], ids=["emptied", "restarted without its data"])
-def test_reader_is_told_soon_when_the_data_is_gone(client: httpx.Client, worker: HandWorker, restarted: bool) -> None:
+@pytest.mark.parametrize(
+    "restarted", [False, True], ids=["emptied", "restarted without its data"]
+)
+def test_reader_is_told_soon_when_the_data_is_gone(
+    client: httpx.Client, worker: HandWorker, restarted: bool
+) -> None:
     """It does not wait for rows that nobody will write."""
     link = submit(client)
     with client.stream("GET", f"{link}/events") as response:
@@ -100,7 +108,9 @@ def test_reader_is_told_soon_when_the_data_is_gone(client: httpx.Client, worker:
         began = time.monotonic()
         worker.redis.flushall()
         if restarted:
-            worker.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            worker.redis.execute_command(
+                "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"
+            )
         end = next(events)
     assert (end.name, end.data["status"]) == ("error", 404)
     assert time.monotonic() - began < LOST_DATA_IS_TOLD_WITHIN_S

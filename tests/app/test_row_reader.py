@@ -21,13 +21,19 @@ def worker(redis_url: str) -> HandWorker:
 def job(worker: HandWorker, name: str, n: int = 64) -> JobSpec:
     """A running job of `n` images with 4 rows each."""
     shape = GREY.model_dump(include={"height", "width", "channels", "digest"})
-    spec = JobSpec(id=name, kind="sample", model="grey", seed=1, n=n, temperature=1, **shape)
-    worker.redis.eval(ACCEPT, 4, *scripts.of(name), spec.entry(), spec.rows_total, keys.ACTIVE_TTL_S)
+    spec = JobSpec(
+        id=name, kind="sample", model="grey", seed=1, n=n, temperature=1, **shape
+    )
+    worker.redis.eval(
+        ACCEPT, 4, *scripts.of(name), spec.entry(), spec.rows_total, keys.ACTIVE_TTL_S
+    )
     worker.redis.eval(scripts.CLAIM, 4, *scripts.of(name), worker.token)
     return spec
 
 
-def run(url: str, work: Callable[[RowReader], Awaitable[None]], shards: int = SHARDS) -> None:
+def run(
+    url: str, work: Callable[[RowReader], Awaitable[None]], shards: int = SHARDS
+) -> None:
     async def main() -> None:
         store = Store(url, budget_s=3)
         reader = RowReader(store, url, shards)
@@ -58,7 +64,9 @@ def draw(worker: HandWorker, spec: JobSpec) -> None:
     worker.settle(spec)
 
 
-def test_entries_come_once_when_many_follow_many(redis_url: str, worker: HandWorker) -> None:
+def test_entries_come_once_when_many_follow_many(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Late, early and returning readers of several jobs on one connection."""
     specs = [job(worker, f"job-{i}", n=3) for i in range(5)]
 
@@ -74,23 +82,34 @@ def test_entries_come_once_when_many_follow_many(redis_url: str, worker: HandWor
     run(redis_url, work, shards=1)
 
 
-def test_reader_who_comes_inside_an_entry_gets_the_rest_of_it(redis_url: str, worker: HandWorker) -> None:
+def test_reader_who_comes_inside_an_entry_gets_the_rest_of_it(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Four rows are written together: whether it comes before them or behind, and then reads on or waits."""
     spec = job(worker, "inside", n=2)
 
     async def work(reader: RowReader) -> None:
-        early = [asyncio.create_task(collect(reader, spec.id, after)) for after in (2, 5)]
+        early = [
+            asyncio.create_task(collect(reader, spec.id, after)) for after in (2, 5)
+        ]
         await asyncio.sleep(0.1)
         await asyncio.to_thread(draw, worker, spec)
-        assert [entry_id for entry_id, _ in worker.redis.xrange(keys.events(spec.id))] == [b"4-0", b"8-0", b"9-0"]
-        assert [await task for task in early] == [list(range(3, 10)), list(range(6, 10))]
+        assert [
+            entry_id for entry_id, _ in worker.redis.xrange(keys.events(spec.id))
+        ] == [b"4-0", b"8-0", b"9-0"]
+        assert [await task for task in early] == [
+            list(range(3, 10)),
+            list(range(6, 10)),
+        ]
         for after in range(9):
             assert await collect(reader, spec.id, after) == list(range(after + 1, 10))
 
     run(redis_url, work)
 
 
-def test_slow_reader_catches_up_when_its_queue_overflowed(redis_url: str, worker: HandWorker) -> None:
+def test_slow_reader_catches_up_when_its_queue_overflowed(
+    redis_url: str, worker: HandWorker
+) -> None:
     """It is offered more than it may hold: what was dropped is read again from the stream, and no one else waits."""
     spec = job(worker, "slow", n=300)
 
@@ -110,13 +129,19 @@ def test_slow_reader_catches_up_when_its_queue_overflowed(redis_url: str, worker
     run(redis_url, work)
 
 
-def test_connections_are_few_when_readers_are_many(redis_url: str, worker: HandWorker) -> None:
+def test_connections_are_few_when_readers_are_many(
+    redis_url: str, worker: HandWorker
+) -> None:
     """300 readers of 100 jobs: one connection a shard, and those for commands."""
     specs = [job(worker, f"few-{i}", n=1) for i in range(100)]
     before = int(worker.redis.info("clients")["connected_clients"])
 
     async def work(reader: RowReader) -> None:
-        tasks = [asyncio.create_task(collect(reader, spec.id)) for spec in specs for _ in range(3)]
+        tasks = [
+            asyncio.create_task(collect(reader, spec.id))
+            for spec in specs
+            for _ in range(3)
+        ]
         await asyncio.sleep(0.5)
         assert int(worker.redis.info("clients")["connected_clients"]) - before <= 32
         for spec in specs:
@@ -126,7 +151,9 @@ def test_connections_are_few_when_readers_are_many(redis_url: str, worker: HandW
     run(redis_url, work)
 
 
-def test_rows_come_at_once_when_a_job_joins_a_waiting_shard(redis_url: str, worker: HandWorker) -> None:
+def test_rows_come_at_once_when_a_job_joins_a_waiting_shard(
+    redis_url: str, worker: HandWorker
+) -> None:
     """The read under way is woken; it does not have to time out first."""
     first, second = job(worker, "first", n=1), job(worker, "second", n=1)
 
@@ -144,7 +171,9 @@ def test_rows_come_at_once_when_a_job_joins_a_waiting_shard(redis_url: str, work
     run(redis_url, work, shards=1)
 
 
-def test_follower_ends_when_the_reader_is_stopped(redis_url: str, worker: HandWorker) -> None:
+def test_follower_ends_when_the_reader_is_stopped(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Those that wait, and those that begin later."""
     spec = job(worker, "stop", n=1)
 
@@ -159,7 +188,9 @@ def test_follower_ends_when_the_reader_is_stopped(redis_url: str, worker: HandWo
     run(redis_url, work)
 
 
-def test_rows_come_once_when_connections_are_killed(redis_url: str, worker: HandWorker) -> None:
+def test_rows_come_once_when_connections_are_killed(
+    redis_url: str, worker: HandWorker
+) -> None:
     """Again and again, while they are drawn."""
     spec = job(worker, "killed", n=30)
 
@@ -168,7 +199,9 @@ def test_rows_come_once_when_connections_are_killed(redis_url: str, worker: Hand
         for sample in range(spec.n):
             worker.rows(spec, *((sample, y) for y in range(4)))
             if sample % 10 == 5:
-                worker.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+                worker.redis.execute_command(
+                    "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"
+                )
             await asyncio.sleep(0.02)
         worker.settle(spec)
         assert await reading == list(range(1, 122))

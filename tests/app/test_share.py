@@ -21,7 +21,12 @@ class Faces(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
         if tag == "meta":
-            name = found.get("property") or found.get("http-equiv") or found.get("name") or ""
+            name = (
+                found.get("property")
+                or found.get("http-equiv")
+                or found.get("name")
+                or ""
+            )
             self.said[name] = found.get("content") or ""
 
 
@@ -31,11 +36,15 @@ def test_link_says_what_it_is_and_leads_to_the_page(client: httpx.Client) -> Non
     assert answer.status_code == 200
     assert "script-src" not in answer.headers["content-security-policy"]
     said = Faces(answer.text).said
-    assert said["refresh"].startswith("0; url=/#sample?model=grey&seed=7&temperature=1.0&n=4&digest=aaa")
+    assert said["refresh"].startswith(
+        "0; url=/#sample?model=grey&seed=7&temperature=1.0&n=4&digest=aaa"
+    )
     assert "grey" in said["og:title"]
 
 
-def test_link_shows_the_picture_that_the_page_has_of_its_model(client: httpx.Client) -> None:
+def test_link_shows_the_picture_that_the_page_has_of_its_model(
+    client: httpx.Client,
+) -> None:
     """A shipped model's, which is there for everybody; none of a model that has none."""
     said = Faces(client.get("/s", params={**RECIPE, "model": "emoji"}).text).said
     assert said["og:image"].startswith(str(client.base_url).rstrip("/"))
@@ -52,7 +61,12 @@ def test_nothing_in_a_link_becomes_part_of_the_page(client: httpx.Client) -> Non
     assert re.search("%22%3E%3Cscript", text)
 
 
-@pytest.mark.parametrize("wrong", [{"seed": "x"}, {"seed": -1}, {"n": 10**6}, {"temperature": 0}, {"digest": "<"}])
-def test_recipe_that_is_none_is_refused(client: httpx.Client, wrong: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [{"seed": "x"}, {"seed": -1}, {"n": 10**6}, {"temperature": 0}, {"digest": "<"}],
+)
+def test_recipe_that_is_none_is_refused(
+    client: httpx.Client, wrong: dict[str, Any]
+) -> None:
     """By its own words, before anybody is led to the page."""
     assert client.get("/s", params={**RECIPE, **wrong}).status_code == 422

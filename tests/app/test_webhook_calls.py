@@ -17,7 +17,9 @@ from app.webhooks.signatures import key_of, signed
 from tests.app.receiver import Receiver, make_certificate
 
 KEY = b"k" * 32
-needs_openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="needs openssl to make a certificate"
+)
 
 
 @pytest.fixture
@@ -63,7 +65,14 @@ def test_a_name_leads_to_no_machine_but_a_public_one(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["93.184.215.14", "8.8.8.8", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+    "address",
+    [
+        "93.184.215.14",
+        "8.8.8.8",
+        "2606:4700:4700::1111",
+        "::ffff:8.8.8.8",
+        "64:ff9b::808:808",
+    ],
 )
 def test_a_name_leads_to_public_machines(address: str) -> None:
     """And `localhost` to none of them."""
@@ -72,8 +81,12 @@ def test_a_name_leads_to_public_machines(address: str) -> None:
 
 
 @needs_openssl
-@pytest.mark.parametrize("found", [["127.0.0.1"], ["::ffff:127.0.0.1"], ["8.8.8.8", "127.0.0.1"], []])
-def test_nobody_is_called_when_a_name_leads_inside(receiver: Receiver, found: list[str]) -> None:
+@pytest.mark.parametrize(
+    "found", [["127.0.0.1"], ["::ffff:127.0.0.1"], ["8.8.8.8", "127.0.0.1"], []]
+)
+def test_nobody_is_called_when_a_name_leads_inside(
+    receiver: Receiver, found: list[str]
+) -> None:
     """Not even a connection is made: also where only one of its addresses is inside."""
     with pytest.raises(WebhookCallError, match="not public"):
         post(f"https://hooks.example:{receiver.port}/", Names(found))
@@ -81,11 +94,16 @@ def test_nobody_is_called_when_a_name_leads_inside(receiver: Receiver, found: li
 
 
 @needs_openssl
-def test_the_address_that_was_looked_at_is_called(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_address_that_was_looked_at_is_called(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A name that leads elsewhere a moment later changes nothing: it is looked up once. The certificate must be of the
     name, and the receiver is told it."""
     monkeypatch.setattr(Place, "may_lead_to", lambda *_: True)
-    assert post(f"https://hooks.example:{receiver.port}/a?b=%20c", Names(["127.0.0.1"])) == 204
+    assert (
+        post(f"https://hooks.example:{receiver.port}/a?b=%20c", Names(["127.0.0.1"]))
+        == 204
+    )
     (message,) = receiver.messages
     assert receiver.names == ["hooks.example"]
     assert message.headers["host"] == f"hooks.example:{receiver.port}"
@@ -98,7 +116,10 @@ def test_the_address_that_was_looked_at_is_called(receiver: Receiver, monkeypatc
 @needs_openssl
 def test_the_next_address_is_tried_when_one_does_not_answer(receiver: Receiver) -> None:
     """As for `localhost`, which is ::1 as well."""
-    assert post(f"https://localhost:{receiver.port}/", Names(["127.0.0.2", "127.0.0.1"])) == 204
+    assert (
+        post(f"https://localhost:{receiver.port}/", Names(["127.0.0.2", "127.0.0.1"]))
+        == 204
+    )
     assert post(f"https://127.0.0.1:{receiver.port}?x") == 204
     assert [message.path for message in receiver.messages] == ["/", "/?x"]
     with pytest.raises(WebhookCallError, match="ConnectError"):
@@ -106,7 +127,9 @@ def test_the_next_address_is_tried_when_one_does_not_answer(receiver: Receiver) 
 
 
 @needs_openssl
-def test_no_redirect_is_followed_and_no_proxy_asked(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_redirect_is_followed_and_no_proxy_asked(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The answer is its status, and only that."""
     for variable in ("HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
@@ -126,8 +149,13 @@ def _send_much(handler: BaseHTTPRequestHandler) -> None:
 
 
 @needs_openssl
-@pytest.mark.parametrize(("answer", "reason"), [(_send_slowly, "no answer within"), (_send_much, "ProtocolError")])
-def test_an_answer_has_bounds(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, answer: object, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [(_send_slowly, "no answer within"), (_send_much, "ProtocolError")],
+)
+def test_an_answer_has_bounds(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, answer: object, reason: str
+) -> None:
     """In time, though something trickles in for ever, and in length."""
     monkeypatch.setattr(calls, "LIMIT_S", 1.5)
     receiver.before_answer = answer  # type: ignore[assignment]
@@ -151,7 +179,9 @@ def test_the_body_of_an_answer_is_not_read(receiver: Receiver) -> None:
 def test_signature_is_that_of_the_specification() -> None:
     """The key, message and signature of the reference libraries' own tests."""
     key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    headers = signed(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    headers = signed(
+        key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
+    )
     assert headers == {
         "Webhook-Id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "Webhook-Timestamp": "1614265330",

@@ -20,13 +20,23 @@ def findings(site: Site) -> list[str]:
     if not site.page.evaluate("'axe' in window"):
         site.page.evaluate(AXE.read_text(encoding="utf-8"))
     found = _findings_in(site, "light", {}, at_least=10)
-    return found + _findings_in(site, "dark", {"runOnly": {"type": "rule", "values": list(COLOURS)}}, at_least=0)
+    return found + _findings_in(
+        site, "dark", {"runOnly": {"type": "rule", "values": list(COLOURS)}}, at_least=0
+    )
 
 
-def _findings_in(site: Site, scheme: str, options: dict[str, Any], at_least: int) -> list[str]:
+def _findings_in(
+    site: Site, scheme: str, options: dict[str, Any], at_least: int
+) -> list[str]:
     site.page.emulate_media(color_scheme=scheme)
     run = "options => axe.run(options).then(({passes, violations}) => ({passes: passes.length, violations}))"
     result = site.page.evaluate(run, options)
     assert result["passes"] > at_least, "axe looked at next to nothing"
-    grave = [one for one in result["violations"] if one["impact"] in ("serious", "critical")]
-    return [f"{one['id']}, {scheme}: {node['html']}" for one in grave for node in one["nodes"]]
+    grave = [
+        one for one in result["violations"] if one["impact"] in ("serious", "critical")
+    ]
+    return [
+        f"{one['id']}, {scheme}: {node['html']}"
+        for one in grave
+        for node in one["nodes"]
+    ]

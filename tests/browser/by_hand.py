@@ -21,7 +21,10 @@ class Stack:
 
 @contextmanager
 def moved_by_hand(browser: Any, redis_url: str, **settings: Any) -> Iterator[Site]:
-    with serving(Settings(redis_url=redis_url, port=0, fleet_age_s=0, **settings)) as (url, _):
+    with serving(Settings(redis_url=redis_url, port=0, fleet_age_s=0, **settings)) as (
+        url,
+        _,
+    ):
         stack = Stack(url, redis_url)
         context = browser.new_context(base_url=url)
         site = Site(context, stack)  # pyright: ignore[reportArgumentType]

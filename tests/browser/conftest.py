@@ -19,10 +19,14 @@ EXAMPLE_PAGE = Path(__file__).parents[2] / "examples" / "page"
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Chromium without a window. Gone before other packages' tests: while it is there, an event loop runs."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright (the extra `dev`)")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="needs playwright (the extra `dev`)"
+    )
     executable = chromium_path()
     if executable is None:
-        pytest.skip("needs chromium (Debian: apt-get install chromium; elsewhere set PIXELRNN_CHROMIUM to its path)")
+        pytest.skip(
+            "needs chromium (Debian: apt-get install chromium; elsewhere set PIXELRNN_CHROMIUM to its path)"
+        )
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with playwright.sync_playwright() as running:
         chromium = running.chromium.launch(executable_path=executable, args=arguments)
@@ -39,7 +43,10 @@ def example_page() -> Iterator[str]:
 
 @pytest.fixture(scope="package")
 def service(
-    browser: Any, example_page: str, all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+    browser: Any,
+    example_page: str,
+    all_models_dir: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Up]:
     """All processes; asked for after the browser, so that nothing is started where there is none."""
     portable = str(tmp_path_factory.mktemp("portable"))
@@ -54,7 +61,9 @@ def service(
 @pytest.fixture
 def site(browser: Any, service: Up) -> Iterator[Site]:
     """A fresh browser profile at the page. At the end nothing may have gone wrong in it unseen."""
-    context = browser.new_context(base_url=service.url, viewport={"width": 1280, "height": 900})
+    context = browser.new_context(
+        base_url=service.url, viewport={"width": 1280, "height": 900}
+    )
     opened = Site(context, service)
     yield opened
     context.close()

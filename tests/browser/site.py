@@ -45,7 +45,9 @@ class Site:
             self.complaints.append(message.text)
 
     def _see(self, request: Any) -> None:
-        if not request.url.startswith((self.service.url + "/", "data:", "blob:" + self.service.url)):
+        if not request.url.startswith(
+            (self.service.url + "/", "data:", "blob:" + self.service.url)
+        ):
             self.complaints.append(f"asked for {request.url}")
 
     def open(self, view: str = "sample") -> None:
@@ -54,14 +56,27 @@ class Site:
         if view in ("complete", "upsample"):
             self.page.locator(f"#view-draw[data-way={view}]").wait_for()
             self._unfold()
-        if view not in ("history", "watch", "bet", "ink", "real", "compare", "sight", "panorama", "teach"):
+        if view not in (
+            "history",
+            "watch",
+            "bet",
+            "ink",
+            "real",
+            "compare",
+            "sight",
+            "panorama",
+            "teach",
+        ):
             self.view.locator(".card").first.wait_for()
         if view == "inspect":  # which shows something by itself
             self.view.locator(".belief").first.wait_for()
 
     def wait_for_drawing(self) -> None:
         """In the first view: one of its own, and no film."""
-        self.page.locator("#view-watch[data-live=true] .next", has_text=re.compile("Next, row|Finished")).wait_for()
+        self.page.locator(
+            "#view-watch[data-live=true] .next",
+            has_text=re.compile("Next, row|Finished"),
+        ).wait_for()
 
     def _unfold(self) -> None:
         fold = self.view.locator(".drawer:not([open]) > summary")
@@ -91,7 +106,9 @@ class Site:
             )
         except TooLateError as late:
             shown = self.view.inner_text()
-            raise AssertionError(f"no line fits {pattern!r} at {self.page.url}, which shows: {shown}") from late
+            raise AssertionError(
+                f"no line fits {pattern!r} at {self.page.url}, which shows: {shown}"
+            ) from late
         return found.json_value()
 
     @contextmanager
@@ -151,7 +168,9 @@ class Site:
     @property
     def job_id(self) -> str:
         """Of the job that is shown."""
-        return self.page.wait_for_function("() => location.hash.split('/')[1]").json_value()
+        return self.page.wait_for_function(
+            "() => location.hash.split('/')[1]"
+        ).json_value()
 
     def pixels(self, index: int) -> list[int]:
         """Red of every pixel of a tile, -1 where nothing is drawn."""
@@ -169,7 +188,9 @@ class Site:
         canvas.evaluate("node => node.scrollIntoView({block: 'center'})")
         box = canvas.bounding_box()
         across, down = (x + 0.5) / size[0], (y + 0.5) / size[1]
-        self.page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+        self.page.mouse.click(
+            box["x"] + across * box["width"], box["y"] + down * box["height"]
+        )
 
     def paste(self, path: Path, kind: str = "image/png") -> None:
         """A file from the clipboard."""
@@ -179,7 +200,9 @@ class Site:
         """Drop a file there, as from a file manager."""
         self._hand_over(selector, path, kind, "drop", "dataTransfer")
 
-    def _hand_over(self, selector: str, path: Path, kind: str, event: str, field: str) -> None:
+    def _hand_over(
+        self, selector: str, path: Path, kind: str, event: str, field: str
+    ) -> None:
         transfer = self.page.evaluate_handle(
             """([bytes, name, type]) => {
               const transfer = new DataTransfer();

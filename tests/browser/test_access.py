@@ -83,7 +83,10 @@ def test_nothing_is_wider_than_the_screen(site: Site, width: int) -> None:
 def test_fingers_have_room(browser: Any, service: Up) -> None:
     """On a touch screen nothing that is pressed is lower than 44 pixels."""
     context = browser.new_context(
-        base_url=service.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+        base_url=service.url,
+        viewport={"width": 390, "height": 844},
+        has_touch=True,
+        is_mobile=True,
     )
     site = Site(context, service)
     for view in VIEWS:
@@ -122,7 +125,9 @@ def test_images_are_drawn_and_opened_by_keyboard_alone(site: Site) -> None:
     press("Enter")
     site.page.get_by_role("dialog").wait_for()
     press("Escape")
-    assert site.page.locator(":focus").get_attribute("aria-label") == "Image 1: open large"
+    assert (
+        site.page.locator(":focus").get_attribute("aria-label") == "Image 1: open large"
+    )
 
 
 def test_opening_a_view_leaves_where_tab_begins(site: Site) -> None:
@@ -151,6 +156,8 @@ def test_hole_is_painted_by_keyboard_and_said_aloud(site: Site) -> None:
     site.view.locator(".size input").fill("1")
     site.view.locator("canvas.paper").focus()
     site.page.keyboard.press("Space")
-    assert re.match(r"Row \d, column \d: unknown", site.page.locator("#announcer").inner_text())
+    assert re.match(
+        r"Row \d, column \d: unknown", site.page.locator("#announcer").inner_text()
+    )
     site.page.keyboard.press("Shift+ArrowRight")
     assert site.view.locator("[data-count]").inner_text().startswith("2 pixels")

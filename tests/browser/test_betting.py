@@ -23,7 +23,12 @@ def _bet(site: Site, percent: int) -> None:
 def test_both_pay_for_what_they_did_not_expect(site: Site) -> None:
     """A reader who never knows pays a bit for each pixel, the network what its score says of the same pixels."""
     answers: list[Any] = []
-    site.page.on("response", lambda answer: answers.append(answer) if answer.url.endswith("/score") else None)
+    site.page.on(
+        "response",
+        lambda answer: (
+            answers.append(answer) if answer.url.endswith("/score") else None
+        ),
+    )
     site.page.emulate_media(reduced_motion="reduce")
     site.page.goto("/#bet")
     first = site.view.get_by_text(re.compile(r"Bet 1 of \d+"))
@@ -33,8 +38,17 @@ def test_both_pay_for_what_they_did_not_expect(site: Site) -> None:
     end = site.view.get_by_text(re.compile("You paid"))
     end.wait_for()
     mine, theirs, difference = re.findall(r"\d+\.\d", end.inner_text())
-    assert (float(mine), float(difference)) == (many, round(abs(float(mine) - float(theirs)), 1))
-    bits = [cost for row in site.service.get(f"/jobs/{answers[0].json()['id']}/score-map")["bits"] for [cost] in row]
+    assert (float(mine), float(difference)) == (
+        many,
+        round(abs(float(mine) - float(theirs)), 1),
+    )
+    bits = [
+        cost
+        for row in site.service.get(f"/jobs/{answers[0].json()['id']}/score-map")[
+            "bits"
+        ]
+        for [cost] in row
+    ]
     doubtful = [cost for cost in bits if 0.04 < 2**-cost < 0.96]
     asked = min(20, len(doubtful))
     paid = sum(doubtful[k * len(doubtful) // asked] for k in range(asked))
@@ -47,10 +61,17 @@ def test_friend_has_the_same_bets(site: Site) -> None:
     site.page.goto("/#bet")
     site.view.get_by_text(re.compile(r"Bet 1 of \d+")).wait_for()
     _bet(site, 70)
-    paid = re.findall(r"You paid ([\d.]+) bits", site.view.locator(".question").inner_text())[0]
-    with site.elsewhere(site.copied_link("The same bets for a friend"), reduced_motion="reduce") as other:
+    paid = re.findall(
+        r"You paid ([\d.]+) bits", site.view.locator(".question").inner_text()
+    )[0]
+    with site.elsewhere(
+        site.copied_link("The same bets for a friend"), reduced_motion="reduce"
+    ) as other:
         other.view.get_by_text(re.compile(r"Bet 1 of \d+")).wait_for()
-        assert f"paid {paid} bits for these" in other.view.locator(".standing").inner_text()
+        assert (
+            f"paid {paid} bits for these"
+            in other.view.locator(".standing").inner_text()
+        )
         _bet(other, 70)
         said = other.view.locator(".question").inner_text()
     assert f"You paid {paid} bits" in said
@@ -69,7 +90,13 @@ def test_ten_of_today_are_the_same_for_everybody(site: Site) -> None:
     said = site.view.locator(".question").inner_text()
     assert said.startswith("You paid 10.0 bits")
     assert len(re.findall("[🟩🟥]", said)) == 10
-    with site.elsewhere(site.copied_link("The same bets for a friend"), reduced_motion="reduce") as other:
-        other.view.get_by_text("A friend paid 10.0 bits for these 10 pixels. Go.").wait_for()
+    with site.elsewhere(
+        site.copied_link("The same bets for a friend"), reduced_motion="reduce"
+    ) as other:
+        other.view.get_by_text(
+            "A friend paid 10.0 bits for these 10 pixels. Go."
+        ).wait_for()
         _bet(other, 50)
-        assert re.findall("[🟩🟥]", other.view.locator(".question").inner_text()) == re.findall("[🟩🟥]", said)
+        assert re.findall(
+            "[🟩🟥]", other.view.locator(".question").inner_text()
+        ) == re.findall("[🟩🟥]", said)

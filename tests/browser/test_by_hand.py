@@ -35,15 +35,23 @@ def _ask(site: Site, n: int = 1) -> None:
 
 def _post(site: Site) -> None:
     """Somebody else's job."""
-    httpx.post(f"{site.service.url}/sample", json={"model": "grey"}, timeout=60).raise_for_status()
+    httpx.post(
+        f"{site.service.url}/sample", json={"model": "grey"}, timeout=60
+    ).raise_for_status()
 
 
-def test_rows_are_painted_as_they_come_from_one_stream(site: Site, worker: HandWorker) -> None:
+def test_rows_are_painted_as_they_come_from_one_stream(
+    site: Site, worker: HandWorker
+) -> None:
     """Each image has the rows that it was sent and a mark for the next one, in the large view too."""
     streams = []
     site.page.on(
         "request",
-        lambda request: streams.append(request) if "/jobs/" in request.url and "/events" in request.url else None,
+        lambda request: (
+            streams.append(request)
+            if "/jobs/" in request.url and "/events" in request.url
+            else None
+        ),
     )
     _ask(site, n=2)
     site.wait_for_standing("Waiting: next in the queue")
@@ -59,7 +67,9 @@ def test_rows_are_painted_as_they_come_from_one_stream(site: Site, worker: HandW
     worker.rows(spec, *REST)
     worker.settle(spec)
     dialog.get_by_text("when it is complete").wait_for(state="hidden")
-    last = dialog.locator(".large canvas").evaluate("node => node.getContext('2d').getImageData(2, 3, 1, 1).data[0]")
+    last = dialog.locator(".large canvas").evaluate(
+        "node => node.getContext('2d').getImageData(2, 3, 1, 1).data[0]"
+    )
     assert last == 32
     site.wait_for_standing("Done: 2 images")
     assert site.pixels(1) == [50 + 10 * y + x for y in range(4) for x in range(3)]
@@ -69,14 +79,19 @@ def test_rows_are_painted_as_they_come_from_one_stream(site: Site, worker: HandW
 def test_place_in_the_queue_and_time_are_said(site: Site, worker: HandWorker) -> None:
     """Who waits knows how many are before, and for how long."""
     span = int(worker.redis.time()[0]) // keys.DRAWN_SPAN_S
-    worker.redis.hset(keys.DRAWN, str(span - 1), 2 * keys.DRAWN_SPAN_S)  # 2 values a second
+    worker.redis.hset(
+        keys.DRAWN, str(span - 1), 2 * keys.DRAWN_SPAN_S
+    )  # 2 values a second
     _post(site)
     _post(site)
     _ask(site)
     site.wait_for_standing(r"Waiting: 3rd in the queue · about \d+ s left")
     worker.draw()
     site.wait_for_standing(r"Waiting: 2nd in the queue")
-    assert "2nd in the queue" in site.page.get_by_role("status").filter(has_text="queue").inner_text()
+    assert (
+        "2nd in the queue"
+        in site.page.get_by_role("status").filter(has_text="queue").inner_text()
+    )
 
 
 def test_job_that_waits_is_canceled(site: Site) -> None:
@@ -103,10 +118,17 @@ def test_late_cancel_leaves_the_images(site: Site, worker: HandWorker) -> None:
     assert answer.value.status == 200
     site.wait_for_standing("Done")
     assert site.view.locator("button.tile").count() == 1
-    assert httpx.get(f"{site.service.url}/jobs/{site.job_id}/image", timeout=60).status_code == 200
+    assert (
+        httpx.get(
+            f"{site.service.url}/jobs/{site.job_id}/image", timeout=60
+        ).status_code
+        == 200
+    )
 
 
-def test_worker_that_left_is_missed_beside_the_button(site: Site, worker: HandWorker) -> None:
+def test_worker_that_left_is_missed_beside_the_button(
+    site: Site, worker: HandWorker
+) -> None:
     """The page still shows its models; the server says that nobody is there."""
     site.open("sample")
     worker.leave()
@@ -114,23 +136,31 @@ def test_worker_that_left_is_missed_beside_the_button(site: Site, worker: HandWo
     assert "No worker is running, so nothing can be drawn" in site.trouble("form")
 
 
-def test_page_without_a_worker_says_what_is_missing(site: Site, worker: HandWorker) -> None:
+def test_page_without_a_worker_says_what_is_missing(
+    site: Site, worker: HandWorker
+) -> None:
     """In the head of the page, where the models would be, and beside the field."""
     worker.leave()
     site.page.clock.install()
     site.page.goto("/#sample")
     site.page.locator("#fleet", has_text="Starting").wait_for()
-    assert site.view.get_by_text("No model here").count() == 0, "the service may have been started just now"
+    assert site.view.get_by_text("No model here").count() == 0, (
+        "the service may have been started just now"
+    )
     site.page.clock.fast_forward(40_000)
     site.page.locator("#fleet", has_text="No worker").wait_for()
-    site.view.get_by_text("No model here can do this; a worker that is started may bring one.").wait_for()
+    site.view.get_by_text(
+        "No model here can do this; a worker that is started may bring one."
+    ).wait_for()
     site.submit()
     assert "no model to draw with" in site.trouble("model")
 
 
 def test_hidden_page_asks_nothing(site: Site, worker: HandWorker) -> None:
     """Until somebody looks at it again; then at once."""
-    site.page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => window.isHidden ?? false });")
+    site.page.add_init_script(
+        "Object.defineProperty(document, 'hidden', { get: () => window.isHidden ?? false });"
+    )
     site.page.clock.install()
     site.open("sample")
     asked: list[str] = []
@@ -140,7 +170,9 @@ def test_hidden_page_asks_nothing(site: Site, worker: HandWorker) -> None:
         site.page.clock.fast_forward(60_000)
     assert asked == []
     with site.page.expect_request("**/models"):
-        site.page.evaluate("window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))")
+        site.page.evaluate(
+            "window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))"
+        )
 
 
 def test_full_queue_is_said_beside_the_button(browser: Any, redis_url: str) -> None:
@@ -159,7 +191,9 @@ def test_deleted_job_says_that_it_is_gone(site: Site, worker: HandWorker) -> Non
     site.wait_for_standing("Waiting")
     worker.draw()
     site.wait_for_standing("Done")
-    httpx.delete(f"{site.service.url}/jobs/{site.job_id}", timeout=60).raise_for_status()
+    httpx.delete(
+        f"{site.service.url}/jobs/{site.job_id}", timeout=60
+    ).raise_for_status()
     site.page.reload()
     site.wait_for_standing("This job is no longer kept")
     assert site.view.locator("button.tile").count() == 0
@@ -171,12 +205,22 @@ def test_failed_job_says_why(site: Site, worker: HandWorker) -> None:
     site.wait_for_standing("Waiting")
     spec = worker.take()
     worker.rows(spec, (0, 0))
-    worker.settle(spec, "failed", {"type": "out-of-memory", "title": "No memory", "detail": "the card is too small"})
+    worker.settle(
+        spec,
+        "failed",
+        {
+            "type": "out-of-memory",
+            "title": "No memory",
+            "detail": "the card is too small",
+        },
+    )
     assert site.wait_for_standing("Failed") == "Failed: the card is too small"
     assert site.pixels(0)[:3] == [0, 1, 2]
 
 
-def test_history_looks_after_jobs_that_had_not_ended(site: Site, worker: HandWorker) -> None:
+def test_history_looks_after_jobs_that_had_not_ended(
+    site: Site, worker: HandWorker
+) -> None:
     """What became of them while the page was closed is seen when it is open again."""
     _ask(site)
     site.wait_for_standing("Waiting")

@@ -20,10 +20,17 @@ def test_models_are_compared_on_the_same_seeds(site: Site, tmp_path: Path) -> No
     site.fill("seed", "3")
     site.submit()
     site.view.get_by_role("button", name="Save as one picture").wait_for()
-    assert site.view.locator(".row strong").all_inner_texts() == ["tiny-cnn", "tiny-diagonal"]
+    assert site.view.locator(".row strong").all_inner_texts() == [
+        "tiny-cnn",
+        "tiny-diagonal",
+    ]
     job = site.service.post("/sample", {"model": "tiny-diagonal", "n": 1, "seed": 3})
     site.service.get(f"/jobs/{job['id']}?wait=20")
-    drawn = Image.open(io.BytesIO(httpx.get(f"{site.service.url}/jobs/{job['id']}/image", timeout=60).content))
+    drawn = Image.open(
+        io.BytesIO(
+            httpx.get(f"{site.service.url}/jobs/{job['id']}/image", timeout=60).content
+        )
+    )
     assert site.pixels(2) == list(drawn.convert("RGB").getchannel("R").tobytes())
     dialog = site.open_large(3)
     assert "tiny-diagonal" in dialog.inner_text()

@@ -74,7 +74,11 @@ def test_doodle_lasts_until_another_picture_is_chosen(site: Site) -> None:
 
 def test_emoji_come_first_and_begin_with_doodles(site: Site) -> None:
     """Where there is a model of emoji it is the one that is chosen, and the examples are as small as what it takes."""
-    _claim(site, "tiny-scales", {"tiny-scales": "CIFAR-10 (a part)", "emoji": "emoji of six open sets (...)"})
+    _claim(
+        site,
+        "tiny-scales",
+        {"tiny-scales": "CIFAR-10 (a part)", "emoji": "emoji of six open sets (...)"},
+    )
     site.open("upsample")
     assert site.view.locator(".card input:checked").get_attribute("value") == "emoji"
     site.view.get_by_label("Heart").wait_for()
@@ -84,7 +88,14 @@ def test_emoji_come_first_and_begin_with_doodles(site: Site) -> None:
 
 def test_examples_are_what_the_model_knows(site: Site) -> None:
     """A photograph says nothing of a model of emoji, a digit nothing of one of floor plans."""
-    _claim(site, "tiny-rgb", {"plans": "floor plans by rules (...)", "emoji": "emoji of six open sets (...)"})
+    _claim(
+        site,
+        "tiny-rgb",
+        {
+            "plans": "floor plans by rules (...)",
+            "emoji": "emoji of six open sets (...)",
+        },
+    )
     site.open("complete")
     for kind, example in (("Floor plans", "Floor plan 1"), ("Emoji", "Mushroom")):
         site.view.locator(".card", has_text=kind).click()
@@ -112,6 +123,10 @@ def _claim(site: Site, model: str, data: dict[str, str]) -> None:
         answer = route.fetch()
         told = answer.json()
         (real,) = [one for one in told["models"] if one["name"] == model]
-        route.fulfill(response=answer, json=told | {"models": [real | {"name": k, "data": v} for k, v in data.items()]})
+        route.fulfill(
+            response=answer,
+            json=told
+            | {"models": [real | {"name": k, "data": v} for k, v in data.items()]},
+        )
 
     site.page.route("**/models", told_otherwise)

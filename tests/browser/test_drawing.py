@@ -128,11 +128,16 @@ def test_lines_to_copy_draw_the_same_image(
         with site.page.expect_download() as download:
             dialog.get_by_role("link", name=name).click()
         download.value.save_as(tmp_path / name)
-    for language, program in (("curl", ["bash", "-ec"]), ("python", [sys.executable, "-c"])):
+    for language, program in (
+        ("curl", ["bash", "-ec"]),
+        ("python", [sys.executable, "-c"]),
+    ):
         lines = dialog.locator(f"[data-code={language}]").inner_text()
         subprocess.run([*program, lines], cwd=tmp_path, check=True, timeout=60)
         picture = tmp_path / "image.png"
-        assert list(Image.open(picture).convert("RGB").getchannel("R").tobytes()) == shown, language
+        assert (
+            list(Image.open(picture).convert("RGB").getchannel("R").tobytes()) == shown
+        ), language
         picture.unlink()
 
 
@@ -194,7 +199,9 @@ def test_drawing_is_replayed(site: Site) -> None:
     assert eventually(lambda: [site.pixels(i) for i in range(2)] == before)
 
 
-def test_dropped_completion_restores_picture_and_hole(site: Site, tmp_path: Path) -> None:
+def test_dropped_completion_restores_picture_and_hole(
+    site: Site, tmp_path: Path
+) -> None:
     """Where this browser knows what the hole was, all of it is back."""
     site.open("complete")
     site.choose_model("tiny-cnn")
@@ -221,20 +228,31 @@ def test_dropped_completion_restores_picture_and_hole(site: Site, tmp_path: Path
 
 
 @pytest.mark.parametrize("temperature", [0.333, 5])
-def test_opened_picture_restores_its_settings(site: Site, tmp_path: Path, temperature: float) -> None:
+def test_opened_picture_restores_its_settings(
+    site: Site, tmp_path: Path, temperature: float
+) -> None:
     """A downloaded PNG that is opened brings back the model, the seed and the temperature that drew it, exactly."""
     asked = {"model": "tiny-rgb", "n": 2, "seed": 4321, "temperature": temperature}
     job = site.service.post("/sample", asked)
     site.service.get(f"/jobs/{job['id']}?wait=20")
     picture = tmp_path / "kept.png"
-    picture.write_bytes(httpx.get(f"{site.service.url}/jobs/{job['id']}/image?sample=1", timeout=60).content)
+    picture.write_bytes(
+        httpx.get(
+            f"{site.service.url}/jobs/{job['id']}/image?sample=1", timeout=60
+        ).content
+    )
     site.open("sample")
     site.view.locator("input[type=file]").set_input_files(picture)
     site.page.locator("#notice", has_text="4321").wait_for()
-    assert site.view.locator("input[name^=model]:checked").get_attribute("value") == "tiny-rgb"
+    assert (
+        site.view.locator("input[name^=model]:checked").get_attribute("value")
+        == "tiny-rgb"
+    )
     assert site.view.locator("[data-field=seed] input").first.input_value() == "4321"
     assert site.view.locator("[data-field=n] input").input_value() == "2"
-    assert site.view.locator("[data-field=temperature] input").first.input_value() == str(temperature)
+    assert site.view.locator(
+        "[data-field=temperature] input"
+    ).first.input_value() == str(temperature)
     with site.page.expect_response("**/sample") as made:
         site.submit()
     assert made.value.json()["temperature"] == temperature
@@ -256,8 +274,13 @@ def test_completion_keeps_what_is_given_and_shows_the_original(site: Site) -> No
     assert tops[0] == tops[1] == tops[2]
     tiles = site.view.locator("button.tile")
     ranking = site.service.get(f"/jobs/{site.job_id}")["result"]["ranking"]
-    assert [int(tile.get_attribute("data-sample")) for tile in tiles.all()] == [one["sample"] for one in ranking]
-    assert tiles.first.inner_text() == f"Likeliest · {ranking[0]['nats'] / math.log(2):.1f} bits"
+    assert [int(tile.get_attribute("data-sample")) for tile in tiles.all()] == [
+        one["sample"] for one in ranking
+    ]
+    assert (
+        tiles.first.inner_text()
+        == f"Likeliest · {ranking[0]['nats'] / math.log(2):.1f} bits"
+    )
     assert [one["nats"] for one in ranking] == sorted(one["nats"] for one in ranking)
     dialog = site.open_large(0)
     assert "Likeliest of 3" in dialog.inner_text()
@@ -330,7 +353,8 @@ def test_hole_is_painted_erased_and_undone(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("view", "model", "size"), [("complete", "tiny-rgb", (4, 5)), ("upsample", "tiny-scales", (2, 3))]
+    ("view", "model", "size"),
+    [("complete", "tiny-rgb", (4, 5)), ("upsample", "tiny-scales", (2, 3))],
 )
 def test_own_picture_is_fitted_to_the_model(
     site: Site, tmp_path: Path, view: str, model: str, size: tuple[int, int]
@@ -350,7 +374,9 @@ def test_own_picture_is_fitted_to_the_model(
     site.wait_for_standing("Done")
     given = site.view.locator(".tile.original canvas")
     assert given.evaluate("node => [node.width, node.height]") == list(size)
-    assert given.evaluate("node => [...node.getContext('2d').getImageData(0, 0, 1, 1).data]") == [255, 0, 0, 255]
+    assert given.evaluate(
+        "node => [...node.getContext('2d').getImageData(0, 0, 1, 1).data]"
+    ) == [255, 0, 0, 255]
 
 
 def test_upsampling_shows_both_stages(site: Site) -> None:
@@ -373,7 +399,9 @@ def test_sampling_in_two_stages_shows_both(site: Site) -> None:
     small = dialog.locator(".first-stage canvas").evaluate(
         "node => [...node.getContext('2d').getImageData(0, 0, 2, 3).data].filter((_, i) => i % 4 === 0)"
     )
-    picture = httpx.get(f"{site.service.url}/jobs/{site.job_id}/image?stage=small", timeout=60).content
+    picture = httpx.get(
+        f"{site.service.url}/jobs/{site.job_id}/image?stage=small", timeout=60
+    ).content
     assert list(Image.open(io.BytesIO(picture)).getchannel("R").tobytes()) == small
 
 

@@ -44,11 +44,15 @@ def _draw(page: Any, model: str, until: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["tiny-cnn", "tiny-scales"])
-def test_rows_arrive_and_the_picture_is_the_service_s(page: Any, service: Up, model: str) -> None:
+def test_rows_arrive_and_the_picture_is_the_service_s(
+    page: Any, service: Up, model: str
+) -> None:
     """In one colour and in three; of two stages the last one is shown."""
     _draw(page, model, "succeeded")
     links = service.get("/jobs?limit=1")["jobs"][0]["links"]
-    with Image.open(io.BytesIO(httpx.get(service.url + links["image"], timeout=60).content)) as picture:
+    with Image.open(
+        io.BytesIO(httpx.get(service.url + links["image"], timeout=60).content)
+    ) as picture:
         rows = [f"row {y + 1} of {picture.height}" for y in range(picture.height)]
         assert page.evaluate(SHOWN) == list(picture.convert("RGBA").tobytes())
     assert page.evaluate("window.said") == [*rows, "succeeded"]
@@ -66,4 +70,7 @@ def test_the_page_is_short() -> None:
     from tests.browser.conftest import EXAMPLE_PAGE
 
     assert [path.name for path in EXAMPLE_PAGE.iterdir()] == ["index.html"]
-    assert len((EXAMPLE_PAGE / "index.html").read_text(encoding="utf-8").splitlines()) <= 60
+    assert (
+        len((EXAMPLE_PAGE / "index.html").read_text(encoding="utf-8").splitlines())
+        <= 60
+    )

@@ -64,14 +64,21 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "browser" / "index.html"
 @contextmanager
 def opened(browser: Any, folder: Path, **options: Any) -> Iterator[tuple[Any, str]]:
     """A page of a bare web server, and its address. Nothing may be complained of, or asked for elsewhere."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+    context = browser.new_context(
+        **{"viewport": {"width": 1280, "height": 900}} | options
+    )
     context.set_default_timeout(LIMIT_MS)
     page, complaints = context.new_page(), list[str]()
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda message: complaints.append(message.text))
     with serving(folder) as url:
         own = (f"{url}/", "data:", f"blob:{url}/")
-        page.on("request", lambda request: None if request.url.startswith(own) else complaints.append(request.url))
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith(own) else complaints.append(request.url)
+            ),
+        )
         yield page, url
     context.close()
     assert complaints == []
@@ -86,7 +93,9 @@ def colours(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-def test_page_draws_the_bytes_of_python(browser: Any, models_dir: Path, colours: Path) -> None:
+def test_page_draws_the_bytes_of_python(
+    browser: Any, models_dir: Path, colours: Path
+) -> None:
     """Under its own content security policy, in a worker: a link draws, a coded file is opened, a hole filled."""
     model = load_model("tiny-rgb", models_dir=models_dir)
     expected = sample(model, 3, 77, temperature=0.5)
@@ -98,24 +107,42 @@ def test_page_draws_the_bytes_of_python(browser: Any, models_dir: Path, colours:
         page.goto(f"{url}/#model=tiny-rgb&seed=77&n=3&temperature=0.5")
         page.get_by_text("Done: 3 images").wait_for()
         drawn = page.evaluate(DRAWN)
-        assert not any("/posterior/" in name for name in read), "a page that completes nothing reads nothing of it"
+        assert not any("/posterior/" in name for name in read), (
+            "a page that completes nothing reads nothing of it"
+        )
         page.evaluate(PASTE, [list(encode(model, expected)), "a.pxrn"])
-        page.locator("#notice", has_text="3 pictures, without loss, decoded by tiny-rgb").wait_for()
+        page.locator(
+            "#notice", has_text="3 pictures, without loss, decoded by tiny-rgb"
+        ).wait_for()
         assert page.locator("#notice canvas").count() == 3
-        found = page.evaluate(COMPLETE, {"known": expected[0].ravel().tolist(), "keep": keep.ravel().tolist()})
+        found = page.evaluate(
+            COMPLETE,
+            {"known": expected[0].ravel().tolist(), "keep": keep.ravel().tolist()},
+        )
     assert_same(found, complete(model, expected[0], keep, 2, seed=5))
     pixels = values_to_pixels(expected.numpy(), model.config.values)
-    assert [bytes(each) for each in drawn] == [each.transpose(1, 2, 0).tobytes() for each in pixels]
+    assert [bytes(each) for each in drawn] == [
+        each.transpose(1, 2, 0).tobytes() for each in pixels
+    ]
 
 
-def test_rooms_live_without_a_service(browser: Any, models_dir: Path, tmp_path: Path) -> None:
+def test_rooms_live_without_a_service(
+    browser: Any, models_dir: Path, tmp_path: Path
+) -> None:
     """In German, too: what needs a service is not offered, and all else is drawn, scored and completed here."""
     done = export(tmp_path / "site", "tiny-cnn", "--models-dir", models_dir)
     assert done.returncode == 0, done.stderr
     with opened(browser, tmp_path / "site", locale="de-DE") as (page, url):
-        shown = {"watch": "[data-live=true] .next", "bet": "form:visible", "inspect": ".belief"}
+        shown = {
+            "watch": "[data-live=true] .next",
+            "bet": "form:visible",
+            "inspect": ".belief",
+        }
         shown |= {"sample": ".board button.tile", "compare": ".comparison button.tile"}
-        shown |= {"ink": ".standing:text('Vier Fortsetzungen')", "sight": "#view-watch[data-live=true]"}
+        shown |= {
+            "ink": ".standing:text('Vier Fortsetzungen')",
+            "sight": "#view-watch[data-live=true]",
+        }
         for place, selector in shown.items():
             page.goto("about:blank")
             page.goto(f"{url}/#{place}")
@@ -125,31 +152,56 @@ def test_rooms_live_without_a_service(browser: Any, models_dir: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_words_outside_folds_are_plain(browser: Any, tmp_path: Path, language: str) -> None:
+def test_words_outside_folds_are_plain(
+    browser: Any, tmp_path: Path, language: str
+) -> None:
     """No name that a program has for a model, no nats and no particles, neither at rest nor when something is done."""
     done = export(tmp_path / "site", "mnist-diagonal-bilstm", "characters")
     assert done.returncode == 0, done.stderr
     with opened(browser, tmp_path / "site", locale=language) as (page, url):
-        shown = {"watch": ".next:not(:empty)", "bet": "form:visible", "real": ".glyph", "inspect": ".belief"}
-        shown |= {"ink": ".sentence:not(:empty)", "complete": "canvas", "compare": ".comparison button.tile"}
-        shown |= {"sample?model=mnist-diagonal-bilstm&seed=7&n=2&temperature=1": ".afterwards:visible"}
+        shown = {
+            "watch": ".next:not(:empty)",
+            "bet": "form:visible",
+            "real": ".glyph",
+            "inspect": ".belief",
+        }
+        shown |= {
+            "ink": ".sentence:not(:empty)",
+            "complete": "canvas",
+            "compare": ".comparison button.tile",
+        }
+        shown |= {
+            "sample?model=mnist-diagonal-bilstm&seed=7&n=2&temperature=1": ".afterwards:visible"
+        }
         for place, selector in shown.items():
             page.goto("about:blank")
             page.goto(f"{url}/#{place}")
             page.locator(f"section.view:visible {selector}").first.wait_for()
             text = page.locator("body").inner_text()
-            found = re.findall(r"mnist-\w+|(?i:\bnats?\b|partic|partikel|bits/dim)", text)
+            found = re.findall(
+                r"mnist-\w+|(?i:\bnats?\b|partic|partikel|bits/dim)", text
+            )
             assert not found, (place, text)
         page.locator("button.tile").first.click()
-        page.get_by_role("dialog").get_by_text(re.compile(r"\d Bits?|\d bits")).wait_for()
+        page.get_by_role("dialog").get_by_text(
+            re.compile(r"\d Bits?|\d bits")
+        ).wait_for()
 
 
-def test_labels_of_any_script_are_drawn_and_verified(browser: Any, tmp_path: Path) -> None:
+def test_labels_of_any_script_are_drawn_and_verified(
+    browser: Any, tmp_path: Path
+) -> None:
     """A picture of such a label, drawn by the command, is drawn again and compared."""
     model = labelled(height=6, width=5, layers=2)
     name = "it's 漢"
-    labels = tuple(replace(label, name=name if label.name == "b" else label.name) for label in model.card.labels)
-    save_model(Model(model.members, replace(model.card, labels=labels)), tmp_path / "models" / "tiny-named")
+    labels = tuple(
+        replace(label, name=name if label.name == "b" else label.name)
+        for label in model.card.labels
+    )
+    save_model(
+        Model(model.members, replace(model.card, labels=labels)),
+        tmp_path / "models" / "tiny-named",
+    )
     done = export(tmp_path / "site", "--models-dir", tmp_path / "models")
     assert done.returncode == 0, done.stderr
     picture = tmp_path / "drawn.png"
@@ -157,10 +209,14 @@ def test_labels_of_any_script_are_drawn_and_verified(browser: Any, tmp_path: Pat
     drawn = ended("sample", *asked, "--models-dir", tmp_path / "models")
     assert drawn.returncode == 0, drawn.stderr
     with opened(browser, tmp_path / "site") as (page, url):
-        page.goto(f"{url}/#sample?model=tiny-named&seed=3&n=1&temperature=1&label={quote(name)}")
+        page.goto(
+            f"{url}/#sample?model=tiny-named&seed=3&n=1&temperature=1&label={quote(name)}"
+        )
         page.get_by_text("Done: 1 image").wait_for()
         page.evaluate(PASTE, [list(picture.read_bytes()), "drawn.png"])
-        page.locator("#notice", has_text="Drawn again in this browser: every pixel is the same.").wait_for()
+        page.locator(
+            "#notice", has_text="Drawn again in this browser: every pixel is the same."
+        ).wait_for()
 
 
 def test_calls_end_with_their_worker(browser: Any, colours: Path) -> None:
@@ -182,9 +238,14 @@ def test_example_draws_a_digit(browser: Any, tmp_path: Path) -> None:
     page = context.new_page()
     with serving(tmp_path / "site") as url:
         page.goto(f"{url}/digit.html#2016")
-        page.get_by_text("Seed 2016: the same as pixelrnn sample").wait_for(timeout=LIMIT_MS)
+        page.get_by_text("Seed 2016: the same as pixelrnn sample").wait_for(
+            timeout=LIMIT_MS
+        )
         reds = page.evaluate(
             "() => [...document.querySelector('canvas').getContext('2d').getImageData(0, 0, 28, 28).data]"
         )[::4]
     context.close()
-    assert reds == (255 * sample(load_model("mnist-diagonal-bilstm"), 1, 2016)).ravel().tolist()
+    assert (
+        reds
+        == (255 * sample(load_model("mnist-diagonal-bilstm"), 1, 2016)).ravel().tolist()
+    )

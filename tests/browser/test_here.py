@@ -42,7 +42,9 @@ def ask(site: Site, seed: int, n: int = 2) -> None:
     site.submit()
 
 
-def test_job_that_waits_is_drawn_here_and_then_there(site: Site, all_models_dir: Path) -> None:
+def test_job_that_waits_is_drawn_here_and_then_there(
+    site: Site, all_models_dir: Path
+) -> None:
     """The service goes on where it was; its rows are those that are there already."""
     site.open()
     worker = site.service.children()["worker"]
@@ -59,7 +61,9 @@ def test_job_that_waits_is_drawn_here_and_then_there(site: Site, all_models_dir:
     assert [site.pixels(0), site.pixels(1)] == whole
 
 
-def test_picture_is_drawn_here_when_the_service_is_away(site: Site, all_models_dir: Path) -> None:
+def test_picture_is_drawn_here_when_the_service_is_away(
+    site: Site, all_models_dir: Path
+) -> None:
     """The page has fetched what it needs with the first picture; once the service is back, it draws the same."""
     site.open()
     ask(site, seed=12)
@@ -79,7 +83,10 @@ def test_picture_is_drawn_here_when_the_service_is_away(site: Site, all_models_d
 def test_first_look_is_drawn_here(site: Site) -> None:
     """Beside the form stand pictures of its model that nobody asked the service for, and that no history keeps."""
     asked: list[str] = []
-    site.page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    site.page.on(
+        "request",
+        lambda request: asked.append(request.url) if request.method == "POST" else None,
+    )
     site.page.add_init_script(f"localStorage.setItem('pixelrnn.model', '{MODEL}')")
     site.open()
     site.view.locator(".origin", has_text=HERE).wait_for()
@@ -120,8 +127,12 @@ def changed(route: Any) -> None:
     def other(match: re.Match[str]) -> str:
         row = json.loads(match[1])
         if (row["sample"], row["y"]) == (0, 0):
-            row["pixels"] = base64.b64encode(bytes(255 - byte for byte in base64.b64decode(row["pixels"]))).decode()
+            row["pixels"] = base64.b64encode(
+                bytes(255 - byte for byte in base64.b64decode(row["pixels"]))
+            ).decode()
         return f"data: {json.dumps(row)}"
 
     answer = route.fetch()
-    route.fulfill(response=answer, body=re.sub(r'data: ({"type":"row".*})', other, answer.text()))
+    route.fulfill(
+        response=answer, body=re.sub(r'data: ({"type":"row".*})', other, answer.text())
+    )

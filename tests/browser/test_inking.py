@@ -17,12 +17,18 @@ COLOURS = """node => {
 def _given(site: Site) -> list[str]:
     """Of each pixel of the paper: w, b, or ? where the fog is seen."""
     colours = site.view.locator("canvas.paper").evaluate(COLOURS)
-    return ["w" if c == [255, 255, 255] else "b" if c == [0, 0, 0] else "?" for c in colours]
+    return [
+        "w" if c == [255, 255, 255] else "b" if c == [0, 0, 0] else "?" for c in colours
+    ]
 
 
 def _one_in(nats: float) -> str:
     """As the page says a chance."""
-    return f"1 in {float(f'{round(math.exp(nats)):.2g}'):,.0f}" if nats < math.log(1e5) else "1 in 10"
+    return (
+        f"1 in {float(f'{round(math.exp(nats)):.2g}'):,.0f}"
+        if nats < math.log(1e5)
+        else "1 in 10"
+    )
 
 
 def test_ink_at_the_bottom_draws_the_top(site: Site) -> None:
@@ -37,8 +43,12 @@ def test_ink_at_the_bottom_draws_the_top(site: Site) -> None:
     assert asked.value.json()["filled_pixels"] == 29
     site.wait_for_standing("Four endings")
     assert [site.pixels(i)[27] for i in range(4)] == [255] * 4
-    site.page.wait_for_function("() => document.querySelector('#view-draw .sentence').textContent")
-    receipt = site.service.get(f"/jobs/{asked.value.json()['id']}")["result"]["posterior"]
+    site.page.wait_for_function(
+        "() => document.querySelector('#view-draw .sentence').textContent"
+    )
+    receipt = site.service.get(f"/jobs/{asked.value.json()['id']}")["result"][
+        "posterior"
+    ]
     said = site.view.locator(".explained").inner_text()
     assert f"{receipt['quality']}: " in said
     is_told = _one_in(receipt["evidence_nats"]) in said
@@ -66,12 +76,19 @@ def test_ink_at_the_bottom_draws_the_top(site: Site) -> None:
 def test_ink_is_laid_by_keyboard_alone(site: Site) -> None:
     """Arrows move over the paper, the space bar paints, both are said; a stroke takes back what was asked before it."""
     asked: list[Any] = []
-    site.page.on("response", lambda answer: asked.append(answer) if answer.url.endswith("/complete") else None)
+    site.page.on(
+        "response",
+        lambda answer: (
+            asked.append(answer) if answer.url.endswith("/complete") else None
+        ),
+    )
     site.page.goto("/#ink")
     site.wait_for_standing("Four endings")
     site.view.get_by_role("application").focus()
     site.page.keyboard.press("ArrowUp")
-    assert re.fullmatch(r"Row 3, column 3: unknown", site.page.locator("#announcer").inner_text())
+    assert re.fullmatch(
+        r"Row 3, column 3: unknown", site.page.locator("#announcer").inner_text()
+    )
     with site.page.expect_response("**/complete"):
         site.page.keyboard.press("Space")
     assert site.page.locator("#announcer").inner_text() == "Row 3, column 3: white"
@@ -82,7 +99,10 @@ def test_ink_is_laid_by_keyboard_alone(site: Site) -> None:
     site.view.get_by_role("application").press("Space")
     site.wait_for_standing("Four endings")
     assert [site.pixels(i)[12:14] for i in range(4)] == [[255, 0]] * 4
-    ends = [site.service.get(f"/jobs/{answer.json()['id']}?wait=20")["status"] for answer in asked]
+    ends = [
+        site.service.get(f"/jobs/{answer.json()['id']}?wait=20")["status"]
+        for answer in asked
+    ]
     assert {*ends} <= {"succeeded", "canceled"}
 
 

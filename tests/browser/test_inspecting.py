@@ -19,10 +19,14 @@ def test_heat_map_shows_the_bits_of_every_pixel(site: Site) -> None:
     canvas = site.view.locator(".scored-picture canvas")
     canvas.evaluate("node => node.scrollIntoView({block: 'center'})")
     box = canvas.bounding_box()
-    site.page.mouse.move(box["x"] + 1.5 * box["width"] / 4, box["y"] + 3.5 * box["height"] / 5)
+    site.page.mouse.move(
+        box["x"] + 1.5 * box["width"] / 4, box["y"] + 3.5 * box["height"] / 5
+    )
     said = site.view.locator(".looked-at").inner_text()
     assert said.startswith(f"Row 4, column 2: {sum(bits[3][1]):.2f} bits")
-    assert site.view.locator(".readout").inner_text().startswith("Row 4, column 3: ")  # the most surprising one
+    assert (
+        site.view.locator(".readout").inner_text().startswith("Row 4, column 3: ")
+    )  # the most surprising one
 
 
 def test_pixel_that_is_clicked_shows_a_distribution_for_each_colour(site: Site) -> None:
@@ -35,7 +39,11 @@ def test_pixel_that_is_clicked_shows_a_distribution_for_each_colour(site: Site) 
     site.view.locator(".beliefs:not([aria-busy])").wait_for()
     assert plots.count() == 3
     for plot, colour in zip(plots.all(), colours, strict=True):
-        assert plot.locator(".bars").get_attribute("d").count("M") == len(colour["probabilities"]) == 4
+        assert (
+            plot.locator(".bars").get_attribute("d").count("M")
+            == len(colour["probabilities"])
+            == 4
+        )
         assert plot.locator(".true-value").inner_text() == str(colour["value"])
         text = plot.inner_text()
         assert f"unsure by {colour['entropy_bits']:.2f} bits" in text
@@ -72,7 +80,9 @@ def test_rows_below_are_drawn_again_from_the_chosen_pixel(site: Site) -> None:
     canvas = site.view.locator(".scored-picture canvas")
     canvas.evaluate("node => node.scrollIntoView({block: 'center'})")
     box = canvas.bounding_box()
-    site.page.mouse.click(box["x"] + 0.5 * box["width"] / 5, box["y"] + 3.5 * box["height"] / 6)
+    site.page.mouse.click(
+        box["x"] + 0.5 * box["width"] / 5, box["y"] + 3.5 * box["height"] / 6
+    )
     with site.page.expect_response("**/complete") as made:
         site.view.get_by_role("button", name="Redraw from here down").click()
     assert made.value.json()["filled_pixels"] == 15

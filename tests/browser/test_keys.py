@@ -16,7 +16,11 @@ KEY = "opensesame-opensesame-opensesame"
 def page(browser: Any, redis_url: str) -> Any:
     """The page of a server with keys, without a worker behind it."""
     settings = Settings.model_validate(
-        {"redis_url": redis_url, "port": 0, "api_keys": f"ann:{hashlib.sha256(KEY.encode()).hexdigest()}"}
+        {
+            "redis_url": redis_url,
+            "port": 0,
+            "api_keys": f"ann:{hashlib.sha256(KEY.encode()).hexdigest()}",
+        }
     )
     with serving(settings) as (url, _):
         context = browser.new_context(base_url=url)
@@ -46,7 +50,9 @@ def test_wrong_key_is_asked_for_again(page: Any) -> None:
     page.locator("#fleet", has_text="Starting").wait_for()
 
 
-def test_declined_key_is_not_asked_for_again_until_something_is_drawn(page: Any) -> None:
+def test_declined_key_is_not_asked_for_again_until_something_is_drawn(
+    page: Any,
+) -> None:
     """The page says what is wrong, and stays quiet while it only looks."""
     page.get_by_role("button", name="Not now").click()
     page.locator("#fleet", has_text="Not connected").wait_for()

@@ -17,7 +17,9 @@ from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 
 
 @pytest.fixture(scope="module")
-def models_dir_labelled(all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models_dir_labelled(
+    all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Labelled models, and one without."""
     directory = tmp_path_factory.mktemp("labelled")
     save_tiny_labelled(directory)
@@ -27,7 +29,9 @@ def models_dir_labelled(all_models_dir: Path, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="module")
-def service(browser: Any, models_dir_labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def service(
+    browser: Any, models_dir_labelled: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Up]:
     """A service of them."""
     running = ForkedUp(tmp_path_factory.mktemp("data"), models_dir_labelled)
     running.wait_until_ready()
@@ -54,7 +58,13 @@ def test_label_is_chosen_under_the_model(site: Site, service: Up) -> None:
     site.choose_model("tiny-cnn")
     assert row.is_hidden()
     site.choose_model("tiny-labelled")
-    assert row.locator("label").all_inner_texts() == ["Any", "One of each", "1", "0", "cat"]
+    assert row.locator("label").all_inner_texts() == [
+        "Any",
+        "One of each",
+        "1",
+        "0",
+        "cat",
+    ]
     site.fill("n", "2")
     row.get_by_label("cat").check()
     site.submit()
@@ -66,7 +76,11 @@ def test_label_is_chosen_under_the_model(site: Site, service: Up) -> None:
     site.wait_for_standing("Done: 3 images")
     job = service.get(f"/jobs/{site.job_id}")
     assert (job["label"], job["n"]) == (["1", "0", "cat"], 3)
-    assert site.view.locator("button.tile .caption").all_inner_texts() == ["1", "0", "cat"]
+    assert site.view.locator("button.tile .caption").all_inner_texts() == [
+        "1",
+        "0",
+        "cat",
+    ]
     assert findings(site) == []
     drawn = [site.pixels(i) for i in range(3)]
     with site.elsewhere(site.copied_link()) as other:
@@ -81,7 +95,11 @@ def test_a_doodle_is_enlarged_as_what_it_is_said_to_be(site: Site, service: Up) 
     site.submit()
     site.wait_for_standing("Done")
     job = service.get(f"/jobs/{site.job_id}")
-    assert (job["kind"], job["model"], job["label"]) == ("upsample", "tiny-labelled-scales", "cat")
+    assert (job["kind"], job["model"], job["label"]) == (
+        "upsample",
+        "tiny-labelled-scales",
+        "cat",
+    )
     site.open_large(0).get_by_role("button", name="Inspect it").click()
     site.page.wait_for_url(re.compile("#inspect$"))
     site.submit()
@@ -103,7 +121,12 @@ def test_links_open_at_a_service_and_in_an_exported_folder(
     site.view.get_by_role("button", name="Copy link").click()
     site.view.get_by_role("button", name="Copied.").wait_for()
     _, _, recipe = site.page.evaluate("navigator.clipboard.readText()").partition("?")
-    assert export(tmp_path / "site", "tiny-labelled", "--models-dir", models_dir_labelled).returncode == 0
+    assert (
+        export(
+            tmp_path / "site", "tiny-labelled", "--models-dir", models_dir_labelled
+        ).returncode
+        == 0
+    )
     with serving(tmp_path / "site") as url:
         page = browser.new_page()
         page.goto(f"{url}/#sample?{recipe}")
@@ -154,7 +177,9 @@ def test_bars_move_as_pixels_are_covered(site: Site) -> None:
     box = canvas.bounding_box()
     site.page.mouse.move(box["x"] + box["width"] / 6, box["y"] + box["height"] / 8)
     site.page.mouse.down()
-    site.page.mouse.move(box["x"] + 5 * box["width"] / 6, box["y"] + 5 * box["height"] / 8, steps=4)
+    site.page.mouse.move(
+        box["x"] + 5 * box["width"] / 6, box["y"] + 5 * box["height"] / 8, steps=4
+    )
     with site.page.expect_response("**/classify") as asked:
         site.page.mouse.up()
     site.view.locator(".label-bars:not([aria-busy])").wait_for()

@@ -26,7 +26,12 @@ def test_page_goes_on_when_the_api_is_killed_in_the_middle(site: Site) -> None:
     """The stream is resumed behind the last row; no row is missing at the end, and none was sent twice."""
     with site.long_job() as job:
         resumed = []
-        site.page.on("request", lambda request: resumed.append(request) if "/events" in request.url else None)
+        site.page.on(
+            "request",
+            lambda request: (
+                resumed.append(request) if "/events" in request.url else None
+            ),
+        )
         os.kill(site.service.children()["api"], signal.SIGKILL)
     site.wait_for_standing("Done")
     assert site.job_id == job

@@ -18,7 +18,12 @@ COMPILER = HERE / "node_modules" / "typescript" / "bin" / "tsc"
 FORMATTER = HERE / "node_modules" / "prettier" / "bin" / "prettier.cjs"
 GENERATOR = HERE / "node_modules" / ".bin" / "openapi-typescript"
 needs_npm = pytest.mark.skipif(
-    not (COMPILER.exists() and FORMATTER.exists() and GENERATOR.exists() and shutil.which("npm")),
+    not (
+        COMPILER.exists()
+        and FORMATTER.exists()
+        and GENERATOR.exists()
+        and shutil.which("npm")
+    ),
     reason="needs npm ci --prefix tests/browser",
 )
 
@@ -31,7 +36,9 @@ def test_types_agree() -> None:
 
 def by_npm(script: str) -> None:
     """A script of package.json, which must succeed; `make page` runs them too."""
-    done = subprocess.run(["npm", "run", "--silent", script], cwd=HERE, capture_output=True, text=True)
+    done = subprocess.run(
+        ["npm", "run", "--silent", script], cwd=HERE, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -40,17 +47,36 @@ def _texts() -> set[str]:
     found: list[str] = []
 
     class Reader(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-            found.extend(value or "" for name, value in attrs if name in ("aria-label", "title", "placeholder"))
+        def handle_starttag(
+            self, tag: str, attrs: list[tuple[str, str | None]]
+        ) -> None:
+            found.extend(
+                value or ""
+                for name, value in attrs
+                if name in ("aria-label", "title", "placeholder")
+            )
 
         def handle_data(self, data: str) -> None:
             found.append(" ".join(data.split()))
 
-    page = re.sub(r"(?s)<noscript>.*?</noscript>", "", (PAGE / "index.html").read_text(encoding="utf-8"))
+    page = re.sub(
+        r"(?s)<noscript>.*?</noscript>",
+        "",
+        (PAGE / "index.html").read_text(encoding="utf-8"),
+    )
     Reader().feed(page)
     for module in (PAGE / "js").rglob("*.js"):
-        found += map(json.loads, re.findall(r'\bt\(\s*("(?:[^"\\]|\\.)*")', module.read_text(encoding="utf-8")))
-    return {text for text in found if text and not re.fullmatch(r"pixelrnn|API|curl|Python|[\W\d]+", text)}
+        found += map(
+            json.loads,
+            re.findall(
+                r'\bt\(\s*("(?:[^"\\]|\\.)*")', module.read_text(encoding="utf-8")
+            ),
+        )
+    return {
+        text
+        for text in found
+        if text and not re.fullmatch(r"pixelrnn|API|curl|Python|[\W\d]+", text)
+    }
 
 
 def test_every_text_has_a_translation() -> None:
@@ -59,7 +85,9 @@ def test_every_text_has_a_translation() -> None:
         texts = json.loads(file.read_text(encoding="utf-8"))
         assert set(texts) == _texts(), file.name
         for english, other in texts.items():
-            assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", other)), english
+            assert sorted(re.findall(r"{\w+}", english)) == sorted(
+                re.findall(r"{\w+}", other)
+            ), english
 
 
 @needs_npm
@@ -83,9 +111,14 @@ def test_modules_import_in_one_direction() -> None:
     root = PAGE / "js"
     for module in root.rglob("*.js"):
         folder = module.parent.relative_to(root).as_posix().removeprefix(".")
-        for name in re.findall(r'(?:from|import\()\s*"(\.[^"]+\.js)"', module.read_text(encoding="utf-8")):
+        for name in re.findall(
+            r'(?:from|import\()\s*"(\.[^"]+\.js)"', module.read_text(encoding="utf-8")
+        ):
             target = (module.parent / name).resolve().relative_to(root)
-            assert target.parent.as_posix().removeprefix(".") in KNOWN[folder], (module.name, name)
+            assert target.parent.as_posix().removeprefix(".") in KNOWN[folder], (
+                module.name,
+                name,
+            )
             assert target.name != "main.js", module.name
 
 
@@ -188,7 +221,9 @@ def test_chance_is_told_with_its_spread_where_it_has_one(site: Site) -> None:
 
 
 @pytest.mark.parametrize("sample", [0, 3])
-def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(site: Site, sample: int) -> None:
+def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(
+    site: Site, sample: int
+) -> None:
     """Lines that are shown to others must not show it."""
     site.open("history")
     curl, python = site.page.evaluate(

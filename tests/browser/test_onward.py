@@ -28,7 +28,9 @@ def _draw(site: Site, model: str) -> None:
     site.wait_for_standing("Done")
 
 
-def _expect_given(site: Site, view: str, model: str, size: tuple[int, int], reds: list[int]) -> None:
+def _expect_given(
+    site: Site, view: str, model: str, size: tuple[int, int], reds: list[int]
+) -> None:
     """The view is shown, with this model chosen and this picture given."""
     site.page.wait_for_url(re.compile(f"#{view}$"))
     site.view.locator(".example:has(:checked)[title='Your picture']").wait_for()
@@ -46,7 +48,10 @@ def test_image_goes_on_with_the_model_that_drew_it(site: Site, view: str) -> Non
     site.page.go_back()
     dialog = site.open_large(0)
     assert not dialog.get_by_role("button", name="Upsample it").count()
-    assert "Pictures of 2 × 3 pixels can be enlarged here; this one has 4 × 5." in dialog.inner_text()
+    assert (
+        "Pictures of 2 × 3 pixels can be enlarged here; this one has 4 × 5."
+        in dialog.inner_text()
+    )
     dialog.get_by_role("button", name=f"{view.title()} it").click()
     _expect_given(site, view, "tiny-rgb", (4, 5), reds)
 
@@ -58,7 +63,9 @@ def test_first_stage_of_an_image_is_upsampled(site: Site) -> None:
     dialog = site.open_large(0)
     dialog.get_by_role("button", name="Upsample its first stage").click()
     site.page.wait_for_url(re.compile("#upsample$"))
-    small = Image.open(io.BytesIO(site.page.request.get(f"/jobs/{job}/image?stage=small").body())).convert("RGB")
+    small = Image.open(
+        io.BytesIO(site.page.request.get(f"/jobs/{job}/image?stage=small").body())
+    ).convert("RGB")
     _expect_given(site, "upsample", "tiny-scales", (2, 3), list(small.tobytes()[::3]))
     site.submit()
     site.wait_for_standing("Done")

@@ -12,7 +12,9 @@ from app.settings import Settings
 from tests.app.live import serving
 
 ROOT = Path(__file__).parents[2] / "app" / "playground"
-FILES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.is_file())
+FILES = sorted(
+    path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.is_file()
+)
 SERVED = [name for name in FILES if not name.endswith(".d.ts")]
 CODE = [name for name in SERVED if name.endswith((".html", ".js", ".css"))]
 MOST_BYTES, MOST_WITH_HEADERS = 95_000, 110_000
@@ -22,16 +24,28 @@ MOST_BYTES, MOST_WITH_HEADERS = 95_000, 110_000
 def server() -> Iterator[httpx.Client]:
     """Speaks to a live server; the page needs no Redis."""
     settings = Settings(redis_url="redis://127.0.0.1:1/0", port=0)
-    with serving(settings) as (url, _), httpx.Client(base_url=url, timeout=60) as speaker:
+    with (
+        serving(settings) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as speaker,
+    ):
         yield speaker
 
 
 def test_page_is_small(server: httpx.Client) -> None:
     """Code and style of the first view as they are sent, compressed; each reader has one language at most."""
-    files, code = release().files, {name for name in {"index.html", *_named(server)} if name in CODE}
+    files, code = (
+        release().files,
+        {name for name in {"index.html", *_named(server)} if name in CODE},
+    )
     sent = sum(len(files[name].packed) for name in code)
-    answers = [server.get(f"/playground/{release().tag}/{name}").headers for name in code]
-    headers = sum(len(f"{name}: {value}\r\n") for answer in answers for name, value in answer.items())
+    answers = [
+        server.get(f"/playground/{release().tag}/{name}").headers for name in code
+    ]
+    headers = sum(
+        len(f"{name}: {value}\r\n")
+        for answer in answers
+        for name, value in answer.items()
+    )
     assert sent < MOST_BYTES
     assert sent + headers < MOST_WITH_HEADERS
 
@@ -40,9 +54,15 @@ def test_comments_are_not_sent() -> None:
     """Nor types, indents and empty lines: they are for those who read the sources; all else is sent as it stands."""
     for name in CODE:
         sent = release().files[name].content.decode().splitlines()
-        source = [_untyped(line.lstrip()) for line in (ROOT / name).read_text(encoding="utf-8").splitlines()]
+        source = [
+            _untyped(line.lstrip())
+            for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
+        ]
         if not name.endswith(".html"):
-            assert not any(line.lstrip().startswith(("/*", "//")) and line.endswith("*/") for line in sent), name
+            assert not any(
+                line.lstrip().startswith(("/*", "//")) and line.endswith("*/")
+                for line in sent
+            ), name
             assert list(filter(_is_code, sent)) == list(filter(_is_code, source)), name
 
 
@@ -61,7 +81,9 @@ def _is_code(line: str) -> bool:
 
 
 @pytest.mark.parametrize("name", SERVED)
-def test_file_is_served_with_type_policy_and_tag(server: httpx.Client, name: str) -> None:
+def test_file_is_served_with_type_policy_and_tag(
+    server: httpx.Client, name: str
+) -> None:
     """Each file has its type, and is not sent twice; the page, which speaks for all, forbids everything foreign."""
     answer = server.get(f"/playground/{name}")
     kinds = {
@@ -80,18 +102,27 @@ def test_file_is_served_with_type_policy_and_tag(server: httpx.Client, name: str
     policy = answer.headers.get("content-security-policy", "")
     assert ("default-src 'none'" in policy) == name.endswith(".html")
     assert "unsafe" not in policy
-    again = server.get(f"/playground/{name}", headers={"If-None-Match": answer.headers["etag"]})
+    again = server.get(
+        f"/playground/{name}", headers={"If-None-Match": answer.headers["etag"]}
+    )
     assert (again.status_code, again.content) == (304, b"")
     assert answer.headers.get("content-encoding") == (
         "gzip" if name.endswith((".html", ".css", ".js", ".json", ".svg")) else None
     )
-    plain = server.get(f"/playground/{name}", headers={"Accept-Encoding": "gzip;q=0, identity"})
+    plain = server.get(
+        f"/playground/{name}", headers={"Accept-Encoding": "gzip;q=0, identity"}
+    )
     assert "content-encoding" not in plain.headers
     assert plain.content == answer.content
-    assert plain.headers["etag"] != answer.headers["etag"] or "content-encoding" not in answer.headers
+    assert (
+        plain.headers["etag"] != answer.headers["etag"]
+        or "content-encoding" not in answer.headers
+    )
 
 
-def test_files_are_kept_for_ever_below_the_tag_of_their_release(server: httpx.Client) -> None:
+def test_files_are_kept_for_ever_below_the_tag_of_their_release(
+    server: httpx.Client,
+) -> None:
     """The page is asked for each time; what it names never is again. Another tag gets what is there now, unkept."""
     page = server.get("/")
     assert page.headers["cache-control"] == "no-cache"
@@ -99,16 +130,29 @@ def test_files_are_kept_for_ever_below_the_tag_of_their_release(server: httpx.Cl
     assert len({address.split("/")[2] for address in named}) == 1
     for address in named:
         answer = server.get(address)
-        assert (answer.status_code, "immutable" in answer.headers["cache-control"]) == (200, True)
+        assert (answer.status_code, "immutable" in answer.headers["cache-control"]) == (
+            200,
+            True,
+        )
     old = server.get(f"/playground/{'0' * 16}/js/main.js")
     assert (old.status_code, old.headers["cache-control"]) == (200, "no-cache")
 
 
 @pytest.mark.parametrize(
     "name",
-    ["nothing.js", "../main.py", "..%2fmain.py", "%2e%2e/%2e%2e/pyproject.toml", "js", "js/types.d.ts", "a%00.js"],
+    [
+        "nothing.js",
+        "../main.py",
+        "..%2fmain.py",
+        "%2e%2e/%2e%2e/pyproject.toml",
+        "js",
+        "js/types.d.ts",
+        "a%00.js",
+    ],
 )
-def test_404_for_everything_that_is_no_file_of_the_page(server: httpx.Client, name: str) -> None:
+def test_404_for_everything_that_is_no_file_of_the_page(
+    server: httpx.Client, name: str
+) -> None:
     """No other file of the machine can be read through the page."""
     answer = server.get(f"/playground/{name}")
     assert answer.status_code == 404
@@ -117,7 +161,9 @@ def test_404_for_everything_that_is_no_file_of_the_page(server: httpx.Client, na
 
 def test_every_shipped_model_has_its_picture() -> None:
     """The cards of a fresh machine show what each model draws (docs/make_page_pictures.py)."""
-    shipped = {card.parent.name for card in (ROOT.parents[1] / "models").glob("*/card.json")}
+    shipped = {
+        card.parent.name for card in (ROOT.parents[1] / "models").glob("*/card.json")
+    }
     assert shipped == {name[10:-5] for name in SERVED if name.startswith("img/model-")}
 
 
@@ -125,14 +171,22 @@ def test_page_names_no_other_place(server: httpx.Client) -> None:
     """No file refers to another server, but for the names of drawing languages."""
     for name in SERVED:
         if not name.endswith((".png", ".webp", ".zip")):
-            found = set(re.findall(r"(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}[^\s\"'`]*", (ROOT / name).read_text()))
+            found = set(
+                re.findall(
+                    r"(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}[^\s\"'`]*",
+                    (ROOT / name).read_text(),
+                )
+            )
             assert found <= {"http://www.w3.org/2000/svg"}, name
 
 
 def _named(server: httpx.Client) -> set[str]:
     """Files that the page asks for with itself."""
     page = server.get("/").text
-    return {"/".join(address.split("/")[3:]) for address in re.findall(r'(?:src|href)="(/playground/[^"]+)"', page)}
+    return {
+        "/".join(address.split("/")[3:])
+        for address in re.findall(r'(?:src|href)="(/playground/[^"]+)"', page)
+    }
 
 
 def test_page_asks_for_all_modules_at_once(server: httpx.Client) -> None:
@@ -141,8 +195,19 @@ def test_page_asks_for_all_modules_at_once(server: httpx.Client) -> None:
     named = _named(server)
     assert named <= set(SERVED)
     later = {name for name in SERVED if name.endswith((".js", ".css"))} - named
-    opened = {f"js/views/{name}_view.js" for name in ("draw", "drawing", "sample", "panorama", "teach")}
+    opened = {
+        f"js/views/{name}_view.js"
+        for name in ("draw", "drawing", "sample", "panorama", "teach")
+    }
     fields = {f"js/parts/{name}_fields.js" for name in ("draw", "label", "method")}
-    parts = {f"js/parts/{name}.js" for name in ("comparison", "endings", "history_strip", "pad", "training_board")}
-    parts |= fields | {"js/parts/whole_picture.js", "js/pixels/holes.js", "js/pixels/zip.js", "js/service/training.js"}
+    parts = {
+        f"js/parts/{name}.js"
+        for name in ("comparison", "endings", "history_strip", "pad", "training_board")
+    }
+    parts |= fields | {
+        "js/parts/whole_picture.js",
+        "js/pixels/holes.js",
+        "js/pixels/zip.js",
+        "js/service/training.js",
+    }
     assert opened <= later <= opened | parts

@@ -13,17 +13,33 @@ from model_core import Model, save_model, untrained
 from tests.browser.site import Site
 from tests.house.running import ForkedUp, Up
 
-PALETTE, NAMES = ("#00000000", "#d04648", "#6daa2c80", "#597dce"), ("air", "brick", "moss", "water")
+PALETTE, NAMES = (
+    ("#00000000", "#d04648", "#6daa2c80", "#597dce"),
+    ("air", "brick", "moss", "water"),
+)
 
 
 @pytest.fixture(scope="module")
 def tiles(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The service with `tiles` alone: 5 x 6 of four colours, one of them clear and one half clear, and two labels."""
-    size = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5, "values": 4, "labels": 2}
+    size = {
+        "layers": 2,
+        "hidden": 5,
+        "head": 8,
+        "height": 6,
+        "width": 5,
+        "values": 4,
+        "labels": 2,
+    }
     model = untrained("mnist-pixelcnn", seed=8, categories=True, **size)
     models = tmp_path_factory.mktemp("models")
-    save_model(Model(model.members, replace(model.card, palette=PALETTE, names=NAMES)), models / "tiles")
-    running = ForkedUp(tmp_path_factory.mktemp("data"), models, PIXELRNN_PORTABLE_DIR="")
+    save_model(
+        Model(model.members, replace(model.card, palette=PALETTE, names=NAMES)),
+        models / "tiles",
+    )
+    running = ForkedUp(
+        tmp_path_factory.mktemp("data"), models, PIXELRNN_PORTABLE_DIR=""
+    )
     running.wait_until_ready()
     yield running
     running.output()
@@ -31,7 +47,9 @@ def tiles(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up
 
 @pytest.fixture
 def site(browser: Any, tiles: Up) -> Iterator[Site]:
-    context = browser.new_context(base_url=tiles.url, viewport={"width": 1280, "height": 900})
+    context = browser.new_context(
+        base_url=tiles.url, viewport={"width": 1280, "height": 900}
+    )
     opened = Site(context, tiles)
     yield opened
     context.close()
@@ -40,7 +58,9 @@ def site(browser: Any, tiles: Up) -> Iterator[Site]:
 
 def _values(site: Site, job: str, sample: int) -> Any:
     """(6, 5)"""
-    answer = httpx.get(f"{site.service.url}/jobs/{job}/image?sample={sample}&format=npy")
+    answer = httpx.get(
+        f"{site.service.url}/jobs/{job}/image?sample={sample}&format=npy"
+    )
     return np.load(io.BytesIO(answer.content)).reshape(6, 5)
 
 
@@ -76,7 +96,9 @@ def test_pad_has_the_palette_and_completions_keep_what_is_painted(site: Site) ->
         site.submit()
     site.wait_for_standing("Done: 8 images")
     drawn = [_values(site, asked.value.json()["id"], sample) for sample in range(8)]
-    assert [[values[4, 2], values[4, 3], values[5, 3]] for values in drawn] == [[0, 1, 2]] * 8
+    assert [[values[4, 2], values[4, 3], values[5, 3]] for values in drawn] == [
+        [0, 1, 2]
+    ] * 8
 
 
 def test_ink_is_of_the_palette(site: Site) -> None:
@@ -101,14 +123,23 @@ def test_chances_of_the_next_pixel_are_bars_in_its_colours(site: Site) -> None:
     """Where the watched picture rests: those of the label that it is drawn with, so that they are what the pixel cost;
     none is seen of another place."""
     asked: list[Any] = []
-    site.page.on("response", lambda answer: asked.append(answer) if answer.url.endswith("/score") else None)
+    site.page.on(
+        "response",
+        lambda answer: asked.append(answer) if answer.url.endswith("/score") else None,
+    )
     site.page.goto("/")
     site.wait_for_drawing()
     site.view.locator("[data-act=play]", has_text="Pause").click()
     site.view.get_by_label("Pixel", exact=True).fill("17")
     assert _bars(site) == list(PALETTE)
-    jobs = [site.service.get(f"/jobs/{answer.json()['id']}?wait=20") for answer in asked]
-    (belief,) = next(found["colours"] for job in jobs if (found := job["result"]["pixel"]) and found["y"] == 3)
+    jobs = [
+        site.service.get(f"/jobs/{answer.json()['id']}?wait=20") for answer in asked
+    ]
+    (belief,) = next(
+        found["colours"]
+        for job in jobs
+        if (found := job["result"]["pixel"]) and found["y"] == 3
+    )
     assert len({job["label"] for job in jobs}) == 1, "the picture has one label"
     said = site.view.locator(".belief figcaption").inner_text()
     assert f"It was {NAMES[belief['value']]} (" in said
@@ -120,7 +151,10 @@ def test_inspected_pixel_has_bars_in_its_colours(site: Site) -> None:
     """And their names in the place of numbers; tiles are sharp at every scale."""
     site.open("inspect")
     assert _bars(site) == list(PALETTE)
-    assert any(f"It was {name} (" in site.view.locator(".belief figcaption").inner_text() for name in NAMES)
+    assert any(
+        f"It was {name} (" in site.view.locator(".belief figcaption").inner_text()
+        for name in NAMES
+    )
     site.open("sample")
     site.submit()
     site.wait_for_standing("Done")

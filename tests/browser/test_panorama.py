@@ -19,7 +19,9 @@ def reds(site: Site, rows: int) -> list[int]:
     )
 
 
-def test_a_panorama_goes_on_as_one_scrolls_and_its_address_opens_it_again(site: Site) -> None:
+def test_a_panorama_goes_on_as_one_scrolls_and_its_address_opens_it_again(
+    site: Site,
+) -> None:
     """Rows come as they are drawn, further ones of the same field at its end, up to the server's bound; by models whose
     card says `field` alone."""
     site.open("panorama")
@@ -36,9 +38,15 @@ def test_a_panorama_goes_on_as_one_scrolls_and_its_address_opens_it_again(site: 
           return document.querySelector("#view-panorama .standing").textContent.startsWith("409 of");
         }"""
     )
-    job = site.service.post("/sample", {"model": "tiny-rgb", "seed": 3, "size": "160x409"})
+    job = site.service.post(
+        "/sample", {"model": "tiny-rgb", "seed": 3, "size": "160x409"}
+    )
     site.service.get(f"/jobs/{job['id']}?wait=20")
-    drawn = Image.open(io.BytesIO(httpx.get(f"{site.service.url}/jobs/{job['id']}/image", timeout=60).content))
+    drawn = Image.open(
+        io.BytesIO(
+            httpx.get(f"{site.service.url}/jobs/{job['id']}/image", timeout=60).content
+        )
+    )
     expected = list(drawn.convert("RGB").getchannel("R").tobytes())
     assert reds(site, 409) == expected
     site.page.reload()

@@ -24,7 +24,12 @@ def test_characters_are_ticked_and_turned_by_keyboard(site: Site) -> None:
     """Six are drawn with one seed; turned over each says what it is, and the right ones are counted; its surprise is
     the score's. Others come with the next press."""
     answers: list[Any] = []
-    site.page.on("response", lambda answer: answers.append(answer) if answer.url.endswith("/score") else None)
+    site.page.on(
+        "response",
+        lambda answer: (
+            answers.append(answer) if answer.url.endswith("/score") else None
+        ),
+    )
     site.page.route(re.compile("/models$"), _of_characters)
     with site.page.expect_response("**/sample") as drawn:
         site.page.goto("/#real")
@@ -43,10 +48,17 @@ def test_characters_are_ticked_and_turned_by_keyboard(site: Site) -> None:
     right = [is_real == (place < 3) for place, is_real in enumerate(real)]
     assert sum(real) == 6
     assert ["You were right." in text for text in captions] == right
-    assert site.view.get_by_text(f"You were right about {sum(right)} of 12.").is_visible()
-    scores = [site.service.get(f"/jobs/{answer.json()['id']}")["result"]["nats"] for answer in answers]
+    assert site.view.get_by_text(
+        f"You were right about {sum(right)} of 12."
+    ).is_visible()
+    scores = [
+        site.service.get(f"/jobs/{answer.json()['id']}")["result"]["nats"]
+        for answer in answers
+    ]
     said = [float(re.findall(r"([\d.]+) bits", text)[0]) for text in captions]
-    assert sorted(said) == pytest.approx(sorted(nats / math.log(2) for nats in scores), abs=0.051)
+    assert sorted(said) == pytest.approx(
+        sorted(nats / math.log(2) for nats in scores), abs=0.051
+    )
     with site.page.expect_response("**/sample"):
         site.view.get_by_role("button", name="Twelve others").click()
     site.view.get_by_text("0 ticked; 6 of them exist.").wait_for()

@@ -33,22 +33,34 @@ def _colour(panel: Any, x: int, y: int) -> list[int]:
 def test_each_network_shows_what_it_sees_from_the_chosen_pixel(site: Site) -> None:
     """The numbers are the server's; a click in one panel, or an arrow key, chooses for all."""
     answers = []
-    site.page.on("response", lambda answer: answers.append(answer) if answer.url.endswith("/score") else None)
+    site.page.on(
+        "response",
+        lambda answer: (
+            answers.append(answer) if answer.url.endswith("/score") else None
+        ),
+    )
     site.open("sight")
     said = {title: _said(site, title, 17) for title in ("PixelCNN", "Diagonal BiLSTM")}
     assert site.view.locator(".sight").count() == 2
     for answer in answers:
         job = answer.json()
         pixel = site.service.get(f"/jobs/{job['id']}")["result"]["pixel"]
-        title = {"tiny-cnn": "PixelCNN", "tiny-diagonal": "Diagonal BiLSTM"}[job["model"]]
+        title = {"tiny-cnn": "PixelCNN", "tiny-diagonal": "Diagonal BiLSTM"}[
+            job["model"]
+        ]
         slopes = [slope for row in pixel["influence"] for slope in row]
         white = 100 * pixel["colours"][0]["probabilities"][1]
-        assert said[title] == f"White with {white:.1f}%; it sees {sum(map(bool, slopes))} of 17 earlier pixels."
+        assert (
+            said[title]
+            == f"White with {white:.1f}%; it sees {sum(map(bool, slopes))} of 17 earlier pixels."
+        )
     site.click_pixel(_panel(site, "Diagonal BiLSTM").locator("canvas"), 0, 5, SIZE)
     cnn, diagonal = _panel(site, "PixelCNN"), _panel(site, "Diagonal BiLSTM")
     _said(site, "PixelCNN", 25)
     assert _colour(cnn, 4, 4) == UNSEEN  # the window has a corner cut off
-    assert "sees 24 of 25" in _said(site, "Diagonal BiLSTM", 25)  # as docs/internals/causality.md says
+    assert "sees 24 of 25" in _said(
+        site, "Diagonal BiLSTM", 25
+    )  # as docs/internals/causality.md says
     assert _colour(diagonal, 4, 4) == UNSEEN
     assert _colour(diagonal, 4, 0) not in (UNSEEN, LATER)
     assert _colour(cnn, 3, 5) == LATER
@@ -90,7 +102,9 @@ def test_question_is_asked_again_when_the_server_is_back(site: Site) -> None:
     site.view.locator(".sight-trouble").wait_for(state="hidden")
 
 
-def test_best_network_of_each_kind_is_shown_of_those_that_draw_the_same(site: Site) -> None:
+def test_best_network_of_each_kind_is_shown_of_those_that_draw_the_same(
+    site: Site,
+) -> None:
     """Most kinds win, whatever scores best; mixtures and Multi-Scale models are other stories."""
     site.open("history")
     chosen = site.page.evaluate(

@@ -32,10 +32,15 @@ def test_link_is_a_recipe_and_its_bytes_are_verified(site: Site, view: str) -> N
 
 @pytest.mark.parametrize(
     "how",
-    [{"method": "posterior", "particles": 5, "sweeps": 1}, {"method": "clamp", "particles": None, "sweeps": None}],
+    [
+        {"method": "posterior", "particles": 5, "sweeps": 1},
+        {"method": "clamp", "particles": None, "sweeps": None},
+    ],
     ids=["posterior", "clamp"],
 )
-def test_link_of_a_completion_says_how_it_is_filled(site: Site, service: Up, how: dict[str, str | int | None]) -> None:
+def test_link_of_a_completion_says_how_it_is_filled(
+    site: Site, service: Up, how: dict[str, str | int | None]
+) -> None:
     """Method, particles and sweeps stand in it, in the form that it opens, and in the job that is drawn from it."""
     site.open("complete")
     site.choose_model("tiny-cnn")
@@ -58,10 +63,16 @@ def test_link_of_a_completion_says_how_it_is_filled(site: Site, service: Up, how
             found = service.get(f"/jobs/{job}")
             assert {name: found[name] for name in how} == how
         for name in ("particles", "sweeps") if how["particles"] else ():
-            assert other.view.locator(f"[data-field={name}] input").input_value() == str(how[name])
+            assert other.view.locator(
+                f"[data-field={name}] input"
+            ).input_value() == str(how[name])
         dialog = other.open_large(0)
         lines = dialog.locator("[data-code=curl]").inner_text()
-        assert all(f"-F {name}={value}" in lines for name, value in how.items() if value is not None)
+        assert all(
+            f"-F {name}={value}" in lines
+            for name, value in how.items()
+            if value is not None
+        )
 
 
 def test_field_that_is_folded_away_opens_when_it_is_wrong(site: Site) -> None:

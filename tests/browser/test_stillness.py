@@ -22,7 +22,9 @@ PHONE = {"viewport": {"width": 390, "height": 844}}
 def _cold(route: Any) -> None:
     answer = route.fetch()
     told = answer.json()
-    cold = [model | {"compiling": True, "state": "compiling"} for model in told["models"]]
+    cold = [
+        model | {"compiling": True, "state": "compiling"} for model in told["models"]
+    ]
     route.fulfill(response=answer, json=told | {"models": cold, "portable": []})
 
 
@@ -33,7 +35,9 @@ def test_cold_start_stands_still(site: Site) -> None:
     site.page.goto("/")
     site.view.get_by_text("Recorded earlier").wait_for()
     site.page.wait_for_timeout(1500)
-    site.page.unroute_all(behavior="ignoreErrors")  # one may be under way when the page is closed
+    site.page.unroute_all(
+        behavior="ignoreErrors"
+    )  # one may be under way when the page is closed
     assert site.page.evaluate(SHIFT) <= MOST
 
 
@@ -51,7 +55,13 @@ def test_what_it_sees_stands_still_on_a_phone(browser: Any, service: Up) -> None
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the page is without a service, with shipped models of five kinds."""
-    models = "mnist-diagonal-bilstm", "characters", "maps", "gravel", "cifar10-small-pixelcnn"
+    models = (
+        "mnist-diagonal-bilstm",
+        "characters",
+        "maps",
+        "gravel",
+        "cifar10-small-pixelcnn",
+    )
     site = tmp_path_factory.mktemp("site")
     done = export(site, *models)
     assert done.returncode == 0, done.stderr
@@ -59,13 +69,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize(("place", "there"), [("watch", "[data-live=true]"), ("bet", "form"), ("real", ".glyph")])
+@pytest.mark.parametrize(
+    ("place", "there"),
+    [("watch", "[data-live=true]"), ("bet", "form"), ("real", ".glyph")],
+)
 @pytest.mark.parametrize("size", [(390, 844), (1366, 768)], ids=["phone", "desk"])
 def test_folder_stands_still_in_german(
     browser: Any, folder: str, size: tuple[int, int], place: str, there: str
 ) -> None:
     """However many kinds it has, and however long its words are: on a phone the kinds are one row."""
-    context = browser.new_context(locale="de-DE", viewport=dict(zip(("width", "height"), size, strict=True)))
+    context = browser.new_context(
+        locale="de-DE", viewport=dict(zip(("width", "height"), size, strict=True))
+    )
     page = context.new_page()
     page.add_init_script(WATCHED)
     page.goto(f"{folder}/#{place}")

@@ -22,7 +22,9 @@ COUNT = 1000
 
 
 @pytest.fixture(scope="module")
-def service(browser: Any, models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def service(
+    browser: Any, models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Up]:
     """Its own: other tests know which models there are."""
     running = ForkedUp(tmp_path_factory.mktemp("data"), models_dir)
     running.wait_until_ready()
@@ -52,7 +54,9 @@ def test_folder_becomes_a_model_that_draws(site: Site, folder: Path) -> None:
     site.view.get_by_text("1,001 files").wait_for()
     site.fill("name", "squares")
     site.submit()
-    site.view.get_by_text("squares: 1,000 pictures, 8 × 8; 1 could not be read").wait_for()
+    site.view.get_by_text(
+        "squares: 1,000 pictures, 8 × 8; 1 could not be read"
+    ).wait_for()
     site.wait_for_standing("Learning: ")
     site.page.goto("about:blank")
     site.open("teach")
@@ -61,7 +65,11 @@ def test_folder_becomes_a_model_that_draws(site: Site, folder: Path) -> None:
     with site.elsewhere("/#teach") as other:
         other.page.set_default_timeout(LONG_MS)
         other.view.locator(".taught img").wait_for()
-        assert other.view.locator(".taught [lang=en]").inner_text().startswith(f"{COUNT} pictures in black and white")
+        assert (
+            other.view.locator(".taught [lang=en]")
+            .inner_text()
+            .startswith(f"{COUNT} pictures in black and white")
+        )
         assert other.job_id == site.job_id
     site.view.locator(".taught img").wait_for()
     assert "The model: 0." in site.view.locator("figure").inner_text()
@@ -79,11 +87,15 @@ def test_canceled_training_leaves_nothing(site: Site) -> None:
     site.view.get_by_role("button", name="Take 200 emoji").click()
     site.view.get_by_text("“emoji.zip”, 0.089 MB").wait_for()
     site.submit()
-    site.view.get_by_text("my-emoji: 200 pictures, 16 colours, 24 × 24").wait_for(timeout=LONG_MS)
+    site.view.get_by_text("my-emoji: 200 pictures, 16 colours, 24 × 24").wait_for(
+        timeout=LONG_MS
+    )
     site.page.once("dialog", lambda dialog: dialog.accept())
     site.view.get_by_role("button", name="Cancel").click()
     site.wait_for_standing("Canceled")
-    assert "my-emoji" not in [model["name"] for model in site.service.get("/models")["models"]]
+    assert "my-emoji" not in [
+        model["name"] for model in site.service.get("/models")["models"]
+    ]
 
 
 def test_what_is_wrong_is_said_beside_it(site: Site, tmp_path: Path) -> None:

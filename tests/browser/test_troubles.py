@@ -8,9 +8,16 @@ import pytest
 from tests.browser.site import Site
 
 
-def _refuse_with(site: Site, pattern: str, status: int, slug: str, retry_after: str = "0") -> None:
+def _refuse_with(
+    site: Site, pattern: str, status: int, slug: str, retry_after: str = "0"
+) -> None:
     """Answer as the server does when that is wrong with it."""
-    body = {"type": f"urn:pixelrnn:problem:{slug}", "title": slug, "status": status, "detail": "in its own words"}
+    body = {
+        "type": f"urn:pixelrnn:problem:{slug}",
+        "title": slug,
+        "status": status,
+        "detail": "in its own words",
+    }
 
     def answer(route: Any) -> None:
         route.fulfill(status=status, json=body, headers={"Retry-After": retry_after})
@@ -39,7 +46,9 @@ def test_too_many_images_are_said_beside_the_number(site: Site) -> None:
     assert "1 to 64" in site.trouble("n")
 
 
-def test_file_that_is_no_picture_is_said_beside_the_picture(site: Site, tmp_path: Path) -> None:
+def test_file_that_is_no_picture_is_said_beside_the_picture(
+    site: Site, tmp_path: Path
+) -> None:
     """A text file is not taken, and the picture before it stays."""
     wrong = tmp_path / "notes.png"
     wrong.write_text("this is no picture")
@@ -59,11 +68,19 @@ def test_dropped_picture_from_elsewhere_is_no_riddle(site: Site) -> None:
     notice.wait_for(state="hidden")
 
 
-def test_words_of_the_server_stand_beside_the_field_that_they_are_about(site: Site) -> None:
+def test_words_of_the_server_stand_beside_the_field_that_they_are_about(
+    site: Site,
+) -> None:
     """A problem names its field, and the page puts it there."""
     site.open("sample")
     error = {"pointer": "#/temperature", "detail": "at most 2 here"}
-    body = {"type": "urn:pixelrnn:problem:invalid", "title": "No", "status": 422, "detail": "no", "errors": [error]}
+    body = {
+        "type": "urn:pixelrnn:problem:invalid",
+        "title": "No",
+        "status": 422,
+        "detail": "no",
+        "errors": [error],
+    }
     site.page.route("**/sample", lambda route: route.fulfill(status=422, json=body))
     site.submit()
     assert site.trouble("temperature") == "At most 2 here."
@@ -101,7 +118,9 @@ def test_examples_that_were_lost_come_back(site: Site) -> None:
         (503, "store-down", "job store"),
     ],
 )
-def test_server_that_cannot_take_a_job_says_so_plainly(site: Site, status: int, slug: str, words: str) -> None:
+def test_server_that_cannot_take_a_job_says_so_plainly(
+    site: Site, status: int, slug: str, words: str
+) -> None:
     """Each reason has words of its own, and says when to come back."""
     site.open("sample")
     _refuse_with(site, "**/sample", status, slug, retry_after="7")
@@ -139,7 +158,12 @@ def test_server_out_of_reach_is_said_beside_the_button(site: Site) -> None:
 
 def test_answer_that_is_cut_off_is_no_answer(site: Site) -> None:
     """Half of the list of models: the page says that it is not connected, and that is all it says."""
-    site.page.route("**/models", lambda route: route.fulfill(content_type="application/json", body='{"models": [{"na'))
+    site.page.route(
+        "**/models",
+        lambda route: route.fulfill(
+            content_type="application/json", body='{"models": [{"na'
+        ),
+    )
     site.page.goto("/#sample")
     fleet = site.page.get_by_text("Not connected")
     fleet.wait_for()

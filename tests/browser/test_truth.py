@@ -41,7 +41,9 @@ def test_late_answer_about_a_pixel_is_never_shown(site: Site) -> None:
     site.view.locator(".belief").wait_for()
     canvas = site.view.locator(".scored-picture canvas")
     held = Held(site.page, "**/score")
-    with site.page.expect_request("**/score"):  # one that is not sent yet when the next comes never is
+    with site.page.expect_request(
+        "**/score"
+    ):  # one that is not sent yet when the next comes never is
         site.click_pixel(canvas, 2, 2, SIZE)
     site.view.locator(".beliefs[aria-busy]").wait_for()
     assert site.view.locator(".belief").count() == 0
@@ -54,10 +56,15 @@ def test_late_answer_about_a_pixel_is_never_shown(site: Site) -> None:
     held.let_go()
     site.page.mouse.move(0, 0)
     bits = second.value.json()["result"]["pixel"]["colours"][0]["bits"]
-    assert site.view.locator(".readout").inner_text() == f"Row 1, column 1: {bits:.2f} bits"
+    assert (
+        site.view.locator(".readout").inner_text()
+        == f"Row 1, column 1: {bits:.2f} bits"
+    )
     assert f"{bits:.2f} bits)" in site.view.locator(".belief").inner_text()
     canvas.hover(position={"x": 100, "y": 200})
-    assert not site.view.locator(".looked-at").inner_text().startswith("Row 1, column 1")
+    assert (
+        not site.view.locator(".looked-at").inner_text().startswith("Row 1, column 1")
+    )
     assert site.view.locator(".readout").inner_text().startswith("Row 1, column 1")
 
 
@@ -97,9 +104,15 @@ def test_link_opens_as_it_was_made(site: Site) -> None:
     with site.elsewhere(completion) as other:
         other.wait_for_standing("Done")
         other.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
-        shown = {name: other.view.locator(f"[data-field={name}] input").first.input_value() for name in ("n", "seed")}
+        shown = {
+            name: other.view.locator(f"[data-field={name}] input").first.input_value()
+            for name in ("n", "seed")
+        }
         assert shown == {"n": "3", "seed": "77"}
-        assert other.view.locator("[data-field=temperature] input").first.input_value() == "0.7"
+        assert (
+            other.view.locator("[data-field=temperature] input").first.input_value()
+            == "0.7"
+        )
         assert other.view.locator(".card input[value=tiny-cnn]").is_checked()
         assert other.view.get_by_label("Your picture").is_checked()
         other.view.locator(".tile.original").wait_for()
@@ -141,7 +154,9 @@ def test_page_works_where_the_browser_keeps_nothing(site: Site, trouble: str) ->
     site.view.locator(".history").get_by_text("1 image").wait_for()
 
 
-def test_picture_is_taken_wherever_it_is_dropped_or_pasted(site: Site, tmp_path: Path) -> None:
+def test_picture_is_taken_wherever_it_is_dropped_or_pasted(
+    site: Site, tmp_path: Path
+) -> None:
     """On the canvas, on the stage, and from the clipboard."""
     site.open("complete")
     site.choose_model("tiny-cnn")
@@ -159,11 +174,15 @@ def test_picture_is_taken_wherever_it_is_dropped_or_pasted(site: Site, tmp_path:
         site.view.get_by_label("Digit 8").check()
         hand_over(own)
         site.view.locator(".example:has(:checked)[title='Your picture']").wait_for()
-        seen = site.view.locator(middle).evaluate("node => node.getContext('2d').getImageData(2, 2, 1, 1).data[0]")
+        seen = site.view.locator(middle).evaluate(
+            "node => node.getContext('2d').getImageData(2, 2, 1, 1).data[0]"
+        )
         assert seen == 255 * (shade % 2)
 
 
-def test_picture_of_colours_names_the_model_that_keeps_them(site: Site, tmp_path: Path) -> None:
+def test_picture_of_colours_names_the_model_that_keeps_them(
+    site: Site, tmp_path: Path
+) -> None:
     """A photo on a model of black and white becomes a blob: said, with the way out."""
     own = tmp_path / "own.png"
     Image.new("RGB", (40, 40), (220, 30, 60)).save(own)
@@ -175,7 +194,9 @@ def test_picture_of_colours_names_the_model_that_keeps_them(site: Site, tmp_path
     said.wait_for()
     said.get_by_role("button").click()
     said.wait_for(state="hidden")
-    assert site.view.locator(".example:has(:checked)[title='Your picture']").is_visible()
+    assert site.view.locator(
+        ".example:has(:checked)[title='Your picture']"
+    ).is_visible()
     site.choose_model("tiny-cnn")
     said.wait_for()
     site.view.get_by_label("Digit 8").check()
@@ -196,10 +217,14 @@ def test_words_of_trouble_go_when_their_cause_goes(site: Site, tmp_path: Path) -
     site.page.route("**/upsample", lambda route: route.abort())
     site.submit()
     assert "does not answer" in site.trouble("form")
-    site.view.locator("[data-field=form] .trouble").wait_for(state="hidden")  # when the models are asked for again
+    site.view.locator("[data-field=form] .trouble").wait_for(
+        state="hidden"
+    )  # when the models are asked for again
 
 
-def test_huge_picture_is_refused_before_it_is_decoded(site: Site, tmp_path: Path) -> None:
+def test_huge_picture_is_refused_before_it_is_decoded(
+    site: Site, tmp_path: Path
+) -> None:
     """Its size stands in its first bytes: 31 kB can be a gigabyte of pixels."""
     huge = tmp_path / "huge.png"
     huge.write_bytes(raw_png(16_000, 16_000, 1, 0, bytes(2001 * 16_000)))
@@ -217,8 +242,12 @@ def test_huge_picture_is_refused_before_it_is_decoded(site: Site, tmp_path: Path
     assert site.page.evaluate("decoded") == 0
 
 
-@pytest.mark.parametrize(("kind", "options"), [("JPEG", {}), ("WEBP", {}), ("WEBP", {"lossless": True})])
-def test_size_of_a_file_is_read_from_its_first_bytes(site: Site, tmp_path: Path, kind: str, options: dict) -> None:
+@pytest.mark.parametrize(
+    ("kind", "options"), [("JPEG", {}), ("WEBP", {}), ("WEBP", {"lossless": True})]
+)
+def test_size_of_a_file_is_read_from_its_first_bytes(
+    site: Site, tmp_path: Path, kind: str, options: dict
+) -> None:
     """Pictures of each kind are taken."""
     own = tmp_path / f"own.{kind.lower()}"
     Image.new("RGB", (1500, 700), (255, 255, 255)).save(own, kind, **options)
@@ -244,14 +273,17 @@ def test_what_is_chosen_is_seen_in_the_colours_of_the_reader(site: Site) -> None
     """Where the system replaces all colours, a frame remains."""
     site.page.emulate_media(forced_colors="active")
     site.open("complete")
-    framed: Callable[[str], str] = lambda selector: site.view.locator(selector).first.evaluate(  # noqa: E731
-        "node => getComputedStyle(node).outlineStyle"
-    )
+    framed: Callable[[str], str] = lambda selector: site.view.locator(  # noqa: E731
+        selector
+    ).first.evaluate("node => getComputedStyle(node).outlineStyle")
     site.view.locator(".example:has(:checked)").wait_for()
     for kind in (".card", ".example"):
         assert framed(f"{kind}:has(:checked)") == "solid"
         assert framed(f"{kind}:not(:has(:checked))") == "none"
-    assert (framed("[aria-pressed=true]"), framed("[aria-pressed=false]")) == ("solid", "none")
+    assert (framed("[aria-pressed=true]"), framed("[aria-pressed=false]")) == (
+        "solid",
+        "none",
+    )
 
 
 def test_canvas_is_seen_at_400_percent(site: Site) -> None:
@@ -259,7 +291,9 @@ def test_canvas_is_seen_at_400_percent(site: Site) -> None:
     site.page.set_viewport_size({"width": 320, "height": 225})
     site.open("complete")
     canvas = site.view.locator("canvas.paper")
-    site.view.locator("[data-count]", has_text=re.compile("of (30|20|24)")).wait_for()  # it has its picture
+    site.view.locator(
+        "[data-count]", has_text=re.compile("of (30|20|24)")
+    ).wait_for()  # it has its picture
     canvas.evaluate("node => node.scrollIntoView({block: 'start'})")
     seen = canvas.evaluate(
         """node => Array.from({length: innerHeight}, (_, y) => document.elementFromPoint(innerWidth / 2, y))
@@ -273,7 +307,9 @@ def test_hole_is_taken_back_done_again_and_survives_another_model(site: Site) ->
     site.open("complete")
     site.choose_model("tiny-cnn")
     count = site.view.locator("[data-count]")
-    undo, redo = (site.view.get_by_role("button", name=name) for name in ("Undo", "Redo"))
+    undo, redo = (
+        site.view.get_by_role("button", name=name) for name in ("Undo", "Redo")
+    )
     assert undo.is_disabled()
     assert redo.is_disabled()
     site.view.get_by_role("button", name="Clear").click()
@@ -305,7 +341,12 @@ def test_original_has_its_place_among_the_answers(site: Site) -> None:
     said = site.view.locator(".tile:not(.map) .caption").all_inner_texts()
     bits = [float(text.split("·")[1].split()[0]) for text in said]
     assert bits == sorted(bits)
-    assert sorted(text.split(" ·")[0] for text in said) == ["2nd", "3rd", "Likeliest", "Original"]
+    assert sorted(text.split(" ·")[0] for text in said) == [
+        "2nd",
+        "3rd",
+        "Likeliest",
+        "Original",
+    ]
     assert site.view.locator("button.tile .outline").count() == 3
 
 
@@ -317,7 +358,9 @@ def test_image_goes_on_to_another_view(site: Site) -> None:
         site.page.goto("/#sample")
         dialog = site.open_large(0)
         dialog.get_by_role("button", name=f"{view} it").click()
-        site.page.locator("#view-draw" if view == "Complete" else "#view-inspect").wait_for()
+        site.page.locator(
+            "#view-draw" if view == "Complete" else "#view-inspect"
+        ).wait_for()
         site.choose_model("tiny-cnn")
         site.view.locator(".example:has(:checked)[title='Your picture']").wait_for()
         seen = site.view.locator(".example:has(:checked) canvas").evaluate(

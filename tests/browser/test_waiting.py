@@ -18,13 +18,26 @@ from worker.contract.kinds.complete import CompletionSummary, Receipt
 from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreSummary
 
 ABLE = ("sample", "complete", "score")
-CNN = GREY.model_copy(update={"name": "cnn", "title": "PixelCNN", "can": ABLE, "test_bits_per_dim": 0.5})
-ROW = CNN.model_copy(update={"name": "row", "network": "row-lstm", "title": "Row LSTM", "digest": "d" * 64})
-COMPILING = [card.model_copy(update={"compiling": True, "cold": True}) for card in (CNN, ROW)]
+CNN = GREY.model_copy(
+    update={"name": "cnn", "title": "PixelCNN", "can": ABLE, "test_bits_per_dim": 0.5}
+)
+ROW = CNN.model_copy(
+    update={
+        "name": "row",
+        "network": "row-lstm",
+        "title": "Row LSTM",
+        "digest": "d" * 64,
+    }
+)
+COMPILING = [
+    card.model_copy(update={"compiling": True, "cold": True}) for card in (CNN, ROW)
+]
 BELIEF = PixelBelief(
     x=1,
     y=2,
-    colours=(ColourBelief(probabilities=(0.25, 0.75), value=1, bits=0.4, entropy_bits=0.8),),
+    colours=(
+        ColourBelief(probabilities=(0.25, 0.75), value=1, bits=0.4, entropy_bits=0.8),
+    ),
     influence=((0.5, 0.0, 0.25),) * 4,
 )
 SCORE = ScoreSummary(
@@ -98,7 +111,9 @@ def _asked(page: Any) -> list[str]:
     page.on(
         "response",
         lambda answer: (
-            ids.append(answer.json()["id"]) if answer.request.method == "POST" and answer.status == 202 else 0
+            ids.append(answer.json()["id"])
+            if answer.request.method == "POST" and answer.status == 202
+            else 0
         ),
     )
     return ids
@@ -112,7 +127,9 @@ def _eventually(page: Any, is_so: Any) -> None:
     assert is_so()
 
 
-def test_a_minute_of_compiling_asks_for_nothing_and_then_for_what_is_seen(site: Site, worker: HandWorker) -> None:
+def test_a_minute_of_compiling_asks_for_nothing_and_then_for_what_is_seen(
+    site: Site, worker: HandWorker
+) -> None:
     """Three tabs, twelve looks each: no job is in the queue but those of the views that are open."""
     tabs = [Tab(site, view) for view in ("watch", "sight", "sample")]
     for _ in range(12):
@@ -137,10 +154,14 @@ def test_a_minute_of_compiling_asks_for_nothing_and_then_for_what_is_seen(site: 
 def test_first_visit_moves_and_says_what_is_happening(site: Site) -> None:
     """A recorded picture plays within a second, and the page says that it is recorded, and for how long."""
     site.page.goto("/")
-    site.view.get_by_text("Recorded earlier").filter(has_text="0 of 2 are ready").wait_for()
+    site.view.get_by_text("Recorded earlier").filter(
+        has_text="0 of 2 are ready"
+    ).wait_for()
     assert "about a minute" in site.view.locator(".origin").inner_text()
     at = int(site.view.get_by_label("Pixel", exact=True).input_value())
-    site.page.wait_for_function("at => document.querySelector('.place input').value > at", arg=at)
+    site.page.wait_for_function(
+        "at => document.querySelector('.place input').value > at", arg=at
+    )
     assert site.view.locator(".futures canvas").count() == 3
     for name in ("Roll again from here", "Draw another", "Draw on it yourself"):
         button = site.view.get_by_role("button", name=name)
@@ -162,7 +183,9 @@ def test_slow_answer_is_shown(site: Site, worker: HandWorker) -> None:
     assert tab.sent == ["score", "score"]
 
 
-def test_fleet_that_leaves_is_missed_only_until_it_returns(site: Site, worker: HandWorker) -> None:
+def test_fleet_that_leaves_is_missed_only_until_it_returns(
+    site: Site, worker: HandWorker
+) -> None:
     """Also where something was shown already; and what was asked for before is answered."""
     worker.announce(CNN, ROW, version=VERSION)
     watch, sight = Tab(site, "watch"), Tab(site, "sight")
@@ -171,15 +194,21 @@ def test_fleet_that_leaves_is_missed_only_until_it_returns(site: Site, worker: H
     worker.leave()
     for tab in (watch, sight):
         tab.look()
-        tab.page.get_by_text("No model here").and_(tab.page.locator(":visible")).wait_for()
+        tab.page.get_by_text("No model here").and_(
+            tab.page.locator(":visible")
+        ).wait_for()
     worker.announce(CNN, ROW, version=VERSION)
     for tab in (watch, sight):
         tab.look()
-        tab.page.locator("section:not([hidden])").get_by_text("No model here").wait_for(state="hidden")
+        tab.page.locator("section:not([hidden])").get_by_text("No model here").wait_for(
+            state="hidden"
+        )
     assert (watch.sent, sight.sent) == (["sample"], ["score", "score"])
 
 
-def test_question_that_is_given_up_is_taken_back(site: Site, worker: HandWorker) -> None:
+def test_question_that_is_given_up_is_taken_back(
+    site: Site, worker: HandWorker
+) -> None:
     """By another one, by leaving the view, and by leaving the page; the next one waits behind none of them."""
     worker.announce(CNN, ROW, version=VERSION)
     ids = _asked(site.page)
@@ -187,16 +216,24 @@ def test_question_that_is_given_up_is_taken_back(site: Site, worker: HandWorker)
     _eventually(site.page, lambda: len(ids) == 2)
     site.view.locator(".sight canvas").first.click(position={"x": 1, "y": 1})
     _eventually(site.page, lambda: len(ids) == 4)
-    _eventually(site.page, lambda: [_status(site, one) for one in ids[:2]] == ["canceled"] * 2)
+    _eventually(
+        site.page, lambda: [_status(site, one) for one in ids[:2]] == ["canceled"] * 2
+    )
     site.page.goto("/#history")
-    _eventually(site.page, lambda: [_status(site, one) for one in ids] == ["canceled"] * 4)
+    _eventually(
+        site.page, lambda: [_status(site, one) for one in ids] == ["canceled"] * 4
+    )
     site.page.goto("/#sight")
     _eventually(site.page, lambda: len(ids) == 6)
     site.page.goto("about:blank")
-    _eventually(site.page, lambda: [_status(site, one) for one in ids] == ["canceled"] * 6)
+    _eventually(
+        site.page, lambda: [_status(site, one) for one in ids] == ["canceled"] * 6
+    )
 
 
-def test_job_whose_worker_is_gone_has_no_estimate(site: Site, worker: HandWorker) -> None:
+def test_job_whose_worker_is_gone_has_no_estimate(
+    site: Site, worker: HandWorker
+) -> None:
     """Until one is back."""
     worker.announce(CNN, version=VERSION)
     site.page.clock.install()
@@ -216,7 +253,10 @@ def test_job_whose_worker_is_gone_has_no_estimate(site: Site, worker: HandWorker
 
 def test_fog_moves_while_particles_work(site: Site, worker: HandWorker) -> None:
     """What is expected so far is seen in the image that is being drawn and in the hole; then come its rows."""
-    worker.announce(CNN.model_copy(update={"methods": (Method.POSTERIOR,), "max_particles": 64}), version=VERSION)
+    worker.announce(
+        CNN.model_copy(update={"methods": (Method.POSTERIOR,), "max_particles": 64}),
+        version=VERSION,
+    )
     site.page.emulate_media(reduced_motion="reduce")
     site.open("complete")
     site.fill("n", "2")
@@ -243,7 +283,9 @@ def test_fog_moves_while_particles_work(site: Site, worker: HandWorker) -> None:
     assert site.pixels(1) == list(image_bytes(spec, 1))
 
 
-def test_rough_completion_says_so_and_is_tried_harder(site: Site, worker: HandWorker) -> None:
+def test_rough_completion_says_so_and_is_tried_harder(
+    site: Site, worker: HandWorker
+) -> None:
     """With four times the particles, as far as the model has room for them: the picture and its hole stay."""
     able = {"methods": (Method.POSTERIOR, Method.CLAMP), "max_particles": 64}
     worker.announce(CNN.model_copy(update=able), version=VERSION)
@@ -253,7 +295,14 @@ def test_rough_completion_says_so_and_is_tried_harder(site: Site, worker: HandWo
     site.wait_for_standing("Waiting")
     spec = worker.take()
     worker.rows(spec, *((0, y) for y in range(4)))
-    receipt = Receipt(exact=False, member="none", particles=32, quality="rough", evidence_nats=9, evidence_sd=1)
+    receipt = Receipt(
+        exact=False,
+        member="none",
+        particles=32,
+        quality="rough",
+        evidence_nats=9,
+        evidence_sd=1,
+    )
     worker.settle_completed(spec, receipt)
     site.wait_for_standing("rough: ")
     with site.page.expect_response("**/complete") as asked:
@@ -263,7 +312,9 @@ def test_rough_completion_says_so_and_is_tried_harder(site: Site, worker: HandWo
     assert not site.view.get_by_role("button", name="Try harder").is_visible()
 
 
-def test_each_completion_has_its_own_word_where_they_differ(site: Site, worker: HandWorker) -> None:
+def test_each_completion_has_its_own_word_where_they_differ(
+    site: Site, worker: HandWorker
+) -> None:
     """Beneath it, beside its nats if it has some; above all stands the worst, as that of some."""
     able = {"methods": (Method.POSTERIOR, Method.CLAMP), "max_particles": 64}
     worker.announce(CNN.model_copy(update=able), version=VERSION)
@@ -273,9 +324,21 @@ def test_each_completion_has_its_own_word_where_they_differ(site: Site, worker: 
     site.wait_for_standing("Waiting")
     spec = worker.take()
     worker.rows(spec, *((s, y) for s in range(3) for y in range(4)))
-    receipt = Receipt(exact=False, member="none", particles=32, quality="poor", qualities=("good", "poor", "good"))
-    worker.settle_told(spec, CompletionSummary(sample_nats=(42.0, 200.0, 43.0), posterior=receipt))
+    receipt = Receipt(
+        exact=False,
+        member="none",
+        particles=32,
+        quality="poor",
+        qualities=("good", "poor", "good"),
+    )
+    worker.settle_told(
+        spec, CompletionSummary(sample_nats=(42.0, 200.0, 43.0), posterior=receipt)
+    )
     site.wait_for_standing("some are poor: ")
     tiles = site.view.locator("button.tile").all()
-    told = ["Likeliest · 60.6 bits · good", "2nd · 62.0 bits · good", "3rd · 288.5 bits · poor"]
+    told = [
+        "Likeliest · 60.6 bits · good",
+        "2nd · 62.0 bits · good",
+        "3rd · 288.5 bits · poor",
+    ]
     assert [tile.inner_text() for tile in tiles] == told

@@ -17,33 +17,60 @@ def _canvas(site: Site, x: int, y: int) -> list[int]:
 def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     """Pixel by pixel, with the chance of white and the surprise so far, which is the score's in the end."""
     scores, samples = [], []
-    site.page.on("response", lambda answer: scores.append(answer) if answer.url.endswith("/score") else None)
-    site.page.on("response", lambda answer: samples.append(answer) if answer.url.endswith("/sample") else None)
+    site.page.on(
+        "response",
+        lambda answer: scores.append(answer) if answer.url.endswith("/score") else None,
+    )
+    site.page.on(
+        "response",
+        lambda answer: (
+            samples.append(answer) if answer.url.endswith("/sample") else None
+        ),
+    )
     site.page.goto("/")
     site.wait_for_drawing()
     place = site.view.get_by_label("Pixel", exact=True)
     site.view.get_by_role("button", name="Pause").click()
     place.fill("7")
-    bits = [cost for row in site.service.get(f"/jobs/{scores[0].json()['id']}/score-map")["bits"] for [cost] in row]
-    assert site.view.locator("[data-bits]").inner_text().startswith(f"{sum(bits[:7]):.1f} bits")
+    bits = [
+        cost
+        for row in site.service.get(f"/jobs/{scores[0].json()['id']}/score-map")["bits"]
+        for [cost] in row
+    ]
+    assert (
+        site.view.locator("[data-bits]")
+        .inner_text()
+        .startswith(f"{sum(bits[:7]):.1f} bits")
+    )
     site.view.get_by_role("button", name="Step").click()
     assert place.input_value() == "8"
     said = site.view.locator(".next").inner_text()
-    chance = float(re.fullmatch(r"Next, row 2, column 4: white with ([\d.]+)%", said)[1]) / 100  # pyright: ignore
+    chance = (
+        float(re.fullmatch(r"Next, row 2, column 4: white with ([\d.]+)%", said)[1])
+        / 100
+    )  # pyright: ignore
     assert min(abs(chance - 2 ** -bits[8]), abs(1 - chance - 2 ** -bits[8])) < 0.001
     site.view.get_by_label("Speed").fill("3")
     site.view.get_by_role("button", name="Go on").click()
     site.view.get_by_text("Finished: all 30 pixels").wait_for()
-    assert site.view.locator("[data-bits]").inner_text().startswith(f"{sum(bits):.1f} bits")
+    assert (
+        site.view.locator("[data-bits]")
+        .inner_text()
+        .startswith(f"{sum(bits):.1f} bits")
+    )
     colours = [_canvas(site, i % 5, i // 5) for i in range(30)]
     assert all(colour in ([0, 0, 0], [255, 255, 255]) for colour in colours)
     with site.page.expect_response("**/sample"):
         site.view.get_by_role("button", name="Draw another").click()
-    seeds = {job["seed"] for job in (answer.json() for answer in samples) if job["n"] == 1}
+    seeds = {
+        job["seed"] for job in (answer.json() for answer in samples) if job["n"] == 1
+    }
     assert len(seeds) == 2
 
 
-def test_frame_that_began_before_it_was_asked_for_shows_nothing_of_what_comes(site: Site) -> None:
+def test_frame_that_began_before_it_was_asked_for_shows_nothing_of_what_comes(
+    site: Site,
+) -> None:
     """A frame's time is that of its begin, which on a busy machine is earlier: no picture is whole for a moment."""
     site.page.add_init_script(
         """const now = performance.now.bind(performance); performance.now = () => now() + 500; window.said = [];
@@ -54,7 +81,11 @@ def test_frame_that_began_before_it_was_asked_for_shows_nothing_of_what_comes(si
     )
     site.page.goto("/")
     site.wait_for_drawing()
-    assert not [line for line in site.page.evaluate("said") if re.search("row 0|column -|NaN", line)]
+    assert not [
+        line
+        for line in site.page.evaluate("said")
+        if re.search("row 0|column -|NaN", line)
+    ]
 
 
 def test_whoever_wants_no_motion_sees_the_whole_picture(site: Site) -> None:
@@ -71,7 +102,9 @@ def test_what_the_first_view_says_is_true_of_any_model(site: Site) -> None:
     site.wait_for_drawing()
     drawing = site.view.inner_text()
     name = site.view.locator(".origin").get_attribute("title")
-    card = next(card for card in site.service.get("/models")["models"] if card["name"] == name)
+    card = next(
+        card for card in site.service.get("/models")["models"] if card["name"] == name
+    )
     assert f"trained on {card['data'].split(' (')[0]}." in drawing
     assert "igit" not in drawing
 
@@ -86,7 +119,9 @@ def test_words_are_of_the_picture_that_is_shown(site: Site) -> None:
     name = other.get_attribute("value")
     with site.page.expect_request("**/sample"):
         other.check(force=True)
-    site.page.wait_for_function("() => document.querySelector('#view-watch .origin').textContent.startsWith('By ')")
+    site.page.wait_for_function(
+        "() => document.querySelector('#view-watch .origin').textContent.startsWith('By ')"
+    )
     assert site.view.locator(".origin").get_attribute("title") == author != name
     held.let_go()
     site.view.locator(f".origin[title={name}]").wait_for()
@@ -118,8 +153,12 @@ def test_fog_is_what_can_still_come_and_another_end_is_rolled(site: Site) -> Non
     shared = "() => new Set([...document.querySelectorAll('.futures canvas')].map(TOP)).size".replace(
         "TOP", "node => String(node.getContext('2d').getImageData(0, 0, 5, 3).data)"
     )
-    site.page.wait_for_function(f"() => ({shared})() === 1")  # all three begin as the picture does
-    before = [_canvas(site, i % 5, i // 5)[0] > 127 for i in range(15)]  # the next pixel's glow falls on them
+    site.page.wait_for_function(
+        f"() => ({shared})() === 1"
+    )  # all three begin as the picture does
+    before = [
+        _canvas(site, i % 5, i // 5)[0] > 127 for i in range(15)
+    ]  # the next pixel's glow falls on them
     assert _canvas(site, 2, 5) not in ([0, 0, 0], [255, 255, 255])
     with site.page.expect_response("**/complete") as rolled:
         site.view.get_by_role("button", name="Roll again from here").click()

@@ -17,7 +17,9 @@ ONLY = "Only a service fills holes in larger pictures, and none is there now."
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
     path = tmp_path / "own.png"
-    Image.frombytes("RGB", SIZE, random.Random(3).randbytes(3 * SIZE[0] * SIZE[1])).save(path)
+    Image.frombytes(
+        "RGB", SIZE, random.Random(3).randbytes(3 * SIZE[0] * SIZE[1])
+    ).save(path)
     return path
 
 
@@ -25,7 +27,9 @@ def _open(site: Site, own: Path) -> None:
     site.open("complete")
     site.choose_model("tiny-cnn")
     site.view.locator("input[type=file]").set_input_files(own)
-    site.view.get_by_label("Size of the picture").select_option(index=0)  # black and white is fitted at first
+    site.view.get_by_label("Size of the picture").select_option(
+        index=0
+    )  # black and white is fitted at first
     site.view.locator(".pad.whole").wait_for()
 
 
@@ -35,7 +39,9 @@ def _paint(site: Site, *pixels: tuple[int, int]) -> None:
         site.click_pixel(site.view.locator("canvas.paper"), x, y, SIZE)
 
 
-def test_holes_of_a_larger_picture_are_filled_where_they_are(site: Site, own: Path) -> None:
+def test_holes_of_a_larger_picture_are_filled_where_they_are(
+    site: Site, own: Path
+) -> None:
     """The file is sent as it came, each hole is a cut-out of its own, and not one other pixel changes."""
     _open(site, own)
     _paint(site, (10, 8), (30, 20))
@@ -48,9 +54,16 @@ def test_holes_of_a_larger_picture_are_filled_where_they_are(site: Site, own: Pa
     words = [cutout["quality"] for cutout in job["result"]["cutouts"]]
     assert all(word in site.wait_for_standing("Done") for word in words)
     before, after = Image.open(own), _image(site, job["id"])
-    changed = {(x, y) for x in range(SIZE[0]) for y in range(SIZE[1]) if _rgb(before, x, y) != _rgb(after, x, y)}
+    changed = {
+        (x, y)
+        for x in range(SIZE[0])
+        for y in range(SIZE[1])
+        if _rgb(before, x, y) != _rgb(after, x, y)
+    }
     assert changed <= {(10, 8), (30, 20)}
-    site.page.wait_for_function("() => document.querySelector('button.tile canvas').className === 'whole'")
+    site.page.wait_for_function(
+        "() => document.querySelector('button.tile canvas').className === 'whole'"
+    )
     assert site.pixels(0) == list(after.getchannel("R").tobytes())
     dialog = site.open_large(0)
     assert "40 × 30" in dialog.inner_text()
@@ -58,7 +71,13 @@ def test_holes_of_a_larger_picture_are_filled_where_they_are(site: Site, own: Pa
 
 
 def _image(site: Site, job: str) -> Image.Image:
-    return Image.open(io.BytesIO(httpx.get(f"{site.service.url}/jobs/{job}/image?sample=0", timeout=60).content))
+    return Image.open(
+        io.BytesIO(
+            httpx.get(
+                f"{site.service.url}/jobs/{job}/image?sample=0", timeout=60
+            ).content
+        )
+    )
 
 
 def _rgb(picture: Image.Image, x: int, y: int) -> object:
@@ -69,13 +88,21 @@ def test_what_the_service_would_refuse_is_said_before(site: Site, own: Path) -> 
     """Too large a hole, too many, and a service that is away: nothing is sent."""
     _open(site, own)
     sent: list[str] = []
-    site.page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    site.page.on(
+        "request",
+        lambda request: sent.append(request.url) if request.method == "POST" else None,
+    )
     _paint(site, (10, 8), (12, 8))
     site.submit()
-    assert site.trouble("mask") == "A hole, with those beside it, has 1 × 2 pixels here at most."
+    assert (
+        site.trouble("mask")
+        == "A hole, with those beside it, has 1 × 2 pixels here at most."
+    )
     assert sent == []
     site.context.set_offline(True)
-    site.page.wait_for_function("() => document.querySelector('#fleet').dataset.state === 'lost'")
+    site.page.wait_for_function(
+        "() => document.querySelector('#fleet').dataset.state === 'lost'"
+    )
     site.submit()
     assert site.trouble("form") == ONLY
     site.context.set_offline(False)
@@ -83,7 +110,9 @@ def test_what_the_service_would_refuse_is_said_before(site: Site, own: Path) -> 
     assert sent == []
 
 
-def test_photograph_is_made_smaller_and_may_be_fitted(site: Site, tmp_path: Path) -> None:
+def test_photograph_is_made_smaller_and_may_be_fitted(
+    site: Site, tmp_path: Path
+) -> None:
     """No more than the service takes, which is said; in a smaller one a hole has more of the picture."""
     own = tmp_path / "photo.jpg"
     Image.linear_gradient("L").resize((3000, 2400)).convert("RGB").save(own)
@@ -112,4 +141,9 @@ def test_boxes_of_holes_are_the_services(site: Site) -> None:
           ].map((one) => holesIn(one, size, model));
         }"""
     )
-    assert [(one["count"], one["isLarge"]) for one in found] == [(1, False), (3, False), (1, False), (1, True)]
+    assert [(one["count"], one["isLarge"]) for one in found] == [
+        (1, False),
+        (3, False),
+        (1, False),
+        (1, True),
+    ]

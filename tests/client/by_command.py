@@ -25,7 +25,10 @@ def ended(*words: object, **environment: str) -> subprocess.CompletedProcess[str
     """The command's end, in this process: its code, and what it said. Torch is loaded already, which takes longest."""
     arguments = ["pixelrnn", *map(str, words)]
     code: object = 0
-    with CliRunner().isolation(env=environment) as (out, err, _), mock.patch.object(sys, "argv", arguments):
+    with (
+        CliRunner().isolation(env=environment) as (out, err, _),
+        mock.patch.object(sys, "argv", arguments),
+    ):
         try:
             main()
         except SystemExit as end:
@@ -45,7 +48,12 @@ def pixelrnn(*words: object, **environment: str) -> subprocess.CompletedProcess[
 
 def remote(service: str, *words: object) -> str:
     """The last line of what `pixelrnn remote ... --url SERVICE` says on stdout."""
-    return (pixelrnn("remote", *words, PIXELRNN_URL=service, COLUMNS="40").stdout.splitlines() or [""])[-1]
+    return (
+        pixelrnn(
+            "remote", *words, PIXELRNN_URL=service, COLUMNS="40"
+        ).stdout.splitlines()
+        or [""]
+    )[-1]
 
 
 def pixels(path: Path) -> bytes:

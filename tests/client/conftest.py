@@ -9,10 +9,15 @@ from tests.house.running import ForkedUp
 
 
 @pytest.fixture(scope="session")
-def service(all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def service(
+    all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """Its URL, with all of its processes."""
     running = ForkedUp(
-        tmp_path_factory.mktemp("data"), all_models_dir, PIXELRNN_STEP_DELAY_S="0.01", PIXELRNN_LINK_SECRET=32 * "s"
+        tmp_path_factory.mktemp("data"),
+        all_models_dir,
+        PIXELRNN_STEP_DELAY_S="0.01",
+        PIXELRNN_LINK_SECRET=32 * "s",
     )
     running.wait_until_ready()
     yield running.url

@@ -32,10 +32,15 @@ def flaky(answers: Sequence[Answer]) -> Iterator[tuple[str, list[dict[str, str]]
             self.send_response(answer.status)
             if "Content-Type" not in answer.headers:
                 is_stream = "event-stream" in self.headers.get("Accept", "")
-                self.send_header("Content-Type", "text/event-stream" if is_stream else "application/json")
+                self.send_header(
+                    "Content-Type",
+                    "text/event-stream" if is_stream else "application/json",
+                )
             for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(answer.body) + (10 if answer.cut else 0)))
+            self.send_header(
+                "Content-Length", str(len(answer.body) + (10 if answer.cut else 0))
+            )
             self.end_headers()
             self.wfile.write(answer.body.encode())
 

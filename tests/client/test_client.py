@@ -14,7 +14,16 @@ from PIL import Image
 
 from model_core import complete, encode, load_model, log_likelihood, sample
 from model_core.data.pixels import values_to_pixels
-from pixelrnn.client import ApiError, AsyncClient, Client, Estimate, JobEndedError, Row, ServiceError, UnreachableError
+from pixelrnn.client import (
+    ApiError,
+    AsyncClient,
+    Client,
+    Estimate,
+    JobEndedError,
+    Row,
+    ServiceError,
+    UnreachableError,
+)
 from tests.client.by_command import png_of
 from tests.client.flaky import Answer, flaky
 
@@ -28,7 +37,11 @@ def _png(width: int, height: int, mode: str = "RGB") -> bytes:
 
 
 def _event(name: str, data: object, seq: int = 0) -> str:
-    lines = [f"event: {name}", f"data: {json.dumps(data)}", *([f"id: {seq}-0"] if seq else [])]
+    lines = [
+        f"event: {name}",
+        f"data: {json.dumps(data)}",
+        *([f"id: {seq}-0"] if seq else []),
+    ]
     return "\n".join(lines) + "\n\n"
 
 
@@ -48,7 +61,9 @@ def test_rows_are_the_image(service: str, all_models_dir: Path) -> None:
     assert len(rows) == 12
 
 
-def test_images_are_the_same_whether_a_job_begins_with_them_or_comes_to_them(service: str) -> None:
+def test_images_are_the_same_whether_a_job_begins_with_them_or_comes_to_them(
+    service: str,
+) -> None:
     """`first` counts among the images of the seed: samples, completions by either method and by a single exact draw,
     and upsamplings. Each picture says its number, and is verified by it."""
     mask = np.zeros((6, 5), np.uint8)
@@ -62,7 +77,12 @@ def test_images_are_the_same_whether_a_job_begins_with_them_or_comes_to_them(ser
     with Client(service) as client:
         for start in (
             lambda **asked: client.sample("tiny-cnn", seed=7, **asked),
-            *(lambda hole=hole, **asked: client.complete("tiny-cnn", seed=7, **hole, **asked) for hole in holes),
+            *(
+                lambda hole=hole, **asked: client.complete(
+                    "tiny-cnn", seed=7, **hole, **asked
+                )
+                for hole in holes
+            ),
             lambda **asked: client.upsample("tiny-scales", _png(2, 3), seed=7, **asked),
         ):
             every, last = start(n=3).array(), start(n=2, first=1)
@@ -77,23 +97,42 @@ def test_images_are_the_same_whether_a_job_begins_with_them_or_comes_to_them(ser
             client.sample("tiny-cnn", first=10**9 + 1)
 
 
-def test_an_array_of_values_is_a_picture_too(service: str, all_models_dir: Path) -> None:
+def test_an_array_of_values_is_a_picture_too(
+    service: str, all_models_dir: Path
+) -> None:
     """Scored as the library scores it."""
     model = load_model("tiny-rgb", models_dir=all_models_dir)
     values = sample(model, n=1, seed=5)
     with Client(service) as client:
         found = client.score("tiny-rgb", values[0].numpy()).result()
-    assert found["nats"] == pytest.approx(-float(log_likelihood(model, values)[0]), rel=1e-5)
+    assert found["nats"] == pytest.approx(
+        -float(log_likelihood(model, values)[0]), rel=1e-5
+    )
     assert found["quantised_pixels"] == 0
 
 
-def test_completion_is_asked_for_by_method_and_vouched_for(service: str, all_models_dir: Path) -> None:
+def test_completion_is_asked_for_by_method_and_vouched_for(
+    service: str, all_models_dir: Path
+) -> None:
     """What the library draws, with its receipt and its map; by clamp there is neither. Asynchronously too."""
     keep = np.ones((6, 5), bool)
     keep[1:3, 1:4] = False
-    asked = {"model": "tiny-cnn", "image": _png(5, 6), "mask": png_of(np.uint8(255 * ~keep)), "seed": 3}
+    asked = {
+        "model": "tiny-cnn",
+        "image": _png(5, 6),
+        "mask": png_of(np.uint8(255 * ~keep)),
+        "seed": 3,
+    }
     model = load_model("tiny-cnn", models_dir=all_models_dir)
-    done = complete(model, torch.zeros(1, 6, 5, dtype=torch.int64), torch.from_numpy(keep), 1, 3, particles=6, sweeps=1)
+    done = complete(
+        model,
+        torch.zeros(1, 6, 5, dtype=torch.int64),
+        torch.from_numpy(keep),
+        1,
+        3,
+        particles=6,
+        sweeps=1,
+    )
     assert done.mean is not None
     with Client(service) as client:
         job = client.complete(**asked, method="posterior", particles=6, sweeps=1)
@@ -105,7 +144,9 @@ def test_completion_is_asked_for_by_method_and_vouched_for(service: str, all_mod
         assert (receipt["exact"], receipt["particles"]) == (False, 6)
         assert receipt.get("ess") == pytest.approx(done.receipt.ess)
         found = job.marginals()
-        assert np.array(found["map"])[..., 0] == pytest.approx(done.mean.numpy()[0], abs=1e-5)
+        assert np.array(found["map"])[..., 0] == pytest.approx(
+            done.mean.numpy()[0], abs=1e-5
+        )
         assert (found["of"], found["draws"]) == ("mean", 6)
         clamped = client.complete(**asked, method="clamp")
         clamped.wait()
@@ -125,7 +166,13 @@ def test_estimates_are_heard_while_a_completion_is_drawn(service: str) -> None:
     """By particles of a hole in the middle: some of both pixels, white what is given so. Rows come as without."""
     keep = np.ones((6, 5), bool)
     keep[1:3, 1:4] = False
-    asked = {"model": "tiny-cnn", "image": _png(5, 6), "mask": png_of(np.uint8(255 * ~keep)), "seed": 3, "n": 4}
+    asked = {
+        "model": "tiny-cnn",
+        "image": _png(5, 6),
+        "mask": png_of(np.uint8(255 * ~keep)),
+        "seed": 3,
+        "n": 4,
+    }
     told: list[Estimate] = []
     with Client(service) as client:
         rows = list(client.complete(**asked).rows(on_estimate=told.append))
@@ -133,7 +180,12 @@ def test_estimates_are_heard_while_a_completion_is_drawn(service: str) -> None:
 
     async def asynchronously() -> list[Row]:
         async with AsyncClient(service) as client:
-            return [row async for row in (await client.complete(**asked)).rows(on_estimate=told.append)]
+            return [
+                row
+                async for row in (await client.complete(**asked)).rows(
+                    on_estimate=told.append
+                )
+            ]
 
     heard = len(told)
     assert asyncio.run(asynchronously()) == rows
@@ -151,7 +203,12 @@ def test_every_kind_of_job_ends_in_its_result(service: str, tmp_path: Path) -> N
     mask = tmp_path / "mask.png"
     Image.new("L", (5, 6), 255).save(mask)
     with Client(service) as client:
-        assert {model["name"] for model in client.models()} == {"tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-scales"}
+        assert {model["name"] for model in client.models()} == {
+            "tiny-cnn",
+            "tiny-diagonal",
+            "tiny-rgb",
+            "tiny-scales",
+        }
         jobs = [
             client.sample("tiny-rgb", seed=1),
             client.complete("tiny-cnn", _png(5, 6), mask, n=3, rank=True),
@@ -167,10 +224,14 @@ def test_every_kind_of_job_ends_in_its_result(service: str, tmp_path: Path) -> N
         assert len(jobs[3].score_map()["bits"]) == 5
         again = client.verify(jobs[0].image(scale=3)).wait(timeout_s=60)
         assert (again["seed"], again["result"]["verified"]) == (1, True)
-        assert {job.id for job in jobs} <= {job.id for job in client.jobs(status="succeeded")}
+        assert {job.id for job in jobs} <= {
+            job.id for job in client.jobs(status="succeeded")
+        }
 
 
-def test_pictures_become_a_file_and_come_back(service: str, all_models_dir: Path, tmp_path: Path) -> None:
+def test_pictures_become_a_file_and_come_back(
+    service: str, all_models_dir: Path, tmp_path: Path
+) -> None:
     """The bytes that the library makes of them; from bytes and from files, blocking and with asyncio."""
     model = load_model("tiny-rgb", models_dir=all_models_dir)
     values = sample(model, n=3, seed=7)
@@ -184,10 +245,14 @@ def test_pictures_become_a_file_and_come_back(service: str, all_models_dir: Path
         file.write_bytes(job.blob(timeout_s=60))
         assert file.read_bytes() == encode(model, values)
         result = job.result()
-        assert (result["pictures"], result["bytes"], result["type"]) == (3, file.stat().st_size, "encoding")
-        assert {(row.sample, row.y): row.pixels for row in client.decode(file).rows()} == {
-            (i, y): pixels[i, y].tobytes() for i in range(3) for y in range(5)
-        }
+        assert (result["pictures"], result["bytes"], result["type"]) == (
+            3,
+            file.stat().st_size,
+            "encoding",
+        )
+        assert {
+            (row.sample, row.y): row.pixels for row in client.decode(file).rows()
+        } == {(i, y): pixels[i, y].tobytes() for i in range(3) for y in range(5)}
         spoilt = client.decode(file.read_bytes()[:-1])
         with pytest.raises(JobEndedError, match="the file ends within a stripe"):
             spoilt.wait()
@@ -196,7 +261,9 @@ def test_pictures_become_a_file_and_come_back(service: str, all_models_dir: Path
 
     async def asynchronously() -> bytes:
         async with AsyncClient(service) as client:
-            job = await client.encode("tiny-rgb", [picture.read_bytes() for picture in pictures])
+            job = await client.encode(
+                "tiny-rgb", [picture.read_bytes() for picture in pictures]
+            )
             again = await client.decode(await job.blob())
             assert len((await again.result())["images"]) == 3
             return await again.image(sample=2)
@@ -211,7 +278,9 @@ def test_links_open_a_job_to_whoever_has_them(service: str) -> None:
         job = client.sample("tiny-cnn", n=2, seed=7)
         job.wait()
         links = job.links(expires_in=60)
-        assert [httpx.get(service + image, timeout=60).content for image in links["images"]] == [
+        assert [
+            httpx.get(service + image, timeout=60).content for image in links["images"]
+        ] == [
             job.image(0),
             job.image(1),
         ]
@@ -221,7 +290,10 @@ def test_links_open_a_job_to_whoever_has_them(service: str) -> None:
         async with AsyncClient(service) as client:
             return (await (await client.job(job.id)).links())["image"]
 
-    assert httpx.get(service + asyncio.run(asynchronously()), timeout=60).status_code == 200
+    assert (
+        httpx.get(service + asyncio.run(asynchronously()), timeout=60).status_code
+        == 200
+    )
 
 
 def test_cancel_ends_the_rows(service: str) -> None:
@@ -258,7 +330,10 @@ def test_cancel_leaves_what_is_drawn_and_delete_does_not(service: str) -> None:
 
 def test_a_refusal_is_raised_in_the_words_of_the_service(service: str) -> None:
     """Nothing is tried again that cannot get better."""
-    with Client(service) as client, pytest.raises(ApiError, match="tiny-cnn") as refused:
+    with (
+        Client(service) as client,
+        pytest.raises(ApiError, match="tiny-cnn") as refused,
+    ):
         client.sample("no-such-model")
     assert refused.value.status == 404
 
@@ -309,7 +384,11 @@ def test_many_jobs_at_once_with_asyncio(service: str) -> None:
 
 def test_a_post_is_repeated_with_its_key_after_the_pause_that_was_asked_for() -> None:
     """503 with Retry-After, then a connection that says nothing: a third try, all under one idempotency key."""
-    answers = [Answer(503, "{}", {"Retry-After": "1"}), Answer(None), Answer(202, json.dumps(JOB))]
+    answers = [
+        Answer(503, "{}", {"Retry-After": "1"}),
+        Answer(None),
+        Answer(202, json.dumps(JOB)),
+    ]
     with flaky(answers) as (url, seen), Client(url) as client:
         begun = time.monotonic()
         assert client.sample("m").id == "a"
@@ -333,12 +412,20 @@ def test_a_broken_stream_goes_on_behind_the_last_row() -> None:
     ]
     with flaky(answers) as (url, seen), Client(url) as client:
         assert [row.y for row in client.job("a").rows()] == [0, 1]
-    assert [headers.get("Last-Event-ID") for headers in seen[1:]] == [None, "1-0", "2-0"]
+    assert [headers.get("Last-Event-ID") for headers in seen[1:]] == [
+        None,
+        "1-0",
+        "2-0",
+    ]
 
 
 def test_patience_ends() -> None:
     """A service that stays away is an error and not a wait without end."""
-    with flaky([Answer(None)] * 3) as (url, _), Client(url, tries=3) as client, pytest.raises(UnreachableError):
+    with (
+        flaky([Answer(None)] * 3) as (url, _),
+        Client(url, tries=3) as client,
+        pytest.raises(UnreachableError),
+    ):
         client.models()
     with (
         flaky([Answer(503, "busy")] * 3) as (url, _),
@@ -351,12 +438,18 @@ def test_patience_ends() -> None:
 def test_nobody_at_an_address_is_said_soon() -> None:
     """A port that nobody listens on, and a name that does not resolve: an error that says how often it was tried."""
     for url in ("http://127.0.0.1:9", "http://nosuch.invalid"):
-        with Client(url) as client, pytest.raises(UnreachableError, match=r"tried \d times"):
+        with (
+            Client(url) as client,
+            pytest.raises(UnreachableError, match=r"tried \d times"),
+        ):
             client.models()
 
 
 def test_a_key_is_sent() -> None:
     """The key travels as a bearer token."""
-    with flaky([Answer(200, '{"models": []}')]) as (url, seen), Client(url, key="secret") as client:
+    with (
+        flaky([Answer(200, '{"models": []}')]) as (url, seen),
+        Client(url, key="secret") as client,
+    ):
         client.models()
     assert httpx.Headers(seen[0])["authorization"] == "Bearer secret"

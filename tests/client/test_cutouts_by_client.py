@@ -34,22 +34,37 @@ def test_each_hole_is_that_of_complete_alone(service: str) -> None:
     """With the noise of the images of the seed, cut-out after cut-out, picture after picture."""
     picture, mask = pictures()
     with Client(service) as client:
-        job = client.complete("tiny-cnn", picture, mask, n=2, seed=3, first=5, fit="crop")
+        job = client.complete(
+            "tiny-cnn", picture, mask, n=2, seed=3, first=5, fit="crop"
+        )
         result = job.result()
         found = [opened(job.image(sample=j)) for j in range(2)]
-        assert [(each["x"], each["y"]) for each in result.get("cutouts") or ()] == PLACES
+        assert [
+            (each["x"], each["y"]) for each in result.get("cutouts") or ()
+        ] == PLACES
         assert [image.size for image in found] == [SIZE, SIZE]
         for j, image in enumerate(found):
             assert Image.composite(picture, image, mask).tobytes() == picture.tobytes()
             for k, (x, y) in enumerate(PLACES):
                 window = (x, y, x + 5, y + 6)
-                one = client.complete("tiny-cnn", image.crop(window), mask.crop(window), seed=3, first=5 + 3 * j + k)
-                receipt, cutout = one.result().get("posterior"), (result.get("cutouts") or [])[k]
+                one = client.complete(
+                    "tiny-cnn",
+                    image.crop(window),
+                    mask.crop(window),
+                    seed=3,
+                    first=5 + 3 * j + k,
+                )
+                receipt, cutout = (
+                    one.result().get("posterior"),
+                    (result.get("cutouts") or [])[k],
+                )
                 assert opened(one.image()).tobytes() == image.crop(window).tobytes()
                 assert receipt is not None
                 assert (receipt.get("nats") or [])[0] == cutout["nats"][j]
         rows = list(job.rows())
-        assert {(row.sample, row.cutout) for row in rows} == {(j, k) for j in range(2) for k in range(3)}
+        assert {(row.sample, row.cutout) for row in rows} == {
+            (j, k) for j in range(2) for k in range(3)
+        }
         assert (job.state["n"], len(rows)) == (2, job.state["rows_total"])
         with pytest.raises(ServiceError, match="have it whole"):
             job.images()
@@ -60,9 +75,19 @@ def test_the_command_writes_the_whole_picture(service: str, tmp_path: Path) -> N
     picture, mask = pictures()
     picture.save(tmp_path / "picture.png")
     mask.save(tmp_path / "mask.png")
-    words = ["complete", "tiny-cnn", tmp_path / "picture.png", tmp_path / "mask.png", "--fit", "crop", "--json"]
+    words = [
+        "complete",
+        "tiny-cnn",
+        tmp_path / "picture.png",
+        tmp_path / "mask.png",
+        "--fit",
+        "crop",
+        "--json",
+    ]
     done = pixelrnn(*words, "--url", service, "--out", tmp_path / "filled.png")
-    assert [(each["x"], each["y"]) for each in json.loads(done.stdout)["result"]["cutouts"]] == PLACES
+    assert [
+        (each["x"], each["y"]) for each in json.loads(done.stdout)["result"]["cutouts"]
+    ] == PLACES
     assert "cut-outs: (6, 1) " in done.stderr
     with Image.open(tmp_path / "filled.png") as filled:
         assert (filled.size, filled.mode) == (SIZE, "RGB")

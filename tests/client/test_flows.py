@@ -24,15 +24,24 @@ from pixelrnn.client.job_calls import Calls
 from pixelrnn.client.settings import Habits, http_options
 
 ROOT = Path(__file__).parents[2]
-SCHEMAS = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["components"]["schemas"]
+SCHEMAS = json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["components"][
+    "schemas"
+]
 
 
 def response(status: int, body: Any = None, **headers: str) -> httpx.Response:
-    return httpx.Response(status, json=body, headers=headers, request=httpx.Request("GET", "http://service/asked"))
+    return httpx.Response(
+        status,
+        json=body,
+        headers=headers,
+        request=httpx.Request("GET", "http://service/asked"),
+    )
 
 
 def stream() -> httpx.Response:
-    return httpx.Response(200, headers={"Content-Type": "text/event-stream; charset=utf-8"})
+    return httpx.Response(
+        200, headers={"Content-Type": "text/event-stream; charset=utf-8"}
+    )
 
 
 def told(name: str, data: str) -> str:
@@ -106,7 +115,9 @@ def test_a_reading_is_patient_again_when_a_row_has_come() -> None:
     reading.closed(httpx.ReadError("broken"))
     assert reading.pause_s > 0
     assert reading.opened(stream())
-    rows = reading.take('event: row\nid: 1-0\ndata: {"sample": 0, "y": 0, "pixels": "AA=="}\n\n')
+    rows = reading.take(
+        'event: row\nid: 1-0\ndata: {"sample": 0, "y": 0, "pixels": "AA=="}\n\n'
+    )
     assert [row.y for row in rows] == [0]
     assert reading.feed.headers()["Last-Event-ID"] == "1-0"
     reading.closed()
@@ -120,7 +131,13 @@ def test_a_reading_waits_for_a_job_that_waits() -> None:
     reading, pauses = Reading(Feed(), Habits(tries=3)), []
     for _ in range(9):
         assert reading.opened(stream())
-        assert reading.take(told("snapshot", '{"id": "a", "status": "queued"}') + told("server-stopping", "{}")) == []
+        assert (
+            reading.take(
+                told("snapshot", '{"id": "a", "status": "queued"}')
+                + told("server-stopping", "{}")
+            )
+            == []
+        )
         reading.closed()
         pauses.append(reading.pause_s)
     assert pauses[0] < 1 < pauses[-1]
@@ -133,7 +150,9 @@ def test_a_reading_waits_for_a_job_that_waits() -> None:
 def test_a_feed_knows_the_job_as_it_is_told() -> None:
     """Without the event's name, which is told in the data too, and is no field of a job."""
     feed = Feed()
-    feed.take('event: done\nid: 9-0\ndata: {"type": "done", "id": "a", "status": "succeeded"}\n\n')
+    feed.take(
+        'event: done\nid: 9-0\ndata: {"type": "done", "id": "a", "status": "succeeded"}\n\n'
+    )
     assert feed.has_ended
     assert feed.state == {"id": "a", "status": "succeeded"}
 
@@ -143,7 +162,9 @@ def test_a_feed_knows_the_job_as_it_is_told() -> None:
 def test_a_feed_ends_lines_where_the_stream_does(end: str, size: int) -> None:
     """And not within what is told, where Unicode sees an end of line; however it was cut on its way."""
     feed, detail = Feed(), "a\u2028b\u0085c"
-    text = told("snapshot", json.dumps({"id": "a", "detail": detail}, ensure_ascii=False)).replace("\n", end)
+    text = told(
+        "snapshot", json.dumps({"id": "a", "detail": detail}, ensure_ascii=False)
+    ).replace("\n", end)
     text += ": comment" + end
     for begin in range(0, len(text), size):
         feed.take(text[begin : begin + size])
@@ -157,18 +178,28 @@ def test_a_feed_ends_in_a_refusal_when_the_job_is_gone() -> None:
         Feed().take(told("error", data))
 
 
-@pytest.mark.parametrize("event", [told("row", "<html>"), told("row", "{}"), told("snapshot", "7")])
+@pytest.mark.parametrize(
+    "event", [told("row", "<html>"), told("row", "{}"), told("snapshot", "7")]
+)
 def test_a_feed_says_when_it_is_told_what_is_no_event(event: str) -> None:
     """Whatever it is that answers, it is not the service."""
     with pytest.raises(UnexpectedAnswerError, match="is this the service"):
         Feed().take(event)
 
 
-PORTAL = httpx.Response(200, html="<p>Please log in</p>", request=httpx.Request("GET", "http://service/asked"))
+PORTAL = httpx.Response(
+    200,
+    html="<p>Please log in</p>",
+    request=httpx.Request("GET", "http://service/asked"),
+)
 
 
-@pytest.mark.parametrize("answer", [PORTAL, response(200, {"detail": "?"}), response(200, [])])
-def test_an_answer_of_something_else_is_an_error_of_the_service(answer: httpx.Response) -> None:
+@pytest.mark.parametrize(
+    "answer", [PORTAL, response(200, {"detail": "?"}), response(200, [])]
+)
+def test_an_answer_of_something_else_is_an_error_of_the_service(
+    answer: httpx.Response,
+) -> None:
     """A page that asks to log in, another service's document: said in one sentence with the address."""
     flows = Flows(Habits())
     for flow in (
@@ -179,7 +210,9 @@ def test_an_answer_of_something_else_is_an_error_of_the_service(answer: httpx.Re
         flows.image("a", "npy"),
     ):
         flow.send(None)
-        with pytest.raises(UnexpectedAnswerError, match="GET http://service/asked answered with"):
+        with pytest.raises(
+            UnexpectedAnswerError, match="GET http://service/asked answered with"
+        ):
             flow.send(answer)
     if answer is PORTAL:
         with pytest.raises(UnexpectedAnswerError, match="expected text/event-stream"):
@@ -187,7 +220,16 @@ def test_an_answer_of_something_else_is_an_error_of_the_service(answer: httpx.Re
 
 
 @pytest.mark.parametrize(
-    "url", ["127.0.0.1:8000", "localhost", "ftp://host", "http://", "http://[::1", "", "http://h:x"]
+    "url",
+    [
+        "127.0.0.1:8000",
+        "localhost",
+        "ftp://host",
+        "http://",
+        "http://[::1",
+        "",
+        "http://h:x",
+    ],
 )
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     """Before anything is sent, in a sentence that says what was expected."""
@@ -203,10 +245,15 @@ def test_an_address_at_which_nobody_ever_answered_is_given_up_soon() -> None:
         try:
             while True:
                 step = flow.send(outcome)
-                outcome = None if isinstance(step, Pause) else httpx.ConnectError("refused")
+                outcome = (
+                    None if isinstance(step, Pause) else httpx.ConnectError("refused")
+                )
                 found += [step.seconds] if isinstance(step, Pause) else []
         except UnreachableError as error:
-            assert str(error) == f"no answer from the service: refused (tried {len(found) + 1} times)"  # noqa: PT017
+            assert (  # noqa: PT017
+                str(error)
+                == f"no answer from the service: refused (tried {len(found) + 1} times)"
+            )
             return found
 
     assert max(pauses(Habits())) <= 2.0
@@ -225,7 +272,9 @@ def test_a_request_that_is_wrong_is_not_tried_again() -> None:
 def test_who_waits_is_told_how_far_it_is() -> None:
     """About once a second: the polls are shorter then."""
     told_of, job = [], JobView(_job(status="queued"))
-    flow = Flows(Habits()).end(job, on_progress=lambda state: told_of.append(state["status"]))
+    flow = Flows(Habits()).end(
+        job, on_progress=lambda state: told_of.append(state["status"])
+    )
     poll = flow.send(None)
     assert isinstance(poll, calls.Call)
     assert poll.query == {"wait": 1.0}

@@ -33,7 +33,10 @@ PASSED = PYTHON.parent / "passed"
 
 
 def _digest() -> str:
-    inputs = [ROOT / "openapi.json", *(path for path in PROGRAMS.rglob("*") if NODE_MODULES not in path.parents)]
+    inputs = [
+        ROOT / "openapi.json",
+        *(path for path in PROGRAMS.rglob("*") if NODE_MODULES not in path.parents),
+    ]
     content = b"".join(path.read_bytes() for path in sorted(inputs) if path.is_file())
     return hashlib.sha256(content).hexdigest()[:16]
 
@@ -51,7 +54,9 @@ def for_a_new_schema(test: Callable[..., None]) -> Callable[..., None]:
         kept.parent.mkdir(exist_ok=True)
         kept.touch()
 
-    return pytest.mark.skipif(kept.exists(), reason=f"passed with this openapi.json: rm -r {PASSED}")(noted)
+    return pytest.mark.skipif(
+        kept.exists(), reason=f"passed with this openapi.json: rm -r {PASSED}"
+    )(noted)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +71,17 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def expected(service: str, pictures: list[Path]) -> str:
     """What every program says. Pictures and numbers are asked for without any client."""
-    with httpx.Client(base_url=service, headers={"Prefer": "wait=30"}, timeout=60) as plain:
-        job = plain.post("/sample", json={"model": "tiny-rgb", "n": 2, "seed": 2**53 - 1}).json()
+    with httpx.Client(
+        base_url=service, headers={"Prefer": "wait=30"}, timeout=60
+    ) as plain:
+        job = plain.post(
+            "/sample", json={"model": "tiny-rgb", "n": 2, "seed": 2**53 - 1}
+        ).json()
         png = plain.get(f"{job['links']['image']}?sample=1&scale=2").content
         files = {"image": pictures[0].read_bytes()}
-        nats = plain.post("/score", data={"model": "tiny-cnn"}, files=files).json()["result"]["nats"]
+        nats = plain.post("/score", data={"model": "tiny-cnn"}, files=files).json()[
+            "result"
+        ]["nats"]
     return f"""models: tiny-cnn tiny-diagonal tiny-rgb tiny-scales
 sample: succeeded 9007199254740991 2
 picture: {hashlib.sha256(png).hexdigest()}
@@ -89,7 +100,13 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
     configurations = sorted((PROGRAMS / "openapi_generator").iterdir())
     shutil.copy(ROOT / "openapi.json", folder)
-    run(PYTHON / "openapi-generator-cli", "batch", "--fail-fast", *configurations, cwd=folder)
+    run(
+        PYTHON / "openapi-generator-cli",
+        "batch",
+        "--fail-fast",
+        *configurations,
+        cwd=folder,
+    )
     return folder
 
 
@@ -98,8 +115,18 @@ def compiled(program: str, folder: Path) -> Path:
     shutil.copy(PROGRAMS / program, folder)
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "node_modules").symlink_to(NODE_MODULES)
-    options = ["--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2023,dom,dom.iterable"]
-    run(NODE / "tsc", *options, "--types", "node", "--skipLibCheck", program, cwd=folder)
+    options = [
+        "--strict",
+        "--module",
+        "nodenext",
+        "--target",
+        "es2022",
+        "--lib",
+        "es2023,dom,dom.iterable",
+    ]
+    run(
+        NODE / "tsc", *options, "--types", "node", "--skipLibCheck", program, cwd=folder
+    )
     return (folder / program).with_suffix(".js")
 
 
@@ -109,16 +136,35 @@ def test_client_of_openapi_python_client_does_everything(
     service: str, expected: str, pictures: list[Path], tmp_path: Path
 ) -> None:
     """And its generator leaves nothing out."""
-    config = ["--config", PROGRAMS / "openapi_python_client.yml", "--meta", "none", "--fail-on-warning"]
+    config = [
+        "--config",
+        PROGRAMS / "openapi_python_client.yml",
+        "--meta",
+        "none",
+        "--fail-on-warning",
+    ]
     target = tmp_path / "pixelrnn_client"
-    run(PYTHON / "openapi-python-client", "generate", "--path", "openapi.json", "--output-path", target, *config)
+    run(
+        PYTHON / "openapi-python-client",
+        "generate",
+        "--path",
+        "openapi.json",
+        "--output-path",
+        target,
+        *config,
+    )
     program = PROGRAMS / "openapi_python_client.py"
-    assert run(PYTHON / "python", program, service, *pictures, PYTHONPATH=str(tmp_path)) == expected
+    assert (
+        run(PYTHON / "python", program, service, *pictures, PYTHONPATH=str(tmp_path))
+        == expected
+    )
 
 
 @for_a_new_schema
 @needs_node
-def test_openapi_fetch_does_everything(service: str, expected: str, pictures: list[Path], tmp_path: Path) -> None:
+def test_openapi_fetch_does_everything(
+    service: str, expected: str, pictures: list[Path], tmp_path: Path
+) -> None:
     """The types of openapi-typescript fit a program, and the program works."""
     options = ["--default-non-nullable=false", "--output", tmp_path / "schema.ts"]
     run(NODE / "openapi-typescript", "openapi.json", *options)
@@ -133,13 +179,24 @@ def test_python_client_of_openapi_generator_does_everything(
 ) -> None:
     """Files are given as bytes, as a path, and with a name."""
     program = PROGRAMS / "openapi_generator_python.py"
-    assert run(PYTHON / "python", program, service, *pictures, PYTHONPATH=str(generated / "python")) == expected
+    assert (
+        run(
+            PYTHON / "python",
+            program,
+            service,
+            *pictures,
+            PYTHONPATH=str(generated / "python"),
+        )
+        == expected
+    )
 
 
 @for_a_new_schema
 @needs_python
 @needs_node
-def test_typescript_fetch_does_everything(service: str, expected: str, pictures: list[Path], generated: Path) -> None:
+def test_typescript_fetch_does_everything(
+    service: str, expected: str, pictures: list[Path], generated: Path
+) -> None:
     """Client and program type-check together, and work."""
     program = compiled("typescript_fetch.ts", generated / "typescript-fetch")
     assert run("node", program, service, *pictures) == expected
@@ -148,20 +205,55 @@ def test_typescript_fetch_does_everything(service: str, expected: str, pictures:
 @for_a_new_schema
 @needs_python
 @needs_javac
-def test_java_client_does_everything(service: str, expected: str, pictures: list[Path], generated: Path) -> None:
+def test_java_client_does_everything(
+    service: str, expected: str, pictures: list[Path], generated: Path
+) -> None:
     """No number is too large for its type, and a result is of the kind that it says."""
-    jar = run(PYTHON / "python", "-c", "import openapi_generator_cli as o; print(o.__path__[0])").strip()
-    classes = os.pathsep.join([f"{jar}/openapi-generator.jar", *map(str, JARS), str(generated / "classes")])
-    sources = [*(generated / "java" / "src" / "main").rglob("*.java"), PROGRAMS / "UseJava.java"]
-    run("javac", "-nowarn", "-proc:none", "-d", generated / "classes", "-cp", classes, *sources)
-    assert run("java", "-cp", classes, "UseJava", service, *pictures) == expected + TRAINED
+    jar = run(
+        PYTHON / "python",
+        "-c",
+        "import openapi_generator_cli as o; print(o.__path__[0])",
+    ).strip()
+    classes = os.pathsep.join(
+        [f"{jar}/openapi-generator.jar", *map(str, JARS), str(generated / "classes")]
+    )
+    sources = [
+        *(generated / "java" / "src" / "main").rglob("*.java"),
+        PROGRAMS / "UseJava.java",
+    ]
+    run(
+        "javac",
+        "-nowarn",
+        "-proc:none",
+        "-d",
+        generated / "classes",
+        "-cp",
+        classes,
+        *sources,
+    )
+    assert (
+        run("java", "-cp", classes, "UseJava", service, *pictures) == expected + TRAINED
+    )
 
 
 @for_a_new_schema
 @needs_python
 @needs_go
-def test_go_client_does_everything(service: str, expected: str, pictures: list[Path], generated: Path) -> None:
+def test_go_client_does_everything(
+    service: str, expected: str, pictures: list[Path], generated: Path
+) -> None:
     """Client and program compile, and work."""
-    program, where = generated / "use_go", os.pathsep.join([str(generated / "go"), str(GO_LIBRARIES)])
-    run("go", "build", "-o", program, PROGRAMS / "use_go.go", GO111MODULE="off", GOPATH=where)
+    program, where = (
+        generated / "use_go",
+        os.pathsep.join([str(generated / "go"), str(GO_LIBRARIES)]),
+    )
+    run(
+        "go",
+        "build",
+        "-o",
+        program,
+        PROGRAMS / "use_go.go",
+        GO111MODULE="off",
+        GOPATH=where,
+    )
     assert run(program, service, *pictures) == expected + TRAINED

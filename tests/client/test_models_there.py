@@ -27,35 +27,62 @@ SIZE = {"height": 6, "width": 5, "layers": 2, "hidden": 5, "head": 8}
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
     """A model of one's own."""
-    save_model(untrained("mnist-pixelcnn", seed=9, **SIZE), tmp_path / "own" / "of-mine")
+    save_model(
+        untrained("mnist-pixelcnn", seed=9, **SIZE), tmp_path / "own" / "of-mine"
+    )
     return tmp_path / "own" / "of-mine"
 
 
-def test_a_model_is_added_drawn_from_fetched_and_taken_away(service: str, own: Path, tmp_path: Path) -> None:
+def test_a_model_is_added_drawn_from_fetched_and_taken_away(
+    service: str, own: Path, tmp_path: Path
+) -> None:
     """Served as soon as the command says so; what is fetched is what was sent."""
-    assert "of-mine is served by" in pixelrnn("remote", "add", own, "--url", service).stderr
+    assert (
+        "of-mine is served by"
+        in pixelrnn("remote", "add", own, "--url", service).stderr
+    )
     with Client(service) as client:
         card = next(model for model in client.models() if model["name"] == "of-mine")
         assert card["identity"] == Card.read(own / "card.json").identity
         assert np.array(client.sample("of-mine", n=2).array()).shape == (2, 6, 5, 1)
-    pixelrnn("remote", "download", "of-mine", "--models-dir", tmp_path / "there", "--url", service)
+    pixelrnn(
+        "remote",
+        "download",
+        "of-mine",
+        "--models-dir",
+        tmp_path / "there",
+        "--url",
+        service,
+    )
     for file in ("card.json", "weights.safetensors"):
-        assert (tmp_path / "there" / "of-mine" / file).read_bytes() == (own / file).read_bytes()
-    assert "is there already" in ended("remote", "download", "of-mine", "--models-dir", own.parent).stderr
+        assert (tmp_path / "there" / "of-mine" / file).read_bytes() == (
+            own / file
+        ).read_bytes()
+    assert (
+        "is there already"
+        in ended("remote", "download", "of-mine", "--models-dir", own.parent).stderr
+    )
     assert "If-Match" in ended("remote", "add", own, "--url", service).stderr
     pixelrnn("remote", "remove", "of-mine", "--url", service)
     with Client(service) as client:
-        eventually(lambda: "of-mine" not in [model["name"] for model in client.models()], READY_LIMIT_S)
+        eventually(
+            lambda: "of-mine" not in [model["name"] for model in client.models()],
+            READY_LIMIT_S,
+        )
         with pytest.raises(ApiError, match="no model of this name was added"):
             client.remove_model("of-mine")
 
 
-def test_a_model_that_is_none_is_refused_with_the_workers_reason(service: str, own: Path) -> None:
+def test_a_model_that_is_none_is_refused_with_the_workers_reason(
+    service: str, own: Path
+) -> None:
     """The weights are those of the card, and no network's; the client hears of a directory without a card at once."""
     (own / "weights.safetensors").write_bytes(b"nothing")
     text = (own / "card.json").read_text()
     digest = "1785cfc3bc6ac7738e8b38cdccd1af12563c2b9070e07af336a1bf8c0f772b6a"  # sha256 of "nothing"
-    (own / "card.json").write_text(text.replace(Card.read(own / "card.json").sha256, digest))
+    (own / "card.json").write_text(
+        text.replace(Card.read(own / "card.json").sha256, digest)
+    )
     refused = ended("remote", "add", own, "--url", service).stderr
     assert "of-mine is not served: " in refused
     assert "`pixelrnn remote remove of-mine` takes it away" in " ".join(refused.split())
@@ -64,7 +91,9 @@ def test_a_model_that_is_none_is_refused_with_the_workers_reason(service: str, o
         client.add_model(own.parent)
 
 
-def test_a_model_that_is_taken_away_before_it_is_examined(service: str, own: Path) -> None:
+def test_a_model_that_is_taken_away_before_it_is_examined(
+    service: str, own: Path
+) -> None:
     """Its job says so; one that is canceled leaves the name free for the next, whose result says what is served."""
     with Client(service) as client:
         job = client.add_model(own)
@@ -84,16 +113,23 @@ def test_a_model_that_nobody_examines_is_not_waited_for_for_ever(
     """The command ends and says so; here patience is over before any worker has looked."""
     save_model(untrained("mnist-pixelcnn", seed=9, **SIZE), tmp_path / "unseen")
     monkeypatch.setattr("pixelrnn.models_there._PATIENCE_S", 0.0)
-    result = CliRunner().invoke(root, ["remote", "add", str(tmp_path / "unseen"), "--url", service])
+    result = CliRunner().invoke(
+        root, ["remote", "add", str(tmp_path / "unseen"), "--url", service]
+    )
     assert "no worker has examined it" in str(result.exception)
     pixelrnn("remote", "remove", "unseen", "--url", service)
 
 
 def test_a_directory_without_a_card_is_told_in_a_sentence(tmp_path: Path) -> None:
     """Before anybody is called; and one whose card is none."""
-    assert "is no model: its card.json cannot be read" in ended("remote", "add", tmp_path).stderr
+    assert (
+        "is no model: its card.json cannot be read"
+        in ended("remote", "add", tmp_path).stderr
+    )
     (tmp_path / "card.json").write_text("[]")
-    assert "is no model: its card.json is none" in ended("remote", "add", tmp_path).stderr
+    assert (
+        "is no model: its card.json is none" in ended("remote", "add", tmp_path).stderr
+    )
 
 
 @pytest.fixture
@@ -108,14 +144,31 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def test_pictures_are_trained_on_by_the_command_and_by_the_client(service: str, pictures: Path) -> None:
+def test_pictures_are_trained_on_by_the_command_and_by_the_client(
+    service: str, pictures: Path
+) -> None:
     """The service serves what came of them; one that is canceled leaves its name free; both clients can."""
-    done = pixelrnn("remote", "train", pictures, "--name", "noise", "--minutes", 0.1, "--url", service)
+    done = pixelrnn(
+        "remote",
+        "train",
+        pictures,
+        "--name",
+        "noise",
+        "--minutes",
+        0.1,
+        "--url",
+        service,
+    )
     assert "bits/dim of pictures held back" in done.stderr
     with Client(service) as client:
-        eventually(lambda: "noise" in [model["name"] for model in client.models()], READY_LIMIT_S)
+        eventually(
+            lambda: "noise" in [model["name"] for model in client.models()],
+            READY_LIMIT_S,
+        )
         assert client.sample("noise", n=1).array().shape == (1, 8, 8, 1)
-        (job,) = [job for job in client.jobs(kind="train") if job.state["model"] == "noise"]
+        (job,) = [
+            job for job in client.jobs(kind="train") if job.state["model"] == "noise"
+        ]
         assert job.state["pictures"] == 24
         assert job.image()[:4] == b"\x89PNG"
         with pytest.raises(ApiError, match="has ended"):
@@ -142,17 +195,27 @@ def test_the_command_says_what_goes_on_when_it_is_left(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("pixelrnn.client.Job.result", leave)
-    done = ended("remote", "train", pictures, "--name", "left", "--minutes", 30, "--url", service)
+    done = ended(
+        "remote", "train", pictures, "--name", "left", "--minutes", 30, "--url", service
+    )
     said = " ".join(done.stderr.split())
-    found = re.search(r"left goes on .* `pixelrnn remote cancel ([\w-]+)` leaves nothing", said)
+    found = re.search(
+        r"left goes on .* `pixelrnn remote cancel ([\w-]+)` leaves nothing", said
+    )
     assert found, said
     pixelrnn("remote", "cancel", found[1], "--url", service)
-    assert "canceled" in ended("remote", "job", found[1], "--wait", "--url", service).stderr
+    assert (
+        "canceled"
+        in ended("remote", "job", found[1], "--wait", "--url", service).stderr
+    )
 
 
 def test_a_download_that_would_unpack_to_more_is_refused(tmp_path: Path) -> None:
     """Before any of it is read: ours are not packed."""
-    for how, said in ((zipfile.ZIP_DEFLATED, "larger, unpacked"), (zipfile.ZIP_STORED, "other files")):
+    for how, said in (
+        (zipfile.ZIP_DEFLATED, "larger, unpacked"),
+        (zipfile.ZIP_STORED, "other files"),
+    ):
         sent = io.BytesIO()
         with zipfile.ZipFile(sent, "w", how) as archive:
             archive.writestr("bomb/card.txt", bytes(2**20))

@@ -25,7 +25,9 @@ def pixels_of(text: str, scale: int) -> np.ndarray:
     with Image.open(io.BytesIO(base64.b64decode(text))) as picture:
         large = np.asarray(picture.convert("L"))
     small = large[::scale, ::scale]
-    np.testing.assert_array_equal(np.kron(small, np.ones((scale, scale), np.uint8)), large)
+    np.testing.assert_array_equal(
+        np.kron(small, np.ones((scale, scale), np.uint8)), large
+    )
     return small
 
 
@@ -37,26 +39,44 @@ def transparent(path: Path) -> Path:
 
 
 needs_openai = pytest.mark.skipif(
-    not list(PYTHON.parent.glob("lib/python3*/site-packages/openai")), reason="`make test` installs OpenAI's package"
+    not list(PYTHON.parent.glob("lib/python3*/site-packages/openai")),
+    reason="`make test` installs OpenAI's package",
 )
 
 
 @needs_openai
-def test_openais_client_draws_and_edits(service: str, all_models_dir: Path, tmp_path: Path) -> None:
+def test_openais_client_draws_and_edits(
+    service: str, all_models_dir: Path, tmp_path: Path
+) -> None:
     """New images and completions are the library's, each pixel a square of the largest side that fits; a link opens;
     what does not apply is refused in one sentence, in a body that the client understands."""
     mask, plain = transparent(tmp_path / "mask.png"), tmp_path / "plain.png"
     Image.new("RGB", (20, 24)).save(plain)
-    found = json.loads(run(PYTHON / "python", PROGRAMS / "use_openai.py", service, "tiny-cnn", plain, mask))
+    found = json.loads(
+        run(
+            PYTHON / "python",
+            PROGRAMS / "use_openai.py",
+            service,
+            "tiny-cnn",
+            plain,
+            mask,
+        )
+    )
     model = load_model("tiny-cnn", models_dir=all_models_dir)
     assert "tiny-cnn" in found["models"]
     assert found["model"] == "tiny-cnn"
     assert (found["size"], found["seed"]) == ("50x60", 7)
     drawn = values_to_pixels(sample(model, 3, seed=7).numpy(), 2)[:, 0]
-    np.testing.assert_array_equal([pixels_of(text, 10) for text in found["drawn"]], drawn)
+    np.testing.assert_array_equal(
+        [pixels_of(text, 10) for text in found["drawn"]], drawn
+    )
     given = torch.zeros(1, 6, 5, dtype=torch.int64)
-    filled = values_to_pixels(complete(model, given, torch.from_numpy(~HOLE), 2, seed=3).values.numpy(), 2)[:, 0]
-    np.testing.assert_array_equal([pixels_of(text, 2) for text in found["edited"]], filled)
+    filled = values_to_pixels(
+        complete(model, given, torch.from_numpy(~HOLE), 2, seed=3).values.numpy(), 2
+    )[:, 0]
+    np.testing.assert_array_equal(
+        [pixels_of(text, 2) for text in found["edited"]], filled
+    )
     assert found["shown"] == ["image/webp", "640x768", "webp"]
     statuses = [(status, kind, field) for status, kind, field, _ in found["refused"]]
     wrong = 400, "invalid_request_error"
@@ -69,29 +89,52 @@ def test_openais_client_draws_and_edits(service: str, all_models_dir: Path, tmp_
         (404, "invalid_request_error", None),
         (*wrong, "sed"),
     ]
-    assert all(words.count(".") <= 1 and len(words) < 300 for *_, words in found["refused"])
+    assert all(
+        words.count(".") <= 1 and len(words) < 300 for *_, words in found["refused"]
+    )
 
 
 @needs_openai
-def test_openais_client_streams_partial_images(service: str, all_models_dir: Path, tmp_path: Path) -> None:
+def test_openais_client_streams_partial_images(
+    service: str, all_models_dir: Path, tmp_path: Path
+) -> None:
     """Events of OpenAI's own types: at even distances the rows that are drawn, black below or what an edit keeps, and
     the whole picture, the same as without a stream; no partial one where none is asked for; else 400."""
     mask, plain = transparent(tmp_path / "mask.png"), tmp_path / "plain.png"
     Image.new("RGB", (20, 24), "white").save(plain)
-    found = json.loads(run(PYTHON / "python", PROGRAMS / "stream_openai.py", service, "tiny-cnn", plain, mask))
+    found = json.loads(
+        run(
+            PYTHON / "python",
+            PROGRAMS / "stream_openai.py",
+            service,
+            "tiny-cnn",
+            plain,
+            mask,
+        )
+    )
     model = load_model("tiny-cnn", models_dir=all_models_dir)
     drawn = values_to_pixels(sample(model, 1, seed=7).numpy(), 2)[0, 0]
     below = np.arange(6)[:, None]
     for (index, text), rows in zip(found["drawn"], (2, 3, 5, 6), strict=True):
-        np.testing.assert_array_equal(pixels_of(text, 10), np.where(below < rows, drawn, 0))
+        np.testing.assert_array_equal(
+            pixels_of(text, 10), np.where(below < rows, drawn, 0)
+        )
         assert index == (None if rows == 6 else [2, 3, 5].index(rows))
     given = torch.ones(1, 6, 5, dtype=torch.int64)
-    filled = values_to_pixels(complete(model, given, torch.from_numpy(~HOLE), 1, seed=3).values.numpy(), 2)[0, 0]
+    filled = values_to_pixels(
+        complete(model, given, torch.from_numpy(~HOLE), 1, seed=3).values.numpy(), 2
+    )[0, 0]
     (_, partial), (_, whole) = found["edited"]
     np.testing.assert_array_equal(pixels_of(partial, 2), np.where(HOLE, 0, 255))
     np.testing.assert_array_equal(pixels_of(whole, 2), filled)
     assert [index for index, _ in found["whole_only"]] == [None]
-    assert found["refused"] == ["n", "partial_images", "partial_images", "partial_images", "response_format"]
+    assert found["refused"] == [
+        "n",
+        "partial_images",
+        "partial_images",
+        "partial_images",
+        "response_format",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +155,20 @@ def test_openais_client_streams_partial_images(service: str, all_models_dir: Pat
             415,
             "expected a body",
         ),
-        ("POST", "/v1/images/edits", {"data": {"model": "tiny-cnn"}, "files": {"mask": b"x"}}, 400, "one picture"),
-        ("POST", "/v1/images/edits", {"data": {"model": "tiny-cnn"}, "files": {"image": b"x"}}, 400, "not a readable"),
+        (
+            "POST",
+            "/v1/images/edits",
+            {"data": {"model": "tiny-cnn"}, "files": {"mask": b"x"}},
+            400,
+            "one picture",
+        ),
+        (
+            "POST",
+            "/v1/images/edits",
+            {"data": {"model": "tiny-cnn"}, "files": {"image": b"x"}},
+            400,
+            "not a readable",
+        ),
         ("POST", "/v1/images/variations", {"json": {}}, 404, "nothing at this path"),
         ("GET", "/v1/images/generations", {}, 405, "POST"),
         ("GET", "/v1/models/none", {}, 404, "expected one of"),
@@ -121,12 +176,23 @@ def test_openais_client_streams_partial_images(service: str, all_models_dir: Pat
     ],
 )
 def test_errors_have_openais_body(
-    service: str, method: str, path: str, sent: dict[str, object], status: int, words: str
+    service: str,
+    method: str,
+    path: str,
+    sent: dict[str, object],
+    status: int,
+    words: str,
 ) -> None:
     """Whatever is wrong, under /v1; elsewhere it is a problem as ever."""
     answer = httpx.request(method, service + path, timeout=60, **sent)  # pyright: ignore[reportArgumentType]
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json"), answer.text
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/json",
+    ), answer.text
     error = answer.json()["error"]
     assert words in error["message"]
     assert error.keys() == {"message", "type", "param", "code"}
-    assert httpx.get(f"{service}/models/none", timeout=60).headers["content-type"] == "application/problem+json"
+    assert (
+        httpx.get(f"{service}/models/none", timeout=60).headers["content-type"]
+        == "application/problem+json"
+    )

@@ -22,7 +22,12 @@ from tests.house.pseudo_terminal import in_terminal
 @pytest.mark.parametrize("verb", ["sample", "complete"])
 @pytest.mark.parametrize("suffix", ["png", "webp"])
 def test_pictures_are_those_that_are_drawn_here(
-    service: str, all_models_dir: Path, tmp_path: Path, given: Path, verb: str, suffix: str
+    service: str,
+    all_models_dir: Path,
+    tmp_path: Path,
+    given: Path,
+    verb: str,
+    suffix: str,
 ) -> None:
     """Pixel for pixel, in the format that the name ends in, and as large."""
     words = [
@@ -41,15 +46,33 @@ def test_pictures_are_those_that_are_drawn_here(
     words += ["--out"]
     job = json.loads(remote(service, *words, tmp_path / f"there.{suffix}", "--json"))
     pixelrnn(*words, tmp_path / "here.png", "--models-dir", all_models_dir)
-    assert (job["kind"], job["status"], job["n"], job["seed"]) == (verb, "succeeded", 3, 5)
+    assert (job["kind"], job["status"], job["n"], job["seed"]) == (
+        verb,
+        "succeeded",
+        3,
+        5,
+    )
     assert pixels(tmp_path / f"there.{suffix}") == pixels(tmp_path / "here.png")
     with Image.open(tmp_path / f"there.{suffix}") as picture:
         assert picture.format == suffix.upper()
 
 
-def test_options_of_a_completion_reach_the_service(service: str, tmp_path: Path, given: Path) -> None:
+def test_options_of_a_completion_reach_the_service(
+    service: str, tmp_path: Path, given: Path
+) -> None:
     """The method and the ranking; and a picture of another size is refused in the service's words, or stretched."""
-    words = ["complete", "tiny-cnn", given, "--method", "clamp", "--n", 2, "--rank", "--out", tmp_path / "c.png"]
+    words = [
+        "complete",
+        "tiny-cnn",
+        given,
+        "--method",
+        "clamp",
+        "--n",
+        2,
+        "--rank",
+        "--out",
+        tmp_path / "c.png",
+    ]
     job = json.loads(remote(service, *words, "--json"))
     assert job["method"] == "clamp"
     nats = [each["nats"] for each in job["result"]["ranking"]]
@@ -63,19 +86,33 @@ def test_options_of_a_completion_reach_the_service(service: str, tmp_path: Path,
     remote(service, *words, "--fit", "resize")
 
 
-def test_score_is_the_one_of_here(service: str, all_models_dir: Path, tmp_path: Path) -> None:
+def test_score_is_the_one_of_here(
+    service: str, all_models_dir: Path, tmp_path: Path
+) -> None:
     """In nats, by the same model."""
     Image.new("L", (5, 6), 255).save(tmp_path / "white.png")
-    there = json.loads(remote(service, "score", "tiny-cnn", tmp_path / "white.png", "--json"))
-    here = log_likelihood(load_model("tiny-cnn", models_dir=all_models_dir), torch.ones(1, 1, 6, 5, dtype=torch.int64))
+    there = json.loads(
+        remote(service, "score", "tiny-cnn", tmp_path / "white.png", "--json")
+    )
+    here = log_likelihood(
+        load_model("tiny-cnn", models_dir=all_models_dir),
+        torch.ones(1, 1, 6, 5, dtype=torch.int64),
+    )
     assert there["nats"] == pytest.approx(-float(here), rel=1e-5)
 
 
-def test_upsampling_is_the_one_of_here(service: str, all_models_dir: Path, tmp_path: Path) -> None:
+def test_upsampling_is_the_one_of_here(
+    service: str, all_models_dir: Path, tmp_path: Path
+) -> None:
     """Pixel for pixel."""
     config = load_model("tiny-scales", models_dir=all_models_dir).config
-    mode, size = ("L", "RGB")[config.channels == 3], (config.small.width, config.small.height)
-    Image.new(mode, size, (200,) * config.channels if config.channels == 3 else 200).save(tmp_path / "small.png")
+    mode, size = (
+        ("L", "RGB")[config.channels == 3],
+        (config.small.width, config.small.height),
+    )
+    Image.new(
+        mode, size, (200,) * config.channels if config.channels == 3 else 200
+    ).save(tmp_path / "small.png")
     words = ["upsample", "tiny-scales", tmp_path / "small.png", "--seed", 4, "--out"]
     job = json.loads(remote(service, *words, tmp_path / "there.png", "--json"))
     pixelrnn(*words, tmp_path / "here.png", "--models-dir", all_models_dir)
@@ -92,17 +129,53 @@ def test_pictures_are_encoded_there_and_decoded_here_and_the_other_way_round(
         picture = Image.new("L", (5, 6))
         picture.putpixel((i, 2 * i), 255)
         picture.save(source)
-    facts = json.loads(remote(service, "encode", "tiny-cnn", *sources, "--out", tmp_path / "there.pxrn", "--json"))
-    assert (facts["pictures"], facts["bytes"]) == (3, (tmp_path / "there.pxrn").stat().st_size)
-    pixelrnn("encode", "tiny-cnn", *sources, "--out", tmp_path / "here.pxrn", "--models-dir", all_models_dir)
-    assert (tmp_path / "there.pxrn").read_bytes() == (tmp_path / "here.pxrn").read_bytes()
-    pixelrnn("decode", tmp_path / "there.pxrn", "--out", tmp_path / "a", "--models-dir", all_models_dir)
+    facts = json.loads(
+        remote(
+            service,
+            "encode",
+            "tiny-cnn",
+            *sources,
+            "--out",
+            tmp_path / "there.pxrn",
+            "--json",
+        )
+    )
+    assert (facts["pictures"], facts["bytes"]) == (
+        3,
+        (tmp_path / "there.pxrn").stat().st_size,
+    )
+    pixelrnn(
+        "encode",
+        "tiny-cnn",
+        *sources,
+        "--out",
+        tmp_path / "here.pxrn",
+        "--models-dir",
+        all_models_dir,
+    )
+    assert (tmp_path / "there.pxrn").read_bytes() == (
+        tmp_path / "here.pxrn"
+    ).read_bytes()
+    pixelrnn(
+        "decode",
+        tmp_path / "there.pxrn",
+        "--out",
+        tmp_path / "a",
+        "--models-dir",
+        all_models_dir,
+    )
     remote(service, "decode", tmp_path / "here.pxrn", "--out", tmp_path / "b")
     for source in sources:
-        assert pixels(tmp_path / "a" / source.name) == pixels(tmp_path / "b" / source.name) == pixels(source)
+        assert (
+            pixels(tmp_path / "a" / source.name)
+            == pixels(tmp_path / "b" / source.name)
+            == pixels(source)
+        )
 
 
-def test_picture_is_verified_and_a_changed_pixel_is_named(service: str, tmp_path: Path) -> None:
+def test_picture_is_verified_and_a_changed_pixel_is_named(
+    service: str, tmp_path: Path
+) -> None:
     """With the exit code of the verb without a server."""
     remote(service, "sample", "tiny-cnn", "--seed", 3, "--out", tmp_path / "a.png")
     said = pixelrnn("remote", "verify", tmp_path / "a.png", "--url", service).stderr
@@ -116,17 +189,41 @@ def test_picture_is_verified_and_a_changed_pixel_is_named(service: str, tmp_path
         changed.save(tmp_path / "b.png", pnginfo=notes)
     other = ended("remote", "verify", tmp_path / "b.png", "--json", "--url", service)
     assert other.returncode == 1, other.stderr
-    assert other.stderr.endswith("not verified: 1 pixels are not what tiny-cnn draws: (4, 1)\n")
+    assert other.stderr.endswith(
+        "not verified: 1 pixels are not what tiny-cnn draws: (4, 1)\n"
+    )
     assert json.loads(other.stdout)["changed"] == [{"x": 4, "y": 1}]
 
 
 def test_jobs_are_listed_looked_at_and_deleted(service: str, tmp_path: Path) -> None:
     """By an id that no terminal is too narrow for; what is deleted is gone."""
-    job = json.loads(remote(service, "sample", "tiny-cnn", "--out", tmp_path / "a.png", "--scale", 3, "--json"))["id"]
-    listed = pixelrnn("remote", "jobs", "--status", "succeeded", PIXELRNN_URL=service, COLUMNS="30").stdout
-    assert any(line.split()[:4] == [job, "sample", "tiny-cnn", "1"] for line in listed.splitlines())
-    assert json.loads(remote(service, "jobs", "--limit", 1, "--json"))["jobs"][0]["id"] == job
-    assert json.loads(remote(service, "job", job, "--wait", "--json"))["status"] == "succeeded"
+    job = json.loads(
+        remote(
+            service,
+            "sample",
+            "tiny-cnn",
+            "--out",
+            tmp_path / "a.png",
+            "--scale",
+            3,
+            "--json",
+        )
+    )["id"]
+    listed = pixelrnn(
+        "remote", "jobs", "--status", "succeeded", PIXELRNN_URL=service, COLUMNS="30"
+    ).stdout
+    assert any(
+        line.split()[:4] == [job, "sample", "tiny-cnn", "1"]
+        for line in listed.splitlines()
+    )
+    assert (
+        json.loads(remote(service, "jobs", "--limit", 1, "--json"))["jobs"][0]["id"]
+        == job
+    )
+    assert (
+        json.loads(remote(service, "job", job, "--wait", "--json"))["status"]
+        == "succeeded"
+    )
     remote(service, "image", job, "--scale", 3, "--out", tmp_path / "b.png")
     assert pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")
     assert json.loads(remote(service, "cancel", job, "--json"))["status"] == "succeeded"
@@ -138,14 +235,37 @@ def test_jobs_are_listed_looked_at_and_deleted(service: str, tmp_path: Path) -> 
 
 def test_a_verb_asks_the_service_that_url_names(service: str, tmp_path: Path) -> None:
     """As the verb below `remote`, with its pixels and its document."""
-    job = json.loads(remote(service, "sample", "tiny-cnn", "--seed", 3, "--out", tmp_path / "a.png", "--json"))
-    words = ["sample", "tiny-cnn", "--seed", 3, "--priority", "bulk", "--out", tmp_path / "b.png", "--json"]
+    job = json.loads(
+        remote(
+            service,
+            "sample",
+            "tiny-cnn",
+            "--seed",
+            3,
+            "--out",
+            tmp_path / "a.png",
+            "--json",
+        )
+    )
+    words = [
+        "sample",
+        "tiny-cnn",
+        "--seed",
+        3,
+        "--priority",
+        "bulk",
+        "--out",
+        tmp_path / "b.png",
+        "--json",
+    ]
     other = json.loads(pixelrnn(*words, "--url", service).stdout)
     assert (other["kind"], other["seed"]) == ("sample", job["seed"])
     assert pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")
 
 
-def test_score_of_the_service_has_a_map_and_a_pixel(service: str, tmp_path: Path) -> None:
+def test_score_of_the_service_has_a_map_and_a_pixel(
+    service: str, tmp_path: Path
+) -> None:
     """All that the verb tells without a server."""
     Image.new("L", (5, 6), 255).save(tmp_path / "white.png")
     words = [
@@ -170,15 +290,36 @@ def test_score_of_the_service_has_a_map_and_a_pixel(service: str, tmp_path: Path
 def test_models_are_those_of_the_service(service: str) -> None:
     """By name, with what they can do."""
     listed = pixelrnn("remote", "models", "--url", service).stdout
-    assert {"tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-scales"} <= {line.split()[0] for line in listed.splitlines()}
-    assert "upsample" in next(line for line in listed.splitlines() if line.startswith("tiny-scales"))
+    assert {"tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-scales"} <= {
+        line.split()[0] for line in listed.splitlines()
+    }
+    assert "upsample" in next(
+        line for line in listed.splitlines() if line.startswith("tiny-scales")
+    )
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads a pseudo-terminal as Linux has them")
-def test_person_at_a_terminal_sees_rows_come_and_the_picture(service: str, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="reads a pseudo-terminal as Linux has them"
+)
+def test_person_at_a_terminal_sees_rows_come_and_the_picture(
+    service: str, tmp_path: Path
+) -> None:
     """As without a server."""
-    words = command("remote", "sample", "tiny-cnn", "--n", 8, "--show", "--out", tmp_path / "a.png", "--url", service)
-    code, told = in_terminal(words, os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"})
+    words = command(
+        "remote",
+        "sample",
+        "tiny-cnn",
+        "--n",
+        8,
+        "--show",
+        "--out",
+        tmp_path / "a.png",
+        "--url",
+        service,
+    )
+    code, told = in_terminal(
+        words, os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
+    )
     assert code == 0, told
     assert told.index("tiny-cnn: drawing") < told.index("▀") < told.index("wrote ")
 
@@ -187,7 +328,9 @@ def test_key_goes_along_and_is_asked_for(redis_url: str) -> None:
     """PIXELRNN_KEY, so that it need not stand on a command line."""
     keys = parse_keys(f"alice:{digest_of('alice-key')}")
     with serving(Settings(redis_url=redis_url, port=0, api_keys=keys)) as (url, _):
-        assert pixelrnn("remote", "jobs", "--json", PIXELRNN_URL=url, PIXELRNN_KEY="alice-key").stdout
+        assert pixelrnn(
+            "remote", "jobs", "--json", PIXELRNN_URL=url, PIXELRNN_KEY="alice-key"
+        ).stdout
         refused = ended("remote", "jobs", "--url", url)
     assert refused.returncode == 2
     assert refused.stderr.startswith("pixelrnn: 401: ")
@@ -204,12 +347,21 @@ def test_key_goes_along_and_is_asked_for(redis_url: str) -> None:
             ["models", "--url", "localhost:8000"],
             "'localhost:8000' is no address of a service: expected http://HOST:PORT",
         ),
-        (["sample", "m", "--out", "a.gif"], "cannot write a.gif: expected a name that ends in .png"),
-        (["sample", "m", "--out", "-", "--json"], "--json and a picture cannot both go to stdout"),
+        (
+            ["sample", "m", "--out", "a.gif"],
+            "cannot write a.gif: expected a name that ends in .png",
+        ),
+        (
+            ["sample", "m", "--out", "-", "--json"],
+            "--json and a picture cannot both go to stdout",
+        ),
         (["complete", "m", "/nowhere.png"], "/nowhere.png: No such file or directory"),
         (["jobs", "--status", "done"], "--status"),
         (["encode", "m", "/nowhere.png"], "/nowhere.png: No such file or directory"),
-        (["decode", "/nowhere.pxrn", "--out", "a"], "/nowhere.pxrn: No such file or directory"),
+        (
+            ["decode", "/nowhere.pxrn", "--out", "a"],
+            "/nowhere.pxrn: No such file or directory",
+        ),
     ],
 )
 def test_bad_input_is_one_line(words: list[str], complaint: str) -> None:

@@ -16,9 +16,31 @@ EXPLAINED = {
 @needs_node
 def test_linters_find_nothing_that_is_not_explained() -> None:
     """And what is explained, they find."""
-    redocly = json.loads(run(NODE / "redocly", "lint", "openapi.json", "--extends", "recommended", "--format", "json"))
+    redocly = json.loads(
+        run(
+            NODE / "redocly",
+            "lint",
+            "openapi.json",
+            "--extends",
+            "recommended",
+            "--format",
+            "json",
+        )
+    )
     ruleset = PROGRAMS / "spectral.yaml"
-    spectral = json.loads(run(NODE / "spectral", "lint", "openapi.json", "--ruleset", ruleset, "--format", "json"))
-    found = {(item["ruleId"], item["location"][0]["pointer"]) for item in redocly["problems"]}
+    spectral = json.loads(
+        run(
+            NODE / "spectral",
+            "lint",
+            "openapi.json",
+            "--ruleset",
+            ruleset,
+            "--format",
+            "json",
+        )
+    )
+    found = {
+        (item["ruleId"], item["location"][0]["pointer"]) for item in redocly["problems"]
+    }
     found |= {(item["code"], "/".join(map(str, item["path"]))) for item in spectral}
     assert found == EXPLAINED.keys()

@@ -17,11 +17,17 @@ MASK[3:] = 255
 def test_scores_are_those_of_each(service: str) -> None:
     """An array of several counts as several; what is kept beside each score is found by its number."""
     with Client(service) as client:
-        job = client.score("tiny-cnn", [PICTURES[0], PICTURES[1], np.stack(PICTURES[2:])], x=1, y=2)
+        job = client.score(
+            "tiny-cnn", [PICTURES[0], PICTURES[1], np.stack(PICTURES[2:])], x=1, y=2
+        )
         result = job.result()
         alone = [client.score("tiny-cnn", picture, x=1, y=2) for picture in PICTURES]
         for i, one in enumerate(alone):
-            expected = {name: value for name, value in one.result().items() if name not in ("type", "images", "map")}
+            expected = {
+                name: value
+                for name, value in one.result().items()
+                if name not in ("type", "images", "map")
+            }
             found = result["pictures"][i]
             assert {name: found[name] for name in expected} == expected
             assert job.score_map(i) == one.score_map()
@@ -34,19 +40,27 @@ def test_completions_are_those_of_each(service: str) -> None:
         job = client.complete("tiny-cnn", PICTURES, png_of(MASK), n=2, seed=3, first=5)
         result, images = job.result(), job.array()
         for i, picture in enumerate(PICTURES):
-            one = client.complete("tiny-cnn", picture, png_of(MASK), n=2, seed=3, first=5 + 2 * i)
+            one = client.complete(
+                "tiny-cnn", picture, png_of(MASK), n=2, seed=3, first=5 + 2 * i
+            )
             np.testing.assert_array_equal(images[2 * i : 2 * i + 2], one.array())
             assert result["pictures"] is not None
             assert result["pictures"][i]["posterior"] == one.result()["posterior"]
-            assert result["pictures"][i]["images"] == result["images"][2 * i : 2 * i + 2]
+            assert (
+                result["pictures"][i]["images"] == result["images"][2 * i : 2 * i + 2]
+            )
             assert job.marginals(picture=i) == one.marginals()
 
 
-def test_scores_by_a_second_model_are_its_own(service: str, all_models_dir: Path, tmp_path: Path) -> None:
+def test_scores_by_a_second_model_are_its_own(
+    service: str, all_models_dir: Path, tmp_path: Path
+) -> None:
     """Of several pictures too, and by the command, here and there; a model of other pictures is refused, and so is one
     that is not there."""
     with Client(service) as client:
-        result = client.score("tiny-cnn", PICTURES[:2], against="tiny-diagonal").result()
+        result = client.score(
+            "tiny-cnn", PICTURES[:2], against="tiny-diagonal"
+        ).result()
         for picture, found in zip(PICTURES, result["pictures"], strict=False):
             second = client.score("tiny-diagonal", picture).result()
             assert found["against"] is not None
@@ -57,11 +71,25 @@ def test_scores_by_a_second_model_are_its_own(service: str, all_models_dir: Path
             with pytest.raises(ApiError) as refused:
                 client.score("tiny-cnn", PICTURES[0], against=other)
             assert refused.value.status == status
-    (tmp_path / "one.png").write_bytes(png_of(np.uint8(255) * PICTURES[0][0].astype(np.uint8)))
-    words = ["score", "tiny-cnn", tmp_path / "one.png", "--against", "tiny-diagonal", "--json"]
+    (tmp_path / "one.png").write_bytes(
+        png_of(np.uint8(255) * PICTURES[0][0].astype(np.uint8))
+    )
+    words = [
+        "score",
+        "tiny-cnn",
+        tmp_path / "one.png",
+        "--against",
+        "tiny-diagonal",
+        "--json",
+    ]
     there = json.loads(pixelrnn(*words, "--url", service).stdout)["against"]
-    here = json.loads(pixelrnn(*words, "--models-dir", all_models_dir).stdout)["against"]
-    assert (here["sha256"], here["nats"]) == (there["sha256"], pytest.approx(there["nats"], rel=1e-6))
+    here = json.loads(pixelrnn(*words, "--models-dir", all_models_dir).stdout)[
+        "against"
+    ]
+    assert (here["sha256"], here["nats"]) == (
+        there["sha256"],
+        pytest.approx(there["nats"], rel=1e-6),
+    )
 
 
 def test_a_refusal_names_the_picture(service: str) -> None:

@@ -14,16 +14,21 @@ PYTHON = Path(sys.prefix) / "clients" / "bin"
 """An environment of its own: the generators ask for other libraries than we do. It holds a JRE too."""
 NODE_MODULES = PROGRAMS / "node_modules"
 NODE = NODE_MODULES / ".bin"
-JARS = [Path("/usr/share/java") / name for name in ("httpmime.jar", "geronimo-annotation-1.3-spec.jar")]
+JARS = [
+    Path("/usr/share/java") / name
+    for name in ("httpmime.jar", "geronimo-annotation-1.3-spec.jar")
+]
 """What a client in Java needs beside those libraries that the generator's own jar holds."""
 GO_LIBRARIES = Path("/usr/share/gocode")
 """Where Debian keeps what a client in Go needs: one library."""
 
 needs_python = pytest.mark.skipif(
-    not (PYTHON / "openapi-generator-cli").exists(), reason="`make test` installs the generators, where PyPI is reached"
+    not (PYTHON / "openapi-generator-cli").exists(),
+    reason="`make test` installs the generators, where PyPI is reached",
 )
 needs_node = pytest.mark.skipif(
-    not (NODE / "tsc").exists(), reason="`make test` installs the packages, where there are Node and npm"
+    not (NODE / "tsc").exists(),
+    reason="`make test` installs the packages, where there are Node and npm",
 )
 needs_javac = pytest.mark.skipif(
     shutil.which("javac") is None or not all(jar.exists() for jar in JARS),
@@ -31,7 +36,8 @@ needs_javac = pytest.mark.skipif(
     "libgeronimo-annotation-1.3-spec-java",
 )
 needs_go = pytest.mark.skipif(
-    shutil.which("go") is None or not (GO_LIBRARIES / "src" / "gopkg.in" / "validator.v2").exists(),
+    shutil.which("go") is None
+    or not (GO_LIBRARIES / "src" / "gopkg.in" / "validator.v2").exists(),
     reason="needs Go and a library: apt-get install golang-go golang-gopkg-validator.v2-dev",
 )
 _ENVIRONMENT = {
@@ -45,6 +51,14 @@ _ENVIRONMENT = {
 def run(*command: str | Path, cwd: Path = ROOT, **environment: str) -> str:
     """What it said on stdout; it must succeed."""
     environment = os.environ | _ENVIRONMENT | environment
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=150)
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -31,7 +31,14 @@ def test_labels_take_log2_of_their_number(count: int, images: int, seed: int) ->
 @pytest.mark.parametrize("members", [1, 2])
 def test_images_come_back_in_as_many_bits_as_their_labels_say(members: int) -> None:
     """Within 0.1 % of the nats under the likeliest label, and log2 of their number; another label costs more."""
-    sizes = {"height": 6, "width": 6, "channels": 3, "values": 5, "hidden": 6, "head": 6}
+    sizes = {
+        "height": 6,
+        "width": 6,
+        "channels": 3,
+        "values": 5,
+        "hidden": 6,
+        "head": 6,
+    }
     first, second = labelled(seed=1, **sizes), labelled(seed=2, **sizes)
     turned = Member(second.members[0].network, "rotate_180")
     model = Model((first.members[0], turned)[:members], first.card)
@@ -39,7 +46,12 @@ def test_images_come_back_in_as_many_bits_as_their_labels_say(members: int) -> N
     data = encode(model, images)
     assert torch.equal(decode(model, data), images)
     nats = min(
-        float(component_nats(model.components[3 * k : 3 * k + 3], images).double().amin(0).sum())
+        float(
+            component_nats(model.components[3 * k : 3 * k + 3], images)
+            .double()
+            .amin(0)
+            .sum()
+        )
         for k in range(members)
     )
     bits = nats / np.log(2) * 1.001 + len(images) * np.log2(3)

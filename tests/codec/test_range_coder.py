@@ -26,12 +26,19 @@ def decode_value(weights, total, values, registers, code):  # type: ignore[no-un
     return range_coder.decode_value(weights, total, values, registers, code)
 
 
-def weights_of(rng: np.random.Generator, count: int, values: int, spread: float) -> NDArray[np.float32]:
+def weights_of(
+    rng: np.random.Generator, count: int, values: int, spread: float
+) -> NDArray[np.float32]:
     """(count, V) weights of random logits."""
     rows = []
     for _ in range(count):
         weights = np.zeros(-(-values // 16) * 16, np.float32)
-        exponentiate((spread * rng.standard_normal(values)).astype(np.float32), values, 1.0, weights)
+        exponentiate(
+            (spread * rng.standard_normal(values)).astype(np.float32),
+            values,
+            1.0,
+            weights,
+        )
         rows.append(weights[:values])
     return np.stack(rows)
 
@@ -46,7 +53,14 @@ def encoded(values: NDArray[np.int64], weights: NDArray[np.float32]) -> bytes:
     lane = EncodingLane()
     for value, row in zip(values, weights, strict=True):
         coder = Coder(lane.before_image().registers, np.zeros(BYTES_A_VALUE, np.uint8))
-        encode_value(value, row, row.astype(np.float64).cumsum()[-1], len(row), coder.registers, coder.code)
+        encode_value(
+            value,
+            row,
+            row.astype(np.float64).cumsum()[-1],
+            len(row),
+            coder.registers,
+            coder.code,
+        )
         lane.after_image(coder)
     return lane.finish()
 
@@ -55,7 +69,15 @@ def decoded(code: bytes, weights: NDArray[np.float32]) -> NDArray[np.int64]:
     lane, values = DecodingLane(code, 1), []
     for row in weights:
         coder = lane.before_image()
-        values.append(decode_value(row, row.astype(np.float64).cumsum()[-1], len(row), coder.registers, coder.code))
+        values.append(
+            decode_value(
+                row,
+                row.astype(np.float64).cumsum()[-1],
+                len(row),
+                coder.registers,
+                coder.code,
+            )
+        )
         lane.after_image(coder)
     return np.array(values)
 
@@ -64,13 +86,19 @@ def constricted(values: NDArray[np.int64], weights: NDArray[np.float32]) -> int:
     """How many bytes constriction's range coder needs for the same."""
     coder = constriction.stream.queue.RangeEncoder()
     family = constriction.stream.model.Categorical(perfect=False)
-    probabilities = weights.astype(np.float64) / weights.astype(np.float64).sum(1, keepdims=True)
+    probabilities = weights.astype(np.float64) / weights.astype(np.float64).sum(
+        1, keepdims=True
+    )
     coder.encode(values.astype(np.int32), family, probabilities.astype(np.float32))
     return coder.get_compressed().nbytes
 
 
-@pytest.mark.parametrize(("values", "spread"), [(2, 1.0), (2, 12.0), (5, 3.0), (256, 2.0)])
-def test_code_is_as_short_as_another_coders_and_comes_back(values: int, spread: float) -> None:
+@pytest.mark.parametrize(
+    ("values", "spread"), [(2, 1.0), (2, 12.0), (5, 3.0), (256, 2.0)]
+)
+def test_code_is_as_short_as_another_coders_and_comes_back(
+    values: int, spread: float
+) -> None:
     """Of values that are drawn from their distributions: no longer than constriction's, and within 4 bytes and a
     2,000th of their -log2 p."""
     rng = np.random.default_rng(values)
@@ -102,7 +130,9 @@ def test_narrow_intervals_are_cut_before_a_carry_could_come() -> None:
     """An interval across a boundary of its leading byte narrows down to it: both its neighbours come back."""
     weights = np.ones((64, 2), np.float32)
     for turn in (0, 1):
-        values = np.array([1 - turn] + [turn] * 63)  # 0.0111... and 0.1000...: as near to a half as can be
+        values = np.array(
+            [1 - turn] + [turn] * 63
+        )  # 0.0111... and 0.1000...: as near to a half as can be
         code = encoded(values, weights)
         assert len(code) <= 64 // 8 + 6
         np.testing.assert_array_equal(decoded(code, weights), values)

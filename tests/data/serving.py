@@ -16,7 +16,9 @@ class _Quiet(SimpleHTTPRequestHandler):
 @contextmanager
 def serving(directory: Path) -> Iterator[str]:
     """The address at which a directory's files are."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(directory)))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Quiet, directory=str(directory))
+    )
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -23,24 +23,40 @@ def write_amat(path: Path, digits: np.ndarray, end: str = "\n") -> None:
     path.write_bytes("".join(lines).encode())
 
 
-def test_amat_reads_back_when_lines_end_in_either_way(tmp_path: Path, digits: np.ndarray) -> None:
+def test_amat_reads_back_when_lines_end_in_either_way(
+    tmp_path: Path, digits: np.ndarray
+) -> None:
     """The official text format is read whatever its line ends."""
     write_amat(tmp_path / "binarized_mnist_train.amat", digits)
     write_amat(tmp_path / "binarized_mnist_test.amat", digits[:2], end="\r\n")
     assert (read_dataset(tmp_path, "train", CONFIG) == digits).all()
-    assert (read_dataset(tmp_path / "binarized_mnist_train.amat", "test", CONFIG) == digits[:2]).all()
+    assert (
+        read_dataset(tmp_path / "binarized_mnist_train.amat", "test", CONFIG)
+        == digits[:2]
+    ).all()
 
 
-def test_packed_equals_amat_when_the_images_are_the_same(tmp_path: Path, digits: np.ndarray) -> None:
+def test_packed_equals_amat_when_the_images_are_the_same(
+    tmp_path: Path, digits: np.ndarray
+) -> None:
     """Eight pixels a byte, first pixel highest."""
-    np.savez(tmp_path / "binarized_mnist.npz", valid=np.packbits(digits.reshape(5, -1), axis=1))
+    np.savez(
+        tmp_path / "binarized_mnist.npz",
+        valid=np.packbits(digits.reshape(5, -1), axis=1),
+    )
     assert (read_dataset(tmp_path, "valid", CONFIG) == digits).all()
-    assert (read_dataset(tmp_path / "binarized_mnist.npz", "valid", CONFIG) == digits).all()
+    assert (
+        read_dataset(tmp_path / "binarized_mnist.npz", "valid", CONFIG) == digits
+    ).all()
     assert "fixed binarization" in open_dataset(tmp_path).description
 
 
-@pytest.mark.parametrize("text", ["0 1 2\n", "", " ".join("7" * 784) + "\n", "0" * 783 + "\n", "\n"])
-def test_amat_is_refused_when_it_is_not_784_bits_a_line(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "text", ["0 1 2\n", "", " ".join("7" * 784) + "\n", "0" * 783 + "\n", "\n"]
+)
+def test_amat_is_refused_when_it_is_not_784_bits_a_line(
+    tmp_path: Path, text: str
+) -> None:
     """A wrong file is a sentence, not a wrong data set."""
     (tmp_path / "binarized_mnist_train.amat").write_text(text)
     with pytest.raises(DataError, match=r"binarized MNIST|no images"):
@@ -57,7 +73,9 @@ def test_amat_is_refused_when_it_is_not_784_bits_a_line(tmp_path: Path, text: st
     ],
     ids=["no-split", "width", "type", "pickle"],
 )
-def test_packed_is_refused_when_its_arrays_are_others(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+def test_packed_is_refused_when_its_arrays_are_others(
+    tmp_path: Path, arrays: dict[str, np.ndarray]
+) -> None:
     """Missing splits, other shapes and pickled objects are refused."""
     np.savez(tmp_path / "binarized_mnist.npz", allow_pickle=True, **arrays)
     with pytest.raises(DataError):
@@ -74,11 +92,15 @@ def test_packed_is_refused_when_it_is_no_archive(tmp_path: Path) -> None:
 def test_reading_says_where_to_get_the_data_when_there_is_none(tmp_path: Path) -> None:
     """The error is the instruction."""
     for path in (tmp_path / "nowhere", tmp_path):
-        with pytest.raises(DataError, match=r"`pixelrnn data fetch` gets .*binarized-mnist"):
+        with pytest.raises(
+            DataError, match=r"`pixelrnn data fetch` gets .*binarized-mnist"
+        ):
             read_dataset(path, "train", CONFIG)
 
 
-@pytest.mark.parametrize("config", [CONFIG.with_overrides(height=14), CONFIG.with_overrides(values=256)])
+@pytest.mark.parametrize(
+    "config", [CONFIG.with_overrides(height=14), CONFIG.with_overrides(values=256)]
+)
 def test_binarized_mnist_is_refused_when_the_network_takes_other_images(
     tmp_path: Path, digits: np.ndarray, config: NetworkConfig
 ) -> None:
@@ -88,7 +110,9 @@ def test_binarized_mnist_is_refused_when_the_network_takes_other_images(
         read_dataset(tmp_path, "train", config)
 
 
-def test_reading_is_refused_when_the_split_has_no_name_or_no_file(tmp_path: Path, digits: np.ndarray) -> None:
+def test_reading_is_refused_when_the_split_has_no_name_or_no_file(
+    tmp_path: Path, digits: np.ndarray
+) -> None:
     """Splits are train, valid and test."""
     write_amat(tmp_path / "binarized_mnist_train.amat", digits)
     with pytest.raises(DataError, match="train, valid, test"):

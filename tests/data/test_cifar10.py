@@ -39,7 +39,9 @@ def write_binary(directory: Path, rows: np.ndarray) -> Path:
     directory.mkdir(parents=True)
     for name, batch in zip(NAMES, rows, strict=True):
         labels = np.full((len(batch), 1), 7, np.uint8)
-        (directory / f"{name}.bin").write_bytes(np.concatenate([labels, batch], axis=1).tobytes())
+        (directory / f"{name}.bin").write_bytes(
+            np.concatenate([labels, batch], axis=1).tobytes()
+        )
     return directory
 
 
@@ -47,7 +49,9 @@ def write_python(directory: Path, rows: np.ndarray, pickler: Any) -> Path:
     directory.mkdir(parents=True)
     for name, batch in zip(NAMES, rows, strict=True):
         with (directory / name).open("wb") as file:
-            pickler(file, protocol=2).dump({b"batch_label": name.encode(), b"labels": [7] * 4, b"data": batch})
+            pickler(file, protocol=2).dump(
+                {b"batch_label": name.encode(), b"labels": [7] * 4, b"data": batch}
+            )
     return directory
 
 
@@ -55,22 +59,32 @@ def test_both_layouts_give_the_same_splits(tmp_path: Path, rows: np.ndarray) -> 
     """Of the training images the last tenth validates; colours are planes, and rows run first."""
     directories = [
         write_binary(tmp_path / "a" / "cifar-10-batches-bin", rows),
-        write_python(tmp_path / "b" / "cifar-10-batches-py", rows, Python2Pickler).parent,
-        write_python(tmp_path / "c" / "cifar-10-batches-py", rows, pickle.Pickler).parent,
+        write_python(
+            tmp_path / "b" / "cifar-10-batches-py", rows, Python2Pickler
+        ).parent,
+        write_python(
+            tmp_path / "c" / "cifar-10-batches-py", rows, pickle.Pickler
+        ).parent,
     ]
     train = rows[:5].reshape(20, 3, 32, 32)
     for directory in directories:
         assert (read_dataset(directory, "train", CONFIG) == train[:18]).all()
         assert (read_dataset(directory, "valid", CONFIG) == train[18:]).all()
-        assert (read_dataset(directory, "test", CONFIG) == rows[5].reshape(4, 3, 32, 32)).all()
+        assert (
+            read_dataset(directory, "test", CONFIG) == rows[5].reshape(4, 3, 32, 32)
+        ).all()
     assert "CIFAR-10" in open_dataset(directories[0]).description
 
 
-def test_colours_are_quantised_when_the_network_has_fewer_values(tmp_path: Path, rows: np.ndarray) -> None:
+def test_colours_are_quantised_when_the_network_has_fewer_values(
+    tmp_path: Path, rows: np.ndarray
+) -> None:
     """The nearest of 4 values."""
     directory = write_binary(tmp_path / "cifar", rows)
     values = read_dataset(directory, "test", CONFIG.with_overrides(values=4))
-    assert (values == (rows[5].reshape(4, 3, 32, 32).astype(int) * 3 + 127) // 255).all()
+    assert (
+        values == (rows[5].reshape(4, 3, 32, 32).astype(int) * 3 + 127) // 255
+    ).all()
 
 
 class Command:
@@ -83,10 +97,14 @@ class Command:
         return os.mkdir, (str(self.mark),)
 
 
-def test_a_pickle_is_refused_when_it_asks_for_anything_but_data(tmp_path: Path, rows: np.ndarray) -> None:
+def test_a_pickle_is_refused_when_it_asks_for_anything_but_data(
+    tmp_path: Path, rows: np.ndarray
+) -> None:
     """The command in it does not run."""
     directory = write_python(tmp_path / "cifar", rows, Python2Pickler)
-    (directory / "test_batch").write_bytes(pickle.dumps({b"data": Command(tmp_path / "mark")}, protocol=2))
+    (directory / "test_batch").write_bytes(
+        pickle.dumps({b"data": Command(tmp_path / "mark")}, protocol=2)
+    )
     with pytest.raises(DataError, match=r"mkdir, which no data set needs"):
         read_dataset(directory, "test", CONFIG)
     assert not (tmp_path / "mark").exists()
@@ -105,7 +123,9 @@ def test_a_pickle_is_refused_when_it_asks_for_anything_but_data(tmp_path: Path, 
     ],
     ids=["type", "objects", "width", "order", "list", "no-data", "no-dict"],
 )
-def test_a_pickle_is_refused_when_it_is_not_a_batch(tmp_path: Path, rows: np.ndarray, batch: object) -> None:
+def test_a_pickle_is_refused_when_it_is_not_a_batch(
+    tmp_path: Path, rows: np.ndarray, batch: object
+) -> None:
     """Other arrays and other things are errors that name the file."""
     directory = write_python(tmp_path / "cifar", rows, Python2Pickler)
     (directory / "test_batch").write_bytes(pickle.dumps(batch, protocol=2))
@@ -113,7 +133,9 @@ def test_a_pickle_is_refused_when_it_is_not_a_batch(tmp_path: Path, rows: np.nda
         read_dataset(directory, "test", CONFIG)
 
 
-def test_a_batch_is_refused_when_it_is_damaged_or_missing(tmp_path: Path, rows: np.ndarray) -> None:
+def test_a_batch_is_refused_when_it_is_damaged_or_missing(
+    tmp_path: Path, rows: np.ndarray
+) -> None:
     """Cut short anywhere, empty, or not there."""
     python = write_python(tmp_path / "py", rows, Python2Pickler)
     whole = (python / "test_batch").read_bytes()

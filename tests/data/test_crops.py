@@ -34,14 +34,18 @@ def numbered(width: int, height: int) -> NDArray[np.uint8]:
 
 def places(images: NDArray[np.generic]) -> set[tuple[int, int]]:
     """The pixels of numbered(...) in images (N, 3, h, w)."""
-    return {(int(x), int(y)) for x, y in images[:, :2].transpose(0, 2, 3, 1).reshape(-1, 2)}
+    return {
+        (int(x), int(y)) for x, y in images[:, :2].transpose(0, 2, 3, 1).reshape(-1, 2)
+    }
 
 
 def opened(folder: Path, *pictures: NDArray[np.uint8]) -> PictureFolder:
     folder.mkdir(exist_ok=True)
     for i, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / f"{i}.png")
-    dataset = open_dataset(folder, ReadOptions(cache=folder.parent / "cache", crops=True))
+    dataset = open_dataset(
+        folder, ReadOptions(cache=folder.parent / "cache", crops=True)
+    )
     assert isinstance(dataset, PictureFolder)
     return dataset
 
@@ -49,8 +53,12 @@ def opened(folder: Path, *pictures: NDArray[np.uint8]) -> PictureFolder:
 RGB = GREY.with_overrides(channels=3)
 
 
-@pytest.mark.parametrize(("width", "height"), [(60, 20), (20, 60), (24, 24), (12, 3), (13, 9)])
-def test_no_crop_of_one_split_overlaps_another(tmp_path: Path, width: int, height: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "height"), [(60, 20), (20, 60), (24, 24), (12, 3), (13, 9)]
+)
+def test_no_crop_of_one_split_overlaps_another(
+    tmp_path: Path, width: int, height: int
+) -> None:
     """Of one picture: the last tenth of its longer side tests, the one before it validates, each at least a crop long;
     training takes every place of the rest."""
     folder = opened(tmp_path / "one", numbered(width, height))
@@ -61,12 +69,16 @@ def test_no_crop_of_one_split_overlaps_another(tmp_path: Path, width: int, heigh
         for _ in range(1000):
             images = crops.at_random(generator.integers(len(crops), size=8), generator)
             assert images.shape == (8, 3, 3, 4)
-            np.testing.assert_array_equal(images[:, 0, :, 1:] - images[:, 0, :, :-1], 1)  # a part as it is
+            np.testing.assert_array_equal(
+                images[:, 0, :, 1:] - images[:, 0, :, :-1], 1
+            )  # a part as it is
             seen[split] |= places(images)
         assert places(folder.read(split, RGB)) <= seen[split]
         assert len(folder.read(split, RGB)) == len(crops)
     assert not any(seen[one] & seen[other] for one, other in combinations(SPLITS, 2))
-    assert seen["train"] | seen["valid"] | seen["test"] == places(numbered(width, height).transpose(2, 0, 1)[None])
+    assert seen["train"] | seen["valid"] | seen["test"] == places(
+        numbered(width, height).transpose(2, 0, 1)[None]
+    )
 
 
 def test_pictures_that_are_too_short_are_whole_in_one_split(tmp_path: Path) -> None:
@@ -98,22 +110,38 @@ def test_values_and_palettes_are_those_of_other_pictures(tmp_path: Path) -> None
                 tmp_path / "striped",
                 "test",
                 found.recipe.network.config(),
-                ReadOptions(cache=tmp_path / "cache", palette=found.palette, crops=True),
+                ReadOptions(
+                    cache=tmp_path / "cache", palette=found.palette, crops=True
+                ),
             )
         )
     ) == {0, 1, 2}
 
 
 def recipe(path: Path, *changes: str) -> Recipe:
-    network = {"preset": "mnist-row-lstm", "height": 3, "width": 4, "values": 4, "layers": 1, "hidden": 2, "head": 2}
-    tree = {"network": network, "data": {"path": str(path), "crops": True}, "training": {"epochs": 1, "batch": 4}}
+    network = {
+        "preset": "mnist-row-lstm",
+        "height": 3,
+        "width": 4,
+        "values": 4,
+        "layers": 1,
+        "hidden": 2,
+        "head": 2,
+    }
+    tree = {
+        "network": network,
+        "data": {"path": str(path), "crops": True},
+        "training": {"epochs": 1, "batch": 4},
+    }
     return Recipe.changed(tree, changes, "test")
 
 
 def test_batches_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
     """Wherever a run goes on; another epoch takes other places."""
     opened(tmp_path / "one", numbered(60, 20))
-    train, labels = RunImages(recipe(tmp_path / "one", "network.values=256"), tmp_path / "run").train()
+    train, labels = RunImages(
+        recipe(tmp_path / "one", "network.values=256"), tmp_path / "run"
+    ).train()
     assert isinstance(train, Crops)
     assert labels is None
     first, again, other = (Batches(train, 4, seed) for seed in (3, 3, 4))
@@ -121,7 +149,9 @@ def test_batches_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
     assert (again.at(first.per_epoch + 1) == expected[first.per_epoch + 1]).all()
     assert (again.at(1) == expected[1]).all()
     assert (other.at(1) != expected[1]).any()
-    assert len({image.numpy().tobytes() for batch in expected for image in batch}) > len(train)
+    assert len(
+        {image.numpy().tobytes() for batch in expected for image in batch}
+    ) > len(train)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +162,9 @@ def test_batches_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
         (['data.path="{array}"'], "expected a folder of pictures"),
     ],
 )
-def test_what_has_no_crops_is_refused(tmp_path: Path, changes: list[str], words: str) -> None:
+def test_what_has_no_crops_is_refused(
+    tmp_path: Path, changes: list[str], words: str
+) -> None:
     """Labels, and data that is no folder of pictures."""
     opened(tmp_path / "one", numbered(60, 20))
     np.save(tmp_path / "images.npy", np.zeros((9, 3, 4), np.uint8))
@@ -141,7 +173,9 @@ def test_what_has_no_crops_is_refused(tmp_path: Path, changes: list[str], words:
         RunImages(recipe(tmp_path / "one", *changes), tmp_path / "run").train()
 
 
-def test_a_run_says_what_it_took_and_is_scored_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_says_what_it_took_and_is_scored_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """From recipe to model: a run that stopped goes on to the same weights, and its test split is that of its crops."""
     generator = np.random.default_rng(5)
     opened(tmp_path / "one", generator.integers(0, 256, (20, 60, 3)).astype(np.uint8))
@@ -156,11 +190,18 @@ def test_a_run_says_what_it_took_and_is_scored_so(tmp_path: Path, capfd: pytest.
         run = tmp_path / "runs" / name
         if stop:
             train(RunRequest(recipe(tmp_path / "one", *changes, *stop), run))
-        train(RunRequest(recipe(tmp_path / "one", *changes), run, bool(stop), tmp_path / "models"))
+        train(
+            RunRequest(
+                recipe(tmp_path / "one", *changes), run, bool(stop), tmp_path / "models"
+            )
+        )
     assert (
-        "1 picture file: crops of 4x3 are taken at random places; 6, side by side, are kept" in capfd.readouterr().err
+        "1 picture file: crops of 4x3 are taken at random places; 6, side by side, are kept"
+        in capfd.readouterr().err
     )
-    whole, halves = (load_model(str(tmp_path / "models" / name)) for name in ("whole", "halves"))
+    whole, halves = (
+        load_model(str(tmp_path / "models" / name)) for name in ("whole", "halves")
+    )
     assert whole.card.sha256 == halves.card.sha256
     assert "crops at random places" in whole.card.data
     assert score_model(whole, tmp_path / "one", "test").images == 6

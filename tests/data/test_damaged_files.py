@@ -33,7 +33,9 @@ def changed(data: bytes, choose: random.Random) -> bytes:
         del new[choose.randrange(len(new)) :]
     for _ in range(choose.choice([0, 1, 1, 2, 8])):
         at = choose.randrange(min(len(data), choose.choice([32, 128, len(data)])))
-        new[at : at + choose.choice([0, 1, 1, 4])] = bytes(choose.choices(range(256), k=choose.choice([0, 1, 1, 4])))
+        new[at : at + choose.choice([0, 1, 1, 4])] = bytes(
+            choose.choices(range(256), k=choose.choice([0, 1, 1, 4]))
+        )
     return bytes(new)
 
 
@@ -100,11 +102,16 @@ def encrypted(file: Path) -> None:
     file.write_bytes(data)
 
 
-IMAGES = {split: np.arange(48, dtype=np.uint8).reshape(3, 4, 4) for split in ("train", "valid", "test")}
+IMAGES = {
+    split: np.arange(48, dtype=np.uint8).reshape(3, 4, 4)
+    for split in ("train", "valid", "test")
+}
 PACKED = {split: np.zeros((3, 98), np.uint8) for split in ("train", "valid", "test")}
 
 
-@pytest.mark.parametrize("method", ["npy", "stored", "deflated", "lzma", "bzip2", "packed", "cifar"])
+@pytest.mark.parametrize(
+    "method", ["npy", "stored", "deflated", "lzma", "bzip2", "packed", "cifar"]
+)
 def test_changed_data_set_is_read_or_refused(tmp_path: Path, method: str) -> None:
     """Arrays, archives of each kind, packed bits and CIFAR-10's pickles."""
     file, config = tmp_path / "data.npz", GREY
@@ -132,7 +139,9 @@ def test_changed_data_set_is_read_or_refused(tmp_path: Path, method: str) -> Non
 
 
 @pytest.mark.parametrize("arrays", [IMAGES, PACKED], ids=["images", "bits"])
-def test_archive_with_a_password_is_refused(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+def test_archive_with_a_password_is_refused(
+    tmp_path: Path, arrays: dict[str, np.ndarray]
+) -> None:
     """In one line."""
     file = tmp_path / "binarized_mnist.npz"
     archive(file, zipfile.ZIP_DEFLATED, **arrays)
@@ -141,11 +150,22 @@ def test_archive_with_a_password_is_refused(tmp_path: Path, arrays: dict[str, np
         read_dataset(file, "test", BITS)
 
 
-@pytest.mark.parametrize("shape", ["(1, 10**12, 10**12)", "(1, 1000000, 1000000000)", "((((((((", "(-1, 4, 4)"])
+@pytest.mark.parametrize(
+    "shape",
+    ["(1, 10**12, 10**12)", "(1, 1000000, 1000000000)", "((((((((", "(-1, 4, 4)"],
+)
 def test_header_that_lies_is_refused(tmp_path: Path, shape: str) -> None:
     """Whatever it says the array's shape is."""
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    text = (
+        f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(117)
+        + "\n"
+    )
     file = tmp_path / "data.npy"
-    file.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + bytes(64))
+    file.write_bytes(
+        b"\x93NUMPY\x01\x00"
+        + len(text).to_bytes(2, "little")
+        + text.encode()
+        + bytes(64)
+    )
     with pytest.raises(DataError):
         read_dataset(file, "train", GREY, ReadOptions(cache=tmp_path / "cache"))

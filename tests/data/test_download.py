@@ -37,14 +37,22 @@ def archive(name: str, data: bytes) -> bytes:
 
 
 def remote(data: bytes, *urls: str) -> RemoteFile:
-    return RemoteFile(urls=urls, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    return RemoteFile(
+        urls=urls, bytes=len(data), sha256=hashlib.sha256(data).hexdigest()
+    )
 
 
 def source(*files: RemoteFile) -> Sources:
-    return {"set": Source(title="a set", page="http://example.org", licence="free", files=files)}
+    return {
+        "set": Source(
+            title="a set", page="http://example.org", licence="free", files=files
+        )
+    }
 
 
-def test_files_are_fetched_checked_and_unpacked(site: tuple[Path, str], tmp_path: Path) -> None:
+def test_files_are_fetched_checked_and_unpacked(
+    site: tuple[Path, str], tmp_path: Path
+) -> None:
     """The first address that gives the right bytes is enough; a second call fetches nothing."""
     directory, url = site
     packed = archive("batches/one.bin", b"pixels")
@@ -59,7 +67,11 @@ def test_files_are_fetched_checked_and_unpacked(site: tuple[Path, str], tmp_path
     assert fetch("set", target, known)
     assert (target / "batches" / "one.bin").read_bytes() == b"pixels"
     assert (target / "missing.gz").read_bytes() == b"plain"
-    assert sorted(path.name for path in target.iterdir()) == [NOTE, "batches", "missing.gz"]
+    assert sorted(path.name for path in target.iterdir()) == [
+        NOTE,
+        "batches",
+        "missing.gz",
+    ]
     assert json.loads((target / NOTE).read_text())["licence"] == "free"
     shutil.rmtree(directory)
     assert not fetch("set", target, known)
@@ -83,14 +95,18 @@ def test_nothing_is_kept_when_the_bytes_are_not_the_published_ones(
     (directory / "a.gz").write_bytes(came)
     with pytest.raises(DataError, match=complaint):
         fetch("set", tmp_path / "set", source(remote(b"published!", f"{url}/a.gz")))
-    assert [path.name for path in tmp_path.iterdir() if "set" in path.name] == [".set.lock"]
+    assert [path.name for path in tmp_path.iterdir() if "set" in path.name] == [
+        ".set.lock"
+    ]
 
 
 def test_what_is_there_is_never_overwritten(tmp_path: Path) -> None:
     """A directory that was not fetched from here stays as it is."""
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "mine.png").write_bytes(b"mine")
-    with pytest.raises(DataError, match="is there and was not fetched: remove it, or name another"):
+    with pytest.raises(
+        DataError, match="is there and was not fetched: remove it, or name another"
+    ):
         fetch("set", tmp_path / "set", source(remote(b"", "http://127.0.0.1:9/a.gz")))
     assert (tmp_path / "set" / "mine.png").read_bytes() == b"mine"
 
@@ -101,7 +117,9 @@ def test_it_says_what_to_do_when_there_is_no_network(tmp_path: Path) -> None:
         fetch("set", tmp_path / "set", source(remote(b"", "http://127.0.0.1:9/a.gz")))
 
 
-def test_an_archive_cannot_write_outside_its_directory(site: tuple[Path, str], tmp_path: Path) -> None:
+def test_an_archive_cannot_write_outside_its_directory(
+    site: tuple[Path, str], tmp_path: Path
+) -> None:
     """Paths that lead out are refused."""
     directory, url = site
     packed = archive("../../evil", b"x")
@@ -118,7 +136,9 @@ def test_a_recipe_fetches_what_its_path_is_named_after(
     """Where there is nothing yet; what is there may be anybody's. The list may be the user's own."""
     directory, url = site
     (directory / "a.bin").write_bytes(b"pixels")
-    monkeypatch.setenv("PIXELRNN_DATA_SOURCES", str(listed(tmp_path, f"{url}/a.bin", b"pixels")))
+    monkeypatch.setenv(
+        "PIXELRNN_DATA_SOURCES", str(listed(tmp_path, f"{url}/a.bin", b"pixels"))
+    )
     download(tmp_path / "small")
     download(tmp_path / "small")
     assert (tmp_path / "small" / "a.bin").read_bytes() == b"pixels"
@@ -135,19 +155,28 @@ def listed(directory: Path, url: str, data: bytes) -> Path:
     return path
 
 
-def pixelrnn(directory: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def pixelrnn(
+    directory: Path, *arguments: str | Path
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "pixelrnn", "data", *arguments]
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        command, cwd=directory, capture_output=True, text=True, timeout=60
+    )
 
 
-def test_verb_fetches_into_a_folder_of_that_name(site: tuple[Path, str], tmp_path: Path) -> None:
+def test_verb_fetches_into_a_folder_of_that_name(
+    site: tuple[Path, str], tmp_path: Path
+) -> None:
     """`pixelrnn data fetch NAME`: data/NAME, or where it is told; again it says that all is there, and what is wrong is
     one line and exit code 2."""
     directory, url = site
     (directory / "a.bin").write_bytes(b"pixels")
     sources = "--sources", listed(tmp_path, f"{url}/a.bin", b"pixels")
     assert "small: a small set" in pixelrnn(tmp_path, "list", *sources).stdout
-    for said in ("fetched data/small: a small set; licence: free", "already there: data/small"):
+    for said in (
+        "fetched data/small: a small set; licence: free",
+        "already there: data/small",
+    ):
         result = pixelrnn(tmp_path, "fetch", "small", *sources)
         assert (result.returncode, said in result.stderr) == (0, True)
     assert (tmp_path / "data" / "small" / "a.bin").read_bytes() == b"pixels"

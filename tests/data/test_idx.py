@@ -25,7 +25,9 @@ def idx(pixels: np.ndarray, kind: int = 0x0803) -> bytes:
     return struct.pack(">IIII", kind, *pixels.shape) + pixels.tobytes()
 
 
-def test_idx_splits_the_training_file_when_train_and_valid_are_asked(tmp_path: Path, pixels: np.ndarray) -> None:
+def test_idx_splits_the_training_file_when_train_and_valid_are_asked(
+    tmp_path: Path, pixels: np.ndarray
+) -> None:
     """The last sixth is the validation split; test has its own file; both may be gzipped."""
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(pixels)))
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(pixels[:1]))
@@ -34,7 +36,9 @@ def test_idx_splits_the_training_file_when_train_and_valid_are_asked(tmp_path: P
     assert (read_dataset(tmp_path, "test", BYTES)[:, 0] == pixels[:1]).all()
 
 
-def test_idx_is_thresholded_at_128_when_the_network_is_binary(tmp_path: Path, pixels: np.ndarray) -> None:
+def test_idx_is_thresholded_at_128_when_the_network_is_binary(
+    tmp_path: Path, pixels: np.ndarray
+) -> None:
     """White is 128 or more, and the description says so."""
     path = tmp_path / "digits-idx3-ubyte"
     path.write_bytes(idx(pixels))
@@ -44,7 +48,9 @@ def test_idx_is_thresholded_at_128_when_the_network_is_binary(tmp_path: Path, pi
     assert "128" in open_dataset(path).description
 
 
-def test_a_lone_idx_file_is_refused_when_training_would_use_it(tmp_path: Path, pixels: np.ndarray) -> None:
+def test_a_lone_idx_file_is_refused_when_training_would_use_it(
+    tmp_path: Path, pixels: np.ndarray
+) -> None:
     """A file of unknown name is for evaluation only."""
     path = tmp_path / "digits-idx3-ubyte"
     path.write_bytes(idx(pixels))
@@ -54,21 +60,33 @@ def test_a_lone_idx_file_is_refused_when_training_would_use_it(tmp_path: Path, p
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"hello", idx(np.zeros((2, 3, 4), np.uint8), kind=0x0801), idx(np.zeros((2, 3, 4), np.uint8))[:-1]],
+    [
+        b"",
+        b"hello",
+        idx(np.zeros((2, 3, 4), np.uint8), kind=0x0801),
+        idx(np.zeros((2, 3, 4), np.uint8))[:-1],
+    ],
     ids=["empty", "short", "labels", "truncated"],
 )
 @pytest.mark.parametrize("packed", [False, True])
-def test_idx_is_refused_when_header_and_bytes_disagree(tmp_path: Path, data: bytes, packed: bool) -> None:
+def test_idx_is_refused_when_header_and_bytes_disagree(
+    tmp_path: Path, data: bytes, packed: bool
+) -> None:
     """Every damage is a DataError that names the file."""
     name = "t10k-images-idx3-ubyte"
-    (tmp_path / (f"{name}.gz" if packed else name)).write_bytes(gzip.compress(data) if packed else data)
+    (tmp_path / (f"{name}.gz" if packed else name)).write_bytes(
+        gzip.compress(data) if packed else data
+    )
     with pytest.raises(DataError, match=name):
         read_dataset(tmp_path, "test", BYTES)
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"not gzip at all", gzip.compress(idx(np.zeros((9, 3, 4), np.uint8)), mtime=0)[:-12]],
+    [
+        b"not gzip at all",
+        gzip.compress(idx(np.zeros((9, 3, 4), np.uint8)), mtime=0)[:-12],
+    ],
     ids=["no-gzip", "cut-short"],
 )
 def test_gzip_is_refused_when_damaged(tmp_path: Path, data: bytes) -> None:

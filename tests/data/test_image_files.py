@@ -7,7 +7,13 @@ import pytest
 from PIL import Image
 
 from model_core.config import preset
-from model_core.data.images import check_picture_place, read_keep, read_values, tile, write_grid
+from model_core.data.images import (
+    check_picture_place,
+    read_keep,
+    read_values,
+    tile,
+    write_grid,
+)
 from model_core.errors import DataError
 
 GREY = preset("mnist-pixelcnn").with_overrides(height=4, width=3)
@@ -35,7 +41,9 @@ def test_a_grid_keeps_order_and_places_when_images_do_not_fill_it() -> None:
 
 def test_a_mask_is_white_where_it_fills(tmp_path: Path) -> None:
     """128 and more is to be filled, less is kept."""
-    Image.fromarray(np.array([[0, 127, 128], [255, 0, 0], [0, 0, 0], [0, 0, 0]], np.uint8)).save(tmp_path / "mask.png")
+    Image.fromarray(
+        np.array([[0, 127, 128], [255, 0, 0], [0, 0, 0], [0, 0, 0]], np.uint8)
+    ).save(tmp_path / "mask.png")
     keep = read_keep(tmp_path / "mask.png", GREY)
     assert keep[:2].tolist() == [[True, True, False], [False, True, True]]
 
@@ -59,7 +67,9 @@ def test_reading_is_refused_when_it_is_another_size_or_no_image(tmp_path: Path) 
         read_values(tmp_path / "missing.png", GREY)
 
 
-def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(tmp_path: Path) -> None:
+def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(
+    tmp_path: Path,
+) -> None:
     """By a box filter, transparency on black or on white; the hole of a mask, or of what is transparent, with it."""
     from app.imaging.arrays import Shape
     from app.imaging.decode import decode
@@ -73,20 +83,38 @@ def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(tmp_path: Pat
     for config in (GREY, COLOUR):
         shape = Shape(config.height, config.width, config.channels, config.values)
         for hole in (mask, None):
-            picture, painted = decode(image.read_bytes(), "image"), hole and decode(hole.read_bytes(), "mask")
-            theirs = _with_a_hole(
-                picture.image, painted and painted.image, shape, Taking(resize=True), members=["none"]
+            picture, painted = (
+                decode(image.read_bytes(), "image"),
+                hole and decode(hole.read_bytes(), "mask"),
             )
-            values = np.frombuffer(theirs.pixels, np.uint8).reshape(4, 3, -1).transpose(2, 0, 1)
+            theirs = _with_a_hole(
+                picture.image,
+                painted and painted.image,
+                shape,
+                Taking(resize=True),
+                members=["none"],
+            )
+            values = (
+                np.frombuffer(theirs.pixels, np.uint8)
+                .reshape(4, 3, -1)
+                .transpose(2, 0, 1)
+            )
             keep = np.frombuffer(theirs.keep, np.uint8).reshape(4, 3) == 1
-            assert (read_values(image, COLOUR, resize=True) == values).all() or config is GREY
-            assert (read_keep(hole or image, config, hole is None, resize=True) == keep).all()
+            assert (
+                read_values(image, COLOUR, resize=True) == values
+            ).all() or config is GREY
+            assert (
+                read_keep(hole or image, config, hole is None, resize=True) == keep
+            ).all()
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("a.png", "PNG"), ("a.WEBP", "WEBP"), ("a.jpg", "JPEG"), ("a.jpeg", "JPEG")]
+    ("name", "kind"),
+    [("a.png", "PNG"), ("a.WEBP", "WEBP"), ("a.jpg", "JPEG"), ("a.jpeg", "JPEG")],
 )
-def test_a_picture_has_the_format_that_its_name_ends_in(tmp_path: Path, name: str, kind: str) -> None:
+def test_a_picture_has_the_format_that_its_name_ends_in(
+    tmp_path: Path, name: str, kind: str
+) -> None:
     """Any other name is refused before anything is drawn. Only JPEG is not exact."""
     values = np.random.default_rng(2).integers(0, 256, (1, 3, 4, 3))
     write_grid(values, COLOUR, tmp_path / name)

@@ -21,7 +21,9 @@ from model_core.training.batches import Batches
 from model_core.training.evaluate import evaluate_model
 from tests.labelled_models import labelled
 
-GREY = preset("cifar10-pixelcnn").with_overrides(height=4, width=4, channels=1, labels=3)
+GREY = preset("cifar10-pixelcnn").with_overrides(
+    height=4, width=4, channels=1, labels=3
+)
 SPLITS = ("train", "valid", "test")
 KINDS = ("apples", "bears", "cats")
 
@@ -36,7 +38,9 @@ def options(tmp_path: Path) -> ReadOptions:
 def kinds(tmp_path: Path) -> Path:
     """Ninety pictures in three folders, some further down; a picture's grey divided by three leaves its label."""
     for i in range(90):
-        path = tmp_path / "kinds" / KINDS[i % 3] / ("deep" if i % 2 else ".") / f"{i}.png"
+        path = (
+            tmp_path / "kinds" / KINDS[i % 3] / ("deep" if i % 2 else ".") / f"{i}.png"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 4), i).save(path)
     return tmp_path / "kinds"
@@ -61,7 +65,9 @@ def test_labels_stay_with_their_pictures_whatever_cannot_be_read(
     """Disks that fail now and then, broken files, and colours that grey cannot be made of, in any folder."""
     chance = random.Random(seed)
     for i in range(9):
-        Image.new("LAB", (4, 4), (i, 128, 128)).save(kinds / KINDS[chance.randrange(3)] / f"{i}lab.tiff")
+        Image.new("LAB", (4, 4), (i, 128, 128)).save(
+            kinds / KINDS[chance.randrange(3)] / f"{i}lab.tiff"
+        )
         (kinds / KINDS[chance.randrange(3)] / f"{i}broken.png").write_bytes(b"nothing")
     really_open = Image.open
 
@@ -111,12 +117,17 @@ def test_a_file_whose_rights_change_is_read_again(
     assert expect_right(kinds, options) == 90
 
 
-def test_a_turned_photograph_is_in_the_split_of_the_upright_one(tmp_path: Path, options: ReadOptions) -> None:
+def test_a_turned_photograph_is_in_the_split_of_the_upright_one(
+    tmp_path: Path, options: ReadOptions
+) -> None:
     """A camera's note moves no picture to another split, and takes no label from it."""
     for i in range(40):
         pixels = np.random.default_rng(i).integers(0, 256, (4, 4)).astype(np.uint8)
         pixels[0, 0] = i
-        upright, turned = Image.fromarray(pixels), Image.fromarray(pixels[::-1, ::-1].copy())
+        upright, turned = (
+            Image.fromarray(pixels),
+            Image.fromarray(pixels[::-1, ::-1].copy()),
+        )
         turned.getexif()[0x0112] = 3
         for name, picture in (("upright", upright), ("turned", turned)):
             (tmp_path / "both" / name).mkdir(parents=True, exist_ok=True)
@@ -128,50 +139,84 @@ def test_a_turned_photograph_is_in_the_split_of_the_upright_one(tmp_path: Path, 
         assert turned == upright != []
 
 
-def test_more_than_256_labels_can_be_told_apart(tmp_path: Path, options: ReadOptions) -> None:
+def test_more_than_256_labels_can_be_told_apart(
+    tmp_path: Path, options: ReadOptions
+) -> None:
     """A folder's number is no byte."""
     for i in range(300):
         (tmp_path / "many" / f"{i:03}").mkdir(parents=True)
-        Image.fromarray(np.full((4, 4, 3), (i // 256, i % 256, 9), np.uint8)).save(tmp_path / "many" / f"{i:03}/a.png")
-    values, labels = read_labelled(tmp_path / "many", "train", GREY.with_overrides(channels=3), options)
-    assert (values[:, 0, 0, 0].astype(int) * 256 + values[:, 1, 0, 0] == labels.of).all()
+        Image.fromarray(np.full((4, 4, 3), (i // 256, i % 256, 9), np.uint8)).save(
+            tmp_path / "many" / f"{i:03}/a.png"
+        )
+    values, labels = read_labelled(
+        tmp_path / "many", "train", GREY.with_overrides(channels=3), options
+    )
+    assert (
+        values[:, 0, 0, 0].astype(int) * 256 + values[:, 1, 0, 0] == labels.of
+    ).all()
 
 
 def test_a_label_that_no_training_image_has_is_not_impossible() -> None:
     """Each counts once more than it is there, so that no prior is 0."""
-    assert Labels(("a", "b", "c"), np.array([0, 0, 1])).priors == pytest.approx([3 / 6, 2 / 6, 1 / 6])
+    assert Labels(("a", "b", "c"), np.array([0, 0, 1])).priors == pytest.approx(
+        [3 / 6, 2 / 6, 1 / 6]
+    )
 
 
 def test_a_picture_in_no_folder_has_no_label(kinds: Path, options: ReadOptions) -> None:
     """It is named; without labels it is a picture as the others."""
     Image.new("L", (4, 4), 200).save(kinds / "lone.png")
-    with pytest.raises(DataError, match=r"lone\.png has no label: expected all pictures in folders"):
+    with pytest.raises(
+        DataError, match=r"lone\.png has no label: expected all pictures in folders"
+    ):
         read_labelled(kinds, "train", GREY, options)
     assert len(read_dataset(kinds, "train", GREY, options))
 
 
-def test_a_folder_whose_name_is_no_utf_8_is_no_label(kinds: Path, options: ReadOptions) -> None:
+def test_a_folder_whose_name_is_no_utf_8_is_no_label(
+    kinds: Path, options: ReadOptions
+) -> None:
     """A model with such a label could be trained, and not be served."""
     (kinds / "bears").rename(kinds / os.fsdecode(b"caf\xe9"))
-    with pytest.raises(DataError, match=r"a label's name must be UTF-8, not 'caf\\udce9'"):
+    with pytest.raises(
+        DataError, match=r"a label's name must be UTF-8, not 'caf\\udce9'"
+    ):
         read_labelled(kinds, "train", GREY, options)
 
 
-def test_labels_of_another_number_than_the_images_are_refused_everywhere(tmp_path: Path) -> None:
+def test_labels_of_another_number_than_the_images_are_refused_everywhere(
+    tmp_path: Path,
+) -> None:
     """By every format, by training's batches and by evaluation: nothing is paired as far as it goes."""
     few = np.arange(9) % 3
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(struct.pack(">IIII", 0x0803, 12, 4, 4) + bytes(12 * 16))
-    (tmp_path / "train-labels-idx1-ubyte").write_bytes(struct.pack(">II", 0x0801, 11) + bytes(11))
-    with pytest.raises(DataError, match="expected one label for each image, not 11 for 12"):
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(
+        struct.pack(">IIII", 0x0803, 12, 4, 4) + bytes(12 * 16)
+    )
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(
+        struct.pack(">II", 0x0801, 11) + bytes(11)
+    )
+    with pytest.raises(
+        DataError, match="expected one label for each image, not 11 for 12"
+    ):
         read_labelled(tmp_path, "train", GREY)
     (tmp_path / "cifar").mkdir()
-    for i, labels in enumerate((5, 3, 4, 4, 4), 1):  # as many as there are images, all together
+    for i, labels in enumerate(
+        (5, 3, 4, 4, 4), 1
+    ):  # as many as there are images, all together
         batch = {b"labels": [0] * labels, b"data": np.zeros((4, 3072), np.uint8)}
-        (tmp_path / "cifar" / f"data_batch_{i}").write_bytes(pickle.dumps(batch, protocol=2))
-    with pytest.raises(DataError, match="data_batch_1: expected one label for each image, not 5 for 4"):
+        (tmp_path / "cifar" / f"data_batch_{i}").write_bytes(
+            pickle.dumps(batch, protocol=2)
+        )
+    with pytest.raises(
+        DataError, match="data_batch_1: expected one label for each image, not 5 for 4"
+    ):
         read_labelled(tmp_path / "cifar", "train", preset("cifar10-pixelcnn"))
-    np.savez(tmp_path / "own.npz", train=np.zeros((10, 4, 4), np.uint8), train_labels=few)
-    with pytest.raises(DataError, match="expected an array train_labels of 10 whole numbers"):
+    np.savez(
+        tmp_path / "own.npz", train=np.zeros((10, 4, 4), np.uint8), train_labels=few
+    )
+    with pytest.raises(
+        DataError, match="expected an array train_labels of 10 whole numbers"
+    ):
         read_labelled(tmp_path / "own.npz", "train", GREY)
     model, values = labelled(), np.zeros((10, 1, 3, 3), np.uint8)
     with pytest.raises(DataError, match="not 9 for 10"):
@@ -180,7 +225,9 @@ def test_labels_of_another_number_than_the_images_are_refused_everywhere(tmp_pat
         Batches(values, 2, seed=0, labels=few)
 
 
-def test_warnings_of_pillow_are_kept_from_the_reader(kinds: Path, options: ReadOptions) -> None:
+def test_warnings_of_pillow_are_kept_from_the_reader(
+    kinds: Path, options: ReadOptions
+) -> None:
     """A palette whose transparency is in bytes is read; what Pillow thinks of it is nobody's matter."""
     palette = Image.new("P", (4, 4), 1)
     palette.putpalette([200] * 768)

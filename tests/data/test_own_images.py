@@ -13,7 +13,13 @@ from PIL import Image
 from model_core.config import preset
 from model_core.data.datasets import open_dataset, read_dataset
 from model_core.data.options import ReadOptions
-from model_core.data.picture_files import converted_pictures, fit, read_pictures, split_of, upright
+from model_core.data.picture_files import (
+    converted_pictures,
+    fit,
+    read_pictures,
+    split_of,
+    upright,
+)
 from model_core.data.picture_names import find_pictures
 from model_core.data.splits import hashed_share, hashed_split, split_at
 from model_core.errors import DataError
@@ -34,7 +40,11 @@ def folder(tmp_path: Path) -> Path:
     """Sixty pictures, each of one colour that is its number, of different sizes and formats, some in subfolders."""
     directory = tmp_path / "pictures"
     for i in range(60):
-        path = directory / ("deep/er" if i % 3 == 0 else ".") / f"{i:02}.{('png', 'JPG', 'bmp', 'webp')[i % 4]}"
+        path = (
+            directory
+            / ("deep/er" if i % 3 == 0 else ".")
+            / f"{i:02}.{('png', 'JPG', 'bmp', 'webp')[i % 4]}"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
         quality: dict[str, Any] = {"lossless": True} if i % 4 == 3 else {}
         Image.new("RGB", (5 + i % 7, 4 + i % 5), (i, i, i)).save(path, **quality)
@@ -47,16 +57,24 @@ def numbers(values: np.ndarray) -> list[int]:
 
 def test_a_folder_is_split_once_and_for_all(folder: Path, options: ReadOptions) -> None:
     """Every picture is in one split; a new one moves none of the others."""
-    before = {split: numbers(read_dataset(folder, split, COLOUR, options)) for split in SPLITS}
+    before = {
+        split: numbers(read_dataset(folder, split, COLOUR, options)) for split in SPLITS
+    }
     assert sorted(chain(*before.values())) == list(range(60))
     assert len(before["train"]) > len(before["valid"]) + len(before["test"])
     Image.new("RGB", (9, 9), (200, 0, 0)).save(folder / "new.png")
-    after = {split: numbers(read_dataset(folder, split, COLOUR, options)) for split in SPLITS}
-    assert {split: [n for n in found if n != 200] for split, found in after.items()} == before
+    after = {
+        split: numbers(read_dataset(folder, split, COLOUR, options)) for split in SPLITS
+    }
+    assert {
+        split: [n for n in found if n != 200] for split, found in after.items()
+    } == before
     assert sum(len(found) for found in after.values()) == 61
 
 
-def test_picture_that_goes_while_the_folder_is_read_is_left_out(folder: Path, options: ReadOptions) -> None:
+def test_picture_that_goes_while_the_folder_is_read_is_left_out(
+    folder: Path, options: ReadOptions
+) -> None:
     """It was there when the folder was listed."""
     names = find_pictures(folder)
     (folder / names[0]).unlink()
@@ -71,10 +89,14 @@ def split_of_file(path: Path) -> str:
 
 def noise(seed: int, side: int = 9) -> Image.Image:
     """A picture that no other seed makes."""
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3)).astype(np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(seed).integers(0, 256, (side, side, 3)).astype(np.uint8)
+    )
 
 
-def test_copies_of_a_picture_are_on_one_side(tmp_path: Path, options: ReadOptions) -> None:
+def test_copies_of_a_picture_are_on_one_side(
+    tmp_path: Path, options: ReadOptions
+) -> None:
     """A copy under another name, and files of other formats with the same pixels, are in the picture's own split."""
     directory = tmp_path / "copies"
     (directory / "again").mkdir(parents=True)
@@ -87,22 +109,33 @@ def test_copies_of_a_picture_are_on_one_side(tmp_path: Path, options: ReadOption
         noise(i).convert("RGBA").save(directory / f"opaque-{i}.tif")
     found = {split: read_dataset(directory, split, COLOUR, options) for split in SPLITS}
     sides = [{image.tobytes() for image in values} for values in found.values()]
-    assert all(len(values) == 5 * len(side) for values, side in zip(found.values(), sides, strict=True))
+    assert all(
+        len(values) == 5 * len(side)
+        for values, side in zip(found.values(), sides, strict=True)
+    )
     assert len(set.union(*sides)) == sum(map(len, sides)) == 40
 
 
-def test_the_split_is_the_same_for_every_network(folder: Path, options: ReadOptions) -> None:
+def test_the_split_is_the_same_for_every_network(
+    folder: Path, options: ReadOptions
+) -> None:
     """Size, colours and filter of what is made of a picture do not matter."""
-    sizes = {split: len(read_dataset(folder, split, COLOUR, options)) for split in SPLITS}
+    sizes = {
+        split: len(read_dataset(folder, split, COLOUR, options)) for split in SPLITS
+    }
     for config in (GREY, COLOUR.with_overrides(height=3, width=7)):
         other = ReadOptions("box", options.cache)
-        assert {split: len(read_dataset(folder, split, config, other)) for split in SPLITS} == sizes
+        assert {
+            split: len(read_dataset(folder, split, config, other)) for split in SPLITS
+        } == sizes
 
 
 def test_splits_take_their_share_of_many_images() -> None:
     """80, 10 and 10 percent."""
     found = [hashed_split(i.to_bytes(2, "big")) for i in range(5000)]
-    assert [found.count(split) / 5000 for split in SPLITS] == pytest.approx([0.8, 0.1, 0.1], abs=0.02)
+    assert [found.count(split) / 5000 for split in SPLITS] == pytest.approx(
+        [0.8, 0.1, 0.1], abs=0.02
+    )
 
 
 def test_a_folder_is_decoded_once(folder: Path, options: ReadOptions) -> None:
@@ -113,7 +146,9 @@ def test_a_folder_is_decoded_once(folder: Path, options: ReadOptions) -> None:
     times = [path.stat().st_mtime_ns for path in written]
     second = read_dataset(folder, "train", COLOUR, options)
     read_dataset(folder, "valid", COLOUR, options)
-    assert [path.stat().st_mtime_ns for path in sorted(options.cache_dir.glob("*.u8"))] == times
+    assert [
+        path.stat().st_mtime_ns for path in sorted(options.cache_dir.glob("*.u8"))
+    ] == times
     assert isinstance(first, np.memmap)
     assert isinstance(second, np.memmap)
     assert first.filename == second.filename
@@ -139,20 +174,31 @@ def test_pictures_of_any_mode_are_converted() -> None:
     """Palette, alpha, bits, 16 bits and CMYK all become bytes of the network's colours."""
     grey = np.arange(16, dtype=np.uint16).reshape(4, 4)
     for mode in ("1", "L", "P", "RGBA", "LA", "CMYK", "F", "I"):
-        assert fit(Image.fromarray(grey.astype(np.uint8)).convert(mode), COLOUR, ReadOptions("lanczos")).shape == (
+        assert fit(
+            Image.fromarray(grey.astype(np.uint8)).convert(mode),
+            COLOUR,
+            ReadOptions("lanczos"),
+        ).shape == (
             3,
             4,
             4,
         )
-    assert (fit(Image.fromarray(grey * 4096), GREY, ReadOptions("lanczos"))[0] == grey * 16).all()
+    assert (
+        fit(Image.fromarray(grey * 4096), GREY, ReadOptions("lanczos"))[0] == grey * 16
+    ).all()
 
 
-def test_transparent_pixels_lie_on_black_in_grey_and_on_white_in_colour(tmp_path: Path) -> None:
+def test_transparent_pixels_lie_on_black_in_grey_and_on_white_in_colour(
+    tmp_path: Path,
+) -> None:
     """Whatever colour is hidden there; so the picture is not one that is taken as it is."""
     picture = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
     picture.paste((200, 0, 0, 255), (0, 0, 2, 4))
     picture.save(tmp_path / "half.png")
-    assert fit(picture, COLOUR, ReadOptions("lanczos"))[:, 0].T.tolist() == [[200, 0, 0]] * 2 + [[255] * 3] * 2
+    assert (
+        fit(picture, COLOUR, ReadOptions("lanczos"))[:, 0].T.tolist()
+        == [[200, 0, 0]] * 2 + [[255] * 3] * 2
+    )
     assert fit(picture, GREY, ReadOptions("lanczos"))[0, 0].tolist() == [60, 60, 0, 0]
     assert converted_pictures(tmp_path, ["half.png"], COLOUR) == 1
 
@@ -174,7 +220,10 @@ def test_unreadable_pictures_are_counted_and_named_once(
     (folder / names[1]).write_bytes((folder / names[1]).read_bytes()[:40])
     (folder / "0.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
     with caplog.at_level(logging.WARNING):
-        assert sum(len(read_dataset(folder, split, COLOUR, options)) for split in SPLITS) == 58
+        assert (
+            sum(len(read_dataset(folder, split, COLOUR, options)) for split in SPLITS)
+            == 58
+        )
     (record,) = caplog.records
     assert "3 of 61 files" in record.getMessage()
     assert "0.HEIC" in record.getMessage()
@@ -182,7 +231,9 @@ def test_unreadable_pictures_are_counted_and_named_once(
     assert names[1] in record.getMessage()
 
 
-def test_a_folder_is_refused_when_no_picture_can_be_read(tmp_path: Path, options: ReadOptions) -> None:
+def test_a_folder_is_refused_when_no_picture_can_be_read(
+    tmp_path: Path, options: ReadOptions
+) -> None:
     """Nothing to train on is an error, not an empty data set; so is an empty split."""
     directory = tmp_path / "broken"
     directory.mkdir()
@@ -192,12 +243,17 @@ def test_a_folder_is_refused_when_no_picture_can_be_read(tmp_path: Path, options
         read_dataset(directory, "train", COLOUR, options)
     for i in range(20):
         noise(0).save(directory / f"{i}.png")
-    with pytest.raises(DataError, match="falls into the train split: expected 3 different pictures or more"):
+    with pytest.raises(
+        DataError,
+        match="falls into the train split: expected 3 different pictures or more",
+    ):
         read_dataset(directory, "train", COLOUR, options)
 
 
 @pytest.mark.parametrize("count", [3, 4, 20])
-def test_of_few_pictures_some_are_held_back(tmp_path: Path, options: ReadOptions, count: int) -> None:
+def test_of_few_pictures_some_are_held_back(
+    tmp_path: Path, options: ReadOptions, count: int
+) -> None:
     """Where the hash would leave a split empty, each has its tenth, or one; copies are on one side."""
     directory, made = tmp_path / "few", 0
     directory.mkdir()
@@ -209,7 +265,9 @@ def test_of_few_pictures_some_are_held_back(tmp_path: Path, options: ReadOptions
     found = [read_dataset(directory, split, COLOUR, options) for split in SPLITS]
     different = [{image.tobytes() for image in values} for values in found]
     held_out = max(1, count // 10)
-    assert sorted(map(len, different)) == sorted([count - 2 * held_out, held_out, held_out])
+    assert sorted(map(len, different)) == sorted(
+        [count - 2 * held_out, held_out, held_out]
+    )
     assert len(set.union(*different)) == count
     assert sum(map(len, found)) == 2 * count
 
@@ -223,18 +281,28 @@ def test_an_array_is_split_by_its_images(tmp_path: Path, options: ReadOptions) -
     for split in SPLITS:
         chosen = [hashed_split(image.tobytes()) == split for image in images]
         expected = images[chosen].transpose(0, 3, 1, 2)
-        assert (read_dataset(tmp_path / "colour.npy", split, COLOUR, options) == expected).all()
+        assert (
+            read_dataset(tmp_path / "colour.npy", split, COLOUR, options) == expected
+        ).all()
         chosen = [hashed_split(image.tobytes()) == split for image in images[..., 0]]
-        assert (read_dataset(tmp_path / "grey.npz", split, GREY, options)[:, 0] == images[chosen][..., 0]).all()
+        assert (
+            read_dataset(tmp_path / "grey.npz", split, GREY, options)[:, 0]
+            == images[chosen][..., 0]
+        ).all()
 
 
-def test_more_images_in_an_array_move_none_of_the_others(tmp_path: Path, options: ReadOptions) -> None:
+def test_more_images_in_an_array_move_none_of_the_others(
+    tmp_path: Path, options: ReadOptions
+) -> None:
     """Also when they come first."""
     images = np.random.default_rng(0).integers(0, 256, (60, 4, 4)).astype(np.uint8)
     np.save(tmp_path / "few.npy", images[20:])
     np.save(tmp_path / "more.npy", images)
     for split in SPLITS:
-        few, more = (read_dataset(tmp_path / f"{name}.npy", split, GREY, options) for name in ("few", "more"))
+        few, more = (
+            read_dataset(tmp_path / f"{name}.npy", split, GREY, options)
+            for name in ("few", "more")
+        )
         assert {image.tobytes() for image in few} <= {image.tobytes() for image in more}
 
 
@@ -242,7 +310,9 @@ def test_an_archive_keeps_its_own_splits(tmp_path: Path, options: ReadOptions) -
     """Arrays named train and test are those splits, and valid is not made up."""
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 4)).astype(np.uint8)
     np.savez_compressed(tmp_path / "own.npz", train=images, test=images[:2])
-    assert (read_dataset(tmp_path / "own.npz", "train", GREY, options)[:, 0] == images).all()
+    assert (
+        read_dataset(tmp_path / "own.npz", "train", GREY, options)[:, 0] == images
+    ).all()
     assert len(read_dataset(tmp_path / "own.npz", "test", GREY, options)) == 2
     assert "its own splits" in open_dataset(tmp_path / "own.npz").description
     with pytest.raises(DataError, match="no valid split"):
@@ -250,26 +320,42 @@ def test_an_archive_keeps_its_own_splits(tmp_path: Path, options: ReadOptions) -
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.bool_])
-def test_an_array_of_values_is_taken_as_it_is(tmp_path: Path, options: ReadOptions, kind: type) -> None:
+def test_an_array_of_values_is_taken_as_it_is(
+    tmp_path: Path, options: ReadOptions, kind: type
+) -> None:
     """0 and 1 are the values of a network of two, not two shades of black; the splits of a file are read alike."""
     binary = GREY.with_overrides(values=2)
     images = np.random.default_rng(0).integers(0, 2, (40, 4, 4)).astype(kind)
     np.savez(tmp_path / "own.npz", train=images, test=np.zeros((2, 4, 4), kind))
-    assert (read_dataset(tmp_path / "own.npz", "train", binary, options)[:, 0] == images).all()
-    np.savez(tmp_path / "mixed.npz", train=images, test=np.full((2, 4, 4), 255, np.uint8))
+    assert (
+        read_dataset(tmp_path / "own.npz", "train", binary, options)[:, 0] == images
+    ).all()
+    np.savez(
+        tmp_path / "mixed.npz", train=images, test=np.full((2, 4, 4), 255, np.uint8)
+    )
     assert not read_dataset(tmp_path / "mixed.npz", "train", binary, options).any()
     np.save(tmp_path / "one.npy", images)
-    assert sum(read_dataset(tmp_path / "one.npy", split, binary, options).sum() for split in SPLITS) == images.sum()
+    assert (
+        sum(
+            read_dataset(tmp_path / "one.npy", split, binary, options).sum()
+            for split in SPLITS
+        )
+        == images.sum()
+    )
     assert "bytes 0 to 1 as" in open_dataset(tmp_path / "one.npy").description
 
 
-def test_bytes_are_pixels_when_one_is_no_value(tmp_path: Path, options: ReadOptions) -> None:
+def test_bytes_are_pixels_when_one_is_no_value(
+    tmp_path: Path, options: ReadOptions
+) -> None:
     """A byte that the network has no value for makes the whole file one of pixels."""
     images = np.zeros((20, 4, 4), np.uint8)
     images[0, 0, 0] = 4
     np.savez(tmp_path / "own.npz", train=images)
     for values, expected in ((4, 0), (5, 4)):
-        read = read_dataset(tmp_path / "own.npz", "train", GREY.with_overrides(values=values), options)
+        read = read_dataset(
+            tmp_path / "own.npz", "train", GREY.with_overrides(values=values), options
+        )
         assert read.max() == expected
 
 
@@ -288,7 +374,9 @@ def test_an_array_is_refused_when_it_does_not_hold_images_of_bytes(
         read_dataset(tmp_path / "a.npy", "train", GREY, options)
 
 
-def test_a_cache_that_cannot_be_written_is_an_error(folder: Path, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_an_error(
+    folder: Path, tmp_path: Path
+) -> None:
     """The directory is named."""
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DataError, match="cannot keep decoded images"):

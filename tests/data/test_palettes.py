@@ -40,7 +40,9 @@ def picture(seed: int, colours: tuple[str, ...] = COLOURS) -> Image.Image:
     """5 x 4 pixels of these colours, in blocks of two, in an order of its own."""
     random = np.random.default_rng(seed)
     order = random.permutation(len(colours))
-    image = Image.fromarray(random.integers(0, len(colours), (4, 5)).astype(np.uint8), "L")
+    image = Image.fromarray(
+        random.integers(0, len(colours), (4, 5)).astype(np.uint8), "L"
+    )
     rgba = colours_of([colours[i] for i in order])
     image.putpalette(rgba[:, :3].tobytes())
     image.info["transparency"] = rgba[:, 3].tobytes()
@@ -60,7 +62,9 @@ def run(tmp_path: Path, data: Path, *changes: str) -> Card:
     """The card of a model that was trained for an epoch."""
     (tmp_path / "recipe.toml").write_text(RECIPE)
     recipe = Recipe.load(tmp_path / "recipe.toml", [f"data.path={data}", *changes])
-    assert train(RunRequest(recipe, tmp_path / "runs" / "m", publish_to=tmp_path / "models")).finished
+    assert train(
+        RunRequest(recipe, tmp_path / "runs" / "m", publish_to=tmp_path / "models")
+    ).finished
     return load_model("m", models_dir=tmp_path / "models").card
 
 
@@ -69,11 +73,24 @@ def test_a_folder_of_indexed_pictures_becomes_categories(
 ) -> None:
     """By their colours, whatever the order of each palette; the run says what it took, and its grids are indexed."""
     card = run(tmp_path, folder, "data.palette=auto")
-    assert (card.palette, card.config.values, card.config.channels, card.config.categories) == (COLOURS, 4, 1, True)
-    assert f"4 categories, all that there are: {', '.join(COLOURS)}" in capsys.readouterr().err.replace("\n", " ")
+    assert (
+        card.palette,
+        card.config.values,
+        card.config.channels,
+        card.config.categories,
+    ) == (COLOURS, 4, 1, True)
+    assert (
+        f"4 categories, all that there are: {', '.join(COLOURS)}"
+        in capsys.readouterr().err.replace("\n", " ")
+    )
     with Image.open(next((tmp_path / "runs" / "m" / "samples").glob("*.png"))) as grid:
         assert grid.mode == "P"
-    values = read_dataset(folder, "train", card.config, ReadOptions(cache=tmp_path / "cache", palette=card.palette))
+    values = read_dataset(
+        folder,
+        "train",
+        card.config,
+        ReadOptions(cache=tmp_path / "cache", palette=card.palette),
+    )
     every = {np.asarray(picture(i).convert("RGBA")).tobytes() for i in range(60)}
     assert all(colours_of(COLOURS)[image[0]].tobytes() in every for image in values)
 
@@ -84,13 +101,19 @@ def test_more_colours_than_asked_for_are_cut(tmp_path: Path, folder: Path) -> No
         random = np.random.default_rng(i).integers(0, 256, (8, 10, 4), np.uint8)
         Image.fromarray(random, "RGBA").save(folder / f"{i}.png")
     card = run(tmp_path, folder, "data.palette=9")
-    assert (card.config.values, len(card.palette), card.palette[0]) == (9, 9, "#00000000")
+    assert (card.config.values, len(card.palette), card.palette[0]) == (
+        9,
+        9,
+        "#00000000",
+    )
     assert "nearest resize" in card.data
     reds = np.array([[value, 0, 0, 255] for value in range(200)], np.uint8)
     assert len(median_cut(reds, np.ones(200, np.int64), 8)) == 8
 
 
-def test_an_archive_brings_its_palette(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_archive_brings_its_palette(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Its values are categories; without a palette they are greys; what does not agree is said."""
     values = np.random.default_rng(1).integers(0, 4, (60, 4, 5)).astype(np.uint8)
     np.savez(tmp_path / "with.npz", images=values, palette=np.array(COLOURS))
@@ -101,15 +124,26 @@ def test_an_archive_brings_its_palette(tmp_path: Path, capsys: pytest.CaptureFix
     with pytest.raises(DataError, match="another palette than the model"):
         read_dataset(tmp_path / "with.npz", "train", card.config, other)
     fewer = card.config.with_overrides(values=3)
-    with pytest.raises(DataError, match="has the value 3, expected categories from 0 to 2"):
+    with pytest.raises(
+        DataError, match="has the value 3, expected categories from 0 to 2"
+    ):
         read_dataset(tmp_path / "without.npz", "train", fewer)
     for name, changes, words in (
         ("without", ["data.palette=auto"], "has no palette"),
-        ("with", ["network.categories=true", "network.values=5"], "has 4 colours: expected network.values = 4"),
+        (
+            "with",
+            ["network.categories=true", "network.values=5"],
+            "has 4 colours: expected network.values = 4",
+        ),
     ):
         with pytest.raises(DataError, match=words):
             run_in(tmp_path / name, tmp_path / f"{name}.npz", *changes)
-    greys = run_in(tmp_path / "greys", tmp_path / "without.npz", "network.categories=true", "network.values=4")
+    greys = run_in(
+        tmp_path / "greys",
+        tmp_path / "without.npz",
+        "network.categories=true",
+        "network.values=4",
+    )
     assert greys.palette == ("#000000", "#555555", "#aaaaaa", "#ffffff")
 
 
@@ -130,7 +164,9 @@ def run_in(place: Path, data: Path, *changes: str) -> Card:
         (None, "not a model card"),
     ],
 )
-def test_a_card_with_a_wrong_palette_is_refused(tmp_path: Path, palette: object, words: str) -> None:
+def test_a_card_with_a_wrong_palette_is_refused(
+    tmp_path: Path, palette: object, words: str
+) -> None:
     """Too few, too many, twice the same, no colours; a network of greys has none."""
     save_tiny_tiles(tmp_path)
     place = tmp_path / "tiny-three" / "card.json"
@@ -149,7 +185,12 @@ def test_a_palette_is_part_of_the_identity(tmp_path: Path) -> None:
     save_tiny_tiles(tmp_path)
     card = load_model("tiny-three", models_dir=tmp_path).card
     facts = json.loads((tmp_path / "tiny-three" / "card.json").read_text())
-    for more, same in (({"names": ["a", "b", "c"]}, True), ({"palette": [*card.palette[::-1]]}, False)):
+    for more, same in (
+        ({"names": ["a", "b", "c"]}, True),
+        ({"palette": [*card.palette[::-1]]}, False),
+    ):
         (tmp_path / "tiny-three" / "card.json").write_text(json.dumps(facts | more))
-        assert (load_model("tiny-three", models_dir=tmp_path).card.identity == card.identity) is same
+        assert (
+            load_model("tiny-three", models_dir=tmp_path).card.identity == card.identity
+        ) is same
     assert written(colours_of(COLOURS)) == COLOURS

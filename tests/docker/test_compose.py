@@ -25,7 +25,12 @@ JOB_LIMIT_S = 120.0
 
 def _engine_answers() -> bool:
     try:
-        return subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False).returncode == 0
+        return (
+            subprocess.run(
+                ["docker", "info"], capture_output=True, timeout=20, check=False
+            ).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -34,7 +39,9 @@ pytestmark = [
     pytest.mark.docker,
     pytest.mark.slow,
     pytest.mark.timeout(1500),
-    pytest.mark.skipif(not _engine_answers(), reason="no Docker engine answers (`docker info`)"),
+    pytest.mark.skipif(
+        not _engine_answers(), reason="no Docker engine answers (`docker info`)"
+    ),
 ]
 
 
@@ -44,16 +51,30 @@ class Service:
     def __init__(self, directory: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             address = f"127.0.0.1:{probe.getsockname()[1]}"
-        slow = directory / "slow.yml"  # so that a small job lasts long enough to be disturbed
-        slow.write_text('services: {worker: {environment: {PIXELRNN_STEP_DELAY_S: "0.1"}}}\n')
+        slow = (
+            directory / "slow.yml"
+        )  # so that a small job lasts long enough to be disturbed
+        slow.write_text(
+            'services: {worker: {environment: {PIXELRNN_STEP_DELAY_S: "0.1"}}}\n'
+        )
         self._project = f"pixelrnn-test-{secrets.token_hex(3)}"
         self._files = ["-f", str(ROOT / "docker-compose.yml"), "-f", str(slow)]
-        self._environment = os.environ | {"PIXELRNN_PUBLISH": address, "PIXELRNN_REDIS_PASSWORD": "a-secret"}
+        self._environment = os.environ | {
+            "PIXELRNN_PUBLISH": address,
+            "PIXELRNN_REDIS_PASSWORD": "a-secret",
+        }
         self.client = httpx.Client(base_url=f"http://{address}", timeout=30)
 
     def compose(self, *arguments: str) -> str:
         command = ["docker", "compose", "-p", self._project, *self._files, *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self._environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr[-3000:]}"
         return done.stdout
 
@@ -66,7 +87,9 @@ class Service:
         return answer.json()["workers"] if answer.status_code == 200 else 0
 
     def submit(self, n: int, seed: int) -> str:
-        answer = self.client.post("/sample", json={"model": MODEL, "n": n, "seed": seed})
+        answer = self.client.post(
+            "/sample", json={"model": MODEL, "n": n, "seed": seed}
+        )
         assert answer.status_code == 202, answer.text
         return answer.json()["id"]
 
@@ -78,16 +101,26 @@ class Service:
 
     def result(self, job_id: str) -> list[bytes]:
         """The pixels of a job's images, once it has succeeded."""
-        assert eventually(lambda: self.job(job_id)["status"] not in ("queued", "running"), JOB_LIMIT_S)
+        assert eventually(
+            lambda: self.job(job_id)["status"] not in ("queued", "running"), JOB_LIMIT_S
+        )
         job = self.job(job_id)
         assert job["status"] == "succeeded", job
         rows = [json.loads(line) for line in self.rows(job_id)]
-        return [b"".join(row for _, row in sorted(image.items())) for image in _by_image(rows)]
+        return [
+            b"".join(row for _, row in sorted(image.items()))
+            for image in _by_image(rows)
+        ]
 
     def rows(self, job_id: str) -> list[str]:
         events = self.client.get(f"/jobs/{job_id}/events").text.split("\n\n")
         lines = [event.splitlines() for event in events if "event: row" in event]
-        return [line.removeprefix("data: ") for event in lines for line in event if line.startswith("data: ")]
+        return [
+            line.removeprefix("data: ")
+            for event in lines
+            for line in event
+            if line.startswith("data: ")
+        ]
 
 
 def _by_image(rows: list[dict[str, Any]]) -> list[dict[int, bytes]]:
@@ -114,10 +147,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 def _drawn_here(n: int, seed: int) -> list[bytes]:
     model = load_model(MODEL, models_dir=ROOT / "models")
     values = sample(model, n=n, seed=seed)
-    return [values_to_pixels(np.asarray(image), model.config.values).tobytes() for image in values]
+    return [
+        values_to_pixels(np.asarray(image), model.config.values).tobytes()
+        for image in values
+    ]
 
 
-def test_a_sample_has_the_bytes_that_the_same_weights_draw_here(service: Service) -> None:
+def test_a_sample_has_the_bytes_that_the_same_weights_draw_here(
+    service: Service,
+) -> None:
     """A container draws what the command line draws."""
     assert service.result(service.submit(3, seed=5)) == _drawn_here(3, seed=5)
 
@@ -126,7 +164,9 @@ def test_no_container_runs_as_root_or_writes_to_its_image(service: Service) -> N
     """Hardened: a user of its own, no capabilities, a read-only root."""
     for name in ("valkey", "api", "worker"):
         assert service.compose("exec", "-T", name, "id", "-u").strip() == "10001"
-        refused = service.compose("exec", "-T", name, "sh", "-c", "touch /written 2>&1 || true")
+        refused = service.compose(
+            "exec", "-T", name, "sh", "-c", "touch /written 2>&1 || true"
+        )
         assert "Read-only file system" in refused
 
 
@@ -136,7 +176,11 @@ def test_a_killed_worker_loses_no_row(service: Service) -> None:
     assert eventually(lambda: service.workers() == 2, 60)
     jobs = [service.submit(8, seed) for seed in range(20, 26)]
     assert eventually(lambda: all(map(service.begun, jobs[:2])), 60)
-    subprocess.run(["docker", "kill", service.containers("worker")[0]], check=True, capture_output=True)
+    subprocess.run(
+        ["docker", "kill", service.containers("worker")[0]],
+        check=True,
+        capture_output=True,
+    )
     for job, seed in zip(jobs, range(20, 26), strict=True):
         assert service.result(job) == _drawn_here(8, seed)
 

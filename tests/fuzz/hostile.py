@@ -49,25 +49,51 @@ ODD_PATHS = (
 def requests(seed: int) -> Iterator[bytes]:
     """Whole requests as bytes, each for a connection of its own."""
     rng = random.Random(seed)
-    makers = [_json_request, _json_request, _form_request, _form_request, _json_form_request]
+    makers = [
+        _json_request,
+        _json_request,
+        _form_request,
+        _form_request,
+        _json_form_request,
+    ]
     makers += [_file_request, _path_request, _broken_request]
     while True:
         yield rng.choice(makers)(rng)
 
 
-def _request(rng: random.Random, method: str, path: str, body: bytes, headers: dict[str, bytes]) -> bytes:
+def _request(
+    rng: random.Random, method: str, path: str, body: bytes, headers: dict[str, bytes]
+) -> bytes:
     if rng.random() < 0.3:
         name, value = rng.choice(ODD_HEADERS)
         headers = {**headers, name: value}
-    headers = {"Host": b"127.0.0.1", "Content-Length": str(len(body)).encode(), "Connection": b"close", **headers}
-    lines = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in headers.items())
-    return f"{method} {path} HTTP/1.1\r\n".encode("utf-8", "surrogatepass") + lines + b"\r\n" + body
+    headers = {
+        "Host": b"127.0.0.1",
+        "Content-Length": str(len(body)).encode(),
+        "Connection": b"close",
+        **headers,
+    }
+    lines = b"".join(
+        name.encode() + b": " + value + b"\r\n" for name, value in headers.items()
+    )
+    return (
+        f"{method} {path} HTTP/1.1\r\n".encode("utf-8", "surrogatepass")
+        + lines
+        + b"\r\n"
+        + body
+    )
 
 
 def _json_request(rng: random.Random) -> bytes:
-    fields: dict[str, Any] = {"model": rng.choice(MODELS), "n": rng.choice((1, 2, 64)), "seed": rng.randrange(99)}
+    fields: dict[str, Any] = {
+        "model": rng.choice(MODELS),
+        "n": rng.choice((1, 2, 64)),
+        "seed": rng.randrange(99),
+    }
     for _ in range(rng.randrange(3)):
-        name = rng.choice(("model", "n", "seed", "temperature", "priority", "__proto__", "\ud800"))
+        name = rng.choice(
+            ("model", "n", "seed", "temperature", "priority", "__proto__", "\ud800")
+        )
         fields[name] = rng.choice(ODD_VALUES)
     body = json.dumps(fields).encode()
     spoil = rng.random()
@@ -83,16 +109,39 @@ def _json_request(rng: random.Random) -> bytes:
 def _form_request(rng: random.Random) -> bytes:
     path = rng.choice(("/complete", "/upsample", "/score", "/verify", "/encode"))
     parts = [("model", None, rng.choice(MODELS).encode())]
-    parts += [(name, name, picture(rng)) for name in ("image", "mask")[: rng.choice((0, 1, 1, 2, 2))]]
+    parts += [
+        (name, name, picture(rng))
+        for name in ("image", "mask")[: rng.choice((0, 1, 1, 2, 2))]
+    ]
     for _ in range(rng.randrange(3)):
-        name = rng.choice(("n", "seed", "temperature", "fit", "rank", "image", "mask", "model", "extra"))
+        name = rng.choice(
+            (
+                "n",
+                "seed",
+                "temperature",
+                "fit",
+                "rank",
+                "image",
+                "mask",
+                "model",
+                "extra",
+            )
+        )
         value = rng.choice(ODD_VALUES)
         parts.append((name, None, str(value).encode("utf-8", "surrogatepass")))
     rng.shuffle(parts)
-    body = b"".join(_part(rng, *part) for part in parts) + f"--{BOUNDARY}--\r\n".encode()
+    body = (
+        b"".join(_part(rng, *part) for part in parts) + f"--{BOUNDARY}--\r\n".encode()
+    )
     if rng.random() < 0.2:
         body = _mutated(rng, body)
-    return _request(rng, "POST", path, body, {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}".encode()})
+    return _request(
+        rng,
+        "POST",
+        path,
+        body,
+        {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}".encode()},
+    )
 
 
 def _json_form_request(rng: random.Random) -> bytes:
@@ -102,34 +151,72 @@ def _json_form_request(rng: random.Random) -> bytes:
     for name in ("image", "mask")[: rng.choice((0, 1, 1, 2))]:
         text = base64.b64encode(picture(rng)).decode()
         fields[name] = rng.choice(
-            (text, text, f"data:image/png;base64,{text}", text[:-1], text * 9, "data:" + "a" * 70_000)
+            (
+                text,
+                text,
+                f"data:image/png;base64,{text}",
+                text[:-1],
+                text * 9,
+                "data:" + "a" * 70_000,
+            )
         )
     for _ in range(rng.randrange(2)):
-        fields[rng.choice(("image", "mask", "fit", "rank", "x", "__proto__"))] = rng.choice(ODD_VALUES)
+        fields[rng.choice(("image", "mask", "fit", "rank", "x", "__proto__"))] = (
+            rng.choice(ODD_VALUES)
+        )
     body = json.dumps(fields).encode()
     spoil = rng.random()
     if spoil < 0.2:
         body = _mutated(rng, body)
     elif spoil < 0.3:
-        body = b'{"image": ' + rng.choice((b"[", b"{},", b"0,", b'{"a":')) * rng.choice((100, 200_000))
+        body = b'{"image": ' + rng.choice((b"[", b"{},", b"0,", b'{"a":')) * rng.choice(
+            (100, 200_000)
+        )
     return _request(rng, "POST", path, body, {"Content-Type": b"application/json"})
 
 
 def _file_request(rng: random.Random) -> bytes:
     """A coded file that is whole but for its stripes, spoilt, or of too many pictures."""
-    numbers = rng.choice((1, 1, 2)), 0, rng.randrange(9), rng.choice((0, 1, 3, 65, 2**32 - 1))
-    packed = struct.pack(">4sBBBI", b"PXRN", *numbers) + rng.choice((b"\0" * 40, rng.randbytes(40)))
-    body = packed + zlib.crc32(packed).to_bytes(4, "big") + rng.randbytes(rng.choice((0, 1, 50, 5000)))
+    numbers = (
+        rng.choice((1, 1, 2)),
+        0,
+        rng.randrange(9),
+        rng.choice((0, 1, 3, 65, 2**32 - 1)),
+    )
+    packed = struct.pack(">4sBBBI", b"PXRN", *numbers) + rng.choice(
+        (b"\0" * 40, rng.randbytes(40))
+    )
+    body = (
+        packed
+        + zlib.crc32(packed).to_bytes(4, "big")
+        + rng.randbytes(rng.choice((0, 1, 50, 5000)))
+    )
     if rng.random() < 0.5:
         body = _mutated(rng, body)
-    media = rng.choice((b"application/vnd.pixelrnn", b"application/octet-stream", b"application/vnd.pixelrnn; q"))
+    media = rng.choice(
+        (
+            b"application/vnd.pixelrnn",
+            b"application/octet-stream",
+            b"application/vnd.pixelrnn; q",
+        )
+    )
     return _request(rng, "POST", "/decode", body, {"Content-Type": media})
 
 
 def _part(rng: random.Random, name: str, file: str | None, content: bytes) -> bytes:
-    filename = rng.choice(("a.png", '"', "\x00", "x" * 2000, "../../a", "é.png")) if file else None
-    disposition = f'form-data; name="{name}"' + (f'; filename="{filename}"' if filename is not None else "")
-    return f"--{BOUNDARY}\r\nContent-Disposition: {disposition}\r\n\r\n".encode() + content + b"\r\n"
+    filename = (
+        rng.choice(("a.png", '"', "\x00", "x" * 2000, "../../a", "é.png"))
+        if file
+        else None
+    )
+    disposition = f'form-data; name="{name}"' + (
+        f'; filename="{filename}"' if filename is not None else ""
+    )
+    return (
+        f"--{BOUNDARY}\r\nContent-Disposition: {disposition}\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+    )
 
 
 def picture(rng: random.Random) -> bytes:
@@ -138,17 +225,31 @@ def picture(rng: random.Random) -> bytes:
     width, height = rng.choice(((5, 6), (4, 5), (4, 6), (2, 3), (1, 1), (7, 7)))
     if kind < 0.1:
         return rng.choice(
-            (b"", b"GIF89a", b"<svg/>", b"\xff\xd8\xff\xe0", b"BM" + b"\0" * 60, b"%PDF-1.7", b"\0" * 5000)
+            (
+                b"",
+                b"GIF89a",
+                b"<svg/>",
+                b"\xff\xd8\xff\xe0",
+                b"BM" + b"\0" * 60,
+                b"%PDF-1.7",
+                b"\0" * 5000,
+            )
         )
     if kind < 0.2:
-        width, height = rng.choice(((2**31 - 1, 1), (60_000, 60_000), (0, 0), (1, 2**31 - 1)))
+        width, height = rng.choice(
+            ((2**31 - 1, 1), (60_000, 60_000), (0, 0), (1, 2**31 - 1))
+        )
     whole = _png(rng, width, height, declared_only=kind < 0.2)
     return _mutated(rng, whole) if kind < 0.5 else whole
 
 
 def _png(rng: random.Random, width: int, height: int, declared_only: bool) -> bytes:
     colour, channels = rng.choice(((0, 1), (2, 3), (4, 2), (6, 4), (3, 1)))
-    rows = b"" if declared_only else b"".join(b"\0" + rng.randbytes(width * channels) for _ in range(height))
+    rows = (
+        b""
+        if declared_only
+        else b"".join(b"\0" + rng.randbytes(width * channels) for _ in range(height))
+    )
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))]
     if colour == 3:
         chunks.append((b"PLTE", rng.randbytes(rng.choice((3, 768, 5)))))
@@ -157,11 +258,18 @@ def _png(rng: random.Random, width: int, height: int, declared_only: bool) -> by
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return (
+        struct.pack(">I", len(data))
+        + kind
+        + data
+        + struct.pack(">I", zlib.crc32(kind + data))
+    )
 
 
 def _path_request(rng: random.Random) -> bytes:
-    method = rng.choice(("GET", "GET", "DELETE", "PUT", "PATCH", "OPTIONS", "HEAD", "TRACE", "BREW"))
+    method = rng.choice(
+        ("GET", "GET", "DELETE", "PUT", "PATCH", "OPTIONS", "HEAD", "TRACE", "BREW")
+    )
     return _request(rng, method, rng.choice(ODD_PATHS), b"", {})
 
 

@@ -29,14 +29,21 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 @pytest.fixture(scope="module")
-def patient(all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def patient(
+    all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Up]:
     """The running service, with no limit on how much one client may ask for."""
     open_handed = {
         "PIXELRNN_CLIENT_RATE": "1000000",
         "PIXELRNN_CLIENT_JOBS": "1000000",
         "PIXELRNN_QUEUE_JOBS": "1000000",
     }
-    running = ForkedUp(tmp_path_factory.mktemp("data"), all_models_dir, PIXELRNN_LINK_SECRET=32 * "s", **open_handed)
+    running = ForkedUp(
+        tmp_path_factory.mktemp("data"),
+        all_models_dir,
+        PIXELRNN_LINK_SECRET=32 * "s",
+        **open_handed,
+    )
     running.wait_until_ready()
     yield running
     running.output()
@@ -49,9 +56,24 @@ def test_hostile_requests_are_answered_and_leave_nothing(patient: Up) -> None:
     asyncio.run(volley(patient.url, itertools.islice(shots, WARM_UP)))
     memory, descriptors = api.memory_info().rss, api.num_fds()
     counts, bad = asyncio.run(volley(patient.url, itertools.islice(shots, REQUESTS)))
-    grown_mib, more_descriptors = (api.memory_info().rss - memory) / MIB, api.num_fds() - descriptors
-    summary = {"requests": REQUESTS, "answers": dict(sorted(counts.items())), "bad": len(bad)}
-    print(json.dumps({**summary, "grown_mib": round(grown_mib, 1), "more_descriptors": more_descriptors}))
+    grown_mib, more_descriptors = (
+        (api.memory_info().rss - memory) / MIB,
+        api.num_fds() - descriptors,
+    )
+    summary = {
+        "requests": REQUESTS,
+        "answers": dict(sorted(counts.items())),
+        "bad": len(bad),
+    }
+    print(
+        json.dumps(
+            {
+                **summary,
+                "grown_mib": round(grown_mib, 1),
+                "more_descriptors": more_descriptors,
+            }
+        )
+    )
     assert not bad, bad[:3]
     assert {200, 202, 400, 404, 413, 415, 422} <= set(counts), counts
     assert grown_mib < 30
@@ -67,7 +89,17 @@ def test_every_answer_is_one_that_the_schema_declares(patient: Up) -> None:
         "run",
         f"{patient.url}/openapi.json",
     ]
-    limits = ["--max-examples", "12", "--seed", "1", "--request-timeout", "40", "--no-color"]
-    done = subprocess.run([*command, *limits], capture_output=True, text=True, check=False, timeout=380)
+    limits = [
+        "--max-examples",
+        "12",
+        "--seed",
+        "1",
+        "--request-timeout",
+        "40",
+        "--no-color",
+    ]
+    done = subprocess.run(
+        [*command, *limits], capture_output=True, text=True, check=False, timeout=380
+    )
     print(done.stdout.rpartition(" SUMMARY ")[2])
     assert done.returncode == 0, done.stdout[-6000:]

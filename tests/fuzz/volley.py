@@ -12,7 +12,9 @@ NO_ANSWER = 0
 TOO_SLOW = -1
 
 
-async def volley(url: str, shots: Iterator[bytes], at_once: int = 8) -> tuple[Counter[int], list[bytes]]:
+async def volley(
+    url: str, shots: Iterator[bytes], at_once: int = 8
+) -> tuple[Counter[int], list[bytes]]:
     """How often each status came, and the requests that were answered with 5xx or not in time."""
     parts = urlsplit(url)
     counts: Counter[int] = Counter()
@@ -51,4 +53,8 @@ def _is_whole(request: bytes) -> bool:
     """Whether a server has all that was announced: it drops the answer to a client that closes its side before."""
     head, end, body = request.partition(b"\r\n\r\n")
     lengths = re.findall(rb"(?im)^content-length: (.*?)\r?$", head)
-    return bool(end) and b"chunked" not in head and lengths in ([], [str(len(body)).encode()])
+    return (
+        bool(end)
+        and b"chunked" not in head
+        and lengths in ([], [str(len(body)).encode()])
+    )

@@ -12,7 +12,11 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 48 MB."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "none", place], capture_output=True, text=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "none", place],
+        capture_output=True,
+        text=True,
+    )
     if mounted.returncode:
         pytest.skip(f"a small disk is mounted only by root: {mounted.stderr.strip()}")
     yield place

@@ -9,7 +9,15 @@ from typing import Any
 import yaml
 
 Manifest = dict[str, Any]
-KNOWN = {"apiVersion", "kind", "namespace", "resources", "components", "images", "patches"}
+KNOWN = {
+    "apiVersion",
+    "kind",
+    "namespace",
+    "resources",
+    "components",
+    "images",
+    "patches",
+}
 CLUSTER_WIDE = ("Namespace",)
 
 
@@ -20,7 +28,9 @@ def built(directory: Path) -> list[Manifest]:
 
 def named(manifests: list[Manifest], kind: str) -> dict[str, Manifest]:
     """Those of one kind, by name."""
-    return {each["metadata"]["name"]: each for each in manifests if each["kind"] == kind}
+    return {
+        each["metadata"]["name"]: each for each in manifests if each["kind"] == kind
+    }
 
 
 def documents(path: Path) -> list[Manifest]:
@@ -50,7 +60,12 @@ def _built(directory: Path, manifests: list[Manifest]) -> list[Manifest]:
 
 def containers(manifest: Manifest) -> list[Manifest]:
     """Those of its pods; none where it makes none."""
-    return manifest.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
+    return (
+        manifest.get("spec", {})
+        .get("template", {})
+        .get("spec", {})
+        .get("containers", [])
+    )
 
 
 def _image(image: str, renamed: list[Manifest]) -> str:
@@ -82,7 +97,9 @@ def _merge(target: Manifest, change: Manifest) -> None:
 
 
 def _are_named(things: Any) -> bool:
-    return isinstance(things, list) and all(isinstance(thing, dict) and "name" in thing for thing in things)
+    return isinstance(things, list) and all(
+        isinstance(thing, dict) and "name" in thing for thing in things
+    )
 
 
 def _merge_named(old: list[Manifest], new: list[Manifest]) -> None:

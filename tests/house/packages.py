@@ -28,4 +28,8 @@ def make_environment(place: Path, packages: Iterable[Path]) -> None:
 
 def usual() -> dict[str, str]:
     """The environment of somebody who has set nothing for this project."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("PIXELRNN", "PYTHON", "REDIS"))}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PIXELRNN", "PYTHON", "REDIS"))
+    }

@@ -8,7 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def eventually(condition: Callable[[], bool], limit_s: float = 60.0, look_s: float = 0.02) -> bool:
+def eventually(
+    condition: Callable[[], bool], limit_s: float = 60.0, look_s: float = 0.02
+) -> bool:
     """Whether the condition comes to hold within the limit."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
@@ -24,7 +26,12 @@ def children_of(pid: int) -> dict[int, str]:
     with suppress(OSError):  # it may have ended a moment ago
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             with suppress(OSError):
-                found[int(child)] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found[int(child)] = (
+                    Path(f"/proc/{child}/cmdline")
+                    .read_bytes()
+                    .replace(b"\0", b" ")
+                    .decode()
+                )
     return found
 
 

@@ -6,10 +6,14 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 
-def in_terminal(command: Sequence[str], environment: Mapping[str, str] | None = None) -> tuple[int, str]:
+def in_terminal(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """Run it to its end with a terminal as stderr; its exit code, and what was written there."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, env=environment)
+    process = subprocess.Popen(
+        command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=theirs, env=environment
+    )
     os.close(theirs)
     written = bytearray()
     while True:

@@ -22,7 +22,12 @@ def main(notebook: Path) -> None:
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
                 value = run("".join(cell["source"]), cell["id"], namespace)
-            print(json.dumps({"id": cell["id"], "shown": printed.getvalue() + shown(value)}), flush=True)
+            print(
+                json.dumps(
+                    {"id": cell["id"], "shown": printed.getvalue() + shown(value)}
+                ),
+                flush=True,
+            )
 
 
 def run(source: str, name: str, namespace: dict[str, Any]) -> Any:

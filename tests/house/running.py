@@ -33,19 +33,43 @@ class Up:
     key = ""
     process: "subprocess.Popen[str] | Forked"
 
-    def __init__(self, data_dir: Path, models_dir: Path, *options: str, **settings: str) -> None:
+    def __init__(
+        self, data_dir: Path, models_dir: Path, *options: str, **settings: str
+    ) -> None:
         where = ["--data-dir", str(data_dir), "--models-dir", str(models_dir)]
-        usual = {name: value for name, value in os.environ.items() if "REDIS_URL" not in name}
-        self._start([sys.executable, "-P", "-m", "pixelrnn", "up", "--port", PORT, *where, *options], usual | settings)
+        usual = {
+            name: value for name, value in os.environ.items() if "REDIS_URL" not in name
+        }
+        self._start(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "pixelrnn",
+                "up",
+                "--port",
+                PORT,
+                *where,
+                *options,
+            ],
+            usual | settings,
+        )
 
     @classmethod
-    def by(cls, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> Self:
+    def by(
+        cls, command: Sequence[str], directory: Path, environment: Mapping[str, str]
+    ) -> Self:
         """That which a command starts in a directory; in it PORT stands for a free one."""
         up = cls.__new__(cls)
         up._start(command, environment, directory)
         return up
 
-    def _start(self, command: Sequence[str], environment: Mapping[str, str], directory: Path | None = None) -> None:
+    def _start(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path | None = None,
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._words = [word.replace(PORT, str(self.port)) for word in command]
@@ -54,11 +78,17 @@ class Up:
 
     def start_again(self) -> None:
         """Where the one before has ended."""
-        self.process = subprocess.Popen(self._words, stderr=subprocess.PIPE, text=True, **self._place)
+        self.process = subprocess.Popen(
+            self._words, stderr=subprocess.PIPE, text=True, **self._place
+        )
 
     def wait_until_ready(self) -> None:
         """Until all models are."""
-        is_warm = eventually(lambda: is_ready(self.url) and not self._is_compiling(), READY_LIMIT_S, look_s=0.2)
+        is_warm = eventually(
+            lambda: is_ready(self.url) and not self._is_compiling(),
+            READY_LIMIT_S,
+            look_s=0.2,
+        )
         assert is_warm, self.output()
 
     def _is_compiling(self) -> bool:
@@ -66,14 +96,29 @@ class Up:
 
     def processes(self) -> dict[int, str]:
         """What each child is, by its process id: server, worker, trainer or api."""
-        names = {"valkey": "server", "worker.start": "worker", "start trainer": "trainer", "pixelrnn api": "api"}
+        names = {
+            "valkey": "server",
+            "worker.start": "worker",
+            "start trainer": "trainer",
+            "pixelrnn api": "api",
+        }
         lines = children_of(self.process.pid)
-        return {pid: name for pid, line in lines.items() for word, name in names.items() if word in line}
+        return {
+            pid: name
+            for pid, line in lines.items()
+            for word, name in names.items()
+            if word in line
+        }
 
     def engines(self) -> dict[int, int]:
         """The processes that draw: process id, and that of the worker."""
         workers = [pid for pid, name in self.processes().items() if name == "worker"]
-        return {pid: worker for worker in workers for pid, line in children_of(worker).items() if ENGINE in line}
+        return {
+            pid: worker
+            for worker in workers
+            for pid, line in children_of(worker).items()
+            if ENGINE in line
+        }
 
     def children(self) -> dict[str, int]:
         """Process ids by what they are: server, worker, trainer, api."""
@@ -83,7 +128,9 @@ class Up:
         """kill -9 a child, and wait until another stands in its place and everything is ready."""
         before = self.children()[child]
         os.kill(before, signal.SIGKILL)
-        assert eventually(lambda: self.children().get(child, before) != before), f"no new {child}"
+        assert eventually(lambda: self.children().get(child, before) != before), (
+            f"no new {child}"
+        )
         self.wait_until_ready()
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -94,8 +141,15 @@ class Up:
 
     def train(self, pictures: bytes, minutes: float = 5) -> str:
         """A training on a zip of them; its id."""
-        sent: Any = {"files": {"images": ("mine.zip", pictures)}, "data": {"name": "corners", "minutes": minutes}}
-        return httpx.post(f"{self.url}/train", **sent, timeout=60).raise_for_status().json()["id"]
+        sent: Any = {
+            "files": {"images": ("mine.zip", pictures)},
+            "data": {"name": "corners", "minutes": minutes},
+        }
+        return (
+            httpx.post(f"{self.url}/train", **sent, timeout=60)
+            .raise_for_status()
+            .json()["id"]
+        )
 
     @contextmanager
     def follow(self, path: str) -> Iterator[http.client.HTTPResponse]:
@@ -107,7 +161,10 @@ class Up:
 
     def ended(self, job: str) -> dict[str, Any]:
         """The job, once it has ended."""
-        assert eventually(lambda: self.get(f"/jobs/{job}?wait=30")["status"] in TERMINAL_EVENT, READY_LIMIT_S)
+        assert eventually(
+            lambda: self.get(f"/jobs/{job}?wait=30")["status"] in TERMINAL_EVENT,
+            READY_LIMIT_S,
+        )
         return self.get(f"/jobs/{job}")
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> str:
@@ -122,7 +179,9 @@ class Up:
 
     def _call(self, method: str, path: str, body: str | None = None) -> dict[str, Any]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        )
         connection.request(method, path, body, headers)
         response = connection.getresponse()
         answer = json.loads(response.read())
@@ -134,9 +193,16 @@ class Up:
 class ForkedUp(Up):
     """The same where its start is not what is tested: its processes are forked, and models are examined but once."""
 
-    def __init__(self, data_dir: Path, models_dir: Path, *options: str, **settings: str) -> None:
+    def __init__(
+        self, data_dir: Path, models_dir: Path, *options: str, **settings: str
+    ) -> None:
         self._log = data_dir.with_name(f"{data_dir.name}.log")
-        super().__init__(data_dir, models_dir, *options, **{"PIXELRNN_KEPT_DIR": f"{models_dir}-kept"} | settings)
+        super().__init__(
+            data_dir,
+            models_dir,
+            *options,
+            **{"PIXELRNN_KEPT_DIR": f"{models_dir}-kept"} | settings,
+        )
 
     def start_again(self) -> None:
         words = self._words[self._words.index("-m") + 1 :]

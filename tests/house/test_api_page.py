@@ -22,7 +22,10 @@ PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(sh|python|js)\n(.*?)```", PAGE, flags=re.DOTALL)
 SECRET = f"whsec_{base64.b64encode(bytes(32)).decode()}"
 MODELS = ("mnist-diagonal-bilstm", "cifar10-small-multi-scale")
-PROGRAMS = {"python": "python -", "js": "node --experimental-eventsource --input-type=module -"}
+PROGRAMS = {
+    "python": "python -",
+    "js": "node --experimental-eventsource --input-type=module -",
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +47,24 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node for the page's JavaScript")
+@pytest.mark.skipif(
+    shutil.which("node") is None, reason="needs Node for the page's JavaScript"
+)
 def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
     """In order, in one shell, each language by its own program; and what they leave is what the page says."""
     (tmp_path / "docs").symlink_to(ROOT / "docs")
-    script = "".join(pasted(*block) for block in BLOCKS).replace("http://127.0.0.1:8000", service)
-    settings = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    script = "".join(pasted(*block) for block in BLOCKS).replace(
+        "http://127.0.0.1:8000", service
+    )
+    settings = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
     shell = ["bash", "-euo", "pipefail", "-c", script]
-    ended = subprocess.run(shell, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=600)
+    ended = subprocess.run(
+        shell, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=600
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     for name, kind, size in (
         ("four.png", "PNG", (228, 228)),
@@ -65,14 +78,25 @@ def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
     ):
         with Image.open(tmp_path / name) as picture:
             assert (picture.format, picture.size) == (kind, size), name
-    with Image.open(tmp_path / "both.png") as both, Image.open(ROOT / "docs" / "img" / "digit.png") as digit:
+    with (
+        Image.open(tmp_path / "both.png") as both,
+        Image.open(ROOT / "docs" / "img" / "digit.png") as digit,
+    ):
         assert both.crop((29, 0, 57, 28)).tobytes() == digit.convert("L").tobytes()
     assert (tmp_path / "digits.pxrn").read_bytes().startswith(b"PXRN")
     assert len(zipfile.ZipFile(tmp_path / "sixteen.zip").namelist()) == 16
     assert re.search(r"likeliest: /jobs/\S+ exact: (true|false)", ended.stdout)
-    assert [int(y) for y in re.findall(r"^row (\d+)$", ended.stdout, flags=re.MULTILINE)] == list(range(28))
-    assert re.findall(r"^(?:snapshot|done)$", ended.stdout, flags=re.MULTILINE) == ["done", "snapshot", "done"]
-    assert re.findall(r"^0 (\d+) 28$", ended.stdout, flags=re.MULTILINE) == [str(y) for y in range(28)]
+    assert [
+        int(y) for y in re.findall(r"^row (\d+)$", ended.stdout, flags=re.MULTILINE)
+    ] == list(range(28))
+    assert re.findall(r"^(?:snapshot|done)$", ended.stdout, flags=re.MULTILINE) == [
+        "done",
+        "snapshot",
+        "done",
+    ]
+    assert re.findall(r"^0 (\d+) 28$", ended.stdout, flags=re.MULTILINE) == [
+        str(y) for y in range(28)
+    ]
     assert '"pointer":"#/n"' in ended.stdout
     assert "404 urn:pixelrnn:problem:unknown-model expected one of:" in ended.stdout
     assert re.search(r"^alice:[0-9a-f]{64}$", ended.stdout, flags=re.MULTILINE)
@@ -87,12 +111,23 @@ def test_signature_is_looked_at_as_the_page_says() -> None:
     """It takes what the service signs now, and nothing that was changed, or is old."""
     from app.webhooks.signatures import key_of, signed
 
-    (block,) = [text for language, text in BLOCKS if language == "python" and "def is_theirs" in text]
+    (block,) = [
+        text
+        for language, text in BLOCKS
+        if language == "python" and "def is_theirs" in text
+    ]
     page: dict[str, Any] = {}
     exec(block, page)
     now, body = int(time.time()), b'{"id": "job"}'
-    for at, received, good in ((now, body, True), (now, body + b" ", False), (now - 600, body, False)):
-        headers = {name.lower(): value for name, value in signed(key_of(SECRET), "job", at, body).items()}
+    for at, received, good in (
+        (now, body, True),
+        (now, body + b" ", False),
+        (now - 600, body, False),
+    ):
+        headers = {
+            name.lower(): value
+            for name, value in signed(key_of(SECRET), "job", at, body).items()
+        }
         assert page["is_theirs"](SECRET, headers, received) is good
 
 

@@ -27,7 +27,16 @@ VERBS = (
     "data",
     "bench",
 )
-VERBS += ("remote", "sample", "complete", "upsample", "score", "encode", "decode", "verify")
+VERBS += (
+    "remote",
+    "sample",
+    "complete",
+    "upsample",
+    "score",
+    "encode",
+    "decode",
+    "verify",
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -71,7 +80,14 @@ def test_up_is_refused_when_the_port_is_taken(tmp_path: Path, models_dir: Path) 
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         result = nursery.ended(
-            "pixelrnn", "up", "--port", port, "--data-dir", tmp_path / "data", "--models-dir", models_dir
+            "pixelrnn",
+            "up",
+            "--port",
+            port,
+            "--data-dir",
+            tmp_path / "data",
+            "--models-dir",
+            models_dir,
         )
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
@@ -80,7 +96,11 @@ def test_up_is_refused_when_the_port_is_taken(tmp_path: Path, models_dir: Path) 
 
 
 @pytest.mark.parametrize(
-    ("device", "complaint"), [("tpu", "'tpu' is no device: expected cpu, cuda or cuda:1"), ("cuda:99", "no cuda:99")]
+    ("device", "complaint"),
+    [
+        ("tpu", "'tpu' is no device: expected cpu, cuda or cuda:1"),
+        ("cuda:99", "no cuda:99"),
+    ],
 )
 def test_up_is_refused_when_there_is_no_such_device(
     tmp_path: Path, models_dir: Path, device: str, complaint: str
@@ -102,26 +122,44 @@ def test_up_is_refused_when_there_is_no_such_device(
     *before, line = result.stderr.splitlines()
     assert complaint in line
     assert all("is open; jobs are taken" in earlier for earlier in before)
-    assert (tmp_path / "data").exists() is (device != "tpu")  # what is no device's name is seen before the start
+    assert (tmp_path / "data").exists() is (
+        device != "tpu"
+    )  # what is no device's name is seen before the start
 
 
 @pytest.mark.parametrize("arguments", [("models",), ("--version",)])
 def test_quick_verbs_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     """Torch takes longer than all that they do, and no extra is needed for them."""
-    command = f"import sys; sys.argv = ['pixelrnn', *{arguments!r}]\nimport pixelrnn.cli\n"
+    command = (
+        f"import sys; sys.argv = ['pixelrnn', *{arguments!r}]\nimport pixelrnn.cli\n"
+    )
     command += "try:\n    pixelrnn.cli.main()\nfinally:\n    assert not {'torch', 'numba', 'numpy'} & set(sys.modules)"
-    result = subprocess.run([sys.executable, "-P", "-c", command], capture_output=True, text=True, timeout=160)
+    result = subprocess.run(
+        [sys.executable, "-P", "-c", command],
+        capture_output=True,
+        text=True,
+        timeout=160,
+    )
     assert (result.returncode, result.stderr) == (0, "")
     assert ("mnist" in result.stdout) is (arguments == ("models",))
 
 
 def test_shell_completes_verbs_and_models() -> None:
     """`pixelrnn --install-completion` teaches the shell; it then asks like this."""
-    for words, known in (("pixelrnn sa", "sample"), ("pixelrnn sample mnist-row", "mnist-row-lstm")):
-        asked = {"_PIXELRNN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    for words, known in (
+        ("pixelrnn sa", "sample"),
+        ("pixelrnn sample mnist-row", "mnist-row-lstm"),
+    ):
+        asked = {
+            "_PIXELRNN_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
+        }
         program = "import sys; sys.argv = ['pixelrnn']; import pixelrnn.cli; pixelrnn.cli.main()"
         command = [sys.executable, "-P", "-c", program]
-        result = subprocess.run(command, env=os.environ | asked, capture_output=True, text=True, timeout=160)
+        result = subprocess.run(
+            command, env=os.environ | asked, capture_output=True, text=True, timeout=160
+        )
         assert known in result.stdout.split(), result
 
 

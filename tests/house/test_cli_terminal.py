@@ -9,7 +9,9 @@ import pytest
 from tests.house.pseudo_terminal import in_terminal
 from tests.nursery import ended
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads a pseudo-terminal as Linux has them")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="reads a pseudo-terminal as Linux has them"
+)
 
 TERMINAL = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
 
@@ -19,19 +21,35 @@ def command(*words: str | Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("verb", "doing"), [("sample", "drawing"), ("complete", "completing"), ("score", "scoring with tiny-cnn")]
+    ("verb", "doing"),
+    [
+        ("sample", "drawing"),
+        ("complete", "completing"),
+        ("score", "scoring with tiny-cnn"),
+    ],
 )
 def test_person_sees_what_is_done_and_what_came_of_it(
     models_dir: Path, tmp_path: Path, given: Path, verb: str, doing: str
 ) -> None:
     """The bar is gone in the end; the picture stays, and so does the sentence."""
-    words = [verb, "tiny-cnn", *([given] if verb != "sample" else []), "--models-dir", models_dir, "--show"]
+    words = [
+        verb,
+        "tiny-cnn",
+        *([given] if verb != "sample" else []),
+        "--models-dir",
+        models_dir,
+        "--show",
+    ]
     out = ["--map" if verb == "score" else "--out", tmp_path / "out.png"]
     code, told = in_terminal(command(*words, *out), TERMINAL)
     assert code == 0, told
     assert doing in told
     assert "▀" in told
-    assert told.index(doing) < told.index("▀") < told.rindex("nats" if verb == "score" else "wrote")
+    assert (
+        told.index(doing)
+        < told.index("▀")
+        < told.rindex("nats" if verb == "score" else "wrote")
+    )
 
 
 def test_nobody_else_is_told(models_dir: Path, tmp_path: Path) -> None:
@@ -45,10 +63,14 @@ def test_nobody_else_is_told(models_dir: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:99"])
-def test_person_who_starts_a_worker_is_told_why_it_cannot(models_dir: Path, device: str) -> None:
+def test_person_who_starts_a_worker_is_told_why_it_cannot(
+    models_dir: Path, device: str
+) -> None:
     """In one line, and not as a line of the log."""
     words = command("worker", "--models-dir", models_dir, "--device", device)
-    code, written = in_terminal(words, {**os.environ, "REDIS_URL": "redis://127.0.0.1:1"})
+    code, written = in_terminal(
+        words, {**os.environ, "REDIS_URL": "redis://127.0.0.1:1"}
+    )
     assert code == 2
     (line,) = written.splitlines()
     assert line.startswith("worker: ")

@@ -24,15 +24,44 @@ def read(name: str) -> dict[str, Any]:
 
 def composed(directory: Path, files: str, **settings: str) -> dict[str, Any]:
     """What would be started, by service, as the tool itself says it; it needs no engine for that."""
-    plugin = shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode
-    tool = ["docker", "compose"] if plugin == 0 else [shutil.which("docker-compose") or ""]
+    plugin = (
+        shutil.which("docker")
+        and subprocess.run(
+            ["docker", "compose", "version"], capture_output=True
+        ).returncode
+    )
+    tool = (
+        ["docker", "compose"] if plugin == 0 else [shutil.which("docker-compose") or ""]
+    )
     if not tool[0]:
-        pytest.skip("Docker Compose is not installed (Debian: apt-get install docker-compose)")
-    (directory / ".env").write_text("".join(f"{name}='{value}'\n" for name, value in settings.items()))
+        pytest.skip(
+            "Docker Compose is not installed (Debian: apt-get install docker-compose)"
+        )
+    (directory / ".env").write_text(
+        "".join(f"{name}='{value}'\n" for name, value in settings.items())
+    )
     names = [f"--file={ROOT / name}" for name in files.split(":")]
-    command = [*tool, f"--env-file={directory / '.env'}", *names, "config", "--format=json"]
-    usual: Mapping[str, str] = {k: v for k, v in os.environ.items() if not k.startswith(("PIXELRNN_", "COMPOSE_"))}
-    done = subprocess.run(command, cwd=directory, env=usual, capture_output=True, text=True, timeout=60, check=False)
+    command = [
+        *tool,
+        f"--env-file={directory / '.env'}",
+        *names,
+        "config",
+        "--format=json",
+    ]
+    usual: Mapping[str, str] = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("PIXELRNN_", "COMPOSE_"))
+    }
+    done = subprocess.run(
+        command,
+        cwd=directory,
+        env=usual,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)["services"]
 
@@ -56,7 +85,11 @@ def test_each_gpu_has_a_service_and_a_profile_of_its_own() -> None:
 
 def test_what_lies_in_memory_has_a_size() -> None:
     """Else who uploads much has all of the machine's; the bodies that an API holds fit twice."""
-    mounts = [each for service in read("docker-compose.yml")["services"].values() for each in service["tmpfs"]]
+    mounts = [
+        each
+        for service in read("docker-compose.yml")["services"].values()
+        for each in service["tmpfs"]
+    ]
     assert all(mount.endswith(":size=128m") for mount in mounts)
     assert 2 * MOST_BYTES <= 128 * 2**20
 
@@ -70,7 +103,9 @@ def test_no_worker_on_processors_is_started_beside_them() -> None:
 def test_prometheus_finds_every_worker() -> None:
     """By the names under which Docker's DNS lists them."""
     jobs = read("deploy/prometheus.yml")["scrape_configs"]
-    asked = {name for job in jobs for each in job["dns_sd_configs"] for name in each["names"]}
+    asked = {
+        name for job in jobs for each in job["dns_sd_configs"] for name in each["names"]
+    }
     aliases = {
         alias
         for service in read("deploy/gpus.yml")["services"].values()
@@ -88,10 +123,30 @@ def test_compose_starts_the_gpus_that_are_named(tmp_path: Path) -> None:
     for i in (1, 3):
         worker = services[f"worker-gpu-{i}"]
         assert devices(worker) == [str(i)]
-        assert worker["environment"] == usual["environment"] | {"PIXELRNN_DEVICE": "cuda:0"}
-        assert worker["build"]["args"] == {"TORCH_INDEX": "https://download.pytorch.org/whl/cu128"}
-        assert {key: worker[key] for key in ("volumes", "cap_drop", "read_only", "security_opt", "depends_on")} == {
-            key: usual[key] for key in ("volumes", "cap_drop", "read_only", "security_opt", "depends_on")
+        assert worker["environment"] == usual["environment"] | {
+            "PIXELRNN_DEVICE": "cuda:0"
+        }
+        assert worker["build"]["args"] == {
+            "TORCH_INDEX": "https://download.pytorch.org/whl/cu128"
+        }
+        assert {
+            key: worker[key]
+            for key in (
+                "volumes",
+                "cap_drop",
+                "read_only",
+                "security_opt",
+                "depends_on",
+            )
+        } == {
+            key: usual[key]
+            for key in (
+                "volumes",
+                "cap_drop",
+                "read_only",
+                "security_opt",
+                "depends_on",
+            )
         }
 
 
@@ -99,9 +154,14 @@ def test_compose_hands_on_any_password(tmp_path: Path) -> None:
     """To the server in a file, so that no list of processes shows it; to API and workers as it is. `config` writes $
     twice."""
     password = 'q/4+$Zk=:@#?% "x'
-    services = composed(tmp_path, "docker-compose.yml", PIXELRNN_REDIS_PASSWORD=password)
+    services = composed(
+        tmp_path, "docker-compose.yml", PIXELRNN_REDIS_PASSWORD=password
+    )
     shown = password.replace("$", "$$")
-    assert {services[name]["environment"]["PIXELRNN_REDIS_PASSWORD"] for name in ("api", "worker")} == {shown}
+    assert {
+        services[name]["environment"]["PIXELRNN_REDIS_PASSWORD"]
+        for name in ("api", "worker")
+    } == {shown}
     with started(*_valkey(services), tmp_path, password) as (client, command):
         assert client.config_get("appendfsync") == {"appendfsync": "always"}
         assert password not in command
@@ -118,7 +178,9 @@ def test_compose_limits_the_servers_memory(tmp_path: Path) -> None:
 def _valkey(services: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """The script that it runs, and its environment."""
     service = services["valkey"]
-    environment = {name: value.replace("$$", "$") for name, value in service["environment"].items()}
+    environment = {
+        name: value.replace("$$", "$") for name, value in service["environment"].items()
+    }
     return service["command"][-1].replace("$$", "$"), environment
 
 

@@ -29,13 +29,22 @@ time.sleep(600)
 def test_settings_are_durable_and_local(tmp_path: Path) -> None:
     """It syncs every write, refuses to evict, and listens on no port."""
     with EmbeddedRedis(tmp_path) as server, connect(server.url) as client:
-        expected = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction", "port": "0"}
+        expected = {
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "maxmemory-policy": "noeviction",
+            "port": "0",
+        }
         assert {name: client.config_get(name)[name] for name in expected} == expected  # pyright: ignore
         assert server.socket.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize(("given", "limit"), [(None, server_limit()), (64 << 20, 64 << 20)])
-def test_it_has_a_limit_to_its_memory(tmp_path: Path, given: int | None, limit: int) -> None:
+@pytest.mark.parametrize(
+    ("given", "limit"), [(None, server_limit()), (64 << 20, 64 << 20)]
+)
+def test_it_has_a_limit_to_its_memory(
+    tmp_path: Path, given: int | None, limit: int
+) -> None:
     """By default, too: the API refuses jobs before a server is full, and can only tell where it knows when that is."""
     with EmbeddedRedis(tmp_path, given) as server, connect(server.url) as client:
         assert client.info("memory")["maxmemory"] == limit  # pyright: ignore
@@ -55,10 +64,14 @@ def test_acknowledged_write_survives_when_the_server_is_killed(tmp_path: Path) -
         assert client.get("kept") == b"1"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ties children to their parent")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux ties children to their parent"
+)
 def test_server_is_gone_when_its_owner_is_killed(tmp_path: Path) -> None:
     """kill -9 of the owner ends the server, and the next owner can start at once and finds the data."""
-    owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
     assert owner.stdout is not None
     pid = int(owner.stdout.readline())
     with connect(EmbeddedRedis(tmp_path).url) as client:
@@ -73,7 +86,10 @@ def test_server_is_gone_when_its_owner_is_killed(tmp_path: Path) -> None:
 
 def test_second_start_is_refused_when_the_directory_is_in_use(tmp_path: Path) -> None:
     """Never two servers on one directory; the refusal names the owner."""
-    with EmbeddedRedis(tmp_path), pytest.raises(StartError, match=rf"in use by process {os.getpid()}"):
+    with (
+        EmbeddedRedis(tmp_path),
+        pytest.raises(StartError, match=rf"in use by process {os.getpid()}"),
+    ):
         EmbeddedRedis(tmp_path).start()
 
 
@@ -99,15 +115,21 @@ def test_stale_socket_is_replaced(tmp_path: Path) -> None:
         assert server.answers()
 
 
-@pytest.mark.parametrize("name", ["a name with spaces, 100% 'quoted'?", "/".join(["deep" * 10] * 5)])
+@pytest.mark.parametrize(
+    "name", ["a name with spaces, 100% 'quoted'?", "/".join(["deep" * 10] * 5)]
+)
 def test_awkward_directory_works(tmp_path: Path, name: str) -> None:
     """Spaces, quotes and paths longer than a unix socket's limit are all right."""
     with EmbeddedRedis(tmp_path / name) as server:
         assert server.answers()
 
 
-@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root makes links of others")
-def test_link_of_another_user_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(
+    os.name != "posix" or os.getuid() != 0, reason="only root makes links of others"
+)
+def test_link_of_another_user_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the socket's directory shall be, in the one for temporary files: its target keeps its mode."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (target := tmp_path / "target").mkdir(mode=0o755)

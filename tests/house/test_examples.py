@@ -30,11 +30,15 @@ NOTEBOOK = EXAMPLES / "notebook" / "first-steps.ipynb"
 
 def script(name: str) -> ModuleType:
     """One of the examples' scripts, as a module."""
-    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), EXAMPLES / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(
+        name.replace("/", "_"), EXAMPLES / f"{name}.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:  # as where Python runs a script: its own folder comes first
+    with (
+        pytest.MonkeyPatch.context() as patch
+    ):  # as where Python runs a script: its own folder comes first
         patch.syspath_prepend(str((EXAMPLES / name).parent))
         spec.loader.exec_module(module)
     return module
@@ -42,24 +46,38 @@ def script(name: str) -> ModuleType:
 
 def trained(example: str, data: Path, models: Path) -> None:
     """An example's recipe on this data, with a network of one narrow layer and for one epoch, published."""
-    tiny = ["network.layers=1", "network.hidden=4", "network.head=4", "training.epochs=1", "training.warmup=1"]
+    tiny = [
+        "network.layers=1",
+        "network.hidden=4",
+        "network.head=4",
+        "training.epochs=1",
+        "training.warmup=1",
+    ]
     quiet = ["output.samples=0", "output.tensorboard=false"]
-    recipe = Recipe.load(EXAMPLES / example / "recipe.toml", [f"data.path={data}", *tiny, *quiet])
-    assert train(RunRequest(recipe, models.parent / "runs" / example, publish_to=models)).finished
+    recipe = Recipe.load(
+        EXAMPLES / example / "recipe.toml", [f"data.path={data}", *tiny, *quiet]
+    )
+    assert train(
+        RunRequest(recipe, models.parent / "runs" / example, publish_to=models)
+    ).finished
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the data of the examples that train, and models/ with the models of all."""
     root = tmp_path_factory.mktemp("examples")
-    counts = script("characters/glyphs").write(root / "characters.npz", ImageFont.load_default(16), 0x21, 0x17E)
+    counts = script("characters/glyphs").write(
+        root / "characters.npz", ImageFont.load_default(16), 0x21, 0x17E
+    )
     assert sum(counts.values()) == 0x17E - 0x21 + 1
     trained("characters", root / "characters.npz", root / "models")
     plans = script("maps/floor_plans").different_plans(28, seed=1)
     np.savez(root / "plans.npz", train=plans[:20], valid=plans[20:24], test=plans[24:])
     trained("maps", root / "plans.npz", root / "models")
     narrow = untrained("mnist-diagonal-bilstm", layers=1, hidden=4, head=4)
-    save_model(narrow, root / "models" / "mnist-diagonal-bilstm")  # which the notebook names
+    save_model(
+        narrow, root / "models" / "mnist-diagonal-bilstm"
+    )  # which the notebook names
     return root
 
 
@@ -72,7 +90,9 @@ def url(tiny: Path, tmp_path_factory: pytest.TempPathFactory):
     running.output()
 
 
-def run(name: str, monkeypatch: pytest.MonkeyPatch, tiny: Path, out: Path, *arguments: str) -> None:
+def run(
+    name: str, monkeypatch: pytest.MonkeyPatch, tiny: Path, out: Path, *arguments: str
+) -> None:
     """A script's main, as from the command line."""
     monkeypatch.setenv("PIXELRNN_MODELS_DIR", str(tiny / "models"))
     monkeypatch.setattr("sys.argv", [name, *arguments, "--out", str(out)])
@@ -89,28 +109,60 @@ def test_the_index_leads_to_every_example() -> None:
 
 
 def test_characters(
-    tiny: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: Path,
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Letters stand for ideographs: they are drawn, looked up, completed and scored, and three pictures are written."""
-    run("characters/explore", monkeypatch, tiny, tmp_path, str(tiny / "characters.npz"), "--url", url, "--n", "2")
+    run(
+        "characters/explore",
+        monkeypatch,
+        tiny,
+        tmp_path,
+        str(tiny / "characters.npz"),
+        "--url",
+        url,
+        "--n",
+        "2",
+    )
     said = capsys.readouterr().out
-    for words in ("of 2 drawings are real", "completion: ", "least surprising", "most surprising"):
+    for words in (
+        "of 2 drawings are real",
+        "completion: ",
+        "least surprising",
+        "most surprising",
+    ):
         assert words in said
     for name in ("drawn", "completed", "surprising"):
         with Image.open(tmp_path / f"{name}.png") as picture:
             assert len(np.unique(np.asarray(picture))) >= 2
 
 
-def test_inspection(tiny: Path, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inspection(
+    tiny: Path, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every flaw changes a print, has its line in the table, and is shown with the service's map of its surprise."""
     explore = script("inspection/explore")
     y, x = np.mgrid[:32, :32] - 15.5
-    prints = np.stack([(np.abs(np.hypot(y, x) - radius) < 1.5).astype(np.uint8) for radius in (7, 8, 9, 10)])
+    prints = np.stack(
+        [
+            (np.abs(np.hypot(y, x) - radius) < 1.5).astype(np.uint8)
+            for radius in (7, 8, 9, 10)
+        ]
+    )
     for flaw in explore.FLAWS.values():
-        assert all((flaw(good, np.random.default_rng(7)) != good).any() for good in prints)
+        assert all(
+            (flaw(good, np.random.default_rng(7)) != good).any() for good in prints
+        )
     model = load_model("maps", models_dir=tiny / "models")
-    quantiles = validation_scores(log_likelihood(model, torch.from_numpy(prints[:, None])).numpy().repeat(5))
-    explore.inspected(replace(model, card=replace(model.card, validation=quantiles)), prints, prints)
+    quantiles = validation_scores(
+        log_likelihood(model, torch.from_numpy(prints[:, None])).numpy().repeat(5)
+    )
+    explore.inspected(
+        replace(model, card=replace(model.card, validation=quantiles)), prints, prints
+    )
     said = capsys.readouterr().out
     assert all(f"| {name} (4) | " in said for name in ("good", *explore.FLAWS))
     with Client(url) as client:
@@ -120,15 +172,27 @@ def test_inspection(tiny: Path, url: str, tmp_path: Path, capsys: pytest.Capture
         assert len(np.unique(np.asarray(picture)[-128:])) > 2
 
 
-def test_the_notebook_runs_from_top_to_bottom(tiny: Path, url: str, tmp_path: Path) -> None:
+def test_the_notebook_runs_from_top_to_bottom(
+    tiny: Path, url: str, tmp_path: Path
+) -> None:
     """Cells in order; the service draws what the notebook drew, and finds it as likely."""
     notebook = tmp_path / "notebook.ipynb"
-    notebook.write_text(NOTEBOOK.read_text(encoding="utf-8").replace("http://127.0.0.1:8000", url), encoding="utf-8")
+    notebook.write_text(
+        NOTEBOOK.read_text(encoding="utf-8").replace("http://127.0.0.1:8000", url),
+        encoding="utf-8",
+    )
     command = [sys.executable, Path(__file__).with_name("run_notebook.py"), notebook]
-    settings = {"PIXELRNN_MODELS_DIR": str(tiny / "models"), "PYTHONPATH": str(EXAMPLES.parent)}
-    ended = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, timeout=120)
+    settings = {
+        "PIXELRNN_MODELS_DIR": str(tiny / "models"),
+        "PYTHONPATH": str(EXAMPLES.parent),
+    }
+    ended = subprocess.run(
+        command, env=os.environ | settings, capture_output=True, text=True, timeout=120
+    )
     assert ended.returncode == 0, ended.stderr
-    shown = {cell["id"]: cell["shown"] for cell in map(json.loads, ended.stdout.splitlines())}
+    shown = {
+        cell["id"]: cell["shown"] for cell in map(json.loads, ended.stdout.splitlines())
+    }
     assert shown["again"] == "True"
     assert shown["service"] == f"(True, {8 * 28})"
     assert shown["draw"] == shown["complete"] == "896 x 112, 2 colours"
@@ -144,7 +208,11 @@ def test_the_notebook_is_kept_without_what_it_shows() -> None:
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"] is not None] == []
+    assert [
+        cell["id"]
+        for cell in code
+        if cell["outputs"] or cell["execution_count"] is not None
+    ] == []
     assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
 
 
@@ -159,19 +227,38 @@ def test_a_real_character_is_found() -> None:
 
 
 def test_maps(
-    tiny: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: Path,
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A plan that was seen in part is completed, the next viewpoint chosen, and the picture written."""
-    run("maps/explore", monkeypatch, tiny, tmp_path, str(tiny / "plans.npz"), "--url", url, "--particles", "2")
+    run(
+        "maps/explore",
+        monkeypatch,
+        tiny,
+        tmp_path,
+        str(tiny / "plans.npz"),
+        "--url",
+        url,
+        "--particles",
+        "2",
+    )
     assert capsys.readouterr().out.count("look next from") == 3
     with Image.open(tmp_path / "maps.png") as picture:
         assert picture.size == (7 * 36 * 4, 3 * 36 * 4)
 
 
-def test_maps_are_measured(tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_maps_are_measured(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The table has every method, and the calibration counts each unseen cell once."""
     monkeypatch.setenv("PIXELRNN_MODELS_DIR", str(tiny / "models"))
-    monkeypatch.setattr("sys.argv", ["measure", str(tiny / "plans.npz"), "--plans", "1", "--particles", "2"])
+    monkeypatch.setattr(
+        "sys.argv",
+        ["measure", str(tiny / "plans.npz"), "--plans", "1", "--particles", "2"],
+    )
     measure, robot = script("maps/measure"), script("maps/robot")
     measure.main()
     said = capsys.readouterr().out
@@ -179,7 +266,11 @@ def test_maps_are_measured(tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
         assert f"{method} |" in said
     with np.load(tiny / "plans.npz") as data:
         seen, _ = robot.observe(data["test"][0], np.random.default_rng([7, 0]))
-    counted = sum(int(line.split("|")[3].replace(",", "")) for line in said.splitlines() if line.startswith("| 0."))
+    counted = sum(
+        int(line.split("|")[3].replace(",", ""))
+        for line in said.splitlines()
+        if line.startswith("| 0.")
+    )
     assert counted == (~seen).sum()
 
 
@@ -219,51 +310,104 @@ def test_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder, icons, groups in (
         (
             "one",
-            {"bar": bar, "again": bar, "waving-hand-medium-dark-skin-tone": square, "flag-for-flag-chile": square},
-            {"Food & Drink": ["bar", named["valid"]], "Flags": ["again", "flag-for-flag-chile"]},
+            {
+                "bar": bar,
+                "again": bar,
+                "waving-hand-medium-dark-skin-tone": square,
+                "flag-for-flag-chile": square,
+            },
+            {
+                "Food & Drink": ["bar", named["valid"]],
+                "Flags": ["again", "flag-for-flag-chile"],
+            },
         ),
         (
             "two",
-            {named["valid"]: square, named["test"]: blue, "somebody": nobody, "nothing": nobody},
-            {"Objects": [named["valid"]], "Nature": [named["test"]], "People": ["somebody"]},
+            {
+                named["valid"]: square,
+                named["test"]: blue,
+                "somebody": nobody,
+                "nothing": nobody,
+            },
+            {
+                "Objects": [named["valid"]],
+                "Nature": [named["test"]],
+                "People": ["somebody"],
+            },
         ),
     ):
         (tmp_path / folder).mkdir()
-        written = {"prefix": folder, "height": 16, "icons": {name: {"body": body} for name, body in icons.items()}}
+        written = {
+            "prefix": folder,
+            "height": 16,
+            "icons": {name: {"body": body} for name, body in icons.items()},
+        }
         (tmp_path / folder / "icons.json").write_text(json.dumps(written))
-        (tmp_path / folder / "metadata.json").write_text(json.dumps({"categories": groups}))
+        (tmp_path / folder / "metadata.json").write_text(
+            json.dumps({"categories": groups})
+        )
     out = tmp_path / "emoji.npz"
-    monkeypatch.setattr("sys.argv", ["make_emoji", str(out), str(tmp_path / "one"), str(tmp_path / "two")])
+    monkeypatch.setattr(
+        "sys.argv",
+        ["make_emoji", str(out), str(tmp_path / "one"), str(tmp_path / "two")],
+    )
     maker.main()
     config = Recipe.load(EXAMPLES / "emoji" / "emoji.toml", []).network.config()
-    train, valid, test = (read_dataset(out, split, config) for split in ("train", "valid", "test"))
-    assert (train[0, :, 7, 3].tolist(), train[0, :, 7, 12].tolist()) == ([15, 0, 0], [15, 15, 15])
+    train, valid, test = (
+        read_dataset(out, split, config) for split in ("train", "valid", "test")
+    )
+    assert (train[0, :, 7, 3].tolist(), train[0, :, 7, 12].tolist()) == (
+        [15, 0, 0],
+        [15, 15, 15],
+    )
     assert len(train) == 2
     assert (train[1] == train[0, :, :, ::-1]).all()
     assert (valid == np.array([0, 8, 0])[:, None, None]).all()
     assert test[0, :, 7, 3].tolist() == [0, 0, 15]
-    labels = {split: read_labelled(out, split, config)[1] for split in ("train", "valid", "test")}
-    assert {split: [of.names[label] for label in of.of] for split, of in labels.items()} == {
+    labels = {
+        split: read_labelled(out, split, config)[1]
+        for split in ("train", "valid", "test")
+    }
+    assert {
+        split: [of.names[label] for label in of.of] for split, of in labels.items()
+    } == {
         "train": ["Food & Drink"] * 2,
         "valid": ["Food & Drink"],
         "test": ["Animals & Nature"],
     }
     assert len(labels["train"].names) == config.labels
-    assert maker.split_of("man-running") == maker.split_of("woman-running") == maker.split_of("running")
+    assert (
+        maker.split_of("man-running")
+        == maker.split_of("woman-running")
+        == maker.split_of("running")
+    )
 
 
-def test_texture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_texture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """A photograph becomes a small grey picture; a model of its crops draws a field beside it."""
     make, explore = script("texture/make_texture"), script("texture/explore")
-    photograph = Image.fromarray(np.random.default_rng(1).integers(90, 160, (300, 400, 3)).astype(np.uint8))
+    photograph = Image.fromarray(
+        np.random.default_rng(1).integers(90, 160, (300, 400, 3)).astype(np.uint8)
+    )
     photograph.save(tmp_path / "stones.jpg")
-    monkeypatch.setattr("sys.argv", ["make_texture", str(tmp_path / "stones.jpg"), str(tmp_path / "texture")])
+    monkeypatch.setattr(
+        "sys.argv",
+        ["make_texture", str(tmp_path / "stones.jpg"), str(tmp_path / "texture")],
+    )
     make.main()
     with Image.open(tmp_path / "texture" / "stones.png") as made:
         assert (made.size, made.mode, made.getextrema()) == ((341, 256), "L", (0, 255))
         made.crop((0, 0, 250, 60)).save(tmp_path / "texture" / "stones.png")
     trained("texture", tmp_path / "texture", tmp_path / "models")
-    where = [str(tmp_path / "texture" / "stones.png"), "--models-dir", str(tmp_path / "models"), "--out", str(tmp_path)]
+    where = [
+        str(tmp_path / "texture" / "stones.png"),
+        "--models-dir",
+        str(tmp_path / "models"),
+        "--out",
+        str(tmp_path),
+    ]
     monkeypatch.setattr("sys.argv", ["explore", *where])
     explore.main()
     assert capsys.readouterr().out.splitlines()[-1].count(",") == 9
@@ -271,21 +415,30 @@ def test_texture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
         assert field.size == (3 * 250, 3 * (30 + 2 + 30))
 
 
-def test_sprites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sprites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Sheets become values of the palette, a sprite's two pictures in one split; samples and completions are indexed,
     each beside the nearest sprite that is known."""
     make, explore = script("sprites/make_sprites"), script("sprites/explore")
     random = np.random.default_rng(1)
-    for name in ("Characters/Cat0", "Characters/Cat1", "Characters/Player0", "Items/Potion", "Items/Hat"):
+    for name in (
+        "Characters/Cat0",
+        "Characters/Cat1",
+        "Characters/Player0",
+        "Items/Potion",
+        "Items/Hat",
+    ):
         sheet = random.integers(0, 17, (32, 128)).astype(np.uint8)
         place = tmp_path / "DawnLike" / f"{name}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         explore.indexed(sheet, make.PALETTE).save(place)
     arrays = make.dataset(tmp_path / "DawnLike")
     every = [sprite for split in ("train", "valid", "test") for sprite in arrays[split]]
-    assert {sprite.tobytes() for _, _, sprite in make.sprites(tmp_path / "DawnLike", terrain=False)} <= {
-        one.tobytes() for one in every
-    }
+    assert {
+        sprite.tobytes()
+        for _, _, sprite in make.sprites(tmp_path / "DawnLike", terrain=False)
+    } <= {one.tobytes() for one in every}
     np.savez(tmp_path / "sprites.npz", **arrays)
     trained("sprites", tmp_path / "sprites.npz", tmp_path / "models")
     card = load_model("sprites", models_dir=tmp_path / "models").card
@@ -293,7 +446,13 @@ def test_sprites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     known = explore.nearest(arrays["test"][:2], arrays["test"])
     assert (known[1] == 0).all()
     monkeypatch.setattr(explore, "COLUMNS", 1)
-    where = [str(tmp_path / "sprites.npz"), "--models-dir", str(tmp_path / "models"), "--out", str(tmp_path)]
+    where = [
+        str(tmp_path / "sprites.npz"),
+        "--models-dir",
+        str(tmp_path / "models"),
+        "--out",
+        str(tmp_path),
+    ]
     monkeypatch.setattr("sys.argv", ["explore", *where])
     explore.main()
     assert "completed: " in capsys.readouterr().out

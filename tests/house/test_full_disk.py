@@ -25,15 +25,25 @@ DEATHS = 6
 """More than `up` forgives within a minute for other reasons."""
 LIMIT_S = 120.0
 
-needs_full = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+needs_full = pytest.mark.skipif(
+    not FULL.exists(), reason="this system has no /dev/full"
+)
 
 
-def answer(port: int, path: str, body: str | None = None) -> tuple[int, str | None, str]:
+def answer(
+    port: int, path: str, body: str | None = None
+) -> tuple[int, str | None, str]:
     """Status, Retry-After and text."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("POST" if body else "GET", path, body, {"Content-Type": "application/json"})
+    connection.request(
+        "POST" if body else "GET", path, body, {"Content-Type": "application/json"}
+    )
     response = connection.getresponse()
-    found = response.status, response.headers["Retry-After"], response.read().decode(errors="replace")
+    found = (
+        response.status,
+        response.headers["Retry-After"],
+        response.read().decode(errors="replace"),
+    )
     connection.close()
     return found
 
@@ -46,7 +56,9 @@ def is_up(port: int, path: str) -> bool:
 
 
 def dropped(text: str) -> float:
-    (number,) = re.findall(r"^pixelrnn_\S*log_lines_dropped_total (\S+)$", text, re.MULTILINE)
+    (number,) = re.findall(
+        r"^pixelrnn_\S*log_lines_dropped_total (\S+)$", text, re.MULTILINE
+    )
     return float(number)
 
 
@@ -54,11 +66,25 @@ def dropped(text: str) -> float:
 def test_api_answers_when_it_can_write_no_log(tmp_path: Path) -> None:
     """Also what it would log in the middle of a request: that its store is away is 503. The lines are counted."""
     port, nowhere = free_port(), f"unix://{tmp_path}/nowhere"
-    command = [sys.executable, "-P", "-m", "pixelrnn", "api", "--port", str(port), "--redis-url", nowhere]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pixelrnn",
+        "api",
+        "--port",
+        str(port),
+        "--redis-url",
+        nowhere,
+    ]
     with FULL.open("wb") as log, subprocess.Popen(command, stderr=log) as api:
         try:
             assert eventually(lambda: is_up(port, "/healthz"), LIMIT_S)
-            for path, body in (("/jobs", None), ("/readyz", None), ("/sample", '{"model": "tiny-cnn"}')):
+            for path, body in (
+                ("/jobs", None),
+                ("/readyz", None),
+                ("/sample", '{"model": "tiny-cnn"}'),
+            ):
                 status, retry_after, _ = answer(port, path, body)
                 assert (status, retry_after is not None) == (503, True)
             assert dropped(answer(port, "/metrics")[2]) > 0
@@ -67,7 +93,9 @@ def test_api_answers_when_it_can_write_no_log(tmp_path: Path) -> None:
 
 
 @needs_full
-def test_worker_draws_when_it_can_write_no_log(redis_url: str, models_dir: Path, tmp_path: Path) -> None:
+def test_worker_draws_when_it_can_write_no_log(
+    redis_url: str, models_dir: Path, tmp_path: Path
+) -> None:
     """Neither its process nor the engine's ends; the lines are counted."""
     client, port = Client(redis_url, models_dir), free_port()
     settings = {"kept_dir": tmp_path / "kept", "metrics_port": port}
@@ -75,7 +103,9 @@ def test_worker_draws_when_it_can_write_no_log(redis_url: str, models_dir: Path,
     try:
         spec = client.submit(n=2)
         assert client.wait_end(spec.id, READY_LIMIT_S).status is JobStatus.SUCCEEDED
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as told:
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{port}/metrics", timeout=60
+        ) as told:
             assert dropped(told.read().decode()) > 0
         worker.terminate()
         assert worker.wait() == 0
@@ -97,14 +127,20 @@ def said_by(running: Up) -> Iterator[str]:
 
 def note_answers(running: Up, answers: set[tuple[int, bool]]) -> None:
     """Make some calls, and note of each answer its status, and whether it says when to come again."""
-    for path, body in (("/jobs", None), ("/readyz", None), ("/sample", '{"model": "tiny-cnn"}')):
+    for path, body in (
+        ("/jobs", None),
+        ("/readyz", None),
+        ("/sample", '{"model": "tiny-cnn"}'),
+    ):
         status, retry_after, _ = answer(running.port, path, body)
         answers.add((status, retry_after is not None))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has tmpfs")
-def test_up_waits_when_its_disk_is_full_and_goes_on_when_there_is_room(small_disk: Path, models_dir: Path) -> None:
+def test_up_waits_when_its_disk_is_full_and_goes_on_when_there_is_room(
+    small_disk: Path, models_dir: Path
+) -> None:
     """Store and logs on one full disk: whoever calls is told to come again, however often the store dies; with room
     again the job that was accepted is there, and others are drawn."""
     running = Up(small_disk / "data", models_dir)

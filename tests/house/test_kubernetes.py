@@ -22,15 +22,28 @@ whole = pytest.mark.parametrize("directory", WHOLE, ids=lambda path: path.name)
 
 def test_there_is_an_overlay_for_each_component() -> None:
     """What can be had alone can be had together, and the other way round."""
-    assert [path.name for path in OVERLAYS] == ["gpu", "ingress", "keda", "monitoring", "training"]
-    assert sorted(path.name for path in (K8S / "components").iterdir()) == [path.name for path in OVERLAYS]
+    assert [path.name for path in OVERLAYS] == [
+        "gpu",
+        "ingress",
+        "keda",
+        "monitoring",
+        "training",
+    ]
+    assert sorted(path.name for path in (K8S / "components").iterdir()) == [
+        path.name for path in OVERLAYS
+    ]
 
 
-@pytest.mark.parametrize("path", sorted(K8S.rglob("*.yaml")), ids=lambda path: str(path.relative_to(K8S)))
+@pytest.mark.parametrize(
+    "path", sorted(K8S.rglob("*.yaml")), ids=lambda path: str(path.relative_to(K8S))
+)
 def test_every_file_is_named_by_the_kustomization_beside_it(path: Path) -> None:
     """A file that nobody names would be applied by nobody."""
     (told,) = documents(path.with_name("kustomization.yaml"))
-    files = [*told.get("resources", []), *(patch["path"] for patch in told.get("patches", []))]
+    files = [
+        *told.get("resources", []),
+        *(patch["path"] for patch in told.get("patches", [])),
+    ]
     assert path.name in [*files, "kustomization.yaml"]
 
 
@@ -40,26 +53,56 @@ def test_manifests_are_whole(directory: Path) -> None:
     manifests = built(directory)
     names = [(each["kind"], each["metadata"]["name"]) for each in manifests]
     assert len(names) == len(set(names))
-    assert {each["metadata"].get("namespace") for each in manifests if each["kind"] != "Namespace"} == {"pixelrnn"}
+    assert {
+        each["metadata"].get("namespace")
+        for each in manifests
+        if each["kind"] != "Namespace"
+    } == {"pixelrnn"}
     labels = {label for each in manifests for label in _pod_labels(each).items()}
     for kind in ("Service", "PodMonitor", "PodDisruptionBudget", "NetworkPolicy"):
         for manifest in named(manifests, kind).values():
             assert _selected(manifest) <= labels
     services = named(manifests, "Service")
     for ingress in named(manifests, "Ingress").values():
-        backends = [path["backend"]["service"] for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]]
-        assert all(_has_port(services[backend["name"]], backend["port"]["name"]) for backend in backends)
+        backends = [
+            path["backend"]["service"]
+            for rule in ingress["spec"]["rules"]
+            for path in rule["http"]["paths"]
+        ]
+        assert all(
+            _has_port(services[backend["name"]], backend["port"]["name"])
+            for backend in backends
+        )
     for monitor in named(manifests, "PodMonitor").values():
-        scraped = next(each for each in manifests if _selected(monitor) <= set(_pod_labels(each).items()))
-        ports = {port["name"] for container in containers(scraped) for port in container["ports"]}
-        assert {endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]} <= ports
+        scraped = next(
+            each
+            for each in manifests
+            if _selected(monitor) <= set(_pod_labels(each).items())
+        )
+        ports = {
+            port["name"]
+            for container in containers(scraped)
+            for port in container["ports"]
+        }
+        assert {
+            endpoint["port"] for endpoint in monitor["spec"]["podMetricsEndpoints"]
+        } <= ports
 
 
 @whole
 def test_what_lies_in_memory_has_a_size(directory: Path) -> None:
     """It counts as the pod's memory, and twice the bodies that an API holds are a small part of that."""
-    pods = [each["spec"]["template"]["spec"] for each in built(directory) if "template" in each.get("spec", {})]
-    folders = [volume["emptyDir"] for pod in pods for volume in pod.get("volumes", []) if "emptyDir" in volume]
+    pods = [
+        each["spec"]["template"]["spec"]
+        for each in built(directory)
+        if "template" in each.get("spec", {})
+    ]
+    folders = [
+        volume["emptyDir"]
+        for pod in pods
+        for volume in pod.get("volumes", [])
+        if "emptyDir" in volume
+    ]
     in_memory = [folder for folder in folders if folder.get("medium") == "Memory"]
     assert in_memory
     assert all(folder["sizeLimit"] == "128Mi" for folder in in_memory)
@@ -68,8 +111,14 @@ def test_what_lies_in_memory_has_a_size(directory: Path) -> None:
 @whole
 def test_images_are_of_this_version(directory: Path) -> None:
     """Never `latest`: what runs is what was written down."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    images = [container["image"] for manifest in built(directory) for container in containers(manifest)]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]["version"]
+    images = [
+        container["image"]
+        for manifest in built(directory)
+        for container in containers(manifest)
+    ]
     assert len(set(images)) == 3
     assert all(image.endswith(f":{version}") for image in images), images
 
@@ -98,22 +147,32 @@ def test_gpu_workers_stand_in_place_of_the_others(name: str) -> None:
     assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert {"name": "PIXELRNN_DEVICE", "value": "cuda:0"} in container["env"]
     assert "pixelrnn-worker-gpu:" in container["image"]
-    assert worker["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
+    assert worker["spec"]["strategy"]["rollingUpdate"] == {
+        "maxSurge": 0,
+        "maxUnavailable": 1,
+    }
 
 
 def test_the_queue_answers_only_those_who_need_it() -> None:
     """API, workers, and KEDA where it counts; and nobody asks a worker but who watches it."""
     policies = named(built(K8S / "base"), "NetworkPolicy")
     assert set(policies) == {"api", "valkey", "worker"}
-    assert {rule["ports"][0]["port"] for rule in policies["worker"]["spec"]["ingress"]} == {9100}
-    assert set(named(built(K8S / "overlays" / "keda"), "NetworkPolicy")) == {*policies, "valkey-from-keda"}
+    assert {
+        rule["ports"][0]["port"] for rule in policies["worker"]["spec"]["ingress"]
+    } == {9100}
+    assert set(named(built(K8S / "overlays" / "keda"), "NetworkPolicy")) == {
+        *policies,
+        "valkey-from-keda",
+    }
 
 
 def test_no_list_of_processes_shows_the_password(tmp_path: Path) -> None:
     """Valkey reads it from a file."""
     (container,) = containers(named(built(K8S / "base"), "StatefulSet")["valkey"])
     password = 'a "b\\ $c'
-    with started(container["args"][0], {"REDISCLI_AUTH": password}, tmp_path, password) as (client, command):
+    with started(
+        container["args"][0], {"REDISCLI_AUTH": password}, tmp_path, password
+    ) as (client, command):
         assert client.config_get("maxmemory") == {"maxmemory": str(1536 * 2**20)}
         assert password not in command
 
@@ -129,7 +188,11 @@ def test_a_trainer_shares_the_directory_of_added_models() -> None:
         (container,) = containers(deployment)
         assert {"name": "PIXELRNN_ADDED_DIR", "value": "/added"} in container["env"]
         assert {"name": "added", "mountPath": "/added"} in container["volumeMounts"]
-        (volume,) = (each for each in deployment["spec"]["template"]["spec"]["volumes"] if each["name"] == "added")
+        (volume,) = (
+            each
+            for each in deployment["spec"]["template"]["spec"]["volumes"]
+            if each["name"] == "added"
+        )
         assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
     assert {"trainer", "valkey-from-trainer"} <= set(named(manifests, "NetworkPolicy"))
 
@@ -138,7 +201,9 @@ def test_keda_counts_the_queue_that_workers_take_from() -> None:
     """RQ's list of that name."""
     from worker.contract import keys
 
-    (trigger,) = named(built(K8S / "overlays" / "keda"), "ScaledObject")["worker"]["spec"]["triggers"]
+    (trigger,) = named(built(K8S / "overlays" / "keda"), "ScaledObject")["worker"][
+        "spec"
+    ]["triggers"]
     assert trigger["metadata"]["listName"] == f"rq:queue:{keys.QUEUE}"
 
 
@@ -148,7 +213,13 @@ def test_kustomize_builds_the_same(directory: Path) -> None:
     tool = shutil.which("kustomize")
     if tool is None:
         pytest.skip("kustomize is not installed (Debian: apt-get install kustomize)")
-    done = subprocess.run([tool, "build", directory], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [tool, "build", directory],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     theirs = list(yaml.safe_load_all(done.stdout))
     assert _sorted(theirs) == _sorted(built(directory))
@@ -157,13 +228,22 @@ def test_kustomize_builds_the_same(directory: Path) -> None:
 def test_every_command_of_the_page_names_a_kustomization() -> None:
     """`kubectl apply -k PATH` in docs and manifests."""
     texts = [ROOT / "docs" / "operate.md", *K8S.rglob("*.yaml")]
-    paths = {path for text in texts for path in re.findall(r"kubectl apply -k (deploy\S*\w)", text.read_text())}
+    paths = {
+        path
+        for text in texts
+        for path in re.findall(r"kubectl apply -k (deploy\S*\w)", text.read_text())
+    }
     assert {f"deploy/k8s/overlays/{path.name}" for path in OVERLAYS} <= paths
     assert all((ROOT / path / "kustomization.yaml").is_file() for path in paths)
 
 
 def _pod_labels(manifest: Manifest) -> dict[str, str]:
-    return manifest.get("spec", {}).get("template", {}).get("metadata", {}).get("labels", {})
+    return (
+        manifest.get("spec", {})
+        .get("template", {})
+        .get("metadata", {})
+        .get("labels", {})
+    )
 
 
 def _selected(manifest: Manifest) -> set[tuple[str, str]]:

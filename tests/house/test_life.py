@@ -21,7 +21,10 @@ def test_cancel_leaves_the_entry_of_a_job_that_waits_again(redis_url: str) -> No
     """The server comes back with an older state between the two commands of a cancel, and the job goes on."""
     older = {"fault": Fault.OLDER.value, "after": 0}
     submit = ("submit", {"kind": "sample", "key": False})
-    replay(redis_url, [submit, ("save", {}), ("cancel", {"job": 0, **older}), ("settle_down", {})])
+    replay(
+        redis_url,
+        [submit, ("save", {}), ("cancel", {"job": 0, **older}), ("settle_down", {})],
+    )
 
 
 @pytest.mark.parametrize("bug", BUGS)

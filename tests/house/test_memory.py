@@ -17,11 +17,21 @@ MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         ("0::/", {"memory.max": "max\n"}, MACHINE),
         ("0::/", {"memory.max": "1048576\n"}, 1048576),
         ("0::/a/b", {"a/b/memory.max": "max", "a/memory.max": "4096"}, 4096),
-        ("1:name=systemd:/x\n5:memory:/x", {"memory/x/memory.limit_in_bytes": "8192"}, 8192),
-        ("5:memory:/x", {"memory/x/memory.limit_in_bytes": "9223372036854771712"}, MACHINE),
+        (
+            "1:name=systemd:/x\n5:memory:/x",
+            {"memory/x/memory.limit_in_bytes": "8192"},
+            8192,
+        ),
+        (
+            "5:memory:/x",
+            {"memory/x/memory.limit_in_bytes": "9223372036854771712"},
+            MACHINE,
+        ),
     ],
 )
-def test_the_least_that_anything_allows_counts(tmp_path: Path, own: str, files: dict[str, str], expected: int) -> None:
+def test_the_least_that_anything_allows_counts(
+    tmp_path: Path, own: str, files: dict[str, str], expected: int
+) -> None:
     """Of this group, those that it lies in, and the machine; of both kinds of hierarchy."""
     (tmp_path / "own").write_text(f"{own}\n")
     for name, text in files.items():

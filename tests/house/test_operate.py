@@ -17,7 +17,11 @@ from worker.contract.keys import LEASE_S
 from worker.queue import recovery
 
 ROOT = Path(__file__).parents[2]
-OF_COMPOSE_ALONE = {"PIXELRNN_PUBLISH", "PIXELRNN_REDIS_PASSWORD", "PIXELRNN_REDIS_MEMORY_MIB"}
+OF_COMPOSE_ALONE = {
+    "PIXELRNN_PUBLISH",
+    "PIXELRNN_REDIS_PASSWORD",
+    "PIXELRNN_REDIS_MEMORY_MIB",
+}
 MANIFESTS = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy").rglob("*.y*ml"))]
 
 
@@ -30,9 +34,15 @@ def test_the_table_of_settings_is_current() -> None:
 @pytest.mark.parametrize("path", [*MANIFESTS, PAGE], ids=lambda path: path.name)
 def test_every_variable_is_a_setting(path: Path) -> None:
     """A misspelt variable would be ignored in silence."""
-    fields = [*app.settings.Settings.model_fields, *worker.settings.Settings.model_fields]
+    fields = [
+        *app.settings.Settings.model_fields,
+        *worker.settings.Settings.model_fields,
+    ]
     known = {f"PIXELRNN_{name.upper()}" for name in fields} | OF_COMPOSE_ALONE
-    assert set(re.findall(r"\bPIXELRNN_[A-Z_]+", path.read_text(encoding="utf-8"))) <= known
+    assert (
+        set(re.findall(r"\bPIXELRNN_[A-Z_]+", path.read_text(encoding="utf-8")))
+        <= known
+    )
 
 
 def test_seconds_that_the_page_promises_are_those_of_the_code() -> None:
@@ -40,14 +50,20 @@ def test_seconds_that_the_page_promises_are_those_of_the_code() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert "of those that it does not know readers are told within ten seconds" in page
     assert READ_BLOCK_S + row_reader._LOOK_EVERY_S <= 10
-    assert "its jobs go on elsewhere at the first row that is missing, within about 5 s" in page
+    assert (
+        "its jobs go on elsewhere at the first row that is missing, within about 5 s"
+        in page
+    )
     assert LEASE_S + recovery.INTERVAL_S <= 5
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_manifests_are_yaml(path: Path) -> None:
     """Every document of every file."""
-    assert all(isinstance(document, dict) for document in yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    assert all(
+        isinstance(document, dict)
+        for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    )
 
 
 def test_every_server_of_ours_has_a_limit_to_its_memory() -> None:
@@ -56,7 +72,9 @@ def test_every_server_of_ours_has_a_limit_to_its_memory() -> None:
     valkey = compose["services"]["valkey"]
     assert valkey["environment"]["MEMORY_MIB"] == "${PIXELRNN_REDIS_MEMORY_MIB:-1024}"
     assert '--maxmemory "$${MEMORY_MIB}mb"' in valkey["command"][-1]
-    (container,) = containers(named(built(ROOT / "deploy" / "k8s" / "base"), "StatefulSet")["valkey"])
+    (container,) = containers(
+        named(built(ROOT / "deploy" / "k8s" / "base"), "StatefulSet")["valkey"]
+    )
     assert "--maxmemory 1536mb" in container["args"][0]
     assert container["resources"]["limits"]["memory"] == "2Gi"
 
@@ -64,5 +82,7 @@ def test_every_server_of_ours_has_a_limit_to_its_memory() -> None:
 def test_the_dashboard_and_the_page_ask_for_metrics_that_exist() -> None:
     """Every pixelrnn_* name is one that the API or a worker tells."""
     dashboard = ROOT / "deploy" / "grafana" / "dashboards" / "pixelrnn.json"
-    asked = names_in(dashboard.read_text(encoding="utf-8")) | names_in(PAGE.read_text(encoding="utf-8"))
+    asked = names_in(dashboard.read_text(encoding="utf-8")) | names_in(
+        PAGE.read_text(encoding="utf-8")
+    )
     assert asked <= metric_names(), asked - metric_names()

@@ -71,7 +71,14 @@ class Installation:
         return self.run(self.environment / "bin" / "python", "-c", code)
 
     def run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, cwd=self.folder, env=usual(), capture_output=True, text=True, timeout=300)
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=usual(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +100,24 @@ def installation(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Insta
 def needs(package: str, of_extras: bool) -> set[str]:
     """The packages that it names, for its extras or for itself."""
     lines = [line for line in requires(package) or () if ("extra" in line) == of_extras]
-    return {name[0].lower().replace("_", "-") for line in lines if (name := re.match(r"[\w.-]+", line))}
+    return {
+        name[0].lower().replace("_", "-")
+        for line in lines
+        if (name := re.match(r"[\w.-]+", line))
+    }
 
 
 def with_needs(package: str) -> set[str]:
     """A package and all that it needs; what is not installed, for another system or Python, is not looked into."""
     try:
-        return {package, *(name for each in needs(package, of_extras=False) for name in with_needs(each))}
+        return {
+            package,
+            *(
+                name
+                for each in needs(package, of_extras=False)
+                for name in with_needs(each)
+            ),
+        }
     except PackageNotFoundError:
         return set()
 
@@ -107,12 +125,20 @@ def with_needs(package: str) -> set[str]:
 @pytest.fixture(scope="module")
 def bare(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """`pip install pixelrnn`, without any extra: the packages of all extras are hidden."""
-    needed = {name for each in needs("pixelrnn", of_extras=False) for name in with_needs(each)}
+    needed = {
+        name for each in needs("pixelrnn", of_extras=False) for name in with_needs(each)
+    }
     packages = needs("pixelrnn", of_extras=True) - needed - {"pixelrnn"}
-    hidden = {file.parts[0] for package in packages for file in distribution(package).files or ()}
+    hidden = {
+        file.parts[0]
+        for package in packages
+        for file in distribution(package).files or ()
+    }
     directory = tmp_path_factory.mktemp("bare")
     (directory / "packages").mkdir()
-    for entry in (entry for place in reversed(site_packages()) for entry in place.iterdir()):
+    for entry in (
+        entry for place in reversed(site_packages()) for entry in place.iterdir()
+    ):
         link = directory / "packages" / entry.name
         if entry.name not in hidden and not entry.name.startswith("pixelrnn"):
             link.unlink(missing_ok=True)
@@ -127,7 +153,17 @@ def install(wheel: Path, directory: Path, packages: Iterable[Path]) -> Installat
     folder.mkdir()
     for name in ("app.py", "worker.py"):
         (folder / name).write_text(USERS_OWN)
-    pip = [sys.executable, "-m", "pip", "--python", str(environment), "install", "--quiet", "--no-deps", "--no-index"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(environment),
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-index",
+    ]
     subprocess.run([*pip, "--no-compile", str(wheel)], check=True)
     return Installation(environment, folder)
 
@@ -138,7 +174,13 @@ def test_sdist_gives_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) ->
     subprocess.run(["tar", "-xzf", sdist, "-C", tmp_path / "source"], check=True)
     (source,) = (tmp_path / "source").iterdir()
     assert build("wheel", source, tmp_path / "wheel").read_bytes() == wheel.read_bytes()
-    for name in ("Makefile", "docker-compose.yml", "docs/operate.md", "tests/conftest.py", "openapi.json"):
+    for name in (
+        "Makefile",
+        "docker-compose.yml",
+        "docs/operate.md",
+        "tests/conftest.py",
+        "openapi.json",
+    ):
         assert (source / name).is_file()
 
 
@@ -154,7 +196,11 @@ def test_sdist_holds_what_it_may(sdist: Path) -> None:
 def test_wheel_holds_everything_that_runs(wheel: Path) -> None:
     """Every file of the packages, Lua and page among them, the models and the recipes; and two names at the top."""
     with zipfile.ZipFile(wheel) as archive:
-        held = {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
+        held = {
+            name: archive.read(name)
+            for name in archive.namelist()
+            if ".dist-info/" not in name
+        }
     expected = {
         f"{place}/{path.relative_to(ROOT / folder).as_posix()}": path.read_bytes()
         for folder, place in PLACES.items()
@@ -168,7 +214,9 @@ def test_wheel_holds_everything_that_runs(wheel: Path) -> None:
 
 def test_models_come_with_it(installation: Installation) -> None:
     """`--version`, `models`, and a library that finds them from anywhere."""
-    assert re.fullmatch(r"pixelrnn \d+\.\d+\.\d+\n", installation.pixelrnn("--version").stdout)
+    assert re.fullmatch(
+        r"pixelrnn \d+\.\d+\.\d+\n", installation.pixelrnn("--version").stdout
+    )
     listed = installation.pixelrnn("models").stdout
     assert all(card.parent.name in listed for card in ROOT.glob("models/*/card.json"))
     code = "import model_core; print(model_core.load_model('mnist-pixelcnn').card.name)"
@@ -179,7 +227,16 @@ def test_verbs_draw(installation: Installation) -> None:
     """`sample`, `complete` and `score`, one after the other in a process, with nothing but the wheel's own weights."""
     words = [
         ["sample", MODEL, "--seed", "7", "--out", "drawn.png"],
-        ["complete", MODEL, str(DIGIT), str(MASK), "--method", "clamp", "--out", "completed.png"],
+        [
+            "complete",
+            MODEL,
+            str(DIGIT),
+            str(MASK),
+            "--method",
+            "clamp",
+            "--out",
+            "completed.png",
+        ],
         ["score", MODEL, str(DIGIT), "--map", "bits.png"],
     ]
     result = installation.python(EACH.format(words=words))
@@ -217,7 +274,12 @@ def test_compiled_code_is_that_of_every_copy(installation: Installation) -> None
     """What a checkout has compiled is not compiled again for the wheel, nor taken for compiled where it is not."""
     code = "from model_core.compiled.pixel_cnn import advance as f; print(f._cache._cache_file.__dict__)"
     here = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=usual(), capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=usual(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert installation.python(code).stdout == here.stdout
     assert "pixel_cnn.advance" in here.stdout
@@ -225,7 +287,10 @@ def test_compiled_code_is_that_of_every_copy(installation: Installation) -> None
 
 def test_users_own_modules_are_theirs(installation: Installation) -> None:
     """Nothing called `app` or `worker` is installed where a program of theirs looks."""
-    assert "the user's own module" in installation.python("import pixelrnn.client, model_core, app").stderr
+    assert (
+        "the user's own module"
+        in installation.python("import pixelrnn.client, model_core, app").stderr
+    )
     for name in ("app.py", "worker.py"):
         (installation.folder / name).rename(installation.folder / f"away-{name}")
     try:
@@ -251,7 +316,9 @@ def test_users_own_modules_are_theirs(installation: Installation) -> None:
         (("remote", "models"), "client"),
     ],
 )
-def test_missing_extra_is_named(bare: Installation, arguments: tuple[str | Path, ...], extra: str) -> None:
+def test_missing_extra_is_named(
+    bare: Installation, arguments: tuple[str | Path, ...], extra: str
+) -> None:
     """One line that says what to install, and exit code 2, whatever the verb."""
     result = bare.pixelrnn(*arguments)
     (line,) = result.stderr.splitlines()
@@ -261,10 +328,17 @@ def test_missing_extra_is_named(bare: Installation, arguments: tuple[str | Path,
 
 def test_what_needs_no_extra_works_without(bare: Installation) -> None:
     """The list of models, keys, and every verb's help; a program that wants the client is told what to install."""
-    for arguments in (("models",), ("key", "alice"), ("sample", "--help"), ("up", "--help")):
+    for arguments in (
+        ("models",),
+        ("key", "alice"),
+        ("sample", "--help"),
+        ("up", "--help"),
+    ):
         result = bare.pixelrnn(*arguments)
         assert (result.returncode, result.stderr) == (0, ""), arguments
-    assert "pip install 'pixelrnn[client]'" in bare.python("import pixelrnn.client").stderr
+    assert (
+        "pip install 'pixelrnn[client]'" in bare.python("import pixelrnn.client").stderr
+    )
 
 
 PROGRAM = """\
@@ -306,9 +380,19 @@ def test_users_program_is_checked_strictly(installation: Installation) -> None:
     (installation.folder / "wrong.py").write_text(
         "from pixelrnn.client import Client\n\nClient().jobs(status='lost')\n"
     )
-    (installation.folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict", "include": ["*.py"]}')
+    (installation.folder / "pyrightconfig.json").write_text(
+        '{"typeCheckingMode": "strict", "include": ["*.py"]}'
+    )
     python = str(installation.environment / "bin" / "python")
-    result = installation.run(sys.executable, "-m", "pyright", "--pythonpath", python, "program.py", "wrong.py")
+    result = installation.run(
+        sys.executable,
+        "-m",
+        "pyright",
+        "--pythonpath",
+        python,
+        "program.py",
+        "wrong.py",
+    )
     complaints = [line for line in result.stdout.splitlines() if " - error: " in line]
     assert len(complaints) == 1, result.stdout
     assert "wrong.py:3" in complaints[0]
@@ -318,14 +402,29 @@ def test_torch_comes_in_the_build_that_was_asked_for(tmp_path: Path) -> None:
     """`make run TORCH=cpu` asks PyTorch's index for that build, of it alone, before anything else is installed."""
     for name in ("Makefile", "openapi.json", "pyproject.toml"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    environment = {name: value for name, value in os.environ.items() if name not in ("TORCH", "MAKEFLAGS")}
-    for words, asked in ((["TORCH=cpu"], ["cpu"]), (["TORCH=cu128"], ["cu128"]), ([], [])):
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("TORCH", "MAKEFLAGS")
+    }
+    for words, asked in (
+        (["TORCH=cpu"], ["cpu"]),
+        (["TORCH=cu128"], ["cu128"]),
+        ([], []),
+    ):
         command = ["make", "-n", "run", *words]
         shown = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+            command,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         installs = [line for line in shown.splitlines() if "pip install" in line]
-        assert [line.split("/whl/")[1] for line in installs[:-1]] == [f"{word} torch" for word in asked]
+        assert [line.split("/whl/")[1] for line in installs[:-1]] == [
+            f"{word} torch" for word in asked
+        ]
         assert all(" --index-url " in line for line in installs[:-1])
         assert installs[-1].endswith("--editable '.[all]'")
 
@@ -339,4 +438,6 @@ def test_nothing_names_modules_that_are_not_on_the_path() -> None:
         ROOT / "docker-compose.yml",
     ]
     for page in pages:
-        assert not re.search(r"-m,? ?\"?,? ?\"?(worker|app)\.", page.read_text("utf-8")), page
+        assert not re.search(
+            r"-m,? ?\"?,? ?\"?(worker|app)\.", page.read_text("utf-8")
+        ), page

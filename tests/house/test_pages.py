@@ -28,19 +28,38 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def headings(page: Path) -> set[str]:
     """What a page's headings are called in links to them."""
-    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    titles = re.findall(
+        r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    return {
+        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles
+    }
 
 
 def test_the_version_is_the_newest_that_the_changelog_has_released() -> None:
     """In the package, in the schema, and in the tags of the images of deploy/."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    (released, *_) = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", changelog, flags=re.MULTILINE)
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"] == released
-    assert json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["info"]["version"] == released
+    (released, *_) = re.findall(
+        r"^## \[(\d+\.\d+\.\d+)\]", changelog, flags=re.MULTILINE
+    )
+    assert (
+        tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "version"
+        ]
+        == released
+    )
+    assert (
+        json.loads((ROOT / "openapi.json").read_text(encoding="utf-8"))["info"][
+            "version"
+        ]
+        == released
+    )
     tags = [
         tag
         for path in (ROOT / "deploy" / "k8s").rglob("*.yaml")
-        for tag in re.findall(r"(?:image: pixelrnn\S*:|newTag: )(\S+?)[},\s]", path.read_text(encoding="utf-8"))
+        for tag in re.findall(
+            r"(?:image: pixelrnn\S*:|newTag: )(\S+?)[},\s]",
+            path.read_text(encoding="utf-8"),
+        )
     ]
     assert set(tags) == {released}

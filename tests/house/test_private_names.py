@@ -29,13 +29,21 @@ PROMISED = {"_asdict", "_replace", "_exit"}
 def test_private_name_is_there(name: str, owner: str) -> None:
     """If it fails after an upgrade, read the code that uses the name against the new version."""
     module, _, inside = owner.partition(":")
-    found = import_module(f"{module}.{name}") if not inside else getattr(getattr(import_module(module), inside), name)
+    found = (
+        import_module(f"{module}.{name}")
+        if not inside
+        else getattr(getattr(import_module(module), inside), name)
+    )
     assert found is not None
 
 
 def test_every_private_name_of_others_is_listed() -> None:
     """A private name that nothing of ours defines belongs to somebody else."""
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for part in PRODUCT for path in (ROOT / part).rglob("*.py")]
+    trees = [
+        ast.parse(path.read_text(encoding="utf-8"))
+        for part in PRODUCT
+        for path in (ROOT / part).rglob("*.py")
+    ]
     defined = {name for tree in trees for name in names_defined(tree)}
     used = {name for tree in trees for name in private_names_used(tree)}
     assert used - defined - OF_RQ - PROMISED == set(USED)
@@ -59,5 +67,10 @@ def private_names_used(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
             found = [node.attr]
         elif isinstance(node, ast.ImportFrom):
-            found = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
-        yield from (name for name in found if name.startswith("_") and not name.startswith("__"))
+            found = [
+                *(node.module or "").split("."),
+                *(alias.name for alias in node.names),
+            ]
+        yield from (
+            name for name in found if name.startswith("_") and not name.startswith("__")
+        )

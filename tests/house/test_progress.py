@@ -36,7 +36,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("by_a_person", [True, False])
 @pytest.mark.parametrize("cold", [True, False])
-def test_person_hears_which_model_is_made_ready(redis_url: str, by_a_person: bool, cold: bool) -> None:
+def test_person_hears_which_model_is_made_ready(
+    redis_url: str, by_a_person: bool, cold: bool
+) -> None:
     """Which, how many of how many; and nothing of compiling where nothing is compiled."""
     heard, worker = Heard(by_a_person), HandWorker(redis_url)
     readiness = Readiness(redis_url, heard)

@@ -32,7 +32,9 @@ def fenced(language: str, page: str = README) -> list[str]:
 
 PROSE = ("codec", "completion", "data", "models", "verification")
 PAGES = [(ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in PROSE]
-COMMANDS = [line for page in PAGES for line in fenced("sh", page) if line.startswith("pixelrnn")]
+COMMANDS = [
+    line for page in PAGES for line in fenced("sh", page) if line.startswith("pixelrnn")
+]
 START = "make run"
 ASKED = "mnist-diagonal-bilstm"
 
@@ -44,21 +46,43 @@ def test_every_line_works_when_pasted(tmp_path: Path) -> None:
     terminal, the rest in another. The packages are there already, the data set is a small one, the port is free, and of
     the models that one is served which they ask."""
     build("sdist", ROOT, tmp_path / "sdist")
-    subprocess.run(["tar", "-xzf", *(tmp_path / "sdist").iterdir(), "-C", tmp_path], check=True)
+    subprocess.run(
+        ["tar", "-xzf", *(tmp_path / "sdist").iterdir(), "-C", tmp_path], check=True
+    )
     (folder,) = tmp_path.glob("pixelrnn-*")
     make_environment(folder / ".venv", site_packages())
-    start, *blocks = re.findall(r"```(sh|python)\n(.*?)```", README + TOUR, flags=re.DOTALL)
+    start, *blocks = re.findall(
+        r"```(sh|python)\n(.*?)```", README + TOUR, flags=re.DOTALL
+    )
     assert start[1].split("#")[0].strip() == START
     with small_digits(tmp_path / "site") as sources:
-        here_already = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}  # pip's word for: none
-        settings = usual() | here_already | {"PIXELRNN_DATA_SOURCES": str(sources), "PIXELRNN_MODELS": ASKED}
+        here_already = {
+            "PIP_NO_INDEX": "1",
+            "PIP_NO_BUILD_ISOLATION": "0",
+        }  # pip's word for: none
+        settings = (
+            usual()
+            | here_already
+            | {"PIXELRNN_DATA_SOURCES": str(sources), "PIXELRNN_MODELS": ASKED}
+        )
         up = Up.by([*START.split(), f"PORT={PORT}"], folder, settings)
         try:
-            assert eventually(lambda: is_ready(up.url) or up.process.poll() is not None, READY_LIMIT_S)
+            assert eventually(
+                lambda: is_ready(up.url) or up.process.poll() is not None, READY_LIMIT_S
+            )
             assert up.process.poll() is None, up.output()
-            script = "".join(pasted(*block) for block in blocks).replace("8000", str(up.port))
+            script = "".join(pasted(*block) for block in blocks).replace(
+                "8000", str(up.port)
+            )
             shell = ["bash", "-euxo", "pipefail", "-c", script]
-            ended = subprocess.run(shell, cwd=folder, env=settings, capture_output=True, text=True, timeout=900)
+            ended = subprocess.run(
+                shell,
+                cwd=folder,
+                env=settings,
+                capture_output=True,
+                text=True,
+                timeout=900,
+            )
             assert ended.returncode == 0, ended.stdout + ended.stderr
         finally:
             up.stop()
@@ -96,11 +120,17 @@ def small_digits(site: Path) -> Iterator[Path]:
     images = sample(load_model("mnist-pixelcnn"), n=24, seed=1).numpy().reshape(24, -1)
     listed = '[binarized-mnist]\ntitle = "digits"\npage = "http://127.0.0.1"\nlicence = "none"\n'
     with serving(site) as url:
-        for split, part in (("train", images[:16]), ("valid", images[16:20]), ("test", images[20:])):
+        for split, part in (
+            ("train", images[:16]),
+            ("valid", images[16:20]),
+            ("test", images[20:]),
+        ):
             data = "".join(" ".join(map(str, image)) + "\n" for image in part).encode()
             (site / f"binarized_mnist_{split}.amat").write_bytes(data)
             listed += f'[[binarized-mnist.files]]\nurls = ["{url}/binarized_mnist_{split}.amat"]\n'
-            listed += f'bytes = {len(data)}\nsha256 = "{hashlib.sha256(data).hexdigest()}"\n'
+            listed += (
+                f'bytes = {len(data)}\nsha256 = "{hashlib.sha256(data).hexdigest()}"\n'
+            )
         (site / "sources.toml").write_text(listed)
         yield site / "sources.toml"
 
@@ -127,7 +157,9 @@ def test_the_tree_in_contributing_names_what_exists() -> None:
     tree = text.split("## Where is ...")[1].split("```")[1]
     named, parent = [], ""
     for line in tree.strip().splitlines():
-        paths = re.findall(r"(?<!\S)[a-z_]+(?:/|\.py)(?=\s|$)", line.strip().split("  ")[0])
+        paths = re.findall(
+            r"(?<!\S)[a-z_]+(?:/|\.py)(?=\s|$)", line.strip().split("  ")[0]
+        )
         if not line.startswith(" ") and paths:
             parent = paths[0]
             named.append(parent)

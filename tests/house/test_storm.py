@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 from pixelrnn.client.errors import ApiError, UnreachableError
-from tests.storm.counts import BEGIN, COUNTS, END, PAGE, Books, Counts, Fault, bound, table
+from tests.storm.counts import (
+    BEGIN,
+    COUNTS,
+    END,
+    PAGE,
+    Books,
+    Counts,
+    Fault,
+    bound,
+    table,
+)
 from tests.storm.faults import KINDS
 from tests.storm.judge import Account, Outcome, Seen, Verdict, judge
 from tests.storm.load import Mix
@@ -39,17 +49,32 @@ SHORT = [
 @pytest.mark.weekly
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_nothing_is_lost_or_drawn_otherwise_in_a_storm(tmp_path: Path, all_models_dir: Path) -> None:
+def test_nothing_is_lost_or_drawn_otherwise_in_a_storm(
+    tmp_path: Path, all_models_dir: Path
+) -> None:
     """A fault of each family (each process, the server's data and disk, the wire, models, keys, logs) while jobs of all
     kinds are drawn: each job ends once, with the bytes of an undisturbed run, and its readers are told so; and nothing
     exits but what was killed."""
     counts = Counts(tmp_path / "counts.json")
     kinds = {kind.name: kind for kind in KINDS}
-    faults = [kinds[name] for name in SHORT if tmp_path.owner() == "root" or not kinds[name].disk]
-    storm = Storm(counts, all_models_dir, cores=8, rng=random.Random(1), mix=Mix(per_s=4, told=0))
-    asyncio.run(sit(storm, tmp_path / "place", apart=True, faults=faults, is_over=lambda: False))
+    faults = [
+        kinds[name]
+        for name in SHORT
+        if tmp_path.owner() == "root" or not kinds[name].disk
+    ]
+    storm = Storm(
+        counts, all_models_dir, cores=8, rng=random.Random(1), mix=Mix(per_s=4, told=0)
+    )
+    asyncio.run(
+        sit(storm, tmp_path / "place", apart=True, faults=faults, is_over=lambda: False)
+    )
     print(table(counts))
-    assert {verdict for of in counts.jobs.values() for verdict in of} <= {"jobs", "succeeded", "canceled", "told lost"}
+    assert {verdict for of in counts.jobs.values() for verdict in of} <= {
+        "jobs",
+        "succeeded",
+        "canceled",
+        "told lost",
+    }
     assert counts.total("succeeded") > 0
     assert counts.unexpected_exits == 0
     assert set(counts.faults) == {kind.name for kind in faults}
@@ -67,7 +92,12 @@ def account(*numbers: int, end: str = "done", rows: list[str] = ROWS) -> Account
         _tell(told, "row", rows[number - 1], number)
     status = {"done": "succeeded", "canceled": "canceled", "error": "failed"}.get(end)
     if status:
-        _tell(told, end, json.dumps({"id": "j", "status": status}), max(numbers, default=0) + 1)
+        _tell(
+            told,
+            end,
+            json.dumps({"id": "j", "status": status}),
+            max(numbers, default=0) + 1,
+        )
     return told
 
 
@@ -78,22 +108,34 @@ def _tell(told: Account, name: str, data: str, number: int) -> None:
 
 def seen(**other: object) -> Seen:
     """A job that succeeded, with one reader; but for what is said."""
-    return replace(Seen([account(1, 2, 3)], account(1, 2, 3), "succeeded", 3, "digest", accepted=1.0), **other)
+    return replace(
+        Seen(
+            [account(1, 2, 3)], account(1, 2, 3), "succeeded", 3, "digest", accepted=1.0
+        ),
+        **other,
+    )
 
 
 def refusal(status: int) -> ApiError:
-    return ApiError(status, {"type": "about:blank", "title": "no", "status": status, "detail": "no"})
+    return ApiError(
+        status, {"type": "about:blank", "title": "no", "status": status, "detail": "no"}
+    )
 
 
 def test_judge_finds_no_harm_where_there_is_none() -> None:
     """A success, a cancel in the middle, and a job that Redis came back without."""
     assert [finding.verdict for finding in judge(seen(), RIGHT)] == ["succeeded"]
     stopped = account(1, 2, end="canceled")
-    assert [f.verdict for f in judge(seen(accounts=[stopped], record=stopped, status="canceled"), RIGHT)] == [
-        "canceled"
-    ]
+    assert [
+        f.verdict
+        for f in judge(
+            seen(accounts=[stopped], record=stopped, status="canceled"), RIGHT
+        )
+    ] == ["canceled"]
     gone = seen(trouble=refusal(404))
-    assert [finding.verdict for finding in judge(gone, RIGHT, forgotten=True)] == ["told lost"]
+    assert [finding.verdict for finding in judge(gone, RIGHT, forgotten=True)] == [
+        "told lost"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -105,16 +147,27 @@ def test_judge_finds_no_harm_where_there_is_none() -> None:
         (lambda: seen(status="failed"), Verdict.LOST),
         (lambda: seen(trouble=refusal(500)), Verdict.REFUSED),
         (lambda: seen(trouble=refusal(404), accepted=None), Verdict.REFUSED),
-        (lambda: seen(record=account(1, 2, 3, 4, rows=[*ROWS, ROWS[0]])), Verdict.DOUBLED),
+        (
+            lambda: seen(record=account(1, 2, 3, 4, rows=[*ROWS, ROWS[0]])),
+            Verdict.DOUBLED,
+        ),
         (lambda: seen(record=account(1, 2)), Verdict.DIFFERING),
         (lambda: seen(rest="other"), Verdict.DIFFERING),
-        (lambda: seen(record=account(1, end="canceled", rows=[OTHER]), status="canceled"), Verdict.DIFFERING),
+        (
+            lambda: seen(
+                record=account(1, end="canceled", rows=[OTHER]), status="canceled"
+            ),
+            Verdict.DIFFERING,
+        ),
         (lambda: seen(accounts=[account(1, 3)]), Verdict.MISLED),
         (lambda: seen(accounts=[account(1, 2, 2, 3)]), Verdict.MISLED),
         (lambda: seen(accounts=[account()]), Verdict.MISLED),
         (lambda: seen(accounts=[account(1, 2, 3, end="canceled")]), Verdict.MISLED),
         (lambda: seen(accounts=[account(1, 2, 3, end="")]), Verdict.MISLED),
-        (lambda: seen(accounts=[account(1, 2, 3, rows=[OTHER, *ROWS[1:]])]), Verdict.MISLED),
+        (
+            lambda: seen(accounts=[account(1, 2, 3, rows=[OTHER, *ROWS[1:]])]),
+            Verdict.MISLED,
+        ),
         (lambda: seen(by_link=account(1, 2)), Verdict.MISLED),
         (lambda: seen(shown_alike=False), Verdict.MISLED),
         (lambda: seen(others_see_it=True), Verdict.MISLED),
@@ -141,7 +194,13 @@ def test_fault_is_counted_once_its_jobs_are_judged(tmp_path: Path) -> None:
         books.end(life, judge(seen(status="failed"), RIGHT))
         books.settle()
         of = Counts(path).faults["wind"]
-        assert (of["faults"], of["jobs"], of["lost"], of["harmed"], of["succeeded"]) == (
+        assert (
+            of["faults"],
+            of["jobs"],
+            of["lost"],
+            of["harmed"],
+            of["succeeded"],
+        ) == (
             faults,
             faults,
             faults,
@@ -153,7 +212,10 @@ def test_fault_is_counted_once_its_jobs_are_judged(tmp_path: Path) -> None:
 def test_kind_that_has_struck_seldom_comes_more_often(tmp_path: Path) -> None:
     """By as many as it falls short; one with enough still comes."""
     counts = Counts(tmp_path / "counts.json")
-    counts.faults = {KINDS[0].name: Counter(faults=ENOUGH - 3), KINDS[1].name: Counter(faults=9 * ENOUGH)}
+    counts.faults = {
+        KINDS[0].name: Counter(faults=ENOUGH - 3),
+        KINDS[1].name: Counter(faults=9 * ENOUGH),
+    }
     assert list(shortfalls(counts).values())[:3] == [3, 1, ENOUGH]
 
 
@@ -174,7 +236,10 @@ def test_wishes_differ() -> None:
 
     def called() -> list[tuple[str, int, str]]:
         drawn = [wish for wish in first_wishes() if wish.kind != TRAINING]
-        return [(wish.kind, wish.seed, repr(replace(wish.request(), headers={}))) for wish in drawn]
+        return [
+            (wish.kind, wish.seed, repr(replace(wish.request(), headers={})))
+            for wish in drawn
+        ]
 
     calls = called()
     assert calls == called()

@@ -18,7 +18,8 @@ from worker.main import STOP_S
 
 SLEEPER = "import time; time.sleep(600)"
 STUBBORN = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    "print('up', flush=True); time.sleep(600)"
 )
 PARENT = f"""
 import subprocess, sys
@@ -30,7 +31,13 @@ grandchild.wait()
 
 def child(tmp_path: Path, code: str, **more: object) -> Child:
     log = tmp_path / "child.log"
-    return Child("stand-in", partial(processes.spawn, [sys.executable, "-c", code], log), log, grace_s=0.2, **more)  # pyright: ignore
+    return Child(
+        "stand-in",
+        partial(processes.spawn, [sys.executable, "-c", code], log),
+        log,
+        grace_s=0.2,
+        **more,
+    )  # pyright: ignore
 
 
 def running(child: Child) -> subprocess.Popen[bytes]:
@@ -99,7 +106,9 @@ def test_supervisor_gives_up_when_a_child_keeps_dying(tmp_path: Path) -> None:
     broken = child(tmp_path, "raise SystemExit('no such device')")
     supervisor = Supervisor(said.append)
     supervisor.start(broken)
-    with pytest.raises(StartError, match=r"stand-in died 5 times in 60 s: no such device"):
+    with pytest.raises(
+        StartError, match=r"stand-in died 5 times in 60 s: no such device"
+    ):
         supervisor.run()
     assert len(said) == DEATHS_LIMIT - 1
 
@@ -108,11 +117,16 @@ def test_supervisor_gives_up_when_a_child_keeps_dying(tmp_path: Path) -> None:
     ("words", "reason"),
     [
         ("there is no cuda:7", "there is no cuda:7"),
-        ('{"reason": "there is no cuda:7", "event": "cannot_start"}', "there is no cuda:7"),
+        (
+            '{"reason": "there is no cuda:7", "event": "cannot_start"}',
+            "there is no cuda:7",
+        ),
         ('{"event": "x"}', '{"event": "x"}'),
     ],
 )
-def test_child_that_cannot_do_what_it_was_told_ends_it_at_once(tmp_path: Path, words: str, reason: str) -> None:
+def test_child_that_cannot_do_what_it_was_told_ends_it_at_once(
+    tmp_path: Path, words: str, reason: str
+) -> None:
     """Exit code 2 is a person's mistake: said once, in the child's words, and nothing is started again."""
     said: list[str] = []
     supervisor = Supervisor(said.append)
@@ -123,11 +137,14 @@ def test_child_that_cannot_do_what_it_was_told_ends_it_at_once(tmp_path: Path, w
     assert said == []
 
 
-def test_child_that_has_run_before_is_started_again_whatever_it_exits_with(tmp_path: Path) -> None:
+def test_child_that_has_run_before_is_started_again_whatever_it_exits_with(
+    tmp_path: Path,
+) -> None:
     """What was right once may be so again in a moment: a service is not ended for it."""
     said: list[str] = []
     code = (
-        f"import pathlib; p = pathlib.Path({str(tmp_path / 'times')!r}); p.open('a').write('x'); n = len(p.read_text())"
+        f"import pathlib; p = pathlib.Path({str(tmp_path / 'times')!r}); "
+        "p.open('a').write('x'); n = len(p.read_text())"
     )
     supervisor = Supervisor(said.append)
     supervisor.start(child(tmp_path, f"{code}; raise SystemExit(1 if n == 1 else 2)"))
@@ -147,7 +164,9 @@ def test_stubborn_child_is_killed_when_its_grace_is_over(tmp_path: Path) -> None
     assert process.returncode == -9
 
 
-def test_children_are_asked_at_once_and_the_first_one_when_they_have_ended(tmp_path: Path) -> None:
+def test_children_are_asked_at_once_and_the_first_one_when_they_have_ended(
+    tmp_path: Path,
+) -> None:
     """So a stop takes the longest grace and the first child's, however many there are: each of two ends only once the
     other has been asked, and the first when both are gone."""
     code = """
@@ -200,7 +219,13 @@ def test_budget_forgets_old_deaths() -> None:
     patient = RestartBudget()
     assert all(patient.after_death(i * (WINDOW_S + 1)) == 0.1 for i in range(20))
     hasty = RestartBudget()
-    assert [hasty.after_death(float(i)) for i in range(DEATHS_LIMIT)] == [0.1, 0.5, 1.0, 2.0, None]
+    assert [hasty.after_death(float(i)) for i in range(DEATHS_LIMIT)] == [
+        0.1,
+        0.5,
+        1.0,
+        2.0,
+        None,
+    ]
 
 
 def test_long_log_is_put_aside(tmp_path: Path) -> None:
@@ -240,5 +265,8 @@ def test_child_that_cannot_be_launched_again_is_tried_again(tmp_path: Path) -> N
     first = running(sleeper)
     first.kill()
     supervisor.wait_until(lambda: sleeper.process not in (None, first))
-    assert said[-1] == "the stand-in cannot run (No space left on device): trying again in 1 s"
+    assert (
+        said[-1]
+        == "the stand-in cannot run (No space left on device): trying again in 1 s"
+    )
     supervisor.stop_all()

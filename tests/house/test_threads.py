@@ -90,7 +90,11 @@ def publisher_goes_on(logs: Logs) -> None:
             return False
 
     closed: dict[str, Outcome] = {}
-    publisher = Publisher(Ledger(), lambda token: None, lambda claim, outcome: closed.update({claim.token: outcome}))
+    publisher = Publisher(
+        Ledger(),
+        lambda token: None,
+        lambda claim, outcome: closed.update({claim.token: outcome}),
+    )
     for name in ("beside", "bad", "good"):
         publisher.open(claim(name))
     publisher.publish({"beside": ["{}"], "bad": ["{}"]})
@@ -102,7 +106,9 @@ def publisher_goes_on(logs: Logs) -> None:
     wait_for(lambda: "good" in closed, "the end of the job")
     publisher.stop(60)
     assert closed.pop("bad") == ROWS_GONE
-    assert {name: outcome.status for name, outcome in closed.items()} == dict.fromkeys(closed, JobStatus.SUCCEEDED)
+    assert {name: outcome.status for name, outcome in closed.items()} == dict.fromkeys(
+        closed, JobStatus.SUCCEEDED
+    )
     assert bugs(logs)
 
 
@@ -150,7 +156,12 @@ def engine_goes_on(logs: Logs) -> None:
             super().publish(rows)
 
     def order(token: str) -> DrawOrder:
-        return DrawOrder(claim(token), "fake", VALUES, [PlannedImage(ImageRequest(seed=1, sample=0), 0)])
+        return DrawOrder(
+            claim(token),
+            "fake",
+            VALUES,
+            [PlannedImage(ImageRequest(seed=1, sample=0), 0)],
+        )
 
     outlet = Breaking()
     runner = Runner({"fake": Cohort(FakeEngine)}, outlet, lambda task: None)
@@ -194,7 +205,9 @@ def compiling_goes_on(logs: Logs) -> None:
     ready: list[str] = []
     refused: dict[str, str] = {}
     pool: Any = Pool()
-    make_ready(pool, {}, (), ready.append, lambda name, reason: refused.update({name: reason}))
+    make_ready(
+        pool, {}, (), ready.append, lambda name, reason: refused.update({name: reason})
+    )
     assert (ready, list(refused)) == (["good"], ["bad"])
     assert [line["event"] for line in bugs(logs)] == ["model_refused"]
 
@@ -233,11 +246,22 @@ def arrivals_go_on(logs: Logs) -> None:
 
     examination: Any = Examination()
     heard: list[tuple[Any, ...]] = []
-    arrivals = Arrivals(nothing, examination, examination, Folder(), "cpu", lambda *words: heard.append(words), nothing)
+    arrivals = Arrivals(
+        nothing,
+        examination,
+        examination,
+        Folder(),
+        "cpu",
+        lambda *words: heard.append(words),
+        nothing,
+    )
     threading.Thread(target=arrivals.follow, args=(0.01,), daemon=True).start()
     wait_for(lambda: heard, "the refusal")
     assert (heard[0][0], heard[0][1].name) == ("refused", "bad")
-    assert [line["event"] for line in bugs(logs)] == ["models_not_looked_at", "model_refused"]
+    assert [line["event"] for line in bugs(logs)] == [
+        "models_not_looked_at",
+        "model_refused",
+    ]
 
 
 def offering_goes_on(logs: Logs) -> None:
@@ -260,8 +284,13 @@ def webhooks_go_on(logs: Logs) -> None:
 
     shelf: Any = Shelf()
     anything: Any = 1
-    with patch.object(webhooks, "_AFTER_A_BUG_S", 0.0), suppress(asyncio.CancelledError):
-        asyncio.run(webhooks.Webhooks([anything], anything, shelf, anything, anything).run())
+    with (
+        patch.object(webhooks, "_AFTER_A_BUG_S", 0.0),
+        suppress(asyncio.CancelledError),
+    ):
+        asyncio.run(
+            webhooks.Webhooks([anything], anything, shelf, anything, anything).run()
+        )
     assert [line["event"] for line in bugs(logs)] == ["webhooks failed"]
 
 
@@ -323,7 +352,11 @@ def row_reader_goes_on(logs: Logs) -> None:
     assert [line["event"] for line in bugs(logs)] == ["reader failed"]
 
 
-TASKS = {"packing": packing_goes_on, "row reader": row_reader_goes_on, "webhooks": webhooks_go_on}
+TASKS = {
+    "packing": packing_goes_on,
+    "row reader": row_reader_goes_on,
+    "webhooks": webhooks_go_on,
+}
 """Those of an API that outlive a request."""
 
 THREADS: dict[str, Callable[[Logs], None]] = {
@@ -345,14 +378,18 @@ WITHOUT_A_LOOP = {"", "watch", "teaching"}
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_task_goes_on_when_its_turn_raises_what_nobody_foresaw(task: str, logs: Logs) -> None:
+def test_task_goes_on_when_its_turn_raises_what_nobody_foresaw(
+    task: str, logs: Logs
+) -> None:
     """It is logged, and the next turn is as ever."""
     TASKS[task](logs)
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("thread", THREADS)
-def test_thread_goes_on_when_its_turn_raises_what_nobody_foresaw(thread: str, logs: Logs) -> None:
+def test_thread_goes_on_when_its_turn_raises_what_nobody_foresaw(
+    thread: str, logs: Logs
+) -> None:
     """It is logged, costs that model or job, and the next one is as ever."""
     THREADS[thread](logs)
 
@@ -362,8 +399,17 @@ def test_each_thread_of_a_worker_is_named_here() -> None:
     named = set()
     for file in (ROOT / "worker").rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text())):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("TurnThread", "threading.Thread"):
-                words = [word.value for word in call.keywords if word.arg == "name"] or call.args[:1]
-                named.add(words[0].value if words and isinstance(words[0], ast.Constant) else "")
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in (
+                "TurnThread",
+                "threading.Thread",
+            ):
+                words = [
+                    word.value for word in call.keywords if word.arg == "name"
+                ] or call.args[:1]
+                named.add(
+                    words[0].value
+                    if words and isinstance(words[0], ast.Constant)
+                    else ""
+                )
     assert named <= {*THREADS, *WITHOUT_A_LOOP}
     assert named >= set(THREADS)

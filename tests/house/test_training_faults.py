@@ -26,7 +26,9 @@ def wait_for(place: Path, name: str) -> Path:
     return next(place.glob(name))
 
 
-def test_weights_are_those_of_an_unbroken_training_whatever_was_killed(tmp_path: Path, models_dir: Path) -> None:
+def test_weights_are_those_of_an_unbroken_training_whatever_was_killed(
+    tmp_path: Path, models_dir: Path
+) -> None:
     """kill -9 of Redis, of the API and of the trainer, one after the other, in its middle."""
     running = ForkedUp(tmp_path / "data", models_dir)
     try:
@@ -38,17 +40,24 @@ def test_weights_are_those_of_an_unbroken_training_whatever_was_killed(tmp_path:
         recipe = json.loads((upload / "plan.json").read_bytes())["recipe"]
         for child in ("server", "api", "trainer"):
             running.kill(child)
-            assert running.get(f"/jobs/{job_id}")["status"] in ("queued", "running"), f"it had ended before the {child}"
+            assert running.get(f"/jobs/{job_id}")["status"] in ("queued", "running"), (
+                f"it had ended before the {child}"
+            )
         ended = running.ended(job_id)
         assert ended["status"] == "succeeded", ended
         result = ended["result"]
-        assert result["updates"] == recipe["training"]["epochs"] * recipe["training"]["epoch_updates"]
+        assert (
+            result["updates"]
+            == recipe["training"]["epochs"] * recipe["training"]["epoch_updates"]
+        )
         assert "after 20 passes" in result["early"]
     finally:
         running.output()
     recipe["data"]["path"] = str(tmp_path / "pictures")
     train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
-    unbroken = publish(tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published")
+    unbroken = publish(
+        tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published"
+    )
     assert Card.read(unbroken / "card.json").sha256 == result["digest"]
 
 
@@ -56,23 +65,38 @@ def test_a_training_whose_disk_is_full_fails_with_a_sentence(
     small_disk: Path, tmp_path: Path, models_dir: Path
 ) -> None:
     """Nothing of it is left; where there is room again its name is free, and others are trained."""
-    running = ForkedUp(tmp_path / "data", models_dir, PIXELRNN_ADDED_DIR=str(small_disk))
+    running = ForkedUp(
+        tmp_path / "data", models_dir, PIXELRNN_ADDED_DIR=str(small_disk)
+    )
     try:
         running.wait_until_ready()
         job_id = running.train(pictures(400))
         wait_for(small_disk / "uploads" / job_id, "run/corners/last.safetensors")
         fill(small_disk / "filling")
         ended = running.ended(job_id)
-        assert (ended["status"], ended["error"]["type"]) == ("failed", "training-failed")
-        assert ended["error"]["detail"] == "The server's disk is full, or cannot be written."
+        assert (ended["status"], ended["error"]["type"]) == (
+            "failed",
+            "training-failed",
+        )
+        assert (
+            ended["error"]["detail"]
+            == "The server's disk is full, or cannot be written."
+        )
         assert eventually(lambda: not [*small_disk.glob("uploads/*")], READY_LIMIT_S)
         assert not [*small_disk.glob("models/*")]
         fill(small_disk / "rest")
-        refused = httpx.post(f"{running.url}/train", files={"images": pictures(24)}, data={"name": "more"}, timeout=60)
+        refused = httpx.post(
+            f"{running.url}/train",
+            files={"images": pictures(24)},
+            data={"name": "more"},
+            timeout=60,
+        )
         assert refused.json()["type"] == "urn:pixelrnn:problem:added-full", refused.text
         for filling in ("filling", "rest"):
             (small_disk / filling).unlink()
         assert running.ended(running.train(pictures(24)))["status"] == "succeeded"
-        assert eventually(lambda: "trainer" not in running.children(), 10 * TRAINER_IDLE_S)
+        assert eventually(
+            lambda: "trainer" not in running.children(), 10 * TRAINER_IDLE_S
+        )
     finally:
         running.output()

@@ -24,7 +24,10 @@ from tests.house.running import PORT, READY_LIMIT_S, STOP_LIMIT_S, ForkedUp, Up
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and only Linux ties children to their parent"),
+    pytest.mark.skipif(
+        sys.platform != "linux",
+        reason="reads /proc, and only Linux ties children to their parent",
+    ),
 ]
 
 
@@ -65,7 +68,9 @@ def test_job_succeeds_after_every_child_was_killed(running: Up) -> None:
     for child in ("worker", "api", "server"):
         running.kill(child)
     assert running.get(f"/jobs/{first['id']}")["status"] == "succeeded"
-    assert eventually(lambda: draw(running, seed=2)["status"] == "succeeded", READY_LIMIT_S)
+    assert eventually(
+        lambda: draw(running, seed=2)["status"] == "succeeded", READY_LIMIT_S
+    )
 
 
 def test_a_trainer_comes_with_the_first_training(running: Up) -> None:
@@ -91,7 +96,9 @@ def test_everything_is_gone_when_killed_and_the_next_one_starts(
     assert started[-1].get(f"/jobs/{job['id']}")["status"] == "succeeded"
 
 
-def test_second_up_is_refused_when_the_directory_is_in_use(running: Up, data_dir: Path, models_dir: Path) -> None:
+def test_second_up_is_refused_when_the_directory_is_in_use(
+    running: Up, data_dir: Path, models_dir: Path
+) -> None:
     """A second `up` on the same directory is one line and exit code 2; the first goes on."""
     second = Up(data_dir, models_dir)
     _, said = second.process.communicate(timeout=READY_LIMIT_S)
@@ -102,7 +109,9 @@ def test_second_up_is_refused_when_the_directory_is_in_use(running: Up, data_dir
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_everything_is_gone_when_told_to_stop(running: Up, number: signal.Signals) -> None:
+def test_everything_is_gone_when_told_to_stop(
+    running: Up, number: signal.Signals
+) -> None:
     """SIGTERM and Ctrl-C end it with exit code 0, and none of its processes stays."""
     pids = running.children()
     said = running.stop(number)
@@ -118,26 +127,35 @@ def short_path() -> Iterator[Path]:
         yield Path(path)
 
 
-def test_everything_works_in_a_folder_of_any_name(short_path: Path, models_dir: Path) -> None:
+def test_everything_works_in_a_folder_of_any_name(
+    short_path: Path, models_dir: Path
+) -> None:
     """A space, `=` and a letter beyond ASCII: a job is drawn, a second `up` says who holds the data, and nothing stays
     behind outside the folder."""
     folder, elsewhere = short_path / "a b=c d" / "é", short_path / "elsewhere"
     elsewhere.mkdir()
     shutil.copytree(models_dir, folder / "models")
-    usual = {name: value for name, value in os.environ.items() if "REDIS_URL" not in name}
+    usual = {
+        name: value for name, value in os.environ.items() if "REDIS_URL" not in name
+    }
     here = ["--data-dir", "data", "--models-dir", "models"]
     command = [sys.executable, "-P", "-m", "pixelrnn", "up", "--port", PORT, *here]
     running = Up.by(command, folder, usual | {"TMPDIR": str(elsewhere)})
     running.wait_until_ready()
     assert draw(running, seed=5)["status"] == "succeeded"
     second = Up.by(command, folder, usual)
-    assert f"in use by process {running.process.pid}" in second.process.communicate(timeout=READY_LIMIT_S)[1]
+    assert (
+        f"in use by process {running.process.pid}"
+        in second.process.communicate(timeout=READY_LIMIT_S)[1]
+    )
     running.stop()
     assert (second.process.returncode, running.process.returncode) == (2, 0)
     assert not list(elsewhere.iterdir())
 
 
-def test_job_goes_on_when_up_was_stopped_in_its_middle(tmp_path: Path, models_dir: Path) -> None:
+def test_job_goes_on_when_up_was_stopped_in_its_middle(
+    tmp_path: Path, models_dir: Path
+) -> None:
     """A stop does not wait for the job under way, nor for the reader of its stream; the next start finishes the job."""
     slow = ForkedUp(tmp_path / "data", models_dir, PIXELRNN_STEP_DELAY_S="0.1")
     slow.wait_until_ready()
@@ -152,7 +170,9 @@ def test_job_goes_on_when_up_was_stopped_in_its_middle(tmp_path: Path, models_di
     again.output()
 
 
-def test_job_finds_its_worker_when_two_hold_different_models(tmp_path: Path, models_dir: Path) -> None:
+def test_job_finds_its_worker_when_two_hold_different_models(
+    tmp_path: Path, models_dir: Path
+) -> None:
     """A worker with models of its own has a queue of its own, and no job goes to one that cannot draw it."""
     running = ForkedUp(tmp_path / "data", models_dir, PIXELRNN_MODELS="tiny-cnn")
     running.wait_until_ready()
@@ -162,10 +182,17 @@ def test_job_finds_its_worker_when_two_hold_different_models(tmp_path: Path, mod
         "PIXELRNN_MODELS": "tiny-rgb",
         "PIXELRNN_QUEUE": "colour",
     }
-    other = subprocess.Popen([sys.executable, "-m", "pixelrnn", "worker"], env=os.environ | settings)
+    other = subprocess.Popen(
+        [sys.executable, "-m", "pixelrnn", "worker"], env=os.environ | settings
+    )
     try:
-        assert eventually(lambda: len(running.get("/models")["models"]) == 2, READY_LIMIT_S)
-        jobs = [running.post("/sample", {"model": name}) for name in ("tiny-rgb", "tiny-cnn") * 3]
+        assert eventually(
+            lambda: len(running.get("/models")["models"]) == 2, READY_LIMIT_S
+        )
+        jobs = [
+            running.post("/sample", {"model": name})
+            for name in ("tiny-rgb", "tiny-cnn") * 3
+        ]
         assert {running.ended(job["id"])["status"] for job in jobs} == {"succeeded"}
     finally:
         other.terminate()
@@ -174,7 +201,9 @@ def test_job_finds_its_worker_when_two_hold_different_models(tmp_path: Path, mod
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["embedded", "own"])
-def test_password_of_any_characters_opens_the_server(tmp_path: Path, models_dir: Path, own: bool) -> None:
+def test_password_of_any_characters_opens_the_server(
+    tmp_path: Path, models_dir: Path, own: bool
+) -> None:
     """One's own server, whose password is a setting; the embedded one has none, and is not asked with it."""
     password = "q/4+Zk=:@#?%41"
     settings = {"PIXELRNN_REDIS_PASSWORD": password}
@@ -191,13 +220,18 @@ def test_password_of_any_characters_opens_the_server(tmp_path: Path, models_dir:
 
 @pytest.mark.parametrize(
     ("change", "why"),
-    [(("db=0", "db=99"), "no database of this number"), (("unix://", "unix://nobody:wrong@"), "user and password")],
+    [
+        (("db=0", "db=99"), "no database of this number"),
+        (("unix://", "unix://nobody:wrong@"), "user and password"),
+    ],
 )
 def test_up_says_why_when_redis_does_not_let_it_in(
     redis_url: str, models_dir: Path, tmp_path: Path, change: tuple[str, str], why: str
 ) -> None:
     """At once, and without the password: starting a server would not help."""
-    options = UpOptions("127.0.0.1", 0, tmp_path, models_dir, redis_url.replace(*change))
+    options = UpOptions(
+        "127.0.0.1", 0, tmp_path, models_dir, redis_url.replace(*change)
+    )
     with pytest.raises(StartError, match=why) as refused:
         start_everything(options, Voice())
     assert "wrong@" not in str(refused.value)

@@ -16,8 +16,13 @@ def told_metrics() -> str:
     """What /metrics of a fleet without work says, of both, as text."""
     registry = CollectorRegistry()
     registry.register(UsageCollector({"m": Usage()}, {"m": 1}, lambda: 0))
-    nothing: dict[str, Any] = dict.fromkeys(("now", "parked", "open_jobs", "work", "accepted", "room"), 0)
-    none: dict[str, Any] = {name: {} for name in ("depths", "drawn", "busy", "took", "first_rows", "trained")}
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("now", "parked", "open_jobs", "work", "accepted", "room"), 0
+    )
+    none: dict[str, Any] = {
+        name: {}
+        for name in ("depths", "drawn", "busy", "took", "first_rows", "trained")
+    }
     load = Load(**nothing, **none, waiting_since=None, totals={})
     fleet = Fleet([], load, ServerState(used=0, limit=0, weaknesses=()))
     return (Metrics().text(fleet) + generate_latest(registry)).decode()
@@ -26,7 +31,9 @@ def told_metrics() -> str:
 def metric_names() -> set[str]:
     """As an expression may ask for them."""
     known = set(re.findall(r"^# TYPE (\S+) ", told_metrics(), re.MULTILINE))
-    return known | {f"{name}_{part}" for name in known for part in ("bucket", "sum", "count")}
+    return known | {
+        f"{name}_{part}" for name in known for part in ("bucket", "sum", "count")
+    }
 
 
 def names_in(text: str) -> set[str]:

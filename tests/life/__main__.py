@@ -24,7 +24,9 @@ LIVES_FOR_A_BUG = 400
 @contextmanager
 def server() -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
-        running = ValkeyServer(port=0, config={"appendonly": "no"}, unix_socket_path=f"{folder}/socket")
+        running = ValkeyServer(
+            port=0, config={"appendonly": "no"}, unix_socket_path=f"{folder}/socket"
+        )
         running.start()
         try:
             yield f"unix://{folder}/socket?db=0"
@@ -44,12 +46,24 @@ def found(url: str, lives: int) -> page.Caught | None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.life", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.life", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--bugs", nargs="?", const="", metavar="WORD", help="those whose names have this word")
+    parser.add_argument(
+        "--bugs",
+        nargs="?",
+        const="",
+        metavar="WORD",
+        help="those whose names have this word",
+    )
     arguments = parser.parse_args()
     with server() as url:
-        return walk(url, arguments.steps) if arguments.bugs is None else sow(url, arguments.bugs)
+        return (
+            walk(url, arguments.steps)
+            if arguments.bugs is None
+            else sow(url, arguments.bugs)
+        )
 
 
 def walk(url: str, steps: int) -> int:
@@ -68,7 +82,9 @@ def walk(url: str, steps: int) -> int:
 
 def sow(url: str, word: str) -> int:
     """Exit status: 1 where a bug was not found."""
-    caught = {bug: how for bug, how in page.read().items() if bug in BUGS and word not in bug}
+    caught = {
+        bug: how for bug, how in page.read().items() if bug in BUGS and word not in bug
+    }
     for bug, sown in BUGS.items():
         if word not in bug:
             continue
@@ -76,7 +92,10 @@ def sow(url: str, word: str) -> int:
         with sown():
             seen = found(url, LIVES_FOR_A_BUG)
         took = f"{Life.made} moves, {time.monotonic() - began:.0f} s"
-        print(f"{bug}: {'not found' if seen is None else seen.promise} ({took})", flush=True)
+        print(
+            f"{bug}: {'not found' if seen is None else seen.promise} ({took})",
+            flush=True,
+        )
         if seen is not None:
             print(*seen.steps, sep="\n", flush=True)
             caught[bug] = seen

@@ -89,14 +89,28 @@ class Line(redis.Redis):
         return answer
 
     def execute_command(self, *words: Any, **options: Any) -> Any:
-        return self.send(lambda: redis.Redis.execute_command(self, *words, **options), words[0] in ("EVAL", "EVALSHA"))
+        return self.send(
+            lambda: redis.Redis.execute_command(self, *words, **options),
+            words[0] in ("EVAL", "EVALSHA"),
+        )
 
-    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> "LinePipeline":
-        pipeline = LinePipeline(self.connection_pool, self.response_callbacks, transaction, shard_hint)
+    def pipeline(
+        self, transaction: bool = True, shard_hint: str | None = None
+    ) -> "LinePipeline":
+        pipeline = LinePipeline(
+            self.connection_pool, self.response_callbacks, transaction, shard_hint
+        )
         pipeline.line = self
         return pipeline
 
-    def blmove(self, first_list: str, second_list: str, timeout: int, src: str = "LEFT", dest: str = "RIGHT") -> Any:
+    def blmove(
+        self,
+        first_list: str,
+        second_list: str,
+        timeout: int,
+        src: str = "LEFT",
+        dest: str = "RIGHT",
+    ) -> Any:
         """Without waiting."""
         return self.lmove(first_list, second_list, src, dest)
 

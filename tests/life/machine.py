@@ -23,19 +23,29 @@ Move = list[tuple[str, dict[str, Any]]]
 
 def _overtake(worker: int) -> Move:
     """The other worker was silent for too long, and this one goes on with its jobs."""
-    return [("wait", {"seconds": 5}), *[(name, {"worker": worker}) for name in ("beat", "recover", "take")]]
+    return [
+        ("wait", {"seconds": 5}),
+        *[(name, {"worker": worker}) for name in ("beat", "recover", "take")],
+    ]
 
 
 def _crowd() -> Move:
     """One owner sends several jobs, and another one."""
-    jobs = [{"kind": "sample", "key": False, "owner": owner, "priority": "interactive"} for owner in "cccd"]
+    jobs = [
+        {"kind": "sample", "key": False, "owner": owner, "priority": "interactive"}
+        for owner in "cccd"
+    ]
     return [("submit", job) for job in jobs]
 
 
 def _forget(worker: int, rows: int) -> Move:
     """Rows are written, and then the server comes back without them."""
     draw = ("draw", {"worker": worker, "rows": rows})
-    return [("save", {}), draw, ("write", {"worker": worker, "fault": Fault.OLDER.value, "after": 0})]
+    return [
+        ("save", {}),
+        draw,
+        ("write", {"worker": worker, "fault": Fault.OLDER.value, "after": 0}),
+    ]
 
 
 WEIGHTS = {
@@ -58,7 +68,12 @@ def chosen(seed: int, world: World) -> Move:
     """One of the moves that change something now, by chance: hypothesis itself would rather try again what it has just
     tried."""
     chance = Random(seed)
-    moves = [(name, worker) for name in WEIGHTS for worker in (0, 1) if world.can(_FIRST.get(name, name), worker)]
+    moves = [
+        (name, worker)
+        for name in WEIGHTS
+        for worker in (0, 1)
+        if world.can(_FIRST.get(name, name), worker)
+    ]
     ((name, worker),) = chance.choices(moves, [WEIGHTS[name] for name, _ in moves])
     if name == "overtake":
         return _overtake(worker)
@@ -80,7 +95,10 @@ def chosen(seed: int, world: World) -> Move:
         "save": {},
     }.get(name, {"worker": worker})
     if name in COMMANDS and chance.random() < FAULTY:
-        arguments |= {"fault": chance.choice(list(Fault)).value, "after": chance.randrange(COMMANDS[name])}
+        arguments |= {
+            "fault": chance.choice(list(Fault)).value,
+            "after": chance.randrange(COMMANDS[name]),
+        }
     return [(name, arguments)]
 
 
@@ -124,7 +142,9 @@ class Life(RuleBasedStateMachine):
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
     """Without the log, which speaks of every fault."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -161,7 +181,11 @@ def shortened(url: str, steps: Move, promise: str) -> Move:
     """As few of these moves, and of their faults, as still break the promise: halves are left out, then quarters, down
     to single ones."""
     for i, (name, arguments) in enumerate(steps):
-        well = {word: value for word, value in arguments.items() if word not in ("fault", "after")}
+        well = {
+            word: value
+            for word, value in arguments.items()
+            if word not in ("fault", "after")
+        }
         without = [*steps[:i], (name, well), *steps[i + 1 :]]
         if well != arguments and broken_by(url, without) == promise:
             steps = without

@@ -20,7 +20,10 @@ class Caught:
 
 
 def write(caught: Mapping[str, Caught]) -> None:
-    _CAUGHT.write_text(json.dumps({bug: [c.promise, c.steps] for bug, c in caught.items()}, indent=1) + "\n")
+    _CAUGHT.write_text(
+        json.dumps({bug: [c.promise, c.steps] for bug, c in caught.items()}, indent=1)
+        + "\n"
+    )
     before, _, rest = PAGE.read_text().partition(BEGIN)
     PAGE.write_text(f"{before}{BEGIN}\n{table(read())}{END}{rest.partition(END)[2]}")
 
@@ -35,7 +38,10 @@ def read() -> dict[str, Caught]:
 
 def table(caught: Mapping[str, Caught]) -> str:
     lines = ["| bug that was sown | promise that it broke | moves |", "|---|---|---|"]
-    lines += [f"| {bug} | {c.promise} | {' · '.join(_move(*step) for step in c.steps)} |" for bug, c in caught.items()]
+    lines += [
+        f"| {bug} | {c.promise} | {' · '.join(_move(*step) for step in c.steps)} |"
+        for bug, c in caught.items()
+    ]
     return "\n".join(lines) + "\n"
 
 

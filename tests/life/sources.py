@@ -20,7 +20,10 @@ def changed(old: str, new: str, only: str = "") -> Iterator[None]:
         (module, name, value)
         for module in _HOLDERS
         for name, value in vars(module).items()
-        if isinstance(value, str) and "redis.call" in value and old in value and only in ("", name)
+        if isinstance(value, str)
+        and "redis.call" in value
+        and old in value
+        and only in ("", name)
     ]
     if not found:
         raise ValueError(f"no script has {old!r}")
@@ -35,4 +38,6 @@ def changed(old: str, new: str, only: str = "") -> Iterator[None]:
 
 def clock_by_hand() -> contextlib.AbstractContextManager[None]:
     """Time passes when the test says so."""
-    return changed("local t = redis.call('TIME')", f"local t = {{redis.call('GET', '{CLOCK}'), 0}}")
+    return changed(
+        "local t = redis.call('TIME')", f"local t = {{redis.call('GET', '{CLOCK}'), 0}}"
+    )

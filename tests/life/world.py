@@ -42,7 +42,13 @@ MAX_HELD = 3
 PASSES_TO_END = 12
 """After the last fault every job has ended when so many new workers have looked for work."""
 
-_SIZE: dict[str, Any] = {"model": "m", "digest": "d", "seed": 1, "n": 1, "temperature": 1.0}
+_SIZE: dict[str, Any] = {
+    "model": "m",
+    "digest": "d",
+    "seed": 1,
+    "n": 1,
+    "temperature": 1.0,
+}
 _SHAPE: dict[str, Any] = {"height": ROWS, "width": 2, "channels": 1}
 _INTERMEDIATE = f"{queue_key()}:intermediate"
 _STARTED = f"rq:wip:{keys.QUEUE}"
@@ -99,11 +105,20 @@ class JudgedLedger(Ledger):
         self._forgot = self._server.forgot
         super().ask_to_open(pipeline, job_id, token)
 
-    def opened(self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0) -> Opened | Unclaimed:
+    def opened(
+        self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0
+    ) -> Opened | Unclaimed:
         opened = super().opened(job_id, token, answers, deaths)
         is_kept = self._server.forgot == self._forgot
-        if is_kept and isinstance(opened, Opened) and self._watch.exists(keys.job(job_id)):
-            promise(self._owner(job_id) in (token.encode(), None), "a claim that is given makes its worker the owner")
+        if (
+            is_kept
+            and isinstance(opened, Opened)
+            and self._watch.exists(keys.job(job_id))
+        ):
+            promise(
+                self._owner(job_id) in (token.encode(), None),
+                "a claim that is given makes its worker the owner",
+            )
         return opened
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
@@ -111,7 +126,10 @@ class JudgedLedger(Ledger):
         answers = super().append(batches)
         for batch, owner, answer in zip(batches, owners, answers, strict=True):
             if answer in (Answer.OK, Answer.ENDED):
-                promise(owner == batch.claim.token.encode(), "only the owner of the newest claim writes rows")
+                promise(
+                    owner == batch.claim.token.encode(),
+                    "only the owner of the newest claim writes rows",
+                )
         return answers
 
     def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
@@ -119,13 +137,19 @@ class JudgedLedger(Ledger):
         settled = super().settle(job_id, token, outcome)
         if settled is Settled.ENDED:
             promise(status in OPEN, "a job ends once")
-            promise(token in ("", (owner or b"").decode()), "only the owner of the newest claim ends a job")
+            promise(
+                token in ("", (owner or b"").decode()),
+                "only the owner of the newest claim ends a job",
+            )
         return settled
 
     def release(self, claim: Claim) -> bool:
         owner = self._owner(claim.job_id)
         released = super().release(claim)
-        promise(not released or owner == claim.token.encode(), "only the owner of the newest claim gives a job back")
+        promise(
+            not released or owner == claim.token.encode(),
+            "only the owner of the newest claim gives a job back",
+        )
         return released
 
 
@@ -139,7 +163,12 @@ class Worker:
         self.held = Held(rq, MAX_HELD)
         self.ledger = JudgedLedger(self.line)
         self.ending = Ending(rq, self.held, self.ledger.release)
-        self.publisher = Publisher(self.ledger, self._stopped, lambda claim, end: self.closed.append((claim, end)), 0)
+        self.publisher = Publisher(
+            self.ledger,
+            self._stopped,
+            lambda claim, end: self.closed.append((claim, end)),
+            0,
+        )
         self.taking = Taking(rq, self.held, self)  # type: ignore[arg-type]
         self.beginning = Beginning(rq, self.held, self.ending, self)  # type: ignore[arg-type]
         self.recovery = Recovery(self.line)
@@ -157,12 +186,16 @@ class Worker:
     def ask_to_open(self, job_id: str, pipeline: Any, token: str) -> None:
         self.ledger.ask_to_open(pipeline, job_id, token)
 
-    def open(self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0) -> bool:
+    def open(
+        self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0
+    ) -> bool:
         opened = self.ledger.opened(job_id, token, answers)
         if isinstance(opened, Unclaimed):
             return False
         self.publisher.open(opened.claim)
-        self.drawing[token] = range(opened.claim.last_seq, JobSpec.read(opened.spec_json).rows_total)
+        self.drawing[token] = range(
+            opened.claim.last_seq, JobSpec.read(opened.spec_json).rows_total
+        )
         return True
 
     def drop(self, name: bytes, outcome: Outcome) -> None:
@@ -221,8 +254,16 @@ class World:
         self.known, self._durable = Known(), Known()
         self.server = Server(url, self._forget)
         self._redis = self.server.redis
-        for script in (scripts.SUBMIT, scripts.APPEND, scripts.FINISH, scripts.CANCEL, store._WITHDRAW):
-            self._redis.script_load(script)  # as it is most of the time; else each life would begin with other commands
+        for script in (
+            scripts.SUBMIT,
+            scripts.APPEND,
+            scripts.FINISH,
+            scripts.CANCEL,
+            store._WITHDRAW,
+        ):
+            self._redis.script_load(
+                script
+            )  # as it is most of the time; else each life would begin with other commands
         self._api = Line.to(self.server)
         self._store = Store("redis://nowhere", 60)
         self._store._redis = _Awaited(self._api)
@@ -271,7 +312,9 @@ class World:
         needs = {
             "submit": lambda: len(self._ids) < MAX_JOBS,
             "cancel": lambda: bool(self._ids),
-            "take": lambda: len(w.held) < MAX_HELD and bool(self._redis.exists(queue_key())),
+            "take": lambda: (
+                len(w.held) < MAX_HELD and bool(self._redis.exists(queue_key()))
+            ),
             "take_newcomer": lambda: bool(self._redis.exists(queue_key())),
             "draw": lambda: bool(w.drawing),
             "fail": lambda: bool(w.drawing),
@@ -286,13 +329,21 @@ class World:
     # What clients do
 
     def submit(
-        self, kind: str, key: bool, owner: str = "c", priority: str = "interactive", fault: str = "", after: int = 0
+        self,
+        kind: str,
+        key: bool,
+        owner: str = "c",
+        priority: str = "interactive",
+        fault: str = "",
+        after: int = 0,
     ) -> None:
         if len(self._ids) < MAX_JOBS:
             self._ids.append(f"job{len(self._ids) + 1}")
             job_id = self._ids[-1]
             self._lines[job_id] = f"{priority}:{owner}"
-            spec = JobSpec(id=job_id, kind=kind, priority=Priority(priority), **_SIZE, **_SHAPE)
+            spec = JobSpec(
+                id=job_id, kind=kind, priority=Priority(priority), **_SIZE, **_SHAPE
+            )
             self._move(self._api, lambda: self._submit(spec, owner, key), fault, after)
 
     def _submit(self, spec: JobSpec, owner: str, key: bool) -> None:
@@ -303,22 +354,40 @@ class World:
         job_id, kind = spec.id, spec.kind
         given = GivenPixels(bytes(2 * ROWS)) if kind == "score" else None
         known = self.known
-        answer, words = self._runner.run(self._store.submit(terms, spec, given, keys.QUEUE))
-        promise(answer in (SubmissionAnswer.ACCEPTED, SubmissionAnswer.AGAIN), "a job is accepted")
+        answer, words = self._runner.run(
+            self._store.submit(terms, spec, given, keys.QUEUE)
+        )
+        promise(
+            answer in (SubmissionAnswer.ACCEPTED, SubmissionAnswer.AGAIN),
+            "a job is accepted",
+        )
         accepted = words[0].decode() if answer is SubmissionAnswer.AGAIN else job_id  # type: ignore[union-attr]
-        known.accepted.add(accepted)  # which is forgotten if the server has come back older meanwhile
+        known.accepted.add(
+            accepted
+        )  # which is forgotten if the server has come back older meanwhile
         if key:
             known.by_key.add((owner, accepted))
 
     def cancel(self, job: int, fault: str = "", after: int = 0) -> None:
         if self._ids:
-            self._move(self._api, lambda: self._cancel(self._ids[job % len(self._ids)]), fault, after)
+            self._move(
+                self._api,
+                lambda: self._cancel(self._ids[job % len(self._ids)]),
+                fault,
+                after,
+            )
 
     def _cancel(self, job_id: str) -> None:
         before = self._redis.hget(keys.job(job_id), "status")
         said = self._runner.run(self._store.cancel(job_id))
-        expected = {None: "missing", b"queued": "canceled", b"running": "canceling"}.get(before, "settled")
-        promise(said == expected, "a cancel says what it did, also when it is sent again")
+        expected = {
+            None: "missing",
+            b"queued": "canceled",
+            b"running": "canceling",
+        }.get(before, "settled")
+        promise(
+            said == expected, "a cancel says what it did, also when it is sent again"
+        )
 
     # What workers do
 
@@ -328,8 +397,13 @@ class World:
             before = self._waiting()
             self._move(w.line, w.take, fault, after)
             self._note_leases(w, renewed=False)
-            taken = [turn for job_id, turn in before.items() if job_id not in self._waiting()]
-            promise(bool(fault) or self._latest_turn() >= max(taken, default=0), "it is noted whose turn it was")
+            taken = [
+                turn for job_id, turn in before.items() if job_id not in self._waiting()
+            ]
+            promise(
+                bool(fault) or self._latest_turn() >= max(taken, default=0),
+                "it is noted whose turn it was",
+            )
 
     def take_newcomer(self, worker: int, fault: str = "", after: int = 0) -> None:
         w = self.workers[worker]
@@ -351,7 +425,10 @@ class World:
         now = self.server.now
         for execution in worker.held.all():
             is_meant = renewed or execution.composite_key not in worker.leases
-            if is_meant and self._redis.zscore(_STARTED, execution.composite_key) is not None:
+            if (
+                is_meant
+                and self._redis.zscore(_STARTED, execution.composite_key) is not None
+            ):
                 worker.leases[execution.composite_key] = now + keys.LEASE_S
 
     def draw(self, worker: int, rows: int) -> None:
@@ -362,7 +439,9 @@ class World:
 
     def fail(self, worker: int) -> None:
         w = self.workers[worker]
-        self._failing |= {execution.job_id for execution in w.held.all() if execution.id in w.drawing}
+        self._failing |= {
+            execution.job_id for execution in w.held.all() if execution.id in w.drawing
+        }
         w.end(failed(drawing_failed(ValueError("x"))))
 
     def finish(self, worker: int, fault: str = "", after: int = 0) -> None:
@@ -370,7 +449,12 @@ class World:
 
     def stop(self, worker: int, fault: str = "", after: int = 0) -> None:
         """As on SIGTERM: what is under way goes back to the queue."""
-        self._move(self.workers[worker].line, self.workers[worker].ending.give_all_back, fault, after)
+        self._move(
+            self.workers[worker].line,
+            self.workers[worker].ending.give_all_back,
+            fault,
+            after,
+        )
         self.kill(worker)
 
     def kill(self, worker: int) -> None:
@@ -381,21 +465,31 @@ class World:
         self._recoveries += 1
         self._redis.delete(keys.swept(keys.QUEUE))  # as when nobody has swept for long
         self.workers[worker].recovery._next_sweep_at = float("-inf")
-        self._move(self.workers[worker].line, self.workers[worker].recovery.run_once, fault, after)
+        self._move(
+            self.workers[worker].line,
+            self.workers[worker].recovery.run_once,
+            fault,
+            after,
+        )
         now = self.server.now
         for w in self.workers:
             for execution in w.held.all():
                 member = execution.composite_key
                 is_open = self._redis.hget(keys.job(execution.job_id), "status") in OPEN
                 if is_open and w.leases.get(member, 0) > now:
-                    promise(self._redis.zscore(_STARTED, member) is not None, "a lease that is renewed is not lost")
+                    promise(
+                        self._redis.zscore(_STARTED, member) is not None,
+                        "a lease that is renewed is not lost",
+                    )
 
     # What happens to all
 
     def wait(self, seconds: int) -> None:
         self._redis.incrby(CLOCK, seconds)
         if seconds >= keys.LEASE_S:
-            self._redis.delete(keys.recovery_lock(keys.QUEUE))  # its lifetime is by the server's own clock
+            self._redis.delete(
+                keys.recovery_lock(keys.QUEUE)
+            )  # its lifetime is by the server's own clock
 
     def arrive(self) -> None:
         """A command that was on its way is carried out."""
@@ -419,7 +513,11 @@ class World:
             self.recover(0)
             while self._redis.llen(queue_key()):
                 self.take(0)
-                while self.workers[0].drawing or self.workers[0].publisher._with_work() or self.workers[0].closed:
+                while (
+                    self.workers[0].drawing
+                    or self.workers[0].publisher._with_work()
+                    or self.workers[0].closed
+                ):
                     self.draw(0, ROWS)
                     self.write(0)
                     self.finish(0)
@@ -445,8 +543,13 @@ class World:
             pipeline.xrange(keys.events(job_id))
             pipeline.zscore(keys.WEBHOOKS, job_id)
         found = pipeline.execute()
-        for job_id, record, events, due in zip(self._ids, found[::3], found[1::3], found[2::3], strict=True):
-            promise(bool(record) or job_id not in self.known.accepted, "an accepted job is there")
+        for job_id, record, events, due in zip(
+            self._ids, found[::3], found[1::3], found[2::3], strict=True
+        ):
+            promise(
+                bool(record) or job_id not in self.known.accepted,
+                "an accepted job is there",
+            )
             if not record:
                 promise(not events, "there are no rows without a job")
                 continue
@@ -456,9 +559,13 @@ class World:
                 open_jobs[job_id] = record
         self._check_books(open_jobs)
         owners = Counter(owner for owner, _ in self.known.by_key)
-        promise(max(owners.values(), default=0) <= 1, "an Idempotency-Key makes one job")
+        promise(
+            max(owners.values(), default=0) <= 1, "an Idempotency-Key makes one job"
+        )
 
-    def _check_job(self, job_id: str, record: dict[bytes, bytes], found: Sequence[Any]) -> None:
+    def _check_job(
+        self, job_id: str, record: dict[bytes, bytes], found: Sequence[Any]
+    ) -> None:
         promise(b"rows_total" in record, "no job that is gone is brought back to life")
         status, total = record[b"status"], int(record[b"rows_total"])
         promise(len(found) == int(record.get(b"entries", 0)), "record and stream agree")
@@ -468,13 +575,24 @@ class World:
             "events are numbered 1, 2, 3 without a gap",
         )
         rows = [event.data for event in events if event.type is EventType.ROW]
-        promise(rows == [row_of(y) for y in range(len(rows))] and len(rows) <= total, "each row comes once, in order")
+        promise(
+            rows == [row_of(y) for y in range(len(rows))] and len(rows) <= total,
+            "each row comes once, in order",
+        )
         ends = [event.type.value for event in events[len(rows) :]]
-        expected = [] if status in OPEN else [TERMINAL_EVENT[JobStatus(status.decode())].value]
-        promise(ends == expected, "the last event says how the job ended, and is the only one")
+        expected = (
+            [] if status in OPEN else [TERMINAL_EVENT[JobStatus(status.decode())].value]
+        )
+        promise(
+            ends == expected,
+            "the last event says how the job ended, and is the only one",
+        )
         promise(int(record[b"last_seq"]) == len(events), "record and stream agree")
         promise(int(record[b"rows_done"]) == len(rows), "record and stream agree")
-        promise(status != b"succeeded" or len(rows) == total, "a job that succeeded has all its rows")
+        promise(
+            status != b"succeeded" or len(rows) == total,
+            "a job that succeeded has all its rows",
+        )
         promise(self.known.ended.get(job_id, status) == status, "an end is final")
         promise(status != b"failed" or job_id in self._failing or self._recoveries > keys.CRASHES_FORGIVEN,
                 "a job fails only where its model fails, or its workers die")  # fmt: skip
@@ -484,9 +602,14 @@ class World:
             self._unused.add(job_id)
 
     def _check_webhook(self, record: dict[bytes, bytes], due: float | None) -> None:
-        promise(due is not None, "an accepted job is among those whose end is to be told")
+        promise(
+            due is not None, "an accepted job is among those whose end is to be told"
+        )
         is_open = record[b"status"] in OPEN
-        promise(is_open or due == float(record[b"finished_at"]), "an end is to be told as soon as it is there")
+        promise(
+            is_open or due == float(record[b"finished_at"]),
+            "an end is to be told as soon as it is there",
+        )
 
     def _check_books(self, open_jobs: dict[str, dict[bytes, bytes]]) -> None:
         pipeline = self._redis.pipeline()
@@ -497,12 +620,25 @@ class World:
         tickets, (work, room, *counts), rooms, queue = pipeline.execute()
         booked = sorted(ticket.split(b":")[1].decode() for ticket in tickets)
         count = sum(int(count or 0) for count in counts)
-        promise(booked == sorted(open_jobs) and count == len(booked), "the books list the open jobs")
-        left = sum(int(r[b"work"]) - _drawn(int(r[b"work"]), r) for r in open_jobs.values())
+        promise(
+            booked == sorted(open_jobs) and count == len(booked),
+            "the books list the open jobs",
+        )
+        left = sum(
+            int(r[b"work"]) - _drawn(int(r[b"work"]), r) for r in open_jobs.values()
+        )
         promise(int(work or 0) == left, "the books know what work is left")
-        promise({name.decode() for name in rooms} == set(booked), "room is reserved for open jobs, and no others")
-        promise(int(room or 0) == sum(map(int, rooms.values())), "reserved room adds up")
-        promise(max(Counter(queue).values(), default=0) <= 2, "a job does not fill the queue")
+        promise(
+            {name.decode() for name in rooms} == set(booked),
+            "room is reserved for open jobs, and no others",
+        )
+        promise(
+            int(room or 0) == sum(map(int, rooms.values())), "reserved room adds up"
+        )
+        promise(
+            max(Counter(queue).values(), default=0) <= 2,
+            "a job does not fill the queue",
+        )
         self._check_turns(Counter(self._lines[job_id][-1] for job_id in open_jobs))
 
     def _waiting(self) -> dict[str, int]:
@@ -518,20 +654,32 @@ class World:
         """open_of: how many open jobs each owner has."""
         known, waiting, latest = self.known.turns, self._waiting(), self._latest_turn()
         ids = list(waiting)
-        promise(sorted(ids, key=waiting.__getitem__) == ids, "jobs wait in the order of their turns")
+        promise(
+            sorted(ids, key=waiting.__getitem__) == ids,
+            "jobs wait in the order of their turns",
+        )
         for place, job_id in enumerate(ids):
             if job_id in known:
                 continue
             line = self._lines[job_id]
             known[job_id] = Turn(line, waiting[job_id] - latest)
             if open_of[line[-1]] == 1 and not self.server.forgot:
-                self._check_newcomer(line, Counter(self._lines[earlier] for earlier in ids[:place]))
+                self._check_newcomer(
+                    line, Counter(self._lines[earlier] for earlier in ids[:place])
+                )
             for later in ids[place + 1 :]:
                 if later in known and known[later].line != line:
                     known[later].overtaken_by.add(job_id)
         for line in {known[job_id].line for job_id in ids}:
-            of_line = [job_id for job_id in known if job_id in waiting and known[job_id].line == line]
-            promise([i for i in ids if known[i].line == line] == of_line, "a line is first in, first out")
+            of_line = [
+                job_id
+                for job_id in known
+                if job_id in waiting and known[job_id].line == line
+            ]
+            promise(
+                [i for i in ids if known[i].line == line] == of_line,
+                "a line is first in, first out",
+            )
         if not self.server.forgot:
             for job_id in ids:
                 self._check_overtaken(known[job_id])
@@ -544,9 +692,14 @@ class World:
     def _check_overtaken(self, job: Turn) -> None:
         """Those that were canceled before they were taken had no turn."""
         known = self.known.turns
-        lines = Counter(known[other].line for other in job.overtaken_by if other not in self._unused)
+        lines = Counter(
+            known[other].line for other in job.overtaken_by if other not in self._unused
+        )
         for line, times in lines.items():
-            promise(times * _cost(line) < job.is_behind, "no line has more turns than it should before another's")
+            promise(
+                times * _cost(line) < job.is_behind,
+                "no line has more turns than it should before another's",
+            )
 
 
 def _cost(line: str) -> int:

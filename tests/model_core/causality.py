@@ -63,7 +63,9 @@ def moved_pairs(config: NetworkConfig) -> Tensor:
     Of a Multi-Scale network, those of its large network, the small image held fixed.
     """
     shape = (config.channels, config.height, config.width)
-    image = torch.randint(0, config.values, shape, generator=torch.Generator().manual_seed(1))
+    image = torch.randint(
+        0, config.values, shape, generator=torch.Generator().manual_seed(1)
+    )
     with torch.inference_mode():
         moved = _movements(_logits(wide_awake(config), image), image, config.values)
     return moved.view(*shape, *shape)
@@ -77,7 +79,10 @@ def wide_awake(config: NetworkConfig, seed: int = 7) -> Network:
     generator = torch.Generator().manual_seed(seed + 1)
     for parameter in network.parameters():
         if parameter.dim() == 1:
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+            parameter.add_(
+                0.3
+                * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            )
     return network
 
 
@@ -87,11 +92,17 @@ def _logits(network: Network, image: Tensor) -> Callable[[Tensor], Tensor]:
     if not isinstance(network, MultiScaleNetwork):
         return component.logits
     factor = network.config.factor
-    condition = network.condition(image[None, :, ::factor, ::factor], component.condition(1))
-    return lambda values: network.large(values, condition.expand(len(values), -1, -1, -1))
+    condition = network.condition(
+        image[None, :, ::factor, ::factor], component.condition(1)
+    )
+    return lambda values: network.large(
+        values, condition.expand(len(values), -1, -1, -1)
+    )
 
 
-def _movements(logits: Callable[[Tensor], Tensor], image: Tensor, values: int) -> Tensor:
+def _movements(
+    logits: Callable[[Tensor], Tensor], image: Tensor, values: int
+) -> Tensor:
     """(N, N) bool for the N = C * H * W variables of an image (C, H, W): one batch entry for each changed variable.
 
     The unchanged image fills a batch of its own, because rounding may depend on the place in a batch, and never on the

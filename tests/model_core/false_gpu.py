@@ -27,7 +27,12 @@ NON_DETERMINISTIC = {
     "aten::bincount",
 }
 """Operations that torch lists as non-deterministic on CUDA, as far as a network may use them."""
-WAITS = {"aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::equal"}
+WAITS = {
+    "aten::_local_scalar_dense",
+    "aten::nonzero",
+    "aten::masked_select",
+    "aten::equal",
+}
 
 
 class WrongOnAGPUError(AssertionError):
@@ -42,7 +47,9 @@ class OnGPU(torch.Tensor):
     @staticmethod
     def __new__(cls, held: torch.Tensor) -> "OnGPU":
         place = {"strides": held.stride(), "storage_offset": held.storage_offset()}
-        outer = torch.Tensor._make_wrapper_subclass(cls, held.shape, **place, dtype=held.dtype, device=DEVICE)  # type: ignore[attr-defined]
+        outer = torch.Tensor._make_wrapper_subclass(
+            cls, held.shape, **place, dtype=held.dtype, device=DEVICE
+        )  # type: ignore[attr-defined]
         outer.held = held
         return outer
 
@@ -102,7 +109,9 @@ class FalseGPU(TorchDispatchMode):
             yield self
 
     @contextmanager
-    def _capture(self, graph: Graph, stream: _Stream, capture_error_mode: str) -> Iterator[None]:
+    def _capture(
+        self, graph: Graph, stream: _Stream, capture_error_mode: str
+    ) -> Iterator[None]:
         assert (stream, capture_error_mode) != (None, "global")
         self._graph = graph
         try:
@@ -113,50 +122,86 @@ class FalseGPU(TorchDispatchMode):
     def waits(self, what: str) -> None:
         """The host waits until the device is done."""
         if self._graph is not None:
-            raise WrongOnAGPUError(f"{what} waits for the device while a graph is captured")
+            raise WrongOnAGPUError(
+                f"{what} waits for the device while a graph is captured"
+            )
         self.counts["waits"] += 1
 
     def _copies(self, what: str) -> None:
         if self._graph is not None:
-            raise WrongOnAGPUError(f"{what} reads the host's memory while a graph is captured")
+            raise WrongOnAGPUError(
+                f"{what} reads the host's memory while a graph is captured"
+            )
         self.counts["copies"] += 1
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         if func is torch.ops.aten._has_compatible_shallow_copy_type.default:
-            return type(args[0]) is type(args[1])  # a parameter does not become one of another device in its place
+            return type(args[0]) is type(
+                args[1]
+            )  # a parameter does not become one of another device in its place
         if func._can_decompose():
             with self:
                 return func.decompose(*args, **(kwargs or {}))
         kwargs, name = dict(kwargs or {}), func._schema.name
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        tensors = [
+            leaf
+            for leaf in tree_leaves((args, kwargs))
+            if isinstance(leaf, torch.Tensor)
+        ]
         from_gpu = any(isinstance(tensor, OnGPU) for tensor in tensors)
-        from_host = any(not isinstance(tensor, OnGPU) and tensor.dim() for tensor in tensors)
-        target, kwargs = kwargs.get("device"), {**kwargs, **({"device": "cpu"} if kwargs.get("device") else {})}
+        from_host = any(
+            not isinstance(tensor, OnGPU) and tensor.dim() for tensor in tensors
+        )
+        target, kwargs = (
+            kwargs.get("device"),
+            {**kwargs, **({"device": "cpu"} if kwargs.get("device") else {})},
+        )
         kwargs.pop("pin_memory", None)
-        to_gpu = from_gpu if target is None else torch.device(target).type == DEVICE.type
+        to_gpu = (
+            from_gpu if target is None else torch.device(target).type == DEVICE.type
+        )
         is_blocking = True
         if name == "aten::copy_":
             to_gpu, is_blocking = isinstance(args[0], OnGPU), args[2:] != (True,)
         self._check(name, from_gpu, from_host, to_gpu, is_blocking)
-        own = {id(tensor.held): tensor for tensor in tensors if isinstance(tensor, OnGPU)}
-        args, kwargs = tree_map(lambda leaf: leaf.held if isinstance(leaf, OnGPU) else leaf, (args, kwargs))
+        own = {
+            id(tensor.held): tensor for tensor in tensors if isinstance(tensor, OnGPU)
+        }
+        args, kwargs = tree_map(
+            lambda leaf: leaf.held if isinstance(leaf, OnGPU) else leaf, (args, kwargs)
+        )
         out = self._run(func, args, kwargs) if to_gpu else func(*args, **kwargs)
         if not to_gpu:
             return out
 
         def wrapped(leaf: Any) -> Any:
-            return own[id(leaf)] if id(leaf) in own else OnGPU(leaf) if isinstance(leaf, torch.Tensor) else leaf
+            return (
+                own[id(leaf)]
+                if id(leaf) in own
+                else OnGPU(leaf)
+                if isinstance(leaf, torch.Tensor)
+                else leaf
+            )
 
         return tree_map(wrapped, out)
 
-    def _check(self, name: str, from_gpu: bool, from_host: bool, to_gpu: bool, is_blocking: bool) -> None:
+    def _check(
+        self,
+        name: str,
+        from_gpu: bool,
+        from_host: bool,
+        to_gpu: bool,
+        is_blocking: bool,
+    ) -> None:
         if name in ("aten::copy_", "aten::_to_copy"):
             if from_gpu and not to_gpu and is_blocking:
                 self.waits(name)
             if from_host and to_gpu:
                 self._copies(name)
         elif from_gpu and from_host:
-            raise WrongOnAGPUError(f"{name} mixes tensors of the GPU with those of the host")
+            raise WrongOnAGPUError(
+                f"{name} mixes tensors of the GPU with those of the host"
+            )
         elif from_gpu and name in WAITS:
             self.waits(name)
         elif from_gpu and name in NON_DETERMINISTIC:

@@ -15,20 +15,40 @@ H, W = 4, 9
 """Three rows at once, the last of them cut off."""
 
 
-def lively(preset: str, dtype: torch.dtype = torch.float64, **changes: int | str) -> Model:
+def lively(
+    preset: str, dtype: torch.dtype = torch.float64, **changes: int | str
+) -> Model:
     """Random biases, so that images have structure; in double precision no draw hangs on a rounding."""
-    size = {"layers": 2, "hidden": 5, "head": 6, "height": H, "width": W, "channels": 3, "values": 4} | changes
+    size = {
+        "layers": 2,
+        "hidden": 5,
+        "head": 6,
+        "height": H,
+        "width": W,
+        "channels": 3,
+        "values": 4,
+    } | changes
     model = untrained(preset, seed=3, **size)
     model.network.to(dtype)
     generator = torch.Generator().manual_seed(5)
     for parameter in model.network.parameters():
         if parameter.dim() == 1:
-            parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator, dtype=dtype))
+            parameter.add_(
+                0.5 * torch.randn(parameter.shape, generator=generator, dtype=dtype)
+            )
     return model
 
 
 def scales(network: str = "row-lstm") -> Model:
-    return lively("cifar10-multi-scale", network=network, layers=1, height=4, width=8, conditioning=3, factor=2)
+    return lively(
+        "cifar10-multi-scale",
+        network=network,
+        layers=1,
+        height=4,
+        width=8,
+        conditioning=3,
+        factor=2,
+    )
 
 
 def drawing(i: int, given: int = 0) -> Drawing:
@@ -37,7 +57,9 @@ def drawing(i: int, given: int = 0) -> Drawing:
     keep = torch.zeros(H, W, dtype=torch.bool)
     keep[:given] = True
     keep[given : given + 1, 2] = given > 0
-    return Drawing(torch.from_numpy(image_noise(5, i, H, W, 3)), 1.0 + i / 4, known, keep)
+    return Drawing(
+        torch.from_numpy(image_noise(5, i, H, W, 3)), 1.0 + i / 4, known, keep
+    )
 
 
 def finish(stage: PlainStage) -> dict[int, np.ndarray]:

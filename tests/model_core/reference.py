@@ -28,20 +28,41 @@ def reference_sample(
 
     small (C, s, s): the first image of a Multi-Scale model, where it is given. label: of all, of a model with labels.
     """
-    network, config, distribution = model.network, model.config, model.network.distribution
+    network, config, distribution = (
+        model.network,
+        model.config,
+        model.network.distribution,
+    )
     with torch.inference_mode():
         of_label = None if label is None else network.of_labels(torch.full((n,), label))
         if not isinstance(network, MultiScaleNetwork):
             labelled = partial(network, condition=of_label)
-            return _draw_all(labelled, distribution, config, n, seed, temperature, known, keep)
+            return _draw_all(
+                labelled, distribution, config, n, seed, temperature, known, keep
+            )
         if small is None:
-            parts = [None if part is None else subsample(part, config.factor) for part in (known, keep)]
+            parts = [
+                None if part is None else subsample(part, config.factor)
+                for part in (known, keep)
+            ]
             first = partial(network.small, condition=of_label)
-            smalls = _draw_all(first, distribution, config.small, n, seed, temperature, *parts, of_small=True)
+            smalls = _draw_all(
+                first,
+                distribution,
+                config.small,
+                n,
+                seed,
+                temperature,
+                *parts,
+                of_small=True,
+            )
         else:
             smalls = small.expand(n, *small.shape)
         condition = network.condition(smalls, of_label)
-        given, at = spread_out(smalls, config.factor), spread_out(torch.ones_like(smalls[:, 0]).bool(), config.factor)
+        given, at = (
+            spread_out(smalls, config.factor),
+            spread_out(torch.ones_like(smalls[:, 0]).bool(), config.factor),
+        )
         if known is not None and keep is not None:
             given, at = torch.where(keep & ~at[:, None], known, given), at | keep
         large = partial(network.large, condition=condition)
@@ -60,16 +81,24 @@ def _draw_all(
     of_small: bool = False,
 ) -> Tensor:
     C, H, W = config.channels, config.height, config.width
-    noise = torch.stack([torch.from_numpy(image_noise(seed, i, H, W, C, of_small)) for i in range(n)])  # (n, H, W, C)
+    noise = torch.stack(
+        [torch.from_numpy(image_noise(seed, i, H, W, C, of_small)) for i in range(n)]
+    )  # (n, H, W, C)
     values = torch.zeros(n, C, H, W, dtype=torch.int64)
     warmth = torch.full((n,), temperature, dtype=torch.float64)
     for y in range(H):
         for x in range(W):
-            if keep is not None and known is not None and bool(keep.expand(n, H, W)[0, y, x]):
+            if (
+                keep is not None
+                and known is not None
+                and bool(keep.expand(n, H, W)[0, y, x])
+            ):
                 values[:, :, y, x] = known.expand(n, C, H, W)[:, :, y, x]
                 continue
             for c in range(C):
                 logits = network(values)[:, :, c, y, x]  # (n, V)
                 check_finite(logits)
-                values[:, c, y, x] = distribution.draw(logits, noise[:, y, x, c], warmth)
+                values[:, c, y, x] = distribution.draw(
+                    logits, noise[:, y, x, c], warmth
+                )
     return values

@@ -22,7 +22,16 @@ from pixelrnn.verbs import root
 def scales(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Multi-Scale model, 4 x 2 first and then 8 x 4, of 4 values."""
     directory = tmp_path_factory.mktemp("scales") / "tiny-scales"
-    size = {"layers": 2, "hidden": 5, "head": 8, "height": 8, "width": 4, "values": 4, "conditioning": 5, "factor": 2}
+    size = {
+        "layers": 2,
+        "hidden": 5,
+        "head": 8,
+        "height": 8,
+        "width": 4,
+        "values": 4,
+        "conditioning": 5,
+        "factor": 2,
+    }
     save_model(untrained("cifar10-multi-scale", seed=4, **size), directory)
     return directory
 
@@ -38,16 +47,34 @@ def write(values: torch.Tensor, path: Path) -> Path:
 
 
 def random_values(height: int, width: int) -> torch.Tensor:
-    return torch.randint(0, 4, (3, height, width), generator=torch.Generator().manual_seed(1))
+    return torch.randint(
+        0, 4, (3, height, width), generator=torch.Generator().manual_seed(1)
+    )
 
 
 def test_upsample_draws_from_the_small_image(scales: Path, tmp_path: Path) -> None:
     """The picture holds what upsample() draws, and the JSON says how to get it again."""
     small, out = random_values(4, 2), tmp_path / "out.png"
-    result = run("upsample", scales, write(small, tmp_path / "s.png"), "--n", 2, "--seed", 3, "--out", out, "--json")
+    result = run(
+        "upsample",
+        scales,
+        write(small, tmp_path / "s.png"),
+        "--n",
+        2,
+        "--seed",
+        3,
+        "--out",
+        out,
+        "--json",
+    )
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout.splitlines()[-1])
-    assert (facts["model"], facts["n"], facts["seed"], facts["temperature"]) == ("tiny-scales", 2, 3, 1.0)
+    assert (facts["model"], facts["n"], facts["seed"], facts["temperature"]) == (
+        "tiny-scales",
+        2,
+        3,
+        1.0,
+    )
     drawn = values_to_pixels(upsample(load_model(scales), small, 2, seed=3).numpy(), 4)
     with Image.open(out) as opened:
         picture = np.asarray(opened)
@@ -55,7 +82,9 @@ def test_upsample_draws_from_the_small_image(scales: Path, tmp_path: Path) -> No
     np.testing.assert_array_equal(picture[:, 5:], drawn[1].transpose(1, 2, 0))
 
 
-def test_upsample_is_refused_when_the_input_does_not_fit(scales: Path, models_dir: Path, tmp_path: Path) -> None:
+def test_upsample_is_refused_when_the_input_does_not_fit(
+    scales: Path, models_dir: Path, tmp_path: Path
+) -> None:
     """A model of one scale; the large size instead of the small; no image at all."""
     large = write(random_values(8, 4), tmp_path / "large.png")
     for model, image, words in (
@@ -93,7 +122,9 @@ def test_score_counts_the_pixels_it_moved(models_dir: Path, tmp_path: Path) -> N
     assert "30 pixels were moved" in result.stderr
 
 
-def test_score_is_refused_when_the_input_does_not_fit(models_dir: Path, tmp_path: Path) -> None:
+def test_score_is_refused_when_the_input_does_not_fit(
+    models_dir: Path, tmp_path: Path
+) -> None:
     """Another size, a file that is no image, a map that cannot be written."""
     Image.new("L", (6, 5)).save(tmp_path / "turned.png")
     Image.new("L", (5, 6)).save(tmp_path / "right.png")
@@ -104,14 +135,25 @@ def test_score_is_refused_when_the_input_does_not_fit(models_dir: Path, tmp_path
         (["right.png", "--map", tmp_path / "text.png" / "map.png"], "cannot write"),
     ):
         image, *options = arguments
-        error = run("score", models_dir / "tiny-cnn", tmp_path / str(image), *options).exception
+        error = run(
+            "score", models_dir / "tiny-cnn", tmp_path / str(image), *options
+        ).exception
         assert isinstance(error, DataError)
         assert words in str(error)
 
 
 def test_bits_are_those_of_a_uniform_guess_when_the_network_knows_nothing() -> None:
     """Zero logits: log2 V bits for every variable, and a heat map that is white throughout."""
-    model = untrained("mnist-pixelcnn", layers=1, hidden=3, head=3, height=3, width=2, channels=3, values=4)
+    model = untrained(
+        "mnist-pixelcnn",
+        layers=1,
+        hidden=3,
+        head=3,
+        height=3,
+        width=2,
+        channels=3,
+        values=4,
+    )
     for parameter in model.network.parameters():
         parameter.zero_()
     score = score_picture(model, np.zeros((3, 3, 2), np.uint8))
@@ -124,7 +166,9 @@ def test_heat_goes_from_black_over_red_and_yellow_to_white() -> None:
     """Thirds of what a uniform guess costs; above it stays white."""
     bits = np.array([[[0.0, 1.0, 2.0, 3.0, 9.0]]], np.float32)
     heat = PictureScore(bits, 0.0, "none", None, 0.0, 0.0, [0.0], uniform_bits=3.0).heat
-    assert heat.tolist() == [[[0, 0, 0], [255, 0, 0], [255, 255, 0], [255, 255, 255], [255, 255, 255]]]
+    assert heat.tolist() == [
+        [[0, 0, 0], [255, 0, 0], [255, 255, 0], [255, 255, 255], [255, 255, 255]]
+    ]
 
 
 def test_score_raises_when_the_likelihood_is_not_finite() -> None:
@@ -149,7 +193,12 @@ def test_picture_goes_to_stdout_when_its_name_is_a_dash(
 ) -> None:
     """The bytes that a file would have; with JSON there is no place for both."""
     monkeypatch.chdir(tmp_path)
-    assert run("sample", models_dir / "tiny-cnn", "--seed", 7, "--out", "one.png").exit_code == 0
+    assert (
+        run(
+            "sample", models_dir / "tiny-cnn", "--seed", 7, "--out", "one.png"
+        ).exit_code
+        == 0
+    )
     result = run("sample", models_dir / "tiny-cnn", "--seed", 7, "--out", "-")
     assert result.stdout_bytes == Path("one.png").read_bytes()
     refused = run("sample", models_dir / "tiny-cnn", "--out", "-", "--json")
@@ -157,12 +206,26 @@ def test_picture_goes_to_stdout_when_its_name_is_a_dash(
     assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
 
 
-def test_completions_are_ranked_and_fitted_as_the_service_does(models_dir: Path, tmp_path: Path) -> None:
+def test_completions_are_ranked_and_fitted_as_the_service_does(
+    models_dir: Path, tmp_path: Path
+) -> None:
     """`--rank` names the likeliest first, by the score of each whole image; `--fit resize` takes any size."""
     Image.new("L", (10, 12), 255).save(tmp_path / "image.png")
-    Image.fromarray(np.uint8([[0] * 10] * 6 + [[255] * 10] * 6)).save(tmp_path / "mask.png")
+    Image.fromarray(np.uint8([[0] * 10] * 6 + [[255] * 10] * 6)).save(
+        tmp_path / "mask.png"
+    )
     model, out = models_dir / "tiny-cnn", tmp_path / "out.png"
-    asked = "complete", model, tmp_path / "image.png", tmp_path / "mask.png", "--n", 3, "--rank", "--seed", 1
+    asked = (
+        "complete",
+        model,
+        tmp_path / "image.png",
+        tmp_path / "mask.png",
+        "--n",
+        3,
+        "--rank",
+        "--seed",
+        1,
+    )
     assert "give that size, or --fit resize" in str(run(*asked, "--out", out).exception)
     result = run(*asked, "--out", out, "--fit", "resize", "--json")
     assert result.exit_code == 0, result.output
@@ -175,11 +238,15 @@ def test_completions_are_ranked_and_fitted_as_the_service_does(models_dir: Path,
     assert [each["nats"] for each in ranking] == pytest.approx(sorted(nats))
 
 
-def test_score_says_what_was_expected_of_a_pixel(models_dir: Path, tmp_path: Path) -> None:
+def test_score_says_what_was_expected_of_a_pixel(
+    models_dir: Path, tmp_path: Path
+) -> None:
     """With --x and --y, and not with one of them or one outside."""
     Image.new("L", (5, 6)).save(tmp_path / "image.png")
     asked = "score", models_dir / "tiny-cnn", tmp_path / "image.png"
-    (colour,) = json.loads(run(*asked, "--x", 4, "--y", 2, "--json").stdout)["pixel"]["colours"]
+    (colour,) = json.loads(run(*asked, "--x", 4, "--y", 2, "--json").stdout)["pixel"][
+        "colours"
+    ]
     assert sum(colour["probabilities"]) == pytest.approx(1)
     assert colour["bits"] == pytest.approx(-math.log2(colour["probabilities"][0]))
     assert "(4, 2) is 0, of which p was" in run(*asked, "--x", 4, "--y", 2).stderr

@@ -24,7 +24,15 @@ PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 
 def lively(preset: str, **size: int | bool | str) -> Model:
     """Random weights and biases that make images with structure; sizes that no vector width divides."""
-    defaults = {"layers": 3, "hidden": 19, "head": 21, "height": 6, "width": 9, "channels": 3, "values": 5}
+    defaults = {
+        "layers": 3,
+        "hidden": 19,
+        "head": 21,
+        "height": 6,
+        "width": 9,
+        "channels": 3,
+        "values": 5,
+    }
     model = untrained(preset, seed=3, **{**defaults, **size})
     generator = torch.Generator().manual_seed(5)
     for parameter in model.network.parameters():
@@ -44,10 +52,19 @@ def stage_of(engine: Engine) -> object:
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize(
     "size",
-    [{}, {"channels": 1, "values": 2}, {"residual": False}, {"skip": False}, {"hidden": 16, "width": 3}, {"height": 1}],
+    [
+        {},
+        {"channels": 1, "values": 2},
+        {"residual": False},
+        {"skip": False},
+        {"hidden": 16, "width": 3},
+        {"height": 1},
+    ],
     ids=str,
 )
-def test_compiled_drawing_equals_the_reference(preset: str, size: dict[str, int | bool]) -> None:
+def test_compiled_drawing_equals_the_reference(
+    preset: str, size: dict[str, int | bool]
+) -> None:
     """Rows in flight together, colours in prefixes, padded vectors: the bytes of one dense pass a variable."""
     model = lively(preset, **size)
     assert isinstance(stage_of(Engine(model)), CompiledStage)
@@ -62,7 +79,9 @@ def test_weights_that_were_written_to_are_drawn_with() -> None:
     assert isinstance(model.network, PixelNetwork)
     before = sample(model, 3, seed=11)
     assert prepared(model.network) is prepared(model.network)
-    parameters = [parameter.requires_grad_() for parameter in other.network.parameters()]
+    parameters = [
+        parameter.requires_grad_() for parameter in other.network.parameters()
+    ]
     for parameter in parameters:
         parameter.grad = parameter.detach().sign()
     torch.optim.SGD(parameters, lr=0.3).step()
@@ -110,17 +129,33 @@ def test_given_rows_leave_the_same_state_as_pixel_by_pixel(preset: str) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_given_rows_of_several_images_have_the_same_bits_as_those_of_one(preset: str) -> None:
+def test_given_rows_of_several_images_have_the_same_bits_as_those_of_one(
+    preset: str,
+) -> None:
     """Wider than what is summed at once, side by side in one call, and each image given and weighed in its own way."""
     model, W = lively(preset, width=41), 41
     assert isinstance(model.network, PixelNetwork)
     generator, drawings = torch.Generator().manual_seed(7), []
     for i in range(6):
-        known, keep = torch.randint(0, 5, (3, 6, W), generator=generator), torch.zeros(6, W, dtype=torch.bool)
+        known, keep = (
+            torch.randint(0, 5, (3, 6, W), generator=generator),
+            torch.zeros(6, W, dtype=torch.bool),
+        )
         keep[: i + 1] = True
         weighed = keep & (torch.rand(6, W, generator=generator) < 0.3 * (i % 2))
-        drawings.append(Drawing(torch.from_numpy(image_noise(1, i, 6, W, 3)), 1.0, known, keep, weighed=weighed))
-    together, alone = CompiledStage(model.network, slots=6), CompiledStage(model.network, slots=1)
+        drawings.append(
+            Drawing(
+                torch.from_numpy(image_noise(1, i, 6, W, 3)),
+                1.0,
+                known,
+                keep,
+                weighed=weighed,
+            )
+        )
+    together, alone = (
+        CompiledStage(model.network, slots=6),
+        CompiledStage(model.network, slots=1),
+    )
     for i in range(6):
         together.open(i, drawings[i])
     while together._active:
@@ -135,7 +170,9 @@ def test_given_rows_of_several_images_have_the_same_bits_as_those_of_one(preset:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_rows_that_are_weighed_at_once_have_the_same_bits_as_pixel_by_pixel(preset: str) -> None:
+def test_rows_that_are_weighed_at_once_have_the_same_bits_as_pixel_by_pixel(
+    preset: str,
+) -> None:
     """ln p of each row, also where not all of it is weighed, and behind a hole; logits are those of the dense pass."""
     model = lively(preset)
     assert isinstance(model.network, PixelNetwork)
@@ -153,22 +190,36 @@ def test_rows_that_are_weighed_at_once_have_the_same_bits_as_pixel_by_pixel(pres
         if not at_once:
             stage._at_once[1] = [False] * 6
         while not any(row.is_last for row in stage.step()):
-            stage.hold(1, int(stage._front.first_row[1]), 9)  # so that no row begins before the one above has ended
+            stage.hold(
+                1, int(stage._front.first_row[1]), 9
+            )  # so that no row begins before the one above has ended
         found.append((stage.log_p(1), stage.image(1).clone()))
     np.testing.assert_array_equal(found[0][0], found[1][0])
     assert torch.equal(found[0][1], found[1][1])
     assert (found[0][0] != 0).all()
     logits = CompiledStage.logits(model.network, known[None].numpy())
-    torch.testing.assert_close(torch.from_numpy(logits), model.network(known[None]), rtol=0, atol=2e-5)
+    torch.testing.assert_close(
+        torch.from_numpy(logits), model.network(known[None]), rtol=0, atol=2e-5
+    )
 
 
 @pytest.mark.parametrize("base", ["pixel-cnn", "row-lstm", "diagonal-bilstm"])
 def test_compiled_multi_scale_equals_the_reference(base: str) -> None:
     """Both stages, with a conditioning map of an odd width."""
-    model = lively("cifar10-multi-scale", network=base, height=8, width=12, factor=4, conditioning=7)
+    model = lively(
+        "cifar10-multi-scale",
+        network=base,
+        height=8,
+        width=12,
+        factor=4,
+        conditioning=7,
+    )
     assert torch.equal(sample(model, 2, seed=3), reference_sample(model, 2, seed=3))
     small = torch.randint(0, 5, (3, 2, 3), generator=torch.Generator().manual_seed(6))
-    assert torch.equal(upsample(model, small, 2, seed=5), reference_sample(model, 2, seed=5, small=small))
+    assert torch.equal(
+        upsample(model, small, 2, seed=5),
+        reference_sample(model, 2, seed=5, small=small),
+    )
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -178,11 +229,20 @@ def test_compiled_logits_are_those_of_the_dense_pass(preset: str) -> None:
     assert isinstance(model.network, PixelNetwork)
     stage = CompiledStage(model.network, slots=4)
     for slot in range(4):
-        stage.open(slot, Drawing(torch.from_numpy(image_noise(1, slot, 6, 9, 1)), temperature=1.0))
+        stage.open(
+            slot,
+            Drawing(torch.from_numpy(image_noise(1, slot, 6, 9, 1)), temperature=1.0),
+        )
     images = {}
     while len(images) < 4:
-        images |= {row.slot: stage.image(row.slot).clone() for row in stage.step() if row.is_last}
-    dense = model.network(torch.stack([images[slot] for slot in range(4)]))[:, :, 0, -1, -1]
+        images |= {
+            row.slot: stage.image(row.slot).clone()
+            for row in stage.step()
+            if row.is_last
+        }
+    dense = model.network(torch.stack([images[slot] for slot in range(4)]))[
+        :, :, 0, -1, -1
+    ]
     stepped = torch.from_numpy(stage._state.logits[:4, :7])
     torch.testing.assert_close(stepped, dense, rtol=0, atol=2e-5)
 
@@ -219,7 +279,9 @@ def test_rows_above_summed_ahead_give_the_same_bytes(preset: str, few: int) -> N
     assert stage._layers.few == 0
     stage._layers = stage._layers._replace(few=few)
     whole = [ImageRequest(1, i) for i in range(4)]
-    rest = [ImageRequest(1, i, known=truth[i].numpy(), keep=keep.numpy()) for i in range(4)]
+    rest = [
+        ImageRequest(1, i, known=truth[i].numpy(), keep=keep.numpy()) for i in range(4)
+    ]
     waiting, wanted, rows = [*whole, *rest, *whole], {}, {}
     while waiting or engine.busy:
         if waiting and engine.free:

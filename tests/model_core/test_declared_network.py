@@ -50,9 +50,13 @@ NAME = "three-by-three"
 class ThreeByThree(nn.Module):
     """ReLU - 3x3, mask B: (B, 2h, H, W) -> (B, h, H, W)."""
 
-    def __init__(self, features: int, hidden: int, colours: int, conditioning: int = 0) -> None:
+    def __init__(
+        self, features: int, hidden: int, colours: int, conditioning: int = 0
+    ) -> None:
         super().__init__()
-        self.spread = MaskedConv2d(colour_of(features, colours), colour_of(hidden, colours), kernel=3)
+        self.spread = MaskedConv2d(
+            colour_of(features, colours), colour_of(hidden, colours), kernel=3
+        )
         self.condition = conditioning_map(conditioning, hidden)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -64,7 +68,12 @@ def field(config: NetworkConfig) -> Tensor:
     """Each layer reads a pixel further to the left, up, and, one up, to the right."""
     up, right = distances(config)
     reach = config.layers + INPUT_REACH
-    return seen(config, (up <= reach) & (-right <= reach) & (right <= (up - 1).clamp(max=config.layers) + INPUT_REACH))
+    return seen(
+        config,
+        (up <= reach)
+        & (-right <= reach)
+        & (right <= (up - 1).clamp(max=config.layers) + INPUT_REACH),
+    )
 
 
 class ThreeByThreeStepper(Stepper):
@@ -72,21 +81,34 @@ class ThreeByThreeStepper(Stepper):
 
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
         super().__init__(network, slots, places)
-        config, layers = network.config, [layer_of(block, ThreeByThree) for block in network.blocks]
-        self._spread = [pack_taps(layer.spread, config.channels, layer.condition) for layer in layers]
+        config, layers = (
+            network.config,
+            [layer_of(block, ThreeByThree) for block in network.blocks],
+        )
+        self._spread = [
+            pack_taps(layer.spread, config.channels, layer.condition)
+            for layer in layers
+        ]
         self._taps = taps_on(network.input.bias.device, causal_taps(layers[0].spread))
         self._ring = Ring(slots, rows=2, width=config.width, reach=1)
-        self._maps = RingMaps(self._ring, network.input.bias.new_zeros(config.layers, config.features))
+        self._maps = RingMaps(
+            self._ring, network.input.bias.new_zeros(config.layers, config.features)
+        )
 
     def _kept(self) -> Sequence[KeptMaps]:
         return (self._maps,)
 
     def _look(self, where: Positions) -> None:
-        self._cells, self._around = self._ring.cells(where), self._ring.around(where, self._taps)
+        self._cells, self._around = (
+            self._ring.cells(where),
+            self._ring.around(where, self._taps),
+        )
 
     def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
         self._maps.write(i, self._cells, slice(None), stream.relu())
-        return self._spread[i](torch.cat([self._maps.read(i, self._around), self._condition], 1), colour)
+        return self._spread[i](
+            torch.cat([self._maps.read(i, self._around), self._condition], 1), colour
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -99,10 +121,21 @@ SIZES = [(12, 1), (12, 3), (16, 1), (16, 3)]
 """h and colours. At h = 16 the fused passes and the compiled loop would fit, if the record named them."""
 
 
-@pytest.fixture(params=SIZES, ids=lambda size: f"h{size[0]}-{'grey' if size[1] == 1 else 'colour'}")
+@pytest.fixture(
+    params=SIZES, ids=lambda size: f"h{size[0]}-{'grey' if size[1] == 1 else 'colour'}"
+)
 def config(request: pytest.FixtureRequest) -> NetworkConfig:
     hidden, channels = request.param
-    return NetworkConfig(NAME, height=6, width=9, channels=channels, values=4, layers=2, hidden=hidden, head=61)
+    return NetworkConfig(
+        NAME,
+        height=6,
+        width=9,
+        channels=channels,
+        values=4,
+        layers=2,
+        hidden=hidden,
+        head=61,
+    )
 
 
 @pytest.fixture
@@ -123,7 +156,11 @@ def untrained(config: NetworkConfig) -> Model:
 
 def test_a_declared_network_trains(config: NetworkConfig) -> None:
     """A few updates on one batch make it likelier, and every weight that no mask hides moves."""
-    images = np.random.default_rng(1).integers(0, 4, (8, config.channels, 6, 9)).astype(np.uint8)
+    images = (
+        np.random.default_rng(1)
+        .integers(0, 4, (8, config.channels, 6, 9))
+        .astype(np.uint8)
+    )
     images[:] = images[:1]
     section = TrainingSection(batch=8, epochs=1, learning_rate=0.0003)
     network = untrained(config).network.requires_grad_(True)
@@ -131,7 +168,10 @@ def test_a_declared_network_trains(config: NetworkConfig) -> None:
     before = {name: parameter.clone() for name, parameter in network.named_parameters()}
     nats = [learner.advance(i, stop=False).nats for i in range(12)]
     assert nats[-1] < nats[0]
-    assert all((parameter != before[name]).any() for name, parameter in network.named_parameters())
+    assert all(
+        (parameter != before[name]).any()
+        for name, parameter in network.named_parameters()
+    )
 
 
 def test_a_declared_network_scores(model: Model) -> None:
@@ -141,7 +181,9 @@ def test_a_declared_network_scores(model: Model) -> None:
     score = score_picture(model, images[1].numpy())
     assert score.nats == pytest.approx(float(nats[1]), rel=1e-5)
     beliefs = pixel_belief(model, images[1].numpy(), y=3, x=4)
-    assert [belief.bits for belief in beliefs] == pytest.approx(score.bits[:, 3, 4].tolist(), rel=1e-4)
+    assert [belief.bits for belief in beliefs] == pytest.approx(
+        score.bits[:, 3, 4].tolist(), rel=1e-4
+    )
     assert model.network.distribution == Categorical(4)
 
 
@@ -151,8 +193,12 @@ def test_a_declared_network_sees_its_own_field(config: NetworkConfig) -> None:
     assert not (predicted_field(config) & ~drawn_before(config)).any()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-def test_a_declared_network_is_drawn_as_the_reference_draws(model: Model, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.float64], ids=["float32", "float64"]
+)
+def test_a_declared_network_is_drawn_as_the_reference_draws(
+    model: Model, dtype: torch.dtype
+) -> None:
     """Byte by byte, samples and completions, by the plain stage: the record names no faster one."""
     model.network.to(dtype)
     assert numerics_of(model) == "cpu-torch"
@@ -161,12 +207,17 @@ def test_a_declared_network_is_drawn_as_the_reference_draws(model: Model, dtype:
     known = torch.randint(0, 4, (model.config.channels, 6, 9), generator=generator)
     keep = torch.rand(6, 9, generator=generator) < 0.5
     keep[:2] = True
-    assert torch.equal(sample(model, 3, 4, 0.7, known, keep), reference_sample(model, 3, 4, 0.7, known, keep))
+    assert torch.equal(
+        sample(model, 3, 4, 0.7, known, keep),
+        reference_sample(model, 3, 4, 0.7, known, keep),
+    )
 
 
 def test_a_declared_network_makes_a_multi_scale_one(config: NetworkConfig) -> None:
     """Both of its networks are of the declared kind, and the large one is conditioned on the small image."""
-    scales = untrained(config.with_overrides(height=6, width=8, factor=2, conditioning=5))
+    scales = untrained(
+        config.with_overrides(height=6, width=8, factor=2, conditioning=5)
+    )
     assert torch.equal(sample(scales, 2, seed=2), reference_sample(scales, 2, seed=2))
 
 
@@ -187,14 +238,18 @@ def outlet() -> Outlet:
 def runner(model: Model, outlet: Outlet) -> Iterator[Runner]:
     pool = ModelPool({"declared": model}, SlotPlan(2, 0, slot_memory_mib=64))
     cohort = Cohort(lambda: pool.engine("declared"))
-    runner = Runner({"declared": cohort}, outlet, lambda task: passed(task, pool.model(task.model)))
+    runner = Runner(
+        {"declared": cohort}, outlet, lambda task: passed(task, pool.model(task.model))
+    )
     runner.start()
     yield runner
     runner.stop()
     runner.join(60)
 
 
-def test_a_declared_network_is_served(model: Model, runner: Runner, outlet: Outlet) -> None:
+def test_a_declared_network_is_served(
+    model: Model, runner: Runner, outlet: Outlet
+) -> None:
     """The worker's own pool, cohorts and runner, in this process: the rows are those of `sample`."""
     images = [PlannedImage(ImageRequest(seed=9, sample=i), 0) for i in range(3)]
     runner.submit(DrawOrder(Claim("job", "token", last_seq=0), "declared", 4, images))
@@ -203,12 +258,18 @@ def test_a_declared_network_is_served(model: Model, runner: Runner, outlet: Outl
     C, H, W = model.config.channels, 6, 9
     drawn = np.zeros((3, H, W, C), np.uint8)
     for row in outlet.rows["token"]:
-        drawn[row.sample, row.y] = np.frombuffer(row.pixel_bytes(), np.uint8).reshape(W, C)
-    assert np.array_equal(drawn // 85, sample(model, 3, seed=9).permute(0, 2, 3, 1).numpy())
+        drawn[row.sample, row.y] = np.frombuffer(row.pixel_bytes(), np.uint8).reshape(
+            W, C
+        )
+    assert np.array_equal(
+        drawn // 85, sample(model, 3, seed=9).permute(0, 2, 3, 1).numpy()
+    )
     assert slot_bytes(model) > C * H * W * 8
 
 
 def test_a_name_that_nobody_declared_is_refused() -> None:
     """One line that lists the names there are."""
-    with pytest.raises(Exception, match=f"unknown network 'lstm': expected one of pixel-cnn, .*{NAME}"):
+    with pytest.raises(
+        Exception, match=f"unknown network 'lstm': expected one of pixel-cnn, .*{NAME}"
+    ):
         NetworkConfig("lstm", 6, 9, 1, 4, layers=2, hidden=12, head=12)

@@ -22,7 +22,9 @@ from model_core.models import Model, save_model
 @pytest.fixture(scope="module")
 def source() -> Model:
     """A 3 x 3 binary model with structure."""
-    model = untrained("mnist-diagonal-bilstm", seed=3, height=3, width=3, layers=2, hidden=8, head=8)
+    model = untrained(
+        "mnist-diagonal-bilstm", seed=3, height=3, width=3, layers=2, hidden=8, head=8
+    )
     generator = torch.Generator().manual_seed(5)
     for parameter in model.network.parameters():
         if parameter.dim() == 1:
@@ -44,7 +46,9 @@ def test_entropy_of_a_models_own_images_is_the_enumerated_one(source: Model) -> 
     """To 1% by 10,000 images; most of the growing stretches of them have it within their 95% interval."""
     truth = enumerated_bits(source)
     assert truth < 8  # of 9: it has structure
-    found = entropies(log_likelihood(source, sample(source, 10_000, seed=1)).double().numpy())
+    found = entropies(
+        log_likelihood(source, sample(source, 10_000, seed=1)).double().numpy()
+    )
     assert [each.images for each in found] == [16 << k for k in range(10)] + [10_000]
     assert found[-1].bits == pytest.approx(truth, rel=0.01)
     assert sum(each.low < truth < each.high for each in found) >= 8
@@ -52,25 +56,46 @@ def test_entropy_of_a_models_own_images_is_the_enumerated_one(source: Model) -> 
 
 def test_another_models_figure_is_an_upper_bound(source: Model) -> None:
     """A model that knows nothing says the images hold a bit for each pixel, or more."""
-    ignorant = untrained("mnist-pixelcnn", height=3, width=3, layers=2, hidden=8, head=8)
-    bits = entropies(log_likelihood(ignorant, sample(source, 2_000, seed=1)).double().numpy())[-1]
+    ignorant = untrained(
+        "mnist-pixelcnn", height=3, width=3, layers=2, hidden=8, head=8
+    )
+    bits = entropies(
+        log_likelihood(ignorant, sample(source, 2_000, seed=1)).double().numpy()
+    )[-1]
     assert bits.low > enumerated_bits(source)
 
 
 def test_the_command_tells_the_interval(source: Model, tmp_path: Path) -> None:
     """From an array of images."""
     save_model(source, tmp_path / "models" / "source")
-    np.savez(tmp_path / "images.npz", test=sample(source, 300, seed=2)[:, 0].numpy().astype(np.uint8))
+    np.savez(
+        tmp_path / "images.npz",
+        test=sample(source, 300, seed=2)[:, 0].numpy().astype(np.uint8),
+    )
     app = typer.Typer()
     model_core.cli.verbs.register(app)
-    words = ["entropy", "source", "--models-dir", tmp_path / "models", "--data", tmp_path / "images.npz"]
+    words = [
+        "entropy",
+        "source",
+        "--models-dir",
+        tmp_path / "models",
+        "--data",
+        tmp_path / "images.npz",
+    ]
     result = CliRunner().invoke(app, [*map(str, words), "--json"])
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout.splitlines()[-1])
     assert facts["images"] == 300
     assert facts["low"] < facts["bits"] < facts["high"]
     assert facts["bits_per_dim"] == facts["bits"] / 9
-    assert [each["images"] for each in facts["convergence"]] == [16, 32, 64, 128, 256, 300]
+    assert [each["images"] for each in facts["convergence"]] == [
+        16,
+        32,
+        64,
+        128,
+        256,
+        300,
+    ]
     assert "an upper bound" in result.output
 
 

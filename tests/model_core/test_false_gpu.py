@@ -15,7 +15,16 @@ from model_core.sampling.plain.cuda_graph import ReplayedStep
 from model_core.sampling.plain.stage import BANK, PlainStage
 from model_core.sampling.stages import numerics_of
 from tests.model_core.false_gpu import DEVICE, FalseGPU, OnGPU, WrongOnAGPUError
-from tests.model_core.lively import PRESETS, H, W, drawing, finish, lively, plain, scales
+from tests.model_core.lively import (
+    PRESETS,
+    H,
+    W,
+    drawing,
+    finish,
+    lively,
+    plain,
+    scales,
+)
 
 
 @pytest.fixture
@@ -48,9 +57,13 @@ def joined_by_a_weighed_one(model: Model) -> tuple[dict[int, np.ndarray], np.nda
     stage = PlainStage(plain(model), 2)
     stage.open(0, drawing(0))
     first = [row.values for _ in range(2) for row in stage.step()]
-    stage.open(1, replace(drawing(1, given=2), weighed=torch.ones(H, W, dtype=torch.bool)))
+    stage.open(
+        1, replace(drawing(1, given=2), weighed=torch.ones(H, W, dtype=torch.bool))
+    )
     images = finish(stage)
-    return images | {0: np.concatenate([np.stack(first, 1), images[0]], 1)}, stage.log_p(1)
+    return images | {
+        0: np.concatenate([np.stack(first, 1), images[0]], 1)
+    }, stage.log_p(1)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -64,17 +77,22 @@ def test_images_in_company_have_the_bytes_of_a_cpu(preset: str, gpu: FalseGPU) -
 
 
 @pytest.mark.parametrize("preset", PRESETS[1:])
-def test_a_graph_that_is_captured_again_leaves_the_images_in_it_alone(preset: str, gpu: FalseGPU) -> None:
+def test_a_graph_that_is_captured_again_leaves_the_images_in_it_alone(
+    preset: str, gpu: FalseGPU
+) -> None:
     """The first weighed image makes it so; the other one goes on from where it was."""
     (expected, expected_log_p), (found, log_p) = (
-        joined_by_a_weighed_one(model) for model in (lively(preset, layers=1), on_gpu(lively(preset, layers=1)))
+        joined_by_a_weighed_one(model)
+        for model in (lively(preset, layers=1), on_gpu(lively(preset, layers=1)))
     )
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
     np.testing.assert_array_equal(log_p, expected_log_p)
 
 
-def test_both_stages_of_a_multi_scale_model_have_the_bytes_of_a_cpu(gpu: FalseGPU) -> None:
+def test_both_stages_of_a_multi_scale_model_have_the_bytes_of_a_cpu(
+    gpu: FalseGPU,
+) -> None:
     """With the conditioning map, and images in both stages at once."""
 
     def drawn(model: Model) -> list[np.ndarray]:
@@ -108,7 +126,9 @@ def test_the_host_waits_once_a_step(gpu: FalseGPU) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_forward_pass_copies_nothing_to_the_device(preset: str, gpu: FalseGPU) -> None:
+def test_a_forward_pass_copies_nothing_to_the_device(
+    preset: str, gpu: FalseGPU
+) -> None:
     """Its masks are made there, so that a whole step of training could be captured."""
     network = plain(on_gpu(lively(preset, layers=1)))
     values = torch.zeros(2, 3, H, W, dtype=torch.int64).to(DEVICE)
@@ -117,12 +137,21 @@ def test_a_forward_pass_copies_nothing_to_the_device(preset: str, gpu: FalseGPU)
     assert gpu.counts == {}
 
 
-def test_any_number_of_slots_up_to_a_bank_is_one_size_of_products(gpu: FalseGPU) -> None:
+def test_any_number_of_slots_up_to_a_bank_is_one_size_of_products(
+    gpu: FalseGPU,
+) -> None:
     """And more than that is said in the numerics, because a GPU sums by the size."""
     model = on_gpu(lively(PRESETS[0], layers=1))
-    sizes = {n: PlainStage(plain(model), n)._step.schedule.places for n in (1, BANK, BANK + 1)}
+    sizes = {
+        n: PlainStage(plain(model), n)._step.schedule.places
+        for n in (1, BANK, BANK + 1)
+    }
     assert sizes[1] == sizes[BANK] < sizes[BANK + 1]
-    assert [numerics_of(model, slots) for slots in (1, BANK, BANK + 1)] == ["meta-torch", "meta-torch", "meta-torch-64"]
+    assert [numerics_of(model, slots) for slots in (1, BANK, BANK + 1)] == [
+        "meta-torch",
+        "meta-torch",
+        "meta-torch-64",
+    ]
 
 
 def test_what_would_fail_on_a_gpu_raises(gpu: FalseGPU) -> None:

@@ -10,7 +10,13 @@ from model_core.card import Card, CardGuide, CardLabel, CardMember, Validation
 from model_core.config import NetworkConfig, preset
 
 CONFIG = replace(preset("mnist-pixelcnn"), labels=2)
-CARD = Card("m", CONFIG, 7, sha256="ab" * 32, labels=(CardLabel("cat", 0.25), CardLabel("dög", 0.75)))
+CARD = Card(
+    "m",
+    CONFIG,
+    7,
+    sha256="ab" * 32,
+    labels=(CardLabel("cat", 0.25), CardLabel("dög", 0.75)),
+)
 CANONICAL = (
     '{"config":{"channels":1,"head":32,"height":28,"hidden":16,"labels":2,"layers":15,"network":"pixel-cnn",'
     '"values":2,"width":28},"labels":[{"name":"cat","prior":0.25},{"name":"d\\u00f6g","prior":0.75}],'
@@ -45,7 +51,10 @@ def test_what_means_something_else_is_another(other: Card) -> None:
 
 def test_the_order_of_members_counts() -> None:
     """An image's noise chooses by number."""
-    assert replace(CARD, members=MEMBERS).identity != replace(CARD, members=MEMBERS[::-1]).identity
+    assert (
+        replace(CARD, members=MEMBERS).identity
+        != replace(CARD, members=MEMBERS[::-1]).identity
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,4 +81,7 @@ def test_a_field_that_comes_later_changes_no_identity_in_use() -> None:
     """Where it is not said; where it is, the model is another."""
     fields = {name: getattr(CONFIG, name) for name in CONFIG.__dataclass_fields__}
     assert replace(CARD, config=LaterConfig(**fields)).identity == CARD.identity
-    assert replace(CARD, config=LaterConfig(**fields, textures=True)).identity != CARD.identity
+    assert (
+        replace(CARD, config=LaterConfig(**fields, textures=True)).identity
+        != CARD.identity
+    )

@@ -21,7 +21,15 @@ from tests.model_core.reference import reference_sample
 
 KINDS = ["row-lstm", "pixel-cnn", "diagonal-bilstm"]
 BINARY = {"height": 2, "width": 4, "channels": 1, "values": 2, "hidden": 6, "head": 6}
-COLOUR = {"height": 4, "width": 6, "channels": 3, "values": 4, "hidden": 16, "head": 6, "layers": 2}
+COLOUR = {
+    "height": 4,
+    "width": 6,
+    "channels": 3,
+    "values": 4,
+    "hidden": 16,
+    "head": 6,
+    "layers": 2,
+}
 
 
 def scales(kind: str = "row-lstm", seed: int = 3, **size: int) -> Model:
@@ -31,7 +39,9 @@ def scales(kind: str = "row-lstm", seed: int = 3, **size: int) -> Model:
         "pixel-cnn": "cifar10-pixelcnn",
         "diagonal-bilstm": "cifar10-diagonal-bilstm",
     }
-    return labelled(names[kind], factor=2, seed=seed, conditioning=16, **{**BINARY, **size})
+    return labelled(
+        names[kind], factor=2, seed=seed, conditioning=16, **{**BINARY, **size}
+    )
 
 
 def all_images() -> torch.Tensor:
@@ -41,7 +51,10 @@ def all_images() -> torch.Tensor:
 
 def joint(model: Model, images: torch.Tensor) -> torch.Tensor:
     """p(image, label): (3, B)."""
-    each = [log_likelihood(model, images, label).double().exp() * PRIORS[label] for label in range(3)]
+    each = [
+        log_likelihood(model, images, label).double().exp() * PRIORS[label]
+        for label in range(3)
+    ]
     return torch.stack(each)
 
 
@@ -51,10 +64,15 @@ def test_all_images_and_labels_add_up_to_one(kind: str) -> None:
     model, images = scales(kind), all_images()
     p = joint(model, images)
     assert p.sum(1).tolist() == pytest.approx(PRIORS, abs=1e-5)
-    assert torch.allclose(log_likelihood(model, images).double().exp(), p.sum(0), rtol=1e-5)
+    assert torch.allclose(
+        log_likelihood(model, images).double().exp(), p.sum(0), rtol=1e-5
+    )
     network = model.network
     assert isinstance(network, MultiScaleNetwork)
-    maps = [network.nats_map(images[:1], network.of_labels(torch.tensor([label]))) for label in range(3)]
+    maps = [
+        network.nats_map(images[:1], network.of_labels(torch.tensor([label])))
+        for label in range(3)
+    ]
     is_small = torch.zeros(1, 1, 2, 4, dtype=torch.bool)
     is_small[..., ::2, ::2] = True
     for stage in (is_small, ~is_small):
@@ -68,7 +86,9 @@ def test_all_images_and_labels_add_up_to_one(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_images_of_a_label_are_those_of_the_slow_truth(kind: str, dtype: torch.dtype) -> None:
+def test_images_of_a_label_are_those_of_the_slow_truth(
+    kind: str, dtype: torch.dtype
+) -> None:
     """Drawn, completed and enlarged, in compiled code and in plain torch, beside images of other labels."""
     model = scales(kind, **COLOUR)
     model.network.to(dtype)
@@ -77,7 +97,10 @@ def test_images_of_a_label_are_those_of_the_slow_truth(kind: str, dtype: torch.d
     each = ["b", "c", "a", "c"]
     known = reference_sample(model, 1, seed=9, label=0)[0]
     small = known[:, ::2, ::2]
-    drawn, mixed = sample(model, 4, seed=4, label=each), sample(model, 4, seed=4, known=known, keep=keep, label=each)
+    drawn, mixed = (
+        sample(model, 4, seed=4, label=each),
+        sample(model, 4, seed=4, known=known, keep=keep, label=each),
+    )
     large = upsample(model, small, 4, seed=4, label=each)
     for label in range(3):
         true = reference_sample(model, 4, seed=4, label=label)
@@ -112,12 +135,19 @@ def test_an_image_without_a_label_has_one_that_suits() -> None:
     ]
     for request, expected in requests:
         engine = Engine(model, slots=n)
-        labels = torch.tensor([engine.label(engine.admit(ImageRequest(5, i, **request))) for i in range(n)])
+        labels = torch.tensor(
+            [
+                engine.label(engine.admit(ImageRequest(5, i, **request)))
+                for i in range(n)
+            ]
+        )
         found, most = chi_square(torch.bincount(labels, minlength=3), n * expected)
         assert found < most, request
     whole = upsample(model, small, 4000, seed=2)
     codes = (whole.view(4000, -1) * 2 ** torch.arange(7, -1, -1)).sum(1)
-    found, most = chi_square(torch.bincount(codes, minlength=256), 4000 * p.sum(0) * fits / p[:, fits].sum())
+    found, most = chi_square(
+        torch.bincount(codes, minlength=256), 4000 * p.sum(0) * fits / p[:, fits].sum()
+    )
     assert found < most
 
 
@@ -135,7 +165,9 @@ def test_labels_have_the_right_gradients(kind: str) -> None:
     theirs = dict(double.named_parameters())
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None
-        torch.testing.assert_close(parameter.grad, theirs[name].grad.float(), rtol=1e-3, atol=1e-3)  # type: ignore[union-attr]
+        torch.testing.assert_close(
+            parameter.grad, theirs[name].grad.float(), rtol=1e-3, atol=1e-3
+        )  # type: ignore[union-attr]
     assert isinstance(network, MultiScaleNetwork)
     of_map = network.upsampler.label.weight.grad  # type: ignore[union-attr]
     assert of_map is not None
@@ -152,8 +184,12 @@ def test_what_is_measured_of_a_label() -> None:
     nats = [-float(log_likelihood(model, image[None], label)) for label in range(3)]
     assert score.label == int(np.argmin(nats))
     for y, x in ((2, 4), (3, 3)):
-        for colour, belief in enumerate(pixel_belief(model, image.numpy(), y, x, label=score.label)):
-            assert belief.bits == pytest.approx(float(score.bits[colour, y, x]), abs=1e-4)
+        for colour, belief in enumerate(
+            pixel_belief(model, image.numpy(), y, x, label=score.label)
+        ):
+            assert belief.bits == pytest.approx(
+                float(score.bits[colour, y, x]), abs=1e-4
+            )
     assert np.abs(pixel_influence(model, image.numpy(), 1, 1, label=2)[2:]).max() > 0
     assert "causal" in require_causal(model.network)
 

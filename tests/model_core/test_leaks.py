@@ -20,7 +20,9 @@ SMALL = {"layers": 2, "head": 9, "values": 5}
 
 def network(kind: str = "pixel-cnn", hidden: int = 16, **overrides: int) -> Network:
     """Of three colours; 16 hidden units are computed by the fused pass, 7 by the plain one alone."""
-    return untrained("cifar10-pixelcnn", **{"network": kind, "hidden": hidden, **SMALL, **overrides}).network
+    return untrained(
+        "cifar10-pixelcnn", **{"network": kind, "hidden": hidden, **SMALL, **overrides}
+    ).network
 
 
 def scales() -> MultiScaleNetwork:
@@ -33,7 +35,9 @@ def scales() -> MultiScaleNetwork:
 @pytest.mark.parametrize("name", model_names())
 def test_every_shipped_model_is_causal(name: str) -> None:
     """With the weights that ship."""
-    assert require_causal(*(member.network for member in load_model(name).members)).startswith("causal: none of ")
+    assert require_causal(
+        *(member.network for member in load_model(name).members)
+    ).startswith("causal: none of ")
 
 
 @pytest.mark.parametrize("hidden", [7, 16])
@@ -44,8 +48,14 @@ def test_a_network_is_causal_as_it_is_built(kind: str, hidden: int) -> None:
     images, variables, values = 3, 60, 5
     built = network(kind, hidden)
     weights = {name: tensor.clone() for name, tensor in built.state_dict().items()}
-    assert f"none of {passes * images * variables * values:,} logits moved" in require_causal(built)
-    assert all(torch.equal(tensor, weights[name]) for name, tensor in built.state_dict().items())
+    assert (
+        f"none of {passes * images * variables * values:,} logits moved"
+        in require_causal(built)
+    )
+    assert all(
+        torch.equal(tensor, weights[name])
+        for name, tensor in built.state_dict().items()
+    )
 
 
 def look_right(stage: PixelNetwork) -> None:
@@ -62,11 +72,19 @@ def look_at_itself(stage: PixelNetwork) -> None:
 @pytest.mark.parametrize(
     ("hole", "words"),
     [
-        (look_right, r"the logits of \(y 0, x 0, red\) moved when the later value \(y 0, x 1, red\) changed"),
-        (look_at_itself, r"the logits of \(y 0, x 0, green\) moved when their own value changed"),
+        (
+            look_right,
+            r"the logits of \(y 0, x 0, red\) moved when the later value \(y 0, x 1, red\) changed",
+        ),
+        (
+            look_at_itself,
+            r"the logits of \(y 0, x 0, green\) moved when their own value changed",
+        ),
     ],
 )
-def test_a_hole_in_a_mask_is_named(hole: Callable[[PixelNetwork], None], words: str) -> None:
+def test_a_hole_in_a_mask_is_named(
+    hole: Callable[[PixelNetwork], None], words: str
+) -> None:
     """Which logits moved, and when which value changed."""
     built = network()
     assert isinstance(built, PixelNetwork)
@@ -85,7 +103,9 @@ def test_both_stages_of_a_multi_scale_network_are_looked_at(stage: str) -> None:
         require_causal(built)
 
 
-def test_a_leak_of_the_fused_pass_alone_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leak_of_the_fused_pass_alone_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The right-to-left map of the Diagonal BiLSTM must be moved down by one row (section 3.2)."""
 
     def not_moved(left: Tensor, right: Tensor, canvas: Canvas) -> Tensor:
@@ -93,7 +113,10 @@ def test_a_leak_of_the_fused_pass_alone_is_found(monkeypatch: pytest.MonkeyPatch
         return left + functional.pad(right[row : canvas.height * row], (0, 0, row, row))
 
     monkeypatch.setattr(fused, "_add_shifted_down", not_moved)
-    with pytest.raises(ModelError, match=r"the logits of \(y 0, .* moved when .* changed \(fused pass\)"):
+    with pytest.raises(
+        ModelError,
+        match=r"the logits of \(y 0, .* moved when .* changed \(fused pass\)",
+    ):
         require_causal(network("diagonal-bilstm"))
 
 

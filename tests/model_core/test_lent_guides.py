@@ -36,7 +36,9 @@ def test_a_guide_is_loaded_with_its_model(folder: Path) -> None:
     model = load_model("guided", models_dir=folder)
     (lent,) = model.guides
     assert (lent.orientation, len(model.members)) == ("flip_top_bottom", 1)
-    for one, other in zip(lent.network.parameters(), before.network.parameters(), strict=True):
+    for one, other in zip(
+        lent.network.parameters(), before.network.parameters(), strict=True
+    ):
         assert torch.equal(one, other)
     plain = Card.read(folder / "guided" / "card.json")
     guide(folder / "guided", folder / "guided", [])
@@ -55,7 +57,10 @@ def test_a_member_guides_without_a_file_of_its_own(folder: Path) -> None:
     assert guide_bytes(model) == 0
     assert not (folder / "both" / "guides").exists()
     guide(folder / "lender", folder / "lender", ["flip_left_right"])
-    assert load_model("lender", models_dir=folder).guides[0].orientation == "flip_left_right"
+    assert (
+        load_model("lender", models_dir=folder).guides[0].orientation
+        == "flip_left_right"
+    )
 
 
 def test_a_guided_model_is_saved_with_its_guides(folder: Path) -> None:
@@ -67,9 +72,17 @@ def test_a_guided_model_is_saved_with_its_guides(folder: Path) -> None:
         model = load_model(name, models_dir=folder)
         saved = save_model(model, folder / "copies" / name)
         again = load_model(folder / "copies" / name)
-        assert (saved.identity, again.card.identity) == (model.card.identity, model.card.identity)
-        assert [each.orientation for each in again.guides] == [each.orientation for each in model.guides]
-        files = [sorted(path.name for path in (place / name).rglob("*")) for place in (folder, folder / "copies")]
+        assert (saved.identity, again.card.identity) == (
+            model.card.identity,
+            model.card.identity,
+        )
+        assert [each.orientation for each in again.guides] == [
+            each.orientation for each in model.guides
+        ]
+        files = [
+            sorted(path.name for path in (place / name).rglob("*"))
+            for place in (folder, folder / "copies")
+        ]
         assert files[0] == files[1]
 
 
@@ -92,7 +105,9 @@ def test_a_model_whose_guide_is_missing_or_another_is_refused(folder: Path) -> N
         ({"config": {**facts["config"], "labels": 2}}, "must have no labels"),
         ({"weight": 0.5}, "is not a model card"),
     ):
-        path.write_text(json.dumps({**facts, "guides": [{**facts["guides"][0], **change}]}))
+        path.write_text(
+            json.dumps({**facts, "guides": [{**facts["guides"][0], **change}]})
+        )
         with pytest.raises(ModelError, match=words):
             Card.read(path)
 
@@ -103,15 +118,27 @@ def test_what_cannot_guide_is_refused(folder: Path) -> None:
     one = load_model("lender", models_dir=folder)
     mix([one, *turned(one, ["rotate_180"])], folder / "both")
     tiles = untrained("mnist-pixelcnn", categories=True, values=3, **SIZE)
-    for name, palette in (("guided", ("#ff0000", "#00ff00", "#0000ff")), ("other", ("#00ff00", "#ff0000", "#0000ff"))):
-        save_model(replace(tiles, card=replace(tiles.card, palette=palette)), folder / "tiles" / name)
+    for name, palette in (
+        ("guided", ("#ff0000", "#00ff00", "#0000ff")),
+        ("other", ("#00ff00", "#ff0000", "#0000ff")),
+    ):
+        save_model(
+            replace(tiles, card=replace(tiles.card, palette=palette)),
+            folder / "tiles" / name,
+        )
     before = sorted(folder.rglob("*"))
     with pytest.raises(ConfigError, match="other has another palette than guided"):
-        guide(folder / "tiles" / "guided", folder / "tiles" / "other", ["flip_top_bottom"])
+        guide(
+            folder / "tiles" / "guided", folder / "tiles" / "other", ["flip_top_bottom"]
+        )
     assert sorted(folder.rglob("*")) == before
     for lender, orientation, words in (
         ("narrow", "flip_top_bottom", "the model's size"),
-        ("both", "rotate_90", "both has no network for images turned rotate_90: there is none, rotate_180"),
+        (
+            "both",
+            "rotate_90",
+            "both has no network for images turned rotate_90: there is none, rotate_180",
+        ),
         ("lender", "sideways", "unknown orientation"),
     ):
         before = sorted(folder.rglob("*"))
@@ -134,4 +161,7 @@ def test_a_worker_counts_and_keeps_guides(folder: Path) -> None:
     place = kept.find("guided", model.card.identity)
     assert place is not None
     assert load_model(place).card == model.card
-    assert [file.parent.name for file in weights_in(folder / "guided")] == ["guides", "guided"]
+    assert [file.parent.name for file in weights_in(folder / "guided")] == [
+        "guides",
+        "guided",
+    ]

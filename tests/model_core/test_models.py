@@ -17,14 +17,21 @@ from model_core.models import load_by_digest
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
     """A models directory with one model, `tiny`."""
-    save_model(untrained("mnist-diagonal-bilstm", layers=1, hidden=3, head=3, height=4, width=3), tmp_path / "tiny")
+    save_model(
+        untrained(
+            "mnist-diagonal-bilstm", layers=1, hidden=3, head=3, height=4, width=3
+        ),
+        tmp_path / "tiny",
+    )
     return tmp_path
 
 
 def test_a_saved_model_comes_back_the_same(saved: Path) -> None:
     """By name and by path: same config, same logits, a digest, and the count of what is learned."""
     values = torch.randint(0, 2, (2, 1, 4, 3))
-    original = untrained("mnist-diagonal-bilstm", layers=1, hidden=3, head=3, height=4, width=3)
+    original = untrained(
+        "mnist-diagonal-bilstm", layers=1, hidden=3, head=3, height=4, width=3
+    )
     for loaded in (
         load_model("tiny", models_dir=saved),
         load_model("tiny", models_dir=str(saved)),
@@ -46,7 +53,9 @@ def test_an_unknown_model_is_refused_with_the_names_there_are(saved: Path) -> No
         load_model("tinny", models_dir=saved)
 
 
-def test_weights_that_are_no_longer_served_are_found_by_their_digest(saved: Path) -> None:
+def test_weights_that_are_no_longer_served_are_found_by_their_digest(
+    saved: Path,
+) -> None:
     """Pictures and files that they wrote name it: those in a folder `records` count as well."""
     (saved / "records").mkdir()
     (saved / "tiny").rename(saved / "records" / "tiny")
@@ -84,7 +93,9 @@ def _rewrite(model: Path, change: str) -> None:
             tensors[name] = torch.zeros(1)
     save_file(tensors, model / "weights.safetensors")
     card = json.loads((model / "card.json").read_text())
-    card["sha256"] = hashlib.sha256((model / "weights.safetensors").read_bytes()).hexdigest()
+    card["sha256"] = hashlib.sha256(
+        (model / "weights.safetensors").read_bytes()
+    ).hexdigest()
     (model / "card.json").write_text(json.dumps(card))
 
 
@@ -97,7 +108,10 @@ def _rewrite(model: Path, change: str) -> None:
         (lambda m: _rewrite(m, "missing"), "missing or too much"),
         (lambda m: _rewrite(m, "shape"), r"expected \("),
         (lambda m: (m / "card.json").write_text("{"), "not a model card"),
-        (lambda m: (m / "card.json").write_text('{"name": "tiny"}'), "not a model card"),
+        (
+            lambda m: (m / "card.json").write_text('{"name": "tiny"}'),
+            "not a model card",
+        ),
         (lambda m: (m / "card.json").unlink(), "no model|no card"),
         (lambda m: (m / "weights.safetensors").unlink(), "cannot read"),
     ],
@@ -142,9 +156,18 @@ def test_card_of_more_than_a_mebibyte_is_refused(saved: Path) -> None:
         ({"deep": 3}, "unknown network field"),
     ],
 )
-def test_an_impossible_network_is_refused(fields: dict[str, object], words: str) -> None:
+def test_an_impossible_network_is_refused(
+    fields: dict[str, object], words: str
+) -> None:
     """A misspelt or impossible field fails when it is read, not after a night of training."""
-    good = {"network": "pixel-cnn", "height": 4, "width": 4, "channels": 1, "values": 2, "layers": 1}
+    good = {
+        "network": "pixel-cnn",
+        "height": 4,
+        "width": 4,
+        "channels": 1,
+        "values": 2,
+        "layers": 1,
+    }
     with pytest.raises(ConfigError, match=words):
         NetworkConfig.from_dict({**good, "hidden": 4, "head": 4, **fields})
 

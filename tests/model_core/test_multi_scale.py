@@ -18,15 +18,30 @@ from tests.model_core.reference import reference_sample
 BASES = ["pixel-cnn", "row-lstm", "diagonal-bilstm"]
 
 
-def two_scales(base: str, height: int = 8, width: int = 4, factor: int = 2, **more: int) -> Model:
+def two_scales(
+    base: str, height: int = 8, width: int = 4, factor: int = 2, **more: int
+) -> Model:
     """A double-precision Multi-Scale model on any of the three networks, awake enough to draw structure."""
-    size = {"layers": 2, "hidden": 7, "head": 12, "height": height, "width": width, "values": 4, "conditioning": 5}
-    model = untrained("cifar10-multi-scale", seed=2, network=base, factor=factor, **{**size, **more})
+    size = {
+        "layers": 2,
+        "hidden": 7,
+        "head": 12,
+        "height": height,
+        "width": width,
+        "values": 4,
+        "conditioning": 5,
+    }
+    model = untrained(
+        "cifar10-multi-scale", seed=2, network=base, factor=factor, **{**size, **more}
+    )
     model.network.double()
     generator = torch.Generator().manual_seed(5)
     for parameter in model.network.parameters():
         if parameter.dim() == 1:
-            parameter.add_(0.4 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+            parameter.add_(
+                0.4
+                * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            )
     return model
 
 
@@ -39,7 +54,9 @@ def network_of(model: Model) -> MultiScaleNetwork:
 def test_given_the_small_image_no_logit_sees_ahead(base: str) -> None:
     """The conditional network is causal at every (y, x, colour) when the condition is held fixed."""
     network = network_of(two_scales(base))
-    values = torch.randint(0, 4, (1, 3, 8, 4), generator=torch.Generator().manual_seed(1))
+    values = torch.randint(
+        0, 4, (1, 3, 8, 4), generator=torch.Generator().manual_seed(1)
+    )
     condition = network.condition(subsample(values, 2))
     base_logits = network.large(values, condition)
     order = torch.arange(8 * 4 * 3).view(8, 4, 3).permute(2, 0, 1)
@@ -54,20 +71,28 @@ def test_given_the_small_image_no_logit_sees_ahead(base: str) -> None:
 def test_every_pixel_of_the_small_image_biases_the_large_one(base: str) -> None:
     """Changing any pixel of the small image moves logits of the large one, in the first row too."""
     network = network_of(two_scales(base))
-    values = torch.randint(0, 4, (1, 3, 8, 4), generator=torch.Generator().manual_seed(1))
+    values = torch.randint(
+        0, 4, (1, 3, 8, 4), generator=torch.Generator().manual_seed(1)
+    )
     small = subsample(values, 2)
     before = network.large(values, network.condition(small))
     for c, y, x in itertools.product(range(3), range(4), range(2)):
         changed = small.clone()
         changed[0, c, y, x] = (changed[0, c, y, x] + 1) % 4
-        assert (network.large(values, network.condition(changed)) != before).any(), (c, y, x)
+        assert (network.large(values, network.condition(changed)) != before).any(), (
+            c,
+            y,
+            x,
+        )
 
 
 def test_the_likelihood_is_that_of_the_small_image_plus_that_of_the_rest() -> None:
     """log p(x) = log p(small) + log p(x | small), the small image being every second pixel."""
     model = two_scales("row-lstm")
     network = network_of(model)
-    values = torch.randint(0, 4, (3, 3, 8, 4), generator=torch.Generator().manual_seed(1))
+    values = torch.randint(
+        0, 4, (3, 3, 8, 4), generator=torch.Generator().manual_seed(1)
+    )
     small = values[:, :, ::2, ::2]
     parts = network.small.nats_map(small).flatten(1).sum(1)
     rest = network.large.nats_map(values, network.condition(small))
@@ -89,14 +114,19 @@ def test_cached_sampling_equals_the_reference(base: str) -> None:
     completed = sample(model, 2, 4, known=known, keep=keep)
     assert torch.equal(completed, reference_sample(model, 2, 4, known=known, keep=keep))
     small = torch.randint(0, 4, (3, 4, 2), generator=generator)
-    assert torch.equal(upsample(model, small, 2, seed=5), reference_sample(model, 2, seed=5, small=small))
+    assert torch.equal(
+        upsample(model, small, 2, seed=5),
+        reference_sample(model, 2, seed=5, small=small),
+    )
 
 
 def test_the_large_image_holds_the_small_one() -> None:
     """Sampling and upsampling keep the pixels that the first stage drew, or that the user gave."""
     model = two_scales("row-lstm")
     small = torch.randint(0, 4, (3, 4, 2), generator=torch.Generator().manual_seed(6))
-    assert torch.equal(upsample(model, small, 2, seed=5)[:, :, ::2, ::2], small.expand(2, -1, -1, -1))
+    assert torch.equal(
+        upsample(model, small, 2, seed=5)[:, :, ::2, ::2], small.expand(2, -1, -1, -1)
+    )
 
 
 def test_both_stages_are_streamed_small_first() -> None:
@@ -107,7 +137,9 @@ def test_both_stages_are_streamed_small_first() -> None:
     rows = []
     while engine.busy:
         rows += engine.step()
-    assert [(row.of_small, row.y) for row in rows] == [(True, y) for y in range(4)] + [(False, y) for y in range(8)]
+    assert [(row.of_small, row.y) for row in rows] == [(True, y) for y in range(4)] + [
+        (False, y) for y in range(8)
+    ]
     assert {row.ticket for row in rows} == {ticket}
     large = np.stack([row.values for row in rows[4:]], 1)
     assert np.array_equal(large, sample(model, 1, seed=1)[0].numpy())
@@ -116,7 +148,15 @@ def test_both_stages_are_streamed_small_first() -> None:
 def test_bytes_are_the_same_alone_and_in_any_company() -> None:
     """Images in different stages share an engine without a trace, in float32 as served."""
     model = untrained(
-        "cifar10-multi-scale", seed=2, layers=2, hidden=16, head=12, height=8, width=8, conditioning=16, factor=2
+        "cifar10-multi-scale",
+        seed=2,
+        layers=2,
+        hidden=16,
+        head=12,
+        height=8,
+        width=8,
+        conditioning=16,
+        factor=2,
     )
     together = sample(model, 3, seed=8)
     small = torch.full((3, 4, 4), 9)
@@ -127,8 +167,12 @@ def test_bytes_are_the_same_alone_and_in_any_company() -> None:
     late = engine.admit(ImageRequest(seed=8, sample=2))
     rows = []
     while engine.busy:
-        rows += [row for row in engine.step() if row.ticket == late and not row.of_small]
-    assert np.array_equal(np.stack([row.values for row in rows], 1), together[2].numpy())
+        rows += [
+            row for row in engine.step() if row.ticket == late and not row.of_small
+        ]
+    assert np.array_equal(
+        np.stack([row.values for row in rows], 1), together[2].numpy()
+    )
 
 
 @pytest.mark.parametrize("base", BASES)
@@ -144,13 +188,21 @@ def test_fused_networks_equal_plain_torch_when_conditioned(base: str) -> None:
         "conditioning": 16,
         "factor": 2,
     }
-    network = untrained("cifar10-multi-scale", seed=2, network=base, **size).network.requires_grad_(True)
-    values = torch.randint(0, 4, (3, 3, 8, 4), generator=torch.Generator().manual_seed(1))
+    network = untrained(
+        "cifar10-multi-scale", seed=2, network=base, **size
+    ).network.requires_grad_(True)
+    values = torch.randint(
+        0, 4, (3, 3, 8, 4), generator=torch.Generator().manual_seed(1)
+    )
 
     def run(dtype: torch.dtype) -> dict[str, torch.Tensor]:
         network.to(dtype).zero_grad()
         network.nats_map(values).sum().backward()
-        return {name: p.grad.double() for name, p in network.named_parameters() if p.grad is not None}
+        return {
+            name: p.grad.double()
+            for name, p in network.named_parameters()
+            if p.grad is not None
+        }
 
     compiled, plain = run(torch.float32), run(torch.float64)
     assert compiled.keys() == plain.keys() == dict(network.named_parameters()).keys()
@@ -177,7 +229,12 @@ def test_impossible_scales_are_refused(fields: dict[str, int], words: str) -> No
 def test_upsampling_needs_a_small_image_of_the_right_size_and_two_scales() -> None:
     """Bad input says what was expected."""
     with pytest.raises(DataError, match="needs a Multi-Scale"):
-        upsample(untrained("mnist-pixelcnn", layers=1, hidden=2, head=2), torch.zeros(1, 4, 4), 1, seed=0)
+        upsample(
+            untrained("mnist-pixelcnn", layers=1, hidden=2, head=2),
+            torch.zeros(1, 4, 4),
+            1,
+            seed=0,
+        )
     with pytest.raises(DataError, match=r"small must be \(3, 4, 2\)"):
         upsample(two_scales("row-lstm"), torch.zeros(3, 8, 4), 1, seed=0)
 

@@ -34,26 +34,50 @@ def test_every_part_of_a_record_is_there_and_of_its_type(name: str) -> None:
     assert issubclass(part(kind.stepper), Stepper)
     assert isinstance(part(kind.fused), FusedNetwork)
     assert isinstance(part(kind.compiled), CompiledKind)
-    config = next(config for config in PRESETS.values() if config.network == name).with_overrides(height=3, width=5)
+    config = next(
+        config for config in PRESETS.values() if config.network == name
+    ).with_overrides(height=3, width=5)
     assert part(kind.field)(config).shape == (config.channels, 3, 5) * 2
     assert all(kind.lag(width) >= min(width, INPUT_REACH + 1) for width in range(1, 40))
 
 
 def test_nothing_but_the_table_asks_for_a_kind_by_name() -> None:
     """Names of kinds stand in the table and, as data, in presets; titles nowhere else."""
-    names = re.compile("|".join(f'"{word}"' for name, kind in KINDS.items() for word in (name, kind.title)))
-    files = [*ROOT.glob("model_core/**/*.py"), *ROOT.glob("worker/**/*.py"), *ROOT.glob("benchmarks/*.py")]
+    names = re.compile(
+        "|".join(
+            f'"{word}"' for name, kind in KINDS.items() for word in (name, kind.title)
+        )
+    )
+    files = [
+        *ROOT.glob("model_core/**/*.py"),
+        *ROOT.glob("worker/**/*.py"),
+        *ROOT.glob("benchmarks/*.py"),
+    ]
     allowed = {"model_core/kinds.py", "model_core/config.py"}
-    found = {str(path.relative_to(ROOT)) for path in files if names.search(path.read_text())}
+    found = {
+        str(path.relative_to(ROOT)) for path in files if names.search(path.read_text())
+    }
     assert found <= allowed
 
 
 def test_the_page_keeps_no_titles_of_its_own() -> None:
     """It shows those that the models' cards announce, so a network is named in one place. Only the view of what
     networks see has a sentence for some kinds; one without is shown without."""
-    modules = {path.name: path.read_text() for path in (ROOT / "app/playground/js").rglob("*.js")}
-    assert [kind.title for kind in KINDS.values() if f'"{kind.title}"' in "".join(modules.values())] == []
-    assert {module for module, text in modules.items() for name in KINDS if f'"{name}"' in text} == {"sight.js"}
+    modules = {
+        path.name: path.read_text()
+        for path in (ROOT / "app/playground/js").rglob("*.js")
+    }
+    assert [
+        kind.title
+        for kind in KINDS.values()
+        if f'"{kind.title}"' in "".join(modules.values())
+    ] == []
+    assert {
+        module
+        for module, text in modules.items()
+        for name in KINDS
+        if f'"{name}"' in text
+    } == {"sight.js"}
     assert '?? ""' in modules["sight.js"]
     assert any("model.title" in text for text in modules.values())
 
@@ -69,7 +93,12 @@ def test_the_compiled_draw_is_the_twin_of_the_distribution() -> None:
         scratch = np.zeros(-(-values // 16) * 16, np.float32)
         rows = zip(logits.numpy(), noise.tolist(), warmth.tolist(), strict=True)
         twin = np.array([draw_value(row, values, n, t, scratch) for row, n, t in rows])
-        cumulative = Categorical(values).probabilities((logits.double() / warmth[:, None]).t()).cumsum(0).t()
+        cumulative = (
+            Categorical(values)
+            .probabilities((logits.double() / warmth[:, None]).t())
+            .cumsum(0)
+            .t()
+        )
         clear = ((cumulative - noise[:, None]).abs() > 1e-6).all(1).numpy()
         assert clear.mean() > 0.99
         assert np.array_equal(drawn[clear], twin[clear])
@@ -80,4 +109,7 @@ def test_the_compiled_draw_finds_logits_that_are_not_finite() -> None:
     """It says so with -1, where the distribution leaves the check to its caller."""
     scratch = np.zeros(16, np.float32)
     for bad in (np.nan, np.inf, -np.inf):
-        assert draw_value(np.array([0.0, bad, 1.0], np.float32), 3, 0.5, 1.0, scratch) == -1
+        assert (
+            draw_value(np.array([0.0, bad, 1.0], np.float32), 3, 0.5, 1.0, scratch)
+            == -1
+        )

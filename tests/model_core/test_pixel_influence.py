@@ -37,7 +37,11 @@ def brightness(model: Model, image: torch.Tensor, y: int, x: int) -> torch.Tenso
     if isinstance(network, MultiScaleNetwork) and y % 2 == 0 and x % 2 == 0:
         network, image, y, x = network.small, subsample(image, 2), y // 2, x // 2
     shares = torch.softmax(network(image)[..., y, x], 1)  # (B, V, C)
-    return (shares * torch.linspace(0, 1, V, dtype=torch.float64)[None, :, None]).sum(1).mean(1)
+    return (
+        (shares * torch.linspace(0, 1, V, dtype=torch.float64)[None, :, None])
+        .sum(1)
+        .mean(1)
+    )
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "cifar10-multi-scale"])
@@ -52,7 +56,9 @@ def test_influence_is_how_the_expected_brightness_moves_with_each_pixel(
     nudges = torch.eye(H * W, dtype=torch.float64).view(H * W, 1, H, W) * step * (V - 1)
     image = torch.from_numpy(picture.astype(np.float64))[None]
     with torch.inference_mode():
-        above, below = (brightness(model, image + sign * nudges, y, x) for sign in (1, -1))
+        above, below = (
+            brightness(model, image + sign * nudges, y, x) for sign in (1, -1)
+        )
     moved = ((above - below) / (2 * step)).view(H, W).numpy()
     moved[y, x] = 0  # its own earlier colours are no earlier pixel
     influence = pixel_influence(model, picture, y, x)
@@ -67,7 +73,9 @@ def test_influence_is_exactly_none_outside_of_the_receptive_field(
 ) -> None:
     """And nowhere else: a window with a corner cut off, a triangle, all that is drawn before."""
     model = colour(kind)
-    sees = predicted_field(model.config)[..., y, x].any(-1).any(0).numpy()  # (H, W), of any colour
+    sees = (
+        predicted_field(model.config)[..., y, x].any(-1).any(0).numpy()
+    )  # (H, W), of any colour
     sees[y, x] = False
     np.testing.assert_array_equal(pixel_influence(model, picture, y, x) != 0, sees)
 
@@ -86,9 +94,13 @@ def test_influence_among_categories_is_how_their_chances_move(kind: str) -> None
 
     @torch.inference_mode()
     def chance(seen: torch.Tensor) -> torch.Tensor:
-        return network.head(network.trunk(network.input(seen)))[..., y, x].softmax(1)[:, int(picture[0, y, x]), 0]
+        return network.head(network.trunk(network.input(seen)))[..., y, x].softmax(1)[
+            :, int(picture[0, y, x]), 0
+        ]
 
-    moved = ((chance(seen + moves) - chance(seen - moves)) / (2 * step)).view(H, W).numpy()
+    moved = (
+        ((chance(seen + moves) - chance(seen - moves)) / (2 * step)).view(H, W).numpy()
+    )
     moved[y, x] = 0
     influence = pixel_influence(model, picture, y, x)
     np.testing.assert_allclose(influence, moved, atol=1e-8, rtol=1e-5)
@@ -100,14 +112,19 @@ def test_influence_among_categories_is_how_their_chances_move(kind: str) -> None
     weight[:, order] = weight.clone()
     for name in ("output.weight", "output.bias"):
         outputs[name][order] = outputs[name].clone()
-    np.testing.assert_allclose(pixel_influence(model, order[picture], y, x), influence, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(
+        pixel_influence(model, order[picture], y, x), influence, rtol=1e-9, atol=1e-15
+    )
 
 
 def test_influence_on_a_large_image_comes_from_all_of_its_small_one() -> None:
     """Which is drawn first, so that also pixels below count; the small image itself is drawn like any other."""
     model = colour("cifar10-multi-scale")
     picture = np.random.default_rng(2).integers(0, V, (3, H, W))
-    large, small = pixel_influence(model, picture, 1, 1) != 0, pixel_influence(model, picture, 2, 2) != 0
+    large, small = (
+        pixel_influence(model, picture, 1, 1) != 0,
+        pixel_influence(model, picture, 2, 2) != 0,
+    )
     places = np.add.outer(np.arange(H) * W, np.arange(W))
     on_grid = (places // W % 2 == 0) & (places % W % 2 == 0)
     assert large[on_grid & (places > W + 1)].any()
@@ -119,13 +136,17 @@ def test_influence_on_a_large_image_comes_from_all_of_its_small_one() -> None:
 def test_influence_of_a_member_goes_by_its_own_order() -> None:
     """Upside down it sees what lies behind the pixel; the numbers are those of its network on the turned image."""
     alone = untrained("mnist-row-lstm", seed=7, channels=1, values=2, **SIZE)
-    turned = Model((Member(alone.network), Member(alone.network, "rotate_180")), alone.card)
+    turned = Model(
+        (Member(alone.network), Member(alone.network, "rotate_180")), alone.card
+    )
     picture = np.random.default_rng(3).integers(0, 2, (1, H, W))
     found = pixel_influence(turned, picture, 2, 3, "rotate_180")
     other = pixel_influence(alone, picture[:, ::-1, ::-1], H - 3, W - 4)
     np.testing.assert_array_equal(found, other[::-1, ::-1])
     assert not found.ravel()[: 2 * W + 4].any()
-    np.testing.assert_array_equal(pixel_influence(turned, picture, 2, 3), pixel_influence(alone, picture, 2, 3))
+    np.testing.assert_array_equal(
+        pixel_influence(turned, picture, 2, 3), pixel_influence(alone, picture, 2, 3)
+    )
 
 
 def test_influence_survives_where_the_network_is_all_but_sure() -> None:

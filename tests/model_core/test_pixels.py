@@ -17,6 +17,11 @@ def test_every_value_survives_the_way_to_a_pixel_and_back(levels: int) -> None:
 
 def test_binary_pixels_are_black_below_128() -> None:
     """With two values, 127 is black and 128 is white; a picture of 256 values is itself."""
-    assert pixels_to_values(np.array([0, 127, 128, 255], np.uint8), 2).tolist() == [0, 0, 1, 1]
+    assert pixels_to_values(np.array([0, 127, 128, 255], np.uint8), 2).tolist() == [
+        0,
+        0,
+        1,
+        1,
+    ]
     every = np.arange(256, dtype=np.uint8)
     assert np.array_equal(pixels_to_values(every, 256), every)

@@ -47,7 +47,15 @@ class Counting:
 @pytest.fixture(params=PRESETS)
 def network(request: pytest.FixtureRequest) -> PixelNetwork:
     network = untrained(
-        request.param, seed=3, layers=2, hidden=7, head=9, height=H, width=W, channels=3, values=4
+        request.param,
+        seed=3,
+        layers=2,
+        hidden=7,
+        head=9,
+        height=H,
+        width=W,
+        channels=3,
+        values=4,
     ).network
     assert isinstance(network, PixelNetwork)
     return network
@@ -72,7 +80,9 @@ def finish(stage: Stage | SharedPrefill) -> dict[int, np.ndarray]:
     return {slot: np.stack(each, 1) for slot, each in rows.items()}
 
 
-def alone(kind: StageKind, network: PixelNetwork, i: int, given: int = GIVEN) -> np.ndarray:
+def alone(
+    kind: StageKind, network: PixelNetwork, i: int, given: int = GIVEN
+) -> np.ndarray:
     stage = kind(network, 1)
     stage.open(0, drawing(i, given))
     return finish(stage)[0]
@@ -95,7 +105,9 @@ def test_images_are_the_same_when_they_share_their_given_rows(
 
 
 @pytest.mark.parametrize("kind", STAGES)
-def test_images_are_the_same_when_the_first_is_withdrawn(kind: StageKind, network: PixelNetwork) -> None:
+def test_images_are_the_same_when_the_first_is_withdrawn(
+    kind: StageKind, network: PixelNetwork
+) -> None:
     """Another takes over its part, and one that waited and is withdrawn too is not drawn."""
     counting = Counting(kind(network, 4))
     shared = SharedPrefill(counting)
@@ -111,7 +123,9 @@ def test_images_are_the_same_when_the_first_is_withdrawn(kind: StageKind, networ
 
 
 @pytest.mark.parametrize("kind", STAGES)
-def test_prefill_is_not_shared_when_images_begin_otherwise(kind: StageKind, network: PixelNetwork) -> None:
+def test_prefill_is_not_shared_when_images_begin_otherwise(
+    kind: StageKind, network: PixelNetwork
+) -> None:
     """Another number of given rows, other values, or none: each does its own."""
     counting = Counting(kind(network, 4))
     shared = SharedPrefill(counting)
@@ -119,7 +133,9 @@ def test_prefill_is_not_shared_when_images_begin_otherwise(kind: StageKind, netw
     assert other.known is not None
     shared.open(0, drawing(0))
     shared.open(1, drawing(1, given=2))
-    shared.open(2, Drawing(other.noise, other.temperature, (other.known + 1) % 4, other.keep))
+    shared.open(
+        2, Drawing(other.noise, other.temperature, (other.known + 1) % 4, other.keep)
+    )
     shared.open(3, Drawing(other.noise, other.temperature))
     finish(shared)
     assert (counting.opened, counting.forked) == (4, 0)
@@ -130,9 +146,13 @@ def test_state_stays_when_its_image_is_done(network: PixelNetwork) -> None:
     used last stay. One that is withdrawn at once leaves no rows behind."""
     counting = Counting(CompiledStage(network, 4))
     shared = SharedPrefill(counting, spare=[2, 3])
-    for i, (slot, given, opened) in enumerate([(0, 2, 1), (0, 3, 2), (1, 2, 2), (0, 4, 3), (0, 2, 3), (0, 3, 4)]):
+    for i, (slot, given, opened) in enumerate(
+        [(0, 2, 1), (0, 3, 2), (1, 2, 2), (0, 4, 3), (0, 2, 3), (0, 3, 4)]
+    ):
         shared.open(slot, drawing(i, given))
-        np.testing.assert_array_equal(finish(shared)[slot], alone(CompiledStage, network, i, given))
+        np.testing.assert_array_equal(
+            finish(shared)[slot], alone(CompiledStage, network, i, given)
+        )
         assert counting.opened == opened, (i, given)
     shared.open(1, drawing(7, 3))
     shared.close(1)
@@ -150,12 +170,22 @@ def test_two_images_go_on_from_a_kept_state_at_once(network: PixelNetwork) -> No
     images = finish(shared)
     assert counting.opened == 2
     for slot, i, given in [(0, 1, GIVEN), (1, 2, 2), (2, 3, GIVEN)]:
-        np.testing.assert_array_equal(images[slot], alone(CompiledStage, network, i, given))
+        np.testing.assert_array_equal(
+            images[slot], alone(CompiledStage, network, i, given)
+        )
 
 
 def test_prefill_is_not_shared_when_conditions_differ() -> None:
     """The same given rows above two small images are two prefills (section 3.6)."""
-    network = untrained("cifar10-multi-scale", layers=1, hidden=3, head=4, height=H + 1, width=W, factor=2).network
+    network = untrained(
+        "cifar10-multi-scale",
+        layers=1,
+        hidden=3,
+        head=4,
+        height=H + 1,
+        width=W,
+        factor=2,
+    ).network
     assert isinstance(network, MultiScaleNetwork)
     for other, expected in ((0.0, 1), (1.0, 2)):
         counting = Counting(PlainStage(network.large, 2))
@@ -164,18 +194,32 @@ def test_prefill_is_not_shared_when_conditions_differ() -> None:
             keep = torch.zeros(H + 1, W, dtype=torch.bool)
             keep[:2] = True
             condition = torch.full((H + 1, W, network.config.conditioning), value)
-            noise, known = torch.zeros(H + 1, W, 3, dtype=torch.float64), torch.zeros(3, H + 1, W, dtype=torch.int64)
+            noise, known = (
+                torch.zeros(H + 1, W, 3, dtype=torch.float64),
+                torch.zeros(3, H + 1, W, dtype=torch.int64),
+            )
             shared.open(slot, Drawing(noise, 1.0, known, keep, condition))
         assert counting.opened == expected
 
 
 def test_small_rows_are_taken_when_they_are_given() -> None:
     """A Multi-Scale image resumed within its small image goes on from there, with the bytes of an undisturbed run."""
-    size = {"layers": 2, "hidden": 5, "head": 8, "height": 8, "width": 4, "values": 4, "conditioning": 5, "factor": 2}
+    size = {
+        "layers": 2,
+        "hidden": 5,
+        "head": 8,
+        "height": 8,
+        "width": 4,
+        "values": 4,
+        "conditioning": 5,
+        "factor": 2,
+    }
     model = untrained("cifar10-multi-scale", seed=4, **size)
     whole, small = draw(model, ImageRequest(seed=3, sample=1))
     for done in (1, 3):
-        image, again = draw(model, ImageRequest(seed=3, sample=1, known_small=small[:, :done]))
+        image, again = draw(
+            model, ImageRequest(seed=3, sample=1, known_small=small[:, :done])
+        )
         np.testing.assert_array_equal(again, small)
         np.testing.assert_array_equal(image, whole)
     changed = (small[:, :2] + 1) % 4
@@ -190,7 +234,10 @@ def draw(model: Model, request: ImageRequest) -> tuple[np.ndarray, np.ndarray]:
     rows = []
     while engine.busy:
         rows += engine.step()
-    images = [np.stack([row.values for row in rows if row.of_small is small], 1) for small in (False, True)]
+    images = [
+        np.stack([row.values for row in rows if row.of_small is small], 1)
+        for small in (False, True)
+    ]
     return images[0], images[1]
 
 
@@ -200,5 +247,7 @@ def test_engine_takes_the_bytes_it_says(preset: str, dtype: torch.dtype) -> None
     """Slot by slot, in compiled and in plain code: all arrays of an engine are looked at, a large and a tiny one."""
     model = untrained(preset, layers=2, hidden=8, head=4, height=8, width=8)
     model.network.to(dtype)
-    assert array_bytes(Engine(model, 7)) - array_bytes(Engine(model, 1)) == 6 * slot_bytes(model)
+    assert array_bytes(Engine(model, 7)) - array_bytes(
+        Engine(model, 1)
+    ) == 6 * slot_bytes(model)
     assert slot_bytes(model) > model.config.dimensions * 8

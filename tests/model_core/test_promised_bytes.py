@@ -8,7 +8,9 @@ import pytest
 
 from model_core import load_model, sample
 
-PROMISED = json.loads(Path(__file__).with_name("promised_bytes.json").read_text(encoding="utf-8"))
+PROMISED = json.loads(
+    Path(__file__).with_name("promised_bytes.json").read_text(encoding="utf-8")
+)
 """Of four images, seed 2016: their values as bytes, the start of the sha256. `make weights` writes the file. The 64 of
 docs/img/samples-mnist-diagonal-bilstm.png, which begin with these four, came out the same on an AMD EPYC and on an
 Intel Xeon."""

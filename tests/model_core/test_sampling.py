@@ -26,18 +26,25 @@ COLOURS = [(1, 2), (3, 4)]
 def small(preset: str, channels: int, values: int, **switches: bool) -> Model:
     """Double precision, so that no draw hangs on a rounding; biases random, so that images have structure."""
     size = {"layers": 2, "hidden": 7, "head": 9, "height": 6, "width": 5}
-    model = untrained(preset, seed=3, channels=channels, values=values, **size, **switches)
+    model = untrained(
+        preset, seed=3, channels=channels, values=values, **size, **switches
+    )
     model.network.double()
     generator = torch.Generator().manual_seed(5)
     for parameter in model.network.parameters():
         if parameter.dim() == 1:
-            parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator, dtype=torch.float64))
+            parameter.add_(
+                0.5
+                * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            )
     return model
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize(("channels", "values"), COLOURS)
-@pytest.mark.parametrize("switches", [{}, {"residual": False}, {"skip": False}], ids=str)
+@pytest.mark.parametrize(
+    "switches", [{}, {"residual": False}, {"skip": False}], ids=str
+)
 def test_cached_sampling_equals_the_reference(
     preset: str, channels: int, values: int, switches: dict[str, bool]
 ) -> None:
@@ -50,7 +57,9 @@ def test_cached_sampling_equals_the_reference(
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize(("channels", "values"), COLOURS)
-def test_completion_equals_the_reference_and_keeps_what_is_given(preset: str, channels: int, values: int) -> None:
+def test_completion_equals_the_reference_and_keeps_what_is_given(
+    preset: str, channels: int, values: int
+) -> None:
     """Given pixels anywhere in the image, at a temperature: the rest is drawn as the reference draws it."""
     model = small(preset, channels, values)
     generator = torch.Generator().manual_seed(4)
@@ -64,7 +73,9 @@ def test_completion_equals_the_reference_and_keeps_what_is_given(preset: str, ch
 @pytest.mark.parametrize("preset", PRESETS)
 def test_stepped_logits_equal_the_teacher_forced_pass(preset: str) -> None:
     """What the engine draws from, in float32, is within 2e-5 of the dense pass at every variable."""
-    model = untrained(preset, seed=2, layers=3, hidden=16, height=7, width=6, channels=3, values=8)
+    model = untrained(
+        preset, seed=2, layers=3, hidden=16, height=7, width=6, channels=3, values=8
+    )
     seen = {}
 
     class Listening(StaticStep):
@@ -104,7 +115,10 @@ def test_bytes_are_the_same_alone_and_in_any_company(preset: str) -> None:
     rows = []
     while len(rows) < 9:
         rows += [row for row in engine.step() if row.ticket == late]
-    assert torch.equal(torch.from_numpy(np.stack([row.values for row in rows], 1).astype(np.int64)), alone[3])
+    assert torch.equal(
+        torch.from_numpy(np.stack([row.values for row in rows], 1).astype(np.int64)),
+        alone[3],
+    )
 
 
 def sample_one(model: Model, seed: int, i: int) -> torch.Tensor:
@@ -155,26 +169,47 @@ def test_known_without_keep_or_of_another_shape_is_refused() -> None:
     with pytest.raises(DataError, match="go together"):
         sample(model, 1, 0, known=torch.zeros(1, 6, 5))
     with pytest.raises(DataError, match=r"must be \(1, 6, 5\)"):
-        sample(model, 1, 0, known=torch.zeros(1, 4, 4), keep=torch.zeros(4, 4, dtype=torch.bool))
+        sample(
+            model,
+            1,
+            0,
+            known=torch.zeros(1, 4, 4),
+            keep=torch.zeros(4, 4, dtype=torch.bool),
+        )
 
 
-def row_noise(seed: int, sample: int, y: int, width: int, of_small: bool = False) -> NDArray[np.float64]:
+def row_noise(
+    seed: int, sample: int, y: int, width: int, of_small: bool = False
+) -> NDArray[np.float64]:
     """The noise of one row by NumPy, which defines it: (W, 4), a column for each colour, the fourth spare."""
     counter = np.array([0, y, int(of_small), 0], np.uint64)
-    generator = np.random.Philox(key=np.array([seed, sample], np.uint64), counter=counter)
+    generator = np.random.Philox(
+        key=np.array([seed, sample], np.uint64), counter=counter
+    )
     words = np.asarray(generator.random_raw(width * WORDS)).reshape(width, WORDS)
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def test_noise_is_a_function_of_seed_sample_row_column_and_colour() -> None:
     """Pinned numbers: a change here would change every picture ever drawn. The width of the image plays no part."""
-    assert row_noise(7, 0, 0, 2)[0, :3].tolist() == [0.8720734548204873, 0.29536538151378355, 0.4200976785072422]
+    assert row_noise(7, 0, 0, 2)[0, :3].tolist() == [
+        0.8720734548204873,
+        0.29536538151378355,
+        0.4200976785072422,
+    ]
     for seed, i, of_small in ((7, 3, False), (2**53 - 1, 63, True), (0, 0, True)):
         rows = [row_noise(seed, i, y, 9, of_small)[:, :3] for y in range(4)]
         assert np.array_equal(image_noise(seed, i, 4, 9, 3, of_small), rows)
     assert np.array_equal(image_noise(7, 3, 4, 9, 3)[:, :5], image_noise(7, 3, 4, 5, 3))
-    assert np.array_equal(image_noise(7, 3, 4, 9, 3)[..., :1], image_noise(7, 3, 4, 9, 1))
-    different = {row_noise(s, i, y, 1)[0, 0] for s in (0, 1, 2**53 - 1) for i in (0, 1) for y in (0, 1)}
+    assert np.array_equal(
+        image_noise(7, 3, 4, 9, 3)[..., :1], image_noise(7, 3, 4, 9, 1)
+    )
+    different = {
+        row_noise(s, i, y, 1)[0, 0]
+        for s in (0, 1, 2**53 - 1)
+        for i in (0, 1)
+        for y in (0, 1)
+    }
     assert len(different) == 12
     noise = image_noise(1, 0, 200, 200, 3)
     assert noise.min() >= 0
@@ -187,7 +222,8 @@ def test_draw_follows_the_distribution() -> None:
     logits = torch.tensor([[0.0, 1.0, -1.0, 0.5]]).expand(40_000, -1)
     noise = torch.from_numpy(image_noise(3, 0, 200, 200, 1)).flatten()
     counts = torch.bincount(
-        Categorical(4).draw(logits, noise, torch.full((40_000,), 2.0).double()), minlength=4
+        Categorical(4).draw(logits, noise, torch.full((40_000,), 2.0).double()),
+        minlength=4,
     ).double()
     expected = 40_000 * (logits[0].double() / 2).softmax(0)
     assert float(((counts - expected) ** 2 / expected).sum()) < 16.27
@@ -199,7 +235,9 @@ def test_draw_takes_the_ends_of_the_noise() -> None:
     warmth = torch.ones(2, dtype=torch.float64)
     draw = Categorical(3).draw
     assert draw(logits, torch.zeros(2).double(), warmth).tolist() == [1, 0]
-    assert draw(logits, torch.full((2,), 1 - 2.0**-53, dtype=torch.float64), warmth).tolist() == [2, 1]
+    assert draw(
+        logits, torch.full((2,), 1 - 2.0**-53, dtype=torch.float64), warmth
+    ).tolist() == [2, 1]
 
 
 def test_logits_that_are_not_finite_end_in_an_error() -> None:
@@ -212,16 +250,29 @@ def test_logits_that_are_not_finite_end_in_an_error() -> None:
 
 def test_uniform_logits_cost_log2_v_bits() -> None:
     """A network that knows nothing spends exactly log2 V bits on every variable."""
-    model = untrained("mnist-pixelcnn", layers=1, hidden=3, head=3, height=4, width=5, channels=3, values=256)
+    model = untrained(
+        "mnist-pixelcnn",
+        layers=1,
+        hidden=3,
+        head=3,
+        height=4,
+        width=5,
+        channels=3,
+        values=256,
+    )
     model.network.head.output.weight.zero_()
     images = torch.randint(0, 256, (2, 3, 4, 5))
     bits = -log_likelihood(model, images) / torch.log(torch.tensor(2.0)) / 60
     torch.testing.assert_close(bits, torch.full((2,), 8.0))
 
 
-def test_a_lone_image_is_drawn_by_an_engine_that_is_kept_as_long_as_the_weights_are() -> None:
+def test_a_lone_image_is_drawn_by_an_engine_that_is_kept_as_long_as_the_weights_are() -> (
+    None
+):
     """The bytes are those of any engine, also after a callback gave up half-way and after the weights were changed."""
-    model = untrained("mnist-pixelcnn", seed=3, layers=2, hidden=16, head=16, height=6, width=5)
+    model = untrained(
+        "mnist-pixelcnn", seed=3, layers=2, hidden=16, head=16, height=6, width=5
+    )
 
     def apart() -> torch.Tensor:
         return sample(replace(model), 2, seed=9)[:1]

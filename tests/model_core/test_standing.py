@@ -22,8 +22,13 @@ from pixelrnn.verbs import root
 
 def test_p_values_of_fresh_images_are_uniform() -> None:
     """Kolmogorov-Smirnov against 2,000 others of the same model, below the 1% value."""
-    model = untrained("mnist-pixelcnn", seed=1, height=4, width=5, layers=2, hidden=8, head=8)
-    known, fresh = (log_likelihood(model, sample(model, 2_000, seed=seed)).double().numpy() for seed in (1, 2))
+    model = untrained(
+        "mnist-pixelcnn", seed=1, height=4, width=5, layers=2, hidden=8, head=8
+    )
+    known, fresh = (
+        log_likelihood(model, sample(model, 2_000, seed=seed)).double().numpy()
+        for seed in (1, 2)
+    )
     validation = validation_scores(known)
     found = np.sort([p_value(-each, validation) for each in fresh])
     apart = np.abs(found - (np.arange(2_000) + 0.5) / 2_000).max()
@@ -34,7 +39,9 @@ def test_strange_and_strangely_plain_pictures_are_untypical() -> None:
     """An improbable one has a small p-value; one that is too probable has a large one, and is untypical as well."""
     validation = Validation(1000, tuple(np.linspace(80, 120, 201)))
     image = np.zeros((1, 4, 4), np.int64)
-    strange, usual, plain = (Standing.of(image, nats, 2, validation) for nats in (200, 100, 20))
+    strange, usual, plain = (
+        Standing.of(image, nats, 2, validation) for nats in (200, 100, 20)
+    )
     assert strange.p_value == 1 / 1000
     assert usual.p_value == pytest.approx(0.5)
     assert plain.p_value == 1
@@ -45,7 +52,9 @@ def test_strange_and_strangely_plain_pictures_are_untypical() -> None:
     assert plain.typicality < 0.01
 
 
-def test_bits_over_png_grow_with_the_nats_and_fall_with_the_pictures_own_complexity() -> None:
+def test_bits_over_png_grow_with_the_nats_and_fall_with_the_pictures_own_complexity() -> (
+    None
+):
     """Noise costs PNG more than a blank picture, in black and white and in colour."""
     noise = np.random.default_rng(1).integers(0, 2, (1, 16, 16))
     assert png_bits(noise, 2) > png_bits(np.zeros_like(noise), 2) > 0
@@ -57,23 +66,36 @@ def test_bits_over_png_grow_with_the_nats_and_fall_with_the_pictures_own_complex
     assert low.typicality is None
 
 
-def test_calibrate_keeps_the_quantiles_in_the_card_and_score_tells_the_p_value(tmp_path: Path) -> None:
+def test_calibrate_keeps_the_quantiles_in_the_card_and_score_tells_the_p_value(
+    tmp_path: Path,
+) -> None:
     """Validation images from an array; the card is read again, and other facts in it stay."""
-    model = untrained("mnist-pixelcnn", seed=1, height=4, width=5, layers=2, hidden=8, head=8)
+    model = untrained(
+        "mnist-pixelcnn", seed=1, height=4, width=5, layers=2, hidden=8, head=8
+    )
     save_model(model, tmp_path / "models" / "tiny")
     images = sample(model, 50, seed=3)
     np.savez(tmp_path / "images.npz", valid=images[:, 0].numpy().astype(np.uint8))
     write_grid(images[:1].numpy(), model.config, tmp_path / "one.png")
     run, where = CliRunner(), ["--models-dir", str(tmp_path / "models")]
-    assert run.invoke(root, ["score", "tiny", str(tmp_path / "one.png"), *where, "--json"]).exit_code == 0
-    done = run.invoke(root, ["calibrate", "tiny", "--data", str(tmp_path / "images.npz"), *where])
+    assert (
+        run.invoke(
+            root, ["score", "tiny", str(tmp_path / "one.png"), *where, "--json"]
+        ).exit_code
+        == 0
+    )
+    done = run.invoke(
+        root, ["calibrate", "tiny", "--data", str(tmp_path / "images.npz"), *where]
+    )
     assert done.exit_code == 0, done.output
     card = Card.read(tmp_path / "models" / "tiny" / CARD)
     assert card.validation is not None
     assert card.validation.images == 50
     again = load_model("tiny", models_dir=tmp_path / "models")
     assert again.card.sha256 == card.sha256
-    told = run.invoke(root, ["score", "tiny", str(tmp_path / "one.png"), *where, "--json"])
+    told = run.invoke(
+        root, ["score", "tiny", str(tmp_path / "one.png"), *where, "--json"]
+    )
     facts = json.loads(told.stdout.splitlines()[-1])
     nats = -float(log_likelihood(again, images[:1]))
     assert facts["p_value"] == pytest.approx(p_value(nats, card.validation), abs=1e-3)

@@ -21,10 +21,21 @@ from model_core.sampling.plain.schedule import Schedule
 from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.plain.step import StaticStep
 from pixelrnn.verbs import root
-from tests.model_core.lively import PRESETS, H, W, drawing, finish, lively, plain, scales
+from tests.model_core.lively import (
+    PRESETS,
+    H,
+    W,
+    drawing,
+    finish,
+    lively,
+    plain,
+    scales,
+)
 from tests.model_core.reference import reference_sample
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+needs_gpu = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs a CUDA device"
+)
 
 
 @pytest.fixture(params=PRESETS)
@@ -40,7 +51,9 @@ def alone(network: PixelNetwork, i: int, given: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("width", [2, 4, 5, 9, 12])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_schedule_visits_every_pixel_once_and_never_too_early(preset: str, width: int) -> None:
+def test_schedule_visits_every_pixel_once_and_never_too_early(
+    preset: str, width: int
+) -> None:
     """In raster order within a row, and at least four columns behind the row above, to its end."""
     config = lively(preset, layers=1, width=width).config
     schedule = Schedule(config, slots=2, device=torch.device("cpu"))
@@ -64,18 +77,25 @@ def test_schedule_visits_every_pixel_once_and_never_too_early(preset: str, width
 
 @pytest.mark.parametrize(("channels", "values"), [(1, 2), (3, 4)])
 @pytest.mark.parametrize("preset", PRESETS)
-def test_images_equal_the_reference_when_rows_are_drawn_in_a_wave(preset: str, channels: int, values: int) -> None:
+def test_images_equal_the_reference_when_rows_are_drawn_in_a_wave(
+    preset: str, channels: int, values: int
+) -> None:
     """Samples and completions, three rows of each at once."""
     model = lively(preset, channels=channels, values=values)
     assert torch.equal(sample(model, 2, seed=11), reference_sample(model, 2, seed=11))
     generator = torch.Generator().manual_seed(4)
     known = torch.randint(0, values, (channels, H, W), generator=generator)
     keep = torch.rand(H, W, generator=generator) < 0.5
-    assert torch.equal(sample(model, 2, 4, 0.7, known, keep), reference_sample(model, 2, 4, 0.7, known, keep))
+    assert torch.equal(
+        sample(model, 2, 4, 0.7, known, keep),
+        reference_sample(model, 2, 4, 0.7, known, keep),
+    )
 
 
 @pytest.mark.parametrize("base", ["pixel-cnn", "row-lstm", "diagonal-bilstm"])
-def test_multi_scale_equals_the_reference_when_rows_are_drawn_in_a_wave(base: str) -> None:
+def test_multi_scale_equals_the_reference_when_rows_are_drawn_in_a_wave(
+    base: str,
+) -> None:
     """Both stages, the second with its conditioning map."""
     model = scales(network=base)
     assert torch.equal(sample(model, 2, seed=3), reference_sample(model, 2, seed=3))
@@ -95,11 +115,15 @@ def test_bytes_are_the_same_when_company_comes_and_goes(model: Model) -> None:
     images = finish(stage)
     np.testing.assert_array_equal(images[1], alone(plain(model), 2, given=2))
     np.testing.assert_array_equal(images[2], alone(plain(model), 3))
-    np.testing.assert_array_equal(images[0], alone(plain(model), 1)[:, -images[0].shape[1] :])
+    np.testing.assert_array_equal(
+        images[0], alone(plain(model), 1)[:, -images[0].shape[1] :]
+    )
 
 
 @pytest.mark.parametrize("given", [1, H])
-def test_fork_gives_the_bytes_of_an_image_drawn_from_the_top(model: Model, given: int) -> None:
+def test_fork_gives_the_bytes_of_an_image_drawn_from_the_top(
+    model: Model, given: int
+) -> None:
     """Also beside the one it was taken from, and where only the last row is left."""
     stage = PlainStage(plain(model), 3)
     stage.open(2, drawing(0, given))
@@ -109,14 +133,22 @@ def test_fork_gives_the_bytes_of_an_image_drawn_from_the_top(model: Model, given
     stage.fork(2, 0, drawing(1, given))
     images = finish(stage)
     for slot, i in ((2, 0), (0, 1)):
-        np.testing.assert_array_equal(images[slot], alone(plain(model), i, given)[:, first:])
+        np.testing.assert_array_equal(
+            images[slot], alone(plain(model), i, given)[:, first:]
+        )
 
 
 def test_first_row_of_an_image_is_there_when_its_width_is_drawn(model: Model) -> None:
     """And one more with each step after that, though several are being drawn."""
     stage = PlainStage(plain(model), 1)
     stage.open(0, drawing(0))
-    assert [[row.y for row in stage.step()] for _ in range(H + 1)] == [[0], [1], [2], [3], []]
+    assert [[row.y for row in stage.step()] for _ in range(H + 1)] == [
+        [0],
+        [1],
+        [2],
+        [3],
+        [],
+    ]
 
 
 def test_slots_without_an_image_may_hold_anything(model: Model) -> None:
@@ -132,7 +164,9 @@ def test_slots_without_an_image_may_hold_anything(model: Model) -> None:
     stage.open(1, drawing(1))
     images = finish(stage)
     np.testing.assert_array_equal(images[1], alone(plain(model), 1))
-    np.testing.assert_array_equal(images[0], alone(plain(model), 0)[:, -images[0].shape[1] :])
+    np.testing.assert_array_equal(
+        images[0], alone(plain(model), 0)[:, -images[0].shape[1] :]
+    )
 
 
 def _floats(step: StaticStep) -> Iterator[torch.Tensor]:
@@ -153,7 +187,11 @@ class Trace(TorchDispatchMode):
         self.devices: set[str] = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        tensors = [
+            leaf
+            for leaf in tree_leaves((args, kwargs))
+            if isinstance(leaf, torch.Tensor)
+        ]
         self.operations.append((func.name(), [tensor.shape for tensor in tensors]))
         self.devices |= {tensor.device.type for tensor in tensors}
         return func(*args, **(kwargs or {}))
@@ -171,7 +209,12 @@ def test_step_is_the_same_operations_whoever_is_drawn(model: Model) -> None:
     assert traces[0] == traces[1] == traces[2]
     names = {name for name, _ in traces[0]}
     assert names & {"aten::addmm", "aten::index_put_"}
-    assert not names & {"aten::_local_scalar_dense", "aten::nonzero", "aten::lift_fresh", "aten::masked_select"}
+    assert not names & {
+        "aten::_local_scalar_dense",
+        "aten::nonzero",
+        "aten::lift_fresh",
+        "aten::masked_select",
+    }
 
 
 def test_step_runs_where_no_number_can_be_read() -> None:
@@ -183,7 +226,9 @@ def test_step_runs_where_no_number_can_be_read() -> None:
         assert trace.devices == {"meta"}
 
 
-def test_logits_that_are_not_finite_end_the_step_when_they_are_drawn_from(model: Model) -> None:
+def test_logits_that_are_not_finite_end_the_step_when_they_are_drawn_from(
+    model: Model,
+) -> None:
     """And not where the pixels are given."""
     plain(model).head.output.bias[0] = torch.nan
     stage = PlainStage(plain(model), 2)
@@ -203,7 +248,11 @@ def _images(model: Model, count: int, slots: int) -> torch.Tensor:
         for row in engine.step():
             if not row.of_small:
                 rows.setdefault(row.ticket, []).append(row.values)
-    return torch.from_numpy(np.stack([np.stack(rows[ticket], 1) for ticket in sorted(rows)]).astype(np.int64))
+    return torch.from_numpy(
+        np.stack([np.stack(rows[ticket], 1) for ticket in sorted(rows)]).astype(
+            np.int64
+        )
+    )
 
 
 def on_gpu(model: Model) -> Model:
@@ -222,7 +271,9 @@ def test_replayed_step_equals_the_step_itself_on_a_gpu(preset: str) -> None:
 
     def both() -> None:
         first, second = replayed.step(), eager.step()
-        assert [(row.slot, row.y) for row in first] == [(row.slot, row.y) for row in second]
+        assert [(row.slot, row.y) for row in first] == [
+            (row.slot, row.y) for row in second
+        ]
         assert torch.equal(replayed._step.values[:3], eager._step.values[:3])
 
     for stage in (replayed, eager):
@@ -261,7 +312,18 @@ def test_two_stages_keep_apart_when_both_replay() -> None:
 @needs_gpu
 def test_bench_measures_a_gpu() -> None:
     """The verb ends well, says which device it was, and finds more than nothing of its peak."""
-    result = CliRunner().invoke(root, ["bench", "sampling", "--preset", "mnist-pixelcnn", "--device", "cuda", "--json"])
+    result = CliRunner().invoke(
+        root,
+        [
+            "bench",
+            "sampling",
+            "--preset",
+            "mnist-pixelcnn",
+            "--device",
+            "cuda",
+            "--json",
+        ],
+    )
     assert result.exit_code == 0
     facts = json.loads(result.stdout.splitlines()[-1])
     assert facts["device"] == "cuda"

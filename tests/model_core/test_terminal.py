@@ -15,7 +15,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-termi
 
 def picture(width: int, height: int, colours: int = 3) -> Image.Image:
     """Some colours at random, in multiples of 51, which terminals show exactly."""
-    pixels = 51 * np.random.default_rng(7).integers(0, 6, (height, width, colours)).astype(np.uint8)
+    pixels = 51 * np.random.default_rng(7).integers(
+        0, 6, (height, width, colours)
+    ).astype(np.uint8)
     return Image.fromarray(pixels[..., 0] if colours == 1 else pixels)
 
 
@@ -25,9 +27,17 @@ def read_half_blocks(text: str) -> np.ndarray:
     for line in text.splitlines():
         above, below = [], []
         upper = lower = None
-        for kind, red, green, blue, cells in re.findall(r"\x1b\[(?:([34])8;2;(\d+);(\d+);(\d+)|0)m(▀*)", line):
+        for kind, red, green, blue, cells in re.findall(
+            r"\x1b\[(?:([34])8;2;(\d+);(\d+);(\d+)|0)m(▀*)", line
+        ):
             colour = [int(part) for part in (red, green, blue) if part]
-            upper, lower = (colour, lower) if kind == "3" else (upper, colour) if kind == "4" else (upper, lower)
+            upper, lower = (
+                (colour, lower)
+                if kind == "3"
+                else (upper, colour)
+                if kind == "4"
+                else (upper, lower)
+            )
             above += [upper] * len(cells)
             below += [lower] * len(cells)
         rows += [above] if None in below else [above, below]
@@ -39,7 +49,9 @@ def read_half_blocks(text: str) -> np.ndarray:
 def test_half_blocks_show_every_pixel(size: tuple[int, int], colours: int) -> None:
     """Two a character; of an odd height the last row has nothing under it."""
     shown = picture(*size, colours)
-    assert (read_half_blocks(half_blocks(shown, 80)) == np.asarray(shown.convert("RGB"))).all()
+    assert (
+        read_half_blocks(half_blocks(shown, 80)) == np.asarray(shown.convert("RGB"))
+    ).all()
 
 
 def test_half_blocks_fit_the_terminal() -> None:

@@ -26,11 +26,16 @@ def run(*arguments: object) -> Result:
 
 
 def drawn(models_dir: Path, path: Path, *arguments: object) -> Path:
-    assert run("sample", *arguments, "--models-dir", models_dir, "--out", path).exit_code == 0
+    assert (
+        run("sample", *arguments, "--models-dir", models_dir, "--out", path).exit_code
+        == 0
+    )
     return path
 
 
-def changed(source: Path, path: Path, at: tuple[int, int] | None, **texts: str | None) -> Path:
+def changed(
+    source: Path, path: Path, at: tuple[int, int] | None, **texts: str | None
+) -> Path:
     """The picture with one pixel inverted, and with other words, or none, for some of those that it says."""
     with Image.open(source) as image:
         chunks = PngInfo()
@@ -57,11 +62,25 @@ def test_drawn_picture_is_verified_and_a_changed_pixel_is_named(
     all_models_dir: Path, tmp_path: Path, model: str, options: tuple[object, ...]
 ) -> None:
     """One or a table of several, enlarged or not, from any number on, at a temperature; the exit code says it too."""
-    picture = drawn(all_models_dir, tmp_path / "drawn.png", model, "--seed", 5, "--temperature", 0.8, *options)
+    picture = drawn(
+        all_models_dir,
+        tmp_path / "drawn.png",
+        model,
+        "--seed",
+        5,
+        "--temperature",
+        0.8,
+        *options,
+    )
     result = run("verify", picture, "--models-dir", all_models_dir, "--json")
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout.splitlines()[-1])
-    assert (facts["verified"], facts["model"], facts["seed"], facts["changed"]) == (True, model, 5, [])
+    assert (facts["verified"], facts["model"], facts["seed"], facts["changed"]) == (
+        True,
+        model,
+        5,
+        [],
+    )
     x, y, sample_number = (1, 2, 0) if len(options) < 4 else (1, 3, 67)
     at = (x, y) if len(options) < 4 else (3 * (0 * 6 + x), 3 * (7 + y) + 1)
     forged = changed(picture, tmp_path / "forged.png", at)
@@ -73,12 +92,20 @@ def test_drawn_picture_is_verified_and_a_changed_pixel_is_named(
     assert f"({x}, {y}) of sample {sample_number}" in result.stderr
 
 
-def test_pictures_of_the_service_are_verified_without_it(models_dir: Path, tmp_path: Path) -> None:
+def test_pictures_of_the_service_are_verified_without_it(
+    models_dir: Path, tmp_path: Path
+) -> None:
     """A sample and a grid as the API writes them; another seed is told by many pixels."""
     model = load_model("tiny-rgb", models_dir=models_dir)
     pixels = values_to_pixels(sample(model, 3, seed=9).numpy(), 4).transpose(0, 2, 3, 1)
     shape = {"height": 5, "width": 4, "channels": 3}
-    how = {"model": "tiny-rgb", "digest": model.card.sha256, "seed": 9, "n": 3, "temperature": 1.0}
+    how = {
+        "model": "tiny-rgb",
+        "digest": model.card.sha256,
+        "seed": 9,
+        "n": 3,
+        "temperature": 1.0,
+    }
     spec = JobSpec.model_validate({"id": "a", "kind": "sample", **how, **shape})
     for numerics in (None, "cpu-compiled"):
         images = {i: image.tobytes() for i, image in enumerate(pixels)}
@@ -87,16 +114,23 @@ def test_pictures_of_the_service_are_verified_without_it(models_dir: Path, tmp_p
             (tmp_path / "ours.png").write_bytes(written)
             result = run("verify", tmp_path / "ours.png", "--models-dir", models_dir)
             assert result.exit_code == 0, result.output
-            other = changed(tmp_path / "ours.png", tmp_path / "other.png", (0, 0), seed="10")
+            other = changed(
+                tmp_path / "ours.png", tmp_path / "other.png", (0, 0), seed="10"
+            )
             assert run("verify", other, "--models-dir", models_dir).exit_code == 1
 
 
-def test_picture_goes_by_the_weights_where_the_card_has_changed(models_dir: Path, tmp_path: Path) -> None:
+def test_picture_goes_by_the_weights_where_the_card_has_changed(
+    models_dir: Path, tmp_path: Path
+) -> None:
     """The answer says so, but where the picture names no identity, as those of earlier versions."""
     picture = drawn(models_dir, tmp_path / "drawn.png", "tiny-cnn", "--seed", 5)
     card = Card.read(models_dir / "tiny-cnn" / "card.json")
     with Image.open(picture) as image:
-        assert (image.info["digest"], image.info["identity"]) == (card.sha256, card.identity)
+        assert (image.info["digest"], image.info["identity"]) == (
+            card.sha256,
+            card.identity,
+        )
     for identity, is_told in ((card.identity, False), (None, False), ("ab" * 32, True)):
         retold = changed(picture, tmp_path / "retold.png", None, identity=identity)
         result = run("verify", retold, "--models-dir", models_dir, "--json")
@@ -109,7 +143,15 @@ def test_picture_of_a_label_that_was_renamed_is_refused(tmp_path: Path) -> None:
     """By its name: nobody can tell which label it was. Other priors do not matter to an image whose label is said."""
     save_model(labelled(height=6, width=5), tmp_path / "models" / "labelled")
     card = tmp_path / "models" / "labelled" / "card.json"
-    picture = drawn(tmp_path / "models", tmp_path / "drawn.png", "labelled", "--seed", 5, "--label", "b")
+    picture = drawn(
+        tmp_path / "models",
+        tmp_path / "drawn.png",
+        "labelled",
+        "--seed",
+        5,
+        "--label",
+        "b",
+    )
     for names, refused in (("abc", False), ("axc", True)):
         labels = tuple(map(CardLabel, names, (0.25, 0.25, 0.5)))
         replace(Card.read(card), labels=labels).write(card)
@@ -119,13 +161,27 @@ def test_picture_of_a_label_that_was_renamed_is_refused(tmp_path: Path) -> None:
         assert (told in result.stderr) != refused
 
 
-def test_picture_of_which_nobody_can_tell_is_refused(models_dir: Path, tmp_path: Path) -> None:
+def test_picture_of_which_nobody_can_tell_is_refused(
+    models_dir: Path, tmp_path: Path
+) -> None:
     """Saved again, turned to other colours, cut, of no model here, of other numerics, a completion, no PNG, nothing."""
     picture = drawn(models_dir, tmp_path / "drawn.png", "tiny-cnn", "--seed", 5)
     hole = tmp_path / "hole.png"
     Image.fromarray(np.full((6, 5), 255, np.uint8)).save(hole)
     completion = tmp_path / "completion.png"
-    assert run("complete", "tiny-cnn", picture, hole, "--models-dir", models_dir, "--out", completion).exit_code == 0
+    assert (
+        run(
+            "complete",
+            "tiny-cnn",
+            picture,
+            hole,
+            "--models-dir",
+            models_dir,
+            "--out",
+            completion,
+        ).exit_code
+        == 0
+    )
     with Image.open(picture) as image:
         kept = PngInfo()
         for key, value in image.info.items():
@@ -141,7 +197,10 @@ def test_picture_of_which_nobody_can_tell_is_refused(models_dir: Path, tmp_path:
         ("colours.png", "another program saved it"),
         ("cut.png", "is 4x6, expected 5x6 or a multiple of that"),
         ("weights.png", "has the sha256 abababababab"),
-        ("numerics.png", "drawn with cuda-torch numerics and would be drawn here with cpu-compiled"),
+        (
+            "numerics.png",
+            "drawn with cuda-torch numerics and would be drawn here with cpu-compiled",
+        ),
         ("completion.png", "this is a completion, and only samples can be verified"),
         ("other.jpeg", "is not a PNG"),
         ("none.png", "cannot read"),

@@ -29,15 +29,32 @@ def ask() -> Ask:
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node")
-    known = subprocess.run([node, "--v8-options"], capture_output=True, text=True, check=True).stdout
+    known = subprocess.run(
+        [node, "--v8-options"], capture_output=True, text=True, check=True
+    ).stdout
     relaxed = [RELAXED] if RELAXED in known else []
 
-    def asked(script: str, engine: Path = shipped.ENGINE, node_options: Sequence[str] = (), **given: Any) -> Any:
-        if not all(option.partition("=")[0].replace("--no-", "--") in known for option in node_options):
+    def asked(
+        script: str,
+        engine: Path = shipped.ENGINE,
+        node_options: Sequence[str] = (),
+        **given: Any,
+    ) -> Any:
+        if not all(
+            option.partition("=")[0].replace("--no-", "--") in known
+            for option in node_options
+        ):
             pytest.skip(f"this machine's Node has no {' '.join(node_options)}")
         question = json.dumps({"engine": str(engine), "script": script, "given": given})
-        command = [node, *relaxed, *node_options, str(Path(__file__).with_name("asked.mjs"))]
-        done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=150)
+        command = [
+            node,
+            *relaxed,
+            *node_options,
+            str(Path(__file__).with_name("asked.mjs")),
+        ]
+        done = subprocess.run(
+            command, input=question, capture_output=True, text=True, timeout=150
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -48,30 +65,52 @@ def ask() -> Ask:
 def exact_engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The engine where it finds that the machine's multiply-add does not round once."""
     first_sum, wrong = "0xbdb96767", "0xbdb96766"
-    return changed_engine(tmp_path_factory.mktemp("exact"), "rounding.js", first_sum, wrong)
+    return changed_engine(
+        tmp_path_factory.mktemp("exact"), "rounding.js", first_sum, wrong
+    )
 
 
 @pytest.fixture(scope="session")
-def portable_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def portable_models_dir(
+    models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """All kinds of network, grey and in colour, H != W, a mixture of two members, and the same with labels."""
     directory = tmp_path_factory.mktemp("portable") / "models"
     shutil.copytree(models_dir, directory)
     rgb = {"height": 5, "width": 4, "channels": 3, "values": 4}
-    save_model(untrained("mnist-row-lstm", seed=5, **rgb, **SMALL), directory / "tiny-row-rgb")
-    save_model(untrained("mnist-diagonal-bilstm", seed=6, **rgb, **SMALL), directory / "tiny-diagonal-rgb")
+    save_model(
+        untrained("mnist-row-lstm", seed=5, **rgb, **SMALL), directory / "tiny-row-rgb"
+    )
+    save_model(
+        untrained("mnist-diagonal-bilstm", seed=6, **rgb, **SMALL),
+        directory / "tiny-diagonal-rgb",
+    )
     tiles = {"height": 5, "width": 4, "values": 17, "categories": True}
-    save_model(untrained("mnist-row-lstm", seed=7, **tiles, **SMALL), directory / "tiny-tiles")
-    save_model(labelled("mnist-pixelcnn", **tiles, **SMALL), directory / "tiny-labelled-tiles")
+    save_model(
+        untrained("mnist-row-lstm", seed=7, **tiles, **SMALL), directory / "tiny-tiles"
+    )
+    save_model(
+        labelled("mnist-pixelcnn", **tiles, **SMALL), directory / "tiny-labelled-tiles"
+    )
     one = load_model("tiny-diagonal", models_dir=directory)
     mix([one, *turned(one, ["rotate_180"])], directory / "tiny-mixture")
-    one = untrained("mnist-pixelcnn", seed=8, height=17, width=16, layers=1, hidden=3, head=4)
+    one = untrained(
+        "mnist-pixelcnn", seed=8, height=17, width=16, layers=1, hidden=3, head=4
+    )
     for parameter in one.network.parameters():
         parameter.mul_(3)
     mix([one, *turned(one, ["rotate_180"])], directory / "larger-mixture")
-    strange = replace(load_model("larger-mixture", models_dir=directory).card, validation=Validation(2, (1.0, 1.0)))
+    strange = replace(
+        load_model("larger-mixture", models_dir=directory).card,
+        validation=Validation(2, (1.0, 1.0)),
+    )
     strange.keep(directory / "larger-mixture")
-    save_model(labelled("mnist-pixelcnn", **rgb, **SMALL), directory / "tiny-labelled-cnn-rgb")
-    save_model(labelled("mnist-row-lstm", **rgb, **SMALL), directory / "tiny-labelled-row-rgb")
+    save_model(
+        labelled("mnist-pixelcnn", **rgb, **SMALL), directory / "tiny-labelled-cnn-rgb"
+    )
+    save_model(
+        labelled("mnist-row-lstm", **rgb, **SMALL), directory / "tiny-labelled-row-rgb"
+    )
     save_model(labelled(height=6, width=5, **SMALL), directory / "tiny-labelled")
     one = load_model("tiny-labelled", models_dir=directory)
     mix([one, *turned(one, ["rotate_180"])], directory / "tiny-labelled-mixture")
@@ -81,7 +120,10 @@ def portable_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFacto
 
 def _guided(directory: Path) -> None:
     """Models with guides: of another kind, a member, and with labels and without."""
-    save_model(untrained("mnist-row-lstm", seed=7, height=6, width=5, **SMALL), directory / "lender")
+    save_model(
+        untrained("mnist-row-lstm", seed=7, height=6, width=5, **SMALL),
+        directory / "lender",
+    )
     for name, lender, orientations in (
         ("tiny-diagonal", "lender", ["flip_top_bottom"]),
         ("tiny-mixture", "lender", ["flip_top_bottom"]),
@@ -96,7 +138,9 @@ def _guided(directory: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def exported(portable_models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(
+    portable_models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder that `pixelrnn export` wrote."""
     folder = tmp_path_factory.mktemp("exported") / "site"
     done = export(folder, "--models-dir", portable_models_dir)

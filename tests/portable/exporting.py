@@ -16,7 +16,9 @@ Ask = Callable[..., Any]
 def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """`pixelrnn export` in a process of its own: it tells numba of another processor before it is imported."""
     command = [sys.executable, "-m", "pixelrnn", "export", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=150, env=dict(os.environ))
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=150, env=dict(os.environ)
+    )
 
 
 def changed_engine(folder: Path, file: str, old: str, new: str) -> Path:

@@ -23,7 +23,12 @@ from tests.client.by_command import ended
 from tests.portable.completions import assert_same
 from tests.portable.exporting import Ask, export
 
-LABELLED = ("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-row-rgb", "tiny-labelled-mixture")
+LABELLED = (
+    "tiny-labelled",
+    "tiny-labelled-cnn-rgb",
+    "tiny-labelled-row-rgb",
+    "tiny-labelled-mixture",
+)
 TILES = ("tiny-tiles", "tiny-labelled-tiles")
 MODELS = (
     "tiny-cnn",
@@ -51,13 +56,24 @@ return drawn;
 
 
 @pytest.fixture(scope="module", params=["relaxed", "exact"])
-def drawn(request: pytest.FixtureRequest, ask: Ask, exported: Path, exact_engine: Path) -> dict:
+def drawn(
+    request: pytest.FixtureRequest, ask: Ask, exported: Path, exact_engine: Path
+) -> dict:
     """Of each model: images 3 to 13, more than are drawn side by side, and their rows as they came; by the modules that
     multiply and add as the machine does, and by those that do it in their own way."""
     options = {"n": 11, "first": 3, "temperature": 0.7}
     engine = exact_engine if request.param == "exact" else shipped.ENGINE
-    found = ask(DRAW, engine, folder=str(exported), models=MODELS, seed=str(SEED), options=options)
-    assert {".relaxed" in each["module"] for each in found.values()} == {request.param == "relaxed"}
+    found = ask(
+        DRAW,
+        engine,
+        folder=str(exported),
+        models=MODELS,
+        seed=str(SEED),
+        options=options,
+    )
+    assert {".relaxed" in each["module"] for each in found.values()} == {
+        request.param == "relaxed"
+    }
     return found
 
 
@@ -69,11 +85,15 @@ def test_values_are_those_of_the_compiled_loop_when_drawn_in_javascript(
     differs."""
     model = load_model(name, models_dir=portable_models_dir)
     expected = draw(model, [ImageRequest(SEED, 3 + i, 0.7) for i in range(11)])
-    assert np.array_equal(np.array(drawn[name]["values"]).reshape(expected.shape), expected.numpy())
+    assert np.array_equal(
+        np.array(drawn[name]["values"]).reshape(expected.shape), expected.numpy()
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_rows_come_from_the_top_down_when_drawn_in_javascript(drawn: dict, name: str) -> None:
+def test_rows_come_from_the_top_down_when_drawn_in_javascript(
+    drawn: dict, name: str
+) -> None:
     """Each row of each image is told once, with the image's values."""
     values = drawn[name]["values"]
     shapes = {30: (1, 6, 5), 60: (3, 5, 4), 20: (1, 5, 4)}
@@ -85,23 +105,37 @@ def test_rows_come_from_the_top_down_when_drawn_in_javascript(drawn: dict, name:
     assert all(ys == list(range(images.shape[2])) for ys in told.values())
 
 
-def test_shipped_models_draw_and_complete_the_same_in_javascript(ask: Ask, tmp_path: Path) -> None:
+def test_shipped_models_draw_and_complete_the_same_in_javascript(
+    ask: Ask, tmp_path: Path
+) -> None:
     """A trained network's bytes, too; its card knows how many nats are strange, which the receipt's word asks."""
     done = export(tmp_path / "site", "characters")
     assert done.returncode == 0, done.stderr
     script = DRAW.replace("BigInt(given.seed)", "2016")
-    (values,) = ask(script, folder=str(tmp_path / "site"), models=["characters"], seed="0", options={"n": 4}).values()
+    (values,) = ask(
+        script,
+        folder=str(tmp_path / "site"),
+        models=["characters"],
+        seed="0",
+        options={"n": 4},
+    ).values()
     model = load_model("characters")
     drawn = sample(model, 4, 2016)
     assert np.array_equal(np.array(values["values"]).ravel(), drawn.numpy().ravel())
     keep = torch.ones(drawn.shape[2:], dtype=torch.bool)
     keep[4:12, 4:12] = False
     options = {"known": drawn[0].ravel().tolist(), "keep": keep.ravel().tolist()}
-    found = ask(COMPLETE, folder=str(tmp_path / "site" / "models" / "characters"), options=options)
+    found = ask(
+        COMPLETE,
+        folder=str(tmp_path / "site" / "models" / "characters"),
+        options=options,
+    )
     assert_same(found, complete(model, drawn[0], keep, 3, seed=5))
 
 
-def test_a_changed_weight_changes_the_picture(ask: Ask, exported: Path, tmp_path: Path) -> None:
+def test_a_changed_weight_changes_the_picture(
+    ask: Ask, exported: Path, tmp_path: Path
+) -> None:
     """One bit of one weight, with a digest that agrees: the comparison above would not pass it."""
     folder = tmp_path / "site"
     shutil.copytree(exported, folder)
@@ -109,14 +143,18 @@ def test_a_changed_weight_changes_the_picture(ask: Ask, exported: Path, tmp_path
     facts = json.loads(described.read_text())
     weights = described.with_name(facts["members"][0]["weights"]["file"])
     content = bytearray(gzip.decompress(weights.read_bytes()))
-    bias = next(entry["at"] for entry in facts["table"] if entry["name"] == "shared.output_b")
+    bias = next(
+        entry["at"] for entry in facts["table"] if entry["name"] == "shared.output_b"
+    )
     content[bias + 3] ^= 0x40  # an exponent's highest bit
     weights.write_bytes(gzip.compress(content))
     facts["members"][0]["weights"]["sha256"] = hashlib.sha256(content).hexdigest()
     described.write_text(json.dumps(facts))
     options = {"n": 11, "first": 3, "temperature": 0.7}
     asked = {"models": ["tiny-cnn"], "seed": str(SEED), "options": options}
-    (before,), (after,) = (ask(DRAW, folder=str(at), **asked).values() for at in (exported, folder))
+    (before,), (after,) = (
+        ask(DRAW, folder=str(at), **asked).values() for at in (exported, folder)
+    )
     assert before["values"] != after["values"]
 
 
@@ -126,28 +164,46 @@ return model.complete({...given.options, seed: 5, n: 3});
 """
 
 
-def test_clamped_completions_are_those_of_python(ask: Ask, exported: Path, portable_models_dir: Path) -> None:
+def test_clamped_completions_are_those_of_python(
+    ask: Ask, exported: Path, portable_models_dir: Path
+) -> None:
     """Of a mixture by its first member."""
     model = load_model("tiny-mixture", models_dir=portable_models_dir)
     known = torch.from_numpy(np.random.default_rng(3).integers(0, 2, (1, 6, 5)))
     keep = torch.zeros(6, 5, dtype=torch.bool)
     keep[:3] = True
     expected = complete(model, known, keep, 3, seed=5, method="clamp")
-    options = {"known": known.ravel().tolist(), "keep": keep.ravel().tolist(), "method": "clamp"}
-    found = ask(COMPLETE, folder=str(exported / "models" / "tiny-mixture"), options=options)
+    options = {
+        "known": known.ravel().tolist(),
+        "keep": keep.ravel().tolist(),
+        "method": "clamp",
+    }
+    found = ask(
+        COMPLETE, folder=str(exported / "models" / "tiny-mixture"), options=options
+    )
     values = [image["values"] for image in found["images"]]
     assert np.array_equal(np.array(values).reshape(3, 1, 6, 5), expected.values.numpy())
     assert found["receipt"] == expected.receipt.to_dict()
-    assert (found["exact"], found["member"], found["mean"]) == (expected.exact, expected.member, None)
+    assert (found["exact"], found["member"], found["mean"]) == (
+        expected.exact,
+        expected.member,
+        None,
+    )
 
 
-def test_scores_are_those_of_python(ask: Ask, exported: Path, portable_models_dir: Path) -> None:
+def test_scores_are_those_of_python(
+    ask: Ask, exported: Path, portable_models_dir: Path
+) -> None:
     """-ln p, of a mixture's members together: within the last digits of float32 logits."""
     for name in ("tiny-mixture", "tiny-rgb"):
         model = load_model(name, models_dir=portable_models_dir)
         values = sample(model, 1, seed=1)
         script = "return (await parts.load(at(given.folder))).score(given.values);"
-        found = ask(script, folder=str(exported / "models" / name), values=values.ravel().tolist())
+        found = ask(
+            script,
+            folder=str(exported / "models" / name),
+            values=values.ravel().tolist(),
+        )
         assert math.isclose(found, -float(log_likelihood(model, values)), rel_tol=1e-5)
 
 
@@ -167,7 +223,18 @@ def test_pictures_are_verified_in_javascript(
     A picture of a card that has changed since says so, and one of an earlier version, which names none, nothing."""
     names = "drawn.png", "changed.png", "bare.png", "relabelled.png", "earlier.png"
     picture, changed, bare, relabelled, earlier = (tmp_path / name for name in names)
-    options = ["--n", "3", "--seed", "5", "--temperature", "0.7", "--scale", "2", "--models-dir", portable_models_dir]
+    options = [
+        "--n",
+        "3",
+        "--seed",
+        "5",
+        "--temperature",
+        "0.7",
+        "--scale",
+        "2",
+        "--models-dir",
+        portable_models_dir,
+    ]
     done = ended("sample", "tiny-row-rgb", *options, "--out", picture)
     assert done.returncode == 0, done.stderr
     with Image.open(picture) as image:
@@ -184,8 +251,13 @@ def test_pictures_are_verified_in_javascript(
         pixel: Any = image.getpixel((2 * 6, 2 * 3))
         image.putpixel((2 * 6, 2 * 3), (*pixel[:2], 255 - pixel[2]))
         image.save(changed, pnginfo=text)
-    files = [list(file.read_bytes()) for file in (picture, changed, bare, relabelled, earlier)]
-    verified, other, unknown, *renamed = ask(VERIFY, folder=str(exported / "models" / "tiny-row-rgb"), files=files)
+    files = [
+        list(file.read_bytes())
+        for file in (picture, changed, bare, relabelled, earlier)
+    ]
+    verified, other, unknown, *renamed = ask(
+        VERIFY, folder=str(exported / "models" / "tiny-row-rgb"), files=files
+    )
     assert verified == [True, [], False]
     assert renamed == [[True, [], True], [True, [], False]]
     assert other == [False, [{"sample": 1, "x": 1, "y": 3}], False]
@@ -196,8 +268,19 @@ def test_indexed_pictures_are_verified_in_javascript(
     ask: Ask, exported: Path, portable_models_dir: Path, tmp_path: Path
 ) -> None:
     """Of a model of categories; another number or another palette is not what it draws."""
-    picture, changed, recoloured = (tmp_path / f"{name}.png" for name in ("drawn", "changed", "recoloured"))
-    options = ["--n", "3", "--seed", "5", "--scale", "2", "--models-dir", portable_models_dir]
+    picture, changed, recoloured = (
+        tmp_path / f"{name}.png" for name in ("drawn", "changed", "recoloured")
+    )
+    options = [
+        "--n",
+        "3",
+        "--seed",
+        "5",
+        "--scale",
+        "2",
+        "--models-dir",
+        portable_models_dir,
+    ]
     done = ended("sample", "tiny-tiles", *options, "--out", picture)
     assert done.returncode == 0, done.stderr
     with Image.open(picture) as image:
@@ -211,7 +294,9 @@ def test_indexed_pictures_are_verified_in_javascript(
         image.putpalette([9, 9, 9, *image.getpalette()[3:]])
         image.save(recoloured, pnginfo=text, bits=8)
     files = [list(file.read_bytes()) for file in (picture, changed, recoloured)]
-    verified, other, third = ask(VERIFY, folder=str(exported / "models" / "tiny-tiles"), files=files)
+    verified, other, third = ask(
+        VERIFY, folder=str(exported / "models" / "tiny-tiles"), files=files
+    )
     assert verified == [True, [], False]
     assert other == [False, [{"sample": 0, "x": 0, "y": 0}], False]
     assert third.startswith("EngineError: the picture has other colours")
@@ -261,7 +346,9 @@ def test_wrong_requests_are_answered_in_a_sentence(ask: Ask, exported: Path) -> 
         "labels": "EngineError: a completion from the posterior takes one label for all images, not a list",
         "keep": "EngineError: keep must have 30 pixels, not 1",
     }
-    assert {name: text[: len(expected[name])] for name, text in said.items()} == expected
+    assert {
+        name: text[: len(expected[name])] for name, text in said.items()
+    } == expected
 
 
 LOAD = "return parts.load(at(given.folder)).then(() => 'loaded', (error) => `${error.name}: ${error.message}`);"
@@ -285,7 +372,9 @@ def _damaged(exported: Path, tmp_path: Path, damage: str) -> Path:
     elif damage == "text":
         description.write_text("<!doctype html>")
     else:
-        description.write_text(json.dumps(json.loads(description.read_text()) | {"sources": "another"}))
+        description.write_text(
+            json.dumps(json.loads(description.read_text()) | {"sources": "another"})
+        )
     return folder
 
 
@@ -297,7 +386,10 @@ def _damaged(exported: Path, tmp_path: Path, damage: str) -> Path:
         ("gone", "cannot read"),
         ("foreign", "has format undefined: this engine reads 3"),
         ("text", "is not JSON"),
-        ("older", "tiny-cnn was packed for another version of the engine: export it again"),
+        (
+            "older",
+            "tiny-cnn was packed for another version of the engine: export it again",
+        ),
     ],
 )
 def test_damaged_and_foreign_files_are_refused_in_a_sentence(
@@ -319,10 +411,17 @@ return parts.load(at(given.folder)).then((model) => model.sample({seed: 1})).the
     ("option", "sentence"),
     [
         ("--no-enable-sse4-1", "EngineError: WebAssembly with SIMD is needed"),
-        ("--wasm-max-mem-pages=5", "EngineError: too little memory: the model asks for"),
+        (
+            "--wasm-max-mem-pages=5",
+            "EngineError: too little memory: the model asks for",
+        ),
         ("--wasm-max-mem-pages=2", "EngineError: too little memory to begin"),
     ],
 )
-def test_a_machine_that_cannot_draw_is_told_why(ask: Ask, exported: Path, option: str, sentence: str) -> None:
+def test_a_machine_that_cannot_draw_is_told_why(
+    ask: Ask, exported: Path, option: str, sentence: str
+) -> None:
     """Without vectors, or without memory: V8 is told to do without them."""
-    assert ask(SAMPLE, node_options=[option], folder=str(exported / "models" / "tiny-cnn")).startswith(sentence)
+    assert ask(
+        SAMPLE, node_options=[option], folder=str(exported / "models" / "tiny-cnn")
+    ).startswith(sentence)

@@ -27,7 +27,9 @@ COMPILED = Path(__file__).parents[2] / "model_core" / "compiled"
 def test_modules_are_made_of_these_sources(kind: str) -> None:
     """If this fails, a drawing loop was changed: run `python -m model_core.portable.build`, which wants wasm-ld."""
     facts = modules()[kind]
-    assert facts["sources"] == sources_digest(part(KINDS[kind].compiled).code.__name__.rpartition(".")[2])
+    assert facts["sources"] == sources_digest(
+        part(KINDS[kind].compiled).code.__name__.rpartition(".")[2]
+    )
     for each in (facts, facts["relaxed"]):
         assert hashlib.sha256(_unpacked(each)).hexdigest() == each["sha256"]
 
@@ -46,7 +48,11 @@ def test_relaxed_modules_have_one_relaxed_instruction() -> None:
 
 def test_modules_are_small() -> None:
     """They lie in the repository: 150 kB packed each, 400 kB together."""
-    files = [file for facts in modules().values() for file in (facts["file"], facts["relaxed"]["file"])]
+    files = [
+        file
+        for facts in modules().values()
+        for file in (facts["file"], facts["relaxed"]["file"])
+    ]
     sizes = [(shipped.ENGINE / file).stat().st_size for file in files]
     assert max(sizes) < 150_000
     assert sum(sizes) < 400_000
@@ -54,9 +60,15 @@ def test_modules_are_small() -> None:
 
 def test_only_one_place_multiplies_and_adds() -> None:
     """WebAssembly has no such instruction: what takes its place is put in for vector_code.multiply_add alone."""
-    users = [file.name for file in COMPILED.glob("*.py") if '"fma"' in file.read_text(encoding="utf-8")]
+    users = [
+        file.name
+        for file in COMPILED.glob("*.py")
+        if '"fma"' in file.read_text(encoding="utf-8")
+    ]
     assert users == ["vector_code.py"]
-    assert not any("fastmath" in file.read_text(encoding="utf-8") for file in COMPILED.glob("*.py"))
+    assert not any(
+        "fastmath" in file.read_text(encoding="utf-8") for file in COMPILED.glob("*.py")
+    )
 
 
 EXPORTS = """
@@ -68,7 +80,9 @@ return [WebAssembly.Module.imports(module), WebAssembly.Module.exports(module).m
 
 def test_modules_ask_for_nothing(ask: Ask) -> None:
     """No function of a page, a system or a library of mathematics, whose last bits differ."""
-    for facts in (each for of_kind in modules().values() for each in (of_kind, of_kind["relaxed"])):
+    for facts in (
+        each for of_kind in modules().values() for each in (of_kind, of_kind["relaxed"])
+    ):
         imported, exported = ask(EXPORTS, file=str(shipped.ENGINE / facts["file"]))
         assert imported == []
         assert {"draw", "uniform", "memory", "__heap_base"} <= set(exported)
@@ -79,13 +93,27 @@ def _rounded_once(x: np.float32, y: np.float32, z: np.float32) -> np.float32:
     exact = Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z))
     if exact == 0:
         return np.float32(float(x) * float(y) + float(z))  # for the sign of zero
-    near = np.float32(float(exact)) if abs(exact) < 2**128 else np.float32(np.inf if exact > 0 else -np.inf)
-    around = [near, np.nextafter(near, np.float32(-np.inf)), np.nextafter(near, np.float32(np.inf))]
+    near = (
+        np.float32(float(exact))
+        if abs(exact) < 2**128
+        else np.float32(np.inf if exact > 0 else -np.inf)
+    )
+    around = [
+        near,
+        np.nextafter(near, np.float32(-np.inf)),
+        np.nextafter(near, np.float32(np.inf)),
+    ]
     finite = [each for each in around if np.isfinite(each)]
     limit = Fraction(2) ** 128 - Fraction(2) ** 103
     if abs(exact) >= limit:
         return np.float32(np.inf if exact > 0 else -np.inf)
-    return min(finite, key=lambda each: (abs(Fraction(float(each)) - exact), int(each.view(np.uint32)) & 1))
+    return min(
+        finite,
+        key=lambda each: (
+            abs(Fraction(float(each)) - exact),
+            int(each.view(np.uint32)) & 1,
+        ),
+    )
 
 
 def _hard_cases() -> np.ndarray:
@@ -98,9 +126,24 @@ def _hard_cases() -> np.ndarray:
     cases = [
         rng.standard_normal((400, 3)) * np.exp2(rng.integers(-30, 30, (400, 3))),
         np.hstack([below_one * [2.0**-24, 1], 1 + rng.integers(0, 99, n) * 2.0**-23]),
-        np.hstack([below_one * [2.0**-75, 2.0**-75], other * (2.0**-127 + rng.integers(0, 99, n) * 2.0**-149)]),
-        np.hstack([2.0 ** rng.integers(-75, -60, (400, 2)), rng.integers(-9, 9, n) * 2.0**-149]),
-        np.hstack([2.0 ** rng.integers(60, 66, (400, 2)), sign * 2.0 ** rng.integers(100, 127, n)]),
+        np.hstack(
+            [
+                below_one * [2.0**-75, 2.0**-75],
+                other * (2.0**-127 + rng.integers(0, 99, n) * 2.0**-149),
+            ]
+        ),
+        np.hstack(
+            [
+                2.0 ** rng.integers(-75, -60, (400, 2)),
+                rng.integers(-9, 9, n) * 2.0**-149,
+            ]
+        ),
+        np.hstack(
+            [
+                2.0 ** rng.integers(60, 66, (400, 2)),
+                sign * 2.0 ** rng.integers(100, 127, n),
+            ]
+        ),
     ]
     return np.vstack(cases).astype(np.float32)
 
@@ -128,10 +171,18 @@ def test_multiply_add_rounds_once(ask: Ask, is_relaxed: bool) -> None:
         pytest.skip("this machine rounds twice")
     found = np.array(ask(SUMS, file=str(file), cases=lanes.tolist()), np.uint32).ravel()
     with np.errstate(over="ignore", under="ignore"):
-        expected = np.array([_rounded_once(*case) for case in cases], np.float32).view(np.uint32)
-        twice = (cases[:, 0].astype("f8") * cases[:, 1] + cases[:, 2]).astype(np.float32).view(np.uint32)
+        expected = np.array([_rounded_once(*case) for case in cases], np.float32).view(
+            np.uint32
+        )
+        twice = (
+            (cases[:, 0].astype("f8") * cases[:, 1] + cases[:, 2])
+            .astype(np.float32)
+            .view(np.uint32)
+        )
     assert np.array_equal(found, expected)
-    assert (twice != expected).sum() > 200, "the cases must be hard for a sum that is rounded twice"
+    assert (twice != expected).sum() > 200, (
+        "the cases must be hard for a sum that is rounded twice"
+    )
 
 
 ROUNDS_ONCE = """
@@ -143,8 +194,14 @@ return parts.roundsOnce(new parts.Instance(new WebAssembly.Module(gunzipSync(rea
 def test_sums_tell_whether_a_machine_rounds_once() -> None:
     """Those that the engine looks at: each is right, and other than in float32 or by way of float64."""
     words = re.findall(r"0x([0-9a-f]{8})", (shipped.ENGINE / "rounding.js").read_text())
-    a, b, c, expected = np.array([int(word, 16) for word in words], np.uint32).view(np.float32).reshape(4, 16)
-    assert [_rounded_once(*case) for case in zip(a, b, c, strict=True)] == expected.tolist()
+    a, b, c, expected = (
+        np.array([int(word, 16) for word in words], np.uint32)
+        .view(np.float32)
+        .reshape(4, 16)
+    )
+    assert [
+        _rounded_once(*case) for case in zip(a, b, c, strict=True)
+    ] == expected.tolist()
     in_float32, by_float64 = a * b + c, (a.astype("f8") * b + c).astype(np.float32)
     assert ((in_float32 != expected) | (by_float64 != expected)).all()
     assert (in_float32 != expected).sum() > 8
@@ -166,7 +223,10 @@ def test_digests_are_sha256_when_a_page_has_none(ask: Ask) -> None:
     script = "return given.lengths.map((n) => parts.sha256Here(Uint8Array.from({length: n}, (_, i) => i * 7)));"
     lengths = [0, 1, 55, 56, 63, 64, 65, 119, 120, 1000]
     for length, digest in zip(lengths, ask(script, lengths=lengths), strict=True):
-        assert bytes(digest) == hashlib.sha256(bytes(i * 7 % 256 for i in range(length))).digest()
+        assert (
+            bytes(digest)
+            == hashlib.sha256(bytes(i * 7 % 256 for i in range(length))).digest()
+        )
 
 
 def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -> None:
@@ -175,13 +235,18 @@ def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -
     done = export(folder, "--models-dir", all_models_dir)
     assert done.returncode == 0, done.stderr
     assert "left out: tiny-scales is a Multi-Scale model" in done.stderr
-    assert [each["name"] for each in json.loads((folder / "models" / "index.json").read_text())] == [
+    assert [
+        each["name"]
+        for each in json.loads((folder / "models" / "index.json").read_text())
+    ] == [
         "tiny-cnn",
         "tiny-diagonal",
         "tiny-rgb",
     ]
     with pytest.raises(ModelError, match="tiny-scales is a Multi-Scale model"):
-        write([load_model("tiny-scales", models_dir=all_models_dir)], tmp_path / "other")
+        write(
+            [load_model("tiny-scales", models_dir=all_models_dir)], tmp_path / "other"
+        )
     assert not (tmp_path / "other").exists()
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match="has other files in it"):

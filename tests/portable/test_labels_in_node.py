@@ -16,7 +16,12 @@ from model_core.posterior.completion import complete
 from tests.client.by_command import ended
 from tests.portable.exporting import Ask
 
-LABELLED = ("tiny-labelled", "tiny-labelled-cnn-rgb", "tiny-labelled-row-rgb", "tiny-labelled-mixture")
+LABELLED = (
+    "tiny-labelled",
+    "tiny-labelled-cnn-rgb",
+    "tiny-labelled-row-rgb",
+    "tiny-labelled-mixture",
+)
 ASKED = ["b", 2, "a"]
 DRAW = """
 const drawn = {};
@@ -28,14 +33,20 @@ return drawn;
 """
 
 
-def test_images_of_labels_are_those_of_python(ask: Ask, exported: Path, portable_models_dir: Path) -> None:
+def test_images_of_labels_are_those_of_python(
+    ask: Ask, exported: Path, portable_models_dir: Path
+) -> None:
     """By name and by number, one of each; their number is that of the images."""
     drawn = ask(DRAW, folder=str(exported), models=LABELLED, label=ASKED)
     for name in LABELLED:
         names, values = drawn[name]
-        expected = sample(load_model(name, models_dir=portable_models_dir), 3, 4, label=ASKED)
+        expected = sample(
+            load_model(name, models_dir=portable_models_dir), 3, 4, label=ASKED
+        )
         assert names == ["a", "b", "c"]
-        assert np.array_equal(np.array(values).reshape(expected.shape), expected.numpy())
+        assert np.array_equal(
+            np.array(values).reshape(expected.shape), expected.numpy()
+        )
 
 
 SCORE = """
@@ -45,13 +56,19 @@ return Promise.all([model.score(given.values), ...["a", 1, "c"].map((label) => m
 
 
 @pytest.mark.parametrize("name", LABELLED)
-def test_scores_are_those_of_python(ask: Ask, exported: Path, portable_models_dir: Path, name: str) -> None:
+def test_scores_are_those_of_python(
+    ask: Ask, exported: Path, portable_models_dir: Path, name: str
+) -> None:
     """Of all labels together, each by its prior, and given one."""
     model = load_model(name, models_dir=portable_models_dir)
     values = sample(model, 1, seed=1)
-    found = ask(SCORE, folder=str(exported / "models" / name), values=values.ravel().tolist())
+    found = ask(
+        SCORE, folder=str(exported / "models" / name), values=values.ravel().tolist()
+    )
     for nats, label in zip(found, (None, "a", "b", "c"), strict=True):
-        assert math.isclose(nats, -float(log_likelihood(model, values, label)), rel_tol=1e-5)
+        assert math.isclose(
+            nats, -float(log_likelihood(model, values, label)), rel_tol=1e-5
+        )
 
 
 READ = """
@@ -60,14 +77,18 @@ return [await model.surprise(given.values), model.labels.length ? await model.cl
 """
 
 
-@pytest.mark.parametrize("name", [*LABELLED, "tiny-cnn", "tiny-diagonal-rgb", "tiny-mixture"])
+@pytest.mark.parametrize(
+    "name", [*LABELLED, "tiny-cnn", "tiny-diagonal-rgb", "tiny-mixture"]
+)
 def test_costs_of_pixels_and_labels_are_those_of_python(
     ask: Ask, exported: Path, portable_models_dir: Path, name: str
 ) -> None:
     """In the order and with the label that find the picture likeliest; the labels by all orders together."""
     model = load_model(name, models_dir=portable_models_dir)
     (values,) = sample(model, 1, seed=1)
-    bits, labels = ask(READ, folder=str(exported / "models" / name), values=values.ravel().tolist())
+    bits, labels = ask(
+        READ, folder=str(exported / "models" / name), values=values.ravel().tolist()
+    )
     expected = score_picture(model, values.numpy()).bits.sum(0).ravel()
     assert np.allclose(bits, expected, rtol=1e-4, atol=1e-5)
     if labels:
@@ -87,7 +108,10 @@ return completed;
 """
 
 
-@pytest.mark.parametrize(("name", "method"), [("tiny-labelled-mixture", "clamp"), ("tiny-labelled", "posterior")])
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [("tiny-labelled-mixture", "clamp"), ("tiny-labelled", "posterior")],
+)
 def test_completions_are_those_of_python(
     ask: Ask, exported: Path, portable_models_dir: Path, name: str, method: str
 ) -> None:
@@ -98,12 +122,18 @@ def test_completions_are_those_of_python(
     keep = torch.zeros(6, 5, dtype=torch.bool)
     keep[:2], keep[2, :3] = True, True
     keep[4, 1] = method == "clamp"
-    options = {"known": known.ravel().tolist(), "keep": keep.ravel().tolist(), "method": method}
+    options = {
+        "known": known.ravel().tolist(),
+        "keep": keep.ravel().tolist(),
+        "method": method,
+    }
     found = ask(COMPLETE, folder=str(exported / "models" / name), options=options)
     for label in (None, "b"):
         values, exact = found[label or "any"]
         expected = complete(model, known, keep, 12, seed=5, method=method, label=label)
-        assert np.array_equal(np.array(values).reshape(12, 1, 6, 5), expected.values.numpy())
+        assert np.array_equal(
+            np.array(values).reshape(12, 1, 6, 5), expected.values.numpy()
+        )
         assert exact == expected.exact
 
 
@@ -130,13 +160,29 @@ return Promise.all(given.files.map((file) => model.verify(Uint8Array.from(file))
 
 @pytest.mark.parametrize("labels", [["b"], ["b", "a", "c"], []], ids=str)
 def test_pictures_of_labels_are_verified(
-    ask: Ask, exported: Path, portable_models_dir: Path, tmp_path: Path, labels: list[str]
+    ask: Ask,
+    exported: Path,
+    portable_models_dir: Path,
+    tmp_path: Path,
+    labels: list[str],
 ) -> None:
     """The PNG says the label of all, or those of each; none where the noise chose."""
     out = tmp_path / "drawn.png"
     asked = [word for label in labels for word in ("--label", label)]
-    options = [*asked, "--n", "3", "--seed", "5", "--models-dir", portable_models_dir, "--out", out]
+    options = [
+        *asked,
+        "--n",
+        "3",
+        "--seed",
+        "5",
+        "--models-dir",
+        portable_models_dir,
+        "--out",
+        out,
+    ]
     done = ended("sample", "tiny-labelled", *options)
     assert done.returncode == 0, done.stderr
     folder = str(exported / "models" / "tiny-labelled")
-    assert ask(VERIFY, folder=folder, files=[list(out.read_bytes())]) == [True], json.dumps(labels)
+    assert ask(VERIFY, folder=folder, files=[list(out.read_bytes())]) == [True], (
+        json.dumps(labels)
+    )

@@ -15,7 +15,10 @@ from model_core.levels import LEVELS
 from pixelrnn.extras import guarded
 
 LEVEL = next((level.name for level in LEVELS if level.fits), "")
-pytestmark = [pytest.mark.skipif(not LEVEL, reason="nothing is built for this machine"), pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.skipif(not LEVEL, reason="nothing is built for this machine"),
+    pytest.mark.timeout(600),
+]
 
 CHOOSE = "from model_core import levels; levels.choose()"
 HERE = """
@@ -47,7 +50,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The loops of one kind for this processor, by the command."""
     folder = tmp_path_factory.mktemp("native") / "built"
     options = ["--into", str(folder), "--kinds", "pixel-cnn", "--levels", LEVEL]
-    subprocess.run([sys.executable, "-m", "model_core.portable.native", *options], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "model_core.portable.native", *options],
+        check=True,
+        capture_output=True,
+    )
     return folder
 
 
@@ -55,14 +62,27 @@ def draw(
     built: Path, cache: Path, models_dir: Path, place: Path, first: str = CHOOSE
 ) -> tuple[str, dict[str, np.ndarray]]:
     """What a process says that has this built folder and keeps code there, and what it drew."""
-    environment = os.environ | {"PIXELRNN_BUILT_DIR": str(built), "NUMBA_CACHE_DIR": str(cache)}
-    command = [sys.executable, "-c", f"{first}\n{DRAW}", str(models_dir), str(place / "drawn.npz")]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    environment = os.environ | {
+        "PIXELRNN_BUILT_DIR": str(built),
+        "NUMBA_CACHE_DIR": str(cache),
+    }
+    command = [
+        sys.executable,
+        "-c",
+        f"{first}\n{DRAW}",
+        str(models_dir),
+        str(place / "drawn.npz"),
+    ]
+    done = subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True
+    )
     return done.stdout, dict(np.load(place / "drawn.npz"))
 
 
 @pytest.mark.weekly
-def test_command_builds_what_a_process_draws_with(made: Path, models_dir: Path, tmp_path: Path) -> None:
+def test_command_builds_what_a_process_draws_with(
+    made: Path, models_dir: Path, tmp_path: Path
+) -> None:
     """For a level; rows that are drawn, and rows that are given."""
     expect_built_code(made, tmp_path / "cache", models_dir, tmp_path)
 
@@ -79,13 +99,20 @@ def test_nothing_is_compiled_and_the_bytes_are_those_of_compiled_loops(
     cache = tmp_path / "cache"
     if not can_be_kept:
         cache.touch()
-    expect_built_code(tmp_path / "built", cache / "compiled", models_dir, tmp_path, HERE)
+    expect_built_code(
+        tmp_path / "built", cache / "compiled", models_dir, tmp_path, HERE
+    )
 
 
-def expect_built_code(built: Path, cache: Path, models_dir: Path, place: Path, first: str = CHOOSE) -> None:
+def expect_built_code(
+    built: Path, cache: Path, models_dir: Path, place: Path, first: str = CHOOSE
+) -> None:
     answer, drawn = draw(built, cache, models_dir, place, first)
     assert answer == "False 0"
-    np.testing.assert_array_equal(drawn["drawn"], sample(load_model("tiny-rgb", models_dir=models_dir), n=3, seed=5))
+    np.testing.assert_array_equal(
+        drawn["drawn"],
+        sample(load_model("tiny-rgb", models_dir=models_dir), n=3, seed=5),
+    )
     np.testing.assert_array_equal(drawn["given"][0, :, :3], drawn["drawn"][0, :, :3])
 
 
@@ -100,12 +127,22 @@ def test_what_was_built_of_other_sources_is_left(made: Path, tmp_path: Path) -> 
         "from model_core import levels; levels.choose(); "
         "from model_core.compiled import is_kept; print(is_kept('pixel-cnn'))"
     )
-    environment = {"PIXELRNN_BUILT_DIR": str(tmp_path / "built"), "NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
-    done = subprocess.run([sys.executable, "-c", look], env=os.environ | environment, check=True, capture_output=True)
+    environment = {
+        "PIXELRNN_BUILT_DIR": str(tmp_path / "built"),
+        "NUMBA_CACHE_DIR": str(tmp_path / "compiled"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", look],
+        env=os.environ | environment,
+        check=True,
+        capture_output=True,
+    )
     assert done.stdout == b"False\n"
 
 
-@pytest.mark.parametrize(("verb", "processor"), [("sample", LEVEL), ("score", LEVEL), ("train", None)])
+@pytest.mark.parametrize(
+    ("verb", "processor"), [("sample", LEVEL), ("score", LEVEL), ("train", None)]
+)
 def test_verbs_that_draw_take_built_code(
     verb: str, processor: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +158,9 @@ def test_verbs_that_draw_take_built_code(
     assert guarded(run)() == processor
 
 
-def test_a_processor_that_numba_was_told_of_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_processor_that_numba_was_told_of_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever names one wants to see what it does."""
     (tmp_path / LEVEL).mkdir()
     monkeypatch.setattr(levels, "FOLDER", tmp_path)

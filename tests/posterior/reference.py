@@ -18,14 +18,26 @@ class ReferenceParticles:
     def __init__(self, network: PixelNetwork) -> None:
         self._network = network
 
-    def begin(self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float) -> None:
+    def begin(
+        self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
+    ) -> None:
         """See Particles.begin."""
-        self._noise = torch.from_numpy(np.stack([particle.noise for particle in particles]))
-        self._known = torch.from_numpy(np.stack([particle.known for particle in particles]))
-        self._keep = torch.from_numpy(np.stack([particle.keep for particle in particles]))
-        self._labels = torch.tensor([-1 if particle.label is None else particle.label for particle in particles])
+        self._noise = torch.from_numpy(
+            np.stack([particle.noise for particle in particles])
+        )
+        self._known = torch.from_numpy(
+            np.stack([particle.known for particle in particles])
+        )
+        self._keep = torch.from_numpy(
+            np.stack([particle.keep for particle in particles])
+        )
+        self._labels = torch.tensor(
+            [-1 if particle.label is None else particle.label for particle in particles]
+        )
         self._weighed = weighed
-        self._temperature = torch.full((len(particles),), temperature, dtype=torch.float64)
+        self._temperature = torch.full(
+            (len(particles),), temperature, dtype=torch.float64
+        )
         self._values = torch.zeros_like(self._known)
         self._at = 0
 
@@ -36,11 +48,15 @@ class ReferenceParticles:
             for c in range(self._values.shape[1]):
                 with torch.inference_mode():
                     logits = self._logits()[:, :, c, y, x]  # (N, V)
-                drawn = self._network.distribution.draw(logits, self._noise[:, y, x, c], self._temperature)
+                drawn = self._network.distribution.draw(
+                    logits, self._noise[:, y, x, c], self._temperature
+                )
                 value = torch.where(self._keep[:, y, x], self._known[:, c, y, x], drawn)
                 self._values[:, c, y, x] = value
                 if self._weighed[y, x]:
-                    log_p += self._network.distribution.log_p(logits, value, self._temperature)
+                    log_p += self._network.distribution.log_p(
+                        logits, value, self._temperature
+                    )
         return log_p.numpy()
 
     def _logits(self) -> torch.Tensor:
@@ -57,13 +73,23 @@ class ReferenceParticles:
 
     def copy(self, parents: Parents) -> None:
         """See Particles.copy."""
-        self._values, self._labels = self._values[torch.from_numpy(parents)], self._labels[torch.from_numpy(parents)]
+        self._values, self._labels = (
+            self._values[torch.from_numpy(parents)],
+            self._labels[torch.from_numpy(parents)],
+        )
 
     def narrow(self, left: NDArray[np.int64]) -> None:
         """See Particles.narrow."""
         chosen = torch.from_numpy(left)
         self._noise, self._known, self._keep, self._values, self._labels = (
-            part[chosen] for part in (self._noise, self._known, self._keep, self._values, self._labels)
+            part[chosen]
+            for part in (
+                self._noise,
+                self._known,
+                self._keep,
+                self._values,
+                self._labels,
+            )
         )
         self._temperature = self._temperature[chosen]
 

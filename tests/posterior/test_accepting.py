@@ -19,38 +19,68 @@ from tests.posterior.tiny import chi_square_excess, mask, mixture, network_of, t
 KNOWN = np.random.default_rng(1).integers(0, 2, (1, 3, 3))
 
 
-def variation(images: torch.Tensor, model: Model, keep: str, temperature: float) -> tuple[float, float]:
+def variation(
+    images: torch.Tensor, model: Model, keep: str, temperature: float
+) -> tuple[float, float]:
     """Total variation between images (n, C, H, W) and the model's posterior, and that of as many exact draws."""
     true, n = truth(model, KNOWN, mask(keep), temperature), len(images)
     keys = {outcome.tobytes(): i for i, outcome in enumerate(true.outcomes)}
-    counts = np.bincount([keys[image.tobytes()] for image in images.numpy()], minlength=len(true.p))
+    counts = np.bincount(
+        [keys[image.tobytes()] for image in images.numpy()], minlength=len(true.p)
+    )
     noise = np.sqrt(2 * true.p * (1 - true.p) / (np.pi * n)).sum() / 2
     return float(abs(counts / n - true.p).sum() / 2), float(noise)
 
 
-@pytest.mark.parametrize(("keep", "scale"), [("### #.. ...", 1.5), ("### ##. ...", 1.5)])
-def test_draws_of_the_member_that_comes_last_follow_the_mixture_s_posterior(keep: str, scale: float) -> None:
+@pytest.mark.parametrize(
+    ("keep", "scale"), [("### #.. ...", 1.5), ("### ##. ...", 1.5)]
+)
+def test_draws_of_the_member_that_comes_last_follow_the_mixture_s_posterior(
+    keep: str, scale: float
+) -> None:
     """600 images of three members that disagree, against all outcomes: no chain was needed, that member's own
     distribution is another one, and evidence and marginals are the model's."""
     model = mixture("none", "rotate_180", "transpose", side=3, scale=scale)
     true = truth(model, KNOWN, mask(keep), 0.7)
-    done = complete(model, torch.from_numpy(KNOWN), torch.from_numpy(mask(keep)), 600, 4, 0.7)
-    assert (done.exact, done.member, done.receipt.quality, done.receipt.apart_nats) == (False, "none", "good", None)
+    done = complete(
+        model, torch.from_numpy(KNOWN), torch.from_numpy(mask(keep)), 600, 4, 0.7
+    )
+    assert (done.exact, done.member, done.receipt.quality, done.receipt.apart_nats) == (
+        False,
+        "none",
+        "good",
+        None,
+    )
     assert done.receipt.qualities == ("good",) * 600
     far, noise = variation(done.values, model, keep, 0.7)
     assert far < 1.8 * noise
     assert chi_square_excess(done.values.numpy(), true) < 3
     alone = truth(Model(model.members[:1], model.card), KNOWN, mask(keep), 0.7)
     assert chi_square_excess(done.values.numpy(), alone) > 4
-    assert done.receipt.evidence_nats == pytest.approx(true.nats, abs=3 * (done.receipt.evidence_sd or 0))
+    assert done.receipt.evidence_nats == pytest.approx(
+        true.nats, abs=3 * (done.receipt.evidence_sd or 0)
+    )
     assert done.mean is not None
-    assert done.mean.numpy() == pytest.approx(np.tensordot(true.p, true.outcomes, 1), abs=0.25)
+    assert done.mean.numpy() == pytest.approx(
+        np.tensordot(true.p, true.outcomes, 1), abs=0.25
+    )
 
 
 def test_a_member_that_has_nearly_all_the_weight_is_not_overlooked() -> None:
     """The one that comes last never draws what another is sure of; particles of that one tell, and a chain follows."""
-    model, keep = mixture("none", "rotate_180", "transpose", side=3, scale=2), "### ... ..."
-    done = complete(model, torch.from_numpy(KNOWN), torch.from_numpy(mask(keep)), 60, 4, 0.7, particles=8)
+    model, keep = (
+        mixture("none", "rotate_180", "transpose", side=3, scale=2),
+        "### ... ...",
+    )
+    done = complete(
+        model,
+        torch.from_numpy(KNOWN),
+        torch.from_numpy(mask(keep)),
+        60,
+        4,
+        0.7,
+        particles=8,
+    )
     assert done.receipt.apart_nats is not None
     far, noise = variation(done.values, model, keep, 0.7)
     assert far < 2 * noise
@@ -58,7 +88,10 @@ def test_a_member_that_has_nearly_all_the_weight_is_not_overlooked() -> None:
 
 def test_the_pool_and_each_image_are_functions_of_the_seed() -> None:
     """Images do not depend on how many are asked for, nor do the marginals; another seed draws others."""
-    model, keep = mixture("none", "rotate_180", side=3), torch.from_numpy(mask("### #.. ..."))
+    model, keep = (
+        mixture("none", "rotate_180", side=3),
+        torch.from_numpy(mask("### #.. ...")),
+    )
     known = torch.from_numpy(KNOWN)
     five, two = (complete(model, known, keep, n, 7) for n in (5, 2))
     assert torch.equal(five.values[:2], two.values)

@@ -16,7 +16,16 @@ from model_core.posterior.islands import IslandsRun, begun
 from model_core.posterior.mixture import Given
 from model_core.posterior.particles import StageParticles, Stages
 from model_core.posterior.targets import Target
-from tests.posterior.tiny import TINY, awake, chi_square_excess, finished, mask, mixture, network_of, truth
+from tests.posterior.tiny import (
+    TINY,
+    awake,
+    chi_square_excess,
+    finished,
+    mask,
+    mixture,
+    network_of,
+    truth,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,13 +37,18 @@ from tests.posterior.tiny import TINY, awake, chi_square_excess, finished, mask,
         ("mnist-diagonal-bilstm", "upper", 0.7),
     ],
 )
-def test_completions_follow_the_exact_posterior(preset: str, hole: str, temperature: float) -> None:
+def test_completions_follow_the_exact_posterior(
+    preset: str, hole: str, temperature: float
+) -> None:
     """300 islands of 64 particles against enumeration; and their evidence is unbiased."""
     model, keep = awake(preset, height=4, width=4), TINY[hole]
     known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
     true = truth(model, known, keep, temperature)
     particles = StageParticles(network_of(model), 64)
-    holes = (Given(known, keep, seed=11, sample=i, temperature=temperature) for i in range(300))
+    holes = (
+        Given(known, keep, seed=11, sample=i, temperature=temperature)
+        for i in range(300)
+    )
     runs = [finished(particles, each, 64) for each in holes]
     images = np.stack([run.image for run in runs])
     assert chi_square_excess(images, true) < 4
@@ -45,7 +59,10 @@ def test_completions_follow_the_exact_posterior(preset: str, hole: str, temperat
 def test_sweeps_bring_few_particles_to_the_exact_posterior() -> None:
     """Three particles alone are biased; after five rounds, of the whole hole and of windows, they are not. Larger
     weights tie the hole to what is given."""
-    model, keep = awake("mnist-row-lstm", seed=6, height=3, width=3), mask("... ... ###")
+    model, keep = (
+        awake("mnist-row-lstm", seed=6, height=3, width=3),
+        mask("... ... ###"),
+    )
     for parameter in model.network.parameters():
         parameter.mul_(2)
     known = np.random.default_rng(1).integers(0, 2, (1, 3, 3))
@@ -53,7 +70,9 @@ def test_sweeps_bring_few_particles_to_the_exact_posterior() -> None:
     particles = StageParticles(network_of(model), 3)
     excess = []
     for sweeps in (0, 5):
-        holes = (Given(known, keep, seed=4, sample=i, temperature=1.0) for i in range(100))
+        holes = (
+            Given(known, keep, seed=4, sample=i, temperature=1.0) for i in range(100)
+        )
         images = [finished(particles, hole, 3, sweeps).image for hole in holes]
         excess.append(chi_square_excess(np.stack(images), true))
     assert excess[0] > 50
@@ -64,27 +83,52 @@ def test_completions_of_a_mixture_follow_the_mixture_s_posterior() -> None:
     """Two members that disagree, few particles, and something given behind the hole in either order: the images follow
     the model's posterior and not a member's alone; and the evidence is the model's."""
     model = mixture("none", "rotate_180", side=3, scale=1.5)
-    keep, known = mask("#.. #.. .##"), np.random.default_rng(1).integers(0, 2, (1, 3, 3))
+    keep, known = (
+        mask("#.. #.. .##"),
+        np.random.default_rng(1).integers(0, 2, (1, 3, 3)),
+    )
     true = truth(model, known, keep, 0.7)
-    done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), 80, 4, 0.7, particles=8, sweeps=1)
+    done = complete(
+        model,
+        torch.from_numpy(known),
+        torch.from_numpy(keep),
+        80,
+        4,
+        0.7,
+        particles=8,
+        sweeps=1,
+    )
     assert not done.exact
     assert chi_square_excess(done.values.numpy(), true) < 4
-    alone = [truth(Model((member,), model.card), known, keep, 0.7) for member in model.members]
+    alone = [
+        truth(Model((member,), model.card), known, keep, 0.7)
+        for member in model.members
+    ]
     assert max(chi_square_excess(done.values.numpy(), each) for each in alone) > 4
     assert done.receipt.evidence_nats == pytest.approx(true.nats, abs=0.1)
 
 
 @pytest.mark.parametrize("size", ["SMALL", "LARGER"])
-def test_a_mixture_that_begins_again_follows_the_exact_posterior(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mixture_that_begins_again_follows_the_exact_posterior(
+    size: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where first particles are never worth anything, and strange in larger images, eight begin again, and each member
     draws the hole's tail, weighed by the whole mixture; no window mends what that did."""
     monkeypatch.setattr("model_core.posterior.chain.FEW", 1e9)
-    monkeypatch.setattr("model_core.posterior.chain.SMALL", 256 if size == "SMALL" else 0)
+    monkeypatch.setattr(
+        "model_core.posterior.chain.SMALL", 256 if size == "SMALL" else 0
+    )
     monkeypatch.setattr(f"model_core.posterior.chain.OF_{size}", 8)
     monkeypatch.setattr("model_core.posterior.chain.Chain._blocks", lambda chain: [])
     model = mixture("none", "rotate_180", side=3, scale=2.5)
-    keep, known = mask("#.. #.. .##"), np.random.default_rng(1).integers(0, 2, (1, 3, 3))
-    target = replace(Target.of(model, known, keep, 1.0), strange_nats=None if size == "SMALL" else 0.001)
+    keep, known = (
+        mask("#.. #.. .##"),
+        np.random.default_rng(1).integers(0, 2, (1, 3, 3)),
+    )
+    target = replace(
+        Target.of(model, known, keep, 1.0),
+        strange_nats=None if size == "SMALL" else 0.001,
+    )
     ways, starts = begun(target, 2, Stages().of)
     chains = [Chain(ways, target.given(4, i), 2, starts) for i in range(150)]
     for i, chain in enumerate(chains):
@@ -94,11 +138,16 @@ def test_a_mixture_that_begins_again_follows_the_exact_posterior(size: str, monk
     assert all(chain.is_lost and chain.began_with == 8 for chain in chains)
     images = np.stack([chain.image for chain in chains])
     assert chi_square_excess(images, truth(model, known, keep, 1.0)) < 4
-    alone = [truth(Model((member,), model.card), known, keep, 1.0) for member in model.members]
+    alone = [
+        truth(Model((member,), model.card), known, keep, 1.0)
+        for member in model.members
+    ]
     assert min(chi_square_excess(images, each) for each in alone) > 4
 
 
-@pytest.mark.parametrize(("strange_nats", "particles"), [(None, 4), (1e9, 4), (0.001, 16)])
+@pytest.mark.parametrize(
+    ("strange_nats", "particles"), [(None, 4), (1e9, 4), (0.001, 16)]
+)
 def test_a_receipt_counts_the_particles_that_began_again(
     strange_nats: float | None, particles: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,8 +155,17 @@ def test_a_receipt_counts_the_particles_that_began_again(
     monkeypatch.setattr("model_core.posterior.chain.FEW", 1e9)
     monkeypatch.setattr("model_core.posterior.chain.SMALL", 0)
     monkeypatch.setattr("model_core.posterior.chain.OF_LARGER", 8)
-    model, keep, known = mixture("none", "rotate_180", side=3), mask("#.. #.. .##"), np.zeros((1, 3, 3), np.int64)
-    run = IslandsRun(replace(Target.of(model, known, keep, 1.0), strange_nats=strange_nats), 4, particles=4, sweeps=1)
+    model, keep, known = (
+        mixture("none", "rotate_180", side=3),
+        mask("#.. #.. .##"),
+        np.zeros((1, 3, 3), np.int64),
+    )
+    run = IslandsRun(
+        replace(Target.of(model, known, keep, 1.0), strange_nats=strange_nats),
+        4,
+        particles=4,
+        sweeps=1,
+    )
     run.draw(0)
     assert run.receipt()[0].particles == particles
 
@@ -115,8 +173,20 @@ def test_a_receipt_counts_the_particles_that_began_again(
 def test_completions_in_colour_follow_the_exact_posterior() -> None:
     """Three colours of three values, two pixels apart."""
     model = awake("mnist-row-lstm", seed=2, height=3, width=3, channels=3, values=3)
-    keep, known = mask("#.# ### .##"), np.random.default_rng(1).integers(0, 3, (3, 3, 3))
-    done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), 60, 4, 1.0, particles=16, sweeps=1)
+    keep, known = (
+        mask("#.# ### .##"),
+        np.random.default_rng(1).integers(0, 3, (3, 3, 3)),
+    )
+    done = complete(
+        model,
+        torch.from_numpy(known),
+        torch.from_numpy(keep),
+        60,
+        4,
+        1.0,
+        particles=16,
+        sweeps=1,
+    )
     true = truth(model, known, keep, 1.0)
     assert chi_square_excess(done.values.numpy(), true) < 4
     assert done.receipt.evidence_nats == pytest.approx(true.nats, abs=0.1)
@@ -125,12 +195,16 @@ def test_completions_in_colour_follow_the_exact_posterior() -> None:
 def test_completions_are_as_likely_as_images_of_the_model() -> None:
     """Images of the model, a hole in each, completed: the mean nats are the same; clamped ones cost more."""
     model = awake("mnist-diagonal-bilstm", seed=3, height=6, width=9)
-    keep = torch.from_numpy(mask("......... ......... ######### ######### ......... #########"))
+    keep = torch.from_numpy(
+        mask("......... ......... ######### ######### ......... #########")
+    )
     originals = sample(model, 40, seed=1)
     nats = {}
     for method in ("posterior", "clamp"):
         drawn = [
-            complete(model, image, keep, n=1, seed=i, method=method, particles=48, sweeps=0).values
+            complete(
+                model, image, keep, n=1, seed=i, method=method, particles=48, sweeps=0
+            ).values
             for i, image in enumerate(originals)
         ]
         nats[method] = -log_likelihood(model, torch.cat(drawn)).double()

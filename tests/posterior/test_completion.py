@@ -28,22 +28,39 @@ def test_a_hole_at_the_end_of_one_network_s_order_is_one_exact_draw() -> None:
     for keep, orientation in holes:
         model = mixture(orientation)
         done = complete(model, known, keep, n=5, seed=3)
-        assert (done.exact, done.member, done.receipt.particles, done.receipt.ess) == (True, orientation, 0, None)
-        assert (done.receipt.quality, done.receipt.qualities) == ("exact", ("exact",) * len(done.values))
+        assert (done.exact, done.member, done.receipt.particles, done.receipt.ess) == (
+            True,
+            orientation,
+            0,
+            None,
+        )
+        assert (done.receipt.quality, done.receipt.qualities) == (
+            "exact",
+            ("exact",) * len(done.values),
+        )
         assert (done.values[:, 0, keep] == known[0, keep]).all()
-        assert torch.equal(done.values, complete(model, known, keep, n=5, seed=3, method="clamp").values)
+        assert torch.equal(
+            done.values,
+            complete(model, known, keep, n=5, seed=3, method="clamp").values,
+        )
         nats = -log_likelihood(model, done.values).double().numpy()
         assert done.receipt.nats == pytest.approx(nats, rel=1e-5)
 
 
-@pytest.mark.parametrize(("method", "sweeps"), [("clamp", 0), ("posterior", 0), ("posterior", 2)])
+@pytest.mark.parametrize(
+    ("method", "sweeps"), [("clamp", 0), ("posterior", 0), ("posterior", 2)]
+)
 @pytest.mark.parametrize("keep", [CENTRE, ENDS])
-def test_how_much_is_done_is_told_on_the_way(keep: NDArray[np.bool_], method: str, sweeps: int) -> None:
+def test_how_much_is_done_is_told_on_the_way(
+    keep: NDArray[np.bool_], method: str, sweeps: int
+) -> None:
     """Never less than before, and all of it at the end: of exact draws, and of particles."""
     model = awake("mnist-pixelcnn", height=6, width=9)
     told: list[float] = []
     known = torch.zeros(1, 6, 9, dtype=torch.int64)
-    complete(model, known, torch.from_numpy(keep), 3, 1, 1.0, method, 4, sweeps, told.append)
+    complete(
+        model, known, torch.from_numpy(keep), 3, 1, 1.0, method, 4, sweeps, told.append
+    )
     assert told == sorted(told)
     assert len(set(told)) >= 6
     assert 0 < told[0] < 0.5
@@ -54,7 +71,10 @@ def test_a_receipt_takes_a_step_for_each_image() -> None:
     """So no step takes as long as many images do: whoever draws others in between is not held up."""
     model = awake("mnist-pixelcnn", height=6, width=9)
     target = Target.of(model, np.zeros((1, 6, 9), np.int64), ENDS, 1.0)
-    ten, twenty = (len(list(drawn_receipt_steps(target, np.zeros((n, 1, 6, 9), np.int64), 1))) for n in (10, 20))
+    ten, twenty = (
+        len(list(drawn_receipt_steps(target, np.zeros((n, 1, 6, 9), np.int64), 1)))
+        for n in (10, 20)
+    )
     assert twenty >= ten + 10
 
 
@@ -63,15 +83,25 @@ def test_a_receipt_takes_a_step_for_each_image() -> None:
     [
         (awake("mnist-row-lstm", height=6, width=9), ENDS),
         (awake("mnist-pixelcnn", height=6, width=9, channels=3, values=4), CENTRE),
-        (mixture("none", "rotate_180"), mask("###### ###### ###### ###### ...... ......")),
+        (
+            mixture("none", "rotate_180"),
+            mask("###### ###### ###### ###### ...... ......"),
+        ),
     ],
     ids=["exact", "by particles", "by the member that comes last"],
 )
-def test_marginals_are_the_same_with_an_image_or_without(model: Model, keep: NDArray[np.bool_]) -> None:
+def test_marginals_are_the_same_with_an_image_or_without(
+    model: Model, keep: NDArray[np.bool_]
+) -> None:
     """n = 0: receipt and marginals of one image, and no image of which anything is told."""
     shape = model.config.channels, *keep.shape
-    known = torch.randint(0, model.config.values, shape, generator=torch.Generator().manual_seed(0))
-    one, none = (complete(model, known, torch.from_numpy(keep), n, 8, particles=6, first=3) for n in (1, 0))
+    known = torch.randint(
+        0, model.config.values, shape, generator=torch.Generator().manual_seed(0)
+    )
+    one, none = (
+        complete(model, known, torch.from_numpy(keep), n, 8, particles=6, first=3)
+        for n in (1, 0)
+    )
     assert none.values.shape == (0, *shape)
     assert none.receipt == replace(one.receipt, nats=(), qualities=(), label=None)
     assert one.mean is not None
@@ -91,13 +121,26 @@ def test_images_do_not_depend_on_how_many_are_asked_for() -> None:
     known = torch.randint(0, 2, (1, 6, 9), generator=torch.Generator().manual_seed(0))
     keep = torch.from_numpy(CENTRE)
     three = complete(model, known, keep, n=3, seed=8, particles=5)
-    assert torch.equal(three.values[:1], complete(model, known, keep, n=1, seed=8, particles=5).values)
-    assert not torch.equal(three.values, complete(model, known, keep, n=3, seed=9, particles=5).values)
-    assert (three.exact, three.receipt.particles, three.member) == (False, 4, "none")  # two of each chain
-    assert three.receipt.nats == pytest.approx(-log_likelihood(model, three.values).double().numpy(), rel=1e-5)
+    assert torch.equal(
+        three.values[:1], complete(model, known, keep, n=1, seed=8, particles=5).values
+    )
+    assert not torch.equal(
+        three.values, complete(model, known, keep, n=3, seed=9, particles=5).values
+    )
+    assert (three.exact, three.receipt.particles, three.member) == (
+        False,
+        4,
+        "none",
+    )  # two of each chain
+    assert three.receipt.nats == pytest.approx(
+        -log_likelihood(model, three.values).double().numpy(), rel=1e-5
+    )
     assert three.receipt.apart_nats is not None
     assert three.receipt.quality in ("good", "rough", "poor")
-    alone = [complete(model, known, keep, n=1, seed=8, particles=5, first=i).receipt.quality for i in range(3)]
+    alone = [
+        complete(model, known, keep, n=1, seed=8, particles=5, first=i).receipt.quality
+        for i in range(3)
+    ]
     assert three.receipt.qualities == tuple(alone)
     assert three.receipt.ess is not None
     assert three.receipt.distinct is not None
@@ -112,7 +155,9 @@ def test_the_evidence_of_an_exact_draw_is_that_of_what_is_given() -> None:
     keep = mask("#### #### .... ....")
     known = np.random.default_rng(1).integers(0, 2, (1, 4, 4))
     done = complete(model, torch.from_numpy(known), torch.from_numpy(keep), n=1, seed=2)
-    assert done.receipt.evidence_nats == pytest.approx(truth(model, known, keep, 1.0).nats, abs=1e-5)
+    assert done.receipt.evidence_nats == pytest.approx(
+        truth(model, known, keep, 1.0).nats, abs=1e-5
+    )
 
 
 def test_a_hole_that_covers_everything_is_a_sample() -> None:
@@ -126,12 +171,17 @@ def test_a_hole_that_covers_everything_is_a_sample() -> None:
 
 def test_evidence_is_never_above_what_a_completion_proves() -> None:
     """p(given) is at least p(completed): one particle overstates the nats of a tied image by far, and is corrected."""
-    model, keep = awake("mnist-row-lstm", seed=6, height=6, width=6), mask("...... ...... ###### ...... ###### ######")
+    model, keep = (
+        awake("mnist-row-lstm", seed=6, height=6, width=6),
+        mask("...... ...... ###### ...... ###### ######"),
+    )
     for parameter in model.network.parameters():
         parameter.mul_(6)
     corrected = 0
     for i, image in enumerate(sample(model, 10, seed=1)):
-        done = complete(model, image, torch.from_numpy(keep), n=1, seed=i, particles=1, sweeps=8)
+        done = complete(
+            model, image, torch.from_numpy(keep), n=1, seed=i, particles=1, sweeps=8
+        )
         assert done.receipt.evidence_nats is not None
         proven = -float(log_likelihood(model, done.values)[0])
         assert done.receipt.evidence_nats <= proven + 1e-4
@@ -142,11 +192,27 @@ def test_evidence_is_never_above_what_a_completion_proves() -> None:
 def test_bad_requests_are_refused_in_words() -> None:
     """Shapes, method, particles, sweeps, and a model with two scales."""
     model = awake("mnist-row-lstm", height=4, width=4)
-    known, keep = torch.zeros(1, 4, 4, dtype=torch.int64), torch.zeros(4, 4, dtype=torch.bool)
-    scales = untrained("cifar10-multi-scale", layers=1, hidden=3, head=3, height=4, width=4, factor=2, conditioning=2)
-    with pytest.raises(DataError, match=r"known and keep must be \(1, 4, 4\) and \(4, 4\)"):
+    known, keep = (
+        torch.zeros(1, 4, 4, dtype=torch.int64),
+        torch.zeros(4, 4, dtype=torch.bool),
+    )
+    scales = untrained(
+        "cifar10-multi-scale",
+        layers=1,
+        hidden=3,
+        head=3,
+        height=4,
+        width=4,
+        factor=2,
+        conditioning=2,
+    )
+    with pytest.raises(
+        DataError, match=r"known and keep must be \(1, 4, 4\) and \(4, 4\)"
+    ):
         complete(model, known[:, :3], keep, 1, 0)
-    with pytest.raises(ConfigError, match="unknown method 'best': expected posterior or clamp"):
+    with pytest.raises(
+        ConfigError, match="unknown method 'best': expected posterior or clamp"
+    ):
         complete(model, known, keep, 1, 0, method="best")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigError, match="particles must be from 1 to 256, not 0"):
         complete(model, known, keep, 1, 0, particles=0)

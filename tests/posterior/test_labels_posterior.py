@@ -10,13 +10,22 @@ from model_core import Model, complete
 from model_core.components import Member
 from model_core.errors import ConfigError, DataError
 from model_core.posterior.classify import MOST, can_be_exact, classify, evened
-from tests.labelled_models import LOG_PRIORS, all_images, chi_square, fitting, joint, labelled
+from tests.labelled_models import (
+    LOG_PRIORS,
+    all_images,
+    chi_square,
+    fitting,
+    joint,
+    labelled,
+)
 
 
 def mixture() -> Model:
     """Two members of one shape and the same labels."""
     first, second = labelled(seed=1), labelled(seed=2)
-    return Model((first.members[0], Member(second.members[0].network, "rotate_180")), first.card)
+    return Model(
+        (first.members[0], Member(second.members[0].network, "rotate_180")), first.card
+    )
 
 
 @pytest.mark.parametrize("make", [labelled, mixture])
@@ -44,7 +53,9 @@ def test_a_part_of_a_picture_too_with_every_mask() -> None:
         if found.exact:
             exact += 1
             assert difference.max() < 1e-5
-            assert found.total_nats[0] == pytest.approx(-float(truth.logsumexp(0)), abs=1e-5)
+            assert found.total_nats[0] == pytest.approx(
+                -float(truth.logsumexp(0)), abs=1e-5
+            )
         else:
             errors.append(difference.max())
     assert exact == 10
@@ -68,7 +79,9 @@ def test_two_particles_never_know_a_label_well() -> None:
     model, image = labelled(), all_images()[0b100111010]
     keep = torch.tensor([[0, 0, 0], [0, 1, 0], [1, 1, 1]]).bool()
     found = [classify(model, image, keep, seed=seed, particles=4) for seed in range(20)]
-    assert min(float(np.max(each.p_sd)) for each in found if each.p_sd is not None) < 0.02
+    assert (
+        min(float(np.max(each.p_sd)) for each in found if each.p_sd is not None) < 0.02
+    )
     assert {each.quality for each in found} <= {"rough", "poor"}
 
 
@@ -78,10 +91,15 @@ def test_no_label_is_impossible_by_few_particles() -> None:
     keep = torch.tensor([[0, 0, 0], [0, 1, 0], [1, 1, 1]]).bool()
     found, priors = classify(model, image, keep, particles=4), LOG_PRIORS.exp().numpy()
     assert (found.p[0] >= priors / 3).all()
-    assert found.p[0] == pytest.approx((2 * priors * np.exp(found.total_nats - found.nats[0]) + priors) / 3)
+    assert found.p[0] == pytest.approx(
+        (2 * priors * np.exp(found.total_nats - found.nats[0]) + priors) / 3
+    )
 
 
-@pytest.mark.parametrize(("make", "given"), [(labelled, "110000000"), (labelled, "000010010"), (mixture, "000010010")])
+@pytest.mark.parametrize(
+    ("make", "given"),
+    [(labelled, "110000000"), (labelled, "000010010"), (mixture, "000010010")],
+)
 def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) -> None:
     """Images as often as p(image | given), and their labels as p(label | given); evidence as the sum says."""
     model, keep = make(), torch.tensor([each == "1" for each in given]).view(3, 3)
@@ -93,12 +111,19 @@ def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) 
     found, most = chi_square(torch.bincount(index, minlength=512), n * p / p.sum())
     assert found < most
     truth = log_p[:, fits].logsumexp(1)
-    assert done.receipt.evidence_nats == pytest.approx(-float(truth.logsumexp(0)), abs=0.05)
-    assert done.receipt.nats == pytest.approx((-log_p.logsumexp(0)[index]).tolist(), abs=1e-4)
+    assert done.receipt.evidence_nats == pytest.approx(
+        -float(truth.logsumexp(0)), abs=0.05
+    )
+    assert done.receipt.nats == pytest.approx(
+        (-log_p.logsumexp(0)[index]).tolist(), abs=1e-4
+    )
     assert done.receipt.label in range(3)
     alone = complete(model, known, keep, 60, seed=4, particles=8, label="b")
     found, most = chi_square(
-        torch.bincount((alone.values.view(60, -1) * 2 ** torch.arange(8, -1, -1)).sum(1), minlength=512),
+        torch.bincount(
+            (alone.values.view(60, -1) * 2 ** torch.arange(8, -1, -1)).sum(1),
+            minlength=512,
+        ),
         60 * (log_p[1] - log_p[1, fits].logsumexp(0)).exp() * fits,
     )
     assert found < most
@@ -107,7 +132,10 @@ def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) 
 def test_what_cannot_be_classified_is_refused() -> None:
     """A model without labels, one label that is given, other shapes."""
     model, image = labelled(), all_images()[:1]
-    for refused in (model.given("a"), Model(model.members[:0], labelled(seed=1).given(0).card, label=0)):
+    for refused in (
+        model.given("a"),
+        Model(model.members[:0], labelled(seed=1).given(0).card, label=0),
+    ):
         with pytest.raises(ConfigError, match="no labels to choose from"):
             classify(refused, image)
     with pytest.raises(DataError, match="values and keep must be"):

@@ -16,17 +16,30 @@ from model_core.posterior.smc import Hole, Sweep
 from model_core.sampling.stage import Drawing
 from model_core.sampling.stages import stage_for
 from tests.posterior.reference import ReferenceParticles
-from tests.posterior.tiny import CENTRE, KINDS, LEFT, SCATTERED, awake, finished, mask, network_of
+from tests.posterior.tiny import (
+    CENTRE,
+    KINDS,
+    LEFT,
+    SCATTERED,
+    awake,
+    finished,
+    mask,
+    network_of,
+)
 
 
 @pytest.mark.parametrize("preset", KINDS)
-@pytest.mark.parametrize(("keep", "channels", "values"), [(SCATTERED, 3, 4), (LEFT, 1, 2), (CENTRE, 3, 4)])
+@pytest.mark.parametrize(
+    ("keep", "channels", "values"), [(SCATTERED, 3, 4), (LEFT, 1, 2), (CENTRE, 3, 4)]
+)
 def test_particles_in_compiled_code_equal_the_slow_truth(
     preset: str, keep: NDArray[np.bool_], channels: int, values: int
 ) -> None:
     """Images of all particles byte for byte, ln p to the last digits, also where they are copied within a row, and with
     an image that is retained."""
-    network = network_of(awake(preset, height=6, width=9, channels=channels, values=values))
+    network = network_of(
+        awake(preset, height=6, width=9, channels=channels, values=values)
+    )
     known = np.random.default_rng(3).integers(0, values, (channels, 6, 9))
     hole = Given(known, keep, seed=5, sample=0, temperature=0.7)
     ours = finished(StageParticles(network, 8), hole, 8, moves=1)
@@ -41,7 +54,9 @@ def test_particles_in_compiled_code_equal_the_slow_truth(
 @pytest.mark.parametrize("preset", KINDS)
 def test_particles_in_plain_torch_equal_the_slow_truth(preset: str) -> None:
     """In double precision, compared after whole rows."""
-    network = network_of(awake(preset, height=6, width=9, channels=3, values=3)).double()
+    network = network_of(
+        awake(preset, height=6, width=9, channels=3, values=3)
+    ).double()
     known = np.random.default_rng(3).integers(0, 3, (3, 6, 9))
     hole = Given(known, SCATTERED, seed=5, sample=1, temperature=1.0)
     assert not stage_for(network).stops_within_rows
@@ -57,21 +72,36 @@ def test_particles_in_plain_torch_equal_the_slow_truth(preset: str) -> None:
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
 @pytest.mark.parametrize("preset", KINDS)
-def test_ln_p_of_given_pixels_is_the_teacher_forced_pass_s(preset: str, precision: torch.dtype) -> None:
+def test_ln_p_of_given_pixels_is_the_teacher_forced_pass_s(
+    preset: str, precision: torch.dtype
+) -> None:
     """Summed by row, of a whole image, to a millionth of its nats; of no pixel that was not asked for."""
-    network = network_of(awake(preset, height=5, width=7, channels=3, values=6)).to(precision)
+    network = network_of(awake(preset, height=5, width=7, channels=3, values=6)).to(
+        precision
+    )
     image = torch.randint(0, 6, (3, 5, 7), generator=torch.Generator().manual_seed(2))
     keep, asked = torch.ones(5, 7, dtype=torch.bool), torch.ones(5, 7, dtype=torch.bool)
     asked[3] = False
     with torch.inference_mode():
         stage = stage_for(network)(network, 2)
         for slot, weighed in enumerate((torch.ones_like(asked), asked)):
-            stage.open(slot, Drawing(torch.zeros(5, 7, 3, dtype=torch.float64), 1.0, image, keep, weighed=weighed))
+            stage.open(
+                slot,
+                Drawing(
+                    torch.zeros(5, 7, 3, dtype=torch.float64),
+                    1.0,
+                    image,
+                    keep,
+                    weighed=weighed,
+                ),
+            )
         while stage.step():
             pass
         rows = -network.double().nats_map(image[None])[0].sum((0, 2)).numpy()  # (H,)
     assert stage.log_p(0) == pytest.approx(rows, rel=1e-6)
-    assert stage.log_p(1) == pytest.approx(np.where(asked.all(1).numpy(), rows, 0), rel=1e-6)
+    assert stage.log_p(1) == pytest.approx(
+        np.where(asked.all(1).numpy(), rows, 0), rel=1e-6
+    )
 
 
 def test_an_island_resamples_in_place_and_keeps_count() -> None:
@@ -102,7 +132,9 @@ def test_particles_that_are_the_same_go_on_as_one() -> None:
     assert island.evidence() == pytest.approx(before)
 
 
-@pytest.mark.parametrize("keep", [CENTRE, mask("#########/###...###/#########".replace("/", " "))])
+@pytest.mark.parametrize(
+    "keep", [CENTRE, mask("#########/###...###/#########".replace("/", " "))]
+)
 def test_a_sweep_that_merges_weighs_images_as_one_that_does_not(
     keep: NDArray[np.bool_], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,7 +165,12 @@ def test_what_the_model_finds_impossible_is_said() -> None:
 
 def test_exp_log_and_sums_are_right_to_the_last_places() -> None:
     """Against the standard library, over all that weights can be; the sum of many does not depend on their order."""
-    x = np.concatenate([np.random.default_rng(0).uniform(-700, 700, 20_000), [0.0, -1e-300, 1e-9, -746.0, -np.inf]])
+    x = np.concatenate(
+        [
+            np.random.default_rng(0).uniform(-700, 700, 20_000),
+            [0.0, -1e-300, 1e-9, -746.0, -np.inf],
+        ]
+    )
     assert exp(x) == pytest.approx([math.exp(each) for each in x], rel=5e-16)
     y = np.abs(np.random.default_rng(1).normal(0, 1, 20_000)) ** 9 + 5e-324
     assert log(y) == pytest.approx([math.log(each) for each in y], rel=5e-16, abs=2e-16)

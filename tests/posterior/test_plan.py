@@ -22,7 +22,12 @@ def test_an_order_is_known_by_what_lies_behind() -> None:
     assert given_behind(keep) == 10
     assert given_behind(np.ones((2, 2), bool)) == 0
     assert given_behind(turn(keep, "rotate_180")) == 4
-    rows = {"... #.. ...": True, "... ### ...": False, "... ... ###": False, "... ...": True}
+    rows = {
+        "... #.. ...": True,
+        "... ### ...": False,
+        "... ... ###": False,
+        "... ...": True,
+    }
     assert {each: is_mostly_last(mask(each)) for each in rows} == rows
 
 

@@ -32,15 +32,24 @@ def test_the_word_follows_from_the_figures(
     nats: float, apart: float, evidence: float, ess: float, values: int, word: str
 ) -> None:
     """Of a model whose images hardly ever have 120 nats; where that is not known, chains must be near each other."""
-    island = Island("none", None, nats, [nats, nats + apart], [0.0, evidence], 0.0, ess, 3, 32)
+    island = Island(
+        "none", None, nats, [nats, nats + apart], [0.0, evidence], 0.0, ess, 3, 32
+    )
     assert receipt_of([island], 120.0, values).quality == word
     assert (
-        receipt_of([Island("none", None, 70, [70, 130], [0.0, 0.0], 0.0, 9.0, 3, 32)], None, values).quality == "poor"
+        receipt_of(
+            [Island("none", None, 70, [70, 130], [0.0, 0.0], 0.0, 9.0, 3, 32)],
+            None,
+            values,
+        ).quality
+        == "poor"
     )
 
 
 @pytest.mark.parametrize("strange_nats", [120.0, None])
-def test_each_image_has_the_word_that_it_would_have_alone(strange_nats: float | None) -> None:
+def test_each_image_has_the_word_that_it_would_have_alone(
+    strange_nats: float | None,
+) -> None:
     """Whatever the others are: strange, apart, of few particles, or of other evidence. The worst is that of all."""
     facts = [
         (42.3, [42.3, 42.3], [-40.0, -41.0], 9.0),
@@ -50,9 +59,16 @@ def test_each_image_has_the_word_that_it_would_have_alone(strange_nats: float | 
         (42.3, [42.3, 42.3], [-40.0, -41.0], 2.0),
     ]
     islands = [
-        Island("none", None, nats, chains, evidence, evidence[0], ess, 3, 32) for nats, chains, evidence, ess in facts
+        Island("none", None, nats, chains, evidence, evidence[0], ess, 3, 32)
+        for nats, chains, evidence, ess in facts
     ]
     receipt = receipt_of(islands, strange_nats)
     assert receipt.qualities == ("good", "poor", "rough", "good", "rough")
-    assert receipt.qualities == tuple(receipt_of([each], strange_nats).quality for each in islands)
-    assert (receipt.quality, receipt.of_no_image.quality, receipt.of_no_image.qualities) == ("poor", "poor", ())
+    assert receipt.qualities == tuple(
+        receipt_of([each], strange_nats).quality for each in islands
+    )
+    assert (
+        receipt.quality,
+        receipt.of_no_image.quality,
+        receipt.of_no_image.qualities,
+    ) == ("poor", "poor", ())

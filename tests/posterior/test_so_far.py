@@ -16,15 +16,23 @@ IMAGES = 2
 
 def run_of(model: Model, keep: NDArray[np.bool_]) -> IslandsRun:
     config = model.config
-    known = np.random.default_rng(1).integers(0, config.values, (config.channels, *keep.shape))
+    known = np.random.default_rng(1).integers(
+        0, config.values, (config.channels, *keep.shape)
+    )
     return IslandsRun(Target.of(model, known, keep, 1.0), seed=3, particles=6, sweeps=2)
 
 
 MODELS = {
     "one member": (awake("mnist-row-lstm", height=6, width=9), CENTRE),
     "colour": (awake("mnist-pixelcnn", height=6, width=9, channels=3, values=4), LEFT),
-    "categories": (awake("mnist-pixelcnn", height=6, width=9, categories=True, values=3), CENTRE),
-    "a member that comes last": (mixture("none", "flip_left_right"), mask(" ".join(["###..."] * 6))),
+    "categories": (
+        awake("mnist-pixelcnn", height=6, width=9, categories=True, values=3),
+        CENTRE,
+    ),
+    "a member that comes last": (
+        mixture("none", "flip_left_right"),
+        mask(" ".join(["###..."] * 6)),
+    ),
 }
 
 
@@ -72,5 +80,11 @@ def test_of_categories_the_likeliest_is_expected() -> None:
     """None is between two others: of 0, 2 and 2 it is 2, never 1."""
     known, keep = np.array([[[1, 0, 0]]]), np.array([[True, False, False]])
     so_far = SoFar(known, keep, categories=3)
-    so_far.add(Weighted(np.array([[[[1, 0, 2]]], [[[1, 2, 0]]], [[[1, 2, 0]]]]), np.array([0.3, 0.3, 0.4])), ~keep)
+    so_far.add(
+        Weighted(
+            np.array([[[[1, 0, 2]]], [[[1, 2, 0]]], [[[1, 2, 0]]]]),
+            np.array([0.3, 0.3, 0.4]),
+        ),
+        ~keep,
+    )
     np.testing.assert_array_equal(so_far.news(), [[[1, 2, 0]]])

@@ -23,7 +23,9 @@ KINDS = ("mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm")
 
 def awake(preset: str, seed: int = 1, **size: int) -> Model:
     """Random weights, and biases that make a difference."""
-    model = untrained(preset, seed=seed, **{"layers": 2, "hidden": 6, "head": 6, **size})
+    model = untrained(
+        preset, seed=seed, **{"layers": 2, "hidden": 6, "head": 6, **size}
+    )
     generator = torch.Generator().manual_seed(seed)
     for parameter in model.network.parameters():
         if parameter.dim() == 1:
@@ -37,10 +39,16 @@ def network_of(model: Model) -> PixelNetwork:
 
 
 def mixture(*orientations: Orientation, side: int = 6, scale: float = 1) -> Model:
-    models = [awake("mnist-row-lstm", seed, height=side, width=side) for seed in range(len(orientations))]
+    models = [
+        awake("mnist-row-lstm", seed, height=side, width=side)
+        for seed in range(len(orientations))
+    ]
     for parameter in (each for model in models for each in model.network.parameters()):
         parameter.mul_(scale)
-    members = [Member(model.network, orientation) for model, orientation in zip(models, orientations, strict=True)]
+    members = [
+        Member(model.network, orientation)
+        for model, orientation in zip(models, orientations, strict=True)
+    ]
     return Model(tuple(members), models[0].card)
 
 
@@ -71,13 +79,22 @@ class Truth:
     """-ln p(given)"""
 
 
-def truth(model: Model, known: NDArray[np.int64], keep: NDArray[np.bool_], temperature: float) -> Truth:
+def truth(
+    model: Model, known: NDArray[np.int64], keep: NDArray[np.bool_], temperature: float
+) -> Truth:
     """By enumeration, with the teacher-forced pass of every member in double precision."""
     holes, C = np.argwhere(~keep), len(known)
-    fillings = np.array(list(itertools.product(range(model.config.values), repeat=C * len(holes))))
+    fillings = np.array(
+        list(itertools.product(range(model.config.values), repeat=C * len(holes)))
+    )
     outcomes = np.repeat(known[None], len(fillings), 0)
     outcomes[:, :, holes[:, 0], holes[:, 1]] = fillings.reshape(-1, C, len(holes))
-    members = np.stack([_joint(member, torch.from_numpy(outcomes), temperature) for member in model.members])
+    members = np.stack(
+        [
+            _joint(member, torch.from_numpy(outcomes), temperature)
+            for member in model.members
+        ]
+    )
     joint = members.mean(0)
     return Truth(outcomes, joint / joint.sum(), -float(np.log(joint.sum())))
 
@@ -86,21 +103,27 @@ def _joint(member: Member, outcomes: Tensor, temperature: float) -> NDArray[np.f
     images = turn(outcomes, member.orientation)
     with torch.inference_mode():
         assert isinstance(member.network, PixelNetwork)
-        log_p = torch.log_softmax(member.network(images).double() / temperature, 1).gather(1, images[:, None])
+        log_p = torch.log_softmax(
+            member.network(images).double() / temperature, 1
+        ).gather(1, images[:, None])
     return log_p.sum((1, 2, 3, 4)).exp().numpy()
 
 
 def chi_square_excess(images: NDArray[np.int64], true: Truth) -> float:
     """How many standard deviations the chi-square of images (n, C, H, W) lies above its mean; rare ones pooled."""
     keys = {outcome.tobytes(): i for i, outcome in enumerate(true.outcomes)}
-    counts = np.bincount([keys[image.tobytes()] for image in images], minlength=len(true.p)).astype(float)
+    counts = np.bincount(
+        [keys[image.tobytes()] for image in images], minlength=len(true.p)
+    ).astype(float)
     expected = len(images) * true.p
     rare = expected < 5
     counts = np.append(counts[~rare], counts[rare].sum())
     expected = np.append(expected[~rare], expected[rare].sum())
     counts, expected = counts[expected > 0], expected[expected > 0]
     freedom = max(1, len(counts) - 1)
-    return float((((counts - expected) ** 2 / expected).sum() - freedom) / np.sqrt(2 * freedom))
+    return float(
+        (((counts - expected) ** 2 / expected).sum() - freedom) / np.sqrt(2 * freedom)
+    )
 
 
 @dataclass
@@ -120,13 +143,22 @@ class Run:
 
 
 def finished(
-    particles: Particles, given: Given, size: int, rounds: int = 0, within_rows: bool = True, moves: int = 0
+    particles: Particles,
+    given: Given,
+    size: int,
+    rounds: int = 0,
+    within_rows: bool = True,
+    moves: int = 0,
 ) -> Run:
     """One chain of one network, after so many rounds and moves of the whole hole."""
     mixture, heard = Mixture([Way("none", lambda size: particles, within_rows)]), []
-    chain = Chain(mixture, given, size, [0], took=lambda draws, block: heard.append(draws))
+    chain = Chain(
+        mixture, given, size, [0], took=lambda draws, block: heard.append(draws)
+    )
     deque(chain.begin(), maxlen=0)
-    draws = seat([chain], float(choice_noise(given.seed, given.sample, 1 << 30, 0, 0, 1)[0]))
+    draws = seat(
+        [chain], float(choice_noise(given.seed, given.sample, 1 << 30, 0, 0, 1)[0])
+    )
     deque(chain.rounds(rounds), maxlen=0)
     for _ in range(moves):
         deque(chain.move(~given.keep), maxlen=0)

@@ -30,14 +30,35 @@ EMBEDDED = 1 / 3
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.storm", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--hours", type=float, default=1.0, help="of all storms that the counts are of")
-    parser.add_argument("--counts", type=Path, default=COUNTS, help="a file of its own leaves the page as it is")
-    parser.add_argument("--cores", type=float, default=0.5, help="how many processors it may keep busy, on average")
-    parser.add_argument("--jobs", type=float, default=1.2, help="how many a second; fewer on a busy machine")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.storm", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument(
+        "--hours", type=float, default=1.0, help="of all storms that the counts are of"
+    )
+    parser.add_argument(
+        "--counts",
+        type=Path,
+        default=COUNTS,
+        help="a file of its own leaves the page as it is",
+    )
+    parser.add_argument(
+        "--cores",
+        type=float,
+        default=0.5,
+        help="how many processors it may keep busy, on average",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=float,
+        default=1.2,
+        help="how many a second; fewer on a busy machine",
+    )
     arguments = parser.parse_args()
     counts = Counts(arguments.counts)
-    asyncio.run(_storm(counts, arguments.hours, arguments.cores, Mix(per_s=arguments.jobs)))
+    asyncio.run(
+        _storm(counts, arguments.hours, arguments.cores, Mix(per_s=arguments.jobs))
+    )
     print(table(counts))
     if arguments.counts == COUNTS:
         write_page(counts)
@@ -55,12 +76,16 @@ async def _storm(counts: Counts, hours: float, cores: float, mix: Mix) -> None:
         place = folder / time.strftime("%d-%H.%M.%S")
         before, seed = harm(counts), random.randrange(2**32)
         storm.rng = random.Random(seed)
-        storm.say(f"{place.name}: seed {seed}, {sum(of['faults'] for of in counts.faults.values())} faults so far")
+        storm.say(
+            f"{place.name}: seed {seed}, {sum(of['faults'] for of in counts.faults.values())} faults so far"
+        )
         is_over = _when_over(told, min(SITTING_S, 3600 * (hours - counts.hours)))
         await sit(storm, place, storm.rng.random() > EMBEDDED, any_fault(), is_over)
         if harm(counts) == before:  # else its logs are of interest
             shutil.rmtree(place)
-    print(f"logs of sittings in which harm came to a job: {sorted(folder.glob('*-*/logs'))}")
+    print(
+        f"logs of sittings in which harm came to a job: {sorted(folder.glob('*-*/logs'))}"
+    )
 
 
 def harm(counts: Counts) -> int:

@@ -28,14 +28,23 @@ class Counts:
         self.hours: float = found.get("hours", 0.0)
         self.unexpected_exits: int = found.get("unexpected_exits", 0)
         self.readers = Counter(found.get("readers", {}))
-        self.faults = {kind: Counter(of) for kind, of in found.get("faults", {}).items()}
+        self.faults = {
+            kind: Counter(of) for kind, of in found.get("faults", {}).items()
+        }
         self.jobs = {kind: Counter(of) for kind, of in found.get("jobs", {}).items()}
 
     def save(self) -> None:
         """All or nothing, whenever this process dies."""
-        said = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        said = {
+            name: value
+            for name, value in vars(self).items()
+            if not name.startswith("_")
+        }
         draft = self._path.with_suffix(".new")
-        draft.write_text(json.dumps(said | {"hours": round(self.hours, 4)}, indent=1, sort_keys=True) + "\n")
+        draft.write_text(
+            json.dumps(said | {"hours": round(self.hours, 4)}, indent=1, sort_keys=True)
+            + "\n"
+        )
         draft.replace(self._path)
 
     def total(self, verdict: str) -> int:
@@ -114,9 +123,13 @@ class Books:
         """The job is judged."""
         verdicts = {finding.verdict for finding in findings}
         for fault in self.during(life):
-            others = set() if fault.forgets or fault.turns_back else {Verdict.TOLD_LOST}  # are not the cause of that
+            others = (
+                set() if fault.forgets or fault.turns_back else {Verdict.TOLD_LOST}
+            )  # are not the cause of that
             fault.jobs.update(["jobs", *(verdicts - others)])
-        self.counts.jobs.setdefault(life.wish.kind, Counter()).update(["jobs", *verdicts])
+        self.counts.jobs.setdefault(life.wish.kind, Counter()).update(
+            ["jobs", *verdicts]
+        )
         self.under_way.discard(life)
 
     def forget(self, life: Life) -> None:
@@ -126,7 +139,11 @@ class Books:
     def settle(self) -> None:
         """Count the faults all of whose jobs are judged, and save the counts."""
         oldest = min((life.began for life in self.under_way), default=math.inf)
-        for fault in [fault for fault in self._faults if fault.over < oldest and fault.over < math.inf]:
+        for fault in [
+            fault
+            for fault in self._faults
+            if fault.over < oldest and fault.over < math.inf
+        ]:
             self._faults.remove(fault)
             harmed = any(fault.jobs[harm] for harm in HARMS)
             of_kind = self.counts.faults.setdefault(fault.kind, Counter())
@@ -143,20 +160,37 @@ def bound(faults: int, harmed: int) -> float:
     low, high = 0.0, 1.0
     while faults and high - low > high / 1000:
         middle = (low + high) / 2
-        low, high = (middle, high) if _at_most(harmed, faults, middle) > 1 - CONFIDENCE else (low, middle)
+        low, high = (
+            (middle, high)
+            if _at_most(harmed, faults, middle) > 1 - CONFIDENCE
+            else (low, middle)
+        )
     return high
 
 
 def _at_most(harmed: int, faults: int, probability: float) -> float:
     """The probability of so few harmed."""
-    ways = [math.lgamma(faults + 1) - math.lgamma(i + 1) - math.lgamma(faults - i + 1) for i in range(harmed + 1)]
+    ways = [
+        math.lgamma(faults + 1) - math.lgamma(i + 1) - math.lgamma(faults - i + 1)
+        for i in range(harmed + 1)
+    ]
     odds = math.log(probability), math.log1p(-probability)
-    return sum(math.exp(way + i * odds[0] + (faults - i) * odds[1]) for i, way in enumerate(ways))
+    return sum(
+        math.exp(way + i * odds[0] + (faults - i) * odds[1])
+        for i, way in enumerate(ways)
+    )
 
 
 def table(counts: Counts) -> str:
     """By fault, the total, and a line on what else was counted."""
-    head = ["fault", "faults", "jobs through it", "told lost", "harmed", "harm per fault is below"]
+    head = [
+        "fault",
+        "faults",
+        "jobs through it",
+        "told lost",
+        "harmed",
+        "harm per fault is below",
+    ]
     lines = [_line(head), _line(["---"] * len(head))]
     total: Counter[str] = Counter()
     for kind, of in sorted(counts.faults.items()):
@@ -165,10 +199,23 @@ def table(counts: Counts) -> str:
     jobs = counts.total("jobs")
     harmed = sum(counts.total(harm) for harm in HARMS)
     of_all = [total["faults"], jobs, counts.total(Verdict.TOLD_LOST), harmed]
-    lines.append(_line(["**all**", *(f"**{number:,}**" for number in of_all), f"**{_percent(total)}**"]))
-    kinds = ", ".join(f"{of['jobs']:,} {kind}" for kind, of in sorted(counts.jobs.items()))
+    lines.append(
+        _line(
+            [
+                "**all**",
+                *(f"**{number:,}**" for number in of_all),
+                f"**{_percent(total)}**",
+            ]
+        )
+    )
+    kinds = ", ".join(
+        f"{of['jobs']:,} {kind}" for kind, of in sorted(counts.jobs.items())
+    )
     ends = f"{counts.total(Verdict.SUCCEEDED):,} succeeded and {counts.total(Verdict.CANCELED):,} were canceled"
-    told = " and ".join(f"{number:,} {what}" for what, number in sorted(counts.readers.items(), reverse=True))
+    told = " and ".join(
+        f"{number:,} {what}"
+        for what, number in sorted(counts.readers.items(), reverse=True)
+    )
     note = (
         f"In {counts.hours:.1f} hours. Jobs by kind: {kinds}; {ends}. {told}. Processes that ended though nobody had "
         f"touched them: {counts.unexpected_exits}."
@@ -182,7 +229,12 @@ def write_page(counts: Counts) -> None:
 
 
 def _numbers(of: Counter[str]) -> list[str]:
-    numbers = of["faults"], of["jobs"], of[Verdict.TOLD_LOST], sum(of[harm] for harm in HARMS)
+    numbers = (
+        of["faults"],
+        of["jobs"],
+        of[Verdict.TOLD_LOST],
+        sum(of[harm] for harm in HARMS),
+    )
     return [f"{number:,}" for number in numbers]
 
 

@@ -14,7 +14,10 @@ class SmallDisk:
     def __init__(self, place: Path, size: str) -> None:
         self._place, self._ballast = place, place / "ballast"
         command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
-        self.is_real = os.geteuid() == 0 and subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+        self.is_real = (
+            os.geteuid() == 0
+            and subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
+        )
 
     def fill(self) -> None:
         """Leave no room on it."""
@@ -34,7 +37,11 @@ def small_disk(place: Path, size: str, outlives: str = "") -> Iterator[SmallDisk
         yield disk
     finally:
         if disk.is_real:
-            found = {file.name: file.read_bytes() for file in place.glob(outlives)} if outlives else {}
+            found = (
+                {file.name: file.read_bytes() for file in place.glob(outlives)}
+                if outlives
+                else {}
+            )
             subprocess.run(["umount", place], check=True)
             for name, content in found.items():
                 (place / name).write_bytes(content)

@@ -50,7 +50,9 @@ class Kind:
 
     def is_possible(self, world: World, busy: set[str]) -> bool:
         """Of one that fits."""
-        return busy.isdisjoint(self.parts) and (not self.deaths or world.may_die(self.parts[0], self.deaths))
+        return busy.isdisjoint(self.parts) and (
+            not self.deaths or world.may_die(self.parts[0], self.deaths)
+        )
 
 
 def killing(part: str, number: signal.Signals) -> Act:
@@ -138,7 +140,11 @@ async def removed(world: World, rng: random.Random) -> None:
 async def new_model(world: World, rng: random.Random) -> None:
     """A good one, which is served, and goes."""
     world.models.put_new(rng.randrange(3, 2**31))
-    await world.until(lambda answer: NEW in _names(answer), world.keys.owners[0], "a new model is served")
+    await world.until(
+        lambda answer: NEW in _names(answer),
+        world.keys.owners[0],
+        "a new model is served",
+    )
     world.models.remove(NEW)
 
 
@@ -146,13 +152,25 @@ async def bad_model(world: World, rng: random.Random) -> None:
     """Nobody serves it."""
     world.models.put_bad(rng)
     await asyncio.sleep(rng.uniform(0, 6 * LOOKS_S))
-    await world.until(lambda answer: GUEST in _names(answer), world.keys.owners[0], "other models are served")
-    await world.until(lambda answer: BAD not in _names(answer), world.keys.owners[0], "a bad model is not served")
+    await world.until(
+        lambda answer: GUEST in _names(answer),
+        world.keys.owners[0],
+        "other models are served",
+    )
+    await world.until(
+        lambda answer: BAD not in _names(answer),
+        world.keys.owners[0],
+        "a bad model is not served",
+    )
     world.models.remove(BAD)
 
 
 def _names(answer: httpx.Response) -> list[str]:
-    return [model["name"] for model in answer.json()["models"]] if answer.is_success else []
+    return (
+        [model["name"] for model in answer.json()["models"]]
+        if answer.is_success
+        else []
+    )
 
 
 async def torn_keys(world: World, rng: random.Random) -> None:
@@ -172,7 +190,11 @@ async def other_keys(world: World, _: random.Random) -> None:
     key = world.keys.add("cyd")
     await world.until(lambda answer: answer.is_success, key, "a new key opens")
     world.keys.revoke("cyd")
-    await world.until(lambda answer: answer.status_code == HTTPStatus.UNAUTHORIZED, key, "a revoked key opens nothing")
+    await world.until(
+        lambda answer: answer.status_code == HTTPStatus.UNAUTHORIZED,
+        key,
+        "a revoked key opens nothing",
+    )
 
 
 KINDS = [
@@ -189,14 +211,48 @@ KINDS = [
     Kind("Redis, SIGTERM", ("server",), killing("server", signal.SIGTERM), deaths=1),
     Kind("Redis, SIGSTOP 1 to 30 s", ("server",), stopping("server")),
     Kind("Redis, disk full", ("server",), full_disk, deaths=3, disk=True),
-    Kind("Redis, back without its data", ("server", "supervisor"), without_data, deaths=1, forgets=True),
-    Kind("Redis, back with an older state", ("server", "supervisor"), older_state, deaths=1, turns_back=True),
-    Kind("`pixelrnn up`, kill -9", ("supervisor", "server"), killing("supervisor", signal.SIGKILL)),
-    Kind("`pixelrnn up`, SIGTERM", ("supervisor", "server"), killing("supervisor", signal.SIGTERM)),
-    Kind("`pixelrnn up`, SIGSTOP 1 to 30 s", ("supervisor", "server"), stopping("supervisor")),
+    Kind(
+        "Redis, back without its data",
+        ("server", "supervisor"),
+        without_data,
+        deaths=1,
+        forgets=True,
+    ),
+    Kind(
+        "Redis, back with an older state",
+        ("server", "supervisor"),
+        older_state,
+        deaths=1,
+        turns_back=True,
+    ),
+    Kind(
+        "`pixelrnn up`, kill -9",
+        ("supervisor", "server"),
+        killing("supervisor", signal.SIGKILL),
+    ),
+    Kind(
+        "`pixelrnn up`, SIGTERM",
+        ("supervisor", "server"),
+        killing("supervisor", signal.SIGTERM),
+    ),
+    Kind(
+        "`pixelrnn up`, SIGSTOP 1 to 30 s",
+        ("supervisor", "server"),
+        stopping("supervisor"),
+    ),
     Kind("reply of Redis lost", (), on_the_wire(Mishap.REPLY_LOST), apart=True),
-    Kind("reply of Redis late by up to 8 s", (), on_the_wire(Mishap.REPLY_LATE), apart=True),
-    Kind("command to Redis late by up to 8 s", (), on_the_wire(Mishap.COMMAND_LATE), apart=True),
+    Kind(
+        "reply of Redis late by up to 8 s",
+        (),
+        on_the_wire(Mishap.REPLY_LATE),
+        apart=True,
+    ),
+    Kind(
+        "command to Redis late by up to 8 s",
+        (),
+        on_the_wire(Mishap.COMMAND_LATE),
+        apart=True,
+    ),
     Kind("logs, disk full", ("logs",), full_log_disk, disk=True),
     Kind("model exchanged", ("models",), exchanged),
     Kind("model removed, and back", ("models",), removed),

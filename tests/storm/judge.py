@@ -28,7 +28,13 @@ class Verdict(StrEnum):
     """A good request was answered with something else than "later" (429, 502, 503, 504)."""
 
 
-HARMS = (Verdict.LOST, Verdict.DOUBLED, Verdict.DIFFERING, Verdict.MISLED, Verdict.REFUSED)
+HARMS = (
+    Verdict.LOST,
+    Verdict.DOUBLED,
+    Verdict.DIFFERING,
+    Verdict.MISLED,
+    Verdict.REFUSED,
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,9 @@ class Seen:
         return Outcome(frozenset(self.record.rows), self.rest)
 
 
-def judge(seen: Seen, right: Outcome, forgotten: bool = False, turned_back: bool = False) -> list[Finding]:
+def judge(
+    seen: Seen, right: Outcome, forgotten: bool = False, turned_back: bool = False
+) -> list[Finding]:
     """What harm came to it; else the one finding of how it ended. forgotten: Redis may have come back without it;
     turned_back: Redis came back with an older state of it, so that its readers may have been ahead."""
     harms = list(_harms(seen, right, forgotten, turned_back))
@@ -106,7 +114,9 @@ def judge(seen: Seen, right: Outcome, forgotten: bool = False, turned_back: bool
     return [Finding(Verdict.TOLD_LOST if seen.trouble else Verdict(seen.status))]
 
 
-def _harms(seen: Seen, right: Outcome, forgotten: bool, turned_back: bool) -> Iterator[Finding]:
+def _harms(
+    seen: Seen, right: Outcome, forgotten: bool, turned_back: bool
+) -> Iterator[Finding]:
     if seen.trouble is not None:
         if not (forgotten and _is_gone(seen)):
             yield Finding(_of_trouble(seen), repr(seen.trouble))
@@ -120,22 +130,31 @@ def _harms(seen: Seen, right: Outcome, forgotten: bool, turned_back: bool) -> It
         yield Finding(Verdict.DOUBLED, "a row is there twice")
     if seen.status == Verdict.SUCCEEDED and seen.outcome != right:
         what = "rows" if seen.outcome.rows != right.rows else "result"
-        yield Finding(Verdict.DIFFERING, f"{what} differ from those of an undisturbed run")
+        yield Finding(
+            Verdict.DIFFERING, f"{what} differ from those of an undisturbed run"
+        )
     if not right.rows.issuperset(rows):
-        yield Finding(Verdict.DIFFERING, "a row differs from that of an undisturbed run")
+        yield Finding(
+            Verdict.DIFFERING, "a row differs from that of an undisturbed run"
+        )
     if seen.others_see_it:
         yield Finding(Verdict.MISLED, "another owner is shown it")
     if not seen.shown_alike:
         yield Finding(Verdict.MISLED, "a link shows another picture")
     by_link = [] if seen.by_link is None else [seen.by_link]
-    for account in [seen.record] if turned_back else [*seen.accounts, seen.record, *by_link]:
+    for account in (
+        [seen.record] if turned_back else [*seen.accounts, seen.record, *by_link]
+    ):
         for why in _lies(account, seen):
             yield Finding(Verdict.MISLED, why)
 
 
 def _is_gone(seen: Seen) -> bool:
     """It was accepted, and then there was no such job."""
-    return seen.accepted is not None and getattr(seen.trouble, "status", None) in (404, 410)
+    return seen.accepted is not None and getattr(seen.trouble, "status", None) in (
+        404,
+        410,
+    )
 
 
 def _of_trouble(seen: Seen) -> Verdict:

@@ -70,7 +70,9 @@ class Load:
         self._rng = rng
         self._say = say
         self._mix = mix
-        self._owners = [[AsyncClient(url, key, TRIES) for _ in range(CLIENTS)] for key in keys]
+        self._owners = [
+            [AsyncClient(url, key, TRIES) for _ in range(CLIENTS)] for key in keys
+        ]
         self._nobody = AsyncClient(url, tries=TRIES)
         self._jobs: set[asyncio.Task[None]] = set()
         self._ids: set[str] = set()
@@ -100,8 +102,12 @@ class Load:
         for wish, job in zip(wishes, jobs, strict=True):
             await self._learn(wish, job)
         samples = [job for job in jobs if job.state["kind"] == "sample"]
-        wishes = verifications([await job.image() for job in samples[:: len(samples) // 3]])
-        wishes += decodings([await job.blob() for job in jobs if job.state["kind"] == "encode"])
+        wishes = verifications(
+            [await job.image() for job in samples[:: len(samples) // 3]]
+        )
+        wishes += decodings(
+            [await job.blob() for job in jobs if job.state["kind"] == "encode"]
+        )
         for wish in wishes:
             await self._learn(wish, await client.start(wish.request()))
 
@@ -126,7 +132,9 @@ class Load:
             await asyncio.sleep(self._rng.expovariate(self._mix.per_s))
             self._settle_told()
             wish = first.pop() if first else self._rng.choice(wishes)
-            is_second = wish.kind == TRAINING and self._books.is_under_way(TRAINING)  # owners may have two
+            is_second = wish.kind == TRAINING and self._books.is_under_way(
+                TRAINING
+            )  # owners may have two
             if len(self._jobs) < MOST_UNDER_WAY and not is_second:
                 task = asyncio.create_task(self._live(wish))
                 self._jobs.add(task)
@@ -139,7 +147,10 @@ class Load:
         for clients in self._owners:
             async for job in clients[0].jobs():
                 if job.id not in self._ids:
-                    self._find(job.state["kind"], Finding(Verdict.DOUBLED, f"nobody handed in {job.id}"))
+                    self._find(
+                        job.state["kind"],
+                        Finding(Verdict.DOUBLED, f"nobody handed in {job.id}"),
+                    )
 
     async def _expect_told(self) -> None:
         """Every end that was to be told has been; some only at the second try, or the third."""
@@ -160,11 +171,19 @@ class Load:
                 del self._to_be_told[job_id]
                 self._books.counts.readers.update(webhooks=1)
                 if told[job_id] != {status}:
-                    self._find("webhook", Finding(Verdict.MISLED, f"{told[job_id]} was told of a job that is {status}"))
+                    self._find(
+                        "webhook",
+                        Finding(
+                            Verdict.MISLED,
+                            f"{told[job_id]} was told of a job that is {status}",
+                        ),
+                    )
 
     def _find(self, kind: str, finding: Finding) -> None:
         """A harm that is of no job under way."""
-        self._end(self._books.begin(Wish(kind, 0, lambda _: calls.get(""))), [finding], "")
+        self._end(
+            self._books.begin(Wish(kind, 0, lambda _: calls.get(""))), [finding], ""
+        )
 
     async def _live(self, wish: Wish) -> None:
         life, seen, job_id = self._books.begin(wish), Seen(), ""
@@ -174,7 +193,9 @@ class Load:
             async with asyncio.timeout(PATIENCE_S):
                 is_told = self._rng.random() < self._mix.told
                 call = wish.request()
-                job = await client.start(self._listener.asked(call) if is_told else call)
+                job = await client.start(
+                    self._listener.asked(call) if is_told else call
+                )
                 job_id = job.id
                 self._ids.add(job.id)
                 seen.accepted = time.monotonic()
@@ -193,25 +214,41 @@ class Load:
         except (ServiceError, TimeoutError) as trouble:
             seen.trouble = trouble
         back = [fault for fault in self._books.during(life) if fault.turns_back]
-        has_no_pictures = wish.kind == TRAINING and back  # they went when it ended the first time
+        has_no_pictures = (
+            wish.kind == TRAINING and back
+        )  # they went when it ended the first time
         if has_no_pictures or (wish.of_guest and _is_unknown_model(seen)):
             self._books.forget(life)
             return
         forgotten = any(fault.forgets for fault in self._books.during(life)) or any(
             seen.accepted is not None and fault.began < seen.accepted for fault in back
         )
-        verdicts = [judge(seen, right, forgotten, bool(back)) for right in self.right[wish]]
-        self._end(life, min(verdicts, key=lambda findings: sum(bool(finding.why) for finding in findings)), job_id)
-        self._books.counts.readers.update(readers=len(seen.accounts), events=sum(len(a.events) for a in seen.accounts))
+        verdicts = [
+            judge(seen, right, forgotten, bool(back)) for right in self.right[wish]
+        ]
+        self._end(
+            life,
+            min(
+                verdicts,
+                key=lambda findings: sum(bool(finding.why) for finding in findings),
+            ),
+            job_id,
+        )
+        self._books.counts.readers.update(
+            readers=len(seen.accounts), events=sum(len(a.events) for a in seen.accounts)
+        )
 
     def _end(self, life: Life, findings: list[Finding], job_id: str) -> None:
         for finding in findings:
             if finding.why:
                 faults = [
-                    f"{fault.kind} {time.monotonic() - fault.began:.1f} s ago" for fault in self._books.during(life)
+                    f"{fault.kind} {time.monotonic() - fault.began:.1f} s ago"
+                    for fault in self._books.during(life)
                 ]
                 age_s = time.monotonic() - life.began
-                self._say(f"{finding.verdict}: {life.wish.kind} {job_id} ({age_s:.1f} s old), {finding.why}; {faults}")
+                self._say(
+                    f"{finding.verdict}: {life.wish.kind} {job_id} ({age_s:.1f} s old), {finding.why}; {faults}"
+                )
         self._books.end(life, findings)
 
     async def _attend(self, client: AsyncClient, job: AsyncJob, seen: Seen) -> None:
@@ -220,15 +257,26 @@ class Load:
         if rng.random() < mix.polled:
             ways = [_poll(job)]
         else:
-            ways = [self._read(client, job, seen, is_hopping=rng.random() < mix.hopping)]
+            ways = [
+                self._read(client, job, seen, is_hopping=rng.random() < mix.hopping)
+            ]
         if rng.random() < mix.twice:
-            ways.append(self._read(client, job, seen, is_hopping=False, after_s=rng.uniform(0, 2)))
+            ways.append(
+                self._read(
+                    client, job, seen, is_hopping=False, after_s=rng.uniform(0, 2)
+                )
+            )
         if rng.random() < mix.canceled:
             ways.append(_cancel(job, rng.uniform(0, 1)))
         await _all(ways)
 
     async def _read(
-        self, client: AsyncClient, job: AsyncJob, seen: Seen, is_hopping: bool, after_s: float = 0.0
+        self,
+        client: AsyncClient,
+        job: AsyncJob,
+        seen: Seen,
+        is_hopping: bool,
+        after_s: float = 0.0,
     ) -> None:
         """To the end. A hopping reader leaves after some rows, and comes back with the last id that it has."""
         await asyncio.sleep(after_s)
@@ -249,7 +297,11 @@ async def _look(client: AsyncClient, job: AsyncJob, seen: Seen) -> None:
         record = Account()
         await _take(client.follow(f"/jobs/{job.id}/events", record), None)
         state = await job.refresh()
-        seen.record, seen.status, seen.rows_total = record, state["status"], state["rows_total"]
+        seen.record, seen.status, seen.rows_total = (
+            record,
+            state["status"],
+            state["rows_total"],
+        )
         try:
             if seen.status == Verdict.SUCCEEDED:
                 seen.rest = await _digest(client, job)
@@ -263,7 +315,10 @@ async def _look(client: AsyncClient, job: AsyncJob, seen: Seen) -> None:
 
 def _is_unknown_model(seen: Seen) -> bool:
     """The request came while the model was away."""
-    return seen.accepted is None and getattr(seen.trouble, "status", None) == HTTPStatus.NOT_FOUND
+    return (
+        seen.accepted is None
+        and getattr(seen.trouble, "status", None) == HTTPStatus.NOT_FOUND
+    )
 
 
 async def _is_seen(client: AsyncClient, job: AsyncJob) -> bool:
@@ -277,7 +332,9 @@ async def _is_seen(client: AsyncClient, job: AsyncJob) -> bool:
     return True
 
 
-async def _look_by_links(client: AsyncClient, nobody: AsyncClient, job: AsyncJob, seen: Seen) -> None:
+async def _look_by_links(
+    client: AsyncClient, nobody: AsyncClient, job: AsyncJob, seen: Seen
+) -> None:
     """At its picture and its stream, as who has no key does; where it has not been forgotten meanwhile."""
     try:
         links = await job.links()
@@ -286,7 +343,10 @@ async def _look_by_links(client: AsyncClient, nobody: AsyncClient, job: AsyncJob
         seen.by_link = record
         if seen.status == Verdict.SUCCEEDED:
             shown = await nobody.send(calls.get(links["image"]))
-            seen.shown_alike = shown.content == (await client.send(calls.get(f"/jobs/{job.id}/image"))).content
+            seen.shown_alike = (
+                shown.content
+                == (await client.send(calls.get(f"/jobs/{job.id}/image"))).content
+            )
     except ApiError as error:
         if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
             raise
@@ -315,7 +375,11 @@ async def _delete(job: AsyncJob) -> None:
     try:
         await job.delete()
     except ApiError as error:
-        if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.CONFLICT):
+        if error.status not in (
+            HTTPStatus.NOT_FOUND,
+            HTTPStatus.GONE,
+            HTTPStatus.CONFLICT,
+        ):
             raise
 
 
@@ -335,7 +399,9 @@ async def _digest(client: AsyncClient, job: AsyncJob) -> str:
     if result["type"] == "training":
         return "trained"
     parts = [json.dumps(result, sort_keys=True).replace(job.id, "").encode()]
-    paths = ["image"] + [name for name in ("map", "marginals", "blob") if result.get(name)]
+    paths = ["image"] + [
+        name for name in ("map", "marginals", "blob") if result.get(name)
+    ]
     for path in paths:
         address = f"/jobs/{job.id}/image" if path == "image" else str(result[path])
         parts.append((await client.send(calls.get(address))).content)

@@ -25,7 +25,9 @@ class Models:
         self._version = 0
 
     def put_guest(self, version: int) -> None:
-        shutil.copytree(self._shelf / str(version) / GUEST, self.place / GUEST, dirs_exist_ok=True)
+        shutil.copytree(
+            self._shelf / str(version) / GUEST, self.place / GUEST, dirs_exist_ok=True
+        )
 
     def exchange(self) -> None:
         """The guest gets other weights."""
@@ -52,7 +54,12 @@ class Models:
 
 
 def _save(seed: int, folder: Path) -> None:
-    save_model(untrained("mnist-pixelcnn", seed=seed, height=6, width=5, layers=2, hidden=5, head=8), folder)
+    save_model(
+        untrained(
+            "mnist-pixelcnn", seed=seed, height=6, width=5, layers=2, hidden=5, head=8
+        ),
+        folder,
+    )
 
 
 def _tear(weights: Path) -> None:

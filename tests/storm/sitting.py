@@ -48,22 +48,41 @@ class Storm:
         self.say(f"ended though nobody had touched it: {what}")
 
 
-@patch.object(patience, "_LONGEST_PAUSE_S", 2.0)  # not half a minute: the next fault is not long in coming
+@patch.object(
+    patience, "_LONGEST_PAUSE_S", 2.0
+)  # not half a minute: the next fault is not long in coming
 async def sit(
-    storm: Storm, place: Path, apart: bool, faults: Iterable[Kind | None], is_over: Callable[[], bool]
+    storm: Storm,
+    place: Path,
+    apart: bool,
+    faults: Iterable[Kind | None],
+    is_over: Callable[[], bool],
 ) -> None:
     """Until the faults are used up, or it is over. None among them: any that is possible."""
     books = Books(storm.counts)
     with listening(place, random.Random(storm.rng.random())) as listener:
         async with (
             World(place, storm.models, apart, storm.exited, listener.settings) as world,
-            Load(world.url, world.keys.owners, books, storm.rng, storm.say, storm.mix, listener) as load,
+            Load(
+                world.url,
+                world.keys.owners,
+                books,
+                storm.rng,
+                storm.say,
+                storm.mix,
+                listener,
+            ) as load,
         ):
             await _sit(storm, world, load, books, faults, is_over)
 
 
 async def _sit(
-    storm: Storm, world: World, load: Load, books: Books, faults: Iterable[Kind | None], is_over: Callable[[], bool]
+    storm: Storm,
+    world: World,
+    load: Load,
+    books: Books,
+    faults: Iterable[Kind | None],
+    is_over: Callable[[], bool],
 ) -> None:
     await load.learn()
     world.models.exchange()
@@ -84,7 +103,11 @@ def any_fault() -> Iterator[None]:
 
 
 async def _blow(
-    storm: Storm, world: World, books: Books, faults: Iterable[Kind | None], is_over: Callable[[], bool]
+    storm: Storm,
+    world: World,
+    books: Books,
+    faults: Iterable[Kind | None],
+    is_over: Callable[[], bool],
 ) -> None:
     meter, rng, weights = Meter(), storm.rng, shortfalls(storm.counts)
     under_way: dict[asyncio.Task[None], Kind] = {}
@@ -92,7 +115,11 @@ async def _blow(
         kind = None
         while kind is None and not is_over():
             chosen = _one_of([wanted] if wanted else KINDS, weights, world, rng)
-            kind = chosen if chosen and _may_come(chosen, world, books, under_way) else None
+            kind = (
+                chosen
+                if chosen and _may_come(chosen, world, books, under_way)
+                else None
+            )
             if kind is not None:
                 under_way[asyncio.create_task(_happen(kind, world, books, rng))] = kind
             await asyncio.sleep(rng.uniform(0, LONGEST_GAP_S))
@@ -108,23 +135,36 @@ async def _blow(
 def shortfalls(counts: Counts) -> dict[str, int]:
     """How many of each kind are missing, and at least one. Counts before a sitting alone decide, so that its seed and
     they repeat its choices."""
-    return {kind.name: max(1, ENOUGH - counts.faults.get(kind.name, Counter())["faults"]) for kind in KINDS}
+    return {
+        kind.name: max(1, ENOUGH - counts.faults.get(kind.name, Counter())["faults"])
+        for kind in KINDS
+    }
 
 
-def _one_of(kinds: Iterable[Kind], weights: dict[str, int], world: World, rng: random.Random) -> Kind | None:
+def _one_of(
+    kinds: Iterable[Kind], weights: dict[str, int], world: World, rng: random.Random
+) -> Kind | None:
     """A fault of those that fit such a world, if any."""
     fitting = [kind for kind in kinds if kind.fits(world)]
-    return rng.choices(fitting, [weights[kind.name] for kind in fitting])[0] if fitting else None
+    return (
+        rng.choices(fitting, [weights[kind.name] for kind in fitting])[0]
+        if fitting
+        else None
+    )
 
 
-def _may_come(kind: Kind, world: World, books: Books, under_way: dict[asyncio.Task[None], Kind]) -> bool:
+def _may_come(
+    kind: Kind, world: World, books: Books, under_way: dict[asyncio.Task[None], Kind]
+) -> bool:
     """True where it may come now. Else there is none for the moment: were another one taken, there would be more and
     more of those that always may, the wire's, under which nothing gets done."""
     if kind.parts and books.oldest_s() > CALM_AFTER_S:
         return False
     busy = {part for other in under_way.values() for part in other.parts}
     alike = sum(bool(other.parts) == bool(kind.parts) for other in under_way.values())
-    return alike < AT_ONCE and kind.is_possible(world, busy)  # a process takes long to be back
+    return alike < AT_ONCE and kind.is_possible(
+        world, busy
+    )  # a process takes long to be back
 
 
 async def _happen(kind: Kind, world: World, books: Books, rng: random.Random) -> None:
@@ -151,13 +191,18 @@ class Meter:
         for process in [me, *me.children(recursive=True)]:
             with suppress(psutil.Error):
                 times = process.cpu_times()
-                self._seconds[process.pid, process.create_time()] = times.user + times.system
+                self._seconds[process.pid, process.create_time()] = (
+                    times.user + times.system
+                )
         return sum(self._seconds.values())
 
     async def rest(self, cores: float, is_over: Callable[[], bool]) -> None:
         """Until no more than so many processors were kept busy, on average, or until it is over."""
         while not is_over():
-            spent_s, passed_s = self._look() - self._before_s, time.monotonic() - self._began
+            spent_s, passed_s = (
+                self._look() - self._before_s,
+                time.monotonic() - self._began,
+            )
             if spent_s <= cores * passed_s:
                 return
             await asyncio.sleep(min(2.0, spent_s / cores - passed_s))

@@ -31,8 +31,14 @@ class Listener:
 
     def asked(self, call: Call) -> Call:
         """The request, with the wish to be told."""
-        where = next(name for name in ("body", "fields", "query") if getattr(call, name) is not None)
-        return replace(call, **{where: {**getattr(call, where), "webhook": self._receiver.url}})
+        where = next(
+            name
+            for name in ("body", "fields", "query")
+            if getattr(call, name) is not None
+        )
+        return replace(
+            call, **{where: {**getattr(call, where), "webhook": self._receiver.url}}
+        )
 
     def told(self) -> dict[str, set[str]]:
         """Every status that it was told of each job."""

@@ -42,40 +42,75 @@ def save_models(directory: Path) -> None:
 def first_wishes() -> list[Wish]:
     """All but those that need a picture or a file from the service."""
     kinds: dict[str, Callable[[int], Call]] = {
-        "sample, Diagonal BiLSTM": lambda seed: sample(model="tiny-diagonal", n=6, seed=seed),
-        "sample, fields": lambda seed: sample(model="tiny-rgb", n=2, seed=seed, size=f"{9 + seed}x13"),
+        "sample, Diagonal BiLSTM": lambda seed: sample(
+            model="tiny-diagonal", n=6, seed=seed
+        ),
+        "sample, fields": lambda seed: sample(
+            model="tiny-rgb", n=2, seed=seed, size=f"{9 + seed}x13"
+        ),
         "sample, colour": lambda seed: sample(model="tiny-rgb", n=3, seed=seed),
         "sample, Multi-Scale": lambda seed: sample(model="tiny-scales", n=2, seed=seed),
         "sample, of the guest": lambda seed: sample(model=GUEST, n=4, seed=seed),
         "complete, clamp": lambda seed: _complete(seed, _HOLE, n=6, method="clamp"),
-        "complete, exact": lambda seed: _complete(seed, _LOWER, n=4, method="posterior", rank=True),
-        "complete, particles": lambda seed: _complete(seed, _HOLE, n=2, method="posterior", particles=4),
-        "complete, sweeps": lambda seed: _complete(seed, _HOLE, n=2, method="posterior", particles=4, sweeps=1),
+        "complete, exact": lambda seed: _complete(
+            seed, _LOWER, n=4, method="posterior", rank=True
+        ),
+        "complete, particles": lambda seed: _complete(
+            seed, _HOLE, n=2, method="posterior", particles=4
+        ),
+        "complete, sweeps": lambda seed: _complete(
+            seed, _HOLE, n=2, method="posterior", particles=4, sweeps=1
+        ),
         "upsample": lambda seed: form(
-            "/upsample", {"image": _picture(2, 3, seed)}, model="tiny-scales", n=2, seed=seed
+            "/upsample",
+            {"image": _picture(2, 3, seed)},
+            model="tiny-scales",
+            n=2,
+            seed=seed,
         ),
-        "score": lambda seed: form("/score", {"image": _picture(4, 5, seed)}, model="tiny-rgb", x=1, y=2),
+        "score": lambda seed: form(
+            "/score", {"image": _picture(4, 5, seed)}, model="tiny-rgb", x=1, y=2
+        ),
         "score, influence": lambda seed: form(
-            "/score", {"image": _picture(4, 5, seed)}, model="tiny-rgb", x=2, y=3, influence=True
+            "/score",
+            {"image": _picture(4, 5, seed)},
+            model="tiny-rgb",
+            x=2,
+            y=3,
+            influence=True,
         ),
-        "score, Multi-Scale": lambda seed: form("/score", {"image": _picture(4, 6, seed)}, model="tiny-scales"),
+        "score, Multi-Scale": lambda seed: form(
+            "/score", {"image": _picture(4, 6, seed)}, model="tiny-scales"
+        ),
     }
     trained = Wish(TRAINING, 0, lambda _: _training())
-    kinds["encode"] = lambda seed: encode("tiny-rgb", [_exact(4, 5, seed), _exact(4, 5, seed + 9)])
-    return [*(Wish(kind, seed, call) for kind, call in kinds.items() for seed in SEEDS), trained]
+    kinds["encode"] = lambda seed: encode(
+        "tiny-rgb", [_exact(4, 5, seed), _exact(4, 5, seed + 9)]
+    )
+    return [
+        *(Wish(kind, seed, call) for kind, call in kinds.items() for seed in SEEDS),
+        trained,
+    ]
 
 
 def verifications(pictures: list[bytes]) -> list[Wish]:
     """Of samples that the service drew."""
     return [
-        Wish("verify", number, lambda number: form("/verify", {"image": pictures[number]}))
+        Wish(
+            "verify",
+            number,
+            lambda number: form("/verify", {"image": pictures[number]}),
+        )
         for number in range(len(pictures))
     ]
 
 
 def decodings(files: list[bytes]) -> list[Wish]:
     """Of files that the service coded."""
-    return [Wish("decode", number, lambda number: decode(files[number])) for number in range(len(files))]
+    return [
+        Wish("decode", number, lambda number: decode(files[number]))
+        for number in range(len(files))
+    ]
 
 
 def _training() -> Call:
@@ -94,20 +129,29 @@ def _complete(seed: int, hole: list[tuple[int, int]], **how: object) -> Call:
     mask = Image.new("L", (5, 6))
     for place in hole:
         mask.putpixel(place, 255)
-    pictures: dict[str, Picture | None] = {"image": _picture(5, 6, seed), "mask": _png(mask)}
+    pictures: dict[str, Picture | None] = {
+        "image": _picture(5, 6, seed),
+        "mask": _png(mask),
+    }
     return form("/complete", pictures, model="tiny-cnn", seed=seed, **how)
 
 
 def _picture(width: int, height: int, seed: int) -> bytes:
     """Colours without order, always the same."""
     return _png(
-        Image.frombytes("RGB", (width, height), bytes(seed * 89 + i * i * 31 & 255 for i in range(3 * width * height)))
+        Image.frombytes(
+            "RGB",
+            (width, height),
+            bytes(seed * 89 + i * i * 31 & 255 for i in range(3 * width * height)),
+        )
     )
 
 
 def _exact(width: int, height: int, seed: int) -> bytes:
     """Such a picture of four values a colour, as the model has them."""
-    numbers = (85 * (seed * 89 + i * i * 31 >> 3 & 3) for i in range(3 * width * height))
+    numbers = (
+        85 * (seed * 89 + i * i * 31 >> 3 & 3) for i in range(3 * width * height)
+    )
     return _png(Image.frombytes("RGB", (width, height), bytes(numbers)))
 
 

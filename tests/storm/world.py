@@ -58,9 +58,18 @@ class World:
     on_exit: is told what ended though nobody had touched it. settings: beside SETTINGS."""
 
     def __init__(
-        self, place: Path, models: Path, apart: bool, on_exit: Callable[[str], None], settings: Mapping[str, str]
+        self,
+        place: Path,
+        models: Path,
+        apart: bool,
+        on_exit: Callable[[str], None],
+        settings: Mapping[str, str],
     ) -> None:
-        self._settings = {**SETTINGS, **settings, "PIXELRNN_KEYS_FILE": str(place / "keys.json")}
+        self._settings = {
+            **SETTINGS,
+            **settings,
+            "PIXELRNN_KEYS_FILE": str(place / "keys.json"),
+        }
         self.apart = apart
         self._place = place
         self.models = Models(models, place / "models")
@@ -79,13 +88,22 @@ class World:
         async with contextlib.AsyncExitStack() as stack:
             settings = dict(self._settings)
             self.disk = stack.enter_context(small_disk(self._service.directory, DISK))
-            self.log_disk = stack.enter_context(small_disk(self._place / "logs", LOG_DISK, outlives="*.log*"))
+            self.log_disk = stack.enter_context(
+                small_disk(self._place / "logs", LOG_DISK, outlives="*.log*")
+            )
             if self.apart:
                 self._service.start()
                 stack.callback(self._service.stop)
-                settings["REDIS_URL"] = f"redis://127.0.0.1:{await self.proxy.listen_tcp()}"
+                settings["REDIS_URL"] = (
+                    f"redis://127.0.0.1:{await self.proxy.listen_tcp()}"
+                )
                 stack.push_async_callback(self.proxy.close)
-            self.up = Up(self._place, self.models.place, *["--device", "cpu"] * WORKERS, **settings)
+            self.up = Up(
+                self._place,
+                self.models.place,
+                *["--device", "cpu"] * WORKERS,
+                **settings,
+            )
             self.up.key, self.url = self.keys.owners[0], self.up.url
             stack.push_async_callback(self._end)
             await asyncio.to_thread(self.up.wait_until_ready)
@@ -111,7 +129,11 @@ class World:
             self._look()
 
     def _look(self) -> None:
-        if self.apart and self._service.process is not None and self._service.process.poll() is not None:
+        if (
+            self.apart
+            and self._service.process is not None
+            and self._service.process.poll() is not None
+        ):
             self._note_death(self._service.process.pid, "server")
             self._service.launch()
         if self.up.process.poll() is not None:
@@ -122,14 +144,18 @@ class World:
         now = self.up.processes()
         for pid, name in self._standing.items():
             if pid not in now and is_alive(pid):
-                now[pid] = name  # at the moment in which it becomes another program it has no command line
+                now[pid] = (
+                    name  # at the moment in which it becomes another program it has no command line
+                )
             elif pid not in now:
                 self._note_death(pid, name)
         self._standing = now
 
     def _note_death(self, pid: int, name: str) -> None:
         self._deaths.setdefault(name, deque(maxlen=MAY_DIE)).append(time.monotonic())
-        may_end = (name == "server" and self.excused) or (name == "trainer" and self._has_no_training())
+        may_end = (name == "server" and self.excused) or (
+            name == "trainer" and self._has_no_training()
+        )
         if pid not in self._struck and not may_end:
             self._on_exit(f"{name} {pid}")
 
@@ -138,7 +164,9 @@ class World:
 
     def _note_end_of_up(self) -> None:
         said = self.up.process.communicate()[1]
-        waited_for_redis = "no Redis answers" in said  # it says so, and is for its service manager to start again
+        waited_for_redis = (
+            "no Redis answers" in said
+        )  # it says so, and is for its service manager to start again
         if self.up.process.pid not in self._struck and not waited_for_redis:
             self._on_exit(f"up: {said[-600:]}")
 
@@ -163,7 +191,9 @@ class World:
         if part == "server" and self.apart:
             return True
         part = "worker" if part == "engine" else part
-        recent = [at for at in self._deaths.get(part, ()) if time.monotonic() - at < IN_S + 1]
+        recent = [
+            at for at in self._deaths.get(part, ()) if time.monotonic() - at < IN_S + 1
+        ]
         return len(recent) + times <= MAY_DIE
 
     def strike(self, part: str, number: signal.Signals, rng: random.Random) -> int:
@@ -173,7 +203,9 @@ class World:
         if part == "engine":  # when it hangs, or is gone, its worker ends
             self._struck.add(self.up.engines().get(pid, pid))
         elif number != signal.SIGSTOP:
-            self._struck.update([pid, *self._standing] if part == "supervisor" else [pid])
+            self._struck.update(
+                [pid, *self._standing] if part == "supervisor" else [pid]
+            )
         send(pid, number)
         return pid
 
@@ -181,14 +213,20 @@ class World:
         """Wait until everything is there and ready. Raises RuntimeError when that does not come to be."""
         children = {"worker": WORKERS, "api": 1} | ({} if self.apart else {"server": 1})
         deadline = time.monotonic() + BACK_LIMIT_S
-        while self._standing_parts() != children or not await asyncio.to_thread(is_ready, self.url):
+        while self._standing_parts() != children or not await asyncio.to_thread(
+            is_ready, self.url
+        ):
             if time.monotonic() > deadline:
-                raise RuntimeError(f"not ready {BACK_LIMIT_S:.0f} s after a fault: {self.up.processes()}")
+                raise RuntimeError(
+                    f"not ready {BACK_LIMIT_S:.0f} s after a fault: {self.up.processes()}"
+                )
             await asyncio.sleep(LOOK_S)
 
     def _standing_parts(self) -> Counter[str]:
         """But for a trainer, which comes and goes."""
-        return Counter(name for name in self.up.processes().values() if name != "trainer")
+        return Counter(
+            name for name in self.up.processes().values() if name != "trainer"
+        )
 
     def forget(self) -> None:
         """Redis is killed, and comes back without its data."""
@@ -221,11 +259,15 @@ class World:
         yield
         send(self.up.process.pid, signal.SIGCONT)
 
-    async def until(self, is_so: Callable[[httpx.Response], bool], key: str, what: str) -> None:
+    async def until(
+        self, is_so: Callable[[httpx.Response], bool], key: str, what: str
+    ) -> None:
         """Ask for the models with that key until the answer is so, whatever is away meanwhile. Raises RuntimeError when
         that does not come to be."""
         deadline = time.monotonic() + BACK_LIMIT_S
-        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=40) as client:
+        async with httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"}, timeout=40
+        ) as client:
             while time.monotonic() < deadline:
                 with contextlib.suppress(httpx.TransportError):
                     answer = await client.get(f"{self.url}/models")

@@ -18,10 +18,17 @@ H, W = 6, 5
 def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MNIST's files with 60 training images (50 + 10) and 7 test images of 6 x 5, each with one bright stripe."""
     directory = tmp_path_factory.mktemp("stripes")
-    for name, count in (("train-images-idx3-ubyte.gz", 60), ("t10k-images-idx3-ubyte.gz", 7)):
+    for name, count in (
+        ("train-images-idx3-ubyte.gz", 60),
+        ("t10k-images-idx3-ubyte.gz", 7),
+    ):
         images = np.zeros((count, H, W), np.uint8)
-        images[np.arange(count), :, np.random.default_rng(count).integers(0, W, count)] = 255
-        (directory / name).write_bytes(gzip.compress(struct.pack(">IIII", 0x0803, count, H, W) + images.tobytes()))
+        images[
+            np.arange(count), :, np.random.default_rng(count).integers(0, W, count)
+        ] = 255
+        (directory / name).write_bytes(
+            gzip.compress(struct.pack(">IIII", 0x0803, count, H, W) + images.tobytes())
+        )
     return directory
 
 

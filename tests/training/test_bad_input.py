@@ -22,7 +22,9 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+def refusal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Run:
     """Run `pixelrnn` with these words in a directory of its own; returns the one line that it ends with."""
     monkeypatch.chdir(tmp_path)
 
@@ -51,19 +53,33 @@ def refusal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         ("training.learning_rate=nan", "training.learning_rate: "),
         ("training.device=gpu", "'gpu' is no device"),
         ("training.device=meta", "'meta' is no device"),
-        ("training.precision=int8", "training.precision: input should be 'float32', 'bf16' or 'tf32'"),
-        ("data.orientation=upside_down", "data.orientation: input should be 'none', 'flip_left_right'"),
-        ("data.orientation=transpose", "exchanges rows and columns, and images of 5x6 are not square"),
+        (
+            "training.precision=int8",
+            "training.precision: input should be 'float32', 'bf16' or 'tf32'",
+        ),
+        (
+            "data.orientation=upside_down",
+            "data.orientation: input should be 'none', 'flip_left_right'",
+        ),
+        (
+            "data.orientation=transpose",
+            "exchanges rows and columns, and images of 5x6 are not square",
+        ),
         ("training.batch=51", "more than the 50 training images"),
         ("training.start=nothing", "no model 'nothing'"),
-        ("network.width=6", "images of 1x6x5 (colours x height x width), but the network takes 1x6x6"),
+        (
+            "network.width=6",
+            "images of 1x6x5 (colours x height x width), but the network takes 1x6x6",
+        ),
     ],
 )
 def test_a_recipe_is_refused_before_a_run_begins(
     refusal: Run, recipe_file: Path, tmp_path: Path, change: str, words: str
 ) -> None:
     """Misspelt keys, sizes that cannot work, numbers that are none, devices that are not there."""
-    assert words in refusal("train", recipe_file, *(f"--set={one}" for one in change.split()))
+    assert words in refusal(
+        "train", recipe_file, *(f"--set={one}" for one in change.split())
+    )
     assert not (tmp_path / "runs" / "stripes").exists()
 
 
@@ -71,7 +87,10 @@ def test_bf16_is_refused_before_a_run_begins_on_a_processor_without(
     refusal: Run, recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command asks this very processor; here it is one that multiplies no bf16 numbers."""
-    monkeypatch.setattr("model_core.training.run.training_device", partial(training_device, cpu_has_bf16=False))
+    monkeypatch.setattr(
+        "model_core.training.run.training_device",
+        partial(training_device, cpu_has_bf16=False),
+    )
     words = refusal("train", recipe_file, "--set=training.precision=bf16")
     assert "training.precision = bf16 needs a processor with AVX512-BF16" in words
     assert not (tmp_path / "runs" / "stripes").exists()
@@ -82,7 +101,10 @@ def test_bf16_is_refused_before_a_run_begins_on_a_processor_without(
     [
         (["--runs-dir", "file"], "cannot make the directory file/stripes/samples"),
         (["--publish", "file/models"], "cannot make the directory file/models"),
-        (["--publish", "models", "--name", "My Model"], "'My Model' cannot be a model's name"),
+        (
+            ["--publish", "models", "--name", "My Model"],
+            "'My Model' cannot be a model's name",
+        ),
     ],
 )
 def test_a_place_is_refused_before_training(
@@ -98,19 +120,27 @@ def card_with(**facts: object) -> Callable[[Path], None]:
     def change(model: Path) -> None:
         card = json.loads((model / "card.json").read_text())
         config = {**card["config"], **facts.pop("config", {})}  # type: ignore[dict-item]
-        (model / "card.json").write_text(json.dumps({**card, "config": config, **facts}))
+        (model / "card.json").write_text(
+            json.dumps({**card, "config": config, **facts})
+        )
 
     return change
 
 
-def tensor_with(change: Callable[[torch.Tensor], torch.Tensor]) -> Callable[[Path], None]:
+def tensor_with(
+    change: Callable[[torch.Tensor], torch.Tensor],
+) -> Callable[[Path], None]:
     """Another first tensor, and a card whose digest agrees."""
 
     def rewrite(model: Path) -> None:
         tensors = load_file(model / "weights.safetensors")
         name = min(tensors)
-        save_file({**tensors, name: change(tensors[name])}, model / "weights.safetensors")
-        digest = hashlib.sha256((model / "weights.safetensors").read_bytes()).hexdigest()
+        save_file(
+            {**tensors, name: change(tensors[name])}, model / "weights.safetensors"
+        )
+        digest = hashlib.sha256(
+            (model / "weights.safetensors").read_bytes()
+        ).hexdigest()
         card_with(sha256=digest)(model)
 
     return rewrite
@@ -135,11 +165,18 @@ def card_is_a_directory(model: Path) -> None:
         (tensor_with(lambda t: torch.full_like(t, float("nan"))), "not finite"),
         (tensor_with(lambda t: torch.zeros(1)), "expected ("),
         (tensor_with(lambda t: t.half()), "is torch.float16, not torch.float32"),
-        (tensor_with(lambda t: t.to(torch.float8_e4m3fn)), "is torch.float8_e4m3fn, not torch.float32"),
+        (
+            tensor_with(lambda t: t.to(torch.float8_e4m3fn)),
+            "is torch.float8_e4m3fn, not torch.float32",
+        ),
     ],
 )
 def test_a_model_is_refused_when_card_and_weights_disagree(
-    refusal: Run, models_dir: Path, tmp_path: Path, damage: Callable[[Path], None], words: str
+    refusal: Run,
+    models_dir: Path,
+    tmp_path: Path,
+    damage: Callable[[Path], None],
+    words: str,
 ) -> None:
     """Every damage of a card or of weights names the file."""
     shutil.copytree(models_dir / "tiny-cnn", tmp_path / "models" / "m")
@@ -156,12 +193,27 @@ def test_a_model_is_refused_when_card_and_weights_disagree(
         (["sample", "tiny-cnn", "--device", "cuda:99"], "there is no cuda:99"),
         (["evaluate", "tiny-cnn", "--data", "empty.npy"], "expected images (N, H, W)"),
         (["models", "--models-dir", "nowhere"], "there is no directory nowhere"),
-        (["sample", "tiny-cnn", "--n", "1024", "--out", "file/s.png"], "cannot write file/s.png"),
-        (["sample", "tiny-cnn", "--n", "1024", "--out", "folder"], "cannot write folder: expected a name that"),
-        (["sample", "tiny-cnn", "--n", "1024", "--out", "nowhere/s.png"], "there is no folder nowhere"),
-        (["encode", "tiny-cnn", "pictures", "--out", "nowhere/p.pxrn"], "there is no folder nowhere"),
+        (
+            ["sample", "tiny-cnn", "--n", "1024", "--out", "file/s.png"],
+            "cannot write file/s.png",
+        ),
+        (
+            ["sample", "tiny-cnn", "--n", "1024", "--out", "folder"],
+            "cannot write folder: expected a name that",
+        ),
+        (
+            ["sample", "tiny-cnn", "--n", "1024", "--out", "nowhere/s.png"],
+            "there is no folder nowhere",
+        ),
+        (
+            ["encode", "tiny-cnn", "pictures", "--out", "nowhere/p.pxrn"],
+            "there is no folder nowhere",
+        ),
         (["decode", "file", "--out", "nowhere/pictures"], "there is no folder nowhere"),
-        (["models", "--models-dir", "folder"], "no models in folder: expected NAME/card.json there"),
+        (
+            ["models", "--models-dir", "folder"],
+            "no models in folder: expected NAME/card.json there",
+        ),
         (["evaluate", "tiny-cnn", "--data", "pictures"], "2 of 3 pictures in pictures"),
         (["calibrate", "tiny-cnn", "--data", "pictures"], "say --yes"),
         (["entropy", "tiny-cnn", "--data", "pictures"], "2 of 3 pictures in pictures"),
@@ -171,9 +223,13 @@ def test_a_verb_refuses_what_is_not_there(
     refusal: Run, models_dir: Path, tmp_path: Path, verb: list[str], words: str
 ) -> None:
     """Devices, images without pixels, places that cannot be written, and pictures that would be made others first."""
-    for i, picture in enumerate([np.zeros((6, 5)), np.zeros((7, 5)), np.full((6, 5), 99)]):
+    for i, picture in enumerate(
+        [np.zeros((6, 5)), np.zeros((7, 5)), np.full((6, 5), 99)]
+    ):
         (tmp_path / "pictures").mkdir(exist_ok=True)
-        Image.fromarray(picture.astype(np.uint8)).save(tmp_path / "pictures" / f"{i}.png")
+        Image.fromarray(picture.astype(np.uint8)).save(
+            tmp_path / "pictures" / f"{i}.png"
+        )
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     np.save(tmp_path / "empty.npy", np.zeros((4, 0, 0), np.uint8))
@@ -184,7 +240,10 @@ def test_a_verb_refuses_what_is_not_there(
 
 @pytest.mark.parametrize(
     ("name", "place", "words"),
-    [("run", "file", "cannot make the directory file/run"), ("My Run", "models", "'My Run' cannot be a model's name")],
+    [
+        ("run", "file", "cannot make the directory file/run"),
+        ("My Run", "models", "'My Run' cannot be a model's name"),
+    ],
 )
 def test_publishing_is_refused_when_the_model_could_not_be_kept_or_found(
     refusal: Run,
@@ -197,7 +256,11 @@ def test_publishing_is_refused_when_the_model_could_not_be_kept_or_found(
 ) -> None:
     """A place that is no directory, and a run whose name no model can have."""
     (tmp_path / "file").touch()
-    train(RunRequest(Recipe.load(recipe_file, ["training.epochs=1"]), tmp_path / "runs" / name))
+    train(
+        RunRequest(
+            Recipe.load(recipe_file, ["training.epochs=1"]), tmp_path / "runs" / name
+        )
+    )
     capsys.readouterr()
     assert words in refusal("publish", tmp_path / "runs" / name, "--models-dir", place)
     assert not (tmp_path / "models").exists()

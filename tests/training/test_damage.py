@@ -52,13 +52,19 @@ def run(tmp_path_factory: pytest.TempPathFactory, stripes: Path) -> Path:
         tensorboard = false
     """)
     recipe = Recipe.load(directory / "recipe.toml")
-    train(RunRequest(recipe, directory / "runs" / "stripes", publish_to=directory / "models"))
+    train(
+        RunRequest(
+            recipe, directory / "runs" / "stripes", publish_to=directory / "models"
+        )
+    )
     return directory
 
 
 def run_with_room_for(size: int, directory: Path, *words: object) -> tuple[int, str]:
     """`pixelrnn` where no file may grow beyond `size` bytes: exit code, and what it said last."""
-    done = ended("pixelrnn", *words, directory=directory, limits={resource.RLIMIT_FSIZE: size})
+    done = ended(
+        "pixelrnn", *words, directory=directory, limits={resource.RLIMIT_FSIZE: size}
+    )
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.splitlines()[-1]
 
@@ -67,11 +73,21 @@ def test_the_last_checkpoint_stands_when_the_disk_fills(run: Path) -> None:
     """The file that cannot grow is a checkpoint; the way on is named, and the run can go on."""
     last = run / "runs" / "stripes" / "last.safetensors"
     before = last.read_bytes()
-    words = ("train", "recipe.toml", "--name", "stripes", "--resume", "--set", "training.epochs=2")
+    words = (
+        "train",
+        "recipe.toml",
+        "--name",
+        "stripes",
+        "--resume",
+        "--set",
+        "training.epochs=2",
+    )
     code, said = run_with_room_for(len(before) // 2, run, *words)
     assert (code, last.read_bytes()) == (2, before)
     assert "cannot write into runs/stripes: file too large: " in said
-    assert said.endswith("last.safetensors is the last good checkpoint; make room, and use --resume")
+    assert said.endswith(
+        "last.safetensors is the last good checkpoint; make room, and use --resume"
+    )
     assert not list(run.rglob("*.draft"))
     assert run_with_room_for(10 * len(before), run, *words)[0] == 0
 
@@ -94,12 +110,20 @@ def test_best_checkpoint_is_the_one_that_is_named_when_a_run_died_between_two(
         patch.setattr(RunFiles, left_out, dies)
         train(RunRequest(recipe, tmp_path / "cut"))
     again = train(RunRequest(recipe, tmp_path / "cut", resume=True))
-    assert (again.finished, again.best_epoch, again.best_nats) == (True, 1, whole.best_nats)
-    expected, found = (load_file(tmp_path / name / "best.safetensors") for name in ("whole", "cut"))
+    assert (again.finished, again.best_epoch, again.best_nats) == (
+        True,
+        1,
+        whole.best_nats,
+    )
+    expected, found = (
+        load_file(tmp_path / name / "best.safetensors") for name in ("whole", "cut")
+    )
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_a_run_says_so_when_not_even_its_first_checkpoint_can_be_written(run: Path) -> None:
+def test_a_run_says_so_when_not_even_its_first_checkpoint_can_be_written(
+    run: Path,
+) -> None:
     """There is nothing to go on from."""
     code, said = run_with_room_for(3000, run, "train", "recipe.toml", "--name", "early")
     assert code == 2
@@ -120,7 +144,22 @@ def test_a_published_model_stands_when_the_disk_fills(run: Path) -> None:
 
 def changed_tree(tree: Any, choose: random.Random) -> Any:
     """A JSON tree with one leaf or branch gone, or replaced by something that does not belong there."""
-    odd = (None, -1, 0, 7, 2.5, 10**30, "", "word", [], [1], {}, {"a": 1}, True, float("inf"))
+    odd = (
+        None,
+        -1,
+        0,
+        7,
+        2.5,
+        10**30,
+        "",
+        "word",
+        [],
+        [1],
+        {},
+        {"a": 1},
+        True,
+        float("inf"),
+    )
     if isinstance(tree, dict) and tree and choose.random() < 0.9:
         key = choose.choice(list(tree))
         if choose.random() < 0.2:
@@ -140,8 +179,12 @@ def changed_bytes(data: bytes, choose: random.Random) -> bytes:
         return data[:place]
     if kind < 0.3:
         return data[:place] + data[place : place + length] + data[place:]
-    near = choose.randrange(min(len(data), 3000))  # headers are more telling than numbers
-    return data[:near] + choose.randbytes(min(length, 4)) + data[near + min(length, 4) :]
+    near = choose.randrange(
+        min(len(data), 3000)
+    )  # headers are more telling than numbers
+    return (
+        data[:near] + choose.randbytes(min(length, 4)) + data[near + min(length, 4) :]
+    )
 
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -153,7 +196,11 @@ def damaged(data: bytes, facts: Any, choose: random.Random) -> Iterator[bytes | 
     yield '{"config": ' + DEEP + "}"
     yield "9" * 5000
     for i in range(CHANGES):
-        yield changed_bytes(data, choose) if i % 3 == 0 else json.dumps(changed_tree(facts, choose))
+        yield (
+            changed_bytes(data, choose)
+            if i % 3 == 0
+            else json.dumps(changed_tree(facts, choose))
+        )
 
 
 def outcome(read: Callable[[], object]) -> str:
@@ -192,7 +239,11 @@ def test_a_damaged_checkpoint_is_not_resumed(run: Path, tmp_path: Path) -> None:
     choose = random.Random(SEED)
     for _ in range(40):
         text = json.dumps(changed_tree(facts, choose))
-        save_file(tensors, tmp_path / "stripes" / "last.safetensors", {"format": "1", "facts": text})
+        save_file(
+            tensors,
+            tmp_path / "stripes" / "last.safetensors",
+            {"format": "1", "facts": text},
+        )
         outcome(lambda: train(RunRequest(recipe, tmp_path / "stripes", resume=True)))
 
 
@@ -200,9 +251,17 @@ def test_every_damage_of_a_model_is_one_line(run: Path, tmp_path: Path) -> None:
     """Of its card, which is read by whoever loads, lists or reports it, and of its weights."""
     directory = tmp_path / "stripes"
     directory.mkdir()
-    files = {path.name: path.read_bytes() for path in (run / "models" / "stripes").iterdir()}
+    files = {
+        path.name: path.read_bytes() for path in (run / "models" / "stripes").iterdir()
+    }
     card = json.loads(files["card.json"])
-    card["scores"] = {"split": "test", "nats": 1.0, "bits_per_dim": 0.1, "images": 7, "colour_bits": [0.1]}
+    card["scores"] = {
+        "split": "test",
+        "nats": 1.0,
+        "bits_per_dim": 0.1,
+        "images": 7,
+        "colour_bits": [0.1],
+    }
     choose = random.Random(SEED)
     refused = 0
     for name, facts in (("card.json", card), ("weights.safetensors", card)):

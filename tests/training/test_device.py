@@ -14,7 +14,9 @@ from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
 from model_core.training.step import Learner
 
-without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+without_gpu = pytest.mark.skipif(
+    torch.cuda.is_available(), reason="says what happens without a GPU"
+)
 
 
 @without_gpu
@@ -28,7 +30,9 @@ without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="says what ha
     ],
     ids=lambda wish: str(wish),
 )
-def test_a_wish_is_refused_when_the_device_cannot_grant_it(wish: dict[str, object], complaint: str) -> None:
+def test_a_wish_is_refused_when_the_device_cannot_grant_it(
+    wish: dict[str, object], complaint: str
+) -> None:
     """Before any data is read, in one sentence."""
     with pytest.raises(ConfigError, match=complaint):
         training_device(TrainingSection(epochs=1, **wish))  # type: ignore[arg-type]
@@ -38,11 +42,15 @@ def test_bf16_is_refused_where_the_processor_cannot_multiply_it() -> None:
     """In one sentence, and taken where it can."""
     training = TrainingSection(epochs=1, precision="bf16")
     assert training_device(training, cpu_has_bf16=True) == "cpu"
-    with pytest.raises(ConfigError, match="precision = bf16 needs a processor with AVX512-BF16"):
+    with pytest.raises(
+        ConfigError, match="precision = bf16 needs a processor with AVX512-BF16"
+    ):
         training_device(training, cpu_has_bf16=False)
 
 
-def test_one_gpu_is_refused_when_several_processes_would_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_gpu_is_refused_when_several_processes_would_share_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """`cuda:1` for every process of a host is a mistake that NCCL would report much later."""
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     with pytest.raises(ConfigError, match="cuda:1 is one GPU for several processes"):
@@ -55,11 +63,31 @@ def test_hardware_is_named_for_the_card() -> None:
     assert describe_hardware("cpu", 3) == f"3 x {describe_hardware('cpu', 1)}"
 
 
-@pytest.mark.parametrize("name", ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm", "cifar10-multi-scale"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mnist-pixelcnn",
+        "mnist-row-lstm",
+        "mnist-diagonal-bilstm",
+        "cifar10-multi-scale",
+    ],
+)
 def test_bf16_updates_follow_those_of_float32(name: str) -> None:
     """Under autocast every network has the same loss and gradient up to bf16's rounding; weights stay float32."""
-    sizes = {"height": 4, "width": 4, "layers": 2, "hidden": 6, "head": 6, "values": 4, "channels": 3}
-    images = torch.randint(4, (4, 3, 4, 4), generator=torch.Generator().manual_seed(0)).byte().numpy()
+    sizes = {
+        "height": 4,
+        "width": 4,
+        "layers": 2,
+        "hidden": 6,
+        "head": 6,
+        "values": 4,
+        "channels": 3,
+    }
+    images = (
+        torch.randint(4, (4, 3, 4, 4), generator=torch.Generator().manual_seed(0))
+        .byte()
+        .numpy()
+    )
     reports = {}
     for precision in ("float32", "bf16"):
         torch.manual_seed(1)
@@ -67,22 +95,38 @@ def test_bf16_updates_follow_those_of_float32(name: str) -> None:
         training = TrainingSection(epochs=1, batch=4, precision=precision)  # type: ignore[arg-type]
         learner = Learner(network, Batches(images, 4, 0), training, Ranks())
         reports[precision] = learner.advance(0, stop=False)
-        assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
+        assert all(
+            parameter.dtype == torch.float32 for parameter in network.parameters()
+        )
     assert reports["bf16"].nats == pytest.approx(reports["float32"].nats, rel=1e-2)
-    assert reports["bf16"].gradient_norm == pytest.approx(reports["float32"].gradient_norm, rel=0.1)
+    assert reports["bf16"].gradient_norm == pytest.approx(
+        reports["float32"].gradient_norm, rel=0.1
+    )
 
 
 def test_float32_is_whole_unless_a_training_step_asks_for_less() -> None:
     """Torch's default uses TF32 for convolutions; loading a model, or a device for training, turns it off."""
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     check_device("cpu")
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (
+        False,
+        False,
+    )
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     assert training_device(TrainingSection(epochs=1)) == "cpu"
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (
+        False,
+        False,
+    )
     with tf32(allowed=True):
-        assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (True, True)
+        assert (
+            torch.backends.cudnn.allow_tf32,
+            torch.backends.cuda.matmul.allow_tf32,
+        ) == (True, True)
     with tf32(allowed=False):
-        assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
+        assert (
+            torch.backends.cudnn.allow_tf32,
+            torch.backends.cuda.matmul.allow_tf32,
+        ) == (False, False)
     with pytest.raises(ConfigError, match="precision = tf32 needs a CUDA device"):
         training_device(TrainingSection(epochs=1, precision="tf32"))

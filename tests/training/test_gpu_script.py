@@ -22,7 +22,9 @@ def archive(tmp_path: Path) -> Path:
     directory.mkdir()
     random = np.random.default_rng(0)
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
-        (directory / f"{name}.bin").write_bytes(random.integers(0, 10, 12 * 3073).astype(np.uint8).tobytes())
+        (directory / f"{name}.bin").write_bytes(
+            random.integers(0, 10, 12 * 3073).astype(np.uint8).tobytes()
+        )
     with tarfile.open(tmp_path / "cifar-10-binary.tar.gz", "w:gz") as packed:
         packed.add(directory, directory.name)
     return tmp_path / "cifar-10-binary.tar.gz"
@@ -41,7 +43,13 @@ def sit(out: Path, archive: Path, *words: str) -> tuple[int, str]:
         archive,
         *words,
     ]
-    ended = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True, timeout=800)
+    ended = subprocess.run(
+        [str(word) for word in command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=800,
+    )
     assert "Traceback" not in ended.stderr, ended.stderr
     return ended.returncode, ended.stdout
 
@@ -53,7 +61,14 @@ def test_what_a_sitting_left_is_done_by_the_next(tmp_path: Path, archive: Path) 
     code, said = sit(out, archive, "--minutes", "12")
     assert (code, said.splitlines()[-1]) == (0, f"all done: {out / 'gpu.json'}")
     outcomes = json.loads((out / "gpu.json").read_text())
-    names = ["tests", f"drawing/{PRESET}/1", f"training/{PRESET}/float32", "run", "score/publish", "score/evaluate"]
+    names = [
+        "tests",
+        f"drawing/{PRESET}/1",
+        f"training/{PRESET}/float32",
+        "run",
+        "score/publish",
+        "score/evaluate",
+    ]
     assert list(outcomes) == names
     assert outcomes[f"drawing/{PRESET}/1"]["facts"]["ratio"] > 0
     assert outcomes[f"training/{PRESET}/float32"]["facts"]["images_per_s"] > 0
@@ -62,7 +77,9 @@ def test_what_a_sitting_left_is_done_by_the_next(tmp_path: Path, archive: Path) 
     assert sit(out, archive, "--minutes", "1") == (0, f"all done: {out / 'gpu.json'}\n")
 
 
-def test_a_part_that_fails_is_told_and_tried_again(tmp_path: Path, archive: Path) -> None:
+def test_a_part_that_fails_is_told_and_tried_again(
+    tmp_path: Path, archive: Path
+) -> None:
     """Nothing was trained, so nothing can be published; its last lines say so, and the exit code too."""
     for _ in range(2):
         code, said = sit(tmp_path / "out", archive, "--only", "score")

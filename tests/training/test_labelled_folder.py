@@ -68,7 +68,14 @@ def test_a_labelled_colour_model_is_trained_and_scored_by_the_command(
 ) -> None:
     """train says what it read and bits/dim beside nats; evaluate gives the score and how well labels are told."""
     models = "--models-dir", tmp_path / "models"
-    trained = invoke("train", colours, "--runs-dir", tmp_path / "runs", "--publish", tmp_path / "models")
+    trained = invoke(
+        "train",
+        colours,
+        "--runs-dir",
+        tmp_path / "runs",
+        "--publish",
+        tmp_path / "models",
+    )
     assert trained.exit_code == 0, trained.output
     assert "training and " in trained.stderr
     assert "validation images: kinds (a folder of pictures" in trained.stderr
@@ -79,12 +86,16 @@ def test_a_labelled_colour_model_is_trained_and_scored_by_the_command(
     assert told.exit_code == 0, told.output
     assert " bits/dim, " in told.stderr
     assert "% wrong" in told.stderr
-    score = json.loads(invoke("evaluate", "kinds", *models, "--data", kinds, "--yes", "--json").stdout)
+    score = json.loads(
+        invoke("evaluate", "kinds", *models, "--data", kinds, "--yes", "--json").stdout
+    )
     assert 0 <= score["label_errors"] <= 1
     assert "colour_bits" not in score or score["colour_bits"] == []
 
 
-def test_a_run_is_not_resumed_when_its_labels_have_other_names(colours: Path, kinds: Path, tmp_path: Path) -> None:
+def test_a_run_is_not_resumed_when_its_labels_have_other_names(
+    colours: Path, kinds: Path, tmp_path: Path
+) -> None:
     """A renamed folder moves the labels behind it: both lists are said, and the checkpoint stays as it was."""
     request = RunRequest(Recipe.load(colours), tmp_path / "run")
     train(request)
@@ -99,13 +110,18 @@ def test_a_run_is_not_resumed_when_its_labels_have_other_names(colours: Path, ki
     assert train(RunRequest(longer, request.directory, resume=True)).epochs == 2
 
 
-def test_a_run_does_not_start_from_a_model_with_other_labels(colours: Path, kinds: Path, tmp_path: Path) -> None:
+def test_a_run_does_not_start_from_a_model_with_other_labels(
+    colours: Path, kinds: Path, tmp_path: Path
+) -> None:
     """The same number of labels is not enough; a model without labels may teach one that has some."""
     models = tmp_path / "models"
     train(RunRequest(Recipe.load(colours), tmp_path / "older", publish_to=models))
     (kinds / "apples").rename(kinds / "zebras")
     again = Recipe.load(colours, [f"training.start={models / 'older'}"])
-    with pytest.raises(ConfigError, match=r"has the labels apples, bears, cats, the data has bears, cats, zebras"):
+    with pytest.raises(
+        ConfigError,
+        match=r"has the labels apples, bears, cats, the data has bears, cats, zebras",
+    ):
         train(RunRequest(again, tmp_path / "newer"))
     assert not (tmp_path / "newer").exists()
     plain = Recipe.load(colours, ["network.labels=0"])
@@ -114,21 +130,39 @@ def test_a_run_does_not_start_from_a_model_with_other_labels(colours: Path, kind
     assert train(RunRequest(taught, tmp_path / "taught")).finished
 
 
-def test_a_run_ends_when_its_patience_does(colours: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_run_ends_when_its_patience_does(
+    colours: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """So many epochs in a row without a better one: it says so, has finished, and keeps the best."""
-    still = ["training.epochs=50", "training.patience=2", "training.learning_rate=1e-30"]
+    still = [
+        "training.epochs=50",
+        "training.patience=2",
+        "training.learning_rate=1e-30",
+    ]
     result = train(RunRequest(Recipe.load(colours, still), tmp_path / "run"))
     assert (result.finished, result.best_epoch, result.epochs) == (True, 1, 3)
     assert "no better than epoch 1 after 2 more epochs" in capfd.readouterr().err
-    again = train(RunRequest(Recipe.load(colours, still), tmp_path / "run", resume=True))
+    again = train(
+        RunRequest(Recipe.load(colours, still), tmp_path / "run", resume=True)
+    )
     assert (again.finished, again.epochs) == (True, 3)
     endless = [*still, "training.patience=0", "training.epochs=5"]
-    assert train(RunRequest(Recipe.load(colours, endless), tmp_path / "run", resume=True)).epochs == 5
+    assert (
+        train(
+            RunRequest(Recipe.load(colours, endless), tmp_path / "run", resume=True)
+        ).epochs
+        == 5
+    )
 
 
-def test_too_few_pictures_are_told_how_many_there_should_be(colours: Path, kinds: Path, tmp_path: Path) -> None:
+def test_too_few_pictures_are_told_how_many_there_should_be(
+    colours: Path, kinds: Path, tmp_path: Path
+) -> None:
     """Of two, there is none for training when each of the other splits has one."""
     for path in [*sorted(kinds.rglob("*.png"))[2:], kinds / "bears" / "broken.png"]:
         path.unlink(missing_ok=True)
-    with pytest.raises(DataError, match=r"none of the 2 pictures .* expected 3 different pictures or more"):
+    with pytest.raises(
+        DataError,
+        match=r"none of the 2 pictures .* expected 3 different pictures or more",
+    ):
         train(RunRequest(Recipe.load(colours, ["network.labels=0"]), tmp_path / "run"))

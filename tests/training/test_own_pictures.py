@@ -31,7 +31,10 @@ TINY = {
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="starts everything, as tests/house/test_up.py does"),
+    pytest.mark.skipif(
+        sys.platform != "linux",
+        reason="starts everything, as tests/house/test_up.py does",
+    ),
 ]
 
 
@@ -40,16 +43,27 @@ def pictures(tmp_path: Path) -> Path:
     """Forty small pictures in two subfolders, and one file that only looks like one."""
     random = np.random.default_rng(0)
     for i in range(40):
-        path = tmp_path / "pictures" / ("day", "night")[i % 2] / f"{i}.{('png', 'jpg')[i % 2]}"
+        path = (
+            tmp_path
+            / "pictures"
+            / ("day", "night")[i % 2]
+            / f"{i}.{('png', 'jpg')[i % 2]}"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(random.integers(0, 256, (8 + i % 3, 9, 3)).astype(np.uint8)).save(path)
+        Image.fromarray(
+            random.integers(0, 256, (8 + i % 3, 9, 3)).astype(np.uint8)
+        ).save(path)
     (tmp_path / "pictures" / "broken.png").write_bytes(b"not a picture")
     return tmp_path / "pictures"
 
 
 def commands(verb: str, pictures: Path) -> list[list[str]]:
     """The page's commands of this verb in their order, with our folder."""
-    lines = [line for line in PAGE.read_text().splitlines() if line.startswith(f"pixelrnn {verb} ")]
+    lines = [
+        line
+        for line in PAGE.read_text().splitlines()
+        if line.startswith(f"pixelrnn {verb} ")
+    ]
     for told, ours in (("~/pictures", str(pictures)), ("configs/", f"{ROOT}/configs/")):
         lines = [line.replace(f" {told}", f" {shlex.quote(ours)}") for line in lines]
     return [shlex.split(line) for line in lines]
@@ -58,7 +72,9 @@ def commands(verb: str, pictures: Path) -> list[list[str]]:
 @pytest.fixture
 def trained(pictures: Path, tmp_path: Path) -> Path:
     """Where the page's training and evaluation commands were run."""
-    sizes = [word for key, value in TINY.items() for word in ("--set", f"{key}={value}")]
+    sizes = [
+        word for key, value in TINY.items() for word in ("--set", f"{key}={value}")
+    ]
     environment = {**os.environ, "PIXELRNN_CACHE_DIR": str(tmp_path / "cache")}
     _, train, _, train_on = ([*words, *sizes] for words in commands("train", pictures))
     train += ["--set", "training.start="]  # of another network
@@ -81,16 +97,25 @@ def served(trained: Path) -> Iterator[Up]:
             up.output()
 
 
-def test_a_folder_of_pictures_becomes_a_model_in_the_api(served: Up, pictures: Path, trained: Path) -> None:
+def test_a_folder_of_pictures_becomes_a_model_in_the_api(
+    served: Up, pictures: Path, trained: Path
+) -> None:
     """train, evaluate and up, as the page says: the model is listed with its score, and draws."""
     assert (trained / "runs" / "my-pictures" / "samples" / "epoch-0001.png").is_file()
     (up,) = commands("up", pictures)
     assert " ".join(up).endswith("pixelrnn up --models-dir my-models")
-    recipe = json.loads((trained / "runs" / "my-pictures-2" / "recipe.json").read_text())
+    recipe = json.loads(
+        (trained / "runs" / "my-pictures-2" / "recipe.json").read_text()
+    )
     assert recipe["training"]["start"] == "my-models/my-pictures"
     (model,) = served.get("/models")["models"]
     assert model["name"] == "my-pictures"
-    assert "pictures (a folder of pictures: centre crop, lanczos resize" in model["data"]
+    assert (
+        "pictures (a folder of pictures: centre crop, lanczos resize" in model["data"]
+    )
     assert model["test_bits_per_dim"] == pytest.approx(8.0, abs=0.5)
     job = served.post("/sample", {"model": "my-pictures", "n": 2})
-    assert eventually(lambda: served.get(f"/jobs/{job['id']}?wait=10")["status"] == "succeeded", READY_LIMIT_S)
+    assert eventually(
+        lambda: served.get(f"/jobs/{job['id']}?wait=10")["status"] == "succeeded",
+        READY_LIMIT_S,
+    )

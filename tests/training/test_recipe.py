@@ -32,14 +32,22 @@ def test_every_preset_has_a_recipe() -> None:
     assert {path.stem for path in CONFIGS} >= set(PRESETS)
 
 
-@pytest.mark.parametrize("path", [path for path in CONFIGS if path.stem in PRESETS], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in CONFIGS if path.stem in PRESETS],
+    ids=lambda path: path.stem,
+)
 def test_a_recipe_of_the_paper_has_the_batch_of_section_5_2(path: Path) -> None:
     """16 images; 64 for ImageNet 32 x 32 and 32 for 64 x 64. Recipes at sizes of ours may choose."""
-    expected = 64 if "imagenet32" in path.stem else 32 if "imagenet64" in path.stem else 16
+    expected = (
+        64 if "imagenet32" in path.stem else 32 if "imagenet64" in path.stem else 16
+    )
     assert Recipe.load(path).training.batch == expected
 
 
-@pytest.mark.parametrize("switch", ["residual=false", "skip=false", "layers=1", "layers=9"])
+@pytest.mark.parametrize(
+    "switch", ["residual=false", "skip=false", "layers=1", "layers=9"]
+)
 def test_the_paper_s_ablations_are_switches(switch: str) -> None:
     """Tables 2 and 3: the Row LSTM without its connections, and at other depths."""
     path = next(path for path in CONFIGS if path.stem == "cifar10-row-lstm")
@@ -58,11 +66,20 @@ def test_the_recipe_for_own_pictures_begins_with_a_shipped_model(
     start = starting_model(Recipe.load(path))
     assert start is not None
     assert start.card.name == "cifar10-small-pixelcnn"
-    assert starting_model(Recipe.load(path, ["network.labels=3", "network.height=64"])) is not None
+    assert (
+        starting_model(Recipe.load(path, ["network.labels=3", "network.height=64"]))
+        is not None
+    )
     assert starting_model(Recipe.load(path, ["network.hidden=64"])) is not None
-    with pytest.raises(ConfigError, match=r"hidden is 32, .*hidden is 16; --set training.start= begins with random"):
+    with pytest.raises(
+        ConfigError,
+        match=r"hidden is 32, .*hidden is 16; --set training.start= begins with random",
+    ):
         starting_model(Recipe.load(path, ["network.hidden=16"]))
-    assert starting_model(Recipe.load(path, ["network.hidden=16", "training.start="])) is None
+    assert (
+        starting_model(Recipe.load(path, ["network.hidden=16", "training.start="]))
+        is None
+    )
 
 
 def test_a_recipe_overrides_its_preset(recipe: Recipe) -> None:
@@ -74,8 +91,15 @@ def test_a_recipe_overrides_its_preset(recipe: Recipe) -> None:
 
 def test_changes_apply_when_given_as_toml_or_as_bare_words(recipe_file: Path) -> None:
     """`--set` takes TOML values, and unquoted strings."""
-    changed = Recipe.load(recipe_file, ["training.epochs=7", "training.schedule=step", "output.tensorboard=true"])
-    assert (changed.training.epochs, changed.training.schedule, changed.output.tensorboard) == (7, "step", True)
+    changed = Recipe.load(
+        recipe_file,
+        ["training.epochs=7", "training.schedule=step", "output.tensorboard=true"],
+    )
+    assert (
+        changed.training.epochs,
+        changed.training.schedule,
+        changed.output.tensorboard,
+    ) == (7, "step", True)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +115,9 @@ def test_changes_apply_when_given_as_toml_or_as_bare_words(recipe_file: Path) ->
         ("nonsense", "expected SECTION.KEY=VALUE"),
     ],
 )
-def test_a_recipe_is_refused_when_a_key_or_value_is_wrong(recipe_file: Path, change: str, complaint: str) -> None:
+def test_a_recipe_is_refused_when_a_key_or_value_is_wrong(
+    recipe_file: Path, change: str, complaint: str
+) -> None:
     """A misspelt key fails now and not after a night of training, in one line."""
     with pytest.raises(ConfigError) as caught:
         Recipe.load(recipe_file, [change])
@@ -106,7 +132,9 @@ def test_a_recipe_is_refused_when_the_network_is_impossible(recipe_file: Path) -
             Recipe.load(recipe_file, [change]).network.config()
 
 
-def test_a_recipe_is_refused_when_the_file_is_missing_or_no_toml(tmp_path: Path) -> None:
+def test_a_recipe_is_refused_when_the_file_is_missing_or_no_toml(
+    tmp_path: Path,
+) -> None:
     """The file is named."""
     (tmp_path / "bad.toml").write_text("not toml")
     for name in ("bad.toml", "missing.toml"):
@@ -114,12 +142,17 @@ def test_a_recipe_is_refused_when_the_file_is_missing_or_no_toml(tmp_path: Path)
             Recipe.load(tmp_path / name)
 
 
-def test_a_shipped_recipe_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shipped_recipe_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From anywhere; a file of that name comes first, and to a wrong name those that there are are said."""
     monkeypatch.chdir(tmp_path)
     path = Path("mnist-pixelcnn")
     assert Recipe.load(path) == Recipe.load(CONFIGS[0].with_name("mnist-pixelcnn.toml"))
-    with pytest.raises(ConfigError, match=r"cannot read the recipe cats: .*by name there is .*mnist-pixelcnn"):
+    with pytest.raises(
+        ConfigError,
+        match=r"cannot read the recipe cats: .*by name there is .*mnist-pixelcnn",
+    ):
         Recipe.load(Path("cats"))
     path.write_text("[network]")
     with pytest.raises(ConfigError, match=r"mnist-pixelcnn: network\.preset"):

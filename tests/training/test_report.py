@@ -19,9 +19,19 @@ TRAINING = {
 }
 
 
-def card(name: str, config: NetworkConfig, data: str, split: str = "test", **scores: object) -> Card:
-    facts = {"split": split, "nats": 81.234, "bits_per_dim": 3.456, "images": 100, **scores}
-    return Card(name, config, 1234, data=f"{data} (its splits)", training=TRAINING, scores=facts)
+def card(
+    name: str, config: NetworkConfig, data: str, split: str = "test", **scores: object
+) -> Card:
+    facts = {
+        "split": split,
+        "nats": 81.234,
+        "bits_per_dim": 3.456,
+        "images": 100,
+        **scores,
+    }
+    return Card(
+        name, config, 1234, data=f"{data} (its splits)", training=TRAINING, scores=facts
+    )
 
 
 def line(page: str, start: str) -> str:
@@ -47,33 +57,66 @@ def test_every_number_of_the_paper_says_where_it_was_read() -> None:
     """Each bears a mark that the page explains; no mark is explained that no number bears."""
     page = render([])
     marks = {score.read for table in TABLES for score in table.scores}
-    marks |= {score.train_read for table in TABLES for score in table.scores if score.train is not None}
+    marks |= {
+        score.train_read
+        for table in TABLES
+        for score in table.scores
+        if score.train is not None
+    }
     assert marks == set(WHERE_READ)
     assert all(f"{mark} {place}\n" in page for mark, place in WHERE_READ.items())
 
 
 def test_our_score_stands_beside_the_network_it_is_of() -> None:
     """Same config, data and split; with its error, its origin and its commands."""
-    page = render([card("ours", preset("mnist-diagonal-bilstm"), "binarized MNIST", standard_error=0.351)])
-    assert line(page, "Diagonal BiLSTM (7 layers, h = 16)").endswith("| 79.20² | 81.23 ± 0.35 | [ours](#ours) |")
-    for text in ("### ours", "1,234 parameters", "2 epochs, 90,000 images, 1.50 hours; a machine", "configs/a.toml"):
+    page = render(
+        [
+            card(
+                "ours",
+                preset("mnist-diagonal-bilstm"),
+                "binarized MNIST",
+                standard_error=0.351,
+            )
+        ]
+    )
+    assert line(page, "Diagonal BiLSTM (7 layers, h = 16)").endswith(
+        "| 79.20² | 81.23 ± 0.35 | [ours](#ours) |"
+    )
+    for text in (
+        "### ours",
+        "1,234 parameters",
+        "2 epochs, 90,000 images, 1.50 hours; a machine",
+        "configs/a.toml",
+    ):
         assert text in page
     assert "pixelrnn evaluate ours --data DATA --split test --write-card" in page
 
 
-def test_of_two_models_the_one_with_the_better_validation_score_stands_beside_the_paper() -> None:
+def test_of_two_models_the_one_with_the_better_validation_score_stands_beside_the_paper() -> (
+    None
+):
     """Test images choose nothing: the lucky one is listed below. A mixture is no network of the paper's."""
     config = preset("mnist-diagonal-bilstm")
     lucky = card("lucky", config, "binarized MNIST", nats=79.0)
     better = card("better", config, "binarized MNIST", nats=80.0)
-    two = (CardMember("none", "a.safetensors"), CardMember("transpose", "b.safetensors"))
-    mixture = replace(card("mixture", config, "binarized MNIST", nats=70.0), members=two)
+    two = (
+        CardMember("none", "a.safetensors"),
+        CardMember("transpose", "b.safetensors"),
+    )
+    mixture = replace(
+        card("mixture", config, "binarized MNIST", nats=70.0), members=two
+    )
     lucky, better = (
-        replace(each, training={**TRAINING, "valid_nats": nats}) for each, nats in ((lucky, 81.0), (better, 80.5))
+        replace(each, training={**TRAINING, "valid_nats": nats})
+        for each, nats in ((lucky, 81.0), (better, 80.5))
     )
     page = render([mixture, lucky, better])
-    assert line(page, "Diagonal BiLSTM (7 layers, h = 16)").endswith("| 80.00 | [better](#better) |")
-    assert line(page, "Diagonal BiLSTM, 7 layers, h = 16").endswith("| – | 79.00 | [lucky](#lucky) |")
+    assert line(page, "Diagonal BiLSTM (7 layers, h = 16)").endswith(
+        "| 80.00 | [better](#better) |"
+    )
+    assert line(page, "Diagonal BiLSTM, 7 layers, h = 16").endswith(
+        "| – | 79.00 | [lucky](#lucky) |"
+    )
     mixed = line(page, "even mixture of 2: Diagonal BiLSTM, 7 layers, h = 16")
     assert mixed.endswith("| – | 70.00 | [mixture](#mixture) |")
     assert "- validation: 80.50 nats\n" in page
@@ -99,8 +142,17 @@ def test_other_data_never_mixes_with_the_paper_s() -> None:
     """The same network trained on thresholded MNIST, or Multi-Scale on CIFAR-10, is not what the paper scores."""
     page = render(
         [
-            card("thresholded", preset("mnist-diagonal-bilstm"), "MNIST, bytes mapped to the network's values"),
-            card("two-stages", preset("cifar10-multi-scale"), "CIFAR-10", colour_bits=[4.0, 3.0, 2.5]),
+            card(
+                "thresholded",
+                preset("mnist-diagonal-bilstm"),
+                "MNIST, bytes mapped to the network's values",
+            ),
+            card(
+                "two-stages",
+                preset("cifar10-multi-scale"),
+                "CIFAR-10",
+                colour_bits=[4.0, 3.0, 2.5],
+            ),
         ]
     )
     assert "[thresholded]" not in page
@@ -113,23 +165,43 @@ def test_the_weights_that_a_model_began_with_are_named() -> None:
     """Its epochs are then not all that it took."""
     began = replace(
         card("further", preset("mnist-pixelcnn"), "binarized MNIST"),
-        training={"epochs": 1, "images": 5, "hours": 0.1, "start": {"model": "first", "sha256": "abcdef" * 10}},
+        training={
+            "epochs": 1,
+            "images": 5,
+            "hours": 0.1,
+            "start": {"model": "first", "sha256": "abcdef" * 10},
+        },
     )
-    assert "- begun with the weights that `first` had, sha256 abcdefabcdef..." in render([began])
+    assert (
+        "- begun with the weights that `first` had, sha256 abcdefabcdef..."
+        in render([began])
+    )
 
 
 def test_a_network_is_described_by_what_tells_it_from_others() -> None:
     """Kind, depth, width, missing connections, scales."""
-    assert describe_network(preset("imagenet64-row-lstm")) == "Row LSTM, 4 layers, h = 512, no residual connections"
+    assert (
+        describe_network(preset("imagenet64-row-lstm"))
+        == "Row LSTM, 4 layers, h = 512, no residual connections"
+    )
     small = preset("cifar10-multi-scale").with_overrides(small_layers=1, small_hidden=9)
-    assert describe_network(small) == "Multi-Scale Row LSTM, 12 layers, h = 128, after 8 x 8 with 1 layer, h = 9"
+    assert (
+        describe_network(small)
+        == "Multi-Scale Row LSTM, 12 layers, h = 128, after 8 x 8 with 1 layer, h = 9"
+    )
 
 
 @pytest.mark.parametrize("scored", [True, False])
-def test_the_page_is_written_from_the_cards_on_disk(tmp_path: Path, scored: bool) -> None:
+def test_the_page_is_written_from_the_cards_on_disk(
+    tmp_path: Path, scored: bool
+) -> None:
     """Also from cards that say nothing of their training, and are not scored yet."""
     model = untrained("mnist-pixelcnn", layers=1, hidden=2, head=2)
-    scores = {"split": "test", "nats": 99.0, "bits_per_dim": 0.2, "images": 5} if scored else {}
+    scores = (
+        {"split": "test", "nats": 99.0, "bits_per_dim": 0.2, "images": 5}
+        if scored
+        else {}
+    )
     bare = replace(model.card, data="binarized MNIST", scores=scores)
     save_model(replace(model, card=bare), tmp_path / "models" / "tiny")
     assert write_report(tmp_path / "models", tmp_path / "results.md") == scored

@@ -46,8 +46,13 @@ def run(request: RunRequest, stop: Callable[[], bool]) -> bool:
 
 def curve(directory: Path) -> list[dict[str, Any]]:
     """The log without what the clock says."""
-    lines = (json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines())
-    return [{name: value for name, value in line.items() if name not in CLOCK} for line in lines]
+    lines = (
+        json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()
+    )
+    return [
+        {name: value for name, value in line.items() if name not in CLOCK}
+        for line in lines
+    ]
 
 
 def same_curve(directory: Path, expected: Path) -> None:
@@ -66,7 +71,9 @@ def test_a_training_takes_the_smallest_numbers_for_zero(
     def tiny() -> float:
         return float(torch.full((64,), 1e-30).mul(1e-10).sum())
 
-    monkeypatch.setattr("model_core.training.loop.Loop.run", lambda *_: found.append(tiny()))
+    monkeypatch.setattr(
+        "model_core.training.loop.Loop.run", lambda *_: found.append(tiny())
+    )
     train(RunRequest(recipe, tmp_path / "stripes"))
     assert found == [0]
     assert tiny() > 0
@@ -83,12 +90,16 @@ def test_training_learns_and_logs(recipe: Recipe, tmp_path: Path) -> None:
     assert result.best_nats == min(line["valid_nats_average"] for line in epochs)
 
 
-def test_the_curve_is_the_same_when_stopped_anywhere_and_resumed(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_curve_is_the_same_when_stopped_anywhere_and_resumed(
+    recipe: Recipe, tmp_path: Path
+) -> None:
     """Stopped after 1, 5, ... questions, in an epoch, at its end, in validation: bits and log are those of one run."""
     stopped_and_resumed(recipe, tmp_path, (1, 5, 6, 7, 8, 9, 10))
 
 
-def test_the_curve_of_muon_is_the_same_when_resumed(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_curve_of_muon_is_the_same_when_resumed(
+    recipe: Recipe, tmp_path: Path
+) -> None:
     """Its momentum and squares are in the checkpoint."""
     muon = recipe.training.model_copy(update={"rule": "muon", "momentum": 0.9})
     stopped_and_resumed(recipe.model_copy(update={"training": muon}), tmp_path, (5,))
@@ -105,13 +116,20 @@ def stopped_and_resumed(recipe: Recipe, tmp_path: Path, numbers: Sequence[int]) 
         assert not run(RunRequest(recipe, directory, resume=True), stop_at_question(3))
         assert run(RunRequest(recipe, directory, resume=True), never)
         tensors, _ = read_checkpoint(directory / "last.safetensors")
-        assert all(torch.equal(tensors[name], expected[name]) for name in expected | tensors)
+        assert all(
+            torch.equal(tensors[name], expected[name]) for name in expected | tensors
+        )
         assert curve(directory) == curve(whole.directory)
 
 
-def test_the_log_has_no_line_twice_when_a_crash_lost_updates(recipe: Recipe, tmp_path: Path) -> None:
+def test_the_log_has_no_line_twice_when_a_crash_lost_updates(
+    recipe: Recipe, tmp_path: Path
+) -> None:
     """What was logged after the last checkpoint, and half a line, is dropped on resume."""
-    whole, broken = RunRequest(recipe, tmp_path / "whole"), RunRequest(recipe, tmp_path / "broken", resume=True)
+    whole, broken = (
+        RunRequest(recipe, tmp_path / "whole"),
+        RunRequest(recipe, tmp_path / "broken", resume=True),
+    )
     assert run(whole, never)
     assert not run(RunRequest(recipe, broken.directory), stop_at_question(5))
     with (broken.directory / "log.jsonl").open("a") as log:
@@ -120,7 +138,9 @@ def test_the_log_has_no_line_twice_when_a_crash_lost_updates(recipe: Recipe, tmp
     assert curve(broken.directory) == curve(whole.directory)
 
 
-def test_two_processes_draw_the_curve_of_one(recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_processes_draw_the_curve_of_one(
+    recipe: Recipe, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Averaged gradients of half batches are those of the batch, up to rounding; validation is shared too. One of them
     says how long it will take."""
     one, two = tmp_path / "one", tmp_path / "two"
@@ -137,7 +157,9 @@ def test_the_curve_goes_on_when_resumed_by_another_number_of_processes(
     """The batch belongs to the run, not to a process: two take over from one in mid-epoch, and one from two."""
     train(RunRequest(recipe, tmp_path / "whole"))
     assert not run(RunRequest(recipe, tmp_path / "grown"), stop_at_question(4))
-    assert train_with(RunRequest(recipe, tmp_path / "grown", resume=True), processes=2).finished
+    assert train_with(
+        RunRequest(recipe, tmp_path / "grown", resume=True), processes=2
+    ).finished
     same_curve(tmp_path / "grown", tmp_path / "whole")
     constant = Recipe.load(recipe_file, ["training.schedule=constant"])
     train(RunRequest(constant, tmp_path / "whole-2"))
@@ -152,39 +174,66 @@ def test_the_curve_is_the_same_when_a_batch_is_computed_in_parts(
 ) -> None:
     """Three images at once, of a batch of eight: only rounding differs."""
     train(RunRequest(recipe, tmp_path / "whole"))
-    train(RunRequest(Recipe.load(recipe_file, ["training.micro_batch=3"]), tmp_path / "parts"))
+    train(
+        RunRequest(
+            Recipe.load(recipe_file, ["training.micro_batch=3"]), tmp_path / "parts"
+        )
+    )
     same_curve(tmp_path / "parts", tmp_path / "whole")
 
 
-def test_running_out_of_memory_names_the_checkpoint_and_a_way_out(recipe: Recipe, tmp_path: Path) -> None:
+def test_running_out_of_memory_names_the_checkpoint_and_a_way_out(
+    recipe: Recipe, tmp_path: Path
+) -> None:
     """Allocations that really fail, torch's and numpy's; other errors pass."""
     assert not run(RunRequest(recipe, tmp_path), stop_at_question(1))
     for allocate in (torch.empty, np.empty):
         with (
-            pytest.raises(OutOfMemoryError, match=r"8 images at once: .*last\.safetensors is .*micro_batch below 8"),
+            pytest.raises(
+                OutOfMemoryError,
+                match=r"8 images at once: .*last\.safetensors is .*micro_batch below 8",
+            ),
             explained_memory(recipe.training, tmp_path),
         ):
             allocate(2**50)
     alone = recipe.training.model_copy(update={"micro_batch": 1})
     with (
-        pytest.raises(OutOfMemoryError, match=r"1 image at once: no checkpoint .* smaller network, and start again"),
+        pytest.raises(
+            OutOfMemoryError,
+            match=r"1 image at once: no checkpoint .* smaller network, and start again",
+        ),
         explained_memory(alone, tmp_path / "new"),
     ):
         torch.empty(2**50)
-    with pytest.raises(RuntimeError, match="shape"), explained_memory(recipe.training, tmp_path):
+    with (
+        pytest.raises(RuntimeError, match="shape"),
+        explained_memory(recipe.training, tmp_path),
+    ):
         torch.empty(3).view(2)
 
 
-def test_running_out_of_memory_ends_the_command_in_one_line(recipe_file: Path, tmp_path: Path) -> None:
+def test_running_out_of_memory_ends_the_command_in_one_line(
+    recipe_file: Path, tmp_path: Path
+) -> None:
     """A network of 13 GB in 8 GB: exit code 2."""
-    words = ["pixelrnn", "train", recipe_file, "--runs-dir", tmp_path, "--set", "network.hidden=40000"]
+    words = [
+        "pixelrnn",
+        "train",
+        recipe_file,
+        "--runs-dir",
+        tmp_path,
+        "--set",
+        "network.hidden=40000",
+    ]
     done = ended(*words, limits={resource.RLIMIT_AS: 8_000_000 * 1024})
     assert done.returncode == 2
     assert "out of memory on cpu" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_run_is_refused_when_it_would_overwrite_or_has_nothing_to_resume(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_run_is_refused_when_it_would_overwrite_or_has_nothing_to_resume(
+    recipe: Recipe, tmp_path: Path
+) -> None:
     """A night of training is not lost to a repeated command."""
     request = RunRequest(recipe, tmp_path / "run")
     with pytest.raises(ConfigError, match="nothing to resume"):
@@ -194,12 +243,18 @@ def test_a_run_is_refused_when_it_would_overwrite_or_has_nothing_to_resume(recip
         train(request)
 
 
-def test_a_download_is_tried_only_when_asked_and_nothing_is_there(recipe_file: Path, tmp_path: Path) -> None:
+def test_a_download_is_tried_only_when_asked_and_nothing_is_there(
+    recipe_file: Path, tmp_path: Path
+) -> None:
     """A missing directory without a known name is refused by name; what is there is used as it is."""
     missing = ["data.download=true", f"data.path={tmp_path / 'cats'}"]
-    with pytest.raises(DataError, match="cannot fetch 'cats': there is binarized-mnist, cifar10, mnist"):
+    with pytest.raises(
+        DataError, match="cannot fetch 'cats': there is binarized-mnist, cifar10, mnist"
+    ):
         train(RunRequest(Recipe.load(recipe_file, missing), tmp_path / "run"))
-    assert train(RunRequest(Recipe.load(recipe_file, ["data.download=true"]), tmp_path / "run")).finished
+    assert train(
+        RunRequest(Recipe.load(recipe_file, ["data.download=true"]), tmp_path / "run")
+    ).finished
 
 
 def test_resuming_is_refused_when_network_optimiser_or_batches_are_others(
@@ -207,9 +262,14 @@ def test_resuming_is_refused_when_network_optimiser_or_batches_are_others(
 ) -> None:
     """A checkpoint is only for the network, rule, batches and images that wrote it; it says what differs."""
     rule = ["training.momentum=0.9"]
-    assert not run(RunRequest(Recipe.load(recipe_file, rule), tmp_path / "run"), stop_at_question(1))
+    assert not run(
+        RunRequest(Recipe.load(recipe_file, rule), tmp_path / "run"),
+        stop_at_question(1),
+    )
     shutil.copytree(stripes, tmp_path / "others")
-    np.save(tmp_path / "others.npy", np.arange(60 * 30, dtype=np.uint8).reshape(60, 6, 5))
+    np.save(
+        tmp_path / "others.npy", np.arange(60 * 30, dtype=np.uint8).reshape(60, 6, 5)
+    )
     went_on = {
         "network.hidden=6": "started with network.hidden = 5: it cannot go on with 6",
         "training.rule=muon": "started with training.rule = rmsprop: it cannot go on with muon",
@@ -221,45 +281,99 @@ def test_resuming_is_refused_when_network_optimiser_or_batches_are_others(
     }
     for change, words in went_on.items():
         with pytest.raises(ConfigError, match=words):
-            train(RunRequest(Recipe.load(recipe_file, [*rule, change]), tmp_path / "run", resume=True))
+            train(
+                RunRequest(
+                    Recipe.load(recipe_file, [*rule, change]),
+                    tmp_path / "run",
+                    resume=True,
+                )
+            )
     with pytest.raises(ModelError, match="optimiser"):
-        train(RunRequest(Recipe.load(recipe_file, [*rule, "training.centered=true"]), tmp_path / "run", resume=True))
-    moved = [*rule, f"data.path={tmp_path / 'others'}", "data.title=stripes", "training.learning_rate=1e-3"]
-    assert train(RunRequest(Recipe.load(recipe_file, moved), tmp_path / "run", resume=True)).finished
+        train(
+            RunRequest(
+                Recipe.load(recipe_file, [*rule, "training.centered=true"]),
+                tmp_path / "run",
+                resume=True,
+            )
+        )
+    moved = [
+        *rule,
+        f"data.path={tmp_path / 'others'}",
+        "data.title=stripes",
+        "training.learning_rate=1e-3",
+    ]
+    assert train(
+        RunRequest(Recipe.load(recipe_file, moved), tmp_path / "run", resume=True)
+    ).finished
 
 
-def test_a_checkpoint_of_an_earlier_version_is_resumed(recipe: Recipe, recipe_file: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_an_earlier_version_is_resumed(
+    recipe: Recipe, recipe_file: Path, tmp_path: Path
+) -> None:
     """What it did not say yet is taken as it was then: the rule was RMSProp, and any number of images will do."""
     assert not run(RunRequest(recipe, tmp_path / "run"), stop_at_question(1))
     tensors, facts = read_checkpoint(tmp_path / "run" / "last.safetensors")
     del facts["train_images"], facts["recipe"]["training"]["rule"]
     write_checkpoint(tmp_path / "run" / "last.safetensors", tensors, facts)
-    with pytest.raises(ConfigError, match=r"started with training.rule = rmsprop: it cannot go on with muon"):
-        train(RunRequest(Recipe.load(recipe_file, ["training.rule=muon"]), tmp_path / "run", resume=True))
+    with pytest.raises(
+        ConfigError,
+        match=r"started with training.rule = rmsprop: it cannot go on with muon",
+    ):
+        train(
+            RunRequest(
+                Recipe.load(recipe_file, ["training.rule=muon"]),
+                tmp_path / "run",
+                resume=True,
+            )
+        )
     assert train(RunRequest(recipe, tmp_path / "run", resume=True)).finished
 
 
-def test_training_stops_with_good_weights_when_the_loss_is_not_finite(recipe_file: Path, tmp_path: Path) -> None:
+def test_training_stops_with_good_weights_when_the_loss_is_not_finite(
+    recipe_file: Path, tmp_path: Path
+) -> None:
     """The error says where the last good checkpoint is, and that one is finite."""
-    changes = ["training.learning_rate=1e30", "training.schedule=constant", "output.checkpoint_every=1"]
-    with pytest.raises(DivergedError, match=r"last\.safetensors is the last good checkpoint.*learning_rate"):
+    changes = [
+        "training.learning_rate=1e30",
+        "training.schedule=constant",
+        "output.checkpoint_every=1",
+    ]
+    with pytest.raises(
+        DivergedError,
+        match=r"last\.safetensors is the last good checkpoint.*learning_rate",
+    ):
         train(RunRequest(Recipe.load(recipe_file, changes), tmp_path / "run"))
-    with pytest.raises(DivergedError, match=r"no checkpoint was written yet; .*, and start again"):
+    with pytest.raises(
+        DivergedError, match=r"no checkpoint was written yet; .*, and start again"
+    ):
         train(RunRequest(Recipe.load(recipe_file, changes[:2]), tmp_path / "early"))
     tensors, _ = read_checkpoint(tmp_path / "run" / "last.safetensors")
-    assert all(tensor.isfinite().all() for name, tensor in tensors.items() if name.startswith("weights/"))
+    assert all(
+        tensor.isfinite().all()
+        for name, tensor in tensors.items()
+        if name.startswith("weights/")
+    )
 
 
-def test_tensorboard_and_sample_grids_are_written_when_asked(recipe_file: Path, tmp_path: Path) -> None:
+def test_tensorboard_and_sample_grids_are_written_when_asked(
+    recipe_file: Path, tmp_path: Path
+) -> None:
     """One event file; one picture an epoch."""
-    changed = Recipe.load(recipe_file, ["output.tensorboard=true", "output.samples=4", "training.epochs=1"])
+    changed = Recipe.load(
+        recipe_file,
+        ["output.tensorboard=true", "output.samples=4", "training.epochs=1"],
+    )
     assert train(RunRequest(changed, tmp_path / "run")).finished
-    assert [path.name for path in (tmp_path / "run" / "samples").iterdir()] == ["epoch-0001.png"]
+    assert [path.name for path in (tmp_path / "run" / "samples").iterdir()] == [
+        "epoch-0001.png"
+    ]
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x02\0\0\0\0\0\0\0{}"])
-def test_a_checkpoint_is_refused_when_it_is_not_one(tmp_path: Path, content: bytes) -> None:
+def test_a_checkpoint_is_refused_when_it_is_not_one(
+    tmp_path: Path, content: bytes
+) -> None:
     """Damaged files and safetensors of others are ModelErrors."""
     path = tmp_path / "last.safetensors"
     path.write_bytes(content)

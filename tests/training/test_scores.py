@@ -21,7 +21,9 @@ from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.scoring import keep_score, score_model
 
-CONFIG = preset("mnist-pixelcnn").with_overrides(height=4, width=3, layers=2, hidden=5, head=6, channels=3, values=4)
+CONFIG = preset("mnist-pixelcnn").with_overrides(
+    height=4, width=3, layers=2, hidden=5, head=6, channels=3, values=4
+)
 
 
 def test_uniform_logits_cost_log2_v_bits() -> None:
@@ -29,7 +31,11 @@ def test_uniform_logits_cost_log2_v_bits() -> None:
     network = build_network(CONFIG)
     for parameter in network.parameters():
         parameter.data.zero_()
-    score = evaluate(network, np.random.default_rng(0).integers(0, 4, (7, 3, 4, 3)).astype(np.uint8), batch=3)
+    score = evaluate(
+        network,
+        np.random.default_rng(0).integers(0, 4, (7, 3, 4, 3)).astype(np.uint8),
+        batch=3,
+    )
     assert score.bits_per_dim == pytest.approx(2.0)
     assert score.nats == pytest.approx(36 * math.log(4))
     assert score.standard_error == pytest.approx(0.0, abs=1e-3)
@@ -46,18 +52,29 @@ def test_the_score_is_the_mean_whatever_the_batch() -> None:
     for batch in (1, 3, 7, 50):
         score = evaluate(network, values, batch)
         assert score.nats == pytest.approx(float(nats.mean()), rel=1e-5)
-        assert score.standard_error == pytest.approx(float(nats.std(correction=0)) / math.sqrt(7), rel=1e-3)
+        assert score.standard_error == pytest.approx(
+            float(nats.std(correction=0)) / math.sqrt(7), rel=1e-3
+        )
 
 
 def test_evaluation_ends_early_when_asked() -> None:
     """Ctrl-C need not wait for ten thousand images."""
     with pytest.raises(EvaluationStoppedError):
-        evaluate(build_network(CONFIG), np.zeros((7, 3, 4, 3), np.uint8), batch=1, stop=lambda: True)
+        evaluate(
+            build_network(CONFIG),
+            np.zeros((7, 3, 4, 3), np.uint8),
+            batch=1,
+            stop=lambda: True,
+        )
 
 
-def test_a_run_publishes_its_averaged_weights(recipe: Recipe, tmp_path: Path, stripes: Path) -> None:
+def test_a_run_publishes_its_averaged_weights(
+    recipe: Recipe, tmp_path: Path, stripes: Path
+) -> None:
     """What load_model gives scores on the validation images what the log says of the average."""
-    result = train(RunRequest(recipe, tmp_path / "stripes", publish_to=tmp_path / "models"))
+    result = train(
+        RunRequest(recipe, tmp_path / "stripes", publish_to=tmp_path / "models")
+    )
     model = load_model("stripes", models_dir=tmp_path / "models")
     assert score_model(model, stripes, "valid").nats == pytest.approx(result.best_nats)
     assert model.card.training["images"] == result.best_epoch * 48
@@ -65,7 +82,9 @@ def test_a_run_publishes_its_averaged_weights(recipe: Recipe, tmp_path: Path, st
     assert model.card.parameters > 0
 
 
-def test_a_score_is_kept_in_the_card_and_the_weights_stay(recipe: Recipe, tmp_path: Path, stripes: Path) -> None:
+def test_a_score_is_kept_in_the_card_and_the_weights_stay(
+    recipe: Recipe, tmp_path: Path, stripes: Path
+) -> None:
     """The card gains its scores; the model still loads, with the same digest."""
     train(RunRequest(recipe, tmp_path / "stripes"))
     directory = publish(tmp_path / "stripes" / "best.safetensors", tmp_path / "models")
@@ -76,10 +95,14 @@ def test_a_score_is_kept_in_the_card_and_the_weights_stay(recipe: Recipe, tmp_pa
     assert after.sha256 == before.sha256
     assert after.scores["images"] == 5
     assert after.scores["nats"] == score.nats
-    assert json.loads((directory / "card.json").read_text())["scores"]["split"] == "test"
+    assert (
+        json.loads((directory / "card.json").read_text())["scores"]["split"] == "test"
+    )
 
 
-def test_publishing_is_refused_when_the_file_is_of_another_network(recipe: Recipe, tmp_path: Path) -> None:
+def test_publishing_is_refused_when_the_file_is_of_another_network(
+    recipe: Recipe, tmp_path: Path
+) -> None:
     """Weights that do not fit are an error, not a model."""
     train(RunRequest(recipe, tmp_path / "stripes"))
     tensors, facts = read_checkpoint(tmp_path / "stripes" / "best.safetensors")
@@ -105,7 +128,8 @@ def test_each_colour_has_its_own_bits() -> None:
 def see_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Masks that let every colour see itself, also in the first layer."""
     monkeypatch.setattr(
-        "model_core.layers.masked_conv.allowed", lambda out, into, see_own: torch.ones(len(out), len(into))
+        "model_core.layers.masked_conv.allowed",
+        lambda out, into, see_own: torch.ones(len(out), len(into)),
     )
 
 
@@ -116,7 +140,10 @@ def test_publishing_and_scoring_are_refused_when_the_network_is_not_causal(
     see_themselves(monkeypatch)
     train(RunRequest(recipe, tmp_path / "stripes"))
     checkpoint = tmp_path / "stripes" / "best.safetensors"
-    with pytest.raises(ModelError, match=r"not causal: the logits of .* moved when their own value changed"):
+    with pytest.raises(
+        ModelError,
+        match=r"not causal: the logits of .* moved when their own value changed",
+    ):
         publish(checkpoint, tmp_path / "models")
     assert not (tmp_path / "models").exists()
     save_model(model_from_checkpoint(checkpoint), tmp_path / "models" / "stripes")
@@ -124,20 +151,30 @@ def test_publishing_and_scoring_are_refused_when_the_network_is_not_causal(
         score_model(load_model(tmp_path / "models" / "stripes"), stripes, "valid")
 
 
-def test_what_was_measured_of_the_network_is_said(recipe: Recipe, tmp_path: Path, stripes: Path) -> None:
+def test_what_was_measured_of_the_network_is_said(
+    recipe: Recipe, tmp_path: Path, stripes: Path
+) -> None:
     """Before a card is published, and when a model is evaluated."""
     said: list[str] = []
     train(RunRequest(recipe, tmp_path / "stripes"))
-    model = load_model(publish(tmp_path / "stripes" / "best.safetensors", tmp_path / "models", said.append))
+    model = load_model(
+        publish(
+            tmp_path / "stripes" / "best.safetensors", tmp_path / "models", said.append
+        )
+    )
     score_model(model, stripes, "valid", say=said.append)
     assert [sentence.split(" of ")[0] for sentence in said] == ["causal: none"] * 2
 
 
-def test_a_checkpoint_and_a_card_of_before_are_still_read(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_checkpoint_and_a_card_of_before_are_still_read(
+    recipe: Recipe, tmp_path: Path
+) -> None:
     """They say whether the images were natural, which nobody asks any more."""
     train(RunRequest(recipe, tmp_path / "stripes"))
     tensors, facts = read_checkpoint(tmp_path / "stripes" / "best.safetensors")
-    write_checkpoint(tmp_path / "old.safetensors", tensors, {**facts, "natural_images": True})
+    write_checkpoint(
+        tmp_path / "old.safetensors", tensors, {**facts, "natural_images": True}
+    )
     directory = publish(tmp_path / "old.safetensors", tmp_path / "models")
     card = json.loads((directory / "card.json").read_text())
     assert "natural_images" not in card["training"]

@@ -17,36 +17,62 @@ from model_core.training.run import RunRequest, train
 from model_core.training.teaching import lesson
 from pixelrnn.verbs import root
 
-TINY = ["network.preset=cifar10-pixelcnn", "network.layers=1", "network.hidden=6", "network.head=6", "training.start="]
+TINY = [
+    "network.preset=cifar10-pixelcnn",
+    "network.layers=1",
+    "network.hidden=6",
+    "network.head=6",
+    "training.start=",
+]
 SHORT = ["training.epochs=2", "training.epoch_updates=3", "output.samples=4"]
 
 
-def pictures(directory: Path, count: int, side: tuple[int, int] = (6, 6), colours: str = "colour") -> Path:
+def pictures(
+    directory: Path, count: int, side: tuple[int, int] = (6, 6), colours: str = "colour"
+) -> Path:
     """So many different pictures: of any colours, grey, or of black and white."""
     directory.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         random = np.random.default_rng(i)
         shape = (*side[::-1], 3 if colours == "colour" else 1)
-        pixels = random.integers(0, 2, shape) * 255 if colours == "binary" else random.integers(0, 256, shape)
-        Image.fromarray(np.broadcast_to(pixels, (*shape[:2], 3)).astype(np.uint8)).save(directory / f"{i}.png")
+        pixels = (
+            random.integers(0, 2, shape) * 255
+            if colours == "binary"
+            else random.integers(0, 256, shape)
+        )
+        Image.fromarray(np.broadcast_to(pixels, (*shape[:2], 3)).astype(np.uint8)).save(
+            directory / f"{i}.png"
+        )
     return directory
 
 
-@pytest.mark.parametrize(("colours", "channels", "values"), [("colour", 3, 256), ("grey", 1, 256), ("binary", 1, 2)])
+@pytest.mark.parametrize(
+    ("colours", "channels", "values"),
+    [("colour", 3, 256), ("grey", 1, 256), ("binary", 1, 2)],
+)
 def test_a_recipe_is_chosen_by_the_colours_of_the_pictures(
     tmp_path: Path, colours: str, channels: int, values: int
 ) -> None:
     """Each sort has a network that takes them, which the start that is named for it fits."""
     seen = survey(pictures(tmp_path / "some", 20, (7, 5), colours))
     assert seen == Survey(20, 7, 5, channels, values, colours=0, labels=0)
-    config = Recipe.changed(chosen_recipe(seen, tmp_path), [], "a test").network.config()
-    assert (config.channels, config.values, config.width, config.height) == (channels, values, 8, 8)
+    config = Recipe.changed(
+        chosen_recipe(seen, tmp_path), [], "a test"
+    ).network.config()
+    assert (config.channels, config.values, config.width, config.height) == (
+        channels,
+        values,
+        8,
+        8,
+    )
     if start := choice(seen).start:
         members = load_model(start).members[0].network.config
         assert config == members.with_overrides(height=8, width=8)
 
 
-def test_pictures_of_any_size_are_made_as_large_as_is_learned_in_minutes(tmp_path: Path) -> None:
+def test_pictures_of_any_size_are_made_as_large_as_is_learned_in_minutes(
+    tmp_path: Path,
+) -> None:
     """Most of one size: that one, and its proportions where it is too large; else squares of their median."""
     one = survey(pictures(tmp_path / "one", 10, (96, 48)))
     assert ((one.width, one.height), size(one)) == ((96, 48), (16, 32))
@@ -76,7 +102,12 @@ def test_folders_are_labels_where_each_has_enough_pictures(tmp_path: Path) -> No
     ids=["faster", "slower", "the user's word", "not here"],
 )
 def test_a_lesson_is_in_the_precision_that_is_faster_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_bf16: bool, bf16_s: float, change: str, chosen: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    has_bf16: bool,
+    bf16_s: float,
+    change: str,
+    chosen: str,
 ) -> None:
     """Both are timed where the processor multiplies bf16 numbers; the faster one makes more updates."""
 
@@ -94,8 +125,14 @@ def test_a_lesson_is_in_the_precision_that_is_faster_here(
 def test_a_lesson_is_as_long_as_its_minutes_allow(tmp_path: Path) -> None:
     """An update is timed here; in no time there is one at least, in ever so much no more than pictures are worth."""
     folder = pictures(tmp_path / "some", 40)
-    plans = [lesson(folder, minutes, tmp_path / "runs" / "some", tuple(TINY)) for minutes in (0, 1000)]
-    updates = [plan.recipe.training.epochs * plan.recipe.training.epoch_updates for plan in plans]
+    plans = [
+        lesson(folder, minutes, tmp_path / "runs" / "some", tuple(TINY))
+        for minutes in (0, 1000)
+    ]
+    updates = [
+        plan.recipe.training.epochs * plan.recipe.training.epoch_updates
+        for plan in plans
+    ]
     assert 1 <= updates[0] < updates[1] <= 200
     assert plans[1].guessing_bits == 8
     assert plans[1].png_bits > 8, "noise cannot be made smaller"
@@ -112,7 +149,8 @@ def test_few_pictures_move_a_models_weights_gently(tmp_path: Path) -> None:
     sizes = {"layers": 1, "hidden": 6, "head": 6}
     save_model(untrained("cifar10-pixelcnn", **sizes), start)
     warm, cold = (
-        lesson(folder, 5, tmp_path / "runs" / "some", (*TINY, f"training.start={each}")) for each in (start, "")
+        lesson(folder, 5, tmp_path / "runs" / "some", (*TINY, f"training.start={each}"))
+        for each in (start, "")
     )
     assert warm.recipe.training.learning_rate < 0.6 * cold.recipe.training.learning_rate
 
@@ -122,31 +160,62 @@ def test_a_lesson_begins_with_any_model(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "some", 20, colours="binary")
     start, sprites = tmp_path / "models" / "start", tmp_path / "models" / "sprites"
     save_model(untrained("cifar10-row-lstm", layers=1, hidden=6, head=6), start)
-    recipe = lesson(folder, 0, tmp_path / "runs" / "some", (f"training.start={start}",)).recipe
+    recipe = lesson(
+        folder, 0, tmp_path / "runs" / "some", (f"training.start={start}",)
+    ).recipe
     config = recipe.network.config()
-    assert (config.network, config.layers, config.channels, config.values) == ("row-lstm", 1, 3, 256)
+    assert (config.network, config.layers, config.channels, config.values) == (
+        "row-lstm",
+        1,
+        3,
+        256,
+    )
     assert (config.width, config.height, recipe.training.start) == (8, 8, str(start))
     categories = {"channels": 1, "values": 3, "categories": True}
-    save_model(untrained("cifar10-row-lstm", layers=1, hidden=6, head=6, **categories), sprites)
+    save_model(
+        untrained("cifar10-row-lstm", layers=1, hidden=6, head=6, **categories), sprites
+    )
     with pytest.raises(ConfigError, match=r"not of a palette's"):
         lesson(folder, 0, tmp_path / "runs" / "some", (f"training.start={sprites}",))
 
 
 def test_a_lesson_of_one_large_picture_learns_its_parts(tmp_path: Path) -> None:
     """Of 32 x 32, or the asked size; passes over them are not counted. One that is too small is refused."""
-    small = ("network.layers=1", "network.hidden=6", "network.head=6", "training.start=")
+    small = (
+        "network.layers=1",
+        "network.hidden=6",
+        "network.head=6",
+        "training.start=",
+    )
     folder = pictures(tmp_path / "one", 1, (160, 48))
     plan = lesson(folder, 0.2, tmp_path / "runs" / "one", (*small, "data.crops=true"))
     config = plan.recipe.network.config()
-    assert (config.width, config.height, plan.recipe.data.crops, plan.early) == (32, 32, True, "")
+    assert (config.width, config.height, plan.recipe.data.crops, plan.early) == (
+        32,
+        32,
+        True,
+        "",
+    )
     assert "expect their colours" not in plan.beforehand
     asked = (*small, "data.crops=true", "network.width=16", "network.height=8")
-    assert lesson(folder, 0, tmp_path / "runs" / "one", asked).recipe.network.config().width == 16
+    assert (
+        lesson(folder, 0, tmp_path / "runs" / "one", asked)
+        .recipe.network.config()
+        .width
+        == 16
+    )
     with pytest.raises(DataError, match="expected one of three times that length"):
-        lesson(pictures(tmp_path / "tiny", 1, (40, 40)), 0, tmp_path / "runs" / "tiny", (*small, "data.crops=true"))
+        lesson(
+            pictures(tmp_path / "tiny", 1, (40, 40)),
+            0,
+            tmp_path / "runs" / "tiny",
+            (*small, "data.crops=true"),
+        )
 
 
-def test_colours_of_pictures_are_counted_as_far_as_a_palette_goes(tmp_path: Path) -> None:
+def test_colours_of_pictures_are_counted_as_far_as_a_palette_goes(
+    tmp_path: Path,
+) -> None:
     """And named in the place of values."""
     for i in range(20):
         picture = Image.new("RGB", (8, 8), (0, 40 * (i % 4), 200))
@@ -159,25 +228,39 @@ def test_colours_of_pictures_are_counted_as_far_as_a_palette_goes(tmp_path: Path
     assert survey(pictures(tmp_path / "noise", 20)).colours == 0
 
 
-def test_a_folder_becomes_a_model_that_is_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_becomes_a_model_that_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`pixelrnn train FOLDER`: a model, samples, and JSON; the same name again is refused, --resume goes on."""
     monkeypatch.chdir(tmp_path)
     pictures(tmp_path / "My icons", 24)
-    words = ["train", "My icons", *(word for change in (*TINY, *SHORT) for word in ("--set", change))]
+    words = [
+        "train",
+        "My icons",
+        *(word for change in (*TINY, *SHORT) for word in ("--set", change)),
+    ]
     first = CliRunner().invoke(root, [*words, "--json"])
     assert first.exit_code == 0, first.output
     facts = json.loads(first.stdout.splitlines()[-1])
-    assert (facts["finished"], facts["iteration"], facts["guessing_bits_per_dim"]) == (True, 6, 8)
+    assert (facts["finished"], facts["iteration"], facts["guessing_bits_per_dim"]) == (
+        True,
+        6,
+        8,
+    )
     model = load_model(tmp_path / "my-models" / "my-icons")
     assert model.card.training["images"] <= 6 * 16
-    assert model.card.training["command"].startswith("pixelrnn train 'My icons' --minutes 5 --set")
+    assert model.card.training["command"].startswith(
+        "pixelrnn train 'My icons' --minutes 5 --set"
+    )
     assert [path.name for path in sorted(Path("runs/my-icons/samples").iterdir())] == [
         "epoch-0001.png",
         "epoch-0002.png",
     ]
     assert "`pixelrnn up --models-dir my-models` serves it" in first.stderr
     assert "already holds a run" in str(CliRunner().invoke(root, words).exception)
-    again = CliRunner().invoke(root, [*words, "--resume", "--set", "training.epochs=3", "--json"])
+    again = CliRunner().invoke(
+        root, [*words, "--resume", "--set", "training.epochs=3", "--json"]
+    )
     assert json.loads(again.stdout.splitlines()[-1])["iteration"] == 9, again.output
 
 
@@ -186,32 +269,49 @@ def test_a_folder_without_pictures_is_refused_in_a_sentence(tmp_path: Path) -> N
     with pytest.raises(DataError, match=r"no pictures in .* expected PNG, JPEG"):
         survey(tmp_path)
     (tmp_path / "broken.npz").write_bytes(b"nothing")
-    with pytest.raises(DataError, match=r"broken.npz holds no pictures: expected arrays \(N, H, W\)"):
+    with pytest.raises(
+        DataError, match=r"broken.npz holds no pictures: expected arrays \(N, H, W\)"
+    ):
         survey(tmp_path / "broken.npz")
     refused = CliRunner().invoke(root, ["train", str(tmp_path), "--processes", "2"])
-    assert (refused.exit_code, "--data and --processes are for recipes" in refused.stderr) == (2, True)
+    assert (
+        refused.exit_code,
+        "--data and --processes are for recipes" in refused.stderr,
+    ) == (2, True)
 
 
 def test_an_array_is_looked_at_as_a_folder_is(tmp_path: Path) -> None:
     """Zeros and ones are black and white, whatever a byte could say."""
-    np.savez(tmp_path / "some.npz", np.random.default_rng(0).integers(0, 2, (30, 9, 8)).astype(np.uint8))
+    np.savez(
+        tmp_path / "some.npz",
+        np.random.default_rng(0).integers(0, 2, (30, 9, 8)).astype(np.uint8),
+    )
     assert survey(tmp_path / "some.npz") == Survey(30, 8, 9, 1, 2, colours=0, labels=0)
 
 
 def test_an_epoch_may_be_so_many_updates(recipe_file: Path, tmp_path: Path) -> None:
     """Rates and validations follow them, a card tells passes over the images; a run that has begun keeps to them."""
     rounds = ["training.epoch_updates=9", "training.epochs=2"]
-    result = train(RunRequest(Recipe.load(recipe_file, rounds), tmp_path / "run", publish_to=tmp_path / "models"))
+    result = train(
+        RunRequest(
+            Recipe.load(recipe_file, rounds),
+            tmp_path / "run",
+            publish_to=tmp_path / "models",
+        )
+    )
     assert (result.iteration, result.epochs) == (18, 2)
     assert load_model(tmp_path / "models" / "run").card.training["epochs"] in (1.5, 3)
-    with pytest.raises(ConfigError, match="started with updates an epoch = 9: it cannot go on with 6"):
+    with pytest.raises(
+        ConfigError, match="started with updates an epoch = 9: it cannot go on with 6"
+    ):
         train(RunRequest(Recipe.load(recipe_file), tmp_path / "run", resume=True))
 
 
 def test_a_start_may_be_of_another_size(recipe_file: Path, tmp_path: Path) -> None:
     """No weight depends on it; of a Multi-Scale network the size must be the same."""
     save_model(
-        untrained("mnist-pixelcnn", height=9, width=3, layers=2, hidden=5, head=8), tmp_path / "models" / "other"
+        untrained("mnist-pixelcnn", height=9, width=3, layers=2, hidden=5, head=8),
+        tmp_path / "models" / "other",
     )
     start = [f"training.start={tmp_path / 'models' / 'other'}", "training.epochs=1"]
     assert train(RunRequest(Recipe.load(recipe_file, start), tmp_path / "run")).finished

@@ -25,14 +25,35 @@ def last_json(result: Result) -> dict[str, object]:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def test_a_model_is_trained_published_scored_and_listed(recipe_file: Path, stripes: Path, tmp_path: Path) -> None:
+def test_a_model_is_trained_published_scored_and_listed(
+    recipe_file: Path, stripes: Path, tmp_path: Path
+) -> None:
     """train, publish, evaluate --write-card and models, one after another, as the README tells it."""
     runs, models = tmp_path / "runs", tmp_path / "models"
-    trained = last_json(invoke("train", recipe_file, "--runs-dir", runs, "--set", "training.epochs=1", "--json"))
+    trained = last_json(
+        invoke(
+            "train",
+            recipe_file,
+            "--runs-dir",
+            runs,
+            "--set",
+            "training.epochs=1",
+            "--json",
+        )
+    )
     assert trained["finished"] is True
     assert invoke("publish", runs / "stripes", "--models-dir", models).exit_code == 0
     score = last_json(
-        invoke("evaluate", "stripes", "--data", stripes, "--models-dir", models, "--write-card", "--json")
+        invoke(
+            "evaluate",
+            "stripes",
+            "--data",
+            stripes,
+            "--models-dir",
+            models,
+            "--write-card",
+            "--json",
+        )
     )
     assert score["images"] == 7
     (card,) = last_json(invoke("models", "--models-dir", models, "--json"))["models"]  # type: ignore[misc]
@@ -41,21 +62,55 @@ def test_a_model_is_trained_published_scored_and_listed(recipe_file: Path, strip
     assert "stripes" in invoke("models", "--models-dir", models).stdout
 
 
-def test_pictures_that_do_not_fit_are_scored_when_that_is_meant(models_dir: Path, tmp_path: Path) -> None:
+def test_pictures_that_do_not_fit_are_scored_when_that_is_meant(
+    models_dir: Path, tmp_path: Path
+) -> None:
     """Forty of another size: refused without --yes, scored with it."""
     for i in range(40):
-        Image.fromarray(np.random.default_rng(i).integers(0, 256, (9, 9), np.uint8)).save(tmp_path / f"{i}.png")
-    words = "evaluate", "tiny-cnn", "--models-dir", models_dir, "--data", tmp_path, "--split", "train", "--json"
+        Image.fromarray(
+            np.random.default_rng(i).integers(0, 256, (9, 9), np.uint8)
+        ).save(tmp_path / f"{i}.png")
+    words = (
+        "evaluate",
+        "tiny-cnn",
+        "--models-dir",
+        models_dir,
+        "--data",
+        tmp_path,
+        "--split",
+        "train",
+        "--json",
+    )
     refused = invoke(*words).exception
     assert isinstance(refused, PixelRNNError)
     assert "40 of 40 pictures" in str(refused)
     assert last_json(invoke(*words, "--yes"))["images"] > 20  # type: ignore[operator]
 
 
-def test_the_card_says_how_but_not_where_the_data_lay(recipe_file: Path, stripes: Path, tmp_path: Path) -> None:
+def test_the_card_says_how_but_not_where_the_data_lay(
+    recipe_file: Path, stripes: Path, tmp_path: Path
+) -> None:
     """A path is of nobody's machine but the trainer's; originals are where `data fetch` puts them."""
-    changes = ("--set", f"data.path={stripes}", "--set", f"data.originals={stripes}/", "--set", "training.epochs=1")
-    last_json(invoke("train", recipe_file, *changes, "--runs-dir", tmp_path, "--publish", tmp_path, "--json"))
+    changes = (
+        "--set",
+        f"data.path={stripes}",
+        "--set",
+        f"data.originals={stripes}/",
+        "--set",
+        "training.epochs=1",
+    )
+    last_json(
+        invoke(
+            "train",
+            recipe_file,
+            *changes,
+            "--runs-dir",
+            tmp_path,
+            "--publish",
+            tmp_path,
+            "--json",
+        )
+    )
     command = load_model(tmp_path / "stripes").card.training["command"]
     changes = f"--set data.originals=data/{stripes.name} --set training.epochs=1"
     assert command == f"pixelrnn train configs/stripes.toml {changes}"
@@ -64,22 +119,43 @@ def test_the_card_says_how_but_not_where_the_data_lay(recipe_file: Path, stripes
 def test_the_same_seed_draws_the_same_picture(models_dir: Path, tmp_path: Path) -> None:
     """A drawn seed is told, and repeats the picture."""
     options = ("--models-dir", models_dir, "--n", 2, "--json")
-    first = last_json(invoke("sample", "tiny-cnn", "--out", tmp_path / "a.png", *options))
-    invoke("sample", "tiny-cnn", "--out", tmp_path / "b.png", "--seed", first["seed"], *options)
+    first = last_json(
+        invoke("sample", "tiny-cnn", "--out", tmp_path / "a.png", *options)
+    )
+    invoke(
+        "sample",
+        "tiny-cnn",
+        "--out",
+        tmp_path / "b.png",
+        "--seed",
+        first["seed"],
+        *options,
+    )
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (2 * 5 + 1, 6)
 
 
-def test_completion_keeps_what_the_mask_shows_black(models_dir: Path, tmp_path: Path) -> None:
+def test_completion_keeps_what_the_mask_shows_black(
+    models_dir: Path, tmp_path: Path
+) -> None:
     """Given pixels come back untouched."""
     given = np.random.default_rng(0).integers(0, 2, (6, 5)).astype(np.uint8) * 255
     mask = np.zeros((6, 5), np.uint8)
     mask[3:] = 255
     Image.fromarray(given).save(tmp_path / "image.png")
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    paths = (tmp_path / "image.png", tmp_path / "mask.png", "--out", tmp_path / "out.png")
-    last_json(invoke("complete", "tiny-diagonal", *paths, "--models-dir", models_dir, "--json"))
+    paths = (
+        tmp_path / "image.png",
+        tmp_path / "mask.png",
+        "--out",
+        tmp_path / "out.png",
+    )
+    last_json(
+        invoke(
+            "complete", "tiny-diagonal", *paths, "--models-dir", models_dir, "--json"
+        )
+    )
     with Image.open(tmp_path / "out.png") as picture:
         assert (np.asarray(picture)[:3] == given[:3]).all()
 
@@ -94,25 +170,46 @@ def test_completion_keeps_what_the_mask_shows_black(models_dir: Path, tmp_path: 
     ],
     ids=lambda arguments: " ".join(arguments[:2]),
 )
-def test_a_verb_refuses_in_one_sentence_when_the_input_is_bad(models_dir: Path, arguments: tuple[str, ...]) -> None:
+def test_a_verb_refuses_in_one_sentence_when_the_input_is_bad(
+    models_dir: Path, arguments: tuple[str, ...]
+) -> None:
     """What a person got wrong is a PixelRNNError, which the root command prints in one line."""
     places = () if arguments[0] == "train" else ("--models-dir", models_dir)
     assert isinstance(invoke(*arguments, *places).exception, PixelRNNError)
 
 
 @pytest.mark.parametrize("temperature", ["nan", "0", "-1", "inf"])
-def test_a_temperature_is_refused_when_it_is_out_of_range(models_dir: Path, temperature: str) -> None:
+def test_a_temperature_is_refused_when_it_is_out_of_range(
+    models_dir: Path, temperature: str
+) -> None:
     """Typer's own refusal, with exit code 2."""
-    result = invoke("sample", "tiny-cnn", "--models-dir", models_dir, "--temperature", temperature)
+    result = invoke(
+        "sample", "tiny-cnn", "--models-dir", models_dir, "--temperature", temperature
+    )
     assert result.exit_code == 2
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_signal_saves_and_ends_the_run_cleanly(recipe_file: Path, tmp_path: Path, processes: int) -> None:
+def test_a_signal_saves_and_ends_the_run_cleanly(
+    recipe_file: Path, tmp_path: Path, processes: int
+) -> None:
     """SIGTERM to the first process: all end with 0, say how to go on, and the checkpoint is at the last update."""
     runs = tmp_path / "runs"
-    options = ["train", str(recipe_file), "--runs-dir", str(runs), "--json", "--processes", str(processes)]
-    options += ["--set", "training.epochs=100000", "--set", "output.checkpoint_every=1000000"]
+    options = [
+        "train",
+        str(recipe_file),
+        "--runs-dir",
+        str(runs),
+        "--json",
+        "--processes",
+        str(processes),
+    ]
+    options += [
+        "--set",
+        "training.epochs=100000",
+        "--set",
+        "output.checkpoint_every=1000000",
+    ]
     out = tmp_path / "out"
     process = Forked(["pixelrnn", *options], os.environ, tmp_path / "log", out)
     _wait_for_lines(runs / "stripes" / "log.jsonl")
@@ -134,6 +231,11 @@ def _wait_for_lines(log: Path) -> None:
         time.sleep(0.05)
 
 
-def test_load_model_finds_what_publish_wrote_when_named_by_path(models_dir: Path) -> None:
+def test_load_model_finds_what_publish_wrote_when_named_by_path(
+    models_dir: Path,
+) -> None:
     """A path works wherever a name does."""
-    assert load_model(models_dir / "tiny-cnn").config == load_model("tiny-cnn", models_dir=models_dir).config
+    assert (
+        load_model(models_dir / "tiny-cnn").config
+        == load_model("tiny-cnn", models_dir=models_dir).config
+    )

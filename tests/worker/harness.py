@@ -30,7 +30,9 @@ COLD_START_S = 300.0
 PROGRAM = [sys.executable, "-m", "worker.start"]
 
 
-def wait_for(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+def wait_for(
+    condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S
+) -> Any:
     """The first true answer of `condition`; fails with what was waited for."""
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
@@ -64,20 +66,35 @@ class Client:
             "temperature": 1.0,
             **{name: config[name] for name in ("height", "width", "channels")},
             **(
-                {"small_height": config["height"] // factor, "small_width": config["width"] // factor}
+                {
+                    "small_height": config["height"] // factor,
+                    "small_width": config["width"] // factor,
+                }
                 if factor > 1
                 else {}
             ),
         }
         return JobSpec(**fields | changes)
 
-    def accept(self, spec: JobSpec, *image: bytes, spec_json: str | None = None) -> None:
+    def accept(
+        self, spec: JobSpec, *image: bytes, spec_json: str | None = None
+    ) -> None:
         """The job's own record, without a queue entry."""
         text = spec_json if spec_json is not None else spec.model_dump_json()
         names = scripts.of(spec.id)
-        assert self.redis.eval(ACCEPT, 4, *names, text, spec.rows_total, keys.ACTIVE_TTL_S, *image) == 1
+        assert (
+            self.redis.eval(
+                ACCEPT, 4, *names, text, spec.rows_total, keys.ACTIVE_TTL_S, *image
+            )
+            == 1
+        )
 
-    def enqueue(self, job_id: str, function: str = keys.JOB_FUNCTION, args: list[str] | None = None) -> None:
+    def enqueue(
+        self,
+        job_id: str,
+        function: str = keys.JOB_FUNCTION,
+        args: list[str] | None = None,
+    ) -> None:
         """The queue entry."""
         arguments = [job_id] if args is None else args
         self.queue.enqueue_call(
@@ -97,7 +114,9 @@ class Client:
         return spec
 
     def cancel(self, job_id: str) -> str:
-        return self.redis.eval(scripts.CANCEL, 4, *scripts.of(job_id), uuid4().hex).decode()
+        return self.redis.eval(
+            scripts.CANCEL, 4, *scripts.of(job_id), uuid4().hex
+        ).decode()
 
     def record(self, job_id: str) -> JobRecord:
         return JobRecord.from_hash(self.redis.hgetall(keys.job(job_id)))
@@ -110,21 +129,31 @@ class Client:
 
     def rows(self, job_id: str) -> list[RowDrawn]:
         entries = entries_of(self.redis.xrange(keys.events(job_id)))
-        return [RowDrawn.model_validate_json(entry.data) for entry in entries if entry.type is EventType.ROW]
+        return [
+            RowDrawn.model_validate_json(entry.data)
+            for entry in entries
+            if entry.type is EventType.ROW
+        ]
 
     def wait_rows(self, job_id: str, count: int) -> None:
         wait_for(lambda: len(self.rows(job_id)) >= count, f"{count} rows of {job_id}")
 
     def wait_end(self, job_id: str, patience_s: float = PATIENCE_S) -> JobRecord:
         """The ended job. Checks what holds on every path: one terminal event, the last; ids without a gap."""
-        wait_for(lambda: self.status(job_id).is_terminal, f"the end of {job_id}", patience_s)
+        wait_for(
+            lambda: self.status(job_id).is_terminal, f"the end of {job_id}", patience_s
+        )
         entries = entries_of(self.redis.xrange(keys.events(job_id)))
         assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
         kinds = [entry.type for entry in entries]
-        assert [kind.is_terminal for kind in kinds] == [False] * (len(kinds) - 1) + [True]
+        assert [kind.is_terminal for kind in kinds] == [False] * (len(kinds) - 1) + [
+            True
+        ]
         return self.record(job_id)
 
-    def images(self, spec: JobSpec, stage: Stage = Stage.FINAL) -> "np.ndarray[Any, Any]":
+    def images(
+        self, spec: JobSpec, stage: Stage = Stage.FINAL
+    ) -> "np.ndarray[Any, Any]":
         """Pixels (n, H, W, C) from the rows of one stage; each row once, in order."""
         small = stage is Stage.SMALL
         H, W, C = (
@@ -137,7 +166,9 @@ class Client:
         for row in [row for row in self.rows(spec.id) if row.stage is stage]:
             assert row.y == next_y[row.sample]
             next_y[row.sample] += 1
-            images[row.sample, row.y] = np.frombuffer(row.pixel_bytes(), np.uint8).reshape(W, C)
+            images[row.sample, row.y] = np.frombuffer(
+                row.pixel_bytes(), np.uint8
+            ).reshape(W, C)
         assert next_y == [H] * spec.n
         return images
 
@@ -150,7 +181,10 @@ class Client:
         }
 
     def wait_idle(self) -> None:
-        wait_for(lambda: not any(self.leftovers().values()), f"no leftovers; there are {self.leftovers()}")
+        wait_for(
+            lambda: not any(self.leftovers().values()),
+            f"no leftovers; there are {self.leftovers()}",
+        )
 
 
 @dataclass
@@ -174,21 +208,37 @@ class WorkerProcess:
     def engine(self) -> int:
         """The process that draws for it."""
         (pid,) = wait_for(
-            lambda: Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split(), "an engine"
+            lambda: (
+                Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+                .read_text()
+                .split()
+            ),
+            "an engine",
         )
         return int(pid)
 
     def events(self) -> list[dict[str, Any]]:
         """What it has logged; Python itself may say something too, where memory lacks."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [
+            json.loads(line)
+            for line in self.log.read_text().splitlines()
+            if line.startswith("{")
+        ]
 
 
 class StartWorker(Protocol):
-    def __call__(self, ready: bool = True, command: Sequence[str] = (), **settings: object) -> WorkerProcess: ...
+    def __call__(
+        self, ready: bool = True, command: Sequence[str] = (), **settings: object
+    ) -> WorkerProcess: ...
 
 
 def launch(
-    name: str, url: str, models: Path, log: Path, settings: dict[str, object], command: Sequence[str] = ()
+    name: str,
+    url: str,
+    models: Path,
+    log: Path,
+    settings: dict[str, object],
+    command: Sequence[str] = (),
 ) -> WorkerProcess:
     """Start a worker process; settings as in worker.settings, in lower case. command: PROGRAM where the start itself is
     tested; none where the worker may be forked."""
@@ -199,9 +249,15 @@ def launch(
         "PIXELRNN_MODELS_DIR": str(models),
         "PIXELRNN_WORKER_NAME": name,
         "PIXELRNN_KEPT_DIR": f"{models}-kept",  # whose models need be examined but once
-        **{f"PIXELRNN_{field.upper()}": str(value) for field, value in settings.items()},
+        **{
+            f"PIXELRNN_{field.upper()}": str(value) for field, value in settings.items()
+        },
     }
     if not command and can_fork(environment):
         return WorkerProcess(Forked(["worker.start"], environment, log), name, log)
     with log.open("wb") as stderr:
-        return WorkerProcess(subprocess.Popen(command or PROGRAM, env=environment, stderr=stderr), name, log)
+        return WorkerProcess(
+            subprocess.Popen(command or PROGRAM, env=environment, stderr=stderr),
+            name,
+            log,
+        )

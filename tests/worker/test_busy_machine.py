@@ -16,7 +16,9 @@ from worker.contract.jobs import JobStatus
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps processes to one processor"),
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="only Linux keeps processes to one processor"
+    ),
 ]
 
 MODEL = "cifar10-small-pixelcnn"
@@ -46,12 +48,25 @@ def test_completion_is_drawn_by_one_worker_beside_eight_busy_loops(
     """The lower half of a colour picture, six times: all takes nine times as long as usually, and nothing counts as
     hung."""
     processor = max(os.sched_getaffinity(0))
-    worker = start_worker(models=MODEL, engine_cpus=processor, kept_dir=tmp_path / "kept")
+    worker = start_worker(
+        models=MODEL, engine_cpus=processor, kept_dir=tmp_path / "kept"
+    )
     picture = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
     keep = np.repeat([[1], [0]], 16, 0).repeat(32, 1).astype(np.uint8)
     with busy(processor):
         spec = client.submit(
-            picture.tobytes(), keep.tobytes(), kind="complete", model=MODEL, n=6, options={"method": "posterior"}
+            picture.tobytes(),
+            keep.tobytes(),
+            kind="complete",
+            model=MODEL,
+            n=6,
+            options={"method": "posterior"},
         )
-        wait_for(lambda: client.status(spec.id).is_terminal or worker.process.poll() is not None, "its end", PATIENCE_S)
+        wait_for(
+            lambda: (
+                client.status(spec.id).is_terminal or worker.process.poll() is not None
+            ),
+            "its end",
+            PATIENCE_S,
+        )
     assert client.status(spec.id) is JobStatus.SUCCEEDED, worker.log.read_text()

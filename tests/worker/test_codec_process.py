@@ -18,23 +18,36 @@ from worker.contract.kinds.encode import EncodeSummary
 CODED = ("tiny-cnn", "tiny-diagonal", "tiny-rgb")
 
 
-def pictures_of(models_dir, name: str, count: int = 5) -> tuple[torch.Tensor, np.ndarray]:
+def pictures_of(
+    models_dir, name: str, count: int = 5
+) -> tuple[torch.Tensor, np.ndarray]:
     """Some values (n, C, H, W) that the model draws, one of them noise, and their pixels (n, H, W, C)."""
     model = load_model(name, models_dir=models_dir)
     values = sample(model, count, seed=7)
-    values[-1] = torch.randint(0, model.config.values, values[-1].shape, generator=torch.Generator().manual_seed(1))
-    return values, values_to_pixels(values.numpy(), model.config.values).transpose(0, 2, 3, 1).copy()
+    values[-1] = torch.randint(
+        0,
+        model.config.values,
+        values[-1].shape,
+        generator=torch.Generator().manual_seed(1),
+    )
+    return values, values_to_pixels(values.numpy(), model.config.values).transpose(
+        0, 2, 3, 1
+    ).copy()
 
 
 def encoded(client: Client, name: str, pixels: np.ndarray) -> JobSpec:
-    return client.submit(pixels.tobytes(), b"", kind="encode", model=name, n=len(pixels), seed=0)
+    return client.submit(
+        pixels.tobytes(), b"", kind="encode", model=name, n=len(pixels), seed=0
+    )
 
 
 def decoded(client: Client, name: str, data: bytes, n: int) -> JobSpec:
     return client.submit(data, b"", kind="decode", model=name, n=n, seed=0)
 
 
-def test_pictures_become_the_librarys_file_and_come_back(served: Client, models_dir) -> None:
+def test_pictures_become_the_librarys_file_and_come_back(
+    served: Client, models_dir
+) -> None:
     """Every network, beside a job that draws: the bytes of model_core.encode, and rows of the same pixels from them."""
     drawn = served.submit(model="tiny-diagonal", n=20)
     for name in CODED:
@@ -60,17 +73,23 @@ def test_pictures_become_the_librarys_file_and_come_back(served: Client, models_
     served.wait_idle()
 
 
-def test_decoding_goes_on_behind_the_rows_that_are_out(client: Client, start_worker: StartWorker, models_dir) -> None:
+def test_decoding_goes_on_behind_the_rows_that_are_out(
+    client: Client, start_worker: StartWorker, models_dir
+) -> None:
     """A job that another worker had begun: each row is there once, and all of them are right."""
     values, pixels = pictures_of(models_dir, "tiny-cnn")
     data = encode(load_model("tiny-cnn", models_dir=models_dir), values)
     spec = client.spec(kind="decode", n=5, seed=0)
     client.accept(spec, data, b"")
-    for i, (picture, y) in enumerate((picture, y) for picture in range(2) for y in range(6) if picture == 0 or y < 3):
+    for i, (picture, y) in enumerate(
+        (picture, y) for picture in range(2) for y in range(6) if picture == 0 or y < 3
+    ):
         entry = row_entry(picture, y, pixels[picture, y].tobytes())
         fields = {"type": "row", "data": entry}
         client.redis.xadd(keys.events(spec.id), fields, id=f"{i + 1}-0")
-        client.redis.hset(keys.job(spec.id), mapping={"last_seq": i + 1, "rows_done": i + 1})
+        client.redis.hset(
+            keys.job(spec.id), mapping={"last_seq": i + 1, "rows_done": i + 1}
+        )
     client.enqueue(spec.id)
     start_worker()
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
@@ -86,29 +105,55 @@ def test_what_cannot_be_coded_fails_with_the_reason(served: Client, models_dir) 
     header, stripes = unpack(data)
     middle = len(data) - 6
     for spoilt, words in (
-        (data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :], "the checksum of a stripe is wrong"),
+        (
+            data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
+            "the checksum of a stripe is wrong",
+        ),
         (data[:-3], "the file ends within a stripe"),
         (data + b"\0", "the file holds more than the 5 images"),
-        (pack(replace(header, canary=bytes(8)), stripes), "a machine that computes otherwise"),
-        (pack(replace(header, sha256="ab" * 32), stripes), "the model of sha256 abababababab"),
-        (pack(replace(header, member="rotate_180"), stripes), "by the member rotate_180"),
-        (pack(header, [replace(stripes[0], values_crc=1)]), "the checksum of their values is wrong"),
-        (pack(header, [replace(stripes[0], lanes=[b"\xff" * 40])]), "the checksum of their values is wrong"),
+        (
+            pack(replace(header, canary=bytes(8)), stripes),
+            "a machine that computes otherwise",
+        ),
+        (
+            pack(replace(header, sha256="ab" * 32), stripes),
+            "the model of sha256 abababababab",
+        ),
+        (
+            pack(replace(header, member="rotate_180"), stripes),
+            "by the member rotate_180",
+        ),
+        (
+            pack(header, [replace(stripes[0], values_crc=1)]),
+            "the checksum of their values is wrong",
+        ),
+        (
+            pack(header, [replace(stripes[0], lanes=[b"\xff" * 40])]),
+            "the checksum of their values is wrong",
+        ),
     ):
         record = served.wait_end(decoded(served, "tiny-cnn", spoilt, 5).id)
         assert record.status is JobStatus.FAILED
         assert record.error is not None
         assert record.error.type == "not-decodable"
         assert words in record.error.detail
-    for spec in (decoded(served, "tiny-cnn", data, 4), decoded(served, "tiny-cnn", b"PXRN", 1)):
+    for spec in (
+        decoded(served, "tiny-cnn", data, 4),
+        decoded(served, "tiny-cnn", b"PXRN", 1),
+    ):
         assert (error := served.wait_end(spec.id).error) is not None
         assert error.type == "malformed-spec"
     pixels[3, 2, 1] = 100
     error = served.wait_end(encoded(served, "tiny-cnn", pixels).id).error
     assert error is not None
     assert error.type == "not-encodable"
-    assert error.detail.startswith("Picture 3, counted from 0, has 1 pixels of other colours than the model's")
-    assert served.wait_end(encoded(served, "tiny-cnn", pixels[:3]).id).status is JobStatus.SUCCEEDED
+    assert error.detail.startswith(
+        "Picture 3, counted from 0, has 1 pixels of other colours than the model's"
+    )
+    assert (
+        served.wait_end(encoded(served, "tiny-cnn", pixels[:3]).id).status
+        is JobStatus.SUCCEEDED
+    )
     served.wait_idle()
 
 
@@ -119,11 +164,16 @@ def test_codec_is_offered_by_the_models_that_have_one(served: Client) -> None:
         assert {card.name for card in info.models if kind in card.can} == set(CODED)
 
 
-def test_canceled_file_is_left(client: Client, start_worker: StartWorker, models_dir) -> None:
+def test_canceled_file_is_left(
+    client: Client, start_worker: StartWorker, models_dir
+) -> None:
     """While it is made: the next one is made as if there had been none."""
     start_worker(step_delay_s=0.05)
     values, pixels = pictures_of(models_dir, "tiny-diagonal", 64)
-    first, second = encoded(client, "tiny-diagonal", pixels), encoded(client, "tiny-diagonal", pixels)
+    first, second = (
+        encoded(client, "tiny-diagonal", pixels),
+        encoded(client, "tiny-diagonal", pixels),
+    )
     assert client.cancel(first.id) in ("canceled", "canceling")
     assert client.wait_end(second.id).status is JobStatus.SUCCEEDED
     blob = client.redis.hget(keys.image(second.id), "blob")

@@ -19,21 +19,35 @@ PLACES = [(1, 0), (4, 2), (0, 5)]
 HOLES = [(3, 1, 5, 4), (6, 4, 8, 6), (2, 6, 4, 9)]
 COUNT = len(PLACES)
 FIELDS = {"kind": "complete", "seed": 5, "n": 2 * COUNT}
-OPTIONS = {"method": "posterior", "sweeps": 1, "particles": 4, "first": 7, "pictures": 2 * COUNT, "cutouts": PLACES}
+OPTIONS = {
+    "method": "posterior",
+    "sweeps": 1,
+    "particles": 4,
+    "first": 7,
+    "pictures": 2 * COUNT,
+    "cutouts": PLACES,
+}
 
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tiny-four` (a mixture of four members) and `tiny-colour` (3 colours, 4 values), both 6 x 6."""
     directory = tmp_path_factory.mktemp("cutouts")
-    mix([awake(seed, orientation) for seed, orientation in enumerate(FOUR)], directory / "tiny-four")
+    mix(
+        [awake(seed, orientation) for seed, orientation in enumerate(FOUR)],
+        directory / "tiny-four",
+    )
     save_model(awake(5, "none", channels=3, values=4), directory / "tiny-colour")
     return directory
 
 
 def picture(channels: int) -> NDArray[np.uint8]:
     levels = 2 if channels == 1 else 4
-    return (255 // (levels - 1) * np.random.default_rng(3).integers(0, levels, (11, 11, channels))).astype(np.uint8)
+    return (
+        255
+        // (levels - 1)
+        * np.random.default_rng(3).integers(0, levels, (11, 11, channels))
+    ).astype(np.uint8)
 
 
 def missing(first: int) -> NDArray[np.bool_]:
@@ -51,13 +65,19 @@ def part(whole: NDArray[Any], k: int) -> NDArray[Any]:
 
 def submit(client: Client, model: str, channels: int) -> JobSpec:
     pixels = b"".join(part(picture(channels), k).tobytes() for k in range(COUNT))
-    keep = b"".join((~part(missing(k), k)).astype(np.uint8).tobytes() for k in range(COUNT))
+    keep = b"".join(
+        (~part(missing(k), k)).astype(np.uint8).tobytes() for k in range(COUNT)
+    )
     behind = {"filled_pixels": 10, "given_behind": 20}
-    return client.submit(2 * pixels, 2 * keep, model=model, options=OPTIONS | behind, **FIELDS)
+    return client.submit(
+        2 * pixels, 2 * keep, model=model, options=OPTIONS | behind, **FIELDS
+    )
 
 
 @pytest.mark.parametrize(("model", "channels"), [("tiny-four", 1), ("tiny-colour", 3)])
-def test_each_cutout_is_that_of_complete_alone(served: Client, model: str, channels: int) -> None:
+def test_each_cutout_is_that_of_complete_alone(
+    served: Client, model: str, channels: int
+) -> None:
     """Given what those before it drew, with the noise of its own image of the seed, and with its receipt."""
     job = submit(served, model, channels)
     record = served.wait_end(job.id)
@@ -70,10 +90,24 @@ def test_each_cutout_is_that_of_complete_alone(served: Client, model: str, chann
         for k in range(COUNT):
             i = j * COUNT + k
             keep = (~part(missing(k), k)).astype(np.uint8)
-            options = {**OPTIONS, "pictures": 0, "cutouts": None, "first": 7 + i, "given_behind": 20}
-            given = np.where(part(missing(0), k)[..., None] & ~keep.astype(bool)[..., None], 0, part(canvas, k))
+            options = {
+                **OPTIONS,
+                "pictures": 0,
+                "cutouts": None,
+                "first": 7 + i,
+                "given_behind": 20,
+            }
+            given = np.where(
+                part(missing(0), k)[..., None] & ~keep.astype(bool)[..., None],
+                0,
+                part(canvas, k),
+            )
             alone = served.submit(
-                given.astype(np.uint8).tobytes(), keep.tobytes(), model=model, options=options, **FIELDS | {"n": 1}
+                given.astype(np.uint8).tobytes(),
+                keep.tobytes(),
+                model=model,
+                options=options,
+                **FIELDS | {"n": 1},
             )
             result = served.wait_end(alone.id).result
             np.testing.assert_array_equal(images[i], served.images(alone)[0])
@@ -82,7 +116,9 @@ def test_each_cutout_is_that_of_complete_alone(served: Client, model: str, chann
             part(canvas, k)[own] = images[i][own]
 
 
-def test_a_killed_worker_loses_nothing(client: Client, start_worker: StartWorker) -> None:
+def test_a_killed_worker_loses_nothing(
+    client: Client, start_worker: StartWorker
+) -> None:
     """What an earlier cut-out drew is given to the later ones again, whoever draws them: the same bytes."""
     doomed = start_worker(step_delay_s=0.02, models="tiny-four")
     job = submit(client, "tiny-four", 1)

@@ -25,12 +25,16 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every process that is started from here on reads the declaration first."""
-    (tmp_path / "sitecustomize.py").write_text("from tests.declared_kind import declare\n\ndeclare()\n")
+    (tmp_path / "sitecustomize.py").write_text(
+        "from tests.declared_kind import declare\n\ndeclare()\n"
+    )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
 
 
 @pytest.fixture
-def api(declared: None, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+def api(
+    declared: None, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[httpx.Client]:
     port = free_port()
     monkeypatch.setenv("REDIS_URL", redis_url)
     command = [sys.executable, "-m", "pixelrnn", "api", "--port", str(port)]
@@ -61,24 +65,48 @@ def test_a_declared_kind_is_served(
     assert api.get("/models/tiny-cnn").json()["can"][-1] == "weigh"
 
     def weigh(**fields: object) -> httpx.Response:
-        return api.post("/weigh", data={"model": "tiny-cnn"} | fields, files={"image": file.getvalue()})
+        return api.post(
+            "/weigh",
+            data={"model": "tiny-cnn"} | fields,
+            files={"image": file.getvalue()},
+        )
 
     queued = weigh()
-    assert (queued.status_code, queued.json()["kind"], queued.json()["status"]) == (202, "weigh", "queued")
+    assert (queued.status_code, queued.json()["kind"], queued.json()["status"]) == (
+        202,
+        "weigh",
+        "queued",
+    )
     link = queued.json()["links"]["self"]
-    nats = score_picture(load_model("tiny-cnn", models_dir=models_dir), pixels[None] // 255).nats
+    nats = score_picture(
+        load_model("tiny-cnn", models_dir=models_dir), pixels[None] // 255
+    ).nats
     found = api.get(link, params={"wait": 60}).json()
     assert found["status"] == "succeeded", found["error"]
-    assert found["result"] == {"type": "weight", "weight": pytest.approx(nats), "images": [f"{link}/image"]}
+    assert found["result"] == {
+        "type": "weight",
+        "weight": pytest.approx(nats),
+        "images": [f"{link}/image"],
+    }
     shown = Image.open(io.BytesIO(api.get(f"{link}/image").content))
     np.testing.assert_array_equal(np.asarray(shown), pixels)
-    assert [job["kind"] for job in api.get("/jobs", params={"kind": "weigh"}).json()["jobs"]] == ["weigh"]
+    assert [
+        job["kind"] for job in api.get("/jobs", params={"kind": "weigh"}).json()["jobs"]
+    ] == ["weigh"]
     assert api.get("/jobs", params={"kind": "sample"}).json()["jobs"] == []
 
-    in_bits = api.get(weigh(in_bits="true").json()["links"]["self"], params={"wait": 60}).json()
+    in_bits = api.get(
+        weigh(in_bits="true").json()["links"]["self"], params={"wait": 60}
+    ).json()
     assert in_bits["result"]["weight"] == pytest.approx(nats / math.log(2))
-    specs = [json.loads(client.redis.hget(keys.job(job["id"]), "spec")) for job in (found, in_bits)]
-    assert [(spec.get("version"), spec.get("options")) for spec in specs] == [(None, None), (5, {"in_bits": True})]
+    specs = [
+        json.loads(client.redis.hget(keys.job(job["id"]), "spec"))
+        for job in (found, in_bits)
+    ]
+    assert [(spec.get("version"), spec.get("options")) for spec in specs] == [
+        (None, None),
+        (5, {"in_bits": True}),
+    ]
     assert weigh(in_bytes="true").status_code == 422
 
 
@@ -86,7 +114,10 @@ def test_a_declared_kind_is_in_the_schema(api: httpx.Client) -> None:
     """Its call, its form, its word and its result."""
     schema = api.get("/openapi.json").json()
     call, models = schema["paths"]["/weigh"]["post"], schema["components"]["schemas"]
-    assert (call["operationId"], call["description"]) == ("create_weight", "How much a picture weighs.")
+    assert (call["operationId"], call["description"]) == (
+        "create_weight",
+        "How much a picture weighs.",
+    )
     form = set(models["WeighForm"]["properties"])
     assert form >= {"image", "model", "fit", "in_bits", "webhook"}
     its_own = {"x", "y", "influence", "label", "against", "colours"}

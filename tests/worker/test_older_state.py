@@ -30,7 +30,9 @@ def append(client: Client, claim: Claim, first: int, rows: Sequence[str]) -> Any
 def drawn_on(client: Client, spec: JobSpec) -> None:
     """Another claim goes on from what is there, to the end."""
     claim = claimed(client, spec, "next")
-    assert append(client, claim, claim.last_seq + 1, ROWS[claim.last_seq :]) is Answer.OK
+    assert (
+        append(client, claim, claim.last_seq + 1, ROWS[claim.last_seq :]) is Answer.OK
+    )
     assert Ledger(client.redis).settle(spec.id, claim.token, SUCCEEDED) is Settled.ENDED
     assert client.wait_end(spec.id).rows_done == 6
     assert [row.y for row in client.rows(spec.id)] == list(range(6))
@@ -56,13 +58,17 @@ def test_job_does_not_succeed_when_its_last_rows_are_gone(client: Client) -> Non
     older = Snapshot(client.redis)
     append(client, claim, 5, ROWS[4:])
     older.restore()
-    assert Ledger(client.redis).settle(spec.id, claim.token, SUCCEEDED) is Settled.BEHIND
+    assert (
+        Ledger(client.redis).settle(spec.id, claim.token, SUCCEEDED) is Settled.BEHIND
+    )
     assert client.status(spec.id) is JobStatus.RUNNING
     drawn_on(client, spec)
 
 
 @pytest.mark.parametrize("lost", [keys.events("job-1"), None])
-def test_job_is_drawn_from_nothing_when_its_stream_is_gone(client: Client, lost: str | None) -> None:
+def test_job_is_drawn_from_nothing_when_its_stream_is_gone(
+    client: Client, lost: str | None
+) -> None:
     """A server that evicts may drop the rows and keep the record."""
     spec = client.submit()
     claim = claimed(client, spec)

@@ -23,7 +23,10 @@ def url(redis_url: str) -> Iterator[str]:
 def submit(url: str, key: dict[str, str], count: int, **options: object) -> list[str]:
     """Ids of so many jobs of this key."""
     with httpx.Client(base_url=url, headers=key, timeout=60) as client:
-        answers = [client.post("/sample", json={"model": "tiny-cnn", **options}) for _ in range(count)]
+        answers = [
+            client.post("/sample", json={"model": "tiny-cnn", **options})
+            for _ in range(count)
+        ]
     return [answer.raise_for_status().json()["id"] for answer in answers]
 
 

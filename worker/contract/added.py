@@ -37,7 +37,9 @@ class Owner(Record):
 class Weights(Record):
     """A network of a model, and the file of its weights."""
 
-    weights: str = Field(default=WEIGHTS, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}\.safetensors$")
+    weights: str = Field(
+        default=WEIGHTS, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}\.safetensors$"
+    )
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     orientation: str = ""
 
@@ -61,8 +63,14 @@ class AddedCard(Record):
         """The sha256 of each file of weights by its place: of members in their order, then of guides."""
         members = self.members or (Weights(sha256=self.sha256),)
         ours = {(member.sha256, member.orientation) for member in members}
-        guides = [guide.sha256 for guide in self.guides if (guide.sha256, guide.orientation) not in ours]
-        return {each.weights: each.sha256 for each in members} | {f"guides/{sha}.safetensors": sha for sha in guides}
+        guides = [
+            guide.sha256
+            for guide in self.guides
+            if (guide.sha256, guide.orientation) not in ours
+        ]
+        return {each.weights: each.sha256 for each in members} | {
+            f"guides/{sha}.safetensors": sha for sha in guides
+        }
 
 
 def models_in(added: Path) -> Path:
@@ -120,7 +128,11 @@ def remove(directory: Path) -> None:
 
 def names_in(models: Path) -> list[str]:
     """The models that are whole, by name."""
-    return sorted(card.parent.name for card in models.glob(f"*/{CARD}") if NAME.fullmatch(card.parent.name))
+    return sorted(
+        card.parent.name
+        for card in models.glob(f"*/{CARD}")
+        if NAME.fullmatch(card.parent.name)
+    )
 
 
 def owner_of(place: Path) -> Owner:

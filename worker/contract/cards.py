@@ -17,7 +17,11 @@ from worker.contract.record import Int64, Record
 def _only(known: Iterable[str]) -> BeforeValidator:
     """Leaves out the words that this version does not know."""
     return BeforeValidator(
-        lambda words: [word for word in words if word in tuple(known)] if isinstance(words, list | tuple) else words
+        lambda words: (
+            [word for word in words if word in tuple(known)]
+            if isinstance(words, list | tuple)
+            else words
+        )
     )
 
 
@@ -106,7 +110,9 @@ class ModelCard(ModelFacts):
 
     def answers_to(self, digest: str, identity: str) -> bool:
         """Is it meant by both? The weights decide where an earlier version has left out the identity."""
-        return self.digest == digest and ("" in (self.identity, identity) or self.identity == identity)
+        return self.digest == digest and (
+            "" in (self.identity, identity) or self.identity == identity
+        )
 
     def does(self, spec: JobSpec) -> bool:
         """Is it the job's model, and does it do such work?"""
@@ -115,7 +121,11 @@ class ModelCard(ModelFacts):
 
 def _readable_cards(cards: Any) -> Any:
     """The cards that this version can read; others are left out."""
-    return [card for card in cards if _is_card(card)] if isinstance(cards, list | tuple) else cards
+    return (
+        [card for card in cards if _is_card(card)]
+        if isinstance(cards, list | tuple)
+        else cards
+    )
 
 
 def _is_card(card: Any) -> bool:
@@ -167,7 +177,9 @@ class WorkerInfo(Record):
         if spec.kind == ADD.word:
             return self.examined(spec) is not None
         cards = (*self.models, *self.kept)
-        return self.version >= spec.version and (self.is_trainer or any(card.does(spec) for card in cards))
+        return self.version >= spec.version and (
+            self.is_trainer or any(card.does(spec) for card in cards)
+        )
 
     def examined(self, spec: JobSpec) -> ModelCard | RefusedModel | None:
         """The model that this job has added, if it is known by now whether it can be served."""
@@ -188,11 +200,18 @@ class WorkerInfo(Record):
         if self.is_trainer or self.examined(spec):
             return True
         card, second = self.card_of(spec), self.second_card_of(spec)
-        return card is not None and not card.compiling and not (second and second.compiling)
+        return (
+            card is not None
+            and not card.compiling
+            and not (second and second.compiling)
+        )
 
     def second_card_of(self, spec: JobSpec) -> ModelCard | None:
         """The further model that the job asks, as it is served now; None where it asks none, or there is none."""
-        return next((card for card in self.models if card.name == spec.options.second_model), None)
+        return next(
+            (card for card in self.models if card.name == spec.options.second_model),
+            None,
+        )
 
     def with_kept(self, card: ModelCard) -> "WorkerInfo":
         """The same worker, which holds these weights too."""
@@ -203,7 +222,10 @@ class WorkerInfo(Record):
         before = self.without_model(card.name)
         models = sorted((*before.models, card), key=lambda model: model.name)
         kept = (
-            old for old in before.kept if (old.name, old.identity_or_digest) != (card.name, card.identity_or_digest)
+            old
+            for old in before.kept
+            if (old.name, old.identity_or_digest)
+            != (card.name, card.identity_or_digest)
         )
         return before.model_copy(update={"models": tuple(models), "kept": tuple(kept)})
 
@@ -211,9 +233,14 @@ class WorkerInfo(Record):
         """The same worker, which takes no new jobs for this model; the ones that were accepted for its weights end, if
         it has been ready."""
         models = tuple(card for card in self.models if card.name != name)
-        kept = (*self.kept, *(card for card in self.models if card.name == name and not card.compiling))
+        kept = (
+            *self.kept,
+            *(card for card in self.models if card.name == name and not card.compiling),
+        )
         refused = tuple(one for one in self.refused if one.name != name)
-        return self.model_copy(update={"models": models, "kept": kept, "refused": refused})
+        return self.model_copy(
+            update={"models": models, "kept": kept, "refused": refused}
+        )
 
     def with_refused(self, refused: RefusedModel) -> "WorkerInfo":
         """The same worker, which says why it does not serve what it was given under this name."""
@@ -228,7 +255,10 @@ class WorkerInfo(Record):
     def with_compiled(self, model: str) -> "WorkerInfo":
         """The same worker, with one more model that is ready."""
         ready = {"compiling": False, "cold": False}
-        models = (card.model_copy(update=ready) if card.name == model else card for card in self.models)
+        models = (
+            card.model_copy(update=ready) if card.name == model else card
+            for card in self.models
+        )
         return self.model_copy(update={"models": tuple(models)})
 
     def entry(self) -> str:
@@ -243,7 +273,9 @@ def readable_workers(texts: Iterable[bytes | str]) -> list[WorkerInfo]:
     for text in texts:
         try:
             worker = WorkerInfo.model_validate_json(text)
-        except ValidationError:  # of a version that says it otherwise: this one knows nothing of that worker
+        except (
+            ValidationError
+        ):  # of a version that says it otherwise: this one knows nothing of that worker
             continue
         if worker.models or worker.is_trainer:
             found.append(worker)

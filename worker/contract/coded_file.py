@@ -34,16 +34,24 @@ class CodedFile:
     def of(cls, data: bytes) -> Self:
         """Raises CodedFileError. What is behind the header is not looked at."""
         if not data.startswith(_MAGIC):
-            raise CodedFileError("this is no file of coded images: it does not begin with PXRN")
+            raise CodedFileError(
+                "this is no file of coded images: it does not begin with PXRN"
+            )
         version = data[len(_MAGIC)] if len(data) > len(_MAGIC) else 1
         if version not in _HEADERS:
-            raise CodedFileError(f"the file is of version {version}: expected version 1 or 2")
+            raise CodedFileError(
+                f"the file is of version {version}: expected version 1 or 2"
+            )
         header = _HEADERS[version]
         if len(data) <= header.size:
-            raise CodedFileError(f"the file ends within its header or behind it: it has {len(data)} bytes")
+            raise CodedFileError(
+                f"the file ends within its header or behind it: it has {len(data)} bytes"
+            )
         _, _, _, _, images, digest, *identity, _, crc = header.unpack_from(data)
         if zlib.crc32(data[: header.size - _CRC_BYTES]) != crc:
-            raise CodedFileError("the file is damaged: the checksum of its header is wrong")
+            raise CodedFileError(
+                "the file is damaged: the checksum of its header is wrong"
+            )
         if not images:
             raise CodedFileError("the file holds no image: expected at least one")
         return cls(digest.hex(), images, b"".join(identity).hex())

@@ -34,12 +34,26 @@ class ColourOptions(Options):
     def settled(self, model: Able, n: int) -> Self:
         settled = super().settled(model, n)
         if self.colours == "nearest" and not model.palette:
-            raise BadOptionError("colours: this model has no palette; `GET /models` says which models have", "colours")
-        return settled if self.colours == "nearest" else settled.model_copy(update={"colours": None})
+            raise BadOptionError(
+                "colours: this model has no palette; `GET /models` says which models have",
+                "colours",
+            )
+        return (
+            settled
+            if self.colours == "nearest"
+            else settled.model_copy(update={"colours": None})
+        )
 
     def job_fields(self) -> dict[str, Any]:
-        moved = (self.moved_pixels, self.moved_distance) if self.colours or self.places else (None, None)
-        return {**super().job_fields(), **dict(zip(("moved_pixels", "moved_distance"), moved, strict=True))}
+        moved = (
+            (self.moved_pixels, self.moved_distance)
+            if self.colours or self.places
+            else (None, None)
+        )
+        return {
+            **super().job_fields(),
+            **dict(zip(("moved_pixels", "moved_distance"), moved, strict=True)),
+        }
 
 
 class Shown(Described):

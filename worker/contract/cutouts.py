@@ -32,7 +32,11 @@ class CutoutOptions(SeveralOptions):
         return settled.model_copy(update={"pictures": n}) if self.cutouts else settled
 
     def job_fields(self) -> dict[str, Any]:
-        places = None if self.cutouts is None else [CutoutPlace(x=x, y=y) for x, y in self.cutouts]
+        places = (
+            None
+            if self.cutouts is None
+            else [CutoutPlace(x=x, y=y) for x, y in self.cutouts]
+        )
         return {**super().job_fields(), "cutouts": places}
 
 
@@ -46,8 +50,12 @@ class CutoutPlace(BaseModel):
 class Cutout(CutoutPlace):
     """A cut-out that is filled."""
 
-    quality: Quality = Field(description="How good it is, of several images the worst: that of `posterior`.")
-    nats: list[float] = Field(description="-ln p of the cut-out as a whole, of each image.")
+    quality: Quality = Field(
+        description="How good it is, of several images the worst: that of `posterior`."
+    )
+    nats: list[float] = Field(
+        description="-ln p of the cut-out as a whole, of each image."
+    )
 
 
 class CutoutsSummary(SeveralSummary):
@@ -55,11 +63,17 @@ class CutoutsSummary(SeveralSummary):
 
     places: tuple[tuple[int, int], ...]
 
-    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(
+        self, images: Sequence[str], address: str, query: str = ""
+    ) -> dict[str, Any]:
         return {"cutouts": [self._cutout(k) for k in range(len(self.places))]}
 
     def _cutout(self, k: int) -> Cutout:
-        receipts: list[Any] = [each.posterior for each in self.pictures[k :: len(self.places)]]  # type: ignore[attr-defined]
+        receipts: list[Any] = [
+            each.posterior for each in self.pictures[k :: len(self.places)]
+        ]  # type: ignore[attr-defined]
         x, y = self.places[k]
         quality = max((receipt.quality for receipt in receipts), key=_WORDS.index)
-        return Cutout(x=x, y=y, quality=quality, nats=[receipt.nats[0] for receipt in receipts])
+        return Cutout(
+            x=x, y=y, quality=quality, nats=[receipt.nats[0] for receipt in receipts]
+        )

@@ -19,19 +19,25 @@ def is_loading(persistence: Mapping[str, Any]) -> bool:
     return bool(int(persistence.get("loading", 0)))
 
 
-def weaknesses(memory: Mapping[str, Any], persistence: Mapping[str, Any], appendfsync: str | None) -> tuple[str, ...]:
+def weaknesses(
+    memory: Mapping[str, Any], persistence: Mapping[str, Any], appendfsync: str | None
+) -> tuple[str, ...]:
     """How the server may lose accepted jobs or rows of theirs, a sentence each; none where it keeps all.
 
     memory, persistence: what INFO says of both. appendfsync: the setting; None where CONFIG GET is not allowed.
     """
     found = []
     if not int(persistence.get("aof_enabled", 0)):
-        found.append("appendonly is off: after a restart it has an older state, or none")
+        found.append(
+            "appendonly is off: after a restart it has an older state, or none"
+        )
     elif appendfsync is None:
         found.append("appendfsync may not be asked for: it may be other than always")
     elif appendfsync != "always":
         found.append(f"appendfsync is {appendfsync}: a power cut takes what came last")
     policy = str(memory.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
-        found.append(f"maxmemory-policy is {policy}: when it is full it drops jobs and rows")
+        found.append(
+            f"maxmemory-policy is {policy}: when it is full it drops jobs and rows"
+        )
     return tuple(found)

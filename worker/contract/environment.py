@@ -27,8 +27,12 @@ def checked_url(url: str) -> str:
         is_one = bool(parts.path.strip("/"))
     else:
         database = parts.path.removeprefix("/")
-        is_one = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0
-        is_one = is_one and (not database or database.isdecimal()) and "@" not in parts.query
+        is_one = (
+            parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0
+        )
+        is_one = (
+            is_one and (not database or database.isdecimal()) and "@" not in parts.query
+        )
     if not is_one or parts.fragment:
         raise ValueError(_EXPECTED)
     return url
@@ -50,11 +54,15 @@ def _url_of_everybody() -> str:
 class RedisSettings(BaseSettings):
     """The address of Redis, and what opens it."""
 
-    model_config = SettingsConfigDict(env_prefix="PIXELRNN_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="PIXELRNN_", frozen=True, extra="ignore"
+    )
 
     redis_password: str = Field(default="", repr=False)
     """The server's password, of any characters, where its address holds none."""
-    redis_url: str = Field(default_factory=_url_of_everybody, validate_default=True, repr=False)
+    redis_url: str = Field(
+        default_factory=_url_of_everybody, validate_default=True, repr=False
+    )
     """PIXELRNN_REDIS_URL; else REDIS_URL, as everybody spells it; else this machine's server. Read, it has the
     password."""
 
@@ -65,7 +73,11 @@ class RedisSettings(BaseSettings):
 
 
 def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, str)
+        else value
+    )
 
 
 CommaList = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split)]

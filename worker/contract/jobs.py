@@ -91,7 +91,9 @@ class JobSpec(Record):
     seed: int = Field(ge=0, le=MAX_SEED)
     n: int = Field(ge=0)
     """0 where the kind may draw none: `Kind.none_told`."""
-    temperature: float = Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False)
+    temperature: float = Field(
+        ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False
+    )
     height: int = Field(ge=0)
     width: int = Field(ge=0)
     channels: int = Field(ge=0)
@@ -127,7 +129,9 @@ class JobSpec(Record):
             return ALL_KINDS[found.data["kind"]].options.model_validate(options)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            raise ValueError(f"{'/'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise ValueError(
+                f"{'/'.join(map(str, first['loc']))}: {first['msg']}"
+            ) from None
 
     @field_validator("kind")
     @classmethod
@@ -176,7 +180,9 @@ class JobSpec(Record):
         """The stored form, without what is as usual, so that workers of an earlier version can read it."""
         said = self.model_dump(mode="json", exclude={"options"}, exclude_defaults=True)
         options = self.options.stored_fields()
-        return json.dumps(said | {"options": options} if options else said, separators=(",", ":"))
+        return json.dumps(
+            said | {"options": options} if options else said, separators=(",", ":")
+        )
 
     @classmethod
     def read(cls, text: str | bytes) -> Self:
@@ -184,13 +190,24 @@ class JobSpec(Record):
         ValidationError for one that nobody could do."""
         envelope = _Envelope.model_validate_json(text)
         if envelope.version > VERSION:
-            raise OtherVersionError(f"it is of version {envelope.version}, and this is version {VERSION}")
+            raise OtherVersionError(
+                f"it is of version {envelope.version}, and this is version {VERSION}"
+            )
         if isinstance(envelope.kind, str) and envelope.kind not in ALL_KINDS:
-            raise OtherVersionError(f"{envelope.kind[:64]!r} is a kind of job that this version does not know")
+            raise OtherVersionError(
+                f"{envelope.kind[:64]!r} is a kind of job that this version does not know"
+            )
         return cls.model_validate_json(text)
 
 
-_OF_COMPLETIONS = "filled_pixels", "rank", "method", "particles", "sweeps", "given_behind"
+_OF_COMPLETIONS = (
+    "filled_pixels",
+    "rank",
+    "method",
+    "particles",
+    "sweeps",
+    "given_behind",
+)
 _BESIDE = *_OF_COMPLETIONS, "influence", "sample", "drawn_with", "members"
 
 
@@ -245,7 +262,9 @@ class JobRecord(Record):
         except UnreadableError:
             raise
         except (KeyError, ValueError) as error:  # also of pydantic, json and decode
-            raise UnreadableError(f"the job's record cannot be read: {type(error).__name__}") from error
+            raise UnreadableError(
+                f"the job's record cannot be read: {type(error).__name__}"
+            ) from error
 
     @classmethod
     def _read(cls, fields: Mapping[bytes, bytes]) -> Self:
@@ -255,7 +274,9 @@ class JobRecord(Record):
             "spec": spec,
             "error": json.loads(text["error"]) if text.get("error") else None,
             "result": _summary(spec, text["result"]) if text.get("result") else None,
-            "webhook_tries": text.get("webhook_tries", 0) if "webhook" in text else None,
+            "webhook_tries": text.get("webhook_tries", 0)
+            if "webhook" in text
+            else None,
         }
         return cls.model_validate({**text, **read})
 
@@ -264,5 +285,9 @@ def _summary(spec: JobSpec, text: str) -> Summary | None:
     summary = ALL_KINDS[spec.kind].summary
     if summary is not None and spec.options.is_of_several:
         several, places = SeveralSummary.read(text, summary), spec.options.places
-        return CutoutsSummary(pictures=several.pictures, places=tuple(places)) if places else several
+        return (
+            CutoutsSummary(pictures=several.pictures, places=tuple(places))
+            if places
+            else several
+        )
     return None if summary is None else summary.model_validate_json(text)

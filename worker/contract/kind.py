@@ -68,8 +68,12 @@ Quality = Literal["exact", "good", "rough", "poor"]
 class Label(Record):
     """A label of a model's images."""
 
-    name: str = Field(description="Its name. Requests ask for it by that, or by its place in the list, counted from 0.")
-    prior: float = Field(gt=0, le=1, description="The share of the training images that have it.")
+    name: str = Field(
+        description="Its name. Requests ask for it by that, or by its place in the list, counted from 0."
+    )
+    prior: float = Field(
+        gt=0, le=1, description="The share of the training images that have it."
+    )
 
 
 class Options(Record):
@@ -185,7 +189,9 @@ def options_version(options: type[Options], names: Iterable[str] | None = None) 
     """The first version of a job's description that can say options of these names; None: all there are."""
     said = options.model_fields if names is None else names
     marks = [mark for name in said for mark in options.model_fields[name].metadata]
-    return max([OPTIONS_VERSION, *(mark.version for mark in marks if isinstance(mark, Since))])
+    return max(
+        [OPTIONS_VERSION, *(mark.version for mark in marks if isinstance(mark, Since))]
+    )
 
 
 class DrawnOptions(Options):
@@ -223,7 +229,9 @@ def drawn_values(job: Asked, pixels: int) -> int:
 class Summary(Record):
     """Everything that a job which has succeeded says beside its rows."""
 
-    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(
+        self, images: Sequence[str], address: str, query: str = ""
+    ) -> dict[str, Any]:
         """The fields of its result, but for `type` and `images`. address: that of the job, for what is kept beside the
         summary; query: which of several pictures it is kept of."""
         return self.model_dump()

@@ -30,16 +30,26 @@ class LabelOptions(Options):
 
     def settled(self, model: Able, n: int) -> Self:
         settled = super().settled(model, n)
-        return settled if self.label is None else settled.model_copy(update={"label": label_name(self.label, model)})
+        return (
+            settled
+            if self.label is None
+            else settled.model_copy(update={"label": label_name(self.label, model)})
+        )
 
     def fits(self, model: Able) -> bool:
-        return super().fits(model) and (self.label is None or has_label(self.label, model))
+        return super().fits(model) and (
+            self.label is None or has_label(self.label, model)
+        )
 
     def label_of(self, sample: int) -> str | None:
         return self.label
 
     def origin(self) -> dict[str, str]:
-        return super().origin() if self.label is None else {**super().origin(), "label": self.label}
+        return (
+            super().origin()
+            if self.label is None
+            else {**super().origin(), "label": self.label}
+        )
 
     def job_fields(self) -> dict[str, Any]:
         return {**super().job_fields(), "label": self.label}
@@ -60,8 +70,14 @@ def label_name(asked: str, model: Able) -> str:
     if asked.isdecimal() and int(asked) < len(names):
         return names[int(asked)]
     if not names:
-        raise BadOptionError("label: this model has no labels; `GET /models` says which models have", "label")
-    raise BadOptionError(f"label: expected one of {', '.join(names)}, or a number below {len(names)}", "label")
+        raise BadOptionError(
+            "label: this model has no labels; `GET /models` says which models have",
+            "label",
+        )
+    raise BadOptionError(
+        f"label: expected one of {', '.join(names)}, or a number below {len(names)}",
+        "label",
+    )
 
 
 def has_label(name: str, model: Able) -> bool:

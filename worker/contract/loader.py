@@ -72,7 +72,13 @@ def _names(used: Collection[str]) -> str:
 
 
 def _table(values: Mapping[str, str | int]) -> str:
-    return "{" + ", ".join(f"{name} = {_literal(value)}" for name, value in sorted(values.items())) + "}"
+    return (
+        "{"
+        + ", ".join(
+            f"{name} = {_literal(value)}" for name, value in sorted(values.items())
+        )
+        + "}"
+    )
 
 
 def _literal(value: str | int) -> str:

@@ -25,7 +25,9 @@ class Lines:
         self._is_torn = False
 
     def write(self, line: str) -> None:
-        text = ("\n" if self._is_torn else "").encode() + line.encode(errors="backslashreplace")
+        text = ("\n" if self._is_torn else "").encode() + line.encode(
+            errors="backslashreplace"
+        )
         try:
             written = os.write(STDERR, text)
         except OSError:
@@ -63,7 +65,8 @@ def configure(level: str = "info", quiet: Iterable[str] = ()) -> None:
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=_COMMON, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _JSON]
+        foreign_pre_chain=_COMMON,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _JSON],
     )
     handler = logging.StreamHandler(lines)
     handler.setFormatter(formatter)

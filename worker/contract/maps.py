@@ -4,7 +4,9 @@ import struct
 from collections.abc import Sequence
 
 
-def unpack_map(raw: bytes, height: int, width: int, channels: int) -> Sequence[Sequence[Sequence[float]]]:
+def unpack_map(
+    raw: bytes, height: int, width: int, channels: int
+) -> Sequence[Sequence[Sequence[float]]]:
     """The bytes of a map, such as the field `bits`, as H rows of W pixels of C numbers.
 
     Raises struct.error for another length.

@@ -27,7 +27,9 @@ class Provenance(Record):
     identity: str = Field(default="", max_length=64)
     """The model's; empty if the picture does not say."""
     seed: int = Field(ge=0, le=MAX_SEED)
-    temperature: float = Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False)
+    temperature: float = Field(
+        ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False
+    )
     sample: int = Field(default=0, ge=0, lt=MAX_FIRST + _MANY)
     """The number, among the images of the seed, of the one that is shown, or of the first."""
     samples: int = Field(default=1, ge=1, lt=_MANY)
@@ -49,7 +51,9 @@ class Provenance(Record):
         """Raises ProvenanceError if the picture says a label that the model, which has these, does not have."""
         said = self.labels or ([] if self.label is None else [self.label])
         if strange := next((label for label in said if label not in names), None):
-            raise ProvenanceError(f"it was drawn with the label {strange!r}, which the model's card does not name now")
+            raise ProvenanceError(
+                f"it was drawn with the label {strange!r}, which the model's card does not name now"
+            )
 
     @classmethod
     def of(cls, text: Mapping[str, str]) -> Self:
@@ -58,10 +62,18 @@ class Provenance(Record):
         if why_not := NO_PROVENANCE if kind is None else kind.why_no_provenance:
             raise ProvenanceError(why_not)
         try:
-            return cls.model_validate({name: value for name, value in text.items() if name in cls.model_fields})
+            return cls.model_validate(
+                {
+                    name: value
+                    for name, value in text.items()
+                    if name in cls.model_fields
+                }
+            )
         except ValidationError as error:
             (field, *_) = error.errors()[0]["loc"]
-            raise ProvenanceError(f"what the picture says of how it was drawn makes no sense: {field}") from None
+            raise ProvenanceError(
+                f"what the picture says of how it was drawn makes no sense: {field}"
+            ) from None
 
 
 def expect_numerics(theirs: str, ours: str) -> None:

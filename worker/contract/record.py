@@ -18,7 +18,9 @@ class Record(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="ignore",
-        json_schema_extra={"additionalProperties": False},  # what this version sends has no other fields
+        json_schema_extra={
+            "additionalProperties": False
+        },  # what this version sends has no other fields
     )
 
 

@@ -23,7 +23,9 @@ def rows_room(spec: JobSpec) -> int:
 
 def room_of(spec: JobSpec, input_bytes: int) -> int:
     """Bytes that all of it takes; input_bytes: of the pictures that came with it."""
-    return _RECORDS + rows_room(spec) + _rounded_up(spec.options.room(spec) + input_bytes)
+    return (
+        _RECORDS + rows_room(spec) + _rounded_up(spec.options.room(spec) + input_bytes)
+    )
 
 
 def _rounded_up(size: int) -> int:

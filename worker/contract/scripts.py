@@ -17,7 +17,12 @@ from worker.contract.loader import load
 
 def of(job_id: str) -> list[str]:
     """The KEYS of every script below."""
-    return [keys.job(job_id), keys.events(job_id), keys.image(job_id), keys.tombstone(job_id)]
+    return [
+        keys.job(job_id),
+        keys.events(job_id),
+        keys.image(job_id),
+        keys.tombstone(job_id),
+    ]
 
 
 SUBMIT = load("worker.contract", "submit")

@@ -6,7 +6,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, SerializeAsAny
 
-from worker.contract.kind import FOUND, MAX_IMAGES, BadOptionError, Options, Since, Summary
+from worker.contract.kind import (
+    FOUND,
+    MAX_IMAGES,
+    BadOptionError,
+    Options,
+    Since,
+    Summary,
+)
 
 
 class SeveralOptions(Options):
@@ -17,8 +24,13 @@ class SeveralOptions(Options):
 
     def images(self, n: int) -> int:
         if n * self.picture_count > MAX_IMAGES:
-            most, what = MAX_IMAGES // self.picture_count, "cut-outs" if self.places else "pictures"
-            raise BadOptionError(f"n: expected at most {most} for {self.picture_count} {what}", "n")
+            most, what = (
+                MAX_IMAGES // self.picture_count,
+                "cut-outs" if self.places else "pictures",
+            )
+            raise BadOptionError(
+                f"n: expected at most {most} for {self.picture_count} {what}", "n"
+            )
         return n * self.picture_count
 
     @property
@@ -38,9 +50,15 @@ class SeveralSummary(Summary):
     @classmethod
     def read(cls, text: str, of: type[Summary]) -> Self:
         """Read the stored JSON, in which each is a summary of this type."""
-        return cls(pictures=tuple(of.model_validate(each) for each in json.loads(text)["pictures"]))
+        return cls(
+            pictures=tuple(
+                of.model_validate(each) for each in json.loads(text)["pictures"]
+            )
+        )
 
-    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(
+        self, images: Sequence[str], address: str, query: str = ""
+    ) -> dict[str, Any]:
         n = len(images) // len(self.pictures)
         own = [images[first : first + n] for first in range(0, len(images), n)]
         pictures = [

@@ -34,7 +34,9 @@ FoundSize = Annotated[str | None, FOUND, SINCE, Field(pattern=PATTERN)]
 class FieldOptions(Options):
     """Options of a kind whose pictures may be fields. `size` is that of a field, and none where it is the model's."""
 
-    size: Annotated[str | None, SINCE] = Field(default=None, pattern=PATTERN, examples=["160x96"], description=TOLD)
+    size: Annotated[str | None, SINCE] = Field(
+        default=None, pattern=PATTERN, examples=["160x96"], description=TOLD
+    )
 
     def settled(self, model: Able, n: int) -> Self:
         settled = super().settled(model, n)
@@ -42,11 +44,18 @@ class FieldOptions(Options):
             return settled.model_copy(update={"size": None})
         if model.small_height or "none" not in model.members:
             why = "two scales" if model.small_height else "no upright network"
-            raise BadOptionError(f"size: a model with {why} has pictures of one size", "size")
+            raise BadOptionError(
+                f"size: a model with {why} has pictures of one size", "size"
+            )
         width, height = sides(self.size)
-        if not (model.width <= width <= MAX_SIDE and model.height <= height <= MAX_SIDE):
+        if not (
+            model.width <= width <= MAX_SIDE and model.height <= height <= MAX_SIDE
+        ):
             least = f"{model.width}x{model.height}, the model's own,"
-            raise BadOptionError(f"size: expected {least} to {MAX_SIDE}x{MAX_SIDE}, not {self.size}", "size")
+            raise BadOptionError(
+                f"size: expected {least} to {MAX_SIDE}x{MAX_SIDE}, not {self.size}",
+                "size",
+            )
         return settled
 
     def fits(self, model: Able) -> bool:

@@ -73,7 +73,12 @@ class SubmissionAnswer(StrEnum):
 
 
 def arguments(
-    terms: SubmissionTerms, spec: JobSpec, pixels: bytes | None, keep: bytes, commands: str, upload: bytes = b""
+    terms: SubmissionTerms,
+    spec: JobSpec,
+    pixels: bytes | None,
+    keep: bytes,
+    commands: str,
+    upload: bytes = b"",
 ) -> list[str | bytes]:
     """ARGV of `scripts.SUBMIT`. `commands`: a JSON list of the Redis commands that put the job at the queue's end;
     `upload`: the file of a picture whose holes are filled."""
@@ -84,7 +89,9 @@ def arguments(
         model=spec.model,
         work=spec.work,
         rows_total=spec.rows_total,
-        room=room_of(spec, len(pixels or b"") + len(keep) + len(upload) + len(terms.webhook)),
+        room=room_of(
+            spec, len(pixels or b"") + len(keep) + len(upload) + len(terms.webhook)
+        ),
         rows_room=rows_room(spec),
         line=f"{priority}:{terms.client}",
         turn=max(WEIGHTS.values()) // WEIGHTS[priority],
@@ -94,7 +101,15 @@ def arguments(
         listed_ttl=keys.ACTIVE_TTL_S + terms.longest,
     )
     terms_json = terms.model_dump_json(exclude_none=True)  # null is no nil in Lua
-    return [terms_json, facts.model_dump_json(), spec.entry(), pixels or b"", keep, commands, upload]
+    return [
+        terms_json,
+        facts.model_dump_json(),
+        spec.entry(),
+        pixels or b"",
+        keep,
+        commands,
+        upload,
+    ]
 
 
 def client_of(ticket: bytes | None) -> str:

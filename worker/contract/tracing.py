@@ -17,7 +17,9 @@ from typing import Any
 import structlog
 
 _ENDPOINTS = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(
+    r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
 _EXPORT_S = 2.0
 """Patience with the receiver; a process that ends waits no longer for it."""
 
@@ -62,12 +64,19 @@ class Spans:
         if self._tracer is None:
             return Span(parent if trace_id(parent) else "")
         from opentelemetry.trace import SpanKind
-        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+        from opentelemetry.trace.propagation.tracecontext import (
+            TraceContextTextMapPropagator,
+        )
 
         context = TraceContextTextMapPropagator().extract({"traceparent": parent})
-        span = self._tracer.start_span(kind.lower(), context, SpanKind[kind], start_time=time.time_ns())
+        span = self._tracer.start_span(
+            kind.lower(), context, SpanKind[kind], start_time=time.time_ns()
+        )
         ours = span.get_span_context()
-        return Span(f"00-{ours.trace_id:032x}-{ours.span_id:016x}-{int(ours.trace_flags):02x}", span)
+        return Span(
+            f"00-{ours.trace_id:032x}-{ours.span_id:016x}-{int(ours.trace_flags):02x}",
+            span,
+        )
 
 
 def _tracer(service: str) -> Any:
@@ -75,7 +84,9 @@ def _tracer(service: str) -> Any:
     if not any(os.environ.get(name) for name in _ENDPOINTS):
         return None
     try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
+            OTLPSpanExporter,
+        )
         from opentelemetry.sdk.resources import Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor

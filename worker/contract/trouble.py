@@ -28,12 +28,20 @@ _NAMES = (
 )
 """Exceptions that redis-py makes of some of them; it takes the word away."""
 
-_OF_A_CLUSTER = ("ClusterDownError", "ClusterCrossSlotError", "MovedError", "AskError", "TryAgainError")
+_OF_A_CLUSTER = (
+    "ClusterDownError",
+    "ClusterCrossSlotError",
+    "MovedError",
+    "AskError",
+    "TryAgainError",
+)
 
 
 def is_store_trouble(error: Exception) -> bool:
     """True if the same command may succeed later, or as soon as an operator has mended the server."""
-    return _is_any(error, _NAMES) or is_of_cluster(error) or str(error).startswith(_WORDS)
+    return (
+        _is_any(error, _NAMES) or is_of_cluster(error) or str(error).startswith(_WORDS)
+    )
 
 
 def is_of_cluster(error: Exception) -> bool:

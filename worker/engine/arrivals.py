@@ -30,7 +30,9 @@ class Directory:
     """The models in a directory, as far as they are asked for by name; all of them where none is. added: another one,
     whose models of other names belong to them."""
 
-    def __init__(self, path: Path, asked: Collection[str] = (), added: Path | None = None) -> None:
+    def __init__(
+        self, path: Path, asked: Collection[str] = (), added: Path | None = None
+    ) -> None:
         self._path = path
         self._asked = frozenset(asked)
         self._added = added
@@ -44,8 +46,14 @@ class Directory:
         in a row found the same."""
         seen, before = self._look(), self._seen
         self._seen = seen
-        came = [name for name, found in seen.items() if before.get(name) == found != self._settled.get(name)]
-        gone = [name for name in self._settled if name not in seen and name not in before]
+        came = [
+            name
+            for name, found in seen.items()
+            if before.get(name) == found != self._settled.get(name)
+        ]
+        gone = [
+            name for name in self._settled if name not in seen and name not in before
+        ]
         self._settled.update({name: seen[name] for name in came})
         for name in gone:
             del self._settled[name]
@@ -53,7 +61,11 @@ class Directory:
 
     def place(self, name: str) -> Path:
         """The directory of a model, as of the last look."""
-        return self._added / name if self._added and self.is_added(name) else self._path / name
+        return (
+            self._added / name
+            if self._added and self.is_added(name)
+            else self._path / name
+        )
 
     def added_places(self) -> dict[str, Path]:
         """The directories of the second one's models."""
@@ -65,10 +77,14 @@ class Directory:
 
     def _look(self) -> dict[str, Fingerprint]:
         is_away = self._added and self._of_added and not self._added.is_dir()
-        if is_away or not self._path.is_dir():  # a disk that is away for a moment takes no model with it
+        if (
+            is_away or not self._path.is_dir()
+        ):  # a disk that is away for a moment takes no model with it
             return self._seen
         names = {card.parent.name for card in cards_in(self._path)}
-        added = {card.parent.name for card in (cards_in(self._added) if self._added else ())} - names
+        added = {
+            card.parent.name for card in (cards_in(self._added) if self._added else ())
+        } - names
         self._of_added = (self._of_added | added) - names
         ours = {name for name in names if not self._asked or name in self._asked}
         return {name: _fingerprint(self.place(name)) for name in sorted(ours | added)}
@@ -115,7 +131,9 @@ class Arrivals:
             try:
                 self.take(*self._directory.changes())
                 self._kept.forget_old()
-            except Exception:  # the thread's edge: a folder may vanish while it is looked at
+            except (
+                Exception
+            ):  # the thread's edge: a folder may vanish while it is looked at
                 self._log.exception("models_not_looked_at")
 
     def take(self, came: Iterable[str], gone: Iterable[str]) -> None:
@@ -131,7 +149,10 @@ class Arrivals:
                 served[name] = self._serve(name)
             except Exception as error:  # the edge to whoever put it there
                 whose = whence(self._directory.place(name))
-                self._put("refused", RefusedModel(name=name, reason=note_refused(name, error), **whose))
+                self._put(
+                    "refused",
+                    RefusedModel(name=name, reason=note_refused(name, error), **whose),
+                )
         self._examination.end()
         if served:
             self._offer(served)
@@ -145,17 +166,26 @@ class Arrivals:
         called, cohort = self._pool.engine_name(name, read.identity), None
         if called is None:
             called = kept_name(self._loaded(name, read.identity, source))
-            cohort = Cohort(partial(self._pool.engine, called), self._pool.plans[called].express)
+            cohort = Cohort(
+                partial(self._pool.engine, called), self._pool.plans[called].express
+            )
         now = {"compiling": False, "cold": False, **whence(source)}
         card = self._pool.renew(called, read).model_copy(update=now)
         self._put("served", card, called, cohort)
-        self._log.info("model_served", model=name, identity=read.identity, seconds=round(time.monotonic() - began, 1))
+        self._log.info(
+            "model_served",
+            model=name,
+            identity=read.identity,
+            seconds=round(time.monotonic() - began, 1),
+        )
         return read.identity
 
     def _loaded(self, name: str, identity: str, source: Path) -> ModelCard:
         """The card of a model that is ready and kept. Raises whatever is wrong with one that is not to be served."""
         if self._pool.loaded >= MOST_LOADED:
-            raise ModelError(f"this worker holds {MOST_LOADED} models, exchanged weights too: start it again")
+            raise ModelError(
+                f"this worker holds {MOST_LOADED} models, exchanged weights too: start it again"
+            )
         model = self._examination.load(name, source, self._device)
         if model.card.identity != identity:
             raise ModelError("it was exchanged while it was looked at")

@@ -78,7 +78,9 @@ Pass = PictureOrder | Started | Assessment
 """Work that a model does in passes, between the steps of what is drawn."""
 
 
-def passed(task: Pass, model: Model, models: Callable[[str], Model] | None = None) -> Outcome | Started | float | None:
+def passed(
+    task: Pass, model: Model, models: Callable[[str], Model] | None = None
+) -> Outcome | Started | float | None:
     """One pass: the end; or what was begun, or how far it is, 0 to 1, or None, while it needs more. models: by name,
     for a task that asks a second one.
 
@@ -94,7 +96,9 @@ def passed(task: Pass, model: Model, models: Callable[[str], Model] | None = Non
     model = model.given(task.label)
     if task.wants_receipt:
         assert task.hole is not None
-        task.receipt_steps = task.receipt_steps or _receipt_steps(task.hole, task.images, model)
+        task.receipt_steps = task.receipt_steps or _receipt_steps(
+            task.hole, task.images, model
+        )
         task.found = next(task.receipt_steps)
     elif task.wants_scores:
         task.nats.append(score_picture(model, task.images[len(task.nats)]).nats)
@@ -125,7 +129,9 @@ def _told(receipt: Receipt, names: Sequence[str]) -> dict[str, Any]:
     return told if label is None else {**told, "label": names[label]}
 
 
-def _receipt_steps(hole: Hole, images: NDArray[np.integer], model: Model) -> Iterator[Found | None]:
+def _receipt_steps(
+    hole: Hole, images: NDArray[np.integer], model: Model
+) -> Iterator[Found | None]:
     given = hole.given
     assert given.values is not None
     assert given.keep is not None

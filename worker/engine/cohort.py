@@ -93,11 +93,15 @@ class Cohort:
 
     def seat(self, token: str, image: PlannedImage) -> None:
         """Give the image a slot; only when one is free."""
-        self._seats[self._engine.admit(image.request)] = Seat(token, image.sample, image.skip)
+        self._seats[self._engine.admit(image.request)] = Seat(
+            token, image.sample, image.skip
+        )
 
     def withdraw(self, token: str) -> None:
         """Free the slots of a job at once."""
-        for ticket in [ticket for ticket, seat in self._seats.items() if seat.token == token]:
+        for ticket in [
+            ticket for ticket, seat in self._seats.items() if seat.token == token
+        ]:
             self._engine.withdraw(ticket)
             del self._seats[ticket]
 

@@ -40,17 +40,40 @@ def make_ready(
     """Measure and warm up every model, and `tell` its name, or `refuse` it with the reason: those first that jobs wait
     for, then those whose loops are on disk, those that are known good, and those with the smallest images. places:
     their directories. usable: the processors on which missing loops are compiled; any when empty."""
-    names = sorted(pool.names(), key=lambda name: (pool.is_cold(name), name not in known, pool.values_of(name), name))
-    missing = {pool.loops(name): name for name in reversed(names) if KEEP and pool.is_cold(name)}
+    names = sorted(
+        pool.names(),
+        key=lambda name: (
+            pool.is_cold(name),
+            name not in known,
+            pool.values_of(name),
+            name,
+        ),
+    )
+    missing = {
+        pool.loops(name): name
+        for name in reversed(names)
+        if KEEP and pool.is_cold(name)
+    }
     if missing:
-        structlog.get_logger("models").info("compiling", loops=sorted(map(str, missing)))
+        structlog.get_logger("models").info(
+            "compiling", loops=sorted(map(str, missing))
+        )
     begun = get_context("spawn"), begin, (tuple(usable),)
-    with ProcessPoolExecutor(len(PARTS), *begun) if missing else nullcontext() as compilers:
+    with (
+        ProcessPoolExecutor(len(PARTS), *begun)
+        if missing
+        else nullcontext() as compilers
+    ):
         compiled: dict[str | None, list[Future[None]]] = {}
         for name, coming in _in_turn(pool, names):
             for loops in _next_missing(pool, (name, *coming), missing):
                 if compilers and loops not in compiled:
-                    compiled[loops] = _submit(compilers, places[missing[loops]], missing[loops], behind=bool(compiled))
+                    compiled[loops] = _submit(
+                        compilers,
+                        places[missing[loops]],
+                        missing[loops],
+                        behind=bool(compiled),
+                    )
             _wait(compiled.get(pool.loops(name), ()))
             _make_one_ready(pool, name, tell, refuse, measure)
 
@@ -63,9 +86,13 @@ def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[
         yield left.pop(0), left
 
 
-def _next_missing(pool: ModelPool, names: Iterable[str], missing: Collection[str | None]) -> list[str | None]:
+def _next_missing(
+    pool: ModelPool, names: Iterable[str], missing: Collection[str | None]
+) -> list[str | None]:
     """The first two loops that these models lack: while some are waited for, others are compiled."""
-    return list(dict.fromkeys(loops for name in names if (loops := pool.loops(name)) in missing))[:2]
+    return list(
+        dict.fromkeys(loops for name in names if (loops := pool.loops(name)) in missing)
+    )[:2]
 
 
 def _make_one_ready(
@@ -79,7 +106,9 @@ def _make_one_ready(
     try:
         measure(name)
         pool.warm_up(name)
-    except Exception as error:  # the edge to whoever made the model: the others are made ready
+    except (
+        Exception
+    ) as error:  # the edge to whoever made the model: the others are made ready
         pool.remove(name)
         refuse(name, note_refused(name, error))
         return
@@ -89,9 +118,14 @@ def _make_one_ready(
     structlog.get_logger("models").info("model_ready", model=name)
 
 
-def _submit(compilers: ProcessPoolExecutor, place: Path, name: str, behind: bool) -> list["Future[None]"]:
+def _submit(
+    compilers: ProcessPoolExecutor, place: Path, name: str, behind: bool
+) -> list["Future[None]"]:
     try:
-        return [compilers.submit(_compile, place, name, part, behind) for part in range(len(PARTS))]
+        return [
+            compilers.submit(_compile, place, name, part, behind)
+            for part in range(len(PARTS))
+        ]
     except (BrokenProcessPool, OSError) as error:
         _warn(error)
         return []

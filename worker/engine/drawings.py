@@ -46,20 +46,33 @@ class Drawings:
     @property
     def deaths(self) -> int:
         """The most deaths of any of its jobs, as in Claim."""
-        return max((drawing.order.claim.deaths for drawing in self._open.values()), default=0)
+        return max(
+            (drawing.order.claim.deaths for drawing in self._open.values()), default=0
+        )
 
     def begin(self, drawing: Drawing) -> None:
         """Its images, at least one, wait for seats."""
         order = drawing.order
         self._open[order.claim.token] = drawing
         is_first = order.claim.part == 0
-        self._scheduler.add(order.claim.token, order.seats, order.images, order.priority, order.claim.owner, is_first)
+        self._scheduler.add(
+            order.claim.token,
+            order.seats,
+            order.images,
+            order.priority,
+            order.claim.owner,
+            is_first,
+        )
 
     def order_of(self, token: str) -> DrawOrder:
         return self._open[token].order
 
     def orders_of(self, seats: str) -> list[DrawOrder]:
-        return [drawing.order for drawing in self._open.values() if drawing.order.seats == seats]
+        return [
+            drawing.order
+            for drawing in self._open.values()
+            if drawing.order.seats == seats
+        ]
 
     def forget(self, token: str) -> DrawOrder | None:
         """Its images wait no longer; None when it is not drawn here."""
@@ -87,7 +100,11 @@ class Drawings:
                 left.append(token)
         if new:
             self._publish(new)
-        return [drawing for token in left if (drawing := self._image_left(token)) is not None]
+        return [
+            drawing
+            for token in left
+            if (drawing := self._image_left(token)) is not None
+        ]
 
     def _image_left(self, token: str) -> Drawing | None:
         """The job, when that was its last image."""

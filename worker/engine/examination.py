@@ -31,7 +31,9 @@ COPIES = 8
 class Examination:
     """kept: the models that are known good. most_mib: weights of one."""
 
-    def __init__(self, kept: KeptWeights, slot_memory_mib: int, most_mib: int, examiner: Examiner) -> None:
+    def __init__(
+        self, kept: KeptWeights, slot_memory_mib: int, most_mib: int, examiner: Examiner
+    ) -> None:
         self._kept = kept
         self._slot_memory_mib, self._most_mib = slot_memory_mib, most_mib
         self._examiner = examiner
@@ -48,20 +50,36 @@ class Examination:
         """The model, once it was loaded elsewhere. ModelError for one that is not to be served."""
         weights_bytes(place, self._most_mib)
         if not self._kept.knows(Card.read(place / CARD)):
-            self._examiner.call(_load, name, place, self._most_mib, self._slot_memory_mib, limit_s=LOAD_LIMIT_S)
+            self._examiner.call(
+                _load,
+                name,
+                place,
+                self._most_mib,
+                self._slot_memory_mib,
+                limit_s=LOAD_LIMIT_S,
+            )
         return _load_bounded(name, place, self._most_mib, device)
 
     def measure(self, name: str, place: Path) -> None:
         """ModelError for one that is not to be drawn from."""
         if not self.knows(place):
-            self._examiner.call(_measure, name, place, self._most_mib, self._slot_memory_mib, limit_s=LIMIT_S)
+            self._examiner.call(
+                _measure,
+                name,
+                place,
+                self._most_mib,
+                self._slot_memory_mib,
+                limit_s=LIMIT_S,
+            )
 
 
 def weights_bytes(place: Path, most_mib: int) -> int:
     """The bytes of a model's weights; ModelError where they are too many."""
     size = sum(file.stat().st_size for file in weights_in(place))
     if size > most_mib * MIB:
-        raise ModelError(f"its weights have {size / MIB:.0f} MiB: expected at most {most_mib} (PIXELRNN_MODEL_MIB)")
+        raise ModelError(
+            f"its weights have {size / MIB:.0f} MiB: expected at most {most_mib} (PIXELRNN_MODEL_MIB)"
+        )
     return size
 
 
@@ -75,8 +93,12 @@ def _load_bounded(name: str, place: Path, most_mib: int, device: str = "cpu") ->
 
 def _load(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> ModelPool:
     """The examiner's process loads it."""
-    bound_memory((ROOM_MIB + slot_memory_mib) * MIB + COPIES * weights_bytes(place, most_mib))
-    return ModelPool({name: _load_bounded(name, place, most_mib)}, SlotPlan(1, 0, slot_memory_mib))
+    bound_memory(
+        (ROOM_MIB + slot_memory_mib) * MIB + COPIES * weights_bytes(place, most_mib)
+    )
+    return ModelPool(
+        {name: _load_bounded(name, place, most_mib)}, SlotPlan(1, 0, slot_memory_mib)
+    )
 
 
 def _measure(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> None:

@@ -33,7 +33,9 @@ class Examiner:
         self._process: BaseProcess | None = None
         self._connection: Connection[Any, Any]
 
-    def call(self, look: Callable[..., object], *arguments: object, limit_s: float) -> None:
+    def call(
+        self, look: Callable[..., object], *arguments: object, limit_s: float
+    ) -> None:
         """ModelError, with the reason, where the call raises anything, ends the process or takes longer."""
         if self._process is None:
             self._process = self._begun()
@@ -63,7 +65,9 @@ class Examiner:
     def _begun(self) -> BaseProcess:
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, self._usable), daemon=True)
+        process = context.Process(
+            target=_serve, args=(theirs, self._usable), daemon=True
+        )
         process.start()
         theirs.close()
         return process
@@ -101,7 +105,11 @@ def _end_with_parent() -> None:
 def bound_memory(further: int) -> None:
     """Let this process have no more than so many bytes beside what it has now."""
     if sys.platform == "linux":
-        held = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+        held = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf(
+            "SC_PAGE_SIZE"
+        )
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         bound = held + further
-        resource.setrlimit(resource.RLIMIT_DATA, (bound if most < 0 else min(bound, most), most))
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (bound if most < 0 else min(bound, most), most)
+        )

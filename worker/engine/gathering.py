@@ -23,7 +23,9 @@ class _Gathered:
     order: SeveralOrder
     shares: list[float]
     ends: dict[int, Outcome] = field(default_factory=dict)
-    filled: defaultdict[int, Filled] = field(default_factory=lambda: defaultdict(Filled))
+    filled: defaultdict[int, Filled] = field(
+        default_factory=lambda: defaultdict(Filled)
+    )
     """The holes of each picture that is completed in cut-outs, as far as they are drawn."""
 
     def fill(self, part: int, y: int, pixels: bytes) -> None:
@@ -53,7 +55,9 @@ class Gathering:
         if isinstance(order, SeveralOrder):
             gathered = self._open[job] = _Gathered(order, [0.0] * len(order.parts))
             for i, cutout in enumerate(order.parts):
-                for row in cutout.material.rows if isinstance(cutout, CutoutOrder) else ():
+                for row in (
+                    cutout.material.rows if isinstance(cutout, CutoutOrder) else ()
+                ):
                     gathered.fill(i, row.y, row.pixel_bytes())
             for i in range(0, len(order.parts), order.chain):
                 yield gathered.ready(i)
@@ -87,7 +91,10 @@ class Gathering:
                 gathered, first = self._open[job], part * self._open[job].order.samples
                 for _, y, pixels, _ in new:
                     gathered.fill(part, y, pixels)
-                found[job] += [(first + sample, y, pixels, of_small) for sample, y, pixels, of_small in new]
+                found[job] += [
+                    (first + sample, y, pixels, of_small)
+                    for sample, y, pixels, of_small in new
+                ]
         if found:
             self._outlet.publish(found)
 
@@ -99,7 +106,9 @@ class Gathering:
             gathered = self._open[job]
             gathered.shares[part] = share
             share = sum(gathered.shares) / len(gathered.shares)
-            estimate = estimate and _moved(estimate, part * gathered.order.samples, share)
+            estimate = estimate and _moved(
+                estimate, part * gathered.order.samples, share
+            )
         self._outlet.progress(job, share, estimate)
 
     def end(self, token: str, outcome: Outcome) -> None:
@@ -125,7 +134,9 @@ class Gathering:
                 self._next.append(gathered.order.parts[part + 1])
             return
         del self._open[job]
-        self._outlet.end(job, _together([gathered.ends[i] for i in range(len(gathered.ends))]))
+        self._outlet.end(
+            job, _together([gathered.ends[i] for i in range(len(gathered.ends))])
+        )
 
 
 def _tokens(order: SeveralOrder) -> list[str]:
@@ -139,12 +150,18 @@ def _job_and_part(token: str) -> tuple[str, int | None]:
 
 def _moved(estimate: str, first: int, share: float) -> str:
     told = json.loads(estimate)
-    return json.dumps({**told, "sample": first + told["sample"], "share": round(share, 4)}, separators=(",", ":"))
+    return json.dumps(
+        {**told, "sample": first + told["sample"], "share": round(share, 4)},
+        separators=(",", ":"),
+    )
 
 
 def _together(ends: Sequence[Outcome]) -> Outcome:
     """The end of a job whose pictures have all succeeded; what is kept of each lies one behind the other."""
     results = [end.result or StoredResult("{}") for end in ends]
-    kept = {name: b"".join(result.pictures[name] for result in results) for name in results[0].pictures}
+    kept = {
+        name: b"".join(result.pictures[name] for result in results)
+        for name in results[0].pictures
+    }
     summary = f'{{"pictures":[{",".join(result.summary for result in results)}]}}'
     return Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary, kept))

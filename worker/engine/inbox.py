@@ -19,7 +19,9 @@ class Inbox:
     """connection: of the other process, where there is one. on_lost: what happens when it is gone."""
 
     def __init__(
-        self, connection: "Connection[Any, Any] | None" = None, on_lost: Callable[[], None] = lambda: None
+        self,
+        connection: "Connection[Any, Any] | None" = None,
+        on_lost: Callable[[], None] = lambda: None,
     ) -> None:
         self._connection = connection
         self._on_lost = on_lost

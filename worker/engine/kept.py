@@ -24,7 +24,11 @@ FORGOTTEN_AFTER_S = 3600
 
 def usual_directory() -> Path:
     """The usual place in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pixelrnn" / "weights"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "pixelrnn"
+        / "weights"
+    )
 
 
 class KeptWeights:
@@ -62,7 +66,9 @@ class KeptWeights:
         place = self._place(name, identity)
         if not (place / CARD).is_file():
             others = self._directory.glob(f"*/{_plain(name)}/{CARD}")
-            place = next((card.parent for card in others if _is_named(card, identity)), None)
+            place = next(
+                (card.parent for card in others if _is_named(card, identity)), None
+            )
         if place is not None:
             place.parent.touch()
         return place
@@ -84,7 +90,9 @@ class KeptWeights:
                 place_of.parent.mkdir(exist_ok=True)
                 with open_regular(file) as original, place_of.open("wb") as copy:
                     shutil.copyfileobj(original, copy)
-            if Card.read(unfinished / CARD).identity != identity:  # exchanged a moment ago
+            if (
+                Card.read(unfinished / CARD).identity != identity
+            ):  # exchanged a moment ago
                 return
             unfinished.rename(place)
         except OSError:
@@ -110,4 +118,9 @@ def _is_named(card: Path, identity: str) -> bool:
 
 def _plain(word: str) -> str:
     """The word as the name of a directory. A job's words come from Redis: none of them leads out of the folder."""
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in word)[:128] or "_"
+    return (
+        "".join(
+            letter if letter.isalnum() or letter in "-_" else "_" for letter in word
+        )[:128]
+        or "_"
+    )

@@ -22,7 +22,14 @@ from model_core.posterior.islands import CHAINS, IslandsRun
 from model_core.posterior.particles import Stages
 from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
-from model_core.sampling.stages import compiled_loops, guide_bytes, is_cold, numerics_of, seats, slot_bytes
+from model_core.sampling.stages import (
+    compiled_loops,
+    guide_bytes,
+    is_cold,
+    numerics_of,
+    seats,
+    slot_bytes,
+)
 from worker.contract.cards import ModelCard
 from worker.contract.kind import Kind, Label, Method
 from worker.contract.kinds import KINDS
@@ -72,17 +79,25 @@ class SlotPlan:
         """Bytes for each of so many."""
         return self.slot_memory_mib * MIB // models
 
-    def fitted(self, slot_bytes: int, share: int, particle_bytes: int = 0, begun_again: int = 0) -> "SlotPlan":
+    def fitted(
+        self, slot_bytes: int, share: int, particle_bytes: int = 0, begun_again: int = 0
+    ) -> "SlotPlan":
         """The plan with as many particles as a quarter of the share holds, and as many slots as the rest does; the
         express ones give way last. particle_bytes: 0 for a model that has no particles; begun_again: that many may be
         drawn where fewer are asked for. Slots have half of the share at least, and there is place for one."""
-        particles = min(MAX_PARTICLES, share // PART_FOR_PARTICLES // particle_bytes) if particle_bytes else 0
+        particles = (
+            min(MAX_PARTICLES, share // PART_FOR_PARTICLES // particle_bytes)
+            if particle_bytes
+            else 0
+        )
         drawn = max(particles, begun_again) if particles else 0
         rest = max(slot_bytes, share // 2, share - drawn * particle_bytes)
         room = rest // slot_bytes
         fit = min(self.slots + self.express, room)
         express, kept = min(self.express, fit - 1), min(KEPT_STATES, room - fit)
-        return replace(self, slots=fit - express, express=express, particles=particles, kept=kept)
+        return replace(
+            self, slots=fit - express, express=express, particles=particles, kept=kept
+        )
 
 
 @dataclass
@@ -101,7 +116,9 @@ class ModelPool:
     names: those that each have an equal share, loaded already or not; `models` by default.
     """
 
-    def __init__(self, models: Mapping[str, Model], plan: SlotPlan, names: Iterable[str] = ()) -> None:
+    def __init__(
+        self, models: Mapping[str, Model], plan: SlotPlan, names: Iterable[str] = ()
+    ) -> None:
         self._begun_with = frozenset((*models, *names))
         self._plan, self._share = plan, plan.share(max(1, len(self._begun_with)))
         self._loaded: dict[str, Loaded] = {}
@@ -144,13 +161,18 @@ class ModelPool:
     def engine_name(self, name: str, identity: str) -> str | None:
         """The name of this model here; None where it is not loaded."""
         for called in (f"{name}@{identity}", name):
-            if called in self._loaded and self._loaded[called].card.identity == identity:
+            if (
+                called in self._loaded
+                and self._loaded[called].card.identity == identity
+            ):
                 return called
         return None
 
     def hurry(self, name: str, identity: str) -> bool:
         """True if this model is here: a job waits until it is ready. identity: or the sha256."""
-        is_here = name in self._loaded and self._loaded[name].model.card.answers_to(identity)
+        is_here = name in self._loaded and self._loaded[name].model.card.answers_to(
+            identity
+        )
         if is_here:
             self.wanted.add(name)
         return is_here
@@ -171,13 +193,19 @@ class ModelPool:
         some for `MOST_FURTHER`, and half of what is left of the other half.
         """
         own = model.card.name
-        share = self._share if own in self._begun_with else self._share_of_a_further(own)
+        share = (
+            self._share if own in self._begun_with else self._share_of_a_further(own)
+        )
         plan = _fitted(own, model, self._plan, share)
         numerics = _numerics(model, plan)
         if numerics not in self._numerics:
-            raise ModelError(f"it is drawn by {numerics}, and the models of this worker by {self.numerics}")
+            raise ModelError(
+                f"it is drawn by {numerics}, and the models of this worker by {self.numerics}"
+            )
         # What its first jobs wait for is made ready before it is announced.
-        card = _card(own, model, plan).model_copy(update={"compiling": False, "cold": False})
+        card = _card(own, model, plan).model_copy(
+            update={"compiling": False, "cold": False}
+        )
         self._loaded[kept_name(card)] = Loaded(model, plan, card)
         if own not in self._begun_with:
             self._lent[own] = share
@@ -203,7 +231,9 @@ class ModelPool:
     def engine(self, name: str) -> Engine:
         """A fresh engine on the model's network."""
         loaded = self._loaded[name]
-        return Engine(loaded.model, loaded.plan.slots + loaded.plan.express, loaded.plan.kept)
+        return Engine(
+            loaded.model, loaded.plan.slots + loaded.plan.express, loaded.plan.kept
+        )
 
     def field_cohort(self, name: str, width: int) -> Cohort:
         """Slots for fields of this width, in a part of the model's memory. Raises ModelError when not one has room."""
@@ -225,7 +255,9 @@ class ModelPool:
         loaded = self._loaded[order.model]
         model = loaded.model.given(hole.label)
         target = Target.of(model, hole.given.values, hole.given.keep, hole.temperature)
-        return IslandsRun(target, order.seed, order.particles, order.sweeps, loaded.stages.of)
+        return IslandsRun(
+            target, order.seed, order.particles, order.sweeps, loaded.stages.of
+        )
 
     def free_particles(self, name: str) -> None:
         """Free the memory in which a model's particles are drawn, until some are drawn again."""
@@ -279,7 +311,9 @@ class ModelPool:
         blank = self._blank(name)
         keep = np.ones(blank.shape[1:], np.bool_)
         keep[0, 0] = False
-        run = IslandsRun(Target.of(self.model(name), blank, keep, 1.0), 0, particles=4, sweeps=0)
+        run = IslandsRun(
+            Target.of(self.model(name), blank, keep, 1.0), 0, particles=4, sweeps=0
+        )
         for _ in islice(run.steps(0), WARM_UP_ROWS):
             pass
 
@@ -307,12 +341,16 @@ def load_pool(
         begin()
         try:
             if pool.loaded >= MOST_LOADED:
-                raise ModelError(f"this worker holds {MOST_LOADED} models: serve fewer, or more by other workers")
+                raise ModelError(
+                    f"this worker holds {MOST_LOADED} models: serve fewer, or more by other workers"
+                )
             pool.begin_with(name, load(name, place, device))
         except Exception as error:  # the edge to whoever put it there
             pool.refused[name] = note_refused(name, error)
     if not pool.loaded:
-        raise ModelError("; ".join(f"{name}: {reason}" for name, reason in pool.refused.items()))
+        raise ModelError(
+            "; ".join(f"{name}: {reason}" for name, reason in pool.refused.items())
+        )
     slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
     log.info("models_loaded", models=pool.names(), device=device, slots=slots)
     return pool
@@ -336,7 +374,9 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
             "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
         )
     plan = replace(plan, slots=plan.slots or seats(model))
-    particle_bytes = 0 if model.config.multi_scale else (size + guide_bytes(model)) // CHAINS
+    particle_bytes = (
+        0 if model.config.multi_scale else (size + guide_bytes(model)) // CHAINS
+    )
     most = sizes_of(1, len(model.members), model.config.dimensions)[-1]
     return plan.fitted(size, share, particle_bytes, CHAINS * most)
 
@@ -348,14 +388,20 @@ def _numerics(model: Model, plan: SlotPlan) -> str:
 def _can(kind: Kind, model: Model) -> bool:
     has_all = model.config.multi_scale or not kind.needs_scales
     tells_labels = bool(model.card.labels) and not model.config.multi_scale
-    return has_all and (has_codec(model) or not kind.needs_codec) and (tells_labels or not kind.needs_labels)
+    return (
+        has_all
+        and (has_codec(model) or not kind.needs_codec)
+        and (tells_labels or not kind.needs_labels)
+    )
 
 
 def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
     """The model's card in the words of the contract, as long as it is not warmed up."""
     card, config = model.card, model.config
     scores = card.scores if card.scores.get("split") == "test" else {}
-    has_fields = not config.multi_scale and any(member.orientation == "none" for member in model.members)
+    has_fields = not config.multi_scale and any(
+        member.orientation == "none" for member in model.members
+    )
     told = ModelCard(
         name=name,
         network=config.network,
@@ -376,7 +422,9 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         members=tuple(member.orientation for member in model.members),
         methods=(Method.POSTERIOR, Method.CLAMP) if plan.particles else (Method.CLAMP,),
         max_particles=plan.particles,
-        labels=tuple(Label(name=label.name, prior=label.prior) for label in card.labels),
+        labels=tuple(
+            Label(name=label.name, prior=label.prior) for label in card.labels
+        ),
         field=card.field,
         field_step=card.step if has_fields else 0,
         palette=card.palette,

@@ -106,11 +106,15 @@ def main(usable: Collection[int]) -> None:
     usable: the processors that there are.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # Ctrl-C reaches both: the worker says when to stop
+        signal.signal(
+            number, signal.SIG_IGN
+        )  # Ctrl-C reaches both: the worker says when to stop
     try:
         settings = Settings()
     except ValidationError:
-        sys.exit(EXIT_BAD_SETTINGS)  # the worker has read the same ones, and says what is wrong with them
+        sys.exit(
+            EXIT_BAD_SETTINGS
+        )  # the worker has read the same ones, and says what is wrong with them
     connection = Connection(int(sys.argv[1]))
     deadlines = Deadlines(Due(int(sys.argv[2])).within)
     logs.configure(settings.log_level)
@@ -120,17 +124,23 @@ def main(usable: Collection[int]) -> None:
     plan = SlotPlan(settings.slots, settings.express_slots, settings.slot_memory_mib)
     try:
         processors.keep_to(settings.engine_cpus)
-        threading.Thread(target=_end_with, args=(connection,), name="watch", daemon=True).start()
+        threading.Thread(
+            target=_end_with, args=(connection,), name="watch", daemon=True
+        ).start()
         models_dir = settings.models_dir or default_models_dir()
         added = None if settings.added_dir is None else models_in(settings.added_dir)
         directory = Directory(models_dir, settings.models, added)
         torch.set_num_threads(settings.threads)
         check_device(settings.device)
         kept = KeptWeights(settings.kept_dir or usual_directory())
-        examination = Examination(kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable))
+        examination = Examination(
+            kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable)
+        )
         further = directory.added_places()
         places = models_at(models_dir, settings.models) | further
-        pool = load_pool(places, settings.device, plan, examination.load, deadlines.loading, further)
+        pool = load_pool(
+            places, settings.device, plan, examination.load, deadlines.loading, further
+        )
     except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
@@ -138,17 +148,33 @@ def main(usable: Collection[int]) -> None:
         gc.freeze()  # what is there by now stays, and is never looked at again
         gc.enable()
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
-        cards = {name: card.model_copy(update=whence(places[name])) for name, card in pool.cards.items()}
-        refused = [RefusedModel(name=name, reason=why, **whence(places[name])) for name, why in pool.refused.items()]
-        connection.send(("ready", Catalogue(cards, slots, pool.numerics, tuple(refused))))
+        cards = {
+            name: card.model_copy(update=whence(places[name]))
+            for name, card in pool.cards.items()
+        }
+        refused = [
+            RefusedModel(name=name, reason=why, **whence(places[name]))
+            for name, why in pool.refused.items()
+        ]
+        connection.send(
+            ("ready", Catalogue(cards, slots, pool.numerics, tuple(refused)))
+        )
         arguments = pool, settings, usable, inbox, examination, kept, places
-        threading.Thread(target=_make_ready, args=arguments, name="compiling", daemon=True).start()
+        threading.Thread(
+            target=_make_ready, args=arguments, name="compiling", daemon=True
+        ).start()
         if settings.models_look_s:
-            looks = Examination(kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable))
+            looks = Examination(
+                kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable)
+            )
             offer_some = partial(offer_meanwhile, settings, usable, directory.place)
-            arrivals = Arrivals(pool, kept, looks, directory, settings.device, inbox.put, offer_some)
+            arrivals = Arrivals(
+                pool, kept, looks, directory, settings.device, inbox.put, offer_some
+            )
             arguments = (settings.models_look_s,)
-            threading.Thread(target=arrivals.follow, args=arguments, name="arrivals", daemon=True).start()
+            threading.Thread(
+                target=arrivals.follow, args=arguments, name="arrivals", daemon=True
+            ).start()
         _draw(pool, _Worker(connection), inbox, settings, deadlines, kept)
     connection.close()
     os._exit(0)  # without torch's leave-taking, for which the worker would wait
@@ -168,7 +194,9 @@ def _make_ready(
     cards = pool.cards
 
     def offer_all() -> None:
-        identities = {name: card.identity for name, card in pool.cards.items() if name in places}
+        identities = {
+            name: card.identity for name, card in pool.cards.items() if name in places
+        }
         offer_meanwhile(settings, usable, places.__getitem__, identities)
 
     def measure(name: str) -> None:
@@ -180,7 +208,9 @@ def _make_ready(
 
     def refuse(name: str, reason: str) -> None:
         inbox.put("dropped", name)
-        inbox.put("refused", RefusedModel(name=name, reason=reason, **whence(places[name])))
+        inbox.put(
+            "refused", RefusedModel(name=name, reason=reason, **whence(places[name]))
+        )
 
     is_cold = any(card.cold for card in cards.values())
     if is_cold:
@@ -193,16 +223,28 @@ def _make_ready(
 
 
 def offer_meanwhile(
-    settings: Settings, usable: Collection[int], place: Callable[[str], Path], identities: Mapping[str, str]
+    settings: Settings,
+    usable: Collection[int],
+    place: Callable[[str], Path],
+    identities: Mapping[str, str],
 ) -> None:
     """Lay models out for browsers, meanwhile; not those that only one key sees."""
-    open_to_all = {place(name): identity for name, identity in identities.items() if not seen_by(place(name))}
+    open_to_all = {
+        place(name): identity
+        for name, identity in identities.items()
+        if not seen_by(place(name))
+    }
     arguments = settings.portable_dir, open_to_all, usable
     threading.Thread(target=offer, args=arguments, name="offering", daemon=True).start()
 
 
 def _draw(
-    pool: ModelPool, outlet: _Worker, inbox: Inbox, settings: Settings, deadlines: Deadlines, kept: KeptWeights
+    pool: ModelPool,
+    outlet: _Worker,
+    inbox: Inbox,
+    settings: Settings,
+    deadlines: Deadlines,
+    kept: KeptWeights,
 ) -> None:
     """Draw until the worker says stop."""
     runner = Runner(
@@ -214,7 +256,9 @@ def _draw(
         pool.islands,
         deadlines,
         lambda name, identity: _bring(pool, kept, settings.device, name, identity),
-        lambda order: part(KINDS[order.kind].carried_out)(order, pool.model(order.model)),
+        lambda order: part(KINDS[order.kind].carried_out)(
+            order, pool.model(order.model)
+        ),
         pool.field_cohort,
         pool.free_particles,
     )
@@ -222,7 +266,9 @@ def _draw(
     runner.join()
 
 
-def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, identity: str) -> Brought | None:
+def _bring(
+    pool: ModelPool, kept: KeptWeights, device: str, name: str, identity: str
+) -> Brought | None:
     """A model that was exchanged, and kept; None where there is none that can be used, or where it is being made ready.
     identity: or the sha256."""
     if pool.hurry(name, identity):
@@ -235,7 +281,9 @@ def _bring(pool: ModelPool, kept: KeptWeights, device: str, name: str, identity:
     try:
         model = load_model(directory, device=device)
         if model.card.name != name or not model.card.answers_to(identity):
-            raise ModelError(f"{directory} is {model.card.name} with the identity {model.card.identity}")
+            raise ModelError(
+                f"{directory} is {model.card.name} with the identity {model.card.identity}"
+            )
         card = pool.add(model)
     except ModelError as error:
         log.error("weights_unusable", model=name, reason=str(error))
@@ -248,7 +296,9 @@ def _end_with(connection: "Connection[Any, Any]") -> None:
     """End this process with its worker. It listens from the beginning, so that a worker which is killed while the
     models are loaded, or in a long turn, leaves nothing behind."""
     watch = select.poll()
-    watch.register(connection.fileno(), 0)  # that the other end is closed is always told
+    watch.register(
+        connection.fileno(), 0
+    )  # that the other end is closed is always told
     watch.poll()
     _end_alone()
 

@@ -61,7 +61,11 @@ class Runner:
         self._serving = {name: name for name in cohorts}
         self._gathering = Gathering(outlet)
         around = self._around = Surroundings(
-            self._gathering, self._deadlines, self._usage, self._pause, self._serving.values()
+            self._gathering,
+            self._deadlines,
+            self._usage,
+            self._pause,
+            self._serving.values(),
         )
         passes = Passes(around, score)
         self._slots = Slots(around, cohorts, passes.accept, field_cohort)
@@ -103,7 +107,11 @@ class Runner:
     def _run(self) -> None:
         while not self._stopping:
             self._follow_orders()
-            if ready := {name: activity for activity in self._activities for name in activity.busy()}:
+            if ready := {
+                name: activity
+                for activity in self._activities
+                for name in activity.busy()
+            }:
                 self._take_turn(self._turns.next(list(ready)), ready)
             for token in self._gathering.failed():
                 self._forget(token)
@@ -164,7 +172,11 @@ class Runner:
 
     def _accept(self, order: Order) -> None:
         for each in self._gathering.opened(order):
-            next(activity for activity in self._activities if isinstance(each, activity.orders)).accept(each)
+            next(
+                activity
+                for activity in self._activities
+                if isinstance(each, activity.orders)
+            ).accept(each)
 
     def _fetch(self, name: str, identity: str) -> None:
         """Bring a model that was exchanged, while all drawing waits: it takes a moment, and happens once after an

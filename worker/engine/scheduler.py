@@ -39,7 +39,9 @@ class _Lane(Generic[Image]):
         """Seats of each owner who has entries, counted likewise."""
         self._owners_now = 0.0
 
-    def add(self, token: str, images: Iterable[Image], owner: str, may_be_first: bool) -> _Entry[Image]:
+    def add(
+        self, token: str, images: Iterable[Image], owner: str, may_be_first: bool
+    ) -> _Entry[Image]:
         entry = _Entry(self, deque(images), owner, self._now, may_be_first=may_be_first)
         self.entries[token] = entry
         self._owners.setdefault(owner, self._owners_now)
@@ -48,7 +50,9 @@ class _Lane(Generic[Image]):
     def remove(self, token: str) -> None:
         """It has nothing waiting any more."""
         entry = self.entries.pop(token, None)
-        if entry is not None and all(other.owner != entry.owner for other in self.entries.values()):
+        if entry is not None and all(
+            other.owner != entry.owner for other in self.entries.values()
+        ):
             del self._owners[entry.owner]
 
     def next(self, first_only: bool) -> str | None:
@@ -57,7 +61,9 @@ class _Lane(Generic[Image]):
         found, least = None, (0.0, 0.0, 0)
         for token, entry in self.entries.items():
             turn = self._owners[entry.owner], entry.had, len(entry.waiting)
-            if (found is None or turn < least) and not (first_only and (entry.seated or not entry.may_be_first)):
+            if (found is None or turn < least) and not (
+                first_only and (entry.seated or not entry.may_be_first)
+            ):
                 found, least = token, turn
         return found
 
@@ -86,7 +92,11 @@ class _Lanes(Generic[Image]):
         return self._of[priority]
 
     def next_image(self, first_only: bool) -> tuple[str, Image] | None:
-        ready = {p: token for p, lane in self._of.items() if (token := lane.next(first_only)) is not None}
+        ready = {
+            p: token
+            for p, lane in self._of.items()
+            if (token := lane.next(first_only)) is not None
+        }
         if not ready:
             return None
         priority = Priority(self._turns.next(list(ready)))
@@ -120,7 +130,9 @@ class Scheduler(Generic[Image]):
         lanes = self._lanes.setdefault(model, _Lanes[Image]())
         self._entries[token] = lanes[priority].add(token, images, owner, may_be_first)
 
-    def next_image(self, model: str, first_only: bool = False) -> tuple[str, Image] | None:
+    def next_image(
+        self, model: str, first_only: bool = False
+    ) -> tuple[str, Image] | None:
         """Take the image that sits down next in a slot of this model, or None when none waits.
 
         first_only: the slot is for jobs that have no image seated.

@@ -13,10 +13,15 @@ def main() -> None:
     """Choose what numba compiles for, pin the process to the engine's processor and switch garbage collection off, all
     before torch and numba are imported: they leave no garbage then, and collection would take a quarter of the time."""
     gc.disable()
-    own = {int(number) for number in re.findall(r"\d+", os.environ.get("PIXELRNN_ENGINE_CPUS", ""))}
+    own = {
+        int(number)
+        for number in re.findall(r"\d+", os.environ.get("PIXELRNN_ENGINE_CPUS", ""))
+    }
     usable = {*processors.usable(), *own}
     levels.choose()
-    with contextlib.suppress(processors.NoProcessorError):  # said later, when somebody listens
+    with contextlib.suppress(
+        processors.NoProcessorError
+    ):  # said later, when somebody listens
         processors.keep_to(own)
     from worker.engine.process import main
 

@@ -13,7 +13,9 @@ from worker.orders.drawing import Labelling
 
 def succeeded(summary: Summary, **kept: bytes) -> Outcome:
     """A job that has ended well. kept: what stays beside the summary, by its fields in `keys.image`."""
-    text = summary.model_dump_json(exclude_none=True)  # an API of an earlier version may not know every field
+    text = summary.model_dump_json(
+        exclude_none=True
+    )  # an API of an earlier version may not know every field
     return Outcome(JobStatus.SUCCEEDED, result=StoredResult(text, kept))
 
 
@@ -21,13 +23,21 @@ def drawn(labelling: Labelling | None) -> Outcome:
     """A job whose images are drawn: with their labels, if they have any."""
     if labelling is None:
         return SUCCEEDED
-    return succeeded(SampleSummary(labels=tuple(_label(labelling, sample) for sample in range(len(labelling.asked)))))
+    return succeeded(
+        SampleSummary(
+            labels=tuple(
+                _label(labelling, sample) for sample in range(len(labelling.asked))
+            )
+        )
+    )
 
 
 def _label(labelling: Labelling, sample: int) -> str:
     number = labelling.asked[sample]
     if number is None:
-        number = chosen_label(labelling.seed, labelling.first + sample, labelling.priors)
+        number = chosen_label(
+            labelling.seed, labelling.first + sample, labelling.priors
+        )
     return labelling.names[number]
 
 

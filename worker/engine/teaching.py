@@ -53,14 +53,28 @@ def _is_over(finish: Path, trainer: int) -> bool:
 class _Telling(Display):
     """Reports to the trainer instead of a terminal. said: the facts that each report repeats."""
 
-    def __init__(self, out: TextIO, said: dict[str, Any], recipe: Recipe, _: bool, iteration: int, total: int) -> None:
+    def __init__(
+        self,
+        out: TextIO,
+        said: dict[str, Any],
+        recipe: Recipe,
+        _: bool,
+        iteration: int,
+        total: int,
+    ) -> None:
         super().__init__(False, iteration, total)
         self._out, self._said, self._batch = out, said, recipe.training.batch
-        self._iteration, self._total, self._dimensions = iteration, total, recipe.network.config().dimensions
+        self._iteration, self._total, self._dimensions = (
+            iteration,
+            total,
+            recipe.network.config().dimensions,
+        )
         self._counted = iteration
         self._valid: dict[str, Any] = {"nats": None, "bits_per_dim": None}
         self._grids, self._grid_at = 0, 0.0
-        self._pace: deque[tuple[float, int]] = deque([(time.monotonic(), iteration)], _RECENT)
+        self._pace: deque[tuple[float, int]] = deque(
+            [(time.monotonic(), iteration)], _RECENT
+        )
         self._tell()
 
     def advance(self, iteration: int, nats: float) -> None:
@@ -81,11 +95,26 @@ class _Telling(Display):
         since, begun = self._pace[0]
         rate = (self._iteration - begun) / (time.monotonic() - since) or None
         share, left = self._iteration / self._total, self._total - self._iteration
-        progress = {"rows_done": 0, "rows_total": 0, "progress": share, "share": share, "grids": self._grids}
-        pace = {"images_per_s": rate and rate * self._batch, "minutes_left": rate and left / rate / 60}
+        progress = {
+            "rows_done": 0,
+            "rows_total": 0,
+            "progress": share,
+            "share": share,
+            "grids": self._grids,
+        }
+        pace = {
+            "images_per_s": rate and rate * self._batch,
+            "minutes_left": rate and left / rate / 60,
+        }
         updates, self._counted = self._iteration - self._counted, self._iteration
-        trained = dict(zip(keys.TRAINED_FIELDS, (updates, updates * self._batch), strict=True))
-        said = {"progress": {**progress, **pace, **self._valid, **self._said}, "grid": grid, "trained": trained}
+        trained = dict(
+            zip(keys.TRAINED_FIELDS, (updates, updates * self._batch), strict=True)
+        )
+        said = {
+            "progress": {**progress, **pace, **self._valid, **self._said},
+            "grid": grid,
+            "trained": trained,
+        }
         print(json.dumps(said), file=self._out, flush=True)
 
 
@@ -94,8 +123,12 @@ def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
     files = JobFiles(Path(added), job_id, name)
     try:
         with (files.place / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # a training whose trainer died may not have noticed yet
-            said = {"done": _train(files, TrainOptions.model_validate_json(options), out)}
+            fcntl.flock(
+                lock, fcntl.LOCK_EX
+            )  # a training whose trainer died may not have noticed yet
+            said = {
+                "done": _train(files, TrainOptions.model_validate_json(options), out)
+            }
     except DiskError:
         said = {"failed": "The server's disk is full, or cannot be written."}
     except PixelRNNError as error:
@@ -110,7 +143,9 @@ def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
 
 def _train(files: JobFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] | None:
     """The summary of the model that is published in the job's place; None where nothing was learned."""
-    if asked.start and (models_in(files.place.parents[1]) / asked.start).is_dir():  # one that was added
+    if (
+        asked.start and (models_in(files.place.parents[1]) / asked.start).is_dir()
+    ):  # one that was added
         os.environ["PIXELRNN_MODELS_DIR"] = str(models_in(files.place.parents[1]))
     is_over, plan = partial(_is_over, files.finish, os.getppid()), _plan(files, asked)
     recipe, told = Recipe.model_validate(plan["recipe"]), plan["told"]
@@ -119,17 +154,40 @@ def _train(files: JobFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] 
         return _Telling(out, told, recipe, *run)
 
     is_begun = (files.run / "last.safetensors").exists()
-    request = RunRequest(recipe, files.run, is_begun, command=f"pixelrnn train pictures --minutes {asked.minutes:g}")
+    request = RunRequest(
+        recipe,
+        files.run,
+        is_begun,
+        command=f"pixelrnn train pictures --minutes {asked.minutes:g}",
+    )
     result = train(request, display, is_over)
     if not (result.finished or files.finish.exists()):
         sys.exit(1)  # it was told to stop, and goes on another time
     if not files.best.exists() or result.best_nats is None:
         return None
     card = Card.read(publish(files.best, files.place / "model", name=files.name) / CARD)
-    early = (plan["early"] and f"it ended {plan['early']}") if result.finished else "it was asked to finish"
-    score = {"early": early, "nats": result.best_nats, "bits_per_dim": result.best_nats / result.dimensions / log(2)}
-    named = {"name": card.name, "digest": card.sha256, "identity": card.identity, "updates": result.iteration}
-    return {**named, **score, "uniform_bits": told["uniform_bits"], "png_bits": told["png_bits"]}
+    early = (
+        (plan["early"] and f"it ended {plan['early']}")
+        if result.finished
+        else "it was asked to finish"
+    )
+    score = {
+        "early": early,
+        "nats": result.best_nats,
+        "bits_per_dim": result.best_nats / result.dimensions / log(2),
+    }
+    named = {
+        "name": card.name,
+        "digest": card.sha256,
+        "identity": card.identity,
+        "updates": result.iteration,
+    }
+    return {
+        **named,
+        **score,
+        "uniform_bits": told["uniform_bits"],
+        "png_bits": told["png_bits"],
+    }
 
 
 def _plan(files: JobFiles, asked: TrainOptions) -> dict[str, Any]:
@@ -138,21 +196,38 @@ def _plan(files: JobFiles, asked: TrainOptions) -> dict[str, Any]:
     if kept.exists():
         return json.loads(kept.read_bytes())
     width, _, height = (asked.size or "").partition("x")
-    changes = (f"network.width={width}", f"network.height={height}") if asked.size else ()
+    changes = (
+        (f"network.width={width}", f"network.height={height}") if asked.size else ()
+    )
     changes += (f'training.start="{asked.start}"',) if asked.start else ()
     changes += ("data.crops=true",) if asked.crops else ()
     path = pictures if pictures.is_dir() else pictures.with_suffix(".npz")
-    learned = partial(lesson, path, asked.minutes, files.run, channels=asked.channels, values=asked.values)
+    learned = partial(
+        lesson,
+        path,
+        asked.minutes,
+        files.run,
+        channels=asked.channels,
+        values=asked.values,
+    )
     try:
         found = learned(changes)
     except ModelError:  # the weights that it would begin with are not here
         if asked.start:
             raise
         found = learned((*changes, "training.start="))
-    told = {"told": found.beforehand, "uniform_bits": found.guessing_bits, "png_bits": found.png_bits}
+    told = {
+        "told": found.beforehand,
+        "uniform_bits": found.guessing_bits,
+        "png_bits": found.png_bits,
+    }
     config = found.recipe.network.config()
     told |= {"width": config.width, "height": config.height, "colours": found.colours}
-    plan = {"recipe": found.recipe.model_dump(mode="json"), "told": told, "early": found.early}
+    plan = {
+        "recipe": found.recipe.model_dump(mode="json"),
+        "told": told,
+        "early": found.early,
+    }
     kept.with_suffix(".draft").write_text(json.dumps(plan), encoding="utf-8")
     kept.with_suffix(".draft").replace(kept)
     return plan

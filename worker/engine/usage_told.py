@@ -15,7 +15,9 @@ TOLD_S = 1.0
 class UsageTold:
     """tell: hears of all models at once."""
 
-    def __init__(self, models: Iterable[str], tell: Callable[[Mapping[str, Usage]], None]) -> None:
+    def __init__(
+        self, models: Iterable[str], tell: Callable[[Mapping[str, Usage]], None]
+    ) -> None:
         self._of = {name: Usage() for name in models}
         self._tell = tell
         self._log_at = time.monotonic() + LOG_S
@@ -46,4 +48,10 @@ class UsageTold:
         for name, usage in self._of.items():
             if usage.images:
                 occupancy, seconds = round(usage.occupancy, 2), round(usage.seconds, 3)
-                self._log.info("model_used", model=name, images=usage.images, step_s=seconds, occupancy=occupancy)
+                self._log.info(
+                    "model_used",
+                    model=name,
+                    images=usage.images,
+                    step_s=seconds,
+                    occupancy=occupancy,
+                )

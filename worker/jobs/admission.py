@@ -28,7 +28,12 @@ from worker.jobs.publisher import Publisher
 from worker.orders.build import build
 from worker.orders.catalogue import kept_name
 from worker.orders.claims import Claim, Outcome, StoredResult, failed
-from worker.orders.faults import JobRefusedError, malformed_spec, model_changed, not_served
+from worker.orders.faults import (
+    JobRefusedError,
+    malformed_spec,
+    model_changed,
+    not_served,
+)
 from worker.orders.order import Material, Order, TrainOrder
 
 ASK_AGAIN_S = 30.0
@@ -104,8 +109,15 @@ class Admission:
                 self._ask_for((spec.model, spec.identity_or_digest))
             return is_ready
         if spec.kind == ADD.word:  # it waits until it is examined, or gone
-            return self._added_dir is not None and not JobFiles(self._added_dir, spec.id, spec.model).is_there
-        others = (worker for worker in self._announced() if worker.queue == self._announcement.info.queue)
+            return (
+                self._added_dir is not None
+                and not JobFiles(self._added_dir, spec.id, spec.model).is_there
+            )
+        others = (
+            worker
+            for worker in self._announced()
+            if worker.queue == self._announcement.info.queue
+        )
         if any(worker.takes(spec) for worker in others):
             return False
         if not self._announcement.info.holds(spec):
@@ -134,7 +146,9 @@ class Admission:
         """Add to a pipeline what `open` wants to know."""
         self._ledger.ask_to_open(pipeline, job_id, token)
 
-    def open(self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0) -> bool:
+    def open(
+        self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0
+    ) -> bool:
         """Begin or continue a job under a new claim, by the answers to `ask_to_open`. False when there was nothing left
         to do. deaths: as in Claim.
 
@@ -178,7 +192,11 @@ class Admission:
         except (ResponseError, UnicodeDecodeError) as error:
             if is_store_trouble(error):
                 raise
-            self._log.error("job_record_unreadable", job_id=name.decode(errors="replace"), error=str(error))
+            self._log.error(
+                "job_record_unreadable",
+                job_id=name.decode(errors="replace"),
+                error=str(error),
+            )
 
     def _order(self, opened: Opened, spec: JobSpec) -> Order | Outcome:
         """The order to draw or score, or the end of a job that has added a model. Raises JobRefusedError if this worker
@@ -195,17 +213,32 @@ class Admission:
             second = info.second_card_of(spec)
             if second is None:
                 raise JobRefusedError(model_changed(named))
-            asked = self._called.get((second.name, second.identity_or_digest), second.name)
-            spec = spec.model_copy(update={"options": spec.options.model_copy(update={"against": asked})})
-        order = build(spec, card, Material(opened.claim, opened.pixels, opened.keep, self._rows(opened.claim)))
-        return replace(order, model=self._called.get((card.name, card.identity_or_digest), card.name))
+            asked = self._called.get(
+                (second.name, second.identity_or_digest), second.name
+            )
+            spec = spec.model_copy(
+                update={"options": spec.options.model_copy(update={"against": asked})}
+            )
+        order = build(
+            spec,
+            card,
+            Material(
+                opened.claim, opened.pixels, opened.keep, self._rows(opened.claim)
+            ),
+        )
+        return replace(
+            order,
+            model=self._called.get((card.name, card.identity_or_digest), card.name),
+        )
 
     def _rows(self, claim: Claim) -> list[RowDrawn]:
         """Rows that earlier attempts published."""
         try:
             return self._ledger.rows(claim)
         except (KeyError, ValueError) as error:
-            raise JobRefusedError(malformed_spec(f"The job's stored rows make no sense: {error}")) from error
+            raise JobRefusedError(
+                malformed_spec(f"The job's stored rows make no sense: {error}")
+            ) from error
 
 
 def _told(examined: ModelCard | RefusedModel | None) -> Outcome:
@@ -213,7 +246,9 @@ def _told(examined: ModelCard | RefusedModel | None) -> Outcome:
     if not isinstance(examined, ModelCard):
         why = "It was taken away, or exchanged, before a worker had looked at it."
         raise JobRefusedError(not_served(examined.reason if examined else why))
-    summary = AddSummary(name=examined.name, digest=examined.digest, identity=examined.identity)
+    summary = AddSummary(
+        name=examined.name, digest=examined.digest, identity=examined.identity
+    )
     return Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary.model_dump_json()))
 
 
@@ -225,4 +260,6 @@ def _read_spec(text: bytes) -> JobSpec:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = "/".join(str(part) for part in first["loc"])
-        raise JobRefusedError(malformed_spec(f"{where or 'spec'}: {first['msg']}")) from error
+        raise JobRefusedError(
+            malformed_spec(f"{where or 'spec'}: {first['msg']}")
+        ) from error

@@ -45,7 +45,9 @@ class Announcement:
         if self._ended:
             return
         with redis.pipeline() as pipeline:
-            pipeline.set(keys.worker(self.info.name), self.info.entry(), ex=keys.ANNOUNCE_TTL_S)
+            pipeline.set(
+                keys.worker(self.info.name), self.info.entry(), ex=keys.ANNOUNCE_TTL_S
+            )
             pipeline.sadd(keys.WORKERS, self.info.name)
             pipeline.execute()
         if self._health_file is not None and self.info.ready:

@@ -31,13 +31,17 @@ class Brake:
         self._redis: Any = connect(redis_url, HEARTBEAT_TIMEOUT_S)
         self._channel = Channel(self._redis, keys.WORK_CHANNEL)
 
-    def hold(self, process: "subprocess.Popen[bytes]", is_over: Callable[[], bool]) -> None:
+    def hold(
+        self, process: "subprocess.Popen[bytes]", is_over: Callable[[], bool]
+    ) -> None:
         """Stop it, and let it go on, until it has ended or is to be left alone; then it is not stopped."""
         since = time.monotonic()
         while process.poll() is None and not is_over():
             if self._is_drawing(_LOOK_S):
                 process.send_signal(signal.SIGSTOP)
-                self._wait(_WAITS * min(time.monotonic() - since, _MOST_COUNTED_S), is_over)
+                self._wait(
+                    _WAITS * min(time.monotonic() - since, _MOST_COUNTED_S), is_over
+                )
                 process.send_signal(signal.SIGCONT)
                 since = time.monotonic()
 

@@ -20,7 +20,12 @@ from worker.process.redis_clients import BLOCK_S
 class Cancellation:
     """Calls `cancel(job_id)` for each request it hears of; the same id may come more than once."""
 
-    def __init__(self, redis: Redis, open_jobs: Callable[[], Sequence[str]], cancel: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        open_jobs: Callable[[], Sequence[str]],
+        cancel: Callable[[str], None],
+    ) -> None:
         self._ledger = Ledger(redis)
         self._open_jobs = open_jobs
         self._cancel = cancel
@@ -31,7 +36,11 @@ class Cancellation:
         """One message, or a look when none has come for a second; returns the seconds until the next turn."""
         try:
             said = self._channel.next(BLOCK_S)
-            found = self._ledger.cancel_requested(self._open_jobs()) if said is None else [os.fsdecode(said)]
+            found = (
+                self._ledger.cancel_requested(self._open_jobs())
+                if said is None
+                else [os.fsdecode(said)]
+            )
         except RedisError as error:
             self._log.warning("redis_away", error=str(error))
             return BLOCK_S

@@ -108,7 +108,9 @@ class Ledger:
         pipeline.hmget(keys.job(job_id), "spec", "ticket")
         pipeline.hmget(keys.image(job_id), "pixels", "keep")
 
-    def opened(self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0) -> Opened | Unclaimed:
+    def opened(
+        self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0
+    ) -> Opened | Unclaimed:
         """Read the answers to `ask_to_open`. deaths: as in Claim. Raises RedisError when one of them is an error."""
         for error in answers:
             if isinstance(error, RedisError):
@@ -118,7 +120,9 @@ class Ledger:
         if word != "claimed":
             return Unclaimed(word)
         last_seq, attempts = int(answer[1]), int(answer[2])
-        claim = Claim(job_id, token, last_seq, attempts, deaths=deaths, owner=client_of(ticket))
+        claim = Claim(
+            job_id, token, last_seq, attempts, deaths=deaths, owner=client_of(ticket)
+        )
         return Opened(claim, spec or b"", pixels or b"", keep or b"")
 
     def open_specs(self, job_ids: Sequence[str]) -> list[bytes | None]:
@@ -126,14 +130,19 @@ class Ledger:
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
             pipeline.hmget(keys.job(job_id), "status", "spec")
-        answers = [(None, None) if isinstance(found, RedisError) else found for found in pipeline.execute(False)]
+        answers = [
+            (None, None) if isinstance(found, RedisError) else found
+            for found in pipeline.execute(False)
+        ]
         return [spec if status in OPEN else None for status, spec in answers]
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
         """Write the rows of several jobs in one round trip, and end those that these are the last rows of; one answer
         (or that job's own error) for each."""
         answers = self._append(batches)
-        if any(isinstance(answer, NoScriptError) for answer in answers):  # it is new, or has just been started
+        if any(
+            isinstance(answer, NoScriptError) for answer in answers
+        ):  # it is new, or has just been started
             for script in (scripts.APPEND, scripts.FINISH):
                 self._redis.script_load(script)
             answers = self._append(batches)
@@ -144,19 +153,34 @@ class Ledger:
         pipeline = self._redis.pipeline(transaction=False)
         for batch in batches:
             token, job = batch.claim.token, scripts.of(batch.claim.job_id)
-            words = [*job, token, batch.first_seq, len(batch.rows), "\n".join(batch.rows)]
+            words = [
+                *job,
+                token,
+                batch.first_seq,
+                len(batch.rows),
+                "\n".join(batch.rows),
+            ]
             if batch.end is None:
                 pipeline.evalsha(digest_of(scripts.APPEND), len(job), *words)
             else:
-                pipeline.evalsha(digest_of(scripts.FINISH), len(job), *words, *_result(batch.end))
+                pipeline.evalsha(
+                    digest_of(scripts.FINISH), len(job), *words, *_result(batch.end)
+                )
         return pipeline.execute(raise_on_error=False)
 
-    def progress(self, told: Sequence[tuple[Claim, Progress]]) -> list[Answer | RedisError]:
+    def progress(
+        self, told: Sequence[tuple[Claim, Progress]]
+    ) -> list[Answer | RedisError]:
         """Note how far several jobs are, in one round trip; answers as `append`."""
         pipeline = self._redis.pipeline(transaction=False)
         for claim, progress in told:
             job = scripts.of(claim.job_id)
-            words = claim.token, f"{progress.share:.4f}", progress.estimate, progress.grid
+            words = (
+                claim.token,
+                f"{progress.share:.4f}",
+                progress.estimate,
+                progress.grid,
+            )
             pipeline.eval(scripts.PROGRESS, len(job), *job, *words)
         return [_answer(answer) for answer in pipeline.execute(raise_on_error=False)]
 
@@ -165,7 +189,14 @@ class Ledger:
         assert outcome.status is not None
         error = outcome.error.model_dump_json() if outcome.error else ""
         return Settled(
-            self._run(scripts.SETTLE, job_id, token, outcome.status.value, error, *_result(outcome)).decode()
+            self._run(
+                scripts.SETTLE,
+                job_id,
+                token,
+                outcome.status.value,
+                error,
+                *_result(outcome),
+            ).decode()
         )
 
     def release(self, claim: Claim) -> bool:
@@ -179,7 +210,11 @@ class Ledger:
 
     def rows(self, claim: Claim) -> list[RowDrawn]:
         """The rows that earlier attempts published, in their order."""
-        entries = self._redis.xrange(keys.events(claim.job_id), "-", f"{claim.last_seq}-0") if claim.last_seq else []
+        entries = (
+            self._redis.xrange(keys.events(claim.job_id), "-", f"{claim.last_seq}-0")
+            if claim.last_seq
+            else []
+        )
         return [
             RowDrawn.model_validate_json(row)
             for _, fields in entries
@@ -191,7 +226,11 @@ class Ledger:
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
             pipeline.hexists(keys.job(job_id), "cancel_requested")
-        return [job_id for job_id, asked in zip(job_ids, pipeline.execute(), strict=True) if asked]
+        return [
+            job_id
+            for job_id, asked in zip(job_ids, pipeline.execute(), strict=True)
+            if asked
+        ]
 
     def _run(self, script: str, job_id: str, *arguments: str | int | bytes) -> Any:
         job = scripts.of(job_id)
@@ -202,7 +241,10 @@ def _result(outcome: Outcome) -> list[str | bytes]:
     """The last arguments of a script that settles."""
     if outcome.result is None:
         return []
-    return [outcome.result.summary, *(part for picture in outcome.result.pictures.items() for part in picture)]
+    return [
+        outcome.result.summary,
+        *(part for picture in outcome.result.pictures.items() for part in picture),
+    ]
 
 
 def _answer(answer: Any) -> Answer | RedisError:

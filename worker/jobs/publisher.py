@@ -46,7 +46,9 @@ class LedgerPort(Protocol):
     """The part of worker.jobs.ledger.Ledger that is used here."""
 
     def append(self, batches: Sequence[Batch], /) -> list[Answer | RedisError]: ...
-    def progress(self, told: Sequence[tuple[Claim, Progress]], /) -> list[Answer | RedisError]: ...
+    def progress(
+        self, told: Sequence[tuple[Claim, Progress]], /
+    ) -> list[Answer | RedisError]: ...
     def settle(self, job_id: str, token: str, outcome: Outcome, /) -> Settled: ...
     def has_ended(self, job_id: str, /) -> bool: ...
 
@@ -63,11 +65,15 @@ class _Outbox:
     outcome: Outcome | None = None
 
     def has_work(self, pace_s: float) -> bool:
-        return self.progress is not None or self.outcome is not None or self.is_due(pace_s)
+        return (
+            self.progress is not None or self.outcome is not None or self.is_due(pace_s)
+        )
 
     def is_due(self, pace_s: float) -> bool:
         """Are there rows that may go out now?"""
-        return bool(self.rows) and (self.outcome is not None or self.due_in_s(pace_s) <= 0)
+        return bool(self.rows) and (
+            self.outcome is not None or self.due_in_s(pace_s) <= 0
+        )
 
     def due_in_s(self, pace_s: float) -> float:
         return self.written_at + pace_s - time.monotonic()
@@ -75,7 +81,11 @@ class _Outbox:
     def batch(self) -> Batch:
         """The rows that go out next, and with the last ones the end, unless it is to be told as a failure."""
         rows = tuple(self.rows[:MAX_ROWS_PER_BATCH])
-        is_end = len(rows) == len(self.rows) and self.outcome is not None and self.outcome.status is JobStatus.SUCCEEDED
+        is_end = (
+            len(rows) == len(self.rows)
+            and self.outcome is not None
+            and self.outcome.status is JobStatus.SUCCEEDED
+        )
         return Batch(self.claim, self.next_seq, rows, self.outcome if is_end else None)
 
 
@@ -128,14 +138,18 @@ class Publisher:
             if self._with_work():  # else the thread sleeps on until some are due
                 self._changed.notify()
 
-    def progress(self, token: str, share: float, estimate: str = "", grid: bytes = b"") -> None:
+    def progress(
+        self, token: str, share: float, estimate: str = "", grid: bytes = b""
+    ) -> None:
         """Note how much of the claim's work is done, 0 to 1, and what is expected so far: for jobs whose rows alone do
         not tell."""
         with self._changed:
             outbox = self._outboxes.get(token)
             if outbox is not None and outbox.outcome is None:
                 waiting = outbox.progress or Progress(share)
-                outbox.progress = Progress(share, estimate or waiting.estimate, grid or waiting.grid)
+                outbox.progress = Progress(
+                    share, estimate or waiting.estimate, grid or waiting.grid
+                )
                 self._changed.notify()
 
     def end(self, token: str, outcome: Outcome) -> None:
@@ -145,13 +159,19 @@ class Publisher:
             if outbox is not None and outbox.outcome is None:
                 outbox.outcome = outcome
                 self._changed.notify()
-            if not self._patience.wait_s and all(other.outcome is not None for other in self._outboxes.values()):
+            if not self._patience.wait_s and all(
+                other.outcome is not None for other in self._outboxes.values()
+            ):
                 self._loop.hurry()
 
     def cancel(self, job_id: str) -> None:
         """End every open claim on this job as canceled; its waiting rows are dropped."""
         with self._changed:
-            tokens = [token for token, outbox in self._outboxes.items() if outbox.claim.job_id == job_id]
+            tokens = [
+                token
+                for token, outbox in self._outboxes.items()
+                if outbox.claim.job_id == job_id
+            ]
         for token in tokens:
             self._cancel(token)
 
@@ -191,7 +211,11 @@ class Publisher:
 
     def _with_work(self) -> list[str]:
         with self._changed:
-            return [token for token, outbox in self._outboxes.items() if outbox.has_work(self._pace())]
+            return [
+                token
+                for token, outbox in self._outboxes.items()
+                if outbox.has_work(self._pace())
+            ]
 
     def _write(self, tokens: Sequence[str]) -> bool:
         """Write what these claims have. False when Redis refused some of it for now."""
@@ -207,7 +231,11 @@ class Publisher:
         """Block until there is something to write. Returns whose; nobody's where it is told to stop."""
         with self._changed:
             while not (self._closing or self._with_work()):
-                waiting = [outbox.due_in_s(self._pace()) for outbox in self._outboxes.values() if outbox.rows]
+                waiting = [
+                    outbox.due_in_s(self._pace())
+                    for outbox in self._outboxes.values()
+                    if outbox.rows
+                ]
                 self._changed.wait(min(waiting, default=None))
             return [] if self._loop.stopped else self._with_work()
 
@@ -218,13 +246,19 @@ class Publisher:
     def _publish_rows(self, tokens: Sequence[str]) -> bool:
         """One round trip with what is waiting. False when Redis refused some of it for now."""
         with self._changed:
-            batches = [outbox.batch() for outbox in self._open_among(tokens) if outbox.is_due(self._pace())]
+            batches = [
+                outbox.batch()
+                for outbox in self._open_among(tokens)
+                if outbox.is_due(self._pace())
+            ]
         if not batches:
             return True
         began = time.monotonic()
         answers = self._ledger.append(batches)
         took = time.monotonic() - began
-        self._pace_s = min(SLOWEST * self._least_pace_s, max(self._least_pace_s, SHARE * took))
+        self._pace_s = min(
+            SLOWEST * self._least_pace_s, max(self._least_pace_s, SHARE * took)
+        )
         for batch, answer in zip(batches, answers, strict=True):
             self._note(batch, answer)
         return not any(isinstance(answer, RedisError) for answer in answers)
@@ -232,10 +266,16 @@ class Publisher:
     def _tell_progress(self, tokens: Sequence[str]) -> None:
         """The newest of each claim; what Redis refuses now, the next one says."""
         with self._changed:
-            told = [(outbox, outbox.progress) for outbox in self._open_among(tokens) if outbox.progress is not None]
+            told = [
+                (outbox, outbox.progress)
+                for outbox in self._open_among(tokens)
+                if outbox.progress is not None
+            ]
         if not told:
             return
-        answers = self._ledger.progress([(outbox.claim, progress) for outbox, progress in told])
+        answers = self._ledger.progress(
+            [(outbox.claim, progress) for outbox, progress in told]
+        )
         for (outbox, progress), answer in zip(told, answers, strict=True):
             with self._changed:
                 if outbox.progress is progress:
@@ -254,7 +294,9 @@ class Publisher:
     def _note(self, batch: Batch, answer: Answer | RedisError) -> None:
         token = batch.claim.token
         if isinstance(answer, RedisError):
-            self._log.warning("rows_refused", job_id=batch.claim.job_id, error=str(answer))
+            self._log.warning(
+                "rows_refused", job_id=batch.claim.job_id, error=str(answer)
+            )
         elif batch.end is not None and self._has_ended(batch, answer):
             self._close(token, batch.end)
         elif answer is not Answer.OK:
@@ -268,12 +310,16 @@ class Publisher:
 
     def _has_ended(self, batch: Batch, answer: Answer) -> bool:
         """Now, or before, when the answer was lost and the batch came again."""
-        return answer is Answer.ENDED or (answer is Answer.LOST and self._ledger.has_ended(batch.claim.job_id))
+        return answer is Answer.ENDED or (
+            answer is Answer.LOST and self._ledger.has_ended(batch.claim.job_id)
+        )
 
     def _cancel(self, token: str) -> None:
         if self._is_over(token):
             return
-        self._on_stopped(token)  # first: it has stopped when its end is told, or has ended before
+        self._on_stopped(
+            token
+        )  # first: it has stopped when its end is told, or has ended before
         with self._changed:
             if not self._is_over(token):
                 outbox = self._outboxes[token]
@@ -289,7 +335,11 @@ class Publisher:
 
     def _settle_ended(self, tokens: Sequence[str]) -> None:
         with self._changed:
-            ended = [o for o in self._open_among(tokens) if o.outcome is not None and not o.rows]
+            ended = [
+                o
+                for o in self._open_among(tokens)
+                if o.outcome is not None and not o.rows
+            ]
         for outbox in ended:
             assert outbox.outcome is not None
             self._close(outbox.claim.token, self._settle(outbox.claim, outbox.outcome))
@@ -297,7 +347,10 @@ class Publisher:
     def _settle(self, claim: Claim, outcome: Outcome) -> Outcome:
         """Settle the claim; returns what became of it."""
         settled = self._ledger.settle(claim.job_id, claim.token, outcome)
-        if settled is Settled.BEHIND and claim.attempts <= ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST:
+        if (
+            settled is Settled.BEHIND
+            and claim.attempts <= ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST
+        ):
             return ROWS_GONE
         if settled is Settled.BEHIND:
             return self._settle(claim, failed(rows_lost()))
@@ -309,6 +362,13 @@ class Publisher:
         with self._changed:
             outbox = self._outboxes.pop(token)
         status = outcome.status.value if outcome.status else "lost"
-        level = self._log.warning if outcome.status is JobStatus.FAILED else self._log.info
-        level("job_closed", job_id=outbox.claim.job_id, status=status, error=outcome.error and outcome.error.detail)
+        level = (
+            self._log.warning if outcome.status is JobStatus.FAILED else self._log.info
+        )
+        level(
+            "job_closed",
+            job_id=outbox.claim.job_id,
+            status=status,
+            error=outcome.error and outcome.error.detail,
+        )
         self._on_closed(outbox.claim, outcome)

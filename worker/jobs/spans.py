@@ -28,4 +28,6 @@ class JobSpans:
             "pixelrnn.attempt": claim.attempts,
             "pixelrnn.status": outcome.status.value if outcome.status else "lost",
         }
-        span.end(f"{spec.kind} {spec.model}", said, failed=outcome.status is JobStatus.FAILED)
+        span.end(
+            f"{spec.kind} {spec.model}", said, failed=outcome.status is JobStatus.FAILED
+        )

@@ -15,7 +15,12 @@ class Watch:
     """is_hung: the engine will not be back by itself. renew: a beat of the heart, which keeps the leases. kill: end the
     engine, and with it this worker: by then its leases have lapsed, and others go on with its jobs."""
 
-    def __init__(self, is_hung: Callable[[], bool], renew: Callable[[Redis], None], kill: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        is_hung: Callable[[], bool],
+        renew: Callable[[Redis], None],
+        kill: Callable[[], None],
+    ) -> None:
         self._is_hung = is_hung
         self._renew = renew
         self._kill = kill

@@ -18,4 +18,6 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> Order:
             return of_each(spec, card, material, build_one)
         return build_one(spec, card, material)
     except (KeyError, ValueError, IndexError) as error:
-        raise JobRefusedError(malformed_spec(f"The job's stored image or rows make no sense: {error}")) from error
+        raise JobRefusedError(
+            malformed_spec(f"The job's stored image or rows make no sense: {error}")
+        ) from error

@@ -22,7 +22,9 @@ class CutoutOrder(Order):
 
     def after(self, filled: "Filled") -> Order:
         """The order, with what is filled by now. Raises what `build` raises."""
-        return self.build(self.job, self.card, replace(self.material, pixels=filled.given(self)))
+        return self.build(
+            self.job, self.card, replace(self.material, pixels=filled.given(self))
+        )
 
 
 class Filled:
@@ -42,7 +44,11 @@ class Filled:
     def given(self, cutout: CutoutOrder) -> bytes:
         """The pixels of a cut-out, with those of earlier holes where it is given them."""
         left, top = cutout.place
-        C, W, pixels = cutout.job.channels, cutout.job.width, bytearray(cutout.material.pixels)
+        C, W, pixels = (
+            cutout.job.channels,
+            cutout.job.width,
+            bytearray(cutout.material.pixels),
+        )
         for i, is_given in enumerate(cutout.material.keep):
             drawn = self._pixels.get((left + i % W, top + i // W))
             if is_given and drawn is not None:

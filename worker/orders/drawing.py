@@ -10,7 +10,14 @@ from model_core.windows import Windows
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec, Priority
 from worker.contract.priorities import priority_of
-from worker.orders.images import Drawer, Given, PlannedImage, asked_label, drawn_images, plan_images
+from worker.orders.images import (
+    Drawer,
+    Given,
+    PlannedImage,
+    asked_label,
+    drawn_images,
+    plan_images,
+)
 from worker.orders.order import Material, Order
 
 
@@ -77,14 +84,26 @@ def draw_order(
     hole: Hole | None = None,
 ) -> DrawOrder:
     """The order for a job whose images begin with `given`."""
-    images: Sequence[PlannedImage] = plan_images(spec, card.levels, given, material.rows, drawer)
-    labels = [asked_label(spec, card, sample) for sample in range(max(1, spec.n))] if card.labels else []
+    images: Sequence[PlannedImage] = plan_images(
+        spec, card.levels, given, material.rows, drawer
+    )
+    labels = (
+        [asked_label(spec, card, sample) for sample in range(max(1, spec.n))]
+        if card.labels
+        else []
+    )
     if labels:
         label_from = None if given is None else given.label_from(spec)
-        images = [_labelled(image, labels[image.request.sample - spec.first], label_from) for image in images]
+        images = [
+            _labelled(image, labels[image.request.sample - spec.first], label_from)
+            for image in images
+        ]
     if spec.options.is_field:
         windows = Windows(card.height, card.field_step, spec.height)
-        images = [replace(image, request=replace(image.request, windows=windows)) for image in images]
+        images = [
+            replace(image, request=replace(image.request, windows=windows))
+            for image in images
+        ]
     drawn = drawn_images(spec, card.levels, material.rows) if rank or hole else None
     return DrawOrder(
         material.claim,
@@ -101,11 +120,20 @@ def draw_order(
     )
 
 
-def _labelled(image: PlannedImage, label: int | None, label_from: NDArray[np.bool_] | None) -> PlannedImage:
+def _labelled(
+    image: PlannedImage, label: int | None, label_from: NDArray[np.bool_] | None
+) -> PlannedImage:
     """An image that has this label, or else one that fits what was given of it."""
-    return replace(image, request=replace(image.request, label=label, label_from=label_from))
+    return replace(
+        image, request=replace(image.request, label=label, label_from=label_from)
+    )
 
 
-def _labelling(spec: JobSpec, card: ModelCard, labels: Sequence[int | None]) -> Labelling:
-    names, priors = [label.name for label in card.labels], [label.prior for label in card.labels]
+def _labelling(
+    spec: JobSpec, card: ModelCard, labels: Sequence[int | None]
+) -> Labelling:
+    names, priors = (
+        [label.name for label in card.labels],
+        [label.prior for label in card.labels],
+    )
     return Labelling(names, priors, labels, spec.seed, spec.first)

@@ -28,7 +28,9 @@ def malformed_entry(detail: str) -> JobError:
 
 
 def function_refused(name: object) -> JobError:
-    detail = f"The queue entry asks for {str(name)[:100]!r}, which this worker does not run."
+    detail = (
+        f"The queue entry asks for {str(name)[:100]!r}, which this worker does not run."
+    )
     return _fault("function-refused", "A worker runs one function only", detail)
 
 
@@ -38,12 +40,18 @@ def model_changed(name: str) -> JobError:
 
 
 def shape_mismatch(name: str, expected: str, got: str) -> JobError:
-    detail = f"{name!r} draws (channels, height, width) = {expected}; the job says {got}."
+    detail = (
+        f"{name!r} draws (channels, height, width) = {expected}; the job says {got}."
+    )
     return _fault("malformed-spec", "The job's shape is not the model's", detail)
 
 
 def kind_refused(name: str, can: list[str]) -> JobError:
-    return _fault("malformed-spec", "The model does not do this kind of work", f"{name!r} can: {', '.join(can)}.")
+    return _fault(
+        "malformed-spec",
+        "The model does not do this kind of work",
+        f"{name!r} can: {', '.join(can)}.",
+    )
 
 
 def method_refused(name: str, methods: list[str], max_particles: int) -> JobError:
@@ -54,7 +62,9 @@ def method_refused(name: str, methods: list[str], max_particles: int) -> JobErro
 
 def impossible_picture(cause: BaseException) -> JobError:
     title = "The model gives what is given no probability"
-    return _fault("impossible-picture", title, f"There is nothing to draw from: {cause}.")
+    return _fault(
+        "impossible-picture", title, f"There is nothing to draw from: {cause}."
+    )
 
 
 def not_verifiable(cause: BaseException) -> JobError:
@@ -70,11 +80,15 @@ def not_decodable(cause: BaseException) -> JobError:
 
 
 def coding_failed(cause: BaseException) -> JobError:
-    return _failed("coding-failed", "The model failed while it encoded or decoded", cause)
+    return _failed(
+        "coding-failed", "The model failed while it encoded or decoded", cause
+    )
 
 
 def scoring_failed(cause: BaseException) -> JobError:
-    return _failed("scoring-failed", "The model failed while it scored the picture", cause)
+    return _failed(
+        "scoring-failed", "The model failed while it scored the picture", cause
+    )
 
 
 def drawing_failed(cause: BaseException) -> JobError:
@@ -95,5 +109,7 @@ def worker_lost() -> JobError:
 
 
 def rows_lost() -> JobError:
-    detail = "The store forgot rows that it had confirmed, each time that the job was drawn."
+    detail = (
+        "The store forgot rows that it had confirmed, each time that the job was drawn."
+    )
     return _fault("rows-lost", "Rows of this job were lost", detail)

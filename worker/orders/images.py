@@ -55,7 +55,11 @@ class Given:
 
     def label_from(self, spec: JobSpec) -> NDArray[np.bool_] | None:
         """(H, W): where something is given that tells the label, of a small image all of it."""
-        return self.keep if self.small is None else np.ones((spec.height, spec.width), bool)
+        return (
+            self.keep
+            if self.small is None
+            else np.ones((spec.height, spec.width), bool)
+        )
 
 
 def check_spec(spec: JobSpec, card: ModelCard) -> None:
@@ -71,7 +75,11 @@ def check_spec(spec: JobSpec, card: ModelCard) -> None:
 
 
 def _shape(of: JobSpec | ModelCard) -> str:
-    first = f", first {(of.channels, of.small_height, of.small_width)}" if of.small_height or of.small_width else ""
+    first = (
+        f", first {(of.channels, of.small_height, of.small_width)}"
+        if of.small_height or of.small_width
+        else ""
+    )
     return f"{(of.channels, of.height, of.width)}{first}"
 
 
@@ -84,15 +92,25 @@ def picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np
     """Pixel bytes as (C, height, width). JobRefusedError when there are more or fewer."""
     size = height * width * spec.channels
     if len(pixels) != size:
-        raise JobRefusedError(malformed_spec(f"Its image needs {size} bytes; there are {len(pixels)}."))
-    return np.frombuffer(pixels, np.uint8).reshape(height, width, spec.channels).transpose(2, 0, 1)
+        raise JobRefusedError(
+            malformed_spec(f"Its image needs {size} bytes; there are {len(pixels)}.")
+        )
+    return (
+        np.frombuffer(pixels, np.uint8)
+        .reshape(height, width, spec.channels)
+        .transpose(2, 0, 1)
+    )
 
 
 def kept_pixels(spec: JobSpec, keep: bytes) -> NDArray[np.bool_]:
     """keep (H, W), True = given. JobRefusedError when there are more or fewer."""
     H, W = spec.height, spec.width
     if len(keep) != H * W:
-        raise JobRefusedError(malformed_spec(f"Its picture needs {H * W} keep bytes; there are {len(keep)}."))
+        raise JobRefusedError(
+            malformed_spec(
+                f"Its picture needs {H * W} keep bytes; there are {len(keep)}."
+            )
+        )
     return np.frombuffer(keep, np.uint8).reshape(H, W) != 0
 
 
@@ -125,28 +143,40 @@ def exact_drawer(members: Sequence[str], keep: NDArray[np.bool_]) -> Drawer | No
     """The drawer whose every image is an exact draw of p(hole | everything given): the one network of a model, if
     nothing given lies behind the hole's first pixel in its order. None where it takes particles. keep (H, W), True =
     given. ConfigError for an orientation that does not exist or that does not fit."""
-    orientations: list[Orientation] = [check_orientation(name, *keep.shape) for name in members]
+    orientations: list[Orientation] = [
+        check_orientation(name, *keep.shape) for name in members
+    ]
     if len(orientations) > 1 or given_behind(turn(keep, orientations[0])):
         return None
     return Drawer(0, resumes=orientations[0] == "none")
 
 
 def plan_images(
-    spec: JobSpec, values: int, given: Given | None, rows: Iterable[RowDrawn], drawer: Drawer = UPRIGHT
+    spec: JobSpec,
+    values: int,
+    given: Given | None,
+    rows: Iterable[RowDrawn],
+    drawer: Drawer = UPRIGHT,
 ) -> list[PlannedImage]:
     """The images of the job that still lack rows. `rows`: what earlier attempts published, in order."""
     drawn: dict[tuple[int, Stage], list[RowDrawn]] = {}
     for row in rows:
         drawn.setdefault((row.sample, row.stage), []).append(row)
     given = given or Given()
-    untouched = _known(spec, values, given, ())  # one for all that lack every row: messages have it once
+    untouched = _known(
+        spec, values, given, ()
+    )  # one for all that lack every row: messages have it once
     plans = []
     for sample in range(spec.n):
-        small, final = (drawn.get((sample, stage), []) for stage in (Stage.SMALL, Stage.FINAL))
+        small, final = (
+            drawn.get((sample, stage), []) for stage in (Stage.SMALL, Stage.FINAL)
+        )
         if len(final) < spec.height:
             goes_on = drawer.resumes and final
             known = _known(spec, values, given, final) if goes_on else untouched
-            plans.append(_plan(spec, values, sample, given, small, final, known, drawer))
+            plans.append(
+                _plan(spec, values, sample, given, small, final, known, drawer)
+            )
     return plans
 
 
@@ -161,7 +191,13 @@ def _plan(
     drawer: Drawer,
 ) -> PlannedImage:
     rows = _small_rows(spec, values, small)
-    first = given.small if given.small is not None else rows if len(small) == spec.small_height else None
+    first = (
+        given.small
+        if given.small is not None
+        else rows
+        if len(small) == spec.small_height
+        else None
+    )
     known, keep = known_and_keep
     partial = bool(keep.any())
     request = ImageRequest(
@@ -183,7 +219,11 @@ def _known(
 ) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
     """Values (C, H, W) and keep (H, W) of the final image: what the client gave, and the rows that are drawn."""
     C, H, W = spec.channels, spec.height, spec.width
-    known = np.zeros((C, H, W), np.int64) if given.values is None else given.values.astype(np.int64)
+    known = (
+        np.zeros((C, H, W), np.int64)
+        if given.values is None
+        else given.values.astype(np.int64)
+    )
     keep = np.zeros((H, W), bool) if given.keep is None else given.keep.copy()
     for row in final:
         known[:, row.y] = _row_values(row, C, values)
@@ -191,7 +231,9 @@ def _known(
     return known, keep
 
 
-def _small_rows(spec: JobSpec, values: int, rows: Sequence[RowDrawn]) -> NDArray[np.integer] | None:
+def _small_rows(
+    spec: JobSpec, values: int, rows: Sequence[RowDrawn]
+) -> NDArray[np.integer] | None:
     """The first k rows (C, k, s) of the small image, all that are drawn; None where there are none yet."""
     if not spec.draws_small or not rows:
         return None
@@ -207,7 +249,9 @@ def rows_published(spec: JobSpec, rows: Iterable[RowDrawn]) -> tuple[int, ...]:
     return tuple(counts[sample] for sample in range(spec.n))
 
 
-def drawn_images(spec: JobSpec, values: int, rows: Iterable[RowDrawn]) -> NDArray[np.integer]:
+def drawn_images(
+    spec: JobSpec, values: int, rows: Iterable[RowDrawn]
+) -> NDArray[np.integer]:
     """The final images as values (n, C, H, W), as far as their rows are published; zeros elsewhere."""
     images = np.zeros((spec.n, spec.channels, spec.height, spec.width), np.int64)
     for row in rows:
@@ -218,7 +262,9 @@ def drawn_images(spec: JobSpec, values: int, rows: Iterable[RowDrawn]) -> NDArra
 
 def _row_values(row: RowDrawn, channels: int, values: int) -> NDArray[np.uint8]:
     """(C, W)."""
-    return pixels_to_values(np.frombuffer(row.pixel_bytes(), np.uint8).reshape(-1, channels), values).T
+    return pixels_to_values(
+        np.frombuffer(row.pixel_bytes(), np.uint8).reshape(-1, channels), values
+    ).T
 
 
 NewRow = tuple[int, int, bytes, bool]

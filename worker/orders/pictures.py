@@ -26,4 +26,6 @@ class PictureOrder(Order):
 def build(spec: JobSpec, card: ModelCard, material: Material) -> PictureOrder:
     """JobRefusedError when the picture, or what says which part of it is given, has not the model's size."""
     keep = kept_pixels(spec, material.keep) if material.keep else None
-    return PictureOrder(material.claim, spec.model, spec, whole_picture(spec, material.pixels), keep)
+    return PictureOrder(
+        material.claim, spec.model, spec, whole_picture(spec, material.pixels), keep
+    )

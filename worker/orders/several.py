@@ -26,31 +26,57 @@ class SeveralOrder(Order):
 
 
 def of_each(
-    spec: JobSpec, card: ModelCard, material: Material, build: Callable[[JobSpec, ModelCard, Material], Order]
+    spec: JobSpec,
+    card: ModelCard,
+    material: Material,
+    build: Callable[[JobSpec, ModelCard, Material], Order],
 ) -> SeveralOrder:
     """An order by `build` for each picture. Raises what that raises, and ValueError for input of another length."""
     count, area = spec.options.picture_count, spec.height * spec.width
     n, size = spec.n // count, area * spec.channels
-    if spec.n != n * count or len(material.pixels) != count * size or len(material.keep) not in (0, count * area):
-        raise ValueError(f"{spec.n} images of {count} pictures, in {len(material.pixels)} bytes")
+    if (
+        spec.n != n * count
+        or len(material.pixels) != count * size
+        or len(material.keep) not in (0, count * area)
+    ):
+        raise ValueError(
+            f"{spec.n} images of {count} pictures, in {len(material.pixels)} bytes"
+        )
     rows: defaultdict[int, list[RowDrawn]] = defaultdict(list)
     for row in material.rows:
         rows[row.sample // n].append(row.model_copy(update={"sample": row.sample % n}))
     parts: list[Order] = []
     for i in range(count):
-        claim = replace(material.claim, token=f"{material.claim.token}{PART}{i}", part=i)
-        pixels, keep = material.pixels[i * size : (i + 1) * size], material.keep[i * area : (i + 1) * area]
+        claim = replace(
+            material.claim, token=f"{material.claim.token}{PART}{i}", part=i
+        )
+        pixels, keep = (
+            material.pixels[i * size : (i + 1) * size],
+            material.keep[i * area : (i + 1) * area],
+        )
         alone, own = _alone(spec, i, n), Material(claim, pixels, keep, rows[i])
         if places := spec.options.places:
-            parts.append(CutoutOrder(claim, spec.model, alone, card, own, build, places[i % len(places)]))
+            parts.append(
+                CutoutOrder(
+                    claim, spec.model, alone, card, own, build, places[i % len(places)]
+                )
+            )
         else:
             parts.append(build(alone, card, own))
-    return SeveralOrder(material.claim, spec.model, tuple(parts), n, max(1, len(spec.options.places)))
+    return SeveralOrder(
+        material.claim, spec.model, tuple(parts), n, max(1, len(spec.options.places))
+    )
 
 
 def _alone(spec: JobSpec, i: int, n: int) -> JobSpec:
     """The job of one picture, which draws the same images of the seed."""
-    first = {"first": spec.first + i * n} if "first" in type(spec.options).model_fields else {}
+    first = (
+        {"first": spec.first + i * n}
+        if "first" in type(spec.options).model_fields
+        else {}
+    )
     without = {"pictures": 0, **({"cutouts": None} if spec.options.places else {})}
     options = spec.options.model_copy(update={**without, **first})
-    return spec.model_copy(update={"n": n, "options": options, "priority": priority_of(spec)})
+    return spec.model_copy(
+        update={"n": n, "options": options, "priority": priority_of(spec)}
+    )

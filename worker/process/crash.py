@@ -15,5 +15,7 @@ def end_with_any_thread() -> None:
 
 def _crash(arguments: threading.ExceptHookArgs) -> None:
     thread = arguments.thread.name if arguments.thread else "?"
-    structlog.get_logger("worker").critical("thread_crashed", thread=thread, exc_info=arguments.exc_value)
+    structlog.get_logger("worker").critical(
+        "thread_crashed", thread=thread, exc_info=arguments.exc_value
+    )
     os._exit(EXIT_CRASHED)

@@ -58,7 +58,9 @@ class Due:
         return used > by_processor or now > self._seen_at + STILL_S
 
     def _write(self, thread: int, seconds: float, used: float) -> None:
-        _FIELDS.pack_into(self._memory, 0, time.monotonic() + seconds, used + seconds, thread)
+        _FIELDS.pack_into(
+            self._memory, 0, time.monotonic() + seconds, used + seconds, thread
+        )
 
     def _read(self) -> tuple[float, float, int]:
         return _FIELDS.unpack_from(self._memory, 0)
@@ -73,7 +75,9 @@ def used_s(thread: int) -> float:
     if sys.platform != "linux":
         return time.monotonic()
     try:
-        stat = Path(f"/proc/{thread}/task/{thread}/stat").read_text(encoding="ascii", errors="replace")
+        stat = Path(f"/proc/{thread}/task/{thread}/stat").read_text(
+            encoding="ascii", errors="replace"
+        )
     except OSError:
         return math.inf
     fields = stat.rpartition(")")[2].split()
@@ -82,7 +86,9 @@ def used_s(thread: int) -> float:
 
 def shared() -> IO[bytes]:
     """An unnamed file for it, to be handed to both processes."""
-    if sys.platform == "linux":  # on a full disk, the first word written to a file would end the process
+    if (
+        sys.platform == "linux"
+    ):  # on a full disk, the first word written to a file would end the process
         file = os.fdopen(os.memfd_create("due"), "r+b")
     else:
         file = tempfile.TemporaryFile()  # noqa: SIM115  (the caller closes it)

@@ -22,22 +22,33 @@ def usable() -> list[int]:
     if sys.platform != "linux":
         return []
     interrupted = _interrupted(Path("/proc/stat").read_text())
-    return sorted(os.sched_getaffinity(0), key=lambda processor: (-interrupted.get(processor, 0), processor))
+    return sorted(
+        os.sched_getaffinity(0),
+        key=lambda processor: (-interrupted.get(processor, 0), processor),
+    )
 
 
 def _interrupted(stat: str) -> dict[int, int]:
     """Ticks of each processor in interrupts: the sixth and seventh number of its line."""
     lines = [line.split() for line in stat.splitlines() if re.match(r"cpu\d", line)]
-    return {int(words[0].removeprefix("cpu")): int(words[6]) + int(words[7]) for words in lines}
+    return {
+        int(words[0].removeprefix("cpu")): int(words[6]) + int(words[7])
+        for words in lines
+    }
 
 
-def of_engines(available: Sequence[int], engines: int, threads: int) -> list[tuple[int, ...]]:
+def of_engines(
+    available: Sequence[int], engines: int, threads: int
+) -> list[tuple[int, ...]]:
     """`threads` processors for each engine alone, the last ones, where the machine is small and one is left for
     everything else; else none for any."""
     count = len(available)
     if count > SMALL or count <= engines * threads:
         return [()] * engines
-    return [tuple(available[count - (i + 1) * threads : count - i * threads]) for i in range(engines)]
+    return [
+        tuple(available[count - (i + 1) * threads : count - i * threads])
+        for i in range(engines)
+    ]
 
 
 def keep_to(processors: Collection[int]) -> None:
@@ -50,7 +61,9 @@ def keep_to(processors: Collection[int]) -> None:
             os.sched_setaffinity(0, processors)
         except (OSError, ValueError):
             numbers = ", ".join(map(str, sorted(processors)))
-            raise NoProcessorError(f"nothing can run on processor {numbers} here: see PIXELRNN_ENGINE_CPUS") from None
+            raise NoProcessorError(
+                f"nothing can run on processor {numbers} here: see PIXELRNN_ENGINE_CPUS"
+            ) from None
 
 
 def keep_off(processors: Collection[int]) -> None:

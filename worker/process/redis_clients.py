@@ -11,7 +11,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, ResponseError
 from redis.retry import Retry
 
-from worker.contract.durability import CLUSTER, LOADING, is_cluster, is_loading, weaknesses
+from worker.contract.durability import (
+    CLUSTER,
+    LOADING,
+    is_cluster,
+    is_loading,
+    weaknesses,
+)
 
 BLOCK_S = 1
 """How long a blocking command waits on the server before it answers "nothing"."""
@@ -24,7 +30,10 @@ HEARTBEAT_TIMEOUT_S = 1.0
 def connect(url: str, timeout_s: float) -> Redis:
     """A client whose every command answers or raises RedisError within about `timeout_s` seconds."""
     return Redis.from_url(
-        url, socket_timeout=timeout_s, socket_connect_timeout=min(2.0, timeout_s), retry=Retry(NoBackoff(), 0)
+        url,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=min(2.0, timeout_s),
+        retry=Retry(NoBackoff(), 0),
     )
 
 

@@ -45,8 +45,12 @@ class TurnThread:
         while wait_s is not None and self._goes_on_after(wait_s):
             try:
                 wait_s = self._turn()
-            except Exception:  # the thread's edge: the next turn is about something else
-                structlog.get_logger("worker").exception("turn_failed", thread=self._thread.name)
+            except (
+                Exception
+            ):  # the thread's edge: the next turn is about something else
+                structlog.get_logger("worker").exception(
+                    "turn_failed", thread=self._thread.name
+                )
                 wait_s = AFTER_A_BUG_S
 
     def _goes_on_after(self, seconds: float) -> bool:

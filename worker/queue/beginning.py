@@ -22,7 +22,9 @@ from worker.queue.scripts import DROP_DUPLICATE, PARK
 class Beginning:
     """`admission` knows the jobs behind the ids."""
 
-    def __init__(self, rq: RqWorker, held: Held, ending: Ending, admission: Admission) -> None:
+    def __init__(
+        self, rq: RqWorker, held: Held, ending: Ending, admission: Admission
+    ) -> None:
         self._rq = rq
         self._held = held
         self._ending = ending
@@ -46,12 +48,19 @@ class Beginning:
             self._log.warning("job_not_begun", job_id=job.id, error=str(error))
         except Exception as error:  # the edge to whoever can write to Redis: no entry may end this worker
             self._log.exception("entry_unforeseen", job_id=job.id)
-            self._drop(job, JobRefusedError(malformed_entry(f"It cannot be begun: {type(error).__name__}.")))
+            self._drop(
+                job,
+                JobRefusedError(
+                    malformed_entry(f"It cannot be begun: {type(error).__name__}.")
+                ),
+            )
 
     def _drop(self, job: DrawJob, refusal: JobRefusedError) -> None:
         """Take the job off the queue and end it, whatever it is that nobody foresaw."""
         try:
-            for execution in [held for held in self._held.all() if held.job_id == job.id] or [self._held.take(job)[0]]:
+            for execution in [
+                held for held in self._held.all() if held.job_id == job.id
+            ] or [self._held.take(job)[0]]:
                 self._refuse(job, execution, refusal)
         except RedisError as error:
             self._log.warning("job_not_begun", job_id=job.id, error=str(error))
@@ -63,7 +72,9 @@ class Beginning:
             execution, _ = self._held.take(job)
             self._refuse(job, execution, refusal)
             return
-        execution, answers = self._held.take(job, partial(self._admission.ask_to_open, job.id))
+        execution, answers = self._held.take(
+            job, partial(self._admission.ask_to_open, job.id)
+        )
         try:
             if not self._admission.open(job.id, execution.id, answers, job.deaths):
                 self._finish(execution, Outcome(JobStatus.SUCCEEDED))
@@ -71,9 +82,17 @@ class Beginning:
             if not isinstance(error, ResponseError) or is_store_trouble(error):
                 self._held.forget(execution)
                 raise
-            self._refuse(job, execution, JobRefusedError(malformed_entry(f"Redis refused to open the job: {error}")))
+            self._refuse(
+                job,
+                execution,
+                JobRefusedError(
+                    malformed_entry(f"Redis refused to open the job: {error}")
+                ),
+            )
 
-    def _refuse(self, job: DrawJob, execution: Execution, refusal: JobRefusedError) -> None:
+    def _refuse(
+        self, job: DrawJob, execution: Execution, refusal: JobRefusedError
+    ) -> None:
         self._log.error("job_refused", job_id=job.id, reason=str(refusal))
         outcome = failed(refusal.error)
         try:
@@ -84,13 +103,19 @@ class Beginning:
         self._finish(execution, outcome)
 
     def _finish(self, execution: Execution, outcome: Outcome) -> None:
-        self._ending.finish([(Claim(execution.job_id, execution.id, last_seq=0), outcome)])
+        self._ending.finish(
+            [(Claim(execution.job_id, execution.id, last_seq=0), outcome)]
+        )
 
     def _park(self, job: DrawJob) -> None:
         """Leave it for a worker that can do it."""
         self._log.warning("job_parked", job_id=job.id)
         queue = self._rq.queue
-        places = [keys.job(job.id), queue.intermediate_queue_key, keys.parked(queue.name)]
+        places = [
+            keys.job(job.id),
+            queue.intermediate_queue_key,
+            keys.parked(queue.name),
+        ]
         self._rq.connection.eval(PARK, len(places), *places, job.id)
 
     def _drop_duplicate(self, job: DrawJob) -> None:

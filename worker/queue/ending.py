@@ -19,7 +19,9 @@ from worker.queue.scripts import FORGET_ENTRY
 class Ending:
     """release(claim) hands the job's own record back; False when it is not ours any more."""
 
-    def __init__(self, rq: RqWorker, held: Held, release: Callable[[Claim], bool]) -> None:
+    def __init__(
+        self, rq: RqWorker, held: Held, release: Callable[[Claim], bool]
+    ) -> None:
         self._rq = rq
         self._held = held
         self._release = release
@@ -28,8 +30,16 @@ class Ending:
     def finish(self, ended: Sequence[tuple[Claim, Outcome]]) -> None:
         """Tell RQ that executions are over, and make room for other jobs: those whose jobs ended in one round trip.
         Raises RedisError; may be repeated."""
-        known = [(execution, outcome) for claim, outcome in ended if (execution := self._held.get(claim.token))]
-        over = [(execution, outcome.status) for execution, outcome in known if outcome.status is not None]
+        known = [
+            (execution, outcome)
+            for claim, outcome in ended
+            if (execution := self._held.get(claim.token))
+        ]
+        over = [
+            (execution, outcome.status)
+            for execution, outcome in known
+            if outcome.status is not None
+        ]
         self._close(over)
         for execution, _ in over:
             self._held.forget(execution)
@@ -60,7 +70,9 @@ class Ending:
                     rq.increment_failed_job_count(pipeline)
                 else:
                     rq.increment_successful_job_count(pipeline=pipeline)
-                rq.increment_total_working_time(now() - (job.started_at or now()), pipeline)
+                rq.increment_total_working_time(
+                    now() - (job.started_at or now()), pipeline
+                )
                 execution.delete(job=job, pipeline=pipeline)
                 pipeline.eval(FORGET_ENTRY, 2, keys.job(job.id), job.key)
             pipeline.execute()
@@ -74,7 +86,9 @@ class Ending:
                     self._give_back(execution)
             self._rq.register_death()
         except RedisError as error:  # not tried again, to end in time: leases lapse, and the recovery finds the jobs
-            self._log.warning("left_to_recovery", jobs=len(self._held), error=str(error))
+            self._log.warning(
+                "left_to_recovery", jobs=len(self._held), error=str(error)
+            )
 
     def _give_back(self, execution: Execution) -> None:
         if not self._release(Claim(execution.job_id, execution.id, last_seq=0)):
@@ -90,5 +104,7 @@ class Ending:
 
 def _job(execution: Execution) -> Job:
     job = execution._job
-    assert job is not None  # set by Execution.create; a property of the same name would fetch it with pickle
+    assert (
+        job is not None
+    )  # set by Execution.create; a property of the same name would fetch it with pickle
     return job

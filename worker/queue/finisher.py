@@ -17,9 +17,13 @@ AT_ONCE = 16
 class Finisher:
     """Calls `finish` with the closed claims and their outcomes, a few at a time, again until Redis has taken them."""
 
-    def __init__(self, finish: Callable[[Sequence[tuple[Claim, Outcome]]], None]) -> None:
+    def __init__(
+        self, finish: Callable[[Sequence[tuple[Claim, Outcome]]], None]
+    ) -> None:
         self._finish = finish
-        self._closed: queue.SimpleQueue[tuple[Claim, Outcome] | None] = queue.SimpleQueue()
+        self._closed: queue.SimpleQueue[tuple[Claim, Outcome] | None] = (
+            queue.SimpleQueue()
+        )
         self._at_hand: list[tuple[Claim, Outcome]] = []
         self._stops = False
         self._patience = Patience()
@@ -53,7 +57,11 @@ class Finisher:
 
     def _fetch(self) -> None:
         """Wait for a closed claim, unless there are some, and take those that wait too. None among them is the end."""
-        while not self._stops and len(self._at_hand) < AT_ONCE and (not self._at_hand or not self._closed.empty()):
+        while (
+            not self._stops
+            and len(self._at_hand) < AT_ONCE
+            and (not self._at_hand or not self._closed.empty())
+        ):
             closed = self._closed.get()
             if closed is None:
                 self._stops = True

@@ -21,12 +21,16 @@ class Held:
     """Claims by token, oldest first. max_jobs: limit of jobs that are not drawn yet; a quarter more may be of owners
     who would else have none. is_late(): the engine should be back by now, so that nothing more is begun."""
 
-    def __init__(self, rq: RqWorker, max_jobs: int, is_late: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self, rq: RqWorker, max_jobs: int, is_late: Callable[[], bool] = lambda: False
+    ) -> None:
         self._rq = rq
         self._max_jobs = max_jobs
         self._is_late = is_late
         self._executions = rq.executions  # RQ takes those out that it has dealt with
-        self._drawn: set[str] = set()  # executions whose last rows are still to be written
+        self._drawn: set[str] = (
+            set()
+        )  # executions whose last rows are still to be written
         self._room = threading.Condition()
 
     def __len__(self) -> int:
@@ -41,7 +45,9 @@ class Held:
     def wait_for_room(self) -> int:
         """Wait until there is room for a job, or a moment has passed; returns for how many more there is room."""
         with self._room:
-            return self._room.wait_for(lambda: self._room_left(self._max_jobs), timeout=LOOK_S)
+            return self._room.wait_for(
+                lambda: self._room_left(self._max_jobs), timeout=LOOK_S
+            )
 
     @property
     def has_room_for_newcomer(self) -> bool:
@@ -61,15 +67,25 @@ class Held:
         return max(0, min(most - (held - len(self._drawn)), 2 * self._max_jobs - held))
 
     def take(
-        self, job: DrawJob, ask: Callable[[Any, str], None] = lambda pipeline, token: None
+        self,
+        job: DrawJob,
+        ask: Callable[[Any, str], None] = lambda pipeline, token: None,
     ) -> tuple[Execution, list[Any]]:
         """Take the lease, mark the job as started and clear the intermediate queue, all at once: a job is never in
         between, wherever the process dies. `ask(pipeline, token)` adds what else is asked of Redis in the same moment,
         for the execution of this token; the answers to that are returned, errors too. Raises RedisError."""
         rq = self._rq
         with rq.connection.pipeline() as pipeline:
-            execution = Execution.create(job, keys.LEASE_S, pipeline=pipeline, worker_name=rq.name)
-            pipeline.eval(GRANT, 1, rq.queue.started_job_registry.key, keys.LEASE_S, execution.composite_key)
+            execution = Execution.create(
+                job, keys.LEASE_S, pipeline=pipeline, worker_name=rq.name
+            )
+            pipeline.eval(
+                GRANT,
+                1,
+                rq.queue.started_job_registry.key,
+                keys.LEASE_S,
+                execution.composite_key,
+            )
             job.prepare_for_execution(rq.name, pipeline=pipeline)
             pipeline.persist(job.key)
             pipeline.lrem(rq.queue.intermediate_queue_key, 1, job.id)
@@ -102,9 +118,14 @@ class Held:
         rq, executions = self._rq, self.all()
         registry = rq.queue.started_job_registry
         with redis.pipeline() as pipeline:
-            pipeline.hset(rq.key, mapping=rq.serialize())  # whole: Redis may have come back without it
+            pipeline.hset(
+                rq.key, mapping=rq.serialize()
+            )  # whole: Redis may have come back without it
             rq.heartbeat(pipeline=pipeline)
-            rq.set_state(WorkerStatus.BUSY if executions else WorkerStatus.IDLE, pipeline=pipeline)
+            rq.set_state(
+                WorkerStatus.BUSY if executions else WorkerStatus.IDLE,
+                pipeline=pipeline,
+            )
             for execution in executions:
                 execution.heartbeat(registry, keys.LEASE_S, pipeline=pipeline)
             members = [execution.composite_key for execution in executions]

@@ -74,11 +74,21 @@ class Recovery:
         self._ledger = Ledger(redis)
         self._lock = keys.recovery_lock(queue)
         self._started = StartedJobRegistry(
-            queue, redis, job_class=DrawJob, serializer=SERIALIZER, death_penalty_class=TimerDeathPenalty
+            queue,
+            redis,
+            job_class=DrawJob,
+            serializer=SERIALIZER,
+            death_penalty_class=TimerDeathPenalty,
         )
-        self._failed = FailedJobRegistry(queue, redis, job_class=DrawJob, serializer=SERIALIZER)
-        self._finished = FinishedJobRegistry(queue, redis, job_class=DrawJob, serializer=SERIALIZER)
-        self._strays = Strays(redis, self._queue, self._started.key, lambda: redis_time(redis))
+        self._failed = FailedJobRegistry(
+            queue, redis, job_class=DrawJob, serializer=SERIALIZER
+        )
+        self._finished = FinishedJobRegistry(
+            queue, redis, job_class=DrawJob, serializer=SERIALIZER
+        )
+        self._strays = Strays(
+            redis, self._queue, self._started.key, lambda: redis_time(redis)
+        )
         self._token = uuid.uuid4().hex.encode()
         self._sweeps = False
         self._next_sweep_at = 0.0
@@ -124,7 +134,10 @@ class Recovery:
             else:  # none of ours, and RQ would stumble over it
                 self._redis.zrem(self._started.key, member)
         if expired:
-            self._log.warning("leases_expired", members=[member.decode(errors="replace") for member in expired])
+            self._log.warning(
+                "leases_expired",
+                members=[member.decode(errors="replace") for member in expired],
+            )
             self._started.cleanup(timestamp=now)
 
     def _forgive(self, member: bytes) -> None:
@@ -153,7 +166,11 @@ class Recovery:
 
     def sweep_intermediate(self, older_than_s: float) -> None:
         """Give back ids that a worker took and never began."""
-        lists = [self._queue.intermediate_queue_key, self._queue.key, keys.taken(self._queue.name)]
+        lists = [
+            self._queue.intermediate_queue_key,
+            self._queue.key,
+            keys.taken(self._queue.name),
+        ]
         for job_id in self._redis.eval(SWEEP_INTERMEDIATE, 3, *lists, older_than_s):
             self._settle_lost(job_id.decode(errors="replace"))
 
@@ -174,13 +191,17 @@ class Recovery:
         if self._sweeps and self._redis.get(name) == self._token:
             self._redis.set(name, self._token, ex=SWEEPER_TTL_S)
         else:
-            self._sweeps = bool(self._redis.set(name, self._token, nx=True, ex=SWEEPER_TTL_S))
+            self._sweeps = bool(
+                self._redis.set(name, self._token, nx=True, ex=SWEEPER_TTL_S)
+            )
         self._next_sweep_at = now + LONG_SWEEP_EVERY_S
         return self._sweeps
 
     def sweep_failed(self) -> None:
         """End jobs that RQ gave up on by other ways than ours, such as a plain worker or a dashboard."""
-        for job_id in self._redis.zrevrange(self._failed.key, 0, FAILED_SWEEP_LIMIT - 1):
+        for job_id in self._redis.zrevrange(
+            self._failed.key, 0, FAILED_SWEEP_LIMIT - 1
+        ):
             self._settle_lost(job_id.decode(errors="replace"))
 
     def forget_ended(self) -> None:
@@ -212,7 +233,10 @@ class Recovery:
 
     def expire_worker(self, name: str) -> None:
         """Let every lease of this worker lapse now, and forget the worker."""
-        record, held = f"{RQ_KEY_PREFIX}:worker:{name}", WORKER_EXECUTIONS_KEY_TEMPLATE.format(name)
+        record, held = (
+            f"{RQ_KEY_PREFIX}:worker:{name}",
+            WORKER_EXECUTIONS_KEY_TEMPLATE.format(name),
+        )
         members = self._redis.smembers(held)
         with self._redis.pipeline() as pipeline:
             pipeline.eval(LAPSE, 1, self._started.key, *members)
@@ -232,7 +256,9 @@ def _job_of(member: bytes) -> str:
     return member.decode(errors="replace").partition(":")[0]
 
 
-def recover(name: str, redis: Redis, queue: str = keys.QUEUE, patience_s: float = 2 * INTERVAL_S) -> None:
+def recover(
+    name: str, redis: Redis, queue: str = keys.QUEUE, patience_s: float = 2 * INTERVAL_S
+) -> None:
     """Hand the jobs of a worker that is known to be dead to its peers now, without waiting for its leases.
 
     For a supervisor that saw the process end. Raises RedisError; what it did not get done, the leases will.

@@ -32,24 +32,39 @@ class DrawJob(Job):
     def check_allowed(self) -> None:
         """JobRefusedError unless the entry is exactly `draw(<its own id>)`."""
         try:
-            name, instance, args, kwargs = self.func_name, self.instance, self.args, self.kwargs
+            name, instance, args, kwargs = (
+                self.func_name,
+                self.instance,
+                self.args,
+                self.kwargs,
+            )
         except DeserializationError as error:
-            raise JobRefusedError(malformed_entry("Its data is not the JSON of a function call.")) from error
+            raise JobRefusedError(
+                malformed_entry("Its data is not the JSON of a function call.")
+            ) from error
         if name != keys.JOB_FUNCTION or instance is not None:
             raise JobRefusedError(function_refused(name))
         if args != [self.id] or kwargs:  # of any type: it is read from JSON
-            raise JobRefusedError(malformed_entry("Its only argument must be its own id."))
+            raise JobRefusedError(
+                malformed_entry("Its only argument must be its own id.")
+            )
 
     def restore(self, raw_data: Mapping[Any, Any]) -> None:
         """Read what a job of ours may say. The rest could name code, another queue, or a lifetime that Redis
         refuses."""
-        super().restore({name: value for name, value in raw_data.items() if name in _READ})
+        super().restore(
+            {name: value for name, value in raw_data.items() if name in _READ}
+        )
         self.result_ttl = self.failure_ttl = keys.RQ_KEPT_S
 
     @property
     def deaths(self) -> int:
         """How many workers have died with it, and nothing new of it was drawn in between: each took a retry off."""
-        return 0 if self.retries_left is None else max(0, keys.CRASHES_FORGIVEN - self.retries_left)
+        return (
+            0
+            if self.retries_left is None
+            else max(0, keys.CRASHES_FORGIVEN - self.retries_left)
+        )
 
     @property
     def func(self) -> Callable[..., Any]:

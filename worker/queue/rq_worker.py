@@ -75,11 +75,19 @@ class Duties(Protocol):
 class RqWorker(SimpleWorker):
     """One RQ worker: its record, its queue, its registries, its signals."""
 
-    death_penalty_class = TimerDeathPenalty  # callbacks may be looked for off the main thread
+    death_penalty_class = (
+        TimerDeathPenalty  # callbacks may be looked for off the main thread
+    )
     job_class = DrawJob
 
     def __init__(self, queue: str, redis: Redis, name: str) -> None:
-        super().__init__([queue], name=name, connection=redis, job_class=DrawJob, serializer=SERIALIZER)
+        super().__init__(
+            [queue],
+            name=name,
+            connection=redis,
+            job_class=DrawJob,
+            serializer=SERIALIZER,
+        )
         self._duties: Duties
         self._taken: Taken
         self.force_stop = threading.Event()

@@ -22,22 +22,44 @@ PIECE = 500
 class Strays:
     """Open jobs of one queue that lie nowhere. Every method may raise RedisError."""
 
-    def __init__(self, redis: Redis, queue: Queue, started: str, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, redis: Redis, queue: Queue, started: str, clock: Callable[[], float]
+    ) -> None:
         """started: the key of the registry of leases. clock: seconds; may raise RedisError."""
         self._redis: Any = redis
         self._queue = queue
-        self._places = [queue.key, queue.intermediate_queue_key, started, keys.parked(queue.name)]
+        self._places = [
+            queue.key,
+            queue.intermediate_queue_key,
+            started,
+            keys.parked(queue.name),
+        ]
         self._notes = keys.strays(queue.name)
         self._clock = clock
 
     def sweep(self, older_than_s: float) -> tuple[list[str], list[str]]:
         """Give back those that nobody has had for so long. Returns their ids, and those that RQ has no record of."""
         now, before = self._clock(), self._redis.hgetall(self._notes)
-        suspected = {job_id: float(before.get(job_id.encode(), now)) for job_id in self._nowhere()}
-        old = [job_id for job_id, since in suspected.items() if now - since >= older_than_s]
-        said = {job_id: self._redis.eval(RETURN_STRAY, len(self._places), *self._places, job_id) for job_id in old}
-        self._note({job_id: since for job_id, since in suspected.items() if job_id not in said})
-        returned, gone = ([job_id for job_id in old if said[job_id] == word] for word in (b"returned", b"gone"))
+        suspected = {
+            job_id: float(before.get(job_id.encode(), now))
+            for job_id in self._nowhere()
+        }
+        old = [
+            job_id for job_id, since in suspected.items() if now - since >= older_than_s
+        ]
+        said = {
+            job_id: self._redis.eval(
+                RETURN_STRAY, len(self._places), *self._places, job_id
+            )
+            for job_id in old
+        }
+        self._note(
+            {job_id: since for job_id, since in suspected.items() if job_id not in said}
+        )
+        returned, gone = (
+            [job_id for job_id in old if said[job_id] == word]
+            for word in (b"returned", b"gone")
+        )
         return returned, gone
 
     def _note(self, suspected: Mapping[str, float]) -> None:
@@ -51,9 +73,18 @@ class Strays:
 
     def _nowhere(self) -> list[str]:
         """Open jobs of this queue that were seen in none of the places."""
-        opened = {ticket.split(b":")[1] for ticket in self._members(keys.OPEN) if ticket.count(b":") >= 2}
+        opened = {
+            ticket.split(b":")[1]
+            for ticket in self._members(keys.OPEN)
+            if ticket.count(b":") >= 2
+        }
         waiting, taken, started, parked = self._places
-        missing = opened - set(self._items(waiting)) - set(self._items(taken)) - set(self._members(parked))
+        missing = (
+            opened
+            - set(self._items(waiting))
+            - set(self._items(taken))
+            - set(self._members(parked))
+        )
         missing -= {member.partition(b":")[0] for member in self._members(started)}
         return [job_id.decode() for job_id in self._of_this_queue(sorted(missing))]
 
@@ -65,7 +96,11 @@ class Strays:
                     pipeline.hget(keys.JOB.encode() + job_id, "queue")
                 found = pipeline.execute(raise_on_error=False)
             ours = self._queue.key.encode()
-            yield from (job_id for job_id, queue in zip(piece, found, strict=True) if queue == ours)
+            yield from (
+                job_id
+                for job_id, queue in zip(piece, found, strict=True)
+                if queue == ours
+            )
 
     def _items(self, key: str) -> Iterator[bytes]:
         """Items of a list, from its end: what is taken from its front while it is read moves to where it is read

@@ -58,11 +58,17 @@ class Taking:
             try:
                 if room:
                     self._take(min(room, AT_ONCE))
-                elif is_ready and self._held.has_room_for_newcomer and not self._is_suspended():
+                elif (
+                    is_ready
+                    and self._held.has_room_for_newcomer
+                    and not self._is_suspended()
+                ):
                     self._take_newcomer()
                 patience.succeeded()
             except RedisError as error:
-                self._log.warning("redis_away", error=str(error), retry_in_s=patience.failed())
+                self._log.warning(
+                    "redis_away", error=str(error), retry_in_s=patience.failed()
+                )
                 time.sleep(patience.wait_s)
             except Exception:  # the edge to whoever can write to Redis
                 self._log.exception("taking_failed", retry_in_s=patience.failed())
@@ -87,7 +93,9 @@ class Taking:
         if self._move(room):
             return
         queue = self._rq.queue
-        redis: Any = self._rq.connection  # it takes parts of a second, whatever its types say
+        redis: Any = (
+            self._rq.connection
+        )  # it takes parts of a second, whatever its types say
         job_id = redis.blmove(queue.key, queue.intermediate_queue_key, self._patience_s)
         if job_id is not None:
             self._move(room - 1, job_id)
@@ -98,19 +106,27 @@ class Taking:
         queue = self._rq.queue
         owners = json.dumps(dict.fromkeys(self._held.owners(), 1))
         redis: Any = self._rq.connection
-        if job_id := redis.eval(TAKE_NEWCOMER, 2, queue.key, queue.intermediate_queue_key, owners):
+        if job_id := redis.eval(
+            TAKE_NEWCOMER, 2, queue.key, queue.intermediate_queue_key, owners
+        ):
             self._move(0, job_id)
 
     def _move(self, count: int, *taken: bytes) -> int:
         """Move so many ids from the queue, and read what is to be seen of them and of those that were taken before.
         Returns how many there were."""
         queue, redis = self._rq.queue, self._rq.connection
-        places = [queue.key, queue.intermediate_queue_key, queue.started_job_registry.key]
+        places = [
+            queue.key,
+            queue.intermediate_queue_key,
+            queue.started_job_registry.key,
+        ]
         answers: Any = redis.eval(TAKE, len(places), *places, count, *taken)
         for name, entry, status, spec, is_under_way, ticket in answers:
             if (job := self._job(name, entry)) is not None:
                 job.owner = client_of(ticket)
-                self._at_hand.append(Taken(job, spec if status in OPEN else None, bool(is_under_way)))
+                self._at_hand.append(
+                    Taken(job, spec if status in OPEN else None, bool(is_under_way))
+                )
         return len(answers)
 
     def _job(self, name: bytes, entry: list[bytes] | None) -> DrawJob | None:
@@ -119,7 +135,11 @@ class Taking:
         if entry == []:
             return None
         try:
-            job = DrawJob(name.decode(), connection=self._rq.connection, serializer=self._rq.serializer)
+            job = DrawJob(
+                name.decode(),
+                connection=self._rq.connection,
+                serializer=self._rq.serializer,
+            )
             job.restore(dict(zip(entry[::2], entry[1::2], strict=True)))  # type: ignore[index]
             if job.origin != self._rq.queue.name:
                 raise ValueError("an entry of another queue")
@@ -130,21 +150,29 @@ class Taking:
 
     def _drop(self, name: bytes, error: Exception) -> None:
         """Take an entry off the queue, whatever is wrong with it, and end its job if there is one."""
-        self._log.error("entry_unreadable", job_id=name.decode(errors="replace"), error=repr(error))
-        self._admission.drop(name, failed(malformed_entry("Its record in the queue cannot be read.")))
+        self._log.error(
+            "entry_unreadable", job_id=name.decode(errors="replace"), error=repr(error)
+        )
+        self._admission.drop(
+            name, failed(malformed_entry("Its record in the queue cannot be read."))
+        )
         self._rq.connection.lrem(self._rq.queue.intermediate_queue_key, 0, name)  # type: ignore[arg-type]
 
     def _take_parked(self) -> bool:
         """The first job that another worker could not do and this one can, or not yet; looked for now and then."""
         if time.monotonic() < self._look_at_parked_at:
             return False
-        self._look_at_parked_at = time.monotonic() + self._patience_s  # whatever becomes of this look
+        self._look_at_parked_at = (
+            time.monotonic() + self._patience_s
+        )  # whatever becomes of this look
         redis: Any = self._rq.connection
         first = self._parked_seen
         parked = redis.zrange(self._parked, first, first + PARKED_LOOK - 1)
         ours = self._admission.ours([os.fsdecode(job_id) for job_id in parked])
         for job_id in itertools.compress(parked, ours):
-            if redis.eval(UNPARK, 2, self._parked, self._rq.queue.intermediate_queue_key, job_id):
+            if redis.eval(
+                UNPARK, 2, self._parked, self._rq.queue.intermediate_queue_key, job_id
+            ):
                 self._look_at_parked_at = 0.0
                 return self._move(0, job_id) > 0
         self._parked_seen = first + PARKED_LOOK if len(parked) == PARKED_LOOK else 0

@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_core.compiled.records import FIRST, INPUT, OUTPUT, PRODUCTS, SECOND, SIDE, SKIP, UP
+from model_core.compiled.records import (
+    FIRST,
+    INPUT,
+    OUTPUT,
+    PRODUCTS,
+    SECOND,
+    SIDE,
+    SKIP,
+    UP,
+)
 from model_core.layers.head import Head
 from model_core.layers.masked_conv import MaskedConv2d
 from model_core.networks.pixel_network import Block, PixelNetwork
@@ -56,22 +65,33 @@ class LayerProducts(Protocol):
     def row_products(self) -> Callable[[Block, Maps], list[Product]]: ...
 
 
-def weights_by_colour(network: PixelNetwork, kind: LayerProducts, maps: Maps) -> tuple[Floats, NDArray[np.int64]]:
+def weights_by_colour(
+    network: PixelNetwork, kind: LayerProducts, maps: Maps
+) -> tuple[Floats, NDArray[np.int64]]:
     """All weights that are applied colour by colour, one after the other, and where those of each product begin."""
     config = network.config
     begins = np.zeros((PRODUCTS, config.layers, config.channels), np.int64)
     pieces, size = [], 0
     for layer, colour, product in _in_order(network, kind, maps):
         begins[product.name, layer, colour] = size
-        pieces.append(colour_columns(product.weights, product.outputs, colour, product.known[colour]).ravel())
+        pieces.append(
+            colour_columns(
+                product.weights, product.outputs, colour, product.known[colour]
+            ).ravel()
+        )
         size += pieces[-1].size
     return one_after_another(pieces), begins
 
 
-def _in_order(network: PixelNetwork, kind: LayerProducts, maps: Maps) -> Iterator[tuple[int, int, Product]]:
+def _in_order(
+    network: PixelNetwork, kind: LayerProducts, maps: Maps
+) -> Iterator[tuple[int, int, Product]]:
     """Layer, colour and product, as a step computes them; then what a finished row asks for."""
     config = network.config
-    layers = [[*kind.products(block, maps), *_to_sums(block, maps)] for block in network.blocks]
+    layers = [
+        [*kind.products(block, maps), *_to_sums(block, maps)]
+        for block in network.blocks
+    ]
     own, head = _input_own(network.input, maps), _head(network.head, maps)
     for colour in range(config.channels):
         yield 0, colour, own
@@ -91,8 +111,13 @@ def _input_own(convolution: MaskedConv2d, maps: Maps) -> Product:
 
 def _to_sums(block: Block, maps: Maps) -> list[Product]:
     """Products from a layer to the next stream, and to the skip sum."""
-    ways = [(UP, block.up)] if block.skip is None else [(UP, block.up), (SKIP, block.skip)]
-    return [Product(name, way.matrix(), maps.features, maps.hidden.ends) for name, way in ways]
+    ways = (
+        [(UP, block.up)] if block.skip is None else [(UP, block.up), (SKIP, block.skip)]
+    )
+    return [
+        Product(name, way.matrix(), maps.features, maps.hidden.ends)
+        for name, way in ways
+    ]
 
 
 def _head(head: Head, maps: Maps) -> list[Product]:

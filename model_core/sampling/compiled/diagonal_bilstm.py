@@ -11,7 +11,13 @@ from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
 from model_core.sampling.compiled.colour_order import Maps, Product
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import Floats, layer_by_layer, whole_columns
-from model_core.sampling.compiled.weights import Room, condition_weights, filled, gate_bias, zeros
+from model_core.sampling.compiled.weights import (
+    Room,
+    condition_weights,
+    filled,
+    gate_bias,
+    zeros,
+)
 
 
 def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
@@ -31,24 +37,40 @@ def _directions(network: PixelNetwork) -> tuple[list[DiagonalLSTM], list[Diagona
 
 def _above(lstm: DiagonalLSTM, maps: Maps) -> Floats:
     """The state above, then the condition."""
-    return whole_columns(torch.cat([lstm.state_to_state[0], *condition_weights(lstm.condition)], 1)[maps.gate_order])
+    return whole_columns(
+        torch.cat([lstm.state_to_state[0], *condition_weights(lstm.condition)], 1)[
+            maps.gate_order
+        ]
+    )
 
 
 def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
     left, right = _directions(network)
     L, W, gates = len(left), sizes.width, maps.gates.width
-    row_pixels = (sizes.slots + 3) * W + 4  # rows, and pixels, are filled up to a multiple of four
-    right_map = filled([lstm.initial_hidden for lstm in right], maps.hidden, sizes.slots * 2 * (W + 1) + 1)
+    row_pixels = (
+        sizes.slots + 3
+    ) * W + 4  # rows, and pixels, are filled up to a multiple of four
+    right_map = filled(
+        [lstm.initial_hidden for lstm in right],
+        maps.hidden,
+        sizes.slots * 2 * (W + 1) + 1,
+    )
     outside = (slice(None), -1), 0
     return {
         "ring_rows": sizes.ring_rows,
-        "hidden": filled([lstm.initial_hidden for lstm in left], maps.hidden, sizes.ring_cells),
-        "cell": filled([lstm.initial_cell for lstm in left], maps.hidden, sizes.ring_cells),
+        "hidden": filled(
+            [lstm.initial_hidden for lstm in left], maps.hidden, sizes.ring_cells
+        ),
+        "cell": filled(
+            [lstm.initial_cell for lstm in left], maps.hidden, sizes.ring_cells
+        ),
         "above": zeros(L, sizes.slots * min(W, diagonal_bilstm.COLUMNS), gates),
         "gates": zeros(L, sizes.step_pixels, gates),
         "out": zeros(L, sizes.step_pixels, maps.hidden.width),
         "right": right_map._replace(starts=(*right_map.starts, outside)),
-        "right_cell": filled([lstm.initial_cell for lstm in right], maps.hidden, sizes.slots * (W + 1)),
+        "right_cell": filled(
+            [lstm.initial_cell for lstm in right], maps.hidden, sizes.slots * (W + 1)
+        ),
         "right_gates": zeros(row_pixels, gates),
         "lists": Room((8, row_pixels), np.int64, ((..., np.arange(row_pixels)),)),
     }
@@ -56,19 +78,30 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
 
 def _left_products(block: Block, maps: Maps) -> list[Product]:
     left = layer_of(block, DiagonalBiLSTM).left
-    return _direction(diagonal_bilstm.LEFT_GATES, diagonal_bilstm.LEFT_BESIDE, left, maps)
+    return _direction(
+        diagonal_bilstm.LEFT_GATES, diagonal_bilstm.LEFT_BESIDE, left, maps
+    )
 
 
 def _right_products(block: Block, maps: Maps) -> list[Product]:
     right = layer_of(block, DiagonalBiLSTM).right
-    return _direction(diagonal_bilstm.RIGHT_GATES, diagonal_bilstm.RIGHT_BESIDE, right, maps)
+    return _direction(
+        diagonal_bilstm.RIGHT_GATES, diagonal_bilstm.RIGHT_BESIDE, right, maps
+    )
 
 
-def _direction(gates: int, beside: int, lstm: DiagonalLSTM, maps: Maps) -> list[Product]:
-    inputs, states = lstm.input_to_state.matrix()[maps.gate_order], lstm.state_to_state[1][maps.gate_order]
+def _direction(
+    gates: int, beside: int, lstm: DiagonalLSTM, maps: Maps
+) -> list[Product]:
+    inputs, states = (
+        lstm.input_to_state.matrix()[maps.gate_order],
+        lstm.state_to_state[1][maps.gate_order],
+    )
     return [
         Product(gates, inputs, maps.gates, maps.features.ends),
-        Product(beside, states, maps.gates, [maps.hidden.features] * len(maps.gates.ends)),
+        Product(
+            beside, states, maps.gates, [maps.hidden.features] * len(maps.gates.ends)
+        ),
     ]
 
 

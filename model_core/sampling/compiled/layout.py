@@ -66,27 +66,41 @@ def gate_layout(hidden: Layout) -> Layout:
 def gate_order(hidden: Layout) -> Tensor:
     """(4h,) the paper's index, gate by gate, of each feature of the gates' map."""
     h, bounds = hidden.features, hidden.bounds
-    starts = [(gate * h + int(bounds[c]), int(bounds[c + 1])) for c in range(len(bounds) - 1) for gate in range(GATES)]
-    return torch.cat([torch.arange(first, first // h * h + end) for first, end in starts])
+    starts = [
+        (gate * h + int(bounds[c]), int(bounds[c + 1]))
+        for c in range(len(bounds) - 1)
+        for gate in range(GATES)
+    ]
+    return torch.cat(
+        [torch.arange(first, first // h * h + end) for first, end in starts]
+    )
 
 
 def whole_columns(weights: Tensor) -> Floats:
     """(O, I) weights of all colours at once -> (vectors, I, 16), those of a tile mixed."""
     outputs, inputs = weights.shape
-    padded = functional.pad(weights.detach().float(), (0, 0, 0, _whole(outputs) - outputs))
+    padded = functional.pad(
+        weights.detach().float(), (0, 0, 0, _whole(outputs) - outputs)
+    )
     blocked = np.empty((len(padded) // LANES, inputs, LANES), np.float32)
     vector = 0
     while vector < len(blocked):
-        wide = block.py_func(len(blocked) - vector)  # as it is: to compile it for Python would take 0.1 s
+        wide = block.py_func(
+            len(blocked) - vector
+        )  # as it is: to compile it for Python would take 0.1 s
         columns = padded[vector * LANES : (vector + wide) * LANES]
-        blocked[vector : vector + wide] = columns.t().contiguous().numpy().reshape(wide, inputs, LANES)
+        blocked[vector : vector + wide] = (
+            columns.t().contiguous().numpy().reshape(wide, inputs, LANES)
+        )
         vector += wide
     return blocked
 
 
 def colour_columns(weights: Tensor, outputs: Layout, colour: int, known: int) -> Floats:
     """(O, I) weights -> (vectors, known, 16) of one colour of the outputs, from the first `known` inputs."""
-    return whole_columns(weights[outputs.bounds[colour] : outputs.bounds[colour + 1], :known])
+    return whole_columns(
+        weights[outputs.bounds[colour] : outputs.bounds[colour + 1], :known]
+    )
 
 
 def one_after_another(weights: Sequence[Floats]) -> Floats:
@@ -106,7 +120,9 @@ def layer_by_layer(weights: Sequence[Floats]) -> Floats:
 
 def pad_vector(values: Tensor, where: Layout) -> Floats:
     """(F,) -> (width,)."""
-    return functional.pad(values.detach().float(), (0, where.width - where.features)).numpy()
+    return functional.pad(
+        values.detach().float(), (0, where.width - where.features)
+    ).numpy()
 
 
 def _whole(features: int) -> int:

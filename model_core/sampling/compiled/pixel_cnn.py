@@ -10,7 +10,12 @@ from model_core.layers.pixel_cnn import PixelCNNLayer
 from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
 from model_core.sampling.compiled.colour_order import Maps, Product
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
-from model_core.sampling.compiled.layout import Floats, layer_by_layer, pad_vector, whole_columns
+from model_core.sampling.compiled.layout import (
+    Floats,
+    layer_by_layer,
+    pad_vector,
+    whole_columns,
+)
 from model_core.sampling.compiled.weights import condition_weights, few_pixels, zeros
 
 
@@ -19,16 +24,22 @@ def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
     above_w = layer_by_layer([_above(layer) for layer in layers])
     return {
         "few": few_pixels(above_w),
-        "down_b": np.stack([pad_vector(layer.down.bias, maps.hidden) for layer in layers]),
+        "down_b": np.stack(
+            [pad_vector(layer.down.bias, maps.hidden) for layer in layers]
+        ),
         "above_w": above_w,
-        "above_b": np.stack([pad_vector(layer.spread.bias, maps.hidden) for layer in layers]),
+        "above_b": np.stack(
+            [pad_vector(layer.spread.bias, maps.hidden) for layer in layers]
+        ),
         "beside_w": layer_by_layer([_beside(layer) for layer in layers]),
     }
 
 
 def _above(layer: PixelCNNLayer) -> Floats:
     """The three cells above, from left to right."""
-    return whole_columns(layer.spread.masked_weight()[:, :, 0].transpose(1, 2).flatten(1))
+    return whole_columns(
+        layer.spread.masked_weight()[:, :, 0].transpose(1, 2).flatten(1)
+    )
 
 
 def _beside(layer: PixelCNNLayer) -> Floats:

@@ -37,4 +37,6 @@ def prepared(network: PixelNetwork) -> Prepared:
 
 def _prepare(network: PixelNetwork) -> Prepared:
     kind, maps = part(network.config.kind.compiled), Maps(network)
-    return Prepared(kind, maps, shared_weights(network, kind, maps), kind.weights(network, maps))
+    return Prepared(
+        kind, maps, shared_weights(network, kind, maps), kind.weights(network, maps)
+    )

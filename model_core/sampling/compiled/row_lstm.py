@@ -11,7 +11,13 @@ from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
 from model_core.sampling.compiled.colour_order import Maps, Product
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import Floats, layer_by_layer, whole_columns
-from model_core.sampling.compiled.weights import condition_weights, few_pixels, filled, gate_bias, zeros
+from model_core.sampling.compiled.weights import (
+    condition_weights,
+    few_pixels,
+    filled,
+    gate_bias,
+    zeros,
+)
 
 
 def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
@@ -20,7 +26,9 @@ def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
     return {
         "few": few_pixels(above_w),
         "above_w": above_w,
-        "above_b": np.stack([gate_bias(layer.input_to_state, maps) for layer in layers]),
+        "above_b": np.stack(
+            [gate_bias(layer.input_to_state, maps) for layer in layers]
+        ),
         "beside_w": layer_by_layer([_beside(layer, maps) for layer in layers]),
     }
 
@@ -33,7 +41,9 @@ def _above(lstm: RowLSTM, maps: Maps) -> Floats:
 def _beside(lstm: RowLSTM, maps: Maps) -> Floats:
     """The condition, then the left neighbour's input."""
     left = lstm.input_to_state.masked_weight()[:, :, 0, 0]
-    return whole_columns(torch.cat([*condition_weights(lstm.condition), left], 1)[maps.gate_order])
+    return whole_columns(
+        torch.cat([*condition_weights(lstm.condition), left], 1)[maps.gate_order]
+    )
 
 
 def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
@@ -41,15 +51,21 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
     L, gates = len(layers), maps.gates.width
     return {
         "ring_rows": sizes.ring_rows,
-        "hidden": filled([layer.initial_hidden for layer in layers], maps.hidden, sizes.ring_cells),
-        "cell": filled([layer.initial_cell for layer in layers], maps.hidden, sizes.ring_cells),
+        "hidden": filled(
+            [layer.initial_hidden for layer in layers], maps.hidden, sizes.ring_cells
+        ),
+        "cell": filled(
+            [layer.initial_cell for layer in layers], maps.hidden, sizes.ring_cells
+        ),
         "above": zeros(L, sizes.ahead_cells, gates),
         "gates": zeros(L, sizes.step_pixels, gates),
     }
 
 
 def _products(block: Block, maps: Maps) -> list[Product]:
-    gates = layer_of(block, RowLSTM).input_to_state.masked_weight()[maps.gate_order, :, 0, 1]
+    gates = layer_of(block, RowLSTM).input_to_state.masked_weight()[
+        maps.gate_order, :, 0, 1
+    ]
     return [Product(row_lstm.INPUT_TO_GATES, gates, maps.gates, maps.features.ends)]
 
 

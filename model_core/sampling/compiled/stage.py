@@ -24,7 +24,9 @@ from model_core.sampling.compiled.prepared import prepared
 from model_core.sampling.compiled.weights import Room, made, zeros
 from model_core.sampling.stage import Drawing, SlotRow, condition_of
 
-assert SIDE == INPUT_REACH, "compiled code is written for the input convolution that all networks have"
+assert SIDE == INPUT_REACH, (
+    "compiled code is written for the input convolution that all networks have"
+)
 
 TOGETHER = 4
 """Pixels that are computed at once, if more than one is."""
@@ -44,7 +46,11 @@ class CompiledStage:
     def can(network: PixelNetwork, device: torch.device) -> bool:
         """float32 on a CPU, and a kind that names a compiled loop."""
         float32 = network.input.bias.dtype == torch.float32
-        return device.type == "cpu" and float32 and network.config.kind.compiled is not None
+        return (
+            device.type == "cpu"
+            and float32
+            and network.config.kind.compiled is not None
+        )
 
     @staticmethod
     def numerics(device: torch.device, slots: int) -> str:
@@ -57,17 +63,41 @@ class CompiledStage:
         return two - one
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
-        (kind, maps, self._shared, weights), sizes = prepared(network), Sizes.of(network.config, slots)
-        self._network, self._slots, self._rows_at_once = network, sizes.slots, sizes.rows_at_once
-        self._layers = kind.code.Layers(**weights, **made(kind.state(network, maps, sizes)))
-        self._code, self._streams, self._by_column = kind.code, kind.code.STREAMS, kind.by_column
+        (kind, maps, self._shared, weights), sizes = (
+            prepared(network),
+            Sizes.of(network.config, slots),
+        )
+        self._network, self._slots, self._rows_at_once = (
+            network,
+            sizes.slots,
+            sizes.rows_at_once,
+        )
+        self._layers = kind.code.Layers(
+            **weights, **made(kind.state(network, maps, sizes))
+        )
+        self._code, self._streams, self._by_column = (
+            kind.code,
+            kind.code.STREAMS,
+            kind.by_column,
+        )
         self._kept = [getattr(self._layers, name) for name in kind.kept]
         self._outside = [kept[:, :1].copy() for kept in self._kept]
         self._state = State(**made(_state(network, maps, sizes)))
-        self._front, self._places = Front(**made(_front(sizes))), Places(**made(_places(sizes)))
-        self._records = self._front, self._shared, self._state, self._places, self._layers
+        self._front, self._places = (
+            Front(**made(_front(sizes))),
+            Places(**made(_places(sizes))),
+        )
+        self._records = (
+            self._front,
+            self._shared,
+            self._state,
+            self._places,
+            self._layers,
+        )
         self._active: list[int] = []
-        self._at_once: dict[int, list[bool]] = {}  # for each row of an image, whether it is worked off whole
+        self._at_once: dict[
+            int, list[bool]
+        ] = {}  # for each row of an image, whether it is worked off whole
         self._windows: set[int] = set()  # slots that draw a field
 
     def open(self, slot: int, drawing: Drawing) -> None:
@@ -76,7 +106,9 @@ class CompiledStage:
         state = self._state
         condition = condition_of(self._network, drawing)
         if condition is not None:
-            state.conditions[self._cells(state.conditions, slot)] = condition.flatten(0, 1).numpy()
+            state.conditions[self._cells(state.conditions, slot)] = condition.flatten(
+                0, 1
+            ).numpy()
         for kept, outside in zip(self._kept, self._outside, strict=True):
             kept[:, self._cells(kept[0], slot)] = outside
 
@@ -89,7 +121,10 @@ class CompiledStage:
         front, state = self._front, self._state
         self._active.append(slot)
         front.first_row[slot] = first_row
-        front.done[slot, :first_row], front.done[slot, first_row:-1] = self._shared.width, 0
+        front.done[slot, :first_row], front.done[slot, first_row:-1] = (
+            self._shared.width,
+            0,
+        )
         state.summed[slot] = 0
         state.noise[slot] = drawing.noise.numpy()
         state.temperature[slot] = drawing.temperature
@@ -122,18 +157,32 @@ class CompiledStage:
         return Coder(self._state.coders[slot].copy(), self._state.codes[slot])
 
     @staticmethod
-    def logits(network: PixelNetwork, images: NDArray[np.int64], label: int | None = None) -> Floats:
+    def logits(
+        network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
+    ) -> Floats:
         """See Stage.logits."""
         N, C, H, W = images.shape
         stage, every = CompiledStage(network, 1), torch.ones(H, W, dtype=torch.bool)
         noise, bounds = torch.zeros(H, W, C, dtype=torch.float64), stage._shared.outputs
         found = np.empty((N, network.config.values, C, H, W), np.float32)
         for image, its in zip(images, found, strict=True):
-            stage.open(0, Drawing(noise, 1.0, torch.from_numpy(image), every, label=label, weighed=every))
+            stage.open(
+                0,
+                Drawing(
+                    noise,
+                    1.0,
+                    torch.from_numpy(image),
+                    every,
+                    label=label,
+                    weighed=every,
+                ),
+            )
             for y in range(H):
                 stage._pass_rows([0])
                 for c in range(C):
-                    its[:, c, y] = stage._state.logits[:W, bounds[c] : bounds[c] + len(its)].T
+                    its[:, c, y] = stage._state.logits[
+                        :W, bounds[c] : bounds[c] + len(its)
+                    ].T
             stage.close(0)
         return found
 
@@ -146,7 +195,10 @@ class CompiledStage:
         front, state = self._front, self._state
         y, x = front.stop[source]
         assert (front.stop[target] == front.stop[source]).all()
-        front.first_row[target], front.done[target] = front.first_row[source], front.done[source]
+        front.first_row[target], front.done[target] = (
+            front.first_row[source],
+            front.done[source],
+        )
         state.summed[target] = 0
         state.images[target, :, :y] = state.images[source, :, :y]
         if x:
@@ -163,14 +215,18 @@ class CompiledStage:
             row[:, target :: self._slots] = row[:, source :: self._slots]
         if self._streams == IN_RING:
             streams = self._state.streams
-            streams[:, self._cells(streams[0], target)] = streams[:, self._cells(streams[0], source)]
+            streams[:, self._cells(streams[0], target)] = streams[
+                :, self._cells(streams[0], source)
+            ]
 
     def _copy_kept(self, source: int, target: int) -> None:
         state = self._state
         for kept in (state.scaled, state.conditions):
             kept[self._cells(kept, target)] = kept[self._cells(kept, source)]
         for kept in self._kept:
-            kept[:, self._cells(kept[0], target)] = kept[:, self._cells(kept[0], source)]
+            kept[:, self._cells(kept[0], target)] = kept[
+                :, self._cells(kept[0], source)
+            ]
 
     def _cells(self, part: Floats, slot: int) -> slice:
         """The cells of a map (cells, width) that belong to a slot."""
@@ -196,12 +252,18 @@ class CompiledStage:
         drawn = [slot for slot in self._active if slot not in given]
         if len(given) <= -len(drawn) % TOGETHER:  # the list is padded for as much
             given, drawn = [], self._active
-        return (self._pass_rows(given) if given else []) + (self._draw_rows(drawn) if drawn else [])
+        return (self._pass_rows(given) if given else []) + (
+            self._draw_rows(drawn) if drawn else []
+        )
 
     def _passes(self, slot: int) -> bool:
         """True if the next row is given whole, not begun, and not behind where the image is held."""
         front, y = self._front, self._front.first_row[slot]
-        return bool(y < front.stop[slot, 0] and self._at_once[slot][y] and front.done[slot, y] == 0)
+        return bool(
+            y < front.stop[slot, 0]
+            and self._at_once[slot][y]
+            and front.done[slot, y] == 0
+        )
 
     def _pass_rows(self, given: list[int]) -> list[SlotRow]:
         """Work off the next row of each slot, which is given whole."""
@@ -215,7 +277,9 @@ class CompiledStage:
     def _draw_rows(self, slots: list[int]) -> list[SlotRow]:
         front, *others = self._records
         if not self._windows.isdisjoint(slots):
-            front = front._replace(steps=max(FEWEST, PIECE // (len(slots) * self._rows_at_once)))
+            front = front._replace(
+                steps=max(FEWEST, PIECE // (len(slots) * self._rows_at_once))
+            )
         count = self._code.advance(np.array(slots), front, *others)
         if count < 0:
             raise FloatingPointError(NOT_FINITE)
@@ -228,7 +292,10 @@ class CompiledStage:
 
     def _rows(self, slots: NDArray[np.int64], ys: NDArray[np.int64]) -> list[SlotRow]:
         """All at once: small images are done in thousands of rows a second."""
-        last, values = self._shared.height - 1, self._state.images[slots, :, ys].astype(np.uint8)
+        last, values = (
+            self._shared.height - 1,
+            self._state.images[slots, :, ys].astype(np.uint8),
+        )
         places = zip(slots.tolist(), ys.tolist(), values, strict=True)
         rows = [SlotRow(slot, y, of, is_last=y == last) for slot, y, of in places]
         for row in rows:
@@ -244,8 +311,18 @@ def _kind(network: PixelNetwork) -> CompiledKind:
 def _state_bytes(network: PixelNetwork, images: int) -> int:
     """Bytes of all arrays whose size depends on how many images are drawn side by side."""
     maps, sizes, kind = Maps(network), Sizes.of(network.config, images), _kind(network)
-    records = _state(network, maps, sizes), _front(sizes), _places(sizes), kind.state(network, maps, sizes)
-    return sum(part.nbytes for record in records for part in record.values() if isinstance(part, Room))
+    records = (
+        _state(network, maps, sizes),
+        _front(sizes),
+        _places(sizes),
+        kind.state(network, maps, sizes),
+    )
+    return sum(
+        part.nbytes
+        for record in records
+        for part in record.values()
+        if isinstance(part, Room)
+    )
 
 
 def _front(sizes: Sizes) -> dict[str, Any]:
@@ -254,7 +331,11 @@ def _front(sizes: Sizes) -> dict[str, Any]:
         "lag": sizes.lag,
         "steps": sizes.width,  # a row is complete by then
         "first_row": Room((sizes.slots,), np.int64),
-        "done": Room((sizes.slots, sizes.height + 1), np.int64, (((slice(None), -1), sizes.width),)),
+        "done": Room(
+            (sizes.slots, sizes.height + 1),
+            np.int64,
+            (((slice(None), -1), sizes.width),),
+        ),
         "work": Room((sizes.list_pixels, 3), np.int64),
         "stop": Room((sizes.slots, 2), np.int64, ((..., (sizes.height, 0)),)),
         "finished": Room((sizes.step_pixels, 2), np.int64),
@@ -269,10 +350,18 @@ def _places(sizes: Sizes) -> dict[str, Any]:
 def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
     """The fields of State."""
     config = network.config
-    C, H, W, S, M = config.channels, sizes.height, sizes.width, sizes.slots, sizes.step_pixels
+    C, H, W, S, M = (
+        config.channels,
+        sizes.height,
+        sizes.width,
+        sizes.slots,
+        sizes.step_pixels,
+    )
     return {
         "images": Room((S, C, H, W), np.int64),
-        "keep": Room((S, H, W), np.bool_, ((-1, True),)),  # the scratch slot asks for no logits
+        "keep": Room(
+            (S, H, W), np.bool_, ((-1, True),)
+        ),  # the scratch slot asks for no logits
         "weighed": Room((S, H, W), np.bool_),
         "log_p": Room((S, H), np.float64),
         "noise": Room((S, H, W, C), np.float64),
@@ -283,7 +372,9 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
         "scaled": zeros(S * (H + SIDE) * (W + 2 * SIDE), C),
         "conditions": zeros(S * H * W, network.conditioning),
         "summed": Room((S, H), np.int64),
-        "streams": zeros(config.layers + 1, _kind(network).stream_cells(sizes), maps.features.width),
+        "streams": zeros(
+            config.layers + 1, _kind(network).stream_cells(sizes), maps.features.width
+        ),
         "skips": zeros(M, maps.features.width),
         "top": zeros(M, maps.features.width),
         "first": zeros(M, maps.wide.width),

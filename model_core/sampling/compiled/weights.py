@@ -14,7 +14,12 @@ from model_core.layers.masked_conv import MaskedConv2d
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.compiled.colour_order import Maps, weights_by_colour
 from model_core.sampling.compiled.kind import CompiledKind
-from model_core.sampling.compiled.layout import Floats, Layout, pad_vector, whole_columns
+from model_core.sampling.compiled.layout import (
+    Floats,
+    Layout,
+    pad_vector,
+    whole_columns,
+)
 
 _FEW = 16
 _LARGE = 1 << 20
@@ -26,7 +31,9 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
     """Weights that every network has, and all that is computed colour by colour."""
     config, blocks, head = network.config, network.blocks, network.head
     skips = [block.skip for block in blocks if block.skip is not None]
-    skip_b = np.stack([pad_vector(skip.bias, maps.features) for skip in skips or [blocks[0].up]])
+    skip_b = np.stack(
+        [pad_vector(skip.bias, maps.features) for skip in skips or [blocks[0].up]]
+    )
     by_colour, begins = weights_by_colour(network, kind, maps)
     return Shared(
         channels=config.channels,
@@ -47,7 +54,13 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
         gate_vectors=maps.gates.vectors,
         wide_vectors=maps.wide.vectors,
         output_vectors=maps.outputs.vectors,
-        zeros=np.zeros(max(part.width for part in (maps.features, maps.gates, maps.wide, maps.outputs)), np.float32),
+        zeros=np.zeros(
+            max(
+                part.width
+                for part in (maps.features, maps.gates, maps.wide, maps.outputs)
+            ),
+            np.float32,
+        ),
         before_w=_input_before(network),
         before_b=pad_vector(network.input.bias, maps.features),
         up_b=np.stack([pad_vector(block.up.bias, maps.features) for block in blocks]),
@@ -68,9 +81,17 @@ def few_pixels(above_w: Floats) -> int:
 def _input_before(network: PixelNetwork) -> Floats:
     """The pixels before, three rows of seven and then three: all colours of each cell; of categories (cells, V, O)."""
     weight = network.input.masked_weight()  # (O, C, 4, 7)
-    cells = [(dy, dx) for dy in range(SIDE) for dx in range(2 * SIDE + 1)] + [(SIDE, dx) for dx in range(SIDE)]
+    cells = [(dy, dx) for dy in range(SIDE) for dx in range(2 * SIDE + 1)] + [
+        (SIDE, dx) for dx in range(SIDE)
+    ]
     if network.config.categories:
-        return torch.stack([weight[:, :, dy, dx].t() for dy, dx in cells]).detach().float().contiguous().numpy()
+        return (
+            torch.stack([weight[:, :, dy, dx].t() for dy, dx in cells])
+            .detach()
+            .float()
+            .contiguous()
+            .numpy()
+        )
     return whole_columns(torch.cat([weight[:, :, dy, dx] for dy, dx in cells], 1))
 
 
@@ -105,7 +126,10 @@ class Room(NamedTuple):
 
 def made(rooms: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a record, arrays in the place of rooms."""
-    return {name: part.made() if isinstance(part, Room) else part for name, part in rooms.items()}
+    return {
+        name: part.made() if isinstance(part, Room) else part
+        for name, part in rooms.items()
+    }
 
 
 def zeros(*shape: int) -> Room:
@@ -115,5 +139,7 @@ def zeros(*shape: int) -> Room:
 
 def filled(initials: list[Tensor], hidden: Layout, cells: int) -> Room:
     """(L, cells, h), every cell holding the layer's initial state."""
-    cell = np.stack([pad_vector(initial, hidden) for initial in initials])[:, None]  # (L, 1, h)
+    cell = np.stack([pad_vector(initial, hidden) for initial in initials])[
+        :, None
+    ]  # (L, 1, h)
     return Room((len(initials), cells, cell.shape[-1]), starts=((..., cell),))

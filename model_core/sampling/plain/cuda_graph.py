@@ -17,7 +17,12 @@ class ReplayedStep:
     that the libraries are ready.
     """
 
-    def __init__(self, step: Callable[[], Tensor], twin: Callable[[], Tensor], device: torch.device) -> None:
+    def __init__(
+        self,
+        step: Callable[[], Tensor],
+        twin: Callable[[], Tensor],
+        device: torch.device,
+    ) -> None:
         self._device = device
         self._graph = torch.cuda.CUDAGraph()
         with torch.inference_mode(), torch.cuda.device(device):
@@ -29,9 +34,13 @@ class ReplayedStep:
             before.wait_stream(aside)
             # thread_local: other threads may load or score a model meanwhile. The stream: torch's own one for captures
             # belongs to the first device that had one.
-            with torch.cuda.graph(self._graph, stream=aside, capture_error_mode="thread_local"):
+            with torch.cuda.graph(
+                self._graph, stream=aside, capture_error_mode="thread_local"
+            ):
                 self._report = step()
-        self._host_report = torch.empty_like(self._report, device="cpu", pin_memory=True)
+        self._host_report = torch.empty_like(
+            self._report, device="cpu", pin_memory=True
+        )
 
     def __call__(self) -> Tensor:
         with torch.cuda.device(self._device):

@@ -11,7 +11,11 @@ from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.plain.positions import Positions
 from model_core.sampling.plain.ring import KeptMaps, Ring, RingMaps, Tap, taps_on
 from model_core.sampling.plain.stepper import Stepper
-from model_core.sampling.plain.weights import Packed, pack_gates_by_colour, with_condition
+from model_core.sampling.plain.weights import (
+    Packed,
+    pack_gates_by_colour,
+    with_condition,
+)
 
 LEFT, UP = (0, -1), (-1, 0)
 STATE_TAPS: list[Tap] = [LEFT, UP]
@@ -30,14 +34,25 @@ class DiagonalBiLSTMStepper(Stepper):
         layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
         self._gates = [_pack(layer.left, config.channels) for layer in layers]
         self._ring = Ring(slots, rows=2, width=config.width, reach=1)
-        self._hidden = RingMaps(self._ring, torch.stack([layer.left.initial_hidden for layer in layers]).detach())
-        self._cell = RingMaps(self._ring, torch.stack([layer.left.initial_cell for layer in layers]).detach())
+        self._hidden = RingMaps(
+            self._ring,
+            torch.stack([layer.left.initial_hidden for layer in layers]).detach(),
+        )
+        self._cell = RingMaps(
+            self._ring,
+            torch.stack([layer.left.initial_cell for layer in layers]).detach(),
+        )
         self._right = RightScan([layer.right for layer in layers])
         like = network.input.bias
-        self._state_taps, self._left = taps_on(like.device, STATE_TAPS), taps_on(like.device, [LEFT])
+        self._state_taps, self._left = (
+            taps_on(like.device, STATE_TAPS),
+            taps_on(like.device, [LEFT]),
+        )
         self._slots = torch.arange(slots, device=like.device)
         self._row_of = torch.zeros_like(self._slots)
-        self._row_inputs = RowMaps(slots, config.width, like.new_zeros(config.layers, 1, config.features))
+        self._row_inputs = RowMaps(
+            slots, config.width, like.new_zeros(config.layers, 1, config.features)
+        )
         self._above = RowMaps(slots, config.width, self._right.initial_hidden)
 
     def end_rows(self) -> None:
@@ -48,7 +63,11 @@ class DiagonalBiLSTMStepper(Stepper):
         self._above.maps.copy_(self._right(inputs, self._above.maps))
 
     def slot_bytes(self, places: int) -> int:
-        return super().slot_bytes(places) + self._slots.element_size() + self._row_of.element_size()
+        return (
+            super().slot_bytes(places)
+            + self._slots.element_size()
+            + self._row_of.element_size()
+        )
 
     def _kept(self) -> Sequence[KeptMaps]:
         return self._hidden, self._cell, self._above, self._row_inputs
@@ -57,14 +76,20 @@ class DiagonalBiLSTMStepper(Stepper):
         self._cells = self._ring.cells(where)
         self._around_state = self._ring.around(where, self._state_taps)
         self._beside = self._ring.around(where, self._left)
-        below_another = (where.y > 0).to(self._above.maps.dtype)[:, None]  # shifted down: the first row has none above
-        self._from_right = self._above.maps[:, where.slot, where.x] * below_another  # (L, M, h)
+        below_another = (where.y > 0).to(self._above.maps.dtype)[
+            :, None
+        ]  # shifted down: the first row has none above
+        self._from_right = (
+            self._above.maps[:, where.slot, where.x] * below_another
+        )  # (L, M, h)
 
     def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
         read = [stream, self._hidden.read(i, self._around_state), self._condition]
         summed = self._gates[i](torch.cat(read, 1), colour)
         own = self._columns[colour]
-        hidden, cell = lstm_cell(summed, self._cell.read(i, self._beside)[:, own], dim=1)
+        hidden, cell = lstm_cell(
+            summed, self._cell.read(i, self._beside)[:, own], dim=1
+        )
         self._hidden.write(i, self._cells, own, hidden)
         self._cell.write(i, self._cells, own, cell)
         return hidden + self._from_right[i][:, own]
@@ -100,23 +125,39 @@ class RightScan:
             return torch.stack(one_each).detach().contiguous()
 
         self._from_input = stacked(
-            [with_condition(d.input_to_state.matrix(), d.condition).t() for d in directions]
+            [
+                with_condition(d.input_to_state.matrix(), d.condition).t()
+                for d in directions
+            ]
         )  # (L, 2h + c, 4h)
-        self._bias = stacked([d.input_to_state.bias for d in directions])[:, None, :]  # (L, 1, 4h)
-        self._from_up = stacked([d.state_to_state[0].t() for d in directions])  # (L, h, 4h)
+        self._bias = stacked([d.input_to_state.bias for d in directions])[
+            :, None, :
+        ]  # (L, 1, 4h)
+        self._from_up = stacked(
+            [d.state_to_state[0].t() for d in directions]
+        )  # (L, h, 4h)
         self._from_right = stacked([d.state_to_state[1].t() for d in directions])
-        self.initial_hidden = stacked([d.initial_hidden for d in directions])[:, None, :]  # (L, 1, h)
+        self.initial_hidden = stacked([d.initial_hidden for d in directions])[
+            :, None, :
+        ]  # (L, 1, h)
         self._initial_cell = stacked([d.initial_cell for d in directions])[:, None, :]
 
     def __call__(self, inputs: Tensor, above: Tensor) -> Tensor:
         """inputs (L, M, W, 2h + c), hidden map of the row above (L, M, W, h) -> this row's hidden map (L, M, W, h)."""
         L, M, W, _ = inputs.shape
         summed = torch.baddbmm(self._bias, inputs.flatten(1, 2), self._from_input)
-        summed = torch.baddbmm(summed, above.flatten(1, 2), self._from_up).view(L, M, W, -1)
-        hidden, cell = self.initial_hidden.expand(L, M, -1), self._initial_cell.expand(L, M, -1)
+        summed = torch.baddbmm(summed, above.flatten(1, 2), self._from_up).view(
+            L, M, W, -1
+        )
+        hidden, cell = (
+            self.initial_hidden.expand(L, M, -1),
+            self._initial_cell.expand(L, M, -1),
+        )
         row = torch.empty_like(above)
         for x in range(W - 1, -1, -1):
-            hidden, cell = lstm_cell(torch.baddbmm(summed[:, :, x], hidden, self._from_right), cell, dim=2)
+            hidden, cell = lstm_cell(
+                torch.baddbmm(summed[:, :, x], hidden, self._from_right), cell, dim=2
+            )
             row[:, :, x] = hidden
         return row
 
@@ -124,5 +165,7 @@ class RightScan:
 def _pack(lstm: DiagonalLSTM, colours: int) -> Packed:
     """[inputs, left, up, condition] -> gates."""
     up, left = lstm.state_to_state
-    matrix = with_condition(torch.cat([lstm.input_to_state.matrix(), left, up], 1), lstm.condition)
+    matrix = with_condition(
+        torch.cat([lstm.input_to_state.matrix(), left, up], 1), lstm.condition
+    )
     return pack_gates_by_colour(matrix, lstm.input_to_state.bias, colours)

@@ -21,18 +21,30 @@ class PixelCNNStepper(Stepper):
         config, colours = network.config, network.config.channels
         layers = [layer_of(block, PixelCNNLayer) for block in network.blocks]
         self._down = [pack_pointwise(layer.down, colours) for layer in layers]
-        self._spread = [pack_taps(layer.spread, colours, layer.condition) for layer in layers]
+        self._spread = [
+            pack_taps(layer.spread, colours, layer.condition) for layer in layers
+        ]
         self._taps = taps_on(network.input.bias.device, causal_taps(layers[0].spread))
         self._ring = Ring(slots, rows=2, width=config.width, reach=1)
-        self._maps = RingMaps(self._ring, network.input.bias.new_zeros(config.layers, config.hidden))
+        self._maps = RingMaps(
+            self._ring, network.input.bias.new_zeros(config.layers, config.hidden)
+        )
 
     def _kept(self) -> Sequence[KeptMaps]:
         return (self._maps,)
 
     def _look(self, where: Positions) -> None:
-        self._cells, self._around = self._ring.cells(where), self._ring.around(where, self._taps)
+        self._cells, self._around = (
+            self._ring.cells(where),
+            self._ring.around(where, self._taps),
+        )
 
     def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
-        self._maps.write(i, self._cells, self._columns[colour], self._down[i](stream.relu(), colour).relu_())
+        self._maps.write(
+            i,
+            self._cells,
+            self._columns[colour],
+            self._down[i](stream.relu(), colour).relu_(),
+        )
         seen = torch.cat([self._maps.read(i, self._around), self._condition], 1)
         return self._spread[i](seen, colour).relu_()

@@ -53,13 +53,24 @@ class Ring:
 
     def cells(self, where: Positions) -> Tensor:
         """(M,) index of each pixel."""
-        return where.slot * self.image + where.y % self._rows * self._row + where.x + self._reach
+        return (
+            where.slot * self.image
+            + where.y % self._rows * self._row
+            + where.x
+            + self._reach
+        )
 
     def around(self, where: Positions, taps: Tensor) -> Tensor:
         """(M, T) indices of each pixel's neighbours, in the order of the taps (2, T)."""
         dy, dx = taps
         rows = (where.y[:, None] + dy) % self._rows
-        return where.slot[:, None] * self.image + rows * self._row + where.x[:, None] + dx + self._reach
+        return (
+            where.slot[:, None] * self.image
+            + rows * self._row
+            + where.x[:, None]
+            + dx
+            + self._reach
+        )
 
 
 class RingMaps:
@@ -68,7 +79,9 @@ class RingMaps:
     def __init__(self, ring: Ring, border: Tensor) -> None:
         self._ring = ring
         self._border = border[:, None, :]
-        self._maps = self._border.expand(-1, ring.slots * ring.image, -1).clone()  # (L, cells, F)
+        self._maps = self._border.expand(
+            -1, ring.slots * ring.image, -1
+        ).clone()  # (L, cells, F)
 
     @property
     def slot_bytes(self) -> int:
@@ -80,7 +93,9 @@ class RingMaps:
     def fork(self, source: int, target: int) -> None:
         self._maps[:, self._ring.of(target)] = self._maps[:, self._ring.of(source)]
 
-    def write(self, layer: int, cells: Tensor, columns: slice, features: Tensor) -> None:
+    def write(
+        self, layer: int, cells: Tensor, columns: slice, features: Tensor
+    ) -> None:
         """Store (M, F_c) features of one colour."""
         self._maps[layer, cells, columns] = features
 

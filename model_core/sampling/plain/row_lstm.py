@@ -11,7 +11,12 @@ from model_core.networks.pixel_network import PixelNetwork, layer_of
 from model_core.sampling.plain.positions import Positions
 from model_core.sampling.plain.ring import KeptMaps, Ring, RingMaps, Tap, taps_on
 from model_core.sampling.plain.stepper import Stepper
-from model_core.sampling.plain.weights import Packed, causal_taps, pack_gates_by_colour, with_condition
+from model_core.sampling.plain.weights import (
+    Packed,
+    causal_taps,
+    pack_gates_by_colour,
+    with_condition,
+)
 
 UP = (-1, 0)
 STATE_TAPS: list[Tap] = [(-1, -1), UP, (-1, 1)]
@@ -29,9 +34,15 @@ class RowLSTMStepper(Stepper):
         self._input_taps = taps_on(device, causal_taps(layers[0].input_to_state))
         self._state_taps, self._up = taps_on(device, STATE_TAPS), taps_on(device, [UP])
         self._ring = Ring(slots, rows=2, width=config.width, reach=1)
-        self._inputs = RingMaps(self._ring, network.input.bias.new_zeros(config.layers, config.features))
-        self._hidden = RingMaps(self._ring, torch.stack([layer.initial_hidden for layer in layers]).detach())
-        self._cell = RingMaps(self._ring, torch.stack([layer.initial_cell for layer in layers]).detach())
+        self._inputs = RingMaps(
+            self._ring, network.input.bias.new_zeros(config.layers, config.features)
+        )
+        self._hidden = RingMaps(
+            self._ring, torch.stack([layer.initial_hidden for layer in layers]).detach()
+        )
+        self._cell = RingMaps(
+            self._ring, torch.stack([layer.initial_cell for layer in layers]).detach()
+        )
 
     def _kept(self) -> Sequence[KeptMaps]:
         return self._inputs, self._hidden, self._cell
@@ -44,7 +55,11 @@ class RowLSTMStepper(Stepper):
 
     def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
         self._inputs.write(i, self._cells, slice(None), stream)
-        read = [self._inputs.read(i, self._around_input), self._hidden.read(i, self._around_state), self._condition]
+        read = [
+            self._inputs.read(i, self._around_input),
+            self._hidden.read(i, self._around_state),
+            self._condition,
+        ]
         summed = self._gates[i](torch.cat(read, 1), colour)
         own = self._columns[colour]
         hidden, cell = lstm_cell(summed, self._cell.read(i, self._above)[:, own], dim=1)

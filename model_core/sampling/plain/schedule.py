@@ -32,15 +32,26 @@ class Schedule:
         self._width, self._scratch = config.width, slots
         images, place = torch.arange(slots), torch.arange(self.rows_at_once)
         nobody = torch.full((SMALLEST_BATCH,), slots)
-        self._slot = torch.cat([images.repeat_interleave(len(place)), nobody]).to(device)
-        self._place = torch.cat([place.repeat(slots), torch.zeros_like(nobody)]).to(device)
-        self._tick, self._first, self._end = torch.zeros(3, slots + SCRATCH, dtype=torch.int64, device=device)
+        self._slot = torch.cat([images.repeat_interleave(len(place)), nobody]).to(
+            device
+        )
+        self._place = torch.cat([place.repeat(slots), torch.zeros_like(nobody)]).to(
+            device
+        )
+        self._tick, self._first, self._end = torch.zeros(
+            3, slots + SCRATCH, dtype=torch.int64, device=device
+        )
 
     @property
     def slot_bytes(self) -> int:
         """Bytes that each further slot adds: its places, and where it is."""
-        places = sum(self.rows_at_once * part.element_size() for part in (self._slot, self._place))
-        return places + sum(part[0].nbytes for part in (self._tick, self._first, self._end))
+        places = sum(
+            self.rows_at_once * part.element_size()
+            for part in (self._slot, self._place)
+        )
+        return places + sum(
+            part[0].nbytes for part in (self._tick, self._first, self._end)
+        )
 
     def begin(self, slot: int, first: int, end: int) -> None:
         """Let rows first..end-1 of this slot be worked at, from the next tick on; none where they are equal."""
@@ -50,7 +61,11 @@ class Schedule:
         """The pixels of this tick."""
         since = self._tick[self._slot] - self.lag * self._place
         period = self.lag * self.rows_at_once
-        y = self._first[self._slot] + self._place + since.div(period, rounding_mode="floor") * self.rows_at_once
+        y = (
+            self._first[self._slot]
+            + self._place
+            + since.div(period, rounding_mode="floor") * self.rows_at_once
+        )
         x = since.remainder(period)
         live = (since >= 0) & (x < self._width) & (y < self._end[self._slot])
         idle = ~live
@@ -63,4 +78,8 @@ class Schedule:
 
     def ended(self) -> torch.Tensor:
         """(slots + SCRATCH,) the row that each slot completed in the last `lag` ticks; any number where it did not."""
-        return self._first + self._tick.div(self.lag, rounding_mode="floor") - self.rows_at_once
+        return (
+            self._first
+            + self._tick.div(self.lag, rounding_mode="floor")
+            - self.rows_at_once
+        )

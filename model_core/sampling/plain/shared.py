@@ -10,7 +10,12 @@ from model_core.kinds import INPUT_REACH
 from model_core.networks.pixel_network import Block, PixelNetwork
 from model_core.sampling.plain.positions import Positions
 from model_core.sampling.plain.ring import Ring, RingMaps, taps_on
-from model_core.sampling.plain.weights import causal_taps, pack, pack_pointwise, pack_taps
+from model_core.sampling.plain.weights import (
+    causal_taps,
+    pack,
+    pack_pointwise,
+    pack_taps,
+)
 
 
 class InputAndHead:
@@ -23,8 +28,13 @@ class InputAndHead:
         self._input = pack_taps(network.input, self.colours)
         self._taps = taps_on(network.input.bias.device, causal_taps(network.input))
         self._ring = Ring(slots, INPUT_REACH + 1, config.width, INPUT_REACH)
-        self._values = RingMaps(self._ring, network.input.bias.new_zeros(1, config.inputs))
-        self._head = [pack_pointwise(c, self.colours) for c in (network.head.first, network.head.second)]
+        self._values = RingMaps(
+            self._ring, network.input.bias.new_zeros(1, config.inputs)
+        )
+        self._head = [
+            pack_pointwise(c, self.colours)
+            for c in (network.head.first, network.head.second)
+        ]
         output = network.head.output
         count = network.head.outputs
         columns = [slice(c * count, (c + 1) * count) for c in range(self.colours)]
@@ -42,8 +52,15 @@ class InputAndHead:
 
     def place(self, where: Positions, colour: int, values: Tensor) -> None:
         """Let the pixels after `where` see its (M,) values of one colour."""
-        encoded = self._network.encode(values[:, None, None, None]).flatten(1)  # (M, 1), of categories (M, V)
-        self._values.write(0, self._ring.cells(where), slice(colour, colour + encoded.shape[1]), encoded)
+        encoded = self._network.encode(values[:, None, None, None]).flatten(
+            1
+        )  # (M, 1), of categories (M, V)
+        self._values.write(
+            0,
+            self._ring.cells(where),
+            slice(colour, colour + encoded.shape[1]),
+            encoded,
+        )
 
     def input(self, where: Positions, colour: int, stream: Tensor) -> None:
         """Fill the features of one colour of the first map at `where`: stream (M, 2h)."""
@@ -69,7 +86,9 @@ class Ways:
         self._skip = None if block.skip is None else pack_pointwise(block.skip, colours)
         self._residual = residual
 
-    def __call__(self, hidden: Tensor, stream: Tensor, after: Tensor, skips: Tensor, colour: int) -> None:
+    def __call__(
+        self, hidden: Tensor, stream: Tensor, after: Tensor, skips: Tensor, colour: int
+    ) -> None:
         """Fill `after` (M, 2h) and add to `skips` (M, 2h), the columns of one colour."""
         own = self._up.columns[colour]
         update = self._up(hidden, colour)
@@ -90,7 +109,9 @@ class Streams:
     @property
     def place_bytes(self) -> int:
         """Bytes of one pixel."""
-        return sum(part[..., 0, :].nbytes for part in (self.stream, self.hidden, self.skips))
+        return sum(
+            part[..., 0, :].nbytes for part in (self.stream, self.hidden, self.skips)
+        )
 
     def clear(self) -> None:
         """Make ready for the next step. What a mask hides is multiplied by zero, and must be a number for that to be

@@ -27,7 +27,9 @@ class PlainStage:
     """A Stage (sampling/stage.py); on a GPU its operations are captured once and replayed."""
 
     stops_within_rows: ClassVar[bool] = False
-    keeps_closed: ClassVar[bool] = False  # a step computes all slots, whoever is in them
+    keeps_closed: ClassVar[bool] = (
+        False  # a step computes all slots, whoever is in them
+    )
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
@@ -38,7 +40,9 @@ class PlainStage:
     def numerics(device: torch.device, slots: int) -> str:
         """A GPU's library chooses how to sum by the size of a product, which is that of all slots computed."""
         computed = _computed(device, slots)
-        return f"{device.type}-torch" + (f"-{computed}" if device.type != "cpu" and computed > BANK else "")
+        return f"{device.type}-torch" + (
+            f"-{computed}" if device.type != "cpu" and computed > BANK else ""
+        )
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
@@ -46,23 +50,39 @@ class PlainStage:
         return StaticStep(network, slots=1).slot_bytes
 
     @staticmethod
-    def logits(network: PixelNetwork, images: NDArray[np.int64], label: int | None = None) -> NDArray[np.floating]:
+    def logits(
+        network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
+    ) -> NDArray[np.floating]:
         """See Stage.logits."""
         values = torch.from_numpy(images).to(network.input.bias.device)
         if label is None:
             return network(values).cpu().numpy()
-        return network(values, network.of_labels(torch.full((len(values),), label, device=values.device))).cpu().numpy()
+        return (
+            network(
+                values,
+                network.of_labels(
+                    torch.full((len(values),), label, device=values.device)
+                ),
+            )
+            .cpu()
+            .numpy()
+        )
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         device = network.input.bias.device
         config, slots = network.config, _computed(device, slots)
-        self._height, self._row_shape = config.height, (slots, config.channels, config.width)
+        self._height, self._row_shape = (
+            config.height,
+            (slots, config.channels, config.width),
+        )
         self._step = StaticStep(network, slots)
         self._network, self._device = network, device
         self._run = self._runner()
         self._passes: dict[int, _Pass] = {}
         self._stops: dict[int, int] = {}  # the row before which an image is held
-        self._held: dict[int, int] = {}  # the row that an image which is held would draw next
+        self._held: dict[
+            int, int
+        ] = {}  # the row that an image which is held would draw next
 
     def _runner(self) -> Callable[[], Tensor]:
         if self._device.type == "cpu":
@@ -159,8 +179,15 @@ class PlainStage:
             if not report[0]:
                 raise FloatingPointError(NOT_FINITE)
             values = report[1:].view(self._row_shape).numpy()
-            ended = [(slot, y) for slot in list(self._passes) if (y := self._ended_row(slot)) is not None]
-            rows = [SlotRow(slot, y, values[slot].copy(), is_last=y == self._height - 1) for slot, y in ended]
+            ended = [
+                (slot, y)
+                for slot in list(self._passes)
+                if (y := self._ended_row(slot)) is not None
+            ]
+            rows = [
+                SlotRow(slot, y, values[slot].copy(), is_last=y == self._height - 1)
+                for slot, y in ended
+            ]
         return rows
 
     def _ended_row(self, slot: int) -> int | None:

@@ -21,13 +21,19 @@ class StaticStep:
         C, H, W = config.channels, config.height, config.width
         self._distribution = network.distribution
         self.schedule = Schedule(config, slots, device)
-        self.stepper: Stepper = part(config.kind.stepper)(network, slots + SCRATCH, self.schedule.places)
+        self.stepper: Stepper = part(config.kind.stepper)(
+            network, slots + SCRATCH, self.schedule.places
+        )
         self._slots, self._height = torch.arange(slots, device=device), H
         shape = slots + SCRATCH, H, W
-        self.values = torch.zeros(slots + SCRATCH, C, H, W, dtype=torch.int64, device=device)
+        self.values = torch.zeros(
+            slots + SCRATCH, C, H, W, dtype=torch.int64, device=device
+        )
         self.keep = torch.zeros(shape, dtype=torch.bool, device=device)
         self.noise = torch.zeros(*shape, C, dtype=torch.float64, device=device)
-        self.temperature = torch.ones(slots + SCRATCH, dtype=torch.float64, device=device)
+        self.temperature = torch.ones(
+            slots + SCRATCH, dtype=torch.float64, device=device
+        )
         self.weighs = False
         """Set when ln p of given pixels is asked for, of any slot."""
         self.weighed = torch.zeros(shape, dtype=torch.bool, device=device)
@@ -38,10 +44,21 @@ class StaticStep:
     def slot_bytes(self) -> int:
         """Bytes that each further slot adds to all that is kept from step to step, and to the maps of the pixels of
         one."""
-        images = self.values, self.keep, self.noise, self.temperature, self.weighed, self.log_p
+        images = (
+            self.values,
+            self.keep,
+            self.noise,
+            self.temperature,
+            self.weighed,
+            self.log_p,
+        )
         row = self.values[0, :, 0].numel()  # a byte a value in the report
         own = sum(part[0].nbytes for part in images) + self._slots.element_size() + row
-        return own + self.schedule.slot_bytes + self.stepper.slot_bytes(self.schedule.rows_at_once)
+        return (
+            own
+            + self.schedule.slot_bytes
+            + self.stepper.slot_bytes(self.schedule.rows_at_once)
+        )
 
     def __call__(self) -> Tensor:
         """Advance every image by `lag` ticks; at most one row of each is completed. Returns the report, on the device:
@@ -58,7 +75,11 @@ class StaticStep:
         """Draw a pixel at every place; were all logits finite that were drawn from?"""
         where = self.schedule.now()
         drawn = where.live & ~self.keep[where.slot, where.y, where.x]
-        used = drawn | self.weighed[where.slot, where.y, where.x] & where.live if self.weighs else drawn
+        used = (
+            drawn | self.weighed[where.slot, where.y, where.x] & where.live
+            if self.weighs
+            else drawn
+        )
         finite = []
         for colour in range(self.values.shape[1]):
             top = self.stepper.features(where, colour)
@@ -68,14 +89,20 @@ class StaticStep:
         self.schedule.move_on()
         return torch.stack(finite).all()
 
-    def _place(self, where: Positions, drawn: Tensor, logits: Tensor, colour: int) -> None:
+    def _place(
+        self, where: Positions, drawn: Tensor, logits: Tensor, colour: int
+    ) -> None:
         """Values of one colour, drawn or given, for the pixels and colours after them: logits (M, V)."""
         slot, y, x = where.slot, where.y, where.x
-        values = self._distribution.draw(logits, self.noise[slot, y, x, colour], self.temperature[slot])
+        values = self._distribution.draw(
+            logits, self.noise[slot, y, x, colour], self.temperature[slot]
+        )
         values = values.where(drawn, self.values[slot, colour, y, x])
         self.values[slot, colour, y, x] = values
         if self.weighs:
             log_p = self._distribution.log_p(logits, values, self.temperature[slot])
             weighed = self.weighed[slot, y, x] & where.live
-            self.log_p[slot, y] = self.log_p[slot, y] + log_p.where(weighed, torch.zeros_like(log_p))
+            self.log_p[slot, y] = self.log_p[slot, y] + log_p.where(
+                weighed, torch.zeros_like(log_p)
+            )
         self.stepper.ends.place(where, colour, values)

@@ -46,13 +46,19 @@ edit = client.images.edit(
     partial_images=1,
     extra_body={"seed": 3},
 )
-drawing = client.images.generate(**common, size="64x64", stream=True, partial_images=3, extra_body={"seed": 7})
+drawing = client.images.generate(
+    **common, size="64x64", stream=True, partial_images=3, extra_body={"seed": 7}
+)
 print(
     json.dumps(
         {
             "drawn": streamed(drawing, *drawings),
-            "edited": streamed(edit, ImageEditPartialImageEvent, ImageEditCompletedEvent),
-            "whole_only": streamed(client.images.generate(**common, stream=True), *drawings),
+            "edited": streamed(
+                edit, ImageEditPartialImageEvent, ImageEditCompletedEvent
+            ),
+            "whole_only": streamed(
+                client.images.generate(**common, stream=True), *drawings
+            ),
             "refused": [
                 refused(stream=True, n=2),
                 refused(stream=True, partial_images=4),

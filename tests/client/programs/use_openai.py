@@ -22,10 +22,20 @@ def refused(**fields: object) -> list[object]:
     raise AssertionError(fields)
 
 
-drawn = client.images.generate(model=model, prompt="", n=3, size="64x64", user="somebody", extra_body={"seed": 7})
-linked = client.images.generate(model=model, prompt="", response_format="url", output_format="webp", size="auto")
+drawn = client.images.generate(
+    model=model, prompt="", n=3, size="64x64", user="somebody", extra_body={"seed": 7}
+)
+linked = client.images.generate(
+    model=model, prompt="", response_format="url", output_format="webp", size="auto"
+)
 edited = client.images.edit(
-    model=model, prompt="", image=Path(image), mask=Path(mask), n=2, size="12x12", extra_body={"seed": 3}
+    model=model,
+    prompt="",
+    image=Path(image),
+    mask=Path(mask),
+    n=2,
+    size="12x12",
+    extra_body={"seed": 3},
 )
 one_of_a_list = client.images.edit(model=model, prompt="", image=[Path(mask)])
 with urllib.request.urlopen(linked.data[0].url) as answer:
@@ -40,7 +50,9 @@ print(
             "seed": drawn.seed,
             "shown": [shown, linked.size, linked.output_format],
             "edited": [each.b64_json for each in edited.data],
-            "one_of_a_list": hashlib.sha256(base64.b64decode(one_of_a_list.data[0].b64_json)).hexdigest(),
+            "one_of_a_list": hashlib.sha256(
+                base64.b64decode(one_of_a_list.data[0].b64_json)
+            ).hexdigest(),
             "refused": [
                 refused(prompt="a cat"),
                 refused(size="2x2"),

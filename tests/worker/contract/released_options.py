@@ -24,7 +24,10 @@ def project_version() -> str:
 def present_options() -> dict[str, Any]:
     """Each kind's options, with the version of a job's description that says them."""
     kinds = {
-        word: {name: options_version(kind.options, [name]) for name in kind.options.model_fields}
+        word: {
+            name: options_version(kind.options, [name])
+            for name in kind.options.model_fields
+        }
         for word, kind in sorted(KINDS.items())
     }
     return {"release": project_version(), "version": VERSION, "kinds": kinds}

@@ -10,7 +10,9 @@ from worker.contract.coded_file import CodedFile, CodedFileError
 
 FIRST = Header("ab" * 32, "rotate_180", 7, bytes(range(8)))
 SECOND = replace(FIRST, identity="cd" * 32)
-OF_VERSION_1 = bytes.fromhex("5058524e01000400000007" + 32 * "ab" + "0001020304050607" + "bbfcf2e1")
+OF_VERSION_1 = bytes.fromhex(
+    "5058524e01000400000007" + 32 * "ab" + "0001020304050607" + "bbfcf2e1"
+)
 """As version 1 wrote `FIRST`."""
 
 
@@ -18,7 +20,9 @@ OF_VERSION_1 = bytes.fromhex("5058524e01000400000007" + 32 * "ab" + "00010203040
 def test_header_is_read_as_it_was_written(header: Header) -> None:
     """By both readers, in both versions."""
     data = header.pack() + b"stripes"
-    assert CodedFile.of(data) == CodedFile(header.sha256, header.images, header.identity)
+    assert CodedFile.of(data) == CodedFile(
+        header.sha256, header.images, header.identity
+    )
     assert Header.unpack(data) == header
     assert (data[4], header.size) == (header.version, len(data) - len(b"stripes"))
 
@@ -29,7 +33,10 @@ def test_header_of_version_1_is_read_as_before() -> None:
     assert FIRST.pack() == OF_VERSION_1
 
 
-@pytest.mark.parametrize(("header", "at"), [(header, at) for header in (FIRST, SECOND) for at in range(header.size)])
+@pytest.mark.parametrize(
+    ("header", "at"),
+    [(header, at) for header in (FIRST, SECOND) for at in range(header.size)],
+)
 def test_header_is_refused_where_the_codec_refuses_it(header: Header, at: int) -> None:
     """Each byte of it changed, and the file cut off there."""
     data = header.pack() + b"stripes"

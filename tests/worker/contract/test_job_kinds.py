@@ -45,9 +45,21 @@ def test_kind_is_complete_when_it_is_declared(kind: str) -> None:
         ("complete", {"filled_pixels": 5, "method": "posterior"}, 2 * H, 2 * 5 * C),
         (
             "complete",
-            {"filled_pixels": 5, "method": "posterior", "given_behind": 1, "particles": 8, "sweeps": 2},
+            {
+                "filled_pixels": 5,
+                "method": "posterior",
+                "given_behind": 1,
+                "particles": 8,
+                "sweeps": 2,
+            },
             2 * H,
-            int(2 * (5 + 1) * C * 8 * (1 + 2 * (1 + (1 + 4 * (5 / (H * W)) ** 0.5) ** 2 / 3))),
+            int(
+                2
+                * (5 + 1)
+                * C
+                * 8
+                * (1 + 2 * (1 + (1 + 4 * (5 / (H * W)) ** 0.5) ** 2 / 3))
+            ),
         ),
         ("score", {"n": 1}, 0, W * C),
         ("score", {"n": 1, "options": {"x": 0, "y": 0}}, 0, 2 * W * C),
@@ -60,11 +72,19 @@ def test_job_costs_what_is_computed_one_after_the_other(
 ) -> None:
     """A value for each colour of a pixel that is drawn, or that a particle passes; a pass over a picture counts as one
     row."""
-    assert (spec(kind, **changes).rows_total, spec(kind, **changes).work) == (rows, work)
+    assert (spec(kind, **changes).rows_total, spec(kind, **changes).work) == (
+        rows,
+        work,
+    )
 
 
-@pytest.mark.parametrize(("kind", "small_is_drawn"), [("sample", True), ("complete", True), ("upsample", False)])
-def test_small_image_counts_when_the_model_draws_it(kind: str, small_is_drawn: bool) -> None:
+@pytest.mark.parametrize(
+    ("kind", "small_is_drawn"),
+    [("sample", True), ("complete", True), ("upsample", False)],
+)
+def test_small_image_counts_when_the_model_draws_it(
+    kind: str, small_is_drawn: bool
+) -> None:
     """Of a Multi-Scale model, unless it is given."""
     asked = spec(kind, small_height=SMALL_H, small_width=SMALL_W)
     assert asked.draws_small == small_is_drawn
@@ -75,8 +95,12 @@ def test_small_image_counts_when_the_model_draws_it(kind: str, small_is_drawn: b
 def test_particles_of_a_classification_are_bounded_over_all_labels_together() -> None:
     """A hundred labels have twenty each, where ten may have 204; more are refused, and the usual number is cut."""
     card = SCORER.model_copy(update={"max_particles": 256})
-    hundred = card.model_copy(update={"labels": tuple(Label(name=str(i), prior=0.01) for i in range(100))})
-    ten = card.model_copy(update={"labels": tuple(Label(name=str(i), prior=0.1) for i in range(10))})
+    hundred = card.model_copy(
+        update={"labels": tuple(Label(name=str(i), prior=0.01) for i in range(100))}
+    )
+    ten = card.model_copy(
+        update={"labels": tuple(Label(name=str(i), prior=0.1) for i in range(10))}
+    )
     assert ClassifyOptions().settled(hundred, 1).particles == 20
     assert ClassifyOptions().settled(ten, 1).particles == 32
     assert ClassifyOptions(particles=204).settled(ten, 1).particles == 204

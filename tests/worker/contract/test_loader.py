@@ -13,13 +13,23 @@ ROOT = Path(__file__).parents[3]
 
 def all_scripts() -> dict[str, str]:
     modules = (scripts, queue_scripts)
-    return {name: text for module in modules for name, text in vars(module).items() if name.isupper()}
+    return {
+        name: text
+        for module in modules
+        for name, text in vars(module).items()
+        if name.isupper()
+    }
 
 
 def test_fragment_comes_once_when_it_is_included_twice() -> None:
     """However deep: before what needs it."""
     text = expand("--!include clock ending books\nreturn now()\n")
-    for line in ("local function now()", "local function drawn(", "local function settle(", "local keys ="):
+    for line in (
+        "local function now()",
+        "local function drawn(",
+        "local function settle(",
+        "local keys =",
+    ):
         assert text.count(line) == 1
     assert text.index("local function now()") < text.index("local function settle(")
     assert text.endswith("return now()\n")
@@ -41,7 +51,12 @@ def test_scripts_name_keys_as_python_does(redis_url: str) -> None:
     import redis
 
     with redis.Redis.from_url(redis_url) as client:
-        names = client.eval(expand("--!include names\nreturn {keys.OPEN, keys.JOB, keys.LEASE_S, event_of.failed}"), 0)
+        names = client.eval(
+            expand(
+                "--!include names\nreturn {keys.OPEN, keys.JOB, keys.LEASE_S, event_of.failed}"
+            ),
+            0,
+        )
     assert names == [keys.OPEN.encode(), keys.JOB.encode(), keys.LEASE_S, b"error"]
     for folder in ("worker/contract/lua", "worker/queue/lua", "app/lua"):
         for path in (ROOT / folder).glob("*.lua"):

@@ -18,19 +18,29 @@ def complaints(kinds: dict[str, dict[str, int]]) -> list[str]:
     found = []
     for word, released in RELEASED["kinds"].items():
         options = kinds[word]
-        found += [f"{word}: {name} was released, and newer workers pass over it" for name in released.keys() - options]
+        found += [
+            f"{word}: {name} was released, and newer workers pass over it"
+            for name in released.keys() - options
+        ]
         for name, version in options.items():
             if name in released and version != released[name]:
-                found.append(f"{word}: {name} was released with version {released[name]}, not {version}")
+                found.append(
+                    f"{word}: {name} was released with version {released[name]}, not {version}"
+                )
             if name not in released and version <= RELEASED["version"]:
-                found.append(f"{word}: mark {name} with Since({RELEASED['version'] + 1})")
+                found.append(
+                    f"{word}: mark {name} with Since({RELEASED['version'] + 1})"
+                )
     return found
 
 
 def versions(**changed: type) -> dict[str, dict[str, int]]:
     """Each kind's options with their versions; changed: other options of a kind."""
     every = {word: changed.get(word, kind.options) for word, kind in KINDS.items()}
-    return {word: {name: options_version(each, [name]) for name in each.model_fields} for word, each in every.items()}
+    return {
+        word: {name: options_version(each, [name]) for name in each.model_fields}
+        for word, each in every.items()
+    }
 
 
 def test_options_say_since_when_they_are() -> None:
@@ -40,13 +50,17 @@ def test_options_say_since_when_they_are() -> None:
 
 @pytest.mark.parametrize("mark", [None, Since(6), Since(RELEASED["version"])])
 @pytest.mark.parametrize("kind", ["score", "decode"])
-def test_a_new_option_is_refused_when_its_mark_is_missing_or_too_small(kind: str, mark: Since | None) -> None:
+def test_a_new_option_is_refused_when_its_mark_is_missing_or_too_small(
+    kind: str, mark: Since | None
+) -> None:
     """Also the first option of a kind that has none."""
 
     class Mirrored(KINDS[kind].options):
         mirrored: Annotated[bool, mark] = False
 
-    assert complaints(versions(**{kind: Mirrored})) == [f"{kind}: mark mirrored with Since({RELEASED['version'] + 1})"]
+    assert complaints(versions(**{kind: Mirrored})) == [
+        f"{kind}: mark mirrored with Since({RELEASED['version'] + 1})"
+    ]
 
 
 def test_a_new_option_is_taken_when_its_mark_is_later() -> None:
@@ -62,7 +76,9 @@ def test_a_released_option_stays() -> None:
     """An earlier API still says it."""
     present = versions()
     present["score"].pop("influence")
-    assert complaints(present) == ["score: influence was released, and newer workers pass over it"]
+    assert complaints(present) == [
+        "score: influence was released, and newer workers pass over it"
+    ]
 
 
 def test_the_list_is_of_this_release() -> None:

@@ -52,7 +52,9 @@ def too_large(directory: Path) -> None:
 
 def of_huge_images(directory: Path) -> None:
     """The same weights draw any size."""
-    with_card(whole(directory), lambda facts: facts["config"].update(height=4096, width=4096))
+    with_card(
+        whole(directory), lambda facts: facts["config"].update(height=4096, width=4096)
+    )
 
 
 def label_of_another_encoding(directory: Path) -> None:
@@ -74,8 +76,14 @@ def device_for_weights(directory: Path) -> None:
 BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "not-a-number": (not_a_number, "not finite"),
     "diverged": (diverged, "the network's logits are not finite"),
-    "another-name": (of_another_name, "its card says 'right', and it lies in 'another-name'"),
-    "too-large": (too_large, "its weights have 20480 MiB: expected at most 1024 (PIXELRNN_MODEL_MIB)"),
+    "another-name": (
+        of_another_name,
+        "its card says 'right', and it lies in 'another-name'",
+    ),
+    "too-large": (
+        too_large,
+        "its weights have 20480 MiB: expected at most 1024 (PIXELRNN_MODEL_MIB)",
+    ),
     "huge-images": (of_huge_images, "one image of huge-images takes"),
     "label": (label_of_another_encoding, "its card cannot be told as JSON"),
     "pipe": (pipe_for_card, "it is not a regular file"),

@@ -14,7 +14,13 @@ from model_core import load_model, sample, save_model, untrained
 from model_core.card import Card, CardLabel, Validation
 from model_core.data.pixels import values_to_pixels
 from tests.labelled_models import labelled
-from tests.worker.harness import COLD_START_S, Client, StartWorker, WorkerProcess, wait_for
+from tests.worker.harness import (
+    COLD_START_S,
+    Client,
+    StartWorker,
+    WorkerProcess,
+    wait_for,
+)
 from worker.contract import keys
 from worker.contract.added import OWNER, Owner, seen_by
 from worker.contract.cards import WorkerInfo
@@ -65,7 +71,11 @@ def test_added_models_belong_to_the_others(tmp_path: Path) -> None:
             touched(place, name)
     directory = Directory(ours, added=added)
     assert directory.added_places() == {"c": added / "c"}
-    assert [directory.place(name) for name in "abc"] == [ours / "a", ours / "b", added / "c"]
+    assert [directory.place(name) for name in "abc"] == [
+        ours / "a",
+        ours / "b",
+        added / "c",
+    ]
     (added / "c" / OWNER).write_text(Owner(owner="alice").model_dump_json())
     assert [directory.changes() for _ in range(2)] == [([], []), (["c"], [])]
     added.rename(tmp_path / "away")
@@ -78,9 +88,17 @@ def test_added_models_belong_to_the_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "sees"), [(None, ""), ('{"owner":"al"}', "al"), ('{"owner":"al","shared":true}', ""), ("{", "?")]
+    ("text", "sees"),
+    [
+        (None, ""),
+        ('{"owner":"al"}', "al"),
+        ('{"owner":"al","shared":true}', ""),
+        ("{", "?"),
+    ],
 )
-def test_a_damaged_owner_shows_a_model_to_nobody(tmp_path: Path, text: str | None, sees: str) -> None:
+def test_a_damaged_owner_shows_a_model_to_nobody(
+    tmp_path: Path, text: str | None, sees: str
+) -> None:
     """A model without one is everybody's: an operator put it there."""
     if text is not None:
         (tmp_path / OWNER).write_text(text)
@@ -96,20 +114,30 @@ def served(models_dir: Path, tmp_path: Path) -> Path:
 
 def published(directory: Path, name: str, seed: int) -> str:
     """Weights as `publish` leaves them; their digest."""
-    return save_model(untrained("mnist-pixelcnn", seed=seed, **SIZE), directory / name).sha256
+    return save_model(
+        untrained("mnist-pixelcnn", seed=seed, **SIZE), directory / name
+    ).sha256
 
 
 def info(client: Client, worker: WorkerProcess) -> WorkerInfo:
-    text = wait_for(lambda: client.redis.get(keys.worker(worker.name)), "its announcement")
+    text = wait_for(
+        lambda: client.redis.get(keys.worker(worker.name)), "its announcement"
+    )
     return WorkerInfo.model_validate_json(text)
 
 
 def digests(client: Client, worker: WorkerProcess) -> dict[str, str]:
-    return {card.name: card.digest for card in info(client, worker).models if not card.compiling}
+    return {
+        card.name: card.digest
+        for card in info(client, worker).models
+        if not card.compiling
+    }
 
 
 def of_further(client: Client, digest: str, seed: int, identity: str = "") -> JobSpec:
-    return client.spec(digest=digest, identity=identity, seed=seed, n=3).model_copy(update={"model": "further"})
+    return client.spec(digest=digest, identity=identity, seed=seed, n=3).model_copy(
+        update={"model": "further"}
+    )
 
 
 def accepted(client: Client, spec: JobSpec) -> JobSpec:
@@ -126,27 +154,46 @@ def drawn(client: Client, directory: Path, spec: JobSpec) -> None:
     """The job is drawn, from these weights."""
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     model = load_model(directory)
-    pixels = values_to_pixels(sample(model, n=spec.n, seed=spec.seed).numpy(), model.config.values)
+    pixels = values_to_pixels(
+        sample(model, n=spec.n, seed=spec.seed).numpy(), model.config.values
+    )
     np.testing.assert_array_equal(client.images(spec), pixels.transpose(0, 2, 3, 1))
 
 
 @pytest.mark.timeout(COLD_START_S)
-def test_models_come_change_and_go(client: Client, start_worker: StartWorker, served: Path, tmp_path: Path) -> None:
+def test_models_come_change_and_go(
+    client: Client, start_worker: StartWorker, served: Path, tmp_path: Path
+) -> None:
     """Both workers that see the directory serve what is in it; jobs on weights that were exchanged end with those."""
-    how: dict[str, Any] = {"models_dir": str(served), "models_look_s": "0.2", "kept_dir": str(tmp_path / "kept")}
+    how: dict[str, Any] = {
+        "models_dir": str(served),
+        "models_look_s": "0.2",
+        "kept_dir": str(tmp_path / "kept"),
+    }
     workers = [start_worker(**how), start_worker(**how)]
     first = digests(client, workers[0])["tiny-cnn"]
     one = published(served, "further", seed=5)
-    wait_for(lambda: all(digests(client, each).get("further") == one for each in workers), "the new model", 120)
+    wait_for(
+        lambda: all(digests(client, each).get("further") == one for each in workers),
+        "the new model",
+        120,
+    )
     drawn(client, served / "further", submitted(client, one, seed=7))
     waiting = of_further(client, one, seed=11)
     shutil.copytree(served / "further", tmp_path / "before")
     two = published(served, "further", seed=6)
-    wait_for(lambda: all(digests(client, each).get("further") == two for each in workers), "other weights", 120)
+    wait_for(
+        lambda: all(digests(client, each).get("further") == two for each in workers),
+        "other weights",
+        120,
+    )
     drawn(client, tmp_path / "before", accepted(client, waiting))
     drawn(client, served / "further", submitted(client, two, seed=11))
     shutil.rmtree(served / "further")
-    wait_for(lambda: all(digests(client, each) == {"tiny-cnn": first} for each in workers), "only the old one")
+    wait_for(
+        lambda: all(digests(client, each) == {"tiny-cnn": first} for each in workers),
+        "only the old one",
+    )
     drawn(client, tmp_path / "before", submitted(client, one, seed=12))
     client.wait_idle()
 
@@ -176,7 +223,13 @@ def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
     offered: list[object] = []
     told: list[Any] = []
     arrivals = Arrivals(
-        pool, kept, examination, Directory(served), "cpu", lambda *words: told.append(words), offered.append
+        pool,
+        kept,
+        examination,
+        Directory(served),
+        "cpu",
+        lambda *words: told.append(words),
+        offered.append,
     )
     arrivals.take(["absent"], [])
     arrivals.take(["tiny-cnn", "absent"], [])
@@ -184,18 +237,29 @@ def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
     (served / "tiny-cnn" / OWNER).write_text('{"owner": "al"}')
     told.clear()
     arrivals.take(["tiny-cnn"], [])
-    assert [words[1]["owner"] for words in told] == ["al"], "who alone sees it is announced with it"
+    assert [words[1]["owner"] for words in told] == ["al"], (
+        "who alone sees it is announced with it"
+    )
 
 
-def test_a_model_of_one_key_is_not_laid_out_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_of_one_key_is_not_laid_out_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Browsers read without a key what lies there."""
     offered: list[Any] = []
-    monkeypatch.setattr(process, "offer", lambda folder, identities, usable: offered.append(identities))
-    for name, owner in (("shared", '{"owner": "al", "shared": true}'), ("private", '{"owner": "al"}')):
+    monkeypatch.setattr(
+        process, "offer", lambda folder, identities, usable: offered.append(identities)
+    )
+    for name, owner in (
+        ("shared", '{"owner": "al", "shared": true}'),
+        ("private", '{"owner": "al"}'),
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / OWNER).write_text(owner)
     settings = Settings(portable_dir=tmp_path)
-    process.offer_meanwhile(settings, (), lambda name: tmp_path / name, {"shared": "1", "private": "2"})
+    process.offer_meanwhile(
+        settings, (), lambda name: tmp_path / name, {"shared": "1", "private": "2"}
+    )
     wait_for(lambda: offered, "the thread")
     assert offered == [{tmp_path / "shared": "1"}]
 
@@ -214,7 +278,11 @@ def test_cards_that_change_are_served_at_once(
     """Labels that were renamed, or other priors, make another model: jobs that were accepted before are drawn as they
     would have been. What is beside the identity is only said anew."""
     save_model(labelled(height=6, width=5), served / "further")
-    how: dict[str, Any] = {"models_dir": str(served), "models_look_s": "0.2", "kept_dir": str(tmp_path / "kept")}
+    how: dict[str, Any] = {
+        "models_dir": str(served),
+        "models_look_s": "0.2",
+        "kept_dir": str(tmp_path / "kept"),
+    }
     worker = start_worker(**how)
     before = load_model(served / "further")
     shutil.copytree(served / "further", tmp_path / "before")
@@ -222,19 +290,35 @@ def test_cards_that_change_are_served_at_once(
     def is_said(card: Card) -> bool:
         cards = {each.name: each for each in info(client, worker).models}
         found = cards.get("further")
-        return found is not None and (found.identity, found.data) == (card.identity, card.data)
+        return found is not None and (found.identity, found.data) == (
+            card.identity,
+            card.data,
+        )
 
     wait_for(lambda: is_said(before.card), "the first card", 120)
-    calibrated = with_card(served / "further", data="said anew", validation=Validation(1, (1.0, 2.0)))
+    calibrated = with_card(
+        served / "further", data="said anew", validation=Validation(1, (1.0, 2.0))
+    )
     assert calibrated.identity == before.card.identity
     wait_for(lambda: is_said(calibrated), "its new words", 120)
     names, priors = ("x", "y", "z"), (0.125, 0.125, 0.75)
-    relabelled = with_card(served / "further", labels=tuple(map(CardLabel, names, priors)))
+    relabelled = with_card(
+        served / "further", labels=tuple(map(CardLabel, names, priors))
+    )
     wait_for(lambda: is_said(relabelled), "the other labels", 120)
     now = load_model(served / "further")
     assert not torch.equal(sample(before, n=3, seed=7), sample(now, n=3, seed=7))
-    for directory, card in ((tmp_path / "before", before.card), (served / "further", relabelled)):
-        drawn(client, directory, accepted(client, of_further(client, card.sha256, seed=7, identity=card.identity)))
+    for directory, card in (
+        (tmp_path / "before", before.card),
+        (served / "further", relabelled),
+    ):
+        drawn(
+            client,
+            directory,
+            accepted(
+                client, of_further(client, card.sha256, seed=7, identity=card.identity)
+            ),
+        )
     drawn(client, served / "further", submitted(client, before.card.sha256, seed=8))
     client.wait_idle()
 
@@ -248,7 +332,9 @@ def not_a_number(directory: Path) -> str:
 
 
 def of_another_name(directory: Path) -> str:
-    save_model(untrained("mnist-pixelcnn", seed=1, **SIZE), directory.with_name("right"))
+    save_model(
+        untrained("mnist-pixelcnn", seed=1, **SIZE), directory.with_name("right")
+    )
     shutil.move(directory.with_name("right"), directory)
     return "its card says 'right', and it lies in 'wrong'"
 
@@ -258,14 +344,21 @@ def test_model_that_is_not_to_be_served_is_refused(
     client: Client, start_worker: StartWorker, served: Path, tmp_path: Path
 ) -> None:
     """With a reason, in the announcement and in the log; the worker goes on, and takes it once it is mended."""
-    where: dict[str, Any] = {"models_dir": str(served), "models_look_s": "0.2", "kept_dir": str(tmp_path / "kept")}
+    where: dict[str, Any] = {
+        "models_dir": str(served),
+        "models_look_s": "0.2",
+        "kept_dir": str(tmp_path / "kept"),
+    }
     worker = start_worker(**where)
     for damage in (not_a_number, of_another_name):
         reason = damage(tmp_path / "wrong")
         shutil.move(tmp_path / "wrong", served / "wrong")
 
         def is_told(reason: str = reason) -> bool:
-            return any(one.name == "wrong" and reason in one.reason for one in info(client, worker).refused)
+            return any(
+                one.name == "wrong" and reason in one.reason
+                for one in info(client, worker).refused
+            )
 
         wait_for(is_told, f"the reason {reason!r}", 120)
         assert set(digests(client, worker)) == {"tiny-cnn"}

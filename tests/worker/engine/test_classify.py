@@ -34,20 +34,41 @@ def model_of(members: int) -> Model:
 
 def joint(model: Model, keep: NDArray[np.bool_]) -> dict[str, float]:
     """p(label, what is given) of every label, summed over all pictures that agree with what is given."""
-    every = np.array([*itertools.product((0, 1), repeat=PICTURE.size)]).reshape(-1, 1, *SIZE)
+    every = np.array([*itertools.product((0, 1), repeat=PICTURE.size)]).reshape(
+        -1, 1, *SIZE
+    )
     agree = torch.from_numpy(every[(every[:, 0] == PICTURE)[:, keep].all(1)])
     return {
-        label.name: label.prior * float(log_likelihood(model, agree, label.name).exp().sum())
+        label.name: label.prior
+        * float(log_likelihood(model, agree, label.name).exp().sum())
         for label in model.card.labels
     }
 
 
-def classified(model: Model, keep: NDArray[np.bool_], behind: int) -> tuple[list[float], ClassifySummary]:
+def classified(
+    model: Model, keep: NDArray[np.bool_], behind: int
+) -> tuple[list[float], ClassifySummary]:
     """How far it was after each pass, and the end."""
-    options = ClassifyOptions(particles=64, components=3 * len(model.members), given_behind=behind)
-    fields = {"id": "j", "kind": "classify", "model": "m", "digest": "0", "seed": 0, "n": 1, "temperature": 1.0}
+    options = ClassifyOptions(
+        particles=64, components=3 * len(model.members), given_behind=behind
+    )
+    fields = {
+        "id": "j",
+        "kind": "classify",
+        "model": "m",
+        "digest": "0",
+        "seed": 0,
+        "n": 1,
+        "temperature": 1.0,
+    }
     job = JobSpec(**fields, height=SIZE[0], width=SIZE[1], channels=1, options=options)
-    order = PictureOrder(Claim("j", "t", last_seq=0), "m", job, PICTURE[None] * 255, None if keep.all() else keep)
+    order = PictureOrder(
+        Claim("j", "t", last_seq=0),
+        "m",
+        job,
+        PICTURE[None] * 255,
+        None if keep.all() else keep,
+    )
     task, shares = passed(order, model), []
     assert isinstance(task, Started)
     while not isinstance(found := passed(task, model), Outcome):
@@ -71,9 +92,20 @@ def test_classification_is_bayes_rule_by_enumeration(members: int) -> None:
         assert {each.name: each.p for each in found.labels} == pytest.approx(
             {label: p / total for label, p in true.items()}, **near
         )
-        assert found.nats == pytest.approx(-np.log(total), abs=1e-6 if is_exact else 0.5)
-        assert [each.p for each in found.labels] == sorted((each.p for each in found.labels), reverse=True)
-        assert (found.exact, found.particles, found.quality == "exact") == (is_exact, 0 if is_exact else 64, is_exact)
-        assert all((each.sd is None) == (each.p_sd is None) == is_exact for each in found.labels)
+        assert found.nats == pytest.approx(
+            -np.log(total), abs=1e-6 if is_exact else 0.5
+        )
+        assert [each.p for each in found.labels] == sorted(
+            (each.p for each in found.labels), reverse=True
+        )
+        assert (found.exact, found.particles, found.quality == "exact") == (
+            is_exact,
+            0 if is_exact else 64,
+            is_exact,
+        )
+        assert all(
+            (each.sd is None) == (each.p_sd is None) == is_exact
+            for each in found.labels
+        )
         assert shares == sorted(shares)
         assert bool(shares) != is_exact

@@ -30,7 +30,9 @@ class ScriptedEngine:
 
     def step(self) -> list[DrawnRow]:
         y, of_small = self._rows.pop(0)
-        return [DrawnRow(5, y, np.zeros((1, 2), np.uint8), of_small, is_last=not self._rows)]
+        return [
+            DrawnRow(5, y, np.zeros((1, 2), np.uint8), of_small, is_last=not self._rows)
+        ]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,14 @@
 
 import pytest
 
-from worker.engine.deadlines import DEATHS, FIRST_S, LEAST_S, LOADING_S, PATIENCE, Deadlines
+from worker.engine.deadlines import (
+    DEATHS,
+    FIRST_S,
+    LEAST_S,
+    LOADING_S,
+    PATIENCE,
+    Deadlines,
+)
 
 
 @pytest.fixture
@@ -36,7 +43,9 @@ def turn(deadlines: Deadlines, kind: str, size: int = 1, seconds: float = 0.0) -
     deadlines.end()
 
 
-def test_first_turn_of_a_kind_has_minutes(deadlines: Deadlines, said: list[float]) -> None:
+def test_first_turn_of_a_kind_has_minutes(
+    deadlines: Deadlines, said: list[float]
+) -> None:
     """It may compile; and so may the model that is loaded next. What another kind took says nothing of it."""
     deadlines.loading()
     turn(deadlines, "a")
@@ -44,7 +53,9 @@ def test_first_turn_of_a_kind_has_minutes(deadlines: Deadlines, said: list[float
     assert [said[0], said[2], said[4]] == [LOADING_S, FIRST_S, FIRST_S]
 
 
-def test_turn_has_ten_times_what_such_turns_took(deadlines: Deadlines, said: list[float]) -> None:
+def test_turn_has_ten_times_what_such_turns_took(
+    deadlines: Deadlines, said: list[float]
+) -> None:
     """By its size; and some seconds at the least, because a machine may be busy with something else."""
     turn(deadlines, "a", size=2, seconds=0.02)
     turn(deadlines, "a", size=1000)
@@ -62,7 +73,9 @@ def test_one_slow_turn_is_forgotten(deadlines: Deadlines, said: list[float]) -> 
     assert said[-1] < PATIENCE * 0.05 * 10_000 / 20
 
 
-def test_turn_has_minutes_when_two_workers_died_with_its_job(deadlines: Deadlines, said: list[float]) -> None:
+def test_turn_has_minutes_when_two_workers_died_with_its_job(
+    deadlines: Deadlines, said: list[float]
+) -> None:
     """They may have been ended too early; a turn that has more anyway keeps it."""
     turn(deadlines, "a", seconds=0.05)
     for size, deaths in ((1, DEATHS - 1), (1, DEATHS), (10_000, DEATHS)):

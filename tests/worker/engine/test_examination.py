@@ -29,7 +29,11 @@ from worker.engine.model_pool import MOST_LOADED, ModelPool, SlotPlan, load_pool
 @pytest.mark.timeout(COLD_START_S)
 @pytest.mark.parametrize("live", [False, True], ids=["at a start", "live"])
 def test_each_bad_model_is_refused_and_the_others_are_served(
-    client: Client, start_worker: StartWorker, models_dir: Path, tmp_path: Path, live: bool
+    client: Client,
+    start_worker: StartWorker,
+    models_dir: Path,
+    tmp_path: Path,
+    live: bool,
 ) -> None:
     """With its reason, whether it lay there before the worker or came later; the worker goes on, and starts again."""
     served, aside = tmp_path / "served", tmp_path / "aside"
@@ -45,14 +49,25 @@ def test_each_bad_model_is_refused_and_the_others_are_served(
 
     def refused() -> dict[str, str]:
         text = client.redis.get(keys.worker(worker.name))
-        return {one.name: one.reason for one in WorkerInfo.model_validate_json(text).refused} if text else {}
+        return (
+            {
+                one.name: one.reason
+                for one in WorkerInfo.model_validate_json(text).refused
+            }
+            if text
+            else {}
+        )
 
     if not live:
         put_there()
     worker = start_worker(**settings)
     if live:
         put_there()
-    reasons = wait_for(lambda: len(found := refused()) == len(BAD) and found, "all reasons", COLD_START_S)
+    reasons = wait_for(
+        lambda: len(found := refused()) == len(BAD) and found,
+        "all reasons",
+        COLD_START_S,
+    )
     for name, (_, words) in BAD.items():
         assert words in reasons[name]
     assert client.wait_end(client.submit().id).status is JobStatus.SUCCEEDED
@@ -66,7 +81,10 @@ def test_examiner_is_ended_when_its_work_has_no_end() -> None:
     examiner = Examiner()
     for work, reason in (
         ((time.sleep, 1e6), "looking at it took more than 1 s"),
-        ((signal.raise_signal, signal.SIGKILL), "the process that looked at it ended with status -9"),
+        (
+            (signal.raise_signal, signal.SIGKILL),
+            "the process that looked at it ended with status -9",
+        ),
         ((os._exit, 3), "the process that looked at it ended with status 3"),
         ((bytes, 2**62), "there is not enough memory for it"),
         ((int, "x"), "looking at it failed: ValueError: invalid literal"),
@@ -83,7 +101,9 @@ def test_examiner_is_ended_when_its_work_has_no_end() -> None:
 
 
 class NoExaminer(Examiner):
-    def call(self, look: Callable[..., object], *arguments: object, limit_s: float) -> None:
+    def call(
+        self, look: Callable[..., object], *arguments: object, limit_s: float
+    ) -> None:
         raise ModelError("it was examined")
 
 
@@ -98,7 +118,10 @@ def test_what_a_worker_has_served_is_not_examined_again(tmp_path: Path) -> None:
     examination.measure("m", place)
     with_card(place, lambda facts: facts.update(data="caf\udce9"))
     with pytest.raises(ModelError, match="cannot be told as JSON"):
-        ModelPool({"m": examination.load("m", place, "cpu")}, SlotPlan(1, 0, slot_memory_mib=64))
+        ModelPool(
+            {"m": examination.load("m", place, "cpu")},
+            SlotPlan(1, 0, slot_memory_mib=64),
+        )
     with_card(place, lambda facts: facts["config"].update(height=7))
     with pytest.raises(ModelError, match="it was examined"):
         examination.load("m", place, "cpu")
@@ -108,7 +131,12 @@ def test_worker_begins_with_no_more_models_than_it_may_hold(tmp_path: Path) -> N
     """The others are refused, as they would be if they came later."""
     places = {f"m{i:03}": tmp_path for i in range(MOST_LOADED + 1)}
     model = untrained("mnist-pixelcnn", **SIZE)
-    pool = load_pool(places, "cpu", SlotPlan(1, 0, slot_memory_mib=64), lambda name, place, device: model)
+    pool = load_pool(
+        places,
+        "cpu",
+        SlotPlan(1, 0, slot_memory_mib=64),
+        lambda name, place, device: model,
+    )
     assert pool.loaded == MOST_LOADED
     assert list(pool.refused) == ["m064"]
     assert "this worker holds 64 models" in pool.refused["m064"]
@@ -119,9 +147,23 @@ def test_models_that_were_added_take_no_memory_from_the_others(tmp_path: Path) -
     model = untrained("mnist-pixelcnn", **SIZE)
     plan = SlotPlan(0, 0, slot_memory_mib=1)
     places = dict.fromkeys(("own", "added", "more"), tmp_path)
-    pool = load_pool(places, "cpu", plan, lambda name, place, device: model, further=("added", "more"))
-    assert pool.plans["own"] == load_pool({"own": tmp_path}, "cpu", plan, lambda *_: model).plans["own"]
-    assert 0 < pool.plans["more"].slots < pool.plans["added"].slots < pool.plans["own"].slots
+    pool = load_pool(
+        places,
+        "cpu",
+        plan,
+        lambda name, place, device: model,
+        further=("added", "more"),
+    )
+    assert (
+        pool.plans["own"]
+        == load_pool({"own": tmp_path}, "cpu", plan, lambda *_: model).plans["own"]
+    )
+    assert (
+        0
+        < pool.plans["more"].slots
+        < pool.plans["added"].slots
+        < pool.plans["own"].slots
+    )
 
 
 def test_model_that_cannot_be_made_ready_keeps_no_other_from_it(tmp_path: Path) -> None:
@@ -141,4 +183,6 @@ def test_model_that_cannot_be_made_ready_keeps_no_other_from_it(tmp_path: Path) 
     assert "good" in told
     assert [word for word in told if word.startswith("bad: ")]
     assert pool.names() == ["good"]
-    assert [line["model"] for line in logs if line["event"] == "model_refused"] == ["bad"]
+    assert [line["model"] for line in logs if line["event"] == "model_refused"] == [
+        "bad"
+    ]

@@ -24,7 +24,9 @@ from worker.settings import Settings
 
 SLOTS, EXPRESS = 16, Settings.model_fields["express_slots"].default
 HEIGHT, WIDTH = 8, 6
-MODEL = untrained("mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH)
+MODEL = untrained(
+    "mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH
+)
 MODEL.network.double()  # drawn by plain code: a step is four pixels of every row begun, and nothing has to be compiled
 
 
@@ -62,12 +64,16 @@ class Steps(Outlet):
 
 def order(token: str, n: int, priority: Priority = Priority.BULK) -> DrawOrder:
     images = [PlannedImage(ImageRequest(seed=1, sample=i), skip=0) for i in range(n)]
-    return DrawOrder(Claim(token, token, last_seq=0), "m", MODEL.config.values, images, priority)
+    return DrawOrder(
+        Claim(token, token, last_seq=0), "m", MODEL.config.values, images, priority
+    )
 
 
 @pytest.mark.parametrize("arrives_at", [1, 3, 8, 15, 24])
 @pytest.mark.parametrize("n", [1, 64])
-def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: int) -> None:
+def test_first_row_comes_early_when_a_job_of_64_is_running(
+    arrives_at: int, n: int
+) -> None:
     """Whenever it comes, and however large it is: within a quarter of the steps that the running job takes."""
     steps = Steps()
 
@@ -77,7 +83,9 @@ def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: i
             runner.submit(order("late", n))
 
     cohorts = {"m": Cohort(lambda: CountingEngine(on_step), EXPRESS)}
-    runner = Runner(cohorts, steps, lambda _: Outcome(None), step_delay_s=FULL_TURN_S)  # a turn is one step
+    runner = Runner(
+        cohorts, steps, lambda _: Outcome(None), step_delay_s=FULL_TURN_S
+    )  # a turn is one step
     runner.submit(order("large", 64))
     runner.start()
     wait_for(lambda: len(steps.ended) == 2, "both ends")
@@ -87,14 +95,18 @@ def test_first_row_comes_early_when_a_job_of_64_is_running(arrives_at: int, n: i
     assert 1 <= steps.first["late"] - arrives_at <= ceil(WIDTH / 4)
 
 
-def test_first_row_comes_early_when_a_worker_draws_64_images(client: Client, start_worker: StartWorker) -> None:
+def test_first_row_comes_early_when_a_worker_draws_64_images(
+    client: Client, start_worker: StartWorker
+) -> None:
     """In the stream of a real worker, fewer than a quarter of the large job's rows come in between."""
     start_worker(step_delay_s=0.1)
     large = client.submit(n=64)
     client.wait_rows(large.id, 64)
     before = client.record(large.id).rows_done
     small = client.submit(seed=8)
-    wait_for(lambda: client.record(small.id).rows_done, "the first row of the small job")
+    wait_for(
+        lambda: client.record(small.id).rows_done, "the first row of the small job"
+    )
     between = client.record(large.id).rows_done - before
     assert between < large.rows_total / 4
     assert client.record(large.id).status is JobStatus.RUNNING
@@ -102,14 +114,19 @@ def test_first_row_comes_early_when_a_worker_draws_64_images(client: Client, sta
         assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
 
 
-def test_interactive_job_ends_first_when_both_wait(client: Client, start_worker: StartWorker) -> None:
+def test_interactive_job_ends_first_when_both_wait(
+    client: Client, start_worker: StartWorker
+) -> None:
     """The same images, asked for later but as interactive ones, are done while the bulk job still has some to go."""
     bulk = client.submit(n=16, priority=Priority.BULK)
     interactive = client.submit(n=16, seed=8, priority=Priority.INTERACTIVE)
     start_worker(slots=2, express_slots=0, step_delay_s=0.01)
     for spec in (interactive, bulk):
         assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
-    first, second = (client.redis.hget(keys.job(spec.id), "finished_at") for spec in (interactive, bulk))
+    first, second = (
+        client.redis.hget(keys.job(spec.id), "finished_at")
+        for spec in (interactive, bulk)
+    )
     assert float(first) < float(second)
 
 

@@ -36,7 +36,9 @@ from worker.orders.kinds.complete import ParticleOrder
 from worker.orders.pictures import PictureOrder
 
 HEIGHT, WIDTH = 8, 6
-MODEL = untrained("mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH)
+MODEL = untrained(
+    "mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH
+)
 MODEL.network.double()  # drawn by plain code: nothing has to be compiled
 KEEP = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 5 != 1
 HOLE = Hole(Given(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0, 3)
@@ -61,17 +63,26 @@ class Heard(Outlet):
 
 def order(token: str, *published: int, particles: int = 8) -> ParticleOrder:
     claim = Claim(token, token, last_seq=0)
-    return ParticleOrder(claim, "m", 2, HOLE, seed=3, particles=particles, sweeps=0, published=published)
+    return ParticleOrder(
+        claim, "m", 2, HOLE, seed=3, particles=particles, sweeps=0, published=published
+    )
 
 
 class CountedRun(IslandsRun):
     """Counts the steps of all runs, and does something at one of them."""
 
-    def __init__(self, asked: ParticleOrder, heard: Heard, at: Mapping[int, Callable[[], None]]) -> None:
+    def __init__(
+        self, asked: ParticleOrder, heard: Heard, at: Mapping[int, Callable[[], None]]
+    ) -> None:
         given = asked.hole.given
         assert given.values is not None
         assert given.keep is not None
-        super().__init__(Target.of(MODEL, given.values, given.keep, 1.0), asked.seed, asked.particles, asked.sweeps)
+        super().__init__(
+            Target.of(MODEL, given.values, given.keep, 1.0),
+            asked.seed,
+            asked.particles,
+            asked.sweeps,
+        )
         self._heard = heard
         self._at = at
 
@@ -82,10 +93,16 @@ class CountedRun(IslandsRun):
             yield step
 
 
-def by_particles(heard: Heard, clock: Callable[[], float] = time.monotonic) -> ByParticles:
+def by_particles(
+    heard: Heard, clock: Callable[[], float] = time.monotonic
+) -> ByParticles:
     """Without a thread, and its images wanted by nobody."""
-    around = Surroundings(heard, Deadlines(), UsageTold(["m"], heard.used), lambda: None, ["m"])
-    return ByParticles(around, lambda _: None, lambda asked: CountedRun(asked, heard, {}), clock=clock)
+    around = Surroundings(
+        heard, Deadlines(), UsageTold(["m"], heard.used), lambda: None, ["m"]
+    )
+    return ByParticles(
+        around, lambda _: None, lambda asked: CountedRun(asked, heard, {}), clock=clock
+    )
 
 
 def score(task: PictureOrder | Assessment) -> Outcome | None:
@@ -102,8 +119,12 @@ def heard() -> Heard:
 def start(heard: Heard) -> Iterator[Callable[..., Runner]]:
     runners: list[Runner] = []
 
-    def start(new_run: Callable[[ParticleOrder], IslandsRun], *orders: ParticleOrder) -> Runner:
-        runner = Runner({"m": Cohort(lambda: Engine(MODEL, 4))}, heard, score, islands=new_run)
+    def start(
+        new_run: Callable[[ParticleOrder], IslandsRun], *orders: ParticleOrder
+    ) -> Runner:
+        runner = Runner(
+            {"m": Cohort(lambda: Engine(MODEL, 4))}, heard, score, islands=new_run
+        )
         for each in orders:
             runner.submit(each)
         runner.start()
@@ -121,7 +142,12 @@ def test_first_row_of_a_sample_comes_early_when_islands_are_drawn(
     start: Callable[..., Runner], heard: Heard, arrives_at: int
 ) -> None:
     """Within a quarter of the steps that the islands take, whenever it comes; and their job ends all the same."""
-    sample = DrawOrder(Claim("late", "late", 0), "m", 2, [PlannedImage(ImageRequest(seed=1, sample=0), skip=0)])
+    sample = DrawOrder(
+        Claim("late", "late", 0),
+        "m",
+        2,
+        [PlannedImage(ImageRequest(seed=1, sample=0), skip=0)],
+    )
     orders: list[Runner] = []
     at = {arrives_at: lambda: orders[0].submit(sample)}
     large = order("large", *[0] * 12)
@@ -136,13 +162,20 @@ def test_jobs_take_turns_image_by_image_when_both_are_drawn_by_particles(
     start: Callable[..., Runner], heard: Heard
 ) -> None:
     """One image does not wait behind forty, and has the bytes that it has alone."""
-    start(lambda asked: CountedRun(asked, heard, {}), order("large", *[0] * 40), order("small", 0))
+    start(
+        lambda asked: CountedRun(asked, heard, {}),
+        order("large", *[0] * 40),
+        order("small", 0),
+    )
     wait_for(lambda: "small" in heard.ends, "the small job")
     assert len(heard.images.get("large", [])) < 5
     alone = CountedRun(order("small", 0), Heard(), {}).draw(0)
     (rows,) = heard.images["small"]
     assert [(row.sample, row.y) for row in rows] == [(0, y) for y in range(HEIGHT)]
-    assert b"".join(row.pixel_bytes() for row in rows) == (255 * alone[0]).astype(np.uint8).tobytes()
+    assert (
+        b"".join(row.pixel_bytes() for row in rows)
+        == (255 * alone[0]).astype(np.uint8).tobytes()
+    )
 
 
 def test_published_images_are_not_published_again_when_a_job_is_resumed(
@@ -150,9 +183,15 @@ def test_published_images_are_not_published_again_when_a_job_is_resumed(
 ) -> None:
     """All islands are drawn, so that receipt and maps are the same; an image of which some rows are out gets the
     others. Progress rises to the end."""
-    start(lambda asked: CountedRun(asked, heard, {}), order("again", HEIGHT, 3, 0), order("first", 0, 0, 0))
+    start(
+        lambda asked: CountedRun(asked, heard, {}),
+        order("again", HEIGHT, 3, 0),
+        order("first", 0, 0, 0),
+    )
     wait_for(lambda: len(heard.ends) == 2, "both ends")
-    assert [[(row.sample, row.y) for row in rows] for rows in heard.images["again"]] == [
+    assert [
+        [(row.sample, row.y) for row in rows] for rows in heard.images["again"]
+    ] == [
         [(1, y) for y in range(3, HEIGHT)],
         [(2, y) for y in range(HEIGHT)],
     ]
@@ -177,7 +216,9 @@ class Impossible:
         return None
 
     def receipt(self) -> Found:
-        return Receipt(False, "none"), Marginals(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+        return Receipt(False, "none"), Marginals(
+            np.zeros((1, 1, 1)), np.zeros((1, 1, 1))
+        )
 
 
 def test_estimates_come_five_times_a_second_at_most_and_at_once(heard: Heard) -> None:
@@ -192,11 +233,16 @@ def test_estimates_come_five_times_a_second_at_most_and_at_once(heard: Heard) ->
         for estimate in heard.estimates.pop("told", []):
             said = json.loads(estimate)
             told.append((now[0], said["sample"], said["share"]))
-            pixels = np.frombuffer(base64.b64decode(said["mean"]), np.uint8).reshape(HEIGHT, WIDTH)
+            pixels = np.frombuffer(base64.b64decode(said["mean"]), np.uint8).reshape(
+                HEIGHT, WIDTH
+            )
             np.testing.assert_array_equal(pixels[KEEP], 255)
     times, samples, shares = zip(*told, strict=True)
     assert len(times) > 3
-    assert min(after - before for before, after in itertools.pairwise(times)) >= ESTIMATE_EVERY_S
+    assert (
+        min(after - before for before, after in itertools.pairwise(times))
+        >= ESTIMATE_EVERY_S
+    )
     assert list(shares) == sorted(shares)
     assert list(samples) == sorted(samples)
     assert samples[0] == 0
@@ -205,7 +251,9 @@ def test_estimates_come_five_times_a_second_at_most_and_at_once(heard: Heard) ->
 
 def test_estimate_is_told_in_bytes(start: Callable[..., Runner], heard: Heard) -> None:
     """Row by row, colour by colour, as rows are; none once the job has ended."""
-    mean = np.arange(2 * HEIGHT * WIDTH).reshape(2, HEIGHT, WIDTH) / (2 * HEIGHT * WIDTH)
+    mean = np.arange(2 * HEIGHT * WIDTH).reshape(2, HEIGHT, WIDTH) / (
+        2 * HEIGHT * WIDTH
+    )
 
     class Sure(Impossible):
         def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
@@ -220,13 +268,18 @@ def test_estimate_is_told_in_bytes(start: Callable[..., Runner], heard: Heard) -
     (estimate,) = heard.estimates["sure"]
     told = json.loads(estimate)
     assert (told["sample"], told["share"]) == (0, 0.25)
-    pixels = np.frombuffer(base64.b64decode(told["mean"]), np.uint8).reshape(HEIGHT, WIDTH, 2)
+    pixels = np.frombuffer(base64.b64decode(told["mean"]), np.uint8).reshape(
+        HEIGHT, WIDTH, 2
+    )
     np.testing.assert_array_equal(pixels, np.rint(255 * mean).transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize(
     ("error", "kind"),
-    [(ImpossibleError("the model finds it so"), "impossible-picture"), (FloatingPointError("NaN"), "drawing-failed")],
+    [
+        (ImpossibleError("the model finds it so"), "impossible-picture"),
+        (FloatingPointError("NaN"), "drawing-failed"),
+    ],
 )
 def test_one_job_fails_when_it_cannot_be_drawn(
     start: Callable[..., Runner], heard: Heard, error: Exception, kind: str
@@ -249,11 +302,17 @@ def test_one_job_fails_when_it_cannot_be_drawn(
     assert "unwanted" not in heard.ends
 
 
-def test_priority_counts_when_islands_wait(start: Callable[..., Runner], heard: Heard) -> None:
+def test_priority_counts_when_islands_wait(
+    start: Callable[..., Runner], heard: Heard
+) -> None:
     """Four interactive images for each bulk one."""
     drawn = by_particles(heard)
     for token, priority in (("bulk", Priority.BULK), ("asked", Priority.INTERACTIVE)):
-        drawn.accept(ParticleOrder(Claim(token, token, 0), "m", 2, HOLE, 3, 2, 0, (0,) * 8, priority))
+        drawn.accept(
+            ParticleOrder(
+                Claim(token, token, 0), "m", 2, HOLE, 3, 2, 0, (0,) * 8, priority
+            )
+        )
     while sum(map(len, heard.images.values())) < 8:
         drawn.turn(*drawn.busy())
     assert len(heard.images["asked"]) >= 6

@@ -16,14 +16,18 @@ from worker.engine.kept import FORGOTTEN_AFTER_S, KEPT_FOR_S, KeptWeights
 
 @pytest.fixture
 def source(models_dir: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(models_dir / "tiny-cnn", tmp_path / "models" / "tiny-cnn"))
+    return Path(
+        shutil.copytree(models_dir / "tiny-cnn", tmp_path / "models" / "tiny-cnn")
+    )
 
 
 def identity_of(source: Path) -> str:
     return Card.read(source / "card.json").identity
 
 
-def test_models_are_found_by_identity_when_they_were_exchanged(source: Path, tmp_path: Path) -> None:
+def test_models_are_found_by_identity_when_they_were_exchanged(
+    source: Path, tmp_path: Path
+) -> None:
     """The copy is whole, holds nothing else, and is made once."""
     kept, identity = KeptWeights(tmp_path / "kept"), identity_of(source)
     (source / "samples.png").write_bytes(b"large")
@@ -32,9 +36,14 @@ def test_models_are_found_by_identity_when_they_were_exchanged(source: Path, tmp
     (source / "weights.safetensors").write_bytes(b"new")
     found = kept.find("tiny-cnn", identity)
     assert found is not None
-    assert sorted(path.name for path in found.iterdir()) == ["card.json", "weights.safetensors"]
+    assert sorted(path.name for path in found.iterdir()) == [
+        "card.json",
+        "weights.safetensors",
+    ]
     assert (found / "weights.safetensors").stat().st_size > 100
-    assert [path.name for path in (tmp_path / "kept" / identity).iterdir()] == ["tiny-cnn"]
+    assert [path.name for path in (tmp_path / "kept" / identity).iterdir()] == [
+        "tiny-cnn"
+    ]
     assert kept.find("tiny-cnn", "0" * 64) is None
     assert kept.find("../models/tiny-cnn", identity) is None
 
@@ -42,7 +51,10 @@ def test_models_are_found_by_identity_when_they_were_exchanged(source: Path, tmp
 def test_cards_of_the_same_weights_are_kept_apart(source: Path, tmp_path: Path) -> None:
     """Each is found by its identity; a job that an earlier version accepted finds one by the sha256, also where that
     version kept it."""
-    card, places = Card.read(source / "card.json"), (tmp_path / "kept", tmp_path / "earlier")
+    card, places = (
+        Card.read(source / "card.json"),
+        (tmp_path / "kept", tmp_path / "earlier"),
+    )
     kept, earlier = map(KeptWeights, places)
     for orientations in ((), (CardMember("rotate_180", "weights.safetensors"),)):
         replace(card, members=orientations).write(source / "card.json")
@@ -55,21 +67,28 @@ def test_cards_of_the_same_weights_are_kept_apart(source: Path, tmp_path: Path) 
     assert earlier.find("tiny-cnn", card.sha256) == places[1] / card.sha256 / "tiny-cnn"
 
 
-def test_nothing_is_kept_when_the_card_is_another_by_now(source: Path, tmp_path: Path) -> None:
+def test_nothing_is_kept_when_the_card_is_another_by_now(
+    source: Path, tmp_path: Path
+) -> None:
     """An exchange between loading and copying."""
     kept = KeptWeights(tmp_path / "kept")
     kept.keep("tiny-cnn", "0" * 64, source)
     assert kept.find("tiny-cnn", "0" * 64) is None
 
 
-def test_weights_are_forgotten_when_no_job_can_need_them(source: Path, tmp_path: Path) -> None:
+def test_weights_are_forgotten_when_no_job_can_need_them(
+    source: Path, tmp_path: Path
+) -> None:
     """Those that no worker began with, or needed, for longer than any job is open."""
     kept, identity = KeptWeights(tmp_path / "kept"), identity_of(source)
     kept.keep("tiny-cnn", identity, source)
     kept.keep("other", identity, source)
     old = tmp_path / "kept" / "old"
     old.mkdir()
-    for directory, age_s in ((old, KEPT_FOR_S + 60), (tmp_path / "kept" / identity, KEPT_FOR_S - 3600)):
+    for directory, age_s in (
+        (old, KEPT_FOR_S + 60),
+        (tmp_path / "kept" / identity, KEPT_FOR_S - 3600),
+    ):
         then = time.time() - age_s
         os.utime(directory, (then, then))
     kept.keep("another", "1" * 64, source)
@@ -77,7 +96,9 @@ def test_weights_are_forgotten_when_no_job_can_need_them(source: Path, tmp_path:
     assert kept.find("tiny-cnn", identity) is not None
 
 
-def test_a_model_that_was_taken_away_is_forgotten_in_an_hour(source: Path, tmp_path: Path) -> None:
+def test_a_model_that_was_taken_away_is_forgotten_in_an_hour(
+    source: Path, tmp_path: Path
+) -> None:
     """Whatever identities it had; its open jobs have that long."""
     kept, identity = KeptWeights(tmp_path / "kept"), identity_of(source)
     kept.keep("tiny-cnn", identity, source)
@@ -95,18 +116,29 @@ def test_worker_goes_on_when_nothing_can_be_kept(source: Path, tmp_path: Path) -
     """A place that cannot be written: the log says so."""
     (tmp_path / "file").write_bytes(b"")
     with capture_logs() as logs:
-        KeptWeights(tmp_path / "file" / "kept").keep("tiny-cnn", identity_of(source), source)
+        KeptWeights(tmp_path / "file" / "kept").keep(
+            "tiny-cnn", identity_of(source), source
+        )
     assert [line["event"] for line in logs] == ["weights_not_kept"]
 
 
-def test_workers_that_start_together_keep_a_model_once(source: Path, tmp_path: Path) -> None:
+def test_workers_that_start_together_keep_a_model_once(
+    source: Path, tmp_path: Path
+) -> None:
     """Whoever comes second finds it there, and has nothing to complain of."""
     identity = identity_of(source)
     with capture_logs() as logs, ThreadPoolExecutor(8) as workers:
         for i in range(20):
             kept = KeptWeights(tmp_path / f"kept{i}")
-            list(workers.map(lambda _, kept=kept: kept.keep("tiny-cnn", identity, source), range(8)))
-            assert [path.name for path in (tmp_path / f"kept{i}" / identity).iterdir()] == ["tiny-cnn"]
+            list(
+                workers.map(
+                    lambda _, kept=kept: kept.keep("tiny-cnn", identity, source),
+                    range(8),
+                )
+            )
+            assert [
+                path.name for path in (tmp_path / f"kept{i}" / identity).iterdir()
+            ] == ["tiny-cnn"]
     assert not logs
 
 

@@ -8,7 +8,9 @@ from worker.engine.compiling import make_ready
 from worker.engine.model_pool import ModelPool, SlotPlan
 
 
-def test_model_that_a_job_waits_for_is_made_ready_before_the_others(tmp_path: Path) -> None:
+def test_model_that_a_job_waits_for_is_made_ready_before_the_others(
+    tmp_path: Path,
+) -> None:
     """By its identity or by the sha256 of its weights; which one a job names is seen when the next model is chosen."""
     for seed, name in enumerate("abcd"):
         save_model(untrained("mnist-pixelcnn", seed=seed, **SIZE), tmp_path / name)

@@ -18,14 +18,25 @@ from worker.orders.images import Given
 from worker.orders.kinds.complete import ParticleOrder
 
 HEIGHT, WIDTH = 8, 6
-MODEL = untrained("mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH)
+MODEL = untrained(
+    "mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH
+)
 MODEL.network.double()  # drawn by plain code: nothing has to be compiled
 KEEP = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 5 != 1
 HOLE = Hole(Given(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0, 3)
 
 
 def order(token: str) -> ParticleOrder:
-    return ParticleOrder(Claim(token, token, last_seq=0), "m", 2, HOLE, seed=3, particles=8, sweeps=0, published=(0,))
+    return ParticleOrder(
+        Claim(token, token, last_seq=0),
+        "m",
+        2,
+        HOLE,
+        seed=3,
+        particles=8,
+        sweeps=0,
+        published=(0,),
+    )
 
 
 def stages() -> int:
@@ -37,15 +48,21 @@ def test_memory_for_particles_is_freed_when_weights_were_exchanged() -> None:
     """Once the last job of these weights is done; that of served ones stays for the next job."""
     served = ["m"]
     pool, outlet = ModelPool({"m": MODEL}, SlotPlan(1, 0, slot_memory_mib=64)), Outlet()
-    around = Surroundings(outlet, Deadlines(), UsageTold(["m"], outlet.used), lambda: None, served)
-    by_particles = ByParticles(around, lambda assessment: None, pool.islands, pool.free_particles)
+    around = Surroundings(
+        outlet, Deadlines(), UsageTold(["m"], outlet.used), lambda: None, served
+    )
+    by_particles = ByParticles(
+        around, lambda assessment: None, pool.islands, pool.free_particles
+    )
     before = stages()
 
     def draw(token: str, retire: bool) -> None:
         by_particles.accept(order(token))
         for name in iter(lambda: next(iter(by_particles.busy()), None), None):
             by_particles.turn(name)
-            if retire and served and by_particles.busy():  # counting looks at all that there is, so once
+            if (
+                retire and served and by_particles.busy()
+            ):  # counting looks at all that there is, so once
                 served.clear()
                 by_particles.rest("m")
                 assert stages() > before

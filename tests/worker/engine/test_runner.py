@@ -22,18 +22,34 @@ from worker.orders.pictures import PictureOrder
 from worker.orders.several import SeveralOrder
 
 
-def order(token: str, seed: int = 1, n: int = 1, model: str = "fake", skip: int = 0) -> DrawOrder:
+def order(
+    token: str, seed: int = 1, n: int = 1, model: str = "fake", skip: int = 0
+) -> DrawOrder:
     images = [PlannedImage(ImageRequest(seed=seed, sample=i), skip) for i in range(n)]
     return DrawOrder(Claim(f"job-{token}", token, last_seq=0), model, VALUES, images)
 
 
 SCORED = JobSpec(
-    id="a", kind="score", model="fake", digest="d", seed=0, n=1, temperature=1, height=2, width=2, channels=1
+    id="a",
+    kind="score",
+    model="fake",
+    digest="d",
+    seed=0,
+    n=1,
+    temperature=1,
+    height=2,
+    width=2,
+    channels=1,
 )
 
 
 def score_order(token: str, value: int = 0) -> PictureOrder:
-    return PictureOrder(Claim(f"job-{token}", token, last_seq=0), "fake", SCORED, np.full((1, 2, 2), value, np.uint8))
+    return PictureOrder(
+        Claim(f"job-{token}", token, last_seq=0),
+        "fake",
+        SCORED,
+        np.full((1, 2, 2), value, np.uint8),
+    )
 
 
 def fake_score(order: PictureOrder) -> Outcome:
@@ -62,8 +78,15 @@ def outlet() -> Outlet:
 def start(outlet: Outlet) -> Iterator[Callable[..., Runner]]:
     runners = []
 
-    def start(engines: dict[str, Callable[[], FakeEngine]], step_delay_s: float = 0.0) -> Runner:
-        runner = Runner({name: Cohort(new) for name, new in engines.items()}, outlet, fake_score, step_delay_s)
+    def start(
+        engines: dict[str, Callable[[], FakeEngine]], step_delay_s: float = 0.0
+    ) -> Runner:
+        runner = Runner(
+            {name: Cohort(new) for name, new in engines.items()},
+            outlet,
+            fake_score,
+            step_delay_s,
+        )
         runner.start()
         runners.append(runner)
         return runner
@@ -80,10 +103,14 @@ def test_every_row_is_published_in_order_when_a_job_has_more_images_than_slots(
     start({"fake": lambda: FakeEngine(3)}).submit(order("a", seed=5, n=7))
     outlet.wait(lambda: "a" in outlet.ends)
     assert outlet.ends["a"] == [SUCCEEDED]
-    assert [outlet.pixels("a", i) for i in range(7)] == [image_bytes(5, i) for i in range(7)]
+    assert [outlet.pixels("a", i) for i in range(7)] == [
+        image_bytes(5, i) for i in range(7)
+    ]
 
 
-def test_two_jobs_share_the_engine_when_both_are_submitted(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_two_jobs_share_the_engine_when_both_are_submitted(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """Images of several jobs are drawn in one batch."""
     engine = FakeEngine(4)
     runner = start({"fake": lambda: engine}, step_delay_s=0.01)
@@ -94,7 +121,9 @@ def test_two_jobs_share_the_engine_when_both_are_submitted(start: Callable[..., 
     assert outlet.pixels("b", 1) == image_bytes(2, 1)
 
 
-def test_small_job_ends_first_when_a_large_one_came_before(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_small_job_ends_first_when_a_large_one_came_before(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """n = 64 does not starve n = 1."""
     runner = start({"fake": lambda: FakeEngine(2)}, step_delay_s=0.001)
     runner.submit(order("large", n=64))
@@ -103,16 +132,22 @@ def test_small_job_ends_first_when_a_large_one_came_before(start: Callable[..., 
     assert outlet.order == ["small", "large"]
 
 
-def test_models_take_turns_when_both_have_work(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_models_take_turns_when_both_have_work(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """A long job of one model does not hold up the other model."""
-    runner = start({"one": lambda: FakeEngine(1), "two": lambda: FakeEngine(1)}, step_delay_s=0.001)
+    runner = start(
+        {"one": lambda: FakeEngine(1), "two": lambda: FakeEngine(1)}, step_delay_s=0.001
+    )
     runner.submit(order("long", n=20, model="one"))
     runner.submit(order("short", model="two"))
     outlet.wait(lambda: len(outlet.ends) == 2)
     assert outlet.order == ["short", "long"]
 
 
-def test_jobs_in_the_engine_fail_when_a_step_raises(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_jobs_in_the_engine_fail_when_a_step_raises(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """Each of them ends once, as failed; a job that waited is drawn by a fresh engine."""
     engines = iter([FakeEngine(1, fail_at_step=2), FakeEngine(1)])
     runner = start({"fake": lambda: next(engines)})
@@ -127,7 +162,9 @@ def test_jobs_in_the_engine_fail_when_a_step_raises(start: Callable[..., Runner]
     assert outlet.pixels("b", 0) == image_bytes(3, 0)
 
 
-def test_only_one_job_fails_when_the_engine_refuses_its_image(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_only_one_job_fails_when_the_engine_refuses_its_image(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """A bad request is no reason to lose the others."""
     runner = start({"fake": lambda: FakeEngine(2)}, step_delay_s=0.001)
     runner.submit(order("good", n=3))
@@ -137,7 +174,9 @@ def test_only_one_job_fails_when_the_engine_refuses_its_image(start: Callable[..
     assert outlet.ends["good"] == [SUCCEEDED]
 
 
-def test_withdraw_frees_the_slots_when_a_job_is_drawn(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_withdraw_frees_the_slots_when_a_job_is_drawn(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """Nothing of it is drawn any more, and the next job has its slots."""
     engine = FakeEngine(2)
     runner = start({"fake": lambda: engine}, step_delay_s=0.02)
@@ -154,7 +193,9 @@ def test_withdraw_frees_the_slots_when_a_job_is_drawn(start: Callable[..., Runne
     assert engine.free == 2
 
 
-def test_job_ends_at_once_when_all_its_rows_are_published_already(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_job_ends_at_once_when_all_its_rows_are_published_already(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """A worker that died between the last row and the end leaves nothing to draw."""
     start({"fake": lambda: FakeEngine(1)}).submit(order("a", n=0))
     outlet.wait(lambda: "a" in outlet.ends)
@@ -162,7 +203,9 @@ def test_job_ends_at_once_when_all_its_rows_are_published_already(start: Callabl
     assert "a" not in outlet.rows
 
 
-def test_pictures_are_scored_when_images_are_drawn_too(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_pictures_are_scored_when_images_are_drawn_too(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """Many scores do not hold up a drawing: one is made between two steps."""
     engine = FakeEngine(1)
     runner = start({"fake": lambda: engine}, step_delay_s=0.005)
@@ -172,10 +215,14 @@ def test_pictures_are_scored_when_images_are_drawn_too(start: Callable[..., Runn
     outlet.wait(lambda: len(outlet.ends) == 41)
     assert outlet.pixels("drawn", 0) == image_bytes(1, 0)
     assert outlet.order.index("drawn") < 40
-    assert [end.result for (end,) in outlet.ends.values()].count(StoredResult("{}")) == 40
+    assert [end.result for (end,) in outlet.ends.values()].count(
+        StoredResult("{}")
+    ) == 40
 
 
-def test_one_score_fails_when_the_model_gives_nonsense(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_one_score_fails_when_the_model_gives_nonsense(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """It ends as failed, and the next one is made."""
     runner = start({"fake": lambda: FakeEngine(1)})
     runner.submit(score_order("bad", value=1))
@@ -199,13 +246,19 @@ LACKS = [
     MemoryError(),
     numpy_error(),
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."),
+    RuntimeError(
+        "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes."
+    ),
     RuntimeError("could not create a primitive"),
-    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError(
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+    ),
 ]
 
 
-@pytest.mark.parametrize("error", LACKS, ids=lambda error: f"{type(error).__name__} {error}"[:40])
+@pytest.mark.parametrize(
+    "error", LACKS, ids=lambda error: f"{type(error).__name__} {error}"[:40]
+)
 def test_no_job_fails_for_want_of_memory(error: Exception, outlet: Outlet) -> None:
     """Its claim is named instead, whatever kind of work met the lack; the others are drawn on."""
 
@@ -229,7 +282,9 @@ def test_no_job_fails_for_want_of_memory(error: Exception, outlet: Outlet) -> No
     assert outlet.ends == {"next": [SUCCEEDED]}
 
 
-def test_score_is_not_made_when_it_was_withdrawn(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_score_is_not_made_when_it_was_withdrawn(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """A canceled one leaves no outcome of its own."""
     runner = start({"fake": lambda: FakeEngine(1)}, step_delay_s=0.05)
     runner.submit(score_order("first"))
@@ -242,25 +297,44 @@ def test_score_is_not_made_when_it_was_withdrawn(start: Callable[..., Runner], o
 
 def several(*parts: Order) -> SeveralOrder:
     """A job of several pictures, of which each has one image."""
-    claims = [Claim("job-many", f"many#{i}", last_seq=0, part=i) for i in range(len(parts))]
-    each = [replace(part, claim=claim) for part, claim in zip(parts, claims, strict=True)]
+    claims = [
+        Claim("job-many", f"many#{i}", last_seq=0, part=i) for i in range(len(parts))
+    ]
+    each = [
+        replace(part, claim=claim) for part, claim in zip(parts, claims, strict=True)
+    ]
     return SeveralOrder(Claim("job-many", "many", last_seq=0), "fake", tuple(each), 1)
 
 
-def test_pictures_of_a_job_end_it_once(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_pictures_of_a_job_end_it_once(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """When the last is there: with what was said of each, in their order, and rows under the job's own numbers."""
     runner = start({"fake": lambda: FakeEngine(2)})
     runner.submit(several(order("a", seed=1), order("b", seed=2), order("c", seed=3)))
     outlet.wait(lambda: "many" in outlet.ends)
     assert outlet.ends.keys() == {"many"}
-    assert outlet.ends["many"] == [Outcome(JobStatus.SUCCEEDED, result=StoredResult('{"pictures":[{},{},{}]}'))]
-    assert [outlet.pixels("many", i) for i in range(3)] == [image_bytes(i + 1, 0) for i in range(3)]
+    assert outlet.ends["many"] == [
+        Outcome(JobStatus.SUCCEEDED, result=StoredResult('{"pictures":[{},{},{}]}'))
+    ]
+    assert [outlet.pixels("many", i) for i in range(3)] == [
+        image_bytes(i + 1, 0) for i in range(3)
+    ]
 
 
-def test_a_picture_that_fails_ends_its_job_alone(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_a_picture_that_fails_ends_its_job_alone(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """Once; nothing more is done for the others of this job, and another job is not touched."""
     runner = start({"fake": lambda: FakeEngine(1)}, step_delay_s=0.01)
-    runner.submit(several(score_order("a"), score_order("b", value=1), order("c", n=1), score_order("d", value=1)))
+    runner.submit(
+        several(
+            score_order("a"),
+            score_order("b", value=1),
+            order("c", n=1),
+            score_order("d", value=1),
+        )
+    )
     runner.submit(score_order("after"))
     outlet.wait(lambda: len(outlet.ends) == 2)
     runner.submit(order("last"))
@@ -270,7 +344,9 @@ def test_a_picture_that_fails_ends_its_job_alone(start: Callable[..., Runner], o
     assert outlet.ends["after"][0].status is JobStatus.SUCCEEDED
 
 
-def test_pictures_of_a_withdrawn_job_are_forgotten(start: Callable[..., Runner], outlet: Outlet) -> None:
+def test_pictures_of_a_withdrawn_job_are_forgotten(
+    start: Callable[..., Runner], outlet: Outlet
+) -> None:
     """Those that are drawn, those that wait for a slot and those to be scored: nothing more is said of them."""
     engine = FakeEngine(2)
     runner = start({"fake": lambda: engine}, step_delay_s=0.01)

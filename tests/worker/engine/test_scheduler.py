@@ -6,7 +6,9 @@ from worker.engine.scheduler import Scheduler
 INTERACTIVE, BULK = Priority
 
 
-def seat_all(scheduler: Scheduler[int], model: str, slots: int) -> list[tuple[str, int]]:
+def seat_all(
+    scheduler: Scheduler[int], model: str, slots: int
+) -> list[tuple[str, int]]:
     found = (scheduler.next_image(model) for _ in range(slots))
     return [image for image in found if image is not None]
 

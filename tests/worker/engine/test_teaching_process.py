@@ -21,5 +21,7 @@ def test_a_fault_that_nobody_foresaw_ends_the_job(
     (tmp_path / "uploads" / "job").mkdir(parents=True)
     out = io.StringIO()
     teaching.main(out, str(tmp_path), "job", "mine", "{}")
-    assert json.loads(out.getvalue()) == {"failed": "This is a fault of the server, and was logged."}
+    assert json.loads(out.getvalue()) == {
+        "failed": "This is a fault of the server, and was logged."
+    }
     assert "StopIteration" in capsys.readouterr().err

@@ -15,9 +15,18 @@ NOBODY = cast(Any, None)
 def test_worker_asks_for_the_model_that_a_job_waits_for() -> None:
     """While it is compiled the job is left in the queue; once it is ready the job is opened."""
     waiting, asked = GREY.model_copy(update={"compiling": True}), []
-    info = WorkerInfo(name="w", device="cpu", slots=1, models=(waiting,), started_at=0.0)
+    info = WorkerInfo(
+        name="w", device="cpu", slots=1, models=(waiting,), started_at=0.0
+    )
     announcement = Announcement(info)
-    admission = Admission(NOBODY, announcement, lambda: [info], NOBODY, NOBODY, lambda *weights: asked.append(weights))
+    admission = Admission(
+        NOBODY,
+        announcement,
+        lambda: [info],
+        NOBODY,
+        NOBODY,
+        lambda *weights: asked.append(weights),
+    )
     spec = JobSpec(
         id="j",
         kind="sample",

@@ -23,7 +23,9 @@ class Training:
         self.process = subprocess.Popen([sys.executable, "-c", BUSY])
         self.is_over = False
         self._thread = threading.Thread(
-            target=Brake(redis_url).hold, args=(self.process, lambda: self.is_over), daemon=True
+            target=Brake(redis_url).hold,
+            args=(self.process, lambda: self.is_over),
+            daemon=True,
         )
         self._thread.start()
 
@@ -56,7 +58,9 @@ def listening(redis: Redis) -> bool:
     return dict(redis.pubsub_numsub(keys.WORK_CHANNEL))[keys.WORK_CHANNEL.encode()] == 1
 
 
-def test_it_stops_when_a_job_comes_and_goes_on_after_it(redis: Redis, training: Training) -> None:
+def test_it_stops_when_a_job_comes_and_goes_on_after_it(
+    redis: Redis, training: Training
+) -> None:
     """The word alone stops it, which comes before any worker has the job; the books still know of none."""
     wait_for(lambda: listening(redis), "a listener")
     redis.publish(keys.WORK_CHANNEL, "job")
@@ -64,7 +68,9 @@ def test_it_stops_when_a_job_comes_and_goes_on_after_it(redis: Redis, training: 
     wait_for(training.goes_on, "its going on")
 
 
-def test_it_stops_for_a_job_that_it_was_not_told_of(redis: Redis, training: Training) -> None:
+def test_it_stops_for_a_job_that_it_was_not_told_of(
+    redis: Redis, training: Training
+) -> None:
     """An API of an earlier version says nothing."""
     redis.hset(keys.LOAD, "work", 1)
     wait_for(training.is_stopped, "its stop")
@@ -72,7 +78,9 @@ def test_it_stops_for_a_job_that_it_was_not_told_of(redis: Redis, training: Trai
     wait_for(training.goes_on, "its going on")
 
 
-def test_drawing_that_never_pauses_leaves_it_turns(redis: Redis, training: Training) -> None:
+def test_drawing_that_never_pauses_leaves_it_turns(
+    redis: Redis, training: Training
+) -> None:
     """Else it would never end."""
     redis.hset(keys.LOAD, "work", 1)
     for _ in range(3):
@@ -80,7 +88,9 @@ def test_drawing_that_never_pauses_leaves_it_turns(redis: Redis, training: Train
         wait_for(training.goes_on, "its turn")
 
 
-def test_one_that_is_to_end_is_not_left_stopped(redis: Redis, training: Training) -> None:
+def test_one_that_is_to_end_is_not_left_stopped(
+    redis: Redis, training: Training
+) -> None:
     """It writes a checkpoint, or publishes what it has."""
     redis.hset(keys.LOAD, "work", 1)
     wait_for(training.is_stopped, "its stop")

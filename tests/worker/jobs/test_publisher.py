@@ -45,7 +45,9 @@ class MemoryLedger:
             raise RedisConnectionError("the reply is lost")
         return [self.answer for _ in batches]
 
-    def progress(self, told: Sequence[tuple[Claim, Progress]]) -> list[Answer | RedisError]:
+    def progress(
+        self, told: Sequence[tuple[Claim, Progress]]
+    ) -> list[Answer | RedisError]:
         self.told += [progress for _, progress in told]
         return [self.answer for _ in told]
 
@@ -100,7 +102,9 @@ def test_rows_continue_the_stream_when_a_claim_resumes_it(watched: Watched) -> N
     assert watched.closed == [(CLAIM, SUCCEEDED)]
 
 
-def test_rows_of_one_step_go_out_together_when_several_jobs_have_some(watched: Watched) -> None:
+def test_rows_of_one_step_go_out_together_when_several_jobs_have_some(
+    watched: Watched,
+) -> None:
     """One round trip for all that waits."""
     watched.publisher.open(Claim("other", "token-2", last_seq=0))
     watched.publisher.publish({CLAIM.token: ["a"], "token-2": ["b", "c"]})
@@ -114,7 +118,9 @@ def test_rows_of_one_step_go_out_together_when_several_jobs_have_some(watched: W
     "trouble",
     [
         lambda ledger: ledger.errors.extend([RedisConnectionError("away")] * 3),
-        lambda ledger: ledger.refusals.extend([ResponseError("OOM command not allowed")] * 2),
+        lambda ledger: ledger.refusals.extend(
+            [ResponseError("OOM command not allowed")] * 2
+        ),
         lambda ledger: setattr(ledger, "lose_replies", 2),
     ],
     ids=["redis away", "redis full", "replies lost"],
@@ -190,8 +196,12 @@ def test_progress_is_noted_once_when_it_is_told() -> None:
     assert watched.ledger.settled == [SUCCEEDED]
 
 
-@pytest.mark.parametrize(("answer", "status"), [(Answer.CANCELING, JobStatus.CANCELED), (Answer.LOST, None)])
-def test_job_is_stopped_when_its_progress_is_not_wanted(answer: Answer, status: JobStatus | None) -> None:
+@pytest.mark.parametrize(
+    ("answer", "status"), [(Answer.CANCELING, JobStatus.CANCELED), (Answer.LOST, None)]
+)
+def test_job_is_stopped_when_its_progress_is_not_wanted(
+    answer: Answer, status: JobStatus | None
+) -> None:
     """Someone asked to cancel it, or has it now."""
     watched = Watched()
     watched.ledger.answer = answer
@@ -205,7 +215,9 @@ def test_job_is_stopped_when_its_progress_is_not_wanted(answer: Answer, status: 
 
 
 @pytest.mark.parametrize("where", ["rows", "end"])
-def test_job_goes_back_to_the_queue_when_confirmed_rows_are_gone(watched: Watched, where: str) -> None:
+def test_job_goes_back_to_the_queue_when_confirmed_rows_are_gone(
+    watched: Watched, where: str
+) -> None:
     """Whether that is seen with the next rows or with the end: it is drawn no further, and not settled."""
     if where == "rows":
         watched.ledger.answer = Answer.BEHIND
@@ -223,7 +235,9 @@ def test_job_fails_when_its_rows_are_gone_again_and_again() -> None:
     """It says that they were lost, and is not drawn for ever."""
     watched = Watched()
     watched.ledger.settles = Settled.BEHIND
-    claim = Claim("job", "token", last_seq=0, attempts=ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST + 1)
+    claim = Claim(
+        "job", "token", last_seq=0, attempts=ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST + 1
+    )
     watched.publisher.open(claim)
     watched.publisher.end(claim.token, SUCCEEDED)
     watched.publisher.start()

@@ -47,7 +47,15 @@ def beats(engine: Engine, clock: Clock, *late: bool) -> None:
 def test_leases_are_kept_when_the_engine_is_in_time(clock: Clock) -> None:
     """As long as it is, and again when it came back before its leases had lapsed."""
     engine = Engine()
-    beats(engine, clock, False, *[True] * keys.LEASE_S, False, *[True] * keys.LEASE_S, False)
+    beats(
+        engine,
+        clock,
+        False,
+        *[True] * keys.LEASE_S,
+        False,
+        *[True] * keys.LEASE_S,
+        False,
+    )
     assert (engine.renewed, engine.killed) == (3, 0)
 
 

@@ -18,12 +18,24 @@ C, H, W = 3, 3, 2
 
 
 def spec(kind: str = "sample", n: int = 2, **changes: object) -> JobSpec:
-    fields = {"id": "j", "kind": kind, "model": "fake", "digest": "0" * 64, "seed": 1, "n": n, "temperature": 0.5}
-    return JobSpec.model_validate(fields | {"height": H, "width": W, "channels": C} | changes)
+    fields = {
+        "id": "j",
+        "kind": kind,
+        "model": "fake",
+        "digest": "0" * 64,
+        "seed": 1,
+        "n": n,
+        "temperature": 0.5,
+    }
+    return JobSpec.model_validate(
+        fields | {"height": H, "width": W, "channels": C} | changes
+    )
 
 
 def drawn(sample: int, y: int, pixels: bytes, stage: Stage = Stage.FINAL) -> RowDrawn:
-    return RowDrawn.model_validate_json(row_entry(sample, y, pixels, stage is Stage.SMALL))
+    return RowDrawn.model_validate_json(
+        row_entry(sample, y, pixels, stage is Stage.SMALL)
+    )
 
 
 @pytest.mark.parametrize("levels", [2, 4, 128, 256])
@@ -31,7 +43,9 @@ def test_row_reads_back_as_the_same_values_when_a_job_resumes(levels: int) -> No
     """Values to stream entry to values, colours and columns in place: else resumed bytes would differ."""
     values = np.random.default_rng(0).integers(0, levels, (C, W), np.uint8)
     row = RowDrawn.model_validate_json(row_entry(0, 1, row_pixels(values, levels)))
-    (resumed, _) = plan_images(spec(), levels, None, [row.model_copy(update={"y": 0}), row])
+    (resumed, _) = plan_images(
+        spec(), levels, None, [row.model_copy(update={"y": 0}), row]
+    )
     assert resumed.request.known is not None
     np.testing.assert_array_equal(resumed.request.known[:, 1], values)
 
@@ -43,7 +57,9 @@ def test_drawn_rows_become_given_when_a_job_resumes() -> None:
     first, second = plan_images(spec(n=3), 256, None, rows)
     assert (first.request.sample, first.skip) == (0, 1)
     assert first.request.keep is not None
-    np.testing.assert_array_equal(first.request.keep, [[True, True], [False, False], [False, False]])
+    np.testing.assert_array_equal(
+        first.request.keep, [[True, True], [False, False], [False, False]]
+    )
     assert (second.request.sample, second.skip, second.request.keep) == (1, 0, None)
 
 
@@ -58,7 +74,9 @@ def test_drawn_rows_join_the_given_pixels_when_a_completion_resumes() -> None:
     assert request.known is not None
     assert request.keep is not None
     assert (request.seed, request.temperature) == (1, 0.5)
-    np.testing.assert_array_equal(request.keep, [[True, True], [False, False], [True, False]])
+    np.testing.assert_array_equal(
+        request.keep, [[True, True], [False, False], [True, False]]
+    )
     np.testing.assert_array_equal(request.known[:, 0], np.full((C, W), 200))
     np.testing.assert_array_equal(request.known[:, 2, 0], pixels.reshape(H, W, C)[2, 0])
 
@@ -82,7 +100,12 @@ def small_rows(*ys: int) -> list[RowDrawn]:
 def test_small_rows_are_given_when_some_are_missing() -> None:
     """The engine takes those that are there and draws the rest; what a completion gives stays given."""
     (fresh,) = plan_images(two_scales(), 256, None, [])
-    assert (fresh.request.small, fresh.request.known_small, fresh.request.keep, fresh.skip) == (None, None, None, 0)
+    assert (
+        fresh.request.small,
+        fresh.request.known_small,
+        fresh.request.keep,
+        fresh.skip,
+    ) == (None, None, None, 0)
     keep = np.array([[1, 0]] * 4, np.uint8)
     job = two_scales("complete")
     given = given_image(job, 256, bytes(4 * 2 * C), keep.tobytes())
@@ -110,7 +133,9 @@ def test_small_image_is_the_clients_when_it_is_upsampled() -> None:
     given = upsample.given_image(job, 256, bytes([1, 2, 3, 4, 5, 6]))
     first, second = plan_images(job, 256, given, [drawn(0, 0, bytes(2 * C))])
     for plan in (first, second):
-        np.testing.assert_array_equal(plan.request.small, [[[1], [4]], [[2], [5]], [[3], [6]]])
+        np.testing.assert_array_equal(
+            plan.request.small, [[[1], [4]], [[2], [5]], [[3], [6]]]
+        )
     assert (first.skip, second.skip) == (1, 0)
     with pytest.raises(JobRefusedError, match="image needs 6 bytes; there are 24"):
         upsample.given_image(job, 256, bytes(24))
@@ -133,9 +158,19 @@ def test_rows_of_all_stages_count_when_the_model_draws_both() -> None:
 def test_stage_is_said_when_it_is_not_the_usual_one() -> None:
     """Rows of one scale look as they always did, and old entries are read as final."""
     row = np.zeros((C, W), np.uint8)
-    assert set(json.loads(row_entry(0, 1, row_pixels(row, 256)))) == {"sample", "y", "pixels"}
-    assert json.loads(row_entry(0, 1, row_pixels(row, 256), of_small=True))["stage"] == "small"
-    assert RowDrawn.model_validate_json('{"sample": 0, "y": 0, "pixels": ""}').stage is Stage.FINAL
+    assert set(json.loads(row_entry(0, 1, row_pixels(row, 256)))) == {
+        "sample",
+        "y",
+        "pixels",
+    }
+    assert (
+        json.loads(row_entry(0, 1, row_pixels(row, 256), of_small=True))["stage"]
+        == "small"
+    )
+    assert (
+        RowDrawn.model_validate_json('{"sample": 0, "y": 0, "pixels": ""}').stage
+        is Stage.FINAL
+    )
 
 
 def test_moved_pixels_are_counted_when_a_score_has_few_values() -> None:
@@ -158,7 +193,9 @@ def test_moved_pixels_are_counted_when_a_score_has_few_values() -> None:
         ({"kind": "upsample"}, "can: sample, complete"),
     ],
 )
-def test_job_is_refused_when_it_is_not_for_this_model(changes: dict[str, object], reason: str) -> None:
+def test_job_is_refused_when_it_is_not_for_this_model(
+    changes: dict[str, object], reason: str
+) -> None:
     """Other weights, another shape, or work that it does not do."""
     fitting = {"height": HEIGHT, "width": WIDTH, "channels": CHANNELS}
     with pytest.raises(JobRefusedError, match=reason):

@@ -9,4 +9,10 @@ def test_occupancy_is_weighted_by_time_when_steps_differ() -> None:
     assert usage.occupancy == 0
     usage.step(seconds=3.0, busy=16, rows=0, left=0)
     usage.step(seconds=1.0, busy=4, rows=7, left=4)
-    assert (usage.occupancy, usage.images, usage.seconds, usage.rows, usage.steps) == (13.0, 4, 4.0, 7, 2)
+    assert (usage.occupancy, usage.images, usage.seconds, usage.rows, usage.steps) == (
+        13.0,
+        4,
+        4.0,
+        7,
+        2,
+    )

@@ -36,7 +36,9 @@ def both() -> Iterator[tuple[Due, Due]]:
         yield Due(file.fileno()), Due(file.fileno())
 
 
-def test_time_is_over_for_both_processes_when_it_has_passed(both: tuple[Due, Due], clock: Clock) -> None:
+def test_time_is_over_for_both_processes_when_it_has_passed(
+    both: tuple[Due, Due], clock: Clock
+) -> None:
     """What one says, the other reads."""
     theirs, ours = both
     theirs.within(2)
@@ -45,7 +47,9 @@ def test_time_is_over_for_both_processes_when_it_has_passed(both: tuple[Due, Due
     assert ours.is_over()
 
 
-def test_slow_thread_is_not_hung_while_it_uses_a_little_of_a_processor(both: tuple[Due, Due], clock: Clock) -> None:
+def test_slow_thread_is_not_hung_while_it_uses_a_little_of_a_processor(
+    both: tuple[Due, Due], clock: Clock
+) -> None:
     """A hundredth of a second each half minute, for an hour; until it has used what it asked for."""
     theirs, ours = both
     theirs.within(2)
@@ -57,7 +61,9 @@ def test_slow_thread_is_not_hung_while_it_uses_a_little_of_a_processor(both: tup
     assert ours.is_hung()
 
 
-def test_thread_that_uses_no_processor_is_hung_after_half_a_minute(both: tuple[Due, Due], clock: Clock) -> None:
+def test_thread_that_uses_no_processor_is_hung_after_half_a_minute(
+    both: tuple[Due, Due], clock: Clock
+) -> None:
     """From the first look that finds it late: both processes may have been stopped. What it says then ends it."""
     theirs, ours = both
     theirs.within(2)
@@ -71,7 +77,9 @@ def test_thread_that_uses_no_processor_is_hung_after_half_a_minute(both: tuple[D
     assert not ours.is_hung()
 
 
-def test_expected_thread_has_its_time_before_it_says_anything(both: tuple[Due, Due], clock: Clock) -> None:
+def test_expected_thread_has_its_time_before_it_says_anything(
+    both: tuple[Due, Due], clock: Clock
+) -> None:
     """The first thread of a process that is being started."""
     _, ours = both
     ours.expect(1, 120)

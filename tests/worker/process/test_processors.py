@@ -2,7 +2,12 @@
 
 import pytest
 
-from worker.process.processors import NoProcessorError, _interrupted, keep_to, of_engines
+from worker.process.processors import (
+    NoProcessorError,
+    _interrupted,
+    keep_to,
+    of_engines,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,5 +38,7 @@ def test_interrupts_are_read_when_the_system_tells() -> None:
 
 def test_it_is_said_when_there_is_no_such_processor() -> None:
     """With the setting that asks for it."""
-    with pytest.raises(NoProcessorError, match="processor 5000 here: see PIXELRNN_ENGINE_CPUS"):
+    with pytest.raises(
+        NoProcessorError, match="processor 5000 here: see PIXELRNN_ENGINE_CPUS"
+    ):
         keep_to([5000])

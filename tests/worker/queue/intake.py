@@ -37,7 +37,9 @@ class Anything:
 
     def ask_to_open(self, job_id: str, pipeline: object, token: str) -> None: ...
 
-    def open(self, job_id: str, token: str, answers: Sequence[object], deaths: int) -> bool:
+    def open(
+        self, job_id: str, token: str, answers: Sequence[object], deaths: int
+    ) -> bool:
         self.deaths.append(deaths)
         return True
 

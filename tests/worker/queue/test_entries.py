@@ -14,19 +14,40 @@ from worker.contract.jobs import JobStatus
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=4), inner, max_size=2)
+    ),
     max_leaves=6,
 )
-CALLS = st.tuples(st.just(keys.JOB_FUNCTION) | ANYTHING, st.none() | ANYTHING, ANYTHING, st.just({}) | ANYTHING).map(
-    list
-)
+CALLS = st.tuples(
+    st.just(keys.JOB_FUNCTION) | ANYTHING,
+    st.none() | ANYTHING,
+    ANYTHING,
+    st.just({}) | ANYTHING,
+).map(list)
 DATA = st.one_of(
     st.binary(max_size=20),
     CALLS.map(lambda call: json.dumps(call).encode()),
     CALLS.map(lambda call: zlib.compress(json.dumps(call).encode())),
     ANYTHING.map(lambda value: json.dumps(value).encode()),
 )
-WORDS = st.sampled_from([b"-1", b"0", b"5", b"1e9", b"9" * 30, b"now", b"", b"\xff", b"[]", b"{}", b"null", b"started"])
+WORDS = st.sampled_from(
+    [
+        b"-1",
+        b"0",
+        b"5",
+        b"1e9",
+        b"9" * 30,
+        b"now",
+        b"",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b"null",
+        b"started",
+    ]
+)
 FIELD_NAMES = [
     "status",
     "origin",
@@ -54,7 +75,9 @@ FIELDS = st.dictionaries(
     WORDS,
     max_size=3,
 )
-NAMES = st.sampled_from([b"a b", b"a:b", b"\xff\xfe", b"", b"x" * 5000, "\N{SNOWMAN}".encode()])
+NAMES = st.sampled_from(
+    [b"a b", b"a:b", b"\xff\xfe", b"", b"x" * 5000, "\N{SNOWMAN}".encode()]
+)
 
 
 def spoiled(client: Client, data: bytes | None, fields: dict[str, bytes]) -> str:
@@ -71,8 +94,14 @@ def spoiled(client: Client, data: bytes | None, fields: dict[str, bytes]) -> str
 @example(data=f'["{keys.JOB_FUNCTION}", null, null, {{}}]'.encode(), fields={})
 @example(data=None, fields={"result_ttl": b"9" * 30})
 @example(data=None, fields={"origin": b"another"})
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_entry_of_any_shape_ends_its_job_and_no_worker(client: Client, data: bytes | None, fields: Any) -> None:
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_entry_of_any_shape_ends_its_job_and_no_worker(
+    client: Client, data: bytes | None, fields: Any
+) -> None:
     """Or it is begun as it should be, where it makes sense; the next job is begun in any case, and nothing is left."""
     client.redis.flushall()
     bad, good = spoiled(client, data, fields), client.submit().id
@@ -90,8 +119,14 @@ def test_entry_of_any_shape_ends_its_job_and_no_worker(client: Client, data: byt
 
 
 @given(name=NAMES, record=st.none() | FIELDS, is_job=st.booleans())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_entry_that_is_no_id_is_dropped(client: Client, name: bytes, record: Any, is_job: bool) -> None:
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_entry_that_is_no_id_is_dropped(
+    client: Client, name: bytes, record: Any, is_job: bool
+) -> None:
     """Whatever stands under its name."""
     client.redis.flushall()
     if record is not None:

@@ -65,7 +65,11 @@ def test_no_more_are_taken_when_drawn_jobs_pile_up(held: Held, ending: Ending) -
 def test_nothing_is_taken_when_the_engine_is_late(redis_url: str) -> None:
     """What it holds already goes to other workers: this one must not take it back."""
     late = [False]
-    held = Held(RqWorker(keys.QUEUE, redis.Redis.from_url(redis_url), "w"), MAX_JOBS, lambda: late[0])
+    held = Held(
+        RqWorker(keys.QUEUE, redis.Redis.from_url(redis_url), "w"),
+        MAX_JOBS,
+        lambda: late[0],
+    )
     assert held.wait_for_room()
     late[0] = True
     assert not held.wait_for_room()

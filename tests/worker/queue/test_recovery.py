@@ -28,11 +28,14 @@ def begin(client: Client, job_id: str, lease_s: float, worker: str = "dead") -> 
     take(client, job_id)
     job = DrawJob.fetch(job_id, connection=client.redis, serializer=SERIALIZER)
     with client.redis.pipeline() as pipeline:
-        execution = Execution.create(job, keys.LEASE_S, pipeline=pipeline, worker_name=worker)
+        execution = Execution.create(
+            job, keys.LEASE_S, pipeline=pipeline, worker_name=worker
+        )
         job.prepare_for_execution(worker, pipeline=pipeline)
         pipeline.lrem(client.queue.intermediate_queue_key, 1, job_id)
         pipeline.zadd(
-            client.queue.started_job_registry.key, {execution.composite_key: redis_time(client.redis) + lease_s}
+            client.queue.started_job_registry.key,
+            {execution.composite_key: redis_time(client.redis) + lease_s},
         )
         pipeline.execute()
     Ledger(client.redis).claim(job_id, execution.id)
@@ -107,7 +110,9 @@ def test_job_ends_as_worker_lost_when_no_retry_is_left(client: Client) -> None:
     assert client.queue.failed_job_registry.get_job_ids() == [spec.id]
 
 
-def test_id_returns_to_the_queue_when_it_was_taken_and_never_begun(client: Client) -> None:
+def test_id_returns_to_the_queue_when_it_was_taken_and_never_begun(
+    client: Client,
+) -> None:
     """Only after a lease's time in between, with no retry spent; an id without a record is dropped."""
     spec = client.submit()
     take(client, spec.id)
@@ -155,7 +160,9 @@ def test_others_recover_when_one_record_cannot_be_read(client: Client) -> None:
     assert client.wait_end(bad.id).status is JobStatus.FAILED
 
 
-def test_pass_is_left_out_when_another_worker_is_at_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pass_is_left_out_when_another_worker_is_at_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One at a time; the lock is short and given back even when the pass fails."""
     pass_ = recovery.Recovery(client.redis)
     client.redis.set(keys.recovery_lock(keys.QUEUE), "other", ex=5)
@@ -171,7 +178,9 @@ def test_pass_is_left_out_when_another_worker_is_at_it(client: Client, monkeypat
     assert not client.redis.exists(keys.recovery_lock(keys.QUEUE))
 
 
-def test_jobs_return_at_once_when_a_supervisor_saw_their_worker_die(client: Client) -> None:
+def test_jobs_return_at_once_when_a_supervisor_saw_their_worker_die(
+    client: Client,
+) -> None:
     """`recover` waits for no lease, also frees ids that were only taken, and removes the worker's announcement."""
     running, taken = client.submit(), client.submit()
     begin(client, running.id, lease_s=3, worker="dead")
@@ -210,7 +219,9 @@ def test_overtaken_claim_writes_nothing_when_a_new_one_exists(client: Client) ->
     assert ledger.claim("unheard-of", "token") is Unclaimed.MISSING
 
 
-def test_arithmetic_is_kept_when_workers_of_other_kinds_take_over(client: Client) -> None:
+def test_arithmetic_is_kept_when_workers_of_other_kinds_take_over(
+    client: Client,
+) -> None:
     """Each kind once, in the order in which they drew: where there are two, the bytes are a mixture."""
     spec = client.submit()
     assert client.record(spec.id).numerics is None
@@ -271,7 +282,9 @@ def test_one_worker_looks_for_strays_and_another_when_it_is_gone(
     sweeps: list[str] = []
     first, second = recovery.Recovery(client.redis), recovery.Recovery(client.redis)
     for name, one in (("first", first), ("second", second)):
-        monkeypatch.setattr(one, "sweep_strays", lambda _, name=name: sweeps.append(name))
+        monkeypatch.setattr(
+            one, "sweep_strays", lambda _, name=name: sweeps.append(name)
+        )
 
     def turn() -> None:
         for one in (first, second):
@@ -287,7 +300,9 @@ def test_one_worker_looks_for_strays_and_another_when_it_is_gone(
     assert sweeps == ["first", "first", "second", "second"]
 
 
-def test_strays_are_found_in_pieces(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strays_are_found_in_pieces(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Among many that wait, whatever the pieces' ends."""
     monkeypatch.setattr(strays, "PIECE", 3)
     specs = [client.submit() for _ in range(10)]
@@ -301,32 +316,54 @@ def test_strays_are_found_in_pieces(client: Client, monkeypatch: pytest.MonkeyPa
     assert sorted(waiting(client)) == sorted(spec.id for spec in specs)
 
 
-def die(client: Client, job_id: str, draw: Callable[[Claim], object] = lambda _: None) -> None:
+def die(
+    client: Client, job_id: str, draw: Callable[[Claim], object] = lambda _: None
+) -> None:
     """A worker takes the job, draws a part of it and dies; its lease has lapsed."""
     token = begin(client, job_id, lease_s=-1)
     draw(Claim(job_id, token, int(client.redis.hget(keys.job(job_id), "last_seq"))))
     recovery.Recovery(client.redis).expire_leases()
 
 
-def test_job_outlives_any_number_of_workers_when_each_drew_a_part(client: Client) -> None:
+def test_job_outlives_any_number_of_workers_when_each_drew_a_part(
+    client: Client,
+) -> None:
     """A death counts against a job only where nothing was drawn since the one before: rows, or a share of its work."""
     ledger, spec = Ledger(client.redis), client.submit(n=5)
     for death in range(keys.CRASHES_FORGIVEN):
-        die(client, spec.id, lambda claim: ledger.append([Batch(claim, claim.last_seq + 1, ("a row",))]))
-        die(client, spec.id, lambda claim, share=(death + 1) / 100: ledger.progress([(claim, Progress(share))]))
+        die(
+            client,
+            spec.id,
+            lambda claim: ledger.append([Batch(claim, claim.last_seq + 1, ("a row",))]),
+        )
+        die(
+            client,
+            spec.id,
+            lambda claim, share=(death + 1) / 100: ledger.progress(
+                [(claim, Progress(share))]
+            ),
+        )
         assert waiting(client) == [spec.id]
     for _ in range(keys.CRASHES_FORGIVEN):
         die(client, spec.id)
     assert client.status(spec.id) is JobStatus.RUNNING
     die(client, spec.id)
     record = client.record(spec.id)
-    assert (record.status, record.error and record.error.type) == (JobStatus.FAILED, "worker-lost")
+    assert (record.status, record.error and record.error.type) == (
+        JobStatus.FAILED,
+        "worker-lost",
+    )
 
 
-def test_ended_jobs_leave_the_queues_books_when_their_time_is_over(client: Client) -> None:
+def test_ended_jobs_leave_the_queues_books_when_their_time_is_over(
+    client: Client,
+) -> None:
     """RQ keeps no more of them than it promised to: else the lists would grow for ever."""
     now = redis_time(client.redis)
-    registries = client.queue.finished_job_registry.key, client.queue.failed_job_registry.key
+    registries = (
+        client.queue.finished_job_registry.key,
+        client.queue.failed_job_registry.key,
+    )
     for key in registries:
         client.redis.zadd(key, {"old": now - 1, "young": now + 60})
     recovery.Recovery(client.redis).run_once()

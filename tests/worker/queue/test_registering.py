@@ -34,19 +34,29 @@ class OneTurn:
 @pytest.fixture(autouse=True)
 def signals() -> Iterator[None]:
     """RQ takes them over."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("command", [b"SETNAME", b"birth"], ids=["its first command", "the registration"])
-def test_worker_starts_when_a_reply_is_lost(redis_url: str, tmp_path: Path, command: bytes) -> None:
+@pytest.mark.parametrize(
+    "command", [b"SETNAME", b"birth"], ids=["its first command", "the registration"]
+)
+def test_worker_starts_when_a_reply_is_lost(
+    redis_url: str, tmp_path: Path, command: bytes
+) -> None:
     """It asks again, and knows its own record when the first try got through."""
     path, duties = str(tmp_path / "proxy"), OneTurn()
-    with losing_replies_to(command, path, redis_url.removeprefix("unix://").partition("?")[0], times=1):
+    with losing_replies_to(
+        command, path, redis_url.removeprefix("unix://").partition("?")[0], times=1
+    ):
         url = f"unix://{path}?db=0"
-        worker = once_redis_answers(lambda: RqWorker("pixelrnn", connect(url, 1.0), "w1"))
+        worker = once_redis_answers(
+            lambda: RqWorker("pixelrnn", connect(url, 1.0), "w1")
+        )
         worker.carry_out(duties)
     assert duties.registered_as == ["ready"]
 
@@ -61,9 +71,14 @@ def test_name_is_refused_when_another_worker_has_it(redis_url: str) -> None:
 
 @pytest.mark.parametrize(
     ("change", "why"),
-    [(("db=0", "db=99"), "no database of this number"), (("unix://", "unix://nobody:wrong@"), "user and password")],
+    [
+        (("db=0", "db=99"), "no database of this number"),
+        (("unix://", "unix://nobody:wrong@"), "user and password"),
+    ],
 )
-def test_worker_says_why_when_redis_does_not_let_it_in(redis_url: str, change: tuple[str, str], why: str) -> None:
+def test_worker_says_why_when_redis_does_not_let_it_in(
+    redis_url: str, change: tuple[str, str], why: str
+) -> None:
     """It does not wait for ever for what no waiting mends."""
     with pytest.raises(RefusedError, match=why):
         once_redis_answers(connect(redis_url.replace(*change), 1.0).ping)

@@ -17,23 +17,42 @@ from rq.worker import BaseWorker
 from worker.queue.rq_job import DrawJob
 from worker.queue.rq_worker import RqWorker
 
-OVERRIDDEN = [name for name, member in vars(RqWorker).items() if callable(member) and hasattr(SimpleWorker, name)]
+OVERRIDDEN = [
+    name
+    for name, member in vars(RqWorker).items()
+    if callable(member) and hasattr(SimpleWorker, name)
+]
 
 
 def parameters(function: Callable[..., object]) -> list[str]:
     return list(inspect.signature(function).parameters)
 
 
-@pytest.mark.parametrize("name", [name for name in OVERRIDDEN if name not in ("__init__", "bootstrap", "unsubscribe")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in OVERRIDDEN
+        if name not in ("__init__", "bootstrap", "unsubscribe")
+    ],
+)
 def test_override_takes_the_same_arguments_when_rq_calls_it(name: str) -> None:
     """Each method is still there and has the parameters we were written for."""
-    assert parameters(getattr(RqWorker, name)) == parameters(getattr(SimpleWorker, name))
+    assert parameters(getattr(RqWorker, name)) == parameters(
+        getattr(SimpleWorker, name)
+    )
 
 
 def test_overrides_are_still_what_rq_calls_when_it_works() -> None:
     """The work loop goes through the methods that keep it alive without Redis."""
     loop = inspect.getsource(BaseWorker.work)
-    for name in ("bootstrap", "check_for_suspension", "should_run_maintenance_tasks", "teardown", "heartbeat"):
+    for name in (
+        "bootstrap",
+        "check_for_suspension",
+        "should_run_maintenance_tasks",
+        "teardown",
+        "heartbeat",
+    ):
         assert f"self.{name}" in loop
     assert "self.dequeue_job_and_maintain_ttl(" in loop
     assert "self.execute_job(job, queue)" in loop
@@ -45,7 +64,10 @@ def test_overrides_are_still_what_rq_calls_when_it_works() -> None:
     ("function", "expected"),
     [
         (BaseWorker.increment_successful_job_count, ["self", "pipeline"]),
-        (BaseWorker.increment_total_working_time, ["self", "job_execution_time", "pipeline"]),
+        (
+            BaseWorker.increment_total_working_time,
+            ["self", "job_execution_time", "pipeline"],
+        ),
         (BaseWorker.increment_failed_job_count, ["self", "pipeline"]),
         (BaseWorker.cleanup_execution, ["self", "job", "pipeline", "execution"]),
         (BaseWorker.serialize, ["self"]),
@@ -59,14 +81,26 @@ def test_overrides_are_still_what_rq_calls_when_it_works() -> None:
         (StartedJobRegistry.cleanup, ["self", "timestamp", "exception_handlers"]),
     ],
 )
-def test_private_method_is_as_expected_when_we_call_it(function: Callable[..., object], expected: list[str]) -> None:
+def test_private_method_is_as_expected_when_we_call_it(
+    function: Callable[..., object], expected: list[str]
+) -> None:
     """The parts of RQ that are called, with the arguments that are given."""
     assert parameters(function) == expected
 
 
 def test_no_name_is_imported_when_rq_asks_a_job_for_code() -> None:
     """Every way by which RQ turns a name from Redis into code or an address is closed."""
-    for name in ("func", "success_callback", "failure_callback", "stopped_callback", "send_webhooks"):
+    for name in (
+        "func",
+        "success_callback",
+        "failure_callback",
+        "stopped_callback",
+        "send_webhooks",
+    ):
         assert name in vars(DrawJob)
-    imports = [line for line in inspect.getsource(Job).splitlines() if "import_attribute(" in line]
+    imports = [
+        line
+        for line in inspect.getsource(Job).splitlines()
+        if "import_attribute(" in line
+    ]
     assert len(imports) == 4, "RQ has a new place where it imports by name"

@@ -15,7 +15,9 @@ def intake(client: Client) -> Intake:
     return Intake(client)
 
 
-def test_jobs_are_taken_a_few_at_a_time_and_begun_in_their_order(client: Client, intake: Intake) -> None:
+def test_jobs_are_taken_a_few_at_a_time_and_begun_in_their_order(
+    client: Client, intake: Intake
+) -> None:
     """Others that wait get some too."""
     ids = [client.submit().id for _ in range(AT_ONCE + 2)]
     assert intake.next() == ids[0]
@@ -49,18 +51,26 @@ def test_second_entry_of_a_job_is_dropped(client: Client, intake: Intake) -> Non
     assert [intake.next() for _ in range(3)] == [spec.id, other.id, spec.id]
     client.redis.rpush(client.queue.key, spec.id)
     intake.next()
-    assert sorted(execution.job_id for execution in intake.held.all()) == sorted([spec.id, other.id])
+    assert sorted(execution.job_id for execution in intake.held.all()) == sorted(
+        [spec.id, other.id]
+    )
     assert client.leftovers()["intermediate"] == 0
     assert client.redis.hget(f"{keys.RQ_JOB}{spec.id}", "status") == b"started"
 
 
 @pytest.mark.parametrize("spoil", ["set", "hset"])
-def test_entry_that_cannot_be_read_costs_the_others_nothing(client: Client, intake: Intake, spoil: str) -> None:
+def test_entry_that_cannot_be_read_costs_the_others_nothing(
+    client: Client, intake: Intake, spoil: str
+) -> None:
     """A record that is none, or one whose fields make no sense: the job fails, and the next one is begun."""
     bad, good = client.submit(), client.submit()
     record = f"{keys.RQ_JOB}{bad.id}"
     client.redis.delete(record)
-    words = [record, "nothing of RQ's"] if spoil == "set" else [record, "created_at", "yesterday"]
+    words = (
+        [record, "nothing of RQ's"]
+        if spoil == "set"
+        else [record, "created_at", "yesterday"]
+    )
     client.redis.execute_command(spoil, *words)
     assert intake.next() == good.id
     ended = client.wait_end(bad.id)
@@ -70,7 +80,9 @@ def test_entry_that_cannot_be_read_costs_the_others_nothing(client: Client, inta
     assert client.leftovers()["intermediate"] == 0
 
 
-def test_entry_without_a_record_is_left_to_the_recovery(client: Client, intake: Intake) -> None:
+def test_entry_without_a_record_is_left_to_the_recovery(
+    client: Client, intake: Intake
+) -> None:
     """As RQ leaves it: the sweep of ids that were never begun ends its job."""
     gone, good = client.submit(), client.submit()
     client.redis.delete(f"{keys.RQ_JOB}{gone.id}")
@@ -78,7 +90,9 @@ def test_entry_without_a_record_is_left_to_the_recovery(client: Client, intake: 
     assert client.leftovers()["intermediate"] == 1
 
 
-def test_jobs_at_hand_go_back_to_the_front_when_the_worker_stops(client: Client, intake: Intake) -> None:
+def test_jobs_at_hand_go_back_to_the_front_when_the_worker_stops(
+    client: Client, intake: Intake
+) -> None:
     """In their order; the one that was handed out too."""
     ids = [client.submit().id for _ in range(3)]
     first = intake.taking.next()
@@ -92,7 +106,9 @@ def test_jobs_at_hand_go_back_to_the_front_when_the_worker_stops(client: Client,
     assert intake.taking.next() is None
 
 
-def test_full_worker_takes_a_job_of_an_owner_of_whom_it_has_none(client: Client) -> None:
+def test_full_worker_takes_a_job_of_an_owner_of_whom_it_has_none(
+    client: Client,
+) -> None:
     """A quarter more than it may else hold, one of each owner, though others stand before it; and no more of those."""
     intake = Intake(client, max_jobs=8)
     specs = [client.submit() for _ in range(14)]
@@ -110,7 +126,9 @@ def test_full_worker_takes_a_job_of_an_owner_of_whom_it_has_none(client: Client)
     assert waiting(client) == [*ids[8:11], ids[13]]
 
 
-def test_nothing_is_lost_when_redis_goes_away_behind_the_move(client: Client, intake: Intake) -> None:
+def test_nothing_is_lost_when_redis_goes_away_behind_the_move(
+    client: Client, intake: Intake
+) -> None:
     """The ids are where the recovery looks for them."""
     spec = client.submit()
     answer = client.redis.execute_command
@@ -123,4 +141,6 @@ def test_nothing_is_lost_when_redis_goes_away_behind_the_move(client: Client, in
         patch.setattr(intake.rq.connection, "execute_command", lose)
         with pytest.raises(redis.ConnectionError):
             intake.taking._take_queued(AT_ONCE)
-    assert client.redis.lrange(intake.rq.queue.intermediate_queue_key, 0, -1) == [spec.id.encode()]
+    assert client.redis.lrange(intake.rq.queue.intermediate_queue_key, 0, -1) == [
+        spec.id.encode()
+    ]

@@ -9,7 +9,18 @@ from collections import ChainMap
 from collections.abc import Mapping
 
 from worker.contract.kind import Kind
-from worker.contract.kinds import add, classify, complete, decode, encode, sample, score, train, upsample, verify
+from worker.contract.kinds import (
+    add,
+    classify,
+    complete,
+    decode,
+    encode,
+    sample,
+    score,
+    train,
+    upsample,
+    verify,
+)
 
 KINDS: dict[str, Kind] = {
     kind.word: kind
@@ -26,5 +37,7 @@ KINDS: dict[str, Kind] = {
 }
 """Kinds whose jobs ask a model. The key is the word in calls, jobs and cards."""
 
-ALL_KINDS: Mapping[str, Kind] = ChainMap({kind.word: kind for kind in (train.KIND, add.KIND)}, KINDS)
+ALL_KINDS: Mapping[str, Kind] = ChainMap(
+    {kind.word: kind for kind in (train.KIND, add.KIND)}, KINDS
+)
 """These, and those that bring a model."""

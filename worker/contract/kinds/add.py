@@ -10,7 +10,8 @@ class AddOptions(Options):
     """A model that is added."""
 
     shared: bool = Field(
-        default=False, description="Everybody who may use the service sees the model, and not your key alone."
+        default=False,
+        description="Everybody who may use the service sees the model, and not your key alone.",
     )
 
     def work(self, job: Asked) -> int:

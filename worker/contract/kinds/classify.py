@@ -6,7 +6,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from worker.contract.colours import ColourOptions
-from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Shows, Summary
+from worker.contract.kind import (
+    FOUND,
+    Able,
+    Asked,
+    BadOptionError,
+    Input,
+    Kind,
+    Shows,
+    Summary,
+)
 from worker.contract.labels import components
 from worker.contract.record import Record
 from worker.contract.several import SeveralOptions
@@ -39,10 +48,18 @@ class ClassifyOptions(SeveralOptions, ColourOptions):
 
     def settled(self, model: Able, n: int) -> Self:
         count = components(model)
-        most = min(model.max_particles or MAX_PARTICLES, max(1, MAX_PARTICLES_OF_JOB // count))
+        most = min(
+            model.max_particles or MAX_PARTICLES, max(1, MAX_PARTICLES_OF_JOB // count)
+        )
         if self.particles is not None and self.particles > most:
-            raise BadOptionError(f"particles: expected at most {most} for this model and its labels", "particles")
-        found = {"components": count, "particles": self.particles or min(PARTICLES, most)}
+            raise BadOptionError(
+                f"particles: expected at most {most} for this model and its labels",
+                "particles",
+            )
+        found = {
+            "components": count,
+            "particles": self.particles or min(PARTICLES, most),
+        }
         return super().settled(model, n).model_copy(update=found)
 
     def work(self, job: Asked) -> int:
@@ -70,37 +87,55 @@ class ClassifyOptions(SeveralOptions, ColourOptions):
 class LabelBelief(Record):
     """How probable one label is."""
 
-    label: int = Field(ge=0, description="Its number: its place in the model's `labels`.")
+    label: int = Field(
+        ge=0, description="Its number: its place in the model's `labels`."
+    )
     name: str = Field(description="Its name.")
     p: float = Field(ge=0, le=1, description="p(label | what is given).")
-    nats: float = Field(allow_inf_nan=False, description="-ln p(what is given | label).")
+    nats: float = Field(
+        allow_inf_nan=False, description="-ln p(what is given | label)."
+    )
     sd: float | None = Field(
-        default=None, allow_inf_nan=False, description="Standard deviation of `nats`; null where they are exact."
+        default=None,
+        allow_inf_nan=False,
+        description="Standard deviation of `nats`; null where they are exact.",
     )
     p_sd: float | None = Field(
-        default=None, allow_inf_nan=False, description="Standard deviation of `p`; null where it is exact."
+        default=None,
+        allow_inf_nan=False,
+        description="Standard deviation of `p`; null where it is exact.",
     )
 
 
 class ClassifySummary(Summary):
     """How probable each label is, and how well that is known."""
 
-    labels: tuple[LabelBelief, ...] = Field(description="All labels of the model, the most probable first.")
+    labels: tuple[LabelBelief, ...] = Field(
+        description="All labels of the model, the most probable first."
+    )
     nats: float = Field(
         allow_inf_nan=False,
         description="-ln p(what is given), over all labels: high for a strange picture, whatever its label.",
     )
-    exact: bool = Field(description="These are the model's own probabilities. Else particles came close to them.")
+    exact: bool = Field(
+        description="These are the model's own probabilities. Else particles came close to them."
+    )
     quality: Literal["exact", "good", "rough", "poor"] = Field(
         description="How well they are known. `good`: two halves of the particles agree within 0.05 in every label, "
         "and 2.5 of the likeliest one's count. `rough`: within 0.15. `poor`: they do not; more `particles` may help."
     )
-    particles: int = Field(ge=0, description="Particles of each label and network; 0 when none were needed.")
+    particles: int = Field(
+        ge=0,
+        description="Particles of each label and network; 0 when none were needed.",
+    )
     quantised_pixels: int = Field(
-        ge=0, description="How many pixels were moved to the nearest of the values that the model knows."
+        ge=0,
+        description="How many pixels were moved to the nearest of the values that the model knows.",
     )
 
-    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(
+        self, images: Sequence[str], address: str, query: str = ""
+    ) -> dict[str, Any]:
         return self.model_dump()
 
 

@@ -84,24 +84,39 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         """Names the method, and for `posterior` the particles, that the model offers."""
         settled = super().settled(model, n)._by_method(model, n)
         if settled.cutouts and not settled.by_posterior:
-            raise BadOptionError("method: fit=crop fills holes by posterior, of models that have it", "method")
+            raise BadOptionError(
+                "method: fit=crop fills holes by posterior, of models that have it",
+                "method",
+            )
         if settled.cutouts and self.rank:
-            raise BadOptionError("rank: expected false with fit=crop; result.cutouts has the nats of each", "rank")
+            raise BadOptionError(
+                "rank: expected false with fit=crop; result.cutouts has the nats of each",
+                "rank",
+            )
         return settled if n else settled._without_images()
 
     def _without_images(self) -> Self:
         if self.pictures or self.cutouts:
-            raise BadOptionError("n: expected at least 1 for several pictures, and with fit=crop", "n")
+            raise BadOptionError(
+                "n: expected at least 1 for several pictures, and with fit=crop", "n"
+            )
         if not self.by_posterior:
-            raise BadOptionError("n: expected at least 1 for clamp, which expects nothing of the hole", "n")
+            raise BadOptionError(
+                "n: expected at least 1 for clamp, which expects nothing of the hole",
+                "n",
+            )
         if self.rank:
-            raise BadOptionError("rank: expected false where no image is drawn, with n = 0", "rank")
+            raise BadOptionError(
+                "rank: expected false where no image is drawn, with n = 0", "rank"
+            )
         return self.model_copy(update={"alone": True})
 
     def _by_method(self, model: Able, n: int) -> Self:
         method = self.method or next(iter(model.methods), Method.CLAMP)
         if method == Method.CLAMP:
-            return self.model_copy(update={"method": "clamp", "particles": None, "sweeps": 0})
+            return self.model_copy(
+                update={"method": "clamp", "particles": None, "sweeps": 0}
+            )
         if method not in model.methods:
             raise BadOptionError(_why_no_posterior(model), "method")
         particles = self.particles or min(PARTICLES, model.max_particles)
@@ -118,7 +133,9 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         """True if the model offers the method and so many particles."""
         if not super().fits(model) or not self.by_posterior:
             return super().fits(model)
-        return self.method in model.methods and (not self.given_behind or self._particles <= model.max_particles)
+        return self.method in model.methods and (
+            not self.given_behind or self._particles <= model.max_particles
+        )
 
     def work(self, job: Asked) -> int:
         """Particles pass what is given behind the hole too: once at the beginning, and in each sweep once for the whole
@@ -132,7 +149,9 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
 
     def room(self, job: Asked) -> int:
         maps = _MAPS * job.height * job.width * job.channels if self.by_posterior else 0
-        return self.picture_count * (1024 + maps) + 80 * job.n  # a likelihood as text, twice, and as often in a receipt
+        return (
+            self.picture_count * (1024 + maps) + 80 * job.n
+        )  # a likelihood as text, twice, and as often in a receipt
 
     @property
     def keeps(self) -> Sequence[str]:
@@ -149,8 +168,17 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         }
 
     def job_fields(self) -> dict[str, Any]:
-        how = {"particles": self._particles, "sweeps": self.sweeps} if self.by_posterior else {}
-        return {"filled_pixels": self.filled_pixels, "method": self.method, **super().job_fields(), **how}
+        how = (
+            {"particles": self._particles, "sweeps": self.sweeps}
+            if self.by_posterior
+            else {}
+        )
+        return {
+            "filled_pixels": self.filled_pixels,
+            "method": self.method,
+            **super().job_fields(),
+            **how,
+        }
 
     @property
     def _particles(self) -> int:
@@ -206,9 +234,13 @@ class Receipt(Record):
         "several, which take turns."
     )
     label: str | None = Field(
-        default=None, description="Name of the label of the last image, of a model that has labels; null for others."
+        default=None,
+        description="Name of the label of the last image, of a model that has labels; null for others.",
     )
-    particles: int = Field(ge=0, description="Particles of an image, the most: more where they began again; or 0.")
+    particles: int = Field(
+        ge=0,
+        description="Particles of an image, the most: more where they began again; or 0.",
+    )
     ess: float | None = Field(
         default=None,
         description="Effective sample size: how many equally weighted particles were worth as much, at the worst "
@@ -231,7 +263,8 @@ class Receipt(Record):
         description="Standard deviation of such an estimate, in nats. Null without particles.",
     )
     nats: tuple[float, ...] | None = Field(
-        default=None, description="-ln p of each completed image as a whole. Null from a worker of an earlier version."
+        default=None,
+        description="-ln p of each completed image as a whole. Null from a worker of an earlier version.",
     )
     apart_nats: float | None = Field(
         default=None,
@@ -252,11 +285,17 @@ class CompletionSummary(Summary):
     values: int | None = Field(default=None, ge=2)
     """How many values a colour takes, where there are maps: their scale."""
 
-    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(
+        self, images: Sequence[str], address: str, query: str = ""
+    ) -> dict[str, Any]:
         return {
-            "ranking": None if self.sample_nats is None else _ranking(self.sample_nats, images),
+            "ranking": None
+            if self.sample_nats is None
+            else _ranking(self.sample_nats, images),
             "posterior": self.posterior,
-            "marginals": None if self.posterior is None else f"{address}/marginals{query}",
+            "marginals": None
+            if self.posterior is None
+            else f"{address}/marginals{query}",
         }
 
 

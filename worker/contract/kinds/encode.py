@@ -6,7 +6,16 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from worker.contract.colours import ColourOptions
-from worker.contract.kind import FOUND, Able, Asked, Input, Kind, Shows, Summary, drawn_values
+from worker.contract.kind import (
+    FOUND,
+    Able,
+    Asked,
+    Input,
+    Kind,
+    Shows,
+    Summary,
+    drawn_values,
+)
 from worker.contract.labels import LabelOptions, Shown, components
 from worker.contract.record import Described
 
@@ -25,7 +34,11 @@ class EncodeOptions(ColourOptions, LabelOptions):
 
     def settled(self, model: Able, n: int) -> Self:
         passes = components(model) if model.labels and self.label is None else 0
-        return super().settled(model, n).model_copy(update={"members": len(model.members), "passes": passes})
+        return (
+            super()
+            .settled(model, n)
+            .model_copy(update={"members": len(model.members), "passes": passes})
+        )
 
     @property
     def keeps(self) -> Sequence[str]:
@@ -36,7 +49,9 @@ class EncodeOptions(ColourOptions, LabelOptions):
         return coded + self.passes * job.n * job.width * job.channels
 
     def room(self, job: Asked) -> int:
-        return 1024 + _CODED * job.n * job.height * job.width * job.channels + 40 * job.n
+        return (
+            1024 + _CODED * job.n * job.height * job.width * job.channels + 40 * job.n
+        )
 
 
 class EncodeSummary(Summary):
@@ -45,18 +60,25 @@ class EncodeSummary(Summary):
     pictures: int = Field(ge=1, description="How many pictures the file holds.")
     bytes: int = Field(ge=1, description="How long it is.")
     bits_per_dim: float = Field(
-        gt=0, allow_inf_nan=False, description="Its bits for each variable: 8 * bytes / (pictures * H * W * C)."
+        gt=0,
+        allow_inf_nan=False,
+        description="Its bits for each variable: 8 * bytes / (pictures * H * W * C).",
     )
     member: str = Field(
         description="The orientation of the network that coded it, `none` being that of the image: of a mixture the "
         "one that makes it shortest."
     )
-    digest: str = Field(description="sha256 of the model's weights, which the file names too.")
+    digest: str = Field(
+        description="sha256 of the model's weights, which the file names too."
+    )
     identity: str | None = Field(
-        default=None, description="The model's, which the file names too; null of earlier ones."
+        default=None,
+        description="The model's, which the file names too; null of earlier ones.",
     )
 
-    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(
+        self, images: Sequence[str], address: str, query: str = ""
+    ) -> dict[str, Any]:
         return {**self.model_dump(), "blob": f"{address}/blob"}
 
 

@@ -5,7 +5,17 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from worker.contract.kind import MAX_IMAGES, Able, Asked, BadOptionError, Input, Kind, SeededOptions, Source, Summary
+from worker.contract.kind import (
+    MAX_IMAGES,
+    Able,
+    Asked,
+    BadOptionError,
+    Input,
+    Kind,
+    SeededOptions,
+    Source,
+    Summary,
+)
 from worker.contract.labels import SINCE, AskedLabel, Shown, has_label, label_name
 from worker.contract.record import Described
 from worker.contract.size import FieldOptions
@@ -18,7 +28,10 @@ class SampleOptions(FieldOptions, SeededOptions):
     """Draw new images."""
 
     label: Annotated[
-        AskedLabel | Annotated[list[AskedLabel], Field(min_length=1, max_length=MAX_IMAGES)] | None, SINCE
+        AskedLabel
+        | Annotated[list[AskedLabel], Field(min_length=1, max_length=MAX_IMAGES)]
+        | None,
+        SINCE,
     ] = Field(
         default=None,
         examples=["7", ["7", "3"]],
@@ -30,22 +43,39 @@ class SampleOptions(FieldOptions, SeededOptions):
     @property
     def labels(self) -> Sequence[str]:
         """The labels that are asked for: none, one for all images, or one for each."""
-        return self.label if isinstance(self.label, list) else [] if self.label is None else [self.label]
+        return (
+            self.label
+            if isinstance(self.label, list)
+            else []
+            if self.label is None
+            else [self.label]
+        )
 
     def images(self, n: int) -> int:
         if not isinstance(self.label, list):
             return n
         if n not in (1, len(self.label)):
-            raise BadOptionError(f"n: expected {len(self.label)}, one for each label of the list, or nothing", "n")
+            raise BadOptionError(
+                f"n: expected {len(self.label)}, one for each label of the list, or nothing",
+                "n",
+            )
         return len(self.label)
 
     def settled(self, model: Able, n: int) -> Self:
         names = [label_name(label, model) for label in self.labels]
         settled = super().settled(model, n)
-        return settled.model_copy(update={"label": names if isinstance(self.label, list) else next(iter(names), None)})
+        return settled.model_copy(
+            update={
+                "label": names
+                if isinstance(self.label, list)
+                else next(iter(names), None)
+            }
+        )
 
     def fits(self, model: Able) -> bool:
-        return super().fits(model) and all(has_label(label, model) for label in self.labels)
+        return super().fits(model) and all(
+            has_label(label, model) for label in self.labels
+        )
 
     def room(self, job: Asked) -> int:
         return _LABEL * job.n

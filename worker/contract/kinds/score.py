@@ -6,7 +6,18 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from worker.contract.colours import ColourOptions
-from worker.contract.kind import FOUND, Able, Asked, BadOptionError, Input, Kind, Pixel, Shows, Since, Summary
+from worker.contract.kind import (
+    FOUND,
+    Able,
+    Asked,
+    BadOptionError,
+    Input,
+    Kind,
+    Pixel,
+    Shows,
+    Since,
+    Summary,
+)
 from worker.contract.labels import LabelOptions, Shown, components
 from worker.contract.record import Described, Record
 from worker.contract.several import SeveralOptions
@@ -30,7 +41,9 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
         "expected there.",
     )
     y: int | None = Field(
-        default=None, ge=0, description="Row of the pixel, counted from 0 at the top; it goes with `x`."
+        default=None,
+        ge=0,
+        description="Row of the pixel, counted from 0 at the top; it goes with `x`.",
     )
     influence: bool = Field(
         default=False,
@@ -61,17 +74,30 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
 
     def settled(self, model: Able, n: int) -> Self:
         found = super().settled(model, n)
-        passes = components(model, is_given=self.label is not None) * found.windows(model)
+        passes = components(model, is_given=self.label is not None) * found.windows(
+            model
+        )
         found = found.model_copy(update={"further": passes - 1})
         if found.size and (self.x is not None or self.y is not None):
-            raise BadOptionError("x: no pixel of a larger picture than the model's can be asked about", "x")
+            raise BadOptionError(
+                "x: no pixel of a larger picture than the model's can be asked about",
+                "x",
+            )
         if found.size and self.against:
-            raise BadOptionError("against: expected a picture of the models' size", "against")
+            raise BadOptionError(
+                "against: expected a picture of the models' size", "against"
+            )
         if self.x is None and self.y is None:
             if self.influence:
-                raise BadOptionError("influence: expected x and y with it, the pixel that it is on", "influence")
+                raise BadOptionError(
+                    "influence: expected x and y with it, the pixel that it is on",
+                    "influence",
+                )
             return found
-        for name, place, size in (("x", self.x, model.width), ("y", self.y, model.height)):
+        for name, place, size in (
+            ("x", self.x, model.width),
+            ("y", self.y, model.height),
+        ):
             if place is None or place >= size:
                 detail = f"{name}: expected 0 to {size - 1}, together with the other coordinate"
                 raise BadOptionError(detail, name)
@@ -80,12 +106,23 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
     def work(self, job: Asked) -> int:
         """One pass over a picture counts as one row, and each distribution takes one; what is expected at a pixel takes
         another, and what mattered for it about ten: there and back again by the plain pass."""
-        passes = 1 + self.further + (self.against is not None) + (self.pixel is not None) + 10 * self.influence
+        passes = (
+            1
+            + self.further
+            + (self.against is not None)
+            + (self.pixel is not None)
+            + 10 * self.influence
+        )
         return job.n * passes * job.width * job.channels
 
     def room(self, job: Asked) -> int:
         pixels = job.height * job.width
-        return job.n * (_NUMBERS + _MAPS * pixels * job.channels + _INFLUENCE * pixels * self.influence + 40)
+        return job.n * (
+            _NUMBERS
+            + _MAPS * pixels * job.channels
+            + _INFLUENCE * pixels * self.influence
+            + 40
+        )
 
     @property
     def keeps(self) -> Sequence[str]:
@@ -93,7 +130,9 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
 
     @property
     def pace(self) -> str:
-        return "influence" if self.influence else f"field {self.size}" if self.size else ""
+        return (
+            "influence" if self.influence else f"field {self.size}" if self.size else ""
+        )
 
     @property
     def is_long(self) -> bool:
@@ -107,10 +146,13 @@ class ColourBelief(Record):
     probabilities: tuple[float, ...] = Field(
         description="Probability of each value that a colour can take, from dark to bright."
     )
-    value: int = Field(ge=0, description="The one that the picture has: an index into `probabilities`.")
+    value: int = Field(
+        ge=0, description="The one that the picture has: an index into `probabilities`."
+    )
     bits: float = Field(allow_inf_nan=False, description="Bits that this value costs.")
     entropy_bits: float = Field(
-        allow_inf_nan=False, description="Bits that the colour costs on average if the model is right."
+        allow_inf_nan=False,
+        description="Bits that the colour costs on average if the model is right.",
     )
 
 
@@ -119,7 +161,9 @@ class PixelBelief(Record):
 
     x: int = Field(ge=0, description="Column, from the left.")
     y: int = Field(ge=0, description="Row, from the top.")
-    colours: tuple[ColourBelief, ...] = Field(description="Red, green and blue, or the one there is.")
+    colours: tuple[ColourBelief, ...] = Field(
+        description="Red, green and blue, or the one there is."
+    )
     influence: tuple[tuple[float, ...], ...] | None = Field(
         default=None,
         description="H rows of W numbers, if they were asked for: how fast the brightness that was expected here, from "
@@ -146,16 +190,25 @@ class SecondScore(Record):
 class ScoreSummary(Summary):
     """The numbers of a finished score. The bits of every variable are kept beside it: `keys.image`, field `bits`."""
 
-    nats: float = Field(allow_inf_nan=False, description="-ln p(image), summed over all colour variables.")
-    bits_per_dim: float = Field(allow_inf_nan=False, description="nats / (ln 2 * height * width * channels).")
-    per_colour_bits: tuple[float, ...] = Field(description="Mean bits of each colour; their mean is bits_per_dim.")
+    nats: float = Field(
+        allow_inf_nan=False,
+        description="-ln p(image), summed over all colour variables.",
+    )
+    bits_per_dim: float = Field(
+        allow_inf_nan=False, description="nats / (ln 2 * height * width * channels)."
+    )
+    per_colour_bits: tuple[float, ...] = Field(
+        description="Mean bits of each colour; their mean is bits_per_dim."
+    )
     height: int = Field(ge=1, description="Height of the picture.")
     width: int = Field(ge=1, description="Width of the picture.")
     quantised_pixels: int = Field(
-        ge=0, description="How many pixels were moved to the nearest of the values that the model knows."
+        ge=0,
+        description="How many pixels were moved to the nearest of the values that the model knows.",
     )
     uniform_bits: float = Field(
-        gt=0, description="Bits of a pixel under a uniform guess: the heat map is white there and above, black at 0."
+        gt=0,
+        description="Bits of a pixel under a uniform guess: the heat map is white there and above, black at 0.",
     )
     bits_over_png: float | None = Field(
         default=None,
@@ -177,7 +230,9 @@ class ScoreSummary(Summary):
         description="The share of them that is at least as far out, to either side: small for a strange picture, and "
         "for a strangely plain one. Null where `p_value` is.",
     )
-    pixel: PixelBelief | None = Field(default=None, description="The expectation at the pixel that was asked about.")
+    pixel: PixelBelief | None = Field(
+        default=None, description="The expectation at the pixel that was asked about."
+    )
     member: str | None = Field(
         default=None,
         description="The orientation, in a mixture, of the network whose bits the map shows, the one that finds the "
@@ -194,9 +249,13 @@ class ScoreSummary(Summary):
         description="-ln p(image) of that network of a mixture, given `label` if there is one: the map's sum.",
     )
 
-    against: SecondScore | None = Field(default=None, description="The second model's, where one was asked for.")
+    against: SecondScore | None = Field(
+        default=None, description="The second model's, where one was asked for."
+    )
 
-    def result_fields(self, images: Sequence[str], address: str, query: str = "") -> dict[str, Any]:
+    def result_fields(
+        self, images: Sequence[str], address: str, query: str = ""
+    ) -> dict[str, Any]:
         return {**self.model_dump(), "map": f"{address}/score-map{query}"}
 
 

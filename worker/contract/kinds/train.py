@@ -6,14 +6,25 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from worker.contract.added import NAME
-from worker.contract.kind import FOUND, Asked, Input, Kind, Options, Shows, Source, Summary
+from worker.contract.kind import (
+    FOUND,
+    Asked,
+    Input,
+    Kind,
+    Options,
+    Shows,
+    Source,
+    Summary,
+)
 from worker.contract.record import Described
 
 _ROOM = 512 * 1024
 """Bytes of a grid of samples, and of what is said beside it."""
 
 
-Channels = Annotated[Literal[1, 3], BeforeValidator(lambda said: {"1": 1, "3": 3}.get(said, said))]
+Channels = Annotated[
+    Literal[1, 3], BeforeValidator(lambda said: {"1": 1, "3": 3}.get(said, said))
+]
 """A form says it as text."""
 
 
@@ -32,18 +43,27 @@ class TrainOptions(Options):
         pattern=r"^([89]|[1-5]\d|6[0-4])x([89]|[1-5]\d|6[0-4])$",
         description="WIDTHxHEIGHT of the model's pictures, 8 to 64 each; without it theirs, up to 32.",
     )
-    channels: Channels | None = Field(default=None, description="1 = grey, 3 = colour; without it what they need.")
-    values: int | None = Field(default=None, ge=2, le=256, description="Values of a colour; without it what they need.")
+    channels: Channels | None = Field(
+        default=None, description="1 = grey, 3 = colour; without it what they need."
+    )
+    values: int | None = Field(
+        default=None,
+        ge=2,
+        le=256,
+        description="Values of a colour; without it what they need.",
+    )
     start: str | None = Field(
         default=None,
         pattern=rf"^{NAME.pattern}$",
         description="A model whose network it has, and whose weights it begins with; `channels` and `values` are its.",
     )
     crops: bool = Field(
-        default=False, description="The model learns parts of its size, at random places of one large picture or more."
+        default=False,
+        description="The model learns parts of its size, at random places of one large picture or more.",
     )
     shared: bool = Field(
-        default=False, description="Everybody who may use the service sees the model, and not your key alone."
+        default=False,
+        description="Everybody who may use the service sees the model, and not your key alone.",
     )
     owner: Annotated[str, FOUND] = ""
     """The key that adds the model, or `anyone`."""
@@ -63,7 +83,11 @@ class TrainOptions(Options):
         return ("grid",)
 
     def job_fields(self) -> dict[str, Any]:
-        return {"minutes": self.minutes, "pictures": self.found or None, "unreadable": self.unreadable}
+        return {
+            "minutes": self.minutes,
+            "pictures": self.found or None,
+            "unreadable": self.unreadable,
+        }
 
 
 class Shown(Described):
@@ -83,12 +107,24 @@ class TrainSummary(Summary):
     name: str = Field(description="The model's name.")
     digest: str = Field(description="sha256 of its weights.")
     identity: str = Field(description="Its identity.")
-    nats: float = Field(description="Negative log-likelihood of a picture held back.", allow_inf_nan=False)
-    bits_per_dim: float = Field(description="The same in bits for each variable.", allow_inf_nan=False)
-    uniform_bits: float = Field(description="The same of guessing.", allow_inf_nan=False)
-    png_bits: float = Field(description="What PNG needs for the pictures held back.", allow_inf_nan=False)
+    nats: float = Field(
+        description="Negative log-likelihood of a picture held back.",
+        allow_inf_nan=False,
+    )
+    bits_per_dim: float = Field(
+        description="The same in bits for each variable.", allow_inf_nan=False
+    )
+    uniform_bits: float = Field(
+        description="The same of guessing.", allow_inf_nan=False
+    )
+    png_bits: float = Field(
+        description="What PNG needs for the pictures held back.", allow_inf_nan=False
+    )
     updates: int = Field(description="Updates that were made.")
-    early: str = Field(default="", description="Why it ended before its minutes; empty where it did not.")
+    early: str = Field(
+        default="",
+        description="Why it ended before its minutes; empty where it did not.",
+    )
 
 
 KIND = Kind(

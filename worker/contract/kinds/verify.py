@@ -34,7 +34,11 @@ class VerifyOptions(ChangedCardOptions, FieldOptions):
 
     def settled(self, model: Able, n: int) -> Self:
         settled = super().settled(model, n)
-        return settled if self.label is None else settled.model_copy(update={"label": label_name(self.label, model)})
+        return (
+            settled
+            if self.label is None
+            else settled.model_copy(update={"label": label_name(self.label, model)})
+        )
 
     def work(self, job: Asked) -> int:
         return drawn_values(job, job.height * job.width)
@@ -46,14 +50,20 @@ class VerifyOptions(ChangedCardOptions, FieldOptions):
 class VerifySummary(Summary):
     """Does the model draw the picture again, byte by byte, from the seed that the picture names?"""
 
-    verified: bool = Field(description="Every pixel is the one that the model draws with this seed.")
-    sample: int = Field(ge=0, description="The number of the sample that was drawn again.")
+    verified: bool = Field(
+        description="Every pixel is the one that the model draws with this seed."
+    )
+    sample: int = Field(
+        ge=0, description="The number of the sample that was drawn again."
+    )
     changed_pixels: int = Field(
         ge=0,
         description="How many pixels are others. Few: the picture was changed there. Many: it was drawn otherwise, "
         "with another seed or temperature.",
     )
-    changed: tuple[Pixel, ...] = Field(default=(), description="Places of them, row by row; of many the first 16.")
+    changed: tuple[Pixel, ...] = Field(
+        default=(), description="Places of them, row by row; of many the first 16."
+    )
 
 
 KIND = Kind(

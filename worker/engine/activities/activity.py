@@ -62,9 +62,13 @@ class Surroundings:
     served: Collection[str]
     log: Any = field(default_factory=lambda: structlog.get_logger("runner"))
 
-    def broke_off(self, order: Broken, error: Exception, fault: Callable[[Exception], JobError]) -> None:
+    def broke_off(
+        self, order: Broken, error: Exception, fault: Callable[[Exception], JobError]
+    ) -> None:
         """The work of a job raised something that nobody expected: it fails, unless only memory was lacking."""
-        self.log.error(fault.__name__, model=order.model, job_id=order.claim.job_id, exc_info=error)
+        self.log.error(
+            fault.__name__, model=order.model, job_id=order.claim.job_id, exc_info=error
+        )
         if is_out_of_memory(error):
             self.outlet.exhausted(order.claim.token)
         else:

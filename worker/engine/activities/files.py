@@ -52,7 +52,9 @@ class Files:
         """Some rows of a file, or one image of it."""
         token, order = next(iter(self._waiting.items()))
         self._around.pause()
-        self._around.deadlines.begin(f"file of {order.model}", deaths=order.claim.deaths)
+        self._around.deadlines.begin(
+            f"file of {order.model}", deaths=order.claim.deaths
+        )
         try:
             image = self._next_image(order)
         except StopIteration as end:

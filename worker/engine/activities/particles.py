@@ -85,10 +85,16 @@ class ByParticles:
     def accept(self, order: ParticleOrder) -> None:
         token = order.claim.token
         self._jobs[token] = _Job(order)
-        self._scheduler.add(token, order.model, range(order.images), order.priority, order.claim.owner)
+        self._scheduler.add(
+            token, order.model, range(order.images), order.priority, order.claim.owner
+        )
 
     def orders_under(self, name: str) -> list[ParticleOrder]:
-        return [job.order for job in self._jobs.values() if PARTICLES_OF + job.order.model == name]
+        return [
+            job.order
+            for job in self._jobs.values()
+            if PARTICLES_OF + job.order.model == name
+        ]
 
     def forget(self, token: str) -> None:
         job = self._jobs.pop(token, None)
@@ -117,14 +123,20 @@ class ByParticles:
         self._around.deadlines.begin(name, job.order.particles, job.order.claim.deaths)
         try:
             done = next(island.steps)
-            image, expected = (done, None) if isinstance(done, np.ndarray) else (None, self._expected(job))
+            image, expected = (
+                (done, None)
+                if isinstance(done, np.ndarray)
+                else (None, self._expected(job))
+            )
             found = None if image is None else self._found(job)
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
             self.forget(island.token)
             self._failed(job.order, error)
             return
         rows = 0 if image is None else image.shape[1]
-        self._around.usage[model].step(time.perf_counter() - began, 1, rows, left=int(image is not None))
+        self._around.usage[model].step(
+            time.perf_counter() - began, 1, rows, left=int(image is not None)
+        )
         self._around.pause()
         if image is not None:
             self._hand_on(job, image, found)
@@ -156,7 +168,9 @@ class ByParticles:
             job.estimated_at = now
         return expected
 
-    def _tell(self, job: _Job, done: float, expected: NDArray[np.float64] | None) -> None:
+    def _tell(
+        self, job: _Job, done: float, expected: NDArray[np.float64] | None
+    ) -> None:
         order, share = job.order, (len(job.images) + done) / job.order.images
         if share < job.told + SHARE_TOLD and expected is None:
             return
@@ -164,7 +178,9 @@ class ByParticles:
         estimate = ""
         if expected is not None:
             pixels = np.rint(expected * (255 / (order.values - 1))).astype(np.uint8)
-            estimate = estimate_entry(len(job.images), job.told, pixels.transpose(1, 2, 0).tobytes())
+            estimate = estimate_entry(
+                len(job.images), job.told, pixels.transpose(1, 2, 0).tobytes()
+            )
         self._around.outlet.progress(order.claim.token, job.told, estimate)
 
     def _found(self, job: _Job) -> Found | None:
@@ -172,7 +188,9 @@ class ByParticles:
         assert job.run is not None
         return job.run.receipt() if len(job.images) + 1 == job.order.images else None
 
-    def _hand_on(self, job: _Job, image: NDArray[np.int64], found: Found | None) -> None:
+    def _hand_on(
+        self, job: _Job, image: NDArray[np.int64], found: Found | None
+    ) -> None:
         """found: of all images, with the last one, which is handed on for what else is asked of them."""
         order, token, sample = job.order, job.order.claim.token, len(job.images)
         del self._seated[order.model]
@@ -184,10 +202,14 @@ class ByParticles:
             del self._jobs[token]
             images = np.stack(job.images)[: len(order.published)]
             told = {"label": order.hole.label, "found": found, "values": order.values}
-            self._assess(Assessment(order.claim, order.model, images, order.rank, **told))
+            self._assess(
+                Assessment(order.claim, order.model, images, order.rank, **told)
+            )
 
     def _failed(self, order: ParticleOrder, error: Exception) -> None:
         if isinstance(error, ImpossibleError):
-            self._around.outlet.end(order.claim.token, failed(impossible_picture(error)))
+            self._around.outlet.end(
+                order.claim.token, failed(impossible_picture(error))
+            )
             return
         self._around.broke_off(order, error, drawing_failed)

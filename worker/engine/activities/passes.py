@@ -45,7 +45,9 @@ class Passes:
         self._around.pause()
         token = self._next()
         task = self._waiting.pop(token)
-        self._around.deadlines.begin(f"{pace_of(task)} of {task.model}", deaths=task.claim.deaths)
+        self._around.deadlines.begin(
+            f"{pace_of(task)} of {task.model}", deaths=task.claim.deaths
+        )
         try:
             found = self._score(task)
         except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
@@ -54,16 +56,23 @@ class Passes:
         if isinstance(found, Outcome):
             self._around.outlet.end(token, found)
             return
-        self._waiting[token] = found if isinstance(found, Started) else task  # behind the others
+        self._waiting[token] = (
+            found if isinstance(found, Started) else task
+        )  # behind the others
         if isinstance(task, Started) and isinstance(found, float):
             self._tell(task, found)
 
     def _next(self) -> str:
         """The first that waits, but for long ones while another of these is under way: each of them holds memory."""
         is_free = not any(
-            isinstance(task, Started) and task.order.job.options.is_long for task in self._waiting.values()
+            isinstance(task, Started) and task.order.job.options.is_long
+            for task in self._waiting.values()
         )
-        return next(token for token, task in self._waiting.items() if is_free or not _begins_long(task))
+        return next(
+            token
+            for token, task in self._waiting.items()
+            if is_free or not _begins_long(task)
+        )
 
     def _tell(self, task: Started, share: float) -> None:
         if share >= task.told + SHARE_TOLD:

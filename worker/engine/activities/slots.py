@@ -131,7 +131,9 @@ class Slots:
                 self._fail(token, error)
         else:
             self._hand_on(rows)
-        if self._model(name) not in self._around.served and not self._scheduler.has_waiting(name):
+        if self._model(
+            name
+        ) not in self._around.served and not self._scheduler.has_waiting(name):
             cohort.rest()
 
     def _model(self, name: str) -> str:
@@ -141,17 +143,25 @@ class Slots:
     def _step(self, name: str, cohort: Cohort) -> list[CohortRow]:
         began, busy = time.perf_counter(), cohort.busy
         new = cohort.step()
-        self._around.usage[self._model(name)].step(time.perf_counter() - began, busy, len(new), left=busy - cohort.busy)
+        self._around.usage[self._model(name)].step(
+            time.perf_counter() - began, busy, len(new), left=busy - cohort.busy
+        )
         if new:
             self._around.pause()
         return new
 
     def _seat_waiting(self, name: str, cohort: Cohort) -> None:
-        while cohort.free and (found := self._scheduler.next_image(name, cohort.only_express)) is not None:
+        while (
+            cohort.free
+            and (found := self._scheduler.next_image(name, cohort.only_express))
+            is not None
+        ):
             token, image = found
             try:
                 cohort.seat(token, image)
-            except Exception as error:  # the engine's edge: it would not take this image
+            except (
+                Exception
+            ) as error:  # the engine's edge: it would not take this image
                 self._fail(token, error)
 
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
@@ -164,7 +174,15 @@ class Slots:
             self._around.outlet.end(order.claim.token, drawn(order.labelling))
         else:
             self._assess(
-                Assessment(order.claim, order.model, images, order.rank, order.label, order.hole, values=order.values)
+                Assessment(
+                    order.claim,
+                    order.model,
+                    images,
+                    order.rank,
+                    order.label,
+                    order.hole,
+                    values=order.values,
+                )
             )
 
     def _fail(self, token: str, error: Exception) -> None:

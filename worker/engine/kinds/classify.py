@@ -8,7 +8,12 @@ import numpy as np
 from model_core.data.pixels import nearest_values
 from model_core.models import Model
 from model_core.posterior.classify import Classification, classify_steps
-from worker.contract.kinds.classify import PARTICLES, ClassifyOptions, ClassifySummary, LabelBelief
+from worker.contract.kinds.classify import (
+    PARTICLES,
+    ClassifyOptions,
+    ClassifySummary,
+    LabelBelief,
+)
 from worker.engine.stored import succeeded
 from worker.orders.claims import Outcome
 from worker.orders.pictures import PictureOrder
@@ -17,13 +22,23 @@ from worker.orders.pictures import PictureOrder
 def classified(order: PictureOrder, model: Model) -> Iterator[float | Outcome]:
     """Step by step. Raises FloatingPointError when the network gives a likelihood that is not finite."""
     options = cast(ClassifyOptions, order.job.options)
-    keep = np.ones(order.pixels.shape[1:], np.bool_) if order.keep is None else order.keep
+    keep = (
+        np.ones(order.pixels.shape[1:], np.bool_) if order.keep is None else order.keep
+    )
     values, moved = nearest_values(np.where(keep, order.pixels, 0), model.config.levels)
-    for found in classify_steps(model, values, keep, order.job.seed, options.particles or PARTICLES):
-        yield succeeded(_summary(found, model, options, moved)) if isinstance(found, Classification) else found
+    for found in classify_steps(
+        model, values, keep, order.job.seed, options.particles or PARTICLES
+    ):
+        yield (
+            succeeded(_summary(found, model, options, moved))
+            if isinstance(found, Classification)
+            else found
+        )
 
 
-def _summary(found: Classification, model: Model, options: ClassifyOptions, moved: int) -> ClassifySummary:
+def _summary(
+    found: Classification, model: Model, options: ClassifyOptions, moved: int
+) -> ClassifySummary:
     """The answer about the one picture that was asked about."""
     order = np.argsort(-found.p[0], kind="stable")
     return ClassifySummary(

@@ -16,7 +16,9 @@ from worker.orders.files import CodingSteps, FileOrder
 def encoded(order: FileOrder, model: Model) -> CodingSteps:
     """Raises FloatingPointError when the network gives logits that are not finite."""
     try:
-        data = yield from encoding(model.given(order.label), torch.from_numpy(order.content))
+        data = yield from encoding(
+            model.given(order.label), torch.from_numpy(order.content)
+        )
     except PixelRNNError as error:
         return failed(not_encodable(f"{error}"))
     header = Header.unpack(data)

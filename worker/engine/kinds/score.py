@@ -14,7 +14,13 @@ from model_core.measures.pixel_influence import pixel_influence
 from model_core.measures.standing import Standing
 from model_core.models import Model
 from model_core.orientation import Orientation
-from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreOptions, ScoreSummary, SecondScore
+from worker.contract.kinds.score import (
+    ColourBelief,
+    PixelBelief,
+    ScoreOptions,
+    ScoreSummary,
+    SecondScore,
+)
 from worker.engine.stored import stored, succeeded
 from worker.orders.claims import Outcome
 from worker.orders.pictures import PictureOrder
@@ -23,16 +29,25 @@ SLOPE_DIGITS = 4
 """Digits of an influence: as many as anybody reads."""
 
 
-def scored(order: PictureOrder, model: Model, second: Model | None = None) -> Outcome | Iterator[float | Outcome]:
+def scored(
+    order: PictureOrder, model: Model, second: Model | None = None
+) -> Outcome | Iterator[float | Outcome]:
     """A field's windows are passes of their own. Raises FloatingPointError when the network gives a likelihood that is
     not finite."""
     options = cast(ScoreOptions, order.job.options)
     values, moved = nearest_values(order.pixels, model.config.levels)
     model = model.given(options.label)
     if options.size is None:
-        return _outcome(score_picture(model, values), values, moved, options, model, second)
+        return _outcome(
+            score_picture(model, values), values, moved, options, model, second
+        )
     steps = score_steps(model, values)
-    return (_outcome(each, values, moved, options, model) if isinstance(each, PictureScore) else each for each in steps)
+    return (
+        _outcome(each, values, moved, options, model)
+        if isinstance(each, PictureScore)
+        else each
+        for each in steps
+    )
 
 
 def _outcome(
@@ -67,11 +82,20 @@ def _outcome(
 def against(model: Model, values: NDArray[np.integer], nats: float) -> SecondScore:
     """The score by a second model of a picture with so many nats by the first. FloatingPointError as in `scored`."""
     found = score_picture(model, values).nats
-    return SecondScore(model=model.card.name, sha256=model.card.sha256, nats=found, log_ratio=found - nats)
+    return SecondScore(
+        model=model.card.name,
+        sha256=model.card.sha256,
+        nats=found,
+        log_ratio=found - nats,
+    )
 
 
 def believed(
-    values: NDArray[np.integer], options: ScoreOptions, model: Model, member: Orientation, label: int | None
+    values: NDArray[np.integer],
+    options: ScoreOptions,
+    model: Model,
+    member: Orientation,
+    label: int | None,
 ) -> PixelBelief | None:
     """Expectation of the pixel that is asked about, if any, by the member of this orientation, given the label: another
     pass, and for its influence one more, there and back again.
@@ -93,5 +117,7 @@ def believed(
     influence = None
     if options.influence:
         slopes = pixel_influence(model, values, pixel.y, pixel.x, member, label)
-        influence = tuple(tuple(float(f"{slope:.{SLOPE_DIGITS}g}") for slope in row) for row in slopes)
+        influence = tuple(
+            tuple(float(f"{slope:.{SLOPE_DIGITS}g}") for slope in row) for row in slopes
+        )
     return PixelBelief(x=pixel.x, y=pixel.y, colours=colours, influence=influence)

@@ -27,9 +27,14 @@ def verified(order: PictureOrder, model: Model) -> Outcome:
     except ProvenanceError as error:
         return failed(not_verifiable(error))
     model = model.given(options.label)
-    (changed,) = changed_pixels(model, order.pixels[None], [options.sample], job.seed, job.temperature)
+    (changed,) = changed_pixels(
+        model, order.pixels[None], [options.sample], job.seed, job.temperature
+    )
     places = [Pixel(x=int(x), y=int(y)) for y, x in np.argwhere(changed)]
     summary = VerifySummary(
-        verified=not places, sample=options.sample, changed_pixels=len(places), changed=tuple(places[:NAMED_PIXELS])
+        verified=not places,
+        sample=options.sample,
+        changed_pixels=len(places),
+        changed=tuple(places[:NAMED_PIXELS]),
     )
     return succeeded(summary)

@@ -10,7 +10,15 @@ from worker.contract.kinds.complete import PARTICLES, CompleteOptions
 from worker.contract.priorities import priority_of
 from worker.orders.drawing import DrawOrder, Hole, draw_order
 from worker.orders.faults import JobRefusedError, method_refused
-from worker.orders.images import Drawer, Given, asked_label, exact_drawer, kept_pixels, rows_published, whole_picture
+from worker.orders.images import (
+    Drawer,
+    Given,
+    asked_label,
+    exact_drawer,
+    kept_pixels,
+    rows_published,
+    whole_picture,
+)
 from worker.orders.order import Material, Order
 
 
@@ -36,14 +44,20 @@ class ParticleOrder(Order):
         return max(1, len(self.published))
 
 
-def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | ParticleOrder:
+def build(
+    spec: JobSpec, card: ModelCard, material: Material
+) -> DrawOrder | ParticleOrder:
     """JobRefusedError for an input that does not fit, and for a method that the model does not have, or not so far."""
     options = cast(CompleteOptions, spec.options)
     if not options.fits(card):
-        raise JobRefusedError(method_refused(spec.model, list(card.methods), card.max_particles))
+        raise JobRefusedError(
+            method_refused(spec.model, list(card.methods), card.max_particles)
+        )
     given = given_image(spec, card.levels, material.pixels, material.keep)
     if not options.by_posterior:
-        first = Drawer(0, resumes=card.members[0] == "none")  # given pixels are put into the order of the first member
+        first = Drawer(
+            0, resumes=card.members[0] == "none"
+        )  # given pixels are put into the order of the first member
         return draw_order(spec, card, material, given, first, options.rank)
     assert given.keep is not None
     hole = Hole(given, spec.temperature, spec.seed, spec.first, asked_label(spec, card))
@@ -52,7 +66,9 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | Par
         return draw_order(spec, card, material, given, drawer, options.rank, hole)
     particles = options.particles or PARTICLES
     if particles > card.max_particles:
-        raise ValueError(f"it asks for {particles} particles, and there is room for {card.max_particles}")
+        raise ValueError(
+            f"it asks for {particles} particles, and there is room for {card.max_particles}"
+        )
     return ParticleOrder(
         material.claim,
         spec.model,
@@ -69,4 +85,6 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder | Par
 
 def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> Given:
     """The image and what of it is given, as values. JobRefusedError when they do not fit."""
-    return Given(pixels_to_values(whole_picture(spec, pixels), values), kept_pixels(spec, keep))
+    return Given(
+        pixels_to_values(whole_picture(spec, pixels), values), kept_pixels(spec, keep)
+    )

@@ -14,4 +14,6 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
     if images != spec.n:
         raise ValueError(f"the file holds {images} pictures, and the job says {spec.n}")
     published = rows_published(spec, material.rows)
-    return FileOrder(material.claim, spec.model, spec.kind, material.pixels, card.levels, published)
+    return FileOrder(
+        material.claim, spec.model, spec.kind, material.pixels, card.levels, published
+    )

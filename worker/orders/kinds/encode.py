@@ -19,7 +19,14 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
     parts = [material.pixels[i * size : (i + 1) * size] for i in range(spec.n)]
     images = [_exact(spec, card.levels, pixels, i) for i, pixels in enumerate(parts)]
     label = asked_label(spec, card)
-    return FileOrder(material.claim, spec.model, spec.kind, np.stack(images), card.levels, label=label)
+    return FileOrder(
+        material.claim,
+        spec.model,
+        spec.kind,
+        np.stack(images),
+        card.levels,
+        label=label,
+    )
 
 
 def _exact(spec: JobSpec, values: int, pixels: bytes, number: int) -> NDArray[np.uint8]:

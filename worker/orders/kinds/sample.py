@@ -9,4 +9,10 @@ from worker.orders.order import Material
 
 def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
     """Nothing is given. Upright members alone draw a field."""
-    return draw_order(spec, card, material, None, UPRIGHT if spec.options.is_field else any_member(card.members))
+    return draw_order(
+        spec,
+        card,
+        material,
+        None,
+        UPRIGHT if spec.options.is_field else any_member(card.members),
+    )

@@ -14,5 +14,7 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> pictures.Pictur
     """JobRefusedError for a pixel that the picture does not have, and as for every picture."""
     pixel = cast(ScoreOptions, spec.options).pixel
     if pixel is not None and (pixel.x >= spec.width or pixel.y >= spec.height):
-        raise JobRefusedError(malformed_spec("The pixel that is asked about lies outside of the image."))
+        raise JobRefusedError(
+            malformed_spec("The pixel that is asked about lies outside of the image.")
+        )
     return pictures.build(spec, card, material)

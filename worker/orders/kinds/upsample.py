@@ -16,4 +16,8 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
 
 def given_image(spec: JobSpec, values: int, pixels: bytes) -> Given:
     """The small image, as values. JobRefusedError when it does not fit."""
-    return Given(small=pixels_to_values(picture(spec, pixels, spec.small_height, spec.small_width), values))
+    return Given(
+        small=pixels_to_values(
+            picture(spec, pixels, spec.small_height, spec.small_width), values
+        )
+    )
