@@ -17,6 +17,7 @@
     logarithm.py     its logarithm, with the same bits everywhere
     range_coder.py   coding: between values and the bytes of a file
     keeping.py       where compiled code is kept, and how damage heals
+    argument_types.py  the types with which the loops that draw are compiled;  ahead.py compiles them
     loop.py          drawing: the loop; pixel_cnn.py, row_lstm.py, diagonal_bilstm.py hand it their layers;
                      recurrence.py: what the latter two share
 
@@ -29,9 +30,9 @@ other's.
 
 from typing import Any
 
-from model_core.compiled.keeping import KEEP, is_kept, note_kept
+from model_core.compiled.keeping import KEEP, is_kept
 
-__all__ = ["ENTRY", "KEEP", "LEAN", "is_kept", "note_kept"]
+__all__ = ["ENTRY", "KEEP", "LEAN", "is_kept"]
 
 LEAN: dict[str, Any] = {
     "nogil": True,

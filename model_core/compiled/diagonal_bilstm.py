@@ -26,7 +26,7 @@ from model_core.compiled.products import (
     spot,
     vector_of,
 )
-from model_core.compiled.records import OF_LAYER, Floats, Integers
+from model_core.compiled.records import OF_LAYER, Floats2, Floats3, Floats4, Integers2
 from model_core.compiled.recurrence import add_input, add_state, continue_cells
 from model_core.compiled.shared import of_colour, to_skips, to_stream
 from model_core.compiled.tiles import add
@@ -47,30 +47,30 @@ class Layers(NamedTuple):
     """Weights and state of all layers; shapes as in records.py."""
 
     ring_rows: int
-    hidden: Floats
+    hidden: Floats3
     """(L, S * R * (W + 2), h) left to right."""
-    cell: Floats
+    cell: Floats3
     """(L, S * R * (W + 2), h) left to right."""
-    above: Floats
+    above: Floats3
     """(L, min(W, COLUMNS) * S, G) what the left-to-right gates see of the states above and of the condition."""
-    gates: Floats
+    gates: Floats3
     """(L, M, G)"""
-    out: Floats
+    out: Floats3
     """(L, M, h) both directions."""
-    right: Floats
+    right: Floats3
     """(L, S * 2 * (W + 1) + 1, h) the right-to-left map of the last two rows of each slot, by parity. The cell at W is
     the learned initial state, and the very last cell is zero."""
-    right_cell: Floats
+    right_cell: Floats3
     """(L, S * (W + 1), h) used within a row only, as is the next."""
-    right_gates: Floats
+    right_gates: Floats2
     """(S * W, G)"""
-    lists: Integers
+    lists: Integers2
     """(8, ...) cells of whole rows, their order, and where the pixels of one step find `right` and `above`."""
-    left_above_w: Floats
+    left_above_w: Floats4
     """(L, vectors, inputs, 16) for the state above, then the condition; so for right_above_w."""
-    left_b: Floats
-    right_above_w: Floats
-    right_b: Floats
+    left_b: Floats2
+    right_above_w: Floats4
+    right_b: Floats2
 
 
 @njit(inline="always")

@@ -3,11 +3,11 @@
 A power cut or a full disk leaves files that are cut short. numba would raise what it meets there, at each start again.
 """
 
-import functools
 import hashlib
 import logging
 import os
 import shutil
+import sys
 import uuid
 from pathlib import Path
 from typing import Any, Self
@@ -92,33 +92,29 @@ def _copy(built: Path, directory: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-@functools.cache
-def _notes_name() -> str:
-    return f"notes-{source_digest(sorted(_PACKAGE.glob('*.py')))[:16]}"
-
-
 _log = logging.getLogger(__name__)
 _noted: set[str] = set()
 """Events of this process that were logged; each is logged once."""
 
 
-def is_kept(loops: str) -> bool:
-    """Return True if a process has noted that it left all of these compiled loops on disk (`note_kept`).
-
-    loops: the name of a kind of network. A note holds for one state of all sources of this package.
-    """
-    return KEEP and (_usable(_notes_name()) / f"{loops}.kept").exists()
+def module_of(kind: str) -> str:
+    """Return the name of the file of this package that draws with a kind of network."""
+    return kind.replace("-", "_")
 
 
-def note_kept(loops: str) -> None:
-    """Note that all of these loops have been compiled, unless some of their code could not be kept on disk."""
-    if KEEP and "code_not_kept" not in _noted:
-        notes = _usable(_notes_name())
-        try:
-            notes.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (notes / f"{loops}.kept").touch()
-        except OSError as error:
-            _note("code_not_kept", notes, error)
+def is_loop_kept(kind: str, function: str) -> bool:
+    """Return True if a function of a kind of network lies on disk, compiled."""
+    module = module_of(kind)
+    if not KEEP or not (_PACKAGE / f"{module}.py").exists():
+        return False
+    python = f"py{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
+    index = f"{module}.{function}-{_Place.DISAMBIGUATOR}.{python}.nbi"
+    return (directory_of(module) / index).is_file()
+
+
+def is_kept(kind: str) -> bool:
+    """Return True if both functions that draw with a kind of network lie on disk."""
+    return is_loop_kept(kind, "advance") and is_loop_kept(kind, "pass_given")
 
 
 class _Place:
@@ -146,10 +142,12 @@ class _Place:
     def get_source_stamp(self) -> str:
         return self._directory.name
 
+    DISAMBIGUATOR = "0"
+    """A constant: within one file the name of a function is enough, and a line number
+    would change the key whenever a comment above the function does."""
+
     def get_disambiguator(self) -> str:
-        """Return a constant: within one file the name of a function is enough, and a line number would change the key
-        whenever a comment above the function does."""
-        return "0"
+        return self.DISAMBIGUATOR
 
 
 class _KeptCode(caching.FunctionCache):

@@ -23,7 +23,7 @@ from model_core.compiled.products import (
     spot,
     vector_of,
 )
-from model_core.compiled.records import OF_LAYER, Floats
+from model_core.compiled.records import OF_LAYER, Floats2, Floats3, Floats4
 from model_core.compiled.shared import (
     from_above,
     from_before,
@@ -45,21 +45,21 @@ class Layers(NamedTuple):
     ring_rows: int
     few: int
     """The row above is summed ahead where so few pixels wait (frontier.collect_above)."""
-    maps: Floats
+    maps: Floats3
     """(L, S * R * (W + 2), h) what the 3 x 3 reads, the last rows of each slot."""
-    above: Floats
+    above: Floats3
     """(L, S * R * 3, h) what the 3 x 3 reads of the row above, summed ahead."""
-    rectified: Floats
+    rectified: Floats3
     """(L, M, F)"""
-    sums: Floats
+    sums: Floats3
     """(L, M, h) what the 3 x 3 reads before the pixel."""
-    out: Floats
+    out: Floats3
     """(L, M, h)"""
-    down_b: Floats
-    above_w: Floats
+    down_b: Floats2
+    above_w: Floats4
     """(L, vectors, inputs, 16) of the 3 x 3, for the three cells above."""
-    above_b: Floats
-    beside_w: Floats
+    above_b: Floats2
+    beside_w: Floats4
     """The same for the condition, then the cell to the left."""
 
 

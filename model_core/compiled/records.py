@@ -6,7 +6,7 @@ L        layers                                  R    rows of the ring that a la
 F, h, G  features of the stream (2h), of a layer, and of its gates (4h); a cell in memory is a little wider
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,23 @@ OF_LAYER = 6
 """The first of a layer's own products, which its file names."""
 PRODUCTS = OF_LAYER + 4
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
+Bools1 = Annotated[NDArray[np.bool_], 1]
+Bools3 = Annotated[NDArray[np.bool_], 3]
+Bytes2 = Annotated[NDArray[np.uint8], 2]
+Doubles1 = Annotated[NDArray[np.float64], 1]
+Doubles2 = Annotated[NDArray[np.float64], 2]
+Doubles4 = Annotated[NDArray[np.float64], 4]
+Floats1 = Annotated[NDArray[np.float32], 1]
+Floats2 = Annotated[NDArray[np.float32], 2]
+Floats3 = Annotated[NDArray[np.float32], 3]
+Floats4 = Annotated[NDArray[np.float32], 4]
+Integers1 = Annotated[NDArray[np.int64], 1]
+Integers2 = Annotated[NDArray[np.int64], 2]
+Integers3 = Annotated[NDArray[np.int64], 3]
+Integers4 = Annotated[NDArray[np.int64], 4]
+Words2 = Annotated[NDArray[np.uint64], 2]
+"""Arrays, all contiguous in C's order, with their number of axes: argument_types.py
+makes the types of the loop's arguments from it."""
 
 
 class Shared(NamedTuple):
@@ -39,78 +54,78 @@ class Shared(NamedTuple):
     """1 if every layer is summed into the top map, else 0."""
     categories: int
     """1 if the values have no order, else 0."""
-    features: Integers
+    features: Integers1
     """(C + 1,) where each colour's features begin in the stream; so for the maps of the next four."""
-    hidden: Integers
-    gates: Integers
-    wide: Integers
+    hidden: Integers1
+    gates: Integers1
+    wide: Integers1
     """Rows of the head's two inner maps."""
-    outputs: Integers
-    feature_vectors: Integers
+    outputs: Integers1
+    feature_vectors: Integers1
     """(C + 1,) where each colour begins in weights whose outputs are such a map, in vectors of 16; so for the rest."""
-    hidden_vectors: Integers
-    gate_vectors: Integers
-    wide_vectors: Integers
-    output_vectors: Integers
-    zeros: Floats
+    hidden_vectors: Integers1
+    gate_vectors: Integers1
+    wide_vectors: Integers1
+    output_vectors: Integers1
+    zeros: Floats1
     """Zeros, as many as the widest cell is long."""
-    before_w: Floats
+    before_w: Floats3
     """(vectors, inputs, 16) of the input convolution, for the pixels before: three rows of seven cells, then three.
     Of categories (cells, V, F): what each value of a cell adds to the sum."""
-    before_b: Floats
+    before_b: Floats1
     """(F,)"""
-    up_b: Floats
+    up_b: Floats2
     """(L, F)"""
-    skip_b: Floats
+    skip_b: Floats1
     """(F,) the sum over all layers."""
-    first_b: Floats
-    second_b: Floats
-    output_b: Floats
-    by_colour: Floats
+    first_b: Floats1
+    second_b: Floats1
+    output_b: Floats1
+    by_colour: Floats1
     """All weights that are applied colour by colour, in the order in which a step reads them."""
-    begins: Integers
+    begins: Integers3
     """(PRODUCTS, L, C) where those of each product begin; what belongs to no layer counts as of layer 0."""
 
 
 class State(NamedTuple):
     """State that changes while images are drawn, whatever the layers are."""
 
-    images: Integers
+    images: Integers4
     """(S, C, H, W) values."""
-    keep: NDArray[np.bool_]
+    keep: Bools3
     """(S, H, W) where the value is given."""
-    weighed: NDArray[np.bool_]
+    weighed: Bools3
     """(S, H, W) given pixels of which ln p is asked for."""
-    log_p: NDArray[np.float64]
+    log_p: Doubles2
     """(S, H) the sum over each row's weighed pixels that were passed so far."""
-    noise: NDArray[np.float64]
+    noise: Doubles4
     """(S, H, W, C)"""
-    coded: NDArray[np.bool_]
+    coded: Bools1
     """(S,) whether a range coder stands in the place of the noise (range_coder.py)."""
-    coders: NDArray[np.uint64]
+    coders: Words2
     """(S, REGISTERS)"""
-    codes: NDArray[np.uint8]
+    codes: Bytes2
     """(S, 8 * C * H * W) what an image's values are decoded from, or encoded to."""
-    temperature: NDArray[np.float64]
+    temperature: Doubles1
     """(S,)"""
-    scaled: Floats
+    scaled: Floats2
     """(S * (H + 3) * (W + 6), C) values as the network reads them, of categories counted from 1; zeros around each
     image."""
-    conditions: Floats
+    conditions: Floats2
     """(S * H * W, c) the upsampled small image; c is 0 for a network without."""
-    summed: Integers
+    summed: Integers2
     """(S, H): columns of row y whose contribution from row y - 1 is summed (frontier.collect_above)."""
-    streams: Floats
+    streams: Floats3
     """(L + 1, cells, F)"""
-    skips: Floats
+    skips: Floats2
     """(M, F)"""
-    top: Floats
+    top: Floats2
     """(M, F) what the head reads."""
-    first: Floats
-    second: Floats
-    logits: Floats
+    first: Floats2
+    second: Floats2
+    logits: Floats2
     """(M, C * V)"""
-    weights: Floats
+    weights: Floats1
     """(V, padded to whole vectors) scratch of one draw."""
 
 
@@ -121,33 +136,33 @@ class Front(NamedTuple):
     """Columns that a row stays behind the row above."""
     steps: int
     """The loop comes back after so many, though no row may be complete."""
-    first_row: Integers
+    first_row: Integers1
     """(S,) the first unfinished row."""
-    done: Integers
+    done: Integers2
     """(S, H + 1) columns drawn of each row; the last entry is W, for what lies above the first row."""
-    work: Integers
+    work: Integers2
     """(M, 3) the work list: slot, y, x of each pixel."""
-    stop: Integers
+    stop: Integers2
     """(S, 2) y and x of the first pixel in raster order that is not to be drawn yet; y is H where there is none."""
-    finished: Integers
+    finished: Integers2
     """(rows, 2) slot and y of the rows that a step completed."""
 
 
 class Places(NamedTuple):
     """Places of the pixels of the work list: for each pixel its cell in each map, all (M,)."""
 
-    order: Integers
+    order: Integers1
     """0, 1, 2, ...: maps that hold only the pixels of one step."""
-    stream: Integers
-    values: Integers
-    condition: Integers
-    own: Integers
+    stream: Integers1
+    values: Integers1
+    condition: Integers1
+    own: Integers1
     """Its own cell in a ring."""
-    above: Integers
+    above: Integers1
     """The ring's cell up and to the left."""
-    sums: Integers
+    sums: Integers1
     """The cell that keeps the sum of what it reads of the row above."""
-    wanted: Integers
+    wanted: Integers1
     """The pixels that need logits, by their order."""
-    top: Integers
+    top: Integers1
     """The cells of their last stream."""

@@ -16,7 +16,7 @@ from model_core.compiled.loop import (
     weigh_given,
 )
 from model_core.compiled.products import spot
-from model_core.compiled.records import OF_LAYER, Floats
+from model_core.compiled.records import OF_LAYER, Floats2, Floats3, Floats4
 from model_core.compiled.recurrence import add_input, continue_cells
 from model_core.compiled.shared import (
     from_above,
@@ -39,18 +39,18 @@ class Layers(NamedTuple):
     ring_rows: int
     few: int
     """The row above is summed ahead where so few pixels wait (frontier.collect_above)."""
-    hidden: Floats
+    hidden: Floats3
     """(L, S * R * (W + 2), h)"""
-    cell: Floats
+    cell: Floats3
     """(L, S * R * (W + 2), h)"""
-    above: Floats
+    above: Floats3
     """(L, S * R * 3, G) what the gates see of the row above, summed ahead."""
-    gates: Floats
+    gates: Floats3
     """(L, M, G)"""
-    above_w: Floats
+    above_w: Floats4
     """(L, vectors, inputs, 16) for the three states above."""
-    above_b: Floats
-    beside_w: Floats
+    above_b: Floats2
+    beside_w: Floats4
     """The same for the condition, then the left neighbour's input."""
 
 

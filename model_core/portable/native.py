@@ -58,7 +58,6 @@ def compile_kinds(kinds: Iterable[str]) -> None:
     """Draw rows, take rows as given and score an image, by a small network of each kind that has compiled loops."""
     import torch
 
-    from model_core.compiled import note_kept
     from model_core.config import NetworkConfig
     from model_core.networks.pixel_network import PixelNetwork
     from model_core.sampling.compiled.stage import CompiledStage
@@ -86,7 +85,6 @@ def compile_kinds(kinds: Iterable[str]) -> None:
             stage.step()
         with torch.inference_mode():
             network.nats_map(blank[None])
-        note_kept(kind)
 
 
 if __name__ == "__main__":

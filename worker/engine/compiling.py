@@ -16,7 +16,7 @@ from pathlib import Path
 import structlog
 
 from model_core import load_model
-from model_core.compiled import KEEP, note_kept
+from model_core.compiled import KEEP
 from worker.engine.examiner import BACKGROUND, begin
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.engine.refusals import note_refused
@@ -102,7 +102,6 @@ def _make_one_ready(
     refuse: Callable[[str, str], None],
     measure: Callable[[str], None],
 ) -> None:
-    was_cold, loops = pool.is_cold(name), pool.loops(name)
     try:
         measure(name)
         pool.warm_up(name)
@@ -112,8 +111,6 @@ def _make_one_ready(
         pool.remove(name)
         refuse(name, note_refused(name, error))
         return
-    if was_cold and loops:
-        note_kept(loops)
     tell(name)
     structlog.get_logger("models").info("model_ready", model=name)
 

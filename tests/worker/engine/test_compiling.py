@@ -38,7 +38,7 @@ def half_compiled(
     """Workers that start find the loops of tiny-diagonal compiled, and not those of tiny-cnn."""
     start_worker(**MODELS).kill()
     usual = keeping.root
-    without = shutil.ignore_patterns("pixel_cnn-*", "pixel-cnn.kept")
+    without = shutil.ignore_patterns("pixel_cnn-*")
     shutil.copytree(usual, tmp_path / "compiled" / usual.name, ignore=without)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "compiled"))
 

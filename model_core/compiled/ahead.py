@@ -1,0 +1,96 @@
+"""Compile the loops that draw: `python -m model_core.compiled.ahead`.
+
+This needs numba and NumPy only. `make run` starts it in the background while torch is
+being downloaded, so that most of the compiling is done when the installation ends.
+Loops that are on disk already are left as they are.
+"""
+
+import argparse
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+
+from model_core.compiled import KEEP, keeping
+from model_core.compiled.argument_types import loop_types
+
+KINDS = ("diagonal-bilstm", "row-lstm", "pixel-cnn")
+"""Kinds of network that have compiled loops. The first is that of the README's model."""
+
+FUNCTIONS = ("advance", "pass_given")
+"""What is compiled for each kind: drawing rows, and passing over given rows. The first
+is enough to draw an image, so it is compiled first for all kinds."""
+
+
+def compile_loop(kind: str, function: str) -> None:
+    """Compile one of FUNCTIONS for a kind of network, and leave it on disk.
+
+    If another process compiles the same function, wait for it and load the result.
+    """
+    module = import_module(f"model_core.compiled.{keeping.module_of(kind)}")
+    with _lock(keeping.module_of(kind), function):
+        getattr(module, function).compile(loop_types(module.Layers))
+
+
+@contextmanager
+def _lock(module: str, function: str) -> Iterator[None]:
+    """Hold the lock file of a function. The system releases it if this process is killed."""
+    if not KEEP:
+        yield  # nothing is shared with other processes
+        return
+    directory = keeping.directory_of(module)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(directory / f"{function}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except (
+        OSError
+    ):  # a full disk, or one that cannot be written: compile without a lock
+        yield
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+def main() -> None:
+    """Compile in as many processes at a time as asked for; exit with 1 if one failed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model_core.compiled.ahead", description=__doc__
+    )
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=FUNCTIONS)
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time"
+    )
+    given = parser.parse_args()
+    loops = [(kind, name) for name in given.functions for kind in given.kinds]
+    if len(loops) == 1:
+        compile_loop(*loops[0])
+        return
+    sys.exit(_compile_all(loops, given.jobs))
+
+
+def _compile_all(loops: list[tuple[str, str]], jobs: int) -> int:
+    """Compile each loop in a process of its own, because numba compiles in one thread."""
+    waiting = [loop for loop in loops if not keeping.is_loop_kept(*loop)]
+    running: list[subprocess.Popen[bytes]] = []
+    status = 0
+    while waiting or running:
+        while waiting and len(running) < max(1, jobs):
+            kind, function = waiting.pop(0)
+            command = [sys.executable, "-m", "model_core.compiled.ahead"]
+            command += ["--kinds", kind, "--functions", function]
+            running.append(subprocess.Popen(command))
+        # The first to be waited for may end last. That leaves a processor idle for some
+        # seconds at most, since all loops take about as long as each other.
+        status = running.pop(0).wait() or status
+    return 1 if status else 0
+
+
+if __name__ == "__main__":
+    main()
