@@ -3,6 +3,8 @@
 # make test   check the code and run the whole suite;  make weekly: what takes minutes and seldom changes, before a release
 # make quick  check the code and run the tests that start no process: a minute
 # make page   check the page and the engine in JavaScript: needs Node and npm alone
+# make doctor look whether this machine can run it, before anything is installed
+# make release VERSION=X.Y.Z   all checks, then wheel, sdist and a tag (deploy/release.py)
 # make weights NAME=... DATA=... [RUN=...] [DIGITS=...] [RECIPE=...]   ship a run's best weights (docs/make_weights.py)
 #
 # Needs Python 3.11 or newer. Everything is installed into .venv, once, and again when pyproject.toml changes.
@@ -15,7 +17,7 @@ PIP := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
 # First, and from nowhere else: beside another index the newest version would win, whatever it was built for.
 TORCH_FIRST = $(if $(TORCH),$(PIP) --index-url https://download.pytorch.org/whl/$(TORCH) torch)
 
-.PHONY: run port test loops quick page weekly check bench weights clean
+.PHONY: run port doctor release test loops quick page weekly check bench weights clean
 
 run: port .venv/installed-all
 	$(BIN)/pixelrnn up --port $(PORT)
@@ -64,6 +66,20 @@ bench: .venv/installed-all
 weights: .venv/installed-all
 	$(BIN)/python docs/make_weights.py $(NAME) --data $(DATA) $(if $(RUN),--run $(RUN)) $(if $(DIGITS),--digits $(DIGITS)) \
 	    $(if $(RECIPE),--recipe $(RECIPE))
+
+# Any Python from 3.8 on will do.
+doctor:
+	@python3 pixelrnn/doctor.py $(PORT)
+
+release: .venv/installed-dev
+	$(BIN)/python deploy/release.py check "$(VERSION)"
+	$(MAKE) test
+	$(MAKE) weekly
+	$(BIN)/python deploy/release.py write "$(VERSION)"
+	$(PIP) --editable '.[dev]'
+	$(BIN)/python -m tests.worker.contract.released_options
+	$(BIN)/python -m app.openapi_file
+	$(BIN)/python deploy/release.py tag "$(VERSION)"
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -30,7 +30,17 @@ FOR_THIS_PROCESSOR = ("train", "trainer")
 """Verbs whose code is compiled where they run, for all that this processor has."""
 REMOTE = "remote_"
 """How the verbs begin that ask a service of its jobs."""
-NEED_NOTHING = ("up", "key", "add", "revoke", "list_keys", "health", "models", "list_")
+NEED_NOTHING = (
+    "up",
+    "key",
+    "add",
+    "revoke",
+    "list_keys",
+    "health",
+    "doctor",
+    "models",
+    "list_",
+)
 
 
 class MissingExtraError(PixelRNNError):

@@ -17,6 +17,7 @@ import pixelrnn.remote
 import worker.cli
 from model_core.cli.options import ModelsDir
 from model_core.models_directory import default_models_dir
+from pixelrnn.doctor import main as examine_machine
 from pixelrnn.extras import expect, guarded
 from worker.contract.kinds import KINDS
 
@@ -31,7 +32,7 @@ _PANELS = {
     "Run": "up api worker trainer",
     "Draw and ask": " ".join([*KINDS, "remote models export"]),
     "Train": "train publish mix guide evaluate calibrate entropy data",
-    "Operate": "key keys health bench",
+    "Operate": "key keys health doctor bench",
 }
 """The groups of verbs that `--help` shows, in this order. A verb that none of them names is a KeyError."""
 
@@ -57,6 +58,16 @@ def options(
     ] = False,
 ) -> None:
     """Exact-likelihood pixel models: train them, serve them, complete images, row by row."""
+
+
+@root.command()
+def doctor(
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port that `up` would listen on.")
+    ] = 8000,
+) -> None:
+    """Report whether this machine can run the project, in a form for a bug report."""
+    raise typer.Exit(examine_machine([str(port)]))
 
 
 @root.command()

@@ -1,0 +1,225 @@
+"""Report whether this machine can run the project: `make doctor` or `pixelrnn doctor`.
+
+This file runs alone, with the standard library of any Python from 3.8 on, before anything
+is installed. It imports nothing of the project. Its output can be pasted into a bug
+report: it contains no keys, no passwords and no name of a user.
+"""
+
+from __future__ import annotations  # Python 3.8 has no list[str]
+
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+GIB = 2**30
+NEEDED_DISK = 2 * GIB  # .venv with torch for processors, and compiled loops
+NEEDED_DISK_CUDA = 8 * GIB  # torch with the libraries of CUDA
+NEEDED_MEMORY = 2 * GIB  # API, one worker with all models, and the embedded server
+TIMEOUT_S = 5  # seconds that a program or a server may take to answer
+
+OK, WARNING, FAILURE = "ok", "warning", "failure"
+
+
+class Finding(NamedTuple):
+    """The result of one check."""
+
+    subject: str
+    status: str
+    """OK, WARNING (it runs, with a drawback) or FAILURE (it does not run)."""
+    text: str
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print one line for each check; return 1 if one of them failed, else 0."""
+    arguments = sys.argv[1:] if argv is None else argv
+    port = int(arguments[0]) if arguments else int(os.environ.get("PORT") or 8000)
+    findings = examine(port)
+    for finding in findings:
+        print("{:<10} {:<8} {}".format(*finding))
+    return 1 if any(finding.status == FAILURE for finding in findings) else 0
+
+
+def examine(port: int) -> list[Finding]:
+    """Return the findings of all checks, in the order in which an installation needs them."""
+    return [
+        check_system(),
+        check_python(),
+        check_processor(),
+        check_memory(),
+        check_disk(),
+        check_port(port),
+        check_card(),
+        check_torch(),
+        check_redis(),
+    ]
+
+
+def check_system() -> Finding:
+    """Linux and macOS are supported, and Windows by WSL2."""
+    name = f"{platform.system()} {platform.release()} {platform.machine()}".strip()
+    if platform.system() in ("Linux", "Darwin"):
+        return Finding("system", OK, name)
+    return Finding(
+        "system", FAILURE, name + ": expected Linux, macOS, or Windows with WSL2"
+    )
+
+
+def check_python() -> Finding:
+    """The project needs Python 3.11 or newer, which may be another one than this."""
+    here = platform.python_version()
+    if sys.version_info >= (3, 11):  # noqa: UP036  (this file runs on older ones)
+        return Finding("python", OK, here)
+    for minor in (14, 13, 12, 11):
+        if shutil.which(f"python3.{minor}"):
+            return Finding("python", OK, f"{here} here, and python3.{minor}")
+    return Finding("python", FAILURE, here + ": expected 3.11 or newer")
+
+
+def check_processor() -> Finding:
+    """Count the processors that this process may use, and name the features that matter."""
+    try:
+        usable = len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        usable = os.cpu_count() or 1
+    features = processor_features()
+    known = [
+        name for name in ("avx2", "avx512f", "avx512_bf16", "asimd") if name in features
+    ]
+    text = f"{usable} usable" + (", " + ", ".join(known) if known else "")
+    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+    if is_x86 and features and "avx2" not in features:
+        return Finding("processor", WARNING, text + ": without AVX2 drawing is slow")
+    return Finding("processor", OK, text)
+
+
+def processor_features() -> list[str]:
+    """Return the features that Linux lists, or an empty list."""
+    lines = read("/proc/cpuinfo").splitlines()
+    for line in lines:
+        if line.lower().startswith(("flags", "features")):
+            return line.partition(":")[2].split()
+    return []
+
+
+def check_memory() -> Finding:
+    """Compare the available memory, and the limit of a container if there is one, with what a start needs."""
+    found = re.search(r"MemAvailable:\s+(\d+) kB", read("/proc/meminfo"))
+    if not found:
+        return Finding("memory", OK, "unknown on this system")
+    available = int(found.group(1)) * 1024
+    limit = read("/sys/fs/cgroup/memory.max").strip()
+    if limit.isdigit():
+        available = min(available, int(limit))
+    text = f"{available / GIB:.1f} GiB available"
+    if available < NEEDED_MEMORY:
+        expected = NEEDED_MEMORY // GIB
+        return Finding("memory", WARNING, f"{text}: expected {expected} GiB")
+    return Finding("memory", OK, text)
+
+
+def check_disk() -> Finding:
+    """Compare the free space of this folder with what an installation takes."""
+    free = shutil.disk_usage(os.curdir).free
+    needed = NEEDED_DISK_CUDA if shutil.which("nvidia-smi") else NEEDED_DISK
+    text = f"{free / GIB:.1f} GiB free"
+    if free < needed and not Path(".venv").exists():
+        expected = needed // GIB
+        return Finding("disk", FAILURE, f"{text}: expected {expected} GiB")
+    return Finding("disk", OK, text)
+
+
+def check_port(port: int) -> Finding:
+    """Try to listen where `make run` will."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        text = f"{port} is taken: make run PORT={port + 1}"
+        return Finding("port", WARNING, text)
+    finally:
+        listener.close()
+    return Finding("port", OK, f"{port} is free")
+
+
+def check_card() -> Finding:
+    """Name the GPU and its driver, by NVIDIA's own program."""
+    if not shutil.which("nvidia-smi"):
+        return Finding("gpu", OK, "none that nvidia-smi knows; none is needed")
+    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    cards = output_of(query)
+    if not cards:
+        return Finding("gpu", WARNING, "nvidia-smi is installed and does not answer")
+    return Finding("gpu", OK, "; ".join(cards.splitlines()))
+
+
+def check_torch() -> Finding:
+    """Report the build of PyTorch that is installed in .venv, or for this Python."""
+    installed = Path(".venv/bin/python")
+    python = str(installed) if installed.exists() else sys.executable
+    program = (
+        "import torch; print(torch.__version__, "
+        "'CUDA ' + torch.version.cuda if torch.version.cuda else 'for processors', "
+        "torch.cuda.is_available())"
+    )
+    found = output_of([python, "-c", program], timeout_s=60)
+    if not found:
+        return Finding("torch", OK, "not installed yet: make run installs it")
+    text, _, sees_card = found.rpartition(" ")
+    if shutil.which("nvidia-smi") and sees_card != "True":
+        return Finding("torch", WARNING, text + ": it does not see the GPU")
+    return Finding("torch", OK, text)
+
+
+def check_redis() -> Finding:
+    """Send PING to the server that the settings name. Without one, an embedded server is used."""
+    url = os.environ.get("PIXELRNN_REDIS_URL") or os.environ.get("REDIS_URL")
+    if not url:
+        return Finding("redis", OK, "the embedded server is used")
+    parts = re.match(r"rediss?://(?:[^@/]*@)?([^:/?]+)(?::(\d+))?", url)
+    if not parts:
+        return Finding("redis", FAILURE, "REDIS_URL: expected redis://HOST:PORT")
+    host, port = parts.group(1), int(parts.group(2) or 6379)
+    try:
+        with socket.create_connection((host, port), timeout=TIMEOUT_S):
+            pass
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        return Finding("redis", FAILURE, f"no server answers on port {port}: {reason}")
+    return Finding("redis", OK, f"a server answers on port {port}")
+
+
+def read(path: str) -> str:
+    """Return the text of a file of the system, or an empty string if there is none."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def output_of(command: list[str], timeout_s: float = TIMEOUT_S) -> str:
+    """Return what a program prints, or an empty string if it fails or does not end in time."""
+    environment: dict[str, str] = dict(os.environ, LC_ALL="C")
+    try:
+        ended = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=timeout_s,
+            env=environment,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    text = ended.stdout.decode("utf-8", "replace").strip()
+    return text if ended.returncode == 0 else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
