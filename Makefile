@@ -1,5 +1,5 @@
 # make run    start everything on this machine: http://127.0.0.1:8000
-#             TORCH=cpu: with PyTorch's build for CPUs, without the libraries of CUDA; or another of its builds, cu128, ...
+#             TORCH=cpu or another of PyTorch's builds; without it: the one for processors if there is no NVIDIA driver
 # make test   check the code and run the whole suite;  make weekly: what takes minutes and seldom changes, before a release
 # make quick  check the code and run the tests that start no process: a minute
 # make page   check the page and the engine in JavaScript: needs Node and npm alone
@@ -95,8 +95,7 @@ clean:
 
 .venv/installed-all: pyproject.toml openapi.json | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"
-	$(TORCH_FIRST)
-	$(PIP) --editable '.[all]'
+	@deploy/install.sh all $(TORCH)
 	@touch $@
 
 # What the tests of generated clients need: generators (and a JRE) in an environment of their own, and Node's packages

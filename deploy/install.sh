@@ -1,0 +1,40 @@
+#!/bin/sh
+# Install the checkout into .venv, as `make run` does: deploy/install.sh EXTRA [TORCH]
+# TORCH names a build of PyTorch: cpu, cu130, ... Without it, Linux without NVIDIA's driver
+# gets the build for processors, and pip chooses otherwise.
+set -eu
+extra=$1
+torch=${2:-}
+python=.venv/bin/python
+index=https://download.pytorch.org/whl
+
+pip() {
+    # At a terminal pip shows how far it is. Elsewhere a line a minute says that it goes on.
+    if [ -t 1 ]; then
+        "$python" -m pip install --disable-pip-version-check "$@"
+    else
+        "$python" -m pip install --disable-pip-version-check --quiet "$@"
+    fi
+}
+
+while sleep 50; do echo "  still installing into .venv"; done &
+heartbeat=$!
+trap 'kill "$heartbeat" 2>/dev/null' EXIT
+
+# The drawing loops need numba alone, so they are compiled while PyTorch is downloaded. `up`
+# waits for those that are not done, and compiles what failed here.
+pip "$(sed -n 's/.*"\(numba>=[^"]*\)".*/\1/p' pyproject.toml | head -n 1)"
+nice -n 10 "$python" -m model_core.compiled.ahead >.venv/ahead.log 2>&1 &
+
+# PyTorch comes from one index alone: beside another one the newest version would win,
+# whatever it was built for.
+if [ -n "$torch" ]; then
+    pip --index-url "$index/$torch" torch || {
+        echo "PyTorch's build '$torch' cannot be had: no connection to its index, or no such build there" >&2
+        exit 2
+    }
+elif [ "$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null; then
+    pip --retries 1 --timeout 15 --index-url "$index/cpu" torch 2>/dev/null ||
+        echo "PyTorch's index cannot be reached: pip chooses the build, which may be the larger one with CUDA"
+fi
+pip --editable ".[$extra]"
