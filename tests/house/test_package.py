@@ -27,7 +27,7 @@ PLACES = {
     "engine": "model_core/_shipped/engine",
 }
 SOURCE = (
-    ".dockerignore .gitignore CHANGELOG.md CONTRIBUTING.md LICENSE Makefile PKG-INFO README.md SECURITY.md",
+    ".dockerignore .gitignore CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile PKG-INFO README.md SECURITY.md",
     "docker-compose.yml openapi.json pyproject.toml",
     "app benchmarks configs deploy docker docs engine examples model_core models pixelrnn tests worker",
 )

@@ -101,11 +101,6 @@ def test_every_line_works_when_pasted(tmp_path: Path) -> None:
             assert picture.width >= 28, name
 
 
-def test_the_front_page_is_short() -> None:
-    """A stranger reads it to the end."""
-    assert len(README.split()) <= 900
-
-
 def pasted(language: str, block: str) -> str:
     """A block as it goes into the shell; Python's into `python`."""
     if language == "python":
