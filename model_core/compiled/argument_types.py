@@ -24,7 +24,7 @@ def loop_types(layers: type) -> tuple[types.Type, ...]:
     return (slots, *(_record_type(record) for record in records))
 
 
-def _record_type(record: type) -> types.Type:
+def _record_type(record: type) -> Any:
     hints = get_type_hints(record, include_extras=True)
     fields = [_field_type(hint) for hint in hints.values()]
     return types.BaseTuple.from_types(fields, record)
