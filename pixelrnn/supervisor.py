@@ -136,6 +136,10 @@ class Supervisor:
             raise StartError(
                 f"the {child.name} cannot start: {processes.last_words(child.log)}"
             )
+        if process.returncode == EXIT_BAD_SETTINGS:
+            # It has run with them before: what it lacks, such as a GPU, may come back.
+            self._wait_out(child, processes.last_words(child.log))
+            return
         if want := child.want():
             self._wait_out(child, want)
             return

@@ -150,6 +150,7 @@ class Outlet:
         self.rows: dict[str, list[RowDrawn]] = {}
         self.ends: dict[str, list[Outcome]] = {}
         self.out_of_memory: list[str] = []
+        self.card_failures: list[str] = []
         self.order: list[str] = []
         self.shares: dict[str, list[float]] = {}
         self.estimates: dict[str, list[str]] = {}
@@ -179,6 +180,11 @@ class Outlet:
     def exhausted(self, token: str) -> None:
         with self.changed:
             self.out_of_memory.append(token)
+            self.changed.notify_all()
+
+    def card_failed(self, reason: str) -> None:
+        with self.changed:
+            self.card_failures.append(reason)
             self.changed.notify_all()
 
     def send(self) -> None:

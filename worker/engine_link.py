@@ -38,7 +38,11 @@ class EngineLostError(Exception):
 
 class EngineLink:
     """An engine's process; the words of Runner. `usage`: of each model, as it said last. `exhausted`: tokens of those
-    whose work met a lack of memory, with which the process ended."""
+    whose work met a lack of memory, with which the process ended. `card_has_failed`:
+    it ended because its GPU did."""
+
+    PROGRAM = "worker.engine.start"
+    """Module that runs as the engine's process."""
 
     def __init__(self) -> None:
         """Start it, with the environment as its settings; it loads the models. Call from the main thread."""
@@ -50,7 +54,7 @@ class EngineLink:
                 sys.executable,
                 "-P",
                 "-m",
-                "worker.engine.start",
+                self.PROGRAM,
                 *map(str, handed),
             ]
             self._process = subprocess.Popen(
@@ -62,6 +66,7 @@ class EngineLink:
         self._stopping = False
         self.usage: dict[str, Usage] = {}
         self.exhausted: set[str] = set()
+        self.card_has_failed = False
 
     def catalogue(self) -> Catalogue:
         """Wait until the models are loaded. RefusedError when they cannot be loaded; EngineLostError, also when it does
@@ -101,9 +106,14 @@ class EngineLink:
             self.exhausted.add(token)
             exhausted()
 
+        def note_card_failed(reason: str) -> None:
+            self.card_has_failed = True
+            words["card_failed"](reason)
+
         dropped = partial(setattr, logs.lines, "dropped_elsewhere")
         ours = {
             "exhausted": note_exhausted,
+            "card_failed": note_card_failed,
             "publish": encoded,
             "used": self.usage.update,
             "lines_dropped": dropped,
@@ -149,6 +159,11 @@ class EngineLink:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def has_given_up(self) -> bool:
+        """Whether the engine's process has ended and said why."""
+        return bool(self.exhausted) or self.card_has_failed
+
     def _tell(self, *message: object) -> None:
         try:
             with self._one_at_a_time:
@@ -162,7 +177,7 @@ class EngineLink:
                 for word, *arguments in self._connection.recv():
                     self._follow(words[word], arguments)
         except (EOFError, OSError):
-            if not self._stopping and not self.exhausted:
+            if not self._stopping and not self.has_given_up:
                 raise EngineLostError(self._farewell()) from None
 
     def _follow(self, word: Callable[..., None], arguments: Sequence[object]) -> None:

@@ -129,7 +129,7 @@ class Worker:
             self._rq.carry_out(self)
         finally:
             stop_metrics()
-        return self._rq.stopping and not self._engine.exhausted
+        return self._rq.stopping and not self._engine.has_given_up
 
     def registered(self) -> None:
         """The worker has its name: now the others may hear of it, and work may come."""
@@ -141,6 +141,7 @@ class Worker:
             "served": self._served,
             "dropped": self._announcement.dropped,
             "refused": self._announcement.refused,
+            "card_failed": self._card_failed,
         }
         self._engine.start(self._publisher.publish, self._exhausted, words)
         for part in (
@@ -173,13 +174,15 @@ class Worker:
         self._finisher.stop(STOP_S)
         self._cancellation.stop()
         self._heartbeat.stop(STOP_S)
-        self._ending.give_all_back(but=self._engine.exhausted)
+        self._ending.give_all_back(
+            but=self._engine.exhausted, counted=not self._engine.card_has_failed
+        )
 
     def _wait_for_jobs(self) -> None:
         deadline = time.monotonic() + self._settings.drain_grace_s
         while (
             len(self._held)
-            and not self._engine.exhausted
+            and not self._engine.has_given_up
             and time.monotonic() < deadline
         ):
             if self._rq.force_stop.wait(0.05):
@@ -192,6 +195,12 @@ class Worker:
     def _exhausted(self) -> None:
         """The engine starts anew with another worker; what this one holds goes back."""
         structlog.get_logger("worker").critical("engine_out_of_memory")
+        self._rq.stop_soon()
+
+    def _card_failed(self, reason: str) -> None:
+        """End: the worker that starts next waits until the card works. The jobs go
+        back, and this attempt of theirs is not counted."""
+        structlog.get_logger("worker").critical("card_failed", reason=reason)
         self._rq.stop_soon()
 
     def _served(self, card: ModelCard, called: str) -> None:

@@ -55,6 +55,7 @@ class TeachingLink:
         self._braking = TurnThread("brake", self._hold)
         self.usage: dict[str, Usage] = {}
         self.exhausted: set[str] = set()
+        self.card_has_failed = self.has_given_up = False
 
     def catalogue(self) -> Catalogue:
         """It draws from no model. RefusedError where it has no place to publish one."""

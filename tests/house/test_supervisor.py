@@ -137,20 +137,28 @@ def test_child_that_cannot_do_what_it_was_told_ends_it_at_once(
     assert said == []
 
 
-def test_child_that_has_run_before_is_started_again_whatever_it_exits_with(
+def test_child_that_has_run_before_is_waited_for_when_its_settings_are_refused(
     tmp_path: Path,
 ) -> None:
-    """What was right once may be so again in a moment: a service is not ended for it."""
+    """What was right once may be so again, such as a GPU that has failed and is gone:
+    however often it is refused, the other children are not ended for it."""
     said: list[str] = []
     code = (
         f"import pathlib; p = pathlib.Path({str(tmp_path / 'times')!r}); "
         "p.open('a').write('x'); n = len(p.read_text())"
     )
+    refusing = child(
+        tmp_path,
+        f"{code}; print('there is no cuda:0'); raise SystemExit(1 if n == 1 else 2)",
+    )
     supervisor = Supervisor(said.append)
-    supervisor.start(child(tmp_path, f"{code}; raise SystemExit(1 if n == 1 else 2)"))
-    with pytest.raises(StartError, match="died 5 times"):
-        supervisor.run()
-    assert len(said) == DEATHS_LIMIT - 1
+    supervisor.start(refusing)
+    supervisor.wait_until(lambda: len(said) == 3)
+    supervisor.stop_all()
+    assert said[1:] == [
+        "the stand-in cannot run (there is no cuda:0): trying again in 1 s",
+        "the stand-in cannot run (there is no cuda:0): trying again in 2 s",
+    ]
 
 
 def test_stubborn_child_is_killed_when_its_grace_is_over(tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ def engine_link_goes_on(logs: Logs) -> None:
     ours, theirs = Pipe()
     link, heard = EngineLink.__new__(EngineLink), threading.Event()
     link._connection, link._stopping, link.exhausted, link.usage = ours, True, set(), {}
+    link.card_has_failed = False
 
     def bad() -> None:
         raise BUG

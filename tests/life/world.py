@@ -143,9 +143,9 @@ class JudgedLedger(Ledger):
             )
         return settled
 
-    def release(self, claim: Claim) -> bool:
+    def release(self, claim: Claim, counted: bool = True) -> bool:
         owner = self._owner(claim.job_id)
-        released = super().release(claim)
+        released = super().release(claim, counted)
         promise(
             not released or owner == claim.token.encode(),
             "only the owner of the newest claim gives a job back",

@@ -18,6 +18,7 @@ from worker.contract.added import OWNER, whence
 from worker.contract.cards import ModelCard, RefusedModel
 from worker.engine.cohort import Cohort
 from worker.engine.examination import Examination
+from worker.engine.failures import is_card_error
 from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import MOST_LOADED, ModelPool
 from worker.engine.refusals import note_refused
@@ -133,8 +134,11 @@ class Arrivals:
                 self._kept.forget_old()
             except (
                 Exception
-            ):  # the thread's edge: a folder may vanish while it is looked at
-                self._log.exception("models_not_looked_at")
+            ) as error:  # the thread's edge: a folder may vanish while it is looked at
+                if is_card_error(error):
+                    self._put("card_failed", str(error))
+                else:
+                    self._log.exception("models_not_looked_at")
 
     def take(self, came: Iterable[str], gone: Iterable[str]) -> None:
         for name in gone:

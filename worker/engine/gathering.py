@@ -121,6 +121,9 @@ class Gathering:
     def exhausted(self, token: str) -> None:
         self._outlet.exhausted(_job_and_part(token)[0])
 
+    def card_failed(self, reason: str) -> None:
+        self._outlet.card_failed(reason)
+
     def _part_ended(self, job: str, part: int, outcome: Outcome) -> None:
         gathered = self._open[job]
         if outcome.status is not JobStatus.SUCCEEDED:

@@ -36,11 +36,13 @@ from worker.contract.cards import RefusedModel
 from worker.contract.kinds import KINDS
 from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.assessment import passed
+from worker.engine.card import wait_for_card
 from worker.engine.cohort import Cohort
 from worker.engine.compiling import make_ready
 from worker.engine.deadlines import Deadlines
 from worker.engine.examination import Examination
 from worker.engine.examiner import Examiner
+from worker.engine.failures import is_card_error
 from worker.engine.inbox import Inbox
 from worker.engine.kept import KeptWeights, usual_directory
 from worker.engine.model_pool import ModelPool, SlotPlan, load_pool, models_at
@@ -67,7 +69,9 @@ class _Worker:
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
         self._said: list[tuple[Any, ...]] = []
-        self._is_exhausted = False
+        self._is_broken = False
+        """What lacked memory, or a card that failed, may have left anything half
+        done: the process ends with the next message."""
 
     def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
         self._said.append(("publish", rows))
@@ -80,7 +84,12 @@ class _Worker:
 
     def exhausted(self, token: str) -> None:
         self._said.append(("exhausted", token))
-        self._is_exhausted = True
+        self._is_broken = True
+
+    def card_failed(self, reason: str) -> None:
+        if not self._is_broken:
+            self._said.append(("card_failed", reason))
+        self._is_broken = True
 
     def used(self, usage: Mapping[str, Usage]) -> None:
         self._said += [("used", usage), ("lines_dropped", logs.lines.dropped)]
@@ -96,7 +105,7 @@ class _Worker:
             self._connection.send_bytes(pickle.dumps(said))
         except OSError:
             _end_alone()
-        if self._is_exhausted:  # what lacked memory may have left anything half done
+        if self._is_broken:
             os._exit(crash.EXIT_CRASHED)
 
 
@@ -132,6 +141,8 @@ def main(usable: Collection[int]) -> None:
         directory = Directory(models_dir, settings.models, added)
         torch.set_num_threads(settings.threads)
         check_device(settings.device)
+        if settings.device != "cpu":
+            wait_for_card(settings.device, deadlines.loading, tuple(usable))
         kept = KeptWeights(settings.kept_dir or usual_directory())
         examination = Examination(
             kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable)
@@ -161,7 +172,10 @@ def main(usable: Collection[int]) -> None:
         )
         arguments = pool, settings, usable, inbox, examination, kept, places
         threading.Thread(
-            target=_make_ready, args=arguments, name="compiling", daemon=True
+            target=_make_ready_or_report,
+            args=arguments,
+            name="compiling",
+            daemon=True,
         ).start()
         if settings.models_look_s:
             looks = Examination(
@@ -178,6 +192,24 @@ def main(usable: Collection[int]) -> None:
         _draw(pool, _Worker(connection), inbox, settings, deadlines, kept)
     connection.close()
     os._exit(0)  # without torch's leave-taking, for which the worker would wait
+
+
+def _make_ready_or_report(
+    pool: ModelPool,
+    settings: Settings,
+    usable: Collection[int],
+    inbox: Inbox,
+    examination: Examination,
+    kept: KeptWeights,
+    places: Mapping[str, Path],
+) -> None:
+    """Do what `_make_ready` does, and report a card that fails meanwhile."""
+    try:
+        _make_ready(pool, settings, usable, inbox, examination, kept, places)
+    except Exception as error:
+        if not is_card_error(error):
+            raise
+        inbox.put("card_failed", str(error))
 
 
 def _make_ready(

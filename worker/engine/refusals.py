@@ -3,7 +3,7 @@
 import structlog
 
 from model_core.errors import PixelRNNError
-from worker.engine.memory import is_out_of_memory
+from worker.engine.failures import is_card_error, is_out_of_memory
 
 LONGEST = 500
 
@@ -20,7 +20,12 @@ def reason_of(error: Exception) -> str:
 
 
 def note_refused(name: str, error: Exception) -> str:
-    """The reason, which is logged: what somebody put into the models directory costs that model alone."""
+    """Log and return the reason why a model is not served; the others are.
+
+    Raises the error again if the card has failed, which is no fault of the model.
+    """
+    if is_card_error(error):
+        raise error
     reason = reason_of(error)
     structlog.get_logger("models").error("model_refused", model=name, reason=reason)
     return reason

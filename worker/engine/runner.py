@@ -16,6 +16,7 @@ from worker.engine.activities.passes import Passes, Score
 from worker.engine.activities.slots import Slots
 from worker.engine.cohort import Cohort
 from worker.engine.deadlines import IDLE_S, Deadlines
+from worker.engine.failures import is_card_error
 from worker.engine.gathering import Gathering
 from worker.engine.inbox import Inbox, Message
 from worker.engine.turns import Turns
@@ -82,6 +83,7 @@ class Runner:
             "served": self._serve,
             "dropped": self._drop,
             "refused": partial(outlet.tell, "refused"),
+            "card_failed": outlet.card_failed,
             "stop": self._stop,
         }
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -159,6 +161,8 @@ class Runner:
         except Exception as error:  # the engine's edge, as in a turn
             if word == "submit":
                 self._break_off(arguments[0], error)
+            elif is_card_error(error):
+                self._outlet.card_failed(str(error))
             else:
                 self._around.log.exception("word_failed", word=word)
 

@@ -199,9 +199,13 @@ class Ledger:
             ).decode()
         )
 
-    def release(self, claim: Claim) -> bool:
-        """Give the unfinished job back to the queue. False when it is not ours."""
-        return bool(self._run(scripts.RELEASE, claim.job_id, claim.token))
+    def release(self, claim: Claim, counted: bool = True) -> bool:
+        """Give the unfinished job back to the queue. False when it is not ours.
+
+        counted: whether this claim remains one of the job's attempts.
+        """
+        words = [claim.token] if counted else [claim.token, "uncounted"]
+        return bool(self._run(scripts.RELEASE, claim.job_id, *words))
 
     def has_ended(self, job_id: str) -> bool:
         """True if the job is in a final state, or gone."""

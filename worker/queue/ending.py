@@ -17,11 +17,10 @@ from worker.queue.scripts import FORGET_ENTRY
 
 
 class Ending:
-    """release(claim) hands the job's own record back; False when it is not ours any more."""
+    """release(claim) hands the job's own record back; False when it is not ours any
+    more. With counted=False the attempt does not count."""
 
-    def __init__(
-        self, rq: RqWorker, held: Held, release: Callable[[Claim], bool]
-    ) -> None:
+    def __init__(self, rq: RqWorker, held: Held, release: Callable[..., bool]) -> None:
         self._rq = rq
         self._held = held
         self._release = release
@@ -77,21 +76,24 @@ class Ending:
                 pipeline.eval(FORGET_ENTRY, 2, keys.job(job.id), job.key)
             pipeline.execute()
 
-    def give_all_back(self, but: Collection[str] = ()) -> None:
+    def give_all_back(self, but: Collection[str] = (), counted: bool = True) -> None:
         """Put the unfinished jobs at the front of the queue, in their order, with their retries unspent, and take this
-        worker's record away. `but`: tokens of those that it dies of; their leases lapse, which counts as a death."""
+        worker's record away. `but`: tokens of those that it dies of; their leases lapse, which counts as a death.
+        counted: whether these attempts count as the jobs' own."""
         try:
             for execution in reversed(self._held.all()):
                 if execution.id not in but:
-                    self._give_back(execution)
+                    self._give_back(execution, counted)
             self._rq.register_death()
         except RedisError as error:  # not tried again, to end in time: leases lapse, and the recovery finds the jobs
             self._log.warning(
                 "left_to_recovery", jobs=len(self._held), error=str(error)
             )
 
-    def _give_back(self, execution: Execution) -> None:
-        if not self._release(Claim(execution.job_id, execution.id, last_seq=0)):
+    def _give_back(self, execution: Execution, counted: bool = True) -> None:
+        claim = Claim(execution.job_id, execution.id, last_seq=0)
+        released = self._release(claim) if counted else self._release(claim, False)
+        if not released:
             return  # lost, or ended a moment ago: the lease lapses and the recovery sees which
         job = _job(execution)
         job.started_at = None

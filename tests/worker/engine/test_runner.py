@@ -282,6 +282,41 @@ def test_no_job_fails_for_want_of_memory(error: Exception, outlet: Outlet) -> No
     assert outlet.ends == {"next": [SUCCEEDED]}
 
 
+CARD_ERRORS = [
+    torch.AcceleratorError("CUDA error: unspecified launch failure"),
+    RuntimeError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    RuntimeError(
+        "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"
+    ),
+    RuntimeError("No CUDA GPUs are available"),
+]
+
+
+@pytest.mark.parametrize("error", CARD_ERRORS, ids=lambda error: str(error)[:40])
+def test_no_job_fails_when_the_card_does(error: Exception, outlet: Outlet) -> None:
+    """After such an error every call fails: the failure is reported, whatever the kind
+    of work, and no job ends."""
+
+    def no_score(task: Pass) -> Outcome:
+        raise error
+
+    class NoStep(FakeEngine):
+        def step(self) -> list[FakeRow]:
+            raise error
+
+    runner = Runner({"fake": Cohort(lambda: NoStep(2))}, outlet, no_score)
+    runner.start()
+    for number in range(20):
+        runner.submit(order(f"job-{number}", n=2))
+    runner.submit(score_order("score"))
+    outlet.wait(lambda: len(outlet.card_failures) >= 2)
+    stopped(runner)
+    assert set(outlet.card_failures) == {str(error)}
+    assert outlet.ends == {}
+    assert outlet.out_of_memory == []
+
+
 def test_score_is_not_made_when_it_was_withdrawn(
     start: Callable[..., Runner], outlet: Outlet
 ) -> None:

@@ -1,5 +1,7 @@
--- ARGV: owner token. The owner hands the job back, unfinished: it waits again. Returns 1, or 0 if not its own.
+-- ARGV: owner token, and 'uncounted' if the attempt is not to count, as after a failure of the worker's card.
+-- The owner hands the job back, unfinished: it waits again. Returns 1, or 0 if not its own.
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[1], 'owner')
 redis.call('HSET', KEYS[1], 'status', 'queued')
+if ARGV[2] == 'uncounted' then redis.call('HINCRBY', KEYS[1], 'attempts', -1) end
 return 1

@@ -8,7 +8,7 @@ import structlog
 
 from worker.contract.jobs import JobError
 from worker.engine.deadlines import Deadlines
-from worker.engine.memory import is_out_of_memory
+from worker.engine.failures import is_card_error, is_out_of_memory
 from worker.engine.usage_told import UsageTold
 from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.images import NewRow
@@ -25,6 +25,10 @@ class JobOutlet(Protocol):
     def end(self, token: str, outcome: Outcome, /) -> None: ...
     def exhausted(self, token: str, /) -> None:
         """Its work met a lack of memory. Nothing more is done here."""
+        ...
+
+    def card_failed(self, reason: str, /) -> None:
+        """Report that the GPU has failed: all open jobs go back to the queue."""
         ...
 
 
@@ -65,12 +69,15 @@ class Surroundings:
     def broke_off(
         self, order: Broken, error: Exception, fault: Callable[[Exception], JobError]
     ) -> None:
-        """The work of a job raised something that nobody expected: it fails, unless only memory was lacking."""
+        """End a job whose work raised an unexpected error: it fails, unless the error
+        is a lack of memory or a failed card, for which no job can be blamed."""
         self.log.error(
             fault.__name__, model=order.model, job_id=order.claim.job_id, exc_info=error
         )
         if is_out_of_memory(error):
             self.outlet.exhausted(order.claim.token)
+        elif is_card_error(error):
+            self.outlet.card_failed(str(error))
         else:
             self.outlet.end(order.claim.token, failed(fault(error)))
 

@@ -1,0 +1,57 @@
+"""Errors that are no fault of the job that met them: a lack of memory, a failed card."""
+
+_MEMORY_NAMES = frozenset({"MemoryError", "OutOfMemoryError"})
+"""Python's, numpy's and numba's; torch's for CUDA."""
+
+_MEMORY_WORDS = (
+    "out of memory",
+    "not enough memory",
+    "allocate memory",
+    "failed to allocate",
+    "bad_alloc",
+    "alloc_failed",
+    "could not create a primitive",
+    "could not create a memory",
+)
+"""Words of torch, its allocators, oneDNN and cuBLAS in a RuntimeError."""
+
+_CARD_NAMES = frozenset({"AcceleratorError"})
+"""Torch's class for an error that CUDA reports."""
+
+_CARD_WORDS = (
+    "cuda error",
+    "cuda driver error",
+    "cudnn error",
+    "cudnn_status",
+    "cublas_status",
+    "no cuda gpus",
+)
+"""Words of torch, cuDNN and cuBLAS in a RuntimeError."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether the same work would succeed if there were more memory."""
+    if not _MEMORY_NAMES.isdisjoint(_class_names(error)):
+        return True
+    return isinstance(error, RuntimeError) and _has_any(error, _MEMORY_WORDS)
+
+
+def is_card_error(error: BaseException) -> bool:
+    """Return whether the GPU has failed.
+
+    After a sticky CUDA error every later call in the same process fails too. A lack
+    of memory is not such an error: there the card works.
+    """
+    if is_out_of_memory(error) or not isinstance(error, RuntimeError):
+        return False
+    is_of_class = not _CARD_NAMES.isdisjoint(_class_names(error))
+    return is_of_class or _has_any(error, _CARD_WORDS)
+
+
+def _class_names(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
+
+
+def _has_any(error: BaseException, words: tuple[str, ...]) -> bool:
+    message = str(error).lower()
+    return any(word in message for word in words)
