@@ -37,5 +37,14 @@ def smallest_as_zero() -> Iterator[None]:
 
 
 def _allow_tf32(allowed: bool) -> None:
-    torch.backends.cudnn.allow_tf32 = allowed
-    torch.backends.cuda.matmul.allow_tf32 = allowed
+    """Set it for products and cuDNN's layers, by torch's new names if it has them: a
+    build with CUDA warns of the old ones, and must not see both."""
+    backends = torch.backends
+    if not hasattr(backends.cuda.matmul, "fp32_precision"):  # before torch 2.9
+        backends.cudnn.allow_tf32 = allowed
+        backends.cuda.matmul.allow_tf32 = allowed
+        return
+    precision = "tf32" if allowed else "ieee"
+    backends.cuda.matmul.fp32_precision = precision
+    backends.cudnn.conv.fp32_precision = precision
+    backends.cudnn.rnn.fp32_precision = precision

@@ -21,6 +21,7 @@ from model_core.config import NetworkConfig, preset
 from model_core.data.palette import greys
 from model_core.errors import ConfigError, ModelError
 from model_core.float32 import keep_float32_whole
+from model_core.gpu import gpu_support
 from model_core.models_directory import (
     CARD,
     GUIDES,
@@ -298,13 +299,14 @@ def device_of(name: str, setting: str = "") -> torch.device:
 
 
 def check_device(name: str) -> None:
-    """ConfigError unless tensors can be put on a device of this name: otherwise as `device_of`."""
+    """Raise ConfigError, with what is missing, unless tensors can be put on a device of
+    this name; otherwise as `device_of`."""
     device = device_of(name)
-    count = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= count:
-        raise ConfigError(
-            f"there is no {name}: this machine has {count or 'no'} GPU{'' if count == 1 else 's'}"
-        )
+    if device.type != "cuda":
+        return
+    missing = gpu_support().missing(device.index or 0)
+    if missing is not None:
+        raise ConfigError(f"there is no {name}: {missing}")
 
 
 def directory_of(name_or_path: str | Path, models_dir: Path | None) -> Path:

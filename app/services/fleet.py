@@ -138,7 +138,10 @@ class Fleet:
             return f"{spec.model} to be {done} ({len(most.ready)} of {len(most.models)} models are ready)"
         if not self.workers:
             return "a worker: none is there"
-        if any(worker.holds(spec) for worker in self.workers):
+        holders = [worker for worker in self.workers if worker.holds(spec)]
+        if any(worker.version >= spec.version for worker in holders):
+            return f"a worker that can {spec.kind}: those that hold {spec.model} cannot"
+        if holders:
             return "a worker of a later version"
         accepted = f"the job was accepted for ({spec.identity_or_digest[:12]}...)"
         return f"a worker with the weights and labels of {spec.model} that {accepted}"

@@ -183,6 +183,16 @@ def test_parked_job_has_no_place_and_no_estimate_when_asked(
     assert not worker.redis.exists(f"rq:job:{job_id}")
 
 
+def test_job_waits_for_a_worker_that_supports_its_kind(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """Those that hold the model do not: it is no question of versions."""
+    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    worker.announce(GREY.model_copy(update={"can": ("score",)}))
+    waits_for = client.get(link).json()["waits_for"]
+    assert waits_for == "a worker that can sample: those that hold grey cannot"
+
+
 def test_job_says_what_it_waits_for_when_no_worker_can_do_it(
     client: httpx.Client, worker: HandWorker
 ) -> None:

@@ -1,11 +1,14 @@
 """What a recipe may ask of a device, and what is refused where there is none."""
 
+import re
+
 import pytest
 import torch
 
 from model_core.config import preset
 from model_core.errors import ConfigError
 from model_core.float32 import tf32
+from model_core.gpu import GPUSupport
 from model_core.models import check_device
 from model_core.networks import build_network
 from model_core.training.batches import Batches
@@ -104,29 +107,63 @@ def test_bf16_updates_follow_those_of_float32(name: str) -> None:
     )
 
 
+def set_precisions(word: str) -> None:
+    torch.backends.cuda.matmul.fp32_precision = word
+    torch.backends.cudnn.conv.fp32_precision = word
+    torch.backends.cudnn.rnn.fp32_precision = word
+
+
+def precisions() -> set[str]:
+    return {
+        torch.backends.cuda.matmul.fp32_precision,
+        torch.backends.cudnn.conv.fp32_precision,
+        torch.backends.cudnn.rnn.fp32_precision,
+    }
+
+
 def test_float32_is_whole_unless_a_training_step_asks_for_less() -> None:
-    """Torch's default uses TF32 for convolutions; loading a model, or a device for training, turns it off."""
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    """Torch's default uses TF32 for convolutions; loading a model, or a device for
+    training, turns it off."""
+    set_precisions("tf32")
     check_device("cpu")
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (
-        False,
-        False,
-    )
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    assert precisions() == {"ieee"}
+    set_precisions("tf32")
     assert training_device(TrainingSection(epochs=1)) == "cpu"
-    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (
-        False,
-        False,
-    )
+    assert precisions() == {"ieee"}
     with tf32(allowed=True):
-        assert (
-            torch.backends.cudnn.allow_tf32,
-            torch.backends.cuda.matmul.allow_tf32,
-        ) == (True, True)
+        assert precisions() == {"tf32"}
+    assert precisions() == {"ieee"}
     with tf32(allowed=False):
-        assert (
-            torch.backends.cudnn.allow_tf32,
-            torch.backends.cuda.matmul.allow_tf32,
-        ) == (False, False)
-    with pytest.raises(ConfigError, match="precision = tf32 needs a CUDA device"):
-        training_device(TrainingSection(epochs=1, precision="tf32"))
+        assert precisions() == {"ieee"}
+
+
+@pytest.mark.parametrize(
+    ("support", "index", "reason"),
+    [
+        (GPUSupport(None, (13, 0), 0), 0, "is a build for processors"),
+        (GPUSupport((13, 0), None, 0), 0, "has no NVIDIA driver"),
+        (GPUSupport((13, 0), (12, 8), 0), 0, "too old: it supports CUDA 12.8"),
+        (GPUSupport((13, 0), (13, 1), 0), 0, "this machine has no GPUs"),
+        (GPUSupport((13, 2), (13, 0), 1), 1, "this machine has 1 GPU$"),
+        (GPUSupport((13, 2), (13, 0), 2), 7, "this machine has 2 GPUs"),
+    ],
+    ids=["build", "driver", "old driver", "card", "second card", "eighth card"],
+)
+def test_missing_part_is_named_when_a_gpu_cannot_be_used(
+    support: GPUSupport, index: int, reason: str
+) -> None:
+    """Torch counts no GPUs in the first four cases."""
+    missing = support.missing(index)
+    assert missing is not None
+    assert re.search(reason, missing)
+
+
+def test_gpu_can_be_used_when_nothing_is_missing() -> None:
+    """A driver of the same major version runs a build for a later minor one."""
+    assert GPUSupport((13, 2), (13, 0), 2).missing(1) is None
+
+
+@without_gpu
+def test_device_is_refused_with_what_is_missing() -> None:
+    with pytest.raises(ConfigError, match="there is no cuda:1: this"):
+        check_device("cuda:1")

@@ -16,6 +16,7 @@ from worker.contract.added import JobFiles
 from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.kinds import KINDS
 from worker.contract.kinds.add import KIND as ADD
 from worker.contract.kinds.add import AddSummary
 from worker.contract.kinds.train import TrainOptions
@@ -35,6 +36,10 @@ from worker.orders.faults import (
     not_served,
 )
 from worker.orders.order import Material, Order, TrainOrder
+
+UNSUPPORTED_S = 60.0
+"""Seconds for which a job waits for a worker whose device supports its kind: the only
+one may be starting again."""
 
 ASK_AGAIN_S = 30.0
 """Seconds until weights that were not there are asked for again."""
@@ -56,6 +61,7 @@ class Admission:
         bring: Callable[[str, str], None] = lambda name, identity: None,
         opened: Callable[[Claim, JobSpec], None] = lambda claim, spec: None,
         added_dir: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._announcement = announcement
@@ -71,6 +77,9 @@ class Admission:
         self._called: dict[tuple[str, str], str] = {}
         """Names in the engine of models that came later, by name and identity."""
         self._asked_at: dict[tuple[str, str], float] = {}
+        self._clock = clock
+        self._unsupported_since: dict[str, float] = {}
+        """Times at which jobs were first found that no worker's device supports."""
         self._log = structlog.get_logger("admission")
 
     def compiled(self) -> None:
@@ -123,7 +132,27 @@ class Admission:
         if not self._announcement.info.holds(spec):
             self._ask_for((spec.model, spec.identity_or_digest))
             return False
-        return True
+        return not self._may_be_supported_soon(spec)
+
+    def _may_be_supported_soon(self, spec: JobSpec) -> bool:
+        """Return whether a job shall wait for a worker with another kind of device.
+
+        No worker that is there supports the job's kind. If the reason can be this
+        worker's device, the job waits for UNSUPPORTED_S, and then fails here.
+        """
+        card = self._announcement.info.card_of(spec)
+        if card is None or spec.kind in card.can or card.small_height:
+            return False
+        if not KINDS[spec.kind].needs_codec:
+            return False
+        now = self._clock()
+        self._unsupported_since = {
+            job_id: since
+            for job_id, since in self._unsupported_since.items()
+            if now - since < 2 * UNSUPPORTED_S
+        }
+        since = self._unsupported_since.setdefault(spec.id, now)
+        return now - since < UNSUPPORTED_S
 
     def _ask_for(self, weights: tuple[str, str]) -> None:
         """Once in a while: another worker may have kept them meanwhile."""
