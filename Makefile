@@ -16,6 +16,10 @@ QUIET := $(shell [ -t 2 ] || echo --quiet)
 PIP := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
 # First, and from nowhere else: beside another index the newest version would win, whatever it was built for.
 TORCH_FIRST = $(if $(TORCH),$(PIP) --index-url https://download.pytorch.org/whl/$(TORCH) torch)
+# Builds for CUDA 13 need this package, which PyTorch's index lacked in January 2026
+# (pytorch/pytorch#172926): it comes from pip's usual index, before torch.
+BINDINGS := cuda-bindings>=13.0.3,<14
+CUDA_BINDINGS = $(if $(filter cu13%,$(TORCH)),$(PIP) '$(BINDINGS)')
 
 .PHONY: run port doctor release test loops quick page weekly check bench weights clean
 
@@ -117,6 +121,7 @@ clean:
 
 .venv/installed-dev: pyproject.toml openapi.json | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"
+	$(CUDA_BINDINGS)
 	$(TORCH_FIRST)
 	$(PIP) --editable '.[dev]'
 	@touch $@ .venv/installed-all

@@ -28,6 +28,13 @@ nice -n 10 "$python" -m model_core.compiled.ahead >.venv/ahead.log 2>&1 &
 
 # PyTorch comes from one index alone: beside another one the newest version would win,
 # whatever it was built for.
+case $torch in
+cu13*)
+    # Builds for CUDA 13 need this package, which PyTorch's index lacked in January 2026
+    # (pytorch/pytorch#172926): it comes from pip's usual index.
+    pip 'cuda-bindings>=13.0.3,<14'
+    ;;
+esac
 if [ -n "$torch" ]; then
     pip --index-url "$index/$torch" torch || {
         echo "PyTorch's build '$torch' cannot be had: no connection to its index, or no such build there" >&2

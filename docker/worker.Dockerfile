@@ -1,4 +1,5 @@
-# A worker with the networks: torch for CPUs, or for GPUs with --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128
+# A worker with the networks: torch for CPUs, or for GPUs with --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130
+# (CUDA 13, which needs NVIDIA's driver 580 or newer on the host)
 #   docker build -f docker/worker.Dockerfile -t pixelrnn-worker .
 FROM python:3.11-slim AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -9,7 +10,10 @@ WORKDIR /src
 # Torch, then the other libraries, then our code: each layer is made again only when its own input changes.
 # Torch is asked of its index alone: beside another one the newest version would win, whatever it was built for. It has no
 # hash, because each of its builds, for processors and for CUDA, has other files under one version.
-RUN /opt/pixelrnn/bin/pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "torch==$TORCH_VERSION"
+# Builds for CUDA 13 need cuda-bindings, which PyTorch's index lacked in January 2026 (pytorch/pytorch#172926): it comes
+# from pip's usual index.
+RUN case "$TORCH_INDEX" in */cu13*) /opt/pixelrnn/bin/pip install 'cuda-bindings>=13.0.3,<14' ;; esac \
+ && /opt/pixelrnn/bin/pip install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "torch==$TORCH_VERSION"
 COPY docker/worker.lock docker/build.lock ./
 RUN /opt/build/bin/pip install --require-hashes -r build.lock && /opt/pixelrnn/bin/pip install --require-hashes -r worker.lock
 COPY . .

@@ -3,6 +3,7 @@ where asked for; a training on a CPU does without the smallest numbers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -39,7 +40,7 @@ def smallest_as_zero() -> Iterator[None]:
 def _allow_tf32(allowed: bool) -> None:
     """Set it for products and cuDNN's layers, by torch's new names if it has them: a
     build with CUDA warns of the old ones, and must not see both."""
-    backends = torch.backends
+    backends: Any = torch.backends  # pyright sees no modules' own attributes
     if not hasattr(backends.cuda.matmul, "fp32_precision"):  # before torch 2.9
         backends.cudnn.allow_tf32 = allowed
         backends.cuda.matmul.allow_tf32 = allowed

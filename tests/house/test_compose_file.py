@@ -79,7 +79,7 @@ def test_each_gpu_has_a_service_and_a_profile_of_its_own() -> None:
     assert list(workers) == [f"worker-gpu-{i}" for i in range(GPUS)]
     for i, worker in enumerate(workers.values()):
         assert worker["profiles"] == [f"gpu-{i}"]
-        assert devices(worker) == [str(i)]
+        assert devices(worker) == [f"${{PIXELRNN_GPU_{i}-{i}}}"]
         assert worker["environment"]["PIXELRNN_DEVICE"] == "cuda:0"
 
 
@@ -117,17 +117,19 @@ def test_prometheus_finds_every_worker() -> None:
 def test_compose_starts_the_gpus_that_are_named(tmp_path: Path) -> None:
     """With all that the worker of the first file has: its queue, its password, its volumes, its hardening."""
     files = "docker-compose.yml:deploy/gpus.yml"
-    services = composed(tmp_path, files, COMPOSE_PROFILES="gpu-1,gpu-3")
+    services = composed(
+        tmp_path, files, COMPOSE_PROFILES="gpu-1,gpu-3", PIXELRNN_GPU_3="0:1"
+    )
     assert set(services) == {"valkey", "api", "worker-gpu-1", "worker-gpu-3"}
     usual = composed(tmp_path, "docker-compose.yml")["worker"]
-    for i in (1, 3):
+    for i, device in ((1, "1"), (3, "0:1")):
         worker = services[f"worker-gpu-{i}"]
-        assert devices(worker) == [str(i)]
+        assert devices(worker) == [device]
         assert worker["environment"] == usual["environment"] | {
             "PIXELRNN_DEVICE": "cuda:0"
         }
         assert worker["build"]["args"] == {
-            "TORCH_INDEX": "https://download.pytorch.org/whl/cu128"
+            "TORCH_INDEX": "https://download.pytorch.org/whl/cu130"
         }
         assert {
             key: worker[key]

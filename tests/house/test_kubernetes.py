@@ -24,6 +24,7 @@ def test_there_is_an_overlay_for_each_component() -> None:
     """What can be had alone can be had together, and the other way round."""
     assert [path.name for path in OVERLAYS] == [
         "gpu",
+        "gpu-runtime-class",
         "ingress",
         "keda",
         "monitoring",
@@ -137,7 +138,9 @@ def test_two_never_fight_over_a_number_of_pods(directory: Path) -> None:
     assert all("replicas" not in deployments[name]["spec"] for name in scaled)
 
 
-@pytest.mark.parametrize("name", ["overlays/gpu", "example"])
+@pytest.mark.parametrize(
+    "name", ["overlays/gpu", "overlays/gpu-runtime-class", "example"]
+)
 def test_gpu_workers_stand_in_place_of_the_others(name: str) -> None:
     """One GPU a pod, no worker of another kind on the same queue, and none that waits for a GPU to spare."""
     manifests = built(K8S / name)
@@ -151,6 +154,14 @@ def test_gpu_workers_stand_in_place_of_the_others(name: str) -> None:
         "maxSurge": 0,
         "maxUnavailable": 1,
     }
+
+
+def test_runtime_class_is_named_where_it_is_asked_for() -> None:
+    """A pod that names a class which the cluster lacks would not start."""
+    for name, expected in (("gpu", None), ("gpu-runtime-class", "nvidia")):
+        worker = named(built(K8S / "overlays" / name), "Deployment")["worker"]
+        pod = worker["spec"]["template"]["spec"]
+        assert pod.get("runtimeClassName") == expected
 
 
 def test_the_queue_answers_only_those_who_need_it() -> None:

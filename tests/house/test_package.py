@@ -398,35 +398,39 @@ def test_users_program_is_checked_strictly(installation: Installation) -> None:
     assert "wrong.py:3" in complaints[0]
 
 
+NOTING_PYTHON = """#!/bin/sh
+echo "$*" >> asked.txt
+"""
+"""Stands for the environment's Python: notes what it is asked to install."""
+
+
 def test_torch_comes_in_the_build_that_was_asked_for(tmp_path: Path) -> None:
-    """`make run TORCH=cpu` asks PyTorch's index for that build, of it alone, before anything else is installed."""
-    for name in ("Makefile", "openapi.json", "pyproject.toml"):
-        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("TORCH", "MAKEFLAGS")
-    }
-    for words, asked in (
-        (["TORCH=cpu"], ["cpu"]),
-        (["TORCH=cu128"], ["cu128"]),
-        ([], []),
-    ):
-        command = ["make", "-n", "run", *words]
-        shown = subprocess.run(
-            command,
+    """`make run TORCH=cpu` asks PyTorch's index for that build, of it alone, before the
+    project. A build for CUDA 13 gets cuda-bindings from pip's usual index first."""
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(NOTING_PYTHON)
+    python.chmod(0o755)
+    for build, before in (("cpu", []), ("cu130", ["'cuda-bindings>=13.0.3,<14'"])):
+        asked = tmp_path / "asked.txt"
+        asked.unlink(missing_ok=True)
+        subprocess.run(
+            ["sh", ROOT / "deploy" / "install.sh", "all", build],
             cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
+            stdout=subprocess.DEVNULL,
             check=True,
-        ).stdout
-        installs = [line for line in shown.splitlines() if "pip install" in line]
-        assert [line.split("/whl/")[1] for line in installs[:-1]] == [
-            f"{word} torch" for word in asked
+        )
+        installs = [
+            line.split("--quiet ")[1]
+            for line in asked.read_text().splitlines()
+            if "pip install" in line and " numba" not in line
         ]
-        assert all(" --index-url " in line for line in installs[:-1])
-        assert installs[-1].endswith("--editable '.[all]'")
+        assert installs == [
+            *(word.strip("'") for word in before),
+            f"--index-url https://download.pytorch.org/whl/{build} torch",
+            "--editable .[all]",
+        ]
 
 
 def test_nothing_names_modules_that_are_not_on_the_path() -> None:
@@ -441,3 +445,28 @@ def test_nothing_names_modules_that_are_not_on_the_path() -> None:
         assert not re.search(
             r"-m,? ?\"?,? ?\"?(worker|app)\.", page.read_text("utf-8")
         ), page
+
+
+def test_one_build_of_torch_for_gpus_is_named_everywhere() -> None:
+    """PyTorch's index has no others for the version that the image installs, and with
+    CUDA 13 the driver that is needed stands beside it."""
+    command = ["git", "grep", "-IohE", r"\bcu1[0-9]{2}\b", "--", ".", ":!*.lock"]
+    found = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert set(found) == {"cu130"}
+    places = [
+        "deploy/install.sh",
+        "docker/worker.Dockerfile",
+        "deploy/gpus.yml",
+        "deploy/k8s/components/gpu/kustomization.yaml",
+        "docs/install.md",
+        "docs/troubleshooting.md",
+        "model_core/gpu.py",
+    ]
+    for name in places:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert "cu130" in text, name
+        if name not in ("deploy/install.sh", "model_core/gpu.py"):
+            assert re.search(r"580 or\s+newer", text), name
+    assert "580 or newer" in (ROOT / "docs/operate.md").read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """What a recipe may ask of a device, and what is refused where there is none."""
 
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -107,18 +108,17 @@ def test_bf16_updates_follow_those_of_float32(name: str) -> None:
     )
 
 
+BACKENDS: Any = torch.backends
+PARTS = (BACKENDS.cuda.matmul, BACKENDS.cudnn.conv, BACKENDS.cudnn.rnn)
+
+
 def set_precisions(word: str) -> None:
-    torch.backends.cuda.matmul.fp32_precision = word
-    torch.backends.cudnn.conv.fp32_precision = word
-    torch.backends.cudnn.rnn.fp32_precision = word
+    for part in PARTS:
+        part.fp32_precision = word
 
 
 def precisions() -> set[str]:
-    return {
-        torch.backends.cuda.matmul.fp32_precision,
-        torch.backends.cudnn.conv.fp32_precision,
-        torch.backends.cudnn.rnn.fp32_precision,
-    }
+    return {part.fp32_precision for part in PARTS}
 
 
 def test_float32_is_whole_unless_a_training_step_asks_for_less() -> None:
