@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from worker.orders.usage import Usage
 from worker.process.due import Due, shared
@@ -41,7 +41,7 @@ class EngineLink:
     whose work met a lack of memory, with which the process ended. `card_has_failed`:
     it ended because its GPU did."""
 
-    PROGRAM = "worker.engine.start"
+    PROGRAM: ClassVar[str] = "worker.engine.start"
     """Module that runs as the engine's process."""
 
     def __init__(self) -> None:

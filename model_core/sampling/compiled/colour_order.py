@@ -72,7 +72,7 @@ def weights_by_colour(
     config = network.config
     begins = np.zeros((PRODUCTS, config.layers, config.channels), np.int64)
     pieces, size = [], 0
-    for layer, colour, product in _in_order(network, kind, maps):
+    for layer, colour, product in products_in_order(network, kind, maps):
         begins[product.name, layer, colour] = size
         pieces.append(
             colour_columns(
@@ -83,7 +83,7 @@ def weights_by_colour(
     return one_after_another(pieces), begins
 
 
-def _in_order(
+def products_in_order(
     network: PixelNetwork, kind: LayerProducts, maps: Maps
 ) -> Iterator[tuple[int, int, Product]]:
     """Layer, colour and product, as a step computes them; then what a finished row asks for."""

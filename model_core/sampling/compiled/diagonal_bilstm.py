@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from model_core.compiled import diagonal_bilstm
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
 from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
 from model_core.sampling.compiled.colour_order import Maps, Product
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
-from model_core.sampling.compiled.layout import Floats, layer_by_layer, whole_columns
+from model_core.sampling.compiled.layout import layer_by_layer, whole_columns
 from model_core.sampling.compiled.weights import (
     Room,
     condition_weights,
@@ -21,31 +22,32 @@ from model_core.sampling.compiled.weights import (
 
 
 def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
-    left, right = _directions(network)
+    left, right = directions(network)
     return {
-        "left_above_w": layer_by_layer([_above(lstm, maps) for lstm in left]),
+        "left_above_w": layer_by_layer(
+            [whole_columns(above(lstm, maps)) for lstm in left]
+        ),
         "left_b": np.stack([gate_bias(lstm.input_to_state, maps) for lstm in left]),
-        "right_above_w": layer_by_layer([_above(lstm, maps) for lstm in right]),
+        "right_above_w": layer_by_layer(
+            [whole_columns(above(lstm, maps)) for lstm in right]
+        ),
         "right_b": np.stack([gate_bias(lstm.input_to_state, maps) for lstm in right]),
     }
 
 
-def _directions(network: PixelNetwork) -> tuple[list[DiagonalLSTM], list[DiagonalLSTM]]:
+def directions(network: PixelNetwork) -> tuple[list[DiagonalLSTM], list[DiagonalLSTM]]:
     layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
     return [layer.left for layer in layers], [layer.right for layer in layers]
 
 
-def _above(lstm: DiagonalLSTM, maps: Maps) -> Floats:
-    """The state above, then the condition."""
-    return whole_columns(
-        torch.cat([lstm.state_to_state[0], *condition_weights(lstm.condition)], 1)[
-            maps.gate_order
-        ]
-    )
+def above(lstm: DiagonalLSTM, maps: Maps) -> Tensor:
+    """Return the weights (G, h + c) for the state above, then the condition."""
+    weights = [lstm.state_to_state[0], *condition_weights(lstm.condition)]
+    return torch.cat(weights, 1)[maps.gate_order]
 
 
 def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
-    left, right = _directions(network)
+    left, right = directions(network)
     L, W, gates = len(left), sizes.width, maps.gates.width
     row_pixels = (
         sizes.slots + 3

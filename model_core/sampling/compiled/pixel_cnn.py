@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from model_core.compiled import pixel_cnn
 from model_core.layers.pixel_cnn import PixelCNNLayer
@@ -11,7 +12,6 @@ from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
 from model_core.sampling.compiled.colour_order import Maps, Product
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import (
-    Floats,
     layer_by_layer,
     pad_vector,
     whole_columns,
@@ -21,7 +21,7 @@ from model_core.sampling.compiled.weights import condition_weights, few_pixels, 
 
 def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
     layers = [layer_of(block, PixelCNNLayer) for block in network.blocks]
-    above_w = layer_by_layer([_above(layer) for layer in layers])
+    above_w = layer_by_layer([whole_columns(above(layer)) for layer in layers])
     return {
         "few": few_pixels(above_w),
         "down_b": np.stack(
@@ -31,21 +31,19 @@ def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
         "above_b": np.stack(
             [pad_vector(layer.spread.bias, maps.hidden) for layer in layers]
         ),
-        "beside_w": layer_by_layer([_beside(layer) for layer in layers]),
+        "beside_w": layer_by_layer([whole_columns(beside(layer)) for layer in layers]),
     }
 
 
-def _above(layer: PixelCNNLayer) -> Floats:
-    """The three cells above, from left to right."""
-    return whole_columns(
-        layer.spread.masked_weight()[:, :, 0].transpose(1, 2).flatten(1)
-    )
+def above(layer: PixelCNNLayer) -> Tensor:
+    """Return the weights (h, 3h) for the three cells above, from left to right."""
+    return layer.spread.masked_weight()[:, :, 0].transpose(1, 2).flatten(1)
 
 
-def _beside(layer: PixelCNNLayer) -> Floats:
-    """The condition, then the cell to the left."""
+def beside(layer: PixelCNNLayer) -> Tensor:
+    """Return the weights (h, c + h) for the condition, then the cell to the left."""
     left = layer.spread.masked_weight()[:, :, 1, 0]
-    return whole_columns(torch.cat([*condition_weights(layer.condition), left], 1))
+    return torch.cat([*condition_weights(layer.condition), left], 1)
 
 
 def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from model_core.compiled import row_lstm
 from model_core.layers.row_lstm import RowLSTM
 from model_core.networks.pixel_network import Block, PixelNetwork, layer_of
 from model_core.sampling.compiled.colour_order import Maps, Product
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
-from model_core.sampling.compiled.layout import Floats, layer_by_layer, whole_columns
+from model_core.sampling.compiled.layout import layer_by_layer, whole_columns
 from model_core.sampling.compiled.weights import (
     condition_weights,
     few_pixels,
@@ -22,28 +23,29 @@ from model_core.sampling.compiled.weights import (
 
 def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
     layers = [layer_of(block, RowLSTM) for block in network.blocks]
-    above_w = layer_by_layer([_above(layer, maps) for layer in layers])
+    above_w = layer_by_layer([whole_columns(above(layer, maps)) for layer in layers])
     return {
         "few": few_pixels(above_w),
         "above_w": above_w,
         "above_b": np.stack(
             [gate_bias(layer.input_to_state, maps) for layer in layers]
         ),
-        "beside_w": layer_by_layer([_beside(layer, maps) for layer in layers]),
+        "beside_w": layer_by_layer(
+            [whole_columns(beside(layer, maps)) for layer in layers]
+        ),
     }
 
 
-def _above(lstm: RowLSTM, maps: Maps) -> Floats:
-    """The three states above, from left to right."""
-    return whole_columns(torch.cat([*lstm.state_to_state], 1)[maps.gate_order])
+def above(lstm: RowLSTM, maps: Maps) -> Tensor:
+    """Return the weights (G, 3h) for the three states above, from left to right."""
+    return torch.cat([*lstm.state_to_state], 1)[maps.gate_order]
 
 
-def _beside(lstm: RowLSTM, maps: Maps) -> Floats:
-    """The condition, then the left neighbour's input."""
+def beside(lstm: RowLSTM, maps: Maps) -> Tensor:
+    """Return the weights (G, c + F) for the condition, then the left neighbour's
+    input."""
     left = lstm.input_to_state.masked_weight()[:, :, 0, 0]
-    return whole_columns(
-        torch.cat([*condition_weights(lstm.condition), left], 1)[maps.gate_order]
-    )
+    return torch.cat([*condition_weights(lstm.condition), left], 1)[maps.gate_order]
 
 
 def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:

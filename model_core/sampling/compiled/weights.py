@@ -78,21 +78,23 @@ def few_pixels(above_w: Floats) -> int:
     return _FEW if above_w.nbytes > _LARGE else 0
 
 
-def _input_before(network: PixelNetwork) -> Floats:
-    """The pixels before, three rows of seven and then three: all colours of each cell; of categories (cells, V, O)."""
+def input_before(network: PixelNetwork) -> Tensor:
+    """Return the weights of the input convolution for the pixels before, three rows of
+    seven and then three: (O, cells * C), or of categories (cells, V, O)."""
     weight = network.input.masked_weight()  # (O, C, 4, 7)
     cells = [(dy, dx) for dy in range(SIDE) for dx in range(2 * SIDE + 1)] + [
         (SIDE, dx) for dx in range(SIDE)
     ]
     if network.config.categories:
-        return (
-            torch.stack([weight[:, :, dy, dx].t() for dy, dx in cells])
-            .detach()
-            .float()
-            .contiguous()
-            .numpy()
-        )
-    return whole_columns(torch.cat([weight[:, :, dy, dx] for dy, dx in cells], 1))
+        return torch.stack([weight[:, :, dy, dx].t() for dy, dx in cells])
+    return torch.cat([weight[:, :, dy, dx] for dy, dx in cells], 1)
+
+
+def _input_before(network: PixelNetwork) -> Floats:
+    weights = input_before(network)
+    if network.config.categories:
+        return weights.detach().float().contiguous().numpy()
+    return whole_columns(weights)
 
 
 def gate_bias(convolution: MaskedConv2d, maps: Maps) -> Floats:

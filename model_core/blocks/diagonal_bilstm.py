@@ -1,0 +1,263 @@
+"""The Diagonal BiLSTM's layer: left to right pixel by pixel, right to left row by row.
+
+The twin is compiled/diagonal_bilstm.py. ABOVE_W is (h + c, G) of the state above and
+the condition, so is RIGHT_ABOVE_W; SUMS is what the left-to-right gates read of them.
+A row begins when the row above is complete, so a list has one pixel of an image.
+"""
+# pyright: reportCallIssue=false
+
+from numba import njit
+
+from model_core.blocks.arithmetic import PHASE, ZERO, chain
+from model_core.blocks.lstm import continue_cell, lstm_unit, sum_input
+from model_core.blocks.memory import load, load_int, quotient, store
+from model_core.blocks.phases import each
+from model_core.blocks.record import (
+    ABOVE_B,
+    ABOVE_CELL,
+    ABOVE_W,
+    BY_COLUMN,
+    CELLS,
+    CHANNELS,
+    COLUMN,
+    CONDITION,
+    CONDITIONS,
+    ENDED,
+    FEATURES,
+    GATE_SUMS,
+    GATES,
+    HIDDEN,
+    LAYERS,
+    LONGEST,
+    MAPS,
+    OF_LAYER,
+    RIGHT_ABOVE_W,
+    RIGHT_B,
+    RIGHT_CELLS,
+    RIGHT_GATES,
+    RIGHT_MAPS,
+    RING_CELL,
+    ROW,
+    STREAM_CELLS,
+    STREAMS,
+    SUMS,
+    WIDTH,
+    all_of,
+    floats,
+    image_at,
+    listed,
+    pixels,
+    product_at,
+    size,
+    state_at,
+    weights_at,
+)
+from model_core.blocks.shared import begin_streams, out_at, ring_at
+
+LEFT_GATES_W, LEFT_BESIDE_W, RIGHT_GATES_W, RIGHT_BESIDE_W = range(
+    OF_LAYER, OF_LAYER + 4
+)
+"""Products of one colour: of both directions, from the input and from the state of the
+neighbour to the gates."""
+
+STREAM_PLACE = BY_COLUMN
+"""The scan from the right reads the streams of a whole row."""
+
+
+@njit(**PHASE)
+def begin(thread, threads, block, layer, colour):
+    """Begin a step: sum all that the pixels before say, for every layer and colour."""
+    begin_streams(thread, threads, block)
+    layers, gates = size(block, LAYERS), all_of(block, GATES)
+    weights, bias = weights_at(block, ABOVE_W), weights_at(block, ABOVE_B)
+    count = pixels(block)
+    item = thread
+    while item < layers * count * gates:
+        row = quotient(item, gates)
+        gate = item - row * gates
+        i = quotient(row, count)
+        pixel = row - i * count
+        hidden = ring_at(block, MAPS, i, listed(block, pixel, ABOVE_CELL) + 1)
+        y, x = listed(block, pixel, ROW), listed(block, pixel, COLUMN)
+        total = _sum_above(block, i, gate, y, x, hidden, weights, bias)
+        place = (i * size(block, LONGEST) + pixel) * gates + gate
+        store(state_at(block, SUMS), place, total)
+        item += threads
+
+
+@njit(**PHASE)
+def _sum_above(block, i, gate, y, x, hidden, weights, bias):
+    """Return bias + what a gate of layer i reads of the state above and the condition.
+
+    hidden: address of that state. weights, bias: addresses of those of all layers.
+    """
+    gates, h, c = all_of(block, GATES), all_of(block, HIDDEN), size(block, CONDITION)
+    own = floats(weights, i * (h + c) * gates + gate)
+    start = load(bias, i * gates + gate) + ZERO
+    total = chain(start, hidden, own, h, gates)
+    if c:
+        place = (y * size(block, WIDTH) + x) * c
+        condition = floats(state_at(block, CONDITIONS), place)
+        total = chain(ZERO + total, condition, floats(own, h * gates), c, gates)
+    return total
+
+
+@njit(**PHASE)
+def sum_gates(thread, threads, block, layer, colour):
+    """Add what the left-to-right gates of one colour read at the pixel and, of the left
+    neighbour, the whole hidden state."""
+    sum_input(thread, threads, block, layer, colour, LEFT_GATES_W)
+    # Each thread goes on with the sums that it has just stored itself.
+    gates, first = all_of(block, GATES), size(block, GATES + colour)
+    outputs, h = size(block, GATES + colour + 1) - first, all_of(block, HIDDEN)
+    weights = product_at(block, LEFT_BESIDE_W, layer, colour)
+    sums = state_at(block, GATE_SUMS)
+    item = thread
+    while item < pixels(block) * outputs:
+        pixel = quotient(item, outputs)
+        output = item - pixel * outputs
+        place = pixel * gates + first + output
+        left = ring_at(block, MAPS, layer, listed(block, pixel, RING_CELL) - 1)
+        start = ZERO + load(sums, place)
+        store(sums, place, chain(start, left, floats(weights, output), h, outputs))
+        item += threads
+
+
+@njit(**PHASE)
+def continue_cells(thread, threads, block, layer, colour):
+    """Continue the cells of the left neighbour, and add up both directions."""
+    first = size(block, HIDDEN + colour)
+    units = size(block, HIDDEN + colour + 1) - first
+    item = thread
+    while item < pixels(block) * units:
+        pixel = quotient(item, units)
+        unit = item - pixel * units
+        own = listed(block, pixel, RING_CELL)
+        before = ring_at(block, CELLS, layer, own - 1)
+        cell = ring_at(block, CELLS, layer, own)
+        hidden = continue_cell(block, pixel, colour, unit, units, before, cell)
+        store(ring_at(block, MAPS, layer, own), first + unit, hidden)
+        y, x = listed(block, pixel, ROW), listed(block, pixel, COLUMN)
+        from_right = ZERO  # above the first row there is no map from the right
+        if y > 0:
+            from_right = load(
+                _right_at(block, RIGHT_MAPS, layer, y - 1, x), first + unit
+            )
+        store(out_at(block, layer, pixel), first + unit, hidden + from_right)
+        item += threads
+
+
+@njit(**PHASE)
+def _right_at(block, array, layer, y, x):
+    """Return the address of column x of row y of a layer's map from the right.
+
+    Two rows are kept, of W + 1 columns: the last is the learned state outside.
+    """
+    row = layer * 2 + y - quotient(y, 2) * 2
+    cell = row * (size(block, WIDTH) + 1) + x
+    return floats(state_at(block, array), cell * all_of(block, HIDDEN))
+
+
+@njit(**PHASE)
+def _right_cell_at(block, layer, x):
+    """Return the address of column x of a layer's cells from the right."""
+    cell = layer * (size(block, WIDTH) + 1) + x
+    return floats(state_at(block, RIGHT_CELLS), cell * all_of(block, HIDDEN))
+
+
+@njit(**PHASE)
+def compute_layer(order, block, layer, colour):
+    """Compute one colour of a layer at the pixels of the list."""
+    each(order, sum_gates, block, layer, colour)
+    each(order, continue_cells, block, layer, colour)
+
+
+@njit(**PHASE)
+def sum_right_gates(thread, threads, block, layer, colour):
+    """Sum what the right-to-left gates of the row that has ended read of the row above,
+    the condition and the input: all layers, columns and colours."""
+    W, gates = size(block, WIDTH), all_of(block, GATES)
+    weights, bias = weights_at(block, RIGHT_ABOVE_W), weights_at(block, RIGHT_B)
+    y = load_int(image_at(block, ENDED), 0)
+    item = thread
+    while item < size(block, LAYERS) * W * gates:
+        row = quotient(item, gates)
+        gate = item - row * gates
+        i = quotient(row, W)
+        x = row - i * W
+        above = _right_at(block, RIGHT_MAPS, i, y + 1, x)  # of the other parity
+        total = _sum_above(block, i, gate, y, x, above, weights, bias)
+        cell = i * size(block, STREAM_CELLS) + x
+        stream = floats(state_at(block, STREAMS), cell * all_of(block, FEATURES))
+        c = _colour_of_gate(block, gate)
+        output = gate - size(block, GATES + c)
+        outputs = size(block, GATES + c + 1) - size(block, GATES + c)
+        own = floats(product_at(block, RIGHT_GATES_W, i, c), output)
+        known = size(block, FEATURES + c + 1)
+        total = chain(ZERO + total, stream, own, known, outputs)
+        store(state_at(block, RIGHT_GATES), item, total)
+        item += threads
+
+
+@njit(**PHASE)
+def _colour_of_gate(block, gate):
+    """Return the colour to which a gate belongs."""
+    c = 0
+    while c < size(block, CHANNELS) - 1 and gate >= size(block, GATES + c + 1):
+        c += 1
+    return c
+
+
+@njit(**PHASE)
+def read_right_neighbours(thread, threads, block, x, colour):
+    """Add what the gates of column x read of the states to their right; all layers."""
+    W, gates, h = size(block, WIDTH), all_of(block, GATES), all_of(block, HIDDEN)
+    y = load_int(image_at(block, ENDED), 0)
+    item = thread
+    while item < size(block, LAYERS) * gates:
+        i = quotient(item, gates)
+        gate = item - i * gates
+        c = _colour_of_gate(block, gate)
+        output = gate - size(block, GATES + c)
+        outputs = size(block, GATES + c + 1) - size(block, GATES + c)
+        own = floats(product_at(block, RIGHT_BESIDE_W, i, c), output)
+        neighbour = _right_at(block, RIGHT_MAPS, i, y, x + 1)
+        place = (i * W + x) * gates + gate
+        start = ZERO + load(state_at(block, RIGHT_GATES), place)
+        total = chain(start, neighbour, own, h, outputs)
+        store(state_at(block, RIGHT_GATES), place, total)
+        item += threads
+
+
+@njit(**PHASE)
+def continue_right_cells(thread, threads, block, x, colour):
+    """Continue the cells of column x + 1 in column x; all layers and colours."""
+    W, h = size(block, WIDTH), all_of(block, HIDDEN)
+    y = load_int(image_at(block, ENDED), 0)
+    item = thread
+    while item < size(block, LAYERS) * h:
+        i = quotient(item, h)
+        feature = item - i * h
+        c = 0
+        while c < size(block, CHANNELS) - 1 and feature >= size(block, HIDDEN + c + 1):
+            c += 1
+        unit = feature - size(block, HIDDEN + c)
+        units = size(block, HIDDEN + c + 1) - size(block, HIDDEN + c)
+        row = (i * W + x) * all_of(block, GATES) + size(block, GATES + c)
+        gates = floats(state_at(block, RIGHT_GATES), row + unit)
+        before = _right_cell_at(block, i, x + 1)
+        cell = _right_cell_at(block, i, x)
+        hidden = lstm_unit(gates, units, feature, before, cell)
+        store(_right_at(block, RIGHT_MAPS, i, y, x), feature, hidden)
+        item += threads
+
+
+@njit(**PHASE)
+def end_row(order, block):
+    """Scan the row that has ended from right to left, for the rows below to see."""
+    each(order, sum_right_gates, block, 0, 0)
+    x = size(block, WIDTH) - 1
+    while x >= 0:
+        each(order, read_right_neighbours, block, x, 0)
+        each(order, continue_right_cells, block, x, 0)
+        x -= 1

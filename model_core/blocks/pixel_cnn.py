@@ -1,0 +1,101 @@
+"""PixelCNN's layer: ReLU - 1 x 1 - ReLU - 3 x 3 - ReLU (the twin: compiled/pixel_cnn.py).
+
+ABOVE_W is (3 h, h) of the three cells above, BESIDE_W (c + h, h) of the condition and
+the cell to the left, SUMS what the 3 x 3 convolution reads before the pixel.
+"""
+# pyright: reportCallIssue=false
+
+from numba import njit
+
+from model_core.blocks.arithmetic import PHASE, ZERO, chain, rectified_chain, rectify
+from model_core.blocks.memory import load, quotient, store
+from model_core.blocks.phases import each
+from model_core.blocks.record import (
+    DOWN_B,
+    FEATURES,
+    HIDDEN,
+    IN_ORDER,
+    LONGEST,
+    MAPS,
+    OF_LAYER,
+    RING_CELL,
+    SUMS,
+    all_of,
+    floats,
+    listed,
+    pixels,
+    product_at,
+    size,
+    state_at,
+    weights_at,
+)
+from model_core.blocks.shared import (
+    begin_streams,
+    out_at,
+    ring_at,
+    stream_at,
+    sum_before,
+)
+
+DOWN_W, ACROSS_W = OF_LAYER, OF_LAYER + 1
+"""Products of one colour: the 1 x 1 convolution, and the 3 x 3 at the pixel itself."""
+
+STREAM_PLACE = IN_ORDER
+
+
+@njit(**PHASE)
+def begin(thread, threads, block, layer, colour):
+    """Begin a step: sum all that the pixels before say, for every layer and colour."""
+    begin_streams(thread, threads, block)
+    sum_before(thread, threads, block, HIDDEN, MAPS)
+
+
+@njit(**PHASE)
+def go_down(thread, threads, block, layer, colour):
+    """Compute one colour of what the 3 x 3 convolution reads at the pixel."""
+    first = size(block, HIDDEN + colour)
+    outputs = size(block, HIDDEN + colour + 1) - first
+    known, hidden = size(block, FEATURES + colour + 1), all_of(block, HIDDEN)
+    weights = product_at(block, DOWN_W, layer, colour)
+    bias = floats(weights_at(block, DOWN_B), layer * hidden + first)
+    item = thread
+    while item < pixels(block) * outputs:
+        pixel = quotient(item, outputs)
+        output = item - pixel * outputs
+        read = stream_at(block, layer, pixel)
+        start = load(bias, output) + ZERO
+        total = rectified_chain(start, read, floats(weights, output), known, outputs)
+        own = ring_at(block, MAPS, layer, listed(block, pixel, RING_CELL))
+        store(own, first + output, rectify(total))
+        item += threads
+
+
+@njit(**PHASE)
+def spread(thread, threads, block, layer, colour):
+    """Compute one colour of the 3 x 3 convolution's output."""
+    first = size(block, HIDDEN + colour)
+    outputs = size(block, HIDDEN + colour + 1) - first
+    known, hidden = size(block, HIDDEN + colour + 1), all_of(block, HIDDEN)
+    weights = product_at(block, ACROSS_W, layer, colour)
+    sums = floats(state_at(block, SUMS), layer * size(block, LONGEST) * hidden)
+    item = thread
+    while item < pixels(block) * outputs:
+        pixel = quotient(item, outputs)
+        output = item - pixel * outputs
+        own = ring_at(block, MAPS, layer, listed(block, pixel, RING_CELL))
+        start = ZERO + load(sums, pixel * hidden + first + output)
+        total = chain(start, own, floats(weights, output), known, outputs)
+        store(out_at(block, layer, pixel), first + output, rectify(total))
+        item += threads
+
+
+@njit(**PHASE)
+def compute_layer(order, block, layer, colour):
+    """Compute one colour of a layer at the pixels of the list."""
+    each(order, go_down, block, layer, colour)
+    each(order, spread, block, layer, colour)
+
+
+@njit(**PHASE)
+def end_row(order, block):
+    """Do nothing: the rows below read what is there already."""

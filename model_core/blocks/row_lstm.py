@@ -1,0 +1,78 @@
+"""The Row LSTM's layer (the twin: compiled/row_lstm.py).
+
+ABOVE_W is (3 h, G) of the three states above, BESIDE_W (c + F, G) of the condition and
+the left neighbour's input, SUMS what the gates read before the pixel.
+"""
+# pyright: reportCallIssue=false
+
+from numba import njit
+
+from model_core.blocks.arithmetic import PHASE
+from model_core.blocks.lstm import continue_cell, sum_input
+from model_core.blocks.memory import quotient, store
+from model_core.blocks.phases import each
+from model_core.blocks.record import (
+    ABOVE_CELL,
+    CELLS,
+    GATES,
+    HIDDEN,
+    IN_RING,
+    MAPS,
+    OF_LAYER,
+    RING_CELL,
+    STREAMS,
+    listed,
+    pixels,
+    size,
+)
+from model_core.blocks.shared import begin_streams, out_at, ring_at, sum_before
+
+INPUT_TO_GATES_W = OF_LAYER
+"""A product of one colour: from the pixel's input to the gates."""
+
+STREAM_PLACE = IN_RING
+"""A layer reads the stream of the left neighbour too."""
+
+
+@njit(**PHASE)
+def begin(thread, threads, block, layer, colour):
+    """Begin a step: sum all that the pixels before say, for every layer and colour."""
+    begin_streams(thread, threads, block)
+    sum_before(thread, threads, block, GATES, STREAMS)
+
+
+@njit(**PHASE)
+def sum_gates(thread, threads, block, layer, colour):
+    """Finish the gates of one colour with what they read at the pixel."""
+    sum_input(thread, threads, block, layer, colour, INPUT_TO_GATES_W)
+
+
+@njit(**PHASE)
+def continue_cells(thread, threads, block, layer, colour):
+    """Continue the cells of the row above, one colour."""
+    first = size(block, HIDDEN + colour)
+    units = size(block, HIDDEN + colour + 1) - first
+    item = thread
+    while item < pixels(block) * units:
+        pixel = quotient(item, units)
+        unit = item - pixel * units
+        own = listed(block, pixel, RING_CELL)
+        straight_up = listed(block, pixel, ABOVE_CELL) + 1
+        before = ring_at(block, CELLS, layer, straight_up)
+        cell = ring_at(block, CELLS, layer, own)
+        hidden = continue_cell(block, pixel, colour, unit, units, before, cell)
+        store(ring_at(block, MAPS, layer, own), first + unit, hidden)
+        store(out_at(block, layer, pixel), first + unit, hidden)
+        item += threads
+
+
+@njit(**PHASE)
+def compute_layer(order, block, layer, colour):
+    """Compute one colour of a layer at the pixels of the list."""
+    each(order, sum_gates, block, layer, colour)
+    each(order, continue_cells, block, layer, colour)
+
+
+@njit(**PHASE)
+def end_row(order, block):
+    """Do nothing: the rows below read what is there already."""

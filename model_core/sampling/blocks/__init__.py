@@ -1,0 +1,1 @@
+"""Networks laid out for the programs of model_core/blocks."""
