@@ -1,6 +1,5 @@
 """Wheel and sdist as somebody who has only them sees them: in an environment and a folder of their own."""
 
-import os
 import re
 import subprocess
 import sys
@@ -27,7 +26,8 @@ PLACES = {
     "engine": "model_core/_shipped/engine",
 }
 SOURCE = (
-    ".dockerignore .gitignore CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile PKG-INFO README.md SECURITY.md",
+    ".dockerignore .gitignore CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile",
+    "PKG-INFO README.md SECURITY.md",
     "docker-compose.yml openapi.json pyproject.toml",
     "app benchmarks configs deploy docker docs engine examples model_core models pixelrnn tests worker",
 )
@@ -412,11 +412,12 @@ def test_torch_comes_in_the_build_that_was_asked_for(tmp_path: Path) -> None:
     python.parent.mkdir(parents=True)
     python.write_text(NOTING_PYTHON)
     python.chmod(0o755)
-    for build, before in (("cpu", []), ("cu130", ["'cuda-bindings>=13.0.3,<14'"])):
+    bindings = "cuda-bindings>=13.0.3,<14"
+    for asked_build, before in (("cpu", []), ("cu130", [bindings])):
         asked = tmp_path / "asked.txt"
         asked.unlink(missing_ok=True)
         subprocess.run(
-            ["sh", ROOT / "deploy" / "install.sh", "all", build],
+            ["sh", ROOT / "deploy" / "install.sh", "all", asked_build],
             cwd=tmp_path,
             stdout=subprocess.DEVNULL,
             check=True,
@@ -427,8 +428,8 @@ def test_torch_comes_in_the_build_that_was_asked_for(tmp_path: Path) -> None:
             if "pip install" in line and " numba" not in line
         ]
         assert installs == [
-            *(word.strip("'") for word in before),
-            f"--index-url https://download.pytorch.org/whl/{build} torch",
+            *before,
+            f"--index-url https://download.pytorch.org/whl/{asked_build} torch",
             "--editable .[all]",
         ]
 
