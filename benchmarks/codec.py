@@ -31,8 +31,8 @@ import numpy as np
 import torch
 from codec_damage import refused_mutations
 from numpy.typing import NDArray
-from page import machine, table, weights_of, write_section
 from PIL import Image
+from sections import machine, table, weights_of, write_section
 
 from model_core import decode, encode, load_model
 from model_core.codec.container import Header

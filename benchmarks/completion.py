@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from page import machine, table, weights_of, write_section
+from sections import machine, table, weights_of, write_section
 from torch import Tensor
 
 from model_core import complete, load_model, log_likelihood, sample

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from page import machine, table, weights_of, write_section
+from sections import machine, table, weights_of, write_section
 from torch import Tensor, nn
 
 from model_core import classify, load_model

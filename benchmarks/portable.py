@@ -32,8 +32,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from page import machine, table, weights_of, write_section
 from portable_completions import Request, compared
+from sections import machine, table, weights_of, write_section
 
 from model_core import encode, load_model, sample
 from model_core.image_request import ImageRequest

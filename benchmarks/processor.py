@@ -18,7 +18,7 @@ from pathlib import Path
 
 import httpx
 import psutil
-from page import machine, table
+from sections import machine, table
 from stack import Stack
 
 from worker.contract import keys

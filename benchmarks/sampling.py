@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from chart import Panel, svg
-from page import PAGE, machine, number, processor, table, write_section
+from sections import PAGE, machine, number, processor, table, write_section
 
 from model_core import untrained
 from model_core.config import PRESETS

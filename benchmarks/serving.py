@@ -24,7 +24,7 @@ from multiprocessing import get_context
 
 import httpx
 from mix import MEAN_IMAGES, Job, Mix, jobs
-from page import machine, number, table, write_section
+from sections import machine, number, table, write_section
 from stack import Stack
 
 from model_core import load_model

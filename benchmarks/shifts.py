@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from page import machine, table, weights_of, write_section
 from PIL import Image, ImageDraw, ImageFont
+from sections import machine, table, weights_of, write_section
 
 from model_core import load_model
 from model_core.data.datasets import read_dataset

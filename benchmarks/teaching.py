@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from page import machine, table, write_section
 from PIL import Image, ImageDraw, ImageFont
+from sections import machine, table, write_section
 
 from model_core.data.datasets import read_dataset
 from model_core.data.options import ReadOptions

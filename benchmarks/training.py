@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from page import machine, number, table, write_section
+from sections import machine, number, table, write_section
 
 from model_core.allocator import keep_freed_memory
 from model_core.compiled.vector_code import HAS_BF16

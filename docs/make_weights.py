@@ -53,7 +53,7 @@ from model_core.training.scoring import (
 PINS = Path("tests/model_core/promised_bytes.json")
 SEED = 2016
 _WEIGHTS = re.compile(r"`([a-z0-9._-]+)` ([0-9a-f]{12})\b")
-"""How a table says which weights it was measured with: benchmarks/page.py writes it."""
+"""How a table says which weights it was measured with: benchmarks/sections.py writes it."""
 _ROW = re.compile(r"^\| `([a-z0-9._-]+)`", re.MULTILINE)
 """A line of a table, of this model."""
 _OF_SIZES = {"performance.md", "results.md", "models.md"}
