@@ -1,15 +1,22 @@
-"""GET /s?...: a link with a face. Where it is pasted it says what it is, and shows what its model draws; opened, it
-leads to the page, which draws it again. For everybody only where no keys are asked for."""
+"""GET /s?...: a link with a preview. Where it is pasted it says what it is, and shows what its model draws; opened, it
+leads to the page, which draws it again. Without API keys only: with keys nobody else could open the page.
+
+GET /s/preview.png?model=NAME is the preview. It is made from files that the page ships, and never from a job: whatever a
+link says, nothing is drawn for it.
+"""
 
 import html
 import urllib.parse
+from functools import cache
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.dependencies import ServicesDep
+from app.imaging.preview import HEIGHT, WIDTH, plain_preview, preview_of
 from app.routes import page_files
 from app.schema.request_bodies import MAX_IMAGES
 from worker.contract.jobs import MAX_SEED
@@ -19,7 +26,7 @@ _POLICY = {
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-_PICTURE = '<meta property="og:image" content="{}">'
+_KEPT_A_DAY = "public, max-age=86400"
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -30,7 +37,11 @@ _PAGE = """<!doctype html>
 <meta property="og:title" content="{title}">
 <meta property="og:description" content="{told}">
 <meta property="og:url" content="{here}">
-{picture}
+<meta property="og:image" content="{picture}">
+<meta property="og:image:type" content="image/png">
+<meta property="og:image:width" content="{width}">
+<meta property="og:image:height" content="{height}">
+<meta name="twitter:card" content="summary_large_image">
 <meta http-equiv="refresh" content="0; url={page}">
 </head>
 <body><p><a href="{page}">{title}</a></p></body>
@@ -65,6 +76,7 @@ class Recipe(BaseModel):
 
 
 RecipeQuery = Annotated[Recipe, Query()]
+ModelQuery = Annotated[str, Query(min_length=1, max_length=128)]
 
 
 @router.get("/s")
@@ -82,16 +94,23 @@ async def shared(
         "told": told,
         "here": f"{base}/s?{recipe.query}",
         "page": f"/#sample?{recipe.query}",
+        "picture": f"{base}/s/preview.png?{urllib.parse.urlencode({'model': recipe.model})}",
     }
     safe = {name: html.escape(value) for name, value in facts.items()}
-    page = _PAGE.format(**safe, picture=_picture(base, recipe.model))
-    return HTMLResponse(
-        page, headers={**_POLICY, "Cache-Control": "public, max-age=86400"}
-    )
+    page = _PAGE.format(**safe, width=WIDTH, height=HEIGHT)
+    return HTMLResponse(page, headers={**_POLICY, "Cache-Control": _KEPT_A_DAY})
 
 
-def _picture(base: str, model: str) -> str:
-    """The line that names the page's picture of the model; empty where it has none."""
-    name = f"img/model-{model}.webp"
-    is_there = page_files.release().find(name)[0] is not None
-    return _PICTURE.format(html.escape(f"{base}/playground/{name}")) if is_there else ""
+@router.get("/s/preview.png")
+async def preview(model: ModelQuery, services: ServicesDep) -> Response:
+    """What a shipped model draws, or the project's sign if the page has no picture of the model."""
+    file, _ = page_files.release().find(f"img/model-{model}.webp")
+    make = _plain if file is None else lambda: _preview(file.content)
+    picture = await run_sync(make, limiter=services.imaging)
+    headers = {**_POLICY, "Cache-Control": _KEPT_A_DAY}
+    return Response(picture, media_type="image/png", headers=headers)
+
+
+# One for each picture that is shipped: the names in links are not kept, so nobody can fill the memory.
+_preview = cache(preview_of)
+_plain = cache(plain_preview)

@@ -1,12 +1,16 @@
 """Links with a face: a page that says what is behind it, for those who paste links, and the way to the playground."""
 
+import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
+PICTURES = Path(__file__).parents[2] / "app" / "playground" / "img"
 RECIPE = {"model": "grey", "seed": 7, "temperature": 1, "n": 4, "digest": "a" * 64}
 
 
@@ -42,14 +46,26 @@ def test_link_says_what_it_is_and_leads_to_the_page(client: httpx.Client) -> Non
     assert "grey" in said["og:title"]
 
 
-def test_link_shows_the_picture_that_the_page_has_of_its_model(
+def test_link_has_a_preview_as_large_as_messengers_ask_for(
     client: httpx.Client,
 ) -> None:
-    """A shipped model's, which is there for everybody; none of a model that has none."""
-    said = Faces(client.get("/s", params={**RECIPE, "model": "emoji"}).text).said
-    assert said["og:image"].startswith(str(client.base_url).rstrip("/"))
-    assert client.get(said["og:image"]).headers["content-type"] == "image/webp"
-    assert "og:image" not in Faces(client.get("/s", params=RECIPE).text).said
+    """The preview shows what a shipped model draws, pixel for pixel, or else the sign of the project."""
+    found = {}
+    for model in ("emoji", "grey", "../../main"):
+        said = Faces(client.get("/s", params={**RECIPE, "model": model}).text).said
+        assert said["og:image"].startswith(str(client.base_url).rstrip("/"))
+        answer = client.get(said["og:image"])
+        assert answer.headers["content-type"] == "image/png"
+        picture = Image.open(io.BytesIO(answer.content))
+        size = int(said["og:image:width"]), int(said["og:image:height"])
+        assert picture.size == size == (1200, 630)
+        found[model] = picture
+    shipped = Image.open(PICTURES / "model-emoji.webp").convert("RGB")
+    side = 64 * 8
+    left, top = (1200 - side) // 2, (630 - side) // 2
+    cut = found["emoji"].crop((left, top, left + side, top + side))
+    assert cut.resize((64, 64), Image.Resampling.NEAREST).tobytes() == shipped.tobytes()
+    assert found["grey"].tobytes() == found["../../main"].tobytes()
 
 
 def test_nothing_in_a_link_becomes_part_of_the_page(client: httpx.Client) -> None:
