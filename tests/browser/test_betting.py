@@ -78,6 +78,12 @@ def test_friend_has_the_same_bets(site: Site) -> None:
     assert f"Your friend paid {paid} bits." in said
 
 
+def test_friend_s_bits_are_written_as_the_reader_writes_numbers(site: Site) -> None:
+    """The address has a point, a German page a comma."""
+    with site.elsewhere("/#bet/seed=5&bits=12.5&of=3", locale="de-DE") as other:
+        other.view.get_by_text("Jemand hat 12,5 Bit").wait_for()
+
+
 def test_ten_of_today_are_the_same_for_everybody(site: Site) -> None:
     """Their seed is the date. At the end a square for each says who was nearer, and a link opens the same ten."""
     site.page.emulate_media(reduced_motion="reduce")

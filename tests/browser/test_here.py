@@ -54,9 +54,13 @@ def test_job_that_waits_is_drawn_here_and_then_there(
         site.view.locator(".origin", has_text=HERE).wait_for()
         whole = expected(all_models_dir, 2, 11)
         assert eventually(lambda: [site.pixels(0), site.pixels(1)] == whole)
+        site.view.get_by_role("button", name="Replay").wait_for()
+        assert site.view.get_by_role("button", name="Copy link").is_visible()
+        assert not site.view.get_by_role("button", name="Zip").is_visible()
         assert site.service.get(f"/jobs/{site.job_id}")["rows_done"] == 0
     finally:
         os.kill(worker, signal.SIGCONT)
+    site.view.get_by_role("button", name="Zip").wait_for()
     site.wait_for_standing("Done")
     assert [site.pixels(0), site.pixels(1)] == whole
 
@@ -78,6 +82,32 @@ def test_picture_is_drawn_here_when_the_service_is_away(
     site.context.set_offline(False)
     site.view.locator(".origin", has_text="the service draws the same bytes").wait_for()
     assert site.wait_for_standing("Done") == "Done: 2 images"
+
+
+def test_hole_is_filled_here_while_the_service_compiles(site: Site) -> None:
+    """Nobody waits for a compiler if the browser can draw; and the service is not said to be away."""
+    sent: list[str] = []
+    site.page.on(
+        "request",
+        lambda request: sent.append(request.url) if request.method == "POST" else None,
+    )
+
+    def compile_again(route: Any) -> None:
+        answer = route.fetch()
+        listed = answer.json()
+        for model in listed["models"]:
+            model |= {"compiling": True, "state": "compiling"}
+        route.fulfill(response=answer, json=listed)
+
+    site.page.route("**/models", compile_again)
+    site.open("complete")
+    site.choose_model(MODEL)
+    site.fill("n", "2")
+    site.submit()
+    assert "Done: 2 images" in (said := site.wait_for_standing("Done"))
+    assert "away" not in said
+    assert sent == []
+    site.page.unroute_all(behavior="ignoreErrors")
 
 
 def test_first_look_is_drawn_here(site: Site) -> None:

@@ -60,7 +60,7 @@ def _texts() -> set[str]:
             found.append(" ".join(data.split()))
 
     page = re.sub(
-        r"(?s)<noscript>.*?</noscript>",
+        r"(?s)<noscript>.*?</noscript>|<div id=\"late\".*?</div>",
         "",
         (PAGE / "index.html").read_text(encoding="utf-8"),
     )

@@ -145,6 +145,13 @@ def test_chances_of_the_next_pixel_are_bars_in_its_colours(site: Site) -> None:
     assert f"It was {NAMES[belief['value']]} (" in said
     site.view.get_by_role("button", name="Step").click()
     assert site.view.locator(".belief").count() == 0
+    site.view.get_by_role("button", name="Draw on it yourself").click()
+    site.page.locator("#view-draw:visible canvas.paper").wait_for()
+    site.wait_for_standing("Four endings")
+    counted = (
+        "() => document.querySelector('[data-count]').textContent.startsWith('12 ')"
+    )
+    site.page.wait_for_function(counted)
 
 
 def test_inspected_pixel_has_bars_in_its_colours(site: Site) -> None:

@@ -19,6 +19,25 @@ def reds(site: Site, rows: int) -> list[int]:
     )
 
 
+def test_a_panorama_that_was_left_while_it_was_drawn_goes_on(site: Site) -> None:
+    """By its tab, and from its first row that was missing; a link to a model that is not here says its name."""
+    site.open("panorama")
+    site.view.get_by_label("Width").select_option("256")
+    site.submit()
+    site.wait_for_standing("[1-9][0-9]* of at most 256 rows")
+    site.page.locator(".tabs").get_by_role("link", name="Bet").click()
+    site.page.locator("#view-bet:visible").wait_for()
+    rows = int(site.page.locator("#view-panorama .standing").inner_text().split()[0])
+    assert rows < 96
+    site.page.locator(".tabs").get_by_role("link", name="Workbench").click()
+    site.wait_for_standing("96 of at most 256 rows")
+    assert not site.view.locator("[data-field=model]").is_visible()  # there is but one
+    site.page.goto("/#panorama/model=nobody&width=256&seed=1&temperature=1")
+    assert "nobody, which no worker" in site.trouble("form")
+    site.page.goto("/#panorama/model=tiny-rgb&width=97&seed=1&temperature=1")
+    site.view.get_by_text("does not say what is to be drawn").wait_for()
+
+
 def test_a_panorama_goes_on_as_one_scrolls_and_its_address_opens_it_again(
     site: Site,
 ) -> None:

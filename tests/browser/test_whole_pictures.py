@@ -25,8 +25,9 @@ def own(tmp_path: Path) -> Path:
 
 def _open(site: Site, own: Path) -> None:
     site.open("complete")
-    site.choose_model("tiny-cnn")
     site.view.locator("input[type=file]").set_input_files(own)
+    site.view.locator(".example:has(:checked)[title='Your picture']").wait_for()
+    site.choose_model("tiny-cnn")  # a picture in colours chooses its model by itself
     site.view.get_by_label("Size of the picture").select_option(
         index=0
     )  # black and white is fitted at first

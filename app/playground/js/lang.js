@@ -8,7 +8,13 @@ const SPOKEN = ["aria-label", "title", "placeholder"];
 
 export const language = chosen();
 /** @type {Record<string, string>} */
-const texts = language === "en" ? {} : await (await fetch(new URL(`lang/${language}.json`, import.meta.url))).json();
+const texts = language === "en" ? {} : await textsOf(language);
+
+/** Without its file the page speaks English, and works. @param {string} name */
+async function textsOf(name) {
+  const answer = await fetch(new URL(`lang/${name}.json`, import.meta.url)).catch(() => null);
+  return answer?.ok ? answer.json() : {};
+}
 
 /** The one that was chosen here, else the first of the browser's that there is. */
 function chosen() {

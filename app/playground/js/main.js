@@ -104,13 +104,16 @@ async function route() {
     other.hidden = other !== section(wanted);
     if (isLeft) made.get(other)?.then((left) => left?.leave?.());
   }
+  delete document.documentElement.dataset.elsewhere;
   if (jobId) lastPlaces.set(wanted, address);
   showRoom(wanted);
   const view = await opened(wanted);
   if (location.hash !== address) return; // the reader is elsewhere by now
   view?.open(jobId, further, name);
-  const recipe = query && recipeFrom(name, query);
+  const recipe = query ? recipeFrom(name, query) : null;
   if (recipe) view?.follow?.(recipe);
+  else if (query !== undefined)
+    note(t("This link does not say what is to be drawn: a part of it is missing or wrong."));
 }
 
 /** The tab of the room, and beneath it, where it has several views, those. @param {string} wanted */
@@ -233,10 +236,17 @@ async function open(file) {
   }
 }
 
-/** A picture of the page, as what another view is about. @param {string} name @param {string} picture @param {string} model */
-async function send(name, picture, model) {
+/**
+ * A picture of the page, as what another view is about.
+ *
+ * @param {string} name
+ * @param {string} picture
+ * @param {string} model
+ * @param {number} [known] how many of its first pixels are known, of one that is not finished
+ */
+async function send(name, picture, model, known) {
   location.hash = name;
-  (await opened(name))?.give?.(picture, model, name);
+  (await opened(name))?.give?.(picture, model, name, known);
 }
 
 /** @param {string} text @param {...Node} pictures */
@@ -259,6 +269,7 @@ find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) =
   element.focus();
 });
 offerLanguages(find(document, "#language"));
+find(document, "#late").remove(); // all modules are there
 route();
 world.models.watch(() => showRoom(shown));
 look();

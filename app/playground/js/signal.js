@@ -25,6 +25,22 @@ export class Signal {
     this.#watchers.push(watcher);
     watcher(this.#value);
   }
+
+  /**
+   * Return its value as soon as it has one that is not null.
+   *
+   * @returns {Promise<NonNullable<T>>}
+   */
+  first() {
+    return new Promise((resolve) => {
+      const watcher = (/** @type {T} */ value) => {
+        if (value === null || value === undefined) return;
+        this.#watchers = this.#watchers.filter((other) => other !== watcher);
+        resolve(value);
+      };
+      this.watch(watcher);
+    });
+  }
 }
 
 /** A question of which only the last answer counts: whoever asks again, or no longer wants to know, ends the one before. */

@@ -129,8 +129,8 @@ export interface Shared {
   onJob(id: string, name?: string): void;
   /** Called with a file of the person's. */
   onFile(file: File): unknown;
-  /** Called with a picture that another view is to have, and the model to choose there. */
-  onSend(view: string, picture: string, model: string): void;
+  /** Called with a picture that another view is to have, the model to choose there, and how many of its pixels are known. */
+  onSend(view: string, picture: string, model: string, known?: number): void;
 }
 
 /** A view, as it is declared in rooms.js. */
@@ -163,7 +163,7 @@ export interface Opened {
   /** A file is dropped; returns whether it is taken. */
   take?(file: File): boolean;
   /** A picture of another view, and the model that it came from. */
-  give?(picture: string, model: string, name: string): unknown;
+  give?(picture: string, model: string, name: string, known?: number): unknown;
   /** What a link says is to be drawn. */
   follow?(recipe: Recipe): unknown;
   /** Settings are put into its form. */

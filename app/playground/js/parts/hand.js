@@ -14,7 +14,9 @@ export class Hand {
     this.#canvas = canvas;
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => this.#lift());
+    for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) {
+      canvas.addEventListener(end, (event) => event.pointerId === this.#pointer && this.#lift());
+    }
     canvas.addEventListener("pointerleave", () => this.#look(null));
     canvas.addEventListener("keydown", (event) => this.#steer(event));
     for (const change of ["focus", "blur"]) canvas.addEventListener(change, () => this.onLook());
@@ -38,6 +40,9 @@ export class Hand {
   hover = null;
 
   #canvas;
+  /** The id of the pointer that is down, and whether it is a pen; a pen takes over from the palm that rests beside it. */
+  #pointer = -1;
+  #isPen = false;
   /** @type {Size} */
   #size = { width: 1, height: 1 };
   /** Where it was put down, and where it is. @type {number[] | null} */
@@ -73,9 +78,19 @@ export class Hand {
     this.onLook();
   }
 
+  /** Where it was put down; null while it is up. */
+  get first() {
+    return this.#first;
+  }
+
   /** @param {PointerEvent} event */
   #down(event) {
-    if (event.button !== 0) return;
+    if (event.button !== 0 || !event.isPrimary) return;
+    const isPen = event.pointerType === "pen";
+    if (this.#last && (this.#isPen || !isPen)) return;
+    this.#lift();
+    this.#pointer = event.pointerId;
+    this.#isPen = isPen;
     this.#canvas.setPointerCapture(event.pointerId);
     this.onBegin();
     this.#first = this.#last = placeAt(event, this.#canvas, this.#size);
@@ -85,6 +100,7 @@ export class Hand {
 
   /** @param {PointerEvent} event */
   #move(event) {
+    if (!event.isPrimary || (this.#last && event.pointerId !== this.#pointer)) return;
     const here = placeAt(event, this.#canvas, this.#size);
     this.#look(here);
     if (!this.#last) return;
@@ -94,6 +110,7 @@ export class Hand {
 
   #lift() {
     if (!this.#last) return;
+    this.#pointer = -1;
     this.#first = this.#last = null;
     this.onRest();
   }

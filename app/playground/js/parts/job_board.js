@@ -125,7 +125,6 @@ export class JobBoard {
     this.#given = {};
     this.#bar.value = 0;
     for (const element of [this.#cancel, this.#harder, this.#afterwards]) element.hidden = true;
-    for (const button of this.#files) button.hidden = false;
     find(this.#link, "span").textContent = t("Copy link");
     this.#origin.textContent = "";
     this.#say(words, "busy");
@@ -208,6 +207,7 @@ export class JobBoard {
     const isDrawn = await this.#here.redraw(job, (row) => this.#tiles.put(row), signal);
     if (!isDrawn || this.#job?.finished_at) return;
     this.#isDrawn = true; // all of it is seen, however far the service is
+    this.#offer({ files: false });
     this.#tell(job);
   }
 
@@ -217,10 +217,12 @@ export class JobBoard {
    * @param {"sample" | "complete"} kind
    * @param {Model} model
    * @param {any} wish
-   * @param {boolean} isQuiet nobody has asked for it
+   * @param {"away" | "waits" | "unasked"} why the service does not draw it: it is away, it would wait for its compiler, or
+   *   nobody has asked for a picture
    * @returns {Promise<string>} the link that draws it again; "" where nothing is drawn
    */
-  async drawHere(kind, model, wish, isQuiet) {
+  async drawHere(kind, model, wish, why) {
+    const isQuiet = why === "unasked";
     const signal = this.begin(isQuiet ? "" : t("Drawing…"));
     const onJob = (/** @type {Job} */ job, /** @type {Given} */ given) => {
       this.#given = given;
@@ -234,9 +236,8 @@ export class JobBoard {
       if (signal.aborted) return "";
       this.#tiles.rest();
       this.#job = job;
-      this.#afterwards.hidden = isQuiet;
-      for (const button of this.#files) button.hidden = true;
-      const isAway = this.#api.hasService && !isQuiet;
+      if (!isQuiet) this.#offer({ files: false });
+      const isAway = this.#api.hasService && why === "away";
       const receipt = receiptOf(job);
       const said = [standing(job), receipt && quality(receipt), isAway && t("The service is away.")];
       this.#ended(isQuiet ? "" : said.filter(Boolean).join(" · "), "succeeded");
@@ -286,6 +287,12 @@ export class JobBoard {
     }
   }
 
+  /** Offer what can be done with images that are there. @param {{files: boolean}} which files: those that a service makes */
+  #offer({ files }) {
+    this.#afterwards.hidden = false;
+    for (const button of this.#files) button.hidden = !files;
+  }
+
   /** @param {boolean} isBack */
   #connection(isBack) {
     if (!isBack) this.#say(t("The connection is lost. Trying again; nothing that is drawn gets lost…"), "waiting");
@@ -305,7 +312,7 @@ export class JobBoard {
     this.#job = job;
     this.#tiles.rest();
     this.#ended(standing(job), job.status);
-    this.#afterwards.hidden = job.rows_done === 0;
+    if (job.rows_done) this.#offer({ files: true });
     if (job.cutouts) this.#showWhole(job);
     const ranking = rankingOf(job);
     if (ranking) this.#tiles.rank(ranking);

@@ -7,6 +7,7 @@ import { announce, el, find, stamp, swatch } from "./dom.js";
 import { Hand, listenForUndo } from "./hand.js";
 import { icon } from "./icons.js";
 import { say, t } from "../lang.js";
+import { mostOf } from "../pixels/holes.js";
 import { Mask } from "../pixels/mask.js";
 import { Mist } from "../pixels/mist.js";
 import { edgeOf } from "../pixels/outline.js";
@@ -41,6 +42,8 @@ const COLOURS = new Map([
 const DOODLE = { palette: [...COLOURS.keys()], names: [...COLOURS.values()] };
 /** The width of a nib at first, in parts of the picture's. */
 const NIB = 2.5 / 28;
+/** The same in a whole picture, in parts of the largest hole's. */
+const NIB_OF_HOLE = 1 / 3;
 const SIDE = 672;
 /** The first hole in a picture begins so far down: above it, a 2 and a 7 still look the same. */
 const FIRST_HOLE = 0.42;
@@ -93,6 +96,8 @@ export class Pad {
   #isDoodle = false;
   /** Whether what stands below is larger than the model: then nothing but holes is painted, and no fog is seen. */
   isWhole = false;
+  /** The largest hole that is allowed in a whole picture. @type {Size} */
+  #most = { width: 0, height: 0 };
   /** What a doodle began with. */
   #began = "";
   #canvas;
@@ -169,11 +174,17 @@ export class Pad {
     return !this.#ground && this.ink.hole.every((ink) => ink === UNKNOWN);
   }
 
-  /** A picture as ink; what is clear is unknown on paper, and may be a palette's colour. @param {ImageData} picture */
-  copy({ data }) {
+  /**
+   * A picture as ink; what is clear is unknown on paper, and may be a palette's colour.
+   *
+   * @param {ImageData} picture
+   * @param {number} [known] how many of its first pixels are known
+   */
+  copy({ data }, known = Infinity) {
     const colours = this.#look.palette.map(rgbaOf);
     const pixel = (/** @type {number} */ i) => data.subarray(4 * i, 4 * i + 4);
-    this.fill((i) => (this.#isPaper && pixel(i)[3] < 128 ? UNKNOWN : BLACK + nearestOf(colours, pixel(i))));
+    const isKnown = (/** @type {number} */ i) => i < known && !(this.#isPaper && pixel(i)[3] < 128);
+    this.fill((i) => (isKnown(i) ? BLACK + nearestOf(colours, pixel(i)) : UNKNOWN));
   }
 
   /** A picture of the model's size, or a whole one; what is painted and unknown stays so. @param {ImageData} picture @param {Model} model */
@@ -181,6 +192,7 @@ export class Pad {
     const { width, height } = picture;
     this.#suit(lookOf(model));
     this.isWhole = width !== model.width || height !== model.height;
+    this.#most = mostOf(model);
     const isFirst = !this.#ground;
     const isSame = width === this.ink.width && height === this.ink.height;
     const known = isSame && !isFirst ? this.ink : this.#sizes.get(keyOf(picture));
@@ -212,14 +224,15 @@ export class Pad {
   #lay(ink, ground) {
     const { width, height } = ink;
     this.element.classList.toggle("whole", this.isWhole);
-    if (ink !== this.ink) {
+    const isOther = ink !== this.ink;
+    this.ink = ink;
+    if (isOther) {
       this.#hand.fit(ink, SIDE);
       this.#known = blankCanvas(width, height);
-      this.#nib.value = String(this.#isPaper || this.isWhole ? Math.max(1, NIB * width) : 1);
+      this.#nib.value = String(this.#firstNib);
     }
     if (this.isWhole) this.#mist.fit(1, 1);
     else this.#mist.fit(width, height);
-    this.ink = ink;
     this.#ground = ground;
     this.#mean = null;
     this.#ending = null;
@@ -228,6 +241,12 @@ export class Pad {
     for (const button of this.element.querySelectorAll("[data-grounded]")) button.toggleAttribute("hidden", !ground);
     this.#resize();
     this.#paint();
+  }
+
+  /** The width of the nib that a picture begins with, in its pixels. */
+  get #firstNib() {
+    if (this.isWhole) return Math.max(1, Math.floor(NIB_OF_HOLE * this.#most.width));
+    return this.#isPaper ? Math.max(1, NIB * this.ink.width) : 1;
   }
 
   /** Other ink, from elsewhere; it can be taken back. @param {(i: number) => number} inkAt */
@@ -405,7 +424,17 @@ export class Pad {
       hand.line(dab, "#101010", 4);
       hand.line(dab, "#ffffff", 2);
     }
+    if (this.isWhole && hand.hover) this.#drawRoom(hand.first ?? hand.hover);
     hand.drawCursor();
+  }
+
+  /** The largest hole that is allowed around a place. @param {number[]} place */
+  #drawRoom([x, y]) {
+    const { width, height } = this.#most;
+    const box = new Path2D();
+    box.rect(x - width / 2, y - height / 2, width, height);
+    this.#hand.line(box, "#101010", 3);
+    this.#hand.line(box, EDGE, 2);
   }
 
   #grid() {

@@ -8,7 +8,7 @@ import { blankCanvas, pen } from "../pixels/raster.js";
 const MOST_BYTES = 40e6;
 const MOST_PIXELS = 50e6;
 /** More than this is not kept: the service takes no larger ones. */
-const MOST_SIDE = 2048;
+export const MOST_SIDE = 2048;
 /** Of a photograph that would be too many bytes. */
 const QUALITY = 0.85;
 /** So many are made smaller at once. */

@@ -4,7 +4,7 @@ import { el, uniqueId } from "./dom.js";
 import { examplesFor } from "../service/examples.js";
 import { group } from "./fields.js";
 import { icon } from "./icons.js";
-import { kindOf } from "../service/kinds.js";
+import { drawsPhotographs, kindOf } from "../service/kinds.js";
 import { t } from "../lang.js";
 import { decoded } from "./picture_file.js";
 import { FieldTrouble } from "../service/problems.js";
@@ -19,6 +19,8 @@ import { Latest } from "../signal.js";
 /** Between the brightest and the darkest colour of a pixel, in the mean. */
 const COLOURFUL = 16;
 const LOOKED_AT = { width: 16, height: 16 };
+/** The longest side of an icon, in pixels; a picture in colours that is larger is taken for a photograph. */
+const ICON_SIDE = 64;
 
 const OWN = t("Your picture");
 
@@ -52,7 +54,7 @@ export class PicturePicker {
   onTrouble = () => {};
   /** @type {ImageData | null} */
   picture = null;
-  /** Where a picture of colours has none for the model, another one of these is named. @type {ModelPicker | null} */
+  /** Of these another model is chosen if the present one would lose a picture's colours. @type {ModelPicker | null} */
   others = null;
 
   #sizeFor;
@@ -67,6 +69,8 @@ export class PicturePicker {
   #model = null;
   /** The file as it came, so that another model can have it in its own size. @type {Own | null} */
   #own = null;
+  /** The model that was chosen before a picture in colours turned the choice. @type {Model | null} */
+  #before = null;
   /** @type {WholePicture | null} */
   #whole = null;
   /** What is chosen: the name of an example, or OWN. */
@@ -83,16 +87,42 @@ export class PicturePicker {
     whole.onChange = () => this.#showChosen();
   }
 
-  /** Whether the own picture loses its colours here, and what would keep them. */
+  /** The model that keeps the colours of the own picture, if the present one would lose them. @returns {Model | null} */
+  #fitForColours() {
+    if (!this.#own || this.#model?.channels !== 1 || !isColourful(this.#own.bitmap)) return null;
+    const { width, height } = this.#own.bitmap;
+    const able = this.others?.offered.filter(({ channels }) => channels === 3) ?? [];
+    const isLarge = Math.max(width, height) > ICON_SIDE;
+    return (isLarge && able.find(drawsPhotographs)) || able[0] || null;
+  }
+
+  /** A new picture in colours chooses its model by itself. */
+  #turnToColours() {
+    const fit = this.#fitForColours();
+    this.#before = fit && this.#model;
+    if (fit) this.others?.turnTo(fit.name);
+  }
+
+  /** Say that the own picture loses its colours here, or that it has chosen another model. */
   #suggest() {
-    const fit = this.others?.offered.find(({ channels }) => channels === 3);
-    const isLost =
-      this.#own && this.#chosen === OWN && this.#model?.channels === 1 && fit && isColourful(this.#own.bitmap);
-    this.#other.hidden = !isLost;
-    if (!isLost) return;
-    const use = el("button", { type: "button", class: "quiet" }, t("Use {model}", { model: kindOf(fit) }));
-    use.addEventListener("click", () => this.others?.choose(fit.name));
-    this.#other.replaceChildren(t("This is a picture of colours, and the model knows none."), " ", use);
+    const isOwn = this.#chosen === OWN;
+    const fit = isOwn ? this.#fitForColours() : null;
+    const before = isOwn && this.#model?.channels === 3 ? this.#before : null;
+    this.#other.hidden = !fit && !before;
+    if (fit) {
+      const words = t("This is a picture of colours, and the model knows none.");
+      this.#other.replaceChildren(words, " ", this.#chooser(t("Use {model}", { model: kindOf(fit) }), fit));
+    } else if (before && this.#model) {
+      const kinds = { before: kindOf(before), after: kindOf(this.#model) };
+      const words = t("Your picture has colours, and {before} knows none: {after} was chosen for it.", kinds);
+      this.#other.replaceChildren(words, " ", this.#chooser(t("Back to {before}", kinds), before));
+    }
+  }
+
+  /** A button that chooses this model. @param {string} text @param {Model} model */
+  #chooser(text, model) {
+    const turn = () => this.others?.turnTo(model.name);
+    return el("button", { type: "button", class: "quiet", on: { click: turn } }, text);
   }
 
   /** The picture that is chosen, once those that suit the model are there. Throws FieldTrouble. */
@@ -172,6 +202,7 @@ export class PicturePicker {
       this.#file.value = "";
     }
     this.onTrouble(null);
+    this.#turnToColours();
     await this.#showChosen();
   }
 }

@@ -1,16 +1,20 @@
 /** A training on the page: how far it is, what it draws by now, how well it knows pictures held back, and its end. */
 
 import { fixed, say, t } from "../lang.js";
+import { pause } from "../service/api.js";
 import { follow } from "../service/events.js";
 import { explain, Problem } from "../service/problems.js";
 import { standing } from "../service/words.js";
 import { Latest } from "../signal.js";
 import { passing } from "../storage.js";
+import { dataUrlOfFile } from "../pixels/raster.js";
 import { svg } from "./belief_plot.js";
-import { announce, el } from "./dom.js";
+import { announce, el, seen } from "./dom.js";
 
 /** @import {Job, Shared} from "../types" */
 
+/** Between two looks at a training that has not reported anything yet. */
+const LOOK_MS = 1500;
 const POINTS = "pixelrnn.curve.";
 const [WIDTH, HEIGHT] = [400, 300];
 
@@ -71,6 +75,7 @@ export class TrainingBoard {
     this.#told.textContent = "";
     this.#understood.textContent = "\u00a0"; // its line has its place
     this.#status.textContent = t("Connecting…");
+    this.#look(id, signal);
     try {
       for await (const { name, data } of follow(this.#shared.api, id, signal, (isBack) => this.#tell(!isBack))) {
         if (name === "progress") this.#advance(data);
@@ -85,6 +90,26 @@ export class TrainingBoard {
     }
   }
 
+  /**
+   * Ask where a training stands until it reports by itself: its stream does not say when a trainer begins with it, and it
+   * may look at the pictures for minutes.
+   *
+   * @param {string} id
+   * @param {AbortSignal} signal
+   */
+  async #look(id, signal) {
+    const isSilent = () => !signal.aborted && !this.#job?.finished_at && this.#seen.share === undefined;
+    while (isSilent()) {
+      await pause(LOOK_MS);
+      await seen();
+      if (!isSilent()) return;
+      const job = await this.#shared.api.job(id, 0, signal).catch(() => null); // the stream says what is wrong
+      if (!job || !isSilent() || job.finished_at) continue;
+      this.#job = job;
+      this.#tell();
+    }
+  }
+
   /** @param {Job} job @param {AbortSignal} signal */
   async #know(job, signal) {
     this.#job = job;
@@ -94,7 +119,7 @@ export class TrainingBoard {
     this.#plot({ ...job.result, share: 1 });
     this.#lead();
     const grid = await this.#shared.api.image(job.id).catch(() => null); // it may have ended before it drew any
-    if (grid && !signal.aborted) this.#draw(URL.createObjectURL(grid));
+    if (grid && !signal.aborted) this.#draw(await dataUrlOfFile(grid));
   }
 
   /** What was understood of the pictures, and why it ended before its time. @param {any} [progress] */

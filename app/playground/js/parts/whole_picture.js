@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { field } from "./fields.js";
 import { t } from "../lang.js";
-import { filed } from "./picture_file.js";
+import { filed, MOST_SIDE } from "./picture_file.js";
 import { isPaper } from "../service/choice.js";
 import { mostOf } from "../pixels/holes.js";
 import { canvasOf, fitted } from "../pixels/raster.js";
@@ -11,9 +11,15 @@ import { canvasOf, fitted } from "../pixels/raster.js";
 /** @import {Own} from "./picture_file.js" */
 /** @import {Model, Size} from "../types" */
 
+/** Largest holes that lie beside each other in the width of a picture, at first. */
+const PARTS = 8;
+
 export class WholePicture {
   constructor() {
-    this.#choice.addEventListener("change", () => this.onChange());
+    this.#choice.addEventListener("change", () => {
+      this.#wanted = this.#choice.value;
+      this.onChange();
+    });
     this.element.append(this.#hint);
     this.element.hidden = true;
   }
@@ -28,22 +34,26 @@ export class WholePicture {
   isWanted = false;
   /** @type {Own | null} */
   #own = null;
+  /** What was chosen for this picture; null if nothing was. @type {string | null} */
+  #wanted = null;
 
   /** @param {Own} own @param {Model} model */
   offer(own, model) {
-    const before = this.#own === own ? this.#choice.value : null;
+    if (this.#own !== own) this.#wanted = null;
     this.#own = own;
     const { bitmap, isSmaller } = own;
-    const options = wholeSizes(bitmap, model).map((size, i) => new Option(inWords(size), String(2 ** i)));
+    const sizes = wholeSizes(bitmap, model);
+    const options = sizes.map((size, i) => new Option(inWords(size), String(2 ** i)));
     this.element.hidden =
       !this.isWanted || !options.length || bitmap.width * bitmap.height === model.width * model.height;
     this.#choice.replaceChildren(...options, new Option(t("fitted to {size}", { size: inWords(model) }), ""));
-    const usual = isPaper(model) ? "" : "1"; // letters and digits fill their picture
-    const kept = [...this.#choice.options].find(({ value }) => value === before);
+    const usual = isPaper(model) || !options.length ? "" : String(2 ** usualSize(sizes, model)); // letters fill theirs
+    const kept = [...this.#choice.options].find(({ value }) => value === this.#wanted);
     this.#choice.value = kept ? kept.value : usual;
     const most = { size: inWords(mostOf(model)) };
-    const room = t("Whole, a hole in it may have {size} pixels: in a smaller picture that is more of it.", most);
-    this.#hint.textContent = isSmaller ? `${t("It was made smaller: no larger one is taken.")} ${room}` : room;
+    const room = t("A hole may have {size} pixels at most: the smaller the picture, the more of it that is.", most);
+    const shrunk = t("The picture was made smaller: at most {side} pixels a side are taken.", { side: MOST_SIDE });
+    this.#hint.textContent = isSmaller ? `${shrunk} ${room}` : room;
   }
 
   /** As large as it was chosen; null where it is fitted. */
@@ -65,6 +75,18 @@ function wholeSizes(picture, { width, height }) {
   return [1, 2, 4, 8, 16, 32]
     .map((times) => smaller(picture, times))
     .filter((size) => size.width >= width && size.height >= height);
+}
+
+/**
+ * The index of the size to begin with: the first in which the largest hole is an eighth of the picture's width, else the
+ * last. In a larger one that hole would be narrower on the screen than a pen.
+ *
+ * @param {Size[]} sizes the largest first
+ * @param {Size} model
+ */
+function usualSize(sizes, model) {
+  const found = sizes.findIndex(({ width }) => width <= PARTS * mostOf(model).width);
+  return found < 0 ? sizes.length - 1 : found;
 }
 
 /** @param {Size} picture @param {number} times */

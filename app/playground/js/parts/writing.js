@@ -88,6 +88,11 @@ export class Writing {
     return this.#written !== null && this.#at >= this.#all;
   }
 
+  /** How many pixels of it are there. */
+  get count() {
+    return this.#at;
+  }
+
   /** What is there of the one that was drawn here, clear where nothing is. @returns {ImageData | null} */
   get begun() {
     if (!this.#written || !this.isLive) return null;

@@ -26,7 +26,7 @@ export function isPaper({ values, channels }) {
 }
 
 /** Or with the colours of a palette. @param {Model} model */
-const hasInk = (model) => isPaper(model) || model.palette?.length > 0;
+export const hasInk = (model) => isPaper(model) || model.palette?.length > 0;
 
 /** What each task asks of a model. @type {Record<string, {can: Kind[], fits: (model: Model) => boolean}>} */
 const TASKS = {

@@ -14,6 +14,11 @@ const KINDS = /** @type {const} */ ([
   [/cifar|imagenet/i, t("Photographs")],
 ]);
 
+/** Whether photographs are what it draws. @param {Model} model */
+export function drawsPhotographs(model) {
+  return kindOf(model) === t("Photographs");
+}
+
 /** Of an enlarger: above it the pictures are noise in the colours of the small one. */
 const GOOD_BITS = 3.6;
 

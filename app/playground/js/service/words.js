@@ -111,6 +111,8 @@ const QUALITIES = /** @type {Record<string, string>} */ ({
   poor: t("poor: do not rely on these"),
 });
 const SURE_NATS = 1e-6;
+/** Below this, "1 in 1" would stand for what is not certain: two thirds. */
+const LEAST_BITS = Math.log2(1.5);
 /** No more is known from some thousand pictures. */
 const MOST_SHARE = 0.99;
 const LEAST_SHARE = 0.0001;
@@ -168,6 +170,7 @@ export function chanceOfPicture({ nats, p_value: rarer }) {
 
 /** As people say a small chance: 2^-bits. @param {number} bits */
 export function likelihood(bits) {
+  if (bits < LEAST_BITS) return t("nearly 1");
   const tens = bits * Math.LOG10E * Math.LN2;
   if (tens < 5) return t("1 in {count}", { count: say(Math.round(10 ** tens), { maximumSignificantDigits: 2 }) });
   const power = String(Math.round(tens)).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]);

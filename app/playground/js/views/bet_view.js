@@ -105,10 +105,17 @@ export class BetView {
       this.#game = { model, seed, rival, written, bet };
       this.#at = 0;
       this.#isPaid = false;
-      const facts = { bits: rival, count: bet.rounds.length };
-      this.#say(rival && t("A friend paid {bits} bits for these {count} pixels. Go.", facts));
+      const facts = { bits: this.#rival, count: bet.rounds.length };
+      this.#say(this.#rival && t("A friend paid {bits} bits for these {count} pixels. Go.", facts));
       this.#go();
     });
+  }
+
+  /** What somebody else paid for the same pixels, as this language writes a number; "" if nobody did. */
+  get #rival() {
+    const text = this.#game?.rival ?? "";
+    const bits = Number(text);
+    return text && Number.isFinite(bits) ? fixed(bits, 1) : "";
   }
 
   /** Drawn as far as the next bet, or to its end. */
@@ -176,7 +183,7 @@ export class BetView {
       mine > theirs
         ? t("You paid {mine} bits, the network {theirs}: it beat you by {difference}.", facts)
         : t("You paid {mine} bits, the network {theirs}: you beat it by {difference}!", facts);
-    const rival = this.#game?.rival;
+    const rival = this.#rival;
     this.#tell(`${verdict} ${squares}` + (rival ? ` ${t("Your friend paid {bits} bits.", { bits: rival })}` : ""));
     this.#go();
   }
@@ -228,7 +235,7 @@ export class BetView {
     const facts = {
       model: model.name,
       seed: String(seed),
-      bits: fixed(bet.bills.mine, 1),
+      bits: bet.bills.mine.toFixed(1),
       of: String(bet.rounds.length),
     };
     const link = `bet/${new URLSearchParams(facts)}`;

@@ -75,7 +75,7 @@ export class DrawView {
       const hole = mask && holeOf(await pixelsOf(mask));
       if (hole) this.#pad.fill((i) => hole[i]);
     };
-    shared.models.watch((held) => held && !this.#models.model && this.#endings.say(NOBODY));
+    shared.models.watch((held) => !this.#models.model && this.#endings.say(held ? NOBODY : t("Starting…")));
   }
 
   #element;
@@ -127,14 +127,21 @@ export class DrawView {
     return this.#drawing.take(file);
   }
 
-  /** A picture of the page; what is clear of it is unknown where one draws on. @param {string} url @param {string} model @param {string} name the way */
-  async give(url, model, name) {
+  /**
+   * A picture of the page; what is clear of it is unknown where one draws on.
+   *
+   * @param {string} url
+   * @param {string} model
+   * @param {string} name the way
+   * @param {number} [known] how many of its first pixels are known, of one that is not finished
+   */
+  async give(url, model, name, known) {
     this.#turnTo(WAYS.find(({ place }) => place === name) ?? COMPLETE);
     if (!this.#isLive) return this.#drawing.give(url, model);
     const found = this.#models.offered.find((one) => one.name === model);
     if (!found) return;
     this.#models.turnTo(model);
-    this.#pad.copy(await pixelsOf(url, found));
+    this.#pad.copy(await pixelsOf(url, found), known);
   }
 
   /** Another way: the picture stays where it fits. @param {Way} way */

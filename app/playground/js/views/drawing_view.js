@@ -66,7 +66,10 @@ export class DrawingView {
     this.#board.onExpect = (mean, job) => this.onExpect(mean, job);
     this.#board.onHarder = (job, given) => this.#drawHarder(job, given);
     find(element, ".stage").append(this.#board.element);
-    shared.models.watch((held) => held && this.#begin());
+    shared.models.watch((held) => {
+      if (held?.some(({ name }) => name === this.#missed)) this.#recover();
+      if (held) this.#begin();
+    });
   }
 
   /** Called when the button is pressed. @type {() => unknown} */
@@ -87,6 +90,8 @@ export class DrawingView {
   #board;
   /** The job that the form asked for last. */
   #asked = "";
+  /** The model of what was restored while no worker had it; "" if none is missing. */
+  #missed = "";
 
   /** A file for the picture that is asked for. @param {File} file @returns {boolean} whether one is */
   take(file) {
@@ -140,12 +145,13 @@ export class DrawingView {
    */
   async restore(settings, given) {
     const { models, labels, pictures, fields } = this.#parts;
-    await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
+    await this.#shared.models.first();
     clearTrouble(this.#form);
     this.onRestore(settings);
     fields.set(settings);
     labels?.set(settings.label);
     const isThere = models.choose(settings.model);
+    this.#missed = isThere ? "" : settings.model;
     if (!isThere) {
       const text = t("This was drawn by {model}, which no worker here has.", { model: settings.model });
       showTrouble(this.#form, new FieldTrouble("model", text));
@@ -155,23 +161,41 @@ export class DrawingView {
     return isThere;
   }
 
+  /** The model that was missing is there: a service that starts lists its models one after the other. */
+  #recover() {
+    const { models } = this.#parts;
+    if (models.choose(this.#missed)) clearTrouble(models.element);
+    this.#missed = "";
+  }
+
   /** Something to look at, where nobody has asked for anything: drawn in this browser, it leaves no trace. */
   async #begin() {
     const { models, pictures } = this.#parts;
     const isIdle = () => !this.#element.hidden && !("used" in this.#element.dataset);
     if (!models.model || pictures || !isIdle()) return;
-    await this.#drawHere(models.model, await this.#ask(models.model), isIdle).catch(() => {}); // nobody asked for it
+    const request = await this.#ask(models.model);
+    await this.#drawHere(models.model, request, "unasked", isIdle).catch(() => {}); // nobody asked for it
   }
 
-  /** Where this browser has what draws it. @param {Model} model @param {Request} request @param {(() => boolean) | null} isIdle whether it is wanted though nobody asked for it @returns {Promise<boolean>} whether it has */
-  async #drawHere(model, { path, wish }, isIdle) {
+  /**
+   * Draw in this browser, if it has what draws it.
+   *
+   * @param {Model} model
+   * @param {Request} request
+   * @param {"away" | "waits" | "unasked"} why the service does not draw it: it is away, it would wait for its compiler, or
+   *   nobody has asked for a picture
+   * @param {() => boolean} isWanted whether it still is, once what draws it is there
+   * @returns {Promise<boolean>} whether it is drawn
+   */
+  async #drawHere(model, { path, wish }, why, isWanted = () => true) {
     const kind = /** @type {"sample" | "complete"} */ (path.slice(1));
     const job = /** @type {any} */ ({ ...model, kind, model: model.name }); // all that is looked at
-    if (!wish || !(kind === "complete" || (await this.#shared.ask.here.has(job))) || isIdle?.() === false) return false;
+    if (!wish || !(kind === "complete" || (await this.#shared.ask.here.has(job))) || !isWanted()) return false;
+    const isAsked = why !== "unasked";
     this.#element.dataset.used = "";
-    if (!isIdle) this.#parts.fields.used();
-    this.#board.drawHere(kind, model, wish, Boolean(isIdle)).then((link) => {
-      if (link && !isIdle && !this.#shared.api.hasService) history.replaceState(null, "", `#${link}`);
+    if (isAsked) this.#parts.fields.used();
+    this.#board.drawHere(kind, model, wish, why).then((link) => {
+      if (link && isAsked && !this.#shared.api.hasService) history.replaceState(null, "", `#${link}`);
     });
     return true;
   }
@@ -185,6 +209,9 @@ export class DrawingView {
     try {
       if (!this.#parts.models.model) throw new FieldTrouble("model", t("There is no model to draw with."));
       request = await this.#ask(this.#parts.models.model);
+      this.#board.expect(recipe, null);
+      const { model: chosen } = this.#parts.models; // the form may have found a fitter one
+      if (chosen.compiling && (await this.#drawHere(chosen, request, "waits"))) return;
       const { path, body, given } = request;
       const job = await this.#shared.api.submit(path, body);
       this.#shared.history.keep(remembered(job, given, ""));
@@ -193,8 +220,8 @@ export class DrawingView {
       this.#board.expect(recipe, job.cutouts ? given : null);
       this.#shared.onJob(job.id);
     } catch (error) {
-      const { model } = this.#parts.models; // the form may have found a fitter one
-      const isHere = error instanceof Unreachable && model && request && (await this.#drawHere(model, request, null));
+      const { model } = this.#parts.models;
+      const isHere = error instanceof Unreachable && model && request && (await this.#drawHere(model, request, "away"));
       if (!isHere) showTrouble(this.#form, error);
     } finally {
       button.disabled = false;

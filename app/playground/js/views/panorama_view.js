@@ -65,20 +65,34 @@ export class PanoramaView {
 
   /** The same field, here or elsewhere. @param {string} place */
   async open(place) {
-    if (!place || place === this.#shown) return;
-    await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
+    if (!place || place === this.#shown) return this.#resume();
+    await this.#shared.models.first();
     const said = new URLSearchParams(place);
     const [width, seed, temperature] = ["width", "seed", "temperature"].map((name) => Number(said.get(name)));
-    if (!WIDTHS.includes(width) || !Number.isSafeInteger(seed) || !(temperature > 0)) return;
+    if (!WIDTHS.includes(width) || !Number.isSafeInteger(seed) || !(temperature > 0)) {
+      const text = t("This link does not say what is to be drawn: a part of it is missing or wrong.");
+      return showTrouble(this.#form, new FieldTrouble("", text));
+    }
     this.#fields.set({ n: 1, seed, temperature });
     this.#width.value = String(width);
-    this.#model.value = said.get("model") ?? "";
+    const model = said.get("model") ?? "";
+    this.#model.value = model;
+    if (this.#model.value !== model) {
+      const text = t("This was drawn by {model}, which no worker here has.", { model });
+      return showTrouble(this.#form, new FieldTrouble("", text));
+    }
     this.#unroll();
   }
 
   /** Nobody looks: what is not drawn yet is not waited for. */
   leave() {
     this.#asking.ask();
+    this.#isBusy = false;
+  }
+
+  /** Draw the rows that were being drawn when the view was left. */
+  #resume() {
+    if (this.#canvas.height > this.#next) this.#more(true);
   }
 
   /** @param {Model[]} models */
@@ -86,6 +100,7 @@ export class PanoramaView {
     const able = models.filter((model) => model.field && model.can.includes("sample"));
     if (able.map(({ name }) => name).join() === [...this.#model.options].map(({ value }) => value).join()) return;
     this.#model.replaceChildren(...able.map((model) => new Option(titleOf(model), model.name)));
+    find(this.#form, "[data-field=model]").hidden = able.length === 1; // there is nothing to choose
   }
 
   /** @param {Event} event */

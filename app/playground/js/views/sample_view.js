@@ -81,7 +81,7 @@ export class SampleView {
       return this.#drawing.open(place);
     }
     this.#element.dataset.used = "";
-    await new Promise((resolve) => this.#shared.models.watch((models) => models && resolve(models)));
+    await this.#shared.models.first();
     this.#turnTo("models");
     if (place ? place === this.#shown : this.#shown) return;
     if (!place || this.#restore(new URLSearchParams(place))) this.#compare(Boolean(place));

@@ -65,7 +65,7 @@ export class SightView {
   #suit(models) {
     const side = besideEachOther(models);
     this.#say(side.length ? null : NOBODY);
-    if (!side.length) return;
+    if (!side.length) return this.#panels.replaceChildren();
     this.#isReady = side.every(({ compiling }) => !compiling);
     const key = side.map(({ name, digest, identity }) => name + (identity ?? digest)).join(" ");
     if (key !== this.#offered) this.#lay(key, side);

@@ -1,6 +1,6 @@
 /** Watch: a picture is drawn before the reader's eyes. */
 
-import { ableTo, isPaper } from "../service/choice.js";
+import { ableTo, hasInk } from "../service/choice.js";
 import { find } from "../parts/dom.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
 import { kindOf } from "../service/kinds.js";
@@ -100,10 +100,10 @@ export class WatchView {
     this.#writing.begin(this.#model);
   }
 
-  /** The reader goes on with it, where one draws with white and black. */
+  /** The reader goes on with it, where one draws with white and black, or with the colours of a palette. */
   #drawOn() {
     const { begun, model } = this.#writing;
-    if (model && begun) this.#shared.onSend("ink", dataUrlOf(begun), model.name);
+    if (model && begun) this.#shared.onSend("ink", dataUrlOf(begun), model.name, this.#writing.count);
     else location.hash = "ink";
   }
 
@@ -115,7 +115,7 @@ export class WatchView {
     this.#element.dataset.live = String(this.#writing.isLive);
     const { model, isShown } = this.#writing;
     find(this.#element, "[data-act=another]").disabled = !this.#isReady(this.#model);
-    find(this.#element, "[data-act=mine]").disabled = model !== null && !isPaper(model);
+    find(this.#element, "[data-act=mine]").disabled = model !== null && !hasInk(model);
     const shown = model ? origin(model, this.#writing.isHere) : isShown ? this.#recorded : "";
     find(this.#element, ".origin").textContent = waiting || shown;
     find(this.#element, ".origin").title = model?.name ?? "";

@@ -1,0 +1,166 @@
+"""The page on a phone, with as many kinds of models as are shipped."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.app.hand_worker import COLOUR, GREY
+from tests.browser.by_hand import moved_by_hand
+from tests.browser.site import Site
+from worker.contract.cards import ModelCard
+from worker.contract.kind import Method
+
+ABLE = {
+    "can": ("sample", "complete", "score"),
+    "methods": (Method.POSTERIOR, Method.CLAMP),
+    "max_particles": 64,
+}
+PAPER = GREY.model_copy(update={"height": 32, "width": 32, **ABLE})
+RGB = COLOUR.model_copy(update={"height": 32, "width": 32, **ABLE})
+KINDS = {
+    "Digits": PAPER.model_copy(update={"data": "binarized MNIST"}),
+    "Characters": PAPER.model_copy(update={"data": "GNU Unifont"}),
+    "Floor plans": PAPER.model_copy(update={"data": "floor plans"}),
+    "Emoji": RGB.model_copy(update={"data": "emoji"}),
+    "Sprites": RGB.model_copy(update={"data": "sprites"}),
+    "Textures": RGB.model_copy(update={"data": "textures"}),
+    "Photographs": RGB.model_copy(update={"data": "CIFAR-10"}),
+}
+
+
+def cards() -> list[ModelCard]:
+    """A model of each kind."""
+    return [
+        card.model_copy(update={"name": f"m{i}", "digest": f"{i:064d}"})
+        for i, card in enumerate(KINDS.values())
+    ]
+
+
+@pytest.fixture
+def site(browser: Any, redis_url: str) -> Iterator[Site]:
+    with moved_by_hand(browser, redis_url) as opened:
+        stack: Any = opened.service
+        stack.worker.announce(*cards())
+        yield opened
+
+
+@pytest.mark.parametrize("width", [360, 390])
+@pytest.mark.parametrize("view", ["watch", "complete"])
+def test_seven_kinds_leave_the_page_as_wide_as_the_screen(
+    site: Site, view: str, width: int
+) -> None:
+    """They are one row that is moved by itself, once all of them are there."""
+    site.page.set_viewport_size({"width": width, "height": 640})
+    site.page.goto(f"/#{view}")
+    site.view.locator(".kinds .chip").nth(len(KINDS) - 1).wait_for()
+    assert site.view.locator(".kinds .chip").all_inner_texts() == list(KINDS)
+    assert site.page.evaluate("document.documentElement.scrollWidth") == width
+    kinds = site.view.locator(".kinds")
+    assert kinds.evaluate("node => node.scrollWidth > node.clientWidth")
+
+
+@pytest.fixture
+def photograph(tmp_path: Any) -> Any:
+    path = tmp_path / "photo.jpg"
+    colours = [Image.linear_gradient("L").rotate(turn) for turn in (0, 90, 180)]
+    Image.merge("RGB", colours).resize((3000, 2000)).save(path)
+    return path
+
+
+def test_photograph_chooses_the_model_for_photographs_and_stays_whole(
+    site: Site, photograph: Any, tmp_path: Any
+) -> None:
+    """The page says so, and leads back; an icon in colours is for the first model that has colours."""
+    site.page.goto("/#complete")
+    site.view.locator(".kinds .chip").nth(len(KINDS) - 1).wait_for()
+    chosen = site.view.locator(".kinds .chip:has(:checked)")
+    assert chosen.inner_text() == "Digits"
+    files = site.view.locator("input[type=file]")
+    files.set_input_files(photograph)
+    site.view.get_by_text(
+        "Your picture has colours, and Digits knows none: Photographs was chosen for it."
+    ).wait_for()
+    assert chosen.inner_text() == "Photographs"
+    site.view.locator(".pad.whole").wait_for()
+    site.view.get_by_role("button", name="Back to Digits").click()
+    site.view.get_by_role("button", name="Use Photographs").click()
+    site.view.locator(".pad.whole").wait_for()
+    site.view.locator(".kinds .chip", has_text="Characters").click()
+    icon = tmp_path / "icon.png"
+    Image.new("RGB", (48, 48), "red").save(icon)
+    files.set_input_files(icon)
+    site.view.get_by_text("Characters knows none: Emoji was chosen for it.").wait_for()
+
+
+def test_first_stroke_in_a_large_photograph_is_taken(
+    site: Site, photograph: Any
+) -> None:
+    """The largest hole is an eighth of the picture's width or more, the nib is a third of it, and a box shows it."""
+    site.page.goto("/#complete")
+    site.view.locator(".kinds .chip", has_text="Photographs").click()
+    site.view.locator("input[type=file]").set_input_files(photograph)
+    site.view.locator("[data-count]", has_text="of 10,880").wait_for()  # 128 x 85
+    nib = site.view.locator(".size input")
+    assert float(nib.input_value()) == 28 // 3
+    paper = site.view.locator("canvas.paper")
+    site.page.evaluate("scrollTo(0, 0)")
+    box = paper.bounding_box()
+    scale = box["width"] / 128
+    x, y = box["x"] + 64 * scale, box["y"] + 42 * scale
+    site.page.mouse.move(x, y)
+    edge = """canvas => {
+      const side = canvas.width / 128;
+      const at = canvas.getContext("2d").getImageData((64 - 14) * side, 42 * side, 1, 1);
+      return [...at.data].slice(0, 3);
+    }"""
+    site.page.wait_for_timeout(200)
+    assert paper.evaluate(edge) == [0x6D, 0x8D, 0xFF]
+    site.page.mouse.down()
+    site.page.mouse.move(x + 40, y + 20, steps=4)
+    site.page.mouse.up()
+    with site.page.expect_response("**/complete") as asked:
+        site.submit()
+    assert asked.value.status == 202
+    assert len(asked.value.json()["cutouts"]) == 1
+
+
+def test_second_finger_draws_nothing(browser: Any, redis_url: str) -> None:
+    """A palm on a tablet is a second touch: between it and the first one there is no ink."""
+    with moved_by_hand(browser, redis_url) as site:
+        stack: Any = site.service
+        stack.worker.announce(*cards())
+        context = browser.new_context(base_url=site.service.url, has_touch=True)
+        page = context.new_page()
+        page.goto("/#ink")
+        paper = page.locator("canvas.paper")
+        page.locator(".pad:not([inert])").wait_for()
+        paper.evaluate("node => node.scrollIntoView({block: 'center'})")
+        box = paper.bounding_box()
+        send = context.new_cdp_session(page).send
+
+        def touch(kind: str, *places: tuple[int, float, float]) -> None:
+            points = [
+                {
+                    "id": finger,
+                    "x": box["x"] + across * box["width"],
+                    "y": box["y"] + down * box["height"],
+                }
+                for finger, across, down in places
+            ]
+            send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        touch("touchStart", (0, 0.2, 0.2))
+        touch("touchStart", (0, 0.2, 0.2), (1, 0.8, 0.8))
+        touch("touchMove", (0, 0.22, 0.2), (1, 0.8, 0.82))
+        touch("touchMove", (0, 0.24, 0.2), (1, 0.8, 0.84))
+        touch("touchEnd")
+        page.wait_for_timeout(200)
+        white = """node => {
+          const brush = node.getContext("2d");
+          const at = share => brush.getImageData(share * node.width, share * node.height, 1, 1).data;
+          return [0.2, 0.5, 0.8].map(share => [...at(share)].slice(0, 3).join() === "255,255,255");
+        }"""
+        assert paper.evaluate(white) == [True, False, False]
+        context.close()
