@@ -65,6 +65,27 @@ def test_job_that_waits_is_drawn_here_and_then_there(
     assert [site.pixels(0), site.pixels(1)] == whole
 
 
+def test_completion_that_waits_is_drawn_here_and_then_there(site: Site) -> None:
+    """The service ranks what the browser has drawn already."""
+    site.open("complete")
+    site.choose_model(MODEL)
+    site.fill("n", "2")
+    worker = site.service.children()["worker"]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        site.submit()
+        site.view.locator(".origin", has_text=HERE).wait_for()
+        site.wait_for_standing("Done: 2 images")
+        drawn = [site.pixels(0), site.pixels(1)]
+        assert -1 not in drawn[0] + drawn[1]
+        assert site.service.get(f"/jobs/{site.job_id}")["rows_done"] == 0
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    site.view.locator("button.tile .caption", has_text="Likeliest").wait_for()
+    ranked = [site.pixels(0), site.pixels(1)]
+    assert sorted(ranked) == sorted(drawn)
+
+
 def test_picture_is_drawn_here_when_the_service_is_away(
     site: Site, all_models_dir: Path
 ) -> None:

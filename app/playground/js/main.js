@@ -1,13 +1,13 @@
 /** The page put together: which view is shown, what they share, and what goes on around them. */
 
 import { offerLanguages, say, t, translatePage } from "./lang.js";
-import { announce, el, find, seen } from "./parts/dom.js";
+import { announce, el, find } from "./parts/dom.js";
 import { receiveFiles } from "./parts/incoming.js";
 import { KeyDialog } from "./parts/key_dialog.js";
 import { settingsOf, textOf } from "./pixels/png_text.js";
 import { canvasOf } from "./pixels/raster.js";
 import { ROOMS, sectionOf } from "./rooms.js";
-import { Api } from "./service/api.js";
+import { Api, seen } from "./service/api.js";
 import { Asking } from "./service/asking.js";
 import { Folder } from "./service/folder.js";
 import { History } from "./service/history.js";

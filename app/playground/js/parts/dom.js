@@ -25,13 +25,6 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
-/** When somebody looks at the page: one that is hidden asks the service nothing. */
-export async function seen() {
-  while (document.hidden) {
-    await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
-  }
-}
-
 /**
  * The element below `root` that must be there.
  *

@@ -1,13 +1,13 @@
 /** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
 
-import { labelsOf, pause, rankingOf, receiptOf } from "../service/api.js";
-import { announce, el, find, seen } from "./dom.js";
-import { follow } from "../service/events.js";
+import { labelsOf, rankingOf, receiptOf } from "../service/api.js";
+import { announce, el, find } from "./dom.js";
+import { FollowedJob } from "../service/followed_job.js";
 import { remembered } from "../service/history.js";
 import { icon } from "./icons.js";
 import { t } from "../lang.js";
 import { Lightbox } from "./lightbox.js";
-import { explain, Problem } from "../service/problems.js";
+import { explain } from "../service/problems.js";
 import { dataUrlOfFile, expected, pictureOf, pixelsOf, save } from "../pixels/raster.js";
 import { fingerprint, linkTo, withFace } from "../service/share.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
@@ -16,9 +16,6 @@ import { AWAY, drawnFrom, holesFilled, images, ownWords, quality, standing } fro
 
 /** @import {EstimateEvent, Given, Job, Model, Receipt, Recipe, RowEvent, ServerEvent, Shared} from "../types" */
 
-const LOOK_MS = 1500;
-/** So long the service may keep a job waiting before this browser draws it. */
-const PATIENCE_MS = 1500;
 const NARROW = "(max-width: 860px)";
 
 export class JobBoard {
@@ -27,7 +24,6 @@ export class JobBoard {
     this.#shared = shared;
     this.#api = shared.api;
     this.#history = shared.history;
-    this.#here = shared.ask.here;
     this.#status = el("p", { class: "standing", role: "status" });
     this.#bar = el("progress", { max: 1, value: 0, "aria-label": t("Progress") });
     this.#origin = el("p", { class: "hint origin" });
@@ -63,7 +59,6 @@ export class JobBoard {
   #shared;
   #api;
   #history;
-  #here;
   #origin;
   #status;
   #bar;
@@ -102,9 +97,12 @@ export class JobBoard {
     const signal = this.begin(t("Connecting…"));
     this.#watched = id;
     this.#given = this.#history.get(id)?.given ?? {};
+    const followed = new FollowedJob(this.#api, id);
+    followed.onConnection = (isBack) => this.#connection(isBack);
+    followed.onLook = (job) => this.#tell((this.#job = job));
     try {
-      for await (const event of follow(this.#api, id, signal, (back) => this.#connection(back))) {
-        await this.#take(event);
+      for await (const event of followed.events(signal)) {
+        await this.#take(event, /** @type {Job} */ (followed.job));
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -137,14 +135,13 @@ export class JobBoard {
     this.#lent = given;
   }
 
-  /** @param {ServerEvent} event */
-  async #take(event) {
-    if (event.name === "snapshot") await this.#begin(event.data);
-    else if (event.name === "row") this.#tiles.put(event.data);
-    else if (event.name === "progress") this.#progress(event.data.progress);
-    else if (event.name === "estimate") this.#expect(event.data);
-    else if (event.name === "error" && !event.data.id) this.#ended(explain(new Problem(event.data)).text, "failed");
-    else if (["done", "error", "canceled"].includes(event.name)) this.#finish(event.data);
+  /** @param {ServerEvent} event @param {Job} job as it leaves the job */
+  async #take({ name, data }, job) {
+    if (name === "snapshot") await this.#begin(job);
+    else if (name === "row") this.#tiles.put(data);
+    else if (name === "progress") this.#progress(job);
+    else if (name === "estimate") this.#expect(data, job);
+    else if (["done", "error", "canceled"].includes(name)) this.#finish(job);
   }
 
   /** The stream begins, or begins again. @param {Job} job */
@@ -158,13 +155,12 @@ export class JobBoard {
       if (signal.aborted) return;
       this.#remember(job);
       this.onFound(job, this.#given);
-      this.#look();
       this.#help(job);
     }
     if (job.finished_at) this.#say(t("Loading…"), "busy");
     else this.#tell(job);
     this.#cancel.hidden = Boolean(job.finished_at);
-    this.#progress(job.progress);
+    this.#bar.value = job.progress;
   }
 
   /** Empty tiles, with what was given in its place: this browser knows it, or the server does. @param {Job} job */
@@ -178,34 +174,29 @@ export class JobBoard {
     if (this.#isSought) this.element.scrollIntoView({ block: "start" });
   }
 
-  /** @param {EstimateEvent} estimate */
-  #expect(estimate) {
-    if (!this.#job) return;
-    const mean = expected(estimate, this.#job);
+  /** @param {EstimateEvent} estimate @param {Job} job */
+  #expect(estimate, job) {
+    const mean = expected(estimate, job);
     this.#tiles.paintings[estimate.sample]?.expect(mean);
-    this.onExpect(mean, this.#job);
-    this.#progress(estimate.share);
+    this.onExpect(mean, job);
+    this.#progress(job);
   }
 
-  /** @param {number} share */
-  #progress(share) {
-    this.#bar.value = share;
-    if (this.#job && share > 0 && !this.#job.finished_at) {
-      this.#job.progress = Math.max(share, this.#job.progress);
-      this.#job.status = "running";
-      this.#tell(this.#job);
-    }
+  /** @param {Job} job */
+  #progress(job) {
+    this.#job = job;
+    this.#bar.value = job.progress;
+    this.#tell(job);
   }
 
-  /** Draw a job here that waits there. Its rows are the same whoever draws them. @param {Job} job */
+  /** Draw a job here that waits there. @param {Job} job */
   async #help(job) {
     const { signal } = this.#leave;
     const isWaiting = () => !signal.aborted && !this.#job?.finished_at && this.#bar.value === 0;
-    await pause(PATIENCE_MS);
-    if (!isWaiting() || !(await this.#here.has(job)) || !isWaiting()) return;
-    this.#sayHere();
-    const isDrawn = await this.#here.redraw(job, (row) => this.#tiles.put(row), signal);
-    if (!isDrawn || this.#job?.finished_at) return;
+    const onRow = (/** @type {RowEvent} */ row) => this.#tiles.put(row);
+    const how = { signal, onRow, onBegin: () => this.#sayHere() };
+    const isDrawn = await this.#shared.ask.help(job, this.#given, how, isWaiting);
+    if (!isDrawn || signal.aborted || this.#job?.finished_at) return;
     this.#isDrawn = true; // all of it is seen, however far the service is
     this.#offer({ files: false });
     this.#tell(job);
@@ -217,13 +208,11 @@ export class JobBoard {
    * @param {"sample" | "complete"} kind
    * @param {Model} model
    * @param {any} wish
-   * @param {"away" | "waits" | "unasked"} why the service does not draw it: it is away, it would wait for its compiler, or
-   *   nobody has asked for a picture
+   * @param {boolean} isAsked whether somebody has asked for it
    * @returns {Promise<string>} the link that draws it again; "" where nothing is drawn
    */
-  async drawHere(kind, model, wish, why) {
-    const isQuiet = why === "unasked";
-    const signal = this.begin(isQuiet ? "" : t("Drawing…"));
+  async drawHere(kind, model, wish, isAsked) {
+    const signal = this.begin(isAsked ? t("Drawing…") : "");
     const onJob = (/** @type {Job} */ job, /** @type {Given} */ given) => {
       this.#given = given;
       this.#origin.textContent = drawnFrom(job, this.#shared.models.value);
@@ -232,22 +221,22 @@ export class JobBoard {
     };
     try {
       const how = { signal, onJob, onRow: (/** @type {RowEvent} */ row) => this.#tiles.put(row) };
-      const { job, mean } = await this.#here[kind](model, wish, how);
+      const { job, mean } = await this.#shared.ask.here[kind](model, wish, how);
       if (signal.aborted) return "";
       this.#tiles.rest();
       this.#job = job;
-      if (!isQuiet) this.#offer({ files: false });
-      const isAway = this.#api.hasService && why === "away";
+      if (isAsked) this.#offer({ files: false });
+      const isAway = isAsked && this.#api.hasService && !model.compiling;
       const receipt = receiptOf(job);
       const said = [standing(job), receipt && quality(receipt), isAway && t("The service is away.")];
-      this.#ended(isQuiet ? "" : said.filter(Boolean).join(" · "), "succeeded");
+      this.#ended(isAsked ? said.filter(Boolean).join(" · ") : "", "succeeded");
       this.#tiles.vouch(ownWords(receipt));
       if (mean) this.onExpect(mean, job);
       if (isAway) this.#onBack = () => this.#checkThere(kind, model, wish, signal);
       if (this.#expected?.sha256) this.#verify(job, this.#expected);
       return linkTo(job, this.#tiles.paintings, this.#given);
     } catch (error) {
-      if (!signal.aborted) this.#ended(isQuiet ? "" : explain(error).text, "failed");
+      if (!signal.aborted) this.#ended(isAsked ? explain(error).text : "", "failed");
       return "";
     }
   }
@@ -267,24 +256,6 @@ export class JobBoard {
     const words = t("drawn in this browser: the same bytes");
     this.#origin.append(" · ", el("strong", {}, words));
     announce(words);
-  }
-
-  /** Places in the queue and estimates are not in the stream: ask for them while it lasts. */
-  async #look() {
-    const { signal } = this.#leave;
-    while (!signal.aborted && this.#job && !this.#job.finished_at) {
-      await pause(LOOK_MS);
-      await seen();
-      if (signal.aborted || this.#job.finished_at) return;
-      try {
-        const seen = await this.#api.job(this.#job.id);
-        if (signal.aborted || this.#job.finished_at || seen.finished_at) continue;
-        this.#job = { ...seen, progress: Math.max(seen.progress, this.#bar.value) };
-        this.#tell(this.#job);
-      } catch {
-        // the stream says when the connection is lost, and when the job is gone
-      }
-    }
   }
 
   /** Offer what can be done with images that are there. @param {{files: boolean}} which files: those that a service makes */
@@ -321,7 +292,7 @@ export class JobBoard {
     this.#remember(job);
     const receipt = receiptOf(job);
     if (receipt) this.#vouch(job, receipt);
-    this.#here.keepReady(job);
+    this.#shared.ask.prepare(job);
     if (this.#expected?.sha256 && job.status === "succeeded") this.#verify(job, this.#expected);
     announce(this.#status.textContent ?? "");
   }

@@ -12,7 +12,7 @@ import { curlLine, pythonLine } from "../service/recipe.js";
 import { Latest } from "../signal.js";
 import { ordinal } from "../service/words.js";
 
-/** @import {Given, Job, Shared} from "../types" */
+/** @import {Given, Job, RowEvent, Shared} from "../types" */
 
 export class Lightbox {
   /**
@@ -103,7 +103,7 @@ export class Lightbox {
     this.#showFacts();
     this.#showFiles();
     this.#showWays();
-    find(this.#dialog, "[data-act=check]").hidden = !this.#here.canDraw(this.#job);
+    find(this.#dialog, "[data-act=check]").hidden = this.#job.kind !== "sample" || !this.#here.canDraw(this.#job);
     if (this.#job.cutouts) find(this.#dialog, "select").value = "1"; // it is large as it is
     const recipe = /** @type {const} */ ([this.#job, this.#sample, location.origin, this.#api.hasKey]);
     find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
@@ -210,7 +210,8 @@ export class Lightbox {
     const again = new Painting(this.#job, null);
     const { first = 0, label } = this.#job;
     const one = { ...this.#job, n: 1, first: first + sample, label: Array.isArray(label) ? label[sample] : label };
-    const isDrawn = await this.#here.redraw(one, (row) => again.put(row), new AbortController().signal);
+    const how = { signal: new AbortController().signal, onRow: (/** @type {RowEvent} */ row) => again.put(row) };
+    const isDrawn = await this.#here.redraw(one, {}, how);
     if (sample !== this.#sample) return;
     const pixels = say(width * height);
     const differ = again.large.pixels.data.filter((byte, i) => byte !== shown.data[i]).length;

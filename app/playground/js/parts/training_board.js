@@ -1,20 +1,17 @@
 /** A training on the page: how far it is, what it draws by now, how well it knows pictures held back, and its end. */
 
 import { fixed, say, t } from "../lang.js";
-import { pause } from "../service/api.js";
-import { follow } from "../service/events.js";
-import { explain, Problem } from "../service/problems.js";
+import { FollowedJob } from "../service/followed_job.js";
+import { explain } from "../service/problems.js";
 import { standing } from "../service/words.js";
 import { Latest } from "../signal.js";
 import { passing } from "../storage.js";
 import { dataUrlOfFile } from "../pixels/raster.js";
 import { svg } from "./belief_plot.js";
-import { announce, el, seen } from "./dom.js";
+import { announce, el } from "./dom.js";
 
 /** @import {Job, Shared} from "../types" */
 
-/** Between two looks at a training that has not reported anything yet. */
-const LOOK_MS = 1500;
 const POINTS = "pixelrnn.curve.";
 const [WIDTH, HEIGHT] = [400, 300];
 
@@ -75,38 +72,24 @@ export class TrainingBoard {
     this.#told.textContent = "";
     this.#understood.textContent = "\u00a0"; // its line has its place
     this.#status.textContent = t("Connecting…");
-    this.#look(id, signal);
+    // Until its first progress no event says that a trainer has begun with it.
+    const followed = new FollowedJob(this.#shared.api, id, { needsLook: ({ progress }) => !progress });
+    followed.onConnection = (isBack) => this.#tell(!isBack);
+    followed.onLook = (job) => {
+      this.#job = job;
+      this.#tell();
+    };
     try {
-      for await (const { name, data } of follow(this.#shared.api, id, signal, (isBack) => this.#tell(!isBack))) {
-        if (name === "progress") this.#advance(data);
+      for await (const { name, data } of followed.events(signal)) {
+        const job = /** @type {Job} */ (followed.job);
+        if (name === "progress") this.#advance(data, job);
         else if (name === "picture") this.#draw(`data:image/png;base64,${data.png}`);
-        else if (name === "error" && !data.id) throw new Problem(data);
-        else if (["snapshot", "done", "error", "canceled"].includes(name)) this.#know(data, signal);
+        else this.#know(job, signal);
       }
     } catch (error) {
       if (signal.aborted) return;
       this.#watched = "";
       this.#status.textContent = explain(error).text;
-    }
-  }
-
-  /**
-   * Ask where a training stands until it reports by itself: its stream does not say when a trainer begins with it, and it
-   * may look at the pictures for minutes.
-   *
-   * @param {string} id
-   * @param {AbortSignal} signal
-   */
-  async #look(id, signal) {
-    const isSilent = () => !signal.aborted && !this.#job?.finished_at && this.#seen.share === undefined;
-    while (isSilent()) {
-      await pause(LOOK_MS);
-      await seen();
-      if (!isSilent()) return;
-      const job = await this.#shared.api.job(id, 0, signal).catch(() => null); // the stream says what is wrong
-      if (!job || !isSilent() || job.finished_at) continue;
-      this.#job = job;
-      this.#tell();
     }
   }
 
@@ -144,12 +127,11 @@ export class TrainingBoard {
     this.#way.href = `#sample?${new URLSearchParams({ model, n: "16", seed: "1", temperature: "1" })}`;
   }
 
-  /** @param {any} progress */
-  #advance(progress) {
-    const { share, minutes_left: minutes, told } = progress;
-    if (!this.#job || this.#job.finished_at) return;
-    const eta_s = minutes === null ? null : 60 * minutes;
-    this.#job = { ...this.#job, status: "running", waits_for: null, progress: share, eta_s };
+  /** @param {any} progress @param {Job} job */
+  #advance(progress, job) {
+    const { minutes_left: minutes, told } = progress;
+    if (job.finished_at) return;
+    this.#job = { ...job, eta_s: minutes === null ? null : 60 * minutes };
     this.#told.textContent = told.replaceAll("\n", "; ");
     this.#describe(progress);
     this.#tell();

@@ -259,6 +259,13 @@ export function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Wait until somebody looks at the page: one that is hidden asks the service nothing. */
+export async function seen() {
+  while (document.hidden) {
+    await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+  }
+}
+
 /** @param {Response} response */
 async function problemOf(response) {
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;

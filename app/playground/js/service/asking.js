@@ -1,11 +1,15 @@
 /** Whom a view asks: the service, or this browser where the service is away, keeps it waiting, or is none. */
 
 import { t } from "../lang.js";
+import { pause } from "./api.js";
 import { Service } from "./by_service.js";
 import { Here } from "./here.js";
 import { FieldTrouble, Unreachable } from "./problems.js";
 
-/** @import {How, Job, Model, Shared} from "../types" */
+/** @import {Given, How, Job, Model, Shared} from "../types" */
+
+/** So long the service may keep a job waiting before this browser draws it. */
+const PATIENCE_MS = 1500;
 
 /** Six calls, with a body in `Service` and one in `Here`; a view never knows which of them answers. */
 export class Asking {
@@ -41,6 +45,50 @@ export class Asking {
   /** Whether there is somebody who answers at once. @param {string} call @param {Model} model */
   isReady(call, model) {
     return !model.compiling || this.here.can(call, model);
+  }
+
+  /**
+   * Begin a job that is kept. The one place that decides who draws what a form asks for.
+   *
+   * @param {Model} model
+   * @param {{path: string, body: Record<string, any> | FormData, wish?: any}} request wish: the same for this browser, if
+   *   it may draw it
+   * @returns {Promise<Job | null>} the service's job; null if this browser is to draw it. Throws as `Api.submit` does.
+   */
+  async begin(model, { path, body, wish }) {
+    const kind = path.slice(1);
+    const mayDraw = Boolean(wish) && this.here.can(kind === "sample" ? "rows" : kind, model);
+    const canDraw = async () => mayDraw && (await this.here.fetch(model.name, model));
+    if (model.compiling && (await canDraw())) return null;
+    try {
+      return await this.#shared.api.submit(path, body);
+    } catch (error) {
+      if (error instanceof Unreachable && (await canDraw())) return null;
+      throw error;
+    }
+  }
+
+  /**
+   * Draw a job of the service in this browser, if it waits: its rows are the same whoever draws them.
+   *
+   * @param {Job} job
+   * @param {Given} given what it began with
+   * @param {How & {onBegin: () => void}} how
+   * @param {() => boolean} isWaiting whether it still waits, and somebody looks
+   * @returns {Promise<boolean>} whether all of it was drawn here
+   */
+  async help(job, given, how, isWaiting) {
+    await pause(PATIENCE_MS);
+    if (!isWaiting() || !this.here.canDraw(job)) return false;
+    if (!(await this.here.fetch(job.model, job)) || !isWaiting()) return false;
+    how.onBegin();
+    return this.here.redraw(job, given, how);
+  }
+
+  /** Fetch what draws a job while the service answers, for when it does not. @param {Job} job */
+  prepare(job) {
+    const savesData = /** @type {any} */ (navigator).connection?.saveData;
+    if (!savesData && job.kind === "sample" && this.here.canDraw(job)) this.here.fetch(job.model, job);
   }
 
   /** @param {string} call @param {Model} model @param {any} wish @param {How} how @returns {Promise<any>} */

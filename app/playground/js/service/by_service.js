@@ -2,16 +2,13 @@
 
 import { cutApart, expected, maskPicture, pictureOf, pngOf } from "../pixels/raster.js";
 import { receiptOf, scoreOf } from "./api.js";
-import { follow } from "./events.js";
+import { FollowedJob } from "./followed_job.js";
 import { FieldTrouble } from "./problems.js";
 import { completionOf, scoreForm } from "./requests.js";
 import { standing } from "./words.js";
 
 /** @import {Api} from "./api.js" */
 /** @import {Classified, Drawn, Given, How, Job, Model, PixelBelief, Scored, Wish} from "../types" */
-
-/** So long a job may wait until the one who follows it hears of that. */
-const PATIENCE_MS = 1000;
 
 export class Service {
   /** @param {Api} api */
@@ -87,38 +84,26 @@ export class Service {
   async #followed(path, body, given, how) {
     const { signal } = how;
     const asked = await this.#api.submit(path, body);
-    this.#api.takeBackWith(asked.id, signal);
-    signal.throwIfAborted();
-    await how.onJob?.(asked, given);
-    const waiting = setTimeout(() => this.#look(asked.id, how), PATIENCE_MS);
-    try {
-      for await (const { name, data } of follow(this.#api, asked.id, signal, () => {})) {
-        if (name !== "snapshot") clearTimeout(waiting);
-        if (name === "row") how.onRow?.(data);
-        if (name === "progress") how.onWait?.(counted(asked, data.progress), { ...asked, status: "running" });
-        if (name === "estimate") how.onMean?.(expected(data, asked), data.sample);
-        if (name === "estimate") how.onWait?.(counted(asked, data.share), { ...asked, status: "running" });
-        if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
-        if (name !== "done") continue;
-        const mean = receiptOf(data) && this.#api.marginals(data.id, "mean").then(pictureOf, () => null);
-        return { job: data, images: [], mean: await mean, isHere: false }; // the images are there without it
-      }
-    } finally {
-      clearTimeout(waiting);
-      if (!signal.aborted) this.#api.settled(asked.id);
+    const followed = new FollowedJob(this.#api, asked.id, { isKept: false, needsLook: ({ progress }) => !progress });
+    followed.onLook = (job) => how.onWait?.(standing(job), job);
+    const events = followed.events(signal);
+    if (!signal.aborted) await how.onJob?.(asked, given);
+    for await (const { name, data } of events) {
+      const job = /** @type {Job} */ (followed.job);
+      if (name === "row") how.onRow?.(data);
+      if (name === "estimate") how.onMean?.(expected(data, asked), data.sample);
+      if (name === "progress" || name === "estimate") how.onWait?.(counted(job), job);
+      if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
+      if (name !== "done") continue;
+      const mean = receiptOf(data) && this.#api.marginals(data.id, "mean").then(pictureOf, () => null);
+      return { job: data, images: [], mean: await mean, isHere: false }; // the images are there without it
     }
     signal.throwIfAborted();
     throw new FieldTrouble("", standing({ ...asked, status: "canceled" }));
   }
-
-  /** Where a job stands that has not told anything yet. @param {string} id @param {How} how */
-  async #look(id, { signal, onWait }) {
-    const job = await this.#api.job(id, 0, signal).catch(() => null);
-    if (job && !signal.aborted) onWait?.(standing(job), job);
-  }
 }
 
-/** How much is done: what was estimated at first no longer holds. @param {Job} job @param {number} progress */
-function counted(job, progress) {
-  return standing({ ...job, status: "running", eta_s: null, progress });
+/** How much is done: what was estimated at first no longer holds. @param {Job} job */
+function counted(job) {
+  return standing({ ...job, eta_s: null });
 }

@@ -2,10 +2,10 @@
 
 import { t } from "../lang.js";
 import { FieldTrouble } from "./problems.js";
-import { dataUrlOf, maskPicture } from "../pixels/raster.js";
+import { dataUrlOf, holeOf, maskPicture, pixelsOf } from "../pixels/raster.js";
 import { byteOf, pictureOfValues, valuesOf } from "../pixels/values.js";
 
-/** @import {Classified, Drawn, How, Job, Model, RowEvent, Scored, Shared, Wish} from "../types" */
+/** @import {Classified, Drawn, Given, How, Job, Model, RowEvent, Scored, Shared, Wish} from "../types" */
 
 /** @typedef {import("../../../../engine/types").Portable} Portable */
 
@@ -41,31 +41,40 @@ export class Here {
   }
 
   /** Whether a job can be drawn here. @param {Job} job */
-  canDraw({ kind, model: name, numerics }) {
+  canDraw({ kind, model: name, numerics, cutouts }) {
     const model = this.#models.value?.find((one) => one.name === name);
-    return kind === "sample" && [null, undefined, ARITHMETIC].includes(numerics) && model && this.can("rows", model);
+    const isOurs = [null, undefined, ARITHMETIC].includes(numerics) && !cutouts;
+    return Boolean(isOurs && model && this.can(kind === "sample" ? "rows" : kind, model));
   }
 
-  /** Whether what draws a job is here. @param {Job} job */
-  async has(job) {
-    return Boolean(this.canDraw(job) && (await this.#found(job.model, job)));
+  /** Fetch what draws pictures of these weights; resolves to whether it is here. @param {string} name @param {Weights} weights */
+  async fetch(name, weights) {
+    return Boolean(await this.#found(name, weights));
   }
 
-  /** The images of a job once more, row by row; false where that cannot be. @param {Job} job @param {(row: RowEvent) => void} onRow @param {AbortSignal} signal */
-  async redraw(job, onRow, signal) {
+  /**
+   * Draw the images of a job once more, row by row; resolves to whether all of them were drawn.
+   *
+   * @param {Job} job
+   * @param {Given} given what a completion began with
+   * @param {How} how
+   */
+  async redraw(job, { image, mask }, how) {
     const drawer = this.canDraw(job) ? await this.#found(job.model, job) : null;
-    if (!drawer || signal.aborted) return false;
-    const { n, seed, temperature, first = 0, label } = job;
-    const wish = { n, seed, temperature, first, label: label ?? undefined };
-    return drawer.sample({ ...wish, ...told({ signal, onRow }, drawer) }).then(
+    if (!drawer || how.signal.aborted) return false;
+    const { n, seed, temperature, first = 0, label, method, particles, sweeps } = job;
+    const wish = /** @type {any} */ ({ n, seed, temperature, first, label: label ?? undefined, ...told(how, drawer) });
+    if (job.kind === "complete") {
+      if (!image || !mask) return false;
+      const [picture, hole] = await Promise.all([image, mask].map((url) => pixelsOf(url, job)));
+      for (const [name, value] of Object.entries({ method, particles, sweeps })) if (value != null) wish[name] = value;
+      Object.assign(wish, { known: valuesOf(picture, drawer), keep: holeOf(hole).map((isUnknown) => 1 - isUnknown) });
+    }
+    const drawn = job.kind === "complete" ? drawer.complete(wish) : drawer.sample(wish);
+    return drawn.then(
       () => true,
       () => false, // the service draws it
     );
-  }
-
-  /** Fetch what draws a job while the service answers, for when it does not. @param {Job} job */
-  keepReady(job) {
-    if (this.canDraw(job) && !(/** @type {any} */ (navigator).connection?.saveData)) this.#found(job.model, job);
   }
 
   /** @param {Model} model @param {Wish} wish @param {How} how @returns {Promise<Drawn>} */
@@ -154,7 +163,7 @@ export class Here {
    * What draws, once it has been fetched; null where that cannot be.
    *
    * @param {string} name
-   * @param {{digest: string | null, identity?: string | null}} wanted
+   * @param {Weights} wanted
    * @returns {Promise<Portable | null>}
    */
   async #found(name, { digest, identity }) {
@@ -178,10 +187,13 @@ async function fetchDrawer(found, wanted) {
   return loadInWorker(new URL(model, document.baseURI));
 }
 
+/** By what weights are told apart. @typedef {{digest: string | null, identity?: string | null}} Weights */
+
 /** Rows as the service tells them. @param {How} how @param {Portable} drawer */
 function told({ signal, onRow }, drawer) {
   const tell = (/** @type {number} */ sample, /** @type {number} */ y, /** @type {Uint8Array} */ values) => {
-    const row = /** @type {RowEvent} */ ({ type: "row", sample, y, stage: "final", pixels: pixelsOf(values, drawer) });
+    const pixels = bytesOf(values, drawer);
+    const row = /** @type {RowEvent} */ ({ type: "row", sample, y, stage: "final", pixels });
     if (!signal.aborted) onRow?.(row);
   };
   return { onRow: tell, signal };
@@ -203,7 +215,7 @@ function scoreFrom(nats, { width, height, channels, values }) {
 }
 
 /** A row as the service sends it: bytes, the colours of a pixel side by side. @param {Uint8Array} values colour after colour @param {Portable} drawer */
-function pixelsOf(values, { width, channels, values: levels, palette }) {
+function bytesOf(values, { width, channels, values: levels, palette }) {
   if (palette?.length) return btoa(String.fromCharCode(...values));
   const bytes = Array.from(values, (_, i) => byteOf(values[(i % channels) * width + Math.floor(i / channels)], levels));
   return btoa(String.fromCharCode(...bytes));

@@ -7,7 +7,7 @@ import { remembered } from "../service/history.js";
 import { showPicture } from "../parts/model_picker.js";
 import { JobBoard } from "../parts/job_board.js";
 import { t } from "../lang.js";
-import { FieldTrouble, Unreachable } from "../service/problems.js";
+import { FieldTrouble } from "../service/problems.js";
 
 /** @import {Api} from "../service/api.js" */
 /** @import {DrawFields} from "../parts/draw_fields.js" */
@@ -173,31 +173,20 @@ export class DrawingView {
     const { models, pictures } = this.#parts;
     const isIdle = () => !this.#element.hidden && !("used" in this.#element.dataset);
     if (!models.model || pictures || !isIdle()) return;
-    const request = await this.#ask(models.model);
-    await this.#drawHere(models.model, request, "unasked", isIdle).catch(() => {}); // nobody asked for it
+    const { model } = models;
+    const { here } = this.#shared.ask;
+    const request = await this.#ask(model).catch(() => null); // nobody asked for it
+    if (!request?.wish || !here.can("rows", model) || !(await here.fetch(model.name, model)) || !isIdle()) return;
+    this.#drawHere(model, request, false);
   }
 
-  /**
-   * Draw in this browser, if it has what draws it.
-   *
-   * @param {Model} model
-   * @param {Request} request
-   * @param {"away" | "waits" | "unasked"} why the service does not draw it: it is away, it would wait for its compiler, or
-   *   nobody has asked for a picture
-   * @param {() => boolean} isWanted whether it still is, once what draws it is there
-   * @returns {Promise<boolean>} whether it is drawn
-   */
-  async #drawHere(model, { path, wish }, why, isWanted = () => true) {
+  /** Draw in this browser, which has what draws it. @param {Model} model @param {Request} request @param {boolean} isAsked */
+  async #drawHere(model, { path, wish }, isAsked) {
     const kind = /** @type {"sample" | "complete"} */ (path.slice(1));
-    const job = /** @type {any} */ ({ ...model, kind, model: model.name }); // all that is looked at
-    if (!wish || !(kind === "complete" || (await this.#shared.ask.here.has(job))) || !isWanted()) return false;
-    const isAsked = why !== "unasked";
     this.#element.dataset.used = "";
     if (isAsked) this.#parts.fields.used();
-    this.#board.drawHere(kind, model, wish, why).then((link) => {
-      if (link && isAsked && !this.#shared.api.hasService) history.replaceState(null, "", `#${link}`);
-    });
-    return true;
+    const link = await this.#board.drawHere(kind, model, wish, isAsked);
+    if (link && isAsked && !this.#shared.api.hasService) history.replaceState(null, "", `#${link}`);
   }
 
   /** What the form says. @param {Recipe | null} recipe that says what should come out; null = whatever comes */
@@ -205,24 +194,21 @@ export class DrawingView {
     clearTrouble(this.#form);
     const button = find(this.#form, "button.primary");
     button.disabled = true;
-    let request = /** @type {Request | null} */ (null);
     try {
       if (!this.#parts.models.model) throw new FieldTrouble("model", t("There is no model to draw with."));
-      request = await this.#ask(this.#parts.models.model);
+      const request = await this.#ask(this.#parts.models.model);
+      const { model } = this.#parts.models; // the form may have found a fitter one
+      const { given } = request;
       this.#board.expect(recipe, null);
-      const { model: chosen } = this.#parts.models; // the form may have found a fitter one
-      if (chosen.compiling && (await this.#drawHere(chosen, request, "waits"))) return;
-      const { path, body, given } = request;
-      const job = await this.#shared.api.submit(path, body);
+      const job = await this.#shared.ask.begin(model, request);
+      if (!job) return this.#drawHere(model, request, true);
       this.#shared.history.keep(remembered(job, given, ""));
       this.#asked = job.id;
       this.#parts.fields.used();
       this.#board.expect(recipe, job.cutouts ? given : null);
       this.#shared.onJob(job.id);
     } catch (error) {
-      const { model } = this.#parts.models;
-      const isHere = error instanceof Unreachable && model && request && (await this.#drawHere(model, request, "away"));
-      if (!isHere) showTrouble(this.#form, error);
+      showTrouble(this.#form, error);
     } finally {
       button.disabled = false;
     }

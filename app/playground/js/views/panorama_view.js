@@ -9,7 +9,7 @@ import { el, find } from "../parts/dom.js";
 import { DrawFields } from "../parts/draw_fields.js";
 import { clearTrouble, field, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
 import { blankCanvas, layBytes, pen } from "../pixels/raster.js";
-import { follow } from "../service/events.js";
+import { FollowedJob } from "../service/followed_job.js";
 import { titleOf } from "../service/kinds.js";
 import { FieldTrouble } from "../service/problems.js";
 import { Latest } from "../signal.js";
@@ -148,11 +148,10 @@ export class PanoramaView {
     pen(this.#canvas).putImageData(this.#pixels, 0, 0);
     try {
       const job = await this.#shared.api.submit("/sample", { ...wish, n: 1, size: `${width}x${rows}` });
-      this.#shared.api.takeBackWith(job.id, signal);
-      for await (const { name, data } of follow(this.#shared.api, job.id, signal, () => {})) {
+      const followed = new FollowedJob(this.#shared.api, job.id, { isKept: false, needsLook: () => false });
+      for await (const { name, data } of followed.events(signal)) {
         if (name === "row" && data.y >= this.#next) this.#put(data, job);
         if (name === "error") throw new FieldTrouble("form", data.error?.detail ?? data.detail);
-        if (name === "done") this.#shared.api.settled(job.id);
       }
     } catch (error) {
       if (!signal.aborted) showTrouble(this.#form, error);
