@@ -28,8 +28,12 @@ class RestartBudget:
         return DELAYS_S[len(self._deaths) - 1]
 
     def after_want(self, now_s: float) -> float:
-        """Seconds to wait after a death for want of something that others must give back: it is not counted, and each
-        in a row is waited out twice as long, up to LONGEST_WAIT_S."""
+        """Return the seconds to wait after a death that must not end the others.
+
+        Such a death is not counted: its process lacked something that others must give
+        back, or the others can do without it. Each one in a row is waited out twice as
+        long as the one before, up to LONGEST_WAIT_S.
+        """
         is_in_a_row = (
             self._wait_s and now_s - self._waits_since < self._wait_s + WINDOW_S
         )

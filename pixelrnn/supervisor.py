@@ -38,6 +38,9 @@ class Child:
     """Is it to run? Else it is asked to end, and launched again once it is."""
     want: Callable[[], str] = lambda: ""
     """Says what it died for want of, where others must give that back. Such deaths are waited out, however many."""
+    is_vital: bool = True
+    """The service cannot run without it. A child that is not vital never ends the
+    others, however often it dies and whatever it exits with."""
     process: subprocess.Popen[bytes] | None = None
     has_restarted: bool = False
     restart_at: float | None = None
@@ -61,7 +64,8 @@ class Supervisor:
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Tend the children until the condition holds.
 
-        Raises StopRequested when a signal came, StartError when a child keeps dying.
+        Raises StopRequested when a signal came, StartError when a vital child keeps
+        dying.
         """
         while not condition():
             for child in self.children:
@@ -132,6 +136,9 @@ class Supervisor:
         child.on_death()
         if not child.is_needed():
             return
+        if not child.is_vital:
+            self._wait_out_death(child, process.returncode)
+            return
         if process.returncode == EXIT_BAD_SETTINGS and not child.has_restarted:
             raise StartError(
                 f"the {child.name} cannot start: {processes.last_words(child.log)}"
@@ -151,6 +158,16 @@ class Supervisor:
             )
         self.say(
             f"the {child.name} died (exit {process.returncode}), starting it again; see {child.log}"
+        )
+        child.restart_at = time.monotonic() + delay_s
+
+    def _wait_out_death(self, child: Child, status: int) -> None:
+        """Start a child again that the others can do without, later each time."""
+        delay_s = child.budget.after_want(time.monotonic())
+        reason = processes.last_words(child.log)
+        self.say(
+            f"the {child.name} died (exit {status}: {reason}), starting it again in "
+            f"{delay_s:.0f} s; see {child.log}"
         )
         child.restart_at = time.monotonic() + delay_s
 

@@ -209,6 +209,7 @@ class _Worker:
             TRAINER_GRACE_S,
             on_death=self.recover,
             is_needed=is_needed,
+            is_vital=False,
         )
 
     def launch(self) -> subprocess.Popen[bytes]:

@@ -5,6 +5,7 @@ A model is published here, under the lock that a cancel takes too: one that was 
 
 import errno
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -15,19 +16,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 from redis.exceptions import RedisError
 
 from worker.contract import keys
 from worker.contract.added import ANYONE, OWNER, JobFiles, Owner, uploads_in
 from worker.contract.jobs import JobStatus
-from worker.engine_link import EngineLostError, RefusedError
+from worker.engine_link import RefusedError
 from worker.jobs.brake import Brake
 from worker.jobs.ledger import OPEN
 from worker.orders.catalogue import Catalogue
-from worker.orders.claims import Claim, Outcome, StoredResult, failed
-from worker.orders.faults import training_failed
+from worker.orders.claims import RETRY, Claim, Outcome, StoredResult, failed
+from worker.orders.faults import training_died, training_failed
 from worker.orders.order import Order, TrainOrder
 from worker.orders.usage import Usage
+from worker.process.crash import EXIT_STOPPED
 from worker.process.redis_clients import COMMAND_TIMEOUT_S, connect
 from worker.process.turn_thread import TurnThread
 from worker.settings import Settings
@@ -35,6 +38,13 @@ from worker.settings import Settings
 _SWEEP_S = 10.0
 _YOUNG_S = 60.0
 """Seconds: a younger place may belong to a job that is just being handed in."""
+
+ATTEMPTS = 5
+"""Deaths of its process, in all its life, with which a training's job fails."""
+FIRST_DELAY_S = 0.5
+"""Seconds from the first death to the next attempt; after each further death twice as
+many. Memory that others use may be free again by then."""
+_TOLD_TO_STOP = (EXIT_STOPPED, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 _NOTHING_LEARNED = "No round was better than what it began with: more pictures would help, or other ones."
 
 
@@ -49,10 +59,11 @@ class TeachingLink:
         self._under_way: dict[str, tuple[TrainOrder, subprocess.Popen[bytes]]] = {}
         """Trainings that have neither ended nor been withdrawn, by their tokens."""
         self._withdrawn: set[str] = set()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._words: Mapping[str, Callable[..., None]] = {}
         self._sweeper = TurnThread("sweeper", self._sweep)
         self._braking = TurnThread("brake", self._hold)
+        self._log = structlog.get_logger("trainer")
         self.usage: dict[str, Usage] = {}
         self.exhausted: set[str] = set()
         self.card_has_failed = self.has_given_up = False
@@ -131,7 +142,7 @@ class TeachingLink:
 
     def stop(self, timeout_s: float) -> None:
         """Let it write a checkpoint, if that is quick: else it goes on from the one before."""
-        self._stopping = True
+        self._stopping.set()
         self._sweeper.stop()
         self._braking.stop()
         for _, process in list(self._under_way.values()):
@@ -142,24 +153,61 @@ class TeachingLink:
                 process.kill()
 
     def _listen(self, order: TrainOrder, process: "subprocess.Popen[bytes]") -> None:
-        """Raises EngineLostError where it ends without a last word: the job is begun again, by whoever comes next."""
+        """Report what the process of a training says, until it ends."""
         assert process.stdout is not None
         token = order.claim.token
         for line in process.stdout:
-            said = json.loads(line)
+            try:
+                said = json.loads(line)
+            except ValueError:  # the process was killed while it wrote this line
+                continue
             if (progress := said.get("progress")) is not None:
                 self._count(said["trained"])
-                grid = Path(said["grid"]).read_bytes() if said["grid"] else b""
                 self._words["progress"](
-                    token, progress["share"], json.dumps(progress), grid
+                    token, progress["share"], json.dumps(progress), _grid(said["grid"])
                 )
                 continue
             with self._one_at_a_time:
                 if self._under_way.pop(token, None) is not None:
                     self._words["end"](token, self._outcome(order, said))
         status = process.wait()
-        if token in self._under_way and not self._stopping:
-            raise EngineLostError(f"the process that trains ended with {status}")
+        if token in self._under_way:
+            self._note_death(order, status)
+
+    def _note_death(self, order: TrainOrder, status: int) -> None:
+        """Count a process that ended without a last word as a failed attempt.
+
+        The job goes back to the queue after a delay. At the ATTEMPTS-th death it fails.
+        A process that was told to stop has not failed: Ctrl-C and service managers
+        signal the trainer and its children together.
+        """
+        if self._stopping.is_set():
+            return
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        deaths = 0 if status in _TOLD_TO_STOP else self._count_death(order)
+        self._log.error(
+            "training_died", job_id=order.claim.job_id, how=how, deaths=deaths
+        )
+        outcome = failed(training_died(deaths, how))
+        if deaths < ATTEMPTS:
+            outcome = RETRY
+            self._stopping.wait(FIRST_DELAY_S * 2 ** max(0, deaths - 1))
+        with self._one_at_a_time:
+            # A worker that stops gives its jobs back, and a job that was canceled
+            # meanwhile has been withdrawn.
+            is_ours = self._under_way.pop(order.claim.token, None) is not None
+            if is_ours and not self._stopping.is_set():
+                self._words["end"](order.claim.token, outcome)
+
+    def _count_death(self, order: TrainOrder) -> int:
+        """Return the number of deaths of this training's process, in all attempts."""
+        deaths = JobFiles(self._added, order.claim.job_id, order.model).deaths
+        try:
+            with deaths.open("ab") as file:
+                file.write(b".")
+            return deaths.stat().st_size
+        except OSError:  # no attempt could write its checkpoint either
+            return ATTEMPTS
 
     def _hold(self) -> float:
         """Stop the training that is under way whenever others draw."""
@@ -169,7 +217,7 @@ class TeachingLink:
         return _SWEEP_S
 
     def _is_ending(self, finish: Path) -> bool:
-        return self._stopping or finish.exists()
+        return self._stopping.is_set() or finish.exists()
 
     def _count(self, trained: Mapping[str, int]) -> None:
         with suppress(RedisError):  # they are figures for an operator alone
@@ -227,3 +275,13 @@ class TeachingLink:
     def _forget(self, job_id: str, is_kept: bool) -> None:
         for run in (uploads_in(self._added) / job_id / "run").glob("[!.]*"):
             JobFiles(self._added, job_id, run.name).forget(is_kept)
+
+
+def _grid(path: str | None) -> bytes:
+    """Return the PNG of a grid of samples; empty if there is none, or none any more."""
+    if path is None:
+        return b""
+    try:
+        return Path(path).read_bytes()
+    except OSError:  # the job was canceled, and its files are deleted
+        return b""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelrnn import embedded, processes, up
+from pixelrnn import embedded, processes, restarts, up
 from pixelrnn.errors import StartError
 from pixelrnn.restarts import DEATHS_LIMIT, LONGEST_WAIT_S, WINDOW_S, RestartBudget
 from pixelrnn.supervisor import Child, Supervisor
@@ -111,6 +111,43 @@ def test_supervisor_gives_up_when_a_child_keeps_dying(tmp_path: Path) -> None:
     ):
         supervisor.run()
     assert len(said) == DEATHS_LIMIT - 1
+
+
+@pytest.mark.parametrize("status", [1, 2])
+def test_a_child_that_is_not_vital_never_ends_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """However often it dies and whatever it exits with: it is started again, later
+    each time, and the others go on."""
+    monkeypatch.setattr(restarts, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(restarts, "LONGEST_WAIT_S", 0.04)
+    said: list[str] = []
+    sleeper = child(tmp_path, SLEEPER)
+    log = tmp_path / "trainer.log"
+    command = [sys.executable, "-c", f"print('no room'); raise SystemExit({status})"]
+    broken = Child(
+        "trainer", partial(processes.spawn, command, log), log, 0.2, is_vital=False
+    )
+    supervisor = Supervisor(said.append)
+    for each in (sleeper, broken):
+        supervisor.start(each)
+    process = running(sleeper)
+    supervisor.wait_until(lambda: len(said) > 2 * DEATHS_LIMIT)
+    assert "the trainer died" in said[0]
+    assert "no room" in said[0]
+    assert sleeper.process is process
+    assert is_alive(process.pid)
+    supervisor.stop_all()
+
+
+def test_up_can_do_without_its_trainer_and_not_without_its_workers(
+    tmp_path: Path,
+) -> None:
+    """A trainer that keeps dying must not end the API."""
+    options = up.UpOptions("127.0.0.1", 0, tmp_path, tmp_path)
+    for trains in (True, False):
+        worker = up._Worker(options, "redis://x", "cpu", tmp_path / "log", (), trains)
+        assert worker.child().is_vital is not trains
 
 
 @pytest.mark.parametrize(

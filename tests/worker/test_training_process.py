@@ -30,6 +30,7 @@ from tests.worker.harness import wait_for
 from worker.contract import keys
 from worker.contract.added import seen_by
 from worker.process.channel import Channel
+from worker.teaching_link import ATTEMPTS
 
 LONG_S = 300.0
 pytestmark = pytest.mark.timeout(600)
@@ -216,6 +217,54 @@ def test_a_training_whose_trainer_was_killed_gives_the_same_weights(
         tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published"
     )
     assert Card.read(unbroken / "card.json").sha256 == result["digest"]
+
+
+def test_a_training_whose_process_keeps_dying_fails_and_its_trainer_goes_on(
+    place: Place,
+) -> None:
+    """Each death is a failed attempt of that job alone: as of a process that the kernel
+    kills because the machine has no memory left. The next job is trained."""
+    with place.client() as client:
+        job_id = place.train(client, "corners", MANY, minutes=20)
+        trainer = place.start()
+        killed: set[int] = set()
+
+        def new_process() -> int | None:
+            found = set(children_of(trainer.process.pid)) - killed
+            return next(iter(found), None)
+
+        for _ in range(ATTEMPTS):
+            training = wait_for(new_process, "its process", LONG_S)
+            killed.add(training)
+            os.kill(training, signal.SIGKILL)
+        job = place.ended(client, job_id)
+        assert (job["status"], job["error"]["type"]) == ("failed", "training-failed")
+        assert f"started {ATTEMPTS} times" in job["error"]["detail"]
+        assert "signal 9" in job["error"]["detail"]
+        assert new_process() is None
+        assert trainer.process.poll() is None
+        place.wait_until_clean()
+        assert place.models() == []
+        assert place.ended(client, place.train(client, "corners"))["status"] == (
+            "succeeded"
+        )
+
+
+def test_a_process_that_is_told_to_stop_goes_on_and_has_not_failed(
+    place: Place,
+) -> None:
+    """Service managers signal a trainer and its children together."""
+    with place.client() as client:
+        job_id = place.train(client, "corners", MANY)
+        trainer = place.start()
+        place.wait_for_file(job_id, "run/corners/last.safetensors")
+        (first,) = children_of(trainer.process.pid)
+        os.kill(first, signal.SIGTERM)
+        wait_for(
+            lambda: set(children_of(trainer.process.pid)) - {first}, "the next one"
+        )
+        assert not [*(place.added / "uploads" / job_id).glob("deaths")]
+        assert place.ended(client, job_id)["status"] == "succeeded"
 
 
 @pytest.mark.skipif(

@@ -89,6 +89,8 @@ class JobFiles:
         """The checkpoint that would be published."""
         self.finish = self.place / "finish"
         """A file whose presence asks for the end."""
+        self.deaths = self.place / "deaths"
+        """A file with one byte for each time that the training's process has died."""
         self.model = models_in(added) / name
         """The place of the model that it brings."""
         self.draft = models_in(added) / f".{job_id}"

@@ -32,6 +32,7 @@ from worker.contract import keys
 from worker.contract.added import JobFiles, models_in
 from worker.contract.kinds.train import TrainOptions
 from worker.process import processors
+from worker.process.crash import EXIT_STOPPED
 from worker.settings import Settings
 
 _NICE = 10
@@ -162,7 +163,7 @@ def _train(files: JobFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] 
     )
     result = train(request, display, is_over)
     if not (result.finished or files.finish.exists()):
-        sys.exit(1)  # it was told to stop, and goes on another time
+        sys.exit(EXIT_STOPPED)  # it was told to stop, and goes on another time
     if not files.best.exists() or result.best_nats is None:
         return None
     card = Card.read(publish(files.best, files.place / "model", name=files.name) / CARD)

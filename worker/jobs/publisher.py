@@ -346,6 +346,8 @@ class Publisher:
 
     def _settle(self, claim: Claim, outcome: Outcome) -> Outcome:
         """Settle the claim; returns what became of it."""
+        if outcome.status is None:  # the job goes on: there is no end to be written
+            return outcome
         settled = self._ledger.settle(claim.job_id, claim.token, outcome)
         if (
             settled is Settled.BEHIND

@@ -48,6 +48,8 @@ CANCELED = Outcome(JobStatus.CANCELED)
 LOST = Outcome(None)
 ROWS_GONE = Outcome(None, goes_on=True)
 """Rows that were confirmed are gone from the store: the job goes on from those that are left."""
+RETRY = Outcome(None, goes_on=True)
+"""The attempt failed: the job goes back to the queue, and another attempt begins."""
 
 
 def failed(error: JobError) -> Outcome:

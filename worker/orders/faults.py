@@ -99,6 +99,19 @@ def training_failed(why: str) -> JobError:
     return _fault("training-failed", "No model came of the pictures", why)
 
 
+def training_died(deaths: int, how: str) -> JobError:
+    """Return the error of a training whose process ended `deaths` times.
+
+    how: the last end, such as "signal 9".
+    """
+    detail = (
+        f"Its process was started {deaths} times and ended each time before it was "
+        f"done (the last time with {how}). The pictures may need more memory than "
+        "the server has: try fewer or smaller ones."
+    )
+    return training_failed(detail)
+
+
 def not_served(why: str) -> JobError:
     return _fault("not-served", "The model is not served", why)
 

@@ -6,6 +6,8 @@ import threading
 import structlog
 
 EXIT_CRASHED = 70
+EXIT_STOPPED = 75
+"""Exit status of a training's process that was told to stop and has kept what it has."""
 
 
 def end_with_any_thread() -> None:
