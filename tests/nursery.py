@@ -27,7 +27,7 @@ from pixelrnn import processes, tether
 
 ENGINE, TRAINING, WORKER = (
     "worker.engine.start",
-    "worker.engine.teaching",
+    "worker.engine.teaching_start",
     "worker.start",
 )
 IMPORTED = [
@@ -36,6 +36,7 @@ IMPORTED = [
     "pixelrnn.up",
     "pixelrnn.verbs",
     "worker.engine.process",
+    "worker.engine.teaching",
     ENGINE,
     TRAINING,
 ]

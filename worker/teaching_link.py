@@ -5,6 +5,7 @@ A model is published here, under the lock that a cancel takes too: one that was 
 
 import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,17 @@ _TOLD_TO_STOP = (EXIT_STOPPED, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 _NOTHING_LEARNED = "No round was better than what it began with: more pictures would help, or other ones."
 
 
+@dataclass
+class _Training:
+    """A training and its process."""
+
+    order: TrainOrder
+    process: "subprocess.Popen[bytes]"
+    may_be_stopped: bool = False
+    """The process has reported that the kernel kills it if the trainer dies. If it were
+    stopped earlier, it would stay stopped for ever after the trainer's death."""
+
+
 class TeachingLink:
     """Has the words of an EngineLink."""
 
@@ -56,7 +69,7 @@ class TeachingLink:
         self._redis: Any = connect(settings.redis_url, COMMAND_TIMEOUT_S)
         self._brake = Brake(settings.redis_url)
         self._one_at_a_time = threading.Lock()
-        self._under_way: dict[str, tuple[TrainOrder, subprocess.Popen[bytes]]] = {}
+        self._under_way: dict[str, _Training] = {}
         """Trainings that have neither ended nor been withdrawn, by their tokens."""
         self._withdrawn: set[str] = set()
         self._stopping = threading.Event()
@@ -89,34 +102,37 @@ class TeachingLink:
     def submit(self, order: Order) -> None:
         assert isinstance(order, TrainOrder)
         what = [
+            str(os.getpid()),
             str(self._added),
             order.claim.job_id,
             order.model,
             order.options.model_dump_json(),
         ]
-        command = [sys.executable, "-P", "-m", "worker.engine.teaching", *what]
+        command = [sys.executable, "-P", "-m", "worker.engine.teaching_start", *what]
         with self._one_at_a_time:
             if order.claim.token in self._withdrawn:
                 return
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
             )
-            self._under_way[order.claim.token] = order, process
+            training = _Training(order, process)
+            self._under_way[order.claim.token] = training
         threading.Thread(
-            target=self._listen, args=(order, process), name="teaching", daemon=True
+            target=self._listen, args=(training,), name="teaching", daemon=True
         ).start()
-        self._braking.hurry()
 
     def withdraw(self, token: str) -> None:
         """Stop this training. If it was canceled, nothing of it is left when this returns; else another trainer may go
         on with it."""
         with self._one_at_a_time:
             self._withdrawn.add(token)
-            if (found := self._under_way.pop(token, None)) is None:
+            training = self._under_way.pop(token, None)
+            if training is None:
                 return
-            (order, process), job_id = found, found[0].claim.job_id
-            process.kill()
-            process.wait()
+            order = training.order
+            job_id = order.claim.job_id
+            training.process.kill()
+            training.process.wait()
             try:
                 if self._redis.hexists(keys.job(job_id), "cancel_requested"):
                     self._redis.hdel(keys.image(job_id), "grid")
@@ -145,31 +161,40 @@ class TeachingLink:
         self._stopping.set()
         self._sweeper.stop()
         self._braking.stop()
-        for _, process in list(self._under_way.values()):
-            process.terminate()
+        for training in list(self._under_way.values()):
+            training.process.terminate()
             try:
-                process.wait(timeout_s)
+                training.process.wait(timeout_s)
             except subprocess.TimeoutExpired:
-                process.kill()
+                training.process.kill()
 
-    def _listen(self, order: TrainOrder, process: "subprocess.Popen[bytes]") -> None:
+    def _listen(self, training: "_Training") -> None:
         """Report what the process of a training says, until it ends."""
+        order, process = training.order, training.process
         assert process.stdout is not None
         token = order.claim.token
-        for line in process.stdout:
-            try:
-                said = json.loads(line)
-            except ValueError:  # the process was killed while it wrote this line
-                continue
-            if (progress := said.get("progress")) is not None:
-                self._count(said["trained"])
-                self._words["progress"](
-                    token, progress["share"], json.dumps(progress), _grid(said["grid"])
-                )
-                continue
-            with self._one_at_a_time:
-                if self._under_way.pop(token, None) is not None:
-                    self._words["end"](token, self._outcome(order, said))
+        with process.stdout as lines:
+            for line in lines:
+                try:
+                    said = json.loads(line)
+                except ValueError:  # the process was killed while it wrote this line
+                    continue
+                if said.get("begun"):
+                    training.may_be_stopped = True
+                    self._braking.hurry()
+                    continue
+                if (progress := said.get("progress")) is not None:
+                    self._count(said["trained"])
+                    self._words["progress"](
+                        token,
+                        progress["share"],
+                        json.dumps(progress),
+                        _grid(said["grid"]),
+                    )
+                    continue
+                with self._one_at_a_time:
+                    if self._under_way.pop(token, None) is not None:
+                        self._words["end"](token, self._outcome(order, said))
         status = process.wait()
         if token in self._under_way:
             self._note_death(order, status)
@@ -211,13 +236,24 @@ class TeachingLink:
 
     def _hold(self) -> float:
         """Stop the training that is under way whenever others draw."""
-        for order, process in list(self._under_way.values()):
-            finish = JobFiles(self._added, order.claim.job_id, order.model).finish
-            self._brake.hold(process, partial(self._is_ending, finish))
+        for training in list(self._under_way.values()):
+            if training.may_be_stopped:
+                self._brake.hold(training.process, partial(self._is_ending, training))
         return _SWEEP_S
 
-    def _is_ending(self, finish: Path) -> bool:
-        return self._stopping.is_set() or finish.exists()
+    def _is_ending(self, training: "_Training") -> bool:
+        """Return True if the training is to end, and must not be stopped any more.
+
+        One that has reported its end publishes nothing itself, but its process takes a
+        moment to end and holds memory until then.
+        """
+        order = training.order
+        finish = JobFiles(self._added, order.claim.job_id, order.model).finish
+        return (
+            self._stopping.is_set()
+            or order.claim.token not in self._under_way
+            or finish.exists()
+        )
 
     def _count(self, trained: Mapping[str, int]) -> None:
         with suppress(RedisError):  # they are figures for an operator alone

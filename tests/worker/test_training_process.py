@@ -5,6 +5,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -248,6 +250,36 @@ def test_a_training_whose_process_keeps_dying_fails_and_its_trainer_goes_on(
         assert place.ended(client, place.train(client, "corners"))["status"] == (
             "succeeded"
         )
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a process of its parent's death"
+)
+def test_a_training_whose_trainer_dies_in_its_first_moments_is_not_left_stopped(
+    place: Place,
+) -> None:
+    """It is stopped because others draw, as soon as it may be: before torch is
+    imported. Here both are programs, since those that are forked import nothing."""
+    place.redis.hset(keys.LOAD, "work", 1)
+    with place.client() as client:
+        place.train(client, "corners", MANY)
+        with (place.folder / "trainer.log").open("wb") as log:
+            trainer = subprocess.Popen(
+                [sys.executable, "-P", "-m", "worker.start", "trainer"],
+                env={
+                    **os.environ,
+                    "REDIS_URL": place.redis_url,
+                    "PIXELRNN_ADDED_DIR": str(place.added),
+                },
+                stderr=log,
+            )
+        try:
+            (training,) = wait_for(lambda: children_of(trainer.pid), "its process")
+            wait_for(lambda: is_stopped(training), "its stop")
+        finally:
+            trainer.kill()
+            trainer.wait()
+        wait_for(lambda: not is_alive(training), "its end: nobody else would end it")
 
 
 def test_a_process_that_is_told_to_stop_goes_on_and_has_not_failed(

@@ -1,15 +1,13 @@
-"""The process of one training: `python -m worker.engine.teaching ADDED JOB NAME OPTIONS`, started by a trainer.
+"""The process of one training, which a trainer starts (teaching_start.py).
 
 It prints JSON, a line each: {"progress": ..., "grid": path, "trained": since the last line}, and in the end
 {"done": ...} or {"failed": why}. What it needs to go on after its death lies in the place of its job: the plan, whose
 number of updates is fixed once, and the checkpoint.
 """
 
-import ctypes
 import fcntl
 import json
 import os
-import signal
 import sys
 import time
 import traceback
@@ -31,12 +29,8 @@ from model_core.training.teaching import lesson
 from worker.contract import keys
 from worker.contract.added import JobFiles, models_in
 from worker.contract.kinds.train import TrainOptions
-from worker.process import processors
 from worker.process.crash import EXIT_STOPPED
-from worker.settings import Settings
 
-_NICE = 10
-_PR_SET_PDEATHSIG = 1
 _TELL_S = 1.0
 _GRID_S = 10.0
 """Fewest seconds between two grids that are shown."""
@@ -119,8 +113,13 @@ class _Telling(Display):
         print(json.dumps(said), file=self._out, flush=True)
 
 
-def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
-    """Train, and lay the model beside the upload."""
+def main(
+    out: TextIO, trainer: int, added: str, job_id: str, name: str, options: str
+) -> None:
+    """Train, and lay the model beside the upload.
+
+    out: where the lines are printed. trainer: the process id of the trainer.
+    """
     files = JobFiles(Path(added), job_id, name)
     try:
         with (files.place / "lock").open("w") as lock:
@@ -128,7 +127,9 @@ def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
                 lock, fcntl.LOCK_EX
             )  # a training whose trainer died may not have noticed yet
             said = {
-                "done": _train(files, TrainOptions.model_validate_json(options), out)
+                "done": _train(
+                    files, TrainOptions.model_validate_json(options), out, trainer
+                )
             }
     except DiskError:
         said = {"failed": "The server's disk is full, or cannot be written."}
@@ -142,13 +143,15 @@ def main(out: TextIO, added: str, job_id: str, name: str, options: str) -> None:
     print(json.dumps(said), file=out, flush=True)
 
 
-def _train(files: JobFiles, asked: TrainOptions, out: TextIO) -> dict[str, Any] | None:
+def _train(
+    files: JobFiles, asked: TrainOptions, out: TextIO, trainer: int
+) -> dict[str, Any] | None:
     """The summary of the model that is published in the job's place; None where nothing was learned."""
     if (
         asked.start and (models_in(files.place.parents[1]) / asked.start).is_dir()
     ):  # one that was added
         os.environ["PIXELRNN_MODELS_DIR"] = str(models_in(files.place.parents[1]))
-    is_over, plan = partial(_is_over, files.finish, os.getppid()), _plan(files, asked)
+    is_over, plan = partial(_is_over, files.finish, trainer), _plan(files, asked)
     recipe, told = Recipe.model_validate(plan["recipe"]), plan["told"]
 
     def display(*run: Any) -> Display:
@@ -232,19 +235,3 @@ def _plan(files: JobFiles, asked: TrainOptions) -> dict[str, Any]:
     kept.with_suffix(".draft").write_text(json.dumps(plan), encoding="utf-8")
     kept.with_suffix(".draft").replace(kept)
     return plan
-
-
-def _go_last() -> None:
-    """Behind all others of this machine; and die with the trainer, also while it has us stopped."""
-    os.nice(_NICE)
-    processors.wait_for_turn()
-    processors.keep_to(Settings().engine_cpus)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    _go_last()
-    printed = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever else prints
-    main(printed, *sys.argv[1:])

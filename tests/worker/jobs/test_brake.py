@@ -11,6 +11,7 @@ from redis import Redis
 from tests.house.processes import is_stopped
 from tests.worker.harness import wait_for
 from worker.contract import keys
+from worker.jobs import brake
 from worker.jobs.brake import Brake
 
 BUSY = "while True: pass"
@@ -38,7 +39,7 @@ class Training:
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
-        self._thread.join()
+        self._thread.join(30)
 
 
 @pytest.fixture
@@ -97,6 +98,17 @@ def test_one_that_is_to_end_is_not_left_stopped(
     training.is_over = True
     training._thread.join()
     assert training.goes_on()
+
+
+def test_one_that_is_to_end_is_continued_at_once(
+    redis: Redis, training: Training, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not wait for the end of the stop, which may be long while others draw."""
+    monkeypatch.setattr(brake, "_WAITS", 1e6)
+    redis.hset(keys.LOAD, "work", 1)
+    wait_for(training.is_stopped, "its stop")
+    training.is_over = True
+    wait_for(training.goes_on, "its going on")
 
 
 def test_it_goes_on_while_redis_is_away(redis: Redis, training: Training) -> None:

@@ -1,0 +1,107 @@
+"""A trainer's hold on the processes that train, which are stand-ins here."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.house.processes import is_stopped
+from tests.worker.harness import wait_for
+from worker import teaching_link
+from worker.contract import keys
+from worker.contract.kinds.train import TrainOptions
+from worker.engine.teaching_start import BEGUN
+from worker.orders.claims import Claim
+from worker.orders.order import TrainOrder
+from worker.settings import Settings
+from worker.teaching_link import TeachingLink
+
+STAND_IN = """
+import pathlib, sys, time
+begin, end, ends = sys.argv[1:]
+print(begin, end="", flush=True)
+while not pathlib.Path(ends).exists():
+    time.sleep(0.01)
+print(end, flush=True)
+time.sleep(600)
+"""
+"""Says how it begins and, once a file is there, its end; then it takes its time."""
+
+
+class Trainings:
+    """A link that starts stand-ins, and those that its brake holds."""
+
+    def __init__(self, redis_url: str, added: Path) -> None:
+        self.link = TeachingLink(Settings(redis_url=redis_url, added_dir=added))
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.ended: list[str] = []
+        self.held: list[subprocess.Popen[bytes]] = []
+        self.begin = ""
+        self.ends = added / "ends"
+        self._hold = self.link._brake.hold
+        self.link._brake.hold = self.hold  # type: ignore[method-assign]
+
+    def hold(self, process: "subprocess.Popen[bytes]", is_over: Any) -> None:
+        self.held.append(process)
+        self._hold(process, is_over)
+
+    def popen(self, _: object, **options: Any) -> "subprocess.Popen[bytes]":
+        words = [self.begin, '{"failed": "no"}', str(self.ends)]
+        command = [sys.executable, "-c", STAND_IN, *words]
+        self.processes.append(subprocess.Popen(command, **options))
+        return self.processes[-1]
+
+    def submit(self, token: str, begin: str = BEGUN) -> "subprocess.Popen[bytes]":
+        self.begin = begin
+        order = TrainOrder(Claim(token, token, 0), "mine", TrainOptions())
+        self.link.submit(order)
+        return self.processes[-1]
+
+
+@pytest.fixture
+def trainings(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Trainings]:
+    there = Trainings(redis_url, tmp_path)
+    stand_in = SimpleNamespace(**{**vars(subprocess), "Popen": there.popen})
+    monkeypatch.setattr(teaching_link, "subprocess", stand_in)
+    there.link.start(None, None, {"end": lambda token, _: there.ended.append(token)})
+    yield there
+    for process in there.processes:
+        process.kill()
+        process.wait()
+    there.link.stop(1)
+    wait_for(lambda: all(each.stdout.closed for each in there.processes), "the end")
+
+
+def test_a_process_that_has_said_its_end_keeps_no_other_from_being_stopped(
+    trainings: Trainings, redis_url: str
+) -> None:
+    """It takes its time to end, and is not stopped meanwhile: it holds memory."""
+    first = trainings.submit("first")
+    wait_for(lambda: trainings.held == [first], "the brake")
+    trainings.ends.touch()
+    wait_for(lambda: trainings.ended == ["first"], "its end")
+    trainings.ends.unlink()
+    with Redis.from_url(redis_url) as redis:
+        redis.hset(keys.LOAD, "work", 1)
+    second = trainings.submit("second")
+    wait_for(lambda: is_stopped(second.pid), "the stop of the second")
+    assert not is_stopped(first.pid)
+
+
+def test_a_process_is_not_stopped_before_it_says_that_it_may_be(
+    trainings: Trainings, redis_url: str
+) -> None:
+    """If its trainer died, nobody would end or continue it."""
+    with Redis.from_url(redis_url) as redis:
+        redis.hset(keys.LOAD, "work", 1)
+    trainings.submit("first", begin="")
+    second = trainings.submit("second")
+    wait_for(lambda: is_stopped(second.pid), "the stop of the second")
+    assert trainings.held == [second]

@@ -1,0 +1,48 @@
+"""The start of a training's process: `python -m worker.engine.teaching_start TRAINER ...`.
+
+The trainer starts it with its own process id and the arguments of `teaching.main`. The
+first thing that happens here is that the kernel is asked to kill this process when its
+trainer dies: a trainer may stop it by a signal at any moment (worker/jobs/brake.py), and
+a stopped process could not look after that itself. Only then does it report that it may
+be stopped, and only then are torch and all the rest imported, which takes seconds.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+NICE = 10
+"""A training gives way to everything else on its machine."""
+BEGUN = '{"begun": true}\n'
+"""The first line that the trainer reads: from here on it may stop this process."""
+
+
+def main(trainer: int, arguments: list[str]) -> None:
+    """Tie this process to its trainer, report it, and train.
+
+    trainer: the process id of the trainer. If it is not the parent, it has died already.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != trainer:  # it died before the kernel was asked
+        os._exit(1)
+    os.nice(NICE)
+    lines = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # other output of this process is no message to the trainer
+    lines.write(BEGUN)
+    lines.flush()
+
+    from worker.process import processors
+    from worker.settings import Settings
+
+    processors.wait_for_turn()
+    processors.keep_to(Settings().engine_cpus)
+    from worker.engine import teaching
+
+    teaching.main(lines, trainer, *arguments)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])
