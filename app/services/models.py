@@ -54,9 +54,7 @@ class Models:
             self._merged[name] = _merged(name, workers), _owners(name, workers)
         model, owners = self._merged.get(name, (None, set()))
         if model is None or not all(_sees(caller, owner) for owner in owners):
-            raise UnknownModelError(
-                f"expected one of: {', '.join(_names(workers, caller))}"
-            )
+            raise UnknownModelError(_unknown(name, workers, caller))
         return model
 
     async def held(self, name: str, caller: Caller) -> tuple[bool, str | None]:
@@ -125,6 +123,21 @@ def _names(workers: list[WorkerInfo], caller: Caller | None) -> list[str]:
         for name in names
         if all(_sees(caller, owner) for owner in _owners(name, workers))
     ]
+
+
+def _unknown(name: str, workers: list[WorkerInfo], caller: Caller) -> str:
+    """Return why there is no model of this name: a worker has refused it, perhaps."""
+    expected = f"expected one of: {', '.join(_names(workers, caller))}"
+    reason = next(
+        (
+            one.reason
+            for worker in workers
+            for one in worker.refused
+            if one.name == name and _sees(caller, one.owner)
+        ),
+        None,
+    )
+    return expected if reason is None else f"refused: {reason}; {expected}"
 
 
 def _nobody() -> NoWorkerError:

@@ -240,7 +240,7 @@ def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
 def test_model_that_a_worker_does_not_serve_is_named(
     client: httpx.Client, worker: HandWorker
 ) -> None:
-    """With its reason, and by whom; a request for it says only which there are."""
+    """With its reason, and by whom; a request for it is told the reason, too."""
     worker.announce(
         GREY, refused=[RefusedModel(name="leaky", reason="the network is not causal")]
     )
@@ -250,7 +250,10 @@ def test_model_that_a_worker_does_not_serve_is_named(
         {"name": "leaky", "reason": "the network is not causal", "worker": "w1"}
     ]
     assert metric(client, "pixelrnn_models_refused") == 1
-    is_problem(client.post("/sample", json={"model": "leaky"}), 404)
+    problem = is_problem(client.post("/sample", json={"model": "leaky"}), 404)
+    assert problem["detail"] == (
+        "refused: the network is not causal; expected one of: grey"
+    )
 
 
 @pytest.mark.parametrize("name", OLDER)

@@ -17,7 +17,7 @@ from model_core.models_directory import CARD, cards_in, weights_in
 from worker.contract.added import OWNER, whence
 from worker.contract.cards import ModelCard, RefusedModel
 from worker.engine.cohort import Cohort
-from worker.engine.examination import Examination
+from worker.engine.examination import Examination, Repeats
 from worker.engine.failures import is_card_error
 from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import MOST_LOADED, ModelPool
@@ -59,6 +59,10 @@ class Directory:
         for name in gone:
             del self._settled[name]
         return came, gone
+
+    def again(self, name: str) -> None:
+        """Let the next look find this model as a new one, if it is still there."""
+        self._settled.pop(name, None)
 
     def place(self, name: str) -> Path:
         """The directory of a model, as of the last look."""
@@ -103,6 +107,20 @@ def _fingerprint(directory: Path) -> Fingerprint:
     return tuple(facts)
 
 
+def refused_model(
+    name: str, reason: str, place: Path, repeats: Repeats
+) -> RefusedModel:
+    """Return what the worker announces of a model that it does not serve.
+
+    One that is going to be examined again names no job: a job that has added it waits
+    for the verdict.
+    """
+    whose = whence(place)
+    if repeats.will_come(name):
+        whose["job"] = ""
+    return RefusedModel(name=name, reason=reason, **whose)
+
+
 class Arrivals:
     """Serves what comes. put: a word into the engine's inbox, with its arguments. offer: lays models out for browsers,
     given their identities by name."""
@@ -130,7 +148,7 @@ class Arrivals:
         while True:
             time.sleep(every_s)
             try:
-                self.take(*self._directory.changes())
+                self.look()
                 self._kept.forget_old()
             except (
                 Exception
@@ -140,9 +158,16 @@ class Arrivals:
                 else:
                     self._log.exception("models_not_looked_at")
 
+    def look(self) -> None:
+        """Look once, also for models whose examination is to be repeated."""
+        for name in self._examination.repeats.due():
+            self._directory.again(name)
+        self.take(*self._directory.changes())
+
     def take(self, came: Iterable[str], gone: Iterable[str]) -> None:
         for name in gone:
             self._pool.forget(name)
+            self._examination.repeats.forget(name)
             self._put("dropped", name)
             if self._directory.is_added(name):
                 self._kept.forget_soon(name)
@@ -152,10 +177,15 @@ class Arrivals:
             try:
                 served[name] = self._serve(name)
             except Exception as error:  # the edge to whoever put it there
-                whose = whence(self._directory.place(name))
+                reason = note_refused(name, error)
                 self._put(
                     "refused",
-                    RefusedModel(name=name, reason=note_refused(name, error), **whose),
+                    refused_model(
+                        name,
+                        reason,
+                        self._directory.place(name),
+                        self._examination.repeats,
+                    ),
                 )
         self._examination.end()
         if served:

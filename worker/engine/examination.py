@@ -5,7 +5,11 @@ memory and the bytes that a model may have; then it measures as `publish` does t
 and draws a few rows in every way. Models that are known good, because a worker has served them, are spared both.
 """
 
+import math
 import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from model_core import load_model
@@ -14,13 +18,22 @@ from model_core.errors import ModelError
 from model_core.measures.leaks import require_causal
 from model_core.models import Model
 from model_core.models_directory import CARD, weights_in
-from worker.engine.examiner import BACKGROUND, Examiner, bound_memory
+from worker.engine.examiner import BACKGROUND, Examiner, TimedOutError, bound_memory
 from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import MIB, ModelPool, SlotPlan
 
 LOAD_LIMIT_S = 120.0
 LIMIT_S = 900.0
-"""Seconds for what is measured, its loops compiled; as long as a model may take to load."""
+"""Seconds of a processor for what is measured, its loops compiled; as long as a model may take to load."""
+
+FIRST_REPEAT_S = 60.0
+LAST_REPEAT_S = 3600.0
+"""Seconds from an examination that took too long to the next one: twice as many each
+time, up to an hour."""
+MOST_OF_PROCESSOR = 2
+"""Examinations of a model that used up their seconds of a processor. A machine that is
+busy makes them more than they would be, so that one alone proves little; but a model
+that is too slow is not examined for ever."""
 
 ROOM_MIB = 512
 """Memory for looking, beside that of slots and weights: compiling takes most of it."""
@@ -28,12 +41,70 @@ COPIES = 8
 """Copies of its weights that are in memory at most: as they are read, as the network's, and where it is measured."""
 
 
+@dataclass
+class _Late:
+    """A model whose examination took too long."""
+
+    delay_s: float
+    """Seconds until it is examined the next time."""
+    again_at: float = math.inf
+    """When it is examined again, by time.monotonic."""
+    of_processor: int = 0
+    """How often it used up its seconds of a processor."""
+
+
+class Repeats:
+    """Which models are examined again because their examination took too long.
+
+    Threads share it: the one that makes models ready and the one that looks for new
+    models.
+    """
+
+    def __init__(self) -> None:
+        self._late: dict[str, _Late] = {}
+
+    def note(self, name: str, error: TimedOutError) -> TimedOutError:
+        """Decide whether the model is examined again; the error that says so."""
+        late = self._late.setdefault(name, _Late(FIRST_REPEAT_S))
+        late.of_processor += not error.is_busy
+        late.again_at = math.inf
+        if late.of_processor >= MOST_OF_PROCESSOR:
+            return error
+        late.again_at = time.monotonic() + late.delay_s
+        reason = f"{error}; it is looked at again in {late.delay_s:.0f} s"
+        late.delay_s = min(2 * late.delay_s, LAST_REPEAT_S)
+        return TimedOutError(reason, error.is_busy)
+
+    def will_come(self, name: str) -> bool:
+        """Return True if the model is going to be examined again."""
+        late = self._late.get(name)
+        return late is not None and late.again_at < math.inf
+
+    def due(self) -> list[str]:
+        """Return the names of the models that are to be examined now, once."""
+        now = time.monotonic()
+        names = [name for name, late in self._late.items() if late.again_at <= now]
+        for name in names:
+            self._late[name].again_at = math.inf
+        return names
+
+    def forget(self, name: str) -> None:
+        """Forget a model that is served or gone."""
+        self._late.pop(name, None)
+
+
 class Examination:
     """kept: the models that are known good. most_mib: weights of one."""
 
     def __init__(
-        self, kept: KeptWeights, slot_memory_mib: int, most_mib: int, examiner: Examiner
+        self,
+        kept: KeptWeights,
+        slot_memory_mib: int,
+        most_mib: int,
+        examiner: Examiner,
+        repeats: Repeats | None = None,
     ) -> None:
+        self.repeats = Repeats() if repeats is None else repeats
         self._kept = kept
         self._slot_memory_mib, self._most_mib = slot_memory_mib, most_mib
         self._examiner = examiner
@@ -46,31 +117,50 @@ class Examination:
         except (ModelError, OSError):
             return False
 
-    def load(self, name: str, place: Path, device: str) -> Model:
-        """The model, once it was loaded elsewhere. ModelError for one that is not to be served."""
+    def load(
+        self,
+        name: str,
+        place: Path,
+        device: str,
+        waiting: Callable[[], object] = lambda: None,
+    ) -> Model:
+        """Return the model, once it was loaded elsewhere.
+
+        waiting: called every second meanwhile. Raises ModelError for one that is not to
+        be served, TimedOutError for one that took too long (see `repeats`).
+        """
         weights_bytes(place, self._most_mib)
         if not self._kept.knows(Card.read(place / CARD)):
-            self._examiner.call(
-                _load,
-                name,
-                place,
-                self._most_mib,
-                self._slot_memory_mib,
-                limit_s=LOAD_LIMIT_S,
-            )
+            self._examine(_load, name, place, LOAD_LIMIT_S, waiting)
         return _load_bounded(name, place, self._most_mib, device)
 
     def measure(self, name: str, place: Path) -> None:
-        """ModelError for one that is not to be drawn from."""
+        """Raise ModelError for one that is not to be drawn from, TimedOutError for one
+        that took too long (see `repeats`)."""
         if not self.knows(place):
+            self._examine(_measure, name, place, LIMIT_S)
+        self.repeats.forget(name)
+
+    def _examine(
+        self,
+        look: Callable[..., object],
+        name: str,
+        place: Path,
+        limit_s: float,
+        waiting: Callable[[], object] = lambda: None,
+    ) -> None:
+        try:
             self._examiner.call(
-                _measure,
+                look,
                 name,
                 place,
                 self._most_mib,
                 self._slot_memory_mib,
-                limit_s=LIMIT_S,
+                limit_s=limit_s,
+                waiting=waiting,
             )
+        except TimedOutError as error:
+            raise self.repeats.note(name, error) from None
 
 
 def weights_bytes(place: Path, most_mib: int) -> int:

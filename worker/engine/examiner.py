@@ -1,10 +1,12 @@
 """A process of its own that does what may go wrong in any way: whatever it dies of is told in words."""
 
+import math
 import os
 import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from multiprocessing import get_context, parent_process
@@ -24,6 +26,23 @@ _FIRST_TO_END = "1000"
 """The system ends this process before any other where the whole machine lacks memory."""
 
 
+LOOK_S = 1.0
+CLOCK_PER_PROCESSOR = 20
+"""A call may take so many times its limit of processor seconds by the clock. On a busy
+machine a process gets a small part of a processor; one that hangs is ended at last."""
+
+
+class TimedOutError(ModelError):
+    """The call took too long.
+
+    is_busy: it was given too little of a processor to say anything about the model.
+    """
+
+    def __init__(self, reason: str, is_busy: bool) -> None:
+        super().__init__(reason)
+        self.is_busy = is_busy
+
+
 class Examiner:
     """Calls functions of modules in that process, one after the other, until one fails; the next has a new one.
     usable: processors for it; any when empty."""
@@ -34,24 +53,59 @@ class Examiner:
         self._connection: Connection[Any, Any]
 
     def call(
-        self, look: Callable[..., object], *arguments: object, limit_s: float
+        self,
+        look: Callable[..., object],
+        *arguments: object,
+        limit_s: float,
+        waiting: Callable[[], object] = lambda: None,
     ) -> None:
-        """ModelError, with the reason, where the call raises anything, ends the process or takes longer."""
+        """Raise ModelError, with the reason, if the call raises anything or ends the
+        process, and TimedOutError if it takes too long.
+
+        limit_s: seconds of a processor that it may use. waiting: called every second
+        until the call is over.
+        """
         if self._process is None:
             self._process = self._begun()
-        if reason := self._answer(self._process, (look, arguments), limit_s):
+        try:
+            reason = self._answer(
+                self._process, (look, arguments, limit_s), limit_s, waiting
+            )
+        except TimedOutError:
+            self.end()
+            raise
+        if reason:
             self.end()  # what others left there is half done
             raise ModelError(reason)
 
-    def _answer(self, process: BaseProcess, question: object, limit_s: float) -> str:
+    def _answer(
+        self,
+        process: BaseProcess,
+        question: object,
+        limit_s: float,
+        waiting: Callable[[], object],
+    ) -> str:
         """The reason; empty where all is well."""
+        until = time.monotonic() + CLOCK_PER_PROCESSOR * limit_s
         try:
             self._connection.send(question)
-            if not self._connection.poll(limit_s):
-                return f"looking at it took more than {limit_s:.0f} s"
+            while not self._connection.poll(LOOK_S):
+                waiting()
+                if time.monotonic() > until:
+                    minutes = CLOCK_PER_PROCESSOR * limit_s / 60
+                    raise TimedOutError(
+                        f"looking at it was not done after {minutes:.0f} minutes: "
+                        "this machine is too busy",
+                        is_busy=True,
+                    )
             return self._connection.recv()
         except (EOFError, OSError):
             process.join()
+            if process.exitcode == -signal.SIGXCPU:
+                raise TimedOutError(
+                    f"looking at it took more than {limit_s:.0f} s of a processor",
+                    is_busy=False,
+                ) from None
             return f"the process that looked at it ended with status {process.exitcode}"
 
     def end(self) -> None:
@@ -77,9 +131,11 @@ def _serve(connection: "Connection[Any, Any]", usable: Collection[int]) -> None:
     begin(usable)
     if sys.platform == "linux":
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # SIGXCPU would leave a dump
     with suppress(EOFError, ConnectionError):  # the engine's process has ended
         while True:
-            look, arguments = connection.recv()
+            look, arguments, limit_s = connection.recv()
+            bound_processor(limit_s)
             try:
                 look(*arguments)
             except Exception as error:  # the edge to whoever gave what is looked at
@@ -113,3 +169,13 @@ def bound_memory(further: int) -> None:
         resource.setrlimit(
             resource.RLIMIT_DATA, (bound if most < 0 else min(bound, most), most)
         )
+
+
+def bound_processor(further_s: float) -> None:
+    """Let the kernel end this process once it has used so many seconds more of a
+    processor, in all its threads together."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    bound = math.ceil(time.process_time() + further_s)
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (bound if most < 0 else min(bound, most), most)
+    )

@@ -32,9 +32,8 @@ from model_core.models import check_device, load_model
 from model_core.models_directory import default_models_dir
 from worker.contract import logs
 from worker.contract.added import models_in, seen_by, whence
-from worker.contract.cards import RefusedModel
 from worker.contract.kinds import KINDS
-from worker.engine.arrivals import Arrivals, Directory
+from worker.engine.arrivals import Arrivals, Directory, refused_model
 from worker.engine.assessment import passed
 from worker.engine.card import wait_for_card
 from worker.engine.cohort import Cohort
@@ -149,8 +148,9 @@ def main(usable: Collection[int]) -> None:
         )
         further = directory.added_places()
         places = models_at(models_dir, settings.models) | further
+        load = partial(examination.load, waiting=deadlines.loading)
         pool = load_pool(
-            places, settings.device, plan, examination.load, deadlines.loading, further
+            places, settings.device, plan, load, deadlines.loading, further
         )
     except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
@@ -164,7 +164,7 @@ def main(usable: Collection[int]) -> None:
             for name, card in pool.cards.items()
         }
         refused = [
-            RefusedModel(name=name, reason=why, **whence(places[name]))
+            refused_model(name, why, places[name], examination.repeats)
             for name, why in pool.refused.items()
         ]
         connection.send(
@@ -179,7 +179,11 @@ def main(usable: Collection[int]) -> None:
         ).start()
         if settings.models_look_s:
             looks = Examination(
-                kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable)
+                kept,
+                settings.slot_memory_mib,
+                settings.model_mib,
+                Examiner(usable),
+                examination.repeats,
             )
             offer_some = partial(offer_meanwhile, settings, usable, directory.place)
             arrivals = Arrivals(
@@ -241,7 +245,8 @@ def _make_ready(
     def refuse(name: str, reason: str) -> None:
         inbox.put("dropped", name)
         inbox.put(
-            "refused", RefusedModel(name=name, reason=reason, **whence(places[name]))
+            "refused",
+            refused_model(name, reason, places[name], examination.repeats),
         )
 
     is_cold = any(card.cold for card in cards.values())

@@ -27,6 +27,7 @@ from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine import process
 from worker.engine.arrivals import Arrivals, Directory
+from worker.engine.examination import Repeats
 from worker.settings import Settings
 
 SIZE: dict[str, Any] = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}
@@ -214,6 +215,8 @@ def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
             return Shown()
 
     class Examiner:
+        repeats = Repeats()
+
         def end(self) -> None:
             return None
 

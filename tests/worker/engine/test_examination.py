@@ -1,5 +1,6 @@
 """Whatever lies in the models directory costs the model at most."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -17,11 +18,15 @@ from model_core.errors import ModelError
 from tests.worker.engine.bad_models import BAD, SIZE, diverged, whole, with_card
 from tests.worker.harness import COLD_START_S, Client, StartWorker, wait_for
 from worker.contract import keys
+from worker.contract.added import OWNER, Owner
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobStatus
+from worker.engine import examination as examination_module
+from worker.engine import examiner as examiner_module
+from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.compiling import make_ready
-from worker.engine.examination import Examination
-from worker.engine.examiner import Examiner, bound_memory
+from worker.engine.examination import Examination, Repeats
+from worker.engine.examiner import Examiner, TimedOutError, bound_memory
 from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import MOST_LOADED, ModelPool, SlotPlan, load_pool
 
@@ -76,11 +81,14 @@ def test_each_bad_model_is_refused_and_the_others_are_served(
 
 
 @pytest.mark.timeout(120)
-def test_examiner_is_ended_when_its_work_has_no_end() -> None:
+def test_examiner_is_ended_when_its_work_has_no_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """And another does the next: so too where it is killed, lacks memory or raises what nobody foresaw."""
+    monkeypatch.setattr(examiner_module, "CLOCK_PER_PROCESSOR", 1)
     examiner = Examiner()
     for work, reason in (
-        ((time.sleep, 1e6), "looking at it took more than 1 s"),
+        ((time.sleep, 1e6), "looking at it was not done after"),
         (
             (signal.raise_signal, signal.SIGKILL),
             "the process that looked at it ended with status -9",
@@ -100,17 +108,111 @@ def test_examiner_is_ended_when_its_work_has_no_end() -> None:
     examiner.end()
 
 
+@pytest.mark.timeout(120)
+def test_an_examination_is_limited_in_seconds_of_a_processor() -> None:
+    """On a busy machine it takes far longer by the clock, and that is no fault of the
+    model. Whoever waits for it says meanwhile that all is well."""
+    examiner, waits = Examiner(), list[str]()
+    examiner.call(time.sleep, 3, limit_s=1, waiting=lambda: waits.append("still"))
+    assert waits
+    with pytest.raises(TimedOutError, match="more than 1 s of a processor") as found:
+        examiner.call(sum, itertools.count(), limit_s=1)
+    assert not found.value.is_busy
+    examiner.call(int, "1", limit_s=1)
+    examiner.end()
+
+
 class NoExaminer(Examiner):
+    """Answers each call with an error; `calls` counts them."""
+
+    def __init__(self, *errors: ModelError) -> None:
+        super().__init__()
+        self.errors = [*errors]
+        self.calls = 0
+
     def call(
-        self, look: Callable[..., object], *arguments: object, limit_s: float
+        self,
+        look: Callable[..., object],
+        *arguments: object,
+        limit_s: float,
+        waiting: Callable[[], object] = lambda: None,
     ) -> None:
-        raise ModelError("it was examined")
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+
+
+def refused_on(directory: Directory, pool: ModelPool, examiner: Examiner) -> Arrivals:
+    """Arrivals that look at `directory`, with that examiner; `said` has their words."""
+    kept = KeptWeights(directory._path.parent / "kept")
+    looks = Examination(kept, 64, 64, examiner)
+    said: list[Any] = []
+
+    def put(word: str, *arguments: object) -> None:
+        said.append((word, arguments[0]))
+
+    arrivals = Arrivals(pool, kept, looks, directory, "cpu", put, lambda _: None)
+    arrivals.said = said  # type: ignore[attr-defined]
+    return arrivals
+
+
+def test_a_model_whose_examination_took_too_long_is_examined_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is served, if the machine was busy: its job waits for the verdict. Of
+    the second time that it used up its seconds of a processor it stays refused."""
+    monkeypatch.setattr(examination_module, "FIRST_REPEAT_S", 0.0)
+    models = tmp_path / "models"
+    save_model(untrained("mnist-pixelcnn", seed=1, **SIZE), models / "first")
+    directory = Directory(models)
+    pool = ModelPool({"first": load_model(models / "first")}, SlotPlan(1, 0, 64))
+    busy, slow = TimedOutError("busy", True), TimedOutError("slow", False)
+    examiner = NoExaminer(busy, busy, busy, slow)
+    arrivals: Any = refused_on(directory, pool, examiner)
+    save_model(untrained("mnist-pixelcnn", seed=2, **SIZE), models / "late")
+    owner = Owner(owner="al", job="job").model_dump_json()
+    (models / "late" / OWNER).write_text(owner)
+    for _ in range(20):
+        arrivals.look()
+    words = [word for word, _ in arrivals.said]
+    assert words == ["refused"] * 4 + ["served"]
+    for _, refused in arrivals.said[:4]:
+        assert "it is looked at again in" in refused.reason
+        assert (refused.owner, refused.job) == ("al", "")
+    assert arrivals.said[4][1].job == "job"
+
+    examiner.errors = [slow, slow, slow]
+    arrivals.said.clear()
+    save_model(untrained("mnist-pixelcnn", seed=3, **SIZE), models / "slow")
+    (models / "slow" / OWNER).write_text(owner)
+    for _ in range(20):
+        arrivals.look()
+    assert [(word, one.reason, one.job) for word, one in arrivals.said] == [
+        ("refused", "slow; it is looked at again in 0 s", ""),
+        ("refused", "slow", "job"),
+    ]
+
+
+def test_repeats_are_later_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to an hour; and each comes once."""
+    repeats, now_s = Repeats(), 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    for delay in (60, 120, 240, 480, 960, 1920, 3600, 3600):
+        error = repeats.note("m", TimedOutError("busy", True))
+        assert str(error).endswith(f"again in {delay} s")
+        assert repeats.due() == []
+        now_s += delay
+        assert repeats.due() == ["m"]
+        assert repeats.due() == []
 
 
 def test_what_a_worker_has_served_is_not_examined_again(tmp_path: Path) -> None:
     """As long as it is the same in all that gives it its meaning; its card is read each time."""
     kept, place = KeptWeights(tmp_path / "kept"), whole(tmp_path / "m")
-    examination = Examination(kept, 64, 64, NoExaminer())
+    was_examined = ModelError("it was examined")
+    examination = Examination(
+        kept, 64, 64, NoExaminer(was_examined, was_examined, was_examined)
+    )
     with pytest.raises(ModelError, match="it was examined"):
         examination.load("m", place, "cpu")
     kept.keep("m", Card.read(place / "card.json").identity, place)
