@@ -177,7 +177,8 @@ def train(pictures: Path, name: str, fields: Mapping[str, Any]) -> Call:
     if not pictures.is_dir():
         return _form("/train", [("images", pictures)], {"name": name, **fields})
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
+    # A zip cannot say a year before 1980, which files of images and archives may have.
+    with zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
         for path in sorted(pictures.rglob("*")):
             if path.suffix.lower() in _TRAINED_ON and path.is_file():
                 archive.write(path, path.relative_to(pictures))

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from model_core.card import Card
 from model_core.models import save_model, untrained
-from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError
+from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError, calls
 from pixelrnn.models_there import _unpack
 from pixelrnn.remote_job import RemoteError
 from pixelrnn.verbs import root
@@ -142,6 +143,20 @@ def pictures(tmp_path: Path) -> Path:
         values = np.random.default_rng(i).random((8, 8)) < 0.3
         Image.fromarray((255 * values).astype(np.uint8)).save(folder / f"{i}.png")
     return folder
+
+
+def test_files_of_any_date_are_sent(pictures: Path) -> None:
+    """Those of container layers and reproducible archives are of 1970, and a zip knows
+    no year before 1980."""
+    for year, picture in zip(
+        (1970, 2200), sorted(pictures.glob("*.png")), strict=False
+    ):
+        seconds = (year - 1970) * 365.25 * 86400
+        os.utime(picture, (seconds, seconds))
+    ((_, content),) = calls.train(pictures, "old", {}).files or []
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        assert len(archive.namelist()) == 24
 
 
 def test_pictures_are_trained_on_by_the_command_and_by_the_client(
