@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 _TETHER = Path(__file__).with_name("tether.py")
 
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
-"""A log longer than this is put aside (NAME.log.1, one is kept) when its process starts again."""
+"""A log longer than this is put aside (NAME.log.1, one is kept), when its process starts
+again and while it runs."""
+_LAST_BYTES = 4096
+"""Bytes at the end of a log in which its last words are looked for."""
 
 
 def spawn(
@@ -65,7 +69,10 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 def last_words(log: Path) -> str:
     """The last line that says something, for an error message; of one of our own log lines the reason that it gives."""
     try:
-        lines = log.read_bytes()[-4096:].decode(errors="replace").split("\n")
+        with log.open("rb") as file:
+            length = file.seek(0, os.SEEK_END)
+            file.seek(max(0, length - _LAST_BYTES))
+            lines = file.read(_LAST_BYTES).decode(errors="replace").split("\n")
     except OSError:
         return ""
     line = next((line.strip() for line in reversed(lines) if line.strip()), "")
@@ -75,6 +82,25 @@ def last_words(log: Path) -> str:
         return line
 
 
+def shorten_when_long(log: Path) -> None:
+    """Copy a long log of a running process to NAME.log.1, and empty it.
+
+    The process holds the file open and appends to it, so that it cannot be renamed. A
+    line that is written between the copy and the truncation is lost. If there is no room
+    for the copy, the log stays as it is.
+    """
+    try:
+        if log.stat().st_size > LOG_LIMIT_BYTES:
+            shutil.copyfile(log, _aside(log))
+            os.truncate(log, 0)
+    except OSError:
+        return
+
+
+def _aside(log: Path) -> Path:
+    return log.with_name(log.name + ".1")
+
+
 def _put_aside_when_long(log: Path) -> None:
     if log.exists() and log.stat().st_size > LOG_LIMIT_BYTES:
-        log.replace(log.with_name(log.name + ".1"))
+        log.replace(_aside(log))

@@ -13,6 +13,8 @@ from pixelrnn.errors import StartError
 from pixelrnn.restarts import DEATHS_LIMIT, WINDOW_S, RestartBudget
 
 TICK_S = 0.05
+LOGS_LOOK_S = 5.0
+"""Seconds between two looks at the lengths of the logs."""
 
 EXIT_BAD_SETTINGS = 2
 """Exit status of a child that was told to do what it cannot: starting it again would not help."""
@@ -54,6 +56,7 @@ class Supervisor:
         self.say = say
         self.children: list[Child] = []
         self._stop_requested = False
+        self._look_at_logs_at = 0.0
 
     def start(self, child: Child) -> None:
         """Launch it, at once or when it is needed first."""
@@ -70,6 +73,7 @@ class Supervisor:
         while not condition():
             for child in self.children:
                 self._tend(child)
+            self._shorten_logs()
             self._sleep()
 
     def run(self) -> None:
@@ -102,6 +106,14 @@ class Supervisor:
         if self._stop_requested:
             raise StopRequested
         time.sleep(TICK_S)
+
+    def _shorten_logs(self) -> None:
+        """Put long logs aside: a process may run for months."""
+        now = time.monotonic()
+        if now >= self._look_at_logs_at:
+            self._look_at_logs_at = now + LOGS_LOOK_S
+            for child in self.children:
+                processes.shorten_when_long(child.log)
 
     def _tend(self, child: Child) -> None:
         if child.restart_at is not None:

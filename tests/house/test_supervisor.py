@@ -1,6 +1,7 @@
 """The supervisor restarts what dies, gives up on what keeps dying, and leaves nothing behind."""
 
 import errno
+import os
 import subprocess
 import sys
 from functools import partial
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pixelrnn import embedded, processes, restarts, up
+from pixelrnn import supervisor as supervisor_module
 from pixelrnn.errors import StartError
 from pixelrnn.restarts import DEATHS_LIMIT, LONGEST_WAIT_S, WINDOW_S, RestartBudget
 from pixelrnn.supervisor import Child, Supervisor
@@ -281,6 +283,44 @@ def test_long_log_is_put_aside(tmp_path: Path) -> None:
     processes.spawn([sys.executable, "-c", "print('new')"], log).wait()
     assert log.read_text() == "new\n"
     assert (tmp_path / "child.log.1").stat().st_size == processes.LOG_LIMIT_BYTES + 1
+
+
+def test_a_log_is_put_aside_while_its_process_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is never started again must not fill the disk. It goes on
+    writing, at the beginning of the file."""
+    monkeypatch.setattr(processes, "LOG_LIMIT_BYTES", 1000)
+    monkeypatch.setattr(supervisor_module, "LOGS_LOOK_S", 0)
+    code = "import time\nwhile True: print('x' * 99, flush=True); time.sleep(0.001)"
+    talker = child(tmp_path, code)
+    supervisor = Supervisor(say=lambda _: None)
+    supervisor.start(talker)
+    aside = tmp_path / "child.log.1"
+    times: set[int] = set()
+
+    def has_been_put_aside_thrice() -> bool:
+        if aside.exists() and aside.stat().st_size > 1000:
+            times.add(aside.stat().st_mtime_ns)
+        return len(times) > 2
+
+    supervisor.wait_until(has_been_put_aside_thrice)
+    supervisor.stop_all()
+    assert b"\0" not in talker.log.read_bytes()
+    assert set(aside.read_text().split()) == {"x" * 99}
+
+
+def test_last_words_are_read_from_the_end_alone(tmp_path: Path) -> None:
+    """Of a log of any length: this one would not fit into memory."""
+    log = tmp_path / "child.log"
+    with log.open("wb") as file:
+        file.truncate(2**40)  # a hole, that takes no room on the disk
+        file.seek(0, os.SEEK_END)
+        file.write(b"\nno room left\n\n")
+    assert processes.last_words(log) == "no room left"
+    log.write_text("short\n")
+    assert processes.last_words(log) == "short"
+    assert processes.last_words(tmp_path / "none") == ""
 
 
 def test_deaths_for_want_are_waited_out_longer_and_longer() -> None:
