@@ -42,10 +42,15 @@ class PictureFolder:
     @property
     def description(self) -> str:
         """The folder's name, and all that was done to its pictures."""
+        return f"{self.path.resolve().name} ({self.preparation})"
+
+    @property
+    def preparation(self) -> str:
+        """What is done to the pictures of any folder that is read with these options."""
         if self.options.crops:
-            return f"{self.path.resolve().name} (a folder of pictures: crops at random places, {CROPPED_SPLIT})"
+            return f"a folder of pictures: crops at random places, {CROPPED_SPLIT}"
         resize = "nearest" if self.options.palette else self.options.resize
-        return f"{self.path.resolve().name} (a folder of pictures: centre crop, {resize} resize, {HASHED_SPLIT})"
+        return f"a folder of pictures: centre crop, {resize} resize, {HASHED_SPLIT}"
 
     def conversion(self, config: NetworkConfig) -> str | None:
         """A sentence on what would have to be done to its pictures for a network of this kind; None: nothing."""

@@ -75,13 +75,21 @@ def _labelled_images(
 
 
 def expect_as_they_are(model: Model, data: Path) -> None:
-    """DataError for a folder of pictures that would have to be converted for this model, unless it was trained on it: a
-    score would be that of other pictures than those in the folder."""
+    """Raise DataError for a folder of pictures that would have to be converted for this
+    model, unless the model learned from pictures that were converted in the same way.
+
+    A score would otherwise be that of other pictures than those in the folder. The name
+    of the folder decides nothing: it may have been moved, and a service that trains
+    calls each folder `pictures`.
+    """
     dataset = open_dataset(data, _options(model))
-    if isinstance(dataset, PictureFolder) and dataset.description != model.card.data:
-        conversion = dataset.conversion(model.config)
-        if conversion is not None:
-            raise DataError(f"{conversion}; say --yes if that is meant")
+    if not isinstance(dataset, PictureFolder):
+        return
+    if model.card.data.endswith(f"({dataset.preparation})"):
+        return
+    conversion = dataset.conversion(model.config)
+    if conversion is not None:
+        raise DataError(f"{conversion}; say --yes if that is meant")
 
 
 def log_p_of_split(

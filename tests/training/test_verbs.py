@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from model_core.card import Card
 from model_core.errors import PixelRNNError
 from model_core.models import load_model
 from pixelrnn.verbs import root
@@ -85,6 +88,28 @@ def test_pictures_that_do_not_fit_are_scored_when_that_is_meant(
     assert isinstance(refused, PixelRNNError)
     assert "40 of 40 pictures" in str(refused)
     assert last_json(invoke(*words, "--yes"))["images"] > 20  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("data", ["pictures", "Mine: pictures"])
+def test_pictures_are_scored_that_were_converted_for_the_training_too(
+    models_dir: Path, tmp_path: Path, data: str
+) -> None:
+    """Of the folder that the model was trained on, wherever it lies by now and whatever
+    it is called: a service that trains knows no name of it, and a recipe has a title."""
+    folder, models = tmp_path / "moved", tmp_path / "models"
+    folder.mkdir()
+    for i in range(40):
+        pixels = np.random.default_rng(i).integers(0, 256, (9, 9, 4), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    shutil.copytree(models_dir / "tiny-cnn", models / "tiny-cnn")
+    card = Card.read(models / "tiny-cnn" / "card.json")
+    how = "a folder of pictures: centre crop, lanczos resize, 80 / 10 / 10 % by hash of the pixels"
+    replace(card, data=f"{data} ({how})").keep(models / "tiny-cnn")
+    words = "evaluate", "tiny-cnn", "--models-dir", models, "--data", folder
+    assert last_json(invoke(*words, "--json"))["images"] > 1  # type: ignore[operator]
+    box = how.replace("lanczos", "box")
+    replace(card, data=f"{data} ({box})").keep(models / "tiny-cnn")
+    assert isinstance(invoke(*words).exception, PixelRNNError)
 
 
 def test_the_card_says_how_but_not_where_the_data_lay(
