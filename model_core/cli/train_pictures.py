@@ -1,6 +1,7 @@
 """`pixelrnn train FOLDER`: pictures to a model that can be served, and a look at what it draws."""
 
 import json
+import math
 import re
 import shlex
 import sys
@@ -14,11 +15,10 @@ from model_core.cli.options import say
 from model_core.cli.terminal import show
 from model_core.data.survey import ARRAYS
 from model_core.errors import ConfigError
-from model_core.training.display import nats_and_bits
 from model_core.training.launch import train_with
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, RunResult, expect_new
-from model_core.training.teaching import lesson
+from model_core.training.teaching import lesson, warning_of
 
 _SHOWN_SCALE = 2
 
@@ -44,7 +44,7 @@ def train_pictures(
     facts: dict[str, Any] = {}
     if recipe is None:
         expect_new(directory)
-        plan = lesson(path, minutes, directory, tuple(changes))
+        plan = lesson(path, minutes, directory, tuple(changes), say=say)
         say(plan.beforehand)
         recipe = plan.recipe
         facts = {
@@ -58,9 +58,10 @@ def train_pictures(
     result = train_with(
         RunRequest(recipe, directory, resume, models_dir, command), processes=1
     )
-    say(_ended(result, models_dir / name))
+    warning = _warning(result, recipe)
+    say(_ended(result, models_dir / name, warning))
     _show(directory / "samples")
-    return {**result.to_dict(), **facts}
+    return {**result.to_dict(), **facts, "warning": warning}
 
 
 def _model_name(path: Path) -> str:
@@ -82,14 +83,39 @@ def _resumed(directory: Path, changes: Sequence[str]) -> Recipe:
         ) from None
 
 
-def _ended(result: RunResult, model: Path) -> str:
+def _warning(result: RunResult, recipe: Recipe) -> str:
+    """Return why the model is not worth much; empty if it is, or is not done."""
+    if not result.finished or result.best_nats is None:
+        return ""
+    bits = result.best_nats / result.dimensions / math.log(2)
+    guessing = math.log2(recipe.network.config().values)
+    return warning_of(result.iteration, bits, guessing, "add --minutes")
+
+
+def _ended(result: RunResult, model: Path, warning: str) -> str:
     if not result.finished:
         return f"stopped at update {result.iteration}, saved; the same command with --resume goes on"
     if not result.best_epoch or result.best_nats is None:
         return "no round was better than the model that it began with: take more pictures, or other ones"
-    score = nats_and_bits(result.best_nats, result.dimensions)
+    score = _score(result, result.best_nats)
     serve = shlex.join(["pixelrnn", "up", "--models-dir", str(model.parent)])
-    return f"the best was round {result.best_epoch} of {result.epochs}, {score}: {model}; `{serve}` serves it"
+    lines = [
+        f"warning: {warning}" if warning else "",
+        f"the best was round {result.best_epoch} of {result.epochs}, {score}: {model}; `{serve}` serves it",
+    ]
+    return "\n".join(filter(None, lines))
+
+
+def _score(result: RunResult, nats: float) -> str:
+    """Return the score, its standard error and of how many pictures it is the mean."""
+    count = result.valid_images
+    of = "1 picture" if count == 1 else f"{count} pictures"
+    error = ""
+    if result.best_error is not None:
+        bits = result.best_error / result.dimensions / math.log(2)
+        error = f" +- {bits:.3f}"
+    bits = nats / result.dimensions / math.log(2)
+    return f"{nats:.2f} nats ({bits:.3f}{error} bits/dim) of {of} held back"
 
 
 def _show(samples: Path) -> None:

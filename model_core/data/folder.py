@@ -107,6 +107,14 @@ class PictureFolder:
             f"resized to {config.width}x{config.height}; {len(splits['test'].values)} are kept for the test"
         )
 
+    def readable(self, config: NetworkConfig) -> int:
+        """Return the number of pictures that can be read; of crops that of all files."""
+        names = find_pictures(self.path)
+        if self.options.crops:
+            return len(names)
+        splits = read_split_pictures(self.path, names, config, self.options)
+        return sum(len(split.values) for split in splits.values())
+
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """(N, C, H, W) in 0..V-1; DataError when the split is empty or nothing in it can be read."""
         if self.options.crops:

@@ -33,3 +33,15 @@ def find_pictures(root: Path) -> list[str]:
         path for path in found if not any(part.startswith(".") for part in path.parts)
     )
     return sorted(path.as_posix() for path in visible if (root / path).is_file())
+
+
+def find_others(root: Path) -> list[str]:
+    """Relative paths of all files below a directory that are no pictures by their names,
+    sorted; hidden files and directories are left out."""
+    found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return sorted(
+        path.as_posix()
+        for path in found
+        if path.suffix.lower() not in ALL_SUFFIXES
+        and not any(part.startswith(".") for part in path.parts)
+    )

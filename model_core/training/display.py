@@ -29,7 +29,7 @@ class Display:
             TextColumn("update"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[nats]:.2f} nats{task.fields[speed]}"),
+            TextColumn("{task.fields[nats]}{task.fields[speed]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
@@ -37,7 +37,7 @@ class Display:
             disable=not (leads and console.is_terminal),
         )
         self._task = self._progress.add_task(
-            "update", total=total, completed=iteration, nats=float("nan"), speed=""
+            "update", total=total, completed=iteration, nats="", speed=""
         )
         self._nats: float | None = None
 
@@ -55,7 +55,9 @@ class Display:
             self._nats = (
                 nats if self._nats is None else self._nats + 0.02 * (nats - self._nats)
             )
-            self._progress.update(self._task, completed=iteration, nats=self._nats)
+            self._progress.update(
+                self._task, completed=iteration, nats=f"{self._nats:.2f} nats"
+            )
 
     def speed(self, images_per_s: float) -> None:
         """Report the speed, after every log line."""

@@ -182,5 +182,7 @@ def _agree_on_best(
         )  # the weights of the best epoch are these
     elif best is not None:
         state.best_nats, state.best_epoch = best.best_nats, best.best_epoch
+        state.best_error = best.best_error
     else:
         state.best_nats, state.best_epoch = None, 0
+        state.best_error = None

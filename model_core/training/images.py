@@ -77,6 +77,13 @@ class RunImages:
             else line
         )
 
+    def readable(self) -> int | None:
+        """Return the number of pictures in a folder that can be read; else None."""
+        dataset = open_dataset(self._data.path, self._options)
+        if not isinstance(dataset, PictureFolder):
+            return None
+        return dataset.readable(self._config)
+
     @property
     def drawn(self) -> bool:
         """True if the training images are greys, of which every batch draws binary images anew."""

@@ -18,6 +18,7 @@ from model_core.training.files import RunFiles
 from model_core.training.forecast import Forecast
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
+from model_core.training.slow_steps import if_slow
 from model_core.training.state import TrainState
 from model_core.training.step import Learner, StepReport
 
@@ -39,6 +40,7 @@ class Loop:
     ) -> None:
         """files is None in the processes that do not lead; labels: of a network that has some; reading: said first."""
         self.state = state
+        self.valid_images = len(valid)
         self._learner = learner
         self._valid = valid
         self._labels = train_labels, valid_labels
@@ -103,8 +105,10 @@ class Loop:
     def _score_start(self, stop: Callable[[], bool], display: Display) -> None:
         """The starting model's own score is the bar that an epoch must beat: a restart is worse at first."""
         assert self.state.start is not None
-        nats = self._score(stop).nats
-        self.state.best_nats = nats
+        with if_slow(display.say, "scoring the model that the training begins with"):
+            found = self._score(stop)
+        nats = found.nats
+        self.state.best_nats, self.state.best_error = nats, _error(found)
         score = self._shown(nats)
         display.say(
             f"{self.state.start.model}, before the first update: valid {score}, the score to beat"
@@ -163,7 +167,8 @@ class Loop:
             f"epoch {self.state.epochs + 1}: train {self._shown(train_nats)}, validating"
         )
         scores = self._validate(stop)
-        nats = scores.get("average", scores["weights"]).nats
+        score = scores.get("average", scores["weights"])
+        nats = score.nats
         self.state.epoch.take()
         self.state.epochs += 1
         is_best = math.isfinite(nats) and (
@@ -171,6 +176,7 @@ class Loop:
         )
         if is_best:
             self.state.best_nats, self.state.best_epoch = nats, self.state.epochs
+            self.state.best_error = _error(score)
             self._keep_best()
         self._save()
         if self._files is not None:
@@ -249,3 +255,8 @@ class Loop:
     def _start_window(self) -> None:
         self._window_started = time.perf_counter()
         self._window_images = self.state.images
+
+
+def _error(score: Score) -> float | None:
+    """Return the standard error of the nats; None of one image, which tells none."""
+    return score.standard_error if score.images > 1 else None

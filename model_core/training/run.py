@@ -62,6 +62,10 @@ class RunResult:
     best_epoch: int
     dimensions: int
     """Variables of an image."""
+    best_error: float | None = None
+    """Standard error of best_nats; None of one image."""
+    valid_images: int = 0
+    """Images held back, of which best_nats is the mean."""
     forecast_s: float | None = None
     """Seconds that this sitting was to take, as it said after its first updates; None if it ended before."""
     leads: bool = True
@@ -112,7 +116,14 @@ def train(
     reached = state.iteration, state.epochs, state.best_nats, state.best_epoch
     dimensions, forecast_s = loop.dimensions, loop.forecast.seconds
     return RunResult(
-        finished, request.directory, *reached, dimensions, forecast_s, ranks.leads
+        finished,
+        request.directory,
+        *reached,
+        dimensions,
+        best_error=state.best_error,
+        valid_images=loop.valid_images,
+        forecast_s=forecast_s,
+        leads=ranks.leads,
     )
 
 

@@ -69,6 +69,8 @@ class TrainState:
     epoch: Mean
     """Training nats since the epoch began."""
     best_nats: float | None = None
+    best_error: float | None = None
+    """Standard error of best_nats; None if it is not known, or of one image."""
     best_epoch: int = 0
     start: Start | None = None
     """None: the first weights were random."""

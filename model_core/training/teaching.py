@@ -4,6 +4,7 @@ import io
 import math
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from model_core.compiled.vector_code import HAS_BF16
 from model_core.config import NetworkConfig
 from model_core.data.crops import Crops
 from model_core.data.labels import Labels
+from model_core.data.picture_names import find_others
 from model_core.data.pixels import values_to_pixels
 from model_core.data.splits import Values
 from model_core.data.survey import Survey, survey
@@ -29,6 +31,7 @@ from model_core.training.images import RunImages
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
 from model_core.training.run import make_process_fit
+from model_core.training.slow_steps import if_slow
 from model_core.training.step import Learner
 
 _LEAST_MEASURED, _MOST_MEASURED, _MEASURED_S = 8, 60, 3.0
@@ -44,6 +47,11 @@ _EARLY = f"before its minutes, after {_MOST_PASSES} passes: more would only lear
 _GENTLE_BELOW = 75
 """Updates: fewer of them, from a model's weights, want a smaller rate. Of 16 flags, in 40 updates, 0.004 came to 5.48
 bits/dim of other flags and 0.001 to 4.89."""
+FEWEST_UPDATES = 20
+"""Updates of which a model has learned anything at all."""
+_MORE_MINUTES = "give it more minutes, or smaller pictures"
+_NAMED = 5
+"""Files that are named; more would only fill the screen."""
 _FEW = 100
 """Pictures: of fewer a network learns colours and little else."""
 
@@ -71,16 +79,19 @@ def lesson(
     changes: tuple[str, ...] = (),
     channels: int | None = None,
     values: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Lesson:
-    """The recipe that takes `minutes` on this machine, everything before its first update counted, in the faster
-    precision. `changes` are the user's; channels and values, where they are said, take the place of what the pictures
-    need.
+    """Return the recipe that takes `minutes` on this machine, in the faster precision.
 
-    directory: the run's. Raises DataError for pictures that cannot be read, ConfigError for a change that does not fit.
+    minutes: counted from the first update on; what is prepared before it may take as
+    long again the first time. changes: the user's. channels, values: take the place of
+    what the pictures need. directory: the run's. say: hears what is being done, if it
+    takes longer than a moment. Raises DataError for pictures that cannot be read,
+    ConfigError for a change that does not fit.
     """
-    started = time.perf_counter()
     make_process_fit()
-    seen = survey(path)
+    with if_slow(say, "looking at the pictures"):
+        seen = survey(path)
     seen = replace(
         seen, channels=channels or seen.channels, values=values or seen.values
     )
@@ -98,33 +109,59 @@ def lesson(
     ):
         changes = (f"network.values={values}", "training.start=", *changes)
     draft = Recipe.changed(tree, changes, str(path))
-    images = RunImages(draft, directory)
-    valid, _ = images.valid()
-    train, labels = images.train()
+    with if_slow(say, "reading the pictures"):
+        images = RunImages(draft, directory)
+        valid, _ = images.valid()
+        train, labels = images.train()
+        readable = images.readable()
+    if readable is not None:
+        seen = replace(seen, pictures=readable)
     tree["training"]["batch"] = min(
         draft.training.batch, 2 ** int(math.log2(len(train)))
     )
-    update_s = _update_s(Recipe.changed(tree, changes, str(path)), train, labels)
+    update_s = _update_s(Recipe.changed(tree, changes, str(path)), train, labels, say)
     if HAS_BF16 and draft.training.device == "cpu":
         tree["training"]["precision"] = "bf16"
-        rounded_s = _update_s(Recipe.changed(tree, changes, str(path)), train, labels)
+        rounded_s = _update_s(
+            Recipe.changed(tree, changes, str(path)), train, labels, say
+        )
         if rounded_s > update_s:
             tree["training"]["precision"] = "float32"
         update_s = min(update_s, rounded_s)
     draft = Recipe.changed(tree, changes, str(path))
-    left_s = 60 * minutes - (time.perf_counter() - started)
     most = (
         math.inf
         if wanted.data.crops
         else _MOST_PASSES * len(train) // draft.training.batch
     )
-    length, in_time = _length(draft, update_s, left_s, most, len(valid), minutes)
+    length, in_time = _length(draft, update_s, most, len(valid), minutes)
     tree["training"] |= length
     recipe = Recipe.changed(tree, changes, str(path))
     config, early = recipe.network.config(), _EARLY if in_time > most else ""
     guessing, png = math.log2(config.values), file_bits(valid, config)
-    told = _beforehand(seen, recipe, minutes, guessing, png, early)
+    told = _beforehand(seen, recipe, minutes, guessing, png, early, _others(path))
     return Lesson(recipe, told, guessing, png, seen.colours, early)
+
+
+def warning_of(
+    updates: int, bits_per_dim: float, uniform_bits: float, minutes: str = ""
+) -> str:
+    """Return why a model is not worth much although its training succeeded; empty if
+    there is no reason.
+
+    updates: how many were made. bits_per_dim: of pictures held back. uniform_bits: of
+    guessing. minutes: what to do if the updates are few.
+    """
+    warnings = []
+    if updates < FEWEST_UPDATES:
+        word = "update was" if updates == 1 else "updates were"
+        warnings.append(f"only {updates} {word} made: {minutes or _MORE_MINUTES}")
+    if bits_per_dim >= uniform_bits:
+        warnings.append(
+            f"the model is worse than guessing: {bits_per_dim:.2f} bits/dim of pictures "
+            f"held back, guessing has {uniform_bits:.2f}"
+        )
+    return "; ".join(warnings)
 
 
 def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float:
@@ -138,8 +175,14 @@ def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float
     return 8 * len(file.getvalue()) / values.size
 
 
-def _update_s(recipe: Recipe, train: Values | Crops, labels: Labels | None) -> float:
-    """Seconds of one update, by a network that is thrown away."""
+def _update_s(
+    recipe: Recipe,
+    train: Values | Crops,
+    labels: Labels | None,
+    say: Callable[[str], None],
+) -> float:
+    """Seconds of one update, by a network that is thrown away. The first compiles what
+    was never compiled here, and counts for nothing."""
     training = recipe.training
     batches = Batches(
         train,
@@ -152,26 +195,29 @@ def _update_s(recipe: Recipe, train: Values | Crops, labels: Labels | None) -> f
         learner = Learner(
             build_network(recipe.network.config()), batches, training, Ranks()
         )
+        with if_slow(say, "compiling the loops that learn, once on this machine"):
+            learner.advance(0, stop=False)
         times = []
-        for iteration in range(_MOST_MEASURED):
-            if iteration > _LEAST_MEASURED and sum(times) > _MEASURED_S:
-                break
-            began = time.perf_counter()
-            learner.advance(iteration, stop=False)
-            times.append(time.perf_counter() - began)
-    return statistics.median(times[1:])
+        with if_slow(say, "timing updates"):
+            for iteration in range(1, _MOST_MEASURED):
+                if iteration > _LEAST_MEASURED and sum(times) > _MEASURED_S:
+                    break
+                began = time.perf_counter()
+                learner.advance(iteration, stop=False)
+                times.append(time.perf_counter() - began)
+    return statistics.median(times)
 
 
 def _length(
     recipe: Recipe,
     update_s: float,
-    left_s: float,
     most: float,
     valid: int,
     minutes: float,
 ) -> tuple[dict[str, Any], int]:
     """The part of [training] that says how long: rounds of updates, each closed by a validation and a grid; and how
     many updates there is time for, of which `most` are made."""
+    left_s = 60 * minutes
     rounds = max(_LEAST_ROUNDS, min(_MOST_ROUNDS, round(_ROUNDS_A_MINUTE * minutes)))
     passes = (
         2 * valid * max(1, recipe.network.config().labels)
@@ -192,6 +238,21 @@ def _length(
     }, in_time
 
 
+def _others(path: Path) -> str:
+    """Return a line on the files of a folder that are no pictures; empty if none is."""
+    others = find_others(path) if path.is_dir() else []
+    if not others:
+        return ""
+    named = ", ".join(others[:_NAMED])
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    files = (
+        "1 other file is no picture"
+        if len(others) == 1
+        else (f"{len(others)} other files are no pictures")
+    )
+    return f"{files} that can be read: {named}{more}"
+
+
 def _beforehand(
     seen: Survey,
     recipe: Recipe,
@@ -199,6 +260,7 @@ def _beforehand(
     guessing: float,
     png: float,
     early: str,
+    others: str,
 ) -> str:
     config, ours = recipe.network.config(), choice(seen)
     of = f", {config.labels} folders as labels" if config.labels else ""
@@ -221,6 +283,7 @@ def _beforehand(
             None,
             (
                 what,
+                others,
                 beside,
                 reached,
                 few if is_few else "",

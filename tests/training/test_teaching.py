@@ -1,6 +1,10 @@
 """From a folder of pictures to a model, without a recipe: what is chosen, how long it takes, what is said."""
 
+import itertools
 import json
+import math
+import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +15,11 @@ from typer.testing import CliRunner
 from model_core.data.survey import Survey, survey
 from model_core.errors import ConfigError, DataError
 from model_core.models import load_model, save_model, untrained
+from model_core.training import slow_steps
 from model_core.training.chosen import choice, chosen_recipe, size
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
-from model_core.training.teaching import lesson
+from model_core.training.teaching import lesson, warning_of
 from pixelrnn.verbs import root
 
 TINY = [
@@ -142,6 +147,73 @@ def test_a_lesson_is_as_long_as_its_minutes_allow(tmp_path: Path) -> None:
     assert plans[1].beforehand.endswith(f"it ends {plans[1].early}")
 
 
+def test_minutes_count_from_the_first_update(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an idle machine the first training compiles for most of a minute."""
+    clock = itertools.count(step=1000.0)
+    monkeypatch.setattr("model_core.training.teaching._update_s", lambda *_: 0.5)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    folder = pictures(tmp_path / "some", 200)
+    training = lesson(folder, 1, tmp_path / "run", tuple(TINY)).recipe.training
+    assert training.epochs * training.epoch_updates > 60
+
+
+def test_what_takes_long_before_the_first_update_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order in which it is done; nothing of what takes a moment."""
+    folder, said = pictures(tmp_path / "some", 20), list[str]()
+    lesson(folder, 0, tmp_path / "run", tuple(TINY), say=said.append)
+    with slow_steps.if_slow(said.append, "nothing"):
+        pass
+    quick = [*said]
+    monkeypatch.setattr(slow_steps, "PATIENCE_S", 0.0)
+    lesson(folder, 0, tmp_path / "run", tuple(TINY), say=said.append)
+    told = list(dict.fromkeys(said[len(quick) :]))
+    assert [line.partition(",")[0] for line in told] == [
+        "looking at the pictures",
+        "reading the pictures",
+        "compiling the loops that learn",
+        "timing updates",
+    ]
+    assert "nothing" not in quick
+
+
+def test_only_pictures_that_are_read_are_counted_and_other_files_are_named(
+    tmp_path: Path,
+) -> None:
+    """A broken picture is none, nor is a drawing of vectors; hidden files are nobody's."""
+    folder = pictures(tmp_path / "some", 20)
+    (folder / "broken.png").write_bytes(b"no")
+    plan = lesson(folder, 0, tmp_path / "run", tuple(TINY))
+    assert plan.beforehand.startswith("20 pictures in colour")
+    assert "no picture" not in plan.beforehand
+    for name in ("notes.txt", "a.svg", ".hidden"):
+        (folder / name).write_bytes(b"no")
+    line = "2 other files are no pictures that can be read: a.svg, notes.txt"
+    plan = lesson(folder, 0, tmp_path / "run", tuple(TINY))
+    assert plan.beforehand.splitlines()[1] == line
+    for i in range(9):
+        (folder / f"z{i}.txt").write_bytes(b"no")
+    plan = lesson(folder, 0, tmp_path / "run", tuple(TINY))
+    assert plan.beforehand.splitlines()[1].endswith(
+        "a.svg, notes.txt, z0.txt, z1.txt, z2.txt and 6 more"
+    )
+
+
+def test_a_model_that_learned_nothing_has_a_warning() -> None:
+    """And one that is good has none."""
+    assert warning_of(20, 7.99, 8.0) == ""
+    assert warning_of(1, 7.99, 8.0).startswith("only 1 update was made: give it more")
+    assert warning_of(19, 7.99, 8.0).startswith("only 19 updates were made")
+    assert warning_of(20, 2.2157, 1.0) == (
+        "the model is worse than guessing: 2.22 bits/dim of pictures held back, "
+        "guessing has 1.00"
+    )
+    assert warning_of(1, 1.0, 1.0).count(";") == 1
+
+
 def test_few_pictures_move_a_models_weights_gently(tmp_path: Path) -> None:
     """A rate that is right for thousands of updates would make them worse in forty; random weights want it all."""
     folder = pictures(tmp_path / "some", 20)
@@ -247,6 +319,18 @@ def test_a_folder_becomes_a_model_that_is_served(
         6,
         8,
     )
+    bits = facts["best_nats"] / facts["dimensions"] / math.log(2)
+    assert facts["warning"] == (
+        "only 6 updates were made: add --minutes; the model is worse than guessing: "
+        f"{bits:.2f} bits/dim of pictures held back, guessing has 8.00"
+    )
+    assert f"warning: {facts['warning']}" in first.stderr
+    assert facts["valid_images"] > 1
+    said = (
+        r"bits/dim\) of " + str(facts["valid_images"]) + " pictures held back: my-mod"
+    )
+    assert re.search(r"nats \(8\.\d+ \+- 0\.\d+ " + said, first.stderr), first.stderr
+    assert " nan " not in first.stderr
     model = load_model(tmp_path / "my-models" / "my-icons")
     assert model.card.training["images"] <= 6 * 16
     assert model.card.training["command"].startswith(
