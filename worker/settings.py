@@ -67,6 +67,9 @@ class Settings(RedisSettings):
     queue: str = Field(default=keys.QUEUE, pattern=r"^[A-Za-z0-9._-]{1,64}$")
     """Queue that it takes jobs from. All workers of one queue must hold the same models: those with others, such as
     GPUs with the large ones, need a queue of their own."""
+    training_mib: int = Field(default=0, ge=0)
+    """Memory of the process of a training, in MiB, beside what it has once it has started; 0 = a quarter of the
+    machine's, or of what its control group allows, and at least 1024. A training that needs more fails."""
     drain_grace_s: float = Field(default=5.0, ge=0, le=3600)
     """How long running jobs may go on after SIGTERM before they are handed back."""
     metrics_port: int = Field(default=0, ge=0, le=65535)

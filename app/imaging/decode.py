@@ -4,8 +4,11 @@ The bytes decide what a file is, never its name or declared type. Three parsers 
 judged from the header, before a pixel is unpacked; anything a parser throws at broken data is one BadUploadError.
 """
 
+import contextlib
 import io
 import struct
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +18,12 @@ from app.errors import BadUploadError, TooLargeError, UnusableImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 2048 * 2048
+_PIXEL_BYTES = 4
+"""Bytes of a pixel in memory: Pillow keeps colours in words of 32 bits."""
+_LARGE_BYTES = 4 * 2**20
+"""Bytes of a file, or of its pixels, that are decoded alone: while one is decoded,
+Pillow and its libraries hold up to four times as much."""
+_large = threading.Lock()
 _PNG_END = b"IEND\xaeB`\x82"
 BROKEN = (
     OSError,
@@ -68,22 +77,50 @@ def decode(data: bytes, role: Role) -> Decoded:
                     f"the {role} is cut off: the end of its PNG data is missing"
                 )
             has_more_bits = ";16" in str(image.tile)
-            image.load()
-            if (
-                image.mode == "P"
-                and _largest(image) >= len(image.getpalette() or ()) // 3
-            ):
-                raise BadUploadError(
-                    f"the {role} has a pixel whose number is beyond its palette"
-                )
-            upright = _eight_bits(ImageOps.exif_transpose(image), role)
-            return Decoded(upright, has_more_bits)
+            with one_large_at_a_time(image.width * image.height * _PIXEL_BYTES):
+                return Decoded(_upright(image, role), has_more_bits)
     except BOMB:
         raise _too_many_pixels(role) from None
     except BROKEN:
         raise BadUploadError(
             f"the {role} is not a readable {', '.join(FORMATS)} file; save it as one"
         ) from None
+
+
+def decoded_size(files: Iterable[bytes]) -> int:
+    """Return the bytes of memory for the pixels of uploads, by their headers: at most
+    those of two pictures of MAX_PIXELS, since `given` refuses more. An array, or a file
+    that `decode` refuses, counts as much as it has bytes."""
+    sizes = (_pixels_by_header(data) * _PIXEL_BYTES or len(data) for data in files)
+    return min(sum(sizes), 2 * MAX_PIXELS * _PIXEL_BYTES)
+
+
+def _pixels_by_header(data: bytes) -> int:
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            pixels = image.width * image.height
+    except (*BROKEN, *BOMB):
+        return 0
+    return pixels if pixels <= MAX_PIXELS else 0
+
+
+@contextlib.contextmanager
+def one_large_at_a_time(size: int) -> Iterator[None]:
+    """Wait until no other thread decodes a large picture, if this one is large. size:
+    bytes of the file, or of its pixels."""
+    with _large if size > _LARGE_BYTES else contextlib.nullcontext():
+        yield
+
+
+def _upright(image: Image.Image, role: Role) -> Image.Image:
+    """Decode an open picture, and turn it as its camera noted."""
+    image.load()
+    if image.mode == "P" and _largest(image) >= len(image.getpalette() or ()) // 3:
+        raise BadUploadError(
+            f"the {role} has a pixel whose number is beyond its palette"
+        )
+    ImageOps.exif_transpose(image, in_place=True)
+    return _eight_bits(image, role)
 
 
 def _check_header(image: Image.Image, role: Role) -> None:

@@ -32,6 +32,9 @@ from worker.contract.kind import Input
 Files = dict[str, list[bytes]]
 """The files of a request, by field: none where an optional one was left out, several where a call takes them."""
 
+_STRIP = 256
+"""Rows of a picture that are made opaque at once."""
+
 ALPHA_MASK = "alpha-mask"
 """The field of a mask as OpenAI's clients send it: what is transparent is filled."""
 
@@ -341,6 +344,16 @@ def cut(image: Image.Image, dark: int, bright: int) -> Image.Image:
 
 def opaque(image: Image.Image, channels: int) -> Image.Image:
     """The picture in grey or RGB, as model_core.data.opaque makes it."""
+    whole = Image.new("L" if channels == 1 else "RGB", image.size)
+    # In strips, because a large picture would take its memory four times.
+    for top in range(0, image.height, _STRIP):
+        bottom = min(image.height, top + _STRIP)
+        strip = image.crop((0, top, image.width, bottom))
+        whole.paste(_opaque(strip, channels), (0, top))
+    return whole
+
+
+def _opaque(image: Image.Image, channels: int) -> Image.Image:
     if "A" in image.getbands():
         paper = Image.new(
             "RGBA",

@@ -1,6 +1,8 @@
-"""Arrays of values as NumPy's .npy files, read and written without NumPy: whole numbers only, and nothing is unpickled.
+"""Arrays as NumPy's .npy files, read and written without NumPy; nothing is unpickled.
 
-A picture is (C, H, W), several are (n, C, H, W), and each number is one of the model's values, from 0 on.
+`read_array` takes whole numbers only: a picture is (C, H, W), several are (n, C, H, W),
+and each number is one of the model's values, from 0 on. `read_header` reads the header
+of an array of any type.
 """
 
 import math
@@ -17,14 +19,17 @@ _MAGIC = b"\x93NUMPY"
 _LENGTHS = {b"\1\0": 2, b"\2\0": 4, b"\3\0": 4}
 """Bytes of the header's length, by the format's version."""
 _MOST_HEADER = 512
+MOST_PREFIX = 8 + 4 + _MOST_HEADER
+"""Bytes from the beginning of a file that hold its header, whatever its version."""
 _FOREIGN = ">" if sys.byteorder == "little" else "<"
 """The order of bytes that is not this machine's."""
 _HEADER = re.compile(
-    r"\{ *'descr': *'([<>|=])([a-zA-Z])(\d{1,2})', *'fortran_order': *(True|False), *"
-    r"'shape': *\(((?:\d{1,9}, *)*(?:\d{1,9})?)\),? *\} *\n?",
+    r"\{ *'descr': *'([<>|=])([a-zA-Z])(\d{1,6})', *'fortran_order': *(True|False), *"
+    r"'shape': *\(((?:\d{1,9}L?, *)*(?:\d{1,9}L?)?)\),? *\} *\n?",
     re.ASCII,
 )
-"""Header as NumPy writes it, and whoever writes such files after it."""
+"""Header as NumPy writes it, and whoever writes such files after it. Python 2 wrote
+sizes as 28L."""
 _TYPES = {
     "b1": "B",
     "i1": "b",
@@ -52,33 +57,65 @@ def is_array(data: bytes) -> bool:
     return data.startswith(_MAGIC)
 
 
-def read_array(data: bytes) -> Array:
-    """Raises BadUploadError for a file that is broken, UnusableImageError for an array of anything but whole numbers or
-    booleans in C order."""
-    text, content = _parts(data)
+@dataclass(frozen=True)
+class Header:
+    """What a .npy file says of its array."""
+
+    order: str
+    """Order of bytes: < little, > big, | for none, = this machine's."""
+    kind: str
+    """NumPy's letter: b booleans, i and u whole numbers, U strings, ..."""
+    length: int
+    """Length of an item, in bytes; of strings in characters of four bytes."""
+    is_fortran: bool
+    shape: tuple[int, ...]
+    offset: int
+    """Offset of the content in the file."""
+
+    @property
+    def content_size(self) -> int:
+        """Bytes that the content must have."""
+        width = 4 if self.kind == "U" else 1
+        return math.prod(self.shape) * self.length * width
+
+
+def read_header(data: bytes) -> Header:
+    """Read the header of a .npy file from its first MOST_PREFIX bytes, or all of it.
+    Raises BadUploadError if it cannot be read."""
+    text, offset = _header_text(data)
     found = _HEADER.fullmatch(text)
     if found is None:
         raise BadUploadError(
             "the array's header cannot be read: expected a .npy file as numpy.save writes it"
         )
     order, kind, length, is_fortran, sizes = found.groups()
-    shape = tuple(int(size) for size in sizes.replace(",", " ").split())
-    code = _TYPES.get(kind + length)
+    shape = tuple(int(size) for size in re.findall(r"\d+", sizes))
+    return Header(order, kind, int(length), is_fortran == "True", shape, offset)
+
+
+def read_array(data: bytes) -> Array:
+    """Raises BadUploadError for a file that is broken, UnusableImageError for an array of anything but whole numbers or
+    booleans in C order."""
+    header = read_header(data)
+    content = data[header.offset :]
+    code = _TYPES.get(f"{header.kind}{header.length}")
     if code is None:
         raise UnusableImageError(
             "the array has no whole numbers: expected integers of any length, or booleans"
         )
-    if is_fortran == "True":
+    if header.is_fortran:
         raise UnusableImageError(
             "the array is in Fortran order: expected C order, as numpy.ascontiguousarray makes it"
         )
-    if len(content) != math.prod(shape) * int(length):
+    if len(content) != header.content_size:
         raise BadUploadError("the array has not as many bytes as its header says")
-    return Array(shape, _numbers(content, code, is_foreign=order == _FOREIGN))
+    return Array(
+        header.shape, _numbers(content, code, is_foreign=header.order == _FOREIGN)
+    )
 
 
-def _parts(data: bytes) -> tuple[str, bytes]:
-    """The header's text, and the numbers' bytes."""
+def _header_text(data: bytes) -> tuple[str, int]:
+    """Return the header's text, and the offset of the content."""
     width = _LENGTHS.get(data[6:8])
     if width is None:
         raise BadUploadError(
@@ -90,7 +127,7 @@ def _parts(data: bytes) -> tuple[str, bytes]:
         raise BadUploadError(
             f"the array's header is cut off, or longer than {_MOST_HEADER} bytes"
         )
-    return data[begin : begin + length].decode("latin-1"), data[begin + length :]
+    return data[begin : begin + length].decode("latin-1"), begin + length
 
 
 def _numbers(content: bytes, code: str, is_foreign: bool) -> "array[int]":
@@ -103,8 +140,14 @@ def _numbers(content: bytes, code: str, is_foreign: bool) -> "array[int]":
 
 def written(shape: Iterable[int], numbers: bytes) -> bytes:
     """A .npy file of bytes in C order."""
+    return written_header("|u1", shape) + numbers
+
+
+def written_header(descr: str, shape: Iterable[int]) -> bytes:
+    """Return what stands before the content of an array in C order. descr: NumPy's
+    name of its type, such as `|u1`."""
     sizes = "".join(f"{size}, " for size in shape).rstrip()
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({sizes}), }}"
+    text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}"
     room = -(len(_MAGIC) + 4 + len(text) + 1) % 64
     header = f"{text}{' ' * room}\n".encode()
-    return _MAGIC + b"\x01\x00" + len(header).to_bytes(2, "little") + header + numbers
+    return _MAGIC + b"\x01\x00" + len(header).to_bytes(2, "little") + header

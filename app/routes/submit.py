@@ -1,9 +1,11 @@
 """POST /sample, /complete, ... for each kind of job: a request becomes a queued job."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from inspect import cleandoc
-from typing import Annotated, Any
+from itertools import chain
+from typing import Annotated, Any, TypeVar
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Query, Request, Response, UploadFile
@@ -19,10 +21,11 @@ from app.errors import (
 )
 from app.imaging.arrays import count_of, size_of
 from app.imaging.cutouts import cutouts_of
+from app.imaging.decode import decoded_size
 from app.imaging.given import Files, naming_picture, read_given
 from app.imaging.provenance import read_provenance
 from app.imaging.render import expect_side
-from app.imaging.zipped import files_in
+from app.imaging.zipped import MAX_DRAWING_ENTRIES, Allowance, files_in
 from app.routes.answer import answer
 from app.routes.body_limits import BodyRoute
 from app.routes.preferences import PICTURE_FORMATS, Preferences, preferences_of
@@ -38,6 +41,7 @@ from app.schema.request_bodies import (
     taking_of,
     uploads_of,
 )
+from app.services.bodies import Place
 from app.services.models import Models
 from app.services.submission import RequestIdentity, Submitted, with_key
 from worker.contract.coded_file import CodedFile, CodedFileError
@@ -48,6 +52,7 @@ from worker.contract.provenance import ProvenanceError
 router = APIRouter(route_class=BodyRoute, tags=["draw"])
 
 Call = Callable[..., Coroutine[Any, Any, Response]]
+_Read = TypeVar("_Read")
 
 
 def _takes_json(kind: Kind) -> Call:
@@ -144,9 +149,12 @@ async def submitted_job(
         services.seats.expect_free()
     identity = _identity(kind, body, files, request, wanted)
     known = await services.submission.known(identity)
-    submitted = known or await _submit(identity, kind, body, files, wanted, services)
+    place: Place = request.state.place
+    submitted = known or await _submit(
+        identity, kind, body, files, wanted, services, place
+    )
     files.clear()  # the answer may take long, and nobody needs the request's bytes any more
-    request.state.place.leave()
+    place.leave()
     return submitted
 
 
@@ -157,22 +165,23 @@ async def _submit(
     files: Files,
     wanted: Preferences,
     services: Services,
+    place: Place,
 ) -> Submitted:
+    imaging = partial(_imaging, files, services, place)
     webhook = services.webhooks.expected(getattr(body, "webhook", None))
     retention = services.submission.expected_retention(getattr(body, "retention", None))
     await services.submission.expect_room()
     if files:
         await services.submission.expect_allowance(identity)
     if kind.takes_several:
-        await run_sync(
-            _unzip, files, services.settings.max_upload_bytes, limiter=services.imaging
-        )
-    model, found = await _model_and_facts(kind, body, files, services, identity.caller)
+        limit = services.settings.max_upload_bytes
+        await run_sync(_unzip, files, limit, place, limiter=services.imaging)
+    model, found = await _model_and_facts(
+        kind, body, files, services.models, imaging, identity.caller
+    )
     given = None
     if getattr(body, "fit", None) == "crop":
-        given = await run_sync(
-            cutouts_of, files, model, taking_of(body), limiter=services.imaging
-        )
+        given = await imaging(cutouts_of, files, model, taking_of(body))
         found = {
             **found,
             "cutouts": given.found["cutouts"],
@@ -191,23 +200,38 @@ async def _submit(
         given = replace(given, pixels=n * given.pixels, keep=n * given.keep)
     elif kind.input is not Input.NOTHING:
         count = options.own.picture_count
-        given = await run_sync(
-            read_given,
-            kind.input,
-            files,
-            model,
-            taking_of(body),
-            count,
-            limiter=services.imaging,
+        given = await imaging(
+            read_given, kind.input, files, model, taking_of(body), count
         )
     return await services.submission.submit(identity, kind.word, model, options, given)
 
 
+async def _imaging(
+    files: Files,
+    services: Services,
+    place: Place,
+    decode: Callable[..., _Read],
+    *arguments: Any,
+) -> _Read:
+    """Call `decode` in a thread, with room for the pixels of a request's files. Raises
+    TooManyBytesError, and what it raises."""
+
+    def call() -> _Read:
+        with place.decoding(decoded_size(chain.from_iterable(files.values()))):
+            return decode(*arguments)
+
+    return await run_sync(call, limiter=services.imaging)
+
+
 async def _model_and_facts(
-    kind: Kind, body: BaseModel, files: Files, services: Services, caller: Caller
+    kind: Kind,
+    body: BaseModel,
+    files: Files,
+    models: Models,
+    imaging: Callable[..., Awaitable[Any]],
+    caller: Caller,
 ) -> tuple[Model, Mapping[str, Any]]:
     """The model, and what the files say of the job: a picture of ours says all, and so does a coded file."""
-    models, imaging = services.models, services.imaging
     if kind.input is Input.CODED_FILE:
         return await _model_of_file(kind.word, files["file"][0], models, caller)
     if kind.input is Input.DRAWN_PICTURE:
@@ -218,7 +242,7 @@ async def _model_and_facts(
     if kind.takes_several and (count := _count(files["image"])) > 1:
         found["pictures"] = count
     if getattr(body, "fit", None) == "field":
-        found["size"] = await run_sync(size_of, files["image"][0], limiter=imaging)
+        found["size"] = await imaging(size_of, files["image"][0])
     return await models.find_for(kind.word, getattr(body, "model", ""), caller), found
 
 
@@ -235,13 +259,17 @@ def _count(files: Sequence[bytes]) -> int:
     return count
 
 
-def _unzip(files: Files, limit: int) -> None:
-    """Put the files of a zip in its place. Raises what `files_in` raises, BadParameterError where there are none."""
+def _unzip(files: Files, limit: int, place: Place) -> None:
+    """Put the files of each zip of a request in its place.
+
+    limit: unpacked bytes of one zip; all of them together may have as much as the
+    largest body. Raises what `files_in` raises, TooManyBytesError, and BadParameterError
+    for zips without a file.
+    """
+    allowance = Allowance(MAX_DRAWING_ENTRIES, len(FILES) * limit)
     for role in FILES:
         if sent := files.get(role):
-            files[role] = [
-                file for data in sent for file in files_in(data, role, limit)
-            ]
+            files[role] = files_in(sent, role, limit, allowance, place.expect_unpacked)
             if not files[role]:
                 raise BadParameterError(f"{role}: the zip holds no picture", field=role)
 

@@ -155,9 +155,10 @@ class AddedModels:
                 f"{MOST_MODELS} models are added, as many as are taken: delete one first"
             )
 
-    def expect_room(self) -> None:
-        """Raises AddedFullError where added models and the files of trainings have more bytes than they may."""
-        if _size(self._folder().parent) > self._settings.added_mib * _MIB:
+    def expect_room(self, more: int = 0) -> None:
+        """Raises AddedFullError if added models and the files of trainings, with so many bytes more, exceed their
+        limit."""
+        if _size(self._folder().parent) + more > self._settings.added_mib * _MIB:
             raise AddedFullError(
                 f"added models may have {self._settings.added_mib} MiB: delete one first"
             )

@@ -186,7 +186,9 @@ class Trainings:
         with whole_or_not(draft, "the pictures"):
             (draft / "run" / training.name).mkdir(parents=True)
             sweep(draft.parent)
-            pictures, unreadable = write_training_set(files, draft)
+            pictures, unreadable = write_training_set(
+                files, draft, self._added.expect_room
+            )
             self._added.expect_room()
             draft.rename(training.place)
         return {"found": pictures, "unreadable": unreadable}

@@ -5,7 +5,7 @@ before it validates, each at least a crop long. So no crop of one split overlaps
 for that goes to one split, by the hash of its pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ class Crops:
     """The crops (C, h, w) of areas (C, H, W). Its length counts those that lie side by side; areas that are smaller
     than a crop have none."""
 
-    def __init__(self, areas: Sequence[Values], config: NetworkConfig) -> None:
+    def __init__(self, areas: Iterable[Values], config: NetworkConfig) -> None:
         h, w = config.height, config.width
         self._areas = [
             area for area in areas if area.shape[1] >= h and area.shape[2] >= w

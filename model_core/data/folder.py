@@ -128,7 +128,7 @@ class PictureFolder:
         )
         if len(
             found := Crops(
-                [area_of(picture, split, config) for picture in pictures], config
+                (area_of(picture, split, config) for picture in pictures), config
             )
         ):
             return found

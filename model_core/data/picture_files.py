@@ -38,6 +38,10 @@ Found = TypeVar("Found")
 _log = logging.getLogger(__name__)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
 _CHUNK = 1024
+_WHOLE_CHUNK = 16
+"""Pictures that are decoded together if each is kept in its own size."""
+_GREY_MODES = frozenset({"1", "L", "LA", "I", "F"} | {"I;16", "I;16L", "I;16B"})
+"""Pillow's modes of pictures without colours."""
 _LUMA = np.array([0.299, 0.587, 0.114])
 _NAMED = 10
 _RULES = 4
@@ -143,14 +147,33 @@ def read_split_pictures(
 
 def read_whole_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
-) -> list[Values]:
-    """The named files in their own sizes, each (C, H, W) in memory, otherwise as in read_pictures."""
+) -> Iterator[Values]:
+    """Yield the named files in their own sizes, each (C, H, W), otherwise as in read_pictures."""
     found = decoded(
         root,
         names,
         lambda image, _: quantise(fit(image, config, options), config.levels),
+        at_once=_WHOLE_CHUNK,
     )
-    return list(chain.from_iterable(found))
+    return chain.from_iterable(found)
+
+
+def unpacked_size(root: Path, names: Sequence[str], channels: int | None) -> int:
+    """Return the bytes of pictures (C, H, W) in their own sizes, by their headers.
+
+    channels: C of all; None: 1 of a grey picture, else 3. A file that cannot be read
+    has none.
+    """
+    return sum(_unpacked_size(root / name, channels) for name in names)
+
+
+def _unpacked_size(path: Path, channels: int | None) -> int:
+    try:
+        with Image.open(path) as image:
+            is_grey = image.mode in _GREY_MODES
+            return image.width * image.height * (channels or (1 if is_grey else 3))
+    except PICTURE_ERRORS:
+        return 0
 
 
 def converted_pictures(
@@ -277,21 +300,27 @@ def decoded(
     names: Sequence[str],
     look: Callable[[Image.Image, int], Found],
     report: bool = True,
+    at_once: int = _CHUNK,
 ) -> Iterator[list[Found]]:
-    """Yield what `look` makes of each file that can be read, given its number, in order, some at a time. report: say
-    which cannot."""
+    """Yield what `look` makes of each file that can be read, given its number, in order, `at_once` at a time. report:
+    say which cannot."""
     unreadable: list[str] = []
+    lacking: list[int] = []
+    """Files for which there was not enough memory beside those of other threads."""
     console = Console(stderr=True)
 
-    def read(number: int) -> Found | None:
+    def read(number: int, alone: bool = False) -> Found | None:
         try:
             with Image.open(root / names[number]) as image:
                 return look(image, number)
-        except PICTURE_ERRORS:
-            unreadable.append(names[number])
+        except PICTURE_ERRORS as error:
+            if isinstance(error, MemoryError) and not alone:
+                lacking.append(number)
+            else:
+                unreadable.append(names[number])
             return None
 
-    chunks = range(0, len(names), _CHUNK)
+    chunks = range(0, len(names), at_once)
     with ThreadPoolExecutor(
         os.cpu_count()
     ) as pool:  # Pillow decodes and resizes without holding the interpreter
@@ -301,13 +330,16 @@ def decoded(
             console=console,
             disable=not console.is_terminal,
         ):
-            numbers = range(start, min(start + _CHUNK, len(names)))
+            numbers = range(start, min(start + at_once, len(names)))
             with warnings.catch_warnings():
                 warnings.simplefilter(
                     "ignore"
                 )  # Pillow's, of files that it reads all the same
-                found = [one for one in pool.map(read, numbers) if one is not None]
-            if found:
+                results = list(pool.map(read, numbers))
+                for number in lacking:
+                    results[number - start] = read(number, alone=True)
+                lacking.clear()
+            if found := [one for one in results if one is not None]:
                 yield found
     if report:
         _report(root, sorted(unreadable), len(names))

@@ -91,7 +91,7 @@ def _labels(names: Sequence[str]) -> int:
 
 def _of_arrays(path: Path) -> Survey:
     keys = (
-        [key for key in archive_keys(path) if "label" not in key]
+        [key for key in archive_keys(path) if "label" not in key and key != "palette"]
         if path.suffix == ".npz"
         else [None]
     )

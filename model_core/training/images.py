@@ -32,9 +32,16 @@ from model_core.training.recipe import Recipe
 class RunImages:
     """The training and validation images of a recipe, the same for every process of a run."""
 
-    def __init__(self, recipe: Recipe, directory: Path, palette: Palette = ()) -> None:
-        """directory is the run's, palette that of categories. Raises DataError when there is no data, or it cannot be
-        had; ConfigError when the orientation does not fit the network."""
+    def __init__(
+        self,
+        recipe: Recipe,
+        directory: Path,
+        palette: Palette = (),
+        cache: Path | None = None,
+    ) -> None:
+        """directory is the run's, palette that of categories; cache: directory of decoded images, by default `cache`
+        beside the run. Raises DataError when there is no data, or it cannot be had; ConfigError when the orientation
+        does not fit the network."""
         self._data = recipe.data
         self._config = recipe.network.config()
         self.orientation: Orientation = check_orientation(
@@ -46,7 +53,10 @@ class RunImages:
                 "image of a turned one is not the turned small image"
             )
         self._options = ReadOptions(
-            recipe.data.resize, directory.parent / "cache", palette, recipe.data.crops
+            recipe.data.resize,
+            cache or directory.parent / "cache",
+            palette,
+            recipe.data.crops,
         )
         if recipe.data.crops and (
             recipe.data.originals or self._config.labels or recipe.data.train_images

@@ -48,6 +48,8 @@ class RunRequest:
     publish_to: Path | None = None
     command: str = ""
     """Command that repeats the run, as a person types it; the model's card says it."""
+    cache: Path | None = None
+    """Directory of decoded images. Default: `cache` beside the run."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def prepare(
     if request.publish_to is not None:
         check_name(request.directory.name)
     start = None if request.resume else starting_model(recipe)
-    images = RunImages(recipe, request.directory, categories.palette)
+    images = RunImages(recipe, request.directory, categories.palette, request.cache)
     valid, valid_labels = (
         images.valid()
     )  # the small one first: what is wrong shows sooner

@@ -80,13 +80,14 @@ def lesson(
     channels: int | None = None,
     values: int | None = None,
     say: Callable[[str], None] = lambda _: None,
+    cache: Path | None = None,
 ) -> Lesson:
     """Return the recipe that takes `minutes` on this machine, in the faster precision.
 
     minutes: counted from the first update on; what is prepared before it may take as
     long again the first time. changes: the user's. channels, values: take the place of
-    what the pictures need. directory: the run's. say: hears what is being done, if it
-    takes longer than a moment. Raises DataError for pictures that cannot be read,
+    what the pictures need. directory, cache: the run's. say: hears what is being done,
+    if it takes longer than a moment. Raises DataError for pictures that cannot be read,
     ConfigError for a change that does not fit.
     """
     make_process_fit()
@@ -110,7 +111,7 @@ def lesson(
         changes = (f"network.values={values}", "training.start=", *changes)
     draft = Recipe.changed(tree, changes, str(path))
     with if_slow(say, "reading the pictures"):
-        images = RunImages(draft, directory)
+        images = RunImages(draft, directory, cache=cache)
         valid, _ = images.valid()
         train, labels = images.train()
         readable = images.readable()

@@ -85,6 +85,8 @@ class JobFiles:
         self.place = uploads_in(added) / job_id
         self.run = self.place / "run" / name
         """Its checkpoints. While this directory is there, the model's name is taken."""
+        self.cache = self.place / "cache"
+        """Its decoded pictures. Not beside `run`, where a directory's name is taken."""
         self.best = self.run / "best.safetensors"
         """The checkpoint that would be published."""
         self.finish = self.place / "finish"

@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from model_core.card import Card
-from model_core.errors import ModelError, PixelRNNError
+from model_core.data.picture_files import unpacked_size
+from model_core.data.picture_names import find_pictures
+from model_core.errors import DataError, ModelError, PixelRNNError
 from model_core.models_directory import CARD
 from model_core.training.disk import DiskError
 from model_core.training.display import Display
+from model_core.training.memory import OutOfMemoryError
 from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -29,13 +32,27 @@ from model_core.training.teaching import lesson
 from worker.contract import keys
 from worker.contract.added import JobFiles, models_in
 from worker.contract.kinds.train import TrainOptions
+from worker.engine.failures import is_out_of_memory
 from worker.process.crash import EXIT_STOPPED
+from worker.process.machine_memory import usable
+from worker.settings import Settings
 
 _TELL_S = 1.0
 _GRID_S = 10.0
 """Fewest seconds between two grids that are shown."""
 _RECENT = 30
 """Reports over which the pace is averaged."""
+_MIB = 2**20
+_NO_MEMORY = (
+    "This needs more memory than a training may have on this machine: expected fewer"
+    " or smaller pictures, or a smaller model."
+)
+_LEAST_MEMORY = 1024 * _MIB
+_MEMORY_SHARE = 4
+"""A training may have one part in so many of the machine's memory, at least _LEAST_MEMORY."""
+_PICTURES_SHARE = 2
+"""Crops keep whole pictures in memory: in one part in so many of what a training may
+have, because the network needs memory too."""
 
 
 def _is_over(finish: Path, trainer: int) -> bool:
@@ -133,13 +150,16 @@ def main(
             }
     except DiskError:
         said = {"failed": "The server's disk is full, or cannot be written."}
+    except (OutOfMemoryError, MemoryError):
+        said = {"failed": _NO_MEMORY}
     except PixelRNNError as error:
         said = {"failed": str(error).replace(f"{files.place}/", "")}
     except OSError as error:
         said = {"failed": f"The server's disk: {error.strerror or error}."}
-    except Exception:  # the edge to whoever sent the pictures: begun again, it would end in the same way
+    except Exception as error:  # the edge to whoever sent the pictures: begun again, it would end in the same way
         traceback.print_exc()
-        said = {"failed": "This is a fault of the server, and was logged."}
+        fault = "This is a fault of the server, and was logged."
+        said = {"failed": _NO_MEMORY if is_out_of_memory(error) else fault}
     print(json.dumps(said), file=out, flush=True)
 
 
@@ -163,6 +183,7 @@ def _train(
         files.run,
         is_begun,
         command=f"pixelrnn train pictures --minutes {asked.minutes:g}",
+        cache=files.cache,
     )
     result = train(request, display, is_over)
     if not (result.finished or files.finish.exists()):
@@ -206,6 +227,8 @@ def _plan(files: JobFiles, asked: TrainOptions) -> dict[str, Any]:
     changes += (f'training.start="{asked.start}"',) if asked.start else ()
     changes += ("data.crops=true",) if asked.crops else ()
     path = pictures if pictures.is_dir() else pictures.with_suffix(".npz")
+    if asked.crops and pictures.is_dir():
+        _expect_memory(pictures, asked)
     learned = partial(
         lesson,
         path,
@@ -213,6 +236,7 @@ def _plan(files: JobFiles, asked: TrainOptions) -> dict[str, Any]:
         files.run,
         channels=asked.channels,
         values=asked.values,
+        cache=files.cache,
     )
     try:
         found = learned(changes)
@@ -235,3 +259,24 @@ def _plan(files: JobFiles, asked: TrainOptions) -> dict[str, Any]:
     kept.with_suffix(".draft").write_text(json.dumps(plan), encoding="utf-8")
     kept.with_suffix(".draft").replace(kept)
     return plan
+
+
+def _expect_memory(pictures: Path, asked: TrainOptions) -> None:
+    """Raise DataError if whole pictures, unpacked, have more memory than they may."""
+    names = find_pictures(pictures)
+    # The network of the model that it starts from may be one for colours.
+    channels = 3 if asked.start else asked.channels
+    size = unpacked_size(pictures, names, channels)
+    most = memory_limit(Settings().training_mib) // _PICTURES_SHARE
+    if size > most:
+        raise DataError(
+            f"too many pictures for this machine: {len(names)} have {size // _MIB} MiB,"
+            f" unpacked, and crops may be of {most // _MIB} MiB here"
+            " (PIXELRNN_TRAINING_MIB)"
+        )
+
+
+def memory_limit(training_mib: int) -> int:
+    """Return the bytes of memory that a training may have, beside those that it has
+    once it has started. training_mib: the setting; 0 for the default."""
+    return training_mib * _MIB or max(_LEAST_MEMORY, usable() // _MEMORY_SHARE)

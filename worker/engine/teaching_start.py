@@ -40,7 +40,10 @@ def main(trainer: int, arguments: list[str]) -> None:
     processors.wait_for_turn()
     processors.keep_to(Settings().engine_cpus)
     from worker.engine import teaching
+    from worker.engine.examiner import bound_memory
 
+    # The limit counts from what this process has once everything is imported.
+    bound_memory(teaching.memory_limit(Settings().training_mib))
     teaching.main(lines, trainer, *arguments)
 
 
