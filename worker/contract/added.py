@@ -8,8 +8,9 @@ import re
 import shutil
 import uuid
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import FailFast, Field, ValidationError
 
 from worker.contract.record import Record
 
@@ -17,6 +18,8 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """A model's name, as model_core.models_directory has it."""
 CARD, WEIGHTS = "card.json", "weights.safetensors"
 MAX_CARD_BYTES = 2**20
+_MAX_NETWORKS = 16
+"""Members of a card, and guides: as many as files of weights are taken."""
 OWNER = "owner.json"
 ANYONE = "anyone"
 """The owner of all that is added, and of all jobs, where there are no keys."""
@@ -56,8 +59,14 @@ class AddedCard(Record):
 
     name: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    members: tuple[Weights, ...] = ()
-    guides: tuple[Guide, ...] = ()
+    # Fails at the first fault: a card of 1 MiB may have half a million, and each of them
+    # would take a kilobyte.
+    members: Annotated[
+        tuple[Weights, ...], Field(max_length=_MAX_NETWORKS), FailFast()
+    ] = ()
+    guides: Annotated[
+        tuple[Guide, ...], Field(max_length=_MAX_NETWORKS), FailFast()
+    ] = ()
 
     def files(self) -> dict[str, str]:
         """The sha256 of each file of weights by its place: of members in their order, then of guides."""
