@@ -30,7 +30,7 @@ from app.routes import (
     submit,
 )
 from app.routes import links as link_routes
-from app.routes.body_limits import largest_body
+from app.routes.body_limits import largest_request
 from app.schema import openapi
 from app.services.added import AddedModels
 from app.services.bodies import Bodies
@@ -169,7 +169,9 @@ def _services(
     row_reader = RowReader(store, settings.redis_url)
     seats = Seats(settings.max_streams)
     imaging = CapacityLimiter(_IMAGING_THREADS)
-    bodies = Bodies(largest_body(settings.max_upload_bytes), metrics.bodies_refused.inc)
+    bodies = Bodies(
+        largest_request(settings.max_upload_bytes), metrics.bodies_refused.inc
+    )
     metrics.streams.set_function(lambda: seats.taken)
     metrics.body_bytes.set_function(lambda: bodies.bytes_held)
     keys_unread_s = key_file.unread_s if key_file else float

@@ -139,8 +139,12 @@ def npz(**arrays: npt.ArrayLike) -> bytes:
 
 
 def picture(
-    width: int = 4, height: int = 4, mode: str = "1", kind: str = "PNG"
+    width: int = 4,
+    height: int = 4,
+    mode: str = "1",
+    kind: str = "PNG",
+    colour: str = "black",
 ) -> bytes:
     file = io.BytesIO()
-    Image.new(mode, (width, height)).save(file, kind)
+    Image.new(mode, (width, height), colour).save(file, kind)
     return file.getvalue()

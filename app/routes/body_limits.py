@@ -125,9 +125,16 @@ async def expect_lone_files(parts: FormData, form: type[BaseModel]) -> None:
             )
 
 
-def largest_body(file_bytes: int) -> int:
-    """How many bytes a body of any call may have."""
-    return _limit(_JSON, is_file=False, is_form=True, file_bytes=file_bytes)
+def largest_request(file_bytes: int) -> int:
+    """Return the bytes of the largest body of a call, and of what is unpacked of it."""
+    body = _limit(_JSON, is_file=False, is_form=True, file_bytes=file_bytes)
+    return body + unpacked_limit(file_bytes)
+
+
+def unpacked_limit(file_bytes: int) -> int:
+    """Return the bytes that all zips of a request may have, unpacked. file_bytes: limit
+    of one file, and of one zip."""
+    return len(FILES) * file_bytes
 
 
 def _limit(sent: str, is_file: bool, is_form: bool, file_bytes: int) -> int:

@@ -27,7 +27,7 @@ from app.imaging.provenance import read_provenance
 from app.imaging.render import expect_side
 from app.imaging.zipped import MAX_DRAWING_ENTRIES, Allowance, files_in
 from app.routes.answer import answer
-from app.routes.body_limits import BodyRoute
+from app.routes.body_limits import BodyRoute, unpacked_limit
 from app.routes.preferences import PICTURE_FORMATS, Preferences, preferences_of
 from app.schema.answers import Job, Model
 from app.schema.openapi import coded_file_body, job_responses, refusals
@@ -262,11 +262,10 @@ def _count(files: Sequence[bytes]) -> int:
 def _unzip(files: Files, limit: int, place: Place) -> None:
     """Put the files of each zip of a request in its place.
 
-    limit: unpacked bytes of one zip; all of them together may have as much as the
-    largest body. Raises what `files_in` raises, TooManyBytesError, and BadParameterError
+    limit: unpacked bytes of one zip. Raises what `files_in` raises, TooManyBytesError, and BadParameterError
     for zips without a file.
     """
-    allowance = Allowance(MAX_DRAWING_ENTRIES, len(FILES) * limit)
+    allowance = Allowance(MAX_DRAWING_ENTRIES, unpacked_limit(limit))
     for role in FILES:
         if sent := files.get(role):
             files[role] = files_in(sent, role, limit, allowance, place.expect_unpacked)

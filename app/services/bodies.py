@@ -25,8 +25,9 @@ class Bodies:
     def __init__(
         self, largest: int, refused: Callable[[], None] = lambda: None
     ) -> None:
-        """largest: bytes of the largest body that is taken; it fits into a share,
-        whatever MOST_BYTES says. refused: called for each request that does not fit."""
+        """largest: bytes of the largest body that is taken, and of what is unpacked of
+        it, which fit into a share, whatever MOST_BYTES says. refused: called for each
+        request that does not fit."""
         self._share = max(MOST_BYTES // _SHARES, largest)
         self._refused = refused
         self._held: Counter[str] = Counter()

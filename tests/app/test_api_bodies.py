@@ -16,6 +16,7 @@ from tests.app.hand_worker import SCORER, HandWorker, eventually
 from tests.app.holders import ALICE, BOB, SAMPLE, settings
 from tests.app.live import serving
 from tests.app.pictures import png
+from tests.archives import zipped
 
 SIZE = 2 * 2**20
 UPLOAD = (
@@ -41,8 +42,9 @@ def limited(
 ) -> Iterator[tuple[str, httpx.Client]]:
     """An API with room for 24 MiB of bodies, 6 MiB for each holder of a key; and one who has reads its metrics."""
     monkeypatch.setattr(bodies, "MOST_BYTES", 24 * 2**20)
+    given = settings(redis_url, metrics_open=True, max_upload_bytes=2**20)
     with (
-        serving(settings(redis_url, metrics_open=True)) as (url, _),
+        serving(given) as (url, _),
         httpx.Client(base_url=url, timeout=60) as client,
     ):
         yield url, client
@@ -116,6 +118,66 @@ def test_shares_are_large_enough_for_the_largest_body() -> None:
             fifth.expect(1)
         assert room.bytes_held == 400 * 2**20
     assert room.bytes_held == 0
+
+
+def test_a_place_gives_its_bytes_back_once() -> None:
+    """Also if it is left when the job is there, and again when the request ends."""
+    room = Bodies(largest=2**20)
+    with room.place("a") as one, room.place("a") as other:
+        one.expect(1000)
+        one.expect_unpacked(200)
+        other.expect(30)
+        assert room.bytes_held == 1230
+        one.leave()
+        one.leave()
+        assert room.bytes_held == 30
+    assert room.bytes_held == 0
+
+
+def test_pixels_take_room_while_they_are_decoded() -> None:
+    """Beside that of bodies, and of theirs what nobody else has."""
+    counted: list[None] = []
+    room = Bodies(largest=2**20, refused=lambda: counted.append(None))
+    largest = 2 * 2048 * 2048 * 4
+    with ExitStack() as places:
+        for name in "abcd":
+            places.enter_context(room.place(name)).expect(16 * 2**20)
+        with room.decoding(largest):
+            assert room.bytes_held == 64 * 2**20 + largest
+            with pytest.raises(bodies.TooManyBytesError, match="decode"):
+                places.enter_context(room.decoding(1))
+        assert room.bytes_held == 64 * 2**20
+    with ExitStack() as places:
+        for _ in range(3):
+            places.enter_context(room.decoding(largest))
+        place = places.enter_context(room.place("a"))
+        with pytest.raises(bodies.TooManyBytesError, match="other requests"):
+            place.expect(1)
+    assert (room.bytes_held, len(counted)) == (0, 2)
+
+
+def test_unpacked_bytes_count_as_their_clients(
+    limited: tuple[str, httpx.Client], worker: HandWorker
+) -> None:
+    """A zip that fits packed is refused if its client has no room for its files."""
+    url, client = limited
+    worker.announce(SCORER)
+    bomb = zipped({"x": bytes(2**20)})
+    with ExitStack() as slow:
+        for _ in range(2):
+            slow.enter_context(connected(url)).sendall(upload())
+        eventually(lambda: held(client) == 2 * SIZE, seconds=60)
+        sent = [("image", ("i", bomb))] * 2
+        answer = client.post(
+            "/score", data={"model": "scorer"}, files=sent, headers=ALICE
+        )
+        is_problem(answer, 503)
+        assert "this client's other requests" in answer.json()["detail"]
+        eventually(lambda: held(client) == 2 * SIZE, seconds=60)
+        answer = client.post(
+            "/score", data={"model": "scorer"}, files=sent, headers=BOB
+        )
+        is_problem(answer, 400)
 
 
 def test_picture_is_not_read_when_its_client_may_hand_in_no_job(

@@ -141,6 +141,15 @@ LARGE = grey(0, (1500, 1500))
         ([LARGE, LARGE], [grey(255)], 413, "#/image/1", "together"),
         ([grey(0)] * 2, [LARGE, LARGE], 413, None, "together"),
         ([zipped({"a": bytes(3 * 2**20)})], [grey(255)], 413, None, "too many bytes"),
+        ([zipped({"a": bytes(2**21)})] * 3, [grey(255)], 413, None, "too many bytes"),
+        (
+            [zipped({str(i): b"" for i in range(200)})] * 2,
+            [grey(255)],
+            413,
+            None,
+            "entries",
+        ),
+        ([zipped({"../a": grey(0)})], [grey(255)], 422, None, "leads out"),
         (
             [zipped({str(i): b"" for i in range(257)})],
             [grey(255)],

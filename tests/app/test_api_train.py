@@ -3,6 +3,7 @@
 import io
 import stat
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from app.access.api_keys import KeyEntry, digest_of
 from app.services import added
@@ -20,6 +22,7 @@ from tests.app.hand_worker import HandWorker
 from tests.app.holders import settings
 from tests.app.live import serving
 from worker.contract import keys
+from worker.contract.added import AddedCard, JobFiles, is_trained
 
 
 def picture(width: int = 4, height: int = 4, kind: str = "PNG") -> bytes:
@@ -211,6 +214,17 @@ def test_fields_that_make_no_sense_are_refused(
     assert not list(tmp_path.glob("uploads/*"))
 
 
+def test_a_model_may_be_called_as_directories_of_a_training_are(
+    client: httpx.Client, tmp_path: Path
+) -> None:
+    """A training decodes its pictures into `cache`, which is no model's name."""
+    job = send(client, picture()).json()["id"]
+    files = JobFiles(tmp_path, job, "mine")
+    files.cache.mkdir()
+    assert is_trained(tmp_path, "mine")
+    assert send(client, picture(), name="cache").status_code == 202
+
+
 def test_a_name_that_is_being_trained_is_taken(
     client: httpx.Client, tmp_path: Path
 ) -> None:
@@ -246,6 +260,32 @@ def test_an_open_training_is_no_work(
     figures = client.get("/metrics").text
     assert "pixelrnn_open_trainings 1.0" in figures
     assert f"pixelrnn_added_bytes {float(len(picture()))}" in figures
+
+
+def test_unpacked_bytes_are_refused_before_they_are_written(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
+    """What is unpacked counts with all that is added; of a wrong card and a bomb nothing
+    is left."""
+    given = settings(redis_url, api_keys=(), added_dir=tmp_path, added_mib=30)
+    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+        bomb = zipped(("1.png", bytes(31 * 2**20)))
+        answer = send(client, bomb)
+        refused(answer, 503, "added models may have 30 MiB")
+        assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_a_card_with_many_faults_is_refused_at_the_first(tmp_path: Path) -> None:
+    """Each fault of half a million would take a kilobyte."""
+    text = f'{{"name": "x", "sha256": "{"0" * 64}", "members": [{"0," * 400_000}0]}}'
+    tracemalloc.start()
+    with pytest.raises(ValidationError) as raised:
+        AddedCard.model_validate_json(text)
+    faults = raised.value.errors()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(faults) == 1
+    assert peak < 8 * 2**20
 
 
 def test_there_is_room_for_so_many_bytes(

@@ -1,5 +1,6 @@
 """Crops of larger pictures: taken anywhere, divided by place, the same for the same seed."""
 
+import tracemalloc
 from itertools import combinations
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from model_core.data.crops import Crops
 from model_core.data.datasets import open_dataset, read_dataset
 from model_core.data.folder import PictureFolder
 from model_core.data.options import ReadOptions
+from model_core.data.picture_files import unpacked_size
+from model_core.data.picture_names import find_pictures
 from model_core.errors import ConfigError, DataError
 from model_core.training.batches import Batches
 from model_core.training.categories import categories_of
@@ -152,6 +155,31 @@ def test_batches_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
     assert len(
         {image.numpy().tobytes() for batch in expected for image in batch}
     ) > len(train)
+
+
+def test_pictures_are_in_memory_once(tmp_path: Path) -> None:
+    """The parts of a split, and a few whole pictures at a time."""
+    folder = opened(tmp_path / "many", *[numbered(200, 100)] * 160)
+    size = unpacked_size(folder.path, find_pictures(folder.path), channels=3)
+    assert size == 160 * 200 * 100 * 3
+    tracemalloc.start()
+    crops = folder.crops("train", RGB)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(crops) == 160 * (160 // 4) * (100 // 3)
+    assert peak < 1.3 * size
+
+
+def test_memory_of_pictures_is_known_by_their_headers(tmp_path: Path) -> None:
+    """Grey ones have one colour, others three, unless the network has another number;
+    what cannot be read takes none."""
+    Image.new("1", (30, 20)).save(tmp_path / "1.png")
+    Image.new("P", (30, 20)).save(tmp_path / "2.gif")
+    Image.new("RGBA", (30, 20)).save(tmp_path / "3.png")
+    (tmp_path / "4.png").write_bytes(b"no picture")
+    names = find_pictures(tmp_path)
+    assert unpacked_size(tmp_path, names, None) == 600 * (1 + 3 + 3)
+    assert unpacked_size(tmp_path, names, 1) == 600 * 3
 
 
 @pytest.mark.parametrize(

@@ -197,8 +197,8 @@ def segmented_jpeg(mib: int) -> bytes:
     return whole[:2] + segment * (16 * mib) + whole[2:]
 
 
-def large(mode: str, kind: str = "PNG") -> bytes:
-    return picture(2048, 2048, mode, kind)
+def large(mode: str, kind: str = "PNG", colour: str = "black") -> bytes:
+    return picture(2048, 2048, mode, kind, colour)
 
 
 def hostile_card(kind: str) -> bytes:
@@ -271,11 +271,16 @@ UPLOADS = [
     ),
     Upload(
         "8 x picture and mask of 2048 x 2048",
-        lambda: [complete(large("RGBA"), large("RGBA"), fit="resize")] * 8,
+        lambda: (
+            [complete(large("RGBA"), large("RGBA", colour="white"), fit="resize")] * 8
+        ),
     ),
     Upload(
         "8 x WebP of 2048 x 2048, crop",
-        lambda: [complete(large("RGBA", "WEBP"), large("L", "WEBP"), fit="crop")] * 8,
+        lambda: (
+            [complete(large("RGBA", "WEBP"), large("L", "WEBP", "white"), fit="crop")]
+            * 8
+        ),
     ),
     Upload(
         "64 zips of 2048 x 2048",

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from worker.contract.kinds.train import TrainOptions
 from worker.engine import teaching
 
 
@@ -48,3 +50,59 @@ def test_a_process_whose_trainer_has_died_ends_before_it_imports_anything(
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "torch" not in ended.stderr
     assert "pydantic" not in ended.stderr
+
+
+def run(place: Path, settings: dict[str, str], **options: object) -> dict[str, str]:
+    """The last word of the process of a training on place/pictures.
+
+    Linux alone bounds the memory of a process by what it writes.
+    """
+    upload = place / "uploads" / "job"
+    (upload / "run" / "mine").mkdir(parents=True)
+    (place / "pictures").rename(upload / "pictures")
+    said = TrainOptions.model_validate({"minutes": 0.05, **options}).model_dump_json()
+    command = [sys.executable, "-P", "-m", "worker.engine.teaching_start"]
+    done = subprocess.run(
+        [*command, str(os.getpid()), str(place), "job", "mine", said],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def save_pictures(folder: Path, count: int, side: int) -> None:
+    folder.mkdir()
+    for i in range(count):
+        image = Image.new("1", (side, side))
+        image.putpixel((i, i), 1)
+        image.save(folder / f"{i:05}.png")
+
+
+def test_too_many_pictures_for_this_machine_fail_at_once(tmp_path: Path) -> None:
+    """By their headers, before one is decoded: 100 kB may be gigabytes of pixels."""
+    save_pictures(tmp_path / "pictures", 12, 2048)
+    limit = {"PIXELRNN_TRAINING_MIB": "256"}
+    said = run(tmp_path, limit, crops=True, channels=3)
+    assert said["failed"].startswith(
+        "too many pictures for this machine: 12 have 144 MiB, unpacked, and crops may"
+        " be of 128 MiB here"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA is Linux's")
+def test_a_training_that_needs_too_much_memory_fails(tmp_path: Path) -> None:
+    """It says so, and is not begun again."""
+    save_pictures(tmp_path / "pictures", 30, 64)
+    said = run(tmp_path, {"PIXELRNN_TRAINING_MIB": "100"}, size="64x64")
+    assert "more memory than a training may have" in said["failed"]
+
+
+def test_the_limit_is_a_part_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter, and at least 1 GiB; or what the operator sets."""
+    for machine, limit in ((2**30, 2**30), (2**33, 2**31)):
+        monkeypatch.setattr(teaching, "usable", lambda machine=machine: machine)
+        assert teaching.memory_limit(0) == limit
+    assert teaching.memory_limit(300) == 300 * 2**20
