@@ -74,12 +74,15 @@ export class Accepting {
     yield* this.#askedOfOthers();
   }
 
-  /** Ask each other member whether what is given is likelier than the pool has it. */
+  /**
+   * Estimate p(given) by each other member, with as many particles as the pool has draws:
+   * draws of member k may never reach the fillings that another member prefers.
+   */
   *#askedOfOthers() {
     const { ways } = this.mixture;
     for (const [m, way] of ways.entries()) {
       if (m === this.member) continue;
-      const sweep = way.sweep(this.given(0), this.tried, OTHERS + m, this.hole);
+      const sweep = way.sweep(this.given(0), this.size, OTHERS + m, this.hole);
       for (const _ of sweep.steps()) yield 1;
       const part = logSum(way.logPBefore(this.given(0))) + sweep.island.evidence() - logCount(ways);
       if (part > this.logEvidence + MISSED_NATS) this.#isMissed = true;

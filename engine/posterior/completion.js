@@ -52,7 +52,7 @@ export class Target {
     this.temperature = drawing.temperature;
     this.seed = drawing.seed;
     this.image = image;
-    this.strangeNats = drawing.temperature === 1 ? strangeNats : null;
+    this.strangeNats = strangeNats;
     const ways = members.map(({ orientation }, m) => {
       /** @param {number} most */
       const particles = (most) => new Particles(new Slots(program, description, weights[m], most), most);
@@ -73,7 +73,10 @@ export class Target {
    * @returns {Given}
    */
   given(sample) {
-    const { known, keep, seed, temperature, strangeNats } = this;
+    const { known, keep, seed, temperature } = this;
+    // Chains compare nats at their own temperature with strangeNats when they decide whether
+    // to begin again, which only makes sense at temperature 1.
+    const strangeNats = temperature === 1 ? this.strangeNats : null;
     return { known, keep, seed, sample, temperature, strangeNats };
   }
 

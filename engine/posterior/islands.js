@@ -31,6 +31,8 @@ export class IslandsRun {
   #accepting;
   /** @type {Drawn[]} */
   #islands = [];
+  /** @type {number[]} - nats at temperature 1 of each accepted image */
+  #acceptedAtOne = [];
 
   /**
    * @param {Target} target - whose ways draw as many particles as a chain has
@@ -72,7 +74,23 @@ export class IslandsRun {
       yield* accepting.begin();
       yield* this.#expected(accepting);
     }
-    return yield* accepting?.suffices ? accepting.steps(i) : this.#chained(i);
+    if (!accepting?.suffices) return yield* this.#chained(i);
+    const image = yield* accepting.steps(i);
+    this.#acceptedAtOne.push(this.#natsAtOne(image, accepting.nats[accepting.nats.length - 1]));
+    return image;
+  }
+
+  /**
+   * Return the nats at temperature 1 of an image that has so many at the target's temperature.
+   * The pass is left out if nothing is compared with the result.
+   *
+   * @param {Uint8Array} image
+   * @param {number} nats
+   */
+  #natsAtOne(image, nats) {
+    const { temperature, strangeNats } = this.target;
+    if (temperature === 1 || strangeNats === null) return nats;
+    return -this.mixture.whole(this.mixture.logP([image], 1))[0];
   }
 
   /**
@@ -165,6 +183,7 @@ export class IslandsRun {
       member: mixture.ways[k].orientation,
       label: mixture.ways[k].components[number].label,
       nats,
+      natsAtOne: this.#natsAtOne(image, nats),
       chainsNats: chains.map((each) => each.nats),
       logEvidence: chains.map(({ start }) => start.logEvidence),
       logEvidenceAbove,
@@ -187,8 +206,9 @@ export class IslandsRun {
 
   /** Of all images that were drawn, at least one. */
   receipt() {
-    if (this.#accepting?.nats.length) return acceptedReceipt(this.#accepting);
-    return receiptOf(this.#islands, this.target.strangeNats, this.target.image.values);
+    const { strangeNats, image } = this.target;
+    if (this.#accepting?.nats.length) return acceptedReceipt(this.#accepting, this.#acceptedAtOne, strangeNats);
+    return receiptOf(this.#islands, strangeNats, image.values);
   }
 }
 

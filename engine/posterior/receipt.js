@@ -11,6 +11,8 @@ const [MANY_VALUES, LEAST_ESS] = [16, 1.5];
 /** The best first. */
 const WORDS = /** @type {const} */ (["exact", "good", "rough", "poor"]);
 
+/** @typedef {(typeof WORDS)[number]} Quality */
+
 /**
  * The facts of one image and of the chains that drew it.
  *
@@ -18,6 +20,7 @@ const WORDS = /** @type {const} */ (["exact", "good", "rough", "poor"]);
  * @property {Receipt["member"]} member
  * @property {number} [label]
  * @property {number} nats
+ * @property {number} natsAtOne - nats of the image at temperature 1
  * @property {number[]} chainsNats - of the chains' last images
  * @property {number[]} logEvidence - estimates of the chains' beginnings
  * @property {number} logEvidenceAbove - one from the other side, with the image among the particles
@@ -70,7 +73,7 @@ export function receiptOf(drawn, strangeNats, values) {
     {
       exact: false,
       member,
-      quality: WORDS[Math.max(...qualities.map((word) => WORDS.indexOf(word)))],
+      quality: worstOf(qualities),
       qualities,
       particles: Math.max(...drawn.map(({ particles }) => particles)),
       ess: Math.min(...drawn.map(({ ess }) => ess)),
@@ -85,16 +88,20 @@ export function receiptOf(drawn, strangeNats, values) {
 }
 
 /**
- * The receipt of images that were drawn without a chain.
+ * Return the receipt of images that were drawn without a chain.
  *
  * @param {import("./accepting.js").Accepting} accepting
+ * @param {number[]} natsAtOne - nats of each image at temperature 1
+ * @param {number | null} strangeNats
  */
-export function acceptedReceipt({ mixture, member, size, ess, logEvidence, evidenceSd, nats }) {
+export function acceptedReceipt(accepting, natsAtOne, strangeNats) {
+  const { mixture, member, size, ess, logEvidence, evidenceSd, nats } = accepting;
+  const qualities = natsAtOne.map((each) => (isStrange(each, strangeNats) ? "poor" : "good"));
   return receiptWith({
     exact: false,
     member: mixture.ways[member].orientation,
-    quality: "good",
-    qualities: nats.map(() => "good"),
+    quality: worstOf(qualities),
+    qualities,
     particles: size,
     ess,
     distinct: size,
@@ -108,15 +115,33 @@ export function acceptedReceipt({ mixture, member, size, ess, logEvidence, evide
 const apartNats = (chainsNats) => Math.max(...chainsNats) - Math.min(...chainsNats);
 
 /**
- * The word for one image by particles; no other image has a say in it.
+ * Return the worst of several words, at least one.
+ *
+ * @param {Quality[]} words
+ */
+const worstOf = (words) => WORDS[Math.max(...words.map((word) => WORDS.indexOf(word)))];
+
+/**
+ * Return true if an image has more nats at temperature 1 than 99 % of the model's validation
+ * images; false if their nats are unknown.
+ *
+ * @param {number} natsAtOne
+ * @param {number | null} strangeNats
+ */
+const isStrange = (natsAtOne, strangeNats) => strangeNats !== null && natsAtOne > strangeNats;
+
+/**
+ * Return the word for one image by chains; other images do not influence it.
  *
  * @param {Drawn} drawn
  * @param {number | null} strangeNats
  * @param {number} values
+ * @returns {Quality}
  */
-function qualityOf({ nats, chainsNats, logEvidence, ess }, strangeNats, values) {
+function qualityOf({ natsAtOne, chainsNats, logEvidence, ess }, strangeNats, values) {
   const apart = apartNats(chainsNats);
-  const isStrange = strangeNats === null ? apart > ROUGH_APART : nats > strangeNats;
-  if (isStrange || (values >= MANY_VALUES && ess < LEAST_ESS)) return "poor";
+  const isApart = strangeNats === null && apart > ROUGH_APART;
+  const isMissed = values >= MANY_VALUES && ess < LEAST_ESS;
+  if (isStrange(natsAtOne, strangeNats) || isApart || isMissed) return "poor";
   return apart <= GOOD_APART && deviation(logEvidence) <= GOOD_SD && ess >= GOOD_ESS ? "good" : "rough";
 }

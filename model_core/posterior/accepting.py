@@ -100,13 +100,17 @@ class Accepting:
         yield from self._asked_of_others()
 
     def _asked_of_others(self) -> Iterator[float]:
-        """Ask each other member, by a few particles in its own order, whether what is given is likelier than the pool
-        has it: draws of k may never come where that member would put the hole."""
+        """Estimate p(given) by each other member, with particles in its own order.
+
+        Draws of member k may never reach the fillings that another member prefers. That
+        is so if its estimate alone exceeds the pool's. As many particles are used as the
+        pool has draws: fewer miss the same fillings.
+        """
         given, ways = self._given(0), self._mixture.ways
         for m, way in enumerate(ways):
             if m == self.member:
                 continue
-            sweep = way.sweep(given, self._tried, OTHERS + m, ~given.keep)
+            sweep = way.sweep(given, self.size, OTHERS + m, ~given.keep)
             for _ in sweep.steps():
                 yield 1.0
             its_part = (

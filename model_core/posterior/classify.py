@@ -37,6 +37,9 @@ GOOD_APART, ROUGH_APART = 0.05, 0.15
 ESTIMATES = 2
 MOST = 0.5
 """One of N weighed images has at most this share of all, divided by the root of N."""
+PRIOR_PARTICLES: dict[Quality, float] = {"good": 0.1, "rough": 1.0, "poor": 4.0}
+"""Particles, beside those of one estimate, as which the prior counts, by quality. Chosen on
+half of the images that docs/labels.md names, and checked on the other half."""
 
 
 @dataclass(frozen=True)
@@ -168,12 +171,29 @@ def _log_p_by(starts: Sequence[Start], model: Model) -> Floats:
 
 
 def evened(log_weights: Floats) -> Floats:
-    """ln of weights (N,), the heaviest of them cut until each has at most MOST / sqrt(N) of all, with the sum that they
-    had (after Ionides, 2008): the few that count most would else decide alone, and be too sure of it."""
-    most = float(log(np.array(MOST / len(log_weights) ** 0.5)))
-    cut = log_weights
-    for _ in log_weights:
-        cut = np.minimum(cut, log_sum(cut) + most)
+    """Cut the heaviest of weights (N,), given by their logarithms, until each has at most
+    MOST / sqrt(N) of their sum; return them with the sum that they had before.
+
+    The few heaviest images would otherwise decide alone, and be too sure (truncated
+    importance sampling: Ionides, 2008). Fewer than four weights cannot all be so small:
+    they become equal.
+    """
+    most = MOST / len(log_weights) ** 0.5
+    descending = np.sort(log_weights)[::-1]
+    bound = descending[-1]
+    for count, heaviest in enumerate(descending):
+        # If so many are cut to `bound`, and the others sum to `rest`, then
+        # bound = most * (count * bound + rest). It is the right number if no other
+        # weight exceeds that bound.
+        left = 1 - count * most
+        if left <= 0:
+            break
+        rest = log_sum(descending[count:])
+        found = rest + float(log(np.array(most / left)))
+        if heaviest <= found:
+            bound = found
+            break
+    cut = np.minimum(log_weights, bound)
     return cut + (log_sum(log_weights) - log_sum(cut))
 
 
@@ -238,9 +258,13 @@ def _told(joint: Floats, model: Model) -> Classification:
 def _estimated(
     joint: Sequence[Floats], least_ess: float, size: int, model: Model
 ) -> Classification:
-    """The answer from estimates of ln p of each label and what is given (K,), of which the last is that by all others,
-    as if one particle more, beside so many of each (size), had been drawn by the prior: what none has drawn is not
-    impossible, and what all have is not certain. least_ess: particles that counted."""
+    """Return the answer from estimates of ln p(label, given pixels) (K,), the last of which
+    is made of all others.
+
+    The prior counts as PRIOR_PARTICLES particles beside the `size` of each estimate: a label
+    that no particle drew is not impossible, and one that all drew is not certain. least_ess:
+    particles that counted.
+    """
     *parts, found = (_told(each[None], model) for each in joint)
     p, nats = (
         np.stack([part.p for part in parts]),
@@ -249,9 +273,9 @@ def _estimated(
     apart = float((p.max(0) - p.min(0)).max())
     is_good = apart <= GOOD_APART and least_ess >= GOOD_ESS
     quality = "good" if is_good else "rough" if apart <= ROUGH_APART else "poor"
-    likely = (
-        size * found.p + np.array([label.prior for label in model.card.labels])
-    ) / (size + 1)
+    priors = np.array([label.prior for label in model.card.labels])
+    of_prior = PRIOR_PARTICLES[quality]
+    likely = (size * found.p + of_prior * priors) / (size + of_prior)
     return Classification(
         likely, found.nats, found.total_nats, _deviations(nats), _deviations(p), quality
     )

@@ -75,6 +75,8 @@ class IslandsRun:
         self._shares = self._target.no_shares()
         self._so_far = SoFar(target.known, target.keep, target.categories)
         self._islands: list[Island] = []
+        self._accepted_at_one: list[float] = []
+        """Nats at temperature 1 of each accepted image."""
 
     def draw(
         self, i: int, on_share: Callable[[float], None] = lambda share: None
@@ -95,12 +97,34 @@ class IslandsRun:
                 yield begun * done
             yield from self._expected(accepting)
         drawn = (
-            accepting.steps(i)
+            self._accepted(accepting, i)
             if accepting is not None and accepting.suffices
             else self._chained(i)
         )
         for step in drawn:
             yield step if isinstance(step, np.ndarray) else begun + (1 - begun) * step
+
+    def _accepted(
+        self, accepting: Accepting, i: int
+    ) -> Iterator[float | NDArray[np.int64]]:
+        """Draw image i without a chain, and note its nats at temperature 1."""
+        for step in accepting.steps(i):
+            if isinstance(step, np.ndarray):
+                nats = self._nats_at_one(step, accepting.nats[-1])
+                self._accepted_at_one.append(nats)
+            yield step
+
+    def _nats_at_one(self, image: NDArray[np.int64], nats: float) -> float:
+        """Return the nats at temperature 1 of an image (C, H, W) that has so many at the
+        target's temperature.
+
+        The pass is left out if nothing is compared with the result: then `nats` is
+        returned at other temperatures, too.
+        """
+        if self._target.temperature == 1 or self._target.strange_nats is None:
+            return nats
+        log_p = self._mixture.log_p(image[None], 1.0)
+        return -float(self._mixture.whole(log_p)[0])
 
     def _accepting_by_the_last(self) -> Accepting | None:
         """Draws by the member of a mixture without labels that comes to the hole last, if one does."""
@@ -228,6 +252,7 @@ class IslandsRun:
                 self._ess(chains),
                 min(each.start.distinct for each in chains),
                 sum(each.began_with for each in chains),
+                self._nats_at_one(chain.image, chain.nats),
             )
         )
         return chain.image
@@ -243,11 +268,16 @@ class IslandsRun:
 
     def receipt(self) -> tuple[Receipt, Marginals]:
         """The receipt of all images that were drawn, at least one."""
-        if self._accepting is not None and self._accepting.nats:
-            orientation = self._mixture.ways[self._accepting.member].orientation
-            return accepted_receipt(self._accepting, orientation), self._shares.result()
-        strange, values = self._target.strange_nats, self._target.values
-        return receipt_of(self._islands, strange, values), self._shares.result()
+        strange = self._target.strange_nats
+        accepting = self._accepting
+        if accepting is not None and accepting.nats:
+            orientation = self._mixture.ways[accepting.member].orientation
+            found = accepted_receipt(
+                accepting, orientation, self._accepted_at_one, strange
+            )
+        else:
+            found = receipt_of(self._islands, strange, self._target.values)
+        return found, self._shares.result()
 
 
 def arrived_of(chains: Sequence[Chain]) -> list[int]:

@@ -87,6 +87,8 @@ class Island:
     distinct: int
     particles: int
     """Sum over the chains of those of each member that began them."""
+    nats_at_one: float | None = None
+    """Nats of the image at temperature 1. Default: `nats`."""
 
     @property
     def apart_nats(self) -> float:
@@ -97,8 +99,11 @@ class Island:
 def receipt_of(
     islands: Sequence[Island], strange_nats: float | None, values: int = 2
 ) -> Receipt:
-    """The receipt of all images of a completion by particles, at least one; strange_nats: hardly any image of the kind
-    that the model was made for has so many; values: V of the model."""
+    """Return the receipt of all images of a completion by chains, at least one.
+
+    strange_nats: 99 % of the model's validation images have fewer nats at temperature 1;
+    None if that is unknown. values: V of the model.
+    """
     evidence = np.array([each for island in islands for each in island.log_evidence])
     nats = [each for island in islands for each in island.chains_nats]
     qualities: tuple[Quality, ...] = tuple(
@@ -122,13 +127,25 @@ def receipt_of(
     )
 
 
-def accepted_receipt(drawn: Accepting, member: Orientation) -> Receipt:
-    """The receipt of images that were drawn without a chain; member: the orientation of the one that drew them."""
+def accepted_receipt(
+    drawn: Accepting,
+    member: Orientation,
+    nats_at_one: Sequence[float],
+    strange_nats: float | None,
+) -> Receipt:
+    """Return the receipt of images that were drawn without a chain.
+
+    member: orientation of the member that drew them. nats_at_one: nats of each image at
+    temperature 1. strange_nats: as for receipt_of.
+    """
+    qualities: tuple[Quality, ...] = tuple(
+        "poor" if is_strange(nats, strange_nats) else "good" for nats in nats_at_one
+    )
     return Receipt(
         exact=False,
         member=member,
-        quality="good",
-        qualities=tuple("good" for _ in drawn.nats),
+        quality=worst_of(qualities),
+        qualities=qualities,
         particles=drawn.size,
         ess=drawn.ess,
         distinct=drawn.size,
@@ -139,12 +156,12 @@ def accepted_receipt(drawn: Accepting, member: Orientation) -> Receipt:
 
 
 def quality_of(island: Island, strange_nats: float | None, values: int) -> Quality:
-    """The word for one image by particles; no other image has a say in it."""
+    """Return the word for one image by chains; other images do not influence it."""
     apart = island.apart_nats
-    is_strange = (
-        apart > ROUGH_APART if strange_nats is None else island.nats > strange_nats
-    )
-    if is_strange or (values >= MANY_VALUES and island.ess < LEAST_ESS):
+    nats = island.nats if island.nats_at_one is None else island.nats_at_one
+    is_missed = values >= MANY_VALUES and island.ess < LEAST_ESS
+    is_apart = strange_nats is None and apart > ROUGH_APART
+    if is_strange(nats, strange_nats) or is_apart or is_missed:
         return "poor"
     evidence_sd = deviation(np.array(island.log_evidence))
     return (
@@ -152,6 +169,12 @@ def quality_of(island: Island, strange_nats: float | None, values: int) -> Quali
         if apart <= GOOD_APART and evidence_sd <= GOOD_SD and island.ess >= GOOD_ESS
         else "rough"
     )
+
+
+def is_strange(nats_at_one: float, strange_nats: float | None) -> bool:
+    """Return True if an image has more nats at temperature 1 than 99 % of the model's
+    validation images; False if their nats are unknown."""
+    return strange_nats is not None and nats_at_one > strange_nats
 
 
 def worst_of(words: Iterable[Quality]) -> Quality:

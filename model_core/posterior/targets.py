@@ -30,7 +30,8 @@ class Target:
     keep: NDArray[np.bool_]
     temperature: float
     strange_nats: float | None = None
-    """Hardly any validation image of the model has so many; None where that is not known."""
+    """99 % of the model's validation images have fewer nats at temperature 1; None if
+    the card has no quantiles. An image with more is strange, at any temperature."""
     guides: Sequence[Member] = ()
 
     @classmethod
@@ -41,11 +42,11 @@ class Target:
         keep: NDArray[np.bool_],
         temperature: float,
     ) -> "Target":
-        strange = strange_nats(model.card) if temperature == 1 else None
         given = (
             np.ascontiguousarray(known, np.int64),
             np.ascontiguousarray(keep, np.bool_),
         )
+        strange = strange_nats(model.card)
         return cls(model.components, *given, temperature, strange, model.guides)
 
     @property
@@ -67,9 +68,10 @@ class Target:
 
     def given(self, seed: int, sample: int = 0) -> Given:
         """The material of one image."""
-        return Given(
-            self.known, self.keep, seed, sample, self.temperature, self.strange_nats
-        )
+        # Chains compare nats at their own temperature with strange_nats when they decide
+        # whether to begin again, which only makes sense at temperature 1.
+        strange = self.strange_nats if self.temperature == 1 else None
+        return Given(self.known, self.keep, seed, sample, self.temperature, strange)
 
     def no_shares(self) -> Shares:
         """Nothing is taken in yet of what is expected of each pixel."""

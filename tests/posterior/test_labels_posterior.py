@@ -8,8 +8,16 @@ import torch
 
 from model_core import Model, complete
 from model_core.components import Member
+from model_core.elementary import log_sum
 from model_core.errors import ConfigError, DataError
-from model_core.posterior.classify import MOST, can_be_exact, classify, evened
+from model_core.posterior.classify import (
+    MOST,
+    PRIOR_PARTICLES,
+    _estimated,  # pyright: ignore[reportPrivateUsage]
+    can_be_exact,
+    classify,
+    evened,
+)
 from tests.labelled_models import (
     LOG_PRIORS,
     all_images,
@@ -86,14 +94,38 @@ def test_two_particles_never_know_a_label_well() -> None:
 
 
 def test_no_label_is_impossible_by_few_particles() -> None:
-    """Each keeps a share of its prior, as if one particle more of each estimate had been drawn by that."""
+    """Each keeps a share of its prior."""
     model, image = labelled(), all_images()[0b100111010]
     keep = torch.tensor([[0, 0, 0], [0, 1, 0], [1, 1, 1]]).bool()
     found, priors = classify(model, image, keep, particles=4), LOG_PRIORS.exp().numpy()
-    assert (found.p[0] >= priors / 3).all()
-    assert found.p[0] == pytest.approx(
-        (2 * priors * np.exp(found.total_nats - found.nats[0]) + priors) / 3
-    )
+    of_prior = PRIOR_PARTICLES[found.quality]
+    by_particles = priors * np.exp(found.total_nats - found.nats[0])
+    expected = (2 * by_particles + of_prior * priors) / (2 + of_prior)
+    assert found.p[0] == pytest.approx(expected)
+    assert (found.p[0] >= of_prior * priors / (2 + of_prior)).all()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "ess", "word", "of_prior"),
+    [
+        ([0.97, 0.02, 0.01], [0.95, 0.03, 0.02], 9.0, "good", 0.1),
+        ([0.97, 0.02, 0.01], [0.95, 0.03, 0.02], 2.0, "rough", 1.0),
+        ([0.97, 0.02, 0.01], [0.85, 0.08, 0.07], 9.0, "rough", 1.0),
+        ([0.97, 0.02, 0.01], [0.40, 0.30, 0.30], 9.0, "poor", 4.0),
+    ],
+)
+def test_the_prior_counts_more_the_less_two_estimates_agree(
+    first: list[float], second: list[float], ess: float, word: str, of_prior: float
+) -> None:
+    """As a tenth of a particle, one, or four, beside 16 of each estimate."""
+    model = labelled()
+    together = np.add(first, second) / 2
+    joint = [np.log(np.array(each)) for each in (first, second, together)]
+    found = _estimated(joint, ess, 16, model)
+    priors = LOG_PRIORS.exp().numpy()
+    assert found.quality == word
+    expected = (16 * together + of_prior * priors) / (16 + of_prior)
+    assert found.p[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -152,6 +184,35 @@ def test_few_heavy_images_do_not_decide_alone(heavy: int) -> None:
     assert shares.max() == pytest.approx(MOST / 6, rel=0.01)
     assert np.exp(cut).sum() == pytest.approx(np.exp(log_weights).sum())
     assert (np.diff(cut[:-heavy]) > 0).all()
+
+
+@pytest.mark.parametrize("apart", [0.1, 1.0, 10.0, 300.0])
+@pytest.mark.parametrize("count", [4, 5, 16, 37])
+def test_no_weight_exceeds_its_bound_however_far_apart_they_are(
+    count: int, apart: float
+) -> None:
+    """50 cases of each size: the bound holds, the sum stays, and no more is cut than must."""
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        log_weights = apart * generator.standard_normal(count) - 400
+        cut = evened(log_weights)
+        shares = np.exp(cut - log_sum(cut))
+        most = MOST / count**0.5
+        assert shares.max() <= most * (1 + 1e-9)
+        assert log_sum(cut) == pytest.approx(log_sum(log_weights))
+        heaviest = shares.max()
+        is_cut = shares >= heaviest * (1 - 1e-9)
+        lifted = (cut - log_weights)[~is_cut]
+        assert lifted == pytest.approx(lifted.mean() if len(lifted) else 0)
+        if is_cut.sum() > 1:
+            assert heaviest == pytest.approx(most)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_weights_too_few_for_the_bound_become_equal(count: int) -> None:
+    """One of three has a share of 0.33 at the least, and the bound would be 0.29."""
+    cut = evened(np.arange(count, dtype=np.float64))
+    np.testing.assert_allclose(cut, cut[0])
 
 
 def test_even_weights_stay() -> None:
