@@ -7,6 +7,7 @@ import { drawingsOf, labelNumber, maskOf, pictureOf } from "../asked.js";
 import { EngineError } from "../files.js";
 import { Chooser } from "../noise.js";
 import { argmax, logSum, shares } from "./elementary.js";
+import { EnumeratedRun, hasFewFillings } from "./enumeration.js";
 import { IslandsRun, sizeOfChain } from "./islands.js";
 import { Shares } from "./marginals.js";
 import { Mixture, Way } from "./mixture.js";
@@ -108,12 +109,12 @@ export async function complete(drawer, options) {
   const { ways } = target.mixture;
   const needsParticles = ways.length > 1 || givenBehind(ways[0].turned(keep)) > 0;
   if (!needsParticles) return exact(drawer, target, drawings, options, n);
-  const run = new IslandsRun(target, particles, sweeps);
+  const run = hasFewFillings(target) ? new EnumeratedRun(target) : new IslandsRun(target, particles, sweeps);
   const images = [];
   for (const [i, { sample }] of drawings.entries()) {
     images.push(drawer.tell(i, await driven(run.steps(sample), options), n ? options : {}));
   }
-  return completion(images.slice(0, n), run.receipt(), run.shares);
+  return completion(images.slice(0, n), run.receipt(), run.marginals());
 }
 
 /** @param {CompleteOptions} options */
@@ -179,7 +180,7 @@ async function exact(drawer, target, drawings, options, n) {
   const more = await drawer.draw(ordersOf(drawer, target, further, shares(before)), { signal: options.signal });
   const marginals = target.noShares();
   const receipt = await driven(described(target, marginals, [...drawn, ...more], n, -logSum(before)), options);
-  return completion(drawn, receipt, marginals);
+  return completion(drawn, receipt, marginals.result());
 }
 
 /**
@@ -255,11 +256,11 @@ function componentsOf(label, { labels }) {
 /**
  * @param {Picture[]} images
  * @param {Receipt} receipt
- * @param {Shares} [marginals]
+ * @param {ReturnType<Shares["result"]>} [marginals]
  * @returns {Completion}
  */
 function completion(images, receipt, marginals) {
-  const { mean = null, entropyBits = null } = marginals?.result() ?? {};
+  const { mean = null, entropyBits = null } = marginals ?? {};
   const told = images.length ? receipt : ofNoImage(receipt);
   return { images, exact: receipt.exact, member: receipt.member, receipt: told, mean, entropyBits };
 }

@@ -205,6 +205,11 @@ export class IslandsRun {
   }
 
   /** Of all images that were drawn, at least one. */
+  marginals() {
+    return this.shares.result();
+  }
+
+  /** Of all images that were drawn, at least one. */
   receipt() {
     const { strangeNats, image } = this.target;
     if (this.#accepting?.nats.length) return acceptedReceipt(this.#accepting, this.#acceptedAtOne, strangeNats);

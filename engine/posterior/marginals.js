@@ -10,6 +10,8 @@ import { exp, largest, log2 } from "./elementary.js";
 
 const BATCH = 8;
 const [PREDICTED, PASSED] = [2, 4];
+const [SMALL_HOLE, OF_SMALL_HOLE] = [64, 1 / 8];
+const FLOOR = 0.002;
 
 /** Takes in draws and predictions, the right way up, and averages them. Shares are (V, C, H, W). */
 export class Shares {
@@ -31,6 +33,9 @@ export class Shares {
     this.predictions = 0;
     this.passed = new Float64Array(size);
     this.passes = new Float64Array(keep.length);
+    const missing = keep.filter((isGiven) => !isGiven).length;
+    const isSmall = (known.length / keep.length) * missing <= SMALL_HOLE;
+    this.ofIgnorant = isSmall ? OF_SMALL_HOLE : 1;
   }
 
   /**
@@ -135,14 +140,30 @@ export class Shares {
     }
   }
 
-  /** mean of each variable's value, of categories the likeliest, and entropyBits of its distribution, 0 where it is given. */
+  /**
+   * Return the marginals of everything added so far: mean of each variable's value, of categories the likeliest, and
+   * entropyBits of its distribution, 0 where it is given.
+   */
   result() {
+    return this.#marginals((at) => this.#sharesAt(at));
+  }
+
+  /** Return the marginals of the added draws alone: exact if these are all fillings of the hole. */
+  drawnAlone() {
+    return this.#marginals((at) => {
+      const sweeps = Math.max(this.sweeps[at % this.keep.length], 1);
+      return Array.from({ length: this.image.values }, (_, value) => this.drawn[value * this.known.length + at] / sweeps);
+    });
+  }
+
+  /** @param {(at: number) => number[]} sharesAt - the share of each value of a variable */
+  #marginals(sharesAt) {
     const [size, pixels] = [this.known.length, this.keep.length];
     const mean = Float64Array.from(this.known);
     const entropyBits = new Float64Array(size);
     for (let at = 0; at < size; at++) {
       if (this.keep[at % pixels]) continue;
-      const shares = this.#sharesAt(at);
+      const shares = sharesAt(at);
       mean[at] = this.image.categories
         ? shares.indexOf(largest(shares))
         : shares.reduce((sum, share, value) => sum + value * share, 0);
@@ -155,11 +176,15 @@ export class Shares {
   #sharesAt(at) {
     const place = at % this.keep.length;
     const [sweeps, passes] = [this.sweeps[place], this.passes[place]];
-    const most = sweeps + PREDICTED + PASSED * Number(passes > 0);
-    return Array.from({ length: this.image.values }, (_, value) => {
+    const { values } = this.image;
+    const ofPredicted = PREDICTED * this.ofIgnorant;
+    const ofPassed = PASSED * this.ofIgnorant;
+    const most = sweeps + ofPredicted + ofPassed * Number(passes > 0);
+    return Array.from({ length: values }, (_, value) => {
       const i = value * this.known.length + at;
       const [predicted, passed] = [this.predicted[i] / this.predictions, this.passed[i] / Math.max(passes, 1)];
-      return (this.drawn[i] + PREDICTED * predicted + PASSED * passed) / most;
+      const share = (this.drawn[i] + ofPredicted * predicted + ofPassed * passed) / most;
+      return (1 - FLOOR) * share + FLOOR / values;
     });
   }
 }

@@ -1,7 +1,8 @@
 """Completions of one picture: exact or by particles, and the receipt that says how good they are.
 
 `complete` does it all at once. A service goes step by step: what a `Target` needs no particles for is drawn like any
-image and handed to `drawn_receipt_steps`; else it is an `IslandsRun` (islands.py).
+image and handed to `drawn_receipt_steps`; else `run_of` (enumeration.py) draws the images: by enumeration if the hole
+has few fillings, or by an `IslandsRun` (islands.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ from model_core.elementary import log_sum
 from model_core.errors import ConfigError, DataError
 from model_core.models import Model
 from model_core.orientation import Orientation, turn
-from model_core.posterior.islands import IslandsRun, way_of
+from model_core.posterior.enumeration import run_of
+from model_core.posterior.islands import way_of
 from model_core.posterior.marginals import Marginals
 from model_core.posterior.particles import Stages
 from model_core.posterior.plan import given_behind
@@ -68,6 +70,7 @@ def complete(
     on_share: OnShare = lambda share: None,
     first: int = 0,
     label: int | str | None = None,
+    enumerates: bool = True,
 ) -> Completion:
     """Draw n images (n, C, H, W), those of the seed from number `first` on, that agree with known (C, H, W) values
     where keep (H, W) is True.
@@ -80,6 +83,10 @@ def complete(
     how much of the drawing is done, 0 to 1.
 
     n = 0: no image, only receipt, mean and entropy, which are those of one image.
+
+    enumerates: score every filling of a hole that has few of them (enumeration.py), so that
+    draws, mean, entropy and evidence are exact. False draws such holes by chains, too, as
+    version 0.4 and earlier did.
 
     Raises DataError for shapes that do not fit, ConfigError for another method, number of particles or of sweeps, or a
     model that has no posterior or not that label; ImpossibleError when the model gives what is given no probability.
@@ -105,12 +112,16 @@ def complete(
         *_, found = drawn_receipt_steps(target, values.numpy(), seed, first)
         assert found is not None
         return _completion(values, *found)
-    run = IslandsRun(target, seed, particles, sweeps)
+    run = run_of(target, seed, particles, sweeps, enumerates=enumerates)
     drawn = max(1, n)
-    images = [
-        run.draw(first + i, lambda done, i=i: on_share((i + done) / drawn))
-        for i in range(drawn)
-    ]
+    images: list[NDArray[np.int64]] = []
+    for i in range(drawn):
+        for step in run.steps(first + i):
+            if isinstance(step, np.ndarray):
+                images.append(step)
+            else:
+                on_share((i + step) / drawn)
+        on_share((i + 1) / drawn)
     return _completion(torch.from_numpy(np.stack(images)[:n]), *run.receipt())
 
 

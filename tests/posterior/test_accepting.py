@@ -42,9 +42,8 @@ def test_draws_of_the_member_that_comes_last_follow_the_mixture_s_posterior(
     distribution is another one, and evidence and marginals are the model's."""
     model = mixture("none", "rotate_180", "transpose", side=3, scale=scale)
     true = truth(model, KNOWN, mask(keep), 0.7)
-    done = complete(
-        model, torch.from_numpy(KNOWN), torch.from_numpy(mask(keep)), 600, 4, 0.7
-    )
+    given = torch.from_numpy(KNOWN), torch.from_numpy(mask(keep))
+    done = complete(model, *given, 600, 4, 0.7, enumerates=False)
     assert (done.exact, done.member, done.receipt.quality, done.receipt.apart_nats) == (
         False,
         "none",
@@ -80,6 +79,7 @@ def test_a_member_that_has_nearly_all_the_weight_is_not_overlooked() -> None:
         4,
         0.7,
         particles=8,
+        enumerates=False,
     )
     assert done.receipt.apart_nats is not None
     far, noise = variation(done.values, model, keep, 0.7)
@@ -93,13 +93,14 @@ def test_the_pool_and_each_image_are_functions_of_the_seed() -> None:
         torch.from_numpy(mask("### #.. ...")),
     )
     known = torch.from_numpy(KNOWN)
-    five, two = (complete(model, known, keep, n, 7) for n in (5, 2))
+    five, two = (complete(model, known, keep, n, 7, enumerates=False) for n in (5, 2))
     assert torch.equal(five.values[:2], two.values)
     assert five.mean is not None
     assert two.mean is not None
     assert torch.equal(five.mean, two.mean)
     assert five.receipt.ess == two.receipt.ess
-    assert not torch.equal(five.values, complete(model, known, keep, 5, 8).values)
+    other = complete(model, known, keep, 5, 8, enumerates=False)
+    assert not torch.equal(five.values, other.values)
     assert five.receipt.particles == 32
 
 
