@@ -100,6 +100,14 @@ def portable_models_dir(
     for parameter in one.network.parameters():
         parameter.mul_(3)
     mix([one, *turned(one, ["rotate_180"])], directory / "larger-mixture")
+    judged = shutil.copytree(
+        directory / "tiny-mixture", directory / "tiny-mixture-judged"
+    )
+    replace(
+        load_model(judged).card,
+        name=judged.name,
+        validation=Validation(2, (20.6, 20.6)),
+    ).keep(judged)
     strange = replace(
         load_model("larger-mixture", models_dir=directory).card,
         validation=Validation(2, (1.0, 1.0)),

@@ -39,6 +39,7 @@ MODELS = (
         "tiny-labelled-by-lender",
     ),
     *("tiny-labelled-mixture-by-tiny-labelled-mixture", "larger-mixture"),
+    "tiny-mixture-judged",
 )
 OF_EACH_KIND = ("tiny-cnn", "tiny-row-rgb", "tiny-diagonal")
 Request = dict[str, Any]
@@ -99,6 +100,13 @@ def _requests(model: Model) -> list[Request]:
         {**usual, "keep": holes[name], "n": 0, "sweeps": 0}
         for name in ("upper", "lower")
     ]
+    one_missing = np.ones((config.height, config.width), np.bool_)
+    one_missing[1, 2] = False
+    found.append({**usual, **other, "keep": one_missing})
+    if config.values == 2 and not config.labels:
+        few_missing = one_missing.copy()
+        few_missing[2, 1:4] = False
+        found.append({**usual, "keep": few_missing, "seed": 2**33, "n": 3})
     if model.guides:
         found.append({**usual, "keep": holes["upper"], "particles": 64})
     if config.labels:
@@ -161,6 +169,14 @@ def test_requests_take_every_way(
         2 * OF_LARGER,
         2 * OF_SMALL,
     }
+    judged = [
+        (request.get("temperature", 1.0), receipt.apart_nats is None, receipt.quality)
+        for request, done in expected["tiny-mixture-judged"]
+        if not (receipt := done.receipt).exact
+    ]
+    assert {quality for _, _, quality in judged} >= {"poor", "good"}
+    assert (1.0, True, "poor") in judged
+    assert (0.7, False, "poor") in judged
 
 
 @pytest.mark.parametrize(

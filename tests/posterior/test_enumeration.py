@@ -11,7 +11,7 @@ from model_core import complete
 from model_core.models import Model
 from model_core.posterior.completion import Completion
 from model_core.posterior.targets import FEW_SCORES, Target
-from tests.labelled_models import all_images, fitting, joint, labelled
+from tests.labelled_models import LOG_PRIORS, all_images, fitting, joint, labelled
 from tests.posterior.tiny import awake, chi_square_excess, mask, mixture, truth
 
 
@@ -112,10 +112,7 @@ def test_a_model_with_labels_equals_an_enumeration(label: str | None) -> None:
     model, image = labelled(), all_images()[0b100111010]
     keep = torch.tensor([[1, 0, 1], [0, 0, 0], [0, 1, 1]]).bool()
     fits, log_p = fitting(image, keep), joint(model)
-    if label is None:
-        log_images = log_p.logsumexp(0)
-    else:
-        log_images = log_p[1] - torch.tensor(0.3, dtype=torch.float64).log()
+    log_images = log_p.logsumexp(0) if label is None else log_p[1] - LOG_PRIORS[1]
     log_evidence = log_images[fits].logsumexp(0)
     done = complete(model, image, keep, 3, 5, label=label)
     assert_exact(done, 3)
