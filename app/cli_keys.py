@@ -75,8 +75,13 @@ def add(
     until = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with _in_one_line():
         entry = KeyEntry(
-            name=name, sha256=digest, until=until, rate=rate, jobs=jobs, may=may or ()
-        )  # type: ignore[arg-type]
+            name=name,
+            sha256=digest,
+            until=until,
+            rate=rate,
+            jobs=jobs,
+            may=may or (),  # type: ignore[arg-type]
+        )
         with changing(file) as entries:
             entries[:] = [*(other for other in entries if other.name != name), entry]
     typer.echo(secret)

@@ -67,7 +67,9 @@ _FIND_TOP = """selector => {
 }"""
 _COUNT_VIOLATIONS = """() => axe.run().then(({ violations }) =>
   violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).length)"""
-_ALL_READY = "() => /^\\d+ models?$/.test(document.querySelector('#fleet')?.textContent)"
+_ALL_READY = (
+    "() => /^\\d+ models?$/.test(document.querySelector('#fleet')?.textContent)"
+)
 _SCRIPT = ("FunctionCall", "FireAnimationFrame", "RunMicrotasks", "EvaluateScript")
 
 

@@ -55,13 +55,18 @@ def main(
         )
         for scheme in ("light", "dark"):
             context = browser.new_context(
-                base_url=url, viewport=WIDE, color_scheme=scheme
-            )  # pyright: ignore
+                base_url=url,
+                viewport=WIDE,  # pyright: ignore
+                color_scheme=scheme,
+            )
             for view, page in worked_views(context.new_page()):
                 _save(_shot(page), f"page-{view}-{scheme}.webp")
             context = browser.new_context(
-                base_url=url, viewport=PHONE, color_scheme=scheme, has_touch=True
-            )  # pyright: ignore
+                base_url=url,
+                viewport=PHONE,  # pyright: ignore
+                color_scheme=scheme,
+                has_touch=True,
+            )
             _save(
                 _beside([_shot(page) for _, page in worked_views(context.new_page())]),
                 f"page-phone-{scheme}.webp",

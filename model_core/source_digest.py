@@ -104,5 +104,6 @@ def _add_parts(item: object, parts: list[str]) -> None:
 
 def _is_docstring(node: object) -> bool:
     """Return True for a statement that is nothing but a string."""
-    is_constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return is_constant and isinstance(node.value.value, str)
+    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Constant):
+        return False
+    return isinstance(node.value.value, str)

@@ -74,8 +74,9 @@ def _takes_form(kind: Kind) -> Call:
 
 def _takes_file(kind: Kind) -> Call:
     async def call(
-        request: Request, body: Annotated[FORMS[kind.word], Query()]
-    ) -> Response:  # type: ignore[valid-type]
+        request: Request,
+        body: Annotated[FORMS[kind.word], Query()],  # type: ignore[valid-type]
+    ) -> Response:
         file = b"".join([part async for part in request.stream()])
         return await _accept(kind, body, {"file": [file]}, request)
 

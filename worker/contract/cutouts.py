@@ -70,8 +70,9 @@ class CutoutsSummary(SeveralSummary):
 
     def _cutout(self, k: int) -> Cutout:
         receipts: list[Any] = [
-            each.posterior for each in self.pictures[k :: len(self.places)]
-        ]  # type: ignore[attr-defined]
+            each.posterior  # type: ignore[attr-defined]
+            for each in self.pictures[k :: len(self.places)]
+        ]
         x, y = self.places[k]
         quality = max((receipt.quality for receipt in receipts), key=_WORDS.index)
         return Cutout(
