@@ -8,7 +8,7 @@ import { EngineError } from "./files.js";
 import { Chooser } from "./noise.js";
 import { placesOf, turn, turnBack } from "./orientation.js";
 import { readPng } from "./png.js";
-import { cut, recipeOf, toByte } from "./recipe.js";
+import { cut, hasColours, recipeOf, toByte } from "./recipe.js";
 import { Stage } from "./stage.js";
 
 /** Images that are drawn side by side. */
@@ -198,12 +198,13 @@ export class Model {
     if (digest !== this.#description.sha256) {
       throw new EngineError(`the picture names the weights ${digest?.slice(0, 12)}..., which ${this.name} has not`);
     }
-    if (this.palette.some((colour, value) => colour.slice(1, 7) !== file.palette.slice(6 * value, 6 * value + 6))) {
+    if (!hasColours(file, this.palette, samples > 1)) {
       throw new EngineError(`the picture has other colours than ${this.name} has: another program saved it`);
     }
-    const shown = cut(file, samples, this);
+    const { images, foreign } = cut(file, samples, this);
     const drawn = await this.sample({ n: samples, first: sample, seed, temperature, label });
-    const changed = drawn.flatMap(({ values }, i) => this.#changed(values, shown[i], sample + i));
+    const changed = drawn.flatMap(({ values }, i) => this.#changed(values, images[i], sample + i));
+    changed.push(...foreign.map((place) => ({ sample: null, ...place })));
     return { verified: !changed.length, seed, samples, changed, cardChanged: this.#hasChangedSince(identity) };
   }
 
@@ -220,6 +221,7 @@ export class Model {
    * @param {Uint8Array} values
    * @param {ArrayLike<number>} pixels
    * @param {number} sample
+   * @returns {Verdict["changed"]}
    */
   #changed(values, pixels, sample) {
     const size = this.height * this.width;

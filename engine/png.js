@@ -7,12 +7,13 @@ const MOST_PIXELS = 2 ** 26;
 
 /**
  * @param {Uint8Array<ArrayBuffer>} bytes
- * @returns {Promise<{text: Record<string, string>, palette: string, width: number, height: number, channels: number, pixels: Uint8Array}>}
- *     pixels are (height, width, channels), or numbers of colours in a palette, each six hexadecimal digits
+ * @returns {Promise<{text: Record<string, string>, palette: string, opacity: Uint8Array, width: number, height: number, channels: number, pixels: Uint8Array}>}
+ *     pixels are (height, width, channels), or numbers of colours in a palette, each six hexadecimal digits;
+ *     opacity is that of the first colours of the palette, 255 for the others
  */
 export async function readPng(bytes) {
   if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new EngineError("this is no PNG");
-  const { header, text, data, palette } = chunks(bytes);
+  const { header, text, data, palette, opacity } = chunks(bytes);
   const view = new DataView(header.buffer, header.byteOffset, header.length);
   const [width, height] = [view.getUint32(0), view.getUint32(4)];
   const [depth, colour, , , interlaced] = header.subarray(8);
@@ -22,7 +23,15 @@ export async function readPng(bytes) {
   }
   const raw = await inflated(data);
   if (raw.length !== height * (1 + width * channels)) throw new EngineError("the PNG is damaged: it lacks pixels");
-  return { text, palette, width, height, channels, pixels: unfiltered(raw, height, width * channels, channels) };
+  return {
+    text,
+    palette,
+    opacity,
+    width,
+    height,
+    channels,
+    pixels: unfiltered(raw, height, width * channels, channels),
+  };
 }
 
 /** @param {Uint8Array<ArrayBuffer>} bytes */
@@ -35,6 +44,7 @@ function chunks(bytes) {
   const data = [];
   let header = new Uint8Array(13);
   let palette = "";
+  let opacity = new Uint8Array();
   for (let at = SIGNATURE.length; at + 12 <= bytes.length; ) {
     const length = view.getUint32(at);
     if (at + 12 + length > bytes.length) break;
@@ -43,6 +53,7 @@ function chunks(bytes) {
     if (kind === "IHDR" && length === 13) header = content;
     if (kind === "IDAT") data.push(content);
     if (kind === "PLTE") palette = Array.from(content, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    if (kind === "tRNS") opacity = content;
     const decoder = { tEXt: latin, iTXt: new TextDecoder() }[kind];
     if (decoder) {
       const [name, ...values] = decoder.decode(content).split("\0");
@@ -50,7 +61,7 @@ function chunks(bytes) {
     }
     at += 12 + length;
   }
-  return { header, text, data, palette };
+  return { header, text, data, palette, opacity };
 }
 
 /** @param {Uint8Array<ArrayBuffer>[]} data */

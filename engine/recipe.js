@@ -4,8 +4,11 @@ import { EngineError } from "./files.js";
 import { readPng } from "./png.js";
 
 const NUMERICS = "cpu-compiled";
-/** Between the pictures of a table. */
+/** Width of the lines between the images of a sheet, in pixels that are not enlarged. */
 const LINE = 1;
+const LINE_GREY = 128;
+/** A palette with fewer colours has the grey of the lines behind them; else the lines have its first colour. */
+const MOST_COLOURS = 256;
 
 /** @typedef {{model: string, digest: string, identity: string, seed: bigint, temperature: number, sample: number, samples: number, label?: string | string[]}} Recipe */
 /** @typedef {Awaited<ReturnType<typeof readPng>>} Png */
@@ -49,30 +52,71 @@ function namesIn(text) {
 }
 
 /**
- * The pictures of a table, near square, row by row, each as pixels (C, H, W); -1 where a square is not of one colour.
+ * Take a sheet apart into its images.
  *
  * @param {Png} png
- * @param {number} count
- * @param {{channels: number, height: number, width: number}} image
+ * @param {number} count - how many images it shows
+ * @param {{channels: number, height: number, width: number, palette: string[]}} image
+ * @returns {{images: Int16Array[], foreign: {x: number, y: number}[]}} each image as
+ *     pixels (C, H, W), -1 if the square of an enlarged pixel has several colours; and
+ *     the pixels outside the images that have another colour than the lines
  */
-export function cut(png, count, { channels, height, width }) {
+export function cut(png, count, { channels, height, width, palette }) {
   const columns = Math.ceil(Math.sqrt(count));
   const rows = Math.ceil(count / columns);
-  const [high, wide] = [rows * (height + LINE) - LINE, columns * (width + LINE) - LINE];
+  const high = rows * (height + LINE) - LINE;
+  const wide = columns * (width + LINE) - LINE;
   const scale = Math.max(1, Math.floor(png.width / wide));
   if (png.width !== wide * scale || png.height !== high * scale || png.channels !== channels) {
     throw new EngineError(`the picture is ${png.width}x${png.height}, expected ${wide}x${high} or a multiple of that`);
   }
-  return Array.from({ length: count }, (_, i) => {
-    const [top, left] = [Math.floor(i / columns) * (height + LINE), (i % columns) * (width + LINE)];
-    return Int16Array.from({ length: channels * height * width }, (_, at) => {
-      const [c, y, x] = [Math.floor(at / (height * width)), Math.floor(at / width) % height, at % width];
-      return square(png, (top + y) * scale, (left + x) * scale, c, scale);
+  const at = (/** @type {number} */ y, /** @type {number} */ x, /** @type {number} */ colour) =>
+    square(png, y * scale, x * scale, colour, scale);
+
+  const images = Array.from({ length: count }, (_, i) => {
+    const top = Math.floor(i / columns) * (height + LINE);
+    const left = (i % columns) * (width + LINE);
+    return Int16Array.from({ length: channels * height * width }, (_, place) => {
+      const colour = Math.floor(place / (height * width));
+      const y = Math.floor(place / width) % height;
+      return at(top + y, left + (place % width), colour);
     });
+  });
+
+  const between = palette.length ? palette.length % MOST_COLOURS : LINE_GREY;
+  const foreign = [];
+  for (let y = 0; y < high; y++) {
+    for (let x = 0; x < wide; x++) {
+      const cell = Math.floor(y / (height + LINE)) * columns + Math.floor(x / (width + LINE));
+      const isLine = y % (height + LINE) >= height || x % (width + LINE) >= width;
+      if (!isLine && cell < count) continue;
+      const colours = Array.from({ length: channels }, (_, colour) => at(y, x, colour));
+      if (colours.some((value) => value !== between)) foreign.push({ x, y });
+    }
+  }
+  return { images, foreign };
+}
+
+/**
+ * Whether an indexed picture has a model's colours.
+ *
+ * @param {Png} png
+ * @param {string[]} palette - colours as #rrggbb or #rrggbbaa, one for each value
+ * @param {boolean} isSheet - whether it has lines, whose grey stands behind the colours if there is room
+ */
+export function hasColours({ palette: colours, opacity }, palette, isSheet) {
+  const hasGrey = isSheet && palette.length > 0 && palette.length < MOST_COLOURS;
+  const expected = hasGrey ? [...palette, "#808080"] : palette;
+  return expected.every((colour, value) => {
+    const alpha = colour.length > 7 ? parseInt(colour.slice(7), 16) : 255;
+    if ((opacity[value] ?? 255) !== alpha) return false;
+    return alpha === 0 || colours.slice(6 * value, 6 * value + 6) === colour.slice(1, 7).toLowerCase();
   });
 }
 
 /**
+ * The value of one pixel that may be enlarged; -1 if its square has several values.
+ *
  * @param {Png} png
  * @param {number} top
  * @param {number} left

@@ -164,7 +164,8 @@ export interface Verdict {
   verified: boolean;
   seed: bigint;
   samples: number;
-  changed: { sample: number; x: number; y: number }[];
+  /** Each place in its sample; sample is null for a place of the sheet outside its images. */
+  changed: { sample: number | null; x: number; y: number }[];
   /** The picture names another identity of the model, whose labels or priors were others. */
   cardChanged: boolean;
 }

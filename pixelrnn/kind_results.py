@@ -180,7 +180,12 @@ def _verdict_sentences(facts: Facts, how: How) -> Iterator[str]:
 
 
 def _of_sample(place: Facts) -> str:
-    return f" of sample {place['sample']}" if "sample" in place else ""
+    """The part of the picture in which a changed pixel lies, if the facts name one."""
+    if "sample" not in place:
+        return ""
+    if place["sample"] is None:
+        return " of the sheet, outside its images"
+    return f" of sample {place['sample']}"
 
 
 _SENTENCES: Mapping[str, Callable[[Facts, How], Iterator[str]]] = {

@@ -7,12 +7,21 @@ _NAMED = 16
 
 
 def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str, Any]:
-    """Draw a picture again and compare. DataError for one of which that cannot be told, ModelError when there is no
-    model of its weights."""
+    """Draw a picture again and compare every pixel; return the verdict as facts.
+
+    A place in `changed` names the sample and the pixel in it. A pixel of a sheet outside
+    its images has the sample None and its place in the sheet, without enlargement.
+    Raises DataError if it cannot be told, ModelError if no model has its weights.
+    """
     import numpy as np
 
-    from model_core.data.images import cut, read_drawn
-    from model_core.data.palette import values_shown
+    from model_core.data.images import LINE_GREY, cut, read_drawn
+    from model_core.data.palette import (
+        colours_shown,
+        gap_of,
+        one_transparent,
+        values_shown,
+    )
     from model_core.errors import DataError
     from model_core.measures.verification import changed_pixels
     from model_core.models import load_by_digest
@@ -40,21 +49,35 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         raise DataError(
             f"{picture} has other colours than it was written with: another program saved it"
         )
-    pixels, broken = cut(table, provenance.samples, height, width)
+    palette = model.card.palette
+    between = [LINE_GREY]
+    if palette:
+        between = colours_shown(palette)[gap_of(palette)].tolist()
+        table = one_transparent(table)
+    sheet = cut(table, provenance.samples, height, width, between=between)
+    pixels = sheet.images
     samples = [provenance.sample + i for i in range(provenance.samples)]
     labels = [
         model.card.label_number(provenance.label_of(i))
         for i in range(provenance.samples)
     ]
-    if model.card.palette:
-        pixels = values_shown(pixels, model.card.palette)
+    if palette:
+        pixels = values_shown(pixels, palette)
     changed = (
         changed_pixels(
             model, pixels, samples, provenance.seed, provenance.temperature, labels
         )
-        | broken
+        | sheet.broken
     )
-    places = np.argwhere(changed)
+    outside = [
+        {"sample": None, "x": int(x), "y": int(y)}
+        for y, x in np.argwhere(sheet.foreign)
+    ]
+    inside = [
+        {"sample": samples[i], "x": int(x), "y": int(y)}
+        for i, y, x in np.argwhere(changed)
+    ]
+    places = inside + outside
     return {
         "verified": not len(places),
         "model": model.card.name,
@@ -62,8 +85,5 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         "seed": provenance.seed,
         "samples": provenance.samples,
         "changed_pixels": len(places),
-        "changed": [
-            {"sample": samples[i], "x": int(x), "y": int(y)}
-            for i, y, x in places[:_NAMED]
-        ],
+        "changed": places[:_NAMED],
     }

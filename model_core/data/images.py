@@ -1,10 +1,10 @@
 """Pictures in files: reading one for a network, and writing what it drew."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 """Pillow's modes of pictures that can be taken as they are."""
 _CUT = 128
 """Least grey that is white in a mask, and least opacity of a pixel that is kept."""
+
+LINE_GREY = 128
+"""Grey of the lines between the images of a sheet, and of its empty cells."""
 
 STDOUT = Path("-")
 _FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -264,14 +267,36 @@ def _format_of(path: Path) -> tuple[str, Mapping[str, Any]]:
         ) from None
 
 
+class Sheet(NamedTuple):
+    """The images of a sheet, and its pixels that `tile` cannot have written."""
+
+    images: Pixels
+    """(N, C, H, W)."""
+    broken: npt.NDArray[np.bool_]
+    """(N, H, W): True if the square of an enlarged pixel has several colours."""
+    foreign: npt.NDArray[np.bool_]
+    """(H', W'), without enlargement: True for a pixel outside the images (in a line
+    between them or in an empty cell) that has another colour than the lines."""
+
+
 def cut(
-    table: Pixels, count: int, height: int, width: int, line: int = 1
-) -> tuple[Pixels, npt.NDArray[np.bool_]]:
-    """Undo `tile`, of a table (H', W', C) whose pixels may be squares of several: images (count, C, H, W), and where a
-    square is not of one colour any more, (count, H, W). DataError when it has not the size of such a table."""
+    table: Pixels,
+    count: int,
+    height: int,
+    width: int,
+    line: int = 1,
+    between: Sequence[int] = (LINE_GREY,),
+) -> Sheet:
+    """Undo `tile`, of a table (H', W', C) whose pixels may be squares of several.
+
+    count: the number of images. between: the colour of the lines and of empty cells,
+    one number for each of the C channels or one for all of them. Raises DataError if
+    the table has not the size that so many images have.
+    """
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
-    high, wide = rows * (height + line) - line, columns * (width + line) - line
+    high = rows * (height + line) - line
+    wide = columns * (width + line) - line
     scale = max(1, table.shape[1] // wide)
     if table.shape[:2] != (high * scale, wide * scale):
         raise DataError(
@@ -281,19 +306,22 @@ def cut(
     squares = table.reshape(high, scale, wide, scale, -1)
     pixels = squares[:, 0, :, 0]  # (high, wide, C)
     broken = (squares != pixels[:, None, :, None]).any((1, 3, 4))
+    foreign = broken | (pixels != np.array(between, np.uint8)).any(2)
     corners = [
         (i // columns * (height + line), i % columns * (width + line))
         for i in range(count)
     ]
-    images = [
-        pixels[y : y + height, x : x + width].transpose(2, 0, 1) for y, x in corners
-    ]
-    return np.stack(images), np.stack(
-        [broken[y : y + height, x : x + width] for y, x in corners]
+    cells = [(slice(y, y + height), slice(x, x + width)) for y, x in corners]
+    for cell in cells:
+        foreign[cell] = False
+    return Sheet(
+        np.stack([pixels[cell].transpose(2, 0, 1) for cell in cells]),
+        np.stack([broken[cell] for cell in cells]),
+        foreign,
     )
 
 
-def tile(pixels: Pixels, line: int = 1, between: int = 128) -> Pixels:
+def tile(pixels: Pixels, line: int = 1, between: int = LINE_GREY) -> Pixels:
     """Images (N, C, H, W) side by side in a near-square table (H', W', C)."""
     N, C, H, W = pixels.shape
     columns = int(np.ceil(np.sqrt(N)))

@@ -95,9 +95,15 @@ def values_shown(
     return np.where(same.any(-1), same.argmax(-1), -1)[:, None]
 
 
+def colours_shown(palette: Palette) -> Colours:
+    """Return the colours of a picture's palette: those of the values, then the grey of
+    the lines between images if there is room for it."""
+    return np.array([*colours_of(palette), _GAP], np.uint8)[:MOST]
+
+
 def indexed(values: npt.NDArray[np.uint8], palette: Palette) -> Image.Image:
     """Values (H, W) as a picture with the palette; one past the last is the grey between pictures."""
-    colours = np.array([*colours_of(palette), _GAP], np.uint8)[:MOST]
+    colours = colours_shown(palette)
     image = Image.fromarray(values, "L")
     image.putpalette(colours[:, :3].tobytes())
     if (colours[:, 3] < 255).any():

@@ -176,6 +176,23 @@ def test_changed_pixel_is_named_when_the_picture_is_enlarged(
     assert "pixel (1, 2) is no square of one colour any more" in problem["detail"]
 
 
+@pytest.mark.parametrize("place", [(6, 8), (3, 0), (6, 4)])
+@pytest.mark.parametrize("samples", [None, "1", "3"])
+def test_forged_sheet_is_not_taken(
+    client: httpx.Client, place: tuple[int, int], samples: str | None
+) -> None:
+    """Three images of 3 x 4 with a changed empty cell, line or margin: whatever its
+    text says, only the picture of one sample is compared, and it has no lines."""
+    sheet = Image.new("L", (7, 9), 128)
+    for corner in ((0, 0), (4, 0), (0, 5)):
+        sheet.paste(PICTURE, corner)
+    sheet.putpixel(place, 7)
+    problem = is_problem(verify(client, told(sheet, samples=samples)), 422)
+    assert (
+        "shows several samples" if samples == "3" else "is 7x9 (width x height)"
+    ) in problem["detail"]
+
+
 @pytest.mark.parametrize(
     ("image", "status"),
     [

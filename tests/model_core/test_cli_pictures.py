@@ -231,7 +231,7 @@ def test_completions_are_ranked_and_fitted_as_the_service_does(
     assert result.exit_code == 0, result.output
     ranking = json.loads(result.stdout)["ranking"]
     with Image.open(out) as picture:
-        pixels, _ = cut(np.atleast_3d(np.asarray(picture)), 3, 6, 5)
+        pixels = cut(np.atleast_3d(np.asarray(picture)), 3, 6, 5).images
     loaded = load_model(model)
     nats = [score_picture(loaded, nearest_values(image, 2)[0]).nats for image in pixels]
     assert [each["sample"] for each in ranking] == list(np.argsort(nats))

@@ -1,6 +1,8 @@
 """`pixelrnn verify`: a picture is drawn again from what it says, and every pixel must be the same."""
 
 import json
+import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,13 @@ from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner, Result
 
 from app.imaging.render import Canvas, grid_file, origin_of, sample_file
-from model_core import load_model, sample, save_model
+from model_core import load_model, sample, save_model, shipped
 from model_core.card import Card, CardLabel
 from model_core.data.images import cut, tile
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.verbs import root
 from tests.labelled_models import labelled
+from tests.tiny_models import save_tiny_tiles
 from worker.contract.jobs import JobSpec
 
 
@@ -216,6 +219,101 @@ def test_table_is_cut_as_it_was_put_together() -> None:
         images = rng.integers(0, 256, (count, 3, 4, 5)).astype(np.uint8)
         for scale in (1, 3):
             table = tile(images).repeat(scale, axis=0).repeat(scale, axis=1)
-            found, broken = cut(table, count, 4, 5)
-            np.testing.assert_array_equal(found, images)
-            assert not broken.any()
+            found = cut(table, count, 4, 5)
+            np.testing.assert_array_equal(found.images, images)
+            assert not found.broken.any()
+            assert not found.foreign.any()
+
+
+def painted(
+    source: Path, path: Path, places: Sequence[tuple[int, int]], **texts: str
+) -> Path:
+    """The picture with other values at these places, and with other texts."""
+    with Image.open(source) as image:
+        chunks = PngInfo()
+        for key, value in {**image.info, **texts}.items():
+            if isinstance(value, str):
+                chunks.add_text(key, value)
+        for place in places:
+            value: Any = image.getpixel(place)
+            image.putpixel(
+                place,
+                (value + 1) % 17 if image.mode in "LP" else (*value[:2], 9),
+            )
+        bits = {"bits": 8} if image.mode == "P" else {}
+        image.save(path, pnginfo=chunks, **bits)
+    return path
+
+
+@pytest.fixture(scope="module")
+def many_models_dir(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`models_dir`, and the models with palettes."""
+    directory = tmp_path_factory.mktemp("many") / "models"
+    shutil.copytree(models_dir, directory)
+    save_tiny_tiles(directory)
+    return directory
+
+
+SQUARE = [(x, y) for x in (0, 1) for y in (0, 1)]
+"""The pixels of an enlarged pixel, at scale 2."""
+
+
+@pytest.mark.parametrize("model", ["tiny-cnn", "tiny-rgb", "tiny-tiles", "tiny-all"])
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("place", ["cell", "line", "margin"])
+def test_forged_sheet_is_not_verified(
+    many_models_dir: Path, tmp_path: Path, model: str, scale: int, place: str
+) -> None:
+    """A foreign image in a cell that the text declares empty, one pixel of a line
+    between images, and one of the margin beside an empty cell."""
+    picture = drawn(
+        many_models_dir,
+        tmp_path / "drawn.png",
+        model,
+        "--seed",
+        5,
+        "--n",
+        4 if place == "cell" else 3,
+        "--scale",
+        scale,
+    )
+    with Image.open(picture) as image:
+        width, height = image.width // scale, image.height // scale
+    x, y = {
+        "cell": (width - 1, height - 1),
+        "line": (width // 2, 0),
+        "margin": (width - 1, height // 2),
+    }[place]
+    squares = SQUARE if scale == 2 else [(0, 0)]
+    places = [(scale * x + dx, scale * y + dy) for dx, dy in squares]
+    forged = painted(picture, tmp_path / "forged.png", places, samples="3")
+
+    result = run("verify", forged, "--models-dir", many_models_dir, "--json")
+
+    assert result.exit_code == 1, result.output
+    facts = json.loads(result.stdout.splitlines()[-1])
+    assert facts["verified"] is False
+    if place != "cell":
+        assert facts["changed"] == [{"sample": None, "x": x, "y": y}]
+        assert f"({x}, {y}) of the sheet, outside its images" in result.stderr
+
+
+def test_half_of_an_enlarged_pixel_of_a_line_is_noticed(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    """One of the four pixels of a square between the images of a sheet."""
+    how = ("tiny-cnn", "--n", 2, "--scale", 2)
+    picture = drawn(models_dir, tmp_path / "drawn.png", *how)
+    forged = painted(picture, tmp_path / "forged.png", [(11, 3)])
+    result = run("verify", forged, "--models-dir", models_dir, "--json")
+    facts = json.loads(result.stdout.splitlines()[-1])
+    assert facts["changed"] == [{"sample": None, "x": 5, "y": 1}]
+
+
+@pytest.mark.parametrize("sheet", ["0.2", "0.3", "0.3-palette"])
+def test_sheet_of_an_earlier_version_is_verified(sheet: str) -> None:
+    """Drawn by `pixelrnn sample` of that version with a shipped model: 0.2 enlarged,
+    and an indexed one as it was before this check, enlarged (0.3 had no palettes)."""
+    picture = Path(__file__).parent / "sheets" / f"{sheet}.png"
+    result = run("verify", picture, "--models-dir", shipped.MODELS)
+    assert result.exit_code == 0, result.output

@@ -264,12 +264,61 @@ def test_pictures_are_verified_in_javascript(
     assert unknown.startswith("EngineError: only samples can be verified")
 
 
+FORGED = """
+const model = await parts.load(at(given.folder));
+return model.verify(Uint8Array.from(given.file)).then(({verified, changed}) => [verified, changed]);
+"""
+
+
+@pytest.mark.parametrize("name", ["tiny-cnn", "tiny-row-rgb", "tiny-tiles"])
+@pytest.mark.parametrize("place", ["cell", "line", "margin"])
+def test_forged_sheet_is_not_verified_in_javascript(
+    ask: Ask,
+    exported: Path,
+    portable_models_dir: Path,
+    tmp_path: Path,
+    name: str,
+    place: str,
+) -> None:
+    """As in Python: a foreign image in a cell that the text declares empty, a pixel of
+    a line between images, and a pixel beside an empty cell."""
+    picture = tmp_path / "drawn.png"
+    n = 4 if place == "cell" else 3
+    models = "--models-dir", portable_models_dir
+    done = ended("sample", name, "--n", n, "--scale", 2, *models, "--out", picture)
+    assert done.returncode == 0, done.stderr
+    with Image.open(picture) as image:
+        text = PngInfo()
+        for key, value in {**image.info, "samples": "3"}.items():
+            if isinstance(value, str):
+                text.add_text(key, value)
+        width, height = image.size
+        x, y = {
+            "cell": (width - 2, height - 2),
+            "line": (width // 2 - 1, 0),
+            "margin": (width - 2, height // 2 + 1),
+        }[place]
+        image.paste(3 if image.mode in "LP" else (3, 3, 3), (x, y, x + 2, y + 2))
+        bits = {"bits": 8} if image.mode == "P" else {}
+        image.save(picture, pnginfo=text, **bits)
+
+    verified, changed = ask(
+        FORGED,
+        folder=str(exported / "models" / name),
+        file=list(picture.read_bytes()),
+    )
+
+    assert verified is False
+    outside = {"sample": None, "x": x // 2, "y": y // 2}
+    assert outside in changed if place == "cell" else changed == [outside]
+
+
 def test_indexed_pictures_are_verified_in_javascript(
     ask: Ask, exported: Path, portable_models_dir: Path, tmp_path: Path
 ) -> None:
     """Of a model of categories; another number or another palette is not what it draws."""
-    picture, changed, recoloured = (
-        tmp_path / f"{name}.png" for name in ("drawn", "changed", "recoloured")
+    picture, changed, recoloured, faint = (
+        tmp_path / f"{name}.png" for name in ("drawn", "changed", "recoloured", "faint")
     )
     options = [
         "--n",
@@ -291,15 +340,19 @@ def test_indexed_pictures_are_verified_in_javascript(
         first: Any = image.getpixel((0, 0))
         image.paste((first + 1) % 17, (0, 0, 2, 2))
         image.save(changed, pnginfo=text, bits=8)
-        image.putpalette([9, 9, 9, *image.getpalette()[3:]])
+        colours = image.getpalette() or []
+        image.putpalette([*colours[:3], 9, 9, 9, *colours[6:]])
         image.save(recoloured, pnginfo=text, bits=8)
-    files = [list(file.read_bytes()) for file in (picture, changed, recoloured)]
-    verified, other, third = ask(
+    with Image.open(picture) as image:
+        image.save(faint, pnginfo=text, bits=8, transparency=bytes([255, 100]))
+    files = [list(file.read_bytes()) for file in (picture, changed, recoloured, faint)]
+    verified, other, *repainted = ask(
         VERIFY, folder=str(exported / "models" / "tiny-tiles"), files=files
     )
     assert verified == [True, [], False]
     assert other == [False, [{"sample": 0, "x": 0, "y": 0}], False]
-    assert third.startswith("EngineError: the picture has other colours")
+    for each in repainted:
+        assert each.startswith("EngineError: the picture has other colours")
 
 
 REFUSED = """
