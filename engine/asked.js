@@ -3,7 +3,10 @@
 /** @import {Description, Drawing, Labels, SampleOptions} from "./types" */
 
 import { EngineError } from "./files.js";
+import { PIXEL_OPTIONS } from "./pixel_options.js";
 
+/** Options that go on to the stage as they are. */
+const WAYS = Object.keys(PIXEL_OPTIONS.sample).filter((name) => !["first", "label", "size"].includes(name));
 const MAX_SEED = 2n ** 63n - 1n;
 
 /**
@@ -13,7 +16,7 @@ const MAX_SEED = 2n ** 63n - 1n;
  * @param {Description} description
  * @returns {Drawing[]}
  */
-export function drawingsOf({ n: asked, seed, temperature = 1, first = 0, label }, description) {
+export function drawingsOf({ n: asked, seed, temperature = 1, first = 0, label, ...others }, description) {
   const n = asked ?? (Array.isArray(label) ? label.length : 1);
   if (!Number.isSafeInteger(n) || n < 1) throw new EngineError(`n must be a whole number from 1 on, not ${n}`);
   if (!Number.isSafeInteger(first) || first < 0)
@@ -25,8 +28,11 @@ export function drawingsOf({ n: asked, seed, temperature = 1, first = 0, label }
   }
   const whole = BigInt(seed);
   if (whole < 0n || whole > MAX_SEED) throw new EngineError(`seed must be from 0 to 2^63 - 1, not ${seed}`);
+  if (others.size)
+    throw new EngineError(`${others.size}: pictures of another size than the model's are not drawn here`);
   const labels = labelsOfEach(label, n, description);
-  return labels.map((each, i) => ({ seed: whole, sample: first + i, temperature, label: each }));
+  const ways = Object.fromEntries(WAYS.map((name) => [name, /** @type {any} */ (others)[name]]));
+  return labels.map((each, i) => ({ ...ways, seed: whole, sample: first + i, temperature, label: each }));
 }
 
 /**

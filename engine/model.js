@@ -194,7 +194,7 @@ export class Model {
    */
   async verify(png) {
     const file = await readPng(png);
-    const { digest, identity, seed, temperature, sample, samples, label } = recipeOf(file.text);
+    const { digest, identity, samples, options } = recipeOf(file.text);
     if (digest !== this.#description.sha256) {
       throw new EngineError(`the picture names the weights ${digest?.slice(0, 12)}..., which ${this.name} has not`);
     }
@@ -202,10 +202,16 @@ export class Model {
       throw new EngineError(`the picture has other colours than ${this.name} has: another program saved it`);
     }
     const { images, foreign } = cut(file, samples, this);
-    const drawn = await this.sample({ n: samples, first: sample, seed, temperature, label });
-    const changed = drawn.flatMap(({ values }, i) => this.#changed(values, images[i], sample + i));
+    const drawn = await this.sample(options);
+    const changed = drawn.flatMap(({ values }, i) => this.#changed(values, images[i], options.first + i));
     changed.push(...foreign.map((place) => ({ sample: null, ...place })));
-    return { verified: !changed.length, seed, samples, changed, cardChanged: this.#hasChangedSince(identity) };
+    return {
+      verified: !changed.length,
+      seed: BigInt(options.seed),
+      samples,
+      changed,
+      cardChanged: this.#hasChangedSince(identity),
+    };
   }
 
   /**

@@ -1,7 +1,10 @@
 /** What a PNG says of how it was drawn, and the pictures that it shows: worker/contract/recipe.py, data/images.py. */
 
 import { EngineError } from "./files.js";
+import { PIXEL_OPTIONS, VERSION } from "./pixel_options.js";
 import { readPng } from "./png.js";
+
+/** @import {SampleOptions} from "./types" */
 
 const NUMERICS = "cpu-compiled";
 /** Width of the lines between the images of a sheet, in pixels that are not enlarged. */
@@ -10,7 +13,7 @@ const LINE_GREY = 128;
 /** A palette with fewer colours has the grey of the lines behind them; else the lines have its first colour. */
 const MOST_COLOURS = 256;
 
-/** @typedef {{model: string, digest: string, identity: string, seed: bigint, temperature: number, sample: number, samples: number, label?: string | string[]}} Recipe */
+/** @typedef {{model: string, digest: string, identity: string, samples: number, options: SampleOptions & {first: number}}} Recipe */
 /** @typedef {Awaited<ReturnType<typeof readPng>>} Png */
 
 /**
@@ -38,8 +41,34 @@ export function recipeOf(text) {
   ) {
     throw new EngineError("what the picture says of how it was drawn makes no sense");
   }
-  const label = text.labels === undefined ? text.label : namesIn(text.labels);
-  return { model, digest, identity, seed: BigInt(text.seed), temperature, sample, samples, label };
+  const drawing = { n: samples, seed: BigInt(text.seed), temperature, first: sample };
+  return { model, digest, identity, samples, options: { ...optionsIn(text), ...drawing } };
+}
+
+/**
+ * The options of a sample that change pixels, as far as its text says them.
+ *
+ * @param {Record<string, string>} text
+ * @returns {SampleOptions}
+ */
+function optionsIn(text) {
+  if (Number(text.version ?? 1) > VERSION) {
+    throw new EngineError("a later version drew it with an option that is not known here: a difference proves nothing");
+  }
+  const found = Object.entries(PIXEL_OPTIONS.sample).map(([name, type]) => [name, valueOf(text, name, type)]);
+  return Object.fromEntries(found.filter(([, value]) => value !== undefined));
+}
+
+/**
+ * @param {Record<string, string>} text
+ * @param {string} name
+ * @param {string} type
+ */
+function valueOf(text, name, type) {
+  if (type === "texts" && text[`${name}s`] !== undefined) return namesIn(text[`${name}s`]);
+  if (text[name] === undefined) return undefined;
+  if (type === "flag") return text[name] === "true";
+  return type === "integer" || type === "number" ? Number(text[name]) : text[name];
 }
 
 /** @param {string} text @returns {string[]} */

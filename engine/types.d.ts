@@ -1,5 +1,7 @@
 /** What the modules of the engine hand each other; portable.json is described in model_core/portable/table.py. */
 
+import type { PixelOptions } from "./pixel_options.js";
+
 export type Orientation =
   | "none"
   | "flip_left_right"
@@ -101,7 +103,10 @@ export interface LabelOptions {
   label?: Label;
 }
 
-export interface SampleOptions {
+/** Further options of a job that change pixels: the service draws larger pictures (`size`), the engine does not. */
+export type Ways = Omit<PixelOptions, "first" | "label" | "colours" | "method" | "particles" | "sweeps">;
+
+export interface SampleOptions extends Ways {
   /** 1 when left out, or as many as there are labels in a list. */
   n?: number;
   /** A whole number from 0 to 2^63 - 1; a bigint where it has more than 53 bits. */
@@ -170,7 +175,7 @@ export interface Verdict {
   cardChanged: boolean;
 }
 
-export interface Drawing {
+export interface Drawing extends Omit<Ways, "size"> {
   seed: bigint;
   sample: number;
   temperature: number;

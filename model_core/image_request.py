@@ -1,11 +1,28 @@
 """A request for one image, in words that need no torch: a process that only plans images stays small."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_core.windows import Windows
+
+
+class Ways(TypedDict, total=False):
+    """Further options of how an image is drawn, under the names of a job's options.
+
+    A field here is also a field of `ImageRequest`; then samples, verifications and the
+    verbs that draw without a service pass it on.
+    """
+
+
+def ways_of(options: Mapping[str, Any]) -> Ways:
+    """Pick the fields of `Ways` from the options of a job."""
+    return Ways(
+        **{name: options[name] for name in Ways.__annotations__ if name in options}
+    )  # type: ignore[typeddict-item]
 
 
 @dataclass(frozen=True)

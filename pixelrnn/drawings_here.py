@@ -21,6 +21,7 @@ from model_core.data.images import (
     save_picture,
 )
 from model_core.errors import DataError
+from model_core.image_request import ways_of
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
 from model_core.posterior.completion import Completion, complete, share_of_rows
@@ -29,6 +30,8 @@ from model_core.sampling.stages import numerics_of
 from pixelrnn.kind_results import Done, How
 from pixelrnn.several import places
 from worker.contract.jobs import MAX_SEED
+from worker.contract.kind import Options as JobOptions
+from worker.contract.kinds import KINDS
 from worker.contract.size import sides
 
 Options = dict[str, Any]
@@ -62,7 +65,8 @@ def drawn(model: Model, options: Options, how: How, work: Work) -> Done:
     drawing = model, options["n"], options["seed"], options["temperature"]
     beside = {"on_row": on_row, "first": options["first"], "label": _label(options)}
     if "image" not in options:
-        values = sample(*drawing, **beside, size=options.get("size"))
+        ways = ways_of(_job_options("sample", model, options).drawing())
+        values = sample(*drawing, **beside, size=options.get("size"), **ways)
     elif not config.multi_scale:
         raise DataError(
             f"{model.card.name} has one scale: upsampling needs a Multi-Scale model"
@@ -99,9 +103,9 @@ def completed(
     given, _ = read_nearest(
         image, model.config, resize, palette, options.get("colours") == "nearest", hole
     )
-    method = options.get("method") or (
-        "clamp" if model.config.multi_scale else "posterior"
-    )
+    usual = "clamp" if model.config.multi_scale else "posterior"
+    method = options.get("method") or usual
+    options = {**options, "method": method}
     started = time.perf_counter()
     by = (
         method,
@@ -204,8 +208,6 @@ def _written(
 
 def _provenance(word: str, model: Model, options: Options) -> dict[str, str]:
     """How a picture was drawn, in the words of worker.contract.provenance; a sample can be drawn again."""
-    own = model.config.width, model.config.height
-    width, height = options.get("size", own)
     return {
         "kind": word,
         "model": model.card.name,
@@ -216,9 +218,25 @@ def _provenance(word: str, model: Model, options: Options) -> dict[str, str]:
         "numerics": numerics_of(model),
         "sample": str(options["first"]),
         "samples": str(options["n"]),
-        **({"size": f"{width}x{height}"} if (width, height) != own else {}),
+        **_job_options(word, model, options).origin(),
         **_labels_told(model, options["labels"]),
     }
+
+
+def _job_options(word: str, model: Model, options: Options) -> JobOptions:
+    """Return the verb's options as those of a job of this kind, without labels: of
+    these a verb takes more than a job does."""
+    kind = KINDS[word]
+    names = [name for name in kind.client_options if name in options]
+    said = {name: options[name] for name in names if name != "label"}
+
+    own_size = model.config.width, model.config.height
+    width, height = options.get("size", own_size)
+    is_field = (width, height) != own_size
+    said["size"] = f"{width}x{height}" if is_field else None
+    if said.get("colours") == "exact":
+        del said["colours"]  # as without the option
+    return kind.options(**said)
 
 
 def _labels_told(model: Model, asked: list[str]) -> dict[str, str]:

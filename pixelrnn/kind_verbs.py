@@ -34,7 +34,7 @@ from model_core.cli.tables import print_table
 from pixelrnn import several
 from pixelrnn.kind_results import Done, How, label_rows, sentences, show_picture
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
-from worker.contract.kind import FOUND, Input, Kind
+from worker.contract.kind import Input, Kind
 from worker.contract.kinds import KINDS
 
 HERE = "http://127.0.0.1:8000"
@@ -287,9 +287,8 @@ def _parameters(kind: Kind, url: tuple[Any, Any]) -> Iterator[Parameter]:
             "temperature": _TEMPERATURE,
         }.items():
             yield _parameter(name, annotation, None)
-    for name, field in kind.options.model_fields.items():
-        if FOUND not in field.metadata:
-            yield _option(name, field)
+    for name, field in kind.client_options.items():
+        yield _option(name, field)
     if kind.input in _FIT:
         yield _parameter(
             "fit",

@@ -23,6 +23,7 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         values_shown,
     )
     from model_core.errors import DataError
+    from model_core.image_request import ways_of
     from model_core.measures.verification import changed_pixels
     from model_core.models import load_by_digest
     from model_core.sampling.stages import numerics_of
@@ -38,8 +39,8 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         expect_numerics(provenance.numerics, numerics_of(model))
         provenance.expect_labels([label.name for label in model.card.labels])
         width, height = (
-            sides(provenance.size)
-            if provenance.size
+            sides(provenance.options.size)
+            if provenance.options.size
             else (model.config.width, model.config.height)
         )
     except ProvenanceError as error:
@@ -65,7 +66,13 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         pixels = values_shown(pixels, palette)
     changed = (
         changed_pixels(
-            model, pixels, samples, provenance.seed, provenance.temperature, labels
+            model,
+            pixels,
+            samples,
+            provenance.seed,
+            provenance.temperature,
+            labels,
+            **ways_of(provenance.options.drawing()),
         )
         | sheet.broken
     )

@@ -9,18 +9,20 @@ and never from a job: whatever a link says, nothing is drawn for it.
 import html
 import urllib.parse
 from functools import cache
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.dependencies import ServicesDep
 from app.imaging.preview import HEIGHT, WIDTH, plain_preview, preview_of
 from app.routes import page_files
 from app.schema.request_bodies import MAX_IMAGES
 from worker.contract.jobs import MAX_SEED
+from worker.contract.kinds import KINDS
+from worker.contract.pixel_options import pixel_options
 
 router = APIRouter(include_in_schema=False)
 _POLICY = {
@@ -50,7 +52,7 @@ _PAGE = """<!doctype html>
 """
 
 
-class Recipe(BaseModel):
+class _Recipe(BaseModel):
     """The fields of the page's links: more than the picture needs, so that the page can tell whether it is the same."""
 
     model_config = ConfigDict(extra="ignore")
@@ -71,11 +73,26 @@ class Recipe(BaseModel):
         said = {
             name: value
             for name, value in self.model_dump().items()
-            if value not in ("", [])
+            if value not in ("", [], None)
         }
         return urllib.parse.urlencode(said, doseq=True)
 
 
+def _with_pixel_options() -> type[_Recipe]:
+    """Return the fields of a link with all other options that change pixels."""
+    options = KINDS["sample"].options
+    fields: dict[str, Any] = {
+        name: (options.model_fields[name].annotation, options.model_fields[name])
+        for name in pixel_options(options)
+        if name not in _Recipe.model_fields
+    }
+    return create_model("Recipe", __base__=_Recipe, **fields)
+
+
+if TYPE_CHECKING:
+    Recipe = _Recipe
+else:
+    Recipe = _with_pixel_options()
 RecipeQuery = Annotated[Recipe, Query()]
 ModelQuery = Annotated[str, Query(min_length=1, max_length=128)]
 

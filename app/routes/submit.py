@@ -291,13 +291,13 @@ async def _model_of_provenance(
     how = {"seed": provenance.seed, "temperature": provenance.temperature}
     what = {
         "sample": provenance.sample,
-        "label": provenance.label,
+        "label": provenance.label_of(0),
         "drawn_with": provenance.numerics,
     }
-    what |= {"size": provenance.size}
     return model, {
         **how,
         **what,
+        **provenance.options.drawing(),
         "card_changed": model.has_changed_since(provenance.identity),
     }
 

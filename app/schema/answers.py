@@ -1,10 +1,11 @@
 """Bodies of the API's answers; app.schema.request_bodies has those of requests."""
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from app.schema import examples
 from app.schema.results import Result
@@ -12,7 +13,8 @@ from worker.contract.cards import ModelFacts
 from worker.contract.colours import Shown as ColoursShown
 from worker.contract.cutouts import CutoutPlace
 from worker.contract.jobs import JobError, JobStatus
-from worker.contract.kinds import ALL_KINDS
+from worker.contract.kinds import ALL_KINDS, KINDS
+from worker.contract.pixel_options import pixel_options
 from worker.contract.record import Described, Int64
 
 PROBLEM_TYPE = "application/problem+json"
@@ -93,10 +95,30 @@ class Webhook(Described):
     """How often it was sent so far, this time included where this is what is sent."""
 
 
-_OPTIONS = [
+def _of_pixel_options(explained: Collection[str]) -> type[BaseModel]:
+    """Return the fields of a Job for the options that change pixels, null where they
+    are not said, but for those that are explained elsewhere."""
+    fields: dict[str, Any] = {}
+    for kind in KINDS.values():
+        for name in pixel_options(kind.options) if kind.draws else ():
+            info = kind.options.model_fields[name]
+            annotation: Any = info.annotation
+            if name not in explained:
+                about = Field(description=info.description)
+                fields[name] = annotation | None, about
+    return create_model("_OfPixelOptions", **fields)
+
+
+_EXPLAINED = [
     *dict.fromkeys(
         [*(kind.shown for kind in ALL_KINDS.values() if kind.shown), ColoursShown]
     )
+]
+_OPTIONS = [
+    *_EXPLAINED,
+    _of_pixel_options(
+        {"first", *(name for each in _EXPLAINED for name in each.model_fields)}
+    ),
 ]
 NOT_SHOWN = {name: None for options in _OPTIONS for name in options.model_fields}
 """The fields of a Job that tell of its options, where its kind has others."""

@@ -25,6 +25,8 @@ JOB: dict[str, Any] = {
     "palette": None,
     "small_height": 0,
     "small_width": 0,
+    "size": None,
+    "colours": None,
     "filled_pixels": None,
     "minutes": None,
     "pictures": None,

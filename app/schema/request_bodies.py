@@ -15,7 +15,7 @@ from app.schema.job_options import JobOptions, Taking
 from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, Priority
 from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
-from worker.contract.kind import FOUND, MAX_IMAGES, BadOptionError, Input, Kind
+from worker.contract.kind import MAX_IMAGES, BadOptionError, Input, Kind
 from worker.contract.kinds import ALL_KINDS, KINDS
 from worker.contract.record import Int64
 
@@ -237,12 +237,7 @@ def _form(kind: Kind) -> type[BaseModel]:
 
 def _own(kind: Kind) -> dict[str, Any]:
     """The options that a client may say."""
-    every = kind.options.model_fields.items()
-    return {
-        name: (info.annotation, info)
-        for name, info in every
-        if FOUND not in info.metadata
-    }
+    return {name: (info.annotation, info) for name, info in kind.client_options.items()}
 
 
 def _fit_of(kind: Kind) -> tuple[Any, Any]:

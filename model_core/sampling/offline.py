@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model_core.config import NetworkConfig
 from model_core.errors import DataError
-from model_core.image_request import ImageRequest
+from model_core.image_request import ImageRequest, Ways
 from model_core.models import Model
 from model_core.networks.pixel_network import Written
 from model_core.sampling.model_engine import Engine
@@ -39,6 +39,7 @@ def sample(
     first: int = 0,
     label: int | str | Sequence[int | str] | None = None,
     size: tuple[int, int] | None = None,
+    **ways: Unpack[Ways],
 ) -> Tensor:
     """Draw n images: values (n, C, H, W), int64. Image i has the noise of (seed, first + i), whatever n is.
 
@@ -46,7 +47,9 @@ def sample(
     of that number draws the rest. label: by name or number, of all images, or of each; without one, where the model has
     labels, an image's noise chooses one by the prior, or by p(label | what is given before the first pixel drawn).
     on_row(i, y, values (C, W)) is called as each row becomes final. size (W, H): of fields, pictures larger than the
-    model's. Raises DataError for shapes that do not fit, ConfigError for a label or size that the model does not have.
+    model's. ways: further options of a job that change pixels.
+
+    Raises DataError for shapes that do not fit, ConfigError for a label or size that the model does not have.
     """
     labels = [model.card.label_number(each) for each in _for_each(label, n)]
     if (known is None) != (keep is None):
@@ -55,7 +58,7 @@ def sample(
         )
     if known is None or keep is None:
         asked = [
-            ImageRequest(seed, first + i, temperature, label=labels[i])
+            ImageRequest(seed, first + i, temperature, label=labels[i], **ways)
             for i in range(n)
         ]
         return draw(model, asked, on_row, size)
@@ -74,7 +77,7 @@ def sample(
         for i in range(n)
     ]
     requests = [
-        ImageRequest(seed, first + i, temperature, member=member, **given[i])
+        ImageRequest(seed, first + i, temperature, member=member, **given[i], **ways)
         for i in range(n)
     ]
     return draw(model, requests, on_row)

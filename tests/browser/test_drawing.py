@@ -153,7 +153,8 @@ def test_lines_are_copied(site: Site) -> None:
 
 
 def test_downloaded_image_brings_its_settings_back(site: Site, tmp_path: Path) -> None:
-    """The file that the large view gives away has the seed in it; dropped on another view, it leads back."""
+    """The file that the large view gives away has the seed in it, and which of the images it is; dropped on another
+    view, it leads back to this one."""
     _draw(site, "tiny-cnn", n=3, seed="99")
     shown = site.pixels(2)
     dialog = site.open_large(2)
@@ -170,9 +171,11 @@ def test_downloaded_image_brings_its_settings_back(site: Site, tmp_path: Path) -
     site.drop("main", kept)
     site.page.locator("#view-sample").wait_for()
     assert site.view.locator("[data-field=seed] input").first.input_value() == "99"
+    assert site.view.locator("[data-field=n] input").first.input_value() == "1"
+    site.view.get_by_text("The first image has the number 2 among those").wait_for()
     site.submit()
     site.wait_for_standing("Done")
-    assert site.pixels(2) == shown
+    assert site.pixels(0) == shown
 
 
 def test_all_images_are_saved_as_one(site: Site, tmp_path: Path) -> None:
@@ -227,6 +230,94 @@ def test_dropped_completion_restores_picture_and_hole(
     assert site.pixels(0) == shown
 
 
+def test_dropped_field_restores_its_size_and_number(site: Site, tmp_path: Path) -> None:
+    """A picture that is larger than the model's, of a job that begins at image 64: the
+    link and the lines of code name both, and so does the job drawn from the picture."""
+    asked = {"model": "tiny-rgb", "n": 2, "seed": 7, "first": 64, "size": "8x9"}
+    job = site.service.post("/sample", asked)
+    found = site.service.get(f"/jobs/{job['id']}?wait=20")
+    assert (found["first"], found["size"]) == (64, "8x9")
+    address = f"{site.service.url}/jobs/{job['id']}/image?sample=1"
+    picture = tmp_path / "kept.png"
+    picture.write_bytes(httpx.get(address, timeout=60).content)
+
+    site.open(f"sample/{job['id']}")
+    site.wait_for_standing("Done")
+    link = site.copied_link()
+    assert "first=64" in link
+    assert "size=8x9" in link
+    lines = site.open_large(0).locator("[data-code=python]").inner_text()
+    assert "first=64" in lines
+    assert 'size="8x9"' in lines
+
+    site.page.goto("about:blank")
+    site.open("sample")
+    site.drop("main", picture)
+    site.view.get_by_text("has the number 65 among those of the seed").wait_for()
+    with site.page.expect_response("**/sample") as made:
+        site.submit()
+    told = made.value.json()
+    assert (told["first"], told["n"], told["size"]) == (65, 1, "8x9")
+    site.wait_for_standing("Done")
+    again = f"{site.service.url}/jobs/{told['id']}/image?sample=0"
+    with (
+        Image.open(picture) as before,
+        Image.open(io.BytesIO(httpx.get(again, timeout=60).content)) as after,
+    ):
+        assert before.tobytes() == after.tobytes()
+
+
+def test_dropped_completion_brings_back_the_picture_that_it_shows(
+    site: Site, tmp_path: Path
+) -> None:
+    """Of two jobs with one seed and other given pictures the right one."""
+    files = []
+    for digit in ("Digit 8", "Digit 6"):
+        site.open("complete")
+        site.choose_model("tiny-cnn")
+        site.view.get_by_label(digit).check()
+        site.view.get_by_role("button", name="Right half").click()
+        site.fill("seed", "31")
+        site.fill("n", "1")
+        site.submit()
+        site.wait_for_standing("Done")
+        given = httpx.get(
+            f"{site.service.url}/jobs/{site.job_id}/given?of=image", timeout=60
+        )
+        image = httpx.get(
+            f"{site.service.url}/jobs/{site.job_id}/image?sample=0&scale=8", timeout=60
+        )
+        place = tmp_path / f"{digit}.png"
+        place.write_bytes(image.content)
+        files.append((place, given.content))
+        site.page.goto("about:blank")
+    assert files[0][1] != files[1][1]
+
+    for place, given in files:
+        site.open("sample")
+        site.drop("main", place)
+        site.page.locator("#view-draw[data-way=complete]").wait_for()
+        site.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
+        with site.page.expect_response("**/complete") as made:
+            site.submit()
+        job = made.value.json()["id"]
+        again = httpx.get(
+            f"{site.service.url}/jobs/{job}/given?of=image", timeout=60
+        ).content
+        with (
+            Image.open(io.BytesIO(given)) as before,
+            Image.open(io.BytesIO(again)) as after,
+        ):
+            mask = [x < 3 for _ in range(6) for x in range(5)]
+            pixels = [list(each.convert("L").tobytes()) for each in (before, after)]
+            kept = [
+                [p for p, k in zip(each, mask, strict=True) if k] for each in pixels
+            ]
+            assert kept[0] == kept[1]
+        site.wait_for_standing("Done")
+        site.page.goto("about:blank")
+
+
 @pytest.mark.parametrize("temperature", [0.333, 5])
 def test_opened_picture_restores_its_settings(
     site: Site, tmp_path: Path, temperature: float
@@ -249,13 +340,14 @@ def test_opened_picture_restores_its_settings(
         == "tiny-rgb"
     )
     assert site.view.locator("[data-field=seed] input").first.input_value() == "4321"
-    assert site.view.locator("[data-field=n] input").input_value() == "2"
+    assert site.view.locator("[data-field=n] input").input_value() == "1"
     assert site.view.locator(
         "[data-field=temperature] input"
     ).first.input_value() == str(temperature)
     with site.page.expect_response("**/sample") as made:
         site.submit()
     assert made.value.json()["temperature"] == temperature
+    assert (made.value.json()["first"], made.value.json()["n"]) == (1, 1)
 
 
 def test_completion_keeps_what_is_given_and_shows_the_original(site: Site) -> None:

@@ -240,7 +240,7 @@ def painted(
                 place,
                 (value + 1) % 17 if image.mode in "LP" else (*value[:2], 9),
             )
-        bits = {"bits": 8} if image.mode == "P" else {}
+        bits: dict[str, Any] = {"bits": 8} if image.mode == "P" else {}
         image.save(path, pnginfo=chunks, **bits)
     return path
 

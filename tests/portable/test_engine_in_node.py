@@ -299,7 +299,7 @@ def test_forged_sheet_is_not_verified_in_javascript(
             "margin": (width - 2, height // 2 + 1),
         }[place]
         image.paste(3 if image.mode in "LP" else (3, 3, 3), (x, y, x + 2, y + 2))
-        bits = {"bits": 8} if image.mode == "P" else {}
+        bits: dict[str, Any] = {"bits": 8} if image.mode == "P" else {}
         image.save(picture, pnginfo=text, **bits)
 
     verified, changed = ask(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from worker.contract.kind import FOUND, Able, BadOptionError, Options, Since
+from worker.contract.pixel_options import PIXELS
 from worker.contract.record import Described
 
 SINCE = Since(8)
@@ -21,7 +22,7 @@ def levels(values: int, palette: Sequence[str]) -> int:
 class ColourOptions(Options):
     """Options of a kind that takes pictures of a model's colours."""
 
-    colours: Annotated[Literal["exact", "nearest"] | None, SINCE] = Field(
+    colours: Annotated[Literal["exact", "nearest"] | None, PIXELS, SINCE] = Field(
         default=None,
         description="For a model with a `palette`. `exact`, the usual way: a picture with another colour is refused. "
         "`nearest`: it takes the nearest; `moved_pixels` of the job says how many did, `moved_distance` how far.",

@@ -10,7 +10,9 @@ from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field
+from pydantic.fields import FieldInfo
 
+from worker.contract.pixel_options import PIXELS, as_text, pixel_options
 from worker.contract.record import Record
 
 if TYPE_CHECKING:
@@ -135,6 +137,16 @@ class Options(Record):
         """Name of the label that is asked for in one of its images; None where all labels count."""
         return None
 
+    def drawing(self) -> dict[str, Any]:
+        """Return the options that change pixels (pixel_options.py) by name, without
+        those that say nothing: see `stored_fields`."""
+        said = self.stored_fields()
+        return {
+            name: getattr(self, name)
+            for name in pixel_options(type(self))
+            if name in said
+        }
+
     def origin(self) -> dict[str, str]:
         """The text in a picture of such a job that it takes to draw it again, beside model, seed and temperature."""
         return {}
@@ -207,7 +219,7 @@ class DrawnOptions(Options):
 class SeededOptions(DrawnOptions):
     """Options of a kind that draws images of a seed, of which each has a number."""
 
-    first: Annotated[int, Since(5)] = Field(
+    first: Annotated[int, PIXELS, Since(5)] = Field(
         default=0,
         ge=0,
         le=MAX_FIRST,
@@ -218,6 +230,20 @@ class SeededOptions(DrawnOptions):
     @property
     def begins_at(self) -> int:
         return self.first
+
+    def origin(self) -> dict[str, str]:
+        """`version` is the first version of a job's description with which a reader
+        knows all options; `sample` of a picture says what `first` would."""
+        drawing = self.drawing()
+        version = options_version(type(self), drawing)
+        drawing.pop("first", None)
+        return {**super().origin(), **as_text(drawing), "version": str(version)}
+
+    def job_fields(self) -> dict[str, Any]:
+        absent = dict.fromkeys(pixel_options(type(self)))
+        shown = {**super().job_fields(), **absent, **self.drawing()}
+        del shown["first"]  # every Job has it, in a field of its own
+        return shown
 
 
 def drawn_values(job: Asked, pixels: int) -> int:
@@ -353,6 +379,18 @@ class Kind:
 
     needs_labels: bool = False
     """Only models of one scale can whose images have labels: they tell the label of a part, too."""
+
+    @property
+    def client_options(self) -> Mapping[str, FieldInfo]:
+        """The options that a client may say. Those that change pixels are not among
+        them if the picture says how it was drawn."""
+        is_said = self.input is Input.DRAWN_PICTURE
+        hidden = set(pixel_options(self.options)) if is_said else set()
+        return {
+            name: info
+            for name, info in self.options.model_fields.items()
+            if FOUND not in info.metadata and name not in hidden
+        }
 
     @property
     def takes_several(self) -> bool:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field
 
 from worker.contract.kind import Able, BadOptionError, Options, Since
+from worker.contract.pixel_options import PIXELS
 from worker.contract.record import Described
 
 SINCE = Since(6)
@@ -21,7 +22,7 @@ AskedLabel = Annotated[str, BeforeValidator(_as_text), Field(max_length=64)]
 class LabelOptions(Options):
     """Options of a kind whose jobs may ask for a label."""
 
-    label: Annotated[AskedLabel | None, SINCE] = Field(
+    label: Annotated[AskedLabel | None, PIXELS, SINCE] = Field(
         default=None,
         examples=["7"],
         description="The label of the images: its name in the model's `labels`, or its place there, counted from 0. "
@@ -43,13 +44,6 @@ class LabelOptions(Options):
 
     def label_of(self, sample: int) -> str | None:
         return self.label
-
-    def origin(self) -> dict[str, str]:
-        return (
-            super().origin()
-            if self.label is None
-            else {**super().origin(), "label": self.label}
-        )
 
     def job_fields(self) -> dict[str, Any]:
         return {**super().job_fields(), "label": self.label}

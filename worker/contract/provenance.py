@@ -1,15 +1,21 @@
 """The text in the PNG of a drawn picture that says how it was drawn, read back. Knows no picture's format."""
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, Json, ValidationError
 
-from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
+from worker.contract.jobs import (
+    MAX_SEED,
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+    VERSION,
+)
 from worker.contract.kind import MAX_FIRST, NO_PROVENANCE
 from worker.contract.kinds import KINDS
+from worker.contract.pixel_options import pixel_options
 from worker.contract.record import Record
-from worker.contract.size import PATTERN
+from worker.contract.sampling import SamplingOptions
 
 _MANY = 1 << 20
 
@@ -38,8 +44,8 @@ class Provenance(Record):
     """Name of the label of all that are shown; None if the picture does not say."""
     labels: Json[tuple[str, ...]] | None = None
     """Names of the labels of several, where they are not the same."""
-    size: str | None = Field(default=None, pattern=PATTERN)
-    """WIDTHxHEIGHT of a field; None: the model's."""
+    options: SamplingOptions = SamplingOptions()
+    """The other options that change pixels."""
     numerics: str = ""
     """The arithmetic that drew it, or those that took turns; empty if the picture does not say."""
 
@@ -57,23 +63,53 @@ class Provenance(Record):
 
     @classmethod
     def of(cls, text: Mapping[str, str]) -> Self:
-        """Read a PNG's keywords and texts. Raises ProvenanceError if it is no sample of ours."""
+        """Read a PNG's keywords and texts.
+
+        Raises ProvenanceError if it is no sample of ours, or if a later version drew it
+        with an option that is not known here.
+        """
         kind = KINDS.get(text.get("kind", ""))
         if why_not := NO_PROVENANCE if kind is None else kind.why_no_provenance:
             raise ProvenanceError(why_not)
+        _expect_version(text.get("version", ""))
+
+        own: dict[str, Any] = {
+            name: text[name] for name in text if name in cls.model_fields
+        }
+        names = pixel_options(SamplingOptions)
+        own["options"] = {name: text[name] for name in names if name in text}
         try:
-            return cls.model_validate(
-                {
-                    name: value
-                    for name, value in text.items()
-                    if name in cls.model_fields
-                }
-            )
+            found = cls.model_validate(own)
         except ValidationError as error:
-            (field, *_) = error.errors()[0]["loc"]
-            raise ProvenanceError(
-                f"what the picture says of how it was drawn makes no sense: {field}"
-            ) from None
+            place = error.errors()[0]["loc"]
+            raise _makes_no_sense(str(place[-1])) from None
+        if found.labels is not None and len(found.labels) != found.samples:
+            raise _makes_no_sense("labels")
+        return found
+
+
+def _makes_no_sense(keyword: str) -> ProvenanceError:
+    return ProvenanceError(
+        f"what the picture says of how it was drawn makes no sense: {keyword}"
+    )
+
+
+def _expect_version(text: str) -> None:
+    """Raise ProvenanceError if a picture can be verified only by a later version.
+
+    text: the first version of a job's description that can say all options of the
+    picture; empty in pictures of 0.3 and before, which have no later options.
+    """
+    if not text:
+        return
+    if not (text.isdecimal() and text.isascii() and len(text) < 6):
+        raise _makes_no_sense("version")
+    if int(text) > VERSION:
+        raise ProvenanceError(
+            "it was drawn with an option that this version does not know, so a "
+            f"difference would prove nothing: it takes version {text} of the options, "
+            f"and this is {VERSION}"
+        )
 
 
 def expect_numerics(theirs: str, ours: str) -> None:

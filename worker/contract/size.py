@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from worker.contract.kind import FOUND, Able, BadOptionError, Options, Since
+from worker.contract.pixel_options import PIXELS
 
 SINCE = Since(8)
 MAX_SIDE = 4096
@@ -34,7 +35,7 @@ FoundSize = Annotated[str | None, FOUND, SINCE, Field(pattern=PATTERN)]
 class FieldOptions(Options):
     """Options of a kind whose pictures may be fields. `size` is that of a field, and none where it is the model's."""
 
-    size: Annotated[str | None, SINCE] = Field(
+    size: Annotated[str | None, PIXELS, SINCE] = Field(
         default=None, pattern=PATTERN, examples=["160x96"], description=TOLD
     )
 
@@ -73,6 +74,3 @@ class FieldOptions(Options):
         """How many windows there are; 1 of a picture of the model's size."""
         height, _ = self.shape(model)
         return 1 + -(-(height - model.height) // max(1, model.field_step))
-
-    def origin(self) -> dict[str, str]:
-        return super().origin() | ({"size": self.size} if self.size else {})

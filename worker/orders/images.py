@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.data.pixels import pixels_to_values, values_to_pixels
-from model_core.image_request import ImageRequest
+from model_core.image_request import ImageRequest, ways_of
 from model_core.orientation import Orientation, check_orientation, turn
 from model_core.posterior.plan import given_behind
 from worker.contract.cards import ModelCard
@@ -209,6 +209,7 @@ def _plan(
         small=first,
         member=drawer.member,
         known_small=rows if first is None else None,
+        **ways_of(spec.options.drawing()),
     )
     skip = len(final) if first is not None or rows is None else len(small)
     return PlannedImage(request, skip, spec.first)

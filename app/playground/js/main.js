@@ -4,7 +4,8 @@ import { offerLanguages, say, t, translatePage } from "./lang.js";
 import { announce, el, find } from "./parts/dom.js";
 import { receiveFiles } from "./parts/incoming.js";
 import { KeyDialog } from "./parts/key_dialog.js";
-import { settingsOf, textOf } from "./pixels/png_text.js";
+import { beganWith } from "./pixels/given_pixels.js";
+import { textOf } from "./pixels/png_text.js";
 import { canvasOf } from "./pixels/raster.js";
 import { ROOMS, sectionOf } from "./rooms.js";
 import { Api, seen } from "./service/api.js";
@@ -12,6 +13,7 @@ import { Asking } from "./service/asking.js";
 import { Folder } from "./service/folder.js";
 import { History } from "./service/history.js";
 import { explain } from "./service/problems.js";
+import { settingsOf } from "./service/settings.js";
 import { recipeFrom } from "./service/share.js";
 import { Signal } from "./signal.js";
 
@@ -205,12 +207,16 @@ function fleet(ready, models) {
 /** A picture that came from here brings its settings back; any other one is for the view that takes pictures. @param {File} file */
 async function take(file) {
   if (file.name.endsWith(CODED)) return open(file);
-  const settings = settingsOf(textOf(await file.slice(0, 65536).arrayBuffer()));
+  const text = textOf(await file.slice(0, 65536).arrayBuffer());
+  const settings = settingsOf(text);
   if (settings) {
-    const kept = history.drawnWith(settings);
+    const jobs = history.drawnWith(settings);
+    const isCompletion = settings.kind === "complete";
+    const kept = isCompletion ? await beganWith(jobs, file, settings.n) : jobs[0];
     const kind = settings.kind || kept?.kind || "sample";
     location.hash = kind;
-    (await opened(kind))?.restore?.({ ...kept, ...settings }, kept?.given ?? {});
+    const unsaid = text.version ? {} : { ...kept, first: 0 }; // a picture of an earlier version lacks some options
+    (await opened(kind))?.restore?.({ ...unsaid, ...settings }, kept?.given ?? {});
     const { seed, temperature } = settings;
     const facts = { name: file.name, seed, temperature: say(temperature, { maximumSignificantDigits: 17 }) };
     const restored = t("Settings of “{name}” restored: seed {seed}, temperature {temperature}.", facts);

@@ -5,6 +5,7 @@ import type * as Told from "../../../tests/browser/openapi";
 import type { Api } from "./service/api.js";
 import type { Asking } from "./service/asking.js";
 import type { History } from "./service/history.js";
+import type { PixelOptions } from "./service/pixel_options.js";
 import type { Signal } from "./signal.js";
 
 export type * from "../../../tests/browser/openapi";
@@ -55,18 +56,13 @@ export interface Recipe {
   sha256: string;
 }
 
-export interface Settings {
+/** How images are drawn; the server's usual options where they are not said. */
+export interface Settings extends PixelOptions {
   kind: Kind | "";
   model: string;
   n: number;
   seed: number;
   temperature: number;
-  /** That of all images, or those of each. */
-  label?: string | string[] | null;
-  /** Of a completion; where they are not said, the server's usual ones. */
-  method?: string | null;
-  particles?: number | null;
-  sweeps?: number | null;
 }
 
 /** How a question is answered: who gives it up, and who is told on the way. */

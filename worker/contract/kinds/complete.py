@@ -23,6 +23,7 @@ from worker.contract.kind import (
     drawn_values,
 )
 from worker.contract.labels import LabelOptions
+from worker.contract.pixel_options import PIXELS
 from worker.contract.record import Described, Record
 
 PARTICLES = 32
@@ -45,14 +46,14 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         default=False,
         description="Score the completions, and list them with the likeliest first in `result.ranking`.",
     )
-    method: Literal["posterior", "clamp"] | None = Field(
+    method: Annotated[Literal["posterior", "clamp"] | None, PIXELS] = Field(
         default=None,
         description="`posterior`: the hole is drawn given everything that is given, also below and to the right of it: "
         "exactly where that is possible, else by particles. `clamp`: each pixel is drawn given what is above and to "
         "the left of it; what is given behind it is kept, but not looked ahead to. Without it the model's first one: "
         "`GET /models` lists them.",
     )
-    particles: int | None = Field(
+    particles: Annotated[int | None, PIXELS] = Field(
         default=None,
         ge=1,
         le=MAX_PARTICLES,
@@ -60,7 +61,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         f"each that is returned. More come closer and take longer. {PARTICLES} when absent, or as many as the model's "
         f"`max_particles`, which is the most; all `n` images together may have {MAX_PARTICLES_OF_JOB}.",
     )
-    sweeps: int = Field(
+    sweeps: Annotated[int, PIXELS] = Field(
         default=2,
         ge=0,
         le=MAX_SWEEPS,
@@ -157,28 +158,16 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
     def keeps(self) -> Sequence[str]:
         return ("mean", "entropy") if self.by_posterior else ()
 
-    def origin(self) -> dict[str, str]:
-        if not self.by_posterior:
-            return super().origin()
+    def drawing(self) -> dict[str, Any]:
+        said = super().drawing()
+        if self.by_posterior:
+            return {**said, "particles": self._particles, "sweeps": self.sweeps}
         return {
-            **super().origin(),
-            "method": Method.POSTERIOR,
-            "particles": str(self._particles),
-            "sweeps": str(self.sweeps),
+            name: said[name] for name in said if name not in ("particles", "sweeps")
         }
 
     def job_fields(self) -> dict[str, Any]:
-        how = (
-            {"particles": self._particles, "sweeps": self.sweeps}
-            if self.by_posterior
-            else {}
-        )
-        return {
-            "filled_pixels": self.filled_pixels,
-            "method": self.method,
-            **super().job_fields(),
-            **how,
-        }
+        return {"filled_pixels": self.filled_pixels, **super().job_fields()}
 
     @property
     def _particles(self) -> int:

@@ -1,7 +1,7 @@
 """New images."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field
 
@@ -17,20 +17,22 @@ from worker.contract.kind import (
     Summary,
 )
 from worker.contract.labels import SINCE, AskedLabel, Shown, has_label, label_name
+from worker.contract.pixel_options import PIXELS
 from worker.contract.record import Described
-from worker.contract.size import FieldOptions
+from worker.contract.sampling import SamplingOptions
 
 _LABEL = 3 * 72
 """Bytes of an image's label: in what is asked, and twice in what is told."""
 
 
-class SampleOptions(FieldOptions, SeededOptions):
+class SampleOptions(SamplingOptions, SeededOptions):
     """Draw new images."""
 
     label: Annotated[
         AskedLabel
         | Annotated[list[AskedLabel], Field(min_length=1, max_length=MAX_IMAGES)]
         | None,
+        PIXELS,
         SINCE,
     ] = Field(
         default=None,
@@ -83,12 +85,14 @@ class SampleOptions(FieldOptions, SeededOptions):
     def label_of(self, sample: int) -> str | None:
         return self.labels[sample % len(self.labels)] if self.labels else None
 
+    def origin(self) -> dict[str, str]:
+        text = super().origin()
+        # each image says its own label, also one that nobody asked for
+        return {name: text[name] for name in text if name not in ("label", "labels")}
+
     def origin_of(self, sample: int) -> Mapping[str, str]:
         name = self.label_of(sample)
         return {} if name is None else {"label": name}
-
-    def job_fields(self) -> dict[str, Any]:
-        return {"label": self.label}
 
 
 class SampleSummary(Summary):

@@ -17,10 +17,10 @@ from worker.contract.kind import (
     drawn_values,
 )
 from worker.contract.labels import SINCE, label_name
-from worker.contract.size import FieldOptions, FoundSize
+from worker.contract.sampling import SamplingOptions
 
 
-class VerifyOptions(ChangedCardOptions, FieldOptions):
+class VerifyOptions(ChangedCardOptions, SamplingOptions):
     """Did the model draw this picture?"""
 
     sample: Annotated[int, FOUND] = Field(default=0, ge=0)
@@ -29,8 +29,6 @@ class VerifyOptions(ChangedCardOptions, FieldOptions):
     """The arithmetic that the picture says it was drawn with; empty when it does not say."""
     label: Annotated[str | None, FOUND, SINCE] = None
     """Name of the label that the picture says it was drawn with."""
-    size: FoundSize = None
-    """Size of a field, as the picture says it."""
 
     def settled(self, model: Able, n: int) -> Self:
         settled = super().settled(model, n)

@@ -4,6 +4,7 @@ from typing import cast
 
 import numpy as np
 
+from model_core.image_request import ways_of
 from model_core.measures.verification import changed_pixels
 from model_core.models import Model
 from model_core.sampling.stages import numerics_of
@@ -28,7 +29,12 @@ def verified(order: PictureOrder, model: Model) -> Outcome:
         return failed(not_verifiable(error))
     model = model.given(options.label)
     (changed,) = changed_pixels(
-        model, order.pixels[None], [options.sample], job.seed, job.temperature
+        model,
+        order.pixels[None],
+        [options.sample],
+        job.seed,
+        job.temperature,
+        **ways_of(options.drawing()),
     )
     places = [Pixel(x=int(x), y=int(y)) for y, x in np.argwhere(changed)]
     summary = VerifySummary(

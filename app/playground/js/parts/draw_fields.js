@@ -8,7 +8,7 @@ import { FieldTrouble } from "../service/problems.js";
 import { friendlySeed } from "../service/requests.js";
 
 /** @import {Signal} from "../signal.js" */
-/** @import {Info} from "../types" */
+/** @import {Info, Settings} from "../types" */
 
 const COLDEST = 0.1;
 const HOTTEST = 2;
@@ -29,11 +29,14 @@ export class DrawFields {
     dice.setAttribute("aria-label", t("Another seed"));
     dice.append(icon("dice"));
     dice.addEventListener("click", () => this.#reroll());
-    this.#seed.addEventListener("input", () => (this.#isNew.checked = false));
+    this.#seed.addEventListener("input", () => {
+      this.#isNew.checked = false;
+      this.forget();
+    });
     this.#temperature.addEventListener("input", () => this.#slide());
     this.#slider.addEventListener("input", () => this.#takeSlider());
     const seed = field("seed", t("Seed"), this.#seed, dice);
-    seed.append(el("label", { class: "check" }, this.#isNew, t("New seed each time")));
+    seed.append(el("label", { class: "check" }, this.#isNew, t("New seed each time")), this.#more);
     const temperature = field("temperature", t("Temperature"), this.#temperature, this.#slider);
     const daring = t(
       "How daring the model is: 1 draws what it believes in; below, it prefers what is likely; above, it runs wild.",
@@ -44,6 +47,9 @@ export class DrawFields {
     info.watch(() => (this.#n.max = String(this.#limits.n)));
   }
 
+  #more = el("p", { class: "hint" });
+  /** @type {{first?: number, size?: string}} */
+  #kept = {};
   #info;
   #n;
   #seed;
@@ -71,7 +77,7 @@ export class DrawFields {
       const span = { coldest: say(coldest), hottest: say(hottest) };
       throw new FieldTrouble("temperature", t("A temperature is a number from {coldest} to {hottest}.", span));
     }
-    return { n, seed, temperature };
+    return { n, seed, temperature, ...this.#kept };
   }
 
   /** So many, and so daring, until somebody says more. @param {number} n @param {number} degree */
@@ -86,14 +92,32 @@ export class DrawFields {
     if (this.#isNew.checked) this.#reroll();
   }
 
-  /** Exactly these, until somebody changes them. @param {{n: number, seed: number, temperature: number}} settings */
-  set({ n, seed, temperature }) {
+  /** Exactly these, until somebody changes them. @param {Pick<Settings, "n" | "seed" | "temperature" | "first" | "size">} settings */
+  set({ n, seed, temperature, first, size }) {
     this.begin(n, temperature);
     this.#seed.value = String(seed);
     this.#isNew.checked = false;
+    this.#keep({ ...(first && { first }), ...(size && { size }) });
+  }
+
+  /** No settings but those of the fields. */
+  forget() {
+    this.#keep({});
+  }
+
+  /** Settings that have no field of their own: shown, and kept while the seed is the same. @param {{first?: number, size?: string}} kept */
+  #keep(kept) {
+    this.#kept = kept;
+    const { first, size } = kept;
+    const words = [
+      first && t("The first image has the number {first} among those of the seed.", { first: say(first) }),
+      size && t("The images are {size} pixels large.", { size: size.replace("x", " × ") }),
+    ];
+    this.#more.textContent = words.filter(Boolean).join(" ");
   }
 
   #reroll() {
+    this.forget();
     this.#seed.value = String(friendlySeed());
   }
 

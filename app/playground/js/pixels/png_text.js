@@ -1,7 +1,5 @@
 /** The words inside a PNG file: its tEXt chunks, and plain iTXt ones, where the server writes what drew the picture. */
 
-/** @import {Kind, Settings} from "../types" */
-
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 
 /**
@@ -28,19 +26,4 @@ export function textOf(file) {
     at += 12 + length;
   }
   return found;
-}
-
-/**
- * The settings that drew it: enough images that the one in the file is among them.
- *
- * @param {Record<string, string>} text
- * @returns {Settings | null}
- */
-export function settingsOf(text) {
-  const seed = Number(text.seed);
-  const temperature = Number(text.temperature);
-  if (!text.model || !Number.isSafeInteger(seed) || !(temperature > 0)) return null;
-  const n = Number(text.samples) || Number(text.sample) + 1 || 1;
-  const label = text.labels ? JSON.parse(text.labels) : (text.label ?? null);
-  return { kind: /** @type {Kind} */ (text.kind ?? ""), model: text.model, seed, temperature, n, label };
 }

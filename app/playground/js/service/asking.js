@@ -57,7 +57,8 @@ export class Asking {
    */
   async begin(model, { path, body, wish }) {
     const kind = path.slice(1);
-    const mayDraw = Boolean(wish) && this.here.can(kind === "sample" ? "rows" : kind, model);
+    const isField = Boolean(wish?.size); // larger pictures than the model's: the service alone draws them
+    const mayDraw = Boolean(wish) && !isField && this.here.can(kind === "sample" ? "rows" : kind, model);
     const canDraw = async () => mayDraw && (await this.here.fetch(model.name, model));
     if (model.compiling && (await canDraw())) return null;
     try {

@@ -2,6 +2,7 @@
 
 import { t } from "../lang.js";
 import { FieldTrouble } from "./problems.js";
+import { settingsIn } from "./settings.js";
 import { dataUrlOf, holeOf, maskPicture, pixelsOf } from "../pixels/raster.js";
 import { byteOf, pictureOfValues, valuesOf } from "../pixels/values.js";
 
@@ -41,10 +42,11 @@ export class Here {
   }
 
   /** Whether a job can be drawn here. @param {Job} job */
-  canDraw({ kind, model: name, numerics, cutouts }) {
+  canDraw({ kind, model: name, numerics, cutouts, width, height }) {
     const model = this.#models.value?.find((one) => one.name === name);
+    if (!model || width !== model.width || height !== model.height) return false; // the engine draws no larger pictures
     const isOurs = [null, undefined, ARITHMETIC].includes(numerics) && !cutouts;
-    return Boolean(isOurs && model && this.can(kind === "sample" ? "rows" : kind, model));
+    return Boolean(isOurs && this.can(kind === "sample" ? "rows" : kind, model));
   }
 
   /** Fetch what draws pictures of these weights; resolves to whether it is here. @param {string} name @param {Weights} weights */
@@ -62,15 +64,14 @@ export class Here {
   async redraw(job, { image, mask }, how) {
     const drawer = this.canDraw(job) ? await this.#found(job.model, job) : null;
     if (!drawer || how.signal.aborted) return false;
-    const { n, seed, temperature, first = 0, label, method, particles, sweeps } = job;
-    const wish = /** @type {any} */ ({ n, seed, temperature, first, label: label ?? undefined, ...told(how, drawer) });
-    if (job.kind === "complete") {
+    const { kind, model, ...settings } = settingsIn(job);
+    const wish = /** @type {any} */ ({ ...settings, ...told(how, drawer) });
+    if (kind === "complete") {
       if (!image || !mask) return false;
       const [picture, hole] = await Promise.all([image, mask].map((url) => pixelsOf(url, job)));
-      for (const [name, value] of Object.entries({ method, particles, sweeps })) if (value != null) wish[name] = value;
       Object.assign(wish, { known: valuesOf(picture, drawer), keep: holeOf(hole).map((isUnknown) => 1 - isUnknown) });
     }
-    const drawn = job.kind === "complete" ? drawer.complete(wish) : drawer.sample(wish);
+    const drawn = kind === "complete" ? drawer.complete(wish) : drawer.sample(wish);
     return drawn.then(
       () => true,
       () => false, // the service draws it

@@ -1,6 +1,7 @@
 /** The jobs of this browser, in its own storage: newest first, the oldest forgotten when there are too many. */
 
 import { lasting } from "../storage.js";
+import { settingsIn } from "./settings.js";
 
 /** @import {Given, Job, Remembered, Settings} from "../types" */
 
@@ -23,11 +24,11 @@ export class History {
     return this.all().find((one) => one.id === id) ?? null;
   }
 
-  /** The job whose images these settings drew, where this browser asked for it. @param {Settings} settings */
+  /** The jobs of this browser whose images these settings may have drawn, newest first. @param {Settings} settings */
   drawnWith({ kind, model, seed, temperature }) {
     const fits = (/** @type {Remembered} */ job) =>
       job.model === model && job.seed === seed && job.temperature === temperature && job.kind !== "score";
-    return this.all().find((job) => fits(job) && (!kind || job.kind === kind)) ?? null;
+    return this.all().filter((job) => fits(job) && (!kind || job.kind === kind));
   }
 
   /** Add it, or put it in the place of what was remembered of this job. @param {Remembered} job */
@@ -59,8 +60,7 @@ export class History {
  * @returns {Remembered}
  */
 export function remembered(job, given, thumbnail) {
-  const { id, kind, model, seed, n, temperature, label, method, particles, sweeps, status } = job;
-  const drawn = { model, seed, n, temperature, label, method, particles, sweeps };
+  const { id, kind, status } = job;
   const kept = job.cutouts ? {} : given; // a larger picture has no room there
-  return { id, kind, ...drawn, status, at: Date.parse(job.created_at), given: kept, thumbnail };
+  return { ...settingsIn(job), id, kind, status, at: Date.parse(job.created_at), given: kept, thumbnail };
 }

@@ -1,5 +1,7 @@
 /** The lines that draw the same picture again: with curl, and in Python. They work as they stand. */
 
+import { settingsIn } from "./settings.js";
+
 /** @import {Job} from "../types" */
 
 /**
@@ -20,14 +22,14 @@ export function curlLine(job, sample, origin, isGuarded) {
 
 /** @param {Job} job @param {number} n */
 function bodyOf(job, n) {
-  const { model, seed, temperature } = job;
+  const settings = fieldsOf(job, n);
   if (job.kind === "sample") {
-    const body = JSON.stringify({ model, n, seed, temperature, label: labelOf(job, n) });
+    const body = JSON.stringify(settings);
     return `-H 'Content-Type: application/json' \\\n  -d '${body.replaceAll("'", "'\\''")}'`;
   }
   const files = job.kind === "complete" ? "-F image=@given.png -F mask=@mask.png" : "-F image=@given.png";
-  const how = methodOf(job).map(([name, value]) => ` -F ${name}=${value}`);
-  return `${files} \\\n  -F model=${model} -F n=${n} \\\n  -F seed=${seed} -F temperature=${temperature}${how.join("")}`;
+  const fields = Object.entries(settings).map(([name, value]) => ` -F ${name}=${quoted(String(value))}`);
+  return `${files} \\\n ${fields.join("")}`;
 }
 
 /** @param {Job} job @param {number} sample @param {string} origin @param {boolean} isGuarded */
@@ -35,18 +37,15 @@ export function pythonLine(job, sample, origin, isGuarded) {
   const files =
     { sample: "", complete: `, "given.png", "mask.png"`, upsample: `, "given.png"` }[String(job.kind)] ?? "";
   const key = isGuarded ? `, key=os.environ["PIXELRNN_KEY"]` : "";
-  const label = job.kind === "sample" ? labelOf(job, sample + 1) : undefined;
-  const how = [...methodOf(job), .../** @type {[string, any][]} */ (label ? [["label", label]] : [])].map(
-    ([name, value]) => `    ${name}=${JSON.stringify(value)},`,
-  );
+  const { model, ...settings } = fieldsOf(job, sample + 1);
+  const how = Object.entries(settings).map(([name, value]) => `    ${name}=${inPython(value)},`);
   return [
     ...(isGuarded ? ["import os", ""] : []),
     "from pixelrnn.client import Client",
     "",
     `client = Client("${origin}"${key})`,
     `job = client.${job.kind}(`,
-    `    "${job.model}"${files},`,
-    `    n=${sample + 1}, seed=${job.seed}, temperature=${job.temperature},`,
+    `    ${JSON.stringify(model)}${files},`,
     ...how,
     ")",
     "job.wait()",
@@ -54,20 +53,17 @@ export function pythonLine(job, sample, origin, isGuarded) {
   ].join("\n");
 }
 
-/** That of all images, or those of the first n; absent where none was asked for. @param {Job} job @param {number} n */
-function labelOf({ label }, n) {
-  return (Array.isArray(label) ? label.slice(0, n) : label) ?? undefined;
+/** What a request says for the first n images of a job. @param {Job} job @param {number} n @returns {Record<string, any>} */
+function fieldsOf(job, n) {
+  const { kind, ...settings } = settingsIn(job);
+  const { label } = settings;
+  const labels = Array.isArray(label) ? { label: label.slice(0, n) } : {};
+  const fit = job.cutouts ? { fit: "crop" } : {};
+  return { ...settings, n, ...labels, ...fit };
 }
 
-/** How a completion is drawn, as far as its job says. @param {Job} job @returns {[string, string | number][]} */
-function methodOf({ kind, label, method, particles, sweeps, cutouts }) {
-  /** @type {[string, string | number | null][]} */
-  const all = [
-    ["fit", cutouts ? "crop" : null],
-    ["label", kind === "sample" || Array.isArray(label) ? null : label],
-    ["method", method],
-    ["particles", particles],
-    ["sweeps", sweeps],
-  ];
-  return /** @type {[string, string | number][]} */ (all.filter(([, value]) => value != null));
-}
+/** For a shell, in quotes if it needs them. @param {string} text */
+const quoted = (text) => (/^[\w.@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
+/** @param {any} value */
+const inPython = (value) => (value === true ? "True" : JSON.stringify(value));

@@ -1,7 +1,9 @@
 /** Links that are recipes: they draw the same images wherever the same weights are served, and know which bytes come out. */
 
+import { settingsFrom, settingsIn } from "./settings.js";
+
 /** @import {Painting} from "../pixels/painting.js" */
-/** @import {Given, Job, Kind, Recipe} from "../types" */
+/** @import {Given, Job, Recipe} from "../types" */
 
 const PNG = "data:image/png;base64,";
 const MOST_LENGTH = 2048;
@@ -17,12 +19,13 @@ const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complet
  * @param {Given} given
  */
 export async function linkTo(job, paintings, given) {
-  const { id, kind, model, digest, identity, seed, temperature, n, label, method, particles, sweeps } = job;
-  const sha256 = await fingerprint(paintings);
+  const { id, digest, identity } = job;
+  const { kind, ...settings } = settingsIn(job);
+  const values = { ...settings, digest, identity, sha256: await fingerprint(paintings) };
   const query = new URLSearchParams();
-  const values = { model, digest, identity, seed, temperature, n, method, particles, sweeps, sha256 };
-  for (const [name, value] of Object.entries(values)) if (value != null) query.set(name, String(value));
-  for (const name of [label ?? []].flat()) query.append("label", name);
+  for (const [name, value] of Object.entries(values)) {
+    for (const each of [value ?? []].flat()) query.append(name, String(each));
+  }
   for (const [name, url] of Object.entries(given)) query.set(name, url.slice(PNG.length));
   const isWhole = kind === "sample" || given.image;
   return isWhole && String(query).length < MOST_LENGTH ? `${VIEWS[kind]}?${query}` : `${VIEWS[kind]}/${id}`;
@@ -36,24 +39,13 @@ export function withFace(link) {
 /** @param {string} view @param {string} text @returns {Recipe | null} null for what is none */
 export function recipeFrom(view, text) {
   const query = new URLSearchParams(text);
-  const [seed, n, temperature] = ["seed", "n", "temperature"].map((name) => Number(query.get(name)));
-  const model = query.get("model");
-  if (!model || !Number.isSafeInteger(seed) || !Number.isInteger(n) || !(temperature > 0)) return null;
+  const settings = settingsFrom(view, query);
+  if (!settings) return null;
   const given = Object.fromEntries(
     ["image", "mask"].flatMap((name) => (query.has(name) ? [[name, PNG + query.get(name)]] : [])),
   );
-  const how = { method: query.get("method"), particles: count(query, "particles"), sweeps: count(query, "sweeps") };
-  const labels = query.getAll("label");
-  const label = labels.length > 1 ? labels : (labels[0] ?? null);
-  const settings = { kind: /** @type {Kind} */ (view), model, seed, n, temperature, label, ...how };
   const [digest, identity, sha256] = ["digest", "identity", "sha256"].map((name) => query.get(name) ?? "");
   return { settings, given, digest, identity, sha256 };
-}
-
-/** @param {URLSearchParams} query @param {string} name @returns {number | null} null where the link does not say */
-function count(query, name) {
-  const text = query.get(name);
-  return text && Number.isSafeInteger(Number(text)) ? Number(text) : null;
 }
 
 /**

@@ -55,6 +55,7 @@ export class DrawingView {
     });
     forgetTrouble(this.#form, shared.isOnline);
     models.onChange = (model) => {
+      if (model.name !== this.#restored) parts.fields.forget(); // settings of another model
       showPicture(find(element, ".empty > span"), model.name);
       labels?.suit(model);
       parts.suit?.(model);
@@ -88,6 +89,8 @@ export class DrawingView {
   #ask;
   #form;
   #board;
+  /** The model of the settings that were put back last. */
+  #restored = "";
   /** The job that the form asked for last. */
   #asked = "";
   /** The model of what was restored while no worker had it; "" if none is missing. */
@@ -148,10 +151,11 @@ export class DrawingView {
     await this.#shared.models.first();
     clearTrouble(this.#form);
     this.onRestore(settings);
-    fields.set(settings);
+    this.#restored = settings.model;
     labels?.set(settings.label);
     const isThere = models.choose(settings.model);
     this.#missed = isThere ? "" : settings.model;
+    fields.set(settings);
     if (!isThere) {
       const text = t("This was drawn by {model}, which no worker here has.", { model: settings.model });
       showTrouble(this.#form, new FieldTrouble("model", text));

@@ -1,0 +1,58 @@
+/** Whether a completion shows what a job began with: two jobs may have the same seed and other given pictures. */
+
+import { cutApart, fitted, holeOf, pictureOf, pixelsOf } from "./raster.js";
+
+/** @import {Given} from "../types" */
+
+/** Half the way from black to white: so far a model of two values moves a grey that was given. */
+const MOST_APART = 128;
+
+/**
+ * The first of several jobs whose given pixels a picture shows, and among those the one that fits best.
+ *
+ * @template {{given: Given}} Kept
+ * @param {Kept[]} jobs
+ * @param {Blob} file the picture of a completion, or a sheet of several
+ * @param {number} count how many images it shows
+ * @returns {Promise<Kept | null>}
+ */
+export async function beganWith(jobs, file, count) {
+  const picture = await pictureOf(file);
+  let best = /** @type {Kept | null} */ (null);
+  let least = Infinity;
+  for (const job of jobs) {
+    const apart = await distance(picture, count, job.given).catch(() => Infinity); // of another size, or no picture
+    if (apart < least) [best, least] = [job, apart];
+  }
+  return best;
+}
+
+/**
+ * How far the pixels that were given are from those of a picture, all together; Infinity if one is too far.
+ *
+ * @param {ImageData} sheet
+ * @param {number} count
+ * @param {Given} given
+ */
+async function distance(sheet, count, { image, mask }) {
+  if (!image || !mask) return Infinity;
+  const began = await pixelsOf(image);
+  const hole = holeOf(await pixelsOf(mask));
+  const columns = Math.ceil(Math.sqrt(count));
+  const rows = Math.ceil(count / columns);
+  const width = columns * (began.width + 1) - 1;
+  const height = rows * (began.height + 1) - 1;
+  if (sheet.width % width || sheet.height % height) return Infinity;
+
+  const bitmap = await createImageBitmap(sheet);
+  const small = fitted(bitmap, { width, height }, "transparent");
+  const [first] = cutApart(small, count, began);
+  let all = 0;
+  for (let at = 0; at < first.data.length; at += 1) {
+    if (hole[at >> 2]) continue;
+    const apart = Math.abs(first.data[at] - began.data[at]);
+    if (apart > MOST_APART) return Infinity;
+    all += apart;
+  }
+  return all;
+}
