@@ -5,7 +5,7 @@ import json
 import re
 import zipfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -108,10 +108,19 @@ def remote_train(
                 f"{name} goes on in the service: `pixelrnn remote job {job.id} --wait` waits for it, `pixelrnn remote "
                 f"cancel {job.id}` leaves nothing of it"
             ) from None
+    if warning := result.get("warning"):
+        say(f"warning: {warning}")
     better = f"guessing {result['uniform_bits']:.2f}, PNG {result['png_bits']:.2f}"
-    say(
-        f"{name}: {result['bits_per_dim']:.3f} bits/dim of pictures held back ({better}); {url} serves it in a moment"
-    )
+    say(f"{name}: {_score(result)} held back ({better}); {url} serves it")
+
+
+def _score(result: dict[str, Any]) -> str:
+    """Return the score of a training with its standard error and number of pictures."""
+    error = result.get("bits_standard_error")
+    count = result.get("valid_images")
+    plus_minus = "" if error is None else f" +- {error:.3f}"
+    pictures = {None: "pictures", 1: "1 picture"}.get(count, f"{count} pictures")
+    return f"{result['bits_per_dim']:.3f}{plus_minus} bits/dim of {pictures}"
 
 
 def remote_remove(name: Name, url: Url = HERE, key: Key = None) -> None:

@@ -79,7 +79,8 @@ class ProgressEvent(Described):
     colours: int | None = None
     """Colours of the pictures, where these are as few as a palette has; 0 else."""
     told: str | None = None
-    """Sentences on what the pictures are, what is trained, and how far such pictures came."""
+    """Sentences on what the pictures are, what is trained, and how far such pictures came; before the first update what
+    is being done, if it takes longer than a moment, with no other facts."""
 
 
 class PictureEvent(Described):

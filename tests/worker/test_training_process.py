@@ -23,6 +23,7 @@ from model_core.models import save_model, untrained
 from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
+from model_core.training.teaching import FEWEST_UPDATES
 from tests.app.hand_worker import COLOUR, HandWorker
 from tests.app.live import events_of, serving
 from tests.corners import pictures
@@ -91,7 +92,7 @@ class Place:
         return client.post(
             "/train",
             files=files,
-            data={"name": name, "minutes": 1 if count > 24 else 0.1, **fields},
+            data={"name": name, "minutes": 1 if count > 24 else 0.05, **fields},
         )
 
     def ended(self, client: httpx.Client, job_id: str) -> dict[str, Any]:
@@ -166,6 +167,13 @@ def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> No
         assert progress["minutes_left"] is not None
         assert result["uniform_bits"] == progress["uniform_bits"] == 1
         assert 0 < result["nats"] <= progress["nats"]
+        assert result["valid_images"] >= 1
+        if result["valid_images"] > 1:
+            per_bit = result["nats"] / result["bits_per_dim"]
+            error = result["bits_standard_error"] * per_bit
+            assert error == pytest.approx(result["standard_error"])
+        is_poor = result["updates"] < FEWEST_UPDATES or result["bits_per_dim"] >= 1
+        assert bool(result["warning"]) == is_poor
         grid = client.get(f"/jobs/{job_id}/image")
         assert Image.open(io.BytesIO(grid.content)).size == (35, 35)
         assert told["picture"]["png"]

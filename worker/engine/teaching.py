@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from math import log
 from pathlib import Path
@@ -28,7 +29,7 @@ from model_core.training.memory import OutOfMemoryError
 from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
-from model_core.training.teaching import lesson
+from model_core.training.teaching import lesson, warning_of
 from worker.contract import keys
 from worker.contract.added import JobFiles, models_in
 from worker.contract.kinds.train import TrainOptions
@@ -171,7 +172,8 @@ def _train(
         asked.start and (models_in(files.place.parents[1]) / asked.start).is_dir()
     ):  # one that was added
         os.environ["PIXELRNN_MODELS_DIR"] = str(models_in(files.place.parents[1]))
-    is_over, plan = partial(_is_over, files.finish, trainer), _plan(files, asked)
+    is_over = partial(_is_over, files.finish, trainer)
+    plan = _plan(files, asked, partial(_tell_preparing, out))
     recipe, told = Recipe.model_validate(plan["recipe"]), plan["told"]
 
     def display(*run: Any) -> Display:
@@ -196,10 +198,17 @@ def _train(
         if result.finished
         else "it was asked to finish"
     )
+    per_bit = result.dimensions * log(2)
+    bits = result.best_nats / per_bit
+    error = result.best_error
     score = {
         "early": early,
         "nats": result.best_nats,
-        "bits_per_dim": result.best_nats / result.dimensions / log(2),
+        "bits_per_dim": bits,
+        "standard_error": error,
+        "bits_standard_error": None if error is None else error / per_bit,
+        "valid_images": result.valid_images,
+        "warning": warning_of(result.iteration, bits, told["uniform_bits"]),
     }
     named = {
         "name": card.name,
@@ -215,7 +224,27 @@ def _train(
     }
 
 
-def _plan(files: JobFiles, asked: TrainOptions) -> dict[str, Any]:
+def _tell_preparing(out: TextIO, doing: str) -> None:
+    """Report what is being done before the first update."""
+    unknown = (
+        *("nats", "bits_per_dim", "uniform_bits", "png_bits"),
+        *("images_per_s", "minutes_left", "width", "height", "colours"),
+    )
+    progress: dict[str, Any] = {
+        **dict.fromkeys(("rows_done", "rows_total", "progress", "share", "grids"), 0),
+        **dict.fromkeys(unknown),
+        "told": doing,
+    }
+    print(
+        json.dumps({"progress": progress, "grid": None, "trained": {}}),
+        file=out,
+        flush=True,
+    )
+
+
+def _plan(
+    files: JobFiles, asked: TrainOptions, say: Callable[[str], None]
+) -> dict[str, Any]:
     """The recipe, and what was found beforehand: those of an earlier life, or new ones."""
     kept, pictures = files.place / "plan.json", files.place / "pictures"
     if kept.exists():
@@ -237,6 +266,7 @@ def _plan(files: JobFiles, asked: TrainOptions) -> dict[str, Any]:
         channels=asked.channels,
         values=asked.values,
         cache=files.cache,
+        say=say,
     )
     try:
         found = learned(changes)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from app.schema.event_data import ProgressEvent
 from worker.contract.kinds.train import TrainOptions
 from worker.engine import teaching
 
@@ -30,6 +31,17 @@ def test_a_fault_that_nobody_foresaw_ends_the_job(
         "failed": "This is a fault of the server, and was logged."
     }
     assert "StopIteration" in capsys.readouterr().err
+
+
+def test_what_is_prepared_is_a_report_without_figures() -> None:
+    """Each field of the event is there, so that a client can read it like any other."""
+    out = io.StringIO()
+    teaching._tell_preparing(out, "compiling")
+    said = json.loads(out.getvalue())
+    assert (said["grid"], said["trained"]) == (None, {})
+    event = ProgressEvent(type="progress", **said["progress"])
+    assert set(said["progress"]) == set(ProgressEvent.model_fields) - {"type"}
+    assert (event.share, event.told, event.nats) == (0, "compiling", None)
 
 
 @pytest.mark.skipif(

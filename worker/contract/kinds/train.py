@@ -36,7 +36,8 @@ class TrainOptions(Options):
         ge=0.05,
         le=1440,
         allow_inf_nan=False,
-        description="How long it trains while nothing is drawn; at most `training_minutes` of `GET /info`.",
+        description="How long it trains while nothing is drawn, from its first update on; at most "
+        "`training_minutes` of `GET /info`.",
     )
     size: str | None = Field(
         default=None,
@@ -114,6 +115,20 @@ class TrainSummary(Summary):
     bits_per_dim: float = Field(
         description="The same in bits for each variable.", allow_inf_nan=False
     )
+    standard_error: float | None = Field(
+        default=None,
+        description="Standard error of `nats`; null of one picture.",
+        allow_inf_nan=False,
+    )
+    bits_standard_error: float | None = Field(
+        default=None,
+        description="Standard error of `bits_per_dim`; null of one picture.",
+        allow_inf_nan=False,
+    )
+    valid_images: int | None = Field(
+        default=None,
+        description="How many pictures were held back; null from an earlier version.",
+    )
     uniform_bits: float = Field(
         description="The same of guessing.", allow_inf_nan=False
     )
@@ -124,6 +139,11 @@ class TrainSummary(Summary):
     early: str = Field(
         default="",
         description="Why it ended before its minutes; empty where it did not.",
+    )
+    warning: str = Field(
+        default="",
+        description="Why the model is not worth much although it is served: it made "
+        "fewer than 20 updates, or is worse than guessing. Empty if it is.",
     )
 
 

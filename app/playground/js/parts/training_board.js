@@ -100,6 +100,7 @@ export class TrainingBoard {
     this.#tell();
     if (job.result?.type !== "training") return;
     this.#plot({ ...job.result, share: 1 });
+    if (job.result.warning) this.#told.textContent = job.result.warning;
     this.#lead();
     const grid = await this.#shared.api.image(job.id).catch(() => null); // it may have ended before it drew any
     if (grid && !signal.aborted) this.#draw(await dataUrlOfFile(grid));
@@ -135,14 +136,15 @@ export class TrainingBoard {
     this.#told.textContent = told.replaceAll("\n", "; ");
     this.#describe(progress);
     this.#tell();
-    this.#plot(progress);
+    if (progress.uniform_bits !== null) this.#plot(progress); // else it is still being prepared
   }
 
   /** Where it stands. */
   #tell(isLost = false) {
     if (!this.#job) return;
-    const { status, progress, waits_for: missing, finished_at: end } = this.#job;
+    const { status, progress, waits_for: missing, finished_at: end, result } = /** @type {any} */ (this.#job);
     let words = status === "succeeded" ? t("It has learned them") : standing(this.#job);
+    if (result?.warning) words = t("It has learned too little to draw well");
     if (status === "running" && !progress) words = t("It looks at the pictures…");
     if (missing) words = t("It waits for a trainer: “pixelrnn up” starts one by itself, “pixelrnn trainer” anywhere.");
     if (isLost) words = t("The connection is lost. Trying again; nothing that is learned gets lost…");
