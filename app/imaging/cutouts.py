@@ -18,7 +18,7 @@ from app.imaging.given import (
     Files,
     GivenPixels,
     cut,
-    given_behind_hole,
+    found_of_hole,
     hole_of_alpha,
     in_colours_of,
     opaque,
@@ -197,10 +197,7 @@ def _given(
     in when it is drawn."""
     keep, known = cut(missing, 1, 0), cut(hole, 1, 0).tobytes()
     given = in_colours_of(shape, part, taking, known)
-    found = {
-        "filled_pixels": keep.tobytes().count(0),
-        "given_behind": given_behind_hole(keep, model.members),
-    }
+    found = found_of_hole(keep, model)
     moved = given.found or _moved(part, given.pixels, known, shape)
     return GivenPixels(given.pixels, keep.tobytes(), {**found, **moved})
 

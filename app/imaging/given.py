@@ -28,6 +28,7 @@ from app.imaging.palette import has_transparent, taken
 from app.schema.answers import Model
 from app.schema.job_options import Taking
 from worker.contract.kind import Input
+from worker.contract.kinds.complete import has_few_fillings
 
 Files = dict[str, list[bytes]]
 """The files of a request, by field: none where an optional one was left out, several where a call takes them."""
@@ -203,9 +204,9 @@ def _of_each(
             image = pixels.taken(next(images))
             mask = masks[i % len(masks)] if masks else None
             if wanted is Input.PICTURE_AND_KEEP:
-                yield _with_a_hole(image, mask, shape, taking, model.members)
+                yield _with_a_hole(image, mask, shape, taking, model)
             elif wanted is Input.PICTURE_OR_PART:
-                yield _whole_or_part(image, mask, shape, taking, model.members)
+                yield _whole_or_part(image, mask, shape, taking, model)
             else:
                 yield in_colours_of(shape, image, taking)
 
@@ -264,17 +265,16 @@ def _whole_or_part(
     mask: Image.Image | None,
     shape: Shape,
     taking: Taking,
-    members: Iterable[str],
+    model: Model,
 ) -> GivenPixels:
     """A picture with a hole, or one of which all is given."""
     try:
-        part = _with_a_hole(image, mask, shape, taking, members)
-        return replace(
-            part,
-            found={
-                name: part.found[name] for name in part.found if name != "filled_pixels"
-            },
-        )
+        part = _with_a_hole(image, mask, shape, taking, model)
+        of_completions = "filled_pixels", "enumerate"
+        found = {
+            name: part.found[name] for name in part.found if name not in of_completions
+        }
+        return replace(part, found=found)
     except NothingToFillError:
         return in_colours_of(shape, image, taking)
 
@@ -284,7 +284,7 @@ def _with_a_hole(
     mask: Image.Image | None,
     shape: Shape,
     taking: Taking,
-    members: Iterable[str],
+    model: Model,
 ) -> GivenPixels:
     if mask is None and has_transparent(shape.palette):
         raise NothingToFillError(
@@ -299,12 +299,21 @@ def _with_a_hole(
             "the mask has no pixel of 128 or above; white is what gets filled"
         )
     given = in_colours_of(shape, image, taking, keep.tobytes())
-    found = {
-        "filled_pixels": filled,
-        "given_behind": given_behind_hole(keep, members),
-        **given.found,
-    }
+    found = {**found_of_hole(keep, model), **given.found}
     return GivenPixels(given.pixels, keep.tobytes(), found)
+
+
+def found_of_hole(keep: Image.Image, model: Model) -> dict[str, Any]:
+    """Return the options of a completion that its hole decides; keep: 0 = fill."""
+    filled = keep.tobytes().count(0)
+    behind = given_behind_hole(keep, model.members)
+    # One network with nothing given behind the hole draws each image exactly, in one pass.
+    needs_particles = behind > 0 or len(model.members) > 1
+    return {
+        "filled_pixels": filled,
+        "given_behind": behind,
+        "enumerate": needs_particles and has_few_fillings(filled, model),
+    }
 
 
 def in_colours_of(

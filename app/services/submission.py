@@ -328,7 +328,7 @@ def _spec(
     options: JobOptions,
     given: GivenPixels | None,
 ) -> JobSpec:
-    own = options.own if given is None else options.own.model_copy(update=given.found)
+    own = options.own if given is None else options.own.with_found(given.found)
     return JobSpec(
         version=own.version,
         id=secrets.token_urlsafe(ID_BYTES),

@@ -72,7 +72,7 @@ class IslandsRun:
         self._size = max(2, particles // CHAINS)
         self._mixture, self._starts = begun(target, self._size, stage_of or Stages().of)
         self._accepting = self._accepting_by_the_last()
-        self._shares = self._target.no_shares()
+        self.shares = self._target.no_shares()
         self._so_far = SoFar(target.known, target.keep, target.categories)
         self._islands: list[Island] = []
         self._accepted_at_one: list[float] = []
@@ -148,13 +148,11 @@ class IslandsRun:
         """Take in what the pool says of each pixel, and what its member predicts along some of it."""
         if accepting.suffices:
             (component,) = self._target.of_members[accepting.member]
-            self._shares.add(
+            self.shares.add(
                 accepting.draws(), ~self._target.keep, accepting.ess / AS_ONE_CHAIN
             )
             self._so_far.add(accepting.draws(), ~self._target.keep)
-            for _ in self._shares.predicting(
-                component, accepting.some(PREDICTED_ALONG)
-            ):
+            for _ in self.shares.predicting(component, accepting.some(PREDICTED_ALONG)):
                 yield 0.5
 
     def _chained(self, i: int) -> Iterator[float | NDArray[np.int64]]:
@@ -195,7 +193,7 @@ class IslandsRun:
             for component in self._predicting(chains[number]):
                 for _ in told[number].predicting(component, chains[number].image[None]):
                     yield 1.0
-            self._shares.merge(told[number])
+            self.shares.merge(told[number])
         chain = chains[arrived[int(which * len(arrived))]]
         for _ in chain.look_back():
             yield 1.0
@@ -277,7 +275,7 @@ class IslandsRun:
             )
         else:
             found = receipt_of(self._islands, strange, self._target.values)
-        return found, self._shares.result()
+        return found, self.shares.result()
 
 
 def arrived_of(chains: Sequence[Chain]) -> list[int]:

@@ -111,13 +111,29 @@ class Shares:
             self._predictions += len(part)
             yield
 
+    def parts(self) -> dict[str, NDArray[np.float64]]:
+        """Return what the marginals are made of: the sums of shares (V, C, H, W)
+        `drawn` by sweeps, how many `sweeps` (H, W) drew each pixel, the mean `predicted` share
+        (V, C, H, W), the mean share (V, C, H, W) of first particles that `passed`, and how
+        many `passes` (H, W) there were."""
+        return {
+            "drawn": self._drawn,
+            "sweeps": self._sweeps,
+            "predicted": self._predicted / self._predictions,
+            "passed": self._passed / np.maximum(self._passes, 1),
+            "passes": self._passes,
+        }
+
     def result(self) -> Marginals:
         """Return the marginals of everything added so far, which is at least one prediction."""
-        predicted = self._predicted / self._predictions
-        passed = self._passed / np.maximum(self._passes, 1)
+        parts = self.parts()
         of_predicted = PREDICTED * self._of_ignorant
         of_passed = PASSED * self._of_ignorant
-        shares = self._drawn + of_predicted * predicted + of_passed * passed
+        shares = (
+            self._drawn
+            + of_predicted * parts["predicted"]
+            + of_passed * parts["passed"]
+        )
         shares /= self._sweeps + of_predicted + of_passed * (self._passes > 0)
         return self._marginals((1 - FLOOR) * shares + FLOOR / len(shares))
 

@@ -11,10 +11,10 @@ from PIL import Image
 
 from app.imaging.given import given_behind_hole
 from model_core.orientation import ORIENTATIONS, turn
-from model_core.posterior import completion
+from model_core.posterior import completion, targets
 from model_core.posterior.plan import given_behind, window_size
 from tests.app.answers import is_problem
-from tests.app.completions import FOUR, POSTERIOR, announce, post
+from tests.app.completions import FOUR, POSTERIOR, announce, png, post
 from tests.app.hand_worker import GREY, SCALES, HandWorker
 from tests.app.live import events_of
 from worker.contract import keys, scripts
@@ -68,7 +68,7 @@ def test_posterior_is_the_way_when_the_model_offers_it(
     job = post(client).json()
     assert (job["method"], job["particles"], job["sweeps"]) == ("posterior", 32, 2)
     spec = posterior.take()
-    assert (spec.version, spec.options.method) == (4, Method.POSTERIOR)
+    assert (spec.version, spec.options.method) == (8, Method.POSTERIOR)
     assert (spec.options.given_behind, spec.options.filled_pixels) == (7, 1)
     assert spec.work == 1560
     for fields in ({"model": "grey"}, {"method": "clamp"}):
@@ -77,6 +77,71 @@ def test_posterior_is_the_way_when_the_model_offers_it(
         spec = posterior.take()
         assert (spec.version, spec.options.method, spec.work) == (4, Method.CLAMP, 1)
         assert "particles" not in spec.entry()
+
+
+def keep_without(*missing: int) -> np.ndarray:
+    """Return keep (4, 3) in which these pixels, by their place in raster order, are missing."""
+    keep = np.ones(12, np.uint8)
+    keep[[*missing]] = 0
+    return keep.reshape(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("members", "missing", "values", "fields", "is_few"),
+    [
+        (FOUR, range(3, 9), 2, {}, True),
+        (FOUR, range(3, 10), 2, {}, False),
+        (("none",), range(2, 10), 2, {}, True),
+        (("none",), range(2, 11), 2, {}, False),
+        (("none",), [5], 256, {}, True),
+        (("none",), [5, 6], 256, {}, False),
+        (("none",), range(9, 12), 2, {}, False),
+        (FOUR, [5], 2, {"method": "clamp"}, False),
+    ],
+    ids=[
+        "64 fillings by four networks",
+        "128 fillings by four networks",
+        "256 fillings",
+        "512 fillings",
+        "256 values",
+        "256 values, two pixels",
+        "nothing given behind",
+        "clamp",
+    ],
+)
+def test_a_job_says_if_its_hole_may_be_enumerated(
+    client: httpx.Client,
+    posterior: HandWorker,
+    members: tuple[str, ...],
+    missing: list[int],
+    values: int,
+    fields: dict[str, object],
+    is_few: bool,
+) -> None:
+    """Workers of earlier versions, which would draw it by particles, leave such a job and
+    take all others. No form and no Job has the option."""
+    changed = {"members": members, "values": values}
+    announce(posterior, POSTERIOR.model_copy(update=changed))
+    job = post(client, keep_without(*missing), **fields).json()
+    assert "enumerate" not in job
+    spec = posterior.take()
+    assert spec.options.stored_fields().get("enumerate", False) is is_few
+    assert spec.version == (8 if is_few else 4)
+
+
+def test_a_job_of_several_pictures_says_so_for_the_smallest_hole(
+    client: httpx.Client, posterior: HandWorker
+) -> None:
+    """One within the limit is enough: the worker decides for each picture."""
+    changed = {"members": ("none",), "values": 2}
+    announce(posterior, POSTERIOR.model_copy(update=changed))
+    keeps = [keep_without(*range(1, 11)), keep_without(4)]
+    picture = png(np.zeros((4, 3), np.uint8))
+    files = [("image", picture) for _ in keeps]
+    files += [("mask", png(255 * (1 - keep))) for keep in keeps]
+    answer = client.post("/complete", files=files, data={"model": "posterior"})
+    assert answer.status_code == 202, answer.text
+    assert posterior.take().options.stored_fields()["enumerate"] is True
 
 
 def test_particles_are_as_many_as_there_is_room_for_when_not_asked(
@@ -160,6 +225,7 @@ def test_limits_are_the_library_s() -> None:
     assert complete.MAX_PARTICLES == completion.MAX_PARTICLES
     assert complete.CompleteOptions().sweeps == completion.SWEEPS
     assert complete.MAX_SWEEPS == completion.MAX_SWEEPS
+    assert complete.FEW_SCORES == targets.FEW_SCORES
     assert window_size(40 * complete.WINDOWS, 28 * complete.WINDOWS) == (40, 28)
 
 
@@ -186,7 +252,7 @@ def test_job_without_images_has_what_is_expected_alone(
     job = post(client, n=0, seed=1, headers=key).json()
     assert (job["n"], job["rows_total"], job["progress"]) == (0, 0, 0)
     spec = posterior.take()
-    assert (spec.version, spec.n, spec.work) == (7, 0, 1560)
+    assert (spec.version, spec.n, spec.work) == (8, 0, 1560)
     link = f"/jobs/{spec.id}"
     is_problem(client.get(f"{link}/image"), 409)
     assert (
@@ -254,8 +320,9 @@ def test_job_without_images_is_for_posterior_and_for_workers_that_know_it(
         assert error["pointer"] == f"#/{field}"
     is_problem(client.post("/sample", json={"model": "grey", "n": 0}), 422)
     announce(posterior, POSTERIOR, version=6)
-    assert "earlier version" in is_problem(post(client, n=0), 503)["detail"]
-    assert post(client).status_code == 202
+    many = keep_without(*range(3, 10))
+    assert "earlier version" in is_problem(post(client, many, n=0), 503)["detail"]
+    assert post(client, many).status_code == 202
 
 
 def test_request_is_the_same_when_it_says_what_is_usual(

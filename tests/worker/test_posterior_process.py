@@ -112,8 +112,17 @@ class Case:
         assert record.status is JobStatus.SUCCEEDED, record.error
         assert record.rows_done == spec.rows_total
         known, keep = torch.from_numpy(self.values), torch.from_numpy(self.keep).bool()
-        particles = {"particles": spec.options.particles, "sweeps": spec.options.sweeps}
-        expected = complete(self.model, known, keep, spec.n, spec.seed, **particles)
+        options = spec.options
+        expected = complete(
+            self.model,
+            known,
+            keep,
+            spec.n,
+            spec.seed,
+            particles=options.particles,
+            sweeps=options.sweeps,
+            enumerates=options.enumerate,
+        )
         levels = self.model.config.values
         drawn = pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), levels)
         np.testing.assert_array_equal(drawn, expected.values.numpy())
@@ -187,6 +196,37 @@ def test_completions_are_the_library_s_when_many_are_drawn(
     alone = centre.submit(served, n=1)
     served.wait_end(alone.id)
     np.testing.assert_array_equal(served.images(alone)[0], served.images(jobs[0][1])[0])
+    served.wait_idle()
+
+
+def test_small_holes_are_enumerated_where_the_job_says_so(
+    served: Client, four: Model
+) -> None:
+    """The library's bytes, with or without images. A job that an earlier API accepted lacks
+    the option and is drawn by chains; a hole with many fillings is, too, whatever it says."""
+    centre = Case(four, "centre")
+    earlier = centre.submit(served, n=2)
+    told = earlier.options.model_dump() | {"enumerate": True}
+    jobs = [
+        (centre, centre.submit(served, n=2, version=8, options=told)),
+        (
+            Case(four, "left"),
+            Case(four, "left").submit(served, version=8, options=told),
+        ),
+        (centre, earlier),
+    ]
+    records = [case.check(served, spec) for case, spec in jobs]
+    words = []
+    for record in records:
+        assert isinstance(record.result, CompletionSummary)
+        assert record.result.posterior is not None
+        words.append(record.result.posterior.exact)
+    assert words == [True, False, False]
+    alone = centre.submit_alone(served, enumerate=True)
+    record = served.wait_end(alone.id)
+    assert isinstance(record.result, CompletionSummary)
+    assert record.result.posterior is not None
+    assert record.result.posterior.exact
     served.wait_idle()
 
 
@@ -304,7 +344,16 @@ def test_a_job_without_images_ends_with_what_is_expected(
         )
         assert client.rows(spec.id) == []
         known, keep = torch.from_numpy(case.values), torch.from_numpy(case.keep).bool()
-        expected = complete(case.model, known, keep, 0, spec.seed, particles=5, first=2)
+        expected = complete(
+            case.model,
+            known,
+            keep,
+            0,
+            spec.seed,
+            particles=5,
+            first=2,
+            enumerates=spec.options.enumerate,
+        )
         assert isinstance(record.result, CompletionSummary)
         assert record.result.posterior is not None
         receipt, true = record.result.posterior.model_dump(), expected.receipt.to_dict()

@@ -88,6 +88,10 @@ class Options(Record):
         """How many images they ask for, in a request of n. BadOptionError."""
         return n
 
+    def with_found(self, found: Mapping[str, Any]) -> Self:
+        """Return these options with those marked FOUND that the pictures decide."""
+        return self.model_copy(update=found)
+
     def settled(self, model: Able, n: int) -> Self:
         """These options for n images of this model: checked, and with what the model decides. BadOptionError."""
         return self

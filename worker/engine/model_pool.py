@@ -18,6 +18,7 @@ from model_core.measures.picture_score import score_picture
 from model_core.models import Model, directory_of
 from model_core.models_directory import cards_in
 from model_core.posterior.chain import sizes_of
+from model_core.posterior.enumeration import EnumeratedRun, run_of
 from model_core.posterior.islands import CHAINS, IslandsRun
 from model_core.posterior.particles import Stages
 from model_core.posterior.targets import Target
@@ -246,18 +247,18 @@ class ModelPool:
         slots = max(1, min(loaded.plan.slots, share // size))
         return Cohort(lambda: Engine(model, slots))
 
-    def islands(self, order: ParticleOrder) -> IslandsRun:
-        """Begin the images of a completion by particles. All such runs of a model share one stage: only one may be in
-        the midst of an island."""
+    def islands(self, order: ParticleOrder) -> IslandsRun | EnumeratedRun:
+        """Begin the images of a completion by particles, or by enumeration. All such runs of a model share one stage:
+        only one may be in the midst of an image."""
         hole = order.hole
         assert hole.given.values is not None
         assert hole.given.keep is not None
         loaded = self._loaded[order.model]
         model = loaded.model.given(hole.label)
         target = Target.of(model, hole.given.values, hole.given.keep, hole.temperature)
-        return IslandsRun(
-            target, order.seed, order.particles, order.sweeps, loaded.stages.of
-        )
+        stage_of = loaded.stages.of
+        drawn = order.seed, order.particles, order.sweeps
+        return run_of(target, *drawn, stage_of, enumerates=order.enumerates)
 
     def free_particles(self, name: str) -> None:
         """Free the memory in which a model's particles are drawn, until some are drawn again."""

@@ -1,6 +1,6 @@
 """The hole of an image, filled."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
@@ -31,6 +31,9 @@ MAX_PARTICLES = 256
 """Particles of one image, at most; a model's card may say less."""
 MAX_PARTICLES_OF_JOB = 2048
 MAX_SWEEPS = 16
+FEW_SCORES = 256
+"""Fillings of a hole, times the networks of the model, that are scored at most instead of
+drawing particles (model_core.posterior.targets)."""
 
 WINDOWS = 4
 """Windows side by side, in which a sweep draws a hole: model_core.posterior.plan.window_size."""
@@ -76,6 +79,17 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
 
     alone: Annotated[bool, FOUND, Since(7)] = False
     """The marginals and the receipt alone are wanted: n is 0."""
+
+    enumerate: Annotated[bool, FOUND, Since(8)] = False
+    """A hole with few fillings may be enumerated: the worker decides for each picture. Jobs
+    that an earlier version accepted lack this, and are drawn by particles as before."""
+
+    def with_found(self, found: Mapping[str, Any]) -> Self:
+        """Leave `enumerate` out if the hole is not drawn by posterior, so that workers of
+        earlier versions take such jobs, too."""
+        if not self.by_posterior:
+            found = {name: found[name] for name in found if name != "enumerate"}
+        return super().with_found(found)
 
     @property
     def by_posterior(self) -> bool:
@@ -172,6 +186,14 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
     @property
     def _particles(self) -> int:
         return self.particles or PARTICLES
+
+
+def has_few_fillings(missing: int, model: Able) -> bool:
+    """Return True if so many missing pixels have few enough fillings to be enumerated,
+    whatever label a job asks for."""
+    # Nine variables of two values exceed the limit; larger powers are not computed.
+    variables = min(missing * model.channels, FEW_SCORES.bit_length())
+    return model.values**variables * len(model.members) <= FEW_SCORES
 
 
 def _windows(share: float) -> float:

@@ -37,6 +37,8 @@ class ParticleOrder(Order):
     the particles of all."""
     priority: Priority = Priority.INTERACTIVE
     rank: bool = False
+    enumerates: bool = False
+    """A hole with few fillings is enumerated."""
 
     @property
     def images(self) -> int:
@@ -80,6 +82,7 @@ def build(
         rows_published(spec, material.rows),
         priority_of(spec),
         options.rank,
+        options.enumerate,
     )
 
 

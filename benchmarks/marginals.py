@@ -1,0 +1,220 @@
+"""How right the marginals of completions are, by the weights of what they are made of.
+
+    python benchmarks/marginals.py --log FILE --images 300    twenty kinds of hole
+    python benchmarks/marginals.py --log FILE --images 300 --small    eight small kinds
+
+Images that the models drew themselves are completed once each, by chains. A marginal is the
+mean of the chains' particles, of what the networks predict along the chains' last images
+(PREDICTED of model_core/posterior/marginals.py) and of the first particles as they passed
+(PASSED). The table has, for several pairs of these weights, the log-loss of the hidden
+pixels, the error of calibration, and how often pixels are white that are said to be with
+less than 0.002. docs/completion.md cites it. One thread; --log keeps each hole and goes on.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from completion import calibration_error
+from numpy.typing import NDArray
+
+from model_core import load_model, sample
+from model_core.models import Model
+from model_core.posterior.completion import drawn_receipt_steps
+from model_core.posterior.islands import IslandsRun
+from model_core.posterior.marginals import FLOOR, PASSED, PREDICTED
+from model_core.posterior.targets import Target
+
+MODELS = (
+    "mnist-row-lstm",
+    "mnist-diagonal-bilstm",
+    "mnist-labelled",
+    "mnist-diagonal-bilstm-x4",
+)
+FACTORS = 1.0, 0.5, 0.25, 1 / 8, 0.0
+"""By which both weights are multiplied."""
+TURNS = 4
+"""Kinds of hole that take turns."""
+RARE = 0.002
+PARTICLES, SWEEPS = 32, 2
+
+Keep = NDArray[np.bool_]
+Hole = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--images", type=int, default=0, help="holes, of all models")
+    parser.add_argument("--small", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    holes = read(arguments.log)
+    wanted = measured(arguments.small, {(each["model"], each["i"]) for each in holes})
+    with arguments.log.open("a") as log:
+        while len(holes) < arguments.images:
+            holes.append(next(wanted))
+            log.write(json.dumps(holes[-1]) + "\n")
+            log.flush()
+    print("\n".join(lines(holes)))
+
+
+def read(log: Path) -> list[Hole]:
+    if not log.exists():
+        return []
+    return [json.loads(line) for line in log.read_text().splitlines()]
+
+
+def measured(small: bool, done: set[tuple[str, int]]) -> Iterator[Hole]:
+    """Complete further images, one of each model in turn, for ever."""
+    models = [load_model(name) for name in MODELS]
+    kinds = small_holes if small else further_holes
+    step = 0
+    while True:
+        names = list(kinds(28, 28, 0))
+        for model in models:
+            for place, name in enumerate(names):
+                i = step * len(names) + place
+                is_turn = small or (place + step) % TURNS == 0
+                if is_turn and (model.card.name, i) not in done:
+                    keep = np.ascontiguousarray(kinds(28, 28, step)[name])
+                    yield completed(model, name, keep, i)
+        step += 1
+
+
+def completed(model: Model, kind: str, keep: Keep, i: int) -> Hole:
+    """Complete image i, and return what its marginals are made of, in the hole."""
+    image = sample(model, 1, seed=881100, first=i)[0].numpy()
+    target = Target.of(model, image, keep, 1.0)
+    none = np.zeros(keep.shape)
+    if target.needs_particles:
+        run = IslandsRun(target, i, PARTICLES, SWEEPS)
+        run.draw(0)
+        ess = run.receipt()[0].ess
+        parts = {
+            name: each[1, 0] if each.ndim == 4 else each
+            for name, each in run.shares.parts().items()
+        }
+    else:
+        ess = None
+        *_, (_, marginals) = drawn_receipt_steps(target, image[None][:0], i)
+        predicted = (marginals.mean[0] - FLOOR / 2) / (1 - FLOOR)
+        parts = dict.fromkeys(("drawn", "sweeps", "passed", "passes"), none)
+        parts |= {"predicted": predicted}
+    parts |= {"w": image[0]}
+    facts = {"model": model.card.name, "kind": kind, "i": i, "ess": ess}
+    return facts | {
+        name: np.round(each[~keep].astype(float), 6).tolist()
+        for name, each in parts.items()
+    }
+
+
+def lines(holes: Sequence[Hole]) -> list[str]:
+    """A line for each pair of weights, without and with the floor."""
+    found = [f"{len(holes)} holes, {sum(len(each['w']) for each in holes)} pixels"]
+    for factor in FACTORS:
+        for floor in (0.0, FLOOR):
+            told = [
+                {"p": marginals(each, factor, floor), "w": each["w"]} for each in holes
+            ]
+            p = np.concatenate([each["p"] for each in told])
+            white = np.concatenate([each["w"] for each in told])
+            likelihood = np.where(white == 1, p, 1 - p)
+            loss = -np.log(np.maximum(likelihood, 1e-9)).mean()
+            rare = p < RARE
+            often = white[rare].mean() if rare.any() else 0
+            said = p[rare].mean() if rare.any() else 0
+            found.append(
+                f"weights {PREDICTED * factor:g} and {PASSED * factor:g}, floor {floor:g}: "
+                f"log-loss {loss:.4f}, calibration {calibration_error(told):.4f}, "
+                f"said {said:.5f}, true {often:.5f} of {int(rare.sum())}"
+            )
+    return found
+
+
+def marginals(hole: Hole, factor: float, floor: float) -> NDArray[np.float64]:
+    """Return p(white) of each pixel of a hole with both weights multiplied by `factor`."""
+    drawn, sweeps, predicted, passed, passes = (
+        np.array(hole[name])
+        for name in ("drawn", "sweeps", "predicted", "passed", "passes")
+    )
+    # Where a chain that counts never drew a pixel, the prediction is all there is.
+    of_predicted = max(factor * PREDICTED, 1e-9)
+    of_passed = factor * PASSED
+    shares = drawn + of_predicted * predicted + of_passed * passed
+    shares /= sweeps + of_predicted + of_passed * (passes > 0)
+    return (1 - floor) * shares + floor / 2
+
+
+def further_holes(H: int, W: int, seed: int) -> dict[str, Keep]:
+    """Twenty kinds beside those of completion.py, as keep (H, W), True = given."""
+    y, x = np.mgrid[:H, :W]
+    random = np.random.default_rng([20, seed])
+    v, u = (y + 0.5) / H, (x + 0.5) / W
+    radius = np.hypot(v - 0.5, u - 0.5)
+    angle = np.arctan2(v - 0.5, u - 0.5)
+    strokes = np.zeros((H, W), np.bool_)
+    for _ in range(4):
+        begin, end = random.uniform(0, 1, (2, 2))
+        for share in np.linspace(0, 1, 60):
+            at = begin + share * (end - begin)
+            strokes |= (abs(v - at[0]) < 1.2 / H) & (abs(u - at[1]) < 1.2 / W)
+    boxes = np.zeros((H, W), np.bool_)
+    for _ in range(3):
+        top, left = random.uniform(0, 0.75, 2)
+        rows = (v >= top) & (v < top + 0.25)
+        boxes |= rows & (u >= left) & (u < left + 0.25)
+    direction = random.uniform(0, 2 * np.pi)
+    salt = random.random((H, W)) < 0.3
+    winding = (radius * 4 - angle / (2 * np.pi)) % 1
+    wave = 0.5 + 0.15 * np.sin(2 * np.pi * (u * 1.5 + random.random()))
+    across = (v - 0.5) * np.sin(direction) + (u - 0.5) * np.cos(direction)
+    return {
+        "third above": v < 1 / 3,
+        "three quarters above": v < 3 / 4,
+        "ring": ~((radius > 0.2) & (radius < 0.4)),
+        "checkers 2 x 2": (y // 2 + x // 2) % 2 == 0,
+        "lattice": (y % 3 == 0) & (x % 3 == 0),
+        "triangle lower left given": v >= u,
+        "triangle lower right given": v + u >= 1,
+        "xor of halves": (v < 0.5) ^ (u < 0.5),
+        "right and bottom edge given": (v >= 0.8) | (u >= 0.8),
+        "strokes": ~strokes,
+        "three boxes": ~boxes,
+        "below a wave given": v >= wave,
+        "border given": (v < 0.12) | (v >= 0.88) | (u < 0.12) | (u >= 0.88),
+        "comb over lower half": (v < 0.5) | (x % 4 < 2),
+        "salt of 30% in lower half": (v < 0.5) | ~salt,
+        "spiral": winding < 0.5,
+        "one row at 3/4": y == 3 * H // 4,
+        "half plane": across > 0,
+        "lower left quarter given": (v >= 0.5) & (u < 0.5),
+        "X given": (abs(v - u) < 0.08) | (abs(v + u - 1) < 0.08),
+    }
+
+
+def small_holes(H: int, W: int, seed: int) -> dict[str, Keep]:
+    """Squares of 9 to 49 pixels, and as many scattered ones, away from the edges."""
+    random = np.random.default_rng([31, seed])
+    found = dict[str, Keep]()
+    for side in (3, 4, 5, 7):
+        square = np.ones((H, W), np.bool_)
+        top, left = random.integers(4, H - 4 - side), random.integers(4, W - 4 - side)
+        square[top : top + side, left : left + side] = False
+        found[f"square of {side * side}"] = square
+        dots = np.ones((H - 12) * (W - 12), np.bool_)
+        dots[random.choice(len(dots), side * side, replace=False)] = False
+        scattered = np.ones((H, W), np.bool_)
+        scattered[6:-6, 6:-6] = dots.reshape(H - 12, W - 12)
+        found[f"{side * side} scattered"] = scattered
+    return found
+
+
+if __name__ == "__main__":
+    main()
