@@ -21,7 +21,7 @@ TORCH_FIRST = $(if $(TORCH),$(PIP) --index-url https://download.pytorch.org/whl/
 BINDINGS := cuda-bindings>=13.0.3,<14
 CUDA_BINDINGS = $(if $(filter cu13%,$(TORCH)),$(PIP) '$(BINDINGS)')
 
-.PHONY: run port doctor release test loops quick page weekly check bench weights clean
+.PHONY: run port doctor release test loops quick page weekly weekly-page check bench weights clean
 
 run: port .venv/installed-all
 	$(BIN)/pixelrnn up --port $(PORT)
@@ -39,10 +39,16 @@ test: check loops .venv/installed-clients .venv/installed-node-packages
 loops: .venv/installed-dev
 	$(BIN)/python -m tests.compile_loops
 
-weekly: loops
+weekly: loops weekly-page
 	$(BIN)/python -m pytest -m weekly
 	mkdir -p build
 	$(BIN)/python -m tests.storm --hours 1 --counts build/storm.json
+
+# The tests of the page over its bundle. The plain modules lie beside it, since tests ask some of them directly.
+weekly-page: loops tests/browser/node_modules
+	rm -rf build/bundled && mkdir -p build && cp -r app/playground build/bundled
+	node deploy/bundle_page.mjs build/page && cp -r build/page/. build/bundled/
+	env PIXELRNN_PAGE_DIR=build/bundled $(BIN)/python -m pytest tests/browser
 
 quick: check
 	$(BIN)/python -m pytest -m 'not slow and not weekly' $(QUICK)

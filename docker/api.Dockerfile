@@ -1,5 +1,14 @@
 # The web API, without torch: what it adds to the base image is about a tenth of what the worker adds.
 #   docker build -f docker/api.Dockerfile -t pixelrnn-api .
+FROM node:22-slim AS page
+WORKDIR /src
+# The page as few files. The wheel takes it from app/page; without it, it would have the plain modules.
+COPY tests/browser/package.json tests/browser/package-lock.json tests/browser/
+RUN npm ci --prefix tests/browser --no-audit --no-fund
+COPY app/playground app/playground
+COPY deploy/bundle_page.mjs deploy/
+RUN node deploy/bundle_page.mjs app/page
+
 FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/pixelrnn && python -m venv /opt/build
@@ -8,6 +17,7 @@ WORKDIR /src
 COPY docker/api.lock docker/build.lock ./
 RUN /opt/build/bin/pip install --require-hashes -r build.lock && /opt/pixelrnn/bin/pip install --require-hashes -r api.lock
 COPY . .
+COPY --from=page /src/app/page app/page
 RUN /opt/build/bin/hatchling build -t wheel -d /wheel && /opt/pixelrnn/bin/pip install --no-deps /wheel/*.whl
 
 FROM python:3.11-slim

@@ -43,7 +43,10 @@ IMPORTED = [
 IMPORTED += ["worker.main", WORKER, __name__]
 """Among them pytest, which multiprocessing imports in each process as the program that asked for it."""
 
-READ_BY_IMPORTS = "NUMBA_", "OMP_", "PYTHON", "XDG_", "LD_", "PIXELRNN_BUILT_DIR"
+READ_BY_IMPORTS = (
+    *("NUMBA_", "OMP_", "PYTHON", "XDG_", "LD_"),
+    *("PIXELRNN_BUILT_DIR", "PIXELRNN_PAGE_DIR"),
+)
 """Beginnings of variables that are heeded when a module is imported: who has others cannot be forked."""
 
 LIMIT_S = 120

@@ -1,7 +1,12 @@
-"""The files of the page, as they lie in app/playground, ready to be sent: typed, tagged, compressed. Knows no HTTP."""
+"""The files of the page, ready to be sent: typed, tagged, compressed. Knows no HTTP.
+
+A checkout has the plain modules in app/playground, each of which is sent as it stands.
+A wheel has in their place the few files that deploy/bundle_page.mjs makes of them.
+"""
 
 import gzip
 import hashlib
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +15,10 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-_ROOT = Path(__file__).parents[1] / "playground"
+_ROOT = Path(
+    os.environ.get("PIXELRNN_PAGE_DIR") or Path(__file__).parents[1] / "playground"
+)
+"""PIXELRNN_PAGE_DIR: for tests, which look at a bundle as they look at the plain modules."""
 PAGE = "index.html"
 HTML = "text/html; charset=utf-8"
 _TYPES = MappingProxyType(
@@ -26,12 +34,9 @@ _TYPES = MappingProxyType(
     }
 )
 _PACKED = frozenset({".html", ".css", ".js", ".json", ".svg"})
-_FOR_READERS = re.compile(
-    rb"(?ms)^\n|^[ \t]*(?:/\*(?:(?!\*/).)*\*/\n|//[^\n]*\n)?[ \t]*|/\*\* @.*?\*/ ?"
-)
-"""Whole lines of comments, types, indents, empty lines: for readers of the sources. No module has a text over lines."""
 _IMPORT = re.compile(rb'(?m)^(?:import\b|\} from)[^"(\n]*"(\.[^"]+)"')
 _ASKED_AT_ONCE = b"<!-- modules -->"
+"""Where the page names the modules of its first view. In a bundle they stand there already."""
 _PICTURES = b'data-pictures=""'
 _TAG_LENGTH = 16
 _PREFIXED = re.compile(rf"([0-9a-f]{{{_TAG_LENGTH}}})/(.+)")
@@ -69,7 +74,7 @@ def release() -> Release:
         path for path in _ROOT.rglob("*") if path.suffix in _TYPES and path.is_file()
     )
     contents = {
-        path.relative_to(_ROOT).as_posix(): _bytes_to_send(path) for path in paths
+        path.relative_to(_ROOT).as_posix(): path.read_bytes() for path in paths
     }
     tag = _tag(
         b"".join(name.encode() + b"\0" + content for name, content in contents.items())
@@ -83,11 +88,6 @@ def release() -> Release:
     return Release(
         tag, {name: _file(name, content) for name, content in contents.items()}
     )
-
-
-def _bytes_to_send(path: Path) -> bytes:
-    content = path.read_bytes()
-    return _FOR_READERS.sub(b"", content) if path.suffix in (".js", ".css") else content
 
 
 def _preloads(contents: Mapping[str, bytes]) -> bytes:

@@ -1,6 +1,6 @@
-"""GET /s?...: a link with a preview. Where it is pasted it says what it is, and shows what
-its model draws; opened, it leads to the page, which draws it again. Without API keys only:
-with keys nobody else could open the page.
+"""GET /s?...: a link with a preview. Where it is pasted it says what it is, and shows
+what its model draws; opened, it leads to the page, which draws it again. Without API keys
+only: with keys nobody else could open the page.
 
 GET /s/preview.png?model=NAME is the preview. It is made from files that the page ships,
 and never from a job: whatever a link says, nothing is drawn for it.

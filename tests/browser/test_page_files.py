@@ -7,7 +7,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.routes.page_files import release
 from app.settings import Settings
 from tests.app.live import serving
 
@@ -16,8 +15,6 @@ FILES = sorted(
     path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.is_file()
 )
 SERVED = [name for name in FILES if not name.endswith(".d.ts")]
-CODE = [name for name in SERVED if name.endswith((".html", ".js", ".css"))]
-MOST_BYTES, MOST_WITH_HEADERS = 95_000, 110_000
 
 
 @pytest.fixture(scope="module")
@@ -29,55 +26,6 @@ def server() -> Iterator[httpx.Client]:
         httpx.Client(base_url=url, timeout=60) as speaker,
     ):
         yield speaker
-
-
-def test_page_is_small(server: httpx.Client) -> None:
-    """Code and style of the first view as they are sent, compressed; each reader has one language at most."""
-    files, code = (
-        release().files,
-        {name for name in {"index.html", *_named(server)} if name in CODE},
-    )
-    sent = sum(len(files[name].packed) for name in code)
-    answers = [
-        server.get(f"/playground/{release().tag}/{name}").headers for name in code
-    ]
-    headers = sum(
-        len(f"{name}: {value}\r\n")
-        for answer in answers
-        for name, value in answer.items()
-    )
-    assert sent < MOST_BYTES
-    assert sent + headers < MOST_WITH_HEADERS
-
-
-def test_comments_are_not_sent() -> None:
-    """Nor types, indents and empty lines: they are for those who read the sources; all else is sent as it stands."""
-    for name in CODE:
-        sent = release().files[name].content.decode().splitlines()
-        source = [
-            _untyped(line.lstrip())
-            for line in (ROOT / name).read_text(encoding="utf-8").splitlines()
-        ]
-        if not name.endswith(".html"):
-            assert not any(
-                line.lstrip().startswith(("/*", "//")) and line.endswith("*/")
-                for line in sent
-            ), name
-            assert list(filter(_is_code, sent)) == list(filter(_is_code, source)), name
-
-
-def _untyped(line: str) -> str:
-    """A line of code without the types in it."""
-    return line if line.endswith("*/") else re.sub(r"/\*\* @.*?\*/ ?", "", line)
-
-
-def _is_code(line: str) -> bool:
-    begun = line.lstrip()
-    return (
-        bool(begun)
-        and not begun.startswith(("*", "//"))
-        and not (begun.startswith("/*") and not re.search(r"\*/.", line))
-    )
 
 
 @pytest.mark.parametrize("name", SERVED)

@@ -1,6 +1,7 @@
 """Wheel and sdist as somebody who has only them sees them: in an environment and a folder of their own."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -193,8 +194,22 @@ def test_sdist_holds_what_it_may(sdist: Path) -> None:
     assert endings <= set(" ".join(KINDS_OF_FILES).split())
 
 
-def test_wheel_holds_everything_that_runs(wheel: Path) -> None:
-    """Every file of the packages, Lua and page among them, the models and the recipes; and two names at the top."""
+def _bundle(directory: Path) -> dict[str, bytes]:
+    """Return the files of the page as few files; none if they cannot be made here."""
+    node = shutil.which("node")
+    if node is None or not (ROOT / "tests/browser/node_modules/esbuild").is_dir():
+        return {}
+    subprocess.run([node, ROOT / "deploy/bundle_page.mjs", directory], check=True)
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_wheel_holds_everything_that_runs(wheel: Path, tmp_path: Path) -> None:
+    """Every file of the packages, Lua among them, the page, as few files where Node is there, the models and the
+    recipes; and two names at the top."""
     with zipfile.ZipFile(wheel) as archive:
         held = {
             name: archive.read(name)
@@ -207,6 +222,14 @@ def test_wheel_holds_everything_that_runs(wheel: Path) -> None:
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    page = f"{PLACES['app']}/playground/"
+    if bundle := _bundle(tmp_path):
+        expected = {
+            name: content
+            for name, content in expected.items()
+            if not name.startswith(page)
+        }
+        expected |= {page + name: content for name, content in bundle.items()}
     assert held.keys() == expected.keys()
     assert held == expected
     assert {name.partition("/")[0] for name in held} == {"model_core", "pixelrnn"}

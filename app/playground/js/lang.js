@@ -1,5 +1,6 @@
 /** The page in the reader's language. English stands where it is used; each file of lang/ has one other language. */
 
+import { textsIn } from "./files.js";
 import { lasting } from "./storage.js";
 
 const LANGUAGES = /** @type {Record<string, string>} */ ({ en: "English", de: "Deutsch" });
@@ -12,7 +13,7 @@ const texts = language === "en" ? {} : await textsOf(language);
 
 /** Without its file the page speaks English, and works. @param {string} name */
 async function textsOf(name) {
-  const answer = await fetch(new URL(`lang/${name}.json`, import.meta.url)).catch(() => null);
+  const answer = await fetch(textsIn(name)).catch(() => null);
   return answer?.ok ? answer.json() : {};
 }
 

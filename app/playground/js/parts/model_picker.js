@@ -5,7 +5,7 @@ import { el, uniqueId } from "./dom.js";
 import { group } from "./fields.js";
 import { kindOf, rankOf } from "../service/kinds.js";
 import { t } from "../lang.js";
-import { shipped } from "../pixels/raster.js";
+import { shipped } from "../files.js";
 import { lasting } from "../storage.js";
 import { modelFacts, modelOrigin, modelScore, NOBODY } from "../service/words.js";
 

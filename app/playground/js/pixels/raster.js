@@ -150,11 +150,6 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** Where the page's own pictures are: beside this file, so that the browser may keep them as long. @param {string} name */
-export function shipped(name) {
-  return new URL(`../../img/${name}`, import.meta.url).href;
-}
-
 /** As an address that can be kept. @param {Blob} blob @returns {Promise<string>} */
 export async function dataUrlOfFile(blob) {
   return dataUrlOf(await pictureOf(blob));

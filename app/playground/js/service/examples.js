@@ -3,7 +3,8 @@
 import { pause } from "./api.js";
 import { kindOf } from "./kinds.js";
 import { t } from "../lang.js";
-import { asSeenBy, fitted, load, shipped } from "../pixels/raster.js";
+import { shipped } from "../files.js";
+import { asSeenBy, fitted, load } from "../pixels/raster.js";
 
 /** @import {Model, Size} from "../types" */
 

@@ -1,7 +1,8 @@
 /** A recorded drawing, for as long as no engine is ready. docs/make_films.py says what stands in the files. */
 
 import { Futures } from "./futures.js";
-import { pixelsOf, shipped } from "../pixels/raster.js";
+import { shipped } from "../files.js";
+import { pixelsOf } from "../pixels/raster.js";
 
 /** @import {Written} from "./written.js" */
 

@@ -4,7 +4,7 @@ import { say, t } from "../lang.js";
 import { el, find } from "../parts/dom.js";
 import { clearTrouble, field, forgetTrouble, group, showTrouble, submitRow } from "../parts/fields.js";
 import { TrainingBoard } from "../parts/training_board.js";
-import { shipped } from "../pixels/raster.js";
+import { shipped } from "../files.js";
 import { Unreachable } from "../service/problems.js";
 import { dropped, megabytes, packed, picked } from "../service/training.js";
 

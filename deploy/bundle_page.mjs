@@ -1,0 +1,65 @@
+/**
+ * Make the page of few files: what wheels, images and folders deliver. A checkout serves the plain modules.
+ *
+ *     node deploy/bundle_page.mjs OUT
+ *
+ * OUT is laid out as app/playground is: index.html, css/page.css, js/main.js with the chunks that it shares with what it
+ * imports later, and all other files as they are. Needs esbuild: npm ci --prefix tests/browser. The engine is not part of
+ * it, since its modules are public (docs/anywhere.md).
+ */
+
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const PAGE = path.join(ROOT, "app", "playground");
+const STYLE = /(?:<link rel="stylesheet" href="\/playground\/css\/\w+\.css">\n)+/;
+const MARK = "<!-- modules -->";
+
+const { build } = createRequire(path.join(ROOT, "tests", "browser", "package.json"))("esbuild");
+const out = path.resolve(process.argv[2] ?? "build/page");
+const shared = { absWorkingDir: PAGE, bundle: true, minify: true, logLevel: "warning" };
+
+await rm(out, { recursive: true, force: true });
+await mkdir(out, { recursive: true });
+for (const name of ["img", "js/lang"]) await cp(path.join(PAGE, name), path.join(out, name), { recursive: true });
+
+const { metafile } = await build({
+  ...shared,
+  entryPoints: ["js/main.js"],
+  outdir: path.join(out, "js"),
+  chunkNames: "[name]-[hash]",
+  format: "esm",
+  target: "es2022",
+  splitting: true,
+  metafile: true,
+});
+await build({ ...shared, bundle: false, entryPoints: ["js/early.js"], outdir: path.join(out, "js") });
+
+const page = await readFile(path.join(PAGE, "index.html"), "utf-8");
+const styles = [...(STYLE.exec(page)?.[0] ?? "").matchAll(/\w+\.css/g)].map(([name]) => `@import "./css/${name}";`);
+const contents = styles.join("\n");
+await build({
+  ...shared,
+  stdin: { contents, resolveDir: PAGE, loader: "css", sourcefile: "page.css" },
+  outfile: path.join(out, "css", "page.css"),
+});
+
+/** The modules of the first view: those that main.js imports, and what they import. */
+function imported(name, known = new Set()) {
+  if (known.has(name)) return known;
+  known.add(name);
+  for (const { path: other, kind } of metafile.outputs[name].imports) {
+    if (kind === "import-statement") imported(other, known);
+  }
+  return known;
+}
+
+const main = Object.keys(metafile.outputs).find((name) => path.basename(name) === "main.js");
+const links = [...imported(main)].map((name) => `<link rel="modulepreload" href="/playground/js/${path.basename(name)}">`);
+const bundled = page
+  .replace(STYLE, '<link rel="stylesheet" href="/playground/css/page.css">\n')
+  .replace(MARK, links.join("\n"));
+await writeFile(path.join(out, "index.html"), bundled);

@@ -1,0 +1,109 @@
+"""The page as few files, as wheels, images and folders have it. `make weekly` runs all tests of this folder over it."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from model_core import shipped
+from model_core.portable import folder
+from tests.app.live import process_serving
+from tests.browser.by_hand import Stack
+from tests.browser.site import Site
+from tests.browser.test_access import VIEWS
+from tests.browser.test_phones import KINDS, cards
+
+ROOT = Path(__file__).parents[2]
+NEEDED = ROOT / "tests" / "browser" / "node_modules" / "esbuild"
+MOST_WITH_HEADERS = 75_000
+"""Bytes of code and style of the first view on the wire, with headers."""
+MOST_MODULES = 8
+"""Files of the first view's code."""
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("node") is None or not NEEDED.is_dir(),
+    reason="needs Node and npm ci --prefix tests/browser",
+)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundle") / "page"
+    subprocess.run(["node", ROOT / "deploy" / "bundle_page.mjs", out], check=True)
+    return out
+
+
+@pytest.fixture
+def stack(
+    redis_url: str, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stack]:
+    """An API that serves the bundle, and a worker that is moved by hand."""
+    monkeypatch.setenv("PIXELRNN_PAGE_DIR", str(bundle))
+    with process_serving(redis_url) as (_, url):
+        stack = Stack(url, redis_url)
+        stack.worker.announce(*cards())
+        yield stack
+        stack.worker.redis.close()
+
+
+def test_first_view_is_few_small_files(stack: Stack) -> None:
+    """Code and style are counted as they are sent, compressed and with their headers."""
+    packed = {"Accept-Encoding": "gzip"}
+    page = httpx.get(f"{stack.url}/", headers=packed)
+    named = set(
+        re.findall(r'(?:src|href)="(/playground/[^"]+\.(?:js|css))"', page.text)
+    )
+    sent = 0
+    for address in ("/", *sorted(named)):
+        with httpx.stream("GET", stack.url + address, headers=packed) as answer:
+            sent += sum(len(part) for part in answer.iter_raw())
+            sent += sum(
+                len(name) + len(value) + 4 for name, value in answer.headers.raw
+            )
+    assert sent < MOST_WITH_HEADERS
+    modules = [address for address in named if "/js/" in address]
+    assert len(modules) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
+def test_every_view_opens(browser: Any, stack: Stack, locale: str) -> None:
+    """Its code comes, its pictures do, and nothing is complained of."""
+    context = browser.new_context(base_url=stack.url, locale=locale)
+    site = Site(context, stack)  # pyright: ignore[reportArgumentType]
+    missing: list[str] = []
+    site.page.on(
+        "response",
+        lambda answer: missing.append(answer.url) if answer.status == 404 else None,
+    )
+    for view in VIEWS:
+        site.page.goto(f"/#{view}")
+        site.page.locator("#fleet[data-state=ready]").wait_for()
+        site.page.locator("section.view:visible:not(.pending)").wait_for()
+        assert not site.page.locator("#notice").is_visible(), view
+    site.page.goto("/#complete")
+    site.view.locator(".kinds .chip").nth(len(KINDS) - 1).wait_for()
+    site.view.locator(".example canvas").first.wait_for()
+    german = site.page.get_by_role("link", name="Zusehen").count()
+    assert german == (locale == "de-DE")
+    assert missing == []
+    assert site.complaints == []
+    context.close()
+
+
+def test_folder_takes_the_bundle(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installed copy exports the page that it has: each file that is named is there."""
+    monkeypatch.setattr(shipped, "PAGE", bundle)
+    folder._write_page({"characters"}, tmp_path)  # pyright: ignore[reportPrivateUsage]
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    named = re.findall(r'(?:src|href)="(playground/[^"]+)"', page)
+    assert len(named) > MOST_MODULES / 2
+    assert all((tmp_path / name).is_file() for name in named)
+    assert 'data-folder="models/"' in page
+    assert "Content-Security-Policy" in page
