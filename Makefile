@@ -125,9 +125,9 @@ clean:
 	    echo "npm's packages cannot be had now: openapi.json is not judged, clients in TypeScript are not run"; \
 	fi
 
-.venv/installed-dev: pyproject.toml openapi.json | .venv/bin/python
+.venv/installed-dev: pyproject.toml judge/pyproject.toml openapi.json | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"
 	$(CUDA_BINDINGS)
 	$(TORCH_FIRST)
-	$(PIP) --editable '.[dev]'
+	$(PIP) --editable '.[dev]' --editable ./judge
 	@touch $@ .venv/installed-all

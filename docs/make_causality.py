@@ -35,6 +35,7 @@ every other value in turn, and all logits are compared with those of the unchang
 The same question is put to each trained network, with the weights that it has, before it is published and when it is
 evaluated: `model_core/measures/leaks.py` cuts a small image at every variable, changes all values behind the cut, and
 refuses the network when a logit up to the cut moves.
+[judge](../../judge/README.md) asks any network, yours too, and checks sums, units and files as well.
 """
 
 FIELDS = """

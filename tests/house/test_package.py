@@ -30,7 +30,7 @@ SOURCE = (
     ".dockerignore .gitignore CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE Makefile",
     "PKG-INFO README.md SECURITY.md",
     "docker-compose.yml openapi.json pyproject.toml",
-    "app benchmarks configs deploy docker docs engine examples model_core models pixelrnn tests worker",
+    "app benchmarks configs deploy docker docs engine examples judge model_core models pixelrnn tests worker",
 )
 """All that may lie at the top of a checkout, and so of an sdist."""
 KINDS_OF_FILES = (
