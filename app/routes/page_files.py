@@ -73,9 +73,7 @@ def release() -> Release:
     paths = sorted(
         path for path in _ROOT.rglob("*") if path.suffix in _TYPES and path.is_file()
     )
-    contents = {
-        path.relative_to(_ROOT).as_posix(): path.read_bytes() for path in paths
-    }
+    contents = {path.relative_to(_ROOT).as_posix(): path.read_bytes() for path in paths}
     tag = _tag(
         b"".join(name.encode() + b"\0" + content for name, content in contents.items())
     )
