@@ -8,6 +8,7 @@ mixture that was put together from others. One after another, each line saying w
 
 - models/NAME, unless the network is not causal, and in its card its score on all test images, and quantiles of those of
   all validation images;
+- models/examined.json: the files that workers need not examine again;
 - tests/model_core/promised_bytes.json: the digest of what the model draws for one seed;
 - pictures: the page's, the model's samples in docs/img/, and those of the README that it draws (whose digits are of
   MNIST thresholded, not of the fixed binarization: --digits says where that is);
@@ -39,6 +40,7 @@ from model_core.card import Card
 from model_core.data.datasets import open_dataset, read_dataset
 from model_core.data.options import ReadOptions
 from model_core.errors import DataError, PixelRNNError
+from model_core.examined import renew as renew_examined
 from model_core.measures.standing import validation_scores
 from model_core.models_directory import CARD
 from model_core.training.publish import best_checkpoint, publish
@@ -120,6 +122,7 @@ def ship(
     typer.echo(calibrate(name, data, models))
     model = load_model(name, models_dir=models)
     typer.echo(pin(model, root / PINS))
+    typer.echo(renew_examined(models))
     draw_pictures(model, digits if digits and name == README_MODEL else data, root)
     renew_pages(root)
     for line in older_tables(root):

@@ -25,11 +25,15 @@ FUNCTIONS = ("advance", "pass_given")
 is enough to draw an image, so it is compiled first for all kinds."""
 
 
-def compile_loop(kind: str, function: str) -> None:
+def compile_loop(kind: str, function: str, niceness: int = 0) -> None:
     """Compile one of FUNCTIONS for a kind of network, and leave it on disk.
 
     If another process compiles the same function, wait for it and load the result.
+    niceness: the least that this process has from now on.
     """
+    os.setpriority(
+        os.PRIO_PROCESS, 0, max(niceness, os.getpriority(os.PRIO_PROCESS, 0))
+    )
     module = import_module(f"model_core.compiled.{keeping.module_of(kind)}")
     with _lock(keeping.module_of(kind), function):
         getattr(module, function).compile(loop_types(module.Layers))

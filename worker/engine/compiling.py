@@ -1,8 +1,9 @@
 """Makes the models ready, one after the other, while the engine already draws from those that are.
 
-The drawing loops of a kind of network that were not built ahead of time (model_core/levels.py) are compiled
-before its first image, which takes a processor about half a minute. That is done once, by other processes, in two parts
-at a time; the engine's takes the code from disk in a moment.
+The drawing loops of a kind of network that are not on disk yet take a processor about half a minute. They are compiled
+once, by other processes, which need no torch (model_core/compiled/ahead.py), two functions of a kind at a time; the
+engine's process takes the code from disk in a moment. A model draws as soon as these are there. The loops that score
+are compiled after all models draw.
 """
 
 import os
@@ -17,15 +18,16 @@ import structlog
 
 from model_core import load_model
 from model_core.compiled import KEEP
+from model_core.compiled.ahead import FUNCTIONS, compile_loop
 from worker.engine.examiner import BACKGROUND, begin
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.engine.refusals import note_refused
 
-PARTS = (ModelPool.draw_rows, ModelPool.take_given_rows)
-"""The parts of what a kind of network compiles; they take about as long as each other."""
+FIRST = "mnist-diagonal-bilstm"
+"""The model of the README's first call and of the page's first view."""
 
 LIMIT_S = 900.0
-"""Seconds for a part; as long as a model may take to load."""
+"""Seconds for a function; as long as a model may take to load."""
 
 
 def make_ready(
@@ -38,29 +40,27 @@ def make_ready(
     known: Collection[str] = (),
 ) -> None:
     """Measure and warm up every model, and `tell` its name, or `refuse` it with the reason: those first that jobs wait
-    for, then those whose loops are on disk, those that are known good, and those with the smallest images. places:
-    their directories. usable: the processors on which missing loops are compiled; any when empty."""
+    for, then those whose loops are on disk, FIRST, those that are known good, and those with the smallest images.
+    places: their directories. usable: the processors on which missing loops are compiled; any when empty."""
     names = sorted(
         pool.names(),
         key=lambda name: (
             pool.is_cold(name),
+            name != FIRST,
             name not in known,
             pool.values_of(name),
             name,
         ),
     )
-    missing = {
-        pool.loops(name): name
-        for name in reversed(names)
-        if KEEP and pool.is_cold(name)
-    }
+    missing = {pool.loops(name) for name in names if KEEP and pool.is_cold(name)}
+    without_scores: dict[str | None, list[str]] = {}
     if missing:
         structlog.get_logger("models").info(
             "compiling", loops=sorted(map(str, missing))
         )
     begun = get_context("spawn"), begin, (tuple(usable),)
     with (
-        ProcessPoolExecutor(len(PARTS), *begun)
+        ProcessPoolExecutor(len(FUNCTIONS), *begun)
         if missing
         else nullcontext() as compilers
     ):
@@ -68,14 +68,16 @@ def make_ready(
         for name, coming in _in_turn(pool, names):
             for loops in _next_missing(pool, (name, *coming), missing):
                 if compilers and loops not in compiled:
-                    compiled[loops] = _submit(
-                        compilers,
-                        places[missing[loops]],
-                        missing[loops],
-                        behind=bool(compiled),
-                    )
+                    compiled[loops] = _submit(compilers, loops, behind=bool(compiled))
             _wait(compiled.get(pool.loops(name), ()))
-            _make_one_ready(pool, name, tell, refuse, measure)
+            loops = pool.loops(name)
+            is_cold = loops in missing
+            warm_up = pool.warm_up_drawing if is_cold else pool.warm_up
+            _make_one_ready(pool, name, warm_up, tell, refuse, measure)
+            if is_cold:
+                without_scores.setdefault(loops, []).append(name)
+        if compilers:
+            _make_scoring_ready(compilers, pool, places, without_scores)
 
 
 def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
@@ -98,13 +100,14 @@ def _next_missing(
 def _make_one_ready(
     pool: ModelPool,
     name: str,
+    warm_up: Callable[[str], None],
     tell: Callable[[str], None],
     refuse: Callable[[str, str], None],
     measure: Callable[[str], None],
 ) -> None:
     try:
         measure(name)
-        pool.warm_up(name)
+        warm_up(name)
     except (
         Exception
     ) as error:  # the edge to whoever made the model: the others are made ready
@@ -115,13 +118,36 @@ def _make_one_ready(
     structlog.get_logger("models").info("model_ready", model=name)
 
 
+def _make_scoring_ready(
+    compilers: ProcessPoolExecutor,
+    pool: ModelPool,
+    places: Mapping[str, Path],
+    names: Mapping[str | None, list[str]],
+) -> None:
+    """Compile what scores, of each kind of network, and let each model score once. A
+    score that is asked for before then compiles in the engine's process."""
+    still_there = [
+        [name for name in of_kind if name in pool.names()] for of_kind in names.values()
+    ]
+    for of_kind in filter(None, still_there):
+        try:
+            first = of_kind[0]
+            _wait([compilers.submit(_compile_scoring, places[first], first)])
+            for name in of_kind:
+                pool.score_blank(name)
+        except Exception as error:  # the edge to whoever made the model: it draws
+            _warn(error)
+
+
 def _submit(
-    compilers: ProcessPoolExecutor, place: Path, name: str, behind: bool
+    compilers: ProcessPoolExecutor, kind: str | None, behind: bool
 ) -> list["Future[None]"]:
     try:
         return [
-            compilers.submit(_compile, place, name, part, behind)
-            for part in range(len(PARTS))
+            compilers.submit(
+                compile_loop, kind, function, niceness=BACKGROUND if behind else 0
+            )
+            for function in FUNCTIONS
         ]
     except (BrokenProcessPool, OSError) as error:
         _warn(error)
@@ -144,9 +170,9 @@ def _warn(error: BaseException) -> None:
     structlog.get_logger("models").warning("compiler_failed", error=repr(error))
 
 
-def _compile(place: Path, name: str, part: int, behind: bool) -> None:
-    """One of PARTS, in a compiler; behind: a model is ready already."""
-    if behind:
-        os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
-    model = load_model(place)
-    PARTS[part](ModelPool({name: model}, SlotPlan(1, 0, slot_memory_mib=2**20)), name)
+def _compile_scoring(place: Path, name: str) -> None:
+    """Compile the loops that score with a model's kind of network, in a compiler. They
+    are called with tensors, so this loads the model, and torch."""
+    os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
+    plan = SlotPlan(1, 0, slot_memory_mib=2**20)
+    ModelPool({name: load_model(place)}, plan).score_blank(name)

@@ -2,7 +2,8 @@
 
 A process of its own (examiner.py) takes the risk, in two steps: it loads the model and makes its card, within the
 memory and the bytes that a model may have; then it measures as `publish` does that the network is finite and causal,
-and draws a few rows in every way. Models that are known good, because a worker has served them, are spared both.
+and draws a few rows in every way. Both are left out for models that are known good: those that a worker has served, and
+shipped models whose files are unchanged.
 """
 
 import math
@@ -15,6 +16,7 @@ from pathlib import Path
 from model_core import load_model
 from model_core.card import Card
 from model_core.errors import ModelError
+from model_core.examined import is_examined
 from model_core.measures.leaks import require_causal
 from model_core.models import Model
 from model_core.models_directory import CARD, weights_in
@@ -111,9 +113,10 @@ class Examination:
         self.end = examiner.end
 
     def knows(self, place: Path) -> bool:
-        """True where a model of this identity has been served."""
+        """Return True if a model of this identity has been served, or if it is a shipped
+        model whose files are those that were examined before they were shipped."""
         try:
-            return self._kept.knows(Card.read(place / CARD))
+            return self._kept.knows(Card.read(place / CARD)) or is_examined(place)
         except (ModelError, OSError):
             return False
 
@@ -130,7 +133,7 @@ class Examination:
         be served, TimedOutError for one that took too long (see `repeats`).
         """
         weights_bytes(place, self._most_mib)
-        if not self._kept.knows(Card.read(place / CARD)):
+        if not self.knows(place):
             self._examine(_load, name, place, LOAD_LIMIT_S, waiting)
         return _load_bounded(name, place, self._most_mib, device)
 

@@ -281,7 +281,13 @@ class ModelPool:
         return self.model(name).config.dimensions
 
     def warm_up(self, name: str) -> None:
-        """Draw a few rows in every way and score an image, so that no client waits for what is done only once."""
+        """Draw a few rows in every way and score an image, so that no client waits for
+        what is done only once."""
+        self.warm_up_drawing(name)
+        self.score_blank(name)
+
+    def warm_up_drawing(self, name: str) -> None:
+        """Draw a few rows in every way: freely, with given rows, and by particles."""
         self.draw_rows(name)
         self.take_given_rows(name)
         if not self.model(name).config.multi_scale:
@@ -296,12 +302,15 @@ class ModelPool:
             self._draw_rows(name, ImageRequest(seed=0, sample=0, small=small))
 
     def take_given_rows(self, name: str) -> None:
-        """A few that are given, and a picture's score."""
+        """Pass over a few rows that are given."""
         blank = self._blank(name)
         given = np.zeros(blank.shape[1:], np.bool_)
         given[:WARM_UP_ROWS] = True
         self._draw_rows(name, ImageRequest(seed=0, sample=0, known=blank, keep=given))
-        score_picture(self.model(name), blank)
+
+    def score_blank(self, name: str) -> None:
+        """Score a black picture."""
+        score_picture(self.model(name), self._blank(name))
 
     def _blank(self, name: str) -> NDArray[np.uint8]:
         config = self.model(name).config
