@@ -100,6 +100,8 @@ def remote_train(
         job = client.train(
             pictures, name, minutes=minutes, start=start, crops=crops, shared=shared
         )
+        if left_out := _left_out(job.state):
+            say(left_out)
         on_share = work.begin(f"{name}: training")
         try:
             result = job.result(on_progress=lambda state: on_share(state["progress"]))
@@ -112,6 +114,17 @@ def remote_train(
         say(f"warning: {warning}")
     better = f"guessing {result['uniform_bits']:.2f}, PNG {result['png_bits']:.2f}"
     say(f"{name}: {_score(result)} held back ({better}); {url} serves it")
+
+
+def _left_out(state: dict[str, Any]) -> str:
+    """Return a line on the files that the service left out; empty if there are none."""
+    parts = []
+    if unreadable := state.get("unreadable"):
+        parts.append(f"{unreadable} files are no pictures that can be read")
+    if unsupported := state.get("unsupported"):
+        names = ", ".join(state["unsupported_names"])
+        parts.append(f"{unsupported} are too small or too large ({names})")
+    return f"left out: {'; '.join(parts)}" if parts else ""
 
 
 def _score(result: dict[str, Any]) -> str:

@@ -46,8 +46,9 @@ class _Stored:
     header: Header
 
 
-def write_training_arrays(archive: Archive, path: Path, most_pictures: int) -> None:
-    """Write the arrays of a client's .npz to a new one. Raises UnusableImageError for
+def write_training_arrays(archive: Archive, path: Path, most_pictures: int) -> int:
+    """Write the arrays of a client's .npz to a new one; return their number of pictures.
+    Raises UnusableImageError for
     arrays that no network can be trained on, BadUploadError and DamagedZipError for
     broken ones, and OSError."""
     arrays = [_stored(archive, entry) for entry in archive.files]
@@ -68,6 +69,7 @@ def write_training_arrays(archive: Archive, path: Path, most_pictures: int) -> N
                 file.write(_new_header(array.header))
                 for block in blocks:
                     file.write(block)
+    return count
 
 
 def _stored(archive: Archive, entry: Entry) -> _Stored:

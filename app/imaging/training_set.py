@@ -3,12 +3,14 @@ labels, an .npz, or single files.
 
 No file here has a name of the client's, except for folders, whose names are labels.
 Whatever cannot be taken is refused with a sentence; files among the pictures that are
-not pictures are counted, and left out.
+not pictures, or have a size that is not supported, are counted and left out.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import file_digest
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -32,29 +34,56 @@ _MOST_LABEL = 60
 """Characters of a label, whose folder's name may have 255 bytes."""
 _SIDES = range(2, 4097)
 _FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp"}
+_SIZES = "expected 2 to 4096 pixels a side, 2048 x 2048 in all"
 _BLOCK = 2**16
+LEAST_PICTURES = 3
+"""Different pictures that a training needs: one to learn from, and one each to hold back
+for its validations and for a test. Crops need one, of which parts are held back."""
+_NAMED = 5
+"""Pictures left out that are named; of 20,000 nobody would read more."""
+_LONGEST_NAME = 100
 
 ExpectRoom = Callable[[int], None]
 """Raises a RefusedError unless so many bytes may be written."""
 
 
+class TrainingSet(NamedTuple):
+    """What was written of the files of a request."""
+
+    pictures: int
+    """Files that are pictures; 0 for an .npz."""
+    unreadable: int = 0
+    """Files that are not, and were left out."""
+    unsupported: int = 0
+    """Pictures of an unsupported size, which were left out."""
+    unsupported_names: tuple[str, ...] = ()
+    """The first of these."""
+
+
 def write_training_set(
-    files: Sequence[BinaryIO], place: Path, expect_room: ExpectRoom
-) -> tuple[int, int]:
+    files: Sequence[BinaryIO],
+    place: Path,
+    expect_room: ExpectRoom,
+    least: int = LEAST_PICTURES,
+) -> TrainingSet:
     """Write the files of a request to place/pictures, or an .npz to place/pictures.npz.
 
     expect_room: called with the bytes of all files, unpacked, before they are written.
-    Returns how many files are pictures, 0 for an .npz, and how many are not. Raises
-    UnusableImageError, BadUploadError, OSError, and what `expect_room` raises.
+    least: different pictures that are needed. Raises UnusableImageError, BadUploadError,
+    OSError, and what `expect_room` raises.
     """
     for file in files:
         file.seek(0)
     is_zip = len(files) == 1 and files[0].read(len(BEGINNING)) == BEGINNING
     files[0].seek(0)
     if not is_zip:
-        return _write((("", _blocks_of(file)) for file in files), place)
+        single = (
+            (f"picture {number}", "", _blocks_of(file))
+            for number, file in enumerate(files, 1)
+        )
+        return _write(single, place, least)
     try:
-        return _write_zip(files[0], place, expect_room)
+        return _write_zip(files[0], place, expect_room, least)
     except DamagedZipError:
         raise UnusableImageError(
             "the zip cannot be read: it is damaged or encrypted"
@@ -66,21 +95,29 @@ def write_training_set(
         ) from None
 
 
-def _write_zip(file: BinaryIO, place: Path, expect_room: ExpectRoom) -> tuple[int, int]:
+def _write_zip(
+    file: BinaryIO, place: Path, expect_room: ExpectRoom, least: int
+) -> TrainingSet:
     archive = Archive(file, Allowance(_MOST_ENTRIES, MOST_BYTES))
     entries = archive.files
     expect_room(sum(entry.size for entry in entries))
     is_npz = all(PurePosixPath(entry.path[-1]).suffix == SUFFIX for entry in entries)
     if entries and is_npz:
-        write_training_arrays(archive, place / "pictures.npz", _MOST_PICTURES)
-        return 0, 0
+        count = write_training_arrays(archive, place / "pictures.npz", _MOST_PICTURES)
+        _expect_enough(count, least)
+        return TrainingSet(0)
     around = _folders_around(entries)
     return _write(
         (
-            ("".join(entry.path[around:-1][:1]), archive.blocks(entry))
+            (
+                "/".join(entry.path),
+                "".join(entry.path[around:-1][:1]),
+                archive.blocks(entry),
+            )
             for entry in entries
         ),
         place,
+        least,
     )
 
 
@@ -101,20 +138,32 @@ def _blocks_of(file: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
+@dataclass
+class _Found:
+    """The files of a request so far."""
+
+    labels: list[tuple[str, str]] = field(default_factory=list)
+    """The label of each picture, and its name here."""
+    different: set[bytes] = field(default_factory=set)
+    """Digests of the pictures: copies of one count once."""
+    unreadable: int = 0
+    unsupported: list[str] = field(default_factory=list)
+    """Names of pictures whose size is not supported."""
+
+
 def _write(
-    files: Iterable[tuple[str, Iterator[bytes]]], place: Path
-) -> tuple[int, int]:
+    files: Iterable[tuple[str, str, Iterator[bytes]]], place: Path, least: int
+) -> TrainingSet:
     """Write pictures to place/pictures, in a folder for each label.
 
-    files: the label of each, and its content. If a picture has no label, none has one,
-    and no folder is made: a label may be a file's name.
+    files: the name of each, its label, and its content. If a picture has no label, none
+    has one, and no folder is made: a label may be a file's name.
     """
     flat = place / "unsorted"
     flat.mkdir()
-    labels: list[tuple[str, str]] = []
-    unreadable = 0
+    found = _Found()
     left = MOST_BYTES
-    for label, blocks in files:
+    for called, label, blocks in files:
         draft = flat / "draft"
         with draft.open("wb") as file:
             for block in blocks:
@@ -124,23 +173,64 @@ def _write(
                         f"the files have more than {MOST_BYTES} bytes, unpacked"
                     )
                 file.write(block)
-        ending = _ending(draft)
-        if ending is None:
-            unreadable += 1
-            continue
-        if len(labels) == _MOST_PICTURES:
-            raise UnusableImageError(f"there are more than {_MOST_PICTURES} pictures")
-        _expect_label(label)
-        name = f"{len(labels) + 1:05}.{ending}"
-        draft.rename(flat / name)
-        labels.append((label, name))
+        _take(draft, called, label, found)
     (flat / "draft").unlink(missing_ok=True)
-    if not labels:
+    named = tuple(_shown(name) for name in found.unsupported[:_NAMED])
+    if not found.labels:
+        raise UnusableImageError(_no_picture(len(found.unsupported), named))
+    _expect_enough(len(found.different), least)
+    _sort(flat, found.labels, place / "pictures")
+    return TrainingSet(
+        len(found.labels), found.unreadable, len(found.unsupported), named
+    )
+
+
+def _take(draft: Path, called: str, label: str, found: _Found) -> None:
+    """Keep a file under a name of ours if it is a picture that can be trained on."""
+    try:
+        ending = _ending(draft)
+    except _UnsupportedSizeError:
+        found.unsupported.append(called)
+        return
+    if ending is None:
+        found.unreadable += 1
+        return
+    if len(found.labels) == _MOST_PICTURES:
+        raise UnusableImageError(f"there are more than {_MOST_PICTURES} pictures")
+    _expect_label(label)
+    with draft.open("rb") as file:
+        found.different.add(file_digest(file, "sha256").digest())
+    name = f"{len(found.labels) + 1:05}.{ending}"
+    draft.rename(draft.with_name(name))
+    found.labels.append((label, name))
+
+
+def _expect_enough(different: int, least: int) -> None:
+    if different < least:
+        are = "is 1" if different == 1 else f"are {different}"
         raise UnusableImageError(
-            f"there is no picture: expected {', '.join(_FORMATS)} files, or an .npz of arrays"
+            f"there {are}: expected {least} different pictures or more, or crops=true, "
+            "which takes parts of one large picture"
         )
-    _sort(flat, labels, place / "pictures")
-    return len(labels), unreadable
+
+
+def _no_picture(unsupported: int, named: Sequence[str]) -> str:
+    if unsupported:
+        return (
+            f"no picture has a size that is supported ({', '.join(named)}): they are "
+            f"too small or large: {_SIZES}"
+        )
+    return (
+        f"there is no picture: expected {', '.join(_FORMATS)} files, or an .npz of "
+        "arrays"
+    )
+
+
+def _shown(name: str) -> str:
+    """Return a client's name of a file as it is shown to the client."""
+    return "".join(char if char.isprintable() else "?" for char in name)[
+        -_LONGEST_NAME:
+    ]
 
 
 def _expect_label(label: str) -> None:
@@ -164,8 +254,15 @@ def _sort(flat: Path, labels: Sequence[tuple[str, str]], folder: Path) -> None:
     flat.rmdir()
 
 
+class _UnsupportedSizeError(Exception):
+    """The picture is too small or too large to be trained on."""
+
+
 def _ending(path: Path) -> str | None:
-    """Return the ending of a picture's name, by its bytes, or None if it is none."""
+    """Return the ending of a picture's name, by its bytes, or None if it is none.
+
+    Raises _UnsupportedSizeError for a picture that is too small or too large.
+    """
     try:
         with (
             one_large_at_a_time(path.stat().st_size),
@@ -178,7 +275,5 @@ def _ending(path: Path) -> str | None:
     except BROKEN:
         return None
     if width not in _SIDES or height not in _SIDES or width * height > MAX_PIXELS:
-        raise UnusableImageError(
-            "a picture is too small or large: expected 2 to 4096 pixels a side, 2048 x 2048 in all"
-        )
+        raise _UnsupportedSizeError
     return ending

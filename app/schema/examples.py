@@ -31,6 +31,8 @@ JOB: dict[str, Any] = {
     "minutes": None,
     "pictures": None,
     "unreadable": None,
+    "unsupported": None,
+    "unsupported_names": None,
     "method": None,
     "particles": None,
     "sweeps": None,

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from anyio.to_thread import run_sync
 
 from app.errors import BadParameterError, NothingToKeepError, RefusedError
-from app.imaging.training_set import write_training_set
+from app.imaging.training_set import LEAST_PICTURES, write_training_set
 from app.schema.answers import Job
 from app.schema.job_options import JobOptions
 from app.services.added import AddedModels, sweep, whole_or_not
@@ -94,7 +94,7 @@ class Trainings:
         )
         await self._submission.expect_allowance(identity)
         training = self._files(secrets.token_urlsafe(ID_BYTES), name)
-        found = await run_sync(self._write, training, files)
+        found = await run_sync(self._write, training, files, own["crops"])
         spec = _spec(
             identity,
             KIND,
@@ -179,19 +179,26 @@ class Trainings:
         assert self._settings.added_dir is not None
         return JobFiles(self._settings.added_dir, job_id, name)
 
-    def _write(self, training: JobFiles, files: Sequence[BinaryIO]) -> dict[str, int]:
+    def _write(
+        self, training: JobFiles, files: Sequence[BinaryIO], crops: bool
+    ) -> dict[str, Any]:
         """Write the pictures, all or nothing, and within what added models may have together."""
         self._added.expect_place()
         draft = training.place.with_name(f".{uuid.uuid4().hex}")
         with whole_or_not(draft, "the pictures"):
             (draft / "run" / training.name).mkdir(parents=True)
             sweep(draft.parent)
-            pictures, unreadable = write_training_set(
-                files, draft, self._added.expect_room
+            written = write_training_set(
+                files, draft, self._added.expect_room, 1 if crops else LEAST_PICTURES
             )
             self._added.expect_room()
             draft.rename(training.place)
-        return {"found": pictures, "unreadable": unreadable}
+        return {
+            "found": written.pictures,
+            "unreadable": written.unreadable,
+            "unsupported": written.unsupported,
+            "unsupported_names": written.unsupported_names,
+        }
 
 
 async def _with_key(

@@ -60,10 +60,11 @@ def send(
     headers: dict[str, str] | None = None,
     **fields: Any,
 ) -> httpx.Response:
+    """Ask for a training on crops, of which one picture is enough, unless the fields say
+    otherwise."""
     sent = [("images", (f"../{i}", file)) for i, file in enumerate(files)]
-    return client.post(
-        "/train", data={"name": "mine", **fields}, files=sent, headers=headers
-    )
+    data = {"name": "mine", "crops": "true", **fields}
+    return client.post("/train", data=data, files=sent, headers=headers)
 
 
 def refused(answer: httpx.Response, status: int, said: str) -> None:
@@ -103,6 +104,49 @@ def test_hostile_files_are_refused_with_a_sentence(
         == client.get("/jobs").json()["jobs"]
         == []
     )
+
+
+def arrays(count: int) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, np.zeros((count, 8, 8), np.uint8))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([picture(4), picture(5)], "there are 2: expected 3 different pictures"),
+        ([picture(4), picture(5), picture(4)], "there are 2: expected 3"),
+        ([zipped(("a/1.png", picture()), ("b/1.png", picture()))], "there is 1:"),
+        ([arrays(2)], "there are 2: expected 3 different pictures"),
+    ],
+    ids=["two", "a copy", "labelled copies", "arrays"],
+)
+def test_fewer_than_three_different_pictures_are_refused_at_once(
+    client: httpx.Client, tmp_path: Path, files: list[bytes], said: str
+) -> None:
+    """Their training would fail a minute later. Parts of one picture are enough."""
+    refused(send(client, *files, crops="false"), 422, said)
+    assert list((tmp_path / "uploads").iterdir()) == []
+    enough = [picture(4), picture(5), picture(6)]
+    answer = send(client, *enough, crops="false", name="enough")
+    assert answer.json()["pictures"] == 3
+    assert send(client, *files, name="crops").status_code == 202
+
+
+def test_pictures_of_an_unsupported_size_are_left_out_counted_and_named(
+    client: httpx.Client,
+) -> None:
+    """The first five; one of them among thousands costs no others."""
+    good = [(f"{i}.png", picture(4 + i)) for i in range(3)]
+    bad = [(f"b\n{i}.png", picture(1, 1)) for i in range(4)]
+    bad += [("wide.png", picture(5000, 2)), ("huge.png", picture(10_000, 10_000))]
+    job = send(client, zipped(*good, *bad, ("x.txt", b"x")), crops="false").json()
+    assert (job["pictures"], job["unreadable"], job["unsupported"]) == (3, 1, 6)
+    assert job["unsupported_names"] == [f"b?{i}.png" for i in range(4)] + ["wide.png"]
+    single = send(client, picture(), picture(1, 1), name="single").json()
+    assert single["unsupported_names"] == ["picture 2"]
+    assert (single["pictures"], single["unreadable"]) == (1, 0)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -53,7 +53,10 @@ def contents(data: bytes) -> dict[str, bytes]:
 
 def taken(place: Path, *files: bytes) -> tuple[int, int]:
     place.mkdir(exist_ok=True)
-    return write_training_set([*map(io.BytesIO, files)], place, lambda _: None)
+    found = write_training_set(
+        [*map(io.BytesIO, files)], place, lambda _: None, least=1
+    )
+    return found.pictures, found.unreadable
 
 
 @pytest.mark.parametrize("seed", range(20))

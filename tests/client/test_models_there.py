@@ -6,6 +6,7 @@ import os
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from model_core.card import Card
 from model_core.models import save_model, untrained
 from pixelrnn.client import ApiError, AsyncClient, Client, JobEndedError, calls
-from pixelrnn.models_there import _unpack
+from pixelrnn.models_there import _left_out, _score, _unpack
 from pixelrnn.remote_job import RemoteError
 from pixelrnn.verbs import root
 from tests.client.by_command import ended, pixelrnn
@@ -145,6 +146,23 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
+def test_what_came_of_a_training_is_told_with_its_number_of_pictures() -> None:
+    """And its standard error, unless an earlier version of the service knows none; and
+    which files were left out."""
+    facts: dict[str, Any] = {"bits_per_dim": 1.25}
+    assert _score(facts) == "1.250 bits/dim of pictures"
+    facts |= {"bits_standard_error": None, "valid_images": 1}
+    assert _score(facts) == "1.250 bits/dim of 1 picture"
+    facts |= {"bits_standard_error": 0.5, "valid_images": 3}
+    assert _score(facts) == "1.250 +- 0.500 bits/dim of 3 pictures"
+    assert _left_out({"unreadable": 0, "unsupported": 0}) == ""
+    state = {"unreadable": 2, "unsupported": 9, "unsupported_names": ["a", "b"]}
+    assert _left_out(state) == (
+        "left out: 2 files are no pictures that can be read; 9 are too small or too "
+        "large (a, b)"
+    )
+
+
 def test_files_of_any_date_are_sent(pictures: Path) -> None:
     """Those of container layers and reproducible archives are of 1970, and a zip knows
     no year before 1980."""
@@ -174,7 +192,7 @@ def test_pictures_are_trained_on_by_the_command_and_by_the_client(
         "--url",
         service,
     )
-    assert "bits/dim of pictures held back" in done.stderr
+    assert re.search(r"bits/dim of \d+ pictures? held back", done.stderr)
     with Client(service) as client:
         eventually(
             lambda: "noise" in [model["name"] for model in client.models()],

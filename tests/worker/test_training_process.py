@@ -443,9 +443,16 @@ def test_two_wait_for_each_other_and_a_third_is_refused(place: Place) -> None:
 
 
 def test_pictures_that_cannot_be_trained_on_end_their_job(place: Place) -> None:
-    """With a sentence that names no place of the server, and nothing is left."""
+    """With a sentence that names no place of the server, and nothing is left. These are
+    three files of one picture, which the API does not look into."""
+    files = []
+    for level in (0, 1, 9):
+        png = io.BytesIO()
+        Image.radial_gradient("L").save(png, "PNG", compress_level=level)
+        files.append(("images", (f"{level}.png", png.getvalue())))
     with place.client() as client:
-        job_id = place.train(client, "one", 1)
+        answer = client.post("/train", files=files, data={"name": "one"})
+        job_id = answer.raise_for_status().json()["id"]
         place.start()
         job = place.ended(client, job_id)
         assert (job["status"], job["error"]["type"]) == ("failed", "training-failed")

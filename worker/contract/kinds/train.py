@@ -71,6 +71,9 @@ class TrainOptions(Options):
     found: Annotated[int, FOUND] = 0
     unreadable: Annotated[int, FOUND] = 0
     """Files that were handed in: those that are pictures, and others."""
+    unsupported: Annotated[int, FOUND] = 0
+    unsupported_names: Annotated[tuple[str, ...], FOUND] = ()
+    """Pictures of an unsupported size that were handed in, and the first of their names."""
 
     def work(self, job: Asked) -> int:
         """Nothing is drawn for anybody: no estimate of when an image is ready counts it."""
@@ -88,6 +91,8 @@ class TrainOptions(Options):
             "minutes": self.minutes,
             "pictures": self.found or None,
             "unreadable": self.unreadable,
+            "unsupported": self.unsupported,
+            "unsupported_names": list(self.unsupported_names),
         }
 
 
@@ -100,6 +105,10 @@ class Shown(Described):
     """How many pictures were handed in to train on; null for arrays, and of other jobs."""
     unreadable: int | None
     """How many other files lay between them, and were left out; null of other jobs."""
+    unsupported: int | None
+    """How many pictures are too small or too large and were left out; null of other jobs."""
+    unsupported_names: list[str] | None
+    """The names of the first five of these; null of other jobs."""
 
 
 class TrainSummary(Summary):

@@ -110,13 +110,16 @@ export class TrainingBoard {
   #describe(progress) {
     if (progress) this.#seen = progress;
     const { width, height, colours } = this.#seen;
-    const { model, pictures, unreadable, result } = /** @type {any} */ (this.#job);
-    const facts = { count: say(pictures ?? 0), unread: say(unreadable ?? 0), colours };
+    const { model, pictures, unreadable, unsupported, unsupported_names: names, result } = /** @type {any} */ (
+      this.#job
+    );
+    const facts = { count: say(pictures ?? 0), unread: say(unreadable ?? 0), colours, names: names?.join(", ") };
     const found = pictures ? [t("{count} pictures", facts)] : [];
     if (colours) found.push(t("{colours} colours", facts));
     if (width) found.push(`${width} × ${height}`);
     const early = EARLY[result?.early] ?? result?.early;
-    const rest = [found.join(", "), unreadable && t("{unread} could not be read", facts), early];
+    const sizes = unsupported && t("left out, too small or too large: {names}", facts);
+    const rest = [found.join(", "), unreadable && t("{unread} could not be read", facts), sizes, early];
     this.#understood.textContent = `${model}: ${rest.filter(Boolean).join("; ")}`;
   }
 
