@@ -110,15 +110,14 @@ export class TrainingBoard {
   #describe(progress) {
     if (progress) this.#seen = progress;
     const { width, height, colours } = this.#seen;
-    const { model, pictures, unreadable, unsupported, unsupported_names: names, result } = /** @type {any} */ (
-      this.#job
-    );
-    const facts = { count: say(pictures ?? 0), unread: say(unreadable ?? 0), colours, names: names?.join(", ") };
+    const { model, pictures, unreadable, unsupported_names, result } = /** @type {any} */ (this.#job);
+    const names = unsupported_names?.join(", ");
+    const facts = { count: say(pictures ?? 0), unread: say(unreadable ?? 0), colours, names };
     const found = pictures ? [t("{count} pictures", facts)] : [];
     if (colours) found.push(t("{colours} colours", facts));
     if (width) found.push(`${width} × ${height}`);
     const early = EARLY[result?.early] ?? result?.early;
-    const sizes = unsupported && t("left out, too small or too large: {names}", facts);
+    const sizes = names && t("left out, too small or too large: {names}", facts);
     const rest = [found.join(", "), unreadable && t("{unread} could not be read", facts), sizes, early];
     this.#understood.textContent = `${model}: ${rest.filter(Boolean).join("; ")}`;
   }
