@@ -20,7 +20,8 @@ long."""
 LONGEST_WAIT_S = 300.0
 """Seconds; an operator who exchanges a card need not wait longer than this."""
 LIMIT_S = 120.0
-"""Seconds for a check. Importing torch and starting CUDA takes most of it."""
+"""Seconds for a check, of a processor and by the clock: a driver that hangs uses none of
+a processor. Importing torch and starting CUDA takes most of it."""
 
 SIDE = 256
 LARGEST = 8
@@ -46,7 +47,7 @@ def wait_for_card(
         begin()
         examiner = Examiner(usable)
         try:
-            examiner.call(multiply, device, limit_s=LIMIT_S)
+            examiner.call(multiply, device, limit_s=LIMIT_S, clock_s=LIMIT_S)
         except ModelError as error:
             wait_s = patience.failed()
             log.critical(

@@ -57,19 +57,23 @@ class Examiner:
         look: Callable[..., object],
         *arguments: object,
         limit_s: float,
+        clock_s: float | None = None,
         waiting: Callable[[], object] = lambda: None,
     ) -> None:
         """Raise ModelError, with the reason, if the call raises anything or ends the
         process, and TimedOutError if it takes too long.
 
-        limit_s: seconds of a processor that it may use. waiting: called every second
-        until the call is over.
+        limit_s: seconds of a processor that it may use. clock_s: seconds by the clock;
+        by default CLOCK_PER_PROCESSOR times as many. waiting: called every second until
+        the call is over.
         """
+        if clock_s is None:
+            clock_s = CLOCK_PER_PROCESSOR * limit_s
         if self._process is None:
             self._process = self._begun()
         try:
             reason = self._answer(
-                self._process, (look, arguments, limit_s), limit_s, waiting
+                self._process, (look, arguments, limit_s), limit_s, clock_s, waiting
             )
         except TimedOutError:
             self.end()
@@ -83,19 +87,19 @@ class Examiner:
         process: BaseProcess,
         question: object,
         limit_s: float,
+        clock_s: float,
         waiting: Callable[[], object],
     ) -> str:
         """The reason; empty where all is well."""
-        until = time.monotonic() + CLOCK_PER_PROCESSOR * limit_s
+        until = time.monotonic() + clock_s
         try:
             self._connection.send(question)
             while not self._connection.poll(LOOK_S):
                 waiting()
                 if time.monotonic() > until:
-                    minutes = CLOCK_PER_PROCESSOR * limit_s / 60
                     raise TimedOutError(
-                        f"looking at it was not done after {minutes:.0f} minutes: "
-                        "this machine is too busy",
+                        f"looking at it was not done after {clock_s / 60:.0f} minutes: "
+                        "it hangs, or this machine is too busy",
                         is_busy=True,
                     )
             return self._connection.recv()

@@ -118,6 +118,8 @@ def test_an_examination_is_limited_in_seconds_of_a_processor() -> None:
     with pytest.raises(TimedOutError, match="more than 1 s of a processor") as found:
         examiner.call(sum, itertools.count(), limit_s=1)
     assert not found.value.is_busy
+    with pytest.raises(TimedOutError, match="it hangs, or this machine is too busy"):
+        examiner.call(time.sleep, 1e6, limit_s=60, clock_s=1)
     examiner.call(int, "1", limit_s=1)
     examiner.end()
 
@@ -135,6 +137,7 @@ class NoExaminer(Examiner):
         look: Callable[..., object],
         *arguments: object,
         limit_s: float,
+        clock_s: float | None = None,
         waiting: Callable[[], object] = lambda: None,
     ) -> None:
         self.calls += 1
