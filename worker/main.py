@@ -138,6 +138,7 @@ class Worker:
             "end": self._end,
             "brought": self._admission.brought,
             "compiled": self._compiled,
+            "coming": partial(self._announcement.served, redis=self._heart),
             "served": self._served,
             "dropped": self._announcement.dropped,
             "refused": self._announcement.refused,

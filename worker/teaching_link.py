@@ -25,6 +25,7 @@ from worker.contract import keys
 from worker.contract.added import ANYONE, OWNER, JobFiles, Owner, uploads_in
 from worker.contract.jobs import JobStatus
 from worker.engine_link import RefusedError
+from worker.jobs.announcement import announced
 from worker.jobs.brake import Brake
 from worker.jobs.ledger import OPEN
 from worker.orders.catalogue import Catalogue
@@ -46,6 +47,10 @@ ATTEMPTS = 5
 FIRST_DELAY_S = 0.5
 """Seconds from the first death to the next attempt; after each further death twice as
 many. Memory that others use may be free again by then."""
+_ANNOUNCED_S = 120.0
+"""Seconds at most from a model's publication to the end of its job: on a busy machine a
+worker takes its time, and one whose PIXELRNN_MODELS_LOOK_S is 0 never looks."""
+_LOOK_S = 0.5
 _TOLD_TO_STOP = (EXIT_STOPPED, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 _NOTHING_LEARNED = "No round was better than what it began with: more pictures would help, or other ones."
 
@@ -59,6 +64,8 @@ class _Training:
     may_be_stopped: bool = False
     """The process has reported that the kernel kills it if the trainer dies. If it were
     stopped earlier, it would stay stopped for ever after the trainer's death."""
+    has_ended: bool = False
+    """The process has reported its end, and is about to exit."""
 
 
 class TeachingLink:
@@ -192,12 +199,43 @@ class TeachingLink:
                         _grid(said["grid"]),
                     )
                     continue
-                with self._one_at_a_time:
-                    if self._under_way.pop(token, None) is not None:
-                        self._words["end"](token, self._outcome(order, said))
+                training.has_ended = True
+                self._end(order, said)
         status = process.wait()
-        if token in self._under_way:
+        if token in self._under_way and not training.has_ended:
             self._note_death(order, status)
+
+    def _end(self, order: TrainOrder, said: Mapping[str, Any]) -> None:
+        """Publish the model that a training has made, and end the job once a worker has
+        announced the model."""
+        token = order.claim.token
+        with self._one_at_a_time:
+            if token not in self._under_way:
+                return
+            outcome = self._outcome(order, said)
+        if outcome.status is JobStatus.SUCCEEDED:
+            self._wait_until_announced(order)
+        with self._one_at_a_time:
+            is_ours = self._under_way.pop(token, None) is not None
+            if is_ours and not self._stopping.is_set():
+                self._words["end"](token, outcome)
+
+    def _wait_until_announced(self, order: TrainOrder) -> None:
+        """Wait until calls for the model are accepted, if there is a worker: it looks
+        for new models every few seconds and then has to load them."""
+        job_id = order.claim.job_id
+        until = time.monotonic() + _ANNOUNCED_S
+        while time.monotonic() < until and order.claim.token in self._under_way:
+            if self._stopping.is_set():
+                return
+            try:
+                workers = announced(self._redis)
+            except RedisError:
+                return
+            drawing = [worker for worker in workers if not worker.is_trainer]
+            if not drawing or any(worker.knows_job(job_id) for worker in drawing):
+                return
+            self._stopping.wait(_LOOK_S)
 
     def _note_death(self, order: TrainOrder, status: int) -> None:
         """Count a process that ended without a last word as a failed attempt.
@@ -251,6 +289,7 @@ class TeachingLink:
         finish = JobFiles(self._added, order.claim.job_id, order.model).finish
         return (
             self._stopping.is_set()
+            or training.has_ended
             or order.claim.token not in self._under_way
             or finish.exists()
         )

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.teaching import FEWEST_UPDATES
-from tests.app.hand_worker import COLOUR, HandWorker
+from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.live import events_of, serving
 from tests.corners import pictures
 from tests.house.processes import children_of, is_alive, is_stopped
@@ -258,6 +259,32 @@ def test_a_training_whose_process_keeps_dying_fails_and_its_trainer_goes_on(
         assert place.ended(client, place.train(client, "corners"))["status"] == (
             "succeeded"
         )
+
+
+def test_a_training_ends_when_calls_for_its_model_are_accepted(place: Place) -> None:
+    """A worker first has to find and load it: a call right after the end of the job is
+    answered with the model's job, and not with 404."""
+    hand = HandWorker(place.redis_url)
+    with place.client() as client:
+        job_id = place.train(client, "corners")
+        place.start()
+
+        def is_published() -> bool:
+            hand.announce(GREY)
+            return place.models() == ["corners"]
+
+        wait_for(is_published, "the model", LONG_S)
+        for _ in range(20):
+            assert client.get(f"/jobs/{job_id}").json()["status"] == "running"
+            time.sleep(0.05)
+        card = GREY.model_copy(
+            update={"name": "corners", "owner": "alice", "job": job_id}
+        )
+        hand.announce(GREY, card.model_copy(update={"compiling": True}))
+        assert place.ended(client, job_id)["status"] == "succeeded"
+        answer = client.post("/sample", json={"model": "corners"})
+        assert answer.status_code == 202
+        assert "corners to be loaded" in answer.json()["waits_for"]
 
 
 @pytest.mark.skipif(

@@ -186,6 +186,10 @@ class WorkerInfo(Record):
         found = (*(card for card in self.models if not card.compiling), *self.refused)
         return next((one for one in found if one.job == spec.id), None)
 
+    def knows_job(self, job_id: str) -> bool:
+        """Return True if the model of this job is announced, ready or not, or refused."""
+        return any(one.job == job_id for one in (*self.models, *self.refused))
+
     def holds(self, spec: JobSpec) -> bool:
         """Does it hold the weights that the job was accepted for?"""
         return self.card_of(spec) is not None
@@ -245,7 +249,13 @@ class WorkerInfo(Record):
     def with_refused(self, refused: RefusedModel) -> "WorkerInfo":
         """The same worker, which says why it does not serve what it was given under this name."""
         others = tuple(one for one in self.refused if one.name != refused.name)
-        return self.model_copy(update={"refused": (*others, refused)})
+        # Not served is also one that was announced while it was being examined.
+        models = tuple(
+            card
+            for card in self.models
+            if card.name != refused.name or not card.compiling
+        )
+        return self.model_copy(update={"models": models, "refused": (*others, refused)})
 
     @property
     def ready(self) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ ready, while the engine draws from the others, and left in the engine's inbox.
 """
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -225,10 +226,28 @@ class Arrivals:
             raise ModelError("it was exchanged while it was looked at")
         card = self._pool.add(model)
         try:
-            self._examination.measure(name, source)
-            self._pool.warm_up(kept_name(card))
+            with self._announced(card, source):
+                self._examination.measure(name, source)
+                self._pool.warm_up(kept_name(card))
         except BaseException:
             self._pool.remove(kept_name(card))
             raise
         self._kept.keep(name, identity, source)
         return card
+
+    @contextmanager
+    def _announced(self, card: ModelCard, source: Path) -> Iterator[None]:
+        """Announce a model while it is being examined, as shipped ones are announced
+        while they are made ready: its jobs are accepted, and wait.
+
+        This is not done for other weights of a model that is here: those that are served
+        must go on being served if the new ones are bad.
+        """
+        if self._pool.is_new(card):
+            coming = {"compiling": True, **whence(source)}
+            self._pool.coming = (kept_name(card),)
+            self._put("coming", card.model_copy(update=coming))
+        try:
+            yield
+        finally:
+            self._pool.coming = ()

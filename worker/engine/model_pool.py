@@ -128,6 +128,8 @@ class ModelPool:
         """Models that could not be loaded, and why."""
         self.wanted: set[str] = set()
         """Models that jobs wait for: they are made ready before the others."""
+        self.coming: tuple[str, ...] = ()
+        """Engine names of models that came while the worker runs and are being examined."""
         self._lent: dict[str, int] = {}
         """Memory for the slots of models that came later, by name."""
         for name, model in models.items():
@@ -171,12 +173,22 @@ class ModelPool:
 
     def hurry(self, name: str, identity: str) -> bool:
         """True if this model is here: a job waits until it is ready. identity: or the sha256."""
-        is_here = name in self._loaded and self._loaded[name].model.card.answers_to(
-            identity
+        for called in (name, *self.coming):
+            loaded = self._loaded.get(called)
+            if loaded is None or loaded.card.name != name:
+                continue
+            if loaded.model.card.answers_to(identity):
+                self.wanted.add(called)
+                return True
+        return False
+
+    def is_new(self, card: ModelCard) -> bool:
+        """Return True if no other weights of the model's name are loaded."""
+        loaded = list(self._loaded.values())
+        return all(
+            one.card.name != card.name or one.card.identity == card.identity
+            for one in loaded
         )
-        if is_here:
-            self.wanted.add(name)
-        return is_here
 
     def renew(self, called: str, card: Card) -> ModelCard:
         """Say what the card of a loaded model says now: it has the same identity."""

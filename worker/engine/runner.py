@@ -82,6 +82,7 @@ class Runner:
             "compiled": self._compiled,
             "served": self._serve,
             "dropped": self._drop,
+            "coming": partial(outlet.tell, "coming"),
             "refused": partial(outlet.tell, "refused"),
             "card_failed": outlet.card_failed,
             "stop": self._stop,

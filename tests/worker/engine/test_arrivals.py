@@ -199,6 +199,24 @@ def test_models_come_change_and_go(
     client.wait_idle()
 
 
+def test_a_job_for_a_model_that_is_being_examined_waits_for_it(
+    client: Client, start_worker: StartWorker, served: Path, tmp_path: Path
+) -> None:
+    """As for one that is there from the start: calls need not be repeated."""
+    where = {"models_dir": str(served), "kept_dir": str(tmp_path / "kept")}
+    worker = start_worker(**where, models_look_s="0.2")
+    digest = published(served, "further", seed=5)
+
+    def coming() -> bool:
+        cards = {card.name: card for card in info(client, worker).models}
+        return "further" in cards and cards["further"].compiling
+
+    wait_for(coming, "its announcement before it is ready", 120)
+    drawn(client, served / "further", submitted(client, digest, seed=7))
+    assert set(digests(client, worker)) == {"tiny-cnn", "further"}
+    client.wait_idle()
+
+
 def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
     """At once; one that is refused is not."""
     card = Card.read(served / "tiny-cnn" / "card.json")

@@ -178,11 +178,13 @@ def test_a_model_whose_examination_took_too_long_is_examined_again(
     for _ in range(20):
         arrivals.look()
     words = [word for word, _ in arrivals.said]
-    assert words == ["refused"] * 4 + ["served"]
+    assert words == ["refused"] * 4 + ["coming", "served"]
     for _, refused in arrivals.said[:4]:
         assert "it is looked at again in" in refused.reason
         assert (refused.owner, refused.job) == ("al", "")
-    assert arrivals.said[4][1].job == "job"
+    coming, served = (card for _, card in arrivals.said[4:])
+    assert (coming.compiling, coming.owner, coming.job) == (True, "al", "job")
+    assert (served.compiling, served.owner, served.job) == (False, "al", "job")
 
     examiner.errors = [slow, slow, slow]
     arrivals.said.clear()
@@ -194,6 +196,44 @@ def test_a_model_whose_examination_took_too_long_is_examined_again(
         ("refused", "slow; it is looked at again in 0 s", ""),
         ("refused", "slow", "job"),
     ]
+
+
+def test_only_a_model_of_a_new_name_is_announced_before_it_is_measured(
+    tmp_path: Path,
+) -> None:
+    """Its jobs are accepted and wait; if it is bad it is refused after all. Other
+    weights of a model that is served come once they are known to be good."""
+    models = tmp_path / "models"
+    save_model(untrained("mnist-pixelcnn", seed=1, **SIZE), models / "first")
+    directory = Directory(models)
+    pool = ModelPool({"first": load_model(models / "first")}, SlotPlan(1, 0, 64))
+    examiner = NoExaminer()
+    arrivals: Any = refused_on(directory, pool, examiner)
+    save_model(untrained("mnist-pixelcnn", seed=2, **SIZE), models / "first")
+    for _ in range(3):
+        arrivals.look()
+    assert [word for word, _ in arrivals.said] == ["served"]
+
+    arrivals.said.clear()
+    diverged(models / "bad")
+    usual = pool.warm_up
+
+    def warm_up(name: str) -> None:
+        card = pool.cards[name]
+        assert pool.hurry(card.name, card.identity)
+        usual(name)
+
+    pool.warm_up = warm_up  # type: ignore[method-assign]
+    for _ in range(3):
+        arrivals.look()
+    assert [word for word, _ in arrivals.said] == ["coming", "refused"]
+    card = arrivals.said[0][1]
+    assert not pool.hurry(card.name, card.identity)
+    info = WorkerInfo(name="w", device="cpu", slots=1, models=(), started_at=0)
+    with_it = info.with_served(card)
+    assert [one.name for one in with_it.models] == ["bad"]
+    assert with_it.ready == ()
+    assert with_it.with_refused(arrivals.said[1][1]).models == ()
 
 
 def test_repeats_are_later_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

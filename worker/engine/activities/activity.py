@@ -14,7 +14,7 @@ from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.images import NewRow
 from worker.orders.usage import Usage
 
-ModelWord = Literal["brought", "compiled", "served", "dropped", "refused"]
+ModelWord = Literal["brought", "compiled", "coming", "served", "dropped", "refused"]
 
 
 class JobOutlet(Protocol):
