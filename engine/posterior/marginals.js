@@ -152,7 +152,10 @@ export class Shares {
   drawnAlone() {
     return this.#marginals((at) => {
       const sweeps = Math.max(this.sweeps[at % this.keep.length], 1);
-      return Array.from({ length: this.image.values }, (_, value) => this.drawn[value * this.known.length + at] / sweeps);
+      return Array.from(
+        { length: this.image.values },
+        (_, value) => this.drawn[value * this.known.length + at] / sweeps,
+      );
     });
   }
 

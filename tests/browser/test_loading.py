@@ -184,7 +184,7 @@ def test_icons_are_drawn_for_a_training(site: Site) -> None:
     site.page.goto("/")
     found = site.page.evaluate(
         """async () => {
-          const { packed } = await import("/playground/js/service/training.js");
+          const { packed } = await import("/playground/js/views/teach_view.js");
           const path = '<path d="M0 0h2v1H0z" fill="red"/>';
           const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1">${path}</svg>`;
           const files = [["a/red.svg", new File([svg], "red.svg")], ["b.svg", new File(["no"], "b.svg")]];

@@ -156,6 +156,5 @@ def test_page_asks_for_all_modules_at_once(server: httpx.Client) -> None:
         "js/parts/whole_picture.js",
         "js/pixels/holes.js",
         "js/pixels/zip.js",
-        "js/service/training.js",
     }
     assert opened <= later <= opened | parts

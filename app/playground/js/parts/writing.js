@@ -2,10 +2,10 @@
 
 import { beliefPlots } from "./belief_plot.js";
 import { find } from "./dom.js";
-import { film } from "../service/film.js";
+import { shipped } from "../files.js";
 import { Futures } from "../service/futures.js";
 import { fixed, say, t } from "../lang.js";
-import { blankCanvas, pen } from "../pixels/raster.js";
+import { blankCanvas, pen, pixelsOf } from "../pixels/raster.js";
 import { Reel } from "./reel.js";
 import { Latest } from "../signal.js";
 import { likelihood, percent } from "../service/words.js";
@@ -20,6 +20,14 @@ const STILL = "(prefers-reduced-motion: reduce)";
 /** Whoever drags the slider asks where it rests. */
 const REST_MS = 200;
 const FILM_PAUSE_MS = 2500;
+/** Recorded drawings. */
+const FILMS = ["digit", "character"];
+/** Endings that a film has of each place. */
+const SHOWN = 3;
+/** Rows from one place that has endings to the next. */
+const EVERY = 2;
+/** Of a bit in a film's numbers. */
+const UNITS = 4096;
 
 export class Writing {
   /** @param {HTMLElement} view @param {Asking} ask */
@@ -314,4 +322,21 @@ export class Writing {
       pen(row.children[i]).putImageData(ending, 0, 0);
     });
   }
+}
+
+/** A recorded drawing, one after the other; docs/make_films.py says what stands in the files. @param {number} number @returns {Promise<{written: Written, futures: Futures}>} */
+async function film(number) {
+  const strip = await pixelsOf(shipped(`film-${FILMS[number % FILMS.length]}.webp`));
+  const side = strip.width;
+  const square = (/** @type {number} */ k) =>
+    new ImageData(strip.data.slice(4 * side * side * k, 4 * side * side * (k + 1)), side);
+  const [picture, high, low] = [square(0), square(1), square(2)];
+  const bits = Array.from({ length: side * side }, (_, i) => (256 * high.data[4 * i] + low.data[4 * i]) / UNITS);
+  const fogs = Array.from({ length: Math.ceil(side / EVERY) }, (_, k) => {
+    const [mean, ...endings] = Array.from({ length: 1 + SHOWN }, (_, i) => square(3 + k * (1 + SHOWN) + i));
+    return { from: EVERY * k * side, mean, endings };
+  });
+  const total = bits.reduce((sum, cost) => sum + cost, 0);
+  const written = { address: "", picture, isBinary: true, bits, total, rarity: null, isHere: false };
+  return { written, futures: new Futures(picture, fogs, null) };
 }
