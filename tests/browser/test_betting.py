@@ -84,6 +84,18 @@ def test_friend_s_bits_are_written_as_the_reader_writes_numbers(site: Site) -> N
         other.view.get_by_text("Jemand hat 12,5 Bit").wait_for()
 
 
+def test_button_is_always_on_a_phone_s_screen(site: Site) -> None:
+    """Before a bet and after it, without scrolling."""
+    site.page.set_viewport_size({"width": 360, "height": 640})
+    site.page.goto("/#bet/seed=5")
+    button = site.view.locator("form button")
+    for word in ("That is my bet", "Go on", "That is my bet"):
+        site.view.get_by_role("button", name=word).wait_for()
+        box = button.bounding_box()
+        assert box["y"] + box["height"] <= 640
+        button.click()
+
+
 def test_ten_of_today_are_the_same_for_everybody(site: Site) -> None:
     """Their seed is the date. At the end a square for each says who was nearer, and a link opens the same ten."""
     site.page.emulate_media(reduced_motion="reduce")

@@ -91,10 +91,11 @@ def test_first_view_is_seen_only_if_it_is_asked_for(
     site.page.wait_for_function(
         "() => document.querySelector('#view-watch canvas') && document.styleSheets.length === 5"
     )
-    assert site.page.locator("#view-watch canvas").is_visible() == is_seen
+    state: Any = "visible" if is_seen else "hidden"
+    site.page.locator("#view-watch canvas").wait_for(state=state)
     held.let_go()
     site.page.locator("#fleet[data-state=ready]").wait_for()
-    assert site.page.locator("#view-watch canvas").is_visible() == is_seen
+    site.page.locator("#view-watch canvas").wait_for(state=state)
 
 
 @pytest.mark.parametrize("view", ["bet", "real", "ink", "sight"])

@@ -61,6 +61,49 @@ def test_seven_kinds_leave_the_page_as_wide_as_the_screen(
     assert kinds.evaluate("node => node.scrollWidth > node.clientWidth")
 
 
+@pytest.mark.parametrize("size", [(390, 844), (360, 640)], ids=["tall", "small"])
+@pytest.mark.parametrize("view", ["watch", "bet", "ink", "complete", "upsample"])
+def test_what_is_drawn_comes_first(
+    browser: Any, site: Site, view: str, size: tuple[int, int]
+) -> None:
+    """Above it are a row of rooms, one of ways and one of kinds; screen readers hear the headline all the same."""
+    viewport = {"width": size[0], "height": size[1]}
+    context = browser.new_context(
+        base_url=site.service.url, viewport=viewport, has_touch=True, is_mobile=True
+    )
+    phone = Site(context, site.service)
+    phone.page.goto(f"/#{view}")
+    phone.page.locator("#fleet[data-state=ready]").wait_for()
+    phone.page.locator("section.view:visible:not(.pending)").wait_for()
+    canvas = phone.view.locator(".easel canvas").first
+    assert canvas.bounding_box()["y"] <= 150
+    headline = phone.view.get_by_role("heading", level=1)
+    assert headline.bounding_box()["width"] <= 1
+    current = phone.page.locator(".tabs [aria-current]").bounding_box()
+    assert 0 <= current["x"] <= size[0] - current["width"]
+    assert phone.page.evaluate("document.documentElement.scrollWidth") == size[0]
+    context.close()
+    assert phone.complaints == []
+
+
+def test_endings_are_a_strip_along_the_paper(site: Site) -> None:
+    """And the bars follow; on a wide screen both stand where they stood."""
+    order = """() => [...document.querySelectorAll(
+      "#view-draw :is(.paper, .endings, .label-bars, .tools, .sentence)")].map((node) => node.classList[0])"""
+    site.page.set_viewport_size({"width": 390, "height": 844})
+    site.page.goto("/#ink")
+    site.page.locator(".pad:not([inert])").wait_for()
+    narrow = ["paper", "endings", "label-bars", "tools", "sentence"]
+    wide = ["tools", "paper", "label-bars", "sentence", "endings"]
+    assert site.page.evaluate(order) == narrow
+    site.page.set_viewport_size({"width": 1280, "height": 844})
+    site.page.wait_for_timeout(200)
+    assert site.page.evaluate(order) == wide
+    site.page.set_viewport_size({"width": 390, "height": 844})
+    site.page.wait_for_timeout(200)
+    assert site.page.evaluate(order) == narrow
+
+
 @pytest.fixture
 def photograph(tmp_path: Any) -> Any:
     path = tmp_path / "photo.jpg"

@@ -120,7 +120,8 @@ async function route() {
 
 /** The tab of the room, and beneath it, where it has several views, those. @param {string} wanted */
 function showRoom(wanted) {
-  const tabs = [...document.querySelectorAll(".tabs a")];
+  /** @type {HTMLElement[]} */
+  const tabs = [...document.querySelectorAll(".tabs a")].map((tab) => /** @type {HTMLElement} */ (tab));
   for (const [i, room] of ROOMS.entries()) {
     const view = room.find(({ place }) => place === wanted);
     if (!view) tabs[i].removeAttribute("aria-current");
@@ -128,9 +129,19 @@ function showRoom(wanted) {
     tabs[i].setAttribute("aria-current", "page");
     tabs[i].setAttribute("href", addressOf(wanted));
     showCorners(room, wanted);
+    reveal(tabs[i]);
     showNext(tabs[i + 1]);
     document.title = `${view.title} · pixelrnn`;
   }
+}
+
+/** Bring a link into sight in its row, which on a phone is longer than the screen. @param {HTMLElement} link */
+function reveal(link) {
+  const row = /** @type {HTMLElement} */ (link.parentElement);
+  const isSeen = link.offsetLeft >= row.offsetLeft + row.scrollLeft;
+  const end = link.offsetLeft + link.offsetWidth - row.offsetLeft;
+  if (!isSeen || end > row.scrollLeft + row.clientWidth)
+    row.scrollLeft = end - (row.clientWidth + link.offsetWidth) / 2;
 }
 
 /** The way through the page: each room leads to the next one. @param {Element | undefined} tab */
@@ -159,6 +170,8 @@ function showCorners(room, wanted) {
     return link;
   });
   bar.replaceChildren(...links);
+  const current = links.find((link) => link.hasAttribute("aria-current"));
+  if (current) reveal(current);
 }
 
 /** Where a view was left. @param {string} place */

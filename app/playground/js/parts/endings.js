@@ -35,9 +35,9 @@ export class Endings {
     this.#pad = pad;
     this.#tiles.onOpen = (sample) => this.#tell({ large: this.#state.large === sample ? -1 : sample });
     this.#harder.addEventListener("click", () => this.#finish(this.#state.effort + 1));
-    const tiles = el("div", { class: "endings" }, this.#tiles.element);
+    this.strip = el("div", { class: "endings" }, this.#tiles.element);
     const actions = el("p", { class: "actions" }, this.#harder, this.#use);
-    this.element = el("div", { class: "answers" }, this.#sentence, tiles, this.#standing, this.#receipt, actions);
+    this.element = el("div", { class: "answers" }, this.#sentence, this.strip, this.#standing, this.#receipt, actions);
     this.#inquiry = new Inquiry(
       shared.isOnline,
       (standing) => this.#tell({ standing }),
@@ -47,6 +47,8 @@ export class Endings {
 
   /** Bars that say what the strokes look like. */
   bars = new Bars();
+  /** The endings side by side; the reader's screen decides where they stand. @type {HTMLElement} */
+  strip;
 
   #ask;
   #pad;
@@ -95,6 +97,11 @@ export class Endings {
   /** It is seen now. */
   look() {
     if (!this.#state.isAnswered && !this.#inquiry.isAsking) this.#finish(this.#state.effort);
+  }
+
+  /** Beneath what it is about: where the endings stand on a wide screen. */
+  takeStrip() {
+    this.#sentence.after(this.strip);
   }
 
   say = (/** @type {string} */ standing) => this.#tell({ standing });

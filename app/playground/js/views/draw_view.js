@@ -27,6 +27,8 @@ import { DrawingView } from "./drawing_view.js";
 
 /** @type {[number, number]} */
 const USUAL = [8, 1];
+/** A phone's screen, as in css/media.css. */
+const NARROW = "(max-width: 700px)";
 /** Images of a whole picture, which is large. */
 const FEW = 2;
 
@@ -56,6 +58,8 @@ export class DrawView {
       el("div", { class: "easel" }, this.#hole, submitRow("")),
       el("div", { class: "more" }, this.#pictures.element, this.#whole.element, drawer),
     );
+    this.#narrow.addEventListener("change", () => this.#arrange());
+    this.#arrange();
     stage.classList.add("explained");
     element.classList.add("watch");
     this.#render();
@@ -101,11 +105,25 @@ export class DrawView {
   #kinds = new KindPicker(this.#kindRow, uniqueId("kind"));
   /** What the pad was laid out for. */
   #laid = "";
+  #narrow = matchMedia(NARROW);
   leave = () => this.#endings.leave();
   /** @type {(recipe: Recipe) => unknown} */
   follow = (recipe) => this.#drawing.follow(recipe);
   /** @type {(settings: Settings | Remembered | Job, given: Given) => unknown} */
   restore = (settings, given) => this.#drawing.restore(settings, given);
+
+  /** On a phone the paper comes first, with the endings along its lower edge and the bars below; its tools follow. */
+  #arrange() {
+    const [pad, paper] = [this.#pad.element, find(this.#pad.element, ".paper")];
+    const bars = this.#endings.bars.element;
+    if (this.#narrow.matches) {
+      pad.prepend(paper, this.#endings.strip, bars);
+      return;
+    }
+    find(pad, ".palette").after(paper);
+    pad.after(bars);
+    this.#endings.takeStrip();
+  }
 
   get #isLive() {
     return this.#way === BEGIN;
