@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from model_core.card import Validation
+from model_core.data.palette import Palette, colours_of
 from model_core.data.pixels import values_to_pixels
 from model_core.errors import DataError
 
@@ -41,9 +42,13 @@ class Standing:
         nats: float,
         levels: int,
         validation: Validation | None,
+        palette: Palette = (),
     ) -> Self:
-        """The standing of a picture's values (C, H, W) in 0..levels-1, whose -ln p is `nats`."""
-        over = nats / math.log(2) - png_bits(values, levels)
+        """The standing of a picture's values (C, H, W) in 0..levels-1, whose -ln p is `nats`.
+
+        palette: the colours of the values, of a model of categories.
+        """
+        over = nats / math.log(2) - png_bits(values, levels, palette)
         if validation is None:
             return cls(over, None, None)
         above = p_value(nats, validation)
@@ -71,8 +76,15 @@ def validation_scores(log_p: NDArray[np.float64]) -> Validation:
     return Validation(len(log_p), tuple(round(float(nats), 3) for nats in quantiles))
 
 
-def png_bits(values: NDArray[np.integer], levels: int) -> int:
-    """The bits of a picture (C, H, W) as a PNG file, one-bit where it has two values."""
+def png_bits(values: NDArray[np.integer], levels: int, palette: Palette = ()) -> int:
+    """Return the bits of a picture (C, H, W) as a PNG file.
+
+    A grey picture of two values has one bit a pixel. With a palette the file is indexed,
+    and its colours are numbered by first appearance, row by row: how a model numbers its
+    values is arbitrary and must not count.
+    """
+    if palette:
+        return _indexed_png_bits(values[0], palette)
     pixels = (
         values_to_pixels(values.astype(np.uint8), levels)
         .transpose(1, 2, 0)
@@ -82,4 +94,20 @@ def png_bits(values: NDArray[np.integer], levels: int) -> int:
     (picture.convert("1") if levels == 2 and len(values) == 1 else picture).save(
         out, "PNG", optimize=True
     )
+    return 8 * len(out.getvalue())
+
+
+def _indexed_png_bits(values: NDArray[np.integer], palette: Palette) -> int:
+    """The bits of values (H, W) as an indexed PNG with the colours that occur."""
+    found, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    by_appearance = np.argsort(first)
+    renumbered = np.argsort(by_appearance)[inverse].reshape(values.shape)
+    colours = colours_of(palette)[found[by_appearance]]  # (those that occur, 4)
+
+    picture = Image.fromarray(renumbered.astype(np.uint8), "L")
+    picture.putpalette(colours[:, :3].tobytes())
+    if (colours[:, 3] < 255).any():
+        picture.info["transparency"] = colours[:, 3].tobytes()
+    out = io.BytesIO()
+    picture.save(out, "PNG", optimize=True)
     return 8 * len(out.getvalue())

@@ -66,6 +66,25 @@ def test_bits_over_png_grow_with_the_nats_and_fall_with_the_pictures_own_complex
     assert low.typicality is None
 
 
+def test_png_of_categories_does_not_depend_on_their_numbers() -> None:
+    """17 colours, one of them transparent, numbered in another order: the same bits;
+    and a picture of two colours takes fewer than noise of 17."""
+    palette = ("#00000000", *(f"#{16 * i:02x}40{255 - 16 * i:02x}" for i in range(16)))
+    rng = np.random.default_rng(2)
+    values = np.minimum(rng.integers(0, 17, (1, 12, 9)), 4 + np.arange(9))
+    order = rng.permutation(17)
+    renumbered = np.argsort(order)[values]
+    other = tuple(palette[value] for value in order)
+    bits = png_bits(values, 17, palette)
+    assert bits == png_bits(renumbered, 17, other)
+    assert bits > png_bits(values % 2, 17, palette) > 0
+    same = [
+        Standing.of(each, 20, 17, None, colours).bits_over_png
+        for each, colours in ((values, palette), (renumbered, other))
+    ]
+    assert same[0] == same[1] == 20 / math.log(2) - bits
+
+
 def test_calibrate_keeps_the_quantiles_in_the_card_and_score_tells_the_p_value(
     tmp_path: Path,
 ) -> None:

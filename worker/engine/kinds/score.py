@@ -69,7 +69,11 @@ def _outcome(
         width=W,
         quantised_pixels=moved or options.moved_pixels,
         uniform_bits=score.uniform_bits,
-        **asdict(Standing.of(values, score.nats, model.config.levels, validation)),
+        **asdict(
+            Standing.of(
+                values, score.nats, model.config.levels, validation, model.card.palette
+            )
+        ),
         pixel=believed(values, options, model, score.member, score.label),
         member=score.member if is_mixture else None,
         label=None if score.label is None else model.card.labels[score.label].name,
