@@ -150,8 +150,6 @@ PARTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "a third of the pixels, anywhere": lambda y, x, random: random < 1 / 3,
 }
 """Parts that are told by particles, which a guide begins in the first two."""
-NEVER = 0.001
-"""A label that is said to be so improbable should hardly ever be the true one."""
 
 
 def by_particles(
@@ -203,8 +201,6 @@ def _line(p: Floats, true: NDArray[np.int64]) -> Row:
         for _ in range(200)
     ]
     chance = np.quantile([_apart(p, each) for each in drawn], (0.5, 0.95))
-    never = p < NEVER
-    hits = never[np.arange(len(p)), true].sum()
     return (
         str(len(p)),
         wrong,
@@ -212,7 +208,6 @@ def _line(p: Floats, true: NDArray[np.int64]) -> Row:
         more,
         apart,
         f"{chance[0]:.1%}, {chance[1]:.1%}",
-        f"{hits} of {never.sum()}",
     )
 
 
@@ -257,7 +252,6 @@ def main() -> None:
         )
         header += (
             "by chance: median, 95%",
-            f"true of those below {NEVER}",
             "good",
             "processor seconds",
         )

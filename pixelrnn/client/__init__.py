@@ -1,4 +1,4 @@
-"""The service from Python: `Client`, and `AsyncClient` for asyncio. Needs httpx (`pip install 'pixelrnn[client]'`).
+"""The service from Python: `Client`, and `AsyncClient` for asyncio. Needs httpx (`pip install '.[client]'`).
 
     with Client("http://127.0.0.1:8000") as client:
         job = client.sample("mnist-diagonal-bilstm", n=4, seed=7)
@@ -14,7 +14,8 @@ try:
     import httpx as _needed  # noqa: F401
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "pixelrnn.client needs httpx: pip install 'pixelrnn[client]'", name="httpx"
+        "pixelrnn.client needs httpx: pip install '.[client]' in the checkout, or the wheel's file in place of the dot",
+        name="httpx",
     ) from error
 
 from pixelrnn.client import documents

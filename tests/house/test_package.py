@@ -345,7 +345,7 @@ def test_missing_extra_is_named(
     """One line that says what to install, and exit code 2, whatever the verb."""
     result = bare.pixelrnn(*arguments)
     (line,) = result.stderr.splitlines()
-    assert f"pip install 'pixelrnn[{extra}]'" in line
+    assert f"pip install '.[{extra}]' in the checkout" in line
     assert (result.returncode, result.stdout) == (2, "")
 
 
@@ -360,7 +360,8 @@ def test_what_needs_no_extra_works_without(bare: Installation) -> None:
         result = bare.pixelrnn(*arguments)
         assert (result.returncode, result.stderr) == (0, ""), arguments
     assert (
-        "pip install 'pixelrnn[client]'" in bare.python("import pixelrnn.client").stderr
+        "pip install '.[client]' in the checkout"
+        in bare.python("import pixelrnn.client").stderr
     )
 
 

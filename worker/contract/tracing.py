@@ -1,8 +1,8 @@
 """Spans of requests and of jobs, in the words of OpenTelemetry.
 
 They are sent where OTEL_EXPORTER_OTLP_ENDPOINT says (OTLP over HTTP), by whoever has the packages:
-`pip install 'pixelrnn[tracing]'`. Everybody else hands on the trace that a caller names (W3C Trace Context), and the
-logs name it.
+`pip install '.[tracing]'` in the checkout. Everybody else hands on the trace that a caller names
+(W3C Trace Context), and the logs name it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,10 @@ def _tracer(service: str) -> Any:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        reason = "an endpoint is set, and the packages are not there: pip install 'pixelrnn[tracing]'"
+        reason = (
+            "an endpoint is set, and the packages are not there: pip install "
+            "'.[tracing]' in the checkout, or the wheel's file in place of the dot"
+        )
         structlog.get_logger("tracing").warning("traces_not_sent", reason=reason)
         return None
     named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": service}

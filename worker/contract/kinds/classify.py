@@ -118,7 +118,8 @@ class ClassifySummary(Summary):
         description="-ln p(what is given), over all labels: high for a strange picture, whatever its label.",
     )
     exact: bool = Field(
-        description="These are the model's own probabilities. Else particles came close to them."
+        description="These are the model's own probabilities. Else they are estimated by particles; `quality` "
+        "says how far two estimates agree."
     )
     quality: Literal["exact", "good", "rough", "poor"] = Field(
         description="How well they are known. `good`: two halves of the particles agree within 0.05 in every label, "

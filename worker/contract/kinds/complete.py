@@ -228,7 +228,7 @@ class Receipt(Record):
 
     exact: bool = Field(
         description="Each image is a draw from the model's own distribution given everything that is given. Else "
-        "particles came close to it; `quality` says how close."
+        "it is estimated by particles; `quality` says how far two estimates agree."
     )
     quality: Quality | None = Field(
         default=None,

@@ -106,7 +106,7 @@ export function drawnFrom({ model: name, seed, temperature, label }, models) {
 
 const QUALITIES = /** @type {Record<string, string>} */ ({
   exact: t("exact: drawn from just what the network believes"),
-  good: t("good: two tries at each image agree"),
+  good: t("good: enough tries counted, and they agree"),
   rough: t("rough: two tries do not agree, or too little counted"),
   poor: t("poor: do not rely on these"),
 });
