@@ -63,9 +63,10 @@ export class EnumeratedRun {
       const rows = before.map(() => []);
       const together = Math.max(1, Math.floor(way.most / before.length));
       for (let first = 0; first < this.fillings.length; first += together) {
-        yield (found.length + first / this.fillings.length) / (mixture.ways.length * before.length);
         const behind = this.#behind(way, this.fillings.slice(first, first + together));
         for (const [k, row] of behind.entries()) rows[k].push(...row.map((each) => each + before[k]));
+        const done = Math.min(1, (first + together) / this.fillings.length);
+        yield (found.length / before.length + done) / mixture.ways.length;
       }
       found.push(...rows);
     }

@@ -98,9 +98,10 @@ class EnumeratedRun:
             parts: list[NDArray[np.float64]] = []
             together = max(1, way.most // len(way.labels))
             for first in range(0, len(self._fillings), together):
-                yield (number + first / len(self._fillings)) / len(ways)
                 images = self._fillings[first : first + together]
                 parts.append(self._behind(way, images))
+                done = min(1.0, (first + together) / len(self._fillings))
+                yield (number + done) / len(ways)
             # Rows before the hole are the same in all fillings and scored once.
             before = way.log_p_before(self._target.given(self._seed))
             found.append(np.concatenate(parts, 1) + before[:, None])

@@ -23,12 +23,12 @@ from model_core.config import NetworkConfig, preset
 from model_core.errors import ConfigError, ModelError
 from model_core.measures.leaks import require_causal
 from model_core.networks import PixelNetwork, build_network
-from model_core.posterior.completion import complete
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.plain.stage import PlainStage
 from tests.labelled_models import chi_square
 from tests.model_core.causality import moved_pairs, predicted_field
 from tests.model_core.reference import reference_sample
+from tests.posterior.tiny import by_particles
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 SIZES = [{"values": 3, "height": 2, "width": 3}, {"values": 5, "height": 2, "width": 2}]
@@ -221,7 +221,7 @@ def test_completions_by_particles_are_of_categories() -> None:
         torch.tensor([[[[0, 1, 2], [2, 0, 1]]]])[0],
         torch.tensor([[True, False, True], [True, False, True]]),
     )
-    found = complete(model, known, keep, 150, seed=5)
+    found = by_particles(model, known, keep, 150, seed=5)
     assert torch.equal(found.values[:, :, keep], known[:, keep].expand(150, -1, -1))
     images = all_images(model.config)
     fitting = images[((images == known) | ~keep).all((1, 2, 3))]

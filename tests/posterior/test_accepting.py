@@ -7,14 +7,20 @@ import numpy as np
 import pytest
 import torch
 
-from model_core import complete
 from model_core.models import Model
 from model_core.orientation import Orientation
 from model_core.posterior.accepting import Accepting
 from model_core.posterior.mixture import Mixture, Way
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.targets import Target
-from tests.posterior.tiny import chi_square_excess, mask, mixture, network_of, truth
+from tests.posterior.tiny import (
+    by_particles,
+    chi_square_excess,
+    mask,
+    mixture,
+    network_of,
+    truth,
+)
 
 KNOWN = np.random.default_rng(1).integers(0, 2, (1, 3, 3))
 
@@ -43,7 +49,7 @@ def test_draws_of_the_member_that_comes_last_follow_the_mixture_s_posterior(
     model = mixture("none", "rotate_180", "transpose", side=3, scale=scale)
     true = truth(model, KNOWN, mask(keep), 0.7)
     given = torch.from_numpy(KNOWN), torch.from_numpy(mask(keep))
-    done = complete(model, *given, 600, 4, 0.7, enumerates=False)
+    done = by_particles(model, *given, 600, 4, 0.7)
     assert (done.exact, done.member, done.receipt.quality, done.receipt.apart_nats) == (
         False,
         "none",
@@ -71,7 +77,7 @@ def test_a_member_that_has_nearly_all_the_weight_is_not_overlooked() -> None:
         mixture("none", "rotate_180", "transpose", side=3, scale=2),
         "### ... ...",
     )
-    done = complete(
+    done = by_particles(
         model,
         torch.from_numpy(KNOWN),
         torch.from_numpy(mask(keep)),
@@ -79,7 +85,6 @@ def test_a_member_that_has_nearly_all_the_weight_is_not_overlooked() -> None:
         4,
         0.7,
         particles=8,
-        enumerates=False,
     )
     assert done.receipt.apart_nats is not None
     far, noise = variation(done.values, model, keep, 0.7)
@@ -93,13 +98,13 @@ def test_the_pool_and_each_image_are_functions_of_the_seed() -> None:
         torch.from_numpy(mask("### #.. ...")),
     )
     known = torch.from_numpy(KNOWN)
-    five, two = (complete(model, known, keep, n, 7, enumerates=False) for n in (5, 2))
+    five, two = (by_particles(model, known, keep, n, 7) for n in (5, 2))
     assert torch.equal(five.values[:2], two.values)
     assert five.mean is not None
     assert two.mean is not None
     assert torch.equal(five.mean, two.mean)
     assert five.receipt.ess == two.receipt.ess
-    other = complete(model, known, keep, 5, 8, enumerates=False)
+    other = by_particles(model, known, keep, 5, 8)
     assert not torch.equal(five.values, other.values)
     assert five.receipt.particles == 32
 

@@ -11,7 +11,6 @@ from model_core import log_likelihood, sample
 from model_core.measures.likelihood import nats_per_image
 from model_core.models import Model
 from model_core.posterior.chain import Chain, seat
-from model_core.posterior.completion import complete
 from model_core.posterior.islands import IslandsRun, begun
 from model_core.posterior.mixture import Given
 from model_core.posterior.particles import StageParticles, Stages
@@ -19,6 +18,7 @@ from model_core.posterior.targets import Target
 from tests.posterior.tiny import (
     TINY,
     awake,
+    by_particles,
     chi_square_excess,
     finished,
     mask,
@@ -88,7 +88,7 @@ def test_completions_of_a_mixture_follow_the_mixture_s_posterior() -> None:
         np.random.default_rng(1).integers(0, 2, (1, 3, 3)),
     )
     true = truth(model, known, keep, 0.7)
-    done = complete(
+    done = by_particles(
         model,
         torch.from_numpy(known),
         torch.from_numpy(keep),
@@ -177,7 +177,7 @@ def test_completions_in_colour_follow_the_exact_posterior() -> None:
         mask("#.# ### .##"),
         np.random.default_rng(1).integers(0, 3, (3, 3, 3)),
     )
-    done = complete(
+    done = by_particles(
         model,
         torch.from_numpy(known),
         torch.from_numpy(keep),
@@ -202,7 +202,7 @@ def test_completions_are_as_likely_as_images_of_the_model() -> None:
     nats = {}
     for method in ("posterior", "clamp"):
         drawn = [
-            complete(
+            by_particles(
                 model, image, keep, n=1, seed=i, method=method, particles=48, sweeps=0
             ).values
             for i, image in enumerate(originals)

@@ -14,7 +14,7 @@ from model_core.models import Model
 from model_core.orientation import Orientation
 from model_core.posterior.completion import complete, drawn_receipt_steps
 from model_core.posterior.targets import Target
-from tests.posterior.tiny import CENTRE, awake, mask, mixture, truth
+from tests.posterior.tiny import CENTRE, awake, by_particles, mask, mixture, truth
 
 ENDS = mask("######### ######### ######### ######### ......... .........")
 
@@ -120,12 +120,13 @@ def test_images_do_not_depend_on_how_many_are_asked_for() -> None:
     model = awake("mnist-diagonal-bilstm", height=6, width=9)
     known = torch.randint(0, 2, (1, 6, 9), generator=torch.Generator().manual_seed(0))
     keep = torch.from_numpy(CENTRE)
-    three = complete(model, known, keep, n=3, seed=8, particles=5)
+    three = by_particles(model, known, keep, n=3, seed=8, particles=5)
     assert torch.equal(
-        three.values[:1], complete(model, known, keep, n=1, seed=8, particles=5).values
+        three.values[:1],
+        by_particles(model, known, keep, n=1, seed=8, particles=5).values,
     )
     assert not torch.equal(
-        three.values, complete(model, known, keep, n=3, seed=9, particles=5).values
+        three.values, by_particles(model, known, keep, n=3, seed=9, particles=5).values
     )
     assert (three.exact, three.receipt.particles, three.member) == (
         False,
@@ -138,7 +139,9 @@ def test_images_do_not_depend_on_how_many_are_asked_for() -> None:
     assert three.receipt.apart_nats is not None
     assert three.receipt.quality in ("good", "rough", "poor")
     alone = [
-        complete(model, known, keep, n=1, seed=8, particles=5, first=i).receipt.quality
+        by_particles(
+            model, known, keep, n=1, seed=8, particles=5, first=i
+        ).receipt.quality
         for i in range(3)
     ]
     assert three.receipt.qualities == tuple(alone)

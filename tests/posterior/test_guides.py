@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from model_core import Model, complete
+from model_core import Model
 from model_core.components import Component, Member
 from model_core.orientation import Orientation
 from model_core.posterior.chain import Chain
@@ -19,6 +19,7 @@ from model_core.posterior.particles import StageParticles
 from tests.labelled_models import SIZE, all_images, chi_square, fitting, joint, labelled
 from tests.posterior.tiny import (
     awake,
+    by_particles,
     chi_square_excess,
     mask,
     mixture,
@@ -118,7 +119,7 @@ def test_a_guide_that_misses_what_is_likely_is_not_alone() -> None:
         scale=2,
     )
     known, keep = np.random.default_rng(1).integers(0, 2, (1, 3, 3)), HOLES["above"]
-    done = complete(
+    done = by_particles(
         model, torch.from_numpy(known), torch.from_numpy(keep), 20, 4, particles=16
     )
     assert done.receipt.evidence_nats == pytest.approx(
@@ -136,7 +137,7 @@ def test_completions_by_a_guide_follow_the_exact_posterior(
         awake("mnist-row-lstm", seed=6, height=3, width=3), "flip_top_bottom"
     )
     keep, known = HOLES[hole], np.random.default_rng(1).integers(0, 2, (1, 3, 3))
-    done = complete(
+    done = by_particles(
         model,
         torch.from_numpy(known),
         torch.from_numpy(keep),
@@ -163,7 +164,7 @@ def test_the_members_of_a_mixture_are_guides_of_the_whole() -> None:
         replace(plain, guides=plain.members[1:]),
         guided(plain, "flip_top_bottom"),
     ):
-        done = complete(
+        done = by_particles(
             model,
             torch.from_numpy(known),
             torch.from_numpy(keep),
@@ -185,7 +186,7 @@ def test_a_guide_without_labels_serves_a_model_that_has_some(given: str) -> None
     )
     model = replace(model, guides=(Member(guide.network, "rotate_180"),))
     known, n, log_p = all_images()[0b110011010], 120, joint(model)
-    done = complete(model, known, keep, n, seed=4, particles=8, sweeps=2)
+    done = by_particles(model, known, keep, n, seed=4, particles=8, sweeps=2)
     index = (done.values.view(n, -1) * 2 ** torch.arange(8, -1, -1)).sum(1)
     p = log_p.logsumexp(0).exp() * fitting(known, keep)
     found, most = chi_square(torch.bincount(index, minlength=512), n * p / p.sum())
@@ -203,7 +204,7 @@ def test_a_guide_that_suits_the_hole_no_better_changes_nothing(hole: str) -> Non
         torch.zeros((1, 3, 3), dtype=torch.int64),
     )
     one, other = (
-        complete(model, known, keep, 20, 4, particles=8)
+        by_particles(model, known, keep, 20, 4, particles=8)
         for model in (plain, guided(plain, "rotate_180"))
     )
     assert torch.equal(one.values, other.values) == (hole == "in the middle")

@@ -3,13 +3,14 @@
 import itertools
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_core import untrained
+from model_core import complete, untrained
 from model_core.models import Member, Model
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.orientation import Orientation, turn
@@ -18,6 +19,8 @@ from model_core.posterior.mixture import Given, Mixture, Way
 from model_core.posterior.particles import Particles
 from model_core.sampling.noise import choice_noise
 
+by_particles = partial(complete, enumerates=False)
+"""Completes small holes by particles, as it does those that are too large to enumerate."""
 KINDS = ("mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm")
 
 
