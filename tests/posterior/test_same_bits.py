@@ -108,8 +108,8 @@ ALLOWED = {
 
 
 def test_libraries_that_do_without_vectors_give_the_same_bytes() -> None:
-    """Images, marginals and the receipt of a mixture, by draws that are accepted and by chains, and what is said of
-    labels, of a picture and of its first rows, in another process."""
+    """Images, marginals and the receipt of a mixture, by draws that are accepted, by chains and by enumeration, and
+    what is said of labels, of a picture and of its first rows, in another process."""
     environment = os.environ | LESS_ABLE
     told = subprocess.run(
         [
@@ -127,7 +127,7 @@ def test_libraries_that_do_without_vectors_give_the_same_bytes() -> None:
 
 
 def found() -> str:
-    """Digests of two completions, and of two classifications."""
+    """Digests of three completions, and of two classifications."""
     members = [_network(seed) for seed in range(2)]
     names = "none", "rotate_180"
     model = Model(
@@ -140,7 +140,11 @@ def found() -> str:
     known = torch.from_numpy(np.random.default_rng(3).integers(0, 2, (1, 6, 9)))
     digests = [
         _digest(model, known, hole)
-        for hole in ("......... " * 3 + "######### " * 3, "#.##.#### " * 6)
+        for hole in (
+            "......... " * 3 + "######### " * 3,
+            "#.##.#### " * 6,
+            "######### " * 2 + "###...### " * 2 + "######### " * 2,
+        )
     ]
     return " ".join([*digests, *_digests_of_labels(_network(2, labels=3), known)])
 
