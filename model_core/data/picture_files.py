@@ -38,8 +38,9 @@ Found = TypeVar("Found")
 _log = logging.getLogger(__name__)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
 _CHUNK = 1024
-_WHOLE_CHUNK = 16
-"""Pictures that are decoded together if each is kept in its own size."""
+_WHOLE_CHUNK = min(8, os.cpu_count() or 1)
+"""Pictures that are decoded together if each is kept in its own size: few, because two
+chunks are in memory beside the pictures that are kept."""
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "F"} | {"I;16", "I;16L", "I;16B"})
 """Pillow's modes of pictures without colours."""
 _LUMA = np.array([0.299, 0.587, 0.114])

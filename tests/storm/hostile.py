@@ -11,6 +11,7 @@ uploads.
 import bz2
 import io
 import random
+import re
 import shutil
 import struct
 import sys
@@ -49,6 +50,8 @@ LIMIT_MIB = 300
 """Peak memory of one API process that no client may exceed."""
 OWNERS = 8
 _LOOK_S = 0.05
+_TRAINING = re.compile(r"worker\.engine\.teaching(_start)?")
+"""The module of a training's process, now and at commit 3ace8f19."""
 _TRAINS_S = 40.0
 """Seconds for which a training that was accepted is watched before it is canceled."""
 _TIMEOUT_S = 300.0
@@ -323,7 +326,7 @@ class Watch:
             with suppress(psutil.Error):
                 for process in psutil.Process(self.up).children(recursive=True):
                     with suppress(psutil.Error, OSError):
-                        if "worker.engine.teaching" in process.cmdline():
+                        if any(map(_TRAINING.fullmatch, process.cmdline())):
                             peak = peak_mib(process.pid)
                             self.peak_of_training = max(self.peak_of_training, peak)
             time.sleep(_LOOK_S)
