@@ -27,7 +27,7 @@ from app.packed_pictures import FIELD as PICTURES
 from app.packed_pictures import unpacked_picture
 from app.queue_entry import QUEUES_KEY, enqueue_commands, rq_job_key
 from worker.contract import keys, scripts, submission
-from worker.contract.cards import WorkerInfo, readable_workers
+from worker.contract.cards import AnnouncementReader, WorkerInfo
 from worker.contract.durability import (
     CLUSTER,
     LOADING,
@@ -191,6 +191,7 @@ def _of_later_version(job_id: str, error: UnpackableError) -> OtherVersionJobErr
 class Store:
     def __init__(self, url: str, budget_s: float) -> None:
         self._budget_s = budget_s
+        self._announcements = AnnouncementReader()
         self._turn = asyncio.Semaphore(redis_connections.MAX_COMMAND_CONNECTIONS)
         """Makes calls wait in order: the pool itself may give a free connection to one that came later."""
         self._redis: Any = redis_connections.command_client(
@@ -425,7 +426,7 @@ class Store:
             "MGET", *(keys.worker(name.decode(errors="replace")) for name in names)
         )
         announced = [text for text in found if text is not None]
-        workers = readable_workers(announced)
+        workers = self._announcements.read(announced)
         if len(workers) < len(announced):
             _log.warning(
                 "announcements_unreadable", workers=len(announced) - len(workers)

@@ -10,7 +10,12 @@ from pydantic import ValidationError
 from tests.fakes import fake_card
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
-from worker.contract.cards import ModelCard, WorkerInfo, readable_workers
+from worker.contract.cards import (
+    AnnouncementReader,
+    ModelCard,
+    WorkerInfo,
+    readable_workers,
+)
 from worker.contract.events import RowDrawn, row_entry
 from worker.contract.jobs import VERSION, JobRecord, JobSpec, JobStatus
 from worker.contract.kind import Method
@@ -102,6 +107,18 @@ def test_announcements_are_read_when_some_cannot_be() -> None:
     ]
     found = readable_workers([*garbage, mixed, strange])
     assert [(worker.name, worker.models) for worker in found] == [("w", (CARD,))]
+
+
+def test_an_announcement_is_parsed_once_while_it_stays_the_same() -> None:
+    """A look returns the objects of the look before; what changed or is gone is not kept."""
+    reader = AnnouncementReader()
+    first, second = INFO.entry(), as_later(INFO.entry(), name="second")
+    (before, other) = reader.read([first, second])
+    changed = as_later(INFO.entry(), slots=INFO.slots + 1)
+    again = reader.read([changed, second, "{"])
+    assert again[1] is other
+    assert again[0].slots == before.slots + 1
+    assert reader.read([first])[0] is not before
 
 
 def test_job_is_of_another_version_when_it_says_so() -> None:
