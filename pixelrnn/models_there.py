@@ -4,6 +4,7 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -116,7 +117,7 @@ def remote_train(
     say(f"{name}: {_score(result)} held back ({better}); {url} serves it")
 
 
-def _left_out(state: dict[str, Any]) -> str:
+def _left_out(state: Mapping[str, Any]) -> str:
     """Return a line on the files that the service left out; empty if there are none."""
     parts = []
     if unreadable := state.get("unreadable"):
@@ -127,7 +128,7 @@ def _left_out(state: dict[str, Any]) -> str:
     return f"left out: {'; '.join(parts)}" if parts else ""
 
 
-def _score(result: dict[str, Any]) -> str:
+def _score(result: Mapping[str, Any]) -> str:
     """Return the score of a training with its standard error and number of pictures."""
     error = result.get("bits_standard_error")
     count = result.get("valid_images")
