@@ -38,6 +38,9 @@ def test_ink_at_the_bottom_draws_the_top(site: Site) -> None:
     site.wait_for_standing("Four endings")
     assert _given(site) == ["?"] * 30
     paper = site.view.locator("canvas.paper")
+    paper.hover()
+    said = site.view.locator(".pixel-note").inner_text()
+    assert re.fullmatch(r"White has .*% here", said)
     with site.page.expect_response("**/complete") as asked:
         site.click_pixel(paper, 2, 5, (5, 6))
     assert asked.value.json()["filled_pixels"] == 29

@@ -63,6 +63,9 @@ def test_characters_are_ticked_and_turned_by_keyboard(site: Site) -> None:
     assert sorted(said) == pytest.approx(
         sorted(nats / math.log(2) for nats in scores), abs=0.051
     )
+    site.view.locator(".glyph canvas").first.hover()
+    note = site.view.locator(".pixel-note:visible").inner_text()
+    assert re.fullmatch(r"(White|Black) had .*% here: [\d.]+ bits", note)
     with site.page.expect_response("**/sample"):
         site.view.get_by_role("button", name="Twelve others").click()
     site.view.get_by_text("0 ticked; 6 of them exist.").wait_for()

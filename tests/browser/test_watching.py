@@ -14,6 +14,54 @@ def _canvas(site: Site, x: int, y: int) -> list[int]:
     )
 
 
+def _point(site: Site, x: int, y: int) -> None:
+    """Point at a pixel of the picture, of 5 by 6."""
+    box = site.view.locator(".easel canvas").bounding_box()
+    across, down = (x + 0.5) / 5, (y + 0.5) / 6
+    site.page.mouse.move(
+        box["x"] + across * box["width"], box["y"] + down * box["height"]
+    )
+
+
+def test_another_kind_begins_by_itself_unless_it_is_stopped(site: Site) -> None:
+    """Some seconds after a picture is finished; Pause keeps it, and so does whoever points at one of its pixels."""
+    site.page.goto("/")
+    site.wait_for_drawing()
+    chosen = "() => document.querySelector('#view-watch .kinds :checked').value"
+    site.view.get_by_label("Speed").fill("3")
+    note = site.view.locator(".pixel-note")
+    for place in range(2000):  # until a pixel is there whose cost is known
+        _point(site, place % 2, 0)
+        if note.is_visible():
+            break
+    site.view.get_by_text("Finished: all").wait_for()
+    first = site.page.evaluate(chosen)
+    site.page.wait_for_timeout(5000)
+    assert site.page.evaluate(chosen) == first
+    site.page.mouse.move(1, 1)
+    site.page.wait_for_function(
+        "first => document.querySelector('#view-watch .kinds :checked').value !== first",
+        arg=first,
+    )
+    # In the page, since a busy machine may be slower than the seconds that a picture stays.
+    site.page.evaluate(
+        """() => new Promise((resolve) => {
+          const [play, line] = ["[data-act=play]", ".next"].map(one => document.querySelector(`#view-watch ${one}`));
+          new MutationObserver((_, watched) => {
+            if (!line.textContent.startsWith("Finished") || play.textContent !== "Pause") return;
+            watched.disconnect();
+            play.click();
+            resolve();
+          }).observe(document.querySelector("#view-watch"), { childList: true, subtree: true, characterData: true });
+        })"""
+    )
+    assert site.view.get_by_role("button", name="Once more").is_visible()
+    second = site.page.evaluate(chosen)
+    site.page.wait_for_timeout(5000)
+    assert site.page.evaluate(chosen) == second
+    assert site.view.get_by_role("button", name="Once more").is_visible()
+
+
 def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     """Pixel by pixel, with the chance of white and the surprise so far, which is the score's in the end."""
     scores, samples = [], []
@@ -53,11 +101,19 @@ def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     site.view.get_by_label("Speed").fill("3")
     site.view.get_by_role("button", name="Go on").click()
     site.view.get_by_text("Finished: all 30 pixels").wait_for()
+    site.view.get_by_role("button", name="Pause").click()  # no other one begins
     assert (
         site.view.locator("[data-bits]")
         .inner_text()
         .startswith(f"{sum(bits):.1f} bits")
     )
+    _point(site, 3, 2)
+    at = 2 * 5 + 3
+    colour = "White" if _canvas(site, 3, 2) == [255, 255, 255] else "Black"
+    said = site.view.locator(".pixel-note").inner_text()
+    assert re.fullmatch(rf"{colour} had .*% here: {bits[at]:.1f} bits", said)
+    site.page.mouse.move(1, 1)
+    site.view.locator(".pixel-note").wait_for(state="hidden")
     colours = [_canvas(site, i % 5, i // 5) for i in range(30)]
     assert all(colour in ([0, 0, 0], [255, 255, 255]) for colour in colours)
     with site.page.expect_response("**/sample"):

@@ -138,10 +138,9 @@ function showRoom(wanted) {
 /** Bring a link into sight in its row, which on a phone is longer than the screen. @param {HTMLElement} link */
 function reveal(link) {
   const row = /** @type {HTMLElement} */ (link.parentElement);
-  const isSeen = link.offsetLeft >= row.offsetLeft + row.scrollLeft;
-  const end = link.offsetLeft + link.offsetWidth - row.offsetLeft;
-  if (!isSeen || end > row.scrollLeft + row.clientWidth)
-    row.scrollLeft = end - (row.clientWidth + link.offsetWidth) / 2;
+  const start = link.offsetLeft - row.offsetLeft;
+  const isSeen = start >= row.scrollLeft && start + link.offsetWidth < row.scrollLeft + row.clientWidth;
+  if (!isSeen) row.scrollLeft = start - (row.clientWidth - link.offsetWidth) / 2;
 }
 
 /** The way through the page: each room leads to the next one. @param {Element | undefined} tab */
@@ -288,6 +287,10 @@ find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) =
   element.focus();
 });
 offerLanguages(find(document, "#language"));
+new ResizeObserver(() => {
+  const tab = document.querySelector(".tabs [aria-current]");
+  if (tab instanceof HTMLElement) reveal(tab); // what stands beside the tabs has taken some of their room
+}).observe(find(document, ".tabs"));
 find(document, "#late").remove(); // all modules are there
 route();
 world.models.watch(() => showRoom(shown));

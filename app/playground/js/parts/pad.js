@@ -10,9 +10,10 @@ import { say, t } from "../lang.js";
 import { mostOf } from "../pixels/holes.js";
 import { Mask } from "../pixels/mask.js";
 import { Mist } from "../pixels/mist.js";
+import { PixelNote } from "./pixel_note.js";
 import { edgeOf } from "../pixels/outline.js";
 import { blankCanvas, nearestOf, pen, rgbaOf } from "../pixels/raster.js";
-import { colourName } from "../service/words.js";
+import { colourName, percent } from "../service/words.js";
 
 /** @import {Model, Size} from "../types" */
 
@@ -78,6 +79,11 @@ export class Pad {
       if (drawing) button.prepend(icon(drawing));
       button.addEventListener("click", () => (rule ? this.#apply(rule) : this.#take(Number(button.value))));
     }
+    new PixelNote(
+      this.#canvas,
+      () => this.ink,
+      (x, y) => this.#chanceAt(x, y),
+    );
     listenForUndo(this.element, (rule) => this.#apply(rule));
     this.#take(WHITE);
   }
@@ -285,6 +291,13 @@ export class Pad {
     this.#mean = mean;
     this.#isBinary = isBinary;
     this.#paint();
+  }
+
+  /** How probable white is where nothing is known, as the fog shows it; "" while a pen is down. @param {number} x @param {number} y */
+  #chanceAt(x, y) {
+    const at = y * this.ink.width + x;
+    if (!this.#mean || !this.#isBinary || this.#hand.first || this.ink.hole[at] !== UNKNOWN) return "";
+    return t("White has {percent} here", { percent: percent(this.#mean.data[4 * at] / 255) });
   }
 
   /** @param {ImageData | null} ending in place of the fog */

@@ -6,9 +6,10 @@ import { shipped } from "../files.js";
 import { Futures } from "../service/futures.js";
 import { fixed, say, t } from "../lang.js";
 import { blankCanvas, pen, pixelsOf } from "../pixels/raster.js";
+import { PixelNote } from "./pixel_note.js";
 import { Reel } from "./reel.js";
 import { Latest } from "../signal.js";
-import { likelihood, percent } from "../service/words.js";
+import { costOfPixel, likelihood, percent } from "../service/words.js";
 import { chanceOfWhite, drawn, endedFrom, ofOneLabel } from "../service/written.js";
 
 /** @import {Asking} from "../service/asking.js" */
@@ -20,6 +21,10 @@ const STILL = "(prefers-reduced-motion: reduce)";
 /** Whoever drags the slider asks where it rests. */
 const REST_MS = 200;
 const FILM_PAUSE_MS = 2500;
+/** So long a finished picture is looked at before another one begins. */
+const LOOK_MS = 4000;
+/** So many pictures follow each other by themselves: a tab that is forgotten leaves the service alone. */
+const MOST_IN_A_ROW = 30;
 /** Recorded drawings. */
 const FILMS = ["digit", "character"];
 /** Endings that a film has of each place. */
@@ -34,7 +39,13 @@ export class Writing {
   constructor(view, ask) {
     this.#view = view;
     this.#ask = ask;
-    this.#reel = new Reel(/** @type {HTMLCanvasElement} */ (find(view, "canvas")));
+    const canvas = /** @type {HTMLCanvasElement} */ (find(view, "canvas"));
+    this.#reel = new Reel(canvas);
+    this.#note = new PixelNote(
+      canvas,
+      () => this.#written?.picture ?? null,
+      (x, y) => this.#costAt(x, y),
+    );
     this.#place = find(view, ".place input");
     this.#place.addEventListener("input", () => this.#go(Number(this.#place.value), false));
     this.#use = find(view, "[data-act=use]");
@@ -53,11 +64,14 @@ export class Writing {
   onWait = () => {};
   /** Told when another picture is shown, or it is finished. */
   onChange = () => {};
+  /** Called when a picture was finished some seconds ago, and nobody has done anything since. */
+  onRested = () => {};
   isAsking = false;
 
   #view;
   #ask;
   #reel;
+  #note;
   #place;
   #play;
   #step;
@@ -77,6 +91,10 @@ export class Writing {
   #frame = 0;
   #timer = 0;
   #films = 0;
+  /** Whether another picture begins by itself. */
+  #goesOn = false;
+  /** Pictures since somebody did something. */
+  #inARow = 0;
 
   /** Whether this browser drew it. */
   get isHere() {
@@ -115,8 +133,9 @@ export class Writing {
     return width * height;
   }
 
-  /** Another picture, from nothing. The one before stays until it is there. @param {Model} model */
-  begin(model) {
+  /** Another picture, from nothing. The one before stays until it is there. @param {Model} model @param {boolean} isAsked whether somebody has asked for it */
+  begin(model, isAsked) {
+    if (isAsked) this.#inARow = 0;
     const one = ofOneLabel(model);
     return this.#draw(one, 0, (how) => drawn(this.#ask, one, how));
   }
@@ -131,6 +150,7 @@ export class Writing {
 
   /** The picture is not looked at any more. */
   leave() {
+    this.#inARow = 0;
     this.#asking.ask();
     this.isAsking = false;
     this.onWait("");
@@ -184,6 +204,8 @@ export class Writing {
   }
 
   #toggle() {
+    this.#inARow = 0;
+    if (this.#goesOn) return this.#stay();
     if (this.isFinished) this.#go(0, true);
     else this.#run(!this.#isPlaying);
     if (!this.#isPlaying) this.#seekSoon();
@@ -192,6 +214,7 @@ export class Writing {
   /** @param {number} at how many pixels are there @param {boolean} isPlaying */
   #go(at, isPlaying) {
     this.#at = Math.min(at, this.#all);
+    this.#goesOn = false;
     this.#run(isPlaying);
     if (!isPlaying) this.#seekSoon();
   }
@@ -239,8 +262,39 @@ export class Writing {
 
   #finish() {
     this.#isPlaying = false;
+    this.#goesOn = this.isLive && this.#inARow < MOST_IN_A_ROW && !matchMedia(STILL).matches;
     this.#label();
+    clearTimeout(this.#timer);
     if (!this.isLive) this.#timer = setTimeout(() => this.showFilm(), FILM_PAUSE_MS);
+    if (this.#goesOn) this.#timer = setTimeout(() => this.#goOn(), LOOK_MS);
+  }
+
+  /** Another picture begins, unless the reader looks at a pixel of this one or at another page: then later. */
+  #goOn() {
+    if (!this.#goesOn) return;
+    if (this.#note.isShown || document.hidden || this.#view.hidden) {
+      this.#timer = setTimeout(() => this.#goOn(), LOOK_MS);
+      return;
+    }
+    this.#goesOn = false;
+    this.#inARow += 1;
+    this.onRested();
+  }
+
+  /** The picture stays. */
+  #stay() {
+    this.#goesOn = false;
+    clearTimeout(this.#timer);
+    this.#label();
+  }
+
+  /** What a pixel cost that is there, if that is known. @param {number} x @param {number} y */
+  #costAt(x, y) {
+    const { picture, bits = null, isBinary = false } = this.#written ?? {};
+    if (!picture || !bits) return "";
+    const at = y * picture.width + x;
+    if (at >= this.#at) return "";
+    return costOfPixel(bits[at], isBinary ? picture.data[4 * at] > 127 : null);
   }
 
   /** Pixels a second: a picture takes as long whatever its size. */
@@ -249,7 +303,8 @@ export class Writing {
   }
 
   #label() {
-    this.#play.textContent = this.#isPlaying ? t("Pause") : this.isFinished ? t("Once more") : t("Go on");
+    this.#play.textContent =
+      this.#isPlaying || this.#goesOn ? t("Pause") : this.isFinished ? t("Once more") : t("Go on");
     for (const control of [this.#play, this.#step, this.#place]) control.disabled = !this.#written;
     this.#roll.disabled = !this.isLive || this.isFinished;
     this.#use.hidden = !this.isFinished || !this.#written?.address;

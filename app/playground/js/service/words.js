@@ -177,6 +177,20 @@ export function likelihood(bits) {
   return t("1 in 10{power}", { power });
 }
 
+/**
+ * What a pixel cost that was drawn: the surprise of its colour.
+ *
+ * @param {number} bits
+ * @param {boolean | null} isWhite null for a picture in colours
+ */
+export function costOfPixel(bits, isWhite) {
+  const facts = { percent: percent(2 ** -bits), bits: fixed(bits, 1) };
+  if (isWhite === null) return t("This colour had {percent} here: {bits} bits", facts);
+  return isWhite
+    ? t("White had {percent} here: {bits} bits", facts)
+    : t("Black had {percent} here: {bits} bits", facts);
+}
+
 /** @param {number} share */
 export function percent(share) {
   const least = share > 0 && share < LEAST_SHARE;

@@ -4,11 +4,12 @@ import { ableTo } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
 import { shuffled, someCharacters } from "../service/examples.js";
 import { Inquiry } from "../service/inquiry.js";
+import { PixelNote } from "../parts/pixel_note.js";
 import { kindOf } from "../service/kinds.js";
 import { fixed, say, t } from "../lang.js";
 import { canvasOf } from "../pixels/raster.js";
 import { friendlySeed } from "../service/requests.js";
-import { NOBODY, standing } from "../service/words.js";
+import { costOfPixel, NOBODY } from "../service/words.js";
 
 /** @import {Model, Shared} from "../types" */
 
@@ -19,6 +20,7 @@ import { NOBODY, standing } from "../service/words.js";
  * @property {HTMLInputElement} box ticked by whoever thinks that it exists
  * @property {HTMLElement} caption
  * @property {number | null} nats how surprising it is, once that is known
+ * @property {number[] | null} bits of each pixel
  */
 
 const HALF = 6;
@@ -93,11 +95,19 @@ export class RealView {
       const box = el("input", { type: "checkbox" });
       box.setAttribute("aria-label", t("Character {number} exists", { number: i + 1 }));
       const caption = el("span", { class: "caption" });
-      return { picture, name, box, caption, nats: null };
+      return { picture, name, box, caption, nats: null, bits: null };
     });
-    const glyphs = this.#cards.map(({ picture, box, caption }) =>
-      el("div", { class: "glyph" }, el("label", {}, canvasOf(picture), box, t("exists")), caption),
-    );
+    const glyphs = this.#cards.map((card) => {
+      const { picture, box, caption } = card;
+      const canvas = canvasOf(picture);
+      const glyph = el("div", { class: "glyph" }, el("label", {}, canvas, box, t("exists")), caption);
+      new PixelNote(
+        canvas,
+        () => picture,
+        (x, y) => costIn(card, y * picture.width + x),
+      );
+      return glyph;
+    });
     find(this.#element, ".glyphs").replaceChildren(...glyphs);
     find(this.#element, "form").hidden = false;
     this.#press.textContent = t("Turn them over");
@@ -137,7 +147,9 @@ export class RealView {
   /** @param {Model} model @param {Card} card @param {AbortSignal} signal */
   async #measure(model, card, signal) {
     if (card.nats !== null) return;
-    card.nats = (await this.#shared.ask.score(model, card, { signal })).score.nats;
+    const { score, map } = await this.#shared.ask.scoreMap(model, card, { signal });
+    card.nats = score.nats;
+    card.bits = map && map.bits.flat().map(([cost]) => cost);
     show(card);
   }
 
@@ -150,6 +162,11 @@ export class RealView {
 /** @param {Card} card */
 function isRight({ name, box }) {
   return box.checked === Boolean(name);
+}
+
+/** What a pixel of it cost, once it is turned over and that is known. @param {Card} card @param {number} at */
+function costIn({ picture, bits }, at) {
+  return bits ? costOfPixel(bits[at], picture.data[4 * at] > 127) : "";
 }
 
 /** Its other side. @param {Card} card */

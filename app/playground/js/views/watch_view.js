@@ -25,6 +25,7 @@ export class WatchView {
     this.#writing.onTrouble = (error) => this.#say(error);
     this.#writing.onWait = (text) => this.#tell(text);
     this.#writing.onChange = () => this.#tell("");
+    this.#writing.onRested = () => this.#goOn();
     find(element, "[data-act=another]").addEventListener("click", () => this.#write());
     find(element, "[data-act=mine]").addEventListener("click", () => this.#drawOn());
     this.#kinds = new KindPicker(find(element, ".kinds"), "watched");
@@ -93,11 +94,21 @@ export class WatchView {
     this.#write();
   }
 
-  #write() {
+  /** A picture of the next kind that somebody draws at once. */
+  #goOn() {
+    const at = this.#offered.findIndex((model) => model === this.#model);
+    const others = [...this.#offered.slice(at + 1), ...this.#offered.slice(0, at + 1)];
+    const next = others.find((model) => this.#isReady(model)) ?? this.#model;
+    this.#model = next;
+    this.#kinds.offer(this.#offered, next);
+    this.#write(false);
+  }
+
+  #write(isAsked = true) {
     this.#say(null);
     if (!this.#model) return this.#say(NOBODY);
     this.#isCutOff = false;
-    this.#writing.begin(this.#model);
+    this.#writing.begin(this.#model, isAsked);
   }
 
   /** The reader goes on with it, where one draws with white and black, or with the colours of a palette. */
