@@ -219,6 +219,7 @@ def test_completions_are_the_library_s(
                     particles=6,
                     sweeps=1,
                     label=label,
+                    enumerates=False,
                 )
                 np.testing.assert_array_equal(images, expected.values.numpy())
                 assert isinstance(result, CompletionSummary)

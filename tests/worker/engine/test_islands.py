@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from model_core import untrained
 from model_core.image_request import ImageRequest
-from model_core.posterior.completion import IslandsRun, Receipt
 from model_core.posterior.island import ImpossibleError
+from model_core.posterior.islands import IslandsRun
 from model_core.posterior.marginals import Marginals
+from model_core.posterior.receipt import Receipt
 from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
 from tests.fakes import Outlet
