@@ -148,3 +148,19 @@ def picture(
     file = io.BytesIO()
     Image.new(mode, (width, height), colour).save(file, kind)
     return file.getvalue()
+
+
+def chunky_png(mib: int) -> bytes:
+    """A PNG with private chunks of many MiB before its pixels."""
+    whole = picture(64, 64)
+    head = whole[:33]
+    body = b"prIv" + bytes(mib * 2**20)
+    length = struct.pack(">L", mib * 2**20)
+    return head + length + body + struct.pack(">L", zlib.crc32(body)) + whole[33:]
+
+
+def segmented_jpeg(mib: int) -> bytes:
+    """A JPEG of application segments."""
+    segment = b"\xff\xe5" + struct.pack(">H", 65_535) + bytes(65_533)
+    whole = picture(64, 64, "L", "JPEG")
+    return whole[:2] + segment * (16 * mib) + whole[2:]

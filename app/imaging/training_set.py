@@ -6,6 +6,7 @@ Whatever cannot be taken is refused with a sentence; files among the pictures th
 not pictures, or have a size that is not supported, are counted and left out.
 """
 
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import file_digest
@@ -42,6 +43,9 @@ for its validations and for a test. Crops need one, of which parts are held back
 _NAMED = 5
 """Pictures left out that are named; of 20,000 nobody would read more."""
 _LONGEST_NAME = 100
+_MOST_HEADER = 20 * 2**20
+"""Bytes that are read to find a picture's size: all of a WebP, which may have 17 MiB if
+it is 2048 x 2048 pixels of noise; of others what stands before the pixels."""
 
 ExpectRoom = Callable[[int], None]
 """Raises a RefusedError unless so many bytes may be written."""
@@ -258,6 +262,24 @@ class _UnsupportedSizeError(Exception):
     """The picture is too small or too large to be trained on."""
 
 
+class _Beginning(io.BufferedReader):
+    """A file of which Pillow reads no more than _MOST_HEADER bytes: it keeps all chunks
+    and segments before the pixels in memory."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        super().__init__(file)
+        self._left = _MOST_HEADER
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Raise OSError if that is more than is left."""
+        wanted = size if size is not None and size >= 0 else self._left + 1
+        data = super().read(min(wanted, self._left + 1))
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError("the picture has a header that is too long")
+        return data
+
+
 def _ending(path: Path) -> str | None:
     """Return the ending of a picture's name, by its bytes, or None if it is none.
 
@@ -266,7 +288,8 @@ def _ending(path: Path) -> str | None:
     try:
         with (
             one_large_at_a_time(path.stat().st_size),
-            Image.open(path, formats=tuple(_FORMATS)) as image,
+            _Beginning(path.open("rb", buffering=0)) as file,
+            Image.open(file, formats=tuple(_FORMATS)) as image,
         ):
             width, height = image.size
             ending = _FORMATS[image.format or ""]

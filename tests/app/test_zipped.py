@@ -6,11 +6,12 @@ import struct
 import tracemalloc
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.errors import BadUploadError, RefusedError, UnusableImageError
 from app.imaging.training_set import write_training_set
@@ -29,10 +30,12 @@ from tests.archives import (
     METHODS,
     STORED,
     Member,
+    chunky_png,
     npy,
     npz,
     picture,
     raw_zip,
+    segmented_jpeg,
     zipped,
 )
 
@@ -404,6 +407,32 @@ def test_unreadable_files_of_every_size_are_left_out(tmp_path: Path) -> None:
     kept = sorted(path.name for path in (tmp_path / "pictures").rglob("*.*"))
     assert kept == ["00001.png", "00002.gif"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
+
+
+@pytest.mark.parametrize("make", [chunky_png, segmented_jpeg])
+def test_a_long_header_is_no_pictures(
+    tmp_path: Path, make: Callable[[int], bytes]
+) -> None:
+    """Pillow would keep all of it in memory; what is shorter is read."""
+    picture_of = {mib: make(mib) for mib in (3, 60)}
+    assert taken(tmp_path / "short", picture_of[3]) == (1, 0)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnusableImageError, match="no picture"):
+            taken(tmp_path / "long", picture_of[60])
+        assert tracemalloc.get_traced_memory()[1] < 45 * MIB
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_webp_of_noise_is_read(tmp_path: Path) -> None:
+    """The longest file that such a picture can have."""
+    noise = random.Random(1).randbytes(2048 * 2048 * 4)
+    file = io.BytesIO()
+    image = Image.frombytes("RGBA", (2048, 2048), noise)
+    image.save(file, "WEBP", lossless=True, quality=0, method=0, exact=True)
+    assert len(file.getvalue()) > 16 * MIB
+    assert taken(tmp_path, file.getvalue()) == (1, 0)
 
 
 @pytest.mark.parametrize("method", METHODS)

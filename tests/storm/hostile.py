@@ -34,9 +34,11 @@ from tests.archives import (
     BZIP2,
     STORED,
     Member,
+    chunky_png,
     npy,
     picture,
     raw_zip,
+    segmented_jpeg,
     zipped,
 )
 from tests.house.running import Up
@@ -183,21 +185,6 @@ def webp_of(size: int) -> bytes:
     body += b"ANIM" + struct.pack("<LLH", 6, 0, 0)
     body += b"XXXX" + struct.pack("<L", size) + bytes(size)
     return b"RIFF" + struct.pack("<L", len(body)) + body
-
-
-def chunky_png(mib: int) -> bytes:
-    """A PNG with private chunks of many MiB before its pixels."""
-    whole = picture(64, 64)
-    head = whole[:33]
-    chunk = struct.pack(">L", mib * MIB) + b"prIv" + bytes(mib * MIB + 4)
-    return head + chunk + whole[33:]
-
-
-def segmented_jpeg(mib: int) -> bytes:
-    """A JPEG of application segments."""
-    segment = b"\xff\xe5" + struct.pack(">H", 65_535) + bytes(65_533)
-    whole = picture(64, 64, "L", "JPEG")
-    return whole[:2] + segment * (16 * mib) + whole[2:]
 
 
 def large(mode: str, kind: str = "PNG", colour: str = "black") -> bytes:
