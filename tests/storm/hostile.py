@@ -384,16 +384,19 @@ def accepted(answers: Sequence[Any]) -> list[str]:
 
 
 def end_of(url: str, job: str, at_most_s: float) -> str:
-    """Wait for a job's end; cancel it then, and return its status, with the reason."""
+    """Wait for a job's end, and cancel it then. Returns its status, with the reason if
+    it has failed."""
+    status = "canceled at once"
     deadline = time.monotonic() + at_most_s
     while (left := deadline - time.monotonic()) > 0:
         view = httpx.get(f"{url}/jobs/{job}?wait={min(5, int(left))}", timeout=60)
         told = view.json()
-        if told["status"] in _TERMINAL:
+        status = told["status"]
+        if status in _TERMINAL:
             why = (told.get("error") or {}).get("detail", "")
-            return f"{told['status']}: {why}" if why else told["status"]
+            return f"{status}: {why}" if why else status
     httpx.post(f"{url}/jobs/{job}/cancel", timeout=60)
-    return told["status"] if at_most_s else "canceled"
+    return status
 
 
 def measured(running: Up, upload: Upload) -> dict[str, Any]:
