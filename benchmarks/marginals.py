@@ -103,7 +103,9 @@ def completed(model: Model, kind: str, keep: Keep, i: int) -> Hole:
         }
     else:
         ess = None
-        *_, (_, marginals) = drawn_receipt_steps(target, image[None][:0], i)
+        *_, found = drawn_receipt_steps(target, image[None][:0], i)
+        assert found is not None, "the last step has the receipt"
+        _, marginals = found
         predicted = (marginals.mean[0] - FLOOR / 2) / (1 - FLOOR)
         parts = dict.fromkeys(("drawn", "sweeps", "passed", "passes"), none)
         parts |= {"predicted": predicted}
