@@ -37,7 +37,7 @@ GOOD_APART, ROUGH_APART = 0.05, 0.15
 ESTIMATES = 2
 MOST = 0.5
 """One of N weighed images has at most this share of all, divided by the root of N."""
-PRIOR_PARTICLES: dict[Quality, float] = {"good": 0.1, "rough": 0.5, "poor": 2.0}
+PRIOR_PARTICLES: dict[Quality, float] = {"good": 0.1, "rough": 0.3, "poor": 1.0}
 """Particles, beside those of one estimate, as which the prior counts, by quality;
 docs/labels.md says how they were chosen."""
 

@@ -109,15 +109,15 @@ def test_no_label_is_impossible_by_few_particles() -> None:
     ("first", "second", "ess", "word", "of_prior"),
     [
         ([0.97, 0.02, 0.01], [0.95, 0.03, 0.02], 9.0, "good", 0.1),
-        ([0.97, 0.02, 0.01], [0.95, 0.03, 0.02], 2.0, "rough", 0.5),
-        ([0.97, 0.02, 0.01], [0.85, 0.08, 0.07], 9.0, "rough", 0.5),
-        ([0.97, 0.02, 0.01], [0.40, 0.30, 0.30], 9.0, "poor", 2.0),
+        ([0.97, 0.02, 0.01], [0.95, 0.03, 0.02], 2.0, "rough", 0.3),
+        ([0.97, 0.02, 0.01], [0.85, 0.08, 0.07], 9.0, "rough", 0.3),
+        ([0.97, 0.02, 0.01], [0.40, 0.30, 0.30], 9.0, "poor", 1.0),
     ],
 )
 def test_the_prior_counts_more_the_less_two_estimates_agree(
     first: list[float], second: list[float], ess: float, word: str, of_prior: float
 ) -> None:
-    """As a tenth of a particle, half of one, or two, beside 16 of each estimate."""
+    """As 0.1, 0.3 or one particle, beside 16 of each estimate."""
     model = labelled()
     together = np.add(first, second) / 2
     joint = [np.log(np.array(each)) for each in (first, second, together)]
