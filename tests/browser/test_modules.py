@@ -150,7 +150,8 @@ def test_nothing_is_read_from_what_is_no_whole_png(site: Site) -> None:
     site.open("history")
     found = site.page.evaluate(
         """async () => {
-          const {textOf, settingsOf} = await import("/playground/js/pixels/png_text.js");
+          const {textOf} = await import("/playground/js/pixels/png_text.js");
+          const {settingsOf} = await import("/playground/js/service/settings.js");
           const cut = new Uint8Array([137, 80, 78, 71, 13, 10, 26, 10, 0, 0, 0, 99, 116, 69, 88, 116, 1, 2]);
           return [textOf(new ArrayBuffer(0)), textOf(cut.buffer), settingsOf({}), settingsOf({model: "m", seed: "x"})];
         }"""
