@@ -11,10 +11,12 @@ cannot matter, and on a CPU they run one after the other.
     record.py           sizes of a network and where its arrays lie
     pixels.py           which pixels are computed next, and what becomes of their values
     shared.py           phases that every network has: input, ways on, head
-    pixel_cnn.py        the phases of one kind of layer each, and
-    row_lstm.py         how a step goes through them
+    pixel_cnn.py        the phases of one kind of layer each, and its program;
+    row_lstm.py         lstm.py: what the latter two share
     diagonal_bilstm.py
-    program.py          the loop around a step, for every kind; run on a CPU
+    loop.py             the loop around a step, for every kind
+    phases.py           going through a phase with all threads
+    program.py          the programs by kind, and how a CPU runs one
     ptx.py              the same programs for GPUs
 
 Every output is the chain of additions and fused multiply-adds that the compiled loops

@@ -9,6 +9,7 @@ A row begins when the row above is complete, so a list has one pixel of an image
 from numba import njit
 
 from model_core.blocks.arithmetic import PHASE, ZERO, chain
+from model_core.blocks.loop import PROGRAM, run
 from model_core.blocks.lstm import continue_cell, lstm_unit, sum_input
 from model_core.blocks.memory import load, load_int, quotient, store
 from model_core.blocks.phases import each
@@ -165,7 +166,7 @@ def _right_cell_at(block, layer, x):
     return floats(state_at(block, RIGHT_CELLS), cell * all_of(block, HIDDEN))
 
 
-@njit(**PHASE)
+@njit(inline="always")
 def compute_layer(order, block, layer, colour):
     """Compute one colour of a layer at the pixels of the list."""
     each(order, sum_gates, block, layer, colour)
@@ -252,7 +253,7 @@ def continue_right_cells(thread, threads, block, x, colour):
         item += threads
 
 
-@njit(**PHASE)
+@njit(inline="always")
 def end_row(order, block):
     """Scan the row that has ended from right to left, for the rows below to see."""
     each(order, sum_right_gates, block, 0, 0)
@@ -261,3 +262,11 @@ def end_row(order, block):
         each(order, read_right_neighbours, block, x, 0)
         each(order, continue_right_cells, block, x, 0)
         x -= 1
+
+
+@njit(**PROGRAM)
+def draw(first, turns, step, threads, record, weights, state, image, steps):
+    """Draw what may be drawn within so many steps (loop.py)."""
+    order = (first, turns, step, threads)
+    block = (record, weights, state, image)
+    run(begin, compute_layer, end_row, order, block, steps)

@@ -8,6 +8,7 @@ the cell to the left, SUMS what the 3 x 3 convolution reads before the pixel.
 from numba import njit
 
 from model_core.blocks.arithmetic import PHASE, ZERO, chain, rectified_chain, rectify
+from model_core.blocks.loop import PROGRAM, run
 from model_core.blocks.memory import load, quotient, store
 from model_core.blocks.phases import each
 from model_core.blocks.record import (
@@ -89,13 +90,21 @@ def spread(thread, threads, block, layer, colour):
         item += threads
 
 
-@njit(**PHASE)
+@njit(inline="always")
 def compute_layer(order, block, layer, colour):
     """Compute one colour of a layer at the pixels of the list."""
     each(order, go_down, block, layer, colour)
     each(order, spread, block, layer, colour)
 
 
-@njit(**PHASE)
+@njit(inline="always")
 def end_row(order, block):
     """Do nothing: the rows below read what is there already."""
+
+
+@njit(**PROGRAM)
+def draw(first, turns, step, threads, record, weights, state, image, steps):
+    """Draw what may be drawn within so many steps (loop.py)."""
+    order = (first, turns, step, threads)
+    block = (record, weights, state, image)
+    run(begin, compute_layer, end_row, order, block, steps)

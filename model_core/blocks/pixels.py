@@ -172,8 +172,25 @@ def find_largest(thread, threads, block, layer, colour):
 
 
 @njit(**PHASE)
+def _check_finite(block):
+    """Set FAILED if a logit of the step was not finite."""
+    largest = state_at(block, LARGEST)
+    pixel = 0
+    while pixel < wanted_pixels(block):
+        top = load(largest, pixel)
+        if top - top != ZERO:  # NaN
+            store_int(image_at(block, FAILED), 0, 1)
+        pixel += 1
+
+
+@njit(**PHASE)
 def exponentiate(thread, threads, block, layer, colour):
-    """Compute e to the power (logit - the largest) / temperature, of each value."""
+    """Compute e to the power (logit - the largest) / temperature, of each value.
+
+    One thread notes whether a logit was not finite.
+    """
+    if thread == 0:
+        _check_finite(block)
     values, outputs = size(block, VALUES), all_of(block, OUTPUTS)
     first = size(block, OUTPUTS + colour)
     logits, largest = state_at(block, LOGITS), state_at(block, LARGEST)
@@ -270,16 +287,3 @@ def _weigh(block, order, colour, value, y):
     temperature = load_double(image_at(block, TEMPERATURE), 0)
     found = (logit - top) / temperature - logarithm(_total(block, order))
     store_double(log_p, y, load_double(log_p, y) + found)
-
-
-@njit(**PHASE)
-def check_finite(thread, threads, block, layer, colour):
-    """Note whether a logit of the step was not finite; one thread."""
-    if thread == 0:
-        largest = state_at(block, LARGEST)
-        pixel = 0
-        while pixel < wanted_pixels(block):
-            top = load(largest, pixel)
-            if top - top != ZERO:  # NaN
-                store_int(image_at(block, FAILED), 0, 1)
-            pixel += 1

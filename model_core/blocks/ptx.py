@@ -1,8 +1,9 @@
 """The programs as PTX, the text that NVIDIA's drivers compile for the GPU they find.
 
-`python -m model_core.blocks.ptx KIND` prints the program of one kind of network. numba
-compiles the same functions as for a CPU, to LLVM's intermediate representation, and
-llvmlite's NVPTX target makes PTX of it: neither CUDA's toolkit nor a GPU is needed.
+`python -m model_core.blocks.ptx` compiles the programs into the folder `programs`, which
+belongs to the package; a test says when they are older than the sources. numba compiles
+the same functions as for a CPU, to LLVM's intermediate representation, and llvmlite's
+NVPTX target makes PTX of it: neither CUDA's toolkit nor a GPU is needed.
 
 A program is one kernel, `draw_images`, with the parameters
 
@@ -16,17 +17,25 @@ Block b draws image b. `check` refuses a program with an instruction whose resul
 754 does not define to the last bit.
 """
 
+import gzip
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import llvmlite
 from llvmlite import binding
 
 from model_core.blocks.memory import BARRIER
 from model_core.blocks.record import CELL_BYTES, FLOAT_BYTES, IMAGE_CELLS, STATE_FLOATS
+from model_core.compiled.keeping import block_sources
+from model_core.source_digest import source_digest
+
+FOLDER = Path(__file__).with_name("programs")
 
 TARGET = "sm_75"
 """Oldest GPUs that the programs run on; drivers translate them for later ones."""
@@ -76,20 +85,43 @@ _VARIABLE = re.compile(r"^\s*(\.\w+\s+)*\.(local|shared|const|global)\s", re.MUL
 """A declaration of a variable in memory."""
 
 
+def load_ptx(kind: str) -> str:
+    """Return the program of a kind of network that belongs to the package."""
+    return gzip.decompress((FOLDER / f"{kind}.ptx.gz").read_bytes()).decode()
+
+
+def write_ptx(kind: str) -> None:
+    """Compile the program of a kind of network, check it, and put it into FOLDER."""
+    ptx = compile_ptx(kind)
+    check(ptx)
+    FOLDER.mkdir(exist_ok=True)
+    packed = gzip.compress(ptx.encode(), 9, mtime=0)
+    (FOLDER / f"{kind}.ptx.gz").write_bytes(packed)
+
+
+def first_line() -> str:
+    """Return the first line of a program: the sources and the compiler it is made of."""
+    digest = source_digest(block_sources())
+    return f"// of sources {digest}, by llvmlite {llvmlite.__version__}\n"
+
+
 def compile_ptx(kind: str) -> str:
     """Return the program of a kind of network, compiled by a process of its own.
 
     Raises subprocess.CalledProcessError if it fails.
     """
     command = [sys.executable, "-P", "-m", "model_core.blocks.ptx", kind]
-    done = subprocess.run(
-        command,
-        env=os.environ | ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return done.stdout
+    # Compiled code that is kept on disk may be of other settings.
+    with TemporaryDirectory() as nothing_kept:
+        environment = ENVIRONMENT | {"NUMBA_CACHE_DIR": nothing_kept}
+        done = subprocess.run(
+            command,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    return first_line() + done.stdout
 
 
 def instructions(ptx: str) -> dict[str, int]:
@@ -151,9 +183,12 @@ def _compiled_here(kind: str) -> str:
 
 def _llvm_of(kind: str) -> tuple[str, str]:
     """Return the name of a program in LLVM's text, and that text."""
-    from model_core.blocks.program import program_of
+    from model_core.blocks.loop import PARAMETERS
+    from model_core.blocks.program import KINDS
 
-    (compiled,) = program_of(kind).overloads.values()
+    program = KINDS[kind].draw
+    program.compile(PARAMETERS)
+    (compiled,) = program.overloads.values()
     library: Any = compiled.library
     module = binding.parse_bitcode(library._get_module_for_linking().as_bitcode())
     return compiled.fndesc.llvm_func_name, str(module)
@@ -213,5 +248,16 @@ define ptx_kernel void @{ENTRY}(
 """
 
 
+def main(kinds: Sequence[str]) -> None:
+    """Compile all programs into FOLDER; with a kind, print that one."""
+    if kinds:
+        sys.stdout.write(_compiled_here(kinds[0]))
+        return
+    from model_core.blocks.program import KINDS
+
+    for kind in KINDS:
+        write_ptx(kind)
+
+
 if __name__ == "__main__":
-    sys.stdout.write(_compiled_here(sys.argv[1]))
+    main(sys.argv[1:])

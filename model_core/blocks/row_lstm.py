@@ -8,6 +8,7 @@ the left neighbour's input, SUMS what the gates read before the pixel.
 from numba import njit
 
 from model_core.blocks.arithmetic import PHASE
+from model_core.blocks.loop import PROGRAM, run
 from model_core.blocks.lstm import continue_cell, sum_input
 from model_core.blocks.memory import quotient, store
 from model_core.blocks.phases import each
@@ -66,13 +67,21 @@ def continue_cells(thread, threads, block, layer, colour):
         item += threads
 
 
-@njit(**PHASE)
+@njit(inline="always")
 def compute_layer(order, block, layer, colour):
     """Compute one colour of a layer at the pixels of the list."""
     each(order, sum_gates, block, layer, colour)
     each(order, continue_cells, block, layer, colour)
 
 
-@njit(**PHASE)
+@njit(inline="always")
 def end_row(order, block):
     """Do nothing: the rows below read what is there already."""
+
+
+@njit(**PROGRAM)
+def draw(first, turns, step, threads, record, weights, state, image, steps):
+    """Draw what may be drawn within so many steps (loop.py)."""
+    order = (first, turns, step, threads)
+    block = (record, weights, state, image)
+    run(begin, compute_layer, end_row, order, block, steps)

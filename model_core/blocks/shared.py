@@ -110,7 +110,7 @@ def begin_streams(thread, threads, block):
             total = _look_up_before(block, pixel, feature, load(bias, feature))
         else:
             total = _sum_before(block, pixel, feature, load(bias, feature))
-        store(stream_at(block, 0, pixel), feature, total)
+        store(stream_at(block, 0, pixel), feature, ZERO + total)
         item += threads
 
 
@@ -206,7 +206,10 @@ def condition_at(block, pixel):
 
 @njit(**PHASE)
 def read_own_colours(thread, threads, block, layer, colour):
-    """Add what the input convolution reads at the pixel: the colours before this one."""
+    """Add what the input convolution reads at the pixel: the colours before this one.
+
+    The first colour has none, so that it needs no such phase.
+    """
     channels = size(block, CHANNELS)
     first = size(block, FEATURES + colour)
     outputs = size(block, FEATURES + colour + 1) - first

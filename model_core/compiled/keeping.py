@@ -19,6 +19,8 @@ from model_core import levels
 from model_core.source_digest import files_imported_by, source_digest
 
 _PACKAGE = Path(__file__).parent
+_BLOCKS = _PACKAGE.with_name("blocks")
+"""The other package whose compiled code is kept: programs for a CPU and for GPUs."""
 
 
 def _root() -> Path:
@@ -68,6 +70,20 @@ def directory_of(module: str) -> Path:
     """
     digest = source_digest(files_imported_by(module, _PACKAGE, __package__ or ""))
     return _usable(f"{module}-{digest[:16]}")
+
+
+def directory_of_block_program(module: str) -> Path:
+    """Return the directory in which a program of model_core/blocks is kept."""
+    return _usable(f"blocks-{module}-{source_digest(block_sources())[:16]}")
+
+
+def block_sources() -> list[Path]:
+    """Return the files of which the programs of model_core/blocks are made.
+
+    A program consists of most modules of its package, so these are all of them, and the
+    one that they import from this package.
+    """
+    return [*sorted(_BLOCKS.glob("*.py")), _PACKAGE / "logarithm.py"]
 
 
 def _usable(name: str) -> Path:
@@ -126,12 +142,15 @@ class _Place:
 
     def __init__(self, file: str) -> None:
         self._py_file = file  # numba names the file in the error it raises if a function cannot be kept
-        self._directory = directory_of(Path(file).stem)
+        source = Path(file)
+        is_program = source.parent == _BLOCKS
+        find = directory_of_block_program if is_program else directory_of
+        self._directory = find(source.stem)
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> Self | None:
-        """Return the place of a function of this package, or None for a function from elsewhere."""
-        return cls(file) if Path(file).parent == _PACKAGE else None
+        """Return the place of a function of the two packages, or None for a function from elsewhere."""
+        return cls(file) if Path(file).parent in (_PACKAGE, _BLOCKS) else None
 
     def ensure_cache_path(self) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """A block's program on the CPU, run step by step so that every logit can be seen."""
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from model_core.blocks import record as r
-from model_core.blocks.program import order_on_cpu, program_of
+from model_core.blocks.program import KINDS, order_on_cpu
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.blocks.layout import BlockLayout, BlockState
 from model_core.sampling.compiled.stage import CompiledStage
@@ -19,8 +18,6 @@ from model_core.sampling.stage import Drawing
 ORDERS = [order_on_cpu(32, 7), order_on_cpu(37, 64)]
 """Two numbers of threads, of which the second divides the length of no loop, each in an
 order that mixes early and late outputs."""
-
-compiled_program = cache(program_of)
 
 
 @dataclass
@@ -67,7 +64,7 @@ def take_step(
         block.state.ctypes.data,
         block.image.ctypes.data,
     )
-    compiled_program(layout.kind)(*order, *addresses, 1)
+    KINDS[layout.kind].draw(*order, *addresses, 1)
     return bool(layout.view(block, r.COUNT) > 0)
 
 
