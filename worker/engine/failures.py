@@ -12,8 +12,14 @@ _MEMORY_WORDS = (
     "alloc_failed",
     "could not create a primitive",
     "could not create a memory",
+    "can't start new thread",
 )
-"""Words of torch, its allocators, oneDNN and cuBLAS in a RuntimeError."""
+"""Words of torch, its allocators, oneDNN and cuBLAS in a RuntimeError; the last are
+Python's, if there is no memory for a thread's stack."""
+
+_NUMBA_WORDS = ("error return without exception set",)
+"""Words of a SystemError: compiled code that was refused memory by its process's limit
+returns an error without an exception."""
 
 _CARD_NAMES = frozenset({"AcceleratorError"})
 """Torch's class for an error that CUDA reports."""
@@ -33,6 +39,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether the same work would succeed if there were more memory."""
     if not _MEMORY_NAMES.isdisjoint(_class_names(error)):
         return True
+    if isinstance(error, SystemError):
+        return _has_any(error, _NUMBA_WORDS)
     return isinstance(error, RuntimeError) and _has_any(error, _MEMORY_WORDS)
 
 
