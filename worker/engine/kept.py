@@ -20,6 +20,9 @@ KEPT_FOR_S = keys.ACTIVE_TTL_S + 24 * 3600
 """Since a worker last began with them or needed them: no job is open for longer."""
 FORGOTTEN_AFTER_S = 3600
 """Since a model was taken away that somebody had added."""
+USED = ".used"
+"""A file in a copy, whose time of change is that of the last use. Copies that an earlier
+version made have none: for them, the time of the directory above counts."""
 
 
 def usual_directory() -> Path:
@@ -48,12 +51,19 @@ class KeptWeights:
         except Exception as error:  # the edge to whoever can write to either directory
             self._log.warning("weights_not_kept", model=name, reason=str(error))
 
-    def forget_soon(self, name: str) -> None:
-        """Keep every model of this name only for `FORGOTTEN_AFTER_S` more: time for the jobs that are still open."""
+    def forget_soon(self, name: str, identity: str | None = None) -> None:
+        """Keep copies only for `FORGOTTEN_AFTER_S` more: time for jobs that are open.
+
+        They are those of this name, of one identity or of all. Models of other names
+        that have the same identity are kept as before.
+        """
         then = time.time() - KEPT_FOR_S + FORGOTTEN_AFTER_S
-        for card in self._directory.glob(f"*/{_plain(name)}/{CARD}"):
+        of = "*" if identity is None else _plain(identity)
+        for card in self._directory.glob(f"{of}/{_plain(name)}/{CARD}"):
             with suppress(OSError):
-                os.utime(card.parent.parent, (then, then))
+                used = card.with_name(USED)
+                used.touch()
+                os.utime(used, (then, then))
 
     def knows(self, card: Card) -> bool:
         """True for a model that a worker of this folder has served."""
@@ -70,7 +80,7 @@ class KeptWeights:
                 (card.parent for card in others if _is_named(card, identity)), None
             )
         if place is not None:
-            place.parent.touch()
+            _note_use(place)
         return place
 
     def _place(self, name: str, identity: str) -> Path:
@@ -78,9 +88,12 @@ class KeptWeights:
 
     def _copy(self, source: Path, place: Path, identity: str) -> None:
         """Under another name first: what stands at its place is whole."""
-        place.parent.mkdir(parents=True, exist_ok=True)
+        # Users' models are private: other users of this machine must not read them.
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.parent.mkdir(exist_ok=True)
         place.parent.touch()
         if place.exists():
+            _note_use(place)
             return
         unfinished = place.parent / f".{uuid4().hex}"
         try:
@@ -94,6 +107,7 @@ class KeptWeights:
                 Card.read(unfinished / CARD).identity != identity
             ):  # exchanged a moment ago
                 return
+            (unfinished / USED).touch()
             unfinished.rename(place)
         except OSError:
             if not place.exists():  # else another worker was as quick
@@ -102,11 +116,29 @@ class KeptWeights:
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def forget_old(self) -> None:
-        """Delete what has had its time."""
+        """Delete the copies that were not used for `KEPT_FOR_S`."""
         limit = time.time() - KEPT_FOR_S
-        for kept in self._directory.iterdir() if self._directory.is_dir() else ():
-            if kept.is_dir() and kept.stat().st_mtime < limit:
-                shutil.rmtree(kept, ignore_errors=True)
+        for of_identity in self._directory.glob("*/"):
+            with suppress(OSError):  # another worker may delete the same
+                is_old = of_identity.stat().st_mtime < limit
+                for copy in of_identity.iterdir():
+                    if _last_use(copy) < limit:
+                        shutil.rmtree(copy, ignore_errors=True)
+                if is_old:
+                    of_identity.rmdir()  # an error if copies are left in it
+
+
+def _note_use(copy: Path) -> None:
+    (copy / USED).touch()
+    copy.parent.touch()  # workers of an earlier version look at this one
+
+
+def _last_use(copy: Path) -> float:
+    """Return the time of a copy's last use, in seconds since 1970."""
+    try:
+        return (copy / USED).stat().st_mtime
+    except FileNotFoundError:
+        return copy.parent.stat().st_mtime
 
 
 def _is_named(card: Path, identity: str) -> bool:

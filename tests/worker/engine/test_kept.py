@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from model_core.card import Card, CardMember
-from worker.engine.kept import FORGOTTEN_AFTER_S, KEPT_FOR_S, KeptWeights
+from worker.engine.kept import FORGOTTEN_AFTER_S, KEPT_FOR_S, USED, KeptWeights
 
 
 @pytest.fixture
@@ -37,6 +37,7 @@ def test_models_are_found_by_identity_when_they_were_exchanged(
     found = kept.find("tiny-cnn", identity)
     assert found is not None
     assert sorted(path.name for path in found.iterdir()) == [
+        USED,
         "card.json",
         "weights.safetensors",
     ]
@@ -106,10 +107,55 @@ def test_a_model_that_was_taken_away_is_forgotten_in_an_hour(
     kept.forget_old()
     assert kept.find("tiny-cnn", identity) is not None, "which renews it"
     kept.forget_soon("tiny-cnn")
-    then = (tmp_path / "kept" / identity).stat().st_mtime - FORGOTTEN_AFTER_S - 1
-    os.utime(tmp_path / "kept" / identity, (then, then))
+    an_hour_passes(tmp_path / "kept" / identity / "tiny-cnn" / USED)
     kept.forget_old()
     assert kept.find("tiny-cnn", identity) is None
+
+
+def an_hour_passes(used: Path) -> None:
+    then = used.stat().st_mtime - FORGOTTEN_AFTER_S - 1
+    os.utime(used, (then, then))
+
+
+def test_other_models_of_the_same_identity_are_kept_as_long_as_before(
+    source: Path, tmp_path: Path
+) -> None:
+    """A user may add a copy of a shipped model under another name, and delete it."""
+    kept = KeptWeights(tmp_path / "kept")
+    identity = identity_of(source)
+    copy = shutil.copytree(source, source.with_name("copy"))
+    replace(Card.read(source / "card.json"), name="copy").write(copy / "card.json")
+    kept.keep("tiny-cnn", identity, source)
+    kept.keep("copy", identity, copy)
+    kept.forget_soon("copy")
+    for name in ("copy", "tiny-cnn"):
+        an_hour_passes(tmp_path / "kept" / identity / name / USED)
+    kept.forget_old()
+    assert kept.knows(Card.read(source / "card.json"))
+    assert not kept.knows(Card.read(copy / "card.json"))
+
+
+@pytest.mark.parametrize("age_s", [KEPT_FOR_S - 60, KEPT_FOR_S + 60])
+def test_copies_of_an_earlier_version_are_as_old_as_their_directory(
+    source: Path, tmp_path: Path, age_s: int
+) -> None:
+    """It noted the last use there."""
+    kept = KeptWeights(tmp_path / "kept")
+    identity = identity_of(source)
+    place = tmp_path / "kept" / identity
+    shutil.copytree(source, place / "tiny-cnn")
+    then = time.time() - age_s
+    os.utime(place, (then, then))
+    kept.forget_old()
+    assert place.exists() == (age_s < KEPT_FOR_S)
+
+
+def test_no_other_user_of_the_machine_reads_what_is_kept(
+    source: Path, tmp_path: Path
+) -> None:
+    """Models that users added may be private."""
+    KeptWeights(tmp_path / "kept").keep("tiny-cnn", identity_of(source), source)
+    assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
 
 
 def test_worker_goes_on_when_nothing_can_be_kept(source: Path, tmp_path: Path) -> None:
