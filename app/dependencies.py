@@ -13,6 +13,7 @@ from app.errors import UnknownJobError
 from app.metrics import Metrics
 from app.services.added import AddedModels
 from app.services.bodies import Bodies
+from app.services.exchanges import Exchanges
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
@@ -52,6 +53,7 @@ class Services:
     pictures: Pictures
     portable: PortableModels
     added: AddedModels
+    exchanges: Exchanges
     trainings: Trainings
     row_reader: RowReader
     row_feed: RowFeed

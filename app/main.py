@@ -34,6 +34,7 @@ from app.routes.body_limits import largest_request
 from app.schema import openapi
 from app.services.added import AddedModels
 from app.services.bodies import Bodies
+from app.services.exchanges import Exchanges
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
@@ -82,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
             _look_at_redis(services),
             services.webhooks.run(),
             services.packing.run(),
+            services.exchanges.run(),
         ]
         tasks = [
             asyncio.create_task(work)
@@ -176,7 +178,8 @@ def _services(
     metrics.body_bytes.set_function(lambda: bodies.bytes_held)
     keys_unread_s = key_file.unread_s if key_file else float
     metrics.keys_unread.set_function(keys_unread_s)
-    models, added = Models(fleet), AddedModels(settings)
+    models, added = Models(fleet, store), AddedModels(settings)
+    exchanges = Exchanges(settings, store, fleet)
     submission = Submission(settings, store, jobs, fleet, metrics.rejected)
     return Services(
         settings=settings,
@@ -199,7 +202,8 @@ def _services(
         packing=EntryPacking(store, settings.pack_after_s),
         pictures=Pictures(store, imaging, settings.mark),
         added=added,
-        trainings=Trainings(settings, added, models, submission, jobs),
+        exchanges=exchanges,
+        trainings=Trainings(settings, added, models, submission, jobs, exchanges),
         portable=PortableModels(
             settings.portable_dir if settings.offers_portable else None
         ),

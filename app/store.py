@@ -409,6 +409,11 @@ class Store:
         """It was sent, and the job says how that ended; or never can be."""
         await self._eval(_WEBHOOK_OVER, [], [job_id, outcome])
 
+    async def status(self, job_id: str) -> str | None:
+        """Return the job's status, a JobStatus; None if there is no record of it."""
+        status = await self._ask("HGET", keys.job(job_id), "status")
+        return None if status is None else status.decode()
+
     async def exists(self, job_id: str) -> bool:
         return bool(await self._ask("EXISTS", keys.job(job_id)))
 
@@ -432,6 +437,31 @@ class Store:
                 "announcements_unreadable", workers=len(announced) - len(workers)
             )
         return sorted(workers, key=lambda worker: -worker.started_at)
+
+    async def reserved(self) -> dict[str, str]:
+        """Return the identities of shipped models by their names, which are reserved.
+
+        Workers announce them, and they are kept for a day after that. Of a name that
+        was announced with several identities, the latest counts. An identity is empty
+        if the model's card cannot be read.
+        """
+        digests = [each.decode() for each in await self._ask("SMEMBERS", keys.RESERVED)]
+        async with (
+            self._within_budget(),
+            self._redis.pipeline(transaction=False) as pipe,
+        ):
+            for digest in digests:
+                pipe.pttl(keys.reserved(digest))
+                pipe.get(keys.reserved(digest))
+            answers = await pipe.execute()
+        lists = sorted(zip(answers[::2], answers[1::2], digests, strict=True))
+        gone = [digest for _, text, digest in lists if text is None]
+        if gone:
+            await self._ask("SREM", keys.RESERVED, *gone)
+        found: dict[str, str] = {}
+        for _, text, _ in lists:  # the latest last
+            found |= json.loads(text or "{}")
+        return found
 
     async def load(self) -> Load:
         now, depths, since, parked, open_jobs, counts, *hashes = await self._eval(

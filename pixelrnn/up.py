@@ -38,6 +38,10 @@ The longest grace and the server's together stay within 10 s."""
 
 REDIS_LIMIT_S = 5.0
 
+_PRIVATE_PLACES = {"PIXELRNN_KEPT_DIR": "weights", "PIXELRNN_ADDED_DIR": "added"}
+"""Variables of directories with models and pictures of users, and their usual places in
+the data directory."""
+
 
 @dataclass(frozen=True)
 class UpOptions:
@@ -73,6 +77,7 @@ def up(options: UpOptions, voice: Voice) -> None:
     _expect_free_port(options.host, options.port)
     logs = options.data_dir / "logs"
     _make_directory(logs)
+    _make_private(options.data_dir)
     engines = _processors_of_engines(len(options.devices))
     of_engines = [processor for each in engines for processor in each]
     processors.keep_off(of_engines)  # this process, and its children
@@ -351,10 +356,9 @@ def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
             "PIXELRNN_PORTABLE_DIR", str(options.data_dir.absolute() / "portable")
         ),
     }
-    places = {"PIXELRNN_KEPT_DIR": "weights", "PIXELRNN_ADDED_DIR": "added"}
     usual = {
         name: str((options.data_dir / place).absolute())
-        for name, place in places.items()
+        for name, place in _PRIVATE_PLACES.items()
     }
     return {**usual, **os.environ, **ours}
 
@@ -384,6 +388,18 @@ def _make_directory(path: Path) -> None:
         raise StartError(
             f"cannot write to the data directory {path.parent}: {error.strerror}"
         ) from None
+
+
+def _make_private(data_dir: Path) -> None:
+    """Let no other user of this machine read models and pictures that users add.
+
+    Places that the user has named by the environment are left as they are.
+    """
+    for name, place in _PRIVATE_PLACES.items():
+        if name not in os.environ:
+            _make_directory(data_dir / place)
+            with suppress(OSError):  # another user's directory, which this one may use
+                (data_dir / place).chmod(0o700)
 
 
 def _expect_free_port(host: str, port: int) -> None:

@@ -15,13 +15,14 @@ from typing import TypeVar
 import structlog
 from redis.exceptions import RedisError
 
+from model_core.models_directory import default_models_dir
 from worker.contract import jobs, logs
-from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.cards import ExaminedDraft, ModelCard, WorkerInfo
 from worker.contract.tracing import Spans
 from worker.contract.trouble import locked_out
 from worker.engine_link import EngineLink, EngineLostError, RefusedError
 from worker.jobs.admission import Admission
-from worker.jobs.announcement import Announcement, announced
+from worker.jobs.announcement import Announcement, ReservedNames, announced
 from worker.jobs.cancellation import Cancellation
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.ledger import Ledger
@@ -113,6 +114,10 @@ class Worker:
         recovery = Recovery(
             connect(settings.redis_url, COMMAND_TIMEOUT_S), settings.queue
         )
+        names = connect(settings.redis_url, COMMAND_TIMEOUT_S)
+        models_dir = settings.models_dir or default_models_dir()
+        self._names = ReservedNames(names, models_dir)
+        self._naming = TurnThread("names", self._names.turn)
         self._heartbeat = TurnThread("heartbeat", heartbeat.turn)
         self._cancellation = TurnThread("cancellation", cancellation.turn)
         self._recovery = TurnThread("recovery", recovery.turn)
@@ -143,9 +148,14 @@ class Worker:
             "dropped": self._announcement.dropped,
             "refused": self._announcement.refused,
             "card_failed": self._card_failed,
+            "examined": self._examined,
+            "draft_gone": self._announcement.draft_gone,
         }
         self._engine.start(self._publisher.publish, self._exhausted, words)
+        # Before the first heartbeat: whoever sees a worker finds these names reserved.
+        self._names.turn()
         for part in (
+            self._naming,
             self._publisher,
             self._finisher,
             self._heartbeat,
@@ -174,6 +184,7 @@ class Worker:
         self._publisher.stop(STOP_S)
         self._finisher.stop(STOP_S)
         self._cancellation.stop()
+        self._naming.stop()
         self._heartbeat.stop(STOP_S)
         self._ending.give_all_back(
             but=self._engine.exhausted, counted=not self._engine.card_has_failed
@@ -211,6 +222,9 @@ class Worker:
             card, called
         )  # first, so that no job asks the engine by another name
         self._announcement.served(card, self._heart)
+
+    def _examined(self, draft: ExaminedDraft) -> None:
+        self._announcement.examined(draft, self._heart)
 
     def _closed(self, claim: Claim, outcome: Outcome) -> None:
         self._engine.closed(claim, outcome)

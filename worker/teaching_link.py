@@ -22,7 +22,14 @@ import structlog
 from redis.exceptions import RedisError
 
 from worker.contract import keys
-from worker.contract.added import ANYONE, OWNER, JobFiles, Owner, uploads_in
+from worker.contract.added import (
+    ANYONE,
+    OWNER,
+    SUMMARY,
+    JobFiles,
+    Owner,
+    uploads_in,
+)
 from worker.contract.jobs import JobStatus
 from worker.engine_link import RefusedError
 from worker.jobs.announcement import announced
@@ -52,6 +59,7 @@ _ANNOUNCED_S = 120.0
 worker takes its time, and one whose PIXELRNN_MODELS_LOOK_S is 0 never looks."""
 _LOOK_S = 0.5
 _TOLD_TO_STOP = (EXIT_STOPPED, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
+_WITHOUT_MODEL = (JobStatus.FAILED.value.encode(), JobStatus.CANCELED.value.encode())
 _NOTHING_LEARNED = "No round was better than what it began with: more pictures would help, or other ones."
 
 
@@ -108,6 +116,12 @@ class TeachingLink:
 
     def submit(self, order: Order) -> None:
         assert isinstance(order, TrainOrder)
+        files = JobFiles(self._added, order.claim.job_id, order.model)
+        if (summary := files.summary()) is not None:
+            # Redis was restored to a state of before the end: it ends once more.
+            outcome = Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary))
+            self._words["end"](order.claim.token, outcome)
+            return
         what = [
             str(os.getpid()),
             str(self._added),
@@ -306,7 +320,7 @@ class TeachingLink:
         if why or summary is None:
             return failed(training_failed(why or _NOTHING_LEARNED))
         try:
-            self._publish(order)
+            self._publish(order, json.dumps(summary))
         except OSError as error:
             is_taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
             why = (
@@ -317,7 +331,7 @@ class TeachingLink:
             return failed(training_failed(why))
         return Outcome(JobStatus.SUCCEEDED, result=StoredResult(json.dumps(summary)))
 
-    def _publish(self, order: TrainOrder) -> None:
+    def _publish(self, order: TrainOrder, summary: str) -> None:
         files = JobFiles(self._added, order.claim.job_id, order.model)
         if files.is_published:  # in an earlier life of this job
             return
@@ -327,6 +341,7 @@ class TeachingLink:
             job=files.job_id,
             shared=order.options.shared or owner == ANYONE,
         )
+        (made / SUMMARY).write_text(summary, encoding="utf-8")
         (made / OWNER).write_text(facts.model_dump_json(), encoding="utf-8")
         files.model.parent.mkdir(exist_ok=True)
         made.rename(files.model)
@@ -344,7 +359,9 @@ class TeachingLink:
             except (OSError, RedisError):
                 continue
             if status not in OPEN:
-                self._forget(place.name, status == JobStatus.SUCCEEDED.value.encode())
+                # The model goes only if the job is known to have no model: a record
+                # that is missing may have expired long after a success.
+                self._forget(place.name, is_kept=status not in _WITHOUT_MODEL)
         return _SWEEP_S
 
     def _forget(self, job_id: str, is_kept: bool) -> None:

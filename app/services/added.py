@@ -8,9 +8,8 @@ import errno
 import hashlib
 import shutil
 import time
-import uuid
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -30,6 +29,7 @@ from app.errors import (
     UnknownModelError,
     UnusableModelError,
 )
+from app.services import exchanges
 from app.settings import LOOPBACK, Settings
 from worker.contract.added import (
     CARD,
@@ -38,11 +38,13 @@ from worker.contract.added import (
     OWNER,
     AddedCard,
     Owner,
+    drafts_in,
+    formers_in,
+    is_seen_by,
     is_trained,
     models_in,
     names_in,
     owner_of,
-    remove,
     uploads_in,
 )
 
@@ -105,18 +107,25 @@ class AddedModels:
         self,
         name: str,
         caller: Caller,
+        reserved: Container[str],
         served: bool,
         identity: str | None,
         if_match: str | None,
     ) -> None:
-        """Raises unless the name is free, or is that of one's own model of the identity that is meant. served: somebody
-        has a model of this name; identity: of the caller's, as it is served."""
+        """Raise unless the name is free, or is that of the caller's own model of the
+        identity that the client means.
+
+        reserved: names of shipped models, served or not. served: a worker has a model
+        of this name. identity: of the caller's model, as it is served.
+        """
         if not NAME.fullmatch(name):
             raise BadParameterError(
                 "a model's name has at most 64 of a-z 0-9 . _ -, with a letter or digit first"
             )
+        if name in reserved:
+            raise NameTakenError("a model of the service has this name")
         if not (self._folder() / name).exists():
-            if served:
+            if served or exchanges.is_exchanged(self._folder().parent, name):
                 raise NameTakenError("a model of the service has this name")
             if is_trained(self._folder().parent, name):
                 raise NameTakenError("a model that is being trained has this name")
@@ -131,22 +140,19 @@ class AddedModels:
         elif if_match.strip().strip('"') != identity:
             raise OtherIdentityError("the model has another identity, or is not served")
 
+    def job_of(self, name: str) -> str:
+        """Return the id of the job that brought a model; empty if none did."""
+        return owner_of(self._folder() / name).job
+
     def write(
-        self, draft: Path, name: str, owner: Owner, card: BinaryIO, *weights: BinaryIO
+        self, part: Path, name: str, owner: Owner, card: BinaryIO, *weights: BinaryIO
     ) -> None:
         """Write the model that a job hands in. Raises a RefusedError that says what is wrong with it."""
         sweep(self._folder())
-        draft.mkdir(parents=True)
-        _write(draft, name, card, weights)
-        (draft / OWNER).write_text(owner.model_dump_json(), encoding="utf-8")
+        part.mkdir(parents=True)
+        _write(part, name, card, weights)
+        (part / OWNER).write_text(owner.model_dump_json(), encoding="utf-8")
         self.expect_room()
-
-    def put(self, draft: Path, name: str, exchange: bool) -> None:
-        """Put it where workers find it, whole or not at all."""
-        if exchange:
-            _exchange(draft, self._folder() / name)
-        else:
-            draft.rename(self._folder() / name)
 
     def expect_place(self) -> None:
         """Raises AddedFullError where as many models are added as are taken."""
@@ -176,13 +182,12 @@ class AddedModels:
         self._place(name)
         if not self._is_own(name, caller):
             raise _unknown()
-        remove(self._folder() / name)
+        exchanges.delete(self._folder().parent, name)
 
     def packed(self, name: str, caller: Caller) -> IO[bytes]:
         """A zip of the model's directory, for whoever sees it. Raises UnknownModelError."""
         place = self._place(name)
-        found = owner_of(place)
-        if not (found.shared or caller.owner in (found.owner, ANYONE)):
+        if not is_seen_by(place, caller.owner):
             raise _unknown()
         file = TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
         with zipfile.ZipFile(file, "w") as archive:
@@ -255,18 +260,6 @@ def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) 
             )
 
 
-def _exchange(draft: Path, place: Path) -> None:
-    """Put a directory in the place of another, which comes back where that cannot be done."""
-    former = place.with_name(f".{uuid.uuid4().hex}")
-    place.rename(former)
-    try:
-        draft.rename(place)
-    except OSError:
-        former.rename(place)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
-
-
 def _copy(source: BinaryIO, target: Path) -> str:
     """Copy a file; the sha256 of its bytes."""
     digest = hashlib.sha256()
@@ -278,8 +271,9 @@ def _copy(source: BinaryIO, target: Path) -> str:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what an API left that died in the middle."""
-    for draft in folder.glob(".*"):
+    """Delete what an API left that died in the middle; exchanges go on (exchanges.py)."""
+    kept = {*drafts_in(folder).values(), *formers_in(folder).values()}
+    for draft in set(folder.glob(".*")) - kept:
         with suppress(OSError):
             if draft.stat().st_mtime < time.time() - _DRAFT_S:
                 shutil.rmtree(draft)

@@ -125,6 +125,8 @@ class Fleet:
         ):
             return "larger pictures of two other widths: a worker draws two widths of a model at once"
         if spec.kind == ADD.word and self.workers and record.status is JobStatus.QUEUED:
+            if all(worker.version < spec.version for worker in self.workers):
+                return "a worker of a later version to examine it"
             return "a worker to examine it"
         able = [worker for worker in self.workers if worker.takes(spec)]
         if record.status is not JobStatus.QUEUED or any(

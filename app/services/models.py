@@ -4,6 +4,7 @@ from app.access.callers import ANYONE, Caller
 from app.errors import BadParameterError, NoWorkerError, UnknownModelError
 from app.schema.answers import Model, RefusedModel, WorkerPlace
 from app.services.fleet import FleetWatch
+from app.store import Store
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.kind import Method
 from worker.contract.kinds import KINDS
@@ -12,8 +13,9 @@ from worker.contract.kinds import KINDS
 class Models:
     """The models as a caller sees them: those that a key added and does not share are its own."""
 
-    def __init__(self, fleet: FleetWatch) -> None:
+    def __init__(self, fleet: FleetWatch, store: Store) -> None:
         self._fleet = fleet
+        self._store = store
         self._merged_from: list[WorkerInfo] = []
         self._merged: dict[str, tuple[Model, set[str]]] = {}
         """Models, and who sees them."""
@@ -65,6 +67,36 @@ class Models:
         return True, _merged(name, workers).identity if name in _names(
             workers, caller
         ) else None
+
+    async def reserved(self) -> dict[str, str]:
+        """Return the identities of all shipped models by name: no user may take these
+        names, whether the models are served or not.
+
+        Raises NoWorkerError if no worker has announced them for a day.
+        """
+        found = await self._store.reserved()
+        if not found:
+            raise NoWorkerError(
+                "no worker has announced the names of its models yet: try again soon"
+            )
+        return found
+
+    async def start_identity(self, name: str, caller: Caller) -> str:
+        """Return the identity of the model that a training is to begin with: one that
+        is served and that the caller sees, or a shipped one that is not served.
+
+        Raises as `find`, and NoWorkerError if the identity is not known yet.
+        """
+        shipped = await self.reserved()
+        try:
+            identity = (await self.find(name, caller)).identity
+        except (UnknownModelError, NoWorkerError):
+            if name not in shipped:
+                raise
+            identity = shipped[name]
+        if not identity:  # an earlier version announces it, or the card is damaged
+            raise NoWorkerError(f"the identity of {name} is not known: try again later")
+        return identity
 
     async def find_for(self, kind: str, name: str, caller: Caller) -> Model:
         """Find a model, like `find`; raises BadParameterError if it does not do this kind of work."""

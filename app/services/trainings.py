@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import file_digest
+from shutil import rmtree
 from typing import Any, BinaryIO
 
 from anyio.to_thread import run_sync
@@ -20,6 +21,8 @@ from app.imaging.training_set import LEAST_PICTURES, write_training_set
 from app.schema.answers import Job
 from app.schema.job_options import JobOptions
 from app.services.added import AddedModels, sweep, whole_or_not
+from app.services.exchanges import Exchanges
+from app.services.exchanges import begin as begin_exchange
 from app.services.jobs import Jobs
 from app.services.models import Models
 from app.services.submission import (
@@ -51,9 +54,11 @@ class Trainings:
         models: Models,
         submission: Submission,
         jobs: Jobs,
+        exchanges: Exchanges,
     ) -> None:
         self._settings = settings
         self._added = added
+        self._exchanges = exchanges
         self._models = models
         self._submission = submission
         self._jobs = jobs
@@ -88,10 +93,12 @@ class Trainings:
                     "start: expected no channels and no values, which the model has",
                     field="start",
                 )
-            await self._models.find(own["start"], caller)
-        self._added.expect_name(
-            name, caller, (await self._models.held(name, caller))[0], None, None
-        )
+            own["start_identity"] = await self._models.start_identity(
+                own["start"], caller
+            )
+        reserved = await self._models.reserved()
+        served, _ = await self._models.held(name, caller)
+        self._added.expect_name(name, caller, reserved, served, None, None)
         await self._submission.expect_allowance(identity)
         training = self._files(secrets.token_urlsafe(ID_BYTES), name)
         found = await run_sync(self._write, training, files, own["crops"])
@@ -128,25 +135,37 @@ class Trainings:
         identity = await _with_key(identity, key, ADD, name, options, files)
         if known := await self._submission.known(identity):
             return known
-        self._added.expect_name(
-            name, caller, *await self._models.held(name, caller), if_match
-        )
-        if if_match is None:
+        is_exchange = if_match is not None
+        former_job = self._added.job_of(name) if is_exchange else ""
+        reserved = await self._models.reserved()
+        served, identity_now = await self._models.held(name, caller)
+        self._added.expect_name(name, caller, reserved, served, identity_now, if_match)
+        if not is_exchange:
             self._added.expect_place()
         await self._submission.expect_allowance(identity)
-        spec = _spec(identity, ADD, job_id, name, own := options.own.model_dump())
+        own = {**options.own.model_dump(), "draft": is_exchange}
+        spec = _spec(identity, ADD, job_id, name, own)
         owner = Owner(
             owner=caller.owner,
             job=job_id,
             shared=own["shared"] or caller.owner == ANYONE,
         )
-        with whole_or_not(draft := self._files(job_id, name).draft, "the model"):
-            await run_sync(self._added.write, draft, name, owner, *files)
-            submitted = await self._submission.accept(
-                identity, spec, options, None, await self._submission.any_queue()
-            )
-            if not submitted.again:
-                await run_sync(self._added.put, draft, name, if_match is not None)
+        model = self._files(job_id, name)
+        with whole_or_not(model.part, "the model"):
+            await run_sync(self._added.write, model.part, name, owner, *files)
+            if is_exchange:
+                await run_sync(begin_exchange, model, former_job)
+            try:
+                submitted = await self._submission.accept(
+                    identity, spec, options, None, await self._submission.any_queue()
+                )
+            except BaseException:
+                rmtree(model.draft, ignore_errors=True)
+                raise
+            if submitted.again:
+                rmtree(model.draft, ignore_errors=True)
+            elif not is_exchange:
+                model.part.rename(model.model)
         return submitted
 
     async def finish(self, job_id: str, owner: str) -> Job:
@@ -173,6 +192,7 @@ class Trainings:
             job.kind in (KIND.word, ADD.word) and self._settings.added_dir is not None
         )
         if brings and job.status is JobStatus.CANCELED:
+            await self._exchanges.settle(job.id)
             await run_sync(self._files(job.id, job.model).forget)
 
     def _files(self, job_id: str, name: str) -> JobFiles:
@@ -211,7 +231,8 @@ async def _with_key(
 ) -> RequestIdentity:
     """The identity with a request's `Idempotency-Key`; what it says is read from the files too."""
     said = {
-        **options.own.model_dump(),
+        # What the API finds later is not part of the request.
+        **options.own.model_dump(exclude={"draft", "start_identity"}),
         "name": name,
         "webhook": options.webhook,
         "retention": options.retention,

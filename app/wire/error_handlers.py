@@ -19,6 +19,7 @@ from app.errors import BadParameterError, RefusedError, StoreDownError
 from app.redis_connections import STORE_TROUBLE, StoreRefusesError
 from app.schema import openai
 from app.schema.answers import PROBLEM_TYPE, FieldError, Problem
+from worker.contract.added import NAME
 from worker.contract.durability import CLUSTER
 from worker.contract.trouble import locked_out
 
@@ -124,9 +125,13 @@ def _sentence(fault: Mapping[str, Any]) -> str:
         return f"expected a file; curl sends one by -F {fault['loc'][1]}=@FILE"
     if fault["type"] == "missing" and len(fault["loc"]) == 1:
         return "expected a body with the fields of this call"
-    if (
-        fault["type"] == "string_pattern_mismatch"
-    ):  # of all fields of a form only sizes have a pattern
+    if fault["type"] == "string_pattern_mismatch":
+        # Two fields of forms have a pattern: a size, and the name of a model to start.
+        if NAME.pattern in fault["ctx"]["pattern"]:
+            return (
+                "expected a model's name: at most 64 of a-z 0-9 . _ -, "
+                "with a letter or digit first"
+            )
         return "expected WIDTHxHEIGHT, such as 24x16, within the bounds that this call's description names"
     said = _NUMBER.sub("expected a number ", _OWN_WORDS.get(said, said))
     return _BEGINNING.sub("expected", _NOISE.sub("", said))

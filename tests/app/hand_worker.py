@@ -3,13 +3,19 @@
 import json
 import time
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import redis
 
 from app.queue_entry import queue_key
 from worker.contract import keys, scripts
-from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
+from worker.contract.cards import (
+    ExaminedDraft,
+    ModelCard,
+    RefusedModel,
+    WorkerInfo,
+)
 from worker.contract.events import Stage, row_entry
 from worker.contract.jobs import VERSION, JobSpec
 from worker.contract.kind import Summary
@@ -51,6 +57,7 @@ class HandWorker:
         started_at: float = 1.0,
         version: int = VERSION,
         refused: Sequence[RefusedModel] = (),
+        drafts: Sequence[ExaminedDraft] = (),
     ) -> None:
         info = WorkerInfo(
             name=self.name,
@@ -61,11 +68,19 @@ class HandWorker:
             queue=self.queue,
             version=version,
             refused=tuple(refused),
+            drafts=tuple(drafts),
         )
         self.redis.sadd(keys.WORKERS, self.name)
         self.redis.set(
             keys.worker(self.name), info.entry(), ex=3600
         )  # outlasts a test: nobody renews it
+        self.reserve(**{card.name: card.identity for card in (GREY, COLOUR)})
+
+    def reserve(self, **identities: str) -> None:
+        """Announce the models of a models directory, by name."""
+        text = json.dumps(identities)
+        self.redis.sadd(keys.RESERVED, digest := sha256(text.encode()).hexdigest())
+        self.redis.set(keys.reserved(digest), text, ex=keys.RESERVED_TTL_S)
 
     def leave(self) -> None:
         """As a worker that stops."""

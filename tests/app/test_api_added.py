@@ -1,6 +1,5 @@
 """Models that are added, exchanged, downloaded and taken away through the API, and who sees them."""
 
-import errno
 import hashlib
 import io
 import json
@@ -117,43 +116,6 @@ def test_a_job_that_adds_a_model_comes_once_and_is_canceled(
         )
         assert list((tmp_path / "models").iterdir()) == []
         assert client.put("/models/mine", **form("mine")).status_code == 202
-
-
-def test_the_former_model_stays_when_an_exchange_fails(
-    redis_url: str, worker: HandWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is put aside first, and comes back."""
-    rename, place = Path.rename, tmp_path / "models" / "mine"
-
-    def full(self: Path, target: Path) -> Path:
-        if target == place and (self / "new.safetensors").is_file():
-            raise OSError(errno.ENOSPC, "no room")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", full)
-    member = {
-        "weights": "new.safetensors",
-        "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
-    }
-    new = form("mine", members=[member])
-    with (
-        serving(open_to(redis_url, tmp_path)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
-        client.put("/models/mine", **form("mine")).raise_for_status()
-        worker.announce(GREY, MINE.model_copy(update={"owner": ""}))
-        is_problem(
-            client.put(
-                "/models/mine", headers={"If-Match": f'"{MINE.identity}"'}, **new
-            ),
-            503,
-        )
-        assert sorted(path.name for path in place.iterdir()) == [
-            "card.json",
-            OWNER,
-            "weights.safetensors",
-        ]
-        assert [path.name for path in place.parent.iterdir()] == ["mine"]
 
 
 def test_what_an_api_left_that_died_is_swept_up(
@@ -279,10 +241,10 @@ def test_names_that_are_taken_are_refused(
         )
         worker.announce(GREY, MINE.model_copy(update={"owner": ""}))
         named = {"If-Match": f'"{MINE.identity}"'}
-        assert (
-            client.put("/models/mine", headers=named, **form("mine")).status_code == 202
-        )
-        assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
+        put = client.put("/models/mine", headers=named, **form("mine"))
+        assert put.status_code == 202
+        names = {path.name for path in (tmp_path / "models").iterdir()}
+        assert names == {"mine", f".{put.json()['id']}"}, "it waits beside the model"
 
 
 def test_models_have_bounds(

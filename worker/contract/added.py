@@ -1,12 +1,22 @@
-"""The directory of models that were added through the API: API and workers share it.
+"""The directory of added models, which APIs, workers and trainers share.
 
-DIR/models/NAME/ is a model's directory, with OWNER beside its card: who added it, and whether everybody sees it.
-DIR/uploads/JOB/ has the pictures of a training while that is open, and its checkpoints.
+    DIR/models/NAME/         a model, with OWNER beside its card: who added it, and
+                             whether everybody sees it
+    DIR/models/.JOB/         the draft of an exchange: the new version, which workers
+                             examine before it gets its name
+    DIR/models/.JOB.former/  the version that the job JOB has replaced, until a worker
+                             serves the new one
+    DIR/models/.JOB.part/    a draft or model that is still being written
+    DIR/uploads/JOB/         the pictures of an open training, and its checkpoints
+
+Only an API renames drafts and former versions (app/services/exchanges.py): workers may
+see the directory read-only.
 """
 
 import re
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +31,13 @@ MAX_CARD_BYTES = 2**20
 _MAX_NETWORKS = 16
 """Members of a card, and guides: as many as files of weights are taken."""
 OWNER = "owner.json"
+SUMMARY = "summary.json"
+"""The result of the training that made a model, beside its card."""
+_JOB_ID = r"[A-Za-z0-9_-]{1,64}"
+_DRAFT = re.compile(rf"\.({_JOB_ID})")
+_FORMER = re.compile(rf"\.({_JOB_ID})\.former")
+_MAX_NAME = 64
+"""Characters of the name of a label or category, as in model_core.config."""
 ANYONE = "anyone"
 """The owner of all that is added, and of all jobs, where there are no keys."""
 NOBODY = "?"
@@ -54,8 +71,16 @@ class Guide(Record):
     orientation: str
 
 
+class _Named(Record):
+    """A label of a model's images."""
+
+    name: str = Field(max_length=_MAX_NAME)
+
+
 class AddedCard(Record):
-    """The part of a model's card that says which files it has; a worker reads the rest."""
+    """The part of a model's card that an API checks: which files it has, and how long
+    its texts are. Every client and every look at the workers' announcements gets these
+    texts. A worker reads the rest of the card."""
 
     name: str
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
@@ -67,6 +92,14 @@ class AddedCard(Record):
     guides: Annotated[
         tuple[Guide, ...], Field(max_length=_MAX_NETWORKS), FailFast()
     ] = ()
+    data: str = Field(default="", max_length=500)
+    labels: tuple[_Named, ...] = Field(default=(), max_length=1000)
+    palette: tuple[Annotated[str, Field(max_length=9)], ...] = Field(
+        default=(), max_length=256
+    )
+    names: tuple[Annotated[str, Field(max_length=_MAX_NAME)], ...] = Field(
+        default=(), max_length=256
+    )
 
     def files(self) -> dict[str, str]:
         """The sha256 of each file of weights by its place: of members in their order, then of guides."""
@@ -86,16 +119,29 @@ def models_in(added: Path) -> Path:
     return added / "models"
 
 
+class _CardName(Record):
+    """The name on a card, whatever else it says."""
+
+    name: str = Field(pattern=rf"^{NAME.pattern}$")
+
+
 class JobFiles:
-    """Everything of a job that brings a model: DIR/uploads/JOB of a training, and the model."""
+    """The files of a job that brings a model.
+
+    added: the directory of added models. name: the model's.
+    """
 
     def __init__(self, added: Path, job_id: str, name: str) -> None:
-        self.job_id, self.name = job_id, name
+        self.added = added
+        self.job_id = job_id
+        self.name = name
         self.place = uploads_in(added) / job_id
         self.run = self.place / "run" / name
-        """Its checkpoints. While this directory is there, the model's name is taken."""
+        """Its checkpoints. While this directory exists, the model's name is taken."""
         self.cache = self.place / "cache"
         """Its decoded pictures. Not beside `run`, where a directory's name is taken."""
+        self.start = self.place / "start"
+        """A models directory with a copy of the model that the training begins with."""
         self.best = self.run / "best.safetensors"
         """The checkpoint that would be published."""
         self.finish = self.place / "finish"
@@ -103,9 +149,13 @@ class JobFiles:
         self.deaths = self.place / "deaths"
         """A file with one byte for each time that the training's process has died."""
         self.model = models_in(added) / name
-        """The place of the model that it brings."""
+        """The directory of the model, once it has its name."""
+        self.part = models_in(added) / f".{job_id}.part"
+        """The model while it is being written."""
         self.draft = models_in(added) / f".{job_id}"
-        """One that is handed in, before it has its name."""
+        """The new version of a model that is exchanged, complete."""
+        self.former = models_in(added) / f".{job_id}.former"
+        """The version that it has replaced."""
 
     @property
     def is_published(self) -> bool:
@@ -113,14 +163,65 @@ class JobFiles:
 
     @property
     def is_there(self) -> bool:
-        """Does the model lie there, or is it about to?"""
-        return self.draft.exists() or self.is_published
+        """True if the model has its name, or is about to get it."""
+        is_waiting = self.draft.exists() or self.part.exists()
+        return is_waiting or self.is_published
+
+    def summary(self) -> str | None:
+        """Return the result of the training that made the published model, as JSON.
+
+        None if this job has published none, or an earlier version of the service did,
+        which kept no results beside models.
+        """
+        if not self.is_published:
+            return None
+        try:
+            return (self.model / SUMMARY).read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
 
     def forget(self, is_kept: bool = False) -> None:
-        """Delete all of it, and, unless that is kept, the model that it has made."""
-        if not is_kept and self.is_published:
+        """Delete all of it, and the published model too unless that is kept.
+
+        A model that has replaced another one stays: undoing that is an API's matter.
+        """
+        if not is_kept and self.is_published and not self.former.exists():
             remove(self.model)
         shutil.rmtree(self.place, ignore_errors=True)
+
+
+def drafts_in(models: Path) -> dict[str, Path]:
+    """Return the drafts of exchanges by the ids of their jobs.
+
+    Drafts are complete: OWNER, which names the job, is written last.
+    """
+    return {
+        job_id: place
+        for job_id, place in _hidden(models, _DRAFT)
+        if owner_of(place).job == job_id
+    }
+
+
+def formers_in(models: Path) -> dict[str, Path]:
+    """Return the replaced versions of models by the ids of the jobs that did it."""
+    return dict(_hidden(models, _FORMER))
+
+
+def name_of(place: Path) -> str | None:
+    """Return the name on a model's card; None if there is no card that can be read."""
+    try:
+        with (place / CARD).open("rb") as file:
+            card = _CardName.model_validate_json(file.read(MAX_CARD_BYTES))
+    except (OSError, ValidationError):
+        return None
+    return card.name
+
+
+def _hidden(models: Path, pattern: re.Pattern[str]) -> Iterator[tuple[str, Path]]:
+    """Yield the directories whose whole name matches, by the pattern's group."""
+    for place in models.glob(".*"):
+        if found := pattern.fullmatch(place.name):
+            yield found.group(1), place
 
 
 def uploads_in(added: Path) -> Path:
@@ -134,7 +235,7 @@ def is_trained(added: Path, name: str) -> bool:
 
 def remove(directory: Path) -> None:
     """Delete a directory: it is gone at once, even while somebody reads it."""
-    gone = directory.with_name(f".{uuid.uuid4().hex}")
+    gone = directory.with_name(f".{uuid.uuid4().hex}.part")
     directory.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
 
@@ -156,6 +257,12 @@ def owner_of(place: Path) -> Owner:
         return Owner(owner="", shared=True)
     except (OSError, ValidationError):
         return Owner(owner=NOBODY)
+
+
+def is_seen_by(place: Path, owner: str) -> bool:
+    """True if this owner may use the model of a directory; without keys, all may."""
+    found = owner_of(place)
+    return found.shared or owner in (found.owner, ANYONE)
 
 
 def seen_by(place: Path) -> str:

@@ -147,6 +147,25 @@ class RefusedModel(Record):
     """The job that added it, if one did."""
 
 
+class ExaminedDraft(Record):
+    """The result of examining a draft: the new version of an added model, which is not
+    served before an API gives it the model's name (worker/contract/added.py)."""
+
+    job: str
+    """The job that exchanges the model."""
+    name: str
+    reason: str = ""
+    """Why the draft is not to be served; empty if it may be."""
+    owner: str = ""
+    """The key that alone sees it; empty for one that everybody sees."""
+
+    def refusal(self) -> RefusedModel:
+        """Return the reason as that of a model that is not served."""
+        return RefusedModel(
+            name=self.name, reason=self.reason, owner=self.owner, job=self.job
+        )
+
+
 class WorkerInfo(Record):
     """A live worker: written only after its models are loaded."""
 
@@ -166,6 +185,8 @@ class WorkerInfo(Record):
 
     refused: tuple[RefusedModel, ...] = ()
     """Models that it was given and does not serve."""
+    drafts: tuple[ExaminedDraft, ...] = ()
+    """Drafts of exchanges that it has examined."""
 
     @property
     def is_trainer(self) -> bool:
@@ -175,15 +196,18 @@ class WorkerInfo(Record):
     def takes(self, spec: JobSpec) -> bool:
         """Can it do this job: its version, these weights, this kind of work? A trainer takes whatever its queue has."""
         if spec.kind == ADD.word:
-            return self.examined(spec) is not None
+            return self.version >= spec.version and self.examined(spec) is not None
         cards = (*self.models, *self.kept)
         return self.version >= spec.version and (
             self.is_trainer or any(card.does(spec) for card in cards)
         )
 
     def examined(self, spec: JobSpec) -> ModelCard | RefusedModel | None:
-        """The model that this job has added, if it is known by now whether it can be served."""
-        found = (*(card for card in self.models if not card.compiling), *self.refused)
+        """Return what became of the model that this job adds: its card if it is served,
+        or why it is not; None while neither is known."""
+        served = (card for card in self.models if not card.compiling)
+        bad_drafts = (draft.refusal() for draft in self.drafts if draft.reason)
+        found = (*served, *self.refused, *bad_drafts)
         return next((one for one in found if one.job == spec.id), None)
 
     def knows_job(self, job_id: str) -> bool:
@@ -256,6 +280,16 @@ class WorkerInfo(Record):
             if card.name != refused.name or not card.compiling
         )
         return self.model_copy(update={"models": models, "refused": (*others, refused)})
+
+    def with_draft(self, draft: ExaminedDraft) -> "WorkerInfo":
+        """Return the same worker, which has examined this draft."""
+        others = self.without_draft(draft.job).drafts
+        return self.model_copy(update={"drafts": (*others, draft)})
+
+    def without_draft(self, job: str) -> "WorkerInfo":
+        """Return the same worker, for which this job has no draft any more."""
+        others = tuple(draft for draft in self.drafts if draft.job != job)
+        return self.model_copy(update={"drafts": others})
 
     @property
     def ready(self) -> tuple[str, ...]:

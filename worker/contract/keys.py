@@ -113,6 +113,14 @@ ESTIMATE_TTL_S = 60
 ANNOUNCE_TTL_S = 15
 """A worker that has not renewed its announcement for this long is gone."""
 
+RESERVED = "px:reserved"
+"""Set of the digests of lists of reserved names; each has a `reserved(digest)` key while
+it is valid."""
+
+RESERVED_TTL_S = 24 * 3600
+"""How long the names of shipped models are reserved after they were last announced: so
+long may all workers and trainers be gone before a user can take one of them."""
+
 
 WAS_OF = "of:"
 """The beginning of a tombstone that names the owner of its job; earlier versions write the job's last status."""
@@ -208,6 +216,13 @@ def swept(queue: str) -> str:
 def tombstone(job_id: str) -> str:
     """Stays for a while after the job itself has expired, and says whose it was."""
     return f"px:was:{job_id}"
+
+
+def reserved(digest: str) -> str:
+    """JSON object: the identities of the models in a models directory, by their names.
+    Workers and trainers with the same directory write the same key; `digest` is the
+    SHA-256 of its value."""
+    return f"{RESERVED}:{digest}"
 
 
 def worker(name: str) -> str:

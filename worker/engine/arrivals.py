@@ -15,8 +15,8 @@ import structlog
 from model_core.card import Card
 from model_core.errors import ModelError
 from model_core.models_directory import CARD, cards_in, weights_in
-from worker.contract.added import OWNER, whence
-from worker.contract.cards import ModelCard, RefusedModel
+from worker.contract.added import OWNER, drafts_in, name_of, seen_by, whence
+from worker.contract.cards import ExaminedDraft, ModelCard, RefusedModel
 from worker.engine.cohort import Cohort
 from worker.engine.examination import Examination, Repeats
 from worker.engine.failures import is_card_error
@@ -28,9 +28,16 @@ from worker.orders.catalogue import kept_name
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
+_DRAFT = "."
+"""The first character of the name of a draft's directory; no model's name has it."""
+
+
 class Directory:
-    """The models in a directory, as far as they are asked for by name; all of them where none is. added: another one,
-    whose models of other names belong to them."""
+    """The models in a directory, and drafts of exchanges beside them.
+
+    asked: the names to look for; all if empty. added: a second directory, whose models
+    of other names belong to them, and whose drafts are seen as models named `.JOB`.
+    """
 
     def __init__(
         self, path: Path, asked: Collection[str] = (), added: Path | None = None
@@ -41,7 +48,9 @@ class Directory:
         self._of_added: frozenset[str] = frozenset()
         self._seen: dict[str, Fingerprint] = {}
         self._seen = self._look()
-        self._settled = dict(self._seen)
+        self._settled = {
+            name: found for name, found in self._seen.items() if not _is_draft(name)
+        }  # a draft has to be examined, whether it came before this worker or later
 
     def changes(self) -> tuple[list[str], list[str]]:
         """The models that are new or other than they were, and those that are gone; each once, and only when two looks
@@ -66,12 +75,9 @@ class Directory:
         self._settled.pop(name, None)
 
     def place(self, name: str) -> Path:
-        """The directory of a model, as of the last look."""
-        return (
-            self._added / name
-            if self._added and self.is_added(name)
-            else self._path / name
-        )
+        """Return the directory of a model or draft, as of the last look."""
+        is_in_added = _is_draft(name) or self.is_added(name)
+        return self._added / name if self._added and is_in_added else self._path / name
 
     def added_places(self) -> dict[str, Path]:
         """The directories of the second one's models."""
@@ -93,7 +99,13 @@ class Directory:
         } - names
         self._of_added = (self._of_added | added) - names
         ours = {name for name in names if not self._asked or name in self._asked}
-        return {name: _fingerprint(self.place(name)) for name in sorted(ours | added)}
+        drafts = drafts_in(self._added).values() if self._added else ()
+        all_names = sorted(ours | added | {draft.name for draft in drafts})
+        return {name: _fingerprint(self.place(name)) for name in all_names}
+
+
+def _is_draft(name: str) -> bool:
+    return name.startswith(_DRAFT)
 
 
 def _fingerprint(directory: Path) -> Fingerprint:
@@ -166,7 +178,11 @@ class Arrivals:
         self.take(*self._directory.changes())
 
     def take(self, came: Iterable[str], gone: Iterable[str]) -> None:
+        """Serve the models that came, examine the drafts, and drop what is gone."""
         for name in gone:
+            if _is_draft(name):
+                self._put("draft_gone", name.removeprefix(_DRAFT))
+                continue
             self._pool.forget(name)
             self._examination.repeats.forget(name)
             self._put("dropped", name)
@@ -175,19 +191,16 @@ class Arrivals:
             self._log.info("model_removed", model=name)
         served: dict[str, str] = {}
         for name in came:
+            place = self._directory.place(name)
+            if _is_draft(name):
+                self._put("examined", self._examined(place))
+                continue
             try:
                 served[name] = self._serve(name)
             except Exception as error:  # the edge to whoever put it there
-                reason = note_refused(name, error)
-                self._put(
-                    "refused",
-                    refused_model(
-                        name,
-                        reason,
-                        self._directory.place(name),
-                        self._examination.repeats,
-                    ),
-                )
+                reason = note_refused(name, error, place)
+                repeats = self._examination.repeats
+                self._put("refused", refused_model(name, reason, place, repeats))
         self._examination.end()
         if served:
             self._offer(served)
@@ -215,16 +228,36 @@ class Arrivals:
         )
         return read.identity
 
+    def _examined(self, place: Path) -> ExaminedDraft:
+        """Examine a draft where it lies, and leave it there.
+
+        The model that it is to replace is served meanwhile. A good draft is kept as
+        known good, so that it is not examined again once it has the model's name.
+        """
+        name = name_of(place) or ""
+        reason = ""
+        try:
+            read = Card.read(place / CARD)
+            if self._pool.engine_name(name, read.identity) is None:
+                card = self._in_memory(name, read.identity, place)
+                try:
+                    self._examination.measure(name, place)
+                finally:
+                    self._pool.remove(kept_name(card))
+                self._kept.keep(name, read.identity, place)
+                # A cancelled exchange must not leave the weights here for a week.
+                self._kept.forget_soon(name, read.identity)
+        except Exception as error:  # the edge to whoever handed it in
+            reason = note_refused(name, error, place)
+        job = place.name.removeprefix(_DRAFT)
+        return ExaminedDraft(job=job, name=name, reason=reason, owner=seen_by(place))
+
     def _loaded(self, name: str, identity: str, source: Path) -> ModelCard:
-        """The card of a model that is ready and kept. Raises whatever is wrong with one that is not to be served."""
-        if self._pool.loaded >= MOST_LOADED:
-            raise ModelError(
-                f"this worker holds {MOST_LOADED} models, exchanged weights too: start it again"
-            )
-        model = self._examination.load(name, source, self._device)
-        if model.card.identity != identity:
-            raise ModelError("it was exchanged while it was looked at")
-        card = self._pool.add(model)
+        """Return the card of a model that is ready, and keep a copy of the model.
+
+        Raises whatever is wrong with a model that is not to be served.
+        """
+        card = self._in_memory(name, identity, source)
         try:
             with self._announced(card, source):
                 self._examination.measure(name, source)
@@ -234,6 +267,20 @@ class Arrivals:
             raise
         self._kept.keep(name, identity, source)
         return card
+
+    def _in_memory(self, name: str, identity: str, source: Path) -> ModelCard:
+        """Load a model, once an examiner has loaded it; return its card.
+
+        Raises whatever is wrong with it.
+        """
+        if self._pool.loaded >= MOST_LOADED:
+            raise ModelError(
+                f"this worker holds {MOST_LOADED} models, exchanged weights too: start it again"
+            )
+        model = self._examination.load(name, source, self._device)
+        if model.card.identity != identity:
+            raise ModelError("it was exchanged while it was looked at")
+        return self._pool.add(model)
 
     @contextmanager
     def _announced(self, card: ModelCard, source: Path) -> Iterator[None]:

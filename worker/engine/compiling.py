@@ -70,10 +70,11 @@ def make_ready(
                 if compilers and loops not in compiled:
                     compiled[loops] = _submit(compilers, loops, behind=bool(compiled))
             _wait(compiled.get(pool.loops(name), ()))
+            place = places.get(name, Path(name))
             loops = pool.loops(name)
             is_cold = loops in missing
             warm_up = pool.warm_up_drawing if is_cold else pool.warm_up
-            _make_one_ready(pool, name, warm_up, tell, refuse, measure)
+            _make_one_ready(pool, name, place, warm_up, tell, refuse, measure)
             if is_cold:
                 without_scores.setdefault(loops, []).append(name)
         if compilers:
@@ -100,6 +101,7 @@ def _next_missing(
 def _make_one_ready(
     pool: ModelPool,
     name: str,
+    place: Path,
     warm_up: Callable[[str], None],
     tell: Callable[[str], None],
     refuse: Callable[[str, str], None],
@@ -112,7 +114,7 @@ def _make_one_ready(
         Exception
     ) as error:  # the edge to whoever made the model: the others are made ready
         pool.remove(name)
-        refuse(name, note_refused(name, error))
+        refuse(name, note_refused(name, error, place))
         return
     tell(name)
     structlog.get_logger("models").info("model_ready", model=name)

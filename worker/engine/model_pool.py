@@ -368,7 +368,7 @@ def load_pool(
                 )
             pool.begin_with(name, load(name, place, device))
         except Exception as error:  # the edge to whoever put it there
-            pool.refused[name] = note_refused(name, error)
+            pool.refused[name] = note_refused(name, error, place)
     if not pool.loaded:
         raise ModelError(
             "; ".join(f"{name}: {reason}" for name, reason in pool.refused.items())

@@ -85,6 +85,8 @@ class Runner:
             "coming": partial(outlet.tell, "coming"),
             "refused": partial(outlet.tell, "refused"),
             "card_failed": outlet.card_failed,
+            "examined": partial(outlet.tell, "examined"),
+            "draft_gone": partial(outlet.tell, "draft_gone"),
             "stop": self._stop,
         }
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)

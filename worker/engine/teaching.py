@@ -8,6 +8,7 @@ number of updates is fixed once, and the checkpoint.
 import fcntl
 import json
 import os
+import shutil
 import sys
 import time
 import traceback
@@ -18,11 +19,18 @@ from math import log
 from pathlib import Path
 from typing import Any, TextIO
 
+from model_core import shipped
 from model_core.card import Card
 from model_core.data.picture_files import unpacked_size
 from model_core.data.picture_names import find_pictures
 from model_core.errors import DataError, ModelError, PixelRNNError
-from model_core.models_directory import CARD
+from model_core.models_directory import (
+    CARD,
+    RECORDS,
+    default_models_dir,
+    weights_in,
+)
+from model_core.regular_files import open_regular
 from model_core.training.disk import DiskError
 from model_core.training.display import Display
 from model_core.training.memory import OutOfMemoryError
@@ -31,7 +39,7 @@ from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.teaching import lesson, warning_of
 from worker.contract import keys
-from worker.contract.added import JobFiles, models_in
+from worker.contract.added import JobFiles, is_seen_by, models_in
 from worker.contract.kinds.train import TrainOptions
 from worker.engine.failures import is_out_of_memory
 from worker.process.crash import EXIT_STOPPED
@@ -168,10 +176,11 @@ def _train(
     files: JobFiles, asked: TrainOptions, out: TextIO, trainer: int
 ) -> dict[str, Any] | None:
     """The summary of the model that is published in the job's place; None where nothing was learned."""
-    if (
-        asked.start and (models_in(files.place.parents[1]) / asked.start).is_dir()
-    ):  # one that was added
-        os.environ["PIXELRNN_MODELS_DIR"] = str(models_in(files.place.parents[1]))
+    is_begun = (files.run / "last.safetensors").exists()
+    if asked.start and not is_begun:
+        _fetch_start(files, asked.start, asked)
+        # Recipe and card name the model; under that name, this directory has the copy.
+        os.environ["PIXELRNN_MODELS_DIR"] = str(files.start)
     is_over = partial(_is_over, files.finish, trainer)
     plan = _plan(files, asked, partial(_tell_preparing, out))
     recipe, told = Recipe.model_validate(plan["recipe"]), plan["told"]
@@ -179,7 +188,6 @@ def _train(
     def display(*run: Any) -> Display:
         return _Telling(out, told, recipe, *run)
 
-    is_begun = (files.run / "last.safetensors").exists()
     request = RunRequest(
         recipe,
         files.run,
@@ -240,6 +248,61 @@ def _tell_preparing(out: TextIO, doing: str) -> None:
         file=out,
         flush=True,
     )
+
+
+def _fetch_start(files: JobFiles, name: str, asked: TrainOptions) -> None:
+    """Copy the model that the training begins with into the job's place, once.
+
+    It is the model of the identity that the API found when the request came, and no
+    other: a model of the same name may be another owner's. Raises ModelError if it is
+    not there any more.
+    """
+    if files.start.exists():  # from an earlier life of this training
+        return
+    added = models_in(files.place.parents[1]) / name
+    shipped_ones = [
+        place
+        for directory in (default_models_dir(), shipped.MODELS)
+        for place in (directory / name, directory / RECORDS / name)
+    ]
+    if asked.start_identity:
+        wanted = [*shipped_ones, added]
+    else:  # a job of an earlier version: it may use what its owner sees
+        wanted = [*shipped_ones, *([added] if is_seen_by(added, asked.owner) else [])]
+    draft = files.start.with_suffix(".draft")
+    for source in wanted:
+        shutil.rmtree(draft, ignore_errors=True)
+        if _copy_model(source, draft / name, asked.start_identity):
+            draft.rename(files.start)
+            return
+    raise ModelError(
+        f"the model {name} to start from was deleted or exchanged, or is not yours: "
+        "choose another start"
+    )
+
+
+def _copy_model(source: Path, target: Path, identity: str) -> bool:
+    """Copy a model of this identity, of any if it is empty; False if there is none.
+
+    The copy's card is the one that was compared, and has the digests of the weights,
+    which are checked when they are loaded: an exchange meanwhile changes nothing.
+    """
+    try:
+        _copy(source / CARD, target / CARD)
+        if identity not in ("", Card.read(target / CARD).identity):
+            return False
+        for file in weights_in(source):
+            _copy(file, target / file.relative_to(source))
+    except (FileNotFoundError, ModelError):
+        return False
+    return True
+
+
+def _copy(source: Path, target: Path) -> None:
+    with open_regular(source) as original:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as copy:
+            shutil.copyfileobj(original, copy)
 
 
 def _plan(

@@ -1,14 +1,28 @@
-"""The worker's announcement: which models it holds, for as long as it says so."""
+"""The worker's announcement: which models it holds, for as long as it says so. And the
+names of shipped models, which stay reserved while no worker is there."""
 
+import hashlib
+import json
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from model_core.card import Card
+from model_core.errors import ModelError
+from model_core.models_directory import RECORDS, cards_in
 from worker.contract import keys
-from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo, readable_workers
+from worker.contract.cards import (
+    ExaminedDraft,
+    ModelCard,
+    RefusedModel,
+    WorkerInfo,
+    readable_workers,
+)
 
 
 class Announcement:
@@ -39,6 +53,16 @@ class Announcement:
     def refused(self, model: RefusedModel) -> None:
         """A model is not served, and why; said with the next beat."""
         self.info = self.info.with_refused(model)
+
+    def examined(self, draft: ExaminedDraft, redis: Redis) -> None:
+        """Announce the result of examining a draft, now or with the next beat."""
+        self.info = self.info.with_draft(draft)
+        with suppress(RedisError):
+            self.beat(redis)
+
+    def draft_gone(self, job: str) -> None:
+        """Announce no more, from the next beat on, what this job's draft was."""
+        self.info = self.info.without_draft(job)
 
     def beat(self, redis: Redis) -> None:
         """Renew. Raises RedisError."""
@@ -80,3 +104,70 @@ def withdraw(redis: Redis, name: str) -> None:
         pipeline.delete(keys.worker(name))
         pipeline.srem(keys.WORKERS, name)
         pipeline.execute()
+
+
+class ReservedNames:
+    """Announces the names and identities of all models in a models directory.
+
+    Users cannot add models of these names, and can start trainings from these models,
+    also from those that PIXELRNN_MODELS leaves out and from models/records. A directory
+    without a model announces nothing.
+    """
+
+    LOOK_S = 10.0
+    """Seconds between two looks at the directory."""
+    RENEW_S = 60.0
+    """Seconds until an unchanged announcement is renewed: Redis may have lost it."""
+
+    def __init__(self, redis: Redis, directory: Path) -> None:
+        self._redis: Any = redis  # redis-py types every answer as "awaitable or not"
+        self._directory = directory
+        self._identities: dict[tuple[Path, int, int], str] = {}
+        """Identities by card file, its time of change and its size."""
+        self._announced = ""
+        self._renew_at = 0.0
+        self._log = structlog.get_logger("models")
+
+    def turn(self) -> float:
+        """Look at the directory, and announce its models if they have changed.
+
+        Returns the seconds until the next turn. Logs an error of Redis or of the disk.
+        """
+        try:
+            text = json.dumps(self._look(), sort_keys=True)
+            if text != self._announced or time.monotonic() >= self._renew_at:
+                self._announce(text)
+        except (RedisError, OSError) as error:
+            self._log.warning("names_not_announced", error=str(error))
+        return self.LOOK_S
+
+    def _announce(self, text: str) -> None:
+        if text == "{}":  # a trainer may have no models directory
+            return
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        with self._redis.pipeline() as pipeline:
+            pipeline.set(keys.reserved(digest), text, ex=keys.RESERVED_TTL_S)
+            pipeline.sadd(keys.RESERVED, digest)
+            pipeline.expire(keys.RESERVED, keys.RESERVED_TTL_S)
+            pipeline.execute()
+        self._announced = text
+        self._renew_at = time.monotonic() + self.RENEW_S
+
+    def _look(self) -> dict[str, str]:
+        """Return the identities of the models by name; empty of a card that is bad."""
+        # A model hides a record of the same name, as it does when a training loads it.
+        found = [*cards_in(self._directory / RECORDS), *cards_in(self._directory)]
+        seen: dict[tuple[Path, int, int], str] = {}
+        for card in found:
+            state = card.stat()
+            key = card, state.st_mtime_ns, state.st_size
+            seen[key] = self._identities.get(key) or _identity_of(card)
+        self._identities = seen
+        return {card.parent.name: identity for (card, *_), identity in seen.items()}
+
+
+def _identity_of(card: Path) -> str:
+    try:
+        return Card.read(card).identity
+    except ModelError:
+        return ""

@@ -88,6 +88,27 @@ def test_added_models_belong_to_the_others(tmp_path: Path) -> None:
     assert [directory.is_added(name) for name in "abc"] == [False, False, True]
 
 
+def test_drafts_of_exchanges_are_seen_until_they_are_gone(tmp_path: Path) -> None:
+    """Those that came before the worker too; nothing that is being written or deleted,
+    and no former version."""
+    ours, added = tmp_path / "ours", tmp_path / "added"
+    for place in (ours, added):
+        place.mkdir()
+    touched(ours, "a")
+    for name, job in ((".job", "job"), (".job.part", "job"), (".f.former", "f")):
+        touched(added, name)
+        (added / name / OWNER).write_text(Owner(owner="al", job=job).model_dump_json())
+    touched(added, ".unfinished")
+    touched(added, ".other")
+    (added / ".other" / OWNER).write_text(Owner(owner="al", job="x").model_dump_json())
+    directory = Directory(ours, added=added)
+    assert directory.added_places() == {}, "a draft is not loaded at the start"
+    assert directory.changes() == ([".job"], [])
+    assert directory.place(".job") == added / ".job"
+    shutil.rmtree(added / ".job")
+    assert [directory.changes() for _ in range(2)] == [([], []), ([], [".job"])]
+
+
 @pytest.mark.parametrize(
     ("text", "sees"),
     [

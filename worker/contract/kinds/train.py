@@ -13,6 +13,7 @@ from worker.contract.kind import (
     Kind,
     Options,
     Shows,
+    Since,
     Source,
     Summary,
 )
@@ -66,6 +67,9 @@ class TrainOptions(Options):
         default=False,
         description="Everybody who may use the service sees the model, and not your key alone.",
     )
+    start_identity: Annotated[str, FOUND, Since(9)] = ""
+    """Identity of the model `start`, as the client saw it when the request came. The
+    training begins with this model or fails; empty without a `start`."""
     owner: Annotated[str, FOUND] = ""
     """The key that adds the model, or `anyone`."""
     found: Annotated[int, FOUND] = 0

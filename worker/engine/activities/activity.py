@@ -14,7 +14,16 @@ from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.images import NewRow
 from worker.orders.usage import Usage
 
-ModelWord = Literal["brought", "compiled", "coming", "served", "dropped", "refused"]
+ModelWord = Literal[
+    "brought",
+    "compiled",
+    "coming",
+    "served",
+    "dropped",
+    "refused",
+    "examined",
+    "draft_gone",
+]
 
 
 class JobOutlet(Protocol):

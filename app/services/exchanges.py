@@ -1,0 +1,238 @@
+"""Exchanges of added models: the former version stays until a worker serves the new one.
+
+The files of an exchange by the job JOB, in the directory of added models:
+
+    .JOB  NAME             the draft waits: a worker examines it, NAME is served
+    .JOB  .JOB.former      half done, for the moment between two renames
+    NAME  .JOB.former      the new version has the name and waits to be served
+    NAME                   done, or undone
+
+Workers may see the directory read-only: they announce what they found in a draft, and
+any API makes the next step, under a lock that all APIs share. What to do next depends
+only on the files, on the job's record and on the announcements, so that it does not
+matter which API does it, or when one dies.
+"""
+
+import asyncio
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from pathlib import Path
+
+import structlog
+from anyio.to_thread import run_sync
+
+from app.errors import NameTakenError, OtherIdentityError
+from app.redis_connections import STORE_TROUBLE
+from app.services.fleet import FleetWatch
+from app.settings import Settings
+from app.store import Store
+from worker.contract.added import (
+    JobFiles,
+    drafts_in,
+    formers_in,
+    models_in,
+    name_of,
+    owner_of,
+    remove,
+)
+from worker.contract.cards import WorkerInfo
+from worker.contract.jobs import JobStatus
+
+_LOOK_S = 2.0
+"""Seconds between two looks for exchanges that wait for a step."""
+_AFTER_A_BUG_S = 10.0
+_YOUNG_S = 60.0
+"""Seconds: the job of a younger draft may be just about to be accepted."""
+_LOCK = "exchanges.lock"
+"""A file in the directory of added models, locked while its models are renamed."""
+_log = structlog.get_logger("pixelrnn.api")
+
+
+class _Step(Enum):
+    """What an exchange needs next."""
+
+    WAIT = auto()
+    """Nothing; or the second rename, if an API died before it."""
+    EXCHANGE = auto()
+    """The draft is good: it gets the name."""
+    FINISH = auto()
+    """The new version is served: the former one goes."""
+    UNDO = auto()
+    """The new version is refused or not wanted: the former one comes back."""
+    DROP = auto()
+    """Its job is not known: a draft goes, if no request is just handing it in."""
+
+
+class Exchanges:
+    """Makes the next step of every exchange."""
+
+    def __init__(self, settings: Settings, store: Store, fleet: FleetWatch) -> None:
+        self._added = settings.added_dir
+        self._store = store
+        self._fleet = fleet
+        self._stuck: set[str] = set()
+        """Jobs whose exchange has met an error of the disk, which is logged once."""
+
+    async def run(self) -> None:
+        """Look for exchanges that wait for a step, until cancelled."""
+        while self._added is not None:
+            wait_s = _LOOK_S
+            try:
+                for job_id in await run_sync(_open_ones, models_in(self._added)):
+                    await self.settle(job_id)
+            except STORE_TROUBLE:  # requests report it
+                pass
+            except Exception as error:  # the next look may find a disk that works
+                _log.error("exchanges failed", exc_info=error)
+                wait_s = _AFTER_A_BUG_S
+            await asyncio.sleep(wait_s)
+
+    async def settle(self, job_id: str) -> None:
+        """Make the next step of the exchange by this job, if there is one.
+
+        Errors of the disk are logged: the next look tries again.
+        """
+        if self._added is None:
+            return
+        status = await self._store.status(job_id)
+        workers = (await self._fleet.now()).workers
+        step = _next_step(job_id, status, workers)
+        try:
+            await run_sync(_do, self._added, job_id, step)
+            self._stuck.discard(job_id)
+        except OSError as error:
+            # Another model may have been put in the place by hand: nothing is lost.
+            if job_id not in self._stuck:
+                _log.error("exchange_stuck", job_id=job_id, reason=error.strerror)
+            self._stuck.add(job_id)
+
+
+def begin(files: JobFiles, former_job: str) -> None:
+    """Make a complete draft of what was written, for workers to examine.
+
+    former_job: the job of the version that the client wants to replace. Raises
+    NameTakenError if another exchange of this model is open, OtherIdentityError if the
+    model is another version by now.
+    """
+    with _locked(files.added):
+        if is_exchanged(files.added, files.name):
+            raise NameTakenError(
+                "this model is being exchanged: wait for that job, or cancel it"
+            )
+        if not files.model.is_dir() or owner_of(files.model).job != former_job:
+            raise OtherIdentityError("the model was exchanged or deleted meanwhile")
+        os.utime(files.part)  # its age is measured from now on
+        files.part.rename(files.draft)
+
+
+def is_exchanged(added: Path, name: str) -> bool:
+    """Return True if an exchange of this model is open."""
+    return bool(_jobs_of(models_in(added), name))
+
+
+def delete(added: Path, name: str) -> None:
+    """Delete a model, with the versions that an open exchange has of it."""
+    models = models_in(added)
+    with _locked(added):
+        remove(models / name)
+        for job_id in _jobs_of(models, name):
+            files = JobFiles(added, job_id, name)
+            _remove_if_there(files.draft)
+            _remove_if_there(files.former)
+
+
+def _next_step(job_id: str, status: str | None, workers: list[WorkerInfo]) -> _Step:
+    """Decide by the job's status, None if it has no record, and the announcements."""
+    if status == JobStatus.SUCCEEDED:
+        return _Step.FINISH
+    if status in (JobStatus.FAILED, JobStatus.CANCELED):
+        return _Step.UNDO
+    if status is None:
+        # A record goes if its job is deleted, or if Redis has lost it. What workers
+        # announce is all that is known then: no version is deleted on a guess.
+        if any(card.job == job_id for one in workers for card in one.models):
+            return _Step.FINISH
+        if any(bad.job == job_id for one in workers for bad in one.refused):
+            return _Step.UNDO
+        return _Step.DROP
+    drafts = (draft for one in workers for draft in one.drafts)
+    is_good = any(draft.job == job_id and not draft.reason for draft in drafts)
+    return _Step.EXCHANGE if is_good else _Step.WAIT
+
+
+def _do(added: Path, job_id: str, step: _Step) -> None:
+    """Make a step, whatever has been done of it already."""
+    models = models_in(added)
+    with _locked(added):
+        draft = drafts_in(models).get(job_id)
+        former = formers_in(models).get(job_id)
+        place = draft or former
+        if place is None:
+            return
+        if (name := name_of(place)) is None:  # damaged by hand, and left for a person
+            return
+        files = JobFiles(added, job_id, name)
+        match step:
+            case _Step.UNDO:
+                _undo(files)
+            case _Step.FINISH:
+                _put_draft(files)
+                _remove_if_there(files.former)
+            case _Step.EXCHANGE:
+                _put_draft(files)
+            case _Step.DROP if former is None:
+                if files.draft.stat().st_mtime < time.time() - _YOUNG_S:
+                    remove(files.draft)
+            case _ if draft and former:  # an API died between the two renames
+                _put_draft(files)
+            case _ if former and not files.model.exists():  # deleted by hand
+                _undo(files)
+
+
+def _put_draft(files: JobFiles) -> None:
+    """Give the draft the model's name; the version that has it is put aside."""
+    if not files.draft.exists():
+        return
+    if files.model.exists() and not files.former.exists():
+        # APIs of an earlier version delete hidden directories that are an hour old.
+        os.utime(files.model)
+        files.model.rename(files.former)
+    files.draft.rename(files.model)
+    _log.info("model_exchanged", model=files.name, job_id=files.job_id)
+
+
+def _undo(files: JobFiles) -> None:
+    """Give the name back to the former version, and delete the new one."""
+    if files.former.exists():
+        if files.is_published:
+            files.model.rename(files.draft)
+        files.former.rename(files.model)
+        _log.info("exchange_undone", model=files.name, job_id=files.job_id)
+    _remove_if_there(files.draft)
+
+
+def _jobs_of(models: Path, name: str) -> list[str]:
+    """Return the jobs of the open exchanges of a model."""
+    places = {**formers_in(models), **drafts_in(models)}
+    return [job_id for job_id, place in places.items() if name_of(place) == name]
+
+
+def _open_ones(models: Path) -> list[str]:
+    return sorted({*drafts_in(models), *formers_in(models)})
+
+
+def _remove_if_there(directory: Path) -> None:
+    if directory.exists():
+        remove(directory)
+
+
+@contextmanager
+def _locked(added: Path) -> Iterator[None]:
+    """Hold the lock of all APIs, of this machine and of others, for some renames."""
+    with (added / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
