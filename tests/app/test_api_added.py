@@ -357,6 +357,47 @@ def test_two_keys_see_nothing_of_each_other(
         assert alice.delete("/models/mine").status_code == 204
 
 
+def test_a_model_is_private_if_one_worker_announces_it_so(
+    keyed: str, redis_url: str, worker: HandWorker
+) -> None:
+    """Another worker may still announce what it was before."""
+    worker.announce(GREY, MINE)
+    HandWorker(redis_url, "w2").announce(GREY, MINE.model_copy(update={"owner": ""}))
+    with holder(keyed, "alice") as alice, holder(keyed, "carol") as carol:
+        listed = carol.get("/models").json()["models"]
+        assert [model["name"] for model in listed] == ["grey"]
+        assert carol.get("/models/mine").status_code == 404
+        refused(carol.post("/sample", json={"model": "mine"}), 404, "unknown-model")
+        assert "mine" not in carol.post("/sample", json={"model": "x"}).text
+        assert alice.get("/models/mine").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        ({"data": "x" * 501}, "data is not as expected"),
+        ({"labels": [{"name": "x" * 65, "prior": 1.0}]}, "labels.0.name is not"),
+        ({"labels": [{"name": f"{i}"} for i in range(1001)]}, "labels is not as"),
+        ({"names": ["x" * 65]}, "names.0 is not as expected"),
+        ({"names": ["x"] * 257}, "names is not as expected"),
+        ({"palette": ["#" + "0" * 9]}, "palette.0 is not as expected"),
+        ({"data": "x" * 500, "labels": [{"name": "x" * 64}], "training": {}}, ""),
+    ],
+)
+def test_texts_of_a_card_have_an_upper_bound(
+    redis_url: str, worker: HandWorker, tmp_path: Path, card: Any, words: str
+) -> None:
+    """Every client gets them, and every worker announces them twice a second."""
+    with serving(open_to(redis_url, tmp_path)) as (url, _):
+        sent = form("mine", **card)
+        answer = httpx.put(f"{url}/models/mine", timeout=60, **sent)
+    if words:
+        refused(answer, 422, "unusable-model")
+        assert words in answer.json()["detail"]
+    else:
+        assert answer.status_code == 202, answer.text
+
+
 def test_a_shared_model_is_everybodys_but_its_owners_to_take_away(
     keyed: str, tmp_path: Path
 ) -> None:

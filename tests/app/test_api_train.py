@@ -18,11 +18,13 @@ from pydantic import ValidationError
 from app.access.api_keys import KeyEntry, digest_of
 from app.services import added
 from tests.app.answers import is_problem
-from tests.app.hand_worker import HandWorker
+from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import settings
 from tests.app.live import serving
 from worker.contract import keys
 from worker.contract.added import AddedCard, JobFiles, is_trained
+from worker.contract.jobs import JobSpec
+from worker.contract.kinds.train import TrainOptions
 
 
 def picture(width: int = 4, height: int = 4, kind: str = "PNG") -> bytes:
@@ -287,6 +289,93 @@ def test_a_name_that_is_being_trained_is_taken(
     is_problem(client.post(f"/jobs/{first}/finish"), 409)
     client.post(f"/jobs/{first}/cancel").raise_for_status()
     assert list((tmp_path / "uploads").iterdir()) == []
+
+
+SHIPPED = GREY.model_copy(update={"name": "shipped", "identity": "c" * 64})
+OWN = GREY.model_copy(update={"name": "own", "identity": "d" * 64, "owner": "bob"})
+
+
+def spec_of(worker: HandWorker, job: dict[str, Any]) -> JobSpec:
+    return JobSpec.read(worker.redis.hget(keys.job(job["id"]), "spec"))
+
+
+def test_a_training_starts_from_what_its_owner_sees(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
+    """A model of another key is unknown; of any other, the job has the identity, and so
+    has that of a shipped model which no worker serves."""
+    worker.announce(GREY, OWN, SHIPPED)
+    worker.reserve(**{"shipped": SHIPPED.identity, "a-record": "9" * 64})
+    entries = tuple(
+        KeyEntry(name=name, sha256=digest_of(f"{name}-key"), may=("train",))
+        for name in ("alice", "bob")
+    )
+    given = settings(redis_url, api_keys=entries, added_dir=tmp_path)
+    with serving(given) as (url, _):
+        alice, bob = (
+            httpx.Client(base_url=url, headers={"X-API-Key": f"{name}-key"}, timeout=60)
+            for name in ("alice", "bob")
+        )
+        with alice, bob:
+            answer = send(alice, picture(), start="own")
+            refused(answer, 404, "expected one of: grey, shipped")
+            assert list(tmp_path.rglob("*.png")) == []
+            for client, start, identity in (
+                (bob, "own", OWN.identity),
+                (alice, "shipped", SHIPPED.identity),
+                (alice, "a-record", "9" * 64),
+            ):
+                answer = send(client, picture(), start=start, name=f"of-{start}")
+                spec = spec_of(worker, answer.raise_for_status().json())
+                assert isinstance(spec.options, TrainOptions)
+                assert spec.options.start_identity == identity
+                assert spec.version == 9, "earlier trainers would take any model"
+
+
+def test_a_start_without_an_identity_is_refused(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """Workers of an earlier version announce none: the training could not be sure."""
+    refused(send(client, picture(), start="grey"), 503, "identity of grey is not known")
+    is_problem(send(client, picture(), start="nowhere"), 404)
+
+
+def test_a_start_that_is_no_name_is_refused_in_our_words(client: httpx.Client) -> None:
+    """Not in those for a size."""
+    answer = send(client, picture(), start="Bad Name")
+    refused(answer, 422, "#/start: expected a model's name: at most 64 of a-z 0-9")
+    refused(send(client, picture(), size="Bad"), 422, "#/size: expected WIDTHxHEIGHT")
+
+
+def test_names_are_taken_only_while_those_of_the_service_are_known(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
+    """Before any worker has announced them, a user could take the name of a shipped
+    model. They stay reserved after the last worker has left, for a day."""
+    worker.reserve(left_out="1" * 64)
+    card = {"card": ("card.json", b"{}"), "weights": ("w", b"")}
+    with (
+        serving(settings(redis_url, api_keys=(), added_dir=tmp_path)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        worker.leave()
+        for name in ("grey", "left_out"):
+            refused(send(client, picture(), name=name), 409, "of the service")
+            answer = client.put(f"/models/{name}", files=card)
+            refused(answer, 409, "of the service")
+        for digest in worker.redis.smembers(keys.RESERVED):
+            name = keys.reserved(digest.decode())
+            left_s = worker.redis.ttl(name)
+            assert keys.RESERVED_TTL_S - 60 < left_s <= keys.RESERVED_TTL_S
+            worker.redis.delete(name)  # a day has passed
+        refused(send(client, picture(), name="grey"), 503, "no worker has announced")
+        answer = client.put("/models/grey", files=card)
+        refused(answer, 503, "no worker has announced")
+        assert "retry-after" in answer.headers
+        assert worker.redis.exists(keys.RESERVED) == 0, "what has expired is removed"
+        assert list(tmp_path.rglob("*.png")) == []
+        worker.announce()
+        assert send(client, picture()).status_code == 202
 
 
 def test_an_open_training_is_no_work(

@@ -30,11 +30,13 @@ from tests.app.live import events_of, serving
 from tests.corners import pictures
 from tests.house.processes import children_of, is_alive, is_stopped
 from tests.nursery import Forked
+from tests.older_state import Snapshot
 from tests.worker.harness import wait_for
 from worker.contract import keys
-from worker.contract.added import seen_by
+from worker.contract.added import OWNER, JobFiles, Owner, seen_by
 from worker.process.channel import Channel
-from worker.teaching_link import ATTEMPTS
+from worker.settings import Settings as TrainerSettings
+from worker.teaching_link import ATTEMPTS, TeachingLink
 
 LONG_S = 300.0
 pytestmark = pytest.mark.timeout(600)
@@ -143,6 +145,8 @@ def place(redis_url: str, tmp_path: Path) -> Iterator[Place]:
     )
     with serving(given) as (url, _):
         there = Place(url, redis_url, tmp_path)
+        HandWorker(redis_url).announce()  # or no name may be taken
+        HandWorker(redis_url).leave()
         yield there
         for trainer in there.trainers:
             trainer.kill()
@@ -151,6 +155,10 @@ def place(redis_url: str, tmp_path: Path) -> Iterator[Place]:
 
 def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> None:
     """It is told how far it is, with a grid; the end says how good it is; no picture is left, and no file's name."""
+    decoy = save_model(
+        untrained("mnist-diagonal-bilstm"),
+        place.added / "models" / "mnist-diagonal-bilstm",
+    )
     with place.client() as client, place.client("bob") as other:
         job_id = place.train(client, "corners")
         assert (
@@ -183,9 +191,12 @@ def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> No
         assert f"pixelrnn_trained_updates_total {result['updates']}.0" in figures
         assert "pixelrnn_open_trainings 0.0" in figures
         assert "corners" not in figures
-        assert place.models() == ["corners"]
+        assert sorted(place.models()) == ["corners", "mnist-diagonal-bilstm"]
         assert seen_by(place.added / "models" / "corners") == "alice"
         card = (place.added / "models" / "corners" / "card.json").read_text()
+        start = json.loads(card)["training"]["start"]
+        assert start["model"] == "mnist-diagonal-bilstm"
+        assert start["sha256"] != decoy.sha256, "it chooses among shipped models only"
         assert json.loads(card)["sha256"] == result["digest"]
         assert "secret" not in card
         assert "mine" not in card
@@ -195,6 +206,56 @@ def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> No
             == 404
         )
         assert other.get("/jobs").json()["jobs"] == []
+
+
+def test_a_training_that_succeeded_succeeds_again_when_redis_is_restored(
+    place: Place,
+) -> None:
+    """Redis comes back with a state of before the end: a backup, or a replica that
+    lagged. The model is served, and its files are all that is left."""
+    with place.client() as client:
+        job_id = place.train(client, "corners")
+        place.start()
+        place.wait_for_file(job_id, "run/corners/best.safetensors")
+        older = Snapshot(place.redis)
+        result = place.ended(client, job_id)["result"]
+        place.wait_until_clean()
+        place.trainers.pop().kill()
+        older.restore()
+        assert client.get(f"/jobs/{job_id}").json()["status"] == "running"
+        place.start()
+        job = place.ended(client, job_id)
+        assert (job["status"], job["result"]) == ("succeeded", result)
+        assert place.models() == ["corners"]
+        wait_for(lambda: place.uploads() == [], "no upload")
+
+
+@pytest.mark.parametrize(
+    ("status", "is_kept"),
+    [(None, True), ("succeeded", True), ("failed", False), ("canceled", False)],
+)
+def test_the_sweep_deletes_a_model_only_if_its_job_did_not_succeed(
+    place: Place, status: str | None, is_kept: bool
+) -> None:
+    """A record that is missing says nothing: it expires, a client deletes it, or Redis
+    loses it. The working files go in any case."""
+    files = JobFiles(place.added, "job", "corners")
+    files.run.mkdir(parents=True)
+    files.model.mkdir(parents=True)
+    (files.model / OWNER).write_text(Owner(owner="alice", job="job").model_dump_json())
+    os.utime(files.place, (0, 0))
+    HandWorker(place.redis_url).announce()
+    if status is not None:
+        place.redis.hset(keys.job("job"), "status", status)
+    link = TeachingLink(
+        TrainerSettings(redis_url=place.redis_url, added_dir=place.added)
+    )
+    link.start(None, None, {})
+    try:
+        wait_for(lambda: place.uploads() == [], "the sweep")
+    finally:
+        link.stop(0)
+    assert place.models() == (["corners"] if is_kept else [])
 
 
 def test_a_training_whose_trainer_was_killed_gives_the_same_weights(
@@ -378,7 +439,8 @@ def test_a_training_begins_with_a_model_that_its_owner_sees(
     picture, png = Image.radial_gradient("L").resize((120, 60)), io.BytesIO()
     picture.save(png, "PNG")
     hand = HandWorker(place.redis_url)
-    first = COLOUR.model_copy(update={"name": "first"})
+    identity = Card.read(place.added / "models" / "first" / "card.json").identity
+    first = COLOUR.model_copy(update={"name": "first", "identity": identity})
     with place.client() as client, place.client("bob") as other:
         fields = {
             "name": "second",

@@ -178,7 +178,7 @@ def _train(
     """The summary of the model that is published in the job's place; None where nothing was learned."""
     is_begun = (files.run / "last.safetensors").exists()
     if asked.start and not is_begun:
-        _fetch_start(files, asked.start, asked)
+        fetch_start(files, asked)
         # Recipe and card name the model; under that name, this directory has the copy.
         os.environ["PIXELRNN_MODELS_DIR"] = str(files.start)
     is_over = partial(_is_over, files.finish, trainer)
@@ -250,13 +250,15 @@ def _tell_preparing(out: TextIO, doing: str) -> None:
     )
 
 
-def _fetch_start(files: JobFiles, name: str, asked: TrainOptions) -> None:
+def fetch_start(files: JobFiles, asked: TrainOptions) -> None:
     """Copy the model that the training begins with into the job's place, once.
 
     It is the model of the identity that the API found when the request came, and no
     other: a model of the same name may be another owner's. Raises ModelError if it is
     not there any more.
     """
+    assert asked.start is not None
+    name = asked.start
     if files.start.exists():  # from an earlier life of this training
         return
     added = models_in(files.place.parents[1]) / name
@@ -270,11 +272,12 @@ def _fetch_start(files: JobFiles, name: str, asked: TrainOptions) -> None:
     else:  # a job of an earlier version: it may use what its owner sees
         wanted = [*shipped_ones, *([added] if is_seen_by(added, asked.owner) else [])]
     draft = files.start.with_suffix(".draft")
+    shutil.rmtree(draft, ignore_errors=True)  # of an earlier life
     for source in wanted:
-        shutil.rmtree(draft, ignore_errors=True)
         if _copy_model(source, draft / name, asked.start_identity):
             draft.rename(files.start)
             return
+        shutil.rmtree(draft, ignore_errors=True)
     raise ModelError(
         f"the model {name} to start from was deleted or exchanged, or is not yours: "
         "choose another start"

@@ -6,13 +6,19 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from app.schema.event_data import ProgressEvent
+from model_core import load_model, save_model, untrained
+from model_core.errors import ModelError
+from worker.contract.added import OWNER, JobFiles, Owner
 from worker.contract.kinds.train import TrainOptions
 from worker.engine import teaching
+
+SIZE: dict[str, Any] = {"layers": 1, "hidden": 5, "head": 5, "height": 6, "width": 5}
 
 
 def test_a_fault_that_nobody_foresaw_ends_the_job(
@@ -118,3 +124,88 @@ def test_the_limit_is_a_part_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(teaching, "usable", lambda machine=machine: machine)
         assert teaching.memory_limit(0) == limit
     assert teaching.memory_limit(300) == 300 * 2**20
+
+
+class Models:
+    """A models directory, and added models beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.shipped = folder / "shipped"
+        self.shipped.mkdir()
+        self.added = folder / "added"
+
+    def save(self, place: Path, seed: int, owner: Owner | None = None) -> str:
+        """Save a model; return its identity."""
+        card = save_model(untrained("mnist-pixelcnn", seed=seed, **SIZE), place)
+        if owner is not None:
+            (place / OWNER).write_text(owner.model_dump_json())
+        return card.identity
+
+    def add(self, seed: int, shared: bool = False) -> str:
+        """Add bob's model called first; return its identity."""
+        owner = Owner(owner="bob", shared=shared)
+        return self.save(self.added / "models" / "first", seed, owner)
+
+    def fetched(self, identity: str = "", owner: str = "alice") -> str:
+        """Return the identity of the model that a training of this owner starts from."""
+        files = JobFiles(self.added, f"job-{owner}-{identity}", "mine")
+        files.place.mkdir(parents=True)
+        asked = TrainOptions(start="first", start_identity=identity, owner=owner)
+        try:
+            teaching.fetch_start(files, asked)
+        finally:
+            left = sorted(path.name for path in files.place.iterdir())
+            assert left in ([], ["start"]), "no draft is left"
+        return load_model("first", models_dir=files.start).card.identity
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
+    there = Models(tmp_path)
+    monkeypatch.setenv("PIXELRNN_MODELS_DIR", str(there.shipped))
+    return there
+
+
+def test_a_training_starts_from_the_identity_of_its_job(models: Models) -> None:
+    """Another model of that name may be private: bob's lies behind the shipped one that
+    alice saw, and is not used either when hers has gone."""
+    private = models.add(seed=1)
+    shipped = models.save(models.shipped / "first", seed=2)
+    assert models.fetched(shipped) == shipped
+    assert models.fetched(private, owner="bob") == private
+    models.save(models.shipped / "first", seed=3)
+    with pytest.raises(ModelError, match="first to start from was deleted or exchang"):
+        models.fetched("f" * 64)
+
+
+def test_a_training_starts_from_a_record(models: Models) -> None:
+    """Records are not served, and come with the service."""
+    record = models.save(models.shipped / "records" / "first", seed=2)
+    assert models.fetched(record) == record
+
+
+def test_a_job_of_an_earlier_version_starts_from_what_its_owner_sees(
+    models: Models,
+) -> None:
+    """It says no identity."""
+    private = models.add(seed=1)
+    with pytest.raises(ModelError, match="is not yours"):
+        models.fetched(owner="alice")
+    assert models.fetched(owner="bob") == private
+    shared = models.add(seed=4, shared=True)
+    assert models.fetched(owner="carol") == shared
+    shipped = models.save(models.shipped / "first", seed=2)
+    assert models.fetched(owner="dave") == shipped
+
+
+def test_the_start_is_copied_once(models: Models) -> None:
+    """A training that goes on after its trainer's death has the same first weights,
+    though the model was exchanged meanwhile."""
+    identity = models.add(seed=1)
+    files = JobFiles(models.added, "job", "mine")
+    files.place.mkdir(parents=True)
+    asked = TrainOptions(start="first", start_identity=identity, owner="bob")
+    teaching.fetch_start(files, asked)
+    models.add(seed=5)
+    teaching.fetch_start(files, asked)
+    assert load_model("first", models_dir=files.start).card.identity == identity

@@ -1,14 +1,19 @@
 """The file whose age tells a probe that a worker is healthy."""
 
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from model_core.card import Card
 from tests.app.hand_worker import GREY
+from worker.contract import keys
 from worker.contract.cards import WorkerInfo
-from worker.jobs.announcement import Announcement
+from worker.jobs.announcement import Announcement, ReservedNames
 
 
 def test_file_is_renewed_while_a_model_is_ready_and_redis_hears_of_it(
@@ -35,3 +40,50 @@ def test_file_is_renewed_while_a_model_is_ready_and_redis_hears_of_it(
     assert file.exists()
     announcement.end(redis)
     assert not file.exists()
+
+
+def reserved(redis: Any) -> list[dict[str, str]]:
+    """Return the lists of names that are reserved now."""
+    digests = redis.smembers(keys.RESERVED)
+    return [json.loads(redis.get(keys.reserved(each.decode()))) for each in digests]
+
+
+def test_names_of_all_models_in_the_directory_are_announced(
+    redis_url: str, models_dir: Path, tmp_path: Path
+) -> None:
+    """Records too, and a model with a damaged card, without an identity; not twice by
+    two workers, and again when a model comes."""
+    shutil.copytree(models_dir / "tiny-cnn", tmp_path / "one")
+    shutil.copytree(models_dir / "tiny-cnn", tmp_path / "records" / "old")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "card.json").write_text("{")
+    identity = Card.read(tmp_path / "one" / "card.json").identity
+    redis: Any = Redis.from_url(redis_url)
+    first, second = (ReservedNames(redis, tmp_path) for _ in range(2))
+    first.turn()
+    second.turn()
+    expected = {"one": identity, "old": identity, "bad": ""}
+    assert reserved(redis) == [expected]
+    redis.flushall()
+    first.turn()
+    assert reserved(redis) == [], "nothing has changed"
+    shutil.copytree(models_dir / "tiny-cnn", tmp_path / "two")
+    first.turn()
+    assert reserved(redis) == [expected | {"two": identity}]
+    (name,) = redis.scan_iter(f"{keys.RESERVED}:*")
+    for key in (name, keys.RESERVED):
+        assert 0 < redis.ttl(key) <= keys.RESERVED_TTL_S
+
+
+def test_directory_without_models_reserves_nothing(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """A trainer may have none: that no worker has announced its names stays known."""
+    redis: Any = Redis.from_url(redis_url)
+    ReservedNames(redis, tmp_path / "nowhere").turn()
+    assert redis.keys() == []
+
+
+def test_names_are_announced_when_redis_answers(tmp_path: Path) -> None:
+    """The thread goes on."""
+    assert ReservedNames(Redis(port=1), tmp_path).turn() > 0
