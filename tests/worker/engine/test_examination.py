@@ -75,6 +75,7 @@ def test_each_bad_model_is_refused_and_the_others_are_served(
     )
     for name, (_, words) in BAD.items():
         assert words in reasons[name]
+        assert str(served) not in reasons[name]
     assert client.wait_end(client.submit().id).status is JobStatus.SUCCEEDED
     assert worker.process.poll() is None
     client.wait_idle()
