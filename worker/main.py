@@ -4,6 +4,7 @@ main thread      takes jobs from RQ (taking) and begins them (beginning, admissi
 engine link      hears rows and ends from the engine's process, which loads the models, warms up and draws
 publisher        rows out, jobs settled     finisher      tells RQ how jobs ended
 heartbeat        leases and announcement    cancellation  hears of cancels       recovery  jobs of dead workers
+names            reserves the names of the models directory
 """
 
 import sys

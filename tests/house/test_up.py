@@ -33,7 +33,10 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("up") / "data"
+    """A data directory in which an earlier version has left models for all to read."""
+    directory = tmp_path_factory.mktemp("up") / "data"
+    (directory / "added").mkdir(parents=True, mode=0o755)
+    return directory
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +83,14 @@ def test_a_trainer_comes_with_the_first_training(running: Up) -> None:
     assert eventually(lambda: "trainer" in running.children())
     running.kill("trainer")
     assert running.ended(job_id)["status"] == "succeeded"
+
+
+def test_no_other_user_of_the_machine_reads_what_users_add(
+    running: Up, data_dir: Path
+) -> None:
+    """Pictures to train on and models may be private."""
+    for place in ("added", "weights"):
+        assert (data_dir / place).stat().st_mode & 0o777 == 0o700
 
 
 def test_everything_is_gone_when_killed_and_the_next_one_starts(
