@@ -80,16 +80,23 @@ class Exchanges:
     async def run(self) -> None:
         """Look for exchanges that wait for a step, until cancelled."""
         while self._added is not None:
-            wait_s = _LOOK_S
             try:
-                for job_id in await run_sync(_open_ones, models_in(self._added)):
-                    await self.settle(job_id)
-            except STORE_TROUBLE:  # requests report it
-                pass
-            except Exception as error:  # the next look may find a disk that works
-                _log.error("exchanges failed", exc_info=error)
-                wait_s = _AFTER_A_BUG_S
-            await asyncio.sleep(wait_s)
+                open_ones = await run_sync(_open_ones, models_in(self._added))
+            except OSError as error:  # the next look may find a disk that works
+                _log.error("exchanges not looked at", exc_info=error)
+                open_ones = []
+            for job_id in open_ones:
+                await self._settle_or_log(job_id)
+            await asyncio.sleep(_LOOK_S)
+
+    async def _settle_or_log(self, job_id: str) -> None:
+        try:
+            await self.settle(job_id)
+        except STORE_TROUBLE:  # requests report it
+            pass
+        except Exception as error:  # the next exchange is of another model
+            _log.error("exchange failed", job_id=job_id, exc_info=error)
+            await asyncio.sleep(_AFTER_A_BUG_S)
 
     async def settle(self, job_id: str) -> None:
         """Make the next step of the exchange by this job, if there is one.

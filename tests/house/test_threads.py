@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from structlog.testing import capture_logs
 
-from app.services import packing, webhooks
+from app.services import exchanges, packing, webhooks
 from app.services.row_reader import Pause, RowReader
 from model_core.image_request import ImageRequest
 from tests.fakes import VALUES, FakeEngine, Outlet
@@ -356,7 +358,30 @@ def row_reader_goes_on(logs: Logs) -> None:
     assert [line["event"] for line in bugs(logs)] == ["reader failed"]
 
 
+def exchanges_go_on(logs: Logs) -> None:
+    """An exchange that fails costs no other one its next step."""
+    asked: list[str] = []
+
+    class Shelf:
+        async def status(self, job_id: str) -> str:
+            asked.append(job_id)
+            if job_id == "bad":
+                raise BUG
+            raise asyncio.CancelledError
+
+    shelf: Any = Shelf()
+    with TemporaryDirectory() as place, suppress(asyncio.CancelledError):
+        for job_id in ("bad", "good"):
+            (Path(place) / "models" / f".{job_id}.former").mkdir(parents=True)
+        given: Any = SimpleNamespace(added_dir=Path(place))
+        with patch.object(exchanges, "_AFTER_A_BUG_S", 0.0):
+            asyncio.run(exchanges.Exchanges(given, shelf, shelf).run())
+    assert asked == ["bad", "good"]
+    assert [line["event"] for line in bugs(logs)] == ["exchange failed"]
+
+
 TASKS = {
+    "exchanges": exchanges_go_on,
     "packing": packing_goes_on,
     "row reader": row_reader_goes_on,
     "webhooks": webhooks_go_on,
@@ -372,6 +397,7 @@ THREADS: dict[str, Callable[[Logs], None]] = {
     "engine link": engine_link_goes_on,
     "finisher": finisher_goes_on,
     "heartbeat": turns_go_on,
+    "names": turns_go_on,
     "offering": offering_goes_on,
     "publisher": publisher_goes_on,
     "recovery": turns_go_on,

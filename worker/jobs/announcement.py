@@ -169,5 +169,7 @@ class ReservedNames:
 def _identity_of(card: Path) -> str:
     try:
         return Card.read(card).identity
-    except ModelError:
+    except Exception as error:  # the edge to whoever wrote it: the name is reserved
+        if not isinstance(error, ModelError):
+            structlog.get_logger("models").exception("card_not_read", card=str(card))
         return ""
