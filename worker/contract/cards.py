@@ -196,7 +196,7 @@ class WorkerInfo(Record):
     def takes(self, spec: JobSpec) -> bool:
         """Can it do this job: its version, these weights, this kind of work? A trainer takes whatever its queue has."""
         if spec.kind == ADD.word:
-            return self.version >= spec.version and self.examined(spec) is not None
+            return self.examined(spec) is not None
         cards = (*self.models, *self.kept)
         return self.version >= spec.version and (
             self.is_trainer or any(card.does(spec) for card in cards)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,14 @@ from tests.worker.harness import (
 )
 from worker.contract import keys
 from worker.contract.added import OWNER, Owner, seen_by
-from worker.contract.cards import WorkerInfo
+from worker.contract.cards import ExaminedDraft, WorkerInfo
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine import process
 from worker.engine.arrivals import Arrivals, Directory
-from worker.engine.examination import Repeats
+from worker.engine.examination import Examination, Repeats
+from worker.engine.examiner import Examiner
+from worker.engine.kept import FORGOTTEN_AFTER_S, KEPT_FOR_S, USED, KeptWeights
+from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.settings import Settings
 
 SIZE: dict[str, Any] = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}
@@ -236,6 +241,77 @@ def test_a_job_for_a_model_that_is_being_examined_waits_for_it(
     drawn(client, served / "further", submitted(client, digest, seed=7))
     assert set(digests(client, worker)) == {"tiny-cnn", "further"}
     client.wait_idle()
+
+
+class TrustingExaminer(Examiner):
+    """Finds nothing wrong."""
+
+    def call(
+        self, look: Callable[..., object], *arguments: object, limit_s: float
+    ) -> None:
+        return None
+
+
+def test_a_good_draft_is_known_for_an_hour_and_in_no_memory(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    """Then it is served without another examination; and if its exchange is cancelled,
+    the worker has no weights of its owner for longer than that."""
+    served = load_model(models_dir / "tiny-cnn")
+    pool = ModelPool({"tiny-cnn": served}, SlotPlan(1, 0, slot_memory_mib=64))
+    kept = KeptWeights(tmp_path / "kept")
+    draft = tmp_path / "added" / ".job"
+    published(tmp_path / "shelf", "mine", seed=3)
+    shutil.copytree(tmp_path / "shelf" / "mine", draft)
+    (draft / OWNER).write_text(Owner(owner="al", job="job").model_dump_json())
+    told: list[Any] = []
+    arrivals = Arrivals(
+        pool,
+        kept,
+        Examination(kept, 64, 64, TrustingExaminer()),
+        Directory(models_dir, added=tmp_path / "added"),
+        "cpu",
+        lambda *words: told.append(words),
+        lambda identities: None,
+    )
+    arrivals.take([".job"], [])
+    assert told == [("examined", ExaminedDraft(job="job", name="mine", owner="al"))]
+    assert pool.names() == ["tiny-cnn"]
+    card = Card.read(draft / "card.json")
+    assert kept.knows(card)
+    used = tmp_path / "kept" / card.identity / "mine" / USED
+    left_s = used.stat().st_mtime + KEPT_FOR_S - time.time()
+    assert 0 < left_s <= FORGOTTEN_AFTER_S
+    arrivals.take([], [".job"])
+    assert told[1:] == [("draft_gone", "job")]
+
+
+def test_a_bad_draft_is_reported_with_the_reason(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    """It names no place, and the model that it was to replace is not touched."""
+    pool = ModelPool(
+        {"tiny-cnn": load_model(models_dir / "tiny-cnn")},
+        SlotPlan(1, 0, slot_memory_mib=64),
+    )
+    touched(tmp_path, ".job", '{"name": "tiny-cnn"}')
+    (tmp_path / ".job" / OWNER).write_text(Owner(owner="", job="job").model_dump_json())
+    kept = KeptWeights(tmp_path / "kept")
+    told: list[Any] = []
+    arrivals = Arrivals(
+        pool,
+        kept,
+        Examination(kept, 64, 64, TrustingExaminer()),
+        Directory(models_dir, added=tmp_path),
+        "cpu",
+        lambda *words: told.append(words),
+        lambda identities: None,
+    )
+    arrivals.take([".job"], [])
+    ((word, found),) = told
+    assert (word, found.job, found.name) == ("examined", "job", "tiny-cnn")
+    assert found.reason.startswith("card.json is not a model card")
+    assert pool.names() == ["tiny-cnn"]
 
 
 def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
