@@ -180,11 +180,11 @@ class Arrivals:
     def take(self, came: Iterable[str], gone: Iterable[str]) -> None:
         """Serve the models that came, examine the drafts, and drop what is gone."""
         for name in gone:
+            self._examination.repeats.forget(name)
             if _is_draft(name):
                 self._put("draft_gone", name.removeprefix(_DRAFT))
                 continue
             self._pool.forget(name)
-            self._examination.repeats.forget(name)
             self._put("dropped", name)
             if self._directory.is_added(name):
                 self._kept.forget_soon(name)
@@ -193,7 +193,8 @@ class Arrivals:
         for name in came:
             place = self._directory.place(name)
             if _is_draft(name):
-                self._put("examined", self._examined(place))
+                if (draft := self._examined(place)) is not None:
+                    self._put("examined", draft)
                 continue
             try:
                 served[name] = self._serve(name)
@@ -228,8 +229,9 @@ class Arrivals:
         )
         return read.identity
 
-    def _examined(self, place: Path) -> ExaminedDraft:
-        """Examine a draft where it lies, and leave it there.
+    def _examined(self, place: Path) -> ExaminedDraft | None:
+        """Examine a draft where it lies, and leave it there; None if the examination
+        took too long and is going to be repeated.
 
         The model that it is to replace is served meanwhile. A good draft is kept as
         known good, so that it is not examined again once it has the model's name.
@@ -249,6 +251,8 @@ class Arrivals:
                 self._kept.forget_soon(name, read.identity)
         except Exception as error:  # the edge to whoever handed it in
             reason = note_refused(name, error, place)
+            if self._examination.repeats.will_come(place.name):
+                return None
         job = place.name.removeprefix(_DRAFT)
         return ExaminedDraft(job=job, name=name, reason=reason, owner=seen_by(place))
 

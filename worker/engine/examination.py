@@ -58,8 +58,9 @@ class _Late:
 class Repeats:
     """Which models are examined again because their examination took too long.
 
-    Threads share it: the one that makes models ready and the one that looks for new
-    models.
+    They are known by the names of their directories: a draft and the model that it is
+    to replace have one name, and each has its own examination. Threads share it: the one
+    that makes models ready and the one that looks for new models.
     """
 
     def __init__(self) -> None:
@@ -142,7 +143,7 @@ class Examination:
         that took too long (see `repeats`)."""
         if not self.knows(place):
             self._examine(_measure, name, place, LIMIT_S)
-        self.repeats.forget(name)
+        self.repeats.forget(place.name)
 
     def _examine(
         self,
@@ -163,7 +164,7 @@ class Examination:
                 waiting=waiting,
             )
         except TimedOutError as error:
-            raise self.repeats.note(name, error) from None
+            raise self.repeats.note(place.name, error) from None
 
 
 def weights_bytes(place: Path, most_mib: int) -> int:

@@ -30,7 +30,7 @@ from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine import process
 from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.examination import Examination, Repeats
-from worker.engine.examiner import Examiner
+from worker.engine.examiner import Examiner, TimedOutError
 from worker.engine.kept import FORGOTTEN_AFTER_S, KEPT_FOR_S, USED, KeptWeights
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.settings import Settings
@@ -247,9 +247,54 @@ class TrustingExaminer(Examiner):
     """Finds nothing wrong."""
 
     def call(
-        self, look: Callable[..., object], *arguments: object, limit_s: float
+        self,
+        look: Callable[..., object],
+        *arguments: object,
+        limit_s: float,
+        waiting: Callable[[], object] = lambda: None,
     ) -> None:
         return None
+
+
+class BusyExaminer(TrustingExaminer):
+    """Gets no processor, the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_busy = True
+
+    def call(self, *arguments: Any, **limits: Any) -> None:
+        if self.is_busy:
+            raise TimedOutError("this machine is too busy", is_busy=True)
+
+
+def test_draft_whose_examination_took_too_long_is_examined_again(
+    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job waits for the verdict, and the model that it is to replace is no concern
+    of that."""
+    monkeypatch.setattr("worker.engine.examination.FIRST_REPEAT_S", 0.0)
+    served = load_model(models_dir / "tiny-cnn")
+    draft = tmp_path / ".job"
+    published(tmp_path / "shelf", "mine", seed=3)
+    shutil.copytree(tmp_path / "shelf" / "mine", draft)
+    (draft / OWNER).write_text(Owner(owner="al", job="job").model_dump_json())
+    examiner = BusyExaminer()
+    told: list[Any] = []
+    arrivals = Arrivals(
+        ModelPool({"tiny-cnn": served}, SlotPlan(1, 0, slot_memory_mib=64)),
+        KeptWeights(tmp_path / "kept"),
+        Examination(KeptWeights(tmp_path / "kept"), 64, 64, examiner),
+        Directory(models_dir, added=tmp_path),
+        "cpu",
+        lambda *words: told.append(words),
+        lambda identities: None,
+    )
+    arrivals.look()
+    assert told == []
+    examiner.is_busy = False
+    arrivals.look()
+    assert told == [("examined", ExaminedDraft(job="job", name="mine", owner="al"))]
 
 
 def test_a_good_draft_is_known_for_an_hour_and_in_no_memory(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,6 +94,9 @@ def test_card_that_multiplies_wrongly_does_not_pass() -> None:
 
 def test_model_is_not_refused_for_a_failed_card() -> None:
     """The error goes on to whoever reports that the card has failed."""
+    lost = torch.AcceleratorError("CUDA error: device lost")
     with pytest.raises(torch.AcceleratorError):
-        note_refused("digits", torch.AcceleratorError("CUDA error: device lost"))
-    assert note_refused("digits", ModelError("too large")) == "too large"
+        note_refused("digits", lost, Path("digits"))
+    assert note_refused("digits", ModelError("too large"), Path("digits")) == (
+        "too large"
+    )
