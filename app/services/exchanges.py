@@ -161,7 +161,8 @@ def _next_step(job_id: str, status: str | None, workers: list[WorkerInfo]) -> _S
     if status is None:
         # A record goes if its job is deleted, or if Redis has lost it. What workers
         # announce is all that is known then: no version is deleted on a guess.
-        if any(card.job == job_id for one in workers for card in one.models):
+        cards = (card for one in workers for card in one.models if not card.compiling)
+        if any(card.job == job_id for card in cards):
             return _Step.FINISH
         if any(bad.job == job_id for one in workers for bad in one.refused):
             return _Step.UNDO
