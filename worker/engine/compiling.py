@@ -52,7 +52,8 @@ def make_ready(
             name,
         ),
     )
-    missing = {pool.loops(name) for name in names if KEEP and pool.is_cold(name)}
+    cold = [name for name in names if KEEP and pool.is_cold(name)]
+    missing = {loops for name in cold if (loops := pool.loops(name)) is not None}
     without_scores: dict[str | None, list[str]] = {}
     if missing:
         structlog.get_logger("models").info(
@@ -90,12 +91,13 @@ def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[
 
 
 def _next_missing(
-    pool: ModelPool, names: Iterable[str], missing: Collection[str | None]
-) -> list[str | None]:
-    """The first two loops that these models lack: while some are waited for, others are compiled."""
-    return list(
-        dict.fromkeys(loops for name in names if (loops := pool.loops(name)) in missing)
-    )[:2]
+    pool: ModelPool, names: Iterable[str], missing: Collection[str]
+) -> list[str]:
+    """Return the first two loops that these models lack: while some are waited for,
+    others are compiled."""
+    needed = (pool.loops(name) for name in names)
+    lacking = [loops for loops in needed if loops is not None and loops in missing]
+    return list(dict.fromkeys(lacking))[:2]
 
 
 def _make_one_ready(
@@ -142,7 +144,7 @@ def _make_scoring_ready(
 
 
 def _submit(
-    compilers: ProcessPoolExecutor, kind: str | None, behind: bool
+    compilers: ProcessPoolExecutor, kind: str, behind: bool
 ) -> list["Future[None]"]:
     try:
         return [
