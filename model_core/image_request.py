@@ -35,6 +35,7 @@ class ImageRequest:
     label: the number of its label; None: where the model has labels, the image's noise chooses one by the prior, or of
     an image that is completed by p(label | the first pixels up to the hole), label_from (H, W) being where pixels were
     given when it was asked for. A Multi-Scale model's first pixels are those of its small image.
+    weighed: whether ln p of the whole image is asked for, at its temperature, given pixels included.
     windows: of a field, whose rows they count; an engine of its width draws it.
     """
 
@@ -49,3 +50,4 @@ class ImageRequest:
     label: int | None = None
     label_from: NDArray[np.bool_] | None = None
     windows: Windows | None = None
+    weighed: bool = False

@@ -1,12 +1,14 @@
 """Images that are drawn here, without a service, and written as a picture."""
 
 import json
+import math
 import secrets
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 from PIL import Image
 
@@ -63,7 +65,9 @@ def drawn(model: Model, options: Options, how: How, work: Work) -> Done:
     rows = options["size"][1] if "size" in options else config.height
     on_row = share_of_rows(options["n"] * rows, work.begin("drawing"))
     drawing = model, options["n"], options["seed"], options["temperature"]
+    log_p = np.zeros(options["n"])
     beside = {"on_row": on_row, "first": options["first"], "label": _label(options)}
+    beside["log_p"] = log_p
     if "image" not in options:
         ways = ways_of(_job_options("sample", model, options).drawing())
         values = sample(*drawing, **beside, size=options.get("size"), **ways)
@@ -85,6 +89,9 @@ def drawn(model: Model, options: Options, how: How, work: Work) -> Done:
         how,
         started,
     )
+    nats = [0.0 - each for each in log_p.tolist()]
+    bits = math.log(2) * values[0].numel() if nats else 1
+    facts |= {"nats": nats, "bits_per_dim": [each / bits for each in nats]}
     return Done(facts, facts, picture)
 
 

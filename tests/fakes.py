@@ -50,6 +50,7 @@ class FakeRow:
     values: NDArray[np.uint8]  # (C, W)
     is_last: bool
     of_small: bool = False
+    log_p: float | None = None
 
 
 @dataclass

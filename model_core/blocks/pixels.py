@@ -211,7 +211,7 @@ def exponentiate(thread, threads, block, layer, colour):
 def settle(thread, threads, block, layer, colour):
     """Decide one colour's value, and let the pixels and colours after it see it.
 
-    The value is given, and weighed if that is asked for, or drawn. A thread for each
+    The value is given or drawn, and weighed if that is asked for. A thread for each
     pixel of the list.
     """
     H, W = size(block, HEIGHT), size(block, WIDTH)
@@ -231,6 +231,8 @@ def settle(thread, threads, block, layer, colour):
                 noise = load_double(image_at(block, NOISE), here * channels + colour)
                 value = _draw(block, order, noise)
                 store_int(image, place, value)
+                if load_int(image_at(block, WEIGHED), here):
+                    _weigh(block, order, colour, value, y)
         cell = listed(block, pixel, VALUE_CELL)
         store(state_at(block, SCALED), cell * channels + colour, _scaled(block, value))
         pixel += threads
@@ -276,7 +278,7 @@ def _draw(block, order, noise):
 
 @njit(**PHASE)
 def _weigh(block, order, colour, value, y):
-    """Add ln p of a given value to the sum of its row.
+    """Add ln p of a value to the sum of its row.
 
     A list has at most one pixel of a row, so no other thread adds to this sum.
     """

@@ -114,7 +114,7 @@ _FIRST_IMAGE = RIGHT_GATES + 1
     KEEP,  # (H, W) 1 where the value is given
     WEIGHED,  # (H, W) 1 at given pixels of which ln p is asked for
     NOISE,  # (H, W, C) float64
-    LOG_P,  # (H,) float64: the sum over each row's weighed pixels
+    LOG_P,  # (H,) float64: the sum over each row's weighed pixels, given or drawn
     TEMPERATURE,  # (1,) float64
     DONE,  # (H + 1,) columns done of each row; the last is W, for what lies above
     STOP,  # (2,) row and column of the first pixel that is not to be done yet

@@ -279,9 +279,12 @@ def _show(cell, colour, value, shared, state):
 
 @njit(inline="always")
 def settle_value(i, slot, y, x, colour, shared, state):
-    """The one place where a value is decided: it is given, and weighed if that is asked for, or it is drawn from the
-    i-th logits; -1 when one of them is not finite. In a slot with a range coder, what is weighed is encoded too, and
-    the coder stands in the place of the noise."""
+    """Decide a value and return it, or -1 if one of the i-th logits is not finite.
+
+    The value is given, or drawn from the logits; its ln p is added up if its pixel is
+    weighed. In a slot with a range coder a weighed value is encoded, and the coder
+    stands in the place of the noise.
+    """
     logits, temperature = (
         state.logits[i, shared.outputs[colour] :],
         state.temperature[slot],
@@ -292,13 +295,15 @@ def settle_value(i, slot, y, x, colour, shared, state):
     if state.coded[slot]:
         return code_value(logits, value, state.keep[slot, y, x], slot, shared, state)
     if not state.keep[slot, y, x]:
-        return draw_value(
+        value = draw_value(
             logits,
             shared.values,
             state.noise[slot, y, x, colour],
             temperature,
             state.weights,
         )
+        if value < 0 or not state.weighed[slot, y, x]:
+            return value
     log_p = log_p_of_value(logits, shared.values, value, temperature, state.weights)
     if math.isnan(log_p):
         return -1

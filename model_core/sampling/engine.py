@@ -4,7 +4,7 @@ The bytes of an image depend on its request and the weights alone: not on who sh
 when it joined. Knows no jobs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,12 +34,16 @@ class DrawnRow(NamedTuple):
     of_small: bool = False
     is_last: bool = False
     """It is the last row of the whole image."""
+    log_p: float | None = None
+    """ln p of the image, with its last row, if that was asked for: see `ImageRequest.weighed`."""
 
 
 @dataclass(frozen=True)
 class _Seat:
     slot: int
     request: ImageRequest
+    log_p: float = 0.0
+    """ln p of the first image of a Multi-Scale model, once that is drawn."""
 
 
 class NetworkEngine:
@@ -115,27 +119,31 @@ class NetworkEngine:
                 of_small = stage is not self._stages[-1]
                 for row in stage.step():
                     is_last = row.is_last and not of_small
+                    ticket = self._ticket_of[row.slot]
+                    log_p = self._log_p(stage, ticket) if is_last else None
                     drawn.append(
-                        DrawnRow(
-                            self._ticket_of[row.slot],
-                            row.y,
-                            row.values,
-                            of_small,
-                            is_last,
-                        )
+                        DrawnRow(ticket, row.y, row.values, of_small, is_last, log_p)
                     )
                     if row.is_last:
                         self._image_ended(stage, row)
             return drawn
+
+    def _log_p(self, stage: WindowedStage, ticket: int) -> float | None:
+        """ln p of an image whose last row is drawn; None if nobody asked for it."""
+        seat = self._seats[ticket]
+        if not seat.request.weighed:
+            return None
+        return seat.log_p + stage.log_p(seat.slot)
 
     def _image_ended(self, stage: WindowedStage, row: SlotRow) -> None:
         ticket = self._ticket_of[row.slot]
         if stage is self._stages[-1]:
             self.withdraw(ticket)
         else:
-            self._open_large(
-                row.slot, self._seats[ticket].request, stage.image(row.slot)
-            )
+            seat = self._seats[ticket]
+            if seat.request.weighed:
+                self._seats[ticket] = replace(seat, log_p=stage.log_p(row.slot))
+            self._open_large(row.slot, seat.request, stage.image(row.slot))
 
     def _open_large(self, slot: int, request: ImageRequest, small: Tensor) -> None:
         assert isinstance(self._network, MultiScaleNetwork)
@@ -149,10 +157,8 @@ class NetworkEngine:
             1, 2, 0
         )  # (H, W, c), of it alone
         factor = self._network.config.factor
-        known, keep = (
-            spread_out(small, factor),
-            spread_out(torch.ones_like(small[0], dtype=torch.bool), factor),
-        )
+        is_small = spread_out(torch.ones_like(small[0], dtype=torch.bool), factor)
+        known, keep = spread_out(small, factor), is_small
         if request.known is not None and request.keep is not None:
             also = torch.from_numpy(request.keep) & ~keep
             known, keep = (
@@ -161,7 +167,14 @@ class NetworkEngine:
             )
         self._stages[-1].open(
             slot,
-            Drawing(self._noise(request), request.temperature, known, keep, condition),
+            Drawing(
+                self._noise(request),
+                request.temperature,
+                known,
+                keep,
+                condition,
+                weighed=~is_small if request.weighed else None,
+            ),
         )
 
     def _drawing(self, request: ImageRequest) -> Drawing:
@@ -169,7 +182,9 @@ class NetworkEngine:
             _given(request),
             {"label": request.label, "windows": request.windows},
         )
-        return Drawing(self._noise(request), request.temperature, *given, **told)
+        noise = self._noise(request)
+        weighed = _every_pixel(noise) if request.weighed else None
+        return Drawing(noise, request.temperature, *given, weighed=weighed, **told)
 
     def _small_drawing(self, request: ImageRequest) -> Drawing:
         known, keep = _given(request)
@@ -178,12 +193,14 @@ class NetworkEngine:
             known, keep = subsample(known, factor), subsample(keep, factor)
         if request.known_small is not None:
             known, keep = self._with_small_rows(request.known_small, known, keep)
+        noise = self._noise(request, of_small=True)
         return Drawing(
-            self._noise(request, of_small=True),
+            noise,
             request.temperature,
             known,
             keep,
             label=request.label,
+            weighed=_every_pixel(noise) if request.weighed else None,
         )
 
     def _with_small_rows(
@@ -209,6 +226,11 @@ class NetworkEngine:
         return torch.from_numpy(
             image_noise(request.seed, request.sample, *shape, of_small=of_small)
         )
+
+
+def _every_pixel(noise: Tensor) -> Tensor:
+    """A map (H, W) of all pixels of an image with this noise (H, W, C)."""
+    return torch.ones(noise.shape[:2], dtype=torch.bool)
 
 
 def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:

@@ -1,6 +1,8 @@
 """Many images at once from one model, a mixture too: each is drawn by one member, in that member's orientation."""
 
-from dataclasses import replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,18 @@ from model_core.orientation import turn, turn_back
 from model_core.sampling.engine import DrawnRow, NetworkEngine
 from model_core.sampling.label_choice import label_shares
 from model_core.sampling.noise import chosen_label, chosen_member
+
+
+@dataclass
+class _Weighed:
+    """An image of which ln p under all components of the model is asked for."""
+
+    asked: ImageRequest
+    components: Mapping[tuple[int, int | None], float]
+    """By member and label, ln of its share."""
+    drawn_by: tuple[int, int | None]
+    rows: list[NDArray[np.uint8]] = field(default_factory=list)
+    """Its rows (C, W) so far, from the top down."""
 
 
 class Engine:
@@ -44,6 +58,10 @@ class Engine:
         self._tickets: list[dict[int, int]] = [
             {} for _ in self._engines
         ]  # ours, by that of a member's engine
+        self._weighed: dict[
+            int, _Weighed
+        ] = {}  # images that other components weigh too, by our ticket
+        self._scorers: dict[int, NetworkEngine] = {}  # of one slot, by member
         self._turned: dict[
             int, NDArray[np.uint8]
         ] = {}  # images (C, H, W) of turned members so far
@@ -64,13 +82,18 @@ class Engine:
         k = request.member
         if k is None:
             k = chosen_member(request.seed, request.sample, len(self._members))
-        request = self._for_member(k, request)
+        asked_label = request.label if request.label is not None else self._given
+        asked, request = request, self._for_member(k, request)
         if self._priors and request.label is None:
             request = replace(request, label=self._label(k, request))
         inner = self._engines[k].admit(request)
         ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
         self._places[ticket], self._tickets[k][inner] = (k, inner), ticket
         self._labels[ticket] = request.label
+        if request.weighed:
+            components = self._components(asked, asked_label)
+            if len(components) > 1:
+                self._weighed[ticket] = _Weighed(asked, components, (k, request.label))
         return ticket
 
     def label(self, ticket: int) -> int | None:
@@ -115,13 +138,13 @@ class Engine:
         Raises FloatingPointError when a network gives logits that are not finite.
         """
         if self._alone is not None:
-            rows = self._alone.step()
+            rows = self._by_all(self._alone.step())
         else:
             rows = [
                 row
                 for k, engine in enumerate(self._engines)
                 if engine.busy
-                for row in self._drawn(k, engine)
+                for row in self._by_all(self._drawn(k, engine))
             ]
         for row in rows:
             if row.is_last:
@@ -146,17 +169,94 @@ class Engine:
         image[:, row.y] = row.values
         if not row.is_last:
             return []
+        log_p = row.log_p
         upright = turn_back(image, self._members[k].orientation)
         H = upright.shape[1]
         return [
-            DrawnRow(row.ticket, y, upright[:, y].copy(), is_last=y == H - 1)
+            DrawnRow(
+                row.ticket,
+                y,
+                upright[:, y].copy(),
+                is_last=y == H - 1,
+                log_p=log_p if y == H - 1 else None,
+            )
             for y in range(H)
         ]
+
+    def _components(
+        self, asked: ImageRequest, label: int | None
+    ) -> dict[tuple[int, int | None], float]:
+        """The components of which an image may be a draw, by member and label, each with
+        ln of its share. label: the one that was asked for."""
+        members = range(len(self._members)) if asked.member is None else [asked.member]
+        if label is not None or not self._priors:
+            return {(k, label): -math.log(len(members)) for k in members}
+        found = {}
+        for k in members:
+            shares = self._shares(k, self._for_member(k, asked))
+            for number, share in enumerate(shares):
+                if share > 0:
+                    found[k, number] = math.log(share / sum(shares) / len(members))
+        return found
+
+    def _by_all(self, rows: list[DrawnRow]) -> list[DrawnRow]:
+        """The rows, of which the last of an image says ln p under all components."""
+        return [
+            row._replace(log_p=self._mixed(row)) if row.ticket in self._weighed else row
+            for row in rows
+        ]
+
+    def _mixed(self, row: DrawnRow) -> float | None:
+        """Keep a row of an image; with its last one, return ln p of the mixture."""
+        weighed = self._weighed[row.ticket]
+        if row.of_small:
+            return None
+        weighed.rows.append(row.values)
+        if not row.is_last:
+            return None
+        assert row.log_p is not None
+        del self._weighed[row.ticket]
+        image = np.stack(weighed.rows, axis=1)  # (C, H, W)
+        log_ps = []
+        for (k, label), log_share in weighed.components.items():
+            log_p = row.log_p
+            if (k, label) != weighed.drawn_by:
+                log_p = self._log_p_by(k, label, image, weighed.asked)
+            log_ps.append(log_share + log_p)
+        return float(np.logaddexp.reduce(log_ps))
+
+    def _log_p_by(
+        self,
+        k: int,
+        label: int | None,
+        image: NDArray[np.uint8],
+        asked: ImageRequest,
+    ) -> float:
+        """ln p of an upright image (C, H, W) under one member and label, at the
+        temperature at which it was drawn."""
+        if k not in self._scorers:
+            self._scorers[k] = NetworkEngine(self._members[k].network, 1)
+        scorer = self._scorers[k]
+        every = np.ones(image.shape[1:], np.bool_)
+        given = replace(
+            asked,
+            known=image.astype(np.int64),
+            keep=every,
+            label=label,
+            known_small=None,
+        )
+        scorer.admit(self._for_member(k, given))
+        while True:
+            for row in scorer.step():
+                if row.is_last:
+                    assert row.log_p is not None
+                    return row.log_p
 
     def _left(self, ticket: int) -> None:
         k, inner = self._places.pop(ticket)
         del self._tickets[k][inner]
         self._turned.pop(ticket, None)
+        self._weighed.pop(ticket, None)
         del self._labels[ticket]
 
     def _for_member(self, k: int, request: ImageRequest) -> ImageRequest:

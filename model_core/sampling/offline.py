@@ -39,6 +39,7 @@ def sample(
     first: int = 0,
     label: int | str | Sequence[int | str] | None = None,
     size: tuple[int, int] | None = None,
+    log_p: NDArray[np.float64] | None = None,
     **ways: Unpack[Ways],
 ) -> Tensor:
     """Draw n images: values (n, C, H, W), int64. Image i has the noise of (seed, first + i), whatever n is.
@@ -47,7 +48,8 @@ def sample(
     of that number draws the rest. label: by name or number, of all images, or of each; without one, where the model has
     labels, an image's noise chooses one by the prior, or by p(label | what is given before the first pixel drawn).
     on_row(i, y, values (C, W)) is called as each row becomes final. size (W, H): of fields, pictures larger than the
-    model's. ways: further options of a job that change pixels.
+    model's. ways: further options of a job that change pixels. log_p (n,): an array into which ln p of each image is
+    put, as in `draw_weighed`.
 
     Raises DataError for shapes that do not fit, ConfigError for a label or size that the model does not have.
     """
@@ -58,10 +60,17 @@ def sample(
         )
     if known is None or keep is None:
         asked = [
-            ImageRequest(seed, first + i, temperature, label=labels[i], **ways)
+            ImageRequest(
+                seed,
+                first + i,
+                temperature,
+                label=labels[i],
+                weighed=log_p is not None,
+                **ways,
+            )
             for i in range(n)
         ]
-        return draw(model, asked, on_row, size)
+        return draw(model, asked, on_row, size, log_p)
     if size is not None:
         raise DataError(
             "a picture of another size is drawn from nothing: expected a size, or known and keep"
@@ -92,6 +101,7 @@ def upsample(
     on_row: OnRow | None = None,
     first: int = 0,
     label: int | str | Sequence[int | str] | None = None,
+    log_p: NDArray[np.float64] | None = None,
 ) -> Tensor:
     """Draw n images (n, C, H, W) given the first, small one of a Multi-Scale model (section 3.6): (C, s, s) values.
     on_row and first as in `sample`; label too, but that an image without one has it by p(label | small).
@@ -109,13 +119,37 @@ def upsample(
     labels = [model.card.label_number(each) for each in _for_each(label, n)]
     every = np.ones((config.height, config.width), bool)
     asked = [
-        {"small": given[i], "label": labels[i], "label_from": every} for i in range(n)
+        {
+            "small": given[i],
+            "label": labels[i],
+            "label_from": every,
+            "weighed": log_p is not None,
+        }
+        for i in range(n)
     ]
     return draw(
         model,
         [ImageRequest(seed, first + i, temperature, **asked[i]) for i in range(n)],
         on_row,
+        log_p=log_p,
     )
+
+
+def draw_weighed(
+    model: Model,
+    requests: Sequence[ImageRequest],
+    on_row: OnRow | None = None,
+    size: tuple[int, int] | None = None,
+) -> tuple[Tensor, NDArray[np.float64]]:
+    """Draw as `draw` does, and return ln p of each image too: float64 (n,).
+
+    That is ln of the probability of the whole image, given pixels included, under the
+    distribution that drew it: at its temperature, of the whole mixture, and given the
+    label if the request names one.
+    """
+    weighed = [replace(request, weighed=True) for request in requests]
+    log_p = np.zeros(len(requests))
+    return draw(model, weighed, on_row, size, log_p), log_p
 
 
 def draw(
@@ -123,26 +157,32 @@ def draw(
     requests: Sequence[ImageRequest],
     on_row: OnRow | None = None,
     size: tuple[int, int] | None = None,
+    log_p: NDArray[np.float64] | None = None,
 ) -> Tensor:
     """Draw what is asked for: values (n, C, H, W), int64. on_row and size as in `sample`.
 
-    Of more images than are drawn side by side, the next takes its seat as soon as one is free.
+    log_p (n,): where ln p of the weighed images is put. Of more images than are drawn side by side, the next takes its
+    seat as soon as one is free.
     """
     if size is not None and size != (model.config.width, model.config.height):
         model, windows = model.field(*size)
         requests = [replace(request, windows=windows) for request in requests]
     if len(requests) == 1:
-        return _draw_alone(model, requests, on_row)
+        return _draw_alone(model, requests, on_row, log_p)
     return _draw(
         Engine(model, min(seats(model), max(1, len(requests)))),
         model.config,
         requests,
         on_row,
+        log_p,
     )
 
 
 def _draw_alone(
-    model: Model, requests: Sequence[ImageRequest], on_row: OnRow | None
+    model: Model,
+    requests: Sequence[ImageRequest],
+    on_row: OnRow | None,
+    log_p: NDArray[np.float64] | None,
 ) -> Tensor:
     """Draw one image with the engine that is kept for the model, which is nobody else's meanwhile."""
     written = tuple(
@@ -153,7 +193,7 @@ def _draw_alone(
     of_weights, engine = _kept.pop(model, ((), None))
     if engine is None or of_weights != written or None in written:
         engine = Engine(model, 1)
-    images = _draw(engine, model.config, requests, on_row)
+    images = _draw(engine, model.config, requests, on_row, log_p)
     _kept[model] = written, engine
     return images
 
@@ -163,6 +203,7 @@ def _draw(
     config: NetworkConfig,
     requests: Sequence[ImageRequest],
     on_row: OnRow | None,
+    log_p: NDArray[np.float64] | None,
 ) -> Tensor:
     rows = (
         requests[0].windows.rows if requests and requests[0].windows else config.height
@@ -181,6 +222,8 @@ def _draw(
                 continue
             i = seated[row.ticket]
             images[i, :, row.y] = torch.from_numpy(row.values)
+            if log_p is not None and row.log_p is not None:
+                log_p[i] = row.log_p
             if on_row is not None:
                 on_row(i, row.y, images[i, :, row.y])
     return images

@@ -67,6 +67,10 @@ class SharedPrefill:
         for follower, drawing in self._released(slot):
             self.open(follower, drawing)
 
+    def log_p(self, slot: int) -> float:
+        """ln p of the weighed pixels that an image has passed."""
+        return float(self._stage.log_p(slot).sum())
+
     def image(self, slot: int) -> Tensor:
         """(C, H, W) values drawn so far."""
         return self._stage.image(slot)

@@ -30,7 +30,7 @@ class Drawing:
     condition: Tensor | None = None
     label: int | None = None
     weighed: Tensor | None = None
-    """(H, W) given pixels of which ln p is asked for."""
+    """(H, W) pixels, given or drawn, of which ln p is asked for."""
     coder: Coder | None = None
     """Stands in the place of the noise: what is drawn is decoded, and what is weighed is encoded. Compiled only."""
     end: int | None = None

@@ -24,6 +24,8 @@ class _Field:
     values: NDArray[np.int64]
     next: int
     window: Window
+    log_p: float = 0.0
+    """ln p of the weighed pixels of the windows that are done."""
 
 
 class WindowedStage:
@@ -75,10 +77,22 @@ class WindowedStage:
         if whole.keep is not None:
             keep[: end - top] = whole.keep[top:end]
         keep[: field.next - top] = True
+        weighed = None
+        if whole.weighed is not None:
+            weighed = torch.zeros(H, W, dtype=torch.bool)
+            # the rows before were weighed in the window above
+            first = field.next - top
+            weighed[first : end - top] = whole.weighed[field.next : end]
         self._stage.open(
             slot,
             replace(
-                whole, noise=noise, known=known, keep=keep, end=end - top, windows=None
+                whole,
+                noise=noise,
+                known=known,
+                keep=keep,
+                weighed=weighed,
+                end=end - top,
+                windows=None,
             ),
         )
 
@@ -87,6 +101,13 @@ class WindowedStage:
         self._fields.pop(slot, None)
         self._rows = [row for row in self._rows if row.slot != slot]
         self._stage.close(slot)
+
+    def log_p(self, slot: int) -> float:
+        """ln p of the weighed pixels of an image that is done; of a field that ended
+        with the last step, of all its windows."""
+        if slot in self._fields:
+            return self._fields[slot].log_p
+        return self._stage.log_p(slot)
 
     def image(self, slot: int) -> Tensor:
         """(C, H, W) values drawn so far, of an image."""
@@ -111,6 +132,7 @@ class WindowedStage:
         field.values[:, y], field.next = row.values, y + 1
         is_last = field.next == field.windows.rows
         if field.next == field.window.end:
+            field.log_p += self._stage.log_p(row.slot)
             self._stage.close(row.slot)
             if not is_last:
                 field.window = field.windows.drawing(field.next)

@@ -25,6 +25,8 @@ class EngineRow(Protocol):
     def of_small(self) -> bool: ...
     @property
     def is_last(self) -> bool: ...
+    @property
+    def log_p(self) -> float | None: ...
 
 
 class Engine(Protocol):
@@ -47,6 +49,8 @@ class Seat:
     sample: int
     skip: int
     """Rows to come that are published already."""
+    is_published: bool = False
+    """Its last row is: the image came to be weighed alone."""
 
 
 CohortRow = tuple[Seat, EngineRow]
@@ -106,15 +110,17 @@ class Cohort:
             del self._seats[ticket]
 
     def step(self) -> list[CohortRow]:
-        """Advance every seated image. Returns the rows that became final and are not published yet; with its last row
-        an image has left."""
+        """Advance every seated image. Returns the rows that became final and are not published yet, and of an image all
+        of whose rows are published the last; with its last row an image has left."""
         rows, seats = [], self._seats
         for row in self._engine.step():
             seat = seats.pop(row.ticket) if row.is_last else seats[row.ticket]
             if seat.skip:
                 seat.skip -= 1
-            else:
-                rows.append((seat, row))
+                if not row.is_last:
+                    continue
+                seat.is_published = True
+            rows.append((seat, row))
         return rows
 
     def renew(self) -> set[str]:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ class Drawing:
     """Table for bytes.translate: the pixel of each value."""
     images: NDArray[np.integer] | None
     """All of the job's images, where they are looked at afterwards: rows are put in as they are drawn."""
+    log_p: dict[int, float] = field(default_factory=dict)
+    """ln p of the images that are drawn, by their numbers, if that was asked for."""
 
     @classmethod
     def of(cls, order: DrawOrder) -> "Drawing":
@@ -90,6 +92,11 @@ class Drawings:
             token = seat.token
             drawing = self._open.get(token)
             if drawing is None:  # an image of it has failed since
+                continue
+            if row.log_p is not None:
+                drawing.log_p[seat.sample] = row.log_p
+            if seat.is_published:
+                left.append(token)
                 continue
             if drawing.images is not None and not row.of_small:
                 drawing.images[seat.sample, :, row.y] = row.values

@@ -1,5 +1,8 @@
 """Findings of a job, as they are kept."""
 
+import math
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,7 +11,7 @@ from worker.contract.jobs import JobStatus
 from worker.contract.kind import Summary
 from worker.contract.kinds.sample import SampleSummary
 from worker.orders.claims import SUCCEEDED, Outcome, StoredResult
-from worker.orders.drawing import Labelling
+from worker.orders.drawing import DrawOrder, Labelling
 
 
 def succeeded(summary: Summary, **kept: bytes) -> Outcome:
@@ -19,17 +22,20 @@ def succeeded(summary: Summary, **kept: bytes) -> Outcome:
     return Outcome(JobStatus.SUCCEEDED, result=StoredResult(text, kept))
 
 
-def drawn(labelling: Labelling | None) -> Outcome:
-    """A job whose images are drawn: with their labels, if they have any."""
-    if labelling is None:
-        return SUCCEEDED
-    return succeeded(
-        SampleSummary(
-            labels=tuple(
-                _label(labelling, sample) for sample in range(len(labelling.asked))
-            )
-        )
-    )
+def drawn(order: DrawOrder, log_p: Mapping[int, float]) -> Outcome:
+    """The end of a job whose images are drawn: their probabilities, and their labels if
+    they have any. log_p: ln p of each image, by its number."""
+    labelling = order.labelling
+    labels: tuple[str, ...] = ()
+    if labelling is not None:
+        count = range(len(labelling.asked))
+        labels = tuple(_label(labelling, sample) for sample in count)
+    if not order.weighed_variables:
+        return succeeded(SampleSummary(labels=labels)) if labels else SUCCEEDED
+    nats = tuple(0.0 - log_p[sample] for sample in sorted(log_p))
+    bit = math.log(2) * order.weighed_variables
+    bits_per_dim = tuple(each / bit for each in nats)
+    return succeeded(SampleSummary(nats=nats, bits_per_dim=bits_per_dim, labels=labels))
 
 
 def _label(labelling: Labelling, sample: int) -> str:

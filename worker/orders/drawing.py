@@ -67,6 +67,8 @@ class DrawOrder(Order):
     """How wide its images are, where they are fields; 0: as the model's."""
     labelling: Labelling | None = None
     """Their labels, which are told in the end, of new images of a model that has labels."""
+    weighed_variables: int = 0
+    """Colour variables of an image, of a job whose result says ln p of each; else 0."""
 
     @property
     def seats(self) -> str:
@@ -82,10 +84,12 @@ def draw_order(
     drawer: Drawer,
     rank: bool = False,
     hole: Hole | None = None,
+    weighed: bool = False,
 ) -> DrawOrder:
-    """The order for a job whose images begin with `given`."""
+    """The order for a job whose images begin with `given`. weighed: the result says ln p
+    of each image."""
     images: Sequence[PlannedImage] = plan_images(
-        spec, card.levels, given, material.rows, drawer
+        spec, card.levels, given, material.rows, drawer, weighed
     )
     labels = (
         [asked_label(spec, card, sample) for sample in range(max(1, spec.n))]
@@ -117,6 +121,7 @@ def draw_order(
         next(iter(labels), None),
         spec.width if spec.options.is_field else 0,
         _labelling(spec, card, labels) if labels and given is None else None,
+        spec.height * spec.width * spec.channels if weighed else 0,
     )
 
 

@@ -157,8 +157,13 @@ def plan_images(
     given: Given | None,
     rows: Iterable[RowDrawn],
     drawer: Drawer = UPRIGHT,
+    weighed: bool = False,
 ) -> list[PlannedImage]:
-    """The images of the job that still lack rows. `rows`: what earlier attempts published, in order."""
+    """The images of the job that still lack rows. `rows`: what earlier attempts published, in order.
+
+    weighed: ln p of each image is asked for, so that images which lack none pass the
+    network once more.
+    """
     drawn: dict[tuple[int, Stage], list[RowDrawn]] = {}
     for row in rows:
         drawn.setdefault((row.sample, row.stage), []).append(row)
@@ -171,11 +176,12 @@ def plan_images(
         small, final = (
             drawn.get((sample, stage), []) for stage in (Stage.SMALL, Stage.FINAL)
         )
-        if len(final) < spec.height:
-            goes_on = drawer.resumes and final
+        is_whole = len(final) == spec.height
+        if weighed or not is_whole:
+            goes_on = final and (drawer.resumes or is_whole)
             known = _known(spec, values, given, final) if goes_on else untouched
             plans.append(
-                _plan(spec, values, sample, given, small, final, known, drawer)
+                _plan(spec, values, sample, given, small, final, known, drawer, weighed)
             )
     return plans
 
@@ -189,15 +195,12 @@ def _plan(
     final: Sequence[RowDrawn],
     known_and_keep: tuple[NDArray[np.integer], NDArray[np.bool_]],
     drawer: Drawer,
+    weighed: bool,
 ) -> PlannedImage:
     rows = _small_rows(spec, values, small)
-    first = (
-        given.small
-        if given.small is not None
-        else rows
-        if len(small) == spec.small_height
-        else None
-    )
+    first = given.small
+    if first is None and len(small) == spec.small_height and not weighed:
+        first = rows
     known, keep = known_and_keep
     partial = bool(keep.any())
     request = ImageRequest(
@@ -209,9 +212,13 @@ def _plan(
         small=first,
         member=drawer.member,
         known_small=rows if first is None else None,
+        weighed=weighed,
         **ways_of(spec.options.drawing()),
     )
-    skip = len(final) if first is not None or rows is None else len(small)
+    skip = len(final)
+    if rows is not None and first is None:
+        # the small image's rows pass once more, those of the final one if it is begun
+        skip += len(small)
     return PlannedImage(request, skip, spec.first)
 
 

@@ -1,7 +1,7 @@
 """New images."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -14,11 +14,10 @@ from worker.contract.kind import (
     Kind,
     SeededOptions,
     Source,
-    Summary,
 )
 from worker.contract.labels import SINCE, AskedLabel, Shown, has_label, label_name
 from worker.contract.pixel_options import PIXELS
-from worker.contract.record import Described
+from worker.contract.probabilities import ROOM, ProbabilityAnswer, ProbabilitySummary
 from worker.contract.sampling import SamplingOptions
 
 _LABEL = 3 * 72
@@ -80,7 +79,7 @@ class SampleOptions(SamplingOptions, SeededOptions):
         )
 
     def room(self, job: Asked) -> int:
-        return _LABEL * job.n
+        return (_LABEL + ROOM) * job.n
 
     def label_of(self, sample: int) -> str | None:
         return self.labels[sample % len(self.labels)] if self.labels else None
@@ -95,17 +94,23 @@ class SampleOptions(SamplingOptions, SeededOptions):
         return {} if name is None else {"label": name}
 
 
-class SampleSummary(Summary):
-    """The labels of the images that were drawn, of a model that has any."""
+class SampleSummary(ProbabilitySummary):
+    """The probabilities of the images that were drawn, and their labels, of a model that has any."""
 
     labels: tuple[str, ...] = ()
 
+    def result_fields(
+        self, images: Sequence[str], address: str, query: str = ""
+    ) -> dict[str, Any]:
+        fields = super().result_fields(images, address, query)
+        return {**fields, "labels": self.labels or None}
+
     def origin_of(self, sample: int) -> Mapping[str, str]:
-        return {"label": self.labels[sample]}
+        return {"label": self.labels[sample]} if self.labels else {}
 
 
-class Answer(Described):
-    """The field of a result that only samples have."""
+class Answer(ProbabilityAnswer):
+    """The fields of a result that only samples have."""
 
     labels: list[str] | None = None
     """Names of the labels of the samples of a model that has labels."""

@@ -171,7 +171,7 @@ class Slots:
     def _all_drawn(self, drawing: Drawing) -> None:
         order, images = drawing.order, drawing.images
         if images is None:
-            self._around.outlet.end(order.claim.token, drawn(order.labelling))
+            self._around.outlet.end(order.claim.token, drawn(order, drawing.log_p))
         else:
             self._assess(
                 Assessment(

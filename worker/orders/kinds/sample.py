@@ -15,4 +15,5 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
         material,
         None,
         UPRIGHT if spec.options.is_field else any_member(card.members),
+        weighed=True,
     )

@@ -11,7 +11,8 @@ from worker.orders.order import Material
 def build(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
     """The small image is given."""
     given = given_image(spec, card.values, material.pixels)
-    return draw_order(spec, card, material, given, any_member(card.members))
+    drawer = any_member(card.members)
+    return draw_order(spec, card, material, given, drawer, weighed=True)
 
 
 def given_image(spec: JobSpec, values: int, pixels: bytes) -> Given:

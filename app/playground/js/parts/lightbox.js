@@ -1,6 +1,6 @@
 /** One image of a job, large: what drew it, how likely it is, and how to have it again. */
 
-import { labelsOf, rankingOf } from "../service/api.js";
+import { labelsOf, probabilityOf, rankingOf } from "../service/api.js";
 import { el, find, stamp } from "./dom.js";
 import { icon } from "./icons.js";
 import { fixed, say, t } from "../lang.js";
@@ -166,7 +166,10 @@ export class Lightbox {
       ...pair(t("Size"), `${width} × ${height}`),
       ...surprise,
     );
-    fold.replaceChildren(...pair(t("Model"), model), ...exactly, ...pair(t("Job"), id));
+    const drawn = probabilityOf(this.#job, this.#sample);
+    const words = drawn && t("{nats} nats", { nats: fixed(drawn.nats, 1) });
+    const asDrawn = words ? pair(t("As it was drawn"), words) : [];
+    fold.replaceChildren(...pair(t("Model"), model), ...exactly, ...asDrawn, ...pair(t("Job"), id));
     if (!this.#job.cutouts) this.#measure(this.#painting, [surprise[1], exactly[1]]);
   }
 

@@ -249,6 +249,12 @@ export function labelsOf({ result }) {
   return (result?.type === "images" && result.labels) || [];
 }
 
+/** ln p of an image as it was drawn; null if the job does not say it. @param {Job} job @param {number} sample */
+export function probabilityOf({ result }, sample) {
+  if (result?.type !== "images" || !result.nats || !result.bits_per_dim) return null;
+  return { nats: result.nats[sample], bits_per_dim: result.bits_per_dim[sample] };
+}
+
 /** @param {Job} job @returns {Receipt | null} */
 export function receiptOf({ result }) {
   return (result?.type === "images" && result.posterior) || null;
