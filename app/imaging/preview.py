@@ -11,6 +11,8 @@ _FRAME = (141, 137, 128)
 _FRAME_WIDTH = 2
 _MARGIN = 28
 """Pixels between the picture and the upper edge, at least."""
+_FOG = (51, 64, 95)
+"""What is not drawn yet, as the page's canvas shows it."""
 _BLUE = (61, 99, 221)
 _GLYPH = ("ooo", "o-.", "...")
 _TONES = {"o": 1.0, "-": 0.75, ".": 0.28}
@@ -25,6 +27,14 @@ def preview_of(picture: bytes) -> bytes:
     """
     with Image.open(io.BytesIO(picture)) as small:
         return _on_paper(small.convert("RGB"))
+
+
+def half_preview_of(picture: bytes) -> bytes:
+    """Return the preview of a picture of which the lower half is not drawn yet."""
+    with Image.open(io.BytesIO(picture)) as whole:
+        half = whole.convert("RGB")
+    half.paste(_FOG, (0, half.height // 2, half.width, half.height))
+    return _on_paper(half)
 
 
 def plain_preview() -> bytes:

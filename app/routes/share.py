@@ -2,8 +2,10 @@
 what its model draws; opened, it leads to the page, which draws it again. Without API keys
 only: with keys nobody else could open the page.
 
-GET /s/preview.png?model=NAME is the preview. It is made from files that the page ships,
-and never from a job: whatever a link says, nothing is drawn for it.
+GET /s/bet?... is the same for pixels that somebody has bet on.
+
+GET /s/preview.png?model=NAME is the preview. It is made from files that the page ships, or
+from rows that are stored: whatever a link says, nothing is drawn for it.
 """
 
 import html
@@ -16,12 +18,22 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from app.dependencies import ServicesDep
-from app.imaging.preview import HEIGHT, WIDTH, plain_preview, preview_of
+from app.access.callers import Caller
+from app.dependencies import CallerDep, Services, ServicesDep
+from app.errors import RefusedError
+from app.imaging.preview import (
+    HEIGHT,
+    WIDTH,
+    half_preview_of,
+    plain_preview,
+    preview_of,
+)
+from app.imaging.render import PictureFormat
 from app.routes import page_files
 from app.schema.request_bodies import MAX_IMAGES
+from worker.contract.events import Stage
 from worker.contract.jobs import MAX_SEED
-from worker.contract.kinds import KINDS
+from worker.contract.kinds import KINDS, sample
 from worker.contract.pixel_options import pixel_options
 
 router = APIRouter(include_in_schema=False)
@@ -119,14 +131,73 @@ async def shared(
     return HTMLResponse(page, headers={**_POLICY, "Cache-Control": _KEPT_A_DAY})
 
 
+class Bets(BaseModel):
+    """The fields of a link to the pixels that somebody has bet on."""
+
+    model_config = ConfigDict(extra="ignore")
+    model: str = Field(min_length=1, max_length=128)
+    seed: int = Field(ge=0, le=MAX_SEED)
+    of: int = Field(ge=1, le=20)
+    bits: float = Field(ge=0, le=1000)
+    """What the sender has paid."""
+    job: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
+    """The job that drew the picture, for the preview; a service forgets it after a while."""
+
+
+@router.get("/s/bet")
+async def shared_bets(
+    bets: Annotated[Bets, Query()], services: ServicesDep, request: Request
+) -> Response:
+    """Return the page of a link to the same bets; its preview is the half-drawn picture."""
+    base = (services.settings.public_url or str(request.base_url)).rstrip("/")
+    here = urllib.parse.urlencode(bets.model_dump())
+    page = urllib.parse.urlencode(bets.model_dump(exclude={"job"}))
+    shown = urllib.parse.urlencode(bets.model_dump(include={"model", "job"}))
+    facts = {
+        "title": f"{bets.of} pixels against a neural network",
+        "told": f"Black or white? I paid {bets.bits:.1f} bits for these pixels. Bet on the same ones.",
+        "here": f"{base}/s/bet?{here}",
+        "page": f"/#bet/{page}",
+        "picture": f"{base}/s/preview.png?{shown}",
+    }
+    safe = {name: html.escape(value) for name, value in facts.items()}
+    text = _PAGE.format(**safe, width=WIDTH, height=HEIGHT)
+    return HTMLResponse(text, headers={**_POLICY, "Cache-Control": _KEPT_A_DAY})
+
+
 @router.get("/s/preview.png")
-async def preview(model: ModelQuery, services: ServicesDep) -> Response:
-    """What a shipped model draws, or the project's sign if the page has no picture of the model."""
+async def preview(
+    model: ModelQuery,
+    services: ServicesDep,
+    caller: CallerDep,
+    job: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = "",
+) -> Response:
+    """What a shipped model draws, or the project's sign if the page has no picture of the model.
+
+    job: a sample whose first half is shown instead, if it is still kept.
+    """
+    if job and (half := await _half_of(job, services, caller)):
+        headers = {**_POLICY, "Cache-Control": _KEPT_A_DAY}
+        return Response(half, media_type="image/png", headers=headers)
     file, _ = page_files.release().find(f"img/model-{model}.webp")
     make = _plain if file is None else lambda: _preview(file.content)
     picture = await run_sync(make, limiter=services.imaging)
     headers = {**_POLICY, "Cache-Control": _KEPT_A_DAY}
     return Response(picture, media_type="image/png", headers=headers)
+
+
+async def _half_of(job: str, services: Services, caller: Caller) -> bytes | None:
+    """Return the preview of a sample's first image, half drawn; None if there is none."""
+    try:
+        record = await services.jobs.record(job, caller.owner)
+        if record.spec.kind != sample.KIND.word:
+            return None
+        picture = await services.pictures.picture(
+            record, Stage.FINAL, 0, 1, PictureFormat.PNG
+        )
+    except RefusedError:
+        return None
+    return await run_sync(half_preview_of, picture, limiter=services.imaging)
 
 
 # One for each picture that is shipped: the names in links are not kept, so nobody can fill the memory.

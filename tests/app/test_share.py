@@ -10,6 +10,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from tests.app.hand_worker import HandWorker
+
 PICTURES = Path(__file__).parents[2] / "app" / "playground" / "img"
 RECIPE = {"model": "grey", "seed": 7, "temperature": 1, "n": 4, "digest": "a" * 64}
 
@@ -66,6 +68,26 @@ def test_link_has_a_preview_as_large_as_messengers_ask_for(
     cut = found["emoji"].crop((left, top, left + side, top + side))
     assert cut.resize((64, 64), Image.Resampling.NEAREST).tobytes() == shipped.tobytes()
     assert found["grey"].tobytes() == found["../../main"].tobytes()
+
+
+def test_link_to_bets_shows_their_picture_half_drawn(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """Made of stored rows; when they are gone, of what the model has."""
+    job = client.post("/sample", json={"model": "grey", "seed": 7}).json()["id"]
+    worker.draw()
+    bets = {"model": "grey", "seed": 7, "of": 10, "bits": 9.1, "job": job}
+    said = Faces(client.get("/s/bet", params=bets).text).said
+    assert said["refresh"] == "0; url=/#bet/model=grey&seed=7&of=10&bits=9.1"
+    assert "9.1 bits" in said["og:description"]
+    picture = Image.open(io.BytesIO(client.get(said["og:image"]).content))
+    assert picture.size == (1200, 630)
+    fog = (51, 64, 95)
+    assert [picture.getpixel((600, y)) == fog for y in (200, 450)] == [False, True]
+    client.delete(f"/jobs/{job}")
+    plain = client.get("/s/preview.png", params={"model": "grey"}).content
+    assert client.get(said["og:image"]).content == plain
+    assert client.get("/s/bet", params={**bets, "job": "../x"}).status_code == 422
 
 
 def test_nothing_in_a_link_becomes_part_of_the_page(client: httpx.Client) -> None:

@@ -30,13 +30,13 @@ def test_another_kind_begins_by_itself_unless_it_is_stopped(site: Site) -> None:
     chosen = "() => document.querySelector('#view-watch .kinds :checked').value"
     site.view.get_by_label("Speed").fill("3")
     note = site.view.locator(".pixel-note")
-    for place in range(2000):  # until a pixel is there whose cost is known
-        _point(site, place % 2, 0)
-        if note.is_visible():
-            break
+    _point(site, 2, 3)  # it speaks as soon as the cost of that pixel is known
+    note.wait_for()
     site.view.get_by_text("Finished: all").wait_for()
     first = site.page.evaluate(chosen)
-    site.page.wait_for_timeout(5000)
+    for place in range(6):
+        _point(site, place % 2, 3)
+        site.page.wait_for_timeout(1000)
     assert site.page.evaluate(chosen) == first
     site.page.mouse.move(1, 1)
     site.page.wait_for_function(

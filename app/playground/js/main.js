@@ -1,9 +1,7 @@
 /** The page put together: which view is shown, what they share, and what goes on around them. */
 
 import { offerLanguages, say, t, translatePage } from "./lang.js";
-import { announce, el, find } from "./parts/dom.js";
-import { receiveFiles } from "./parts/incoming.js";
-import { KeyDialog } from "./parts/key_dialog.js";
+import { announce, el, find, isWriting } from "./parts/dom.js";
 import { beganWith } from "./pixels/given_pixels.js";
 import { textOf } from "./pixels/png_text.js";
 import { canvasOf } from "./pixels/raster.js";
@@ -46,8 +44,27 @@ const made = new Map();
 const lastPlaces = new Map();
 /** The place that is seen. */
 let shown = FIRST;
-const keyDialog = new KeyDialog();
-api.askForKey = () => keyDialog.ask();
+api.askForKey = askForKey;
+
+/** The answer that is waited for. @type {Promise<string> | null} */
+let askedKey = null;
+
+/** Ask for the key of a server that wants one: one question at a time, however many wait for the answer. @returns {Promise<string>} "" = none */
+function askForKey() {
+  const dialog = /** @type {HTMLDialogElement} */ (find(document, "#key"));
+  askedKey ??= new Promise((resolve) => {
+    const input = find(dialog, "input");
+    input.value = "";
+    const close = () => {
+      askedKey = null;
+      resolve(dialog.returnValue === "use" ? input.value.trim() : "");
+    };
+    dialog.addEventListener("close", close, { once: true });
+    dialog.returnValue = "";
+    dialog.showModal();
+  });
+  return askedKey;
+}
 
 /** The view of this name, or of one that it had earlier. @param {string} name */
 function viewAt(name) {
@@ -273,6 +290,26 @@ function note(text, ...pictures) {
   notice.hidden = false;
   notice.replaceChildren(text, ...pictures);
   announce(text);
+}
+
+/** Files that are dropped or pasted anywhere on the page. @param {(file: File) => void} take called with the first file */
+function receiveFiles(take) {
+  const mark = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    document.body.classList.toggle("dragged-over", event.type === "dragover");
+  };
+  for (const name of ["dragover", "dragleave"]) addEventListener(name, mark);
+  addEventListener("drop", (event) => {
+    mark(event);
+    const file = event.dataTransfer?.files[0];
+    if (file) take(file);
+  });
+  addEventListener("paste", (event) => {
+    const file = event.clipboardData?.files[0];
+    if (!file || isWriting(event.target)) return;
+    event.preventDefault();
+    take(file);
+  });
 }
 
 addEventListener("hashchange", route);

@@ -5,6 +5,8 @@ import { pixelAt } from "../pixels/steps.js";
 
 /** @import {Size} from "../types" */
 
+/** So long after the pointer has moved somebody reads. */
+const READ_MS = 8000;
 /** So long a finger's note stays when it is lifted. */
 const LINGER_MS = 2500;
 
@@ -20,16 +22,25 @@ export class PixelNote {
     this.#wordsAt = wordsAt;
     canvas.after(this.#note);
     for (const name of /** @type {const} */ (["pointermove", "pointerdown"])) {
-      canvas.addEventListener(name, (event) => this.#show(event));
+      canvas.addEventListener(name, (event) => {
+        this.#event = event;
+        this.#movedAt = performance.now();
+        this.#show(event);
+      });
     }
     for (const name of /** @type {const} */ (["pointerleave", "pointercancel"])) {
       canvas.addEventListener(name, ({ pointerType }) => this.#leave(pointerType));
     }
   }
 
-  /** Whether somebody reads it. */
-  get isShown() {
-    return !this.#note.hidden;
+  /** Whether somebody reads it: a pointer that was left on the picture does not. */
+  get isRead() {
+    return !this.#note.hidden && performance.now() - this.#movedAt < READ_MS;
+  }
+
+  /** Say what is known of the same place of what is shown now. */
+  refresh() {
+    if (this.#event) this.#show(this.#event);
   }
 
   #canvas;
@@ -37,6 +48,9 @@ export class PixelNote {
   #wordsAt;
   #note = el("span", { class: "pixel-note", hidden: true });
   #timer = 0;
+  #movedAt = 0;
+  /** Where the pointer is; null if it is elsewhere. @type {PointerEvent | null} */
+  #event = null;
 
   /** @param {PointerEvent} event */
   #show(event) {
@@ -59,6 +73,7 @@ export class PixelNote {
   /** @param {string} kind of pointer */
   #leave(kind) {
     clearTimeout(this.#timer);
+    this.#event = null;
     this.#timer = setTimeout(() => (this.#note.hidden = true), kind === "mouse" ? 0 : LINGER_MS);
   }
 }

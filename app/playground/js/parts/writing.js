@@ -272,7 +272,7 @@ export class Writing {
   /** Another picture begins, unless the reader looks at a pixel of this one or at another page: then later. */
   #goOn() {
     if (!this.#goesOn) return;
-    if (this.#note.isShown || document.hidden || this.#view.hidden) {
+    if (this.#note.isRead || document.hidden || this.#view.hidden) {
       this.#timer = setTimeout(() => this.#goOn(), LOOK_MS);
       return;
     }
@@ -319,6 +319,7 @@ export class Writing {
     this.#count(written);
     this.#expect(written);
     if (this.#at !== this.#chancesAt) find(this.#view, "[data-chances]").replaceChildren();
+    this.#note.refresh();
     this.#showEndings(this.isFinished ? [] : (fog?.endings ?? []));
     return this.#reel.paint(written, this.#at, fog, matchMedia(STILL).matches);
   }

@@ -5,10 +5,14 @@ import { chanceOfWhite } from "./written.js";
 /** @import {Written} from "./written.js" */
 
 export const ROUNDS = 20;
-/** Who is surer than this of black or of white does not bet: from all others, one after the other all over the picture. */
-const OBVIOUS = 0.04;
+/** Pixels of which the network is surer than this, of black or of white, are no bet: it would nearly always be right. */
+const OBVIOUS = 0.2;
+/** Who says a probability that is so much worse than the network's was as good as it: ten percentage points. */
+const CLOSE = 0.1;
 /** Nobody is ever quite sure: who bets everything on one colour would pay without end. */
 const SURE = 0.01;
+/** Sums of hundredths are no exact numbers. */
+const EXACT = 1e-9;
 
 export class Bet {
   /** @param {Written} written of black and white, in one order @param {number} most bets */
@@ -18,8 +22,14 @@ export class Bet {
       const chance = chanceOfWhite(picture, bits ?? [], at);
       return { at, chance, isWhite: data[4 * at] > 127 };
     });
-    const doubtful = all.filter(({ chance }) => chance > OBVIOUS && chance < 1 - OBVIOUS);
-    const many = Math.min(most, doubtful.length);
+    const doubtful = all.filter(({ chance }) => chance >= OBVIOUS && chance <= 1 - OBVIOUS);
+    const many = Math.min(most, all.length);
+    if (doubtful.length < many) {
+      const byDoubt = [...all].sort((a, b) => Math.abs(a.chance - 0.5) - Math.abs(b.chance - 0.5) || a.at - b.at);
+      this.rounds = byDoubt.slice(0, many).sort((a, b) => a.at - b.at);
+      return;
+    }
+    // One after the other all over the picture, the same for everybody.
     this.rounds = Array.from({ length: many }, (_, k) => doubtful[Math.floor((k * doubtful.length) / many)]);
   }
 
@@ -27,8 +37,8 @@ export class Bet {
   settled = 0;
   /** What each has paid, in bits. */
   bills = { mine: 0, theirs: 0 };
-  /** A square for each bet: green where the reader was the nearer one. */
-  squares = "";
+  /** Of each bet, whether the reader was about as good as the network, or better. @type {boolean[]} */
+  marks = [];
 
   /** The pixel that is bet on next, or null after the last. */
   get next() {
@@ -42,8 +52,14 @@ export class Bet {
     this.settled += 1;
     this.bills.mine += cost.mine;
     this.bills.theirs += cost.theirs;
-    this.squares += cost.mine < cost.theirs ? "🟩" : "🟥";
+    const [mine, theirs] = [chance, expected].map((white) => (isWhite ? white : 1 - white));
+    this.marks.push(mine >= theirs - CLOSE - EXACT);
     return cost;
+  }
+
+  /** The marks as squares, to be pasted. */
+  get squares() {
+    return this.marks.map((isGood) => (isGood ? "🟩" : "🟥")).join("");
   }
 }
 

@@ -4,11 +4,11 @@ import { t } from "../lang.js";
 import { FieldTrouble } from "./problems.js";
 import { settingsIn } from "./settings.js";
 import { dataUrlOf, holeOf, maskPicture, pixelsOf } from "../pixels/raster.js";
-import { byteOf, pictureOfValues, valuesOf } from "../pixels/values.js";
 
 /** @import {Classified, Drawn, Given, How, Job, Model, RowEvent, Scored, Shared, Wish} from "../types" */
 
 /** @typedef {import("../../../../engine/types").Portable} Portable */
+/** @typedef {{width: number, height: number, channels: number, values: number}} Shape */
 
 const ARITHMETIC = "cpu-compiled";
 /** Where a file of coded pictures names the weights: engine/container.js. */
@@ -220,4 +220,27 @@ function bytesOf(values, { width, channels, values: levels, palette }) {
   if (palette?.length) return btoa(String.fromCharCode(...values));
   const bytes = Array.from(values, (_, i) => byteOf(values[(i % channels) * width + Math.floor(i / channels)], levels));
   return btoa(String.fromCharCode(...bytes));
+}
+
+/** A picture as the engine has it: colour after colour, each row by row. @param {ImageData} picture @param {Shape} shape @returns {Uint8Array} each value the nearest to the byte */
+function valuesOf({ data }, { width, height, channels, values }) {
+  const size = width * height;
+  const byteAt = (/** @type {number} */ i) => data[4 * (i % size) + Math.floor(i / size)];
+  return Uint8Array.from({ length: channels * size }, (_, i) => Math.round((byteAt(i) * (values - 1)) / 255));
+}
+
+/** @param {ArrayLike<number>} found values, or means of them @param {Shape} shape */
+function pictureOfValues(found, { width, height, channels, values }) {
+  const size = width * height;
+  const picture = new ImageData(width, height);
+  for (let i = 0; i < size; i += 1) {
+    const colours = [0, 1, 2].map((c) => byteOf(found[(channels === 1 ? 0 : c) * size + i], values));
+    picture.data.set([...colours, 255], 4 * i);
+  }
+  return picture;
+}
+
+/** As in the files that the service writes. @param {number} value @param {number} levels */
+function byteOf(value, levels) {
+  return Math.floor((value * 255 + ((levels - 1) >> 1)) / (levels - 1));
 }

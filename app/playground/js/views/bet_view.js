@@ -2,7 +2,7 @@
 
 import { Bet, ROUNDS } from "../service/bet.js";
 import { ableTo } from "../service/choice.js";
-import { announce, find } from "../parts/dom.js";
+import { announce, el, find } from "../parts/dom.js";
 import { Inquiry } from "../service/inquiry.js";
 import { kindOf } from "../service/kinds.js";
 import { fixed, t } from "../lang.js";
@@ -16,6 +16,10 @@ import { drawn } from "../service/written.js";
 
 /** Pixels a second between two bets, where motion is wanted. */
 const RATE = 260;
+/** Bets of a day. */
+const OF_A_DAY = 10;
+const GOOD = t("Within ten points of the network, or better");
+const WORSE = t("More than ten points worse than the network");
 const STILL = "(prefers-reduced-motion: reduce)";
 
 export class BetView {
@@ -34,7 +38,9 @@ export class BetView {
     find(element, "form").addEventListener("submit", (/** @type {Event} */ event) => this.#press(event));
     find(element, "[data-act=again]").addEventListener("click", () => this.#begin(friendlySeed(), ""));
     const today = new Date().toLocaleDateString("sv").replaceAll("-", ""); // as 20160119
-    find(element, "[data-act=today]").href = `#bet/seed=${today}&of=10`;
+    find(element, "[data-act=today]").href = `#bet/seed=${today}&of=${OF_A_DAY}`;
+    this.#result = find(element, "[data-act=result]");
+    this.#result.addEventListener("click", () => this.#copyResult());
     this.#link = find(element, "[data-act=friend]");
     this.#link.addEventListener("click", () => this.#copyLink());
     this.#inquiry = new Inquiry(
@@ -50,6 +56,7 @@ export class BetView {
   #reel;
   #slider;
   #link;
+  #result;
   #inquiry;
   /** @type {Model[]} */
   #models = [];
@@ -176,7 +183,7 @@ export class BetView {
   }
 
   /** @param {Bet} bet */
-  #finish({ bills, squares }) {
+  #finish({ bills, marks }) {
     const [mine, theirs] = [bills.mine, bills.theirs].map((bits) => Number(bits.toFixed(1)));
     const facts = { mine: fixed(mine, 1), theirs: fixed(theirs, 1), difference: fixed(Math.abs(mine - theirs), 1) };
     const verdict =
@@ -184,7 +191,9 @@ export class BetView {
         ? t("You paid {mine} bits, the network {theirs}: it beat you by {difference}.", facts)
         : t("You paid {mine} bits, the network {theirs}: you beat it by {difference}!", facts);
     const rival = this.#rival;
-    this.#tell(`${verdict} ${squares}` + (rival ? ` ${t("Your friend paid {bits} bits.", { bits: rival })}` : ""));
+    const counts = { count: marks.filter(Boolean).length, all: marks.length };
+    const close = t("At {count} of {all} pixels you were within ten points of it, or better.", counts);
+    this.#tell(`${verdict} ${close}` + (rival ? ` ${t("Your friend paid {bits} bits.", { bits: rival })}` : ""));
     this.#go();
   }
 
@@ -200,6 +209,7 @@ export class BetView {
     find(this.#element, ".theirs").hidden = !this.#isPaid;
     find(this.#element, ".afterwards").hidden = !bet || !isOver;
     find(this.#element, ".bills").hidden = !bet;
+    this.#showMarks(bet);
     if (!bet) return;
     if (!this.#isPaid && bet.next) {
       this.#tell(
@@ -212,6 +222,16 @@ export class BetView {
     find(this.#element, "[data-mine]").textContent = t("{bits} bits", { bits: fixed(bet.bills.mine, 1) });
     find(this.#element, "[data-theirs]").textContent = t("{bits} bits", { bits: fixed(bet.bills.theirs, 1) });
     this.#lean();
+  }
+
+  /** A mark for each bet that is settled; the sentence at the end says how many are good. @param {Bet | undefined} bet */
+  #showMarks(bet) {
+    const row = find(this.#element, ".marks");
+    row.hidden = !bet?.marks.length;
+    row.replaceChildren(
+      ...(bet?.marks ?? []).map((isGood) => el("span", { "data-good": isGood, title: isGood ? GOOD : WORSE })),
+    );
+    this.#result.hidden = !bet || Boolean(bet.next) || bet.rounds.length !== OF_A_DAY;
   }
 
   #lean() {
@@ -241,9 +261,37 @@ export class BetView {
     const link = `bet/${new URLSearchParams(facts)}`;
     try {
       await navigator.clipboard.writeText(new URL(`#${link}`, location.href).href);
+      this.#result.textContent = t("Copy the result");
       this.#link.textContent = t("Copied.");
     } catch {
       location.hash = link; // then it can be copied from the address
+    }
+  }
+
+  /** The day's result as text: whoever opens its link plays the same pixels. */
+  async #copyResult() {
+    const game = this.#game;
+    if (!game) return;
+    const { bet, seed, model, written } = game;
+    const [mine, theirs] = [bet.bills.mine, bet.bills.theirs].map((bits) => bits.toFixed(1));
+    const day = dayOf(seed);
+    const [, job] = written.address.split("/");
+    const facts = { model: model.name, seed: String(seed), of: String(bet.rounds.length), bits: mine };
+    const { hasService, hasKey } = this.#shared.api;
+    const query = new URLSearchParams(job ? { ...facts, job } : facts);
+    const link = hasService && !hasKey ? `/s/bet?${query}` : `#bet/${new URLSearchParams(facts)}`;
+    const lines = [
+      day ? `pixelrnn ${day}` : "pixelrnn",
+      bet.squares,
+      t("me {mine} bits, the network {theirs}", { mine: fixed(Number(mine), 1), theirs: fixed(Number(theirs), 1) }),
+      new URL(link, location.href).href,
+    ];
+    try {
+      await navigator.clipboard.writeText(lines.join("\n"));
+      this.#link.textContent = t("The same bets for a friend");
+      this.#result.textContent = t("Copied.");
+    } catch {
+      this.#tell(lines.join(" · ")); // then it can be copied from the page
     }
   }
 
@@ -259,7 +307,14 @@ export class BetView {
     const model = this.#game?.model ?? this.#model;
     find(this.#element, ".origin").textContent = model ? kindOf(model) : "";
     this.#link.textContent = t("The same bets for a friend");
+    this.#result.textContent = t("Copy the result");
     this.#show();
     if (text && !this.#element.hidden) announce(text);
   }
+}
+
+/** The day of a seed that is a date, such as 20160119; "" of any other. @param {number} seed */
+function dayOf(seed) {
+  const [whole, year, month, day] = /^(20\d\d)([01]\d)([0-3]\d)$/.exec(String(seed)) ?? [];
+  return whole ? `${year}-${month}-${day}` : "";
 }
