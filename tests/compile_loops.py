@@ -1,10 +1,15 @@
-"""`python -m tests.compile_loops`: compiles the drawing loops of every kind of network, where no earlier run has kept
-them, before several processes that test would each compile all of them at the same time."""
+"""`python -m tests.compile_loops`: compile the drawing loops of every kind of network, and
+the programs of model_core/blocks, if no earlier run has kept them.
+
+Otherwise each of several processes that test would compile all of them at the same time.
+"""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from model_core import load_model, save_model, untrained
+from model_core.blocks.loop import PARAMETERS
+from model_core.blocks.program import KINDS
 from worker.engine.compiling import make_ready
 from worker.engine.model_pool import ModelPool, SlotPlan
 
@@ -28,6 +33,8 @@ def main() -> None:
             (),
             lambda name: None,
         )
+    for kind in KINDS.values():
+        kind.draw.compile(PARAMETERS)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def compile_ptx(kind: str) -> str:
     command = [sys.executable, "-P", "-m", "model_core.blocks.ptx", kind]
     # Compiled code that is kept on disk may be of other settings.
     with TemporaryDirectory() as nothing_kept:
-        environment = ENVIRONMENT | {"NUMBA_CACHE_DIR": nothing_kept}
+        environment = {**ENVIRONMENT, "NUMBA_CACHE_DIR": nothing_kept}
         done = subprocess.run(
             command,
             env=os.environ | environment,

@@ -108,7 +108,7 @@ def _truncated(x: int, y: int) -> int:
     return quotient if (x < 0) == (y < 0) else -quotient
 
 
-_INTEGER_OPERATIONS: Mapping[str, Callable[..., int]] = {
+_INTEGER_OPERATIONS: Mapping[str, Any] = {
     "add": lambda x, y: x + y,
     "sub": lambda x, y: x - y,
     "mul": lambda x, y: x * y,
