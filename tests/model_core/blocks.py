@@ -14,6 +14,7 @@ from model_core.sampling.blocks.layout import BlockLayout, BlockState
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.noise import image_noise
 from model_core.sampling.stage import Drawing
+from tests.model_core.lively import lively
 
 ORDERS = [order_on_cpu(32, 7), order_on_cpu(37, 64)]
 """Two numbers of threads, of which the second divides the length of no loop, each in an
@@ -122,6 +123,21 @@ def assert_same(found: Drawn, expected: Drawn) -> None:
         assert needed.any()
         ours, theirs = found.logits[needed], expected.logits[needed]
         np.testing.assert_array_equal(bits(ours), bits(theirs))
+
+
+def network_of(preset: str, **changes: int | str) -> PixelNetwork:
+    """Return a network in float32 whose sizes no number of threads divides."""
+    sizes = {
+        "layers": 3,
+        "hidden": 19,
+        "head": 21,
+        "height": 6,
+        "width": 9,
+        "values": 5,
+    }
+    network = lively(preset, torch.float32, **{**sizes, **changes}).network
+    assert isinstance(network, PixelNetwork)
+    return network
 
 
 def noise_of(network: PixelNetwork, seed: int = 1) -> torch.Tensor:

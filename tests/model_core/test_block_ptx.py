@@ -12,7 +12,7 @@ from model_core.blocks.program import KINDS, order_on_cpu
 from model_core.blocks.ptx import check, compile_ptx, first_line, inexact, load_ptx
 from model_core.sampling.blocks.layout import BlockLayout, BlockState
 from model_core.sampling.stage import Drawing
-from tests.model_core.blocks import bits, noise_of, take_step
+from tests.model_core.blocks import bits, network_of, noise_of, take_step
 from tests.model_core.ptx_interpreter import (
     Memory,
     Program,
@@ -20,7 +20,6 @@ from tests.model_core.ptx_interpreter import (
     float_of,
     fused_multiply_add,
 )
-from tests.model_core.test_blocks import network_of
 
 PRESETS = {
     "pixel-cnn": "mnist-pixelcnn",

@@ -22,20 +22,14 @@ from tests.model_core.blocks import (
     ORDERS,
     assert_same,
     draw,
+    network_of,
     noise_of,
     reference,
     take_step,
 )
-from tests.model_core.test_compiled_drawing import PRESETS, lively
-from tests.model_core.test_multi_scale import two_scales
+from tests.model_core.lively import PRESETS, lively
 
 VALUES = 5
-
-
-def network_of(preset: str, **size: int | bool | str) -> PixelNetwork:
-    network = lively(preset, **size).network
-    assert isinstance(network, PixelNetwork)
-    return network
 
 
 def scattered(network: PixelNetwork) -> Iterator[torch.Tensor]:
@@ -117,7 +111,10 @@ def test_block_weighs_a_whole_image(preset: str) -> None:
 @pytest.mark.parametrize("base", ["pixel-cnn", "row-lstm", "diagonal-bilstm"])
 def test_block_draws_the_large_image_of_a_multi_scale_model(base: str) -> None:
     """The small image biases every layer at each pixel."""
-    network = two_scales(base).network.float()
+    sizes = {"height": 8, "width": 4, "factor": 2, "conditioning": 5}
+    network = lively(
+        "cifar10-multi-scale", torch.float32, network=base, **sizes
+    ).network
     assert isinstance(network, MultiScaleNetwork)
     known = torch.randint(
         0, 4, (1, 3, 8, 4), generator=torch.Generator().manual_seed(1)
