@@ -81,10 +81,13 @@ def test_label_reaches_the_worker_by_its_name(
         answer = ask(client, kind, label=asked)
         assert (answer.status_code, answer.json()["label"]) == (202, name), answer.text
         spec = worker.take()
-        assert (spec.options.label_of(0), spec.version) == (name, 6)
+        assert spec.options.label_of(0) == name
+        assert spec.version >= 6  # of the label; other options may ask for more
     worker.announce(LABELLED, LABELLED_SCALES, version=5)
     assert "earlier version" in is_problem(ask(client, kind, label="0"), 503)["detail"]
-    if kind != "encode":
+    # Files of several pictures have labels, and small holes are enumerated: both are jobs
+    # that an earlier worker does not take, with or without a label.
+    if kind not in ("encode", "complete"):
         assert ask(client, kind).status_code == 202
 
 

@@ -7,23 +7,9 @@ import pytest
 
 from tests.browser.axe import findings
 from tests.browser.site import Site
+from tests.browser.views import VIEWS
 from tests.house.running import Up
 
-VIEWS = (
-    "watch",
-    "bet",
-    "ink",
-    "real",
-    "sample",
-    "complete",
-    "upsample",
-    "inspect",
-    "sight",
-    "compare",
-    "panorama",
-    "teach",
-    "history",
-)
 WIDTHS = (320, 390, 768, 900, 1024, 1280, 1920)
 
 

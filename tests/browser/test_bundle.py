@@ -15,8 +15,7 @@ from model_core.portable import folder
 from tests.app.live import process_serving
 from tests.browser.by_hand import Stack
 from tests.browser.site import Site
-from tests.browser.test_access import VIEWS
-from tests.browser.test_phones import KINDS, cards
+from tests.browser.views import KINDS, VIEWS, cards
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ROOT / "tests" / "browser" / "node_modules" / "esbuild"

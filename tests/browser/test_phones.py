@@ -6,36 +6,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.app.hand_worker import COLOUR, GREY
 from tests.browser.by_hand import moved_by_hand
 from tests.browser.site import Site
-from worker.contract.cards import ModelCard
-from worker.contract.kind import Method
-
-ABLE = {
-    "can": ("sample", "complete", "score"),
-    "methods": (Method.POSTERIOR, Method.CLAMP),
-    "max_particles": 64,
-}
-PAPER = GREY.model_copy(update={"height": 32, "width": 32, **ABLE})
-RGB = COLOUR.model_copy(update={"height": 32, "width": 32, **ABLE})
-KINDS = {
-    "Digits": PAPER.model_copy(update={"data": "binarized MNIST"}),
-    "Characters": PAPER.model_copy(update={"data": "GNU Unifont"}),
-    "Floor plans": PAPER.model_copy(update={"data": "floor plans"}),
-    "Emoji": RGB.model_copy(update={"data": "emoji"}),
-    "Sprites": RGB.model_copy(update={"data": "sprites"}),
-    "Textures": RGB.model_copy(update={"data": "textures"}),
-    "Photographs": RGB.model_copy(update={"data": "CIFAR-10"}),
-}
-
-
-def cards() -> list[ModelCard]:
-    """A model of each kind."""
-    return [
-        card.model_copy(update={"name": f"m{i}", "digest": f"{i:064d}"})
-        for i, card in enumerate(KINDS.values())
-    ]
+from tests.browser.views import KINDS, cards
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ OF_COMPOSE_ALONE = {
     "PIXELRNN_PUBLISH",
     "PIXELRNN_REDIS_PASSWORD",
     "PIXELRNN_REDIS_MEMORY_MIB",
+    "PIXELRNN_GPU_",  # and the number of a service in deploy/gpus.yml
 }
 MANIFESTS = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy").rglob("*.y*ml"))]
 

@@ -34,8 +34,8 @@ SOURCE = (
 )
 """All that may lie at the top of a checkout, and so of an sdist."""
 KINDS_OF_FILES = (
-    ".Dockerfile .css .gif .gitignore .go .gz .html .ipynb .java .js .json .lock .lua .md .mjs .png .py",
-    ".safetensors .svg .toml .ts .typed .webp .yaml .yml .zip",
+    ".Dockerfile .cff .css .gif .gitignore .go .gz .html .ipynb .java .js .json .lock .lua .md .mjs .png .py",
+    ".safetensors .sh .svg .toml .ts .typed .webp .yaml .yml .zip",
 )
 DIGIT, MASK = ROOT / "docs/img/digit.png", ROOT / "docs/img/lower-half.png"
 MODEL = "mnist-pixelcnn"

@@ -1,0 +1,47 @@
+"""The views of the page, and a model of each kind that it knows, for several tests."""
+
+from tests.app.hand_worker import COLOUR, GREY
+from worker.contract.cards import ModelCard
+from worker.contract.kind import Method
+
+ABLE = {
+    "can": ("sample", "complete", "score"),
+    "methods": (Method.POSTERIOR, Method.CLAMP),
+    "max_particles": 64,
+}
+PAPER = GREY.model_copy(update={"height": 32, "width": 32, **ABLE})
+RGB = COLOUR.model_copy(update={"height": 32, "width": 32, **ABLE})
+
+VIEWS = (
+    "watch",
+    "bet",
+    "ink",
+    "real",
+    "sample",
+    "complete",
+    "upsample",
+    "inspect",
+    "sight",
+    "compare",
+    "panorama",
+    "teach",
+    "history",
+)
+
+KINDS = {
+    "Digits": PAPER.model_copy(update={"data": "binarized MNIST"}),
+    "Characters": PAPER.model_copy(update={"data": "GNU Unifont"}),
+    "Floor plans": PAPER.model_copy(update={"data": "floor plans"}),
+    "Emoji": RGB.model_copy(update={"data": "emoji"}),
+    "Sprites": RGB.model_copy(update={"data": "sprites"}),
+    "Textures": RGB.model_copy(update={"data": "textures"}),
+    "Photographs": RGB.model_copy(update={"data": "CIFAR-10"}),
+}
+
+
+def cards() -> list[ModelCard]:
+    """A model of each kind."""
+    return [
+        card.model_copy(update={"name": f"m{i}", "digest": f"{i:064d}"})
+        for i, card in enumerate(KINDS.values())
+    ]
