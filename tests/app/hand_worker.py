@@ -81,6 +81,7 @@ class HandWorker:
         text = json.dumps(identities)
         self.redis.sadd(keys.RESERVED, digest := sha256(text.encode()).hexdigest())
         self.redis.set(keys.reserved(digest), text, ex=keys.RESERVED_TTL_S)
+        self.redis.expire(keys.RESERVED, keys.RESERVED_TTL_S)
 
     def leave(self) -> None:
         """As a worker that stops."""

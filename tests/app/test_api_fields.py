@@ -11,7 +11,7 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker, image_bytes
 from tests.app.pictures import png
 from worker.contract import keys, scripts
-from worker.contract.jobs import VERSION
+from worker.contract.kind import options_version
 from worker.contract.kinds import KINDS
 from worker.contract.size import PUT_OFF
 
@@ -145,7 +145,8 @@ def test_workers_of_an_earlier_version_draw_no_fields(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """The request is refused while there are no others."""
-    worker.announce(WIDE, version=VERSION - 1)
+    earlier = options_version(KINDS["sample"].options, ["size"]) - 1
+    worker.announce(WIDE, version=earlier)
     assert is_problem(ask(client, size="9x9"), 503)
     assert ask(client).status_code == 202
 

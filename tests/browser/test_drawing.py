@@ -89,7 +89,7 @@ def test_image_opens_large_with_its_likelihood_and_recipe(site: Site) -> None:
     dialog.get_by_text(re.compile(r"\d bits")).wait_for()
     assert "Bits/dim" not in dialog.inner_text(), "that is for those who know"
     dialog.get_by_text("For those who know").click()
-    dialog.get_by_text("nats").wait_for()
+    dialog.get_by_text("nats").first.wait_for()
     text = dialog.inner_text()
     assert "Image 2 of 2" in text
     assert "11, image 2" in text

@@ -183,13 +183,16 @@ def test_picture_is_taken_wherever_it_is_dropped_or_pasted(
 def test_picture_of_colours_names_the_model_that_keeps_them(
     site: Site, tmp_path: Path
 ) -> None:
-    """A photo on a model of black and white becomes a blob: said, with the way out."""
+    """A photo on a model of black and white would become a blob: another model is chosen,
+    and the page says so. Whoever goes back is told what is lost, with the way out."""
     own = tmp_path / "own.png"
     Image.new("RGB", (40, 40), (220, 30, 60)).save(own)
     site.open("complete")
     site.choose_model("tiny-cnn")
     site.view.locator(".example").first.wait_for()
     site.drop("#view-draw .stage", own)
+    turned = site.view.get_by_text("Your picture has colours")
+    turned.get_by_role("button").click()
     said = site.view.get_by_text("This is a picture of colours")
     said.wait_for()
     said.get_by_role("button").click()

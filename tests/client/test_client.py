@@ -116,7 +116,7 @@ def test_completion_is_asked_for_by_method_and_vouched_for(
 ) -> None:
     """What the library draws, with its receipt and its map; by clamp there is neither. Asynchronously too."""
     keep = np.ones((6, 5), bool)
-    keep[1:3, 1:4] = False
+    keep[1:4, 1:5] = False  # 12 pixels: too many to be enumerated
     asked = {
         "model": "tiny-cnn",
         "image": _png(5, 6),
@@ -165,7 +165,7 @@ def test_completion_is_asked_for_by_method_and_vouched_for(
 def test_estimates_are_heard_while_a_completion_is_drawn(service: str) -> None:
     """By particles of a hole in the middle: some of both pixels, white what is given so. Rows come as without."""
     keep = np.ones((6, 5), bool)
-    keep[1:3, 1:4] = False
+    keep[1:4, 1:5] = False  # 12 pixels: too many to be enumerated
     asked = {
         "model": "tiny-cnn",
         "image": _png(5, 6),

@@ -1,6 +1,7 @@
 """Picture files in and out."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -15,6 +16,15 @@ from model_core.data.images import (
     write_grid,
 )
 from model_core.errors import DataError
+
+
+class _Facts(NamedTuple):
+    """What the API asks of a model whose hole it cuts."""
+
+    channels: int
+    values: int
+    members: tuple[str, ...] = ("none",)
+
 
 GREY = preset("mnist-pixelcnn").with_overrides(height=4, width=3)
 COLOUR = GREY.with_overrides(channels=3, values=256)
@@ -92,7 +102,7 @@ def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(
                 painted and painted.image,
                 shape,
                 Taking(resize=True),
-                members=["none"],
+                _Facts(config.channels, config.values),  # type: ignore[arg-type]
             )
             values = (
                 np.frombuffer(theirs.pixels, np.uint8)

@@ -81,17 +81,17 @@ def test_percentile_is_one_of_the_measured(percent: int, expected: float) -> Non
 
 def test_section_is_replaced_when_a_benchmark_runs_again(load, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """The rest of the page stays; a page without the marks is an error, not an overwritten file."""
-    page = load("page")
+    sections = load("sections")
     path = tmp_path / "page.md"
     path.write_text("above\n<!-- a -->\nold\n<!-- /a -->\nbelow\n")
     for _ in range(2):
-        page.write_section("a", page.table(["x"], [["1"]]), path)
+        sections.write_section("a", sections.table(["x"], [["1"]]), path)
     assert (
         path.read_text()
         == "above\n<!-- a -->\n| x |\n| --- |\n| 1 |\n<!-- /a -->\nbelow\n"
     )
     with pytest.raises(ValueError, match="needs the marks"):
-        page.write_section("b", [], path)
+        sections.write_section("b", [], path)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_section_is_replaced_when_a_benchmark_runs_again(load, tmp_path: Path) -
 )
 def test_numbers_have_three_digits(load, value: float, text: str) -> None:  # type: ignore[no-untyped-def]
     """And no exponent, however small."""
-    assert load("page").number(value, 3) == text
+    assert load("sections").number(value, 3) == text
 
 
 def test_cells_are_left_out_when_they_would_take_too_long(
@@ -177,7 +177,7 @@ def test_plot_is_well_formed_when_lines_have_one_point_or_many(load) -> None:  #
 
 def test_mix_is_the_same_for_http_and_for_the_engine(load) -> None:  # type: ignore[no-untyped-def]
     """As many images, and the same given pixels; the same seed gives the same jobs."""
-    load("page")
+    load("sections")
     mix = load("mix")
     config = untrained(
         "cifar10-multi-scale", layers=1, hidden=3, head=3, height=8, width=8
@@ -196,7 +196,7 @@ def test_mix_is_the_same_for_http_and_for_the_engine(load) -> None:  # type: ign
 
 def test_a_step_as_long_as_the_floor_is_all_of_it(load) -> None:  # type: ignore[no-untyped-def]
     """Three passes of the useful operations at the rate of the large product; evaluation is one pass."""
-    load("page")
+    load("sections")
     training = load("training")
     recipe = Recipe.load(BENCHMARKS.parent / "configs" / "cifar10-small-row-lstm.toml")
     subject = training.Subject("small", recipe.network.config(), recipe.training)
