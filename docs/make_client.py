@@ -82,6 +82,7 @@ def _referred(node: Any) -> set[str]:
             *node.get("properties", {}).values(),
             node.get("items"),
             *node.get("anyOf", ()),
+            *node.get("oneOf", ()),
         ]
     )
 

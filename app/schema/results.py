@@ -1,7 +1,7 @@
 """Results of jobs, as they are answered: a model for each kind of job that draws no rows, and one for all that do."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
 from pydantic import BaseModel, Field, create_model
 from typing_extensions import TypeAliasType
@@ -129,8 +129,9 @@ RESULTS_OF_SEVERAL = {**RESULTS, **_SEVERAL}
 if TYPE_CHECKING:
     Result = Any
 else:
-    Result = TypeAliasType(
-        "Result", Union[(*_OTHERS.values(), *_SEVERAL.values(), _DRAWN, None)]
-    )
-"""The result of a job, if it has one. It has a name in the schema too: of a union without one generated clients make up
-the name, which may be another's, and some forget that it may be null."""
+    _UNION = Union[(*_OTHERS.values(), *_SEVERAL.values(), _DRAWN, None)]
+    Result = TypeAliasType("Result", Annotated[_UNION, Field(discriminator="type")])
+"""The result of a job, if it has one. In the schema it has a name and a discriminator:
+without a name, generated clients invent one, which may be that of another schema, and
+some forget that it may be null; without a discriminator, some merge all results into one
+type, although fields of the same name have different types."""
