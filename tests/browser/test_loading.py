@@ -19,6 +19,8 @@ from worker.contract.keys import TRAIN_QUEUE
 LATE = "This page could not be loaded completely."
 FASTER = 50
 """How many times faster than usual animations run, so that nobody waits for eight seconds."""
+STAGE = "#view-watch .easel > canvas"
+"""The large picture of the first view. Kinds and endings have canvases of their own."""
 
 
 @pytest.fixture
@@ -89,13 +91,13 @@ def test_first_view_is_seen_only_if_it_is_asked_for(
     held = Held(site.page, "**/js/main.js")
     site.page.goto(address, wait_until="commit")
     site.page.wait_for_function(
-        "() => document.querySelector('#view-watch canvas') && document.styleSheets.length === 5"
+        "() => document.querySelector('#view-watch .easel > canvas') && document.styleSheets.length === 5"
     )
     state: Any = "visible" if is_seen else "hidden"
-    site.page.locator("#view-watch canvas").wait_for(state=state)
+    site.page.locator(STAGE).wait_for(state=state)
     held.let_go()
     site.page.locator("#fleet[data-state=ready]").wait_for()
-    site.page.locator("#view-watch canvas").wait_for(state=state)
+    site.page.locator(STAGE).wait_for(state=state)
 
 
 @pytest.mark.parametrize("view", ["bet", "real", "ink", "sight"])
