@@ -154,7 +154,7 @@ def _request_of(
     checked_type(request, (MULTIPART,))
     wanted, state = preferences_of(request.headers), request.scope["state"]
     if wanted.keep_the_connection:
-        services.seats.expect_free()
+        services.seats.expect_free(caller.account)
     return wanted, RequestIdentity(caller, state["request_id"], state["traceparent"])
 
 

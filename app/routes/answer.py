@@ -26,6 +26,7 @@ async def answer(
     """Answer as the client prefers. When the job takes longer than the client waits, it gets the unfinished job; where
     it waits for a picture, a problem, so that no document is kept as one."""
     services: Services = request.app.state.services
+    account = request.scope["state"]["caller"].account
     job, headers = (
         submitted.job,
         {"Location": submitted.job.links.self, **rate_limit_headers(submitted.quotas)},
@@ -33,10 +34,12 @@ async def answer(
     if submitted.again:
         headers["Idempotent-Replayed"] = "true"
     if wanted.media is Media.EVENTS:
-        return event_stream(services, job, 0, headers)
+        return event_stream(services, job, 0, headers, account)
     if wanted.wait_s:
         headers |= applied_header(wanted.wait_s)
-        job = await waited_for(job, wanted.wait_s, services, request.receive)
+        job = await waited_for(
+            job, wanted.wait_s, services, request.receive, account
+        )
     if wanted.media in PICTURE_FORMATS and job.status is JobStatus.SUCCEEDED:
         return await _picture(job, wanted, headers, services)
     if wanted.media in PICTURE_FORMATS and wanted.wait_s:

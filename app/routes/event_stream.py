@@ -18,9 +18,16 @@ _SAYING_WHEN_TO_RETRY = (SNAPSHOT, SERVER_STOPPING)
 
 
 def event_stream(
-    services: Services, job: Job, after: int, headers: dict[str, str]
+    services: Services,
+    job: Job,
+    after: int,
+    headers: dict[str, str],
+    account: str,
 ) -> StreamedResponse:
-    """The job's events behind entry `after`; 0 = all."""
+    """Return the job's events behind entry `after`; 0 = all.
+
+    account: of the reader, who holds a seat meanwhile.
+    """
 
     @contextlib.contextmanager
     def body() -> Iterator[tuple[Follower, AsyncIterator[bytes]]]:
@@ -28,7 +35,11 @@ def event_stream(
             yield follower, _chunks_of(services.row_feed.events(job, follower))
 
     return StreamedResponse(
-        body(), services.seats, "text/event-stream", services.settings.stall_s, headers
+        body(),
+        services.seats.held(account),
+        "text/event-stream",
+        services.settings.stall_s,
+        headers,
     )
 
 

@@ -48,11 +48,11 @@ async def stream_events(
 ) -> Response:
     """Rows drawn so far, then the others as they come; closes after the last event. Only durable events have an id."""
     after = _sequence(last_event_id or from_)
-    services.seats.expect_free()
+    services.seats.expect_free(caller.account)
     job = await services.jobs.view(job_id, caller.owner)
     if job.status.is_terminal and after > job.rows_done:
         return Response(status_code=204)
-    return event_stream(services, job, after, {})
+    return event_stream(services, job, after, {}, caller.account)
 
 
 def _sequence(event_id: str | None) -> int:

@@ -64,8 +64,10 @@ async def get_job(
         response.headers.update(applied_header(seconds))
     if not seconds or job.status.is_terminal:
         return job
-    services.seats.expect_free()
-    return await waited_for(job, min(seconds, MAX_WAIT_S), services, request.receive)
+    services.seats.expect_free(caller.account)
+    return await waited_for(
+        job, min(seconds, MAX_WAIT_S), services, request.receive, caller.account
+    )
 
 
 @router.post(

@@ -156,9 +156,12 @@ async def _images_answer(
     look = _Look(PictureFormat(asked.output_format or "png"), scale, size)
     if asked.stream:
         return _partial_stream(
-            submitted.job, asked.partial_images or 0, look, services, is_repeatable
+            submitted.job, asked.partial_images or 0, look, request, is_repeatable
         )
-    job = await waited_for(submitted.job, PATIENCE_S, services, request.receive)
+    account = request.scope["state"]["caller"].account
+    job = await waited_for(
+        submitted.job, PATIENCE_S, services, request.receive, account
+    )
     job = await _job_after_success(job, services, is_repeatable)
     addresses = _addresses if asked.response_format == "url" else _contents
     data = await addresses(job, look, request)
@@ -202,9 +205,11 @@ async def _addresses(job: Job, look: _Look, request: Request) -> list[dict[str, 
 
 
 def _partial_stream(
-    job: Job, count: int, look: _Look, services: Services, is_repeatable: bool
+    job: Job, count: int, look: _Look, request: Request, is_repeatable: bool
 ) -> StreamedResponse:
     """OpenAI's events: `count` partial images at even distances on the way, then the whole one, or the error."""
+    services: Services = request.app.state.services
+    account = request.scope["state"]["caller"].account
 
     @contextlib.contextmanager
     def body() -> Iterator[tuple[Follower, AsyncIterator[bytes]]]:
@@ -212,7 +217,11 @@ def _partial_stream(
             yield follower, _events(job, count, look, services, is_repeatable, follower)
 
     return StreamedResponse(
-        body(), services.seats, Media.EVENTS, services.settings.stall_s, {}
+        body(),
+        services.seats.held(account),
+        Media.EVENTS,
+        services.settings.stall_s,
+        {},
     )
 
 

@@ -110,9 +110,11 @@ async def get_image(
     record = await services.jobs.record(job_id, caller.owner)
     _expect_one_way(query)
     if query.follow and not record.status.is_terminal:
-        return await _followed_answer(record, query, services)
+        return await _followed_answer(record, query, services, caller.account)
     if query.format == "zip":
-        return await _zip_answer(record, query, services, if_none_match)
+        return await _zip_answer(
+            record, query, services, caller.account, if_none_match
+        )
     kind = _format(query, request)
     sample = query.which(kind)
     which = "grid" if sample is None else sample
@@ -152,30 +154,34 @@ def _format(query: ImageQuery, request: Request) -> PictureFormat:
 
 
 async def _zip_answer(
-    record: JobRecord, query: ImageQuery, services: Services, if_none_match: str | None
+    record: JobRecord,
+    query: ImageQuery,
+    services: Services,
+    account: str,
+    if_none_match: str | None,
 ) -> Response:
     headers = kept_when_ended(record, f"{query.stage}.zip.{query.scale}")
     name = name_of(record.spec.id, query.stage, None).removesuffix("-grid")
 
     async def make() -> Response:
         archive = await services.pictures.archive(record, query.stage, query.scale)
-        services.seats.expect_free()
+        services.seats.expect_free(account)
         named = {**headers, "Content-Disposition": f'attachment; filename="{name}.zip"'}
         body = contextlib.nullcontext((archive, archive.chunks()))
         return StreamedResponse(
-            body, services.seats, _ZIP, services.settings.stall_s, named
+            body, services.seats.held(account), _ZIP, services.settings.stall_s, named
         )
 
     return await unless_seen(if_none_match, headers, make)
 
 
 async def _followed_answer(
-    record: JobRecord, query: ImageQuery, services: Services
+    record: JobRecord, query: ImageQuery, services: Services, account: str
 ) -> StreamedResponse:
     picture = FollowedPicture(
         record, query.sample, query.stage, query.scale, services.settings.mark
     )
-    services.seats.expect_free()
+    services.seats.expect_free(account)
     job = await services.jobs.view(record.spec.id)
 
     @contextlib.contextmanager
@@ -185,7 +191,11 @@ async def _followed_answer(
 
     named = inline_header(f"{name_of(job.id, query.stage, query.sample)}.png")
     return StreamedResponse(
-        body(), services.seats, Media.PNG, services.settings.stall_s, named
+        body(),
+        services.seats.held(account),
+        Media.PNG,
+        services.settings.stall_s,
+        named,
     )
 
 

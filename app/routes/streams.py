@@ -11,7 +11,6 @@ from starlette.types import Receive, Scope, Send
 from app.errors import RefusedError
 from app.redis_connections import STORE_TROUBLE
 from app.services.followed_picture import UnfinishedPictureError
-from app.services.seats import Seats
 
 _PIECE = 4096
 """Bytes handed to the server at once: a reader that takes so many in `stall_s` seconds, or few more, is kept."""
@@ -27,7 +26,9 @@ class Source(Protocol):
 
 
 class StreamedResponse(Response):
-    """A body that comes chunk by chunk. It holds a seat until the body has ended, however that happens.
+    """A body that comes chunk by chunk.
+
+    seat: of app.services.seats, held until the body has ended, however that happens.
 
     It differs from Starlette's StreamingResponse in two ways: a reader costs one task instead of three, and a reader
     that takes nothing for `stall_s` seconds is let go.
@@ -38,7 +39,7 @@ class StreamedResponse(Response):
         open_body: contextlib.AbstractContextManager[
             tuple[Source, AsyncIterator[bytes]]
         ],
-        seats: Seats,
+        seat: contextlib.AbstractContextManager[None],
         media_type: str,
         stall_s: float,
         headers: Mapping[str, str],
@@ -47,12 +48,12 @@ class StreamedResponse(Response):
         self.status_code = 200
         self.background = None
         self._open_body = open_body
-        self._seats = seats
+        self._seat = seat
         self._stall_s = stall_s
         self.init_headers({**NOT_KEPT, **headers})  # without a body there is no length
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._seats.held(), self._open_body as (source, chunks):
+        with self._seat, self._open_body as (source, chunks):
             leaving = asyncio.ensure_future(departure(receive))
             leaving.add_done_callback(lambda _: source.end())
             try:

@@ -147,7 +147,7 @@ async def submitted_job(
     """
     services: Services = request.app.state.services
     if wanted.keep_the_connection:
-        services.seats.expect_free()
+        services.seats.expect_free(request.state.caller.account)
     identity = _identity(kind, body, files, request, wanted)
     known = await services.submission.known(identity)
     place: Place = request.state.place

@@ -39,13 +39,16 @@ def applied_header(seconds: float) -> dict[str, str]:
 
 
 async def waited_for(
-    job: Job, seconds: float, services: Services, receive: Receive
+    job: Job, seconds: float, services: Services, receive: Receive, account: str
 ) -> Job:
-    """The job when it has ended, the time is up, this process stops or the client has left. It holds a seat, which was
-    free a moment ago."""
+    """Return the job when it has ended, the time is up, this process stops or the client
+    has left.
+
+    account: of the client, who holds a seat meanwhile, which was free a moment ago.
+    """
     if job.status.is_terminal:
         return job
-    with services.seats.held():
+    with services.seats.held(account):
         ending = asyncio.ensure_future(services.row_feed.wait(job, seconds))
         leaving = asyncio.ensure_future(departure(receive))
         try:

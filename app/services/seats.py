@@ -1,32 +1,40 @@
-"""How many connections may stay open at once."""
+"""How many connections of this process may stay open at once, and whose they are."""
 
 import contextlib
-from collections.abc import Iterator
 
 from app.errors import TooManyStreamsError
+from worker.contract.fairness import Shares
 
 
 class Seats:
+    """One for each open stream and long poll."""
+
     def __init__(self, number: int) -> None:
         self._number = number
-        self._taken = 0
+        self._shares = Shares(number)
 
     @property
     def taken(self) -> int:
-        return self._taken
+        """The number of seats that are taken."""
+        return self._shares.held
 
-    def expect_free(self) -> None:
-        """TooManyStreamsError when all are taken; asked while an answer can still be an error."""
-        if self._taken >= self._number:
+    def expect_free(self, account: str) -> None:
+        """Raise TooManyStreamsError unless this account may take a seat.
+
+        Call it while the answer can still be an error.
+        """
+        if self._shares.allow(account, 1):
+            return
+        if self._shares.free < 1:
             raise TooManyStreamsError(
-                f"all {self._number} seats for streams and long polls of this server are taken"
+                f"all {self._number} seats for streams and long polls of this server"
+                " are taken"
             )
+        raise TooManyStreamsError(
+            "this client has its share of this server's seats for streams and long"
+            " polls; close one first"
+        )
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, account: str) -> contextlib.AbstractContextManager[None]:
         """Hold a seat that was free a moment ago."""
-        self._taken += 1
-        try:
-            yield
-        finally:
-            self._taken -= 1
+        return self._shares.counted(account)

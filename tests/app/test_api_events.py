@@ -228,7 +228,11 @@ def test_reader_is_kept_while_it_takes_a_little(redis_url: str) -> None:
 
         async def long() -> Response:
             return StreamedResponse(
-                contextlib.nullcontext((Mock(), chunks())), seats, "text/plain", 1.5, {}
+                contextlib.nullcontext((Mock(), chunks())),
+                seats.held("a"),
+                "text/plain",
+                1.5,
+                {},
             )
 
         running.config.app.router.add_api_route("/long", long)
