@@ -175,7 +175,7 @@ async def _form_of(
     most_files: int,
 ) -> AsyncIterator[Form]:
     """The form that is sent; several: its field that may be several files, which are open meanwhile."""
-    with services.added.place():
+    with services.added.place(request.scope["state"]["caller"].account):
         receive = limited(request, MOST_BYTES + _OVERHEAD_BYTES)
         parts = await read_parts(
             Request(request.scope, receive).form(max_files=most_files, max_fields=16)

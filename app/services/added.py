@@ -47,11 +47,14 @@ from worker.contract.added import (
     owner_of,
     uploads_in,
 )
+from worker.contract.fairness import Shares
 
 MOST_MODELS = 40
 MOST_BYTES = 64 * 2**20
 """Bytes of a model: its card and its weights."""
-_AT_ONCE = 2
+PLACES = 2
+"""Uploads that are taken at once: each may have MOST_BYTES, in memory or, of long files,
+in the directory for temporary ones."""
 _MIB = 2**20
 _DRAFT_S = 3600
 
@@ -64,7 +67,7 @@ class AddedModels:
             None if settings.added_dir is None else models_in(settings.added_dir)
         )
         self._settings = settings
-        self._taking = 0
+        self._places = Shares(PLACES)
 
     @property
     def is_offered(self) -> bool:
@@ -91,17 +94,21 @@ class AddedModels:
             )
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for one upload. Raises TooManyBytesError where two are taken already."""
-        if self._taking >= _AT_ONCE:
+    def place(self, account: str) -> Iterator[None]:
+        """Hold a place for one upload of this account.
+
+        Raises TooManyBytesError if all are taken, or if those that are left are for
+        others.
+        """
+        if not self._places.take(account, 1):
+            whose = "an upload of this client is" if self._places.free else "others are"
             raise TooManyBytesError(
-                "two uploads are being taken already; send this one again in a moment"
+                f"{whose} being taken already; send this one again in a moment"
             )
-        self._taking += 1
         try:
             yield
         finally:
-            self._taking -= 1
+            self._places.give_back(account, 1)
 
     def expect_name(
         self,

@@ -424,11 +424,8 @@ def test_a_card_with_many_faults_is_refused_at_the_first(tmp_path: Path) -> None
 def test_there_is_room_for_so_many_bytes(
     client: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a request, of uploads at a time, and of all that is kept."""
+    """Of a request, and of all that is kept."""
     is_problem(send(client, bytes(65 * 2**20)), 413)
-    monkeypatch.setattr(added, "_AT_ONCE", 0)
-    is_problem(send(client, picture()), 503)
-    monkeypatch.setattr(added, "_AT_ONCE", 1)
     monkeypatch.setattr(added, "_MIB", 0)
     is_problem(send(client, picture()), 503)
     assert list((tmp_path / "uploads").iterdir()) == []
