@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 
-from app.services.bodies import MOST_BYTES
 from tests.house.valkey_script import started
 
 ROOT = Path(__file__).parents[2]
@@ -84,14 +83,15 @@ def test_each_gpu_has_a_service_and_a_profile_of_its_own() -> None:
 
 
 def test_what_lies_in_memory_has_a_size() -> None:
-    """Else who uploads much has all of the machine's; the bodies that an API holds fit twice."""
+    """Else who uploads much has all of the machine's. Long uploads lie on a disk."""
     mounts = [
         each
         for service in read("docker-compose.yml")["services"].values()
         for each in service["tmpfs"]
     ]
     assert all(mount.endswith(":size=128m") for mount in mounts)
-    assert 2 * MOST_BYTES <= 128 * 2**20
+    api = read("docker-compose.yml")["services"]["api"]
+    assert api["volumes"] == [f"added:{api['environment']['TMPDIR']}"]
 
 
 def test_no_worker_on_processors_is_started_beside_them() -> None:
