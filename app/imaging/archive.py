@@ -37,7 +37,7 @@ class Archive:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """One for each picture, and the table of contents."""
-        out = _Outlet()
+        out = Outlet()
         with zipfile.ZipFile(out, "w") as archive:  # pictures are compressed already
             for sample in sorted(self._canvas.samples):
                 if not self._is_wanted:
@@ -61,8 +61,9 @@ def _largest_scale(canvas: Canvas) -> int:
     )
 
 
-class _Outlet:
-    """A file that cannot be gone back in, and whose contents are taken from it as they come."""
+class Outlet:
+    """A file for `zipfile` to write: it cannot seek, and what was written is taken out of
+    it piece by piece."""
 
     def __init__(self) -> None:
         self._written = bytearray()
@@ -78,6 +79,7 @@ class _Outlet:
         """Do nothing: there is no file to close."""
 
     def taken(self) -> bytes:
+        """Return what was written since the last call."""
         data = bytes(self._written)
         self._written.clear()
         return data

@@ -1,13 +1,12 @@
 """PUT, DELETE and download of models that are added while the service runs, and POST /train, which makes one."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from inspect import cleandoc
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Request, Response
-from fastapi.responses import StreamingResponse
 
 from app.access.callers import Caller
 from app.dependencies import CallerDep, Services, ServicesDep
@@ -16,6 +15,7 @@ from app.routes.body_limits import checked_type, expect_lone_files, limited, rea
 from app.routes.json_forms import Form, form_of
 from app.routes.known_query import KnownQueryRoute
 from app.routes.preferences import Preferences, preferences_of
+from app.routes.streams import StreamedResponse
 from app.schema.answers import Job
 from app.schema.job_options import JobOptions
 from app.schema.openapi import job_responses, refusals
@@ -30,8 +30,8 @@ from worker.contract.kinds.train import KIND as TRAIN
 router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
 
 _OVERHEAD_BYTES = 64 * 1024
-_BLOCK = 2**16
 _MOST_FILES = 17
+_ZIP = "application/zip"
 _FILE = {"type": "string", "format": "binary"}
 
 
@@ -123,27 +123,25 @@ async def delete_model(name: str, services: ServicesDep, caller: CallerDep) -> R
 @router.get(
     "/models/{name}/download",
     operation_id="download_model",
-    response_class=StreamingResponse,
+    response_class=Response,
     responses={
-        200: {"content": {"application/zip": {"schema": _FILE}}},
+        200: {"content": {_ZIP: {"schema": _FILE}}},
         **refusals(401, 404, 503),
     },
 )
 async def download_model(
     name: str, services: ServicesDep, caller: CallerDep
-) -> StreamingResponse:
+) -> Response:
     """A zip with the directory of a model that was added: its card and weights."""
-    file = await run_sync(services.added.packed, name, caller)
-    headers = {"Content-Disposition": f'attachment; filename="{name}.zip"'}
-    return StreamingResponse(
-        _blocks(file), headers=headers, media_type="application/zip"
+    packed = await run_sync(services.added.packed, name, caller)
+    services.seats.expect_free(caller.account)
+    return StreamedResponse(
+        nullcontext((packed, packed.chunks())),
+        services.seats.held(caller.account),
+        _ZIP,
+        services.settings.stall_s,
+        {"Content-Disposition": f'attachment; filename="{name}.zip"'},
     )
-
-
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    with file:
-        while block := file.read(_BLOCK):
-            yield block
 
 
 def _request_of(

@@ -37,9 +37,7 @@ async def answer(
         return event_stream(services, job, 0, headers, account)
     if wanted.wait_s:
         headers |= applied_header(wanted.wait_s)
-        job = await waited_for(
-            job, wanted.wait_s, services, request.receive, account
-        )
+        job = await waited_for(job, wanted.wait_s, services, request.receive, account)
     if wanted.media in PICTURE_FORMATS and job.status is JobStatus.SUCCEEDED:
         return await _picture(job, wanted, headers, services)
     if wanted.media in PICTURE_FORMATS and wanted.wait_s:

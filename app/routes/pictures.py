@@ -112,9 +112,7 @@ async def get_image(
     if query.follow and not record.status.is_terminal:
         return await _followed_answer(record, query, services, caller.account)
     if query.format == "zip":
-        return await _zip_answer(
-            record, query, services, caller.account, if_none_match
-        )
+        return await _zip_answer(record, query, services, caller.account, if_none_match)
     kind = _format(query, request)
     sample = query.which(kind)
     which = "grid" if sample is None else sample

@@ -6,15 +6,17 @@ examines it before it is served, as it does whatever is put into a models direct
 
 import errno
 import hashlib
+import os
 import shutil
 import time
 import zipfile
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import AsyncGenerator, Container, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO, BinaryIO
 
+from anyio.to_thread import run_sync
 from pydantic import ValidationError
 
 from app.access.callers import ANYONE, Caller
@@ -29,6 +31,7 @@ from app.errors import (
     UnknownModelError,
     UnusableModelError,
 )
+from app.imaging.archive import Outlet
 from app.services import exchanges
 from app.settings import LOOPBACK, Settings
 from worker.contract.added import (
@@ -56,6 +59,8 @@ PLACES = 2
 """Uploads that are taken at once: each may have MOST_BYTES, in memory or, of long files,
 in the directory for temporary ones."""
 _MIB = 2**20
+_BLOCK = 2**18
+"""Bytes of a model that are read at once for a reader."""
 _DRAFT_S = 3600
 
 
@@ -191,17 +196,13 @@ class AddedModels:
             raise _unknown()
         exchanges.delete(self._folder().parent, name)
 
-    def packed(self, name: str, caller: Caller) -> IO[bytes]:
-        """A zip of the model's directory, for whoever sees it. Raises UnknownModelError."""
+    def packed(self, name: str, caller: Caller) -> "PackedModel":
+        """Return a zip of the model's directory. Raises UnknownModelError if the caller
+        does not see such a model."""
         place = self._place(name)
         if not is_seen_by(place, caller.owner):
             raise _unknown()
-        file = TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
-        with zipfile.ZipFile(file, "w") as archive:
-            for path in (place / CARD, *sorted(place.rglob("*.safetensors"))):
-                archive.write(path, f"{name}/{path.relative_to(place).as_posix()}")
-        file.seek(0)
-        return file
+        return PackedModel(place)
 
     def _folder(self) -> Path:
         assert self._models is not None
@@ -218,6 +219,52 @@ class AddedModels:
 
     def _is_own(self, name: str, caller: Caller) -> bool:
         return caller.owner in (owner_of(self._folder() / name).owner, ANYONE)
+
+
+class PackedModel:
+    """A zip of a model's directory, made while it is sent: readers who take hours cost
+    neither memory nor disk."""
+
+    def __init__(self, place: Path) -> None:
+        weights = sorted(place.rglob("*.safetensors"))
+        self._place = place
+        self._files = [CARD, *(str(path.relative_to(place)) for path in weights)]
+        self._is_wanted = True
+
+    def end(self) -> None:
+        """The reader has left: no more chunks are needed."""
+        self._is_wanted = False
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the zip in blocks. Raises UnknownModelError if the model is deleted
+        meanwhile; an exchange changes nothing."""
+        outlet = Outlet()
+        # The directory of a model that is exchanged gets another name, and is deleted
+        # only later: opened once, it has the files of one version.
+        try:
+            directory = os.open(self._place, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError:
+            raise _unknown() from None
+        try:
+            with zipfile.ZipFile(outlet, "w") as archive:  # weights do not compress
+                for path in self._files:
+                    if not self._is_wanted:
+                        return
+                    entry = zipfile.ZipInfo(f"{self._place.name}/{path}")
+                    opened = partial(os.open, dir_fd=directory)
+                    with (
+                        open(path, "rb", opener=opened) as file,
+                        archive.open(entry, "w") as packed,
+                    ):
+                        while await run_sync(_pack, file, packed):
+                            yield outlet.taken()
+                            if not self._is_wanted:
+                                return
+            yield outlet.taken()
+        except FileNotFoundError:
+            raise _unknown() from None
+        finally:
+            os.close(directory)
 
 
 @contextmanager
@@ -265,6 +312,11 @@ def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) 
             raise UnusableModelError(
                 "the weights are not those whose sha256 the card has"
             )
+
+
+def _pack(file: BinaryIO, packed: IO[bytes]) -> int:
+    """Copy the next block of a file; return how many bytes it has, 0 at the end."""
+    return packed.write(file.read(_BLOCK))
 
 
 def _copy(source: BinaryIO, target: Path) -> str:

@@ -1,15 +1,25 @@
 """No client keeps the others from what is scarce: see worker.contract.fairness."""
 
+import asyncio
 import hashlib
+import io
 import json
+import os
+import shutil
 import socket
+import tempfile
+import zipfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from app.access.api_keys import KeyEntry, digest_of
+from app.errors import UnknownModelError
+from app.services.added import PackedModel
 from app.settings import Settings
 from tests.app.answers import is_problem, metric
 from tests.app.connections import connected
@@ -114,3 +124,75 @@ def test_slow_uploads_of_one_client_leave_a_place_for_the_others(
         slow.close()
         eventually(lambda: places.held == 1)
         assert put(url, "alice").status_code == 202
+
+
+def test_slow_downloads_take_no_disk_and_a_clients_own_seats(
+    redis_url: str, worker: HandWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes nothing of a model holds a seat until it is let go, and nobody needs
+    room for temporary files meanwhile."""
+    given = trainers(redis_url, tmp_path, max_streams=4, stall_s=2, metrics_open=True)
+    download = (
+        "GET /models/alice/download HTTP/1.1\r\nHost: x\r\nX-API-Key: alice-key\r\n\r\n"
+    )
+    with (
+        serving(given) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+        ExitStack() as readers,
+    ):
+        weights = os.urandom(2**23)  # more than the sockets take
+        put(url, "alice", weights).raise_for_status()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "full"))
+        for _ in range(2):
+            readers.enter_context(connected(url)).sendall(download.encode())
+        eventually(lambda: metric(client, "pixelrnn_streams") == 2, seconds=60)
+        refused = client.get("/models/alice/download", headers=ALICE)
+        assert "its share of this server's seats" in is_problem(refused, 503)["detail"]
+        eventually(lambda: metric(client, "pixelrnn_streams") == 0, seconds=60)
+        whole = client.get("/models/alice/download", headers=ALICE)
+        with zipfile.ZipFile(io.BytesIO(whole.content)) as archive:
+            assert archive.testzip() is None
+            assert archive.read("alice/weights.safetensors") == weights
+
+
+def test_download_of_a_model_that_is_exchanged_or_deleted_meanwhile(
+    tmp_path: Path,
+) -> None:
+    """It has the files of one version; if they are deleted it breaks off."""
+    place = tmp_path / "mine"
+    for name in ("1", "2"):
+        (place / "guides").mkdir(parents=True, exist_ok=True)
+        (place / "guides" / f"{name}.safetensors").write_text(name)
+    (place / "card.json").write_text("card")
+
+    async def read(meanwhile: Callable[[], object]) -> bytes:
+        chunks = PackedModel(place).chunks()
+        first = await anext(chunks)
+        meanwhile()
+        return first + b"".join([chunk async for chunk in chunks])
+
+    def exchange() -> None:
+        shutil.copytree(place, tmp_path / "new")
+        (tmp_path / "new" / "guides" / "2.safetensors").write_text("other")
+        place.rename(tmp_path / "former")
+        (tmp_path / "new").rename(place)
+
+    data = asyncio.run(read(exchange))
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    assert contents == {
+        "mine/card.json": b"card",
+        "mine/guides/1.safetensors": b"1",
+        "mine/guides/2.safetensors": b"2",
+    }
+    with pytest.raises(UnknownModelError):
+        asyncio.run(read(lambda: shutil.rmtree(place)))
+    assert not [link for link in Path("/proc/self/fd").iterdir() if is_in(link, place)]
+
+
+def is_in(link: Path, place: Path) -> bool:
+    """Return True if an open descriptor is of a file below this directory."""
+    try:
+        return str(place) in str(link.readlink())
+    except OSError:
+        return False

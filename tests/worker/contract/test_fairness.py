@@ -11,8 +11,9 @@ NAMES = "abcdefgh"
 
 def fill(shares: Shares, owners: str, amount: int = 1) -> dict[str, int]:
     """Let the owners take turns until none of them may take more; what each has then."""
-    while any([shares.take(owner, amount) for owner in owners]):
-        pass
+    taken = len(owners)
+    while taken:
+        taken = sum(shares.take(owner, amount) for owner in owners)
     return {owner: shares._held[owner] for owner in owners}
 
 
