@@ -1,9 +1,10 @@
 /** A model that draws here: its members, each in its own orientation. */
 
-/** @import {CompleteOptions, Completion, Description, Drawing, Guide, LabelOptions, OnRow, Order, Picture, Program, SampleOptions, Verdict} from "./types" */
+/** @import {Component, CompleteOptions, Completion, Description, Draw, Drawing, Guide, LabelOptions, OnRow, Order, Picture, Program, SampleOptions, Verdict} from "./types" */
 
 import { drawingsOf, labelNumber, pictureOf } from "./asked.js";
 import { Codec } from "./codec.js";
+import { exactSum, log, logCount, logSum } from "./elementary.js";
 import { EngineError } from "./files.js";
 import { Chooser } from "./noise.js";
 import { placesOf, turn, turnBack } from "./orientation.js";
@@ -50,18 +51,31 @@ export class Model {
   /**
    * Draw n images of a seed: those that the service draws, whatever n is.
    *
+   * Each has `nats` and `bitsPerDim`, -ln of its probability under the distribution that
+   * drew it: at this temperature, of all members, and given the label if one is asked for.
+   * They have the bits of the service's numbers. Other members and labels have to score the
+   * image for that, which `weighed: false` saves; both are null then.
+   *
    * @param {SampleOptions} options
-   * @returns {Promise<Picture[]>}
+   * @returns {Promise<Draw[]>}
    */
-  async sample(options) {
+  async sample({ weighed = true, ...options }) {
     const drawings = drawingsOf(options, this.#description);
     const chooser = new Chooser(this.#program);
     const priors = this.#priors();
+    const every = weighed ? this.#everyPixel() : undefined;
     const orders = drawings.map((drawing, index) => {
       const member = chooser.member(drawing, this.orientations.length);
-      return { member, index, drawing: this.#labelled(drawing, priors, chooser) };
+      return { member, index, drawing: { ...this.#labelled(drawing, priors, chooser), weighed: every } };
     });
-    return this.#draw(orders, options);
+    /** @type {number[]} */
+    const logPs = [];
+    const images = await this.#draw(orders, options, logPs);
+    if (!weighed) return images.map((image) => ({ ...image, nats: null, bitsPerDim: null }));
+    const asked = drawings.map(({ label }) => label);
+    const mixed = await this.#logPsByAll(orders, asked, images, logPs, options.signal);
+    const bit = Math.LN2 * this.channels * this.height * this.width;
+    return images.map((image, i) => ({ ...image, nats: 0 - mixed[i], bitsPerDim: (0 - mixed[i]) / bit }));
   }
 
   /**
@@ -155,7 +169,7 @@ export class Model {
    * @param {(number | undefined)[]} labels
    */
   #logPsOfMembers(picture, labels) {
-    const keep = new Uint8Array(this.height * this.width).fill(1);
+    const keep = this.#everyPixel();
     return this.orientations.map((orientation, member) => {
       const known = this.#turned(picture, orientation);
       return this.#stage(member, labels.length).logPOf({ known, keep }, labels, this.height);
@@ -202,7 +216,7 @@ export class Model {
       throw new EngineError(`the picture has other colours than ${this.name} has: another program saved it`);
     }
     const { images, foreign } = cut(file, samples, this);
-    const drawn = await this.sample(options);
+    const drawn = await this.sample({ ...options, weighed: false });
     const changed = drawn.flatMap(({ values }, i) => this.#changed(values, images[i], options.first + i));
     changed.push(...foreign.map((place) => ({ sample: null, ...place })));
     return {
@@ -242,27 +256,83 @@ export class Model {
   /**
    * @param {Order[]} orders
    * @param {Partial<SampleOptions>} options
+   * @param {number[]} [logPs] - into which ln p of the weighed pixels of each image is put
    */
-  async #draw(orders, { onRow = () => {}, signal }) {
+  async #draw(orders, { onRow = () => {}, signal }, logPs = []) {
     /** @type {Picture[]} */
     const images = [];
     for (const member of this.orientations.keys()) {
       const own = orders.filter((order) => order.member === member);
-      for await (const [index, values] of this.#drawn(member, own, onRow, signal)) {
+      for await (const [index, values, logP] of this.#drawn(member, own, onRow, signal)) {
         images[index] = this.#picture(values);
+        logPs[index] = logP;
       }
     }
     return images;
   }
 
   /**
-   * Images of one member, each as it becomes complete.
+   * ln p of drawn images under all members and labels that could have drawn them.
+   *
+   * @param {Order[]} orders
+   * @param {(number | undefined)[]} asked - the label that was asked for, of each image
+   * @param {Picture[]} images
+   * @param {number[]} logPs - ln p by the member and the label that drew each image
+   * @param {AbortSignal | undefined} signal
+   */
+  async #logPsByAll(orders, asked, images, logPs, signal) {
+    const turns = new Turns(signal);
+    const keep = this.#everyPixel();
+    /** @type {number[][]} */
+    const terms = images.map(() => []);
+    for (const [member, orientation] of this.orientations.entries()) {
+      /** @type {Stage | undefined} */
+      let stage;
+      for (const [i, { drawing, member: drawer }] of orders.entries()) {
+        const components = this.#components(asked[i]);
+        const isDrawer = (/** @type {Component} */ { label }) => member === drawer && label === drawing.label;
+        const others = components.filter((each) => !isDrawer(each));
+        const [own] = components.filter(isDrawer);
+        if (own) terms[i].push(own.logShare + logPs[i]);
+        if (!others.length) continue;
+        stage ??= this.#stage(member, Math.max(1, this.labels.length));
+        const given = { known: this.#turned(images[i].values, orientation), keep, temperature: drawing.temperature };
+        const found = stage.logPOf(
+          given,
+          others.map(({ label }) => label),
+          this.height,
+        );
+        terms[i].push(...found.map((logP, k) => others[k].logShare + logP));
+        await turns.next();
+      }
+    }
+    return terms.map((each) => (each.length > 1 ? logSum(each) : each[0]));
+  }
+
+  /**
+   * The labels that an image of a member may have, with ln of each one's share of the
+   * model: the one that is asked for, or all that have one.
+   *
+   * @param {number | undefined} asked
+   * @returns {Component[]}
+   */
+  #components(asked) {
+    const logMembers = logCount(this.orientations);
+    if (asked !== undefined || !this.labels.length) return [{ label: asked, logShare: 0 - logMembers }];
+    const priors = this.#priors();
+    const sum = exactSum(priors);
+    const found = priors.map((prior, label) => ({ label, logShare: log(prior / sum) - logMembers }));
+    return found.filter(({ label }) => priors[label] > 0);
+  }
+
+  /**
+   * Images of one member, each as it becomes complete, and ln p of its weighed pixels.
    *
    * @param {number} member
    * @param {Order[]} orders
    * @param {OnRow} onRow
    * @param {AbortSignal | undefined} signal
-   * @returns {AsyncGenerator<[number, Uint8Array]>}
+   * @returns {AsyncGenerator<[number, Uint8Array, number]>}
    */
   async *#drawn(member, orders, onRow, signal) {
     if (!orders.length) return;
@@ -272,7 +342,7 @@ export class Model {
     /** @type {Map<number, Order>} */
     const seated = new Map();
     for (let slot = 0; slot < Math.min(SLOTS, orders.length); slot++) this.#seat(stage, slot, seated, waiting);
-    let since = performance.now();
+    const turns = new Turns(signal);
     while (seated.size) {
       for (const [slot, y] of stage.step([...seated.keys()])) {
         const { index } = /** @type {Order} */ (seated.get(slot));
@@ -280,15 +350,11 @@ export class Model {
         if (y < this.height - 1) continue;
         const upright = turnBack(stage.values(slot), this.height, this.width, orientation);
         if (orientation !== "none") this.#tellRows(index, upright, onRow);
-        yield [index, upright];
+        yield [index, upright, stage.logP(slot)];
         seated.delete(slot);
         this.#seat(stage, slot, seated, waiting);
       }
-      if (performance.now() - since > TURN_MS) {
-        await new Promise((resume) => setTimeout(resume));
-        since = performance.now();
-      }
-      signal?.throwIfAborted();
+      await turns.next();
     }
   }
 
@@ -354,6 +420,11 @@ export class Model {
     return turn(maps, this.height, this.width, orientation);
   }
 
+  /** A map of all pixels. */
+  #everyPixel() {
+    return new Uint8Array(this.height * this.width).fill(1);
+  }
+
   /** The probability of each label; 1 of a model without. */
   #priors() {
     return this.labels.length ? this.#description.labels.map(({ prior }) => prior) : [1];
@@ -372,19 +443,29 @@ export class Model {
   }
 }
 
+/** Lets others run, where the engine runs, after every TURN_MS of work. */
+class Turns {
+  #since = performance.now();
+  #signal;
+
+  /** @param {AbortSignal | undefined} signal */
+  constructor(signal) {
+    this.#signal = signal;
+  }
+
+  /** Give others a turn if it is time for one; throws if the work is aborted. */
+  async next() {
+    if (performance.now() - this.#since > TURN_MS) {
+      await new Promise((resume) => setTimeout(resume));
+      this.#since = performance.now();
+    }
+    this.#signal?.throwIfAborted();
+  }
+}
+
 /**
  * The numbers of labels; none stands for all images.
  *
  * @param {string[]} labels
  */
 const numbersOf = (labels) => (labels.length ? labels.map((_, k) => k) : [undefined]);
-
-/**
- * ln of a sum, given the logarithms of its terms.
- *
- * @param {number[]} terms
- */
-function logSum(terms) {
-  const top = Math.max(...terms);
-  return top + Math.log(terms.reduce((sum, each) => sum + Math.exp(each - top), 0));
-}

@@ -2,6 +2,7 @@
 
 /** @import {Coder, Description, Drawing, Program} from "./types" */
 
+import { exactSum } from "./elementary.js";
 import { EngineError } from "./files.js";
 import { fillNoise, PIXELS } from "./noise.js";
 import { Instance } from "./program.js";
@@ -274,6 +275,6 @@ export class Stage {
   logP(slot) {
     const { height } = this.image;
     const rows = this.table.floats("state.log_p").subarray(slot * height, (slot + 1) * height);
-    return Array.from(rows).reduce((sum, row) => sum + row, 0);
+    return exactSum(rows);
   }
 }

@@ -90,6 +90,14 @@ export interface Picture {
   channels: number;
 }
 
+/** An image that was drawn. */
+export interface Draw extends Picture {
+  /** -ln of its probability under the distribution that drew it; null if it was not weighed. */
+  nats: number | null;
+  /** The same in bits, of each colour of each pixel. */
+  bitsPerDim: number | null;
+}
+
 /** A row that is final: of which image, which row, and its values, colour after colour. */
 export type OnRow = (image: number, y: number, values: Uint8Array) => void;
 
@@ -116,11 +124,13 @@ export interface SampleOptions extends Ways {
   first?: number;
   /** Without one, where the model has labels, the noise chooses by how frequent each is. */
   label?: Labels;
+  /** Say how probable each image is. Default: true. */
+  weighed?: boolean;
   onRow?: OnRow;
   signal?: AbortSignal;
 }
 
-export interface CompleteOptions extends SampleOptions {
+export interface CompleteOptions extends Omit<SampleOptions, "weighed"> {
   /** Values as a picture has them; read where `keep` is 1. */
   known: ArrayLike<number>;
   /** Of each pixel, row by row, whether it is given. */
@@ -183,11 +193,17 @@ export interface Drawing extends Omit<Ways, "size"> {
   noise?: bigint;
   known?: Uint8Array;
   keep?: Uint8Array;
-  /** Where ln p of given pixels is asked for. */
+  /** Where ln p of pixels is asked for, given or drawn. */
   weighed?: Uint8Array;
   label?: number;
   /** Stands in the place of the noise. */
   coder?: Coder;
+}
+
+/** A label that images of a member may have, if the model has labels, and ln of its share of the model. */
+export interface Component {
+  label?: number;
+  logShare: number;
 }
 
 /** An image to be drawn: by which member, and its number among those that are asked for. */
@@ -223,7 +239,7 @@ export interface Portable {
   labels: string[];
   /** The file of the compiled loop that draws. */
   module: string;
-  sample(options: SampleOptions): Promise<Picture[]>;
+  sample(options: SampleOptions): Promise<Draw[]>;
   complete(options: CompleteOptions): Promise<Completion>;
   score(values: ArrayLike<number>, options?: LabelOptions): Promise<number>;
   /** Bits of each pixel, by the member and the label that find the picture likeliest. */

@@ -5,7 +5,7 @@
 /** @import {Choices} from "./noise.js" */
 /** @import {Mixture} from "./mixture.js" */
 
-import { argmax, chosen, exactSum, exp, largest, log, logCount, logMean, logSum, shares } from "./elementary.js";
+import { argmax, chosen, exactSum, exp, largest, log, logCount, logMean, logSum, shares } from "../elementary.js";
 import { mixed, summed } from "./mixture.js";
 import { inverted } from "./plan.js";
 

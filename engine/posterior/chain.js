@@ -5,7 +5,7 @@
 /** @import {Mixture} from "./mixture.js" */
 /** @import {Sweep} from "./smc.js" */
 
-import { argmax, chosen, exactSum, log, logCount, logMean, logSum, shares } from "./elementary.js";
+import { argmax, chosen, exactSum, log, logCount, logMean, logSum, shares } from "../elementary.js";
 import { summed } from "./mixture.js";
 import { givenBehind, inverted, isMostlyLast, windows, windowSize } from "./plan.js";
 

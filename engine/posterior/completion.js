@@ -6,7 +6,7 @@
 import { drawingsOf, labelNumber, maskOf, pictureOf } from "../asked.js";
 import { EngineError } from "../files.js";
 import { Chooser } from "../noise.js";
-import { argmax, logSum, shares } from "./elementary.js";
+import { argmax, logSum, shares } from "../elementary.js";
 import { EnumeratedRun, hasFewFillings } from "./enumeration.js";
 import { IslandsRun, sizeOfChain } from "./islands.js";
 import { Shares } from "./marginals.js";

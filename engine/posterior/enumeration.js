@@ -4,7 +4,7 @@
 
 /** @import {Way} from "./mixture.js" */
 
-import { argmax, chosen, logSum, shares } from "./elementary.js";
+import { argmax, chosen, logSum, shares } from "../elementary.js";
 import { firstHole, inverted } from "./plan.js";
 import { receiptWith } from "./receipt.js";
 

@@ -1,7 +1,7 @@
 /** Resampling of weighted particles: model_core/posterior/island.py. Knows no image. */
 
 import { EngineError } from "../files.js";
-import { chosenBy, exactSum, log, logCount, logMean, shares } from "./elementary.js";
+import { chosenBy, exactSum, log, logCount, logMean, shares } from "../elementary.js";
 
 /** N particles, of which the first, if one is retained, is the image of the last sweep and always lives on. */
 export class Island {

@@ -7,7 +7,7 @@
 
 import { Accepting } from "./accepting.js";
 import { Chain, counted, FEW, seat } from "./chain.js";
-import { argmax } from "./elementary.js";
+import { argmax } from "../elementary.js";
 import { Mixture } from "./mixture.js";
 import { givenBehind, inverted, isMostlyLast } from "./plan.js";
 import { acceptedReceipt, GOOD_APART, receiptOf } from "./receipt.js";

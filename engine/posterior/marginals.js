@@ -6,7 +6,7 @@
 /** @import {Way} from "./mixture.js" */
 
 import { placesOf } from "../orientation.js";
-import { exp, largest, log2 } from "./elementary.js";
+import { exp, largest, log2 } from "../elementary.js";
 
 const BATCH = 8;
 const [PREDICTED, PASSED] = [2, 4];

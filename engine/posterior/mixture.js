@@ -7,7 +7,7 @@
 /** @import {Particles} from "./particles.js" */
 
 import { turn, turnBack } from "../orientation.js";
-import { log, logCount, logSum } from "./elementary.js";
+import { log, logCount, logSum } from "../elementary.js";
 import { firstHole, inverted } from "./plan.js";
 import { Sweep } from "./smc.js";
 

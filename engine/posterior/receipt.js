@@ -2,7 +2,7 @@
 
 /** @import {Receipt} from "../types" */
 
-import { deviation, logMean } from "./elementary.js";
+import { deviation, logMean } from "../elementary.js";
 
 export const GOOD_APART = 25;
 const ROUGH_APART = 50;

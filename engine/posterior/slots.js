@@ -3,7 +3,7 @@
 /** @import {Drawing} from "../types" */
 
 import { Stage } from "../stage.js";
-import { exactSum } from "./elementary.js";
+import { exactSum } from "../elementary.js";
 import { rowAndColumn } from "./plan.js";
 
 /** Arrays that are not layers' and go over as those do that each image begins anew. */

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.elementary import log, log_count, log_sum
 from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
@@ -190,13 +191,15 @@ class Engine:
         ln of its share. label: the one that was asked for."""
         members = range(len(self._members)) if asked.member is None else [asked.member]
         if label is not None or not self._priors:
-            return {(k, label): -math.log(len(members)) for k in members}
+            return {(k, label): 0.0 - log_count(members) for k in members}
         found = {}
         for k in members:
             shares = self._shares(k, self._for_member(k, asked))
+            whole = math.fsum(shares)
             for number, share in enumerate(shares):
                 if share > 0:
-                    found[k, number] = math.log(share / sum(shares) / len(members))
+                    log_share = float(log(np.array(share / whole)))
+                    found[k, number] = log_share - log_count(members)
         return found
 
     def _by_all(self, rows: list[DrawnRow]) -> list[DrawnRow]:
@@ -223,7 +226,7 @@ class Engine:
             if (k, label) != weighed.drawn_by:
                 log_p = self._log_p_by(k, label, image, weighed.asked)
             log_ps.append(log_share + log_p)
-        return float(np.logaddexp.reduce(log_ps))
+        return log_sum(np.array(log_ps))
 
     def _log_p_by(
         self,

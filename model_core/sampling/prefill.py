@@ -6,6 +6,7 @@ images that come later.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,7 +70,8 @@ class SharedPrefill:
 
     def log_p(self, slot: int) -> float:
         """ln p of the weighed pixels that an image has passed."""
-        return float(self._stage.log_p(slot).sum())
+        # rounded once, so that the engine in JavaScript finds the same bits
+        return math.fsum(self._stage.log_p(slot))
 
     def image(self, slot: int) -> Tensor:
         """(C, H, W) values drawn so far."""
