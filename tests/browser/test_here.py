@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import os
 import re
 import signal
@@ -14,6 +15,8 @@ import pytest
 
 from model_core import load_model, sample
 from model_core.data.pixels import values_to_pixels
+from model_core.image_request import ImageRequest
+from model_core.sampling.offline import draw_weighed
 from tests.browser.site import Site
 from tests.house.processes import eventually
 from tests.house.running import Up
@@ -63,6 +66,59 @@ def test_job_that_waits_is_drawn_here_and_then_there(
     site.view.get_by_role("button", name="Zip").wait_for()
     site.wait_for_standing("Done")
     assert [site.pixels(0), site.pixels(1)] == whole
+
+
+def as_drawn(site: Site, index: int) -> str:
+    """What the large view of a tile says of how the image was drawn."""
+    dialog = site.open_large(index)
+    dialog.get_by_text("For those who know").click()
+    term = dialog.locator("dt", has_text="As it was drawn")
+    said = term.locator("xpath=following-sibling::dd[1]").inner_text()
+    dialog.get_by_role("button", name="Close").click()
+    return said
+
+
+def probability(models_dir: Path, seed: int, sample: int) -> str:
+    """The same of image `sample` of a seed, drawn and weighed in Python."""
+    model = load_model(MODEL, models_dir=models_dir)
+    values, (log_p,) = draw_weighed(model, [ImageRequest(seed, sample, 1.0)])
+    bits = -log_p / math.log(2) / values.numel()
+    return f"{bits:.3f} · {-log_p:.1f} nats"
+
+
+def test_large_view_says_how_probable_an_image_was_when_it_was_drawn(
+    site: Site, all_models_dir: Path
+) -> None:
+    """Whoever drew it: the service, this browser while the job waits there, or this
+    browser while the service is away."""
+    site.open()
+    ask(site, seed=31)
+    site.wait_for_standing("Done")
+    result = site.service.get(f"/jobs/{site.job_id}")["result"]
+    assert as_drawn(site, 1) == probability(all_models_dir, 31, 1)
+    assert as_drawn(site, 1).endswith(f"{result['nats'][1]:.1f} nats")
+
+    worker = site.service.children()["worker"]
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        ask(site, seed=32)
+        site.view.locator(".origin", has_text=HERE).wait_for()
+        site.view.get_by_role("button", name="Replay").wait_for()
+        assert as_drawn(site, 0) == probability(all_models_dir, 32, 0)
+        assert as_drawn(site, 1) == probability(all_models_dir, 32, 1)
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    site.view.get_by_role("button", name="Zip").wait_for()
+    assert as_drawn(site, 1) == probability(all_models_dir, 32, 1)
+
+    site.page.wait_for_load_state("networkidle")
+    site.context.set_offline(True)
+    ask(site, seed=33)
+    site.view.locator(".origin", has_text=HERE).wait_for()
+    site.wait_for_standing("Done: 2 images · The service is away.")
+    assert as_drawn(site, 1) == probability(all_models_dir, 33, 1)
+    site.context.set_offline(False)
+    site.view.locator(".origin", has_text="the service draws the same bytes").wait_for()
 
 
 def test_completion_that_waits_is_drawn_here_and_then_there(site: Site) -> None:

@@ -77,8 +77,11 @@ export class Comparison {
     const tiles = new Tiles();
     const facts = el("span", { class: "hint" }, note);
     this.#rows.append(el("div", { class: "row" }, el("p", {}, el("strong", {}, label), " ", facts), tiles.element));
-    const onJob = (/** @type {Job} */ job) => {
+    const openFrom = (/** @type {Job} */ job) => {
       tiles.onOpen = (sample) => new Lightbox(this.#shared, job, tiles.paintings, {}).open(sample);
+    };
+    const onJob = (/** @type {Job} */ job) => {
+      openFrom(job);
       const isLaid = tiles.lay(job, {});
       tiles.element.style.setProperty("--columns", String(job.n));
       tiles.element.style.setProperty("--tile", `${Math.max(1, Math.floor(MOST_SIDE / job.width)) * job.width}px`);
@@ -88,6 +91,7 @@ export class Comparison {
     const how = { signal, onJob, onRow: (/** @type {any} */ row) => tiles.put(row) };
     const { job } = await this.#shared.ask.sample(model, wish, how);
     tiles.rest();
+    openFrom(job);
     return { label, tiles, job };
   }
 

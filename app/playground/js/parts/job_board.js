@@ -14,7 +14,7 @@ import { thumbnailOf } from "../pixels/thumbnail.js";
 import { Tiles } from "./tiles.js";
 import { AWAY, drawnFrom, holesFilled, images, ownWords, quality, standing } from "../service/words.js";
 
-/** @import {EstimateEvent, Given, Job, Model, Receipt, Recipe, RowEvent, ServerEvent, Shared} from "../types" */
+/** @import {EstimateEvent, Given, JobResult, Job, Model, Receipt, Recipe, RowEvent, ServerEvent, Shared} from "../types" */
 
 const NARROW = "(max-width: 860px)";
 
@@ -35,8 +35,12 @@ export class JobBoard {
     this.#files = [all, zip];
     this.#link = quietButton(t("Copy link"), () => this.#copyLink(), "copy");
     this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
-    this.#tiles.onOpen = (sample) =>
-      this.#job && new Lightbox(shared, this.#job, this.#tiles.paintings, this.#given).open(sample);
+    this.#tiles.onOpen = (sample) => {
+      if (!this.#job) return;
+      // until the service says what it knows, what this browser found when it drew the images
+      const job = { ...this.#job, result: this.#job.result ?? this.#drawnHere };
+      new Lightbox(shared, job, this.#tiles.paintings, this.#given).open(sample);
+    };
     shared.models.watch(() => this.#watched && this.#job && !this.#job.finished_at && this.#tell(this.#job));
     shared.isOnline.watch((isBack) => isBack && this.#onBack());
     this.element = el(
@@ -74,8 +78,8 @@ export class JobBoard {
   #given = {};
   #watched = "";
   #isSought = false;
-  /** Whether this browser has drawn all of it. */
-  #isDrawn = false;
+  /** What is known of images that wait at the service, once this browser has drawn all of them. @type {JobResult | null} */
+  #drawnHere = null;
   /** Told when the service is there that was away. */
   #onBack = () => {};
   #link;
@@ -117,7 +121,7 @@ export class JobBoard {
     this.#leave.abort();
     this.#leave = new AbortController();
     this.#watched = "";
-    this.#isDrawn = false;
+    this.#drawnHere = null;
     this.#onBack = () => {};
     this.#job = null;
     this.#given = {};
@@ -195,9 +199,9 @@ export class JobBoard {
     const isWaiting = () => !signal.aborted && !this.#job?.finished_at && this.#bar.value === 0;
     const onRow = (/** @type {RowEvent} */ row) => this.#tiles.put(row);
     const how = { signal, onRow, onBegin: () => this.#sayHere() };
-    const isDrawn = await this.#shared.ask.help(job, this.#given, how, isWaiting);
-    if (!isDrawn || signal.aborted || this.#job?.finished_at) return;
-    this.#isDrawn = true; // all of it is seen, however far the service is
+    const result = await this.#shared.ask.help(job, this.#given, how, isWaiting);
+    if (!result || signal.aborted || this.#job?.finished_at) return;
+    this.#drawnHere = result; // all of it is seen, however far the service is
     this.#offer({ files: false });
     this.#tell(job);
   }
@@ -273,7 +277,7 @@ export class JobBoard {
   /** Where it stands; no estimate holds while nobody draws it. @param {Job} job */
   #tell(job) {
     const models = this.#shared.models.value;
-    if (this.#isDrawn) this.#say(t("Done: {images}", { images: images(job.n) }), "succeeded");
+    if (this.#drawnHere) this.#say(t("Done: {images}", { images: images(job.n) }), "succeeded");
     else if (!models || models.some(({ name }) => name === job.model)) this.#say(standing(job), "busy");
     else this.#say(AWAY, "waiting");
   }

@@ -167,8 +167,7 @@ export class Lightbox {
       ...surprise,
     );
     const drawn = probabilityOf(this.#job, this.#sample);
-    const words = drawn && t("{nats} nats", { nats: fixed(drawn.nats, 1) });
-    const asDrawn = words ? pair(t("As it was drawn"), words) : [];
+    const asDrawn = drawn ? pair(t("As it was drawn"), likelihoodOf(drawn)) : [];
     fold.replaceChildren(...pair(t("Model"), model), ...exactly, ...asDrawn, ...pair(t("Job"), id));
     if (!this.#job.cutouts) this.#measure(this.#painting, [surprise[1], exactly[1]]);
   }
@@ -184,9 +183,8 @@ export class Lightbox {
       const model = this.#shared.models.value?.find(({ name }) => name === this.#job.model);
       if (!model) return void (place.textContent = t("not known yet"));
       painting.score ??= (await this.#shared.ask.score(model, { picture }, { signal })).score;
-      const { nats, bits_per_dim: perDim } = painting.score;
-      place.textContent = t("{bits} bits", { bits: fixed(nats / Math.LN2, 1) });
-      exactly.textContent = `${fixed(perDim, 3)} · ${t("{nats} nats", { nats: fixed(nats, 1) })}`;
+      place.textContent = t("{bits} bits", { bits: fixed(painting.score.nats / Math.LN2, 1) });
+      exactly.textContent = likelihoodOf(painting.score);
     } catch (error) {
       if (!signal.aborted) place.textContent = explain(error).text;
     }
@@ -266,6 +264,11 @@ export class Lightbox {
       this.#say(t("The browser does not let this page copy; select the text instead."));
     }
   }
+}
+
+/** In bits of each variable, and in nats of the whole image. @param {{nats: number, bits_per_dim: number}} found */
+function likelihoodOf({ nats, bits_per_dim: perDim }) {
+  return `${fixed(perDim, 3)} · ${t("{nats} nats", { nats: fixed(nats, 1) })}`;
 }
 
 /** @param {string} name @param {string} value */

@@ -249,7 +249,7 @@ export function labelsOf({ result }) {
   return (result?.type === "images" && result.labels) || [];
 }
 
-/** ln p of an image as it was drawn; null if the job does not say it. @param {Job} job @param {number} sample */
+/** How probable an image was as it was drawn; null if the job does not say it. @param {Job} job @param {number} sample */
 export function probabilityOf({ result }, sample) {
   if (result?.type !== "images" || !result.nats || !result.bits_per_dim) return null;
   return { nats: result.nats[sample], bits_per_dim: result.bits_per_dim[sample] };

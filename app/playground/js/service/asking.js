@@ -6,7 +6,7 @@ import { Service } from "./by_service.js";
 import { Here } from "./here.js";
 import { FieldTrouble, Unreachable } from "./problems.js";
 
-/** @import {Given, How, Job, Model, Shared} from "../types" */
+/** @import {Given, How, JobResult, Job, Model, Shared} from "../types" */
 
 /** So long the service may keep a job waiting before this browser draws it. */
 const PATIENCE_MS = 1500;
@@ -76,14 +76,14 @@ export class Asking {
    * @param {Given} given what it began with
    * @param {How & {onBegin: () => void}} how
    * @param {() => boolean} isWaiting whether it still waits, and somebody looks
-   * @returns {Promise<boolean>} whether all of it was drawn here
+   * @returns {Promise<JobResult | null>} what is known of its images; null if not all of them were drawn here
    */
   async help(job, given, how, isWaiting) {
     await pause(PATIENCE_MS);
-    if (!isWaiting() || !this.here.canDraw(job)) return false;
-    if (!(await this.here.fetch(job.model, job)) || !isWaiting()) return false;
+    if (!isWaiting() || !this.here.canDraw(job)) return null;
+    if (!(await this.here.fetch(job.model, job)) || !isWaiting()) return null;
     how.onBegin();
-    return this.here.redraw(job, given, how);
+    return this.here.redraw(job, given, how, { weighed: true });
   }
 
   /** Fetch what draws a job while the service answers, for when it does not. @param {Job} job */

@@ -5,7 +5,7 @@ import { FieldTrouble } from "./problems.js";
 import { settingsIn } from "./settings.js";
 import { dataUrlOf, holeOf, maskPicture, pixelsOf } from "../pixels/raster.js";
 
-/** @import {Classified, Drawn, Given, How, Job, Model, RowEvent, Scored, Shared, Wish} from "../types" */
+/** @import {Classified, Drawn, Given, How, JobResult, Job, Model, RowEvent, Scored, Shared, Wish} from "../types" */
 
 /** @typedef {import("../../../../engine/types").Portable} Portable */
 /** @typedef {{width: number, height: number, channels: number, values: number}} Shape */
@@ -55,27 +55,29 @@ export class Here {
   }
 
   /**
-   * Draw the images of a job once more, row by row; resolves to whether all of them were drawn.
+   * Draw the images of a job once more, row by row.
    *
    * @param {Job} job
    * @param {Given} given what a completion began with
    * @param {How} how
+   * @param {{weighed?: boolean}} [options] weighed: whether to say how probable each new image is
+   * @returns {Promise<JobResult | null>} what is known of them; null if not all of them were drawn
    */
-  async redraw(job, { image, mask }, how) {
+  async redraw(job, { image, mask }, how, { weighed = false } = {}) {
     const drawer = this.canDraw(job) ? await this.#found(job.model, job) : null;
-    if (!drawer || how.signal.aborted) return false;
+    if (!drawer || how.signal.aborted) return null;
     const { kind, model, ...settings } = settingsIn(job);
     const wish = /** @type {any} */ ({ ...settings, ...told(how, drawer) });
     if (kind === "complete") {
-      if (!image || !mask) return false;
+      if (!image || !mask) return null;
       const [picture, hole] = await Promise.all([image, mask].map((url) => pixelsOf(url, job)));
       Object.assign(wish, { known: valuesOf(picture, drawer), keep: holeOf(hole).map((isUnknown) => 1 - isUnknown) });
     }
-    const drawn = kind === "complete" ? drawer.complete(wish) : drawer.sample(wish);
-    return drawn.then(
-      () => true,
-      () => false, // the service draws it
-    );
+    const drawn =
+      kind === "complete"
+        ? drawer.complete(wish).then(({ receipt }) => resultOf({ posterior: receipt }))
+        : drawer.sample({ ...wish, weighed }).then((images) => resultOf(weighed ? probabilitiesOf(images) : {}));
+    return drawn.catch(() => null); // the service draws it
   }
 
   /** @param {Model} model @param {Wish} wish @param {How} how @returns {Promise<Drawn>} */
@@ -84,7 +86,12 @@ export class Here {
     const job = jobOf("sample", model, wish);
     await how.onJob?.(job, {});
     const images = await drawer.sample({ ...wish, label: wish.label ?? undefined, ...told(how, drawer) });
-    return { job, images: images.map(({ values }) => pictureOfValues(values, drawer)), mean: null, isHere: true };
+    return {
+      job: { ...job, result: resultOf(probabilitiesOf(images)) },
+      images: images.map(({ values }) => pictureOfValues(values, drawer)),
+      mean: null,
+      isHere: true,
+    };
   }
 
   /** @param {Model} model @param {Wish & {picture: ImageData, hole: Uint8Array}} wish @param {How} how @returns {Promise<Drawn>} */
@@ -94,9 +101,8 @@ export class Here {
     await how.onJob?.(job, { image: dataUrlOf(picture), mask: dataUrlOf(maskPicture(hole, picture)) });
     const given = { known: valuesOf(picture, model), keep: hole.map((isUnknown) => 1 - isUnknown) };
     const done = await drawer.complete({ ...wish, label: wish.label ?? undefined, ...given, ...told(how, drawer) });
-    const result = /** @type {any} */ ({ type: "images", posterior: done.receipt });
     return {
-      job: { ...job, result },
+      job: { ...job, result: resultOf({ posterior: done.receipt }) },
       images: done.images.map(({ values }) => pictureOfValues(values, drawer)),
       mean: done.mean && pictureOfValues(done.mean, drawer),
       isHere: true,
@@ -207,6 +213,15 @@ function jobOf(kind, { name, width, height, channels, palette, digest, identity 
   const drawn = { id: "", kind, model: name, digest, identity, method, temperature: 1, ...wish };
   return /** @type {any} */ ({ ...size, ...drawn, status: "succeeded", progress: 1 });
 }
+
+/** What is known of images that were drawn, as the service tells it. @param {Record<string, any>} facts */
+const resultOf = (facts) => /** @type {JobResult} */ ({ type: "images", ...facts });
+
+/** How probable each image was, under the service's names. @param {import("../../../../engine/types").Draw[]} images */
+const probabilitiesOf = (images) => ({
+  nats: images.map(({ nats }) => nats),
+  bits_per_dim: images.map(({ bitsPerDim }) => bitsPerDim),
+});
 
 /** @param {number} nats @param {Model} model @returns {any} as the service tells it */
 function scoreFrom(nats, { width, height, channels, values }) {
