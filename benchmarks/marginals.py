@@ -2,13 +2,17 @@
 
     python benchmarks/marginals.py --log FILE --images 300    twenty kinds of hole
     python benchmarks/marginals.py --log FILE --images 300 --small    eight small kinds
+    python benchmarks/marginals.py --log FILE --images 87 --model mnist-row-lstm
 
 Images that the models drew themselves are completed once each, by chains. A marginal is the
 mean of the chains' particles, of what the networks predict along the chains' last images
 (PREDICTED of model_core/posterior/marginals.py) and of the first particles as they passed
 (PASSED). The table has, for several pairs of these weights, the log-loss of the hidden
 pixels, the error of calibration, and how often pixels are white that are said to be with
-less than 0.002. docs/completion.md cites it. One thread; --log keeps each hole and goes on.
+less than 0.002. Pixels of one hole hang together, so the error of calibration has a
+standard error over holes, and beside it stands the error that so few holes would show on
+average if every probability were right. docs/completion.md cites it. One thread; --log
+keeps each hole and goes on.
 """
 
 import argparse
@@ -19,7 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from completion import calibration_error
+from completion import EDGES, calibration_error
 from numpy.typing import NDArray
 
 from model_core import load_model, sample
@@ -31,6 +35,7 @@ from model_core.posterior.targets import Target
 
 MODELS = (
     "mnist-row-lstm",
+    "mnist-pixelcnn",
     "mnist-diagonal-bilstm",
     "mnist-labelled",
     "mnist-diagonal-bilstm-x4",
@@ -40,6 +45,8 @@ FACTORS = 1.0, 0.5, 0.25, 1 / 8, 0.0
 TURNS = 4
 """Kinds of hole that take turns."""
 RARE = 0.002
+RESAMPLED = 200
+"""Times that holes are drawn with replacement for a standard error."""
 PARTICLES, SWEEPS = 32, 2
 
 Keep = NDArray[np.bool_]
@@ -53,10 +60,15 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--images", type=int, default=0, help="holes, of all models")
     parser.add_argument("--small", action="store_true")
+    parser.add_argument("--model", nargs="+", default=MODELS)
+    parser.add_argument(
+        "--first", type=int, default=0, help="round of all kinds to begin with"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     holes = read(arguments.log)
-    wanted = measured(arguments.small, {(each["model"], each["i"]) for each in holes})
+    done = {(each["model"], each["i"]) for each in holes}
+    wanted = measured(arguments.model, arguments.small, arguments.first, done)
     with arguments.log.open("a") as log:
         while len(holes) < arguments.images:
             holes.append(next(wanted))
@@ -71,16 +83,18 @@ def read(log: Path) -> list[Hole]:
     return [json.loads(line) for line in log.read_text().splitlines()]
 
 
-def measured(small: bool, done: set[tuple[str, int]]) -> Iterator[Hole]:
+def measured(
+    names: Sequence[str], small: bool, first: int, done: set[tuple[str, int]]
+) -> Iterator[Hole]:
     """Complete further images, one of each model in turn, for ever."""
-    models = [load_model(name) for name in MODELS]
+    models = [load_model(name) for name in names]
     kinds = small_holes if small else further_holes
-    step = 0
+    step = first
     while True:
-        names = list(kinds(28, 28, 0))
+        shapes = list(kinds(28, 28, 0))
         for model in models:
-            for place, name in enumerate(names):
-                i = step * len(names) + place
+            for place, name in enumerate(shapes):
+                i = step * len(shapes) + place
                 is_turn = small or (place + step) % TURNS == 0
                 if is_turn and (model.card.name, i) not in done:
                     keep = np.ascontiguousarray(kinds(28, 28, step)[name])
@@ -134,9 +148,42 @@ def lines(holes: Sequence[Hole]) -> list[str]:
             said = p[rare].mean() if rare.any() else 0
             found.append(
                 f"weights {PREDICTED * factor:g} and {PASSED * factor:g}, floor {floor:g}: "
-                f"log-loss {loss:.4f}, calibration {calibration_error(told):.4f}, "
+                f"log-loss {loss:.4f}, calibration {calibration_error(told):.4f} "
+                f"± {standard_error(told):.4f} (by chance {chance(told):.4f}), "
                 f"said {said:.5f}, true {often:.5f} of {int(rare.sum())}"
             )
+    return found
+
+
+def standard_error(told: Sequence[Hole]) -> float:
+    """Return the standard error of the error of calibration, with whole holes resampled."""
+    random = np.random.default_rng(0)
+    apart = bins_apart(told)
+    pixels = np.array([len(each["p"]) for each in told])
+    found = []
+    for _ in range(RESAMPLED):
+        chosen = random.integers(len(told), size=len(told))
+        found.append(abs(apart[chosen].sum(0)).sum() / pixels[chosen].sum())
+    return float(np.std(found))
+
+
+def chance(told: Sequence[Hole]) -> float:
+    """Return the mean error of calibration of so many holes if every stated probability
+    is right: in each bin the sum over holes of said minus true is then normal, with mean
+    zero and a variance that is the sum of its squares."""
+    spread = np.sqrt((bins_apart(told) ** 2).sum(0))
+    pixels = sum(len(each["p"]) for each in told)
+    return float(np.sqrt(2 / np.pi) * spread.sum() / pixels)
+
+
+def bins_apart(told: Sequence[Hole]) -> NDArray[np.float64]:
+    """Return the sums of said minus true (N, K) of each hole in each bin of what is said."""
+    bins = len(EDGES) - 1
+    found = np.zeros((len(told), bins))
+    for row, each in zip(found, told, strict=True):
+        p = np.asarray(each["p"])
+        index = np.clip(np.searchsorted(EDGES, p, side="right") - 1, 0, bins - 1)
+        row += np.bincount(index, p - np.asarray(each["w"]), bins)
     return found
 
 
