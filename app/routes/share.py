@@ -83,9 +83,10 @@ class _Recipe(BaseModel):
     @property
     def query(self) -> str:
         said = {
-            name: value
+            # as the page reads and writes it
+            name: "true" if value is True else value
             for name, value in self.model_dump().items()
-            if value not in ("", [], None)
+            if value not in ("", [], None) and value is not False
         }
         return urllib.parse.urlencode(said, doseq=True)
 

@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from pydantic import create_model
 
+from app.routes.share import Recipe
 from tests.app.hand_worker import HandWorker
 
 PICTURES = Path(__file__).parents[2] / "app" / "playground" / "img"
@@ -108,3 +110,11 @@ def test_recipe_that_is_none_is_refused(
 ) -> None:
     """By its own words, before anybody is led to the page."""
     assert client.get("/s", params={**RECIPE, **wrong}).status_code == 422
+
+
+@pytest.mark.parametrize(("said", "query"), [(True, "&mirrored=true"), (False, "")])
+def test_flag_is_written_as_the_page_reads_it(said: bool, query: str) -> None:
+    """The page takes no other text than `true` for an option that is on."""
+    trial: Any = create_model("Trial", __base__=Recipe, mirrored=(bool, False))
+    found = trial(model="m", seed=0, mirrored=said).query
+    assert found == f"model=m&seed=0&temperature=1.0&n=1&first=0{query}"
