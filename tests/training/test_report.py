@@ -1,15 +1,24 @@
 """The results page: the paper's numbers, ours beside them where they belong, and a dash where there is nothing."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from docs.make_results import TABLES, WHERE_READ, describe_network, render, write_report
+from docs.make_results import (
+    MEMORY,
+    TABLES,
+    WHERE_READ,
+    describe_network,
+    render,
+    write_report,
+)
 from model_core.card import Card, CardMember
 from model_core.config import NetworkConfig, preset
 from model_core.models import save_model, untrained
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 TRAINING = {
     "epochs": 2,
     "images": 90_000,
@@ -65,6 +74,23 @@ def test_every_number_of_the_paper_says_where_it_was_read() -> None:
     }
     assert marks == set(WHERE_READ)
     assert all(f"{mark} {place}\n" in page for mark, place in WHERE_READ.items())
+
+
+def test_number_quoted_from_memory_says_so_where_it_is_an_aim() -> None:
+    """Recipes name the paper's scores as what they try to reach."""
+    scores = [score for table in TABLES for score in table.scores]
+    read = {score.score for score in scores if score.read != MEMORY}
+    memory = {score.score for score in scores} - read
+    assert 80.54 in memory
+    aims = re.compile(r"scores?(?: is)? ([0-9.]+) (?:nats|bits/dim)([^.;]*)")
+    found = [
+        (float(number), words)
+        for config in CONFIGS.glob("*.toml")
+        for number, words in aims.findall(config.read_text().replace("\n# ", " "))
+    ]
+    assert len(found) > 5
+    for number, words in found:
+        assert number not in memory or "from memory" in words, number
 
 
 def test_our_score_stands_beside_the_network_it_is_of() -> None:
