@@ -140,6 +140,10 @@ class EngineLink:
         """Load a model that was exchanged, if it was kept. identity: or the sha256 of its weights."""
         self._tell("bring", name, identity)
 
+    def unload(self, called: str, proposal: int) -> None:
+        """Unload a model, by its name in the engine, as the engine has proposed."""
+        self._tell("unload", called, proposal)
+
     def is_late(self) -> bool:
         """Should it be back by now from what it does?"""
         return self._due.is_over()

@@ -102,6 +102,7 @@ class Worker:
             bring,
             self._spans.begin,
             settings.added_dir,
+            unload=engine.unload,
         )
         self._taking = Taking(self._rq, self._held, self._admission)
         self._beginning = Beginning(self._rq, self._held, self._ending, self._admission)
@@ -151,6 +152,7 @@ class Worker:
             "card_failed": self._card_failed,
             "examined": self._examined,
             "draft_gone": self._announcement.draft_gone,
+            "unloadable": self._admission.unloadable,
         }
         self._engine.start(self._publisher.publish, self._exhausted, words)
         # Before the first heartbeat: whoever sees a worker finds these names reserved.

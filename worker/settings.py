@@ -32,6 +32,9 @@ class Settings(RedisSettings):
     accordingly after the second look that finds it unchanged; 0 = never."""
     model_mib: int = Field(default=1024, ge=1)
     """Weights that a model may have, in MiB."""
+    loaded_models: int = Field(default=64, ge=2, le=4096)
+    """Models in memory, exchanged weights that jobs still need too. Beyond that the added model that was used least
+    recently is unloaded, and loaded again by the next job for it. Shipped models are never unloaded."""
     kept_dir: Path | None = None
     """Directory for a copy of the weights that it has served, for jobs that are still open when they are exchanged, and
     so that they are not examined at each start; `pixelrnn/weights` in the user's cache when not given. Workers of one

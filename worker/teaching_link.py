@@ -169,6 +169,9 @@ class TeachingLink:
     def bring(self, name: str, identity: str) -> None:
         """No job waits for a model."""
 
+    def unload(self, called: str, proposal: int) -> None:
+        """No model stays in memory."""
+
     def is_late(self) -> bool:
         return False
 

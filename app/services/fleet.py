@@ -136,6 +136,8 @@ class Fleet:
         if able:
             most = max(able, key=lambda worker: len(worker.ready))
             card = most.card_of(spec)
+            if card is not None and card.unloaded:
+                return f"{spec.model} to be loaded again"
             done = "compiled" if card is not None and card.cold else "loaded"
             return f"{spec.model} to be {done} ({len(most.ready)} of {len(most.models)} models are ready)"
         if not self.workers:

@@ -93,6 +93,13 @@ class ModelCard(ModelFacts):
     """The job that added it, if one did."""
     cold: bool = False
     """Its loops are not on disk, so that they are compiled first, which takes a processor half a minute."""
+    unloaded: bool = False
+    """It is not in memory at the moment: a job for it is accepted, and waits until it is loaded again."""
+
+    @property
+    def draws(self) -> bool:
+        """True if the worker can draw from it now."""
+        return not self.compiling and not self.unloaded
 
     @property
     def levels(self) -> int:
@@ -228,11 +235,7 @@ class WorkerInfo(Record):
         if self.is_trainer or self.examined(spec):
             return True
         card, second = self.card_of(spec), self.second_card_of(spec)
-        return (
-            card is not None
-            and not card.compiling
-            and not (second and second.compiling)
-        )
+        return card is not None and card.draws and (second is None or second.draws)
 
     def second_card_of(self, spec: JobSpec) -> ModelCard | None:
         """The further model that the job asks, as it is served now; None where it asks none, or there is none."""
@@ -242,19 +245,33 @@ class WorkerInfo(Record):
         )
 
     def with_kept(self, card: ModelCard) -> "WorkerInfo":
-        """The same worker, which holds these weights too."""
-        return self.model_copy(update={"kept": (*self.kept, card)})
+        """The same worker, which holds these weights too, or again if it serves them."""
+        if any(_is_same(one, card) for one in self.models):
+            return self._with_unloaded(card, unloaded=False)
+        kept = (one for one in self.kept if not _is_same(one, card))
+        return self.model_copy(update={"kept": (*kept, card)})
+
+    def without_weights(self, card: ModelCard) -> "WorkerInfo":
+        """Return the same worker, which does not have these weights in memory: those of
+        a model that it serves are loaded again by the next job, others are forgotten."""
+        kept = tuple(one for one in self.kept if not _is_same(one, card))
+        without = self.model_copy(update={"kept": kept})
+        return without._with_unloaded(card, unloaded=True)
+
+    def _with_unloaded(self, card: ModelCard, unloaded: bool) -> "WorkerInfo":
+        models = (
+            one.model_copy(update={"unloaded": unloaded})
+            if _is_same(one, card)
+            else one
+            for one in self.models
+        )
+        return self.model_copy(update={"models": tuple(models)})
 
     def with_served(self, card: ModelCard) -> "WorkerInfo":
         """The same worker, which serves this model from now on; weights of the same name that it replaces are kept."""
         before = self.without_model(card.name)
         models = sorted((*before.models, card), key=lambda model: model.name)
-        kept = (
-            old
-            for old in before.kept
-            if (old.name, old.identity_or_digest)
-            != (card.name, card.identity_or_digest)
-        )
+        kept = (old for old in before.kept if not _is_same(old, card))
         return before.model_copy(update={"models": tuple(models), "kept": tuple(kept)})
 
     def without_model(self, name: str) -> "WorkerInfo":
@@ -263,7 +280,7 @@ class WorkerInfo(Record):
         models = tuple(card for card in self.models if card.name != name)
         kept = (
             *self.kept,
-            *(card for card in self.models if card.name == name and not card.compiling),
+            *(card for card in self.models if card.name == name and card.draws),
         )
         refused = tuple(one for one in self.refused if one.name != name)
         return self.model_copy(
@@ -308,6 +325,11 @@ class WorkerInfo(Record):
     def entry(self) -> str:
         """The announcement, without what is as usual, so that an API of an earlier version can read it."""
         return self.model_dump_json(exclude_defaults=True)
+
+
+def _is_same(one: ModelCard, other: ModelCard) -> bool:
+    """Return True if both are of one name and one identity."""
+    return (one.name, one.identity_or_digest) == (other.name, other.identity_or_digest)
 
 
 class AnnouncementReader:

@@ -19,14 +19,20 @@ from worker.contract.added import OWNER, drafts_in, name_of, seen_by, whence
 from worker.contract.cards import ExaminedDraft, ModelCard, RefusedModel
 from worker.engine.cohort import Cohort
 from worker.engine.examination import Examination, Repeats
+from worker.engine.examiner import TimedOutError
 from worker.engine.failures import is_card_error
 from worker.engine.kept import KeptWeights
-from worker.engine.model_pool import MOST_LOADED, ModelPool
+from worker.engine.model_pool import FullPoolError, ModelPool
 from worker.engine.refusals import note_refused
 from worker.orders.catalogue import kept_name
 
 Fingerprint = tuple[tuple[str, int, int], ...]
 
+ROOM_S = 30.0
+"""Seconds to wait until a model is unloaded that makes room: jobs may draw with all of
+them."""
+ASK_FOR_ROOM_S = 0.2
+"""Seconds until the engine's thread is asked for room again."""
 
 _DRAFT = "."
 """The first character of the name of a draft's directory; no model's name has it."""
@@ -160,6 +166,7 @@ class Arrivals:
         """Take what changes in the directory, for as long as the process lives."""
         while True:
             time.sleep(every_s)
+            self._put("unload_resting")
             try:
                 self.look()
                 self._kept.forget_old()
@@ -213,14 +220,15 @@ class Arrivals:
         if read.name != name:
             raise ModelError(f"its card says {read.name!r}, and it lies in {name!r}")
         called, cohort = self._pool.engine_name(name, read.identity), None
-        if called is None:
-            called = kept_name(self._loaded(name, read.identity, source))
+        card = None if called is None else self._pool.renew(called, read)
+        if called is None or card is None:
+            card = self._loaded(name, read.identity, source)
+            called = kept_name(card)
             cohort = Cohort(
                 partial(self._pool.engine, called), self._pool.plans[called].express
             )
         now = {"compiling": False, "cold": False, **whence(source)}
-        card = self._pool.renew(called, read).model_copy(update=now)
-        self._put("served", card, called, cohort)
+        self._put("served", card.model_copy(update=now), called, cohort)
         self._log.info(
             "model_served",
             model=name,
@@ -242,9 +250,12 @@ class Arrivals:
             read = Card.read(place / CARD)
             if self._pool.engine_name(name, read.identity) is None:
                 card = self._in_memory(name, read.identity, place)
+                # A job for these weights, served before, waits meanwhile.
+                self._pool.coming = (kept_name(card),)
                 try:
                     self._examination.measure(name, place)
                 finally:
+                    self._pool.coming = ()
                     self._pool.remove(kept_name(card))
                 self._kept.keep(name, read.identity, place)
                 # A cancelled exchange must not leave the weights here for a week.
@@ -275,16 +286,28 @@ class Arrivals:
     def _in_memory(self, name: str, identity: str, source: Path) -> ModelCard:
         """Load a model, once an examiner has loaded it; return its card.
 
-        Raises whatever is wrong with it.
+        Raises whatever is wrong with it, and TimedOutError if there is no room: it is
+        looked at again later.
         """
-        if self._pool.loaded >= MOST_LOADED:
+        if self._pool.is_full_for_good:
             raise ModelError(
-                f"this worker holds {MOST_LOADED} models, exchanged weights too: start it again"
+                f"this worker holds {self._pool.most} models, all of them shipped: "
+                "serve fewer, or raise PIXELRNN_LOADED_MODELS"
             )
         model = self._examination.load(name, source, self._device)
         if model.card.identity != identity:
             raise ModelError("it was exchanged while it was looked at")
-        return self._pool.add(model)
+        until = time.monotonic() + ROOM_S
+        while True:
+            try:
+                return self._pool.add(model)
+            except FullPoolError as full:
+                if time.monotonic() >= until:
+                    why = f"{full}, and jobs draw with all that may leave"
+                    late = TimedOutError(why, is_busy=True)
+                    raise self._examination.repeats.note(source.name, late) from None
+            self._put("make_room")
+            time.sleep(ASK_FOR_ROOM_S)
 
     @contextmanager
     def _announced(self, card: ModelCard, source: Path) -> Iterator[None]:

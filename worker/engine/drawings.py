@@ -76,6 +76,10 @@ class Drawings:
             if drawing.order.seats == seats
         ]
 
+    def models(self) -> set[str]:
+        """Return the names in the engine of the models that draw them."""
+        return {drawing.order.model for drawing in self._open.values()}
+
     def forget(self, token: str) -> DrawOrder | None:
         """Its images wait no longer; None when it is not drawn here."""
         drawing = self._open.pop(token, None)

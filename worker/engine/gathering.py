@@ -71,6 +71,11 @@ class Gathering:
         while self._next:
             yield self._next.pop(0)
 
+    def models(self) -> set[str]:
+        """Return the names in the engine of the models that open jobs use: a cut-out
+        may wait for those before it."""
+        return {gathered.order.model for gathered in self._open.values()}
+
     def close(self, token: str) -> list[str]:
         """Gather no more for this job. Returns the tokens of its pictures."""
         gathered = self._open.pop(token, None)

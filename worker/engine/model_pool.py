@@ -1,5 +1,6 @@
 """The loaded models, their cards, and engines on demand."""
 
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -45,7 +46,9 @@ WARM_UP_ROWS = 2
 
 MIB = 2**20
 MOST_LOADED = 64
-"""Models in memory, exchanged weights too: one worker would otherwise grow with every exchange."""
+"""Models in memory, exchanged weights too, unless PIXELRNN_LOADED_MODELS says otherwise."""
+MOST_REMEMBERED = 256
+"""Unloaded models whose plans are remembered."""
 KEPT_STATES = 4
 """States that are kept of completed pictures: more completions of one of them begin after its given rows."""
 
@@ -111,15 +114,29 @@ class Loaded:
     stages: Stages = field(default_factory=Stages)
 
 
+class FullPoolError(ModelError):
+    """As many models are in memory as may be there: one has to be unloaded first."""
+
+
 class ModelPool:
     """Models by name, all on one device. ModelError when one image of a model is too large for its share of memory.
 
-    names: those that each have an equal share, loaded already or not; `models` by default.
+    names: those that each have an equal share, loaded already or not; `models` by default. most: how many may be in
+    memory, exchanged weights too.
     """
 
     def __init__(
-        self, models: Mapping[str, Model], plan: SlotPlan, names: Iterable[str] = ()
+        self,
+        models: Mapping[str, Model],
+        plan: SlotPlan,
+        names: Iterable[str] = (),
+        most: int = MOST_LOADED,
     ) -> None:
+        self.most = most
+        self._adding = threading.Lock()
+        self._plans: dict[str, SlotPlan] = {}
+        """Plans of unloaded models, by the names that `kept_name` gives them: one that is loaded again must offer what
+        its card has announced."""
         self._begun_with = frozenset((*models, *names))
         self._plan, self._share = plan, plan.share(max(1, len(self._begun_with)))
         self._loaded: dict[str, Loaded] = {}
@@ -153,6 +170,17 @@ class ModelPool:
         """How many models are in memory, those whose weights were exchanged too."""
         return len(self._loaded)
 
+    @property
+    def is_full(self) -> bool:
+        """True if a model has to be unloaded before another one is loaded."""
+        return self.loaded >= self.most
+
+    @property
+    def is_full_for_good(self) -> bool:
+        """True if shipped models alone, which are never unloaded, leave no room."""
+        names = {loaded.card.name for loaded in list(self._loaded.values())}
+        return len(names & self._begun_with) >= self.most
+
     def begin_with(self, name: str, model: Model) -> None:
         """One of those that have an equal share, or one that was added before this worker began."""
         if name not in self._begun_with:
@@ -162,12 +190,9 @@ class ModelPool:
         self._numerics.add(_numerics(model, plan))
 
     def engine_name(self, name: str, identity: str) -> str | None:
-        """The name of this model here; None where it is not loaded."""
-        for called in (f"{name}@{identity}", name):
-            if (
-                called in self._loaded
-                and self._loaded[called].card.identity == identity
-            ):
+        """The name of this model here; None where it is not loaded. identity: or the sha256."""
+        for called, loaded in list(self._loaded.items()):
+            if loaded.card.name == name and loaded.model.card.answers_to(identity):
                 return called
         return None
 
@@ -190,26 +215,31 @@ class ModelPool:
             for one in loaded
         )
 
-    def renew(self, called: str, card: Card) -> ModelCard:
-        """Say what the card of a loaded model says now: it has the same identity."""
-        loaded = self._loaded[called]
+    def renew(self, called: str, card: Card) -> ModelCard | None:
+        """Say what the card of a loaded model says now: it has the same identity. None if the model was unloaded."""
+        loaded = self._loaded.get(called)
+        if loaded is None:
+            return None
         loaded.model = replace(loaded.model, card=card)
         loaded.card = _card(card.name, loaded.model, loaded.plan)
         return loaded.card
 
     def add(self, model: Model) -> ModelCard:
         """One more model, or other weights of one, under the name that `kept_name` gives it. ModelError when it does
-        not fit, or is drawn with another arithmetic than the others.
+        not fit, or is drawn with another arithmetic than the others; FullPoolError when there is no room for it.
 
         Other weights have the same memory for slots as those in whose place they come. A further model takes nothing
         from the others: such models have a quarter beside them. One has a fixed part of half of that, so that there is
         some for `MOST_FURTHER`, and half of what is left of the other half.
         """
         own = model.card.name
-        share = (
-            self._share if own in self._begun_with else self._share_of_a_further(own)
-        )
-        plan = _fitted(own, model, self._plan, share)
+        called = f"{own}@{model.card.identity}"
+        if (plan := self._plans.get(called)) is not None:
+            share = self._lent.get(own, self._share)
+        else:
+            is_further = own not in self._begun_with
+            share = self._share_of_a_further(own) if is_further else self._share
+            plan = _fitted(own, model, self._plan, share)
         numerics = _numerics(model, plan)
         if numerics not in self._numerics:
             raise ModelError(
@@ -219,18 +249,35 @@ class ModelPool:
         card = _card(own, model, plan).model_copy(
             update={"compiling": False, "cold": False}
         )
-        self._loaded[kept_name(card)] = Loaded(model, plan, card)
+        with self._adding:  # the engine's thread and the one that looks for new models
+            if self.is_full and kept_name(card) not in self._loaded:
+                raise FullPoolError(self._is_full())
+            self._loaded[kept_name(card)] = Loaded(model, plan, card)
         if own not in self._begun_with:
             self._lent[own] = share
         return card
+
+    def _is_full(self) -> str:
+        return f"this worker holds {self.most} models (PIXELRNN_LOADED_MODELS)"
 
     def remove(self, name: str) -> None:
         """Take a model out of memory that is drawn from no more."""
         self._loaded.pop(name, None)
 
+    def unload(self, called: str) -> None:
+        """Take a model out of memory that may be loaded again."""
+        loaded = self._loaded.pop(called, None)
+        if loaded is not None:
+            self._plans[kept_name(loaded.card)] = loaded.plan
+            while len(self._plans) > MOST_REMEMBERED:
+                del self._plans[next(iter(self._plans))]
+
     def forget(self, own: str) -> None:
         """A model is served no more: what it had as a further one is there for the next."""
         self._lent.pop(own, None)
+        for called in list(self._plans):
+            if called.startswith(f"{own}@"):
+                del self._plans[called]
 
     def _share_of_a_further(self, own: str) -> int:
         half = self._plan.share(FURTHER_PART) // 2
@@ -353,18 +400,24 @@ def load_pool(
     load: Callable[[str, Path, str], Model],
     begin: Callable[[], None] = lambda: None,
     further: Collection[str] = (),
+    most: int = MOST_LOADED,
+    later: Callable[[str], None] | None = None,
 ) -> ModelPool:
     """Load the models of these directories. What cannot be loaded is refused, and the others are there; ModelError when
     none is. load(name, directory, device): the examined model. begin: called before each model. further: those that
-    take no memory from the others, as they took none when they came."""
+    take no memory from the others, as they took none when they came. most: how many may be in memory. later: called
+    with each of the further ones for which there is no room yet; None: they are refused."""
     log = structlog.get_logger("models")
-    pool = ModelPool({}, plan, set(places).difference(further))
+    pool = ModelPool({}, plan, set(places).difference(further), most)
     for name, place in places.items():
         begin()
+        if pool.is_full and later is not None and name in further:
+            later(name)
+            continue
         try:
-            if pool.loaded >= MOST_LOADED:
+            if pool.is_full:
                 raise ModelError(
-                    f"this worker holds {MOST_LOADED} models: serve fewer, or more by other workers"
+                    f"this worker holds {most} models: serve fewer, or more by other workers"
                 )
             pool.begin_with(name, load(name, place, device))
         except Exception as error:  # the edge to whoever put it there

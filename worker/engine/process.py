@@ -44,9 +44,16 @@ from worker.engine.examiner import Examiner
 from worker.engine.failures import is_card_error
 from worker.engine.inbox import Inbox
 from worker.engine.kept import KeptWeights, usual_directory
-from worker.engine.model_pool import ModelPool, SlotPlan, load_pool, models_at
+from worker.engine.model_pool import (
+    FullPoolError,
+    ModelPool,
+    SlotPlan,
+    load_pool,
+    models_at,
+)
 from worker.engine.offering import offer
 from worker.engine.runner import Brought, Runner
+from worker.engine.unloading import Unloading
 from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome
 from worker.orders.images import NewRow
@@ -150,7 +157,14 @@ def main(usable: Collection[int]) -> None:
         places = models_at(models_dir, settings.models) | further
         load = partial(examination.load, waiting=deadlines.loading)
         pool = load_pool(
-            places, settings.device, plan, load, deadlines.loading, further
+            places,
+            settings.device,
+            plan,
+            load,
+            deadlines.loading,
+            further,
+            settings.loaded_models,
+            directory.again if settings.models_look_s else None,
         )
     except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
@@ -193,7 +207,7 @@ def main(usable: Collection[int]) -> None:
             threading.Thread(
                 target=arrivals.follow, args=arguments, name="arrivals", daemon=True
             ).start()
-        _draw(pool, _Worker(connection), inbox, settings, deadlines, kept)
+        _draw(pool, _Worker(connection), inbox, settings, deadlines, kept, directory)
     connection.close()
     os._exit(0)  # without torch's leave-taking, for which the worker would wait
 
@@ -282,6 +296,7 @@ def _draw(
     settings: Settings,
     deadlines: Deadlines,
     kept: KeptWeights,
+    directory: Directory,
 ) -> None:
     """Draw until the worker says stop."""
     runner = Runner(
@@ -292,37 +307,48 @@ def _draw(
         inbox,
         pool.islands,
         deadlines,
-        lambda name, identity: _bring(pool, kept, settings.device, name, identity),
+        lambda *weights: _bring(pool, kept, directory, settings.device, *weights),
         lambda order: part(KINDS[order.kind].carried_out)(
             order, pool.model(order.model)
         ),
         pool.field_cohort,
         pool.free_particles,
+        pool,
+        Unloading(pool, directory.is_added),
     )
     runner.start()
     runner.join()
 
 
 def _bring(
-    pool: ModelPool, kept: KeptWeights, device: str, name: str, identity: str
+    pool: ModelPool,
+    kept: KeptWeights,
+    directory: Directory,
+    device: str,
+    name: str,
+    identity: str,
 ) -> Brought | None:
-    """A model that was exchanged, and kept; None where there is none that can be used, or where it is being made ready.
-    identity: or the sha256."""
+    """Load a model that was exchanged and kept, or unloaded; None where there is none that can be used, or where it is
+    being made ready. Raises FullPoolError if there is no room for it. identity: or the sha256."""
     if pool.hurry(name, identity):
         return None
     log = structlog.get_logger("weights")
-    directory = kept.find(name, identity)
-    if directory is None:
+    place = kept.find(name, identity)
+    if place is None and directory.is_added(name):
+        place = directory.place(name)  # the copy was deleted, unused for so long
+    if place is None:
         log.warning("weights_not_there", model=name, identity=identity)
         return None
     try:
-        model = load_model(directory, device=device)
+        model = load_model(place, device=device)
         if model.card.name != name or not model.card.answers_to(identity):
             raise ModelError(
-                f"{directory} is {model.card.name} with the identity {model.card.identity}"
+                f"{place} is {model.card.name} with the identity {model.card.identity}"
             )
         card = pool.add(model)
-    except ModelError as error:
+    except FullPoolError:
+        raise
+    except (ModelError, OSError) as error:
         log.error("weights_unusable", model=name, reason=str(error))
         return None
     log.info("weights_brought", model=name, identity=identity)

@@ -19,7 +19,9 @@ from worker.engine.deadlines import IDLE_S, Deadlines
 from worker.engine.failures import is_card_error
 from worker.engine.gathering import Gathering
 from worker.engine.inbox import Inbox, Message
+from worker.engine.model_pool import FullPoolError, ModelPool
 from worker.engine.turns import Turns
+from worker.engine.unloading import Unloading
 from worker.engine.usage_told import UsageTold
 from worker.orders.catalogue import kept_name
 from worker.orders.faults import drawing_failed
@@ -28,6 +30,9 @@ from worker.orders.order import Order
 Brought = tuple[ModelCard, Cohort]
 """A model whose weights were exchanged, and its cohort."""
 
+_AGAIN_S = 0.2
+"""Seconds until a model that a job waits for is tried again, if there was no room."""
+
 
 class Runner:
     """Carries out orders until told to stop.
@@ -35,7 +40,8 @@ class Runner:
     cohorts: one for each loaded model, by name. score: one pass (assessment.passed). inbox: where others than
     those with a Runner at hand leave orders. islands and free_particles: see ByParticles. coding: see Files.
     deadlines: told what begins and ends. field_cohort: see Slots. bring(name, identity): loads a model that was
-    exchanged.
+    exchanged or unloaded; FullPoolError if there is no room. pool and unloading: the models in memory, and which of
+    them leave it; without them none does.
     """
 
     def __init__(
@@ -51,8 +57,15 @@ class Runner:
         coding: Coded | None = None,
         field_cohort: Callable[[str, int], Cohort] | None = None,
         free_particles: Callable[[str], None] = lambda model: None,
+        pool: ModelPool | None = None,
+        unloading: Unloading | None = None,
     ) -> None:
         self._bring = bring
+        self._pool = pool
+        self._unloading = unloading
+        self._waits_for_room: dict[tuple[str, str], None] = {}
+        """Models that jobs wait for, by name and identity, in the order of asking."""
+        self._try_again_at = 0.0
         self._outlet = outlet
         self._step_delay_s = step_delay_s
         self._inbox = inbox or Inbox()
@@ -87,6 +100,9 @@ class Runner:
             "card_failed": outlet.card_failed,
             "examined": partial(outlet.tell, "examined"),
             "draft_gone": partial(outlet.tell, "draft_gone"),
+            "unload_resting": self._propose,
+            "make_room": partial(self._propose, needs_room=True),
+            "unload": self._unload,
             "stop": self._stop,
         }
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -122,6 +138,7 @@ class Runner:
                 self._forget(token)
             for order in self._gathering.next_ones():
                 self._follow(("submit", order))
+            self._fetch_again()
             self._usage.now_and_then()
             self._outlet.send()
         self._usage.tell()
@@ -153,7 +170,7 @@ class Runner:
             if message is not None:
                 self._follow(message)
                 idle = False  # what it may have said goes out
-            elif not idle:
+            elif not idle or self._waits_for_room:
                 break
         self._outlet.send()
 
@@ -178,6 +195,8 @@ class Runner:
             time.sleep(self._step_delay_s)
 
     def _accept(self, order: Order) -> None:
+        if self._unloading is not None:
+            self._unloading.used(order.model)
         for each in self._gathering.opened(order):
             next(
                 activity
@@ -186,18 +205,99 @@ class Runner:
             ).accept(each)
 
     def _fetch(self, name: str, identity: str) -> None:
-        """Bring a model that was exchanged, while all drawing waits: it takes a moment, and happens once after an
-        exchange."""
+        """Bring a model that was exchanged or unloaded, while all drawing waits: it takes a moment, and happens once
+        after an exchange. If there is no room, it is tried again until there is."""
+        if self._has_told(name, identity):
+            return
         self._deadlines.loading()
-        if (brought := self._bring(name, identity)) is not None:
-            card, cohort = brought
-            self._slots.add(kept_name(card), cohort)
-            self._rest(kept_name(card))
-            self._usage.add(kept_name(card))
-            self._outlet.tell("brought", card)
+        try:
+            brought = self._bring(name, identity)
+        except FullPoolError:
+            self._waits_for_room[name, identity] = None
+            self._try_again_at = time.monotonic() + _AGAIN_S
+            self._propose(needs_room=True)
+            return
+        if brought is None:
+            return
+        card, cohort = brought
+        called = kept_name(card)
+        self._slots.add(called, cohort)
+        self._usage.add(called)
+        if self._unloading is not None:
+            self._unloading.ready(called, asked_for=True)
+        if not self._is_served(card):
+            self._rest(called)
+        self._outlet.tell("brought", card, called)
+
+    def _has_told(self, name: str, identity: str) -> bool:
+        """Tell the worker that this model is in memory, if it is: the worker has missed
+        that, or was about to give it up."""
+        if self._pool is None or self._unloading is None:
+            return False
+        called = self._pool.engine_name(name, identity)
+        if called is None or not self._unloading.is_ready(called):
+            return False
+        self._keep(called)
+        return True
+
+    def _is_served(self, card: ModelCard) -> bool:
+        """Return True if new jobs of this name are for this model: it was unloaded while
+        it was served."""
+        return self._serving.get(card.name) == kept_name(card)
+
+    def _fetch_again(self) -> None:
+        """Try to bring the models that had no room."""
+        if not self._waits_for_room or time.monotonic() < self._try_again_at:
+            return
+        waiting = list(self._waits_for_room)
+        self._waits_for_room.clear()
+        for weights in waiting:
+            self._fetch(*weights)
+
+    def _propose(self, needs_room: bool = False) -> None:
+        """Tell the worker which models may be unloaded."""
+        if self._unloading is None:
+            return
+        found = self._unloading.proposals(self._serving, self._models(), needs_room)
+        for called, proposal in found.items():
+            self._outlet.tell("unloadable", called, proposal)
+
+    def _models(self) -> set[str]:
+        """Return the names of all models that jobs use."""
+        used = self._gathering.models()
+        return used.union(*(activity.models() for activity in self._activities))
+
+    def _unload(self, called: str, proposal: int) -> None:
+        """Unload a model that the worker has given up, unless jobs came for it before,
+        or it was told since that the model is here."""
+        if self._unloading is None or self._pool is None:
+            return
+        is_open = self._unloading.is_open(called, proposal)
+        if not is_open or called in self._models():
+            self._keep(called)
+            return
+        card = self._pool.cards[called]
+        if self._serving.get(card.name) == called:
+            self._serving[card.name] = kept_name(card)  # its name when it comes again
+        self._slots.remove(called)
+        self._usage.remove(called)
+        self._unloading.unloaded(called)
+        self._pool.unload(called)
+        self._try_again_at = 0.0
+        self._around.log.info("model_unloaded", model=card.name, identity=card.identity)
+
+    def _keep(self, called: str) -> None:
+        """Tell the worker that a model stays, or is here: it may have given it up."""
+        if self._unloading is None or self._pool is None:
+            return
+        self._unloading.withdraw(called)
+        if called in self._pool.cards:
+            self._outlet.tell("brought", self._pool.cards[called], called)
 
     def _compiled(self, model: str) -> None:
         """It is said first, because somebody may wait for it."""
+        if self._unloading is not None:
+            self._unloading.ready(model)
         self._outlet.tell("compiled", model)
         self._outlet.send()
         self._slots.prepare(model)
@@ -208,7 +308,16 @@ class Runner:
         if cohort is not None:
             self._slots.add(called, cohort)
             self._usage.add(called)
+            if self._unloading is not None:
+                self._unloading.ready(called)
         self._serving[card.name] = called
+        if called not in self._slots:  # unloaded since somebody looked
+            self._serving[card.name] = kept_name(card)
+            unloaded = card.model_copy(update={"unloaded": True})
+            self._outlet.tell("served", unloaded, kept_name(card))
+            return
+        if self._unloading is not None:
+            self._unloading.withdraw(called)
         self._outlet.tell("served", card, called)
         self._outlet.send()
         self._slots.prepare(called)

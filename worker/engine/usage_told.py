@@ -31,6 +31,10 @@ class UsageTold:
         """One that was loaded later, or again."""
         self._of[model] = Usage()
 
+    def remove(self, model: str) -> None:
+        """Forget one that was unloaded."""
+        self._of.pop(model, None)
+
     def now_and_then(self) -> None:
         """Call it after each turn."""
         now = time.monotonic()

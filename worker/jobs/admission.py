@@ -3,6 +3,7 @@ runner."""
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +28,6 @@ from worker.jobs.announcement import Announcement
 from worker.jobs.ledger import Ledger, Opened, Unclaimed
 from worker.jobs.publisher import Publisher
 from worker.orders.build import build
-from worker.orders.catalogue import kept_name
 from worker.orders.claims import Claim, Outcome, StoredResult, failed
 from worker.orders.faults import (
     JobRefusedError,
@@ -44,12 +44,16 @@ one may be starting again."""
 ASK_AGAIN_S = 30.0
 """Seconds until weights that were not there are asked for again."""
 
+LOADING_S = 5.0
+"""Seconds for which a job that waits for weights is looked at more often."""
+
 
 class Admission:
     """Opens jobs. `announcement`: of this worker. `announced`: what all live workers announce; RedisError.
     `bring(name, identity)`: make a model ready that a job waits for, or fetch it where the job was accepted for another
     than those that this worker was started with; then `brought` is called. `opened`: hears of each job that is
-    opened. added_dir: where models are put that jobs add."""
+    opened. added_dir: where models are put that jobs add. `unload(called, proposal)`: answer the engine's proposal to
+    unload a model."""
 
     def __init__(
         self,
@@ -62,6 +66,7 @@ class Admission:
         opened: Callable[[Claim, JobSpec], None] = lambda claim, spec: None,
         added_dir: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
+        unload: Callable[[str, int], None] = lambda called, proposal: None,
     ) -> None:
         self._ledger = ledger
         self._announcement = announcement
@@ -78,6 +83,9 @@ class Admission:
         """Names in the engine of models that came later, by name and identity."""
         self._asked_at: dict[tuple[str, str], float] = {}
         self._clock = clock
+        self._unload = unload
+        self._unloadable: deque[tuple[str, int]] = deque()
+        """Models that the engine proposes to unload, by their names there."""
         self._unsupported_since: dict[str, float] = {}
         """Times at which jobs were first found that no worker's device supports."""
         self._log = structlog.get_logger("admission")
@@ -89,7 +97,11 @@ class Admission:
     @property
     def is_compiling(self) -> bool:
         """True if jobs may be parked here for a model that will be ready in a moment."""
-        return len(self._announcement.info.ready) < len(self._announcement.info.models)
+        info, since = self._announcement.info, time.monotonic() - LOADING_S
+        is_loading = any(
+            at - ASK_AGAIN_S > since for at in list(self._asked_at.values())
+        )
+        return is_loading or len(info.ready) < len(info.models)
 
     def wait_until_ready(self, timeout_s: float) -> bool:
         """True if there is a model that can be drawn from, now or within so many seconds."""
@@ -116,6 +128,9 @@ class Admission:
         if self._announcement.info.takes(spec):
             if not (is_ready := self._announcement.info.is_ready(spec)):
                 self._ask_for((spec.model, spec.identity_or_digest))
+                second = self._announcement.info.second_card_of(spec)
+                if second is not None and not second.draws:
+                    self._ask_for((second.name, second.identity_or_digest))
             return is_ready
         if spec.kind == ADD.word:  # it waits until it is examined, or gone
             return (
@@ -161,10 +176,37 @@ class Admission:
             self._asked_at[weights] = now + ASK_AGAIN_S
             self._bring(*weights)
 
-    def brought(self, card: ModelCard) -> None:
-        """These weights are here."""
-        self._called[card.name, card.identity_or_digest] = kept_name(card)
+    def brought(self, card: ModelCard, called: str) -> None:
+        """These weights are here; called: their name in the engine."""
+        self._called[card.name, card.identity_or_digest] = called
+        self._forget_asking(card)
         self._announcement.brought(card)
+
+    def unloadable(self, called: str, proposal: int) -> None:
+        """The engine can do without this model; see `let_go`."""
+        self._unloadable.append((called, proposal))
+
+    def let_go(self) -> None:
+        """Let the engine unload what it has proposed.
+
+        Call it from the thread that takes and opens jobs, between two of them: no job
+        that was found to be ours may lose its model before its order is sent.
+        """
+        while self._unloadable:
+            called, proposal = self._unloadable.popleft()
+            info = self._announcement.info
+            for card in (*info.models, *info.kept):
+                weights = card.name, card.identity_or_digest
+                if self._called.get(weights, card.name) == called:
+                    self._announcement.unloaded(card)
+                    self._called.pop(weights, None)
+                    self._forget_asking(card)
+            self._unload(called, proposal)
+
+    def _forget_asking(self, card: ModelCard) -> None:
+        """Let the next job ask for these weights at once."""
+        for asked in (card.identity, card.digest):
+            self._asked_at.pop((card.name, asked), None)
 
     def served(self, card: ModelCard, called: str) -> None:
         """This model has come, or other weights of it; called: its name in the engine."""

@@ -3,7 +3,9 @@ names of shipped models, which stay reserved while no worker is there."""
 
 import hashlib
 import json
+import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,36 +35,43 @@ class Announcement:
         self.info = info
         self._health_file = health_file
         self._ended = False
+        self._changing = threading.Lock()
+
+    def _change(self, changed: Callable[[WorkerInfo], WorkerInfo]) -> None:
+        """Change what it says: the thread that hears the engine does, and the one that
+        takes jobs."""
+        with self._changing:
+            self.info = changed(self.info)
 
     def compiled(self, model: str, redis: Redis) -> None:
         """One more model is ready: say so now, or with the next beat."""
-        self.info = self.info.with_compiled(model)
+        self._change(lambda info: info.with_compiled(model))
         with suppress(RedisError):
             self.beat(redis)
 
     def served(self, card: ModelCard, redis: Redis) -> None:
         """A model has come, or other weights of one: say so now, or with the next beat."""
-        self.info = self.info.with_served(card)
+        self._change(lambda info: info.with_served(card))
         with suppress(RedisError):
             self.beat(redis)
 
     def dropped(self, model: str) -> None:
         """A model is gone; said with the next beat."""
-        self.info = self.info.without_model(model)
+        self._change(lambda info: info.without_model(model))
 
     def refused(self, model: RefusedModel) -> None:
         """A model is not served, and why; said with the next beat."""
-        self.info = self.info.with_refused(model)
+        self._change(lambda info: info.with_refused(model))
 
     def examined(self, draft: ExaminedDraft, redis: Redis) -> None:
         """Announce the result of examining a draft, now or with the next beat."""
-        self.info = self.info.with_draft(draft)
+        self._change(lambda info: info.with_draft(draft))
         with suppress(RedisError):
             self.beat(redis)
 
     def draft_gone(self, job: str) -> None:
         """Announce no more, from the next beat on, what this job's draft was."""
-        self.info = self.info.without_draft(job)
+        self._change(lambda info: info.without_draft(job))
 
     def beat(self, redis: Redis) -> None:
         """Renew. Raises RedisError."""
@@ -79,8 +88,12 @@ class Announcement:
                 self._health_file.touch()
 
     def brought(self, card: ModelCard) -> None:
-        """It holds weights that were exchanged; said with the next beat."""
-        self.info = self.info.with_kept(card)
+        """It holds weights that were exchanged or unloaded; said with the next beat."""
+        self._change(lambda info: info.with_kept(card))
+
+    def unloaded(self, card: ModelCard) -> None:
+        """Weights leave its memory; said with the next beat."""
+        self._change(lambda info: info.without_weights(card))
 
     def end(self, redis: Redis) -> None:
         """Take it back: the worker accepts nothing more. Raises RedisError."""

@@ -51,6 +51,7 @@ class Taking:
         """The next job when there is room for it; None when the worker shall stop."""
         patience = Patience()
         while not self._rq.stopping:
+            self._admission.let_go()
             if self._at_hand:
                 return self._at_hand.popleft()
             is_ready = self._admission.wait_until_ready(LOOK_S)

@@ -23,6 +23,7 @@ ModelWord = Literal[
     "refused",
     "examined",
     "draft_gone",
+    "unloadable",
 ]
 
 
@@ -110,6 +111,10 @@ class Activity(Protocol):
 
     def orders_under(self, name: str) -> "Sequence[Broken]":
         """The orders whose work a turn of this name may be about."""
+        ...
+
+    def models(self) -> set[str]:
+        """Return the names in the engine of all models that its orders use."""
         ...
 
     def forget(self, token: str) -> None:

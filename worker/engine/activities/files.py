@@ -43,6 +43,9 @@ class Files:
     def orders_under(self, name: str) -> list[FileOrder]:
         return list(self._waiting.values())[:1]
 
+    def models(self) -> set[str]:
+        return {order.model for order in self._waiting.values()}
+
     def forget(self, token: str) -> None:
         if token == next(iter(self._waiting), None):
             self._steps, self._images = None, 0

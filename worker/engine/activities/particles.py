@@ -96,6 +96,9 @@ class ByParticles:
             if PARTICLES_OF + job.order.model == name
         ]
 
+    def models(self) -> set[str]:
+        return {job.order.model for job in self._jobs.values()}
+
     def forget(self, token: str) -> None:
         job = self._jobs.pop(token, None)
         if job is None:

@@ -37,6 +37,14 @@ class Passes:
     def orders_under(self, name: str) -> list[Pass]:
         return list(self._waiting.values())
 
+    def models(self) -> set[str]:
+        found = {task.model for task in self._waiting.values()}
+        for task in self._waiting.values():
+            order = task.order if isinstance(task, Started) else task
+            if isinstance(order, PictureOrder):
+                found.add(order.job.options.second_model)
+        return found - {""}
+
     def forget(self, token: str) -> None:
         self._waiting.pop(token, None)
 

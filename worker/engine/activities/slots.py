@@ -67,12 +67,23 @@ class Slots:
             except Exception as error:  # the engine's edge: there are no such slots
                 self._around.broke_off(order, error, drawing_failed)
 
+    def __contains__(self, name: str) -> bool:
+        """Return True if there are slots for this model."""
+        return name in self._cohorts
+
     def add(self, name: str, cohort: Cohort) -> None:
         self._cohorts[name] = cohort
 
+    def remove(self, name: str) -> None:
+        """Forget a model that no order uses, and its slots for fields."""
+        self._cohorts.pop(name, None)
+        for seats in [seats for seats, model in self._widths.items() if model == name]:
+            del self._cohorts[seats], self._widths[seats]
+
     def rest(self, name: str) -> None:
-        """Free the memory of a model's slots, where nobody sits."""
-        self._cohorts[name].rest()
+        """Free the memory of a model's slots, where nobody sits; a model may have been unloaded before."""
+        if name in self._cohorts:
+            self._cohorts[name].rest()
 
     def prepare(self, name: str) -> None:
         self._cohorts[name].prepare()
@@ -106,6 +117,9 @@ class Slots:
 
     def orders_under(self, name: str) -> list[DrawOrder]:
         return self._drawings.orders_of(name)
+
+    def models(self) -> set[str]:
+        return self._drawings.models() | {order.model for order in self._later}
 
     def forget(self, token: str) -> None:
         self._later = [order for order in self._later if order.claim.token != token]
