@@ -48,6 +48,7 @@ BATCH = 256
 _OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
 
 _BEYOND_ALLOWANCE = load("app", "beyond_allowance")
+_SPEND = load("app", "spend")
 _READ = load("app", "read")
 _WITHDRAW = load("app", "withdraw")
 _FORGET = load("app", "forget")
@@ -230,6 +231,11 @@ class Store:
             _BEYOND_ALLOWANCE, [bucket], [allowance.model_dump_json()]
         )
         return (SubmissionAnswer(answer[0].decode()), answer[1:]) if answer else None
+
+    async def spend(self, allowance: Allowance) -> None:
+        """Take one request from the client's allowance, if one is left."""
+        bucket = keys.allowance(allowance.client)
+        await self._eval(_SPEND, [bucket], [allowance.model_dump_json()])
 
     async def promised(self, client: str, digest: str) -> tuple[str, str] | None:
         """Id and body digest of the job that this `Idempotency-Key` has made; `digest` is the key's."""

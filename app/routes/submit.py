@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from inspect import cleandoc
 from itertools import chain
 from typing import Annotated, Any, TypeVar
@@ -17,6 +16,7 @@ from app.errors import (
     BadParameterError,
     NotDecodableError,
     NotVerifiableError,
+    RefusedError,
     TooLargeError,
 )
 from app.imaging.arrays import count_of, size_of
@@ -25,7 +25,12 @@ from app.imaging.decode import decoded_size
 from app.imaging.given import Files, naming_picture, read_given
 from app.imaging.provenance import read_provenance
 from app.imaging.render import expect_side
-from app.imaging.zipped import MAX_DRAWING_ENTRIES, Allowance, files_in
+from app.imaging.zipped import (
+    BEGINNING,
+    MAX_DRAWING_ENTRIES,
+    Allowance,
+    files_in,
+)
 from app.routes.answer import answer
 from app.routes.body_limits import BodyRoute, unpacked_limit
 from app.routes.preferences import PICTURE_FORMATS, Preferences, preferences_of
@@ -151,9 +156,15 @@ async def submitted_job(
     identity = _identity(kind, body, files, request, wanted)
     known = await services.submission.known(identity)
     place: Place = request.state.place
-    submitted = known or await _submit(
-        identity, kind, body, files, wanted, services, place
-    )
+    work = _Work(files, services, place)
+    try:
+        submitted = known or await _submit(
+            identity, kind, body, files, wanted, services, work
+        )
+    except RefusedError:
+        if work.has_begun:
+            await services.submission.count_refused(identity)
+        raise
     files.clear()  # the answer may take long, and nobody needs the request's bytes any more
     place.leave()
     return submitted
@@ -166,23 +177,21 @@ async def _submit(
     files: Files,
     wanted: Preferences,
     services: Services,
-    place: Place,
+    work: "_Work",
 ) -> Submitted:
-    imaging = partial(_imaging, files, services, place)
     webhook = services.webhooks.expected(getattr(body, "webhook", None))
     retention = services.submission.expected_retention(getattr(body, "retention", None))
     await services.submission.expect_room()
     if files:
         await services.submission.expect_allowance(identity)
     if kind.takes_several:
-        limit = services.settings.max_upload_bytes
-        await run_sync(_unzip, files, limit, place, limiter=services.imaging)
+        await work.unzip()
     model, found = await _model_and_facts(
-        kind, body, files, services.models, imaging, identity.caller
+        kind, body, files, services.models, work.imaging, identity.caller
     )
     given = None
     if getattr(body, "fit", None) == "crop":
-        given = await imaging(cutouts_of, files, model, taking_of(body))
+        given = await work.imaging(cutouts_of, files, model, taking_of(body))
         found = {
             **found,
             "cutouts": given.found["cutouts"],
@@ -201,27 +210,45 @@ async def _submit(
         given = replace(given, pixels=n * given.pixels, keep=n * given.keep)
     elif kind.input is not Input.NOTHING:
         count = options.own.picture_count
-        given = await imaging(
+        given = await work.imaging(
             read_given, kind.input, files, model, taking_of(body), count
         )
     return await services.submission.submit(identity, kind.word, model, options, given)
 
 
-async def _imaging(
-    files: Files,
-    services: Services,
-    place: Place,
-    decode: Callable[..., _Read],
-    *arguments: Any,
-) -> _Read:
-    """Call `decode` in a thread, with room for the pixels of a request's files. Raises
-    TooManyBytesError, and what it raises."""
+class _Work:
+    """What is done in threads with the files of a request."""
 
-    def call() -> _Read:
-        with place.decoding(decoded_size(chain.from_iterable(files.values()))):
-            return decode(*arguments)
+    def __init__(self, files: Files, services: Services, place: Place) -> None:
+        self._files = files
+        self._services = services
+        self._place = place
+        self.has_begun = False
+        """Whether an archive was opened, or a picture decoded: from then on the request
+        counts against the caller's allowance, accepted or not."""
 
-    return await run_sync(call, limiter=services.imaging)
+    async def unzip(self) -> None:
+        """Put the files of each zip in its place. Raises what `_unzip` raises."""
+        files = self._files
+        self.has_begun = any(
+            data.startswith(BEGINNING) for sent in files.values() for data in sent or ()
+        )
+        limit = self._services.settings.max_upload_bytes
+        await run_sync(
+            _unzip, files, limit, self._place, limiter=self._services.imaging
+        )
+
+    async def imaging(self, decode: Callable[..., _Read], *arguments: Any) -> _Read:
+        """Call `decode` in a thread, with room for the pixels of the files. Raises
+        TooManyBytesError, and what it raises."""
+
+        def call() -> _Read:
+            files = chain.from_iterable(self._files.values())
+            with self._place.decoding(decoded_size(files)):
+                self.has_begun = True
+                return decode(*arguments)
+
+        return await run_sync(call, limiter=self._services.imaging)
 
 
 async def _model_and_facts(

@@ -5,6 +5,7 @@ import json
 import math
 import secrets
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from app.errors import (
 from app.imaging.given import GivenPixels
 from app.queue_entry import queue_key
 from app.quotas import Quota
+from app.redis_connections import STORE_TROUBLE
 from app.schema.answers import Job, Model
 from app.schema.job_options import JobOptions
 from app.services.fleet import Fleet, FleetWatch
@@ -144,6 +146,12 @@ class Submission:
         allowance = self._allowance(identity)
         if (refused := await self._store.beyond_allowance(allowance)) is not None:
             raise await self._refusal(*refused, 0, allowance)
+
+    async def count_refused(self, identity: RequestIdentity) -> None:
+        """Take a refused request from the caller's allowance: its pictures were read, which costs as much as if it had
+        been accepted."""
+        with suppress(*STORE_TROUBLE):  # the refusal says what is wrong
+            await self._store.spend(self._allowance(identity))
 
     async def expect_room(self) -> None:
         """A look before anything costly is done: StoreFullError, QueueFullError, NoWorkerError."""

@@ -101,7 +101,11 @@ class Trainings:
         self._added.expect_name(name, caller, reserved, served, None, None)
         await self._submission.expect_allowance(identity)
         training = self._files(secrets.token_urlsafe(ID_BYTES), name)
-        found = await run_sync(self._write, training, files, own["crops"])
+        try:
+            found = await run_sync(self._write, training, files, own["crops"])
+        except RefusedError:
+            await self._submission.count_refused(identity)
+            raise
         spec = _spec(
             identity,
             KIND,
@@ -152,7 +156,11 @@ class Trainings:
         )
         model = self._files(job_id, name)
         with whole_or_not(model.part, "the model"):
-            await run_sync(self._added.write, model.part, name, owner, *files)
+            try:
+                await run_sync(self._added.write, model.part, name, owner, *files)
+            except RefusedError:
+                await self._submission.count_refused(identity)
+                raise
             if is_exchange:
                 await run_sync(begin_exchange, model, former_job)
             try:

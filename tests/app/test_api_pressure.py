@@ -7,12 +7,15 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from app.queue_entry import queue_key
 from app.settings import Settings
 from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.live import serving
+from tests.app.pictures import png
+from tests.archives import zipped
 from worker.contract import keys
 
 SAMPLE = {"model": "grey"}
@@ -203,3 +206,43 @@ def test_job_waits_for_those_who_hold_its_model_when_there_are_several_queues(
     assert client.get(jobs[1]["links"]["self"]).json()["position"] == 1
     assert (worker.take().id, painter.take().id) == (jobs[2]["id"], jobs[1]["id"])
     assert worker.redis.llen(queue_key("painters")) == 0
+
+
+def test_client_is_not_shut_out_when_the_clock_steps_back(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """By an hour, with nothing left of its allowance: it need not wait for that hour."""
+    with server(redis_url, client_rate=0.01) as client:
+        assert client.post("/sample", json=SAMPLE).status_code == 202
+        refused(client.post("/sample", json=SAMPLE), 429, "too-many-requests")
+        (bucket,) = worker.redis.keys(keys.allowance("*"))
+        an_hour_ahead = float(worker.redis.hget(bucket, "at")) + 3600
+        worker.redis.hset(bucket, "at", an_hour_ahead)
+        assert client.post("/sample", json=SAMPLE).status_code == 202
+        refused(client.post("/sample", json=SAMPLE), 429, "too-many-requests")
+        assert float(worker.redis.hget(bucket, "at")) < an_hour_ahead - 3000
+
+
+def test_refused_request_counts_when_its_picture_was_decoded(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """Decoding is most of what a call costs. What is refused before it stays free, and
+    what came before is still answered."""
+    picture = png(Image.new("L", (4, 3), 200))
+    nothing_to_fill = {"image": picture, "mask": png(Image.new("L", (4, 3), 0))}
+    archive = zipped({"a.png": picture, "b.png": b"no picture"})
+    with server(redis_url, client_rate=0.01) as client:
+
+        def refusals(call: str, model: str, **files: bytes) -> list[int]:
+            data = {"model": model}
+            answers = [client.post(call, data=data, files=files) for _ in range(3)]
+            return [answer.status_code for answer in answers]
+
+        assert refusals("/complete", "unknown", **nothing_to_fill) == 3 * [404]
+        assert refusals("/complete", "grey", **nothing_to_fill) == [422, 429, 429]
+        worker.redis.flushall()
+        worker.announce()
+        assert refusals("/score", "grey", image=archive) == [422, 429, 429]
+        worker.redis.flushall()
+        worker.announce()
+        assert client.post("/sample", json=SAMPLE).status_code == 202

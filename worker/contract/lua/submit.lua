@@ -119,17 +119,12 @@ local function remember_webhook(created)
   redis.call('EXPIRE', keys.WEBHOOKS, facts.listed_ttl)
 end
 
-local function spend(tokens)
-  redis.call('HSET', facts.allowance_key, 'tokens', string.format('%.6f', tokens - 1), 'at', string.format('%.6f', at))
-  redis.call('EXPIRE', facts.allowance_key, math.ceil(terms.burst / terms.rate) + 1)
-end
-
 local answer = accepted_before() or known_key()
 if answer then return answer end
 local tokens = tokens_of(terms, facts.allowance_key, at)
 answer = refusal(tokens)
 if answer then return answer end
-spend(tokens)  -- the first write: a full server refuses it, and would not refuse it behind those that make room
+spend(terms, facts.allowance_key, tokens, at)  -- the first write: a full server refuses it, and would not refuse it behind those that make room
 prune()
 local created = create(ARGV[3], facts.rows_total, keys.ACTIVE_TTL_S, ARGV[4] ~= '' and ARGV[4] or nil, ARGV[5], ARGV[7])
 local turn = take_turn()
