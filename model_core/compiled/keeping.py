@@ -3,12 +3,18 @@
 A power cut or a full disk leaves files that are cut short. numba would raise what it meets there, at each start again.
 """
 
+import errno
 import hashlib
 import logging
 import os
+import pickletools
+import re
 import shutil
 import sys
+import time
 import uuid
+from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +27,14 @@ from model_core.source_digest import files_imported_by, source_digest
 _PACKAGE = Path(__file__).parent
 _BLOCKS = _PACKAGE.with_name("blocks")
 """The other package whose compiled code is kept: programs for a CPU and for GPUs."""
+
+
+_UNUSED_S = 30 * 24 * 3600.0
+"""Seconds after which compiled code that no process has used is removed: each version of
+the sources, of numba and of the processor's features has code of its own."""
+_NOTED_S = 24 * 3600.0
+"""Seconds until a use is noted again."""
+_ROOT_NAME = re.compile(r"compiled-[0-9a-f]{16}")
 
 
 def _root() -> Path:
@@ -146,6 +160,7 @@ class _Place:
         is_program = source.parent == _BLOCKS
         find = directory_of_block_program if is_program else directory_of
         self._directory = find(source.stem)
+        _note_use(self._directory)
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> Self | None:
@@ -170,27 +185,121 @@ class _Place:
 
 
 class _KeptCode(caching.FunctionCache):
-    """numba's store of one function, which loads nothing if loading raises, and ignores that saving fails."""
+    """numba's store of one function, which loads nothing if loading raises, and ignores that saving fails.
+
+    Raises MemoryError if there is not enough memory to load: the code is not damaged, and compiling takes more.
+    """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
         except Exception as error:
-            return self._load_again(sig, target_context, error)
+            if self._lacks_memory(error):
+                raise MemoryError(f"to load compiled code: {error!r}") from error
+            return self._load_again(sig, target_context)
 
-    def _load_again(self, sig: Any, target_context: Any, error: Exception) -> Any:
+    def _load_again(self, sig: Any, target_context: Any) -> Any:
         """Load once more, because another process may have put the damage aside by now; otherwise put it aside."""
         try:
             return super().load_overload(sig, target_context)
-        except Exception:
-            _put_aside(Path(self.cache_path), error)
+        except Exception as error:
+            if self._lacks_memory(error):
+                raise MemoryError(f"to load compiled code: {error!r}") from error
+            directory = Path(self.cache_path)
+            if isinstance(error, OSError) and error.errno in _TOO_MANY_FILES:
+                _note("kept_code_not_read", directory, error)
+            else:
+                _put_aside(directory, error)
             return None
+
+    def _lacks_memory(self, error: Exception) -> bool:
+        """Return True if the error is no sign of damage. A damaged length may look like a lack of memory."""
+        is_of_memory = isinstance(error, MemoryError) or (
+            isinstance(error, OSError) and error.errno == errno.ENOMEM
+        )
+        return is_of_memory and _is_well_formed(Path(self.cache_path))
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
         except Exception as error:
             _note("code_not_kept", Path(self.cache_path), error)
+        else:
+            _remove_unused()
+
+
+_TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+
+
+def _is_well_formed(directory: Path) -> bool:
+    """Return True unless a file of compiled code is no sequence of pickles. Nothing is unpickled."""
+    for file in directory.glob("*.nb?"):
+        try:
+            content = BytesIO(file.read_bytes())
+            while content.tell() < content.getbuffer().nbytes:
+                for _ in pickletools.genops(content):
+                    pass
+        except ValueError:
+            return False
+        except (OSError, MemoryError):  # it cannot be read now, for the same reason
+            continue
+    return True
+
+
+def _note_use(directory: Path) -> None:
+    """Note that a directory of compiled code is used, and the one that it lies in."""
+    for used in (directory, directory.parent):
+        with suppress(OSError):  # it is not there yet, or belongs to somebody else
+            if used.stat().st_mtime < time.time() - _NOTED_S:
+                os.utime(used)
+
+
+def _remove_unused() -> None:
+    """Remove, once in a process, compiled code that no process has used for a month.
+
+    It is called when code was saved, since only then does the cache grow. A process that needs what is being removed
+    compiles anew: a directory is renamed before its files are deleted, and files that are open stay readable.
+    """
+    if _removed or not _is_root_ours:
+        return
+    _removed.append(time.time())
+    others = (place for place in root.parent.iterdir() if _ROOT_NAME.match(place.name))
+    with suppress(OSError):
+        for place in [*others, *root.iterdir()]:
+            if place != root and place.is_dir() and not place.is_symlink():
+                _remove_if_unused(place)
+
+
+_removed: list[float] = []
+"""When this process has looked for unused code."""
+
+
+def _remove_if_unused(directory: Path) -> None:
+    limit = time.time() - _UNUSED_S
+    with suppress(OSError):  # another process removes the same
+        is_ours = directory.stat().st_uid == os.getuid()
+        if not is_ours or _last_use(directory) >= limit:
+            return
+        aside = directory.with_name(f"{directory.name}.unused-{uuid.uuid4().hex[:8]}")
+        directory.rename(aside)
+        if _last_use(aside) >= limit:  # used since
+            aside.rename(directory)
+        else:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _last_use(directory: Path) -> float:
+    """Return the time of the last use, in seconds since 1970: when it was noted, or a file was last read or written.
+
+    Earlier versions note nothing. A file system may not record when files are read.
+    """
+    times = [directory.stat().st_mtime]
+    for path, directories, files in os.walk(directory):
+        times += [(Path(path) / name).lstat().st_mtime for name in directories]
+        for name in files:
+            facts = (Path(path) / name).lstat()
+            times += [facts.st_mtime, facts.st_atime]
+    return max(times)
 
 
 def _put_aside(directory: Path, error: Exception) -> None:

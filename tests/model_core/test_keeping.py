@@ -1,10 +1,12 @@
 """Compiled code that is kept on disk: what damage does to it, and what it does not do."""
 
+import errno
 import os
 import resource
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numba import njit
+from numba.core import caching
 
 from model_core.compiled import keeping
 from model_core.compiled.philox import fill_uniform
@@ -218,3 +221,107 @@ def test_a_change_of_one_loop_leaves_the_others_valid(tmp_path: Path) -> None:
 
 def files_of(module: str, package: Path) -> list[str]:
     return [file.name for file in files_imported_by(module, package, package.name)]
+
+
+@contextmanager
+def without_memory_to_load(
+    patch: pytest.MonkeyPatch, error: Exception
+) -> Iterator[None]:
+    """Loading compiled code meets this error."""
+
+    def fail(*arguments: object) -> None:
+        raise error
+
+    with patch.context() as inner:
+        inner.setattr(caching.FunctionCache, "load_overload", fail)
+        yield
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOMEM, "no memory")])
+def test_lack_of_memory_is_no_damage(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """It is reported as such, since compiling takes more; a cache that all processes of
+    this user share stays."""
+    whole = kept(directory)
+    with (
+        without_memory_to_load(monkeypatch, error),
+        pytest.raises(MemoryError, match="compiled code"),
+    ):
+        drawn()
+    assert kept(directory) == whole
+    assert drawn() == EXPECTED
+
+
+def test_too_many_open_files_are_no_damage(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The function is compiled anew, and what is kept stays."""
+    with without_memory_to_load(monkeypatch, OSError(errno.EMFILE, "too many")):
+        assert drawn() == EXPECTED
+    events = [record.message.partition(":")[0] for record in caplog.records]
+    assert events == ["kept_code_not_read"]
+    assert list(directory.iterdir()) == [keeping.directory_of("philox")]
+
+
+def test_damaged_length_that_asks_for_all_memory_heals(directory: Path) -> None:
+    """The index begins with a string of 2^62 bytes: that is damage."""
+    (index,) = directory.rglob("*.nbi")
+    damaged = b"\x80\x05\x8e" + (2**62).to_bytes(8, "little") + index.read_bytes()
+    index.write_bytes(damaged)
+    assert drawn() == EXPECTED
+    assert index.read_bytes() != damaged
+    assert keeping._is_well_formed(keeping.directory_of("philox"))
+
+
+def aged(place: Path, days: float) -> None:
+    """Date a directory and all that is in it so many days back."""
+    then = time.time() - days * 24 * 3600
+    for path in [*place.rglob("*"), place]:
+        os.utime(path, (then, then))
+
+
+def test_code_that_nobody_has_used_for_a_month_is_removed(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of other versions of numba, processors and sources, once new code is kept. What a
+    process has read since stays, and so does whatever is not ours."""
+    monkeypatch.setattr(keeping, "_removed", [])
+    ours = keeping.directory_of("philox")
+    names = {
+        directory.parent / "compiled-0123456789abcdef" / "ways-1": 31,
+        directory.parent / "compiled-00000000deadbeef" / "ways-1": 29,
+        directory.parent / "compiled-1111111111111111" / "ways-1": 400,
+        directory.parent / "pictures" / "kept": 400,
+        directory / "ways-old": 31,
+        directory / "ways-new": 29,
+        directory / "philox-1.damaged-2": 31,
+    }
+    for place, days in names.items():
+        place.mkdir(parents=True)
+        (place / "f.nbi").touch()
+        aged(place.parent if place.parent != directory else place, days)
+    read = directory.parent / "compiled-1111111111111111" / "ways-1" / "f.nbi"
+    os.utime(read, (time.time(), 0))
+    assert drawn() == EXPECTED
+    assert all(place.exists() for place in names), "nothing new was kept"
+    shutil.rmtree(ours)
+    assert drawn() == EXPECTED
+    assert {path.name for path in directory.parent.iterdir()} == {
+        "compiled",
+        "compiled-00000000deadbeef",
+        "compiled-1111111111111111",
+        "pictures",
+    }
+    assert {path.name for path in directory.iterdir()} == {ours.name, "ways-new"}
+
+
+def test_use_of_kept_code_is_noted(directory: Path) -> None:
+    """By whoever loads it, once a day, for file systems that note no reading."""
+    ours = keeping.directory_of("philox")
+    for place in (ours, directory):
+        os.utime(place, (0, 0))
+    assert drawn() == EXPECTED
+    yesterday = time.time() - 24 * 3600
+    assert ours.stat().st_mtime > yesterday
+    assert directory.stat().st_mtime > yesterday
