@@ -178,7 +178,8 @@ def _services(
     metrics.body_bytes.set_function(lambda: bodies.bytes_held)
     keys_unread_s = key_file.unread_s if key_file else float
     metrics.keys_unread.set_function(keys_unread_s)
-    models, added = Models(fleet, store), AddedModels(settings)
+    added = AddedModels(settings)
+    models = Models(fleet, store, added.is_added)
     exchanges = Exchanges(settings, store, fleet)
     submission = Submission(settings, store, jobs, fleet, metrics.rejected)
     return Services(

@@ -152,6 +152,13 @@ class AddedModels:
         elif if_match.strip().strip('"') != identity:
             raise OtherIdentityError("the model has another identity, or is not served")
 
+    def is_added(self, name: str, caller: Caller) -> bool:
+        """Return True if a model of this name was added that the caller may see."""
+        if self._models is None or not NAME.fullmatch(name):
+            return False
+        place = self._models / name
+        return (place / CARD).is_file() and is_seen_by(place, caller.owner)
+
     def job_of(self, name: str) -> str:
         """Return the id of the job that brought a model; empty if none did."""
         return owner_of(self._folder() / name).job

@@ -1,5 +1,11 @@
 """The models there are: those that live workers announce, and no others."""
 
+import asyncio
+import time
+from collections.abc import Callable
+
+from anyio.to_thread import run_sync
+
 from app.access.callers import ANYONE, Caller
 from app.errors import BadParameterError, NoWorkerError, UnknownModelError
 from app.schema.answers import Model, RefusedModel, WorkerPlace
@@ -9,11 +15,25 @@ from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.kind import Method
 from worker.contract.kinds import KINDS
 
+_ARRIVAL_S = 4.0
+"""Seconds that a call for an added model waits until a worker announces the model: two
+looks at the directory. Clients have usually more patience."""
+_LOOK_S = 0.25
+
 
 class Models:
-    """The models as a caller sees them: those that a key added and does not share are its own."""
+    """The models as a caller sees them: those that a key added and does not share are its own.
 
-    def __init__(self, fleet: FleetWatch, store: Store) -> None:
+    is_added: whether the caller has added a model of this name, or sees it; it looks at the disk.
+    """
+
+    def __init__(
+        self,
+        fleet: FleetWatch,
+        store: Store,
+        is_added: Callable[[str, Caller], bool] = lambda name, caller: False,
+    ) -> None:
+        self._is_added = is_added
         self._fleet = fleet
         self._store = store
         self._merged_from: list[WorkerInfo] = []
@@ -99,8 +119,25 @@ class Models:
         return identity
 
     async def find_for(self, kind: str, name: str, caller: Caller) -> Model:
-        """Find a model, like `find`; raises BadParameterError if it does not do this kind of work."""
-        return _doing(kind, await self.find(name, caller))
+        """Find a model, like `find`; raises BadParameterError if it does not do this kind of work.
+
+        A model that was just added is waited for, and then NoWorkerError says that it is not announced yet.
+        """
+        return _doing(kind, await self._find_or_wait(name, caller))
+
+    async def _find_or_wait(self, name: str, caller: Caller) -> Model:
+        until = time.monotonic() + _ARRIVAL_S
+        while True:
+            try:
+                return await self.find(name, caller)
+            except UnknownModelError as unknown:
+                is_refused = any(one.name == name for one in await self.refused(caller))
+                if is_refused or not await run_sync(self._is_added, name, caller):
+                    raise
+                if time.monotonic() >= until:
+                    why = f"{name} was added, and no worker has announced it yet"
+                    raise NoWorkerError(why) from unknown
+            await asyncio.sleep(_LOOK_S)
 
     async def expect_second(
         self, kind: str, model: Model, name: str, caller: Caller

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -416,3 +417,33 @@ def test_a_shared_model_is_everybodys_but_its_owners_to_take_away(
         (tmp_path / "models" / "mine" / OWNER).write_text("{")
         assert seen_by(tmp_path / "models" / "mine") == NOBODY
         assert bob.get("/models/mine/download").status_code == 404
+
+
+def test_a_call_for_a_model_that_was_just_added_waits_for_its_announcement(
+    keyed: str, worker: HandWorker
+) -> None:
+    """Between PUT and the worker's next looks it is accepted late, or refused for a
+    moment; only if the model is not seen, or was refused, it is unknown."""
+    with holder(keyed, "alice") as alice, holder(keyed, "bob") as bob:
+        alice.put("/models/mine", **form("mine")).raise_for_status()
+
+        def sample(client: httpx.Client) -> httpx.Response:
+            return client.post("/sample", json={"model": "mine"})
+
+        refused(sample(bob), 404, "unknown-model")
+        late = sample(alice)
+        refused(late, 503, "no-worker")
+        assert late.headers["retry-after"]
+        coming = MINE.model_copy(update={"compiling": True})
+        soon = threading.Timer(1.0, worker.announce, [GREY, coming])
+        soon.start()
+        job = sample(alice).raise_for_status().json()
+        soon.join()
+        assert (job["model"], job["identity"]) == ("mine", MINE.identity)
+        link = job["links"]["self"]
+        assert "mine to be loaded" in alice.get(link).json()["waits_for"]
+        why = RefusedModel(name="mine", reason="not finite", owner="alice")
+        worker.announce(GREY, refused=[why])
+        answer = sample(alice)
+        refused(answer, 404, "unknown-model")
+        assert "not finite" in answer.json()["detail"]

@@ -152,6 +152,8 @@ class RefusedModel(Record):
     """Key that added it and alone hears of it; empty where everybody does."""
     job: str = ""
     """The job that added it, if one did."""
+    identity: str = ""
+    """Its identity; empty if the card cannot be read, or if the model is going to be examined again."""
 
 
 class ExaminedDraft(Record):
@@ -216,6 +218,14 @@ class WorkerInfo(Record):
         bad_drafts = (draft.refusal() for draft in self.drafts if draft.reason)
         found = (*served, *self.refused, *bad_drafts)
         return next((one for one in found if one.job == spec.id), None)
+
+    def refusal_of(self, spec: JobSpec) -> RefusedModel | None:
+        """Return why the model that this job was accepted for is not served, if it was refused for good."""
+        named = (one for one in self.refused if one.name == spec.model)
+        return next(
+            (one for one in named if one.identity and one.identity == spec.identity),
+            None,
+        )
 
     def knows_job(self, job_id: str) -> bool:
         """Return True if the model of this job is announced, ready or not, or refused."""

@@ -6,7 +6,7 @@ ready, while the engine draws from the others, and left in the engine's inbox.
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -135,9 +135,13 @@ def refused_model(
     for the verdict.
     """
     whose = whence(place)
+    identity = ""
     if repeats.will_come(name):
         whose["job"] = ""
-    return RefusedModel(name=name, reason=reason, **whose)
+    else:
+        with suppress(ModelError, OSError):
+            identity = Card.read(place / CARD).identity
+    return RefusedModel(name=name, reason=reason, identity=identity, **whose)
 
 
 class Arrivals:
@@ -160,6 +164,9 @@ class Arrivals:
         self._directory = directory
         self._device = device
         self._put, self._offer = put, offer
+        self._served = {card.name for card in pool.cards.values()}
+        """Names of the models that are served: those of other weights that come are not
+        announced before they are known to be good."""
         self._log = structlog.get_logger("models")
 
     def follow(self, every_s: float) -> None:
@@ -191,12 +198,16 @@ class Arrivals:
             if _is_draft(name):
                 self._put("draft_gone", name.removeprefix(_DRAFT))
                 continue
+            self._served.discard(name)
             self._pool.forget(name)
             self._put("dropped", name)
             if self._directory.is_added(name):
                 self._kept.forget_soon(name)
             self._log.info("model_removed", model=name)
         served: dict[str, str] = {}
+        came = list(came)
+        for name in came:
+            self._expect(name)
         for name in came:
             place = self._directory.place(name)
             if _is_draft(name):
@@ -205,13 +216,31 @@ class Arrivals:
                 continue
             try:
                 served[name] = self._serve(name)
+                self._served.add(name)
             except Exception as error:  # the edge to whoever put it there
                 reason = note_refused(name, error, place)
                 repeats = self._examination.repeats
                 self._put("refused", refused_model(name, reason, place, repeats))
+            finally:
+                self._pool.expected.pop(name, None)
         self._examination.end()
         if served:
             self._offer(served)
+
+    def _expect(self, name: str) -> None:
+        """Announce a new model by its card alone, so that its jobs are accepted, and
+        wait: others may be examined before it, and that may take minutes."""
+        place = self._directory.place(name)
+        if _is_draft(name) or name in self._served:
+            return
+        try:
+            read = Card.read(place / CARD)
+            card = self._pool.card_before(read)
+        except Exception:  # `_serve` reports what is wrong with it
+            return
+        if read.name == name:
+            self._pool.expected[name] = read
+            self._put("coming", card.model_copy(update=whence(place)))
 
     def _serve(self, name: str) -> str:
         """Returns its identity."""
@@ -317,7 +346,7 @@ class Arrivals:
         This is not done for other weights of a model that is here: those that are served
         must go on being served if the new ones are bad.
         """
-        if self._pool.is_new(card):
+        if card.name not in self._served and self._pool.is_new(card):
             coming = {"compiling": True, **whence(source)}
             self._pool.coming = (kept_name(card),)
             self._put("coming", card.model_copy(update=coming))

@@ -11,7 +11,7 @@ import structlog
 from numpy.typing import NDArray
 
 from model_core.card import Card
-from model_core.codec.codec import has_codec
+from model_core.codec.codec import NUMERICS, has_codec
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
 from model_core.kinds import KINDS as NETWORKS
@@ -35,7 +35,7 @@ from model_core.sampling.stages import (
 from worker.contract.cards import ModelCard
 from worker.contract.kind import Kind, Label, Method
 from worker.contract.kinds import KINDS
-from worker.contract.kinds.complete import MAX_PARTICLES
+from worker.contract.kinds.complete import MAX_PARTICLES, PARTICLES
 from worker.engine.cohort import Cohort
 from worker.engine.refusals import note_refused
 from worker.orders.catalogue import kept_name
@@ -147,6 +147,8 @@ class ModelPool:
         """Models that jobs wait for: they are made ready before the others."""
         self.coming: tuple[str, ...] = ()
         """Engine names of models that came while the worker runs and are being examined."""
+        self.expected: dict[str, Card] = {}
+        """Cards of models that are going to be examined, by name."""
         self._lent: dict[str, int] = {}
         """Memory for the slots of models that came later, by name."""
         for name, model in models.items():
@@ -197,7 +199,10 @@ class ModelPool:
         return None
 
     def hurry(self, name: str, identity: str) -> bool:
-        """True if this model is here: a job waits until it is ready. identity: or the sha256."""
+        """True if this model is here, or going to be: a job waits until it is ready. identity: or the sha256."""
+        expected = self.expected.get(name)
+        if expected is not None and expected.answers_to(identity):
+            return True
         for called in (name, *self.coming):
             loaded = self._loaded.get(called)
             if loaded is None or loaded.card.name != name:
@@ -206,6 +211,16 @@ class ModelPool:
                 self.wanted.add(called)
                 return True
         return False
+
+    def was_unloaded(self, name: str, identity: str) -> bool:
+        """Return True if this model has been in memory: it was examined, and found good."""
+        return f"{name}@{identity}" in self._plans
+
+    def card_before(self, card: Card) -> ModelCard:
+        """Return what can be announced of a model by its card alone, before it is examined."""
+        has_codec = not card.config.multi_scale and self.numerics in NUMERICS
+        particles = 0 if card.config.multi_scale else PARTICLES
+        return _told(card.name, card, has_codec, particles, is_cold=False)
 
     def is_new(self, card: ModelCard) -> bool:
         """Return True if no other weights of the model's name are loaded."""
@@ -460,23 +475,28 @@ def _numerics(model: Model, plan: SlotPlan) -> str:
     return numerics_of(model, plan.slots + plan.express)
 
 
-def _can(kind: Kind, model: Model) -> bool:
-    has_all = model.config.multi_scale or not kind.needs_scales
-    tells_labels = bool(model.card.labels) and not model.config.multi_scale
+def _can(kind: Kind, card: Card, has_codec: bool) -> bool:
+    has_all = card.config.multi_scale or not kind.needs_scales
+    tells_labels = bool(card.labels) and not card.config.multi_scale
     return (
         has_all
-        and (has_codec(model) or not kind.needs_codec)
+        and (has_codec or not kind.needs_codec)
         and (tells_labels or not kind.needs_labels)
     )
 
 
 def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
     """The model's card in the words of the contract, as long as it is not warmed up."""
-    card, config = model.card, model.config
+    return _told(name, model.card, has_codec(model), plan.particles, is_cold(model))
+
+
+def _told(
+    name: str, card: Card, has_codec: bool, particles: int, is_cold: bool
+) -> ModelCard:
+    config = card.config
     scores = card.scores if card.scores.get("split") == "test" else {}
-    has_fields = not config.multi_scale and any(
-        member.orientation == "none" for member in model.members
-    )
+    members = tuple(member.orientation for member in card.members) or ("none",)
+    has_fields = not config.multi_scale and "none" in members
     told = ModelCard(
         name=name,
         network=config.network,
@@ -492,11 +512,11 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         test_bits_per_dim=scores.get("bits_per_dim"),
         digest=card.sha256,
         identity=card.identity,
-        can=tuple(word for word, kind in KINDS.items() if _can(kind, model)),
+        can=tuple(word for word, kind in KINDS.items() if _can(kind, card, has_codec)),
         title=NETWORKS[config.network].title,
-        members=tuple(member.orientation for member in model.members),
-        methods=(Method.POSTERIOR, Method.CLAMP) if plan.particles else (Method.CLAMP,),
-        max_particles=plan.particles,
+        members=members,
+        methods=(Method.POSTERIOR, Method.CLAMP) if particles else (Method.CLAMP,),
+        max_particles=particles,
         labels=tuple(
             Label(name=label.name, prior=label.prior) for label in card.labels
         ),
@@ -505,7 +525,7 @@ def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
         palette=card.palette,
         names=card.names,
         compiling=True,
-        cold=is_cold(model),
+        cold=is_cold,
     )
     try:
         told.model_dump_json()

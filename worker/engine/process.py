@@ -334,7 +334,8 @@ def _bring(
         return None
     log = structlog.get_logger("weights")
     place = kept.find(name, identity)
-    if place is None and directory.is_added(name):
+    was_good = pool.was_unloaded(name, identity)
+    if place is None and was_good and directory.is_added(name):
         place = directory.place(name)  # the copy was deleted, unused for so long
     if place is None:
         log.warning("weights_not_there", model=name, identity=identity)

@@ -144,6 +144,8 @@ class Admission:
         )
         if any(worker.takes(spec) for worker in others):
             return False
+        if self._announcement.info.refusal_of(spec):
+            return True
         if not self._announcement.info.holds(spec):
             self._ask_for((spec.model, spec.identity_or_digest))
             return False
@@ -278,6 +280,8 @@ class Admission:
         if info.is_trainer and isinstance(spec.options, TrainOptions):
             return TrainOrder(opened.claim, spec.model, spec.options)
         card = info.card_of(spec)
+        if card is None and (refused := info.refusal_of(spec)) is not None:
+            raise JobRefusedError(not_served(refused.reason))
         if card is None:
             raise JobRefusedError(model_changed(spec.model))
         if named := spec.options.second_model:

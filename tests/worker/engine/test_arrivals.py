@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ from tests.worker.harness import (
 )
 from worker.contract import keys
 from worker.contract.added import OWNER, Owner, seen_by
-from worker.contract.cards import ExaminedDraft, WorkerInfo
+from worker.contract.cards import ExaminedDraft, ModelCard, WorkerInfo
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine import process
 from worker.engine.arrivals import Arrivals, Directory
@@ -368,6 +368,9 @@ def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
             return update
 
     class Pool:
+        cards: ClassVar[dict[str, ModelCard]] = {}
+        expected: ClassVar[dict[str, Card]] = {}
+
         def engine_name(self, name: str, identity: str) -> str:
             return name
 
@@ -532,3 +535,58 @@ def test_model_that_is_not_to_be_served_is_refused(
     refused = [event for event in worker.events() if event["event"] == "model_refused"]
     assert [event["model"] for event in refused] == 2 * ["wrong"]
     client.wait_idle()
+
+
+class WatchingExaminer(TrustingExaminer):
+    """Notes which models had been announced when it was first asked."""
+
+    def __init__(self, said: list[Any]) -> None:
+        super().__init__()
+        self._said = said
+        self.announced: list[str] | None = None
+
+    def call(self, *arguments: Any, **limits: Any) -> None:
+        if self.announced is None:
+            self.announced = [words[1].name for words in self._said]
+
+
+def test_all_models_that_come_are_announced_before_the_first_is_examined(
+    models_dir: Path, tmp_path: Path
+) -> None:
+    """Each examination may take minutes; jobs for the others are accepted meanwhile, and
+    wait. What is announced is what a worker finds later."""
+    names = ["one", "two"]
+    for number, name in enumerate(names):
+        published(tmp_path / "added", name, seed=number)
+    pool = ModelPool(
+        {"tiny-cnn": load_model(models_dir / "tiny-cnn")},
+        SlotPlan(1, 0, slot_memory_mib=64),
+    )
+    said: list[Any] = []
+    examiner = WatchingExaminer(said)
+    kept = KeptWeights(tmp_path / "kept")
+    arrivals = Arrivals(
+        pool,
+        kept,
+        Examination(kept, 64, 64, examiner),
+        Directory(models_dir, added=tmp_path / "added"),
+        "cpu",
+        lambda *words: said.append(words),
+        lambda identities: None,
+    )
+    arrivals.take(names, [])
+    assert examiner.announced == names
+    early = {words[1].name: words[1] for words in said[:2]}
+    served = {words[1].name: words[1] for words in said if words[0] == "served"}
+    for name in names:
+        card = early[name]
+        assert card.compiling
+        update = {"compiling": False, "max_particles": served[name].max_particles}
+        assert card.model_copy(update=update) == served[name]
+    assert pool.expected == {}
+    one = served["one"]
+    pool.unload(f"one@{one.identity}")
+    said.clear()
+    published(tmp_path / "added", "one", seed=7)
+    arrivals.take(["one"], [])
+    assert [words[0] for words in said] == ["served"], "the former one was served"

@@ -179,11 +179,11 @@ def test_a_model_whose_examination_took_too_long_is_examined_again(
     for _ in range(20):
         arrivals.look()
     words = [word for word, _ in arrivals.said]
-    assert words == ["refused"] * 4 + ["coming", "served"]
-    for _, refused in arrivals.said[:4]:
+    assert words == ["coming", "refused"] * 4 + ["coming", "coming", "served"]
+    for _, refused in arrivals.said[1:8:2]:
         assert "it is looked at again in" in refused.reason
-        assert (refused.owner, refused.job) == ("al", "")
-    coming, served = (card for _, card in arrivals.said[4:])
+        assert (refused.owner, refused.job, refused.identity) == ("al", "", "")
+    coming, served = (card for _, card in arrivals.said[-2:])
     assert (coming.compiling, coming.owner, coming.job) == (True, "al", "job")
     assert (served.compiling, served.owner, served.job) == (False, "al", "job")
 
@@ -193,9 +193,10 @@ def test_a_model_whose_examination_took_too_long_is_examined_again(
     (models / "slow" / OWNER).write_text(owner)
     for _ in range(20):
         arrivals.look()
-    assert [(word, one.reason, one.job) for word, one in arrivals.said] == [
-        ("refused", "slow; it is looked at again in 0 s", ""),
-        ("refused", "slow", "job"),
+    refusals = [one for word, one in arrivals.said if word == "refused"]
+    assert [(one.reason, one.job, one.identity) for one in refusals] == [
+        ("slow; it is looked at again in 0 s", "", ""),
+        ("slow", "job", Card.read(models / "slow" / "card.json").identity),
     ]
 
 
@@ -227,14 +228,15 @@ def test_only_a_model_of_a_new_name_is_announced_before_it_is_measured(
     pool.warm_up = warm_up  # type: ignore[method-assign]
     for _ in range(3):
         arrivals.look()
-    assert [word for word, _ in arrivals.said] == ["coming", "refused"]
-    card = arrivals.said[0][1]
+    assert [word for word, _ in arrivals.said] == ["coming", "coming", "refused"]
+    early, card = arrivals.said[0][1], arrivals.said[1][1]
+    assert early == card.model_copy(update={"max_particles": early.max_particles})
     assert not pool.hurry(card.name, card.identity)
     info = WorkerInfo(name="w", device="cpu", slots=1, models=(), started_at=0)
     with_it = info.with_served(card)
     assert [one.name for one in with_it.models] == ["bad"]
     assert with_it.ready == ()
-    assert with_it.with_refused(arrivals.said[1][1]).models == ()
+    assert with_it.with_refused(arrivals.said[2][1]).models == ()
 
 
 def test_repeats_are_later_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,16 @@
 
 from typing import Any, cast
 
+import pytest
+
 from tests.app.hand_worker import GREY
-from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
 from worker.contract.jobs import JobSpec
 from worker.jobs.admission import UNSUPPORTED_S, Admission
 from worker.jobs.announcement import Announcement
+from worker.jobs.ledger import Opened
+from worker.orders.claims import Claim
+from worker.orders.faults import JobRefusedError
 
 NOBODY = cast(Any, None)
 """Stands where nothing is asked of it."""
@@ -108,3 +113,83 @@ def test_kind_that_no_device_supports_is_refused_at_once() -> None:
         small_width=2,
     )
     assert admission.is_ours(spec.model_dump_json().encode())
+
+
+def test_job_of_a_model_that_was_refused_fails_with_the_reason() -> None:
+    """It was accepted while the model was still to be examined; else it would wait for a
+    week. While the examination is going to be repeated it waits."""
+    bad = GREY.model_copy(update={"name": "bad", "identity": "e" * 64})
+    spec = JobSpec(
+        id="j",
+        kind="sample",
+        model="bad",
+        digest=bad.digest,
+        identity=bad.identity,
+        seed=0,
+        n=1,
+        temperature=1,
+        height=GREY.height,
+        width=GREY.width,
+        channels=1,
+    )
+    text = spec.model_dump_json().encode()
+    claim = Claim("j", "t", last_seq=0)
+    opened = Opened(claim, text, b"", b"")
+    for identity, is_opened in (("", False), (bad.identity, True)):
+        refused = RefusedModel(name="bad", reason="not finite", identity=identity)
+        info = worker_info("w", GREY).with_refused(refused)
+        admission = Admission(NOBODY, Announcement(info), list, NOBODY, NOBODY)
+        assert admission.is_ours(text) is is_opened
+    with pytest.raises(JobRefusedError, match="not finite") as caught:
+        admission._order(opened, spec)
+    assert caught.value.error.type == "not-served"
+
+
+def test_weights_are_let_go_between_two_jobs() -> None:
+    """A served model is announced as unloaded, and asked for by its next job, at once and
+    again; exchanged weights are forgotten."""
+    served = GREY.model_copy(update={"identity": "1" * 64})
+    former = GREY.model_copy(update={"identity": "2" * 64})
+    info = worker_info("w", served).with_kept(former)
+    announcement = Announcement(info)
+    asked: list[tuple[str, str]] = []
+    unloaded: list[tuple[str, int]] = []
+    admission = Admission(
+        NOBODY,
+        announcement,
+        list,
+        NOBODY,
+        NOBODY,
+        lambda *weights: asked.append(weights),
+        unload=lambda *proposal: unloaded.append(proposal),
+    )
+    admission.brought(former, "grey@2")
+    admission.unloadable("grey", 0)
+    admission.unloadable("grey@2", 1)
+    assert unloaded == []
+    admission.let_go()
+    assert unloaded == [("grey", 0), ("grey@2", 1)]
+    assert announcement.info.kept == ()
+    assert [card.unloaded for card in announcement.info.models] == [True]
+    spec = JobSpec(
+        id="j",
+        kind="sample",
+        model="grey",
+        digest=GREY.digest,
+        identity=served.identity,
+        seed=0,
+        n=1,
+        temperature=1,
+        height=GREY.height,
+        width=GREY.width,
+        channels=1,
+    )
+    text = spec.model_dump_json().encode()
+    for proposal in (2, 3):
+        assert not admission.is_ours(text)
+        assert admission.is_compiling
+        admission.brought(served, "grey@1")
+        assert admission.is_ours(text)
+        admission.unloadable("grey@1", proposal)
+        admission.let_go()
+    assert asked == 2 * [("grey", served.identity)]
