@@ -27,7 +27,7 @@ export async function loadInWorker(url) {
     sample: (options) => calls.draw("sample", options),
     complete: (options) => calls.draw("complete", options),
     score: (values, options) => calls.call("score", { values, options }),
-    surprise: (values) => calls.call("surprise", values),
+    surprise: (values, options) => calls.call("surprise", { values, options }),
     classify: (values) => calls.call("classify", values),
     encode: (images, options) => calls.call("encode", { images, options }),
     decode: (bytes) => calls.call("decode", bytes),

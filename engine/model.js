@@ -112,13 +112,16 @@ export class Model {
   }
 
   /**
-   * What each pixel of a picture costs in bits, row by row, in the order and with the label that find it likeliest.
+   * What each pixel of a picture costs in bits, row by row, in the order that finds it likeliest; with the given label,
+   * or else with the label that finds it likeliest.
    *
    * @param {ArrayLike<number>} values
+   * @param {LabelOptions} [options]
    */
-  async surprise(values) {
+  async surprise(values, { label: name } = {}) {
     const picture = pictureOf(values, this);
-    const labels = numbersOf(this.labels);
+    const asked = labelNumber(name, this.#description);
+    const labels = asked === undefined ? numbersOf(this.labels) : [asked];
     const found = this.#logPsOfMembers(picture, labels);
     const best = found.flat().indexOf(Math.max(...found.flat()));
     const [member, label] = [Math.floor(best / labels.length), labels[best % labels.length]];

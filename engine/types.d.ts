@@ -242,8 +242,8 @@ export interface Portable {
   sample(options: SampleOptions): Promise<Draw[]>;
   complete(options: CompleteOptions): Promise<Completion>;
   score(values: ArrayLike<number>, options?: LabelOptions): Promise<number>;
-  /** Bits of each pixel, by the member and the label that find the picture likeliest. */
-  surprise(values: ArrayLike<number>): Promise<Float64Array>;
+  /** Bits of each pixel, by the member, and without a label by the label, that find the picture likeliest. */
+  surprise(values: ArrayLike<number>, options?: LabelOptions): Promise<Float64Array>;
   /** The probability of each label, and nats of the picture whatever its label. */
   classify(values: ArrayLike<number>): Promise<{ p: number[]; nats: number }>;
   encode(images: ArrayLike<number>[], options?: LabelOptions): Promise<Uint8Array>;

@@ -46,7 +46,7 @@ async function carriedOut(id, call, argument, signal) {
   }
   const loaded = await /** @type {Promise<import("./model.js").Model>} */ (model);
   if (call === "score") return loaded.score(argument.values, argument.options);
-  if (call === "surprise") return loaded.surprise(argument);
+  if (call === "surprise") return loaded.surprise(argument.values, argument.options);
   if (call === "classify") return loaded.classify(argument);
   if (call === "encode") return loaded.encode(argument.images, argument.options);
   if (call === "decode") return loaded.decode(argument);

@@ -157,9 +157,8 @@ def _facts(model: Model) -> dict[str, Any]:
         "test_nats": scores.get("nats"),
         "test_bits_per_dim": scores.get("bits_per_dim"),
         "palette": card.palette or None,
-        "can": ["sample"]
-        if card.palette
-        else ["sample", "complete", "score", *(["classify"] if card.labels else [])],
+        "names": card.names,
+        "can": ["sample", "complete", "score", *(["classify"] if card.labels else [])],
         "methods": ["posterior", "clamp"],
         "max_particles": 256,
         "small_height": 0,

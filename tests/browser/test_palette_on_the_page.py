@@ -1,17 +1,23 @@
 """A model whose values are categories, on the page: its colours are painted with, watched and inspected."""
 
 import io
+import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+import torch
 
-from model_core import Model, save_model, untrained
+from model_core import Model, complete, load_model, sample, save_model, untrained
+from model_core.measures.likelihood import log_likelihood
 from tests.browser.site import Site
+from tests.browser.test_exported_folder import opened
 from tests.house.running import ForkedUp, Up
+from tests.portable.exporting import export
 
 PALETTE, NAMES = (
     ("#00000000", "#d04648", "#6daa2c80", "#597dce"),
@@ -19,9 +25,8 @@ PALETTE, NAMES = (
 )
 
 
-@pytest.fixture(scope="module")
-def tiles(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """The service with `tiles` alone: 5 x 6 of four colours, one of them clear and one half clear, and two labels."""
+def _tiles() -> Model:
+    """5 x 6 of four colours, one of them clear and one half clear, and two labels."""
     size = {
         "layers": 2,
         "hidden": 5,
@@ -32,11 +37,15 @@ def tiles(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up
         "labels": 2,
     }
     model = untrained("mnist-pixelcnn", seed=8, categories=True, **size)
+    card = replace(model.card, palette=PALETTE, names=NAMES)
+    return Model(model.members, card)
+
+
+@pytest.fixture(scope="module")
+def tiles(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The service with `tiles` alone."""
     models = tmp_path_factory.mktemp("models")
-    save_model(
-        Model(model.members, replace(model.card, palette=PALETTE, names=NAMES)),
-        models / "tiles",
-    )
+    save_model(_tiles(), models / "tiles")
     running = ForkedUp(
         tmp_path_factory.mktemp("data"), models, PIXELRNN_PORTABLE_DIR=""
     )
@@ -167,3 +176,77 @@ def test_inspected_pixel_has_bars_in_its_colours(site: Site) -> None:
     site.wait_for_standing("Done")
     style = "node => getComputedStyle(node).imageRendering"
     assert site.view.locator("button.tile canvas").first.evaluate(style) == "pixelated"
+
+
+COMPLETE_HERE = """
+async ({ values, keep }) => {
+  const { Here } = await import(new URL("playground/js/service/here.js", location.href));
+  const { Folder } = await import(new URL("playground/js/service/folder.js", location.href));
+  const { rgbaOf } = await import(new URL("playground/js/pixels/raster.js", location.href));
+  const api = new Folder("models/");
+  const [model] = await api.models();
+  const here = new Here({ api, info: { value: await api.info() }, models: { value: [model] } });
+  const picture = new ImageData(model.width, model.height);
+  values.forEach((value, i) => picture.data.set(rgbaOf(model.palette[value]), 4 * i));
+  const hole = Uint8Array.from(keep, (isKept) => Number(!isKept));
+  const how = { signal: new AbortController().signal };
+  const wish = { n: 3, seed: 5, label: model.labels[0].name };
+  const { images, mean } = await here.complete(model, { ...wish, picture, hole }, how);
+  const colours = model.palette.map((colour) => String(rgbaOf(colour)));
+  const valuesOf = ({ data }) =>
+    Array.from({ length: data.length / 4 }, (_, i) => colours.indexOf(String([...data.slice(4 * i, 4 * i + 4)])));
+  const chosen = { ...model, labels: [], label: model.labels[0].name };
+  const { score, map } = await here.scoreMap(chosen, { picture }, how);
+  return { images: images.map(valuesOf), mean: valuesOf(mean), nats: score.nats, bits: map.bits.flat(2) };
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(
+    browser: Any, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Model, Path]:
+    """`tiles` and a folder that draws with it."""
+    models = tmp_path_factory.mktemp("models")
+    site = tmp_path_factory.mktemp("exported") / "site"
+    save_model(_tiles(), models / "tiles")
+    done = export(site, "--models-dir", models)
+    assert done.returncode == 0, done.stderr
+    return load_model("tiles", models_dir=models), site
+
+
+def test_folder_completes_and_scores_with_the_palette(
+    browser: Any, folder: tuple[Model, Path]
+) -> None:
+    """In the browser as in Python: each colour is its value, clear and half clear ones too; with the label chosen."""
+    model, site = folder
+    (label, *_) = (each.name for each in model.card.labels)
+    values = sample(model, 1, seed=3, label=label)
+    keep = torch.ones(6, 5, dtype=torch.bool)
+    keep[2:4, 1:4] = False
+    expected = complete(model, values[0], keep, 3, seed=5, label=label)
+    asked = {"values": values.ravel().tolist(), "keep": keep.ravel().tolist()}
+    with opened(browser, site) as (page, url):
+        page.goto(url)
+        found = page.evaluate(COMPLETE_HERE, asked)
+    assert found["images"] == expected.values.reshape(3, -1).tolist()
+    assert expected.mean is not None
+    assert found["mean"] == expected.mean.ravel().tolist()
+    nats = -float(log_likelihood(model, values, label))
+    assert found["nats"] == pytest.approx(nats, rel=1e-5)
+    assert sum(found["bits"]) * math.log(2) == pytest.approx(nats, rel=1e-5)
+
+
+def test_folder_watches_and_draws_with_the_palette(
+    browser: Any, folder: tuple[Model, Path]
+) -> None:
+    """Watch has the fog and what each pixel cost, and the pad its endings: nobody but this browser draws."""
+    with opened(browser, folder[1]) as (page, url):
+        page.goto(f"{url}/#watch")
+        page.locator("[data-live=true] .next", has_text="Next, row").wait_for()
+        page.locator(".could:visible .futures canvas").first.wait_for()
+        page.get_by_role("button", name="Draw on it yourself").click()
+        page.locator("#view-draw:visible canvas.paper").wait_for()
+        page.get_by_text("Four endings. Choose one").wait_for()
+        page.get_by_role("button", name="brick").click()
+        page.get_by_text("Four endings. Choose one").wait_for()

@@ -186,3 +186,25 @@ def test_pictures_of_labels_are_verified(
     assert ask(VERIFY, folder=folder, files=[list(out.read_bytes())]) == [True], (
         json.dumps(labels)
     )
+
+
+SURPRISE = """
+const model = await parts.load(at(given.folder));
+return Promise.all(model.labels.map(async (label) => [
+  [...await model.surprise(given.values, {label})].reduce((sum, each) => sum + each, 0),
+  await model.score(given.values, {label}),
+]));
+"""
+
+
+@pytest.mark.parametrize("name", ["tiny-labelled", "tiny-labelled-tiles"])
+def test_costs_of_pixels_with_a_label_add_up_to_its_score(
+    ask: Ask, exported: Path, portable_models_dir: Path, name: str
+) -> None:
+    """With the label that is asked for, not with the one that finds the picture likeliest."""
+    values = sample(load_model(name, models_dir=portable_models_dir), 1, seed=1)
+    folder = str(exported / "models" / name)
+    found = ask(SURPRISE, folder=folder, values=values.ravel().tolist())
+    assert len({nats for _, nats in found}) == len(found), "labels tell pictures apart"
+    for bits, nats in found:
+        assert math.isclose(bits * math.log(2), nats, rel_tol=1e-6)

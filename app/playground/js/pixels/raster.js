@@ -74,12 +74,22 @@ export function asSeenBy(picture, model) {
   return picture;
 }
 
-/** Red, green, blue and opacity of a palette's colour. @param {string} colour */
-export const rgbaOf = (colour) => [1, 3, 5, 7].map((at) => parseInt(colour.slice(at, at + 2) || "ff", 16));
+const CLEAR = [0, 0, 0, 0];
 
-/** The place of the nearest colour. @param {number[][]} palette @param {Uint8ClampedArray} pixel */
+/**
+ * Red, green, blue and opacity of a palette's colour. Whatever is wholly transparent is one colour, as in the service.
+ *
+ * @param {string} colour
+ */
+export function rgbaOf(colour) {
+  const parts = [1, 3, 5, 7].map((at) => parseInt(colour.slice(at, at + 2) || "ff", 16));
+  return parts[3] ? parts : CLEAR;
+}
+
+/** The place of the nearest colour. @param {number[][]} palette @param {ArrayLike<number>} pixel */
 export function nearestOf(palette, pixel) {
-  const apart = palette.map((colour) => colour.reduce((sum, part, i) => sum + (part - pixel[i]) ** 2, 0));
+  const seen = pixel[3] ? pixel : CLEAR;
+  const apart = palette.map((colour) => colour.reduce((sum, part, i) => sum + (part - seen[i]) ** 2, 0));
   return apart.indexOf(Math.min(...apart));
 }
 

@@ -3,12 +3,12 @@
 import { t } from "../lang.js";
 import { FieldTrouble } from "./problems.js";
 import { settingsIn } from "./settings.js";
-import { dataUrlOf, holeOf, maskPicture, pixelsOf } from "../pixels/raster.js";
+import { dataUrlOf, holeOf, maskPicture, nearestOf, pixelsOf, rgbaOf } from "../pixels/raster.js";
 
 /** @import {Classified, Drawn, Given, How, JobResult, Job, Model, RowEvent, Scored, Shared, Wish} from "../types" */
 
 /** @typedef {import("../../../../engine/types").Portable} Portable */
-/** @typedef {{width: number, height: number, channels: number, values: number}} Shape */
+/** @typedef {{width: number, height: number, channels: number, values: number, palette?: string[] | null}} Shape */
 
 const ARITHMETIC = "cpu-compiled";
 /** Where a file of coded pictures names the weights: engine/container.js. */
@@ -28,16 +28,10 @@ export class Here {
   #info;
   #models;
 
-  /** Whether this is answered here: by models of one scale, with a palette rows alone, which the service draws with on processors. @param {string} call @param {Model} model */
-  can(call, { small_height: hasSmall, loaded_on: holders = [], labels, palette, isLaidOut = true }) {
-    if (
-      hasSmall ||
-      !isLaidOut ||
-      (palette?.length && call !== "rows") ||
-      !this.#info.value?.portable ||
-      holders.some(({ device }) => device !== "cpu")
-    )
-      return false;
+  /** Whether this is answered here: by models of one scale, which the service draws with on processors. @param {string} call @param {Model} model */
+  can(call, { small_height: hasSmall, loaded_on: holders = [], labels, isLaidOut = true }) {
+    const isOnProcessors = holders.every(({ device }) => device === "cpu");
+    if (hasSmall || !isLaidOut || !isOnProcessors || !this.#info.value?.portable) return false;
     return CALLS.includes(call) || (call === "classify" && labels.length > 0);
   }
 
@@ -85,7 +79,7 @@ export class Here {
     const drawer = await this.#drawer(model);
     const job = jobOf("sample", model, wish);
     await how.onJob?.(job, {});
-    const images = await drawer.sample({ ...wish, label: wish.label ?? undefined, ...told(how, drawer) });
+    const images = await drawer.sample({ ...wish, label: labelOf(model, wish), ...told(how, drawer) });
     return {
       job: { ...job, result: resultOf(probabilitiesOf(images)) },
       images: images.map(({ values }) => pictureOfValues(values, drawer)),
@@ -100,7 +94,7 @@ export class Here {
     const job = jobOf("complete", model, wish);
     await how.onJob?.(job, { image: dataUrlOf(picture), mask: dataUrlOf(maskPicture(hole, picture)) });
     const given = { known: valuesOf(picture, model), keep: hole.map((isUnknown) => 1 - isUnknown) };
-    const done = await drawer.complete({ ...wish, label: wish.label ?? undefined, ...given, ...told(how, drawer) });
+    const done = await drawer.complete({ ...wish, label: labelOf(model, wish), ...given, ...told(how, drawer) });
     return {
       job: { ...job, result: resultOf({ posterior: done.receipt }) },
       images: done.images.map(({ values }) => pictureOfValues(values, drawer)),
@@ -112,7 +106,7 @@ export class Here {
   /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {How} how @returns {Promise<Scored>} */
   async score(model, { picture, label }, { signal }) {
     const drawer = await this.#drawer(model);
-    const nats = await drawer.score(valuesOf(picture, model), { label });
+    const nats = await drawer.score(valuesOf(picture, model), { label: labelOf(model, { label }) });
     signal.throwIfAborted();
     return { job: null, score: scoreFrom(nats, model), map: null };
   }
@@ -122,8 +116,9 @@ export class Here {
     const { width, height } = model;
     const drawer = await this.#drawer(model);
     const values = valuesOf(picture, model);
-    const all = Array.from(await drawer.surprise(values), (cost) => [cost]);
-    const nats = await drawer.score(values);
+    const options = { label: labelOf(model, {}) };
+    const all = Array.from(await drawer.surprise(values, options), (cost) => [cost]);
+    const nats = await drawer.score(values, options);
     signal.throwIfAborted();
     const bits = Array.from({ length: height }, (_, y) => all.slice(y * width, (y + 1) * width));
     return { job: null, score: scoreFrom(nats, model), map: { width, height, channels: 1, bits } };
@@ -207,10 +202,12 @@ function told({ signal, onRow }, drawer) {
 }
 
 /** What a board wants to know of a job that no service has. @param {"sample" | "complete"} kind @param {Model} model @param {Wish} wish @returns {Job} */
-function jobOf(kind, { name, width, height, channels, palette, digest, identity }, wish) {
+function jobOf(kind, model, wish) {
+  const { width, height, channels, palette, digest, identity } = model;
   const size = { width, height, channels, palette, small_width: 0, small_height: 0 };
   const method = kind === "complete" ? "posterior" : null;
-  const drawn = { id: "", kind, model: name, digest, identity, method, temperature: 1, ...wish };
+  const usual = { model: model.name, digest, identity, method, temperature: 1 };
+  const drawn = { id: "", kind, ...usual, ...wish, label: labelOf(model, wish) ?? null };
   return /** @type {any} */ ({ ...size, ...drawn, status: "succeeded", progress: 1 });
 }
 
@@ -222,6 +219,17 @@ const probabilitiesOf = (images) => ({
   nats: images.map(({ nats }) => nats),
   bits_per_dim: images.map(({ bitsPerDim }) => bitsPerDim),
 });
+
+/**
+ * The label that is asked for, else the one that was chosen for this model (`ofOneLabel`).
+ *
+ * @param {Model} model
+ * @param {{label?: string | null}} wish
+ * @returns {string | undefined}
+ */
+function labelOf(model, wish) {
+  return wish.label ?? model.label ?? undefined;
+}
 
 /** @param {number} nats @param {Model} model @returns {any} as the service tells it */
 function scoreFrom(nats, { width, height, channels, values }) {
@@ -237,17 +245,32 @@ function bytesOf(values, { width, channels, values: levels, palette }) {
   return btoa(String.fromCharCode(...bytes));
 }
 
-/** A picture as the engine has it: colour after colour, each row by row. @param {ImageData} picture @param {Shape} shape @returns {Uint8Array} each value the nearest to the byte */
-function valuesOf({ data }, { width, height, channels, values }) {
+/**
+ * A picture as the engine has it: colour after colour, each row by row. Each value is the nearest to the byte; of a
+ * palette it is the index of the nearest colour, as for the service (`colours=nearest`).
+ *
+ * @param {ImageData} picture
+ * @param {Shape} shape
+ * @returns {Uint8Array}
+ */
+function valuesOf({ data }, { width, height, channels, values, palette }) {
   const size = width * height;
+  if (palette?.length) {
+    const colours = palette.map(rgbaOf);
+    return Uint8Array.from({ length: size }, (_, i) => nearestOf(colours, data.subarray(4 * i, 4 * i + 4)));
+  }
   const byteAt = (/** @type {number} */ i) => data[4 * (i % size) + Math.floor(i / size)];
   return Uint8Array.from({ length: channels * size }, (_, i) => Math.round((byteAt(i) * (values - 1)) / 255));
 }
 
-/** @param {ArrayLike<number>} found values, or means of them @param {Shape} shape */
-function pictureOfValues(found, { width, height, channels, values }) {
+/** @param {ArrayLike<number>} found values, or means of them: of a palette the likeliest @param {Shape} shape */
+function pictureOfValues(found, { width, height, channels, values, palette }) {
   const size = width * height;
   const picture = new ImageData(width, height);
+  if (palette?.length) {
+    for (let i = 0; i < size; i += 1) picture.data.set(rgbaOf(palette[found[i]]), 4 * i);
+    return picture;
+  }
   for (let i = 0; i < size; i += 1) {
     const colours = [0, 1, 2].map((c) => byteOf(found[(channels === 1 ? 0 : c) * size + i], values));
     picture.data.set([...colours, 255], 4 * i);

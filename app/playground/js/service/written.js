@@ -49,6 +49,7 @@ async function known(ask, model, { job, images: [picture], isHere }, how) {
   const { score, map } = await (isInOneOrder(model) ? ask.scoreMap : ask.score)(model, { picture }, how);
   const bits = map && map.bits.flat().map((colours) => colours.reduce((sum, part) => sum + part, 0));
   const recipe = new URLSearchParams({ model: model.name, seed: String(job.seed), n: "1", temperature: "1" });
+  if (model.label) recipe.set("label", model.label);
   return {
     address: job.id ? `${job.kind}/${job.id}` : job.kind === "sample" ? `sample?${recipe}` : "",
     picture,
