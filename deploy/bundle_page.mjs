@@ -5,7 +5,8 @@
  *
  * OUT is laid out as app/playground is: index.html, css/page.css, js/main.js with the chunks that it shares with what it
  * imports later, and all other files as they are. Needs esbuild: npm ci --prefix tests/browser. The engine is not part of
- * it, since its modules are public (docs/anywhere.md).
+ * it, since its modules are public (docs/anywhere.md). OUT/one-file has the code of the page that is one file, which
+ * `pixelrnn export --one-file` puts together; nobody serves it.
  */
 
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -45,6 +46,26 @@ await build({
   ...shared,
   stdin: { contents, resolveDir: PAGE, loader: "css", sourcefile: "page.css" },
   outfile: path.join(out, "css", "page.css"),
+});
+
+/**
+ * The code of the page that is one file: with the engine, whose worker is a script of its own. Both take the engine to be
+ * where app/playground/js/service/one_file.js says, since import.meta.url is no place from which a file can be read there.
+ */
+const whole = { ...shared, define: { "import.meta.url": JSON.stringify("https://one-file.invalid/engine/index.js") } };
+await build({
+  ...whole,
+  stdin: { contents: 'import "./js/service/one_file.js"; import "./js/main.js";', resolveDir: PAGE, sourcefile: "page.js" },
+  outfile: path.join(out, "one-file", "page.js"),
+  format: "esm",
+  target: "es2022",
+});
+await build({
+  ...whole,
+  entryPoints: [path.join(ROOT, "engine", "worker.js")],
+  outfile: path.join(out, "one-file", "worker.js"),
+  format: "iife",
+  target: "es2022",
 });
 
 /** The modules of the first view: those that main.js imports, and what they import. */

@@ -6,11 +6,7 @@ docs/img/folder-chromium.png and folder-firefox.png, of a page that has drawn on
 compared with what `model_core.sample` draws. Firefox is asked by WebDriver BiDi.
 """
 
-import asyncio
-import base64
 import io
-import itertools
-import json
 import re
 import subprocess
 import sys
@@ -18,12 +14,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
-from websockets.asyncio.client import connect
 
 from model_core import load_model, sample
+from tests.browser.firefox import look
 
 OUT = Path("docs/img")
 MODEL, SEED = "mnist-labelled", 2016
@@ -32,7 +27,7 @@ DRAWN = """document.querySelector("#view-sample .board[data-state=succeeded]") &
   [...document.querySelectorAll("#view-sample .tile canvas")].map((canvas) =>
     [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data]
       .flatMap((byte, i) => (i % 4 ? [] : [byte > 127 ? "01" : "00"])).join("")).join(" ")"""
-LIMIT_MS, LOOK_S = 120_000, 0.25
+LIMIT_MS = 120_000
 
 Shot = tuple[bytes, str]
 """A PNG of the page, and what was drawn in it: the bytes of each picture, in hexadecimal."""
@@ -100,62 +95,7 @@ def in_chromium(url: str, place: str) -> Shot:
 
 
 def in_firefox(url: str, place: str) -> Shot:
-    command = [
-        "firefox-esr",
-        "--headless",
-        "--no-remote",
-        "--profile",
-        f"{place}/profile",
-        "--remote-debugging-port",
-        "0",
-    ]
-    Path(place, "profile").mkdir()
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as browser:
-        assert browser.stderr is not None
-        told = next(
-            filter(None, (re.search(r"(ws://\S+)", line) for line in browser.stderr))
-        )
-        try:
-            return asyncio.run(_asked(f"{told[1]}/session", url))
-        finally:
-            browser.terminate()
-
-
-async def _asked(session: str, url: str) -> Shot:
-    async with connect(session, max_size=None) as socket:
-        numbers = itertools.count()
-
-        async def ask(method: str, **params: Any) -> Any:
-            number = next(numbers)
-            await socket.send(
-                json.dumps({"id": number, "method": method, "params": params})
-            )
-            while (answer := json.loads(await socket.recv())).get("id") != number:
-                pass
-            return answer["result"]
-
-        await ask("session.new", capabilities={})
-        context = (await ask("browsingContext.getTree"))["contexts"][0]["context"]
-        await ask(
-            "browsingContext.setViewport",
-            context=context,
-            viewport={"width": WIDE, "height": HIGH},
-        )
-        await ask("browsingContext.navigate", context=context, url=url, wait="complete")
-        drawn = None
-        while not drawn:
-            await asyncio.sleep(LOOK_S)
-            said = await ask(
-                "script.evaluate",
-                expression=DRAWN,
-                target={"context": context},
-                awaitPromise=False,
-            )
-            drawn = said["result"].get("value")
-        picture = await ask("browsingContext.captureScreenshot", context=context)
-        return base64.b64decode(picture["data"]), drawn
+    return look(url, DRAWN, Path(place), (WIDE, HIGH), LIMIT_MS / 1000)
 
 
 def _save(png: bytes, path: Path) -> None:

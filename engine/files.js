@@ -7,11 +7,25 @@ export class EngineError extends Error {
   name = "EngineError";
 }
 
+/** Files that came with the code, by their URL: nothing is fetched of them. @type {Map<string, Uint8Array<ArrayBuffer>>} */
+const embedded = new Map();
+
+/**
+ * Have files at hand that a page brought along, so that nobody fetches them.
+ *
+ * @param {Map<string, Uint8Array<ArrayBuffer>>} files - by their URL
+ */
+export function embed(files) {
+  for (const [url, bytes] of files) embedded.set(url, bytes);
+}
+
 /**
  * @param {URL} url
  * @returns {Promise<Uint8Array<ArrayBuffer>>}
  */
 export async function read(url) {
+  const own = embedded.get(url.href);
+  if (own) return own;
   if (url.protocol === "file:") {
     const fs = /** @type {string} */ ("node:fs/promises"); // a page never asks for it
     const { readFile } = await import(fs);

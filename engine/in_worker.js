@@ -12,13 +12,24 @@ const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("pixel
 }) ?? { createScriptURL: (url) => url };
 
 /**
+ * What a page has that cannot fetch, such as one that was opened from a disk. script: the URL of the whole worker as one
+ * classic script. files: those of the model and of the engine by their URL.
+ *
+ * @typedef {{script: string, files: Map<string, Uint8Array<ArrayBuffer>>}} Embedded
+ */
+
+/**
  * @param {string | URL} url - of the model's folder
+ * @param {Embedded} [embedded]
  * @returns {Promise<Portable & {close: () => void}>}
  */
-export async function loadInWorker(url) {
-  const worker = new Worker(policy.createScriptURL(new URL("worker.js", import.meta.url).href), { type: "module" });
-  const calls = new Calls(worker);
-  const facts = await calls.call("load", folderAt(url).href).catch((error) => {
+export async function loadInWorker(url, embedded) {
+  const calls = new Calls(embedded ? new Worker(policy.createScriptURL(embedded.script)) : moduleWorker());
+  const load = async () => {
+    if (embedded) await calls.call("embed", embedded.files);
+    return calls.call("load", folderAt(url).href);
+  };
+  const facts = await load().catch((error) => {
     calls.end(error);
     throw error;
   });
@@ -34,6 +45,11 @@ export async function loadInWorker(url) {
     verify: (png) => calls.call("verify", png),
     close: () => calls.end(new EngineError("the model was closed")),
   };
+}
+
+/** The worker beside this module. */
+function moduleWorker() {
+  return new Worker(policy.createScriptURL(new URL("worker.js", import.meta.url).href), { type: "module" });
 }
 
 class Calls {

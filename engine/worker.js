@@ -1,5 +1,6 @@
 /** The engine in a Web Worker: carries out calls one after the other, and tells rows as they come. */
 
+import { embed } from "./files.js";
 import { load } from "./index.js";
 
 /** @type {Promise<import("./model.js").Model> | undefined} */
@@ -39,6 +40,7 @@ async function answer(id, call, argument) {
  * @param {AbortSignal} signal
  */
 async function carriedOut(id, call, argument, signal) {
+  if (call === "embed") return embed(argument);
   if (call === "load") {
     model = load(argument);
     const { name, width, height, channels, values, palette, orientations, labels, module } = await model;

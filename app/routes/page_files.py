@@ -38,6 +38,8 @@ _IMPORT = re.compile(rb'(?m)^(?:import\b|\} from)[^"(\n]*"(\.[^"]+)"')
 _ASKED_AT_ONCE = b"<!-- modules -->"
 """Where the page names the modules of its first view. In a bundle they stand there already."""
 _PICTURES = b'data-pictures=""'
+_UNSERVED = "one-file"
+"""A bundle's code for `pixelrnn export --one-file`."""
 _TAG_LENGTH = 16
 _PREFIXED = re.compile(rf"([0-9a-f]{{{_TAG_LENGTH}}})/(.+)")
 
@@ -71,7 +73,9 @@ class Release:
 def release() -> Release:
     """The files as they lay there when the first of them was asked for; who works on the page restarts the API."""
     paths = sorted(
-        path for path in _ROOT.rglob("*") if path.suffix in _TYPES and path.is_file()
+        path
+        for path in _ROOT.rglob("*")
+        if path.suffix in _TYPES and path.is_file() and path.parent.name != _UNSERVED
     )
     contents = {path.relative_to(_ROOT).as_posix(): path.read_bytes() for path in paths}
     tag = _tag(

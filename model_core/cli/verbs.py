@@ -226,25 +226,43 @@ def guide(
 
 
 def export(
-    directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="The folder to write.")
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="The folder to write; with --one-file, the file."
+        ),
     ],
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODEL]...", help="\\[default: all that can be exported]"
+            metavar="[MODEL]...",
+            help="\\[default: all that can be exported; with --one-file there is none]",
         ),
     ] = None,
+    one_file: Annotated[
+        bool,
+        typer.Option(
+            "--one-file",
+            help="Write one HTML file instead, which opens by a double click, offline.",
+        ),
+    ] = False,
     models_dir: ModelsDir = None,
 ) -> None:
-    """Write a folder that draws in any browser: a page, the engine and models, for any web server."""
+    """Write a page that draws in any browser, with the engine and models: a folder for any web server, or one file."""
     os.environ.update(
         ENVIRONMENT
     )  # before numba is imported: weights are laid out for it
     from model_core.models import load_model
     from model_core.models_directory import models_in
     from model_core.portable.folder import export as write
+    from model_core.portable.one_file import export_one_file
     from model_core.portable.packed import unportable
+
+    if one_file:
+        named = [load_model(name, models_dir=models_dir) for name in models or ()]
+        export_one_file(named, target, say)
+        say(f"wrote {target}: open it in a browser, offline too")
+        return
 
     loaded = [
         load_model(name, models_dir=models_dir)
@@ -253,13 +271,11 @@ def export(
     refused = [
         reason for model in loaded if not models and (reason := unportable(model))
     ]
-    write(
-        [model for model in loaded if models or not unportable(model)], directory, say
-    )
+    write([model for model in loaded if models or not unportable(model)], target, say)
     for reason in refused:
         say(f"left out: {reason}")
     say(
-        f"wrote {directory}; try it: python -m http.server --directory {shlex.quote(str(directory))}"
+        f"wrote {target}; try it: python -m http.server --directory {shlex.quote(str(target))}"
     )
 
 

@@ -15,19 +15,21 @@ from model_core.models import Model
 from model_core.portable.modules import MODULES, modules
 from model_core.portable.packed import unportable, write_packed
 
-_PAGE = "index.html"
+PAGE = "index.html"
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "require-trusted-types-for 'script'; trusted-types pixelrnn-engine"
 )
 """The policy of app/routes/page.py, told by the page itself, and leave to run the drawing loops."""
-_PICTURES = {
+PICTURES = {
     "digits.png": "8 test digits of binarized MNIST (made from MNIST, CC BY-SA 3.0, Yann LeCun and Corinna Cortes)",
     "characters.webp": "64 characters of GNU Unifont 15.1 (SIL Open Font License 1.1)",
     "emoji.png": "8 of Noto Emoji by Google (Apache-2.0)",
 }
 """Real pictures that the page brings along, by others; all else in its folder was drawn for this project or by it."""
+BUNDLES = "one-file"
+"""Directory of a bundled page with the code of the page that is one file (one_file.py)."""
 
 
 def export(
@@ -44,15 +46,13 @@ def export(
             raise ModelError(reason)
     _check(folder)
     try:
-        guides = {
-            guide.network.config.network for model in models for guide in model.guides
-        }
-        _write_engine(folder, guides | {model.config.network for model in models})
+        write_engine(folder, network_kinds(models))
         shutil.rmtree(folder / "models", ignore_errors=True)
         for model in models:
             files = write_packed(model, folder / "models" / model.card.name)
-            say(f"{model.card.name}: {_kilobytes(files)}")
-        _write_list(models, folder)
+            say(f"{model.card.name}: {kilobytes(files)}")
+        listed = folder / "models" / "index.json"
+        listed.write_text(list_of(models), encoding="utf-8")
         _write_page({model.card.name for model in models}, folder)
     except OSError as error:
         raise ConfigError(
@@ -60,11 +60,11 @@ def export(
         ) from None
     for part in ("engine", "playground"):
         say(
-            f"{part}: {_kilobytes([file for file in (folder / part).rglob('*') if file.is_file()])}"
+            f"{part}: {kilobytes([file for file in (folder / part).rglob('*') if file.is_file()])}"
         )
-    for name, source in _PICTURES.items():
+    for name, source in PICTURES.items():
         say(
-            f"playground/img/{name}, {_kilobytes([folder / 'playground' / 'img' / name])}: {source}"
+            f"playground/img/{name}, {kilobytes([folder / 'playground' / 'img' / name])}: {source}"
         )
 
 
@@ -82,7 +82,16 @@ def _check(folder: Path) -> None:
         )
 
 
-def _write_engine(folder: Path, kinds: set[str]) -> None:
+def network_kinds(models: Sequence[Model]) -> set[str]:
+    """Return the kinds of networks that draw these models or guide them."""
+    guides = (guide.network for model in models for guide in model.guides)
+    return {
+        *(network.config.network for network in guides),
+        *(model.config.network for model in models),
+    }
+
+
+def write_engine(folder: Path, kinds: set[str]) -> None:
     """Copy the engine, with the modules of these kinds alone."""
     target = folder / "engine"
     shutil.rmtree(target, ignore_errors=True)
@@ -105,7 +114,7 @@ def _write_page(names: set[str], folder: Path) -> None:
     target = folder / "playground"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(
-        shipped.PAGE, target, ignore=shutil.ignore_patterns("*.d.ts", _PAGE)
+        shipped.PAGE, target, ignore=shutil.ignore_patterns("*.d.ts", PAGE, BUNDLES)
     )
     pictures = {
         picture.stem.removeprefix("model-"): picture
@@ -125,16 +134,15 @@ def _write_page(names: set[str], folder: Path) -> None:
         "<!-- modules -->": "\n".join(preloads),
         '<body data-pictures="">': f'<body data-folder="models/" data-pictures="{shown}">',
     }
-    page = (shipped.PAGE / _PAGE).read_text(encoding="utf-8")
+    page = (shipped.PAGE / PAGE).read_text(encoding="utf-8")
     for before, after in changes.items():
         page = page.replace(before, after)
-    (folder / _PAGE).write_text(page, encoding="utf-8")
+    (folder / PAGE).write_text(page, encoding="utf-8")
 
 
-def _write_list(models: Sequence[Model], folder: Path) -> None:
-    """Write the list of the models that the page offers: exactly these."""
-    listed = json.dumps([_facts(model) for model in models], indent=2)
-    (folder / "models" / "index.json").write_text(listed + "\n", encoding="utf-8")
+def list_of(models: Sequence[Model]) -> str:
+    """Return, in JSON, the list of the models that the page offers: exactly these."""
+    return json.dumps([_facts(model) for model in models], indent=2) + "\n"
 
 
 def _facts(model: Model) -> dict[str, Any]:
@@ -168,5 +176,5 @@ def _facts(model: Model) -> dict[str, Any]:
     }
 
 
-def _kilobytes(files: Sequence[Path]) -> str:
+def kilobytes(files: Sequence[Path]) -> str:
     return f"{sum(file.stat().st_size for file in files) / 1000:.1f} kB"

@@ -25,7 +25,7 @@ PALETTE, NAMES = (
 )
 
 
-def _tiles() -> Model:
+def tiles_model() -> Model:
     """5 x 6 of four colours, one of them clear and one half clear, and two labels."""
     size = {
         "layers": 2,
@@ -45,7 +45,7 @@ def _tiles() -> Model:
 def tiles(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The service with `tiles` alone."""
     models = tmp_path_factory.mktemp("models")
-    save_model(_tiles(), models / "tiles")
+    save_model(tiles_model(), models / "tiles")
     running = ForkedUp(
         tmp_path_factory.mktemp("data"), models, PIXELRNN_PORTABLE_DIR=""
     )
@@ -209,7 +209,7 @@ def folder(
     """`tiles` and a folder that draws with it."""
     models = tmp_path_factory.mktemp("models")
     site = tmp_path_factory.mktemp("exported") / "site"
-    save_model(_tiles(), models / "tiles")
+    save_model(tiles_model(), models / "tiles")
     done = export(site, "--models-dir", models)
     assert done.returncode == 0, done.stderr
     return load_model("tiles", models_dir=models), site

@@ -9,13 +9,7 @@ const SPOKEN = ["aria-label", "title", "placeholder"];
 
 export const language = chosen();
 /** @type {Record<string, string>} */
-const texts = language === "en" ? {} : await textsOf(language);
-
-/** Without its file the page speaks English, and works. @param {string} name */
-async function textsOf(name) {
-  const answer = await fetch(textsIn(name)).catch(() => null);
-  return answer?.ok ? answer.json() : {};
-}
+const texts = language === "en" ? {} : await textsIn(language); // without its file the page speaks English
 
 /** The one that was chosen here, else the first of the browser's that there is. */
 function chosen() {

@@ -1,5 +1,6 @@
-/** The page as a folder of files: its models stand in a list, this browser draws, and there is no service to be asked. */
+/** The page as a folder of files, or as one file: its models stand in a list, this browser draws, and there is no service to be asked. */
 
+import { embeddedJson } from "../files.js";
 import { Api } from "./api.js";
 import { Unreachable } from "./problems.js";
 
@@ -20,13 +21,16 @@ export class Folder extends Api {
 
   /** @returns {Promise<Model[]>} */
   models() {
-    this.#list ??= fetch(`${this.#models}index.json`)
-      .then((answer) => answer.json())
-      .catch(() => {
-        this.#list = null; // it may be read later
-        throw new Unreachable();
-      });
+    this.#list ??= this.#listed().catch(() => {
+      this.#list = null; // it may be read later
+      throw new Unreachable();
+    });
     return this.#list;
+  }
+
+  async #listed() {
+    const path = `${this.#models}index.json`;
+    return embeddedJson(path) ?? (await fetch(path)).json();
   }
 
   /** @returns {Promise<Info>} */

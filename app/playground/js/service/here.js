@@ -178,15 +178,30 @@ export class Here {
   }
 }
 
+/**
+ * Load a model into a worker. engine, model: where both are, relative to the page.
+ *
+ * @typedef {(addresses: {engine: string, model: string}) => Promise<Portable>} Load
+ */
+
+/** @type {Load} */
+let load = async ({ engine, model }) => {
+  const { loadInWorker } = await import(new URL(`${engine}in_worker.js`, document.baseURI).href);
+  return loadInWorker(new URL(model, document.baseURI));
+};
+
+/** Have models loaded in another way. @param {Load} other */
+export function loadBy(other) {
+  load = other;
+}
+
 /** By the identity of their models, for the whole page. @type {Map<string, Promise<Portable | null>>} */
 const fetched = new Map();
 
 /** @param {Promise<{digest: string, identity: string | null, engine: string, model: string}>} found @param {string} wanted */
 async function fetchDrawer(found, wanted) {
-  const { digest, identity, engine, model } = await found;
-  if ((identity || digest) !== wanted) return null;
-  const { loadInWorker } = await import(new URL(`${engine}in_worker.js`, document.baseURI).href);
-  return loadInWorker(new URL(model, document.baseURI));
+  const { digest, identity, ...addresses } = await found;
+  return (identity || digest) === wanted ? load(addresses) : null;
 }
 
 /** By what weights are told apart. @typedef {{digest: string | null, identity?: string | null}} Weights */
