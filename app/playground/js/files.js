@@ -14,7 +14,9 @@ export function embeddedPaths() {
 
 /** The element with a file; null if it does not stand in the page. @param {string} path */
 function elementOf(path) {
-  return /** @type {HTMLScriptElement | null} */ (document.querySelector(`${EMBEDDED}[data-file="${CSS.escape(path)}"]`));
+  return /** @type {HTMLScriptElement | null} */ (
+    document.querySelector(`${EMBEDDED}[data-file="${CSS.escape(path)}"]`)
+  );
 }
 
 /** A file that stands in the page; null if it does not. @param {string} path */

@@ -18,8 +18,6 @@ let script = "";
 loadBy(async ({ engine, model }) => {
   script ||= URL.createObjectURL(new Blob([embedded(WORKER) ?? ""], { type: "text/javascript" }));
   const needed = embeddedPaths().filter((path) => path.startsWith(engine) || path.startsWith(model));
-  const files = new Map(
-    needed.map((path) => [PLACE + path, /** @type {Uint8Array<ArrayBuffer>} */ (embedded(path))]),
-  );
+  const files = new Map(needed.map((path) => [PLACE + path, /** @type {Uint8Array<ArrayBuffer>} */ (embedded(path))]));
   return loadInWorker(PLACE + model, { script, files });
 });
