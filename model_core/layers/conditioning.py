@@ -1,7 +1,10 @@
-"""Conditioning (section 3.6): every layer is biased by a 1 x 1 mapping of what is known before the first pixel.
+"""Conditioning (section 3.6): a map of what is known biases every layer.
 
-That is a label, as a map of one pixel with a one in its place: its bias is the same at all pixels of an image. Or it is
-a small image, upsampled, and with it the label, if there is one.
+The bias is a 1 x 1 convolution of the conditioning map, which describes what is known
+before the first pixel is drawn:
+
+- a label, one-hot, as a map of a single pixel; its bias is the same at all pixels; or
+- a small image, upsampled by `Upsampler`, which also reads the label if there is one.
 """
 
 import math
@@ -11,15 +14,20 @@ from torch import Tensor, nn
 
 
 def conditioning_map(conditioning: int, features: int) -> nn.Conv2d | None:
-    """The unmasked 1 x 1 of one layer: (B, c, H, W) -> (B, features, H, W); None for a network without conditioning."""
+    """Return the 1 x 1 convolution that biases one layer; it is not masked.
+
+    It maps (B, c, H, W) to (B, features, H, W). conditioning: features c of the conditioning map. Return None if it is 0.
+    """
     return nn.Conv2d(conditioning, features, 1, bias=False) if conditioning else None
 
 
 class Upsampler(nn.Module):
-    """Deconvolutions that double the size until the small image is as large as the large one.
+    """Deconvolutions that double a small image's size until it has the size of the
+    large one.
 
-    (B, C, s, s), scaled values, and of a network with labels (B, K, 1, 1), the label's map -> (B, c, n, n), n = factor
-    * s, a power of two times s.
+    Input: scaled values of the small image (B, C, s, s) and, if the network has labels,
+    the label's conditioning map (B, K, 1, 1). Output: (B, c, n, n) with n = factor * s;
+    factor is a power of two.
     """
 
     def __init__(
@@ -50,8 +58,12 @@ class Upsampler(nn.Module):
 
 @torch.no_grad()
 def _keep_size(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
-    """Set first weights with which a signal keeps its size through the ReLU (He et al., 2015, arXiv:1502.01852). With
-    torch's own an image comes through at less than a hundredth of its size, and the network learns little from it."""
+    """Initialise a layer so that a signal keeps its variance through the ReLU.
+
+    He et al., 2015, arXiv:1502.01852. With torch's default initialisation the small
+    image arrives at less than a hundredth of its size, and the network hardly learns to
+    use it.
+    """
     fan_in = layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
     layer.weight.normal_(std=math.sqrt(2 / fan_in))
     assert layer.bias is not None
@@ -59,12 +71,14 @@ def _keep_size(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
 
 
 def subsample(values: Tensor, factor: int) -> Tensor:
-    """The small image: every factor-th pixel of every factor-th row, (B, C, n, n) -> (B, C, s, s)."""
+    """Return every factor-th pixel of every factor-th row: (B, C, n, n) -> (B, C, s,
+    s)."""
     return values[..., ::factor, ::factor]
 
 
 def spread_out(small: Tensor, factor: int) -> Tensor:
-    """Undo subsample, zeros between: (..., s, s) -> (..., n, n)."""
+    """Put the small image's pixels where `subsample` took them from, and zeros
+    elsewhere: (..., s, s) -> (..., n, n)."""
     *outer, H, W = small.shape
     large = torch.zeros(
         *outer, H * factor, W * factor, dtype=small.dtype, device=small.device

@@ -1,13 +1,16 @@
-"""Diagonal BiLSTM (section 3.2): two LSTMs that scan the image diagonal by diagonal, one from each upper corner.
+"""Diagonal BiLSTM (section 3.2): two LSTMs that scan the image diagonal by diagonal,
+one from each upper corner.
 
-One direction, pixel (y, x), the left-to-right scan:
+The left-to-right scan computes at pixel (y, x):
 
-    [o, f, i, g] = K_is * x(y, x) + K_left * h(y, x-1) + K_up * h(y-1, x) + b   (equation 3: o, f, i sigmoid, g tanh)
-    c(y, x) = f . c(y, x-1) + i . g
-    h(y, x) = o . tanh(c(y, x))
+    [o, f, i, g] = K_is * x(y, x) + K_left * h(y, x-1) + K_up * h(y-1, x) + b
+    (equation 3: o, f, i sigmoid, g tanh) c(y, x) = f . c(y, x-1) + i . g h(y, x) = o .
+    tanh(c(y, x))
 
-Both states outside the image are the learned initial state. The right-to-left scan is the same on the mirrored image;
-its map is mirrored back, shifted down by one row, so that no pixel sees the rest of its own row, and added.
+Outside the image both states are the learned initial state. The right-to-left scan is
+the same scan of the mirrored image. Its output is mirrored back and shifted down by one
+row, so that no pixel sees the part of its own row that is drawn later; then the two
+outputs are added.
 """
 
 import torch
@@ -23,7 +26,11 @@ from model_core.layers.skew import inside, skew, unskew
 
 
 class DiagonalLSTM(LSTMParameters):
-    """One direction, left to right: (B, 2h, H, W) -> (B, h, H, W). input_to_state is 1 x 1, mask B; taps: up, left."""
+    """The left-to-right scan: (B, 2h, H, W) -> (B, h, H, W).
+
+    input_to_state is a 1 x 1 convolution with mask B; state_to_state has two taps: the
+    state of the pixel above, then that of the pixel to the left.
+    """
 
     def __init__(
         self, features: int, hidden: int, colours: int, conditioning: int = 0
@@ -37,6 +44,8 @@ class DiagonalLSTM(LSTMParameters):
         )
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Scan the map. condition: the conditioning map (B, c, H, W) or (B, c, 1, 1),
+        if any."""
         B, _, H, W = x.shape
         steps = skew(self.from_input(x, condition)).unbind(-1)  # S times (B, 4h, H)
         valid = inside(H, W, x.device)  # (H, S)
@@ -49,9 +58,10 @@ class DiagonalLSTM(LSTMParameters):
         for s, from_input in enumerate(steps):
             above = torch.cat(
                 [initial_hidden.expand(B, -1, 1), hidden[..., :-1]], -1
-            )  # (B, h, H), down one row
+            )  # (B, h, H): the state of the pixel above lies one row higher
             gates = from_input + up @ above + left @ hidden  # (B, 4h, H)
             hidden, cell = lstm_cell(gates, cell, dim=1)
+            # A skewed column begins and ends outside the image.
             hidden = torch.where(valid[:, s], hidden, initial_hidden)
             cell = torch.where(valid[:, s], cell, initial_cell)
             columns.append(hidden)
@@ -59,7 +69,11 @@ class DiagonalLSTM(LSTMParameters):
 
 
 class DiagonalBiLSTM(nn.Module):
-    """Both directions: (B, 2h, H, W) -> (B, h, H, W). Pixel (y, x) sees every pixel before it, and itself (mask B)."""
+    """Both scans, added: (B, 2h, H, W) -> (B, h, H, W).
+
+    The output at (y, x) depends on every pixel before (y, x) and on (y, x) itself (mask
+    B).
+    """
 
     def __init__(
         self, features: int, hidden: int, colours: int, conditioning: int = 0
@@ -69,6 +83,7 @@ class DiagonalBiLSTM(nn.Module):
         self.right = DiagonalLSTM(features, hidden, colours, conditioning)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Scan the map in both directions. condition: as for `DiagonalLSTM.forward`."""
         mirrored = None if condition is None else condition.flip(-1)
         return self.left(x, condition) + shift_down(
             self.right(x.flip(-1), mirrored).flip(-1)
@@ -76,13 +91,18 @@ class DiagonalBiLSTM(nn.Module):
 
 
 def shift_down(x: Tensor) -> Tensor:
-    """Move every row one down; the first becomes zero: (B, F, H, W)."""
+    """Move every row of a map (B, F, H, W) down by one; the first row becomes zero."""
     return torch.cat([torch.zeros_like(x[:, :, :1]), x[:, :, :-1]], 2)
 
 
 def field(config: NetworkConfig) -> Tensor:
-    """All that is drawn before, but for one variable: the last one of each row is hidden from those pixels of the next
-    row whose 7 x 7 does not reach it (docs/architecture.md)."""
+    """Return the receptive field: every variable drawn before, except the last one of
+    the row above.
+
+    Because of the shift down, the last variable of a row is hidden from the pixels of
+    the next row that are too far to the left for their 7 x 7 input to reach it
+    (docs/architecture.md).
+    """
     C, H, W = config.channels, config.height, config.width
     unseen = torch.zeros(C, H, W, C, H, W, dtype=torch.bool)
     for y in range(H - 1):

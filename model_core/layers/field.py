@@ -1,6 +1,9 @@
-"""Receptive fields as bool maps (C, H, W, C, H, W): [changed variable, variable whose logits are watched].
+"""Receptive fields as bool maps (C, H, W, C, H, W), indexed by [input variable, output
+variable].
 
-Each layer's file says which field its network has; tests/model_core/causality.py holds the networks to it.
+An entry is True if the logits of the output variable may depend on the input variable.
+The function `field` in each layer's file returns the field of its network;
+tests/model_core/causality.py checks every network against it.
 """
 
 import torch
@@ -10,21 +13,31 @@ from model_core.config import NetworkConfig
 
 
 def drawn_before(config: NetworkConfig) -> Tensor:
-    """Is the first variable drawn before the second? Row by row, left to right; R, G, B within a pixel."""
+    """Return a map that is True if the first variable is drawn before the second.
+
+    The order is row by row, left to right, and R, G, B within a pixel.
+    """
     C, H, W = config.channels, config.height, config.width
     order = torch.arange(H * W * C).view(H, W, C).permute(2, 0, 1)
     return order[..., None, None, None] < order
 
 
 def distances(config: NetworkConfig) -> tuple[Tensor, Tensor]:
-    """How many rows the first pixel lies above the second, (H, 1, H, 1), and how many columns right, (1, W, 1, W)."""
-    row, column = torch.arange(config.height), torch.arange(config.width)
-    return (row - row[:, None])[:, None, :, None], (column[:, None] - column)[
-        None, :, None, :
-    ]
+    """Return two maps of int64: by how many rows the first pixel lies above the second,
+    (H, 1, H, 1), and by how many columns it lies to the right of the second, (1, W, 1,
+    W)."""
+    row = torch.arange(config.height)
+    column = torch.arange(config.width)
+    up = row - row[:, None]
+    right = column[:, None] - column
+    return up[:, None, :, None], right[None, :, None, :]
 
 
 def seen(config: NetworkConfig, near: Tensor) -> Tensor:
-    """The field of a network that sees all colours of the pixels `near` (H, W, H, W), as far as they are drawn before:
-    of the pixel itself the colours before."""
+    """Return the field of a network that sees the variables of nearby pixels that are
+    drawn before.
+
+    near: bool (H, W, H, W), [input pixel, output pixel]. Of the pixel itself the
+    network sees the colours that are drawn before.
+    """
     return drawn_before(config) & near[None, :, :, None]

@@ -1,8 +1,9 @@
-"""R|G|B groups: which colour each feature belongs to (section 3.4).
+"""Groups of features: each feature of a map belongs to one colour (section 3.4).
 
-Every map of F features is split into C contiguous groups, one a colour, as equal as F allows: feature i belongs to
-colour i * C // F. A feature of one colour may read features of the colours before it, and, past the first layer, of its
-own. LSTM gates are four maps of h features, so they are grouped gate by gate.
+The F features of a map are split into C contiguous groups of nearly equal size: feature
+i belongs to colour i * C // F. A feature may read the features of earlier colours and,
+after the first layer, of its own colour. The gates of an LSTM are four maps of h
+features, and each of the four is split in this way.
 """
 
 import torch
@@ -10,13 +11,22 @@ from torch import Tensor
 
 
 def colour_of(features: int, colours: int, parts: int = 1) -> Tensor:
-    """Colour of each feature, (parts * features,) int64: the same grouping repeated for each of `parts` maps."""
+    """Return the colour of each feature, int64 (parts * features,).
+
+    parts: number of maps with `features` features each; the grouping repeats for each
+    map.
+    """
     assert features >= colours, "every colour needs a feature"
     return (torch.arange(features) * colours // features).repeat(parts)
 
 
 def allowed(out_colour: Tensor, in_colour: Tensor, see_own: bool) -> Tensor:
-    """(O, I) bool: may an output of this colour read an input of that colour at the same pixel?"""
+    """Return which outputs may read which inputs at the same pixel, bool (O, I).
+
+    out_colour (O,), in_colour (I,): the colour of each feature. see_own: whether an
+    output may read inputs of its own colour (mask B) or of earlier colours only (mask
+    A).
+    """
     if see_own:
         return in_colour[None, :] <= out_colour[:, None]
     return in_colour[None, :] < out_colour[:, None]

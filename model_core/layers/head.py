@@ -1,4 +1,5 @@
-"""The softmax head (section 4, table 1): ReLU and 1x1 twice, then one distribution for every colour."""
+"""The softmax head (section 4, table 1): two layers of ReLU and 1 x 1, then the logits
+of every colour."""
 
 from torch import Tensor, nn
 
@@ -7,7 +8,11 @@ from model_core.layers.masked_conv import MaskedConv2d
 
 
 class Head(nn.Module):
-    """(B, 2h, H, W) -> logits (B, V, C, H, W); every 1x1 is mask B. outputs: a variable's, its V logits."""
+    """Top map (B, 2h, H, W) -> logits (B, V, C, H, W). Every 1 x 1 has mask B.
+
+    features: 2h. head: features between the 1 x 1 convolutions. outputs: logits of one
+    variable, V.
+    """
 
     def __init__(self, features: int, head: int, colours: int, outputs: int) -> None:
         super().__init__()

@@ -16,14 +16,16 @@ from model_core.layers.groups import allowed
 class MaskedConv2d(nn.Module):
     """Convolution over the pixels above and to the left: (B, I, H, W) -> (B, O, H, W).
 
-    out_colour (O,), in_colour (I,): the colour of each feature (layers/groups.py).
-    mask: "A" hides a colour from itself at the centre pixel (first layer), "B" shows it.
-    rows_above: how many rows above the pixel it reads; the whole kernel's, K // 2, unless said otherwise.
+    in_colour (I,), out_colour (O,): the colour of each feature (layers/groups.py).
+    kernel: width K, an odd number. mask: "A" hides a colour from itself at the centre
+    pixel (first layer), "B" shows it. rows_above: number of rows above the pixel that
+    are read. Default: K // 2.
 
-    groups: for each colour its outputs and the inputs that it reads, for features that lie colour by colour.
-
-    The weight (O, I, rows_above + 1, K) holds only the rows a mask leaves, and is masked when it is made or loaded and
-    where its gradient flows, so that no forward pass multiplies by a mask.
+    weight: (O, I, rows_above + 1, K). The rows below the pixel are not stored. The
+        weight is masked when it is initialised or loaded, and its gradient is masked,
+        so that no forward pass has to multiply by the mask. groups: for each colour,
+        the slice of its outputs and the slice of the inputs that they read; valid if
+        the features are sorted by colour.
     """
 
     mask: Tensor
@@ -57,9 +59,8 @@ class MaskedConv2d(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, visible: Tensor) -> None:
-        fan_in = (
-            visible.flatten(1).sum(1).clamp(min=1)
-        )  # only what a feature really sees counts
+        # Count only the inputs that the mask leaves to each output.
+        fan_in = visible.flatten(1).sum(1).clamp(min=1)
         bound = (3.0 / fan_in).sqrt()[:, None, None, None]
         self.weight.uniform_(-1, 1).mul_(bound).mul_(visible)
 
@@ -69,25 +70,29 @@ class MaskedConv2d(nn.Module):
             self.weight.mul_(self.mask)
 
     def masked_weight(self) -> Tensor:
-        """The weight, already masked; its gradient is masked on the way back."""
+        """Return the weight, which is masked already, with a gradient that is masked
+        too."""
         return _MaskGradient.apply(self.weight, self.mask)  # type: ignore[no-any-return]
 
     def matrix(self) -> Tensor:
-        """The weight of a 1 x 1 convolution as (O, I)."""
+        """Return the weight of a 1 x 1 convolution as a matrix (O, I)."""
         assert self.kernel == 1
         return self.masked_weight()[:, :, 0, 0]
 
     def forward(self, x: Tensor) -> Tensor:
         if self.kernel > 1:
             reach = self.kernel // 2
-            x = functional.pad(
-                x, (reach, reach, self.rows_above, 0)
-            )  # what lies outside the image reads as zero
+            # Pixels outside the image are zero.
+            x = functional.pad(x, (reach, reach, self.rows_above, 0))
         return functional.conv2d(x, self.masked_weight(), self.bias)
 
 
 def _groups(in_colour: Tensor, out_colour: Tensor) -> tuple[tuple[slice, slice], ...]:
-    """Each colour's outputs, and the inputs up to its own colour's, if both lie colour by colour."""
+    """Return for each colour the slice of its outputs, and the slice of the inputs up
+    to and including its own colour.
+
+    Both are right only if the features are sorted by colour.
+    """
     colours = range(int(out_colour.max()) + 1)
     ends = [0, *(int((out_colour <= colour).sum()) for colour in colours)]
     return tuple(
@@ -100,7 +105,8 @@ def _groups(in_colour: Tensor, out_colour: Tensor) -> tuple[tuple[slice, slice],
 
 
 class _MaskGradient(torch.autograd.Function):
-    """Identity whose gradient is masked: a weight that starts masked stays masked under any optimiser."""
+    """The identity with a masked gradient, so that a masked weight stays masked under
+    any optimiser."""
 
     @staticmethod
     def forward(ctx, weight: Tensor, mask: Tensor) -> Tensor:  # type: ignore[no-untyped-def, override]

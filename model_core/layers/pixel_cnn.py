@@ -1,4 +1,5 @@
-"""The PixelCNN layer (section 3.5, figure 5 left): a bounded field, all pixels at once."""
+"""The PixelCNN layer (section 3.5, figure 5 left): a bounded receptive field, computed
+for all pixels at once."""
 
 from torch import Tensor, nn
 
@@ -11,9 +12,13 @@ from model_core.layers.masked_conv import MaskedConv2d
 
 
 class PixelCNNLayer(nn.Module):
-    """ReLU - 1x1 - ReLU - 3x3 - ReLU, all mask B: (B, 2h, H, W) -> (B, h, H, W). The 1x1 back to 2h is the block's.
+    """ReLU, 1 x 1, ReLU, 3 x 3, ReLU, with mask B: (B, 2h, H, W) -> (B, h, H, W).
 
-    condition: with `conditioning` > 0, the unmasked 1x1 whose map is added to the 3x3's (section 3.6).
+    The 1 x 1 convolution back to 2h features belongs to the block
+    (networks/pixel_network.py).
+
+    condition: 1 x 1 convolution, not masked, whose map is added to that of the 3 x 3
+        (section 3.6); None if `conditioning` is 0.
     """
 
     def __init__(
@@ -37,7 +42,8 @@ class PixelCNNLayer(nn.Module):
 
 
 def field(config: NetworkConfig) -> Tensor:
-    """The field grows with each 3 x 3 by a pixel to the left or up, and to the right only together with one up."""
+    """Return the receptive field. Each layer's 3 x 3 extends it by a pixel to the left
+    or up, or by a pixel up and one to the right."""
     up, right = distances(config)
     reach = config.layers + INPUT_REACH
     near = (

@@ -1,11 +1,13 @@
-"""Row LSTM (section 3.1): one LSTM that scans the image row by row and sees a triangle above each pixel.
+"""Row LSTM (section 3.1): an LSTM that scans the image row by row; each pixel sees a
+triangle above it.
 
-    [o, f, i, g](y, x) = sum_j K_ss[j] * h(y-1, x+j) + K_is[-1] * x(y, x-1) + K_is[0] * x(y, x) + b,   j = -1, 0, 1
-    c(y, x) = f . c(y-1, x) + i . g            (equation 3)
+    [o, f, i, g](y, x) = sum_j K_ss[j] * h(y-1, x+j) + K_is[-1] * x(y, x-1) + K_is[0] *
+    x(y, x) + b,   j = -1, 0, 1 c(y, x) = f . c(y-1, x) + i . g            (equation 3)
     h(y, x) = o . tanh(c(y, x))
 
-The state-to-state convolution is not masked, for a row above is known whole; the input-to-state one is mask B, its
-right tap hidden. The states outside the image are the learned initial state.
+The state-to-state convolution is not masked, because the row above is known entirely.
+The input-to-state convolution has mask B, which hides its right tap. Outside the image
+both states are the learned initial state.
 """
 
 import torch
@@ -20,11 +22,16 @@ from model_core.layers.lstm import GATES, LSTMParameters, lstm_cell
 from model_core.layers.masked_conv import MaskedConv2d
 
 KERNEL = 3
-"""The paper's k >= 3: the larger, the broader the triangle."""
+"""Width of both convolutions: the paper's k >= 3. A larger k gives a broader triangle.
+"""
 
 
 class RowLSTM(LSTMParameters):
-    """(B, 2h, H, W) -> (B, h, H, W). input_to_state is 1 x 3, mask B; taps: left to right in the row above."""
+    """The scan from the top row to the bottom row: (B, 2h, H, W) -> (B, h, H, W).
+
+    input_to_state is a 1 x 3 convolution with mask B; state_to_state has three taps,
+    from left to right in the row above.
+    """
 
     def __init__(
         self, features: int, hidden: int, colours: int, conditioning: int = 0
@@ -36,6 +43,8 @@ class RowLSTM(LSTMParameters):
         super().__init__(input_to_state, hidden, taps=KERNEL, conditioning=conditioning)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Scan the map. condition: the conditioning map (B, c, H, W) or (B, c, 1, 1),
+        if any."""
         B, _, _, W = x.shape
         from_input = self.from_input(x, condition)  # (B, 4h, H, W)
         kernel = self.state_to_state.permute(1, 2, 0)  # (4h, h, 3)
@@ -45,15 +54,15 @@ class RowLSTM(LSTMParameters):
         rows = []
         for row in from_input.unbind(2):  # (B, 4h, W)
             above = torch.cat([edge, hidden, edge], -1)  # (B, h, W + 2)
-            hidden, cell = lstm_cell(
-                row + functional.conv1d(above, kernel), cell, dim=1
-            )
+            gates = row + functional.conv1d(above, kernel)  # (B, 4h, W)
+            hidden, cell = lstm_cell(gates, cell, dim=1)
             rows.append(hidden)
         return torch.stack(rows, 2)
 
 
 def field(config: NetworkConfig) -> Tensor:
-    """The field grows with every row up by a pixel to each side (k = 3); with every layer, by one to the left."""
+    """Return the receptive field. With k = 3, each row up extends it by a pixel to both
+    sides, and each layer extends it by a pixel to the left."""
     up, right = distances(config)
     near = (-right <= up + config.layers + INPUT_REACH) & (
         right <= up - 1 + INPUT_REACH

@@ -1,8 +1,7 @@
 """Skewing: lay the diagonals of a map into columns (section 3.2, figure 3).
 
-a b c      a b c . .
-d e f  ->  . d e f .      each row one column right of the row above; column s holds the pixels with y + x = s
-g h i      . . g h i
+a b c      a b c . . d e f  ->  . d e f .      each row one column right of the row
+above; column s holds the pixels with y + x = s g h i      . . g h i
 """
 
 import torch
@@ -11,17 +10,21 @@ from torch.nn import functional
 
 
 def skew(x: Tensor) -> Tensor:
-    """Offset each row one column right of the row above: (B, F, H, W) -> (B, F, H, W + H - 1), zeros elsewhere."""
+    """Shift each row one column to the right of the row above: (B, F, H, W) -> (B, F,
+    H, W + H - 1).
+
+    The other entries are zero.
+    """
     B, F, H, W = x.shape
     S = W + H - 1
-    padded = functional.pad(
-        x, (0, H)
-    )  # (B, F, H, W + H): read with rows one shorter, every row slips by one
-    return padded.reshape(B, F, H * (W + H))[:, :, : H * S].reshape(B, F, H, S)
+    padded = functional.pad(x, (0, H))  # (B, F, H, W + H)
+    # Read again with rows that are one shorter, each row is shifted by one more.
+    flat = padded.reshape(B, F, H * (W + H))
+    return flat[:, :, : H * S].reshape(B, F, H, S)
 
 
 def unskew(x: Tensor) -> Tensor:
-    """Undo skew: (B, F, H, S) -> (B, F, H, W) with W = S - H + 1."""
+    """Undo `skew`: (B, F, H, S) -> (B, F, H, W) with W = S - H + 1."""
     B, F, H, S = x.shape
     W = S - H + 1
     flat = functional.pad(x.reshape(B, F, H * S), (0, H))
@@ -29,9 +32,11 @@ def unskew(x: Tensor) -> Tensor:
 
 
 def inside(height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """(H, S) bool: where a skewed map holds a pixel. Made on the device, for nothing is to wait for a copy."""
-    column = (
-        torch.arange(width + height - 1, device=device)[None, :]
-        - torch.arange(height, device=device)[:, None]
-    )
+    """Return which entries of a skewed map are pixels of the image, bool (H, S).
+
+    device: where to make it. Making it there is faster than copying it there.
+    """
+    skewed_column = torch.arange(width + height - 1, device=device)[None, :]
+    row = torch.arange(height, device=device)[:, None]
+    column = skewed_column - row
     return (column >= 0) & (column < width)

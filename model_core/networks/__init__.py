@@ -1,4 +1,4 @@
-"""The networks, built from their config."""
+"""The networks, and the function that builds one from its config."""
 
 from model_core.config import NetworkConfig
 from model_core.networks.multi_scale import MultiScaleNetwork
@@ -10,9 +10,7 @@ __all__ = ["MultiScaleNetwork", "Network", "PixelNetwork", "build_network"]
 
 
 def build_network(config: NetworkConfig) -> Network:
-    """A network with fresh random weights from torch's global generator."""
-    return (
-        MultiScaleNetwork(config)
-        if config.multi_scale
-        else PixelNetwork(config, config.labels)
-    )
+    """Return a network with random weights, drawn from torch's global generator."""
+    if config.multi_scale:
+        return MultiScaleNetwork(config)
+    return PixelNetwork(config, config.labels)

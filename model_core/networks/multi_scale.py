@@ -1,7 +1,8 @@
-"""Multi-Scale PixelRNN (section 3.6): a small image first, then the large one given the small.
+"""Multi-Scale PixelRNN (section 3.6): draw a small image first, then the large image
+given the small one.
 
-small (s x s) --first network--> p(small)
-  \\__ deconvolutions --> c x n x n --1x1, added in every layer--> second network --> p(large | small)
+small (s x s) --first network--> p(small) \\__ deconvolutions --> c x n x n --1x1, added
+  in every layer--> second network --> p(large | small)
 """
 
 from dataclasses import replace
@@ -17,14 +18,17 @@ from model_core.networks.pixel_network import PixelNetwork
 
 
 class MultiScaleNetwork(nn.Module):
-    """values (B, C, n, n) -> logits (B, V, C, n, n) of the second network, given the image's own subsample.
+    """values (B, C, n, n) -> logits (B, V, C, n, n) of the large network, given the
+    small image.
 
-    log p(x) = log p(small) + log p(x | small), where small is every factor-th pixel of every factor-th row of x. Those
-    pixels are given to the large network: it neither draws nor is charged for them, so the probabilities of all images
-    add up to one. Given the small image the logits are causal as in PixelNetwork; the small image they see whole.
+    log p(x) = log p(small) + log p(x | small). The small image consists of every
+    factor-th pixel of every factor-th row of x. The large network neither draws nor
+    scores these pixels, so that the probabilities of all images sum to one. Its logits
+    depend on the whole small image and, as in PixelNetwork, on the pixels of x that are
+    drawn before.
 
-    With labels (not in the paper) both networks know that of the image: `label` is what `of_labels` makes of it,
-    (B, K, 1, 1).
+    In a network with labels (not in the paper) both networks are conditioned on the
+    label; `label` is then the result of `of_labels`, (B, K, 1, 1).
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -41,31 +45,39 @@ class MultiScaleNetwork(nn.Module):
 
     @property
     def distribution(self) -> Categorical:
-        """The distribution that the logits of both networks describe."""
+        """The distribution of one variable, parametrised by the logits of either
+        network."""
         return self.large.distribution
 
     def forward(self, values: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.large(
-            values, self.condition(subsample(values, self.config.factor), label)
-        )
+        """Return the large network's logits of images, given the small image that each
+        contains."""
+        small = subsample(values, self.config.factor)
+        return self.large(values, self.condition(small, label))
 
     def of_labels(self, labels: Tensor) -> Tensor:
-        """`label` of images with these labels (B,), int64: (B, K, 1, 1)."""
+        """Return the conditioning map (B, K, 1, 1) of labels (B,), int64."""
         return self.small.of_labels(labels)
 
     def condition(self, small: Tensor, label: Tensor | None = None) -> Tensor:
-        """The map that biases every layer of the second network: small values (B, C, s, s) -> (B, c, n, n). Raises
-        ConfigError where the label is missing."""
+        """Return the conditioning map of the large network: small values (B, C, s, s)
+        -> (B, c, n, n).
+
+        Raises ConfigError if the network has labels and `label` is None.
+        """
         if self.config.labels and label is None:
-            raise ConfigError("this network is asked given a label")
+            raise ConfigError("this network has labels: expected a label")
         return self.upsampler(self.small.encode(small), label)
 
     def nats_map(self, values: Tensor, label: Tensor | None = None) -> Tensor:
-        """Nats of every variable, (B, C, n, n): the small network's at the small image's pixels, else the other's."""
+        """Return -ln p of every variable of images (B, C, n, n).
+
+        The small network scores the pixels of the small image, the large network all
+        others.
+        """
         factor = self.config.factor
         small = subsample(values, factor)
         given = spread_out(torch.ones_like(small, dtype=torch.bool), factor)
-        nats = self.large.nats_map(values, self.condition(small, label)).masked_fill(
-            given, 0
-        )
-        return nats + spread_out(self.small.nats_map(small, label), factor)
+        large_nats = self.large.nats_map(values, self.condition(small, label))
+        small_nats = self.small.nats_map(small, label)
+        return large_nats.masked_fill(given, 0) + spread_out(small_nats, factor)

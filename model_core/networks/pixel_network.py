@@ -1,7 +1,9 @@
-"""The networks of section 4: one stack of layers between a mask-A convolution and a softmax head.
+"""The networks of section 4: a stack of layers between a convolution with mask A and a
+softmax head.
 
-values --7x7 mask A--> x (2h) --[ layer: 2h -> h, 1x1 back to 2h, + x ] * layers--> top --head--> logits
-                                      \\__ 1x1 skip, 2h, summed into top _________/
+values --7x7 mask A--> x (2h) --[ layer: 2h -> h, 1x1 back to 2h, + x ] * layers--> top
+                                      --head--> logits \\__ 1x1 skip, 2h, summed into
+                                      top _________/
 """
 
 from collections.abc import Sequence
@@ -24,19 +26,22 @@ INPUT_KERNEL = 2 * INPUT_REACH + 1
 Layer = TypeVar("Layer", bound=nn.Module)
 
 Written = tuple[tuple[int, int], ...]
-"""Address of each parameter, and how often it was written to."""
+"""For each parameter its address in memory and the number of times it was written to.
+"""
 
 
 class Block(nn.Module):
-    """One layer with its ways on: `up` to the residual stream (figure 5) and, if asked, `skip` to the output."""
+    """One layer and the 1 x 1 convolutions of its output.
+
+    up: h -> 2h features, added to the residual stream (figure 5). skip: h -> 2h
+    features, added to the top map; None if the config has no skip connections.
+    """
 
     def __init__(self, config: NetworkConfig, conditioning: int) -> None:
         super().__init__()
         colours = config.channels
-        stream, hidden = (
-            colour_of(config.features, colours),
-            colour_of(config.hidden, colours),
-        )
+        stream = colour_of(config.features, colours)
+        hidden = colour_of(config.hidden, colours)
         self.layer: nn.Module = part(config.kind.layer)(
             config.features, config.hidden, colours, conditioning
         )
@@ -45,16 +50,21 @@ class Block(nn.Module):
 
 
 class FusedPass(Protocol):
-    """A faster way from the first map to the logits than the plain modules, equal to them up to rounding."""
+    """A faster pass from the first map to the logits, equal to the plain modules up to
+    rounding."""
 
     def suits(self, network: "PixelNetwork", x: Tensor) -> bool:
-        """Can it take this first map (B, 2h, H, W), and is it faster?"""
+        """Return whether it can take this first map (B, 2h, H, W) and is faster."""
         ...
 
     def logits(
         self, network: "PixelNetwork", x: Tensor, condition: Tensor | None
     ) -> Tensor:
-        """(B, 2h, H, W) and (B, c, H, W) or (B, K, 1, 1) -> (B, V, C, H, W)."""
+        """Return the logits (B, V, C, H, W).
+
+        x: first map (B, 2h, H, W). condition: conditioning map (B, c, H, W) or (B, K,
+        1, 1).
+        """
         ...
 
     def nats(
@@ -64,20 +74,26 @@ class FusedPass(Protocol):
         condition: Tensor | None,
         values: Tensor,
     ) -> Tensor:
-        """-ln p of values (B, C, H, W), int64: what the network's distribution says of the logits."""
+        """Return -ln p of each of `values`, int64 (B, C, H, W); x and condition as for
+        `logits`."""
         ...
 
 
 class PixelNetwork(nn.Module):
-    """values (B, C, H, W), integers 0..V-1 -> logits (B, V, C, H, W): the teacher-forced pass, and the truth.
+    """values (B, C, H, W), integers 0..V-1 -> logits (B, V, C, H, W).
 
-    The logits of colour c at (y, x) depend on the pixels above and to the left of it, and on the colours before c of
-    the pixel itself (equation 2). Any H and W will do; config's are those it was made for.
+    This is the teacher-forced pass: it takes whole images and defines what the model's
+    probabilities are. All faster ways to draw and to score are tested against it.
+
+    The logits of colour c at (y, x) depend on the pixels above and to the left of it,
+    and on the colours before c of the pixel itself (equation 2). H and W may differ
+    from those of the config, which are those of the training images.
     """
 
     def __init__(self, config: NetworkConfig, conditioning: int = 0) -> None:
-        """conditioning: features of the map that biases every layer: for the large network of a Multi-Scale one, and of
-        one pixel, the label, for a network with labels."""
+        """conditioning: features of the conditioning map, which is an upsampled small
+        image (the large network of Multi-Scale) or a label; 0 for a network without
+        conditioning."""
         super().__init__()
         self.config = config
         self.conditioning = conditioning
@@ -86,7 +102,8 @@ class PixelNetwork(nn.Module):
         self.input = MaskedConv2d(
             read, colour_of(config.features, colours), INPUT_KERNEL, mask="A"
         )
-        if config.categories:  # V numbers of a pixel are read, of which one is not 0
+        if config.categories:
+            # A pixel is read as V numbers of which only one is not 0.
             self.input.weight.data *= config.values**0.5
         self.blocks = cast(
             Sequence[Block],
@@ -99,35 +116,42 @@ class PixelNetwork(nn.Module):
         self._fused: FusedPass | None = part(config.kind.fused)
 
     def forward(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
-        """condition (B, c, H, W): the upsampled small image, for the large network of a Multi-Scale one; (B, K, 1, 1),
-        `of_labels`, for a network with labels."""
+        """Return the logits (B, V, C, H, W) of images.
+
+        condition: the conditioning map: (B, c, H, W), an upsampled small image, or (B,
+        K, 1, 1), the result of `of_labels`. Raises ConfigError if the network needs one
+        and it is None.
+        """
         x = self._first(values, condition)
         if self._fused is not None and self._fused.suits(self, x):
             return self._fused.logits(self, x, condition)
         return self.head(self.trunk(x, condition))
 
     def fuses(self, values: Tensor) -> bool:
-        """Does `forward` take the fused pass for these values (B, C, H, W)?"""
+        """Return whether `forward` takes the fused pass for these values (B, C, H, W)."""
         return self._fused is not None and self._fused.suits(
             self, self.input(self.encode(values))
         )
 
     def of_labels(self, labels: Tensor) -> Tensor:
-        """Condition of images with these labels (B,), int64: each a map of one pixel, (B, K, 1, 1)."""
-        return functional.one_hot(labels, self.conditioning).to(self.input.bias)[
-            :, :, None, None
-        ]
+        """Return the conditioning map (B, K, 1, 1) of labels (B,), int64."""
+        one_hot = functional.one_hot(labels, self.conditioning).to(self.input.bias)
+        return one_hot[:, :, None, None]
 
     def _first(self, values: Tensor, condition: Tensor | None) -> Tensor:
-        """The first map (B, 2h, H, W). Raises ConfigError where what biases the layers is missing."""
+        """Return the first map (B, 2h, H, W). Raises ConfigError if the condition is
+        missing."""
         if self.conditioning and condition is None:
             raise ConfigError(
-                "this network is asked given something: a label, or the small image"
+                "this network is conditioned: expected a label or a small image"
             )
         return self.input(self.encode(values))
 
     def nats_map(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
-        """-ln p of every variable given those before it: values (B, C, H, W) -> nats (B, C, H, W)."""
+        """Return -ln p of every variable given the variables before it, (B, C, H, W).
+
+        values: (B, C, H, W), integers 0..V-1. condition: as for `forward`.
+        """
         values = values.long()
         x = self._first(values, condition)
         if self._fused is not None and self._fused.suits(self, x):
@@ -135,18 +159,25 @@ class PixelNetwork(nn.Module):
         return self.distribution.nats(self.head(self.trunk(x, condition)), values)
 
     def encode(self, values: Tensor) -> Tensor:
-        """Integers 0..V-1 as the first convolution reads them, in the network's own precision: (B, C, H, W), scaled and
-        centred to -1..1 (section 5.2); of categories (B, V, H, W), a one in the place of each value."""
-        dtype, V = self.input.bias.dtype, self.config.values
+        """Return the input of the first convolution, in the precision of the weights.
+
+        values: (B, C, H, W), integers 0..V-1. The result is scaled to -1..1 (section
+        5.2), (B, C, H, W); for a network of categories it is one-hot, (B, V, H, W).
+        """
+        dtype = self.input.bias.dtype
+        V = self.config.values
         if self.config.categories:
-            return (values == torch.arange(V, device=values.device)[:, None, None]).to(
-                dtype
-            )
+            categories = torch.arange(V, device=values.device)[:, None, None]
+            return (values == categories).to(dtype)
         return values.to(dtype) * (2.0 / (V - 1)) - 1.0
 
     def written(self) -> Written | None:
-        """State of the weights that tells whether something made of them is still true; None for weights that were made
-        in inference mode, where nobody counts how often a tensor is written to."""
+        """Return a value that changes whenever a weight is written to or replaced.
+
+        Caches computed from the weights compare it to find out whether they are still
+        valid. Return None for weights made in inference mode, because torch does not
+        count writes to them.
+        """
         parameters = [*self.parameters()]
         if any(parameter.is_inference() for parameter in parameters):
             return None
@@ -155,19 +186,19 @@ class PixelNetwork(nn.Module):
         )
 
     def trunk(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """The stack in plain torch: (B, 2h, H, W) -> the top map (B, 2h, H, W)."""
+        """Return the top map (B, 2h, H, W) of the first map (B, 2h, H, W), in plain
+        torch."""
         skips = None
         for block in self.blocks:
             hidden = block.layer(x, condition)  # (B, h, H, W)
             x = block.up(hidden) + x if self.config.residual else block.up(hidden)
             if block.skip is not None:
-                skips = (
-                    block.skip(hidden) if skips is None else skips + block.skip(hidden)
-                )
+                skip = block.skip(hidden)
+                skips = skip if skips is None else skips + skip
         return x if skips is None else x + skips
 
 
 def layer_of(block: Block, kind: type[Layer]) -> Layer:
-    """The block's layer, which is of this kind."""
+    """Return the block's layer, whose class must be `kind`."""
     assert isinstance(block.layer, kind)
     return block.layer
