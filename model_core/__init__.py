@@ -1,17 +1,23 @@
-"""PixelRNN and PixelCNN: networks, exact likelihood, exact sampling, training. Knows no web, queue or job.
+"""PixelRNN and PixelCNN: networks, exact likelihood, exact sampling, training. This
+package knows nothing of HTTP, queues or jobs.
 
 values   integer tensor (B, C, H, W) in 0..V-1
-logits   (B, V, C, H, W); `network(values) -> logits` is the teacher-forced pass, and the truth
+logits   (B, V, C, H, W); `network(values) -> logits` is the teacher-forced pass,
+         the reference for everything else
 
     >>> import model_core
     >>> model = model_core.load_model("mnist-diagonal-bilstm")
     >>> images = model_core.sample(model, n=4, seed=7)              # (4, 1, 28, 28)
     >>> nats = -model_core.log_likelihood(model, images)            # (4,)
-    >>> field = model_core.sample(model, n=1, seed=7, size=(100, 60))  # (1, 1, 60, 100), in windows
-    >>> done = model_core.complete(model, known, keep, n=4, seed=7)  # known (1, 28, 28), keep (28, 28) True = given
-    >>> assert (model_core.decode(model, model_core.encode(model, images)) == images).all()
+    >>> # A field of 60 rows and 100 columns, drawn in windows: (1, 1, 60, 100)
+    >>> field = model_core.sample(model, n=1, seed=7, size=(100, 60))
+    >>> # known (1, 28, 28); keep (28, 28) is True for the given pixels
+    >>> done = model_core.complete(model, known, keep, n=4, seed=7)
+    >>> code = model_core.encode(model, images)
+    >>> assert (model_core.decode(model, code) == images).all()
 
-Names are loaded when they are first used, so that `pixelrnn --help` need not wait for torch.
+Names are imported when they are first used, so that `pixelrnn --help` does not import
+torch.
 """
 
 from importlib import import_module
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from model_core.posterior.completion import Completion, complete
     from model_core.sampling import sample, upsample
 
+# Public name -> the module of this package that defines it.
 _HOMES = {
     "Classification": "posterior.classify",
     "Completion": "posterior.completion",

@@ -1,21 +1,23 @@
-"""Ask the C library to keep the memory that a pass of a network frees, for the next pass to use."""
+"""Make the C library keep the memory that a network's pass frees, for the next pass."""
 
 import ctypes
 import sys
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-_NEVER = 2**31 - 1
-_LARGEST = 2**30
+_NEVER = 2**31 - 1  # bytes; mallopt takes an int
+_LARGEST = 2**30  # bytes; smaller blocks are never mapped separately
 
 
 def keep_freed_memory() -> bool:
-    """Tell the C library to keep freed memory; True if it could be told. It is glibc's mallopt, elsewhere nothing
-    happens.
+    """Make the C library keep freed memory; return True if that worked. It calls
+    glibc's mallopt and does nothing on other systems.
 
-    A step of training, or a pass that scores, allocates the same megabytes each time. By default they go back to the
-    system and come again as page faults, up to a quarter of the time of a small recurrent network
-    (benchmarks/training.py measures with and without). The process stays as large as it has been at most.
+    A step of training or a scoring pass allocates the same megabytes each time. By
+    default the C library returns them to the system and gets them again by page faults,
+    which takes up to a quarter of the time of a small recurrent network
+    (benchmarks/training.py measures both). Afterwards the process never shrinks below
+    its largest size so far.
     """
     if not sys.platform.startswith("linux"):
         return False

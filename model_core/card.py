@@ -1,4 +1,15 @@
-"""The card of a model: what it is, where it comes from, how well it does. Kept as card.json beside the weights."""
+"""The card of a model: its description, origin and scores, stored as card.json beside
+the weights.
+
+Card
+  config       the networks' NetworkConfig
+  members      CardMember of each network, if the model is a mixture
+  guides       CardGuide of each network that proposes draws for holes
+  labels       CardLabel: name and prior of each label
+  validation   Validation: quantiles of -ln p of validation images
+
+`Card.read` checks everything that later code relies on.
+"""
 
 import hashlib
 import json
@@ -28,9 +39,9 @@ _KINDS = {
     "sha256": str,
 }
 _WORDS = {str: "a string", int: "a whole number", dict: "an object"}
-_OF_CATEGORIES = "palette", "names"
-_LEFT_OUT = (
-    *_OF_CATEGORIES,
+_CATEGORY_FIELDS = "palette", "names"
+_OMITTED_IF_EMPTY = (
+    *_CATEGORY_FIELDS,
     "members",
     "validation",
     "labels",
@@ -38,13 +49,16 @@ _LEFT_OUT = (
     "field_step",
     "guides",
 )
-"""Fields that are not written where they say nothing, so that the cards of before stay as they are."""
+"""Fields that card.json omits if they are empty, so that older cards keep their
+bytes."""
 MAX_BYTES = 2**20
-"""Bytes of a card: those of models that were trained for long have some ten thousand."""
+"""Upper bound of the size of card.json, in bytes. The card of a long training has about
+ten thousand."""
 
 
 class _Section(BaseModel):
-    """The fields that readers of a card rely on; whatever else it says is kept too."""
+    """The fields of a section that readers rely on; other fields are kept as they
+    are."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -91,23 +105,30 @@ class _Sections(BaseModel):
 
 @dataclass(frozen=True)
 class CardMember:
-    """One network of a model, and the orientation of the images that it was trained on."""
+    """One network of a model, and the orientation of the images that it was trained
+    on."""
 
     orientation: Orientation
     weights: str
-    """The file in the model's directory."""
+    """Name of the file of weights in the model's directory."""
     sha256: str = ""
-    """Digest of that file."""
+    """SHA-256 of that file, in hexadecimal."""
     images: int = 0
-    """How many training images it saw, over all epochs."""
+    """Number of training images, counted once for each epoch."""
     valid_nats: float | None = None
+    """Mean -ln p of the validation images; None if it was not measured."""
     test_nats: float | None = None
+    """Mean -ln p of the test images; None if it was not measured."""
     training: dict[str, Any] = field(default_factory=dict)
-    """Training of one network of several, as a card tells it."""
+    """The `training` section of this network's own card."""
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any], config: NetworkConfig) -> Self:
-        """Undo asdict; ConfigError, TypeError or ValidationError when it is not a member."""
+        """Return the member that `asdict` turned into `facts`.
+
+        Raises ConfigError, TypeError or ValidationError if `facts` is not a member of a
+        model with this config.
+        """
         member = cls(**facts)
         check_orientation(member.orientation, config.height, config.width)
         TypeAdapter(cls).validate_python(facts)
@@ -123,8 +144,9 @@ class CardMember:
 
 @dataclass(frozen=True)
 class CardGuide:
-    """A network that proposes draws for holes and has no say in what is probable. Its weights lie in guides/, or are
-    those of the member that has its sha256 and orientation."""
+    """A network that proposes draws for holes and has no effect on probabilities. Its
+    weights are in guides/, or they are those of the member with the same sha256 and
+    orientation."""
 
     sha256: str
     orientation: Orientation
@@ -132,21 +154,27 @@ class CardGuide:
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Self:
-        """Undo asdict; ConfigError, TypeError or KeyError when it is not a guide."""
+        """Return the guide that `asdict` turned into `facts`.
+
+        Raises ConfigError, TypeError or KeyError if `facts` is not a guide.
+        """
         return cls(**{**facts, "config": NetworkConfig.from_dict(facts["config"])})
 
-    def checked(self, config: NetworkConfig, members: Sequence[CardMember]) -> Self:
-        """This guide; ConfigError when it cannot guide a model of this config and these members."""
+    def require_fit(self, config: NetworkConfig, members: Sequence[CardMember]) -> Self:
+        """Return this guide. Raise ConfigError if it cannot guide a model that has this
+        config and these members."""
         check_orientation(self.orientation, config.height, config.width)
         if not (
             isinstance(self.sha256, str) and re.fullmatch("[0-9a-f]{64}", self.sha256)
         ):
             raise ConfigError(
-                f"the sha256 of a guide must be 64 hexadecimal digits, not {self.sha256!r}"
+                "the sha256 of a guide must be 64 hexadecimal digits, not "
+                f"{self.sha256!r}"
             )
         if self.config.image != config.image or self.config.multi_scale:
             raise ConfigError(
-                "a guide must be of one scale, and have the model's size, colours and values"
+                "a guide must be of one scale, and have the model's size, colours "
+                "and values"
             )
         if self.config.labels and not self.is_one_of(members):
             raise ConfigError(
@@ -155,36 +183,41 @@ class CardGuide:
         return self
 
     def is_one_of(self, members: Sequence[CardMember]) -> bool:
-        """True if it is a member: then its weights are in one file."""
+        """Return True if the guide is also one of these members, which store its
+        weights."""
         return (self.sha256, self.orientation) in {
             (member.sha256, member.orientation) for member in members
         }
 
     @property
     def file(self) -> str:
-        """Its place in the model's directory."""
+        """Path of its weights relative to the model's directory."""
         return f"{GUIDES}/{self.sha256}.safetensors"
 
 
 @dataclass(frozen=True)
 class CardLabel:
-    """A label of the images, and its share of the training images."""
+    """A label's name, and its share of the training images (0 to 1)."""
 
     name: str
     prior: float
 
 
 def even_labels(count: int) -> tuple[CardLabel, ...]:
-    """Labels that are named by their numbers, each as likely as the others."""
+    """Return `count` labels with the names "0", "1", ... and equal priors."""
     return tuple(CardLabel(str(k), 1 / count) for k in range(count))
 
 
 def label_number(
     names: Sequence[str], asked: str | int | None, model: str
 ) -> int | None:
-    """The number of the label that is asked for by name or number; None stays None.
+    """Return the index of a label that is named by its name or its index; None for
+    None. A name has precedence over an index.
 
-    Raises ConfigError, which lists what there is, for another, or where the model has none.
+    names: the model's label names, by index. model: its name, for messages.
+
+    Raises ConfigError, which lists the labels, for an unknown label or a model without
+    labels.
     """
     if asked is None:
         return None
@@ -201,8 +234,11 @@ def label_number(
 
 @dataclass(frozen=True)
 class Validation:
-    """How improbable images are that the model was made for and has not seen: evenly spaced quantiles of their -ln p,
-    from the smallest to the largest."""
+    """How improbable unseen validation images are: evenly spaced quantiles of their -ln
+    p in nats, ascending from the minimum to the maximum.
+
+    images: number of images that were scored.
+    """
 
     images: int
     nats_quantiles: tuple[float, ...]
@@ -210,9 +246,14 @@ class Validation:
 
 @dataclass(frozen=True)
 class Card:
-    """scores holds what `pixelrnn evaluate` measured: split, nats, bits_per_dim, standard errors, images.
+    """The card of a model. A card without members describes a single network that was
+    trained on upright images.
 
-    Without members the model is one network that was trained on images as they are.
+    parameters: number of learned weights in all its networks.
+    data: the data set, its splits and its licence, in words.
+    training: the section that a training writes.
+    scores: what `pixelrnn evaluate` measured: split, nats, bits_per_dim, standard
+        errors and images.
     """
 
     name: str
@@ -222,25 +263,29 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     sha256: str = ""
-    """Digest of the weights; for a model with members, of the list of their orientations and digests."""
+    """SHA-256 of the weights, in hexadecimal; for a mixture `mixture_digest` of its
+    members."""
     members: tuple[CardMember, ...] = ()
     validation: Validation | None = None
-    """Validation scores of these weights; `pixelrnn calibrate` measures them."""
+    """Validation scores of these weights, which `pixelrnn calibrate` measures."""
     palette: Palette = ()
-    """The colour of each category; empty where there are none."""
+    """The colour of each category; empty if the values are not categories."""
     names: tuple[str, ...] = ()
-    """Their names, where they have some."""
+    """The names of the categories; may be empty."""
     labels: tuple[CardLabel, ...] = ()
-    """The labels that its networks have, in their order; the priors add up to 1."""
+    """The networks' labels, by index; their priors sum to 1."""
     field: bool = False
-    """Fields, pictures larger than the model's, were looked at and are good."""
+    """True if somebody looked at fields (pictures larger than the model's) and found
+    them good."""
     field_step: int | None = None
-    """How many rows lower each window of a field begins than the one before; None: half an image's."""
+    """Rows from the top of one window of a field to the top of the next; None: half of
+    the image's height."""
     guides: tuple[CardGuide, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read card.json; ModelError when it is not a card."""
+        """Return the card in the file `path`. Raise ModelError if it is missing, cannot
+        be read or is not a valid card."""
         try:
             facts = json.loads(_text(path))
             config = NetworkConfig.from_dict(facts["config"])
@@ -255,7 +300,7 @@ class Card:
                 facts.get("labels", ())
             )
             guides = tuple(
-                CardGuide.from_dict(guide).checked(config, members)
+                CardGuide.from_dict(guide).require_fit(config, members)
                 for guide in facts.get("guides", ())
             )
             read = {
@@ -267,12 +312,15 @@ class Card:
             }
             read |= {
                 name: TypeAdapter(tuple[str, ...]).validate_python(facts.get(name, ()))
-                for name in _OF_CATEGORIES
+                for name in _CATEGORY_FIELDS
             }
-            return cls(**{**facts, **read})._checked()
+            card = cls(**{**facts, **read})
+            card._check()
+            return card
         except FileNotFoundError:
             raise ModelError(
-                f"{path.parent} has no card.json: a model is a directory with a card and weights"
+                f"{path.parent} has no card.json: a model is a directory with a card "
+                "and weights"
             ) from None
         except ValidationError as error:
             raise ModelError(
@@ -290,9 +338,13 @@ class Card:
         except OSError as error:
             raise ModelError(f"cannot read {path}: {error.strerror}") from None
 
-    def _checked(self) -> Self:
+    def _check(self) -> None:
+        """Raise TypeError, ValueError or ValidationError if the fields are not those of
+        a card."""
+        # A dataclass does not check the types of its fields.
         for name, kind in _KINDS.items():
-            if not isinstance(value := getattr(self, name), kind):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
                 raise TypeError(f"{name} must be {_WORDS[kind]}, not {value!r}")
         _Sections.model_validate(
             {"training": self.training or None, "scores": self.scores or None}
@@ -301,18 +353,16 @@ class Card:
         self._check_palette()
         if not isinstance(self.field, bool) or not 1 <= self.step <= self.config.height:
             raise ValueError(
-                f"field is true or false, and field_step 1 to {self.config.height}"
+                "field must be true or false, and field_step a number from 1 to "
+                f"{self.config.height}"
             )
-        return self
 
     def _check_labels(self) -> None:
-        names, priors = (
-            {label.name for label in self.labels},
-            [label.prior for label in self.labels],
-        )
+        names = {label.name for label in self.labels}
+        priors = [label.prior for label in self.labels]
         if not len(names) == len(priors) == self.config.labels:
             raise ValueError(
-                f"expected {self.config.labels} labels, each of its own name"
+                f"expected {self.config.labels} labels with different names"
             )
         if any(not 1 <= len(name) <= MAX_LABEL_NAME for name in names):
             raise ValueError(
@@ -328,7 +378,8 @@ class Card:
         check_palette(self.palette)
         if len(self.palette) != expected:
             raise ValueError(
-                f"palette must have {expected} colours, one for each category, not {len(self.palette)}"
+                f"palette must have {expected} colours, one for each category, not "
+                f"{len(self.palette)}"
             )
         if len(self.names) not in (0, expected):
             raise ValueError(
@@ -337,9 +388,12 @@ class Card:
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 of all that gives the model its meaning: weights, config, orientations, labels with their priors.
+        """SHA-256, in hexadecimal, of everything that gives the model its meaning:
+        weights, config, orientations, labels with their priors, palette, step of
+        fields, guides.
 
-        A field that configs or cards get later stands in it only where it is said, so that no identity in use changes.
+        A field that was added to configs or cards later is included only if it is set,
+        so that the identities in use stay the same.
         """
         meaning: dict[str, Any] = {
             "sha256": self.sha256,
@@ -363,20 +417,23 @@ class Card:
         ).hexdigest()
 
     def answers_to(self, identity: str) -> bool:
-        """Is it meant by an identity, or by the sha256 of its weights?"""
+        """Return True if `identity` is this card's identity, or the sha256 of its
+        weights."""
         return identity in (self.identity, self.sha256)
 
     def has_changed_since(self, identity: str) -> bool:
-        """Is another identity named than the card's? Pictures and files of earlier versions name none."""
+        """Return True if `identity` is given and is not the card's. It is empty in
+        pictures and files of early versions, which do not record it."""
         return identity not in ("", self.identity)
 
     def label_number(self, asked: str | int | None) -> int | None:
-        """The number of a label by its name or number, as `label_number` says."""
+        """Return the index of a label that is named by its name or its index; None for
+        None. Raise ConfigError if the model has no such label."""
         return label_number([label.name for label in self.labels], asked, self.name)
 
     @property
     def step(self) -> int:
-        """How many rows lower each window of a field begins."""
+        """Rows from the top of one window of a field to the top of the next."""
         return (
             max(1, self.config.height // 2)
             if self.field_step is None
@@ -385,7 +442,8 @@ class Card:
 
     @property
     def drawn_anew(self) -> bool:
-        """True if some of its weights were trained on images drawn anew from their grey originals."""
+        """True if some of its weights were trained on MNIST images that were binarised
+        again from their grey originals."""
         sittings = [
             sitting
             for part in (self, *self.members)
@@ -394,11 +452,14 @@ class Card:
         return any(sitting.get("drawn_anew") for sitting in sittings)
 
     def write(self, path: Path) -> None:
-        """Write card.json."""
+        """Write the card to `path` as JSON. Raise OSError if that fails."""
         path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     def keep(self, directory: Path) -> None:
-        """Write it in the place of a model's card; ModelError, and the card is as it was, where that cannot be."""
+        """Replace the card in a model's directory by this one, at once.
+
+        Raises ModelError if it cannot be written; the old card is then unchanged.
+        """
         draft = directory / f".{CARD}"
         try:
             self.write(draft)
@@ -411,28 +472,30 @@ class Card:
             draft.unlink(missing_ok=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """The card as JSON takes it."""
+        """Return the card as JSON values, without those optional fields that are
+        empty."""
         facts = {
             name: fact
             for name, fact in asdict(self).items()
-            if fact or name not in _LEFT_OUT
+            if fact or name not in _OMITTED_IF_EMPTY
         }
-        for config in (
-            facts["config"],
-            *(guide["config"] for guide in facts.get("guides", ())),
-        ):
-            for name in ("labels", "categories"):  # as with the card's own fields
+        guides = facts.get("guides", ())
+        for config in (facts["config"], *(guide["config"] for guide in guides)):
+            # Configs got these fields later too; see _OMITTED_IF_EMPTY.
+            for name in ("labels", "categories"):
                 if not config[name]:
                     del config[name]
         return facts
 
 
 def check_field(card: Card, width: int, height: int) -> None:
-    """ConfigError where a model has no fields of this size."""
+    """Raise ConfigError if the model cannot draw fields of this size: it is
+    Multi-Scale, or the size is below that of its images."""
     config = card.config
     if config.multi_scale:
         raise ConfigError(
-            f"{card.name} has two scales: its pictures have one size, {config.width}x{config.height}"
+            f"{card.name} has two scales: its pictures have one size, "
+            f"{config.width}x{config.height}"
         )
     if width < config.width or height < config.height:
         least = f"at least {config.width}x{config.height}"
@@ -442,6 +505,7 @@ def check_field(card: Card, width: int, height: int) -> None:
 
 
 def _text(path: Path) -> str:
+    """Return the text of a file. Raise ValueError if it has more than MAX_BYTES."""
     with open_regular(path) as file:
         text = file.read(MAX_BYTES + 1)
     if len(text) > MAX_BYTES:
@@ -450,7 +514,8 @@ def _text(path: Path) -> str:
 
 
 def mixture_digest(members: Sequence[CardMember]) -> str:
-    """SHA-256 of the canonical list of (orientation, sha256) of a model's members."""
+    """Return the SHA-256, in hexadecimal, of the JSON list of the members' orientations
+    and digests."""
     listed = [[member.orientation, member.sha256] for member in members]
     return hashlib.sha256(
         json.dumps(listed, separators=(",", ":")).encode()

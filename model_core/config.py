@@ -1,4 +1,5 @@
-"""The description of a network, frozen, and the presets of the paper's section 4."""
+"""The configuration of a network, immutable, and the presets of the paper's section
+4."""
 
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
@@ -7,24 +8,35 @@ from model_core.errors import ConfigError
 from model_core.kinds import KINDS, Kind
 
 MAX_LABEL_NAME = 64
-"""Characters of a label's name, at most: it is asked for in addresses and told in files of pictures."""
+"""Maximum number of characters of a label's name. Names appear in URLs and in picture
+files."""
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Shape and size of one network. Raises ConfigError when the fields do not make one.
+    """Shape and size of one network. The constructor raises ConfigError if the fields
+    do not describe one.
 
-    hidden is the paper's h: the residual stream has 2h features, split into R|G|B groups.
-    residual and skip are the switches of table 2: connections around each layer, and from each layer to the output.
+    network: the kind, a key of `KINDS`. height, width, channels: size of an image; 1
+        channel (grey) or 3 (R, G, B). values: V, the values of one variable, 2 to 256.
+    layers: number of residual blocks. hidden: the paper's h; the residual stream has 2h
+        features, divided into R, G and B groups. head: features of each hidden layer of
+        the head.
+    residual, skip: the switches of table 2: connections around each layer, and from
+        each layer to the output.
 
-    factor > 1 makes it a Multi-Scale network (section 3.6): an unconditional network of its kind draws the image at
-    1 / factor of its size, and this one, every layer biased by an upsampled map of `conditioning` features of that, the
-    rest. small_layers and small_hidden size the first; 0 means as the second.
+    factor: above 1 makes it a Multi-Scale network (section 3.6): a first, unconditional
+        network of the same kind draws the image at 1 / factor of its size, and this one
+        draws the rest. conditioning: features of the upsampled map of the small image
+        that biases every layer of the second network. small_layers, small_hidden: size
+        of the first network; 0 means the same as the second.
 
-    labels > 0: every layer has a bias for each of so many labels, and an image is drawn and scored given one of them.
-    In a Multi-Scale network the first network has these biases, and the map of the second depends on the label.
+    labels: above 0, every layer has a bias for each of that many labels, and an image
+        is drawn and scored given one of them. In a Multi-Scale network the first
+        network has these biases, and the map of the second depends on the label.
 
-    categories: the values have no order. The first convolution then reads a vector of its own for each.
+    categories: True if the values have no order. The first convolution then reads each
+        value as a one-hot vector.
     """
 
     network: str
@@ -57,12 +69,12 @@ class NetworkConfig:
                 "channels must be 1 (grey) or 3 (red, green, blue), not 2"
             )
         _expect(self, "values", 2, 256)
+        # Every colour group needs at least one feature.
         for name in ("hidden", "head"):
-            _expect(
-                self, name, self.channels, 65536
-            )  # every colour group needs a feature of its own
+            _expect(self, name, self.channels, 65536)
         for name in ("residual", "skip", "categories"):
-            if not isinstance(value := getattr(self, name), bool):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
                 raise ConfigError(f"{name} must be true or false, not {value!r}")
         self._check_scales()
         _expect(self, "labels", 0, 64)
@@ -72,7 +84,8 @@ class NetworkConfig:
     def _check_categories(self) -> None:
         if self.channels != 1 or self.values == 2:
             raise ConfigError(
-                f"categories: expected channels = 1 and values from 3 to 256, not {self.channels} and {self.values}"
+                "categories: expected channels = 1 and values from 3 to 256, not "
+                f"{self.channels} and {self.values}"
             )
         if self.multi_scale:
             raise ConfigError(
@@ -83,11 +96,13 @@ class NetworkConfig:
         _expect(self, "factor", 1, 64)
         if self.factor & (self.factor - 1):
             raise ConfigError(
-                f"factor must be a power of two, not {self.factor}: each deconvolution doubles the size"
+                f"factor must be a power of two, not {self.factor}: each "
+                "deconvolution doubles the size"
             )
         if self.height % self.factor or self.width % self.factor:
             raise ConfigError(
-                f"height and width must be multiples of factor {self.factor}, not {self.height} x {self.width}"
+                f"height and width must be multiples of factor {self.factor}, not "
+                f"{self.height} x {self.width}"
             )
         _expect(self, "conditioning", 0 if self.factor == 1 else 1, 4096)
         _expect(self, "small_layers", 0, 4096)
@@ -96,16 +111,19 @@ class NetworkConfig:
             self.conditioning or self.small_layers or self.small_hidden
         ):
             raise ConfigError(
-                "conditioning, small_layers and small_hidden are for Multi-Scale networks, whose factor is 2 or more"
+                "conditioning, small_layers and small_hidden are for Multi-Scale "
+                "networks, whose factor is 2 or more"
             )
 
     @classmethod
     def from_dict(cls, fields_: dict[str, Any]) -> Self:
-        """Read what a recipe or a card says; unknown and missing fields are errors."""
+        """Return the config with these fields, read from a recipe or a card. Raise
+        ConfigError for an unknown, missing or invalid field."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(fields_) - known):
             raise ConfigError(
-                f"unknown network field {unknown[0]!r}: expected {', '.join(sorted(known))}"
+                f"unknown network field {unknown[0]!r}: expected "
+                f"{', '.join(sorted(known))}"
             )
         try:
             return cls(**fields_)
@@ -113,12 +131,12 @@ class NetworkConfig:
             raise ConfigError(f"incomplete network description: {error}") from None
 
     def unusual(self) -> dict[str, Any]:
-        """The fields that are not as usual, those that have no default among them."""
-        values = {field: getattr(self, field.name) for field in fields(self)}
+        """Return the fields that differ from their defaults, including all that have no
+        default."""
         return {
-            field.name: value
-            for field, value in values.items()
-            if value != field.default
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
         }
 
     @property
@@ -132,12 +150,13 @@ class NetworkConfig:
 
     @property
     def inputs(self) -> int:
-        """Numbers that the first convolution reads of a pixel."""
+        """Number of inputs per pixel that the first convolution reads."""
         return self.values if self.categories else self.channels
 
     @property
     def image(self) -> dict[str, int | bool]:
-        """The shape of its images, how many values a colour takes, and whether these have no order."""
+        """Channels, height, width and values of its images, and `categories` if the
+        values have no order. Models with equal dicts describe the same images."""
         shape = {
             name: getattr(self, name)
             for name in ("channels", "height", "width", "values")
@@ -146,7 +165,8 @@ class NetworkConfig:
 
     @property
     def levels(self) -> int:
-        """Numbers that a byte of a picture tells apart: a byte is a category as it is."""
+        """Number of grey levels that a byte of a picture file is divided into: V, or
+        256 for categories, whose bytes are the values themselves."""
         return 256 if self.categories else self.values
 
     @property
@@ -155,7 +175,8 @@ class NetworkConfig:
 
     @property
     def small(self) -> Self:
-        """The first network of a Multi-Scale one: the same kind for the s x s image."""
+        """The config of the first network of a Multi-Scale network, for the small
+        image."""
         return replace(
             self,
             height=self.height // self.factor,
@@ -170,11 +191,12 @@ class NetworkConfig:
 
     @property
     def dimensions(self) -> int:
-        """Colour variables in one image: the D of bits/dim."""
+        """Number of variables in one image, C * H * W: the D of bits/dim."""
         return self.channels * self.height * self.width
 
     def with_overrides(self, **overrides: int | bool | str) -> Self:
-        """The same network at another size; ConfigError for a field it does not have."""
+        """Return a copy with these fields changed. Raise ConfigError for an unknown
+        field or an invalid value."""
         return type(self).from_dict(
             {**{f.name: getattr(self, f.name) for f in fields(self)}, **overrides}
         )
@@ -252,7 +274,8 @@ PRESETS: dict[str, NetworkConfig] = {
 
 
 def preset(name: str) -> NetworkConfig:
-    """The preset of this name; ConfigError lists the names there are."""
+    """Return the preset of this name. Raise ConfigError, which lists the names, if
+    there is none."""
     if name not in PRESETS:
         raise ConfigError(
             f"unknown preset {name!r}: expected one of {', '.join(sorted(PRESETS))}"

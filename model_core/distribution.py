@@ -1,7 +1,8 @@
-"""The distribution of one variable over its V values, from V logits (the softmax of section 4).
+"""The distribution of one variable over its V values, computed from V logits (the
+softmax of section 4).
 
-Everything that turns logits into probabilities, nats or values asks here. compiled/categorical.py has the one twin of
-`draw`, for the compiled loop.
+All conversions of logits to probabilities, nats or values are here.
+compiled/categorical.py has a copy of `draw` for the compiled loops.
 """
 
 import math
@@ -19,23 +20,27 @@ class Categorical:
     """p(value = v) = exp(logit v) / sum of all exp(logits), for v = 0..V-1."""
 
     values: int
-    """V."""
+    """V, the number of values."""
 
     @property
     def outputs(self) -> int:
-        """Outputs of the network that describe one variable: here one, the logit, for each value."""
+        """Number of network outputs that describe one variable: V, one logit for each
+        value."""
         return self.values
 
     @property
     def uniform_bits(self) -> float:
-        """Bits that a variable costs under a uniform guess."""
+        """Bits per variable under the uniform distribution."""
         return math.log2(self.values)
 
     def nats(self, logits: Tensor, values: Tensor) -> Tensor:
-        """-ln p of every value: logits (B, V, C, H, W), values (B, C, H, W) int64 -> (B, C, H, W)."""
+        """Return -ln p of every value: logits (B, V, C, H, W), values (B, C, H, W)
+        int64 -> (B, C, H, W)."""
         if logits.stride(1) > 1:
             return functional.cross_entropy(logits, values, reduction="none")
-        rows = logits.permute(3, 4, 0, 2, 1)  # (H, W, B, C, V), as they lie
+        # The fused head stores V innermost. cross_entropy over 2-d rows in that order
+        # needs no copy of the logits.
+        rows = logits.permute(3, 4, 0, 2, 1)  # (H, W, B, C, V)
         nats = functional.cross_entropy(
             rows.flatten(0, 3), values.permute(2, 3, 0, 1).flatten(), reduction="none"
         )
@@ -44,21 +49,25 @@ class Categorical:
     def probabilities(
         self, logits: Tensor, temperature: float = 1.0, dim: int = 0
     ) -> Tensor:
-        """logits, V of them along `dim` -> float64 of the same shape, which add up to 1 along `dim`."""
+        """Return the probabilities, float64, of the shape of `logits`; they sum to 1
+        along `dim`, which has size V."""
         return torch.softmax(logits.double() / temperature, dim)
 
     def log_probabilities(
         self, logits: Tensor, temperature: float | Tensor = 1.0
     ) -> Tensor:
-        """ln of the probabilities: logits (M, V, ...) -> (M, V, ...) float64."""
+        """Return the ln of the probabilities: logits (M, V, ...) -> (M, V, ...)
+        float64."""
         return torch.log_softmax(logits.double() / temperature, 1)
 
     def draw(self, logits: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:
-        """logits (M, V), noise (M,) in [0, 1), temperature (M,) > 0 -> values (M,), int64.
+        """Draw values: logits (M, V), noise (M,) in [0, 1), temperature (M,) > 0 ->
+        (M,) int64.
 
-        The smallest value whose cumulative probability exceeds the noise, in float64. Each row is on its own: nothing
-        but its logits, noise and temperature decides. Logits that are not finite give any value, so that nothing waits
-        for the device; `check_finite` is for those who can wait.
+        A value is the smallest one whose cumulative probability, in float64, exceeds
+        the noise. Each row depends on its own logits, noise and temperature alone.
+        Logits that are not finite give an arbitrary value, because a check would wait
+        for the device; callers that can wait call `check_finite`.
         """
         scaled = logits.double() / temperature[:, None]
         weights = (scaled - scaled.amax(1, keepdim=True)).exp()
@@ -67,26 +76,27 @@ class Categorical:
         return below.sum(1).clamp(max=self.values - 1)
 
     def log_p(self, logits: Tensor, values: Tensor, temperature: Tensor) -> Tensor:
-        """ln p of one value a row: logits (M, V), values (M,) int64, temperature (M,) > 0 -> (M,) float64."""
+        """Return ln p of one value in each row: logits (M, V), values (M,) int64,
+        temperature (M,) > 0 -> (M,) float64."""
         return self.log_probabilities(logits, temperature[:, None]).gather(
             1, values[:, None]
         )[:, 0]
 
 
 def _cumulative(weights: Tensor) -> Tensor:
-    """Sums (M, V) of each row up to every value; on a GPU by doubling, because torch promises no order there."""
+    """Return the cumulative sums of each row (M, V). On a GPU they are computed by
+    doubling, because torch guarantees no order of summation there."""
     if weights.device.type == "cpu":
         return weights.cumsum(1)
-    apart = 1
-    while apart < weights.shape[1]:
-        weights = torch.cat(
-            [weights[:, :apart], weights[:, apart:] + weights[:, :-apart]], 1
-        )
-        apart *= 2
+    distance = 1
+    while distance < weights.shape[1]:
+        sums = weights[:, distance:] + weights[:, :-distance]
+        weights = torch.cat([weights[:, :distance], sums], 1)
+        distance *= 2
     return weights
 
 
 def check_finite(logits: Tensor) -> None:
-    """FloatingPointError for logits that are not finite."""
+    """Raise FloatingPointError if a logit is not finite."""
     if not bool(logits.isfinite().all()):
         raise FloatingPointError(NOT_FINITE)

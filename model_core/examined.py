@@ -1,9 +1,9 @@
-"""The models that come with the project: which files of theirs have been examined.
+"""The shipped models, and which of their files have been examined.
 
 `models/examined.json` has the SHA-256 of the card and of each file of weights of every
-shipped model, as `make weights` wrote it after it had scored the model and drawn from it.
-A worker hashes the files at its start, and examines whatever differs. An identity alone
-would prove nothing, because it is computed from the card.
+shipped model. `make weights` writes it after it has scored each model and drawn from
+it. A worker hashes the files when it starts and examines a model whose hashes differ.
+Comparing identities would prove nothing, because an identity is computed from the card.
 """
 
 import hashlib
@@ -18,10 +18,11 @@ LIST = shipped.MODELS / "examined.json"
 
 
 def is_examined(directory: Path, examined: Path = LIST) -> bool:
-    """Return True if the model in a directory is one of the list, file by file.
+    """Return True if every file of the model in `directory` has the hash that the list
+    has for one of its models.
 
-    The directory's name does not count: a copy of a shipped model is the same model.
-    Raises OSError for a file that cannot be read.
+    The directory's name does not matter: a copy of a shipped model is the same model.
+    Raises OSError if a file cannot be read.
     """
     card = _sha256(directory / CARD)
     expected = [files for files in _listed(examined).values() if files[CARD] == card]
@@ -30,8 +31,8 @@ def is_examined(directory: Path, examined: Path = LIST) -> bool:
 
 
 def file_digests(directory: Path) -> dict[str, str]:
-    """Return the SHA-256, in hexadecimal, of a model's card and files of weights, by path
-    within its directory."""
+    """Return the SHA-256, in hexadecimal, of a model's card and files of weights, by
+    path relative to its directory."""
     files = sorted([directory / CARD, *weights_in(directory)])
     return {file.relative_to(directory).as_posix(): _sha256(file) for file in files}
 
@@ -42,7 +43,7 @@ def _sha256(file: Path) -> str:
 
 
 def renew(models: Path) -> Path:
-    """Write the list anew from all models of a directory, and return its path."""
+    """Write the list for all models in the directory `models`, and return its path."""
     listed = {
         card.parent.name: file_digests(card.parent)
         for card in sorted(models.glob(f"*/{CARD}"))
@@ -55,5 +56,5 @@ def renew(models: Path) -> Path:
 def _listed(examined: Path) -> dict[str, dict[str, str]]:
     try:
         return json.loads(examined.read_text(encoding="utf-8"))
-    except FileNotFoundError:  # a models directory of somebody's own
+    except FileNotFoundError:  # a directory of a user's own models has no list
         return {}

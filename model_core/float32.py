@@ -1,5 +1,6 @@
-"""How exactly float32 is computed with: products on a GPU are whole, and have ten bits of their fraction (TF32) only
-where asked for; a training on a CPU does without the smallest numbers."""
+"""Precision of float32 arithmetic. A GPU rounds the factors of products to TF32 (ten
+bits of fraction) only within `tf32`; a training on a CPU treats denormal numbers as
+zero."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +10,14 @@ import torch
 
 
 def keep_float32_whole() -> None:
-    """Turn TF32 off. Torch's default is to use it for cuDNN's convolutions, and a score would show it."""
+    """Disable TF32 in this process. Torch's default enables it for cuDNN's
+    convolutions, which changes scores visibly."""
     _allow_tf32(False)
 
 
 @contextmanager
 def tf32(*, allowed: bool) -> Iterator[None]:
-    """Products within may use TF32, if allowed."""
+    """Allow TF32 products within the context, if `allowed`."""
     if not allowed:
         yield
         return
@@ -28,8 +30,11 @@ def tf32(*, allowed: bool) -> Iterator[None]:
 
 @contextmanager
 def smallest_as_zero() -> Iterator[None]:
-    """This thread takes numbers below 1.2e-38 for zero within. The momentum of a weight that has no gradient any more
-    becomes so small, and processors are slow with such numbers (docs/internals/performance.md has figures)."""
+    """Treat numbers below 1.2e-38 as zero in this thread, within the context.
+
+    The momentum of a weight that no longer has a gradient becomes that small, and
+    processors are slow with such numbers (docs/internals/performance.md has figures).
+    """
     torch.set_flush_denormal(True)
     try:
         yield
@@ -38,8 +43,11 @@ def smallest_as_zero() -> Iterator[None]:
 
 
 def _allow_tf32(allowed: bool) -> None:
-    """Set it for products and cuDNN's layers, by torch's new names if it has them: a
-    build with CUDA warns of the old ones, and must not see both."""
+    """Allow or forbid TF32 in matrix products and in cuDNN's layers.
+
+    Torch 2.9 has new names for these settings. A build with CUDA warns about the old
+    ones and rejects a mixture of both.
+    """
     backends: Any = torch.backends  # pyright sees no modules' own attributes
     if not hasattr(backends.cuda.matmul, "fp32_precision"):  # before torch 2.9
         backends.cudnn.allow_tf32 = allowed

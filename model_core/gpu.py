@@ -1,4 +1,4 @@
-"""What a GPU needs on this machine, and which of it is missing."""
+"""Find what is missing to use a GPU on this machine."""
 
 import ctypes
 from dataclasses import dataclass
@@ -8,17 +8,18 @@ import torch
 
 @dataclass(frozen=True)
 class GPUSupport:
-    """What torch and the system know about GPUs."""
+    """What torch and the system report about GPUs."""
 
     toolkit: tuple[int, int] | None
-    """Version of CUDA that torch was built with; None: a build for processors."""
+    """CUDA version that torch was built with; None for a CPU-only build."""
     driver: tuple[int, int] | None
-    """Newest version of CUDA that the driver supports; None: there is no driver."""
+    """Newest CUDA version that the driver supports; None if there is no driver."""
     count: int
     """Number of GPUs that torch can use."""
 
     def missing(self, index: int) -> str | None:
-        """Return what the GPU of this index lacks; None if it can be used."""
+        """Return in words what prevents the use of the GPU with this index; None if it
+        can be used."""
         if self.toolkit is None:
             return (
                 "this PyTorch is a build for processors; `make run TORCH=cu130` "
@@ -39,7 +40,7 @@ class GPUSupport:
 
 
 def gpu_support() -> GPUSupport:
-    """Return what this process finds."""
+    """Return what torch and the system report about GPUs to this process."""
     toolkit = None
     if torch.version.cuda is not None:
         major, minor = torch.version.cuda.split(".")[:2]
@@ -48,12 +49,12 @@ def gpu_support() -> GPUSupport:
 
 
 def _driver() -> tuple[int, int] | None:
-    """Return the version of CUDA that the driver supports; None without a driver."""
+    """Return the CUDA version that the driver supports; None if there is no driver."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return None
-    # cuDriverGetVersion needs no cuInit; 12080 stands for 12.8.
+    # cuDriverGetVersion works without cuInit. It reports 12.8 as 12080.
     version = ctypes.c_int()
     driver.cuDriverGetVersion(ctypes.byref(version))
     return version.value // 1000, version.value % 1000 // 10

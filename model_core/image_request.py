@@ -1,4 +1,5 @@
-"""A request for one image, in words that need no torch: a process that only plans images stays small."""
+"""A request for one image. This file does not import torch, so that a process that only
+plans images stays small."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,15 +12,15 @@ from model_core.windows import Windows
 
 
 class Ways(TypedDict, total=False):
-    """Further options of how an image is drawn, under the names of a job's options.
+    """Further options of how an image is drawn, named like the options of a job.
 
-    A field here is also a field of `ImageRequest`; then samples, verifications and the
-    verbs that draw without a service pass it on.
+    A field here is also a field of `ImageRequest`. Samples, verifications and the verbs
+    that draw without a service pass all of them on.
     """
 
 
 def ways_of(options: Mapping[str, Any]) -> Ways:
-    """Pick the fields of `Ways` from the options of a job."""
+    """Return those options of a job that are fields of `Ways`."""
     return Ways(
         **{name: options[name] for name in Ways.__annotations__ if name in options}
     )  # type: ignore[typeddict-item]
@@ -27,16 +28,22 @@ def ways_of(options: Mapping[str, Any]) -> Ways:
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """One image: noise of (seed, sample); `known` (C, H, W) values are taken where `keep` (H, W) is True.
+    """One image, drawn with the noise of (seed, sample) at a temperature.
 
-    small: the (C, s, s) first image of a Multi-Scale model, where it is given and not to be drawn.
-    known_small: (C, k, s), the first k rows of that image, where those are given.
-    member: which of the model's networks draws it; None: the image's noise chooses one.
-    label: the number of its label; None: where the model has labels, the image's noise chooses one by the prior, or of
-    an image that is completed by p(label | the first pixels up to the hole), label_from (H, W) being where pixels were
-    given when it was asked for. A Multi-Scale model's first pixels are those of its small image.
-    weighed: whether ln p of the whole image is asked for, at its temperature, given pixels included.
-    windows: of a field, whose rows they count; an engine of its width draws it.
+    known, keep: values (C, H, W) and a map (H, W); a pixel with keep = True takes its
+        value from `known` and is not drawn.
+    small: the small image (C, s, s) of a Multi-Scale model, if it is given.
+        known_small: its first k rows (C, k, s), if only these are given.
+    member: index of the network that draws the image; None: the noise chooses one.
+    label: index of the label. None: the noise chooses one, with the priors, or with
+        p(label | the pixels before the hole) for an image that is completed.
+        label_from: the pixels (H, W) that were given with the request, which decide
+        where that hole begins. A Multi-Scale model takes the label from its small
+        image.
+    weighed: True if ln p of the whole image, including its given pixels, is to be
+        reported, at this temperature.
+    windows: the windows of a field; `known` and `keep` then have the field's rows. The
+        engine must have been made for the field's width.
     """
 
     seed: int

@@ -1,11 +1,12 @@
-"""The kinds of network. Each is declared here, once; nothing else asks which kind a network is.
+"""The kinds of network. Each is declared here once; no other code tests which kind a
+network is.
 
-A part is named as "module:object" and imported when it is first needed. Parts stand above this table: a stepper knows
-networks, a network knows its config, and a config knows the kinds. Where a kind is declared outside of this file, the
-part may as well be the object itself.
+A part is named as "module:object" and imported when it is first used, because parts
+import this table: a stepper imports networks, a network its config, and the config the
+kinds. A kind that is declared in another file may give the object itself.
 
-`fused` and `compiled` are fast paths, and a kind has them only if its record names them. Without them the network runs
-in plain torch, which is right for every layer.
+`fused` and `compiled` are optional fast implementations. Without them the network runs
+in plain torch.
 """
 
 from collections.abc import Callable
@@ -14,35 +15,41 @@ from importlib import import_module
 from typing import Any
 
 INPUT_REACH = 3
-"""Every network begins with a 7 x 7 convolution: it reads so many pixels to each side, and so many rows above."""
+"""Pixels that the first convolution of every network, 7 x 7, reads to each side, and
+rows that it reads above."""
 
 Part = Any
-"""An object, or "module:object"."""
+"""An object, or its name "module:object"."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Everything that the rest of the code must know of one kind of network."""
+    """Everything that other code must know about one kind of network."""
 
     title: str
     """Its name in the paper."""
     layer: Part
-    """layer(features, hidden, colours, conditioning) is a torch module: (B, 2h, H, W) -> (B, h, H, W)."""
+    """layer(features, hidden, colours, conditioning) returns a torch module: (B, 2h, H,
+    W) -> (B, h, H, W)."""
     lag: Callable[[int], int]
-    """lag(width): how many columns a row must stay behind the row above when both are drawn at once; width means that
-    a row begins when the one above has ended. At least INPUT_REACH + 1 columns, or the width."""
+    """lag(width) returns how many columns a row must stay behind the row above if both
+    are drawn at once: at least INPUT_REACH + 1, or `width`, which means that a row
+    begins after the row above has ended."""
     field: Part
-    """field(config) -> bool (C, H, W, C, H, W): which variables the logits of each variable see (layers/field.py)."""
+    """field(config) returns bool (C, H, W, C, H, W): which variables the logits of each
+    variable depend on (layers/field.py)."""
     stepper: Part
-    """A sampling.plain.stepper.Stepper: the layers one pixel at a time."""
+    """A sampling.plain.stepper.Stepper: runs the layers one pixel at a time."""
     fused: Part | None = None
-    """A networks.pixel_network.FusedPass: the teacher-forced pass on a CPU."""
+    """A networks.pixel_network.FusedPass: a faster teacher-forced pass on a CPU, or
+    None."""
     compiled: Part | None = None
-    """A sampling.compiled.kind.CompiledKind: drawing on a CPU."""
+    """A sampling.compiled.kind.CompiledKind: compiled drawing on a CPU, or None."""
 
 
 def part(named: Part) -> Any:
-    """The object that a record names."""
+    """Return the object that a record names, or the object itself if the record has
+    it."""
     if not isinstance(named, str):
         return named
     module, _, name = named.partition(":")
@@ -50,12 +57,13 @@ def part(named: Part) -> Any:
 
 
 def input_lag(width: int) -> int:
-    """The lag of layers that see no further to the right in the row above than the input convolution."""
+    """Return the lag, in columns, of layers that read no further to the right in the
+    row above than the first convolution."""
     return min(INPUT_REACH + 1, width)
 
 
 def whole_row(width: int) -> int:
-    """The lag of layers that see the row above to its end."""
+    """Return the lag, in columns, of layers that read the whole row above."""
     return width
 
 
@@ -88,4 +96,4 @@ KINDS: dict[str, Kind] = {
         compiled="model_core.sampling.compiled.diagonal_bilstm:COMPILED",
     ),
 }
-"""All kinds, by the name that recipes and cards give."""
+"""All kinds, by the name that recipes and cards use."""

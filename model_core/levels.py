@@ -1,5 +1,8 @@
-"""Levels of processors for which code is compiled ahead of time (portable/native.py): the features that each has at
-least. What was compiled for one lies in a folder of its name, `compiled/built` or PIXELRNN_BUILT_DIR."""
+"""Levels of processors for which code is compiled ahead of time (portable/native.py).
+
+A level is a set of features that a processor must have. Its compiled code is in the
+folder of its name in `compiled/built`, or in PIXELRNN_BUILT_DIR.
+"""
 
 import os
 import platform
@@ -17,7 +20,9 @@ FOLDER = Path(
 
 @dataclass(frozen=True)
 class Level:
-    """processor: as LLVM calls it. machines: what such a machine says it is."""
+    """A level of processors. processor: LLVM's name of it. machines: the results of
+    `platform.machine()` that it applies to. features: those that a processor needs, by
+    LLVM's names."""
 
     name: str
     processor: str
@@ -26,20 +31,19 @@ class Level:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Tells numba to compile for it, if that is said before numba is imported."""
+        """Environment variables that make numba compile for this level, if they are set
+        before numba is imported."""
         features = ",".join(f"+{feature}" for feature in self.features)
         return {"NUMBA_CPU_NAME": self.processor, "NUMBA_CPU_FEATURES": features}
 
     @property
     def fits(self) -> bool:
-        """True if this processor has what it asks for, on Linux."""
-        here, has = (
-            sys.platform == "linux" and platform.machine().lower(),
-            binding.get_host_cpu_features(),
-        )
-        return here in self.machines and all(
-            has.get(feature) for feature in self.features
-        )
+        """True if this machine runs Linux and its processor has all features of the
+        level."""
+        if sys.platform != "linux" or platform.machine().lower() not in self.machines:
+            return False
+        available = binding.get_host_cpu_features()
+        return all(available.get(feature) for feature in self.features)
 
 
 _V3 = "avx avx2 bmi bmi2 cx16 f16c fma lzcnt movbe popcnt sse4.2 ssse3"
@@ -50,25 +54,29 @@ LEVELS = (
     Level("x86-64-v3", "x86-64-v3", _X86, tuple(_V3.split())),
     Level("aarch64", "generic", ("aarch64", "arm64"), ("neon",)),
 )
-"""The best first."""
+"""All levels, the best ones first."""
 
 
 def choose() -> None:
-    """Compile for the best level of this processor that something was compiled for ahead of time, unless numba was told
-    of a processor. Processes that draw say so before numba is imported; one that trains compiles for this processor."""
-    if "NUMBA_CPU_NAME" not in os.environ:
-        fitting = (
-            level for level in LEVELS if (FOLDER / level.name).is_dir() and level.fits
-        )
-        os.environ.update(next((level.environment for level in fitting), {}))
+    """Set numba's environment variables for the best level of this processor that has
+    code compiled ahead of time; do nothing if NUMBA_CPU_NAME is set.
+
+    Processes that draw call it before they import numba. A process that trains does not
+    call it: numba then compiles for exactly this processor.
+    """
+    if "NUMBA_CPU_NAME" in os.environ:
+        return
+    for level in LEVELS:
+        if (FOLDER / level.name).is_dir() and level.fits:
+            os.environ.update(level.environment)
+            return
 
 
 def target() -> tuple[str, str]:
-    """Name and features of the processor that is compiled for: this one, unless numba was told of another."""
-    name, features = (
-        os.environ.get("NUMBA_CPU_NAME"),
-        os.environ.get("NUMBA_CPU_FEATURES"),
-    )
+    """Return the name and the features of the processor that numba compiles for: those
+    of its environment variables, or else this machine's."""
+    name = os.environ.get("NUMBA_CPU_NAME")
+    features = os.environ.get("NUMBA_CPU_FEATURES")
     return (
         name or binding.get_host_cpu_name(),
         features or binding.get_host_cpu_features().flatten(),
@@ -76,7 +84,8 @@ def target() -> tuple[str, str]:
 
 
 def built_directory(name: str) -> Path | None:
-    """The folder of this name that was compiled ahead of time for the target, if there is one."""
+    """Return the directory of this name that was compiled ahead of time for numba's
+    target; None if there is none."""
     places = (
         FOLDER / level.name / name for level in LEVELS if level.processor == target()[0]
     )

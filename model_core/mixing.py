@@ -1,5 +1,9 @@
-"""Writes several published networks as one model: their even mixture. measures/likelihood.py has its ln p, and
-sampling/model_engine.py draws from it."""
+"""Write several published networks as one model, their even mixture, and lend networks
+to a model as guides.
+
+measures/likelihood.py computes a mixture's ln p, and sampling/model_engine.py draws
+from it.
+"""
 
 import shutil
 from collections.abc import Sequence
@@ -14,14 +18,20 @@ from model_core.models_directory import GUIDES, WEIGHTS
 from model_core.orientation import check_orientation
 
 MIXED_WEIGHTS = "weights-{}.safetensors"
+"""Name of a member's file of weights, with its orientation."""
 
 
 def mix(models: Sequence[Model], directory: Path) -> Card:
-    """Write the even mixture of models to `directory`, whose name becomes the model's.
+    """Write the even mixture of `models` to `directory`, and return its card. The model
+    takes the directory's name.
 
-    A mixture among them gives its members, less those in an orientation for which there is a model of one network: so
-    one member is replaced by a better one. Raises ConfigError unless the networks are then two or more, of one config
-    and one data set, each in another orientation; ModelError when the directory cannot be made.
+    A mixture among the models contributes its members, except those in an orientation
+    for which `models` has a single network; so one member can be replaced by a better
+    one.
+
+    Raises ConfigError unless this gives at least two networks of one config, data set,
+    palette and labels, each in another orientation; ModelError if the directory cannot
+    be written.
     """
     models = _ingredients(models)
     first = models[0].card
@@ -42,12 +52,14 @@ def mix(models: Sequence[Model], directory: Path) -> Card:
     )
 
 
-def turned(model: Model, orientations: Sequence[str]) -> list[Model]:
-    """The same weights as models of images in these orientations: for data that has no direction, like floor plans.
+def turned_copies(model: Model, orientations: Sequence[str]) -> list[Model]:
+    """Return the model's weights as one model for each of these orientations of the
+    images: for data without a direction, such as floor plans.
 
-    Their cards say which orientation the weights were trained in, and have no score. ModelError when the model is a
-    mixture, ConfigError for an orientation that there is not.
+    The cards record in which orientation the weights were trained, and have no scores.
+    Raises ModelError if the model is a mixture, ConfigError for an unknown orientation.
     """
+    # The validation score holds for the orientation of the training alone.
     origin = model.members[0].orientation
     training = {**model.card.training, "valid_nats": None, "turned_from": origin}
     card = replace(model.card, training=training, scores={}, members=(), guides=())
@@ -67,47 +79,51 @@ def turned(model: Model, orientations: Sequence[str]) -> list[Model]:
 
 
 def guide(directory: Path, lender: Path, orientations: Sequence[str]) -> Card:
-    """Let networks propose draws for holes of the model in `directory`, in place of its guides of before: those of
-    these orientations in the mixture in `lender`, or the one network there, for images turned so.
+    """Replace the guides of the model in `directory` by networks of the model in
+    `lender`, and return the new card. Guides propose draws for the holes of
+    completions.
 
-    Raises ConfigError for an orientation that there is not, and a network that cannot be a guide; ModelError as
-    load_model does.
+    orientations: those members of the lender, if it is a mixture; otherwise its single
+        network becomes one guide for each of these orientations. Copies the weights
+        into the directory's guides/, unless they are a member's.
+
+    Raises ConfigError for an unknown orientation, another palette, or a network that
+    cannot guide the model; ModelError like `load_model`.
     """
-    card, theirs = load_model(directory).card, load_model(lender).card
-    if card.palette != theirs.palette:
+    card = load_model(directory).card
+    lender_card = load_model(lender).card
+    if card.palette != lender_card.palette:
         raise ConfigError(
-            f"{theirs.name} has another palette than {card.name}, whose holes it is to guide"
+            f"{lender_card.name} has another palette than {card.name}: a guide must "
+            "have the palette of the model that it guides"
         )
-    lent = {member.orientation: member for member in theirs.members}
+    lenders = {member.orientation: member for member in lender_card.members}
     guides = list[CardGuide]()
     for name in orientations:
         orientation = check_orientation(name, card.config.height, card.config.width)
-        if lent and name not in lent:
+        if lenders and name not in lenders:
             raise ConfigError(
-                f"{theirs.name} has no network for images turned {name}: there is {', '.join(lent)}"
+                f"{lender_card.name} has no network for images turned {name}: there is "
+                f"{', '.join(lenders)}"
             )
-        member = lent.get(orientation) or CardMember(
-            orientation, WEIGHTS, theirs.sha256
+        member = lenders.get(orientation) or CardMember(
+            orientation, WEIGHTS, lender_card.sha256
         )
-        guides.append(
-            CardGuide(member.sha256, orientation, theirs.config).checked(
-                card.config, card.members
-            )
-        )
-        if not guides[-1].is_one_of(card.members):
+        new = CardGuide(member.sha256, orientation, lender_card.config)
+        guides.append(new.require_fit(card.config, card.members))
+        if not new.is_one_of(card.members):
             (directory / GUIDES).mkdir(exist_ok=True)
-            shutil.copyfile(lender / member.weights, directory / guides[-1].file)
+            shutil.copyfile(lender / member.weights, directory / new.file)
     card = replace(card, guides=tuple(guides))
     card.keep(directory)
     return card
 
 
 def _ingredients(models: Sequence[Model]) -> list[Model]:
-    """Models of one network each, those of mixtures in their places."""
-    taken = {
-        model.members[0].orientation: model
-        for model in models
-        if len(model.members) == 1
+    """Return models of one network each: the given ones, and the members of mixtures in
+    the place of each mixture."""
+    replacements = {
+        model.members[0].orientation for model in models if len(model.members) == 1
     }
     found: list[Model] = []
     for model in models:
@@ -116,8 +132,8 @@ def _ingredients(models: Sequence[Model]) -> list[Model]:
             continue
         found += [
             member
-            for member in model.alone()
-            if member.members[0].orientation not in taken
+            for member in model.member_models()
+            if member.members[0].orientation not in replacements
         ]
     return found
 
@@ -126,38 +142,44 @@ def _check(models: Sequence[Model]) -> None:
     if len(models) < 2:
         raise ConfigError("a mixture needs at least two models")
     first = models[0].card
-    taken: dict[str, str] = {}
+    owners: dict[str, str] = {}  # orientation -> the model that has it
     for model in models:
         card = model.card
         if card.config != first.config:
             raise ConfigError(
-                f"{card.name} is another network than {first.name}: a mixture's members have one config"
+                f"{card.name} is another network than {first.name}: a mixture's "
+                "members have one config"
             )
         if card.config.multi_scale:
             raise ConfigError(
-                f"{card.name} is a Multi-Scale model: its small image is not the same once it is turned"
+                f"{card.name} is a Multi-Scale model: its small image is not the same "
+                "once it is turned"
             )
         if card.palette != first.palette:
             raise ConfigError(f"{card.name} has another palette than {first.name}")
         if card.labels != first.labels:
             raise ConfigError(
-                f"{card.name} has other labels than {first.name}, or other priors of them"
+                f"{card.name} has other labels than {first.name}, or other priors of "
+                "them"
             )
         if card.data != first.data:
             raise ConfigError(
                 f"{card.name} was trained on {card.data}, {first.name} on {first.data}"
             )
         orientation = model.members[0].orientation
-        if orientation in taken:
+        if orientation in owners:
             raise ConfigError(
-                f"{card.name} and {taken[orientation]} both have the orientation {orientation}"
+                f"{card.name} and {owners[orientation]} both have the orientation "
+                f"{orientation}"
             )
-        taken[orientation] = card.name
+        owners[orientation] = card.name
 
 
 def _card_member(model: Model) -> CardMember:
-    orientation, training = model.members[0].orientation, model.card.training
+    orientation = model.members[0].orientation
+    training = model.card.training
     scores = model.card.scores
+    # The model of a mixture's member has no scores of its own, but its record has.
     known = model.card.members[0].test_nats if model.card.members else None
     return CardMember(
         orientation=orientation,

@@ -1,4 +1,5 @@
-"""Models on disk and in memory: a directory with weights.safetensors and card.json, never pickle."""
+"""Models on disk and in memory. On disk a model is a directory with weights.safetensors
+and card.json; pickle is never read."""
 
 import hashlib
 import os
@@ -40,10 +41,11 @@ from model_core.windows import Windows
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """One probability distribution over images: that of a network, or of several of one shape and of their labels
-    (components.py). A model equals only itself.
+    """One probability distribution over images, made of one or several networks of the
+    same shape and of their labels (components.py). Models are compared by identity.
 
-    label: the one that is given; the distribution is then that of images with this label.
+    label: index of the label that the distribution is conditioned on; None: not
+        conditioned.
     """
 
     members: tuple[Member, ...]
@@ -55,7 +57,7 @@ class Model:
 
     @classmethod
     def of(cls, network: Network, card: Card, device: str = "cpu") -> Self:
-        """The model of one network that was trained on images as they are."""
+        """Return the model of one network that was trained on upright images."""
         return cls((Member(network),), card, device)
 
     @property
@@ -64,28 +66,35 @@ class Model:
 
     @cached_property
     def components(self) -> tuple[Component, ...]:
-        """The distributions that it is made of."""
+        """The distributions that the model is a mixture of."""
         return components_of(
             self.members, [label.prior for label in self.card.labels], self.label
         )
 
     def given(self, label: int | str | None) -> "Model":
-        """The model of images with this label, a name or a number; None: this one. ConfigError when there is none."""
+        """Return the model conditioned on a label, given by its name or index; this
+        model for None. Raise ConfigError if there is no such label."""
         number = self.card.label_number(label)
         return self if number is None else replace(self, label=number)
 
     @property
     def network(self) -> Network:
-        """The network of a model that has one; ModelError when it has several."""
+        """The network of a model that has only one; raises ModelError if it has
+        several."""
         if len(self.members) != 1:
             raise ModelError(
-                f"{self.card.name} is a mixture of {len(self.members)} networks: expected a model of one"
+                f"{self.card.name} is a mixture of {len(self.members)} networks: "
+                "expected a model of one"
             )
         return self.members[0].network
 
     def field(self, width: int, height: int) -> tuple["Model", Windows]:
-        """The model of fields of this size, its upright members at that width, and their windows. Raises ConfigError
-        where there are none: for a smaller size, and of a model of two scales or without such a member."""
+        """Return the model that draws and scores fields of this size, made of its
+        upright members at that width, and the fields' windows.
+
+        Raises ConfigError if the size is below that of an image, if the model is
+        Multi-Scale, or if it has no upright member.
+        """
         check_field(self.card, width, height)
         members = tuple(
             Member(at_width(each.network, width))
@@ -96,18 +105,16 @@ class Model:
             raise ConfigError(
                 f"{self.card.name} has no upright network: its pictures have one size"
             )
-        told = tuple(
+        card_members = tuple(
             member for member in self.card.members if member.orientation == "none"
         )
-        card = replace(
-            self.card, config=replace(self.config, width=width), members=told
-        )
-        return Model(members, card, self.device, self.label), Windows(
-            self.config.height, self.card.step, height
-        )
+        config = replace(self.config, width=width)
+        card = replace(self.card, config=config, members=card_members)
+        windows = Windows(self.config.height, self.card.step, height)
+        return Model(members, card, self.device, self.label), windows
 
-    def alone(self) -> Iterator["Model"]:
-        """Each of a mixture's networks as a model of its own, in the members' order."""
+    def member_models(self) -> Iterator["Model"]:
+        """Yield each of a mixture's networks as a model, in the members' order."""
         count = self.card.parameters // len(self.members)
         for member, facts in zip(self.members, self.card.members, strict=True):
             card = replace(
@@ -126,9 +133,11 @@ class Model:
 
 
 def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) -> Model:
-    """A preset with random weights from `seed`, at any size: layers, hidden, head, height, width, channels, values.
+    """Return a model of a preset with random weights from `seed`.
 
-    Raises ConfigError for an unknown preset or an impossible size.
+    overrides: fields of `NetworkConfig` to change, such as layers, hidden, head,
+        height, width, channels or values. Raises ConfigError for an unknown preset or
+        field, or an invalid value.
     """
     config = preset(preset_name).with_overrides(**overrides)
     with torch.random.fork_rng(devices=[]):
@@ -150,18 +159,20 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) ->
 
 
 def at_width(network: Network, width: int) -> Network:
-    """The same weights in a network of this width."""
+    """Return a network of this width that shares the weights of `network`."""
     if network.config.width == width:
         return network
-    twin = copy(network)  # it has the same parameters, not copies of them
-    twin.config = replace(network.config, width=width)
-    return twin
+    other = copy(network)  # a shallow copy, so the parameters are shared
+    other.config = replace(network.config, width=width)
+    return other
 
 
 def save_model(model: Model, directory: Path) -> Card:
-    """Write weights, guides and card to `directory`, whose name becomes the model's; returns the card with its digests.
+    """Write weights, guides and card to `directory`, and return the card with its
+    digests. The model takes the directory's name.
 
-    Raises ModelError when they cannot be written: what was there before then still stands.
+    Raises ModelError if a file cannot be written. Files are written to a temporary
+    folder first, so that an error while writing leaves an older model as it was.
     """
     files = [member.weights for member in model.card.members] or [WEIGHTS]
     try:
@@ -180,10 +191,9 @@ def save_model(model: Model, directory: Path) -> Card:
             card = _with_digests(
                 replace(model.card, name=directory.name, guides=()), digests
             )
-            for guide, facts in zip(model.guides, model.card.guides, strict=False):
-                facts = replace(
-                    facts, sha256=_save_weights(guide.network, drafts / "guide")
-                )
+            for guide, old in zip(model.guides, model.card.guides, strict=False):
+                digest = _save_weights(guide.network, drafts / "guide")
+                facts = replace(old, sha256=digest)
                 card = replace(card, guides=(*card.guides, facts))
                 if not facts.is_one_of(card.members):
                     (directory / GUIDES).mkdir(exist_ok=True)
@@ -199,14 +209,14 @@ def save_model(model: Model, directory: Path) -> Card:
 
 
 def _save_weights(network: Network, path: Path) -> str:
-    """Write a network's weights and return the file's digest."""
+    """Write a network's weights and return the SHA-256 of the file."""
     save_tensors(network.state_dict(), path)
     path.chmod(0o644)  # safetensors makes it private; a worker may run as another user
     return _digest(path)
 
 
 def _with_digests(card: Card, digests: list[str]) -> Card:
-    """The card of weights with these digests, one for each network."""
+    """Return the card with these digests of the weights, one for each network."""
     if not card.members:
         return replace(card, sha256=digests[0])
     members = tuple(
@@ -219,10 +229,13 @@ def _with_digests(card: Card, digests: list[str]) -> Card:
 def load_model(
     name_or_path: str | Path, device: str = "cpu", models_dir: str | Path | None = None
 ) -> Model:
-    """Load a model by its name in the models directory, or among its records, or by the path of its own directory.
+    """Return a model, given its name in the models directory or among its records, or
+    the path of its own directory.
 
-    Raises ModelError when there is none, or when its weights are damaged, not finite, or not those of its card;
-    ConfigError when there is no such device.
+    models_dir: the models directory. Default: `default_models_dir()`.
+
+    Raises ModelError if there is none, or if its weights are damaged, not finite or not
+    those of its card; ConfigError if there is no such device.
     """
     check_device(device)
     directory = directory_of(
@@ -231,18 +244,20 @@ def load_model(
     card = Card.read(directory / CARD)
     if card.members and card.sha256 != mixture_digest(card.members):
         raise ModelError(
-            f"{directory / CARD}: its sha256 is not that of its members: one of them was changed"
+            f"{directory / CARD}: its sha256 is not that of its members: one of them "
+            "was changed"
         )
     files = card.members or (CardMember("none", WEIGHTS, card.sha256),)
     members = tuple(
         _load_member(directory, card.config, member, device) for member in files
     )
-    own = {
+    # A guide that is also a member is loaded once.
+    by_key = {
         (each.sha256, each.orientation): member
         for each, member in zip(files, members, strict=True)
     }
     guides = tuple(
-        own.get((guide.sha256, guide.orientation))
+        by_key.get((guide.sha256, guide.orientation))
         or _load_member(
             directory,
             guide.config,
@@ -257,15 +272,18 @@ def load_model(
 def load_by_digest(
     sha256: str, models_dir: Path | None = None, device: str = "cpu", identity: str = ""
 ) -> Model:
-    """Load the model of a directory, or of its records, that has these weights; of several, the one of this identity.
-    Raises ModelError when none has, or as load_model."""
+    """Return the model in a directory, or among its records, whose weights have this
+    sha256. If several have, prefer the one with this identity.
+
+    Raises ModelError if there is none, and otherwise like `load_model`.
+    """
     directory, _ = models_in(models_dir)
     found: dict[str, Path] = {}
     for path in (*cards_in(directory), *cards_in(directory / RECORDS)):
         try:
             card = Card.read(path)
         except ModelError:
-            continue  # whatever is wrong with another model
+            continue  # a damaged card of another model does not matter here
         if card.sha256 == sha256:
             found.setdefault(card.identity, path.parent)
     if found:
@@ -284,8 +302,12 @@ def _load_member(
 
 
 def device_of(name: str, setting: str = "") -> torch.device:
-    """The device of this name, which a setting says; ConfigError where it is none. On a GPU float32 is float32 from now
-    on."""
+    """Return the torch device of this name, and disable TF32 on GPUs from now on. Raise
+    ConfigError if the name is invalid.
+
+    setting: text before the name in the message, such as the name of an environment
+        variable.
+    """
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -299,8 +321,8 @@ def device_of(name: str, setting: str = "") -> torch.device:
 
 
 def check_device(name: str) -> None:
-    """Raise ConfigError, with what is missing, unless tensors can be put on a device of
-    this name; otherwise as `device_of`."""
+    """Raise ConfigError, which says what is missing, if the device of this name cannot
+    be used or the name is invalid; disable TF32 like `device_of`."""
     device = device_of(name)
     if device.type != "cuda":
         return
@@ -310,7 +332,8 @@ def check_device(name: str) -> None:
 
 
 def directory_of(name_or_path: str | Path, models_dir: Path | None) -> Path:
-    """The directory of a model; ModelError when there is none of this name."""
+    """Return the directory of a model, given its name or its path. Raise ModelError if
+    there is no model of this name; a path is not checked."""
     name = str(name_or_path)
     if isinstance(name_or_path, Path) or os.sep in name:
         return Path(name_or_path)
@@ -328,14 +351,21 @@ def directory_of(name_or_path: str | Path, models_dir: Path | None) -> Path:
 def network_with(
     config: NetworkConfig, tensors: dict[str, Tensor], source: Path
 ) -> Network:
-    """A network with these weights; ModelError, which names the file they are from, when they are not its own."""
+    """Return a network of this config with these weights, by parameter name. Raise
+    ModelError if they do not fit the config.
+
+    source: the file that the weights are from, for messages.
+    """
+    # Before the network is built: a config that claims a far larger network than the
+    # file has must not allocate its memory.
     for name, shape in _decisive_shapes(config):
         if name not in tensors or tensors[name].shape != shape:
             found = (
                 f"is {tuple(tensors[name].shape)}" if name in tensors else "is missing"
             )
             raise ModelError(
-                f"{source} does not hold the network that is described: {name} {found}, expected {shape}"
+                f"{source} does not contain the network of its description: "
+                f"{name} {found}, expected {shape}"
             )
     network = build_network(config)
     _check(tensors, network, source)
@@ -344,7 +374,8 @@ def network_with(
 
 
 def _decisive_shapes(config: NetworkConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Shapes that tell a network's size, so that one which is described far too large is never built."""
+    """Yield names and shapes of parameters that together determine the network's
+    size."""
     stages = (
         {"small.": config.small, "large.": config}
         if config.multi_scale
@@ -368,7 +399,8 @@ def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
         raise ModelError(f"{path} is not a safetensors file: {error}") from None
     if digest != sha256:
         raise ModelError(
-            f"{path} has sha256 {digest[:12]}..., its card says {sha256[:12]}...: one of them was changed"
+            f"{path} has sha256 {digest[:12]}..., its card says {sha256[:12]}...: one "
+            "of them was changed"
         )
     return tensors
 
@@ -376,14 +408,16 @@ def _read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
 def _check(tensors: dict[str, Tensor], network: Network, path: Path) -> None:
     expected = network.state_dict()
     if set(tensors) != set(expected):
-        odd = sorted(set(tensors) ^ set(expected))[0]
+        name = sorted(set(tensors) ^ set(expected))[0]
+        problem = "is missing" if name in expected else "does not belong to it"
         raise ModelError(
-            f"{path} does not hold the network that is described: {odd} is missing or too much"
+            f"{path} does not contain the network of its description: {name} {problem}"
         )
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
             raise ModelError(
-                f"{path}: {name} is {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}"
+                f"{path}: {name} is {tuple(tensor.shape)}, expected "
+                f"{tuple(expected[name].shape)}"
             )
         if tensor.dtype != expected[name].dtype:
             raise ModelError(
@@ -399,7 +433,7 @@ def _digest(path: Path) -> str:
 
 
 def count_parameters(network: Network) -> int:
-    """Weights that are learned: what a mask hides does not count."""
+    """Return the number of learned weights, without those that a mask hides."""
     hidden = sum(
         int((buffer == 0).sum())
         for name, buffer in network.named_buffers()

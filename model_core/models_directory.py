@@ -1,4 +1,5 @@
-"""Directories of models, and the models' names; knows no torch, so that listing them is quick."""
+"""Directories of models, and the models' names. This file does not import torch, so
+that listing models is fast."""
 
 import os
 import re
@@ -9,19 +10,22 @@ from model_core.errors import ConfigError, ModelError
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 GUIDES = "guides"
-"""The folder, in a model's directory, of the weights of its guides."""
+"""Folder in a model's directory with the weights of its guides."""
 RECORDS = "records"
-"""The folder, in a directory of models, of weights that only prove a line of docs/results.md. They are not served."""
+"""Folder in a models directory with models that only prove a line of docs/results.md.
+They are not served."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 def default_models_dir() -> Path:
-    """PIXELRNN_MODELS_DIR, else that of the models that come with the project."""
+    """Return PIXELRNN_MODELS_DIR; if it is not set, the directory of the shipped
+    models."""
     return Path(os.environ.get("PIXELRNN_MODELS_DIR") or shipped.MODELS)
 
 
 def own_models_dir() -> Path:
-    """Directory for new models when none is named. Raises ConfigError if that would be in an installed package."""
+    """Return the directory for new models if the user named none. Raise ConfigError if
+    that would be inside the installed package."""
     directory = default_models_dir()
     if shipped.IS_INSTALLED and directory == shipped.MODELS:
         raise ConfigError(
@@ -31,15 +35,17 @@ def own_models_dir() -> Path:
 
 
 def check_name(name: str) -> None:
-    """ConfigError unless a model of this name can be served."""
+    """Raise ConfigError if the name is not allowed for a model."""
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{name!r} cannot be a model's name: expected at most 64 of a-z 0-9 . _ -, with a letter or digit first"
+            f"{name!r} cannot be a model's name: expected at most 64 of a-z 0-9 . _ -, "
+            "with a letter or digit first"
         )
 
 
 def models_in(models_dir: Path | None = None) -> tuple[Path, list[str]]:
-    """A directory of models that a person named, and their names; ModelError when it is not there."""
+    """Return a directory of models (default: `default_models_dir()`) and the names in
+    it. Raise ModelError if it does not exist."""
     directory = models_dir or default_models_dir()
     if not directory.is_dir():
         raise ModelError(f"there is no directory {directory}")
@@ -47,20 +53,23 @@ def models_in(models_dir: Path | None = None) -> tuple[Path, list[str]]:
 
 
 def model_names(models_dir: Path | None = None) -> list[str]:
-    """The models in a directory, sorted; names that could not be served are left out."""
+    """Return the sorted names of the models in a directory (default:
+    `default_models_dir()`), without those that are not allowed for a model."""
     directory = models_dir or default_models_dir()
     return [card.parent.name for card in cards_in(directory)]
 
 
 def weights_in(directory: Path) -> list[Path]:
-    """The files of weights in a model's directory, those of its guides too."""
+    """Return the sorted files of weights in a model's directory, including those of its
+    guides."""
     return sorted(
         [*directory.glob("*.safetensors"), *directory.glob(f"{GUIDES}/*.safetensors")]
     )
 
 
 def cards_in(directory: Path) -> list[Path]:
-    """The cards of the models in a directory, in the order of their names."""
+    """Return the card.json of each model in a directory, sorted by the models'
+    names."""
     return sorted(
         card
         for card in directory.glob(f"*/{CARD}")

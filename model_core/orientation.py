@@ -1,7 +1,8 @@
-"""The eight ways to turn or mirror an image, by the names of Pillow's Image.Transpose. Knows only axes.
+"""The eight ways to turn or mirror an image, with the names of Pillow's
+Image.Transpose.
 
-A network reads its images row by row from the top left. Trained on turned images it reads the originals in another
-order, so that another part of them comes last.
+A network reads images row by row from the top left. If it was trained on turned images,
+it reads the originals in another order, so that another part of them comes last.
 """
 
 from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args
 from model_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    # A card knows its orientation, and reading one should load neither.
+    # Cards use this file, and reading a card should import neither of them.
     import numpy.typing as npt
     from torch import Tensor
 
@@ -27,14 +28,14 @@ ORIENTATIONS: tuple[Orientation, ...] = get_args(Orientation)
 
 Images = TypeVar("Images", "Tensor", "npt.NDArray")
 
-# First rows and columns change places, or not; then these axes are reversed.
+# Whether rows and columns are exchanged first, and the axes that are reversed then.
 _STEPS: dict[Orientation, tuple[bool, tuple[int, ...]]] = {
     "none": (False, ()),
     "flip_left_right": (False, (-1,)),
     "flip_top_bottom": (False, (-2,)),
     "rotate_180": (False, (-2, -1)),
     "transpose": (True, ()),
-    "rotate_90": (True, (-2,)),  # counter-clockwise: the right edge comes to the top
+    "rotate_90": (True, (-2,)),  # counter-clockwise: the right edge becomes the top
     "rotate_270": (True, (-1,)),
     "transverse": (True, (-2, -1)),
 }
@@ -45,7 +46,8 @@ _UNDONE_BY: dict[Orientation, Orientation] = {
 
 
 def turn(images: Images, orientation: Orientation) -> Images:
-    """Images (..., H, W) in another orientation: (..., W, H) where rows become columns. An array's result is a view."""
+    """Return images (..., H, W) in another orientation; (..., W, H) if rows become
+    columns. The result of an array is a view."""
     exchanged, reversed_axes = _STEPS[orientation]
     if exchanged:
         images = images.swapaxes(-2, -1)
@@ -59,20 +61,22 @@ def turn(images: Images, orientation: Orientation) -> Images:
 
 
 def turn_back(images: Images, orientation: Orientation) -> Images:
-    """Undo `turn`."""
+    """Undo `turn`: return images in this orientation as the upright originals."""
     return turn(images, _UNDONE_BY.get(orientation, orientation))
 
 
 def check_orientation(orientation: str, height: int, width: int) -> Orientation:
-    """The orientation of this name; ConfigError when there is none, or when it would change an image's shape."""
+    """Return the orientation of this name. Raise ConfigError if there is none, or if it
+    would change the shape of an image of this size."""
     if orientation not in ORIENTATIONS:
         raise ConfigError(
-            f"unknown orientation {orientation!r}: expected one of {', '.join(ORIENTATIONS)}"
+            f"unknown orientation {orientation!r}: expected one of "
+            f"{', '.join(ORIENTATIONS)}"
         )
     if height != width and _STEPS[orientation][0]:
         fitting = ", ".join(name for name in ORIENTATIONS if not _STEPS[name][0])
         raise ConfigError(
-            f"the orientation {orientation} exchanges rows and columns, and images of {width}x{height} are not square: "
-            f"expected one of {fitting}"
+            f"the orientation {orientation} exchanges rows and columns, and images of "
+            f"{width}x{height} are not square: expected one of {fitting}"
         )
     return cast(Orientation, orientation)

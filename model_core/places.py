@@ -1,4 +1,5 @@
-"""Places to write a result to, looked at before it is worked out. Needs nothing but the standard library."""
+"""Check that a result can be written before it is computed. Uses only the standard
+library."""
 
 import tempfile
 from pathlib import Path
@@ -7,8 +8,8 @@ from model_core.errors import DataError
 
 
 def check_place(path: Path) -> None:
-    """DataError where no file of this name could be written. A folder that is not there is not made: a misspelt one
-    would be, too."""
+    """Raise DataError if no file can be written at `path`. A missing folder is an error
+    and is not created, because its name may be misspelt."""
     folder = path.parent
     if not folder.is_dir():
         raise DataError(f"cannot write {path}: there is no folder {folder}")
@@ -22,7 +23,8 @@ def check_place(path: Path) -> None:
 
 
 def check_folder(path: Path) -> None:
-    """DataError where no files could be written into this folder; it may be made, but not those that it lies in."""
+    """Raise DataError if no files can be written into this folder. The folder may be
+    missing, if its parent exists."""
     if path.is_dir():
         check_place(path / "0")
     else:

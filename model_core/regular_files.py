@@ -1,4 +1,4 @@
-"""Opening regular files alone: a pipe, a device or a socket in the place of one may never end."""
+"""Open regular files only: reading a pipe, a device or a socket may never end."""
 
 import errno
 import os
@@ -8,7 +8,8 @@ from pathlib import Path
 
 
 def open_regular(path: Path) -> BufferedReader:
-    """A file that is opened for reading, without waiting for it; OSError for what is no regular file."""
+    """Return a file opened for reading, in binary mode. Raise OSError if it is not a
+    regular file; never wait for one to become ready."""
     file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  (the caller closes it)
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
@@ -17,6 +18,5 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    return os.open(
-        path, flags | os.O_NONBLOCK
-    )  # a pipe would wait for somebody who writes
+    # Without O_NONBLOCK, opening a pipe waits until another process writes to it.
+    return os.open(path, flags | os.O_NONBLOCK)

@@ -1,5 +1,5 @@
-"""Directories of the models and recipes that come with the project: in this package when installed, else in the
-checkout."""
+"""Directories of what comes with the project (models, recipes, the engine, the page):
+in this package if it is installed, otherwise in the checkout."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ _PLACE = _INSTALLED if IS_INSTALLED else _PACKAGE.parent
 MODELS = _PLACE / "models"
 RECIPES = _PLACE / "configs"
 ENGINE = _PLACE / "engine"
-"""The engine in JavaScript, and the drawing loops that it runs."""
+"""The engine in JavaScript, and the compiled drawing loops that it runs."""
 PAGE = (
     (_PACKAGE.parent / "pixelrnn" / "_parts" if IS_INSTALLED else _PLACE)
     / "app"
     / "playground"
 )
-"""The service's page, which an exported folder has, too."""
+"""The service's page, which an exported folder contains too."""

@@ -1,8 +1,10 @@
-"""Digests of Python sources that change with what the code does, not with how it is written.
+"""Digests of Python sources that change with what the code does, not with how it is
+written.
 
-A digest is taken from the syntax tree, without docstrings and positions. Comments, line breaks and docstrings therefore
-leave it as it is, and code that was compiled from these sources stays valid. This module imports the standard library
-only, because it runs before numba does.
+A digest is taken from the syntax tree, without docstrings and positions. Comments, line
+breaks and docstrings do not change it, and code that was compiled from these sources
+stays valid. This module imports the standard library only, because it runs before numba
+does.
 """
 
 import ast
@@ -12,14 +14,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _IGNORED_FIELDS = {"kind", "type_comment"}
-"""Fields that record the spelling of a literal or a comment: the u of u"text", and `# type:` comments."""
+"""Fields that record the spelling of a literal or a comment: the u of u"text", and `#
+type:` comments."""
 
 
 def source_digest(files: Iterable[Path]) -> str:
-    """Return the SHA-256, in hexadecimal, of the syntax of these files in the given order.
+    """Return the SHA-256, in hexadecimal, of the syntax of these files in the given
+    order.
 
-    The digest is the same for every supported version of Python. Raises OSError for a file that cannot be read and
-    SyntaxError for one that is not Python.
+    The digest is the same for every supported version of Python. Raises OSError for a
+    file that cannot be read and SyntaxError for one that is not Python.
     """
     digest = hashlib.sha256()
     for file in files:
@@ -28,13 +32,14 @@ def source_digest(files: Iterable[Path]) -> str:
 
 
 def files_imported_by(module: str, directory: Path, package: str) -> list[Path]:
-    """Return the file of a module and those of all modules of its package that it imports, sorted by path.
+    """Return the file of a module and those of all modules of its package that it
+    imports, sorted by path.
 
     module: the name of a file in `directory`, without `.py`.
     package: the dotted name of the package that `directory` is.
 
-    Imports are followed from module to module, and not through the package's `__init__.py`, which is listed if one of
-    the modules imports a name from it.
+    Imports are followed from module to module, and not through the package's
+    `__init__.py`, which is listed if one of the modules imports a name from it.
     """
     found: set[Path] = set()
     waiting = [module]
@@ -81,7 +86,8 @@ def _file_digest(file: Path) -> bytes:
 def _add_parts(item: object, parts: list[str]) -> None:
     """Append the names and constants of a part of the tree, in the order of the source.
 
-    Empty fields are left out, because versions of Python differ in which optional fields a node has.
+    Empty fields are omitted, because versions of Python differ in which optional fields
+    a node has.
     """
     if isinstance(item, ast.AST):
         parts.append(f"({type(item).__name__}")
@@ -98,12 +104,13 @@ def _add_parts(item: object, parts: list[str]) -> None:
                 _add_parts(each, parts)
         parts.append("]")
     else:
-        # !a escapes what is not ASCII: repr() depends on the version's tables of printable characters.
+        # !a escapes everything that is not ASCII. repr() depends on the tables of
+        # printable characters, which differ between versions of Python.
         parts.append(f"{type(item).__name__} {item!a}")
 
 
 def _is_docstring(node: object) -> bool:
-    """Return True for a statement that is nothing but a string."""
+    """Return True for a statement that is only a string."""
     if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Constant):
         return False
     return isinstance(node.value.value, str)

@@ -1,4 +1,5 @@
-"""Writing safetensors files. A disk that is full is an OSError here, as everywhere else."""
+"""Write safetensors files, with an OSError if the disk is full, as for any other
+file."""
 
 import os
 import re
@@ -12,13 +13,15 @@ from torch import Tensor
 def save_tensors(
     tensors: dict[str, Tensor], path: Path, header: dict[str, str] | None = None
 ) -> None:
-    """Write tensors by name, from any device; OSError when the file cannot be written."""
+    """Write tensors from any device to a safetensors file, by name. header: texts for
+    the file's metadata. Raise OSError if the file cannot be written."""
     whole = {
         name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
     }
     try:
         save_file(whole, path, header)
     except SafetensorError as error:
+        # safetensors reports errors of the system as text only.
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
             raise

@@ -1,12 +1,14 @@
-"""Windows of a field: a picture wider or taller than a model's, of which its network sees a few rows at once.
+"""Windows of a field: a picture wider or taller than a model's images, of which its
+network sees a few rows at once. This file does not import torch.
 
-Rows 0 to h - 1 are an image of the model's height. Each window after it begins `step` rows lower than the one before,
-and its first h - step rows are given: they are drawn already. Knows no torch. With h = 4, step = 2 and 7 rows:
+Rows 0 to h - 1 are an image of the model's height h. Each further window begins `step`
+rows below the one before. Its first h - step rows are given, because they are already
+drawn. With h = 4, step = 2 and 7 rows:
 
     rows of the field   0  1  2  3  4  5  6
     window 0            n  n  n  n              n: new
     window 1                  g  g  n  n        g: given
-    window 2                        g  g  n     cut off below
+    window 2                        g  g  n     cut off at the bottom
 """
 
 from collections.abc import Iterator
@@ -15,7 +17,8 @@ from typing import NamedTuple
 
 
 class Window(NamedTuple):
-    """Rows top..end-1 of a field, new from row `first` on."""
+    """Rows top..end-1 of a field. Those from `first` on are new, and those above are
+    given."""
 
     top: int
     first: int
@@ -24,14 +27,18 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of a field of so many rows; height: those of an image."""
+    """The windows of a field. height: rows of an image. step: rows from the top of one
+    window to the top of the next. rows: rows of the field.
+
+    Iterating yields every `Window` from top to bottom.
+    """
 
     height: int
     step: int
     rows: int
 
     def drawing(self, y: int) -> Window:
-        """The window of which row y is a new one."""
+        """Return the window that draws row y: the one in which this row is new."""
         if y < self.height:
             return Window(0, 0, min(self.height, self.rows))
         top = ((y - self.height) // self.step + 1) * self.step

@@ -181,14 +181,14 @@ def mix(
     Where images have no direction, like floor plans seen from above, one training is enough: --also rotate_180.
     """
     from model_core.mixing import mix as write
-    from model_core.mixing import turned
+    from model_core.mixing import turned_copies
     from model_core.models import load_model
     from model_core.models_directory import check_name, own_models_dir
 
     check_name(name)
     directory = (models_dir or own_models_dir()) / name
     models = [load_model(member, models_dir=models_dir) for member in members]
-    card = write([*models, *turned(models[0], also or [])], directory)
+    card = write([*models, *turned_copies(models[0], also or [])], directory)
     typer.echo(
         f"wrote {directory}: {', '.join(member.orientation for member in card.members)}",
         err=True,

@@ -51,14 +51,17 @@ def starting_model(recipe: Recipe) -> Model | None:
         if theirs != ours and field.name not in free and not is_more:
             raise ConfigError(
                 f"training.start = {name_or_path} is of another network: "
-                f"its {field.name} is {theirs}, the recipe's network.{field.name} is {ours}; --set training.start= "
+                f"its {field.name} is {theirs}, the recipe's network.{field.name} is "
+                f"{ours}; --set training.start= "
                 "begins with random weights"
             )
     theirs = model.members[0].orientation
     if theirs != recipe.data.orientation and not recipe.training.start_turned:
         raise ConfigError(
-            f"training.start = {name_or_path} was trained on images turned by {theirs!r}, the recipe's "
-            f"data.orientation is {recipe.data.orientation!r}; training.start_turned = true begins with it all the same"
+            f"training.start = {name_or_path} was trained on images turned by "
+            f"{theirs!r}, the recipe's "
+            f"data.orientation is {recipe.data.orientation!r}; training.start_turned "
+            "= true begins with it all the same"
         )
     return model
 
@@ -72,7 +75,8 @@ def expect_labels_of(start: Model, labels: Labels | None, name: str) -> None:
     )
     if theirs and theirs != ours:
         raise ConfigError(
-            f"training.start = {name} has the labels {', '.join(theirs)}, the data has {', '.join(ours)}: expected the "
+            f"training.start = {name} has the labels {', '.join(theirs)}, the data "
+            f"has {', '.join(ours)}: expected the "
             "same names in the same order"
         )
 
@@ -137,10 +141,11 @@ def named_model(name_or_path: str) -> Model:
 
 
 def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:
-    turned = {model.members[0].orientation: model for model in mixture.alone()}
+    turned = {model.members[0].orientation: model for model in mixture.member_models()}
     if orientation not in turned:
         raise ConfigError(
-            f"training.start = {name} is a mixture of networks in the orientations {', '.join(turned)}: "
+            f"training.start = {name} is a mixture of networks in the orientations "
+            f"{', '.join(turned)}: "
             f"expected one in {orientation!r}, the recipe's data.orientation"
         )
     return turned[orientation]

@@ -11,7 +11,7 @@ import torch
 from model_core import load_model, save_model, untrained
 from model_core.card import Card
 from model_core.errors import ConfigError, ModelError
-from model_core.mixing import guide, mix, turned
+from model_core.mixing import guide, mix, turned_copies
 from model_core.models_directory import weights_in
 from model_core.sampling.stages import guide_bytes, slot_bytes
 from worker.engine.kept import KeptWeights
@@ -50,7 +50,7 @@ def test_a_guide_is_loaded_with_its_model(folder: Path) -> None:
 def test_a_member_guides_without_a_file_of_its_own(folder: Path) -> None:
     """The same network in memory, whose weights are there once; one network may guide itself turned."""
     one = load_model("lender", models_dir=folder)
-    mix([one, *turned(one, ["rotate_180"])], folder / "both")
+    mix([one, *turned_copies(one, ["rotate_180"])], folder / "both")
     guide(folder / "both", folder / "both", ["rotate_180"])
     model = load_model("both", models_dir=folder)
     assert model.guides == model.members[1:]
@@ -66,7 +66,7 @@ def test_a_member_guides_without_a_file_of_its_own(folder: Path) -> None:
 def test_a_guided_model_is_saved_with_its_guides(folder: Path) -> None:
     """Elsewhere, as a whole: the identity is the same, and files of guides that are members are there once."""
     one = load_model("lender", models_dir=folder)
-    mix([one, *turned(one, ["rotate_180"])], folder / "both")
+    mix([one, *turned_copies(one, ["rotate_180"])], folder / "both")
     guide(folder / "both", folder / "both", ["rotate_180"])
     for name in ("guided", "both"):
         model = load_model(name, models_dir=folder)
@@ -116,7 +116,7 @@ def test_what_cannot_guide_is_refused(folder: Path) -> None:
     """Before anything is written."""
     save_model(untrained("mnist-pixelcnn", **{**SIZE, "width": 5}), folder / "narrow")
     one = load_model("lender", models_dir=folder)
-    mix([one, *turned(one, ["rotate_180"])], folder / "both")
+    mix([one, *turned_copies(one, ["rotate_180"])], folder / "both")
     tiles = untrained("mnist-pixelcnn", categories=True, values=3, **SIZE)
     for name, palette in (
         ("guided", ("#ff0000", "#00ff00", "#0000ff")),

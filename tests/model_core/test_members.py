@@ -16,7 +16,7 @@ from model_core.errors import ConfigError, ModelError
 from model_core.image_request import ImageRequest
 from model_core.measures.picture_score import score_picture
 from model_core.measures.pixel_belief import pixel_belief
-from model_core.mixing import mix, turned
+from model_core.mixing import mix, turned_copies
 from model_core.models import Member, Model
 from model_core.orientation import ORIENTATIONS, Orientation, turn, turn_back
 from model_core.sampling.model_engine import Engine
@@ -259,7 +259,7 @@ def test_a_better_member_takes_its_place_in_a_mixture(
 def test_one_training_gives_all_orders(singles: list[Model], tmp_path: Path) -> None:
     """The weights of a network, turned, are members too, and the card says whose they are."""
     first = singles[0]
-    mix([first, *turned(first, ["rotate_180"])], tmp_path / "both")
+    mix([first, *turned_copies(first, ["rotate_180"])], tmp_path / "both")
     both = load_model(tmp_path / "both")
     images = torch.randint(
         0,
@@ -277,7 +277,7 @@ def test_one_training_gives_all_orders(singles: list[Model], tmp_path: Path) -> 
     )
     assert both.card.members[1].training["turned_from"] == "none"
     with pytest.raises(ConfigError, match="unknown orientation"):
-        turned(first, ["sideways"])
+        turned_copies(first, ["sideways"])
 
 
 def test_what_cannot_be_mixed_is_refused(

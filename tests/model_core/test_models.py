@@ -105,7 +105,7 @@ def _rewrite(model: Path, change: str) -> None:
         (_truncate, "sha256|safetensors"),
         (_flip_a_bit, "sha256"),
         (lambda m: _rewrite(m, "nan"), "not finite"),
-        (lambda m: _rewrite(m, "missing"), "missing or too much"),
+        (lambda m: _rewrite(m, "missing"), "is missing"),
         (lambda m: _rewrite(m, "shape"), r"expected \("),
         (lambda m: (m / "card.json").write_text("{"), "not a model card"),
         (

@@ -12,7 +12,7 @@ import pytest
 
 from model_core import save_model, shipped, untrained
 from model_core.card import Validation
-from model_core.mixing import guide, mix, turned
+from model_core.mixing import guide, mix, turned_copies
 from model_core.models import load_model
 from tests.labelled_models import labelled
 from tests.portable.exporting import Ask, changed_engine, export
@@ -93,13 +93,13 @@ def portable_models_dir(
         labelled("mnist-pixelcnn", **tiles, **SMALL), directory / "tiny-labelled-tiles"
     )
     one = load_model("tiny-diagonal", models_dir=directory)
-    mix([one, *turned(one, ["rotate_180"])], directory / "tiny-mixture")
+    mix([one, *turned_copies(one, ["rotate_180"])], directory / "tiny-mixture")
     one = untrained(
         "mnist-pixelcnn", seed=8, height=17, width=16, layers=1, hidden=3, head=4
     )
     for parameter in one.network.parameters():
         parameter.mul_(3)
-    mix([one, *turned(one, ["rotate_180"])], directory / "larger-mixture")
+    mix([one, *turned_copies(one, ["rotate_180"])], directory / "larger-mixture")
     judged = shutil.copytree(
         directory / "tiny-mixture", directory / "tiny-mixture-judged"
     )
@@ -121,7 +121,7 @@ def portable_models_dir(
     )
     save_model(labelled(height=6, width=5, **SMALL), directory / "tiny-labelled")
     one = load_model("tiny-labelled", models_dir=directory)
-    mix([one, *turned(one, ["rotate_180"])], directory / "tiny-labelled-mixture")
+    mix([one, *turned_copies(one, ["rotate_180"])], directory / "tiny-labelled-mixture")
     _guided(directory)
     return directory
 

@@ -108,7 +108,7 @@ def test_publishing_is_refused_when_the_file_is_of_another_network(
     tensors, facts = read_checkpoint(tmp_path / "stripes" / "best.safetensors")
     facts["network"]["hidden"] = 6
     write_checkpoint(tmp_path / "other.safetensors", tensors, facts)
-    with pytest.raises(ModelError, match="does not hold the network"):
+    with pytest.raises(ModelError, match="does not contain the network"):
         publish(tmp_path / "other.safetensors", tmp_path / "models")
 
 
