@@ -1,1 +1,2 @@
-"""Measurements of a network: likelihood, what it believes, what it sees, how fast it draws."""
+"""Measurements of a network: its likelihood, what it expects, which pixels it uses, and
+how fast it draws."""

@@ -1,8 +1,11 @@
-"""How many bits an image of some source holds: an upper bound on the source's entropy, with its uncertainty.
+"""How many bits an image of some source contains: an upper bound on the source's
+entropy, with its uncertainty.
 
-The mean of -log2 p over images of the source is its cross-entropy with the model: the entropy itself, plus how far the
-model is from the source (the Kullback-Leibler divergence, never negative). So it is the entropy where the images are
-the model's own, and an upper bound elsewhere. The images must not have been trained on.
+The mean of -log2 p over images of the source is the cross-entropy of the source and the
+model: the source's entropy plus the Kullback-Leibler divergence of the model from the
+source, which is never negative. It equals the entropy if the images were drawn by the
+model, and is an upper bound otherwise. The model must not have been trained on the
+images.
 """
 
 import math
@@ -14,14 +17,17 @@ from numpy.typing import NDArray
 from model_core.errors import DataError
 
 Z95 = 1.959964
-"""95% of a normal distribution lie within so many standard deviations."""
+"""Standard deviations to each side of the mean that contain 95 % of a normal
+distribution."""
 LEAST = 2
-_SHUFFLE = 2016
+"""Images that an interval needs, at least."""
+_SHUFFLE = 2016  # seed of the order of the images
 
 
 @dataclass(frozen=True)
 class Entropy:
-    """Bits an image of the first `images` in a random order: their mean, and the ends of its 95% interval."""
+    """The mean of -log2 p over the first `images` images of a random order, in bits per
+    image, and the ends of its 95 % interval."""
 
     images: int
     bits: float
@@ -30,9 +36,12 @@ class Entropy:
 
 
 def entropies(log_p: NDArray[np.float64]) -> list[Entropy]:
-    """Entropies from ln p of each image (N,): after 16, 32, 64, ... images, and last of all. The order is shuffled: a
-    folder may be sorted. The interval is that of a mean of independent images (normal; of very few images it is too
-    narrow).
+    """Return entropies, given ln p of each image (N,): after 16, 32, 64, ... images,
+    and last after all of them.
+
+    The images are shuffled with a fixed seed, because a folder may be sorted. The
+    interval is that of the mean of independent images, with a normal distribution; it
+    is too narrow for very few images.
 
     Raises DataError for fewer than two images.
     """
@@ -46,5 +55,6 @@ def entropies(log_p: NDArray[np.float64]) -> list[Entropy]:
 
 
 def _entropy(bits: NDArray[np.float64]) -> Entropy:
-    mean, error = float(bits.mean()), float(bits.std(ddof=1)) / math.sqrt(len(bits))
+    mean = float(bits.mean())
+    error = float(bits.std(ddof=1)) / math.sqrt(len(bits))
     return Entropy(len(bits), mean, mean - Z95 * error, mean + Z95 * error)

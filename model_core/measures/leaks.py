@@ -1,8 +1,9 @@
-"""Shows if a network, with the weights it has, sees what it must not: measured before its score is believed.
+"""Measure whether a network, with its weights, is causal, before its score is believed.
 
-A small image is cut at each of its variables, in the order of drawing (row by row, left to right, R, G, B). All values
-from the cut on change at random; then no logit up to the cut, those of the cut's own variable included, may move by a
-single bit. Rounding does not move them: no arithmetic of ours mixes the sums of two pixels.
+A small image is cut at each of its variables, in the order of drawing (row by row, left
+to right, R, G, B). All values from the cut on are changed at random. Then no logit up
+to the cut, including those of the variable at the cut, may change in any bit. Rounding
+cannot change them, because no operation here mixes the sums of two pixels.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ from model_core.errors import ModelError
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 
 _HEIGHT, _WIDTH = 4, 5
-"""Each tap of the 7 x 7 kernel leads from some pixel to another, and a transposed image would be another image."""
+"""Large enough that each tap of the 7 x 7 kernel connects some pair of pixels; not
+square, so that exchanged rows and columns are found."""
 _COLOURS = ("red", "green", "blue")
 
 _Forward = Callable[[Tensor], Tensor]
@@ -27,26 +29,35 @@ _Forward = Callable[[Tensor], Tensor]
 
 @torch.inference_mode()
 def require_causal(*networks: Network) -> str:
-    """A sentence that says what was measured; ModelError when a network is not causal, with the pair that shows it.
+    """Return a sentence that says what was measured. Raise ModelError if a network is
+    not causal, with the pair of variables that proves it, or if its logits are not
+    finite.
 
-    Plain and fused passes are measured, and both stages of a Multi-Scale network, the second under a fixed small image.
-    It takes about as long as scoring fifteen images of 32 x 32. A network stays as it is; it may be on any device.
+    Measures the plain and the fused pass, and both networks of a Multi-Scale network,
+    the second with a fixed small image. It takes about as long as scoring fifteen
+    images of 32 x 32. The networks may be on any device and are not changed.
     """
-    watched = 0
+    count = 0
     for words, stage, forward in chain(*map(_passes, networks)):
-        C, V = stage.config.channels, stage.config.values
+        C = stage.config.channels
+        V = stage.config.values
         for image in _images(C, V):
-            if (leak := _find_leak(forward, image, V)) is not None:
+            leak = _find_leak(forward, image, V)
+            if leak is not None:
                 raise ModelError(f"the network is not causal: {leak} ({words})")
-            watched += image.numel() * V
+            count += image.numel() * V
     return (
-        f"causal: none of {watched:,} logits moved when their own or a later value changed "
-        f"(images of {_HEIGHT} x {_WIDTH}, cut at every variable)"
+        f"causal: none of {count:,} logits moved when their own or a later value "
+        f"changed (images of {_HEIGHT} x {_WIDTH}, cut at every variable)"
     )
 
 
 def _passes(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
-    """Every pass to measure, in words, the stage whose variables it predicts, and the pass itself."""
+    """Yield each pass to measure: its name, the network whose variables it predicts,
+    and the pass itself.
+
+    The plain pass runs in float64, for which there is no fused one.
+    """
     for kind, copy in (
         ("plain", deepcopy(network).cpu().double()),
         ("fused", deepcopy(network).cpu().float()),
@@ -57,9 +68,12 @@ def _passes(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
 
 
 def _stages(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
-    labels = (
-        sorted({0, network.config.labels - 1}) if network.config.labels else [None]
-    )  # masks are all alike
+    """Yield the same for the passes of one copy: one network or both of a Multi-Scale
+    network, with the first and the last label."""
+    # The masks of all labels are the same, so two labels are enough.
+    labels: list[int | None] = [None]
+    if network.config.labels:
+        labels = [*sorted({0, network.config.labels - 1})]
     for component in (Component(Member(network), label) for label in labels):
         words = "" if component.label is None else f" with label {component.label}"
         if not isinstance(network, MultiScaleNetwork):
@@ -70,23 +84,27 @@ def _stages(network: Network) -> Iterator[tuple[str, PixelNetwork, _Forward]]:
         yield (
             f" of the first stage{words}",
             network.small,
-            partial(_given, network.small, component.condition(1)),
+            partial(_conditioned_logits, network.small, component.condition(1)),
         )
         yield (
             f" of the second stage{words}",
             network.large,
-            partial(_given, network.large, map_),
+            partial(_conditioned_logits, network.large, map_),
         )
 
 
-def _given(stage: PixelNetwork, condition: Tensor | None, values: Tensor) -> Tensor:
-    """Logits of values (B, C, H, W), all of which have this condition (1, c, H, W)."""
-    return stage(
-        values, None if condition is None else condition.expand(len(values), -1, -1, -1)
-    )
+def _conditioned_logits(
+    stage: PixelNetwork, condition: Tensor | None, values: Tensor
+) -> Tensor:
+    """Return the logits of values (B, C, H, W), all with this condition
+    (1, c, H, W)."""
+    if condition is not None:
+        condition = condition.expand(len(values), -1, -1, -1)
+    return stage(values, condition)
 
 
 def _is_fused(stage: PixelNetwork) -> bool:
+    """Return True if the network has a fused pass for the batches of `_find_leak`."""
     variables = stage.config.channels * _HEIGHT * _WIDTH
     return stage.fuses(
         torch.zeros(
@@ -96,7 +114,8 @@ def _is_fused(stage: PixelNetwork) -> bool:
 
 
 def _images(channels: int, values: int) -> Iterator[Tensor]:
-    """(C, H, W): noise, and noise on the lowest and the highest value, which wakes units that noise leaves silent."""
+    """Yield three images (C, H, W): noise, and noise on a background of the lowest and
+    of the highest value, which activates units that pure noise does not."""
     generator = torch.Generator().manual_seed(1)
     shape = (channels, _HEIGHT, _WIDTH)
     noise = torch.randint(0, values, shape, generator=generator)
@@ -107,54 +126,64 @@ def _images(channels: int, values: int) -> Iterator[Tensor]:
 
 
 def _find_leak(forward: _Forward, image: Tensor, values: int) -> str | None:
-    """The logits that moved and the value that moved them, in words; None if none did. image is (C, H, W)."""
+    """Return in words which logits moved and which value moved them; None if none did.
+
+    image: (C, H, W).
+    """
     N = image.numel()
     base = _in_order(image[None])[0]  # (N,)
     step = torch.randint(1, values, (N,), generator=torch.Generator().manual_seed(2))
-    changed = (base + step) % values  # each is another value than it was
+    changed = (base + step) % values  # differs from `base` in every variable
     index = torch.arange(N)
-    is_after = index[:, None] <= index  # (N, N): cut, variable
-    unmoved = _logits(forward, base.expand(N, N), image)
-    moved = (
-        _logits(forward, torch.where(is_after, changed, base), image) != unmoved
-    ).any(2) & (index <= index[:, None])
-    if not unmoved.isfinite().all():
+
+    # Image i of a batch is cut at variable i.
+    is_changed = index[:, None] <= index  # (N, N): cut, variable
+    is_predicted_before = index <= index[:, None]
+    reference = _logits(forward, base.expand(N, N), image)
+    cut = _logits(forward, torch.where(is_changed, changed, base), image)
+    moved = (cut != reference).any(2) & is_predicted_before
+    if not reference.isfinite().all():
         raise ModelError("the network's logits are not finite")
     if not moved.any():
         return None
-    _, watched = moved.nonzero()[0].tolist()
-    alone = torch.where(
-        torch.eye(N, dtype=torch.bool), changed, base
-    )  # (N, N): only one variable changes
-    culprits = (_logits(forward, alone, image) != unmoved).any(2)[:, watched] & (
-        index >= watched
-    )
-    found = f"the logits of {_name(watched, image)} moved when "
+
+    # Find the culprit by changing one variable at a time.
+    _, victim = moved.nonzero()[0].tolist()
+    one_changed = torch.where(torch.eye(N, dtype=torch.bool), changed, base)
+    differs = _logits(forward, one_changed, image) != reference
+    culprits = differs.any(2)[:, victim] & (index >= victim)
+    beginning = f"the logits of {_name(victim, image)} moved when "
     if not culprits.any():
-        return f"{found}it and all values after it changed"
+        return f"{beginning}it and all values after it changed"
     culprit = int(culprits.nonzero()[0])
-    return f"{found}{'their own value' if culprit == watched else f'the later value {_name(culprit, image)}'} changed"
+    if culprit == victim:
+        return f"{beginning}their own value changed"
+    return f"{beginning}the later value {_name(culprit, image)} changed"
 
 
 def _logits(forward: _Forward, ordered: Tensor, image: Tensor) -> Tensor:
-    """Logits of images in the order of drawing (B, N): (B, N, V) in that order.
+    """Return the logits (B, N, V), in the order of drawing, of images in that order
+    (B, N).
 
-    Always as one batch of the same size, because rounding may depend on the place in a batch, and on nothing else.
+    Batches always have the same size, because rounding may depend on an image's place
+    in the batch.
     """
     C, H, W = image.shape
-    logits = forward(
-        ordered.unflatten(1, (H, W, C)).permute(0, 3, 1, 2)
-    )  # (B, V, C, H, W)
+    values = ordered.unflatten(1, (H, W, C)).permute(0, 3, 1, 2)  # (B, C, H, W)
+    logits = forward(values)  # (B, V, C, H, W)
     return logits.permute(0, 3, 4, 2, 1).flatten(1, 3)
 
 
 def _in_order(images: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, N), in the order of drawing."""
+    """Return images (B, C, H, W) with their variables in the order of drawing
+    (B, N)."""
     return images.permute(0, 2, 3, 1).flatten(1)
 
 
 def _name(variable: int, image: Tensor) -> str:
+    """Return the position of a variable in words."""
     C, _, W = image.shape
     pixel, colour = divmod(variable, C)
     y, x = divmod(pixel, W)
-    return f"(y {y}, x {x}{f', {_COLOURS[colour]}' if C > 1 else ''})"
+    suffix = f", {_COLOURS[colour]}" if C > 1 else ""
+    return f"(y {y}, x {x}{suffix})"

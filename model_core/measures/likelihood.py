@@ -1,7 +1,7 @@
 """Exact likelihood: nats per image, and bits per dimension (section 5.1).
 
-nats is -ln p(image), the sum over its C*H*W colour variables. bits/dim = nats / (ln 2 * C*H*W): what a perfect coder
-built on the model would spend on each value.
+nats is -ln p(image), the sum over its C * H * W variables. bits/dim = nats / (ln 2 * C
+* H * W): the bits that an ideal coder with this model needs per variable.
 """
 
 import math
@@ -20,47 +20,60 @@ from model_core.windows import Windows
 def nats_per_image(
     network: Network, values: Tensor, condition: Tensor | None = None
 ) -> Tensor:
-    """-ln p of each image: values (B, C, H, W), integers 0..V-1 -> (B,) nats, one teacher-forced pass. condition: of a
-    network with labels, those of the images (`of_labels`)."""
+    """Return -ln p of each image in nats, by one teacher-forced pass: values
+    (B, C, H, W), integers 0..V-1 -> (B,).
+
+    condition: the images' labels as `of_labels` returns them, for a network with
+        labels.
+    """
     return network.nats_map(values, condition).flatten(1).sum(1)
 
 
 def log_likelihood(
     model: Model, values: Tensor, label: int | str | None = None
 ) -> Tensor:
-    """ln p of each image or field: values (B, C, H, W) -> (B,) nats (negative), in batches that bound the memory; given
-    a label, by name or number, if there is one. Raises ConfigError for a label that the model does not have."""
-    at_once = max(1, BATCH * model.config.width // values.shape[-1])
-    model, windows = scored(model.given(label), values)
+    """Return ln p of each image or field in nats (negative): values (B, C, H, W) ->
+    (B,).
+
+    label: its name or index; the likelihood is then conditioned on it. The images are
+        scored in batches that bound the memory. Raises ConfigError for a label that the
+        model does not have, and for larger pictures if the model cannot draw fields.
+    """
+    batch = max(1, BATCH * model.config.width // values.shape[-1])
+    model, windows = scoring_model(model.given(label), values)
     with torch.inference_mode():
         parts = [
             component_nats(model.components, part, windows)
-            for part in values.split(at_once)
+            for part in values.split(batch)
         ]
-    return (
-        torch.cat([mixed(-part, model.components) for part in parts])
-        if parts
-        else torch.zeros(0)
-    )
+    if not parts:
+        return torch.zeros(0)
+    return torch.cat([mixed(-part, model.components) for part in parts])
 
 
-def scored(model: Model, values: Tensor) -> tuple[Model, Windows | None]:
-    """The model that scores values (..., H, W): itself, or for larger pictures what draws fields, and the windows."""
-    size, own = values.shape[-2:], torch.Size((model.config.height, model.config.width))
-    is_larger = size != own and all(
-        side >= least for side, least in zip(size, own, strict=True)
-    )
-    return model.field(width=size[1], height=size[0]) if is_larger else (model, None)
+def scoring_model(model: Model, values: Tensor) -> tuple[Model, Windows | None]:
+    """Return the model that scores values (..., H, W), and the windows: for fields the
+    model of fields of that size, otherwise the model itself and None."""
+    height, width = values.shape[-2:]
+    config = model.config
+    contains_image = height >= config.height and width >= config.width
+    if contains_image and (height, width) != (config.height, config.width):
+        return model.field(width=width, height=height)
+    return model, None
 
 
 def component_nats(
     components: Sequence[Component], values: Tensor, windows: Windows | None = None
 ) -> Tensor:
-    """-ln p of each image, or field, under each of N components: values (B, C, H, W) -> (N, B) nats."""
+    """Return -ln p in nats of each image or field under each component: values
+    (B, C, H, W) -> (N, B).
+
+    windows: those of `scoring_model`.
+    """
     device = next(components[0].network.parameters()).device
     return nats_maps(components, values.to(device), windows).flatten(2).sum(2)
 
 
 def bits_per_dim(nats: float, config: NetworkConfig) -> float:
-    """Nats per image -> bits per colour variable."""
+    """Return bits per variable, given nats per image."""
     return nats / (math.log(2) * config.dimensions)

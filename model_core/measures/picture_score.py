@@ -1,4 +1,5 @@
-"""How likely a model finds one picture, variable by variable: as numbers and as a heat map of its surprise."""
+"""How improbable a model finds one picture, variable by variable: as numbers and as a
+heat map."""
 
 import math
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core.components import mixed, window_maps
-from model_core.measures.likelihood import scored
+from model_core.measures.likelihood import scoring_model
 from model_core.models import Model
 from model_core.orientation import Orientation, turn_back
 from model_core.windows import Window
@@ -18,37 +19,43 @@ from model_core.windows import Window
 
 @dataclass(frozen=True)
 class PictureScore:
-    """bits (C, H, W) of each variable given those before it in the order of one member, and its label if it has any; of
-    a Multi-Scale model with the small image's bits added where its pixels were taken."""
+    """The likelihood of one picture, in total and variable by variable."""
 
     bits: NDArray[np.float32]
+    """(C, H, W): -log2 p of each variable given the variables that `member` draws
+    before it, and given `label` if the model has labels. In a Multi-Scale model the
+    variables of the small image are counted where its pixels are taken from."""
     nats: float
-    """-ln p of the model; of one of several components that is not the sum of the bits."""
+    """-ln p of the picture under the model. If the model has several components, this
+    is not the sum of the bits."""
     member: Orientation
-    """The one whose bits these are: that of the component that finds the picture likeliest."""
+    """Orientation of the member whose bits these are: that of the component under which
+    the picture is likeliest."""
     label: int | None
-    """The label of that component; None where there are none."""
+    """Index of that component's label; None without labels."""
     member_nats: float
-    """-ln p of that component: the sum of the bits, in nats."""
+    """-ln p under that component: the sum of the bits, in nats."""
     bits_per_dim: float
     colour_bits: list[float]
-    """Mean bits of each colour."""
+    """Mean bits per variable of each colour."""
     uniform_bits: float
-    """Bits of a pixel under a uniform guess: C * log2 V."""
+    """Bits per pixel under the uniform distribution: C * log2 V."""
 
     @property
     def heat(self) -> NDArray[np.uint8]:
-        """The bits of each pixel as colours (H, W, 3): black 0, red, yellow, white `uniform_bits` and above."""
+        """The bits of each pixel as RGB colours (H, W, 3): 0 bits black, then red,
+        yellow, and white at `uniform_bits` and above."""
         share = self.bits.sum(0) / self.uniform_bits
         ramps = np.stack([3 * share, 3 * share - 1, 3 * share - 2], -1)
         return (255 * ramps.clip(0, 1)).round().astype(np.uint8)
 
 
 def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
-    """One teacher-forced pass for each component of the model over the picture's values (C, H, W), or over each window
-    of a larger one.
+    """Return the score of a picture's values (C, H, W), by one teacher-forced pass of
+    each component, or for a field one pass for each of its windows.
 
-    Raises FloatingPointError when a network gives a likelihood that is not finite.
+    Raises FloatingPointError if the likelihood is not finite; ConfigError for a picture
+    larger than the model's if the model cannot draw fields.
     """
     *_, score = score_steps(model, values)
     assert isinstance(score, PictureScore)
@@ -58,9 +65,10 @@ def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
 def score_steps(
     model: Model, values: NDArray[np.integer]
 ) -> Iterator[float | PictureScore]:
-    """The same window by window: the share that is done, and at last the score."""
+    """Compute `score_picture` window by window: for a field, yield after each window
+    the finished share (0 to 1); yield the score last."""
     image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
-    model, windows = scored(model, image)
+    model, windows = scoring_model(model, image)
     parts: list[Tensor] = []
     for window in windows or [Window(0, 0, image.shape[-2])]:
         with torch.inference_mode():
@@ -73,16 +81,16 @@ def score_steps(
         raise FloatingPointError("the network gave a likelihood that is not finite")
     total = -float(mixed(-sums[:, None], model.components))
     best = int(sums.argmin())
-    found = model.components[best]
-    bits = turn_back(maps[best], found.orientation).numpy() / math.log(2)
+    likeliest = model.components[best]
+    bits = turn_back(maps[best], likeliest.orientation).numpy() / math.log(2)
     channels = model.config.channels
     yield PictureScore(
         bits=bits.astype(np.float32),
         nats=total,
-        member=found.orientation,
-        label=found.label,
+        member=likeliest.orientation,
+        label=likeliest.label,
         member_nats=float(sums[best]),
         bits_per_dim=total / (math.log(2) * bits.size),
         colour_bits=bits.mean((1, 2)).tolist(),
-        uniform_bits=channels * found.network.distribution.uniform_bits,
+        uniform_bits=channels * likeliest.network.distribution.uniform_bits,
     )

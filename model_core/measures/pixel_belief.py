@@ -1,4 +1,5 @@
-"""The expectation of one pixel by a model: of each colour the probability of every value, given all before it."""
+"""What a model expects of one pixel: for each colour the probability of every value,
+given everything drawn before it."""
 
 from dataclasses import dataclass
 
@@ -16,28 +17,26 @@ from model_core.orientation import Orientation, turn
 
 @dataclass(frozen=True)
 class ColourBelief:
-    """p(value | everything before it), of one colour of one pixel."""
+    """p(value | everything before it), for one colour of one pixel."""
 
     probabilities: NDArray[np.float64]
-    """(V,), sums to 1."""
+    """(V,): the probability of each value; they sum to 1."""
     value: int
-    """The one that the picture has."""
+    """The value that the picture has."""
 
     @property
     def entropy_bits(self) -> float:
-        """Bits that the colour costs on average if the model is right."""
+        """Entropy of the probabilities, in bits: what the colour costs on average if
+        the model is right."""
         p = self.probabilities[self.probabilities > 0]
-        return float(-(p * np.log2(p)).sum()) + 0.0
+        return float(-(p * np.log2(p)).sum()) + 0.0  # + 0.0 turns -0.0 into 0.0
 
     @property
     def bits(self) -> float:
-        """Bits that its true value costs."""
-        return (
-            float(
-                -np.log2(max(self.probabilities[self.value], np.finfo(np.float64).tiny))
-            )
-            + 0.0
-        )
+        """-log2 p of the picture's value."""
+        # JSON has no infinity, so a probability of 0 counts as the smallest number.
+        p = max(self.probabilities[self.value], np.finfo(np.float64).tiny)
+        return float(-np.log2(p)) + 0.0
 
 
 def pixel_belief(
@@ -48,22 +47,27 @@ def pixel_belief(
     orientation: Orientation | None = None,
     label: int | None = None,
 ) -> list[ColourBelief]:
-    """One teacher-forced pass over the picture's values (C, H, W); a belief for each colour, red first (figure 6).
+    """Return a belief for each colour of the pixel (y, x), red first (figure 6), by one
+    teacher-forced pass over the picture's values (C, H, W).
 
-    The component of this orientation and label is asked, or the first: it expects the pixel given all before it in its
-    own order. Of a Multi-Scale model the small network is asked where it draws the pixel, else the large one. Raises
-    FloatingPointError when the network gives a probability that is not finite.
+    orientation, label: choose the component of the model; None matches any, and the
+        first match is used. The belief is given the pixels that this component draws
+        before (y, x). In a Multi-Scale model the small network is used if it draws the
+        pixel, otherwise the large one. Raises FloatingPointError if a probability is
+        not finite, StopIteration if no component matches.
     """
     with torch.inference_mode():
         image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
         component = component_for(model, orientation, label)
-        place = place_of(component.orientation, values.shape, y, x)
-        logits = _logits(component, turn(image, component.orientation), *place)[0]
-        shares = component.network.distribution.probabilities(logits).cpu().numpy()
-    if not np.isfinite(shares).all():
+        row, column = place_of(component.orientation, values.shape, y, x)
+        turned = turn(image, component.orientation)
+        logits = _logits(component, turned, row, column)[0]  # (V, C)
+        distribution = component.network.distribution
+        probabilities = distribution.probabilities(logits).cpu().numpy()
+    if not np.isfinite(probabilities).all():
         raise FloatingPointError("the network gave a probability that is not finite")
     return [
-        ColourBelief(shares[:, colour], int(values[colour, y, x]))
+        ColourBelief(probabilities[:, colour], int(values[colour, y, x]))
         for colour in range(len(values))
     ]
 
@@ -71,7 +75,8 @@ def pixel_belief(
 def component_for(
     model: Model, orientation: Orientation | None, label: int | None
 ) -> Component:
-    """The component of this orientation and label, or the first that has those which are asked for."""
+    """Return the first component with this orientation and label; None matches any.
+    Raise StopIteration if there is none."""
     return next(
         c
         for c in model.components
@@ -82,20 +87,21 @@ def component_for(
 def place_of(
     orientation: Orientation, shape: tuple[int, ...], y: int, x: int
 ) -> tuple[int, int]:
-    """Place of the pixel (y, x) of an image of this shape (C, H, W) once it is turned."""
-    places = np.arange(shape[1] * shape[2]).reshape(shape[1:])
-    row, column = np.argwhere(turn(places, orientation) == places[y, x])[0]
+    """Return the row and column that the pixel (y, x) of an image of this shape
+    (C, H, W) has after `turn`."""
+    index = np.arange(shape[1] * shape[2]).reshape(shape[1:])
+    row, column = np.argwhere(turn(index, orientation) == index[y, x])[0]
     return int(row), int(column)
 
 
 def _logits(component: Component, image: Tensor, y: int, x: int) -> Tensor:
-    """(1, V, C) of the network that draws the pixel."""
+    """Return the logits (1, V, C) of the network that draws the pixel."""
     network = component.network
     if not isinstance(network, MultiScaleNetwork):
         return component.logits(image)[..., y, x]
     factor = network.config.factor
     if y % factor == 0 and x % factor == 0:
-        return network.small(subsample(image, factor), component.condition(1))[
-            ..., y // factor, x // factor
-        ]
+        small = subsample(image, factor)
+        logits = network.small(small, component.condition(1))
+        return logits[..., y // factor, x // factor]
     return component.logits(image)[..., y, x]

@@ -1,4 +1,5 @@
-"""How much each earlier pixel matters for what a model expects of one pixel: a slope, by one backward pass."""
+"""How much each earlier pixel influences what a model expects of one pixel: a gradient,
+computed by one backward pass."""
 
 import numpy as np
 import torch
@@ -23,19 +24,25 @@ def pixel_influence(
     orientation: Orientation | None = None,
     label: int | None = None,
 ) -> NDArray[np.float64]:
-    """(H, W): how fast the brightness that is expected at (y, x) grows with the brightness of each earlier pixel.
+    """Return the derivative of the expected brightness at (y, x) with respect to the
+    brightness of each earlier pixel, (H, W).
 
-    Brightness goes from 0, black, to 1, white; the expected one is sum_v p(v) v / (V - 1), the mean over the colours,
-    and an earlier pixel's colours grow together. With two values it is the slope of p(white). The network reads values
-    as real numbers, so this is a gradient at the picture (C, H, W), and no difference between two pictures.
+    Brightness goes from 0 (black) to 1 (white). The expected brightness is sum_v p(v) v
+    / (V - 1), averaged over the colours, and the colours of an earlier pixel change
+    together. With two values this is the slope of p(white). The network reads values as
+    real numbers, so this is a gradient at the picture's values (C, H, W), not a
+    difference between two pictures.
 
-    Exactly 0 where the network sees nothing: outside of its receptive field, and at the pixel itself and all that are
-    drawn after it. The component of this orientation and label is asked, or the first, as in `pixel_belief`; of a
-    Multi-Scale model the network that draws the pixel, whose small image comes before all else. Raises
-    FloatingPointError when the network gives a number that is not finite.
+    The result is exactly 0 for pixels that the network does not see: those outside its
+    receptive field, the pixel itself, and all that are drawn after it. orientation,
+    label: choose the component, as in `pixel_belief`. In a Multi-Scale model the
+    network that draws the pixel is used; the small image comes before everything else.
+    Raises FloatingPointError if the network gives a number that is not finite,
+    StopIteration if no component matches.
 
-    Categories have no brightness: there it is how fast the probability of the one at (y, x) grows as an earlier pixel
-    goes on from an even mixture of all categories to its own.
+    Categories have no brightness. For them the result is the derivative of the
+    probability of the category at (y, x) as an earlier pixel changes from an even
+    mixture of all categories to its own.
     """
     component = component_for(model, orientation, label)
     row, column = place_of(component.orientation, values.shape, y, x)
@@ -43,28 +50,22 @@ def pixel_influence(
     with torch.inference_mode(False), torch.enable_grad():
         image = torch.from_numpy(values.astype(np.float64))[None].to(model.device)
         image = turn(image, component.orientation).contiguous()
-        worth, way = (
-            torch.linspace(0, 1, V, dtype=torch.float64, device=model.device),
-            torch.tensor(V - 1.0),
-        )
+        # worth (V,): what the expectation is taken of. direction: the change of the
+        # input for which the derivative is taken, per unit of brightness.
+        worth = torch.linspace(0, 1, V, dtype=torch.float64, device=model.device)
+        direction = torch.tensor(V - 1.0)
         if model.config.categories:
-            image = (
-                one_hot(image.long(), V).movedim(-1, 1)[:, :, 0].to(image)
-            )  # (1, V, H, W)
-            worth, way = (
-                (torch.arange(V, device=model.device) == int(values[0, y, x])).double(),
-                image - 1 / V,
-            )
+            image = one_hot(image.long(), V).movedim(-1, 1)[:, :, 0].to(image)
+            own = int(values[0, y, x])
+            worth = (torch.arange(V, device=model.device) == own).double()
+            direction = image - 1 / V  # (1, V, H, W)
         logits = _logits_at(component, image.requires_grad_(), row, column)
         pull, size = _pull(logits.detach(), component.network.distribution, worth)
         (slope,) = torch.autograd.grad(logits, image, pull)
-    slope[..., row, column] = (
-        0  # of several colours, the earlier ones of the pixel itself
-    )
-    influence = (
-        turn_back((slope * way)[0].sum(0).detach(), component.orientation).cpu().numpy()
-        * size
-    )
+    # Of several colours, the later ones depend on the earlier ones of the same pixel.
+    slope[..., row, column] = 0
+    along = (slope * direction)[0].sum(0).detach()  # (H, W)
+    influence = turn_back(along, component.orientation).cpu().numpy() * size
     if not np.isfinite(influence).all():
         raise FloatingPointError("the network gave an influence that is not finite")
     return influence
@@ -73,24 +74,32 @@ def pixel_influence(
 def _pull(
     logits: Tensor, distribution: Categorical, worth: Tensor
 ) -> tuple[Tensor, float]:
-    """How the expected worth (V,) of a value changes with each of the logits (V, C), as a direction and its size: where
-    the network is all but sure, the product would be too small for single precision on its way back."""
-    shares = distribution.probabilities(logits)
-    pull = (
-        shares * (worth[:, None] - (shares * worth[:, None]).sum(0)) / logits.shape[1]
-    )
+    """Return the derivative of the expected worth with respect to the logits (V, C), as
+    a direction and its size.
+
+    worth: (V,), of each value. If the network is almost certain, the derivative itself
+        would be too small for float32 on its way back through the network.
+    """
+    p = distribution.probabilities(logits)
+    expected = (p * worth[:, None]).sum(0)  # (C,)
+    pull = p * (worth[:, None] - expected) / logits.shape[1]
     size = float(pull.abs().max())
-    return (pull / size if size else pull).to(logits.dtype), size
+    if size:
+        pull = pull / size
+    return pull.to(logits.dtype), size
 
 
 def _logits_at(component: Component, image: Tensor, y: int, x: int) -> Tensor:
-    """(V, C) of the network that draws the pixel, from real values (1, C, H, W), or shares of categories (1, V, H, W),
-    through which gradients flow."""
-    network, label = component.network, component.condition(1)
+    """Return the logits (V, C) at (y, x) of the network that draws this pixel, in a
+    graph through which gradients flow.
+
+    image: real values (1, C, H, W), or shares of categories (1, V, H, W).
+    """
+    network = component.network
+    label = component.condition(1)
     if not isinstance(network, MultiScaleNetwork):
-        return _plain(network, image[..., : y + 1, :], label)[
-            ..., y, x
-        ]  # no row below has a say
+        # Rows below have no influence.
+        return _plain(network, image[..., : y + 1, :], label)[..., y, x]
     factor = network.config.factor
     small = subsample(image, factor)
     if y % factor == 0 and x % factor == 0:
@@ -101,10 +110,10 @@ def _logits_at(component: Component, image: Tensor, y: int, x: int) -> Tensor:
 def _plain(
     network: PixelNetwork, image: Tensor, condition: Tensor | None = None
 ) -> Tensor:
-    """(V, C, H, W): the pass in plain torch, because a fused one has no way back to the values."""
-    seen = (
-        image.to(network.input.bias)
-        if network.config.categories
-        else network.encode(image)
-    )
-    return network.head(network.trunk(network.input(seen), condition))[0]
+    """Return the logits (V, C, H, W) by the pass in plain torch, because the fused pass
+    has no gradient with respect to the values."""
+    if not network.config.categories:
+        image = network.encode(image)
+    # Shares of categories are already what the first convolution reads.
+    image = image.to(network.input.bias)
+    return network.head(network.trunk(network.input(image), condition))[0]

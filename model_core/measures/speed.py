@@ -1,7 +1,9 @@
-"""How long drawing takes beside one teacher-forced pass of the same weights and batch: interleaved, round by round.
+"""Compare the time of drawing with that of one teacher-forced pass of the same weights
+and batch, interleaved round by round.
 
-More than one thread means as many processes, each with its share of the batch and one thread: a step is too short to be
-divided, images are not. Their rounds begin together, and the slowest one counts.
+With more than one thread, that many processes each take a share of the batch and run
+one thread: a step is too short to be divided, but images are not. The processes begin
+each round together, and the slowest one counts.
 """
 
 import statistics
@@ -25,14 +27,17 @@ from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 from model_core.sampling.model_engine import Engine
 
 PEAK_SIDES = {"cpu": 1536, "cuda": 8192}
-"""Square matrices large enough that a product runs at the device's peak, small enough to measure in a moment."""
+"""Side of the square matrices whose product measures the device's peak rate: large
+enough to reach it, small enough to measure quickly."""
 
 MEETING_LIMIT_S = 3600.0
+"""Seconds that a process waits for the others before a round, at most."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A measurement: what is measured, and on what."""
+    """What was measured: `batch` images of a preset, by so many threads, on a
+    device."""
 
     preset: str
     batch: int
@@ -42,23 +47,35 @@ class Setting:
 
 @dataclass
 class Timings:
-    """Times of one process: seconds of each run in every round, and until the first row of every image drawn."""
+    """Times of one process, in seconds."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    """Name of a run -> its time in each round."""
     first_rows: list[float] = field(default_factory=list)
+    """Time until the first row of each image that was drawn."""
 
 
 def measure(
     preset: str, batch: int, threads: int = 1, rounds: int = 3, device: str = "cpu"
 ) -> dict[str, Any]:
-    """Time random weights of a preset on a device: medians of `rounds` of each, in seconds.
+    """Time a preset with random weights on a device; return the settings and the
+    medians over `rounds` rounds.
 
-    sample_s draws `batch` images, of which the first rows are there after first_row_p50_s and first_row_p95_s.
-    forward_s is one dense pass over them in plain torch, fused_s the same pass as the network really runs it. naive_s
-    is what drawing with one such pass a variable would take: one step is measured, and multiplied. ratio = sample_s /
-    forward_s. efficiency = useful operations / sample_s / peak: two for each weight that no mask hides, at each pixel,
-    over the measured rate of a large matrix product on the device, in as many threads. Raises ConfigError for a batch
-    that the threads cannot share evenly, several threads for a GPU, or a device that is not there.
+    sample_s          seconds to draw `batch` images
+    first_row_p50_s   seconds until an image's first row; also first_row_p95_s
+    forward_s         seconds of one teacher-forced pass over them in plain torch
+    fused_s           seconds of the same pass as the network really runs it
+    naive_s           seconds to draw with one pass per variable: one step is measured
+                      and multiplied
+    ratio             sample_s / forward_s
+    images_per_s      images drawn per second
+    gflop_per_image   useful operations per image / 10^9: two for each weight that no
+                      mask hides, at each pixel; gflops is their rate
+    peak_gflops       measured rate of a large matrix product, in as many threads
+    efficiency        gflops / peak_gflops
+
+    Raises ConfigError if the threads cannot share the batch evenly, if several threads
+    are given for a GPU, or if there is no such device or preset.
     """
     check_device(device)
     if device != "cpu" and threads > 1:
@@ -79,7 +96,9 @@ def measure(
 
 
 def plain_forward(network: Network, values: Tensor) -> list[Tensor]:
-    """The teacher-forced pass in plain torch operations, whatever faster way there is: logits of each network."""
+    """Return the logits of each network by the teacher-forced pass in plain torch,
+    even if there is a faster one: one tensor, or those of the small and the large
+    network."""
     if isinstance(network, MultiScaleNetwork):
         small = subsample(values, network.config.factor)
         return [
@@ -90,7 +109,8 @@ def plain_forward(network: Network, values: Tensor) -> list[Tensor]:
 
 
 def useful_operations(network: Network) -> int:
-    """Additions and multiplications to draw one image: two for each weight no mask hides, at each of its pixels."""
+    """Return the additions and multiplications for one image: two for each weight that
+    no mask hides, at each of its pixels."""
     if isinstance(network, MultiScaleNetwork):
         small = network.small.config
         upsampling = sum(
@@ -110,25 +130,18 @@ def useful_operations(network: Network) -> int:
 def naive_steps(
     network: Network, values: Tensor
 ) -> list[tuple[int, Callable[[], object]]]:
-    """The naive sampler of each network: how many steps it takes, and one of them, a whole pass for one variable."""
+    """Return for each network how many steps the naive sampler takes, and a function
+    that runs one of them: a pass for one variable."""
     if isinstance(network, MultiScaleNetwork):
         small = subsample(values, network.config.factor)
-        condition, large, given = (
-            network.condition(small),
-            network.large,
-            network.small.config.dimensions,
-        )
-        steps = _naive_step(network.distribution, lambda: large(values, condition))
-        return [
-            *naive_steps(network.small, small),
-            (network.config.dimensions - given, steps),
-        ]
-    return [
-        (
-            network.config.dimensions,
-            _naive_step(network.distribution, lambda: network(values)),
-        )
-    ]
+        condition = network.condition(small)
+        large = network.large
+        # The pixels of the small image are not drawn again.
+        count = network.config.dimensions - network.small.config.dimensions
+        step = _naive_step(network.distribution, lambda: large(values, condition))
+        return [*naive_steps(network.small, small), (count, step)]
+    step = _naive_step(network.distribution, lambda: network(values))
+    return [(network.config.dimensions, step)]
 
 
 def _naive_step(
@@ -155,7 +168,11 @@ def _timed(
     device: torch.device,
     barrier: Barrier | None = None,
 ) -> Timings:
-    """Interleave the runs on one thread; the first round warms up and is not counted."""
+    """Return the times of one process. The runs are interleaved on one thread; the
+    first round warms up and is not counted.
+
+    barrier: lets the processes begin each run together.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     timings = Timings()
@@ -176,15 +193,13 @@ def _timed(
 def _runs(
     preset: str, batch: int, device: torch.device, timings: Timings
 ) -> dict[str, Callable[[], object]]:
+    """Return the runs to time, by name. "sample" adds to timings.first_rows."""
     model = replace(untrained(preset), device=str(device))
-    network, config = model.network.to(device), model.config
+    network = model.network.to(device)
+    config = model.config
     engine = Engine(model, slots=batch)
-    values = torch.randint(
-        0,
-        config.values,
-        (batch, config.channels, config.height, config.width),
-        device=device,
-    )
+    shape = (batch, config.channels, config.height, config.width)
+    values = torch.randint(0, config.values, shape, device=device)
     return {
         "sample": lambda: timings.first_rows.extend(_draw(engine, batch)),
         "forward": lambda: plain_forward(network, values),
@@ -198,23 +213,24 @@ def _runs(
 
 
 def _in_processes(preset: str, share: int, count: int, rounds: int) -> list[Timings]:
+    """Return the times of `count` processes, each of which draws `share` images."""
     context = get_context("spawn")
     with (
         context.Manager() as manager,
         ProcessPoolExecutor(count, mp_context=context) as pool,
     ):
         barrier = manager.Barrier(count)
-        return [
-            future.result()
-            for future in [
-                pool.submit(_timed, preset, share, rounds, torch.device("cpu"), barrier)
-                for _ in range(count)
-            ]
+        # Submit all of them before waiting: they meet at the barrier.
+        futures = [
+            pool.submit(_timed, preset, share, rounds, torch.device("cpu"), barrier)
+            for _ in range(count)
         ]
+        return [future.result() for future in futures]
 
 
 def _together(parts: list[Timings]) -> Timings:
-    """A round is over when the last process is done."""
+    """Return the times of all processes together: a round ends when the last one is
+    done."""
     names = parts[0].seconds
     seconds = {
         name: [
@@ -226,23 +242,19 @@ def _together(parts: list[Timings]) -> Timings:
 
 
 def _facts(network: Network, setting: Setting, timings: Timings) -> dict[str, Any]:
-    batch, threads = setting.batch, setting.threads
+    """Return what `measure` reports."""
+    batch = setting.batch
+    config = network.config
     median = {name: statistics.median(times) for name, times in timings.seconds.items()}
-    tiny = torch.zeros(
-        1,
-        network.config.channels,
-        network.config.height,
-        network.config.width,
-        dtype=torch.int64,
-    )
-    steps = [count for count, _ in naive_steps(network, tiny)]
+    shape = (1, config.channels, config.height, config.width)
+    steps = [
+        count
+        for count, _ in naive_steps(network, torch.zeros(shape, dtype=torch.int64))
+    ]
     operations = batch * useful_operations(network)
-    peak = (
-        threads
-        * 2
-        * PEAK_SIDES[torch.device(setting.device).type] ** 3
-        / median["peak"]
-    )
+    # A product of two n x n matrices takes 2 n^3 operations; each process does one.
+    side = PEAK_SIDES[torch.device(setting.device).type]
+    peak = setting.threads * 2 * side**3 / median["peak"]
     return {
         **asdict(setting),
         "sample_s": median["sample"],
@@ -261,13 +273,15 @@ def _facts(network: Network, setting: Setting, timings: Timings) -> dict[str, An
 
 
 def percentile(seconds: list[float], percent: int) -> float:
-    """The smallest of them that so many percent do not exceed."""
+    """Return the smallest of these times that at least `percent` percent of them do not
+    exceed (nearest rank)."""
     ordered = sorted(seconds)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def _draw(engine: Engine, batch: int) -> list[float]:
-    """Draw the images; seconds until the first row of each, the small image's where there is one."""
+    """Draw the images; return the seconds until the first row of each, which in a
+    Multi-Scale model is a row of the small image."""
     start = time.perf_counter()
     for i in range(batch):
         engine.admit(ImageRequest(seed=0, sample=i))
@@ -279,14 +293,15 @@ def _draw(engine: Engine, batch: int) -> list[float]:
 
 
 def _product(device: torch.device) -> Callable[[], object]:
+    """Return a function that multiplies two large matrices on the device."""
     side = PEAK_SIDES[device.type]
     left, right, out = torch.rand(3, side, side, device=device)
     return lambda: torch.mm(left, right, out=out)
 
 
 def _seconds(run: Callable[[], object], device: torch.device) -> float:
-    """Seconds until the device is done; what was asked of it before does not count."""
-    _wait_for(device)
+    """Return the seconds that a run takes until the device has finished it."""
+    _wait_for(device)  # for work that was queued before
     start = time.perf_counter()
     run()
     _wait_for(device)

@@ -1,8 +1,9 @@
-"""How a picture's score stands among those of images that the model was made for.
+"""How the score of a picture compares with the scores of images that the model was made
+for.
 
-A likelihood by itself is a poor alarm: a plain picture of something else is often likelier than what the model was
-trained on (Nalisnick et al. 2019). Three numbers say more, each in its own way; docs/scores.md measures which helps
-when.
+A likelihood alone is a poor alarm: a plain picture of something else is often likelier
+than the images that the model was trained on (Nalisnick et al. 2019). Three further
+numbers help in different ways; docs/scores.md measures when.
 """
 
 import io
@@ -20,20 +21,27 @@ from model_core.data.pixels import values_to_pixels
 from model_core.errors import DataError
 
 STEPS = 200
+"""Steps between the quantiles that a card stores: one more quantile than this."""
 LEAST = 20
+"""Validation images that a p-value needs, at least."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """p_value and typicality are None for a model whose card has no validation scores (`pixelrnn calibrate`)."""
+    """Three numbers about a picture. p_value and typicality are None if the model's
+    card has no validation scores (`pixelrnn calibrate` adds them)."""
 
     bits_over_png: float
-    """-log2 p minus the bits of the picture as a PNG file: the input-complexity score of Serrà et al. (2020). High: the
-    model finds it harder than a codec that knows nothing of the model's images."""
+    """-log2 p minus the bits of the picture as a PNG file: the input-complexity score
+    of Serrà et al. (2020). If it is high, the model finds the picture harder than a
+    codec that knows nothing of the model's images."""
     p_value: float | None
-    """The share of validation images that are at least as improbable. Small: strange."""
+    """Share of the validation images that are at least as improbable as the picture.
+    Small: the picture is unusual."""
     typicality: float | None
-    """The share that is at least as far out, to either side. Small: strange, or strangely plain (Nalisnick et al.)."""
+    """Share of the validation images whose -ln p is at least as far from the middle,
+    to either side. Small: the picture is unusual, or unusually plain (Nalisnick et
+    al.)."""
 
     @classmethod
     def of(
@@ -44,21 +52,24 @@ class Standing:
         validation: Validation | None,
         palette: Palette = (),
     ) -> Self:
-        """The standing of a picture's values (C, H, W) in 0..levels-1, whose -ln p is `nats`.
+        """Return the standing of a picture with values (C, H, W) in 0..levels-1 and
+        -ln p of `nats`.
 
-        palette: the colours of the values, of a model of categories.
+        validation: that of the model's card. palette: the colours of the values, if
+            they are categories.
         """
         over = nats / math.log(2) - png_bits(values, levels, palette)
         if validation is None:
             return cls(over, None, None)
         above = p_value(nats, validation)
-        return cls(
-            over, above, min(1.0, 2 * min(above, 1 - above + 1 / validation.images))
-        )
+        below = 1 - above + 1 / validation.images
+        return cls(over, above, min(1.0, 2 * min(above, below)))
 
 
 def p_value(nats: float, validation: Validation) -> float:
-    """The p-value, interpolated between the quantiles; at least 1 / images, as little can be known."""
+    """Return the share of validation images that are at least as improbable as `nats`,
+    interpolated between the quantiles; at least 1 / images, because fewer images cannot
+    show less."""
     quantiles = validation.nats_quantiles
     below = float(
         np.interp(nats, quantiles, np.linspace(0, 1, len(quantiles)), left=0, right=1)
@@ -67,38 +78,39 @@ def p_value(nats: float, validation: Validation) -> float:
 
 
 def validation_scores(log_p: NDArray[np.float64]) -> Validation:
-    """A card's record of validation images' ln p (N,). Raises DataError when they are too few to say anything."""
+    """Return a card's record of the validation images' ln p (N,). Raise DataError for
+    fewer than LEAST images."""
     if len(log_p) < LEAST:
         raise DataError(
-            f"a p-value needs at least {LEAST} validation images, and there are {len(log_p)}"
+            f"a p-value needs at least {LEAST} validation images, and there are "
+            f"{len(log_p)}"
         )
     quantiles = np.quantile(-log_p, np.linspace(0, 1, STEPS + 1))
     return Validation(len(log_p), tuple(round(float(nats), 3) for nats in quantiles))
 
 
 def png_bits(values: NDArray[np.integer], levels: int, palette: Palette = ()) -> int:
-    """Return the bits of a picture (C, H, W) as a PNG file.
+    """Return the size in bits of a picture's values (C, H, W) as a PNG file.
 
-    A grey picture of two values has one bit a pixel. With a palette the file is indexed,
-    and its colours are numbered by first appearance, row by row: how a model numbers its
-    values is arbitrary and must not count.
+    A grey picture of two values has one bit per pixel. With a palette the file is
+    indexed, and its colours are numbered by their first appearance, row by row: how a
+    model numbers its values is arbitrary and must not matter.
     """
     if palette:
         return _indexed_png_bits(values[0], palette)
-    pixels = (
-        values_to_pixels(values.astype(np.uint8), levels)
-        .transpose(1, 2, 0)
-        .squeeze(2 if len(values) == 1 else ())
-    )
-    picture, out = Image.fromarray(pixels), io.BytesIO()
-    (picture.convert("1") if levels == 2 and len(values) == 1 else picture).save(
-        out, "PNG", optimize=True
-    )
+    is_grey = len(values) == 1
+    pixels = values_to_pixels(values.astype(np.uint8), levels).transpose(1, 2, 0)
+    picture = Image.fromarray(pixels.squeeze(2) if is_grey else pixels)
+    if is_grey and levels == 2:
+        picture = picture.convert("1")
+    out = io.BytesIO()
+    picture.save(out, "PNG", optimize=True)
     return 8 * len(out.getvalue())
 
 
 def _indexed_png_bits(values: NDArray[np.integer], palette: Palette) -> int:
-    """The bits of values (H, W) as an indexed PNG with the colours that occur."""
+    """Return the bits of values (H, W) as an indexed PNG of those colours that
+    occur."""
     found, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     by_appearance = np.argsort(first)
     renumbered = np.argsort(by_appearance)[inverse].reshape(values.shape)

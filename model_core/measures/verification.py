@@ -1,4 +1,5 @@
-"""Did this model draw this picture with this seed? It draws the picture again, and every pixel must be the same."""
+"""Check whether a model drew a picture with a seed, by drawing it again: every pixel
+must be the same."""
 
 from collections.abc import Sequence
 from typing import Unpack
@@ -21,20 +22,20 @@ def changed_pixels(
     labels: Sequence[int | None] = (),
     **ways: Unpack[Ways],
 ) -> NDArray[np.bool_]:
-    """Mark where pictures (n, C, H, W), or fields, are not what the model draws as these samples of a seed: (n, H, W).
+    """Return which pixels of pictures or fields (n, C, H, W) differ from what the model
+    draws, bool (n, H, W).
 
-    A pixel that was changed afterwards is one True. A picture of another seed has many. Only pictures that were drawn
-    with this model's numerics can be told. labels: those that they were asked for by, if they were. ways: the options
-    with which they were drawn.
+    samples: the pictures' sample numbers of the seed. labels: the labels that they were
+        requested with, by index; empty if there were none. ways: the other options of
+        their drawing.
+
+    A pixel that was edited later is True. A picture of another seed has many. The
+    result is meaningful only for pictures that were drawn with this model's numerics.
     """
-    size = pixels.shape[3], pixels.shape[2]
-    asked = zip(samples, labels or [None] * len(samples), strict=True)
-    drawn = draw(
-        model,
-        [
-            ImageRequest(seed, sample, temperature, label=label, **ways)
-            for sample, label in asked
-        ],
-        size=size,
-    )
+    size = pixels.shape[3], pixels.shape[2]  # width, height
+    requests = [
+        ImageRequest(seed, sample, temperature, label=label, **ways)
+        for sample, label in zip(samples, labels or [None] * len(samples), strict=True)
+    ]
+    drawn = draw(model, requests, size=size)
     return (values_to_pixels(drawn.numpy(), model.config.levels) != pixels).any(1)
