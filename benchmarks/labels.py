@@ -89,7 +89,8 @@ def trained(images: Tensor, labels: Tensor, epochs: int) -> Callable[[Tensor], F
 
 
 def figures(p: Floats, labels: NDArray[np.int64]) -> tuple[str, str, str]:
-    """Errors, log-loss and the expected error of calibration, as the table shows them."""
+    """Errors, log-loss and the expected error of calibration, as the table shows
+    them."""
     wrong = (p.argmax(1) != labels).mean()
     loss = -np.log(np.maximum(p[np.arange(len(p)), labels], 1e-300)).mean()
     return (
@@ -108,8 +109,8 @@ def _apart(p: Floats, labels: NDArray[np.int64]) -> float:
 
 
 def reliability(p: Floats, labels: NDArray[np.int64]) -> list[tuple[float, float, int]]:
-    """Bins of as many images, those whose highest p is below SURE: the mean highest p, how many are right, and how many
-    there are."""
+    """Bins of as many images, those whose highest p is below SURE: the mean highest p,
+    how many are right, and how many there are."""
     highest = p.max(1)
     order = np.argsort(highest)[: int((highest < SURE).sum())]
     right = p.argmax(1) == labels
@@ -155,7 +156,8 @@ PARTS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 def by_particles(
     model: Model, images: Tensor, labels: NDArray[np.int64], log: Path | None
 ) -> Iterator[Row]:
-    """A line for each kind of part: what is said, beside what would be true by chance if it were right."""
+    """A line for each kind of part: what is said, beside what would be true by chance
+    if it were right."""
     kept = (
         [json.loads(line) for line in log.read_text().splitlines()]
         if log and log.exists()
@@ -238,7 +240,7 @@ def main() -> None:
             arguments.data, split, model.config, originals=arguments.originals
         )
         return torch.from_numpy(spread(values, count).astype(np.int64)), spread(
-            labels.of, count
+            labels.numbers, count
         )
 
     if arguments.particles:

@@ -1,4 +1,5 @@
-"""`pixelrnn verify`: did this model draw this picture, with the seed that the picture names? Needs no server."""
+"""`pixelrnn verify`: did this model draw this picture, with the seed that the picture
+names? Needs no server."""
 
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
 
     from model_core.data.images import LINE_GREY, cut, read_drawn
     from model_core.data.palette import (
-        colours_shown,
         gap_of,
         one_transparent,
-        values_shown,
+        picture_colours,
+        values_of_pixels,
     )
     from model_core.errors import DataError
     from model_core.image_request import ways_of
@@ -48,12 +49,13 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     config = model.config
     if table.shape[2] != (4 if model.card.palette else config.channels):
         raise DataError(
-            f"{picture} has other colours than it was written with: another program saved it"
+            f"{picture} has other colours than it was written with: another program "
+            "saved it"
         )
     palette = model.card.palette
     between = [LINE_GREY]
     if palette:
-        between = colours_shown(palette)[gap_of(palette)].tolist()
+        between = picture_colours(palette)[gap_of(palette)].tolist()
         table = one_transparent(table)
     sheet = cut(table, provenance.samples, height, width, between=between)
     pixels = sheet.images
@@ -63,7 +65,7 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         for i in range(provenance.samples)
     ]
     if palette:
-        pixels = values_shown(pixels, palette)
+        pixels = values_of_pixels(pixels, palette)
     changed = (
         changed_pixels(
             model,

@@ -1,1 +1,2 @@
-"""Image collections: files a person names, turned into values; and values turned into pictures."""
+"""Image collections: read the files that a person names as values, and write values as
+pictures."""

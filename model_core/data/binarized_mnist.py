@@ -1,5 +1,6 @@
-"""Binarized MNIST: its official files of text, one image a line, 784 times 0 or 1; and the same in one .npz, as arrays
-train, valid, test of (N, 98) bytes, eight pixels a byte, first pixel highest."""
+"""Binarized MNIST in two forms: its official text files, one image per line, 784 times
+0 or 1; and one .npz with arrays train, valid and test of (N, 98) bytes, eight pixels
+per byte, the first pixel in the highest bit."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +23,15 @@ _WIDTH = _PIXELS // 8
 
 @dataclass(frozen=True)
 class AmatFiles:
-    """A directory with binarized_mnist_{train,valid,test}.amat; naming one of the files names the directory."""
+    """A directory with binarized_mnist_{train,valid,test}.amat. The path of one of the
+    files stands for the directory."""
 
     directory: Path
     description: str = BINARIZED_MNIST
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """The data set at this path, or None."""
+        """Return the data set at this path, or None if it is another one."""
         directory = path if path.is_dir() else path.parent
         is_one = path.suffix == ".amat" or (
             path.is_dir() and any(path.glob(_TEXT.format(split="*")))
@@ -37,7 +39,8 @@ class AmatFiles:
         return cls(directory) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """(N, 1, 28, 28) of 0 and 1; DataError when the file is missing, is not binary, or the network is not."""
+        """Return the images of a split (N, 1, 28, 28) of 0 and 1. Raise DataError if
+        the file is missing or damaged, or if the network does not have two values."""
         _expect_binary(config)
         path = self.directory / _TEXT.format(split=split)
         if not path.is_file():
@@ -46,18 +49,22 @@ class AmatFiles:
 
 
 def _expect_binary(config: NetworkConfig) -> None:
+    """Raise DataError if the network does not have two values."""
     if config.values != 2:
         raise DataError(
-            f"binarized MNIST has 2 values for a pixel, but the network takes {config.values}"
+            "binarized MNIST has 2 values for a pixel, but the network takes "
+            f"{config.values}"
         )
 
 
 def _parse(path: Path) -> Values:
-    # Each line is fixed-width, so the digits are every other byte once line ends are the same length everywhere.
-    text = (
-        path.read_bytes().replace(b"\r", b"").replace(b" ", b"").rstrip(b"\n") + b"\n"
-    )
-    if not len(text) % (_PIXELS + 1):
+    """Return the images (N, 1, 28, 28) of a text file. Raise DataError if it has other
+    lines."""
+    # Without spaces and carriage returns every line has the same length, so the file
+    # can be read as a table of bytes.
+    text = path.read_bytes().replace(b"\r", b"").replace(b" ", b"")
+    text = text.rstrip(b"\n") + b"\n"
+    if len(text) % (_PIXELS + 1) == 0:
         table = np.frombuffer(text, np.uint8).reshape(-1, _PIXELS + 1)
         digits = table[:, :_PIXELS] - ord("0")
         if digits.max(initial=0) <= 1 and (table[:, _PIXELS] == ord("\n")).all():
@@ -69,14 +76,14 @@ def _parse(path: Path) -> Values:
 
 @dataclass(frozen=True)
 class PackedFile:
-    """A .npz of packed bits, or the directory that holds binarized_mnist.npz."""
+    """A .npz of packed bits, or the directory that contains binarized_mnist.npz."""
 
     path: Path
     description: str = BINARIZED_MNIST
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """The data set at this path, or None."""
+        """Return the data set at this path, or None if it is another one."""
         candidate = path / _ARCHIVE if path.is_dir() else path
         is_one = candidate.is_file() and (
             candidate.name == _ARCHIVE or _holds_bits(candidate)
@@ -84,24 +91,28 @@ class PackedFile:
         return cls(candidate) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """(N, 1, 28, 28) of 0 and 1; DataError when the file is damaged or the network is not binary."""
+        """Return the images of a split (N, 1, 28, 28) of 0 and 1. Raise DataError if
+        the file is damaged, or if the network does not have two values."""
         _expect_binary(config)
         try:
             with np.load(self.path, allow_pickle=False) as arrays:
                 packed = arrays[split]
         except ARRAY_ERRORS as error:
             raise DataError(
-                f"cannot read the {split} split of {self.path}: {error or type(error).__name__}"
+                f"cannot read the {split} split of {self.path}: "
+                f"{error or type(error).__name__}"
             ) from None
         if packed.dtype != np.uint8 or packed.ndim != 2 or packed.shape[1] != _WIDTH:
             raise DataError(
-                f"{self.path} is not binarized MNIST: expected {split} of (N, {_WIDTH}) bytes"
+                f"{self.path} is not binarized MNIST: expected {split} of (N, "
+                f"{_WIDTH}) bytes"
             )
         return np.unpackbits(packed, axis=1).reshape(-1, 1, _SIDE, _SIDE)
 
 
 def _holds_bits(path: Path) -> bool:
-    """True if another .npz has arrays of this kind: 98 bytes an image, where the pixels of images have more axes."""
+    """Return True if a .npz has arrays of packed bits: (N, 98), while images have more
+    axes."""
     if path.suffix != ".npz":
         return False
     shapes = [

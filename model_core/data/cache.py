@@ -1,4 +1,5 @@
-"""Images decoded once: raw bytes in files that every process maps into memory, so a data set may exceed the memory."""
+"""A cache of decoded images: raw bytes in files that every process maps into memory, so
+that a data set may be larger than the memory."""
 
 import hashlib
 import json
@@ -17,20 +18,24 @@ from model_core.errors import DataError
 
 Part = TypeVar("Part")
 Shape = tuple[int, ...]
-"""Bytes of one image, (C, H, W), or of one record."""
+"""Shape of one image, (C, H, W), or of one record."""
 
 
-def cached(
+def cached_values(
     directory: Path,
     name: str,
     facts: Any,
     shape: Shape,
     blocks: Callable[[], Iterator[Values]],
 ) -> Values:
-    """Values (N, C, H, W), mapped read-only from a file that is written from blocks() when it is not there yet.
+    """Return values (N, C, H, W), mapped read-only from a file in `directory`. The file
+    is first written from blocks() if it does not exist.
 
-    facts (JSON) are everything that the bytes depend on: when they change, another file is written. shape is (C, H, W).
-    Raises DataError when the directory cannot be written, and what blocks() raises; then no file is left.
+    facts: everything that the bytes depend on, as JSON values; other facts give another
+        file. shape: (C, H, W). blocks: yields the values in pieces.
+
+    Raises DataError if the directory cannot be written, and whatever blocks() raises;
+    then no file is left behind.
     """
     return cached_parts(
         directory,
@@ -47,7 +52,8 @@ def cached_splits(
     shape: Shape,
     blocks: Callable[[], Iterator[tuple[Split, Values]]],
 ) -> dict[Split, Values]:
-    """The images of all splits, which one pass over blocks() writes, a file for each; otherwise as in `cached`."""
+    """Return the images of each split like `cached_values`, with one file per split.
+    One call of blocks() writes all of them; it yields pieces with their split."""
     parts: dict[Split, tuple[str, Shape]] = {
         split: (f"{name}-{split}", shape) for split in get_args(Split)
     }
@@ -60,17 +66,21 @@ def cached_parts(
     parts: Mapping[Part, tuple[str, Shape]],
     blocks: Callable[[], Iterator[tuple[Part, Values]]],
 ) -> dict[Part, Values]:
-    """Several files, of these names and shapes, which one pass over blocks() writes; otherwise as in `cached`."""
+    """Return several arrays like `cached_values`. One call of blocks() writes all
+    files; it yields pieces with the key of their file.
+
+    parts: key -> name of the file and shape of one record.
+    """
     shapes = dict.fromkeys(shape for _, shape in parts.values())
-    digest = hashlib.sha256(
-        json.dumps([facts, *shapes], sort_keys=True).encode()
-    ).hexdigest()[:16]
+    description = json.dumps([facts, *shapes], sort_keys=True)
+    digest = hashlib.sha256(description.encode()).hexdigest()[:16]
     paths = {
         part: directory / f"{name}-{digest}.u8" for part, (name, _) in parts.items()
     }
     try:
         if not _are_there(paths):
             directory.mkdir(parents=True, exist_ok=True)
+            # Several processes may need the same images at the same time.
             with FileLock(directory / f"{min(paths.values()).name}.lock"):
                 if not _are_there(paths):
                     _write(paths, blocks())
@@ -86,6 +96,8 @@ def _are_there(paths: dict[Part, Path]) -> bool:
 
 
 def _write(paths: dict[Part, Path], blocks: Iterator[tuple[Part, Values]]) -> None:
+    """Write all files, first under other names, so that a file is complete if it
+    exists."""
     drafts = {part: path.with_suffix(".draft") for part, path in paths.items()}
     try:
         with ExitStack() as stack:
@@ -106,6 +118,7 @@ def _write(paths: dict[Part, Path], blocks: Iterator[tuple[Part, Values]]) -> No
 
 
 def _map(path: Path, shape: Shape) -> Values:
+    """Return the records of a file, mapped into memory."""
     count = path.stat().st_size // math.prod(shape)
     if count == 0:  # an empty file cannot be mapped
         return np.empty((0, *shape), np.uint8)

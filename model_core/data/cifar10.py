@@ -1,4 +1,5 @@
-"""CIFAR-10 in its two official layouts: binary records, and the pickles of the python version."""
+"""CIFAR-10 in its two official forms: binary records, and the pickles of the Python
+version."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +31,14 @@ _NAMES = (
     "ship",
     "truck",
 )
-_VALID_SHARE = (
-    10  # of the 50,000 training images, the last 5,000 are the validation split
-)
+_VALID_SHARE = 10
+"""The last tenth (5,000) of the 50,000 training images is the validation split."""
 
 
 @dataclass(frozen=True)
 class Cifar10:
-    """The directory that holds the batches of either layout, or the one that holds that directory."""
+    """The directory with the batches of either form, or the directory that contains
+    it."""
 
     directory: Path
     description: str = (
@@ -46,30 +47,29 @@ class Cifar10:
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """The data set at this path, or None."""
-        places = (path / name for name in _DIRECTORIES)
-        return next(
-            (
-                cls(place)
-                for place in places
-                if any(_find(place, name) for name in (*_TRAIN, "test_batch"))
-            ),
-            None,
-        )
+        """Return the data set at this path, or None if it is another one."""
+        for name in _DIRECTORIES:
+            directory = path / name
+            if any(_find(directory, batch) for batch in (*_TRAIN, "test_batch")):
+                return cls(directory)
+        return None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """(N, 3, 32, 32) in 0..V-1; DataError for a missing or damaged batch."""
+        """Return the images of a split (N, 3, 32, 32) in 0..V-1. Raise DataError if a
+        batch is missing or damaged."""
         return quantise(self._images_and_numbers(split)[0], config.values)
 
-    def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
-        """The same, and their labels; DataError as in read."""
-        images, labels = self._images_and_numbers(split)
-        return quantise(images, config.values), Labels.numbered(
-            labels, _NAMES, self.directory
-        )
+    def read_labelled(
+        self, split: Split, config: NetworkConfig
+    ) -> tuple[Values, Labels]:
+        """Return the images of a split like `read`, and their labels."""
+        images, numbers = self._images_and_numbers(split)
+        labels = Labels.from_numbers(numbers, _NAMES, self.directory)
+        return quantise(images, config.values), labels
 
     def _images_and_numbers(self, split: Split) -> tuple[Pixels, npt.NDArray[Any]]:
-        """Images (N, 3, 32, 32) and label numbers (N,), or none."""
+        """Return images (N, 3, 32, 32), and label numbers (N,), or (0,) if the files
+        have none."""
         names = ("test_batch",) if split == "test" else _TRAIN
         images, labels = (
             np.concatenate(parts)
@@ -82,9 +82,12 @@ class Cifar10:
         return images[part], labels[part]
 
     def _batch(self, name: str) -> tuple[Pixels, npt.NDArray[Any]]:
-        if (path := _find(self.directory, name)) is None:
+        """Return the images and the label numbers of one file."""
+        path = _find(self.directory, name)
+        if path is None:
             raise DataError(
-                f"CIFAR-10 in {self.directory} is not whole: there is no {name} or {name}.bin"
+                f"CIFAR-10 in {self.directory} is incomplete: there is no {name} or "
+                f"{name}.bin"
             )
         return _records(path) if path.suffix == ".bin" else _arrays(path)
 
@@ -95,7 +98,8 @@ def _find(directory: Path, name: str) -> Path | None:
 
 
 def _records(path: Path) -> tuple[Pixels, Pixels]:
-    """Records of one label byte, then 1024 red, 1024 green and 1024 blue bytes, row by row."""
+    """Return the images and label numbers of a binary batch: records of one label byte,
+    then 1024 red, 1024 green and 1024 blue bytes, row by row."""
     try:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
@@ -109,19 +113,21 @@ def _records(path: Path) -> tuple[Pixels, Pixels]:
 
 
 def _arrays(path: Path) -> tuple[Pixels, npt.NDArray[Any]]:
-    """The array `data` (N, 3072) of a pickled dictionary, each row as in the binary layout, and the list `labels`, if
-    there is one."""
+    """Return the images and label numbers of a pickled batch: a dictionary with an
+    array `data` (N, 3072), each row as in the binary form, and a list `labels`, which
+    may be missing."""
     batch = load_plain_pickle(path)
     data = batch.get(b"data", batch.get("data")) if isinstance(batch, dict) else None
     pixels = data.array() if isinstance(data, PickledArray) else None
     if pixels is None or pixels.shape[1:] != (_PIXELS,):
         raise DataError(
-            f"{path} is not a CIFAR-10 batch: expected an array `data` of (N, {_PIXELS}) bytes"
+            f"{path} is not a CIFAR-10 batch: expected an array `data` of (N, "
+            f"{_PIXELS}) bytes"
         )
     labels = batch.get(b"labels", batch.get("labels"))
     if not isinstance(labels, list):
         return pixels.reshape(-1, *_SHAPE), np.empty(0, np.uint8)
-    expect_one_each(
-        labels, pixels, path
-    )  # of each batch: another one could make up for what this one lacks
+    # Checked in each batch: missing labels of one and extra labels of another would
+    # give the right total.
+    expect_one_each(labels, pixels, path)
     return pixels.reshape(-1, *_SHAPE), np.array(labels)

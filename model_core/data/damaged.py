@@ -1,4 +1,5 @@
-"""The exceptions that readers raise where a file is damaged, or made to mislead: none promises only OSError."""
+"""The exceptions that readers raise for damaged or malicious files. None of the
+libraries promises to raise only OSError."""
 
 import lzma
 import struct
@@ -46,4 +47,4 @@ ARRAY_ERRORS = (
         tokenize.TokenError,
     ),
 )
-"""Exceptions of numpy and zipfile; RuntimeError is what an archive with a password raises."""
+"""Exceptions of numpy and zipfile. An archive with a password raises RuntimeError."""

@@ -1,4 +1,5 @@
-"""Data sets at a path: which one it is, and its images as values of the network's kind. Knows no training."""
+"""Data sets at a path: recognise their format, and read their images as a network's
+values. This file knows nothing of training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,19 +16,22 @@ from model_core.data.idx import IdxFiles
 from model_core.data.imagenet import ImageNetBatches, ImageNetFolders
 from model_core.data.labels import Labels, expect_one_each
 from model_core.data.options import ReadOptions
-from model_core.data.originals import matches
+from model_core.data.originals import best_originals
 from model_core.data.palette import Palette
 from model_core.data.splits import Pixels, Split, Values
 from model_core.errors import DataError
 
+# The sentence that messages end with if no data set is found.
 WHERE = (
     "`pixelrnn data fetch` gets mnist, binarized-mnist and cifar10; "
-    "downsampled ImageNet is train_32x32 and valid_32x32 with PNG files, or train_data_batch_*.npz and val_data.npz; "
-    "your own images are any folder of pictures, or a .npy or .npz of (N, H, W[, C]) bytes"
+    "downsampled ImageNet is train_32x32 and valid_32x32 with PNG files, or "
+    "train_data_batch_*.npz and val_data.npz; "
+    "your own images are any folder of pictures, or a .npy or .npz of (N, H, W[, C]) "
+    "bytes"
 )
 SEEN = "train", "valid"
-"""Splits that training may see."""
-# The last one takes what the others do not know.
+"""The splits that training may see."""
+# In the order in which they are tried. The last one accepts any folder of pictures.
 _KINDS = (
     AmatFiles,
     PackedFile,
@@ -41,45 +45,55 @@ _KINDS = (
 
 
 class Dataset(Protocol):
-    """One data set on disk, opened but not yet read."""
+    """One data set on disk, recognised but not yet read."""
 
     @property
     def description(self) -> str:
-        """The data's line in a model's card: the name, and how pixels became values."""
+        """The data's line in a model's card: its name, and how pixels become values."""
         ...
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """The images of one split as (N, C, H, W) in 0..V-1; DataError when that cannot be."""
+        """Return the images of one split as (N, C, H, W) in 0..V-1. Raise DataError if
+        they cannot be read."""
         ...
 
 
 @runtime_checkable
-class Labelled(Protocol):
-    """A data set whose images have labels."""
+class LabelledDataset(Protocol):
+    """A data set whose images may have labels."""
 
-    def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
-        """The images that `read` gives, and their labels, of one pass over the files; DataError when that cannot be."""
+    def read_labelled(
+        self, split: Split, config: NetworkConfig
+    ) -> tuple[Values, Labels]:
+        """Return the images of a split like `Dataset.read`, and their labels, by one
+        pass over the files. Raise DataError if there are no labels."""
         ...
 
 
 @runtime_checkable
-class Coloured(Protocol):
+class ColouredDataset(Protocol):
     """A data set that may have a palette."""
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
-        """Find at most so many colours, and say whose; none where it has none. DataError when that cannot be."""
+        """Return at most `most` colours, and in words where they are from; no colours
+        if the data set has none. Raise DataError if they cannot be read."""
         ...
 
 
 def open_dataset(path: Path | str, options: ReadOptions | None = None) -> Dataset:
-    """Recognise a directory or a file; DataError says what was expected and where to get it."""
+    """Return the data set in a directory or a file. Raise DataError, which says what
+    was expected and where to get it, if there is none.
+
+    options: how images are read. Default: `ReadOptions()`.
+    """
     path = Path(path)
     if not path.exists():
         raise DataError(f"no data at {path}: {WHERE}")
     for kind in _KINDS:
-        if (dataset := kind.recognise(path, options or ReadOptions())) is not None:
+        dataset = kind.recognise(path, options or ReadOptions())
+        if dataset is not None:
             return dataset
-    raise DataError(f"{path} holds no data set that is known here: {WHERE}")
+    raise DataError(f"{path} contains no data set of a known format: {WHERE}")
 
 
 def read_dataset(
@@ -88,13 +102,15 @@ def read_dataset(
     config: NetworkConfig,
     options: ReadOptions | None = None,
 ) -> Values:
-    """The images of one split for this network: uint8 (N, C, H, W) in 0..V-1, in memory or mapped into it.
+    """Return the images of one split for a network: uint8 (N, C, H, W) in 0..V-1, in
+    memory or mapped into it.
 
-    Raises DataError for a missing or damaged file, an unknown split, or images of another shape than the network's.
+    Raises DataError for a missing or damaged file, an unknown or empty split, or images
+    of another shape than the network's.
     """
-    return _expected(
-        open_dataset(path, options).read(_split(split), config), path, split, config
-    )
+    values = open_dataset(path, options).read(_split(split), config)
+    _check_images(values, path, split, config)
+    return values
 
 
 def read_labelled(
@@ -104,27 +120,31 @@ def read_labelled(
     options: ReadOptions | None = None,
     originals: Path | None = None,
 ) -> tuple[Values, Labels]:
-    """The images that `read_dataset` gives, and their labels.
+    """Return the images of one split like `read_dataset`, and their labels.
 
-    originals: the grey pictures, with labels, that binary images are draws of; an image has the label of the one under
-    which it is the most likely. Those of test images are sought among test pictures, and of no others.
-    Raises DataError for a data set without labels, and as read_dataset.
+    originals: grey pictures with labels from which the binary images were drawn, if the
+        data set itself has no labels. An image then has the label of the original under
+        which it is likeliest. Originals of test images are searched among test pictures
+        only, and those of other images among the others.
+
+    Raises DataError for a data set without labels, and otherwise like `read_dataset`.
     """
     if originals is not None:
         values = read_dataset(path, split, config, options)
-        greys, labels = read_labelled_greys(
-            originals, ("test",) if split == "test" else SEEN, config, options
-        )
-        return values, Labels(labels.names, labels.of[matches(values, greys)])
+        splits = ("test",) if split == "test" else SEEN
+        greys, labels = read_labelled_greys(originals, splits, config, options)
+        numbers = labels.numbers[best_originals(values, greys)]
+        return values, Labels(labels.names, numbers)
     dataset = open_dataset(path, options)
-    if not isinstance(dataset, Labelled):
+    if not isinstance(dataset, LabelledDataset):
         raise DataError(
-            f"{path} has no labels: MNIST's files, CIFAR-10, a .npz and folders in a folder have; binarized MNIST has "
-            "those of its originals"
+            f"{path} has no labels: MNIST's files, CIFAR-10, a .npz and folders in a "
+            "folder have; binarized MNIST has those of its originals"
         )
-    values, labels = dataset.labelled(_split(split), config)
-    expect_one_each(labels.of, values, path)
-    return _expected(values, path, split, config), labels
+    values, labels = dataset.read_labelled(_split(split), config)
+    expect_one_each(labels.numbers, values, path)
+    _check_images(values, path, split, config)
+    return values, labels
 
 
 def read_greys(
@@ -133,7 +153,8 @@ def read_greys(
     config: NetworkConfig,
     options: ReadOptions | None = None,
 ) -> Pixels:
-    """The pictures of some splits, one after the other, as bytes: (M, C, H, W); DataError as in read_dataset."""
+    """Return the pictures of several splits, concatenated, as bytes 0..255:
+    (M, C, H, W). Raise DataError like `read_dataset`."""
     greys = config.with_overrides(values=256)
     return np.concatenate(
         [read_dataset(path, split, greys, options) for split in splits]
@@ -146,16 +167,19 @@ def read_labelled_greys(
     config: NetworkConfig,
     options: ReadOptions | None = None,
 ) -> tuple[Pixels, Labels]:
-    """The same, and their labels; DataError where there are none."""
+    """Return the pictures of several splits like `read_greys`, and their labels. Raise
+    DataError if there are none."""
     greys = config.with_overrides(values=256)
     parts = [read_labelled(path, split, greys, options) for split in splits]
+    # A split may lack images of the last labels.
     names = max((labels.names for _, labels in parts), key=len)
-    return np.concatenate([values for values, _ in parts]), Labels(
-        names, np.concatenate([labels.of for _, labels in parts])
-    )
+    pixels = np.concatenate([values for values, _ in parts])
+    numbers = np.concatenate([labels.numbers for _, labels in parts])
+    return pixels, Labels(names, numbers)
 
 
 def _split(name: str) -> Split:
+    """Return the name as a `Split`. Raise DataError if it is unknown."""
     if name not in get_args(Split):
         raise DataError(
             f"unknown split {name!r}: expected {', '.join(get_args(Split))}"
@@ -163,19 +187,19 @@ def _split(name: str) -> Split:
     return name  # pyright: ignore[reportReturnType]
 
 
-def _expected(
+def _check_images(
     values: Values, path: Path | str, split: str, config: NetworkConfig
-) -> Values:
-    """The images, if there are some and the network takes them."""
+) -> None:
+    """Raise DataError if there are no images, or if they have another shape than the
+    network's."""
     expected = (config.channels, config.height, config.width)
     if values.shape[1:] != expected:
-        found, wanted = (
-            "x".join(map(str, shape)) for shape in (values.shape[1:], expected)
-        )
+        found = "x".join(map(str, values.shape[1:]))
+        wanted = "x".join(map(str, expected))
         raise DataError(
-            f"{path} has images of {found} (colours x height x width), but the network takes {wanted}"
+            f"{path} has images of {found} (colours x height x width), but the network "
+            f"takes {wanted}"
         )
     if len(values) == 0:
         raise DataError(f"the {split} split of {path} has no images")
     assert values.dtype == np.uint8
-    return values

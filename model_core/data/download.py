@@ -1,4 +1,5 @@
-"""Fetching a data set from its official address, checked against its known length and digest."""
+"""Download data sets from their official addresses, and check them against their known
+length and SHA-256."""
 
 import hashlib
 import json
@@ -18,23 +19,28 @@ from model_core.errors import DataError
 _TIMEOUT_S = 30.0
 _CHUNK = 2**20
 NOTE = "SOURCE.json"
-"""File in a fetched directory that says what it holds, where that is from, and on what terms."""
+"""File in a downloaded directory that records its content, source and licence."""
 
 
 def download(directory: Path) -> None:
-    """Make a directory that is named after a known data set hold its files, unless there is something already.
+    """Download the data set that the directory is named after, unless the directory
+    exists.
 
-    Raises DataError for an unknown name, and as `fetch` does.
+    Raises DataError for an unknown name, and otherwise like `fetch`.
     """
     if not directory.exists():
         fetch(directory.name, directory)
 
 
 def fetch(name: str, directory: Path, sources: Sources | None = None) -> bool:
-    """Fetch a data set into a directory that does not exist yet; False when it is there already, whole.
+    """Download a data set into a directory that does not exist yet, and return True;
+    return False if the directory already contains the complete data set.
 
-    Raises DataError for an unknown name, for a directory that holds anything else, when no address answers, or when
-    what came is not what was published; then nothing is left behind.
+    sources: the known data sets. Default: `read_sources()`.
+
+    Raises DataError for an unknown name, for a directory with anything else in it, if
+    no address answers, or if a file is not the published one; then nothing is left
+    behind.
     """
     sources = sources or read_sources()
     if name not in sources:
@@ -42,6 +48,7 @@ def fetch(name: str, directory: Path, sources: Sources | None = None) -> bool:
     source = sources[name]
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
+        # Another process may download the same data set at the same time.
         with FileLock(directory.parent / f".{directory.name}.lock"):
             if directory.exists():
                 _expect_fetched(source, directory)
@@ -53,13 +60,16 @@ def fetch(name: str, directory: Path, sources: Sources | None = None) -> bool:
 
 
 def _expect_fetched(source: Source, directory: Path) -> None:
+    """Raise DataError unless the directory was downloaded from this source."""
     try:
-        noted = json.loads((directory / NOTE).read_text(encoding="utf-8"))["files"]
+        note = json.loads((directory / NOTE).read_text(encoding="utf-8"))
+        digests = note["files"]
     except (OSError, ValueError, KeyError, TypeError):
-        noted = None
-    if noted != _digests(source):
+        digests = None
+    if digests != _digests(source):
         raise DataError(
-            f"{directory} is there and was not fetched: remove it, or name another directory (--to)"
+            f"{directory} is there and was not fetched: remove it, or name another "
+            "directory (--to)"
         )
 
 
@@ -68,7 +78,8 @@ def _digests(source: Source) -> dict[str, str]:
 
 
 def _fetch_all(name: str, source: Source, directory: Path) -> None:
-    """Into a draft beside the directory, which takes its name once it is whole."""
+    """Download all files into a draft beside the directory, and rename it when it is
+    complete."""
     draft = directory.with_name(f".{directory.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
@@ -87,6 +98,11 @@ def _fetch_all(name: str, source: Source, directory: Path) -> None:
 
 
 def _fetch(file: RemoteFile, into: Path, directory: Path) -> None:
+    """Download a file from the first of its addresses that has the published bytes, and
+    unpack it if it is an archive. Raise DataError if none has.
+
+    into: where to write it. directory: for the message, where a user may put the file.
+    """
     path = into / file.name
     failures = []
     for url in file.urls:
@@ -102,12 +118,14 @@ def _fetch(file: RemoteFile, into: Path, directory: Path) -> None:
         )
     reasons = "; ".join(failures)
     raise DataError(
-        f"cannot fetch {file.name} ({reasons}): get it by other means, and put it into {directory}"
+        f"cannot fetch {file.name} ({reasons}): get it by other means, and put it into "
+        f"{directory}"
     )
 
 
 def _save(url: str, path: Path, length: int) -> str:
-    """Write what an address gives to a file; returns its sha256. OSError when it gives another number of bytes."""
+    """Write the bytes at an address to a file, and return their SHA-256. Raise OSError
+    unless there are exactly `length` bytes."""
     digest = hashlib.sha256()
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns(), DownloadColumn())
@@ -123,13 +141,17 @@ def _save(url: str, path: Path, length: int) -> str:
             file.write(chunk)
             digest.update(chunk)
             progress.advance(task, len(chunk))
-        if file.tell() != length:
-            came = "more" if file.tell() > length else f"only {file.tell()}"
-            raise OSError(f"{came} came, and not {length} bytes")
+        received = file.tell()
+        if received > length:
+            raise OSError(f"received more than the expected {length} bytes")
+        if received < length:
+            raise OSError(f"received {received} bytes, expected {length}")
     return digest.hexdigest()
 
 
 def _unpack(path: Path) -> None:
+    """Extract a tar archive beside itself and delete it; do nothing for another
+    file."""
     if ".tar" not in path.suffixes:
         return
     try:
@@ -141,7 +163,9 @@ def _unpack(path: Path) -> None:
 
 
 def _extract(archive: tarfile.TarFile, into: Path) -> None:
-    """Plain files, and none outside `into`. tarfile has a filter for that from Python 3.11.4 on; we run on 3.11.0."""
+    """Extract the regular files of an archive. Raise TarError for a path outside
+    `into`. tarfile itself can check this from Python 3.11.4 on; the project supports
+    3.11.0."""
     for member in archive:
         target = (into / member.name).resolve()
         if not target.is_relative_to(into):

@@ -1,6 +1,7 @@
-"""MNIST's own format, IDX: a big-endian header (type 0x0803, N, H, W) and then one byte a pixel; plain or gzipped.
+"""MNIST's own format, IDX: a big-endian header (type 0x0803, N, H, W), then one byte
+per pixel; plain or gzipped.
 
-Labels have files of their own: type 0x0801, N, and one byte each.
+Labels are in files of their own: type 0x0801, N, then one byte per image.
 """
 
 import gzip
@@ -31,57 +32,70 @@ _LABELS = {
     "test": "t10k-labels-idx1-ubyte",
 }
 _IMAGES_OF_BYTES, _LABELS_OF_BYTES = 0x0803, 0x0801
-_VALID_SHARE = 6  # MNIST's custom: of the 60,000 training images, the last 10,000 are the validation split
+_VALID_SHARE = 6
+"""The last sixth (10,000) of the 60,000 training images is the validation split, as is
+usual for MNIST."""
 
 
 @dataclass(frozen=True)
 class IdxFiles:
-    """A directory with MNIST's train and t10k images, or one IDX file of any name, which is then a test split only."""
+    """A directory with MNIST's train and t10k images, or one IDX file of any name,
+    which has a test split only."""
 
     path: Path
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """The data set at this path, or None."""
+        """Return the data set at this path, or None if it is another one."""
         if path.is_dir():
-            return (
-                cls(path)
-                if any(_find(path, name) for name in _FILES.values())
-                else None
-            )
-        return cls(path) if "idx3-ubyte" in path.name or path.suffix == ".idx" else None
+            is_one = any(_find(path, name) for name in _FILES.values())
+        else:
+            is_one = "idx3-ubyte" in path.name or path.suffix == ".idx"
+        return cls(path) if is_one else None
 
     @property
     def description(self) -> str:
-        """Named with its rule, because a thresholded image is not the binarized MNIST of the papers."""
+        """The name and how bytes become values, because a thresholded image is not one
+        of the binarized MNIST of the papers."""
         name = "MNIST" if self.path.is_dir() else self.path.name
-        return f"{name}, bytes mapped to the network's values (2 values: white is 128 or more)"
+        return (
+            f"{name}, bytes mapped to the network's values (2 values: white is 128 or "
+            "more)"
+        )
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """(N, 1, H, W) in 0..values-1; train and valid are the first 5/6 and the last 1/6 of the training file."""
+        """Return the images of a split (N, 1, H, W) in 0..V-1. train is the first 5/6
+        of the training file and valid the last 1/6. Raise DataError if the file is
+        missing or damaged."""
         return _values(_parse(self._file(split)), split, config)
 
-    def labelled(self, split: Split, config: NetworkConfig) -> tuple[Values, Labels]:
-        """The same, and their labels; DataError when their file is missing, damaged, or of other images."""
+    def read_labelled(
+        self, split: Split, config: NetworkConfig
+    ) -> tuple[Values, Labels]:
+        """Return the images of a split like `read`, and their labels. Raise DataError
+        if the file of labels is missing or damaged, or does not have one for each
+        image."""
         images = self._file(split)
         path = _find(self.path, _LABELS[split]) if self.path.is_dir() else None
         if path is None:
             raise DataError(
-                f"labels of the {split} split need {_LABELS[split]} (or .gz) beside {images}"
+                f"labels of the {split} split need {_LABELS[split]} (or .gz) beside "
+                f"{images}"
             )
         numbers = _parse(path, _LABELS_OF_BYTES, axes=1)
         pixels = _parse(images)
-        expect_one_each(
-            numbers, pixels, path
-        )  # of the whole file: a part may have as many by chance
-        found = Labels.numbered(numbers, None, path)
-        return _values(pixels, split, config), Labels(
-            found.names, _part(found.of, split)
-        )
+        # Checked for the whole file: a part may have the right number by chance.
+        expect_one_each(numbers, pixels, path)
+        labels = Labels.from_numbers(numbers, None, path)
+        values = _values(pixels, split, config)
+        return values, Labels(labels.names, _part(labels.numbers, split))
 
     def _file(self, split: Split) -> Path:
+        """Return the file with the images of a split. Raise DataError if there is
+        none."""
         if self.path.is_dir():
-            if (found := _find(self.path, _FILES[split])) is None:
+            found = _find(self.path, _FILES[split])
+            if found is None:
                 raise DataError(
                     f"the {split} split needs {_FILES[split]} (or .gz) in {self.path}"
                 )
@@ -90,21 +104,25 @@ class IdxFiles:
         if (split == "test" and "train-" not in self.path.name) or own_name:
             return self.path
         raise DataError(
-            f"{self.path} has no {split} split: name the directory that holds {_FILES[split]}"
+            f"{self.path} has no {split} split: name the directory that holds "
+            f"{_FILES[split]}"
         )
 
 
 def _find(directory: Path, name: str) -> Path | None:
+    """Return the file of this name, or its gzipped form; None if there is neither."""
     candidates = (directory / name, directory / f"{name}.gz")
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
 def _values(pixels: Pixels, split: Split, config: NetworkConfig) -> Values:
+    """Return the values (N, 1, H, W) of a split, given the bytes (M, H, W) of its
+    file."""
     return _part(quantise(pixels, config.values)[:, None], split)
 
 
 def _part(all_of_file: npt.NDArray[Number], split: Split) -> npt.NDArray[Number]:
-    """The split of a file's images or labels: the last sixth of the training file is the validation split."""
+    """Return the entries of a split, given all images or labels of its file."""
     if split == "test":
         return all_of_file
     first_valid = len(all_of_file) - len(all_of_file) // _VALID_SHARE
@@ -114,7 +132,11 @@ def _part(all_of_file: npt.NDArray[Number], split: Split) -> npt.NDArray[Number]
 def _parse(
     path: Path, expected: int = _IMAGES_OF_BYTES, axes: int = 3
 ) -> npt.NDArray[np.uint8]:
-    """(N, H, W) bytes, or (N,); DataError unless the header is the one expected and as many bytes follow as it says."""
+    """Return the bytes of an IDX file: (N, H, W), or (N,) for labels. Raise DataError
+    if it cannot be read, has another type, or is not as long as its header says.
+
+    expected: the type. axes: of the array.
+    """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             data = file.read()
@@ -127,11 +149,13 @@ def _parse(
     if kind != expected:
         of = "images" if expected == _IMAGES_OF_BYTES else "labels"
         raise DataError(
-            f"{path} is not an IDX file of {of}: it starts with {kind:#010x}, not {expected:#010x}"
+            f"{path} is not an IDX file of {of}: it starts with {kind:#010x}, not "
+            f"{expected:#010x}"
         )
     if len(data) - header.size != math.prod(shape):
         size = " of " + "x".join(map(str, shape[1:])) if axes > 1 else ""
         raise DataError(
-            f"{path} is damaged: its header says {shape[0]} entries{size}, the rest disagrees"
+            f"{path} is damaged: its header says {shape[0]} entries{size}, the rest "
+            "disagrees"
         )
     return np.frombuffer(data, np.uint8, offset=header.size).reshape(shape)

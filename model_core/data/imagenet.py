@@ -1,8 +1,10 @@
-"""Downsampled ImageNet, 32 x 32 and 64 x 64, as published: folders of PNG, or .npz batches.
+"""Downsampled ImageNet, 32 x 32 and 64 x 64, as it was published: folders of PNG files,
+or .npz batches.
 
-The two were resized by different filters, so their likelihoods do not compare: the PNG files are the paper's own, the
-batches a later edition. There is no test split with public images. The paper reports on the official validation images
-(table 6), so both the valid and the test split are those.
+The two were resized by different filters, so their likelihoods cannot be compared: the
+PNG files are those of the paper, the batches a later edition. There is no test split
+with public images. The paper reports on the official validation images (table 6), so
+both the valid and the test split are those.
 """
 
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from model_core.config import NetworkConfig
-from model_core.data.cache import cached
+from model_core.data.cache import cached_values
 from model_core.data.npy import StoredArray
 from model_core.data.options import ReadOptions
 from model_core.data.picture_files import read_pictures
@@ -30,7 +32,8 @@ _SPLITS = "valid and test are both the official validation images"
 
 @dataclass(frozen=True)
 class ImageNetBatches:
-    """A directory with train_data_batch_1..10.npz and val_data.npz, or with subdirectories that hold them."""
+    """A directory with train_data_batch_1..10.npz and val_data.npz, or with
+    subdirectories that contain them."""
 
     path: Path
     options: ReadOptions
@@ -40,22 +43,22 @@ class ImageNetBatches:
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """The data set at this path, or None."""
-        return (
-            cls(path, options)
-            if any(_find_batches(path, split) for split in ("train", "valid"))
-            else None
-        )
+        """Return the data set at this path, or None if it is another one."""
+        is_one = any(_find_batches(path, split) for split in ("train", "valid"))
+        return cls(path, options) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """(N, 3, H, W) in 0..V-1, the batches one after another; DataError when none is of the network's size."""
+        """Return the images of a split (N, 3, H, W) in 0..V-1, all batches
+        concatenated, from the cache if they are there. Raise DataError if no batch has
+        the network's size."""
         arrays = [StoredArray(path, "data") for path in _find_batches(self.path, split)]
         variables = 3 * config.height * config.width
         fitting = [array for array in arrays if array.shape[1:] == (variables,)]
         if not fitting:
             size = f"{config.width}x{config.height}"
             raise DataError(
-                f"the {split} split needs {_BATCHES[split]} with images of {size} in {self.path}"
+                f"the {split} split needs {_BATCHES[split]} with images of {size} in "
+                f"{self.path}"
             )
         states = [(array.path, array.path.stat()) for array in fitting]
         facts = [
@@ -69,7 +72,7 @@ class ImageNetBatches:
                 for block in array.blocks():
                     yield quantise(block.reshape(-1, *shape), config.values)
 
-        return cached(
+        return cached_values(
             self.options.cache_dir,
             f"imagenet-{split}-{config.width}x{config.height}",
             facts,
@@ -84,22 +87,23 @@ class ImageNetFolders:
 
     path: Path
     options: ReadOptions
-    description: str = f"downsampled ImageNet of van den Oord et al. 2016 (1,281,149 / 49,999: {_SPLITS})"
+    description: str = (
+        "downsampled ImageNet of van den Oord et al. 2016 (1,281,149 / 49,999: "
+        f"{_SPLITS})"
+    )
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """The data set at this path, or None."""
+        """Return the data set at this path, or None if it is another one."""
         names = (
             f"{part}_{side}x{side}" for part in ("train", "valid") for side in (32, 64)
         )
-        return (
-            cls(path, options)
-            if any((path / name).is_dir() for name in names)
-            else None
-        )
+        is_one = any((path / name).is_dir() for name in names)
+        return cls(path, options) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """(N, C, H, W) in 0..V-1; DataError when the folder of the network's size is missing or empty."""
+        """Return the images of a split (N, C, H, W) in 0..V-1. Raise DataError if the
+        folder for the network's size is missing or empty."""
         folder = self.path / f"{_FOLDERS[split]}_{config.height}x{config.width}"
         names = find_pictures(folder)
         if not names:
@@ -108,11 +112,9 @@ class ImageNetFolders:
 
 
 def _find_batches(path: Path, split: Split) -> list[Path]:
-    found = (
-        [*path.glob(_BATCHES[split]), *path.glob(f"*/{_BATCHES[split]}")]
-        if path.is_dir()
-        else []
-    )
-    return sorted(
-        found, key=lambda batch: (len(batch.name), batch)
-    )  # batch 10 after batch 9
+    """Return the batches of a split in a directory or its subdirectories, by number."""
+    if not path.is_dir():
+        return []
+    found = [*path.glob(_BATCHES[split]), *path.glob(f"*/{_BATCHES[split]}")]
+    # Sorted by length first: batch 10 follows batch 9.
+    return sorted(found, key=lambda batch: (len(batch.name), batch))

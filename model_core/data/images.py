@@ -1,4 +1,11 @@
-"""Pictures in files: reading one for a network, and writing what it drew."""
+"""Pictures in files: read one as a network's values or as a mask, and write images as
+one picture.
+
+read_values, read_nearest, read_exact_values, read_keep    files to arrays
+grid, expected_picture, tile                               arrays to a picture
+save_picture, write_grid                                   a picture to a file
+cut                                                        undoes `tile`
+"""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,21 +22,29 @@ from rich.console import Console
 from model_core.config import NetworkConfig
 from model_core.data.damaged import PICTURE_ERRORS
 from model_core.data.opaque import opaque
-from model_core.data.palette import Palette, gap_of, has_transparent, indexed, taken
+from model_core.data.palette import (
+    Palette,
+    gap_of,
+    has_transparent,
+    indexed,
+    match_colours,
+)
 from model_core.data.pixels import nearest_values, values_to_pixels
 from model_core.errors import DataError
 from model_core.places import check_place
 
 Pixels = npt.NDArray[np.uint8]
 _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
-"""Pillow's modes of pictures that can be taken as they are."""
+"""Pillow's modes with at most eight bits per colour, which need no conversion."""
 _CUT = 128
-"""Least grey that is white in a mask, and least opacity of a pixel that is kept."""
+"""Smallest grey that counts as white in a mask, and smallest opacity of a pixel that is
+kept."""
 
 LINE_GREY = 128
 """Grey of the lines between the images of a sheet, and of its empty cells."""
 
 STDOUT = Path("-")
+# Suffix -> Pillow's name of the format, and the options of its encoder.
 _FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     ".png": ("PNG", {}),
     ".webp": ("WEBP", {"lossless": True}),
@@ -45,7 +60,8 @@ def read_values(
     palette: Palette = (),
     nearest: bool = False,
 ) -> npt.NDArray[np.int64]:
-    """An image file as this network's values (C, H, W), as in `read_nearest`."""
+    """Return an image file as a network's values (C, H, W), int64. Arguments and errors
+    are those of `read_nearest`."""
     return read_nearest(path, config, resize, palette, nearest)[0].astype(np.int64)
 
 
@@ -58,23 +74,30 @@ def read_nearest(
     keep: npt.NDArray[np.bool_] | None = None,
     field: bool = False,
 ) -> tuple[npt.NDArray[np.uint8], int]:
-    """An image file as this network's values (C, H, W), and how many pixels were moved to the nearest.
+    """Return an image file as a network's values (C, H, W), and the number of pixels
+    whose colour was changed to the nearest one that has a value.
 
-    DataError unless it is an image of the network's size, or a field; with `resize` one of another size is stretched to
-    it, by a box filter as in the service. Of a network with a palette, the nearest pixel is taken, and another colour
-    is a DataError, unless `nearest`, or where it is not kept: stderr is then told how far pixels were moved.
+    resize: stretch a picture of another size to the network's, with a box filter as in
+        the service, or without a filter if there is a palette. palette: the colours of
+        the values, if they are categories. nearest: with a palette, accept other
+        colours as the nearest of the palette, and print to stderr how far they were.
+        keep: with a palette, the pixels (H, W) whose colours count; others may have
+        any. field: accept any size.
+
+    Raises DataError if the file is no image, if it has another size without `resize` or
+    `field`, or if it has a colour outside the palette without `nearest`.
     """
     if not palette:
         return nearest_values(read_pixels(path, config, resize, field), config.values)
     image = _open(path).convert("RGBA")
-    image = (
-        image if field else _fit(image, path, config, resize, Image.Resampling.NEAREST)
-    )
-    found = taken(image, palette, nearest, str(path), keep)
+    if not field:
+        # A filter would mix colours into ones that the palette does not have.
+        image = _fit(image, path, config, resize, Image.Resampling.NEAREST)
+    found = match_colours(image, palette, nearest, str(path), keep)
     if found.moved:
-        far = f"the farthest by {found.distance:.0f} of 510"
         Console(stderr=True).print(
-            f"{path}: {found.moved} pixels took the nearest colour, {far}"
+            f"{path}: {found.moved} pixels took the nearest colour, the farthest by "
+            f"{found.distance:.0f} of 510"
         )
     return found.values, found.moved
 
@@ -82,53 +105,58 @@ def read_nearest(
 def read_pixels(
     path: Path, config: NetworkConfig, resize: bool = False, any_size: bool = False
 ) -> Pixels:
-    """An image file as pixels (C, H, W), grey or coloured as the network is, and `opaque`; DataError as in
-    read_values."""
+    """Return an image file as bytes (C, H, W), grey or RGB like the network, without
+    transparency (`opaque`). Raise DataError if the file is no image, or has another
+    size without `resize` (stretch it) or `any_size` (accept it)."""
     image = opaque(_open(path), config.channels)
-    image = image if any_size else _fit(image, path, config, resize)
-    return (
-        np.asarray(image)
-        .reshape(image.height, image.width, config.channels)
-        .transpose(2, 0, 1)
-    )
+    if not any_size:
+        image = _fit(image, path, config, resize)
+    pixels = np.asarray(image).reshape(image.height, image.width, config.channels)
+    return pixels.transpose(2, 0, 1)
 
 
 def read_exact_values(
     path: Path, config: NetworkConfig, palette: Palette = (), nearest: bool = False
 ) -> npt.NDArray[np.uint8]:
-    """An image file as this network's values (C, H, W) that show it as it is; DataError also for one with a colour that
-    is none of them, transparency, more than eight bits a colour, or several frames."""
+    """Return an image file as a network's values (C, H, W) from which the same picture
+    can be made again.
+
+    palette, nearest: as in `read_nearest`. Without a palette, raises DataError also for
+        a colour that no value has, transparency, more than eight bits per colour, or
+        several frames.
+    """
     if palette:
         return read_nearest(path, config, palette=palette, nearest=nearest)[0]
     pixels = read_pixels(path, config)
     values, moved = nearest_values(pixels, config.values)
     if moved:
         raise DataError(
-            f"{path} has {moved} pixels of other colours than the model's {config.values} values"
+            f"{path} has {moved} pixels of other colours than the model's "
+            f"{config.values} values"
         )
     try:
         with Image.open(path) as image:
-            one_frame = getattr(image, "n_frames", 1) == 1
-            shown = pixels.transpose(1, 2, 0).squeeze()
+            has_one_frame = getattr(image, "n_frames", 1) == 1
+            copy = Image.fromarray(pixels.transpose(1, 2, 0).squeeze())
+            # Pillow reads some 16-bit files in an 8-bit mode; `tile` shows it.
             is_deep = ";16" in str(image.tile) or image.mode not in _EIGHT_BITS
-            exact = not is_deep and Image.fromarray(shown).convert(
-                "RGBA"
-            ) == image.convert("RGBA")
-    except PICTURE_ERRORS as error:  # behind its first frame
+            is_exact = not is_deep and copy.convert("RGBA") == image.convert("RGBA")
+    except PICTURE_ERRORS as error:  # in a later frame
         raise DataError(
             f"cannot read the image {path}: {error or type(error).__name__}"
         ) from None
-    if not (exact and one_frame):
+    if not (is_exact and has_one_frame):
         colours = "one grey picture" if config.channels == 1 else "one RGB picture"
         raise DataError(
-            f"{path} would not come back as it is: expected {colours} of 8 bits a colour, not transparent"
+            f"{path} would not come back as it is: expected {colours} of 8 bits a "
+            "colour, not transparent"
         )
     return values
 
 
 def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
-    """A PNG's texts by keyword, and its pixels (H', W', C), one colour or three, with a palette four. Raises DataError
-    for another file."""
+    """Return the texts of a PNG, by keyword, and its pixels (H', W', C): grey 1, RGB 3,
+    indexed 4 with opacity. Raise DataError for another file."""
     try:
         with Image.open(path, formats=("PNG",)) as image:
             mode = "RGBA" if image.mode == "P" else "L" if image.mode == "L" else "RGB"
@@ -152,31 +180,30 @@ def read_keep(
     resize: bool = False,
     palette: Palette = (),
 ) -> npt.NDArray[np.bool_]:
-    """A mask file as the map of pixels to keep (H, W): white (128 or more) is to be filled, black is kept.
+    """Return the map (H, W) of pixels to keep from a mask file: white (128 or more) is
+    filled, black is kept.
 
-    alpha: the file is the picture itself, and its transparent pixels (alpha below 128) are to be filled. DataError when
-    there is nothing to fill, or transparent is a colour of the palette.
+    alpha: the file is the picture itself, and its transparent pixels (alpha below 128)
+        are filled. resize, palette: as in `read_nearest`.
+
+    Raises DataError if there is nothing to fill, if `alpha` is given and the palette
+    has a transparent colour, or if the size is wrong.
     """
     if alpha and has_transparent(palette):
         raise DataError(
-            f"expected a mask: what is transparent in {path} is one of the model's colours, and no hole"
+            f"expected a mask: transparent pixels of {path} have one of the model's "
+            "colours and are not a hole"
         )
     if alpha:
-        hole = (
-            _open(path)
-            .convert("RGBA")
-            .getchannel("A")
-            .point([255] * _CUT + [0] * (256 - _CUT))
-        )
-        lacking = (
-            f"nothing to fill: {path} has no transparent pixel, and there is no mask"
-        )
+        opacity = _open(path).convert("RGBA").getchannel("A")
+        hole = opacity.point([255] * _CUT + [0] * (256 - _CUT))
+        reason = f"{path} has no transparent pixel, and there is no mask"
     else:
         hole = opaque(_open(path), 1)
-        lacking = f"nothing to fill: the mask {path} has no white pixel"
+        reason = f"the mask {path} has no white pixel"
     keep = np.asarray(_fit(hole, path, config, resize)) < _CUT
     if keep.all():
-        raise DataError(lacking)
+        raise DataError(f"nothing to fill: {reason}")
     return keep
 
 
@@ -188,7 +215,8 @@ def write_grid(
     text: Mapping[str, str] = MappingProxyType({}),
     palette: Palette = (),
 ) -> None:
-    """Write images (N, C, H, W) as the picture that `grid` makes of them; where and how as in `save_picture`."""
+    """Write images (N, C, H, W) as one picture. The other arguments and the errors are
+    those of `grid` and `save_picture`."""
     save_picture(grid(values, config, scale, palette), path, text)
 
 
@@ -198,7 +226,8 @@ def grid(
     scale: int = 1,
     palette: Palette = (),
 ) -> Image.Image:
-    """Images (N, C, H, W) as one picture, near square, row by row, a grey line between; pixels are `scale` wide."""
+    """Return images (N, C, H, W) as one picture: a near-square table, row by row, with
+    a grey line between them. Each pixel is `scale` pixels wide and high."""
     if palette:
         table = tile(values.astype(np.uint8), between=gap_of(palette))[..., 0]
         return indexed(table.repeat(scale, axis=0).repeat(scale, axis=1), palette)
@@ -211,31 +240,34 @@ def expected_picture(
     scale: int = 1,
     palette: Palette = (),
 ) -> Image.Image:
-    """The expected value (C, H, W) of each variable, 0 to V-1, as the picture that it would be."""
+    """Return the mean (C, H, W) of each variable, 0 to V-1, as a picture. With a
+    palette, `mean` must be whole numbers: each pixel's category."""
     if palette:
         return grid(mean[None].astype(np.uint8), config, scale, palette)
-    return _picture(
-        np.rint(mean * (255 / (config.values - 1))).astype(np.uint8).transpose(1, 2, 0),
-        scale,
-    )
+    pixels = np.rint(mean * (255 / (config.values - 1))).astype(np.uint8)
+    return _picture(pixels.transpose(1, 2, 0), scale)
 
 
 def _picture(picture: npt.NDArray[np.uint8], scale: int) -> Image.Image:
-    """Pixels (H, W, C), each a square of `scale`."""
+    """Return pixels (H, W, C) as a picture in which each is a square of `scale`
+    pixels."""
     picture = picture.repeat(scale, axis=0).repeat(scale, axis=1)
     return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
 
 
 def check_picture_place(path: Path, palette: Palette = ()) -> None:
-    """DataError where `save_picture` could not write: found out before anything is drawn."""
+    """Raise DataError if `save_picture` could not write to `path`, before anything is
+    drawn."""
     if palette and _FORMATS.get(path.suffix.lower(), ("",))[0] == "JPEG":
         raise DataError(
-            f"cannot write {path}: JPEG keeps no palette; expected a name that ends in .png or .webp"
+            f"cannot write {path}: JPEG keeps no palette; expected a name that ends in "
+            ".png or .webp"
         )
     if path == STDOUT:
         if sys.stdout.isatty():
             raise DataError(
-                "a picture is not for a terminal: send it on, as in `--out - > picture.png`"
+                "a picture is not for a terminal: send it on, as in `--out - > "
+                "picture.png`"
             )
         return
     _format_of(path)
@@ -245,33 +277,44 @@ def check_picture_place(path: Path, palette: Palette = ()) -> None:
 def save_picture(
     image: Image.Image, path: Path, text: Mapping[str, str] = MappingProxyType({})
 ) -> None:
-    """Write a picture in the format that its name ends in, or as PNG to stdout. text: what a PNG says of itself, by
-    keyword. Raises DataError for a name of no format, OSError."""
+    """Write a picture in the format of the file name's suffix, or as PNG to stdout if
+    `path` is `STDOUT`.
+
+    text: texts that a PNG carries, by keyword. Raises DataError for an unknown suffix,
+        OSError if the file cannot be written.
+    """
     name, options = _format_of(path)
     if name == "PNG":
         chunks = PngInfo()
         for key, value in text.items():
             chunks.add_text(key, value)
-        options = {"pnginfo": chunks, **({"bits": 8} if image.mode == "P" else {})}
-    image.save(sys.stdout.buffer if path == STDOUT else path, format=name, **options)
+        options = {"pnginfo": chunks}
+        if image.mode == "P":
+            options = {**options, "bits": 8}
+    file = sys.stdout.buffer if path == STDOUT else path
+    image.save(file, format=name, **options)
 
 
 def _format_of(path: Path) -> tuple[str, Mapping[str, Any]]:
+    """Return Pillow's name of a file's format and its options. Raise DataError for an
+    unknown suffix."""
     if path == STDOUT:
         return _FORMATS[".png"]
     try:
         return _FORMATS[path.suffix.lower()]
     except KeyError:
         raise DataError(
-            f"cannot write {path}: expected a name that ends in {', '.join(_FORMATS)}, or -"
+            f"cannot write {path}: expected a name that ends in "
+            f"{', '.join(_FORMATS)}, or -"
         ) from None
 
 
 class Sheet(NamedTuple):
-    """The images of a sheet, and its pixels that `tile` cannot have written."""
+    """The images of a sheet, and those of its pixels that `tile` cannot have
+    written."""
 
     images: Pixels
-    """(N, C, H, W)."""
+    """(N, C, H, W): one pixel for each square."""
     broken: npt.NDArray[np.bool_]
     """(N, H, W): True if the square of an enlarged pixel has several colours."""
     foreign: npt.NDArray[np.bool_]
@@ -287,11 +330,13 @@ def cut(
     line: int = 1,
     between: Sequence[int] = (LINE_GREY,),
 ) -> Sheet:
-    """Undo `tile`, of a table (H', W', C) whose pixels may be squares of several.
+    """Undo `tile`: return the images of a table (H', W', C) whose pixels may be
+    enlarged to squares.
 
-    count: the number of images. between: the colour of the lines and of empty cells,
-    one number for each of the C channels or one for all of them. Raises DataError if
-    the table has not the size that so many images have.
+    count: the number of images. line: width of the lines between them. between: the
+        colour of the lines and of empty cells, one number for each of the C channels or
+        one for all of them. Raises DataError if the table does not have the size of
+        that many images.
     """
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
@@ -300,8 +345,9 @@ def cut(
     scale = max(1, table.shape[1] // wide)
     if table.shape[:2] != (high * scale, wide * scale):
         raise DataError(
-            f"the picture is {table.shape[1]}x{table.shape[0]}, expected {wide}x{high} or a multiple of that for "
-            f"{count} image{'' if count == 1 else 's'} of {width}x{height}"
+            f"the picture is {table.shape[1]}x{table.shape[0]}, expected {wide}x{high} "
+            f"or a multiple of that for {count} image{'' if count == 1 else 's'} of "
+            f"{width}x{height}"
         )
     squares = table.reshape(high, scale, wide, scale, -1)
     pixels = squares[:, 0, :, 0]  # (high, wide, C)
@@ -322,7 +368,12 @@ def cut(
 
 
 def tile(pixels: Pixels, line: int = 1, between: int = LINE_GREY) -> Pixels:
-    """Images (N, C, H, W) side by side in a near-square table (H', W', C)."""
+    """Return images (N, C, H, W) side by side in a near-square table (H', W', C), row
+    by row.
+
+    line: width of the lines between them. between: the value of the lines and of empty
+        cells.
+    """
     N, C, H, W = pixels.shape
     columns = int(np.ceil(np.sqrt(N)))
     rows = -(-N // columns)
@@ -330,12 +381,15 @@ def tile(pixels: Pixels, line: int = 1, between: int = LINE_GREY) -> Pixels:
         (rows * (H + line) - line, columns * (W + line) - line, C), between, np.uint8
     )
     for i in range(N):
-        y, x = i // columns * (H + line), i % columns * (W + line)
+        y = i // columns * (H + line)
+        x = i % columns * (W + line)
         table[y : y + H, x : x + W] = pixels[i].transpose(1, 2, 0)
     return table
 
 
 def _open(path: Path) -> Image.Image:
+    """Return the picture in a file, with eight bits per colour. Raise DataError if it
+    cannot be read."""
     try:
         with Image.open(path) as image:
             image.load()
@@ -349,17 +403,16 @@ def _open(path: Path) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Take the upper 8 of 16 bits, which Pillow would make white. DataError for a number that has no colour."""
+    """Return the upper 8 of 16 bits, which Pillow would clip to white. Raise DataError
+    for a palette index without a colour."""
     if (
         image.mode == "P"
         and np.asarray(image).max() >= len(image.getpalette() or ()) // 3
     ):
         raise DataError(f"{path} has a pixel whose number is beyond its palette")
-    return (
-        Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-        if image.mode.startswith("I;16")
-        else image
-    )
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image
 
 
 def _fit(
@@ -369,14 +422,14 @@ def _fit(
     resize: bool,
     by: Image.Resampling = Image.Resampling.BOX,
 ) -> Image.Image:
-    """The picture in the network's size."""
+    """Return the picture in the network's size. Raise DataError if it has another size
+    and `resize` is False."""
     size = config.width, config.height
-    if image.size != size and not resize:
-        found, expected = (
-            f"{image.width}x{image.height}",
-            f"{config.width}x{config.height}",
-        )
+    if image.size == size:
+        return image
+    if not resize:
         raise DataError(
-            f"{path} is {found}, but the model takes {expected} pixels: give that size, or --fit resize"
+            f"{path} is {image.width}x{image.height}, but the model takes "
+            f"{config.width}x{config.height} pixels: give that size, or --fit resize"
         )
-    return image if image.size == size else image.resize(size, by)
+    return image.resize(size, by)

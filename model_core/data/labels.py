@@ -1,5 +1,5 @@
-"""Labels of images: a number for each image of a split, and the names of the numbers. What holds them is the data set's
-own matter."""
+"""Labels of images: a number for each image of a split, and the names of the
+numbers."""
 
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
@@ -12,59 +12,72 @@ from model_core.data.splits import spread
 from model_core.errors import DataError
 
 Numbers = npt.NDArray[np.int64]
-"""(N,): of each image the number of its label."""
+"""(N,): the number of each image's label."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of one split's images, in their order, and the names of all labels that the data set has."""
+    """The labels of one split's images.
+
+    names: the names of all labels of the data set, by number.
+    numbers: (N,), the number of each image's label, in the images' order.
+    """
 
     names: tuple[str, ...]
-    of: Numbers
+    numbers: Numbers
 
     @classmethod
-    def numbered(
+    def from_numbers(
         cls, numbers: npt.ArrayLike, names: Sequence[str] | None, source: object
     ) -> "Labels":
-        """Numbers as a file says them; names: None for the numbers themselves, up to the largest.
+        """Return the labels with these numbers, as a file has them.
 
-        Raises DataError when a number has no name, and for a name that is too long, empty or no UTF-8.
+        names: None for "0", "1", ... up to the largest number. source: the file, for
+        messages. Raises DataError if the numbers are not integers (N,), if a number has
+        no name, or for a name that is too long, empty or not UTF-8.
         """
-        of = np.asarray(numbers)
-        if of.ndim != 1 or of.dtype.kind not in "iub":
+        array = np.asarray(numbers)
+        if array.ndim != 1 or array.dtype.kind not in "iub":
             raise DataError(
-                f"{source}: expected whole numbers, one for each image, not {of.dtype} {of.shape}"
+                f"{source}: expected whole numbers, one for each image, not "
+                f"{array.dtype} {array.shape}"
             )
-        of = of.astype(np.int64)
-        names = tuple(names or map(str, range(int(of.max(initial=-1)) + 1)))
-        if odd := [name for name in names if not 1 <= len(name) <= MAX_LABEL_NAME]:
-            said = f"1 to {MAX_LABEL_NAME} characters, not {len(odd[0])}: {odd[0]!r}"
-            raise DataError(f"{source}: a label's name must have {said}")
-        if odd := [
-            name for name in names if name.encode(errors="ignore").decode() != name
-        ]:  # folders of an old zip
-            raise DataError(f"{source}: a label's name must be UTF-8, not {odd[0]!r}")
-        if len(of) and not 0 <= of.min() <= of.max() < len(names):
+        array = array.astype(np.int64)
+        names = tuple(names or map(str, range(int(array.max(initial=-1)) + 1)))
+        for name in names:
+            if not 1 <= len(name) <= MAX_LABEL_NAME:
+                raise DataError(
+                    f"{source}: a label's name must have 1 to {MAX_LABEL_NAME} "
+                    f"characters, not {len(name)}: {name!r}"
+                )
+        for name in names:
+            # Folders of an old zip file have names that Python cannot encode.
+            if name.encode(errors="ignore").decode() != name:
+                raise DataError(f"{source}: a label's name must be UTF-8, not {name!r}")
+        if len(array) and not 0 <= array.min() <= array.max() < len(names):
             raise DataError(
-                f"{source}: labels are {of.min()} to {of.max()}, expected 0 to {len(names) - 1}"
+                f"{source}: labels are {array.min()} to {array.max()}, expected 0 to "
+                f"{len(names) - 1}"
             )
-        return cls(names, of)
+        return cls(names, array)
 
     @property
     def priors(self) -> list[float]:
-        """How likely each label is by these images: its share, where each counts once more than it is there, so that
-        none is impossible."""
-        counts = np.bincount(self.of, minlength=len(self.names)) + 1
+        """The share of each label among these images, by number. Each label is counted
+        once more than it occurs, so that none has probability 0."""
+        counts = np.bincount(self.numbers, minlength=len(self.names)) + 1
         return (counts / counts.sum()).tolist()
 
     def spread(self, limit: int) -> "Labels":
-        """The labels of those images that `spread` takes of theirs."""
-        return Labels(self.names, spread(self.of, limit))
+        """Return the labels of those images that `splits.spread` selects."""
+        return Labels(self.names, spread(self.numbers, limit))
 
 
 def expect_one_each(labels: Sized, images: Sized, source: object) -> None:
-    """DataError unless each image has a label: two lists that do not fit are never laid side by side."""
+    """Raise DataError unless there are as many labels as images, so that lists that do
+    not match are never combined. source: the file, for the message."""
     if len(labels) != len(images):
         raise DataError(
-            f"{source}: expected one label for each image, not {len(labels)} for {len(images)}"
+            f"{source}: expected one label for each image, not {len(labels)} for "
+            f"{len(images)}"
         )

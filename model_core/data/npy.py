@@ -1,4 +1,5 @@
-"""Arrays of images in .npy files, or inside .npz archives, read a block at a time and never unpickled."""
+"""Arrays of images in .npy files or in .npz archives, read block by block and never
+unpickled."""
 
 import math
 from collections.abc import Iterator
@@ -16,23 +17,27 @@ from model_core.data.damaged import ARRAY_ERRORS
 from model_core.errors import DataError
 
 _BLOCK_BYTES = 16 * 2**20
+"""Bytes that are read at once."""
 
 
 @dataclass(frozen=True)
 class StoredArray:
-    """One array of bytes or booleans on disk: the file, and its name in there when the file is an archive."""
+    """One array of bytes or booleans on disk: a .npy file, or the array with the name
+    `key` in a .npz archive."""
 
     path: Path
     key: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """DataError unless it is an array of bytes or booleans in C order."""
+        """The array's shape. Raises DataError unless it is an array of bytes or
+        booleans in C order."""
         with self._open_member() as file:
             return self._header(file)
 
     def blocks(self) -> Iterator[npt.NDArray[np.uint8]]:
-        """The array in pieces (n, ...) of some 16 MiB, in order; DataError when the file ends early."""
+        """Yield the array in pieces (n, ...) of about 16 MiB, in order. Raise DataError
+        if the file ends early."""
         with self._open_member() as file:
             count, *rest = self._header(file)
             size = math.prod(rest)
@@ -45,21 +50,23 @@ class StoredArray:
                 yield np.frombuffer(data, np.uint8).reshape(n, *rest)
 
     def _header(self, file: IO[bytes]) -> tuple[int, ...]:
-        version = npy.read_magic(file)
-        read = (
-            npy.read_array_header_1_0
-            if version == (1, 0)
-            else npy.read_array_header_2_0
-        )
-        shape, fortran, dtype = read(file)
+        """Return the shape in an open file's header, and leave the file at the first
+        byte of data."""
+        if npy.read_magic(file) == (1, 0):
+            shape, fortran, dtype = npy.read_array_header_1_0(file)
+        else:
+            shape, fortran, dtype = npy.read_array_header_2_0(file)
         if dtype not in (np.uint8, np.bool_) or fortran or not shape or min(shape) < 0:
             raise DataError(
-                f"{self}: expected an array of bytes (uint8) or booleans in C order, not {dtype} {shape}"
+                f"{self}: expected an array of bytes (uint8) or booleans in C order, "
+                f"not {dtype} {shape}"
             )
         return shape
 
     @contextmanager
     def _open_member(self) -> Iterator[IO[bytes]]:
+        """Open the array's bytes for the context. Raise DataError for any error of
+        reading."""
         try:
             if self.key is None:
                 with self.path.open("rb") as file:
@@ -80,7 +87,8 @@ class StoredArray:
 
 
 def archive_keys(path: Path) -> list[str]:
-    """The names of the arrays in a .npz; none when it is not an archive."""
+    """Return the names of the arrays in a .npz; an empty list if the file is not an
+    archive."""
     try:
         with ZipFile(path) as archive:
             return [

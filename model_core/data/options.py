@@ -1,4 +1,4 @@
-"""How images are read where the files leave it open."""
+"""Options of reading images, for what the files do not determine."""
 
 import os
 import re
@@ -9,29 +9,34 @@ from typing import Literal
 
 Resize = Literal["lanczos", "box"]
 Palette = tuple[str, ...]
-"""The colour of each category, `#rrggbb` or `#rrggbbaa`; empty where the values are no categories."""
-_WRITTEN = re.compile(r"#[0-9a-f]{6}([0-9a-f]{2})?")
+"""The colour of each category, `#rrggbb` or `#rrggbbaa`; empty if the values are not
+categories."""
+_COLOUR = re.compile(r"#[0-9a-f]{6}([0-9a-f]{2})?")
 
 
 def check_palette(palette: Sequence[str]) -> None:
-    """Raises ValueError for a palette with a colour that is written wrong, or is there twice; needs no numpy."""
+    """Raise ValueError if a colour is malformed or occurs twice. All completely
+    transparent colours count as the same. This function does not import numpy."""
     for colour in palette:
-        if not _WRITTEN.fullmatch(colour):
+        if not _COLOUR.fullmatch(colour):
             raise ValueError(
                 f"a colour must be written #rrggbb or #rrggbbaa, not {colour!r}"
             )
-    whole = {f"{colour[1:]:f<8}" for colour in palette}
-    if len({"" if colour.endswith("00") else colour for colour in whole}) < len(
-        palette
-    ):
+    with_opacity = {f"{colour[1:]:f<8}" for colour in palette}
+    different = {"" if each.endswith("00") else each for each in with_opacity}
+    if len(different) < len(palette):
         raise ValueError("the colours of a palette must be different")
 
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """resize: the Pillow filter for images of another size. cache: where decoded images are kept; None: the user's.
-    palette: the colours of categories, of which pictures take the nearest, and of pixels too. crops: images are parts
-    of larger pictures (crops.py)."""
+    """How images are read.
+
+    resize: the Pillow filter for images of another size.
+    cache: directory for decoded images; None: see `cache_dir`.
+    palette: the colours of categories; each pixel of a picture takes the nearest one.
+    crops: True if images are crops of larger pictures (crops.py).
+    """
 
     resize: Resize = "lanczos"
     cache: Path | None = None
@@ -40,12 +45,12 @@ class ReadOptions:
 
     @property
     def cache_dir(self) -> Path:
-        """The directory asked for, else PIXELRNN_CACHE_DIR, else pixelrnn/ in the user's cache."""
+        """The directory for decoded images: `cache`, else PIXELRNN_CACHE_DIR, else
+        pixelrnn/ in the user's cache directory."""
         if self.cache is not None:
             return self.cache
-        if own := os.environ.get("PIXELRNN_CACHE_DIR"):
+        own = os.environ.get("PIXELRNN_CACHE_DIR")
+        if own:
             return Path(own)
-        return (
-            Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-            / "pixelrnn"
-        )
+        user_cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(user_cache) / "pixelrnn"

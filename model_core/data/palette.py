@@ -1,4 +1,5 @@
-"""Colours that stand for categories. The service does the same with pictures (app/imaging/palette.py)."""
+"""Colours that stand for categories. The service does the same with pictures
+(app/imaging/palette.py)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,16 +12,25 @@ from model_core.data.options import Palette, check_palette
 from model_core.errors import DataError
 
 Colours = npt.NDArray[np.uint8]
-"""(V, 4): red, green, blue and opacity. Whatever is wholly transparent is one colour."""
+"""(V, 4): red, green, blue and opacity. All completely transparent colours are equal
+(0, 0, 0, 0)."""
 MOST = 256
+"""Colours of a palette, at most."""
 OPAQUE = 128
-"""Least opacity of a pixel that is seen."""
+"""Smallest opacity of a pixel that counts as visible."""
 _GAP = (128, 128, 128, 255)
+"""Colour of the lines between images."""
 _CUT_PIXELS = 2**20
+"""Pixels of the picture by which median cut learns how often each colour occurs."""
 
 
-class Taken(NamedTuple):
-    """Values (1, H, W) of a picture, how many of its pixels took another colour, and how far the farthest went."""
+class MatchedColours(NamedTuple):
+    """A picture in the colours of a palette.
+
+    values: (1, H, W), the category of each pixel. moved: number of pixels that had
+    another colour. distance: the largest distance of such a colour to the one that
+    replaced it, in RGBA space, 0 to 510.
+    """
 
     values: npt.NDArray[np.uint8]
     moved: int
@@ -28,14 +38,15 @@ class Taken(NamedTuple):
 
 
 def colours_of(palette: Sequence[str]) -> Colours:
-    """The colours of a palette. Raises ValueError for one that is written wrong, or is there twice."""
+    """Return the colours of a palette. Raise ValueError if one is malformed or occurs
+    twice."""
     check_palette(palette)
     listed = [[*bytes.fromhex(f"{colour[1:]:f<8}")] for colour in palette]
     return one_transparent(np.array(listed, np.uint8).reshape(-1, 4))
 
 
-def written(colours: Colours) -> Palette:
-    """Undo `colours_of`."""
+def palette_of(colours: Colours) -> Palette:
+    """Undo `colours_of`: return colours as `#rrggbb`, or `#rrggbbaa` if not opaque."""
     return tuple(
         f"#{bytes(each).hex()}".removesuffix("ff" if each[3] == 255 else "-")
         for each in colours
@@ -43,36 +54,47 @@ def written(colours: Colours) -> Palette:
 
 
 def greys(count: int) -> Palette:
-    """Evenly spaced greys: the colours of categories of which nothing is known."""
+    """Return evenly spaced greys from black to white: the colours of categories if
+    nothing is known about them."""
     return tuple(f"#{round(i * 255 / (count - 1)) * 0x10101:06x}" for i in range(count))
 
 
 def one_transparent(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Pixels (..., 4) in which what is wholly transparent has no other colour."""
+    """Return pixels (..., 4) in which all completely transparent ones are 0, 0, 0,
+    0."""
     return np.where(pixels[..., 3:] == 0, 0, pixels).astype(np.uint8)
 
 
-def taken(
+def match_colours(
     image: Image.Image,
     palette: Palette,
     nearest: bool,
     name: str,
     keep: npt.NDArray[np.bool_] | None = None,
-) -> Taken:
-    """A picture in the colours of a palette. Raises DataError that names the first other one, unless the nearest are
-    asked for. Colours count where keep (H, W) is True: everywhere, without."""
+) -> MatchedColours:
+    """Return a picture in the colours of a palette, each pixel in the nearest one.
+
+    nearest: accept other colours than those of the palette. keep: the pixels (H, W)
+    whose colours are checked and counted. Default: all. name: the picture's name, for
+    the message. Raises DataError, which names the first other colour, if there is one
+    and `nearest` is False.
+    """
     pixels = one_transparent(np.asarray(image.convert("RGBA"))).reshape(-1, 4)
     colours, inverse = np.unique(pixels, axis=0, return_inverse=True)
-    apart = colours[:, None].astype(int) - colours_of(palette)
-    distances = (apart**2).sum(2)  # (colours, V)
-    moved = distances.min(1)[inverse.ravel()] * (True if keep is None else keep.ravel())
+    inverse = inverse.ravel()
+    differences = colours[:, None].astype(int) - colours_of(palette)
+    distances = (differences**2).sum(2)  # (colours, V), squared
+    moved = distances.min(1)[inverse]  # (H * W,)
+    if keep is not None:
+        moved = moved * keep.ravel()
     if moved.any() and not nearest:
-        (foreign,) = written(pixels[np.flatnonzero(moved)[:1]])
+        (foreign,) = palette_of(pixels[np.flatnonzero(moved)[:1]])
         raise DataError(
-            f"{name} has the colour {foreign}, which is none of the model's {len(palette)}: say --colours nearest"
+            f"{name} has the colour {foreign}, which is none of the model's "
+            f"{len(palette)}: say --colours nearest"
         )
-    values = distances.argmin(1)[inverse.ravel()].astype(np.uint8)
-    return Taken(
+    values = distances.argmin(1)[inverse].astype(np.uint8)
+    return MatchedColours(
         values.reshape(1, image.height, image.width),
         int((moved > 0).sum()),
         float(np.sqrt(moved.max())),
@@ -80,30 +102,31 @@ def taken(
 
 
 def has_transparent(palette: Palette) -> bool:
-    """Is there a category that a picture shows as transparent? Then what is transparent is no hole."""
+    """Return True if a category has a colour that is not visible. Transparent pixels of
+    a picture are then not a hole."""
     return bool(len(palette) and (colours_of(palette)[:, 3] < OPAQUE).any())
 
 
-def values_shown(
+def values_of_pixels(
     pixels: npt.NDArray[np.uint8], palette: Palette
 ) -> npt.NDArray[np.int64]:
-    """Pixels (N, 4, H, W) as values (N, 1, H, W); -1 where a pixel has another colour."""
-    colours = colours_of(palette)
-    same = (one_transparent(pixels.transpose(0, 2, 3, 1))[..., None, :] == colours).all(
-        -1
-    )  # (N, H, W, V)
-    return np.where(same.any(-1), same.argmax(-1), -1)[:, None]
+    """Return the values (N, 1, H, W) of pixels (N, 4, H, W); -1 for a pixel with a
+    colour outside the palette."""
+    pixels = one_transparent(pixels.transpose(0, 2, 3, 1))  # (N, H, W, 4)
+    is_same = (pixels[..., None, :] == colours_of(palette)).all(-1)  # (N, H, W, V)
+    return np.where(is_same.any(-1), is_same.argmax(-1), -1)[:, None]
 
 
-def colours_shown(palette: Palette) -> Colours:
+def picture_colours(palette: Palette) -> Colours:
     """Return the colours of a picture's palette: those of the values, then the grey of
     the lines between images if there is room for it."""
     return np.array([*colours_of(palette), _GAP], np.uint8)[:MOST]
 
 
 def indexed(values: npt.NDArray[np.uint8], palette: Palette) -> Image.Image:
-    """Values (H, W) as a picture with the palette; one past the last is the grey between pictures."""
-    colours = colours_shown(palette)
+    """Return values (H, W) as a picture with the palette. A value of len(palette) is
+    the grey between images."""
+    colours = picture_colours(palette)
     image = Image.fromarray(values, "L")
     image.putpalette(colours[:, :3].tobytes())
     if (colours[:, 3] < 255).any():
@@ -112,21 +135,26 @@ def indexed(values: npt.NDArray[np.uint8], palette: Palette) -> Image.Image:
 
 
 def median_cut(colours: Colours, counts: npt.NDArray[np.integer], most: int) -> Colours:
-    """Put at most so many colours in the place of others, by how often these are (N,): Pillow's median cut of what is
-    seen, and the transparent one."""
-    seen = colours[:, 3] >= OPAQUE
-    room = most - int(not seen.all())
-    often = np.maximum(1, counts[seen] * _CUT_PIXELS // counts.sum())
-    pixels = Image.fromarray(np.repeat(colours[seen, :3], often, axis=0)[None])
-    found = np.array(
-        pixels.quantize(room, Image.Quantize.MEDIANCUT).getpalette(), np.uint8
-    ).reshape(-1, 3)[:room]
+    """Return at most `most` colours that replace these: Pillow's median cut of the
+    visible ones, and the transparent one if there is one.
+
+    counts: (N,), how often each colour occurs.
+    """
+    is_visible = colours[:, 3] >= OPAQUE
+    room = most if is_visible.all() else most - 1
+
+    # Pillow quantises pictures, so make one in which each colour has its share.
+    repeats = np.maximum(1, counts[is_visible] * _CUT_PIXELS // counts.sum())
+    pixels = Image.fromarray(np.repeat(colours[is_visible, :3], repeats, axis=0)[None])
+    quantised = pixels.quantize(room, Image.Quantize.MEDIANCUT)
+    found = np.array(quantised.getpalette(), np.uint8).reshape(-1, 3)[:room]
     opaque = np.pad(np.unique(found, axis=0), ((0, 0), (0, 1)), constant_values=255)
-    return (
-        opaque if seen.all() else np.concatenate([np.zeros((1, 4), np.uint8), opaque])
-    )
+    if is_visible.all():
+        return opaque
+    return np.concatenate([np.zeros((1, 4), np.uint8), opaque])
 
 
 def gap_of(palette: Palette) -> int:
-    """The value between pictures: the grey behind the palette; of one without room its first colour."""
+    """Return the value of the lines between images: the grey after the palette's
+    colours, or its first colour if the palette is full."""
     return len(palette) % MOST

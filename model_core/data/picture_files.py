@@ -16,11 +16,17 @@ from rich.console import Console
 from rich.progress import track
 
 from model_core.config import NetworkConfig
-from model_core.data.cache import cached, cached_parts
+from model_core.data.cache import cached_parts, cached_values
 from model_core.data.damaged import PICTURE_ERRORS
 from model_core.data.opaque import opaque
 from model_core.data.options import ReadOptions
-from model_core.data.palette import Palette, median_cut, one_transparent, taken, written
+from model_core.data.palette import (
+    Palette,
+    match_colours,
+    median_cut,
+    one_transparent,
+    palette_of,
+)
 from model_core.data.pixels import nearest_values
 from model_core.data.splits import (
     Pixels,
@@ -38,21 +44,26 @@ Found = TypeVar("Found")
 _log = logging.getLogger(__name__)
 _FILTERS = {"lanczos": Image.Resampling.LANCZOS, "box": Image.Resampling.BOX}
 _CHUNK = 1024
+"""Pictures that are decoded together."""
 _WHOLE_CHUNK = min(8, os.cpu_count() or 1)
 """Pictures that are decoded together if each is kept in its own size: few, because two
 chunks are in memory beside the pictures that are kept."""
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "F"} | {"I;16", "I;16L", "I;16B"})
 """Pillow's modes of pictures without colours."""
 _LUMA = np.array([0.299, 0.587, 0.114])
+"""Shares of red, green and blue in the brightness of a colour."""
 _NAMED = 10
+"""Unreadable files that a message names, at most."""
 _RULES = 4
-"""Grows when files become other bytes than before: then they are decoded again."""
+"""Version of the decoding. It must grow if files give other bytes than before, so that
+cached ones are decoded again."""
 _ORIGIN = np.dtype([("file", "<u4"), ("width", "<u4"), ("height", "<u4")])
-"""Kept beside the pixels of a picture: the number of its file among the names, and its own size."""
+"""Record stored beside the pixels of a picture: the index of its file among the names,
+and its own size."""
 
 
 class SplitPictures(NamedTuple):
-    """Pictures (N, C, H, W) of one split, and the `_ORIGIN` (N,) of each."""
+    """The pictures (N, C, H, W) of one split, and the `_ORIGIN` (N,) of each."""
 
     values: Values
     origins: npt.NDArray[np.void]
@@ -65,19 +76,21 @@ def read_pictures(
     config: NetworkConfig,
     options: ReadOptions,
 ) -> Values:
-    """The named files as (N, C, H, W) in 0..V-1, decoded once; unreadable ones are left out, with one warning.
+    """Return the named files of a folder as (N, C, H, W) in 0..V-1, from the cache if
+    they are there. Files that cannot be read are left out, with one warning in the log.
 
-    Raises DataError when there are names but none can be read.
+    Raises DataError if none of them can be read.
     """
 
     def blocks() -> Iterator[Values]:
-        for images in decoded(
-            root, names, lambda image, _: fit(image, config, options)
-        ):
+        def look(image: Image.Image, _: int) -> Pixels:
+            return fit(image, config, options)
+
+        for images in decode_each(root, names, look):
             yield quantise(np.stack(images), config.levels)
 
     name = f"{root.name or 'images'}-{split}-{config.width}x{config.height}"
-    return cached(
+    return cached_values(
         options.cache_dir,
         name,
         _facts(root, names, config, options),
@@ -89,8 +102,11 @@ def read_pictures(
 def read_split_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
 ) -> dict[Split, SplitPictures]:
-    """The named files, as in read_pictures, each in the split that its pixels decide; one pass decodes all of them, and
-    notes what each picture is from. Where they are so few that a split would be empty, `few_split` decides."""
+    """Return the named files like `read_pictures`, divided into splits by the pixels of
+    each picture, and where each picture is from. One pass decodes all of them.
+
+    If there are so few that a split would be empty, `few_split` divides them.
+    """
     splits = get_args(Split)
 
     def look(
@@ -104,29 +120,23 @@ def read_split_pictures(
         )
 
     def blocks() -> Iterator[tuple[tuple[Split, str], Values]]:
-        for found in decoded(root, names, look):
+        for found in decode_each(root, names, look):
             shares = [share for share, *_ in found]
-            of_each = [split_at(share) for share in shares]
-            if len(names) <= _CHUNK and len({*of_each}) < len(splits):
-                of_each = few_split(shares)
+            split_of_each = [split_at(share) for share in shares]
+            if len(names) <= _CHUNK and len({*split_of_each}) < len(splits):
+                split_of_each = few_split(shares)
             for split in splits:
-                if ours := [
-                    one[1:]
-                    for theirs, one in zip(of_each, found, strict=True)
-                    if theirs == split
-                ]:
-                    yield (
-                        (split, ""),
-                        quantise(
-                            np.stack([pixels for pixels, _ in ours]), config.levels
-                        ),
-                    )
-                    yield (
-                        (split, "-origins"),
-                        np.array([origin for _, origin in ours], _ORIGIN).view(
-                            np.uint8
-                        ),
-                    )
+                ours = [
+                    picture
+                    for each, picture in zip(split_of_each, found, strict=True)
+                    if each == split
+                ]
+                if not ours:
+                    continue
+                pixels = np.stack([picture for _, picture, _ in ours])
+                origins = np.array([origin for _, _, origin in ours], _ORIGIN)
+                yield (split, ""), quantise(pixels, config.levels)
+                yield (split, "-origins"), origins.view(np.uint8)
 
     name = f"{root.name or 'images'}-{config.width}x{config.height}"
     shapes = {"": _shape(config), "-origins": (_ORIGIN.itemsize,)}
@@ -149,21 +159,22 @@ def read_split_pictures(
 def read_whole_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
 ) -> Iterator[Values]:
-    """Yield the named files in their own sizes, each (C, H, W), otherwise as in read_pictures."""
-    found = decoded(
-        root,
-        names,
-        lambda image, _: quantise(fit(image, config, options), config.levels),
-        at_once=_WHOLE_CHUNK,
-    )
-    return chain.from_iterable(found)
+    """Yield the named files in their own sizes, each (C, H, W), otherwise like
+    `read_pictures` but without the cache."""
+
+    def look(image: Image.Image, _: int) -> Values:
+        return quantise(fit(image, config, options), config.levels)
+
+    chunks = decode_each(root, names, look, at_once=_WHOLE_CHUNK)
+    return chain.from_iterable(chunks)
 
 
 def unpacked_size(root: Path, names: Sequence[str], channels: int | None) -> int:
-    """Return the bytes of pictures (C, H, W) in their own sizes, by their headers.
+    """Return the bytes that the named pictures have as arrays (C, H, W) in their own
+    sizes, according to their headers.
 
-    channels: C of all; None: 1 of a grey picture, else 3. A file that cannot be read
-    has none.
+    channels: C of all pictures; None: 1 for a grey picture, otherwise 3. A file that
+        cannot be read counts as 0 bytes.
     """
     return sum(_unpacked_size(root / name, channels) for name in names)
 
@@ -180,38 +191,40 @@ def _unpacked_size(path: Path, channels: int | None) -> int:
 def converted_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, palette: Palette = ()
 ) -> int:
-    """How many of the named files would not be taken as they are: of another size, or with colours that are none of the
-    network's. Unreadable ones do not count."""
+    """Return how many of the named files would change for this network, because they
+    have another size, or colours that no value has. Files that cannot be read do not
+    count."""
 
     def is_converted(image: Image.Image, _: int) -> bool:
         picture = upright(image)
+        if picture.size != (config.width, config.height):
+            return True
         if palette:
-            return (
-                picture.size != (config.width, config.height)
-                or taken(picture, palette, True, "").moved > 0
-            )
+            return match_colours(picture, palette, nearest=True, name="").moved > 0
         plain = opaque(picture, config.channels)
-        if picture.size != (config.width, config.height) or plain.convert(
-            "RGBA"
-        ) != picture.convert("RGBA"):
+        if plain.convert("RGBA") != picture.convert("RGBA"):
             return True
         pixels = np.asarray(plain).reshape(config.height, config.width, config.channels)
         return nearest_values(pixels.transpose(2, 0, 1), config.values)[1] > 0
 
-    return sum(sum(found) for found in decoded(root, names, is_converted, report=False))
+    chunks = decode_each(root, names, is_converted, report=False)
+    return sum(sum(chunk) for chunk in chunks)
 
 
 def split_of(picture: Image.Image) -> Split:
-    """The split of an upright picture: by its pixels as RGB, so that neither file format nor network matters."""
+    """Return the split of an upright picture. It depends on the pixels as RGB, so that
+    neither the file format nor the network matters."""
     return split_at(_share_of(picture))
 
 
 def _share_of(picture: Image.Image) -> float:
+    """Return the place of a picture between 0 and 1, by the hash of its pixels."""
     return hashed_share(picture.convert("RGB").tobytes())
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """A picture as a person sees it: turned as its camera noted, and 16 bits cut to 8."""
+    """Return a picture as a person sees it: turned according to its EXIF data, and with
+    8 bits of 16."""
     turned = ImageOps.exif_transpose(image)
     if turned.mode.startswith("I;16"):  # Pillow would clip 16 bits to white
         return Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
@@ -225,66 +238,63 @@ def find_palette(
     most: int,
     crops: bool = False,
 ) -> tuple[Palette, int]:
-    """The colours of the named files, from dark to bright, and how many there were: the same, or where they were more
-    than `most`, those of a median cut."""
-    found = [
-        np.concatenate(each)
-        for each in decoded(
-            root,
-            names,
-            lambda image, _: _cut(image, config, crops).reshape(-1, 4),
-            report=False,
-        )
-    ]
-    every = one_transparent(np.concatenate(found))
-    colours, counts = np.unique(every, axis=0, return_counts=True)
+    """Return at most `most` colours for the named files, from dark to bright with
+    transparent first, and how many colours the files have. If they have more than
+    `most`, the colours are those of a median cut."""
+
+    def look(image: Image.Image, _: int) -> Pixels:
+        return _cut(image, config, crops).reshape(-1, 4)
+
+    chunks = decode_each(root, names, look, report=False)
+    pixels = np.concatenate([np.concatenate(chunk) for chunk in chunks])
+    colours, counts = np.unique(one_transparent(pixels), axis=0, return_counts=True)
     chosen = colours if len(colours) <= most else median_cut(colours, counts, most)
-    order = np.argsort((chosen[:, :3] @ _LUMA) + chosen[:, 3] * 1000.0, kind="stable")
-    return written(chosen[order]), len(colours)
+    # Opacity counts more than brightness, which is at most 255.
+    brightness = (chosen[:, :3] @ _LUMA) + chosen[:, 3] * 1000.0
+    order = np.argsort(brightness, kind="stable")
+    return palette_of(chosen[order]), len(colours)
 
 
 def _cut(image: Image.Image, config: NetworkConfig, crops: bool) -> Pixels:
-    """The same part as `fit` takes, of nearest pixels: (H, W, 4)."""
-    picture, size = upright(image).convert("RGBA"), (config.width, config.height)
-    return np.asarray(
-        picture if crops else ImageOps.fit(picture, size, Image.Resampling.NEAREST)
-    )
+    """Return the part of a picture that `fit` takes, resized without a filter:
+    (H, W, 4)."""
+    picture = upright(image).convert("RGBA")
+    if not crops:
+        size = config.width, config.height
+        picture = ImageOps.fit(picture, size, Image.Resampling.NEAREST)
+    return np.asarray(picture)
 
 
 def fit(image: Image.Image, config: NetworkConfig, options: ReadOptions) -> Pixels:
-    """The largest centred part of an image that has the network's proportions, resized: bytes (C, H, W). All of it as
-    it is where crops are to be taken of it."""
+    """Return the largest centred part of an image with the network's proportions,
+    resized to its size: bytes (C, H, W). With `options.crops` return the whole image in
+    its own size.
+
+    With `options.palette` the bytes are the categories of the nearest colours.
+    """
     if options.palette:
-        return taken(
-            Image.fromarray(_cut(image, config, options.crops)),
-            options.palette,
-            nearest=True,
-            name="",
-        ).values
-    fitted, size = (
-        opaque(upright(image), config.channels),
-        (config.width, config.height),
-    )
+        part = Image.fromarray(_cut(image, config, options.crops))
+        return match_colours(part, options.palette, nearest=True, name="").values
+    fitted = opaque(upright(image), config.channels)
     if not options.crops:
+        size = config.width, config.height
         fitted = ImageOps.fit(fitted, size, _FILTERS[options.resize])
-    return (
-        np.asarray(fitted)
-        .reshape(fitted.height, fitted.width, config.channels)
-        .transpose(2, 0, 1)
-    )
+    pixels = np.asarray(fitted).reshape(fitted.height, fitted.width, config.channels)
+    return pixels.transpose(2, 0, 1)
 
 
 def _facts(
     root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
 ) -> list[Any]:
-    """All that the decoded bytes depend on, beside their shape."""
+    """Return everything that the decoded bytes depend on, except their shape."""
     files = [_state(root, name) for name in names]
     facts = [str(root.resolve()), files, options.resize, config.values, _RULES]
     return [*facts, options.palette] if options.palette else facts
 
 
 def _state(root: Path, name: str) -> list[Any]:
-    """Facts that change with a file, also when its rights are changed (ctime); of one that has gone its name."""
+    """Return facts that change with a file, including a change of its permissions
+    (ctime); only the name if the file is gone."""
     try:
         state = (root / name).stat()
     except OSError:
@@ -296,18 +306,23 @@ def _shape(config: NetworkConfig) -> tuple[int, int, int]:
     return config.channels, config.height, config.width
 
 
-def decoded(
+def decode_each(
     root: Path,
     names: Sequence[str],
     look: Callable[[Image.Image, int], Found],
     report: bool = True,
     at_once: int = _CHUNK,
 ) -> Iterator[list[Found]]:
-    """Yield what `look` makes of each file that can be read, given its number, in order, `at_once` at a time. report:
-    say which cannot."""
+    """Yield the results of `look` for all files that can be read, in their order, in
+    lists for `at_once` files. An empty list is not yielded.
+
+    look: receives the opened image and the index of its name; called in several
+        threads. report: at the end, log a warning that names unreadable files, and
+        raise DataError if all are.
+    """
     unreadable: list[str] = []
+    # Files for which there was not enough memory beside those of other threads.
     lacking: list[int] = []
-    """Files for which there was not enough memory beside those of other threads."""
     console = Console(stderr=True)
 
     def read(number: int, alone: bool = False) -> Found | None:
@@ -322,9 +337,8 @@ def decoded(
             return None
 
     chunks = range(0, len(names), at_once)
-    with ThreadPoolExecutor(
-        os.cpu_count()
-    ) as pool:  # Pillow decodes and resizes without holding the interpreter
+    # Threads are enough: Pillow decodes and resizes without holding the GIL.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in track(
             chunks,
             f"reading {root.name}",
@@ -333,26 +347,30 @@ def decoded(
         ):
             numbers = range(start, min(start + at_once, len(names)))
             with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # Pillow's, of files that it reads all the same
+                # Pillow warns of odd files that it reads nevertheless.
+                warnings.simplefilter("ignore")
                 results = list(pool.map(read, numbers))
                 for number in lacking:
                     results[number - start] = read(number, alone=True)
                 lacking.clear()
-            if found := [one for one in results if one is not None]:
+            found = [one for one in results if one is not None]
+            if found:
                 yield found
     if report:
         _report(root, sorted(unreadable), len(names))
 
 
 def _report(root: Path, unreadable: list[str], count: int) -> None:
+    """Log which files cannot be read. Raise DataError if these are all."""
     if not unreadable:
         return
-    named = ", ".join(unreadable[:_NAMED]) + (
-        f" and {len(unreadable) - _NAMED} more" if len(unreadable) > _NAMED else ""
+    names = ", ".join(unreadable[:_NAMED])
+    if len(unreadable) > _NAMED:
+        names += f" and {len(unreadable) - _NAMED} more"
+    sentence = (
+        f"{len(unreadable)} of {count} files in {root} cannot be read as images: "
+        f"{names}"
     )
-    sentence = f"{len(unreadable)} of {count} files in {root} cannot be read as images: {named}"
     if len(unreadable) == count:
         raise DataError(sentence)
     _log.warning("%s; they are left out", sentence)

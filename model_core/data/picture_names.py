@@ -1,4 +1,4 @@
-"""Picture files by their names. Needs nothing but the standard library."""
+"""Find picture files by their names. Uses only the standard library."""
 
 from pathlib import Path
 
@@ -19,11 +19,13 @@ SUFFIXES = frozenset(
     }
 )
 ALL_SUFFIXES = SUFFIXES | {".avif", ".heic", ".heif", ".jxl"}
-"""The last are not read, but counted among the pictures, so that whoever has them is told that they are left out."""
+"""All suffixes of pictures. The additional formats cannot be read, but are counted, so
+that a person who has such files is told that they are left out."""
 
 
 def find_pictures(root: Path) -> list[str]:
-    """Relative paths of all picture files below a directory, sorted; hidden files and directories are left out."""
+    """Return the sorted relative paths of all picture files below a directory, without
+    hidden files and directories."""
     found = (
         path.relative_to(root)
         for path in root.rglob("*")
@@ -36,8 +38,8 @@ def find_pictures(root: Path) -> list[str]:
 
 
 def find_others(root: Path) -> list[str]:
-    """Relative paths of all files below a directory that are no pictures by their names,
-    sorted; hidden files and directories are left out."""
+    """Return the sorted relative paths of all other files below a directory, without
+    hidden files and directories."""
     found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
     return sorted(
         path.as_posix()

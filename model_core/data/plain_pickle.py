@@ -1,7 +1,9 @@
-"""The one pickle that must be read: CIFAR-10's python layout. Nothing but plain data and arrays can come out of it.
+"""Read the one kind of pickle that is needed, CIFAR-10's Python version, and allow
+nothing but plain data and arrays.
 
-A pickle is a program. This reader runs it with four names, all ours: what stands for an array of bytes only keeps what
-it is told, so that no file can call anything else, nor reach into numpy.
+A pickle is a program. This reader runs it with only the names in `_ADMITTED`, all of
+which are defined here: the one for an array of bytes only stores its arguments. So no
+file can call anything else, or reach into numpy.
 """
 
 import math
@@ -15,7 +17,7 @@ import numpy.typing as npt
 
 from model_core.errors import DataError
 
-# What a damaged pickle makes Python raise.
+# Exceptions that a damaged pickle can cause.
 _BROKEN = (
     *(
         OSError,
@@ -31,7 +33,8 @@ _BROKEN = (
 
 
 class PickledArray:
-    """An array of bytes as a pickle tells it: an empty one, and then its state."""
+    """An array of bytes in a pickle, which first makes an empty array and then sets its
+    state."""
 
     def __init__(self, *_empty: object) -> None:
         self._shape: tuple[int, ...] = (0,)
@@ -39,6 +42,7 @@ class PickledArray:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _version, shape, kind, is_fortran, data = state
+        # The file is not trusted: nothing of it reaches numpy before these checks.
         if (
             not isinstance(kind, _ByteType)
             or is_fortran
@@ -49,15 +53,16 @@ class PickledArray:
             raise pickle.UnpicklingError(
                 "it holds an array that is not one of bytes in C order"
             )
-        self._shape, self._data = tuple(shape), data
+        self._shape = tuple(shape)
+        self._data = data
 
     def array(self) -> npt.NDArray[np.uint8]:
-        """The array."""
+        """Return the bytes as an array."""
         return np.frombuffer(self._data, np.uint8).reshape(self._shape)
 
 
 class _ByteType:
-    """Stands for numpy's dtype of bytes, and refuses to be another."""
+    """Stands for numpy's dtype of bytes. Raises UnpicklingError for another dtype."""
 
     def __init__(self, code: object, *_flags: object) -> None:
         if code not in ("u1", b"u1"):
@@ -68,7 +73,8 @@ class _ByteType:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """How Python 3 spells bytes in the protocols of Python 2; the encoding is always latin1."""
+    """Stands for _codecs.encode, by which Python 3 writes bytes in the protocols of
+    Python 2; the encoding is always latin1."""
     return text.encode("latin1")
 
 
@@ -91,9 +97,11 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain_pickle(path: Path) -> Any:
-    """Read a pickle: arrays as PickledArray, and the strings of Python 2 as bytes.
+    """Return the content of a pickle, with arrays as `PickledArray` and the strings of
+    Python 2 as bytes.
 
-    Raises DataError when it is damaged, or asks for anything but lists, dicts, strings, numbers and arrays of bytes.
+    Raises DataError if the file is damaged, or needs anything but lists, dicts,
+    strings, numbers and arrays of bytes.
     """
     try:
         with path.open("rb") as file:

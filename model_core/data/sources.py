@@ -1,4 +1,5 @@
-"""The data sets that can be fetched, which sources.toml lists: where their files are, and on what terms."""
+"""The data sets that can be downloaded, as listed in sources.toml: the addresses of
+their files, and their licences."""
 
 import os
 import tomllib
@@ -17,7 +18,8 @@ class _Strict(BaseModel):
 
 
 class RemoteFile(_Strict):
-    """A file by its addresses, tried in order, its length and its digest; a tar archive is unpacked."""
+    """A file to download: its addresses, which are tried in order, its length in bytes
+    and its SHA-256. A tar archive is unpacked."""
 
     urls: Annotated[tuple[str, ...], Field(min_length=1)]
     bytes: Annotated[int, Field(ge=0)]
@@ -25,11 +27,12 @@ class RemoteFile(_Strict):
 
     @property
     def name(self) -> str:
+        """The last part of its first address."""
         return self.urls[0].rpartition("/")[2]
 
 
 class Source(_Strict):
-    """A data set as it is published."""
+    """A published data set."""
 
     title: str
     page: str
@@ -38,15 +41,17 @@ class Source(_Strict):
 
     @property
     def bytes(self) -> int:
+        """Bytes of all its files."""
         return sum(file.bytes for file in self.files)
 
 
 Sources = dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], Source]
+"""Name of a data set -> its source."""
 
 
 def read_sources(path: Path | None = None) -> Sources:
-    """Sources from `path`, else from PIXELRNN_DATA_SOURCES, else the shipped list. Raises ConfigError for a wrong
-    file."""
+    """Return the sources in the file `path`. Default: PIXELRNN_DATA_SOURCES, or else
+    the shipped list. Raise ConfigError if the file cannot be read or is invalid."""
     path = path or Path(os.environ.get("PIXELRNN_DATA_SOURCES") or _SHIPPED)
     try:
         return TypeAdapter(Sources).validate_python(

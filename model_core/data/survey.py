@@ -1,8 +1,10 @@
-"""Finds the properties of pictures on which the shape of a network for them depends, before any is fitted to one."""
+"""Find the properties of pictures that determine the shape of a network for them,
+before they are fitted to one."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,26 +13,38 @@ from PIL import Image
 from model_core.data.npy import StoredArray, archive_keys
 from model_core.data.opaque import opaque
 from model_core.data.palette import MOST as MOST_COLOURS
-from model_core.data.picture_files import decoded, upright
+from model_core.data.picture_files import decode_each, upright
 from model_core.data.picture_names import find_pictures
 from model_core.data.splits import Pixels, spread
 from model_core.errors import DataError
 
-_LOOKED_AT = 500
-"""Pictures, spread over all: more would not tell more."""
+_SAMPLE = 500
+"""Pictures that are examined, spread over all; more would not change the result."""
 _SIDE = 64
-"""Pixels of a picture that are looked at, in each direction."""
-_NEAR = 16
-"""Bytes that a value may be off: files with losses are never quite black, or quite grey."""
-_MOST, _NEARLY_ALL = 0.9, 0.95
-_MOST_LABELS, _OF_A_LABEL = 10, 20
+"""Pixels of a picture that are examined, in each direction."""
+_TOLERANCE = 16
+"""How far a byte may be from black, white or grey: files with lossy compression are
+never exactly so."""
+_MOST = 0.9
+"""Share of the pictures that must have the same size."""
+_NEARLY_ALL = 0.95
+"""Share of the pixels that must be grey, or black or white."""
+_MOST_LABELS = 10
+"""Folders that can be labels, at most."""
+_PER_LABEL = 20
+"""Pictures that each label needs, at least."""
 ARRAYS = frozenset({".npy", ".npz"})
+"""Suffixes of files of arrays."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """How many pictures there are; the size of most of them, else the median of their shorter sides, twice; and the
-    fewest colours and values that show them."""
+    """Properties of a collection of pictures.
+
+    pictures: their number. width, height: the size of nearly all of them; otherwise
+        both are the median of their shorter sides. channels, values: the fewest with
+        which they can be shown.
+    """
 
     pictures: int
     width: int
@@ -38,13 +52,16 @@ class Survey:
     channels: int
     values: int
     colours: int
-    """Colours that there are, where they are no greys and as few as a palette has; else 0."""
+    """Number of different colours, if there are non-grey ones and at most as many as a
+    palette can have; else 0."""
     labels: int
-    """Folders that are labels: all pictures lie in a few of them, and in each there are enough to learn from."""
+    """Number of subfolders that can be labels: all pictures are in 2 to 10 of them,
+    with at least 20 pictures in each; else 0."""
 
 
 def survey(path: Path) -> Survey:
-    """Look at a folder of pictures, or a file of arrays; DataError where there are none that can be read."""
+    """Return the properties of a folder of pictures, or of a file of arrays. Raise
+    DataError if there are no pictures that can be read."""
     return _of_arrays(path) if path.suffix in ARRAYS else _of_folder(path)
 
 
@@ -52,16 +69,15 @@ def _of_folder(root: Path) -> Survey:
     names = find_pictures(root)
     if not names:
         raise DataError(
-            f"no pictures in {root} and its folders: expected PNG, JPEG, WebP, GIF, BMP, TIFF or PNM files"
+            f"no pictures in {root} and its folders: expected PNG, JPEG, WebP, GIF, "
+            "BMP, TIFF or PNM files"
         )
-    some = [names[i] for i in spread(np.arange(len(names)), _LOOKED_AT)]
-    found = [
-        one
-        for chunk in decoded(
-            root, some, lambda image, _: _look(upright(image)), report=False
-        )
-        for one in chunk
-    ]
+    some = [names[i] for i in spread(np.arange(len(names)), _SAMPLE)]
+
+    def look(image: Image.Image, _: int) -> tuple[tuple[int, int], Pixels]:
+        return _look(upright(image))
+
+    found = [*chain.from_iterable(decode_each(root, some, look, report=False))]
     if not found:
         raise DataError(
             f"none of {len(names)} files in {root} can be read as a picture"
@@ -80,28 +96,30 @@ def _of_folder(root: Path) -> Survey:
 
 
 def _labels(names: Sequence[str]) -> int:
+    """Return `Survey.labels`, given the paths of the pictures."""
     counts = Counter(name.rpartition("/")[0].partition("/")[0] for name in names)
-    is_told = (
-        "" not in counts
+    are_labels = (
+        "" not in counts  # a picture in no subfolder
         and 2 <= len(counts) <= _MOST_LABELS
-        and min(counts.values()) >= _OF_A_LABEL
+        and min(counts.values()) >= _PER_LABEL
     )
-    return len(counts) if is_told else 0
+    return len(counts) if are_labels else 0
 
 
 def _of_arrays(path: Path) -> Survey:
-    keys = (
-        [key for key in archive_keys(path) if "label" not in key and key != "palette"]
-        if path.suffix == ".npz"
-        else [None]
-    )
-    arrays = [StoredArray(path, key) if key else StoredArray(path) for key in keys]
+    if path.suffix == ".npz":
+        keys = archive_keys(path)
+        images = [key for key in keys if "label" not in key and key != "palette"]
+        arrays = [StoredArray(path, key) for key in images]
+    else:
+        arrays = [StoredArray(path)]
     if not arrays or len(arrays[0].shape) not in (3, 4) or not arrays[0].shape[0]:
         raise DataError(
-            f"{path} holds no pictures: expected arrays (N, H, W) or (N, H, W, C) of bytes"
+            f"{path} holds no pictures: expected arrays (N, H, W) or (N, H, W, C) of "
+            "bytes"
         )
-    first = next(iter(arrays[0].blocks()))[:_LOOKED_AT]
-    if int(first.max(initial=0)) < 2:  # values already
+    first = next(iter(arrays[0].blocks()))[:_SAMPLE]
+    if int(first.max(initial=0)) < 2:  # 0 and 1 are values, not pixels
         first = first * np.uint8(255)
     _, height, width = arrays[0].shape[:3]
     pixels = [image if image.ndim == 3 else image[..., None] for image in first]
@@ -115,25 +133,23 @@ def _of_arrays(path: Path) -> Survey:
 
 
 def _look(picture: Image.Image) -> tuple[tuple[int, int], Pixels]:
-    """Its size, and some of its pixels (H', W', 3) as they are: a filter would make greys of black and white."""
-    small = opaque(
-        picture.resize(
-            (min(picture.width, _SIDE), min(picture.height, _SIDE)),
-            Image.Resampling.NEAREST,
-        ),
-        3,
-    )
-    return picture.size, np.asarray(small)
+    """Return the size of a picture, and some of its pixels (H', W', 3), resized without
+    a filter, which would turn black and white into greys."""
+    size = min(picture.width, _SIDE), min(picture.height, _SIDE)
+    small = picture.resize(size, Image.Resampling.NEAREST)
+    return picture.size, np.asarray(opaque(small, 3))
 
 
 def _colours(pictures: list[Pixels]) -> tuple[int, int, int]:
-    """Channels and values that show nearly all pixels of the pictures (H', W', C), and `Survey.colours`."""
+    """Return the channels and values with which nearly all pixels of the pictures (H',
+    W', C) can be shown, and `Survey.colours`."""
     pixels = np.concatenate(
         [picture.reshape(-1, picture.shape[-1]) for picture in pictures]
     )
-    is_grey = pixels.max(1).astype(int) - pixels.min(1) <= _NEAR
+    is_grey = pixels.max(1).astype(int) - pixels.min(1) <= _TOLERANCE
     if np.mean(is_grey) < _NEARLY_ALL:
         count = len(np.unique(pixels.astype(np.uint32) @ (1 << 16, 1 << 8, 1)))
         return 3, 256, count if count <= MOST_COLOURS else 0
-    is_extreme = ((pixels <= _NEAR) | (pixels >= 255 - _NEAR)).all(1)
-    return 1, 2 if np.mean(is_extreme) >= _NEARLY_ALL else 256, 0
+    is_extreme = ((pixels <= _TOLERANCE) | (pixels >= 255 - _TOLERANCE)).all(1)
+    values = 2 if np.mean(is_extreme) >= _NEARLY_ALL else 256
+    return 1, values, 0

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from model_core.data.datasets import Coloured, open_dataset
+from model_core.data.datasets import ColouredDataset, open_dataset
 from model_core.data.options import ReadOptions
 from model_core.data.palette import MOST, Palette, greys
 from model_core.errors import DataError
@@ -25,7 +25,9 @@ def categories_of(recipe: Recipe) -> Categories:
     data = open_dataset(section.path, ReadOptions(crops=section.crops))
     most = MOST if isinstance(section.palette, str) else section.palette
     palette, whose = (
-        data.palette(network.config(), most) if isinstance(data, Coloured) else ((), "")
+        data.palette(network.config(), most)
+        if isinstance(data, ColouredDataset)
+        else ((), "")
     )
     if section.palette != "none":
         if not palette:

@@ -1,4 +1,5 @@
-"""The loop of a run: updates, and after each epoch a validation. Says what happens; the files are RunFiles' matter."""
+"""The loop of a run: updates, and after each epoch a validation. Says what happens; the
+files are RunFiles' matter."""
 
 import math
 import time
@@ -38,7 +39,8 @@ class Loop:
         valid_labels: Labels | None = None,
         reading: str = "",
     ) -> None:
-        """files is None in the processes that do not lead; labels: of a network that has some; reading: said first."""
+        """files is None in the processes that do not lead; labels: of a network that
+        has some; reading: said first."""
         self.state = state
         self.valid_images = len(valid)
         self._learner = learner
@@ -59,8 +61,8 @@ class Loop:
         self._sitting = time.perf_counter() - state.seconds
 
     def run(self, stop: Callable[[], bool], display: Display) -> bool:
-        """True when all epochs are done, or patience is at its end; False when stopped. Either way the last checkpoint
-        is up to date."""
+        """True when all epochs are done, or patience is at its end; False when stopped.
+        Either way the last checkpoint is up to date."""
         display.say(self._reading)
         self._start_window()
         if self._has_bar and self.state.best_nats is None:
@@ -86,8 +88,10 @@ class Loop:
             )
             than = f"epoch {best}" if best else "the start"
             display.say(
-                f"no better than {than} after {more} more epochs, so this is the end (training.patience = "
-                f"{self._recipe.training.patience}); more images would help, or a lower training.learning_rate"
+                f"no better than {than} after {more} more epochs, so this is the end "
+                "(training.patience = "
+                f"{self._recipe.training.patience}); more images would help, or a "
+                "lower training.learning_rate"
             )
         return True
 
@@ -98,12 +102,14 @@ class Loop:
 
     @property
     def _has_bar(self) -> bool:
-        """True if an epoch must be better than the start: one without labels does not do what this network is to do."""
+        """True if an epoch must be better than the start: one without labels does not
+        do what this network is to do."""
         start = self.state.start
         return start is not None and start.labels == self._learner.network.config.labels
 
     def _score_start(self, stop: Callable[[], bool], display: Display) -> None:
-        """The starting model's own score is the bar that an epoch must beat: a restart is worse at first."""
+        """The starting model's own score is the bar that an epoch must beat: a restart
+        is worse at first."""
         assert self.state.start is not None
         with if_slow(display.say, "scoring the model that the training begins with"):
             found = self._score(stop)
@@ -111,7 +117,8 @@ class Loop:
         self.state.best_nats, self.state.best_error = nats, _error(found)
         score = self._shown(nats)
         display.say(
-            f"{self.state.start.model}, before the first update: valid {score}, the score to beat"
+            f"{self.state.start.model}, before the first update: valid {score}, the "
+            "score to beat"
         )
         display.validated(nats, None)
         if self._files is not None:
@@ -164,7 +171,8 @@ class Loop:
     def _close_epoch(self, stop: Callable[[], bool], display: Display) -> None:
         train_nats = self.state.epoch.total / self.state.epoch.images
         display.say(
-            f"epoch {self.state.epochs + 1}: train {self._shown(train_nats)}, validating"
+            f"epoch {self.state.epochs + 1}: train {self._shown(train_nats)}, "
+            "validating"
         )
         scores = self._validate(stop)
         score = scores.get("average", scores["weights"])
@@ -192,13 +200,14 @@ class Loop:
         return scores
 
     def _score(self, stop: Callable[[], bool]) -> Score:
-        """The score on the validation images; a network with labels is scored as the sum over them."""
+        """The score on the validation images; a network with labels is scored as the
+        sum over them."""
         network, (known, labels) = self._learner.network, self._labels
         if known is None or labels is None:
             return evaluate(network, self._valid, ranks=self._ranks, stop=stop)
         components = components_of([Member(network)], known.priors, None)
         return evaluate_components(
-            components, self._valid, labels.of, ranks=self._ranks, stop=stop
+            components, self._valid, labels.numbers, ranks=self._ranks, stop=stop
         )
 
     def _report_epoch(
@@ -231,7 +240,8 @@ class Loop:
             f"{name} {self._shown(score.nats)}" for name, score in scores.items()
         )
         display.say(
-            f"epoch {self.state.epochs}: valid {shown}{', the best so far' if is_best else ''}{of_labels}"
+            f"epoch {self.state.epochs}: valid "
+            f"{shown}{', the best so far' if is_best else ''}{of_labels}"
         )
         display.validated(newest.nats, self._files.draw_samples(self.state))
 
@@ -239,7 +249,8 @@ class Loop:
         return nats_and_bits(nats, self.dimensions)
 
     def _keep_best(self) -> None:
-        """It is written before the last one: what the run says of its best epoch must be there."""
+        """It is written before the last one: what the run says of its best epoch must
+        be there."""
         self.state.seconds = self._clock()
         if self._files is not None:
             self._files.keep_best(self._learner, self.state)

@@ -1,4 +1,5 @@
-"""A whole run, put together: recipe and data in, a trained network in its directory out."""
+"""A whole run, put together: recipe and data in, a trained network in its directory
+out."""
 
 import os
 from collections.abc import Callable
@@ -69,9 +70,11 @@ class RunResult:
     valid_images: int = 0
     """Images held back, of which best_nats is the mean."""
     forecast_s: float | None = None
-    """Seconds that this sitting was to take, as it said after its first updates; None if it ended before."""
+    """Seconds that this sitting was to take, as it said after its first updates; None
+    if it ended before."""
     leads: bool = True
-    """True in the one process that speaks to the user; of several that train together, the others keep silent."""
+    """True in the one process that speaks to the user; of several that train together,
+    the others keep silent."""
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON takes it."""
@@ -132,7 +135,8 @@ def train(
 def prepare(
     request: RunRequest, ranks: Ranks, device: str = "cpu"
 ) -> tuple[Loop, RunFiles | None]:
-    """A loop ready to run, and the files it writes to, which the caller closes; only the leading process has any."""
+    """A loop ready to run, and the files it writes to, which the caller closes; only
+    the leading process has any."""
     categories = categories_of(request.recipe)
     recipe, training = categories.recipe, request.recipe.training
     config = recipe.network.config()
@@ -157,7 +161,7 @@ def prepare(
         ranks.count,
         images.orientation,
         images.drawn,
-        None if train_labels is None else train_labels.of,
+        None if train_labels is None else train_labels.numbers,
     )
     learner = Learner(
         _first_network(config, training.seed, start).to(device),
@@ -219,12 +223,14 @@ def expect_new(directory: Path) -> None:
     """ConfigError where there is a run already."""
     if RunPaths(directory).last.exists():
         raise ConfigError(
-            f"{directory} already holds a run: add --resume to go on with it, or choose --name"
+            f"{directory} already holds a run: add --resume to go on with it, or "
+            "choose --name"
         )
 
 
 def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Network:
-    """The network before its first update: the starting model's weights, or random ones."""
+    """The network before its first update: the starting model's weights, or random
+    ones."""
     torch.manual_seed(seed)
     network = build_network(config)
     if start is not None:
@@ -233,8 +239,8 @@ def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Net
 
 
 def make_process_fit() -> None:
-    """Keep freed memory, and one thread unless the user says otherwise: with networks this small, more only wait for
-    each other."""
+    """Keep freed memory, and one thread unless the user says otherwise: with networks
+    this small, more only wait for each other."""
     keep_freed_memory()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)

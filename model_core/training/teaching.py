@@ -1,4 +1,5 @@
-"""Plans a training on pictures that takes so many minutes here: by what they are, and by what an update takes."""
+"""Plans a training on pictures that takes so many minutes here: by what they are, and
+by what an update takes."""
 
 import io
 import math
@@ -35,18 +36,20 @@ from model_core.training.slow_steps import if_slow
 from model_core.training.step import Learner
 
 _LEAST_MEASURED, _MOST_MEASURED, _MEASURED_S = 8, 60, 3.0
-"""Updates that are timed, for some seconds; the first, which also loads kernels, does not count."""
+"""Updates that are timed, for some seconds; the first, which also loads kernels, does
+not count."""
 _GRID_S = 1.0
 _ROUNDS_A_MINUTE, _LEAST_ROUNDS, _MOST_ROUNDS = 3, 6, 60
 """Validations, each with a grid of samples."""
 _MOST_VALIDATING = 0.25
 """Part of the time that validations may take."""
 _MOST_PASSES = 20
-"""Passes over the pictures; more would only learn them by heart. Crops are others in each pass."""
+"""Passes over the pictures; more would only learn them by heart. Crops are others in
+each pass."""
 _EARLY = f"before its minutes, after {_MOST_PASSES} passes: more would only learn these pictures by heart"
 _GENTLE_BELOW = 75
-"""Updates: fewer of them, from a model's weights, want a smaller rate. Of 16 flags, in 40 updates, 0.004 came to 5.48
-bits/dim of other flags and 0.001 to 4.89."""
+"""Updates: fewer of them, from a model's weights, want a smaller rate. Of 16 flags, in
+40 updates, 0.004 came to 5.48 bits/dim of other flags and 0.001 to 4.89."""
 FEWEST_UPDATES = 20
 """Updates of which a model has learned anything at all."""
 _MORE_MINUTES = "give it more minutes, or smaller pictures"
@@ -67,7 +70,8 @@ class Lesson:
     png_bits: float
     """Bits/dim that PNG needs for the pictures held back, all in one file."""
     colours: int
-    """Colours that the pictures have together; 0 where they are more than a palette has, or greys."""
+    """Colours that the pictures have together; 0 where they are more than a palette
+    has, or greys."""
     early: str
     """The reason why it ends before its minutes; empty where it does not."""
 
@@ -159,14 +163,16 @@ def warning_of(
         warnings.append(f"only {updates} {word} made: {minutes or _MORE_MINUTES}")
     if bits_per_dim >= uniform_bits:
         warnings.append(
-            f"the model is worse than guessing: {bits_per_dim:.2f} bits/dim of pictures "
+            f"the model is worse than guessing: {bits_per_dim:.2f} bits/dim of "
+            "pictures "
             f"held back, guessing has {uniform_bits:.2f}"
         )
     return "; ".join(warnings)
 
 
 def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float:
-    """Bits for each variable of images (N, C, H, W) in a file without loss of this format, all of them one picture."""
+    """Bits for each variable of images (N, C, H, W) in a file without loss of this
+    format, all of them one picture."""
     pixels = values_to_pixels(np.asarray(values), config.values).transpose(0, 2, 3, 1)
     rows = pixels.reshape(-1, config.width, config.channels)
     file = io.BytesIO()
@@ -189,7 +195,7 @@ def _update_s(
         train,
         training.batch,
         training.seed,
-        labels=None if labels is None else labels.of,
+        labels=None if labels is None else labels.numbers,
     )
     torch.manual_seed(training.seed)
     with smallest_as_zero():
@@ -216,8 +222,9 @@ def _length(
     valid: int,
     minutes: float,
 ) -> tuple[dict[str, Any], int]:
-    """The part of [training] that says how long: rounds of updates, each closed by a validation and a grid; and how
-    many updates there is time for, of which `most` are made."""
+    """The part of [training] that says how long: rounds of updates, each closed by a
+    validation and a grid; and how many updates there is time for, of which `most` are
+    made."""
     left_s = 60 * minutes
     rounds = max(_LEAST_ROUNDS, min(_MOST_ROUNDS, round(_ROUNDS_A_MINUTE * minutes)))
     passes = (
@@ -272,8 +279,10 @@ def _beforehand(
     )
     shown = f"{seen.colours} colours" if seen.colours else f"{config.values} values"
     what = (
-        f"{seen.pictures} pictures {ours.sort}{of}: a {config.network} of {config.width}x{config.height} pixels, "
-        f"{shown}, begins with {begin} and trains in {recipe.training.precision} for at most {minutes:g} minutes"
+        f"{seen.pictures} pictures {ours.sort}{of}: a {config.network} of "
+        f"{config.width}x{config.height} pixels, "
+        f"{shown}, begins with {begin} and trains in {recipe.training.precision} for "
+        f"at most {minutes:g} minutes"
     )
     beside = f"guessing has {guessing:.2f} bits/dim, PNG {png:.2f} for the pictures held back"
     reached = ours.reached if recipe.training.start == ours.start else ""

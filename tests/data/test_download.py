@@ -83,8 +83,8 @@ def test_files_are_fetched_checked_and_unpacked(
     ("came", "complaint"),
     [
         (b"published?", r"its sha256 is [0-9a-f]{12}"),
-        (b"short", "only 5 came, and not 10"),
-        (b"much too long", "more came, and not 10"),
+        (b"short", "received 5 bytes, expected 10"),
+        (b"much too long", "received more than the expected 10 bytes"),
     ],
 )
 def test_nothing_is_kept_when_the_bytes_are_not_the_published_ones(

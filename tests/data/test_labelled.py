@@ -52,7 +52,7 @@ def expect_right(kinds: Path, options: ReadOptions) -> int:
     for split in SPLITS:
         values, labels = read_labelled(kinds, split, GREY, options)
         assert labels.names == KINDS
-        assert (values[:, 0, 0, 0] % 3).tolist() == labels.of.tolist()
+        assert (values[:, 0, 0, 0] % 3).tolist() == labels.numbers.tolist()
         assert (values == read_dataset(kinds, split, GREY, options)).all()
         count += len(values)
     return count
@@ -134,7 +134,9 @@ def test_a_turned_photograph_is_in_the_split_of_the_upright_one(
             picture.save(tmp_path / "both" / name / f"{i}.png", exif=picture.getexif())
     for split in SPLITS:
         values, labels = read_labelled(tmp_path / "both", split, GREY, options)
-        turned, upright = (values[labels.of == k, 0, 0, 0].tolist() for k in range(2))
+        turned, upright = (
+            values[labels.numbers == k, 0, 0, 0].tolist() for k in range(2)
+        )
         assert labels.names == ("turned", "upright")
         assert turned == upright != []
 
@@ -152,7 +154,7 @@ def test_more_than_256_labels_can_be_told_apart(
         tmp_path / "many", "train", GREY.with_overrides(channels=3), options
     )
     assert (
-        values[:, 0, 0, 0].astype(int) * 256 + values[:, 1, 0, 0] == labels.of
+        values[:, 0, 0, 0].astype(int) * 256 + values[:, 1, 0, 0] == labels.numbers
     ).all()
 
 

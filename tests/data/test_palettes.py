@@ -11,7 +11,7 @@ from model_core import load_model
 from model_core.card import Card
 from model_core.data.datasets import read_dataset
 from model_core.data.options import ReadOptions
-from model_core.data.palette import colours_of, median_cut, written
+from model_core.data.palette import colours_of, median_cut, palette_of
 from model_core.errors import DataError, ModelError
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -193,4 +193,4 @@ def test_a_palette_is_part_of_the_identity(tmp_path: Path) -> None:
         assert (
             load_model("tiny-three", models_dir=tmp_path).card.identity == card.identity
         ) is same
-    assert written(colours_of(COLOURS)) == COLOURS
+    assert palette_of(colours_of(COLOURS)) == COLOURS

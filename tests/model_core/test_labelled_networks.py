@@ -358,5 +358,5 @@ def test_a_card_says_labels_and_their_priors(tmp_path) -> None:  # type: ignore[
         with pytest.raises(
             DataError, match="here: a label's name must have 1 to 64 characters"
         ):
-            Labels.numbered([0, 1], ["a", name], "here")
+            Labels.from_numbers([0, 1], ["a", name], "here")
     assert CompiledStage.can(model.network, torch.device("cpu"))  # type: ignore[arg-type]

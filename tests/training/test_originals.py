@@ -9,7 +9,7 @@ import torch
 
 from docs.make_results import render
 from model_core.card import Card
-from model_core.data.originals import draw_pixels, matches, redrawn
+from model_core.data.originals import best_originals, draw_pixels, greys_to_redraw
 from model_core.data.splits import Pixels, Values
 from model_core.errors import ConfigError, DataError
 from model_core.mixing import mix
@@ -26,8 +26,8 @@ GREYS = np.random.default_rng(0).integers(0, 256, (300, 1, 16, 18), np.uint8)
 
 def originals_of(values: Values, held_out: Values, originals: Pixels) -> Pixels:
     """As training asks for them."""
-    return redrawn(
-        values, matches(np.concatenate((values, held_out)), originals), originals
+    return greys_to_redraw(
+        values, best_originals(np.concatenate((values, held_out)), originals), originals
     )
 
 
@@ -75,7 +75,7 @@ def test_images_that_are_no_draws_are_refused() -> None:
     with pytest.raises(
         DataError, match=r"data.originals has images of 1x16x18 .*, the data of 1x18x16"
     ):
-        matches(GREYS.reshape(300, 1, 18, 16) % 2, GREYS)
+        best_originals(GREYS.reshape(300, 1, 18, 16) % 2, GREYS)
 
 
 def test_every_epoch_draws_an_image_anew_and_a_resumed_run_draws_the_same() -> None:
