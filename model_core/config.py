@@ -17,24 +17,28 @@ class NetworkConfig:
     """Shape and size of one network. The constructor raises ConfigError if the fields
     do not describe one.
 
-    network: the kind, a key of `KINDS`. height, width, channels: size of an image; 1
-        channel (grey) or 3 (R, G, B). values: V, the values of one variable, 2 to 256.
-    layers: number of residual blocks. hidden: the paper's h; the residual stream has 2h
-        features, divided into R, G and B groups. head: features of each hidden layer of
-        the head.
+    network: the kind, a key of `KINDS`.
+    height, width: of an image, in pixels.
+    channels: 1 (grey) or 3 (red, green, blue).
+    values: V, the number of values of one variable, 2 to 256.
+    layers: number of residual blocks.
+    hidden: the paper's h. The residual stream has 2h features, divided into R, G and B
+        groups.
+    head: features of each hidden layer of the head.
     residual, skip: the switches of table 2: connections around each layer, and from
         each layer to the output.
 
-    factor: above 1 makes it a Multi-Scale network (section 3.6): a first, unconditional
-        network of the same kind draws the image at 1 / factor of its size, and this one
-        draws the rest. conditioning: features of the upsampled map of the small image
-        that biases every layer of the second network. small_layers, small_hidden: size
-        of the first network; 0 means the same as the second.
+    factor: above 1 makes it a Multi-Scale network (section 3.6). A first, unconditional
+        network of the same kind then draws the image at 1 / factor of its size, and
+        this one draws the rest.
+    conditioning: features of the upsampled map of the small image, which biases every
+        layer of the second network.
+    small_layers, small_hidden: size of the first network; 0 means the same as the
+        second.
 
     labels: above 0, every layer has a bias for each of that many labels, and an image
         is drawn and scored given one of them. In a Multi-Scale network the first
         network has these biases, and the map of the second depends on the label.
-
     categories: True if the values have no order. The first convolution then reads each
         value as a one-hot vector.
     """

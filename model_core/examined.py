@@ -43,7 +43,8 @@ def _sha256(file: Path) -> str:
 
 
 def renew(models: Path) -> Path:
-    """Write the list for all models in the directory `models`, and return its path."""
+    """Write examined.json for all models in the directory `models`, and return its
+    path."""
     listed = {
         card.parent.name: file_digests(card.parent)
         for card in sorted(models.glob(f"*/{CARD}"))

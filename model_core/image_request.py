@@ -30,16 +30,16 @@ def ways_of(options: Mapping[str, Any]) -> Ways:
 class ImageRequest:
     """One image, drawn with the noise of (seed, sample) at a temperature.
 
-    known, keep: values (C, H, W) and a map (H, W); a pixel with keep = True takes its
+    known, keep: values (C, H, W) and a map (H, W). A pixel with keep = True takes its
         value from `known` and is not drawn.
     small: the small image (C, s, s) of a Multi-Scale model, if it is given.
-        known_small: its first k rows (C, k, s), if only these are given.
+    known_small: the first k rows (C, k, s) of the small image, if only these are given.
     member: index of the network that draws the image; None: the noise chooses one.
     label: index of the label. None: the noise chooses one, with the priors, or with
-        p(label | the pixels before the hole) for an image that is completed.
-        label_from: the pixels (H, W) that were given with the request, which decide
-        where that hole begins. A Multi-Scale model takes the label from its small
-        image.
+        p(label | the pixels before the hole) for an image that is completed. A
+        Multi-Scale model takes the label from its small image.
+    label_from: the pixels (H, W) that were given with the request; they decide where
+        the hole begins when the label is chosen.
     weighed: True if ln p of the whole image, including its given pixels, is to be
         reported, at this temperature.
     windows: the windows of a field; `known` and `keep` then have the field's rows. The

@@ -20,9 +20,12 @@ FOLDER = Path(
 
 @dataclass(frozen=True)
 class Level:
-    """A level of processors. processor: LLVM's name of it. machines: the results of
-    `platform.machine()` that it applies to. features: those that a processor needs, by
-    LLVM's names."""
+    """A level of processors.
+
+    processor: LLVM's name of it.
+    machines: the results of `platform.machine()` that it applies to.
+    features: those that a processor must have, by LLVM's names.
+    """
 
     name: str
     processor: str

@@ -45,7 +45,8 @@ def hashed_split(pixels: bytes) -> Split:
 
 
 def split_at(share: float) -> Split:
-    """Return the split of an image with this place between 0 and 1."""
+    """Return the split of an image with this place between 0 and 1: "train" below 0.8,
+    "valid" below 0.9, otherwise "test"."""
     if share < 0.8:
         return "train"
     return "valid" if share < 0.9 else "test"

@@ -68,8 +68,8 @@ class Standing:
 
 def p_value(nats: float, validation: Validation) -> float:
     """Return the share of validation images that are at least as improbable as `nats`,
-    interpolated between the quantiles; at least 1 / images, because fewer images cannot
-    show less."""
+    interpolated between the quantiles; at least 1 / images, the smallest share that so
+    many images can show."""
     quantiles = validation.nats_quantiles
     below = float(
         np.interp(nats, quantiles, np.linspace(0, 1, len(quantiles)), left=0, right=1)
