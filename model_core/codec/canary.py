@@ -7,11 +7,11 @@ import numpy as np
 from model_core.codec.container import CANARY_BYTES
 from model_core.codec.lanes import LaneCoder, finished
 from model_core.config import NetworkConfig
-from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.noise import image_noise
+from model_core.sampling.stages import CodingStage
 
 
-def canary(stage: CompiledStage, config: NetworkConfig) -> bytes:
+def canary(stage: CodingStage, config: NetworkConfig) -> bytes:
     """A digest of the state that a network is in once a fixed image of noise is encoded, every bit of it, and of the
     image's code. The stage must be a new one, whose slots have all been empty."""
     noise = image_noise(0, 0, config.height, config.width, config.channels)

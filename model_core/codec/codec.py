@@ -31,9 +31,8 @@ from model_core.errors import ConfigError, DataError, ModelError
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
-from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.label_choice import rows_on
-from model_core.sampling.stages import numerics_of
+from model_core.sampling.stages import compiled_stage, numerics_of
 
 OnImages = Callable[[int], None]
 LANE_VALUES = 1 << 19
@@ -94,7 +93,7 @@ def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.
     if model.label is not None:
         return np.full(len(images), model.label)
     labels, every = model.config.labels, np.ones(images.shape[2:], np.bool_)
-    stage, found = CompiledStage(_network(model, k), labels), []
+    stage, found = compiled_stage(_network(model, k), labels), []
     for image in turn(images, model.members[k].orientation):
         rows = rows_on(stage, labels, image, every, TEMPERATURE)
         found.append(int(np.add.accumulate(rows, 1)[:, -1].argmax()))
@@ -181,7 +180,7 @@ def _lanes(part: Values) -> int:
 
 def _coder(model: Model, k: int, lanes: int) -> tuple[LaneCoder, bytes]:
     """The coder of a member's images in so many lanes, and this machine's canary."""
-    stage = CompiledStage(_network(model, k), lanes)
+    stage = compiled_stage(_network(model, k), lanes)
     found = canary(stage, model.config)
     return LaneCoder(stage, model.config), found
 

@@ -22,8 +22,8 @@ from model_core.compiled.range_coder import (
     Coder,
 )
 from model_core.config import NetworkConfig
-from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.stage import Drawing
+from model_core.sampling.stages import CodingStage
 
 Values = NDArray[np.uint8]
 Labels = NDArray[np.int64] | None
@@ -93,7 +93,7 @@ class DecodingLane:
 class LaneCoder:
     """Codes the images of one network in as many lanes as its stage has slots, at most."""
 
-    def __init__(self, stage: CompiledStage, config: NetworkConfig) -> None:
+    def __init__(self, stage: CodingStage, config: NetworkConfig) -> None:
         """stage: nobody else's while images are coded."""
         self._stage = stage
         self._shape = config.channels, config.height, config.width

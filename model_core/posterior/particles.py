@@ -13,7 +13,7 @@ from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.island import Parents
 from model_core.posterior.plan import Stop
 from model_core.sampling.stage import Drawing
-from model_core.sampling.stages import stage_for
+from model_core.sampling.stages import new_stage
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,12 @@ class Particles(Protocol):
 class StageParticles:
     """Particles in the slots of a stage. Rows that are given to all of one label are worked off once."""
 
-    def __init__(self, network: PixelNetwork, size: int) -> None:
-        """size: how many particles there may be."""
+    def __init__(
+        self, network: PixelNetwork, size: int, threads: int | None = None
+    ) -> None:
+        """size: how many particles there may be. threads: see `stages.new_stage`."""
         self.size = size
-        self._stage = stage_for(network)(network, size)
+        self._stage = new_stage(network, size, threads)
         self._width = network.config.width
         self._slots = list(range(size))
         self._log_p = np.zeros(size)
@@ -133,16 +135,17 @@ class StageParticles:
 
 class Stages:
     """The stages on which a model's particles are drawn, one for each of its networks: made anew where more of them are
-    asked for."""
+    asked for. threads: of each stage; see `stages.new_stage`."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads
         self._made: dict[PixelNetwork, StageParticles] = {}
 
     def of(self, network: PixelNetwork, size: int) -> StageParticles:
         """One on which so many can be drawn."""
         if network not in self._made or self._made[network].size < size:
             self._made.pop(network, None)  # first, so that its memory is free
-            self._made[network] = StageParticles(network, size)
+            self._made[network] = StageParticles(network, size, self._threads)
         return self._made[network]
 
 

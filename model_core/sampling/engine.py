@@ -15,10 +15,11 @@ from torch import Tensor
 from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import spread_out, subsample
 from model_core.networks import MultiScaleNetwork, Network
+from model_core.sampling.compiled.threaded import ThreadedStage
 from model_core.sampling.noise import image_noise
 from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.stage import Drawing, SlotRow
-from model_core.sampling.stages import networks_of, stage_for
+from model_core.sampling.stages import networks_of, new_stage, stage_for, threads_of
 from model_core.sampling.windowed import WindowedStage
 
 
@@ -51,18 +52,27 @@ class NetworkEngine:
 
     A step goes on until at least one row is complete: in compiled code (float32 on a CPU) or in plain torch.
     kept: how many of the states that given rows led to stay for images to come, in compiled code. Each takes a slot's
-    memory.
+    memory. threads: see `stages.new_stage`.
     """
 
-    def __init__(self, network: Network, slots: int = 16, kept: int = 0) -> None:
+    def __init__(
+        self,
+        network: Network,
+        slots: int = 16,
+        kept: int = 0,
+        threads: int | None = None,
+    ) -> None:
         self._network = network
-        stage = stage_for(network)
-        spare = range(slots, slots + kept if stage.keeps_closed else slots)
-        alike = [
-            SharedPrefill(stage(part, slots + len(spare)), spare)
+        keeps_closed = stage_for(network).keeps_closed
+        spare = range(slots, slots + kept if keeps_closed else slots)
+        self._parts = [
+            new_stage(part, slots + len(spare), threads, network)
             for part in networks_of(network)
         ]
-        self._stages = [WindowedStage(each) for each in alike]
+        self._threads = max(threads_of(part) for part in self._parts)
+        self._stages = [
+            WindowedStage(SharedPrefill(part, spare)) for part in self._parts
+        ]
         self._vacant = list(range(slots - 1, -1, -1))
         self._seats: dict[int, _Seat] = {}
         self._ticket_of: dict[int, int] = {}
@@ -82,6 +92,15 @@ class NetworkEngine:
     def busy(self) -> int:
         """How many images are being drawn."""
         return len(self._seats)
+
+    @property
+    def load(self) -> int:
+        """How many images the busiest thread draws: a step takes as long as for so
+        many."""
+        drawn = sum(
+            part.fullest for part in self._parts if isinstance(part, ThreadedStage)
+        )
+        return max(drawn, -(-self.busy // self._threads))
 
     def admit(self, request: ImageRequest) -> int:
         """Seat an image and return its ticket; there must be a free slot."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from model_core.elementary import log, shares
 from model_core.networks import PixelNetwork
 from model_core.sampling.stage import Drawing, Stage
-from model_core.sampling.stages import stage_for
+from model_core.sampling.stages import new_stage
 
 
 def label_shares(
@@ -45,9 +45,7 @@ def log_p_leading(
     temperature: float,
 ) -> NDArray[np.float64]:
     """ln p_T of the first pixels of an image, (C, H, W) where before (H, W) is True, under each label (K,)."""
-    rows = rows_on(
-        stage_for(network)(network, labels), labels, known, before, temperature
-    )
+    rows = rows_on(new_stage(network, labels), labels, known, before, temperature)
     return np.array([math.fsum(each) for each in rows])
 
 

@@ -34,13 +34,20 @@ class Engine:
     """Draws up to `slots` images side by side. The rows of an image come from the top down.
 
     A member that was trained on turned images completes no upright row before the last: its images come whole.
-    kept: see NetworkEngine.
+    kept, threads: see NetworkEngine.
     """
 
-    def __init__(self, model: Model, slots: int = 16, kept: int = 0) -> None:
+    def __init__(
+        self,
+        model: Model,
+        slots: int = 16,
+        kept: int = 0,
+        threads: int | None = None,
+    ) -> None:
         self._members = model.members
         self._engines = [
-            NetworkEngine(member.network, slots, kept) for member in model.members
+            NetworkEngine(member.network, slots, kept, threads)
+            for member in model.members
         ]
         only_upright = [member.orientation for member in model.members] == ["none"]
         self._alone = self._engines[0] if only_upright else None
@@ -76,6 +83,12 @@ class Engine:
     def busy(self) -> int:
         """How many images are being drawn."""
         return len(self._places)
+
+    @property
+    def load(self) -> int:
+        """How many images the busiest thread draws: a step takes as long as for so
+        many. The members draw one after the other."""
+        return sum(engine.load for engine in self._engines)
 
     def admit(self, request: ImageRequest) -> int:
         """Seat an image and return its ticket; there must be a free slot."""

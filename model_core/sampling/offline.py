@@ -16,6 +16,7 @@ from model_core.errors import DataError
 from model_core.image_request import ImageRequest, Ways
 from model_core.models import Model
 from model_core.networks.pixel_network import Written
+from model_core.sampling.compiled.threads import threads_in_use
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import networks_of, seats
 
@@ -169,8 +170,9 @@ def draw(
         requests = [replace(request, windows=windows) for request in requests]
     if len(requests) == 1:
         return _draw_alone(model, requests, on_row, log_p)
+    most = seats(model) * threads_in_use()
     return _draw(
-        Engine(model, min(seats(model), max(1, len(requests)))),
+        Engine(model, min(most, max(1, len(requests)))),
         model.config,
         requests,
         on_row,

@@ -8,11 +8,16 @@ from model_core.compiled import is_kept
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage
+from model_core.sampling.compiled.threaded import ThreadedStage, threaded_bytes
+from model_core.sampling.compiled.threads import threads_in_use
 from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.stage import Stage
 
 STAGES: tuple[type[Stage], ...] = (CompiledStage, PlainStage)
 """The fastest first; the last can draw from every network on every device."""
+
+CodingStage = CompiledStage | ThreadedStage
+"""A stage of compiled code, which can code images as well."""
 
 SEAT_BYTES, WEIGHTS_WORTH = 8 * 2**20, 4
 """Bytes that the state of images drawn side by side may take, or so many times the weights' if that is more."""
@@ -34,6 +39,34 @@ def networks_of(network: Network) -> list[PixelNetwork]:
 def stage_for(network: Network) -> type[Stage]:
     """Draws from every network that an image of this one passes."""
     return _first_for(networks_of(network))
+
+
+def new_stage(
+    network: PixelNetwork,
+    slots: int,
+    threads: int | None = None,
+    whole: Network | None = None,
+) -> Stage:
+    """Return a stage that draws from a network.
+
+    threads: the most threads that it draws in; by default those in use in this thread
+    (`compiled.threads.use_threads`). Only compiled code is drawn in several. whole: the
+    network that it is a part of, all of which is drawn by stages of one kind.
+    """
+    stage = stage_for(whole or network)
+    if stage is CompiledStage:
+        return compiled_stage(network, slots, threads)
+    return stage(network, slots)
+
+
+def compiled_stage(
+    network: PixelNetwork, slots: int, threads: int | None = None
+) -> CodingStage:
+    """Do as `new_stage`, for a network from which compiled code can draw."""
+    threads = min(threads or threads_in_use(), slots)
+    if threads == 1:
+        return CompiledStage(network, slots)
+    return ThreadedStage(network, slots, threads)
 
 
 def numerics_of(model: Model, slots: int = 1) -> str:
@@ -83,9 +116,23 @@ def slot_bytes(model: Model) -> int:
     return sum(stage.slot_bytes(network) for network in networks)
 
 
+def threads_of(stage: Stage) -> int:
+    """Return the most threads in which a stage draws."""
+    return stage.threads if isinstance(stage, ThreadedStage) else 1
+
+
+def stage_bytes(model: Model, slots: int, threads: int = 1) -> int:
+    """Bytes of all arrays of an engine of so many slots that draws in so many threads."""
+    networks = _all_of(model)
+    if _first_for(networks) is CompiledStage:
+        return sum(threaded_bytes(network, slots, threads) for network in networks)
+    return slots * slot_bytes(model)
+
+
 def seats(model: Model) -> int:
-    """The number of images that are best drawn side by side: 16, or fewer, a multiple of four, where the state of 16
-    would not fit into the processor's caches. Large weights raise it, because all images share one read of them."""
+    """The number of images that one thread best draws side by side: 16, or fewer, a multiple of four, where the state
+    of 16 would not fit into the processor's caches. Large weights raise it, because all images share one read of
+    them."""
     if model not in _seats:
         _seats[model] = (
             MOST if compiled_loops(model) is None else _seats_in_caches(model)

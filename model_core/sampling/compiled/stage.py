@@ -3,7 +3,7 @@
 float32 on a CPU. Every pixel's arithmetic is the same whatever shares its tile, so bytes do not depend on company.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.compiled.colour_order import Maps
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import Floats
-from model_core.sampling.compiled.prepared import prepared
+from model_core.sampling.compiled.prepared import Prepared, prepared
 from model_core.sampling.compiled.weights import Room, made, zeros
 from model_core.sampling.stage import Drawing, SlotRow, condition_of
 
@@ -36,8 +36,25 @@ FEWEST = 4
 """Columns that it draws at least: the lag of most networks, which complete a row of every image in so many."""
 
 
+_NO_SLOTS = np.empty(0, np.int64)
+
+
+class StepWork(NamedTuple):
+    """What one step of a stage computes: the arguments of its compiled code."""
+
+    given: NDArray[np.int64]
+    """Slots whose next row is given whole, and is worked off at once."""
+    drawn: NDArray[np.int64]
+    """Slots that are drawn until some row is complete."""
+    front: Front
+
+
 class CompiledStage:
-    """A Stage (sampling/stage.py); a step draws until some row is complete."""
+    """A Stage (sampling/stage.py); a step draws until some row is complete.
+
+    A step has three parts: `begin_step` and `end_step` are bookkeeping, and `compute`,
+    between them, runs compiled code alone, so that another thread may call it.
+    """
 
     stops_within_rows: ClassVar[bool] = True
     keeps_closed: ClassVar[bool] = True
@@ -59,12 +76,15 @@ class CompiledStage:
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
         """The difference that one more image makes to the arrays."""
-        one, two = (_state_bytes(network, images) for images in (1, 2))
+        one, two = (state_bytes(network, images) for images in (1, 2))
         return two - one
 
-    def __init__(self, network: PixelNetwork, slots: int) -> None:
+    def __init__(
+        self, network: PixelNetwork, slots: int, arrays: Prepared | None = None
+    ) -> None:
+        """arrays: what `prepared(network)` returned, if several stages share it."""
         (kind, maps, self._shared, weights), sizes = (
-            prepared(network),
+            arrays or prepared(network),
             Sizes.of(network.config, slots),
         )
         self._network, self._slots, self._rows_at_once = (
@@ -114,8 +134,15 @@ class CompiledStage:
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
         """See Stage.fork."""
+        self.fork_from(self, source, target, drawing)
+
+    def fork_from(
+        self, other: "CompiledStage", source: int, target: int, drawing: Drawing
+    ) -> None:
+        """Do as `fork`, from a slot of another stage of the same network, which has as
+        many slots."""
         self._take_up(target, drawing, drawing.given_rows)
-        self._copy_kept(source, target)
+        self._copy_kept(other, source, target)
 
     def _take_up(self, slot: int, drawing: Drawing, first_row: int) -> None:
         front, state = self._front, self._state
@@ -165,6 +192,7 @@ class CompiledStage:
         stage, every = CompiledStage(network, 1), torch.ones(H, W, dtype=torch.bool)
         noise, bounds = torch.zeros(H, W, C, dtype=torch.float64), stage._shared.outputs
         found = np.empty((N, network.config.values, C, H, W), np.float32)
+        row = StepWork(_slots([0]), _slots([]), stage._front)
         for image, its in zip(images, found, strict=True):
             stage.open(
                 0,
@@ -178,7 +206,7 @@ class CompiledStage:
                 ),
             )
             for y in range(H):
-                stage._pass_rows([0])
+                stage.end_step(row, stage.compute(row))
                 for c in range(C):
                     its[:, c, y] = stage._state.logits[
                         :W, bounds[c] : bounds[c] + len(its)
@@ -192,41 +220,48 @@ class CompiledStage:
 
     def copy(self, source: int, target: int) -> None:
         """Let an image go on from where another one is, which is held at the same place; what is given to it stays."""
-        front, state = self._front, self._state
-        y, x = front.stop[source]
-        assert (front.stop[target] == front.stop[source]).all()
-        front.first_row[target], front.done[target] = (
-            front.first_row[source],
-            front.done[source],
-        )
-        state.summed[target] = 0
-        state.images[target, :, :y] = state.images[source, :, :y]
-        if x:
-            state.images[target, :, y, :x] = state.images[source, :, y, :x]
-            self._copy_row(source, target)
-        self._copy_kept(source, target)
+        self.copy_from(self, source, target)
 
-    def _copy_row(self, source: int, target: int) -> None:
+    def copy_from(self, other: "CompiledStage", source: int, target: int) -> None:
+        """Do as `copy`, from a slot of another stage of the same network, which has as
+        many slots."""
+        front, state = self._front, self._state
+        y, x = other._front.stop[source]
+        assert (front.stop[target] == other._front.stop[source]).all()
+        front.first_row[target] = other._front.first_row[source]
+        front.done[target] = other._front.done[source]
+        state.summed[target] = 0
+        image = other._state.images[source]
+        state.images[target, :, :y] = image[:, :y]
+        if x:
+            state.images[target, :, y, :x] = image[:, y, :x]
+            self._copy_row(other, source, target)
+        self._copy_kept(other, source, target)
+
+    def _copy_row(self, other: "CompiledStage", source: int, target: int) -> None:
         """Copy what the rest of a row that is begun reads of its beginning."""
+        for own, its in zip(self._columns(), other._columns(), strict=True):
+            own[:, target :: self._slots] = its[:, source :: other._slots]
+        if self._streams == IN_RING:
+            own, its = self._state.streams, other._state.streams
+            own[:, self._cells(own[0], target)] = its[:, other._cells(its[0], source)]
+
+    def _columns(self) -> list[Floats]:
+        """Maps (L, columns * slots, width) that are laid out by column and slot."""
         by_column = [getattr(self._layers, name) for name in self._by_column]
         if self._streams == BY_COLUMN:
             by_column.append(self._state.streams)
-        for row in by_column:
-            row[:, target :: self._slots] = row[:, source :: self._slots]
-        if self._streams == IN_RING:
-            streams = self._state.streams
-            streams[:, self._cells(streams[0], target)] = streams[
-                :, self._cells(streams[0], source)
-            ]
+        return by_column
 
-    def _copy_kept(self, source: int, target: int) -> None:
-        state = self._state
-        for kept in (state.scaled, state.conditions):
-            kept[self._cells(kept, target)] = kept[self._cells(kept, source)]
-        for kept in self._kept:
-            kept[:, self._cells(kept[0], target)] = kept[
-                :, self._cells(kept[0], source)
-            ]
+    def _copy_kept(self, other: "CompiledStage", source: int, target: int) -> None:
+        pairs = [
+            (self._state.scaled, other._state.scaled),
+            (self._state.conditions, other._state.conditions),
+        ]
+        for own, its in pairs:
+            own[self._cells(own, target)] = its[other._cells(its, source)]
+        for own, its in zip(self._kept, other._kept, strict=True):
+            own[:, self._cells(own[0], target)] = its[:, other._cells(its[0], source)]
 
     def _cells(self, part: Floats, slot: int) -> slice:
         """The cells of a map (cells, width) that belong to a slot."""
@@ -248,13 +283,48 @@ class CompiledStage:
         An image whose next row is given whole works that off at once. Raises FloatingPointError when the network gives
         logits that are not finite.
         """
+        work = self.begin_step()
+        return self.end_step(work, self.compute(work))
+
+    @property
+    def busy(self) -> int:
+        """Number of images that are being drawn."""
+        return len(self._active)
+
+    def begin_step(self) -> StepWork:
+        """Decide what the next step computes."""
         given = [slot for slot in self._active if self._passes(slot)]
         drawn = [slot for slot in self._active if slot not in given]
         if len(given) <= -len(drawn) % TOGETHER:  # the list is padded for as much
             given, drawn = [], self._active
-        return (self._pass_rows(given) if given else []) + (
-            self._draw_rows(drawn) if drawn else []
-        )
+        front = self._front
+        if not self._windows.isdisjoint(drawn):
+            front = front._replace(
+                steps=max(FEWEST, PIECE // (len(drawn) * self._rows_at_once))
+            )
+        return StepWork(_slots(given), _slots(drawn), front)
+
+    def compute(self, work: StepWork) -> int:
+        """Run the compiled code of a step. Return how many rows of `work.drawn` are
+        complete, or -1 if a logit is not finite."""
+        _, *others = self._records
+        if len(work.given) and not self._code.pass_given(work.given, *self._records):
+            return -1
+        if not len(work.drawn):
+            return 0
+        return self._code.advance(work.drawn, work.front, *others)
+
+    def end_step(self, work: StepWork, count: int) -> list[SlotRow]:
+        """Return the rows that a step completed. count: what `compute` returned.
+
+        Raises FloatingPointError if it is -1.
+        """
+        if count < 0:
+            raise FloatingPointError(NOT_FINITE)
+        rows = self._end_given(work.given) if len(work.given) else []
+        if len(work.drawn):
+            rows += self._rows(*self._front.finished[:count].T)
+        return rows
 
     def _passes(self, slot: int) -> bool:
         """True if the next row is given whole, not begun, and not behind where the image is held."""
@@ -265,25 +335,12 @@ class CompiledStage:
             and front.done[slot, y] == 0
         )
 
-    def _pass_rows(self, given: list[int]) -> list[SlotRow]:
-        """Work off the next row of each slot, which is given whole."""
-        slots, front = np.array(given), self._front
-        if not self._code.pass_given(slots, *self._records):
-            raise FloatingPointError(NOT_FINITE)
+    def _end_given(self, slots: NDArray[np.int64]) -> list[SlotRow]:
+        """Count the next row of each slot, which was given whole, as done."""
+        front = self._front
         ys = front.first_row[slots]
         front.done[slots, ys], front.first_row[slots] = self._shared.width, ys + 1
         return self._rows(slots, ys)
-
-    def _draw_rows(self, slots: list[int]) -> list[SlotRow]:
-        front, *others = self._records
-        if not self._windows.isdisjoint(slots):
-            front = front._replace(
-                steps=max(FEWEST, PIECE // (len(slots) * self._rows_at_once))
-            )
-        count = self._code.advance(np.array(slots), front, *others)
-        if count < 0:
-            raise FloatingPointError(NOT_FINITE)
-        return self._rows(*front.finished[:count].T)
 
     def handed(self, slots: list[int]) -> dict[str, Any]:
         """The arguments that the loop needs to draw in these slots, by the names of its parameters."""
@@ -308,8 +365,12 @@ def _kind(network: PixelNetwork) -> CompiledKind:
     return part(network.config.kind.compiled)
 
 
-def _state_bytes(network: PixelNetwork, images: int) -> int:
-    """Bytes of all arrays whose size depends on how many images are drawn side by side."""
+def _slots(numbers: list[int]) -> NDArray[np.int64]:
+    return np.array(numbers, np.int64) if numbers else _NO_SLOTS
+
+
+def state_bytes(network: PixelNetwork, images: int) -> int:
+    """Bytes of all arrays of a stage of so many slots, weights not counted."""
     maps, sizes, kind = Maps(network), Sizes.of(network.config, images), _kind(network)
     records = (
         _state(network, maps, sizes),

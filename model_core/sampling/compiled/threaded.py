@@ -1,0 +1,205 @@
+"""A stage that draws in several threads: stages of one thread each, between which it
+spreads the images.
+
+Every slot's arithmetic is the same whatever shares its stage, so bytes depend neither on
+the number of threads nor on where an image sits.
+"""
+
+from functools import partial
+from operator import itemgetter
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model_core.compiled.range_coder import Coder
+from model_core.networks.pixel_network import PixelNetwork
+from model_core.sampling.compiled.kind import Sizes
+from model_core.sampling.compiled.layout import Floats
+from model_core.sampling.compiled.prepared import prepared
+from model_core.sampling.compiled.stage import (
+    TOGETHER,
+    CompiledStage,
+    state_bytes,
+)
+from model_core.sampling.compiled.threads import run_together
+from model_core.sampling.stage import Drawing, SlotRow
+
+WORTH_S = 50e-6
+"""Seconds that a stage's part of a step must last to be handed to another thread. Waking
+one that sleeps, and waiting for it, takes about as long."""
+_BY_PLACE = itemgetter(0, 1)
+LEARNS = 0.1
+"""Weight of the last step in the mean of what steps take."""
+
+
+class _Place(NamedTuple):
+    """Where the image of a slot is drawn."""
+
+    stage: int
+    slot: int
+    """Its slot in that stage."""
+
+
+class ThreadedStage:
+    """A Stage (sampling/stage.py) of compiled code that draws in up to `threads` threads.
+
+    A new image goes to the stage with the fewest. A step advances all stages that have
+    images, those at the same time whose part is long enough, and waits for all of them.
+    Its rows come in the order of slots, then of y.
+    """
+
+    stops_within_rows: ClassVar[bool] = CompiledStage.stops_within_rows
+    keeps_closed: ClassVar[bool] = CompiledStage.keeps_closed
+    can = staticmethod(CompiledStage.can)
+    numerics = staticmethod(CompiledStage.numerics)
+    slot_bytes = staticmethod(CompiledStage.slot_bytes)
+    logits = staticmethod(CompiledStage.logits)
+
+    worth_s: ClassVar[float] = WORTH_S
+
+    def __init__(self, network: PixelNetwork, slots: int, threads: int) -> None:
+        """slots: of all threads together."""
+        self.threads = threads
+        each, arrays = slots_of_each(slots, threads), prepared(network)
+        self._stages = [CompiledStage(network, each, arrays) for _ in range(threads)]
+        self._vacant = [list(range(each - 1, -1, -1)) for _ in range(threads)]
+        self._slots = [[-1] * each for _ in range(threads)]
+        """The slot outside of each slot of each stage."""
+        self._places: dict[int, _Place] = {}
+        """Of each slot that ever had an image: a closed one keeps its state."""
+        self._image_pixels = Sizes.of(network.config, each).rows_at_once
+        """Pixels of an image that are drawn at once."""
+        self._image_s = 0.0
+        """Seconds that a step of a stage takes for each of its images."""
+
+    @property
+    def busy(self) -> int:
+        """Number of images that are being drawn."""
+        return sum(stage.busy for stage in self._stages)
+
+    @property
+    def fullest(self) -> int:
+        """Number of images in the stage that has the most."""
+        return max(stage.busy for stage in self._stages)
+
+    def open(self, slot: int, drawing: Drawing) -> None:
+        """See Stage.open."""
+        stage, inner = self._take_place(slot)
+        self._stages[stage].open(inner, drawing)
+
+    def fork(self, source: int, target: int, drawing: Drawing) -> None:
+        """See Stage.fork."""
+        its, own = self._places[source], self._take_place(target)
+        self._stages[own.stage].fork_from(
+            self._stages[its.stage], its.slot, own.slot, drawing
+        )
+
+    def close(self, slot: int) -> None:
+        """See Stage.close."""
+        if (place := self._places.get(slot)) is not None:
+            self._stages[place.stage].close(place.slot)
+
+    def hold(self, slot: int, y: int, x: int) -> None:
+        """See Stage.hold."""
+        stage, inner = self._places[slot]
+        self._stages[stage].hold(inner, y, x)
+
+    def copy(self, source: int, target: int) -> None:
+        """See Stage.copy."""
+        its, own = self._places[source], self._places[target]
+        self._stages[own.stage].copy_from(self._stages[its.stage], its.slot, own.slot)
+
+    def log_p(self, slot: int) -> NDArray[np.float64]:
+        """See Stage.log_p."""
+        stage, inner = self._places[slot]
+        return self._stages[stage].log_p(inner)
+
+    def image(self, slot: int) -> Tensor:
+        """See Stage.image."""
+        stage, inner = self._places[slot]
+        return self._stages[stage].image(inner)
+
+    def coder(self, slot: int) -> Coder:
+        """See CompiledStage.coder."""
+        stage, inner = self._places[slot]
+        return self._stages[stage].coder(inner)
+
+    def kept(self, slot: int) -> list[Floats]:
+        """See CompiledStage.kept."""
+        stage, inner = self._places[slot]
+        return self._stages[stage].kept(inner)
+
+    def step(self) -> list[SlotRow]:
+        """See Stage.step."""
+        busy = [k for k, stage in enumerate(self._stages) if stage.busy]
+        if len(busy) == 1:  # a lone image waits for nothing that several need
+            return self._named(busy[0], self._stages[busy[0]].step())
+        # The first stays with this thread, which would only wait otherwise.
+        handed = [k for k in busy[1:] if self._is_worth(self._stages[k].busy)]
+        own = [k for k in busy if k not in handed]
+        works = [(k, self._stages[k].begin_step()) for k in own + handed]
+        calls = [partial(self._stages[k].compute, work) for k, work in works]
+        computed = run_together(calls[: len(own)], calls[len(own) :])
+        rows: list[SlotRow] = []
+        for (k, work), (count, seconds) in zip(works, computed, strict=True):
+            self._learn(seconds / self._stages[k].busy)
+            rows += self._named(k, self._stages[k].end_step(work, count))
+        rows.sort(key=_BY_PLACE)
+        return rows
+
+    def _named(self, stage: int, rows: list[SlotRow]) -> list[SlotRow]:
+        """Return a stage's rows with the slots that they have outside."""
+        slots = self._slots[stage]
+        return [
+            SlotRow(slots[inner], y, values, is_last)
+            for inner, y, values, is_last in rows
+        ]
+
+    def _is_worth(self, images: int) -> bool:
+        """Does a step of so many images last long enough for another thread?"""
+        return images * self._image_s >= self.worth_s
+
+    def _learn(self, image_s: float) -> None:
+        weight = LEARNS if self._image_s else 1.0
+        self._image_s += weight * (image_s - self._image_s)
+
+    def _take_place(self, slot: int) -> _Place:
+        """Choose where the next image of a slot is drawn, and give up where its last one
+        was."""
+        if (before := self._places.pop(slot, None)) is not None:
+            self._vacant[before.stage].append(before.slot)
+        stage = self._next_stage()
+        place = self._places[slot] = _Place(stage, self._vacant[stage].pop())
+        self._slots[stage][place.slot] = slot
+        return place
+
+    def _next_stage(self) -> int:
+        """Return the stage for one more image: of those that have a vacant slot the one
+        with the fewest images.
+
+        No more stages are begun than there are tiles of pixels: a tile takes as long
+        for one pixel as for TOGETHER.
+        """
+        images = [stage.busy for stage in self._stages]
+        tiles = -(-(sum(images) + 1) * self._image_pixels // TOGETHER)
+        begun = sum(n > 0 for n in images)
+        vacant = [k for k, places in enumerate(self._vacant) if places]
+        if begun and begun >= tiles:
+            vacant = [k for k in vacant if images[k]] or vacant
+        return min(vacant, key=lambda k: (images[k], -len(self._vacant[k]), k))
+
+
+def slots_of_each(slots: int, threads: int) -> int:
+    """Return how many slots each of several stages has: its share of all, and one more,
+    because images do not end in the order in which they are spread."""
+    return -(-slots // threads) + 1
+
+
+def threaded_bytes(network: PixelNetwork, slots: int, threads: int) -> int:
+    """Return the bytes of all arrays of a stage of so many slots and threads, weights
+    not counted."""
+    if threads == 1:
+        return state_bytes(network, slots)
+    return threads * state_bytes(network, slots_of_each(slots, threads))

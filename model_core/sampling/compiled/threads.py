@@ -1,0 +1,201 @@
+"""The drawing threads of this process: they run compiled code for whoever asks, and know
+nothing of stages.
+
+There is one set for all models. A thread is started when it is first needed, by the
+thread that needs it, whose processors and scheduling it inherits; it then waits for
+calls until the process ends. The thread that asks computes its own part meanwhile.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+MOST_THREADS = 64
+"""The most drawing threads of a process, the one that asks among them."""
+
+Call = Callable[[], int]
+"""A call of compiled code, which releases the interpreter's lock; returns a number."""
+
+
+class Computed(NamedTuple):
+    """The result of a call, and the seconds that it took by the clock."""
+
+    result: int
+    seconds: float
+
+
+class _Task:
+    """A call that another thread makes."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._outcome: Computed | BaseException | None = None
+        self._running = threading.Lock()
+        self._running.acquire()
+
+    def run(self) -> None:
+        """Make the call. Whatever it raises is kept for `result`."""
+        try:
+            self._outcome = timed(self._call)
+        except BaseException as error:  # belongs to the thread that asked
+            self._outcome = error
+
+    def end(self) -> None:
+        """Let `wait` return."""
+        self._running.release()
+
+    def wait(self) -> None:
+        """Wait until the call is over."""
+        with self._running:
+            pass
+
+    def result(self) -> Computed:
+        """Return the result of a call that is over, or raise what it raised."""
+        outcome = self._outcome
+        assert outcome is not None
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+
+class _Thread:
+    """A thread that makes one call after the other."""
+
+    def __init__(self, number: int) -> None:
+        self._tasks: SimpleQueue[_Task] = SimpleQueue()
+        self.used_s = 0.0
+        """Seconds of a processor that it had used when its last call ended."""
+        self._thread = threading.Thread(
+            target=self._serve, name=f"drawing {number}", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def native_id(self) -> int:
+        native_id = self._thread.native_id
+        assert native_id is not None, "a thread that was started has one"
+        return native_id
+
+    def put(self, task: _Task) -> None:
+        self._tasks.put(task)
+
+    def _serve(self) -> None:
+        while True:
+            task = self._tasks.get()
+            task.run()
+            self.used_s = time.thread_time()
+            task.end()
+            del task  # or its arrays stay in memory until the next one comes
+
+
+_threads: list[_Thread] = []
+"""The threads beside the one that asks, started so far."""
+_starting = threading.Lock()
+_drawn_s = [0.0] * MOST_THREADS
+"""Seconds that each thread has computed for stages of several threads; those of
+whoever asked come first."""
+_of_this_thread = threading.local()
+
+
+def use_threads(count: int) -> None:
+    """Let stages that this thread makes from now on draw with so many threads, unless
+    they name a number. Default: 1.
+
+    It is a property of the calling thread, so that what another one draws beside it, to
+    warm up for example, stays on one thread.
+    """
+    if not 1 <= count <= MOST_THREADS:
+        raise ValueError(f"expected 1 to {MOST_THREADS} drawing threads, got {count}")
+    _of_this_thread.count = count
+
+
+def threads_in_use() -> int:
+    """Return the number that the calling thread passed to `use_threads`."""
+    return getattr(_of_this_thread, "count", 1)
+
+
+def run_together(own: Sequence[Call], handed: Sequence[Call]) -> list[Computed]:
+    """Make the calls `handed` in other threads, one in each, and the calls `own`, one
+    after the other, in this thread meanwhile.
+
+    Return the results of `own`, then those of `handed`, once all calls are over. If
+    some raise an exception, raise the first of these, also only then.
+    """
+    if not handed:
+        computed = [timed(call) for call in own]
+        _count(computed, ())
+        return computed
+    _expect_threads(len(handed))
+    tasks = [_Task(call) for call in handed]
+    for thread, task in zip(_threads, tasks, strict=False):
+        thread.put(task)
+    try:
+        computed = [timed(call) for call in own]
+    finally:
+        _wait_for_all(tasks)
+    computed += [task.result() for task in tasks]
+    _count(computed[: len(own)], computed[len(own) :])
+    return computed
+
+
+def used_by_threads() -> list[tuple[int, float]]:
+    """Return the system's number of each thread beside the one that asks, and the
+    seconds of a processor that it had used when its last call ended."""
+    return [(thread.native_id, thread.used_s) for thread in _threads]
+
+
+def drawn_by_threads() -> list[float]:
+    """Return the seconds by the clock that each thread has computed so far, those of
+    whoever asks first."""
+    return _drawn_s[: 1 + len(_threads)]
+
+
+def timed(call: Call) -> Computed:
+    """Make a call in this thread."""
+    began = time.perf_counter()
+    result = call()
+    return Computed(result, time.perf_counter() - began)
+
+
+def _count(own: Sequence[Computed], handed: Sequence[Computed]) -> None:
+    _drawn_s[0] += sum(each.seconds for each in own)
+    for number, each in enumerate(handed, start=1):
+        _drawn_s[number] += each.seconds
+
+
+def _expect_threads(count: int) -> None:
+    """Start the threads that are missing."""
+    if len(_threads) >= count:
+        return
+    with _starting:
+        while len(_threads) < count:
+            _threads.append(_Thread(len(_threads) + 1))
+
+
+def _wait_for_all(tasks: Sequence[_Task]) -> None:
+    """Wait for every task, and only then raise what interrupted the waiting, Ctrl-C for
+    example: the tasks write to arrays that the caller uses next."""
+    interruption: BaseException | None = None
+    for task in tasks:
+        while True:
+            try:
+                task.wait()
+                break
+            except BaseException as error:
+                interruption = error
+    if interruption is not None:
+        raise interruption
+
+
+def _forget_threads(*_: Any) -> None:
+    """A forked process has none of its parent's threads, and computed nothing."""
+    global _starting
+    _starting = threading.Lock()
+    _threads.clear()
+    _drawn_s[:] = [0.0] * MOST_THREADS
+
+
+os.register_at_fork(after_in_child=_forget_threads)
