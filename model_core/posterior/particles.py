@@ -60,7 +60,8 @@ class StageParticles:
     ) -> None:
         """size: how many particles there may be. threads: see `stages.new_stage`."""
         self.size = size
-        self._stage = new_stage(network, size, threads)
+        # No slot is spare: particles begin together and end together.
+        self._stage = new_stage(network, size, threads, spare=0)
         self._width = network.config.width
         self._slots = list(range(size))
         self._log_p = np.zeros(size)

@@ -8,7 +8,7 @@ from model_core.compiled import is_kept
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage
-from model_core.sampling.compiled.threaded import ThreadedStage, threaded_bytes
+from model_core.sampling.compiled.threaded import SPARE, ThreadedStage, threaded_bytes
 from model_core.sampling.compiled.threads import threads_in_use
 from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.stage import Stage
@@ -46,27 +46,29 @@ def new_stage(
     slots: int,
     threads: int | None = None,
     whole: Network | None = None,
+    spare: int = SPARE,
 ) -> Stage:
     """Return a stage that draws from a network.
 
     threads: the most threads that it draws in; by default those in use in this thread
     (`compiled.threads.use_threads`). Only compiled code is drawn in several. whole: the
-    network that it is a part of, all of which is drawn by stages of one kind.
+    network that it is a part of, all of which is drawn by stages of one kind. spare: see
+    threaded.SPARE.
     """
     stage = stage_for(whole or network)
     if stage is CompiledStage:
-        return compiled_stage(network, slots, threads)
+        return compiled_stage(network, slots, threads, spare)
     return stage(network, slots)
 
 
 def compiled_stage(
-    network: PixelNetwork, slots: int, threads: int | None = None
+    network: PixelNetwork, slots: int, threads: int | None = None, spare: int = SPARE
 ) -> CodingStage:
     """Do as `new_stage`, for a network from which compiled code can draw."""
     threads = min(threads or threads_in_use(), slots)
     if threads == 1:
         return CompiledStage(network, slots)
-    return ThreadedStage(network, slots, threads)
+    return ThreadedStage(network, slots, threads, spare)
 
 
 def numerics_of(model: Model, slots: int = 1) -> str:
@@ -94,12 +96,7 @@ def loops_of(*networks: Network) -> str | None:
 
 def guide_bytes(model: Model) -> int:
     """Bytes that each particle of its guides takes, beside its members'."""
-    own = [guide.network for guide in model.guides if guide not in model.members]
-    return sum(
-        stage_for(network).slot_bytes(part)
-        for network in own
-        for part in networks_of(network)
-    )
+    return sum(stage_for(part).slot_bytes(part) for part in _guides_of(model))
 
 
 def is_cold(model: Model) -> bool:
@@ -114,6 +111,23 @@ def slot_bytes(model: Model) -> int:
     networks = _all_of(model)
     stage = _first_for(networks)
     return sum(stage.slot_bytes(network) for network in networks)
+
+
+def scratch_bytes(model: Model) -> int:
+    """Bytes of the arrays that an engine on this model has beside those of its slots,
+    in each thread."""
+    return sum(_scratch_bytes(network) for network in _all_of(model))
+
+
+def guide_scratch_bytes(model: Model) -> int:
+    """The same of the guides that are no members."""
+    return sum(_scratch_bytes(network) for network in _guides_of(model))
+
+
+def _scratch_bytes(network: PixelNetwork) -> int:
+    if stage_for(network) is not CompiledStage:
+        return 0
+    return threaded_bytes(network, 0, 1)
 
 
 def threads_of(stage: Stage) -> int:
@@ -154,6 +168,12 @@ def _all_of(model: Model) -> list[PixelNetwork]:
     return [
         network for member in model.members for network in networks_of(member.network)
     ]
+
+
+def _guides_of(model: Model) -> list[PixelNetwork]:
+    """Networks of the guides that are no members."""
+    own = [guide.network for guide in model.guides if guide not in model.members]
+    return [part for network in own for part in networks_of(network)]
 
 
 def _first_for(networks: list[PixelNetwork]) -> type[Stage]:

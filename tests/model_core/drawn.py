@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from model_core import complete, decode, encode
 from model_core.image_request import ImageRequest
 from model_core.models import Model
+from model_core.sampling.compiled.prepared import prepared
+from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threads import use_threads
 from model_core.sampling.model_engine import Engine
 
@@ -123,3 +125,17 @@ def by_particles(
         )
     mean = None if done.mean is None else np.asarray(done.mean)
     return done.values.numpy(), done.receipt, mean
+
+
+def arrays_of(stage: CompiledStage) -> int:
+    """Return the bytes of the arrays that belong to a stage alone."""
+    weights = {id(array) for array in stage._shared if isinstance(array, np.ndarray)}
+    layers = stage._layers._asdict()
+    of_kind = set(layers) - set(prepared(stage._network).weights)
+    parts = [*stage._state, *stage._front, *{id(a): a for a in stage._places}.values()]
+    parts += [layers[name] for name in of_kind]
+    return sum(
+        part.nbytes
+        for part in parts
+        if isinstance(part, np.ndarray) and id(part) not in weights
+    )

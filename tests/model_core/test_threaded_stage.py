@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from model_core import Model, sample
 from model_core.distribution import NOT_FINITE
 from model_core.image_request import ImageRequest
-from model_core.sampling.compiled.prepared import prepared
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threaded import ThreadedStage, threaded_bytes
 from model_core.sampling.compiled.threads import (
@@ -33,6 +32,7 @@ from model_core.sampling.stages import compiled_stage
 from tests.labelled_models import labelled
 from tests.model_core.drawn import (
     COUNTS,
+    arrays_of,
     by_particles,
     coded,
     drawn_in_company,
@@ -354,20 +354,6 @@ def test_forked_process_starts_threads_of_its_own() -> None:
         os._exit(0 if drawn() == expected else 1)
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0
-
-
-def arrays_of(stage: CompiledStage) -> int:
-    """Return the bytes of the arrays that belong to a stage alone."""
-    weights = {id(array) for array in stage._shared if isinstance(array, np.ndarray)}
-    layers = stage._layers._asdict()
-    of_kind = set(layers) - set(prepared(stage._network).weights)
-    parts = [*stage._state, *stage._front, *{id(a): a for a in stage._places}.values()]
-    parts += [layers[name] for name in of_kind]
-    return sum(
-        part.nbytes
-        for part in parts
-        if isinstance(part, np.ndarray) and id(part) not in weights
-    )
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -27,8 +27,10 @@ from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import (
     compiled_loops,
     guide_bytes,
+    guide_scratch_bytes,
     is_cold,
     numerics_of,
+    scratch_bytes,
     seats,
     slot_bytes,
 )
@@ -55,11 +57,17 @@ KEPT_STATES = 4
 FURTHER_PART = 4
 """Models that come while the worker runs may have one in so many bytes of the memory for slots, beside the others."""
 
+FEWEST_EACH = 4
+"""A model has fewer threads before the memory leaves fewer slots to each: four pixels
+are computed as fast as one."""
+
 FIELDS_PART = 4
 """Fields of one width may have one in so many bytes of a model's share, beside its slots."""
 MOST_FURTHER = 40
 """Models that may come while it runs."""
 
+LEAST_OF_PARTICLES = 3 / 4
+"""Part of one thread's particles that several threads leave; else there are fewer."""
 PART_FOR_PARTICLES = 4
 """Particles may have one in so many bytes of a model's share; slots have the rest."""
 
@@ -78,30 +86,80 @@ class SlotPlan:
     """Particles of one image, beside the slots."""
     kept: int = 0
     """States after given rows, in what the slots leave."""
+    threads: int = 1
+    """Threads in which one model is drawn, at the most."""
+    particle_threads: int = 1
+    """Threads in which its particles are."""
 
     def share(self, models: int) -> int:
         """Bytes for each of so many."""
         return self.slot_memory_mib * MIB // models
 
     def fitted(
-        self, slot_bytes: int, share: int, particle_bytes: int = 0, begun_again: int = 0
+        self,
+        slot_bytes: int,
+        share: int,
+        particle_bytes: int = 0,
+        begun_again: int = 0,
+        scratch_bytes: int = 0,
+        particle_scratch: int = 0,
     ) -> "SlotPlan":
         """The plan with as many particles as a quarter of the share holds, and as many slots as the rest does; the
         express ones give way last. particle_bytes: 0 for a model that has no particles; begun_again: that many may be
-        drawn where fewer are asked for. Slots have half of the share at least, and there is place for one."""
-        particles = (
-            min(MAX_PARTICLES, share // PART_FOR_PARTICLES // particle_bytes)
-            if particle_bytes
-            else 0
-        )
-        drawn = max(particles, begun_again) if particles else 0
-        rest = max(slot_bytes, share // 2, share - drawn * particle_bytes)
-        room = rest // slot_bytes
+        drawn where fewer are asked for. Slots have half of the share at least, and there is place for one.
+
+        scratch_bytes: of the arrays that each thread has beside those of its slots.
+        particle_scratch: the same of the networks that draw particles. That of their
+        first thread is left to the memory that a worker has beside its slots.
+        """
+        particles, threads = 0, 1
+        if particle_bytes:
+            most = _most_particles(share, particle_bytes)
+            threads = self.threads
+            # A thread's scratch takes the place of particles: of a quarter at the most.
+            while True:
+                scratch = (threads - 1) * particle_scratch
+                particles = _most_particles(share, particle_bytes, scratch)
+                if threads == 1 or particles >= most * LEAST_OF_PARTICLES:
+                    break
+                threads -= 1
+        rest = share
+        if particles:
+            rest -= max(particles, begun_again) * particle_bytes
+            rest -= (threads - 1) * particle_scratch
+        memory = max(slot_bytes, share // 2, rest)
+        room = most_slots(memory, slot_bytes, scratch_bytes, self.threads)
         fit = min(self.slots + self.express, room)
         express, kept = min(self.express, fit - 1), min(KEPT_STATES, room - fit)
         return replace(
-            self, slots=fit - express, express=express, particles=particles, kept=kept
+            self,
+            slots=fit - express,
+            express=express,
+            particles=particles,
+            kept=kept,
+            particle_threads=threads,
         )
+
+
+def most_slots(
+    memory: int, slot_bytes: int, scratch_bytes: int, threads: int = 1
+) -> int:
+    """Return how many slots fit into so many bytes, at least one.
+
+    Each thread has arrays that do not grow with its slots; each of several has a slot
+    more than its share (threaded.SPARE).
+    """
+    slots = (memory - threads * scratch_bytes) // slot_bytes
+    if threads > 1:
+        slots -= threads
+    return max(1, slots)
+
+
+def _most_particles(share: int, particle_bytes: int, scratch: int = 0) -> int:
+    """Return how many particles fit into their part of a share, beside the arrays of
+    further threads."""
+    part = share // PART_FOR_PARTICLES - scratch
+    return min(MAX_PARTICLES, max(0, part // particle_bytes))
 
 
 @dataclass
@@ -111,7 +169,15 @@ class Loaded:
     model: Model
     plan: SlotPlan
     card: ModelCard
-    stages: Stages = field(default_factory=Stages)
+    stages: Stages = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.free_particles()
+
+    def free_particles(self) -> None:
+        """Give up the stages on which particles are drawn; others are made when some
+        are drawn again."""
+        self.stages = Stages(self.plan.particle_threads)
 
 
 class FullPoolError(ModelError):
@@ -303,12 +369,12 @@ class ModelPool:
     def names(self) -> list[str]:
         return sorted(self._loaded)
 
-    def engine(self, name: str) -> Engine:
-        """A fresh engine on the model's network."""
+    def engine(self, name: str, threads: int | None = None) -> Engine:
+        """A fresh engine on the model's network. threads: those of the plan by default."""
         loaded = self._loaded[name]
-        return Engine(
-            loaded.model, loaded.plan.slots + loaded.plan.express, loaded.plan.kept
-        )
+        plan = loaded.plan
+        slots = plan.slots + plan.express
+        return Engine(loaded.model, slots, plan.kept, threads or plan.threads)
 
     def field_cohort(self, name: str, width: int) -> Cohort:
         """Slots for fields of this width, in a part of the model's memory. Raises ModelError when not one has room."""
@@ -318,8 +384,13 @@ class ModelPool:
         if size > self._share:
             has = f"and the model has {self._share / MIB:.1f}"
             raise ModelError(f"a field {width} wide takes {size / MIB:.1f} MiB, {has}")
-        slots = max(1, min(loaded.plan.slots, share // size))
-        return Cohort(lambda: Engine(model, slots))
+        scratch, threads = scratch_bytes(model), loaded.plan.threads
+        room = most_slots(share, size, scratch, threads)
+        while threads > 1 and room < FEWEST_EACH * threads:
+            threads -= 1
+            room = most_slots(share, size, scratch, threads)
+        slots = min(loaded.plan.slots, room)
+        return Cohort(lambda: Engine(model, slots, threads=threads))
 
     def islands(self, order: ParticleOrder) -> IslandsRun | EnumeratedRun:
         """Begin the images of a completion by particles, or by enumeration. All such runs of a model share one stage:
@@ -337,7 +408,7 @@ class ModelPool:
     def free_particles(self, name: str) -> None:
         """Free the memory in which a model's particles are drawn, until some are drawn again."""
         if name in self._loaded:
-            self._loaded[name].stages = Stages()
+            self._loaded[name].free_particles()
 
     def model(self, name: str) -> Model:
         return self._loaded[name].model
@@ -402,7 +473,8 @@ class ModelPool:
             pass
 
     def _draw_rows(self, name: str, request: ImageRequest) -> None:
-        engine, rows = self.engine(name), 0
+        # One thread: the engine draws beside it, and needs the others.
+        engine, rows = self.engine(name, threads=1), 0
         engine.admit(request)
         while engine.busy and rows < WARM_UP_ROWS:
             rows += len(engine.step())
@@ -463,12 +535,22 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
             f"one image of {name} takes {size / MIB:.1f} MiB while it is drawn, and its share is {share / MIB:.1f}: "
             "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
         )
-    plan = replace(plan, slots=plan.slots or seats(model))
     particle_bytes = (
         0 if model.config.multi_scale else (size + guide_bytes(model)) // CHAINS
     )
     most = sizes_of(1, len(model.members), model.config.dimensions)[-1]
-    return plan.fitted(size, share, particle_bytes, CHAINS * most)
+    scratch = scratch_bytes(model)
+    of_model = size, share, particle_bytes, CHAINS * most, scratch
+    particle_scratch = scratch + guide_scratch_bytes(model)
+    threads = plan.threads if compiled_loops(model) else 1
+    while True:
+        slots = plan.slots or seats(model) * threads
+        wanted = replace(plan, slots=slots, threads=min(threads, slots + plan.express))
+        fitted = wanted.fitted(*of_model, particle_scratch)
+        enough = min(FEWEST_EACH * threads, slots + plan.express)
+        if threads == 1 or fitted.slots + fitted.express >= enough:
+            return fitted
+        threads -= 1
 
 
 def _numerics(model: Model, plan: SlotPlan) -> str:

@@ -139,8 +139,7 @@ class CompiledStage:
     def fork_from(
         self, other: "CompiledStage", source: int, target: int, drawing: Drawing
     ) -> None:
-        """Do as `fork`, from a slot of another stage of the same network, which has as
-        many slots."""
+        """Do as `fork`, from a slot of another stage of the same network."""
         self._take_up(target, drawing, drawing.given_rows)
         self._copy_kept(other, source, target)
 
@@ -223,8 +222,7 @@ class CompiledStage:
         self.copy_from(self, source, target)
 
     def copy_from(self, other: "CompiledStage", source: int, target: int) -> None:
-        """Do as `copy`, from a slot of another stage of the same network, which has as
-        many slots."""
+        """Do as `copy`, from a slot of another stage of the same network."""
         front, state = self._front, self._state
         y, x = other._front.stop[source]
         assert (front.stop[target] == other._front.stop[source]).all()

@@ -29,6 +29,9 @@ from model_core.sampling.stage import Drawing, SlotRow
 WORTH_S = 50e-6
 """Seconds that a stage's part of a step must last to be handed to another thread. Waking
 one that sleeps, and waiting for it, takes about as long."""
+SPARE = 1
+"""Slots that each stage has beside its share of all: images do not end in the order in
+which they are spread, so that one stage may be wanted for more than its share."""
 _BY_PLACE = itemgetter(0, 1)
 LEARNS = 0.1
 """Weight of the last step in the mean of what steps take."""
@@ -59,17 +62,19 @@ class ThreadedStage:
 
     worth_s: ClassVar[float] = WORTH_S
 
-    def __init__(self, network: PixelNetwork, slots: int, threads: int) -> None:
-        """slots: of all threads together."""
+    def __init__(
+        self, network: PixelNetwork, slots: int, threads: int, spare: int = SPARE
+    ) -> None:
+        """slots: of all threads together. spare: see SPARE."""
         self.threads = threads
-        each, arrays = slots_of_each(slots, threads), prepared(network)
-        self._stages = [CompiledStage(network, each, arrays) for _ in range(threads)]
-        self._vacant = [list(range(each - 1, -1, -1)) for _ in range(threads)]
-        self._slots = [[-1] * each for _ in range(threads)]
+        shares, arrays = slots_of_each(slots, threads, spare), prepared(network)
+        self._stages = [CompiledStage(network, share, arrays) for share in shares]
+        self._vacant = [list(range(share - 1, -1, -1)) for share in shares]
+        self._slots = [[-1] * share for share in shares]
         """The slot outside of each slot of each stage."""
         self._places: dict[int, _Place] = {}
         """Of each slot that ever had an image: a closed one keeps its state."""
-        self._image_pixels = Sizes.of(network.config, each).rows_at_once
+        self._image_pixels = Sizes.of(network.config, slots).rows_at_once
         """Pixels of an image that are drawn at once."""
         self._image_s = 0.0
         """Seconds that a step of a stage takes for each of its images."""
@@ -191,15 +196,18 @@ class ThreadedStage:
         return min(vacant, key=lambda k: (images[k], -len(self._vacant[k]), k))
 
 
-def slots_of_each(slots: int, threads: int) -> int:
-    """Return how many slots each of several stages has: its share of all, and one more,
-    because images do not end in the order in which they are spread."""
-    return -(-slots // threads) + 1
+def slots_of_each(slots: int, threads: int, spare: int = SPARE) -> list[int]:
+    """Return how many slots the stage of each thread has."""
+    least, further = divmod(slots, threads)
+    return [least + (k < further) + spare for k in range(threads)]
 
 
-def threaded_bytes(network: PixelNetwork, slots: int, threads: int) -> int:
+def threaded_bytes(
+    network: PixelNetwork, slots: int, threads: int, spare: int = SPARE
+) -> int:
     """Return the bytes of all arrays of a stage of so many slots and threads, weights
     not counted."""
     if threads == 1:
         return state_bytes(network, slots)
-    return threads * state_bytes(network, slots_of_each(slots, threads))
+    shares = slots_of_each(slots, threads, spare)
+    return sum(state_bytes(network, share) for share in shares)
