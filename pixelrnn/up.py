@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from model_core.processors import available, default_threads
 from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
 from pixelrnn.progress import Readiness, Voice
@@ -78,7 +79,8 @@ def up(options: UpOptions, voice: Voice) -> None:
     logs = options.data_dir / "logs"
     _make_directory(logs)
     _make_private(options.data_dir)
-    engines = _processors_of_engines(len(options.devices))
+    threads = drawing_threads(options.devices, processors.usable())
+    engines = _processors_of_engines(len(options.devices), threads)
     of_engines = [processor for each in engines for processor in each]
     processors.keep_off(of_engines)  # this process, and its children
     supervisor = Supervisor(voice.say)
@@ -89,7 +91,7 @@ def up(options: UpOptions, voice: Voice) -> None:
             else:
                 url = _expect_redis(supervisor, options.redis_url)
             for child in [
-                *workers(options, url, logs, engines),
+                *workers(options, url, logs, engines, threads),
                 api(options, url, logs),
             ]:
                 supervisor.start(child)
@@ -132,21 +134,39 @@ def _is_ready_with(readiness: Readiness, url: str) -> bool:
 
 
 def workers(
-    options: UpOptions, redis_url: str, logs: Path, engines: Sequence[Sequence[int]]
+    options: UpOptions,
+    redis_url: str,
+    logs: Path,
+    engines: Sequence[Sequence[int]],
+    threads: int,
 ) -> list[Child]:
     return [
-        _Worker(options, redis_url, device, logs / f"worker-{i}.log", own).child()
+        _Worker(
+            options, redis_url, device, logs / f"worker-{i}.log", own, threads=threads
+        ).child()
         for i, (device, own) in enumerate(zip(options.devices, engines, strict=True))
     ]
 
 
-def _processors_of_engines(engines: int) -> list[tuple[int, ...]]:
+def drawing_threads(devices: Sequence[str], usable: Sequence[int]) -> int:
+    """Return in how many threads each worker on a CPU draws; 0 leaves it to the worker,
+    where the environment names the processors of its engine.
+
+    usable: the processors that this process may use, if the system names them.
+    """
+    named = int(os.environ.get("PIXELRNN_DRAW_THREADS") or 0)
+    if named or "PIXELRNN_ENGINE_CPUS" in os.environ:
+        return named
+    on_cpu = max(1, devices.count("cpu"))
+    return default_threads(available(len(usable) or None), on_cpu)
+
+
+def _processors_of_engines(engines: int, threads: int) -> list[tuple[int, ...]]:
     """Processors that each engine has to itself, on a small machine; none where the environment names them."""
     if "PIXELRNN_ENGINE_CPUS" in os.environ:
         return [()] * engines
-    return processors.of_engines(
-        processors.usable(), engines, int(os.environ.get("PIXELRNN_THREADS", "1"))
-    )
+    of_torch = int(os.environ.get("PIXELRNN_THREADS", "1"))
+    return processors.of_engines(processors.usable(), engines, max(threads, of_torch))
 
 
 def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
@@ -178,9 +198,10 @@ class _Worker:
         log: Path,
         own: Sequence[int],
         trains: bool = False,
+        threads: int = 0,
     ) -> None:
         """own: processors of its engine. trains: it is a trainer, whose trainings run where the engines do: they stop
-        while these draw, and would hold up all others."""
+        while these draw, and would hold up all others. threads: in which it draws; 0 leaves that to the worker."""
         self.log = log
         self.device = device
         self.redis_url = redis_url
@@ -193,6 +214,8 @@ class _Worker:
         )
         if own:
             self.environment["PIXELRNN_ENGINE_CPUS"] = ",".join(map(str, own))
+        if threads:
+            self.environment["PIXELRNN_DRAW_THREADS"] = str(threads)
         self.name = ""
 
     def child(self) -> Child:

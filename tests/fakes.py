@@ -82,6 +82,10 @@ class FakeEngine:
     def busy(self) -> int:
         return len(self._images)
 
+    @property
+    def load(self) -> int:
+        return self.busy
+
     def admit(self, request: ImageRequest) -> int:
         assert self.free > 0
         if request.seed == 666:

@@ -37,7 +37,8 @@ class EngineLostError(Exception):
 
 
 class EngineLink:
-    """An engine's process; the words of Runner. `usage`: of each model, as it said last. `exhausted`: tokens of those
+    """An engine's process; the words of Runner. `usage`: of each model, as it said last. `drawn_s`: seconds that each
+    of its threads has drawn, the one that asks the others first. `exhausted`: tokens of those
     whose work met a lack of memory, with which the process ended. `card_has_failed`:
     it ended because its GPU did."""
 
@@ -65,6 +66,7 @@ class EngineLink:
         self._one_at_a_time = threading.Lock()
         self._stopping = False
         self.usage: dict[str, Usage] = {}
+        self.drawn_s: list[float] = []
         self.exhausted: set[str] = set()
         self.card_has_failed = False
 
@@ -110,12 +112,16 @@ class EngineLink:
             self.card_has_failed = True
             words["card_failed"](reason)
 
+        def note_drawn(seconds: list[float]) -> None:
+            self.drawn_s = seconds
+
         dropped = partial(setattr, logs.lines, "dropped_elsewhere")
         ours = {
             "exhausted": note_exhausted,
             "card_failed": note_card_failed,
             "publish": encoded,
             "used": self.usage.update,
+            "drew": note_drawn,
             "lines_dropped": dropped,
         }
         self._thread = threading.Thread(

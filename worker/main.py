@@ -125,7 +125,11 @@ class Worker:
         self._recovery = TurnThread("recovery", recovery.turn)
         self._private = {name for name, card in catalogue.cards.items() if card.owner}
         self._metrics = UsageCollector(
-            engine.usage, catalogue.slots, partial(len, self._held), self._private
+            engine.usage,
+            catalogue.slots,
+            partial(len, self._held),
+            self._private,
+            lambda: engine.drawn_s,
         )
 
     def run(self) -> bool:
@@ -249,6 +253,7 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
         models=tuple(card for _, card in sorted(catalogue.cards.items())),
         started_at=time.time(),
         queue=settings.queue,
+        threads=catalogue.threads,
         version=jobs.VERSION,
         refused=catalogue.refused,
     )

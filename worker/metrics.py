@@ -1,6 +1,6 @@
 """Figures that a worker tells Prometheus, on a port of its own; read when it is asked for, so drawing pays nothing."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
@@ -15,8 +15,9 @@ class MetricsPortError(Exception):
 
 
 class UsageCollector:
-    """Figures of each model: its steps, what they drew, and its slots; and how many jobs the worker holds. private:
-    models that only one key sees, which are not named here."""
+    """Figures of each model: its steps, what they drew, and its slots; how long each thread drew; and how many jobs the
+    worker holds. private: models that only one key sees, which are not named here. drawn_s: return the seconds that
+    each thread has drawn."""
 
     def __init__(
         self,
@@ -24,11 +25,13 @@ class UsageCollector:
         slots: Mapping[str, int],
         jobs: Callable[[], int],
         private: Collection[str] = (),
+        drawn_s: Callable[[], Sequence[float]] = tuple,
     ) -> None:
         self._usage = usage
         self._slots = slots
         self._jobs = jobs
         self._private = private
+        self._drawn_s = drawn_s
 
     def collect(self) -> Iterator[Metric]:
         steps = SummaryMetricFamily(
@@ -61,7 +64,14 @@ class UsageCollector:
             images.add_metric([name], usage.images)
             if name in self._slots:  # not weights that were exchanged
                 slots.add_metric([name], self._slots[name])
-        yield from (steps, busy, rows, images, slots)
+        drawing = CounterMetricFamily(
+            "pixelrnn_worker_drawing_seconds",
+            "Time in which a thread drew; 0 is that of the engine, which waits for the others.",
+            labels=["thread"],
+        )
+        for number, seconds in enumerate(self._drawn_s()):
+            drawing.add_metric([str(number)], seconds)
+        yield from (steps, busy, rows, images, slots, drawing)
         yield GaugeMetricFamily(
             "pixelrnn_worker_jobs", "Jobs that this worker holds.", self._jobs()
         )

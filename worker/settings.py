@@ -47,7 +47,8 @@ class Settings(RedisSettings):
     device: str = "cpu"
     """Device that draws: cpu, cuda:0, cuda:1, ..."""
     slots: int = Field(default=0, ge=0, le=1024)
-    """Images of one model that are drawn at once; 0 = as many of each as are drawn fastest, 4 to 16."""
+    """Images of one model that are drawn at once; 0 = as many of each as are drawn fastest, 4 to 16 in each thread that
+    draws."""
     express_slots: int = Field(default=4, ge=0, le=64)
     """Further slots of each model that only a job's first image may take: a small job begins at the next step, also
     while a large one fills all other slots. `slots` and these together are best a multiple of four, because images are
@@ -62,6 +63,10 @@ class Settings(RedisSettings):
     written."""
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of one tensor operation."""
+    draw_threads: int = Field(default=0, ge=0, le=64)
+    """Threads in which one model's images are drawn on a CPU; 0 = one less than the processors that this process may
+    use (a quota of a container counts), at most 16, or as many as `engine_cpus` names; `pixelrnn up` divides them among
+    its workers. Bytes do not depend on it. More than there are processors make nothing faster."""
     engine_cpus: CommaList[int] = ()
     """Numbers of processors on which the engine runs, or a training, and nothing else of this worker; any when empty.
     `pixelrnn up` chooses some on a machine with few."""

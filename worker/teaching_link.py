@@ -93,6 +93,7 @@ class TeachingLink:
         self._braking = TurnThread("brake", self._hold)
         self._log = structlog.get_logger("trainer")
         self.usage: dict[str, Usage] = {}
+        self.drawn_s: list[float] = []
         self.exhausted: set[str] = set()
         self.card_has_failed = self.has_given_up = False
 

@@ -85,6 +85,10 @@ async def info(services: ServicesDep) -> Info:
         queue_jobs=settings.queue_jobs,
         queue_values=settings.queue_work,
     )
+    threads = None
+    with contextlib.suppress(*STORE_TROUBLE):
+        fleet = await services.fleet.now()
+        threads = sum(worker.threads for worker in fleet.workers)
     return Info(
         version=version("pixelrnn"),
         python=python_version(),
@@ -92,6 +96,7 @@ async def info(services: ServicesDep) -> Info:
         portable=settings.offers_portable,
         training=services.added.is_offered,
         training_minutes=settings.training_minutes,
+        drawing_threads=threads,
         limits=limits,
     )
 

@@ -238,6 +238,8 @@ class WorkerPlace(Described):
     """`cpu`, `cuda:0`, ..."""
     slots: int
     """How many images it draws side by side."""
+    threads: int
+    """In how many threads it draws them, at the most."""
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -385,6 +387,8 @@ class Info(Described):
     """Models may be added and trained here, by whoever has the right to: `PUT /models/{name}`, `POST /train`."""
     training_minutes: float
     """Minutes that a training may be asked to take."""
+    drawing_threads: int | None
+    """In how many threads all live workers together draw; null while Redis does not answer."""
     limits: Limits
     """How much may be asked for."""
 

@@ -239,7 +239,12 @@ def _merged(name: str, workers: list[WorkerInfo]) -> Model:
         (worker, card) for worker, card in named if card.answers_to(digest, identity)
     ]
     places = [
-        WorkerPlace(name=worker.name, device=worker.device, slots=worker.slots)
+        WorkerPlace(
+            name=worker.name,
+            device=worker.device,
+            slots=worker.slots,
+            threads=worker.threads,
+        )
         for worker, _ in holders
     ]
     return _model([card for _, card in holders], places)

@@ -45,11 +45,14 @@ def busy(processor: int) -> Iterator[None]:
 def test_completion_is_drawn_by_one_worker_beside_eight_busy_loops(
     client: Client, start_worker: StartWorker, tmp_path: Path
 ) -> None:
-    """The lower half of a colour picture, six times: all takes nine times as long as usually, and nothing counts as
-    hung."""
+    """The lower half of a colour picture, six times, in two threads: all takes nine times as long as usually, and
+    nothing counts as hung."""
     processor = max(os.sched_getaffinity(0))
     worker = start_worker(
-        models=MODEL, engine_cpus=processor, kept_dir=tmp_path / "kept"
+        models=MODEL,
+        engine_cpus=processor,
+        draw_threads=2,
+        kept_dir=tmp_path / "kept",
     )
     picture = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
     keep = np.repeat([[1], [0]], 16, 0).repeat(32, 1).astype(np.uint8)

@@ -16,7 +16,13 @@ def test_usage_is_told_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
     engine's process could not log."""
     usage, port = Usage(), free_port()
     stop = serve(
-        UsageCollector({"m": usage, "secret": usage}, {"m": 18}, lambda: 3, {"secret"}),
+        UsageCollector(
+            {"m": usage, "secret": usage},
+            {"m": 18},
+            lambda: 3,
+            {"secret"},
+            lambda: [0.5, 0.25],
+        ),
         port,
     )
     monkeypatch.setattr(logs.lines, "dropped_elsewhere", 7 - logs.lines.dropped)
@@ -36,6 +42,8 @@ def test_usage_is_told_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
         'pixelrnn_worker_rows_total{model="m"} 2.0',
         'pixelrnn_worker_images_total{model="m"} 1.0',
         'pixelrnn_worker_slots{model="m"} 18.0',
+        'pixelrnn_worker_drawing_seconds_total{thread="0"} 0.5',
+        'pixelrnn_worker_drawing_seconds_total{thread="1"} 0.25',
         "pixelrnn_worker_jobs 3.0",
         "pixelrnn_worker_log_lines_dropped_total 7.0",
     } <= set(lines)

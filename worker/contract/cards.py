@@ -182,6 +182,8 @@ class WorkerInfo(Record):
     device: str
     slots: int
     """How many images it draws at once, per model."""
+    threads: int = 1
+    """In how many threads it draws them."""
     models: Annotated[tuple[ModelCard, ...], BeforeValidator(_readable_cards)]
     """The models whose cards the reader can read."""
     started_at: float

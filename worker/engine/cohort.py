@@ -36,6 +36,8 @@ class Engine(Protocol):
     def free(self) -> int: ...
     @property
     def busy(self) -> int: ...
+    @property
+    def load(self) -> int: ...
     def admit(self, request: ImageRequest, /) -> int: ...
     def withdraw(self, ticket: int, /) -> None: ...
     def step(self) -> Sequence[EngineRow]: ...
@@ -94,6 +96,11 @@ class Cohort:
     @property
     def busy(self) -> int:
         return len(self._seats)
+
+    @property
+    def load(self) -> int:
+        """How many images the busiest thread draws."""
+        return self._engine.load
 
     def seat(self, token: str, image: PlannedImage) -> None:
         """Give the image a slot; only when one is free."""

@@ -30,6 +30,12 @@ from model_core.allocator import keep_freed_memory
 from model_core.errors import ModelError, PixelRNNError
 from model_core.models import check_device, load_model
 from model_core.models_directory import default_models_dir
+from model_core.processors import available, default_threads
+from model_core.sampling.compiled.threads import (
+    drawn_by_threads,
+    use_threads,
+    used_by_threads,
+)
 from worker.contract import logs
 from worker.contract.added import models_in, seen_by, whence
 from worker.contract.kinds import KINDS
@@ -98,7 +104,11 @@ class _Worker:
         self._is_broken = True
 
     def used(self, usage: Mapping[str, Usage]) -> None:
-        self._said += [("used", usage), ("lines_dropped", logs.lines.dropped)]
+        # The engine's own thread is in a step as long as the step lasts.
+        own = sum(of_model.seconds for of_model in usage.values())
+        drawn_s = [own, *drawn_by_threads()[1:]]
+        dropped = logs.lines.dropped
+        self._said += [("used", usage), ("drew", drawn_s), ("lines_dropped", dropped)]
 
     def tell(self, word: str, *arguments: object) -> None:
         self._said.append((word, *arguments))
@@ -131,12 +141,18 @@ def main(usable: Collection[int]) -> None:
             EXIT_BAD_SETTINGS
         )  # the worker has read the same ones, and says what is wrong with them
     connection = Connection(int(sys.argv[1]))
-    deadlines = Deadlines(Due(int(sys.argv[2])).within)
+    deadlines = Deadlines(Due(int(sys.argv[2]), used_by_threads).within)
     logs.configure(settings.log_level)
     crash.end_with_any_thread()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     inbox = Inbox(connection, _end_alone)
-    plan = SlotPlan(settings.slots, settings.express_slots, settings.slot_memory_mib)
+    threads = _threads(settings, usable)
+    plan = SlotPlan(
+        settings.slots,
+        settings.express_slots,
+        settings.slot_memory_mib,
+        threads=threads,
+    )
     try:
         processors.keep_to(settings.engine_cpus)
         threading.Thread(
@@ -182,7 +198,10 @@ def main(usable: Collection[int]) -> None:
             for name, why in pool.refused.items()
         ]
         connection.send(
-            ("ready", Catalogue(cards, slots, pool.numerics, tuple(refused)))
+            (
+                "ready",
+                Catalogue(cards, slots, pool.numerics, threads, tuple(refused)),
+            )
         )
         arguments = pool, settings, usable, inbox, examination, kept, places
         threading.Thread(
@@ -207,9 +226,32 @@ def main(usable: Collection[int]) -> None:
             threading.Thread(
                 target=arrivals.follow, args=arguments, name="arrivals", daemon=True
             ).start()
-        _draw(pool, _Worker(connection), inbox, settings, deadlines, kept, directory)
+        _draw(
+            pool,
+            _Worker(connection),
+            inbox,
+            settings,
+            deadlines,
+            kept,
+            directory,
+            threads,
+        )
     connection.close()
     os._exit(0)  # without torch's leave-taking, for which the worker would wait
+
+
+def _threads(settings: Settings, usable: Collection[int]) -> int:
+    """Return in how many threads this process draws. usable: the processors that there
+    were before it was pinned to some."""
+    if settings.device != "cpu":
+        return 1
+    there = available(len(usable) or None)
+    threads = settings.draw_threads or len(settings.engine_cpus)
+    if threads > (len(settings.engine_cpus) or there):
+        structlog.get_logger("engine").warning(
+            "more_threads_than_processors", threads=threads, processors=there
+        )
+    return threads or default_threads(there)
 
 
 def _make_ready_or_report(
@@ -297,6 +339,7 @@ def _draw(
     deadlines: Deadlines,
     kept: KeptWeights,
     directory: Directory,
+    threads: int,
 ) -> None:
     """Draw until the worker says stop."""
     runner = Runner(
@@ -315,6 +358,7 @@ def _draw(
         pool.free_particles,
         pool,
         Unloading(pool, directory.is_added),
+        begin=partial(use_threads, threads),
     )
     runner.start()
     runner.join()

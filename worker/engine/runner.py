@@ -41,7 +41,7 @@ class Runner:
     those with a Runner at hand leave orders. islands and free_particles: see ByParticles. coding: see Files.
     deadlines: told what begins and ends. field_cohort: see Slots. bring(name, identity): loads a model that was
     exchanged or unloaded; FullPoolError if there is no room. pool and unloading: the models in memory, and which of
-    them leave it; without them none does.
+    them leave it; without them none does. begin: called first, in the thread that draws.
     """
 
     def __init__(
@@ -59,7 +59,9 @@ class Runner:
         free_particles: Callable[[str], None] = lambda model: None,
         pool: ModelPool | None = None,
         unloading: Unloading | None = None,
+        begin: Callable[[], None] = lambda: None,
     ) -> None:
+        self._begin = begin
         self._bring = bring
         self._pool = pool
         self._unloading = unloading
@@ -126,6 +128,7 @@ class Runner:
         self._inbox.put("stop")
 
     def _run(self) -> None:
+        self._begin()
         while not self._stopping:
             self._follow_orders()
             if ready := {

@@ -15,6 +15,8 @@ class Catalogue:
     """Images of a model that can be drawn at once."""
     numerics: str
     """The arithmetic that draws from them (model_core.sampling.stages.numerics_of)."""
+    threads: int = 1
+    """Threads in which one model is drawn, at the most."""
     refused: tuple[RefusedModel, ...] = ()
     """Models that could not be loaded, and why."""
 

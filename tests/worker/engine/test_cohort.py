@@ -17,7 +17,7 @@ FINAL = [(0, False), (1, False), (2, False), (3, False)]
 class ScriptedEngine:
     """Says of its one image the rows (y, of_small) that it was given, one a step."""
 
-    free = busy = 1
+    free = busy = load = 1
 
     def __init__(self, rows: Sequence[tuple[int, bool]]) -> None:
         self._rows = list(rows)

@@ -130,7 +130,7 @@ class Slots:
         """Steps of one model, for as long as a turn lasts; their rows are handed on together."""
         cohort = self._cohorts[name]
         self._seat_waiting(name, cohort)
-        self._around.deadlines.begin(name, cohort.busy, self._drawings.deaths)
+        self._around.deadlines.begin(name, cohort.load, self._drawings.deaths)
         rows: list[CohortRow] = []
         until = time.perf_counter() + (TURN_S if cohort.free else FULL_TURN_S)
         try:

@@ -1,0 +1,76 @@
+"""How many processors this process may use, and in how many threads it draws on them."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+MOST_BY_DEFAULT = 16
+"""Drawing threads that nobody asked for: beyond, memory for their images is better left
+to other processes."""
+
+_GROUPS = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
+
+
+def default_threads(processors: int | None = None, workers: int = 1) -> int:
+    """Return in how many threads each of so many workers draws if no number is named.
+
+    processors: those that there are; by default those of this process, as `available`
+    counts them. One is left for everything else: API, Redis, publishing.
+    """
+    count = available() if processors is None else processors
+    return max(1, min(MOST_BY_DEFAULT, count - 1) // workers)
+
+
+def available(
+    affinity: int | None = None, groups: Path = _GROUPS, own: Path = _OWN
+) -> int:
+    """Return how many processors this process may use, at least 1.
+
+    affinity: how many it may run on, if it has been pinned since; a control group (of
+    a container, for example) may allow it fewer by a quota of processor time.
+    """
+    if affinity is None:
+        affinity = _affinity()
+    quotas = [int(quota) for quota in _quotas(groups, own)]
+    return max(1, min([affinity, *quotas]))
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _quotas(groups: Path, own: Path) -> Iterator[float]:
+    """Yield the processors that each group of this process allows; of the unified
+    hierarchy (cgroup v2) and of the older one."""
+    try:
+        lines = own.read_text(encoding="ascii").splitlines()
+    except OSError:  # not on Linux
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        group = PurePosixPath(path.lstrip("/"))
+        for each in (group, *group.parents):
+            if not controllers:
+                words = _words(groups / each / "cpu.max")
+            elif "cpu" in controllers.split(","):
+                old = groups / "cpu" / each
+                words = [
+                    *_words(old / "cpu.cfs_quota_us"),
+                    *_words(old / "cpu.cfs_period_us"),
+                ]
+            else:
+                continue
+            if len(words) == 2 and all(word.isdigit() for word in words):
+                quota, period = map(int, words)
+                yield quota / period
+
+
+def _words(path: Path) -> list[str]:
+    """Return the words of a file; none if there is no file. No limit is `max` or -1."""
+    try:
+        return path.read_text(encoding="ascii").split()
+    except OSError:
+        return []
