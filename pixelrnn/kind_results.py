@@ -25,6 +25,8 @@ class How:
     key: str | None = None
     models_dir: Path | None = None
     device: str = "cpu"
+    threads: int = 0
+    """In how many threads it is drawn; 0: as many as there are processors for."""
     out: Path | None = None
     csv: Path | None = None
     """A place for a line on each picture."""

@@ -26,6 +26,7 @@ from model_core.cli.options import (
     Out,
     Scale,
     Show,
+    Threads,
     expect_one_result,
     print_json,
     say,
@@ -162,7 +163,9 @@ _CSV = Annotated[
         help="Write a line for each picture into this file, as CSV; - is stdout."
     ),
 ]
-_HOW = "out", "csv", "scale", "show", "json_", "url", "key", "models_dir", "device"
+_OF_HERE = "models_dir", "device", "threads"
+"""Options of all work here."""
+_HOW = "out", "csv", "scale", "show", "json_", "url", "key", *_OF_HERE
 
 
 def register(app: typer.Typer, remote: typer.Typer) -> None:
@@ -217,7 +220,7 @@ def _list_pictures(kind: Kind, options: dict[str, Any], how: How) -> None:
 def _expect_place(ctx: typer.Context, kind: Kind, how: How) -> None:
     """BadParameter for an option of work here where a service is asked, or the other way round."""
     wrong, place = (
-        ([*_HERE.get(kind.word, ()), "models_dir", "device"], "here")
+        ([*_HERE.get(kind.word, ()), *_OF_HERE], "here")
         if how.url
         else (_THERE, "by a service")
     )
@@ -312,6 +315,7 @@ def _parameters(kind: Kind, url: tuple[Any, Any]) -> Iterator[Parameter]:
         }.items():
             yield _parameter(name, annotation, None)
         yield _parameter("device", Device, "cpu")
+        yield _parameter("threads", Threads, 0)
     yield from (
         _parameter("url", *url),
         _parameter("key", Key, None),

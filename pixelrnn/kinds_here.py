@@ -9,6 +9,7 @@ import typer
 
 from model_core.cli.progress import Work, working
 from model_core.errors import DataError
+from model_core.processors import default_threads
 from pixelrnn.kind_results import Done, How
 from pixelrnn.several import Results
 from worker.contract.kind import Kind
@@ -29,10 +30,18 @@ def carried_out(kind: Kind, options: Options, how: How) -> Done:
         return _KINDS[kind.word](options, how, work)
 
 
+def _use_threads(how: How) -> None:
+    """Draw in the number of threads that was asked for; of 0, in as many as there are processors for."""
+    from model_core.sampling.compiled.threads import use_threads
+
+    use_threads(how.threads or default_threads())
+
+
 def _model(options: Options, how: How, work: Work) -> "Model":
     from model_core.models import load_model
 
     work.begin(f"loading {options['model']}")
+    _use_threads(how)
     return load_model(options["model"], device=how.device, models_dir=how.models_dir)
 
 
@@ -141,6 +150,7 @@ def _decode(options: Options, how: How, work: Work) -> Done:
     from model_core.cli.coded_file import decode_file
 
     assert how.out is not None
+    _use_threads(how)
     facts = decode_file(
         options["file"], how.out, options.get("model"), how.models_dir, work
     )
@@ -151,6 +161,7 @@ def _verify(options: Options, how: How, work: Work) -> Done:
     from pixelrnn.verify import verify_file
 
     work.begin(f"verifying {options['image']}")
+    _use_threads(how)
     facts = verify_file(options["image"], how.models_dir, how.device)
     return Done(facts, facts)
 

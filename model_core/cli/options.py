@@ -30,6 +30,15 @@ ModelsDir = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")]
+Threads = Annotated[
+    int,
+    typer.Option(
+        envvar="PIXELRNN_DRAW_THREADS",
+        min=0,
+        max=64,
+        help="Threads that draw on a CPU; 0: one less than there are processors, at most 16.",
+    ),
+]
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object as the last line of stdout.")
 ]

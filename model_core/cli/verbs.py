@@ -428,7 +428,9 @@ def bench_sampling(
     threads: Annotated[
         int,
         typer.Option(
-            min=1, max=64, help="Processes of one thread that share the batch."
+            min=1,
+            max=64,
+            help="Threads that draw the batch; the passes beside it are shared by as many processes.",
         ),
     ] = 1,
     device: Device = "cpu",

@@ -1,15 +1,16 @@
 """Compare the time of drawing with that of one teacher-forced pass of the same weights
 and batch, interleaved round by round.
 
-With more than one thread, that many processes each take a share of the batch and run
-one thread: a step is too short to be divided, but images are not. The processes begin
-each round together, and the slowest one counts.
+Images are drawn by one process in as many threads as asked for. The passes beside it are
+shared by as many processes, each with its part of the batch and one thread; their rounds
+begin together, and the slowest one counts.
 """
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context
 from threading import Barrier
@@ -22,7 +23,7 @@ from model_core.distribution import Categorical, check_finite
 from model_core.errors import ConfigError
 from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import subsample
-from model_core.models import check_device, untrained
+from model_core.models import Model, check_device, untrained
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
 from model_core.sampling.model_engine import Engine
 
@@ -54,6 +55,18 @@ class Timings:
     first_rows: list[float] = field(default_factory=list)
     """Time until the first row of each image that was drawn."""
 
+    def note(self, run: str, seconds: float) -> None:
+        """Append the time of one run."""
+        self.seconds.setdefault(run, []).append(seconds)
+
+    def without_first_round(self, batch: int) -> "Timings":
+        """Return the times of all rounds except the first, which warms up.
+
+        batch: number of images that each round draws.
+        """
+        counted = {name: seconds[1:] for name, seconds in self.seconds.items()}
+        return Timings(counted, self.first_rows[batch:])
+
 
 def measure(
     preset: str, batch: int, threads: int = 1, rounds: int = 3, device: str = "cpu"
@@ -74,7 +87,7 @@ def measure(
     peak_gflops       measured rate of a large matrix product, in as many threads
     efficiency        gflops / peak_gflops
 
-    Raises ConfigError if the threads cannot share the batch evenly, if several threads
+    Raises ConfigError if the processes cannot share the batch evenly, if several threads
     are given for a GPU, or if there is no such device or preset.
     """
     check_device(device)
@@ -89,7 +102,7 @@ def measure(
     if threads == 1:
         timings = _timed(preset, batch, rounds, torch.device(device))
     else:
-        timings = _together(_in_processes(preset, batch // threads, threads, rounds))
+        timings = _beside_processes(preset, batch, threads, rounds)
     return _facts(
         untrained(preset).network, Setting(preset, batch, threads, device), timings
     )
@@ -161,47 +174,58 @@ def _plain(network: PixelNetwork, values: Tensor, condition: Tensor | None) -> T
     return network.head(network.trunk(network.input(network.encode(values)), condition))
 
 
-def _timed(
-    preset: str,
-    batch: int,
-    rounds: int,
-    device: torch.device,
-    barrier: Barrier | None = None,
-) -> Timings:
-    """Return the times of one process. The runs are interleaved on one thread; the
-    first round warms up and is not counted.
+def _timed(preset: str, batch: int, rounds: int, device: torch.device) -> Timings:
+    """Return the times of all runs, interleaved on one thread; the first round warms up
+    and is not counted."""
+    timings = Timings()
+    with _on_one_thread():
+        runs = {
+            **_drawing(preset, batch, device, 1, timings),
+            **_passes(preset, batch, device),
+        }
+        for _ in range(rounds + 1):
+            for name, run in runs.items():
+                timings.note(name, _seconds(run, device))
+    return timings.without_first_round(batch)
 
-    barrier: lets the processes begin each run together.
-    """
+
+@contextmanager
+def _on_one_thread() -> Iterator[None]:
+    """Let torch use one thread within the block, in inference mode."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    timings = Timings()
     try:
         with torch.inference_mode():
-            runs = _runs(preset, batch, device, timings)
-            for _ in range(rounds + 1):
-                for name, run in runs.items():
-                    if barrier is not None:
-                        barrier.wait(MEETING_LIMIT_S)
-                    timings.seconds.setdefault(name, []).append(_seconds(run, device))
+            yield
     finally:
         torch.set_num_threads(before)
-    counted = {name: seconds[1:] for name, seconds in timings.seconds.items()}
-    return Timings(counted, timings.first_rows[batch:])
 
 
-def _runs(
-    preset: str, batch: int, device: torch.device, timings: Timings
+def _drawing(
+    preset: str, batch: int, device: torch.device, threads: int, timings: Timings
 ) -> dict[str, Callable[[], object]]:
-    """Return the runs to time, by name. "sample" adds to timings.first_rows."""
-    model = replace(untrained(preset), device=str(device))
-    network = model.network.to(device)
-    config = model.config
-    engine = Engine(model, slots=batch)
-    shape = (batch, config.channels, config.height, config.width)
-    values = torch.randint(0, config.values, shape, device=device)
+    """Return the run that draws a batch in one process, by name.
+
+    It adds the time until each image's first row to timings.first_rows.
+    """
+    model = _model(preset, device)
+    engine = Engine(model, slots=batch, threads=threads)
+    return {"sample": lambda: timings.first_rows.extend(_draw(engine, batch))}
+
+
+def _passes(
+    preset: str, batch: int, device: torch.device
+) -> dict[str, Callable[[], object]]:
+    """Return the runs with which drawing is compared, by name."""
+    model = _model(preset, device)
+    network, config = model.network, model.config
+    values = torch.randint(
+        0,
+        config.values,
+        (batch, config.channels, config.height, config.width),
+        device=device,
+    )
     return {
-        "sample": lambda: timings.first_rows.extend(_draw(engine, batch)),
         "forward": lambda: plain_forward(network, values),
         "fused": lambda: network(values),
         "peak": _product(device),
@@ -212,20 +236,51 @@ def _runs(
     }
 
 
-def _in_processes(preset: str, share: int, count: int, rounds: int) -> list[Timings]:
-    """Return the times of `count` processes, each of which draws `share` images."""
+def _model(preset: str, device: torch.device) -> Model:
+    model = replace(untrained(preset), device=str(device))
+    model.network.to(device)
+    return model
+
+
+def _beside_processes(preset: str, batch: int, threads: int, rounds: int) -> Timings:
+    """Draw the batch in several threads of this process, between rounds of the other
+    runs in as many processes, which wait for each other before each run and after the
+    last one."""
     context = get_context("spawn")
+    cpu = torch.device("cpu")
+    timings = Timings()
     with (
         context.Manager() as manager,
-        ProcessPoolExecutor(count, mp_context=context) as pool,
+        ProcessPoolExecutor(threads, mp_context=context) as pool,
     ):
-        barrier = manager.Barrier(count)
-        # Submit all of them before waiting: they meet at the barrier.
-        futures = [
-            pool.submit(_timed, preset, share, rounds, torch.device("cpu"), barrier)
-            for _ in range(count)
-        ]
-        return [future.result() for future in futures]
+        meeting = manager.Barrier(threads + 1)
+        share = preset, batch // threads, rounds, meeting
+        parts = [pool.submit(_share_of_passes, *share) for _ in range(threads)]
+        with _on_one_thread():
+            draw = _drawing(preset, batch, cpu, threads, timings)["sample"]
+            count = len(_passes(preset, 1, cpu))
+            for _ in range(rounds + 1):
+                timings.note("sample", _seconds(draw, cpu))
+                for _ in range(count + 1):
+                    meeting.wait(MEETING_LIMIT_S)
+        passes = _together([part.result() for part in parts])
+    drawn = timings.without_first_round(batch)
+    return Timings({**drawn.seconds, **passes.seconds}, drawn.first_rows)
+
+
+def _share_of_passes(preset: str, batch: int, rounds: int, meeting: Barrier) -> Timings:
+    """Return the times of the other runs in one of several processes, which begin each
+    run together."""
+    cpu = torch.device("cpu")
+    timings = Timings()
+    with _on_one_thread():
+        runs = _passes(preset, batch, cpu)
+        for _ in range(rounds + 1):
+            for name, run in runs.items():
+                meeting.wait(MEETING_LIMIT_S)
+                timings.note(name, _seconds(run, cpu))
+            meeting.wait(MEETING_LIMIT_S)
+    return timings.without_first_round(batch)
 
 
 def _together(parts: list[Timings]) -> Timings:
@@ -238,7 +293,7 @@ def _together(parts: list[Timings]) -> Timings:
         ]
         for name in names
     }
-    return Timings(seconds, [first for part in parts for first in part.first_rows])
+    return Timings(seconds)
 
 
 def _facts(network: Network, setting: Setting, timings: Timings) -> dict[str, Any]:
