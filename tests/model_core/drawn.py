@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -49,17 +50,18 @@ def given_rows(model: Model, rows: int) -> tuple[NDArray[np.int64], NDArray[np.b
 def requests(model: Model) -> dict[str, ImageRequest]:
     """Return requests of all ways in which an image is drawn in a slot, by name."""
     known, keep = given_rows(model, model.config.height // 2)
-    kept = {"known": known, "keep": keep, "label_from": keep}
-    if len(model.members) > 1:
-        kept["member"] = 1
-    of_label = {"label": 1} if model.config.labels else {}
+    member = 1 if len(model.members) > 1 else None
+    label = 1 if model.config.labels else None
+    completed = ImageRequest(
+        7, 4, known=known, keep=keep, label_from=keep, member=member
+    )
     return {
         "plain": ImageRequest(7, 0),
         "hot": ImageRequest(7, 1, 1.3),
         "weighed": ImageRequest(7, 2, weighed=True),
-        "labelled": ImageRequest(7, 3, 0.8, **of_label),
-        "completed": ImageRequest(7, 4, **kept),
-        "completed again": ImageRequest(7, 5, 0.9, **kept),
+        "labelled": ImageRequest(7, 3, 0.8, label=label),
+        "completed": completed,
+        "completed again": replace(completed, sample=5, temperature=0.9),
         "plain too": ImageRequest(9, 6),
     }
 
