@@ -7,10 +7,12 @@ are compiled after all models draw.
 """
 
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import nullcontext
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -65,17 +67,21 @@ def make_ready(
         if missing
         else nullcontext() as compilers
     ):
-        compiled: dict[str | None, list[Future[None]]] = {}
+        compiled: dict[str | None, list[Future[float]]] = {}
         for name, coming in _in_turn(pool, names):
             for loops in _next_missing(pool, (name, *coming), missing):
                 if compilers and loops not in compiled:
                     compiled[loops] = _submit(compilers, loops, behind=bool(compiled))
+            began = time.monotonic()
             _wait(compiled.get(pool.loops(name), ()))
+            compiling_s = time.monotonic() - began
             place = places.get(name, Path(name))
             loops = pool.loops(name)
             is_cold = loops in missing
             warm_up = pool.warm_up_drawing if is_cold else pool.warm_up
-            _make_one_ready(pool, name, place, warm_up, tell, refuse, measure)
+            _make_one_ready(
+                pool, name, place, warm_up, tell, refuse, measure, compiling_s
+            )
             if is_cold:
                 without_scores.setdefault(loops, []).append(name)
         if compilers:
@@ -108,9 +114,13 @@ def _make_one_ready(
     tell: Callable[[str], None],
     refuse: Callable[[str, str], None],
     measure: Callable[[str], None],
+    compiling_s: float,
 ) -> None:
+    """compiling_s: how long the model has waited for its loops; only the log says it."""
+    began = time.monotonic()
     try:
         measure(name)
+        measured = time.monotonic()
         warm_up(name)
     except (
         Exception
@@ -119,7 +129,13 @@ def _make_one_ready(
         refuse(name, note_refused(name, error, place))
         return
     tell(name)
-    structlog.get_logger("models").info("model_ready", model=name)
+    structlog.get_logger("models").info(
+        "model_ready",
+        model=name,
+        compiling_s=round(compiling_s, 2),
+        examining_s=round(measured - began, 2),
+        loading_s=round(time.monotonic() - measured, 2),
+    )
 
 
 def _make_scoring_ready(
@@ -136,7 +152,9 @@ def _make_scoring_ready(
     for of_kind in filter(None, still_there):
         try:
             first = of_kind[0]
-            _wait([compilers.submit(_compile_scoring, places[first], first)])
+            part = compilers.submit(_compile_scoring, places[first], first)
+            part.add_done_callback(partial(_note_compiled, f"scoring of {first}"))
+            _wait([part])
             for name in of_kind:
                 pool.score_blank(name)
         except Exception as error:  # the edge to whoever made the model: it draws
@@ -145,20 +163,29 @@ def _make_scoring_ready(
 
 def _submit(
     compilers: ProcessPoolExecutor, kind: str, behind: bool
-) -> list["Future[None]"]:
+) -> list["Future[float]"]:
+    niceness = BACKGROUND if behind else 0
     try:
-        return [
-            compilers.submit(
-                compile_loop, kind, function, niceness=BACKGROUND if behind else 0
-            )
+        parts = [
+            compilers.submit(compile_loop, kind, function, niceness)
             for function in FUNCTIONS
         ]
+        for part in parts:
+            part.add_done_callback(partial(_note_compiled, kind))
+        return parts
     except (BrokenProcessPool, OSError) as error:
         _warn(error)
         return []
 
 
-def _wait(parts: Iterable["Future[None]"]) -> None:
+def _note_compiled(kind: str, part: "Future[float]") -> None:
+    if not part.cancelled() and part.exception() is None:
+        structlog.get_logger("models").info(
+            "compiled", loops=kind, processor_s=round(part.result(), 2)
+        )
+
+
+def _wait(parts: Iterable["Future[float]"]) -> None:
     """Wait for each part. If its compiler failed, killed for want of memory for example, or hangs, the engine's process
     compiles for itself."""
     for part in parts:
@@ -174,9 +201,12 @@ def _warn(error: BaseException) -> None:
     structlog.get_logger("models").warning("compiler_failed", error=repr(error))
 
 
-def _compile_scoring(place: Path, name: str) -> None:
+def _compile_scoring(place: Path, name: str) -> float:
     """Compile the loops that score with a model's kind of network, in a compiler. They
-    are called with tensors, so this loads the model, and torch."""
+    are called with tensors, so this loads the model, and torch. Return the seconds of a
+    processor that this took."""
+    before_s = time.process_time()
     os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
     plan = SlotPlan(1, 0, slot_memory_mib=2**20)
     ModelPool({name: load_model(place)}, plan).score_blank(name)
+    return time.process_time() - before_s
