@@ -95,6 +95,7 @@ clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
+	@echo "Making .venv"
 	@for python in python3.11 python3 python3.14 python3.13 python3.12; do \
 	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
 	        $$python -m venv .venv || { rm -rf .venv; exit 1; }; \

@@ -78,6 +78,7 @@ def up(options: UpOptions, voice: Voice) -> None:
     _expect_free_port(options.host, options.port)
     logs = options.data_dir / "logs"
     _make_directory(logs)
+    voice.say(f"starting PixelRNN on {options.url}; logs are in {logs}")
     _make_private(options.data_dir)
     threads = drawing_threads(options.devices, processors.usable())
     engines = _processors_of_engines(len(options.devices), threads)
@@ -108,9 +109,7 @@ def up(options: UpOptions, voice: Voice) -> None:
                         options, url, "cpu", logs / "trainer.log", of_engines, trains
                     ).child()
                 )
-            voice.say(
-                f"PixelRNN is ready: {options.url} (Ctrl-C ends it; logs in {logs})"
-            )
+            voice.say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it)")
             supervisor.wait_until(lambda: readiness.look() == 0)
             supervisor.run()
         except StopRequested:

@@ -3,6 +3,7 @@
 Heavy imports wait inside the verbs, so that `pixelrnn --help` answers at once. Results are stdout's, talk is stderr's.
 """
 
+import difflib
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from model_core import shipped
 from model_core.cli.options import (
     Convert,
     DataPath,
@@ -22,6 +24,7 @@ from model_core.cli.options import (
     print_json,
     say,
 )
+from model_core.errors import ConfigError
 from model_core.portable.target import ENVIRONMENT
 
 bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
@@ -89,6 +92,9 @@ def train(
 ) -> None:
     """Train a network from pictures, in so many minutes, or from a recipe. Ctrl-C stops it without loss; --resume goes
     on."""
+    _expect_pictures_or_recipe(config)
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first one speaks
+        say(f"preparing to train by {config}")
     from model_core.cli.train_pictures import are_pictures, train_pictures
     from model_core.training.display import nats_and_bits
     from model_core.training.launch import train_with
@@ -141,6 +147,27 @@ def train(
         )
     if json_:
         print_json(result.to_dict())
+
+
+def _expect_pictures_or_recipe(path: Path) -> None:
+    """Raise ConfigError if there is neither a file or folder nor a recipe of this name.
+
+    It is called before PyTorch is loaded, so that a mistyped name is reported at once.
+    """
+    recipes = sorted(recipe.stem for recipe in shipped.RECIPES.glob("*.toml"))
+    if path.exists() or str(path) in recipes:
+        return
+    beside: list[str] = []
+    if path.parent.is_dir():
+        beside = [str(path.parent / one.name) for one in path.parent.iterdir()]
+    near = difflib.get_close_matches(str(path), [*beside, *recipes], 1)
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else "expected a folder of pictures, an .npz file or a recipe; "
+        f"recipes that need no file: {', '.join(recipes)}"
+    )
+    raise ConfigError(f"there is no folder or file {path}: {hint}")
 
 
 def publish(

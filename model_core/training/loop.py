@@ -8,6 +8,7 @@ from collections.abc import Callable
 from model_core.components import Member, components_of
 from model_core.data.labels import Labels
 from model_core.data.splits import Values
+from model_core.slow_steps import if_slow
 from model_core.training.display import Display, nats_and_bits
 from model_core.training.evaluate import (
     EvaluationStoppedError,
@@ -19,7 +20,6 @@ from model_core.training.files import RunFiles
 from model_core.training.forecast import Forecast
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
-from model_core.training.slow_steps import if_slow
 from model_core.training.state import TrainState
 from model_core.training.step import Learner, StepReport
 

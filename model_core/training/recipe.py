@@ -171,11 +171,8 @@ class Recipe(_Section):
         try:
             tree = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            known = ", ".join(
-                sorted(recipe.stem for recipe in shipped.RECIPES.glob("*.toml"))
-            )
             raise ConfigError(
-                f"cannot read the recipe {path}: {error.strerror}; by name there is {known}"
+                f"cannot read the recipe {path}: {error.strerror}"
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not a TOML recipe: {error}") from None

@@ -5,7 +5,7 @@ import io
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,20 +24,23 @@ from model_core.data.splits import Values
 from model_core.data.survey import Survey, survey
 from model_core.float32 import smallest_as_zero
 from model_core.networks import build_network
+from model_core.slow_steps import if_slow
 from model_core.training.batches import Batches
 from model_core.training.chosen import choice, chosen_recipe
 from model_core.training.first_weights import named_model
 from model_core.training.forecast import UPDATE_BY_SCORE
 from model_core.training.images import RunImages
+from model_core.training.precision import PRECISIONS, remember, remembered
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
 from model_core.training.run import make_process_fit
-from model_core.training.slow_steps import if_slow
 from model_core.training.step import Learner
 
-_LEAST_MEASURED, _MOST_MEASURED, _MEASURED_S = 8, 60, 3.0
-"""Updates that are timed, for some seconds; the first, which also loads kernels, does
-not count."""
+_LEAST_MEASURED = 4
+_MOST_MEASURED = 60
+"""Updates of each precision that are timed. The first, which also loads kernels, does not count."""
+_MEASURED_S = 2.0
+"""Seconds for them, all together: somebody waits for the first update."""
 _GRID_S = 1.0
 _ROUNDS_A_MINUTE, _LEAST_ROUNDS, _MOST_ROUNDS = 3, 6, 60
 """Validations, each with a grid of samples."""
@@ -124,15 +127,15 @@ def lesson(
     tree["training"]["batch"] = min(
         draft.training.batch, 2 ** int(math.log2(len(train)))
     )
-    update_s = _update_s(Recipe.changed(tree, changes, str(path)), train, labels, say)
-    if HAS_BF16 and draft.training.device == "cpu":
-        tree["training"]["precision"] = "bf16"
-        rounded_s = _update_s(
-            Recipe.changed(tree, changes, str(path)), train, labels, say
+    recipes = _recipes_to_time(tree, changes, str(path))
+    times = _update_seconds(recipes, train, labels, say)
+    update_s = min(times)
+    faster = recipes[times.index(update_s)]
+    if len(recipes) > 1:
+        remember(
+            faster.network.config(), faster.training.batch, faster.training.precision
         )
-        if rounded_s > update_s:
-            tree["training"]["precision"] = "float32"
-        update_s = min(update_s, rounded_s)
+    tree["training"]["precision"] = faster.training.precision
     draft = Recipe.changed(tree, changes, str(path))
     most = (
         math.inf
@@ -182,14 +185,58 @@ def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float
     return 8 * len(file.getvalue()) / values.size
 
 
-def _update_s(
-    recipe: Recipe,
+def _recipes_to_time(
+    tree: dict[str, Any], changes: tuple[str, ...], source: str
+) -> list[Recipe]:
+    """Return the recipe in each precision in which updates are to be timed.
+
+    It is one recipe if the user names the precision, if this processor has no products
+    of bf16 numbers, or if an earlier training found out which is faster.
+    """
+    draft = Recipe.changed(tree, changes, source)
+    training = draft.training
+    if not (HAS_BF16 and training.device == "cpu"):
+        return [draft]
+    known = remembered(draft.network.config(), training.batch)
+    by_precision: dict[str, Recipe] = {}
+    for precision in PRECISIONS if known is None else (known,):
+        in_it = {**tree, "training": {**tree["training"], "precision": precision}}
+        recipe = Recipe.changed(
+            in_it, changes, source
+        )  # the changes have the last word
+        by_precision[recipe.training.precision] = recipe
+    return [*by_precision.values()]
+
+
+def _update_seconds(
+    recipes: Sequence[Recipe],
     train: Values | Crops,
     labels: Labels | None,
     say: Callable[[str], None],
-) -> float:
-    """Seconds of one update, by a network that is thrown away. The first compiles what
-    was never compiled here, and counts for nothing."""
+) -> list[float]:
+    """Return the seconds of one update by each recipe, of networks that are thrown away.
+
+    The recipes take turns, so that a machine that becomes busy slows down all of them.
+    The first update of each compiles what was never compiled here, and does not count.
+    """
+    with smallest_as_zero():
+        learners = [_learner(recipe, train, labels) for recipe in recipes]
+        with if_slow(say, "compiling the loops that learn, once on this machine"):
+            for learner in learners:
+                learner.advance(0, stop=False)
+        times = [list[float]() for _ in learners]
+        with if_slow(say, "timing updates"):
+            for iteration in range(1, _MOST_MEASURED):
+                if iteration > _LEAST_MEASURED and sum(map(sum, times)) > _MEASURED_S:
+                    break
+                for learner, seconds in zip(learners, times, strict=True):
+                    began = time.perf_counter()
+                    learner.advance(iteration, stop=False)
+                    seconds.append(time.perf_counter() - began)
+    return [statistics.median(seconds) for seconds in times]
+
+
+def _learner(recipe: Recipe, train: Values | Crops, labels: Labels | None) -> Learner:
     training = recipe.training
     batches = Batches(
         train,
@@ -198,21 +245,7 @@ def _update_s(
         labels=None if labels is None else labels.numbers,
     )
     torch.manual_seed(training.seed)
-    with smallest_as_zero():
-        learner = Learner(
-            build_network(recipe.network.config()), batches, training, Ranks()
-        )
-        with if_slow(say, "compiling the loops that learn, once on this machine"):
-            learner.advance(0, stop=False)
-        times = []
-        with if_slow(say, "timing updates"):
-            for iteration in range(1, _MOST_MEASURED):
-                if iteration > _LEAST_MEASURED and sum(times) > _MEASURED_S:
-                    break
-                began = time.perf_counter()
-                learner.advance(iteration, stop=False)
-                times.append(time.perf_counter() - began)
-    return statistics.median(times)
+    return Learner(build_network(recipe.network.config()), batches, training, Ranks())
 
 
 def _length(

@@ -71,8 +71,40 @@ def test_bad_input_is_one_line(arguments: list[str], complaint: str) -> None:
     result = ended(*arguments)
     assert result.returncode == 2
     assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
+    *before, line = result.stderr.splitlines()
     assert complaint in line
+    # A machine that is busy needs long to load PyTorch, and that is said.
+    assert before in ([], [f"loading {arguments[-1]}"])
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("photoz", "did you mean photos?"),
+        ("mnist-pixelcn", "did you mean mnist-pixelcnn?"),
+        ("nothing-like-it", "expected a folder of pictures, an .npz file or a recipe"),
+    ],
+)
+def test_a_mistyped_folder_is_reported_before_pytorch_is_loaded(
+    tmp_path: Path, name: str, hint: str
+) -> None:
+    """At once, with the nearest name beside it or among the recipes."""
+    (tmp_path / "photos").mkdir()
+    program = (
+        "import sys; from pixelrnn.cli import main; sys.argv[1:] = ['train', sys.argv[1]]\n"
+        "try: main()\n"
+        "except SystemExit as end: print(end.code, 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["2", "False"]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"pixelrnn: there is no folder or file {name}: {hint}")
 
 
 def test_up_is_refused_when_the_port_is_taken(tmp_path: Path, models_dir: Path) -> None:
@@ -105,7 +137,8 @@ def test_up_is_refused_when_the_port_is_taken(tmp_path: Path, models_dir: Path) 
 def test_up_is_refused_when_there_is_no_such_device(
     tmp_path: Path, models_dir: Path, device: str, complaint: str
 ) -> None:
-    """One line, without a second try; before it, a start that is slow on a busy machine may say that it is open."""
+    """One line, without a second try; before it, it says that it starts, and on a busy
+    machine that it is open."""
     result = nursery.ended(
         "pixelrnn",
         "up",
@@ -121,7 +154,8 @@ def test_up_is_refused_when_there_is_no_such_device(
     assert result.returncode == 2
     *before, line = result.stderr.splitlines()
     assert complaint in line
-    assert all("is open; jobs are taken" in earlier for earlier in before)
+    usual = ("starting PixelRNN on", "is open; jobs are taken")
+    assert all(any(words in earlier for words in usual) for earlier in before)
     assert (tmp_path / "data").exists() is (
         device != "tpu"
     )  # what is no device's name is seen before the start

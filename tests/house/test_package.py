@@ -458,6 +458,44 @@ def test_torch_comes_in_the_build_that_was_asked_for(tmp_path: Path) -> None:
         ]
 
 
+FAILING_PYTHON = """#!/bin/sh
+case "$*" in
+*" install "*) echo "ERROR: ResolutionImpossible" >&2; exit 1 ;;
+*" download "*) echo "{words}" >&2; exit 1 ;;
+esac
+"""
+"""Stands for the environment's Python without a connection: pip installs nothing."""
+
+
+@pytest.mark.parametrize(
+    ("words", "cause"),
+    [
+        ("Retrying after connection broken", "pip's package index cannot be reached"),
+        ("No space left on device", "pip's messages above say why"),
+    ],
+)
+def test_installation_that_fails_ends_with_one_sentence(
+    tmp_path: Path, words: str, cause: str
+) -> None:
+    """It names the cause, where pip's own last words name conflicting versions."""
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(FAILING_PYTHON.format(words=words))
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["sh", ROOT / "deploy" / "install.sh", "all", "cpu"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith(
+        f"numba cannot be installed: {cause}"
+    )
+
+
 def test_nothing_names_modules_that_are_not_on_the_path() -> None:
     """`python -m worker...` works in a checkout only: images, manifests and pages use the command."""
     pages = [

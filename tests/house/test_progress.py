@@ -5,6 +5,7 @@ import pytest
 from pixelrnn import progress
 from pixelrnn.progress import Readiness, Voice
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
+from worker.contract.cards import RefusedModel
 
 
 class Heard(Voice):
@@ -59,3 +60,35 @@ def test_person_hears_which_model_is_made_ready(
     once = ["compiling the drawing loops for this processor, once"] if cold else []
     lines = ["grey is ready (1 of 2 models)", "colour is ready (2 of 2 models)"]
     assert heard.said == once + ([] if by_a_person else lines)
+
+
+@pytest.mark.parametrize("by_a_person", [True, False])
+def test_line_a_minute_says_how_far_a_long_start_is(
+    redis_url: str, by_a_person: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first worker is there, and while models become ready. A terminal has a
+    bar instead."""
+    monkeypatch.setattr(progress, "REPEAT_S", 0.0)
+    heard, worker = Heard(by_a_person), HandWorker(redis_url)
+    readiness = Readiness(redis_url, heard)
+    readiness.look()
+    worker.announce(GREY.model_copy(update={"compiling": True}))
+    readiness.look()
+    worker.announce(GREY)
+    readiness.look()
+    expected = [
+        "still starting",
+        "still loading grey (0 of 1 models are ready)",
+        "grey is ready (1 of 1 models)",
+    ]
+    assert heard.said == ([] if by_a_person else expected)
+
+
+def test_refused_models_are_named_with_the_reason(redis_url: str) -> None:
+    """Once each, at a terminal too; again if there is another reason."""
+    heard, worker = Heard(by_a_person=True), HandWorker(redis_url)
+    readiness = Readiness(redis_url, heard)
+    for reason in ("busy", "busy", "broken"):
+        worker.announce(GREY, refused=[RefusedModel(name="odd", reason=reason)])
+        readiness.look()
+    assert heard.said == ["odd is not served: busy", "odd is not served: broken"]

@@ -145,14 +145,11 @@ def test_a_recipe_is_refused_when_the_file_is_missing_or_no_toml(
 def test_a_shipped_recipe_is_found_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From anywhere; a file of that name comes first, and to a wrong name those that there are are said."""
+    """From anywhere; a file of that name comes first."""
     monkeypatch.chdir(tmp_path)
     path = Path("mnist-pixelcnn")
     assert Recipe.load(path) == Recipe.load(CONFIGS[0].with_name("mnist-pixelcnn.toml"))
-    with pytest.raises(
-        ConfigError,
-        match=r"cannot read the recipe cats: .*by name there is .*mnist-pixelcnn",
-    ):
+    with pytest.raises(ConfigError, match="cannot read the recipe cats: No such file"):
         Recipe.load(Path("cats"))
     path.write_text("[network]")
     with pytest.raises(ConfigError, match=r"mnist-pixelcnn: network\.preset"):

@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from model_core import slow_steps
+from model_core.config import PRESETS
 from model_core.data.survey import Survey, survey
 from model_core.errors import ConfigError, DataError
 from model_core.models import load_model, save_model, untrained
-from model_core.training import slow_steps
+from model_core.training import precision
 from model_core.training.chosen import choice, chosen_recipe, size
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -30,6 +32,12 @@ TINY = [
     "training.start=",
 ]
 SHORT = ["training.epochs=2", "training.epoch_updates=3", "output.samples=4"]
+
+
+@pytest.fixture(autouse=True)
+def own_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Precisions that other trainings on this machine found out are not known here."""
+    monkeypatch.setattr(precision, "_path", lambda: tmp_path / precision.FILE)
 
 
 def pictures(
@@ -116,15 +124,41 @@ def test_a_lesson_is_in_the_precision_that_is_faster_here(
 ) -> None:
     """Both are timed where the processor multiplies bf16 numbers; the faster one makes more updates."""
 
-    def update_s(recipe: Recipe, *_: object) -> float:
-        return bf16_s if recipe.training.precision == "bf16" else 1.0
+    timed = list[str]()
 
-    monkeypatch.setattr("model_core.training.teaching._update_s", update_s)
+    def update_seconds(recipes: list[Recipe], *_: object) -> list[float]:
+        precisions = [recipe.training.precision for recipe in recipes]
+        timed.extend(precisions)
+        return [bf16_s if one == "bf16" else 1.0 for one in precisions]
+
+    monkeypatch.setattr("model_core.training.teaching._update_seconds", update_seconds)
     monkeypatch.setattr("model_core.training.teaching.HAS_BF16", has_bf16)
     folder, changes = pictures(tmp_path / "some", 120), (*TINY, *filter(None, [change]))
     training = lesson(folder, 1, tmp_path / "runs" / "some", changes).recipe.training
     assert training.precision == chosen
     assert (training.epochs * training.epoch_updates > 60) == (chosen == "bf16")
+    assert len(timed) == (2 if has_bf16 and not change else 1)
+    timed.clear()
+    again = lesson(folder, 1, tmp_path / "runs" / "again", changes).recipe.training
+    assert again.precision == chosen
+    assert timed == [chosen], "what an earlier training found out is remembered"
+
+
+def test_damaged_memory_of_precisions_is_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are timed again, and the file is written anew."""
+    config = PRESETS["mnist-pixelcnn"]
+    path = precision._path()
+    for text in ("{", "[]", '{"other": "bf16"}'):
+        path.write_text(text)
+        assert precision.remembered(config, 8) is None
+    precision.remember(config, 8, "bf16")
+    assert precision.remembered(config, 8) == "bf16"
+    assert precision.remembered(config, 16) is None
+    monkeypatch.setattr(precision, "_path", lambda: tmp_path / "gone" / "file")
+    precision.remember(config, 8, "bf16")
+    assert precision.remembered(config, 8) is None
 
 
 def test_a_lesson_is_as_long_as_its_minutes_allow(tmp_path: Path) -> None:
@@ -152,7 +186,10 @@ def test_minutes_count_from_the_first_update(
 ) -> None:
     """On an idle machine the first training compiles for most of a minute."""
     clock = itertools.count(step=1000.0)
-    monkeypatch.setattr("model_core.training.teaching._update_s", lambda *_: 0.5)
+    monkeypatch.setattr(
+        "model_core.training.teaching._update_seconds",
+        lambda recipes, *_: [0.5] * len(recipes),
+    )
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     folder = pictures(tmp_path / "some", 200)
     training = lesson(folder, 1, tmp_path / "run", tuple(TINY)).recipe.training
@@ -178,6 +215,20 @@ def test_what_takes_long_before_the_first_update_is_said(
         "timing updates",
     ]
     assert "nothing" not in quick
+
+
+def test_a_step_that_goes_on_is_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At least once a minute; nothing is said after its end."""
+    monkeypatch.setattr(slow_steps, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(slow_steps, "REPEAT_S", 0.01)
+    said = list[str]()
+    with slow_steps.if_slow(said.append, "waiting"):
+        while len(said) < 3:
+            time.sleep(0.01)
+    count = len(said)
+    time.sleep(0.05)
+    assert said[:3] == ["waiting", "still waiting", "still waiting"]
+    assert len(said) == count
 
 
 def test_only_pictures_that_are_read_are_counted_and_other_files_are_named(

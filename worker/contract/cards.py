@@ -13,6 +13,10 @@ from worker.contract.kinds import KINDS
 from worker.contract.kinds.add import KIND as ADD
 from worker.contract.record import Int64, Record
 
+FIRST = "mnist-diagonal-bilstm"
+"""The model of the README's first call and of the page's first view. It is made ready
+before the others, and prepared for browsers before them."""
+
 
 def _only(known: Iterable[str]) -> BeforeValidator:
     """Leaves out the words that this version does not know."""

@@ -21,12 +21,10 @@ import structlog
 from model_core import load_model
 from model_core.compiled import KEEP
 from model_core.compiled.ahead import FUNCTIONS, compile_loop
+from worker.contract.cards import FIRST
 from worker.engine.examiner import BACKGROUND, begin
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.engine.refusals import note_refused
-
-FIRST = "mnist-diagonal-bilstm"
-"""The model of the README's first call and of the page's first view."""
 
 LIMIT_S = 900.0
 """Seconds for a function; as long as a model may take to load."""

@@ -1,0 +1,52 @@
+"""The faster precision of a network's updates on this processor, remembered between trainings.
+
+To find it out, updates are timed in both, whose loops are compiled for it. The file lies
+beside the compiled code of this processor, so that another processor has its own.
+"""
+
+import hashlib
+import json
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from model_core.compiled import keeping
+from model_core.config import NetworkConfig
+
+FILE = "precisions.json"
+PRECISIONS = ("float32", "bf16")
+
+
+def remembered(config: NetworkConfig, batch: int) -> str | None:
+    """Return one of PRECISIONS; None if it was not found out for this network yet."""
+    found = _read(_path()).get(_key(config, batch))
+    return found if found in PRECISIONS else None
+
+
+def remember(config: NetworkConfig, batch: int, precision: str) -> None:
+    """Remember the precision of a network's updates. Nothing happens if it cannot be written."""
+    if not keeping.KEEP:
+        return
+    path = _path()
+    known = {**_read(path), _key(config, batch): precision}
+    draft = path.with_name(f"{FILE}.{uuid.uuid4().hex[:8]}")
+    with suppress(OSError):
+        draft.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        draft.replace(path)
+
+
+def _path() -> Path:
+    return keeping.root / FILE
+
+
+def _key(config: NetworkConfig, batch: int) -> str:
+    return hashlib.sha256(repr((config, batch)).encode()).hexdigest()[:16]
+
+
+def _read(path: Path) -> dict[str, str]:
+    """Return what the file has; nothing if it is missing or damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
