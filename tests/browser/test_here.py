@@ -11,7 +11,10 @@ from typing import Any
 
 import httpx
 import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
+from playwright.sync_api import Locator
 
 from model_core import load_model, sample
 from model_core.data.pixels import values_to_pixels
@@ -22,6 +25,7 @@ from tests.house.processes import eventually
 from tests.house.running import Up
 
 MODEL = "tiny-cnn"
+WIDTH = 5
 HERE = "drawn in this browser: the same bytes"
 
 
@@ -45,6 +49,14 @@ def ask(site: Site, seed: int, n: int = 2) -> None:
     site.submit()
 
 
+def saved(site: Site, button: Locator) -> npt.NDArray[np.uint8]:
+    """Click, and return the greys of the PNG that the browser downloads."""
+    with site.page.expect_download() as download:
+        button.click()
+    with Image.open(download.value.path()) as picture:
+        return np.asarray(picture.convert("L"))
+
+
 def test_job_that_waits_is_drawn_here_and_then_there(
     site: Site, all_models_dir: Path
 ) -> None:
@@ -60,6 +72,16 @@ def test_job_that_waits_is_drawn_here_and_then_there(
         site.view.get_by_role("button", name="Replay").wait_for()
         assert site.view.get_by_role("button", name="Copy link").is_visible()
         assert not site.view.get_by_role("button", name="Zip").is_visible()
+        grid = saved(site, site.view.get_by_role("button", name="Save all"))
+        assert [
+            grid[:, :WIDTH].ravel().tolist(),
+            grid[:, -WIDTH:].ravel().tolist(),
+        ] == whole
+        assert set(grid[:, WIDTH].tolist()) == {128}, "a line of grey between them"
+        dialog = site.open_large(0)
+        large = saved(site, dialog.locator("[data-act=download]"))
+        assert large[::8, ::8].ravel().tolist() == whole[0]
+        dialog.locator("[data-act=close]").click()
         assert site.service.get(f"/jobs/{site.job_id}")["rows_done"] == 0
     finally:
         os.kill(worker, signal.SIGCONT)

@@ -8,7 +8,7 @@ import { icon } from "./icons.js";
 import { t } from "../lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain } from "../service/problems.js";
-import { dataUrlOfFile, expected, pictureOf, pixelsOf, save } from "../pixels/raster.js";
+import { dataUrlOfFile, expected, joined, pictureOf, pixelsOf, pngOf, save } from "../pixels/raster.js";
 import { fingerprint, linkTo, withFace } from "../service/share.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
 import { Tiles } from "./tiles.js";
@@ -32,7 +32,7 @@ export class JobBoard {
     const replay = quietButton(t("Replay"), () => this.#tiles.replay(), "again");
     const all = quietButton(t("Save all"), () => this.#save({ grid: true }), "download");
     const zip = quietButton(t("Zip"), () => this.#save({ format: "zip" }), "download");
-    this.#files = [all, zip];
+    this.#zip = zip;
     this.#link = quietButton(t("Copy link"), () => this.#copyLink(), "copy");
     this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
     this.#tiles.onOpen = (sample) => {
@@ -69,8 +69,8 @@ export class JobBoard {
   #cancel;
   #harder;
   #afterwards;
-  /** What a service alone has. */
-  #files;
+  /** What a service alone makes. */
+  #zip;
   #tiles = new Tiles();
   /** @type {Job | null} */
   #job = null;
@@ -265,7 +265,7 @@ export class JobBoard {
   /** Offer what can be done with images that are there. @param {{files: boolean}} which files: those that a service makes */
   #offer({ files }) {
     this.#afterwards.hidden = false;
-    for (const button of this.#files) button.hidden = !files;
+    this.#zip.hidden = !files;
   }
 
   /** @param {boolean} isBack */
@@ -379,12 +379,19 @@ export class JobBoard {
   /** All images: in one picture, or each as its own file in one archive, with its settings in it. @param {{grid?: true, format?: "zip"}} how */
   async #save(how) {
     if (!this.#job) return;
-    const { id, model, seed } = this.#job;
+    const { id, model, seed, finished_at: isFinished } = this.#job;
     try {
-      save(await this.#api.image(id, how), `${model}-${seed}.${how.format ?? "png"}`);
+      const file = id && isFinished ? await this.#api.image(id, how) : await this.#gridHere();
+      save(file, `${model}-${seed}.${how.format ?? "png"}`);
     } catch (error) {
       this.#say(explain(error).text, "failed");
     }
+  }
+
+  /** The images in one picture, made by this browser while the service has not drawn them. */
+  #gridHere() {
+    const pictures = this.#tiles.paintings.map((painting) => painting.whole("final"));
+    return pngOf(joined(pictures.filter((picture) => picture !== null)));
   }
 
   async #stop() {

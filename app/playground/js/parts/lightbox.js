@@ -7,7 +7,7 @@ import { fixed, say, t } from "../lang.js";
 import { onward } from "./onward.js";
 import { Painting } from "../pixels/painting.js";
 import { explain } from "../service/problems.js";
-import { blankCanvas, canvasOf, pen, save, smallSize } from "../pixels/raster.js";
+import { blankCanvas, canvasOf, pen, pngOf, save, smallSize } from "../pixels/raster.js";
 import { curlLine, pythonLine } from "../service/recipe.js";
 import { Latest } from "../signal.js";
 import { ordinal } from "../service/words.js";
@@ -192,14 +192,27 @@ export class Lightbox {
 
   /** Each pixel as large a square as was chosen. */
   async #download() {
-    const { id, model, seed } = this.#job;
+    const { model, seed } = this.#job;
     const scale = Number(find(this.#dialog, "select").value);
     const name = `${model}-${seed}-image${this.#sample + 1}${scale > 1 ? `-x${scale}` : ""}.png`;
     try {
-      save(await this.#api.image(id, { sample: this.#sample, scale }), name);
+      save(await this.#file(scale), name);
     } catch (error) {
       this.#say(explain(error).text);
     }
+  }
+
+  /**
+   * The service's file says what drew the picture. Until the service has drawn it, this browser makes the file.
+   *
+   * @param {number} scale
+   * @returns {Promise<Blob>}
+   */
+  #file(scale) {
+    const { id, finished_at: isFinished } = this.#job;
+    const picture = this.#painting.whole("final");
+    if (picture && !(id && isFinished)) return pngOf(picture, scale);
+    return this.#api.image(id, { sample: this.#sample, scale });
   }
 
   /** The picture is drawn again in this browser, and compared. */
@@ -222,10 +235,9 @@ export class Lightbox {
   }
 
   async #copyPicture() {
-    const { id } = this.#job;
     const scale = Number(find(this.#dialog, "select").value);
     try {
-      const picture = this.#api.image(id, { sample: this.#sample, scale });
+      const picture = this.#file(scale);
       await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
       this.#say(t("Copied."));
     } catch {

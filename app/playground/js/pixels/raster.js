@@ -2,6 +2,9 @@
 
 /** @import {Model, Size} from "../types" */
 
+/** Between the pictures of a grid, as the server has it. */
+const GAP = "rgb(128, 128, 128)";
+
 /** @param {number} width @param {number} height */
 export function blankCanvas(width, height) {
   const canvas = document.createElement("canvas");
@@ -143,11 +146,16 @@ export function dataUrlOf(picture) {
 
 /**
  * @param {ImageData} picture
+ * @param {number} [scale] each pixel becomes a square of so many
  * @returns {Promise<Blob>}
  */
-export function pngOf(picture) {
+export function pngOf(picture, scale = 1) {
+  const canvas = blankCanvas(scale * picture.width, scale * picture.height);
+  const context = pen(canvas);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(canvasOf(picture), 0, 0, canvas.width, canvas.height);
   return new Promise((resolve, reject) =>
-    canvasOf(picture).toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no PNG"))), "image/png"),
+    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("no PNG"))), "image/png"),
   );
 }
 
@@ -196,6 +204,23 @@ export function maskPicture(hole, { width, height }) {
 /** @param {ImageData} mask @returns {Uint8Array} 1 = fill */
 export function holeOf(mask) {
   return Uint8Array.from({ length: mask.width * mask.height }, (_, i) => (mask.data[4 * i] >= 128 ? 1 : 0));
+}
+
+/** Lay pictures of one size side by side, as the server does in a grid. @param {ImageData[]} pictures */
+export function joined(pictures) {
+  const [{ width, height }] = pictures;
+  const columns = Math.ceil(Math.sqrt(pictures.length));
+  const lines = Math.ceil(pictures.length / columns);
+  const canvas = blankCanvas(columns * (width + 1) - 1, lines * (height + 1) - 1);
+  const context = pen(canvas);
+  if (pictures.length > 1) {
+    context.fillStyle = GAP;
+    context.fillRect(0, 0, canvas.width, canvas.height);
+  }
+  pictures.forEach((picture, k) => {
+    context.putImageData(picture, (k % columns) * (width + 1), Math.floor(k / columns) * (height + 1));
+  });
+  return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
 /** The images of a near-square picture, a pixel between them. @param {ImageData} grid @param {number} many @param {Size} size */
