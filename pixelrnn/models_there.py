@@ -4,7 +4,8 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,7 +58,8 @@ def remote_add(
             (one["identity"] for one in client.models() if one["name"] == name), None
         )
         work.begin(f"{name}: sending")
-        job = client.add_model(directory, shared, before if exchange else None)
+        with _taken_name(name, "--exchange puts this one in its place"):
+            job = client.add_model(directory, shared, before if exchange else None)
         work.begin(f"{name}: being examined")
         try:
             job.wait(_PATIENCE_S)
@@ -98,9 +100,11 @@ def remote_train(
     """Train a model on pictures in a running service, which serves it then. Ctrl-C leaves it to go on there."""
     with calling(Service(url, key)) as client, working() as work:
         work.begin(f"{name}: sending")
-        job = client.train(
-            pictures, name, minutes=minutes, start=start, crops=crops, shared=shared
-        )
+        taking_away = f"`pixelrnn remote remove {name}` takes it away"
+        with _taken_name(name, f"{taking_away}, or choose another --name"):
+            job = client.train(
+                pictures, name, minutes=minutes, start=start, crops=crops, shared=shared
+            )
         if left_out := _left_out(job.state):
             say(left_out)
         on_share = work.begin(f"{name}: training")
@@ -115,6 +119,25 @@ def remote_train(
         say(f"warning: {warning}")
     better = f"guessing {result['uniform_bits']:.2f}, PNG {result['png_bits']:.2f}"
     say(f"{name}: {_score(result)} held back ({better}); {url} serves it")
+
+
+@contextmanager
+def _taken_name(name: str, way_out: str) -> Iterator[None]:
+    """Turn the service's refusal of a name into words for a shell.
+
+    way_out: what to do if the model of this name is the user's own. Raises RemoteError.
+    """
+    from pixelrnn.client import ApiError
+
+    try:
+        yield
+    except ApiError as error:
+        detail = error.problem["detail"] or ""
+        if not error.problem["type"].endswith(":name-taken"):
+            raise
+        reason, _, is_own = detail.partition(":")  # behind it stands the HTTP header
+        words = way_out if is_own else "choose another name"
+        raise RemoteError(f"{name}: {reason}; {words}") from None
 
 
 def _left_out(state: Mapping[str, Any]) -> str:

@@ -144,8 +144,9 @@ def boxes_of(hole: Image.Image, shape: Shape) -> list[Box]:
             box = grown
             if box[2] - box[0] > most[0] or box[3] - box[1] > most[1]:
                 raise WrongSizeError(
-                    f"the hole at ({box[0]}, {box[1]}), with those fewer than {APART} pixels away, is larger than "
-                    f"{most[0]}x{most[1]} (width x height): expected smaller ones, or a model of larger pictures"
+                    f"the hole at x={box[0]}, y={box[1]} is larger than {most[0]}x{most[1]} pixels (width x height), "
+                    f"the most that this model fills. Holes less than {APART} pixels apart count as one. Make it "
+                    "smaller, or take a model of larger pictures"
                 )
         boxes = [*(other for other in boxes if not _overlap(box, other)), box]
         for start in range(box[1] * hole.width, box[3] * hole.width, hole.width):

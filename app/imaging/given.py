@@ -223,9 +223,11 @@ def _masks_of(
                 "the mask has no transparent pixel: here what is transparent is filled; POST /complete fills white"
             ) from None
     sent = files.get("mask", [])
-    if sum(map(count_of, sent)) not in (0, 1, count):
+    masks = sum(map(count_of, sent))
+    if masks not in (0, 1, count):
+        pictures = "1 picture" if count == 1 else f"{count} pictures"
         raise BadParameterError(
-            f"mask: expected one, or one for each picture, which are {count}",
+            f"mask: received {masks} masks for {pictures}: expected one for all, or one for each",
             field="mask",
         )
     flat = replace(shape, channels=1, values=2, palette=())

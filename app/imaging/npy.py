@@ -30,6 +30,8 @@ _HEADER = re.compile(
 )
 """Header as NumPy writes it, and whoever writes such files after it. Python 2 wrote
 sizes as 28L."""
+_OBJECTS = re.compile(r"'descr': *'[<>|=]O")
+"""In the header of an array of Python objects, which numpy.save pickles."""
 _TYPES = {
     "b1": "B",
     "i1": "b",
@@ -84,6 +86,10 @@ def read_header(data: bytes) -> Header:
     Raises BadUploadError if it cannot be read."""
     text, offset = _header_text(data)
     found = _HEADER.fullmatch(text)
+    if found is None and _OBJECTS.search(text):
+        raise BadUploadError(
+            "the array holds Python objects (dtype=object), which are not read: expected numbers, such as dtype=uint8"
+        )
     if found is None:
         raise BadUploadError(
             "the array's header cannot be read: expected a .npy file as numpy.save writes it"

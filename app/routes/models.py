@@ -30,4 +30,4 @@ async def list_models(services: ServicesDep, caller: CallerDep) -> ModelList:
 )
 async def get_model(name: str, services: ServicesDep, caller: CallerDep) -> Model:
     """One model: its shape, its data, its measured likelihood, and where it is loaded."""
-    return await services.models.find(name, caller)
+    return await services.models.find(name, caller, field="name")

@@ -37,7 +37,7 @@ async def get_portable_model(
     Both are below this server's own, are open to everybody, and mean the same files for ever. 404 where the
     operator does not offer this, which with keys must be allowed.
     """
-    model = await services.models.find(name, caller)
+    model = await services.models.find(name, caller, field="name")
     return await run_sync(services.portable.of, model)
 
 

@@ -1,6 +1,7 @@
 """The models there are: those that live workers announce, and no others."""
 
 import asyncio
+import difflib
 import time
 from collections.abc import Callable
 
@@ -60,9 +61,9 @@ class Models:
             for one, worker in sorted(found, key=lambda each: (each[0].name, each[1]))
         ]
 
-    async def find(self, name: str, caller: Caller) -> Model:
+    async def find(self, name: str, caller: Caller, field: str = "model") -> Model:
         """Raises NoWorkerError when nobody could draw anything, UnknownModelError when nobody holds a model of this
-        name that the caller sees."""
+        name that the caller sees. field: of the request, which has the name."""
         workers = (await self._fleet.now()).workers
         if not any(card.name == name for worker in workers for card in worker.models):
             workers = (
@@ -76,7 +77,7 @@ class Models:
             self._merged[name] = _merged(name, workers), _owners(name, workers)
         model, owners = self._merged.get(name, (None, set()))
         if model is None or not all(_sees(caller, owner) for owner in owners):
-            raise UnknownModelError(_unknown(name, workers, caller))
+            raise UnknownModelError(_unknown(field, name, workers, caller))
         return model
 
     async def held(self, name: str, caller: Caller) -> tuple[bool, str | None]:
@@ -109,7 +110,7 @@ class Models:
         """
         shipped = await self.reserved()
         try:
-            identity = (await self.find(name, caller)).identity
+            identity = (await self.find(name, caller, field="start")).identity
         except (UnknownModelError, NoWorkerError):
             if name not in shipped:
                 raise
@@ -194,9 +195,15 @@ def _names(workers: list[WorkerInfo], caller: Caller | None) -> list[str]:
     ]
 
 
-def _unknown(name: str, workers: list[WorkerInfo], caller: Caller) -> str:
-    """Return why there is no model of this name: a worker has refused it, perhaps."""
-    expected = f"expected one of: {', '.join(_names(workers, caller))}"
+def _unknown(field: str, name: str, workers: list[WorkerInfo], caller: Caller) -> str:
+    """Return why there is no model of this name: a worker has refused it, perhaps.
+
+    The nearest name comes first, because there may be dozens.
+    """
+    names = _names(workers, caller)
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    expected = f"{hint}expected one of: {', '.join(names)}"
     reason = next(
         (
             one.reason
@@ -206,7 +213,8 @@ def _unknown(name: str, workers: list[WorkerInfo], caller: Caller) -> str:
         ),
         None,
     )
-    return expected if reason is None else f"refused: {reason}; {expected}"
+    why = "" if reason is None else f"refused: {reason}; "
+    return f"{field}: {why}{expected}"
 
 
 def _nobody() -> NoWorkerError:

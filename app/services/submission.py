@@ -284,7 +284,9 @@ class Submission:
         if answer is SubmissionAnswer.TOO_MANY:
             fleet = await self._fleet.now()
             open_jobs, tokens = map(_number, facts)
-            detail = f"this client has {open_jobs:g} open jobs; it may have {allowance.client_jobs}"
+            is_training = allowance.client.startswith(keys.TRAINS)
+            things = "trainings" if is_training else "jobs"
+            detail = f"this client has {open_jobs:g} open {things}; it may have {allowance.client_jobs}"
             retry_s = fleet.estimates.retry_s(fleet.load.mean_work)
             return TooManyOpenJobsError(
                 detail,

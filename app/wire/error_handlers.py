@@ -21,6 +21,7 @@ from app.schema import openai
 from app.schema.answers import PROBLEM_TYPE, FieldError, Problem
 from worker.contract.added import NAME
 from worker.contract.durability import CLUSTER
+from worker.contract.size import MAX_SIDE, PATTERN
 from worker.contract.trouble import locked_out
 
 _OWN_WORDS = {
@@ -100,8 +101,9 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     """FastAPI's validation found faults: the first twenty are named."""
     assert isinstance(error, RequestValidationError)
     found = error.errors()
-    if any(item["type"] == "json_invalid" for item in found):
-        said = "expected a body of valid JSON"
+    invalid = next((item for item in found if item["type"] == "json_invalid"), None)
+    if invalid is not None:
+        said = _sentence_of_json(invalid)
         return _response(
             problems.problem(400, "invalid-json", "The body is not JSON", said),
             request.url.path,
@@ -118,6 +120,14 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
     )
 
 
+def _sentence_of_json(fault: Mapping[str, Any]) -> str:
+    """Say where a body ceases to be JSON, and what the parser expected there."""
+    at = fault["loc"][-1]
+    where = f" at character {at + 1}" if isinstance(at, int) else ""
+    reason = fault.get("ctx", {}).get("error", "")
+    return f"the body is not valid JSON{where}{reason and f': {reason}'}"
+
+
 def _sentence(fault: Mapping[str, Any]) -> str:
     """Pydantic's message in our own words, where it is a common one."""
     said: str = fault["msg"].removeprefix("Value error, ")
@@ -132,7 +142,12 @@ def _sentence(fault: Mapping[str, Any]) -> str:
                 "expected a model's name: at most 64 of a-z 0-9 . _ -, "
                 "with a letter or digit first"
             )
-        return "expected WIDTHxHEIGHT, such as 24x16, within the bounds that this call's description names"
+        if PATTERN in fault["ctx"]["pattern"]:
+            return (
+                "expected WIDTHxHEIGHT, such as 160x96, "
+                f"from the model's own size to {MAX_SIDE}x{MAX_SIDE}"
+            )
+        return "expected WIDTHxHEIGHT, such as 24x16, each from 8 to 64"
     said = _NUMBER.sub("expected a number ", _OWN_WORDS.get(said, said))
     return _BEGINNING.sub("expected", _NOISE.sub("", said))
 

@@ -165,8 +165,8 @@ class PictureFolder:
         found = read_split_pictures(self.path, names, config, self.options)[split]
         if not len(found.values):
             raise DataError(
-                f"none of the {len(names)} pictures in {self.path} falls into the "
-                f"{split} split: expected 3 different pictures or more, of which it "
-                f"gets its part ({HASHED_SPLIT})"
+                f"there is no picture for the {split} split in {self.path}, which has "
+                f"{len(names)}: expected 3 different ones or more, which are split "
+                f"{HASHED_SPLIT}"
             )
         return found

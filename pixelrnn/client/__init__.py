@@ -18,6 +18,16 @@ except ModuleNotFoundError as error:
         name="httpx",
     ) from error
 
+try:
+    import pixelrnn.client.documents
+    import pixelrnn.client.synchronous  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"{error.name} is generated, and this checkout has not been built: run "
+        "`make .venv/installed-all`, or `pip install unasync` and `python docs/make_client.py`",
+        name=error.name,
+    ) from error
+
 from pixelrnn.client import documents
 from pixelrnn.client.asynchronous import AsyncClient, AsyncJob
 from pixelrnn.client.errors import (

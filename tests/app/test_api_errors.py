@@ -1,6 +1,7 @@
 """Whatever goes wrong, the answer is one problem body with the right status."""
 
 import json
+import re
 import socket
 
 import httpx
@@ -187,9 +188,31 @@ def test_answer_is_413_when_the_body_is_too_large(
 def test_answer_is_404_with_the_names_when_no_worker_holds_the_model(
     client: httpx.Client, worker: HandWorker
 ) -> None:
-    """The client learns what there is."""
-    problem = is_problem(client.post("/sample", json={"model": "gray"}), 404)
-    assert problem["detail"] == "expected one of: colour, grey"
+    """The client learns which field is wrong, the nearest name, and what there is."""
+    for field, answer in (
+        ("model", client.post("/sample", json={"model": "gray"})),
+        ("name", client.get("/models/gray")),
+    ):
+        expected = f"{field}: did you mean grey? expected one of: colour, grey"
+        assert is_problem(answer, 404)["detail"] == expected
+    problem = is_problem(client.post("/sample", json={"model": "zzz"}), 404)
+    assert problem["detail"] == "model: expected one of: colour, grey"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ('{"model": "grey",}', r"the body is not valid JSON at character 1[78]: \w+"),
+        ("{'model': 'grey'}", r"the body is not valid JSON at character 2: \w+"),
+    ],
+)
+def test_body_that_is_no_json_is_told_where(
+    client: httpx.Client, body: str, words: str
+) -> None:
+    """The parser's words, and the place where it stopped."""
+    headers = {"Content-Type": "application/json"}
+    answer = client.post("/sample", content=body, headers=headers)
+    assert re.match(words, is_problem(answer, 400)["detail"])
 
 
 def test_answer_is_422_when_the_model_cannot_do_it(

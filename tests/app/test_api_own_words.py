@@ -12,7 +12,7 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import SCORER, HandWorker
 from tests.app.pictures import png
 
-SIZE = "expected WIDTHxHEIGHT, such as 24x16, within the bounds that this call's description names"
+SIZE = "expected WIDTHxHEIGHT, such as 160x96, from the model's own size to 4096x4096"
 PICTURE = png(Image.frombytes("L", (3, 4), bytes([0, 255] * 6)))
 
 

@@ -265,7 +265,7 @@ def test_answer_is_404_with_the_names_when_nobody_holds_the_model(
     )
     assert (
         is_problem(answer, 404)["detail"]
-        == "expected one of: colour, grey, scales, scorer"
+        == "model: expected one of: colour, grey, scales, scorer"
     )
 
 

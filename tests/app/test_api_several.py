@@ -132,7 +132,7 @@ LARGE = grey(0, (1500, 1500))
             [grey(255)] * 2,
             422,
             "#/mask",
-            "one for each picture, which are 3",
+            "for 3 pictures: expected one for all, or one for each",
         ),
         ([grey(0)] * 2, [grey(255), grey(0)], 422, "#/image/1", "no pixel of 128"),
         ([grey(0)] * 33, [grey(255)], 422, "#/n", "at most 1 for 33 pictures"),

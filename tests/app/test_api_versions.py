@@ -252,7 +252,7 @@ def test_model_that_a_worker_does_not_serve_is_named(
     assert metric(client, "pixelrnn_models_refused") == 1
     problem = is_problem(client.post("/sample", json={"model": "leaky"}), 404)
     assert problem["detail"] == (
-        "refused: the network is not causal; expected one of: grey"
+        "model: refused: the network is not causal; expected one of: grey"
     )
 
 

@@ -357,6 +357,7 @@ def test_arrays_that_cannot_be_trained_on_are_refused(
         (npy(GREYS) + b"x", UnusableImageError, "not as many bytes"),
         (b"\x93NUMPY\1\0\xff\xff", BadUploadError, "cut off, or longer than 512"),
         (b"\x93NUMPY\x09\0", BadUploadError, "version"),
+        (npy(np.array([None])), BadUploadError, "dtype=object"),
         (npy(np.zeros(3, "M8[s]")), BadUploadError, "header cannot be read"),
         (npy(np.zeros(3, "i4,f4")), BadUploadError, "header cannot be read"),
         (b"", UnusableImageError, "no array"),

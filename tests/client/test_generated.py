@@ -3,6 +3,8 @@
 import hashlib
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -257,3 +259,24 @@ def test_go_client_does_everything(
         GOPATH=where,
     )
     assert run(program, service, *pictures) == expected + TRAINED
+
+
+def test_checkout_that_was_not_built_says_how_to_build_the_client(
+    tmp_path: Path,
+) -> None:
+    """Two modules of the client are generated, and Git has neither."""
+    missing = shutil.ignore_patterns("documents.py", "synchronous.py", "__pycache__")
+    shutil.copytree(ROOT / "pixelrnn", tmp_path / "pixelrnn", ignore=missing)
+    done = subprocess.run(
+        [sys.executable, "-c", "import pixelrnn.client"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith(
+        "ModuleNotFoundError: pixelrnn.client.documents is generated"
+    )
+    assert "make .venv/installed-all" in line

@@ -64,7 +64,8 @@ def test_a_model_is_added_drawn_from_fetched_and_taken_away(
         "is there already"
         in ended("remote", "download", "of-mine", "--models-dir", own.parent).stderr
     )
-    assert "If-Match" in ended("remote", "add", own, "--url", service).stderr
+    taken = ended("remote", "add", own, "--url", service).stderr
+    assert "you have a model of this name; --exchange puts this one in" in taken
     pixelrnn("remote", "remove", "of-mine", "--url", service)
     with Client(service) as client:
         eventually(

@@ -98,7 +98,9 @@ def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
         str(y) for y in range(28)
     ]
     assert '"pointer":"#/n"' in ended.stdout
-    assert "404 urn:pixelrnn:problem:unknown-model expected one of:" in ended.stdout
+    assert (
+        "404 urn:pixelrnn:problem:unknown-model model: expected one of:" in ended.stdout
+    )
     assert re.search(r"^alice:[0-9a-f]{64}$", ended.stdout, flags=re.MULTILINE)
 
 
