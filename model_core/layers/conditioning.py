@@ -16,7 +16,9 @@ from torch import Tensor, nn
 def conditioning_map(conditioning: int, features: int) -> nn.Conv2d | None:
     """Return the 1 x 1 convolution that biases one layer; it is not masked.
 
-    It maps (B, c, H, W) to (B, features, H, W). conditioning: features c of the conditioning map. Return None if it is 0.
+    It maps (B, c, H, W) to (B, features, H, W).
+
+    conditioning: features c of the conditioning map. Return None if it is 0.
     """
     return nn.Conv2d(conditioning, features, 1, bias=False) if conditioning else None
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from model_core import shipped
 
 NAMED = "release"
+BUILT = "portable"
+"""Directory within `levels.FOLDER` in which wheels and images have the shipped models laid out."""
 NICENESS = 10
 
 
@@ -33,6 +35,27 @@ def missing(folder: Path, identities: Iterable[str]) -> set[str]:
     """Identities of models that are not laid out for this version's engine."""
     place = folder / release() / "models"
     return {identity for identity in identities if not (place / identity).is_dir()}
+
+
+def take_built(folder: Path, identities: Iterable[str]) -> None:
+    """Copy the models of these identities that were laid out ahead of time, in a moment.
+
+    The others are left to `lay_out`.
+    """
+    from model_core.levels import FOLDER
+
+    source = FOLDER / BUILT / release()
+    place = folder / release()
+    for identity in identities:
+        built = source / "models" / identity
+        if not built.is_dir():
+            continue
+        _make(place / "engine", lambda made: shutil.copytree(shipped.ENGINE, made))
+        _make(
+            place / "models" / identity,
+            lambda made, built=built: shutil.copytree(built, made),
+        )
+        _name(folder)
 
 
 def lay_out(folder: Path, models: Iterable[Path]) -> None:

@@ -1,4 +1,6 @@
-"""`python -m model_core.portable.native`: compile what a worker would compile at its start, for wheels and images.
+"""`python -m model_core.portable.native`: make what a worker would make at its start, for wheels and images.
+
+It compiles the loops that draw, and lays the shipped models out for browsers.
 
 Code for each level of processors that this one is of (levels.py) is put where compiled/keeping.py looks, as numba
 keeps it: for this version of numba and of Python. Each level takes a processor a minute, in a process of its own.
@@ -9,11 +11,16 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from model_core import shipped
+from model_core.card import Card
 from model_core.kinds import KINDS
 from model_core.levels import FOLDER, LEVELS
+from model_core.models_directory import CARD
+from model_core.portable.laid_out import BUILT
+from model_core.portable.target import ENVIRONMENT
 
 _COMPILE = "import sys; from model_core.portable.native import compile_kinds as c; c(sys.argv[1:])"
 
@@ -52,6 +59,21 @@ def main() -> None:
             f"{level.name}: {sum(file.stat().st_size for file in given.into.rglob('*')):,} bytes so far",
             flush=True,
         )
+    _lay_out(given.into / BUILT, given.kinds)
+
+
+def _lay_out(folder: Path, kinds: Collection[str]) -> None:
+    """Lay out the shipped models of these kinds of network for browsers."""
+    cards = {path.parent: Card.read(path) for path in shipped.MODELS.glob(f"*/{CARD}")}
+    models = [
+        str(place)
+        for place, card in sorted(cards.items())
+        if card.config.network in kinds
+    ]
+    command = [sys.executable, "-m", "model_core.portable.laid_out", str(folder)]
+    subprocess.run([*command, *models], env=os.environ | ENVIRONMENT, check=True)
+    size = sum(file.stat().st_size for file in folder.rglob("*"))
+    print(f"models for browsers: {size:,} bytes", flush=True)
 
 
 def compile_kinds(kinds: Iterable[str]) -> None:

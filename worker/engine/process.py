@@ -57,7 +57,7 @@ from worker.engine.model_pool import (
     load_pool,
     models_at,
 )
-from worker.engine.offering import offer
+from worker.engine.offering import in_page_order, offer
 from worker.engine.runner import Brought, Runner
 from worker.engine.unloading import Unloading
 from worker.orders.catalogue import Catalogue, kept_name
@@ -281,14 +281,13 @@ def _make_ready(
     kept: KeptWeights,
     places: Mapping[str, Path],
 ) -> None:
-    """Make the models ready and keep them, and offer them to browsers: first where the service itself must compile for
-    so long."""
+    """Make the models ready and keep them, and offer them to browsers: meanwhile, if the service itself must compile
+    for so long."""
     cards = pool.cards
 
     def offer_all() -> None:
-        identities = {
-            name: card.identity for name, card in pool.cards.items() if name in places
-        }
+        cards = [card for card in pool.cards.values() if card.name in places]
+        identities = {card.name: card.identity for card in in_page_order(cards)}
         offer_meanwhile(settings, usable, places.__getitem__, identities)
 
     def measure(name: str) -> None:

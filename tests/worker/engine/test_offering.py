@@ -1,0 +1,42 @@
+"""Models for browsers: which come first, and what a wheel or an image brings."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from model_core import levels
+from model_core.portable.laid_out import BUILT, NAMED, release
+from tests.app.hand_worker import COLOUR, GREY, SCALES
+from worker.contract.cards import FIRST
+from worker.engine import offering
+
+
+def test_models_are_laid_out_in_the_order_in_which_the_page_needs_them() -> None:
+    """The one of the first view, then small pictures."""
+    first = SCALES.model_copy(update={"name": FIRST})
+    found = offering.in_page_order([COLOUR, GREY, first])
+    assert [card.name for card in found] == [FIRST, "grey", "colour"]
+
+
+def test_what_was_laid_out_ahead_of_time_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without another process, which only lays out what is missing then."""
+    monkeypatch.setattr(levels, "FOLDER", tmp_path / "built")
+    built = tmp_path / "built" / BUILT / release() / "models" / "known"
+    built.mkdir(parents=True)
+    (built / "portable.json").write_text("{}")
+    asked = list[list[str]]()
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: asked.append(command[-1:])
+    )
+    folder = tmp_path / "portable"
+    offering.offer(folder, {Path("a"): "known"}, ())
+    assert asked == []
+    offering.offer(folder, {Path("a"): "known", Path("/b"): "other"}, ())
+    assert asked == [["/b"]]
+    place = folder / release()
+    assert (folder / NAMED).read_text() == release()
+    assert (place / "models" / "known" / "portable.json").read_text() == "{}"
+    assert (place / "engine" / "model.js").is_file()
