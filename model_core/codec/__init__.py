@@ -1,9 +1,11 @@
-"""A lossless codec of images: a model's probabilities, spent as bits. docs/codec.md tells the whole of it.
+"""A lossless codec of images, which turns a model's probabilities into bits.
+docs/codec.md describes all of it.
 
-    codec.py      images to a file's bytes and back
-    container.py  the bytes: what a file says of itself, stripes, checksums; knows no model
-    lanes.py      many images through one network, side by side, each lane one stream of bits
-    canary.py     does this machine compute what the one did that encoded?
+    codec.py      images to the bytes of a file and back
+    container.py  the format of the file: header, stripes, checksums; knows no model
+    lanes.py      many images through one network side by side; each lane writes one
+                  stream of bits
+    canary.py     checks that this machine computes the same bits as the encoder's
 
-What is wrong with a file is found before a value of it is given out.
+A damaged or foreign file is rejected before any of its values is returned.
 """

@@ -1,4 +1,5 @@
-"""Does this machine compute what the one did that encoded? Answered by one fixed image, before any other is decoded."""
+"""A check, with one fixed image, that this machine computes the same bits as the one
+that encoded. It runs before any image is decoded."""
 
 import hashlib
 
@@ -12,13 +13,16 @@ from model_core.sampling.stages import CodingStage
 
 
 def canary(stage: CodingStage, config: NetworkConfig) -> bytes:
-    """A digest of the state that a network is in once a fixed image of noise is encoded, every bit of it, and of the
-    image's code. The stage must be a new one, whose slots have all been empty."""
+    """Return a digest of the code of a fixed image of noise, and of every bit of the
+    network's state after it is encoded.
+
+    stage: a new stage, none of whose slots has been used; the image stays in slot 0.
+    """
     noise = image_noise(0, 0, config.height, config.width, config.channels)
     values = (noise * config.values).astype(np.uint8).transpose(2, 0, 1)
     labels = np.zeros(1, np.int64) if config.labels else None
     (code,) = finished(LaneCoder(stage, config).encode(values[None], 1, labels))
     digest = hashlib.sha256(code)
-    for kept in stage.kept(0):
-        digest.update(kept.astype("<f4").tobytes())
+    for state in stage.kept(0):
+        digest.update(state.astype("<f4").tobytes())
     return digest.digest()[:CANARY_BYTES]

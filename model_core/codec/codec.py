@@ -1,10 +1,17 @@
-"""Images to a file's bytes and back, without loss: `encode` and `decode`.
+"""Turn images into the bytes of a file and back, without loss: `encode` and `decode`.
 
-A file names one member of a model, the one under which all its images together are the likeliest: it is the shortest.
-Where the model has labels, each image is coded with the one under which it is the likeliest, which stands before its
-stripe's first lane.
-The network's probabilities are those of the compiled drawing loop, whose bits are the same on every processor; a canary
-tells where they are not.
+encode          -> encoding -> _encode_steps for each member -> the shortest file
+decode          -> decode_stripes -> decoding -> _decode_steps for each stripe
+
+`encoding` and `decoding` are computations that can be paused (lanes.Steps).
+
+A file names the member of the model that encoded it: the one under which all its images
+together are likeliest, because that file is the shortest. In a model with labels each
+image is encoded with the label under which it is likeliest; the labels stand before the
+first lane of their stripe.
+
+The probabilities are those of the compiled drawing loop, whose bits are the same on
+every processor. A canary detects a machine on which they are not.
 """
 
 import zlib
@@ -35,12 +42,15 @@ from model_core.sampling.label_choice import rows_on
 from model_core.sampling.stages import compiled_stage, numerics_of
 
 OnImages = Callable[[int], None]
+"""Called with the number of images that were coded since the last call."""
 LANE_VALUES = 1 << 19
-"""One more lane for each so many values: a lane costs three bytes, which then are a 2,000th or less."""
+"""Values for each further lane. A lane costs three bytes, at most a 2,000th of the code
+of so many values."""
 STRIPE_VALUES = 1 << 24
-"""A stripe has no more, nor a decoder in memory at once."""
+"""Upper bound of the values of one stripe, and so of what a decoder has in memory at
+once."""
 DECODE_VALUES = 1 << 26
-"""`decode` gives no more at once: half a gigabyte."""
+"""Upper bound of the values that `decode` returns at once: half a gigabyte as int64."""
 
 
 def encode(
@@ -49,140 +59,173 @@ def encode(
     on_images: OnImages = lambda count: None,
     label: int | str | None = None,
 ) -> bytes:
-    """Images (B, C, H, W), integers 0..V-1, as the bytes of a file: the shortest of those that the members give.
+    """Return the bytes of a file with these images (B, C, H, W), integers 0..V-1: the
+    shortest of the files that the model's members give.
 
-    on_images hears of every image that a member has encoded; label: that of all images. Raises ConfigError for a model
-    that has no codec or not that label, DataError for values that are not the model's, or for none.
+    on_images: called with the number of images that a member has encoded since the last
+        call; each member encodes all of them.
+    label: name or index of one label for all images. Default: each image has its
+        likeliest one.
+
+    Raises ConfigError for a model that has no codec or does not have the label,
+    DataError if there are no images, or if the values are not the model's.
     """
     return finished(encoding(model.given(label), values), on_images)
 
 
 def encoding(model: Model, values: Tensor) -> Steps[bytes]:
-    """The same as a computation that can be paused. Raises as `encode`, at its first step."""
+    """Return `encode` as a computation that can be paused. Its first step raises the
+    errors of `encode`."""
     _check_model(model)
-    images, files = _values_as_bytes(model, values), list[bytes]()
+    images = _values_as_bytes(model, values)
+    files: list[bytes] = []
     for k in range(len(model.members)):
-        files.append((yield from _encode_steps(model, k, images)))
+        file = yield from _encode_steps(model, k, images)
+        files.append(file)
     return min(files, key=len)
 
 
 def _encode_steps(model: Model, k: int, images: Values) -> Steps[bytes]:
-    """The file by the k-th member."""
-    orientation, parts = model.members[k].orientation, _in_stripes(images)
-    coder, found = _coder(model, k, max(map(_lanes, parts)))
+    """Encode the images with the k-th member, and return the file."""
+    orientation = model.members[k].orientation
+    parts = _in_stripes(images)
+    coder, own_canary = _coder(model, k, max(map(_lane_count, parts)))
     stripes = []
     for part in parts:
-        labels = (
-            (yield from _likeliest_labels(model, k, part))
-            if model.config.labels
-            else None
-        )
-        code = yield from coder.encode(turn(part, orientation), _lanes(part), labels)
+        labels = None
+        if model.config.labels:
+            labels = yield from _likeliest_labels(model, k, part)
+        turned = turn(part, orientation)
+        code = yield from coder.encode(turned, _lane_count(part), labels)
         if labels is not None:
             code[0] = pack_labels(labels, model.config.labels) + code[0]
         stripes.append(Stripe(len(part), code, zlib.crc32(part.tobytes())))
-    sha256, identity = model.card.sha256 or _NO_DIGEST, model.card.identity
-    return pack(
-        Header(sha256, orientation, len(images), found, identity=identity), stripes
+    header = Header(
+        model.card.sha256 or _NO_DIGEST,
+        orientation,
+        len(images),
+        own_canary,
+        identity=model.card.identity,
     )
+    return pack(header, stripes)
 
 
 def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.int64]]:
-    """The label of each image under which the k-th member finds it the likeliest, the first of equal ones. Rows are
-    added one after the other, as engine/stage.js does, so that both choose alike where two labels are nearly equal."""
+    """Return the label (B,) under which the k-th member finds each image likeliest, the
+    first one of equal ones; the model's own label if it is conditioned on one.
+
+    Rows are added one after the other, like in engine/stage.js, so that both choose the
+    same label if two are nearly equal.
+    """
     if model.label is not None:
         return np.full(len(images), model.label)
-    labels, every = model.config.labels, np.ones(images.shape[2:], np.bool_)
-    stage, found = compiled_stage(_network(model, k), labels), []
+    labels = model.config.labels
+    all_pixels = np.ones(images.shape[2:], np.bool_)
+    stage = compiled_stage(_network(model, k), labels)  # a slot for each label
+    likeliest = []
     for image in turn(images, model.members[k].orientation):
-        rows = rows_on(stage, labels, image, every, TEMPERATURE)
-        found.append(int(np.add.accumulate(rows, 1)[:, -1].argmax()))
+        rows = rows_on(stage, labels, image, all_pixels, TEMPERATURE)
+        likeliest.append(int(np.add.accumulate(rows, 1)[:, -1].argmax()))
         yield 0
-    return np.array(found)
+    return np.array(likeliest)
 
 
 def decode(
     model: Model, data: bytes, on_images: OnImages = lambda count: None
 ) -> Tensor:
-    """The images (B, C, H, W), int64, of a file's bytes.
+    """Return the images (B, C, H, W), int64, of a file's bytes.
 
-    Raises DataError for bytes that are no file of ours, damaged, of too many images, or of a machine that computes
-    otherwise; ModelError for a file of another model; ConfigError for a model that has no codec.
+    on_images: called with the number of images that were decoded since the last call.
+
+    Raises DataError for bytes that are no file of coded images, damaged, of more than
+    DECODE_VALUES values, or encoded by a machine that computes other bits; ModelError
+    for a file of another model; ConfigError for a model that has no codec.
     """
     header, _ = unpack(data)
     if header.images * model.config.dimensions > DECODE_VALUES:
         most = DECODE_VALUES // model.config.dimensions
         raise DataError(
-            f"the file holds {header.images} images: expected at most {most} here; decode_stripes gives all"
+            f"the file holds {header.images} images: expected at most {most} here; "
+            "decode_stripes gives all"
         )
-    return torch.from_numpy(
-        np.concatenate([*decode_stripes(model, data, on_images)]).astype(np.int64)
-    )
+    images = np.concatenate([*decode_stripes(model, data, on_images)])
+    return torch.from_numpy(images.astype(np.int64))
 
 
 def decode_stripes(
     model: Model, data: bytes, on_images: OnImages = lambda count: None
 ) -> Iterator[Values]:
-    """The same, some images (n, C, H, W), uint8, at a time. Everything that is wrong is found before the first of
-    them, but for values that are not those that were encoded: those are found before they are given out."""
+    """Return an iterator over the images of a file's bytes, stripe by stripe: (n, C, H,
+    W), uint8.
+
+    Raises the errors of `decode` before the first stripe, except the DataError for a
+    file with too many images. A stripe that does not decode to the images that were
+    encoded raises DataError when its turn comes.
+    """
     return (finished(steps, on_images) for steps in decoding(model, data))
 
 
 def decoding(model: Model, data: bytes) -> Iterator[Steps[Values]]:
-    """The same, each of `decode_stripes` as a computation that can be paused."""
+    """Return an iterator over the computations that decode each stripe; they can be
+    paused. Raises as `decode_stripes`."""
     header, stripes = unpack(data)
     _check_model(model)
     if header.sha256 != (model.card.sha256 or _NO_DIGEST):
         raise ModelError(
-            f"the file was encoded with the model of sha256 {header.sha256[:12]}..., {model.card.name} has "
-            f"{model.card.sha256[:12] or 'none'}..."
+            f"the file was encoded with the model of sha256 {header.sha256[:12]}..., "
+            f"{model.card.name} has {model.card.sha256[:12] or 'none'}..."
         )
     lanes = max(len(stripe.lanes) for stripe in stripes)
-    coder, found = _coder(model, _member(model, header.member), lanes)
-    if found != header.canary:
+    coder, own_canary = _coder(model, _member(model, header.member), lanes)
+    if own_canary != header.canary:
         raise DataError(
-            "the file was encoded by a machine that computes otherwise than this one: with other software or another "
-            "processor, the last digits of the network's numbers differ, and so would the images"
+            "the file was encoded by a machine that computes otherwise than this one: "
+            "with other software or another processor, the last digits of the "
+            "network's numbers differ, and so would the images"
         )
-    if any(
-        stripe.images * model.config.dimensions > STRIPE_VALUES for stripe in stripes
-    ):
-        raise DataError(
-            f"a stripe holds too many images: expected at most {STRIPE_VALUES // model.config.dimensions}"
-        )
+    most = STRIPE_VALUES // model.config.dimensions
+    if any(stripe.images > most for stripe in stripes):
+        raise DataError(f"a stripe holds too many images: expected at most {most}")
     return (
         _decode_steps(coder, header, stripe, model.config.labels) for stripe in stripes
     )
 
 
 _NO_DIGEST = "0" * 64
-"""Stands for the digest of a model that was never saved."""
+"""Stands in a header for the digest of a model that was never saved."""
 
 
 def _decode_steps(
     coder: LaneCoder, header: Header, stripe: Stripe, labels: int
 ) -> Steps[Values]:
+    """Decode one stripe to its images. Raise DataError if its checksum is wrong.
+
+    labels: number of labels of the model.
+    """
     first, *others = stripe.lanes
-    of, first = unpack_labels(first, stripe.images, labels) if labels else (None, first)
-    images = turn_back(
-        (yield from coder.decode([first, *others], stripe.images, of)), header.member
-    )
+    numbers = None
+    if labels:
+        numbers, first = unpack_labels(first, stripe.images, labels)
+    turned = yield from coder.decode([first, *others], stripe.images, numbers)
+    images = turn_back(turned, header.member)
     if zlib.crc32(images.tobytes()) != stripe.values_crc:
         raise DataError(
-            "the file does not decode to the images that were encoded: the checksum of their values is wrong"
+            "the file does not decode to the images that were encoded: the checksum of "
+            "their values is wrong"
         )
     return images
 
 
-def _lanes(part: Values) -> int:
+def _lane_count(part: Values) -> int:
     return min(MAX_LANES, len(part), 1 + part.size // LANE_VALUES)
 
 
 def _coder(model: Model, k: int, lanes: int) -> tuple[LaneCoder, bytes]:
-    """The coder of a member's images in so many lanes, and this machine's canary."""
+    """Return the coder of a member's images, with at most this many lanes, and this
+    machine's canary."""
     stage = compiled_stage(_network(model, k), lanes)
-    found = canary(stage, model.config)
-    return LaneCoder(stage, model.config), found
+    own_canary = canary(stage, model.config)
+    return LaneCoder(stage, model.config), own_canary
 
 
 def _network(model: Model, k: int) -> PixelNetwork:
@@ -192,41 +235,47 @@ def _network(model: Model, k: int) -> PixelNetwork:
 
 
 def _member(model: Model, orientation: Orientation) -> int:
+    """Return the index of the member with this orientation. Raise DataError if there is
+    none."""
     orientations = [member.orientation for member in model.members]
     if orientation not in orientations:
         raise DataError(
-            f"the file was coded by the member {orientation}, and {model.card.name} has none of that name"
+            f"the file was coded by the member {orientation}, and {model.card.name} "
+            "has none of that name"
         )
     return orientations.index(orientation)
 
 
 def _in_stripes(images: Values) -> list[Values]:
+    """Return the images in parts of at most STRIPE_VALUES values."""
     size = max(1, STRIPE_VALUES // images[0].size)
     return [images[i : i + size] for i in range(0, len(images), size)]
 
 
 def has_codec(model: Model) -> bool:
-    """Can its images be encoded on this device?"""
+    """Return True if the model's images can be encoded on its device."""
     return not model.config.multi_scale and numerics_of(model) in NUMERICS
 
 
 def _check_model(model: Model) -> None:
-    """ConfigError when it has none."""
+    """Raise ConfigError if the model has no codec."""
     name = model.card.name
     if model.config.multi_scale:
         raise ConfigError(
-            f"{name} has no codec: the first image of a Multi-Scale model reaches the second through plain torch, "
-            "whose last digits are not the same on every machine"
+            f"{name} has no codec: the first image of a Multi-Scale model reaches the "
+            "second through plain torch, whose last digits are not the same on every "
+            "machine"
         )
     if not has_codec(model):
         raise ConfigError(
-            f"{name} would be coded with {numerics_of(model)} numerics here: expected {NUMERICS[0]}, the same "
-            "everywhere"
+            f"{name} would be coded with {numerics_of(model)} numerics here: expected "
+            f"{NUMERICS[0]}, the same everywhere"
         )
 
 
 def _values_as_bytes(model: Model, values: Tensor) -> Values:
-    """The values as bytes; DataError when they are not the model's."""
+    """Return the values as bytes. Raise DataError if they are not the model's, or if
+    there are none."""
     config = model.config
     shape = config.channels, config.height, config.width
     if (
@@ -236,12 +285,15 @@ def _values_as_bytes(model: Model, values: Tensor) -> Values:
         or values.is_complex()
     ):
         raise DataError(
-            f"values must be integers (B, {', '.join(map(str, shape))}), not {values.dtype} {tuple(values.shape)}"
+            f"values must be integers (B, {', '.join(map(str, shape))}), not "
+            f"{values.dtype} {tuple(values.shape)}"
         )
     if not len(values):
         raise DataError("there is no image to encode")
-    if int(values.min()) < 0 or int(values.max()) >= config.values:
+    low = int(values.min())
+    high = int(values.max())
+    if low < 0 or high >= config.values:
         raise DataError(
-            f"values must be from 0 to {config.values - 1}, not {int(values.min())} to {int(values.max())}"
+            f"values must be from 0 to {config.values - 1}, not {low} to {high}"
         )
     return values.cpu().numpy().astype(np.uint8)

@@ -1,14 +1,17 @@
-"""The bytes of a file of coded images. Knows no model.
+"""The format of a file of coded images. This file knows no model.
 
-    header    magic "PXRN", version, numerics, orientation of the member (one byte each), number of images (4 bytes),
-              SHA-256 of the model's weights, its identity (from version 2 on), canary (8), CRC-32 of all that
-    stripes   until all images are there: number of images, number of lanes, bytes of each lane (LEB128 each), CRC-32 of
-              the values, the lanes, CRC-32 of the whole stripe
+    header    magic "PXRN"; version, numerics, orientation of the member (one byte
+              each); number of images (4 bytes); SHA-256 of the model's weights; its
+              identity (from version 2 on); canary (8); CRC-32 of all of these
+    stripes   until all images are there: number of images, number of lanes, bytes of
+              each lane (LEB128 each), CRC-32 of the values, the lanes, CRC-32 of the
+              whole stripe
 
-The first lane of a stripe begins with the labels of its images, where the model has any (pack_labels).
+In a model with labels, the first lane of a stripe begins with the labels of its images
+(pack_labels).
 
-Numbers of fixed size are big-endian. A stripe holds at least one bit for each image, so that a short file cannot ask
-for an endless number of them.
+Numbers of fixed size are big-endian. A stripe has at least one bit for each image, so
+that a short file cannot claim an enormous number of them.
 """
 
 import struct
@@ -24,29 +27,36 @@ from model_core.orientation import ORIENTATIONS, Orientation
 
 MAGIC = b"PXRN"
 NUMERICS = ("cpu-compiled",)
-"""Names by their number in the file."""
+"""Names of the arithmetics, by their number in the file."""
 MAX_LANES = 16
+"""Lanes of a stripe, at most."""
 CANARY_BYTES = 8
+"""Bytes of a canary."""
 LABELS_TOGETHER = 256
+"""Labels that are packed into one number, at most."""
 _HEADERS = {
     1: struct.Struct(f">4sBBBI32s{CANARY_BYTES}s"),
     2: struct.Struct(f">4sBBBI32s32s{CANARY_BYTES}s"),
 }
-"""Layouts by version, which is the first byte behind the magic."""
+"""Layouts by version, which is the first byte after the magic."""
 _CRC = struct.Struct(">I")
 _LONGEST_NUMBER = 5
-"""Bytes, of 7 bits each."""
+"""Bytes of a LEB128 number, at most; each has 7 bits of it."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Head of a file: the model and member that its images are coded with, and how many there are."""
+    """The header of a file: which model and member encoded the images, and how many
+    there are."""
 
     sha256: str
     """SHA-256 of the model's weights."""
     member: Orientation
+    """Orientation of the member."""
     images: int
+    """Number of images."""
     canary: bytes
+    """Digest by which a decoder checks that it computes the same bits (canary.py)."""
     numerics: str = NUMERICS[0]
     identity: str = ""
     """Identity of the model; empty in files of version 1."""
@@ -57,11 +67,11 @@ class Header:
 
     @property
     def size(self) -> int:
-        """Bytes that it has."""
+        """Number of bytes of the packed header."""
         return _HEADERS[self.version].size + _CRC.size
 
     def pack(self) -> bytes:
-        """Its bytes."""
+        """Return the header as bytes, with its CRC."""
         numbers = (
             self.version,
             NUMERICS.index(self.numerics),
@@ -74,33 +84,35 @@ class Header:
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
-        """Read the head at the beginning of a file. Raises DataError if it is none of ours, of a later version, or
-        damaged."""
+        """Return the header at the beginning of a file's bytes. Raise DataError if they
+        are no file of coded images, of a later version, or damaged."""
         if not data.startswith(MAGIC):
             raise DataError(
                 "this is no file of coded images: it does not begin with PXRN"
             )
         version = data[len(MAGIC)] if len(data) > len(MAGIC) else 1
         if version not in _HEADERS:
+            versions = " or ".join(map(str, _HEADERS))
             raise DataError(
-                f"the file is of version {version}: expected version {' or '.join(map(str, _HEADERS))}"
+                f"the file is of version {version}: expected version {versions}"
             )
         size = _HEADERS[version].size + _CRC.size
         if len(data) < size:
             raise DataError(
                 f"the file ends within its header: it has {len(data)} bytes"
             )
-        _, _, numerics, member, images, digest, *identity, canary = _HEADERS[
-            version
-        ].unpack_from(data)
+        fields = _HEADERS[version].unpack_from(data)
+        _, _, numerics, member, images, digest, *identity, canary = fields
         _check_crc(data[:size], "header")
         if numerics >= len(NUMERICS):
             raise DataError(
-                f"the file was coded with an arithmetic that is not known here: number {numerics}"
+                "the file was coded with an arithmetic that is not known here: number "
+                f"{numerics}"
             )
         if member >= len(ORIENTATIONS) or not images:
             raise DataError(
-                "the file's header makes no sense: expected an orientation, and at least one image"
+                "the file's header makes no sense: expected an orientation, and at "
+                "least one image"
             )
         return cls(
             digest.hex(),
@@ -114,34 +126,41 @@ class Header:
 
 @dataclass(frozen=True)
 class Stripe:
-    """Some images of a file, which can be decoded without the others."""
+    """Some images of a file, which can be decoded without the other stripes."""
 
     images: int
+    """Number of images."""
     lanes: list[bytes]
+    """Code of each lane."""
     values_crc: int
-    """CRC-32 of their values (n, C, H, W), the right way up, a byte each."""
+    """CRC-32 of the values (n, C, H, W) of the upright images, one byte each."""
 
     def pack(self) -> bytes:
-        """Its bytes."""
-        lanes = [self.lanes[0].ljust(self._lacking(), b"\0"), *self.lanes[1:]]
-        numbers = b"".join(
-            _number(n) for n in (self.images, len(lanes), *map(len, lanes))
-        )
-        packed = b"".join([numbers, _CRC.pack(self.values_crc), *lanes])
+        """Return the stripe as bytes, with its CRC."""
+        # Zeros at the end of a lane have no meaning; see the module's docstring for
+        # why a stripe needs a bit for each image.
+        first = self.lanes[0].ljust(self._least_of_first(), b"\0")
+        lanes = [first, *self.lanes[1:]]
+        numbers = (self.images, len(lanes), *map(len, lanes))
+        head = b"".join(map(_number, numbers))
+        packed = b"".join([head, _CRC.pack(self.values_crc), *lanes])
         return packed + _CRC.pack(zlib.crc32(packed))
 
-    def _lacking(self) -> int:
-        """How long the first lane must be for one bit an image."""
+    def _least_of_first(self) -> int:
+        """Return how many bytes the first lane must have so that the stripe has one bit
+        for each image."""
         return -(-self.images // 8) - sum(map(len, self.lanes[1:]))
 
     @classmethod
     def unpack(cls, data: bytes, begin: int) -> tuple[Self, int]:
-        """The stripe that begins there, and where it ends; DataError when it is damaged."""
+        """Return the stripe that begins at the offset `begin`, and the offset after it.
+        Raise DataError if it is damaged."""
         images, at = _read_number(data, begin)
         count, at = _read_number(data, at)
         if not 1 <= count <= MAX_LANES or images < count:
             raise DataError(
-                f"a stripe has {images} images in {count} lanes: expected 1 to {MAX_LANES}, none without one"
+                f"a stripe has {images} images in {count} lanes: expected 1 to "
+                f"{MAX_LANES} lanes, none of them without an image"
             )
         lengths = []
         for _ in range(count):
@@ -155,10 +174,12 @@ class Stripe:
         _check_crc(data[begin:end], "stripe")
         if images > 8 * sum(lengths):
             raise DataError(
-                f"a stripe claims {images} images in {sum(lengths)} bytes: expected at least a bit each"
+                f"a stripe claims {images} images in {sum(lengths)} bytes: expected at "
+                "least a bit each"
             )
         (values_crc,) = _CRC.unpack_from(data, at)
-        lanes, at = [], at + _CRC.size
+        at += _CRC.size
+        lanes = []
         for length in lengths:
             lanes.append(data[at : at + length])
             at += length
@@ -166,19 +187,22 @@ class Stripe:
 
 
 def pack(header: Header, stripes: list[Stripe]) -> bytes:
-    """A whole file."""
+    """Return the bytes of a file."""
     return b"".join([header.pack(), *(stripe.pack() for stripe in stripes)])
 
 
 def unpack(data: bytes) -> tuple[Header, list[Stripe]]:
-    """Read a file and check all its sums. Raises DataError if it is none of ours, cut off or damaged."""
-    header, stripes, found = Header.unpack(data), list[Stripe](), 0
+    """Return the header and the stripes of a file's bytes, after checking all CRCs.
+    Raise DataError if they are no file of coded images, truncated, or damaged."""
+    header = Header.unpack(data)
     at = header.size
-    while found < header.images:
+    stripes: list[Stripe] = []
+    count = 0
+    while count < header.images:
         stripe, at = Stripe.unpack(data, at)
         stripes.append(stripe)
-        found += stripe.images
-    if found > header.images or at != len(data):
+        count += stripe.images
+    if count > header.images or at != len(data):
         raise DataError(
             f"the file holds more than the {header.images} images that it says"
         )
@@ -186,13 +210,16 @@ def unpack(data: bytes) -> tuple[Header, list[Stripe]]:
 
 
 def _check_crc(data: bytes, part: str) -> None:
+    """Raise DataError if the last four bytes are not the CRC-32 of the others. part:
+    what they are, for the message."""
     (crc,) = _CRC.unpack_from(data, len(data) - _CRC.size)
     if zlib.crc32(data[: -_CRC.size]) != crc:
         raise DataError(f"the file is damaged: the checksum of a {part} is wrong")
 
 
 def _number(n: int) -> bytes:
-    """LEB128: seven bits a byte, the lowest first; the highest bit says that more follow."""
+    """Return a number as LEB128: seven bits per byte, the lowest first; the highest bit
+    is set if another byte follows."""
     packed = bytearray()
     while n >= 0x80:
         packed.append(n & 0x7F | 0x80)
@@ -202,7 +229,8 @@ def _number(n: int) -> bytes:
 
 
 def _read_number(data: bytes, at: int) -> tuple[int, int]:
-    """The number that begins there, and where it ends."""
+    """Return the LEB128 number at the offset `at`, and the offset after it. Raise
+    DataError if it is truncated or too long."""
     n = 0
     for i in range(_LONGEST_NUMBER):
         if at + i >= len(data):
@@ -214,11 +242,15 @@ def _read_number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def pack_labels(labels: NDArray[np.int64], count: int) -> bytes:
-    """Labels (n,), each below `count`, as digits of one number for each LABELS_TOGETHER: log2 count bits a label, and
-    less than a byte a number."""
+    """Return labels (n,), each in 0..count-1, as bytes.
+
+    Up to LABELS_TOGETHER labels are the digits, in base `count`, of one number. This
+    takes log2 count bits per label, and less than a byte more per number.
+    """
     packed = bytearray()
     for first in range(0, len(labels), LABELS_TOGETHER):
-        number, part = 0, labels[first : first + LABELS_TOGETHER].tolist()
+        part = labels[first : first + LABELS_TOGETHER].tolist()
+        number = 0
         for label in part:
             number = number * count + label
         packed += number.to_bytes(_label_bytes(len(part), count))
@@ -228,15 +260,17 @@ def pack_labels(labels: NDArray[np.int64], count: int) -> bytes:
 def unpack_labels(
     data: bytes, images: int, count: int
 ) -> tuple[NDArray[np.int64], bytes]:
-    """The labels of so many images at the beginning of data, and what follows; DataError when data is too short or no
-    such number."""
-    labels, at = np.zeros(images, np.int64), 0
+    """Return the labels (images,), each in 0..count-1, at the beginning of `data`, and
+    the bytes after them. Raise DataError if `data` is too short or no packed labels."""
+    labels = np.zeros(images, np.int64)
+    at = 0
     for first in range(0, images, LABELS_TOGETHER):
         last = min(first + LABELS_TOGETHER, images)
         end = at + _label_bytes(last - first, count)
         if end > len(data):
             raise DataError("the file ends within the labels of its images")
-        number, at = int.from_bytes(data[at:end]), end
+        number = int.from_bytes(data[at:end])
+        at = end
         for i in range(last - 1, first - 1, -1):
             number, labels[i] = divmod(number, count)
         if number:
@@ -245,4 +279,5 @@ def unpack_labels(
 
 
 def _label_bytes(images: int, count: int) -> int:
+    """Return the bytes of the number that packs the labels of this many images."""
     return ((count**images - 1).bit_length() + 7) // 8

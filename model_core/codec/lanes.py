@@ -1,7 +1,9 @@
-"""Many images through one network: each slot is a lane, which codes its images one after the other into one stream.
+"""Code many images through one network. Each slot is a lane, which codes its images one
+after the other into one stream of bytes.
 
-Image i of n goes into lane i % L. Tiny images so share the ends of their streams. Encoding and decoding run the same
-compiled steps: of the one all pixels are given and weighed, of the other none.
+Image i of n belongs to lane i % L of L lanes. So small images share the end of a
+stream. Encoding and decoding run the same compiled steps; when encoding, all pixels are
+given and weighed, when decoding, none is.
 """
 
 from collections.abc import Callable, Generator
@@ -29,13 +31,17 @@ Values = NDArray[np.uint8]
 Labels = NDArray[np.int64] | None
 T = TypeVar("T")
 Steps = Generator[int, None, T]
-"""A computation that pauses after every row or so, says how many images are done since the last time, and ends in T."""
+"""A computation that pauses about once per row. It yields the number of images that
+were finished since the last pause, and returns a T."""
 _FIRST_BYTES = 8
+"""Bytes of code in the decoder's register."""
 TEMPERATURE = 1.0
+"""Temperature of the probabilities: those of the model as it is."""
 
 
 class EncodingLane:
-    """Puts out the bytes of one image after the other."""
+    """The encoder of one stream: for each image, `before_image`, the image's steps,
+    then `after_image`; at the end `finish`."""
 
     def __init__(self) -> None:
         self._registers = np.zeros(REGISTERS, np.uint64)
@@ -43,18 +49,21 @@ class EncodingLane:
         self._code = bytearray()
 
     def before_image(self) -> Coder:
-        """The state that the next image is encoded with."""
+        """Return the state with which the next image is encoded."""
         return Coder(self._registers, np.zeros(0, np.uint8))
 
     def after_image(self, coder: Coder) -> None:
-        """Keep what was put out."""
-        self._registers, place = coder.registers, int(coder.registers[PLACE])
+        """Append the bytes that an image's steps wrote. coder: the state after them."""
+        self._registers = coder.registers
+        place = int(coder.registers[PLACE])
         self._code += coder.code[:place].tobytes()
         self._registers[PLACE] = 0
 
     def finish(self) -> bytes:
-        """All bytes, the last of them the shortest that lies in the interval, whatever follows; zeros follow."""
-        low, length = int(self._registers[LOW]), int(self._registers[RANGE])
+        """Return the whole stream. It ends with the fewest bytes that, followed by
+        zeros, lie within the coder's interval; zeros at the end are left out."""
+        low = int(self._registers[LOW])
+        length = int(self._registers[RANGE])
         for free_bits in range(56, -1, -8):
             number = -(-low >> free_bits) << free_bits
             if number < low + length:
@@ -63,41 +72,43 @@ class EncodingLane:
 
 
 class DecodingLane:
-    """Takes in the bytes of one image after the other; behind the last are zeros."""
+    """The decoder of one stream: for each image, `before_image`, the image's steps,
+    then `after_image`. After its end the stream continues with zeros."""
 
     def __init__(self, code: bytes, image_values: int) -> None:
-        """image_values: how many values each image has."""
+        """code: the stream. image_values: number of values of each image."""
         self._code = code
         self._most = BYTES_A_VALUE * image_values
         self._registers = np.zeros(REGISTERS, np.uint64)
         self._registers[RANGE] = WHOLE
-        self._registers[READ] = int.from_bytes(
-            code[:_FIRST_BYTES].ljust(_FIRST_BYTES, b"\0"), "big"
-        )
+        first = code[:_FIRST_BYTES].ljust(_FIRST_BYTES, b"\0")
+        self._registers[READ] = int.from_bytes(first, "big")
         self._at = _FIRST_BYTES
 
     def before_image(self) -> Coder:
-        """The state that the next image is decoded with."""
-        following = self._code[self._at : self._at + self._most].ljust(
-            self._most, b"\0"
-        )
-        return Coder(self._registers, np.frombuffer(following, np.uint8))
+        """Return the state with which the next image is decoded."""
+        # The steps of one image read at most `_most` bytes.
+        following = self._code[self._at : self._at + self._most]
+        padded = following.ljust(self._most, b"\0")
+        return Coder(self._registers, np.frombuffer(padded, np.uint8))
 
     def after_image(self, coder: Coder) -> None:
-        """Go on behind what was taken in."""
-        self._registers, place = coder.registers, int(coder.registers[PLACE])
-        self._at += place
+        """Skip the bytes that an image's steps read. coder: the state after them."""
+        self._registers = coder.registers
+        self._at += int(coder.registers[PLACE])
         self._registers[PLACE] = 0
 
 
 class LaneCoder:
-    """Codes the images of one network in as many lanes as its stage has slots, at most."""
+    """The coder of images of one network, in at most as many lanes as its stage has
+    slots."""
 
     def __init__(self, stage: CodingStage, config: NetworkConfig) -> None:
-        """stage: nobody else's while images are coded."""
+        """stage: used by nothing else while images are coded."""
         self._stage = stage
         self._shape = config.channels, config.height, config.width
         self._all = torch.ones(self._shape[1:], dtype=torch.bool)
+        # Drawing needs noise, but a coder decides all values.
         self._noise = torch.zeros(
             *self._shape[1:], config.channels, dtype=torch.float64
         )
@@ -105,7 +116,10 @@ class LaneCoder:
     def encode(
         self, values: Values, lanes: int, labels: Labels = None
     ) -> Steps[list[bytes]]:
-        """Images (n, C, H, W) -> the bytes of each lane; labels: those of the images, if they have any."""
+        """Encode images (n, C, H, W), and return the bytes of each lane.
+
+        lanes: their number. labels: (n,), one for each image, in a model with labels.
+        """
         streams = [EncodingLane() for _ in range(lanes)]
         given: dict[str, Any] = {"keep": self._all, "weighed": self._all}
 
@@ -116,7 +130,7 @@ class LaneCoder:
                 TEMPERATURE,
                 known,
                 coder=coder,
-                label=_of(labels, i),
+                label=_label_at(labels, i),
                 **given,
             )
 
@@ -126,12 +140,17 @@ class LaneCoder:
     def decode(
         self, streams: list[bytes], count: int, labels: Labels = None
     ) -> Steps[Values]:
-        """The bytes of each lane -> images (count, C, H, W), of these labels, if they have any."""
+        """Decode `count` images, and return them (count, C, H, W).
+
+        streams: the bytes of each lane. labels: (count,), one for each image, in a
+            model with labels.
+        """
         lanes = [DecodingLane(stream, int(np.prod(self._shape))) for stream in streams]
         values = np.zeros((count, *self._shape), np.uint8)
 
         def drawing(i: int, coder: Coder) -> Drawing:
-            return Drawing(self._noise, TEMPERATURE, coder=coder, label=_of(labels, i))
+            label = _label_at(labels, i)
+            return Drawing(self._noise, TEMPERATURE, coder=coder, label=label)
 
         def image_ended(i: int, slot: int) -> None:
             values[i] = self._stage.image(slot).numpy()
@@ -146,8 +165,13 @@ class LaneCoder:
         drawing: Callable[[int, Coder], Drawing],
         image_ended: Callable[[int, int], None],
     ) -> Steps[None]:
-        """Let each lane's slot code its images, all lanes side by side."""
-        stage, at = self._stage, list(range(len(lanes)))
+        """Code `count` images, each lane in a slot of its own, all lanes side by side.
+
+        drawing: returns the drawing of image i with a coder's state. image_ended:
+            called with an image's index and its slot, when the image is complete.
+        """
+        stage = self._stage
+        image_in = list(range(len(lanes)))  # index of the image in each slot
         for slot, lane in enumerate(lanes):
             stage.open(slot, drawing(slot, lane.before_image()))
         ended = 0
@@ -158,23 +182,28 @@ class LaneCoder:
             for row in rows:
                 if not row.is_last:
                     continue
-                slot, lane = row.slot, lanes[row.slot]
+                slot = row.slot
+                lane = lanes[slot]
                 lane.after_image(stage.coder(slot))
-                image_ended(at[slot], slot)
-                ended, at[slot] = ended + 1, at[slot] + len(lanes)
-                if at[slot] < count:
-                    stage.open(slot, drawing(at[slot], lane.before_image()))
+                image_ended(image_in[slot], slot)
+                ended += 1
+                image_in[slot] += len(lanes)
+                if image_in[slot] < count:
+                    stage.open(slot, drawing(image_in[slot], lane.before_image()))
             yield ended - before
 
 
-def _of(labels: Labels, i: int) -> int | None:
+def _label_at(labels: Labels, i: int) -> int | None:
     return None if labels is None else int(labels[i])
 
 
 def finished(
     steps: Steps[T], on_images: Callable[[int], None] = lambda count: None
 ) -> T:
-    """Run a computation to its end without a pause; returns its result. on_images hears of the images that are done."""
+    """Run a computation to its end, and return its result.
+
+    on_images: called with the number of images that were finished since the last call.
+    """
     while True:
         try:
             on_images(next(steps))

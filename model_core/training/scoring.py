@@ -71,7 +71,7 @@ def _labelled_images(
         say(f"labels are not scored: {error}")
         return values, None
     numbers = np.array([model.card.label_number(name) for name in found.names])
-    return spread(values, limit), numbers[spread(found.of, limit)]
+    return spread(values, limit), numbers[spread(found.numbers, limit)]
 
 
 def expect_as_they_are(model: Model, data: Path) -> None:

@@ -63,7 +63,7 @@ class ThreadedStage:
     worth_s: ClassVar[float] = WORTH_S
 
     def __init__(
-        self, network: PixelNetwork, slots: int, threads: int, spare: int = SPARE
+        self, network: PixelNetwork, slots: int, threads: int = 1, spare: int = SPARE
     ) -> None:
         """slots: of all threads together. spare: see SPARE."""
         self.threads = threads
