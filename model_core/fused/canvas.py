@@ -1,5 +1,6 @@
-"""Canvases (M, F): maps laid out as the compiled scans walk them (compiled/scans.py), with a row and a column before
-the image, all images of a position one after the other. Every neighbour of a pixel lies at a fixed distance."""
+"""Canvases (M, F): maps in the layout that the compiled scans need (compiled/scans.py).
+A canvas has a row above and a column to the left of the image, and all images of a
+position follow each other. So every neighbour of a pixel is at a fixed distance."""
 
 from dataclasses import dataclass
 
@@ -10,7 +11,11 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Canvas:
-    """The sizes behind a canvas (M, F), M = (height + 1) * (width + 1) * batch, and what its products multiply."""
+    """The layout of a canvas (M, F), M = (height + 1) * (width + 1) * batch.
+
+    batch: images, a multiple of four. dtype: the type of the factors of products,
+        float32 or bfloat16.
+    """
 
     batch: int
     height: int
@@ -19,17 +24,19 @@ class Canvas:
 
     @property
     def row(self) -> int:
-        """How many positions further down the next row is."""
+        """Distance from a position to the one below it, in positions."""
         return self.width + 1
 
     def of(self, x: Tensor) -> Tensor:
-        """(B, F, H, W) -> (M, F) with zeros outside the image, and in the images that fill up the batch."""
+        """Return maps (B, F, H, W) as a canvas (M, F), with zeros outside the image and
+        in the images that pad the batch."""
         spare = self.batch - x.shape[0]
         return functional.pad(
             x.permute(2, 3, 0, 1), (0, 0, 0, spare, 1, 0, 1, 0)
         ).flatten(0, 2)
 
     def maps(self, canvas: Tensor, batch: int) -> Tensor:
-        """Undo `of`: (M, F) -> (B, F, H, W)."""
+        """Undo `of`: return a canvas (M, F) as maps (B, F, H, W). batch: B, without the
+        images that pad the batch."""
         grid = canvas.unflatten(0, (self.height + 1, self.width + 1, self.batch))
         return grid[1:, 1:, :batch].permute(2, 3, 0, 1)

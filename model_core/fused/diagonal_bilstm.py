@@ -11,8 +11,9 @@ from model_core.layers.diagonal_bilstm import DiagonalBiLSTM
 
 
 def _scans(layer: DiagonalBiLSTM, canvas: Canvas) -> list[Scan]:
+    """Return the scans from left to right and from right to left."""
     B, H, W, row = canvas.batch, canvas.height, canvas.width, canvas.row
-    # Nothing reads the right-to-left map of the last row: its scan leaves it out.
+    # Nothing reads the right-to-left map of the last row, so its scan leaves it out.
     return [
         Scan(layer.left, Walk(B, H, W, 1, (0,), (-row, -1), -1)),
         Scan(layer.right, Walk(B, H - 1, W, -1, (0,), (-row, 1), 1)),
@@ -20,21 +21,25 @@ def _scans(layer: DiagonalBiLSTM, canvas: Canvas) -> list[Scan]:
 
 
 def _joined(hidden: list[Tensor], canvas: Canvas) -> Tensor:
+    """Return the layer's map: the left-to-right one plus the right-to-left one, shifted
+    down by one row (section 3.2)."""
     left, right = hidden
     return _add_shifted_down(left, right, canvas)
 
 
 def _add_shifted_down(left: Tensor, right: Tensor, canvas: Canvas) -> Tensor:
-    """left + right one row further down, on canvases whose first row lies outside the image."""
+    """Return left + right, with `right` shifted down by one row, on canvases whose
+    first row is outside the image."""
     row, out = canvas.row * canvas.batch, torch.empty_like(left)
     out[: 2 * row] = left[: 2 * row]
-    # All but the last row of the image, which nothing may see.
+    # Without the last row of `right`: shifted down, it would be outside the image.
     torch.add(left[2 * row :], right[row : canvas.height * row], out=out[2 * row :])
     return out
 
 
 def _parted(d_hidden: Tensor, canvas: Canvas) -> list[Tensor]:
-    """The gradient of a cell of the right-to-left map stands one row further down; that scan has no last row."""
+    """Return the gradients of both maps. That of the right-to-left map is shifted up by
+    one row, and its scan has no last row."""
     return [d_hidden, d_hidden[canvas.row * canvas.batch :]]
 
 

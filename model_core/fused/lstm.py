@@ -1,4 +1,5 @@
-"""Shared parts of the two recurrent networks on a canvas: their block, of one scan or two that are added."""
+"""What the two recurrent networks share on a canvas: their block, with one scan or with
+two whose results are added."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,11 +17,12 @@ from model_core.fused.trunk import FusedBlock, Kept, Maps
 from model_core.networks.pixel_network import Block, PixelNetwork
 
 STATES = 3
-"""Maps that a scan leaves: gates, cell, hidden."""
+"""Maps that a scan returns: gates, cell, hidden."""
 
 
 def whole_tiles(network: PixelNetwork, _images: int) -> bool:
-    """The compiled scans know h and c in multiples of 16; a label is none of their inputs."""
+    """Return True if the compiled scans support the network: they need h and c in
+    multiples of 16. A label does not count, because it is no input of theirs."""
     return network.config.hidden % LANES == 0 and (
         network.config.labels > 0 or network.conditioning % LANES == 0
     )
@@ -31,7 +33,12 @@ def recurrent_block(
     joined: Callable[[list[Tensor], Canvas], Tensor],
     parted: Callable[[Tensor, Canvas], list[Tensor]],
 ) -> FusedBlock:
-    """scans of a layer; joined: the layer's map (M, h) from their hidden states; parted: undo it, for gradients."""
+    """Return the block of a recurrent network.
+
+    scans: returns the scans of a layer on a canvas. joined: returns the layer's map
+        (M, h), given the hidden states of each scan. parted: its gradient; returns the
+        gradient of each scan's hidden states, given that of the layer's map.
+    """
 
     def forward(block: Block, maps: Maps, before: Kept | None) -> Kept:
         walks, inputs = scans(block.layer, maps.canvas), _inputs(maps)
@@ -95,7 +102,8 @@ def recurrent_block(
 
 
 def _inputs(maps: Maps) -> Tensor:
-    """(M, 2h), or (M, 2h + c): the condition is more of what a cell reads at its own pixel. Of canvas.dtype."""
+    """Return what the cells read, of canvas.dtype: the stream (M, 2h), or (M, 2h + c)
+    with the conditioning map, which is a further input of each pixel."""
     read = (
         maps.stream
         if maps.condition is None

@@ -1,4 +1,5 @@
-"""The end of the head: nats of every variable, without the logits ever being in memory (compiled/head_nats.py)."""
+"""The end of the head: nats of every variable, without storing the logits in memory
+(compiled/head_nats.py)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,11 +22,13 @@ from model_core.fused.products import (
 from model_core.layers.head import Head
 
 End = Callable[[Tensor, Head, Tensor, torch.dtype], Tensor]
-"""-ln p of values (M, C), int64, from what the head's last 1x1 reads, (M, head), by products of dtype: (M, C)."""
+"""The last 1 x 1 of the head and the nats: what it reads, (M, head); the head; values
+(M, C), int64; the type of the factors -> -ln p of the values (M, C)."""
 
 
 def end_of(head: Head) -> End | None:
-    """The end for this head; None if its logits must be made."""
+    """Return the function for this head; None if there is none, so that the logits have
+    to be computed."""
     if head.outputs == 2 and head.colours == 1:
         return _nats_of_two
     return _nats_of_vectors if head.outputs % LANES == 0 else None
@@ -34,7 +37,8 @@ def end_of(head: Head) -> End | None:
 def _nats_of_two(
     wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """Two values of one colour need one number, the log-odds: ln(1 + e^-(log-odds of the value that is there))."""
+    """Return the nats of two values of one colour. They need only the log-odds: ln(1 +
+    e^-(log-odds of the actual value))."""
     weight, bias = head.output.masked_weight()[:, :, 0, 0].to(dtype), head.output.bias
     odds = (wide.to(dtype) @ (weight[1] - weight[0])).float() + (bias[1] - bias[0])
     return functional.softplus(odds[:, None] * (1 - 2 * values))
@@ -43,7 +47,7 @@ def _nats_of_two(
 def _nats_of_vectors(
     wide: Tensor, head: Head, values: Tensor, dtype: torch.dtype
 ) -> Tensor:
-    """Each variable has a whole number of vectors of logits."""
+    """Return the nats if each variable has a multiple of LANES logits."""
     conv = head.output
     return _Nats.apply(
         wide, conv.masked_weight(), conv.bias, values, bounds_of(conv), dtype
@@ -51,7 +55,8 @@ def _nats_of_vectors(
 
 
 class _Nats(torch.autograd.Function):
-    """wide (M, I), weight (C * V, I, 1, 1), bias (C * V,), values (M, C) -> nats (M, C), float32."""
+    """wide (M, I), weight (C * V, I, 1, 1), bias (C * V,), values (M, C) -> nats
+    (M, C), float32."""
 
     @staticmethod
     def forward(  # type: ignore[override]

@@ -1,8 +1,10 @@
-"""The teacher-forced pass on a CPU: what PixelNetwork computes in plain torch, many times faster.
+"""The teacher-forced pass on a CPU: the computation of PixelNetwork's plain torch, many
+times faster.
 
-Equal to the plain modules up to float32 rounding, values and gradients. Maps are canvases (canvas.py), whose batch is a
-multiple of four images. A kind's own file says how its layer goes. Under torch.autocast, on a processor that can,
-products are of bf16 numbers; all sums are float32.
+Values and gradients equal those of the plain modules up to float32 rounding. Maps are
+canvases (canvas.py), whose batch is padded to a multiple of four images. The file of
+each kind of network defines its block. Under torch.autocast, on a processor that
+supports it, the factors of products are bfloat16; all sums are float32.
 """
 
 from collections.abc import Callable
@@ -19,21 +21,24 @@ from model_core.fused.trunk import FusedBlock, trunk
 from model_core.networks.pixel_network import PixelNetwork
 
 PART_BYTES = 2**23
-"""Limit of a map, in bytes: without gradients, images are passed in chunks whose maps are at most this large."""
+"""Upper bound of the size of a map, in bytes. Without gradients, images are scored in
+parts whose maps are at most this large."""
 
 
 @dataclass(frozen=True)
 class FusedNetwork:
-    """A FusedPass for one kind of network: how its blocks go.
+    """A FusedPass for one kind of network.
 
-    fits: can the layer of this network take so many images, and does it pay?
+    block: one block of it. fits: fits(network, images) returns True if the compiled
+        code supports the network's layer and is faster for so many images.
     """
 
     block: FusedBlock
     fits: Callable[[PixelNetwork, int], bool]
 
     def suits(self, network: PixelNetwork, x: Tensor) -> bool:
-        """Float32 on a CPU, or bf16 by autocast, where the layer fits."""
+        """Return True if this pass can be used for the first map x (B, 2h, H, W):
+        float32 on a CPU, or bfloat16 under autocast, in a network that fits."""
         dtypes = (
             (torch.float32, torch.bfloat16)
             if HAS_BF16 and _is_autocast()
@@ -46,9 +51,10 @@ class FusedNetwork:
     def logits(
         self, network: PixelNetwork, x: Tensor, condition: Tensor | None
     ) -> Tensor:
-        """PixelNetwork.trunk and its head: (B, 2h, H, W) and (B, c, H, W) -> (B, V, C, H, W).
+        """Return the logits (B, V, C, H, W) of PixelNetwork's trunk and head, given the
+        first map x (B, 2h, H, W) and the conditioning map (B, c, H, W).
 
-        The values of a variable lie side by side.
+        In memory the logits of one variable are adjacent.
         """
         canvas, head = _canvas(x), network.head
         with torch.autocast("cpu", enabled=False):
@@ -65,7 +71,8 @@ class FusedNetwork:
     def nats(
         self, network: PixelNetwork, x: Tensor, condition: Tensor | None, values: Tensor
     ) -> Tensor:
-        """-ln p of every variable: (B, 2h, H, W), (B, c, H, W) and values (B, C, H, W) -> (B, C, H, W)."""
+        """Return -ln p of every variable (B, C, H, W), given the first map x
+        (B, 2h, H, W), the conditioning map (B, c, H, W) and values (B, C, H, W)."""
         if torch.is_grad_enabled():
             return self._nats(network, x, condition, values)
         count = max(
@@ -78,6 +85,7 @@ class FusedNetwork:
     def _nats(
         self, network: PixelNetwork, x: Tensor, condition: Tensor | None, values: Tensor
     ) -> Tensor:
+        """Return `nats`, for all images at once."""
         end = end_of(network.head)
         if end is None:
             return network.distribution.nats(self.logits(network, x, condition), values)
@@ -91,13 +99,15 @@ class FusedNetwork:
     def _wide(
         self, network: PixelNetwork, x: Tensor, condition: Tensor | None, canvas: Canvas
     ) -> Tensor:
-        """The trunk and all of the head but its last 1x1: (B, 2h, H, W) and (B, c, H, W) -> (M, head)."""
+        """Return the trunk and the head without its last 1 x 1: (B, 2h, H, W) and
+        (B, c, H, W) -> (M, head)."""
         top = trunk(self.block, network, x, condition, canvas)  # (M, 2h)
         wide = masked_linear(top, network.head.first, canvas.dtype, rectify=True)
         return masked_linear(wide, network.head.second, canvas.dtype, rectify=True)
 
 
 def _canvas(x: Tensor) -> Canvas:
+    """Return the canvas for maps of x's shape."""
     B, _, H, W = x.shape
     return Canvas(
         B + -B % ROWS, H, W, torch.bfloat16 if _is_autocast() else torch.float32

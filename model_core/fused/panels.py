@@ -1,4 +1,5 @@
-"""Operands of the compiled products: maps as NumPy sees them, and weights in panels (compiled/map_products.py)."""
+"""Operands of the compiled products: maps as NumPy arrays, and weights in panels
+(compiled/map_products.py)."""
 
 from functools import lru_cache
 from typing import Any
@@ -11,15 +12,17 @@ from model_core.compiled.map_products import PANEL
 
 
 def bits(x: Tensor) -> Any:
-    """The numbers as an array: float32 ones as they are, bf16 ones as uint16."""
+    """Return a tensor's memory as an array: float32 as it is, bfloat16 as uint16."""
     x = x.detach()
     return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
 
 
 def panels(matrix: Tensor, dtype: torch.dtype, columns: int = PANEL) -> Any:
-    """Weights (..., K, N), from inputs to outputs -> (..., N / 32, words of K, 32), zeros where N or K must grow.
+    """Return weights (..., K, N), from K inputs to N outputs, in panels (..., N /
+    columns, words of K, columns * inputs per word), padded with zeros.
 
-    In NumPy, because a network of many small layers waits for torch's calls and not for their work.
+    It uses NumPy, because the calls of torch take longer than the work itself in a
+    network of many small layers.
     """
     pair = 2 if dtype == torch.bfloat16 else 1
     weights = bits(matrix.to(dtype))
@@ -36,5 +39,6 @@ def panels(matrix: Tensor, dtype: torch.dtype, columns: int = PANEL) -> Any:
 
 @lru_cache(maxsize=256)
 def whole(panel_count: int, inputs: int) -> Any:
-    """Spans (compiled/map_products.py) of panels whose columns read all inputs."""
+    """Return the spans (compiled/map_products.py) of panels whose columns read all
+    inputs."""
     return np.tile(np.array([0, inputs], np.int64), (panel_count, 1))

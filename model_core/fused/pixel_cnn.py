@@ -1,4 +1,5 @@
-"""PixelCNN's block on a canvas: one compiled pass each way (compiled/convolutions.py)."""
+"""PixelCNN's block on a canvas: one compiled pass in each direction
+(compiled/convolutions.py)."""
 
 from typing import Any
 
@@ -23,7 +24,9 @@ _TAPS = 5
 
 
 def _forward(block: Block, maps: Maps, before: Kept | None) -> Kept:
-    """Keeps what the 1x1, the 3x3 and the ways on read, rectified: (M, 2h), (M, h) and (M, h), of canvas.dtype."""
+    """Advance the maps by one block. Return what the 1 x 1, the 3 x 3 and the
+    convolutions up and to the skip read, rectified: (M, 2h), (M, h) and (M, h), of
+    canvas.dtype."""
     layer, (M, F), dtype = (
         layer_of(block, PixelCNNLayer),
         maps.stream.shape,
@@ -58,6 +61,7 @@ def _forward(block: Block, maps: Maps, before: Kept | None) -> Kept:
 def _backward(
     block: Block, kept: Kept, d: Maps, condition: Tensor | None, gradients: Gradients
 ) -> None:
+    """The gradient of `_forward`; see FusedBlock."""
     layer, dtype, steps = (
         layer_of(block, PixelCNNLayer),
         d.canvas.dtype,
@@ -68,7 +72,7 @@ def _backward(
         d.stream if dtype == torch.float32 else torch.empty(d.stream.shape, dtype=dtype)
     )
     d_spread = torch.empty(M - steps[0], h, dtype=dtype)
-    d_spread[M:] = 0  # what lies behind the map reads as zero
+    d_spread[M:] = 0  # positions after the end of the map count as zero
     convolutions, spread = (
         (layer.down, block.up, block.skip),
         _spread_back(layer.spread, dtype),
@@ -97,7 +101,8 @@ def _backward(
 
 
 def _spread(conv: MaskedConv2d, dtype: torch.dtype) -> Ahead:
-    """The 3x3 as a product of what its five taps read one after the other."""
+    """Return the 3 x 3 as a product of the inputs of its five taps, one after the
+    other."""
     weights = panels(
         _taps(conv.weight).transpose(1, 2).flatten(0, 1), dtype
     )  # of (5h, h)
@@ -107,7 +112,7 @@ def _spread(conv: MaskedConv2d, dtype: torch.dtype) -> Ahead:
 
 
 def _spread_back(conv: MaskedConv2d, dtype: torch.dtype) -> Back:
-    """The same on the way back."""
+    """Return the product for the gradient of the 3 x 3."""
     h = len(conv.weight)
     weights = panels(_taps(conv.weight).flatten(0, 1), dtype)
     spans = whole(len(weights), weights.shape[1] // _TAPS)
@@ -116,25 +121,28 @@ def _spread_back(conv: MaskedConv2d, dtype: torch.dtype) -> Back:
 
 
 def _steps(canvas: Canvas) -> Any:
-    """How many rows of the map further each tap of the 3x3 reads, the hidden one left out."""
+    """Return the distance from a position to the one that each tap of the 3 x 3 reads,
+    in rows of the map, without the hidden tap."""
     row = canvas.row
     return np.array([-row - 1, -row, -row + 1, -1, 0], np.int64) * canvas.batch
 
 
 def _taps(spread: Tensor) -> Tensor:
-    """(h, h, 2, 3) -> (5, h, h): the row above, then the left neighbour and the pixel itself."""
+    """Return the weights (h, h, 2, 3) as (5, h, h): the row above, the left neighbour,
+    the pixel itself."""
     return spread.flatten(2).permute(2, 0, 1)[:_TAPS]
 
 
 def _untap(taps: Tensor) -> Tensor:
-    """Undo _taps, zeros where the right neighbour would be."""
+    """Undo `_taps`, with zeros for the right neighbour."""
     return (
         functional.pad(taps, (0, 0, 0, 0, 0, 1)).permute(1, 2, 0).unflatten(2, (2, 3))
     )
 
 
 def _fits(network: PixelNetwork, images: int) -> bool:
-    """A batch is padded to four images, so one or two would cost as much as four."""
+    """Return True if the compiled code supports the network and is faster. A batch is
+    padded to four images, so one or two would take as long as four."""
     return network.config.hidden % LANES == 0 and images >= 3
 
 

@@ -1,9 +1,12 @@
-"""Convolutions, 1 x 1 and 3 x 3, between the scans on canvases (canvas.py), as compiled products.
+"""Convolutions, 1 x 1 and 3 x 3, on canvases (canvas.py), between the scans, as
+compiled products.
 
-The features of a position lie side by side, so that a 3 x 3 is a product for each of the five neighbours that its mask
-leaves; and a colour group is a range of columns, so that what a mask hides is left out as far as whole panels of
-columns go (compiled/map_products.py). Equal to MaskedConv2d up to float32 rounding, values and gradients. A product is
-of numbers of one type, float32 or bfloat16; sums, and gradients of weights, are float32.
+The features of a position are adjacent in memory. So a 3 x 3 is a sum of products, one
+for each of the five neighbours that its mask leaves. A colour group is a range of
+columns, so whole panels of columns that a mask hides are skipped
+(compiled/map_products.py). Values and gradients equal those of MaskedConv2d up to
+float32 rounding. Both factors of a product have the same type, float32 or bfloat16;
+sums and the gradients of weights are float32.
 """
 
 from functools import lru_cache
@@ -26,9 +29,9 @@ from model_core.fused.panels import bits, panels
 from model_core.layers.masked_conv import MaskedConv2d
 
 HERE = np.zeros(1, np.int64)
-"""The only step of a 1 x 1."""
+"""The only step of a 1 x 1: to the position itself."""
 NOTHING = np.empty((0, 1), np.float32)
-"""No map to start from."""
+"""An empty map, if there is none to add to."""
 
 _NO_PANELS = {
     torch.float32: np.empty((0, 0, PANEL), np.float32),
@@ -37,13 +40,14 @@ _NO_PANELS = {
 _NO_SPANS = np.empty((0, 2), np.int64)
 
 Gradients = dict[Tensor, Tensor]
-"""Gradient of each parameter, in its shape."""
+"""Parameter -> its gradient, of its shape."""
 Bounds = tuple[tuple[int, int, int], ...]
-"""Each colour's first output and the one after its last, and how many inputs these read."""
+"""For each colour, its first output, the index after its last output, and how many
+inputs these outputs read."""
 
 
 def bounds_of(conv: MaskedConv2d) -> Bounds:
-    """Bounds of a 1 x 1."""
+    """Return the bounds of a 1 x 1 convolution."""
     assert conv.kernel == 1
     return tuple(
         (outputs.start, outputs.stop, inputs.stop) for outputs, inputs in conv.groups
@@ -52,7 +56,8 @@ def bounds_of(conv: MaskedConv2d) -> Bounds:
 
 @lru_cache(maxsize=256)
 def reads_of(bounds: Bounds, outputs: int, pair: int = 1) -> Any:
-    """Spans of the inputs, `pair` of them a word, that each panel of outputs reads."""
+    """Return spans: for each panel of outputs, the range of inputs that it reads, in
+    words of `pair` inputs."""
     ends = []
     for first in range(0, outputs, PANEL):
         reads = [
@@ -64,7 +69,8 @@ def reads_of(bounds: Bounds, outputs: int, pair: int = 1) -> Any:
 
 @lru_cache(maxsize=256)
 def readers_of(bounds: Bounds, inputs: int, outputs: int, pair: int = 1) -> Any:
-    """Spans of the outputs, `pair` of them a word, that read each panel of inputs."""
+    """Return spans: for each panel of inputs, the range of outputs that read it, in
+    words of `pair` outputs."""
     starts = []
     for first in range(0, inputs, PANEL):
         readers = [start for start, _, stop in bounds if stop > first]
@@ -73,7 +79,8 @@ def readers_of(bounds: Bounds, inputs: int, outputs: int, pair: int = 1) -> Any:
 
 
 def ahead(conv: MaskedConv2d | None, dtype: torch.dtype) -> Ahead:
-    """A 1 x 1 with numbers of dtype; None makes one without columns."""
+    """Return the forward product of a 1 x 1, with factors of `dtype`; one without
+    columns for None."""
     if conv is None:
         return Ahead(_NO_PANELS[dtype], _NO_SPANS, NOTHING[:, 0])
     weight = conv.weight[:, :, 0, 0]  # masked already
@@ -82,7 +89,8 @@ def ahead(conv: MaskedConv2d | None, dtype: torch.dtype) -> Ahead:
 
 
 def back(conv: MaskedConv2d | None, dtype: torch.dtype) -> Back:
-    """The same on the way back, its gradients zero."""
+    """Return the backward product of a 1 x 1, with gradients of zero; one without
+    columns for None."""
     if conv is None:
         return Back(
             _NO_PANELS[dtype],
@@ -102,7 +110,8 @@ def back(conv: MaskedConv2d | None, dtype: torch.dtype) -> Back:
 
 
 def gradients_of(conv: MaskedConv2d | None, product: Back) -> Gradients:
-    """Gradients of a 1 x 1, where its mask lets them through."""
+    """Return the gradients of a 1 x 1, with those of masked weights zero; none for
+    None."""
     if conv is None:
         return {}
     O, I = conv.weight.shape[:2]  # noqa: E741
@@ -114,13 +123,13 @@ def gradients_of(conv: MaskedConv2d | None, product: Back) -> Gradients:
 
 
 def room(width: int) -> int:
-    """The next multiple of 16."""
+    """Return the next multiple of LANES (16)."""
     return width + -width % LANES
 
 
 def roomy(x: Tensor) -> Tensor:
-    """The same map (M, F), with room for a multiple of 16 features behind each row's first, zeros or whatever is there
-    of a product."""
+    """Return the same map (M, F), with space for a multiple of LANES features in each
+    row. The additional ones are zero, or arbitrary in the result of a product."""
     if x.stride(1) == 1 and x.stride(0) % LANES == 0:
         return x
     return functional.pad(x, (0, -x.shape[1] % LANES))[:, : x.shape[1]]
@@ -133,7 +142,8 @@ def product(
     bounds: Bounds,
     rectify: bool = False,
 ) -> Tensor:
-    """x (M, I) @ weight (O, I) transposed + bias, as numbers of x's type (M, O)."""
+    """Return x @ weight^T + bias, (M, O) of x's type, rectified if `rectify`: x (M, I),
+    weight (O, I), bias (O,)."""
     O, pair = len(weight), _pair(x)  # noqa: E741
     out = x.new_empty(len(x), room(O))
     start = np.zeros(room(O), np.float32)
@@ -158,7 +168,7 @@ def product(
 def product_back(
     d_out: Tensor, weight: Tensor, bounds: Bounds, dtype: torch.dtype
 ) -> Tensor:
-    """d_out (M, O) @ weight (O, I), as numbers of dtype (M, I)."""
+    """Return d_out @ weight, (M, I) of `dtype`: d_out (M, O), weight (O, I)."""
     O, I = weight.shape  # noqa: E741
     out = torch.empty(len(d_out), room(I), dtype=dtype)
     spans, none = readers_of(bounds, I, O, _pair(d_out)), np.zeros(room(I), np.float32)
@@ -178,7 +188,8 @@ def product_back(
 
 
 def weight_gradient(x: Tensor, d_out: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
-    """(O, I) and (O,), float32, from x (M, I) and d_out (M, O)."""
+    """Return the float32 gradients of weight (O, I) and bias (O,), given x (M, I) and
+    d_out (M, O)."""
     I, O = x.shape[1], d_out.shape[1]  # noqa: E741
     d_weight, d_bias = torch.zeros(1, room(I), room(O)), torch.zeros(room(O))
     wide = bits(d_out.as_strided((len(d_out), room(O)), d_out.stride()))
@@ -196,14 +207,15 @@ def weight_gradient(x: Tensor, d_out: Tensor, bounds: Bounds) -> tuple[Tensor, T
 
 
 def _pair(x: Tensor) -> int:
-    """Numbers in a word."""
+    """Return how many numbers a word of 4 bytes has."""
     return 4 // x.element_size()
 
 
 def masked_linear(
     x: Tensor, conv: MaskedConv2d, dtype: torch.dtype, rectify: bool
 ) -> Tensor:
-    """A mask-B 1 x 1 on a map, rectified if asked: (M, I) -> (M, O), numbers of dtype."""
+    """Apply a mask-B 1 x 1 to a map, with factors of `dtype`, and rectify the result if
+    `rectify`: (M, I) -> (M, O), of `dtype`."""
     bounds = bounds_of(conv)
     return _Linear.apply(x, conv.masked_weight(), conv.bias, bounds, dtype, rectify)  # type: ignore[no-any-return]
 

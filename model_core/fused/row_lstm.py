@@ -1,4 +1,5 @@
-"""The Row LSTM's block on a canvas: one compiled scan, with the left neighbour's features among the inputs."""
+"""The Row LSTM's block on a canvas: one compiled scan, with the left neighbour's
+features among the inputs."""
 
 from torch import Tensor
 
@@ -12,6 +13,8 @@ from model_core.networks.pixel_network import PixelNetwork
 
 
 def _scans(layer: RowLSTM, canvas: Canvas) -> list[Scan]:
+    """Return the only scan, from top to bottom. A cell reads the features of its left
+    neighbour and its own, and three states of the row above."""
     row = canvas.row
     states = (-row - 1, -row, -row + 1)
     return [
@@ -31,8 +34,9 @@ def _parted(d_hidden: Tensor, _canvas: Canvas) -> list[Tensor]:
 
 
 def _fits(network: PixelNetwork, images: int) -> bool:
-    """A padded tile costs as much as a full one: one image with h = 32 or 64, and up to three with h = 128, were faster
-    without the scan."""
+    """Return True if the compiled scan supports the network and is faster. A padded
+    tile costs as much as a full one: with h = 32 or 64 one image was faster without the
+    scan, and with h = 128 up to three."""
     too_few = images < TILE_ROWS and images * 32 <= network.config.hidden
     return whole_tiles(network, images) and not too_few
 

@@ -1,4 +1,4 @@
-"""An LSTM's scan of a canvas, forward and back (compiled/scans.py)."""
+"""An LSTM's scan over a canvas, forward and backward (compiled/scans.py)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,13 @@ from model_core.layers.lstm import GATES, LSTMParameters
 
 @dataclass(frozen=True)
 class Walk:
-    """The cells that a scan visits, and what each reads, as distances on a canvas (compiled/scans.py)."""
+    """Which cells a scan visits, and at which distances on the canvas each reads its
+    inputs and states (compiled/scans.py).
+
+    rows, width: cells of the scan. step: 1 from left to right, -1 from right to left.
+        input_steps, state_steps: distances to the features and to the hidden states
+        that a cell reads. cell_step: distance to the cell state that it reads.
+    """
 
     batch: int
     rows: int
@@ -29,16 +35,18 @@ class Walk:
 
     @property
     def reads_beside(self) -> bool:
-        """Does a cell read the features of its left neighbour, which are zeros outside the image?"""
+        """True if a cell reads the features of its left neighbour, which are zero
+        outside the image."""
         return min(self.input_steps) < 0
 
     @property
     def states_above(self) -> int:
-        """How many of the states that a cell reads lie in the row above; the last of the others is beside it."""
+        """How many of the hidden states that a cell reads are in the row above. The
+        last of the others is beside the cell."""
         return sum(abs(step) > 1 for step in self.state_steps)
 
     def arguments(self) -> tuple[Any, ...]:
-        """The walk as the compiled scans take it."""
+        """Return the walk as the arguments of the compiled scans."""
         steps = (
             np.array(self.input_steps, np.int64),
             np.array(self.state_steps, np.int64),
@@ -47,7 +55,8 @@ class Walk:
 
 
 def _packed(matrix: Tensor) -> Tensor:
-    """(4h, ...), gate by gate -> the same in chunks of [o, f, i, g], 16 units each."""
+    """Return a matrix (4h, ...), ordered by gate, in chunks of [o, f, i, g] of 16 units
+    each."""
     return (
         matrix.view(GATES, -1, LANES, *matrix.shape[1:])
         .transpose(0, 1)
@@ -56,7 +65,7 @@ def _packed(matrix: Tensor) -> Tensor:
 
 
 def _unpacked(matrix: Tensor) -> Tensor:
-    """Undo _packed."""
+    """Undo `_packed`."""
     return (
         matrix.reshape(-1, GATES, LANES, *matrix.shape[1:])
         .transpose(0, 1)
@@ -66,7 +75,7 @@ def _unpacked(matrix: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Scan:
-    """One LSTM and how it walks over a canvas."""
+    """One LSTM, and how it walks over a canvas."""
 
     lstm: LSTMParameters
     walk: Walk
@@ -74,11 +83,14 @@ class Scan:
     def forward(
         self, inputs: Tensor, states: list[Tensor] | None, maps: Maps
     ) -> list[Tensor]:
-        """inputs (M, F), the conditioning map behind the features -> gates, cell and hidden (M, h).
+        """Scan the inputs (M, F), which contain the conditioning map after the
+        features, and return gates, cell and hidden (M, h).
 
-        Products, and the hidden states, are of numbers of inputs' type, float32 or bfloat16. What lies outside the
-        image, and below the rows of the walk, is the initial state. states: those of another scan, to be written over.
-        maps.keeps: a backward pass wants all gates (M, 4h), and not those of one row only.
+        Factors of products, and the hidden states, have the type of the inputs, float32
+        or bfloat16. Positions outside the image, and below the rows of the walk, have
+        the initial state. states: maps of another scan to overwrite, if any. With
+        maps.keeps, gates are (M, 4h), for the backward pass; otherwise they are those
+        of one row only.
         """
         lstm, walk, M, h = self.lstm, self.walk, len(inputs), self.lstm.hidden
         if states is None:
@@ -103,7 +115,8 @@ class Scan:
         return states
 
     def _bias(self, maps: Maps) -> Tensor:
-        """(1, 4h), or where images have labels, (W * B, 4h), that of each cell of a row of the images."""
+        """Return the bias of all cells (1, 4h), or with labels that of each cell of a
+        row (W * B, 4h)."""
         lstm, bias = self.lstm, _packed(self.lstm.input_to_state.bias.detach())[None]
         if maps.labels is None or lstm.condition is None:
             return bias
@@ -119,7 +132,8 @@ class Scan:
         d_inputs: Tensor,
         maps: Maps,
     ) -> Gradients:
-        """Add to d_inputs (M, F), float32, and say the gradients of the parameters, from d_hidden (M, h), float32."""
+        """Add to d_inputs (M, F), float32, and return the gradients of the parameters,
+        given d_hidden (M, h), float32."""
         lstm, walk, (gates, cell, hidden) = self.lstm, self.walk, states
         n, F, h, matrix = (
             len(walk.input_steps),
@@ -166,8 +180,9 @@ class Scan:
         return outside | bias | self._gradients(_unpacked(d_weights.t()), F)
 
     def _matrix(self, width: int) -> Tensor:
-        """(4h, K): the weights of the inputs of each step, and behind those of the last the conditioning map's, if it
-        is among inputs of that width; then those of the states."""
+        """Return the weights (4h, K): for each input step those of the features; after
+        those of the last step the conditioning map's, if inputs of this width contain
+        it; then those of the states."""
         lstm = self.lstm
         *before, own = self._taps(lstm.input_to_state.weight.detach())
         states = lstm.state_to_state.detach()
@@ -178,7 +193,8 @@ class Scan:
         return torch.cat([*before, own, condition, *states], 1)
 
     def _gradients(self, d_matrix: Tensor, width: int) -> Gradients:
-        """Undo `_matrix`, of inputs of that width."""
+        """Undo `_matrix` for inputs of this width: return the gradient of each
+        parameter."""
         lstm, n = self.lstm, len(self.walk.input_steps)
         d_weight, features = (
             torch.zeros_like(lstm.input_to_state.weight),
@@ -199,24 +215,27 @@ class Scan:
         return gradients
 
     def _taps(self, weight: Tensor) -> tuple[Tensor, ...]:
-        """(4h, F) for each input step: the taps that the mask leaves come first."""
+        """Return the weights (4h, F) of each input step. The taps that the mask leaves
+        are the first ones."""
         return weight[:, :, 0, : len(self.walk.input_steps)].unbind(-1)
 
 
 def clear_first_column(canvas: Tensor, walk: Walk) -> None:
-    """Zeros for what lies outside the image to the left of a row."""
+    """Set the positions to the left of each row, outside the image, to zero."""
     _first_column(canvas, walk).zero_()
 
 
 def _first_column(canvas: Tensor, walk: Walk) -> Tensor:
-    """(H, B, F) of the positions that lie outside the image to the left of a row."""
+    """Return a view (H, B, F) of the positions to the left of each row, outside the
+    image."""
     return canvas.view(-1, walk.batch, canvas.shape[1])[
         walk.width + 1 :: walk.width + 1
     ]
 
 
 def _fill_outside(canvas: Tensor, value: Tensor, walk: Walk) -> None:
-    """Set what the scan does not write: the first row, the first column, and all below."""
+    """Set the positions that the scan does not write: the first row, the first column,
+    and all rows below the walk."""
     row = (walk.width + 1) * walk.batch
     canvas[:row] = value
     _first_column(canvas, walk).copy_(value.expand(walk.batch, -1))
@@ -224,7 +243,8 @@ def _fill_outside(canvas: Tensor, value: Tensor, walk: Walk) -> None:
 
 
 def _sum_outside(canvas: Tensor, walk: Walk) -> Tensor:
-    """(F,) what the outside positions received; positions below the scanned rows hold zero."""
+    """Return the sum (F,) over the positions outside the image. Positions below the
+    scanned rows hold zero."""
     return canvas[: (walk.width + 1) * walk.batch].sum(0) + _first_column(
         canvas, walk
     ).sum((0, 1))

@@ -1,8 +1,10 @@
-"""The trunk of a network on a canvas as one differentiable operation: its blocks forward, then all of them back.
+"""The trunk of a network on a canvas as one differentiable operation: all blocks
+forward, then all of them backward.
 
-Autograd would hold a map for each sum of the residual stream and of the skip connections, and add gradients map by map.
-Here the stream, the skip sums and the gradient of the stream are one map each, which the blocks advance. A kind's own
-file says how one block goes.
+Autograd would keep a map for each sum of the residual stream and of the skip
+connections, and would add gradients map by map. Here the stream, the skip sum and the
+gradient of the stream are one map each, which the blocks update in place. The file of
+each kind of network defines its block.
 """
 
 from collections.abc import Callable
@@ -18,26 +20,29 @@ from model_core.fused.products import Gradients
 from model_core.networks.pixel_network import Block, PixelNetwork
 
 Kept = list[Tensor]
-"""Tensors that a block keeps of its forward pass for its backward pass."""
+"""Tensors that a block keeps from its forward pass for its backward pass."""
 
 
 @dataclass
 class Maps:
-    """The maps that blocks advance, all (M, F) and float32; or, on the way back, their gradients."""
+    """The maps that blocks update, all (M, F) and float32; in the backward pass, their
+    gradients."""
 
     canvas: Canvas
     residual: bool
     keeps: bool
-    """Will there be a backward pass?"""
+    """True if there will be a backward pass."""
     stream: Tensor
     skips: Tensor
-    """The skip sum; without rows for a network without skip connections."""
+    """The skip sum; has no rows in a network without skip connections."""
     condition: Tensor | None
     labels: Tensor | None
-    """(batch, K): a one in the place of each image's label; the condition of a network with labels."""
+    """(batch, K): one-hot labels of the images, the condition of a network with
+    labels."""
 
     def by_image(self, biases: Tensor) -> Tensor:
-        """Each image's own of biases (F, K), one for each label: (batch, F)."""
+        """Return the biases of each image's label (batch, F), given those of all labels
+        (F, K)."""
         assert self.labels is not None
         return self.labels @ biases.t()
 
@@ -46,12 +51,15 @@ class Maps:
 class FusedBlock:
     """One block of one kind of network.
 
-    forward(block, maps, before) -> kept: advances maps.stream and maps.skips. before is what the block before it kept
-    and nobody needs any more, to be written over; None where it must stay, or there is none.
+    forward(block, maps, before) -> kept: update maps.stream and maps.skips, and return
+    what the backward pass needs. before: what an earlier block kept, to be overwritten;
+    None if that is still needed, or if there is none.
 
-    backward(block, kept, back, condition, gradients): takes back.stream from the gradient of the stream after the block
-    to that of the stream before it, adds to back.condition, and says the gradient of each parameter of the block.
-    back.skips is the gradient of the skip sums; condition is the map of the forward pass.
+    backward(block, kept, back, condition, gradients): change back.stream from the
+    gradient of the stream after the block to that of the stream before it, add to
+    back.condition, and store the gradient of each parameter of the block in
+    `gradients`. back.skips is the gradient of the skip sum; condition is the
+    conditioning map of the forward pass.
     """
 
     forward: Callable[[Block, Maps, Kept | None], Kept]
@@ -65,7 +73,8 @@ def trunk(
     condition: Tensor | None,
     canvas: Canvas,
 ) -> Tensor:
-    """(B, 2h, H, W), and (B, c, H, W) or (B, K, 1, 1) -> the top map (M, 2h), rectified."""
+    """Return the rectified top map (M, 2h), given the first map (B, 2h, H, W), and the
+    conditioning map (B, c, H, W) or one-hot labels (B, K, 1, 1), if any."""
     parameters = [
         parameter for block in network.blocks for parameter in block.parameters()
     ]
@@ -74,7 +83,8 @@ def trunk(
 
 
 class _Trunk(torch.autograd.Function):
-    """x (B, 2h, H, W), the condition or None, and the parameters of all blocks -> (M, 2h), float32."""
+    """x (B, 2h, H, W), the condition or None, and the parameters of all blocks ->
+    (M, 2h), float32."""
 
     @staticmethod
     def forward(  # type: ignore[override]
