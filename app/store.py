@@ -132,6 +132,8 @@ class Load:
     accepted: int
     room: int
     """Bytes that open jobs will still write."""
+    written: int
+    """Bytes that ever came with jobs."""
     drawn: dict[int, int]
     busy: dict[int, float]
     took: dict[str, float]
@@ -473,7 +475,7 @@ class Store:
         now, depths, since, parked, open_jobs, counts, *hashes = await self._eval(
             _FLEET, [QUEUES_KEY], []
         )
-        work, accepted, room = counts
+        work, accepted, room, written = counts
         drawn, busy, took, first_rows, totals, trained = (
             {k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)}
             for h in hashes
@@ -490,6 +492,7 @@ class Store:
             work=int(work or 0),
             accepted=int(accepted or 0),
             room=int(room or 0),
+            written=int(written or 0),
             drawn={int(span): int(values) for span, values in drawn.items()},
             busy={int(span): float(seconds) for span, seconds in busy.items()},
             took={model: float(seconds) for model, seconds in took.items()},

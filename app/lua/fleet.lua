@@ -15,7 +15,7 @@ for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
 end
 since = since and string.format('%.6f', since)
 return {redis.call('TIME')[1], depths, since, parked, redis.call('ZCARD', keys.OPEN),
-        redis.call('HMGET', keys.LOAD, 'work', 'accepted', 'room'), redis.call('HGETALL', keys.DRAWN),
+        redis.call('HMGET', keys.LOAD, 'work', 'accepted', 'room', 'written'), redis.call('HGETALL', keys.DRAWN),
         redis.call('HGETALL', keys.BUSY), redis.call('HGETALL', keys.TOOK),
         redis.call('HGETALL', keys.FIRST_ROWS), redis.call('HGETALL', keys.TOTALS),
         redis.call('HGETALL', keys.TRAINED)}

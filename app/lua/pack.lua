@@ -1,4 +1,4 @@
---!include names stream
+--!include names clock stream memory
 -- A job that has ended takes less room: its entries become one value, as long as they are what was read, and its pictures
 -- one. An empty value: they stay as they are. KEYS: job, events, packed entries, pictures. ARGV: job id, number of the last
 -- entry that was read, entries, pictures and the field that they are kept in. May be repeated.
@@ -16,3 +16,5 @@ if has_ended and ARGV[4] ~= '' then
     if field ~= ARGV[5] then redis.call('HDEL', KEYS[4], field) end
   end
 end
+local expires_at = tonumber(redis.call('HGET', KEYS[1], 'expires_at') or 0)
+if has_ended then hold_what_is_kept(KEYS[1], KEYS, expires_at, tonumber(now())) end

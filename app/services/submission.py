@@ -234,6 +234,7 @@ class Submission:
             queue_jobs=settings.queue_jobs,
             queue_work=settings.queue_work,
             memory=fleet.memory_for_jobs(settings.redis_share),
+            written=fleet.load.written,
             idempotency=identity.key,
             body=identity.body,
             retention=options.retention,
@@ -271,6 +272,8 @@ class Submission:
     ) -> RefusedError:
         if answer is SubmissionAnswer.NO_MEMORY:
             return self._no_memory()
+        if answer is SubmissionAnswer.OVER_SHARE:
+            return self._over_share(int(facts[0]))
         self._rejected(answer.value)
         if answer is SubmissionAnswer.CONFLICT:
             return _reused_key_error()
@@ -299,6 +302,13 @@ class Submission:
         self._rejected("store-full")
         return StoreFullError(
             "Redis has memory for the accepted jobs only; finished ones make room as they expire"
+        )
+
+    def _over_share(self, held: int) -> StoreFullError:
+        self._rejected("store-full")
+        return StoreFullError(
+            f"the jobs of this client take {held / 2**20:.1f} MiB of Redis, its share of"
+            " what is free: delete some that have ended, or ask for a shorter retention"
         )
 
     async def _full(self, work: int) -> QueueFullError | NoWorkerError:

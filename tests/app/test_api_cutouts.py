@@ -416,16 +416,17 @@ def test_a_truncated_photograph_and_a_second_picture_are_refused(
 def test_sixty_four_holes_are_taken_and_one_more_is_not(
     client: httpx.Client, worker: HandWorker
 ) -> None:
-    """Each has a cut-out of its own; the upload counts in the job's room."""
+    """Each has a cut-out of its own; the upload counts as the job's."""
     spots = [(x, y, x + 1, y + 1) for y in range(2, 40, 5) for x in range(2, 60, 5)]
     spec = accepted(worker, send(client, png(noise("L")), png(mask_of(spots[:64]))))
     assert (len(spec.options.places), spec.n) == (64, 64)
     assert send(client, png(noise("L")), png(mask_of(spots[:65]))).status_code == 422
     heavy, light = noise("RGB"), Image.new("RGB", (60, 40))
-    rooms = []
+    held = []
     for image in (heavy, light):
         spec = accepted(worker, send(client, png(image), png(mask_of(HOLES[:1]))))
-        rooms.append(int(worker.redis.hget(keys.ROOM, spec.id)))
-    assert rooms[0] - rooms[1] == pytest.approx(
+        counted, _ = worker.redis.hget(keys.job(spec.id), "held").split(b":")
+        held.append(int(counted))
+    assert held[0] - held[1] == pytest.approx(
         (len(png(heavy)) - len(png(light))) * 5 / 4, abs=4
     )

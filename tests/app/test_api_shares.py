@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from app.access.api_keys import KeyEntry, digest_of
 from app.errors import UnknownModelError
@@ -23,9 +24,12 @@ from app.services.added import PackedModel
 from app.settings import Settings
 from tests.app.answers import is_problem, metric
 from tests.app.connections import connected
-from tests.app.hand_worker import HandWorker, eventually
+from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.holders import ALICE, BOB, SAMPLE, settings
 from tests.app.live import serving
+from tests.app.pictures import png
+from worker.contract import keys
+from worker.contract.kind import Method
 
 WEIGHTS = b"weights"
 SLOW_UPLOAD = (
@@ -196,3 +200,46 @@ def is_in(link: Path, place: Path) -> bool:
         return str(place) in str(link.readlink())
     except OSError:
         return False
+
+
+def test_pictures_of_one_client_leave_memory_for_the_others(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """It gets 503 once its jobs take as much of Redis as is still free, while others hand
+    in as before; deleting jobs makes room for its next one."""
+    able = {"methods": tuple(Method), "max_particles": 32}
+    worker.announce(GREY.model_copy(update=able))
+    noise = png(Image.frombytes("L", (1300, 1300), os.urandom(1300 * 1300)))
+    mask = Image.new("L", (1300, 1300))
+    mask.putpixel((650, 650), 255)
+    files = {"image": noise, "mask": png(mask)}
+    job = {"model": "grey", "fit": "crop"}
+    used = worker.redis.info("memory")["used_memory"]
+    worker.redis.config_set("maxmemory", int((used + 50e6) / 0.8))
+    try:
+        with (
+            serving(settings(redis_url)) as (url, _),
+            httpx.Client(base_url=url, timeout=60) as client,
+        ):
+
+            def complete(who: dict[str, str]) -> httpx.Response:
+                return client.post("/complete", data=job, files=files, headers=who)
+
+            jobs = []
+            while (refused := complete(ALICE)).status_code == 202:
+                jobs.append(refused.json())
+            assert 8 <= len(jobs) <= 16, refused.text
+            problem = is_problem(refused, 503)
+            assert problem["type"] == "urn:pixelrnn:problem:store-full"
+            assert "the jobs of this client take" in problem["detail"]
+            assert refused.headers["retry-after"] == "30"
+            assert complete(BOB).status_code == 202
+            assert client.post("/sample", json=SAMPLE, headers=BOB).status_code == 202
+            for link in [job["links"]["self"] for job in jobs[:4]]:
+                client.post(f"{link}/cancel", headers=ALICE).raise_for_status()
+                client.delete(link, headers=ALICE).raise_for_status()
+            assert complete(ALICE).status_code == 202
+            held = int(worker.redis.hget(keys.held("alice"), "bytes"))
+            assert held == pytest.approx((len(jobs) - 3) * 1.25 * len(noise), rel=0.05)
+    finally:
+        worker.redis.config_set("maxmemory", 0)

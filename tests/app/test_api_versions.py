@@ -211,7 +211,7 @@ def test_job_says_what_it_waits_for_when_no_worker_can_do_it(
 
 def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
     """An earlier worker is passed by, and where there are no others the client is told so."""
-    load = Load(1.0, {}, None, 0, 0, 0, 0, 0, {}, {}, {}, {}, {}, {})
+    load = Load(1.0, {}, None, 0, 0, 0, 0, 0, 0, {}, {}, {}, {}, {}, {})
     older = WorkerInfo(
         name="old", device="cpu", slots=1, models=(GREY,), started_at=1.0, queue="old"
     )

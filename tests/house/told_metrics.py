@@ -17,7 +17,7 @@ def told_metrics() -> str:
     registry = CollectorRegistry()
     registry.register(UsageCollector({"m": Usage()}, {"m": 1}, lambda: 0))
     nothing: dict[str, Any] = dict.fromkeys(
-        ("now", "parked", "open_jobs", "work", "accepted", "room"), 0
+        ("now", "parked", "open_jobs", "work", "accepted", "room", "written"), 0
     )
     none: dict[str, Any] = {
         name: {}

@@ -55,11 +55,16 @@ OPEN = "px:open"
 
 LOAD = "px:load"
 """Hash: `work` = values that open jobs still lack, `accepted` = values ever accepted, `of:CLIENT` = its open jobs,
-`room` = bytes that open jobs will still write, `busy_since` = the time up to which BUSY is kept."""
+`room` = bytes that open jobs will still write, `written` = bytes that ever came with jobs, `busy_since` = the time up
+to which BUSY is kept."""
 
 ROOM = "px:room"
 """Hash: bytes that each open job will still write, by its id; their sum is `room` in LOAD. What Redis has free beyond
 it is for new jobs."""
+
+HELD = "px:held:"
+HELD_SPAN_S = 300
+"""Seconds: bytes are counted by the span of time in which they go (`held`)."""
 
 DRAWN = "px:drawn"
 """Hash: values finished in each span of DRAWN_SPAN_S seconds, by the span's number; the last DRAWN_SPANS are kept."""
@@ -140,9 +145,9 @@ def job(job_id: str) -> str:
     of the call that asked last); and for the books client, ticket, kind, model, work (values to draw), rows_room
     (bytes that its rows will take), ahead (how far LOAD's `accepted` less `work` is when it is its turn, as judged
     when it came), queue (the key of the list it waits in), retention (seconds that it is kept in the end, where that
-    is not RESULT_TTL_S), parked while the set of that name holds it, and turn (`turns`) until a worker first takes
-    it; and of one whose end is to be told webhook (where), webhook_tries and, at last, webhook_over (delivered or
-    given-up)."""
+    is not RESULT_TTL_S), held (what is counted for it in the hash of that name, `BYTES:SPAN`), parked while the set of
+    that name holds it, and turn (`turns`) until a worker first takes it; and of one whose end is to be told webhook
+    (where), webhook_tries and, at last, webhook_over (delivered or given-up)."""
     return f"{JOB}{job_id}"
 
 
@@ -233,6 +238,14 @@ def worker(name: str) -> str:
 def listed(client: str) -> str:
     """Sorted set of the ids that this client may list, by time of acceptance."""
     return f"{LISTED}{client}"
+
+
+def held(account: str) -> str:
+    """Hash of the bytes of memory that the jobs of an account take, by the number of the
+    span of HELD_SPAN_S seconds in which they go; `bytes` is the sum, and `looked` the
+    span in which the fields of earlier ones were last deleted. The bytes of an open job
+    are those that it may take at most; it goes with ACTIVE_TTL_S."""
+    return f"{HELD}{account}"
 
 
 def idempotency(client: str, digest: str) -> str:

@@ -21,11 +21,14 @@ def rows_room(spec: JobSpec) -> int:
     return _rounded_up(spec.n * rows)
 
 
-def room_of(spec: JobSpec, input_bytes: int) -> int:
-    """Bytes that all of it takes; input_bytes: of the pictures that came with it."""
-    return (
-        _RECORDS + rows_room(spec) + _rounded_up(spec.options.room(spec) + input_bytes)
-    )
+def room_of(spec: JobSpec) -> int:
+    """Bytes that it will still write once it has been accepted."""
+    return _RECORDS + rows_room(spec) + _rounded_up(spec.options.room(spec))
+
+
+def input_room(input_bytes: int) -> int:
+    """Bytes that its pictures take, which are written when it is accepted."""
+    return _rounded_up(input_bytes)
 
 
 def _rounded_up(size: int) -> int:

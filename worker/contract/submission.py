@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from worker.contract import keys
 from worker.contract.jobs import JobSpec
 from worker.contract.priorities import WEIGHTS, priority_of
-from worker.contract.room import room_of, rows_room
+from worker.contract.room import input_room, room_of, rows_room
 
 
 class Allowance(BaseModel):
@@ -38,7 +38,9 @@ class SubmissionTerms(Allowance):
     queue_jobs: int = Field(ge=1)
     queue_work: int = Field(ge=1)
     memory: int | None = None
-    """Bytes that open jobs may still write, all together; None = as many as they like."""
+    """Bytes that were free when somebody last looked, for what open jobs will write; None = there is no limit."""
+    written: int = 0
+    """`written` of `keys.LOAD` at that look: what came later is not free any more."""
     idempotency: str = ""
     """Digest of the client's `Idempotency-Key`; empty without one."""
     body: str = ""
@@ -68,6 +70,8 @@ class SubmissionAnswer(StrEnum):
     """How many jobs of the client are open, and how many it may still hand in at once."""
     NO_MEMORY = "no-memory"
     """Accepted jobs would not all find room in the server's memory."""
+    OVER_SHARE = "over-share"
+    """The memory that the jobs of the client's account take, in bytes: it would be more than is free."""
     FULL = "full"
     """The queue has its number of jobs, or of values."""
 
@@ -89,8 +93,9 @@ def arguments(
         model=spec.model,
         work=spec.work,
         rows_total=spec.rows_total,
-        room=room_of(
-            spec, len(pixels or b"") + len(keep) + len(upload) + len(terms.webhook)
+        room=room_of(spec),
+        input=input_room(
+            len(pixels or b"") + len(keep) + len(upload) + len(terms.webhook)
         ),
         rows_room=rows_room(spec),
         line=f"{priority}:{terms.client}",
@@ -126,6 +131,8 @@ class _JobFacts(BaseModel):
     work: int
     rows_total: int
     room: int
+    input: int
+    """Bytes that are written with it."""
     rows_room: int
     line: str
     """The line whose turn it takes: see `keys.turns`."""

@@ -1,8 +1,8 @@
---!include names clock books stream
--- How a job ends: its last event, its record, its books, its lifetime and who is told, all at once. The event goes first: should the
--- server refuse it, nothing else is written.
--- Returns for how many seconds its results are kept.
-local function settle(status, error, result)
+--!include names clock books stream memory
+-- How a job ends: its last event, its record, its pictures, its books, its lifetime and who is told, all at once. The event
+-- goes first: should the server refuse it, nothing else is written.
+-- The pictures of a result are ARGV[pictures] and what follows: pairs of a field of keys.image and its bytes.
+local function settle(status, error, result, pictures)
   local at = now()
   local last, retention, webhook, client = unpack(redis.call('HMGET', KEYS[1], 'last_seq', 'retention', 'webhook', 'client'))
   local result_ttl = tonumber(retention or keys.RESULT_TTL_S)
@@ -22,18 +22,15 @@ local function settle(status, error, result)
   redis.call('EXPIRE', keys.UNPACKED, keys.RESULT_TTL_S)
   close_books(KEYS[1], status, tonumber(at))
   redis.call('SET', KEYS[4], client and keys.WAS_OF .. client or status, 'EX', result_ttl + keys.TOMBSTONE_TTL_S)
+  if pictures then
+    for i = pictures, #ARGV, 2 do redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1]) end
+  end
   for i = 1, 3 do redis.call('EXPIRE', KEYS[i], result_ttl) end
-  return result_ttl
+  hold_what_is_kept(KEYS[1], {KEYS[1], KEYS[2], KEYS[3]}, tonumber(at) + result_ttl, tonumber(at))
 end
 
 -- Every row of the job is there.
 local function is_whole()
   local last, total = unpack(redis.call('HMGET', KEYS[1], 'last_seq', 'rows_total'))
   return tonumber(last) == tonumber(total) and stream_is_whole()
-end
-
--- The pictures of a result: from ARGV[first] on pairs of a field of keys.image and its bytes.
-local function keep_pictures(first, result_ttl)
-  for i = first, #ARGV, 2 do redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1]) end
-  if #ARGV >= first then redis.call('EXPIRE', KEYS[3], result_ttl) end
 end

@@ -4,5 +4,5 @@
 -- Returns 'ended', or what add_rows does: 'ok' where rows are still lacking.
 local word = add_rows(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4])
 if word ~= 'ok' or not is_whole() then return word end
-keep_pictures(6, settle('succeeded', '', ARGV[5]))
+settle('succeeded', '', ARGV[5], 6)
 return 'ended'

@@ -7,5 +7,5 @@ local status = redis.call('HGET', KEYS[1], 'status')
 if status ~= 'queued' and status ~= 'running' then return 'not-ours' end
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'not-ours' end
 if ARGV[2] == 'succeeded' and not is_whole() then return 'behind' end
-keep_pictures(5, settle(ARGV[2], ARGV[3], ARGV[4]))
+settle(ARGV[2], ARGV[3], ARGV[4], 5)
 return 'ended'

@@ -1,4 +1,4 @@
---!include creation books allowances
+--!include creation books allowances fairness memory
 -- KEYS: as all scripts.
 -- ARGV: terms JSON, facts JSON, spec JSON, pixels or '', keep, a JSON list of the commands that queue the job, and the file
 -- of a picture whose holes are filled or ''.
@@ -17,12 +17,23 @@ local function known_key()
   return body == terms.body and {'again', job} or {'conflict'}
 end
 
+-- What open jobs will write, and what came with those that were accepted since the memory was looked at, is not free.
+local function beyond_memory()
+  local room, written = unpack(redis.call('HMGET', keys.LOAD, 'room', 'written'))
+  local since = math.max(tonumber(written or 0) - terms.written, 0)
+  local free = terms.memory - tonumber(room or 0) - since
+  local more, held = facts.room + facts.input, bytes_held(terms.client, at)
+  if more > free then return {'no-memory'} end
+  if not may_hold(held, more, free) then return {'over-share', held} end
+  return nil
+end
+
 local function refusal(tokens)
   local beyond = beyond_allowance(terms, tokens)
   if beyond then return beyond end
-  local work, room = unpack(redis.call('HMGET', keys.LOAD, 'work', 'room'))
-  work, room = tonumber(work or 0), tonumber(room or 0)
-  if terms.memory and room + facts.room > terms.memory then return {'no-memory'} end
+  local work = tonumber(redis.call('HGET', keys.LOAD, 'work') or 0)
+  local no_memory = terms.memory and beyond_memory()
+  if no_memory then return no_memory end
   local waiting = redis.call('LLEN', terms.queue)
   if waiting >= terms.queue_jobs or (work > 0 and work + facts.work > terms.queue_work) then return {'full'} end
   return nil
@@ -34,6 +45,7 @@ local function prune()
     settle_ticket(ticket, tonumber(string.match(ticket, '^%d+')))
   end
   redis.call('ZREMRANGEBYSCORE', facts.listed_key, '-inf', string.format('%.6f', at - facts.listed_ttl))
+  forget_spans_over(terms.client, at)
 end
 
 -- Owners take turns: the job gets the next one of its line. Who has nothing open begins from now, whatever was canceled.
@@ -92,6 +104,7 @@ local function open_books(created, turn, behind)
   if open == facts.work then begin_busy(at) end  -- of what is open else nothing is to be drawn: trainings, say
   redis.call('HINCRBY', keys.LOAD, 'room', facts.room)
   redis.call('HSET', keys.ROOM, facts.id, facts.room)
+  redis.call('HINCRBY', keys.LOAD, 'written', facts.input)
   local accepted = redis.call('HINCRBY', keys.LOAD, 'accepted', facts.work)
   local after_it = math.floor((open - facts.work) * behind / math.max(others, behind, 1))
   local ahead = string.format('%d', accepted - facts.work - after_it)
@@ -100,6 +113,7 @@ local function open_books(created, turn, behind)
   redis.call('EXPIRE', keys.ROOM, keys.ACTIVE_TTL_S)
   redis.call('HSET', KEYS[1], 'client', terms.owner, 'ticket', ticket, 'kind', facts.kind, 'model', facts.model,
              'work', facts.work, 'rows_room', facts.rows_room, 'ahead', ahead, 'queue', terms.queue, 'turn', turn)
+  hold_bytes(KEYS[1], facts.room + facts.input, at + keys.ACTIVE_TTL_S, at)
   if terms.retention ~= keys.RESULT_TTL_S then redis.call('HSET', KEYS[1], 'retention', terms.retention) end
   redis.call('ZADD', facts.listed_key, created, facts.id)
   redis.call('EXPIRE', facts.listed_key, facts.listed_ttl)

@@ -1,0 +1,78 @@
+--!include names
+-- How much of the server's memory the jobs of each account take (keys.HELD): what was reserved for them and was sent with
+-- them while they are open, then what they really take, until they go. Bytes are counted by the span of time in which they
+-- go, so that nobody has to look for what has gone.
+-- `at` is seconds since 1970 by Redis's clock.
+
+-- Trainings have an allowance of their own, and belong to the same account.
+local function held_key(client)
+  if string.sub(client, 1, #keys.TRAINS) == keys.TRAINS then client = string.sub(client, #keys.TRAINS + 1) end
+  return keys.HELD .. client
+end
+
+-- The spans that are over, of which nothing is there any more. Looked for once in each span.
+local function spans_over(name, at)
+  local now = math.floor(at / keys.HELD_SPAN_S)
+  if tonumber(redis.call('HGET', name, 'looked') or 0) >= now then return {}, now end
+  local over = {}
+  for _, span in ipairs(redis.call('HKEYS', name)) do
+    if tonumber(span) and tonumber(span) < now then over[#over + 1] = span end
+  end
+  return over, now
+end
+
+-- How many bytes the jobs of a client's account take. It writes nothing.
+local function bytes_held(client, at)
+  local name = held_key(client)
+  local bytes = tonumber(redis.call('HGET', name, 'bytes') or 0)
+  for _, span in ipairs((spans_over(name, at))) do bytes = bytes - tonumber(redis.call('HGET', name, span)) end
+  return math.max(bytes, 0)
+end
+
+local function forget_spans_over(client, at)
+  local name = held_key(client)
+  local over, now = spans_over(name, at)
+  for _, span in ipairs(over) do
+    redis.call('HINCRBY', name, 'bytes', 0 - tonumber(redis.call('HGET', name, span)))
+    redis.call('HDEL', name, span)
+  end
+  redis.call('HSET', name, 'looked', now)
+end
+
+-- So many bytes are a job's until this time, and no longer what was counted before. A job of an earlier version's API has no
+-- ticket, or nothing was counted for it.
+local function hold_bytes(job, bytes, until_s, at)
+  local ticket, before = unpack(redis.call('HMGET', job, 'ticket', 'held'))
+  if not ticket then return end
+  local name = held_key(string.match(ticket, '^%d+:[^:]+:(.*)$'))
+  local change = bytes
+  if before then
+    local old_bytes, old_span = string.match(before, '^(%d+):(%d+)$')
+    if redis.call('HEXISTS', name, old_span) == 1 then
+      change = change - tonumber(old_bytes)
+      if redis.call('HINCRBY', name, old_span, 0 - tonumber(old_bytes)) <= 0 then redis.call('HDEL', name, old_span) end
+    end
+  end
+  local span = string.format('%d', math.floor(until_s / keys.HELD_SPAN_S))
+  if bytes > 0 then
+    redis.call('HINCRBY', name, span, bytes)
+    redis.call('HSET', job, 'held', string.format('%d', bytes) .. ':' .. span)
+  end
+  if redis.call('HINCRBY', name, 'bytes', change) <= 0 then
+    redis.call('DEL', name)
+    return
+  end
+  local left = math.ceil(until_s - at) + keys.HELD_SPAN_S
+  if redis.call('TTL', name) < left then redis.call('EXPIRE', name, left) end
+end
+
+-- A job that has ended takes what its keys take. Where the server does not tell, what was counted before stays.
+local function hold_what_is_kept(job, names, until_s, at)
+  local bytes = 0
+  for _, name in ipairs(names) do
+    local found = redis.pcall('MEMORY', 'USAGE', name)
+    if type(found) == 'table' then return end
+    bytes = bytes + (found or 0)
+  end
+  hold_bytes(job, bytes, until_s, at)
+end
