@@ -60,6 +60,9 @@ BUGS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "room stays reserved when a job has ended": lambda: changed(
         "\n  give_room_back(id)\n", "\n"
     ),
+    "bytes stay counted when a job has ended": lambda: changed(
+        "\n  hold_what_is_kept(KEYS[1], {", "\n  tostring(tostring, {"
+    ),
     "nobody is told of an end": lambda: changed(
         "\n  if webhook then\n", "\n  if nil then\n"
     ),

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import copy
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,8 @@ ROWS = 3
 MAX_JOBS = 5
 MAX_HELD = 3
 PASSES_TO_END = 12
+LEAST_RESERVED = 16 * 1024
+"""Bytes: at least so many are reserved for an open job, and one that has ended has less."""
 """After the last fault every job has ended when so many new workers have looked for work."""
 
 _SIZE: dict[str, Any] = {
@@ -558,6 +560,7 @@ class World:
             if record[b"status"] in OPEN:
                 open_jobs[job_id] = record
         self._check_books(open_jobs)
+        self._check_bytes_held([record for record in found[::3] if record])
         owners = Counter(owner for owner, _ in self.known.by_key)
         promise(
             max(owners.values(), default=0) <= 1, "an Idempotency-Key makes one job"
@@ -640,6 +643,28 @@ class World:
             "a job does not fill the queue",
         )
         self._check_turns(Counter(self._lines[job_id][-1] for job_id in open_jobs))
+
+    def _check_bytes_held(self, records: Iterable[Mapping[bytes, bytes]]) -> None:
+        expected = {"c": Counter[bytes](), "d": Counter[bytes]()}
+        for record in records:
+            client = record[b"ticket"].split(b":")[2].decode()
+            size, span = record[b"held"].split(b":")
+            expected[client][span] += int(size)
+            is_open = record[b"status"] in OPEN
+            promise(
+                is_open == (int(size) >= LEAST_RESERVED),
+                "of a job that has ended its client has the bytes that are kept",
+            )
+        for client, of_spans in expected.items():
+            found = self._redis.hgetall(keys.held(client))
+            counted = {
+                span: int(size) for span, size in found.items() if span.isdigit()
+            }
+            promise(
+                counted == of_spans
+                and sum(counted.values()) == int(found.get(b"bytes", 0)),
+                "the bytes that a client's jobs take add up",
+            )
 
     def _waiting(self) -> dict[str, int]:
         """The turns of those that no worker has taken yet, in the queue's order."""
