@@ -7,8 +7,8 @@
 
 Holes of eighteen kinds take so many turns; each is completed once by the default settings, and without guides, too,
 where one takes part. The nats of the completion are set beside the mean of 32 other draws where these are exact, else
-beside those of the image, which of a model's own is a draw from the posterior, too. Hole pixels are binned by the
-probability of white that the marginals give them: of those said to be white with probability p, a share of p should be.
+beside those of the image, which of a model's own is a draw from the posterior, too.
+benchmarks/marginals.py measures how right the marginals are.
 
 One thread. --log FILE keeps what was measured of each completion, a line of JSON each, and goes on from there when it
 is given again; limits of the words are chosen by such files. --quick writes nothing else; completion.json has the
@@ -41,8 +41,6 @@ from model_core.posterior.targets import Target
 
 FIGURES = Path(__file__).with_suffix(".json")
 PAGE = Path(__file__).parents[1] / "docs" / "completion.md"
-EDGES = (0.0, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99, 1.0)
-"""Edges of the bins of what is said of a pixel."""
 COUNTED = 1.0, 1.5, 2.5, 4.0, 8.0, 16.0, 257.0
 """Edges of the bins of how many particles counted."""
 SERVED = [
@@ -205,11 +203,6 @@ def completed(
             f"{name}{key}": value for key, value in done.receipt.to_dict().items()
         }
         facts[f"{name}s"] = time.process_time() - began
-        if model.config.values == 2 and done.mean is not None:
-            facts |= {
-                f"{name}p": done.mean[0, ~given].numpy().round(4).tolist(),
-                "w": image[0, ~given].tolist(),
-            }
     return facts
 
 
@@ -323,7 +316,7 @@ def _summary(group: Sequence[Facts]) -> Facts:
         }
         facts |= {"guided_seconds": float(np.mean([each["s"] for each in guided]))}
         facts |= {"guided_ess": float(np.median([each["ess"] for each in guided]))}
-    return facts | {"calibration": calibration_error(group)}
+    return facts
 
 
 def _mean(gaps: Sequence[float]) -> tuple[float, float, int]:
@@ -333,19 +326,6 @@ def _mean(gaps: Sequence[float]) -> tuple[float, float, int]:
         float(np.std(gaps or 0) / max(1, len(gaps) - 1) ** 0.5),
         len(gaps),
     )
-
-
-def calibration_error(records: Sequence[Facts]) -> float | None:
-    """The expected error of what is said of hole pixels, over bins; None where values are many."""
-    told = [record for record in records if "p" in record]
-    if not told:
-        return None
-    p, white = (
-        np.concatenate([record[name] for record in told]) for name in ("p", "w")
-    )
-    index = np.clip(np.searchsorted(EDGES, p, side="right") - 1, 0, len(EDGES) - 2)
-    said, true = (np.bincount(index, each, len(EDGES) - 1) for each in (p, white))
-    return float(abs(said - true).sum() / len(p))
 
 
 def words(records: Sequence[Facts]) -> list[str]:
@@ -388,7 +368,7 @@ def _hole_lines(columns: Facts) -> list[str]:
         [
             name,
             *(_cell(cells.get(word, {}).get("gap")) for word in WORDS),
-            *_costs(cells["all"]),
+            f"{cells['all']['seconds']:.2f}",
         ]
         for name, cells in models.items()
     ]
@@ -410,18 +390,13 @@ def _hole_lines(columns: Facts) -> list[str]:
         "",
         *table(["hole", *models], kinds),
         "",
-        *table(["model", *WORDS, "error of calibration", "processor seconds"], told),
+        *table(["model", *WORDS, "processor seconds"], told),
         "",
         *table(
             ["with a guide", "without", "with", "`ess`, median", "processor seconds"],
             guided,
         ),
     ]
-
-
-def _costs(cell: Facts) -> list[str]:
-    error = cell["calibration"]
-    return ["–" if error is None else f"{error:.3f}", f"{cell['seconds']:.2f}"]
 
 
 def _cell(found: Sequence[float] | None) -> str:

@@ -23,14 +23,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from completion import EDGES, calibration_error
 from numpy.typing import NDArray
 
 from model_core import load_model, sample
 from model_core.models import Model
 from model_core.posterior.completion import drawn_receipt_steps
 from model_core.posterior.islands import IslandsRun
-from model_core.posterior.marginals import FLOOR, PASSED, PREDICTED
+from model_core.posterior.marginals import FLOOR, OF_SMALL_HOLE, PASSED, PREDICTED
 from model_core.posterior.targets import Target
 
 MODELS = (
@@ -40,8 +39,19 @@ MODELS = (
     "mnist-labelled",
     "mnist-diagonal-bilstm-x4",
 )
-FACTORS = 1.0, 0.5, 0.25, 1 / 8, 0.0
-"""By which both weights are multiplied."""
+WEIGHTS = (
+    (2.0, 4.0),
+    (PREDICTED, PASSED),
+    (2.0, 8.0),
+    (1.0, 4.0),
+    (0.5, 1.0),
+    (PREDICTED * OF_SMALL_HOLE, PASSED * OF_SMALL_HOLE),
+    (0.25, 0.5),
+    (0.0, 0.0),
+)
+"""Pairs of weights, of predictions and of first particles."""
+EDGES = (0.0, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99, 1.0)
+"""Edges of the bins of what is said of a pixel."""
 TURNS = 4
 """Kinds of hole that take turns."""
 RARE = 0.002
@@ -91,13 +101,14 @@ def measured(
     kinds = small_holes if small else further_holes
     step = first
     while True:
-        shapes = list(kinds(28, 28, 0))
         for model in models:
+            H, W = model.config.height, model.config.width
+            shapes = kinds(H, W, step)
             for place, name in enumerate(shapes):
                 i = step * len(shapes) + place
                 is_turn = small or (place + step) % TURNS == 0
                 if is_turn and (model.card.name, i) not in done:
-                    keep = np.ascontiguousarray(kinds(28, 28, step)[name])
+                    keep = np.ascontiguousarray(shapes[name])
                     yield completed(model, name, keep, i)
         step += 1
 
@@ -132,27 +143,42 @@ def completed(model: Model, kind: str, keep: Keep, i: int) -> Hole:
 
 
 def lines(holes: Sequence[Hole]) -> list[str]:
-    """A line for each pair of weights, without and with the floor."""
+    """A line for each pair of weights, without and with the floor, and for each model."""
     found = [f"{len(holes)} holes, {sum(len(each['w']) for each in holes)} pixels"]
-    for factor in FACTORS:
+    for weights in WEIGHTS:
         for floor in (0.0, FLOOR):
-            told = [
-                {"p": marginals(each, factor, floor), "w": each["w"]} for each in holes
-            ]
-            p = np.concatenate([each["p"] for each in told])
-            white = np.concatenate([each["w"] for each in told])
-            likelihood = np.where(white == 1, p, 1 - p)
-            loss = -np.log(np.maximum(likelihood, 1e-9)).mean()
-            rare = p < RARE
-            often = white[rare].mean() if rare.any() else 0
-            said = p[rare].mean() if rare.any() else 0
-            found.append(
-                f"weights {PREDICTED * factor:g} and {PASSED * factor:g}, floor {floor:g}: "
-                f"log-loss {loss:.4f}, calibration {calibration_error(told):.4f} "
-                f"± {standard_error(told):.4f} (by chance {chance(told):.4f}), "
-                f"said {said:.5f}, true {often:.5f} of {int(rare.sum())}"
-            )
+            name = f"weights {weights[0]:g} and {weights[1]:g}, floor {floor:g}"
+            found.append(f"{name}: {figures(holes, weights, floor)}")
+    for model in dict.fromkeys(each["model"] for each in holes):
+        own = [each for each in holes if each["model"] == model]
+        for weights in ((2.0, 4.0), (PREDICTED, PASSED)):
+            name = f"{model}, {len(own)} holes, {weights[0]:g} and {weights[1]:g}"
+            found.append(f"{name}: {figures(own, weights, FLOOR)}")
     return found
+
+
+def figures(holes: Sequence[Hole], weights: tuple[float, float], floor: float) -> str:
+    """Say how right the marginals of holes are with these weights."""
+    told = [{"p": marginals(each, *weights, floor), "w": each["w"]} for each in holes]
+    p = np.concatenate([each["p"] for each in told])
+    white = np.concatenate([each["w"] for each in told])
+    likelihood = np.where(white == 1, p, 1 - p)
+    loss = -np.log(np.maximum(likelihood, 1e-9)).mean()
+    rare = p < RARE
+    often = white[rare].mean() if rare.any() else 0
+    said = p[rare].mean() if rare.any() else 0
+    return (
+        f"log-loss {loss:.4f}, calibration {calibration_error(told):.4f} "
+        f"± {standard_error(told):.4f} (by chance {chance(told):.4f}), "
+        f"said {said:.5f}, true {often:.5f} of {int(rare.sum())}"
+    )
+
+
+def calibration_error(told: Sequence[Hole]) -> float:
+    """Return the expected error of what is said of hole pixels, over bins: of those said
+    to be white with probability p, a share of p should be."""
+    pixels = sum(len(each["p"]) for each in told)
+    return float(abs(bins_apart(told).sum(0)).sum() / pixels)
 
 
 def standard_error(told: Sequence[Hole]) -> float:
@@ -187,15 +213,16 @@ def bins_apart(told: Sequence[Hole]) -> NDArray[np.float64]:
     return found
 
 
-def marginals(hole: Hole, factor: float, floor: float) -> NDArray[np.float64]:
-    """Return p(white) of each pixel of a hole with both weights multiplied by `factor`."""
+def marginals(
+    hole: Hole, of_predicted: float, of_passed: float, floor: float
+) -> NDArray[np.float64]:
+    """Return p(white) of each pixel of a hole with these weights."""
     drawn, sweeps, predicted, passed, passes = (
         np.array(hole[name])
         for name in ("drawn", "sweeps", "predicted", "passed", "passes")
     )
     # Where a chain that counts never drew a pixel, the prediction is all there is.
-    of_predicted = max(factor * PREDICTED, 1e-9)
-    of_passed = factor * PASSED
+    of_predicted = max(of_predicted, 1e-9)
     shares = drawn + of_predicted * predicted + of_passed * passed
     shares /= sweeps + of_predicted + of_passed * (passes > 0)
     return (1 - floor) * shares + floor / 2

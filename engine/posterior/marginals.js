@@ -9,7 +9,7 @@ import { placesOf } from "../orientation.js";
 import { exp, largest, log2 } from "../elementary.js";
 
 const BATCH = 8;
-const [PREDICTED, PASSED] = [2, 4];
+const [PREDICTED, PASSED] = [1.5, 6];
 const [SMALL_HOLE, OF_SMALL_HOLE] = [64, 1 / 8];
 const FLOOR = 0.002;
 
