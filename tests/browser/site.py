@@ -79,7 +79,7 @@ class Site:
         ).wait_for()
 
     def _unfold(self) -> None:
-        fold = self.view.locator(".drawer:not([open]) > summary")
+        fold = self.view.locator(".drawer:not(.form-code, [open]) > summary")
         if fold.count():
             fold.click()
 

@@ -251,7 +251,7 @@ def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(
         """async sample => {
           const {curlLine, pythonLine} = await import("/playground/js/service/recipe.js");
           const job = {kind: "sample", model: "m", seed: 1, temperature: 1};
-          return [curlLine, pythonLine].map(line => line(job, sample, "http://there", true));
+          return [curlLine, pythonLine].map(line => line(job, sample, {origin: "http://there", isGuarded: true}));
         }""",
         sample,
     )

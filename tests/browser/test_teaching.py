@@ -1,6 +1,9 @@
 """Teach: a model of somebody's own pictures, from the drop to what it draws. The trainer is a real one."""
 
 import random
+import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +12,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from model_core import load_model
 from tests.browser.axe import findings
 from tests.browser.by_hand import moved_by_hand
 from tests.browser.site import Site
+from tests.house.processes import eventually
 from tests.house.running import ForkedUp, Up
 
 pytestmark = pytest.mark.timeout(900)
@@ -45,8 +50,11 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_folder_becomes_a_model_that_draws(site: Site, folder: Path) -> None:
-    """What was understood is said; a reload and a second browser find the training; finished early, its model draws."""
+def test_folder_becomes_a_model_that_draws(
+    site: Site, folder: Path, tmp_path: Path
+) -> None:
+    """What was understood is said; a reload and a second browser find the training; finished early, its model is taken
+    home as one file, and draws on the pad."""
     site.page.set_default_timeout(LONG_MS)
     site.open("teach")
     site.view.get_by_text("The pictures are deleted after the training.").wait_for()
@@ -76,9 +84,19 @@ def test_folder_becomes_a_model_that_draws(site: Site, folder: Path) -> None:
     assert findings(site) == []
     site.view.get_by_role("button", name="Finish now").click()
     site.view.get_by_text("it was asked to finish").wait_for()
-    site.view.get_by_role("link", name="Draw with squares").click()
-    site.wait_for_standing("Done: 16 images")
-    assert set(site.pixels(0)) <= {0, 255}
+    with site.page.expect_download() as download:
+        site.view.get_by_role("button", name="Take it home").click()
+    download.value.save_as(tmp_path / "squares.zip")
+    site.view.get_by_text("“pixelrnn sample ./squares” draws with it.").wait_for()
+    with zipfile.ZipFile(tmp_path / "squares.zip") as archive:
+        archive.extractall(tmp_path)
+    assert load_model(tmp_path / "squares").card.name == "squares"
+
+    site.view.get_by_role("button", name="Draw with it").click()
+    site.page.locator("#view-draw:visible canvas.paper").wait_for()
+    site.wait_for_standing("Four endings")
+    assert len(site.pixels(3)) == 64
+    assert set(site.pixels(3)) <= {0, 255}
 
 
 def test_canceled_training_leaves_nothing(site: Site) -> None:
@@ -96,6 +114,41 @@ def test_canceled_training_leaves_nothing(site: Site) -> None:
     assert "my-emoji" not in [
         model["name"] for model in site.service.get("/models")["models"]
     ]
+
+
+def test_lines_train_what_the_form_trains(
+    site: Site, folder: Path, tmp_path: Path
+) -> None:
+    """In each language a training begins with the form's name and minutes, from pictures.zip; it is canceled here."""
+    with zipfile.ZipFile(tmp_path / "pictures.zip", "w") as archive:
+        for path in sorted(folder.glob("1*.png")):
+            archive.write(path, path.name)
+    site.open("teach")
+    site.fill("name", "mine")
+    site.fill("minutes", "2.5")
+    fold = site.view.locator(".form-code")
+    fold.locator("summary").click()
+    fold.get_by_text("Put your pictures into pictures.zip.").wait_for()
+    programs = {
+        "curl": ["bash", "-ec"],
+        "python": [sys.executable, "-c"],
+        "javascript": [shutil.which("node") or "node", "--input-type=module", "--eval"],
+    }
+    for language, program in programs.items():
+        lines = fold.locator(f"[data-code={language}]").inner_text()
+        with subprocess.Popen([*program, lines], cwd=tmp_path) as running:
+            assert eventually(lambda: _open_training(site) is not None), language
+            job = _open_training(site)
+            assert (job["model"], job["minutes"]) == ("mine", 2.5), language
+            site.page.request.post(f"/jobs/{job['id']}/cancel")
+            running.wait(60)
+        assert eventually(lambda: _open_training(site) is None)
+
+
+def _open_training(site: Site) -> Any:
+    """The training that goes on; None if there is none."""
+    jobs = site.service.get("/jobs?kind=train")["jobs"]
+    return next((job for job in jobs if not job["finished_at"]), None)
 
 
 def test_what_is_wrong_is_said_beside_it(site: Site, tmp_path: Path) -> None:

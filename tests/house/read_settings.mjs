@@ -10,6 +10,7 @@ const { settingsIn, settingsOf } = await from(page, "service/settings");
 const { linkTo, recipeFrom } = await from(page, "service/share");
 const { curlLine, pythonLine } = await from(page, "service/recipe");
 const { remembered } = await from(page, "service/history");
+const place = { origin: "http://here", isGuarded: false };
 const { recipeOf } = await from(engine, "recipe");
 
 /** The options of a sample, or the reason why they cannot be told. @param {Record<string, string>} text */
@@ -31,8 +32,8 @@ const read = await Promise.all(
       followed: recipeFrom(view, query).settings,
       remembered: remembered(job, {}, ""),
       dropped: settingsOf(text),
-      curl: curlLine(job, job.n - 1, "http://here", false),
-      python: pythonLine(job, job.n - 1, "http://here", false),
+      curl: curlLine(job, job.n - 1, place),
+      python: pythonLine(job, job.n - 1, place),
       engine: job.kind === "sample" ? engineOptions(text) : null,
     };
   }),

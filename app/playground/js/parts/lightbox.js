@@ -105,7 +105,8 @@ export class Lightbox {
     this.#showWays();
     find(this.#dialog, "[data-act=check]").hidden = this.#job.kind !== "sample" || !this.#here.canDraw(this.#job);
     if (this.#job.cutouts) find(this.#dialog, "select").value = "1"; // it is large as it is
-    const recipe = /** @type {const} */ ([this.#job, this.#sample, location.origin, this.#api.hasKey]);
+    const service = { origin: location.origin, isGuarded: this.#api.hasKey };
+    const recipe = /** @type {const} */ ([this.#job, this.#sample, service]);
     find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
     find(this.#dialog, "[data-code=python]").textContent = pythonLine(...recipe);
     find(this.#dialog, "[data-said]").textContent = "";

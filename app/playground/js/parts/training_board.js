@@ -1,12 +1,13 @@
 /** A training on the page: how far it is, what it draws by now, how well it knows pictures held back, and its end. */
 
 import { fixed, say, t } from "../lang.js";
+import { ableTo } from "../service/choice.js";
 import { FollowedJob } from "../service/followed_job.js";
 import { explain } from "../service/problems.js";
 import { standing } from "../service/words.js";
 import { Latest } from "../signal.js";
 import { passing } from "../storage.js";
-import { dataUrlOfFile } from "../pixels/raster.js";
+import { dataUrlOf, dataUrlOfFile, save } from "../pixels/raster.js";
 import { svg } from "./belief_plot.js";
 import { announce, el } from "./dom.js";
 
@@ -29,10 +30,12 @@ export class TrainingBoard {
     this.#shared = shared;
     this.#finish.addEventListener("click", () => this.#end("finish"));
     this.#cancel.addEventListener("click", () => confirm(t("Nothing will be left of it.")) && this.#end("cancel"));
-    const ways = el("span", { class: "actions" }, this.#finish, this.#cancel, this.#way);
+    this.#draw.addEventListener("click", () => this.#drawWith());
+    this.#home.addEventListener("click", () => this.#takeHome());
+    const ways = el("span", { class: "actions" }, this.#finish, this.#cancel, this.#draw, this.#home);
     const head = el("div", { class: "board-head" }, this.#status, ways);
     const looks = el("div", {}, el("div", {}, this.#grid), this.#curve);
-    this.element.append(head, this.#bar, this.#understood, looks, this.#told);
+    this.element.append(head, this.#bar, this.#understood, looks, this.#told, this.#note);
     shared.models.watch(() => this.#lead());
   }
 
@@ -45,7 +48,10 @@ export class TrainingBoard {
   #understood = el("p");
   /** In the server's words. */
   #told = el("p", { class: "hint", lang: "en" });
-  #way = el("a", { class: "button", hidden: true });
+  #draw = el("button", { type: "button", class: "primary", hidden: true }, t("Draw with it"));
+  #home = el("button", { type: "button", hidden: true }, t("Take it home"));
+  /** What became of the file. */
+  #note = el("p", { class: "hint", role: "status" });
   #grid = el("img", { alt: t("Pictures that the network draws by now") });
   #curve = el("figure", { class: "hint" });
   /** The newest `progress`. @type {any} */
@@ -68,7 +74,8 @@ export class TrainingBoard {
     this.#points = JSON.parse(passing.get(POINTS + id) ?? "[]");
     this.#finish.disabled = !this.#points.length;
     this.element.hidden = false;
-    for (const part of [this.#grid, this.#curve, this.#way]) part.hidden = true;
+    for (const part of [this.#grid, this.#curve, this.#draw, this.#home]) part.hidden = true;
+    this.#note.textContent = "";
     this.#told.textContent = "";
     this.#understood.textContent = "\u00a0"; // its line has its place
     this.#status.textContent = t("Connecting…");
@@ -83,7 +90,7 @@ export class TrainingBoard {
       for await (const { name, data } of followed.events(signal)) {
         const job = /** @type {Job} */ (followed.job);
         if (name === "progress") this.#advance(data, job);
-        else if (name === "picture") this.#draw(`data:image/png;base64,${data.png}`);
+        else if (name === "picture") this.#show(`data:image/png;base64,${data.png}`);
         else this.#know(job, signal);
       }
     } catch (error) {
@@ -103,7 +110,7 @@ export class TrainingBoard {
     if (job.result.warning) this.#told.textContent = job.result.warning;
     this.#lead();
     const grid = await this.#shared.api.image(job.id).catch(() => null); // it may have ended before it drew any
-    if (grid && !signal.aborted) this.#draw(await dataUrlOfFile(grid));
+    if (grid && !signal.aborted) this.#show(await dataUrlOfFile(grid));
   }
 
   /** What was understood of the pictures, and why it ended before its time. @param {any} [progress] */
@@ -122,12 +129,39 @@ export class TrainingBoard {
     this.#understood.textContent = `${model}: ${rest.filter(Boolean).join("; ")}`;
   }
 
-  /** The way to what was learned, once a worker has it. */
+  /** The model that was learned, once a worker has it. */
+  get #model() {
+    const name = this.#job?.status === "succeeded" ? this.#job.model : "";
+    return this.#shared.models.value?.find((model) => model.name === name) ?? null;
+  }
+
+  /** What can be done with what was learned. */
   #lead() {
-    const model = this.#job?.status === "succeeded" ? this.#job.model : "";
-    this.#way.hidden = !this.#shared.models.value?.some(({ name }) => name === model);
-    this.#way.textContent = t("Draw with {model}", { model });
-    this.#way.href = `#sample?${new URLSearchParams({ model, n: "16", seed: "1", temperature: "1" })}`;
+    for (const part of [this.#draw, this.#home]) part.hidden = !this.#model;
+  }
+
+  /** On the pad, if one can draw with its colours there; else by itself. */
+  #drawWith() {
+    const model = this.#model;
+    if (!model) return;
+    const blank = new ImageData(model.width, model.height);
+    if (ableTo("draw", [model]).length) return this.#shared.onSend("ink", dataUrlOf(blank), model.name, 0);
+    location.hash = `sample?${new URLSearchParams({ model: model.name, n: "16", seed: "1", temperature: "1" })}`;
+  }
+
+  /** The model as one file. */
+  async #takeHome() {
+    const name = this.#model?.name;
+    if (!name) return;
+    try {
+      save(
+        await (await this.#shared.api.send(`/models/${encodeURIComponent(name)}/download`, {})).blob(),
+        `${name}.zip`,
+      );
+      this.#note.textContent = t("Saved. Unpack it, and “pixelrnn sample ./{name}” draws with it.", { name });
+    } catch (error) {
+      this.#note.textContent = explain(error).text;
+    }
   }
 
   /** @param {any} progress @param {Job} job */
@@ -183,7 +217,7 @@ export class TrainingBoard {
   }
 
   /** @param {string} address */
-  #draw(address) {
+  #show(address) {
     if (this.#grid.hidden) announce(t("Its first pictures are there."));
     Object.assign(this.#grid, { src: address, hidden: false });
   }

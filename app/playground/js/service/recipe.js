@@ -1,65 +1,201 @@
-/** The lines that draw the same picture again: with curl, and in Python. They work as they stand. */
+/** Lines that draw a picture again, or do what a form asks for: with curl, in Python, in JavaScript. They work as they stand. */
 
 import { settingsIn } from "./settings.js";
 
 /** @import {Job} from "../types" */
 
 /**
- * Sample 0 comes with the answer; another one is fetched from the job, as soon as its last row is drawn.
+ * A call of the service. kind: its path without the slash; fields: what it says beside the files; files: their names, by the
+ * fields in which they are sent.
+ *
+ * @typedef {{kind: string, fields: Record<string, any>, files: Record<string, string>}} Call
+ */
+
+/** Where the service is, and whether it wants a key: lines take it from the environment. @typedef {{origin: string, isGuarded: boolean}} Place */
+
+/** Names of the files that a job of this kind begins with. @type {Record<string, Record<string, string>>} */
+const FILES = {
+  complete: { image: "given.png", mask: "mask.png" },
+  upsample: { image: "given.png" },
+};
+/** Fields of a form that are no texts, so that Python gets them as what they are. */
+const NUMBERS = ["n", "seed", "temperature", "first", "particles", "sweeps", "minutes"];
+const FLAGS = ["rank"];
+
+/**
+ * The call that a form makes.
+ *
+ * @param {string} path
+ * @param {Record<string, any> | FormData} body JSON, or a form with files
+ * @returns {Call}
+ */
+export function callOf(path, body) {
+  const kind = path.slice(1);
+  if (!(body instanceof FormData)) {
+    const said = Object.entries(body).filter(([, value]) => value !== undefined && value !== null);
+    return { kind, fields: Object.fromEntries(said), files: {} };
+  }
+  /** @type {Call} */
+  const call = { kind, fields: {}, files: {} };
+  for (const [name, value] of body) {
+    if (value instanceof File) call.files[name] = fileName(name, value);
+    else call.fields[name] = NUMBERS.includes(name) ? Number(value) : FLAGS.includes(name) ? value === "true" : value;
+  }
+  return call;
+}
+
+/** Under which name a file is offered that a form sends. @param {string} field @param {File} file */
+export function fileName(field, { type }) {
+  const endings = /** @type {Record<string, string>} */ ({
+    "application/zip": "zip",
+    "image/jpeg": "jpg",
+    "image/webp": "webp",
+  });
+  const names = /** @type {Record<string, string>} */ ({ image: "given", images: "pictures" });
+  return `${names[field] ?? field}.${endings[type] ?? "png"}`;
+}
+
+/**
+ * Draw an image of a job again. Sample 0 comes with the answer; another one is fetched from the job, as soon as its last row
+ * is drawn.
  *
  * @param {Job} job
  * @param {number} sample
- * @param {string} origin
- * @param {boolean} isGuarded whether the server wants a key
+ * @param {Place} place
  */
-export function curlLine(job, sample, origin, isGuarded) {
-  const key = isGuarded ? ` -H "Authorization: Bearer $PIXELRNN_KEY"` : "";
-  const ask = `${origin}/${job.kind}${key} \\\n  ${bodyOf(job, sample + 1)}`;
+export function curlLine(job, sample, place) {
+  const ask = askedBy(callOfJob(job, sample + 1), place);
   if (sample === 0) return `curl -fsSo image.png ${ask} \\\n  -H 'Accept: image/png' -H 'Prefer: wait=30'`;
   const id = `job=$(curl -fsS ${ask} \\\n  | grep -o '/jobs/[^"/]*' | head -n 1)`;
-  return `${id}\ncurl -fsSo image.png${key} \\\n  "${origin}$job/image?sample=${sample}&follow=1"`;
+  const { origin } = place;
+  return `${id}\ncurl -fsSo image.png${keyOf(place)} \\\n  "${origin}$job/image?sample=${sample}&follow=1"`;
 }
 
-/** @param {Job} job @param {number} n */
-function bodyOf(job, n) {
-  const settings = fieldsOf(job, n);
-  if (job.kind === "sample") {
-    const body = JSON.stringify(settings);
-    return `-H 'Content-Type: application/json' \\\n  -d '${body.replaceAll("'", "'\\''")}'`;
+/** Carry out what a form asks for: pictures become one file, all else is printed. @param {Call} call @param {Place} place */
+export function curlOf(call, place) {
+  const ask = askedBy(call, place);
+  if (call.kind === "train") return `curl -fsS ${ask}`;
+  if (!draws(call)) return `curl -fsS ${ask} \\\n  -H 'Prefer: wait=30'`;
+  return `curl -fsSo images.png ${ask} \\\n  -H 'Accept: image/png' -H 'Prefer: wait=30'`;
+}
+
+/** Whether its answer is pictures. @param {Call} call */
+function draws({ kind }) {
+  return ["sample", "complete", "upsample"].includes(kind);
+}
+
+/** @param {Place} place */
+function keyOf({ isGuarded }) {
+  return isGuarded ? ` -H "Authorization: Bearer $PIXELRNN_KEY"` : "";
+}
+
+/** The arguments of curl that send a call. @param {Call} call @param {Place} place */
+function askedBy({ kind, fields, files }, place) {
+  const address = `${place.origin}/${kind}${keyOf(place)}`;
+  if (kind === "sample") {
+    const body = JSON.stringify(fields);
+    return `${address} \\\n  -H 'Content-Type: application/json' \\\n  -d '${body.replaceAll("'", "'\\''")}'`;
   }
-  const files = job.kind === "complete" ? "-F image=@given.png -F mask=@mask.png" : "-F image=@given.png";
-  const fields = Object.entries(settings).map(([name, value]) => ` -F ${name}=${quoted(String(value))}`);
-  return `${files} \\\n ${fields.join("")}`;
+  const sent = Object.entries(files).map(([name, file]) => `-F ${name}=@${file}`);
+  const said = Object.entries(fields).map(([name, value]) => ` -F ${name}=${quoted(String(value))}`);
+  return `${address} \\\n  ${sent.join(" ")} \\\n ${said.join("")}`;
 }
 
-/** @param {Job} job @param {number} sample @param {string} origin @param {boolean} isGuarded */
-export function pythonLine(job, sample, origin, isGuarded) {
-  const files =
-    { sample: "", complete: `, "given.png", "mask.png"`, upsample: `, "given.png"` }[String(job.kind)] ?? "";
-  const key = isGuarded ? `, key=os.environ["PIXELRNN_KEY"]` : "";
-  const { model, ...settings } = fieldsOf(job, sample + 1);
+/** @param {Job} job @param {number} sample @param {Place} place */
+export function pythonLine(job, sample, place) {
+  const call = callOfJob(job, sample + 1);
+  return [...inClient(call, place), "job.wait()", `job.save("image.png", sample=${sample})`].join("\n");
+}
+
+/** The same as `curlOf`. @param {Call} call @param {Place} place */
+export function pythonOf(call, place) {
+  const end = draws(call) ? ["job.wait()", `job.save("images.png", grid=True)`] : ["print(job.result())"];
+  return [...inClient(call, place), ...end].join("\n");
+}
+
+/** Lines that begin a job. @param {Call} call @param {Place} place */
+function inClient({ kind, fields, files }, { origin, isGuarded }) {
+  const isTraining = kind === "train";
+  const { model, name, ...settings } = fields;
+  const file = (/** @type {string} */ path) => (isTraining ? `Path(${JSON.stringify(path)})` : JSON.stringify(path));
+  const sent = Object.values(files).map(file);
+  const first = isTraining ? [...sent, JSON.stringify(name)] : [JSON.stringify(model), ...sent];
   const how = Object.entries(settings).map(([name, value]) => `    ${name}=${inPython(value)},`);
+  const imported = [...(isGuarded ? ["import os"] : []), ...(isTraining ? ["from pathlib import Path"] : [])];
   return [
-    ...(isGuarded ? ["import os", ""] : []),
+    ...imported,
+    ...(imported.length ? [""] : []),
     "from pixelrnn.client import Client",
     "",
-    `client = Client("${origin}"${key})`,
-    `job = client.${job.kind}(`,
-    `    ${JSON.stringify(model)}${files},`,
+    `client = Client("${origin}"${isGuarded ? `, key=os.environ["PIXELRNN_KEY"]` : ""})`,
+    `job = client.${kind}(`,
+    `    ${first.join(", ")},`,
     ...how,
     ")",
-    "job.wait()",
-    `job.save("image.png", sample=${sample})`,
+  ];
+}
+
+/** The same for Node, which has fetch and FormData as a browser has. @param {Call} call @param {Place} place */
+export function javascriptOf(call, place) {
+  const { kind, fields, files } = call;
+  const hasFiles = Object.keys(files).length > 0;
+  const hasPictures = draws(call);
+  const imported = [
+    ...(hasFiles ? [`import { openAsBlob } from "node:fs";`] : []),
+    ...(hasPictures ? [`import { writeFile } from "node:fs/promises";`] : []),
+  ];
+  const headers = place.isGuarded ? "headers: { ...key }" : "";
+  const look = headers && `, { ${headers} }`;
+  const fetched = [
+    `const image = await call(\`/jobs/\${job.id}/image?grid=1\`${look});`,
+    `await writeFile("images.png", Buffer.from(await image.arrayBuffer()));`,
+  ];
+  return [
+    ...imported,
+    ...(imported.length ? [""] : []),
+    `const service = "${place.origin}";`,
+    ...(place.isGuarded ? ["const key = { Authorization: `Bearer ${process.env.PIXELRNN_KEY}` };"] : []),
+    `const fields = ${JSON.stringify(fields, null, 2)};`,
+    ...(hasFiles ? formOf(files) : []),
+    "",
+    "async function call(path, options) {",
+    "  const answer = await fetch(service + path, options);",
+    "  if (!answer.ok) throw new Error(await answer.text());",
+    "  return answer;",
+    "}",
+    "",
+    `let job = await (await call("/${kind}", {`,
+    `  method: "POST",`,
+    ...(hasFiles ? [...(headers ? [`  ${headers},`] : []), "  body: form,"] : jsonRequest(place)),
+    "})).json();",
+    `while (!job.finished_at) job = await (await call(\`/jobs/\${job.id}?wait=30\`${look})).json();`,
+    'if (job.status !== "succeeded") throw new Error(job.error?.detail ?? job.status);',
+    ...(hasPictures ? fetched : ["console.log(job.result);"]),
   ].join("\n");
 }
 
-/** What a request says for the first n images of a job. @param {Job} job @param {number} n @returns {Record<string, any>} */
-function fieldsOf(job, n) {
+/** The lines of a form with files and fields. @param {Record<string, string>} files */
+function formOf(files) {
+  const sent = Object.entries(files).map(
+    ([name, file]) => `form.set("${name}", await openAsBlob("${file}"), "${file}");`,
+  );
+  const said = "for (const [name, value] of Object.entries(fields)) form.set(name, String(value));";
+  return ["const form = new FormData();", ...sent, said];
+}
+
+/** The lines of a request in JSON. @param {Place} place */
+function jsonRequest({ isGuarded }) {
+  const key = isGuarded ? "...key, " : "";
+  return [`  headers: { ${key}"Content-Type": "application/json" },`, "  body: JSON.stringify(fields),"];
+}
+
+/** What a request says for the first n images of a job. @param {Job} job @param {number} n @returns {Call} */
+function callOfJob(job, n) {
   const { kind, ...settings } = settingsIn(job);
   const { label } = settings;
   const labels = Array.isArray(label) ? { label: label.slice(0, n) } : {};
   const fit = job.cutouts ? { fit: "crop" } : {};
-  return { ...settings, n, ...labels, ...fit };
+  return { kind, fields: { ...settings, n, ...labels, ...fit }, files: FILES[kind] ?? {} };
 }
 
 /** For a shell, in quotes if it needs them. @param {string} text */

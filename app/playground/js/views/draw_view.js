@@ -70,6 +70,7 @@ export class DrawView {
       { models: this.#models, labels: this.#labels, pictures: this.#pictures, fields: this.#fields, suit },
       (model) => this.#request(model),
     );
+    drawer.after(this.#drawing.code.element);
     this.#drawing.onExpect = (mean, job) => this.#pad.expect(mean, job.channels === 1 && !job.palette?.length);
     this.#drawing.onRestore = (job) => {
       this.#turnTo(job.kind === ENLARGE.place ? ENLARGE : COMPLETE);

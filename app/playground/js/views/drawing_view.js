@@ -4,6 +4,7 @@ import { receiptOf } from "../service/api.js";
 import { find } from "../parts/dom.js";
 import { clearTrouble, forgetTrouble, showTrouble } from "../parts/fields.js";
 import { remembered } from "../service/history.js";
+import { FormCode } from "../parts/form_code.js";
 import { showPicture } from "../parts/model_picker.js";
 import { JobBoard } from "../parts/job_board.js";
 import { t } from "../lang.js";
@@ -62,6 +63,10 @@ export class DrawingView {
     };
     if (pictures)
       pictures.onTrouble = (error) => (error ? showTrouble(this.#form, error) : clearTrouble(pictures.element));
+    this.code = new FormCode(shared, element, async () => {
+      const { model } = models;
+      return model && this.hasOneCall() ? ask(model) : null;
+    });
     this.#board = new JobBoard(shared);
     this.#board.onFound = (job, given) => this.#found(job, given);
     this.#board.onExpect = (mean, job) => this.onExpect(mean, job);
@@ -73,6 +78,8 @@ export class DrawingView {
     });
   }
 
+  /** Whether one call does what the form asks for. */
+  hasOneCall = () => true;
   /** Called when the button is pressed. @type {() => unknown} */
   onSubmit = () => this.draw(null);
 
@@ -209,6 +216,7 @@ export class DrawingView {
       this.#shared.history.keep(remembered(job, given, ""));
       this.#asked = job.id;
       this.#parts.fields.used();
+      this.code.follow();
       this.#board.expect(recipe, job.cutouts ? given : null);
       this.#shared.onJob(job.id);
     } catch (error) {

@@ -4,6 +4,7 @@ import { scoreOf } from "../service/api.js";
 import { beliefPlots } from "../parts/belief_plot.js";
 import { announce, el, find } from "../parts/dom.js";
 import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
+import { FormCode } from "../parts/form_code.js";
 import { remembered } from "../service/history.js";
 import { Inquiry } from "../service/inquiry.js";
 import { givenOf, JobBoard } from "../parts/job_board.js";
@@ -14,7 +15,7 @@ import { onward } from "../parts/onward.js";
 import { PicturePicker } from "../parts/picture_picker.js";
 import { explain, FieldTrouble, Unreachable } from "../service/problems.js";
 import { dataUrlOf, pixelsOf } from "../pixels/raster.js";
-import { completionOf, friendlySeed } from "../service/requests.js";
+import { completionOf, friendlySeed, scoreForm } from "../service/requests.js";
 import { ScoredPicture } from "../parts/scored_picture.js";
 import { Latest } from "../signal.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
@@ -31,7 +32,8 @@ export class InspectView {
     this.#shared = shared;
     this.#models = new ModelPicker("score", shared.models, (model) => shared.ask.can("scoreMap", model));
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
-    this.#form.append(this.#models.element, this.#pictures.element, submitRow(t("Inspect")));
+    const code = new FormCode(shared, this.#form, () => this.#asked());
+    this.#form.append(this.#models.element, this.#pictures.element, submitRow(t("Inspect")), code.element);
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       clearTrouble(this.#form);
@@ -108,6 +110,12 @@ export class InspectView {
     const { model } = this.#models;
     if (this.element.hidden || this.#wanted || this.#isBegun || !model) return;
     if (this.#shared.ask.isReady("scoreMap", model)) this.#inspect(false);
+  }
+
+  /** What the form asks for, as one call. */
+  async #asked() {
+    const { model } = this.#models;
+    return model && { path: "/score", body: await scoreForm(model, await this.#pictures.chosen()) };
   }
 
   /** The picture of the form. @param {boolean} isAsked */

@@ -43,6 +43,8 @@ export class SampleView {
       const wish = { ...this.#fields.read(), ...this.#labels.read() };
       return { path: "/sample", body: { model, ...wish }, given: {}, wish };
     });
+    form.append(this.#drawing.code.element);
+    this.#drawing.hasOneCall = () => !this.#by.value;
     this.#drawing.onSubmit = () => (this.#by.value ? this.#compare(true) : this.#drawing.draw(null));
     this.#by.addEventListener("change", () => this.#suit());
     this.#fields.element.after(field("by", t("Compare"), this.#by));

@@ -3,6 +3,7 @@
 import { say, t } from "../lang.js";
 import { el, find } from "../parts/dom.js";
 import { clearTrouble, field, forgetTrouble, group, showTrouble, submitRow } from "../parts/fields.js";
+import { FormCode } from "../parts/form_code.js";
 import { TrainingBoard } from "../parts/training_board.js";
 import { shipped } from "../files.js";
 import { blankCanvas, load, pen } from "../pixels/raster.js";
@@ -36,7 +37,9 @@ export class TeachView {
     const pictures = group("image", t("Drop pictures, or choose"), notes[0], ways, this.#chosen, notes[1]);
     const fields = [field("name", t("Its name"), this.#name), field("minutes", t("Minutes"), this.#minutes)];
     const off = el("p", { class: "notice" }, OFF);
-    const asked = [pictures, ...fields, submitRow(t("Train"))];
+    const code = new FormCode(shared, this.#form, async () => this.#asked());
+    code.hint = t("Put your pictures into pictures.zip.");
+    const asked = [pictures, ...fields, submitRow(t("Train")), code.element];
     this.#form.append(off, ...asked);
     this.#form.addEventListener("submit", (event) => this.#submit(event));
     forgetTrouble(this.#form, shared.isOnline);
@@ -72,6 +75,21 @@ export class TeachView {
 
   leave() {
     this.#board.watch("");
+  }
+
+  /** What the form asks for, as one call; whoever makes it has the pictures. */
+  #asked() {
+    const body = this.#body(new Blob([], { type: "application/zip" }));
+    return { path: "/train", body };
+  }
+
+  /** @param {Blob} images */
+  #body(images) {
+    const body = new FormData();
+    body.set("images", images, "pictures");
+    body.set("name", this.#name.value.trim());
+    body.set("minutes", this.#minutes.value);
+    return body;
   }
 
   /** @param {File} file */
@@ -118,10 +136,7 @@ export class TeachView {
     const press = find(this.#form, "button.primary");
     press.disabled = true;
     try {
-      const body = new FormData();
-      body.set("images", await packed(this.#found), "pictures");
-      body.set("name", this.#name.value.trim());
-      body.set("minutes", this.#minutes.value);
+      const body = this.#body(await packed(this.#found));
       const { id } = await this.#shared.api.submit("/train", body);
       this.#shared.onJob(id);
       this.open(id);
