@@ -48,7 +48,7 @@ export class TrainingBoard {
   #understood = el("p");
   /** In the server's words. */
   #told = el("p", { class: "hint", lang: "en" });
-  #draw = el("button", { type: "button", class: "primary", hidden: true }, t("Draw with it"));
+  #draw = el("button", { type: "button", hidden: true }, t("Draw with it"));
   #home = el("button", { type: "button", hidden: true }, t("Take it home"));
   /** What became of the file. */
   #note = el("p", { class: "hint", role: "status" });
