@@ -249,3 +249,34 @@ def test_way_through_the_page_leads_from_stop_to_stop(site: Site) -> None:
         site.page.wait_for_function(LEADS_ON)
     assert stops == ["", "#bet", "#ink", "#real", "#inspect"]
     assert site.page.url.endswith("#sample")
+
+
+FRAMES = """
+(() => {
+  const look = () => {
+    requestAnimationFrame(look);
+    const view = document.querySelector("#view-watch");
+    const place = view?.querySelector(".place input");
+    if (!place || place.disabled) return;
+    const isFog = !view.querySelector(".could").hidden;
+    (window.frames_ ??= []).push([view.dataset.live, Number(place.value), Number(place.max), isFog]);
+  };
+  requestAnimationFrame(look);
+})();
+"""
+"""Keeps, of each frame, whether the picture is live, how much of it is there, and whether endings are shown."""
+
+
+def test_film_goes_on_to_its_end_before_the_first_picture_begins(site: Site) -> None:
+    """However far it is when that picture is drawn; and the picture begins with its fog."""
+    site.page.add_init_script(FRAMES)
+    held = Held(site.page, "**/models")
+    site.page.goto("/")
+    site.page.wait_for_function("() => window.frames_?.some(([, at]) => at > 20)")
+    held.let_go()
+    site.wait_for_drawing()
+    frames = site.page.evaluate("window.frames_")
+    begins = next(i for i, (live, *_) in enumerate(frames) if live == "true")
+    _, at, whole, _ = frames[begins - 1]
+    assert at == whole > 30, "a film has more pixels than the models of the tests"
+    assert frames[begins][3], "endings are shown with its first pixels"

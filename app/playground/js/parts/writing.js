@@ -3,6 +3,7 @@
 import { beliefPlots } from "./belief_plot.js";
 import { find } from "./dom.js";
 import { shipped } from "../files.js";
+import { pause } from "../service/api.js";
 import { Futures } from "../service/futures.js";
 import { fixed, say, t } from "../lang.js";
 import { blankCanvas, pen, pixelsOf } from "../pixels/raster.js";
@@ -23,6 +24,13 @@ const REST_MS = 200;
 const FILM_PAUSE_MS = 2500;
 /** So long a finished picture is looked at before another one begins. */
 const LOOK_MS = 4000;
+/**
+ * So long the picture before stays once the next one is drawn, if nobody asked for it: a film goes on to its end, and the
+ * first fog, which takes longest, is worked out.
+ */
+const HANDOVER_MS = 1500;
+/** Of that, so long a film may take to its end. */
+const FILM_END_MS = 1200;
 /** So many pictures follow each other by themselves: a tab that is forgotten leaves the service alone. */
 const MOST_IN_A_ROW = 30;
 /** Recorded drawings. */
@@ -91,6 +99,8 @@ export class Writing {
   #frame = 0;
   #timer = 0;
   #films = 0;
+  /** Pixels a second at the least. */
+  #hurry = 0;
   /** Whether another picture begins by itself. */
   #goesOn = false;
   /** Pictures since somebody did something. */
@@ -137,7 +147,7 @@ export class Writing {
   begin(model, isAsked) {
     if (isAsked) this.#inARow = 0;
     const one = ofOneLabel(model);
-    return this.#draw(one, 0, (how) => drawn(this.#ask, one, how));
+    return this.#draw(one, 0, (how) => drawn(this.#ask, one, how), !isAsked);
   }
 
   /** What was recorded, for as long as nothing else is there. */
@@ -169,15 +179,22 @@ export class Writing {
    * @param {Model} model
    * @param {number} at how much of the picture before stays
    * @param {(how: How) => Promise<Written>} ask
+   * @param {boolean} [isByItself] whether nobody asked for it
    */
-  async #draw(model, at, ask) {
+  async #draw(model, at, ask, isByItself = false) {
     const signal = this.#asking.ask();
     this.isAsking = true;
     try {
       const written = await ask({ signal, onWait: (words) => this.onWait(words) });
       if (signal.aborted) return;
       const fogs = model === this.model ? this.#futures.fogs.filter(({ from }) => from <= at) : [];
-      this.#show(written, new Futures(written.picture, fogs, { ask: this.#ask, model }), model, at);
+      const futures = new Futures(written.picture, fogs, { ask: this.#ask, model });
+      if (isByItself && this.#written && !matchMedia(STILL).matches) {
+        await Promise.race([Promise.all([this.#endFilm(), futures.seek(at)]), pause(HANDOVER_MS)]);
+        this.#hurry = 0;
+        if (signal.aborted) return futures.stop();
+      }
+      this.#show(written, futures, model, at);
     } catch (error) {
       if (!signal.aborted) this.onTrouble(error);
     } finally {
@@ -186,6 +203,13 @@ export class Writing {
         this.onWait("");
       }
     }
+  }
+
+  /** A film that plays goes on to its end, as fast as it has to. */
+  async #endFilm() {
+    if (this.isLive || !this.#isPlaying || this.#view.hidden) return;
+    this.#hurry = (this.#all - this.#at) / (FILM_END_MS / 1000);
+    await pause(HANDOVER_MS);
   }
 
   /** @param {Written} written @param {Futures} futures @param {Model | null} model @param {number} at */
@@ -299,7 +323,8 @@ export class Writing {
 
   /** Pixels a second: a picture takes as long whatever its size. */
   get #rate() {
-    return (10 ** Number(find(this.#view, ".speed input").value) * this.#all) / USUAL_PIXELS;
+    const usual = (10 ** Number(find(this.#view, ".speed input").value) * this.#all) / USUAL_PIXELS;
+    return Math.max(usual, this.#hurry);
   }
 
   #label() {

@@ -69,10 +69,10 @@ export class Futures {
     }
   }
 
-  /** Where it rests: exactly from there. @param {number} at */
-  seek(at) {
+  /** Where it rests: exactly from there. Resolves as soon as that is known, or cannot be. @param {number} at */
+  async seek(at) {
     const { width, height } = this.#picture;
-    if (at < width * height && !this.fogs.some(({ from }) => from === at)) this.#ask(at, true);
+    if (at < width * height && !this.fogs.some(({ from }) => from === at)) await this.#ask(at, true);
   }
 
   /** More or fewer endings next time. @param {number} lasted in seconds */

@@ -53,7 +53,7 @@ export class WatchView {
   open() {
     if (this.#element.hidden) return;
     const isReady = this.#isReady(this.#model);
-    if (isReady && !this.#writing.isLive && !this.#writing.isAsking) this.#write();
+    if (isReady && !this.#writing.isLive && !this.#writing.isAsking) this.#write(false);
     else if (!this.#isPatient) this.#fill();
   }
 
