@@ -10,6 +10,7 @@ cannot matter, and on a CPU they run one after the other.
     arithmetic.py       sums, activations and the logarithm, in one rounding order
     record.py           sizes of a network and where its arrays lie
     pixels.py           which pixels are computed next, and what becomes of their values
+    coder.py            the range coder, for files of coded images
     shared.py           phases that every network has: input, ways on, head
     pixel_cnn.py        the phases of one kind of layer each, and its program;
     row_lstm.py         lstm.py: what the latter two share

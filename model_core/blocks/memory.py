@@ -18,6 +18,7 @@ FLOAT = ir.FloatType()
 DOUBLE = ir.DoubleType()
 INT64 = ir.IntType(64)
 INT32 = ir.IntType(32)
+INT8 = ir.IntType(8)
 
 BARRIER = "pixelrnn_barrier"
 """Symbol of the barrier. On a CPU it does nothing; ptx.py defines it for a GPU."""
@@ -60,6 +61,29 @@ def _access(element: ir.Type, numba_type: Any, bytes_each: int) -> tuple[Any, An
 load, store = _access(FLOAT, types.float32, 4)
 load_double, store_double = _access(DOUBLE, types.float64, 8)
 load_int, store_int = _access(INT64, types.int64, 8)
+
+
+@intrinsic
+def load_byte(_typing, address, index):
+    """Return a byte as uint64."""
+
+    def emit(_context: Any, b: Builder, _signature: Any, arguments: Any) -> Any:
+        byte = b.load(_pointer(b, INT8, 1, *arguments), align=1)
+        return b.zext(byte, INT64)
+
+    return types.uint64(types.int64, types.int64), emit
+
+
+@intrinsic
+def store_byte(_typing, address, index, value):
+    """Store the lowest eight bits of a uint64."""
+
+    def emit(context: Any, b: Builder, _signature: Any, arguments: Any) -> Any:
+        address, index, value = arguments
+        b.store(b.trunc(value, INT8), _pointer(b, INT8, 1, address, index), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.uint64), emit
 
 
 @intrinsic

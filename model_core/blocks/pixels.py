@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from model_core.blocks.arithmetic import ONE, PHASE, ZERO, exponential, logarithm
+from model_core.blocks.coder import decode_value, encode_value
 from model_core.blocks.memory import (
     load,
     load_double,
@@ -24,6 +25,7 @@ from model_core.blocks.record import (
     BY_COLUMN,
     CATEGORIES,
     CHANNELS,
+    CODED,
     COLUMN,
     COUNT,
     DONE,
@@ -211,31 +213,60 @@ def exponentiate(thread, threads, block, layer, colour):
 def settle(thread, threads, block, layer, colour):
     """Decide one colour's value, and let the pixels and colours after it see it.
 
-    The value is given or drawn, and weighed if that is asked for. A thread for each
-    pixel of the list.
+    A thread for each pixel of the list; one thread for all if they are coded, since the
+    order of the list is the order of the code.
     """
     H, W = size(block, HEIGHT), size(block, WIDTH)
     channels = size(block, CHANNELS)
     image = image_at(block, IMAGE)
-    pixel = thread
-    while pixel < pixels(block):
+    pixel, stride, end = thread, threads, pixels(block)
+    if load_int(image_at(block, CODED), 0):
+        stride = 1
+        if thread > 0:
+            end = 0
+    while pixel < end:
         y, x = listed(block, pixel, ROW), listed(block, pixel, COLUMN)
-        here = y * W + x
         place = (colour * H + y) * W + x
         value = load_int(image, place)
         order = listed(block, pixel, ORDER)
         if order >= 0:
-            if load_int(image_at(block, KEEP), here):
-                _weigh(block, order, colour, value, y)
-            else:
-                noise = load_double(image_at(block, NOISE), here * channels + colour)
-                value = _draw(block, order, noise)
-                store_int(image, place, value)
-                if load_int(image_at(block, WEIGHED), here):
-                    _weigh(block, order, colour, value, y)
+            value = _decide(block, order, colour, value, y, x)
+            store_int(image, place, value)
         cell = listed(block, pixel, VALUE_CELL)
         store(state_at(block, SCALED), cell * channels + colour, _scaled(block, value))
-        pixel += threads
+        pixel += stride
+
+
+@njit(**PHASE)
+def _decide(block, order, colour, value, y, x):
+    """Return the value of a pixel with logits: given, drawn or decoded.
+
+    A given value is encoded if the image is coded. Otherwise its ln p is added up if the
+    pixel is weighed, and that of a drawn value, too.
+    """
+    here = y * size(block, WIDTH) + x
+    is_kept = load_int(image_at(block, KEEP), here)
+    if load_int(image_at(block, CODED), 0):
+        return _code(block, order, value, is_kept)
+    if not is_kept:
+        place = here * size(block, CHANNELS) + colour
+        value = _draw(block, order, load_double(image_at(block, NOISE), place))
+    if load_int(image_at(block, WEIGHED), here):
+        _weigh(block, order, colour, value, y)
+    return value
+
+
+@njit(**PHASE)
+def _code(block, order, value, is_kept):
+    """Encode a given value, or decode one; return it."""
+    if load_int(image_at(block, FAILED), 0):
+        return value  # without finite logits there is no interval
+    exponentials = floats(state_at(block, EXPONENTIALS), order * size(block, VALUES))
+    total = _total(block, order)
+    if not is_kept:
+        return decode_value(block, exponentials, total)
+    encode_value(block, value, exponentials, total)
+    return value
 
 
 @njit(**PHASE)

@@ -57,11 +57,15 @@ nearest number; it also keeps the driver from making one fused multiply-add of a
 and a sum. Without `ftz` the smallest numbers are kept."""
 
 _CONVERSIONS = (
-    r"cvt\.f64\.f32|cvt\.rn\.f32\.f64|cvt\.rni\.f32\.f32|cvt\.rzi\.s(32|64)\.f32"
+    r"cvt\.f64\.f32|cvt\.rn\.f32\.f64|cvt\.rni\.f32\.f32"
+    r"|cvt\.rzi\.s(32|64)\.f32|cvt\.rzi\.s64\.f64"
     r"|cvt\.rn\.f(32|64)\.s(32|64)"
 )
 _COMPARISONS = r"setp\.(eq|ne|lt|le|gt|ge|equ|neu|ltu|leu|gtu|geu|num|nan)\.f(32|64)"
-_MOVES = r"(mov|selp|ld|st|ld\.param|ld\.global|st\.global)\.(b|f|u|s)?(32|64)"
+_MOVES = (
+    r"(mov|selp|ld|st|ld\.param|ld\.global|st\.global)\.(b|f|u|s)?(32|64)"
+    r"|(ld|st|ld\.global|st\.global)\.[bu]8"
+)
 _INTEGERS = (
     r"(add|sub|mul\.(lo|wide)|mad\.(lo|wide)|div|rem|min|max|neg|abs)\.[su](16|32|64)"
     r"|(and|or|xor|not|shl)\.(b16|b32|b64|pred)|shr\.[sub](16|32|64)"

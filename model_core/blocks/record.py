@@ -125,7 +125,10 @@ _FIRST_IMAGE = RIGHT_GATES + 1
     FAILED,  # (1,) 1 once a logit was not finite
     LIST,  # (K, ENTRY) the pixels of a step
     WANTED,  # (K,) numbers in the list of those that need logits
-) = range(_FIRST_IMAGE, _FIRST_IMAGE + 15)
+    CODED,  # (1,) 1 if values are encoded or decoded: the coder replaces the noise
+    CODER,  # (4,) registers of the range coder (compiled/range_coder.py), as uint64
+    CODES,  # (H W C,) bytes that it reads or writes, eight in a cell
+) = range(_FIRST_IMAGE, _FIRST_IMAGE + 18)
 
 # What the list says of a pixel.
 ROW, COLUMN = 0, 1
@@ -140,7 +143,7 @@ ORDER = 6
 """Its number among those that need logits, or -1."""
 ENTRY = 7
 
-BEGINS = WANTED + 1
+BEGINS = CODES + 1
 """(products, L, C) where the weights of each product of one colour begin. They are
 (known inputs, outputs of the colour)."""
 

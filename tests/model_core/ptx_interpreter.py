@@ -26,6 +26,13 @@ _LINE = re.compile(r"(?:@(!?)(%p\d+)\s+)?([a-z][\w.]*)\s*(.*?);")
 _ADDRESS = re.compile(r"\[(%?\w+)(?:\+(-?\d+))?\]")
 
 
+_CELLS: Mapping[int, Any] = {
+    1: ctypes.c_uint8,
+    4: ctypes.c_uint32,
+    8: ctypes.c_uint64,
+}
+
+
 def float_of(bits: int) -> float:
     return _FLOAT.unpack(_UNSIGNED_FLOAT.pack(bits))[0]
 
@@ -140,8 +147,7 @@ class Memory:
         """Return the integer at an address. Raises IndexError outside the arrays."""
         for first, end in self._ranges:
             if first <= address and address + bytes_each <= end:
-                kind = ctypes.c_uint32 if bytes_each == 4 else ctypes.c_uint64
-                return kind.from_address(address)
+                return _CELLS[bytes_each].from_address(address)
         raise IndexError(f"an access of {bytes_each} bytes outside all arrays")
 
 
@@ -264,7 +270,8 @@ class Program:
         value_of = _source(operands[1])
 
         def store(registers: dict[str, int]) -> None:
-            cell(registers).value = value_of(registers)
+            mask = (1 << 8 * bytes_each) - 1
+            cell(registers).value = value_of(registers) & mask
 
         return store
 
@@ -370,7 +377,8 @@ def _decode_conversion(
         return _storing(target, lambda r: bits_of(double_of(value(r))))
     if source[0] == "f":
         assert parts[0] == "rzi"
-        return _storing(target, lambda r: _whole(float_of(value(r))) & mask)
+        read = float_of if source == "f32" else double_of
+        return _storing(target, lambda r: _whole(read(value(r))) & mask)
     width = int(source[1:])
 
     def number(registers: dict[str, int]) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from model_core.blocks import record as r
 from model_core.blocks.program import KINDS
+from model_core.compiled.range_coder import BYTES_A_VALUE, REGISTERS
 from model_core.kinds import part
 from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
 from model_core.layers.pixel_cnn import PixelCNNLayer
@@ -99,16 +100,49 @@ class BlockLayout:
         array = self._image_arena.view(block.image, field)
         return array.view(np.float64) if field in FLOAT64_ARRAYS else array
 
+    @property
+    def state_size(self) -> int:
+        """Floats of one block's state."""
+        return self._state_arena.size
+
+    @property
+    def image_size(self) -> int:
+        """Cells of one block's image."""
+        return self._image_arena.size
+
+    def span(self, field: int) -> slice:
+        """Return where an array of the state or the image lies, in elements."""
+        for arena in (self._state_arena, self._image_arena):
+            if field in arena.places:
+                first, shape = arena.places[field]
+                return slice(first, first + prod(shape))
+        raise KeyError(field)
+
     def open(self, block: BlockState, drawing: Drawing) -> None:
         """Begin an image in a block."""
-        network, config = self.network, self.network.config
+        self.begin_state(block)
+        condition = self.condition(drawing)
+        if condition is not None:
+            self.view(block, r.CONDITIONS)[...] = condition
+        self.begin_image(block, drawing)
+
+    def begin_state(self, block: BlockState) -> None:
+        """Fill what is read before it is written, but for the condition."""
         for field, value in self._outside():
             self.view(block, field)[...] = value
-        condition = condition_of(network, drawing)
-        if condition is not None:
-            flat = condition.flatten(0, 1).detach().numpy()
-            self.view(block, r.CONDITIONS)[...] = flat
 
+    def condition(self, drawing: Drawing) -> Floats | None:
+        """Return the condition (H W, c) of a drawing, if it has one."""
+        condition = condition_of(self.network, drawing)
+        if condition is None:
+            return None
+        return condition.flatten(0, 1).detach().numpy()
+
+    def begin_image(
+        self, block: BlockState, drawing: Drawing, first_row: int = 0
+    ) -> None:
+        """Fill the image of a drawing whose rows before `first_row` are done."""
+        config = self.network.config
         block.image[...] = 0
         self.view(block, r.NOISE)[...] = drawing.noise.numpy()
         self.view(block, r.TEMPERATURE)[...] = drawing.temperature
@@ -117,7 +151,15 @@ class BlockLayout:
             self.view(block, r.IMAGE)[...] = drawing.known.numpy()
         if drawing.weighed is not None:
             self.view(block, r.WEIGHED)[...] = drawing.weighed.numpy()
-        self.view(block, r.DONE)[-1] = self.sizes.width
+        if drawing.coder is not None:
+            registers, code = drawing.coder
+            self.view(block, r.CODED)[...] = 1
+            self.view(block, r.CODER)[...] = registers.view(np.int64)
+            self.view(block, r.CODES).view(np.uint8)[: len(code)] = code
+        done = self.view(block, r.DONE)
+        done[:first_row] = self.sizes.width
+        done[-1] = self.sizes.width
+        self.view(block, r.FIRST_ROW)[...] = first_row
         self.view(block, r.STOP)[...] = drawing.end or config.height, 0
         self.view(block, r.ENDED)[...] = -1
 
@@ -173,6 +215,9 @@ class BlockLayout:
             arena.add(field, 1)
         arena.add(r.LIST, K, r.ENTRY)
         arena.add(r.WANTED, K)
+        arena.add(r.CODED, 1)
+        arena.add(r.CODER, REGISTERS)
+        arena.add(r.CODES, -(-BYTES_A_VALUE * H * W * C // r.CELL_BYTES))
         return arena
 
     def _lay_out_weights(self) -> tuple["_Weights", Integers]:
