@@ -251,9 +251,10 @@ def arrivals_go_on(logs: Logs) -> None:
         forget_old = end
 
     examination: Any = Examination()
+    pool: Any = SimpleNamespace(cards={}, expected={})
     heard: list[tuple[Any, ...]] = []
     arrivals = Arrivals(
-        nothing,
+        pool,
         examination,
         examination,
         Folder(),
@@ -262,8 +263,10 @@ def arrivals_go_on(logs: Logs) -> None:
         nothing,
     )
     threading.Thread(target=arrivals.follow, args=(0.01,), daemon=True).start()
-    wait_for(lambda: heard, "the refusal")
-    assert (heard[0][0], heard[0][1].name) == ("refused", "bad")
+    refused = wait_for(
+        lambda: [words for words in heard if words[0] == "refused"], "the refusal"
+    )
+    assert refused[0][1].name == "bad"
     assert [line["event"] for line in bugs(logs)] == [
         "models_not_looked_at",
         "model_refused",

@@ -1,9 +1,11 @@
 """Models that come, change or go in the models directory while the worker runs.
 
 A thread looks there every two seconds. What is found unchanged twice is examined (examination.py), loaded and made
-ready, while the engine draws from the others, and left in the engine's inbox.
+ready, while the engine draws from the others, and left in the engine's inbox. Threads of their own do that for two
+models at once, of different owners: a model that takes long holds up no models but its owner's.
 """
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,8 +17,16 @@ import structlog
 from model_core.card import Card
 from model_core.errors import ModelError
 from model_core.models_directory import CARD, cards_in, weights_in
-from worker.contract.added import OWNER, drafts_in, name_of, seen_by, whence
+from worker.contract.added import (
+    OWNER,
+    drafts_in,
+    name_of,
+    owner_of,
+    seen_by,
+    whence,
+)
 from worker.contract.cards import ExaminedDraft, ModelCard, RefusedModel
+from worker.contract.fairness import Shares
 from worker.engine.cohort import Cohort
 from worker.engine.examination import Examination, Repeats
 from worker.engine.examiner import TimedOutError
@@ -27,6 +37,9 @@ from worker.engine.refusals import note_refused
 from worker.orders.catalogue import kept_name
 
 Fingerprint = tuple[tuple[str, int, int], ...]
+
+PLACES = 2
+"""Models that are examined at once. Each takes a process, and a part of a processor."""
 
 ROOM_S = 30.0
 """Seconds to wait until a model is unloaded that makes room: jobs may draw with all of
@@ -139,7 +152,7 @@ def refused_model(
     if repeats.will_come(name):
         whose["job"] = ""
     else:
-        with suppress(ModelError, OSError):
+        with suppress(Exception):  # `reason` says what is wrong with it
             identity = Card.read(place / CARD).identity
     return RefusedModel(name=name, reason=reason, identity=identity, **whose)
 
@@ -167,6 +180,18 @@ class Arrivals:
         self._served = {card.name for card in pool.cards.values()}
         """Names of the models that are served: those of other weights that come are not
         announced before they are known to be good."""
+        self._changing = threading.Condition()
+        """Held while any of the following is read or changed."""
+        self._waiting: dict[str, str] = {}
+        """Owners of the models and drafts that wait to be examined, by name, in the order
+        in which they came."""
+        self._under_way: set[str] = set()
+        self._gone: set[str] = set()
+        """Of those under way, the ones that went meanwhile: they are dropped when their
+        examination is over."""
+        self._places = Shares(PLACES)
+        self._turns: dict[str, int] = {}
+        """Numbers of the last examination of each owner that has had one."""
         self._log = structlog.get_logger("models")
 
     def follow(self, every_s: float) -> None:
@@ -175,57 +200,123 @@ class Arrivals:
             time.sleep(every_s)
             self._put("unload_resting")
             try:
-                self.look()
+                self._note(*self._changes())
                 self._kept.forget_old()
             except (
                 Exception
             ) as error:  # the thread's edge: a folder may vanish while it is looked at
-                if is_card_error(error):
-                    self._put("card_failed", str(error))
-                else:
-                    self._log.exception("models_not_looked_at")
+                self._report(error)
 
     def look(self) -> None:
-        """Look once, also for models whose examination is to be repeated."""
-        for name in self._examination.repeats.due():
-            self._directory.again(name)
-        self.take(*self._directory.changes())
+        """Look once, and take what is found."""
+        self.take(*self._changes())
 
     def take(self, came: Iterable[str], gone: Iterable[str]) -> None:
-        """Serve the models that came, examine the drafts, and drop what is gone."""
-        for name in gone:
-            self._examination.repeats.forget(name)
-            if _is_draft(name):
-                self._put("draft_gone", name.removeprefix(_DRAFT))
-                continue
-            self._served.discard(name)
-            self._pool.forget(name)
-            self._put("dropped", name)
-            if self._directory.is_added(name):
-                self._kept.forget_soon(name)
-            self._log.info("model_removed", model=name)
-        served: dict[str, str] = {}
-        came = list(came)
-        for name in came:
-            self._expect(name)
-        for name in came:
-            place = self._directory.place(name)
-            if _is_draft(name):
-                if (draft := self._examined(place)) is not None:
-                    self._put("examined", draft)
-                continue
-            try:
-                served[name] = self._serve(name)
-                self._served.add(name)
-            except Exception as error:  # the edge to whoever put it there
-                reason = note_refused(name, error, place)
-                repeats = self._examination.repeats
-                self._put("refused", refused_model(name, reason, place, repeats))
-            finally:
-                self._pool.expected.pop(name, None)
-        self._examination.end()
-        if served:
-            self._offer(served)
+        """Serve the models that came, examine the drafts, and drop what is gone. Return
+        when nothing is waiting or under way any more."""
+        self._note(came, gone)
+        with self._changing:
+            self._changing.wait_for(lambda: not (self._waiting or self._under_way))
+
+    def _changes(self) -> tuple[list[str], list[str]]:
+        """Return what came and what is gone, as `Directory.changes`. Models whose
+        examination is to be repeated now are among those that came."""
+        for name in self._examination.repeats.due():
+            self._directory.again(name)
+        return self._directory.changes()
+
+    def _report(self, error: Exception) -> None:
+        if is_card_error(error):
+            self._put("card_failed", str(error))
+        else:
+            self._log.error("models_not_looked_at", exc_info=error)
+
+    def _note(self, came: Iterable[str], gone: Iterable[str]) -> None:
+        """Drop what is gone, let wait what came, and begin with as many as may begin."""
+        with self._changing:
+            for name in gone:
+                self._waiting.pop(name, None)
+                if name in self._under_way:
+                    self._gone.add(name)
+                else:
+                    self._drop(name)
+            for name in came:
+                self._expect(name)
+                self._waiting[name] = owner_of(self._directory.place(name)).owner
+            self._begin()
+
+    def _begin(self) -> None:
+        """Begin with as many models and drafts as there are places for."""
+        while (name := self._next()) is not None:
+            owner = self._waiting.pop(name)
+            self._places.add(owner, 1)
+            self._turns[owner] = max(self._turns.values(), default=0) + 1
+            self._under_way.add(name)
+            threading.Thread(
+                target=self._work, args=(name, owner), name="arrivals", daemon=True
+            ).start()
+
+    def _next(self) -> str | None:
+        """Return the name to begin with; None if no place is free for any.
+
+        The owner comes first whose last turn was longest ago.
+        """
+        able = [
+            name
+            for name, owner in self._waiting.items()
+            if name not in self._under_way and self._places.allow(owner, 1)
+        ]
+        turn = self._turns.get
+        return min(able, key=lambda name: turn(self._waiting[name], 0), default=None)
+
+    def _work(self, name: str, owner: str) -> None:
+        """A thread: examine one model or draft, and begin with the next."""
+        try:
+            self._take_one(name)
+        except Exception as error:  # the thread's edge
+            self._report(error)
+        with self._changing:
+            self._under_way.discard(name)
+            self._places.give_back(owner, 1)
+            if name in self._gone:
+                self._gone.discard(name)
+                self._drop(name)
+            self._begin()
+            if not self._under_way:
+                self._examination.end()
+            self._changing.notify_all()
+
+    def _drop(self, name: str) -> None:
+        """Forget a model or draft that is gone."""
+        self._examination.repeats.forget(name)
+        if _is_draft(name):
+            self._put("draft_gone", name.removeprefix(_DRAFT))
+            return
+        self._served.discard(name)
+        self._pool.forget(name)
+        self._put("dropped", name)
+        if self._directory.is_added(name):
+            self._kept.forget_soon(name)
+        self._log.info("model_removed", model=name)
+
+    def _take_one(self, name: str) -> None:
+        """Serve a model that came, or examine a draft."""
+        place = self._directory.place(name)
+        if _is_draft(name):
+            if (draft := self._examined(place)) is not None:
+                self._put("examined", draft)
+            return
+        try:
+            identity = self._serve(name)
+        except Exception as error:  # the edge to whoever put it there
+            reason = note_refused(name, error, place)
+            repeats = self._examination.repeats
+            self._put("refused", refused_model(name, reason, place, repeats))
+            return
+        finally:
+            self._pool.expected.pop(name, None)
+        self._served.add(name)
+        self._offer({name: identity})
 
     def _expect(self, name: str) -> None:
         """Announce a new model by its card alone, so that its jobs are accepted, and
@@ -279,12 +370,11 @@ class Arrivals:
             read = Card.read(place / CARD)
             if self._pool.engine_name(name, read.identity) is None:
                 card = self._in_memory(name, read.identity, place)
-                # A job for these weights, served before, waits meanwhile.
-                self._pool.coming = (kept_name(card),)
                 try:
-                    self._examination.measure(name, place)
+                    # A job for these weights, served before, waits meanwhile.
+                    with self._coming(kept_name(card)):
+                        self._examination.measure(name, place)
                 finally:
-                    self._pool.coming = ()
                     self._pool.remove(kept_name(card))
                 self._kept.keep(name, read.identity, place)
                 # A cancelled exchange must not leave the weights here for a week.
@@ -329,7 +419,8 @@ class Arrivals:
         until = time.monotonic() + ROOM_S
         while True:
             try:
-                return self._pool.add(model)
+                with self._changing:  # one share of the memory for slots at a time
+                    return self._pool.add(model)
             except FullPoolError as full:
                 if time.monotonic() >= until:
                     why = f"{full}, and jobs draw with all that may leave"
@@ -346,11 +437,22 @@ class Arrivals:
         This is not done for other weights of a model that is here: those that are served
         must go on being served if the new ones are bad.
         """
-        if card.name not in self._served and self._pool.is_new(card):
+        if card.name in self._served or not self._pool.is_new(card):
+            yield
+            return
+        with self._coming(kept_name(card)):
             coming = {"compiling": True, **whence(source)}
-            self._pool.coming = (kept_name(card),)
             self._put("coming", card.model_copy(update=coming))
+            yield
+
+    @contextmanager
+    def _coming(self, called: str) -> Iterator[None]:
+        """Let jobs for a model that is being examined wait for it meanwhile."""
+        with self._changing:
+            self._pool.coming = (*self._pool.coming, called)
         try:
             yield
         finally:
-            self._pool.coming = ()
+            with self._changing:
+                others = [each for each in self._pool.coming if each != called]
+                self._pool.coming = tuple(others)

@@ -9,7 +9,8 @@ shipped models whose files are unchanged.
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,9 @@ class Repeats:
     def due(self) -> list[str]:
         """Return the names of the models that are to be examined now, once."""
         now = time.monotonic()
-        names = [name for name, late in self._late.items() if late.again_at <= now]
+        names = [
+            name for name, late in list(self._late.items()) if late.again_at <= now
+        ]
         for name in names:
             self._late[name].again_at = math.inf
         return names
@@ -97,7 +100,10 @@ class Repeats:
 
 
 class Examination:
-    """kept: the models that are known good. most_mib: weights of one."""
+    """Threads may examine models at the same time, each in a process of its own.
+
+    kept: the models that are known good. most_mib: weights of one.
+    """
 
     def __init__(
         self,
@@ -111,7 +117,8 @@ class Examination:
         self._kept = kept
         self._slot_memory_mib, self._most_mib = slot_memory_mib, most_mib
         self._examiner = examiner
-        self.end = examiner.end
+        self._idle = [examiner]
+        """Examiners that examine nothing at the moment."""
 
     def knows(self, place: Path) -> bool:
         """Return True if a model of this identity has been served, or if it is a shipped
@@ -154,17 +161,37 @@ class Examination:
         waiting: Callable[[], object] = lambda: None,
     ) -> None:
         try:
-            self._examiner.call(
-                look,
-                name,
-                place,
-                self._most_mib,
-                self._slot_memory_mib,
-                limit_s=limit_s,
-                waiting=waiting,
-            )
+            with self._free_examiner() as examiner:
+                examiner.call(
+                    look,
+                    name,
+                    place,
+                    self._most_mib,
+                    self._slot_memory_mib,
+                    limit_s=limit_s,
+                    waiting=waiting,
+                )
         except TimedOutError as error:
             raise self.repeats.note(place.name, error) from None
+
+    @contextmanager
+    def _free_examiner(self) -> Iterator[Examiner]:
+        """Lend an examiner that nobody else uses meanwhile."""
+        try:
+            examiner = self._idle.pop()
+        except IndexError:
+            examiner = self._examiner.another()
+        try:
+            yield examiner
+        finally:
+            self._idle.append(examiner)
+
+    def end(self) -> None:
+        """End the processes that examine nothing at the moment."""
+        idle, self._idle = self._idle, []
+        for examiner in idle:
+            examiner.end()
+        self._idle += idle
 
 
 def weights_bytes(place: Path, most_mib: int) -> int:

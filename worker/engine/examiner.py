@@ -112,6 +112,10 @@ class Examiner:
                 ) from None
             return f"the process that looked at it ended with status {process.exitcode}"
 
+    def another(self) -> "Examiner":
+        """Return an examiner with a process of its own."""
+        return Examiner(self._usable)
+
     def end(self) -> None:
         """End the process, whatever it does; the next call begins another."""
         if self._process is not None:
