@@ -1,19 +1,19 @@
 """How many bytes of requests this process holds at once: bodies, from the first byte
 that is read until they are needed no more, what is unpacked of them, and the pixels of
-pictures while they are decoded. One account has a share of it.
+pictures while they are decoded. An account may have as many bytes as are still free.
 """
 
 import contextlib
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 
 from app.errors import TooManyBytesError
+from worker.contract.fairness import Shares
 
 MOST_BYTES = 64 * 2**20
 """Bytes of bodies, and of what is unpacked of them."""
-_SHARES = 4
-"""How many accounts may use their whole share at once."""
+_LARGEST_BODIES = 4
+"""How many bodies of the largest size there is room for, whatever MOST_BYTES says."""
 DECODED_BYTES = 32 * 2**20
 """Room beside that of bodies for the pixels of pictures: for one request with a picture
 and a mask of 2048 x 2048. They may also take the room that no body takes."""
@@ -26,18 +26,18 @@ class Bodies:
         self, largest: int, refused: Callable[[], None] = lambda: None
     ) -> None:
         """largest: bytes of the largest body that is taken, and of what is unpacked of
-        it, which fit into a share, whatever MOST_BYTES says. refused: called for each
-        request that does not fit."""
-        self._share = max(MOST_BYTES // _SHARES, largest)
+        it. refused: called for each request that does not fit."""
+        size = max(MOST_BYTES, _LARGEST_BODIES * largest)
+        self._shares = Shares(size)
+        self._room = size + DECODED_BYTES
         self._refused = refused
-        self._held: Counter[str] = Counter()
         self._decoded = 0
         self._lock = threading.Lock()
 
     @property
     def bytes_held(self) -> int:
         """Bytes of bodies, and of what is unpacked or decoded of them."""
-        return self._held.total() + self._decoded
+        return self._shares.held + self._decoded
 
     @contextlib.contextmanager
     def place(self, account: str) -> Iterator["Place"]:
@@ -51,30 +51,24 @@ class Bodies:
     def take(self, account: str, size: int) -> None:
         """Hold so many bytes more for an account. Raises TooManyBytesError."""
         with self._lock:
-            has_share = self._held[account] + size <= self._share
-            bodies = self._held.total() + size
-            total = bodies + self._decoded
-            has_room = bodies <= _SHARES * self._share and total <= self._room
-            if has_share and has_room:
-                self._held[account] += size
+            has_room = self.bytes_held + size <= self._room
+            if has_room and self._shares.take(account, size):
                 return
+            has_room = has_room and size <= self._shares.free
         self._refused()
-        whose = "other requests" if has_share else "this client's other requests"
+        whose = "this client's other requests" if has_room else "other requests"
         raise TooManyBytesError(
             f"the bodies of {whose} have all the room; send this one again in a moment"
         )
 
     def give_back(self, account: str, size: int) -> None:
-        with self._lock:
-            self._held[account] -= size
-            self._held += Counter()  # an account without bytes is forgotten
+        self._shares.give_back(account, size)
 
     @contextlib.contextmanager
     def decoding(self, size: int) -> Iterator[None]:
         """Hold so many bytes while pictures are decoded. Raises TooManyBytesError.
 
-        They do not count against an account's share: few pictures are decoded at once,
-        and one picture of the largest size has more pixels than a share has bytes.
+        They do not count as the account's, because few pictures are decoded at once.
         """
         with self._lock:
             is_taken = self.bytes_held + size <= self._room
@@ -91,10 +85,6 @@ class Bodies:
         finally:
             with self._lock:
                 self._decoded -= size
-
-    @property
-    def _room(self) -> int:
-        return _SHARES * self._share + DECODED_BYTES
 
 
 class Place:

@@ -31,16 +31,16 @@ SHORT = (
 )
 
 
-def upload(key: bytes = b"alice-key") -> bytes:
-    """The beginning of one that is slow."""
-    return UPLOAD % (key, SIZE)
+def upload(size: int = SIZE) -> bytes:
+    """The beginning of one of alice's that is slow."""
+    return UPLOAD % (b"alice-key", size)
 
 
 @pytest.fixture
 def limited(
     redis_url: str, worker: HandWorker, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[str, httpx.Client]]:
-    """An API with room for 24 MiB of bodies, 6 MiB for each holder of a key; and one who has reads its metrics."""
+    """An API with room for 24 MiB of bodies, half of it for one client alone; and one who has reads its metrics."""
     monkeypatch.setattr(bodies, "MOST_BYTES", 24 * 2**20)
     given = settings(redis_url, metrics_open=True, max_upload_bytes=2**20)
     with (
@@ -61,9 +61,9 @@ def test_bodies_of_one_client_have_their_share_and_leave_the_rest(
     or with a client that leaves."""
     url, client = limited
     with ExitStack() as slow:
-        for _ in range(3):
+        for _ in range(6):
             slow.enter_context(connected(url)).sendall(upload())
-        eventually(lambda: held(client) == 3 * SIZE, seconds=60)
+        eventually(lambda: held(client) == 6 * SIZE, seconds=60)
         with connected(url) as beyond:
             beyond.sendall(upload())
             answer = beyond.recv(4096)
@@ -82,9 +82,9 @@ def test_body_of_unknown_length_takes_room_as_it_comes(
     """In pieces, it is refused where its share ends."""
     url, client = limited
     with ExitStack() as slow:
-        for _ in range(3):
+        for _ in range(6):
             slow.enter_context(connected(url)).sendall(upload())
-        eventually(lambda: held(client) == 3 * SIZE, seconds=60)
+        eventually(lambda: held(client) == 6 * SIZE, seconds=60)
         for kind in ("application/json", "multipart/form-data; boundary=x"):
             answer = client.post(
                 "/complete",
@@ -107,8 +107,8 @@ def test_room_of_a_body_is_free_while_its_job_is_waited_for(
         assert waiting.recv(100).startswith(b"HTTP/1.1 200")
 
 
-def test_shares_are_large_enough_for_the_largest_body() -> None:
-    """Whatever an operator lets clients upload; and four clients may use all of theirs."""
+def test_room_is_large_enough_for_the_largest_body() -> None:
+    """Whatever an operator lets clients upload: of four clients each may send one."""
     room = Bodies(largest=100 * 2**20)
     with ExitStack() as places:
         for name in "abcd":
@@ -164,16 +164,17 @@ def test_unpacked_bytes_count_as_their_clients(
     worker.announce(SCORER)
     bomb = zipped({"x": bytes(2**20)})
     with ExitStack() as slow:
-        for _ in range(2):
-            slow.enter_context(connected(url)).sendall(upload())
-        eventually(lambda: held(client) == 2 * SIZE, seconds=60)
+        sizes = [SIZE] * 5 + [SIZE // 2]
+        for size in sizes:
+            slow.enter_context(connected(url)).sendall(upload(size))
+        eventually(lambda: held(client) == sum(sizes), seconds=60)
         sent = [("image", ("i", bomb))] * 2
         answer = client.post(
             "/score", data={"model": "scorer"}, files=sent, headers=ALICE
         )
         is_problem(answer, 503)
         assert "this client's other requests" in answer.json()["detail"]
-        eventually(lambda: held(client) == 2 * SIZE, seconds=60)
+        eventually(lambda: held(client) == sum(sizes), seconds=60)
         answer = client.post(
             "/score", data={"model": "scorer"}, files=sent, headers=BOB
         )
