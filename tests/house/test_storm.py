@@ -43,11 +43,15 @@ SHORT = [
     "model exchanged",
     "model put in, bad",
     "logs, disk full",
+    "exchange by a client, cancelled",
+    "exchange by a client, refused",
+    "hostile archives",
+    "training, kill -9",
 ]
 
 
 @pytest.mark.weekly
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_is_lost_or_drawn_otherwise_in_a_storm(
     tmp_path: Path, all_models_dir: Path

@@ -17,16 +17,16 @@ class Models:
 
     def __init__(self, source: Path, place: Path) -> None:
         self.place = place
-        self._shelf = place.with_name("shelf")
+        self.shelf = place.with_name("shelf")
         shutil.copytree(source, place)
         for version in (0, 1):
-            _save(version, self._shelf / str(version) / GUEST)
+            _save(version, self.shelf / str(version) / GUEST)
         self.put_guest(0)
         self._version = 0
 
     def put_guest(self, version: int) -> None:
         shutil.copytree(
-            self._shelf / str(version) / GUEST, self.place / GUEST, dirs_exist_ok=True
+            self.shelf / str(version) / GUEST, self.place / GUEST, dirs_exist_ok=True
         )
 
     def exchange(self) -> None:
@@ -39,15 +39,15 @@ class Models:
 
     def put_new(self, seed: int) -> None:
         """A model that was never there before."""
-        _save(seed, self._shelf / NEW)
-        shutil.copytree(self._shelf / NEW, self.place / NEW)
+        _save(seed, self.shelf / NEW)
+        shutil.copytree(self.shelf / NEW, self.place / NEW)
 
     def put_bad(self, rng: random.Random) -> None:
         """A model that nobody should be served."""
-        _save(2, self._shelf / BAD)
-        (weights,) = (self._shelf / BAD).glob("*.safetensors")
+        _save(2, self.shelf / BAD)
+        (weights,) = (self.shelf / BAD).glob("*.safetensors")
         rng.choice(_SPOILS)(weights)
-        (self._shelf / BAD).rename(self.place / BAD)
+        (self.shelf / BAD).rename(self.place / BAD)
 
     def remove(self, name: str) -> None:
         shutil.rmtree(self.place / name)
@@ -66,7 +66,8 @@ def _tear(weights: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-100])
 
 
-def _diverge(weights: Path) -> None:
+def diverge(weights: Path) -> None:
+    """Replace a model's weights by some that are not finite; its card fits them."""
     model = load_model(weights.parent)
     next(model.network.parameters()).data.fill_(math.nan)
     save_model(model, weights.parent)
@@ -87,4 +88,4 @@ def _half_a_card(weights: Path) -> None:
     card.write_bytes(card.read_bytes()[:200])
 
 
-_SPOILS: list[Callable[[Path], None]] = [_tear, _diverge, _pipe, _endless, _half_a_card]
+_SPOILS: list[Callable[[Path], None]] = [_tear, diverge, _pipe, _endless, _half_a_card]

@@ -115,9 +115,14 @@ def decodings(files: list[bytes]) -> list[Wish]:
 
 def _training() -> Call:
     """As short as may be, of a name that no other has: a dozen pictures."""
-    pictures = [_exact(8, 8, seed) for seed in range(12)]
     name = f"storm-{uuid.uuid4().hex}"
+    pictures = training_pictures()
     return form("/train", {"images": pictures}, name=name, minutes=0.05, size="8x8")
+
+
+def training_pictures() -> list[bytes]:
+    """A dozen pictures of 8 x 8."""
+    return [_exact(8, 8, seed) for seed in range(12)]
 
 
 _HOLE = [(x, y) for y in (1, 2, 3) for x in (1, 2, 3)]

@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 
 from model_core import untrained
+from model_core.image_request import ImageRequest
 from model_core.models import Model
-from tests.fakes import FakeEngine, Outlet
-from tests.worker.engine.test_runner import fake_score, order, stopped
+from tests.fakes import VALUES, FakeEngine, Outlet
 from worker.engine.cohort import Cohort
 from worker.engine.model_pool import FullPoolError, ModelPool, SlotPlan
 from worker.engine.runner import Runner
 from worker.engine.unloading import FRESH_S, REST_S, Unloading
 from worker.orders.catalogue import kept_name
+from worker.orders.claims import Claim
+from worker.orders.drawing import DrawOrder
+from worker.orders.images import PlannedImage
 
 SIZE: dict[str, Any] = {"layers": 2, "hidden": 5, "head": 8, "height": 4, "width": 3}
 NETWORK = untrained("mnist-pixelcnn", seed=1, **SIZE)
@@ -21,6 +24,11 @@ NETWORK = untrained("mnist-pixelcnn", seed=1, **SIZE)
 
 def named(name: str, sha256: str = "0") -> Model:
     return replace(NETWORK, card=replace(NETWORK.card, name=name, sha256=sha256))
+
+
+def order(token: str, model: str) -> DrawOrder:
+    image = PlannedImage(ImageRequest(seed=1, sample=0), 0)
+    return DrawOrder(Claim(f"job-{token}", token, last_seq=0), model, VALUES, [image])
 
 
 class Rig:
@@ -126,7 +134,7 @@ def test_an_order_that_came_before_the_answer_keeps_the_model() -> None:
     runner = Runner(
         {"ours": Cohort(lambda: FakeEngine(1))},
         outlet,
-        fake_score,
+        lambda task: None,
         pool=rig.pool,
         unloading=rig.unloading,
     )
@@ -161,5 +169,6 @@ def test_an_order_that_came_before_the_answer_keeps_the_model() -> None:
     runner.start()
     runner.submit(order("u", model=other))
     outlet.wait(lambda: "u" in outlet.ends)
-    stopped(runner)
+    runner.stop()
+    runner.join(60)
     assert number != stale
