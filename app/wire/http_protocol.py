@@ -113,10 +113,12 @@ class HttpProtocol(HttpToolsProtocol):
     def _judge_head(self) -> None:
         if self.head_bytes() > MOST_HEAD_BYTES or len(self.pipeline) >= MOST_PIPELINED:
             raise _too_large()
-        if self.parser.get_http_version() not in ("1.0", "1.1"):
+        version = self.parser.get_http_version()
+        if version not in ("1.0", "1.1"):
             raise MalformedRequestError("expected HTTP/1.1")
         names = Counter(name for name, _ in self.headers)
-        if names[b"host"] > 1:
+        # RFC 9112, section 3.2; HTTP/1.0 did without.
+        if names[b"host"] > 1 or (version == "1.1" and not names[b"host"]):
             raise MalformedRequestError("expected one Host")
         if (
             names[b"transfer-encoding"]

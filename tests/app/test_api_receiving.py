@@ -110,6 +110,13 @@ def test_what_stands_around_a_body_has_a_limit(redis_url: str, sent: bytes) -> N
         assert httpx.get(f"{url}/healthz", timeout=60).status_code == 200
 
 
+def test_host_may_be_absent_before_http_1_1(redis_url: str) -> None:
+    """As from old probes."""
+    with serving(Settings(redis_url=redis_url, port=0)) as (url, _):
+        answer = answer_to(url, b"GET /healthz HTTP/1.0\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200")
+
+
 def test_head_below_the_limit_is_read(redis_url: str) -> None:
     """Sixty thousand bytes in a hundred and twenty fields."""
     fields = b"".join(b"X-%d: %s\r\n" % (i, b"a" * 490) for i in range(120))
@@ -154,6 +161,7 @@ def test_connection_leaves_when_hundreds_of_its_requests_wait(redis_url: str) ->
             "unknown-coding",
         ),
         (POST + b"Host: y\r\n\r\n", 400, "malformed-request"),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", 400, "malformed-request"),
         (b"GET /healthz\r\n\r\n", 400, "malformed-request"),
         (b"nonsense\r\n\r\n", 400, "malformed-request"),
     ],
