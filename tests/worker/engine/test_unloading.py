@@ -1,17 +1,21 @@
 """Which models the engine proposes to unload, and what it does with the answers."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from model_core import untrained
+from model_core import load_model, save_model, untrained
 from model_core.image_request import ImageRequest
 from model_core.models import Model
 from tests.fakes import VALUES, FakeEngine, Outlet
+from worker.engine.arrivals import Directory
 from worker.engine.cohort import Cohort
+from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import FullPoolError, ModelPool, SlotPlan
-from worker.engine.runner import Runner
+from worker.engine.process import _bring
+from worker.engine.runner import Brought, Runner
 from worker.engine.unloading import FRESH_S, REST_S, Unloading
 from worker.orders.catalogue import kept_name
 from worker.orders.claims import Claim
@@ -172,3 +176,27 @@ def test_an_order_that_came_before_the_answer_keeps_the_model() -> None:
     runner.stop()
     runner.join(60)
     assert number != stale
+
+
+def test_only_what_has_been_in_memory_is_loaded_from_the_added_models(
+    tmp_path: Path,
+) -> None:
+    """Its copy may have been deleted, unused for a week. What nobody has examined never
+    gets into the engine's process."""
+    (tmp_path / "ours").mkdir()
+    card = save_model(NETWORK, tmp_path / "added" / "mine")
+    directory = Directory(tmp_path / "ours", added=tmp_path / "added")
+    kept = KeptWeights(tmp_path / "kept")
+    pool = Rig().pool
+
+    def brought() -> Brought | None:
+        return _bring(pool, kept, directory, "cpu", "mine", card.identity)
+
+    assert brought() is None
+    model = load_model(tmp_path / "added" / "mine")
+    called = kept_name(pool.add(model))
+    pool.unload(called)
+    found = brought()
+    assert found is not None
+    assert found[0].identity == card.identity
+    assert called in pool.names()
