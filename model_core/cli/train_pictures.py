@@ -5,7 +5,8 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from model_core.cli.options import say
 from model_core.cli.terminal import show
 from model_core.data.survey import ARRAYS
 from model_core.errors import ConfigError
+from model_core.training import ahead
 from model_core.training.launch import train_with
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, RunResult, expect_new
-from model_core.training.teaching import lesson, warning_of
+from model_core.training.teaching import Lesson, Update, lesson, warning_of
 
 _SHOWN_SCALE = 2
 
@@ -42,26 +44,41 @@ def train_pictures(
     directory = runs_dir / name
     recipe = _resumed(directory, changes) if resume else None
     facts: dict[str, Any] = {}
+    plan: Lesson | None = None
     if recipe is None:
         expect_new(directory)
-        plan = lesson(path, minutes, directory, tuple(changes), say=say)
+        plan = lesson(path, minutes, directory, tuple(changes), say=say, is_hasty=True)
         say(plan.beforehand)
         recipe = plan.recipe
         facts = {
             "guessing_bits_per_dim": plan.guessing_bits,
             "png_bits_per_dim": plan.png_bits,
         }
+    other_update = None if plan is None else plan.other_update
     words = [word for change in changes for word in ("--set", change)]
     command = shlex.join(
         ["pixelrnn", "train", path.resolve().name, "--minutes", f"{minutes:g}", *words]
     )
-    result = train_with(
-        RunRequest(recipe, directory, resume, models_dir, command), processes=1
-    )
+    request = RunRequest(recipe, directory, resume, models_dir, command)
+    with _compiling_for_later(other_update):
+        result = train_with(request, processes=1)
     warning = _warning(result, recipe)
     say(_ended(result, models_dir / name, warning))
     _show(directory / "samples")
     return {**result.to_dict(), **facts, "warning": warning}
+
+
+@contextmanager
+def _compiling_for_later(update: Update | None) -> Iterator[None]:
+    """Compile an update in the other precision meanwhile, with what the training leaves
+    of the processors, so that the next training can take the faster one."""
+    if update is None:
+        yield
+        return
+    with ahead.compiling(*update, niceness=ahead.MOST_NICENESS) as processes:
+        yield
+        if all(process.poll() == 0 for process in processes):
+            ahead.note_compiled(*update)
 
 
 def _model_name(path: Path) -> str:

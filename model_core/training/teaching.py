@@ -25,6 +25,7 @@ from model_core.data.survey import Survey, survey
 from model_core.float32 import smallest_as_zero
 from model_core.networks import build_network
 from model_core.slow_steps import if_slow
+from model_core.training.ahead import compile_update, is_compiled, note_compiled
 from model_core.training.batches import Batches
 from model_core.training.chosen import choice, chosen_recipe
 from model_core.training.first_weights import named_model
@@ -62,6 +63,10 @@ _FEW = 100
 """Pictures: of fewer a network learns colours and little else."""
 
 
+Update = tuple[NetworkConfig, int, str]
+"""What decides which loops an update needs: network, images of a batch and precision."""
+
+
 @dataclass(frozen=True)
 class Lesson:
     """A recipe for pictures, and the lines to show before it is followed."""
@@ -77,6 +82,9 @@ class Lesson:
     has, or greys."""
     early: str
     """The reason why it ends before its minutes; empty where it does not."""
+    other_update: Update | None = None
+    """Network, batch and precision of an update that was not timed because it is not
+    compiled yet; None if all were."""
 
 
 def lesson(
@@ -88,14 +96,17 @@ def lesson(
     values: int | None = None,
     say: Callable[[str], None] = lambda _: None,
     cache: Path | None = None,
+    is_hasty: bool = False,
 ) -> Lesson:
     """Return the recipe that takes `minutes` on this machine, in the faster precision.
 
     minutes: counted from the first update on; what is prepared before it may take as
     long again the first time. changes: the user's. channels, values: take the place of
     what the pictures need. directory, cache: the run's. say: hears what is being done,
-    if it takes longer than a moment. Raises DataError for pictures that cannot be read,
-    ConfigError for a change that does not fit.
+    if it takes longer than a moment. is_hasty: take float32 if bf16 is not compiled yet,
+    so that the first update comes sooner; `other_update` then says what is missing.
+    Raises DataError for pictures that cannot be read, ConfigError for a change that does
+    not fit.
     """
     make_process_fit()
     with if_slow(say, "looking at the pictures"):
@@ -128,6 +139,9 @@ def lesson(
         draft.training.batch, 2 ** int(math.log2(len(train)))
     )
     recipes = _recipes_to_time(tree, changes, str(path))
+    other_update: Update | None = None
+    if is_hasty and len(recipes) > 1 and not is_compiled(*_update(recipes[-1])):
+        other_update = _update(recipes.pop())
     times = _update_seconds(recipes, train, labels, say)
     update_s = min(times)
     faster = recipes[times.index(update_s)]
@@ -148,7 +162,7 @@ def lesson(
     config, early = recipe.network.config(), _EARLY if in_time > most else ""
     guessing, png = math.log2(config.values), file_bits(valid, config)
     told = _beforehand(seen, recipe, minutes, guessing, png, early, _others(path))
-    return Lesson(recipe, told, guessing, png, seen.colours, early)
+    return Lesson(recipe, told, guessing, png, seen.colours, early, other_update)
 
 
 def warning_of(
@@ -222,8 +236,8 @@ def _update_seconds(
     with smallest_as_zero():
         learners = [_learner(recipe, train, labels) for recipe in recipes]
         with if_slow(say, "compiling the loops that learn, once on this machine"):
-            for learner in learners:
-                learner.advance(0, stop=False)
+            for recipe, learner in zip(recipes, learners, strict=True):
+                _advance_first(recipe, learner)
         times = [list[float]() for _ in learners]
         with if_slow(say, "timing updates"):
             for iteration in range(1, _MOST_MEASURED):
@@ -234,6 +248,22 @@ def _update_seconds(
                     learner.advance(iteration, stop=False)
                     seconds.append(time.perf_counter() - began)
     return [statistics.median(seconds) for seconds in times]
+
+
+def _update(recipe: Recipe) -> Update:
+    training = recipe.training
+    return recipe.network.config(), training.batch, training.precision
+
+
+def _advance_first(recipe: Recipe, learner: Learner) -> None:
+    """Make a network's first update, with loops that two processes compile."""
+    update = _update(recipe)
+    if recipe.training.device == "cpu" and not is_compiled(*update):
+        compile_update(*update)
+        learner.advance(0, stop=False)
+        note_compiled(*update)
+    else:
+        learner.advance(0, stop=False)
 
 
 def _learner(recipe: Recipe, train: Values | Crops, labels: Labels | None) -> Learner:

@@ -17,7 +17,7 @@ from model_core.config import PRESETS
 from model_core.data.survey import Survey, survey
 from model_core.errors import ConfigError, DataError
 from model_core.models import load_model, save_model, untrained
-from model_core.training import precision
+from model_core.training import precision, teaching
 from model_core.training.chosen import choice, chosen_recipe, size
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -142,6 +142,32 @@ def test_a_lesson_is_in_the_precision_that_is_faster_here(
     again = lesson(folder, 1, tmp_path / "runs" / "again", changes).recipe.training
     assert again.precision == chosen
     assert timed == [chosen], "what an earlier training found out is remembered"
+
+
+def test_hasty_lesson_does_not_wait_for_bf16_to_be_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what to compile for the next one, which then times both."""
+    timed = list[list[str]]()
+
+    def update_seconds(recipes: list[Recipe], *_: object) -> list[float]:
+        timed.append([recipe.training.precision for recipe in recipes])
+        return [1.0] * len(recipes)
+
+    monkeypatch.setattr(teaching, "_update_seconds", update_seconds)
+    monkeypatch.setattr(teaching, "HAS_BF16", True)
+    compiled = set[str]()
+    monkeypatch.setattr(
+        teaching, "is_compiled", lambda config, images, precision: precision in compiled
+    )
+    folder = pictures(tmp_path / "some", 20)
+    plan = lesson(folder, 1, tmp_path / "run", tuple(TINY), is_hasty=True)
+    assert plan.other_update is not None
+    assert plan.other_update[2] == "bf16"
+    compiled.add("bf16")
+    plan = lesson(folder, 1, tmp_path / "run", tuple(TINY), is_hasty=True)
+    assert plan.other_update is None
+    assert timed == [["float32"], ["float32", "bf16"]]
 
 
 def test_damaged_memory_of_precisions_is_no_memory(

@@ -1,0 +1,177 @@
+"""Compile the loops of an update before the first one is made, in two processes at a time.
+
+numba compiles in one thread, and an update calls some fifteen loops, which take a
+processor about 20 s. One process compiles those of the forward pass and of the head's
+gradients, another one those of the rest of the backward pass. Neither needs what the
+other one computes, because types alone decide what is compiled: loops that are the other
+one's do nothing, and leave whatever was in their arrays.
+
+`python -m model_core.training.ahead` is such a process. It reads a JSON object from
+stdin, and leaves what it has compiled on disk.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from model_core import fused
+from model_core.compiled import keeping
+from model_core.config import NetworkConfig
+from model_core.source_digest import source_digest
+
+HALVES = ("forward", "backward")
+WITH_FORWARD = frozenset({"head_gradients"})
+"""Loops of the backward pass that the first process compiles, so that both take about as
+long: 11 and 10 s of an AMD EPYC for the Row LSTM of colour pictures."""
+
+LEAST_NICENESS = 0
+MOST_NICENESS = 19
+
+
+def is_compiled(config: NetworkConfig, images: int, precision: str) -> bool:
+    """Return True if an update of such a network has been compiled on this machine.
+
+    images: in a batch. What was noted does not count any more once the sources change.
+    """
+    return keeping.KEEP and _note(config, images, precision).exists()
+
+
+def note_compiled(config: NetworkConfig, images: int, precision: str) -> None:
+    """Note that an update of such a network was made, and so compiled."""
+    if keeping.KEEP:
+        with suppress(OSError):
+            _note(config, images, precision).touch()
+
+
+def compile_update(config: NetworkConfig, images: int, precision: str) -> None:
+    """Compile what an update calls, and wait for it.
+
+    Nothing is raised if it fails: the update itself compiles what is missing.
+    """
+    with compiling(config, images, precision, LEAST_NICENESS) as processes:
+        for process in processes:
+            process.wait()
+
+
+@contextmanager
+def compiling(
+    config: NetworkConfig, images: int, precision: str, niceness: int
+) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    """Yield the processes that compile. They are ended with the block; what they have
+    compiled by then stays on disk."""
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
+        if keeping.KEEP:
+            processes = [
+                _started(config, images, precision, half, niceness) for half in HALVES
+            ]
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def _started(
+    config: NetworkConfig, images: int, precision: str, half: str, niceness: int
+) -> "subprocess.Popen[bytes]":
+    asked = {
+        "network": asdict(config),
+        "images": images,
+        "precision": precision,
+        "half": half,
+        "niceness": niceness,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "model_core.training.ahead"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    with suppress(OSError):  # it has died: the update compiles by itself
+        process.stdin.write(json.dumps(asked).encode())
+        process.stdin.close()
+    return process
+
+
+def _note(config: NetworkConfig, images: int, precision: str) -> Path:
+    sources = [*Path(keeping.__file__).parent.glob("*.py")]
+    sources += Path(fused.__file__).parent.glob("*.py")
+    facts = repr((config, images, precision, source_digest(sorted(sources))))
+    return keeping.root / f"update-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+
+
+class _Loop:
+    """A compiled loop that does its work only if this process is to compile it."""
+
+    def __init__(self, loop: Any, turn: "_Turn") -> None:
+        self._loop = loop
+        self._turn = turn
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._turn.compiles(self._loop.py_func.__name__):
+            return self._loop(*arguments)
+        return None
+
+
+class _Turn:
+    """Which half this process compiles, and which pass it is in."""
+
+    def __init__(self, half: str) -> None:
+        self._half = half
+        self.is_backward = False
+
+    def compiles(self, name: str) -> bool:
+        of_forward = not self.is_backward or name in WITH_FORWARD
+        return of_forward == (self._half == "forward")
+
+
+def _replace_loops(turn: _Turn) -> None:
+    """Let each module of model_core/fused call its loops by way of _Loop."""
+    from numba.core.dispatcher import Dispatcher
+
+    for found in pkgutil.iter_modules(fused.__path__, f"{fused.__name__}."):
+        module = importlib.import_module(found.name)
+        for name, value in [*vars(module).items()]:
+            if isinstance(value, Dispatcher):
+                setattr(module, name, _Loop(value, turn))
+
+
+def main() -> None:
+    asked = json.load(sys.stdin)
+    os.setpriority(os.PRIO_PROCESS, 0, max(asked["niceness"], os.getpriority(0, 0)))
+
+    import torch
+
+    from model_core.float32 import smallest_as_zero
+    from model_core.measures.likelihood import nats_per_image
+    from model_core.networks import build_network
+
+    turn = _Turn(asked["half"])
+    _replace_loops(turn)
+    config = NetworkConfig(**asked["network"])
+    network = build_network(config)
+    shape = (asked["images"], config.channels, config.height, config.width)
+    values = torch.zeros(shape, dtype=torch.uint8)
+    labels = torch.zeros(asked["images"], dtype=torch.int64)
+    condition = network.of_labels(labels) if config.labels else None
+    is_rounded = asked["precision"] == "bf16"
+    with smallest_as_zero():
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_rounded):
+            nats = nats_per_image(network, values, condition).sum()
+        turn.is_backward = True
+        nats.backward()
+
+
+if __name__ == "__main__":
+    main()
