@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import httpx
+import pytest
 from PIL import Image
 
 from tests.browser.site import Site
@@ -59,3 +60,28 @@ def test_one_model_is_compared_at_several_temperatures(site: Site) -> None:
     site.view.get_by_role("button", name="Save as one picture").wait_for()
     assert site.view.locator(".row").count() == 5
     assert asked.value.post_data_json["temperature"] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("by=models&models=nope,tiny-cnn&n=2&seed=1&temperature=1", "drawn by nope"),
+        ("by=models&models=tiny-cnn&n=2&seed=1", "a part of it is missing or wrong"),
+    ],
+)
+def test_link_that_cannot_be_compared_says_why(
+    site: Site, place: str, words: str
+) -> None:
+    """A model that nobody has, or a number that is missing: a sentence, and nothing is drawn."""
+    site.page.goto(f"/#compare/{place}")
+    site.view.locator(".trouble:visible", has_text=words).wait_for()
+    assert site.view.locator(".comparison button.tile").count() == 0
+
+
+def test_all_fields_are_in_sight_on_a_laptop(site: Site) -> None:
+    """None lies below the button, which stands at the lower edge of the screen."""
+    site.page.set_viewport_size({"width": 1366, "height": 768})
+    site.open("sample")
+    by = site.view.get_by_label("Compare").bounding_box()
+    button = site.view.locator("button.primary").bounding_box()
+    assert by["y"] + by["height"] <= button["y"] < 768

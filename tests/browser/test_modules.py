@@ -212,6 +212,33 @@ def test_hole_is_filled_by_the_fittest_of_its_kind(site: Site) -> None:
     assert found == ["one", "mixture", "one"]
 
 
+def test_colours_of_a_palette_have_words(site: Site) -> None:
+    """Those of the sprites, for whoever cannot see them; equal words are told apart by their numbers."""
+    site.open("history")
+    palette = json.loads((PAGE.parents[1] / "models/sprites/card.json").read_text())[
+        "palette"
+    ]
+    found = site.page.evaluate(
+        """async (palette) => {
+          const {colourName} = await import("/playground/js/service/words.js");
+          const model = {palette, names: []};
+          return palette.map((_, value) => colourName(model, value));
+        }""",
+        palette,
+    )
+    assert found[:6] == [
+        "clear",
+        "black",
+        "dark pink",
+        "dark blue",
+        "dark grey",
+        "brown",
+    ]
+    assert {"red", "blue", "orange", "green", "dark green", "yellow"} <= set(found)
+    assert len(set(found)) == len(found)
+    assert not any(name.startswith("#") for name in found)
+
+
 def test_small_chances_have_an_end(site: Site) -> None:
     """A column has room for them."""
     site.open("history")

@@ -38,9 +38,7 @@ export class DrawFields {
     const seed = field("seed", t("Seed"), this.#seed, dice);
     seed.append(el("label", { class: "check" }, this.#isNew, t("New seed each time")), this.#more);
     const temperature = field("temperature", t("Temperature"), this.#temperature, this.#slider);
-    const daring = t(
-      "How daring the model is: 1 draws what it believes in; below, it prefers what is likely; above, it runs wild.",
-    );
+    const daring = t("1: what the model believes. Less is tamer, more is wilder.");
     temperature.append(el("p", { class: "hint" }, daring));
     this.element = el("div", { class: "draw-fields" }, field("n", t("Images"), this.#n), seed, temperature);
     this.#slide();

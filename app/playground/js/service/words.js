@@ -2,6 +2,7 @@
 
 import { kindOf, networkOf } from "./kinds.js";
 import { fixed, language, say, t } from "../lang.js";
+import { rgbaOf } from "../pixels/raster.js";
 
 /** @import {Job, Model, Receipt, ScoreResult, Status} from "../types" */
 
@@ -25,9 +26,57 @@ export function ordinal(place) {
   return `${place}${["th", "st", "nd", "rd"][last] ?? "th"}`;
 }
 
-/** What stands for a value, in a palette. @param {Pick<Model, "palette" | "names">} model @param {number} value */
+/**
+ * What stands for a value, in a palette: its name, or else a word for its colour. Of several with the same word each also
+ * has its number.
+ *
+ * @param {Pick<Model, "palette" | "names">} model
+ * @param {number} value
+ */
 export function colourName({ palette, names }, value) {
-  return names[value] ?? (/^#.{6}00$/.test(palette[value]) ? t("clear") : palette[value]);
+  if (names[value]) return names[value];
+  const words = palette.map(colourWord);
+  const isOne = words.indexOf(words[value]) === words.lastIndexOf(words[value]);
+  return isOne ? words[value] : `${words[value]} ${palette[value]}`;
+}
+
+/** Where the hues of these words end, in degrees. @type {[number, string][]} */
+const HUES = [
+  [15, t("red")],
+  [45, t("orange")],
+  [70, t("yellow")],
+  [165, t("green")],
+  [200, t("turquoise")],
+  [255, t("blue")],
+  [295, t("purple")],
+  [345, t("pink")],
+  [360, t("red")],
+];
+/** Below this saturation a colour is a grey. */
+const GREYEST = 0.15;
+
+/** A word for a colour, which everybody knows. @param {string} colour `#rrggbb` or `#rrggbbaa` */
+export function colourWord(colour) {
+  const [red, green, blue, opacity] = rgbaOf(colour).map((byte) => byte / 255);
+  if (!opacity) return t("clear");
+  const [least, most] = [Math.min(red, green, blue), Math.max(red, green, blue)];
+  const [light, span] = [(least + most) / 2, most - least];
+  if (light < 0.11) return t("black");
+  if (light > 0.95) return t("white");
+  const saturation = span / (1 - Math.abs(2 * light - 1));
+  if (saturation < GREYEST) return shade(t("grey"), light);
+  const sixth =
+    most === red ? (green - blue) / span : most === green ? 2 + (blue - red) / span : 4 + (red - green) / span;
+  const hue = (60 * sixth + 360) % 360;
+  const word = /** @type {[number, string]} */ (HUES.find(([end]) => hue < end))[1];
+  const isBrown = word === t("orange") && light < 0.45;
+  return isBrown ? t("brown") : shade(word, light);
+}
+
+/** @param {string} colour @param {number} light 0 to 1 */
+function shade(colour, light) {
+  if (light < 0.33) return t("dark {colour}", { colour });
+  return light > 0.67 ? t("light {colour}", { colour }) : colour;
 }
 
 /** @param {Model} model */

@@ -86,7 +86,9 @@ export class SampleView {
     await this.#shared.models.first();
     this.#turnTo("models");
     if (place ? place === this.#shown : this.#shown) return;
-    if (!place || this.#restore(new URLSearchParams(place))) this.#compare(Boolean(place));
+    const trouble = place ? this.#restore(new URLSearchParams(place)) : "";
+    if (trouble) showTrouble(find(this.#element, "form"), new FieldTrouble("", trouble));
+    else this.#compare(Boolean(place));
   }
 
   /** Where a file is opened that was drawn here: the page finds what it says. */
@@ -133,15 +135,19 @@ export class SampleView {
     this.#comparison.element.hidden = !isCompared;
   }
 
-  /** @param {URLSearchParams} query @returns {boolean} whether it says what is to be drawn */
+  /** Put what a link compares into the form. @param {URLSearchParams} query @returns {string} why that cannot be drawn; "" if it can */
   #restore(query) {
     const [n, seed, temperature] = ["n", "seed", "temperature"].map((name) => Number(query.get(name)));
     const names = query.get("models")?.split(",") ?? [];
-    if (!names.length || !Number.isInteger(n) || !Number.isSafeInteger(seed) || !(temperature > 0)) return false;
+    if (!names.length || !Number.isInteger(n) || !Number.isSafeInteger(seed) || !(temperature > 0))
+      return t("This link does not say what is to be drawn: a part of it is missing or wrong.");
     this.#by.value = query.get("by") === "temperatures" ? "temperatures" : "models";
     this.#suit();
     this.#fields.set({ n, seed, temperature });
-    return this.#models.choose(...names);
+    const missing = names.filter((name) => !this.#models.offered.some((model) => model.name === name));
+    if (missing.length) return t("This was drawn by {model}, which no worker here has.", { model: missing.join(", ") });
+    this.#models.choose(...names);
+    return "";
   }
 
   /** @param {boolean} isAsked else it leaves no trace in address and history */
