@@ -71,7 +71,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("place", "there"),
-    [("watch", "[data-live=true]"), ("bet", "form"), ("real", ".glyph")],
+    [
+        ("watch", "[data-live=true]"),
+        ("bet", "form"),
+        ("real", ".glyph"),
+        ("inspect", ".belief"),
+    ],
 )
 @pytest.mark.parametrize("size", [(390, 844), (1366, 768)], ids=["phone", "desk"])
 def test_folder_stands_still_in_german(
