@@ -3,6 +3,7 @@
 float32 on a CPU. Every pixel's arithmetic is the same whatever shares its tile, so bytes do not depend on company.
 """
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -312,16 +313,19 @@ class CompiledStage:
             return 0
         return self._code.advance(work.drawn, work.front, *others)
 
-    def end_step(self, work: StepWork, count: int) -> list[SlotRow]:
-        """Return the rows that a step completed. count: what `compute` returned.
+    def end_step(
+        self, work: StepWork, count: int, names: Sequence[int] | None = None
+    ) -> list[SlotRow]:
+        """Return the rows that a step completed. count: what `compute` returned. names:
+        for each slot the number that its rows have; by default its own.
 
-        Raises FloatingPointError if it is -1.
+        Raises FloatingPointError if count is -1.
         """
         if count < 0:
             raise FloatingPointError(NOT_FINITE)
-        rows = self._end_given(work.given) if len(work.given) else []
+        rows = self._end_given(work.given, names) if len(work.given) else []
         if len(work.drawn):
-            rows += self._rows(*self._front.finished[:count].T)
+            rows += self._rows(*self._front.finished[:count].T, names)
         return rows
 
     def _passes(self, slot: int) -> bool:
@@ -333,29 +337,38 @@ class CompiledStage:
             and front.done[slot, y] == 0
         )
 
-    def _end_given(self, slots: NDArray[np.int64]) -> list[SlotRow]:
+    def _end_given(
+        self, slots: NDArray[np.int64], names: Sequence[int] | None
+    ) -> list[SlotRow]:
         """Count the next row of each slot, which was given whole, as done."""
         front = self._front
         ys = front.first_row[slots]
         front.done[slots, ys], front.first_row[slots] = self._shared.width, ys + 1
-        return self._rows(slots, ys)
+        return self._rows(slots, ys, names)
 
     def handed(self, slots: list[int]) -> dict[str, Any]:
         """The arguments that the loop needs to draw in these slots, by the names of its parameters."""
         names = "slots", "front", "shared", "state", "places", "layers"
         return dict(zip(names, (np.array(slots), *self._records), strict=True))
 
-    def _rows(self, slots: NDArray[np.int64], ys: NDArray[np.int64]) -> list[SlotRow]:
+    def _rows(
+        self,
+        slots: NDArray[np.int64],
+        ys: NDArray[np.int64],
+        names: Sequence[int] | None,
+    ) -> list[SlotRow]:
         """All at once: small images are done in thousands of rows a second."""
         last, values = (
             self._shared.height - 1,
             self._state.images[slots, :, ys].astype(np.uint8),
         )
-        places = zip(slots.tolist(), ys.tolist(), values, strict=True)
+        own = slots.tolist()
+        named = own if names is None else [names[slot] for slot in own]
+        places = zip(named, ys.tolist(), values, strict=True)
         rows = [SlotRow(slot, y, of, is_last=y == last) for slot, y, of in places]
-        for row in rows:
+        for slot, row in zip(own, rows, strict=True):
             if row.is_last:
-                self.close(row.slot)
+                self.close(slot)
         return rows
 
 

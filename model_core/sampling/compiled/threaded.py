@@ -139,8 +139,8 @@ class ThreadedStage:
     def step(self) -> list[SlotRow]:
         """See Stage.step."""
         busy = [k for k, stage in enumerate(self._stages) if stage.busy]
-        if len(busy) == 1:  # a lone image waits for nothing that several need
-            return self._named(busy[0], self._stages[busy[0]].step())
+        if len(busy) == 1:  # a lone image loses nothing by what several need
+            return self._step_alone(busy[0])
         # The first stays with this thread, which would only wait otherwise.
         handed = [k for k in busy[1:] if self._is_worth(self._stages[k].busy)]
         own = [k for k in busy if k not in handed]
@@ -150,17 +150,18 @@ class ThreadedStage:
         rows: list[SlotRow] = []
         for (k, work), (count, seconds) in zip(works, computed, strict=True):
             self._learn(seconds / self._stages[k].busy)
-            rows += self._named(k, self._stages[k].end_step(work, count))
+            rows += self._stages[k].end_step(work, count, self._slots[k])
         rows.sort(key=_BY_PLACE)
         return rows
 
-    def _named(self, stage: int, rows: list[SlotRow]) -> list[SlotRow]:
-        """Return a stage's rows with the slots that they have outside."""
-        slots = self._slots[stage]
-        return [
-            SlotRow(slots[inner], y, values, is_last)
-            for inner, y, values, is_last in rows
-        ]
+    def _step_alone(self, k: int) -> list[SlotRow]:
+        """Advance the images of the only stage that has any."""
+        stage = self._stages[k]
+        work = stage.begin_step()
+        rows = stage.end_step(work, stage.compute(work), self._slots[k])
+        if len(rows) > 1:
+            rows.sort(key=_BY_PLACE)
+        return rows
 
     def _is_worth(self, images: int) -> bool:
         """Does a step of so many images last long enough for another thread?"""
