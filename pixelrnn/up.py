@@ -153,10 +153,12 @@ def drawing_threads(devices: Sequence[str], usable: Sequence[int]) -> int:
 
     usable: the processors that this process may use, if the system names them.
     """
+    on_cpu = devices.count("cpu")
+    if not on_cpu:
+        return 1
     named = int(os.environ.get("PIXELRNN_DRAW_THREADS") or 0)
     if named or "PIXELRNN_ENGINE_CPUS" in os.environ:
         return named
-    on_cpu = max(1, devices.count("cpu"))
     return default_threads(available(len(usable) or None), on_cpu)
 
 

@@ -137,6 +137,8 @@ def test_models_are_those_of_live_workers_when_listed(
     models = client.get("/models").json()["models"]
     assert [model["name"] for model in models] == ["colour", "grey"]
     assert [place["name"] for place in models[0]["loaded_on"]] == ["w1"]
+    assert [place["threads"] for place in models[0]["loaded_on"]] == [1]
+    assert client.get("/info").json()["drawing_threads"] == 2
     assert (
         models[1]["digest"],
         [place["name"] for place in models[1]["loaded_on"]],

@@ -6,7 +6,7 @@ import pytest
 
 from model_core import untrained
 from model_core.errors import ModelError
-from model_core.sampling.stages import slot_bytes
+from model_core.sampling.stages import scratch_bytes, slot_bytes, stage_bytes
 from worker.contract.kind import Method
 from worker.engine.model_pool import MIB, MOST_FURTHER, ModelPool, SlotPlan
 
@@ -165,3 +165,51 @@ def test_without_a_number_each_model_has_the_slots_that_are_drawn_fastest() -> N
     pool = ModelPool({"tiny": tiny, "wide": wide}, SlotPlan(0, 2, slot_memory_mib=2048))
     assert pool.plans["tiny"].slots == 16
     assert (pool.plans["wide"].slots, pool.plans["wide"].express) == (4, 2)
+
+
+def test_slots_are_those_of_each_thread_when_no_number_is_named() -> None:
+    """Sixteen for each; express ones and kept states count once. A model that plain torch
+    draws from stays on one thread."""
+    exact = untrained("mnist-row-lstm", **TINY)
+    exact.network.double()
+    models = {"tiny": untrained("mnist-row-lstm", **TINY), "exact": exact}
+    plans = ModelPool(models, SlotPlan(0, 2, 2048, threads=3)).plans
+    tiny = plans["tiny"]
+    assert (tiny.threads, tiny.slots, tiny.express, tiny.kept) == (3, 48, 2, 4)
+    assert (plans["exact"].threads, plans["exact"].slots) == (1, 16)
+
+
+@pytest.mark.parametrize(("fit", "threads"), [(100, 8), (20, 4), (9, 2), (3, 1)])
+def test_threads_are_fewer_before_each_has_fewer_than_four_slots(
+    fit: int, threads: int
+) -> None:
+    """The memory holds so many slots of one thread; each further thread takes some."""
+    model = untrained(
+        "mnist-pixelcnn", seed=1, height=28, width=28, layers=4, hidden=16, head=16
+    )
+    size, scratch = slot_bytes(model), scratch_bytes(model)
+    memory = -(-(scratch + fit * size + 2 * size) // MIB)
+    multi = SlotPlan(64, 0, slot_memory_mib=memory, threads=8)
+    plan = ModelPool({"m": model}, multi).plans["m"]
+    assert plan.threads <= threads
+    assert plan.threads == 1 or plan.slots >= 4 * plan.threads
+    taken = stage_bytes(model, plan.slots + plan.kept, plan.threads)
+    assert taken <= memory * MIB
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8, 16])
+def test_particles_are_drawn_in_fewer_threads_before_a_quarter_of_them_is_lost(
+    threads: int,
+) -> None:
+    """What further threads take for themselves comes out of their memory."""
+    share, scratch = 400_000, 15_000
+
+    def plan(count: int) -> SlotPlan:
+        multi = SlotPlan(6, 2, slot_memory_mib=1, threads=count)
+        return multi.fitted(1000, share, 1000, particle_scratch=scratch)
+
+    one, several = plan(1), plan(threads)
+    assert several.particles >= 0.75 * one.particles
+    further = (several.particle_threads - 1) * scratch
+    assert several.particles * 1000 + further <= share // 4
+    assert several.particle_threads == min(threads, 2)

@@ -1,0 +1,44 @@
+"""The memory that is planned for the shipped models holds what their engines and particles
+take, in any number of threads."""
+
+import pytest
+
+from model_core import load_model
+from model_core.models_directory import cards_in, default_models_dir
+from model_core.networks import PixelNetwork
+from model_core.posterior.islands import CHAINS
+from model_core.sampling.compiled.threaded import threaded_bytes
+from model_core.sampling.stages import networks_of, stage_bytes
+from worker.engine.model_pool import ModelPool, SlotPlan
+from worker.settings import Settings
+
+pytestmark = [pytest.mark.weekly, pytest.mark.timeout(1800)]
+
+COUNTS = (1, 2, 8, 16)
+
+
+def test_shipped_models_fit_into_their_shares() -> None:
+    """Slots, kept states and particles together, but for what the first thread of
+    particles has beside them; two threads leave three quarters of the particles."""
+    places = [card.parent for card in cards_in(default_models_dir())]
+    models = {place.name: load_model(place) for place in places}
+    memory = Settings().slot_memory_mib
+    most = dict.fromkeys(models, 0)
+    for count in COUNTS:
+        pool = ModelPool(models, SlotPlan(0, 4, memory, threads=count))
+        share = SlotPlan(0, 4, memory).share(len(models))
+        for name, model in models.items():
+            plan = pool.plans[name]
+            slots = plan.slots + plan.express + plan.kept
+            taken = stage_bytes(model, slots, plan.threads)
+            size, first = plan.particles // CHAINS, 0
+            guides = [guide for guide in model.guides if guide not in model.members]
+            for member in (*model.members, *guides) if plan.particles else ():
+                for network in networks_of(member.network):
+                    assert isinstance(network, PixelNetwork)
+                    taken += threaded_bytes(network, size, plan.particle_threads, 0)
+                    first += threaded_bytes(network, 0, 1)
+            assert taken <= share + first, (name, count)
+            assert plan.threads == 1 or slots >= 4 * plan.threads, (name, count)
+            most[name] = most[name] or plan.particles
+            assert plan.particles >= 0.75 * most[name], (name, count)
