@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.posterior.island import ImpossibleError
+from model_core.sampling.compiled.threads import threads_in_use
 from worker.contract.events import estimate_entry
 from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.whole_image import hand_on_image
@@ -123,7 +124,9 @@ class ByParticles:
     def _step(self, name: str, model: str) -> None:
         began, island = time.perf_counter(), self._island(model)
         job = self._jobs[island.token]
-        self._around.deadlines.begin(name, job.order.particles, job.order.claim.deaths)
+        # Sixteen particles take sixteen threads as long as one.
+        size = -(-job.order.particles // threads_in_use())
+        self._around.deadlines.begin(name, size, job.order.claim.deaths)
         try:
             done = next(island.steps)
             image, expected = (
