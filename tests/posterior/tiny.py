@@ -94,22 +94,26 @@ def truth(
     outcomes[:, :, holes[:, 0], holes[:, 1]] = fillings.reshape(-1, C, len(holes))
     members = np.stack(
         [
-            _joint(member, torch.from_numpy(outcomes), temperature)
+            _log_joint(member, torch.from_numpy(outcomes), temperature)
             for member in model.members
         ]
     )
-    joint = members.mean(0)
-    return Truth(outcomes, joint / joint.sum(), -float(np.log(joint.sum())))
+    log_joint = np.logaddexp.reduce(members) - np.log(len(members))
+    nats = -float(np.logaddexp.reduce(log_joint))
+    return Truth(outcomes, np.exp(log_joint + nats), nats)
 
 
-def _joint(member: Member, outcomes: Tensor, temperature: float) -> NDArray[np.float64]:
-    images = turn(outcomes, member.orientation)
+def _log_joint(
+    member: Member, outcomes: Tensor, temperature: float
+) -> NDArray[np.float64]:
+    assert isinstance(member.network, PixelNetwork)
+    found = []
     with torch.inference_mode():
-        assert isinstance(member.network, PixelNetwork)
-        log_p = torch.log_softmax(
-            member.network(images).double() / temperature, 1
-        ).gather(1, images[:, None])
-    return log_p.sum((1, 2, 3, 4)).exp().numpy()
+        for images in turn(outcomes, member.orientation).split(64):
+            logits = member.network(images).double() / temperature
+            log_p = torch.log_softmax(logits, 1).gather(1, images[:, None])
+            found.append(log_p.sum((1, 2, 3, 4)))
+    return torch.cat(found).numpy()
 
 
 def chi_square_excess(images: NDArray[np.int64], true: Truth) -> float:
