@@ -60,10 +60,10 @@ _compiled_s: dict[int, float] = {}
 """Processor's time in compiled code, by thread."""
 
 
-def counted(stage: CompiledStage, work: StepWork) -> int:
+def counted(self: CompiledStage, work: StepWork) -> int:
     """Do what `compute` does, and count its time."""
     began = time.thread_time()
-    result = COMPUTE(stage, work)
+    result = COMPUTE(self, work)
     own = threading.get_ident()
     _compiled_s[own] = _compiled_s.get(own, 0.0) + time.thread_time() - began
     return result

@@ -9,6 +9,7 @@ import pytest
 from model_core import load_model, sample
 from model_core.codec.codec import has_codec
 from model_core.models_directory import cards_in, default_models_dir
+from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threaded import ThreadedStage
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import stage_bytes
@@ -63,10 +64,9 @@ def test_shipped_models_take_the_planned_memory(place: Path, count: int) -> None
     """The bytes of all arrays of an engine are those of the plan."""
     model = load_model(place)
     engine = Engine(model, 16, threads=count)
-    made = sum(
-        arrays_of(stage)
-        for of_member in engine._engines
-        for part in of_member._parts
-        for stage in (part._stages if isinstance(part, ThreadedStage) else [part])
-    )
+    made = 0
+    for part in (part for each in engine._engines for part in each._parts):
+        for stage in part._stages if isinstance(part, ThreadedStage) else [part]:
+            assert isinstance(stage, CompiledStage)
+            made += arrays_of(stage)
     assert stage_bytes(model, 16, count) == made

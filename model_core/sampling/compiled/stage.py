@@ -325,7 +325,8 @@ class CompiledStage:
             raise FloatingPointError(NOT_FINITE)
         rows = self._end_given(work.given, names) if len(work.given) else []
         if len(work.drawn):
-            rows += self._rows(*self._front.finished[:count].T, names)
+            slots, ys = self._front.finished[:count].T
+            rows += self._rows(slots, ys, names)
         return rows
 
     def _passes(self, slot: int) -> bool:
