@@ -111,7 +111,8 @@ def test_slow_uploads_of_one_client_leave_a_place_for_the_others(
         serving(trainers(redis_url, tmp_path)) as (url, running),
         ExitStack() as connections,
     ):
-        places = running.config.app.state.services.added._places
+        app: Any = running.config.app
+        places = app.state.services.added._places
         slow = connections.enter_context(slow_upload(url, "alice"))
         eventually(lambda: places.held == 1)
         beyond = connections.enter_context(slow_upload(url, "alice"))

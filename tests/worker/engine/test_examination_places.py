@@ -29,8 +29,7 @@ class GatedExaminer(Examiner):
         super().__init__()
         self.begun: list[str] = []
         self.gates = {name: threading.Event() for name in ("slow", "slower")}
-        self.at_once = 0
-        self.examiners = [self]
+        self.examiners: list[Examiner] = [self]
 
     def another(self) -> Examiner:
         other = GatedExaminer()
