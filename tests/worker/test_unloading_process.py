@@ -23,7 +23,7 @@ from worker.contract.jobs import JobSpec, JobStatus
 SIZE: dict[str, Any] = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}
 LIMIT = 3
 """Models in memory: two shipped ones, and one of all that are added."""
-pytestmark = pytest.mark.timeout(COLD_START_S)
+pytestmark = pytest.mark.timeout(3 * COLD_START_S)
 
 
 class Rig:
@@ -87,7 +87,7 @@ class Rig:
             is_served = found and found.identity == identity and not found.compiling
             return found if is_served else None
 
-        return wait_for(card, f"{copy.parent.name} to be served", 120)
+        return wait_for(card, f"{copy.parent.name} to be served", COLD_START_S)
 
     def spec(self, copy: Path, seed: int = 3, n: int = 2) -> JobSpec:
         card = load_model(copy).card
@@ -102,7 +102,7 @@ class Rig:
 
     def expect_drawn(self, copy: Path, spec: JobSpec) -> None:
         """The job has been drawn, with this model's bytes."""
-        record = self.client.wait_end(spec.id, 120)
+        record = self.client.wait_end(spec.id, COLD_START_S)
         assert record.status is JobStatus.SUCCEEDED, record.error
         model = load_model(copy)
         drawn = sample(model, n=spec.n, seed=spec.seed).numpy()
@@ -130,7 +130,7 @@ def test_more_models_are_added_exchanged_and_deleted_than_a_worker_may_hold(
 ) -> None:
     """Each is served, and draws, without a restart; a job that was accepted for weights
     that were exchanged and unloaded is drawn from them. After a restart all are served."""
-    copies = [rig.put(f"m{i}", seed=10 + i) for i in range(5)]
+    copies = [rig.put(f"m{i}", seed=10 + i) for i in range(4)]
     for copy in copies:
         rig.wait_served(copy)
     assert len(set(rig.unloaded())) >= len(copies) - 1
@@ -138,16 +138,16 @@ def test_more_models_are_added_exchanged_and_deleted_than_a_worker_may_hold(
         rig.draw(copy)
 
     waiting = rig.spec(copies[0], seed=5)
-    for seed in range(100, 106):
+    for seed in range(100, 104):
         latest = rig.put("m0", seed)
         rig.wait_served(latest)
     rig.draw(latest)
     rig.expect_drawn(copies[0], rig.submit(waiting))
-    for copy in copies[1:3]:
+    for copy in copies[1:2]:
         shutil.rmtree(rig.added / copy.name)
     wait_for(
-        lambda: {"m1", "m2"}.isdisjoint(card.name for card in rig.info().models),
-        "the deleted models to be gone",
+        lambda: "m1" not in {card.name for card in rig.info().models},
+        "the deleted model to be gone",
     )
     further = rig.put("m9", seed=50)
     rig.wait_served(further)
@@ -158,7 +158,7 @@ def test_more_models_are_added_exchanged_and_deleted_than_a_worker_may_hold(
     rig.worker.terminate()
     rig.worker.wait()
     rig.start()
-    for copy in (latest, *copies[3:], further):
+    for copy in (latest, *copies[2:], further):
         rig.wait_served(copy)
         rig.draw(copy, seed=8)
     rig.client.wait_idle()
@@ -224,6 +224,6 @@ def test_a_score_with_two_added_models_loads_both(
     ).model_copy(update={"model": "one"})
     client.accept(spec, pixels, b"")
     client.enqueue(spec.id)
-    record = client.wait_end(spec.id, 120)
+    record = client.wait_end(spec.id, COLD_START_S)
     assert record.status is JobStatus.SUCCEEDED, record.error
     client.wait_idle()

@@ -178,8 +178,8 @@ class Arrivals:
         self._device = device
         self._put, self._offer = put, offer
         self._served = {card.name for card in pool.cards.values()}
-        """Names of the models that are served: those of other weights that come are not
-        announced before they are known to be good."""
+        """Names of the models that are served, or were made ready at the start: other
+        weights of theirs are not announced before they are known to be good."""
         self._changing = threading.Condition()
         """Held while any of the following is read or changed."""
         self._waiting: dict[str, str] = {}
@@ -322,7 +322,7 @@ class Arrivals:
         """Announce a new model by its card alone, so that its jobs are accepted, and
         wait: others may be examined before it, and that may take minutes."""
         place = self._directory.place(name)
-        if _is_draft(name) or name in self._served:
+        if _is_draft(name) or self._is_served(name):
             return
         try:
             read = Card.read(place / CARD)
@@ -332,6 +332,10 @@ class Arrivals:
         if read.name == name:
             self._pool.expected[name] = read
             self._put("coming", card.model_copy(update=whence(place)))
+
+    def _is_served(self, name: str) -> bool:
+        # One that was refused at the start is in the pool no more.
+        return name in self._served and self._pool.has_had(name)
 
     def _serve(self, name: str) -> str:
         """Returns its identity."""
@@ -437,7 +441,7 @@ class Arrivals:
         This is not done for other weights of a model that is here: those that are served
         must go on being served if the new ones are bad.
         """
-        if card.name in self._served or not self._pool.is_new(card):
+        if self._is_served(card.name) or not self._pool.is_new(card):
             yield
             return
         with self._coming(kept_name(card)):

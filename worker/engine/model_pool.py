@@ -278,6 +278,13 @@ class ModelPool:
                 return True
         return False
 
+    def has_had(self, name: str) -> bool:
+        """Return True if a model of this name is in memory, or was unloaded."""
+        loaded = any(one.card.name == name for one in list(self._loaded.values()))
+        return loaded or any(
+            called.startswith(f"{name}@") for called in list(self._plans)
+        )
+
     def was_unloaded(self, name: str, identity: str) -> bool:
         """Return True if this model has been in memory: it was examined, and found good."""
         return f"{name}@{identity}" in self._plans

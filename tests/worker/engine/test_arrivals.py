@@ -374,6 +374,9 @@ def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
         def engine_name(self, name: str, identity: str) -> str:
             return name
 
+        def has_had(self, name: str) -> bool:
+            return True
+
         def renew(self, called: str, card: Card) -> Shown:
             return Shown()
 
@@ -558,8 +561,12 @@ def test_all_models_that_come_are_announced_before_the_first_is_examined(
     names = ["one", "two"]
     for number, name in enumerate(names):
         published(tmp_path / "added", name, seed=number)
+    refused = replace(load_model(models_dir / "tiny-cnn").card, name="two")
     pool = ModelPool(
-        {"tiny-cnn": load_model(models_dir / "tiny-cnn")},
+        {
+            "tiny-cnn": load_model(models_dir / "tiny-cnn"),
+            "two": replace(load_model(models_dir / "tiny-cnn"), card=refused),
+        },
         SlotPlan(1, 0, slot_memory_mib=64),
     )
     said: list[Any] = []
@@ -574,6 +581,7 @@ def test_all_models_that_come_are_announced_before_the_first_is_examined(
         lambda *words: said.append(words),
         lambda identities: None,
     )
+    pool.remove("two")  # one that was refused at the start, and is mended
     arrivals.take(names, [])
     assert examiner.announced == names
     early = {words[1].name: words[1] for words in said[:2]}
