@@ -99,8 +99,8 @@ def test_prometheus_and_its_operator_load_them() -> None:
 
 
 def test_the_page_names_every_alert() -> None:
-    """And no other: docs/operate.md lists them in their order."""
-    page = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    """And no other: docs/monitoring.md lists them in their order, with what to do."""
+    page = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `(Pixelrnn\w+)`", page, re.MULTILINE) == [
         alert["alert"] for alert in alerts()
     ]

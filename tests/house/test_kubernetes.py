@@ -1,4 +1,4 @@
-"""deploy/k8s: a base, overlays and an example, each of which is whole and holds to what docs/operate.md says."""
+"""deploy/k8s: a base, overlays and an example, each of which is whole and holds to what docs/deployments.md says."""
 
 import re
 import shutil
@@ -238,7 +238,7 @@ def test_kustomize_builds_the_same(directory: Path) -> None:
 
 def test_every_command_of_the_page_names_a_kustomization() -> None:
     """`kubectl apply -k PATH` in docs and manifests."""
-    texts = [ROOT / "docs" / "operate.md", *K8S.rglob("*.yaml")]
+    texts = [ROOT / "docs" / "deployments.md", *K8S.rglob("*.yaml")]
     paths = {
         path
         for text in texts

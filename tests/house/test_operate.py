@@ -1,4 +1,4 @@
-"""docs/operate.md, the compose file and deploy/ name only what exists."""
+"""The pages for operators, the compose file and deploy/ name only what exists."""
 
 import re
 from pathlib import Path
@@ -23,6 +23,23 @@ OF_COMPOSE_ALONE = {
     "PIXELRNN_REDIS_MEMORY_MIB",
     "PIXELRNN_GPU_",  # and the number of a service in deploy/gpus.yml
 }
+PAGES = [
+    PAGE.with_name(f"{name}.md")
+    for name in (
+        "operate",
+        "deployments",
+        "sizing",
+        "monitoring",
+        "resilience",
+        "served-models",
+        "settings",
+    )
+]
+"""The pages for operators: the first leads to the others."""
+NINE = (
+    "mnist-diagonal-bilstm,mnist-labelled,characters,maps,sprites,gravel,emoji,"
+    "cifar10-row-lstm-wider,cifar10-small-multi-scale"
+)
 MANIFESTS = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy").rglob("*.y*ml"))]
 
 
@@ -32,7 +49,7 @@ def test_the_table_of_settings_is_current() -> None:
     assert page == with_table(page)
 
 
-@pytest.mark.parametrize("path", [*MANIFESTS, PAGE], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*MANIFESTS, *PAGES], ids=lambda path: path.name)
 def test_every_variable_is_a_setting(path: Path) -> None:
     """A misspelt variable would be ignored in silence."""
     fields = [
@@ -48,7 +65,7 @@ def test_every_variable_is_a_setting(path: Path) -> None:
 
 def test_seconds_that_the_page_promises_are_those_of_the_code() -> None:
     """tests/app/test_row_feed.py and tests/worker/test_worker_process.py show that it happens."""
-    page = PAGE.read_text(encoding="utf-8")
+    page = PAGE.with_name("resilience.md").read_text(encoding="utf-8")
     assert "of those that it does not know readers are told within ten seconds" in page
     assert READ_BLOCK_S + row_reader._LOOK_EVERY_S <= 10
     assert (
@@ -83,7 +100,28 @@ def test_every_server_of_ours_has_a_limit_to_its_memory() -> None:
 def test_the_dashboard_and_the_page_ask_for_metrics_that_exist() -> None:
     """Every pixelrnn_* name is one that the API or a worker tells."""
     dashboard = ROOT / "deploy" / "grafana" / "dashboards" / "pixelrnn.json"
-    asked = names_in(dashboard.read_text(encoding="utf-8")) | names_in(
-        PAGE.read_text(encoding="utf-8")
-    )
+    texts = [path.read_text(encoding="utf-8") for path in (dashboard, *PAGES)]
+    asked = set[str]().union(*map(names_in, texts))
     assert asked <= metric_names(), asked - metric_names()
+
+
+def test_new_installations_serve_the_best_model_of_each_sort() -> None:
+    """The same nine in Compose, in Kubernetes and on the page; all of them exist."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    worker_of_compose = compose["services"]["worker"]["environment"]
+    assert worker_of_compose["PIXELRNN_MODELS"] == f"${{PIXELRNN_MODELS-{NINE}}}"
+    base = built(ROOT / "deploy" / "k8s" / "base")
+    (container,) = containers(named(base, "Deployment")["worker"])
+    environment = {each["name"]: each.get("value") for each in container["env"]}
+    assert environment["PIXELRNN_MODELS"] == NINE
+    page = PAGES[0].read_text(encoding="utf-8")
+    for name in NINE.split(","):
+        assert (ROOT / "models" / name / "card.json").is_file()
+        assert f"`{name}`" in page
+
+
+def test_first_page_leads_to_all_others() -> None:
+    """Each page for operators is linked from the one about a first deployment."""
+    first, *others = PAGES
+    text = first.read_text(encoding="utf-8")
+    assert all(f"]({page.name})" in text for page in others)

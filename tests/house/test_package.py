@@ -178,7 +178,7 @@ def test_sdist_gives_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) ->
     for name in (
         "Makefile",
         "docker-compose.yml",
-        "docs/operate.md",
+        "docs/settings.md",
         "tests/conftest.py",
         "openapi.json",
     ):
@@ -532,4 +532,4 @@ def test_one_build_of_torch_for_gpus_is_named_everywhere() -> None:
         assert "cu130" in text, name
         if name not in ("deploy/install.sh", "model_core/gpu.py"):
             assert re.search(r"580 or\s+newer", text), name
-    assert "580 or newer" in (ROOT / "docs/operate.md").read_text(encoding="utf-8")
+    assert "580 or newer" in (ROOT / "docs/deployments.md").read_text(encoding="utf-8")
