@@ -1,8 +1,10 @@
 """Loops that learn are compiled by two processes before the first update."""
 
+import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ SMALL = NetworkConfig(
 )
 IMAGES = 8
 UPDATE = """
+import json
 import sys
 import torch
 from numba.core.dispatcher import Dispatcher
@@ -27,9 +30,10 @@ from model_core.config import NetworkConfig
 from model_core.measures.likelihood import nats_per_image
 from model_core.networks import build_network
 from model_core.training import ahead
-from tests.training.test_ahead import IMAGES, SMALL
 
-if len(sys.argv) > 1:
+SMALL = NetworkConfig(**json.loads(sys.argv[1]))
+IMAGES = int(sys.argv[2])
+if len(sys.argv) > 3:
     ahead.compile_update(SMALL, IMAGES, "float32")
 misses = []
 compile = Dispatcher.compile
@@ -49,7 +53,14 @@ print(*misses)
 def compiled_by_update(cache: Path, *options: str) -> set[str]:
     """Return the names of the kept loops that a process compiled by itself."""
     done = subprocess.run(
-        [sys.executable, "-c", UPDATE, *options],
+        [
+            sys.executable,
+            "-c",
+            UPDATE,
+            json.dumps(asdict(SMALL)),
+            str(IMAGES),
+            *options,
+        ],
         env=os.environ | {"NUMBA_CACHE_DIR": str(cache)},
         capture_output=True,
         text=True,
