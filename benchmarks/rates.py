@@ -59,7 +59,10 @@ def trained(recipe: Recipe, updates: int, times: float) -> np.ndarray:
     for i in range(updates):
         learner.advance(i, stop=False)
     assert learner.average is not None
-    with torch.inference_mode(), learner.parameters.holding(learner.average.weights):
+    with (
+        torch.inference_mode(),
+        learner.parameters.other_weights(learner.average.weights),
+    ):
         return (
             network.nats_map(torch.from_numpy(valid.astype(np.int64)))
             .flatten(1)

@@ -1,6 +1,7 @@
-"""Words for a person who waits: what is being done, if it takes more than a moment.
+"""Messages for a waiting person about steps that take more than a moment.
 
-Loads neither torch nor NumPy, so that it is there while they are loaded.
+This file imports neither torch nor NumPy, so that it can be used while they are
+imported.
 """
 
 import threading
@@ -8,27 +9,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PATIENCE_S = 1.5
-"""Seconds that a step may take before it is worth a line. Nobody waits two seconds
-without a word."""
+"""Seconds that a step may take before a message about it appears: nobody should wait
+two seconds without one."""
 
 REPEAT_S = 50.0
-"""Seconds between two lines about a step that goes on: at least one a minute."""
+"""Seconds between two messages about a step that continues: at least one a minute."""
 
 
 @contextmanager
 def if_slow(say: Callable[[str], None], doing: str) -> Iterator[None]:
-    """Call `say` with what is being done if the block takes longer than PATIENCE_S.
+    """Call `say` with `doing` if the block takes longer than PATIENCE_S, and again
+    every REPEAT_S seconds.
 
-    It is called again every REPEAT_S seconds, from another thread, and not after the
-    block has ended.
+    It is called from another thread, and never after the block has ended.
     """
     is_first = True
 
     def line() -> str:
         nonlocal is_first
-        words = doing if is_first else f"still {doing}"
+        text = doing if is_first else f"still {doing}"
         is_first = False
-        return words
+        return text
 
     with regularly(say, line, PATIENCE_S):
         yield
@@ -38,28 +39,29 @@ def if_slow(say: Callable[[str], None], doing: str) -> Iterator[None]:
 def regularly(
     say: Callable[[str], None], line: Callable[[], str], first_s: float
 ) -> Iterator[None]:
-    """Call `say` with `line()` after first_s seconds and then every REPEAT_S seconds.
+    """Call `say` with `line()` after `first_s` seconds and then every REPEAT_S seconds,
+    while the block runs.
 
-    An empty line is not said. `say` is called from another thread, and not after the
-    block has ended.
+    It is not called with an empty line. It is called from another thread, and never
+    after the block has ended.
     """
     ended = threading.Event()
     one_at_a_time = threading.Lock()
 
-    def tell() -> None:
+    def report() -> None:
         delay_s = first_s
         while not ended.wait(delay_s):
             delay_s = REPEAT_S
             with one_at_a_time:
-                words = "" if ended.is_set() else line()
-                if words:
-                    say(words)
+                text = "" if ended.is_set() else line()
+                if text:
+                    say(text)
 
-    thread = threading.Thread(target=tell, daemon=True)
+    thread = threading.Thread(target=report, daemon=True)
     thread.start()
     try:
         yield
     finally:
-        with one_at_a_time:  # a line that is being said is said to its end
+        with one_at_a_time:  # waits until a running call of `say` has returned
             ended.set()
         thread.join()

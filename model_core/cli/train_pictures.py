@@ -91,7 +91,7 @@ def _resumed(directory: Path, changes: Sequence[str]) -> Recipe:
     """The recipe that the run has followed so far."""
     place = directory / "recipe.json"
     try:
-        return Recipe.changed(
+        return Recipe.from_tree(
             json.loads(place.read_text(encoding="utf-8")), changes, str(place)
         )
     except (OSError, ValueError):

@@ -334,12 +334,12 @@ def evaluate(
         expect_as_they_are,
         keep_score,
         score_model,
-        scored_directory,
+        writable_directory,
     )
 
     loaded = load_model(model, device=device, models_dir=models_dir)
     directory = (
-        scored_directory(model, models_dir) if write_card else None
+        writable_directory(model, models_dir) if write_card else None
     )  # found out before it is scored
     if not yes:
         expect_as_they_are(loaded, data)
@@ -375,11 +375,11 @@ def calibrate(
         expect_as_they_are,
         keep_validation,
         log_p_of_split,
-        scored_directory,
+        writable_directory,
     )
 
     loaded = load_model(model, device=device, models_dir=models_dir)
-    directory = scored_directory(model, models_dir)  # found out before it is scored
+    directory = writable_directory(model, models_dir)  # found out before it is scored
     if not yes:
         expect_as_they_are(loaded, data)
     validation = validation_scores(

@@ -1,1 +1,2 @@
-"""Fitting a network to a data set: recipes, the loop, checkpoints, logs. Knows no web, queue or job."""
+"""Fit a network to a data set: recipes, the loop, checkpoints, logs. This package knows
+nothing of HTTP, queues or jobs."""

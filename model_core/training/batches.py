@@ -1,4 +1,5 @@
-"""The images of an update: a pure function of (seed, iteration), so that a resumed run sees the same ones."""
+"""The images of an update. They depend on the seed and the iteration alone, so that a
+resumed run sees the same ones."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
@@ -16,20 +17,23 @@ from model_core.orientation import Orientation, turn
 
 
 class Batch(NamedTuple):
-    """Images (B, C, H, W), int64, and their labels (B,), if they have any."""
+    """Images (B, C, H, W), int64, and their labels (B,), int64; None if there are none.
+    The tensors are overwritten two calls later."""
 
     values: Tensor
     labels: Tensor | None
 
 
 class Batches:
-    """Shuffled batches of one training split, turned; each process takes its share of every batch.
+    """Shuffled batches of one training split, turned. Each of several processes takes
+    its share of every batch.
 
-    Images are values, or, if `drawn`, greys of which every batch draws its binary images anew, or crops, each of them
-    at another place in every epoch.
+    values: images; or grey pictures, from which binary images are drawn again for every
+        batch, if `redraw`; or crops, which have another place in every epoch.
 
-    The rest of an epoch that does not fill a batch is left out; another shuffle brings it in the next epoch. While one
-    batch is trained on, a thread reads the next, so that images on a slow disk cost no time.
+    Images at the end of an epoch that do not fill a batch are left out; the next epoch
+    has another order. While one batch is trained on, a thread reads the next one, so
+    that images on a slow disk cost no time.
     """
 
     def __init__(
@@ -40,30 +44,37 @@ class Batches:
         rank: int = 0,
         processes: int = 1,
         orientation: Orientation = "none",
-        drawn: bool = False,
+        redraw: bool = False,
         labels: Numbers | None = None,
     ) -> None:
-        """labels (N,): those of the images."""
+        """labels: (N,), those of the images. rank: this process, of `processes`.
+
+        Raises ConfigError if a batch is larger than the training split, or cannot be
+        divided evenly by the processes.
+        """
         if labels is not None:
             expect_one_each(labels, values, "the training images")
         if batch % processes:
             raise ConfigError(
-                f"training.batch = {batch} cannot be split evenly over {processes} processes"
+                f"training.batch = {batch} cannot be split evenly over {processes} "
+                "processes"
             )
         if batch > len(values):
             raise ConfigError(
-                f"training.batch = {batch} is more than the {len(values)} training images"
+                f"training.batch = {batch} is more than the {len(values)} training "
+                "images"
             )
         self._values = values
         self._batch = batch
         self._seed = seed
         self._orientation: Orientation = orientation
-        self._drawn = drawn
+        self._redraw = redraw
         self._rank = rank
         self._share = slice(rank * batch // processes, (rank + 1) * batch // processes)
         self._epoch = -1
         self._order = np.empty(0, np.int64)
         self._bytes = np.empty((batch // processes, *values.shape[1:]), np.uint8)
+        # Two, because one batch is used while the next one is read.
         self._tensors = [
             torch.empty(self._bytes.shape, dtype=torch.int64) for _ in range(2)
         ]
@@ -73,15 +84,16 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        """Updates in one epoch."""
+        """Number of updates in one pass over the images."""
         return len(self._values) // self._batch
 
     def at(self, iteration: int) -> Tensor:
-        """The images of update number `iteration`."""
-        return self.labelled(iteration).values
+        """Return this process's images of update number `iteration`."""
+        return self.batch_at(iteration).values
 
-    def labelled(self, iteration: int) -> Batch:
-        """This process's part of the batch of update number `iteration`, until the next call."""
+    def batch_at(self, iteration: int) -> Batch:
+        """Return this process's part of the batch of update number `iteration` (from
+        0), and begin to read the next one. It is valid until the next call."""
         if self._next is None or self._next[0] != iteration:
             self._next = (iteration, self._reader.submit(self._read, iteration))
         batch = self._next[1].result()
@@ -89,32 +101,30 @@ class Batches:
         return batch
 
     def _read(self, iteration: int) -> Batch:
-        """Fill the buffer of odd or even iterations; runs in the reader's thread only."""
+        """Read a batch into the buffer of even or odd iterations. Runs in the reader's
+        thread only."""
         epoch, position = divmod(iteration, self.per_epoch)
         if epoch != self._epoch:
             self._epoch = epoch
             self._order = np.random.default_rng([self._seed, epoch]).permutation(
                 len(self._values)
             )
-        chosen = self._order[position * self._batch : (position + 1) * self._batch][
-            self._share
-        ]
-        images, generator = (
-            self._bytes,
-            np.random.default_rng([self._seed, iteration, self._rank]),
-        )
+        whole = self._order[position * self._batch : (position + 1) * self._batch]
+        chosen = whole[self._share]
+        generator = np.random.default_rng([self._seed, iteration, self._rank])
+
+        images = self._bytes
         if isinstance(self._values, Crops):
             images = self._values.at_random(chosen, generator)
         else:
-            np.take(
-                self._values, chosen, axis=0, out=images, mode="clip"
-            )  # the only mode that does not buffer
-        if self._drawn:
+            # The only mode in which `take` needs no buffer of its own.
+            np.take(self._values, chosen, axis=0, out=images, mode="clip")
+        if self._redraw:
             images = draw_pixels(images, generator)
-        values = self._tensors[iteration % 2].copy_(
-            turn(torch.from_numpy(images), self._orientation)
-        )
-        return Batch(
-            values,
-            None if self._labels is None else self._labels[torch.from_numpy(chosen)],
-        )
+        turned = turn(torch.from_numpy(images), self._orientation)
+        values = self._tensors[iteration % 2].copy_(turned)
+
+        labels = None
+        if self._labels is not None:
+            labels = self._labels[torch.from_numpy(chosen)]
+        return Batch(values, labels)

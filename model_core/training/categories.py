@@ -10,42 +10,48 @@ from model_core.training.recipe import Recipe
 
 
 class Categories(NamedTuple):
-    """A recipe whose network has the categories of its data, their colours, and a line on them; none for others."""
+    """A recipe whose network has the categories of its data. For a network without
+    categories palette and description are empty.
+
+    palette: the colour of each category. description: a line that says which colours
+        they are and where they are from.
+    """
 
     recipe: Recipe
     palette: Palette = ()
-    told: str = ""
+    description: str = ""
 
 
 def categories_of(recipe: Recipe) -> Categories:
-    """Find them. Raises DataError where the data has no colours, or other ones than the network."""
-    section, network = recipe.data, recipe.network
+    """Return a recipe's categories, after reading the colours of its data. Raise
+    DataError if the recipe asks for a palette and the data has none, or if the data has
+    another number of colours than the network."""
+    section = recipe.data
+    network = recipe.network
     if section.palette == "none" and not network.config().categories:
         return Categories(recipe)
     data = open_dataset(section.path, ReadOptions(crops=section.crops))
     most = MOST if isinstance(section.palette, str) else section.palette
-    palette, whose = (
-        data.palette(network.config(), most)
-        if isinstance(data, ColouredDataset)
-        else ((), "")
-    )
+    palette: Palette = ()
+    source = ""
+    if isinstance(data, ColouredDataset):
+        palette, source = data.palette(network.config(), most)
     if section.palette != "none":
         if not palette:
             raise DataError(
-                f"{section.path} has no palette: expected pictures, or a .npz with an array palette"
+                f"{section.path} has no palette: expected pictures, or a .npz with an "
+                "array palette"
             )
         size = {"channels": 1, "values": len(palette), "categories": True}
         recipe = recipe.model_copy(update={"network": network.model_copy(update=size)})
     values = recipe.network.config().values
-    palette, whose = (
-        (palette, whose)
-        if palette
-        else (greys(values), "greys, since the data says none")
-    )
+    if not palette:
+        palette = greys(values)
+        source = "greys, since the data says none"
     if len(palette) != values:
         raise DataError(
-            f"{section.path} has {len(palette)} colours: expected network.values = {len(palette)}"
+            f"{section.path} has {len(palette)} colours: expected network.values = "
+            f"{len(palette)}"
         )
-    return Categories(
-        recipe, palette, f"{values} categories, {whose}: {', '.join(palette)}"
-    )
+    description = f"{values} categories, {source}: {', '.join(palette)}"
+    return Categories(recipe, palette, description)

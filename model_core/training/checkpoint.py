@@ -1,6 +1,8 @@
-"""One file per checkpoint: safetensors, with the scalars as JSON in its header. Never pickle.
+"""Checkpoints: one safetensors file each, with the scalars as JSON in its header, never
+pickle.
 
-Tensors and scalars share a file because one rename is atomic and two are not.
+Tensors and scalars share a file, because renaming one file is atomic and renaming two
+is not.
 """
 
 import json
@@ -21,10 +23,12 @@ from model_core.tensor_files import save_tensors
 from model_core.training.state import TrainState
 
 _FORMAT = "1"
+"""Version of the format, in the header."""
 
 
 class _Facts(BaseModel):
-    """Facts that the readers of a checkpoint rely on, older ones filled up; whatever else it says is kept too."""
+    """Fields that the readers of a checkpoint rely on. Defaults replace fields that
+    earlier versions did not write; unknown fields are kept."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -65,9 +69,11 @@ class _Run(_Facts):
 def write_checkpoint(
     path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]
 ) -> None:
-    """Replace a checkpoint in one step: after a crash the file is the old one or the new one, whole.
+    """Replace a checkpoint atomically: after a crash the file is the old one or the new
+    one, complete.
 
-    Raises OSError, and leaves the old one, when the new one cannot be written.
+    tensors: by name. facts: the scalars, JSON values. Raises OSError, and leaves the
+        old file, if the new one cannot be written.
     """
     draft = path.with_suffix(".draft")
     try:
@@ -80,7 +86,8 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors by name, and the scalars; ModelError when the file is missing, damaged, or of another format."""
+    """Return the tensors by name, and the scalars. Raise ModelError if the file is
+    missing, damaged, or of another format."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -89,10 +96,11 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise ModelError(f"cannot read the checkpoint {path}: {error}") from None
     if header.get("format") != _FORMAT:
         raise ModelError(f"{path} is not a training checkpoint of this version")
-    return tensors, _checked(path, header.get("facts", ""))
+    return tensors, _parse_facts(path, header.get("facts", ""))
 
 
-def _checked(path: Path, text: str) -> dict[str, Any]:
+def _parse_facts(path: Path, text: str) -> dict[str, Any]:
+    """Return the scalars in a header. Raise ModelError if they are invalid."""
     try:
         run = _Run.model_validate(json.loads(text))
         NetworkConfig.from_dict(run.network)

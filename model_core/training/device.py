@@ -14,54 +14,65 @@ from model_core.training.recipe import TrainingSection
 
 
 def training_device(training: TrainingSection, cpu_has_bf16: bool = HAS_BF16) -> str:
-    """The recipe's device; of several GPUs, each process on a host takes the one of its LOCAL_RANK.
+    """Return the recipe's device. With several GPUs, each process on a host gets the
+    one with the index LOCAL_RANK.
 
-    cpu_has_bf16: whether this processor multiplies bf16 numbers. Raises ConfigError when the device is not there, or
-    cannot do the recipe's precision or compilation.
+    cpu_has_bf16: whether this processor multiplies bfloat16 numbers. Default: that of
+        the machine. Raises ConfigError if the device does not exist, or does not
+        support the recipe's precision or compilation.
     """
     device = device_of(training.device, "training.device: ")
     if device.type == "cuda":
         return _gpu(device, training)
     if training.precision == "tf32":
         raise ConfigError(
-            f"training.precision = tf32 needs a CUDA device, but training.device is {training.device}"
+            "training.precision = tf32 needs a CUDA device, but training.device is "
+            f"{training.device}"
         )
     if training.compile:
         raise ConfigError(
-            f"training.compile = true needs a CUDA device, but training.device is {training.device}"
+            "training.compile = true needs a CUDA device, but training.device is "
+            f"{training.device}"
         )
     if training.precision == "bf16" and not cpu_has_bf16:
         raise ConfigError(
-            "training.precision = bf16 needs a processor with AVX512-BF16, which this one is not, or a CUDA device; "
-            "--set training.precision=float32 trains without"
+            "training.precision = bf16 needs a processor with AVX512-BF16, which this "
+            "one is not, or a CUDA device; --set training.precision=float32 trains "
+            "without"
         )
     return training.device
 
 
 def _gpu(device: torch.device, training: TrainingSection) -> str:
+    """Make a GPU this process's current one, and return its name. Raise ConfigError if
+    it does not exist or does not support the recipe's precision."""
     if device.index is not None and int(os.environ.get("LOCAL_WORLD_SIZE", "1")) > 1:
         raise ConfigError(
-            f"training.device = {training.device} is one GPU for several processes: expected cuda"
+            f"training.device = {training.device} is one GPU for several processes: "
+            "expected cuda"
         )
     count = torch.cuda.device_count()
-    index = (
-        int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index
-    )
+    index = device.index
+    if index is None:
+        index = int(os.environ.get("LOCAL_RANK", "0"))
     if index >= count:
         raise ConfigError(
-            f"training.device = {training.device} asks for GPU {index}, but this machine has {count or 'none'}; "
-            "--set training.device=cpu --set training.precision=float32 trains without"
+            f"training.device = {training.device} asks for GPU {index}, but this "
+            f"machine has {count or 'none'}; --set training.device=cpu --set "
+            "training.precision=float32 trains without"
         )
     if training.precision == "bf16" and not torch.cuda.is_bf16_supported():
         raise ConfigError(
-            f"training.precision = bf16: {torch.cuda.get_device_name(index)} cannot compute in bf16"
+            f"training.precision = bf16: {torch.cuda.get_device_name(index)} cannot "
+            "compute in bf16"
         )
     torch.cuda.set_device(index)
     return f"cuda:{index}"
 
 
 def describe_hardware(device: str, processes: int) -> str:
-    """The machine's line in a card: `2 x AMD EPYC 9R14, 1 thread each`."""
+    """Return the machine's line in a card, such as `2 x AMD EPYC 9R14, 1 thread`. The
+    number before the x is that of the processes."""
     if device.startswith("cuda"):
         name = torch.cuda.get_device_name(device)
     else:
@@ -71,10 +82,11 @@ def describe_hardware(device: str, processes: int) -> str:
 
 
 def _processor() -> str:
+    """Return the name of this machine's processor."""
     facts = Path("/proc/cpuinfo")
-    found = (
-        re.search(r"^model name\s*:\s*(.+)$", facts.read_text(), re.MULTILINE)
-        if facts.is_file()
-        else None
-    )
-    return found[1].strip() if found else platform.processor() or platform.machine()
+    if facts.is_file():
+        pattern = r"^model name\s*:\s*(.+)$"
+        found = re.search(pattern, facts.read_text(), re.MULTILINE)
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine()

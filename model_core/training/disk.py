@@ -1,4 +1,4 @@
-"""A disk that is full, said in one sentence."""
+"""Explain errors of a full or broken disk in one sentence."""
 
 import errno
 from collections.abc import Iterator
@@ -12,12 +12,13 @@ _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class DiskError(PixelRNNError):
-    """The files of a run cannot be written; the last checkpoint is still good."""
+    """The files of a run cannot be written; its last checkpoint is still good."""
 
 
 @contextmanager
 def explained_disk(directory: Path) -> Iterator[None]:
-    """Turn an error of writing a run's files into a DiskError that says how the run goes on."""
+    """Within the context, turn an OSError of writing into a DiskError that says how to
+    continue the run. directory: the run's."""
     try:
         yield
     except OSError as error:
@@ -25,5 +26,6 @@ def explained_disk(directory: Path) -> Iterator[None]:
             raise
         way_on = RunPaths(directory).way_on("make room")
         raise DiskError(
-            f"cannot write into {directory}: {(error.strerror or str(error)).lower()}: {way_on}"
+            f"cannot write into {directory}: "
+            f"{(error.strerror or str(error)).lower()}: {way_on}"
         ) from None

@@ -1,4 +1,5 @@
-"""Progress for the person at the terminal: a bar, or plain lines if there is no terminal."""
+"""Progress for the person at the terminal: a bar, or plain lines if stderr is no
+terminal."""
 
 import math
 from contextlib import ExitStack
@@ -23,20 +24,24 @@ them together are to take less than 1 %."""
 
 
 def nats_and_bits(nats: float, dimensions: int) -> str:
-    """A score as people compare it: per image, and per variable of an image."""
+    """Return a score as text: nats per image, and bits per variable, or that it is not
+    finite. dimensions: variables of an image."""
     if not math.isfinite(nats):
         return "no score that is a number"
     return f"{nats:.2f} nats ({nats / dimensions / math.log(2):.3f} bits/dim)"
 
 
 class Display:
-    """Reports of a run, on stderr, because results are stdout's. Processes that do not lead say nothing.
+    """Reports of a run on stderr, because stdout is for results. Processes that do not
+    lead print nothing.
 
-    If there is no terminal, it says when the first update is made, and once a minute how
-    far the run is.
+    If stderr is no terminal, it prints when the first update is made, and once a minute
+    how far the run is.
     """
 
     def __init__(self, leads: bool, iteration: int, total: int) -> None:
+        """leads: whether this process is the one that prints. iteration, total: updates
+        made, and updates of the whole run."""
         console = Console(stderr=True, quiet=not leads)
         self._leads = leads
         self._total = total
@@ -69,37 +74,45 @@ class Display:
 
     def __exit__(self, *exception: object) -> None:
         self._resources.close()
-        if not self._progress.disable:  # else rich would end with an empty line
+        if not self._progress.disable:  # a disabled one would print an empty line
             self._progress.stop()
 
     def advance(self, iteration: int, nats: float) -> None:
-        """Report an update. The nats shown are smoothed, because those of 16 images jump."""
+        """Show that update number `iteration` is done. The nats that are shown are
+        smoothed, because those of 16 images vary strongly."""
         self._iteration = iteration
         if math.isfinite(nats):
             before = nats if self._nats is None else self._nats
             self._nats = before + 0.02 * (nats - before)
         if not self._progress.disable:
-            self._progress.update(self._task, completed=iteration, nats=self._shown())
+            self._progress.update(
+                self._task, completed=iteration, nats=self._nats_text()
+            )
         elif iteration == self._first:
             self.say(self._line())
 
     def _line(self) -> str:
-        nats = f", {shown}" if (shown := self._shown()) else ""
-        return f"update {self._iteration} of {self._total}{nats}"
+        """Return in words how far the run is."""
+        nats = self._nats_text()
+        suffix = f", {nats}" if nats else ""
+        return f"update {self._iteration} of {self._total}{suffix}"
 
-    def _shown(self) -> str:
+    def _nats_text(self) -> str:
+        """Return the smoothed nats as text; empty before the first finite ones."""
         return "" if self._nats is None else f"{self._nats:.2f} nats"
 
     def speed(self, images_per_s: float) -> None:
-        """Report the speed, after every log line."""
+        """Show the speed. Called after every line of the log."""
         self._progress.update(self._task, speed=f"  {images_per_s:.0f} images/s")
 
     def validated(self, nats: float, grid: Path | None) -> None:
-        """Hear of the nats of images held back, and of a picture of what is drawn by now, where there is one: the lines
-        say it, too."""
+        """Called after each validation with the nats of the held-out images and, if
+        there is one, the picture of samples drawn so far. Does nothing here, because
+        `say` has printed them; subclasses may show them."""
 
     def say(self, text: str) -> None:
-        """A line that stays, above the bar if there is one; only a terminal breaks it."""
+        """Print a line that stays, above the bar if there is one. Only a terminal
+        breaks long lines."""
         self._progress.console.print(
             text, highlight=False, soft_wrap=self._progress.disable
         )

@@ -1,4 +1,5 @@
-"""Negative log-likelihood over a split, as the paper reports it: nats per image, and bits per colour variable."""
+"""Negative log-likelihood of a split, as the paper reports it: nats per image, and bits
+per variable."""
 
 import math
 import time
@@ -21,7 +22,7 @@ from model_core.training.ranks import Ranks
 
 
 class EvaluationStoppedError(Exception):
-    """The caller asked for an end before the last image."""
+    """The caller asked to stop before the last image."""
 
 
 @dataclass(frozen=True)
@@ -29,25 +30,29 @@ class Score:
     """Means over images, and the standard errors of these means."""
 
     nats: float
+    """Mean -ln p of an image."""
     bits_per_dim: float
+    """nats / (ln 2 * variables of an image)."""
     standard_error: float
     """Standard error of nats."""
     bits_standard_error: float
     """Standard error of bits_per_dim."""
     colour_bits: list[float]
-    """bits_per_dim of each colour's own variables: grey, or red, green given red, blue given both. A mixture of colour
-    networks has none."""
+    """bits_per_dim of the variables of each colour: grey; or red, green given red, blue
+    given both. Empty for a model of several components with three colours."""
     images: int
+    """Number of images."""
     images_per_s: float
+    """Images scored per second."""
     member_nats: dict[str, float] = field(default_factory=dict)
     """Mean nats of each member of a mixture, by its orientation."""
     label_nats: float | None = None
-    """Mean -ln p(label | image) of the true label, of a model with labels."""
+    """Mean -ln p(label | image) of the true label, in a model with labels."""
     label_errors: float | None = None
     """Share of the images whose likeliest label is not the true one."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The score as JSON and a card take it."""
+        """Return the score as JSON values, without fields that were not measured."""
         facts = asdict(self)
         return {name: fact for name, fact in facts.items() if fact not in ({}, None)}
 
@@ -60,19 +65,23 @@ def evaluate(
     stop: Callable[[], bool] = lambda: False,
     on_images: Callable[[int], None] = lambda _: None,
 ) -> Score:
-    """Score a network on uint8 (N, C, H, W); the images are shared out when there are several processes.
+    """Score a network on values (N, C, H, W), uint8, in its orientation. Several
+    processes share the images.
 
-    on_images hears how many more images are done. Raises EvaluationStoppedError, in all processes, once stop() is true.
+    batch: images in one pass. ranks: the group of processes. Default: this one alone.
+        stop: called before each batch. on_images: called with the number of images that
+        were scored since the last call.
+
+    Raises EvaluationStoppedError, in all processes, once stop() is true in one.
     """
     started = time.perf_counter()
+
+    def look(part: Tensor, _images: slice) -> Tensor:
+        return _sums(network, part)
+
+    count = 1 + values.shape[1]
     squares, *colours = _sums_over(
-        values,
-        lambda part, _: _sums(network, part),
-        1 + values.shape[1],
-        batch,
-        ranks or Ranks(),
-        stop,
-        on_images,
+        values, look, count, batch, ranks or Ranks(), stop, on_images
     )
     return _score(squares, colours, values, time.perf_counter() - started)
 
@@ -86,35 +95,36 @@ def evaluate_components(
     stop: Callable[[], bool] = lambda: False,
     on_images: Callable[[int], None] = lambda _: None,
 ) -> Score:
-    """The same of a model of several components; labels (N,): the true ones of the images, where they are known."""
+    """Score a model of several components like `evaluate`.
+
+    labels: (N,), the true label of each image, if it is known. Then the score has
+        label_nats and label_errors.
+    """
     if labels is not None:
         expect_one_each(labels, values, "the images to score")
     started = time.perf_counter()
 
     def look(part: Tensor, images: slice) -> Tensor:
-        return _component_sums(
-            components,
-            part,
-            None if labels is None else torch.from_numpy(labels[images]),
-        )
+        of_part = None if labels is None else torch.from_numpy(labels[images])
+        return _component_sums(components, part, of_part)
 
     members = [*dict.fromkeys(each.orientation for each in components)]
-    squares, nats, label_nats, errors, *each = _sums_over(
+    squares, nats, label_nats, errors, *sums = _sums_over(
         values, look, 4 + len(members), batch, ranks or Ranks(), stop, on_images
     )
-    score, count = (
-        _score(squares, [nats], values, time.perf_counter() - started),
-        len(values),
-    )
-    return replace(
-        score,
-        colour_bits=score.colour_bits if values.shape[1] == 1 else [],
-        member_nats=dict(zip(members, (sum_ / count for sum_ in each), strict=True))
-        if len(members) > 1
-        else {},
-        label_nats=None if labels is None else label_nats / count,
-        label_errors=None if labels is None else errors / count,
-    )
+    score = _score(squares, [nats], values, time.perf_counter() - started)
+    count = len(values)
+    if values.shape[1] > 1:
+        # Components divide the nats among the colours in different ways.
+        score = replace(score, colour_bits=[])
+    if len(members) > 1:
+        means = [each / count for each in sums]
+        score = replace(score, member_nats=dict(zip(members, means, strict=True)))
+    if labels is not None:
+        score = replace(
+            score, label_nats=label_nats / count, label_errors=errors / count
+        )
+    return score
 
 
 def evaluate_model(
@@ -124,7 +134,8 @@ def evaluate_model(
     on_images: Callable[[int], None] = lambda _: None,
     labels: Numbers | None = None,
 ) -> Score:
-    """Score a model on uint8 (N, C, H, W) as they are: each member sees them turned."""
+    """Score a model on upright values (N, C, H, W), uint8; each member sees them
+    turned. The other arguments are those of `evaluate_components`."""
     if len(model.components) > 1:
         return evaluate_components(
             model.components, values, labels, batch, on_images=on_images
@@ -145,7 +156,12 @@ def _sums_over(
     stop: Callable[[], bool],
     on_images: Callable[[int], None],
 ) -> list[float]:
-    """The sums (count,) of what `look` says of each batch: of its images (B, C, H, W), and which they are."""
+    """Return the sums (count,), over all batches and processes, of the results (count,)
+    of `look`.
+
+    look: receives the images (B, C, H, W), int64, of a batch, and the slice of `values`
+        that they are.
+    """
     sums = torch.zeros(count, dtype=torch.float64)
     for start in range(0, len(values), batch * ranks.count):
         if ranks.any(stop()):
@@ -159,7 +175,8 @@ def _sums_over(
 
 
 def _sums(network: Network, values: Tensor) -> Tensor:
-    """Over images (B, C, H, W): the sum of their squared nats, then the sum of each colour's nats (1 + C)."""
+    """Return, for images (B, C, H, W), the sum of their squared nats and the sum of the
+    nats of each colour: (1 + C,)."""
     values = values.to(next(network.parameters()).device)
     colours = network.nats_map(values).double().sum((2, 3))  # (B, C)
     return torch.cat([colours.sum(1).square().sum()[None], colours.sum(0)]).cpu()
@@ -168,11 +185,14 @@ def _sums(network: Network, values: Tensor) -> Tensor:
 def _component_sums(
     components: Sequence[Component], values: Tensor, labels: Tensor | None
 ) -> Tensor:
-    """Over images (B, C, H, W): squared nats, nats, those of the true labels (B,), how many are not the likeliest, and
-    each member's nats (4 + M)."""
+    """Return sums (4 + M,) over images (B, C, H, W): squared nats, nats, nats of the
+    true labels (B,), number of images with another likeliest label, nats of each of M
+    members."""
     log_p = -component_nats(components, values).cpu()  # (N, B)
-    total, members = mixed(log_p, components), by_member(log_p, components)
-    of_label, wrong = torch.zeros(()), torch.zeros(())
+    total = mixed(log_p, components)  # (B,)
+    members = by_member(log_p, components)  # (M, B)
+    of_label = torch.zeros(())
+    wrong = torch.zeros(())
     if labels is not None:
         each = by_label(log_p, components)
         of_label = total.sum() - each.gather(0, labels[None]).sum()
@@ -184,6 +204,8 @@ def _component_sums(
 def _score(
     squares: float, colours: list[float], values: Values, seconds: float
 ) -> Score:
+    """Return the score, given the sum of the squared nats and the sum of the nats of
+    each colour."""
     count, C, H, W = values.shape
     mean = sum(colours) / count
     error = math.sqrt(max(0.0, squares / count - mean * mean) / count)

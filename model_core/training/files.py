@@ -1,4 +1,5 @@
-"""The directory of one run: recipe.json, log.jsonl, tensorboard/, samples/, last.safetensors and best.safetensors."""
+"""The directory of a run: recipe.json, log.jsonl, tensorboard/, samples/,
+last.safetensors and best.safetensors."""
 
 import json
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from model_core.training.step import Learner
 
 
 class RunPaths:
-    """Names inside a run's directory."""
+    """Paths within a run's directory."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -29,7 +30,8 @@ class RunPaths:
         self.recipe = directory / "recipe.json"
 
     def way_on(self, change: str) -> str:
-        """How a run that failed goes on after `change`: from its last checkpoint, if it has come so far."""
+        """Return in words how a failed run can continue after `change`: from its last
+        checkpoint if there is one, otherwise from the start."""
         if self.last.exists():
             return (
                 f"{self.last} is the last good checkpoint; {change}, and use --resume"
@@ -38,7 +40,7 @@ class RunPaths:
 
 
 class RunFiles:
-    """Writes what a run leaves behind; only the process that leads has one."""
+    """Writes the files of a run. Only the process that leads has one."""
 
     def __init__(
         self,
@@ -48,9 +50,11 @@ class RunFiles:
         facts: dict[str, Any],
         publish_to: Path | None,
     ) -> None:
-        """facts: what every checkpoint says beside the state. publish_to: models directory for each best epoch.
+        """Make the directories, and write recipe.json.
 
-        Raises ConfigError when one of the directories cannot be made.
+        facts: scalars of every checkpoint, without the state. publish_to: directory of
+        models into which the best epoch so far is published. Raises ConfigError if a
+        directory cannot be made.
         """
         self.paths = paths
         self._recipe = recipe
@@ -58,7 +62,7 @@ class RunFiles:
         self._publish_to = publish_to
         for directory in (paths.samples, publish_to):
             if directory is not None:
-                _make(directory)
+                _make_directory(directory)
         paths.recipe.write_text(
             json.dumps(facts["recipe"], indent=1) + "\n", encoding="utf-8"
         )
@@ -67,7 +71,7 @@ class RunFiles:
         )
 
     def save(self, learner: Learner, state: TrainState) -> None:
-        """Write the checkpoint to resume from."""
+        """Write last.safetensors, the checkpoint to resume from."""
         write_checkpoint(
             self.paths.last,
             learner.tensors(),
@@ -75,7 +79,7 @@ class RunFiles:
         )
 
     def keep_best(self, learner: Learner, state: TrainState) -> None:
-        """Write the best checkpoint so far, and publish it if asked."""
+        """Write best.safetensors, and publish it if the run publishes."""
         write_checkpoint(
             self.paths.best,
             learner.tensors(),
@@ -85,7 +89,8 @@ class RunFiles:
             publish(self.paths.best, self._publish_to)
 
     def draw_samples(self, state: TrainState) -> Path | None:
-        """Draw a grid from the last checkpoint; the recipe says how many images, and None is none."""
+        """Draw samples from the last checkpoint, write them as one picture, and return
+        its path; None if the recipe wants no samples."""
         if not self._recipe.output.samples:
             return None
         path = self.paths.samples / f"epoch-{state.epochs:04d}.png"
@@ -95,7 +100,7 @@ class RunFiles:
         return path
 
 
-def _make(directory: Path) -> None:
+def _make_directory(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -104,19 +109,23 @@ def _make(directory: Path) -> None:
         ) from None
 
 
-def resume(paths: RunPaths, learner: Learner, asked: dict[str, Any]) -> TrainState:
-    """Put the last checkpoint into a learner; `asked` is what the next checkpoint would say beside the state.
+def resume(paths: RunPaths, learner: Learner, next_facts: dict[str, Any]) -> TrainState:
+    """Load the last checkpoint into a learner, and return its state, with the sitting
+    that wrote it ended.
 
-    Raises ConfigError when there is no checkpoint, or when its tensors mean something else than what is asked for.
+    next_facts: scalars of the next checkpoint, without the state. Raises ConfigError if
+    there is no checkpoint, or if its tensors have another meaning than those of the
+    next one; ModelError if they do not fit the learner.
     """
     if not paths.last.exists():
         raise ConfigError(f"nothing to resume: there is no {paths.last}")
     tensors, facts = read_checkpoint(paths.last)
-    before, now = _meaning(facts), _meaning(asked)
-    for name, was in before.items():
+    now = _meaning(next_facts)
+    for name, was in _meaning(facts).items():
         if was is not None and was != now[name]:
             raise ConfigError(
-                f"the run was started with {name} = {was}: it cannot go on with {now[name]}"
+                f"the run was started with {name} = {was}: it cannot go on with "
+                f"{now[name]}"
             )
     try:
         learner.restore(tensors)
@@ -131,9 +140,11 @@ def resume(paths: RunPaths, learner: Learner, asked: dict[str, Any]) -> TrainSta
 
 
 def _meaning(facts: dict[str, Any]) -> dict[str, Any]:
-    """All that gives the tensors of a checkpoint their meaning, by the names that a person knows; None where an earlier
-    version did not say it. Rates, schedules and how long to train may change."""
-    data, training = facts["recipe"]["data"], facts["recipe"]["training"]
+    """Return everything that gives the tensors of a checkpoint their meaning, by names
+    that a user knows; None for what an earlier version did not write. Rates, schedules
+    and the length of the training may change."""
+    data = facts["recipe"]["data"]
+    training = facts["recipe"]["training"]
     network = asdict(NetworkConfig.from_dict(facts["network"]))
     title = f"{data['title']}: " if data.get("title") else ""
     return {
@@ -159,30 +170,31 @@ def _agree_on_best(
     tensors: dict[str, Tensor],
     facts: dict[str, Any],
 ) -> None:
-    """The state names the best checkpoint that is there. A run may have ended between writing that and the last one,
-    and earlier versions wrote the last one first."""
-    best = (
-        TrainState.from_dict(read_checkpoint(paths.best)[1]["state"])
-        if paths.best.exists()
-        else None
-    )
+    """Make the state name the best checkpoint that exists. A run may have ended after
+    it wrote best.safetensors and before last.safetensors, and earlier versions wrote
+    them in the other order."""
+    best = None
+    if paths.best.exists():
+        _, best_facts = read_checkpoint(paths.best)
+        best = TrainState.from_dict(best_facts["state"])
     if best is None and state.best_epoch == 0:
         return
-    if best is not None and (best.best_nats, best.best_epoch) == (
-        state.best_nats,
-        state.best_epoch,
+    if (
+        best is not None
+        and best.best_nats == state.best_nats
+        and best.best_epoch == state.best_epoch
     ):
         return
-    if (
-        state.best_epoch == state.epochs
-        and state.iteration == state.epochs * _updates_an_epoch(facts)
-    ):
-        write_checkpoint(
-            paths.best, tensors, facts
-        )  # the weights of the best epoch are these
+
+    epoch_end = state.epochs * _updates_an_epoch(facts)
+    if state.best_epoch == state.epochs and state.iteration == epoch_end:
+        # The last checkpoint has the weights of the best epoch.
+        write_checkpoint(paths.best, tensors, facts)
     elif best is not None:
-        state.best_nats, state.best_epoch = best.best_nats, best.best_epoch
+        state.best_nats = best.best_nats
+        state.best_epoch = best.best_epoch
         state.best_error = best.best_error
     else:
-        state.best_nats, state.best_epoch = None, 0
+        state.best_nats = None
+        state.best_epoch = 0
         state.best_error = None

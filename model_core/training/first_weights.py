@@ -1,4 +1,4 @@
-"""Training on from the weights of a model that exists, instead of random ones."""
+"""Begin a training with the weights of an existing model instead of random ones."""
 
 import os
 from dataclasses import fields
@@ -23,90 +23,96 @@ from model_core.training.state import Sitting, Start
 
 
 def starting_model(recipe: Recipe) -> Model | None:
-    """The model that training.start names, by its name in the models directory or by the path of its own, if any.
+    """Return the model that training.start names, by its name in the models directory
+    or by its path; None if it is empty.
 
-    Of a mixture it is the network that was trained in the recipe's orientation; it may lack the labels of the recipe's
-    network. Raises ModelError when there is none or it is damaged, ConfigError when its network or its orientation is
-    not the recipe's.
+    Of a mixture it is the network that was trained in the recipe's orientation. The
+    model may be smaller than the recipe's network, or lack its labels (see
+    `begin_with`). Raises ModelError if there is no such model or it is damaged,
+    ConfigError if its network or orientation does not fit the recipe.
     """
-    name_or_path, config = recipe.training.start, recipe.network.config()
+    name_or_path = recipe.training.start
+    config = recipe.network.config()
     if not name_or_path:
         return None
     model = named_model(name_or_path)
     if len(model.members) != 1:
         model = _member_of(model, recipe.data.orientation, name_or_path)
-    free = (
-        set() if config.multi_scale else {"height", "width"}
-    )  # no weight depends on them
-    grows = (
-        set()
-        if config.multi_scale or not config.residual
-        else {"layers", "hidden", "head"}
-    )
+
+    # No weight of a network of one scale depends on the size of the images.
+    free = set() if config.multi_scale else {"height", "width"}
+    # New layers and features can only be added without an effect on the output if
+    # there are residual connections.
+    can_grow = not config.multi_scale and config.residual
+    grows = {"layers", "hidden", "head"} if can_grow else set()
     for field in fields(config):
-        theirs, ours = getattr(model.config, field.name), getattr(config, field.name)
-        is_more = (field.name in grows and theirs < ours) or (
-            field.name == "labels" and theirs == 0
-        )
-        if theirs != ours and field.name not in free and not is_more:
+        theirs = getattr(model.config, field.name)
+        ours = getattr(config, field.name)
+        grown = field.name in grows and theirs < ours
+        gets_labels = field.name == "labels" and theirs == 0
+        fits = theirs == ours or grown or gets_labels
+        if not fits and field.name not in free:
             raise ConfigError(
-                f"training.start = {name_or_path} is of another network: "
-                f"its {field.name} is {theirs}, the recipe's network.{field.name} is "
-                f"{ours}; --set training.start= "
-                "begins with random weights"
+                f"training.start = {name_or_path} is of another network: its "
+                f"{field.name} is {theirs}, the recipe's network.{field.name} is "
+                f"{ours}; --set training.start= begins with random weights"
             )
     theirs = model.members[0].orientation
     if theirs != recipe.data.orientation and not recipe.training.start_turned:
         raise ConfigError(
             f"training.start = {name_or_path} was trained on images turned by "
-            f"{theirs!r}, the recipe's "
-            f"data.orientation is {recipe.data.orientation!r}; training.start_turned "
-            "= true begins with it all the same"
+            f"{theirs!r}, the recipe's data.orientation is "
+            f"{recipe.data.orientation!r}; training.start_turned = true begins with it "
+            "all the same"
         )
     return model
 
 
 def expect_labels_of(start: Model, labels: Labels | None, name: str) -> None:
-    """ConfigError where a starting model has labels of other names, or in another order, than the images: its weights
-    would say of one what they have learned of another."""
-    theirs, ours = (
-        [label.name for label in start.card.labels],
-        list(labels.names if labels else ()),
-    )
+    """Raise ConfigError if a starting model has labels with other names, or in another
+    order, than the images. Its weights would apply to one label what they learned of
+    another.
+
+    labels: those of the images. name: the starting model's, for the message.
+    """
+    theirs = [label.name for label in start.card.labels]
+    ours = list(labels.names if labels else ())
     if theirs and theirs != ours:
         raise ConfigError(
             f"training.start = {name} has the labels {', '.join(theirs)}, the data "
-            f"has {', '.join(ours)}: expected the "
-            "same names in the same order"
+            f"has {', '.join(ours)}: expected the same names in the same order"
         )
 
 
 @torch.no_grad()
 def begin_with(network: Network, start: Network) -> None:
-    """Give a network the weights of another one, so that it says what that one says.
+    """Give a network the weights of another one, so that its outputs are the same.
 
-    It may have more features or layers, or labels where the other has none. New weights are random, but those are zero
-    by which anything old reads something new: old features new ones, the stream a new layer, a layer the label.
+    The network may have more features or layers, or labels that the other does not
+    have. New weights are random, except that those are zero through which an old part
+    would read a new one: old features new features, the residual stream a new layer, a
+    layer the label.
     """
-    weights, theirs = network.state_dict(), start.state_dict()
-    has_gates = any(name.endswith("state_to_state") for name in weights)
+    weights = network.state_dict()
+    theirs = start.state_dict()
+    is_recurrent = any(name.endswith("state_to_state") for name in weights)
     for name, weight in weights.items():
-        is_told = ".condition." in name
+        is_condition = ".condition." in name
         if name in theirs:
-            is_of_gates = "_to_state" in name or (has_gates and is_told)
-            _embed(
-                weight,
-                theirs[name],
-                GATES if is_of_gates else 1,
-                network.config.channels,
-            )
-        elif is_told or ".layer." not in name:
+            is_of_gates = "_to_state" in name or (is_recurrent and is_condition)
+            parts = GATES if is_of_gates else 1
+            _embed(weight, theirs[name], parts, network.config.channels)
+        elif is_condition or ".layer." not in name:
             weight.zero_()
 
 
 def _embed(weight: Tensor, theirs: Tensor, parts: int, colours: int) -> None:
-    """Write a weight (outputs, inputs, ...), (outputs,) or (taps, outputs, inputs) into one at least as large, whose
-    outputs of the same features then read no others."""
+    """Write a weight (outputs, inputs, ...), (outputs,) or (taps, outputs, inputs) into
+    one at least as large. The old outputs then read no new inputs.
+
+    parts: number of maps, such as gates, that the outputs consist of. colours: of the
+        image.
+    """
     outputs = 1 if weight.ndim == 3 else 0
     parts_of = [parts if axis == outputs else 1 for axis in range(weight.ndim)]
     places = [
@@ -118,48 +124,54 @@ def _embed(weight: Tensor, theirs: Tensor, parts: int, colours: int) -> None:
 
 
 def _places(few: int, many: int, parts: int, colours: int) -> Tensor:
-    """Find each of `few` features among `many`: first in the group of its colour, in each of `parts` maps."""
+    """Return the index of each of `few` features among `many`: the first ones in the
+    group of their colour, in each of `parts` maps."""
     if few == many:
         return torch.arange(few)
-    ours, theirs = colour_of(many // parts, colours), colour_of(few // parts, colours)
-    place = (
-        torch.arange(len(theirs))
-        - torch.searchsorted(theirs, theirs)
-        + torch.searchsorted(ours, theirs)
-    )
+    ours = colour_of(many // parts, colours)
+    theirs = colour_of(few // parts, colours)
+    index_in_group = torch.arange(len(theirs)) - torch.searchsorted(theirs, theirs)
+    place = torch.searchsorted(ours, theirs) + index_in_group
     return torch.cat([place + part * len(ours) for part in range(parts)])
 
 
 def named_model(name_or_path: str) -> Model:
-    """The model that training.start names; ModelError when there is none or it is damaged."""
+    """Return the model that training.start names: from a path, the models directory, or
+    else the shipped models. Raise ModelError if there is none or it is damaged."""
     if os.sep in name_or_path:
         return load_model(Path(name_or_path).expanduser())
-    is_shipped = name_or_path in model_names(
-        shipped.MODELS
-    ) and name_or_path not in model_names(default_models_dir())
-    return load_model(name_or_path, models_dir=shipped.MODELS if is_shipped else None)
+    is_in_default = name_or_path in model_names(default_models_dir())
+    if not is_in_default and name_or_path in model_names(shipped.MODELS):
+        return load_model(name_or_path, models_dir=shipped.MODELS)
+    return load_model(name_or_path)
 
 
 def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:
-    turned = {model.members[0].orientation: model for model in mixture.member_models()}
-    if orientation not in turned:
+    """Return the network of a mixture that was trained in this orientation. Raise
+    ConfigError if there is none. name: the mixture's, for the message."""
+    by_orientation = {
+        model.members[0].orientation: model for model in mixture.member_models()
+    }
+    if orientation not in by_orientation:
         raise ConfigError(
             f"training.start = {name} is a mixture of networks in the orientations "
-            f"{', '.join(turned)}: "
-            f"expected one in {orientation!r}, the recipe's data.orientation"
+            f"{', '.join(by_orientation)}: expected one in {orientation!r}, the "
+            "recipe's data.orientation"
         )
-    return turned[orientation]
+    return by_orientation[orientation]
 
 
 def origin_of(name_or_path: str, model: Model) -> Start:
-    """A run's record of the model that it began with, by the name in its recipe."""
+    """Return a run's record of the model that it began with. name_or_path:
+    training.start of its recipe."""
     history = model.card.training.get("history")
-    sittings = [Sitting(**sitting) for sitting in history or _whole(model.card)]
+    sittings = [Sitting(**sitting) for sitting in history or _old_history(model.card)]
     return Start(name_or_path, model.card.sha256, sittings, model.config.labels)
 
 
-def _whole(card: Card) -> list[dict[str, Any]]:
-    """The history of a card that was written before cards had one: all of it as one sitting."""
+def _old_history(card: Card) -> list[dict[str, Any]]:
+    """Return the history of a card that was written before cards had one: its whole
+    training as one sitting; empty if it was not trained."""
     if not card.training:
         return []
     facts = {"command": "", "hardware": "", "drawn_anew": False, **card.training}

@@ -1,4 +1,4 @@
-"""How long a sitting will take here, from its own first updates: nothing is computed for this alone."""
+"""How long a sitting will take on this machine, computed from its own first updates."""
 
 import statistics
 from dataclasses import dataclass, field
@@ -8,26 +8,32 @@ from model_core.training.recipe import TrainingSection
 from model_core.training.state import TrainState
 
 _MEASURED = 8
-"""Updates of which the median counts; one before them is left out, because it also loads kernels."""
+"""Updates whose median is used. One before them is left out, because it also loads
+kernels."""
 UPDATE_BY_SCORE = 3
-"""Passes over an image in an update, forward and twice as much backward, for one in a validation."""
+"""Ratio of the passes over an image in an update (forward, and twice as much backward)
+to those in a validation."""
 
 
 @dataclass
 class Forecast:
-    """Counts what is to be done: updates as measured, validations as their passes are to those of an update.
-    Checkpoints and samples are left out."""
+    """The remaining time of a run: updates as measured, validations in proportion to
+    their passes. Checkpoints and samples are not counted.
+
+    updates, epochs: those that remain. batch: images in an update.
+    """
 
     updates: int
     batch: int
     epochs: int
     passes: int
-    """Passes forward over one image that a validation takes."""
+    """Forward passes over one image in a validation, for all its images."""
     is_rest: bool
-    """The run began in an earlier sitting."""
+    """True if the run began in an earlier sitting."""
     may_end_early: bool
+    """True if the run can end before its last epoch (training.patience)."""
     seconds: float | None = None
-    """Seconds that the line says; None until it is said."""
+    """The forecast in seconds; None until enough updates are measured."""
     _times: list[float] = field(default_factory=list)
 
     @classmethod
@@ -39,8 +45,11 @@ class Forecast:
         scored: int,
         labels: int,
     ) -> Self:
-        """Forecast of a run that goes on from `state`; scored: validation images. A network with labels looks at each
-        image with each of them, and weights and their average are both scored."""
+        """Return the forecast of a run that continues from `state`.
+
+        scored: number of validation images. labels: those of the network; it scores
+            each image with each label. The weights and their average are both scored.
+        """
         return cls(
             updates=training.epochs * per_epoch - state.iteration,
             batch=training.batch,
@@ -51,7 +60,8 @@ class Forecast:
         )
 
     def after_update(self, seconds: float) -> str:
-        """Take in what an update took; the forecast in one line when enough are known, once, and else nothing."""
+        """Record the seconds of an update. Return the forecast in one line when enough
+        are measured, once; otherwise an empty string."""
         if self.seconds is not None:
             return ""
         self._times.append(seconds)
@@ -61,10 +71,13 @@ class Forecast:
         self.seconds = update * (
             self.updates + self.epochs * self.passes / (UPDATE_BY_SCORE * self.batch)
         )
+        subject = "what is left" if self.is_rest else "this run"
+        bound = "at most " if self.may_end_early else ""
         return (
-            f"{'what is left' if self.is_rest else 'this run'} takes {'at most ' if self.may_end_early else ''}"
-            f"about {_duration(self.seconds)} here: {self.updates:,} updates of {self.batch} images, "
-            f"{_number(self.batch / update)} images/s, and a validation after each epoch, {self.epochs} in all"
+            f"{subject} takes {bound}about {_duration(self.seconds)} here: "
+            f"{self.updates:,} updates of {self.batch} images, "
+            f"{_number(self.batch / update)} images/s, and a validation after each "
+            f"epoch, {self.epochs} in all"
         )
 
 

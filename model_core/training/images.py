@@ -1,5 +1,5 @@
-"""The images of a run: where its recipe says they are, decoded into a cache that lies
-beside the run."""
+"""The images of a run: read from where its recipe says, and decoded into a cache beside
+the run."""
 
 from functools import cached_property
 from pathlib import Path
@@ -31,7 +31,7 @@ from model_core.training.recipe import Recipe
 
 
 class RunImages:
-    """The training and validation images of a recipe, the same for every process of a
+    """The training and validation images of a recipe, the same in every process of a
     run."""
 
     def __init__(
@@ -41,10 +41,13 @@ class RunImages:
         palette: Palette = (),
         cache: Path | None = None,
     ) -> None:
-        """directory is the run's, palette that of categories; cache: directory of
-        decoded images, by default `cache` beside the run. Raises DataError when there
-        is no data, or it cannot be had; ConfigError when the orientation does not fit
-        the network."""
+        """Download the data if the recipe says so and it is not there.
+
+        directory: the run's. palette: the colours of the categories. cache: directory
+        of decoded images. Default: `cache` beside the run. Raises DataError if the data
+        cannot be downloaded; ConfigError if the orientation does not fit the network,
+        or if the recipe combines crops with options that they exclude.
+        """
         self._data = recipe.data
         self._config = recipe.network.config()
         self.orientation: Orientation = check_orientation(
@@ -53,8 +56,8 @@ class RunImages:
         if self._config.multi_scale and self.orientation != "none":
             raise ConfigError(
                 f"data.orientation = {self.orientation}: a Multi-Scale network takes "
-                "only none, because the small "
-                "image of a turned one is not the turned small image"
+                "only none, because the small image of a turned one is not the turned "
+                "small image"
             )
         self._options = ReadOptions(
             recipe.data.resize,
@@ -74,41 +77,44 @@ class RunImages:
 
     @property
     def description(self) -> str:
-        """The data's line in a card."""
+        """The data's line in a card. Raises DataError if there is no data."""
         dataset: Dataset = open_dataset(self._data.path, self._options)
-        return (
-            f"{self._data.title}: {dataset.description}"
-            if self._data.title
-            else dataset.description
-        )
+        if self._data.title:
+            return f"{self._data.title}: {dataset.description}"
+        return dataset.description
 
-    def images_read(self, train: int, valid: int) -> str:
-        """A line or two on what was read, where it gave these numbers of images."""
+    def reading_report(self, train: int, valid: int) -> str:
+        """Return one or two lines on the images that were read. train, valid: the
+        number of training and validation images."""
         dataset = open_dataset(self._data.path, self._options)
         line = f"{train} training and {valid} validation images: {self.description}"
-        return (
-            f"{line}\n{dataset.reading_report(self._config)}"
-            if isinstance(dataset, PictureFolder)
-            else line
-        )
+        if isinstance(dataset, PictureFolder):
+            return f"{line}\n{dataset.reading_report(self._config)}"
+        return line
 
     def readable(self) -> int | None:
-        """Return the number of pictures in a folder that can be read; else None."""
+        """Return the number of pictures that can be read, if the data is a folder; else
+        None."""
         dataset = open_dataset(self._data.path, self._options)
         if not isinstance(dataset, PictureFolder):
             return None
         return dataset.readable(self._config)
 
     @property
-    def drawn(self) -> bool:
-        """True if the training images are greys, of which every batch draws binary
-        images anew."""
+    def has_originals(self) -> bool:
+        """True if the training images are grey pictures, from which binary images are
+        drawn again for every batch."""
         return self._data.originals is not None
 
     def train(self) -> tuple[Values | Pixels | Crops, Labels | None]:
-        """uint8 (N, C, H, W) as they lie on the disk: a batch is turned, or drawn of
-        them, when it is read; and the labels, where the network has some. DataError
-        when they cannot be read or are not the network's."""
+        """Return the training images, uint8 (N, C, H, W), upright, and their labels if
+        the network has labels.
+
+        With `has_originals` they are grey pictures; with crops, the `Crops`. Batches
+        turns, draws or cuts them when they are used. Raises DataError if they cannot be
+        read or do not fit the network, ConfigError if the recipe's options do not fit
+        the data.
+        """
         if self._data.crops:
             dataset = open_dataset(self._data.path, self._options)
             if not isinstance(dataset, PictureFolder):
@@ -118,10 +124,10 @@ class RunImages:
             return dataset.crops("train", self._config), None
         values, labels = self._fixed
         if self._data.originals is not None:
-            greys, of_greys, chosen = self._drawn_of
-            labels = of_greys and Labels(
-                of_greys.names, of_greys.numbers[chosen[: len(values)]]
-            )
+            greys, of_greys, chosen = self._originals
+            if of_greys is not None:
+                numbers = of_greys.numbers[chosen[: len(values)]]
+                labels = Labels(of_greys.names, numbers)
             values = greys_to_redraw(values, chosen, greys)
         if labels is not None and len(labels.names) != self._config.labels:
             raise DataError(
@@ -132,54 +138,50 @@ class RunImages:
         return values, labels
 
     def valid(self) -> tuple[Values, Labels | None]:
-        """uint8 (N, C, H, W), turned as the recipe says, and labels; DataError as in
-        train."""
+        """Return the validation images, uint8 (N, C, H, W), in the recipe's
+        orientation, and their labels if the network has labels. Raise the errors of
+        `train`."""
         values, labels = self._read("valid", self._data.valid_images)
         if self._data.originals is not None:
-            _, of_greys, chosen = self._drawn_of
-            held_out = spread(chosen[len(self._fixed[0]) :], self._data.valid_images)
-            labels = of_greys and Labels(of_greys.names, of_greys.numbers[held_out])
+            _, of_greys, chosen = self._originals
+            if of_greys is not None:
+                held_out = chosen[len(self._fixed[0]) :]
+                numbers = of_greys.numbers[spread(held_out, self._data.valid_images)]
+                labels = Labels(of_greys.names, numbers)
         return turn(values, self.orientation), labels
 
     def _read(
         self, split: Literal["train", "valid"], limit: int = 0
     ) -> tuple[Values, Labels | None]:
-        """The images as they are, and their labels, where the network has some and no
-        originals have them."""
+        """Return the upright images of a split, and their labels, if the network has
+        labels that are not those of originals."""
+        source = self._data.path, split, self._config, self._options
         if not self._config.labels or self._data.originals is not None:
-            return spread(
-                read_dataset(self._data.path, split, self._config, self._options), limit
-            ), None
-        values, labels = read_labelled(
-            self._data.path, split, self._config, self._options
-        )
+            return spread(read_dataset(*source), limit), None
+        values, labels = read_labelled(*source)
         return spread(values, limit), labels.spread(limit)
 
     @cached_property
     def _fixed(self) -> tuple[Values, Labels | None]:
-        """The training images before any is drawn anew."""
+        """The training images of the data set itself, which are not drawn again."""
         return self._read("train", self._data.train_images)
 
     @cached_property
-    def _drawn_of(self) -> tuple[Pixels, Labels | None, npt.NDArray[np.int64]]:
-        """The grey originals, their labels, and which of them each training image, and
-        each held out behind these, is a draw of."""
+    def _originals(self) -> tuple[Pixels, Labels | None, npt.NDArray[np.int64]]:
+        """The grey originals, their labels, and the index of the original of each
+        training image, followed by those of the validation images."""
         assert self._data.originals is not None
         if self._config.values != 2:
             raise ConfigError(
                 "data.originals: expected a network of 2 values, not "
                 f"{self._config.values}"
             )
-        where = self._data.originals, SEEN, self._config, self._options
-        greys, labels = (
-            read_labelled_greys(*where)
-            if self._config.labels
-            else (read_greys(*where), None)
-        )
-        return (
-            greys,
-            labels,
-            best_originals(
-                np.concatenate((self._fixed[0], self._read("valid")[0])), greys
-            ),
-        )
+        source = self._data.originals, SEEN, self._config, self._options
+        labels = None
+        if self._config.labels:
+            greys, labels = read_labelled_greys(*source)
+        else:
+            greys = read_greys(*source)
+        train, _ = self._fixed
+        valid, _ = self._read("valid")
+        return greys, labels, best_originals(np.concatenate((train, valid)), greys)

@@ -1,4 +1,4 @@
-"""The journal of a run, to be read later: one JSON object a line, and the same numbers for TensorBoard."""
+"""The log of a run: one JSON object per line, and the same numbers for TensorBoard."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,11 @@ from model_core.errors import ConfigError
 
 
 class Journal:
-    """Appends to log.jsonl in a run's directory, after dropping what a crash left beyond `iteration`."""
+    """Appends to log.jsonl in a run's directory."""
 
     def __init__(self, directory: Path, iteration: int, tensorboard: bool) -> None:
+        """Remove lines after `iteration`, which a crash may have left beyond the last
+        checkpoint. Raise ConfigError if tensorboard is wanted and not installed."""
         self._path = directory / "log.jsonl"
         self._keep_until(iteration)
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
@@ -19,7 +21,8 @@ class Journal:
         )
 
     def write(self, event: str, iteration: int, **facts: float | str) -> None:
-        """One line; numbers also become TensorBoard scalars named event/fact."""
+        """Write one line with the event, the iteration and these facts. Numbers also
+        become TensorBoard scalars named event/fact."""
         self._file.write(
             json.dumps({"event": event, "iteration": iteration, **facts}) + "\n"
         )
@@ -30,7 +33,7 @@ class Journal:
             self._board.flush()
 
     def close(self) -> None:
-        """Flush and let go of the files."""
+        """Close the files."""
         self._file.close()
         if self._board is not None:
             self._board.close()
@@ -46,7 +49,7 @@ class Journal:
 
 
 def _iteration(line: str) -> float:
-    """The iteration of a log line; infinity for the half line of a crash."""
+    """Return the iteration of a log line; infinity for a line that a crash cut off."""
     try:
         return json.loads(line)["iteration"]
     except (ValueError, KeyError):
@@ -58,7 +61,9 @@ def _open_board(directory: Path, iteration: int) -> Any:
         from torch.utils.tensorboard.writer import SummaryWriter
     except ImportError:
         raise ConfigError(
-            "output.tensorboard needs tensorboard: pip install '.[train]' in the checkout "
-            "(or the wheel's file in place of the dot), or --set output.tensorboard=false"
+            "output.tensorboard needs tensorboard: pip install '.[train]' in the "
+            "checkout "
+            "(or the wheel's file in place of the dot), or --set "
+            "output.tensorboard=false"
         ) from None
     return SummaryWriter(str(directory), purge_step=iteration + 1)

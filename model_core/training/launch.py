@@ -1,6 +1,8 @@
-"""Several training processes on this machine, for people who do not want to spell torchrun's options.
+"""Start several training processes on this machine, without the need to know torchrun's
+options.
 
-The group is what torchrun would make: the same environment variables, rank 0 being the process we are in.
+The group is the same as torchrun's: the same environment variables, with this process
+as rank 0.
 """
 
 import multiprocessing
@@ -21,7 +23,11 @@ class LostProcessError(PixelRNNError):
 
 
 def train_with(request: RunRequest, processes: int) -> RunResult:
-    """Train in `processes` processes, one of them this one; the curve is that of one process, up to rounding."""
+    """Train in `processes` processes, of which this is one, and return the result. The
+    course of the training is that of one process, up to rounding.
+
+    Raises the errors of `run.train`, and LostProcessError if another process dies.
+    """
     if processes == 1:
         return train(request)
     count = str(processes)
@@ -53,15 +59,16 @@ def train_with(request: RunRequest, processes: int) -> RunResult:
 def _error_with_cause(
     error: RuntimeError, others: list[SpawnProcess], request: RunRequest
 ) -> Exception:
-    """A broken connection, named by its cause: another process that has died."""
-    time.sleep(
-        1
-    )  # a process that was killed closes its connections before its parent can collect it
+    """Return a LostProcessError if another process has died, which breaks the
+    connection; otherwise `error` itself."""
+    # A killed process closes its connections before its exit code can be read.
+    time.sleep(1)
     dead = [other for other in others if other.exitcode]
     if not dead:
         return error
     return LostProcessError(
-        f"training process {dead[0].pid} ended with {dead[0].exitcode}: go on from {request.directory} with --resume"
+        f"training process {dead[0].pid} ended with {dead[0].exitcode}: go on from "
+        f"{request.directory} with --resume"
     )
 
 
@@ -70,11 +77,12 @@ def _train_as(request: RunRequest, environment: dict[str, str]) -> None:
         try:
             train(request)
         except PixelRNNError:
-            sys.exit(2)  # rank 0 meets the same error and says it
+            sys.exit(2)  # rank 0 gets the same error and prints it
 
 
 @contextmanager
 def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables within the context."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

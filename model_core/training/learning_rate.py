@@ -1,4 +1,5 @@
-"""The learning rate as a function of the iteration: nothing to save, nothing to restore."""
+"""The learning rate as a function of the iteration, so that a checkpoint need not
+contain it."""
 
 import math
 
@@ -6,28 +7,28 @@ from model_core.training.recipe import AUTO_POWER, AUTO_RATE, TrainingSection
 
 
 def learning_rate(training: TrainingSection, iteration: int, per_epoch: int) -> float:
-    """Learning rate of update number `iteration` (from 0), where an epoch is per_epoch updates."""
-    rate = highest_rate(training, training.epochs * per_epoch) * _decay(
-        training, iteration, per_epoch
-    )
+    """Return the learning rate of update number `iteration` (from 0). per_epoch:
+    updates of an epoch."""
+    highest = highest_rate(training, training.epochs * per_epoch)
+    rate = highest * _decay(training, iteration, per_epoch)
     if iteration < training.warmup:
         rate *= (iteration + 1) / training.warmup
     return rate
 
 
 def highest_rate(training: TrainingSection, updates: int) -> float:
-    """The rate of a run of so many updates, before its schedule."""
+    """Return the learning rate of a run of `updates` updates, before its schedule."""
     return training.learning_rate or AUTO_RATE * updates**AUTO_POWER
 
 
 def _decay(training: TrainingSection, iteration: int, per_epoch: int) -> float:
+    """Return the factor of the schedule at this iteration, 0 to 1."""
     match training.schedule:
         case "constant":
             return 1.0
         case "step":
-            return training.step_factor ** int(
-                iteration / per_epoch / training.step_epochs
-            )
+            steps = int(iteration / per_epoch / training.step_epochs)
+            return training.step_factor**steps
         case "cosine":
             done = min(1.0, iteration / (training.epochs * per_epoch))
             floor = training.final_factor

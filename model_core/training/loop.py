@@ -1,5 +1,5 @@
-"""The loop of a run: updates, and after each epoch a validation. Says what happens; the
-files are RunFiles' matter."""
+"""The loop of a run: updates, and after each epoch a validation. It decides what is
+written; RunFiles writes it."""
 
 import math
 import time
@@ -25,7 +25,7 @@ from model_core.training.step import Learner, StepReport
 
 
 class Loop:
-    """Takes a run from its state to its last epoch, or to where it is asked to stop."""
+    """Takes a run from its state to its last epoch, or to a request to stop."""
 
     def __init__(
         self,
@@ -39,8 +39,9 @@ class Loop:
         valid_labels: Labels | None = None,
         reading: str = "",
     ) -> None:
-        """files is None in the processes that do not lead; labels: of a network that
-        has some; reading: said first."""
+        """valid: the validation images (N, C, H, W), in the network's orientation.
+        files: None in processes that do not lead. train_labels, valid_labels: the
+        images' labels, for a network with labels. reading: lines to print first."""
         self.state = state
         self.valid_images = len(valid)
         self._learner = learner
@@ -50,26 +51,28 @@ class Loop:
         self._ranks = ranks
         self._files = files
         self._reading = reading
-        self.per_epoch, self.dimensions = (
-            learner.per_epoch,
-            learner.network.config.dimensions,
-        )
+        self.per_epoch = learner.per_epoch
+        self.dimensions = learner.network.config.dimensions
         labels = learner.network.config.labels
         self.forecast = Forecast.of(
             recipe.training, state, learner.per_epoch, len(valid), labels
         )
-        self._sitting = time.perf_counter() - state.seconds
+        # The clock continues from the seconds of earlier sittings.
+        self._clock_start = time.perf_counter() - state.seconds
 
     def run(self, stop: Callable[[], bool], display: Display) -> bool:
-        """True when all epochs are done, or patience is at its end; False when stopped.
-        Either way the last checkpoint is up to date."""
+        """Run until all epochs are done or patience is exhausted, and return True;
+        return False if `stop` ended it. In each case the last checkpoint is up to date.
+
+        stop: called before each update and each batch of a validation.
+        """
         display.say(self._reading)
         self._start_window()
-        if self._has_bar and self.state.best_nats is None:
+        if self._has_score_to_beat and self.state.best_nats is None:
             try:
                 self._score_start(stop, display)
             except EvaluationStoppedError:
-                return self._stopped()
+                return self._save_stopped()
         while (
             self.state.epochs < self._recipe.training.epochs
             and not self._is_patience_over
@@ -78,20 +81,17 @@ class Loop:
                 try:
                     self._close_epoch(stop, display)
                 except EvaluationStoppedError:
-                    return self._stopped()
+                    return self._save_stopped()
             elif self._update(stop(), display):
-                return self._stopped()
+                return self._save_stopped()
         if self._is_patience_over:
-            best, more = (
-                self.state.best_epoch,
-                self.state.epochs - self.state.best_epoch,
-            )
+            best = self.state.best_epoch
+            more = self.state.epochs - best
             than = f"epoch {best}" if best else "the start"
             display.say(
                 f"no better than {than} after {more} more epochs, so this is the end "
-                "(training.patience = "
-                f"{self._recipe.training.patience}); more images would help, or a "
-                "lower training.learning_rate"
+                f"(training.patience = {self._recipe.training.patience}); more images "
+                "would help, or a lower training.learning_rate"
             )
         return True
 
@@ -101,24 +101,25 @@ class Loop:
         return 0 < patience <= self.state.epochs - self.state.best_epoch
 
     @property
-    def _has_bar(self) -> bool:
-        """True if an epoch must be better than the start: one without labels does not
-        do what this network is to do."""
+    def _has_score_to_beat(self) -> bool:
+        """True if an epoch must score better than the starting model. A starting model
+        without the network's labels cannot do what the network is trained for, so its
+        score does not count."""
         start = self.state.start
         return start is not None and start.labels == self._learner.network.config.labels
 
     def _score_start(self, stop: Callable[[], bool], display: Display) -> None:
-        """The starting model's own score is the bar that an epoch must beat: a restart
-        is worse at first."""
+        """Score the starting model, as the score that an epoch has to beat: the first
+        epochs after a start are often worse."""
         assert self.state.start is not None
         with if_slow(display.say, "scoring the model that the training begins with"):
-            found = self._score(stop)
-        nats = found.nats
-        self.state.best_nats, self.state.best_error = nats, _error(found)
-        score = self._shown(nats)
+            score = self._score(stop)
+        nats = score.nats
+        self.state.best_nats = nats
+        self.state.best_error = _error(score)
         display.say(
-            f"{self.state.start.model}, before the first update: valid {score}, the "
-            "score to beat"
+            f"{self.state.start.model}, before the first update: valid "
+            f"{self._text(nats)}, the score to beat"
         )
         display.validated(nats, None)
         if self._files is not None:
@@ -127,11 +128,14 @@ class Loop:
             )
         self._start_window()
 
-    def _stopped(self) -> bool:
+    def _save_stopped(self) -> bool:
+        """Save the run, and return the result of `run` for a stopped one."""
         self._save()
         return False
 
     def _update(self, stop: bool, display: Display) -> bool:
+        """Make one update, and write what is due after it. Return True if a process was
+        asked to stop."""
         started = time.perf_counter()
         report = self._learner.advance(self.state.iteration, stop)
         forecast = self.forecast.after_update(time.perf_counter() - started)
@@ -150,9 +154,9 @@ class Loop:
         return report.stop
 
     def _log_window(self, report: StepReport, display: Display) -> None:
-        speed = (self.state.images - self._window_images) / (
-            time.perf_counter() - self._window_started
-        )
+        """Write a line of the log for the updates since the last one."""
+        images = self.state.images - self._window_images
+        speed = images / (time.perf_counter() - self._window_started)
         nats = self.state.window.take()
         self._start_window()
         display.speed(speed)
@@ -169,10 +173,12 @@ class Loop:
             )
 
     def _close_epoch(self, stop: Callable[[], bool], display: Display) -> None:
+        """Validate the epoch whose updates are done, and write its checkpoints. The
+        epoch counts only then: if EvaluationStoppedError ends the validation, a resumed
+        run repeats it."""
         train_nats = self.state.epoch.total / self.state.epoch.images
         display.say(
-            f"epoch {self.state.epochs + 1}: train {self._shown(train_nats)}, "
-            "validating"
+            f"epoch {self.state.epochs + 1}: train {self._text(train_nats)}, validating"
         )
         scores = self._validate(stop)
         score = scores.get("average", scores["weights"])
@@ -183,7 +189,8 @@ class Loop:
             self.state.best_nats is None or nats < self.state.best_nats
         )
         if is_best:
-            self.state.best_nats, self.state.best_epoch = nats, self.state.epochs
+            self.state.best_nats = nats
+            self.state.best_epoch = self.state.epochs
             self.state.best_error = _error(score)
             self._keep_best()
         self._save()
@@ -192,20 +199,23 @@ class Loop:
         self._start_window()
 
     def _validate(self, stop: Callable[[], bool]) -> dict[str, Score]:
-        """Scores on the validation images, of the weights and of their average."""
+        """Return the scores of the weights and of their average on the validation
+        images."""
         scores = {"weights": self._score(stop)}
         if self._learner.average is not None:
-            with self._learner.parameters.holding(self._learner.average.weights):
+            average = self._learner.average.weights
+            with self._learner.parameters.other_weights(average):
                 scores["average"] = self._score(stop)
         return scores
 
     def _score(self, stop: Callable[[], bool]) -> Score:
-        """The score on the validation images; a network with labels is scored as the
-        sum over them."""
-        network, (known, labels) = self._learner.network, self._labels
-        if known is None or labels is None:
+        """Return the score on the validation images. A network with labels is scored as
+        the sum over its labels, weighted by their priors."""
+        network = self._learner.network
+        train_labels, labels = self._labels
+        if train_labels is None or labels is None:
             return evaluate(network, self._valid, ranks=self._ranks, stop=stop)
-        components = components_of([Member(network)], known.priors, None)
+        components = components_of([Member(network)], train_labels.priors, None)
         return evaluate_components(
             components, self._valid, labels.numbers, ranks=self._ranks, stop=stop
         )
@@ -217,6 +227,7 @@ class Loop:
         is_best: bool,
         display: Display,
     ) -> None:
+        """Write an epoch's line of the log, and show its scores and samples."""
         assert self._files is not None
         facts = {
             "train_nats": train_nats,
@@ -232,25 +243,26 @@ class Loop:
                 "valid_label_nats": newest.label_nats,
                 "valid_label_errors": newest.label_errors,
             }
-            of_labels = f"; labels: {newest.label_nats:.4f} nats, {newest.label_errors:.2%} wrong"
+            of_labels = (
+                f"; labels: {newest.label_nats:.4f} nats, "
+                f"{newest.label_errors:.2%} wrong"
+            )
         self._files.journal.write(
             "epoch", self.state.iteration, epoch=self.state.epochs, **facts
         )
-        shown = ", ".join(
-            f"{name} {self._shown(score.nats)}" for name, score in scores.items()
-        )
+        texts = [f"{name} {self._text(score.nats)}" for name, score in scores.items()]
+        best = ", the best so far" if is_best else ""
         display.say(
-            f"epoch {self.state.epochs}: valid "
-            f"{shown}{', the best so far' if is_best else ''}{of_labels}"
+            f"epoch {self.state.epochs}: valid {', '.join(texts)}{best}{of_labels}"
         )
         display.validated(newest.nats, self._files.draw_samples(self.state))
 
-    def _shown(self, nats: float) -> str:
+    def _text(self, nats: float) -> str:
         return nats_and_bits(nats, self.dimensions)
 
     def _keep_best(self) -> None:
-        """It is written before the last one: what the run says of its best epoch must
-        be there."""
+        """Write the best checkpoint. It is written before the last one, so that a last
+        checkpoint never names a best one that does not exist."""
         self.state.seconds = self._clock()
         if self._files is not None:
             self._files.keep_best(self._learner, self.state)
@@ -261,7 +273,7 @@ class Loop:
             self._files.save(self._learner, self.state)
 
     def _clock(self) -> float:
-        return time.perf_counter() - self._sitting
+        return time.perf_counter() - self._clock_start
 
     def _start_window(self) -> None:
         self._window_started = time.perf_counter()
@@ -269,5 +281,5 @@ class Loop:
 
 
 def _error(score: Score) -> float | None:
-    """Return the standard error of the nats; None of one image, which tells none."""
+    """Return the standard error of the nats; None for one image, which has none."""
     return score.standard_error if score.images > 1 else None

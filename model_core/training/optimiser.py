@@ -1,20 +1,27 @@
-"""The update rules, RMSProp of section 5.2 and Muon, and the running average of the weights.
+"""The update rules, RMSProp of section 5.2 and Muon, and the moving average of the
+weights.
 
-The paper trained with the Torch toolbox, whose `optim.rmsprop` is the plain rule: divide by the root of a decaying mean
-of squared gradients. torch.optim.RMSprop is its descendant with the same defaults (alpha 0.99, epsilon 1e-8). Graves's
-variant, centred and with momentum, is two switches of the recipe.
+The paper trained with Torch, whose `optim.rmsprop` is the plain rule: divide by the
+root of a decaying mean of squared gradients. torch.optim.RMSprop is its successor with
+the same defaults (alpha 0.99, epsilon 1e-8). Graves's variant, centred and with
+momentum, is two options of the recipe.
 
-Muon (Jordan, 2024, https://kellerjordan.github.io/posts/muon/) moves matrices by their momentum made orthogonal, so
-that no direction is left behind because its gradients are small. It wants fewer images than RMSProp for the same nats:
-configs/mnist-pixelcnn.toml has figures. torch.optim.Muon takes matrices only, one after the other; the kernels here are
-sixty small convolutions, so those of one shape are moved together.
+Muon (Jordan, 2024, https://kellerjordan.github.io/posts/muon/) moves a matrix by its
+momentum made orthogonal, so that directions with small gradients are not neglected. It
+needs fewer images than RMSProp for the same nats: configs/mnist-pixelcnn.toml has
+figures. torch.optim.Muon processes one matrix after the other. The networks here have
+sixty small convolutions, so this implementation moves all matrices of one shape
+together.
 
-Shape alone decides which weights are matrices: kernels of 8 output and 8 input features or more, each as one matrix of
-(outputs, inputs x taps), masked taps counted in its size. These are convolutions inside blocks, both hidden layers of
-the head, and its output layer where it has 8 outputs or more. Adam's rule, without its correction of young means, moves
-the rest: the first layer, biases, first states, an output layer of two values, and all recurrent matrices, because
-`state_to_state` is (taps, 4h, h) and has two or three taps. Jordan would leave every output layer to Adam's rule: here
-colour lost 0.09 bits/dim by that, and recurrent matrices by Muon gained nothing (docs/internals/performance.md).
+The shape alone decides which weights are matrices: kernels with at least 8 output and 8
+input features, each as a matrix (outputs, inputs x taps) that includes masked taps.
+These are the convolutions inside blocks, both hidden layers of the head, and its output
+layer if it has at least 8 outputs. Adam's rule, without its correction of young means,
+moves all others: the first layer, biases, initial states, an output layer of two
+values, and all recurrent matrices, because `state_to_state` is (taps, 4h, h) and has
+two or three taps. Jordan recommends Adam's rule for every output layer. Here that cost
+0.09 bits/dim on colour images, and Muon brought no gain for recurrent matrices
+(docs/internals/performance.md).
 """
 
 import math
@@ -27,43 +34,50 @@ from model_core.training.flat import FlatParameters
 from model_core.training.recipe import TrainingSection
 
 _POLYNOMIAL = (3.4445, -4.7750, 2.0315)
-"""Coefficients of one Newton-Schulz step (Jordan, 2024): five of them bring all singular values near 1."""
+"""Coefficients of one Newton-Schulz step (Jordan, 2024). Five steps bring all singular
+values near 1."""
 _LEAST_FEATURES = 8
-"""Fewest output and input features of a kernel that is moved as a matrix; pixels and two values are fewer."""
+"""Smallest number of output and of input features of a kernel that is moved as a
+matrix. Pixels and two values are fewer."""
 _SIZE_OF_A_STEP = 0.2
-"""Root mean square of a matrix's update at rate 1, which is about Adam's (Liu et al., 2025, arXiv:2502.16982, 2.2)."""
+"""Root mean square of a matrix's update at rate 1, which is about that of Adam (Liu et
+al., 2025, arXiv:2502.16982, 2.2)."""
 
 
 class Rule(Protocol):
-    """One way to move P weights by their gradients."""
+    """One way to change P weights by their gradients."""
 
     state: dict[str, Tensor]
-    """Buffers (P), all there from the first step on, so that a checkpoint always has the same tensors."""
+    """Buffers (P,) by name. All exist from the first step on, so that a checkpoint
+    always has the same tensors."""
 
     def step(self, rate: float) -> None:
-        """Move the weights by the gradients in the buffer."""
+        """Change the weights by the gradients in the buffer. rate: the learning
+        rate."""
         ...
 
 
 class Optimiser:
-    """The recipe's rule on the flat buffer of P parameters, gradients clipped by their norm."""
+    """The recipe's rule on the flat buffer of P parameters, with clipping of the
+    gradients by their norm."""
 
     def __init__(self, parameters: FlatParameters, training: TrainingSection) -> None:
         self._parameters = parameters
         self._clip = training.clip
-        self._rule: Rule = (Muon if training.rule == "muon" else RMSProp)(
-            parameters, training
-        )
+        rule = Muon if training.rule == "muon" else RMSProp
+        self._rule: Rule = rule(parameters, training)
         self.state = self._rule.state
 
     def step(self, rate: float) -> None:
-        """One update of the weights from the gradients that are in the buffer, which is then zeroed."""
+        """Change the weights by the gradients in the buffer, and set the buffer to
+        zero. rate: the learning rate."""
         self._rule.step(rate)
-        self._parameters.touched()
+        self._parameters.mark_changed()
         self._parameters.message.zero_()
 
     def clip(self) -> float:
-        """Scale the gradients down to the largest norm allowed; returns the norm before."""
+        """Scale the gradients so that their norm is at most training.clip (0: any), and
+        return their norm before."""
         norm = float(self._parameters.gradients.norm())
         if self._clip and norm > self._clip:
             self._parameters.gradients.mul_(self._clip / norm)
@@ -71,14 +85,14 @@ class Optimiser:
 
 
 class RMSProp:
-    """Section 5.2's rule, by torch."""
+    """The rule of section 5.2, by torch."""
 
     def __init__(self, parameters: FlatParameters, training: TrainingSection) -> None:
         weights = torch.nn.Parameter(parameters.weights)
         weights.grad = parameters.gradients
         self._rule = torch.optim.RMSprop(
             [weights],
-            lr=0.0,  # each step says its own
+            lr=0.0,  # set in each step
             alpha=training.alpha,
             eps=training.epsilon,
             momentum=training.momentum,
@@ -95,22 +109,22 @@ class RMSProp:
         self._rule.state[weights] = {"step": torch.zeros(()), **self.state}
 
     def step(self, rate: float) -> None:
-        """Move the weights by the gradients in the buffer."""
+        """Change the weights by the gradients in the buffer. rate: the learning
+        rate."""
         self._rule.param_groups[0]["lr"] = rate
         self._rule.step()
 
 
 class Muon:
-    """Kernels move by their orthogonal momentum, all other weights, recurrent matrices among them, by Adam's rule; both
-    with Nesterov's momentum."""
+    """Moves kernels by their orthogonal momentum, and all other weights, including
+    recurrent matrices, by Adam's rule; both with Nesterov's momentum."""
 
     def __init__(self, parameters: FlatParameters, training: TrainingSection) -> None:
-        self._weights, self._gradients = parameters.weights, parameters.gradients
-        self._momentum, self._alpha, self._epsilon = (
-            training.momentum,
-            training.alpha,
-            training.epsilon,
-        )
+        self._weights = parameters.weights
+        self._gradients = parameters.gradients
+        self._momentum = training.momentum
+        self._alpha = training.alpha
+        self._epsilon = training.epsilon
         self._weight_decay = training.weight_decay
         self._matrices, self._others = _by_shape(parameters)
         self.state = {
@@ -119,20 +133,20 @@ class Muon:
         }
 
     def step(self, rate: float) -> None:
-        """Move the weights by the gradients in the buffer."""
-        momentum, squares = self.state["momentum_buffer"], self.state["square_avg"]
+        """Change the weights by the gradients in the buffer. rate: the learning
+        rate."""
+        momentum = self.state["momentum_buffer"]
+        squares = self.state["square_avg"]
         momentum.lerp_(self._gradients, 1 - self._momentum)
         squares.mul_(self._alpha).addcmul_(
             self._gradients, self._gradients, value=1 - self._alpha
         )
         ahead = self._gradients.lerp(momentum, self._momentum)
         for (rows, columns), where in self._matrices.items():
-            is_moved = (
-                squares[where] > 0
-            )  # masked weights never have a gradient, and stay
-            update = (
-                orthogonal(ahead[where].view(-1, rows, columns)).flatten() * is_moved
-            )
+            # Masked weights never have a gradient and must stay zero.
+            is_moved = squares[where] > 0
+            update = orthogonal(ahead[where].view(-1, rows, columns)).flatten()
+            update = update * is_moved
             if self._weight_decay:
                 self._weights[where] *= 1 - rate * self._weight_decay
             self._weights[where] -= (
@@ -145,14 +159,12 @@ class Muon:
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Matrices (N, R, C) whose singular vectors stay and whose singular values come near 1 (0.7 to 1.2), by five
-    Newton-Schulz steps; zeros stay zero."""
+    """Return matrices (N, R, C) with the same singular vectors and singular values near
+    1 (0.7 to 1.2), by five Newton-Schulz steps. Zero matrices stay zero."""
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonal(matrices.mT).mT
-    x = matrices / (
-        matrices.flatten(1).norm(dim=1)[:, None, None]
-        + torch.finfo(matrices.dtype).tiny
-    )
+    norms = matrices.flatten(1).norm(dim=1)[:, None, None]
+    x = matrices / (norms + torch.finfo(matrices.dtype).tiny)
     a, b, c = _POLYNOMIAL
     for _ in range(5):
         square = x @ x.mT
@@ -161,14 +173,16 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def moves_as_matrix(weight: Tensor) -> bool:
-    """True of a kernel (outputs, inputs, ...) with features enough of both."""
+    """Return True if a weight is a kernel (outputs, inputs, ...) with enough features
+    of both kinds."""
     return weight.ndim >= 2 and min(weight.shape[:2]) >= _LEAST_FEATURES
 
 
 def _by_shape(
     parameters: FlatParameters,
 ) -> tuple[dict[tuple[int, int], Tensor], Tensor]:
-    """Places in the buffer of matrices, those of one shape (rows, columns) together, and of the rest."""
+    """Return the indices in the buffer of all matrices, by shape (rows, columns), and
+    those of all other weights."""
     places = torch.arange(parameters.size)
     matrices: dict[tuple[int, int], list[Tensor]] = {}
     others: list[Tensor] = []
@@ -180,13 +194,13 @@ def _by_shape(
         else:
             others.append(weight.flatten())
     device = parameters.weights.device
-    return {
-        shape: torch.cat(found).to(device) for shape, found in matrices.items()
-    }, torch.cat(others).to(device)
+    joined = {shape: torch.cat(each).to(device) for shape, each in matrices.items()}
+    return joined, torch.cat(others).to(device)
 
 
 class Average:
-    """Exponential moving average of the weights (P); young averages follow faster, so the random start fades."""
+    """Exponential moving average of the weights (P,). At first it follows them faster,
+    so that the random start has no effect later."""
 
     def __init__(self, parameters: FlatParameters, decay: float) -> None:
         self._parameters = parameters
@@ -194,6 +208,7 @@ class Average:
         self.weights = parameters.weights.clone()
 
     def update(self, iteration: int) -> None:
-        """Move towards the current weights, after update number `iteration` (from 0)."""
+        """Move towards the current weights, after update number `iteration` (from
+        0)."""
         decay = min(self._decay, (1 + iteration) / (10 + iteration))
         self.weights.lerp_(self._parameters.weights, 1 - decay)

@@ -1,7 +1,9 @@
-"""The faster precision of a network's updates on this processor, remembered between trainings.
+"""The faster precision of a network's updates on this processor, stored between
+trainings.
 
-To find it out, updates are timed in both, whose loops are compiled for it. The file lies
-beside the compiled code of this processor, so that another processor has its own.
+To find it, updates are timed in both precisions, whose loops are compiled first. The
+file is beside the compiled code of this processor, so that another processor has its
+own.
 """
 
 import hashlib
@@ -15,16 +17,19 @@ from model_core.config import NetworkConfig
 
 FILE = "precisions.json"
 PRECISIONS = ("float32", "bf16")
+"""The precisions that are compared."""
 
 
 def remembered(config: NetworkConfig, batch: int) -> str | None:
-    """Return one of PRECISIONS; None if it was not found out for this network yet."""
+    """Return the faster one of PRECISIONS; None if it is not known for this network and
+    batch."""
     found = _read(_path()).get(_key(config, batch))
     return found if found in PRECISIONS else None
 
 
 def remember(config: NetworkConfig, batch: int, precision: str) -> None:
-    """Remember the precision of a network's updates. Nothing happens if it cannot be written."""
+    """Store the faster precision of a network's updates. Do nothing if it cannot be
+    written."""
     if not keeping.KEEP:
         return
     path = _path()
@@ -44,7 +49,7 @@ def _key(config: NetworkConfig, batch: int) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """Return what the file has; nothing if it is missing or damaged."""
+    """Return the content of the file; empty if it is missing or damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

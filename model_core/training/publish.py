@@ -1,4 +1,5 @@
-"""A checkpoint to a model that can be served: the averaged weights if there are any, and a card."""
+"""Turn a checkpoint into a model that can be served: the averaged weights if there are
+any, and a card."""
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -18,30 +19,33 @@ from model_core.training.state import TrainState
 
 
 def model_from_checkpoint(path: Path) -> Model:
-    """The network of a checkpoint with its averaged weights (else its last), and a card that has no test score yet.
+    """Return the model of a checkpoint, with its averaged weights if there are any,
+    otherwise its last ones, and a card without test scores.
 
-    Raises ModelError when the file is no checkpoint or its tensors do not make its network.
+    Raises ModelError if the file is no checkpoint or its tensors do not fit its
+    network.
     """
     tensors, facts = read_checkpoint(path)
     config = NetworkConfig.from_dict(facts["network"])
-    kind = (
-        "average" if any(name.startswith("average/") for name in tensors) else "weights"
-    )
-    named = {
-        n.partition("/")[2]: t for n, t in tensors.items() if n.startswith(f"{kind}/")
+    has_average = any(name.startswith("average/") for name in tensors)
+    kind = "average" if has_average else "weights"
+    weights = {
+        name.partition("/")[2]: tensor
+        for name, tensor in tensors.items()
+        if name.startswith(f"{kind}/")
     }
-    network = network_with(config, named, path).eval().requires_grad_(False)
+    network = network_with(config, weights, path).eval().requires_grad_(False)
     training = _training_facts(facts, kind)
     orientation = facts["orientation"]
+    # Checkpoints of earlier versions have no palette.
+    default_palette = greys(config.values) if config.categories else ()
     card = Card(
         name=facts["name"],
         config=config,
         parameters=count_parameters(network),
         data=facts["data"],
         training=training,
-        palette=tuple(
-            facts.get("palette", greys(config.values) if config.categories else ())
-        ),
+        palette=tuple(facts.get("palette", default_palette)),
         labels=tuple(CardLabel(**label) for label in facts["labels"]),
     )
     if orientation == "none":
@@ -56,13 +60,16 @@ def model_from_checkpoint(path: Path) -> Model:
 
 
 def best_checkpoint(run: Path) -> Path:
-    """The best checkpoint of a run's directory, or the checkpoint itself; ModelError when the run has none."""
+    """Return the best checkpoint in a run's directory; `run` itself if it is a file.
+    Raise ModelError if no epoch was better than the model that the run began with."""
     if not run.is_dir():
         return run
-    best, last = run / "best.safetensors", run / "last.safetensors"
+    best = run / "best.safetensors"
+    last = run / "last.safetensors"
     if last.exists() and not best.exists():
         raise ModelError(
-            f"no epoch of {run} was better than the model that it began with: nothing to publish"
+            f"no epoch of {run} was better than the model that it began with: nothing "
+            "to publish"
         )
     return best
 
@@ -73,10 +80,13 @@ def publish(
     say: Callable[[str], None] = lambda _: None,
     name: str | None = None,
 ) -> Path:
-    """Write models_dir/NAME from a checkpoint, NAME being the run's unless another is given; returns that directory.
+    """Write the model of a checkpoint into `models_dir`, and return its directory.
 
-    say hears what was measured of the network's causality. Raises ModelError when the file is no checkpoint, or when
-    the network is not causal; ConfigError when no model can have that name.
+    say: called with a line on the causality of the network. name: the model's. Default:
+        the run's name.
+
+    Raises ModelError if the file is no checkpoint or the network is not causal,
+    ConfigError if the name is not allowed for a model.
     """
     model = model_from_checkpoint(checkpoint)
     name = name or model.card.name
@@ -89,25 +99,29 @@ def publish(
 
 
 def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
-    state, training = TrainState.from_dict(facts["state"]), facts["recipe"]["training"]
+    """Return the `training` section of a card. kind: "average" or "weights"."""
+    state = TrainState.from_dict(facts["state"])
+    training = facts["recipe"]["training"]
+    data = facts["recipe"]["data"]
     history = state.history(facts)
+    weights = "last"
+    if kind == "average":
+        weights = f"moving average, decay {training['ema']}"
+    start = None
+    if state.start:
+        start = {"model": state.start.model, "sha256": state.start.sha256}
     return {
         "images": sum(sitting.images for sitting in history),
         "epochs": round(sum(sitting.epochs for sitting in history), 3),
         "hours": round(sum(sitting.hours for sitting in history), 3),
         "history": [asdict(sitting) for sitting in history],
         "valid_nats": state.best_nats,
-        "valid_images": facts["valid_images"]
-        or facts["recipe"]["data"]["valid_images"],
-        "weights": f"moving average, decay {training['ema']}"
-        if kind == "average"
-        else "last",
+        "valid_images": facts["valid_images"] or data["valid_images"],
+        "weights": weights,
         "command": facts["command"],
         "hardware": facts["hardware"],
-        "resize": facts["recipe"]["data"]["resize"],
-        **({"crops": True} if facts["recipe"]["data"].get("crops") else {}),
-        "start": {"model": state.start.model, "sha256": state.start.sha256}
-        if state.start
-        else None,
+        "resize": data["resize"],
+        **({"crops": True} if data.get("crops") else {}),
+        "start": start,
         "recipe": training,
     }

@@ -1,4 +1,5 @@
-"""A training recipe: one TOML file, read strictly, because a misspelt key must fail now and not after a night."""
+"""A training recipe: one TOML file, in which unknown keys are errors, because a
+misspelt key must fail at once and not after a night."""
 
 import tomllib
 from collections.abc import Sequence
@@ -26,12 +27,13 @@ class _Section(BaseModel):
 
 
 AUTO_RATE, AUTO_POWER = 0.137, -0.4
-"""A rate of Muon that half of it and twice as much did not beat by more than 0.1 nats, in runs of 250 to 4,000 updates
+"""The automatic rate of Muon: AUTO_RATE * updates**AUTO_POWER. In runs of 250 to 4,000
+updates, neither half nor twice of it was better by more than 0.1 nats
 (docs/internals/performance.md)."""
 
 
 class NetworkSection(_Section):
-    """A preset by name, and what differs from it."""
+    """A preset by name, and the fields of NetworkConfig that differ from it."""
 
     preset: str
     height: int | None = None
@@ -51,109 +53,130 @@ class NetworkSection(_Section):
     categories: bool | None = None
 
     def config(self) -> NetworkConfig:
-        """The network to build; ConfigError for an unknown preset or an impossible size."""
+        """Return the config of the network. Raise ConfigError for an unknown preset or
+        an invalid field."""
         return preset(self.preset).with_overrides(
             **self.model_dump(exclude={"preset"}, exclude_none=True)
         )
 
 
 class DataSection(_Section):
-    """The images' place. Limits take images spread evenly over a split; 0 takes all."""
+    """Where the images are, and how they are read. train_images, valid_images: use at
+    most that many images of the split, spread evenly over it; 0: all."""
 
     path: Path
     title: str = ""
-    """Name of the data in the model's card, before the name of the file and how it was read."""
+    """Name of the data in the model's card, before the name of the file and how it was
+    read."""
     train_images: int = Field(default=0, ge=0)
     valid_images: int = Field(default=0, ge=0)
     resize: Resize = "lanczos"
     """The filter for pictures of another size than the network's."""
     palette: Literal["none", "auto"] | Annotated[int, Field(ge=3, le=256)] = "none"
-    """The colours of the data become categories, at most so many, auto: 256: the network's values are theirs."""
+    """Turn the colours of the data into categories, at most this many; auto: at most
+    256. The network's values are then their number."""
     crops: bool = False
-    """The images are parts of the network's size, at random places, of a folder's larger pictures, or of its one."""
+    """The images are crops, at random places, of the larger pictures in a folder, or of
+    its only one."""
     orientation: Orientation = "none"
-    """How the images are turned before the network sees them: one of Pillow's transposes."""
+    """How the images are turned before the network sees them: one of Pillow's
+    transposes."""
     originals: Path | None = None
-    """Grey pictures that the images of a binary data set are draws of. Training then draws each image anew each time it
-    sees it, a pixel white with the probability of its grey. Their labels are those of the images."""
+    """Grey pictures from which the images of a binary data set were drawn. Training
+    then draws each image again whenever it is used: a pixel is white with the
+    probability of its grey. The images have the labels of their originals."""
     download: bool = False
-    """Fetch the data set from its official address when there is nothing at `path`, whose name says which."""
+    """Download the data set from its official address if there is nothing at `path`;
+    the last part of the path is its name."""
 
 
 class TrainingSection(_Section):
-    """How the network is fitted. Iterations are optimiser updates, over all processes together."""
+    """How the network is fitted. Iterations are optimiser updates, by all processes
+    together."""
 
     epochs: int = Field(ge=1)
     epoch_updates: int = Field(default=0, ge=0)
-    """Updates that make an epoch, which a validation ends; 0: as many as one pass over the images takes."""
+    """Updates of an epoch, after which there is a validation; 0: as many as one pass
+    over the images takes."""
     patience: int = Field(default=0, ge=0)
-    """Epochs in a row without a better validation score after which the run ends; 0: it goes on to its last epoch."""
+    """The run ends after this many epochs in a row without a better validation score;
+    0: only after its last epoch."""
     start: str = ""
-    """A model to train on from, by name or by path; its network must be the recipe's. Empty: random weights."""
+    """Name or path of the model whose weights the training begins with; it must fit the
+    recipe's network. Empty: random weights."""
     start_turned: bool = False
-    """Allows a start that was trained in another orientation than the recipe's."""
+    """Allow a start that was trained in another orientation than the recipe's."""
     batch: int = Field(default=16, ge=1)
-    """Images in one update: 16 in the paper, "as this seems to regularize the models" (section 5.2)."""
+    """Images in one update: 16 in the paper, "as this seems to regularize the models"
+    (section 5.2)."""
     seed: int = Field(default=0, ge=0)
     rule: Literal["rmsprop", "muon"] = "rmsprop"
-    """rmsprop: the paper's. muon: most kernels move by their orthogonal momentum and want a rate ten times as high, all
-    else by Adam's rule; `momentum` and `alpha` of 0.95 go with it."""
+    """rmsprop: the rule of the paper. muon: moves most kernels by their orthogonal
+    momentum, and all other weights by Adam's rule. It needs a rate ten times as high,
+    and `momentum` and `alpha` of 0.95."""
     learning_rate: Annotated[
         float,
-        BeforeValidator(lambda told: 0.0 if told == "auto" else told),
+        BeforeValidator(lambda value: 0.0 if value == "auto" else value),
         Field(ge=0),
     ] = 1e-3
-    """auto, or 0, for Muon from random weights: AUTO_RATE times the run's updates to the power of AUTO_POWER."""
+    """auto, or 0, is for Muon from random weights: AUTO_RATE times the run's updates to
+    the power of AUTO_POWER."""
     schedule: Literal["constant", "cosine", "step"] = "cosine"
     warmup: int = Field(default=0, ge=0)
     """Iterations over which the learning rate rises linearly from 0."""
     final_factor: float = Field(default=0.0, ge=0, le=1)
-    """Cosine: the last learning rate over the first."""
+    """Cosine schedule: the last learning rate divided by the first."""
     step_epochs: float = Field(default=10, gt=0)
     step_factor: float = Field(default=0.5, gt=0, le=1)
-    """Step: every step_epochs epochs the learning rate is multiplied by step_factor."""
+    """Step schedule: the learning rate is multiplied by step_factor every step_epochs
+    epochs."""
     alpha: float = Field(default=0.99, ge=0, lt=1)
     epsilon: float = Field(default=1e-8, gt=0)
     momentum: float = Field(default=0.0, ge=0, lt=1)
     centered: bool = False
     weight_decay: float = Field(default=0.0, ge=0)
-    """Muon: at each update the matrices shrink by this share times the learning rate (Loshchilov and Hutter, 2019)."""
+    """Muon: at each update the matrices are reduced by this share times the learning
+    rate (Loshchilov and Hutter, 2019)."""
     clip: float = Field(default=0.0, ge=0)
-    """Largest norm of the gradient of nats per dimension; 0 does not clip."""
+    """Largest norm of the gradient of nats per dimension; 0: no clipping."""
     ema: float = Field(default=0.9995, ge=0, lt=1)
-    """Decay of the averaged weights, which are the ones that are published; 0 keeps no average."""
+    """Decay of the averaged weights, which are the ones that are published; 0: no
+    average."""
     device: str = "cpu"
-    """cpu, or cuda: with several processes on a host, each takes the GPU of its own number."""
+    """cpu, or cuda: with several processes on a host, each takes the GPU with its own
+    number."""
     precision: Literal["float32", "bf16", "tf32"] = "float32"
-    """tf32: products of float32 numbers of which ten bits of the fraction are used, on a CUDA device. bf16: products of
-    bf16 numbers, on a CUDA device (autocast) or a processor with AVX512-BF16; weights, sums of gradients and every
-    evaluation stay in float32."""
+    """Type of the factors of products. tf32: float32 with ten bits of fraction, on a
+    CUDA device. bf16: bfloat16, on a CUDA device (autocast) or a processor with
+    AVX512-BF16. Weights, sums of gradients and all evaluations stay in float32."""
     compile: bool = False
-    """Lets torch.compile make the update's code, on a CUDA device."""
+    """Use torch.compile for the updates, on a CUDA device."""
     micro_batch: int = Field(default=0, ge=0)
-    """Images of a process's share that are in memory at once; 0 takes all. The curve is the same."""
+    """Images of a process's share that are in memory at once; 0: all. The result is the
+    same."""
 
     @model_validator(mode="after")
-    def _is_of_its_rule(self) -> Self:
+    def _check_rule(self) -> Self:
         if self.rule != "muon" and (not self.learning_rate or self.weight_decay):
             raise ValueError(
-                "learning_rate = auto and weight_decay are for rule = muon: expected that rule"
+                "learning_rate = auto and weight_decay are for rule = muon: expected "
+                "that rule"
             )
         return self
 
 
 class OutputSection(_Section):
-    """The files that a run writes, and how often."""
+    """The files that a run writes. log_every, checkpoint_every: in updates."""
 
     log_every: int = Field(default=100, ge=1)
     checkpoint_every: int = Field(default=500, ge=1)
     samples: int = Field(default=16, ge=0, le=256)
-    """Images in the grid drawn after each epoch; 0 draws none."""
+    """Images in the grid that is drawn after each epoch; 0: none."""
     tensorboard: bool = True
 
 
 class Recipe(_Section):
-    """Everything that decides a run."""
+    """Everything that determines a run."""
 
     network: NetworkSection
     data: DataSection
@@ -162,10 +185,10 @@ class Recipe(_Section):
 
     @classmethod
     def load(cls, path: Path, changes: Sequence[str] = ()) -> Self:
-        """Read a TOML file, or one that comes with the project by its name alone; then apply changes like
-        `training.epochs=5`, values as in TOML.
+        """Return the recipe in a TOML file, or the shipped one of this name, after
+        changes such as `training.epochs=5`, whose values are TOML.
 
-        Raises ConfigError that names the file, or the change, and the first wrong key.
+        Raises ConfigError, which names the file or the change and the first wrong key.
         """
         path = _find(path)
         try:
@@ -176,11 +199,14 @@ class Recipe(_Section):
             ) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is not a TOML recipe: {error}") from None
-        return cls.changed(tree, changes, str(path))
+        return cls.from_tree(tree, changes, str(path))
 
     @classmethod
-    def changed(cls, tree: dict[str, Any], changes: Sequence[str], source: str) -> Self:
-        """A recipe of what a file holds, after changes to it; ConfigError as in `load`, which names the source."""
+    def from_tree(
+        cls, tree: dict[str, Any], changes: Sequence[str], source: str
+    ) -> Self:
+        """Apply changes to the content of a recipe file, in place, and return the
+        recipe. Raise ConfigError like `load`. source: the file's name, for messages."""
         for change in changes:
             _apply(tree, change)
         try:
@@ -190,25 +216,26 @@ class Recipe(_Section):
 
 
 def _find(path: Path) -> Path:
+    """Return the path, or that of the shipped recipe if the path is its name and no
+    file."""
     known = shipped.RECIPES / f"{path}.toml"
-    return (
-        known
-        if len(path.parts) == 1 and not path.exists() and known.is_file()
-        else path
-    )
+    is_name = len(path.parts) == 1 and not path.exists()
+    return known if is_name and known.is_file() else path
 
 
 def _apply(tree: dict[str, Any], change: str) -> None:
+    """Apply a change SECTION.KEY=VALUE to a recipe, in place. Raise ConfigError if it
+    has another form."""
     key, _, text = change.partition("=")
     section, _, name = key.strip().partition(".")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        value = (
-            text.strip()
-        )  # a bare word is a string: nobody should have to quote quotes
+        # A bare word is a string, so that users need not quote quotes in a shell.
+        value = text.strip()
     if not (section and name and isinstance(tree.setdefault(section, {}), dict)):
         raise ConfigError(
-            f"cannot change {change!r}: expected SECTION.KEY=VALUE, like training.epochs=5"
+            f"cannot change {change!r}: expected SECTION.KEY=VALUE, like "
+            "training.epochs=5"
         )
     tree[section][name] = value

@@ -1,5 +1,5 @@
-"""A whole run, put together: recipe and data in, a trained network in its directory
-out."""
+"""A whole run: from a recipe and its data to a trained network in the run's
+directory."""
 
 import os
 from collections.abc import Callable
@@ -41,14 +41,19 @@ from model_core.training.stop import stop_on_signals
 
 @dataclass(frozen=True)
 class RunRequest:
-    """The command line's request, in a form that can be sent to another process."""
+    """What the command line asks for, in a form that can be sent to another process.
+
+    recipe: the recipe. directory: the run's. resume: continue from its last checkpoint.
+        publish_to: directory of models into which the best epoch so far is published,
+        if any.
+    """
 
     recipe: Recipe
     directory: Path
     resume: bool = False
     publish_to: Path | None = None
     command: str = ""
-    """Command that repeats the run, as a person types it; the model's card says it."""
+    """The command that repeats the run, as a person types it, for the model's card."""
     cache: Path | None = None
     """Directory of decoded images. Default: `cache` beside the run."""
 
@@ -58,26 +63,32 @@ class RunResult:
     """How a run ended."""
 
     finished: bool
+    """False if the run was stopped and can be resumed."""
     directory: Path
     iteration: int
+    """Updates made."""
     epochs: int
+    """Epochs that are complete."""
     best_nats: float | None
+    """Best validation score, in nats per image; None if nothing was scored."""
     best_epoch: int
+    """The epoch with that score; 0 if it is that of the starting model, or there is
+    none."""
     dimensions: int
-    """Variables of an image."""
+    """Number of variables of an image."""
     best_error: float | None = None
-    """Standard error of best_nats; None of one image."""
+    """Standard error of best_nats; None for one image."""
     valid_images: int = 0
-    """Images held back, of which best_nats is the mean."""
+    """Number of validation images, over which best_nats is the mean."""
     forecast_s: float | None = None
-    """Seconds that this sitting was to take, as it said after its first updates; None
-    if it ended before."""
+    """Seconds that this sitting was expected to take after its first updates; None if
+    it ended before."""
     leads: bool = True
-    """True in the one process that speaks to the user; of several that train together,
-    the others keep silent."""
+    """True in the one process that prints messages for the user; False in the others
+    that train with it."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as JSON takes it."""
+        """Return the result as JSON values, without `leads`."""
         facts = {**asdict(self), "directory": str(self.directory)}
         del facts["leads"]
         return facts
@@ -88,11 +99,15 @@ def train(
     make_display: Callable[[bool, int, int], Display] = Display,
     is_over: Callable[[], bool] = lambda: False,
 ) -> RunResult:
-    """Train until the last epoch, a signal, or where is_over says so, as one process of the group that the environment
-    describes. make_display: its display hears how far it is.
+    """Train until the last epoch, a signal, or until is_over() is true, as one process
+    of the group that the environment describes.
 
-    Raises ConfigError, DataError or ModelError for what cannot be trained; DivergedError when the loss stops being a
-    number, and OutOfMemoryError: the last checkpoint is then still good.
+    make_display: called with (leads, iteration, total); the display is told of all
+        progress. is_over: called before each update.
+
+    Raises ConfigError, DataError or ModelError if the request cannot be trained. Raises
+    DivergedError if the loss is no longer finite, OutOfMemoryError, or DiskError if
+    files cannot be written; the last checkpoint is still good then.
     """
     make_process_fit()
     training = request.recipe.training
@@ -108,7 +123,7 @@ def train(
         total = training.epochs * loop.per_epoch
         try:
             with make_display(ranks.leads, loop.state.iteration, total) as display:
-                finished = loop.run(lambda: stop.made or is_over(), display)
+                finished = loop.run(lambda: stop.is_made or is_over(), display)
         except DivergedError as error:
             way_on = RunPaths(request.directory).way_on(
                 "lower training.learning_rate, or set training.clip"
@@ -118,16 +133,17 @@ def train(
             if files is not None:
                 files.journal.close()
     state = loop.state
-    reached = state.iteration, state.epochs, state.best_nats, state.best_epoch
-    dimensions, forecast_s = loop.dimensions, loop.forecast.seconds
     return RunResult(
         finished,
         request.directory,
-        *reached,
-        dimensions,
+        state.iteration,
+        state.epochs,
+        state.best_nats,
+        state.best_epoch,
+        loop.dimensions,
         best_error=state.best_error,
         valid_images=loop.valid_images,
-        forecast_s=forecast_s,
+        forecast_s=loop.forecast.seconds,
         leads=ranks.leads,
     )
 
@@ -135,10 +151,12 @@ def train(
 def prepare(
     request: RunRequest, ranks: Ranks, device: str = "cpu"
 ) -> tuple[Loop, RunFiles | None]:
-    """A loop ready to run, and the files it writes to, which the caller closes; only
-    the leading process has any."""
+    """Return a loop that is ready to run, and the files that it writes to, which the
+    caller must close. Only the leading process has files. Raise ConfigError, DataError
+    or ModelError like `train`."""
     categories = categories_of(request.recipe)
-    recipe, training = categories.recipe, request.recipe.training
+    recipe = categories.recipe
+    training = recipe.training
     config = recipe.network.config()
     paths = RunPaths(request.directory)
     if not request.resume:
@@ -147,9 +165,8 @@ def prepare(
         check_name(request.directory.name)
     start = None if request.resume else starting_model(recipe)
     images = RunImages(recipe, request.directory, categories.palette, request.cache)
-    valid, valid_labels = (
-        images.valid()
-    )  # the small one first: what is wrong shows sooner
+    # The smaller split first, so that an error in the data appears sooner.
+    valid, valid_labels = images.valid()
     train_images, train_labels = images.train()
     if start is not None:
         expect_labels_of(start, train_labels, training.start)
@@ -160,20 +177,16 @@ def prepare(
         ranks.rank,
         ranks.count,
         images.orientation,
-        images.drawn,
+        images.has_originals,
         None if train_labels is None else train_labels.numbers,
     )
-    learner = Learner(
-        _first_network(config, training.seed, start).to(device),
-        batches,
-        training,
-        ranks,
-    )
-    labels = (
-        ()
-        if train_labels is None
-        else zip(train_labels.names, train_labels.priors, strict=True)
-    )
+    network = _first_network(config, training.seed, start).to(device)
+    learner = Learner(network, batches, training, ranks)
+
+    labels: list[CardLabel] = []
+    if train_labels is not None:
+        names_and_priors = zip(train_labels.names, train_labels.priors, strict=True)
+        labels = [CardLabel(name, prior) for name, prior in names_and_priors]
     facts = {
         "network": asdict(config),
         "recipe": recipe.model_dump(mode="json"),
@@ -185,28 +198,26 @@ def prepare(
         "name": request.directory.name,
         "command": request.command,
         "hardware": describe_hardware(device, ranks.count),
-        "labels": [asdict(CardLabel(*label)) for label in labels],
+        "labels": [asdict(label) for label in labels],
     }
     if categories.palette:
         facts["palette"] = list(categories.palette)
-    origin = origin_of(training.start, start) if start else None
-    state = (
-        resume(paths, learner, facts) if request.resume else TrainState.fresh(origin)
-    )
-    facts["recipe"]["training"]["start"] = (
-        state.start.model if state.start else ""
-    )  # the run's, not a later recipe's
-    files = (
-        RunFiles(paths, recipe, state, facts, request.publish_to)
-        if ranks.leads
-        else None
-    )
-    told = [
-        line
-        for line in (images.images_read(len(train_images), len(valid)), categories.told)
-        if line
-    ]
-    return Loop(
+
+    if request.resume:
+        state = resume(paths, learner, facts)
+    else:
+        state = TrainState.fresh(origin_of(training.start, start) if start else None)
+    # The start of the run, even if it is resumed with a recipe that names another one.
+    start_name = state.start.model if state.start else ""
+    facts["recipe"]["training"]["start"] = start_name
+    files = None
+    if ranks.leads:
+        files = RunFiles(paths, recipe, state, facts, request.publish_to)
+
+    lines = [images.reading_report(len(train_images), len(valid))]
+    if categories.description:
+        lines.append(categories.description)
+    loop = Loop(
         learner,
         valid,
         recipe,
@@ -215,12 +226,13 @@ def prepare(
         files,
         train_labels,
         valid_labels,
-        "\n".join(told),
-    ), files
+        "\n".join(lines),
+    )
+    return loop, files
 
 
 def expect_new(directory: Path) -> None:
-    """ConfigError where there is a run already."""
+    """Raise ConfigError if there is already a run in this directory."""
     if RunPaths(directory).last.exists():
         raise ConfigError(
             f"{directory} already holds a run: add --resume to go on with it, or "
@@ -229,8 +241,8 @@ def expect_new(directory: Path) -> None:
 
 
 def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Network:
-    """The network before its first update: the starting model's weights, or random
-    ones."""
+    """Return the network before its first update, with the weights of the starting
+    model or random ones."""
     torch.manual_seed(seed)
     network = build_network(config)
     if start is not None:
@@ -239,8 +251,8 @@ def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Net
 
 
 def make_process_fit() -> None:
-    """Keep freed memory, and one thread unless the user says otherwise: with networks
-    this small, more only wait for each other."""
+    """Keep freed memory in this process, and use one thread unless OMP_NUM_THREADS is
+    set: with networks this small, more threads only wait for each other."""
     keep_freed_memory()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)

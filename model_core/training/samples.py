@@ -1,4 +1,4 @@
-"""Pictures beside the log of what the network draws so far."""
+"""Pictures of what the network draws so far, beside the log."""
 
 from pathlib import Path
 
@@ -6,14 +6,11 @@ from model_core.data.images import write_grid
 from model_core.models import Model
 from model_core.sampling import sample
 
-SEED = 0  # always the same noise, so that the grids of two epochs differ only by what was learned
+SEED = 0
+"""The same noise for all epochs, so that their grids differ only by the weights."""
 
 
 def draw_grid(model: Model, count: int, path: Path) -> None:
-    """Draw `count` images and write them as one PNG."""
-    write_grid(
-        sample(model, count, seed=SEED).cpu().numpy(),
-        model.config,
-        path,
-        palette=model.card.palette,
-    )
+    """Draw `count` images, and write them as one PNG."""
+    images = sample(model, count, seed=SEED).cpu().numpy()
+    write_grid(images, model.config, path, palette=model.card.palette)

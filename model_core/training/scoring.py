@@ -1,4 +1,4 @@
-"""The score of a published model on a data set, shown and, if asked, kept in its card."""
+"""The score of a published model on a data set, which can be stored in its card."""
 
 import os
 from collections.abc import Callable
@@ -35,11 +35,13 @@ def score_model(
     say: Callable[[str], None] = lambda _: None,
     originals: Path | None = None,
 ) -> Score:
-    """Score `limit` images spread over a split (0: all), with a progress bar; of a model with labels also how well it
-    tells those of the images, where they have any (read_labelled).
+    """Score a model on `limit` images spread evenly over a split (0: all), with a
+    progress bar. If the model and the data have labels, the score includes how well the
+    model classifies the images.
 
-    say hears what was measured of the network's causality, and why labels were not scored. Raises ModelError when it is
-    not causal, DataError when the images cannot be read.
+    say: called with lines on the network's causality, and on why labels were not
+        scored. originals: see `read_labelled`. Raises ModelError if a network is not
+        causal, DataError if the images cannot be read.
     """
     values, labels = _labelled_images(model, data, split, limit, originals, say)
     say(require_causal(*(member.network for member in model.members)))
@@ -59,28 +61,30 @@ def _labelled_images(
     originals: Path | None,
     say: Callable[[str], None],
 ) -> tuple[Values, Numbers | None]:
-    """The images, and their true labels as the model numbers them; None where model or data have none."""
+    """Return the images, and the index of each one's true label among the model's
+    labels; None if the model or the data has no labels."""
     if not model.card.labels:
         return _images(model, data, split, limit), None
     try:
-        values, found = read_labelled(
+        values, labels = read_labelled(
             data, split, model.config, _options(model), originals
         )
     except DataError as error:
         values = _images(model, data, split, limit)
         say(f"labels are not scored: {error}")
         return values, None
-    numbers = np.array([model.card.label_number(name) for name in found.names])
-    return spread(values, limit), numbers[spread(found.numbers, limit)]
+    # The data may have the labels in another order than the model.
+    numbers = np.array([model.card.label_number(name) for name in labels.names])
+    return spread(values, limit), numbers[spread(labels.numbers, limit)]
 
 
 def expect_as_they_are(model: Model, data: Path) -> None:
     """Raise DataError for a folder of pictures that would have to be converted for this
-    model, unless the model learned from pictures that were converted in the same way.
+    model, unless the model was trained on pictures that were converted in the same way.
 
-    A score would otherwise be that of other pictures than those in the folder. The name
-    of the folder decides nothing: it may have been moved, and a service that trains
-    calls each folder `pictures`.
+    Otherwise the score would be that of other pictures than those in the folder. The
+    name of the folder does not matter: it may have been moved, and a service that
+    trains calls each folder `pictures`.
     """
     dataset = open_dataset(data, _options(model))
     if not isinstance(dataset, PictureFolder):
@@ -99,7 +103,8 @@ def log_p_of_split(
     limit: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.float64]:
-    """ln p of each of `limit` images spread over a split (0: all), (N,); otherwise as score_model."""
+    """Return ln p of each of `limit` images spread evenly over a split (0: all): (N,).
+    The other arguments and the errors are those of `score_model`."""
     values = _images(model, data, split, limit)
     say(require_causal(*(member.network for member in model.members)))
     keep_freed_memory()
@@ -117,7 +122,7 @@ def _images(model: Model, data: Path, split: str, limit: int) -> Values:
 
 
 def _options(model: Model) -> ReadOptions:
-    """Options to read the data as it was read for training."""
+    """Return the options with which the data was read for training."""
     training = model.card.training
     return ReadOptions(
         training.get("resize", "lanczos"),
@@ -132,38 +137,39 @@ def _progress() -> Progress:
     return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
-def scored_directory(name_or_path: str, models_dir: Path | None) -> Path:
-    """Directory of a model that load_model finds. Raises ModelError when no score can be written there."""
-    kept = models_dir or default_models_dir()
-    directory = (
-        kept / name_or_path if name_or_path in model_names(kept) else Path(name_or_path)
-    )
+def writable_directory(name_or_path: str, models_dir: Path | None) -> Path:
+    """Return the directory of a model that `load_model` finds. Raise ModelError if no
+    score can be written there."""
+    models = models_dir or default_models_dir()
+    is_name = name_or_path in model_names(models)
+    directory = models / name_or_path if is_name else Path(name_or_path)
     if not os.access(directory, os.W_OK):
         raise ModelError(f"cannot write the score into {directory}: permission denied")
     return directory
 
 
 def keep_score(directory: Path, split: str, score: Score) -> None:
-    """Write a score into the model's card; the speed stays out, because it is this machine's.
+    """Write a score into the card of the model in `directory`, without the speed, which
+    is that of this machine.
 
-    Raises ModelError, and leaves the card as it was, when it cannot be written.
+    Raises ModelError, and leaves the card as it was, if it cannot be written.
     """
     card = Card.read(directory / CARD)
     scores = {"split": split, **score.to_dict()}
     del scores["images_per_s"]
-    members = tuple(_scored(member, split, score) for member in card.members)
+    members = tuple(_with_score(member, split, score) for member in card.members)
     replace(card, scores=scores, members=members).keep(directory)
 
 
 def keep_validation(directory: Path, validation: Validation) -> None:
-    """Write the quantiles of validation scores into the model's card; raises as keep_score."""
+    """Write the quantiles of validation scores into a model's card. Raise the errors of
+    `keep_score`."""
     replace(Card.read(directory / CARD), validation=validation).keep(directory)
 
 
-def _scored(member: CardMember, split: str, score: Score) -> CardMember:
-    """The member with its own test score, once it was measured."""
+def _with_score(member: CardMember, split: str, score: Score) -> CardMember:
+    """Return the member with its own test score, if the split is the test split."""
     if split != "test":
         return member
-    return replace(
-        member, test_nats=score.member_nats.get(member.orientation, score.nats)
-    )
+    nats = score.member_nats.get(member.orientation, score.nats)
+    return replace(member, test_nats=nats)

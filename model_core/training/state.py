@@ -1,4 +1,4 @@
-"""The scalars of a run: all that a checkpoint keeps beside tensors."""
+"""The scalars of a run: everything in a checkpoint except the tensors."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
@@ -8,78 +8,85 @@ from pydantic import TypeAdapter
 
 @dataclass
 class Mean:
-    """A mean over images that can be saved half-way."""
+    """A mean over images that can be saved before it is complete. total: the sum.
+    images: their number."""
 
     total: float = 0.0
     images: int = 0
 
     def add(self, value: float, images: int) -> None:
-        """Take in `images` images whose mean is `value`."""
+        """Add `images` images whose mean is `value`."""
         self.total += value * images
         self.images += images
 
     def take(self) -> float:
-        """The mean so far, and start anew; nan when there was nothing."""
+        """Return the mean so far, nan for no images, and start again."""
         mean = self.total / self.images if self.images else float("nan")
-        self.total, self.images = 0.0, 0
+        self.total = 0.0
+        self.images = 0
         return mean
 
 
 @dataclass(frozen=True)
 class Sitting:
-    """One stretch of training without a stop, by one command on one machine."""
+    """A part of a training without interruption, by one command on one machine."""
 
     command: str
     hardware: str
     images: int
+    """Images trained on, counted once for each epoch."""
     epochs: float
     hours: float
-    """Wall time, validation included."""
+    """Wall time in hours, including validations."""
     drawn_anew: bool = False
-    """Each image was drawn anew from its grey original whenever it was seen."""
+    """True if each image was drawn again from its grey original whenever it was
+    used."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """The model that a run's first weights are from."""
+    """The model whose weights a run began with."""
 
     model: str
-    """Its name in the recipe."""
+    """Its name or path in the recipe."""
     sha256: str
-    """Digest of its weights."""
+    """SHA-256 of its weights."""
     history: list[Sitting] = field(default_factory=list)
-    """How those were trained, oldest first."""
+    """The sittings in which it was trained, oldest first."""
     labels: int = 0
-    """How many labels it had."""
+    """Number of its labels."""
 
 
 @dataclass
 class TrainState:
-    """How far a run is."""
+    """The progress of a run."""
 
     iteration: int
-    """Updates made."""
+    """Number of updates made."""
     epochs: int
-    """Epochs that are closed: trained, validated and logged."""
+    """Number of complete epochs: trained, validated and logged."""
     images: int
+    """Images trained on, counted once for each epoch."""
     seconds: float
-    """Wall time of all sittings together, validation included."""
+    """Wall time of all sittings in seconds, including validations."""
     window: Mean
-    """Training nats since the last log line."""
+    """Mean training nats since the last line of the log."""
     epoch: Mean
-    """Training nats since the epoch began."""
+    """Mean training nats since the beginning of the epoch."""
     best_nats: float | None = None
+    """Best validation score, in nats per image."""
     best_error: float | None = None
-    """Standard error of best_nats; None if it is not known, or of one image."""
+    """Standard error of best_nats; None if it is unknown, or for one image."""
     best_epoch: int = 0
+    """The epoch with the best score; 0: the starting model, or none yet."""
     start: Start | None = None
-    """None: the first weights were random."""
+    """None if the first weights were random."""
     sittings: list[Sitting] = field(default_factory=list)
-    """Sittings of this run that have ended."""
+    """The sittings of this run that have ended."""
 
     @classmethod
     def fresh(cls, start: Start | None = None) -> Self:
-        """The state before the first update."""
+        """Return the state before the first update."""
         return cls(
             iteration=0,
             epochs=0,
@@ -92,16 +99,18 @@ class TrainState:
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Self:
-        """Undo to_dict; pydantic's ValidationError when it is no state."""
+        """Return the state that `to_dict` turned into `facts`. Raise pydantic's
+        ValidationError if `facts` is no state."""
         return TypeAdapter(cls).validate_python(facts)
 
     def to_dict(self) -> dict[str, Any]:
-        """The state as JSON takes it."""
+        """Return the state as JSON values."""
         return asdict(self)
 
     def history(self, facts: dict[str, Any]) -> list[Sitting]:
-        """Everything that made the weights: the start's sittings, those that ended, and the one of which a checkpoint's
-        facts tell."""
+        """Return all sittings that made the weights: those of the starting model, those
+        of this run that have ended, and the current one. facts: the checkpoint's
+        scalars."""
         return [
             *(self.start.history if self.start else []),
             *self.sittings,
@@ -109,10 +118,13 @@ class TrainState:
         ]
 
     def end_sitting(self, facts: dict[str, Any]) -> None:
-        """End a sitting, which did what these facts say; another one goes on."""
+        """Append the current sitting to those that have ended. facts: the scalars of
+        the checkpoint that it wrote."""
         self.sittings.append(self._sitting(facts))
 
     def _sitting(self, facts: dict[str, Any]) -> Sitting:
+        """Return the current sitting: the totals without the earlier sittings of this
+        run."""
         per_epoch = facts["per_epoch"]
         images = self.images - sum(sitting.images for sitting in self.sittings)
         epochs = self.iteration / per_epoch - sum(

@@ -1,4 +1,5 @@
-"""One update of one network: the only part of training that runs more than once a second."""
+"""One update of one network, the only part of training that runs more than once a
+second."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from model_core.training.recipe import TrainingSection
 
 
 class DivergedError(PixelRNNError):
-    """The loss or its gradient is no longer a finite number; the weights are those of the update before."""
+    """The loss or its gradient is not finite any more; the weights are those before the
+    update."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,20 @@ class StepReport:
     """Figures of one update, over all processes."""
 
     nats: float
-    """Per image, before the update."""
+    """Mean nats per image, before the update."""
     gradient_norm: float
     """Norm of the gradient of nats per dimension, before clipping."""
     rate: float
+    """The learning rate."""
     stop: bool
-    """Set if any process was asked to stop."""
+    """True if any process was asked to stop."""
 
 
 class Learner:
-    """A network, its optimiser and its average, advanced one batch at a time.
+    """A network, its optimiser and its average, which are advanced one batch at a time.
 
-    The optimised loss is nats per dimension, so that learning rates and clip norms mean the same at every image size.
+    The loss is nats per dimension, so that learning rates and clip norms have the same
+    meaning for every image size.
     """
 
     def __init__(
@@ -61,13 +65,17 @@ class Learner:
         self._ranks = ranks
 
     def advance(self, iteration: int, stop: bool) -> StepReport:
-        """Make update number `iteration` (from 0); DivergedError leaves the weights as they were."""
-        nats = self._add_gradients(*self._batches.labelled(iteration))
-        mean_nats, stops = self._share(nats, stop)
+        """Make update number `iteration` (from 0), and report it. stop: True if this
+        process was asked to stop; the report contains it for all processes. Raise
+        DivergedError, without changing the weights, if the loss is not finite."""
+        batch = self._batches.batch_at(iteration)
+        nats = self._add_gradients(batch.values, batch.labels)
+        mean_nats, stops = self._average_over_processes(nats, stop)
         norm = self.optimiser.clip()
         if not (math.isfinite(mean_nats) and math.isfinite(norm)):
             raise DivergedError(
-                f"training diverged at iteration {iteration + 1}: the loss is no longer finite"
+                f"training diverged at iteration {iteration + 1}: the loss is no "
+                "longer finite"
             )
         rate = learning_rate(self._training, iteration, self.per_epoch)
         self.optimiser.step(rate)
@@ -76,35 +84,37 @@ class Learner:
         return StepReport(mean_nats, norm, rate, stops > 0)
 
     def _add_gradients(self, values: Tensor, labels: Tensor | None) -> Tensor:
-        """Gradients of this process's images, as many at once as fit: values (B, C, H, W), labels (B,) -> their mean
-        nats ()."""
-        device, precision = self.parameters.weights.device, self._training.precision
-        values, total = values.to(device), torch.zeros((), device=device)
-        size, condition = (
-            self._training.micro_batch or len(values),
-            self._condition(labels),
-        )
+        """Add the gradients of this process's images, in parts that fit into memory,
+        and return their mean nats: values (B, C, H, W), labels (B,) -> ()."""
+        device = self.parameters.weights.device
+        precision = self._training.precision
+        values = values.to(device)
+        condition = self._condition(labels)
+        size = self._training.micro_batch or len(values)
+        total = torch.zeros((), device=device)
         for first in range(0, len(values), size):
             part = values[first : first + size]
             of_part = None if condition is None else condition[first : first + size]
+            # The backward pass uses TF32 too; autocast is for the forward pass only.
             with tf32(allowed=precision == "tf32"):
                 with torch.autocast(
                     values.device.type, torch.bfloat16, enabled=precision == "bf16"
                 ):
-                    nats = self._nats_per_image(
-                        self.network, part, of_part
-                    ).sum() / len(values)
+                    per_image = self._nats_per_image(self.network, part, of_part)
+                    nats = per_image.sum() / len(values)
                 (nats / values[0].numel()).backward()
             total += nats.detach()
         return total
 
     def _condition(self, labels: Tensor | None) -> Tensor | None:
+        """Return the conditioning map of labels (B,), if there are any."""
         if labels is None:
             return None
         return self.network.of_labels(labels.to(self.parameters.weights.device))
 
-    def _share(self, nats: Tensor, stop: bool) -> tuple[float, float]:
-        """Average the gradients over processes, and with them, in the same message, the loss and the wish to stop."""
+    def _average_over_processes(self, nats: Tensor, stop: bool) -> tuple[float, float]:
+        """Replace the gradients by their mean over the processes, and return the means
+        of the loss and of the requests to stop, which are sent in the same message."""
         self.parameters.extra[0] = nats
         self.parameters.extra[1] = float(stop)
         self._ranks.mean_(self.parameters.message)
@@ -112,7 +122,8 @@ class Learner:
         return mean_nats, stops
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything a checkpoint needs, as `kind/parameter`; views, not copies."""
+        """Return all tensors of a checkpoint by name, `kind/parameter`. They are views,
+        not copies."""
         return {
             f"{kind}/{name}": view
             for kind, flat in self._flats()
@@ -120,7 +131,8 @@ class Learner:
         }
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take over a checkpoint's tensors; KeyError or RuntimeError when they are of another network or optimiser."""
+        """Copy a checkpoint's tensors into the network, the average and the optimiser.
+        Raise KeyError or RuntimeError if they are of another network or optimiser."""
         for kind, flat in self._flats():
             named = {
                 name.partition("/")[2]: t
@@ -128,9 +140,10 @@ class Learner:
                 if name.partition("/")[0] == kind
             }
             self.parameters.fill(flat, named)
-        self.parameters.touched()
+        self.parameters.mark_changed()
 
     def _flats(self) -> list[tuple[str, Tensor]]:
+        """Return the flat buffers of a checkpoint, with the kind of each."""
         average = [] if self.average is None else [("average", self.average.weights)]
         return [
             ("weights", self.parameters.weights),

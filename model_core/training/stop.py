@@ -1,4 +1,5 @@
-"""Ctrl-C and SIGTERM as a question that the loop asks, so that nothing is ever interrupted half-way."""
+"""Ctrl-C and SIGTERM as a flag that the loop reads, so that nothing is interrupted in
+the middle."""
 
 import signal
 from collections.abc import Iterator
@@ -7,15 +8,16 @@ from types import FrameType
 
 
 class StopRequest:
-    """The wish of the user, or the system, that the run should end."""
+    """A request of the user or the system to end the run."""
 
     def __init__(self) -> None:
-        self.made = False
+        self.is_made = False
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn the first SIGINT or SIGTERM into a request; a second one acts at once, as if we were not here."""
+    """Within the context, turn the first SIGINT or SIGTERM into a request. A second one
+    has the effect that it had before the context."""
     request = StopRequest()
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in signals}
@@ -24,12 +26,12 @@ def stop_on_signals() -> Iterator[StopRequest]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    def note(_number: int, _frame: FrameType | None) -> None:
-        request.made = True
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        request.is_made = True
         restore()
 
     for number in signals:
-        signal.signal(number, note)
+        signal.signal(number, on_signal)
     try:
         yield request
     finally:

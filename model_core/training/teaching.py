@@ -1,5 +1,5 @@
-"""Plans a training on pictures that takes so many minutes here: by what they are, and
-by what an update takes."""
+"""Plan a training on somebody's pictures that takes a given number of minutes on this
+machine, by the properties of the pictures and the measured time of an update."""
 
 import io
 import math
@@ -27,7 +27,7 @@ from model_core.networks import build_network
 from model_core.slow_steps import if_slow
 from model_core.training.ahead import compile_update, is_compiled, note_compiled
 from model_core.training.batches import Batches
-from model_core.training.chosen import choice, chosen_recipe
+from model_core.training.choice import choice, picture_recipe
 from model_core.training.first_weights import named_model
 from model_core.training.forecast import UPDATE_BY_SCORE
 from model_core.training.images import RunImages
@@ -38,29 +38,39 @@ from model_core.training.run import make_process_fit
 from model_core.training.step import Learner
 
 _LEAST_MEASURED = 4
+"""Updates of each precision that are timed, at least. The first update is not timed,
+because it also loads kernels."""
 _MOST_MEASURED = 60
-"""Updates of each precision that are timed. The first, which also loads kernels, does not count."""
+"""Updates of each precision that are timed, at most."""
 _MEASURED_S = 2.0
-"""Seconds for them, all together: somebody waits for the first update."""
+"""Seconds after which no more updates are timed, for all precisions together: somebody
+waits for the first update."""
 _GRID_S = 1.0
-_ROUNDS_A_MINUTE, _LEAST_ROUNDS, _MOST_ROUNDS = 3, 6, 60
-"""Validations, each with a grid of samples."""
+"""Seconds for a grid of samples."""
+_ROUNDS_A_MINUTE = 3
+"""Validations per minute, each with a grid of samples."""
+_LEAST_ROUNDS = 6
+_MOST_ROUNDS = 60
 _MOST_VALIDATING = 0.25
-"""Part of the time that validations may take."""
+"""Largest share of the time for validations."""
 _MOST_PASSES = 20
-"""Passes over the pictures; more would only learn them by heart. Crops are others in
-each pass."""
-_EARLY = f"before its minutes, after {_MOST_PASSES} passes: more would only learn these pictures by heart"
+"""Passes over the pictures, at most: more would only learn them by heart. Crops are not
+limited, because they have other places in each pass."""
+_EARLY = (
+    f"before its minutes, after {_MOST_PASSES} passes: more would only learn these "
+    "pictures by heart"
+)
 _GENTLE_BELOW = 75
-"""Updates: fewer of them, from a model's weights, want a smaller rate. Of 16 flags, in
-40 updates, 0.004 came to 5.48 bits/dim of other flags and 0.001 to 4.89."""
+"""Updates. With fewer of them, from a model's weights, a smaller rate is better: 40
+updates on 16 flags scored 5.48 bits/dim on other flags with 0.004, and 4.89 with
+0.001."""
 FEWEST_UPDATES = 20
-"""Updates of which a model has learned anything at all."""
+"""Updates that a model needs to learn anything at all."""
 _MORE_MINUTES = "give it more minutes, or smaller pictures"
 _NAMED = 5
-"""Files that are named; more would only fill the screen."""
+"""Files that a message names, at most."""
 _FEW = 100
-"""Pictures: of fewer a network learns colours and little else."""
+"""Number of pictures below which a network learns their colours and little else."""
 
 
 Update = tuple[NetworkConfig, int, str]
@@ -69,19 +79,19 @@ Update = tuple[NetworkConfig, int, str]
 
 @dataclass(frozen=True)
 class Lesson:
-    """A recipe for pictures, and the lines to show before it is followed."""
+    """A recipe for pictures, and the lines to print before it is followed."""
 
     recipe: Recipe
     beforehand: str
     guessing_bits: float
-    """Bits/dim of knowing nothing."""
+    """Bits/dim of the uniform distribution."""
     png_bits: float
-    """Bits/dim that PNG needs for the pictures held back, all in one file."""
+    """Bits/dim of the held-out pictures as one PNG file."""
     colours: int
-    """Colours that the pictures have together; 0 where they are more than a palette
-    has, or greys."""
+    """Number of different colours of the pictures; 0 if they are grey or have more than
+    a palette can have."""
     early: str
-    """The reason why it ends before its minutes; empty where it does not."""
+    """Why the training ends before its minutes; empty if it does not."""
     other_update: Update | None = None
     """Network, batch and precision of an update that was not timed because it is not
     compiled yet; None if all were."""
@@ -100,44 +110,57 @@ def lesson(
 ) -> Lesson:
     """Return the recipe that takes `minutes` on this machine, in the faster precision.
 
-    minutes: counted from the first update on; what is prepared before it may take as
-    long again the first time. changes: the user's. channels, values: take the place of
-    what the pictures need. directory, cache: the run's. say: hears what is being done,
-    if it takes longer than a moment. is_hasty: take float32 if bf16 is not compiled yet,
-    so that the first update comes sooner; `other_update` then says what is missing.
-    Raises DataError for pictures that cannot be read, ConfigError for a change that does
-    not fit.
+    minutes: counted from the first update on; the preparation may take as long again
+        the first time.
+    directory, cache: the run's.
+    changes: the user's, such as "training.batch=4".
+    channels, values: replace those that the pictures need.
+    say: called with what is being done, if that takes longer than a moment.
+    is_hasty: take float32 if bf16 is not compiled yet, so that the first update comes
+        sooner; `other_update` then says what is missing.
+
+    Raises DataError for pictures that cannot be read, ConfigError for a change that
+    does not fit.
     """
     make_process_fit()
     with if_slow(say, "looking at the pictures"):
-        seen = survey(path)
-    seen = replace(
-        seen, channels=channels or seen.channels, values=values or seen.values
+        pictures = survey(path)
+    pictures = replace(
+        pictures,
+        channels=channels or pictures.channels,
+        values=values or pictures.values,
     )
-    wanted, begin = (
-        Recipe.changed(chosen_recipe(seen, path.resolve()), changes, str(path)),
-        None,
-    )
-    if wanted.training.start not in ("", choice(seen).start):
+
+    # The user's changes may name another model to begin with. Then its network, and
+    # the colours that it knows, replace those of the choice.
+    begin = None
+    wanted_tree = picture_recipe(pictures, path.resolve())
+    wanted = Recipe.from_tree(wanted_tree, changes, str(path))
+    if wanted.training.start not in ("", choice(pictures).start):
         begin = named_model(wanted.training.start).config
-        seen = replace(seen, channels=begin.channels, values=begin.values)
-    tree = chosen_recipe(seen, path.resolve(), wanted.data.crops, begin)
-    if not begin and values not in (
-        None,
-        Recipe.changed(tree, (), "").network.config().values,
-    ):
+        pictures = replace(pictures, channels=begin.channels, values=begin.values)
+    tree = picture_recipe(pictures, path.resolve(), wanted.data.crops, begin)
+    # Weights for another number of values cannot be used.
+    usual_values = Recipe.from_tree(tree, (), "").network.config().values
+    if not begin and values not in (None, usual_values):
         changes = (f"network.values={values}", "training.start=", *changes)
-    draft = Recipe.changed(tree, changes, str(path))
+
+    def recipe_so_far() -> Recipe:
+        return Recipe.from_tree(tree, changes, str(path))
+
+    draft = recipe_so_far()
     with if_slow(say, "reading the pictures"):
         images = RunImages(draft, directory, cache=cache)
         valid, _ = images.valid()
         train, labels = images.train()
         readable = images.readable()
     if readable is not None:
-        seen = replace(seen, pictures=readable)
-    tree["training"]["batch"] = min(
-        draft.training.batch, 2 ** int(math.log2(len(train)))
-    )
+        pictures = replace(pictures, pictures=readable)
+
+    # The largest power of two that the training images fill.
+    largest_batch = 2 ** int(math.log2(len(train)))
+    tree["training"]["batch"] = min(draft.training.batch, largest_batch)
+
     recipes = _recipes_to_time(tree, changes, str(path))
     other_update: Update | None = None
     if is_hasty and len(recipes) > 1 and not is_compiled(*_update(recipes[-1])):
@@ -150,29 +173,31 @@ def lesson(
             faster.network.config(), faster.training.batch, faster.training.precision
         )
     tree["training"]["precision"] = faster.training.precision
-    draft = Recipe.changed(tree, changes, str(path))
-    most = (
-        math.inf
-        if wanted.data.crops
-        else _MOST_PASSES * len(train) // draft.training.batch
-    )
+
+    draft = recipe_so_far()
+    most = math.inf
+    if not wanted.data.crops:
+        most = _MOST_PASSES * len(train) // draft.training.batch
     length, in_time = _length(draft, update_s, most, len(valid), minutes)
     tree["training"] |= length
-    recipe = Recipe.changed(tree, changes, str(path))
-    config, early = recipe.network.config(), _EARLY if in_time > most else ""
-    guessing, png = math.log2(config.values), file_bits(valid, config)
-    told = _beforehand(seen, recipe, minutes, guessing, png, early, _others(path))
-    return Lesson(recipe, told, guessing, png, seen.colours, early, other_update)
+    recipe = recipe_so_far()
+
+    config = recipe.network.config()
+    early = _EARLY if in_time > most else ""
+    guessing = math.log2(config.values)
+    png = file_bits(valid, config)
+    lines = _beforehand(pictures, recipe, minutes, guessing, png, early, _others(path))
+    return Lesson(recipe, lines, guessing, png, pictures.colours, early, other_update)
 
 
 def warning_of(
     updates: int, bits_per_dim: float, uniform_bits: float, minutes: str = ""
 ) -> str:
-    """Return why a model is not worth much although its training succeeded; empty if
-    there is no reason.
+    """Return in words why a model is of little use although its training succeeded;
+    empty if there is no reason.
 
-    updates: how many were made. bits_per_dim: of pictures held back. uniform_bits: of
-    guessing. minutes: what to do if the updates are few.
+    updates: how many were made. bits_per_dim: of held-out pictures. uniform_bits: those
+        of guessing. minutes: advice for too few updates.
     """
     warnings = []
     if updates < FEWEST_UPDATES:
@@ -181,20 +206,20 @@ def warning_of(
     if bits_per_dim >= uniform_bits:
         warnings.append(
             f"the model is worse than guessing: {bits_per_dim:.2f} bits/dim of "
-            "pictures "
-            f"held back, guessing has {uniform_bits:.2f}"
+            f"pictures held back, guessing has {uniform_bits:.2f}"
         )
     return "; ".join(warnings)
 
 
 def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float:
-    """Bits for each variable of images (N, C, H, W) in a file without loss of this
-    format, all of them one picture."""
+    """Return the bits per variable of images (N, C, H, W) in one lossless picture file,
+    in which they are stacked vertically. name: Pillow's name of the format."""
     pixels = values_to_pixels(np.asarray(values), config.values).transpose(0, 2, 3, 1)
     rows = pixels.reshape(-1, config.width, config.channels)
     file = io.BytesIO()
     picture = Image.fromarray(rows[..., 0] if config.channels == 1 else rows)
-    picture = picture.convert("1") if config.values == 2 else picture
+    if config.values == 2:
+        picture = picture.convert("1")
     picture.save(file, name, optimize=True, lossless=True)
     return 8 * len(file.getvalue()) / values.size
 
@@ -202,22 +227,22 @@ def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float
 def _recipes_to_time(
     tree: dict[str, Any], changes: tuple[str, ...], source: str
 ) -> list[Recipe]:
-    """Return the recipe in each precision in which updates are to be timed.
+    """Return the recipe in each precision whose updates are to be timed.
 
-    It is one recipe if the user names the precision, if this processor has no products
-    of bf16 numbers, or if an earlier training found out which is faster.
+    It is one recipe if the user names the precision, if this processor has no bfloat16
+    products, or if an earlier training has found the faster precision.
     """
-    draft = Recipe.changed(tree, changes, source)
+    draft = Recipe.from_tree(tree, changes, source)
     training = draft.training
     if not (HAS_BF16 and training.device == "cpu"):
         return [draft]
     known = remembered(draft.network.config(), training.batch)
     by_precision: dict[str, Recipe] = {}
     for precision in PRECISIONS if known is None else (known,):
-        in_it = {**tree, "training": {**tree["training"], "precision": precision}}
-        recipe = Recipe.changed(
-            in_it, changes, source
-        )  # the changes have the last word
+        training_in_it = {**tree["training"], "precision": precision}
+        in_it = {**tree, "training": training_in_it}
+        # The user's changes override this precision.
+        recipe = Recipe.from_tree(in_it, changes, source)
         by_precision[recipe.training.precision] = recipe
     return [*by_precision.values()]
 
@@ -228,10 +253,11 @@ def _update_seconds(
     labels: Labels | None,
     say: Callable[[str], None],
 ) -> list[float]:
-    """Return the seconds of one update by each recipe, of networks that are thrown away.
+    """Return the seconds of one update by each recipe, measured with networks that are
+    then discarded.
 
     The recipes take turns, so that a machine that becomes busy slows down all of them.
-    The first update of each compiles what was never compiled here, and does not count.
+    The first update of each may compile code for this machine and is not counted.
     """
     with smallest_as_zero():
         learners = [_learner(recipe, train, labels) for recipe in recipes]
@@ -267,6 +293,7 @@ def _advance_first(recipe: Recipe, learner: Learner) -> None:
 
 
 def _learner(recipe: Recipe, train: Values | Crops, labels: Labels | None) -> Learner:
+    """Return a learner of a network with random weights."""
     training = recipe.training
     batches = Batches(
         train,
@@ -285,47 +312,49 @@ def _length(
     valid: int,
     minutes: float,
 ) -> tuple[dict[str, Any], int]:
-    """The part of [training] that says how long: rounds of updates, each closed by a
-    validation and a grid; and how many updates there is time for, of which `most` are
-    made."""
+    """Return the fields of [training] that determine its length, and how many updates
+    there is time for.
+
+    The updates are divided into rounds, each followed by a validation and a grid of
+    samples. most: updates to make, at most. valid: number of validation images.
+    """
     left_s = 60 * minutes
     rounds = max(_LEAST_ROUNDS, min(_MOST_ROUNDS, round(_ROUNDS_A_MINUTE * minutes)))
-    passes = (
-        2 * valid * max(1, recipe.network.config().labels)
-    )  # weights and their average
-    validation_s = (
-        update_s * passes / (UPDATE_BY_SCORE * recipe.training.batch) + _GRID_S
-    )
+    # The weights and their average are both scored, with each label.
+    passes = 2 * valid * max(1, recipe.network.config().labels)
+    score_s = update_s / (UPDATE_BY_SCORE * recipe.training.batch)  # of one image
+    validation_s = passes * score_s + _GRID_S
     rounds = max(1, min(rounds, int(_MOST_VALIDATING * left_s / validation_s)))
     in_time = int((left_s - rounds * validation_s) / update_s)
     updates = max(rounds, int(min(in_time, most)))
     gentle = min(1.0, updates / _GENTLE_BELOW) if recipe.training.start else 1.0
-    return {
+    length = {
         "learning_rate": recipe.training.learning_rate * gentle,
         "epochs": rounds,
         "epoch_updates": updates // rounds,
         "warmup": min(100, updates // 20),
+        # Averages over about a tenth of the updates.
         "ema": min(0.9995, max(0.9, 1 - 10 / updates)),
-    }, in_time
+    }
+    return length, in_time
 
 
 def _others(path: Path) -> str:
-    """Return a line on the files of a folder that are no pictures; empty if none is."""
+    """Return a line on the files of a folder that are not pictures; empty if there are
+    none."""
     others = find_others(path) if path.is_dir() else []
     if not others:
         return ""
     named = ", ".join(others[:_NAMED])
     more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-    files = (
-        "1 other file is no picture"
-        if len(others) == 1
-        else (f"{len(others)} other files are no pictures")
-    )
+    files = f"{len(others)} other files are no pictures"
+    if len(others) == 1:
+        files = "1 other file is no picture"
     return f"{files} that can be read: {named}{more}"
 
 
 def _beforehand(
-    seen: Survey,
+    pictures: Survey,
     recipe: Recipe,
     minutes: float,
     guessing: float,
@@ -333,34 +362,34 @@ def _beforehand(
     early: str,
     others: str,
 ) -> str:
-    config, ours = recipe.network.config(), choice(seen)
-    of = f", {config.labels} folders as labels" if config.labels else ""
-    begin = (
-        f"the weights of {recipe.training.start}"
-        if recipe.training.start
-        else "random weights"
+    """Return the lines to print before the training: what will be trained, and what
+    score to expect."""
+    config = recipe.network.config()
+    ours = choice(pictures)
+    start = recipe.training.start
+    labels = f", {config.labels} folders as labels" if config.labels else ""
+    begin = f"the weights of {start}" if start else "random weights"
+    values = f"{config.values} values"
+    if pictures.colours:
+        values = f"{pictures.colours} colours"
+
+    plan = (
+        f"{pictures.pictures} pictures {ours.sort}{labels}: a {config.network} of "
+        f"{config.width}x{config.height} pixels, {values}, begins with {begin} and "
+        f"trains in {recipe.training.precision} for at most {minutes:g} minutes"
     )
-    shown = f"{seen.colours} colours" if seen.colours else f"{config.values} values"
-    what = (
-        f"{seen.pictures} pictures {ours.sort}{of}: a {config.network} of "
-        f"{config.width}x{config.height} pixels, "
-        f"{shown}, begins with {begin} and trains in {recipe.training.precision} for "
-        f"at most {minutes:g} minutes"
+    compare = (
+        f"guessing has {guessing:.2f} bits/dim, PNG {png:.2f} for the pictures held "
+        "back"
     )
-    beside = f"guessing has {guessing:.2f} bits/dim, PNG {png:.2f} for the pictures held back"
-    reached = ours.reached if recipe.training.start == ours.start else ""
-    few = f"with {seen.pictures} pictures expect their colours, not their shapes; some hundred do better"
-    is_few = seen.pictures < _FEW and not recipe.data.crops
-    return "\n".join(
-        filter(
-            None,
-            (
-                what,
-                others,
-                beside,
-                reached,
-                few if is_few else "",
-                early and f"it ends {early}",
-            ),
+    lines = [plan, others, compare]
+    if start == ours.start:
+        lines.append(ours.reached)
+    if pictures.pictures < _FEW and not recipe.data.crops:
+        lines.append(
+            f"with {pictures.pictures} pictures expect their colours, not their "
+            "shapes; some hundred do better"
         )
-    )
+    if early:
+        lines.append(f"it ends {early}")
+    return "\n".join(filter(None, lines))

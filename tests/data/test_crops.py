@@ -136,7 +136,7 @@ def recipe(path: Path, *changes: str) -> Recipe:
         "data": {"path": str(path), "crops": True},
         "training": {"epochs": 1, "batch": 4},
     }
-    return Recipe.changed(tree, changes, "test")
+    return Recipe.from_tree(tree, changes, "test")
 
 
 def test_batches_are_the_same_for_the_same_seed(tmp_path: Path) -> None:

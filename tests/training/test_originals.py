@@ -80,7 +80,7 @@ def test_images_that_are_no_draws_are_refused() -> None:
 
 def test_every_epoch_draws_an_image_anew_and_a_resumed_run_draws_the_same() -> None:
     """A pure function of seed, update and process; turned as the recipe says."""
-    first = Batches(GREYS, 100, seed=5, drawn=True)
+    first = Batches(GREYS, 100, seed=5, redraw=True)
     epochs = [
         np.concatenate([first.at(3 * epoch + i).clone() for i in range(3)])
         for epoch in range(2)
@@ -96,12 +96,12 @@ def test_every_epoch_draws_an_image_anew_and_a_resumed_run_draws_the_same() -> N
     assert (
         0.2 < (seen[0] != seen[1]).mean() < 0.4
     )  # a third on average: of uniform p, the mean of 2 p (1 - p)
-    resumed = Batches(GREYS, 100, seed=5, drawn=True)
+    resumed = Batches(GREYS, 100, seed=5, redraw=True)
     assert (resumed.at(4).numpy() == epochs[1][100:200]).all()
-    turned = Batches(GREYS, 100, seed=5, orientation="rotate_180", drawn=True)
+    turned = Batches(GREYS, 100, seed=5, orientation="rotate_180", redraw=True)
     assert torch.equal(turned.at(4), resumed.at(4).flip(2, 3))
     halves = [
-        Batches(GREYS, 100, 5, rank, 2, drawn=True).at(4).numpy() for rank in (0, 1)
+        Batches(GREYS, 100, 5, rank, 2, redraw=True).at(4).numpy() for rank in (0, 1)
     ]
     assert not any((half == 0).all() or (half == 1).all() for half in halves)
     assert (halves[0] != halves[1]).any()

@@ -18,7 +18,7 @@ from model_core.data.survey import Survey, survey
 from model_core.errors import ConfigError, DataError
 from model_core.models import load_model, save_model, untrained
 from model_core.training import precision, teaching
-from model_core.training.chosen import choice, chosen_recipe, size
+from model_core.training.choice import choice, picture_recipe, size
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.teaching import lesson, warning_of
@@ -69,8 +69,8 @@ def test_a_recipe_is_chosen_by_the_colours_of_the_pictures(
     """Each sort has a network that takes them, which the start that is named for it fits."""
     seen = survey(pictures(tmp_path / "some", 20, (7, 5), colours))
     assert seen == Survey(20, 7, 5, channels, values, colours=0, labels=0)
-    config = Recipe.changed(
-        chosen_recipe(seen, tmp_path), [], "a test"
+    config = Recipe.from_tree(
+        picture_recipe(seen, tmp_path), [], "a test"
     ).network.config()
     assert (config.channels, config.values, config.width, config.height) == (
         channels,

@@ -240,7 +240,7 @@ def test_other_weights_are_held_only_for_a_while_and_announced(
     parameters = FlatParameters(network)
     before = network.input.weight.clone()
     version = network.input.weight._version
-    with parameters.holding(torch.zeros(parameters.size, dtype=torch.float64)):
+    with parameters.other_weights(torch.zeros(parameters.size, dtype=torch.float64)):
         assert (network.input.weight == 0).all()
         assert network.input.weight._version > version
     assert (network.input.weight == before).all()
