@@ -1,7 +1,10 @@
-"""Who may do what: keys, signed addresses, and the origins of web pages.
+"""Access control: keys, signed addresses, and the origins of web pages.
 
-gatekeeper.py       lets a request in, or says why not
-callers.py          who was let in                        api_keys.py         keys, and who holds one
-signed_requests.py  a signature taken off an address      link_signatures.py  a signature made and checked
-origins.py          pages of other sites, as browsers name them
+gatekeeper.py        admits a request, or refuses it
+callers.py           the admitted caller
+api_keys.py          keys, and who holds one
+key_file.py          keys in a file that may change
+signed_requests.py   takes a signature off a URL
+link_signatures.py   makes and checks signatures
+origins.py           origins of pages, and preflights
 """

@@ -1,4 +1,5 @@
-"""API keys: how they are made, configured and looked up. The server knows only their hashes."""
+"""API keys: how they are made, configured and looked up. The server knows only their
+hashes."""
 
 import hashlib
 import hmac
@@ -16,15 +17,20 @@ from app.access.callers import ANYONE
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
 MOST_FAILURES = 10
+"""Wrong keys that an address may send within FAILURES_WITHIN_S."""
 FAILURES_WITHIN_S = 60.0
 _ADDRESSES = 10_000
-MIN_RATE, MAX_RATE = 0.001, 1e6
-"""Jobs a second, of a key or of everybody."""
+"""Addresses whose wrong keys are remembered, at most."""
+MIN_RATE = 0.001
+"""Jobs per second, the smallest limit of a key or of the server."""
+MAX_RATE = 1e6
+"""Jobs per second, the largest limit."""
 MAX_OPEN_JOBS = 10**9
+"""Open jobs, the largest limit of a key or of the server."""
 
 
 class KeyFileError(ValueError):
-    """A file of keys cannot be read or written, or is none."""
+    """A file of keys cannot be read or written, or is invalid."""
 
 
 class KeyEntry(BaseModel):
@@ -32,19 +38,20 @@ class KeyEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
+    """The key's name, which owns its jobs."""
     sha256: str = Field(pattern=_DIGEST.pattern)
-    """Digest of the key, in hexadecimal."""
+    """SHA-256 of the key, in hexadecimal."""
     until: AwareDatetime | None = None
-    """End of the key's time; None = it has no end."""
+    """Time at which the key expires; None: never."""
     rate: float | None = Field(
         default=None, ge=MIN_RATE, le=MAX_RATE, allow_inf_nan=False
     )
-    """Jobs a second that its holder may hand in; None = as everybody."""
+    """Jobs per second that its holder may submit; None: the server's limit."""
     jobs: int | None = Field(default=None, ge=1, le=MAX_OPEN_JOBS)
-    """Jobs of its holder that may be open; None = as everybody."""
+    """Open jobs that its holder may have; None: the server's limit."""
 
     may: tuple[Literal["train"], ...] = ()
-    """Rights beside drawing. train: add models, and take its own away."""
+    """Rights in addition to drawing. train: add models, and delete its own ones."""
 
     @field_validator("name")
     @classmethod
@@ -55,17 +62,20 @@ class KeyEntry(BaseModel):
 
     @property
     def has_ended(self) -> bool:
+        """True if the key has expired."""
         return self.until is not None and datetime.now(UTC) >= self.until
 
 
 def parse_keys(text: str) -> tuple[KeyEntry, ...]:
-    """`name:digest,name:digest`. Raises ValueError, without repeating what may be a key."""
+    """Return the keys in a text `name:digest,name:digest`. Raise ValueError, whose
+    message repeats nothing that may be a key, if it is malformed."""
     entries = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, digest = part.rpartition(":")
         if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(digest) or name == ANYONE:
             raise ValueError(
-                "expected NAME:SHA256 pairs, separated by commas; `pixelrnn key NAME` makes one"
+                "expected NAME:SHA256 pairs, separated by commas; `pixelrnn key NAME` "
+                "makes one"
             )
         entries.append(KeyEntry(name=name, sha256=digest))
     if len({entry.name for entry in entries}) < len(entries):
@@ -74,17 +84,19 @@ def parse_keys(text: str) -> tuple[KeyEntry, ...]:
 
 
 def new_key() -> tuple[str, str]:
-    """A key, to be told to its holder, and its digest, to be configured."""
+    """Return a new random key, for its holder, and its digest, for the
+    configuration."""
     key = secrets.token_urlsafe(32)
     return key, digest_of(key)
 
 
 def digest_of(key: str) -> str:
+    """Return the SHA-256 of a key, in hexadecimal."""
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 class Keyring:
-    """The configured keys, and those that `more` says now. A look-up takes the same time whether the key is there or
+    """The configured keys. A look-up takes the same time whether the key exists or
     not."""
 
     def __init__(
@@ -92,30 +104,36 @@ class Keyring:
         entries: Sequence[KeyEntry],
         more: Callable[[], Sequence[KeyEntry]] | None = None,
     ) -> None:
+        """entries: the fixed keys. more: returns further keys, which may change."""
         self._entries = tuple(entries)
         self._more = more
 
     def __bool__(self) -> bool:
-        """True if a key is asked for: also if there may be some later."""
+        """Return True if callers need a key, also if there are only keys that may be
+        added later."""
         return bool(self._entries) or self._more is not None
 
     def holder(self, key: str) -> KeyEntry | None:
-        """The entry of a key that has not ended, or None."""
-        digest, found = digest_of(key), None
-        for entry in (*self._entries, *(self._more() if self._more else ())):
+        """Return the entry of a key; None if there is none or it has expired."""
+        digest = digest_of(key)
+        more = self._more() if self._more else ()
+        found = None
+        # No early end: the time must not depend on the key's place.
+        for entry in (*self._entries, *more):
             if hmac.compare_digest(entry.sha256, digest):
                 found = entry
         return None if found is None or found.has_ended else found
 
 
 class RecentFailures:
-    """Addresses that brought wrong keys lately, and how often each did."""
+    """The addresses that sent wrong keys recently, and when."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._times: dict[str, deque[float]] = {}
 
     def note(self, address: str) -> None:
+        """Record that an address sent a wrong key."""
         if len(self._times) >= _ADDRESSES:
             self._times.pop(next(iter(self._times)))
         self._times.setdefault(address, deque(maxlen=MOST_FAILURES)).append(
@@ -123,7 +141,7 @@ class RecentFailures:
         )
 
     def wait_s(self, address: str) -> float:
-        """Seconds until it may try again; 0 = now."""
+        """Return the seconds until the address may try again; 0: now."""
         times = self._times.get(address)
         if times is None or len(times) < MOST_FAILURES:
             return 0.0

@@ -1,4 +1,5 @@
-"""Who calls, and who counts as one: the holder of an API key, or an address where there are no keys."""
+"""The caller of a request: the holder of an API key, or an address if there are no
+keys."""
 
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -6,27 +7,29 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from worker.contract.added import ANYONE as ANYONE
 
 _NEIGHBOURS = 64
-"""Bits that addresses of IPv6 share where one person has them all."""
+"""Bits that the IPv6 addresses of one customer have in common."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who was let in."""
+    """An admitted caller."""
 
     owner: str
     """The owner of its jobs: the key's name, or `anyone`."""
     account: str
-    """The one whose share is used, of turns, of room and of allowances: the key's name, or `account_of` its address."""
+    """The account whose share of turns, space and allowances is used: the key's name,
+    or `account_of` the address."""
     rate: float | None = None
-    """Jobs a second that it may hand in, where its key says so."""
+    """Jobs per second that it may submit, if its key has a limit; else None."""
     jobs: int | None = None
-    """Jobs that it may have open, where its key says so."""
+    """Open jobs that it may have, if its key has a limit; else None."""
     may_train: bool = False
-    """It may add models and take its own away: its key has the right `train`."""
+    """True if it may add models and delete its own: its key has the right `train`."""
 
 
 def account_of(address: str) -> str:
-    """The account of whoever has no key: its address, of IPv6 the network of 64 bits in which it can have any."""
+    """Return the account of a caller without a key: its address, or for IPv6 the
+    network of 64 bits within which one customer can choose any address."""
     try:
         found = ip_address(address)
     except ValueError:  # a Unix socket has none

@@ -1,8 +1,10 @@
-"""Who is let in: by API key, by signed address, or, where there are no keys, everybody but the pages of other sites.
+"""Decide who is admitted: callers with an API key or a signed address, or, if there are
+no keys, everybody except pages of other sites.
 
-Without keys, any page that a person on this machine visits could call us. One of another origin is told by its `Origin`
-when it would change something, and browsers keep it from reading. One that lets its own name lead to this machine (DNS
-rebinding) is of our origin then, and is told by that name.
+Without keys, any page that a person on this machine visits could call this server. A
+page of another origin is recognised by its `Origin` header when it tries to change
+something, and browsers prevent it from reading. A page whose own name resolves to this
+machine (DNS rebinding) has the same origin, and is recognised by that name.
 """
 
 import re
@@ -33,19 +35,21 @@ from app.quotas import Quota
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"})
 _OPEN_PREFIXES = ("/playground/", "/docs/", "/portable/")
-"""Files: those of the pages, and models for browsers, which are there where the operator lets everybody have them."""
-_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_OF_A_PROXY = ("x-forwarded-for", "forwarded", "via")
-"""Headers that a proxy adds: what it passes on comes from elsewhere, whatever its address."""
+"""Files that need no key: those of the pages, and models for browsers, if the operator
+offers them to everybody."""
+_UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_PROXY_HEADERS = ("x-forwarded-for", "forwarded", "via")
+"""Headers that a proxy adds. A request with one comes from elsewhere, whatever its
+address is."""
 
 _PROBES = frozenset({"/healthz", "/readyz"})
 _PORT = re.compile(r":[0-9]*$")
-_OURS = re.compile(r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]")
-"""Hosts that no other site can have: names without a dot, and addresses."""
+_LOCAL_HOST = re.compile(r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]")
+"""Hosts that no other site can have: names without a dot, and IP addresses."""
 
 
 class Gatekeeper:
-    """Decides who is let in."""
+    """Decides for each request who its caller is, and whether it is admitted."""
 
     def __init__(
         self,
@@ -56,7 +60,8 @@ class Gatekeeper:
         origins: Iterable[str],
         metrics_open: bool,
     ) -> None:
-        """hosts: names under which this server is called. origins: other sites whose pages may change something."""
+        """hosts: names of this server. origins: other sites whose pages may change
+        something. metrics_open: whether /metrics needs no key."""
         self._links = links
         self._keys = keys
         self._origins = frozenset(origins)
@@ -65,19 +70,23 @@ class Gatekeeper:
         self._failures = RecentFailures(time.monotonic)
 
     def admit(self, scope: Scope) -> Caller:
-        """The caller. A signature is taken off the address. Raises WrongKeyError, TooManyRequestsError after many wrong
-        keys, ForeignOriginError, ForeignHostError, BadLinkError."""
+        """Return the caller of a request. A signature in its URL is checked and removed
+        from `scope`.
+
+        Raises WrongKeyError, TooManyRequestsError after many wrong keys,
+        ForeignOriginError, ForeignHostError or BadLinkError.
+        """
         headers = Headers(scope=scope)
         account = account_of(scope["client"][0] if scope.get("client") else "local")
         if not self._keys:
             if scope["path"] not in _PROBES:
                 self._expect_own_host(headers.get("host", ""))
             self._expect_own_page(scope["method"], headers)
-        if (signed := take_signature(scope)) is not None:
-            self._links.check(signed.job_id, signed.expires, signed.signature)
-            return Caller(
-                ANYONE, account
-            )  # whosever the job is: the address leads to nothing else
+        request = take_signature(scope)
+        if request is not None:
+            self._links.check(request.job_id, request.expires, request.signature)
+            # The owner does not matter: the URL can only read this one job.
+            return Caller(ANYONE, account)
         if not self._keys:
             return Caller(ANYONE, account)
         if self._is_open(scope, headers):
@@ -85,27 +94,32 @@ class Gatekeeper:
         return self._holder(headers, account)
 
     def _is_open(self, scope: Scope, headers: Headers) -> bool:
+        """Return True if the request needs no key."""
         path = scope["path"]
         if path == "/metrics":
-            return self._metrics_open and not any(
-                name in headers for name in _OF_A_PROXY
-            )
+            is_forwarded = any(name in headers for name in _PROXY_HEADERS)
+            return self._metrics_open and not is_forwarded
         if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIXES):
             return True
         return is_preflight(scope["method"], headers)
 
     def _holder(self, headers: Headers, account: str) -> Caller:
+        """Return the holder of the request's key. Raise WrongKeyError or
+        TooManyRequestsError."""
         key = headers.get("x-api-key") or _bearer(headers.get("authorization", ""))
         if not key:
             raise WrongKeyError(
                 "expected a key: Authorization: Bearer KEY, or X-API-Key: KEY"
             )
-        if (entry := self._keys.holder(key)) is not None:
-            # whatever others sent: behind a proxy all come from one address
+        # Before the check for wrong keys: behind a proxy all callers have one address,
+        # and the wrong keys of others must not keep out the holder of a right one.
+        entry = self._keys.holder(key)
+        if entry is not None:
             return Caller(
                 entry.name, entry.name, entry.rate, entry.jobs, "train" in entry.may
             )
-        if wait_s := self._failures.wait_s(account):
+        wait_s = self._failures.wait_s(account)
+        if wait_s:
             quota = Quota(
                 "wrong-keys", MOST_FAILURES, 0, int(FAILURES_WITHIN_S), int(wait_s) + 1
             )
@@ -118,26 +132,33 @@ class Gatekeeper:
         raise WrongKeyError("this key is not one of ours, or no longer")
 
     def _expect_own_host(self, host: str) -> None:
-        """A client that names none is no browser."""
+        """Raise ForeignHostError if the Host header is not a name of this server.
+
+        A request without the header is allowed, because browsers always send it.
+        """
         name = _PORT.sub("", host).lower().removesuffix(".")
-        if name and name not in self._hosts and not _OURS.fullmatch(name):
+        if name and name not in self._hosts and not _LOCAL_HOST.fullmatch(name):
             raise ForeignHostError(
-                "without keys this server answers to addresses, names without a dot, and the names in PIXELRNN_HOSTS"
+                "without keys this server answers to addresses, names without a dot, "
+                "and the names in PIXELRNN_HOSTS"
             )
 
     def _expect_own_page(self, method: str, headers: Headers) -> None:
-        """The host is one of ours: a page of the same one is, too."""
+        """Raise ForeignOriginError if a page of another site tries to change something.
+        The host is already known to be this server's, so a page with the same host
+        belongs to it."""
         origin = headers.get("origin")
-        if origin is None or method not in _CHANGING or origin in self._origins:
+        if origin is None or method not in _UNSAFE_METHODS or origin in self._origins:
             return
         if _host_of(origin) != headers.get("host", ""):
             raise ForeignOriginError(
-                "pages of other sites may not do this; PIXELRNN_ORIGINS lists those that may"
+                "pages of other sites may not do this; PIXELRNN_ORIGINS lists those "
+                "that may"
             )
 
 
 def _host_of(origin: str) -> str | None:
-    """The host and port that an origin names; None for one that no browser would send."""
+    """Return the host and port of an origin; None if it is malformed."""
     try:
         return urlsplit(origin).netloc
     except ValueError:
@@ -145,5 +166,6 @@ def _host_of(origin: str) -> str | None:
 
 
 def _bearer(authorization: str) -> str:
+    """Return the key in an Authorization header; empty if it has none."""
     scheme, _, key = authorization.partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""

@@ -1,8 +1,11 @@
-"""Keys in a file, which may change while the server runs: added, revoked, with an end and allowances of their own.
+"""Keys in a file that may change while the server runs: keys are added and revoked, and
+may have an expiry and limits of their own.
 
-    {"keys": [{"name": "alice", "sha256": "...", "until": "2027-01-31T00:00:00Z", "rate": 5, "jobs": 100}]}
+    {"keys": [{"name": "alice", "sha256": "...", "until": "2027-01-31T00:00:00Z",
+               "rate": 5, "jobs": 100}]}
 
-`pixelrnn keys` writes it. The server looks at it once a second at most, when somebody calls, and once a minute.
+`pixelrnn keys` writes it. The server checks it when a request arrives, at most once a
+second, and once a minute without requests.
 """
 
 import asyncio
@@ -21,15 +24,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.access.api_keys import KeyEntry, KeyFileError
 
 _LOOK_S = 1.0
-_TELL_S = 60.0
-"""How often the log says that the file cannot be read."""
+"""Seconds between two checks of the file, at least."""
+_LOG_S = 60.0
+"""Seconds between two log lines that the file cannot be read, and between checks
+without requests."""
 _WRITING_S = 5.0
-"""How long a start waits for whoever is writing the file."""
+"""Seconds that a start waits for a process that is writing the file."""
 _log = structlog.get_logger("pixelrnn.api")
 
 
 class _HalfAFileError(KeyFileError):
-    """The file is no JSON: somebody may be writing it."""
+    """The file is not JSON, perhaps because a process is writing it."""
 
 
 class _File(BaseModel):
@@ -38,7 +43,8 @@ class _File(BaseModel):
 
 
 def read_keys(path: Path) -> tuple[KeyEntry, ...]:
-    """The keys in a file. KeyFileError when it cannot be read, or is none; what may be a key is not repeated."""
+    """Return the keys in a file. Raise KeyFileError, whose message repeats nothing that
+    may be a key, if it cannot be read or is invalid."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -60,7 +66,8 @@ def read_keys(path: Path) -> tuple[KeyEntry, ...]:
 
 
 def read_keys_once_written(path: Path) -> tuple[KeyEntry, ...]:
-    """The keys in a file, which somebody may be writing at this moment. Raises as `read_keys`."""
+    """Return the keys in a file that a process may be writing at this moment: wait up
+    to _WRITING_S until it is complete. Raise the errors of `read_keys`."""
     ends_at = time.monotonic() + _WRITING_S
     while time.monotonic() < ends_at:
         with suppress(_HalfAFileError):
@@ -71,9 +78,13 @@ def read_keys_once_written(path: Path) -> tuple[KeyEntry, ...]:
 
 @contextmanager
 def changing(path: Path) -> Iterator[list[KeyEntry]]:
-    """The keys of a file, which may not be there yet; what the block leaves in the list is written, all of it or
-    nothing. Owner and mode stay; a new file is readable by its owner alone. Others who would change it wait.
-    KeyFileError."""
+    """Within the context, give a list of the keys in a file, empty if there is no file.
+    At the end, write the list to the file, all of it or nothing.
+
+    The file keeps its owner and mode; a new file is readable by its owner only. Another
+    process that wants to change the file waits. Raises KeyFileError if the file cannot
+    be read or written.
+    """
     draft = path.with_name(f".{path.name}.draft")
     try:
         with path.with_name(f".{path.name}.lock").open("a") as lock:
@@ -81,44 +92,48 @@ def changing(path: Path) -> Iterator[list[KeyEntry]]:
             before = path.stat() if path.exists() else None
             entries = list(read_keys(path)) if before else []
             yield entries
-            facts = {
-                "keys": [
-                    entry.model_dump(mode="json", exclude_defaults=True)
-                    for entry in entries
-                ]
-            }
-            with os.fdopen(
-                os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
-            ) as file:
-                file.write(json.dumps(facts, indent=2) + "\n")
+            listed = [
+                entry.model_dump(mode="json", exclude_defaults=True)
+                for entry in entries
+            ]
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+            with os.fdopen(os.open(draft, flags, 0o600), "w") as file:
+                file.write(json.dumps({"keys": listed}, indent=2) + "\n")
                 file.flush()
                 if before:
                     _hand_over(path, file.fileno(), before)
                 os.fsync(file.fileno())
             draft.replace(path)
-            os.fsync(folder := os.open(path.parent, os.O_RDONLY))
+            # Make the renaming survive a crash.
+            folder = os.open(path.parent, os.O_RDONLY)
+            os.fsync(folder)
             os.close(folder)
     except OSError as error:
         raise KeyFileError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _hand_over(path: Path, draft: int, before: os.stat_result) -> None:
-    """Give the draft the owner and the mode of the file that it replaces. KeyFileError where that owner, as whom an API
-    may run, could not read it."""
+    """Give the draft the owner and the mode of the file that it replaces. Raise
+    KeyFileError if that owner, as whom an API may run, could not read it.
+
+    draft: file descriptor.
+    """
     with suppress(PermissionError):
         os.fchown(draft, before.st_uid, before.st_gid)
     os.fchmod(draft, stat.S_IMODE(before.st_mode))
     now = os.fstat(draft)
     if now.st_uid != before.st_uid and not now.st_mode & stat.S_IROTH:
         raise KeyFileError(
-            f"{path} belongs to user {before.st_uid}, who could not read what user {now.st_uid} writes in its place; "
-            "nothing is changed: run this as that user or as root"
+            f"{path} belongs to user {before.st_uid}, who could not read what user "
+            f"{now.st_uid} writes in its place; nothing is changed: run this as that "
+            "user or as root"
         )
 
 
 class KeyFile:
-    """The keys of a file as they are now. A file that is damaged or gone changes nothing for `stale_s` seconds (0 = for
-    ever), in which the log and `unread_s` tell of it; then it has no keys until it can be read."""
+    """The current keys of a file. If the file is damaged or missing, its last keys stay
+    valid for `stale_s` seconds (0: for ever), and the log and `unread_s` report it.
+    After that there are no keys until it can be read again."""
 
     def __init__(
         self,
@@ -126,27 +141,33 @@ class KeyFile:
         stale_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """KeyFileError when it cannot be read."""
+        """Read the file. Raise KeyFileError if that fails."""
         self._path = path
         self._stale_s = stale_s
         self._clock = clock
         self._state = self._look()
         self._entries = read_keys_once_written(path)
-        self._read_at = self._looked_at = self._told_at = clock()
+        now = clock()
+        self._read_at = now
+        self._looked_at = now
+        self._logged_at = now
         self._is_unread = False
 
     async def follow(self) -> None:
-        """Look at it also while nobody calls, until canceled."""
+        """Check the file even if there are no requests, until this is cancelled."""
         while True:
             self.entries()
-            await asyncio.sleep(_TELL_S)
+            await asyncio.sleep(_LOG_S)
 
     def entries(self) -> Sequence[KeyEntry]:
+        """Return the keys that are valid now; check the file if the last check was long
+        enough ago."""
         unread_s = self.unread_s()
         return () if 0 < self._stale_s < unread_s else self._entries
 
     def unread_s(self) -> float:
-        """Seconds since it could last be read; 0 where it can."""
+        """Return the seconds since the file was last readable; 0 if it is readable now.
+        Check the file if the last check was long enough ago."""
         now = self._clock()
         if now - self._looked_at >= _LOOK_S:
             self._looked_at = now
@@ -154,6 +175,7 @@ class KeyFile:
         return now - self._read_at if self._is_unread else 0.0
 
     def _refresh(self, now: float) -> None:
+        """Read the file if its state has changed, or if it could not be read before."""
         state = self._look()
         if state == self._state and not self._is_unread:
             self._read_at = now
@@ -162,8 +184,8 @@ class KeyFile:
         try:
             self._entries = read_keys(self._path)
         except KeyFileError as error:
-            if not self._is_unread or now - self._told_at >= _TELL_S:
-                self._told_at = now
+            if not self._is_unread or now - self._logged_at >= _LOG_S:
+                self._logged_at = now
                 _log.error(
                     "keys_not_read",
                     reason=str(error),
@@ -171,11 +193,13 @@ class KeyFile:
                 )
             self._is_unread = True
         else:
-            self._read_at, self._is_unread = now, False
+            self._read_at = now
+            self._is_unread = False
             _log.info("keys_read", keys=len(self._entries))
 
     def _look(self) -> tuple[int, int, int] | None:
-        """The file's state, which changes with what is in it and with who may read it."""
+        """Return the file's state, which changes with its content and its permissions;
+        None if it is missing."""
         try:
             found = self._path.stat()
         except OSError:

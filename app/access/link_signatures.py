@@ -1,4 +1,5 @@
-"""Signatures of addresses that work without a key, until a time. Knows no HTTP."""
+"""Signatures of URLs that work without a key until a given time. This file knows
+nothing of HTTP."""
 
 import base64
 import hashlib
@@ -9,43 +10,48 @@ import time
 from app.errors import BadLinkError, NoLinksError
 
 _PURPOSE = "pixelrnn link 1"
-"""Signed along, so that what another program signs with the same secret is no link of ours."""
+"""Part of the signed text, so that the signature of another program with the same
+secret is not valid here."""
 _TIME = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
 
 class LinkSignatures:
-    """All APIs of a service have the same secret, so that each knows what another has signed. None: no signatures."""
+    """Makes and checks signatures. All API processes of a service have the same secret,
+    so that each can check the signatures of the others."""
 
     def __init__(self, secret: str | None) -> None:
+        """secret: None: there are no signatures."""
         self._secret = None if secret is None else secret.encode()
 
     def of(self, job_id: str, expires: int) -> str:
-        """The signature of a job until a time, in seconds since 1970. Raises NoLinksError."""
+        """Return the signature of a job's URLs that are valid until `expires`, in
+        seconds since 1970. Raise NoLinksError if there is no secret."""
         secret = self.expect_secret()
         text = f"{_PURPOSE}\n{job_id}\n{expires}".encode()
         digest = hmac.digest(secret, text, hashlib.sha256)
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
     def expect_secret(self) -> bytes:
-        """The secret that signs addresses. Raises NoLinksError where there is none."""
+        """Return the secret that signs URLs. Raise NoLinksError if there is none."""
         if self._secret is None:
             raise NoLinksError(
-                "this server signs no addresses: set PIXELRNN_LINK_SECRET, the same for all its APIs"
+                "this server signs no addresses: set PIXELRNN_LINK_SECRET, the same "
+                "for all its APIs"
             )
         return self._secret
 
     def check(self, job_id: str, expires: str, signature: str) -> None:
-        """Check what an address says of itself. Raises BadLinkError if it was changed, has expired, or was signed with
-        another secret."""
+        """Check the claims of a URL. Raise BadLinkError if it was changed, has expired,
+        or was signed with another secret, or if there is no secret."""
         if self._secret is None:
             raise BadLinkError("this server signs no addresses, and takes none")
         if not _TIME.fullmatch(expires):
             raise BadLinkError("expected an address as it was given: it was changed")
-        if not hmac.compare_digest(
-            self.of(job_id, int(expires)).encode(), signature.encode()
-        ):
+        expected = self.of(job_id, int(expires))
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
             raise BadLinkError(
-                "expected an address as it was given: it was changed, or signed with another secret"
+                "expected an address as it was given: it was changed, or signed with "
+                "another secret"
             )
         if time.time() >= int(expires):
             raise BadLinkError(

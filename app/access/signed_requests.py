@@ -1,4 +1,5 @@
-"""Requests whose address is signed: `?expires=...&signature=...`. Only reading a job's pictures and events may be."""
+"""Requests with a signed URL: `?expires=...&signature=...`. Only reading a job's
+picture and events can be signed."""
 
 import re
 from dataclasses import dataclass
@@ -7,12 +8,13 @@ from starlette.types import Scope
 
 _SIGNABLE = re.compile(r"/jobs/([A-Za-z0-9_-]{1,64})/(?:image|events)")
 _READING = ("GET", "HEAD")
-_EXPIRES, _SIGNATURE = b"expires=", b"signature="
+_EXPIRES = b"expires="
+_SIGNATURE = b"signature="
 
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """The claims of a signed address; none of them is checked here."""
+    """The claims of a signed URL, unchecked."""
 
     job_id: str
     expires: str
@@ -20,8 +22,9 @@ class SignedRequest:
 
 
 def take_signature(scope: Scope) -> SignedRequest | None:
-    """Take the signature off the address: what is behind this neither needs it nor can tell it. None where there is
-    none, or where none is taken."""
+    """Remove the signature from the URL in `scope`, and return its claims; None if
+    there is none, or if the path or method cannot be signed. Later code neither needs
+    the signature nor can leak it."""
     path = _SIGNABLE.fullmatch(scope["path"])
     if path is None or scope["method"] not in _READING:
         return None
@@ -34,6 +37,6 @@ def take_signature(scope: Scope) -> SignedRequest | None:
 
 
 def _only(fields: list[bytes], name: bytes) -> str:
-    """The value of a field; empty where it is not there just once."""
+    """Return the value of a field; empty unless it occurs exactly once."""
     values = [field.removeprefix(name) for field in fields if field.startswith(name)]
     return values[0].decode("latin-1") if len(values) == 1 else ""

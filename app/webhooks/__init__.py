@@ -1,1 +1,2 @@
-"""Telling a client's server that a job has ended: where to, signed how, and the call itself. Knows no jobs."""
+"""Call a client's server when a job has ended: its address, the signature, and the call
+itself. This package knows nothing of jobs."""

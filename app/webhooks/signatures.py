@@ -1,4 +1,5 @@
-"""Signatures as of the Standard Webhooks specification, which receivers have libraries for."""
+"""Signatures of the Standard Webhooks specification, for which receivers have
+libraries."""
 
 import base64
 import binascii
@@ -7,24 +8,32 @@ import hmac
 
 _PREFIX = "whsec_"
 _KEY_BYTES = range(24, 65)
+"""Allowed lengths of a key, in bytes."""
 
 
 def key_of(secret: str) -> bytes:
-    """The key that a secret stands for. Raises ValueError, without repeating it."""
+    """Return the key that a secret (`whsec_` and base64) stands for. Raise ValueError,
+    whose message does not contain the secret, if it is malformed."""
     try:
         key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not secret.startswith(_PREFIX) or len(key) not in _KEY_BYTES:
         raise ValueError(
-            'expected whsec_ and 24 to 64 bytes in base64: `echo "whsec_$(openssl rand -base64 32)"`'
+            "expected whsec_ and 24 to 64 bytes in base64: "
+            '`echo "whsec_$(openssl rand -base64 32)"`'
         )
     return key
 
 
-def signed(key: bytes, message_id: str, at: int, body: bytes) -> dict[str, str]:
-    """Headers that say which message this is, when it is sent (seconds since 1970), and that both and the body are
-    from whoever has the key. message_id: without a dot."""
+def signature_headers(
+    key: bytes, message_id: str, at: int, body: bytes
+) -> dict[str, str]:
+    """Return the headers with a message's id, the time at which it is sent, and the
+    signature of both and of the body.
+
+    message_id: without a dot. at: in seconds since 1970.
+    """
     digest = hmac.digest(key, f"{message_id}.{at}.".encode() + body, hashlib.sha256)
     return {
         "Webhook-Id": message_id,

@@ -1,4 +1,5 @@
-"""Text that is long enough goes out compressed, to whoever takes gzip. Pictures are compressed, streams never end."""
+"""Compress long texts for clients that accept gzip. Pictures are compressed already,
+and streams have no end."""
 
 import gzip
 import re
@@ -10,50 +11,50 @@ _TYPES = frozenset(
     {"application/json", "application/problem+json", "text/html", "text/plain"}
 )
 _WORTH_IT = 2048
-"""Bytes; less fills a packet or two, and is not sooner there when it is shorter."""
+"""Bytes. A shorter text fits into one or two packets, and compressing it would not make
+it arrive sooner."""
 _NO_GZIP = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 
 def takes_gzip(accept_encoding: str) -> bool:
+    """Return True if an Accept-Encoding header allows gzip."""
     return "gzip" in accept_encoding and not _NO_GZIP.search(accept_encoding)
 
 
 class Compression:
-    """ASGI middleware."""
+    """ASGI middleware that compresses responses."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            send = _Packer(
-                takes_gzip(Headers(scope=scope).get("accept-encoding", "")), send
-            ).send
+            accepted = Headers(scope=scope).get("accept-encoding", "")
+            send = _Compressor(takes_gzip(accepted), send).send
         await self._app(scope, receive, send)
 
 
-class _Packer:
-    """One answer on its way out. Its headers wait for its body, which comes in one piece."""
+class _Compressor:
+    """Sends one response. Its headers are held back until its body is known."""
 
-    def __init__(self, may_pack: bool, send: Send) -> None:
-        self._may_pack = may_pack
+    def __init__(self, may_compress: bool, send: Send) -> None:
+        self._may_compress = may_compress
         self._send = send
         self._start: Message | None = None
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start" and _is_text(
-            MutableHeaders(scope=message)
-        ):
+        """Forward a message of the application, compressed if that is worthwhile."""
+        is_start = message["type"] == "http.response.start"
+        if is_start and _is_text(MutableHeaders(scope=message)):
             self._start = message
             return
         if self._start is not None:
             headers = MutableHeaders(scope=self._start)
             headers.add_vary_header("Accept-Encoding")
-            if (
-                self._may_pack
-                and len(message["body"]) >= _WORTH_IT
-                and not message.get("more_body")
-            ):
+            # A body in several pieces is a stream.
+            is_whole = not message.get("more_body")
+            is_long = len(message["body"]) >= _WORTH_IT
+            if self._may_compress and is_whole and is_long:
                 message = {**message, "body": gzip.compress(message["body"], mtime=0)}
                 headers["Content-Encoding"] = "gzip"
                 headers["Content-Length"] = str(len(message["body"]))
@@ -63,7 +64,8 @@ class _Packer:
 
 
 def _is_text(headers: Headers) -> bool:
-    """Such as may be packed. A strong tag stands for these very bytes."""
+    """Return True if the response may be compressed: a text without another encoding. A
+    strong ETag stands for the exact bytes, so such a response must not change."""
     kind = headers.get("content-type", "").partition(";")[0]
     return (
         kind in _TYPES

@@ -1,4 +1,4 @@
-"""CORS: what a browser is told when a page of another origin calls us, so that the page may read the answer."""
+"""CORS: headers that allow pages of other origins to read the responses."""
 
 from collections.abc import Iterable
 
@@ -23,13 +23,16 @@ EXPOSED = (
     "X-Request-Id",
     "X-Seed",
 )
-"""Our headers that a page could not see otherwise."""
+"""Headers of this service that a page of another origin could not read otherwise."""
 _METHODS = "GET, HEAD, POST, PUT, DELETE"
 _MAX_AGE_S = 600
+"""Seconds for which a browser may remember the response to a preflight."""
 
 
 class CrossOrigin:
-    """origins: whose pages may call; `*` = all. Where there are none, nothing is said of origins at all."""
+    """Adds CORS headers for the pages of some origins. origins: those whose pages may
+    call; `*`: all. Without origins there are no CORS headers at all; the object is then
+    false."""
 
     def __init__(self, origins: Iterable[str]) -> None:
         self._origins = frozenset(origins)
@@ -38,8 +41,11 @@ class CrossOrigin:
         return bool(self._origins)
 
     def headers(self, origin: str | None) -> dict[str, str]:
-        """Headers of every answer, so that caches keep answers to different origins apart, also those to requests that
-        named none."""
+        """Return the CORS headers of a response. origin: the request's Origin header.
+
+        Every response has `Vary: Origin`, even if the request had no Origin, so that
+        caches keep the responses to different origins apart.
+        """
         if not self._origins:
             return {}
         if origin is None or not self._allows(origin):
@@ -50,9 +56,10 @@ class CrossOrigin:
             "Access-Control-Expose-Headers": ", ".join(EXPOSED),
         }
 
-    def preflight(self, asked: Headers) -> Response:
-        """The answer to a browser's question, beside the headers of every answer."""
-        if not self._allows(asked.get("origin")):
+    def preflight(self, request_headers: Headers) -> Response:
+        """Return the response to a preflight, without the headers of `headers`: 204, or
+        a refusal if the origin may not call."""
+        if not self._allows(request_headers.get("origin")):
             return response_to(
                 ForeignOriginError("PIXELRNN_ORIGINS lists the pages that may call"),
                 path="",
@@ -61,7 +68,8 @@ class CrossOrigin:
             "Access-Control-Allow-Methods": _METHODS,
             "Access-Control-Max-Age": str(_MAX_AGE_S),
         }
-        if wanted := asked.get("access-control-request-headers"):
+        wanted = request_headers.get("access-control-request-headers")
+        if wanted:
             headers["Access-Control-Allow-Headers"] = wanted
         return Response(status_code=204, headers=headers)
 

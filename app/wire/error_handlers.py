@@ -1,5 +1,5 @@
-"""Every failure of the application as a response: problem+json, whatever went wrong; to OpenAI's clients in their own
-words."""
+"""Turn every failure of the application into a response: problem+json, or OpenAI's
+error format for its clients."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,12 @@ from worker.contract.durability import CLUSTER
 from worker.contract.size import MAX_SIDE, PATTERN
 from worker.contract.trouble import locked_out
 
+_EXPECTED_OBJECT = "Input should be a valid dictionary or object to extract fields from"
+# Pydantic's messages, and what this service says instead.
 _OWN_WORDS = {
     "Field required": "expected this field, which is not there",
     "Extra inputs are not permitted": "this call has no such field",
-    "Input should be a valid dictionary or object to extract fields from": "expected an object with fields",
+    _EXPECTED_OBJECT: "expected an object with fields",
 }
 _NUMBER = re.compile("^Input should be (?=greater|less)")
 _BEGINNING = re.compile("^(Input should be|(String|List) should have)")
@@ -37,7 +39,8 @@ _log = structlog.get_logger("pixelrnn.api")
 
 
 def install(app: FastAPI) -> None:
-    """Give every failure of this application its problem body."""
+    """Register the handlers that give each failure of this application its problem
+    body."""
     app.add_exception_handler(RefusedError, _on_refusal)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -46,23 +49,25 @@ def install(app: FastAPI) -> None:
 
 
 def response_to(error: RefusedError, path: str) -> JSONResponse:
-    """The response to a refusal, for code outside FastAPI's own handling, such as a middleware."""
+    """Return the response to a refusal, for code that runs outside FastAPI's error
+    handling, such as a middleware. path: that of the request."""
     return _response(problems.problem_of(error), path, problems.headers_of(error))
 
 
 def response_to_bug(error: Exception, path: str) -> JSONResponse:
-    """The response to an error that nobody foresaw, which is logged."""
+    """Log an unexpected error, and return the response to it (500). path: that of the
+    request."""
     _log.error("request failed", path=path, exc_info=error)
-    said = "this is a fault of the server, and was logged"
-    return _response(
-        problems.problem(500, "internal-error", "Internal error", said), path
-    )
+    detail = "this is a fault of the server, and was logged"
+    problem = problems.problem(500, "internal-error", "Internal error", detail)
+    return _response(problem, path)
 
 
 def _response(
     problem: Problem, path: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """path: that of the request, which says whose clients call."""
+    """Return a problem as a response. path: that of the request, which decides whether
+    OpenAI's format is used."""
     if path.startswith(openai.PREFIX):
         status, body = openai.error_of(problem)
         return JSONResponse(body, status, headers=headers)
@@ -86,52 +91,56 @@ async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
 
 
 def _sentence_of_trouble(error: Exception) -> str:
-    """A sentence for the client. Troubles that an operator can mend are named; the server's own words may tell more
-    than a client should know."""
-    if why := locked_out(error):
-        return f"Redis does not let this service in: {why} (see REDIS_URL)"
+    """Return a sentence for the client about an error of Redis. Only errors that an
+    operator can repair are named, because Redis's own message may contain more than a
+    client should know."""
+    reason = locked_out(error)
+    if reason:
+        return f"Redis does not let this service in: {reason} (see REDIS_URL)"
     if str(error) == CLUSTER:
         return f"{CLUSTER} (see REDIS_URL)"
     if isinstance(error, StoreRefusesError):
-        return "Redis refuses: it is full, read-only or cannot write its file, or a right is missing; try again soon"
+        return (
+            "Redis refuses: it is full, read-only or cannot write its file, or a right "
+            "is missing; try again soon"
+        )
     return "Redis did not answer in time; try again soon"
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
-    """FastAPI's validation found faults: the first twenty are named."""
+    """Return the response to a request that FastAPI's validation rejected, with the
+    first twenty faults."""
     assert isinstance(error, RequestValidationError)
-    found = error.errors()
-    invalid = next((item for item in found if item["type"] == "json_invalid"), None)
-    if invalid is not None:
-        said = _sentence_of_json(invalid)
-        return _response(
-            problems.problem(400, "invalid-json", "The body is not JSON", said),
-            request.url.path,
-        )
+    path = request.url.path
+    faults = error.errors()
+    no_json = [fault for fault in faults if fault["type"] == "json_invalid"]
+    if no_json:
+        detail = _sentence_of_json(no_json[0])
+        problem = problems.problem(400, "invalid-json", "The body is not JSON", detail)
+        return _response(problem, path)
     fields = [
-        FieldError(pointer=_pointer(item["loc"]), detail=_sentence(item))
-        for item in found[:20]
+        FieldError(pointer=_pointer(fault["loc"]), detail=_sentence(fault))
+        for fault in faults[:20]
     ]
     kind = BadParameterError.problem
     first = f"{fields[0].pointer}: {fields[0].detail}"
-    return _response(
-        problems.problem(kind.status, kind.slug, kind.title, first, fields),
-        request.url.path,
-    )
+    problem = problems.problem(kind.status, kind.slug, kind.title, first, fields)
+    return _response(problem, path)
 
 
 def _sentence_of_json(fault: Mapping[str, Any]) -> str:
-    """Say where a body ceases to be JSON, and what the parser expected there."""
-    at = fault["loc"][-1]
-    where = f" at character {at + 1}" if isinstance(at, int) else ""
+    """Return where a body stops being JSON, and what the parser expected there."""
+    offset = fault["loc"][-1]
+    where = f" at character {offset + 1}" if isinstance(offset, int) else ""
     reason = fault.get("ctx", {}).get("error", "")
-    return f"the body is not valid JSON{where}{reason and f': {reason}'}"
+    suffix = f": {reason}" if reason else ""
+    return f"the body is not valid JSON{where}{suffix}"
 
 
 def _sentence(fault: Mapping[str, Any]) -> str:
-    """Pydantic's message in our own words, where it is a common one."""
-    said: str = fault["msg"].removeprefix("Value error, ")
-    if said.startswith("Expected UploadFile"):
+    """Return Pydantic's message, in this service's own words if it is a common one."""
+    message: str = fault["msg"].removeprefix("Value error, ")
+    if message.startswith("Expected UploadFile"):
         return f"expected a file; curl sends one by -F {fault['loc'][1]}=@FILE"
     if fault["type"] == "missing" and len(fault["loc"]) == 1:
         return "expected a body with the fields of this call"
@@ -148,20 +157,25 @@ def _sentence(fault: Mapping[str, Any]) -> str:
                 f"from the model's own size to {MAX_SIDE}x{MAX_SIDE}"
             )
         return "expected WIDTHxHEIGHT, such as 24x16, each from 8 to 64"
-    said = _NUMBER.sub("expected a number ", _OWN_WORDS.get(said, said))
-    return _BEGINNING.sub("expected", _NOISE.sub("", said))
+    message = _NUMBER.sub("expected a number ", _OWN_WORDS.get(message, message))
+    return _BEGINNING.sub("expected", _NOISE.sub("", message))
 
 
 def _pointer(loc: Sequence[Any]) -> str:
-    """The place of a fault as a JSON pointer. A field's name is the client's own text: it is made safe and short. What
-    Pydantic names behind it, but for the places of a list, are the kinds of value that it tried."""
+    """Return the location of a fault as a JSON pointer.
+
+    A field's name is text of the client, so it is made valid Unicode and at most 64
+    characters. After the field's name, Pydantic lists the types that it tried; only
+    list indices are kept of these.
+    """
     loc = [*loc[:2], *(part for part in loc[2:] if isinstance(part, int))]
     parts = [str(part).encode("utf-8", "replace").decode()[:64] for part in loc]
     return "#/" + "/".join(parts[1:] if parts and parts[0] == "body" else parts)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
-    """Answer FastAPI's own refusals: no such path, wrong method, a body that cannot be taken apart."""
+    """Return the response to FastAPI's own refusals: an unknown path, a wrong method, a
+    malformed body."""
     assert isinstance(error, HTTPException)
     phrase = HTTPStatus(error.status_code).phrase
     headers = dict(error.headers or {})
@@ -172,7 +186,10 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
         headers["Allow"] = _methods_of_path(request)
         detail = f"this path takes {headers['Allow']}"
         if is_preflight(request.method, request.headers):
-            detail = "no other page may call this server; PIXELRNN_ORIGINS names those that may"
+            detail = (
+                "no other page may call this server; PIXELRNN_ORIGINS names those that "
+                "may"
+            )
     slug = phrase.lower().replace(" ", "-")
     return _response(
         problems.problem(error.status_code, slug, phrase, detail),
@@ -182,14 +199,13 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 
 
 def _methods_of_path(request: Request) -> str:
-    """All methods of this path: the router names only those of the first route that matches, and HEAD comes with GET
-    (app.wire.head_requests)."""
-    routes = request.app.routes
-    takes = [
-        m
-        for m in _METHODS
-        if any(
-            r.matches({**request.scope, "method": m})[0] is Match.FULL for r in routes
-        )
-    ]
-    return ", ".join(takes).replace("GET", "GET, HEAD")
+    """Return all methods of this path. The router names only those of the first
+    matching route, and app.wire.head_requests adds HEAD to each GET."""
+
+    def is_known(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        routes = request.app.routes
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+    methods = [method for method in _METHODS if is_known(method)]
+    return ", ".join(methods).replace("GET", "GET, HEAD")

@@ -1,11 +1,12 @@
-"""HEAD wherever GET is: the same headers, and no body."""
+"""HEAD for every GET: the same headers, without a body."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadRequests:
-    """ASGI middleware: what is behind it sees a GET. The answer ends with its headers, upon which the server tells the
-    application that the reader has left, so that a stream ends too."""
+    """ASGI middleware. The application behind it receives a GET. The response ends
+    after its headers; the server then tells the application that the client has
+    disconnected, so that a stream ends too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -26,4 +27,5 @@ class HeadRequests:
         try:
             await self._app(as_get, receive, send_head)
         finally:
+            # The middleware outside needs the route for its metrics.
             scope["route"] = as_get.get("route")

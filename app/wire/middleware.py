@@ -1,6 +1,8 @@
-"""Around every request: its id, who sends it, the headers of every answer, and what is noted when it is over.
+"""What happens around every request: its id, its caller, the headers of every response,
+and the log line and metrics at its end.
 
-It stands outside the application, so that not one byte of a body is read from somebody who is not let in.
+It runs outside the application, so that no byte of a body is read from a caller who is
+not admitted.
 """
 
 import re
@@ -24,13 +26,15 @@ from worker.contract.tracing import Span, Spans, trace_id
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 FOR_EVER = "public, max-age=31536000, immutable"
-"""`Cache-Control` of a file whose address changes when it does."""
-_UNNOTED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""`Cache-Control` of a file whose URL changes when its content does."""
+_UNLOGGED = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Routes without a log line, because probes request them all the time."""
 _log = structlog.get_logger("pixelrnn.api")
 
 
 class RequestMiddleware:
-    """ASGI middleware. Leaves `caller` and `request_id` in the request's state."""
+    """ASGI middleware. It stores `caller`, `request_id` and `traceparent` in the
+    request's state."""
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class RequestMiddleware:
         self._cross_origin = CrossOrigin(settings.origins)
         self._metrics = metrics
         self._stopping = stopping
-        self._noted = settings.access_log
+        self._has_access_log = settings.access_log
         self._spans = Spans("pixelrnn-api")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,8 +57,8 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         headers = self._cross_origin.headers(Headers(scope=scope).get("origin"))
-        visit = _Visit(scope, send, self._metrics, headers)
-        structlog.contextvars.bind_contextvars(request_id=visit.request_id)
+        exchange = _Exchange(scope, send, self._metrics, headers)
+        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         span = self._spans.begin("SERVER", Headers(scope=scope).get("traceparent", ""))
         scope["state"]["traceparent"] = span.traceparent
         if span.traceparent:
@@ -63,90 +67,97 @@ class RequestMiddleware:
             scope["state"]["caller"] = self._gatekeeper.admit(scope)
         except RefusedError as error:
             self._metrics.rejected(error.problem.slug)
-            await response_to(error, scope["path"])(scope, receive, visit.send)
+            await response_to(error, scope["path"])(scope, receive, exchange.send)
         else:
-            await self._answer(scope, receive, visit)
+            await self._answer(scope, receive, exchange)
         finally:
-            self._note(scope, visit, span)
+            self._record(scope, exchange, span)
 
-    async def _answer(self, scope: Scope, receive: Receive, visit: "_Visit") -> None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, exchange: "_Exchange"
+    ) -> None:
+        """Answer a preflight, or let the application answer."""
         headers = Headers(scope=scope)
+        send = exchange.send
+        path = scope["path"]
         if self._cross_origin and is_preflight(scope["method"], headers):
-            await self._cross_origin.preflight(headers)(scope, receive, visit.send)
+            await self._cross_origin.preflight(headers)(scope, receive, send)
             return
         try:
             async with self._stopping.in_time():
-                await self._app(scope, receive, visit.send)
-        except TimeoutError:  # the application answers its own
-            if not visit.has_begun:
+                await self._app(scope, receive, send)
+        except TimeoutError:  # of in_time; the application answers its own timeouts
+            if not exchange.has_begun:
                 stopping = StoppingError(
                     "this server is stopping; ask again, another one may answer"
                 )
-                await response_to(stopping, scope["path"])(scope, receive, visit.send)
-        except Exception as error:  # here and not outside, because every answer gets the headers of all
-            if visit.has_begun:
+                await response_to(stopping, path)(scope, receive, send)
+        # Here and not in the application, so that this response has the headers of
+        # every response too.
+        except Exception as error:
+            if exchange.has_begun:
                 raise
-            await response_to_bug(error, scope["path"])(scope, receive, visit.send)
+            await response_to_bug(error, path)(scope, receive, send)
 
-    def _note(self, scope: Scope, visit: "_Visit", span: Span) -> None:
+    def _record(self, scope: Scope, exchange: "_Exchange", span: Span) -> None:
+        """End the request's span, count it in the metrics, and log it."""
         route = getattr(scope.get("route"), "path", "other")
-        seconds = time.perf_counter() - visit.begun
+        seconds = time.perf_counter() - exchange.started_at
         span.end(
             f"{scope['method']} {route}",
             {
                 "http.request.method": scope["method"],
                 "http.route": route,
-                "http.response.status_code": visit.status,
-                "pixelrnn.request_id": visit.request_id,
+                "http.response.status_code": exchange.status,
+                "pixelrnn.request_id": exchange.request_id,
             },
-            failed=visit.status >= 500,
+            failed=exchange.status >= 500,
         )
-        self._metrics.answered(
-            scope["method"], route, visit.status, None if visit.is_stream else seconds
-        )
-        if self._noted and route not in _UNNOTED:
+        # The duration of a stream depends on the job and not on this server.
+        duration = None if exchange.is_stream else seconds
+        self._metrics.answered(scope["method"], route, exchange.status, duration)
+        if self._has_access_log and route not in _UNLOGGED:
             _log.info(
                 "request",
                 method=scope["method"],
                 path=scope["path"],
-                status=visit.status,
+                status=exchange.status,
                 ms=round(seconds * 1000, 1),
                 client=getattr(scope["state"].get("caller"), "account", None),
             )
 
 
-class _Visit:
-    """One request on its way through."""
+class _Exchange:
+    """One request and its response."""
 
     def __init__(
         self, scope: Scope, send: Send, metrics: Metrics, headers: Mapping[str, str]
     ) -> None:
-        """headers: of the answer, whatever it is."""
-        given = Headers(scope=scope).get("x-request-id", "")
-        self.request_id = (
-            given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
-        )
+        """headers: those of the response, whatever it is."""
+        # The client's own id, if it is short and safe to log.
+        own_id = Headers(scope=scope).get("x-request-id", "")
+        is_valid = _REQUEST_ID.fullmatch(own_id)
+        self.request_id = own_id if is_valid else secrets.token_hex(8)
         self.status = 500
         self.is_stream = False
         self.has_begun = False
-        self.begun = time.perf_counter()
+        self.started_at = time.perf_counter()
         self._send = send
         self._metrics = metrics
         self._headers = {**headers, "X-Content-Type-Options": "nosniff"}
         scope.setdefault("state", {})["request_id"] = self.request_id
 
     async def send(self, message: Message) -> None:
+        """Send a message of the response, with the headers of every response."""
         if message["type"] == "http.response.start":
             self.has_begun = True
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
-            if not headers.get("cache-control", "").startswith(
-                FOR_EVER
-            ):  # a first view asks for sixty such files
+            # Not for immutable files, of which the page requests sixty at once.
+            if not headers.get("cache-control", "").startswith(FOR_EVER):
+                milliseconds = 1000 * (time.perf_counter() - self.started_at)
                 headers["X-Request-Id"] = self.request_id
-                headers["Server-Timing"] = (
-                    f"app;dur={1000 * (time.perf_counter() - self.begun):.1f}"
-                )
+                headers["Server-Timing"] = f"app;dur={milliseconds:.1f}"
             for name, value in self._headers.items():
                 if name == "Vary":
                     headers.add_vary_header(value)

@@ -1,7 +1,8 @@
-"""How long a client may take to send a request, how many may be at it at once, and how much they may leave here.
+"""Limits on how long a client may take to send a request, how many clients may be
+sending at once, and how much memory their requests may use.
 
-A server that reads as slowly as it is written to can be held up by a few clients who send nothing: each has a
-descriptor, and there are only so many of those.
+A server without these limits can be blocked by a few clients that send nothing: each
+occupies a file descriptor, and their number is limited.
 """
 
 import asyncio
@@ -20,33 +21,41 @@ from app.wire.cross_origin import CrossOrigin
 from app.wire.http_protocol import HttpProtocol
 
 HEADERS_S = 10.0
-"""Seconds from the connection, or from the first byte of a later request, to the end of its headers."""
+"""Seconds from the connection, or from the first byte of a later request, to the end of
+its head."""
 
 LINGER_S = 1.0
+"""Seconds for which a refused client may go on sending. If the connection were closed
+at once, the client would see a broken connection and not the reason."""
 MOST_UNREAD_BYTES = 2**20
-"""How long, and how much, what a client still sends is thrown away after it was refused. It would else hear of a broken
-connection, and not why."""
+"""Bytes that a refused client may go on sending; they are discarded."""
 
 MOST_HEADS_BYTES = 16 * 2**20
-"""Limit for the heads of all requests that arrive or are being answered."""
+"""Largest size of the heads of all requests that are arriving or being answered."""
 
 MOST_WAITING = 1024
+"""Connections whose request is arriving, at most."""
 MOST_DESCRIPTORS = 65536
+"""File descriptors that this process wants, if the system has no limit."""
 PART_OF_DESCRIPTORS = 4
-"""No more than one in so many of this process's descriptors."""
+"""At most one in this many descriptors is for connections whose request is arriving."""
 
 MOST_TICK_S = 0.2
-"""A longer time between two sweeps is one in which this process stood still, and no client's fault."""
+"""Longest time between two sweeps that counts for the clients. If more has passed, this
+process stood still, which is not their fault."""
 
 
 _UNSENT_BYTES = {"high": 16384, "low": 12288}
-"""How much waits here for a reader who takes slowly: above one nothing is made for it, until it is below the other."""
+"""Bytes of a response that wait in this process for a slow client. Above "high" the
+application pauses, until they are below "low"."""
 
 
 class WaitingRoom:
-    """The connections whose request is not there yet, oldest first. receive_s: how long all of one may take."""
+    """The connections whose request is still arriving, oldest first. Each has a limited
+    time, and their number and memory are limited."""
 
     def __init__(self, receive_s: float, cross_origin: CrossOrigin) -> None:
+        """receive_s: seconds in which a whole request must arrive."""
         self.cross_origin = cross_origin
         self._receive_s = receive_s
         self._places = min(MOST_WAITING, use_all_descriptors() // PART_OF_DESCRIPTORS)
@@ -60,23 +69,27 @@ class WaitingRoom:
         return len(self._waiting)
 
     def enter(self, connection: "PromptProtocol") -> None:
-        """It waits from now on, unless it does already. Where all places are taken, the oldest has to leave that has
-        sent no headers, or if there is none, the oldest of all: who was let in may be sending a picture slowly."""
+        """Start the time of a connection, unless it is running already.
+
+        If all places are taken, one connection is turned away: the oldest one whose
+        head has not arrived, or the oldest of all if there is none. A client whose head
+        was accepted may be sending a picture slowly.
+        """
         if connection in self._waiting:
             return
         if len(self._waiting) >= self._places:
             oldest = next(iter(self._waiting))
-            next(
-                (each for each in self._waiting if not each.has_headers), oldest
-            ).turn_away()
+            headless = (each for each in self._waiting if not each.has_headers)
+            next(headless, oldest).turn_away()
         self._waiting[connection] = self._clock
 
     def leave(self, connection: "PromptProtocol") -> None:
+        """Stop the time of a connection."""
         self._waiting.pop(connection, None)
 
     def hold(self, connection: "PromptProtocol", head_bytes: int) -> None:
-        """Note how much is kept of a connection's heads. If it is too much for all together, the largest have to
-        leave."""
+        """Record how many bytes of heads a connection keeps. If all connections
+        together keep too many, those with the largest are refused."""
         self._heads_bytes += head_bytes - self._heads.pop(connection, 0)
         if head_bytes:
             self._heads[connection] = head_bytes
@@ -84,12 +97,14 @@ class WaitingRoom:
             largest = max(self._heads, key=self._heads.__getitem__)
             largest.refuse(
                 HeadTooLargeError(
-                    "expected smaller headers: those of all requests are too large together"
+                    "expected smaller headers: those of all requests are too large "
+                    "together"
                 )
             )
 
     def sweep(self) -> None:
-        """Turn those away that have had their time, up to the last sweep: what came until then has been read since."""
+        """Turn away all connections whose time is over. Time counts up to the last
+        sweep, because everything that arrived until then has been read since."""
         for connection, since in list(self._waiting.items()):
             if self._clock - since > self._limit_s(connection):
                 connection.turn_away()
@@ -98,28 +113,33 @@ class WaitingRoom:
         self._swept_at = now
 
     def _limit_s(self, connection: "PromptProtocol") -> float:
+        """Return the seconds that a connection may stay."""
         if connection.is_refused:
             return LINGER_S
         return self._receive_s if connection.has_headers else HEADERS_S
 
 
 class PromptProtocol(HttpProtocol):
-    """One whose connections wait in a room until their request is there."""
+    """The HTTP protocol whose connections are in a WaitingRoom while their request
+    arrives."""
 
-    cycle: Any  # of both of uvicorn's protocols: the request that came last, and its answer
+    cycle: Any  # uvicorn's object for the latest request and its response
     transport: asyncio.Transport
     is_refused = False
+    """True after `refuse`: further bytes are discarded."""
 
-    def __init__(self, room: WaitingRoom, **of_uvicorn: Any) -> None:
-        super().__init__(**of_uvicorn)
+    def __init__(self, room: WaitingRoom, **uvicorn_arguments: Any) -> None:
+        super().__init__(**uvicorn_arguments)
         self._room = room
         self._open: deque[tuple[Any, int]] = deque()
-        """Requests that are not answered yet, as `cycle`, oldest first, and the sizes of their heads."""
-        self._unread = 0
+        """Requests without a complete response, as `cycle`, oldest first, and the
+        bytes of their heads."""
+        self._discarded = 0
+        """Bytes discarded since `refuse`."""
 
     @property
     def has_headers(self) -> bool:
-        """True if the headers are there and the body is still to come."""
+        """True if the latest request's head has arrived and its body has not."""
         return (
             self.cycle is not None
             and self.cycle.more_body
@@ -133,7 +153,7 @@ class PromptProtocol(HttpProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self.is_refused:
-            self._throw_away(data)
+            self._discard(data)
             return
         self._room.enter(self)
         super().data_received(data)
@@ -146,7 +166,7 @@ class PromptProtocol(HttpProtocol):
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
-        if not self._is_offered():
+        if not self._offers_upgrade():
             self._open.append((self.cycle, self.head_bytes()))
 
     def on_response_complete(self) -> None:
@@ -155,10 +175,13 @@ class PromptProtocol(HttpProtocol):
         super().on_response_complete()
 
     def _hold(self, arriving: int) -> None:
+        """Report the bytes of all heads to the room. arriving: those of the head that
+        is not complete."""
         self._room.hold(self, arriving + sum(size for _, size in self._open))
 
     def _is_answering(self) -> bool:
-        """Is a whole request there, and its answer under way?"""
+        """Return True if a whole request has arrived and its response is not
+        complete."""
         return (
             self.cycle is not None
             and not self.cycle.more_body
@@ -166,13 +189,14 @@ class PromptProtocol(HttpProtocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
+        self._leave_room()
         self._end_requests()
         super().connection_lost(exc)
 
     def turn_away(self) -> None:
-        """Its time is over: say so, where no answer has begun, and hang up."""
-        self._forget()
+        """Close the connection because its time is over. Send a 408 first, unless a
+        response has begun."""
+        self._leave_room()
         if self.is_refused:
             self._hang_up()
             return
@@ -183,27 +207,31 @@ class PromptProtocol(HttpProtocol):
         self.transport.close()
 
     def refuse(self, error: RefusedError) -> None:
-        """Say why, where no answer has begun, and hang up as soon as that was heard."""
-        self._forget()
+        """Send the error, unless a response has begun, and close the connection when
+        the client has received it."""
+        self._leave_room()
         self.is_refused = True
         if not self._may_answer() or self.transport.is_closing():
             self._hang_up()
             return
         self._answer(error)
         self._end_requests()
+        # Close only this direction, and read what the client still sends (LINGER_S).
         self.transport.write_eof()
         self.flow.resume_reading()
-        self.headers, self.url = [], b""
+        self.headers = []
+        self.url = b""
         self._room.enter(self)
 
     def shutdown(self) -> None:
+        """End the connection because the server stops; called by uvicorn."""
         if self.is_refused:
             self._hang_up()
         else:
             super().shutdown()
 
     def _may_answer(self) -> bool:
-        """Does an answer belong to the request that is arriving?"""
+        """Return True if a response sent now would be that of the arriving request."""
         return not self._open or (
             len(self._open) == 1
             and self.cycle.more_body
@@ -211,61 +239,61 @@ class PromptProtocol(HttpProtocol):
         )
 
     def _hang_up(self) -> None:
+        """Close the connection at once."""
         self._end_requests()
         self.transport.abort()
 
     def _end_requests(self) -> None:
-        """Nobody will hear their answers. uvicorn tells only the one that came last."""
+        """Tell the application that the client of each open request has disconnected.
+        uvicorn does this for the latest one only."""
         for cycle, _ in self._open:
             cycle.disconnected = True
             cycle.message_event.set()
 
-    def _throw_away(self, data: bytes) -> None:
-        self._unread += len(data)
-        if self._unread > MOST_UNREAD_BYTES:
+    def _discard(self, data: bytes) -> None:
+        self._discarded += len(data)
+        if self._discarded > MOST_UNREAD_BYTES:
             self._hang_up()
 
-    def _forget(self) -> None:
+    def _leave_room(self) -> None:
         self._room.leave(self)
         self._room.hold(self, 0)
 
     def _answer(self, error: RefusedError) -> None:
-        self.transport.write(
-            _answer(error, self._room.cross_origin.headers(self._origin()))
-        )
+        headers = self._room.cross_origin.headers(self._origin())
+        self.transport.write(_error_response(error, headers))
 
     def _origin(self) -> str | None:
-        """Origin of the page that sends the request, if it has named one."""
-        found = (
-            dict(self.cycle.scope["headers"]).get(b"origin")
-            if self.has_headers
-            else None
-        )
-        return None if found is None else found.decode("latin-1")
+        """Return the Origin header of the arriving request, if it has one."""
+        if not self.has_headers:
+            return None
+        origin = dict(self.cycle.scope["headers"]).get(b"origin")
+        return None if origin is None else origin.decode("latin-1")
 
 
 def use_all_descriptors() -> int:
-    """Raise this process's limit to what it may be; returns it."""
+    """Raise this process's limit of file descriptors to the highest that is allowed,
+    and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else hard
     if wanted > soft != resource.RLIM_INFINITY:
-        with contextlib.suppress(
-            ValueError, OSError
-        ):  # a kernel may have a limit of its own
+        # A kernel may have another limit.
+        with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     now = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return MOST_DESCRIPTORS if now == resource.RLIM_INFINITY else now
 
 
-def _answer(error: RefusedError, headers: Mapping[str, str]) -> bytes:
+def _error_response(error: RefusedError, headers: Mapping[str, str]) -> bytes:
+    """Return the bytes of an error response, written without the application."""
     problem = problem_of(error)
     body = json.dumps(problem.model_dump(exclude_none=True)).encode()
-    said = {
+    all_headers = {
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
         "Connection": "close",
         **headers,
     }
     lines = [f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in said.items()]
+    lines += [f"{name}: {value}" for name, value in all_headers.items()]
     return "\r\n".join([*lines, "", ""]).encode() + body

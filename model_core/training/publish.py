@@ -60,8 +60,9 @@ def model_from_checkpoint(path: Path) -> Model:
 
 
 def best_checkpoint(run: Path) -> Path:
-    """Return the best checkpoint in a run's directory; `run` itself if it is a file.
-    Raise ModelError if no epoch was better than the model that the run began with."""
+    """Return the best checkpoint in a run's directory, which may not exist; `run`
+    itself if it is not a directory. Raise ModelError if the run has a last checkpoint
+    only, because no epoch was better than the model that it began with."""
     if not run.is_dir():
         return run
     best = run / "best.safetensors"

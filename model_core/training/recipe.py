@@ -95,6 +95,7 @@ class TrainingSection(_Section):
     together."""
 
     epochs: int = Field(ge=1)
+    """Epochs of the run, each of which ends with a validation."""
     epoch_updates: int = Field(default=0, ge=0)
     """Updates of an epoch, after which there is a validation; 0: as many as one pass
     over the images takes."""
@@ -110,6 +111,7 @@ class TrainingSection(_Section):
     """Images in one update: 16 in the paper, "as this seems to regularize the models"
     (section 5.2)."""
     seed: int = Field(default=0, ge=0)
+    """Decides the random weights and the order of the images."""
     rule: Literal["rmsprop", "muon"] = "rmsprop"
     """rmsprop: the rule of the paper. muon: moves most kernels by their orthogonal
     momentum, and all other weights by Adam's rule. It needs a rate ten times as high,
@@ -122,6 +124,7 @@ class TrainingSection(_Section):
     """auto, or 0, is for Muon from random weights: AUTO_RATE times the run's updates to
     the power of AUTO_POWER."""
     schedule: Literal["constant", "cosine", "step"] = "cosine"
+    """How the learning rate falls during the run."""
     warmup: int = Field(default=0, ge=0)
     """Iterations over which the learning rate rises linearly from 0."""
     final_factor: float = Field(default=0.0, ge=0, le=1)
@@ -131,9 +134,13 @@ class TrainingSection(_Section):
     """Step schedule: the learning rate is multiplied by step_factor every step_epochs
     epochs."""
     alpha: float = Field(default=0.99, ge=0, lt=1)
+    """Decay of the mean of the squared gradients."""
     epsilon: float = Field(default=1e-8, gt=0)
+    """Number added to the root of that mean, so that nothing is divided by zero."""
     momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Decay of the momentum; 0: none."""
     centered: bool = False
+    """rmsprop: subtract the square of the mean gradient (Graves's variant)."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Muon: at each update the matrices are reduced by this share times the learning
     rate (Loshchilov and Hutter, 2019)."""

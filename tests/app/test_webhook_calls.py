@@ -13,7 +13,7 @@ import pytest
 from app.webhooks import calls
 from app.webhooks.addresses import Place, WebhookAddress
 from app.webhooks.calls import WebhookCallError, WebhookCalls
-from app.webhooks.signatures import key_of, signed
+from app.webhooks.signatures import key_of, signature_headers
 from tests.app.receiver import Receiver, make_certificate
 
 KEY = b"k" * 32
@@ -179,7 +179,7 @@ def test_the_body_of_an_answer_is_not_read(receiver: Receiver) -> None:
 def test_signature_is_that_of_the_specification() -> None:
     """The key, message and signature of the reference libraries' own tests."""
     key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    headers = signed(
+    headers = signature_headers(
         key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
     )
     assert headers == {

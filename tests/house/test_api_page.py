@@ -111,7 +111,7 @@ def pasted(language: str, block: str) -> str:
 
 def test_signature_is_looked_at_as_the_page_says() -> None:
     """It takes what the service signs now, and nothing that was changed, or is old."""
-    from app.webhooks.signatures import key_of, signed
+    from app.webhooks.signatures import key_of, signature_headers
 
     (block,) = [
         text
@@ -128,7 +128,9 @@ def test_signature_is_looked_at_as_the_page_says() -> None:
     ):
         headers = {
             name.lower(): value
-            for name, value in signed(key_of(SECRET), "job", at, body).items()
+            for name, value in signature_headers(
+                key_of(SECRET), "job", at, body
+            ).items()
         }
         assert page["is_theirs"](SECRET, headers, received) is good
 
