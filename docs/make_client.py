@@ -27,9 +27,9 @@ READ = (
     "Problem",
 )
 """Answers of the client's calls; the documents that these refer to are written before them."""
-HEAD = '''"""The service's documents, as its JSON is read: plain dictionaries, with types for whoever checks them.
+HEAD = '''"""Types of the service's JSON documents, which the client reads as plain dictionaries.
 
-Written by docs/make_client.py from openapi.json, which says what each field means.
+Written by docs/make_client.py from openapi.json, which describes each field.
 """
 
 from typing import Literal, NotRequired, TypedDict

@@ -131,9 +131,12 @@ def _hand_over(path: Path, draft: int, before: os.stat_result) -> None:
 
 
 class KeyFile:
-    """The current keys of a file. If the file is damaged or missing, its last keys stay
-    valid for `stale_s` seconds (0: for ever), and the log and `unread_s` report it.
-    After that there are no keys until it can be read again."""
+    """The current keys of a file, which is read again when it changes.
+
+    If the file is damaged or missing, its last keys stay valid for `stale_s` seconds
+    (0: for ever), and the log and `unread_s` report it. After that there are no keys
+    until it can be read again.
+    """
 
     def __init__(
         self,

@@ -14,7 +14,8 @@ _SIGNATURE = b"signature="
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """The claims of a signed URL, unchecked."""
+    """The claims of a signed URL, unchecked: expires and signature as they are in the
+    URL, and the job's id from its path."""
 
     job_id: str
     expires: str

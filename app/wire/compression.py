@@ -22,7 +22,7 @@ def takes_gzip(accept_encoding: str) -> bool:
 
 
 class Compression:
-    """ASGI middleware that compresses responses."""
+    """ASGI middleware that compresses long texts with gzip if the client accepts it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

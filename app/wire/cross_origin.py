@@ -30,9 +30,11 @@ _MAX_AGE_S = 600
 
 
 class CrossOrigin:
-    """Adds CORS headers for the pages of some origins. origins: those whose pages may
-    call; `*`: all. Without origins there are no CORS headers at all; the object is then
-    false."""
+    """Makes the CORS headers and the preflight responses for pages of other origins.
+
+    origins: those whose pages may call; `*`: all. Without origins there are no CORS
+        headers at all, and the object is false.
+    """
 
     def __init__(self, origins: Iterable[str]) -> None:
         self._origins = frozenset(origins)

@@ -1,4 +1,5 @@
-"""The service from Python: `Client`, and `AsyncClient` for asyncio. Needs httpx (`pip install '.[client]'`).
+"""The service from Python: `Client`, and `AsyncClient` for asyncio. Needs httpx
+(`pip install '.[client]'`).
 
     with Client("http://127.0.0.1:8000") as client:
         job = client.sample("mnist-diagonal-bilstm", n=4, seed=7)
@@ -6,15 +7,17 @@
             print(row.sample, row.y, row.pixels)
         job.save("digits.png", grid=True, scale=4)
 
-Requests that failed on the way, or that the server asks to repeat later, are repeated: each POST carries an
-idempotency key of its own, so a job is made once. Streams that break go on behind the last row that arrived.
+Requests are repeated if the connection failed, or if the server asks to repeat them
+later. Each POST carries an idempotency key of its own, so that a job is made once. A
+stream that breaks continues after the last row that arrived.
 """
 
 try:
     import httpx as _needed  # noqa: F401
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "pixelrnn.client needs httpx: pip install '.[client]' in the checkout, or the wheel's file in place of the dot",
+        "pixelrnn.client needs httpx: pip install '.[client]' in the checkout, or the "
+        "wheel's file in place of the dot",
         name="httpx",
     ) from error
 

@@ -1,4 +1,5 @@
-"""Checks of a good answer; whatever else came is an UnexpectedAnswerError."""
+"""Checks of successful responses. Each raises UnexpectedAnswerError if the response is
+not the service's."""
 
 from typing import Any
 
@@ -8,25 +9,28 @@ from pixelrnn.client.errors import UnexpectedAnswerError
 
 
 def document(response: httpx.Response, *needed: str) -> Any:
-    """The JSON object that was answered, which has these fields."""
+    """Return the JSON object of a response. Raise UnexpectedAnswerError if it is none,
+    or lacks one of the fields `needed`."""
     check_type(response, "application/json")
     try:
-        said = response.json()
+        content = response.json()
     except ValueError:
-        said = None
-    if not isinstance(said, dict) or not said.keys() >= set(needed):
+        content = None
+    if not isinstance(content, dict) or not content.keys() >= set(needed):
         raise UnexpectedAnswerError(
             f"{_place(response)} answered with no such document as the service's"
         )
-    return said
+    return content
 
 
 def check_type(response: httpx.Response, media: str) -> None:
-    """UnexpectedAnswerError unless the answer says that it is of this type, or of one that begins so."""
-    said = response.headers.get("content-type", "")
-    if not said.startswith(media):
+    """Raise UnexpectedAnswerError unless the response's media type is `media`, or
+    begins with it."""
+    content_type = response.headers.get("content-type", "")
+    if not content_type.startswith(media):
         raise UnexpectedAnswerError(
-            f"{_place(response)} answered with {said or 'nothing'}: expected {media}"
+            f"{_place(response)} answered with {content_type or 'nothing'}: expected "
+            f"{media}"
         )
 
 

@@ -1,6 +1,7 @@
-"""`AsyncClient`, for asyncio: it carries out the flows of flows.py.
+"""`AsyncClient`, for asyncio: it executes the flows of flows.py.
 
-docs/make_client.py writes synchronous.py, whose `Client` blocks, from this file: what is said here is true of both.
+docs/make_client.py writes synchronous.py, with the blocking `Client`, from this file.
+What is stated here is true of both.
 """
 
 import asyncio
@@ -36,7 +37,8 @@ T = TypeVar("T")
 
 
 class AsyncJob(JobView[R]):
-    """A job of the service; `state` is the Job document as last seen, R its result."""
+    """A job of the service. `state`: the last Job document that was received. R: the
+    type of its result."""
 
     def __init__(self, client: "AsyncClient", state: documents.Job) -> None:
         super().__init__(state)
@@ -44,28 +46,36 @@ class AsyncJob(JobView[R]):
         self._flows = client.flows
 
     async def refresh(self) -> documents.Job:
-        """Ask for the state, and return it."""
+        """Request the job's state, and return it."""
         self.state = await self._client.run(self._flows.state(self.id))
         return self.state
 
     async def wait(
         self, timeout_s: float | None = None, on_progress: OnProgress | None = None
     ) -> documents.Job:
-        """The state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up.
-        on_progress: called with the state about once a second."""
+        """Wait until the job has succeeded, and return its state.
+
+        timeout_s: seconds to wait. Default: for ever. on_progress: called with the
+            state about once a second. Raises JobEndedError if the job failed or was
+            cancelled, TimeoutError if the time is over.
+        """
         return await self._client.run(self._flows.end(self, timeout_s, on_progress))
 
     async def result(
         self, timeout_s: float | None = None, on_progress: OnProgress | None = None
     ) -> R:
-        """The job's result: the addresses of images, a score, a verification, what a file is. Waits, and raises, as
-        `wait` does."""
+        """Wait like `wait`, and return the job's result: the addresses of images, a
+        score, a verification, facts about a file."""
         await self.wait(timeout_s, on_progress)
         return self.result_of_success()
 
     async def rows(self, on_estimate: OnEstimate | None = None) -> AsyncIterator[Row]:
-        """Every row once, in the order of the stream, as they are drawn. Raises JobEndedError at a bad end.
-        on_estimate: called with what is expected so far of a completion by particles, up to five times a second."""
+        """Yield every row once, in the order of the stream, as it is drawn. Raise
+        JobEndedError if the job fails or is cancelled.
+
+        on_estimate: called, in a completion by particles, with the estimate so far, up
+            to five times a second.
+        """
         feed = Feed(on_estimate)
         async for row in self._client.follow(f"/jobs/{self.id}/events", feed):
             yield row
@@ -73,18 +83,20 @@ class AsyncJob(JobView[R]):
         self.succeeded()
 
     async def array(self) -> "np.ndarray":
-        """All images as numpy has them: bytes 0..255, of a model with a palette its values, (n, height, width,
-        channels). Waits, and raises, as `rows`; needs numpy."""
+        """Return all images as a numpy array (n, height, width, channels): bytes
+        0..255, or values in a model with a palette. Waits, and raises, like `rows`;
+        needs numpy."""
         return array_of(self.state, [row async for row in self.rows()])
 
     async def values(self) -> "np.ndarray":
-        """All images as the model has them: values 0 to V-1, (n, channels, height, width). Waits, and raises, as
-        `wait`; needs numpy."""
+        """Return all images as the model's values, 0 to V-1: (n, channels, height,
+        width). Waits, and raises, like `wait`; needs numpy."""
         await self.wait()
         return values_of(await self._client.run(self._flows.image(self.id, "npy")))
 
     async def images(self) -> "list[Image.Image]":
-        """All images as Pillow has them. Waits, and raises, as `rows`; needs numpy and Pillow."""
+        """Return all images as Pillow images. Waits, and raises, like `rows`; needs
+        numpy and Pillow."""
         return pictures_of(await self.array(), self.state.get("palette") or ())
 
     async def image(
@@ -94,61 +106,73 @@ class AsyncJob(JobView[R]):
         grid: bool = False,
         stage: documents.Stage = "final",
     ) -> bytes:
-        """A sample, or all in a grid, as PNG; of a score, its heat map."""
-        return await self._client.run(
-            self._flows.image(
-                self.id, sample=sample, scale=scale, grid=grid, stage=stage
-            )
+        """Return one image as PNG, or all of them in a grid; of a score, its heat map.
+
+        sample: number of the image. scale: pixels per side of each pixel. grid: all
+            images in one picture. stage: `small` is the small image of a Multi-Scale
+            model.
+        """
+        flow = self._flows.image(
+            self.id, sample=sample, scale=scale, grid=grid, stage=stage
         )
+        return await self._client.run(flow)
 
     async def save(self, path: Path | str, **options: Unpack[Showing]) -> None:
-        """Write `image(**options)` to a file, in the format that its name ends in: .png, .webp, .jpg, or all images as
-        .npy or .zip. Raises ValueError for another ending."""
-        Path(path).write_bytes(
-            await self._client.run(
-                self._flows.image(self.id, format_of(path), **options)
-            )
-        )
+        """Write `image(**options)` to a file, in the format of its suffix: .png, .webp,
+        .jpg; or all images as .npy or .zip. Raise ValueError for another suffix."""
+        flow = self._flows.image(self.id, format_of(path), **options)
+        Path(path).write_bytes(await self._client.run(flow))
 
     async def score_map(self, picture: int = 0) -> documents.ScoreMap:
-        """The bits of every variable, of a finished score; picture: of which of several."""
+        """Return the bits of every variable, of a finished score. picture: its index,
+        if the job scored several."""
         return await self._client.run(self._flows.score_map(self.id, picture))
 
     async def marginals(
         self, of: MapKind = "mean", picture: int = 0
     ) -> documents.MarginalMap:
-        """The expectation of each pixel, or how uncertain it is, of a finished completion by `posterior`; picture: of
-        which of several."""
+        """Return the mean of each pixel, or its uncertainty, of a finished completion
+        by `posterior`. picture: its index, if the job completed several."""
         return await self._client.run(self._flows.marginals(self.id, of, picture))
 
     async def blob(self, timeout_s: float | None = None) -> bytes:
-        """The file of an encoding. Waits, and raises, as `wait` does."""
+        """Wait like `wait`, and return the file of an encoding."""
         await self.wait(timeout_s)
         return await self._client.run(self._flows.blob(self.id))
 
     async def cancel(self) -> documents.Job:
-        """Ask the job to stop, and return the state: one that has ended stays as it is. Nothing is deleted: what is
-        drawn so far is `image()`, while rows and `images()` raise JobEndedError."""
+        """Ask the service to cancel the job, and return its state. A job that has ended
+        stays as it is. Nothing is deleted: `image()` returns what was drawn so far,
+        while `rows` and `images()` raise JobEndedError."""
         return await self._client.run(self._flows.cancel(self))
 
     async def finish(self) -> documents.Job:
-        """End a training now, with the best so far. Raises ApiError (409) while there is none."""
+        """End a training now with its best weights so far, and return its state. Raise
+        ApiError (409) if there are none yet."""
         return await self._client.run(self._flows.finish(self))
 
     async def links(self, expires_in: int = 3600) -> documents.SignedLinks:
-        """Addresses of its pictures and events that work without a key for so many seconds, a week at most. Raises
-        ApiError (501) where the service has no secret to sign with."""
+        """Return URLs of the job's pictures and events that work without a key.
+        expires_in: seconds for which they work, at most a week. Raise ApiError (501) if
+        the service has no secret to sign with."""
         return await self._client.run(self._flows.links(self.id, expires_in))
 
     async def delete(self) -> None:
-        """Delete what the job left. Raises ApiError (409) while it is queued or running: cancel it first."""
+        """Delete what the job left. Raise ApiError (409) if it is queued or running:
+        cancel it first."""
         await self._client.run(self._flows.delete(self.id))
 
 
 class AsyncClient(AsyncCalls):
-    """The service at `url`. `key`: an API key, where keys are asked for. `timeout`: seconds without an answer after
-    which a call is given up; without it, after `tries` tries, or sooner where nobody has ever answered. Every call may
-    raise ServiceError; AddressError at once where `url` is none."""
+    """A client of the service at `url`.
+
+    key: an API key, if the service needs one. tries: how often a call is tried, or less
+        if the service has never responded. timeout: seconds without a response after
+        which a call is given up, however many tries are left. Default: none.
+
+    The constructor raises AddressError for an invalid URL. Every call may raise
+    ServiceError.
+    """
 
     def __init__(
         self,
@@ -173,34 +197,38 @@ class AsyncClient(AsyncCalls):
         await self.close()
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._http.aclose()
 
     async def models(self) -> list[documents.Model]:
-        """Cards of the models that live workers hold."""
+        """Return the cards of the models that the service's workers have loaded."""
         return await self.run(self.flows.models())
 
     async def add_model(
         self, directory: Path, shared: bool = False, instead_of: str | None = None
     ) -> AsyncJob[documents.AddResult]:
-        """Add the model of a directory, for this key alone or for everybody; it is served when the job has succeeded.
-        instead_of: the identity of one's own model of this name, which it replaces. Raises OSError, ValueError where it
-        is none."""
+        """Add the model in a directory. It is served when the job has succeeded.
+
+        shared: for everybody, and not for this key alone. instead_of: the identity of
+            the caller's own model of this name, to replace it. Raises OSError if a file
+            cannot be read, ValueError if the directory has no valid card.
+        """
         return await self.start(add_model(directory, shared, instead_of))
 
     async def remove_model(self, name: str) -> None:
-        """Take one's own model away."""
+        """Remove one of the caller's own models."""
         await self.run(self.flows.remove_model(name))
 
     async def download_model(self, name: str) -> bytes:
-        """A zip with the directory of a model that was added."""
+        """Return a zip with the directory of a model that was added."""
         return await self.run(self.flows.download_model(name))
 
     async def start(self, call: Call) -> AsyncJob[Any]:
-        """Send a call that is answered with a job."""
+        """Send a call to which the service responds with a job, and return the job."""
         return AsyncJob(self, await self.run(self.flows.start(call)))
 
     async def job(self, job_id: str) -> AsyncJob[documents.Result]:
-        """A job by its id."""
+        """Return the job with this id."""
         return AsyncJob(self, await self.run(self.flows.state(job_id)))
 
     async def jobs(
@@ -208,21 +236,24 @@ class AsyncClient(AsyncCalls):
         status: documents.JobStatus | None = None,
         kind: documents.JobKind | None = None,
     ) -> AsyncIterator[AsyncJob[documents.Result]]:
-        """Newest first."""
+        """Yield the caller's jobs, newest first. status, kind: only jobs with these."""
         cursor = None
         while True:
             page = await self.run(self.flows.page(status, kind, cursor))
             for state in page["jobs"]:
                 yield AsyncJob(self, state)
-            if (cursor := page["next_cursor"]) is None:
+            cursor = page["next_cursor"]
+            if cursor is None:
                 return
 
     async def send(self, call: Call) -> httpx.Response:
-        """A call of one's own, with the retries of all others. Raises ApiError, UnreachableError."""
+        """Send any call, with the usual retries, and return the response. Raise
+        ApiError or UnreachableError."""
         return await self.run(self.flows.answer(call))
 
     async def follow(self, path: str, feed: Feed) -> AsyncIterator[Row]:
-        """The rows of an event stream to its end, over as many connections as it takes."""
+        """Yield the rows of an event stream to its end, over as many connections as are
+        needed."""
         reading = Reading(feed, self._habits)
         while not feed.has_ended:
             try:
@@ -231,26 +262,27 @@ class AsyncClient(AsyncCalls):
                 ) as response:
                     if not response.is_success:
                         await response.aread()
-                    if reading.opened(response):
+                    if reading.on_open(response):
                         async for text in response.aiter_text():
                             for row in reading.take(text):
                                 yield row
-                        reading.closed()
+                        reading.on_close()
             except httpx.TransportError as error:
-                reading.closed(error)
+                reading.on_close(error)
             await asyncio.sleep(reading.pause_s)
 
     async def run(self, flow: Flow[T]) -> T:
-        """Carry out a flow: its result."""
+        """Execute a flow, and return its result."""
         outcome: Outcome = None
         while True:
             try:
                 step = flow.send(outcome)
             except StopIteration as end:
                 return end.value
-            outcome = await self._carry_out(step)
+            outcome = await self._execute(step)
 
-    async def _carry_out(self, step: Step) -> Outcome:
+    async def _execute(self, step: Step) -> Outcome:
+        """Pause, or send a call; return the response, or the connection's error."""
         if isinstance(step, Pause):
             return await asyncio.sleep(step.seconds)
         try:

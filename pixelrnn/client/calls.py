@@ -1,4 +1,4 @@
-"""Requests to the service, as data: none is sent here."""
+"""Requests to the service as data. This file sends nothing."""
 
 import io
 import json
@@ -13,34 +13,38 @@ from pixelrnn.client.documents import Stage
 from pixelrnn.client.pictures import Picture, Several, file_of
 
 MapKind = Literal["mean", "entropy"]
-"""The kinds of map that marginals are shown as."""
+"""The kinds of marginal maps."""
 Label = str | int
-"""A label of a model's images: its name, or its number."""
+"""A label of a model's images: its name or its index."""
 _TRAINED_ON = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+"""Suffixes of the pictures in a folder that are sent for a training."""
 
 
 class Keeping(TypedDict, total=False):
-    """How many seconds a job is kept once it has ended, and who is told of its end: an https address of a host that the
-    service may call."""
+    """retention: seconds for which a job is kept after its end. webhook: https URL, on
+    a host that the service may call, that is called at its end."""
 
     retention: int
     webhook: str
 
 
 class Colouring(TypedDict, total=False):
-    """How colours are taken that the model's palette does not have."""
+    """colours: what to do with colours that the model's palette does not have: reject
+    the picture (`exact`), or take the nearest ones."""
 
     colours: Literal["exact", "nearest"]
 
 
 class Fitting(TypedDict, total=False):
-    """How a picture of another size than the model's is taken."""
+    """fit: what to do with a picture of another size than the model's: reject it
+    (`strict`), or stretch it."""
 
     fit: Literal["strict", "resize"]
 
 
 class Scoring(Colouring, Keeping, total=False):
-    """How a picture is scored: `JobCalls.score` says it. fit: `field` takes one larger than the model's."""
+    """How a picture is scored; see `JobCalls.score`. fit: `field` accepts a picture
+    larger than the model's."""
 
     fit: Literal["strict", "resize", "field"]
     x: int | None
@@ -51,7 +55,7 @@ class Scoring(Colouring, Keeping, total=False):
 
 
 class Classifying(Fitting, Colouring, Keeping, total=False):
-    """How a picture is classified: `JobCalls.classify` says it."""
+    """How a picture is classified; see `JobCalls.classify`."""
 
     particles: int | None
 
@@ -61,7 +65,9 @@ class Encoding(Colouring, Keeping, total=False):
 
 
 class Drawing(Keeping, total=False):
-    """How a job draws; first: the number of its first image among those of the seed."""
+    """How a job draws. first: number of its first image among those of the seed.
+    temperature: above 1 more varied, below 1 less. priority: which jobs are drawn
+    first."""
 
     first: int
     temperature: float
@@ -73,14 +79,15 @@ class DrawingFrom(Drawing, Fitting, total=False):
 
 
 class Completing(Drawing, Colouring, total=False):
-    """How a completion is drawn; rank: the likeliest first. fit: `crop` fills holes of a larger picture."""
+    """How a completion is drawn. rank: sort the images by likelihood, the likeliest
+    first. fit: `crop` fills holes of a larger picture."""
 
     fit: Literal["strict", "resize", "crop"]
     rank: bool
 
 
 class Training(Keeping, total=False):
-    """How pictures are trained on: `JobCalls.train` says it."""
+    """How pictures are trained on; see `JobCalls.train`."""
 
     minutes: float
     size: str | None
@@ -92,7 +99,7 @@ class Training(Keeping, total=False):
 
 
 class Showing(TypedDict, total=False):
-    """The picture of a job to show, and how: `Job.image` says it."""
+    """Which picture of a job is returned, and how; see `Job.image`."""
 
     sample: int
     scale: int
@@ -102,8 +109,11 @@ class Showing(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Call:
-    """One request. `fields` and `files` are a multipart form; without files, `body` is JSON, or `content` is the body
-    as it is. Of a field there may be several files."""
+    """One request.
+
+    fields, files: a multipart form; several files may have the same field. body: JSON,
+        if there are no files. content: the raw body, instead of both.
+    """
 
     method: str
     path: str
@@ -115,44 +125,40 @@ class Call:
     headers: dict[str, str] = field(default_factory=dict)
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of httpx's `request`."""
+        """Return the arguments of httpx's `request`, without the method and the
+        path."""
         files = [(name, (name, data)) for name, data in self.files or ()] or None
-        form = {"data": self.fields, "files": files}
-        given = {
+        optional = {
             "params": self.query or None,
             "json": self.body,
             "content": self.content,
-            **form,
+            "data": self.fields,
+            "files": files,
         }
-        return {
-            "headers": self.headers,
-            **{name: value for name, value in given.items() if value is not None},
-        }
+        return {"headers": self.headers, **_without_none(optional)}
 
 
 def sample(**fields: Any) -> Call:
-    return Call("POST", "/sample", body=_without_none(fields), headers=_once())
+    """Return the call that draws images. None means that a field is not sent."""
+    return Call(
+        "POST", "/sample", body=_without_none(fields), headers=_idempotency_key()
+    )
 
 
 def form(
     path: str, pictures: dict[str, Picture | Several | None], **fields: Any
 ) -> Call:
-    """A POST with pictures; raises OSError when a file cannot be read."""
-    lists = {
-        name: sent if isinstance(sent, list | tuple) else [sent]
-        for name, sent in pictures.items()
-    }
-    every = [
-        (name, picture)
-        for name, sent in lists.items()
-        for picture in sent
-        if picture is not None
-    ]
-    return _form(path, every, fields)
+    """Return a POST with pictures, by field name, and further fields. None means that a
+    field is not sent. Raise OSError if a file cannot be read."""
+    listed: list[tuple[str, Picture]] = []
+    for name, value in pictures.items():
+        several = value if isinstance(value, list | tuple) else [value]
+        listed += [(name, picture) for picture in several if picture is not None]
+    return _form(path, listed, fields)
 
 
 def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:
-    """Raises OSError when a file cannot be read."""
+    """Return the call that encodes pictures. Raise OSError if a file cannot be read."""
     return _form(
         "/encode",
         [("image", picture) for picture in pictures],
@@ -161,8 +167,8 @@ def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:
 
 
 def decode(file: Picture, **query: Any) -> Call:
-    """Raises OSError when it cannot be read."""
-    headers = {**_once(), "Content-Type": "application/vnd.pixelrnn"}
+    """Return the call that decodes a file. Raise OSError if it cannot be read."""
+    headers = {**_idempotency_key(), "Content-Type": "application/vnd.pixelrnn"}
     return Call(
         "POST",
         "/decode",
@@ -173,11 +179,12 @@ def decode(file: Picture, **query: Any) -> Call:
 
 
 def train(pictures: Path, name: str, fields: Mapping[str, Any]) -> Call:
-    """A folder is sent as a zip of the pictures in it. Raises OSError when one cannot be read."""
+    """Return the call that trains on pictures. A folder is sent as a zip of the
+    pictures in it. Raise OSError if a file cannot be read."""
     if not pictures.is_dir():
         return _form("/train", [("images", pictures)], {"name": name, **fields})
     file = io.BytesIO()
-    # A zip cannot say a year before 1980, which files of images and archives may have.
+    # A zip cannot contain a year before 1980, which files from archives may have.
     with zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
         for path in sorted(pictures.rglob("*")):
             if path.suffix.lower() in _TRAINED_ON and path.is_file():
@@ -186,23 +193,24 @@ def train(pictures: Path, name: str, fields: Mapping[str, Any]) -> Call:
 
 
 def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
-    """The files that the model's card names, in their order. Raises OSError when one cannot be read, ValueError where
-    the card is none."""
+    """Return the call that adds the model in a directory, with the files that its card
+    names, in their order. Raise OSError if one cannot be read, ValueError if there is
+    no valid card."""
     card = (directory / "card.json").read_bytes()
     facts = json.loads(card)
-    members = [
-        member["weights"]
-        for member in facts.get("members") or [{"weights": "weights.safetensors"}]
-    ]
+    members = facts.get("members") or [{"weights": "weights.safetensors"}]
+    names = [member["weights"] for member in members]
     guides = dict.fromkeys(
         f"guides/{guide['sha256']}.safetensors" for guide in facts.get("guides", ())
     )
-    places = [*members, *(guide for guide in guides if (directory / guide).is_file())]
-    files = [
-        ("card", card),
-        *(("weights", (directory / place).read_bytes()) for place in places),
-    ]
-    headers = {**_once(), **({"If-Match": f'"{instead_of}"'} if instead_of else {})}
+    # A guide that is also a member has no file of its own.
+    names += [guide for guide in guides if (directory / guide).is_file()]
+    files = [("card", card)]
+    files += [("weights", (directory / name).read_bytes()) for name in names]
+
+    headers = _idempotency_key()
+    if instead_of:
+        headers["If-Match"] = f'"{instead_of}"'
     return Call(
         "PUT",
         f"/models/{facts['name']}",
@@ -213,6 +221,7 @@ def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
 
 
 def get(path: str, **query: Any) -> Call:
+    """Return a GET. None means that a parameter is not sent."""
     return Call("GET", path, query=_as_text(_without_none(query)))
 
 
@@ -225,11 +234,12 @@ def _form(
         path,
         fields=_as_text(_without_none(fields)),
         files=files,
-        headers=_once(),
+        headers=_idempotency_key(),
     )
 
 
-def _once() -> dict[str, str]:
+def _idempotency_key() -> dict[str, str]:
+    """Return a header with a new key, so that a repeated request makes one job."""
     return {"Idempotency-Key": uuid.uuid4().hex}
 
 
@@ -238,6 +248,7 @@ def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_text(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return form fields with booleans in lower case, as JSON has them."""
     return {
         name: str(value).lower() if isinstance(value, bool) else value
         for name, value in fields.items()

@@ -1,14 +1,22 @@
-"""Errors between here and the service."""
+"""Errors of the client.
+
+ServiceError
+  AddressError            the URL cannot be that of a service
+  UnreachableError        no response after all tries
+  UnexpectedAnswerError   a response that is not the service's
+  ApiError                the service refused the request
+  JobEndedError           the job failed or was cancelled
+"""
 
 from pixelrnn.client import documents
 
 
 class ServiceError(Exception):
-    """Anything that this client raises on purpose."""
+    """Base class of all errors of the client."""
 
 
 class AddressError(ServiceError, ValueError):
-    """The address is none that a service can have."""
+    """The URL cannot be that of a service."""
 
     def __init__(self, url: object) -> None:
         super().__init__(
@@ -17,15 +25,17 @@ class AddressError(ServiceError, ValueError):
 
 
 class UnexpectedAnswerError(ServiceError):
-    """Something answered that does not speak as the service does: another server, or a proxy's page."""
+    """The response does not have the service's format: it may be from another server or
+    a proxy."""
 
 
 class UnreachableError(ServiceError):
-    """The service did not answer, however often it was tried."""
+    """The service did not respond, after all tries."""
 
 
 class ApiError(ServiceError):
-    """The service refused: `status`, and its problem document (RFC 9457) in `problem`."""
+    """The service refused the request. `status`: the HTTP status. `problem`: its
+    problem document (RFC 9457)."""
 
     def __init__(self, status: int, problem: documents.Problem) -> None:
         self.status = status
@@ -34,10 +44,15 @@ class ApiError(ServiceError):
 
 
 class JobEndedError(ServiceError):
-    """The job failed or was canceled; `state` is its last state. by_you: it was canceled from here."""
+    """The job failed or was cancelled. `state`: its last state."""
 
     def __init__(self, state: documents.Job, by_you: bool = False) -> None:
+        """by_you: whether this client cancelled it."""
         self.state = state
         error = state.get("error")
-        reason = f": {error['detail']}" if error else " by you" if by_you else ""
+        reason = ""
+        if error:
+            reason = f": {error['detail']}"
+        elif by_you:
+            reason = " by you"
         super().__init__(f"job {state['id']} {state['status']}{reason}")

@@ -1,4 +1,5 @@
-"""A job's event stream, as it arrives: rows, and where to go on when it breaks."""
+"""The event stream of a job: its rows, and where to continue after the connection
+breaks."""
 
 import base64
 import json
@@ -16,66 +17,76 @@ from pixelrnn.client.settings import Habits
 
 _EVENTS = "text/event-stream"
 _END_OF_LINE = re.compile(r"\r\n|\n|\r")
-"""The ends of lines of a stream, and nothing else: httpx ends lines wherever Unicode does, also within what is told."""
+"""The line ends of an event stream. httpx would also split lines at other characters
+that Unicode defines as line ends, which may be part of an event."""
 _ENDS = frozenset({"done", "error", "canceled"})
 
 
 @dataclass(frozen=True)
 class Row:
-    """Row y of an image is final: W * C bytes, pixel by pixel, colour by colour."""
+    """Row y of an image is final. pixels: W * C bytes, pixel by pixel and colour by
+    colour."""
 
     sample: int
     y: int
     pixels: bytes
     stage: documents.Stage = "final"
-    """`small`: of the image that a Multi-Scale model draws first."""
+    """`small`: a row of the small image that a Multi-Scale model draws first."""
     cutout: int | None = None
-    """Number of the cut-out that it is a row of, where holes of a larger picture are filled (`fit="crop"`)."""
+    """Index of the cut-out, if holes of a larger picture are filled (`fit="crop"`);
+    else None."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The expectation so far of a completion that is drawn by particles."""
+    """The mean image so far, in a completion by particles."""
 
     sample: int
-    """The image that is being drawn."""
+    """Number of the image that is being drawn."""
     share: float
-    """How much of the job's work is done, 0 to 1."""
+    """Share of the job's work that is done, 0 to 1."""
     mean: bytes
-    """H * W * C bytes 0..255: the expected value of each colour of each pixel, the rows from the top down."""
+    """H * W * C bytes 0..255: the mean of each colour of each pixel, row by row."""
     cutout: int | None = None
-    """Number of the cut-out, as of a row."""
+    """Index of the cut-out, like that of a row."""
 
 
 OnEstimate = Callable[[Estimate], None]
 
 
 class Feed:
-    """The part of one job's stream that has arrived. on_estimate hears what is expected so far, as that comes."""
+    """Parses the event stream of one job."""
 
     def __init__(self, on_estimate: OnEstimate | None = None) -> None:
+        """on_estimate: called with each estimate as it arrives."""
         self._on_estimate = on_estimate
         self.state: documents.Job | None = None
-        """The job as the stream last told it."""
+        """The last state of the job in the stream."""
         self.has_ended = False
+        """True after the event with which the job ends."""
         self._last_id = ""
         self._fields: dict[str, str] = {}
-        self._begun = ""
+        self._incomplete_line = ""
 
     def headers(self) -> dict[str, str]:
-        """Headers of the request that goes on where this feed is."""
-        self._fields, self._begun = {}, ""
+        """Return the headers of a request that continues after the last event. Discard
+        the part of an event that has arrived."""
+        self._fields = {}
+        self._incomplete_line = ""
         resume = {"Last-Event-ID": self._last_id} if self._last_id else {}
         return {"Accept": _EVENTS, **resume}
 
     def take(self, text: str) -> list[Row | None]:
-        """Take what came next: the events that it completes, each as its row, if it is one. Raises ApiError when the
-        job is gone, UnexpectedAnswerError for what is no event of a job."""
-        *lines, self._begun = _END_OF_LINE.split(self._begun + text)
-        if self._begun == "" and text.endswith(
-            "\r"
-        ):  # perhaps the first half of an end
-            self._begun = lines.pop() + "\r"
+        """Parse the next text of the stream. Return an entry for each event that it
+        completes: the row, or None for another event.
+
+        Raises ApiError if the job no longer exists, UnexpectedAnswerError for an event
+        that is not a job's.
+        """
+        *lines, self._incomplete_line = _END_OF_LINE.split(self._incomplete_line + text)
+        if self._incomplete_line == "" and text.endswith("\r"):
+            # The "\r" may be the first half of "\r\n".
+            self._incomplete_line = lines.pop() + "\r"
         try:
             return [
                 self._event(fields.get("event", ""), fields)
@@ -88,21 +99,27 @@ class Feed:
             ) from None
 
     def _line(self, line: str) -> dict[str, str] | None:
-        """The fields of the event that this line ends, where it ends one."""
+        """Parse a line. Return the fields of the event that it completes; None if it
+        completes none."""
         if line:
             name, _, value = line.partition(":")
             self._fields[name] = value.removeprefix(" ")
             return None
-        fields, self._fields = self._fields, {}
+        fields = self._fields
+        self._fields = {}
         return fields if "data" in fields else None
 
     def _event(self, name: str, fields: dict[str, str]) -> Row | None:
+        """Apply an event to this feed. Return its row, if it is one."""
         data = json.loads(fields["data"])
         self._last_id = fields.get("id", self._last_id)
         if name == "row":
-            place = data.get("stage", "final"), data.get("cutout")
             return Row(
-                data["sample"], data["y"], base64.b64decode(data["pixels"]), *place
+                data["sample"],
+                data["y"],
+                base64.b64decode(data["pixels"]),
+                data.get("stage", "final"),
+                data.get("cutout"),
             )
         if name == "estimate" and self._on_estimate is not None:
             mean = base64.b64decode(data["mean"])
@@ -110,26 +127,31 @@ class Feed:
                 Estimate(data["sample"], data["share"], mean, data.get("cutout"))
             )
         if name == "snapshot" or name in _ENDS:
-            if "id" not in data:  # the job is gone, and a problem says why
+            if "id" not in data:  # the job no longer exists: this is a problem document
                 raise ApiError(data["status"], data)
-            data.pop("type", None)  # the event's name once more
+            data.pop("type", None)  # a copy of the event's name
             self.state = data
             self.has_ended = name in _ENDS
         return None
 
 
 class Reading:
-    """A feed that is read to its end, over as many connections as it takes: what to do as each opens and breaks."""
+    """Reads a feed to its end over several connections: decides what to do as each
+    opens and breaks."""
 
     def __init__(self, feed: Feed, habits: Habits) -> None:
         self.feed = feed
         self.pause_s = 0.0
-        """How long to wait before the next connection."""
+        """Seconds to wait before the next connection."""
         self._patience = Patience(habits)
 
-    def opened(self, response: httpx.Response) -> bool:
-        """True if events follow; a refusal must have been read in full. Raises ApiError when trying again is of no use,
-        UnexpectedAnswerError if something else than events is answered."""
+    def on_open(self, response: httpx.Response) -> bool:
+        """Return True if events follow; False if the connection has to be tried again
+        after `pause_s`. The body of an unsuccessful response must have been read.
+
+        Raises ApiError if a further try is useless, UnexpectedAnswerError if the
+        response is no event stream.
+        """
         pause_s = self._patience.after_answer(response)
         self.pause_s = pause_s or 0.0
         if pause_s is None:
@@ -137,17 +159,18 @@ class Reading:
         return pause_s is None
 
     def take(self, text: str) -> list[Row]:
-        """Take what came next; returns the rows that it completes. A row is progress; any other event says at least
-        that the service is there, so a job that waits is waited for."""
+        """Parse the next text of the stream, and return the rows that it completes."""
         events = self.feed.take(text)
         rows = [row for row in events if row is not None]
         if rows:
             self._patience.renew()
         elif events:
+            # No progress, but the service responds: the job may be waiting.
             self._patience.keep_on()
         return rows
 
-    def closed(self, error: httpx.TransportError | None = None) -> None:
-        """The connection has ended or failed. Raises UnreachableError after the last try."""
+    def on_close(self, error: httpx.TransportError | None = None) -> None:
+        """Set `pause_s` after the connection has ended or failed. Raise
+        UnreachableError after the last try."""
         if error is not None or not self.feed.has_ended:
             self.pause_s = self._patience.after_silence(error)

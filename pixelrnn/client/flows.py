@@ -1,10 +1,13 @@
-"""The client's operations, without their doing: each is a generator that says what to send and how long to pause.
+"""The client's operations without input and output: each is a generator that yields
+what to send and how long to pause.
 
-    flow yields Call(...)        the client sends it, and hands back the response or the error of the connection
+    flow yields Call(...)        the client sends it, and sends back the response or the
+                                 connection's error
     flow yields Pause(seconds)   the client waits
     flow returns                 the result
 
-Client and AsyncClient carry flows out, one by blocking and one by awaiting; everything else is here, once.
+Client executes flows by blocking, and AsyncClient by awaiting. Everything else is here,
+once.
 """
 
 import time
@@ -23,29 +26,37 @@ from pixelrnn.client.settings import Habits
 
 T = TypeVar("T")
 R = TypeVar("R", bound=documents.Result, covariant=True)
-"""The result that a job of its kind has."""
+"""The type of a job's result."""
 LONG_POLL_S = 20.0
+"""Seconds for which the service may hold back a response until the job ends."""
 _PROGRESS_S = 1.0
-"""How often somebody who wants to know is told."""
+"""Seconds between two calls of on_progress."""
 _ACTIVE = ("queued", "running")
 _GONE = 410
+# Media types of a picture's formats that are not images.
 _TYPES = {"npy": "application/x-npy", "zip": "application/zip"}
 
 
 @dataclass(frozen=True)
 class Pause:
+    """Wait this long."""
+
     seconds: float
 
 
 Step = Call | Pause
+"""What a flow yields."""
 Outcome = httpx.Response | httpx.TransportError | None
+"""What is sent back to a flow: the result of a call, or None after a pause."""
 Flow = Generator[Step, Outcome, T]
+"""An operation whose result is a T."""
 OnProgress = Callable[[documents.Job], object]
-"""Told the job's state about once a second while it is waited for: `progress`, `eta_s`, `position`, ..."""
+"""Called with the job's state (`progress`, `eta_s`, `position`, ...) about once a
+second while the client waits for the job."""
 
 
 class JobView(Generic[R]):
-    """A job of the service; `state` is the Job document as last seen."""
+    """A job of the service. `state`: the last Job document that was received."""
 
     def __init__(self, state: documents.Job) -> None:
         self.state = state
@@ -54,28 +65,36 @@ class JobView(Generic[R]):
 
     def __repr__(self) -> str:
         state = self.state
-        said = f"{state['kind']} by {state['model']}, {state['status']}, {state['progress']:.0%}"
-        return f"<{type(self).__name__} {self.id}: {said}>"
+        facts = (
+            f"{state['kind']} by {state['model']}, {state['status']}, "
+            f"{state['progress']:.0%}"
+        )
+        return f"<{type(self).__name__} {self.id}: {facts}>"
 
     def succeeded(self) -> documents.Job:
-        """The state, if it is that of a success. Raises JobEndedError."""
+        """Return the state of a job that has succeeded. Raise JobEndedError if it has
+        not."""
         if self.state["status"] != "succeeded":
             raise JobEndedError(self.state, self.was_canceled_here)
         return self.state
 
     def result_of_success(self) -> R:
-        """The result, if it is that of a success. Raises JobEndedError."""
+        """Return the result of a job that has succeeded. Raise JobEndedError if it has
+        not."""
         return cast(R, self.succeeded()["result"])
 
 
 class Flows:
-    """Every operation of a client with these habits. All may raise ServiceError."""
+    """Every operation of a client. Each may raise ServiceError. habits: how patient the
+    client is."""
 
     def __init__(self, habits: Habits) -> None:
         self._habits = habits
 
     def answer(self, call: Call) -> Flow[httpx.Response]:
-        """The good answer to a call, after as many tries as it takes."""
+        """Return the successful response to a call, after as many tries as the habits
+        allow. Raise ApiError if the service refuses, UnreachableError if it does not
+        respond."""
         patience = Patience(self._habits)
         while True:
             outcome = yield call
@@ -88,21 +107,26 @@ class Flows:
             yield Pause(pause_s)
 
     def models(self) -> Flow[list[documents.Model]]:
+        """Return the cards of the models."""
         return (yield from self._document(calls.get("/models"), "models"))["models"]
 
     def remove_model(self, name: str) -> Flow[None]:
+        """Remove a model."""
         yield from self.answer(Call("DELETE", f"/models/{name}"))
 
     def download_model(self, name: str) -> Flow[bytes]:
+        """Return a zip with the model's directory."""
         answer = yield from self.answer(calls.get(f"/models/{name}/download"))
         check_type(answer, "application/zip")
         return answer.content
 
     def start(self, call: Call) -> Flow[documents.Job]:
-        """Send a call that is answered with a job."""
+        """Send a call to which the service responds with a job, and return its
+        state."""
         return (yield from self._job(call))
 
     def state(self, job_id: str) -> Flow[documents.Job]:
+        """Return the state of a job."""
         return (yield from self._job(calls.get(f"/jobs/{job_id}")))
 
     def page(
@@ -111,6 +135,7 @@ class Flows:
         kind: documents.JobKind | None,
         cursor: str | None,
     ) -> Flow[documents.JobList]:
+        """Return a page of the list of jobs. cursor: that of the previous page."""
         call = calls.get("/jobs", status=status, kind=kind, cursor=cursor)
         return (yield from self._document(call, "jobs", "next_cursor"))
 
@@ -120,20 +145,20 @@ class Flows:
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> Flow[documents.Job]:
-        """The job's state after success. Raises JobEndedError after failure or cancel, TimeoutError when time is up."""
+        """Wait until the job has succeeded, and return its state. Update `job.state`
+        with each response. Raise JobEndedError if it failed or was cancelled,
+        TimeoutError after timeout_s seconds."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        poll_s = self._habits.poll_s(
-            LONG_POLL_S if on_progress is None else _PROGRESS_S
-        )
+        longest_s = LONG_POLL_S if on_progress is None else _PROGRESS_S
+        poll_s = self._habits.poll_s(longest_s)
         while job.state["status"] in _ACTIVE:
             left_s = poll_s if deadline is None else deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError(
                     f"job {job.id} is {job.state['status']} after {timeout_s} s"
                 )
-            job.state = yield from self._job(
-                calls.get(f"/jobs/{job.id}", wait=min(left_s, poll_s))
-            )
+            call = calls.get(f"/jobs/{job.id}", wait=min(left_s, poll_s))
+            job.state = yield from self._job(call)
             if on_progress is not None:
                 on_progress(job.state)
         return job.succeeded()
@@ -141,21 +166,21 @@ class Flows:
     def image(
         self, job_id: str, kind: str = "png", **showing: Unpack[Showing]
     ) -> Flow[bytes]:
-        """A picture in a format; as `npy` and `zip` all of them, unless one is named."""
-        answer = yield from self.answer(
-            calls.get(f"/jobs/{job_id}/image", format=kind, **showing)
-        )
+        """Return a picture of a job in a format. The formats `npy` and `zip` contain
+        all images, unless `showing` names one."""
+        call = calls.get(f"/jobs/{job_id}/image", format=kind, **showing)
+        answer = yield from self.answer(call)
         check_type(answer, _TYPES.get(kind, "image/"))
         return answer.content
 
     def score_map(self, job_id: str, picture: int) -> Flow[documents.ScoreMap]:
-        return (
-            yield from self._document(
-                calls.get(f"/jobs/{job_id}/score-map", picture=picture or None)
-            )
-        )
+        """Return the bits of every variable. picture: index of the picture."""
+        # The first picture is the service's default and is not sent.
+        call = calls.get(f"/jobs/{job_id}/score-map", picture=picture or None)
+        return (yield from self._document(call))
 
     def blob(self, job_id: str) -> Flow[bytes]:
+        """Return the file of an encoding."""
         answer = yield from self.answer(calls.get(f"/jobs/{job_id}/blob"))
         check_type(answer, "application/vnd.pixelrnn")
         return answer.content
@@ -163,30 +188,36 @@ class Flows:
     def marginals(
         self, job_id: str, of: MapKind, picture: int
     ) -> Flow[documents.MarginalMap]:
-        asked = calls.get(f"/jobs/{job_id}/marginals", of=of, picture=picture or None)
-        call = replace(asked, headers={"Accept": "application/json"})
-        return (yield from self._document(call))
+        """Return the marginals of each pixel as numbers. picture: index of the
+        picture."""
+        call = calls.get(f"/jobs/{job_id}/marginals", of=of, picture=picture or None)
+        as_json = replace(call, headers={"Accept": "application/json"})
+        return (yield from self._document(as_json))
 
     def cancel(self, job: JobView[documents.Result]) -> Flow[documents.Job]:
-        """The job as it is then: it may end a moment later, or have ended before."""
+        """Ask the service to cancel the job, and return its state at that moment. The
+        job may end a little later, or may have ended before."""
         job.state = yield from self._job(Call("POST", f"/jobs/{job.id}/cancel"))
         job.was_canceled_here = True
         return job.state
 
     def finish(self, job: JobView[documents.Result]) -> Flow[documents.Job]:
-        """The job as it is then: it ends a moment later."""
+        """End a training with its best weights so far, and return its state at that
+        moment. It ends a little later."""
         job.state = yield from self._job(Call("POST", f"/jobs/{job.id}/finish"))
         return job.state
 
     def links(self, job_id: str, expires_in: int) -> Flow[documents.SignedLinks]:
+        """Return URLs of the job that work without a key for `expires_in` seconds."""
         call = Call("POST", f"/jobs/{job_id}/links", body={"expires_in": expires_in})
         return (yield from self._document(call))
 
     def delete(self, job_id: str) -> Flow[None]:
-        """A job that is gone already was deleted by an earlier try, or by somebody else: both are fine."""
+        """Delete a job."""
         try:
             yield from self.answer(Call("DELETE", f"/jobs/{job_id}"))
         except ApiError as error:
+            # An earlier try, or somebody else, has deleted it: that is a success too.
             if error.status != _GONE:
                 raise
 
@@ -194,4 +225,6 @@ class Flows:
         return (yield from self._document(call, "id", "status"))
 
     def _document(self, call: Call, *needed: str) -> Flow[Any]:
+        """Return the JSON object that a call is answered with. needed: fields that it
+        must have."""
         return document((yield from self.answer(call)), *needed)

@@ -32,16 +32,19 @@ class JobCalls(
         Drawn, Scored, Verified, Encoded, Classified, Trained, AllScored, AllClassified
     ]
 ):
-    """Calls that make a job. Each returns at once, by the result of its job, a Job or one to await.
+    """Calls that start a job. Each returns at once: a Job, or in AsyncClient an
+    awaitable of one.
 
-    Pictures are bytes or paths of image files, images of Pillow's, or arrays: pixels (H, W, C) as `Job.array` gives
-    them, if of uint8, the last axis being 1 or 3 and the first neither; else the model's values (C, H, W) as
-    `Job.values` gives them. Where several are taken, up to 64 as a list make one job, whose result has `pictures`.
+    Pictures are image files (bytes or paths), Pillow images, or arrays. An array of
+    uint8 whose last axis is 1 or 3, and whose first axis is neither, is pixels
+    (H, W, C) like those of `Job.array`; every other array is the model's values
+    (C, H, W) like those of `Job.values`. Calls that accept several pictures take a list
+    of up to 64 of them, which is one job; its result has `pictures`.
     """
 
     @abstractmethod
     def start(self, call: Call) -> Any:
-        """Send a call that is answered with a job."""
+        """Send a call to which the service responds with a job, and return the job."""
 
     def sample(
         self,
@@ -52,8 +55,11 @@ class JobCalls(
         size: str | None = None,
         **options: Unpack[calls.Drawing],
     ) -> Drawn:
-        """Draw n images. label: that of all of them, or a list of those of each, which says how many. size: of larger
-        pictures than the model's, WIDTHxHEIGHT."""
+        """Draw n images.
+
+        label: that of all images, or a list with one for each image, whose length
+            replaces n. size: draw pictures larger than the model's, WIDTHxHEIGHT.
+        """
         return self.start(
             calls.sample(model=model, n=n, seed=seed, label=label, size=size, **options)
         )
@@ -71,25 +77,31 @@ class JobCalls(
         label: Label | None = None,
         **options: Unpack[calls.Completing],
     ) -> Drawn:
-        """Fill the white part of the mask, or without one what is transparent, n times; 0 times where only
-        `marginals()` and the receipt are wanted. Several images have one mask, or one each.
+        """Fill the white part of the mask n times; without a mask, the transparent part
+        of the image. n=0 computes only `marginals()` and the receipt. Several images
+        have one mask for all, or one each.
 
-        fit="crop": the holes of a larger picture, each in a cut-out of the model's size; `image()` is the whole one.
-        method: `posterior`, given everything, or `clamp`; the model's first one when not said. particles of each image
-        and sweeps: of `posterior`, where it is not exact. label: of the images, of a model that has labels.
+        fit="crop": fill the holes of a larger picture, each in a cut-out of the model's
+        size; `image()` returns the whole picture.
+        method: `posterior`, which takes all given pixels into account, or `clamp`.
+            Default: the model's first one.
+        particles, sweeps: of each image, for `posterior` if it is not exact.
+        label: that of the images, for a model that has labels.
         """
         pictures: dict[str, Picture | Several | None] = {"image": image, "mask": mask}
-        how = {
-            "method": method,
-            "particles": particles,
-            "sweeps": sweeps,
-            "label": label,
-        }
-        return self.start(
-            calls.form(
-                "/complete", pictures, model=model, n=n, seed=seed, **how, **options
-            )
+        call = calls.form(
+            "/complete",
+            pictures,
+            model=model,
+            n=n,
+            seed=seed,
+            method=method,
+            particles=particles,
+            sweeps=sweeps,
+            label=label,
+            **options,
         )
+        return self.start(call)
 
     def upsample(
         self,
@@ -100,11 +112,18 @@ class JobCalls(
         label: Label | None = None,
         **options: Unpack[calls.DrawingFrom],
     ) -> Drawn:
-        """Draw n large images from a small one. label: of the images, of a model that has labels."""
-        said = {"n": n, "seed": seed, "label": label}
-        return self.start(
-            calls.form("/upsample", {"image": image}, model=model, **said, **options)
+        """Draw n large images from a small one. label: that of the images, for a model
+        that has labels."""
+        call = calls.form(
+            "/upsample",
+            {"image": image},
+            model=model,
+            n=n,
+            seed=seed,
+            label=label,
+            **options,
         )
+        return self.start(call)
 
     @overload
     def score(
@@ -117,9 +136,13 @@ class JobCalls(
     def score(
         self, model: str, image: Picture | Several, **options: Unpack[calls.Scoring]
     ) -> Any:
-        """How likely a picture is. x and y: also what was expected of that pixel (`result()["pixel"]`); influence: and
-        how much each earlier pixel mattered there. label: as an image with this label. against: by this second model,
-        too (`result()["against"]`)."""
+        """Compute how likely a picture is under the model.
+
+        x, y: also compute what the model expects of this pixel (`result()["pixel"]`).
+        influence: and how much each earlier pixel influences it. label: score it as an
+        image with this label. against: score it with this second model too
+        (`result()["against"]`).
+        """
         return self.start(
             calls.form("/score", {"image": image}, model=model, **options)
         )
@@ -147,16 +170,18 @@ class JobCalls(
         mask: Picture | Several | None = None,
         **options: Unpack[calls.Classifying],
     ) -> Any:
-        """How probable each label of the model is, given the picture, or the part of it where the mask is black.
+        """Compute the probability of each label of the model, given the picture, or
+        given the part of it for which the mask is black.
 
-        particles: of each label, where that is not exact.
+        particles: for each label, if the result is not exact.
         """
         pictures: dict[str, Picture | Several | None] = {"image": image, "mask": mask}
         return self.start(calls.form("/classify", pictures, model=model, **options))
 
     def verify(self, image: Picture, **options: Unpack[calls.Keeping]) -> Verified:
-        """Check that a sample, as the service wrote it, is what the model draws with the seed that it names: the file,
-        since no array says how it was drawn."""
+        """Check that a sample is what the model draws with the seed that the file
+        names. The image must be a file of the service, because an array does not say
+        how it was drawn."""
         return self.start(calls.form("/verify", {"image": image}, **options))
 
     def encode(
@@ -166,22 +191,30 @@ class JobCalls(
         label: Label | None = None,
         **options: Unpack[calls.Encoding],
     ) -> Encoded:
-        """Up to 64 pictures of the model's size as one file, without loss: `blob()` of the job. Each must come back as
-        it is: not transparent, and with no other colours than the model's. label: by which all are coded, instead of
-        that which is best for each."""
+        """Encode up to 64 pictures of the model's size as one file, without loss;
+        `blob()` of the job returns it. The pictures must not be transparent or have
+        other colours than the model's, so that they can be decoded exactly.
+
+        label: with which all pictures are encoded. Default: the best one for each.
+        """
         return self.start(calls.encode(model, images, label=label, **options))
 
     def decode(self, file: Picture, **options: Unpack[calls.Keeping]) -> Drawn:
-        """The pictures of a file that `encode` made, here or as `pixelrnn encode`: its bytes, or where it is."""
+        """Decode the pictures in a file of `encode` or of `pixelrnn encode`, given its
+        bytes or its path."""
         return self.start(calls.decode(file, **options))
 
     def train(
         self, pictures: Path, name: str, **options: Unpack[calls.Training]
     ) -> Trained:
-        """Train a model of this name on a folder of pictures, whose folders are labels, on a zip of one, on an .npz, or
-        on one picture with crops, which are learned then. minutes: 5 if nothing is said. size, as WIDTHxHEIGHT,
-        channels and values: of the model, where those that the pictures need are not meant. start: a model whose
-        weights it begins with. shared: everybody sees it, and not this key alone."""
+        """Train a model with this name on a folder of pictures, a zip of one, an .npz,
+        or a single picture with crops=True. Subfolders are labels.
+
+        minutes: Default: 5. size (WIDTHxHEIGHT), channels, values: those of the model,
+            instead of those that the pictures need. start: a model whose weights the
+            training begins with. crops: train on crops of the pictures. shared: for
+            everybody, and not for this key alone.
+        """
         return self.start(calls.train(pictures, name, options))
 
 

@@ -1,4 +1,4 @@
-"""Decides when to try again, and when to give up."""
+"""Decide when to try a call again, and when to give it up."""
 
 import random
 import time
@@ -11,35 +11,40 @@ from pixelrnn.client.errors import ApiError, ServiceError, UnreachableError
 from pixelrnn.client.settings import Habits
 
 _PASSING = frozenset({408, 429, 502, 503, 504})
-"""Statuses that may have changed a moment later."""
+"""Statuses after which a later try may succeed."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 30.0
 _FIRST_CONTACT_S = 2.0
-"""How long an address may be tried at which nobody has ever answered: a service that starts, or a mistake."""
+"""Seconds for which an address is tried that has never responded: the service may be
+starting, or the address may be wrong."""
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
+"""Errors after which the service has not received the request."""
 _HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
-"""The request itself is wrong."""
+"""Errors of an invalid request, for which further tries are useless."""
 
 
 class Patience:
-    """The retries of one call: counts its failures, and says how long to pause after each."""
+    """The retries of one call: counts its failures, and decides how long to pause after
+    each."""
 
     def __init__(self, habits: Habits) -> None:
         self._habits = habits
         self.renew()
 
     def renew(self) -> None:
-        """There was progress: count failures from zero again, and pause as briefly as at first."""
+        """Count failures from zero again, and start with a short pause, because there
+        was progress."""
         self.keep_on()
         self._pause_s = _FIRST_PAUSE_S
 
     def keep_on(self) -> None:
-        """The service has answered: count failures from zero again."""
+        """Count failures from zero again, because the service has responded."""
         self._failures = 0
         self._since = time.monotonic()
 
     def after_answer(self, response: httpx.Response) -> float | None:
-        """Seconds to pause before the next try; None: the answer is good. Raises ApiError when trying is of no use."""
+        """Return the seconds to pause before the next try; None if the response is a
+        success. Raise ApiError if further tries are useless, or after the last one."""
         self._habits.has_answered = True
         if response.is_success:
             return None
@@ -48,34 +53,42 @@ class Patience:
         return self._pause(error_of(response), _retry_after(response))
 
     def after_silence(self, error: httpx.TransportError | None) -> float:
-        """Seconds to pause after a connection that failed or broke. Raises UnreachableError after the last try."""
+        """Return the seconds to pause after a connection that failed or broke. Raise
+        UnreachableError after the last try."""
         tries = "once" if self._failures == 0 else f"{self._failures + 1} times"
         unreachable = UnreachableError(
-            f"no answer from the service: {error or 'the stream ended early'} (tried {tries})"
+            "no answer from the service: "
+            f"{error or 'the stream ended early'} (tried {tries})"
         )
         if isinstance(error, _HOPELESS):
             raise unreachable
-        is_first_contact = (
-            isinstance(error, _NOT_SENT) and not self._habits.has_answered
-        )
-        return self._pause(
-            unreachable, None, _FIRST_CONTACT_S if is_first_contact else None
-        )
+        was_not_sent = isinstance(error, _NOT_SENT)
+        is_first_contact = was_not_sent and not self._habits.has_answered
+        limit_s = _FIRST_CONTACT_S if is_first_contact else None
+        return self._pause(unreachable, None, limit_s)
 
     def _pause(
-        self, error: ServiceError, asked_s: float | None, within_s: float | None = None
+        self,
+        error: ServiceError,
+        requested_s: float | None,
+        limit_s: float | None = None,
     ) -> float:
+        """Count a failure, and return the seconds to pause. Raise `error` after the last
+        try, or if the pause would end too late.
+
+        requested_s: the pause that the service asks for. limit_s: seconds that the
+        call may take, in addition to the client's timeout.
+        """
         self._failures += 1
-        pause_s = max(
-            self._pause_s * random.uniform(0.5, 1.0),
-            min(asked_s or 0.0, _LONGEST_PAUSE_S),
-        )
+        # Random, so that clients that failed together do not return together.
+        own_s = self._pause_s * random.uniform(0.5, 1.0)
+        pause_s = max(own_s, min(requested_s or 0.0, _LONGEST_PAUSE_S))
+
         limits = [
-            limit for limit in (within_s, self._habits.timeout_s) if limit is not None
+            limit for limit in (limit_s, self._habits.timeout_s) if limit is not None
         ]
-        is_late = time.monotonic() - self._since + pause_s > min(
-            limits, default=float("inf")
-        )
+        end_s = time.monotonic() - self._since + pause_s
+        is_late = end_s > min(limits, default=float("inf"))
         if self._failures >= self._habits.tries or is_late:
             raise error
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
@@ -83,27 +96,26 @@ class Patience:
 
 
 def error_of(response: httpx.Response) -> ApiError:
-    """The error that a refusal means; its body must have been read. Something in between may have said it in other
-    words than the service's."""
+    """Return the error of an unsuccessful response, whose body must have been read. If
+    it has no problem document, because a proxy sent it, the problem contains its status
+    and reason only."""
     try:
-        said = response.json()
+        content = response.json()
     except ValueError:
-        said = None
-    unknown = {
+        content = None
+    problem = {
         "type": "about:blank",
         "title": response.reason_phrase,
         "status": response.status_code,
         "detail": "",
     }
-    return ApiError(
-        response.status_code,
-        cast(
-            documents.Problem, {**unknown, **(said if isinstance(said, dict) else {})}
-        ),
-    )
+    if isinstance(content, dict):
+        problem |= content
+    return ApiError(response.status_code, cast(documents.Problem, problem))
 
 
 def _retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds in the Retry-After header, if it has a number."""
     try:
         return float(response.headers.get("retry-after", ""))
     except ValueError:

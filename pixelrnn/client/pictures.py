@@ -1,5 +1,5 @@
-"""Pictures as numpy and Pillow have them, those that are handed in and those that were drawn. Neither is needed for
-anything else here."""
+"""Pictures of numpy and Pillow, to send and as results. Nothing else in this package
+needs either of them."""
 
 import io
 import sys
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Picture = Union[bytes, str, PathLike[str], "np.ndarray", "Image.Image"]
-"""An image file: its bytes, or where it is. An image of Pillow's. Or an array: pixels (H, W, C) of bytes 0..255, as
-`Job.array` gives them, if it is of uint8, its last axis is 1 or 3 and its first is neither; every other array is the
-model's values (C, H, W), as `Job.values` gives them."""
+"""An image file, as its bytes or its path; a Pillow image; or an array. An array of
+uint8 whose last axis is 1 or 3, and whose first axis is neither, is pixels (H, W, C),
+bytes 0..255, like those of `Job.array`. Every other array is the model's values
+(C, H, W), like those of `Job.values`."""
 
 Several = list[Any] | tuple[Any, ...]
-"""Several pictures, each in any of these ways."""
+"""Several pictures, each of any of these types."""
 
 FORMATS = {
     ".png": "png",
@@ -32,13 +33,15 @@ FORMATS = {
     ".npy": "npy",
     ".zip": "zip",
 }
-"""Formats that a job's picture is kept in, by the ending of the file's name."""
+"""Format of a job's picture, by the suffix of the file name."""
 _COLOURS = 1, 3
 _MODES_OF_PNG = "1", "L", "LA", "P", "RGB", "RGBA", "I;16"
+"""Pillow's modes that a PNG can have."""
 
 
 def format_of(path: Path | str) -> str:
-    """The format that the name of a file ends in. Raises ValueError for another ending."""
+    """Return the format of a file name's suffix. Raise ValueError for an unknown
+    one."""
     try:
         return FORMATS[Path(path).suffix.lower()]
     except KeyError:
@@ -48,23 +51,24 @@ def format_of(path: Path | str) -> str:
 
 
 def file_of(picture: Picture) -> bytes:
-    """The bytes to send. Raises OSError for a file that cannot be read, ValueError for an array of objects."""
+    """Return the bytes to send for a picture. Raise OSError if a file cannot be read,
+    ValueError for an array of Python objects."""
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, str | PathLike):
         return Path(picture).read_bytes()
-    pillow = sys.modules.get(
-        "PIL.Image"
-    )  # whoever hands in an image of Pillow's has loaded it
+    # If the picture is a Pillow image, the caller has imported Pillow.
+    pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(picture, pillow.Image):
         return _png_file(cast("Image.Image", picture))
     return _file_of_array(picture)
 
 
-def _file_of_array(given: Any) -> bytes:
+def _file_of_array(picture: Any) -> bytes:
+    """Return an array as a PNG if it is pixels, otherwise as .npy."""
     import numpy as np
 
-    array = np.ascontiguousarray(given)
+    array = np.ascontiguousarray(picture)
     is_bytes = array.dtype == np.uint8 and array.ndim == 3
     if is_bytes and array.shape[2] in _COLOURS and array.shape[0] not in _COLOURS:
         return _png_file(pictures_of(array[None])[0])
@@ -74,50 +78,53 @@ def _file_of_array(given: Any) -> bytes:
 
 
 def _png_file(image: "Image.Image") -> bytes:
+    if image.mode not in _MODES_OF_PNG:
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     file = io.BytesIO()
-    image = (
-        image
-        if image.mode in _MODES_OF_PNG
-        else image.convert("RGBA" if image.has_transparency_data else "RGB")
-    )
     image.save(file, "PNG")
     return file.getvalue()
 
 
 def values_of(file: bytes) -> "np.ndarray":
-    """The array of a file as the service writes it."""
+    """Return the array in a .npy file of the service."""
     import numpy as np
 
     return np.load(io.BytesIO(file), allow_pickle=False)
 
 
 def array_of(state: documents.Job, rows: list[Row]) -> "np.ndarray":
-    """Bytes 0..255 of shape (n, height, width, channels). Raises ServiceError for a job that draws no such images."""
+    """Return the images of a job as bytes 0..255, (n, height, width, channels). rows:
+    all its rows. Raise ServiceError if the job draws no such images."""
     import numpy as np
 
     if state.get("cutouts"):
         raise ServiceError(
-            f"job {state['id']} fills holes of a larger picture: `image()` and `save()` have it whole"
+            f"job {state['id']} fills holes of a larger picture: `image()` and "
+            "`save()` have it whole"
         )
-    drawn = {(row.sample, row.y): row.pixels for row in rows if row.stage == "final"}
-    n, height, width = state["n"], state["height"], state["width"]
-    if len(drawn) != n * height:
+    by_place = {(row.sample, row.y): row.pixels for row in rows if row.stage == "final"}
+    n = state["n"]
+    height = state["height"]
+    width = state["width"]
+    if len(by_place) != n * height:
         raise ServiceError(
             f"job {state['id']} has no images: it is a job of {state['kind']}"
         )
-    pixels = b"".join(drawn[sample, y] for sample in range(n) for y in range(height))
+    pixels = b"".join(by_place[sample, y] for sample in range(n) for y in range(height))
     return np.frombuffer(pixels, np.uint8).reshape(n, height, width, state["channels"])
 
 
 def pictures_of(
     array: "np.ndarray", palette: Sequence[str] = ()
 ) -> "list[Image.Image]":
-    """Each image of an array as array_of gives it, grey, in RGB, or in the colours of a palette, with opacity."""
+    """Return the images of an array of `array_of` as Pillow images: grey, RGB, or RGBA
+    in the colours of the palette."""
     from PIL import Image
 
     if palette:
         import numpy as np
 
+        # A colour without opacity is opaque: #rrggbb becomes rrggbbff.
         colours = np.array(
             [[*bytes.fromhex(f"{colour[1:]:f<8}")] for colour in palette], np.uint8
         )

@@ -1,4 +1,4 @@
-"""Settings that both clients give to httpx, and how patient they are."""
+"""Settings of httpx that both clients share, and how patient they are."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +8,12 @@ import httpx
 from pixelrnn.client.errors import AddressError
 
 TRIES = 8
+"""How often a call is tried, at most."""
 _CONNECT_S = 10.0
+"""Seconds until a connection must be open."""
 _SILENCE_S = 60.0
-"""Longer than a long poll, and than the pause between two comments on a quiet stream."""
+"""Seconds between two bytes of a response: more than a long poll takes, and more than
+the time between two comments on a quiet stream."""
 
 
 @dataclass
@@ -19,17 +22,21 @@ class Habits:
 
     tries: int = TRIES
     timeout_s: float | None = None
-    """Seconds without an answer after which a call is given up, however many tries are left."""
+    """Seconds without a response after which a call is given up, however many tries are
+    left; None: no limit."""
     has_answered: bool = False
-    """The service has answered before: an address that never has is given up sooner."""
+    """True after the first response. A service that has never responded is given up
+    sooner."""
 
     def poll_s(self, at_most: float) -> float:
-        """How long the service may be asked to wait before it answers."""
+        """Return the seconds for which the service may hold back a response: at most
+        `at_most`, and half of the timeout."""
         return at_most if self.timeout_s is None else min(at_most, self.timeout_s / 2)
 
 
 def http_options(url: str, key: str | None, timeout_s: float | None) -> dict[str, Any]:
-    """Address, key and timeouts of a client. AddressError for an address that no service can have."""
+    """Return the arguments of an httpx client for this service. Raise AddressError for
+    an invalid URL."""
     check_address(url)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     silence_s = _SILENCE_S if timeout_s is None else timeout_s
@@ -38,7 +45,7 @@ def http_options(url: str, key: str | None, timeout_s: float | None) -> dict[str
 
 
 def check_address(url: str) -> None:
-    """AddressError for an address that no service can have."""
+    """Raise AddressError if the URL cannot be that of a service."""
     try:
         address = httpx.URL(url)
     except (httpx.InvalidURL, TypeError):
