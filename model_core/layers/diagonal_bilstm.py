@@ -4,8 +4,10 @@ one from each upper corner.
 The left-to-right scan computes at pixel (y, x):
 
     [o, f, i, g] = K_is * x(y, x) + K_left * h(y, x-1) + K_up * h(y-1, x) + b
-    (equation 3: o, f, i sigmoid, g tanh) c(y, x) = f . c(y, x-1) + i . g h(y, x) = o .
-    tanh(c(y, x))
+    c(y, x) = f . c(y, x-1) + i . g
+    h(y, x) = o . tanh(c(y, x))
+
+with o, f, i sigmoid and g tanh (equation 3).
 
 Outside the image both states are the learned initial state. The right-to-left scan is
 the same scan of the mirrored image. Its output is mirrored back and shifted down by one

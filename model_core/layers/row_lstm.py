@@ -1,9 +1,12 @@
 """Row LSTM (section 3.1): an LSTM that scans the image row by row; each pixel sees a
 triangle above it.
 
-    [o, f, i, g](y, x) = sum_j K_ss[j] * h(y-1, x+j) + K_is[-1] * x(y, x-1) + K_is[0] *
-    x(y, x) + b,   j = -1, 0, 1 c(y, x) = f . c(y-1, x) + i . g            (equation 3)
+    [o, f, i, g](y, x) = sum_j K_ss[j] * h(y-1, x+j)
+                         + K_is[-1] * x(y, x-1) + K_is[0] * x(y, x) + b
+    c(y, x) = f . c(y-1, x) + i . g
     h(y, x) = o . tanh(c(y, x))
+
+with j = -1, 0, 1 (equation 3: o, f, i sigmoid, g tanh).
 
 The state-to-state convolution is not masked, because the row above is known entirely.
 The input-to-state convolution has mask B, which hides its right tap. Outside the image

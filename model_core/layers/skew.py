@@ -1,7 +1,11 @@
 """Skewing: lay the diagonals of a map into columns (section 3.2, figure 3).
 
-a b c      a b c . . d e f  ->  . d e f .      each row one column right of the row
-above; column s holds the pixels with y + x = s g h i      . . g h i
+    a b c      a b c . .
+    d e f  ->  . d e f .
+    g h i      . . g h i
+
+Each row is one column to the right of the row above, so that column s contains the
+pixels with y + x = s.
 """
 
 import torch
@@ -10,8 +14,8 @@ from torch.nn import functional
 
 
 def skew(x: Tensor) -> Tensor:
-    """Shift each row one column to the right of the row above: (B, F, H, W) -> (B, F,
-    H, W + H - 1).
+    """Shift each row one column to the right of the row above:
+    (B, F, H, W) -> (B, F, H, W + H - 1).
 
     The other entries are zero.
     """

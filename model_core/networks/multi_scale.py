@@ -1,8 +1,9 @@
 """Multi-Scale PixelRNN (section 3.6): draw a small image first, then the large image
 given the small one.
 
-small (s x s) --first network--> p(small) \\__ deconvolutions --> c x n x n --1x1, added
-  in every layer--> second network --> p(large | small)
+    small (s x s) --first network--> p(small)
+      \\__ deconvolutions --> c x n x n --1 x 1, added in every layer--> second network
+           --> p(large | small)
 """
 
 from dataclasses import replace

@@ -128,7 +128,8 @@ class PixelNetwork(nn.Module):
         return self.head(self.trunk(x, condition))
 
     def fuses(self, values: Tensor) -> bool:
-        """Return whether `forward` takes the fused pass for these values (B, C, H, W)."""
+        """Return True if `forward` uses the fused pass for these values
+        (B, C, H, W)."""
         return self._fused is not None and self._fused.suits(
             self, self.input(self.encode(values))
         )
