@@ -1,9 +1,10 @@
 """The networks of section 4: a stack of layers between a convolution with mask A and a
 softmax head.
 
-values --7x7 mask A--> x (2h) --[ layer: 2h -> h, 1x1 back to 2h, + x ] * layers--> top
-                                      --head--> logits \\__ 1x1 skip, 2h, summed into
-                                      top _________/
+    values --7 x 7, mask A--> x (2h features)
+    x --[ layer: 2h -> h, 1 x 1 back to 2h, + x ] * layers--> top (2h)
+         \\__ 1 x 1 skip of each layer, 2h, added to top
+    top --head--> logits
 """
 
 from collections.abc import Sequence
