@@ -112,17 +112,17 @@ def test_the_end_of_a_job_is_polled_for(status: documents.JobStatus) -> None:
 def test_a_reading_is_patient_again_when_a_row_has_come() -> None:
     """Two tries for a silence, and two more behind a row; the next connection goes on where the last row was."""
     reading = Reading(Feed(), Habits(tries=2))
-    reading.closed(httpx.ReadError("broken"))
+    reading.on_close(httpx.ReadError("broken"))
     assert reading.pause_s > 0
-    assert reading.opened(stream())
+    assert reading.on_open(stream())
     rows = reading.take(
         'event: row\nid: 1-0\ndata: {"sample": 0, "y": 0, "pixels": "AA=="}\n\n'
     )
     assert [row.y for row in rows] == [0]
     assert reading.feed.headers()["Last-Event-ID"] == "1-0"
-    reading.closed()
+    reading.on_close()
     with pytest.raises(UnreachableError):
-        reading.closed()
+        reading.on_close()
 
 
 def test_a_reading_waits_for_a_job_that_waits() -> None:
@@ -130,7 +130,7 @@ def test_a_reading_waits_for_a_job_that_waits() -> None:
     longer pause, since a proxy may cut at once. Comments alone are not the service's word."""
     reading, pauses = Reading(Feed(), Habits(tries=3)), []
     for _ in range(9):
-        assert reading.opened(stream())
+        assert reading.on_open(stream())
         assert (
             reading.take(
                 told("snapshot", '{"id": "a", "status": "queued"}')
@@ -138,13 +138,13 @@ def test_a_reading_waits_for_a_job_that_waits() -> None:
             )
             == []
         )
-        reading.closed()
+        reading.on_close()
         pauses.append(reading.pause_s)
     assert pauses[0] < 1 < pauses[-1]
     assert reading.take(": alive\n\n") == []
-    reading.closed()
+    reading.on_close()
     with pytest.raises(UnreachableError, match="tried 3 times"):
-        reading.closed()
+        reading.on_close()
 
 
 def test_a_feed_knows_the_job_as_it_is_told() -> None:
@@ -216,7 +216,7 @@ def test_an_answer_of_something_else_is_an_error_of_the_service(
             flow.send(answer)
     if answer is PORTAL:
         with pytest.raises(UnexpectedAnswerError, match="expected text/event-stream"):
-            Reading(Feed(), Habits()).opened(answer)
+            Reading(Feed(), Habits()).on_open(answer)
 
 
 @pytest.mark.parametrize(
