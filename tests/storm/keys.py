@@ -7,12 +7,14 @@ from app.access.key_file import changing
 
 
 class Keys:
-    """`owners`: the keys that stay."""
+    """`owners`: the keys that stay, of those whose jobs are judged. `uploader`: the key of
+    a client whose jobs are not (uploads.py)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._whole = b""
         self.owners = [self.add(name) for name in ("ada", "bob")]
+        self.uploader = self.add("eve")
 
     def add(self, name: str) -> str:
         """Returns a new key of that name."""

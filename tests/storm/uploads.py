@@ -178,7 +178,7 @@ async def _exchange(world: World, rng: random.Random, is_bad: bool) -> None:
     if is_bad:
         diverge(second / "weights.safetensors")
         new = Card.read(second / "card.json")
-    async with Client(world, world.keys.owners[0]) as client:
+    async with Client(world, world.keys.uploader) as client:
         try:
             await client.put(first)
             await client.wait_served(name, former)
@@ -218,7 +218,7 @@ async def hostile_archives(world: World, rng: random.Random) -> None:
     """Some of the uploads of hostile.py, while ordinary jobs are drawn. No answer may be
     500, and the API must stay small."""
     chosen = rng.sample([one for one in UPLOADS if one.name in _LIGHT], 3)
-    async with Client(world, world.keys.owners[1]) as client:
+    async with Client(world, world.keys.uploader) as client:
         for upload in chosen:
             requests = await asyncio.to_thread(upload.make)
             answers = await asyncio.gather(*map(client.send_hostile, requests))
@@ -251,7 +251,7 @@ async def training_killed(world: World, rng: random.Random) -> None:
     name = f"killed-{uuid.uuid4().hex[:12]}"
     pictures = [("images", ("p.png", data)) for data in training_pictures()]
     fields = {"name": name, "minutes": "0.1", "size": "8x8"}
-    async with Client(world, world.keys.owners[1]) as client:
+    async with Client(world, world.keys.uploader) as client:
         answer = await client.ask("POST", "/train", files=pictures, data=fields)
         if answer.status_code != HTTPStatus.ACCEPTED:
             raise RuntimeError(
