@@ -138,6 +138,7 @@ def test_more_models_are_added_exchanged_and_deleted_than_a_worker_may_hold(
         rig.draw(copy)
 
     waiting = rig.spec(copies[0], seed=5)
+    latest = copies[0]
     for seed in range(100, 104):
         latest = rig.put("m0", seed)
         rig.wait_served(latest)
@@ -190,8 +191,11 @@ def test_a_model_that_a_job_draws_with_is_not_unloaded(rig: Rig) -> None:
     rig.expect_drawn(second, other)
     assert rig.unloaded()[len(before) :] == ["first"]
     assert rig.client.attempts(long.id) == 1
-    record = rig.client.record(long.id), rig.client.record(other.id)
-    assert record[1].started_at >= record[0].finished_at
+    ended_at = rig.client.record(long.id).finished_at
+    began_at = rig.client.record(other.id).started_at
+    assert ended_at is not None
+    assert began_at is not None
+    assert began_at >= ended_at
     rig.client.wait_idle()
 
 
