@@ -74,6 +74,21 @@ def pytest_runtest_setup() -> None:
         sys.modules["torch"].manual_seed(0)
 
 
+@pytest.fixture(params=["loops", "blocks"])
+def way(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Draw by the compiled loops, and then by a fake card: yields the class of the stage
+    that draws."""
+    from model_core.sampling.blocks.stage import BlockStage
+    from model_core.sampling.compiled.stage import CompiledStage
+    from tests.model_core.fake_card import fake_card
+
+    if request.param == "loops":
+        yield CompiledStage
+        return
+    with fake_card():
+        yield BlockStage
+
+
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a real server on a unix socket, for the whole test run."""

@@ -8,11 +8,12 @@ import numpy as np
 from model_core.codec.container import CANARY_BYTES
 from model_core.codec.lanes import LaneCoder, finished
 from model_core.config import NetworkConfig
+from model_core.sampling.compiled.stage import CompiledStage
+from model_core.sampling.compiled.threaded import ThreadedStage
 from model_core.sampling.noise import image_noise
-from model_core.sampling.stages import CodingStage
 
 
-def canary(stage: CodingStage, config: NetworkConfig) -> bytes:
+def canary(stage: CompiledStage | ThreadedStage, config: NetworkConfig) -> bytes:
     """Return a digest of the code of a fixed image of noise, and of every bit of the
     network's state after it is encoded.
 

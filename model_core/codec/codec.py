@@ -38,8 +38,9 @@ from model_core.errors import ConfigError, DataError, ModelError
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
+from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.label_choice import rows_on
-from model_core.sampling.stages import compiled_stage, numerics_of
+from model_core.sampling.stages import coding_stage, numerics_of
 
 OnImages = Callable[[int], None]
 """Called with the number of images that were coded since the last call."""
@@ -121,7 +122,7 @@ def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.
         return np.full(len(images), model.label)
     labels = model.config.labels
     all_pixels = np.ones(images.shape[2:], np.bool_)
-    stage = compiled_stage(_network(model, k), labels)  # a slot for each label
+    stage = coding_stage(_network(model, k), labels)  # a slot for each label
     likeliest = []
     for image in turn(images, model.members[k].orientation):
         rows = rows_on(stage, labels, image, all_pixels, TEMPERATURE)
@@ -222,10 +223,14 @@ def _lane_count(part: Values) -> int:
 
 def _coder(model: Model, k: int, lanes: int) -> tuple[LaneCoder, bytes]:
     """Return the coder of a member's images, with at most this many lanes, and this
-    machine's canary."""
-    stage = compiled_stage(_network(model, k), lanes)
-    own_canary = canary(stage, model.config)
-    return LaneCoder(stage, model.config), own_canary
+    machine's canary.
+
+    The processors compute the canary: a card codes only if it was found to compute what
+    they do.
+    """
+    network = _network(model, k)
+    own_canary = canary(CompiledStage(network, 1), model.config)
+    return LaneCoder(coding_stage(network, lanes), model.config), own_canary
 
 
 def _network(model: Model, k: int) -> PixelNetwork:

@@ -16,6 +16,7 @@ from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import spread_out, subsample
 from model_core.networks import MultiScaleNetwork, Network
 from model_core.sampling.compiled.threaded import ThreadedStage
+from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.noise import image_noise
 from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.stage import Drawing, SlotRow
@@ -62,7 +63,9 @@ class NetworkEngine:
         kept: int = 0,
         threads: int | None = None,
     ) -> None:
-        self._network = network
+        # Small images and labels reach the large image through main memory, also if a
+        # card draws: only there are the last digits always the same.
+        self._network = in_main_memory(network)
         keeps_closed = stage_for(network).keeps_closed
         spare = range(slots, slots + kept if keeps_closed else slots)
         self._parts = [
@@ -166,13 +169,12 @@ class NetworkEngine:
 
     def _open_large(self, slot: int, request: ImageRequest, small: Tensor) -> None:
         assert isinstance(self._network, MultiScaleNetwork)
-        at = self._network.small.input.bias.device
         label = (
             None
             if request.label is None
-            else self._network.of_labels(torch.tensor([request.label], device=at))
+            else self._network.of_labels(torch.tensor([request.label]))
         )
-        condition = self._network.condition(small[None].to(at), label)[0].permute(
+        condition = self._network.condition(small[None], label)[0].permute(
             1, 2, 0
         )  # (H, W, c), of it alone
         factor = self._network.config.factor

@@ -7,17 +7,21 @@ import torch
 from model_core.compiled import is_kept
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
+from model_core.sampling.blocks.card_check import open_card
+from model_core.sampling.blocks.cards import card_at
+from model_core.sampling.blocks.stage import BlockStage
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threaded import SPARE, ThreadedStage, threaded_bytes
 from model_core.sampling.compiled.threads import threads_in_use
+from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.stage import Stage
 
-STAGES: tuple[type[Stage], ...] = (CompiledStage, PlainStage)
+STAGES: tuple[type[Stage], ...] = (BlockStage, CompiledStage, PlainStage)
 """The fastest first; the last can draw from every network on every device."""
 
-CodingStage = CompiledStage | ThreadedStage
-"""A stage of compiled code, which can code images as well."""
+CodingStage = CompiledStage | ThreadedStage | BlockStage
+"""A stage that can code images as well."""
 
 SEAT_BYTES, WEIGHTS_WORTH = 8 * 2**20, 4
 """Bytes that the state of images drawn side by side may take, or so many times the weights' if that is more."""
@@ -63,12 +67,20 @@ def new_stage(
 
 def compiled_stage(
     network: PixelNetwork, slots: int, threads: int | None = None, spare: int = SPARE
-) -> CodingStage:
+) -> CompiledStage | ThreadedStage:
     """Do as `new_stage`, for a network from which compiled code can draw."""
+    network = in_main_memory(network)
     threads = min(threads or threads_in_use(), slots)
     if threads == 1:
         return CompiledStage(network, slots)
     return ThreadedStage(network, slots, threads, spare)
+
+
+def coding_stage(network: PixelNetwork, slots: int) -> CodingStage:
+    """Do as `new_stage`, for a network that has a codec: one drawn with cpu-compiled."""
+    stage = new_stage(network, slots)
+    assert isinstance(stage, CodingStage)
+    return stage
 
 
 def numerics_of(model: Model, slots: int = 1) -> str:
@@ -84,14 +96,14 @@ def numerics_of(model: Model, slots: int = 1) -> str:
 
 def compiled_loops(model: Model) -> str | None:
     """Name of the compiled loops that must be there before the first image of a model is drawn: those of its kind of
-    network; None if it is drawn from in plain torch."""
+    network; None if it is drawn from in plain torch. A card needs them too, since it is compared with them."""
     return loops_of(*(member.network for member in model.members))
 
 
 def loops_of(*networks: Network) -> str | None:
     """The same of networks of one config."""
     every = [each for network in networks for each in networks_of(network)]
-    return networks[0].config.network if _first_for(every) is CompiledStage else None
+    return None if _first_for(every) is PlainStage else networks[0].config.network
 
 
 def guide_bytes(model: Model) -> int:
@@ -148,10 +160,17 @@ def seats(model: Model) -> int:
     of 16 would not fit into the processor's caches. Large weights raise it, because all images share one read of
     them."""
     if model not in _seats:
-        _seats[model] = (
-            MOST if compiled_loops(model) is None else _seats_in_caches(model)
-        )
+        _seats[model] = _count_seats(model)
     return _seats[model]
+
+
+def _count_seats(model: Model) -> int:
+    stage = _first_for(_all_of(model))
+    if stage is BlockStage:
+        card = card_at(_device(_all_of(model)[0]))
+        assert card is not None
+        return card.driver.blocks
+    return MOST if stage is PlainStage else _seats_in_caches(model)
 
 
 def _seats_in_caches(model: Model) -> int:
@@ -177,6 +196,8 @@ def _guides_of(model: Model) -> list[PixelNetwork]:
 
 
 def _first_for(networks: list[PixelNetwork]) -> type[Stage]:
+    for network in networks:
+        open_card(_device(network))
     return next(
         stage
         for stage in STAGES

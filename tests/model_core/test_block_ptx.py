@@ -10,6 +10,8 @@ import torch
 from model_core.blocks import record as r
 from model_core.blocks.program import KINDS, order_on_cpu
 from model_core.blocks.ptx import check, compile_ptx, first_line, inexact, load_ptx
+from model_core.compiled.range_coder import PLACE
+from model_core.sampling.blocks.card_check import check_drawings
 from model_core.sampling.blocks.layout import BlockLayout, BlockState
 from model_core.sampling.stage import Drawing
 from tests.model_core.blocks import bits, network_of, noise_of, take_step
@@ -108,9 +110,10 @@ def test_programs_of_the_package_are_what_the_sources_compile_to(kind: str) -> N
 
 class TinyBlocks:
     """Two blocks of a tiny network: one draws an image, the other one keeps and weighs
-    given pixels too."""
+    given pixels too. If they are coded, the first decodes its image, and the second
+    encodes one."""
 
-    def __init__(self, kind: str, **size: int) -> None:
+    def __init__(self, kind: str, coded: bool = False, **size: int) -> None:
         self.network = network_of(PRESETS[kind], **{**TINY, **size})
         H, W = self.network.config.height, self.network.config.width
         self.layout = BlockLayout(self.network)
@@ -124,6 +127,9 @@ class TinyBlocks:
             Drawing(noise_of(self.network, 1), 0.8),
             Drawing(noise_of(self.network, 2), 1.0, known, keep, weighed=weighed),
         ]
+        if coded:
+            *_, encoded, decoded = check_drawings(self.network)
+            drawings = [decoded, encoded]
         for block, drawing in zip(self.blocks, drawings, strict=True):
             self.layout.open(block, drawing)
 
@@ -145,8 +151,8 @@ class TinyBlocks:
         return images and states
 
 
-def drawn_by_the_cpu(kind: str, **size: int) -> TinyBlocks:
-    tiny = TinyBlocks(kind, **size)
+def drawn_by_the_cpu(kind: str, coded: bool = False, **size: int) -> TinyBlocks:
+    tiny = TinyBlocks(kind, coded, **size)
     for block in tiny.blocks:
         while take_step(tiny.layout, block, order_on_cpu(THREADS, 3)):
             pass
@@ -171,6 +177,19 @@ def test_program_run_instruction_by_instruction_gives_the_bits_of_the_cpu(
     for block in found.blocks:
         assert found.layout.view(block, r.FIRST_ROW)[0] == 2
     assert np.count_nonzero(found.layout.view(found.blocks[1], r.LOG_P)) == 2
+
+
+def test_program_run_so_codes_images_as_the_cpu_does() -> None:
+    """The range coder's registers and bytes are among the memory that is compared. It is
+    the same for every kind."""
+    expected = drawn_by_the_cpu("pixel-cnn", coded=True)
+    found = TinyBlocks("pixel-cnn", coded=True)
+    program = found.program(ptx_of("pixel-cnn"))
+    for block in range(2):
+        program.run(THREADS, block)
+        coder = found.layout.view(found.blocks[block], r.CODER)
+        assert coder[PLACE] > 0
+    assert found.same_as(expected)
 
 
 TWO_ROWS = {"width": 6, "hidden": 8, "head": 8}

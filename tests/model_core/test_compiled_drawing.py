@@ -63,16 +63,17 @@ def stage_of(engine: Engine) -> object:
     ids=str,
 )
 def test_compiled_drawing_equals_the_reference(
-    preset: str, size: dict[str, int | bool]
+    preset: str, size: dict[str, int | bool], way: type
 ) -> None:
     """Rows in flight together, colours in prefixes, padded vectors: the bytes of one dense pass a variable."""
     model = lively(preset, **size)
-    assert isinstance(stage_of(Engine(model)), CompiledStage)
+    assert isinstance(stage_of(Engine(model)), way)
     truth = reference_sample(model, 3, seed=11)
     assert torch.equal(sample(model, 3, seed=11), truth)
     assert len(truth.unique()) == model.config.values
 
 
+@pytest.mark.usefixtures("way")
 def test_weights_that_were_written_to_are_drawn_with() -> None:
     """Laid out once for all drawings (compiled/prepared.py), and again after an optimiser's step or a loaded file."""
     model, other = lively("mnist-row-lstm"), lively("mnist-row-lstm")
@@ -91,6 +92,7 @@ def test_weights_that_were_written_to_are_drawn_with() -> None:
     assert torch.equal(drawn, reference_sample(model, 3, seed=11))
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("preset", PRESETS)
 def test_compiled_completion_equals_the_reference(preset: str) -> None:
     """Scattered given pixels and a temperature."""
@@ -203,6 +205,7 @@ def test_rows_that_are_weighed_at_once_have_the_same_bits_as_pixel_by_pixel(
     )
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("base", ["pixel-cnn", "row-lstm", "diagonal-bilstm"])
 def test_compiled_multi_scale_equals_the_reference(base: str) -> None:
     """Both stages, with a conditioning map of an odd width."""
@@ -247,6 +250,7 @@ def test_compiled_logits_are_those_of_the_dense_pass(preset: str) -> None:
     torch.testing.assert_close(stepped, dense, rtol=0, atol=2e-5)
 
 
+@pytest.mark.usefixtures("way")
 def test_slots_are_as_new_for_the_next_image() -> None:
     """A slot that drew another image before gives the same bytes, whatever was left in its maps."""
     for preset in PRESETS:
@@ -293,6 +297,7 @@ def test_rows_above_summed_ahead_give_the_same_bytes(preset: str, few: int) -> N
         assert np.array_equal(np.stack(rows[ticket], 1), image.numpy())
 
 
+@pytest.mark.usefixtures("way")
 def test_broken_weights_end_in_an_error() -> None:
     """NaN passes through every rectifier and gate, and is found where it would be drawn."""
     for preset in PRESETS:
@@ -304,11 +309,12 @@ def test_broken_weights_end_in_an_error() -> None:
 
 
 def test_double_precision_is_drawn_in_plain_torch() -> None:
-    """Compiled code is for float32 on a CPU; every other network has the plain stage."""
+    """Compiled code is for float32, also of weights on a card, which are copied to main memory; every other network
+    has the plain stage."""
     model = lively("mnist-pixelcnn")
     assert isinstance(model.network, PixelNetwork)
     assert CompiledStage.can(model.network, torch.device("cpu"))
-    assert not CompiledStage.can(model.network, torch.device("cuda"))
+    assert CompiledStage.can(model.network, torch.device("cuda"))
     model.network.double()
     assert not CompiledStage.can(model.network, torch.device("cpu"))
     assert isinstance(stage_of(Engine(model)), PlainStage)

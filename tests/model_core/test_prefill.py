@@ -11,6 +11,8 @@ from model_core import untrained
 from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
+from model_core.sampling.blocks.drivers import ProcessorDriver
+from model_core.sampling.blocks.stage import BlockStage
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
@@ -24,7 +26,15 @@ PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
 H, W = 7, 6
 GIVEN = 4
 StageKind = Callable[[PixelNetwork, int], Any]
-STAGES: list[StageKind] = [PlainStage, CompiledStage]
+
+
+def on_blocks(network: PixelNetwork, slots: int) -> BlockStage:
+    return BlockStage(network, slots, ProcessorDriver())
+
+
+STAGES: list[StageKind] = [PlainStage, CompiledStage, on_blocks]
+CLOSED: list[StageKind] = [CompiledStage, on_blocks]
+"""Those whose slots stay as they are once they are closed."""
 
 
 class Counting:
@@ -141,17 +151,20 @@ def test_prefill_is_not_shared_when_images_begin_otherwise(
     assert (counting.opened, counting.forked) == (4, 0)
 
 
-def test_state_stays_when_its_image_is_done(network: PixelNetwork) -> None:
+@pytest.mark.parametrize("kind", CLOSED)
+def test_state_stays_when_its_image_is_done(
+    kind: StageKind, network: PixelNetwork
+) -> None:
     """What comes later begins after its given rows, in any slot, with the bytes of an image alone; the states that were
     used last stay. One that is withdrawn at once leaves no rows behind."""
-    counting = Counting(CompiledStage(network, 4))
+    counting = Counting(kind(network, 4))
     shared = SharedPrefill(counting, spare=[2, 3])
     for i, (slot, given, opened) in enumerate(
         [(0, 2, 1), (0, 3, 2), (1, 2, 2), (0, 4, 3), (0, 2, 3), (0, 3, 4)]
     ):
         shared.open(slot, drawing(i, given))
         np.testing.assert_array_equal(
-            finish(shared)[slot], alone(CompiledStage, network, i, given)
+            finish(shared)[slot], alone(kind, network, i, given)
         )
         assert counting.opened == opened, (i, given)
     shared.open(1, drawing(7, 3))
@@ -159,9 +172,12 @@ def test_state_stays_when_its_image_is_done(network: PixelNetwork) -> None:
     assert finish(shared) == {}
 
 
-def test_two_images_go_on_from_a_kept_state_at_once(network: PixelNetwork) -> None:
+@pytest.mark.parametrize("kind", CLOSED)
+def test_two_images_go_on_from_a_kept_state_at_once(
+    kind: StageKind, network: PixelNetwork
+) -> None:
     """Beside one that works off other rows."""
-    shared = SharedPrefill(counting := Counting(CompiledStage(network, 4)), spare=[3])
+    shared = SharedPrefill(counting := Counting(kind(network, 4)), spare=[3])
     shared.open(0, drawing(0))
     finish(shared)
     shared.open(0, drawing(1))
@@ -170,9 +186,7 @@ def test_two_images_go_on_from_a_kept_state_at_once(network: PixelNetwork) -> No
     images = finish(shared)
     assert counting.opened == 2
     for slot, i, given in [(0, 1, GIVEN), (1, 2, 2), (2, 3, GIVEN)]:
-        np.testing.assert_array_equal(
-            images[slot], alone(CompiledStage, network, i, given)
-        )
+        np.testing.assert_array_equal(images[slot], alone(kind, network, i, given))
 
 
 def test_prefill_is_not_shared_when_conditions_differ() -> None:
@@ -202,6 +216,7 @@ def test_prefill_is_not_shared_when_conditions_differ() -> None:
         assert counting.opened == expected
 
 
+@pytest.mark.usefixtures("way")
 def test_small_rows_are_taken_when_they_are_given() -> None:
     """A Multi-Scale image resumed within its small image goes on from there, with the bytes of an undisturbed run."""
     size = {
@@ -241,10 +256,11 @@ def draw(model: Model, request: ImageRequest) -> tuple[np.ndarray, np.ndarray]:
     return images[0], images[1]
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("preset", [*PRESETS, "cifar10-multi-scale"])
 def test_engine_takes_the_bytes_it_says(preset: str, dtype: torch.dtype) -> None:
-    """Slot by slot, in compiled and in plain code: all arrays of an engine are looked at, a large and a tiny one."""
+    """Slot by slot, in every kind of stage: all arrays of an engine are looked at, a large and a tiny one."""
     model = untrained(preset, layers=2, hidden=8, head=4, height=8, width=8)
     model.network.to(dtype)
     assert array_bytes(Engine(model, 7)) - array_bytes(

@@ -28,6 +28,7 @@ from tests.posterior.tiny import (
 )
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("preset", KINDS)
 @pytest.mark.parametrize(
     ("keep", "channels", "values"), [(SCATTERED, 3, 4), (LEFT, 1, 2), (CENTRE, 3, 4)]
@@ -70,6 +71,7 @@ def test_particles_in_plain_torch_equal_the_slow_truth(preset: str) -> None:
     assert runs[0].log_evidence == pytest.approx(runs[1].log_evidence, abs=1e-9)
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("precision", [torch.float32, torch.float64])
 @pytest.mark.parametrize("preset", KINDS)
 def test_ln_p_of_given_pixels_is_the_teacher_forced_pass_s(

@@ -23,6 +23,7 @@ from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import Floats
 from model_core.sampling.compiled.prepared import Prepared, prepared
 from model_core.sampling.compiled.weights import Room, made, zeros
+from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.stage import Drawing, SlotRow, condition_of
 
 assert SIDE == INPUT_REACH, (
@@ -62,17 +63,17 @@ class CompiledStage:
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
-        """float32 on a CPU, and a kind that names a compiled loop."""
+        """float32, and a kind that names a compiled loop. Weights on a card are copied to main memory."""
         float32 = network.input.bias.dtype == torch.float32
         return (
-            device.type == "cpu"
+            device.type in ("cpu", "cuda")
             and float32
             and network.config.kind.compiled is not None
         )
 
     @staticmethod
     def numerics(device: torch.device, slots: int) -> str:
-        return f"{device.type}-compiled"
+        return "cpu-compiled"
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
@@ -84,6 +85,7 @@ class CompiledStage:
         self, network: PixelNetwork, slots: int, arrays: Prepared | None = None
     ) -> None:
         """arrays: what `prepared(network)` returned, if several stages share it."""
+        network = in_main_memory(network)
         (kind, maps, self._shared, weights), sizes = (
             arrays or prepared(network),
             Sizes.of(network.config, slots),
@@ -185,9 +187,12 @@ class CompiledStage:
 
     @staticmethod
     def logits(
-        network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
+        network: PixelNetwork,
+        images: NDArray[np.int64],
+        label: int | None = None,
+        condition: Tensor | None = None,
     ) -> Floats:
-        """See Stage.logits."""
+        """See Stage.logits; condition: that of all images, (H, W, c)."""
         N, C, H, W = images.shape
         stage, every = CompiledStage(network, 1), torch.ones(H, W, dtype=torch.bool)
         noise, bounds = torch.zeros(H, W, C, dtype=torch.float64), stage._shared.outputs
@@ -201,6 +206,7 @@ class CompiledStage:
                     1.0,
                     torch.from_numpy(image),
                     every,
+                    condition=condition,
                     label=label,
                     weighed=every,
                 ),

@@ -1,0 +1,160 @@
+"""What launches the block programs: a card's driver, or this machine's processors.
+
+Memory is made of torch's tensors on the driver's device, and torch copies it. So a
+driver does one thing: it runs a program on some blocks.
+"""
+
+import ctypes
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_core.blocks.program import KINDS, order_on_cpu
+from model_core.blocks.ptx import ENTRY, load_ptx
+from model_core.errors import ConfigError
+
+THREADS = 128
+"""Threads of a block on a card, a multiple of the 32 that it runs in step. A digit's
+phases have 100 to 500 outputs. Not measured."""
+BLOCKS_A_PROCESSOR = 4
+"""Blocks that run at the same time on one of a card's multiprocessors: 128 threads of
+at most 128 registers each, of 65,536. Not measured."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A program, its blocks' memory, and how far they go."""
+
+    kind: str
+    """Kind of network, whose program it is."""
+    blocks: int
+    """The first so many blocks run."""
+    steps: int
+    """Steps after which a block ends at the latest."""
+    record: Tensor
+    """(numbers,) int64; see model_core/blocks/record.py."""
+    weights: Tensor
+    """(floats,) float32"""
+    states: Tensor
+    """(slots, floats) float32"""
+    images: Tensor
+    """(slots, cells) int64"""
+
+
+class Driver(Protocol):
+    """Runs block programs on one device."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the memory of blocks must be."""
+        ...
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks run at the same time."""
+        ...
+
+    def launch(self, launch: Launch) -> None:
+        """Run a program behind everything that torch was asked to do before.
+
+        Raises torch.AcceleratorError if the card fails.
+        """
+        ...
+
+
+class ProcessorDriver:
+    """Runs block programs on the CPU, one block after the other.
+
+    It is much slower than the compiled loops. It shows, without a card, what a card
+    computes: every thread of a block takes its turn.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, threads: int = 32, step: int = 7, blocks: int = 4) -> None:
+        """threads: of each block; step: from one thread to the next (order_on_cpu)."""
+        self.blocks = blocks
+        self._order = order_on_cpu(threads, step)
+
+    def launch(self, launch: Launch) -> None:
+        """Run a program to its end."""
+        draw = KINDS[launch.kind].draw
+        shared = launch.record.data_ptr(), launch.weights.data_ptr()
+        for block in range(launch.blocks):
+            own = launch.states[block].data_ptr(), launch.images[block].data_ptr()
+            draw(*self._order, *shared, *own, launch.steps)
+
+
+class CardDriver:
+    """Runs block programs on a GPU, on torch's stream."""
+
+    def __init__(self, device: torch.device) -> None:
+        """device: `cuda` or `cuda:1`. Raises ConfigError without `cuda-bindings`, and
+        torch.AcceleratorError or RuntimeError if the card cannot be used."""
+        try:
+            from cuda.bindings import driver  # pyright: ignore[reportMissingImports]
+        except ImportError as error:
+            raise ConfigError(
+                f"the package cuda-bindings cannot be imported ({error}); PyTorch's "
+                "builds for GPUs install it: pip install cuda-bindings"
+            ) from None
+        self._cuda: Any = driver
+        torch.cuda.init()
+        index = torch.cuda.current_device() if device.index is None else device.index
+        self.device = torch.device("cuda", index)
+        properties = torch.cuda.get_device_properties(index)
+        self.blocks = BLOCKS_A_PROCESSOR * properties.multi_processor_count
+        self._functions: dict[str, Any] = {}
+
+    def launch(self, launch: Launch) -> None:
+        """Run a program behind everything on torch's current stream."""
+        with torch.cuda.device(self.device):
+            function = self._function(launch.kind)
+            values = (
+                launch.record.data_ptr(),
+                launch.weights.data_ptr(),
+                launch.states.data_ptr(),
+                launch.images.data_ptr(),
+                launch.steps,
+            )
+            # The driver reads each parameter at an address, and copies it at once.
+            parameters = [ctypes.c_int64(value) for value in values]
+            addresses = np.array(
+                [ctypes.addressof(parameter) for parameter in parameters], np.uint64
+            )
+            stream = torch.cuda.current_stream(self.device).cuda_stream
+            grid, block = (launch.blocks, 1, 1), (THREADS, 1, 1)
+            no_shared_memory, no_options = 0, 0
+            self._checked(
+                self._cuda.cuLaunchKernel(
+                    function,
+                    *grid,
+                    *block,
+                    no_shared_memory,
+                    stream,
+                    addresses.ctypes.data,
+                    no_options,
+                )
+            )
+
+    def _function(self, kind: str) -> Any:
+        """Return a kind's program, translated for this card; torch's context is current
+        and must exist, so that memory is allocated first."""
+        if kind not in self._functions:
+            text = load_ptx(kind).encode() + b"\0"
+            (module,) = self._checked(self._cuda.cuModuleLoadData(text))
+            (function,) = self._checked(
+                self._cuda.cuModuleGetFunction(module, ENTRY.encode())
+            )
+            self._functions[kind] = function
+        return self._functions[kind]
+
+    def _checked(self, answer: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return what a call of the driver gave. Raises torch.AcceleratorError."""
+        result, *values = answer
+        if result != self._cuda.CUresult.CUDA_SUCCESS:
+            raise torch.AcceleratorError(f"CUDA error: {result.name}")
+        return tuple(values)

@@ -1,0 +1,255 @@
+"""A card draws, completes, classifies and codes as the compiled loops do; and is checked
+before. The card is a fake one, which runs the block programs on this machine's
+processors."""
+
+from dataclasses import fields, is_dataclass
+
+import numpy as np
+import pytest
+import torch
+
+from model_core import decode, encode, sample
+from model_core.models import Model
+from model_core.networks import MultiScaleNetwork, PixelNetwork
+from model_core.posterior.classify import classify
+from model_core.posterior.completion import complete
+from model_core.sampling.blocks.card_check import find_difference
+from model_core.sampling.blocks.cards import reason_for_processors
+from model_core.sampling.blocks.drivers import CardDriver, Launch, ProcessorDriver
+from model_core.sampling.blocks.stage import BlockStage, block_logits
+from model_core.sampling.compiled.stage import CompiledStage
+from model_core.sampling.stage import Drawing
+from model_core.sampling.stages import (
+    compiled_loops,
+    numerics_of,
+    seats,
+    slot_bytes,
+    stage_for,
+)
+from tests.labelled_models import labelled
+from tests.model_core.blocks import bits, network_of, noise_of
+from tests.model_core.fake_card import fake_card
+from tests.model_core.lively import PRESETS, lively
+
+
+def model_of(preset: str, **changes: int | str) -> Model:
+    return lively(preset, torch.float32, **changes)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("size", [{}, {"channels": 1, "values": 2}], ids=str)
+def test_file_of_one_way_is_decoded_by_the_other(
+    preset: str, size: dict[str, int]
+) -> None:
+    """Files have the same bytes, of samples and of noise, in several lanes."""
+    model = model_of(preset, **size)
+    config = model.config
+    shape = 5, config.channels, config.height, config.width
+    noise = torch.randint(0, config.values, shape)
+    values = torch.cat([sample(model, 4, seed=1), noise])
+    by_loops = encode(model, values)
+    with fake_card():
+        by_card = encode(model, values)
+        assert torch.equal(decode(model, by_loops), values)
+    assert by_card == by_loops
+    assert torch.equal(decode(model, by_card), values)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_field_has_the_same_bytes(preset: str) -> None:
+    """Taller and wider than an image, so that it is drawn in several windows."""
+    model = model_of(preset, channels=1)
+    expected = sample(model, 2, seed=3, size=(11, 21))
+    with fake_card():
+        assert torch.equal(sample(model, 2, seed=3, size=(11, 21)), expected)
+
+
+def exactly(answer: object) -> object:
+    """Return an answer with the bits of its arrays in their place."""
+    if isinstance(answer, torch.Tensor):
+        return answer.numpy().tobytes()
+    if isinstance(answer, np.ndarray):
+        return answer.tobytes()
+    if isinstance(answer, tuple):
+        return [exactly(part) for part in answer]
+    if is_dataclass(answer) and not isinstance(answer, type):
+        return [exactly(getattr(answer, field.name)) for field in fields(answer)]
+    return answer
+
+
+def test_completion_and_label_have_the_same_bits() -> None:
+    """By particles, with copies within a row, and of every answer's last digit."""
+    model = model_of("mnist-row-lstm")
+    config = model.config
+    known = torch.randint(0, config.values, (3, config.height, config.width))
+    keep = torch.rand(config.height, config.width) < 0.6
+    with_labels = labelled("mnist-pixelcnn")
+    size = with_labels.config
+    picture = torch.zeros(size.channels, size.height, size.width, dtype=torch.int64)
+    given = torch.ones(size.height, size.width, dtype=torch.bool)
+    given[1, 1] = False
+
+    def answers() -> tuple[object, object]:
+        completed = complete(model, known, keep, 2, seed=5, particles=12)
+        return completed, classify(with_labels, picture, given, seed=1)
+
+    expected = answers()
+    with fake_card():
+        found = answers()
+    assert exactly(found) == exactly(expected)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_logits_have_the_same_bits(preset: str) -> None:
+    """Of whole images with labels, and of the first rows alone."""
+    network = network_of(preset, labels=3)
+    images = torch.randint(0, 5, (2, 3, 6, 9)).numpy()
+    expected = CompiledStage.logits(network, images, 1)
+    found = block_logits(network, images, 1, ProcessorDriver())
+    np.testing.assert_array_equal(bits(found), bits(expected))
+    few = block_logits(network, images, 1, ProcessorDriver(), rows=2)
+    np.testing.assert_array_equal(bits(few), bits(expected[:, :, :, :2].copy()))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_row_is_reported_by_the_step_that_completes_it(preset: str) -> None:
+    """Once all rows are under way, every step reports one of every image."""
+    network = network_of(preset)
+    stage = BlockStage(network, 3, ProcessorDriver())
+    for slot in range(3):
+        stage.open(slot, Drawing(noise_of(network, slot), 1.0))
+    reported: list[list[int]] = [[], [], []]
+    while rows := stage.step():
+        assert len({row.y for row in rows}) == 1
+        for row in rows:
+            reported[row.slot].append(row.y)
+            np.testing.assert_array_equal(
+                row.values, stage.image(row.slot)[:, row.y].numpy()
+            )
+    assert reported == [[*range(6)]] * 3
+
+
+def test_model_on_a_card_is_planned_as_it_is_drawn() -> None:
+    """The word of numerics stays, since the bytes do; loops are needed for the check."""
+    model = model_of("mnist-pixelcnn")
+    assert isinstance(model.network, PixelNetwork)
+    by_loops = slot_bytes(model)
+    with fake_card(ProcessorDriver(blocks=77)):
+        assert stage_for(model.network) is BlockStage
+        assert numerics_of(model) == "cpu-compiled"
+        assert compiled_loops(model) == "pixel-cnn"
+        assert seats(model) == 77
+        assert slot_bytes(model) not in (0, by_loops)
+
+
+# The check of a card.
+
+
+class OneBitOff(ProcessorDriver):
+    """Flips the last bit of one weight, in the blocks from `first` on."""
+
+    def __init__(self, first: int = 0, blocks: int = 4) -> None:
+        super().__init__(blocks=blocks)
+        self._first = first
+
+    def launch(self, launch: Launch) -> None:
+        wrong = launch.weights.clone()
+        nonzero = wrong.nonzero()[:, 0]
+        wrong.view(torch.int32)[nonzero[len(nonzero) // 2]] ^= 1
+        for block in range(launch.blocks):
+            super().launch(
+                Launch(
+                    launch.kind,
+                    1,
+                    launch.steps,
+                    launch.record,
+                    wrong if block >= self._first else launch.weights,
+                    launch.states[block : block + 1],
+                    launch.images[block : block + 1],
+                )
+            )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize(
+    "size", [{}, {"labels": 3}, {"categories": True, "channels": 1}], ids=str
+)
+def test_card_that_computes_the_same_passes(
+    preset: str, size: dict[str, int | bool]
+) -> None:
+    """In any number of blocks."""
+    network = network_of(preset, **size)
+    assert find_difference(network, ProcessorDriver(37, 64, blocks=6)) is None
+
+
+def test_card_passes_with_both_networks_of_two_scales() -> None:
+    """The large one is conditioned on a map."""
+    network = model_of(
+        "cifar10-multi-scale",
+        network="row-lstm",
+        height=4,
+        width=8,
+        factor=2,
+        conditioning=3,
+    ).network
+    assert isinstance(network, MultiScaleNetwork)
+    for part in (network.small, network.large):
+        assert find_difference(part, ProcessorDriver()) is None
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_card_with_one_wrong_bit_does_not_pass(preset: str) -> None:
+    """Of one weight; also if only the last block has it."""
+    network = network_of(preset)
+    assert "block 0 differ" in str(find_difference(network, OneBitOff()))
+    assert "block 8 differ" in str(find_difference(network, OneBitOff(8, blocks=9)))
+
+
+def test_large_network_is_compared_in_two_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What comes after them is not drawn."""
+    network = network_of("mnist-row-lstm", height=12)
+    drawn: list[int] = []
+
+    class Seen(ProcessorDriver):
+        def launch(self, launch: Launch) -> None:
+            super().launch(launch)
+            drawn.append(1)
+
+    assert find_difference(network, Seen()) is None
+    whole = len(drawn)
+    drawn.clear()
+    monkeypatch.setattr("model_core.sampling.blocks.card_check.LARGE_BYTES", 0)
+    assert find_difference(network, Seen()) is None
+    assert len(drawn) < whole / 2
+    assert "differ" in str(find_difference(network, OneBitOff()))
+
+
+def test_processors_draw_from_a_network_if_the_card_computes_otherwise() -> None:
+    """It is checked once, and again when its weights have changed."""
+    model = model_of("mnist-row-lstm")
+    network = model.network
+    assert isinstance(network, PixelNetwork)
+    expected = sample(model, 2, seed=1)
+    checked: list[PixelNetwork] = []
+
+    def check(network: PixelNetwork, driver: object) -> str:
+        checked.append(network)
+        return "values differ"
+
+    with fake_card(check=check):
+        assert stage_for(network) is CompiledStage
+        assert torch.equal(sample(model, 2, seed=1), expected)
+        assert reason_for_processors(network) == "values differ"
+        assert len(checked) == 1
+        network.input.bias.add_(1)
+        assert stage_for(network) is CompiledStage
+        assert len(checked) == 2
+    assert reason_for_processors(network) is None
+
+
+def test_card_needs_cuda_bindings() -> None:
+    """A build of torch for processors does not bring it."""
+    with pytest.raises(Exception, match=r"cuda-bindings|CUDA"):
+        CardDriver(torch.device("cuda"))
