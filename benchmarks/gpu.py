@@ -1,9 +1,11 @@
 """Everything that waits for a GPU, in sittings of ten minutes: the same command goes on where the last ended.
 
     python benchmarks/gpu.py --data cifar-10-binary.tar.gz         what is not done yet; again until it says so
-    python benchmarks/gpu.py --data DIRECTORY --only run           one stage: tests, drawing, training, run or score
+    python benchmarks/gpu.py --data DIRECTORY --only run           one stage: check, tests, drawing, ..., score
     python benchmarks/gpu.py --data tiny.npz --device cpu --tiny   see that it works where there is no GPU
 
+    check      `pixelrnn gpu check --require-card`: the card draws the bytes of the processors from every model, and how
+               many images a second
     tests      the tests that are marked `gpu`
     drawing    `pixelrnn bench sampling --device cuda`, every preset of CIFAR-10 and MNIST, 1, 16 and 64 images at once
     training   benchmarks/training.py on the GPU, in float32 and in bf16
@@ -28,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-STAGES = ("tests", "drawing", "training", "run", "score")
+STAGES = ("check", "tests", "drawing", "training", "run", "score")
 PRESETS = (
     *("mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"),
     *(
@@ -195,6 +197,11 @@ def unpacked(data: Path, out: Path) -> Path:
 
 def parts(device: str, data: Path, out: Path, tiny: bool) -> Iterator[Part]:
     """All parts in the order of their worth."""
+    # Without a GPU the programs are compared on the processors alone.
+    of_card = ("mnist-pixelcnn",)
+    if device != "cpu":
+        of_card = ("--require-card", "--device", device)
+    yield Part("check", _pixelrnn("gpu", "check", *of_card, "--json"))
     marked = [
         file
         for file in (ROOT / "tests").rglob("test_*.py")

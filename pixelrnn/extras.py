@@ -23,6 +23,7 @@ NEEDED = {
     "entropy": _DRAWS,
     "export": _DRAWS,
     "bench_sampling": _DRAWS,
+    "gpu_check": _DRAWS,
     "fetch": _DRAWS,
 }
 """Packages that each verb needs, but for those of kinds of job. `up` says itself what it needs."""

@@ -32,7 +32,7 @@ _PANELS = {
     "Run": "up api worker trainer",
     "Draw and ask": " ".join([*KINDS, "remote models export"]),
     "Train": "train publish mix guide evaluate calibrate entropy data",
-    "Operate": "key keys health doctor bench",
+    "Operate": "key keys health doctor bench gpu",
 }
 """The groups of verbs that `--help` shows, in this order. A verb that none of them names is a KeyError."""
 

@@ -28,6 +28,7 @@ from model_core.errors import ConfigError
 from model_core.portable.target import ENVIRONMENT
 
 bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
+gpu = typer.Typer(name="gpu", help="Check this machine's GPU.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -45,6 +46,7 @@ def register(app: typer.Typer) -> None:
     ):
         app.command()(verb)
     app.add_typer(bench)
+    app.add_typer(gpu)
 
 
 def train(
@@ -475,6 +477,36 @@ def bench_sampling(
     )
     if json_:
         print_json(facts)
+
+
+@gpu.command("check")
+def gpu_check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="\\[default: every model]"),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cuda, cuda:1, ...")] = "cuda",
+    require_card: Annotated[
+        bool,
+        typer.Option("--require-card", help="Fail if there is no card to check."),
+    ] = False,
+    models_dir: ModelsDir = None,
+    json_: Json = False,
+) -> None:
+    """Compare what a GPU draws with what the processors draw, byte for byte.
+
+    The GPU's programs are run on the processors first, so that most of it is shown
+    without a GPU. The exit status is 1 if any byte differs.
+    """
+    from model_core.measures.gpu_check import check_gpu
+    from model_core.models_directory import default_models_dir, model_names
+
+    every = model_names(models_dir or default_models_dir())
+    report = check_gpu(names or every, models_dir, device, typer.echo)
+    if json_:
+        print_json(report.to_dict())
+    if not report.is_equal or (require_card and not report.card):
+        raise typer.Exit(1)
 
 
 def _by_colour(bits: list[float]) -> str:

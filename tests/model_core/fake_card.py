@@ -11,7 +11,7 @@ import torch
 
 from model_core.sampling.blocks import cards
 from model_core.sampling.blocks.cards import Card, Check
-from model_core.sampling.blocks.drivers import Driver, ProcessorDriver
+from model_core.sampling.blocks.drivers import Driver, Launch, ProcessorDriver
 
 PROCESSORS = torch.device("cpu")
 
@@ -28,3 +28,28 @@ def fake_card(
         yield card
     finally:
         cards.forget(PROCESSORS)
+
+
+class OneBitOff(ProcessorDriver):
+    """Flips the last bit of one weight, in the blocks from `first` on."""
+
+    def __init__(self, first: int = 0, blocks: int = 4) -> None:
+        super().__init__(blocks=blocks)
+        self._first = first
+
+    def launch(self, launch: Launch) -> None:
+        wrong = launch.weights.clone()
+        nonzero = wrong.nonzero()[:, 0]
+        wrong.view(torch.int32)[nonzero[len(nonzero) // 2]] ^= 1
+        for block in range(launch.blocks):
+            super().launch(
+                Launch(
+                    launch.kind,
+                    1,
+                    launch.steps,
+                    launch.record,
+                    wrong if block >= self._first else launch.weights,
+                    launch.states[block : block + 1],
+                    launch.images[block : block + 1],
+                )
+            )

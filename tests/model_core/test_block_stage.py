@@ -28,7 +28,7 @@ from model_core.sampling.stages import (
 )
 from tests.labelled_models import labelled
 from tests.model_core.blocks import bits, network_of, noise_of
-from tests.model_core.fake_card import fake_card
+from tests.model_core.fake_card import OneBitOff, fake_card
 from tests.model_core.lively import PRESETS, lively
 
 
@@ -143,31 +143,6 @@ def test_model_on_a_card_is_planned_as_it_is_drawn() -> None:
 
 
 # The check of a card.
-
-
-class OneBitOff(ProcessorDriver):
-    """Flips the last bit of one weight, in the blocks from `first` on."""
-
-    def __init__(self, first: int = 0, blocks: int = 4) -> None:
-        super().__init__(blocks=blocks)
-        self._first = first
-
-    def launch(self, launch: Launch) -> None:
-        wrong = launch.weights.clone()
-        nonzero = wrong.nonzero()[:, 0]
-        wrong.view(torch.int32)[nonzero[len(nonzero) // 2]] ^= 1
-        for block in range(launch.blocks):
-            super().launch(
-                Launch(
-                    launch.kind,
-                    1,
-                    launch.steps,
-                    launch.record,
-                    wrong if block >= self._first else launch.weights,
-                    launch.states[block : block + 1],
-                    launch.images[block : block + 1],
-                )
-            )
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -62,6 +62,7 @@ def test_what_a_sitting_left_is_done_by_the_next(tmp_path: Path, archive: Path) 
     assert (code, said.splitlines()[-1]) == (0, f"all done: {out / 'gpu.json'}")
     outcomes = json.loads((out / "gpu.json").read_text())
     names = [
+        "check",
         "tests",
         f"drawing/{PRESET}/1",
         f"training/{PRESET}/float32",
@@ -70,6 +71,8 @@ def test_what_a_sitting_left_is_done_by_the_next(tmp_path: Path, archive: Path) 
         "score/evaluate",
     ]
     assert list(outcomes) == names
+    assert outcomes["check"]["facts"]["equal"]
+    assert outcomes["check"]["facts"]["card"] is None
     assert outcomes[f"drawing/{PRESET}/1"]["facts"]["ratio"] > 0
     assert outcomes[f"training/{PRESET}/float32"]["facts"]["images_per_s"] > 0
     assert outcomes["score/evaluate"]["facts"]["images"] == 12

@@ -19,9 +19,9 @@ from model_core.errors import ConfigError
 THREADS = 128
 """Threads of a block on a card, a multiple of the 32 that it runs in step. A digit's
 phases have 100 to 500 outputs. Not measured."""
-BLOCKS_A_PROCESSOR = 4
-"""Blocks that run at the same time on one of a card's multiprocessors: 128 threads of
-at most 128 registers each, of 65,536. Not measured."""
+BLOCKS_A_PROCESSOR = 3
+"""Blocks that run at the same time on one of a card's multiprocessors: of its 65,536
+registers a block takes up to 21,504, since `ptxas -v` counts 128 to 164 a thread."""
 
 
 @dataclass(frozen=True)
