@@ -179,6 +179,11 @@ class _FleetCollector:
                 len(_refused_models(self._fleet)),
             ),
             (
+                "pixelrnn_models_on_processors",
+                "Models that a worker's processors draw in place of its GPU.",
+                len(_on_processors(self._fleet)),
+            ),
+            (
                 "pixelrnn_redis_used_bytes",
                 "Memory that Redis uses.",
                 self._fleet.redis.used,
@@ -233,3 +238,12 @@ def _first_rows(counted: Mapping[str, float]) -> HistogramMetricFamily:
 
 def _refused_models(fleet: Fleet) -> set[str]:
     return {model.name for worker in fleet.workers for model in worker.refused}
+
+
+def _on_processors(fleet: Fleet) -> set[str]:
+    return {
+        card.name
+        for worker in fleet.workers
+        for card in worker.models
+        if card.on_processors
+    }

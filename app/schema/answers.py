@@ -240,6 +240,9 @@ class WorkerPlace(Described):
     """How many images it draws side by side."""
     threads: int
     """In how many threads it draws them, at the most."""
+    on_processors: str | None
+    """Why its processors draw the model in place of its GPU, which computed something otherwise than they do or could
+    not be used; null if they do not. The images have the same bytes, and take longer."""
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:

@@ -252,8 +252,9 @@ def _merged(name: str, workers: list[WorkerInfo]) -> Model:
             device=worker.device,
             slots=worker.slots,
             threads=worker.threads,
+            on_processors=card.on_processors or None,
         )
-        for worker, _ in holders
+        for worker, card in holders
     ]
     return _model([card for _, card in holders], places)
 

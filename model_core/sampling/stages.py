@@ -7,8 +7,8 @@ import torch
 from model_core.compiled import is_kept
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
+from model_core.sampling.blocks import cards
 from model_core.sampling.blocks.card_check import open_card
-from model_core.sampling.blocks.cards import card_at
 from model_core.sampling.blocks.stage import BlockStage
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threaded import SPARE, ThreadedStage, threaded_bytes
@@ -94,6 +94,16 @@ def numerics_of(model: Model, slots: int = 1) -> str:
     return _first_for(networks).numerics(_device(networks[0]), slots)
 
 
+def reason_for_processors(model: Model) -> str | None:
+    """Return why the processors draw a model in place of a card; None if the card draws, or if there is none."""
+    for network in _all_of(model):
+        open_card(_device(network))
+        reason = cards.reason_for_processors(network)
+        if reason is not None:
+            return reason
+    return None
+
+
 def compiled_loops(model: Model) -> str | None:
     """Name of the compiled loops that must be there before the first image of a model is drawn: those of its kind of
     network; None if it is drawn from in plain torch. A card needs them too, since it is compared with them."""
@@ -167,7 +177,7 @@ def seats(model: Model) -> int:
 def _count_seats(model: Model) -> int:
     stage = _first_for(_all_of(model))
     if stage is BlockStage:
-        card = card_at(_device(_all_of(model)[0]))
+        card = cards.card_at(_device(_all_of(model)[0]))
         assert card is not None
         return card.driver.blocks
     return MOST if stage is PlainStage else _seats_in_caches(model)

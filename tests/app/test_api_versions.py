@@ -256,6 +256,21 @@ def test_model_that_a_worker_does_not_serve_is_named(
     )
 
 
+def test_model_that_a_gpu_does_not_draw_is_named(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """With the reason, and on which worker."""
+    reason = "values of drawing 0 in block 3 differ from the CPU's"
+    worker.announce(GREY.model_copy(update={"on_processors": reason}))
+    (model,) = client.get("/models").json()["models"]
+    assert [place["on_processors"] for place in model["loaded_on"]] == [reason]
+    assert metric(client, "pixelrnn_models_on_processors") == 1
+    worker.announce(GREY)
+    (model,) = client.get("/models").json()["models"]
+    assert [place["on_processors"] for place in model["loaded_on"]] == [None]
+    assert metric(client, "pixelrnn_models_on_processors") == 0
+
+
 @pytest.mark.parametrize("name", OLDER)
 def test_job_of_an_earlier_version_is_what_it_was(
     client: httpx.Client, worker: HandWorker, name: str

@@ -31,16 +31,19 @@ def fake_card(
 
 
 class OneBitOff(ProcessorDriver):
-    """Flips the last bit of one weight, in the blocks from `first` on."""
+    """Flips the last bit of one weight, in the blocks from `first` on. every: of all
+    weights, of which some always matter."""
 
-    def __init__(self, first: int = 0, blocks: int = 4) -> None:
+    def __init__(self, first: int = 0, blocks: int = 4, every: bool = False) -> None:
         super().__init__(blocks=blocks)
         self._first = first
+        self._every = every
 
     def launch(self, launch: Launch) -> None:
         wrong = launch.weights.clone()
         nonzero = wrong.nonzero()[:, 0]
-        wrong.view(torch.int32)[nonzero[len(nonzero) // 2]] ^= 1
+        changed = nonzero if self._every else nonzero[len(nonzero) // 2]
+        wrong.view(torch.int32)[changed] ^= 1
         for block in range(launch.blocks):
             super().launch(
                 Launch(

@@ -97,6 +97,8 @@ class ModelCard(ModelFacts):
     """The job that added it, if one did."""
     cold: bool = False
     """Its loops are not on disk, so that they are compiled first, which takes a processor half a minute."""
+    on_processors: str = ""
+    """Why the processors draw from it in place of the worker's GPU; empty if they do not."""
     unloaded: bool = False
     """It is not in memory at the moment: a job for it is accepted, and waits until it is loaded again."""
 

@@ -1,7 +1,10 @@
-"""The check that a GPU passes before its worker takes a job.
+"""The try that a GPU passes before its worker takes a job.
 
-A card that has failed (failures.py) ended the process before; the new one multiplies
-two matrices first.
+A card that has failed (failures.py) ended the process before. The new one lets another
+process draw on it first, with small networks of every kind, in as many blocks as the
+card runs at once. That shows a card that is dead or hangs. What it computes is compared
+with the CPU's when models are loaded (model_core/sampling/blocks/card_check.py): if it
+differs, the processors draw.
 """
 
 import time
@@ -11,22 +14,25 @@ import structlog
 import torch
 
 from model_core.errors import ModelError
+from model_core.models import untrained
+from model_core.networks import PixelNetwork
+from model_core.sampling.blocks.card_check import find_difference, open_card
+from model_core.sampling.blocks.cards import card_at
 from worker.engine.examiner import Examiner
 from worker.process.patience import Patience
 
 FIRST_WAIT_S = 1.0
-"""Seconds between the first check and the second; each further wait is twice as
+"""Seconds between the first try and the second; each further wait is twice as
 long."""
 LONGEST_WAIT_S = 300.0
 """Seconds; an operator who exchanges a card need not wait longer than this."""
 LIMIT_S = 120.0
-"""Seconds for a check, of a processor and by the clock: a driver that hangs uses none of
+"""Seconds for a try, of a processor and by the clock: a driver that hangs uses none of
 a processor. Importing torch and starting CUDA takes most of it."""
 
-SIDE = 256
-LARGEST = 8
-"""Rows of the matrices and their largest entry. The entries are integers and the sums
-of their products less than 2**24, so that float32 (and TF32) holds them exactly."""
+PRESETS = "mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"
+SIZES = {"layers": 2, "hidden": 16, "head": 16, "height": 8, "width": 12}
+"""Networks of every kind, with random weights."""
 
 
 def wait_for_card(
@@ -35,10 +41,10 @@ def wait_for_card(
     usable: tuple[int, ...] = (),
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Return once the card passes the check; pause 1 s, 2 s, ... 5 min in between.
+    """Return once the card has drawn; pause 1 s, 2 s, ... 5 min in between.
 
-    device: `cuda`, `cuda:0`, ...; begin() is called before each check, usable are the
-    processors on which the check runs. Each check is a process of its own: one in
+    device: `cuda`, `cuda:0`, ...; begin() is called before each try, usable are the
+    processors on which the try runs. Each try is a process of its own: one in
     which CUDA has failed once could never pass.
     """
     patience = Patience(FIRST_WAIT_S, LONGEST_WAIT_S)
@@ -47,7 +53,7 @@ def wait_for_card(
         begin()
         examiner = Examiner(usable)
         try:
-            examiner.call(multiply, device, limit_s=LIMIT_S, clock_s=LIMIT_S)
+            examiner.call(try_card, device, limit_s=LIMIT_S, clock_s=LIMIT_S)
         except ModelError as error:
             wait_s = patience.failed()
             log.critical(
@@ -63,16 +69,19 @@ def wait_for_card(
             examiner.end()
 
 
-def multiply(device: str) -> None:
-    """Raise ModelError unless the device's product of two matrices is the CPU's."""
-    generator = torch.Generator().manual_seed(0)
-    shape = (2, SIDE, SIDE)
-    matrices = torch.randint(-LARGEST, LARGEST + 1, shape, generator=generator)
-    left, right = matrices.float()
-    expected = left @ right
-    product = (left.to(device) @ right.to(device)).cpu()
-    wrong = int((product != expected).sum())
-    if wrong:
-        raise ModelError(
-            f"{wrong} of {expected.numel()} entries of a product on {device} are wrong"
-        )
+def try_card(device: str) -> None:
+    """Draw on a card with small networks. Raises whatever the card or its driver does.
+
+    A card that computes otherwise than the CPU, or that cannot be opened though it works,
+    raises nothing: the processors draw in its place.
+    """
+    place = torch.device(device)
+    torch.zeros(1, device=place).cpu()
+    open_card(place)
+    card = card_at(place)
+    if card is None:
+        return
+    for preset in PRESETS:
+        network = untrained(preset, **SIZES).network
+        assert isinstance(network, PixelNetwork)
+        find_difference(network, card.driver)

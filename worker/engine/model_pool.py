@@ -30,6 +30,7 @@ from model_core.sampling.stages import (
     guide_scratch_bytes,
     is_cold,
     numerics_of,
+    reason_for_processors,
     scratch_bytes,
     seats,
     slot_bytes,
@@ -39,7 +40,7 @@ from worker.contract.kind import Kind, Label, Method
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.complete import MAX_PARTICLES, PARTICLES
 from worker.engine.cohort import Cohort
-from worker.engine.refusals import note_refused
+from worker.engine.refusals import LONGEST, note_refused
 from worker.orders.catalogue import kept_name
 from worker.orders.kinds.complete import ParticleOrder
 
@@ -574,9 +575,21 @@ def _can(kind: Kind, card: Card, has_codec: bool) -> bool:
     )
 
 
+def _reason_for_processors(name: str, model: Model) -> str:
+    """Return and log why the card does not draw from a model; an empty string if it does, or if there is no card."""
+    reason = reason_for_processors(model)
+    if reason is None:
+        return ""
+    log = structlog.get_logger("card")
+    log.critical("processors_draw", model=name, device=model.device, reason=reason)
+    return reason[:LONGEST]
+
+
 def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
     """The model's card in the words of the contract, as long as it is not warmed up."""
-    return _told(name, model.card, has_codec(model), plan.particles, is_cold(model))
+    told = _told(name, model.card, has_codec(model), plan.particles, is_cold(model))
+    reason = _reason_for_processors(name, model)
+    return told.model_copy(update={"on_processors": reason})
 
 
 def _told(

@@ -1,19 +1,19 @@
 """A GPU that fails costs no job, and a new process waits until it works."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
 import torch
-from torch.overrides import TorchFunctionMode
 
+from model_core.blocks.program import KINDS
 from model_core.errors import ModelError
+from model_core.sampling.blocks.drivers import Launch, ProcessorDriver
+from tests.model_core.fake_card import OneBitOff, fake_card
 from tests.worker.harness import Client, StartWorker
 from worker.contract.jobs import JobStatus
-from worker.engine.card import FIRST_WAIT_S, LONGEST_WAIT_S, multiply, wait_for_card
+from worker.engine.card import FIRST_WAIT_S, LONGEST_WAIT_S, try_card, wait_for_card
 from worker.engine.refusals import note_refused
 from worker.process.crash import EXIT_CRASHED
 from worker.process.patience import Patience
@@ -69,27 +69,29 @@ def test_worker_begins_once_its_card_passes_the_check() -> None:
     wait_for_card("cpu", lambda: None, pause=lambda seconds: pytest.fail("waited"))
 
 
-class WrongProducts(TorchFunctionMode):
-    """Every product of matrices but the first has one wrong entry."""
+def test_card_is_tried_by_drawing_on_it() -> None:
+    """With a network of every kind. A card that fails does not pass; one that computes
+    otherwise does, since the processors draw in its place."""
+    kinds: list[str] = []
 
-    products = 0
+    class Noting(ProcessorDriver):
+        def launch(self, launch: Launch) -> None:
+            kinds.append(launch.kind)
+            super().launch(launch)
 
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        found = func(*args, **(kwargs or {}))
-        if func is torch.Tensor.__matmul__ or func is torch.Tensor.matmul:
-            self.products += 1
-            if self.products > 1:
-                found[3, 5] += 1
-        return found
+    with fake_card(Noting()):
+        try_card("cpu")
+    assert set(kinds) == set(KINDS)
 
+    with fake_card(OneBitOff()):
+        try_card("cpu")
 
-def test_card_that_multiplies_wrongly_does_not_pass() -> None:
-    """One wrong entry is enough."""
-    multiply("cpu")
-    with WrongProducts(), pytest.raises(ModelError, match="1 of 65536 entries"):
-        multiply("cpu")
+    class Dead(ProcessorDriver):
+        def launch(self, launch: Launch) -> None:
+            raise torch.AcceleratorError("CUDA error: device lost")
+
+    with fake_card(Dead()), pytest.raises(torch.AcceleratorError):
+        try_card("cpu")
 
 
 def test_model_is_not_refused_for_a_failed_card() -> None:
