@@ -92,7 +92,9 @@ def up(
     ] = None,
     device: Annotated[
         list[str] | None,
-        typer.Option(help="One worker for each: cpu, cuda:0, ... \\[default: cpu]"),
+        typer.Option(
+            help="One worker for each: cpu, cuda:0, ... All take the same jobs. \\[default: cpu]"
+        ),
     ] = None,
     redis_memory_mib: Annotated[
         int | None,

@@ -188,8 +188,8 @@ class Job(_Shown):
     expires_at: datetime | None
     """End of the time that results are kept; then the job answers 410."""
     numerics: str | None = Field(
-        description="The arithmetic that drew it: `cpu-compiled`, `cpu-torch` or `cuda-torch` (`cuda-torch-64` and the "
-        "like where a GPU computes more than 32 images at once). Within one of them the bytes are always the same. "
+        description="The arithmetic that drew it: `cpu-compiled`, on processors and GPUs, or `cpu-torch`. "
+        "Within one of them the bytes are always the same. Earlier versions drew with `cuda-torch` on GPUs. "
         "Several, in their order, when a worker of another kind took the job over; "
         "null until one has it."
     )

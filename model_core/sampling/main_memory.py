@@ -26,7 +26,8 @@ def in_main_memory(network: N) -> N:
     written = tuple((each.data_ptr(), _version(each)) for each in parameters)
     kept = _copies.get(network)
     if kept is None or kept[0] != written:
-        with torch.no_grad():
+        # Who writes to a tensor of inference mode is counted by nobody.
+        with torch.inference_mode(mode=False), torch.no_grad():
             copy = deepcopy(network).to("cpu")
         kept = _copies[network] = written, copy
     found = kept[1]

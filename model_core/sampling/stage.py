@@ -1,7 +1,7 @@
 """A stage: one network drawing images side by side, each slot at its own rows. Knows slots and pixels, not who asked.
 
-A Multi-Scale model is drawn from with two stages, one after the other, every other model with one. plain/ and compiled/
-have the two ways of drawing; engine.py takes the first that can.
+A Multi-Scale model is drawn from with two stages, one after the other, every other model with one. blocks/, compiled/
+and plain/ have the three ways of drawing; engine.py takes the first that can.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,8 @@ class Drawing:
     weighed: Tensor | None = None
     """(H, W) pixels, given or drawn, of which ln p is asked for."""
     coder: Coder | None = None
-    """Stands in the place of the noise: what is drawn is decoded, and what is weighed is encoded. Compiled only."""
+    """Stands in the place of the noise: what is drawn is decoded, and what is weighed is encoded. The plain stage has
+    none."""
     end: int | None = None
     """The row before which it ends; None: all are drawn."""
     windows: Windows | None = None
@@ -75,6 +76,9 @@ class SlotRow(NamedTuple):
 class Stage(Protocol):
     """One network with `slots` slots. What it draws in a slot depends on the drawing and the weights alone."""
 
+    numerics: ClassVar[str]
+    """Name of the arithmetic with which it draws: `cpu-compiled` or `cpu-torch`."""
+
     stops_within_rows: ClassVar[bool]
     """An image can be held in the midst of a row."""
 
@@ -93,11 +97,6 @@ class Stage(Protocol):
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
         """Can it draw from this network on this device?"""
-        ...
-
-    @staticmethod
-    def numerics(device: torch.device, slots: int) -> str:
-        """Name of the arithmetic with which it draws there: `cpu-compiled`, `cuda-torch`, ..."""
         ...
 
     @staticmethod

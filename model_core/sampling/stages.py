@@ -18,7 +18,7 @@ from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.stage import Stage
 
 STAGES: tuple[type[Stage], ...] = (BlockStage, CompiledStage, PlainStage)
-"""The fastest first; the last can draw from every network on every device."""
+"""The fastest first; the last can draw from every network."""
 
 CodingStage = CompiledStage | ThreadedStage | BlockStage
 """A stage that can code images as well."""
@@ -83,15 +83,13 @@ def coding_stage(network: PixelNetwork, slots: int) -> CodingStage:
     return stage
 
 
-def numerics_of(model: Model, slots: int = 1) -> str:
-    """Name of the arithmetic that draws from a model: `cpu-compiled`, `cpu-torch` or `cuda-torch`; and `cuda-torch-64`
-    and the like for an engine of more slots than are always computed on a GPU.
+def numerics_of(model: Model) -> str:
+    """Return the name of the arithmetic that draws from a model: `cpu-compiled` or `cpu-torch`.
 
-    All draw with the same noise, and within one of them the bytes of a request are always the same. Between them the
-    last digits of the logits differ, which turns a draw now and then.
+    Both draw with the same noise, and within one of them the bytes of a request are always the same, whether processors
+    or a card draw. Between them the last digits of the logits differ, which turns a draw now and then.
     """
-    networks = _all_of(model)
-    return _first_for(networks).numerics(_device(networks[0]), slots)
+    return _first_for(_all_of(model)).numerics
 
 
 def reason_for_processors(model: Model) -> str | None:
@@ -150,6 +148,11 @@ def _scratch_bytes(network: PixelNetwork) -> int:
     if stage_for(network) is not CompiledStage:
         return 0
     return threaded_bytes(network, 0, 1)
+
+
+def draws_in_threads(model: Model) -> bool:
+    """Return True if several threads may draw from a model: compiled code does, and a card needs one."""
+    return _first_for(_all_of(model)) is CompiledStage
 
 
 def threads_of(stage: Stage) -> int:

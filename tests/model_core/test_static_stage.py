@@ -1,6 +1,5 @@
-"""The stage in plain torch: static shapes, rows in a wave, company that comes and goes; and the same on a GPU."""
+"""The stage in plain torch: static shapes, rows in a wave, company that comes and goes."""
 
-import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,19 +7,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from typer.testing import CliRunner
 
 from model_core import sample
-from model_core.errors import ConfigError
-from model_core.image_request import ImageRequest
-from model_core.measures.speed import measure
 from model_core.models import Model
 from model_core.networks import PixelNetwork
-from model_core.sampling.model_engine import Engine
 from model_core.sampling.plain.schedule import Schedule
 from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.plain.step import StaticStep
-from pixelrnn.verbs import root
 from tests.model_core.lively import (
     PRESETS,
     H,
@@ -32,10 +25,6 @@ from tests.model_core.lively import (
     scales,
 )
 from tests.model_core.reference import reference_sample
-
-needs_gpu = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="needs a CUDA device"
-)
 
 
 @pytest.fixture(params=PRESETS)
@@ -198,7 +187,7 @@ class Trace(TorchDispatchMode):
 
 
 def test_step_is_the_same_operations_whoever_is_drawn(model: Model) -> None:
-    """And none of them hands a number to the host or makes a tensor of one: what a CUDA graph can hold."""
+    """And none of them reads a number out, or makes a tensor of one."""
     stage, traces = PlainStage(plain(model), 3), []
     for opened in ([], [drawing(0)], [drawing(1, given=2), drawing(2)]):
         for image in opened:
@@ -237,102 +226,3 @@ def test_logits_that_are_not_finite_end_the_step_when_they_are_drawn_from(
         assert [row.y for row in stage.step()] == [y]
     with pytest.raises(FloatingPointError, match="not finite"):
         stage.step()
-
-
-def _images(model: Model, count: int, slots: int) -> torch.Tensor:
-    """The first `count` images of a seed, drawn in an engine of `slots` slots: (count, C, H, W)."""
-    engine, rows = Engine(model, slots), {}
-    for i in range(count):
-        engine.admit(ImageRequest(seed=7, sample=i))
-    while engine.busy:
-        for row in engine.step():
-            if not row.of_small:
-                rows.setdefault(row.ticket, []).append(row.values)
-    return torch.from_numpy(
-        np.stack([np.stack(rows[ticket], 1) for ticket in sorted(rows)]).astype(
-            np.int64
-        )
-    )
-
-
-def on_gpu(model: Model) -> Model:
-    model.network.to("cuda")
-    return Model.of(model.network, model.card, "cuda")
-
-
-@pytest.mark.gpu
-@needs_gpu
-@pytest.mark.parametrize("preset", PRESETS)
-def test_replayed_step_equals_the_step_itself_on_a_gpu(preset: str) -> None:
-    """Bit for bit in float32: values, noise and the maps of all layers, through joins and a slot used again."""
-    model = on_gpu(lively(preset, torch.float32))
-    replayed, eager = PlainStage(plain(model), 3), PlainStage(plain(model), 3)
-    eager._run = lambda: eager._step().cpu()
-
-    def both() -> None:
-        first, second = replayed.step(), eager.step()
-        assert [(row.slot, row.y) for row in first] == [
-            (row.slot, row.y) for row in second
-        ]
-        assert torch.equal(replayed._step.values[:3], eager._step.values[:3])
-
-    for stage in (replayed, eager):
-        stage.open(1, drawing(0, given=2))
-    both()
-    for stage in (replayed, eager):
-        stage.open(0, drawing(1))
-    while replayed._passes:
-        both()
-    for one, other in zip(_floats(replayed._step), _floats(eager._step), strict=True):
-        assert torch.equal(one[:, :2], other[:, :2])
-
-
-@pytest.mark.gpu
-@needs_gpu
-@pytest.mark.parametrize("slots", [1, 4, 16, 64, 256, 1024])
-@pytest.mark.parametrize("preset", [*PRESETS, "cifar10-multi-scale"])
-def test_images_on_a_gpu_equal_those_of_a_cpu(preset: str, slots: int) -> None:
-    """In double precision, whatever the number of slots; the last slots are checked as well as the first."""
-    model = scales() if preset == "cifar10-multi-scale" else lively(preset)
-    expected = _images(model, slots, slots)
-    assert torch.equal(_images(on_gpu(model), slots, slots), expected)
-
-
-@pytest.mark.gpu
-@needs_gpu
-def test_two_stages_keep_apart_when_both_replay() -> None:
-    """A Multi-Scale model's graphs have their own memory: joined images in both stages are as on a CPU."""
-    model = on_gpu(scales())
-    together = _images(model, 5, 8)
-    for count in (1, 3):
-        assert torch.equal(_images(model, count, 8), together[:count])
-
-
-@pytest.mark.gpu
-@needs_gpu
-def test_bench_measures_a_gpu() -> None:
-    """The verb ends well, says which device it was, and finds more than nothing of its peak."""
-    result = CliRunner().invoke(
-        root,
-        [
-            "bench",
-            "sampling",
-            "--preset",
-            "mnist-pixelcnn",
-            "--device",
-            "cuda",
-            "--json",
-        ],
-    )
-    assert result.exit_code == 0
-    facts = json.loads(result.stdout.splitlines()[-1])
-    assert facts["device"] == "cuda"
-    assert 0 < facts["efficiency"] < 1
-
-
-def test_bench_refuses_a_device_it_cannot_measure() -> None:
-    """One that is not there, and several processes on one that is not a CPU."""
-    with pytest.raises(ConfigError, match="'abacus' is no device"):
-        measure("mnist-pixelcnn", batch=1, device="abacus")
-    with pytest.raises(ConfigError, match=r"there is no cuda:99|expected threads = 1"):
-        measure("mnist-pixelcnn", batch=2, threads=2, device="cuda:99")

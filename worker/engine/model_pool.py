@@ -26,6 +26,7 @@ from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import (
     compiled_loops,
+    draws_in_threads,
     guide_bytes,
     guide_scratch_bytes,
     is_cold,
@@ -223,7 +224,7 @@ class ModelPool:
 
     @property
     def numerics(self) -> str:
-        """The arithmetic that draws all that it was begun with: one, as they are all on one device."""
+        """The arithmetic that draws all that it was begun with."""
         return ", ".join(sorted(self._numerics))
 
     @property
@@ -256,7 +257,7 @@ class ModelPool:
             self._lent[name] = self._share_of_a_further(name)
         plan = _fitted(name, model, self._plan, self._lent.get(name, self._share))
         self._loaded[name] = Loaded(model, plan, _card(name, model, plan))
-        self._numerics.add(_numerics(model, plan))
+        self._numerics.add(numerics_of(model))
 
     def engine_name(self, name: str, identity: str) -> str | None:
         """The name of this model here; None where it is not loaded. identity: or the sha256."""
@@ -329,7 +330,7 @@ class ModelPool:
             is_further = own not in self._begun_with
             share = self._share_of_a_further(own) if is_further else self._share
             plan = _fitted(own, model, self._plan, share)
-        numerics = _numerics(model, plan)
+        numerics = numerics_of(model)
         if numerics not in self._numerics:
             raise ModelError(
                 f"it is drawn by {numerics}, and the models of this worker by {self.numerics}"
@@ -550,7 +551,7 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
     scratch = scratch_bytes(model)
     of_model = size, share, particle_bytes, CHAINS * most, scratch
     particle_scratch = scratch + guide_scratch_bytes(model)
-    threads = plan.threads if compiled_loops(model) else 1
+    threads = plan.threads if draws_in_threads(model) else 1
     while True:
         slots = plan.slots or seats(model) * threads
         wanted = replace(plan, slots=slots, threads=min(threads, slots + plan.express))
@@ -559,10 +560,6 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
         if threads == 1 or fitted.slots + fitted.express >= enough:
             return fitted
         threads -= 1
-
-
-def _numerics(model: Model, plan: SlotPlan) -> str:
-    return numerics_of(model, plan.slots + plan.express)
 
 
 def _can(kind: Kind, card: Card, has_codec: bool) -> bool:

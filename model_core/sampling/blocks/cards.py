@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from model_core.networks.pixel_network import PixelNetwork, Written
+from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.blocks.drivers import Driver
 
 Check = Callable[[PixelNetwork, Driver], str | None]
@@ -23,22 +23,21 @@ class Card:
 
     driver: Driver
     check: Check
-    verdicts: WeakKeyDictionary[PixelNetwork, tuple[Written | None, str | None]] = (
-        field(default_factory=WeakKeyDictionary)
+    verdicts: WeakKeyDictionary[PixelNetwork, str | None] = field(
+        default_factory=WeakKeyDictionary
     )
-    """Of each network that was checked: its weights then, and what differed."""
+    """What differed, by network that was checked."""
 
     def difference(self, network: PixelNetwork) -> str | None:
         """Return what differs if this card draws from a network; None if nothing does.
 
-        The card is checked once for each network, and again if its weights change.
+        The card is checked once for each network. A training that changes the weights
+        and draws now and then does not wait for another check: the sums have the same
+        sizes and order.
         """
-        written = network.written()
-        found = self.verdicts.get(network)
-        if found is None or found[0] != written:
-            found = written, self.check(network, self.driver)
-            self.verdicts[network] = found
-        return found[1]
+        if network not in self.verdicts:
+            self.verdicts[network] = self.check(network, self.driver)
+        return self.verdicts[network]
 
 
 _cards: dict[torch.device, Card] = {}

@@ -82,6 +82,7 @@ def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
 class BlockStage:
     """A Stage (sampling/stage.py) on a card."""
 
+    numerics: ClassVar[str] = "cpu-compiled"
     stops_within_rows: ClassVar[bool] = True
     keeps_closed: ClassVar[bool] = True
 
@@ -93,11 +94,6 @@ class BlockStage:
         if card is None or not has_program(network):
             return False
         return card.difference(network) is None
-
-    @staticmethod
-    def numerics(device: torch.device, slots: int) -> str:
-        """Return the name of an arithmetic that is the CPU's."""
-        return "cpu-compiled"
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:

@@ -1,6 +1,7 @@
 """A stage that draws in compiled code: whole rows in one call, several rows of an image at once.
 
-float32 on a CPU. Every pixel's arithmetic is the same whatever shares its tile, so bytes do not depend on company.
+float32 on a CPU; weights on a card are copied to main memory.
+Every pixel's arithmetic is the same whatever shares its tile, so bytes do not depend on company.
 """
 
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ class CompiledStage:
     between them, runs compiled code alone, so that another thread may call it.
     """
 
+    numerics: ClassVar[str] = "cpu-compiled"
     stops_within_rows: ClassVar[bool] = True
     keeps_closed: ClassVar[bool] = True
 
@@ -65,15 +67,7 @@ class CompiledStage:
     def can(network: PixelNetwork, device: torch.device) -> bool:
         """float32, and a kind that names a compiled loop. Weights on a card are copied to main memory."""
         float32 = network.input.bias.dtype == torch.float32
-        return (
-            device.type in ("cpu", "cuda")
-            and float32
-            and network.config.kind.compiled is not None
-        )
-
-    @staticmethod
-    def numerics(device: torch.device, slots: int) -> str:
-        return "cpu-compiled"
+        return float32 and network.config.kind.compiled is not None
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:

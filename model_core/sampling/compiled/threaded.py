@@ -56,7 +56,7 @@ class ThreadedStage:
     stops_within_rows: ClassVar[bool] = CompiledStage.stops_within_rows
     keeps_closed: ClassVar[bool] = CompiledStage.keeps_closed
     can = staticmethod(CompiledStage.can)
-    numerics = staticmethod(CompiledStage.numerics)
+    numerics: ClassVar[str] = CompiledStage.numerics
     slot_bytes = staticmethod(CompiledStage.slot_bytes)
     logits = staticmethod(CompiledStage.logits)
 

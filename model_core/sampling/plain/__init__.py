@@ -1,1 +1,1 @@
-"""Drawing in plain torch operations, on any device: the stage, its step, and what each network keeps between steps."""
+"""Drawing in plain torch operations: the stage, its step, and what each network keeps between steps."""

@@ -1,4 +1,4 @@
-"""Schedule of the pixels: tensor arithmetic on the device, so that a captured step needs no word of the host.
+"""Schedule of the pixels, by tensor arithmetic.
 
 An image has R places, and place p draws its rows p, p + R, p + 2R, ...; row y is at column x in tick lag * y + x after
 the first. With lag 4, R = 3 and 10 columns:

@@ -1,6 +1,5 @@
-"""A stage that draws in plain torch operations: from every network, on every device, in every precision."""
+"""A stage that draws in plain torch operations on processors: from every network, in every precision."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,20 +10,15 @@ from torch import Tensor
 
 from model_core.distribution import NOT_FINITE
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.sampling.plain.cuda_graph import ReplayedStep
+from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.plain.step import StaticStep
 from model_core.sampling.stage import Drawing, SlotRow, condition_of
 
-BANK = 32
-"""Slots are computed in a multiple of so many on a GPU, so that an image has the same bytes in any number to that."""
-
-
-def _computed(device: torch.device, slots: int) -> int:
-    return slots if device.type == "cpu" else -(-slots // BANK) * BANK
-
 
 class PlainStage:
-    """A Stage (sampling/stage.py); on a GPU its operations are captured once and replayed."""
+    """A Stage (sampling/stage.py). Weights on a card are copied to main memory."""
+
+    numerics: ClassVar[str] = "cpu-torch"
 
     stops_within_rows: ClassVar[bool] = False
     keeps_closed: ClassVar[bool] = (
@@ -37,59 +31,35 @@ class PlainStage:
         return True
 
     @staticmethod
-    def numerics(device: torch.device, slots: int) -> str:
-        """A GPU's library chooses how to sum by the size of a product, which is that of all slots computed."""
-        computed = _computed(device, slots)
-        return f"{device.type}-torch" + (
-            f"-{computed}" if device.type != "cpu" and computed > BANK else ""
-        )
-
-    @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
         """Seen on a step for one image."""
-        return StaticStep(network, slots=1).slot_bytes
+        return StaticStep(in_main_memory(network), slots=1).slot_bytes
 
     @staticmethod
     def logits(
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> NDArray[np.floating]:
         """See Stage.logits."""
-        values = torch.from_numpy(images).to(network.input.bias.device)
+        network, values = in_main_memory(network), torch.from_numpy(images)
         if label is None:
-            return network(values).cpu().numpy()
-        return (
-            network(
-                values,
-                network.of_labels(
-                    torch.full((len(values),), label, device=values.device)
-                ),
-            )
-            .cpu()
-            .numpy()
-        )
+            return network(values).numpy()
+        labels = network.of_labels(torch.full((len(values),), label))
+        return network(values, labels).numpy()
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
-        device = network.input.bias.device
-        config, slots = network.config, _computed(device, slots)
+        network = in_main_memory(network)
+        config = network.config
         self._height, self._row_shape = (
             config.height,
             (slots, config.channels, config.width),
         )
         self._step = StaticStep(network, slots)
-        self._network, self._device = network, device
-        self._run = self._runner()
+        self._network = network
         self._passes: dict[int, _Pass] = {}
         self._stops: dict[int, int] = {}  # the row before which an image is held
         self._held: dict[
             int, int
         ] = {}  # the row that an image which is held would draw next
-
-    def _runner(self) -> Callable[[], Tensor]:
-        if self._device.type == "cpu":
-            return self._step
-        twin = StaticStep(self._network, self._row_shape[0])
-        twin.weighs = self._step.weighs
-        return ReplayedStep(self._step, twin, self._device)
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none."""
@@ -121,9 +91,7 @@ class PlainStage:
         step = self._step
         if weighed is None and not step.weighs:
             return
-        if not step.weighs:  # from now on a step does more, so that one which was captured is captured again
-            step.weighs = True
-            self._run = self._runner()
+        step.weighs = True
         step.log_p[slot] = 0
         step.weighed[slot] = False if weighed is None else weighed
 
@@ -147,7 +115,7 @@ class PlainStage:
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
         """See Stage.log_p."""
-        return self._step.log_p[slot].cpu().numpy().copy()
+        return self._step.log_p[slot].numpy().copy()
 
     def _begin(self, slot: int, first: int, end: int) -> None:
         end = min(end, self._stops[slot])
@@ -166,7 +134,7 @@ class PlainStage:
 
     def image(self, slot: int) -> Tensor:
         """(C, H, W) values drawn so far, on the CPU."""
-        return self._step.values[slot].cpu()
+        return self._step.values[slot]
 
     def step(self) -> list[SlotRow]:
         """Advance every image until at least one row is complete; returns the rows that are.
@@ -175,7 +143,7 @@ class PlainStage:
         """
         rows: list[SlotRow] = []
         while self._passes and not rows:
-            report = self._run()
+            report = self._step()
             if not report[0]:
                 raise FloatingPointError(NOT_FINITE)
             values = report[1:].view(self._row_shape).numpy()

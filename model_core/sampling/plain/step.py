@@ -1,7 +1,4 @@
-"""One step of a stage with static shapes: all images, places and noise stay on the device, and the host is not asked.
-
-The same function runs as it is, or is captured once as a CUDA graph and replayed (cuda_graph.py).
-"""
+"""One step of a stage with static shapes: where each place works is tensor arithmetic, and no number is read out."""
 
 import torch
 from torch import Tensor
