@@ -30,6 +30,8 @@ WORKDIR /home/pixelrnn
 # a restart starts warm.
 ENV PATH=/opt/pixelrnn/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
 ENV NUMBA_CACHE_DIR=/cache PIXELRNN_KEPT_DIR=/cache/weights
+# What NVIDIA's driver translates the GPU programs to, so that only the first start waits for it.
+ENV CUDA_CACHE_PATH=/cache/cuda
 ENV PIXELRNN_HEALTH_FILE=/tmp/pixelrnn-healthy
 VOLUME /cache
 # A first start that has to compile takes minutes, where the processor is busy with other things too.

@@ -95,7 +95,7 @@ def test_what_lies_in_memory_has_a_size() -> None:
 
 
 def test_no_worker_on_processors_is_started_beside_them() -> None:
-    """One queue, one arithmetic: the first file has no GPU, and with the second its worker waits to be asked for."""
+    """The first file has no GPU, and with the second its worker waits to be asked for."""
     assert not any("gpu" in name for name in read("docker-compose.yml")["services"])
     assert read("deploy/gpus.yml")["services"]["worker"] == {"profiles": ["cpu"]}
 

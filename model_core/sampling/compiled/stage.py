@@ -383,6 +383,7 @@ def _slots(numbers: list[int]) -> NDArray[np.int64]:
 
 def state_bytes(network: PixelNetwork, images: int) -> int:
     """Bytes of all arrays of a stage of so many slots, weights not counted."""
+    network = in_main_memory(network)
     maps, sizes, kind = Maps(network), Sizes.of(network.config, images), _kind(network)
     records = (
         _state(network, maps, sizes),
