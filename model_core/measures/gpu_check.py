@@ -98,7 +98,7 @@ def check_gpu(
     models_dir: Path | None,
     device: str,
     say: Say,
-    open_driver: Callable[[torch.device], Driver] = CardDriver,
+    open_driver: Callable[[torch.device], Driver] = CardDriver.open,
 ) -> Report:
     """Compare the block programs of these models with the compiled loops.
 
@@ -200,7 +200,7 @@ def _check_card(
     open_driver: Callable[[torch.device], Driver],
 ) -> None:
     report = notes.report
-    if open_driver is CardDriver:
+    if open_driver == CardDriver.open:
         report.no_card = gpu_support().missing(device.index or 0) or ""
     if not report.no_card:
         try:

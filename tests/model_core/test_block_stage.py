@@ -2,18 +2,26 @@
 before. The card is a fake one, which runs the block programs on this machine's
 processors."""
 
+import ctypes
+import sys
 from dataclasses import fields, is_dataclass
+from enum import Enum
 
 import numpy as np
 import pytest
 import torch
 
 from model_core import decode, encode, sample
+from model_core.blocks import record as r
+from model_core.blocks.program import KINDS, order_on_cpu
+from model_core.blocks.ptx import load_ptx
+from model_core.errors import ConfigError
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.posterior.classify import classify
 from model_core.posterior.completion import complete
-from model_core.sampling.blocks.card_check import find_difference
+from model_core.sampling.blocks import cards
+from model_core.sampling.blocks.card_check import find_difference, open_card
 from model_core.sampling.blocks.cards import reason_for_processors
 from model_core.sampling.blocks.drivers import CardDriver, Launch, ProcessorDriver
 from model_core.sampling.blocks.stage import BlockStage, block_logits
@@ -224,10 +232,85 @@ def test_processors_draw_from_a_network_if_the_card_computes_otherwise() -> None
     assert reason_for_processors(network) is None
 
 
-def test_card_needs_cuda_bindings() -> None:
-    """A build of torch for processors does not bring it."""
-    with pytest.raises(Exception, match=r"cuda-bindings|CUDA"):
-        CardDriver(torch.device("cuda"))
+def test_card_needs_cuda_bindings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build of torch for processors does not bring it; the processors draw then."""
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+    with pytest.raises(ConfigError, match="pip install cuda-bindings"):
+        CardDriver.open(torch.device("cuda"))
+    with pytest.warns(UserWarning, match="the processors draw for cuda:7"):
+        open_card(torch.device("cuda:7"))
+    assert cards.is_known(torch.device("cuda:7"))
+    assert cards.card_at(torch.device("cuda:7")) is None
+    cards.forget(torch.device("cuda:7"))
+
+
+class CUDA:
+    """Stands in for the module cuda.bindings.driver. Kernels run on the processors, with
+    the parameters that lie where a driver would read them."""
+
+    class CUresult(Enum):
+        CUDA_SUCCESS = 0
+        CUDA_ERROR_ILLEGAL_ADDRESS = 700
+
+    def __init__(self) -> None:
+        self.result = self.CUresult.CUDA_SUCCESS
+        self.streams: list[int] = []
+        self.modules: list[bytes] = []
+
+    def cuModuleLoadData(self, image: bytes) -> tuple[CUresult, str]:  # noqa: N802
+        assert image.endswith(
+            b"\0"
+        )  # a text, of which the driver sees only the address
+        self.modules.append(image)
+        (kind,) = [kind for kind in KINDS if load_ptx(kind).encode() == image[:-1]]
+        return self.result, kind
+
+    def cuModuleGetFunction(self, module: str, name: bytes) -> tuple[CUresult, str]:  # noqa: N802
+        assert f".entry {name.decode()}(" in load_ptx(module)
+        return self.result, module
+
+    def cuLaunchKernel(  # noqa: N802
+        self, function: str, *sizes_and_rest: int
+    ) -> tuple["CUDA.CUresult"]:
+        *sizes, shared, stream, parameters, extra = sizes_and_rest
+        (blocks, *ones), (threads, *more) = sizes[:3], sizes[3:]
+        assert (ones, more, shared, extra) == ([1, 1], [1, 1], 0, 0)
+        addresses = (ctypes.c_uint64 * 5).from_address(parameters)
+        record, weights, states, images, steps = (
+            ctypes.c_int64.from_address(address).value for address in addresses
+        )
+        sizes_of = (ctypes.c_int64 * (r.IMAGE_CELLS + 1)).from_address(record)
+        for block in range(blocks):
+            state = states + block * r.FLOAT_BYTES * sizes_of[r.STATE_FLOATS]
+            image = images + block * r.CELL_BYTES * sizes_of[r.IMAGE_CELLS]
+            order = order_on_cpu(threads, 1)
+            KINDS[function].draw(*order, record, weights, state, image, steps)
+        self.streams.append(stream)
+        return (self.result,)
+
+
+class CardInMainMemory(CardDriver):
+    """The driver of a card whose memory is this machine's, and which has one stream."""
+
+    def launch(self, launch: Launch) -> None:
+        self.launch_on(STREAM, launch)
+
+
+STREAM = 0x1234
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_driver_hands_a_kernel_what_it_reads(preset: str) -> None:
+    """Parameters, sizes and the stream; each program is loaded once. An error of the
+    card's is torch's."""
+    cuda = CUDA()
+    driver = CardInMainMemory(cuda, torch.device("cpu"), blocks=6)
+    assert find_difference(network_of(preset), driver) is None
+    assert set(cuda.streams) == {STREAM}
+    assert len(cuda.modules) == 1
+    cuda.result = CUDA.CUresult.CUDA_ERROR_ILLEGAL_ADDRESS
+    with pytest.raises(torch.AcceleratorError, match="CUDA_ERROR_ILLEGAL_ADDRESS"):
+        find_difference(network_of(preset), driver)
 
 
 # What only a card can show.

@@ -49,7 +49,7 @@ def open_card(device: torch.device) -> None:
     if device.type != "cuda" or cards.is_known(device):
         return
     try:
-        cards.use(device, cards.Card(CardDriver(device), find_difference))
+        cards.use(device, cards.Card(CardDriver.open(device), find_difference))
     except ConfigError as error:
         cards.refuse(device, str(error))
         warnings.warn(f"the processors draw for {device}: {error}", stacklevel=2)

@@ -91,9 +91,19 @@ class ProcessorDriver:
 class CardDriver:
     """Runs block programs on a GPU, on torch's stream."""
 
-    def __init__(self, device: torch.device) -> None:
-        """device: `cuda` or `cuda:1`. Raises ConfigError without `cuda-bindings`, and
-        torch.AcceleratorError or RuntimeError if the card cannot be used."""
+    def __init__(self, cuda: Any, device: torch.device, blocks: int) -> None:
+        """cuda: the module cuda.bindings.driver; `open` finds it and the rest."""
+        self.device, self.blocks = device, blocks
+        self._cuda = cuda
+        self._functions: dict[str, Any] = {}
+
+    @classmethod
+    def open(cls, device: torch.device) -> "CardDriver":
+        """Return the driver of `cuda` or `cuda:1`.
+
+        Raises ConfigError without `cuda-bindings`, and torch.AcceleratorError or
+        RuntimeError if the card cannot be used.
+        """
         try:
             from cuda.bindings import driver  # pyright: ignore[reportMissingImports]
         except ImportError as error:
@@ -101,48 +111,49 @@ class CardDriver:
                 f"the package cuda-bindings cannot be imported ({error}); PyTorch's "
                 "builds for GPUs install it: pip install cuda-bindings"
             ) from None
-        self._cuda: Any = driver
         torch.cuda.init()
         index = torch.cuda.current_device() if device.index is None else device.index
-        self.device = torch.device("cuda", index)
         properties = torch.cuda.get_device_properties(index)
-        self.blocks = BLOCKS_A_PROCESSOR * properties.multi_processor_count
-        self._functions: dict[str, Any] = {}
+        blocks = BLOCKS_A_PROCESSOR * properties.multi_processor_count
+        return cls(driver, torch.device("cuda", index), blocks)
 
     def launch(self, launch: Launch) -> None:
         """Run a program behind everything on torch's current stream."""
+        # torch's context must be current. It is there, since it has made the memory.
         with torch.cuda.device(self.device):
-            function = self._function(launch.kind)
-            values = (
-                launch.record.data_ptr(),
-                launch.weights.data_ptr(),
-                launch.states.data_ptr(),
-                launch.images.data_ptr(),
-                launch.steps,
-            )
-            # The driver reads each parameter at an address, and copies it at once.
-            parameters = [ctypes.c_int64(value) for value in values]
-            addresses = np.array(
-                [ctypes.addressof(parameter) for parameter in parameters], np.uint64
-            )
             stream = torch.cuda.current_stream(self.device).cuda_stream
-            grid, block = (launch.blocks, 1, 1), (THREADS, 1, 1)
-            no_shared_memory, no_options = 0, 0
-            self._checked(
-                self._cuda.cuLaunchKernel(
-                    function,
-                    *grid,
-                    *block,
-                    no_shared_memory,
-                    stream,
-                    addresses.ctypes.data,
-                    no_options,
-                )
+            self.launch_on(stream, launch)
+
+    def launch_on(self, stream: int, launch: Launch) -> None:
+        """Run a program behind everything on this stream, in the current context."""
+        values = (
+            launch.record.data_ptr(),
+            launch.weights.data_ptr(),
+            launch.states.data_ptr(),
+            launch.images.data_ptr(),
+            launch.steps,
+        )
+        # The driver reads each parameter at an address, and copies it before it returns.
+        parameters = [ctypes.c_int64(value) for value in values]
+        addresses = np.array(
+            [ctypes.addressof(parameter) for parameter in parameters], np.uint64
+        )
+        grid, block = (launch.blocks, 1, 1), (THREADS, 1, 1)
+        no_shared_memory, no_options = 0, 0
+        self._checked(
+            self._cuda.cuLaunchKernel(
+                self._function(launch.kind),
+                *grid,
+                *block,
+                no_shared_memory,
+                stream,
+                addresses.ctypes.data,
+                no_options,
             )
+        )
 
     def _function(self, kind: str) -> Any:
-        """Return a kind's program, translated for this card; torch's context is current
-        and must exist, so that memory is allocated first."""
+        """Return a kind's program, translated for this card in the current context."""
         if kind not in self._functions:
             text = load_ptx(kind).encode() + b"\0"
             (module,) = self._checked(self._cuda.cuModuleLoadData(text))
