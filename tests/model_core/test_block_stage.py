@@ -256,6 +256,21 @@ class CUDA:
         self.result = self.CUresult.CUDA_SUCCESS
         self.streams: list[int] = []
         self.modules: list[bytes] = []
+        self.context = ""
+
+    def cuInit(self, flags: int) -> tuple[CUresult]:  # noqa: N802
+        assert flags == 0
+        return (self.result,)
+
+    def cuDeviceGet(self, ordinal: int) -> tuple[CUresult, str]:  # noqa: N802
+        return self.result, f"device {ordinal}"
+
+    def cuDevicePrimaryCtxRetain(self, device: str) -> tuple[CUresult, str]:  # noqa: N802
+        return self.result, f"context of {device}"
+
+    def cuCtxSetCurrent(self, context: str) -> tuple[CUresult]:  # noqa: N802
+        self.context = context
+        return (self.result,)
 
     def cuModuleLoadData(self, image: bytes) -> tuple[CUresult, str]:  # noqa: N802
         assert image.endswith(
@@ -272,6 +287,7 @@ class CUDA:
     def cuLaunchKernel(  # noqa: N802
         self, function: str, *sizes_and_rest: int
     ) -> tuple["CUDA.CUresult"]:
+        assert self.context == "context of device 1"
         *sizes, shared, stream, parameters, extra = sizes_and_rest
         (blocks, *ones), (threads, *more) = sizes[:3], sizes[3:]
         assert (ones, more, shared, extra) == ([1, 1], [1, 1], 0, 0)
@@ -304,7 +320,7 @@ def test_driver_hands_a_kernel_what_it_reads(preset: str) -> None:
     """Parameters, sizes and the stream; each program is loaded once. An error of the
     card's is torch's."""
     cuda = CUDA()
-    driver = CardInMainMemory(cuda, torch.device("cpu"), blocks=6)
+    driver = CardInMainMemory(cuda, torch.device("cpu"), blocks=6, ordinal=1)
     assert find_difference(network_of(preset), driver) is None
     assert set(cuda.streams) == {STREAM}
     assert len(cuda.modules) == 1

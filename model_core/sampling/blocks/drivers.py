@@ -91,10 +91,17 @@ class ProcessorDriver:
 class CardDriver:
     """Runs block programs on a GPU, on torch's stream."""
 
-    def __init__(self, cuda: Any, device: torch.device, blocks: int) -> None:
-        """cuda: the module cuda.bindings.driver; `open` finds it and the rest."""
+    def __init__(
+        self, cuda: Any, device: torch.device, blocks: int, ordinal: int = 0
+    ) -> None:
+        """cuda: the module cuda.bindings.driver; `open` finds it and the rest. ordinal:
+        the device's number among those of this process."""
         self.device, self.blocks = device, blocks
         self._cuda = cuda
+        self._checked(cuda.cuInit(0))
+        (own,) = self._checked(cuda.cuDeviceGet(ordinal))
+        # The context in which torch works.
+        (self._context,) = self._checked(cuda.cuDevicePrimaryCtxRetain(own))
         self._functions: dict[str, Any] = {}
 
     @classmethod
@@ -115,17 +122,16 @@ class CardDriver:
         index = torch.cuda.current_device() if device.index is None else device.index
         properties = torch.cuda.get_device_properties(index)
         blocks = BLOCKS_A_PROCESSOR * properties.multi_processor_count
-        return cls(driver, torch.device("cuda", index), blocks)
+        return cls(driver, torch.device("cuda", index), blocks, index)
 
     def launch(self, launch: Launch) -> None:
         """Run a program behind everything on torch's current stream."""
-        # torch's context must be current. It is there, since it has made the memory.
-        with torch.cuda.device(self.device):
-            stream = torch.cuda.current_stream(self.device).cuda_stream
-            self.launch_on(stream, launch)
+        self.launch_on(torch.cuda.current_stream(self.device).cuda_stream, launch)
 
     def launch_on(self, stream: int, launch: Launch) -> None:
-        """Run a program behind everything on this stream, in the current context."""
+        """Run a program behind everything on this stream."""
+        # Each thread has a current context of its own; a new one has none.
+        self._checked(self._cuda.cuCtxSetCurrent(self._context))
         values = (
             launch.record.data_ptr(),
             launch.weights.data_ptr(),
