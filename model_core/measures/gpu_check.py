@@ -200,6 +200,7 @@ def _check_card(
     open_driver: Callable[[torch.device], Driver],
 ) -> None:
     report = notes.report
+    driver = None
     if open_driver == CardDriver.open:
         report.no_card = gpu_support().missing(device.index or 0) or ""
     if not report.no_card:
@@ -207,7 +208,7 @@ def _check_card(
             driver = open_driver(device)
         except (ConfigError, RuntimeError) as error:
             report.no_card = str(error)
-    if report.no_card:
+    if driver is None:
         notes.say(f"no card was checked: {report.no_card}")
         return
     report.card = _name_of(driver)

@@ -18,6 +18,9 @@ from worker.contract.kinds.verify import VerifySummary
 ON_CARD = [sys.executable, "-m", "tests.worker.fake_card_engine", "worker"]
 SLOW = 0.3
 
+pytestmark = pytest.mark.timeout(600)
+"""Three workers are started one after the other, each of which imports torch."""
+
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:

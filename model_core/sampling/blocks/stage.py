@@ -36,7 +36,7 @@ _KEPT = {
 }
 """The maps that pixels to come read, by kind, in the order of CompiledStage.kept."""
 
-_NOWHERE = (-1, 0)
+_NOWHERE: tuple[int, int] = (-1, 0)
 """Where an image stops that is not drawn."""
 
 
@@ -133,7 +133,7 @@ class BlockStage:
         self._draft = layout.new_block()  # an image on its way to the card
         self._active: list[int] = []
         self._first_rows = [0] * slots
-        self._holds = [_NOWHERE] * slots
+        self._holds: list[tuple[int, int]] = [_NOWHERE] * slots
         self._on_card: list[tuple[int, int]] | None = None  # the stops of the blocks
         self._given: dict[int, int] = {}
         """Rows behind which an image waits for one step, by slot: its given rows, so that
@@ -248,7 +248,7 @@ class BlockStage:
 
     def _set_stops(self) -> None:
         """Write to the card where each image stops, if that has changed."""
-        stops = [_NOWHERE] * len(self._holds)
+        stops: list[tuple[int, int]] = [_NOWHERE] * len(self._holds)
         for slot in self._active:
             stops[slot] = self._holds[slot]
             if slot in self._given:
@@ -340,16 +340,16 @@ def block_logits(
     label, condition (H, W, c): those of all images, if they have one.
     """
     N, C, H, W = images.shape
-    rows = H if rows is None else rows
+    count = H if rows is None else rows
     stage = BlockStage(network, N, driver)
     every = torch.ones(H, W, dtype=torch.bool)
     noise = torch.zeros(H, W, C, dtype=torch.float64)
-    found = np.empty((N, network.config.values, C, rows, W), np.float32)
+    found = np.empty((N, network.config.values, C, count, W), np.float32)
     for slot in range(N):
         known = torch.from_numpy(images[slot])
         drawing = Drawing(noise, 1.0, known, every, condition, label, every)
         stage.open(slot, drawing)
-        stage.hold(slot, rows - 1, W)
+        stage.hold(slot, count - 1, W)
     stage._set_stops()
     goes_on = True
     while goes_on and stage._active:
