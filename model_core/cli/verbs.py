@@ -26,6 +26,7 @@ from model_core.cli.options import (
 )
 from model_core.errors import ConfigError
 from model_core.portable.target import ENVIRONMENT
+from model_core.slow_steps import if_slow
 
 bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
 gpu = typer.Typer(name="gpu", help="Check this machine's GPU.", no_args_is_help=True)
@@ -95,13 +96,12 @@ def train(
     """Train a network from pictures, in so many minutes, or from a recipe. Ctrl-C stops it without loss; --resume goes
     on."""
     _expect_pictures_or_recipe(config)
-    if os.environ.get("RANK", "0") == "0":  # of several processes the first one speaks
-        say(f"preparing to train by {config}")
-    from model_core.cli.train_pictures import are_pictures, train_pictures
-    from model_core.training.display import nats_and_bits
-    from model_core.training.launch import train_with
-    from model_core.training.recipe import Recipe
-    from model_core.training.run import RunRequest
+    with if_slow(_say_once, f"preparing to train by {config}"):
+        from model_core.cli.train_pictures import are_pictures, train_pictures
+        from model_core.training.display import nats_and_bits
+        from model_core.training.launch import train_with
+        from model_core.training.recipe import Recipe
+        from model_core.training.run import RunRequest
 
     if are_pictures(config):
         if data is not None or processes > 1:
@@ -517,6 +517,12 @@ def _by_colour(bits: list[float]) -> str:
         for name, value in zip(("red", "green", "blue"), bits, strict=True)
     )
     return f" ({named})"
+
+
+def _say_once(line: str) -> None:
+    """Print a line to stderr, if this is the first of several processes."""
+    if os.environ.get("RANK", "0") == "0":
+        say(line)
 
 
 def _train_command(config: Path, changes: list[str], processes: int) -> str:

@@ -1,7 +1,6 @@
 """The page as few files, as wheels, images and folders have it. `make weekly` runs all tests of this folder over it."""
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,21 +12,17 @@ import pytest
 from model_core import shipped
 from model_core.portable import folder
 from tests.app.live import process_serving
+from tests.browser.bundling import ROOT, needs_esbuild
 from tests.browser.by_hand import Stack
 from tests.browser.site import Site
 from tests.browser.views import KINDS, VIEWS, cards
 
-ROOT = Path(__file__).parents[2]
-NEEDED = ROOT / "tests" / "browser" / "node_modules" / "esbuild"
 MOST_WITH_HEADERS = 75_000
 """Bytes of code and style of the first view on the wire, with headers."""
 MOST_MODULES = 8
 """Files of the first view's code."""
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("node") is None or not NEEDED.is_dir(),
-    reason="needs Node and npm ci --prefix tests/browser",
-)
+pytestmark = needs_esbuild
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import torch
 
 from model_core import Model, complete, encode, load_model, sample, save_model
 from model_core.data.pixels import values_to_pixels
+from tests.browser.bare_server import DRAWN, opened
 from tests.browser.site import LIMIT_MS
 from tests.client.by_command import ended
 from tests.data.serving import serving
@@ -45,10 +44,6 @@ async () => {
   return Promise.all([waiting, later, message(closed.sample({ seed: 3 }))]);
 }
 """
-DRAWN = """
-() => [...document.querySelectorAll("button.tile canvas")].map((canvas) =>
-  [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data].filter((_, i) => i % 4 < 3))
-"""
 PASTE = """
 ([bytes, name]) => {
   const transfer = new DataTransfer();
@@ -59,29 +54,6 @@ PASTE = """
 }
 """
 EXAMPLE = Path(__file__).parents[2] / "examples" / "browser" / "index.html"
-
-
-@contextmanager
-def opened(browser: Any, folder: Path, **options: Any) -> Iterator[tuple[Any, str]]:
-    """A page of a bare web server, and its address. Nothing may be complained of, or asked for elsewhere."""
-    context = browser.new_context(
-        **{"viewport": {"width": 1280, "height": 900}} | options
-    )
-    context.set_default_timeout(LIMIT_MS)
-    page, complaints = context.new_page(), list[str]()
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text))
-    with serving(folder) as url:
-        own = (f"{url}/", "data:", f"blob:{url}/")
-        page.on(
-            "request",
-            lambda request: (
-                None if request.url.startswith(own) else complaints.append(request.url)
-            ),
-        )
-        yield page, url
-    context.close()
-    assert complaints == []
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,14 @@ import pytest
 from model_core import load_model, sample, save_model
 from model_core.data.pixels import values_to_pixels
 from tests.browser.axe import findings
+from tests.browser.bare_server import DRAWN
+from tests.browser.bundling import ROOT, needs_esbuild
 from tests.browser.firefox import firefox_path, look
 from tests.browser.site import LIMIT_MS
-from tests.browser.test_bundle import ROOT, pytestmark  # noqa: F401
-from tests.browser.test_exported_folder import DRAWN
-from tests.browser.test_palette_on_the_page import tiles_model
+from tests.browser.tiles import tiles_model
 from tests.portable.exporting import export
+
+pytestmark = needs_esbuild
 
 MODELS = ("tiny-cnn", "tiles")
 RECIPE = "#model=tiny-cnn&seed=77&n=3&temperature=1"

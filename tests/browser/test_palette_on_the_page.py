@@ -3,7 +3,6 @@
 import io
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from model_core import Model, complete, load_model, sample, save_model, untrained
+from model_core import Model, complete, load_model, sample, save_model
 from model_core.measures.likelihood import log_likelihood
+from tests.browser.bare_server import opened
 from tests.browser.site import Site
-from tests.browser.test_exported_folder import opened
+from tests.browser.tiles import NAMES, PALETTE, tiles_model
 from tests.house.running import ForkedUp, Up
 from tests.portable.exporting import export
-
-PALETTE, NAMES = (
-    ("#00000000", "#d04648", "#6daa2c80", "#597dce"),
-    ("air", "brick", "moss", "water"),
-)
-
-
-def tiles_model() -> Model:
-    """5 x 6 of four colours, one of them clear and one half clear, and two labels."""
-    size = {
-        "layers": 2,
-        "hidden": 5,
-        "head": 8,
-        "height": 6,
-        "width": 5,
-        "values": 4,
-        "labels": 2,
-    }
-    model = untrained("mnist-pixelcnn", seed=8, categories=True, **size)
-    card = replace(model.card, palette=PALETTE, names=NAMES)
-    return Model(model.members, card)
 
 
 @pytest.fixture(scope="module")

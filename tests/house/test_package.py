@@ -270,9 +270,10 @@ def test_verbs_draw(installation: Installation) -> None:
 def test_recipes_come_with_it(installation: Installation) -> None:
     """By name; what is missing is only the data. A model of one's own is not written into the package."""
     result = installation.pixelrnn("train", MODEL)
-    preparing, complaint = result.stderr.splitlines()
+    *preparing, complaint = result.stderr.splitlines()
     assert result.returncode == 2
-    assert preparing == f"preparing to train by {MODEL}"
+    # The first line appears only if importing torch takes more than a moment.
+    assert preparing in ([], [f"preparing to train by {MODEL}"])
     assert "no data at data/" in complaint
     mixed = installation.pixelrnn("mix", "mine", MODEL)
     assert (mixed.returncode, "--models-dir" in mixed.stderr) == (2, True)
