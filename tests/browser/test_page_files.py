@@ -116,7 +116,8 @@ def test_every_shipped_model_has_its_picture() -> None:
 
 
 def test_page_names_no_other_place(server: httpx.Client) -> None:
-    """No file refers to another server, but for the names of drawing languages."""
+    """No file refers to another server, except by the names of drawing languages and a
+    name that cannot exist, which stands for the files in a page that is one file."""
     for name in SERVED:
         if not name.endswith((".png", ".webp", ".zip")):
             found = set(
@@ -125,7 +126,8 @@ def test_page_names_no_other_place(server: httpx.Client) -> None:
                     (ROOT / name).read_text(),
                 )
             )
-            assert found <= {"http://www.w3.org/2000/svg"}, name
+            names = {"http://www.w3.org/2000/svg", "https://one-file.invalid/"}
+            assert found <= names, name
 
 
 def _named(server: httpx.Client) -> set[str]:
@@ -156,5 +158,6 @@ def test_page_asks_for_all_modules_at_once(server: httpx.Client) -> None:
         "js/parts/whole_picture.js",
         "js/pixels/holes.js",
         "js/pixels/zip.js",
+        "js/service/one_file.js",
     }
     assert opened <= later <= opened | parts

@@ -263,6 +263,7 @@ KINDS = [
     Kind("exchange by a client, refused", ("uploads",), uploads.exchange_refused),
     Kind("hostile archives", ("uploads",), uploads.hostile_archives),
     Kind("training, kill -9", ("uploads",), uploads.training_killed),
+    Kind("slow uploads and readers of a client", ("uploads",), uploads.slow_clients),
     Kind("file of keys torn for up to 3 s", ("keys",), torn_keys),
     Kind("file of keys gone for up to 30 s", ("keys", "api", "supervisor"), lost_keys),
     Kind("key added, and revoked", ("keys",), other_keys),

@@ -7,14 +7,15 @@ from app.access.key_file import changing
 
 
 class Keys:
-    """`owners`: the keys that stay, of those whose jobs are judged. `uploader`: the key of
-    a client whose jobs are not (uploads.py)."""
+    """`owners`: the keys that stay, of those whose jobs are judged. `uploader` and `slow`:
+    the keys of clients whose jobs are not (uploads.py)."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._whole = b""
         self.owners = [self.add(name) for name in ("ada", "bob")]
         self.uploader = self.add("eve")
+        self.slow = self.add("mal")
 
     def add(self, name: str) -> str:
         """Returns a new key of that name."""

@@ -1,6 +1,6 @@
 """What clients do to the service with uploads: exchanges that are cancelled or refused,
-hostile archives, and trainings whose process is killed. Each raises RuntimeError if the
-service does not keep what it promises."""
+hostile archives, trainings whose process is killed, and clients that send and read slowly.
+Each raises RuntimeError if the service does not keep what it promises."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ import signal
 import time
 import uuid
 import zipfile
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,16 @@ _LATER = {
     HTTPStatus.GATEWAY_TIMEOUT,
     HTTPStatus.UNAUTHORIZED,  # the file of keys is torn or gone for a moment
 }
+_REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 _LOOK_S = 0.5
 _TERMINAL = {"succeeded", "failed", "canceled"}
 _TRAINING = "worker.engine.teaching"
 _MOST_KILLS = 3
 """Deaths of one training; the fifth would fail it."""
+_SLOW_WRITERS = 4
+_SLOW_READERS = 20
+_SLOW_LENGTH = 1_000_000
+"""Bytes that a slow writer announces."""
 
 
 class Client:
@@ -279,3 +285,75 @@ async def training_killed(world: World, rng: random.Random) -> None:
         await client.ask("DELETE", f"/models/{name}")
         if kills == 0:
             raise NothingToStrikeError("the process of a training")
+
+
+async def slow_clients(world: World, rng: random.Random) -> None:
+    """One client sends several uploads byte by byte, and reads none of its streams. An
+    upload and a long poll of another client are answered meanwhile."""
+    async with (
+        Client(world, world.keys.slow) as slow,
+        Client(world, world.keys.uploader) as other,
+    ):
+        body = {"model": "tiny-diagonal", "n": 64}
+        job = (await slow.ask("POST", "/sample", json=body)).json().get("id", "")
+        tasks = [
+            asyncio.create_task(_write_slowly(world)) for _ in range(_SLOW_WRITERS)
+        ]
+        tasks += [
+            asyncio.create_task(_read_nothing(world, f"/jobs/{job}/events"))
+            for _ in range(_SLOW_READERS)
+        ]
+        try:
+            await asyncio.sleep(rng.uniform(0.5, 3))
+            files = [("images", ("pictures.zip", b"no archive"))]
+            name = f"slow-{uuid.uuid4().hex[:12]}"
+            answer = await other.ask("POST", "/train", files=files, data={"name": name})
+            if answer.status_code not in _REFUSED:
+                raise RuntimeError(f"POST /train: {answer.status_code}: {answer.text}")
+            await other.ask("GET", f"/jobs/{job}?wait=1")  # 404, but not 503
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if job:
+            await slow.ask("POST", f"/jobs/{job}/cancel")
+
+
+async def _write_slowly(world: World) -> None:
+    """Begin an upload to POST /train, and send a byte of it twice a second."""
+    head = (
+        f"POST /train HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {world.keys.slow}\r\n"
+        "Content-Type: multipart/form-data; boundary=slow\r\n"
+        f"Content-Length: {_SLOW_LENGTH}\r\n\r\n--slow\r\n"
+    )
+    async with _connection(world) as writer:
+        writer.write(head.encode())
+        while True:
+            await writer.drain()
+            await asyncio.sleep(_LOOK_S)
+            writer.write(b"-")
+
+
+async def _read_nothing(world: World, path: str) -> None:
+    """Ask for a stream and leave it unread."""
+    head = (
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {world.keys.slow}\r\n\r\n"
+    )
+    async with _connection(world) as writer:
+        writer.write(head.encode())
+        await writer.drain()
+        await asyncio.sleep(BACK_LIMIT_S)
+
+
+@contextlib.asynccontextmanager
+async def _connection(world: World) -> AsyncIterator[asyncio.StreamWriter]:
+    """A connection to the API. Its loss is no fault: another fault may end the API."""
+    url = httpx.URL(world.url)
+    with contextlib.suppress(OSError):
+        _, writer = await asyncio.open_connection(url.host, url.port)
+        try:
+            yield writer
+        finally:
+            writer.close()
