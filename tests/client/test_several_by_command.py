@@ -44,7 +44,9 @@ def test_scores_of_a_folder_are_those_of_each_here_and_there(
         assert told.returncode == 1
         assert "score of 71 of 73 pictures" in told.stderr
         assert {
-            line.partition("pictures/")[2][:6] for line in told.stderr.splitlines()[1:]
+            line.partition("pictures/")[2][:6]
+            for line in told.stderr.splitlines()[1:]
+            if "pictures/" in line  # another line says that a slow step continues
         } == {"33-lar", "60-bro"}
     assert [row["file"] for row in rows] == [
         row["file"] for row in table(tmp_path / "here.csv")

@@ -369,7 +369,7 @@ def test_emoji(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         for split in ("train", "valid", "test")
     }
     assert {
-        split: [of.names[label] for label in of.of] for split, of in labels.items()
+        split: [of.names[label] for label in of.numbers] for split, of in labels.items()
     } == {
         "train": ["Food & Drink"] * 2,
         "valid": ["Food & Drink"],

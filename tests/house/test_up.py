@@ -110,12 +110,14 @@ def test_everything_is_gone_when_killed_and_the_next_one_starts(
 def test_second_up_is_refused_when_the_directory_is_in_use(
     running: Up, data_dir: Path, models_dir: Path
 ) -> None:
-    """A second `up` on the same directory is one line and exit code 2; the first goes on."""
+    """A second `up` on the same directory says so in one line, after the line that it
+    starts, and exits with 2; the first goes on."""
     second = Up(data_dir, models_dir)
     _, said = second.process.communicate(timeout=READY_LIMIT_S)
     assert second.process.returncode == 2
-    (line,) = said.splitlines()
-    assert "in use by process" in line
+    start, refusal = said.splitlines()
+    assert "starting PixelRNN" in start
+    assert "in use by process" in refusal
     assert eventually(lambda: is_ready(running.url))
 
 

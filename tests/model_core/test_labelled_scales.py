@@ -196,5 +196,5 @@ def test_what_is_measured_of_a_label() -> None:
 
 def test_a_label_that_is_missing_is_asked_for() -> None:
     network = scales().network
-    with pytest.raises(ConfigError, match="given"):
+    with pytest.raises(ConfigError, match="expected a label"):
         network.nats_map(all_images()[:1])

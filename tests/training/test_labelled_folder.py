@@ -163,6 +163,6 @@ def test_too_few_pictures_are_told_how_many_there_should_be(
         path.unlink(missing_ok=True)
     with pytest.raises(
         DataError,
-        match=r"none of the 2 pictures .* expected 3 different pictures or more",
+        match=r"no picture for the train split .* which has 2: expected 3 different ones",
     ):
         train(RunRequest(Recipe.load(colours, ["network.labels=0"]), tmp_path / "run"))

@@ -545,6 +545,6 @@ def test_pictures_that_cannot_be_trained_on_end_their_job(place: Place) -> None:
         place.start()
         job = place.ended(client, job_id)
         assert (job["status"], job["error"]["type"]) == ("failed", "training-failed")
-        assert "expected 3 different pictures" in job["error"]["detail"]
+        assert "expected 3 different ones" in job["error"]["detail"]
         assert str(place.added) not in str(job)
         place.wait_until_clean()

@@ -35,6 +35,9 @@ class Anything:
     def is_ours(self, spec: bytes | None) -> bool:
         return True
 
+    def let_go(self) -> None:
+        """It holds no models."""
+
     def ask_to_open(self, job_id: str, pipeline: object, token: str) -> None: ...
 
     def open(
