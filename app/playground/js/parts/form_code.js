@@ -67,13 +67,17 @@ export class FormCode {
       trouble = explain(error).text;
     }
     if (signal.aborted) return;
-    this.#note.textContent = trouble;
     this.#offer(asked);
-    if (!asked) return this.#lines.replaceChildren();
+    if (!asked) {
+      this.#note.textContent = trouble;
+      return this.#lines.replaceChildren();
+    }
     const call = callOf(asked.path, asked.body);
     const place = { origin: location.origin, isGuarded: this.#api.hasKey };
     const texts = LANGUAGES.map(({ name, lines }) => ({ name, text: lines(call, place) }));
     const pieces = [...this.#lines.querySelectorAll("pre")];
+    // The form reports a change often, also of nothing that the lines contain: "Copied." then stays.
+    if (texts.some(({ text }, i) => pieces[i]?.textContent !== text)) this.#note.textContent = "";
     if (pieces.length === texts.length) pieces.forEach((piece, i) => (piece.textContent = texts[i].text));
     else this.#lines.replaceChildren(...texts.map(({ name, text }) => this.#piece(name, text)));
   }
