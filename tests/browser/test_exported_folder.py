@@ -191,6 +191,23 @@ def test_labels_of_any_script_are_drawn_and_verified(
         ).wait_for()
 
 
+def test_copied_link_leads_to_the_folder(browser: Any, colours: Path) -> None:
+    """It has no preview, which only a service can make, and draws the same images."""
+    allowed = ["clipboard-read", "clipboard-write"]
+    with opened(browser, colours, permissions=allowed) as (page, url):
+        page.goto(f"{url}/#model=tiny-rgb&seed=77&n=3&temperature=0.5")
+        page.get_by_text("Done: 3 images").wait_for()
+        drawn = page.evaluate(DRAWN)
+        page.get_by_role("button", name="Copy link").click()
+        page.get_by_text("Copied.").wait_for()
+        link = page.evaluate("navigator.clipboard.readText()")
+        assert link.startswith(f"{url}/#")
+        page.goto("about:blank")
+        page.goto(link)
+        page.get_by_text("Done: 3 images").wait_for()
+        assert page.evaluate(DRAWN) == drawn
+
+
 def test_calls_end_with_their_worker(browser: Any, colours: Path) -> None:
     """After its worker has failed, or the model was closed, every call is refused in a sentence."""
     page = browser.new_context().new_page()

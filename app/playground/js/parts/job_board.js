@@ -368,8 +368,11 @@ export class JobBoard {
   async #copyLink() {
     if (!this.#job) return;
     const link = await linkTo(this.#job, this.#tiles.paintings, this.#given);
+    const { hasService, hasKey } = this.#api;
+    // Only a service answers the address that has a preview.
+    const address = hasService && !hasKey ? withFace(link) : `#${link}`;
     try {
-      await navigator.clipboard.writeText(new URL(this.#api.hasKey ? `#${link}` : withFace(link), location.href).href);
+      await navigator.clipboard.writeText(new URL(address, location.href).href);
       find(this.#link, "span").textContent = t("Copied.");
     } catch {
       location.hash = link; // then it can be copied from the address
