@@ -68,12 +68,17 @@ def test_a_model_is_added_drawn_from_fetched_and_taken_away(
     assert "you have a model of this name; --exchange puts this one in" in taken
     pixelrnn("remote", "remove", "of-mine", "--url", service)
     with Client(service) as client:
-        eventually(
-            lambda: "of-mine" not in [model["name"] for model in client.models()],
-            READY_LIMIT_S,
-        )
+        wait_until_gone(client)
         with pytest.raises(ApiError, match="no model of this name was added"):
             client.remove_model("of-mine")
+
+
+def wait_until_gone(client: Client) -> None:
+    """Until no worker announces the model: before that its name is not free."""
+    eventually(
+        lambda: "of-mine" not in [model["name"] for model in client.models()],
+        READY_LIMIT_S,
+    )
 
 
 def test_a_model_that_is_none_is_refused_with_the_workers_reason(
@@ -90,8 +95,10 @@ def test_a_model_that_is_none_is_refused_with_the_workers_reason(
     assert "of-mine is not served: " in refused
     assert "`pixelrnn remote remove of-mine` takes it away" in " ".join(refused.split())
     pixelrnn("remote", "remove", "of-mine", "--url", service)
-    with Client(service) as client, pytest.raises(OSError, match=r"card\.json"):
-        client.add_model(own.parent)
+    with Client(service) as client:
+        wait_until_gone(client)
+        with pytest.raises(OSError, match=r"card\.json"):
+            client.add_model(own.parent)
 
 
 def test_a_model_that_is_taken_away_before_it_is_examined(
