@@ -87,8 +87,13 @@ def left_behind(place: Path) -> list[str]:
     """Return the files of uploads that are still there."""
     added = place / "data" / "added"
     places = [added / "uploads", added / "models", place / "tmp"]
-    files = (path for each in places for path in each.rglob("*") if path.is_file())
-    return [str(path) for path in files if path.name != "lock"]
+    return [
+        f"{folder}/{name}"
+        for each in places
+        for folder, _, names in os.walk(each)  # unlike rglob, it survives a deletion
+        for name in names
+        if name != "lock"
+    ]
 
 
 def checked(running: Up, place: Path, sent: list[Request], at_once: int) -> str:
