@@ -43,8 +43,11 @@ class _File(BaseModel):
 
 
 def read_keys(path: Path) -> tuple[KeyEntry, ...]:
-    """Return the keys in a file. Raise KeyFileError, whose message repeats nothing that
-    may be a key, if it cannot be read or is invalid."""
+    """Return the keys in a file.
+
+    Raise KeyFileError if it cannot be read or is invalid. The message repeats neither
+    values nor unknown names of fields, because they may be keys.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -55,7 +58,10 @@ def read_keys(path: Path) -> tuple[KeyEntry, ...]:
         entries = _File.model_validate_json(text).keys
     except ValidationError as error:
         fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"])) or "the whole"
+        place = list(fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            place[-1] = "an unknown field"  # its name may be a key
+        where = ".".join(map(str, place)) or "the whole"
         kind = _HalfAFileError if fault["type"] == "json_invalid" else KeyFileError
         raise kind(
             f"{path} is no file of keys: {where} is not as `pixelrnn keys` writes it"

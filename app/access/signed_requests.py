@@ -23,9 +23,12 @@ class SignedRequest:
 
 
 def take_signature(scope: Scope) -> SignedRequest | None:
-    """Remove the signature from the URL in `scope`, and return its claims; None if
-    there is none, or if the path or method cannot be signed. Later code neither needs
-    the signature nor can leak it."""
+    """Remove `expires` and `signature` from the URL in `scope`, and return their values,
+    which are not checked here. Later code cannot leak what it does not have.
+
+    Return None, and leave the URL as it is, if there is no signature or if the path or
+    method cannot be signed.
+    """
     path = _SIGNABLE.fullmatch(scope["path"])
     if path is None or scope["method"] not in _READING:
         return None

@@ -24,12 +24,12 @@ def conditioning_map(conditioning: int, features: int) -> nn.Conv2d | None:
 
 
 class Upsampler(nn.Module):
-    """Deconvolutions that double a small image's size until it has the size of the
-    large one.
+    """The conditioning map of a small image: a 3 x 3 convolution, deconvolutions that
+    each double the size, and a 3 x 3 convolution, all with ReLU.
 
     Input: scaled values of the small image (B, C, s, s) and, if the network has labels,
     the label's conditioning map (B, K, 1, 1). Output: (B, c, n, n) with n = factor * s;
-    factor is a power of two.
+    factor is a power of two. The caller must pass the label if the network has labels.
     """
 
     def __init__(

@@ -32,10 +32,13 @@ Written = tuple[tuple[int, int], ...]
 
 
 class Block(nn.Module):
-    """One layer and the 1 x 1 convolutions of its output.
+    """One layer and the 1 x 1 convolutions of its output, which
+    `PixelNetwork.trunk` applies.
 
-    up: h -> 2h features, added to the residual stream (figure 5). skip: h -> 2h
-    features, added to the top map; None if the config has no skip connections.
+    up: h -> 2h features; its output is added to the residual stream (figure 5), or
+        replaces it if the config has no residual connections.
+    skip: h -> 2h features; its output is added to the top map. None if the config has
+        no skip connections.
     """
 
     def __init__(self, config: NetworkConfig, conditioning: int) -> None:
@@ -129,7 +132,7 @@ class PixelNetwork(nn.Module):
         return self.head(self.trunk(x, condition))
 
     def fuses(self, values: Tensor) -> bool:
-        """Return True if `forward` uses the fused pass for these values
+        """Return True if `forward` uses the faster pass (`FusedPass`) for these values
         (B, C, H, W)."""
         return self._fused is not None and self._fused.suits(
             self, self.input(self.encode(values))
@@ -164,7 +167,8 @@ class PixelNetwork(nn.Module):
         """Return the input of the first convolution, in the precision of the weights.
 
         values: (B, C, H, W), integers 0..V-1. The result is scaled to -1..1 (section
-        5.2), (B, C, H, W); for a network of categories it is one-hot, (B, V, H, W).
+        5.2), (B, C, H, W). A network of categories has C = 1, and the result is
+        one-hot, (B, V, H, W).
         """
         dtype = self.input.bias.dtype
         V = self.config.values
@@ -174,7 +178,8 @@ class PixelNetwork(nn.Module):
         return values.to(dtype) * (2.0 / (V - 1)) - 1.0
 
     def written(self) -> Written | None:
-        """Return a value that changes whenever a weight is written to or replaced.
+        """Return a value that changes whenever a weight is replaced or written to,
+        except through `.data`, because torch does not count such writes.
 
         Caches computed from the weights compare it to find out whether they are still
         valid. Return None for weights made in inference mode, because torch does not
@@ -188,8 +193,10 @@ class PixelNetwork(nn.Module):
         )
 
     def trunk(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the top map (B, 2h, H, W) of the first map (B, 2h, H, W), in plain
-        torch."""
+        """Return the top map (B, 2h, H, W), in plain torch.
+
+        x: output of the first convolution, (B, 2h, H, W).
+        """
         skips = None
         for block in self.blocks:
             hidden = block.layer(x, condition)  # (B, h, H, W)

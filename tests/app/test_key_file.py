@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from app.access import key_file
 from app.access.api_keys import KeyEntry, digest_of
-from app.access.key_file import KeyFile, read_keys
+from app.access.key_file import KeyFile, KeyFileError, read_keys
 from app.cli_keys import keys
 from app.settings import Settings
 from tests.app.answers import metric
@@ -42,6 +42,15 @@ def verb(*words: object) -> tuple[int, str]:
     return result.exit_code, "" if result.exit_code == 0 else " ".join(
         result.output.replace("│", " ").split()
     )
+
+
+def test_a_message_repeats_no_unknown_name(tmp_path: Path) -> None:
+    """Somebody may have written a key where the name of a field belongs."""
+    path = tmp_path / "keys.json"
+    path.write_text('{"keys": [], "SECRET": 1}')
+    with pytest.raises(KeyFileError, match="an unknown field is not as") as refused:
+        read_keys(path)
+    assert "SECRET" not in str(refused.value)
 
 
 def test_a_key_may_have_a_right(tmp_path: Path) -> None:
