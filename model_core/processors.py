@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from model_core.control_groups import GROUPS, OWN, directories
 
 MOST_BY_DEFAULT = 16
 """Drawing threads that nobody asked for: beyond, memory for their images is better left
 to other processes."""
-
-_GROUPS = Path("/sys/fs/cgroup")
-_OWN = Path("/proc/self/cgroup")
 
 
 def default_threads(processors: int | None = None, workers: int = 1) -> int:
@@ -23,7 +22,7 @@ def default_threads(processors: int | None = None, workers: int = 1) -> int:
 
 
 def available(
-    affinity: int | None = None, groups: Path = _GROUPS, own: Path = _OWN
+    affinity: int | None = None, groups: Path = GROUPS, own: Path = OWN
 ) -> int:
     """Return how many processors this process may use, at least 1.
 
@@ -43,29 +42,18 @@ def _affinity() -> int:
 
 
 def _quotas(groups: Path, own: Path) -> Iterator[float]:
-    """Yield the processors that each group of this process allows; of the unified
-    hierarchy (cgroup v2) and of the older one."""
-    try:
-        lines = own.read_text(encoding="ascii").splitlines()
-    except OSError:  # not on Linux
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        group = PurePosixPath(path.lstrip("/"))
-        for each in (group, *group.parents):
-            if not controllers:
-                words = _words(groups / each / "cpu.max")
-            elif "cpu" in controllers.split(","):
-                old = groups / "cpu" / each
-                words = [
-                    *_words(old / "cpu.cfs_quota_us"),
-                    *_words(old / "cpu.cfs_period_us"),
-                ]
-            else:
-                continue
-            if len(words) == 2 and all(word.isdigit() for word in words):
-                quota, period = map(int, words)
-                yield quota / period
+    """Yield the processors that each control group of this process allows."""
+    for group, is_unified in directories("cpu", groups, own):
+        if is_unified:
+            words = _words(group / "cpu.max")
+        else:
+            words = [
+                *_words(group / "cpu.cfs_quota_us"),
+                *_words(group / "cpu.cfs_period_us"),
+            ]
+        if len(words) == 2 and all(word.isdigit() for word in words):
+            quota, period = map(int, words)
+            yield quota / period
 
 
 def _words(path: Path) -> list[str]:

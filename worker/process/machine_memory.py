@@ -2,35 +2,22 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-_GROUPS = Path("/sys/fs/cgroup")
+from model_core.control_groups import GROUPS, OWN, directories
 
 
-def usable(groups: Path = _GROUPS, own: Path = Path("/proc/self/cgroup")) -> int:
+def usable(groups: Path = GROUPS, own: Path = OWN) -> int:
     """Bytes: the machine's, or less where a control group allows less."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([physical, *_group_limits(groups, own)])
 
 
 def _group_limits(groups: Path, own: Path) -> Iterator[int]:
-    """Yield what each group that this process is in allows; of the unified hierarchy (cgroup v2) and of the older
-    one."""
-    try:
-        lines = own.read_text(encoding="ascii").splitlines()
-    except OSError:  # not on Linux
-        return
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers in ("", "memory"):
-            root, name = (
-                (groups / "memory", "memory.limit_in_bytes")
-                if controllers
-                else (groups, "memory.max")
-            )
-            group = PurePosixPath(path.lstrip("/"))
-            for each in (group, *group.parents):
-                yield from _number(root / each / name)
+    """Yield the bytes that each control group of this process allows."""
+    for group, is_unified in directories("memory", groups, own):
+        name = "memory.max" if is_unified else "memory.limit_in_bytes"
+        yield from _number(group / name)
 
 
 def _number(path: Path) -> Iterator[int]:
