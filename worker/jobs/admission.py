@@ -97,10 +97,11 @@ class Admission:
     @property
     def is_compiling(self) -> bool:
         """True if jobs may be parked here for a model that will be ready in a moment."""
-        info, since = self._announcement.info, time.monotonic() - LOADING_S
-        is_loading = any(
-            at - ASK_AGAIN_S > since for at in list(self._asked_at.values())
-        )
+        info = self._announcement.info
+        since = self._clock() - LOADING_S
+        # A copy, because another thread forgets what it has asked for.
+        again_at = list(self._asked_at.values())
+        is_loading = any(at - ASK_AGAIN_S > since for at in again_at)
         return is_loading or len(info.ready) < len(info.models)
 
     def wait_until_ready(self, timeout_s: float) -> bool:
