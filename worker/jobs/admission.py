@@ -174,7 +174,7 @@ class Admission:
 
     def _ask_for(self, weights: tuple[str, str]) -> None:
         """Once in a while: another worker may have kept them meanwhile."""
-        now = time.monotonic()
+        now = self._clock()
         if now >= self._asked_at.get(weights, now):
             self._asked_at[weights] = now + ASK_AGAIN_S
             self._bring(*weights)
