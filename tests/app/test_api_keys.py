@@ -388,7 +388,10 @@ def _file(*entries: dict[str, object]) -> str:
         ("secret", "no file of keys"),
         (_file({"name": "a", "sha256": "secret"}), "keys.0.sha256"),
         (_file({"name": "a b", "sha256": "0" * 64}), "keys.0.name"),
-        (_file({"name": "a", "sha256": "0" * 64, "quota": 3}), "keys.0.quota"),
+        (
+            _file({"name": "a", "sha256": "0" * 64, "quota": 3}),
+            "keys.0.an unknown field",
+        ),
         (
             _file({"name": "a", "sha256": "0" * 64}, {"name": "a", "sha256": "1" * 64}),
             "twice",
