@@ -110,7 +110,8 @@ class CardMember:
 
     orientation: Orientation
     weights: str
-    """Name of the file of weights in the model's directory."""
+    """Name of the file of weights in the model's directory. Members with equal weights
+    may name one file."""
     sha256: str = ""
     """SHA-256 of that file, in hexadecimal."""
     images: int = 0
@@ -249,7 +250,8 @@ class Card:
     """The card of a model. A card without members describes a single network that was
     trained on upright images.
 
-    parameters: number of learned weights in all its networks.
+    parameters: number of learned weights of all its members; weights that several
+        members share count once for each of them.
     data: the data set, its splits and its licence, in words.
     training: the section that a training writes.
     scores: what `pixelrnn evaluate` measured: split, nats, bits_per_dim, standard

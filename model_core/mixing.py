@@ -29,6 +29,8 @@ def mix(models: Sequence[Model], directory: Path) -> Card:
     for which `models` has a single network; so one member can be replaced by a better
     one.
 
+    Members with equal weights, such as a network and its mirror image, share one file.
+
     Raises ConfigError unless this gives at least two networks of one config, data set,
     palette and labels, each in another orientation; ModelError if the directory cannot
     be written.

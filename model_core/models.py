@@ -3,7 +3,7 @@ and card.json; pickle is never read."""
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -171,6 +171,8 @@ def save_model(model: Model, directory: Path) -> Card:
     """Write weights, guides and card to `directory`, and return the card with its
     digests. The model takes the directory's name.
 
+    Members with equal weights share one file, that of the first of them.
+
     Raises ModelError if a file cannot be written. Files are written to a temporary
     folder first, so that an error while writing leaves an older model as it was.
     """
@@ -188,8 +190,12 @@ def save_model(model: Model, directory: Path) -> Card:
                 _save_weights(each.network, drafts / file)
                 for each, file in zip(model.members, files, strict=True)
             ]
+            # A network and its mirror image have the same weights.
+            owners: dict[str, str] = {}  # digest -> the file that is kept
+            for file, digest in zip(files, digests, strict=True):
+                owners.setdefault(digest, file)
             card = _with_digests(
-                replace(model.card, name=directory.name, guides=()), digests
+                replace(model.card, name=directory.name, guides=()), digests, owners
             )
             for guide, old in zip(model.guides, model.card.guides, strict=False):
                 digest = _save_weights(guide.network, drafts / "guide")
@@ -199,7 +205,7 @@ def save_model(model: Model, directory: Path) -> Card:
                     (directory / GUIDES).mkdir(exist_ok=True)
                     (drafts / "guide").replace(directory / facts.file)
             card.write(drafts / CARD)
-            for name in (*files, CARD):
+            for name in (*owners.values(), CARD):
                 (drafts / name).replace(directory / name)
     except OSError as error:
         raise ModelError(
@@ -215,12 +221,13 @@ def _save_weights(network: Network, path: Path) -> str:
     return _digest(path)
 
 
-def _with_digests(card: Card, digests: list[str]) -> Card:
-    """Return the card with these digests of the weights, one for each network."""
+def _with_digests(card: Card, digests: list[str], files: Mapping[str, str]) -> Card:
+    """Return the card with these digests of the weights, one for each network. files:
+    the file with the weights of each digest."""
     if not card.members:
         return replace(card, sha256=digests[0])
     members = tuple(
-        replace(member, sha256=digest)
+        replace(member, weights=files[digest], sha256=digest)
         for member, digest in zip(card.members, digests, strict=True)
     )
     return replace(card, sha256=mixture_digest(members), members=members)
@@ -248,9 +255,7 @@ def load_model(
             "was changed"
         )
     files = card.members or (CardMember("none", WEIGHTS, card.sha256),)
-    members = tuple(
-        _load_member(directory, card.config, member, device) for member in files
-    )
+    members = _load_members(directory, card.config, files, device)
     # A guide that is also a member is loaded once.
     by_key = {
         (each.sha256, each.orientation): member
@@ -291,6 +296,26 @@ def load_by_digest(
     raise ModelError(
         f"no model in {directory} has the sha256 {sha256[:12]}... that is named"
     )
+
+
+def _load_members(
+    directory: Path, config: NetworkConfig, files: Sequence[CardMember], device: str
+) -> tuple[Member, ...]:
+    """Return the networks in these files. Members with one file share its weights."""
+    loaded: dict[tuple[str, str], Network] = {}  # by file and SHA-256
+    members: list[Member] = []
+    for each in files:
+        key = each.weights, each.sha256
+        if key not in loaded:
+            member = _load_member(directory, config, each, device)
+            loaded[key] = member.network
+        else:
+            # A shallow copy shares the parameters. It is a network of its own because
+            # the particles of each member are drawn in arrays of its own, which
+            # `posterior.particles.Stages` finds by the network.
+            member = Member(copy(loaded[key]), each.orientation)
+        members.append(member)
+    return tuple(members)
 
 
 def _load_member(

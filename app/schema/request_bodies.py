@@ -278,7 +278,8 @@ TrainForm: type[Any] = create_model(
 
 
 _WEIGHTS_TOLD = (
-    "One file, or those of the card's members in their order; then those of its guides."
+    "One file, or those of the card's members in their order; then those of its "
+    "guides. Weights with the same sha256 are sent once."
 )
 _MODEL: dict[str, Any] = {
     "card": (UploadFile, Field(description="The file `card.json`.")),

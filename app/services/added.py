@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import AsyncGenerator, Container, Iterator, Sequence
+from collections.abc import AsyncGenerator, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -308,17 +308,43 @@ def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) 
         ) from None
     if read.name != name:
         raise UnusableModelError("the card says another name than the address")
-    if len(weights) != len(files := read.files()):
-        raise UnusableModelError(
-            f"expected {len(files)} files of weights: of the card's members, then of its guides"
-        )
+    files = read.files()
+    parts = _parts(files, len(weights))
     (draft / CARD).write_bytes(text)
-    for (place, sha256), sent in zip(files.items(), weights, strict=True):
-        (draft / place).parent.mkdir(exist_ok=True)
-        if _copy(sent, draft / place) != sha256:
+    for places, sent in zip(parts, weights, strict=True):
+        first, *others = [draft / place for place in places]
+        first.parent.mkdir(exist_ok=True)
+        if _copy(sent, first) != files[places[0]]:
             raise UnusableModelError(
                 "the weights are not those whose sha256 the card has"
             )
+        for other in others:
+            other.parent.mkdir(exist_ok=True)
+            # A card may name many files of equal weights. Copies would multiply what a
+            # client may send.
+            other.hardlink_to(first)
+
+
+def _parts(files: Mapping[str, str], sent: int) -> list[list[str]]:
+    """Return the places of each part of an upload, in the order of the parts.
+
+    files: the SHA-256 of each file by its place. sent: the number of parts. A part
+    contains the weights of all places with one SHA-256, or of one place: that is what
+    earlier versions expect, so our own client sends a part for each place.
+
+    Raises UnusableModelError if there is another number of parts.
+    """
+    by_sha256: dict[str, list[str]] = {}
+    for place, sha256 in files.items():
+        by_sha256.setdefault(sha256, []).append(place)
+    if sent == len(by_sha256):
+        return list(by_sha256.values())
+    if sent == len(files):
+        return [[place] for place in files]
+    raise UnusableModelError(
+        f"expected {len(by_sha256)} files of weights: of the card's members, then of its "
+        "guides, once for each sha256"
+    )
 
 
 def _pack(file: BinaryIO, packed: IO[bytes]) -> int:

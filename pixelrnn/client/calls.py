@@ -199,12 +199,16 @@ def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
     card = (directory / "card.json").read_bytes()
     facts = json.loads(card)
     members = facts.get("members") or [{"weights": "weights.safetensors"}]
-    names = [member["weights"] for member in members]
-    guides = dict.fromkeys(
+    guides = [
         f"guides/{guide['sha256']}.safetensors" for guide in facts.get("guides", ())
+    ]
+    names = dict.fromkeys(  # members with equal weights may name one file
+        [
+            *(member["weights"] for member in members),
+            # A guide that is also a member has no file of its own.
+            *(guide for guide in guides if (directory / guide).is_file()),
+        ]
     )
-    # A guide that is also a member has no file of its own.
-    names += [guide for guide in guides if (directory / guide).is_file()]
     files = [("card", card)]
     files += [("weights", (directory / name).read_bytes()) for name in names]
 

@@ -174,6 +174,48 @@ def test_networks_of_a_mixture_come_in_the_order_of_the_card(
         )
 
 
+def test_weights_with_one_sha256_are_sent_once(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
+    """Whether a card names one file twice or two files of equal weights, also one of a
+    guide; clients of earlier versions send a part for each file."""
+    a = hashlib.sha256(b"a").hexdigest()
+
+    def card(*names: str) -> list[dict[str, str]]:
+        return [
+            {"weights": f"{name}.safetensors", "sha256": a, "orientation": turned}
+            for name, turned in zip(names, ("none", "flip_left_right"), strict=True)
+        ]
+
+    guides = [{"sha256": a, "orientation": "rotate_180"}]
+    one_file = {"x.safetensors"}
+    two_files = {"x.safetensors", "y.safetensors"}
+    guided = {*one_file, f"{a}.safetensors"}
+    with (
+        serving(open_to(redis_url, tmp_path)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        for name, parts, facts, files in (
+            ("once", 1, {"members": card("x", "x")}, one_file),
+            ("twice", 1, {"members": card("x", "y")}, two_files),
+            ("as-before", 2, {"members": card("x", "y")}, two_files),
+            ("guided", 1, {"members": card("x", "x"), "guides": guides}, guided),
+        ):
+            sent = form(name, *[b"a"] * parts, **facts)
+            assert client.put(f"/models/{name}", **sent).status_code == 202, name
+            found = list((tmp_path / "models" / name).rglob("*.safetensors"))
+            assert {path.name for path in found} == files
+            assert {path.read_bytes() for path in found} == {b"a"}
+        for name, parts in (("once", 2), ("twice", 3)):
+            members = card("x", "x" if name == "once" else "y")
+            answer = client.put(
+                f"/models/new-{name}",
+                **form(f"new-{name}", *[b"a"] * parts, members=members),
+            )
+            refused(answer, 422, "unusable-model")
+            assert "expected 1 files of weights" in answer.json()["detail"]
+
+
 @pytest.mark.parametrize(
     ("sent", "words"),
     [

@@ -102,7 +102,11 @@ class AddedCard(Record):
     )
 
     def files(self) -> dict[str, str]:
-        """The sha256 of each file of weights by its place: of members in their order, then of guides."""
+        """Return the SHA-256 of each file of weights by its path in the model's
+        directory: those of members in their order, then those of guides.
+
+        Members that name one file have one entry.
+        """
         members = self.members or (Weights(sha256=self.sha256),)
         ours = {(member.sha256, member.orientation) for member in members}
         guides = [
