@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -23,10 +24,18 @@ class Batch(NamedTuple):
     values: Tensor
     labels: Tensor | None
 
+    def parts(self, count: int) -> list["Batch"]:
+        """Return `count` equal parts, in order."""
+        values = self.values.tensor_split(count)
+        if self.labels is None:
+            return [Batch(each, None) for each in values]
+        labels = self.labels.tensor_split(count)
+        return [Batch(*each) for each in zip(values, labels, strict=True)]
+
 
 class Batches:
-    """Shuffled batches of one training split, turned. Each of several processes takes
-    its share of every batch.
+    """Shuffled batches of one training split, turned. Each batch has equal shares, which
+    several processes divide among themselves.
 
     values: images; or grey pictures, from which binary images are drawn again for every
         batch, if `redraw`; or crops, which have another place in every epoch.
@@ -46,18 +55,21 @@ class Batches:
         orientation: Orientation = "none",
         redraw: bool = False,
         labels: Numbers | None = None,
+        shares: int = 0,
     ) -> None:
         """labels: (N,), those of the images. rank: this process, of `processes`.
+        shares: of each batch. Default: one for each process.
 
         Raises ConfigError if a batch is larger than the training split, or cannot be
-        divided evenly by the processes.
+        divided into equal shares.
         """
+        shares = shares or processes
         if labels is not None:
             expect_one_each(labels, values, "the training images")
-        if batch % processes:
+        if batch % shares:
             raise ConfigError(
-                f"training.batch = {batch} cannot be split evenly over {processes} "
-                "processes"
+                f"training.batch = {batch} cannot be divided into {shares} equal shares: "
+                "expected another training.shares, or another number of --processes"
             )
         if batch > len(values):
             raise ConfigError(
@@ -69,11 +81,13 @@ class Batches:
         self._seed = seed
         self._orientation: Orientation = orientation
         self._redraw = redraw
-        self._rank = rank
-        self._share = slice(rank * batch // processes, (rank + 1) * batch // processes)
+        # Numbers of the shares that this process computes.
+        self._shares = range(rank, shares, processes)
+        self._size = batch // shares
         self._epoch = -1
         self._order = np.empty(0, np.int64)
-        self._bytes = np.empty((batch // processes, *values.shape[1:]), np.uint8)
+        images = len(self._shares) * self._size
+        self._bytes = np.empty((images, *values.shape[1:]), np.uint8)
         # Two, because one batch is used while the next one is read.
         self._tensors = [
             torch.empty(self._bytes.shape, dtype=torch.int64) for _ in range(2)
@@ -92,8 +106,9 @@ class Batches:
         return self.batch_at(iteration).values
 
     def batch_at(self, iteration: int) -> Batch:
-        """Return this process's part of the batch of update number `iteration` (from
-        0), and begin to read the next one. It is valid until the next call."""
+        """Return this process's shares of the batch of update number `iteration` (from
+        0), in order, and begin to read the next ones. They are valid until the next
+        call."""
         if self._next is None or self._next[0] != iteration:
             self._next = (iteration, self._reader.submit(self._read, iteration))
         batch = self._next[1].result()
@@ -110,21 +125,36 @@ class Batches:
                 len(self._values)
             )
         whole = self._order[position * self._batch : (position + 1) * self._batch]
-        chosen = whole[self._share]
-        generator = np.random.default_rng([self._seed, iteration, self._rank])
+        values = self._tensors[iteration % 2]
+        chosen = [
+            whole[share * self._size : (share + 1) * self._size]
+            for share in self._shares
+        ]
+        for place, share in enumerate(self._shares):
+            # A share's random numbers do not depend on the process that reads it.
+            generator = np.random.default_rng([self._seed, iteration, share])
+            part = slice(place * self._size, (place + 1) * self._size)
+            images = self._images(chosen[place], self._bytes[part], generator)
+            values[part].copy_(turn(torch.from_numpy(images), self._orientation))
 
-        images = self._bytes
+        labels = None
+        if self._labels is not None:
+            labels = self._labels[torch.from_numpy(np.concatenate(chosen))]
+        return Batch(values, labels)
+
+    def _images(
+        self,
+        chosen: npt.NDArray[np.int64],
+        buffer: npt.NDArray[np.uint8],
+        generator: np.random.Generator,
+    ) -> npt.NDArray[np.uint8]:
+        """Return the images with these indices (B,), upright: (B, C, H, W). buffer: of
+        their shape; the result may be in it."""
         if isinstance(self._values, Crops):
             images = self._values.at_random(chosen, generator)
         else:
             # The only mode in which `take` needs no buffer of its own.
-            np.take(self._values, chosen, axis=0, out=images, mode="clip")
+            images = np.take(self._values, chosen, axis=0, out=buffer, mode="clip")
         if self._redraw:
             images = draw_pixels(images, generator)
-        turned = turn(torch.from_numpy(images), self._orientation)
-        values = self._tensors[iteration % 2].copy_(turned)
-
-        labels = None
-        if self._labels is not None:
-            labels = self._labels[torch.from_numpy(chosen)]
-        return Batch(values, labels)
+        return images

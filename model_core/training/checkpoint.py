@@ -39,6 +39,7 @@ class _Training(_Facts):
     rule: str = "rmsprop"
     ema: float
     start: str = ""
+    shares: int = 0
 
 
 class _Data(_Facts):
@@ -93,16 +94,30 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"cannot read the checkpoint {path}: {error}") from None
+        raise _unreadable(path, error) from None
+    return tensors, _parse_facts(path, header)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """Return the scalars alone. Raise ModelError like `read_checkpoint`."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise _unreadable(path, error) from None
+    return _parse_facts(path, header)
+
+
+def _unreadable(path: Path, error: Exception) -> ModelError:
+    return ModelError(f"cannot read the checkpoint {path}: {error}")
+
+
+def _parse_facts(path: Path, header: dict[str, str]) -> dict[str, Any]:
+    """Return the scalars in a header. Raise ModelError if they are invalid."""
     if header.get("format") != _FORMAT:
         raise ModelError(f"{path} is not a training checkpoint of this version")
-    return tensors, _parse_facts(path, header.get("facts", ""))
-
-
-def _parse_facts(path: Path, text: str) -> dict[str, Any]:
-    """Return the scalars in a header. Raise ModelError if they are invalid."""
     try:
-        run = _Run.model_validate(json.loads(text))
+        run = _Run.model_validate(json.loads(header.get("facts", "")))
         NetworkConfig.from_dict(run.network)
     except ValidationError as error:
         raise ModelError(

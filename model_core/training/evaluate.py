@@ -66,7 +66,7 @@ def evaluate(
     on_images: Callable[[int], None] = lambda _: None,
 ) -> Score:
     """Score a network on values (N, C, H, W), uint8, in its orientation. Several
-    processes share the images.
+    processes divide the images by shares, whose sums are added in order.
 
     batch: images in one pass. ranks: the group of processes. Default: this one alone.
         stop: called before each batch. on_images: called with the number of images that
@@ -162,16 +162,18 @@ def _sums_over(
     look: receives the images (B, C, H, W), int64, of a batch, and the slice of `values`
         that they are.
     """
-    sums = torch.zeros(count, dtype=torch.float64)
-    for start in range(0, len(values), batch * ranks.count):
+    sums = torch.zeros(ranks.shares, count, dtype=torch.float64)
+    for start in range(0, len(values), batch * ranks.shares):
         if ranks.any(stop()):
             raise EvaluationStoppedError
-        images = slice(start + ranks.rank, start + batch * ranks.count, ranks.count)
-        part = values[images]
-        if len(part):
-            sums += look(torch.from_numpy(part.astype(np.int64)), images)
-        on_images(len(part) * ranks.count)
-    return ranks.sum(*sums.tolist())
+        end = start + batch * ranks.shares
+        for share in ranks.own_shares:
+            images = slice(start + share, end, ranks.shares)
+            part = values[images]
+            if len(part):
+                sums[share] += look(torch.from_numpy(part.astype(np.int64)), images)
+        on_images(min(end, len(values)) - start)
+    return ranks.add_shares(sums.__getitem__).tolist()
 
 
 def _sums(network: Network, values: Tensor) -> Tensor:

@@ -150,6 +150,7 @@ def _meaning(facts: dict[str, Any]) -> dict[str, Any]:
     return {
         **{f"network.{name}": value for name, value in network.items()},
         **{f"training.{name}": training[name] for name in ("batch", "seed", "rule")},
+        "training.shares": training["shares"] or None,
         "data.orientation": facts["orientation"],
         "data": facts["data"].removeprefix(title),
         "labels": ", ".join(label["name"] for label in facts["labels"]) or "none",

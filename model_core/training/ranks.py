@@ -1,8 +1,14 @@
-"""The group of processes that train one network together, and sums over it. A single
-process is a group of one."""
+"""The group of processes that train one network together, and sums over the shares of
+a batch. A single process is a group of one.
+
+Each batch is divided into shares. On processors their gradients are added one by one, in
+the order of their numbers, because float addition is not associative: then the sum has
+the same bits for every number of processes. `all_reduce` promises no order, and the
+partial sums of processes would be another one.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -19,35 +25,74 @@ class Ranks:
     make the same calls in the same order.
 
     rank: 0 to count - 1. count: number of processes. device: where sums are computed.
+    shares: number of parts of each batch, at least `count`. Default: `count`.
     """
 
-    def __init__(self, rank: int = 0, count: int = 1, device: str = "cpu") -> None:
+    def __init__(
+        self, rank: int = 0, count: int = 1, device: str = "cpu", shares: int = 0
+    ) -> None:
         self.rank = rank
         self.count = count
+        self.shares = shares or count
         self._device = device
+
+    def with_shares(self, shares: int) -> "Ranks":
+        """Return the same place in the group, with another number of shares."""
+        return Ranks(self.rank, self.count, self._device, shares)
 
     @property
     def leads(self) -> bool:
         """True if this process writes files and prints messages for the user."""
         return self.rank == 0
 
-    def mean_(self, tensor: Tensor) -> None:
-        """Replace a tensor by its mean over the processes."""
-        if self.count > 1:
-            dist.all_reduce(tensor)
-            tensor.div_(self.count)
+    @property
+    def own_shares(self) -> range:
+        """Numbers of the shares that this process computes, in their order."""
+        return range(self.rank, self.shares, self.count)
 
-    def sum(self, *numbers: float) -> list[float]:
-        """Return each number summed over the processes."""
+    def add_shares(self, compute: Callable[[int], Tensor]) -> Tensor:
+        """Return the sum of compute(share) over the shares of all processes.
+
+        The tensors of a round, one from each process, have consecutive numbers: after
+        each round every process has added the same ones. On several GPUs, which have
+        one share each, the order is that of `all_reduce`.
+
+        compute: called for each own share, in order. Its tensors have one shape and
+            type in all processes; it may return the same one again, with other numbers.
+        """
+        if self.shares == 1:
+            return compute(0)
+        if self.count > 1 and self._device != "cpu":
+            own = compute(self.rank).to(self._device)
+            dist.all_reduce(own)
+            return own
+
+        own = compute(self.rank)
+        total = torch.zeros_like(own)
+        for first in range(0, self.shares, self.count):
+            share = first + self.rank
+            if first > 0 and share < self.shares:
+                own = compute(share)
+            # In the last round some processes have no share, and send an old one.
+            for part in self.gather(own)[: self.shares - first]:
+                total += part
+        return total
+
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """Return the tensors of all processes, by rank."""
         if self.count == 1:
-            return list(numbers)
-        tensor = torch.tensor(numbers, dtype=torch.float64, device=self._device)
-        dist.all_reduce(tensor)
-        return tensor.tolist()
+            return [tensor]
+        gathered = [torch.empty_like(tensor) for _ in range(self.count)]
+        dist.all_gather(gathered, tensor)
+        return gathered
 
     def any(self, flag: bool) -> bool:
         """Return True if the flag is true in at least one process."""
-        return self.sum(float(flag))[0] > 0
+        if self.count == 1:
+            return flag
+        number = torch.tensor(float(flag), device=self._device)
+        dist.all_reduce(number)
+        return bool(number > 0)
 
 
 @contextmanager

@@ -159,8 +159,11 @@ class TrainingSection(_Section):
     compile: bool = False
     """Use torch.compile for the updates, on a CUDA device."""
     micro_batch: int = Field(default=0, ge=0)
-    """Images of a process's share that are in memory at once; 0: all. The result is the
-    same."""
+    """Images of a share that are in memory at once; 0: all. The result is the same."""
+    shares: int = Field(default=0, ge=0)
+    """Equal parts of each batch, whose gradients are added in the order of their
+    numbers. At most as many processes compute them, and the weights do not depend on
+    how many. 0: one share for each process."""
 
     @model_validator(mode="after")
     def _check_rule(self) -> Self:

@@ -34,6 +34,7 @@ from model_core.training.loop import Loop
 from model_core.training.memory import explained_memory
 from model_core.training.ranks import Ranks, joined_ranks
 from model_core.training.recipe import Recipe
+from model_core.training.shares import expect_shares, shares_of_run
 from model_core.training.state import TrainState
 from model_core.training.step import DivergedError, Learner
 from model_core.training.stop import stop_on_signals
@@ -163,6 +164,9 @@ def prepare(
         expect_new(request.directory)
     if request.publish_to is not None:
         check_name(request.directory.name)
+    bound_to = shares_of_run(training, paths.last if request.resume else None)
+    ranks = ranks.with_shares(bound_to or ranks.count)
+    expect_shares(ranks.shares, ranks.count, device)
     start = None if request.resume else starting_model(recipe)
     images = RunImages(recipe, request.directory, categories.palette, request.cache)
     # The smaller split first, so that an error in the data appears sooner.
@@ -179,6 +183,7 @@ def prepare(
         images.orientation,
         images.has_originals,
         None if train_labels is None else train_labels.numbers,
+        ranks.shares,
     )
     network = _first_network(config, training.seed, start).to(device)
     learner = Learner(network, batches, training, ranks)
@@ -202,6 +207,9 @@ def prepare(
     }
     if categories.palette:
         facts["palette"] = list(categories.palette)
+    # From now on the run is bound to its shares, if there are several on processors.
+    if bound_to or (ranks.shares > 1 and device == "cpu"):
+        facts["recipe"]["training"]["shares"] = ranks.shares
 
     if request.resume:
         state = resume(paths, learner, facts)

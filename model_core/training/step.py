@@ -11,7 +11,7 @@ from model_core.errors import PixelRNNError
 from model_core.float32 import tf32
 from model_core.measures.likelihood import nats_per_image
 from model_core.networks import Network
-from model_core.training.batches import Batches
+from model_core.training.batches import Batch, Batches
 from model_core.training.flat import FlatParameters
 from model_core.training.learning_rate import learning_rate
 from model_core.training.optimiser import Average, Optimiser
@@ -69,8 +69,7 @@ class Learner:
         process was asked to stop; the report contains it for all processes. Raise
         DivergedError, without changing the weights, if the loss is not finite."""
         batch = self._batches.batch_at(iteration)
-        nats = self._add_gradients(batch.values, batch.labels)
-        mean_nats, stops = self._average_over_processes(nats, stop)
+        mean_nats, stops = self._mean_over_shares(batch, stop)
         norm = self.optimiser.clip()
         if not (math.isfinite(mean_nats) and math.isfinite(norm)):
             raise DivergedError(
@@ -83,9 +82,32 @@ class Learner:
             self.average.update(iteration)
         return StepReport(mean_nats, norm, rate, stops > 0)
 
+    def _mean_over_shares(self, batch: Batch, stop: bool) -> tuple[float, float]:
+        """Put the mean of all shares' gradients into the buffer, and return the means
+        of their nats and of the requests to stop, which are sent in the same message.
+
+        batch: the shares of this process, in order.
+        """
+        message = self.parameters.message
+        own_shares = self._ranks.own_shares
+        parts = dict(zip(own_shares, batch.parts(len(own_shares)), strict=True))
+
+        def compute(share: int) -> Tensor:
+            message.zero_()
+            part = parts[share]
+            self.parameters.extra[0] = self._add_gradients(part.values, part.labels)
+            self.parameters.extra[1] = float(stop)
+            return message
+
+        message.copy_(self._ranks.add_shares(compute))
+        if self._ranks.shares > 1:
+            message.div_(self._ranks.shares)
+        mean_nats, stops = self.parameters.extra.tolist()
+        return mean_nats, stops
+
     def _add_gradients(self, values: Tensor, labels: Tensor | None) -> Tensor:
-        """Add the gradients of this process's images, in parts that fit into memory,
-        and return their mean nats: values (B, C, H, W), labels (B,) -> ()."""
+        """Add the gradients of a share's images, in parts that fit into memory, and
+        return their mean nats: values (B, C, H, W), labels (B,) -> ()."""
         device = self.parameters.weights.device
         precision = self._training.precision
         values = values.to(device)
@@ -111,15 +133,6 @@ class Learner:
         if labels is None:
             return None
         return self.network.of_labels(labels.to(self.parameters.weights.device))
-
-    def _average_over_processes(self, nats: Tensor, stop: bool) -> tuple[float, float]:
-        """Replace the gradients by their mean over the processes, and return the means
-        of the loss and of the requests to stop, which are sent in the same message."""
-        self.parameters.extra[0] = nats
-        self.parameters.extra[1] = float(stop)
-        self._ranks.mean_(self.parameters.message)
-        mean_nats, stops = self.parameters.extra.tolist()
-        return mean_nats, stops
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors of a checkpoint by name, `kind/parameter`. They are views,

@@ -311,7 +311,7 @@ def test_batches_are_refused_when_they_cannot_be_filled_or_shared() -> None:
     images = np.zeros((12, 1, 1, 1), np.uint8)
     with pytest.raises(ConfigError, match="more than the 12"):
         Batches(images, 13, 0)
-    with pytest.raises(ConfigError, match="3 processes"):
+    with pytest.raises(ConfigError, match="3 equal shares"):
         Batches(images, 4, 0, 0, 3)
 
 
