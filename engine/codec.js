@@ -1,4 +1,9 @@
-/** Images to a file's bytes and back, without loss, as model_core/codec/codec.py has it. */
+/**
+ * Encode images to the bytes of one file and decode them, without loss.
+ *
+ * The format is that of model_core/codec/codec.py. Deprecated: `Model.encode` and
+ * `Model.decode` warn about it.
+ */
 
 /** @import {Description} from "./types" */
 
@@ -10,21 +15,34 @@ import { turn, turnBack } from "./orientation.js";
 /** @import {Stage} from "./stage.js" */
 /** @import {Stripe} from "./container.js" */
 
+/**
+ * Streams of images that are coded side by side, at most; more would lengthen small
+ * files.
+ */
 const MAX_LANES = 16;
-/** One more lane for each so many values. */
+/** Values (numbers of one colour of one pixel) for each further lane. */
 const LANE_VALUES = 2 ** 19;
-/** A stripe has no more. */
+/** Values in one stripe, at most: the decoder holds one stripe in memory. */
 const STRIPE_VALUES = 2 ** 24;
-/** `decode` gives no more at once. */
+/** Values that `decode` returns at most: 64 MiB. */
 const DECODE_VALUES = 2 ** 26;
 
+/**
+ * Encodes and decodes images with one model. The class `Model` makes one for its own
+ * use.
+ *
+ * `encode(images, label)` returns a promise of the bytes of a file. `decode(bytes)`
+ * returns a promise of the images. Both raise EngineError, and neither changes the
+ * model or its arguments.
+ */
 export class Codec {
   #description;
   #stageOf;
 
   /**
-   * @param {Description} description
-   * @param {(member: number, images: number) => Stage} stageOf - makes a new one
+   * @param {Description} description - The model's portable.json.
+   * @param {(member: number, images: number) => Stage} stageOf - Makes a new stage (a
+   *     network with slots for images) of a member for so many images.
    */
   constructor(description, stageOf) {
     this.#description = description;
@@ -32,10 +50,14 @@ export class Codec {
   }
 
   /**
-   * The shortest of the files that the members give. Each image has the label under which it is the likeliest.
+   * Encode images with each member of the model and return the shortest file.
    *
-   * @param {Uint8Array[]} images
-   * @param {number} [label] - that of all images, if it is given
+   * In a model with labels and without `label`, each image is coded under the label
+   * that finds it likeliest.
+   *
+   * @param {Uint8Array[]} images - At least one image, upright, in the order (channels,
+   *     height, width).
+   * @param {number} [label] - Index of the label of all images.
    */
   async encode(images, label) {
     const files = [];
@@ -44,6 +66,8 @@ export class Codec {
   }
 
   /**
+   * Return the bytes of the file in which this member codes the images.
+   *
    * @param {number} member
    * @param {Uint8Array[]} images
    * @param {number} [label]
@@ -53,6 +77,7 @@ export class Codec {
     const { orientation } = this.#description.members[member];
     const parts = inStripes(images);
     const stage = this.#stageOf(member, Math.max(...parts.map(lanesOf)));
+    // The canary must come first: it needs a stage in which nothing was drawn yet.
     const found = await canary(stage, image, labels.length > 0);
     const stripes = parts.map((part) => {
       const turned = part.map((values) => turn(values, image.height, image.width, orientation));
@@ -65,8 +90,11 @@ export class Codec {
   }
 
   /**
+   * Return the label of each image: the given one, or else the one under which the
+   * image is likeliest.
+   *
    * @param {number} member
-   * @param {Uint8Array[]} turned - images as the member sees them
+   * @param {Uint8Array[]} turned - Images in the member's orientation.
    * @param {number} [label]
    */
   #likeliestLabels(member, turned, label) {
@@ -82,9 +110,11 @@ export class Codec {
   }
 
   /**
-   * The images of a file.
+   * Return the images of a file, upright, in the order in which they were encoded.
    *
    * @param {Uint8Array} bytes
+   * @throws {EngineError} if the file is damaged or too large, was made by other
+   *     weights, or was made by a machine whose arithmetic differs.
    */
   async decode(bytes) {
     const { header, stripes } = unpack(bytes);
@@ -96,20 +126,25 @@ export class Codec {
       );
     }
     const most = Math.floor(DECODE_VALUES / (image.channels * image.height * image.width));
-    if (header.images > most) throw new EngineError(`the file holds ${header.images} images: expected at most ${most}`);
+    if (header.images > most)
+      throw new EngineError(`the file contains ${header.images} images: expected at most ${most}`);
     const member = members.findIndex(({ orientation }) => orientation === header.member);
-    if (member < 0) throw new EngineError(`the file was coded by the member ${header.member}, which ${name} has not`);
+    if (member < 0)
+      throw new EngineError(`the file was coded by the member ${header.member}, but ${name} has no such member`);
     const stage = this.#stageOf(member, Math.max(...stripes.map(({ lanes }) => lanes.length)));
     if ((await canary(stage, image, labels.length > 0)) !== header.canary) {
-      throw new EngineError("the file was encoded by a machine that computes otherwise than this one");
+      throw new EngineError("the file was encoded by a machine whose arithmetic differs from this one's");
     }
     return stripes.flatMap((stripe) => this.#decoded(stage, stripe, header.member));
   }
 
   /**
+   * Return the images of one stripe, upright.
+   *
    * @param {Stage} stage
    * @param {Stripe} stripe
    * @param {import("./types").Orientation} orientation
+   * @throws {EngineError} if the checksum of the decoded values is wrong.
    */
   #decoded(stage, { images, lanes: [first, ...others], valuesCrc }, orientation) {
     const { image, labels } = this.#description;
@@ -123,11 +158,20 @@ export class Codec {
   }
 }
 
-/** @param {Uint8Array[]} part */
+/**
+ * Return how many lanes code a stripe: one for each image at most.
+ *
+ * @param {Uint8Array[]} part
+ */
 const lanesOf = (part) =>
   Math.min(MAX_LANES, part.length, 1 + Math.floor((part.length * part[0].length) / LANE_VALUES));
 
-/** @param {Uint8Array[]} images */
+/**
+ * Cut a list of images into stripes of at most STRIPE_VALUES values, at least one image
+ * each.
+ *
+ * @param {Uint8Array[]} images
+ */
 function inStripes(images) {
   const size = Math.max(1, Math.floor(STRIPE_VALUES / images[0].length));
   return Array.from({ length: Math.ceil(images.length / size) }, (_, i) => images.slice(i * size, (i + 1) * size));

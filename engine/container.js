@@ -1,4 +1,9 @@
-/** The bytes of a file of coded images, as model_core/codec/container.py has them. Knows no model. */
+/**
+ * Read and write the byte format of files of coded images: header, stripes and
+ * checksums.
+ *
+ * The format is that of model_core/codec/container.py. This module needs no model.
+ */
 
 /** @import {Orientation} from "./types" */
 
@@ -6,20 +11,37 @@ import { EngineError } from "./files.js";
 import { ORIENTATIONS } from "./orientation.js";
 
 /**
+ * The facts at the beginning of a file: the model's weights (`sha256`) and identity, the
+ * member that coded the images, their number, and the canary, a digest that differs on
+ * machines whose arithmetic differs. All digests are hexadecimal.
+ *
  * @typedef {{sha256: string, identity: string, member: Orientation, images: number, canary: string}} Header
+ */
+
+/**
+ * Images that are decoded together. Lane i holds images i, i + lanes, i + 2 * lanes, ...
+ * of the stripe. valuesCrc: CRC-32 of the upright values of all its images.
+ *
  * @typedef {{images: number, lanes: Uint8Array[], valuesCrc: number}} Stripe
  */
 
 const MAGIC = "PXRN";
-/** The first version that names the model's identity, which stands behind the sha256; it is the one that is written. */
+/**
+ * Version that is written. It is the first that names the model's identity, after the
+ * sha256.
+ */
 const VERSION = 2;
+/** Number of the arithmetic of the compiled loops. */
 const CPU_COMPILED = 0;
 const MAX_LANES = 16;
 const SHA256_BYTES = 32;
+/** Offset of the sha256 in the header, in bytes. */
 const NAMES_AT = 11;
 const CANARY_BYTES = 8;
 const CRC_BYTES = 4;
+/** Bytes of a variable-length number, at most. */
 const LONGEST_NUMBER = 5;
+/** Labels that are packed into one number: more would make its arithmetic slow. */
 const LABELS_TOGETHER = 256;
 const DAMAGED = "the file is damaged: the checksum of a";
 
@@ -28,32 +50,55 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
   return n;
 });
 
-/** @param {Uint8Array} bytes */
+/**
+ * Return the CRC-32 of some bytes (polynomial 0xedb88320, as in zip and PNG), from 0 to
+ * 2^32 - 1.
+ *
+ * @param {Uint8Array} bytes
+ */
 export function crc32(bytes) {
   let crc = -1;
   for (const byte of bytes) crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ byte) & 255];
   return ~crc >>> 0;
 }
 
-/** @param {Uint8Array} bytes */
+/**
+ * Return bytes as lower-case hexadecimal digits, two for each byte.
+ *
+ * @param {Uint8Array} bytes
+ */
 export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** @param {string} text */
+/**
+ * Return the bytes of hexadecimal digits.
+ *
+ * @param {string} text
+ */
 const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 
-/** @param {Uint8Array[]} parts */
+/**
+ * Return a new array of all bytes of several arrays, one after the other.
+ *
+ * @param {Uint8Array[]} parts
+ */
 export function joined(parts) {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   parts.reduce((at, part) => (all.set(part, at), at + part.length), 0);
   return all;
 }
 
-/** @param {Uint8Array} bytes */
+/**
+ * Return a DataView of exactly these bytes, which may be a part of a buffer.
+ *
+ * @param {Uint8Array} bytes
+ */
 const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 
 /**
- * @param {Uint8Array} part - with its checksum behind it
- * @param {string} name
+ * Raise EngineError unless a part of a file ends with the checksum of its other bytes.
+ *
+ * @param {Uint8Array} part - Bytes, then their CRC-32 (4 bytes, big-endian).
+ * @param {string} name - Name of the part in the message.
  */
 function checkCrc(part, name) {
   const end = part.length - CRC_BYTES;
@@ -62,10 +107,15 @@ function checkCrc(part, name) {
 }
 
 /**
- * Read a file and check all its sums.
+ * Read the bytes of a file and verify the checksums of its header and stripes.
+ *
+ * The lanes are views of `bytes`, not copies. The checksums of the decoded values,
+ * `valuesCrc`, are returned and not verified.
  *
  * @param {Uint8Array} bytes
  * @returns {{header: Header, stripes: Stripe[]}}
+ * @throws {EngineError} if the bytes are no such file, have an unknown version, are cut
+ *     off or damaged, or contain more than the header says.
  */
 export function unpack(bytes) {
   const header = unpackHeader(bytes);
@@ -78,18 +128,20 @@ export function unpack(bytes) {
     at = end;
   }
   if (found > header.images || at !== bytes.length) {
-    throw new EngineError(`the file holds more than the ${header.images} images that it says`);
+    throw new EngineError(`the file contains more than the ${header.images} images that its header states`);
   }
   return { header, stripes };
 }
 
 /**
+ * Read and check the header. Raise EngineError if it is invalid.
+ *
  * @param {Uint8Array} bytes
  * @returns {Header}
  */
 function unpackHeader(bytes) {
   if (String.fromCharCode(...bytes.subarray(0, 4)) !== MAGIC) {
-    throw new EngineError("this is no file of coded images: it does not begin with PXRN");
+    throw new EngineError("this is not a file of coded images: it does not begin with PXRN");
   }
   const [version = 1, numerics, member] = bytes.subarray(4);
   if (version !== 1 && version !== VERSION)
@@ -99,9 +151,7 @@ function unpackHeader(bytes) {
   checkCrc(bytes.subarray(0, size), "header");
   const images = viewOf(bytes).getUint32(7);
   if (numerics !== CPU_COMPILED || member >= ORIENTATIONS.length || !images) {
-    throw new EngineError(
-      "the file's header makes no sense: expected a known arithmetic, an orientation, and an image",
-    );
+    throw new EngineError("the file's header is invalid: expected a known arithmetic, an orientation, and an image");
   }
   const canaryAt = size - CRC_BYTES - CANARY_BYTES;
   const names = hex(bytes.subarray(NAMES_AT, canaryAt));
@@ -110,10 +160,16 @@ function unpackHeader(bytes) {
   return { sha256, identity, member: ORIENTATIONS[member], images, canary };
 }
 
-/** @param {number} version */
+/**
+ * Return the length of the header of a version, in bytes.
+ *
+ * @param {number} version
+ */
 const headerBytes = (version) => NAMES_AT + version * SHA256_BYTES + CANARY_BYTES + CRC_BYTES;
 
 /**
+ * Read and check the stripe at an offset; return it and the offset after it.
+ *
  * @param {Uint8Array} bytes
  * @param {number} begin
  */
@@ -128,7 +184,7 @@ function unpackStripe(bytes, begin) {
   const count = next();
   if (count < 1 || count > MAX_LANES || images < count) {
     throw new EngineError(
-      `a stripe has ${images} images in ${count} lanes: expected 1 to ${MAX_LANES}, none without one`,
+      `a stripe has ${images} images in ${count} lanes: expected 1 to ${MAX_LANES} lanes, each with an image`,
     );
   }
   const lengths = Array.from({ length: count }, next);
@@ -145,10 +201,11 @@ function unpackStripe(bytes, begin) {
 }
 
 /**
- * A whole file.
+ * Return the bytes of a file with this header and these stripes. `unpack` reverses it.
  *
- * @param {Header} header
- * @param {Stripe[]} stripes
+ * @param {Header} header - Its digests are hexadecimal: 64 digits of sha256 and
+ *     identity, 16 of the canary.
+ * @param {Stripe[]} stripes - At least one, in the order of their images.
  */
 export function pack({ sha256, identity, member, images, canary }, stripes) {
   const bytes = new Uint8Array(headerBytes(VERSION) - CRC_BYTES);
@@ -159,8 +216,15 @@ export function pack({ sha256, identity, member, images, canary }, stripes) {
   return joined([withCrc(bytes), ...stripes.map(packStripe)]);
 }
 
-/** @param {Stripe} stripe */
+/**
+ * Return the bytes of one stripe.
+ *
+ * @param {Stripe} stripe
+ */
 function packStripe({ images, lanes: [first, ...others], valuesCrc }) {
+  // A reader refuses a stripe that claims more than 8 images for each byte, since a
+  // small file could then ask for any amount of memory. Zeros behind a lane do not
+  // change what it decodes to.
   const lacking = Math.ceil(images / 8) - others.reduce((sum, { length }) => sum + length, 0);
   const longest = new Uint8Array(Math.max(first.length, lacking));
   longest.set(first);
@@ -169,18 +233,27 @@ function packStripe({ images, lanes: [first, ...others], valuesCrc }) {
   return withCrc(joined([Uint8Array.from(numbers), uint32(valuesCrc), ...lanes]));
 }
 
-/** @param {number} number */
+/**
+ * Return a number as 4 bytes, big-endian.
+ *
+ * @param {number} number
+ */
 function uint32(number) {
   const bytes = new Uint8Array(4);
   viewOf(bytes).setUint32(0, number);
   return bytes;
 }
 
-/** @param {Uint8Array} bytes */
+/**
+ * Return the bytes with their CRC-32 behind them.
+ *
+ * @param {Uint8Array} bytes
+ */
 const withCrc = (bytes) => joined([bytes, uint32(crc32(bytes))]);
 
 /**
- * LEB128: seven bits a byte, the lowest first; the highest bit says that more follow.
+ * Return a number as LEB128: seven bits in each byte, the lowest first; the highest bit
+ * marks that another byte follows.
  *
  * @param {number} number
  * @returns {number[]}
@@ -188,10 +261,11 @@ const withCrc = (bytes) => joined([bytes, uint32(crc32(bytes))]);
 const numberOf = (number) => (number < 128 ? [number] : [(number & 127) | 128, ...numberOf(number >>> 7)]);
 
 /**
- * Labels as digits of one number for each LABELS_TOGETHER: model_core/codec/container.py.
+ * Return the labels of images as bytes: each LABELS_TOGETHER labels are the digits of
+ * one big-endian number.
  *
- * @param {number[]} labels
- * @param {number} count - how many labels there are
+ * @param {number[]} labels - Indices of labels, from 0 to count - 1.
+ * @param {number} count - Number of labels that the model has; the base of the number.
  */
 export function packLabels(labels, count) {
   const parts = [];
@@ -206,12 +280,15 @@ export function packLabels(labels, count) {
 }
 
 /**
- * The labels of so many images at the beginning of a stripe's first lane, and what follows.
+ * Read the labels that `packLabels` wrote at the beginning of a stripe's first lane.
  *
- * @param {Uint8Array} bytes
- * @param {number} images
- * @param {number} count
- * @returns {[number[], Uint8Array]}
+ * @param {Uint8Array} bytes - The first lane.
+ * @param {number} images - Number of images, and of labels to read.
+ * @param {number} count - Number of labels that the model has.
+ * @returns {[number[], Uint8Array]} The index of each image's label, and a view of the
+ *     bytes that follow the labels.
+ * @throws {EngineError} if the bytes end too early or name a label that the model does
+ *     not have.
  */
 export function unpackLabels(bytes, images, count) {
   const labels = new Array(images);
@@ -228,16 +305,19 @@ export function unpackLabels(bytes, images, count) {
 }
 
 /**
+ * Return how many bytes the packed labels of so many images take.
+ *
  * @param {number} images
  * @param {number} count
  */
 const labelBytes = (images, count) => Math.ceil((BigInt(count) ** BigInt(images) - 1n).toString(2).length / 8);
 
 /**
- * Undo `numberOf`.
+ * Read a LEB128 number at an offset; return it and the offset after it.
  *
  * @param {Uint8Array} bytes
  * @param {number} at
+ * @throws {EngineError} if it is cut off or longer than LONGEST_NUMBER bytes.
  */
 function readNumber(bytes, at) {
   let number = 0;

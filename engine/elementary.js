@@ -1,16 +1,30 @@
-/** exp, log and sums of float64 with the bits that model_core/elementary.py gives: weights decide what is drawn. */
+/**
+ * Compute exp, log and sums of float64 with the same bits on every machine.
+ *
+ * The bits equal those of model_core/elementary.py. Math.exp and Math.log differ
+ * between browsers in the last bit, and the weights computed here decide which image is
+ * drawn.
+ */
 
-/** ln 2 in two parts: a whole number up to 2^20 times the first one is exact. */
+/**
+ * ln 2 in two parts. The product of the first part and a whole number up to 2^20 is
+ * exact.
+ */
 const [LN2_HIGH, LN2_LOW] = [6.9314718036912381649e-1, 1.90821492927058770002e-10];
-/** To add and take away again rounds to a whole number. */
+/** Adding and subtracting this number rounds a float64 to a whole number. */
 const ROUNDING = 1.5 * 2 ** 52;
+// Coefficients of the series of atanh and exp, the highest power first.
 const ATANH = Array.from({ length: 12 }, (_, i) => 1 / (2 * (11 - i) + 1));
 const EXP = Array.from({ length: 14 }, (_, i) => 1 / factorial(13 - i));
 
 const float = new Float64Array(1);
 const words = new Uint32Array(float.buffer);
 
-/** @param {number} n */
+/**
+ * Return n!.
+ *
+ * @param {number} n
+ */
 function factorial(n) {
   let product = 1;
   for (let i = 2; i <= n; i++) product *= i;
@@ -18,7 +32,9 @@ function factorial(n) {
 }
 
 /**
- * @param {number[]} coefficients - the highest first
+ * Return the value of a polynomial at x by Horner's rule.
+ *
+ * @param {number[]} coefficients - The highest power first.
  * @param {number} x
  */
 function polynomial(coefficients, x) {
@@ -28,9 +44,10 @@ function polynomial(coefficients, x) {
 }
 
 /**
- * 2^n, of a normal number.
+ * Return 2^n as a float64.
  *
- * @param {number} n
+ * @param {number} n - A whole number from -1022 to 1023, so that the result is a normal
+ *     number.
  */
 function power(n) {
   words[0] = 0;
@@ -39,9 +56,10 @@ function power(n) {
 }
 
 /**
- * e^x; 0 of -Infinity and of what is below -745, Infinity of what is above 709.
+ * Return e^x.
  *
- * @param {number} x
+ * @param {number} x - Any number but NaN. Below about -745 the result is 0; above about
+ *     709.8 it is Infinity.
  */
 export function exp(x) {
   const bounded = Math.min(Math.max(x, -800), 800);
@@ -54,11 +72,13 @@ export function exp(x) {
 }
 
 /**
- * ln x of x > 0.
+ * Return the natural logarithm of a positive finite number.
  *
- * @param {number} x
+ * @param {number} x - Above 0. The result is meaningless for any other number; no error
+ *     is raised.
  */
 export function log(x) {
+  // A subnormal number has no exponent of its own, so it is scaled first.
   const isSmall = x < 2 ** -1022;
   float[0] = isSmall ? x * 2 ** 54 : x;
   const exponent = ((words[1] >>> 20) & 0x7ff) - 1022 - (isSmall ? 54 : 0);
@@ -70,16 +90,23 @@ export function log(x) {
   return times * LN2_HIGH + (times * LN2_LOW + 2 * s * polynomial(ATANH, s * s));
 }
 
-/** @param {number} x */
+/**
+ * Return the base-2 logarithm of a positive finite number.
+ *
+ * @param {number} x
+ */
 export const log2 = (x) => log(x) / Math.LN2;
 
 /**
- * A sum that is rounded once (Shewchuk, 1997), as Python's math.fsum.
+ * Return the sum of numbers, rounded once, like Python's `math.fsum` (Shewchuk, 1997).
  *
- * @param {ArrayLike<number>} terms
+ * @param {ArrayLike<number>} terms - Numbers; 0 is returned if there are none. With a
+ *     number that is not finite, the result is that of plain addition: an infinity or
+ *     NaN.
  */
 export function exactSum(terms) {
-  /** @type {number[]} - whose sum is exact, the smallest first, no two of which overlap */
+  // The parts do not overlap, the smallest is first, and their sum is exactly the sum so far.
+  /** @type {number[]} */
   const parts = [];
   for (let at = 0; at < terms.length; at++) {
     let [x, count] = [terms[at], 0];
@@ -96,10 +123,19 @@ export function exactSum(terms) {
   return rounded(parts);
 }
 
-/** @param {ArrayLike<number>} terms */
+/**
+ * Return the sum by ordinary addition.
+ *
+ * @param {ArrayLike<number>} terms
+ */
 const plainSum = (terms) => Array.from(terms).reduce((sum, each) => sum + each, 0);
 
-/** @param {number[]} parts */
+/**
+ * Return the sum of parts that do not overlap, rounded to the nearest float64. Empties
+ * the array.
+ *
+ * @param {number[]} parts
+ */
 function rounded(parts) {
   let sum = parts.pop() ?? 0;
   let low = 0;
@@ -108,6 +144,8 @@ function rounded(parts) {
     sum = x + y;
     low = y - (sum - x);
   }
+  // If the rest is exactly half of the last bit, the sign of the next part decides, as
+  // in math.fsum.
   const behind = parts.length ? parts[parts.length - 1] : 0;
   const isHalf = (low < 0 && behind < 0) || (low > 0 && behind > 0);
   const other = sum + low * 2;
@@ -115,25 +153,39 @@ function rounded(parts) {
 }
 
 /**
- * ln of a sum, given the logarithms of its terms.
+ * Return ln of the sum of terms that are given as logarithms: ln(sum of e^t).
  *
- * @param {ArrayLike<number>} terms
+ * The largest logarithm is subtracted first, so no term overflows.
+ *
+ * @param {ArrayLike<number>} terms - At least one logarithm, and at least one that is
+ *     finite.
  */
 export function logSum(terms) {
   const top = largest(terms);
   return top + log(exactSum(Array.from(terms, (each) => exp(each - top))));
 }
 
-/** @param {ArrayLike<number>} terms */
+/**
+ * Return ln of the arithmetic mean of terms that are given as logarithms.
+ *
+ * @param {ArrayLike<number>} terms - At least one logarithm, and at least one that is
+ *     finite.
+ */
 export const logMean = (terms) => logSum(terms) - logCount(terms);
 
-/** @param {{length: number}} things */
+/**
+ * Return ln of the length of an array.
+ *
+ * @param {{length: number}} things - Its length must be above 0.
+ */
 export const logCount = (things) => log(things.length);
 
 /**
- * Terms, given by their logarithms, as parts of their sum.
+ * Return each term's share of the sum of all terms, so that the shares add up to 1.
  *
- * @param {ArrayLike<number>} logTerms
+ * @param {ArrayLike<number>} logTerms - Natural logarithms of the terms; at least one
+ *     is finite, and -Infinity stands for 0.
+ * @returns Numbers from 0 to 1 in the same order.
  */
 export function shares(logTerms) {
   const top = largest(logTerms);
@@ -143,10 +195,12 @@ export function shares(logTerms) {
 }
 
 /**
- * The one of several that a uniform number in [0, 1) chooses by their weights.
+ * Choose an index at random in proportion to weights.
  *
- * @param {number[]} weights
- * @param {number} uniform
+ * @param {number[]} weights - Not negative, with a sum above 0; they need not add up to
+ *     1.
+ * @param {number} uniform - A uniform number in [0, 1). The same number always chooses
+ *     the same index.
  */
 export function chosenBy(weights, uniform) {
   let sum = 0;
@@ -157,17 +211,19 @@ export function chosenBy(weights, uniform) {
 }
 
 /**
- * The same by the logarithms of their weights.
+ * Choose an index at random in proportion to weights that are given as logarithms.
  *
- * @param {ArrayLike<number>} logWeights
- * @param {number} uniform
+ * @param {ArrayLike<number>} logWeights - Natural logarithms of the weights; at least
+ *     one is finite.
+ * @param {number} uniform - A uniform number in [0, 1). The same number always chooses
+ *     the same index.
  */
 export const chosen = (logWeights, uniform) => chosenBy(shares(logWeights), uniform);
 
 /**
- * The standard deviation of what several values, two at least, are drawn from.
+ * Return the sample standard deviation (with the divisor n - 1).
  *
- * @param {number[]} values
+ * @param {number[]} values - At least two numbers.
  */
 export function deviation(values) {
   const mean = exactSum(values) / values.length;
@@ -175,7 +231,11 @@ export function deviation(values) {
   return Math.sqrt(exactSum(squares) / (values.length - 1));
 }
 
-/** @param {ArrayLike<number>} values */
+/**
+ * Return the largest number of an array.
+ *
+ * @param {ArrayLike<number>} values - At least one number.
+ */
 export function largest(values) {
   let top = values[0];
   for (let i = 1; i < values.length; i++) if (values[i] > top) top = values[i];
@@ -183,8 +243,8 @@ export function largest(values) {
 }
 
 /**
- * The number of the first of the largest.
+ * Return the index of the largest number; of several equal ones, the first.
  *
- * @param {ArrayLike<number>} values
+ * @param {ArrayLike<number>} values - At least one number.
  */
 export const argmax = (values) => Array.prototype.indexOf.call(values, largest(values));

@@ -1,27 +1,47 @@
-/** Files as they lie beside a page or on a disk: read, unpacked, and held to their digest. */
+/**
+ * Read files of a model or of the engine over HTTP or from disk, unpack gzip, and
+ * verify sha256 digests.
+ */
 
 import { sha256 } from "./sha256.js";
 
-/** Something that the engine was given cannot be used; the message says what was expected. */
+/**
+ * An error in what a caller passed to the engine: an option, a picture, a file or an
+ * address.
+ *
+ * The engine raises it. Its message is a sentence for the user that says what was wrong
+ * and what was expected.
+ */
 export class EngineError extends Error {
   name = "EngineError";
 }
 
-/** Files that came with the code, by their URL: nothing is fetched of them. @type {Map<string, Uint8Array<ArrayBuffer>>} */
+/** URL -> content of files that need not be fetched. @type {Map<string, Uint8Array<ArrayBuffer>>} */
 const embedded = new Map();
 
 /**
- * Have files at hand that a page brought along, so that nobody fetches them.
+ * Add files to those that `read` returns without a request, for the lifetime of this
+ * page or worker.
  *
- * @param {Map<string, Uint8Array<ArrayBuffer>>} files - by their URL
+ * A page that was opened from disk contains its files, because such a page cannot
+ * fetch.
+ *
+ * @param {Map<string, Uint8Array<ArrayBuffer>>} files - Content of each file by its
+ *     absolute URL. A file with the same URL is replaced.
  */
 export function embed(files) {
   for (const [url, bytes] of files) embedded.set(url, bytes);
 }
 
 /**
- * @param {URL} url
- * @returns {Promise<Uint8Array<ArrayBuffer>>}
+ * Return the content of a file: from the embedded files, from disk (`file:` in Node),
+ * or by an HTTP request.
+ *
+ * @param {URL} url - Absolute URL.
+ * @returns {Promise<Uint8Array<ArrayBuffer>>} The bytes. Embedded bytes are shared and
+ *     must not be changed.
+ * @throws {EngineError} if the file cannot be read or the server answers with an error
+ *     status.
  */
 export async function read(url) {
   const own = embedded.get(url.href);
@@ -42,8 +62,11 @@ export async function read(url) {
 }
 
 /**
- * @param {URL} url
+ * Read a file of JSON and return its value.
+ *
+ * @param {URL} url - Absolute URL.
  * @returns {Promise<any>}
+ * @throws {EngineError} if the file cannot be read or is not JSON.
  */
 export async function readJson(url) {
   const bytes = await read(url);
@@ -55,10 +78,16 @@ export async function readJson(url) {
 }
 
 /**
- * A file's content, without gzip; some servers take that off on the way.
+ * Read a file, unpack it if it is compressed with gzip, and compare its sha256.
  *
- * @param {URL} url
- * @param {string} digest - sha256 of the content
+ * Some servers unpack gzip themselves, so the content decides, not the name.
+ *
+ * @param {URL} url - Absolute URL.
+ * @param {string} digest - Expected sha256 of the unpacked content, 64 hexadecimal
+ *     digits.
+ * @returns The unpacked bytes.
+ * @throws {EngineError} if the file cannot be read or unpacked, or if the digest
+ *     differs.
  */
 export async function readVerified(url, digest) {
   const bytes = await read(url);
@@ -73,6 +102,8 @@ export async function readVerified(url, digest) {
 }
 
 /**
+ * Return bytes without gzip. Raise EngineError if they are damaged.
+ *
  * @param {Uint8Array<ArrayBuffer>} bytes
  * @param {URL} url
  */

@@ -1,27 +1,43 @@
-/** A model that draws in a Web Worker, so that the page stays quick: the same calls as those of `load`. */
+/** Load a model in a Web Worker, so that the page stays responsive while it draws. */
 
 /** @import {Portable} from "./types" */
 
 import { EngineError, folderAt } from "./index.js";
 
-/** @typedef {{resolve: (value: any) => void, reject: (error: Error) => void, onRow?: Function}} Caller */
+/** A call that waits for its result. @typedef {{resolve: (value: any) => void, reject: (error: Error) => void, onRow?: Function}} Caller */
 
-/** @type {{createScriptURL: (url: string) => any}} */
+/**
+ * A page may require Trusted Types for the address of a worker.
+ *
+ * @type {{createScriptURL: (url: string) => any}}
+ */
 const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("pixelrnn-engine", {
   createScriptURL: (/** @type {string} */ url) => url,
 }) ?? { createScriptURL: (url) => url };
 
 /**
- * What a page has that cannot fetch, such as one that was opened from a disk. script: the URL of the whole worker as one
- * classic script. files: those of the model and of the engine by their URL.
+ * The parts that a page contains if it cannot fetch, such as a page opened from disk.
+ * script: URL of the whole worker as one classic script. files: content of the model's
+ * and the engine's files by absolute URL.
  *
  * @typedef {{script: string, files: Map<string, Uint8Array<ArrayBuffer>>}} Embedded
  */
 
 /**
- * @param {string | URL} url - of the model's folder
- * @param {Embedded} [embedded]
+ * Start a Web Worker and load a model in it.
+ *
+ * The result has the properties and methods of the model that `load` returns, and
+ * `close()`, which ends the worker. After that, all calls that have no result yet, and
+ * all later ones, are rejected with an EngineError. Calls run one after the other.
+ * `signal` of `sample` and `complete` cancels a call.
+ *
+ * @param {string | URL} url - Address of the folder that `pixelrnn export` wrote,
+ *     relative to the page.
+ * @param {Embedded} [embedded] - Worker and files of a page that cannot fetch. Default:
+ *     fetch them.
  * @returns {Promise<Portable & {close: () => void}>}
+ * @throws {EngineError} under the conditions of `load`, or if the worker cannot run;
+ *     the worker is ended then.
  */
 export async function loadInWorker(url, embedded) {
   const calls = new Calls(embedded ? new Worker(policy.createScriptURL(embedded.script)) : moduleWorker());
@@ -47,11 +63,12 @@ export async function loadInWorker(url, embedded) {
   };
 }
 
-/** The worker beside this module. */
+/** Start the worker of worker.js as a module. */
 function moduleWorker() {
   return new Worker(policy.createScriptURL(new URL("worker.js", import.meta.url).href), { type: "module" });
 }
 
+/** Calls to one worker that have no result yet, by number. */
 class Calls {
   #next = 0;
   /** @type {Map<number, Caller>} */
@@ -67,9 +84,11 @@ class Calls {
   }
 
   /**
-   * @param {string} call
-   * @param {any} argument
-   * @param {Function} [onRow]
+   * Send a call to the worker; return a promise of its result.
+   *
+   * @param {string} call - Name of a method of the model, or "embed" or "load".
+   * @param {any} argument - Anything that structured cloning can copy.
+   * @param {Function} [onRow] - Called with each finished row.
    * @returns {Promise<any>}
    */
   call(call, argument, onRow) {
@@ -82,8 +101,11 @@ class Calls {
   }
 
   /**
+   * Send a call that reports rows and can be aborted.
+   *
    * @param {string} call
-   * @param {any} options
+   * @param {any} options - Options of `sample` or `complete`; `onRow` and `signal` stay
+   *     in the page, since functions cannot be cloned.
    */
   draw(call, { onRow, signal, ...argument }) {
     signal?.throwIfAborted();
@@ -92,7 +114,11 @@ class Calls {
     return this.call(call, argument, onRow);
   }
 
-  /** @param {any} message */
+  /**
+   * Handle a message of the worker: a row, a result, or an error.
+   *
+   * @param {any} message
+   */
   #hear({ id, row, result, error }) {
     const caller = this.#callers.get(id);
     if (!caller) return;
@@ -106,7 +132,11 @@ class Calls {
     );
   }
 
-  /** @param {Error} error that those who wait are told, and whoever calls later */
+  /**
+   * End the worker, and reject waiting and later calls with this error.
+   *
+   * @param {Error} error - Rejects the calls.
+   */
   end(error) {
     this.worker.terminate();
     this.#ended = error;

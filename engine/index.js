@@ -1,9 +1,13 @@
 /**
- * Draws images in a browser or in Node: the bytes that the service draws with `numerics` cpu-compiled.
+ * Draw images in a browser or in Node: the entry point of the engine.
+ *
+ * The images have the bytes that the service draws with `numerics` cpu-compiled.
  *
  *     import { load } from "./engine/index.js";
  *     const model = await load("models/mnist-diagonal-bilstm/");
  *     const [image] = await model.sample({ seed: 7 });
+ *
+ * Node needs version 20 or later; a browser needs WebAssembly with SIMD.
  */
 
 /** @import {Description, Guide, GuideDescription, WeightsFile} from "./types" */
@@ -14,13 +18,24 @@ import { isOrientation } from "./orientation.js";
 import { programOf } from "./program.js";
 
 export { EngineError, Model };
+/** Versions of portable.json that this engine reads. */
 const FORMATS = [3, 4];
 
 /**
- * The model of a folder that `pixelrnn export` wrote.
+ * Load a model from a folder that `pixelrnn export` wrote.
  *
- * @param {string | URL} url - of the folder; relative to the page, in Node to where it runs
- * @returns {Promise<Model>}
+ * Reads portable.json, the weights of every member and guide, and the compiled
+ * WebAssembly module of the network's kind, over HTTP or from disk. Compiled modules
+ * stay in memory, so a second model of the same kind loads faster.
+ *
+ * @param {string | URL} url - Address of the folder. A relative address is resolved
+ *     against the page, in Node against the working directory. A missing slash at the
+ *     end is added.
+ * @returns {Promise<Model>} The model, ready to draw.
+ * @throws {EngineError} if a file cannot be read or has the wrong sha256, if
+ *     portable.json is not JSON or has an unknown format, if the model needs another
+ *     version of the engine, or if the machine has too little memory or no WebAssembly
+ *     with SIMD.
  */
 export async function load(url) {
   const folder = folderAt(url);
@@ -36,11 +51,17 @@ export async function load(url) {
 }
 
 /**
- * A member, or a network of its own, whatever its kind.
+ * Load one guide: a network that proposes draws for holes and does not change the
+ * model's probabilities.
  *
- * @param {GuideDescription} guide
- * @param {Description} guided
- * @param {(file: WeightsFile) => Promise<Uint8Array>} weightsOf
+ * A guide is either a member of the model or a network with weights of its own, which
+ * may be of another kind.
+ *
+ * @param {GuideDescription} guide - Its entry in portable.json.
+ * @param {Description} guided - The description of the model; it supplies every field
+ *     that the entry lacks.
+ * @param {(file: WeightsFile) => Promise<Uint8Array>} weightsOf - Reads and verifies
+ *     one file of weights.
  * @returns {Promise<Guide>}
  */
 async function guideOf({ orientation, member, ...own }, guided, weightsOf) {
@@ -52,7 +73,13 @@ async function guideOf({ orientation, member, ...own }, guided, weightsOf) {
   return { orientation, member, description, program, weights };
 }
 
-/** @param {string | URL} url */
+/**
+ * Return the absolute URL of a folder, with a slash at the end. Reads no file.
+ *
+ * @param {string | URL} url - Absolute, or relative to the page; in Node, relative to
+ *     the working directory.
+ * @throws {TypeError} if the URL cannot be parsed.
+ */
 export function folderAt(url) {
   const here = globalThis.document?.baseURI ?? globalThis.location?.href;
   const { process } = /** @type {any} */ (globalThis);
@@ -63,8 +90,12 @@ export function folderAt(url) {
 }
 
 /**
+ * Raise EngineError unless the engine can read this portable.json.
+ *
+ * Only the fields that loading depends on are checked.
+ *
  * @param {Description} description
- * @param {URL} folder
+ * @param {URL} folder - Named in the message.
  */
 function check(description, folder) {
   const { format, image, ...lists } = description ?? {};

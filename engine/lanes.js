@@ -1,4 +1,10 @@
-/** Many images through one network: the range coder stands in the place of the noise, as in model_core/codec/lanes.py. */
+/**
+ * Code many images through one network with range coders.
+ *
+ * A range coder takes the place of the noise that chooses values: it encodes known
+ * values, or chooses the values that it decodes. The streams are those of
+ * model_core/codec/lanes.py.
+ */
 
 /** @import {Coder, Drawing, Size3} from "./types" */
 
@@ -7,19 +13,30 @@ import { sha256 } from "./sha256.js";
 
 /** @import {Stage} from "./stage.js" */
 
+/** Bytes of code that one value can take, at most. */
 const BYTES_A_VALUE = 8;
+/** Bytes that a decoder reads before the first value. */
 const FIRST_BYTES = 8;
 /** Registers of a coder: compiled/range_coder.py. */
 const [LOW, RANGE, READ, PLACE] = [0, 1, 2, 3];
 const WHOLE = 2n ** 64n - 1n;
+/** Hexadecimal digits of a canary. */
 const CANARY_HEX = 16;
-/** @type {Drawing} */
+/**
+ * Fields of a drawing that a coder ignores.
+ *
+ * @type {Drawing}
+ */
 const NOTHING = { seed: 0n, sample: 0, temperature: 1 };
 
-/** @returns {BigUint64Array} */
+/**
+ * Return the registers of a coder that has coded nothing yet.
+ *
+ * @returns {BigUint64Array}
+ */
 const newRegisters = () => BigUint64Array.from([0n, WHOLE, 0n, 0n]);
 
-/** Puts out the bytes of one image after the other. */
+/** A stream of images that are encoded one after the other. */
 class EncodingLane {
   #registers = newRegisters();
   /** @type {Uint8Array[]} */
@@ -37,7 +54,12 @@ class EncodingLane {
     this.#registers[PLACE] = 0n;
   }
 
-  /** All bytes, the last of them the shortest that lies in the interval; zeros at the end are left out. */
+  /**
+   * Return all bytes of the stream.
+   *
+   * Behind them stand the fewest bytes that name a number in the coder's last interval.
+   * Zeros at the end are left out, since a decoder reads zeros behind the end.
+   */
   finish() {
     const [low, range] = [this.#registers[LOW], this.#registers[RANGE]];
     const last = new Uint8Array(8);
@@ -53,7 +75,10 @@ class EncodingLane {
   }
 }
 
-/** Takes in the bytes of one image after the other; behind the last are zeros. */
+/**
+ * A stream of images that are decoded one after the other. Behind its last byte it
+ * reads zeros.
+ */
 class DecodingLane {
   #code;
   #most;
@@ -62,7 +87,7 @@ class DecodingLane {
 
   /**
    * @param {Uint8Array} code
-   * @param {number} size - how many values each image has
+   * @param {number} size - Values of one image.
    */
   constructor(code, size) {
     this.#code = code;
@@ -86,13 +111,17 @@ class DecodingLane {
 }
 
 /**
- * The bytes of each lane, for images as the network reads them; labels: theirs, if they have any.
+ * Encode images into several streams: image i belongs to lane i modulo `lanes`.
  *
- * @param {Stage} stage - nobody else's meanwhile
- * @param {Uint8Array[]} images
- * @param {number} lanes
- * @param {Size3} size
- * @param {number[]} [labels]
+ * @param {Stage} stage - A stage with at least `lanes` slots, which nobody else uses
+ *     meanwhile. The images in its slots are replaced.
+ * @param {Uint8Array[]} images - Values (channels, height, width) in the orientation of
+ *     the stage's network.
+ * @param {number} lanes - Number of streams; at most the number of images.
+ * @param {Size3} size - Shape of an image.
+ * @param {number[]} [labels] - Index of each image's label, if the model has labels.
+ * @returns The bytes of each lane.
+ * @throws {EngineError} if the network gives logits that are not finite.
  */
 export function encodeLanes(stage, images, lanes, size, labels) {
   const streams = Array.from({ length: lanes }, () => new EncodingLane());
@@ -103,13 +132,18 @@ export function encodeLanes(stage, images, lanes, size, labels) {
 }
 
 /**
- * The images, as the network reads them, of the bytes of each lane.
+ * Decode the images of several streams. Reverses `encodeLanes`.
  *
- * @param {Stage} stage - nobody else's meanwhile
- * @param {Uint8Array[]} streams
- * @param {number} count
- * @param {Size3} size
- * @param {number[]} [labels]
+ * @param {Stage} stage - A stage with at least as many slots as streams, which nobody
+ *     else uses meanwhile. The images in its slots are replaced.
+ * @param {Uint8Array[]} streams - The bytes of each lane. Damaged bytes are not
+ *     recognised: they decode to other images.
+ * @param {number} count - Number of images in all lanes together.
+ * @param {Size3} size - Shape of an image.
+ * @param {number[]} [labels] - Index of each image's label, if the model has labels.
+ * @returns The values (channels, height, width) of each image in the orientation of the
+ *     stage's network.
+ * @throws {EngineError} if the network gives logits that are not finite.
  */
 export function decodeLanes(stage, streams, count, size, labels) {
   const lanes = streams.map((stream) => new DecodingLane(stream, size.channels * size.height * size.width));
@@ -129,14 +163,17 @@ export function decodeLanes(stage, streams, count, size, labels) {
 }
 
 /**
- * Let each lane's slot code its images, every so many-th, all lanes side by side.
+ * Code `count` images, all lanes side by side: slot i of the stage codes the images of
+ * lane i.
  *
  * @param {Stage} stage
  * @param {number} count
  * @param {(EncodingLane | DecodingLane)[]} lanes
  * @param {Size3} size
- * @param {(image: number) => Partial<Drawing>} drawing
- * @param {(image: number, slot: number) => void} ended
+ * @param {(image: number) => Partial<Drawing>} drawing - Returns the fields of an
+ *     image's drawing.
+ * @param {(image: number, slot: number) => void} ended - Called with each finished
+ *     image and its slot.
  */
 function code(stage, count, lanes, { height }, drawing, ended) {
   const at = lanes.map((_, slot) => slot);
@@ -157,12 +194,18 @@ function code(stage, count, lanes, { height }, drawing, ended) {
 }
 
 /**
- * A digest of the state that a network is in once a fixed image is encoded, and of its code: model_core/codec/canary.py.
- * The stage must be a new one.
+ * Return a digest that differs if this machine computes with other bits than the one
+ * that encoded a file.
  *
- * @param {Stage} stage
- * @param {Size3 & {values: number}} image
- * @param {boolean} hasLabels
+ * It covers the code of a fixed image and the state of the network after it, as in
+ * model_core/codec/canary.py.
+ *
+ * @param {Stage} stage - A new stage in which nothing was drawn. It is used up: its
+ *     first slot holds the fixed image afterwards.
+ * @param {Size3 & {values: number}} image - Shape of an image and its number of values.
+ * @param {boolean} hasLabels - True if the model has labels; the fixed image has the
+ *     first label then.
+ * @returns 16 hexadecimal digits.
  */
 export async function canary(stage, image, hasLabels) {
   const { channels, height, width, values } = image;

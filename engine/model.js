@@ -1,8 +1,11 @@
-/** A model that draws here: its members, each in its own orientation. */
+/**
+ * A loaded model: a mixture of networks, its members, each drawing in its own
+ * orientation.
+ */
 
 /** @import {Component, CompleteOptions, Completion, Description, Draw, Drawing, Guide, LabelOptions, OnRow, Order, Picture, Program, SampleOptions, Verdict} from "./types" */
 
-import { drawingsOf, labelNumber, pictureOf } from "./asked.js";
+import { drawingsOf, labelNumber, pictureOf } from "./validation.js";
 import { Codec } from "./codec.js";
 import { exactSum, log, logCount, logSum } from "./elementary.js";
 import { EngineError } from "./files.js";
@@ -14,9 +17,22 @@ import { Stage } from "./stage.js";
 
 /** Images that are drawn side by side. */
 const SLOTS = 8;
-/** For so long nothing else runs where the engine does. */
+/** Milliseconds of work after which other tasks of the page or worker get a turn. */
 const TURN_MS = 16;
 
+/**
+ * A model that draws, completes, scores, classifies, encodes and verifies pictures
+ * here, without a service.
+ *
+ * `load` makes instances; its methods raise EngineError for invalid arguments.
+ * Properties: `name`; `width`, `height`, `channels` and `values` (V) of its pictures;
+ * `palette`, colours of categories; `orientations` of its members; names of its
+ * `labels`; and `module`, the file name of the compiled loop.
+ *
+ * A picture's values are whole numbers from 0 to V - 1 in the order (channels, height,
+ * width). A model is the even mixture of its members. In a model with labels it is also
+ * a mixture over labels with the priors of the card, unless a call names a label.
+ */
 export class Model {
   #program;
   #description;
@@ -27,8 +43,8 @@ export class Model {
   /**
    * @param {Program} program
    * @param {Description} description
-   * @param {Uint8Array[]} weights - of each member
-   * @param {Guide[]} guides
+   * @param {Uint8Array[]} weights - Weights of each member.
+   * @param {Guide[]} guides - Networks that propose draws for holes.
    */
   constructor(program, description, weights, guides) {
     this.#program = program;
@@ -49,15 +65,19 @@ export class Model {
   }
 
   /**
-   * Draw n images of a seed: those that the service draws, whatever n is.
+   * Draw n images of a seed. Image i has the same bytes as image i of the service, for
+   * any n.
    *
-   * Each has `nats` and `bitsPerDim`, -ln of its probability under the distribution that
-   * drew it: at this temperature, of all members, and given the label if one is asked for.
-   * They have the bits of the service's numbers. Other members and labels have to score the
-   * image for that, which `weighed: false` saves; both are null then.
+   * Each image has `nats`, -ln of its probability under the distribution that drew it:
+   * at this temperature, of all members, and given the label if one was chosen.
+   * `bitsPerDim` is the same in bits for each value. To compute them, the other members
+   * and labels have to score each image; `weighed: false` saves that time, and both are
+   * null then.
    *
    * @param {SampleOptions} options
-   * @returns {Promise<Draw[]>}
+   * @returns {Promise<Draw[]>} The images in order.
+   * @throws {EngineError} if an option is invalid, and the signal's reason if `signal`
+   *     is aborted.
    */
   async sample({ weighed = true, ...options }) {
     const drawings = drawingsOf(options, this.#description);
@@ -79,14 +99,17 @@ export class Model {
   }
 
   /**
-   * Draw n images that agree with what is given.
+   * Fill the pixels of a picture that are not given: draw n completions.
    *
    * @param {CompleteOptions} options
-   * @returns {Promise<Completion>}
+   * @returns {Promise<Completion>} The images, the expected value and the uncertainty
+   *     of each pixel, and a receipt that says how good they are.
+   * @throws {EngineError} if an option is invalid, and the signal's reason if `signal`
+   *     is aborted.
    */
   async complete(options) {
     const { complete } = await import("./posterior/completion.js").catch((error) => {
-      throw new EngineError(`the engine's part that completes cannot be read: ${error.message}`);
+      throw new EngineError(`the engine's modules for completions cannot be read: ${error.message}`);
     });
     const drawer = {
       program: this.#program,
@@ -94,13 +117,14 @@ export class Model {
       weights: this.#weights,
       guides: this.#guides,
       draw: this.#draw.bind(this),
-      tell: this.#told.bind(this),
+      deliver: this.#deliver.bind(this),
     };
     return complete(drawer, options);
   }
 
   /**
-   * -ln p of a picture, in nats, given a label or not; of all members and labels together.
+   * Return -ln p of a picture in nats, by all members together; given a label, or of
+   * all labels together.
    *
    * @param {ArrayLike<number>} values
    * @param {LabelOptions} [options]
@@ -112,8 +136,10 @@ export class Model {
   }
 
   /**
-   * What each pixel of a picture costs in bits, row by row, in the order that finds it likeliest; with the given label,
-   * or else with the label that finds it likeliest.
+   * Return how many bits each pixel of a picture costs, row by row.
+   *
+   * The order of the member that finds the picture likeliest is used, with the given
+   * label, or else with the label that finds it likeliest.
    *
    * @param {ArrayLike<number>} values
    * @param {LabelOptions} [options]
@@ -133,9 +159,11 @@ export class Model {
   }
 
   /**
-   * How probable each label is, given a picture; and -ln p of the picture, whatever its label.
+   * Return the probability of each label given a picture, and -ln p of the picture in
+   * nats over all labels.
    *
    * @param {ArrayLike<number>} values
+   * @throws {EngineError} if the model has no labels.
    */
   async classify(values) {
     if (!this.labels.length) throw new EngineError(`${this.name} has no labels`);
@@ -145,7 +173,8 @@ export class Model {
   }
 
   /**
-   * ln p of a picture and each label; of a model without labels, of the picture alone.
+   * Return ln p of a picture together with each label; without labels, of the picture
+   * alone.
    *
    * @param {Uint8Array} picture
    */
@@ -155,7 +184,7 @@ export class Model {
   }
 
   /**
-   * ln p of a picture given each of some labels, by all members together.
+   * Return ln p of a picture given each of some labels, by all members together.
    *
    * @param {Uint8Array} picture
    * @param {(number | undefined)[]} labels
@@ -166,7 +195,7 @@ export class Model {
   }
 
   /**
-   * The same by each member.
+   * Return ln p of a picture by each member and given each label: [member][label].
    *
    * @param {Uint8Array} picture
    * @param {(number | undefined)[]} labels
@@ -180,12 +209,17 @@ export class Model {
   }
 
   /**
-   * Images as the bytes of a file, without loss: those that `pixelrnn encode` and the service give.
+   * Encode images without loss; return the bytes of a file equal to that of `pixelrnn
+   * encode`.
    *
-   * @param {ArrayLike<number>[]} images - values as a picture has them
-   * @param {LabelOptions} [options] - label: that of all images
+   * @deprecated It will be removed; the first call prints a warning.
+   * @param {ArrayLike<number>[]} images - Values (channels, height, width) of each
+   *     image.
+   * @param {LabelOptions} [options] - `label`: name or index of the label of all
+   *     images.
    */
   async encode(images, { label } = {}) {
+    warnAboutCodec();
     if (!images?.length) throw new EngineError("there is no image to encode");
     return this.#codec.encode(
       Array.from(images, (values) => pictureOf(values, this)),
@@ -194,29 +228,38 @@ export class Model {
   }
 
   /**
-   * The images of a file that `encode`, `pixelrnn encode` or the service made with this model.
+   * Return the images of a file that `encode`, `pixelrnn encode` or the service made
+   * with this model.
    *
+   * @deprecated It will be removed; the first call prints a warning.
    * @param {Uint8Array} bytes
    * @returns {Promise<Picture[]>}
    */
   async decode(bytes) {
+    warnAboutCodec();
     return (await this.#codec.decode(bytes)).map((values) => this.#picture(values));
   }
 
   /**
-   * Did this model draw a picture, as its PNG says? It draws it again, and every pixel must be the same.
+   * Draw the images of a PNG of samples again, and compare every pixel.
    *
-   * @param {Uint8Array<ArrayBuffer>} png
-   * @returns {Promise<Verdict>}
+   * @param {Uint8Array<ArrayBuffer>} png - A file that the service or `pixelrnn` wrote,
+   *     whose text says how it was drawn.
+   * @returns {Promise<Verdict>} Whether all pixels are equal, and the places of the
+   *     others.
+   * @throws {EngineError} if the PNG was not drawn by this model, is no sample, or was
+   *     changed by another program.
    */
   async verify(png) {
     const file = await readPng(png);
     const { digest, identity, samples, options } = recipeOf(file.text);
     if (digest !== this.#description.sha256) {
-      throw new EngineError(`the picture names the weights ${digest?.slice(0, 12)}..., which ${this.name} has not`);
+      throw new EngineError(
+        `the picture was drawn with the weights ${digest?.slice(0, 12)}..., which are not those of ${this.name}`,
+      );
     }
     if (!hasColours(file, this.palette, samples > 1)) {
-      throw new EngineError(`the picture has other colours than ${this.name} has: another program saved it`);
+      throw new EngineError(`the picture has other colours than ${this.name}: another program has saved it`);
     }
     const { images, foreign } = cut(file, samples, this);
     const drawn = await this.sample({ ...options, weighed: false });
@@ -232,7 +275,8 @@ export class Model {
   }
 
   /**
-   * Whether another identity is named than this model's; files of earlier versions name none.
+   * Return true if a file names another identity than this model's. Files of earlier
+   * versions name none.
    *
    * @param {string} identity
    */
@@ -241,8 +285,11 @@ export class Model {
   }
 
   /**
+   * Return the places at which the drawn values differ from the bytes of a file.
+   *
    * @param {Uint8Array} values
-   * @param {ArrayLike<number>} pixels
+   * @param {ArrayLike<number>} pixels - Bytes (channels, height, width); indices of
+   *     colours if the model has a palette.
    * @param {number} sample
    * @returns {Verdict["changed"]}
    */
@@ -257,9 +304,12 @@ export class Model {
   }
 
   /**
+   * Draw images, member by member; return them in the order of their indices.
+   *
    * @param {Order[]} orders
-   * @param {Partial<SampleOptions>} options
-   * @param {number[]} [logPs] - into which ln p of the weighed pixels of each image is put
+   * @param {Partial<SampleOptions>} options - `onRow` hears of each finished row;
+   *     `signal` ends the drawing.
+   * @param {number[]} [logPs] - Receives ln p of the weighed pixels of each image.
    */
   async #draw(orders, { onRow = () => {}, signal }, logPs = []) {
     /** @type {Picture[]} */
@@ -275,12 +325,15 @@ export class Model {
   }
 
   /**
-   * ln p of drawn images under all members and labels that could have drawn them.
+   * Return ln p of each drawn image under all members and labels that could have drawn
+   * it.
    *
    * @param {Order[]} orders
-   * @param {(number | undefined)[]} asked - the label that was asked for, of each image
+   * @param {(number | undefined)[]} asked - Index of the label that was asked for, of
+   *     each image.
    * @param {Picture[]} images
-   * @param {number[]} logPs - ln p by the member and the label that drew each image
+   * @param {number[]} logPs - ln p by the member and the label that drew each image, so
+   *     they need not be computed again.
    * @param {AbortSignal | undefined} signal
    */
   async #logPsByAll(orders, asked, images, logPs, signal) {
@@ -298,6 +351,7 @@ export class Model {
         const [own] = components.filter(isDrawer);
         if (own) terms[i].push(own.logShare + logPs[i]);
         if (!others.length) continue;
+        // A stage needs memory, so it is made only if a member has something to score.
         stage ??= this.#stage(member, Math.max(1, this.labels.length));
         const given = { known: this.#turned(images[i].values, orientation), keep, temperature: drawing.temperature };
         const found = stage.logPOf(
@@ -313,10 +367,11 @@ export class Model {
   }
 
   /**
-   * The labels that an image of a member may have, with ln of each one's share of the
-   * model: the one that is asked for, or all that have one.
+   * Return the labels that an image of a member may have, with ln of the share of each
+   * in the model.
    *
-   * @param {number | undefined} asked
+   * @param {number | undefined} asked - The label that was asked for. Default: all
+   *     labels with a prior above 0.
    * @returns {Component[]}
    */
   #components(asked) {
@@ -329,7 +384,8 @@ export class Model {
   }
 
   /**
-   * Images of one member, each as it becomes complete, and ln p of its weighed pixels.
+   * Yield the images of one member as each is finished: index, upright values, ln p of
+   * its weighed pixels.
    *
    * @param {number} member
    * @param {Order[]} orders
@@ -349,10 +405,12 @@ export class Model {
     while (seated.size) {
       for (const [slot, y] of stage.step([...seated.keys()])) {
         const { index } = /** @type {Order} */ (seated.get(slot));
+        // A member in another orientation finishes rows that are no rows of the upright
+        // picture, so its rows are reported when the whole image is finished.
         if (orientation === "none") onRow(index, y, stage.values(slot, y));
         if (y < this.height - 1) continue;
         const upright = turnBack(stage.values(slot), this.height, this.width, orientation);
-        if (orientation !== "none") this.#tellRows(index, upright, onRow);
+        if (orientation !== "none") this.#reportRows(index, upright, onRow);
         yield [index, upright, stage.logP(slot)];
         seated.delete(slot);
         this.#seat(stage, slot, seated, waiting);
@@ -362,6 +420,8 @@ export class Model {
   }
 
   /**
+   * Open the next waiting image in a free slot, if there is one.
+   *
    * @param {Stage} stage
    * @param {number} slot
    * @param {Map<number, Order>} seated
@@ -374,30 +434,37 @@ export class Model {
     seated.set(slot, order);
   }
 
-  /** @param {Uint8Array} values @returns {Picture} */
+  /**
+   * Return values with the size of the model's pictures.
+   *
+   * @param {Uint8Array} values
+   * @returns {Picture}
+   */
   #picture(values) {
     const { height, width, channels } = this;
     return { values, width, height, channels };
   }
 
   /**
-   * The picture of an image that was drawn; its rows are told.
+   * Report all rows of a finished image and return it as a picture.
    *
    * @param {number} index
    * @param {Uint8Array} values
    * @param {Partial<SampleOptions>} options
    */
-  #told(index, values, { onRow = () => {} }) {
-    this.#tellRows(index, values, onRow);
+  #deliver(index, values, { onRow = () => {} }) {
+    this.#reportRows(index, values, onRow);
     return this.#picture(values);
   }
 
   /**
+   * Report each row of an upright image (channels, height, width) to `onRow`.
+   *
    * @param {number} index
    * @param {Uint8Array} image
    * @param {OnRow} onRow
    */
-  #tellRows(index, image, onRow) {
+  #reportRows(index, image, onRow) {
     const { height, width, channels } = this;
     for (let y = 0; y < height; y++) {
       const row = new Uint8Array(channels * width);
@@ -408,6 +475,8 @@ export class Model {
   }
 
   /**
+   * Make a stage of a member with slots for so many images.
+   *
    * @param {number} member
    * @param {number} images
    */
@@ -416,6 +485,8 @@ export class Model {
   }
 
   /**
+   * Return maps in another orientation.
+   *
    * @param {Uint8Array} maps
    * @param {import("./types").Orientation} orientation
    */
@@ -423,21 +494,22 @@ export class Model {
     return turn(maps, this.height, this.width, orientation);
   }
 
-  /** A map of all pixels. */
+  /** Return a mask of all pixels. */
   #everyPixel() {
     return new Uint8Array(this.height * this.width).fill(1);
   }
 
-  /** The probability of each label; 1 of a model without. */
+  /** Return the prior of each label; [1] in a model without labels. */
   #priors() {
     return this.labels.length ? this.#description.labels.map(({ prior }) => prior) : [1];
   }
 
   /**
-   * The same with a label, if the model has any: the one that is asked for, or one that the noise chooses.
+   * Return a drawing with a label, if the model has labels: its own, or one that the
+   * noise chooses.
    *
    * @param {Drawing} drawing
-   * @param {number[]} shares - of the labels
+   * @param {number[]} shares - Prior of each label.
    * @param {Chooser} chooser
    * @returns {Drawing}
    */
@@ -446,7 +518,9 @@ export class Model {
   }
 }
 
-/** Lets others run, where the engine runs, after every TURN_MS of work. */
+/**
+ * Lets other tasks of the page or worker run after every TURN_MS milliseconds of work.
+ */
 class Turns {
   #since = performance.now();
   #signal;
@@ -456,7 +530,7 @@ class Turns {
     this.#signal = signal;
   }
 
-  /** Give others a turn if it is time for one; throws if the work is aborted. */
+  /** Wait for other tasks if it is time. Raise the signal's reason if it is aborted. */
   async next() {
     if (performance.now() - this.#since > TURN_MS) {
       await new Promise((resume) => setTimeout(resume));
@@ -466,8 +540,21 @@ class Turns {
   }
 }
 
+let hasWarnedAboutCodec = false;
+
+/** Print a warning, once in a page, worker or process, that `encode` and `decode` will be removed. */
+function warnAboutCodec() {
+  if (hasWarnedAboutCodec) return;
+  hasWarnedAboutCodec = true;
+  console.warn(
+    "Model.encode and Model.decode are deprecated and will be removed from the JavaScript engine: " +
+      "encode and decode with the service or the command pixelrnn",
+  );
+}
+
 /**
- * The numbers of labels; none stands for all images.
+ * Return the indices of labels; [undefined], which stands for an image without a label,
+ * if there are none.
  *
  * @param {string[]} labels
  */

@@ -1,25 +1,36 @@
-/** The noise, as model_core/sampling/noise.py has it: numbers in [0, 1) of a seed, an image, and a stage word. */
+/**
+ * Uniform numbers of a seed, from the counter-based generator of
+ * model_core/sampling/noise.py.
+ *
+ * A number depends only on the seed, the image's number, a stage word that says what
+ * the numbers are for, and its own position. So an image has the same noise in any
+ * batch.
+ */
 
 /** @import {Program} from "./types" */
 
 import { Instance } from "./program.js";
 
 const WORD = 8;
-/** What a call of `uniform` is handed. */
+/** Bytes of the arguments of the compiled function `uniform`. */
 export const CALL_BYTES = 8 * WORD;
-/** Stage words: of an image's pixels, and of the choice of a member and of a label. */
+/** Stage word of the numbers that choose the values of an image's pixels. */
 export const PIXELS = 0n;
+/** Stage words of the numbers that choose an image's member and label. */
 const [MEMBER, LABEL] = [2n, 3n];
 
 /**
- * Numbers of a seed and an image, put at an address.
+ * Write uniform numbers in [0, 1), as float64, into the memory of a WebAssembly
+ * instance.
  *
  * @param {Instance} instance
- * @param {number} scratch - the address of CALL_BYTES that are free
- * @param {{seed: bigint, sample: number}} of
- * @param {bigint} stage - which of the image's numbers
- * @param {number} address
- * @param {number[]} shape - (H, W, C)
+ * @param {number} scratch - Address of CALL_BYTES free bytes; they are overwritten with
+ *     the arguments of the call.
+ * @param {{seed: bigint, sample: number}} of - Seed and number of the image.
+ * @param {bigint} stage - Stage word: which of the image's numbers.
+ * @param {number} address - Address of the first number to write.
+ * @param {number[]} shape - (H, W, C) of the array to fill; H x W x C float64 must fit
+ *     there.
  */
 export function fillNoise(instance, scratch, of, stage, address, shape) {
   const words = [of.seed, BigInt(of.sample), stage, BigInt(address), ...shape.map(BigInt)];
@@ -27,7 +38,14 @@ export function fillNoise(instance, scratch, of, stage, address, shape) {
   instance.uniform(scratch);
 }
 
-/** Chooses what an image that is asked for without a member, or a label, is drawn by. */
+/**
+ * Chooses the member and the label of an image from the image's noise, as the service
+ * does.
+ *
+ * `member(of, members)` and `label(of, shares)` return an index and change nothing; the
+ * same image always gets the same answer. An instance owns a WebAssembly instance of
+ * the model's program; code that draws makes one for each call.
+ */
 export class Chooser {
   #instance;
 
@@ -38,17 +56,17 @@ export class Chooser {
   }
 
   /**
-   * Which of so many members draws an image: each equally often.
+   * Return the index of the member that draws an image; each is equally likely.
    *
-   * @param {{seed: bigint, sample: number}} of
-   * @param {number} members
+   * @param {{seed: bigint, sample: number}} of - Seed and number of the image.
+   * @param {number} members - Number of members.
    */
   member(of, members) {
     return members === 1 ? 0 : Math.floor(this.#number(of, MEMBER) * members);
   }
 
   /**
-   * The label of an image: each as often as its share says.
+   * Return the index of an image's label; each is as likely as its share of the sum.
    *
    * @param {{seed: bigint, sample: number}} of
    * @param {number[]} shares
@@ -62,6 +80,8 @@ export class Chooser {
   }
 
   /**
+   * Return one uniform number in [0, 1) of an image.
+   *
    * @param {{seed: bigint, sample: number}} of
    * @param {bigint} stage
    */

@@ -1,9 +1,16 @@
-/** The eight ways to turn or mirror an image, as model_core/orientation.py has them. */
+/**
+ * The eight ways to turn or mirror an image, with the names of Pillow's
+ * `Image.Transpose`.
+ */
 
 /** @import {Orientation} from "./types" */
 
-/** First rows and columns change places, or not; then columns, then rows are reversed.
- * @type {Record<Orientation, [boolean, boolean, boolean]>} */
+/**
+ * Of each orientation: whether rows and columns are exchanged, and whether afterwards the
+ * columns and the rows are reversed.
+ *
+ * @type {Record<Orientation, [boolean, boolean, boolean]>}
+ */
 const STEPS = {
   none: [false, false, false],
   flip_left_right: [false, true, false],
@@ -15,10 +22,14 @@ const STEPS = {
   transverse: [true, true, true],
 };
 
-/** @type {Partial<Record<Orientation, Orientation>>} */
+/**
+ * The inverse of an orientation, if it is not the orientation itself.
+ *
+ * @type {Partial<Record<Orientation, Orientation>>}
+ */
 const UNDONE_BY = { rotate_90: "rotate_270", rotate_270: "rotate_90" };
 
-/** In the order of their numbers in files of coded images. */
+/** All orientations, in the order of their numbers in files of coded images. */
 export const ORIENTATIONS = /** @type {Orientation[]} */ ([
   "none",
   "flip_left_right",
@@ -30,16 +41,23 @@ export const ORIENTATIONS = /** @type {Orientation[]} */ ([
   "transverse",
 ]);
 
-/** @param {string} name */
+/**
+ * Return true if a name is that of an orientation.
+ *
+ * @param {string} name
+ */
 export const isOrientation = (name) => name in STEPS;
 
 /**
- * Maps (height, width), one after the other, in another orientation; those that exchange rows and columns are square.
+ * Turn or mirror maps of pixels.
  *
- * @param {ArrayLike<number | boolean>} values
- * @param {number} height
+ * @param {ArrayLike<number | boolean>} values - One or more maps (height, width), one
+ *     after the other, such as the channels of an image.
+ * @param {number} height - Rows of a map. It must equal the width for an orientation
+ *     that exchanges rows and columns.
  * @param {number} width
  * @param {Orientation} orientation
+ * @returns A new array of the same length, each value as a byte.
  */
 export function turn(values, height, width, orientation) {
   const from = placesOf(height, width, orientation);
@@ -47,9 +65,13 @@ export function turn(values, height, width, orientation) {
 }
 
 /**
- * Of each pixel in another orientation, the place that it comes from.
+ * Return, for each pixel of a turned map, the index of the pixel in the upright map
+ * from which it comes.
  *
- * @param {number} height
+ * Indices count row by row. Map[i] of the turned map is upright[result[i]].
+ *
+ * @param {number} height - Rows of the map; equal to the width for an orientation that
+ *     exchanges rows and columns.
  * @param {number} width
  * @param {Orientation} orientation
  */
@@ -63,12 +85,14 @@ export function placesOf(height, width, orientation) {
 }
 
 /**
- * Undo `turn`.
+ * Turn maps of pixels back: the inverse of `turn` with the same orientation.
  *
- * @param {ArrayLike<number | boolean>} values
+ * @param {ArrayLike<number | boolean>} values - One or more maps (height, width), one
+ *     after the other, in this orientation.
  * @param {number} height
  * @param {number} width
  * @param {Orientation} orientation
+ * @returns A new array of the same length: the upright maps, each value as a byte.
  */
 export const turnBack = (values, height, width, orientation) =>
   turn(values, height, width, UNDONE_BY[orientation] ?? orientation);

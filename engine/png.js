@@ -1,25 +1,37 @@
-/** PNG files of 8 bits a colour, grey, RGB or indexed, as the service and `pixelrnn` write them: their words and their pixels. */
+/**
+ * Read PNG files as the service and `pixelrnn` write them: 8 bits for each colour,
+ * grey, RGB or with a palette.
+ */
 
 import { EngineError } from "./files.js";
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
+/** Pixels of a file, at most: a small file could otherwise unpack to any size. */
 const MOST_PIXELS = 2 ** 26;
 
 /**
- * @param {Uint8Array<ArrayBuffer>} bytes
+ * Read a PNG: its text chunks, its palette and its pixels.
+ *
+ * @param {Uint8Array<ArrayBuffer>} bytes - The file: 8 bits for each colour, grey, RGB
+ *     or indexed, not interlaced. Checksums are not verified.
  * @returns {Promise<{text: Record<string, string>, palette: string, opacity: Uint8Array, width: number, height: number, channels: number, pixels: Uint8Array}>}
- *     pixels are (height, width, channels), or numbers of colours in a palette, each six hexadecimal digits;
- *     opacity is that of the first colours of the palette, 255 for the others
+ *     `pixels` in the order (height, width, channels): bytes of colours, or indices
+ *     into the palette. `palette`: six hexadecimal digits for each colour, one after
+ *     the other; empty without a palette. `opacity`: of the first colours of the
+ *     palette, 0 to 255; the others are opaque. `text`: value of each text chunk by its
+ *     keyword. `width` and `height` in pixels; `channels`: 3 for RGB, else 1.
+ * @throws {EngineError} if the bytes are no PNG, or a PNG of another kind, too large or
+ *     damaged.
  */
 export async function readPng(bytes) {
-  if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new EngineError("this is no PNG");
+  if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new EngineError("this is not a PNG file");
   const { header, text, data, palette, opacity } = chunks(bytes);
   const view = new DataView(header.buffer, header.byteOffset, header.length);
   const [width, height] = [view.getUint32(0), view.getUint32(4)];
   const [depth, colour, , , interlaced] = header.subarray(8);
   const channels = { 0: 1, 2: 3, 3: 1 }[colour];
   if (depth !== 8 || !channels || interlaced || !(width * height > 0 && width * height < MOST_PIXELS)) {
-    throw new EngineError("the PNG is not as it was written: expected 8 bits a colour, grey, RGB or a palette");
+    throw new EngineError("the PNG was changed after it was written: expected 8 bits a colour, grey, RGB or a palette");
   }
   const raw = await inflated(data);
   if (raw.length !== height * (1 + width * channels)) throw new EngineError("the PNG is damaged: it lacks pixels");
@@ -34,7 +46,11 @@ export async function readPng(bytes) {
   };
 }
 
-/** @param {Uint8Array<ArrayBuffer>} bytes */
+/**
+ * Collect the chunks that this module reads. A chunk that is cut off ends the search.
+ *
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ */
 function chunks(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const latin = new TextDecoder("latin1");
@@ -64,7 +80,11 @@ function chunks(bytes) {
   return { header, text, data, palette, opacity };
 }
 
-/** @param {Uint8Array<ArrayBuffer>[]} data */
+/**
+ * Unpack the pixels' zlib stream. Raise EngineError if it is damaged.
+ *
+ * @param {Uint8Array<ArrayBuffer>[]} data
+ */
 async function inflated(data) {
   try {
     const stream = new Blob(data).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -75,12 +95,13 @@ async function inflated(data) {
 }
 
 /**
- * Undo the filter of each row (section 9 of the PNG specification).
+ * Undo the filter of each row (section 9 of the PNG specification); return the bytes of
+ * the pixels.
  *
- * @param {Uint8Array} raw - of each row its filter, then its bytes
+ * @param {Uint8Array} raw - For each row, the number of its filter and then its bytes.
  * @param {number} rows
- * @param {number} length - bytes of a row
- * @param {number} step - bytes of a pixel
+ * @param {number} length - Bytes of a row.
+ * @param {number} step - Bytes of a pixel.
  */
 function unfiltered(raw, rows, length, step) {
   const pixels = new Uint8Array(rows * length);
@@ -99,7 +120,8 @@ function unfiltered(raw, rows, length, step) {
 }
 
 /**
- * Paeth's predictor.
+ * Return the prediction of Paeth's filter: the neighbour that is nearest to left + up -
+ * corner.
  *
  * @param {number} left
  * @param {number} up

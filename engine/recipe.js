@@ -1,4 +1,9 @@
-/** What a PNG says of how it was drawn, and the pictures that it shows: worker/contract/recipe.py, data/images.py. */
+/**
+ * Read from a PNG how it was drawn, and cut a sheet into its images.
+ *
+ * The text is written by worker/contract/recipe.py, the layout of a sheet by
+ * data/images.py.
+ */
 
 import { EngineError } from "./files.js";
 import { PIXEL_OPTIONS, VERSION } from "./pixel_options.js";
@@ -6,26 +11,42 @@ import { readPng } from "./png.js";
 
 /** @import {SampleOptions} from "./types" */
 
+/** Name of the arithmetic of the engine's loops. */
 const NUMERICS = "cpu-compiled";
-/** Width of the lines between the images of a sheet, in pixels that are not enlarged. */
+/** Width of the lines between the images of a sheet, in pixels before enlarging. */
 const LINE = 1;
 const LINE_GREY = 128;
-/** A palette with fewer colours has the grey of the lines behind them; else the lines have its first colour. */
+/**
+ * Colours of a palette, at most. The grey of the lines stands behind a palette that has
+ * room for it; otherwise the lines have the palette's first colour.
+ */
 const MOST_COLOURS = 256;
 
-/** @typedef {{model: string, digest: string, identity: string, samples: number, options: SampleOptions & {first: number}}} Recipe */
+/**
+ * How the images of a picture were drawn. digest: sha256 of the weights. identity: that of
+ * the model, empty in files of earlier versions. options: those with which `Model.sample`
+ * draws the images again.
+ *
+ * @typedef {{model: string, digest: string, identity: string, samples: number, options: SampleOptions & {first: number}}} Recipe
+ */
 /** @typedef {Awaited<ReturnType<typeof readPng>>} Png */
 
 /**
- * @param {Record<string, string>} text
+ * Return how a picture was drawn, from the text of its PNG.
+ *
+ * @param {Record<string, string>} text - Text chunks of the PNG by keyword, as
+ *     `readPng` returns them.
  * @returns {Recipe}
+ * @throws {EngineError} if the text does not describe samples, if other arithmetic drew
+ *     them, if a later version drew them with an unknown option, or if a number is
+ *     invalid.
  */
 export function recipeOf(text) {
   if (text.kind !== "sample") {
-    throw new EngineError("only samples can be verified, as they were written: the PNG does not say that it is one");
+    throw new EngineError("only samples can be verified: the text in the PNG does not say that it shows samples");
   }
   if (text.numerics && !text.numerics.split(", ").includes(NUMERICS)) {
-    throw new EngineError(`it was drawn with ${text.numerics} numerics: a difference would prove nothing`);
+    throw new EngineError(`the picture was drawn with ${text.numerics} numerics: a difference would prove nothing`);
   }
   const { model, digest, identity = "" } = text;
   const [temperature, sample, samples] = [
@@ -39,30 +60,36 @@ export function recipeOf(text) {
     !Number.isInteger(sample) ||
     !(samples >= 1 && samples <= 4096)
   ) {
-    throw new EngineError("what the picture says of how it was drawn makes no sense");
+    throw new EngineError("the text in the PNG about how it was drawn is invalid");
   }
   const drawing = { n: samples, seed: BigInt(text.seed), temperature, first: sample };
   return { model, digest, identity, samples, options: { ...optionsIn(text), ...drawing } };
 }
 
 /**
- * The options of a sample that change pixels, as far as its text says them.
+ * Return the options of a sample that change pixels, as far as the text names them.
  *
  * @param {Record<string, string>} text
  * @returns {SampleOptions}
+ * @throws {EngineError} if a later version wrote the text: it may name an option that
+ *     is unknown here.
  */
 function optionsIn(text) {
   if (Number(text.version ?? 1) > VERSION) {
-    throw new EngineError("a later version drew it with an option that is not known here: a difference proves nothing");
+    throw new EngineError(
+      "a later version drew the picture, with options that this engine does not know: a difference would prove nothing",
+    );
   }
   const found = Object.entries(PIXEL_OPTIONS.sample).map(([name, type]) => [name, valueOf(text, name, type)]);
   return Object.fromEntries(found.filter(([, value]) => value !== undefined));
 }
 
 /**
+ * Return the value of one option, or undefined if the text does not name it.
+ *
  * @param {Record<string, string>} text
  * @param {string} name
- * @param {string} type
+ * @param {string} type - Type of the option in PIXEL_OPTIONS.
  */
 function valueOf(text, name, type) {
   if (type === "texts" && text[`${name}s`] !== undefined) return namesIn(text[`${name}s`]);
@@ -71,24 +98,33 @@ function valueOf(text, name, type) {
   return type === "integer" || type === "number" ? Number(text[name]) : text[name];
 }
 
-/** @param {string} text @returns {string[]} */
+/**
+ * Return the names in a JSON list. Raise EngineError if it is none.
+ *
+ * @param {string} text
+ * @returns {string[]}
+ */
 function namesIn(text) {
   try {
     const names = JSON.parse(text);
     if (Array.isArray(names)) return names.map(String);
   } catch {}
-  throw new EngineError("what the picture says of how it was drawn makes no sense: labels");
+  throw new EngineError("the text in the PNG about how it was drawn is invalid: labels");
 }
 
 /**
- * Take a sheet apart into its images.
+ * Cut a sheet, a grid of images with lines between them, into its images.
  *
  * @param {Png} png
- * @param {number} count - how many images it shows
- * @param {{channels: number, height: number, width: number, palette: string[]}} image
- * @returns {{images: Int16Array[], foreign: {x: number, y: number}[]}} each image as
- *     pixels (C, H, W), -1 if the square of an enlarged pixel has several colours; and
- *     the pixels outside the images that have another colour than the lines
+ * @param {number} count - Number of images on the sheet.
+ * @param {{channels: number, height: number, width: number, palette: string[]}} image -
+ *     Shape of one image; `palette` is empty for a model without categories.
+ * @returns {{images: Int16Array[], foreign: {x: number, y: number}[]}} `images`: bytes
+ *     or indices of colours of each image in the order (channels, height, width), -1 if
+ *     the square of an enlarged pixel has several colours. `foreign`: places outside
+ *     the images, in pixels before enlarging, that do not have the colour of the lines.
+ * @throws {EngineError} if the size of the picture is not that of a sheet of so many
+ *     images, or a multiple of it.
  */
 export function cut(png, count, { channels, height, width, palette }) {
   const columns = Math.ceil(Math.sqrt(count));
@@ -127,11 +163,13 @@ export function cut(png, count, { channels, height, width, palette }) {
 }
 
 /**
- * Whether an indexed picture has a model's colours.
+ * Return true if an indexed picture has the colours of a model.
  *
- * @param {Png} png
- * @param {string[]} palette - colours as #rrggbb or #rrggbbaa, one for each value
- * @param {boolean} isSheet - whether it has lines, whose grey stands behind the colours if there is room
+ * @param {Png} png - Its palette and opacity are compared.
+ * @param {string[]} palette - Colours #rrggbb or #rrggbbaa, one for each value; with an
+ *     empty one the result is always true.
+ * @param {boolean} isSheet - True if the picture has lines between images, whose grey
+ *     stands behind the palette if there is room.
  */
 export function hasColours({ palette: colours, opacity }, palette, isSheet) {
   const hasGrey = isSheet && palette.length > 0 && palette.length < MOST_COLOURS;
@@ -144,13 +182,13 @@ export function hasColours({ palette: colours, opacity }, palette, isSheet) {
 }
 
 /**
- * The value of one pixel that may be enlarged; -1 if its square has several values.
+ * Return the byte of one enlarged pixel; -1 if the pixels of its square differ.
  *
  * @param {Png} png
- * @param {number} top
+ * @param {number} top - Row of the square's first pixel.
  * @param {number} left
  * @param {number} colour
- * @param {number} scale
+ * @param {number} scale - Side of the square in pixels.
  */
 function square({ pixels, width, channels }, top, left, colour, scale) {
   const first = pixels[(top * width + left) * channels + colour];
@@ -161,9 +199,9 @@ function square({ pixels, width, channels }, top, left, colour, scale) {
 }
 
 /**
- * The byte of a picture file for one of V values: model_core/data/pixels.py.
+ * Return the byte, 0 to 255, with which a picture file shows a value.
  *
- * @param {number} value
- * @param {number} levels
+ * @param {number} value - From 0 to levels - 1.
+ * @param {number} levels - Number of values V of the model, at least 2.
  */
 export const toByte = (value, levels) => Math.floor((value * 255 + Math.floor((levels - 1) / 2)) / (levels - 1));

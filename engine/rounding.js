@@ -1,12 +1,19 @@
 /**
- * Does a machine's relaxed multiply-add round once? The specification of WebAssembly lets it round once or twice, and asks
- * that it be the same for all numbers wherever a module runs: so a look at some sums tells.
+ * Find out whether this machine's relaxed multiply-add rounds once.
+ *
+ * WebAssembly lets the instruction round once or twice, but requires the same choice
+ * for all numbers as long as a module runs. So a few well-chosen sums are enough to
+ * tell.
  */
 
 /** @import {Instance} from "./program.js" */
 
+/** Sums that are computed together. */
 const LANES = 16;
-/** Bits of a, b, c and a * b + c, rounded once: sums that any other way gets wrong, in float32, or by way of float64. */
+/**
+ * Bits of the float32 numbers a, b, c and of a * b + c rounded once. Any other way of
+ * computing gives at least one wrong sum, also double rounding by way of float64.
+ */
 const SUMS = Uint32Array.from([
   0xb54aebcf, 0xbfab7861, 0xcc9ccaee, 0x44ec3a73, 0x433ca62d, 0xc0be37de, 0x362224cf, 0xc808f157, 0x33800020,
   0x33800002, 0x33800020, 0xb3800008, 0x1a000001, 0x1a000001, 0x1a000008, 0x1a000000, 0x48495870, 0x3a7f57aa,
@@ -18,17 +25,28 @@ const SUMS = Uint32Array.from([
   0x80000008,
 ]);
 
-/** A module whose one function adds with the instruction, of nothing but zeros. */
+/**
+ * The smallest module that contains the instruction: one function that applies it to
+ * zeros.
+ */
 const SMALLEST = Uint8Array.from([
   ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, 0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b, 0x03, 0x02, 0x01, 0x00],
   ...[0x0a, 0x13, 0x01, 0x11, 0x00, 0x41, 0x00, 0xfd, 0x0f, 0x41, 0x00, 0xfd, 0x0f, 0x41, 0x00, 0xfd, 0x0f],
   ...[0xfd, 0x85, 0x02, 0x0b],
 ]);
 
-/** Has this machine the instruction at all? */
+/**
+ * Return true if this machine's WebAssembly has the relaxed multiply-add instruction.
+ */
 export const hasRelaxed = () => WebAssembly.validate(SMALLEST);
 
-/** @param {Instance} instance - a new one */
+/**
+ * Return true if the relaxed multiply-add of an instance rounds once.
+ *
+ * @param {Instance} instance - A new instance of a relaxed module. Its free memory is
+ *     overwritten and may grow.
+ * @throws {EngineError} if there is too little memory.
+ */
 export function roundsOnce(instance) {
   instance.reach(instance.free + SUMS.byteLength);
   const words = new Uint32Array(instance.memory.buffer, instance.free, SUMS.length);

@@ -1,15 +1,20 @@
-/** SHA-256 (FIPS 180-4): the platform's, or our own where a page has none, as on plain http. */
+/** SHA-256 (FIPS 180-4). */
 
 /**
+ * Return the SHA-256 digest of some bytes.
+ *
+ * The browser's own implementation is used if there is one. Pages over plain http have
+ * none; they use `sha256Here`.
+ *
  * @param {Uint8Array<ArrayBuffer>} bytes
- * @returns {Promise<string>} in hexadecimal
+ * @returns {Promise<string>} 64 lower-case hexadecimal digits.
  */
 export async function sha256(bytes) {
   const digest = globalThis.crypto?.subtle ? await crypto.subtle.digest("SHA-256", bytes) : sha256Here(bytes).buffer;
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The first 32 bits of the fractional part of a root of each of the first primes. */
+/** Return the first 32 bits of the fractional part of a number. */
 const fraction = (/** @type {number} */ root) => (root - Math.floor(root)) * 2 ** 32;
 const PRIMES = Array.from({ length: 310 }, (_, i) => i + 2).filter((n) => {
   for (let d = 2; d * d <= n; d++) if (n % d === 0) return false;
@@ -19,8 +24,10 @@ const K = Uint32Array.from(PRIMES.slice(0, 64), (prime) => fraction(Math.cbrt(pr
 const START = Uint32Array.from(PRIMES.slice(0, 8), (prime) => fraction(Math.sqrt(prime)));
 
 /**
+ * Return the SHA-256 digest of some bytes, computed in JavaScript.
+ *
  * @param {Uint8Array} bytes
- * @returns {Uint8Array<ArrayBuffer>}
+ * @returns {Uint8Array<ArrayBuffer>} The 32 bytes of the digest.
  */
 export function sha256Here(bytes) {
   const padded = new Uint8Array((bytes.length + 72) & ~63);
@@ -37,10 +44,12 @@ export function sha256Here(bytes) {
 }
 
 /**
+ * Add one block of 64 bytes to the state of the digest.
+ *
  * @param {Uint32Array} state
- * @param {Uint32Array} w
+ * @param {Uint32Array} w - Scratch space of 64 words.
  * @param {DataView} view
- * @param {number} at
+ * @param {number} at - Offset of the block in bytes.
  */
 function block(state, w, view, at) {
   for (let i = 0; i < 16; i++) w[i] = view.getUint32(at + 4 * i);
@@ -59,4 +68,5 @@ function block(state, w, view, at) {
   [a, b, c, d, e, f, g, h].forEach((word, i) => (state[i] += word));
 }
 
+/** Return a 32-bit word rotated to the right. */
 const turned = (/** @type {number} */ word, /** @type {number} */ by) => (word >>> by) | (word << (32 - by));

@@ -1,4 +1,9 @@
-/** One network drawing images side by side, each in a slot: what sampling/compiled/stage.py does for the same loop. */
+/**
+ * One network that draws several images side by side, each in a slot.
+ *
+ * Does what model_core/sampling/compiled/stage.py does with the same loop. A slot has a
+ * place of its own in every array of the loop's memory.
+ */
 
 /** @import {Coder, Description, Drawing, Program} from "./types" */
 
@@ -8,14 +13,24 @@ import { fillNoise, PIXELS } from "./noise.js";
 import { Instance } from "./program.js";
 import { Table } from "./table.js";
 
+/** Bytes of a float64. */
 const WORD = 8;
 
+/**
+ * A network with slots for images, in a WebAssembly memory of its own.
+ *
+ * `Model` makes stages. `open` starts an image in a slot; `step` draws in some slots
+ * until a row is finished; `values` and `logP` read the result. Every method changes
+ * only this stage. An image that is opened in a slot replaces the one before.
+ */
 export class Stage {
   /**
    * @param {Program} program
    * @param {Description} description
-   * @param {Uint8Array} weights - of one member
-   * @param {number} images - how many slots there are
+   * @param {Uint8Array} weights - Weights of one member.
+   * @param {number} images - Number of slots.
+   * @throws {EngineError} if there is too little memory, or if the description does not
+   *     fit.
    */
   constructor(program, description, weights, images) {
     this.instance = new Instance(program.module);
@@ -24,19 +39,28 @@ export class Stage {
     this.#begin();
   }
 
+  /**
+   * Set up all slots as empty: they are held behind the last row, so that `step` skips
+   * them.
+   */
   #begin() {
     const { height, width } = this.image;
     const table = this.table;
     const done = table.integers("front.done");
+    // Each slot has one entry more than rows, above its first row, which counts as
+    // drawn.
     for (let at = height; at < done.length; at += height + 1) done[at] = BigInt(width);
     const keep = table.bytes("state.keep");
-    keep.fill(1, keep.length - height * width); // the scratch slot asks for no logits
+    // The scratch slot, which stands behind the others, has only given pixels: nothing is
+    // drawn in it, so no logits are computed for it.
+    keep.fill(1, keep.length - height * width);
     table.floats("state.temperature").fill(1);
     for (let slot = 0; slot < table.shape("front.stop")[0]; slot++) this.hold(slot, height);
   }
 
   /**
-   * Draw an image so far and no further: whole rows, and columns of the next one.
+   * Stop drawing a slot's image behind so many rows, and so many columns of the next
+   * row.
    *
    * @param {number} slot
    * @param {number} rows
@@ -47,7 +71,7 @@ export class Stage {
   }
 
   /**
-   * Begin an image in a slot that has none.
+   * Start an image in a slot.
    *
    * @param {number} slot
    * @param {Drawing} drawing
@@ -63,7 +87,8 @@ export class Stage {
   }
 
   /**
-   * Begin with a row, but for what the network keeps of those before it.
+   * Start an image at a row, as if the rows above were drawn. The caller supplies the
+   * network's state after them.
    *
    * @param {number} slot
    * @param {Drawing} drawing
@@ -87,6 +112,8 @@ export class Stage {
   }
 
   /**
+   * Write the given pixels, the masks and the values of an image into the memory.
+   *
    * @param {number} slot
    * @param {Drawing} drawing
    */
@@ -102,7 +129,7 @@ export class Stage {
   }
 
   /**
-   * Say at each pixel which label the image has.
+   * Write an image's label into the map of labels, at each pixel.
    *
    * @param {number} slot
    * @param {number} [label]
@@ -118,6 +145,8 @@ export class Stage {
   }
 
   /**
+   * Put a range coder in the place of the image's noise, or remove one.
+   *
    * @param {number} slot
    * @param {Coder} [coder]
    */
@@ -129,7 +158,8 @@ export class Stage {
   }
 
   /**
-   * The range coder of an image that was coded; `code` is what was put out, up to the place that it says.
+   * Return the range coder of an image after coding; `code` holds the output up to the
+   * place that a register names.
    *
    * @param {number} slot
    * @returns {Coder}
@@ -144,7 +174,8 @@ export class Stage {
   }
 
   /**
-   * What the network keeps of an image for the pixels to come: the bytes of each array.
+   * Return the state that the network keeps of an image for its later pixels: the bytes
+   * of each array.
    *
    * @param {number} slot
    */
@@ -163,7 +194,8 @@ export class Stage {
   }
 
   /**
-   * The noise (H, W, C) of an image of a seed; a stage that draws nothing yet is asked.
+   * Return the noise (H, W, C) of an image. Overwrites the noise of slot 0, so nothing
+   * may be drawing there.
    *
    * @param {bigint} seed
    * @param {number} sample
@@ -175,6 +207,8 @@ export class Stage {
   }
 
   /**
+   * Write the noise of an image to an address.
+   *
    * @param {{seed: bigint, sample: number, noise?: bigint}} of
    * @param {number} address
    */
@@ -184,11 +218,13 @@ export class Stage {
   }
 
   /**
-   * ln p of the given pixels of an image under each of some labels, each in a slot.
+   * Return ln p of the given pixels of an image under each of some labels. Uses one
+   * slot for each label.
    *
-   * @param {{known: Uint8Array, keep: Uint8Array, temperature?: number}} given
-   * @param {(number | undefined)[]} labels
-   * @param {number} rows - how many are asked about
+   * @param {{known: Uint8Array, keep: Uint8Array, temperature?: number}} given - Values
+   *     (C, H, W) and mask (H, W) of the given pixels, in the network's orientation.
+   * @param {(number | undefined)[]} labels - Indices of labels, or [undefined].
+   * @param {number} rows - Number of rows to score, from the top.
    */
   logPOf({ known, keep, temperature = 1 }, labels, rows) {
     const slots = labels.map((_, slot) => slot);
@@ -201,7 +237,8 @@ export class Stage {
   }
 
   /**
-   * ln p of each pixel of an image that is given whole, in the order of drawing.
+   * Return ln p of each pixel of a whole image, given the pixels before it, in the
+   * order of drawing. Uses slot 0.
    *
    * @param {Uint8Array} known
    * @param {number} [label]
@@ -213,6 +250,8 @@ export class Stage {
     const row = this.table.floats("state.log_p");
     return Float64Array.from({ length: height * width }, (_, at) => {
       const [y, x] = [Math.floor(at / width), at % width];
+      // Draw one pixel: hold the image behind it, and see by how much ln p of its row
+      // changes.
       const before = row[y];
       this.hold(0, x + 1 < width ? y : y + 1, x + 1 < width ? x + 1 : 0);
       this.draw([0]);
@@ -221,10 +260,12 @@ export class Stage {
   }
 
   /**
-   * Draw in these slots until at least one row is complete; returns slot and row of those that are.
+   * Draw in these slots until at least one row is finished; return [slot, row] of each
+   * finished row.
    *
    * @param {number[]} slots
    * @returns {[number, number][]}
+   * @throws {EngineError} if no image can continue, or if a logit is not finite.
    */
   step(slots) {
     const rows = this.draw(slots);
@@ -234,9 +275,11 @@ export class Stage {
   }
 
   /**
-   * The same; returns how many rows are complete, 0 where no image may go on.
+   * Draw in these slots until at least one row is finished; return how many are, 0 if
+   * no image can continue.
    *
    * @param {number[]} slots
+   * @throws {EngineError} if a logit is not finite.
    */
   draw(slots) {
     const { table } = this;
@@ -249,7 +292,7 @@ export class Stage {
   }
 
   /**
-   * The values of a row, colour after colour, or of all rows.
+   * Return the values (C, H, W) of an image, or (C, W) of one of its rows.
    *
    * @param {number} slot
    * @param {number} [y]
@@ -258,6 +301,7 @@ export class Stage {
     const { channels, height, width } = this.image;
     const size = channels * height * width;
     const words = this.table.integers("state.images").subarray(slot * size, (slot + 1) * size);
+    // Reading the low halves of the 64-bit numbers avoids making a BigInt of each.
     const halves = new Int32Array(words.buffer, words.byteOffset, 2 * size);
     const image = Uint8Array.from({ length: size }, (_, i) => halves[2 * i]);
     if (y === undefined) return image;
@@ -268,7 +312,7 @@ export class Stage {
   }
 
   /**
-   * ln p of all that was weighed in a slot.
+   * Return ln p of all weighed pixels of an image.
    *
    * @param {number} slot
    */

@@ -1,4 +1,9 @@
-/** A drawing loop's memory: its table, the arrays that it names, and the weights, as portable.json describes them. */
+/**
+ * The memory layout of a drawing loop: the table of its arguments, its arrays and the
+ * weights.
+ *
+ * portable.json describes the entries; model_core/portable/table.py writes them.
+ */
 
 /** @import {Entry, Size} from "./types" */
 
@@ -6,8 +11,11 @@ import { EngineError } from "./files.js";
 
 /** @import {Instance} from "./program.js" */
 
+/** Bytes of one number of the table. */
 const WORD = 8;
+/** Arrays begin at multiples of so many bytes. */
 const ALIGNMENT = 64;
+/** Bytes of scratch space behind the arrays, for the arguments of `uniform`. */
 const PAGE = 65536;
 const VIEWS = {
   bool: Uint8Array,
@@ -18,31 +26,52 @@ const VIEWS = {
   uint64: BigUint64Array,
 };
 
-/** @param {number} bytes */
+/**
+ * Round a number of bytes up to a multiple of ALIGNMENT.
+ *
+ * @param {number} bytes
+ */
 const aligned = (bytes) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /**
+ * Return the shape of an array for so many images: a size [a, b] stands for a + b *
+ * images.
+ *
  * @param {Size[]} shape
  * @param {number} images
  */
 const sizes = (shape, images) => shape.map((size) => (Array.isArray(size) ? size[0] + size[1] * images : size));
 
-/** @param {number[]} shape */
+/**
+ * Return the number of entries of an array.
+ *
+ * @param {number[]} shape
+ */
 const product = (shape) => shape.reduce((a, b) => a * b, 1);
 
+/**
+ * The arrays of one drawing loop in the memory of its instance, by name.
+ *
+ * A stage makes one. The constructor lays out the memory, grows it and writes the
+ * table, the weights and the first values. `floats`, `integers`, `words` and `bytes`
+ * return views of an array, which change the memory if they are written and become
+ * invalid if the memory grows. An unknown name raises EngineError.
+ */
 export class Table {
   /** @type {Map<string, {entry: Entry, shape: number[], address: number, word: number}>} */
   #places = new Map();
   /** @type {Map<string, number>} */
   #numbers = new Map();
-  /** The first address behind everything: free for whoever draws. */
+  /** The first address behind all arrays; the stage uses it as scratch space. */
   spare = 0;
 
   /**
-   * @param {Instance} instance
-   * @param {Entry[]} entries
-   * @param {Uint8Array} weights
-   * @param {number} images - for how many there is room
+   * @param {Instance} instance - A new instance; its memory grows.
+   * @param {Entry[]} entries - Entries of portable.json, in the order of the loop's
+   *     arguments.
+   * @param {Uint8Array} weights - Packed weights of one network.
+   * @param {number} images - Number of images for which there is room.
+   * @throws {EngineError} if there is too little memory, or if an entry is unknown.
    */
   constructor(instance, entries, weights, images) {
     this.memory = instance.memory;
@@ -53,7 +82,7 @@ export class Table {
   }
 
   /**
-   * Find a place for everything and write the table; returns where the weights lie.
+   * Give every array an address and write the table; return the address of the weights.
    *
    * @param {Instance} instance
    * @param {Entry[]} entries
@@ -90,6 +119,8 @@ export class Table {
   }
 
   /**
+   * Write the first values of an array.
+   *
    * @param {Entry} entry
    * @param {number[]} shape
    * @param {number} address
@@ -103,16 +134,16 @@ export class Table {
     } else if (entry.fill === "outside") {
       this.begin(entry.name, 0, shape[1] - (entry.last === "zero" ? 1 : 0));
     } else {
-      throw new EngineError(`${entry.name} begins as ${entry.fill}: expected zeros, count or outside`);
+      throw new EngineError(`the first values of ${entry.name} are ${entry.fill}: expected zeros, count or outside`);
     }
   }
 
   /**
-   * Let some cells of an array (L, cells, width) be as what lies outside an image.
+   * Set some cells of an array (L, cells, width) to the state outside an image.
    *
    * @param {string} name
-   * @param {number} first
-   * @param {number} end
+   * @param {number} first - Index of the first cell.
+   * @param {number} end - Index after the last cell.
    */
   begin(name, first, end) {
     const [layers, cells, width] = this.shape(name);
@@ -125,7 +156,11 @@ export class Table {
     }
   }
 
-  /** @param {string} name */
+  /**
+   * Return the place of an array. Raise EngineError if it is unknown.
+   *
+   * @param {string} name
+   */
   #of(name) {
     const place = this.#places.get(name);
     if (!place) throw new EngineError(`the model's description has no ${name}`);
@@ -133,6 +168,8 @@ export class Table {
   }
 
   /**
+   * Return a view of an array in the memory.
+   *
    * @param {Entry} entry
    * @param {number} address
    * @param {number} length
@@ -141,59 +178,99 @@ export class Table {
     return new VIEWS[/** @type {keyof typeof VIEWS} */ (entry.dtype)](this.memory.buffer, address, length);
   }
 
-  /** @param {string} name */
+  /**
+   * Return the value of an entry that is a single number.
+   *
+   * @param {string} name
+   */
   number(name) {
     return /** @type {number} */ (this.#numbers.get(name));
   }
 
-  /** @param {string} name */
+  /**
+   * Return the shape of an array.
+   *
+   * @param {string} name
+   */
   shape(name) {
     return this.#of(name).shape;
   }
 
-  /** @param {string} name */
+  /**
+   * Return the address of an array in bytes.
+   *
+   * @param {string} name
+   */
   addressOf(name) {
     return this.#of(name).address;
   }
 
-  /** @returns {string[]} the arrays that each image begins anew */
+  /**
+   * Return the names of the arrays that each image starts anew.
+   *
+   * @returns {string[]} the arrays that each image begins anew
+   */
   get kept() {
     return this.named(({ kept }) => kept);
   }
 
-  /** @param {(entry: Entry) => boolean | undefined} wanted */
+  /**
+   * Return the names of the arrays whose entries a predicate accepts.
+   *
+   * @param {(entry: Entry) => boolean | undefined} wanted
+   */
   named(wanted) {
     return [...this.#places.values()].flatMap(({ entry }) => (wanted(entry) ? [entry.name] : []));
   }
 
-  /** @param {string} name */
+  /**
+   * Return a view of a whole array.
+   *
+   * @param {string} name
+   */
   #array(name) {
     const { entry, shape, address } = this.#of(name);
     return this.#view(entry, address, product(shape));
   }
 
-  /** @param {string} name */
+  /**
+   * Return a view of an array of int64.
+   *
+   * @param {string} name
+   */
   integers(name) {
     return /** @type {BigInt64Array} */ (this.#array(name));
   }
 
-  /** @param {string} name */
+  /**
+   * Return a view of an array of uint64.
+   *
+   * @param {string} name
+   */
   words(name) {
     return /** @type {BigUint64Array} */ (this.#array(name));
   }
 
-  /** @param {string} name */
+  /**
+   * Return a view of an array of float32 or float64.
+   *
+   * @param {string} name
+   */
   floats(name) {
     return /** @type {Float32Array | Float64Array} */ (this.#array(name));
   }
 
-  /** @param {string} name */
+  /**
+   * Return a view of an array of bytes.
+   *
+   * @param {string} name
+   */
   bytes(name) {
     return /** @type {Uint8Array} */ (this.#array(name));
   }
 
   /**
-   * Say that an array (n,) holds fewer numbers for now.
+   * Write another length of an array (n,) into the table; the array itself stays.
    *
    * @param {string} name
    * @param {number} length

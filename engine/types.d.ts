@@ -1,7 +1,12 @@
-/** What the modules of the engine hand each other; portable.json is described in model_core/portable/table.py. */
+/**
+ * Types that the modules of the engine share.
+ *
+ * model_core/portable/table.py describes the fields of portable.json.
+ */
 
 import type { PixelOptions } from "./pixel_options.js";
 
+/** How images are turned for a member, as in Pillow's `Image.Transpose`. */
 export type Orientation =
   | "none"
   | "flip_left_right"
@@ -12,62 +17,74 @@ export type Orientation =
   | "transpose"
   | "transverse";
 
+/** A fixed size, or [a, b] for a + b * images. */
 export type Size = number | [number, number];
 
+/** An argument of the drawing loop: a number, or an array. */
 export interface Entry {
   name: string;
+  /** The number, if it is no array. */
   value?: number;
   dtype?: "bool" | "float32" | "float64" | "int64" | "uint8" | "uint64";
   shape?: Size[];
+  /** Offset among the weights in bytes, of an array of weights. */
   at?: number;
+  /** First values: zeros, the index within a row, the state outside an image, or the drawing code's. */
   fill?: "zeros" | "count" | "outside" | "drawer";
+  /** The last cell, that of the scratch slot, keeps zeros. */
   last?: "zero";
+  /** Each image starts this array anew. */
   kept?: boolean;
+  /** Copied with the state within an unfinished row, by cells or by columns. */
   row?: "cells" | "columns";
 }
 
+/** A file of weights in the folder of a model. */
 export interface WeightsFile {
   file: string;
   bytes: number;
   sha256: string;
 }
 
+/** The content of portable.json. */
 export interface Description {
   format: number;
   name: string;
+  /** Digest of the weights. */
   sha256: string;
-  /** Of all that gives the model its meaning: model_core/card.py. */
+  /** Digest of everything that gives the model its meaning: model_core/card.py. */
   identity: string;
   data: string;
   kind: string;
   sources: string;
   image: Shape;
-  /** The colours of categories, `#rrggbb` or `#rrggbbaa`. */
+  /** Colours of the categories, `#rrggbb` or `#rrggbbaa`. Default: values are no categories. */
   palette?: string[];
   members: { orientation: Orientation; weights: WeightsFile }[];
-  /** None of most models. */
+  /** Networks that propose draws for holes. Default: none. */
   guides?: GuideDescription[];
-  /** Of the model's images, with the share of each; none of most models. */
+  /** Labels of images with the prior of each; empty for most models. */
   labels: { name: string; prior: number }[];
-  /** Hardly any image has so many nats; null where that is not known. */
+  /** Nats that only 1 % of the validation images exceed; null if unknown. */
   strange_nats: number | null;
   table: Entry[];
 }
 
+/** The shape of an image and the number of values of a variable. */
 export interface Shape extends Size3 {
   values: number;
-  /** The values have no order. */
+  /** True if the values have no order. */
   categories?: boolean;
 }
 
-/** A network that proposes draws for holes: a member, by its number, or one of its own. */
+/** A network that proposes draws for holes: a member, by its index, or a network of its own. */
 export interface GuideDescription extends Partial<Pick<Description, "kind" | "sources" | "table">> {
   orientation: Orientation;
   member?: number;
   weights?: WeightsFile;
 }
 
-/** The same, loaded. */
+/** A loaded guide. */
 export interface Guide {
   orientation: Orientation;
   member?: number;
@@ -76,92 +93,103 @@ export interface Guide {
   weights: Uint8Array;
 }
 
+/** The size of an image in colours and pixels. */
 export interface Size3 {
   channels: number;
   height: number;
   width: number;
 }
 
+/** An image of a model. */
 export interface Picture {
-  /** Whole numbers below the model's `values`, colour after colour, each row by row. */
+  /** Whole numbers from 0 to V - 1 in the order (channels, height, width). */
   values: Uint8Array;
   width: number;
   height: number;
   channels: number;
 }
 
-/** An image that was drawn. */
+/** A drawn image. */
 export interface Draw extends Picture {
-  /** -ln of its probability under the distribution that drew it; null if it was not weighed. */
+  /** -ln of its probability under the distribution that drew it; null if `weighed` was false. */
   nats: number | null;
-  /** The same in bits, of each colour of each pixel. */
+  /** The same in bits, divided by the number of values. */
   bitsPerDim: number | null;
 }
 
-/** A row that is final: of which image, which row, and its values, colour after colour. */
+/** Called with a finished row: index of the image, row, and values (channels, width). */
 export type OnRow = (image: number, y: number, values: Uint8Array) => void;
 
-/** A label by its name or number. */
+/** A label: its name or index. */
 export type Label = string | number;
 
-/** One of all images, or one of each. */
+/** One label for all images, or a list with one for each. */
 export type Labels = Label | Label[];
 
+/** Options of calls that take one label. */
 export interface LabelOptions {
   label?: Label;
 }
 
-/** Further options of a job that change pixels: the service draws larger pictures (`size`), the engine does not. */
-export type Ways = Omit<PixelOptions, "first" | "label" | "colours" | "method" | "particles" | "sweeps">;
+/** Further options of a job that change pixels. The engine refuses `size`: only the service draws larger pictures. */
+export type StageOptions = Omit<PixelOptions, "first" | "label" | "colours" | "method" | "particles" | "sweeps">;
 
-export interface SampleOptions extends Ways {
-  /** 1 when left out, or as many as there are labels in a list. */
+/** Options of `sample`. */
+export interface SampleOptions extends StageOptions {
+  /** Number of images. Default: 1, or the length of a list of labels. */
   n?: number;
-  /** A whole number from 0 to 2^63 - 1; a bigint where it has more than 53 bits. */
+  /** A whole number from 0 to 2^63 - 1; a bigint if it has more than 53 bits. */
   seed: number | bigint;
+  /** Above 0. Default: 1. */
   temperature?: number;
-  /** The number of the first image of the seed. */
+  /** Number of the first image among those of the seed. Default: 0. */
   first?: number;
-  /** Without one, where the model has labels, the noise chooses by how frequent each is. */
+  /** Default: the noise chooses a label by the priors, if the model has labels. */
   label?: Labels;
-  /** Say how probable each image is. Default: true. */
+  /** Compute the probability of each image. Default: true. */
   weighed?: boolean;
   onRow?: OnRow;
+  /** Cancels the call, which is rejected with the signal's reason. */
   signal?: AbortSignal;
 }
 
+/** Options of `complete`. */
 export interface CompleteOptions extends Omit<SampleOptions, "weighed"> {
-  /** Values as a picture has them; read where `keep` is 1. */
+  /** Values (channels, height, width); only those of given pixels are read. */
   known: ArrayLike<number>;
-  /** Of each pixel, row by row, whether it is given. */
+  /** For each pixel, row by row, whether it is given. */
   keep: ArrayLike<number | boolean>;
-  /** "posterior", when left out: from p(hole | all that is given). "clamp": by the first member, in its order. */
+  /**
+   * "posterior": draw from p(hole | all given pixels). "clamp": the first member draws each
+   * pixel given those before it in its order. Default: "posterior".
+   */
   method?: "posterior" | "clamp";
-  /** Of each image that takes some: 1 to 256, 32 when left out. */
+  /** Particles of each image, 1 to 256. Default: 32. */
   particles?: number;
-  /** The most rounds of a chain: 0 to 16, 2 when left out. */
+  /** Rounds of a chain, at most: 0 to 16. Default: 2. */
   sweeps?: number;
 }
 
+/** The result of `complete`. */
 export interface Completion {
   images: Picture[];
   exact: boolean;
   member: Orientation;
   receipt: Receipt;
-  /** The expected value of each variable, in the order of a picture's values; null of a clamp. */
+  /** Expected value of each variable, in the order of a picture's values; null for "clamp". */
   mean: Float64Array | null;
-  /** How uncertain each is, 0 where it is given; null of a clamp. */
+  /** Entropy of each variable in bits, 0 for a given one; null for "clamp". */
   entropyBits: Float64Array | null;
 }
 
 export type Quality = "exact" | "good" | "rough" | "poor";
 
-/** How good completions are: `result.posterior` of the service, told in docs/completion.md. */
+/** How good completions are: `result.posterior` of the service. docs/completion.md explains the fields. */
 export interface Receipt {
   exact: boolean;
   member: Orientation;
   quality: Quality | null;
-  /** The word of each image. */
+  /** The quality of each image. */
   qualities: Quality[] | null;
   particles: number;
   ess: number | null;
@@ -170,33 +198,34 @@ export interface Receipt {
   evidence_sd: number | null;
   nats: number[] | null;
   apart_nats: number | null;
-  /** The number of the last image's, in a model with labels. */
+  /** Index of the last image's label, in a model with labels. */
   label?: number;
 }
 
-/** Whether a model draws a picture again, and where not. */
+/** The result of `verify`: whether the model drew a picture, and where it differs. */
 export interface Verdict {
   verified: boolean;
   seed: bigint;
   samples: number;
-  /** Each place in its sample; sample is null for a place of the sheet outside its images. */
+  /** Places that differ, each within its sample; `sample` is null for a place of the sheet outside its images. */
   changed: { sample: number | null; x: number; y: number }[];
-  /** The picture names another identity of the model, whose labels or priors were others. */
+  /** True if the picture names another identity: the model's labels or priors were different then. */
   cardChanged: boolean;
 }
 
-export interface Drawing extends Omit<Ways, "size"> {
+/** An image to draw in a slot of a stage. */
+export interface Drawing extends Omit<StageOptions, "size"> {
   seed: bigint;
   sample: number;
   temperature: number;
-  /** The stage word of its numbers; that of an image's pixels when left out. */
+  /** Stage word of its noise. Default: that of an image's pixels. */
   noise?: bigint;
   known?: Uint8Array;
   keep?: Uint8Array;
-  /** Where ln p of pixels is asked for, given or drawn. */
+  /** Mask of the pixels, given or drawn, whose ln p is summed. */
   weighed?: Uint8Array;
   label?: number;
-  /** Stands in the place of the noise. */
+  /** Range coder that takes the place of the noise. */
   coder?: Coder;
 }
 
@@ -206,47 +235,54 @@ export interface Component {
   logShare: number;
 }
 
-/** An image to be drawn: by which member, and its number among those that are asked for. */
+/** An image to draw: index of the member, index of the image in the result, and the drawing. */
 export interface Order {
   member: number;
   index: number;
   drawing: Drawing;
 }
 
-/** A range coder between two images: compiled/range_coder.py. */
+/** The state of a range coder between two images: compiled/range_coder.py. */
 export interface Coder {
   registers: BigUint64Array;
   code: Uint8Array;
 }
 
+/** The compiled loop of a kind of network. */
 export interface Program {
   module: WebAssembly.Module;
-  /** Of it, beside the engine. */
+  /** Name of its file beside the engine. */
   file: string;
 }
 
-/** What `load` and `loadInWorker` give alike. */
+/** The properties and methods that `load` and `loadInWorker` both return. */
 export interface Portable {
   name: string;
   width: number;
   height: number;
   channels: number;
   values: number;
-  /** The colour of each value, `#rrggbb` or `#rrggbbaa`; none of most models. */
+  /** Colour of each value, `#rrggbb` or `#rrggbbaa`; empty for most models. */
   palette: string[];
   orientations: Orientation[];
-  /** Names; none of most models. */
+  /** Names of the labels; empty for most models. */
   labels: string[];
-  /** The file of the compiled loop that draws. */
+  /** File name of the compiled loop. */
   module: string;
+  /** Draw images of a seed. */
   sample(options: SampleOptions): Promise<Draw[]>;
+  /** Fill the pixels of a picture that are not given. */
   complete(options: CompleteOptions): Promise<Completion>;
+  /** -ln p of a picture in nats. */
   score(values: ArrayLike<number>, options?: LabelOptions): Promise<number>;
-  /** Bits of each pixel, by the member, and without a label by the label, that find the picture likeliest. */
+  /** Bits that each pixel costs, by the member (and, without `label`, the label) that finds the picture likeliest. */
   surprise(values: ArrayLike<number>, options?: LabelOptions): Promise<Float64Array>;
-  /** The probability of each label, and nats of the picture whatever its label. */
+  /** Probability of each label, and -ln p of the picture in nats over all labels. */
   classify(values: ArrayLike<number>): Promise<{ p: number[]; nats: number }>;
+  /** @deprecated It will be removed: encode with the service or `pixelrnn encode`. */
   encode(images: ArrayLike<number>[], options?: LabelOptions): Promise<Uint8Array>;
+  /** @deprecated It will be removed: decode with the service or `pixelrnn decode`. */
   decode(bytes: Uint8Array): Promise<Picture[]>;
+  /** Draw the images of a PNG of samples again and compare every pixel. */
   verify(png: Uint8Array): Promise<Verdict>;
 }

@@ -1,4 +1,10 @@
-/** The engine in a Web Worker: carries out calls one after the other, and tells rows as they come. */
+/**
+ * Run the engine in a Web Worker: carry out calls one after the other and post rows as
+ * they are finished.
+ *
+ * A message {id, call, argument} is a call; {id, call: "abort"} cancels the call with
+ * that id. Answers are {id, row}, {id, result} or {id, error: {name, message}}.
+ */
 
 import { embed } from "./files.js";
 import { load } from "./index.js";
@@ -7,6 +13,7 @@ import { load } from "./index.js";
 let model;
 /** @type {Map<number, AbortController>} */
 const running = new Map();
+/** Settles when the call that was received last has ended. It is never rejected. */
 let last = Promise.resolve();
 
 addEventListener("message", ({ data: { id, call, argument } }) => {
@@ -16,6 +23,8 @@ addEventListener("message", ({ data: { id, call, argument } }) => {
 });
 
 /**
+ * Carry out one call and post its result or its error.
+ *
  * @param {number} id
  * @param {string} call
  * @param {any} argument
@@ -34,6 +43,9 @@ async function answer(id, call, argument) {
 }
 
 /**
+ * Carry out a call and return its result, which must be an object that structured
+ * cloning can copy.
+ *
  * @param {number} id
  * @param {string} call
  * @param {any} argument

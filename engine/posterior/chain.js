@@ -1,6 +1,16 @@
-/** A Markov chain on the images that fill a hole: model_core/posterior/chain.py. */
+/**
+ * A Markov chain on the images that fill a hole, as in model_core/posterior/chain.py.
+ *
+ * Its stationary distribution is the model's posterior: p(image, k | given) is
+ * proportional to prior_k p_k(image) for images that agree with the given pixels. The
+ * component k, a member with a label, is a variable of the chain. A round draws k given
+ * the image so far, and then parts of the hole in the order of k's member by
+ * conditional sequential Monte Carlo (particle Gibbs: Andrieu, Doucet and Holenstein,
+ * 2010). First it draws the whole hole, if the first particles were worth something;
+ * then windows of it, in which few particles are enough.
+ */
 
-/** @import {Given, Took, Weighted} from "./types" */
+/** @import {Given, Listener, Weighted} from "./types" */
 
 /** @import {Mixture} from "./mixture.js" */
 /** @import {Sweep} from "./smc.js" */
@@ -9,38 +19,63 @@ import { argmax, chosen, exactSum, log, logCount, logMean, logSum, shares } from
 import { summed } from "./mixture.js";
 import { givenBehind, inverted, isMostlyLast, windows, windowSize } from "./plan.js";
 
+/**
+ * Effective sample size below which a sweep of the whole hole hardly ever improves a
+ * good image.
+ */
 export const FEW = 2;
+/** Windows and tails are smaller than the hole, so a sweep's particles are divided by so many. */
 const [OF_WINDOW, OF_TAIL] = [2, 2];
+/**
+ * Values of an image that is drawn soon or fairly soon, and the particles of each member with
+ * which a mixture begins again if its first particles were worth nothing.
+ */
 const [SMALL, OF_SMALL] = [256, 128];
 const [LARGER, OF_LARGER] = [1024, 64];
+/**
+ * Images of a first sweep that every member scores. If no given pixel lies behind the hole,
+ * each is an exact draw, and more are worth the time.
+ */
 const [CANDIDATES, CANDIDATES_OF_EXACT] = [2, 8];
+/** Times as many candidates if the chain began again. */
 const CANDIDATES_OF_LOST = 4;
+/** Sweeps have numbers for their noise; each chain of an image has so many of its own. */
 const SWEEPS_OF_CHAIN = 2 ** 24;
 
 /**
- * The find of a chain's first particles: candidates for the first image.
+ * The state in which a chain starts: N candidates for its first image.
  *
  * @typedef {Object} Start
- * @property {Uint8Array[]} images
- * @property {number[]} components - the one that drew each
- * @property {number[][]} logP - (K, N)
- * @property {number[]} logWeights - what is expected of the sum of their exponentials is p(given), of the model
- * @property {number} logEvidence
- * @property {number} leastEss
- * @property {number} distinct
- * @property {[number[], number][]} parts - of each proposer, its part of logWeights, and its leastEss
+ * @property {Uint8Array[]} images - Upright values (C, H, W) of each candidate.
+ * @property {number[]} components - Index of the component that drew each candidate.
+ * @property {number[][]} logP - ln of prior and probability by each component: (K, N).
+ * @property {number[]} logWeights - (N,); the sum of their exponentials is an unbiased
+ *     estimate of the model's p(given).
+ * @property {number} logEvidence - ln of that estimate.
+ * @property {number} leastEss - Smallest effective sample size on the way.
+ * @property {number} distinct - First particles from which a member's last ones descend.
+ * @property {[number[], number][]} parts - The part of logWeights of each proposer, and its
+ *     smallest effective sample size.
  */
 
+/**
+ * A Markov chain of images that fill a hole. Its image tends to a draw from the posterior.
+ *
+ * `IslandsRun` makes two for each image and uses them in this order: `begin` draws candidates
+ * (`start`), `seat` gives each chain one of them, `rounds` changes the image, `lookBack`
+ * estimates p(given) once more. `image`, `logP`, `component` and `nats` describe the current
+ * image. The methods use the particles of the mixture, so chains run one at a time.
+ */
 export class Chain {
-  /** @type {Uint8Array} - the right way up, after each step */
+  /** The current image, upright (C, H, W). @type {Uint8Array} */
   image = new Uint8Array();
-  /** @type {number[]} - what each component says of the image after the last round, and its prior */
+  /** ln of prior and probability of the image by each component, after the last round. @type {number[]} */
   logP = [];
-  /** The component that drew last. */
+  /** Index of the component that drew the image last. */
   component = 0;
-  /** Of an estimate of p(given) that is expected to be too large, if the image is a draw from the posterior. */
+  /** ln of an estimate of p(given) that tends to be too large if the image is a draw from the posterior. */
   logEvidenceAbove = 0;
-  /** The find of the first particles. */
+  /** The state after `begin`. */
   start = /** @type {Start} */ ({});
   #next;
   #isLost = false;
@@ -49,11 +84,13 @@ export class Chain {
 
   /**
    * @param {Mixture} mixture
-   * @param {Given} given
-   * @param {number} size - particles of a sweep of the whole hole
-   * @param {number[]} starts - the members whose particles begin it
-   * @param {number} number - among the chains of one image
-   * @param {{took: Took, passed: Took}} listeners - of each move, and of the first particles on their way
+   * @param {Given} given - The given pixels and the noise of the image.
+   * @param {number} size - Particles of a sweep of the whole hole.
+   * @param {number[]} starts - Indices of the proposers whose particles begin the
+   *     chain.
+   * @param {number} number - Number of this chain among those of the image.
+   * @param {{took: Listener, passed: Listener}} listeners - `took` is called with the images of
+   *     each move, `passed` with the first particles while they move through the hole.
    */
   constructor(mixture, given, size, starts, number, { took, passed }) {
     this.mixture = mixture;
@@ -67,15 +104,20 @@ export class Chain {
     this.#next = number * SWEEPS_OF_CHAIN;
   }
 
-  /** -ln p of the image after the last round. */
+  /** Return -ln p of the image by the model, after the last round. */
   get nats() {
     return -this.mixture.whole(this.logP.map((each) => [each]))[0];
   }
 
-  /** Draw candidates for the first image: in steps, each how much of that is done. */
+  /**
+   * Draw candidates for the first image. Yield after each step how much is done, 0 to
+   * 1.
+   */
   *begin() {
     const values = this.given.known.length;
     const again = values <= SMALL ? OF_SMALL : values <= LARGER ? OF_LARGER : 0;
+    // If the first particles of a mixture were worth nothing, more particles may help;
+    // that takes too long for large images.
     const canBeginAgain = this.starts.length > 1 && !this.mixture.isGuided && this.size < again;
     const sizes = canBeginAgain ? [this.size, again] : [this.size];
     for (const [number, size] of sizes.entries()) {
@@ -91,11 +133,14 @@ export class Chain {
         for (const share of sweep.steps()) yield (number + (done + share) / this.starts.length) / sizes.length;
         found.push([k, sweep]);
       }
-      this.start = this.#started(found);
+      this.start = this.#startFrom(found);
     }
   }
 
-  /** True if hardly any first particle counted, and the likeliest is strange, where images are not small. */
+  /**
+   * Return true if hardly any first particle counted. Of an image that is not small,
+   * the likeliest candidate must be strange as well.
+   */
   #isInVain() {
     const { known, strangeNats } = this.given;
     const usual = known.length <= SMALL ? -Infinity : (strangeNats ?? Infinity);
@@ -103,10 +148,12 @@ export class Chain {
   }
 
   /**
-   * @param {[number, Sweep][]} found
+   * Return the candidates of several proposers, with their weights.
+   *
+   * @param {[number, Sweep][]} found - Index of a proposer, and its sweep.
    * @returns {Start}
    */
-  #started(found) {
+  #startFrom(found) {
     const parts = found.map(([k, sweep]) => this.#candidates(k, sweep));
     const logP = parts.map(({ images }) => this.mixture.logP(images, this.given.temperature));
     const weights = found.map(([k, sweep], i) => this.#logWeights(k, sweep, parts[i], logP[i]));
@@ -123,6 +170,8 @@ export class Chain {
   }
 
   /**
+   * Return ln of the weight of each candidate of proposer k.
+   *
    * @param {number} k
    * @param {Sweep} sweep
    * @param {Weighted} part
@@ -131,18 +180,22 @@ export class Chain {
   #logWeights(k, sweep, part, logP) {
     const behind = logSum(this.#before(k)) + sweep.island.evidence();
     const { temperature } = this.given;
-    const asked = Math.max(...this.starts) >= this.mixture.ways.length ? [k] : this.starts;
-    const drawnBy = summed(asked.map((each) => this.mixture.proposed(each, part.images, logP, temperature)));
+    // Candidates of several members are weighed by the mean of these members'
+    // probabilities, so that a filling that any of them prefers gets a bounded weight.
+    // A guide is none of them.
+    const proposers = Math.max(...this.starts) >= this.mixture.ways.length ? [k] : this.starts;
+    const drawnBy = summed(proposers.map((each) => this.mixture.proposed(each, part.images, logP, temperature)));
     const whole = this.mixture.whole(logP);
-    const mean = logCount(this.starts) - logCount(asked);
+    const mean = logCount(this.starts) - logCount(proposers);
     return part.weights.map((weight, i) => behind + log(weight) + whole[i] - drawnBy[i] - mean);
   }
 
   /**
-   * The component of member k, or any for a guide's, that an image is likeliest by.
+   * Return the index of the component that finds an image likeliest: of member k, or
+   * any if k is a guide.
    *
    * @param {number} k
-   * @param {number[]} logP - what all say of it
+   * @param {number[]} logP - ln of prior and probability by each component.
    */
   #drawnBy(k, logP) {
     const { labels, ways } = this.mixture;
@@ -150,7 +203,12 @@ export class Chain {
     return k * labels + argmax(logP.slice(k * labels, (k + 1) * labels));
   }
 
-  /** @param {number} k */
+  /**
+   * Return ln p of the given pixels before the hole, by proposer k and given each
+   * label. The result is kept.
+   *
+   * @param {number} k
+   */
   #before(k) {
     const known = this.#knownBefore.get(k) ?? this.mixture.proposers[k].logPBefore(this.given);
     this.#knownBefore.set(k, known);
@@ -158,7 +216,8 @@ export class Chain {
   }
 
   /**
-   * The labels of so many first particles of member k, evenly by p(label | given before the hole).
+   * Return labels of the first particles of proposer k, evenly spread over p(label |
+   * given before the hole).
    *
    * @param {number} k
    * @param {number} size
@@ -173,6 +232,8 @@ export class Chain {
   }
 
   /**
+   * Return the label that each uniform number chooses.
+   *
    * @param {number} k
    * @param {number[]} uniforms
    */
@@ -182,7 +243,7 @@ export class Chain {
   }
 
   /**
-   * Go on from candidate i of a chain's start.
+   * Continue from candidate i of a chain's start, which may be another chain's.
    *
    * @param {Start} start
    * @param {number} i
@@ -194,7 +255,8 @@ export class Chain {
   }
 
   /**
-   * Some of a sweep's last images by their weights; all of them count where no other component has a say.
+   * Return some of a sweep's last images, drawn by their weights; all of them if no
+   * other component has to score them.
    *
    * @param {number} k
    * @param {Sweep} sweep
@@ -219,7 +281,8 @@ export class Chain {
   }
 
   /**
-   * Draw the image anew so many times: in steps, each how much of one round is done.
+   * Draw the image anew so many times. Yield after each step how much of the current
+   * round is done.
    *
    * @param {number} count
    */
@@ -236,8 +299,11 @@ export class Chain {
   }
 
   /**
-   * Starts that propose images in each round, and the part of the hole that each draws: with guides, all; of a mixture
-   * that is lost, what lies behind a row, another each time.
+   * Yield the proposers that draw images in a round, each with the part of the hole
+   * that it draws.
+   *
+   * With guides that is the whole hole. A mixture whose first particles were worth
+   * nothing draws the part behind a row that is chosen anew each time.
    *
    * @returns {Generator<[number, Uint8Array]>}
    */
@@ -259,7 +325,8 @@ export class Chain {
   }
 
   /**
-   * Draw a part of the hole anew by proposer k; what it draws is weighed by p(image) of the model over its own.
+   * Draw a part of the hole by proposer k; choose an image by p(image) of the model
+   * divided by the proposer's.
    *
    * @param {number} k
    * @param {Uint8Array} block
@@ -274,13 +341,14 @@ export class Chain {
   }
 
   /**
-   * Draw a part of the hole by proposer k, the image so far among its particles; of the whole hole, the weights add up to
-   * an estimate of p(given).
+   * Draw a part of the hole by proposer k, with the current image among the particles.
    *
    * @param {number} k
    * @param {Uint8Array} block
    * @param {number} size
    * @returns {Generator<number, {images: Uint8Array[], logP: number[][], logWeights: number[]}>}
+   *     Images, their probabilities by all components, and their weights. Of the whole
+   *     hole, the sum of the weights estimates p(given).
    */
   *#again(k, block, size) {
     const { temperature } = this.given;
@@ -303,8 +371,8 @@ export class Chain {
   }
 
   /**
-   * Estimate p(given) from the other side, with the image so far among the particles of the proposer whose own counted
-   * most.
+   * Estimate p(given) from above: with the current image among the particles of the
+   * proposer that counted most.
    */
   *lookBack() {
     const sums = this.start.parts.map(([logWeights]) => logSum(logWeights));
@@ -320,7 +388,10 @@ export class Chain {
     this.logEvidenceAbove = logMean([...drawn.map((each) => each + logCount(drawn) + logCount(this.starts)), weight]);
   }
 
-  /** The parts of the hole that a round draws, one after the other; the right way up. */
+  /**
+   * Return the parts of the hole that a round draws one after the other, as upright
+   * masks.
+   */
   #blocks() {
     const way = this.#way();
     const [tall, wide] = windowSize(way.size);
@@ -332,7 +403,8 @@ export class Chain {
   }
 
   /**
-   * Draw a part of the hole anew, all else given: in steps, each how much of that is done.
+   * Draw a part of the hole anew, given everything else. Yield how much is done, 0 to
+   * 1.
    *
    * @param {Uint8Array} block
    */
@@ -350,20 +422,26 @@ export class Chain {
     this.took({ images: sweep.images.map((each) => way.upright(each)), weights: sweep.island.weights }, block);
   }
 
-  /** @param {Uint8Array} block */
+  /**
+   * Return true if a part is the whole hole.
+   *
+   * @param {Uint8Array} block
+   */
   #isWhole(block) {
     return block.every((each, place) => each === this.hole[place]);
   }
 
+  /** Return the way, a member with its orientation, of the current component. */
   #way() {
     return this.mixture.ways[this.mixture.wayOf(this.component)[0]];
   }
 
   /**
-   * The labels of the particles of a move: that of the image; of the whole hole, the others' as of the first particles.
+   * Return the labels of the particles of a move. In a window all have the image's
+   * label; of the whole hole, the others are drawn like those of the first particles.
    *
    * @param {number} k
-   * @param {number} number
+   * @param {number} number - Index of the image's label among the way's components.
    * @param {boolean} isWhole
    * @param {number} size
    */
@@ -376,7 +454,7 @@ export class Chain {
   }
 
   /**
-   * Numbers in [0, 1) that no sweep uses.
+   * Return numbers in [0, 1) that no sweep uses.
    *
    * @param {number} count
    */
@@ -386,11 +464,16 @@ export class Chain {
 }
 
 /**
- * Give each chain its first image, of the candidates of all: by their weights, in even steps from a uniform number on.
+ * Give each chain its first image: one of the candidates of all chains, chosen by
+ * weight.
  *
- * @param {Chain[]} chains
- * @param {number} uniform
- * @returns {Weighted} the candidates
+ * Chains share their candidates, so that a chain that began badly continues from where
+ * another one is. The choices are evenly spaced over the weights.
+ *
+ * @param {Chain[]} chains - Each must have finished `begin`. Changes the image, `logP`
+ *     and component of each.
+ * @param {number} uniform - A uniform number in [0, 1).
+ * @returns {Weighted} All candidates, with weights that add up to 1.
  */
 export function seat(chains, uniform) {
   const places = chains.flatMap(({ start }) => start.images.map((_, i) => /** @type {const} */ ([start, i])));
@@ -400,9 +483,13 @@ export function seat(chains, uniform) {
 }
 
 /**
- * How many equally weighted candidates would be worth as much as those of all starts.
+ * Return the effective sample size of the candidates of all starts together.
  *
- * @param {Start[]} starts
+ * A proposer's part counts no more than the smallest effective sample size of its
+ * particles on the way.
+ *
+ * @param {Start[]} starts - At least one.
+ * @returns A number of at least 1, not always whole.
  */
 export function counted(starts) {
   const parts = starts.flatMap((start) => start.parts);
@@ -417,6 +504,8 @@ export function counted(starts) {
 }
 
 /**
+ * Return entry i of each row.
+ *
  * @param {number[][]} rows
  * @param {number} i
  */

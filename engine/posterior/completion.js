@@ -1,9 +1,15 @@
-/** Completions of one picture: exact or by particles, and the receipt: model_core/posterior/completion.py. */
+/**
+ * Complete a picture: choose the method, draw the images and describe how good they
+ * are.
+ *
+ * As in model_core/posterior/completion.py: exact draws if nothing given lies behind
+ * the hole, scoring of all fillings of a small hole, otherwise particles.
+ */
 
 /** @import {CompleteOptions, Completion, Description, Drawing, Guide, Order, Picture, Program, Receipt, SampleOptions} from "../types" */
 /** @import {Component, Given} from "./types" */
 
-import { drawingsOf, labelNumber, maskOf, pictureOf } from "../asked.js";
+import { drawingsOf, labelNumber, maskOf, pictureOf } from "../validation.js";
 import { EngineError } from "../files.js";
 import { Chooser } from "../noise.js";
 import { argmax, logSum, shares } from "../elementary.js";
@@ -17,32 +23,42 @@ import { givenBehind } from "./plan.js";
 import { ofNoImage, receiptWith } from "./receipt.js";
 import { Slots } from "./slots.js";
 
+/** Default and maximum of the option `particles`. */
 const [PARTICLES, MAX_PARTICLES] = [32, 256];
+/** Default and maximum of the option `sweeps`. */
 const [SWEEPS, MAX_SWEEPS] = [2, 16];
-/** Exact draws behind the marginals, at the least. */
+/** Exact draws from which marginals are estimated, at least: fewer would make pixels look certain. */
 const DRAWS = 8;
-/** For so long nothing else runs where the engine does. */
+/** Milliseconds of work after which other tasks of the page or worker get a turn. */
 const TURN_MS = 16;
 
 /**
- * What a model hands over.
+ * The parts of a `Model` that a completion uses.
  *
  * @typedef {Object} Drawer
  * @property {Program} program
  * @property {Description} description
- * @property {Uint8Array[]} weights - of each member
+ * @property {Uint8Array[]} weights - Weights of each member.
  * @property {Guide[]} guides
- * @property {(orders: Order[], options: Partial<SampleOptions>) => Promise<Picture[]>} draw
- * @property {(index: number, values: Uint8Array, options: Partial<SampleOptions>) => Picture} tell - of an image that is
- *   drawn
+ * @property {(orders: Order[], options: Partial<SampleOptions>) => Promise<Picture[]>} draw -
+ *     Draws images and reports their rows.
+ * @property {(index: number, values: Uint8Array, options: Partial<SampleOptions>) => Picture} deliver -
+ *     Reports the rows of a finished image and returns it as a picture.
  */
 
-/** p(hole | everything given) of a model: what is given, the right way up, and ways that draw so many particles. */
+/**
+ * The distribution that a completion draws from: p(hole | all given pixels) of one model.
+ *
+ * `complete` makes one for each call. It holds the given pixels upright (`known`, `keep`), the
+ * temperature and the seed, and `mixture`: a way for each member and guide, with memory for
+ * so many particles. Making it raises EngineError if there is too little memory.
+ */
 export class Target {
   /**
-   * @param {Drawer} drawer
-   * @param {Drawing & {known: Uint8Array, keep: Uint8Array}} drawing - the first
-   * @param {number} size
+   * @param {Drawer} drawer - The parts of the model.
+   * @param {Drawing & {known: Uint8Array, keep: Uint8Array}} drawing - The first image:
+   *     given pixels, seed, temperature and label.
+   * @param {number} size - Particles or images that a way can hold side by side.
    */
   constructor({ program, description, weights, guides }, drawing, size) {
     const { image, members, strange_nats: strangeNats } = description;
@@ -68,9 +84,9 @@ export class Target {
   }
 
   /**
-   * The material of one image.
+   * Return the given pixels and the noise of one image.
    *
-   * @param {number} sample
+   * @param {number} sample - Number of the image.
    * @returns {Given}
    */
   given(sample) {
@@ -81,21 +97,33 @@ export class Target {
     return { known, keep, seed, sample, temperature, strangeNats };
   }
 
+  /** Return marginals of the hole to which nothing was added yet. */
   noShares() {
     return new Shares(this.image, this.known, this.keep, this.temperature);
   }
 }
 
 /**
- * Draw n images that agree with what is given.
+ * Fill the pixels of a picture that are not given: draw n completions.
  *
- * @param {Drawer} drawer
- * @param {CompleteOptions} options
- * @returns {Promise<Completion>}
+ * The method is chosen from the hole. With `method: "clamp"`, the first member draws
+ * each pixel given those before it only. Otherwise images are drawn from the posterior:
+ * exactly if no given pixel lies behind the hole in the only member's order; by scoring
+ * all fillings if there are few; else by particles. `onRow` is called with the rows of
+ * each finished image.
+ *
+ * @param {Drawer} drawer - The parts of the model; nobody else may use its stages
+ *     meanwhile.
+ * @param {CompleteOptions} options - Options of `Model.complete`. With n = 0 no image
+ *     is returned, but marginals and receipt are computed.
+ * @returns {Promise<Completion>} The images, in order; the receipt; and for each
+ *     variable its expected value and its entropy in bits, both null for clamp.
+ * @throws {EngineError} if an option or a given value is invalid, or if the model finds
+ *     the given pixels impossible; the signal's reason if `signal` is aborted.
  */
 export async function complete(drawer, options) {
   const { description } = drawer;
-  const { n, method, particles, sweeps } = checked(options);
+  const { n, method, particles, sweeps } = withDefaults(options);
   const keep = maskOf(options.keep, description.image);
   const known = pictureOf(options.known, description.image, keep);
   const drawings = drawingsOf({ ...options, n: n === 0 ? 1 : n }, description).map((each) => ({
@@ -112,17 +140,22 @@ export async function complete(drawer, options) {
   const run = hasFewFillings(target) ? new EnumeratedRun(target) : new IslandsRun(target, particles, sweeps);
   const images = [];
   for (const [i, { sample }] of drawings.entries()) {
-    images.push(drawer.tell(i, await driven(run.steps(sample), options), n ? options : {}));
+    images.push(drawer.deliver(i, await driven(run.steps(sample), options), n ? options : {}));
   }
   return completion(images.slice(0, n), run.receipt(), run.marginals());
 }
 
-/** @param {CompleteOptions} options */
-function checked({ n: asked, label, method = "posterior", particles = PARTICLES, sweeps = SWEEPS }) {
+/**
+ * Return the options of a completion with their defaults. Raise EngineError if one is
+ * invalid.
+ *
+ * @param {CompleteOptions} options
+ */
+function withDefaults({ n: count, label, method = "posterior", particles = PARTICLES, sweeps = SWEEPS }) {
   if (method !== "posterior" && method !== "clamp") {
     throw new EngineError(`unknown method ${method}: expected posterior or clamp`);
   }
-  const n = asked ?? (Array.isArray(label) ? label.length : 1);
+  const n = count ?? (Array.isArray(label) ? label.length : 1);
   if (n === 0 && method === "clamp") throw new EngineError("n must be a whole number from 1 on for clamp, not 0");
   if (Array.isArray(label) && method === "posterior") {
     throw new EngineError("a completion from the posterior takes one label for all images, not a list");
@@ -133,6 +166,8 @@ function checked({ n: asked, label, method = "posterior", particles = PARTICLES,
 }
 
 /**
+ * Raise EngineError unless a value is a whole number from `least` to `most`.
+ *
  * @param {string} name
  * @param {number} value
  * @param {number} least
@@ -144,7 +179,7 @@ function within(name, value, least, most) {
 }
 
 /**
- * The first member draws each pixel given what is before it in its order.
+ * Let the first member draw each pixel given those before it in its order.
  *
  * @param {Drawer} drawer
  * @param {Target} target
@@ -161,14 +196,15 @@ async function clamped(drawer, target, drawings, options) {
 }
 
 /**
- * One draw for each image, as nothing given lies behind the hole; so few as would be taken for certain are made more,
- * for the marginals.
+ * Draw each image exactly, since no given pixel lies behind the hole.
+ *
+ * If fewer than DRAWS images are asked for, more are drawn for the marginals.
  *
  * @param {Drawer} drawer
  * @param {Target} target
- * @param {Drawing[]} drawings - one at the least
+ * @param {Drawing[]} drawings - At least one.
  * @param {CompleteOptions} options
- * @param {number} n
+ * @param {number} n - Number of images to return; 0 if only the marginals are wanted.
  */
 async function exact(drawer, target, drawings, options, n) {
   const wanted = drawings.slice(0, n);
@@ -179,47 +215,51 @@ async function exact(drawer, target, drawings, options, n) {
   const drawn = await drawer.draw(ordersOf(drawer, target, wanted, labelShares(target, before)), options);
   const more = await drawer.draw(ordersOf(drawer, target, further, shares(before)), { signal: options.signal });
   const marginals = target.noShares();
-  const receipt = await driven(described(target, marginals, [...drawn, ...more], n, -logSum(before)), options);
+  const receipt = await driven(describe(target, marginals, [...drawn, ...more], n, -logSum(before)), options);
   return completion(drawn, receipt, marginals.result());
 }
 
 /**
- * The receipt of exact draws, the first n of which were asked for; in steps, as what is predicted along all is taken in.
+ * Compute the receipt of exact draws and add their predictions to the marginals, in
+ * steps.
  *
  * @param {Target} target
  * @param {Shares} marginals
- * @param {Picture[]} pictures
+ * @param {Picture[]} pictures - Draws; the first n were asked for.
  * @param {number} n
- * @param {number} evidence - nats of what is given
+ * @param {number} evidence - -ln p(given), in nats.
  * @returns {Generator<any, Receipt>}
  */
-function* described(target, marginals, pictures, n, evidence) {
+function* describe(target, marginals, pictures, n, evidence) {
   const [way] = target.mixture.ways;
   const images = pictures.map(({ values }) => values);
   /** @type {number[][]} */
-  const said = [];
+  const logPs = [];
   for (const image of way.components.length > 1 ? images : images.slice(0, n)) {
-    said.push(way.logP([image], target.temperature).map(([each], k) => each + way.logPriors[k]));
+    logPs.push(way.logP([image], target.temperature).map(([each], k) => each + way.logPriors[k]));
     yield;
   }
-  const likeliest = images.map((_, i) => (said[i] ? argmax(said[i]) : 0));
+  const likeliest = images.map((_, i) => (logPs[i] ? argmax(logPs[i]) : 0));
   for (const [k, component] of way.components.entries()) {
     const own = images.filter((_, i) => likeliest[i] === k);
     yield* marginals.predicting(way, component, own);
   }
-  const nats = said.slice(0, n).map((each) => -logSum(each));
+  const nats = logPs.slice(0, n).map((each) => -logSum(each));
   const { label } = way.components[likeliest[Math.max(0, n - 1)]];
   const facts = { exact: true, member: way.orientation, evidence_nats: evidence, nats };
   return receiptWith({ ...facts, quality: "exact", qualities: nats.map(() => "exact") }, label);
 }
 
 /**
- * What the first member is told to draw, the label, if it has any, by these shares where none is asked for.
+ * Return what the first member has to draw for each image.
+ *
+ * An image whose label was not asked for gets one that its noise chooses by these
+ * shares.
  *
  * @param {Drawer} drawer
  * @param {Target} target
  * @param {Drawing[]} drawings
- * @param {number[]} likely
+ * @param {number[]} likely - Share of each label.
  * @returns {Order[]}
  */
 function ordersOf({ program }, { mixture, known, keep }, drawings, likely) {
@@ -233,18 +273,23 @@ function ordersOf({ program }, { mixture, known, keep }, drawings, likely) {
 }
 
 /**
- * How likely each label is, given the pixels up to the hole's first (sampling/label_choice.py).
+ * Return the probability of each label given the pixels before the hole
+ * (sampling/label_choice.py).
  *
  * @param {Target} target
- * @param {number[]} before - ln p of each label and these pixels
+ * @param {number[]} before - ln of prior and probability of these pixels, by label.
  */
 function labelShares({ mixture, keep }, before) {
   const [way] = mixture.ways;
+  // If the hole begins at the first pixel, the priors are returned as they are on the
+  // card: dividing them by their sum could change their last bits.
   return way.turned(keep)[0] ? shares(before) : way.components.map(({ prior }) => prior);
 }
 
 /**
- * @param {number | undefined} label - the one that is asked for
+ * Return the components of a member: one for each label that an image may have.
+ *
+ * @param {number | undefined} label - Index of the label that was asked for.
  * @param {Description} description
  * @returns {Component[]}
  */
@@ -254,6 +299,8 @@ function componentsOf(label, { labels }) {
 }
 
 /**
+ * Return the result of a completion.
+ *
  * @param {Picture[]} images
  * @param {Receipt} receipt
  * @param {ReturnType<Shares["result"]>} [marginals]
@@ -261,16 +308,18 @@ function componentsOf(label, { labels }) {
  */
 function completion(images, receipt, marginals) {
   const { mean = null, entropyBits = null } = marginals ?? {};
-  const told = images.length ? receipt : ofNoImage(receipt);
-  return { images, exact: receipt.exact, member: receipt.member, receipt: told, mean, entropyBits };
+  const described = images.length ? receipt : ofNoImage(receipt);
+  return { images, exact: receipt.exact, member: receipt.member, receipt: described, mean, entropyBits };
 }
 
 /**
- * The value that a generator returns, with time for others between its steps.
+ * Run a generator to its end; return its value. Other tasks get a turn between its
+ * steps.
  *
  * @template T
  * @param {Generator<any, T>} steps
  * @param {{signal?: AbortSignal}} options
+ * @throws the signal's reason if `signal` is aborted.
  */
 async function driven(steps, { signal }) {
   let since = performance.now();

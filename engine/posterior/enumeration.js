@@ -1,4 +1,7 @@
-/** Completions of a small hole, every filling of which is scored: model_core/posterior/enumeration.py. */
+/**
+ * Complete a small hole exactly, by scoring every filling, as in
+ * model_core/posterior/enumeration.py.
+ */
 
 /** @import {Target} from "./completion.js" */
 
@@ -8,13 +11,17 @@ import { argmax, chosen, logSum, shares } from "../elementary.js";
 import { firstHole, inverted } from "./plan.js";
 import { receiptWith } from "./receipt.js";
 
+/** Scores of a hole, at most: fillings x members x labels. */
 const FEW_SCORES = 256;
+/** Number of the sweep whose noise chooses a filling. */
 const CHOICE = 0;
 
 /**
- * Return true if all fillings of the hole can be scored by each component.
+ * Return true if a hole is so small that all its fillings can be scored by each
+ * component.
  *
- * @param {Target} target
+ * @param {Target} target - The distribution to draw from.
+ * @returns True if fillings x members x labels are at most 256.
  */
 export function hasFewFillings({ known, keep, image, mixture }) {
   const missing = (known.length / keep.length) * inverted(keep).reduce((sum, each) => sum + each, 0);
@@ -22,7 +29,14 @@ export function hasFewFillings({ known, keep, image, mixture }) {
   return image.values ** missing * components <= FEW_SCORES;
 }
 
-/** The images of a completion of a hole with few fillings, one after the other. */
+/**
+ * Draws the images of one completion exactly, from the scores of all fillings of its
+ * hole.
+ *
+ * `complete` makes one if `hasFewFillings` is true. The first image takes the time of
+ * scoring; later ones take none. `receipt()` and `marginals()` describe the images
+ * drawn so far; at least one must have been drawn.
+ */
 export class EnumeratedRun {
   /** @type {number[][]} - ln of each component's prior and of its p of each filling (M * K, N) */
   #logP = [];
@@ -38,13 +52,14 @@ export class EnumeratedRun {
   }
 
   /**
-   * Draw image i: after each step how much of it is done, 0 to 1; returns it.
+   * Draw image i. Yield after each step how much is done, 0 to 1; return the image,
+   * upright (C, H, W).
    *
    * @param {number} i
    * @returns {Generator<number, Uint8Array>}
    */
   *steps(i) {
-    if (!this.#whole.length) yield* this.#scored();
+    if (!this.#whole.length) yield* this.#scoreAll();
     const { mixture } = this.target;
     const [uniform] = mixture.ways[0].choices.numbers(this.target.given(i), CHOICE, 1);
     const drawn = chosen(this.#whole, uniform);
@@ -52,8 +67,8 @@ export class EnumeratedRun {
     return this.fillings[drawn].slice();
   }
 
-  /** Score all fillings by each member, a few in a step. */
-  *#scored() {
+  /** Score all fillings by each member, a few in each step. */
+  *#scoreAll() {
     const { mixture } = this.target;
     /** @type {number[][]} */
     const found = [];
@@ -75,7 +90,8 @@ export class EnumeratedRun {
   }
 
   /**
-   * Return ln p of the pixels of images from the hole's first one on in a member's order, given each label: (K, N).
+   * Return ln p of the pixels of images from the hole's first one on in a member's
+   * order, given each label: (K, N).
    *
    * @param {Way} way
    * @param {Uint8Array[]} images
@@ -87,7 +103,9 @@ export class EnumeratedRun {
     return way.logP(images, temperature, where);
   }
 
-  /** Of all images that were drawn, at least one. */
+  /**
+   * Return the receipt of the images drawn so far. At least one must have been drawn.
+   */
   receipt() {
     const { mixture } = this.target;
     const drawn = this.#drawn;
@@ -104,15 +122,17 @@ export class EnumeratedRun {
     return receiptWith(facts, mixture.ways[m].components[k].label);
   }
 
+  /** Return the exact mean and entropy of each variable. */
   marginals() {
-    const told = this.target.noShares();
-    told.add({ images: this.fillings, weights: shares(this.#whole) }, inverted(this.target.keep));
-    return told.drawnAlone();
+    const marginals = this.target.noShares();
+    marginals.add({ images: this.fillings, weights: shares(this.#whole) }, inverted(this.target.keep));
+    return marginals.drawnAlone();
   }
 }
 
 /**
- * Return every image that agrees with the given pixels; the last variable of the hole changes first.
+ * Return every image that agrees with the given pixels; the last variable of the hole
+ * changes first.
  *
  * @param {Target} target
  */

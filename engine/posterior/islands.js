@@ -1,7 +1,14 @@
-/** The images of a completion of a hole that takes particles, one after the other: model_core/posterior/islands.py. */
+/**
+ * Draw the images of a completion that needs particles, as in
+ * model_core/posterior/islands.py.
+ *
+ * If one member of a mixture comes to the hole last and its draws are worth enough, it
+ * draws by rejection (accepting.js). Otherwise each image is drawn by two Markov chains
+ * that begin apart (chain.js).
+ */
 
 /** @import {Target} from "./completion.js" */
-/** @import {Took} from "./types" */
+/** @import {Listener} from "./types" */
 
 /** @import {Shares} from "./marginals.js" */
 
@@ -12,32 +19,55 @@ import { Mixture } from "./mixture.js";
 import { givenBehind, inverted, isMostlyLast } from "./plan.js";
 import { acceptedReceipt, GOOD_APART, receiptOf } from "./receipt.js";
 
-/** @typedef {import("./receipt.js").Drawn} Drawn */
+/** @typedef {import("./receipt.js").ImageFacts} ImageFacts */
 
+/** Chains of each image: the distance between their ends shows how reliable the image is. */
 const CHAINS = 2;
+/** Members whose particles begin a chain, at most. */
 const STARTS = 2;
+/** Nats; chains that agree so closely on the evidence need one round only. */
 const ALIKE_NATS = 0.5;
+/** A guide suits a hole far better if so many times fewer given pixels lie behind the hole in its order. */
 const FAR_BETTER = 2;
+/** Effective candidates of a guide among which a choice is as good as a round. */
 const ENOUGH = 8;
+/** Ordinary rounds that a round with draws of a guide is worth. */
 const OF_GUIDED = 2;
+/** Draws of a pool along which pixels are predicted. */
 const PREDICTED_ALONG = 16;
+/** Effective draws of a pool that say as much about a pixel as one chain. */
 const AS_ONE_CHAIN = 2;
+/** Number of the sweep whose noise chooses among the chains of an image. */
 const CHOICE = 2 ** 30 - 1;
 
-/** @param {number} particles - of an image; returns those of a chain */
+/**
+ * Return the number of particles of one chain.
+ *
+ * @param {number} particles - Particles of an image, which its two chains share.
+ * @returns {number} Half of them, but at least 2.
+ */
 export const sizeOfChain = (particles) => Math.max(2, Math.floor(particles / CHAINS));
 
+/**
+ * Draws the images of one completion by particles, one after the other.
+ *
+ * `complete` makes one if the hole has too many fillings to score. An island is the
+ * group of particles behind one image. `steps(i)` draws image i; `receipt()` and
+ * `marginals()` describe the images drawn so far; at least one must have been drawn.
+ * Images with the same number and seed are equal in any run of the same completion.
+ */
 export class IslandsRun {
   #accepting;
-  /** @type {Drawn[]} */
+  /** @type {ImageFacts[]} */
   #islands = [];
   /** @type {number[]} - nats at temperature 1 of each accepted image */
   #acceptedAtOne = [];
 
   /**
-   * @param {Target} target - whose ways draw as many particles as a chain has
-   * @param {number} particles
-   * @param {number} sweeps
+   * @param {Target} target - The distribution to draw from; its ways must have memory
+   *     for `sizeOfChain(particles)` particles.
+   * @param {number} particles - Particles of each image, shared by its chains.
+   * @param {number} sweeps - Rounds of a chain, at most.
    */
   constructor(target, particles, sweeps) {
     this.target = target;
@@ -45,7 +75,7 @@ export class IslandsRun {
     this.sweeps = sweeps;
     this.size = sizeOfChain(particles);
     const behind = target.mixture.proposers.map((way) => givenBehind(way.turned(target.keep)));
-    const [mixture, starts] = begun(target.mixture, target.keep, behind);
+    const [mixture, starts] = chooseStarts(target.mixture, target.keep, behind);
     this.mixture = mixture;
     this.starts = starts;
     this.hole = inverted(target.keep);
@@ -53,7 +83,13 @@ export class IslandsRun {
     this.#accepting = this.#acceptingByTheLast(behind);
   }
 
-  /** @param {number[]} behind */
+  /**
+   * Return the object that draws by rejection, or undefined if no member without labels
+   * comes to the hole last.
+   *
+   * @param {number[]} behind - Number of given pixels behind the hole in the order of
+   *     each proposer.
+   */
   #acceptingByTheLast(behind) {
     const [k] = this.starts;
     const { mixture } = this;
@@ -63,7 +99,8 @@ export class IslandsRun {
   }
 
   /**
-   * Draw image i: after each step how much of it is done, 0 to 1; returns it.
+   * Draw image i. Yield after each step how much is done, 0 to 1; return the image,
+   * upright (C, H, W).
    *
    * @param {number} i
    * @returns {Generator<number, Uint8Array>}
@@ -81,8 +118,11 @@ export class IslandsRun {
   }
 
   /**
-   * Return the nats at temperature 1 of an image that has so many at the target's temperature.
-   * The pass is left out if nothing is compared with the result.
+   * Return the nats at temperature 1 of an image that has so many at the target's
+   * temperature.
+   *
+   * The result is compared with `strangeNats` only, so the pass through the network is
+   * left out if that is unknown.
    *
    * @param {Uint8Array} image
    * @param {number} nats
@@ -94,7 +134,8 @@ export class IslandsRun {
   }
 
   /**
-   * Take in what the pool says of each pixel, and what its member predicts along some of it.
+   * Add the pool's draws to the marginals, and the predictions of its member along some
+   * of them.
    *
    * @param {Accepting} accepting
    */
@@ -106,16 +147,16 @@ export class IslandsRun {
   }
 
   /**
-   * Draw image i by chains.
+   * Draw image i by chains. Yield how much is done, 0 to 1; return the image.
    *
    * @param {number} i
    */
   *#chained(i) {
     const { mixture } = this;
     const given = this.target.given(i);
-    const told = Array.from({ length: CHAINS }, () => this.target.noShares());
-    const chains = told.map((shares, number) => {
-      /** @type {{took: Took, passed: Took}} */
+    const sharesOfChains = Array.from({ length: CHAINS }, () => this.target.noShares());
+    const chains = sharesOfChains.map((shares, number) => {
+      /** @type {{took: Listener, passed: Listener}} */
       const listeners = { took: (...move) => shares.add(...move), passed: (...move) => shares.passBy(...move) };
       return new Chain(mixture, given, this.size, this.starts, number, listeners);
     });
@@ -125,23 +166,23 @@ export class IslandsRun {
     const draws = seat(chains, uniform);
     const rounds = this.#rounds(chains);
     if (!rounds || this.#ess(chains) >= FEW) {
-      for (const each of told) each.add(draws, this.hole);
+      for (const each of sharesOfChains) each.add(draws, this.hole);
     }
     for (const [number, chain] of chains.entries()) {
       for (const done of chain.rounds(rounds)) yield (CHAINS + number * rounds + done) / (CHAINS * (1 + rounds));
     }
-    const arrived = arrivedOf(chains);
-    for (const number of arrived) {
-      for (const _ of this.#predicted(told[number], chains[number])) yield 1;
-      this.shares.merge(told[number]);
+    const converged = convergedOf(chains);
+    for (const number of converged) {
+      for (const _ of this.#predicted(sharesOfChains[number], chains[number])) yield 1;
+      this.shares.merge(sharesOfChains[number]);
     }
-    const chain = chains[arrived[Math.floor(which * arrived.length)]];
+    const chain = chains[converged[Math.floor(which * converged.length)]];
     for (const _ of chain.lookBack()) yield 1;
     return this.#taken(chains, chain);
   }
 
   /**
-   * Let each member's likeliest component say what it predicts along a chain's image.
+   * Add the predictions of each member's likeliest component along a chain's image.
    *
    * @param {Shares} shares
    * @param {Chain} chain
@@ -155,7 +196,8 @@ export class IslandsRun {
   }
 
   /**
-   * How many rounds are needed; decided before the first, so that the images have no say in it.
+   * Return how many rounds the chains need. This is decided before the first round, so
+   * that the images have no influence on it.
    *
    * @param {Chain[]} chains
    */
@@ -171,7 +213,7 @@ export class IslandsRun {
   }
 
   /**
-   * The image of one of the chains.
+   * Note the facts of an image for the receipt, and return the image of this chain.
    *
    * @param {Chain[]} chains
    * @param {Chain} chain
@@ -195,7 +237,8 @@ export class IslandsRun {
   }
 
   /**
-   * How many of the first particles counted: with guides, of all chains' candidates together.
+   * Return the effective number of first particles; with guides, of all chains'
+   * candidates together.
    *
    * @param {Chain[]} chains
    */
@@ -204,12 +247,14 @@ export class IslandsRun {
     return this.mixture.isGuided ? counted(starts) : Math.min(...starts.map(({ leastEss }) => leastEss));
   }
 
-  /** Of all images that were drawn, at least one. */
+  /** Return the marginals of the images drawn so far. */
   marginals() {
     return this.shares.result();
   }
 
-  /** Of all images that were drawn, at least one. */
+  /**
+   * Return the receipt of the images drawn so far. At least one must have been drawn.
+   */
   receipt() {
     const { strangeNats, image } = this.target;
     if (this.#accepting?.nats.length) return acceptedReceipt(this.#accepting, this.#acceptedAtOne, strangeNats);
@@ -218,14 +263,17 @@ export class IslandsRun {
 }
 
 /**
- * The proposers that begin a chain, and the mixture: without guides, where none is fit.
+ * Return the mixture to use and the indices of the proposers that begin a chain.
+ *
+ * The mixture is returned without guides if none of them suits the hole.
  *
  * @param {Mixture} mixture
  * @param {Uint8Array} keep
- * @param {number[]} behind - given pixels behind the hole in the order of each
+ * @param {number[]} behind - Number of given pixels behind the hole in the order of
+ *     each proposer.
  * @returns {[Mixture, number[]]}
  */
-function begun(mixture, keep, behind) {
+function chooseStarts(mixture, keep, behind) {
   const { isGuided, proposers, ways } = mixture;
   const least = Math.min(...behind.slice(0, ways.length)) / FAR_BETTER;
   const fit = [...behind.keys()].filter((k) => {
@@ -238,11 +286,12 @@ function begun(mixture, keep, behind) {
 }
 
 /**
- * The numbers of the chains that count: all, but for those that are still far from where another is.
+ * Return the indices of the chains within GOOD_APART nats of the best one; the others
+ * have not converged.
  *
  * @param {Chain[]} chains
  */
-function arrivedOf(chains) {
+function convergedOf(chains) {
   const least = Math.min(...chains.map(({ nats }) => nats));
   return chains.flatMap(({ nats }, number) => (nats <= least + GOOD_APART ? [number] : []));
 }

@@ -1,4 +1,12 @@
-/** What is expected of each pixel of a hole, from weighted draws and predictions: model_core/posterior/marginals.py. */
+/**
+ * Marginals of a hole: the distribution of each variable, from weighted draws and
+ * predictions.
+ *
+ * As in model_core/posterior/marginals.py. Few chains that agree do not make a pixel
+ * certain. So two estimates are mixed in, with less weight the more chains there are:
+ * the networks' predictions along drawn images, and the values of the first particles
+ * when they had just passed a pixel.
+ */
 
 /** @import {Size3} from "../types" */
 /** @import {Component, Weighted} from "./types" */
@@ -8,18 +16,31 @@
 import { placesOf } from "../orientation.js";
 import { exp, largest, log2 } from "../elementary.js";
 
+/** Images that are predicted along in one pass. */
 const BATCH = 8;
+/** Weights of the predictions and of the passed values, in chains; docs/completion.md has the measurement. */
 const [PREDICTED, PASSED] = [1.5, 6];
+/**
+ * In a hole with so few variables the particles explore well, and both weights are multiplied
+ * by this factor, since these estimates ignore the given pixels behind.
+ */
 const [SMALL_HOLE, OF_SMALL_HOLE] = [64, 1 / 8];
+/** Part of each distribution that is spread evenly: few draws make probabilities too extreme. */
 const FLOOR = 0.002;
 
-/** Takes in draws and predictions, the right way up, and averages them. Shares are (V, C, H, W). */
+/**
+ * Averages draws and predictions of the pixels of one hole into marginals.
+ *
+ * A completion makes one, and one for each chain. `add`, `passBy`, `predicting` and `merge` add
+ * to its sums; `result()` returns the mean and the entropy of each variable and changes
+ * nothing. Sums have the shape (V, C, H, W): a share for each value of each variable.
+ */
 export class Shares {
   /**
-   * @param {import("../types").Shape} image
-   * @param {Uint8Array} known
-   * @param {Uint8Array} keep
-   * @param {number} temperature
+   * @param {import("../types").Shape} image - Shape of an image.
+   * @param {Uint8Array} known - Upright values (C, H, W).
+   * @param {Uint8Array} keep - Mask (H, W) of the given pixels, 1 for a given one.
+   * @param {number} temperature - Temperature of predictions.
    */
   constructor(image, known, keep, temperature) {
     this.image = image;
@@ -39,11 +60,11 @@ export class Shares {
   }
 
   /**
-   * The particles of a sweep that drew the pixels `where`; they count as so many sweeps.
+   * Add the weighted images of a sweep.
    *
    * @param {Weighted} draws
-   * @param {Uint8Array} where
-   * @param {number} [times]
+   * @param {Uint8Array} where - Mask of the pixels that the sweep drew.
+   * @param {number} [times] - How many sweeps it counts for.
    */
   add(draws, where, times = 1) {
     this.#add(this.drawn, draws, where, times);
@@ -51,10 +72,11 @@ export class Shares {
   }
 
   /**
-   * First particles that have just drawn the pixels `where`.
+   * Add first particles that have just drawn some pixels and have not seen the given
+   * pixels behind.
    *
    * @param {Weighted} draws
-   * @param {Uint8Array} where
+   * @param {Uint8Array} where - Mask of these pixels.
    */
   passBy(draws, where) {
     this.#add(this.passed, draws, where, 1);
@@ -62,6 +84,8 @@ export class Shares {
   }
 
   /**
+   * Add weighted images to sums.
+   *
    * @param {Float64Array} shares
    * @param {Weighted} draws
    * @param {Uint8Array} where
@@ -79,7 +103,8 @@ export class Shares {
   }
 
   /**
-   * Take in what a chain has, of the same hole: all its sweeps together as one.
+   * Add the sums of one chain. All its sweeps count as one, since they depend on each
+   * other.
    *
    * @param {Shares} other
    */
@@ -98,7 +123,7 @@ export class Shares {
   }
 
   /**
-   * Add what a component predicts along images: in steps.
+   * Add the distributions that a component predicts along images, in steps.
    *
    * @param {Way} way
    * @param {Component} component
@@ -121,10 +146,12 @@ export class Shares {
   }
 
   /**
+   * Add predictions along images to sums.
+   *
    * @param {Way} way
    * @param {number | undefined} label
    * @param {Uint8Array[]} images
-   * @param {Float64Array} sums - as the way sees the pixels
+   * @param {Float64Array} sums - In the way's orientation.
    */
   *#predicted(way, label, images, sums) {
     const { width } = this.image;
@@ -141,14 +168,19 @@ export class Shares {
   }
 
   /**
-   * Return the marginals of everything added so far: mean of each variable's value, of categories the likeliest, and
-   * entropyBits of its distribution, 0 where it is given.
+   * Return the marginals of everything added so far.
+   *
+   * @returns `mean` of each variable's value, or the likeliest value if values are
+   *     categories; `entropyBits` of its distribution, 0 for a given pixel.
    */
   result() {
     return this.#marginals((at) => this.#sharesAt(at));
   }
 
-  /** Return the marginals of the added draws alone: exact if these are all fillings of the hole. */
+  /**
+   * Return the marginals of the added images alone. They are exact if these are all
+   * fillings of the hole.
+   */
   drawnAlone() {
     return this.#marginals((at) => {
       const sweeps = Math.max(this.sweeps[at % this.keep.length], 1);
@@ -159,7 +191,12 @@ export class Shares {
     });
   }
 
-  /** @param {(at: number) => number[]} sharesAt - the share of each value of a variable */
+  /**
+   * Return mean and entropy of each variable.
+   *
+   * @param {(at: number) => number[]} sharesAt - Returns the probability of each value
+   *     of a variable.
+   */
   #marginals(sharesAt) {
     const [size, pixels] = [this.known.length, this.keep.length];
     const mean = Float64Array.from(this.known);
@@ -175,7 +212,11 @@ export class Shares {
     return { mean, entropyBits };
   }
 
-  /** @param {number} at */
+  /**
+   * Return the estimated probability of each value of a variable.
+   *
+   * @param {number} at
+   */
   #sharesAt(at) {
     const place = at % this.keep.length;
     const [sweeps, passes] = [this.sweeps[place], this.passes[place]];

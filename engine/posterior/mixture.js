@@ -1,7 +1,10 @@
-/** A model of several distributions, as a completion sees it: model_core/posterior/mixture.py. */
+/**
+ * A model as a completion sees it: a mixture of members, and guides. As in
+ * model_core/posterior/mixture.py.
+ */
 
 /** @import {Orientation, Size3} from "../types" */
-/** @import {Component, Given, Labels, Particle, Took} from "./types" */
+/** @import {Component, Given, Labels, Particle, Listener} from "./types" */
 
 /** @import {Choices} from "./noise.js" */
 /** @import {Particles} from "./particles.js" */
@@ -11,18 +14,28 @@ import { log, logCount, logSum } from "../elementary.js";
 import { firstHole, inverted } from "./plan.js";
 import { Sweep } from "./smc.js";
 
-/** A member's way through an image. */
+/**
+ * One network with its orientation: its way through an image, pixel by pixel.
+ *
+ * A `Target` makes one for each member and guide. It turns upright images into the
+ * network's orientation, runs sweeps of particles and scores images. Its components are
+ * the labels that an image may have, or one without a label. It makes its particles
+ * when they are first needed; `sweep` and `logP` use the same ones, so only one may run
+ * at a time. Making particles raises EngineError if there is too little memory.
+ */
 export class Way {
   /** @type {Particles | undefined} */
   #particles;
 
   /**
    * @param {Orientation} orientation
-   * @param {Component[]} components - one for each label that an image may have, or one without
-   * @param {Size3} size
-   * @param {Choices} choices
-   * @param {(size: number) => Particles} particlesOf
-   * @param {number} most - images that it can weigh side by side
+   * @param {Component[]} components - One for each label that an image may have, or one
+   *     without a label.
+   * @param {Size3} size - Size of an image.
+   * @param {Choices} choices - Noise that chooses among particles.
+   * @param {(size: number) => Particles} particlesOf - Makes particles, at most so
+   *     many.
+   * @param {number} most - Images that can be scored side by side.
    */
   constructor(orientation, components, size, choices, particlesOf, most) {
     this.orientation = orientation;
@@ -35,43 +48,61 @@ export class Way {
     this.hasLabels = components[0].label !== undefined;
   }
 
-  /** What draws so many in this order; nobody else's until a sweep is finished. */
+  /**
+   * Return the particles of this network, at least `count`. They are in use until a
+   * sweep is finished.
+   */
   particles(count = this.most) {
     if (!this.#particles || this.#particles.size < count)
       this.#particles = this.particlesOf(Math.max(count, this.most));
     return this.#particles;
   }
 
-  /** @param {Uint8Array} upright */
+  /**
+   * Return upright maps in the network's orientation.
+   *
+   * @param {Uint8Array} upright
+   */
   turned(upright) {
     return turn(upright, this.size.height, this.size.width, this.orientation);
   }
 
-  /** @param {Uint8Array} turned */
+  /**
+   * Return maps in the network's orientation as upright ones.
+   *
+   * @param {Uint8Array} turned
+   */
   upright(turned) {
     return turnBack(turned, this.size.height, this.size.width, this.orientation);
   }
 
   /**
-   * Particles through a hole: from what is given, or conditional on an image, the first particle, of which all else is.
+   * Return a sweep of particles through a hole, which has not begun to draw.
+   *
+   * With `image`, the sweep is conditional: the image is the first particle, and all
+   * pixels outside the hole are given by it.
    *
    * @param {Given} given
-   * @param {number} count
-   * @param {number} number - of the sweep
-   * @param {Uint8Array} hole
-   * @param {Labels & {image?: Uint8Array, passed?: Took}} [options] - passed hears of them the right way up
+   * @param {number} count - Number of particles.
+   * @param {number} number - Number of the sweep; its noise depends on it.
+   * @param {Uint8Array} hole - Upright mask of the pixels to draw.
+   * @param {Labels & {image?: Uint8Array, passed?: Listener}} [options] - `labels` of the
+   *     particles; `image`, upright; `passed`, called with upright particles on their
+   *     way.
    */
   sweep(given, count, number, hole, { image, labels, passed } = {}) {
     const known = this.turned(image ?? given.known);
     const place = { ...given, known, keep: this.turned(inverted(hole)) };
-    /** @type {Took | undefined} */
-    const told =
+    /** @type {Listener | undefined} */
+    const listener =
       passed && (({ images, weights }, where) => passed(this.#righted(images, weights), this.upright(where)));
-    const options = { choices: this.choices, number, retained: image && known, labels, passed: told };
+    const options = { choices: this.choices, number, retained: image && known, labels, passed: listener };
     return new Sweep(this.particles(count), place, this.size, count, options);
   }
 
   /**
+   * Return weighted images upright.
+   *
    * @param {Uint8Array[]} images
    * @param {number[]} weights
    */
@@ -80,11 +111,12 @@ export class Way {
   }
 
   /**
-   * ln p of whole images given each label (K, N), or of their pixels `where` in this order.
+   * Return ln p of images given each label: (K, N).
    *
-   * @param {Uint8Array[]} images
+   * @param {Uint8Array[]} images - Upright images.
    * @param {number} temperature
-   * @param {Uint8Array} [where]
+   * @param {Uint8Array} [where] - Mask, in the network's orientation, of the pixels
+   *     that count. Default: all.
    */
   logP(images, temperature, where) {
     const { height, width } = this.size;
@@ -104,7 +136,8 @@ export class Way {
   }
 
   /**
-   * ln p of each label and of what is given before the hole's first pixel in this order.
+   * Return ln of prior and probability of the given pixels before the hole's first
+   * pixel in this order, for each label.
    *
    * @param {Given} given
    */
@@ -116,11 +149,19 @@ export class Way {
   }
 }
 
-/** The members of a model, each as likely as the others, and guides, which propose images and have no say. */
+/**
+ * The members of a model, all equally likely, and its guides.
+ *
+ * Guides propose images and do not change probabilities. A `Target` makes one. `ways`
+ * are the members, `proposers` the members and then the guides, without those that are
+ * members. M members with K labels each have M x K components: component m * K + k is
+ * member m with label k. All methods return natural logarithms and change nothing.
+ */
 export class Mixture {
   /**
-   * @param {Way[]} ways
-   * @param {Way[]} guides - some may be members' own ways
+   * @param {Way[]} ways - One for each member.
+   * @param {Way[]} guides - One for each guide; a guide that is a member is the same
+   *     object as the member's way.
    */
   constructor(ways, guides) {
     this.ways = ways;
@@ -130,7 +171,8 @@ export class Mixture {
   }
 
   /**
-   * (M * K, N): ln of each component's prior and of what it says of each image.
+   * Return ln of each component's prior and of its probability of each image: (M * K,
+   * N).
    *
    * @param {Uint8Array[]} images
    * @param {number} temperature
@@ -142,11 +184,12 @@ export class Mixture {
   }
 
   /**
-   * ln p (N,) by proposer k of images of which the components say logP (K, N).
+   * Return ln p of images by proposer k: (N,).
    *
    * @param {number} k
    * @param {Uint8Array[]} images
-   * @param {number[][]} logP
+   * @param {number[][]} logP - ln of prior and probability of these images by all
+   *     components.
    * @param {number} temperature
    */
   proposed(k, images, logP, temperature) {
@@ -156,7 +199,7 @@ export class Mixture {
   }
 
   /**
-   * A component's member, and the number of its label.
+   * Return the indices of a component's member and of its label.
    *
    * @param {number} component
    */
@@ -165,7 +208,8 @@ export class Mixture {
   }
 
   /**
-   * ln p of each member (M, N), from that of its components (M * K, N).
+   * Return ln p of images by each member, (M, N), from that of all components, (M * K,
+   * N).
    *
    * @param {number[][]} logP
    */
@@ -174,7 +218,7 @@ export class Mixture {
   }
 
   /**
-   * ln p of the model (N,), from that of all components (M * K, N).
+   * Return ln p of images by the model, (N,), from that of all components, (M * K, N).
    *
    * @param {number[][]} logP
    */
@@ -184,17 +228,21 @@ export class Mixture {
 }
 
 /**
- * ln of the sum over the first dimension: (N, B) -> (B,).
+ * Return ln of the sum over the rows of a matrix of logarithms.
  *
- * @param {number[][]} logP
+ * @param {number[][]} logP - At least one row, all of the same length: (N, B).
+ * @returns One logarithm for each column: (B,).
  */
 export const summed = (logP) => logP[0].map((_, b) => logSum(logP.map((row) => row[b])));
 
 /**
- * ln p of the mixture (N,), from what its members say (M, N).
+ * Return ln p of images by the even mixture of members: the mean of the members'
+ * probabilities.
  *
- * @param {number[][]} logP
- * @param {number} [but] - leave out this member's part in it
+ * @param {number[][]} logP - ln p of each image by each member: (M, N).
+ * @param {number} [but] - Index of a member whose probabilities count as 0. The divisor
+ *     is M all the same.
+ * @returns One logarithm for each image: (N,).
  */
 export function mixed(logP, but) {
   return summed(logP.filter((_, m) => m !== but)).map((each) => each - logCount(logP));

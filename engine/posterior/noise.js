@@ -1,4 +1,7 @@
-/** The noise of a completion: its particles', and that which chooses among them (model_core/sampling/noise.py). */
+/**
+ * Noise of a completion: that of its particles, and that which chooses among them
+ * (model_core/sampling/noise.py).
+ */
 
 /** @import {Program} from "../types" */
 /** @import {Noise} from "./types" */
@@ -6,17 +9,26 @@
 import { CALL_BYTES, fillNoise } from "../noise.js";
 import { Instance } from "../program.js";
 
+// Bits that keep these stage words apart from those of ordinary images and from each
+// other.
 const PARTICLE = 1n << 62n;
 const CHOICE = 1n << 63n;
 
 /**
- * The stage word of a particle's numbers.
+ * Return the stage word, which selects the noise, of one particle of a sweep.
  *
- * @param {number} sweep
- * @param {number} particle
+ * @param {number} sweep - Number of the sweep, below 2^46.
+ * @param {number} particle - Index of the particle, below 2^16.
+ * @returns A different word for each pair.
  */
 export const particleNoise = (sweep, particle) => PARTICLE | (BigInt(sweep) << 16n) | BigInt(particle);
 
+/**
+ * Uniform numbers that choose among the particles of an image.
+ *
+ * A `Target` makes one with a WebAssembly instance of its own. `numbers` returns the
+ * same numbers for the same arguments.
+ */
 export class Choices {
   #instance;
 
@@ -26,13 +38,13 @@ export class Choices {
   }
 
   /**
-   * Numbers in [0, 1) that choose among an image's particles, when they have come to row y, column x.
+   * Return uniform numbers in [0, 1) that choose among an image's particles at a pixel.
    *
-   * @param {Noise} of
-   * @param {number} sweep
-   * @param {number} count
-   * @param {number} [y]
-   * @param {number} [x]
+   * @param {Noise} of - Seed and number of the image.
+   * @param {number} sweep - Number of the sweep.
+   * @param {number} count - How many numbers.
+   * @param {number} [y] - Row of the pixel that the particles have come to.
+   * @param {number} [x] - Column of that pixel.
    */
   numbers(of, sweep, count, y = 0, x = 0) {
     const { memory, free } = this.#instance;

@@ -1,10 +1,20 @@
-/** Particles in the slots of a stage: model_core/posterior/particles.py. */
+/**
+ * Particles of one network in the slots of a stage, as in
+ * model_core/posterior/particles.py.
+ */
 
 /** @import {Drawing} from "../types" */
 /** @import {Noise, Particle, Size} from "./types" */
 
 /** @import {Slots} from "./slots.js" */
 
+/**
+ * Images that one network draws side by side, each with its own noise: particles.
+ *
+ * A `Way` makes one, with a stage of its own. `begin` replaces all images; `advance`
+ * draws them up to a pixel; `copy` and `narrow` replace or drop particles after
+ * resampling; `images` returns their values in the network's orientation.
+ */
 export class Particles {
   #stage;
   #width;
@@ -15,8 +25,8 @@ export class Particles {
   #stop = 0;
 
   /**
-   * @param {Slots} stage - nobody else's
-   * @param {number} size - how many there may be
+   * @param {Slots} stage - Slots that nobody else uses.
+   * @param {number} size - Number of particles, at most.
    */
   constructor(stage, size) {
     this.#stage = stage;
@@ -25,11 +35,12 @@ export class Particles {
   }
 
   /**
-   * Forget what was drawn before, and begin these.
+   * Replace all images by new particles, of which nothing is drawn yet.
    *
    * @param {Particle[]} particles
-   * @param {Uint8Array} weighed - given pixels whose ln p is asked for
-   * @param {Noise & {temperature: number}} of
+   * @param {Uint8Array} weighed - Mask of the given pixels whose ln p is summed.
+   * @param {Noise & {temperature: number}} of - Seed and number of the image, and the
+   *     temperature.
    */
   begin(particles, weighed, { seed, sample, temperature }) {
     this.#slots = particles.map((_, slot) => slot);
@@ -39,7 +50,8 @@ export class Particles {
   }
 
   /**
-   * Work off the rows before the hole in the last slot of each label; the others take them over.
+   * Open all particles. Their leading given rows are computed once for each label, in
+   * the last particle with that label; the others copy the result.
    *
    * @param {(Drawing & Particle & {weighed: Uint8Array})[]} drawings
    */
@@ -59,9 +71,10 @@ export class Particles {
   }
 
   /**
-   * Draw every image up to a stop; returns ln p of the weighed pixels that were passed since the last.
+   * Draw every image up to a stop; return ln p of the weighed pixels that each passed
+   * since the last stop.
    *
-   * @param {number} stop
+   * @param {number} stop - Number of pixels before the stop, row by row.
    */
   advance(stop) {
     this.#stage.drawUpTo(this.#slots, stop);
@@ -73,7 +86,8 @@ export class Particles {
   }
 
   /**
-   * Image i goes on from where image parents[i] is; parents keep their own places.
+   * Let image i continue from where image parents[i] is. A parent must have itself as
+   * its parent.
    *
    * @param {number[]} parents
    */
@@ -83,18 +97,24 @@ export class Particles {
     });
   }
 
-  /** @param {number[]} left - with which images to go on, in this order */
+  /**
+   * Drop all images but these.
+   *
+   * @param {number[]} left - Indices of the images that remain, in their new order.
+   */
   narrow(left) {
     this.#slots = left.map((i) => this.#slots[i]);
     this.#logP = left.map((i) => this.#logP[i]);
   }
 
+  /** Return the values (C, H, W) of each image in the network's orientation. */
   images() {
     return this.#slots.map((slot) => this.#stage.values(slot));
   }
 
   /**
-   * What is predicted of each pixel of whole images, one after the other: place, image, colour, and the logits.
+   * Yield the prediction of each variable of whole images: index of the pixel, index of
+   * the image, colour, logits.
    *
    * @param {Particle[]} images
    * @returns {Generator<[number, number, number, ArrayLike<number>]>}
@@ -112,7 +132,8 @@ export class Particles {
 }
 
 /**
- * How many leading rows are given whole, without a weighed pixel; the last row is never counted.
+ * Return the number of leading rows that are given and not weighed, but at most all
+ * rows but one.
  *
  * @param {{keep: Uint8Array, weighed: Uint8Array}} drawing
  * @param {Size} size

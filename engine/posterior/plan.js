@@ -1,16 +1,21 @@
 /**
- * Plans for a hole: whose order suits it, and where particles are compared (model_core/posterior/plan.py). A place is how
- * many pixels lie before it, row by row; a stop is a place behind a pixel. keep is 1 where a pixel is given.
+ * Plan a sweep through a hole: where it begins, and where particles are compared
+ * (model_core/posterior/plan.py).
+ *
+ * A place is the index of a pixel, row by row. A stop is the place behind a pixel.
+ * `keep` is 1 for a given pixel.
  */
 
 /** @import {Size} from "./types" */
 
+/** Columns between two stops of a row, at least: comparing particles takes time. */
 const COLUMNS_BETWEEN_STOPS = 4;
 
 /**
- * The place of the first pixel that is not given; behind all where there is none.
+ * Return the index of the first pixel that is not given.
  *
- * @param {Uint8Array} keep
+ * @param {Uint8Array} keep - Mask, row by row: 1 for a given pixel, 0 for a hole pixel.
+ * @returns The index; the number of pixels if all are given.
  */
 export function firstHole(keep) {
   const first = keep.indexOf(0);
@@ -18,46 +23,59 @@ export function firstHole(keep) {
 }
 
 /**
- * How many given pixels lie behind the hole's first.
+ * Return how many given pixels lie behind the first pixel of the hole.
  *
- * @param {Uint8Array} keep
+ * @param {Uint8Array} keep - Mask, row by row: 1 for a given pixel, 0 for a hole pixel.
  */
 export const givenBehind = (keep) => keep.subarray(firstHole(keep)).reduce((sum, each) => sum + each, 0);
 
-/** Does more than half of the hole lie behind all that is given? @param {Uint8Array} keep */
+/**
+ * Return true if more than half of the hole's pixels lie behind the last given pixel.
+ *
+ * @param {Uint8Array} keep - Mask, row by row: 1 for a given pixel, 0 for a hole pixel.
+ */
 export function isMostlyLast(keep) {
   const last = keep.length - 1 - keep.lastIndexOf(1);
   return 2 * last > keep.filter((each) => !each).length;
 }
 
 /**
- * The row of a stop, and how many of its pixels lie before it: all, at a row's end.
+ * Return the row of a stop, and how many pixels of this row lie before the stop.
  *
- * @param {number} stop
- * @param {number} width
+ * @param {number} stop - Number of pixels before the stop, row by row; at least 1.
+ * @param {number} width - Pixels of a row.
+ * @returns [row, columns]; columns are from 1 to `width`, so a stop at the end of a row
+ *     belongs to that row.
  */
 export function rowAndColumn(stop, width) {
   const y = Math.floor((stop - 1) / width);
   return [y, stop - y * width];
 }
 
-/** @param {Uint8Array} mask */
+/**
+ * Return a mask with 1 and 0 exchanged.
+ *
+ * @param {Uint8Array} mask
+ */
 export const inverted = (mask) => mask.map((each) => 1 - each);
 
 /**
- * Rows and columns of a window: a quarter of the image's.
+ * Return the height and width of a window, a part of a hole that is drawn at once: a
+ * quarter of the image's, at least 2.
  *
- * @param {Size} size
+ * @param {Size} size - Height and width of the image in pixels.
  */
 export const windowSize = ({ height, width }) => [Math.max(2, height >> 2), Math.max(2, width >> 2)];
 
 /**
- * The parts of a hole in squares that lie side by side; the first begins dy rows and dx columns before the image.
+ * Cut a hole into windows that lie side by side.
  *
- * @param {Uint8Array} hole
- * @param {Size} size
- * @param {number} dy
- * @param {number} dx
+ * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel of the hole.
+ * @param {Size} size - Height and width of the image.
+ * @param {number} dy - Rows by which the grid of windows is shifted up.
+ * @param {number} dx - Columns by which it is shifted to the left.
+ * @returns A mask for each window that contains a pixel of the hole, from the top left.
+ *     They do not overlap, and together they are the hole.
  */
 export function windows(hole, size, dy, dx) {
   const { width } = size;
@@ -76,37 +94,46 @@ export function windows(hole, size, dy, dx) {
 }
 
 /**
- * The stops at which particles are compared.
+ * Return the stops at which particles are compared: where given pixels behind the
+ * hole's first have something to say.
  *
- * @param {Uint8Array} keep
- * @param {Size} size
+ * Within a row, a stop comes before a hole pixel that follows given ones, at least
+ * COLUMNS_BETWEEN_STOPS columns after the last. A row ends with a stop if given pixels
+ * were passed since the last one.
+ *
+ * @param {Uint8Array} keep - Mask, row by row: 1 for a given pixel, 0 for a hole pixel.
+ * @param {Size} size - Height and width of the image.
+ * @returns Numbers of pixels before each stop, ascending.
  */
 export function stops(keep, { height, width }) {
   const first = firstHole(keep);
   /** @type {number[]} */
   const found = [];
   for (let y = Math.floor(first / width); y < height; y++) {
-    let [begun, tells, lacks] = [0, false, false];
+    let [begin, hasGiven, hasHole] = [0, false, false];
     for (let x = 0; x < width; x++) {
       const place = y * width + x;
-      if (tells && lacks && !keep[place] && x - begun >= COLUMNS_BETWEEN_STOPS) {
+      if (hasGiven && hasHole && !keep[place] && x - begin >= COLUMNS_BETWEEN_STOPS) {
         found.push(place);
-        [begun, tells, lacks] = [x, false, false];
+        [begin, hasGiven, hasHole] = [x, false, false];
       }
-      if (!keep[place]) lacks = true;
-      else if (place > first) tells = true;
+      if (!keep[place]) hasHole = true;
+      else if (place > first) hasGiven = true;
     }
-    if (tells) found.push((y + 1) * width);
+    if (hasGiven) found.push((y + 1) * width);
   }
   return found;
 }
 
 /**
- * These stops, and between them the ends of the rows from the hole's first pixel on.
+ * Return these stops, and the end of each row from the hole's first pixel on.
  *
- * @param {Uint8Array} keep
- * @param {Size} size
- * @param {number[]} compared
+ * Particles report their pixels at each of them, but are compared only at the former.
+ *
+ * @param {Uint8Array} keep - Mask, row by row: 1 for a given pixel, 0 for a hole pixel.
+ * @param {Size} size - Height and width of the image.
+ * @param {number[]} compared - Stops at which particles are compared.
+ * @returns Numbers of pixels before each stop, ascending, each once.
  */
 export function withRowEnds(keep, { height, width }, compared) {
   const found = new Set(compared);

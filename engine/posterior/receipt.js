@@ -1,14 +1,24 @@
-/** How good the images of a completion are: model_core/posterior/receipt.py. */
+/**
+ * Receipts: how good the images of a completion are, in figures and one word
+ * (model_core/posterior/receipt.py).
+ */
 
 /** @import {Receipt} from "../types" */
 
 import { deviation, logMean } from "../elementary.js";
 
+/** Nats; two images from one posterior are hardly ever further apart. */
 export const GOOD_APART = 25;
+/** Nats; chains that end further apart have not converged. */
 const ROUGH_APART = 50;
+/**
+ * Nats of the standard deviation of the evidence, at most, and effective first particles, at
+ * least, of a good image: fewer particles may all have missed what is likely.
+ */
 const [GOOD_SD, GOOD_ESS] = [5, 2.5];
+/** With so many values, windows hardly repair what fewer first particles have missed. */
 const [MANY_VALUES, LEAST_ESS] = [16, 1.5];
-/** The best first. */
+/** Words for the quality of an image, the best first. */
 const WORDS = /** @type {const} */ (["exact", "good", "rough", "poor"]);
 
 /** @typedef {(typeof WORDS)[number]} Quality */
@@ -16,20 +26,20 @@ const WORDS = /** @type {const} */ (["exact", "good", "rough", "poor"]);
 /**
  * The facts of one image and of the chains that drew it.
  *
- * @typedef {Object} Drawn
- * @property {Receipt["member"]} member
- * @property {number} [label]
- * @property {number} nats
- * @property {number} natsAtOne - nats of the image at temperature 1
- * @property {number[]} chainsNats - of the chains' last images
- * @property {number[]} logEvidence - estimates of the chains' beginnings
- * @property {number} logEvidenceAbove - one from the other side, with the image among the particles
- * @property {number} ess
- * @property {number} distinct
- * @property {number} particles - the sum over the chains of those of each member that began them
+ * @typedef {Object} ImageFacts
+ * @property {Receipt["member"]} member - Orientation of the member that drew it last.
+ * @property {number} [label] - Index of its label.
+ * @property {number} nats - -ln p of the image by the model, at its temperature.
+ * @property {number} natsAtOne - The same at temperature 1.
+ * @property {number[]} chainsNats - Nats of each chain's last image.
+ * @property {number[]} logEvidence - Estimate of ln p(given) by each chain's first particles.
+ * @property {number} logEvidenceAbove - An estimate from above, with the image among the particles.
+ * @property {number} ess - Effective number of first particles.
+ * @property {number} distinct - First particles from which a chain's last ones descend.
+ * @property {number} particles - First particles of each member, summed over the chains.
  */
 
-/** @type {Omit<Receipt, "exact" | "member">} */
+/** Figures of images for which nothing was estimated. @type {Omit<Receipt, "exact" | "member">} */
 const NOTHING = {
   quality: null,
   qualities: null,
@@ -43,27 +53,32 @@ const NOTHING = {
 };
 
 /**
- * A receipt of these facts; the label of the last image, if it has any.
+ * Return a receipt of these facts; fields that they lack are null, and `particles` is
+ * 0.
  *
- * @param {Partial<Receipt> & Pick<Receipt, "exact" | "member">} facts
- * @param {number} [label]
+ * @param {Partial<Receipt> & Pick<Receipt, "exact" | "member">} facts - Fields of the
+ *     receipt.
+ * @param {number} [label] - Index of the last image's label; the field is left out if
+ *     it is undefined.
  * @returns {Receipt}
  */
 export const receiptWith = (facts, label) => ({ ...NOTHING, ...facts, ...(label === undefined ? {} : { label }) });
 
 /**
- * The same where nobody gets the image: what is known of the hole.
+ * Return a receipt for a caller who asked for no image: without the label, nats and
+ * qualities of images.
  *
- * @param {Receipt} receipt
+ * @param {Receipt} receipt - Stays as it is.
  */
 export const ofNoImage = ({ label: _, ...facts }) => ({ ...facts, nats: [], qualities: [] });
 
 /**
- * The receipt of all images of a completion by particles.
+ * Return the receipt of images that were drawn by chains.
  *
- * @param {Drawn[]} drawn - at least one
- * @param {number | null} strangeNats
- * @param {number} values
+ * @param {ImageFacts[]} drawn - Facts of each image, at least one.
+ * @param {number | null} strangeNats - Nats at temperature 1 that only 1 % of ordinary
+ *     images exceed; null if unknown.
+ * @param {number} values - Number of values V of a variable.
  */
 export function receiptOf(drawn, strangeNats, values) {
   const evidence = drawn.flatMap(({ logEvidence }) => logEvidence);
@@ -88,11 +103,13 @@ export function receiptOf(drawn, strangeNats, values) {
 }
 
 /**
- * Return the receipt of images that were drawn without a chain.
+ * Return the receipt of images that were drawn by rejection, without a chain.
  *
- * @param {import("./accepting.js").Accepting} accepting
- * @param {number[]} natsAtOne - nats of each image at temperature 1
- * @param {number | null} strangeNats
+ * @param {import("./accepting.js").Accepting} accepting - The object that drew them;
+ *     its pool must have been drawn.
+ * @param {number[]} natsAtOne - Nats of each image at temperature 1.
+ * @param {number | null} strangeNats - Nats at temperature 1 that only 1 % of ordinary
+ *     images exceed; null if unknown.
  */
 export function acceptedReceipt(accepting, natsAtOne, strangeNats) {
   const { mixture, member, size, ess, logEvidence, evidenceSd, nats } = accepting;
@@ -111,7 +128,11 @@ export function acceptedReceipt(accepting, natsAtOne, strangeNats) {
   });
 }
 
-/** How far an image's chains ended from each other. @param {number[]} chainsNats */
+/**
+ * Return the distance between the ends of an image's chains, in nats.
+ *
+ * @param {number[]} chainsNats
+ */
 const apartNats = (chainsNats) => Math.max(...chainsNats) - Math.min(...chainsNats);
 
 /**
@@ -122,8 +143,8 @@ const apartNats = (chainsNats) => Math.max(...chainsNats) - Math.min(...chainsNa
 const worstOf = (words) => WORDS[Math.max(...words.map((word) => WORDS.indexOf(word)))];
 
 /**
- * Return true if an image has more nats at temperature 1 than 99 % of the model's validation
- * images; false if their nats are unknown.
+ * Return true if an image has more nats at temperature 1 than 99 % of the model's
+ * validation images; false if their nats are unknown.
  *
  * @param {number} natsAtOne
  * @param {number | null} strangeNats
@@ -131,9 +152,9 @@ const worstOf = (words) => WORDS[Math.max(...words.map((word) => WORDS.indexOf(w
 const isStrange = (natsAtOne, strangeNats) => strangeNats !== null && natsAtOne > strangeNats;
 
 /**
- * Return the word for one image by chains; other images do not influence it.
+ * Return the word for one image by chains. Other images do not influence it.
  *
- * @param {Drawn} drawn
+ * @param {ImageFacts} drawn
  * @param {number | null} strangeNats
  * @param {number} values
  * @returns {Quality}

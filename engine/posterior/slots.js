@@ -1,4 +1,7 @@
-/** A stage whose images are held, copied and forked: what particles ask of sampling/compiled/stage.py. */
+/**
+ * A stage whose images can be held, copied and forked, as particles need it
+ * (sampling/compiled/stage.py).
+ */
 
 /** @import {Drawing} from "../types" */
 
@@ -6,15 +9,22 @@ import { Stage } from "../stage.js";
 import { exactSum } from "../elementary.js";
 import { rowAndColumn } from "./plan.js";
 
-/** Arrays that are not layers' and go over as those do that each image begins anew. */
+/** Arrays that belong to no layer and are copied like the state of layers. */
 const CELLS = ["state.scaled", "state.conditions"];
 
+/**
+ * A stage whose images stop at any pixel and continue from each other's state.
+ *
+ * `Particles` uses one. In addition to the methods of `Stage`: `drawUpTo` draws images
+ * up to a pixel, `fork` and `copy` let an image continue from where another one is,
+ * `weighed` and `logits` read results. Methods change only this stage.
+ */
 export class Slots extends Stage {
   /**
    * Draw these images up to a stop and no further.
    *
    * @param {number[]} slots
-   * @param {number} stop
+   * @param {number} stop - Number of pixels before the stop, row by row.
    */
   drawUpTo(slots, stop) {
     const { width } = this.image;
@@ -24,12 +34,13 @@ export class Slots extends Stage {
   }
 
   /**
-   * Begin an image after its given rows, which another one has just finished.
+   * Start an image behind its given rows, which the image in another slot has just
+   * finished.
    *
-   * @param {number} source
-   * @param {number} target
+   * @param {number} source - Slot of that image.
+   * @param {number} target - Slot of the new image.
    * @param {Drawing} drawing
-   * @param {number} rows
+   * @param {number} rows - Number of the given rows.
    */
   fork(source, target, drawing, rows) {
     this.takeUp(target, drawing, rows);
@@ -37,7 +48,8 @@ export class Slots extends Stage {
   }
 
   /**
-   * Let an image go on from where another one is, held at the same stop; what is given to it, and its noise, stay.
+   * Let an image continue from where another one is. Both are held at the same stop;
+   * the target keeps its given pixels and its noise.
    *
    * @param {number} source
    * @param {number} target
@@ -58,6 +70,8 @@ export class Slots extends Stage {
   }
 
   /**
+   * Copy the state within an unfinished row.
+   *
    * @param {number} source
    * @param {number} target
    */
@@ -74,6 +88,8 @@ export class Slots extends Stage {
   }
 
   /**
+   * Copy the state that the network keeps for later pixels.
+   *
    * @param {number} source
    * @param {number} target
    */
@@ -82,7 +98,10 @@ export class Slots extends Stage {
   }
 
   /**
-   * @param {string} name - of an array (cells, width) or (layers, cells, width)
+   * Copy a slot's part of an array.
+   *
+   * @param {string} name - Name of an array of the shape (cells, width) or (layers,
+   *     cells, width).
    * @param {number} source
    * @param {number} target
    */
@@ -95,21 +114,25 @@ export class Slots extends Stage {
     }
   }
 
-  /** With the scratch slot. */
+  /** Return the number of slots, with the scratch slot. */
   get slots() {
     return this.table.shape("front.first_row")[0];
   }
 
-  /** ln p of all that was weighed in a slot. @param {number} slot */
+  /**
+   * Return ln p of all weighed pixels of an image.
+   *
+   * @param {number} slot
+   */
   weighed(slot) {
     const { height } = this.image;
     return exactSum(this.table.floats("state.log_p").subarray(slot * height, (slot + 1) * height));
   }
 
   /**
-   * The logits of each colour's values at the pixel that was weighed last, of the i-th slot that was drawn.
+   * Return the logits (V,) of each colour at the pixel that was weighed last.
    *
-   * @param {number} i
+   * @param {number} i - Index among the slots that were drawn, not the slot itself.
    */
   logits(i) {
     const { channels, values } = this.image;

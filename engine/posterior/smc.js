@@ -1,4 +1,13 @@
-/** A sweep of particles through a hole, from the first row to the last: model_core/posterior/smc.py. */
+/**
+ * A sweep of particles through a hole, from the first row to the last: sequential Monte
+ * Carlo.
+ *
+ * As in model_core/posterior/smc.py. With a retained image the sweep is conditional:
+ * that image takes part as the first particle and is never dropped. The images of one
+ * such sweep after another are a Markov chain whose stationary distribution is p(hole |
+ * all given pixels) for any number of particles (particle Gibbs: Andrieu, Doucet and
+ * Holenstein, 2010).
+ */
 
 /** @import {Given, Particle, Size, Weighted} from "./types" */
 
@@ -9,30 +18,45 @@ import { Island } from "./island.js";
 import { particleNoise } from "./noise.js";
 import { firstHole, rowAndColumn, stops, withRowEnds } from "./plan.js";
 
+/** Rows behind the hole that say most of what the given pixels say about its particles. */
 const ROWS_BEHIND = 2;
+/** Particles that continue from there, at most: all their remaining pixels are given. */
 const LAST = 4;
 
-/** An island of particles on its way through a hole to one image. */
+/**
+ * One pass of particles through a hole, which ends with one image.
+ *
+ * `Way.sweep` makes one. `steps()` runs it to the end and yields how much is done; then
+ * `images` are the remaining particles, `image` the one chosen by weight, and `label`
+ * its label. `island` holds their weights and the estimate of p(given). Until it is
+ * finished nobody else may use its particles. It raises EngineError if the model finds
+ * the given pixels impossible. Images are in the network's orientation.
+ */
 export class Sweep {
-  /** @type {Uint8Array | undefined} - drawn by the weights at the end */
+  /** The image chosen at the end. @type {Uint8Array | undefined} */
   image;
-  /** @type {Uint8Array[]} - all particles that are left at the end */
+  /** The particles that remain at the end. @type {Uint8Array[]} */
   images = [];
-  /** @type {number | undefined} - of the image */
+  /** Label of the image. @type {number | undefined} */
   label;
   #next = 0;
 
   /**
-   * @param {Particles} particles - nobody else's until the sweep is finished
-   * @param {Given} hole - as a member sees it
+   * @param {Particles} particles - Particles that nobody else uses until the sweep is
+   *     finished.
+   * @param {Given} hole - Given pixels and noise, in the network's orientation.
    * @param {Size} size
-   * @param {number} count - of the particles
+   * @param {number} count - Number of particles.
    * @param {Object} options
    * @param {Choices} options.choices
-   * @param {number} options.number - of this sweep among those of the image, for its noise
-   * @param {Uint8Array} [options.retained] - an image that takes part, as the first
-   * @param {number[]} [options.labels] - the particles', where images have some
-   * @param {(draws: Weighted, where: Uint8Array) => void} [options.passed]
+   * @param {number} options.number - Number of this sweep among those of the image; its
+   *     noise depends on it.
+   * @param {Uint8Array} [options.retained] - Image that takes part as the first
+   *     particle.
+   * @param {number[]} [options.labels] - Label of each particle, if the model has
+   *     labels.
+   * @param {(draws: Weighted, where: Uint8Array) => void} [options.passed] - Called
+   *     with the particles and a mask of the hole pixels that they have just drawn.
    */
   constructor(particles, hole, size, count, { choices, number, retained, labels, passed }) {
     this.particles = particles;
@@ -42,7 +66,7 @@ export class Sweep {
     this.number = number;
     this.labels = labels;
     this.passed = passed;
-    this.heard = hole.keep.slice();
+    this.reported = hole.keep.slice();
     this.island = new Island(count, retained !== undefined);
     this.holeEnds = Math.max(0, hole.keep.lastIndexOf(0)) + 1;
     const compared = stops(hole.keep, size);
@@ -53,31 +77,34 @@ export class Sweep {
   }
 
   /**
+   * Open the particles. Only given pixels behind the hole's first are weighed.
+   *
    * @param {number} count
    * @param {Uint8Array} [retained]
    */
   #begin(count, retained) {
     const { known, keep } = this.hole;
     /** @type {Particle[]} */
-    const begun = Array.from({ length: count }, (_, i) => {
+    const opened = Array.from({ length: count }, (_, i) => {
       return { noise: particleNoise(this.number, i), known, keep, label: this.labels?.[i] };
     });
-    if (retained) begun[0] = { ...begun[0], known: retained, keep: new Uint8Array(keep.length).fill(1) };
+    if (retained) opened[0] = { ...opened[0], known: retained, keep: new Uint8Array(keep.length).fill(1) };
     const first = firstHole(keep);
     const weighed = keep.map((isGiven, place) => Number(isGiven && place >= first));
-    this.particles.begin(begun, weighed, this.hole);
+    this.particles.begin(opened, weighed, this.hole);
   }
 
+  /** Return true if the image is chosen. */
   get isFinished() {
     return this.image !== undefined;
   }
 
-  /** How much of the work is done, 0 to 1. */
+  /** Return how much of the work is done, 0 to 1. */
   get done() {
     return this.isFinished ? 1 : this.#next / (this.stops.length + 1);
   }
 
-  /** Go on to the end: after each stop, how much of the work is done. */
+  /** Run to the end; yield after each stop how much of the work is done. */
   *steps() {
     while (!this.isFinished) {
       this.step();
@@ -85,7 +112,7 @@ export class Sweep {
     }
   }
 
-  /** Go on to the next stop, or to the end. */
+  /** Continue to the next stop, or to the end. */
   step() {
     if (this.#next === this.stops.length) {
       this.particles.advance(this.hole.keep.length);
@@ -94,13 +121,16 @@ export class Sweep {
     const stop = this.stops[this.#next];
     const logP = this.particles.advance(stop);
     if (this.compared.has(stop)) this.island.weigh(logP);
-    this.#tell(stop);
+    this.#report(stop);
     if (this.compared.has(stop)) this.#compare(stop);
     this.#next += 1;
     if (stop >= this.holeEnds && !this.isMerged) this.#merge();
   }
 
-  /** Go on with one of those particles that have drawn the same: they are given the same from here on. */
+  /**
+   * Merge particles that have drawn the same pixels: behind the hole, all that follows
+   * is given and equal.
+   */
   #merge() {
     this.isMerged = true;
     /** @type {Map<string, number>} */
@@ -117,16 +147,25 @@ export class Sweep {
     if (left.length === 1) this.#draw();
   }
 
-  /** @param {number} stop - tell of the hole pixels up to here */
-  #tell(stop) {
+  /**
+   * Report the hole pixels drawn since the last stop, before resampling makes particles
+   * identical.
+   *
+   * @param {number} stop - tell of the hole pixels up to here
+   */
+  #report(stop) {
     if (!this.passed) return;
-    const since = this.heard.map((isHeard, place) => Number(!isHeard && place < stop));
+    const since = this.reported.map((isReported, place) => Number(!isReported && place < stop));
     if (!since.includes(1)) return;
     this.passed({ images: this.particles.images(), weights: this.island.weights }, since);
-    this.heard = this.heard.map((isHeard, place) => isHeard | since[place]);
+    this.reported = this.reported.map((isReported, place) => isReported | since[place]);
   }
 
-  /** @param {number} stop */
+  /**
+   * Resample if few particles count. Behind the hole, continue with few particles.
+   *
+   * @param {number} stop
+   */
   #compare(stop) {
     const [row, last] = [stop, this.holeEnds].map((each) => rowAndColumn(each, this.size.width)[0]);
     if (stop < this.holeEnds) {
@@ -141,19 +180,27 @@ export class Sweep {
     }
   }
 
-  /** @param {number[]} parents */
+  /**
+   * Keep the labels of the particles that remain.
+   *
+   * @param {number[]} parents
+   */
   #follow(parents) {
     const { labels } = this;
     if (labels) this.labels = parents.map((parent) => labels[parent]);
   }
 
-  /** @param {number} stop */
+  /**
+   * Return numbers in [0, 1) that choose among the particles at a stop.
+   *
+   * @param {number} stop
+   */
   #uniforms(stop) {
     const [y, x] = rowAndColumn(stop, this.size.width);
     return this.choices.numbers(this.hole, this.number, this.island.size, y, x);
   }
 
-  /** Draw the image by the weights. */
+  /** Choose the image by weight. */
   #draw() {
     const { known, keep } = this.hole;
     const [uniform] = this.choices.numbers(this.hole, this.number, 1, this.size.height, 0);

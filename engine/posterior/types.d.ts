@@ -1,13 +1,14 @@
-/** What the modules of a completion hand each other. */
+/** Types that the modules of a completion share. */
 
 import type { Drawing } from "../types";
 
+/** The size of an image in pixels. */
 export interface Size {
   height: number;
   width: number;
 }
 
-/** One of an island's particles: its noise, and what is given to it. */
+/** One particle of a sweep: the stage word of its noise, its given pixels and its label. */
 export interface Particle {
   noise: bigint;
   known: Uint8Array;
@@ -15,14 +16,14 @@ export interface Particle {
   label?: number;
 }
 
-/** The material of one image, the right way up. */
+/** The given pixels and the noise of one image, upright. */
 export interface Given {
   known: Uint8Array;
   keep: Uint8Array;
   seed: bigint;
   sample: number;
   temperature: number;
-  /** Hardly any image has so many. */
+  /** Nats that only 1 % of the validation images exceed; null if unknown. */
   strangeNats: number | null;
 }
 
@@ -32,17 +33,19 @@ export interface Weighted {
   weights: number[];
 }
 
-/** Hears of particles, and which pixels were drawn. */
-export type Took = (draws: Weighted, where: Uint8Array) => void;
+/** Called with weighted images and a mask of the pixels that they have just drawn. */
+export type Listener = (draws: Weighted, where: Uint8Array) => void;
 
-/** A member given one label, if it has any; prior: of that label. */
+/** A label that images of a member may have, with its prior; without a label the prior is 1. */
 export interface Component {
   label?: number;
   prior: number;
 }
 
+/** Labels of particles, if the model has labels. */
 export interface Labels {
   labels?: number[];
 }
 
+/** Seed and number of an image, which select its noise. */
 export type Noise = Pick<Drawing, "seed" | "sample">;

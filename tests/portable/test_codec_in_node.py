@@ -141,3 +141,32 @@ def test_damage_to_coded_files_is_told_in_a_sentence(
     for sentence, part in zip(said, expected, strict=True):
         assert sentence.startswith("EngineError: ")
         assert part in sentence
+
+
+WARN = """
+const warnings = [];
+console.warn = (text) => warnings.push(text);
+const model = await parts.load(at(given.folder));
+const file = await model.encode(given.images);
+const before = warnings.length;
+await model.decode(file);
+await model.encode(given.images);
+return {before, warnings};
+"""
+
+
+def test_the_codec_warns_once_that_it_is_deprecated(
+    ask: Ask, exported: Path, portable_models_dir: Path
+) -> None:
+    """The first call of `encode` or `decode` prints one warning, and later calls none."""
+    model = load_model("tiny-cnn", models_dir=portable_models_dir)
+    images = sample(model, 1, seed=2)
+    found = ask(
+        WARN,
+        folder=str(exported / "models" / "tiny-cnn"),
+        images=images.flatten(1).tolist(),
+    )
+    assert found["before"] == 1
+    (warning,) = found["warnings"]
+    assert "deprecated" in warning
+    assert "pixelrnn" in warning

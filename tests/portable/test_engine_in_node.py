@@ -388,7 +388,7 @@ def test_wrong_requests_are_answered_in_a_sentence(ask: Ask, exported: Path) -> 
         "seed": "EngineError: seed must be a whole number",
         "n": "EngineError: n must be a whole number from 1 on, not 0",
         "temperature": "EngineError: temperature must be above 0, not 0",
-        "label": "EngineError: tiny-diagonal has no labels: an image cannot be asked for by one",
+        "label": "EngineError: tiny-diagonal has no labels: leave out label",
         "none": "EngineError: there is no image to encode",
         "size": "EngineError: a picture must have 30 values, not 3",
         "value": "EngineError: a picture's values must be whole numbers from 0 to 1, not 2",
@@ -468,7 +468,7 @@ return parts.load(at(given.folder)).then((model) => model.sample({seed: 1})).the
             "--wasm-max-mem-pages=5",
             "EngineError: too little memory: the model asks for",
         ),
-        ("--wasm-max-mem-pages=2", "EngineError: too little memory to begin"),
+        ("--wasm-max-mem-pages=2", "EngineError: too little memory to start"),
     ],
 )
 def test_a_machine_that_cannot_draw_is_told_why(

@@ -147,7 +147,7 @@ return Promise.all(calls.map((call) => call().then(() => "nothing", (error) => `
 def test_unknown_labels_are_refused_in_a_sentence(ask: Ask, exported: Path) -> None:
     """It says what there is."""
     assert ask(REFUSED, folder=str(exported / "models" / "tiny-labelled")) == [
-        "EngineError: tiny-labelled has no label seven: there is a, b, c",
+        "EngineError: tiny-labelled has no label seven: expected one of a, b, c",
         "EngineError: expected one label, or one for each of 2 images, not 1",
     ]
 
