@@ -126,6 +126,7 @@ export class Codec {
       );
     }
     const most = Math.floor(DECODE_VALUES / (image.channels * image.height * image.width));
+    // Checked before anything is decoded: a small file can claim many images.
     if (header.images > most)
       throw new EngineError(`the file contains ${header.images} images: expected at most ${most}`);
     const member = members.findIndex(({ orientation }) => orientation === header.member);

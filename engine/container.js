@@ -143,6 +143,7 @@ function unpackHeader(bytes) {
   if (String.fromCharCode(...bytes.subarray(0, 4)) !== MAGIC) {
     throw new EngineError("this is not a file of coded images: it does not begin with PXRN");
   }
+  // Files with fewer bytes than a header are reported below, as cut off.
   const [version = 1, numerics, member] = bytes.subarray(4);
   if (version !== 1 && version !== VERSION)
     throw new EngineError(`the file is of version ${version}: expected version 1 or ${VERSION}`);
@@ -192,6 +193,8 @@ function unpackStripe(bytes, begin) {
   const end = at + CRC_BYTES + sum + CRC_BYTES;
   if (end > bytes.length) throw new EngineError(`the file ends within a stripe; bytes missing: ${end - bytes.length}`);
   checkCrc(bytes.subarray(begin, end), "stripe");
+  // `packStripe` writes at least a bit for each image, so that a small damaged file
+  // cannot make the decoder draw millions of images.
   if (images > 8 * sum)
     throw new EngineError(`a stripe claims ${images} images in ${sum} bytes: expected at least a bit each`);
   const valuesCrc = viewOf(bytes).getUint32(at);

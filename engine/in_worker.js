@@ -42,6 +42,8 @@ const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("pixel
 export async function loadInWorker(url, embedded) {
   const calls = new Calls(embedded ? new Worker(policy.createScriptURL(embedded.script)) : moduleWorker());
   const load = async () => {
+    // A worker does not share the page's memory: it needs its own copy of the files
+    // before it loads the model.
     if (embedded) await calls.call("embed", embedded.files);
     return calls.call("load", folderAt(url).href);
   };

@@ -89,6 +89,8 @@ export class Model {
       return { member, index, drawing: { ...this.#labelled(drawing, priors, chooser), weighed: every } };
     });
     /** @type {number[]} */
+    // Drawing also yields ln p by the member and label that drew an image, if its
+    // pixels are weighed. Only the other terms of the mixture have to be computed then.
     const logPs = [];
     const images = await this.#draw(orders, options, logPs);
     if (!weighed) return images.map((image) => ({ ...image, nats: null, bitsPerDim: null }));
@@ -262,6 +264,7 @@ export class Model {
       throw new EngineError(`the picture has other colours than ${this.name}: another program has saved it`);
     }
     const { images, foreign } = cut(file, samples, this);
+    // Only the pixels are compared, so their probabilities are not needed.
     const drawn = await this.sample({ ...options, weighed: false });
     const changed = drawn.flatMap(({ values }, i) => this.#changed(values, images[i], options.first + i));
     changed.push(...foreign.map((place) => ({ sample: null, ...place })));

@@ -29,6 +29,7 @@ export async function readPng(bytes) {
   const view = new DataView(header.buffer, header.byteOffset, header.length);
   const [width, height] = [view.getUint32(0), view.getUint32(4)];
   const [depth, colour, , , interlaced] = header.subarray(8);
+  // Colour types of the specification: 0 is grey, 2 RGB, 3 indexed.
   const channels = { 0: 1, 2: 3, 3: 1 }[colour];
   if (depth !== 8 || !channels || interlaced || !(width * height > 0 && width * height < MOST_PIXELS)) {
     throw new EngineError("the PNG was changed after it was written: expected 8 bits a colour, grey, RGB or a palette");
@@ -63,6 +64,7 @@ function chunks(bytes) {
   let opacity = new Uint8Array();
   for (let at = SIGNATURE.length; at + 12 <= bytes.length; ) {
     const length = view.getUint32(at);
+    // A chunk has 4 bytes of length, 4 of type and 4 of checksum around its content.
     if (at + 12 + length > bytes.length) break;
     const kind = latin.decode(bytes.subarray(at + 4, at + 8));
     const content = bytes.subarray(at + 8, at + 8 + length);
@@ -73,6 +75,7 @@ function chunks(bytes) {
     const decoder = { tEXt: latin, iTXt: new TextDecoder() }[kind];
     if (decoder) {
       const [name, ...values] = decoder.decode(content).split("\0");
+      // tEXt is "keyword\0text", iTXt has flags and languages between the two.
       text[name] = values.at(-1) ?? "";
     }
     at += 12 + length;

@@ -45,6 +45,7 @@ export function recipeOf(text) {
   if (text.kind !== "sample") {
     throw new EngineError("only samples can be verified: the text in the PNG does not say that it shows samples");
   }
+  // A sheet whose images were drawn on several machines names each kind of arithmetic.
   if (text.numerics && !text.numerics.split(", ").includes(NUMERICS)) {
     throw new EngineError(`the picture was drawn with ${text.numerics} numerics: a difference would prove nothing`);
   }
@@ -148,6 +149,8 @@ export function cut(png, count, { channels, height, width, palette }) {
     });
   });
 
+  // With 256 colours there is no room for the grey, and 256 % 256 is the index of the
+  // first colour.
   const between = palette.length ? palette.length % MOST_COLOURS : LINE_GREY;
   const foreign = [];
   for (let y = 0; y < high; y++) {

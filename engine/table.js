@@ -97,6 +97,7 @@ export class Table {
       words += 1 + shape.length;
       return { entry, shape, word };
     });
+    // In the memory come first the table, then the weights, then the other arrays.
     const base = this.address + aligned(words * WORD);
     let end = base + weightBytes;
     for (const { entry, shape, word } of laid) {
@@ -112,6 +113,7 @@ export class Table {
     instance.reach(end + PAGE);
     const table = new BigInt64Array(this.memory.buffer, this.address, words);
     for (const { entry, shape, word } of laid) {
+      // Of an array, the loop reads its address and its shape; of a number, its value.
       const first = entry.dtype ? this.#of(entry.name).address : Number(entry.value);
       [first, ...shape].forEach((number, i) => (table[word + i] = BigInt(number)));
     }

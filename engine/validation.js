@@ -39,6 +39,8 @@ export function drawingsOf({ n: count, seed, temperature = 1, first = 0, label, 
     throw new EngineError(`first must be a whole number from 0 on, not ${first}`);
   if (!(temperature > 0 && temperature < Infinity))
     throw new EngineError(`temperature must be above 0, not ${temperature}`);
+  // A number above 2^53 may have been rounded already, and the service would draw
+  // another seed.
   if (typeof seed !== "bigint" && !Number.isSafeInteger(seed)) {
     throw new EngineError(`seed must be a whole number, from 2^53 on a bigint, not ${seed}`);
   }

@@ -54,6 +54,7 @@ async function answer(id, call, argument) {
 async function carriedOut(id, call, argument, signal) {
   if (call === "embed") return embed(argument);
   if (call === "load") {
+    // The promise is kept, not the model, so that a failed load fails later calls too.
     model = load(argument);
     const { name, width, height, channels, values, palette, orientations, labels, module } = await model;
     return { name, width, height, channels, values, palette, orientations, labels, module };

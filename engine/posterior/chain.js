@@ -360,6 +360,8 @@ export class Chain {
     const sweep = way.sweep(this.given, size, this.#next++, block, { image: this.image, labels });
     for (const _ of sweep.steps()) yield 0;
     const { island } = sweep;
+    // A chain that began again has many particles, too many for every member to score
+    // all of them.
     const most = this.#isLost ? CANDIDATES_OF_EXACT : Infinity;
     const left = island.size > most ? island.narrow(this.#uniforms(most), most) : sweep.images.keys();
     const images = Array.from(left, (i) => way.upright(sweep.images[i]));

@@ -78,6 +78,7 @@ export class Target {
     const guiding = guides.map(({ orientation, member, ...lent }) => {
       /** @param {number} most */
       const particles = (most) => new Particles(new Slots(lent.program, lent.description, lent.weights, most), most);
+      // A guide that is a member shares the member's way and its memory.
       return ways[member ?? -1] ?? new Way(orientation, [{ prior: 1 }], image, choices, particles, size);
     });
     this.mixture = new Mixture(ways, guiding);
@@ -131,9 +132,14 @@ export async function complete(drawer, options) {
     known,
     keep,
   }));
+  // Only a clamp may have a label for each image; its target must not depend on the
+  // first one.
   const ofAll = Array.isArray(options.label) ? { ...drawings[0], label: undefined } : drawings[0];
   const target = new Target(drawer, ofAll, Math.max(sizeOfChain(particles), DRAWS));
   if (method === "clamp") return clamped(drawer, target, drawings, options);
+
+  // The methods are tried in the order of their reliability: exact draws, all fillings
+  // scored, particles.
   const { ways } = target.mixture;
   const needsParticles = ways.length > 1 || givenBehind(ways[0].turned(keep)) > 0;
   if (!needsParticles) return exact(drawer, target, drawings, options, n);
@@ -235,6 +241,8 @@ function* describe(target, marginals, pictures, n, evidence) {
   const images = pictures.map(({ values }) => values);
   /** @type {number[][]} */
   const logPs = [];
+  // Only with labels do the further images have to be scored: their likeliest label is
+  // needed for the predictions.
   for (const image of way.components.length > 1 ? images : images.slice(0, n)) {
     logPs.push(way.logP([image], target.temperature).map(([each], k) => each + way.logPriors[k]));
     yield;

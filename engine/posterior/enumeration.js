@@ -76,6 +76,7 @@ export class EnumeratedRun {
       const before = way.logPBefore(this.target.given(0));
       /** @type {number[][]} */
       const rows = before.map(() => []);
+      // Each image takes a slot for each label.
       const together = Math.max(1, Math.floor(way.most / before.length));
       for (let first = 0; first < this.fillings.length; first += together) {
         const behind = this.#behind(way, this.fillings.slice(first, first + together));

@@ -165,6 +165,8 @@ export class IslandsRun {
     const [uniform, which] = mixture.ways[0].choices.numbers(given, CHOICE, 2);
     const draws = seat(chains, uniform);
     const rounds = this.#rounds(chains);
+    // If hardly any first particle counts, the candidates say little about the pixels,
+    // and the rounds say more.
     if (!rounds || this.#ess(chains) >= FEW) {
       for (const each of sharesOfChains) each.add(draws, this.hole);
     }
@@ -172,6 +174,8 @@ export class IslandsRun {
       for (const done of chain.rounds(rounds)) yield (CHAINS + number * rounds + done) / (CHAINS * (1 + rounds));
     }
     const converged = convergedOf(chains);
+    // A chain that is still far from the best one would make the marginals and the
+    // choice of the image worse.
     for (const number of converged) {
       for (const _ of this.#predicted(sharesOfChains[number], chains[number])) yield 1;
       this.shares.merge(sharesOfChains[number]);

@@ -93,6 +93,8 @@ export function receiptOf(drawn, strangeNats, values) {
       particles: Math.max(...drawn.map(({ particles }) => particles)),
       ess: Math.min(...drawn.map(({ ess }) => ess)),
       distinct: Math.min(...drawn.map(({ distinct }) => distinct)),
+      // p(given) is at least the probability of a completed image, so its nats are an
+      // upper bound.
       evidence_nats: Math.min(-logMean(evidence), ...drawn.flatMap(({ chainsNats }) => chainsNats)),
       evidence_sd: deviation([...evidence, ...drawn.map(({ logEvidenceAbove }) => logEvidenceAbove)]),
       nats: drawn.map(({ nats }) => nats),
