@@ -206,9 +206,13 @@ function unpackStripe(bytes, begin) {
 /**
  * Return the bytes of a file with this header and these stripes. `unpack` reverses it.
  *
+ * If a stripe has fewer bytes than one bit for each image, zeros are added to its first
+ * lane, which do not change the decoded images.
+ *
  * @param {Header} header - Its digests are hexadecimal: 64 digits of sha256 and
  *     identity, 16 of the canary.
  * @param {Stripe[]} stripes - At least one, in the order of their images.
+ * @returns A new array.
  */
 export function pack({ sha256, identity, member, images, canary }, stripes) {
   const bytes = new Uint8Array(headerBytes(VERSION) - CRC_BYTES);

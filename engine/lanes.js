@@ -117,10 +117,11 @@ class DecodingLane {
  *     meanwhile. The images in its slots are replaced.
  * @param {Uint8Array[]} images - Values (channels, height, width) in the orientation of
  *     the stage's network.
- * @param {number} lanes - Number of streams; at most the number of images.
+ * @param {number} lanes - Number of streams, at least 1.
  * @param {Size3} size - Shape of an image.
  * @param {number[]} [labels] - Index of each image's label, if the model has labels.
  * @returns The bytes of each lane.
+ * @throws {EngineError} if the network gives logits that are not finite.
  * @throws {EngineError} if the network gives logits that are not finite.
  */
 export function encodeLanes(stage, images, lanes, size, labels) {

@@ -35,6 +35,9 @@ const compiled = new Map();
  * @throws {EngineError} if the engine has no such kind, if the weights were packed for
  *     another version of the engine, if a file cannot be read, or if the browser has no
  *     WebAssembly with SIMD.
+ * @throws {EngineError} if the engine has no such kind, if the weights were packed for
+ *     another version of the engine, if a file cannot be read or has the wrong sha256,
+ *     or if the machine has too little memory or no WebAssembly with SIMD.
  */
 export async function programOf(description) {
   const { kind, sources } = description;

@@ -114,7 +114,7 @@ export function maskOf(keep, { height, width }) {
  *     a pixel can have.
  * @param {Uint8Array} [keep] - Mask of the pixels to check, 1 for a given one; values
  *     of other pixels may be anything. Default: check all pixels.
- * @returns A copy. A value that was not checked is taken modulo 256.
+ * @returns A copy. A value that was not checked is converted to a byte, modulo 256.
  * @throws {EngineError} if the number of values is wrong, or if a checked value is not
  *     a whole number from 0 to V - 1.
  */

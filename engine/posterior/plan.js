@@ -113,9 +113,8 @@ export function stops(keep, { height, width }) {
     let [begin, hasGiven, hasHole] = [0, false, false];
     for (let x = 0; x < width; x++) {
       const place = y * width + x;
-      // Given pixels count only if they come after the hole's first: all particles
-      // share the earlier ones. A stop without a hole pixel in between would compare
-      // the same particles twice.
+      // Only given pixels behind the hole's first count: all particles share the
+      // earlier ones.
       if (hasGiven && hasHole && !keep[place] && x - begin >= COLUMNS_BETWEEN_STOPS) {
         found.push(place);
         [begin, hasGiven, hasHole] = [x, false, false];
