@@ -8,7 +8,7 @@ import { say, t } from "../lang.js";
 import { explain, Unreachable } from "../service/problems.js";
 import { dataUrlOf } from "../pixels/raster.js";
 import { NOBODY } from "../service/words.js";
-import { Writing } from "../parts/writing.js";
+import { Player } from "../parts/player.js";
 
 /** @import {Model, Shared} from "../types" */
 
@@ -21,12 +21,12 @@ export class WatchView {
     this.#element = element;
     this.#line = find(element, ".explained > .trouble");
     this.#shared = shared;
-    this.#writing = new Writing(element, shared.ask);
-    this.#writing.onTrouble = (error) => this.#say(error);
-    this.#writing.onWait = (text) => this.#tell(text);
-    this.#writing.onChange = () => this.#tell("");
-    this.#writing.onRested = () => this.#goOn();
-    find(element, "[data-act=another]").addEventListener("click", () => this.#write());
+    this.#player = new Player(element, shared.ask);
+    this.#player.onTrouble = (error) => this.#say(error);
+    this.#player.onWait = (text) => this.#tell(text);
+    this.#player.onChange = () => this.#tell("");
+    this.#player.onIdle = () => this.#goOn();
+    find(element, "[data-act=another]").addEventListener("click", () => this.#drawAnother());
     find(element, "[data-act=mine]").addEventListener("click", () => this.#drawOn());
     this.#kinds = new KindPicker(find(element, ".kinds"), "watched");
     this.#kinds.onChoose = (name) => this.#choose(name);
@@ -38,7 +38,7 @@ export class WatchView {
   #element;
   #line;
   #shared;
-  #writing;
+  #player;
   #kinds;
   /** The best of each kind. @type {Model[]} */
   #offered = [];
@@ -53,7 +53,7 @@ export class WatchView {
   open() {
     if (this.#element.hidden) return;
     const isReady = this.#isReady(this.#model);
-    if (isReady && !this.#writing.isLive && !this.#writing.isAsking) this.#write(false);
+    if (isReady && !this.#player.isLive && !this.#player.isAsking) this.#drawAnother(false);
     else if (!this.#isPatient) this.#fill();
   }
 
@@ -62,12 +62,12 @@ export class WatchView {
     return Boolean(model && this.#shared.ask.isReady("sample", model));
   }
 
-  leave = () => this.#writing.leave();
+  leave = () => this.#player.leave();
 
   /** A film, where nothing else is. */
   #fill() {
     this.#isPatient = false;
-    if (!this.#writing.isShown && !this.#element.hidden) this.#writing.showFilm();
+    if (!this.#player.isShown && !this.#element.hidden) this.#player.showFilm();
   }
 
   /** @param {Model[]} models */
@@ -77,7 +77,7 @@ export class WatchView {
     this.#isReadyCount = models.filter(({ compiling }) => !compiling).length;
     const before = this.#model;
     const same = this.#offered.find((model) => before && kindOf(model) === kindOf(before));
-    const isBusy = this.#writing.isLive || this.#writing.isAsking;
+    const isBusy = this.#player.isLive || this.#player.isAsking;
     const ready = this.#offered.find((model) => this.#isReady(model));
     const next = this.#isReady(same) ? same : ready;
     this.#model = (isBusy && same) || next || same || this.#offered[0] || null;
@@ -91,7 +91,7 @@ export class WatchView {
   /** @param {string} name */
   #choose(name) {
     this.#model = this.#offered.find((model) => model.name === name) ?? null;
-    this.#write();
+    this.#drawAnother();
   }
 
   /** A picture of the next kind that somebody draws at once. */
@@ -101,20 +101,20 @@ export class WatchView {
     const next = others.find((model) => this.#isReady(model)) ?? this.#model;
     this.#model = next;
     this.#kinds.offer(this.#offered, next);
-    this.#write(false);
+    this.#drawAnother(false);
   }
 
-  #write(isAsked = true) {
+  #drawAnother(isAsked = true) {
     this.#say(null);
     if (!this.#model) return this.#say(NOBODY);
     this.#isCutOff = false;
-    this.#writing.begin(this.#model, isAsked);
+    this.#player.begin(this.#model, isAsked);
   }
 
   /** The reader goes on with it, where one draws with white and black, or with the colours of a palette. */
   #drawOn() {
-    const { begun, model } = this.#writing;
-    if (model && begun) this.#shared.onSend("ink", dataUrlOf(begun), model.name, this.#writing.count);
+    const { drawnPart, model } = this.#player;
+    if (model && drawnPart) this.#shared.onSend("ink", dataUrlOf(drawnPart), model.name, this.#player.count);
     else location.hash = "ink";
   }
 
@@ -122,12 +122,12 @@ export class WatchView {
   #tell(waiting) {
     const present = t("This picture is being drawn one pixel at a time");
     const past = t("This picture was drawn one pixel at a time");
-    find(this.#element, "h1").textContent = this.#writing.isFinished ? past : present;
-    this.#element.dataset.live = String(this.#writing.isLive);
-    const { model, isShown } = this.#writing;
+    find(this.#element, "h1").textContent = this.#player.isFinished ? past : present;
+    this.#element.dataset.live = String(this.#player.isLive);
+    const { model, isShown } = this.#player;
     find(this.#element, "[data-act=another]").disabled = !this.#isReady(this.#model);
     find(this.#element, "[data-act=mine]").disabled = model !== null && !hasInk(model);
-    const shown = model ? origin(model, this.#writing.isHere) : isShown ? this.#recorded : "";
+    const shown = model ? origin(model, this.#player.isHere) : isShown ? this.#recorded : "";
     find(this.#element, ".origin").textContent = waiting || shown;
     find(this.#element, ".origin").title = model?.name ?? "";
   }

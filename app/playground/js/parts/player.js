@@ -42,7 +42,7 @@ const EVERY = 2;
 /** Of a bit in a film's numbers. */
 const UNITS = 4096;
 
-export class Writing {
+export class Player {
   /** @param {HTMLElement} view @param {Asking} ask */
   constructor(view, ask) {
     this.#view = view;
@@ -73,7 +73,7 @@ export class Writing {
   /** Told when another picture is shown, or it is finished. */
   onChange = () => {};
   /** Called when a picture was finished some seconds ago, and nobody has done anything since. */
-  onRested = () => {};
+  onIdle = () => {};
   isAsking = false;
 
   #view;
@@ -130,7 +130,7 @@ export class Writing {
   }
 
   /** What is there of the one that was drawn here, clear where nothing is. @returns {ImageData | null} */
-  get begun() {
+  get drawnPart() {
     if (!this.#written || !this.isLive) return null;
     const { picture } = this.#written;
     const begun = new ImageData(picture.width, picture.height);
@@ -190,7 +190,7 @@ export class Writing {
       const fogs = model === this.model ? this.#futures.fogs.filter(({ from }) => from <= at) : [];
       const futures = new Futures(written.picture, fogs, { ask: this.#ask, model });
       if (isByItself && this.#written && !matchMedia(STILL).matches) {
-        await Promise.race([Promise.all([this.#endFilm(), futures.seek(at)]), pause(HANDOVER_MS)]);
+        await Promise.race([Promise.all([this.#hurryFilm(), futures.seek(at)]), pause(HANDOVER_MS)]);
         this.#hurry = 0;
         if (signal.aborted) return futures.stop();
       }
@@ -206,7 +206,7 @@ export class Writing {
   }
 
   /** A film that plays goes on to its end, as fast as it has to. */
-  async #endFilm() {
+  async #hurryFilm() {
     if (this.isLive || !this.#isPlaying || this.#view.hidden) return;
     this.#hurry = (this.#all - this.#at) / (FILM_END_MS / 1000);
     await pause(HANDOVER_MS);
@@ -302,7 +302,7 @@ export class Writing {
     }
     this.#goesOn = false;
     this.#inARow += 1;
-    this.onRested();
+    this.onIdle();
   }
 
   /** The picture stays. */
