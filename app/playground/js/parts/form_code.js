@@ -100,8 +100,8 @@ export class FormCode {
     const shown = el("pre", { tabIndex: 0, "data-code": name.toLowerCase() }, text);
     const copy = el("button", { type: "button", class: "quiet", "aria-label": t("Copy {name}", { name }) }, t("Copy"));
     copy.addEventListener("click", async () => {
-      const written = navigator.clipboard.writeText(shown.textContent ?? "");
-      const words = await written.then(
+      const copied = navigator.clipboard.writeText(shown.textContent ?? "");
+      const words = await copied.then(
         () => t("Copied."),
         () => t("The browser does not let this page copy; select the text instead."),
       );

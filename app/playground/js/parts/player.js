@@ -11,11 +11,11 @@ import { PixelNote } from "./pixel_note.js";
 import { Reel } from "./reel.js";
 import { Latest } from "../signal.js";
 import { costOfPixel, likelihood, percent } from "../service/words.js";
-import { chanceOfWhite, drawn, endedFrom, ofOneLabel } from "../service/written.js";
+import { chanceOfWhite, drawPicture, redrawFrom, withOneLabel } from "../service/drawing.js";
 
 /** @import {Asking} from "../service/asking.js" */
 /** @import {How, Model} from "../types" */
-/** @import {Written} from "../service/written.js" */
+/** @import {Drawing} from "../service/drawing.js" */
 
 const USUAL_PIXELS = 28 * 28;
 const STILL = "(prefers-reduced-motion: reduce)";
@@ -51,7 +51,7 @@ export class Player {
     this.#reel = new Reel(canvas);
     this.#note = new PixelNote(
       canvas,
-      () => this.#written?.picture ?? null,
+      () => this.#drawing?.picture ?? null,
       (x, y) => this.#costAt(x, y),
     );
     this.#place = find(view, ".place input");
@@ -88,8 +88,8 @@ export class Player {
   #asking = new Latest();
   #wondering = new Latest();
   #chancesAt = -1;
-  /** @type {Written | null} */
-  #written = null;
+  /** @type {Drawing | null} */
+  #drawing = null;
   #futures = new Futures(new ImageData(1, 1), [], null);
   /** Who drew it; null = it is recorded. @type {Model | null} */
   model = null;
@@ -108,7 +108,7 @@ export class Player {
 
   /** Whether this browser drew it. */
   get isHere() {
-    return this.#written?.isHere ?? false;
+    return this.#drawing?.isHere ?? false;
   }
 
   /** Whether it shows what was drawn for the reader, and not a film. */
@@ -117,11 +117,11 @@ export class Player {
   }
 
   get isShown() {
-    return this.#written !== null;
+    return this.#drawing !== null;
   }
 
   get isFinished() {
-    return this.#written !== null && this.#at >= this.#all;
+    return this.#drawing !== null && this.#at >= this.#all;
   }
 
   /** How many pixels of it are there. */
@@ -131,31 +131,31 @@ export class Player {
 
   /** What is there of the one that was drawn here, clear where nothing is. @returns {ImageData | null} */
   get drawnPart() {
-    if (!this.#written || !this.isLive) return null;
-    const { picture } = this.#written;
+    if (!this.#drawing || !this.isLive) return null;
+    const { picture } = this.#drawing;
     const begun = new ImageData(picture.width, picture.height);
     begun.data.set(picture.data.subarray(0, 4 * this.#at));
     return begun;
   }
 
   get #all() {
-    const { width = 0, height = 0 } = this.#written?.picture ?? {};
+    const { width = 0, height = 0 } = this.#drawing?.picture ?? {};
     return width * height;
   }
 
   /** Another picture, from nothing. The one before stays until it is there. @param {Model} model @param {boolean} isAsked whether somebody has asked for it */
   begin(model, isAsked) {
     if (isAsked) this.#inARow = 0;
-    const one = ofOneLabel(model);
-    return this.#draw(one, 0, (how) => drawn(this.#ask, one, how), !isAsked);
+    const one = withOneLabel(model);
+    return this.#draw(one, 0, (how) => drawPicture(this.#ask, one, how), !isAsked);
   }
 
   /** What was recorded, for as long as nothing else is there. */
   async showFilm() {
-    const { written, futures } = await film(this.#films);
+    const { drawing, futures } = await film(this.#films);
     if (this.isLive) return;
     this.#films += 1;
-    this.#show(written, futures, null, 0);
+    this.#show(drawing, futures, null, 0);
   }
 
   /** The picture is not looked at any more. */
@@ -169,32 +169,32 @@ export class Player {
 
   /** From here on it goes another way. */
   #rollAgain() {
-    const [model, written, at] = [this.model, this.#written, this.#at];
-    if (!model || !written) return;
+    const [model, drawing, at] = [this.model, this.#drawing, this.#at];
+    if (!model || !drawing) return;
     this.#run(false);
-    this.#draw(model, at, (how) => endedFrom(this.#ask, model, written.picture, at, how));
+    this.#draw(model, at, (how) => redrawFrom(this.#ask, model, drawing.picture, at, how));
   }
 
   /**
    * @param {Model} model
    * @param {number} at how much of the picture before stays
-   * @param {(how: How) => Promise<Written>} ask
+   * @param {(how: How) => Promise<Drawing>} ask
    * @param {boolean} [isByItself] whether nobody asked for it
    */
   async #draw(model, at, ask, isByItself = false) {
     const signal = this.#asking.ask();
     this.isAsking = true;
     try {
-      const written = await ask({ signal, onWait: (words) => this.onWait(words) });
+      const drawing = await ask({ signal, onWait: (words) => this.onWait(words) });
       if (signal.aborted) return;
       const fogs = model === this.model ? this.#futures.fogs.filter(({ from }) => from <= at) : [];
-      const futures = new Futures(written.picture, fogs, { ask: this.#ask, model });
-      if (isByItself && this.#written && !matchMedia(STILL).matches) {
+      const futures = new Futures(drawing.picture, fogs, { ask: this.#ask, model });
+      if (isByItself && this.#drawing && !matchMedia(STILL).matches) {
         await Promise.race([Promise.all([this.#hurryFilm(), futures.seek(at)]), pause(HANDOVER_MS)]);
         this.#hurry = 0;
         if (signal.aborted) return futures.stop();
       }
-      this.#show(written, futures, model, at);
+      this.#show(drawing, futures, model, at);
     } catch (error) {
       if (!signal.aborted) this.onTrouble(error);
     } finally {
@@ -212,15 +212,15 @@ export class Player {
     await pause(HANDOVER_MS);
   }
 
-  /** @param {Written} written @param {Futures} futures @param {Model | null} model @param {number} at */
-  #show(written, futures, model, at) {
+  /** @param {Drawing} drawing @param {Futures} futures @param {Model | null} model @param {number} at */
+  #show(drawing, futures, model, at) {
     this.#futures.stop();
     clearTimeout(this.#timer);
-    this.#written = written;
+    this.#drawing = drawing;
     this.#futures = futures;
     this.model = model;
     futures.onNews = () => this.#run(this.#isPlaying);
-    this.#use.href = `#${written.address}`;
+    this.#use.href = `#${drawing.address}`;
     this.#place.max = this.#all;
     const isStill = matchMedia(STILL).matches;
     this.onChange();
@@ -250,13 +250,13 @@ export class Player {
 
   /** How it can go on from here and, of a palette, how probable each colour is at the next pixel. */
   async #rest() {
-    const [model, written, at] = [this.model, this.#written, this.#at];
+    const [model, drawing, at] = [this.model, this.#drawing, this.#at];
     this.#futures.seek(at);
-    if (!model?.palette?.length || !written?.bits || this.isFinished) return;
-    const { picture } = written;
+    if (!model?.palette?.length || !drawing?.bits || this.isFinished) return;
+    const { picture } = drawing;
     const wish = { picture, x: at % picture.width, y: Math.floor(at / picture.width) };
     const belief = await this.#ask.pixel(model, wish, { signal: this.#wondering.ask() }).catch(() => null);
-    if (!belief || written !== this.#written || at !== this.#at) return;
+    if (!belief || drawing !== this.#drawing || at !== this.#at) return;
     find(this.#view, "[data-chances]").replaceChildren(...beliefPlots(belief.colours, model));
     this.#chancesAt = at;
   }
@@ -268,7 +268,7 @@ export class Player {
     let before = performance.now();
     let due = this.#at;
     const step = (/** @type {number} */ now) => {
-      if (!this.#written) return;
+      if (!this.#drawing) return;
       if (this.#isPlaying && !this.#view.hidden) {
         due += (Math.max(0, now - before) / 1000) * this.#rate; // a frame may have begun before it was asked for
         this.#at = Math.min(Math.floor(due), this.#all);
@@ -279,7 +279,7 @@ export class Player {
       const isMoving = this.#view.hidden || this.#showNow();
       if (this.#isPlaying || isMoving) this.#frame = requestAnimationFrame(step);
     };
-    if (this.#written) this.#showNow();
+    if (this.#drawing) this.#showNow();
     this.#label();
     this.#frame = requestAnimationFrame(step);
   }
@@ -314,7 +314,7 @@ export class Player {
 
   /** What a pixel cost that is there, if that is known. @param {number} x @param {number} y */
   #costAt(x, y) {
-    const { picture, bits = null, isBinary = false } = this.#written ?? {};
+    const { picture, bits = null, isBinary = false } = this.#drawing ?? {};
     if (!picture || !bits) return "";
     const at = y * picture.width + x;
     if (at >= this.#at) return "";
@@ -330,26 +330,26 @@ export class Player {
   #label() {
     this.#play.textContent =
       this.#isPlaying || this.#goesOn ? t("Pause") : this.isFinished ? t("Once more") : t("Go on");
-    for (const control of [this.#play, this.#step, this.#place]) control.disabled = !this.#written;
+    for (const control of [this.#play, this.#step, this.#place]) control.disabled = !this.#drawing;
     this.#roll.disabled = !this.isLive || this.isFinished;
-    this.#use.hidden = !this.isFinished || !this.#written?.address;
+    this.#use.hidden = !this.isFinished || !this.#drawing?.address;
     this.onChange();
   }
 
   /** @returns {boolean} whether something is still moving */
   #showNow() {
-    const written = /** @type {Written} */ (this.#written);
+    const drawing = /** @type {Drawing} */ (this.#drawing);
     const fog = this.#futures.before(this.#at);
     this.#place.value = String(this.#at);
-    this.#count(written);
-    this.#expect(written);
+    this.#count(drawing);
+    this.#expect(drawing);
     if (this.#at !== this.#chancesAt) find(this.#view, "[data-chances]").replaceChildren();
     this.#note.refresh();
     this.#showEndings(this.isFinished ? [] : (fog?.endings ?? []));
-    return this.#reel.paint(written, this.#at, fog, matchMedia(STILL).matches);
+    return this.#reel.paint(drawing, this.#at, fog, matchMedia(STILL).matches);
   }
 
-  /** What it cost so far, or in the end. @param {Written} written */
+  /** What it cost so far, or in the end. @param {Drawing} drawing */
   #count({ bits, total, rarity }) {
     const spent = this.isFinished ? total : (bits?.slice(0, this.#at).reduce((sum, cost) => sum + cost, 0) ?? null);
     const sums = find(this.#view, ".sums");
@@ -363,7 +363,7 @@ export class Player {
     find(sums, "[data-likelihood]").textContent = likelihood(spent);
   }
 
-  /** What comes next, and how sure the network is. @param {Written} written */
+  /** What comes next, and how sure the network is. @param {Drawing} drawing */
   #expect({ picture, isBinary, bits }) {
     const line = find(this.#view, ".next");
     const bar = find(this.#view, ".chance");
@@ -405,7 +405,7 @@ export class Player {
   }
 }
 
-/** A recorded drawing, one after the other; docs/make_films.py says what stands in the files. @param {number} number @returns {Promise<{written: Written, futures: Futures}>} */
+/** A recorded drawing, one after the other; docs/make_films.py says what stands in the files. @param {number} number @returns {Promise<{drawing: Drawing, futures: Futures}>} */
 async function film(number) {
   const strip = await pixelsOf(shipped(`film-${FILMS[number % FILMS.length]}.webp`));
   const side = strip.width;
@@ -418,6 +418,6 @@ async function film(number) {
     return { from: EVERY * k * side, mean, endings };
   });
   const total = bits.reduce((sum, cost) => sum + cost, 0);
-  const written = { address: "", picture, isBinary: true, bits, total, rarity: null, isHere: false };
-  return { written, futures: new Futures(picture, fogs, null) };
+  const drawing = { address: "", picture, isBinary: true, bits, total, rarity: null, isHere: false };
+  return { drawing, futures: new Futures(picture, fogs, null) };
 }

@@ -2,9 +2,9 @@
 
 import { Mist } from "../pixels/mist.js";
 import { blankCanvas, pen } from "../pixels/raster.js";
-import { chanceOfWhite } from "../service/written.js";
+import { chanceOfWhite } from "../service/drawing.js";
 
-/** @import {Written} from "../service/written.js" */
+/** @import {Drawing} from "../service/drawing.js" */
 /** @import {Fog} from "../service/futures.js" */
 
 const SIDE = 672;
@@ -21,28 +21,28 @@ export class Reel {
   #mist = new Mist();
 
   /**
-   * @param {Written} written
+   * @param {Drawing} drawing
    * @param {number} at how many pixels are there
    * @param {Fog | null} fog
    * @param {boolean} isStill whether a new fog is there at once
    * @param {boolean} isTold whether the next pixel is as bright as white is likely
    * @returns {boolean} whether the fog is still on its way
    */
-  paint(written, at, fog, isStill, isTold = true) {
-    const { width, height } = written.picture;
+  paint(drawing, at, fog, isStill, isTold = true) {
+    const { width, height } = drawing.picture;
     const side = Math.max(1, Math.floor(SIDE / width));
     this.#fit(width, height, side);
-    const isMoving = this.#mist.ease(fog && fog.mean, written.isBinary, isStill);
+    const isMoving = this.#mist.ease(fog && fog.mean, drawing.isBinary, isStill);
     const brush = pen(this.#canvas);
     brush.imageSmoothingEnabled = true;
     brush.drawImage(this.#mist.canvas, 0, 0, side * width, side * height);
     const row = side * Math.floor(at / width);
     brush.clearRect(0, 0, side * width, row); // no fog is seen through a colour that is clear
     brush.clearRect(0, row, side * (at % width), side);
-    this.#drawTop(written.picture, at);
+    this.#drawTop(drawing.picture, at);
     brush.imageSmoothingEnabled = false;
     brush.drawImage(this.#above, 0, 0, side * width, side * height);
-    if (at < width * height) drawFront(brush, written, at, side, isTold);
+    if (at < width * height) drawFront(brush, drawing, at, side, isTold);
     return isMoving;
   }
 
@@ -68,7 +68,7 @@ export class Reel {
  * The edge of what the network knows, and the pixel that comes next.
  *
  * @param {CanvasRenderingContext2D} brush
- * @param {Written} written
+ * @param {Drawing} drawing
  * @param {number} at
  * @param {number} side
  * @param {boolean} isTold

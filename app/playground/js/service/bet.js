@@ -1,8 +1,8 @@
 /** A bet against the network: at some pixels of a picture both say how likely white is, and pay for what comes in bits. Knows no element. */
 
-import { chanceOfWhite } from "./written.js";
+import { chanceOfWhite } from "./drawing.js";
 
-/** @import {Written} from "./written.js" */
+/** @import {Drawing} from "./drawing.js" */
 
 export const ROUNDS = 20;
 /** Pixels of which the network is surer than this, of black or of white, are no bet: it would nearly always be right. */
@@ -15,7 +15,7 @@ const SURE = 0.01;
 const EXACT = 1e-9;
 
 export class Bet {
-  /** @param {Written} written of black and white, in one order @param {number} most bets */
+  /** @param {Drawing} drawing of black and white, in one order @param {number} most bets */
   constructor({ picture, bits }, most) {
     const { width, height, data } = picture;
     const all = Array.from({ length: width * height }, (_, at) => {

@@ -1,7 +1,7 @@
 /** What a picture that is being drawn can still become: the mean of many endings from a pixel on, and some of them. */
 
 import { Latest } from "../signal.js";
-import { endings } from "./written.js";
+import { endings } from "./drawing.js";
 
 /** @import {Asking} from "./asking.js" */
 /** @import {Model, Size} from "../types" */

@@ -9,10 +9,10 @@ import { fixed, t } from "../lang.js";
 import { Reel } from "../parts/reel.js";
 import { friendlySeed } from "../service/requests.js";
 import { NOBODY, standing } from "../service/words.js";
-import { drawn } from "../service/written.js";
+import { drawPicture } from "../service/drawing.js";
 
 /** @import {Model, Shared} from "../types" */
-/** @import {Written} from "../service/written.js" */
+/** @import {Drawing} from "../service/drawing.js" */
 
 /** Pixels a second between two bets, where motion is wanted. */
 const RATE = 260;
@@ -62,7 +62,7 @@ export class BetView {
   #models = [];
   /** What the address says: a picture that a friend has bet on. */
   #place = "";
-  /** @type {{model: Model, seed: number, rival: string, written: Written, bet: Bet} | null} */
+  /** @type {{model: Model, seed: number, rival: string, drawing: Drawing, bet: Bet} | null} */
   #game = null;
   /** Whether the bet on this pixel is paid, and the next press goes on. */
   #isPaid = false;
@@ -106,10 +106,10 @@ export class BetView {
     this.#game = null;
     this.#say(t("Asking the model…"));
     this.#inquiry.ask(async (signal) => {
-      const written = await drawn(this.#shared.ask, model, { signal, onWait: (words) => this.#say(words) }, seed);
+      const drawing = await drawPicture(this.#shared.ask, model, { signal, onWait: (words) => this.#say(words) }, seed);
       if (signal.aborted) return;
-      const bet = new Bet(written, most);
-      this.#game = { model, seed, rival, written, bet };
+      const bet = new Bet(drawing, most);
+      this.#game = { model, seed, rival, drawing, bet };
       this.#at = 0;
       this.#isPaid = false;
       const facts = { bits: this.#rival, count: bet.rounds.length };
@@ -128,8 +128,8 @@ export class BetView {
   /** Drawn as far as the next bet, or to its end. */
   #go() {
     if (!this.#game) return;
-    const { bet, written } = this.#game;
-    const { width, height } = written.picture;
+    const { bet, drawing } = this.#game;
+    const { width, height } = drawing.picture;
     const until = bet.next?.at ?? width * height;
     let before = performance.now();
     let due = this.#at;
@@ -138,7 +138,7 @@ export class BetView {
       due += matchMedia(STILL).matches ? until : (RATE * Math.max(0, now - before)) / 1000; // a frame may be older
       before = now;
       this.#at = Math.min(until, Math.floor(due));
-      this.#reel.paint(written, this.#at, null, true, false);
+      this.#reel.paint(drawing, this.#at, null, true, false);
       if (this.#at < until) this.#frame = requestAnimationFrame(step);
     };
     this.#show();
@@ -170,7 +170,7 @@ export class BetView {
     const { isWhite, mine: cost, theirs } = bet.settle(mine);
     this.#isPaid = true;
     this.#at = at + 1;
-    this.#reel.paint(game.written, this.#at, null, true, false);
+    this.#reel.paint(game.drawing, this.#at, null, true, false);
     const facts = { mine: fixed(cost, 1), theirs: fixed(theirs, 1), percent: fixed(100 * chance, 0) };
     this.#tell(
       isWhite
@@ -272,10 +272,10 @@ export class BetView {
   async #copyResult() {
     const game = this.#game;
     if (!game) return;
-    const { bet, seed, model, written } = game;
+    const { bet, seed, model, drawing } = game;
     const [mine, theirs] = [bet.bills.mine, bet.bills.theirs].map((bits) => bits.toFixed(1));
     const day = dayOf(seed);
-    const [, job] = written.address.split("/");
+    const [, job] = drawing.address.split("/");
     const facts = { model: model.name, seed: String(seed), of: String(bet.rounds.length), bits: mine };
     const { hasService, hasKey } = this.#shared.api;
     const query = new URLSearchParams(job ? { ...facts, job } : facts);

@@ -7,7 +7,7 @@ import { friendlySeed } from "./requests.js";
 /** @import {Drawn, How, Model} from "../types" */
 
 /**
- * @typedef {object} Written
+ * @typedef {object} Drawing
  * @property {string} address of the view that has the job, behind #; "" of a recorded picture
  * @property {ImageData} picture
  * @property {boolean} isBinary
@@ -18,20 +18,20 @@ import { friendlySeed } from "./requests.js";
  */
 
 /** With a palette, the model of one of its labels, by chance: then what each pixel cost is known. @param {Model} model @returns {Model} */
-export function ofOneLabel(model) {
+export function withOneLabel(model) {
   let left = Math.random();
   const label = model.palette?.length ? model.labels.find(({ prior }) => (left -= prior) < 0)?.name : "";
   return label ? { ...model, labels: [], label } : model;
 }
 
 /** A new one. @param {Asking} ask @param {Model} model @param {How} how @param {number} [seed] */
-export async function drawn(ask, model, how, seed = friendlySeed()) {
-  return known(ask, model, await ask.sample(model, { n: 1, seed }, how), how);
+export async function drawPicture(ask, model, how, seed = friendlySeed()) {
+  return drawingOf(ask, model, await ask.sample(model, { n: 1, seed }, how), how);
 }
 
 /** The same one up to a pixel, and another end. @param {Asking} ask @param {Model} model @param {ImageData} picture @param {number} at the first pixel that is drawn anew @param {How} how */
-export async function endedFrom(ask, model, picture, at, how) {
-  return known(ask, model, await endings(ask, model, picture, at, 1, how), how);
+export async function redrawFrom(ask, model, picture, at, how) {
+  return drawingOf(ask, model, await endings(ask, model, picture, at, 1, how), how);
 }
 
 /** Ends of a picture from a pixel on. @param {Asking} ask @param {Model} model @param {ImageData} picture @param {number} at @param {number} n @param {How} how */
@@ -44,8 +44,8 @@ export function endings(ask, model, picture, at, n, how) {
   return ask.complete(model, { ...wish, picture: opaque, hole }, how);
 }
 
-/** @param {Asking} ask @param {Model} model @param {Drawn} drawing @param {How} how @returns {Promise<Written>} */
-async function known(ask, model, { job, images: [picture], isHere }, how) {
+/** @param {Asking} ask @param {Model} model @param {Drawn} drawing @param {How} how @returns {Promise<Drawing>} */
+async function drawingOf(ask, model, { job, images: [picture], isHere }, how) {
   const { score, map } = await (isInOneOrder(model) ? ask.scoreMap : ask.score)(model, { picture }, how);
   const bits = map && map.bits.flat().map((colours) => colours.reduce((sum, part) => sum + part, 0));
   const recipe = new URLSearchParams({ model: model.name, seed: String(job.seed), n: "1", temperature: "1" });
