@@ -8,7 +8,7 @@ import { Futures } from "../service/futures.js";
 import { fixed, say, t } from "../lang.js";
 import { blankCanvas, pen, pixelsOf } from "../pixels/raster.js";
 import { PixelNote } from "./pixel_note.js";
-import { Reel } from "./reel.js";
+import { DrawingCanvas } from "./drawing_canvas.js";
 import { Latest } from "../signal.js";
 import { costOfPixel, likelihood, percent } from "../service/words.js";
 import { chanceOfWhite, drawPicture, redrawFrom, withOneLabel } from "../service/drawing.js";
@@ -48,7 +48,7 @@ export class Player {
     this.#view = view;
     this.#ask = ask;
     const canvas = /** @type {HTMLCanvasElement} */ (find(view, "canvas"));
-    this.#reel = new Reel(canvas);
+    this.#canvas = new DrawingCanvas(canvas);
     this.#note = new PixelNote(
       canvas,
       () => this.#drawing?.picture ?? null,
@@ -78,7 +78,7 @@ export class Player {
 
   #view;
   #ask;
-  #reel;
+  #canvas;
   #note;
   #place;
   #play;
@@ -346,7 +346,7 @@ export class Player {
     if (this.#at !== this.#chancesAt) find(this.#view, "[data-chances]").replaceChildren();
     this.#note.refresh();
     this.#showEndings(this.isFinished ? [] : (fog?.endings ?? []));
-    return this.#reel.paint(drawing, this.#at, fog, matchMedia(STILL).matches);
+    return this.#canvas.paint(drawing, this.#at, fog, matchMedia(STILL).matches);
   }
 
   /** What it cost so far, or in the end. @param {Drawing} drawing */

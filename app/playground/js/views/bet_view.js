@@ -6,7 +6,7 @@ import { announce, el, find } from "../parts/dom.js";
 import { Inquiry } from "../service/inquiry.js";
 import { kindOf } from "../service/kinds.js";
 import { fixed, t } from "../lang.js";
-import { Reel } from "../parts/reel.js";
+import { DrawingCanvas } from "../parts/drawing_canvas.js";
 import { friendlySeed } from "../service/requests.js";
 import { NOBODY, standing } from "../service/words.js";
 import { drawPicture } from "../service/drawing.js";
@@ -27,7 +27,7 @@ export class BetView {
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
-    this.#reel = new Reel(/** @type {HTMLCanvasElement} */ (find(element, "canvas")));
+    this.#canvas = new DrawingCanvas(/** @type {HTMLCanvasElement} */ (find(element, "canvas")));
     this.#slider = find(element, "input[type=range]");
     this.#slider.addEventListener("input", () => this.#lean());
     this.#slider.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
@@ -53,7 +53,7 @@ export class BetView {
 
   #element;
   #shared;
-  #reel;
+  #canvas;
   #slider;
   #link;
   #result;
@@ -138,7 +138,7 @@ export class BetView {
       due += matchMedia(STILL).matches ? until : (RATE * Math.max(0, now - before)) / 1000; // a frame may be older
       before = now;
       this.#at = Math.min(until, Math.floor(due));
-      this.#reel.paint(drawing, this.#at, null, true, false);
+      this.#canvas.paint(drawing, this.#at, null, true, false);
       if (this.#at < until) this.#frame = requestAnimationFrame(step);
     };
     this.#show();
@@ -170,7 +170,7 @@ export class BetView {
     const { isWhite, mine: cost, theirs } = bet.settle(mine);
     this.#isPaid = true;
     this.#at = at + 1;
-    this.#reel.paint(game.drawing, this.#at, null, true, false);
+    this.#canvas.paint(game.drawing, this.#at, null, true, false);
     const facts = { mine: fixed(cost, 1), theirs: fixed(theirs, 1), percent: fixed(100 * chance, 0) };
     this.#tell(
       isWhite

@@ -10,7 +10,7 @@ import { chanceOfWhite } from "../service/drawing.js";
 const SIDE = 672;
 const GLOW = "#ff9a4d";
 const FRONT = "#7d9bff";
-export class Reel {
+export class DrawingCanvas {
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.#canvas = canvas;
@@ -25,10 +25,10 @@ export class Reel {
    * @param {number} at how many pixels are there
    * @param {Fog | null} fog
    * @param {boolean} isStill whether a new fog is there at once
-   * @param {boolean} isTold whether the next pixel is as bright as white is likely
+   * @param {boolean} showsChance whether the next pixel is as bright as white is likely
    * @returns {boolean} whether the fog is still on its way
    */
-  paint(drawing, at, fog, isStill, isTold = true) {
+  paint(drawing, at, fog, isStill, showsChance = true) {
     const { width, height } = drawing.picture;
     const side = Math.max(1, Math.floor(SIDE / width));
     this.#fit(width, height, side);
@@ -42,7 +42,7 @@ export class Reel {
     this.#drawTop(drawing.picture, at);
     brush.imageSmoothingEnabled = false;
     brush.drawImage(this.#above, 0, 0, side * width, side * height);
-    if (at < width * height) drawFront(brush, drawing, at, side, isTold);
+    if (at < width * height) drawFront(brush, drawing, at, side, showsChance);
     return isMoving;
   }
 
@@ -71,9 +71,9 @@ export class Reel {
  * @param {Drawing} drawing
  * @param {number} at
  * @param {number} side
- * @param {boolean} isTold
+ * @param {boolean} showsChance
  */
-function drawFront(brush, { picture, isBinary, bits }, at, side, isTold) {
+function drawFront(brush, { picture, isBinary, bits }, at, side, showsChance) {
   const { width } = picture;
   const [x, y] = [(at % width) * side, Math.floor(at / width) * side];
   brush.strokeStyle = FRONT;
@@ -84,7 +84,7 @@ function drawFront(brush, { picture, isBinary, bits }, at, side, isTold) {
   brush.lineTo(x, y);
   brush.lineTo(side * width, y);
   brush.stroke();
-  if (isTold && bits && isBinary) {
+  if (showsChance && bits && isBinary) {
     const white = Math.round(255 * chanceOfWhite(picture, bits, at));
     brush.fillStyle = `rgb(${white} ${white} ${white})`;
     brush.fillRect(x, y, side, side);
