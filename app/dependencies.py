@@ -15,6 +15,7 @@ from app.services.added import AddedModels
 from app.services.bodies import Bodies
 from app.services.exchanges import Exchanges
 from app.services.fleet import FleetWatch
+from app.services.intake import Intake
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
 from app.services.models import Models
@@ -48,6 +49,7 @@ class Services:
     jobs: Jobs
     links: SigningLinks
     submission: Submission
+    intake: Intake
     webhooks: Webhooks
     packing: EntryPacking
     pictures: Pictures

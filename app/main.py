@@ -36,6 +36,7 @@ from app.services.added import AddedModels
 from app.services.bodies import Bodies
 from app.services.exchanges import Exchanges
 from app.services.fleet import FleetWatch
+from app.services.intake import Intake
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
 from app.services.models import Models
@@ -182,6 +183,17 @@ def _services(
     models = Models(fleet, store, added.is_added)
     exchanges = Exchanges(settings, store, fleet)
     submission = Submission(settings, store, jobs, fleet, metrics.rejected)
+    webhooks = Webhooks(
+        settings.webhook_hosts,
+        _webhook_calls(settings),
+        store,
+        jobs,
+        metrics.webhook,
+        settings.public_url,
+    )
+    intake = Intake(
+        submission, models, webhooks, seats, imaging, settings.max_upload_bytes
+    )
     return Services(
         settings=settings,
         keys_unread_s=keys_unread_s,
@@ -192,14 +204,8 @@ def _services(
         jobs=jobs,
         links=SigningLinks(links, jobs),
         submission=submission,
-        webhooks=Webhooks(
-            settings.webhook_hosts,
-            _webhook_calls(settings),
-            store,
-            jobs,
-            metrics.webhook,
-            settings.public_url,
-        ),
+        intake=intake,
+        webhooks=webhooks,
         packing=EntryPacking(store, settings.pack_after_s),
         pictures=Pictures(store, imaging, settings.mark),
         added=added,

@@ -24,7 +24,8 @@ from app.errors import (
 from app.imaging.npy import MEDIA_TYPE as NPY
 from app.routes.json_forms import Form, json_limit, read_array_form, read_form
 from app.routes.known_query import KnownQueryRoute
-from app.schema.request_bodies import FILES
+from app.schema.job_options import FILES
+from app.services.bodies import unpacked_limit
 from worker.contract.coded_file import MEDIA_TYPE
 
 _JSON = "application/json"
@@ -129,12 +130,6 @@ def largest_request(file_bytes: int) -> int:
     """Return the bytes of the largest body of a call, and of what is unpacked of it."""
     body = _limit(_JSON, is_file=False, is_form=True, file_bytes=file_bytes)
     return body + unpacked_limit(file_bytes)
-
-
-def unpacked_limit(file_bytes: int) -> int:
-    """Return the bytes that all zips of a request may have, unpacked. file_bytes: limit
-    of one file, and of one zip."""
-    return len(FILES) * file_bytes
 
 
 def _limit(sent: str, is_file: bool, is_form: bool, file_bytes: int) -> int:

@@ -1,10 +1,13 @@
-"""A request to draw, once it is read: what app.services.submission takes."""
+"""A request to draw once it has been read: what app.services takes of it."""
 
 from dataclasses import dataclass
 
 from worker.contract.jobs import Priority
 from worker.contract.keys import RESULT_TTL_S
 from worker.contract.kind import Options
+
+FILES = "image", "mask"
+"""All fields of forms that are pictures. No call that draws takes other files."""
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,12 @@ from typing import Annotated, Any, Literal
 from fastapi import UploadFile
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from app.errors import BadParameterError
 from app.schema import examples
-from app.schema.answers import Model
-from app.schema.job_options import JobOptions, Taking
+from app.schema.job_options import FILES
 from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
-from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE, Priority
+from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
-from worker.contract.kind import MAX_IMAGES, BadOptionError, Input, Kind
+from worker.contract.kind import MAX_IMAGES, Input, Kind
 from worker.contract.kinds import ALL_KINDS, KINDS
 from worker.contract.record import Int64
 
@@ -106,9 +104,6 @@ _FILES: Mapping[Input, dict[str, Any]] = {
         )
     },
 }
-FILES = "image", "mask"
-"""All fields that are pictures; no call that draws has other files."""
-
 _MODEL: dict[str, Any] = {
     "model": (
         str,
@@ -306,22 +301,19 @@ class LinksRequest(BaseModel):
 
 
 def uploads_of(body: BaseModel) -> dict[str, list[UploadFile]]:
-    """The files of this request; none where an optional one was left out."""
-    sent = {
-        role: getattr(body, role) for role in FILES if role in type(body).model_fields
-    }
-    return {
-        role: found if isinstance(found, list) else [found] if found else []
-        for role, found in sent.items()
-    }
-
-
-def taking_of(body: BaseModel) -> Taking:
-    """How its pictures are taken: those of another size, and other colours than a palette's."""
-    return Taking(
-        getattr(body, "fit", None) == "resize",
-        getattr(body, "colours", None) == "nearest",
-    )
+    """Return the files of a form by field; an optional field that was left out has
+    none."""
+    fields = dict(body)
+    uploads: dict[str, list[UploadFile]] = {}
+    for role in FILES:
+        if role not in fields:
+            continue
+        sent = fields[role]
+        if isinstance(sent, list):
+            uploads[role] = sent
+        else:
+            uploads[role] = [sent] if sent else []
+    return uploads
 
 
 _ALWAYS = ("model", "n", "seed", "temperature", "priority", "fit", "rank", "x", "y")
@@ -341,25 +333,3 @@ def request_fields(body: BaseModel) -> dict[str, Any]:
         for name, value in said.items()
         if name not in usual or value != usual[name]
     }
-
-
-def options_of(
-    kind: Kind, body: BaseModel, found: Mapping[str, Any], model: Model
-) -> JobOptions:
-    """The options of the job that is asked for. found: what its files say.
-
-    Raises BadParameterError for an option that the model does not have, or not so far.
-    """
-    said = {**{name: getattr(body, name) for name in type(body).model_fields}, **found}
-    own = kind.options(
-        **{name: said[name] for name in kind.options.model_fields if name in said}
-    )
-    try:
-        n = own.images(said.get("n", 1))
-        own = own.settled(model, n)
-    except BadOptionError as error:
-        raise BadParameterError(str(error), field=error.field) from None
-    priority = Priority(said["priority"]) if said.get("priority") else None
-    return JobOptions(
-        own, said.get("seed", 0), n, said.get("temperature", 1.0), priority
-    )

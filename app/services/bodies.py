@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from app.errors import TooManyBytesError
+from app.schema.job_options import FILES
 from worker.contract.fairness import Shares
 
 MOST_BYTES = 64 * 2**20
@@ -17,6 +18,12 @@ _LARGEST_BODIES = 4
 DECODED_BYTES = 32 * 2**20
 """Room beside that of bodies for the pixels of pictures: for one request with a picture
 and a mask of 2048 x 2048. They may also take the room that no body takes."""
+
+
+def unpacked_limit(file_bytes: int) -> int:
+    """Return the bytes that all zips of a request may have, unpacked. file_bytes: limit
+    of one file, and of one zip."""
+    return len(FILES) * file_bytes
 
 
 class Bodies:
