@@ -109,51 +109,66 @@ class Fleet:
         return min(queues, key=lambda queue: self.load.depths.get(queue_key(queue), 0))
 
     def waits_for(self, record: JobRecord) -> str | None:
-        """The reason why a queued job waits, if it is more than its turn."""
+        """Return what a job waits for, if it is more than its turn; else None."""
         spec = record.spec
+        if record.status is JobStatus.RUNNING:
+            is_put_off = record.share == PUT_OFF and not record.rows_done
+            if spec.rows_total and is_put_off:
+                return (
+                    "larger pictures of two other widths: a worker draws two widths of"
+                    " a model at once"
+                )
+            return None
+        if record.status is not JobStatus.QUEUED:
+            return None
+
         if spec.kind == TRAIN.word:
-            return (
-                None
-                if self.has_trainer or record.status is not JobStatus.QUEUED
-                else "a trainer: none is there"
-            )
-        if (
-            record.status is JobStatus.RUNNING
-            and spec.rows_total
-            and record.share == PUT_OFF
-            and not record.rows_done
-        ):
-            return "larger pictures of two other widths: a worker draws two widths of a model at once"
-        if spec.kind == ADD.word and self.workers and record.status is JobStatus.QUEUED:
+            return None if self.has_trainer else "a trainer: none is there"
+        if not self.workers:
+            return "a worker: none is there"
+        if spec.kind == ADD.word:
             if all(worker.version < spec.version for worker in self.workers):
                 return "a worker of a later version to examine it"
             return "a worker to examine it"
+
         able = [worker for worker in self.workers if worker.takes(spec)]
-        if record.status is not JobStatus.QUEUED or any(
-            worker.is_ready(spec) for worker in able
-        ):
+        if any(worker.is_ready(spec) for worker in able):
             return None
         if able:
-            most = max(able, key=lambda worker: len(worker.ready))
-            card = most.card_of(spec)
-            if card is not None and card.unloaded:
-                return f"{spec.model} to be loaded again"
-            done = "compiled" if card is not None and card.cold else "loaded"
-            return f"{spec.model} to be {done} ({len(most.ready)} of {len(most.models)} models are ready)"
-        if not self.workers:
-            return "a worker: none is there"
-        holders = [worker for worker in self.workers if worker.holds(spec)]
-        if any(worker.version >= spec.version for worker in holders):
-            return f"a worker that can {spec.kind}: those that hold {spec.model} cannot"
-        if holders:
-            return "a worker of a later version"
-        accepted = f"the job was accepted for ({spec.identity_or_digest[:12]}...)"
-        return f"a worker with the weights and labels of {spec.model} that {accepted}"
+            return _weights_of(spec, able)
+        return _able_worker(spec, self.workers)
 
     def _nobody_for(self, spec: JobSpec) -> str:
         if any(worker.holds(spec) for worker in self.workers):
             return "the workers that hold this model are of an earlier version, which cannot do this"
         return "the last worker that holds this model has just left"
+
+
+def _weights_of(spec: JobSpec, able: list[WorkerInfo]) -> str:
+    """Return for which weights a job waits. able: the workers that can do it, none of
+    which has them in memory."""
+    # The worker with the most models in memory is expected to be ready first.
+    worker = max(able, key=lambda one: len(one.ready))
+    card = worker.card_of(spec)
+    if card is not None and card.unloaded:
+        return f"{spec.model} to be loaded again"
+    done = "compiled" if card is not None and card.cold else "loaded"
+    ready = f"{len(worker.ready)} of {len(worker.models)} models are ready"
+    return f"{spec.model} to be {done} ({ready})"
+
+
+def _able_worker(spec: JobSpec, workers: list[WorkerInfo]) -> str:
+    """Return for which worker a job waits. None of `workers` can do it."""
+    holders = [worker for worker in workers if worker.holds(spec)]
+    if not holders:
+        digest = f"{spec.identity_or_digest[:12]}..."
+        return (
+            f"a worker with the weights and labels of {spec.model} that the job was"
+            f" accepted for ({digest})"
+        )
+    if any(worker.version >= spec.version for worker in holders):
+        return f"a worker that can {spec.kind}: those that hold {spec.model} cannot"
+    return "a worker of a later version"
 
 
 class FleetWatch:
