@@ -1,6 +1,79 @@
-"""Every reason for which a request is refused, and what each is called in a problem document (RFC 9457).
+"""The reasons for refusing a request, and the problem document (RFC 9457) of each.
 
-No message repeats what the client sent: it may be a secret, or text that no encoder takes.
+    RefusedError
+      400 Bad Request
+          BadUploadError
+          MalformedRequestError
+      401 Unauthorized
+          WrongKeyError
+      403 Forbidden
+          ForeignOriginError
+          ForeignHostError
+          BadLinkError
+          NotAllowedError
+      404 Not Found
+          NoPortableError
+          NotPortableError
+          NoAddingError
+          UnknownModelError
+          UnknownJobError
+          NoScoreError
+          NoGivenError
+          NoMarginalsError
+          NoBlobError
+      408 Request Timeout
+          TooSlowError
+      409 Conflict
+          NameTakenError
+          NoRowsYetError
+          ActiveJobError
+          NoScoreYetError
+          NoMarginalsYetError
+          NothingToKeepError
+          NoBlobYetError
+      410 Gone
+          ExpiredJobError
+      412 Precondition Failed
+          OtherIdentityError
+      413 Content Too Large
+          TooLargeError
+      415 Unsupported Media Type
+          WrongMediaTypeError
+      422 Unprocessable Content
+          UnusableModelError
+          NothingToFillError
+          WrongSizeError
+          UnusableImageError
+          NotVerifiableError
+          NotExactError
+          NotDecodableError
+          BadParameterError
+          ReusedKeyError
+      424 Failed Dependency
+          UnfinishedJobError
+      429 Too Many Requests
+          TooManyRequestsError
+          TooManyOpenJobsError
+      431 Request Header Fields Too Large
+          HeadTooLargeError
+      501 Not Implemented
+          NoLinksError
+          UnknownCodingError
+      503 Service Unavailable
+          AddedFullError
+          QueueFullError
+          StoreFullError
+          NoWorkerError
+          TooManyStreamsError
+          TooManyBytesError
+          OtherVersionJobError
+          StoreDownError
+          StoppingError
+      504 Gateway Timeout
+          NotInTimeError
+
+No message repeats what the client sent, because that may be a secret, or text that
+cannot be encoded.
 """
 
 from collections.abc import Sequence
@@ -12,27 +85,24 @@ from app.quotas import Quota
 
 @dataclass(frozen=True)
 class ProblemKind:
-    """`slug` ends the problem's type and names it in metrics; retry_after_s: when to come back, usually."""
+    """The part of a problem document that all refusals for one reason share."""
 
     status: int
+    """HTTP status."""
     slug: str
+    """The end of the problem's `type`, and its name in metrics."""
     title: str
     retry_after_s: int | None = None
+    """Seconds until a client may try again; None if a repetition does not help."""
 
 
 class RefusedError(Exception):
-    """Abstract: `detail` is one sentence that says what was expected."""
+    """The base of all refusals. It is never raised itself."""
 
     problem: ClassVar[ProblemKind]
     field: str | None = None
-    """The field of the body that is not as expected, where it is one; `image/17` is one of several pictures."""
-
-    def __init_subclass__(
-        cls, problem: tuple[int, str, str] | tuple[int, str, str, int]
-    ) -> None:
-        """`problem`: the fields of a ProblemKind, in their order."""
-        status, slug, title, *retry_after_s = problem
-        cls.problem = ProblemKind(status, slug, title, *retry_after_s)
+    """The field of the body that is not as expected, if it is one. `image/17` is one of
+    several pictures."""
 
     def __init__(
         self,
@@ -41,313 +111,360 @@ class RefusedError(Exception):
         retry_after_s: int | None = None,
         quotas: Sequence[Quota] = (),
     ) -> None:
-        """`retry_after_s`: when to come back, where it is known better than by the kind of error; `quotas`: what the
-        caller may still do, where that is why it is refused."""
+        """detail: one sentence that says what was expected. retry_after_s: seconds until
+        a client may try again, if they are known better than from `problem`. quotas: the
+        caller's remaining quotas, if they are the reason."""
         super().__init__(detail)
         self.detail = detail
         self.retry_after_s = retry_after_s
         self.quotas = quotas
 
 
-class BadUploadError(
-    RefusedError, problem=(400, "unreadable-image", "The image cannot be read")
-):
-    """A file is not a picture, or is broken."""
+class BadUploadError(RefusedError):
+    """A file is not a picture, or is damaged."""
+
+    problem = ProblemKind(400, "unreadable-image", "The image cannot be read")
 
 
-class WrongKeyError(RefusedError, problem=(401, "unauthorized", "No valid key")):
-    """There is no API key, or it is not one of ours."""
+class MalformedRequestError(RefusedError):
+    """The bytes are not HTTP/1.1, or can be read in two ways."""
+
+    problem = ProblemKind(400, "malformed-request", "Not a request of HTTP/1.1")
 
 
-class ForeignOriginError(
-    RefusedError, problem=(403, "foreign-origin", "Not from this page")
-):
-    """A web page of another site tries to change something."""
+class WrongKeyError(RefusedError):
+    """The request has no API key, or one that the service does not know."""
+
+    problem = ProblemKind(401, "unauthorized", "No valid key")
 
 
-class ForeignHostError(
-    RefusedError, problem=(403, "foreign-host", "Not under this name")
-):
-    """The server is called by a name that may be another site's."""
+class ForeignOriginError(RefusedError):
+    """A page of another web site tries to change something."""
+
+    problem = ProblemKind(403, "foreign-origin", "Not from this page")
 
 
-class BadLinkError(RefusedError, problem=(403, "bad-link", "Not a valid address")):
+class ForeignHostError(RefusedError):
+    """The request names a host that is not known to be this service."""
+
+    problem = ProblemKind(403, "foreign-host", "Not under this name")
+
+
+class BadLinkError(RefusedError):
     """A signed address was changed, has expired, or was signed by another service."""
 
-
-class NoLinksError(RefusedError, problem=(501, "no-links", "No signed addresses here")):
-    """The operator has given no secret to sign addresses with."""
+    problem = ProblemKind(403, "bad-link", "Not a valid address")
 
 
-class NoPortableError(
-    RefusedError, problem=(404, "no-portable", "No models for browsers here")
-):
+class NotAllowedError(RefusedError):
+    """This caller does not have the right, but others have."""
+
+    problem = ProblemKind(403, "not-allowed", "Not with this right")
+
+
+class NoPortableError(RefusedError):
     """The operator does not offer models for browsers."""
 
-
-class NotPortableError(RefusedError, problem=(404, "not-portable", "Not for browsers")):
-    """This model is not laid out for browsers."""
+    problem = ProblemKind(404, "no-portable", "No models for browsers here")
 
 
-class NoAddingError(
-    RefusedError, problem=(404, "no-adding", "No models are taken here")
-):
-    """The operator takes no models from others."""
+class NotPortableError(RefusedError):
+    """This model was not exported for browsers."""
+
+    problem = ProblemKind(404, "not-portable", "Not for browsers")
 
 
-class NotAllowedError(
-    RefusedError, problem=(403, "not-allowed", "Not with this right")
-):
-    """This caller may not do it, and others may."""
+class NoAddingError(RefusedError):
+    """The operator does not let clients add models."""
+
+    problem = ProblemKind(404, "no-adding", "No models are taken here")
 
 
-class NameTakenError(RefusedError, problem=(409, "name-taken", "The name is taken")):
-    """Another model has this name."""
-
-
-class OtherIdentityError(
-    RefusedError, problem=(412, "other-identity", "Another model by now")
-):
-    """The model that is to be exchanged is another by now."""
-
-
-class AddedFullError(
-    RefusedError, problem=(503, "added-full", "No room for models", 30)
-):
-    """There is no room for another model."""
-
-
-class UnusableModelError(RefusedError, problem=(422, "unusable-model", "Not a model")):
-    """A card and weights that do not make a model."""
-
-
-class UnknownModelError(RefusedError, problem=(404, "unknown-model", "No such model")):
+class UnknownModelError(RefusedError):
     """No worker holds a model of this name."""
 
-
-class UnknownJobError(RefusedError, problem=(404, "unknown-job", "No such job")):
-    """No job has this id, or it is another caller's."""
+    problem = ProblemKind(404, "unknown-model", "No such model")
 
 
-class NoRowsYetError(
-    RefusedError, problem=(409, "no-rows-yet", "Nothing is drawn yet", 1)
-):
-    """Nothing is drawn that could be shown."""
+class UnknownJobError(RefusedError):
+    """No job has this id, or the job is another caller's."""
+
+    problem = ProblemKind(404, "unknown-job", "No such job")
 
 
-class ActiveJobError(
-    RefusedError, problem=(409, "active-job", "The job has not ended")
-):
-    """The job must have ended, and has not."""
+class NoScoreError(RefusedError):
+    """The job has no score and will never have one."""
+
+    problem = ProblemKind(404, "no-score", "The job has no score")
 
 
-class NoScoreError(RefusedError, problem=(404, "no-score", "The job has no score")):
-    """The job has no score, and will never have one."""
+class NoGivenError(RefusedError):
+    """The request of the job had no such file."""
+
+    problem = ProblemKind(404, "no-given", "The job began with no such picture")
 
 
-class NoScoreYetError(
-    RefusedError, problem=(409, "no-score-yet", "Nothing is scored yet", 1)
-):
+class NoMarginalsError(RefusedError):
+    """The job is not a completion by `posterior`, or it failed."""
+
+    problem = ProblemKind(404, "no-marginals", "The job has no marginals")
+
+
+class NoBlobError(RefusedError):
+    """The result of the job is not a file, or the job failed."""
+
+    problem = ProblemKind(404, "no-blob", "The job has no file")
+
+
+class TooSlowError(RefusedError):
+    """The request did not arrive in time."""
+
+    problem = ProblemKind(408, "too-slow", "The request did not arrive in time")
+
+
+class NameTakenError(RefusedError):
+    """Another model has this name."""
+
+    problem = ProblemKind(409, "name-taken", "The name is taken")
+
+
+class NoRowsYetError(RefusedError):
+    """No row is drawn yet, so there is no picture."""
+
+    problem = ProblemKind(409, "no-rows-yet", "Nothing is drawn yet", retry_after_s=1)
+
+
+class ActiveJobError(RefusedError):
+    """The job has not ended, and must have."""
+
+    problem = ProblemKind(409, "active-job", "The job has not ended")
+
+
+class NoScoreYetError(RefusedError):
     """The picture is not scored yet."""
 
-
-class NoGivenError(
-    RefusedError, problem=(404, "no-given", "The job began with no such picture")
-):
-    """Nothing of this kind was handed in with the job's request."""
+    problem = ProblemKind(409, "no-score-yet", "Nothing is scored yet", retry_after_s=1)
 
 
-class NoMarginalsError(
-    RefusedError, problem=(404, "no-marginals", "The job has no marginals")
-):
-    """The job is no completion by `posterior`, or ended without one."""
-
-
-class NoMarginalsYetError(
-    RefusedError,
-    problem=(409, "no-marginals-yet", "The completion is not drawn yet", 1),
-):
+class NoMarginalsYetError(RefusedError):
     """The completion is not drawn yet."""
 
-
-class ExpiredJobError(
-    RefusedError, problem=(410, "expired-job", "The job is no longer kept")
-):
-    """The job was there once."""
+    problem = ProblemKind(
+        409, "no-marginals-yet", "The completion is not drawn yet", retry_after_s=1
+    )
 
 
-class TooLargeError(RefusedError, problem=(413, "too-large", "Too large")):
-    """Too many bytes or pixels."""
+class NothingToKeepError(RefusedError):
+    """The training has no better weights to publish yet, or has ended."""
+
+    problem = ProblemKind(
+        409, "nothing-to-keep", "There is nothing to keep", retry_after_s=5
+    )
 
 
-class WrongMediaTypeError(
-    RefusedError, problem=(415, "wrong-media-type", "Wrong content type")
-):
-    """The body has another type or encoding than the call takes."""
-
-
-class NothingToFillError(
-    RefusedError, problem=(422, "nothing-to-fill", "Nothing to fill")
-):
-    """A completion without a hole."""
-
-
-class WrongSizeError(
-    RefusedError, problem=(422, "wrong-size", "The image has the wrong size")
-):
-    """A picture has another size than the model."""
-
-
-class UnusableImageError(
-    RefusedError, problem=(422, "unusable-image", "The image cannot be used")
-):
-    """A picture that can be read, but of a kind that is not taken."""
-
-
-class NotVerifiableError(
-    RefusedError, problem=(422, "not-verifiable", "The picture cannot be verified")
-):
-    """A picture of which nobody can tell whether the model drew it."""
-
-
-class NotExactError(
-    RefusedError, problem=(422, "not-exact", "The picture would not come back as it is")
-):
-    """A picture that would not come back from a file as it is."""
-
-
-class NotDecodableError(
-    RefusedError, problem=(422, "not-decodable", "The file cannot be decoded")
-):
-    """No file of coded images, or none that can be decoded here."""
-
-
-class NothingToKeepError(
-    RefusedError, problem=(409, "nothing-to-keep", "There is nothing to keep", 5)
-):
-    """A training has nothing yet that could be published, or has ended."""
-
-
-class UnfinishedJobError(
-    RefusedError, problem=(424, "unfinished-job", "The images are not there")
-):
-    """A job that was waited for ended without images, or has not ended."""
-
-
-class NotInTimeError(
-    RefusedError, problem=(504, "not-in-time", "The picture is not drawn yet", 1)
-):
-    """A picture was waited for, and its job has not ended."""
-
-
-class NoBlobError(RefusedError, problem=(404, "no-blob", "The job has no file")):
-    """The job is none whose result is a file, or ended without one."""
-
-
-class NoBlobYetError(
-    RefusedError, problem=(409, "no-blob-yet", "The file is not there yet", 1)
-):
+class NoBlobYetError(RefusedError):
     """The pictures are not encoded yet."""
 
+    problem = ProblemKind(
+        409, "no-blob-yet", "The file is not there yet", retry_after_s=1
+    )
 
-class BadParameterError(
-    RefusedError, problem=(422, "invalid-request", "The request is not as expected")
-):
-    """Something in the request is not as expected; `field`: which field of its body, where it is one."""
+
+class ExpiredJobError(RefusedError):
+    """The job existed, but its results are no longer kept."""
+
+    problem = ProblemKind(410, "expired-job", "The job is no longer kept")
+
+
+class OtherIdentityError(RefusedError):
+    """The model to be replaced has another identity by now."""
+
+    problem = ProblemKind(412, "other-identity", "Another model by now")
+
+
+class TooLargeError(RefusedError):
+    """The request has too many bytes or pixels."""
+
+    problem = ProblemKind(413, "too-large", "Too large")
+
+
+class WrongMediaTypeError(RefusedError):
+    """The body has a type or an encoding that the call does not take."""
+
+    problem = ProblemKind(415, "wrong-media-type", "Wrong content type")
+
+
+class UnusableModelError(RefusedError):
+    """The card and the weights do not make a model."""
+
+    problem = ProblemKind(422, "unusable-model", "Not a model")
+
+
+class NothingToFillError(RefusedError):
+    """The mask of a completion has no hole."""
+
+    problem = ProblemKind(422, "nothing-to-fill", "Nothing to fill")
+
+
+class WrongSizeError(RefusedError):
+    """A picture has another size than the model expects."""
+
+    problem = ProblemKind(422, "wrong-size", "The image has the wrong size")
+
+
+class UnusableImageError(RefusedError):
+    """A picture can be read, but the call does not take such pictures."""
+
+    problem = ProblemKind(422, "unusable-image", "The image cannot be used")
+
+
+class NotVerifiableError(RefusedError):
+    """It cannot be decided whether the model drew the picture."""
+
+    problem = ProblemKind(422, "not-verifiable", "The picture cannot be verified")
+
+
+class NotExactError(RefusedError):
+    """A decoded file would not give exactly this picture."""
+
+    problem = ProblemKind(422, "not-exact", "The picture would not come back as it is")
+
+
+class NotDecodableError(RefusedError):
+    """The file is not a coded file, or cannot be decoded here."""
+
+    problem = ProblemKind(422, "not-decodable", "The file cannot be decoded")
+
+
+class BadParameterError(RefusedError):
+    """An option or a field of the request is not as expected."""
+
+    problem = ProblemKind(422, "invalid-request", "The request is not as expected")
 
     def __init__(self, detail: str, field: str | None = None) -> None:
+        """field: the field of the body that is not as expected, if it is one."""
         super().__init__(detail)
         self.field = field
 
 
-class ReusedKeyError(
-    RefusedError,
-    problem=(
+class ReusedKeyError(RefusedError):
+    """The `Idempotency-Key` belongs to an earlier, different request."""
+
+    problem = ProblemKind(
         422,
         "reused-idempotency-key",
         "The Idempotency-Key was used for another request",
-    ),
-):
-    """An `Idempotency-Key` comes with another request than before."""
+    )
 
 
-class TooManyRequestsError(
-    RefusedError, problem=(429, "too-many-requests", "Too fast", 1)
-):
-    """The caller is too fast."""
+class UnfinishedJobError(RefusedError):
+    """A job that the request waited for has no images."""
+
+    problem = ProblemKind(424, "unfinished-job", "The images are not there")
 
 
-class TooManyOpenJobsError(
-    RefusedError, problem=(429, "too-many-open-jobs", "Too many open jobs", 1)
-):
+class TooManyRequestsError(RefusedError):
+    """The caller sends jobs faster than it may."""
+
+    problem = ProblemKind(429, "too-many-requests", "Too fast", retry_after_s=1)
+
+
+class TooManyOpenJobsError(RefusedError):
     """The caller has as many unfinished jobs as it may have."""
 
+    problem = ProblemKind(
+        429, "too-many-open-jobs", "Too many open jobs", retry_after_s=1
+    )
 
-class QueueFullError(RefusedError, problem=(503, "queue-full", "The queue is full", 5)):
+
+class HeadTooLargeError(RefusedError):
+    """The request line, the headers or the chunk sizes are too long or too many."""
+
+    problem = ProblemKind(431, "head-too-large", "The request's headers are too large")
+
+
+class NoLinksError(RefusedError):
+    """The operator has set no secret that signs addresses."""
+
+    problem = ProblemKind(501, "no-links", "No signed addresses here")
+
+
+class UnknownCodingError(RefusedError):
+    """The body has a transfer coding that the server does not support."""
+
+    problem = ProblemKind(501, "unknown-coding", "Not a transfer coding of this server")
+
+
+class AddedFullError(RefusedError):
+    """There is no room for another model."""
+
+    problem = ProblemKind(503, "added-full", "No room for models", retry_after_s=30)
+
+
+class QueueFullError(RefusedError):
     """The queue holds as many jobs as it may."""
 
-
-class StoreFullError(
-    RefusedError, problem=(503, "store-full", "The job store is nearly full", 30)
-):
-    """Redis has nearly no memory left."""
+    problem = ProblemKind(503, "queue-full", "The queue is full", retry_after_s=5)
 
 
-class NoWorkerError(RefusedError, problem=(503, "no-worker", "No worker is ready", 5)):
-    """Nobody is there to draw."""
+class StoreFullError(RefusedError):
+    """Redis has hardly any memory left."""
+
+    problem = ProblemKind(
+        503, "store-full", "The job store is nearly full", retry_after_s=30
+    )
 
 
-class TooManyStreamsError(
-    RefusedError, problem=(503, "too-many-streams", "Too many open streams", 5)
-):
+class NoWorkerError(RefusedError):
+    """No worker that could do the job is running."""
+
+    problem = ProblemKind(503, "no-worker", "No worker is ready", retry_after_s=5)
+
+
+class TooManyStreamsError(RefusedError):
     """This process holds as many open connections as it may."""
 
-
-class TooManyBytesError(
-    RefusedError, problem=(503, "too-many-bytes", "Too many bytes in flight", 1)
-):
-    """This process, or this client in it, has as many bytes of requests' bodies in flight as it may."""
+    problem = ProblemKind(
+        503, "too-many-streams", "Too many open streams", retry_after_s=5
+    )
 
 
-class OtherVersionJobError(
-    RefusedError,
-    problem=(503, "other-version", "The job is of another version of this service", 5),
-):
-    """The job was taken by a later version of this service, which this one cannot read."""
+class TooManyBytesError(RefusedError):
+    """This process, or this client, has no room for more bytes of requests."""
+
+    problem = ProblemKind(
+        503, "too-many-bytes", "Too many bytes in flight", retry_after_s=1
+    )
 
 
-class StoreDownError(
-    RefusedError, problem=(503, "store-down", "The job store does not answer", 2)
-):
-    """Redis does not answer."""
+class OtherVersionJobError(RefusedError):
+    """A later version of the service wrote the job, and this version cannot read it."""
+
+    problem = ProblemKind(
+        503,
+        "other-version",
+        "The job is of another version of this service",
+        retry_after_s=5,
+    )
 
 
-class TooSlowError(
-    RefusedError, problem=(408, "too-slow", "The request did not arrive in time")
-):
-    """The request did not arrive in time."""
+class StoreDownError(RefusedError):
+    """Redis does not respond."""
+
+    problem = ProblemKind(
+        503, "store-down", "The job store does not answer", retry_after_s=2
+    )
 
 
-class HeadTooLargeError(
-    RefusedError, problem=(431, "head-too-large", "The request's headers are too large")
-):
-    """A request's line and fields, or what frames its body, are too large or too many."""
+class StoppingError(RefusedError):
+    """This process stops before the response is complete."""
+
+    problem = ProblemKind(503, "stopping", "This server is stopping", retry_after_s=2)
 
 
-class MalformedRequestError(
-    RefusedError, problem=(400, "malformed-request", "Not a request of HTTP/1.1")
-):
-    """The bytes are no HTTP/1.1, or can be read in two ways."""
+class NotInTimeError(RefusedError):
+    """A request waited for a picture, but the job has not ended in time."""
 
-
-class UnknownCodingError(
-    RefusedError,
-    problem=(501, "unknown-coding", "Not a transfer coding of this server"),
-):
-    """The body is packed in a way that this server does not speak."""
-
-
-class StoppingError(
-    RefusedError, problem=(503, "stopping", "This server is stopping", 2)
-):
-    """This process stops before the answer is there."""
+    problem = ProblemKind(
+        504, "not-in-time", "The picture is not drawn yet", retry_after_s=1
+    )
