@@ -46,8 +46,7 @@ from worker.process.redis_clients import (
 )
 from worker.process.turn_thread import TurnThread
 from worker.queue.beginning import Beginning
-from worker.queue.ending import Ending
-from worker.queue.finisher import Finisher
+from worker.queue.ending import Ending, Finisher
 from worker.queue.held import Held
 from worker.queue.recovery import Recovery
 from worker.queue.rq_worker import NameTakenError, RqWorker, Taken

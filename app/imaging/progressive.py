@@ -4,8 +4,8 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 
-from app.imaging.mark import PNG_KEYWORD
 from app.imaging.palette import chunks as palette_chunks
+from app.imaging.render import PNG_KEYWORD
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _COLOUR, _INDEXED = 0, 2, 3

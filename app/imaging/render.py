@@ -13,7 +13,6 @@ from PIL.PngImagePlugin import PngInfo
 
 from app.errors import BadParameterError, NoRowsYetError
 from app.imaging.arrays import Shape, array_file
-from app.imaging.mark import PNG_KEYWORD, packet_of
 from app.imaging.npy import MEDIA_TYPE as NPY_TYPE
 from app.imaging.palette import gap_of, indexed
 from app.schema.answers import MarginalMap
@@ -28,6 +27,14 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _GAP = 1
 _GAP_GREY = 128
 """Grey of the lines between images, the same as in the command's grids (model_core.data.images.tile)."""
+PNG_KEYWORD = "XML:com.adobe.xmp"
+"""Keyword of the PNG chunk (iTXt) that holds an XMP packet."""
+# Says in IPTC's terms how a picture came to be.
+_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\
+<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">\
+<Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/{term}</Iptc4xmpExt:DigitalSourceType>\
+</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>"""
 
 
 class PictureFormat(StrEnum):
@@ -384,3 +391,9 @@ def chunks(text: Mapping[str, str], mark: str) -> PngInfo:
     if mark:
         said.add_itxt(PNG_KEYWORD, mark)
     return said
+
+
+def packet_of(source: Source) -> str:
+    """Return the XMP packet that marks a picture's file: how it came to be, as one of
+    IPTC's digital source types. It is the same in all file formats."""
+    return _PACKET.format(term=source.value)

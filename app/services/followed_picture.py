@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator
 
 from app.entries import Entry
 from app.errors import BadParameterError
-from app.imaging.mark import packet_of
 from app.imaging.progressive import ProgressivePng
-from app.imaging.render import MAX_SIDE, origin_of, own_of
+from app.imaging.render import MAX_SIDE, origin_of, own_of, packet_of
 from app.schema.answers import Job
 from app.services.row_feed import RowFeed
 from app.services.row_reader import Follower

@@ -34,7 +34,7 @@ from worker.orders.claims import ROWS_GONE, SUCCEEDED, Claim, Outcome
 from worker.orders.drawing import DrawOrder
 from worker.orders.images import NewRow, PlannedImage
 from worker.process.turn_thread import TurnThread
-from worker.queue.finisher import Finisher
+from worker.queue.ending import Finisher
 
 ROOT = Path(__file__).parents[2]
 BUG = ZeroDivisionError("nobody foresaw this")

@@ -1,5 +1,10 @@
-"""Tells RQ how executions ended, or gives their jobs back to the queue."""
+"""Tell RQ how executions ended, or give their jobs back to the queue.
 
+`Finisher` is the thread that calls `Ending.finish`, so that RQ's round trips delay no
+rows.
+"""
+
+import queue
 from collections.abc import Callable, Collection, Sequence
 
 import structlog
@@ -11,9 +16,14 @@ from rq.utils import now
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
 from worker.orders.claims import Claim, Outcome
+from worker.process.patience import Patience
+from worker.process.turn_thread import TurnThread
 from worker.queue.held import Held
 from worker.queue.rq_worker import RqWorker
 from worker.queue.scripts import FORGET_ENTRY
+
+AT_ONCE = 16
+"""Ends that are written in one call, at most."""
 
 
 class Ending:
@@ -102,6 +112,74 @@ class Ending:
             self._rq.queue._enqueue_job(job, pipeline=pipeline, at_front=True)
             pipeline.execute()
         self._log.info("job_given_back", job_id=job.id)
+
+
+class Finisher:
+    """A thread that calls `finish` with closed claims and their outcomes, a few at a
+    time, and repeats a call until Redis responds."""
+
+    def __init__(
+        self, finish: Callable[[Sequence[tuple[Claim, Outcome]]], None]
+    ) -> None:
+        self._finish = finish
+        self._closed: queue.SimpleQueue[tuple[Claim, Outcome] | None] = (
+            queue.SimpleQueue()
+        )
+        self._at_hand: list[tuple[Claim, Outcome]] = []
+        self._stops = False
+        self._patience = Patience()
+        self._loop = TurnThread("finisher", self._turn)
+        self.start = self._loop.start
+        self._log = structlog.get_logger("finisher")
+
+    def put(self, claim: Claim, outcome: Outcome) -> None:
+        """Have a closed claim and its outcome written soon. Any thread may call it."""
+        self._closed.put((claim, outcome))
+
+    def stop(self, timeout_s: float) -> None:
+        """Write the waiting outcomes, as many as are written within `timeout_s` seconds."""
+        self._closed.put(None)
+        self._loop.join(timeout_s)
+        self._loop.stop()
+
+    def _turn(self) -> float | None:
+        """Write a few outcomes. Return the seconds until the next turn, longer after each
+        failure; None at the end."""
+        self._fetch()
+        if not self._at_hand:
+            return None
+        try:
+            if not self._try():
+                return self._patience.failed()
+        except Exception:
+            self._at_hand = []  # their leases lapse
+            raise
+        self._patience.succeeded()
+        self._at_hand = []
+        return 0.0
+
+    def _fetch(self) -> None:
+        """Wait for a closed claim unless there are some, and take the others that wait.
+        `stop` puts None behind the last one."""
+        while (
+            not self._stops
+            and len(self._at_hand) < AT_ONCE
+            and (not self._at_hand or not self._closed.empty())
+        ):
+            closed = self._closed.get()
+            if closed is None:
+                self._stops = True
+            else:
+                self._at_hand.append(closed)
+
+    def _try(self) -> bool:
+        """Return False if Redis does not respond."""
+        try:
+            self._finish(self._at_hand)
+        except RedisError as error:
+            self._log.warning("redis_away", jobs=len(self._at_hand), error=str(error))
+            return False
+        return True
 
 
 def _job(execution: Execution) -> Job:

@@ -4,14 +4,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from worker.contract.jobs import JobError
 from worker.engine.deadlines import Deadlines
 from worker.engine.failures import is_card_error, is_out_of_memory
 from worker.engine.usage_told import UsageTold
 from worker.orders.claims import Claim, Outcome, failed
-from worker.orders.images import NewRow
+from worker.orders.files import FileOrder
+from worker.orders.images import NewRow, row_pixels
+from worker.orders.kinds.complete import ParticleOrder
 from worker.orders.usage import Usage
 
 ModelWord = Literal[
@@ -120,3 +124,23 @@ class Activity(Protocol):
     def forget(self, token: str) -> None:
         """Free everything that the claim holds here, if it holds anything."""
         ...
+
+
+def publish_image(
+    around: Surroundings,
+    order: ParticleOrder | FileOrder,
+    sample: int,
+    image: NDArray[np.integer],
+) -> None:
+    """Publish the rows of an image (C, H, W) of values that was drawn or decoded as a
+    whole, without those that an earlier attempt published.
+
+    sample: the image's number in the job. An order without images publishes nothing.
+    """
+    rows = image.transpose(1, 0, 2)  # (H, C, W)
+    new = [
+        (sample, y, row_pixels(row, order.values), False) for y, row in enumerate(rows)
+    ]
+    published = order.published[sample] if order.published else len(new)
+    if new[published:]:
+        around.outlet.publish({order.claim.token: new[published:]})

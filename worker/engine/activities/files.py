@@ -7,8 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engine.activities.activity import Surroundings
-from worker.engine.activities.whole_image import hand_on_image
+from worker.engine.activities.activity import Surroundings, publish_image
 from worker.orders.faults import coding_failed
 from worker.orders.files import CodingSteps, FileOrder
 
@@ -68,7 +67,7 @@ class Files:
             self._around.broke_off(order, error, coding_failed)
         else:
             if image is not None:
-                hand_on_image(self._around, order, self._images - 1, image)
+                publish_image(self._around, order, self._images - 1, image)
 
     def _next_image(self, order: FileOrder) -> NDArray[np.uint8] | None:
         """The image (C, H, W), if it is decoded before the turn is over."""

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from model_core.posterior.island import ImpossibleError
 from model_core.sampling.compiled.threads import threads_in_use
 from worker.contract.events import estimate_entry
-from worker.engine.activities.activity import Surroundings
-from worker.engine.activities.whole_image import hand_on_image
+from worker.engine.activities.activity import Surroundings, publish_image
 from worker.engine.assessment import Assessment, Found
 from worker.engine.scheduler import Scheduler
 from worker.orders.claims import failed
@@ -202,7 +201,7 @@ class ByParticles:
         del self._seated[order.model]
         job.images.append(image)
         self._scheduler.leave(token)
-        hand_on_image(self._around, order, sample, image)
+        publish_image(self._around, order, sample, image)
         self._around.outlet.progress(token, (sample + 1) / order.images)
         if found is not None:
             del self._jobs[token]
