@@ -14,27 +14,37 @@ from torch import Tensor, nn
 
 
 def conditioning_map(conditioning: int, features: int) -> nn.Conv2d | None:
-    """Return the 1 x 1 convolution that biases one layer; it is not masked.
+    """Return a new 1 x 1 convolution that biases one layer: (B, c, H, W) -> (B,
+    features, H, W). Return None if c is 0.
 
-    It maps (B, c, H, W) to (B, features, H, W).
+    It has no bias and no mask, because the whole conditioning map is known before the
+    first pixel is drawn. Its weights come from torch's global generator.
 
-    conditioning: features c of the conditioning map. Return None if it is 0.
+    conditioning: features c of the conditioning map.
+    features: features of the map to which the caller adds the result.
     """
     return nn.Conv2d(conditioning, features, 1, bias=False) if conditioning else None
 
 
 class Upsampler(nn.Module):
-    """The conditioning map of a small image: a 3 x 3 convolution, deconvolutions that
-    each double the size, and a 3 x 3 convolution, all with ReLU.
+    """Makes the conditioning map of a small image: a 3 x 3 convolution, deconvolutions
+    that each double the size, and a 3 x 3 convolution, all with ReLU.
 
     Input: scaled values of the small image (B, C, s, s) and, if the network has labels,
-    the label's conditioning map (B, K, 1, 1). Output: (B, c, n, n) with n = factor * s;
-    factor is a power of two. The caller must pass the label if the network has labels.
+    the label's conditioning map (B, K, 1, 1). Output: (B, c, n, n) with n = factor * s.
+    The caller must pass the label if the network has labels.
     """
 
     def __init__(
         self, channels: int, conditioning: int, factor: int, labels: int = 0
     ) -> None:
+        """Make the layers with random weights from torch's global generator.
+
+        channels: C, colours of the small image.
+        conditioning: c, features of the map.
+        factor: n / s, a power of two.
+        labels: K, number of labels; 0 for a network without labels.
+        """
         super().__init__()
         doublings = factor.bit_length() - 1
         self.first = nn.Conv2d(channels, conditioning, 3, padding=1)
@@ -49,6 +59,12 @@ class Upsampler(nn.Module):
         self.label = conditioning_map(labels, conditioning)
 
     def forward(self, small: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return the conditioning map (B, c, n, n), which is not negative.
+
+        small: scaled values (B, C, s, s), as `PixelNetwork.encode` returns them.
+        label: (B, K, 1, 1); ignored by a network without labels. Raises TypeError if
+            the network has labels and it is None.
+        """
         x = self.first(small)
         if self.label is not None:
             x = x + self.label(label)
@@ -73,14 +89,18 @@ def _keep_size(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
 
 
 def subsample(values: Tensor, factor: int) -> Tensor:
-    """Return every factor-th pixel of every factor-th row: (B, C, n, n) -> (B, C, s,
-    s)."""
+    """Return a view of every factor-th pixel of every factor-th row, starting with the
+    first: (..., n, n) -> (..., s, s) with s = n / factor.
+
+    If factor does not divide n, s is rounded up.
+    """
     return values[..., ::factor, ::factor]
 
 
 def spread_out(small: Tensor, factor: int) -> Tensor:
-    """Put the small image's pixels where `subsample` took them from, and zeros
-    elsewhere: (..., s, s) -> (..., n, n)."""
+    """Return a new, larger map with the small image's pixels where `subsample` takes
+    them from, and zeros elsewhere: (..., s, s) -> (..., n, n) with n = s * factor.
+    Dtype and device stay."""
     *outer, H, W = small.shape
     large = torch.zeros(
         *outer, H * factor, W * factor, dtype=small.dtype, device=small.device

@@ -31,12 +31,20 @@ class DiagonalLSTM(LSTMParameters):
     """The left-to-right scan: (B, 2h, H, W) -> (B, h, H, W).
 
     input_to_state is a 1 x 1 convolution with mask B; state_to_state has two taps: the
-    state of the pixel above, then that of the pixel to the left.
+    state of the pixel above, then that of the pixel to the left. `LSTMParameters`
+    describes the other parameters.
     """
 
     def __init__(
         self, features: int, hidden: int, colours: int, conditioning: int = 0
     ) -> None:
+        """Make the parameters, random as `LSTMParameters` says.
+
+        features: 2h, of the input.
+        hidden: h.
+        colours: C.
+        conditioning: features of the conditioning map; 0 for none.
+        """
         gates = colour_of(hidden, colours, parts=GATES)
         super().__init__(
             MaskedConv2d(colour_of(features, colours), gates),
@@ -46,8 +54,14 @@ class DiagonalLSTM(LSTMParameters):
         )
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Scan the map. condition: the conditioning map (B, c, H, W) or (B, c, 1, 1),
-        if any."""
+        """Return the hidden state of every pixel, (B, h, H, W), before any residual
+        connection.
+
+        x: (B, 2h, H, W).
+        condition: conditioning map (B, c, H, W) or (B, c, 1, 1). It is ignored by a
+            layer without conditioning; a layer with conditioning raises TypeError if it
+            is None.
+        """
         B, _, H, W = x.shape
         steps = skew(self.from_input(x, condition)).unbind(-1)  # S times (B, 4h, H)
         valid = inside(H, W, x.device)  # (H, S)
@@ -73,19 +87,29 @@ class DiagonalLSTM(LSTMParameters):
 class DiagonalBiLSTM(nn.Module):
     """Both scans, added: (B, 2h, H, W) -> (B, h, H, W).
 
-    The output at (y, x) depends on every pixel before (y, x) and on (y, x) itself (mask
-    B).
+    left, right: the scans from the upper left and from the upper right corner, each
+        with parameters of its own.
+
+    The output at (y, x) depends on pixels before (y, x) in drawing order and on (y, x)
+    itself (mask B), and never on later ones. `field` lists the few earlier pixels that
+    it misses.
     """
 
     def __init__(
         self, features: int, hidden: int, colours: int, conditioning: int = 0
     ) -> None:
+        """Make both scans with random parameters; arguments as for `DiagonalLSTM`."""
         super().__init__()
         self.left = DiagonalLSTM(features, hidden, colours, conditioning)
         self.right = DiagonalLSTM(features, hidden, colours, conditioning)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Scan the map in both directions. condition: as for `DiagonalLSTM.forward`."""
+        """Return the sum of both scans, (B, h, H, W); the right-to-left scan is shifted
+        down by one row.
+
+        x, condition: as for `DiagonalLSTM.forward`. Raises TypeError if the layer has
+            conditioning and the condition is None.
+        """
         mirrored = None if condition is None else condition.flip(-1)
         return self.left(x, condition) + shift_down(
             self.right(x.flip(-1), mirrored).flip(-1)
@@ -93,16 +117,18 @@ class DiagonalBiLSTM(nn.Module):
 
 
 def shift_down(x: Tensor) -> Tensor:
-    """Move every row of a map (B, F, H, W) down by one; the first row becomes zero."""
+    """Return a copy of a map (B, F, H, W) with every row moved down by one: the first
+    row is zero, and the last row of the input is lost."""
     return torch.cat([torch.zeros_like(x[:, :, :1]), x[:, :, :-1]], 2)
 
 
 def field(config: NetworkConfig) -> Tensor:
-    """Return the receptive field: every variable drawn before, except the last one of
-    the row above.
+    """Return the receptive field of a network of these layers, bool (C, H, W, C, H, W),
+    [input variable, output variable] (layers/field.py): every variable drawn before the
+    output variable, with one exception.
 
-    Because of the shift down, the last variable of a row is hidden from the pixels of
-    the next row that are too far to the left for their 7 x 7 input to reach it
+    Because of the shift down, the last variable of each row is hidden from the pixels
+    of the next row that are too far to the left for their 7 x 7 input to reach it
     (docs/architecture.md).
     """
     C, H, W = config.channels, config.height, config.width

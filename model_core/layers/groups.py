@@ -11,21 +11,25 @@ from torch import Tensor
 
 
 def colour_of(features: int, colours: int, parts: int = 1) -> Tensor:
-    """Return the colour of each feature, int64 (parts * features,).
+    """Return the colour of each feature of a map, int64 (parts * features,), with 0 for
+    the first colour.
 
-    parts: number of maps with `features` features each; the grouping repeats for each
-    map.
+    features: F, of each map.
+    colours: C, at most F; raises AssertionError otherwise.
+    parts: number of maps of F features that are concatenated; the grouping repeats for
+        each of them.
     """
     assert features >= colours, "every colour needs a feature"
     return (torch.arange(features) * colours // features).repeat(parts)
 
 
 def allowed(out_colour: Tensor, in_colour: Tensor, see_own: bool) -> Tensor:
-    """Return which outputs may read which inputs at the same pixel, bool (O, I).
+    """Return which outputs may read which inputs at the same pixel: bool (O, I),
+    [output, input].
 
-    out_colour (O,), in_colour (I,): the colour of each feature. see_own: whether an
-    output may read inputs of its own colour (mask B) or of earlier colours only (mask
-    A).
+    out_colour (O,), in_colour (I,): the colour of each feature.
+    see_own: True if an output may read inputs of its own colour and of earlier ones
+        (mask B), False if only of earlier ones (mask A).
     """
     if see_own:
         return in_colour[None, :] <= out_colour[:, None]

@@ -16,16 +16,15 @@ from model_core.layers.groups import allowed
 class MaskedConv2d(nn.Module):
     """Convolution over the pixels above and to the left: (B, I, H, W) -> (B, O, H, W).
 
-    in_colour (I,), out_colour (O,): the colour of each feature (layers/groups.py).
-    kernel: width K, an odd number. mask: "A" hides a colour from itself at the centre
-    pixel (first layer), "B" shows it. rows_above: number of rows above the pixel that
-    are read. Default: K // 2.
-
     weight: (O, I, rows_above + 1, K). The rows below the pixel are not stored. The
-        weight is masked when it is initialised or loaded, and its gradient is masked,
-        so that no forward pass has to multiply by the mask. groups: for each colour,
-        the slice of its outputs and the slice of the inputs that they read; valid if
-        the features are sorted by colour.
+        weight is masked when it is made and when it is loaded, and its gradient is
+        masked, so that no forward pass has to multiply by the mask.
+    mask: float of the same shape, 1 where a weight is used; not saved with the weights.
+    bias: (O,).
+    kernel: K.
+    rows_above: rows above the pixel that are read.
+    groups: for each colour, the slice of its outputs and the slice of the inputs that
+        they read; valid if the features are sorted by colour.
     """
 
     mask: Tensor
@@ -38,6 +37,17 @@ class MaskedConv2d(nn.Module):
         mask: str = "B",
         rows_above: int | None = None,
     ) -> None:
+        """Make the convolution. The weight is random, uniform, from torch's global
+        generator; the bias is zero.
+
+        in_colour (I,), out_colour (O,): the colour of each feature (layers/groups.py).
+        kernel: width K, an odd number.
+        mask: "A" hides a colour from itself at the centre pixel (first layer), "B"
+            shows it.
+        rows_above: number of rows above the pixel that are read. Default: K // 2.
+
+        Raises AssertionError for an even kernel or another mask.
+        """
         super().__init__()
         assert kernel % 2 == 1, "the kernel needs a centre"
         assert mask in ("A", "B"), "masks are A or B"
@@ -70,16 +80,22 @@ class MaskedConv2d(nn.Module):
             self.weight.mul_(self.mask)
 
     def masked_weight(self) -> Tensor:
-        """Return the weight, which is masked already, with a gradient that is masked
-        too."""
+        """Return the weight (O, I, rows_above + 1, K), whose masked entries are zero,
+        as a tensor whose gradient is masked on its way back to `weight`."""
         return _MaskGradient.apply(self.weight, self.mask)  # type: ignore[no-any-return]
 
     def matrix(self) -> Tensor:
-        """Return the weight of a 1 x 1 convolution as a matrix (O, I)."""
+        """Return the `masked_weight` of a 1 x 1 convolution as a matrix (O, I), with
+        its gradient.
+
+        Raises AssertionError if the kernel is larger.
+        """
         assert self.kernel == 1
         return self.masked_weight()[:, :, 0, 0]
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of x (B, I, H, W), with its bias: (B, O, H, W). Pixels
+        outside the image count as zero."""
         if self.kernel > 1:
             reach = self.kernel // 2
             # Pixels outside the image are zero.

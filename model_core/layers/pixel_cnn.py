@@ -24,6 +24,13 @@ class PixelCNNLayer(nn.Module):
     def __init__(
         self, features: int, hidden: int, colours: int, conditioning: int = 0
     ) -> None:
+        """Make the convolutions with random weights from torch's global generator.
+
+        features: 2h, of the input.
+        hidden: h.
+        colours: C.
+        conditioning: features of the conditioning map; 0 for none.
+        """
         super().__init__()
         self.down = MaskedConv2d(
             colour_of(features, colours), colour_of(hidden, colours)
@@ -34,6 +41,12 @@ class PixelCNNLayer(nn.Module):
         self.condition = conditioning_map(conditioning, hidden)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Return the layer's features, (B, h, H, W), which are not negative.
+
+        x: (B, 2h, H, W).
+        condition: (B, c, H, W) or (B, c, 1, 1). It is ignored by a layer without
+            conditioning; a layer with conditioning raises TypeError if it is None.
+        """
         x = self.down(x.relu())  # (B, h, H, W)
         x = self.spread(x.relu())  # (B, h, H, W)
         if self.condition is not None:
@@ -42,8 +55,12 @@ class PixelCNNLayer(nn.Module):
 
 
 def field(config: NetworkConfig) -> Tensor:
-    """Return the receptive field. Each layer's 3 x 3 extends it by a pixel to the left
-    or up, or by a pixel up and one to the right."""
+    """Return the receptive field of a network of these layers, bool (C, H, W, C, H, W),
+    [input variable, output variable] (layers/field.py).
+
+    The first convolution reads 3 pixels to each side and 3 rows above; each layer's 3 x
+    3 extends that by a pixel to the left or up, or by a pixel up and one to the right.
+    """
     up, right = distances(config)
     reach = config.layers + INPUT_REACH
     near = (

@@ -33,12 +33,20 @@ class RowLSTM(LSTMParameters):
     """The scan from the top row to the bottom row: (B, 2h, H, W) -> (B, h, H, W).
 
     input_to_state is a 1 x 3 convolution with mask B; state_to_state has three taps,
-    from left to right in the row above.
+    from left to right in the row above. `LSTMParameters` describes the other
+    parameters.
     """
 
     def __init__(
         self, features: int, hidden: int, colours: int, conditioning: int = 0
     ) -> None:
+        """Make the parameters, random as `LSTMParameters` says.
+
+        features: 2h, of the input.
+        hidden: h.
+        colours: C.
+        conditioning: features of the conditioning map; 0 for none.
+        """
         gates = colour_of(hidden, colours, parts=GATES)
         input_to_state = MaskedConv2d(
             colour_of(features, colours), gates, KERNEL, rows_above=0
@@ -46,8 +54,14 @@ class RowLSTM(LSTMParameters):
         super().__init__(input_to_state, hidden, taps=KERNEL, conditioning=conditioning)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Scan the map. condition: the conditioning map (B, c, H, W) or (B, c, 1, 1),
-        if any."""
+        """Return the hidden state of every pixel, (B, h, H, W), before any residual
+        connection.
+
+        x: (B, 2h, H, W).
+        condition: conditioning map (B, c, H, W) or (B, c, 1, 1). It is ignored by a
+            layer without conditioning; a layer with conditioning raises TypeError if it
+            is None.
+        """
         B, _, _, W = x.shape
         from_input = self.from_input(x, condition)  # (B, 4h, H, W)
         kernel = self.state_to_state.permute(1, 2, 0)  # (4h, h, 3)
@@ -64,8 +78,13 @@ class RowLSTM(LSTMParameters):
 
 
 def field(config: NetworkConfig) -> Tensor:
-    """Return the receptive field. With k = 3, each row up extends it by a pixel to both
-    sides, and each layer extends it by a pixel to the left."""
+    """Return the receptive field of a network of these layers, bool (C, H, W, C, H, W),
+    [input variable, output variable] (layers/field.py).
+
+    The first convolution reads 3 pixels to each side and 3 rows above. Each row up
+    extends that by a pixel to both sides, because the kernel is 3 wide, and each layer
+    extends it by a pixel to the left.
+    """
     up, right = distances(config)
     near = (-right <= up + config.layers + INPUT_REACH) & (
         right <= up - 1 + INPUT_REACH

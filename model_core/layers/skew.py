@@ -14,10 +14,10 @@ from torch.nn import functional
 
 
 def skew(x: Tensor) -> Tensor:
-    """Shift each row one column to the right of the row above:
-    (B, F, H, W) -> (B, F, H, W + H - 1).
+    """Return a new map in which each row is shifted one column to the right of the row
+    above: (B, F, H, W) -> (B, F, H, S) with S = W + H - 1.
 
-    The other entries are zero.
+    The entries that no pixel moves to are zero. H and W are at least 1.
     """
     B, F, H, W = x.shape
     S = W + H - 1
@@ -28,7 +28,8 @@ def skew(x: Tensor) -> Tensor:
 
 
 def unskew(x: Tensor) -> Tensor:
-    """Undo `skew`: (B, F, H, S) -> (B, F, H, W) with W = S - H + 1."""
+    """Return the map that `skew` skewed: (B, F, H, S) -> (B, F, H, W) with W = S - H +
+    1. The entries outside the image (`inside`) are dropped, whatever they are."""
     B, F, H, S = x.shape
     W = S - H + 1
     flat = functional.pad(x.reshape(B, F, H * S), (0, H))
@@ -36,9 +37,11 @@ def unskew(x: Tensor) -> Tensor:
 
 
 def inside(height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """Return which entries of a skewed map are pixels of the image, bool (H, S).
+    """Return which entries of a skewed map hold a pixel of the image: bool (H, S) with
+    S = width + height - 1.
 
-    device: where to make it. Making it there is faster than copying it there.
+    device: of the result; default: torch's default device. Making it there is faster
+        than copying it there.
     """
     skewed_column = torch.arange(width + height - 1, device=device)[None, :]
     row = torch.arange(height, device=device)[:, None]

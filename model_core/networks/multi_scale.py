@@ -19,8 +19,9 @@ from model_core.networks.pixel_network import PixelNetwork
 
 
 class MultiScaleNetwork(nn.Module):
-    """values (B, C, n, n) -> logits (B, V, C, n, n) of the large network, given the
-    small image.
+    """Two networks that together define the probability of an image (B, C, n, n):
+    `small` for the small image that it contains, and `large` for the rest of it given
+    the small image.
 
     log p(x) = log p(small) + log p(x | small). The small image consists of every
     factor-th pixel of every factor-th row of x. The large network neither draws nor
@@ -29,10 +30,17 @@ class MultiScaleNetwork(nn.Module):
     drawn before.
 
     In a network with labels (not in the paper) both networks are conditioned on the
-    label; `label` is then the result of `of_labels`, (B, K, 1, 1).
+    label; `label` is then the result of `of_labels`, (B, K, 1, 1). A network without
+    labels ignores it.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
+        """Make both networks and the upsampler between them, with random weights from
+        torch's global generator.
+
+        config: of the whole network; its `factor` is 2 or more. `config.small`
+            describes the small network.
+        """
         super().__init__()
         self.config = config
         self.small = PixelNetwork(config.small, config.labels)
@@ -46,35 +54,50 @@ class MultiScaleNetwork(nn.Module):
 
     @property
     def distribution(self) -> Categorical:
-        """The distribution of one variable, parametrised by the logits of either
-        network."""
+        """Distribution of one variable, which reads its parameters from the logits of
+        either network."""
         return self.large.distribution
 
     def forward(self, values: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return the large network's logits of images, given the small image that each
-        contains."""
+        """Return the large network's logits (B, V, C, n, n) for whole images.
+
+        values: (B, C, n, n), integers 0..V-1. The small image is read from them. label:
+            (B, K, 1, 1), from `of_labels`.
+
+        The logits at the pixels of the small image are computed, but are no part of the
+        model: `nats_map` does not use them. Raises ConfigError if the network has
+        labels and `label` is None.
+        """
         small = subsample(values, self.config.factor)
         return self.large(values, self.condition(small, label))
 
     def of_labels(self, labels: Tensor) -> Tensor:
-        """Return the conditioning map (B, K, 1, 1) of labels (B,), int64."""
+        """Return labels (B,), int64, as the conditioning map (B, K, 1, 1) that the
+        other methods take as `label`: one-hot, in the dtype of the weights.
+
+        Raises RuntimeError on a CPU if a label is not in 0..K-1.
+        """
         return self.small.of_labels(labels)
 
     def condition(self, small: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return the conditioning map of the large network: small values (B, C, s, s)
-        -> (B, c, n, n).
+        """Return the conditioning map of the large network, (B, c, n, n), with c =
+        `config.conditioning`, for small images (B, C, s, s), integers 0..V-1.
 
-        Raises ConfigError if the network has labels and `label` is None.
+        label: (B, K, 1, 1), from `of_labels`. Raises ConfigError if the network has
+            labels and `label` is None.
         """
         if self.config.labels and label is None:
             raise ConfigError("this network has labels: expected a label")
         return self.upsampler(self.small.encode(small), label)
 
     def nats_map(self, values: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return -ln p of every variable of images (B, C, n, n).
+        """Return -ln p of every variable of images, (B, C, n, n).
 
         The small network scores the pixels of the small image, the large network all
-        others.
+        others; the sum over an image is its -ln p.
+
+        values: (B, C, n, n), integers 0..V-1. label: (B, K, 1, 1), from `of_labels`.
+            Raises ConfigError if the network has labels and `label` is None.
         """
         factor = self.config.factor
         small = subsample(values, factor)

@@ -32,9 +32,12 @@ Written = tuple[tuple[int, int], ...]
 
 
 class Block(nn.Module):
-    """One layer and the 1 x 1 convolutions of its output, which
-    `PixelNetwork.trunk` applies.
+    """One layer of the network and the 1 x 1 convolutions of its output.
 
+    A block only holds these modules and has no `forward`: `PixelNetwork.trunk` applies
+    them.
+
+    layer: the layer of the config's kind, which maps (B, 2h, H, W) to (B, h, H, W).
     up: h -> 2h features; its output is added to the residual stream (figure 5), or
         replaces it if the config has no residual connections.
     skip: h -> 2h features; its output is added to the top map. None if the config has
@@ -42,6 +45,10 @@ class Block(nn.Module):
     """
 
     def __init__(self, config: NetworkConfig, conditioning: int) -> None:
+        """Make the modules with random weights from torch's global generator.
+
+        conditioning: features of the conditioning map that the layer reads; 0 for none.
+        """
         super().__init__()
         colours = config.channels
         stream = colour_of(config.features, colours)
@@ -54,20 +61,28 @@ class Block(nn.Module):
 
 
 class FusedPass(Protocol):
-    """A faster pass from the first map to the logits, equal to the plain modules up to
-    rounding."""
+    """What a fast implementation of a kind's teacher-forced pass provides: from the
+    output of the first convolution to the logits, equal to the plain modules up to
+    rounding.
+
+    model_core.fused has one for each kind; `PixelNetwork` uses it if `suits` returns
+    True.
+    """
 
     def suits(self, network: "PixelNetwork", x: Tensor) -> bool:
-        """Return whether it can take this first map (B, 2h, H, W) and is faster."""
+        """Return True if this pass can compute the network for the first map x (B, 2h,
+        H, W), with its shape, device, dtype and need of gradients, and is expected to
+        be faster than the plain modules."""
         ...
 
     def logits(
         self, network: "PixelNetwork", x: Tensor, condition: Tensor | None
     ) -> Tensor:
-        """Return the logits (B, V, C, H, W).
+        """Return the logits (B, V, C, H, W). The caller has asked `suits`.
 
-        x: first map (B, 2h, H, W). condition: conditioning map (B, c, H, W) or (B, K,
-        1, 1).
+        x: first map (B, 2h, H, W).
+        condition: conditioning map (B, c, H, W) or (B, K, 1, 1); None for a network
+            without conditioning.
         """
         ...
 
@@ -78,8 +93,12 @@ class FusedPass(Protocol):
         condition: Tensor | None,
         values: Tensor,
     ) -> Tensor:
-        """Return -ln p of each of `values`, int64 (B, C, H, W); x and condition as for
-        `logits`."""
+        """Return -ln p of each variable of the images `values`, (B, C, H, W). The
+        caller has asked `suits`.
+
+        x, condition: as for `logits`.
+        values: int64 (B, C, H, W), 0..V-1, the images from which x was computed.
+        """
         ...
 
 
@@ -92,12 +111,22 @@ class PixelNetwork(nn.Module):
     The logits of colour c at (y, x) depend on the pixels above and to the left of it,
     and on the colours before c of the pixel itself (equation 2). H and W may differ
     from those of the config, which are those of the training images.
+
+    config: its sizes.
+    conditioning: features of its conditioning map; 0 if it has none.
+    input: the first convolution, 7 x 7 with mask A.
+    blocks: its layers, first to last.
+    distribution: reads nats and draws from the logits.
+    head: makes logits from the top map.
     """
 
     def __init__(self, config: NetworkConfig, conditioning: int = 0) -> None:
-        """conditioning: features of the conditioning map, which is an upsampled small
-        image (the large network of Multi-Scale) or a label; 0 for a network without
-        conditioning."""
+        """Make the layers with random weights from torch's global generator.
+
+        conditioning: features of the conditioning map, which is an upsampled small
+            image (the large network of Multi-Scale) or a label; 0 for a network without
+            conditioning.
+        """
         super().__init__()
         self.config = config
         self.conditioning = conditioning
@@ -120,11 +149,15 @@ class PixelNetwork(nn.Module):
         self._fused: FusedPass | None = part(config.kind.fused)
 
     def forward(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the logits (B, V, C, H, W) of images.
+        """Return the logits (B, V, C, H, W) of whole images, in the dtype of the
+        weights.
 
+        values: (B, C, H, W), integers 0..V-1.
         condition: the conditioning map: (B, c, H, W), an upsampled small image, or (B,
-        K, 1, 1), the result of `of_labels`. Raises ConfigError if the network needs one
-        and it is None.
+            K, 1, 1), the result of `of_labels`. A network without conditioning ignores
+            it.
+
+        Raises ConfigError if the network needs a condition and it is None.
         """
         x = self._first(values, condition)
         if self._fused is not None and self._fused.suits(self, x):
@@ -132,14 +165,21 @@ class PixelNetwork(nn.Module):
         return self.head(self.trunk(x, condition))
 
     def fuses(self, values: Tensor) -> bool:
-        """Return True if `forward` uses the faster pass (`FusedPass`) for these values
-        (B, C, H, W)."""
+        """Return True if `forward` would use the fast pass (`FusedPass`) for these
+        values (B, C, H, W), integers 0..V-1.
+
+        This computes the first convolution, since the pass decides by its output.
+        """
         return self._fused is not None and self._fused.suits(
             self, self.input(self.encode(values))
         )
 
     def of_labels(self, labels: Tensor) -> Tensor:
-        """Return the conditioning map (B, K, 1, 1) of labels (B,), int64."""
+        """Return labels (B,), int64, as a conditioning map (B, K, 1, 1): one-hot, in
+        the dtype and on the device of the weights.
+
+        Raises RuntimeError on a CPU if a label is not in 0..K-1.
+        """
         one_hot = functional.one_hot(labels, self.conditioning).to(self.input.bias)
         return one_hot[:, :, None, None]
 
@@ -153,9 +193,11 @@ class PixelNetwork(nn.Module):
         return self.input(self.encode(values))
 
     def nats_map(self, values: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return -ln p of every variable given the variables before it, (B, C, H, W).
+        """Return -ln p of every variable given the variables before it, (B, C, H, W);
+        the sum over an image is its -ln p.
 
-        values: (B, C, H, W), integers 0..V-1. condition: as for `forward`.
+        values: (B, C, H, W), integers 0..V-1. condition: as for `forward`. Raises
+            ConfigError if the network needs a condition and it is None.
         """
         values = values.long()
         x = self._first(values, condition)
@@ -164,11 +206,12 @@ class PixelNetwork(nn.Module):
         return self.distribution.nats(self.head(self.trunk(x, condition)), values)
 
     def encode(self, values: Tensor) -> Tensor:
-        """Return the input of the first convolution, in the precision of the weights.
+        """Return images as the input of the first convolution, in the dtype of the
+        weights.
 
-        values: (B, C, H, W), integers 0..V-1. The result is scaled to -1..1 (section
-        5.2), (B, C, H, W). A network of categories has C = 1, and the result is
-        one-hot, (B, V, H, W).
+        values: (B, C, H, W), integers 0..V-1. The result has the same shape and is
+            scaled to -1..1 (section 5.2). For a network of categories, which has C = 1,
+            the result is one-hot instead, (B, V, H, W).
         """
         dtype = self.input.bias.dtype
         V = self.config.values
@@ -178,12 +221,13 @@ class PixelNetwork(nn.Module):
         return values.to(dtype) * (2.0 / (V - 1)) - 1.0
 
     def written(self) -> Written | None:
-        """Return a value that changes whenever a weight is replaced or written to,
-        except through `.data`, because torch does not count such writes.
+        """Return a value by which a cache of something computed from the weights can
+        tell whether it is still valid: it changes whenever a parameter is replaced or
+        written to.
 
-        Caches computed from the weights compare it to find out whether they are still
-        valid. Return None for weights made in inference mode, because torch does not
-        count writes to them.
+        Two exceptions: torch does not count writes through `.data`, so the value stays
+        the same after them; and it does not count writes to weights made in inference
+        mode, so None is returned for these.
         """
         parameters = [*self.parameters()]
         if any(parameter.is_inference() for parameter in parameters):
@@ -193,9 +237,12 @@ class PixelNetwork(nn.Module):
         )
 
     def trunk(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Return the top map (B, 2h, H, W), in plain torch.
+        """Return the top map (B, 2h, H, W), computed by the plain modules, never by the
+        fast pass.
 
         x: output of the first convolution, (B, 2h, H, W).
+        condition: as for `forward`. The caller passes it if the network needs one;
+            without it, the layers raise TypeError.
         """
         skips = None
         for block in self.blocks:
@@ -208,6 +255,9 @@ class PixelNetwork(nn.Module):
 
 
 def layer_of(block: Block, kind: type[Layer]) -> Layer:
-    """Return the block's layer, whose class must be `kind`."""
+    """Return the layer of a block, typed as its class `kind`.
+
+    Raises AssertionError if it is of another class.
+    """
     assert isinstance(block.layer, kind)
     return block.layer
