@@ -26,7 +26,7 @@ INPUT_KERNEL = 2 * INPUT_REACH + 1
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
-Written = tuple[tuple[int, int], ...]
+WeightVersions = tuple[tuple[int, int], ...]
 """For each parameter its address in memory and the number of times it was written to.
 """
 
@@ -220,7 +220,7 @@ class PixelNetwork(nn.Module):
             return (values == categories).to(dtype)
         return values.to(dtype) * (2.0 / (V - 1)) - 1.0
 
-    def written(self) -> Written | None:
+    def weight_versions(self) -> WeightVersions | None:
         """Return a value by which a cache of something computed from the weights can
         tell whether it is still valid: it changes whenever a parameter is replaced or
         written to.

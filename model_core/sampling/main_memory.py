@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 N = TypeVar("N", bound=nn.Module)
-Written = tuple[tuple[int, int], ...]
+WeightVersions = tuple[tuple[int, int], ...]
 
-_copies: WeakKeyDictionary[nn.Module, tuple[Written, nn.Module]] = WeakKeyDictionary()
+_copies: WeakKeyDictionary[nn.Module, tuple[WeightVersions, nn.Module]] = (
+    WeakKeyDictionary()
+)
 
 
 def in_main_memory(network: N) -> N:
@@ -23,13 +25,13 @@ def in_main_memory(network: N) -> N:
     parameters = [*network.parameters()]
     if all(parameter.device.type == "cpu" for parameter in parameters):
         return network
-    written = tuple((each.data_ptr(), _version(each)) for each in parameters)
+    versions = tuple((each.data_ptr(), _version(each)) for each in parameters)
     kept = _copies.get(network)
-    if kept is None or kept[0] != written:
+    if kept is None or kept[0] != versions:
         # Who writes to a tensor of inference mode is counted by nobody.
         with torch.inference_mode(mode=False), torch.no_grad():
             copy = deepcopy(network).to("cpu")
-        kept = _copies[network] = written, copy
+        kept = _copies[network] = versions, copy
     found = kept[1]
     assert isinstance(found, type(network))
     return found

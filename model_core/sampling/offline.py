@@ -15,14 +15,14 @@ from model_core.config import NetworkConfig
 from model_core.errors import DataError
 from model_core.image_request import ImageRequest, Ways
 from model_core.models import Model
-from model_core.networks.pixel_network import Written
+from model_core.networks.pixel_network import WeightVersions
 from model_core.sampling.compiled.threads import threads_in_use
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import networks_of, seats
 
 OnRow = Callable[[int, int, Tensor], None]
 
-_kept: WeakKeyDictionary[Model, tuple[tuple[Written | None, ...], Engine]] = (
+_kept: WeakKeyDictionary[Model, tuple[tuple[WeightVersions | None, ...], Engine]] = (
     WeakKeyDictionary()
 )
 """An engine of one slot for each model: to make one takes half as long as to draw a small image."""
@@ -187,16 +187,16 @@ def _draw_alone(
     log_p: NDArray[np.float64] | None,
 ) -> Tensor:
     """Draw one image with the engine that is kept for the model, which is nobody else's meanwhile."""
-    written = tuple(
-        network.written()
+    versions = tuple(
+        network.weight_versions()
         for member in model.members
         for network in networks_of(member.network)
     )
     of_weights, engine = _kept.pop(model, ((), None))
-    if engine is None or of_weights != written or None in written:
+    if engine is None or of_weights != versions or None in versions:
         engine = Engine(model, 1)
     images = _draw(engine, model.config, requests, on_row, log_p)
-    _kept[model] = written, engine
+    _kept[model] = versions, engine
     return images
 
 

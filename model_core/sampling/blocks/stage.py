@@ -17,7 +17,7 @@ from model_core.blocks import record as r
 from model_core.blocks.program import KINDS
 from model_core.compiled.range_coder import Coder
 from model_core.distribution import NOT_FINITE
-from model_core.networks.pixel_network import PixelNetwork, Written
+from model_core.networks.pixel_network import PixelNetwork, WeightVersions
 from model_core.sampling.blocks.cards import card_at
 from model_core.sampling.blocks.drivers import Driver, Launch
 from model_core.sampling.blocks.layout import BlockLayout, BlockState, Floats, Integers
@@ -43,7 +43,7 @@ _NOWHERE: tuple[int, int] = (-1, 0)
 class _Prepared(NamedTuple):
     """What all stages of a network on one driver share, and only read."""
 
-    written: Written | None
+    versions: WeightVersions | None
     layout: BlockLayout
     record: Tensor
     weights: Tensor
@@ -58,10 +58,10 @@ _kept: WeakKeyDictionary[PixelNetwork, dict[torch.device, _Prepared]] = (
 
 def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
     """Return the layout of a network, and its weights on a device."""
-    written = network.written()
+    versions = network.weight_versions()
     on_devices = _kept.setdefault(network, {})
     found = on_devices.get(device)
-    if found is not None and written is not None and found.written == written:
+    if found is not None and versions is not None and found.versions == versions:
         return found
     layout = BlockLayout(network)
     block = layout.new_block()
@@ -69,7 +69,7 @@ def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
     block.state[...] = 0
     layout.begin_state(block)
     found = _Prepared(
-        written,
+        versions,
         layout,
         torch.from_numpy(layout.record).to(device),
         torch.from_numpy(layout.weights).to(device),

@@ -5,7 +5,7 @@ from weakref import WeakKeyDictionary
 
 from model_core.compiled.records import Shared
 from model_core.kinds import part
-from model_core.networks.pixel_network import PixelNetwork, Written
+from model_core.networks.pixel_network import PixelNetwork, WeightVersions
 from model_core.sampling.compiled.colour_order import Maps
 from model_core.sampling.compiled.kind import CompiledKind
 from model_core.sampling.compiled.weights import shared_weights
@@ -21,17 +21,19 @@ class Prepared(NamedTuple):
     """Fields of the kind's record `Layers` that hold weights."""
 
 
-_kept: WeakKeyDictionary[PixelNetwork, tuple[Written, Prepared]] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[PixelNetwork, tuple[WeightVersions, Prepared]] = (
+    WeakKeyDictionary()
+)
 
 
 def prepared(network: PixelNetwork) -> Prepared:
     """Laid out anew only when a parameter was written to: a single small image is drawn in the time that this takes."""
-    written = network.written()
-    if written is None:
+    versions = network.weight_versions()
+    if versions is None:
         return _prepare(network)
     kept = _kept.get(network)
-    if kept is None or kept[0] != written:
-        kept = _kept[network] = written, _prepare(network)
+    if kept is None or kept[0] != versions:
+        kept = _kept[network] = versions, _prepare(network)
     return kept[1]
 
 
