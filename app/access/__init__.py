@@ -1,10 +1,10 @@
-"""Access control: keys, signed addresses, and the origins of web pages.
+"""Access control: API keys, signed URLs, and the origins of web pages.
 
-gatekeeper.py        admits a request, or refuses it
-callers.py           the admitted caller
-api_keys.py          keys, and who holds one
+gatekeeper.py        admits a request or refuses it
+callers.py           the caller who was admitted
+api_keys.py          keys, their holders, and addresses that send wrong keys
 key_file.py          keys in a file that may change
-signed_requests.py   takes a signature off a URL
+signed_requests.py   takes the signature off a URL
 link_signatures.py   makes and checks signatures
-origins.py           origins of pages, and preflights
+origins.py           origins of pages, and preflight requests
 """

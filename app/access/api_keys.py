@@ -17,10 +17,11 @@ from app.access.callers import ANYONE
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
 MOST_FAILURES = 10
-"""Wrong keys that an address may send within FAILURES_WITHIN_S."""
+"""Wrong keys that an address may send within FAILURES_WITHIN_S seconds."""
 FAILURES_WITHIN_S = 60.0
+"""Seconds; see MOST_FAILURES."""
 _ADDRESSES = 10_000
-"""Addresses whose wrong keys are remembered, at most."""
+"""Maximum number of addresses whose wrong keys are remembered."""
 MIN_RATE = 0.001
 """Jobs per second, the smallest limit of a key or of the server."""
 MAX_RATE = 1e6
@@ -30,15 +31,19 @@ MAX_OPEN_JOBS = 10**9
 
 
 class KeyFileError(ValueError):
-    """A file of keys cannot be read or written, or is invalid."""
+    """A file of keys cannot be read or written, is not a file of keys, or names a key
+    twice. The message contains the path and no key."""
 
 
 class KeyEntry(BaseModel):
-    """One configured key."""
+    """One configured key: its name, its hash, and what its holder may do. The
+    constructor raises pydantic's ValidationError for a field that is not as described.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
-    """The key's name, which owns its jobs."""
+    """Name of the key and owner of its jobs: 1 to 64 letters, digits, dots, dashes and
+    underscores, and not the name of callers without keys, `anyone`."""
     sha256: str = Field(pattern=_DIGEST.pattern)
     """SHA-256 of the key, in hexadecimal."""
     until: AwareDatetime | None = None
@@ -62,13 +67,18 @@ class KeyEntry(BaseModel):
 
     @property
     def has_ended(self) -> bool:
-        """True if the key has expired."""
+        """True if the key has expired by this machine's clock; False if it never
+        expires."""
         return self.until is not None and datetime.now(UTC) >= self.until
 
 
 def parse_keys(text: str) -> tuple[KeyEntry, ...]:
-    """Return the keys in a text `name:digest,name:digest`. Raise ValueError, whose
-    message repeats nothing that may be a key, if it is malformed."""
+    """Return the keys in a text `NAME:SHA256,NAME:SHA256`, in its order, without expiry
+    and without limits. An empty text has none.
+
+    Raises ValueError if an entry is malformed or a name occurs twice. The message
+    repeats nothing of the text, because it may contain keys.
+    """
     entries = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, digest = part.rpartition(":")
@@ -84,27 +94,34 @@ def parse_keys(text: str) -> tuple[KeyEntry, ...]:
 
 
 def new_key() -> tuple[str, str]:
-    """Return a new random key, for its holder, and its digest, for the
-    configuration."""
+    """Return a new random key, which only its holder should see, and its digest, which
+    the configuration contains. Nothing is stored."""
     key = secrets.token_urlsafe(32)
     return key, digest_of(key)
 
 
 def digest_of(key: str) -> str:
-    """Return the SHA-256 of a key, in hexadecimal."""
+    """Return the SHA-256 of a text as 64 lower-case hexadecimal digits. Characters that
+    UTF-8 cannot encode count as question marks."""
     return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 class Keyring:
-    """The configured keys. A look-up takes the same time whether the key exists or
-    not."""
+    """The keys that the API accepts: a fixed list, and optionally others that may
+    change while it runs.
+
+    It is true if callers need a key, even if no key exists yet.
+    """
 
     def __init__(
         self,
         entries: Sequence[KeyEntry],
         more: Callable[[], Sequence[KeyEntry]] | None = None,
     ) -> None:
-        """entries: the fixed keys. more: returns further keys, which may change."""
+        """entries: the fixed keys.
+        more: returns the other keys, and is called again by each look-up; None if there
+            are only the fixed ones.
+        """
         self._entries = tuple(entries)
         self._more = more
 
@@ -114,7 +131,11 @@ class Keyring:
         return bool(self._entries) or self._more is not None
 
     def holder(self, key: str) -> KeyEntry | None:
-        """Return the entry of a key; None if there is none or it has expired."""
+        """Return the entry of a key, or None if there is none or it has expired.
+
+        The time that this takes does not depend on the key. Errors of `more` are passed
+        on.
+        """
         digest = digest_of(key)
         more = self._more() if self._more else ()
         found = None
@@ -126,22 +147,30 @@ class Keyring:
 
 
 class RecentFailures:
-    """The addresses that sent wrong keys recently, and when."""
+    """The addresses that sent wrong keys recently, and when.
+
+    It counts for one API process, in memory, and forgets the address that it has known
+    longest if there are more than 10,000.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        """clock: returns the time in seconds, and never goes back."""
         self._clock = clock
         self._times: dict[str, deque[float]] = {}
 
     def note(self, address: str) -> None:
-        """Record that an address sent a wrong key."""
+        """Record that an address sent a wrong key now."""
         if len(self._times) >= _ADDRESSES:
+            # A dictionary keeps its order: this is the address that was added first.
             self._times.pop(next(iter(self._times)))
         self._times.setdefault(address, deque(maxlen=MOST_FAILURES)).append(
             self._clock()
         )
 
     def wait_s(self, address: str) -> float:
-        """Return the seconds until the address may try again; 0: now."""
+        """Return the seconds until the address may try a key again: 0 unless it sent
+        MOST_FAILURES wrong ones within the last FAILURES_WITHIN_S seconds. Nothing is
+        recorded."""
         times = self._times.get(address)
         if times is None or len(times) < MOST_FAILURES:
             return 0.0

@@ -12,24 +12,30 @@ _NEIGHBOURS = 64
 
 @dataclass(frozen=True)
 class Caller:
-    """An admitted caller."""
+    """The caller of an admitted request, as `Gatekeeper.admit` returns it."""
 
     owner: str
-    """The owner of its jobs: the key's name, or `anyone`."""
+    """Owner of its jobs: the key's name; `anyone` if there are no keys or the URL is
+    signed; `nobody` for a request without a key to a path that needs none."""
     account: str
-    """The account whose share of turns, space and allowances is used: the key's name,
+    """Account whose share of turns, space and quotas the request uses: the key's name,
     or `account_of` the address."""
     rate: float | None = None
-    """Jobs per second that it may submit, if its key has a limit; else None."""
+    """Jobs per second that it may submit; None if the server's limit applies."""
     jobs: int | None = None
-    """Open jobs that it may have, if its key has a limit; else None."""
+    """Open jobs that it may have; None if the server's limit applies."""
     may_train: bool = False
-    """True if it may add models and delete its own: its key has the right `train`."""
+    """True if it may add models and delete its own ones, which is the right `train` of
+    its key."""
 
 
 def account_of(address: str) -> str:
-    """Return the account of a caller without a key: its address, or for IPv6 the
-    network of 64 bits within which one customer can choose any address."""
+    """Return the account of a caller without a key: `ip:` and its address.
+
+    For IPv6 it is the network of 64 bits, within which one customer can choose any
+    address; an IPv6 address that stands for an IPv4 address counts as the latter. A
+    text that is no address, such as a Unix socket's, stays as it is.
+    """
     try:
         found = ip_address(address)
     except ValueError:  # a Unix socket has none

@@ -1,5 +1,7 @@
-"""Decide who is admitted: callers with an API key or a signed address, or, if there are
-no keys, everybody except pages of other sites.
+"""Decide who is admitted.
+
+With keys: callers with a key or a signed URL, and everybody for the files of the page
+and a few harmless paths. Without keys: everybody except pages of other sites.
 
 Without keys, any page that a person on this machine visits could call this server. A
 page of another origin is recognised by its `Origin` header when it tries to change
@@ -35,21 +37,22 @@ from app.quotas import Quota
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"})
 _OPEN_PREFIXES = ("/playground/", "/docs/", "/portable/")
-"""Files that need no key: those of the pages, and models for browsers, if the operator
-offers them to everybody."""
+"""Paths below these need no key: the files of the pages, and models for browsers if the
+operator offers them to everybody."""
 _UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _PROXY_HEADERS = ("x-forwarded-for", "forwarded", "via")
-"""Headers that a proxy adds. A request with one comes from elsewhere, whatever its
-address is."""
+"""Headers that a proxy adds. A request with one of them comes from another machine,
+even if its address is this one."""
 
 _PROBES = frozenset({"/healthz", "/readyz"})
 _PORT = re.compile(r":[0-9]*$")
 _LOCAL_HOST = re.compile(r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]")
-"""Hosts that no other site can have: names without a dot, and IP addresses."""
+"""Hosts that cannot belong to another site: names without a dot, and IP addresses."""
 
 
 class Gatekeeper:
-    """Decides for each request who its caller is, and whether it is admitted."""
+    """Decides for each request whether it is admitted, and who its caller is. There is
+    one in each API process; it counts the wrong keys of each address."""
 
     def __init__(
         self,
@@ -60,8 +63,14 @@ class Gatekeeper:
         origins: Iterable[str],
         metrics_open: bool,
     ) -> None:
-        """hosts: names of this server. origins: other sites whose pages may change
-        something. metrics_open: whether /metrics needs no key."""
+        """keys: the keys that callers need; if it is false, callers need none.
+        links: checks signatures of URLs.
+        hosts: names of this server, which count only without keys.
+        origins: other sites whose pages may change something, which count only without
+            keys.
+        metrics_open: True if /metrics needs no key, unless a proxy has forwarded the
+            request.
+        """
         self._links = links
         self._keys = keys
         self._origins = frozenset(origins)
@@ -70,15 +79,26 @@ class Gatekeeper:
         self._failures = RecentFailures(time.monotonic)
 
     def admit(self, scope: Scope) -> Caller:
-        """Return the caller of a request. A signature in its URL is checked and removed
-        from `scope`.
+        """Return the caller of a request.
 
-        Raises WrongKeyError, TooManyRequestsError after many wrong keys,
-        ForeignOriginError, ForeignHostError or BadLinkError.
+        scope: ASGI scope of an HTTP request. A signature in its URL is checked, and
+            `expires` and `signature` are removed from its `query_string`. A wrong key
+            is counted for the caller's address.
+
+        Raises these errors of app.errors:
+
+        - WrongKeyError: a key is needed, and it is missing or wrong.
+        - TooManyRequestsError: a key is needed and wrong, and this address has sent
+          MOST_FAILURES wrong ones within the last FAILURES_WITHIN_S seconds. A right
+          key is admitted even then.
+        - BadLinkError: the signature in the URL is not valid or has expired.
+        - ForeignOriginError, ForeignHostError: the server has no keys, and a page of
+          another site may be calling.
         """
         headers = Headers(scope=scope)
         account = account_of(scope["client"][0] if scope.get("client") else "local")
         if not self._keys:
+            # A probe may call the server by any name; it changes nothing.
             if scope["path"] not in _PROBES:
                 self._expect_own_host(headers.get("host", ""))
             self._expect_own_page(scope["method"], headers)
@@ -89,6 +109,8 @@ class Gatekeeper:
             return Caller(ANYONE, account)
         if not self._keys:
             return Caller(ANYONE, account)
+        # A path that needs no key does not check one either, so that a page with an old
+        # key can still load.
         if self._is_open(scope, headers):
             return Caller("nobody", account)
         return self._holder(headers, account)

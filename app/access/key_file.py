@@ -1,11 +1,11 @@
-"""Keys in a file that may change while the server runs: keys are added and revoked, and
-may have an expiry and limits of their own.
+"""Keys in a file that may change while the server runs: keys can be added and revoked,
+and may have an expiry and limits of their own.
 
     {"keys": [{"name": "alice", "sha256": "...", "until": "2027-01-31T00:00:00Z",
                "rate": 5, "jobs": 100}]}
 
 `pixelrnn keys` writes it. The server checks it when a request arrives, at most once a
-second, and once a minute without requests.
+second, and without requests once a minute.
 """
 
 import asyncio
@@ -24,12 +24,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.access.api_keys import KeyEntry, KeyFileError
 
 _LOOK_S = 1.0
-"""Seconds between two checks of the file, at least."""
+"""Minimum number of seconds between two checks of the file."""
 _LOG_S = 60.0
-"""Seconds between two log lines that the file cannot be read, and between checks
+"""Seconds between two log lines that the file cannot be read, and between two checks
 without requests."""
 _WRITING_S = 5.0
-"""Seconds that a start waits for a process that is writing the file."""
+"""Maximum number of seconds that a start waits for a process that is writing the file.
+"""
 _log = structlog.get_logger("pixelrnn.api")
 
 
@@ -43,10 +44,11 @@ class _File(BaseModel):
 
 
 def read_keys(path: Path) -> tuple[KeyEntry, ...]:
-    """Return the keys in a file.
+    """Return the keys in a file, in its order.
 
-    Raise KeyFileError if it cannot be read or is invalid. The message repeats neither
-    values nor unknown names of fields, because they may be keys.
+    Raises KeyFileError if it cannot be read, is not a file of keys, or has a name
+    twice. The message repeats neither values nor unknown names of fields, because they
+    may be keys.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -72,8 +74,11 @@ def read_keys(path: Path) -> tuple[KeyEntry, ...]:
 
 
 def read_keys_once_written(path: Path) -> tuple[KeyEntry, ...]:
-    """Return the keys in a file that a process may be writing at this moment: wait up
-    to _WRITING_S until it is complete. Raise the errors of `read_keys`."""
+    """Return the keys in a file that a process may be writing at this moment.
+
+    If the file is not JSON, try again for up to 5 seconds, which blocks the thread.
+    Raises KeyFileError as `read_keys` does, at once for any other fault.
+    """
     ends_at = time.monotonic() + _WRITING_S
     while time.monotonic() < ends_at:
         with suppress(_HalfAFileError):
@@ -84,12 +89,17 @@ def read_keys_once_written(path: Path) -> tuple[KeyEntry, ...]:
 
 @contextmanager
 def changing(path: Path) -> Iterator[list[KeyEntry]]:
-    """Within the context, give a list of the keys in a file, empty if there is no file.
-    At the end, write the list to the file, all of it or nothing.
+    """Context manager for changing the keys in a file: it yields a list of the keys,
+    empty if there is no file, and writes the list back at the end.
 
-    The file keeps its owner and mode; a new file is readable by its owner only. Another
-    process that wants to change the file waits. Raises KeyFileError if the file cannot
-    be read or written.
+    The file is written whole or not at all, and not if the block raises. It keeps its
+    mode, and its owner if this process may set that; a new file is readable by its
+    owner only. Another process that calls this for the same file waits until the block
+    has ended. A lock file stays beside it.
+
+    Raises KeyFileError if the file cannot be read or written, if it is not a file of
+    keys, or if its owner could not read the new one. An OSError in the block becomes a
+    KeyFileError, too.
     """
     draft = path.with_name(f".{path.name}.draft")
     try:
@@ -139,9 +149,9 @@ def _hand_over(path: Path, draft: int, before: os.stat_result) -> None:
 class KeyFile:
     """The current keys of a file, which is read again when it changes.
 
-    If the file is damaged or missing, its last keys stay valid for `stale_s` seconds
-    (0: for ever), and the log and `unread_s` report it. After that there are no keys
-    until it can be read again.
+    If the file becomes invalid or disappears, its last keys stay valid for `stale_s`
+    seconds, and the log and `unread_s` report it. After that there are no keys until it
+    can be read again.
     """
 
     def __init__(
@@ -150,10 +160,18 @@ class KeyFile:
         stale_s: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read the file. Raise KeyFileError if that fails."""
+        """Read the file; wait up to 5 seconds for a process that is writing it.
+
+        stale_s: seconds that the last keys stay valid without a readable file; 0: for
+            ever.
+        clock: returns the time in seconds, and never goes back.
+
+        Raises KeyFileError if the file cannot be read or is invalid.
+        """
         self._path = path
         self._stale_s = stale_s
         self._clock = clock
+        # The state is taken first: a change between the two lines is noticed later.
         self._state = self._look()
         self._entries = read_keys_once_written(path)
         now = clock()
@@ -163,20 +181,25 @@ class KeyFile:
         self._is_unread = False
 
     async def follow(self) -> None:
-        """Check the file even if there are no requests, until this is cancelled."""
+        """Check the file every 60 seconds, so that changes are noticed without
+        requests. This never returns; cancel it to end it."""
         while True:
             self.entries()
             await asyncio.sleep(_LOG_S)
 
     def entries(self) -> Sequence[KeyEntry]:
-        """Return the keys that are valid now; check the file if the last check was long
-        enough ago."""
+        """Return the keys that are valid now; none if the file has been unreadable for
+        more than `stale_s` seconds.
+
+        The file is checked if the last check was a second ago or longer, and read if it
+        has changed. Raises nothing: a file that cannot be read is logged.
+        """
         unread_s = self.unread_s()
         return () if 0 < self._stale_s < unread_s else self._entries
 
     def unread_s(self) -> float:
-        """Return the seconds since the file was last readable; 0 if it is readable now.
-        Check the file if the last check was long enough ago."""
+        """Return the seconds since the file was last readable; 0 if it was readable at
+        the last check. It is checked as by `entries`."""
         now = self._clock()
         if now - self._looked_at >= _LOOK_S:
             self._looked_at = now

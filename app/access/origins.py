@@ -1,16 +1,19 @@
-"""Origins of web pages, and the preflights of browsers."""
+"""Origins of web pages, and preflight requests of browsers."""
 
 import re
 from collections.abc import Mapping
 
 ANY = "*"
-"""Stands for every origin."""
+"""Entry that stands for every origin."""
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+")
 
 
 def checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    """Return these origins. Raise ValueError if one is not an origin as browsers send
-    it, or `*`."""
+    """Return `origins` unchanged, after checking each of them.
+
+    Raises ValueError, with a message that names it, if one is neither `*` nor an origin
+    as browsers send it: scheme, host and perhaps port, in lower case, without a path.
+    """
     for origin in origins:
         if origin != ANY and not _ORIGIN.fullmatch(origin):
             raise ValueError(
@@ -22,6 +25,9 @@ def checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def is_preflight(method: str, headers: Mapping[str, str]) -> bool:
-    """Return True if the request is a CORS preflight, with which a browser asks whether
-    a page may make a request."""
+    """Return True if the request is a CORS preflight, by which a browser asks whether a
+    page may make another request.
+
+    headers: by lower-case name, or a mapping that ignores case.
+    """
     return method == "OPTIONS" and "access-control-request-method" in headers

@@ -1,5 +1,5 @@
-"""Requests with a signed URL: `?expires=...&signature=...`. Only reading a job's
-picture and events can be signed."""
+"""Requests with a signed URL: `?expires=...&signature=...`. Only two paths of a job can
+be signed, and only for reading: its picture and its events."""
 
 import re
 from dataclasses import dataclass
@@ -14,8 +14,12 @@ _SIGNATURE = b"signature="
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """The claims of a signed URL, unchecked: expires and signature as they are in the
-    URL, and the job's id from its path."""
+    """What a signed URL claims, before `LinkSignatures.check` has verified it.
+
+    job_id: from the path.
+    expires, signature: as they are in the query; empty if the field is missing or
+        occurs more than once.
+    """
 
     job_id: str
     expires: str
@@ -23,11 +27,14 @@ class SignedRequest:
 
 
 def take_signature(scope: Scope) -> SignedRequest | None:
-    """Remove `expires` and `signature` from the URL in `scope`, and return their values,
-    which are not checked here. Later code cannot leak what it does not have.
+    """Return what a signed URL claims, and remove `expires` and `signature` from the
+    `query_string` of `scope`, so that later code cannot leak them.
 
-    Return None, and leave the URL as it is, if there is no signature or if the path or
-    method cannot be signed.
+    Nothing is verified here. Return None, and leave the scope as it is, if the query
+    has neither field, or if the path or the method cannot be signed: only GET and HEAD
+    of a job's image and events can.
+
+    scope: ASGI scope of an HTTP request.
     """
     path = _SIGNABLE.fullmatch(scope["path"])
     if path is None or scope["method"] not in _READING:
