@@ -69,7 +69,7 @@ def add(
 ) -> None:
     """Add a key, and print it: it is kept nowhere. A name that has one gets another in its place."""
     from app.access.api_keys import KeyEntry, new_key
-    from app.access.key_file import changing
+    from app.access.key_file import edit_keys
 
     secret, digest = new_key()
     until = None if days is None else datetime.now(UTC) + timedelta(days=days)
@@ -82,7 +82,7 @@ def add(
             jobs=jobs,
             may=may or (),  # type: ignore[arg-type]
         )
-        with changing(file) as entries:
+        with edit_keys(file) as entries:
             entries[:] = [*(other for other in entries if other.name != name), entry]
     typer.echo(secret)
 
@@ -90,9 +90,9 @@ def add(
 @keys.command("revoke")
 def revoke(name: Holder, file: KeysFile) -> None:
     """Take a key away: within a second it opens nothing. Its jobs stay, and end."""
-    from app.access.key_file import changing
+    from app.access.key_file import edit_keys
 
-    with _in_one_line(), changing(file) as entries:
+    with _in_one_line(), edit_keys(file) as entries:
         left = [entry for entry in entries if entry.name != name]
         if len(left) == len(entries):
             raise typer.BadParameter(f"{file} has no key of {name}")

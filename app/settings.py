@@ -17,7 +17,7 @@ from pydantic_settings import NoDecode
 
 from app.access.api_keys import MAX_OPEN_JOBS, MAX_RATE, MIN_RATE, KeyEntry, parse_keys
 from app.access.key_file import read_keys_once_written
-from app.access.origins import checked_origins
+from app.access.origins import check_origins
 from app.webhooks.addresses import Place
 from app.webhooks.signatures import key_of
 from worker.contract.environment import CommaList, RedisSettings
@@ -121,7 +121,7 @@ class Settings(RedisSettings):
     """Serve other machines without any key."""
     metrics_open: bool = False
     """Show /metrics without a key, where there are keys; but not through a proxy."""
-    origins: Annotated[CommaList[str], AfterValidator(checked_origins)] = ()
+    origins: Annotated[CommaList[str], AfterValidator(check_origins)] = ()
     """Other web pages that may call the API from a browser, such as https://pixels.example, separated by commas; * =
     all."""
     hosts: Annotated[CommaList[str], AfterValidator(_host_names)] = ()

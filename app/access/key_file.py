@@ -88,7 +88,7 @@ def read_keys_once_written(path: Path) -> tuple[KeyEntry, ...]:
 
 
 @contextmanager
-def changing(path: Path) -> Iterator[list[KeyEntry]]:
+def edit_keys(path: Path) -> Iterator[list[KeyEntry]]:
     """Context manager for changing the keys in a file: it yields a list of the keys,
     empty if there is no file, and writes the list back at the end.
 

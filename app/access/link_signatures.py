@@ -24,7 +24,7 @@ class LinkSignatures:
         is valid."""
         self._secret = None if secret is None else secret.encode()
 
-    def of(self, job_id: str, expires: int) -> str:
+    def sign(self, job_id: str, expires: int) -> str:
         """Return the signature of the URLs of a job that are valid until `expires`, in
         whole seconds since 1970: URL-safe base64 of an HMAC-SHA256.
 
@@ -58,7 +58,7 @@ class LinkSignatures:
             raise BadLinkError("this server signs no addresses, and takes none")
         if not _TIME.fullmatch(expires):
             raise BadLinkError("expected an address as it was given: it was changed")
-        expected = self.of(job_id, int(expires))
+        expected = self.sign(job_id, int(expires))
         if not hmac.compare_digest(expected.encode(), signature.encode()):
             raise BadLinkError(
                 "expected an address as it was given: it was changed, or signed with "

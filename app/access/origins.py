@@ -8,7 +8,7 @@ ANY = "*"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+")
 
 
-def checked_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+def check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     """Return `origins` unchanged, after checking each of them.
 
     Raises ValueError, with a message that names it, if one is neither `*` nor an origin

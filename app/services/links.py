@@ -20,7 +20,7 @@ class SigningLinks:
     async def of(self, job_id: str, owner: str, seconds: int) -> SignedLinks:
         """Addresses that work for so many seconds. Raises NoLinksError, and what `Jobs.view` raises."""
         expires = int(time.time()) + seconds
-        signed = f"expires={expires}&signature={self._signatures.of(job_id, expires)}"
+        signed = f"expires={expires}&signature={self._signatures.sign(job_id, expires)}"
         record = await self._jobs.record(job_id, owner)
         image = f"/jobs/{job_id}/image?{signed}"
         return SignedLinks(

@@ -237,6 +237,6 @@ def test_signatures_are_hmac_of_job_and_time() -> None:
     """Written down here once more: a change would void every address that is out."""
     text = b"pixelrnn link 1\njob\n1700000000"
     digest = hmac.new(SECRET.encode(), text, hashlib.sha256).digest()
-    assert LinkSignatures(SECRET).of("job", 1700000000) == base64.urlsafe_b64encode(
+    assert LinkSignatures(SECRET).sign("job", 1700000000) == base64.urlsafe_b64encode(
         digest
     ).decode().rstrip("=")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.access.api_keys import KeyEntry, new_key
-from app.access.key_file import changing
+from app.access.key_file import edit_keys
 
 
 class Keys:
@@ -20,12 +20,12 @@ class Keys:
     def add(self, name: str) -> str:
         """Returns a new key of that name."""
         key, digest = new_key()
-        with changing(self.path) as entries:
+        with edit_keys(self.path) as entries:
             entries.append(KeyEntry(name=name, sha256=digest, may=("train",)))
         return key
 
     def revoke(self, name: str) -> None:
-        with changing(self.path) as entries:
+        with edit_keys(self.path) as entries:
             entries[:] = [entry for entry in entries if entry.name != name]
 
     def tear(self) -> None:
