@@ -1,7 +1,8 @@
-"""Many images at once from one network: slots, each at its own rows; images join and leave at any step.
+"""Draw many images of one network side by side. Each image has a slot and is at a row
+of its own; images join and leave between any two steps.
 
-The bytes of an image depend on its request and the weights alone: not on who shares the batch, nor on the slot, nor on
-when it joined. Knows no jobs.
+The bytes of an image depend only on its request and on the weights: not on the other
+images, on the slot, or on when it joined. This file knows no jobs.
 """
 
 from dataclasses import dataclass, replace
@@ -25,9 +26,13 @@ from model_core.sampling.windowed import WindowedStage
 
 
 class DrawnRow(NamedTuple):
-    """Row y of the image that `ticket` stands for is final: (C, W) values.
+    """A row of an image that will not change any more, as `NetworkEngine.step` and
+    `Engine.step` return it.
 
-    of_small: a row of a Multi-Scale model's first image.
+    ticket: the number of the image that `admit` returned.
+    y: index of the row, from the top.
+    values: (C, W), 0..V-1.
+    of_small: True for a row of the small image of a Multi-Scale model.
     """
 
     ticket: int
@@ -35,25 +40,27 @@ class DrawnRow(NamedTuple):
     values: NDArray[np.uint8]
     of_small: bool = False
     is_last: bool = False
-    """It is the last row of the whole image."""
+    """True if this is the last row of the whole image."""
     log_p: float | None = None
-    """ln p of the image, with its last row, if that was asked for: see `ImageRequest.weighed`."""
+    """With the last row of an image that was requested with `weighed`: ln p of the
+    whole image. Otherwise None."""
 
 
 @dataclass(frozen=True)
 class _Seat:
+    """An image that is being drawn: its slot and its request."""
+
     slot: int
     request: ImageRequest
     log_p: float = 0.0
-    """ln p of the first image of a Multi-Scale model, once that is drawn."""
+    """ln p of the small image of a Multi-Scale model, once it is drawn; 0 before."""
 
 
 class NetworkEngine:
     """Draws up to `slots` images of one network side by side.
 
-    A step goes on until at least one row is complete: in compiled code (float32 on a CPU) or in plain torch.
-    kept: how many of the states that given rows led to stay for images to come, in compiled code. Each takes a slot's
-    memory. threads: see `stages.new_stage`.
+    Call `admit` for each image and `step` until `busy` is 0. An instance is used by one
+    thread at a time.
     """
 
     def __init__(
@@ -63,10 +70,22 @@ class NetworkEngine:
         kept: int = 0,
         threads: int | None = None,
     ) -> None:
-        # Small images and labels reach the large image through main memory, also if a
-        # card draws: only there are the last digits always the same.
+        """Make the arrays of all slots, without an image.
+
+        network: may be on a card; then the card draws if it has passed its check, and
+            otherwise the processors do (stages.py).
+        slots: images that can be drawn at the same time.
+        kept: how many of the states after given rows are kept for later images that
+            begin with the same rows. Each takes the memory of a slot. A stage in plain
+            torch keeps none.
+        threads: maximum number of threads that draw; default: as `threads.use_threads`
+            says. Only compiled code uses more than one.
+        """
+        # The small image and labels reach the large network through main memory, even
+        # if a card draws: only there are the last digits always the same.
         self._network = in_main_memory(network)
         keeps_closed = stage_for(network).keeps_closed
+        # Slots after those of images hold the kept states.
         spare = range(slots, slots + kept if keeps_closed else slots)
         self._parts = [
             new_stage(part, slots + len(spare), threads, network)
@@ -83,32 +102,38 @@ class NetworkEngine:
 
     @property
     def height(self) -> int:
-        """Rows of an image."""
+        """Rows of one image of the network; a field may have more."""
         return self._network.config.height
 
     @property
     def free(self) -> int:
-        """How many more images could join now."""
+        """Number of images that `admit` would accept now."""
         return len(self._vacant)
 
     @property
     def busy(self) -> int:
-        """How many images are being drawn."""
+        """Number of images that are being drawn."""
         return len(self._seats)
 
     @property
     def load(self) -> int:
-        """How many images the busiest thread draws: a step takes as long as for so
-        many."""
+        """Number of images that the busiest thread draws. The time of a step grows with
+        it."""
         drawn = sum(
             part.fullest for part in self._parts if isinstance(part, ThreadedStage)
         )
         return max(drawn, -(-self.busy // self._threads))
 
     def admit(self, request: ImageRequest) -> int:
-        """Seat an image and return its ticket; there must be a free slot."""
+        """Begin an image, and return its ticket: a number that no other image of this
+        engine has.
+
+        Its first rows are drawn by the next `step`. Raises IndexError if no slot is
+        free.
+        """
         slot = self._vacant.pop()
-        ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
+        ticket = self._next_ticket
+        self._next_ticket += 1
         self._seats[ticket] = _Seat(slot, request)
         self._ticket_of[slot] = ticket
         with torch.inference_mode():
@@ -123,7 +148,10 @@ class NetworkEngine:
         return ticket
 
     def withdraw(self, ticket: int) -> None:
-        """Free the slot of an image that nobody wants any more."""
+        """Stop drawing an image and free its slot; its rows are lost.
+
+        Raises KeyError if the ticket is not that of an image that is being drawn.
+        """
         slot = self._seats.pop(ticket).slot
         for stage in self._stages:
             stage.close(slot)
@@ -131,9 +159,13 @@ class NetworkEngine:
         self._vacant.append(slot)
 
     def step(self) -> list[DrawnRow]:
-        """Advance every image; returns the rows that became final. With its last row an image leaves.
+        """Advance every image, and return the rows that became final: of each image
+        from the top down, with at least one row in all unless only fields are drawn.
+        With its last row an image leaves, and its slot is free. Return an empty list if
+        there is no image.
 
-        Raises FloatingPointError when the network gives logits that are not finite.
+        Raises FloatingPointError if the network gives logits that are not finite; the
+        engine cannot be used after that.
         """
         with torch.inference_mode():
             drawn = []
@@ -151,13 +183,16 @@ class NetworkEngine:
             return drawn
 
     def _log_p(self, stage: WindowedStage, ticket: int) -> float | None:
-        """ln p of an image whose last row is drawn; None if nobody asked for it."""
+        """Return ln p of an image whose last row is drawn, the small image of a
+        Multi-Scale model included; None if the request does not ask for it."""
         seat = self._seats[ticket]
         if not seat.request.weighed:
             return None
         return seat.log_p + stage.log_p(seat.slot)
 
     def _image_ended(self, stage: WindowedStage, row: SlotRow) -> None:
+        """Free the slot of an image that is complete, or begin the large image after
+        the small one."""
         ticket = self._ticket_of[row.slot]
         if stage is self._stages[-1]:
             self.withdraw(ticket)
@@ -168,24 +203,24 @@ class NetworkEngine:
             self._open_large(row.slot, seat.request, stage.image(row.slot))
 
     def _open_large(self, slot: int, request: ImageRequest, small: Tensor) -> None:
+        """Begin the large image of a Multi-Scale model in a slot, given the small one
+        (C, s, s)."""
         assert isinstance(self._network, MultiScaleNetwork)
-        label = (
-            None
-            if request.label is None
-            else self._network.of_labels(torch.tensor([request.label]))
-        )
-        condition = self._network.condition(small[None], label)[0].permute(
-            1, 2, 0
-        )  # (H, W, c), of it alone
+        label = None
+        if request.label is not None:
+            label = self._network.of_labels(torch.tensor([request.label]))
+        # Of this image alone, so that its bits do not depend on a batch.
+        condition = self._network.condition(small[None], label)[0]  # (c, H, W)
         factor = self._network.config.factor
         is_small = spread_out(torch.ones_like(small[0], dtype=torch.bool), factor)
-        known, keep = spread_out(small, factor), is_small
+        known = spread_out(small, factor)
+        keep = is_small
         if request.known is not None and request.keep is not None:
+            # The pixels of the small image win over given ones, because the large
+            # network never draws them.
             also = torch.from_numpy(request.keep) & ~keep
-            known, keep = (
-                torch.where(also, torch.from_numpy(request.known), known),
-                keep | also,
-            )
+            known = torch.where(also, torch.from_numpy(request.known), known)
+            keep = keep | also
         self._stages[-1].open(
             slot,
             Drawing(
@@ -193,21 +228,27 @@ class NetworkEngine:
                 request.temperature,
                 known,
                 keep,
-                condition,
+                condition.permute(1, 2, 0),
                 weighed=~is_small if request.weighed else None,
             ),
         )
 
     def _drawing(self, request: ImageRequest) -> Drawing:
-        given, told = (
-            _given(request),
-            {"label": request.label, "windows": request.windows},
-        )
+        """Return what a stage draws for a request to a network of one scale."""
+        known, keep = _given(request)
         noise = self._noise(request)
-        weighed = _every_pixel(noise) if request.weighed else None
-        return Drawing(noise, request.temperature, *given, weighed=weighed, **told)
+        return Drawing(
+            noise,
+            request.temperature,
+            known,
+            keep,
+            label=request.label,
+            weighed=_every_pixel(noise) if request.weighed else None,
+            windows=request.windows,
+        )
 
     def _small_drawing(self, request: ImageRequest) -> Drawing:
+        """Return what the first stage of a Multi-Scale network draws for a request."""
         known, keep = _given(request)
         if known is not None and keep is not None:
             factor = self._network.config.factor
@@ -227,7 +268,8 @@ class NetworkEngine:
     def _with_small_rows(
         self, rows: NDArray[np.integer], known: Tensor | None, keep: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """The given pixels of the small image, (C, s, s) and (s, s), with its first rows (C, k, s)."""
+        """Return values (C, s, s) and map (s, s) of the given pixels of the small
+        image, with its first rows (C, k, s) added to them."""
         small = self._network.config.small
         shape = small.channels, small.height, small.width
         known = (
@@ -241,6 +283,7 @@ class NetworkEngine:
         return known, keep
 
     def _noise(self, request: ImageRequest, of_small: bool = False) -> Tensor:
+        """Return the noise (H, W, C) of a request: for a field of all its rows."""
         config = self._network.config.small if of_small else self._network.config
         rows = config.height if request.windows is None else request.windows.rows
         shape = rows, config.width, config.channels
@@ -250,11 +293,14 @@ class NetworkEngine:
 
 
 def _every_pixel(noise: Tensor) -> Tensor:
-    """A map (H, W) of all pixels of an image with this noise (H, W, C)."""
+    """Return a map (H, W) that is True for all pixels of an image with this noise (H,
+    W, C)."""
     return torch.ones(noise.shape[:2], dtype=torch.bool)
 
 
 def _given(request: ImageRequest) -> tuple[Tensor | None, Tensor | None]:
+    """Return the given values and their map as tensors; None and None if nothing is
+    given."""
     if request.known is None or request.keep is None:
         return None, None
     known = torch.from_numpy(np.ascontiguousarray(request.known, np.int64))

@@ -1,4 +1,5 @@
-"""The label of an image that is asked for without one: by the prior, or by what is given before the first hole."""
+"""The probabilities of the labels of an image that is requested without one: the
+priors, or p(label | the given pixels before the first hole)."""
 
 import math
 from collections.abc import Sequence
@@ -20,8 +21,18 @@ def label_shares(
     given: NDArray[np.bool_],
     temperature: float,
 ) -> list[float]:
-    """p(label | known (C, H, W) where given (H, W), up to the first pixel that is not), all in the network's
-    orientation. One pass over these pixels for each label, by the stage that draws, whose bits are the same everywhere.
+    """Return p(label | given pixels before the hole) for each label, by index; they add
+    up to 1. If the first pixel is not given, these are the priors.
+
+    network: has a label for each prior.
+    known: values (C, H, W).
+    given: bool (H, W), the pixels that are given. Only those before the first pixel
+        that is not given count, in raster order.
+    temperature: of the probabilities of pixels.
+
+    All are in the network's orientation. Each label takes one pass over these pixels,
+    by the stage that draws, whose bits are the same everywhere. Raises
+    FloatingPointError if logits are not finite.
     """
     before = leading(given)
     if not before.any():
@@ -33,7 +44,8 @@ def label_shares(
 
 
 def leading(given: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(H, W): where all pixels up to this one, in raster order, are given."""
+    """Return a map (H, W) of the pixels before the first one that is not given: True if
+    the pixel and all before it, in raster order, are True in `given`."""
     return np.logical_and.accumulate(given.ravel()).reshape(given.shape)
 
 
@@ -44,7 +56,13 @@ def log_p_leading(
     before: NDArray[np.bool_],
     temperature: float,
 ) -> NDArray[np.float64]:
-    """ln p_T of the first pixels of an image, (C, H, W) where before (H, W) is True, under each label (K,)."""
+    """Return ln p of the first pixels of an image under each label, (K,).
+
+    labels: K.
+    known: values (C, H, W).
+    before: bool (H, W), the pixels that count, as `leading` returns them.
+    temperature: of the probabilities.
+    """
     rows = rows_on(new_stage(network, labels), labels, known, before, temperature)
     return np.array([math.fsum(each) for each in rows])
 
@@ -56,16 +74,23 @@ def rows_on(
     before: NDArray[np.bool_],
     temperature: float,
 ) -> NDArray[np.float64]:
-    """The same of each row (K, H), on a stage that has a slot for each label and no images."""
+    """Return ln p of the first pixels of an image for each label and row, (K, H); 0 for
+    rows without such pixels.
+
+    stage: has at least K slots, and none of the slots 0 to K - 1 is in use. The slots
+        are used and closed again.
+    labels, known, before, temperature: as for `log_p_leading`.
+
+    Raises FloatingPointError if logits are not finite.
+    """
     C, (H, W) = len(known), before.shape
     if not before.any():
         return np.zeros((labels, H))
     end = (int(before.sum()) - 1) // W
     values = torch.from_numpy(np.ascontiguousarray(known, np.int64))
-    keep, none = (
-        torch.from_numpy(np.ascontiguousarray(before)),
-        torch.zeros(H, W, C, dtype=torch.float64),
-    )
+    keep = torch.from_numpy(np.ascontiguousarray(before))
+    # All pixels that the stage reaches are given, so no noise is used.
+    none = torch.zeros(H, W, C, dtype=torch.float64)
     with torch.inference_mode():
         for label in range(labels):
             stage.open(

@@ -1,4 +1,4 @@
-"""A network's weights in main memory, wherever they are."""
+"""A network with its weights in main memory, even if the original is on a card."""
 
 from copy import deepcopy
 from typing import TypeVar
@@ -16,11 +16,15 @@ _copies: WeakKeyDictionary[nn.Module, tuple[WeightVersions, nn.Module]] = (
 
 
 def in_main_memory(network: N) -> N:
-    """Return the network, or a copy of it if its weights are on a card.
+    """Return the network itself if all its weights are in main memory, else a copy of
+    it there.
 
     Everything that decides a drawn value is computed from this copy: the layout of the
     block programs, the compiled loops, and what labels and small images add to layers.
-    The copy is made once, and again after a parameter was written to.
+
+    The copy is made once and kept as long as the network; it is made again after a
+    parameter was replaced or written to, except through `.data` or in inference mode,
+    because torch does not count such writes.
     """
     parameters = [*network.parameters()]
     if all(parameter.device.type == "cpu" for parameter in parameters):
@@ -28,7 +32,8 @@ def in_main_memory(network: N) -> N:
     versions = tuple((each.data_ptr(), _version(each)) for each in parameters)
     kept = _copies.get(network)
     if kept is None or kept[0] != versions:
-        # Who writes to a tensor of inference mode is counted by nobody.
+        # A copy made in inference mode could not be trained or counted
+        # (PixelNetwork.weight_versions).
         with torch.inference_mode(mode=False), torch.no_grad():
             copy = deepcopy(network).to("cpu")
         kept = _copies[network] = versions, copy
@@ -38,4 +43,5 @@ def in_main_memory(network: N) -> N:
 
 
 def _version(parameter: nn.Parameter) -> int:
+    """Return how often a parameter was written to; 0 if torch does not count it."""
     return 0 if parameter.is_inference() else parameter._version

@@ -1,4 +1,5 @@
-"""Many images at once from one model, a mixture too: each is drawn by one member, in that member's orientation."""
+"""Draw many images of one model side by side. Each image of a mixture is drawn by one
+member network, in the orientation of that member."""
 
 import math
 from collections.abc import Mapping
@@ -20,21 +21,26 @@ from model_core.sampling.noise import chosen_label, chosen_member
 
 @dataclass
 class _Weighed:
-    """An image of which ln p under all components of the model is asked for."""
+    """An image whose ln p under all components of the model is asked for. A component
+    is a member with a label."""
 
     asked: ImageRequest
+    """The request, upright."""
     components: Mapping[tuple[int, int | None], float]
-    """By member and label, ln of its share."""
+    """By member and label: ln of the component's share of the mixture."""
     drawn_by: tuple[int, int | None]
+    """The component that draws it."""
     rows: list[NDArray[np.uint8]] = field(default_factory=list)
     """Its rows (C, W) so far, from the top down."""
 
 
 class Engine:
-    """Draws up to `slots` images side by side. The rows of an image come from the top down.
+    """Draws up to `slots` images of a model side by side. Call `admit` for each image
+    and `step` until `busy` is 0.
 
-    A member that was trained on turned images completes no upright row before the last: its images come whole.
-    kept, threads: see NetworkEngine.
+    The rows of an image come from the top down. A member that was trained on turned
+    images completes no upright row before its last one: all rows of its images come
+    with the same step. An instance is used by one thread at a time.
     """
 
     def __init__(
@@ -44,65 +50,76 @@ class Engine:
         kept: int = 0,
         threads: int | None = None,
     ) -> None:
+        """Make an engine for each member, without an image.
+
+        model: its `label`, if any, is the label of all images that are requested
+            without one.
+        slots: images that can be drawn at the same time, by all members together.
+        kept, threads: as for `NetworkEngine`.
+        """
         self._members = model.members
         self._engines = [
             NetworkEngine(member.network, slots, kept, threads)
             for member in model.members
         ]
         only_upright = [member.orientation for member in model.members] == ["none"]
+        # The engine of a model that is one network of upright images: its rows are
+        # final, and its tickets are the same as ours.
         self._alone = self._engines[0] if only_upright else None
-        """The engine of a model that is one network of upright images: its tickets are ours, and its rows final."""
         self._slots = slots
         self._next_ticket = 0
-        self._priors, self._given = (
-            [label.prior for label in model.card.labels],
-            model.label,
-        )
-        self._labels: dict[int, int | None] = {}  # of our tickets
+        self._priors = [label.prior for label in model.card.labels]
+        self._given = model.label
+        self._labels: dict[int, int | None] = {}  # by our ticket
         self._last_shares: tuple[Any, list[float]] = None, self._priors
-        self._places: dict[
-            int, tuple[int, int]
-        ] = {}  # member, and its engine's ticket, by our ticket
-        self._tickets: list[dict[int, int]] = [
-            {} for _ in self._engines
-        ]  # ours, by that of a member's engine
-        self._weighed: dict[
-            int, _Weighed
-        ] = {}  # images that other components weigh too, by our ticket
+        # By our ticket: the member, and the ticket of the member's engine.
+        self._places: dict[int, tuple[int, int]] = {}
+        # For each member: our ticket, by the ticket of the member's engine.
+        self._tickets: list[dict[int, int]] = [{} for _ in self._engines]
+        # By our ticket: images whose ln p under other components is needed, too.
+        self._weighed: dict[int, _Weighed] = {}
         self._scorers: dict[int, NetworkEngine] = {}  # of one slot, by member
-        self._turned: dict[
-            int, NDArray[np.uint8]
-        ] = {}  # images (C, H, W) of turned members so far
+        # By our ticket: images (C, H, W) of turned members so far, still turned.
+        self._turned: dict[int, NDArray[np.uint8]] = {}
 
     @property
     def free(self) -> int:
-        """How many more images could join now."""
+        """Number of images that `admit` would accept now."""
         return self._slots - self.busy
 
     @property
     def busy(self) -> int:
-        """How many images are being drawn."""
+        """Number of images that are being drawn."""
         return len(self._places)
 
     @property
     def load(self) -> int:
-        """How many images the busiest thread draws: a step takes as long as for so
-        many. The members draw one after the other."""
+        """Number of images that the busiest thread draws, added up over the members,
+        which draw one after the other. The time of a step grows with it."""
         return sum(engine.load for engine in self._engines)
 
     def admit(self, request: ImageRequest) -> int:
-        """Seat an image and return its ticket; there must be a free slot."""
+        """Begin an image, and return its ticket: a number that no other image of this
+        engine has.
+
+        The member and the label are those of the request, or are chosen by its noise.
+        Choosing a label for an image with given pixels takes a pass over them for each
+        label. Raises AssertionError if no slot is free, FloatingPointError if such a
+        pass gives logits that are not finite.
+        """
         assert self.free
         k = request.member
         if k is None:
             k = chosen_member(request.seed, request.sample, len(self._members))
         asked_label = request.label if request.label is not None else self._given
-        asked, request = request, self._for_member(k, request)
+        asked = request
+        request = self._for_member(k, request)
         if self._priors and request.label is None:
             request = replace(request, label=self._label(k, request))
         inner = self._engines[k].admit(request)
         ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
-        self._places[ticket], self._tickets[k][inner] = (k, inner), ticket
+        self._places[ticket] = k, inner
+        self._tickets[k][inner] = ticket
         self._labels[ticket] = request.label
         if request.weighed:
             components = self._components(asked, asked_label)
@@ -111,17 +128,24 @@ class Engine:
         return ticket
 
     def label(self, ticket: int) -> int | None:
-        """The label of an image that is being drawn, chosen or asked for; None where the model has none."""
+        """Return the index of the label of an image that is being drawn, whether it was
+        requested or chosen; None if the model has no labels. Raises KeyError after the
+        image has left."""
         return self._labels[ticket]
 
     def _label(self, k: int, request: ImageRequest) -> int:
-        """The label of an image that member k draws, in its orientation."""
+        """Return the label of an image that member k draws: the model's, or one chosen
+        by the noise. The request is in the member's orientation."""
         if self._given is not None:
             return self._given
         return chosen_label(request.seed, request.sample, self._shares(k, request))
 
     def _shares(self, k: int, request: ImageRequest) -> list[float]:
-        """How likely each label is; kept, because the images of a completion all ask the same."""
+        """Return the probability of each label of an image that member k draws.
+
+        The last answer is kept, because all images of a completion ask for the same
+        one.
+        """
         network, known, given = (
             self._members[k].network,
             request.known,
@@ -141,15 +165,22 @@ class Engine:
         return self._last_shares[1]
 
     def withdraw(self, ticket: int) -> None:
-        """Free the slot of an image that nobody wants any more."""
+        """Stop drawing an image and free its slot; its rows are lost. Raises KeyError
+        if no such image is being drawn."""
         k, inner = self._places[ticket]
         self._engines[k].withdraw(inner)
         self._left(ticket)
 
     def step(self) -> list[DrawnRow]:
-        """Advance every image; returns the rows that became final. With its last row an image leaves.
+        """Advance every image, and return the rows that became final. With its last row
+        an image leaves, and its slot is free.
 
-        Raises FloatingPointError when a network gives logits that are not finite.
+        The rows of each image come from the top down; an image of a turned member comes
+        whole. The list may be empty. The last row of an image that was requested with
+        `weighed` says its ln p under the whole model.
+
+        Raises FloatingPointError if a network gives logits that are not finite; the
+        engine cannot be used after that.
         """
         if self._alone is not None:
             rows = self._by_all(self._alone.step())
@@ -166,7 +197,8 @@ class Engine:
         return rows
 
     def _drawn(self, k: int, engine: NetworkEngine) -> list[DrawnRow]:
-        """A step of one member: its final rows, with our tickets and the right way up."""
+        """Advance one member, and return its final rows upright, with the tickets of
+        this engine."""
         rows = [
             row._replace(ticket=self._tickets[k][row.ticket]) for row in engine.step()
         ]
@@ -175,7 +207,8 @@ class Engine:
         return [upright for row in rows for upright in self._collect(k, row)]
 
     def _collect(self, k: int, row: DrawnRow) -> list[DrawnRow]:
-        """All rows of a turned image, turned back, once its last one is here; none before."""
+        """Keep a row of a turned image; with its last row, return all its rows,
+        upright."""
         C, W = row.values.shape
         image = self._turned.setdefault(
             row.ticket, np.empty((C, self._engines[k].height, W), np.uint8)
@@ -200,8 +233,12 @@ class Engine:
     def _components(
         self, asked: ImageRequest, label: int | None
     ) -> dict[tuple[int, int | None], float]:
-        """The components of which an image may be a draw, by member and label, each with
-        ln of its share. label: the one that was asked for."""
+        """Return the components that may have drawn an image, by member and label, with
+        ln of the share of each.
+
+        label: the label that was requested or is the model's; None if the noise chooses
+            it.
+        """
         members = range(len(self._members)) if asked.member is None else [asked.member]
         if label is not None or not self._priors:
             return {(k, label): 0.0 - log_count(members) for k in members}
@@ -216,14 +253,16 @@ class Engine:
         return found
 
     def _by_all(self, rows: list[DrawnRow]) -> list[DrawnRow]:
-        """The rows, of which the last of an image says ln p under all components."""
+        """Return the rows; the last row of a weighed image says ln p under all
+        components."""
         return [
             row._replace(log_p=self._mixed(row)) if row.ticket in self._weighed else row
             for row in rows
         ]
 
     def _mixed(self, row: DrawnRow) -> float | None:
-        """Keep a row of an image; with its last one, return ln p of the mixture."""
+        """Keep a row of a weighed image; with its last row, return ln p under the whole
+        mixture, before that None."""
         weighed = self._weighed[row.ticket]
         if row.of_small:
             return None
@@ -248,8 +287,8 @@ class Engine:
         image: NDArray[np.uint8],
         asked: ImageRequest,
     ) -> float:
-        """ln p of an upright image (C, H, W) under one member and label, at the
-        temperature at which it was drawn."""
+        """Return ln p of an upright image (C, H, W) under one member and label, at the
+        temperature of its request."""
         if k not in self._scorers:
             self._scorers[k] = NetworkEngine(self._members[k].network, 1)
         scorer = self._scorers[k]
@@ -269,6 +308,7 @@ class Engine:
                     return row.log_p
 
     def _left(self, ticket: int) -> None:
+        """Forget an image that is complete or withdrawn."""
         k, inner = self._places.pop(ticket)
         del self._tickets[k][inner]
         self._turned.pop(ticket, None)
@@ -276,7 +316,7 @@ class Engine:
         del self._labels[ticket]
 
     def _for_member(self, k: int, request: ImageRequest) -> ImageRequest:
-        """The request in the member's orientation."""
+        """Return the request with its given pixels in the orientation of member k."""
         orientation = self._members[k].orientation
         if orientation == "none":
             return request
@@ -298,8 +338,9 @@ class Engine:
 def _first_stage(
     network: MultiScaleNetwork, request: ImageRequest
 ) -> tuple[PixelNetwork, NDArray[np.integer] | None, NDArray[np.bool_] | None]:
-    """The network that draws the small image, and what its label is chosen by: known (C, s, s), and where it was given
-    when the image was asked for (s, s)."""
+    """Return the network that draws the small image, and the pixels by which its label
+    is chosen: values (C, s, s), and which of them were given with the request (s, s).
+    """
     every = slice(None, None, network.config.factor)
     known = None if request.known is None else request.known[:, every, every]
     given = None if request.label_from is None else request.label_from[every, every]

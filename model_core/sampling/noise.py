@@ -1,8 +1,13 @@
-"""The noise: one uniform number for every colour variable, a pure function of (seed, sample, y, x, colour).
+"""The noise of drawing: one uniform number for each colour variable, a pure function of
+seed, sample number, y, x and colour.
 
-Philox4x64-10, key = (seed, sample), counter = (x, y, of_small): one block of four words a pixel, one word a colour.
-Nothing else goes in: a pixel draws with the same number in any batch, order, process or attempt. NumPy promises the
-streams of its bit generators for good.
+Philox4x64-10 with the key (seed, sample) and the counter (x, y, stage): each pixel has
+one block of four words, and each colour one word. Nothing else enters, so a pixel is
+drawn with the same number in any batch, order, process or attempt. NumPy promises that
+the streams of its bit generators will not change.
+
+The stage word separates the uses of the noise: 0 is an image, 1 the small image of a
+Multi-Scale model, and the constants below are the others.
 """
 
 from collections.abc import Sequence
@@ -13,13 +18,13 @@ from numpy.typing import NDArray
 from model_core.compiled.philox import fill_uniform
 
 WORDS = 4
-"""Words in one Philox block: room for the colours of a pixel."""
+"""Words in one Philox block, one for each colour of a pixel."""
 
 MEMBER_STAGE, LABEL_STAGE = 2, 3
-"""The stage words of the choice of a member and of a label; 0 and 1 are an image's and a small image's."""
+"""Stage words of the choice of a member and of a label."""
 PARTICLE_STAGE, CHOICE_STAGE = 1 << 62, 2 << 62
-"""Stage words of a completion's particles, and of what chooses among them, begin here; the sweep and the rest follow in
-the lower bits."""
+"""The stage words of a completion's particles, and of the choices among them, begin
+here; the lower bits hold the sweep and the rest."""
 
 
 def image_noise(
@@ -30,22 +35,26 @@ def image_noise(
     channels: int,
     of_small: bool = False,
 ) -> NDArray[np.float64]:
-    """Uniform numbers in [0, 1) for every variable of one image: (H, W, C).
+    """Return uniform numbers in [0, 1) for every variable of one image, (H, W, C).
 
-    of_small: for the first image of a Multi-Scale model, whose noise must not be that of the second.
+    seed, sample: 64-bit integers, not negative.
+    of_small: True for the small image of a Multi-Scale model, whose noise must differ
+        from that of the large one.
     """
     return _uniform(seed, sample, int(of_small), height, width, channels)
 
 
 def chosen_member(seed: int, sample: int, members: int) -> int:
-    """The member, of so many, that draws an image: each equally often."""
+    """Return the index of the member, in 0..members-1, that draws an image; each has
+    the same probability."""
     if members == 1:
         return 0
     return int(_uniform(seed, sample, MEMBER_STAGE, 1, 1, 1)[0, 0, 0] * members)
 
 
 def chosen_label(seed: int, sample: int, shares: Sequence[float]) -> int:
-    """The label of an image that is asked for without one: each as often as its share says."""
+    """Return the index of the label of an image that is requested without one; label i
+    has probability shares[i] / sum(shares)."""
     cumulative = np.cumsum(np.asarray(shares, np.float64))
     uniform = _uniform(seed, sample, LABEL_STAGE, 1, 1, 1)[0, 0, 0]
     return min(
@@ -63,7 +72,12 @@ def particle_noise(
     width: int,
     channels: int,
 ) -> NDArray[np.float64]:
-    """Uniform numbers for every variable of one particle of an image: (H, W, C)."""
+    """Return uniform numbers in [0, 1) for every variable of one particle of an image
+    that is completed, (H, W, C).
+
+    sweep: number of the pass over the image.
+    particle: number of the particle, below 65,536.
+    """
     return _uniform(
         seed, sample, PARTICLE_STAGE | sweep << 16 | particle, height, width, channels
     )
@@ -72,7 +86,11 @@ def particle_noise(
 def choice_noise(
     seed: int, sample: int, sweep: int, y: int, x: int, count: int
 ) -> NDArray[np.float64]:
-    """Uniform numbers (count,) that choose among an image's particles when they have come to row y, column x."""
+    """Return uniform numbers in [0, 1), (count,), that choose among an image's
+    particles when these have reached row y, column x.
+
+    sweep: number of the pass over the image.
+    """
     return _uniform(
         seed, sample, CHOICE_STAGE | sweep << 26 | y << 13 | x, 1, count, 1
     )[0, :, 0]
@@ -81,7 +99,7 @@ def choice_noise(
 def _uniform(
     seed: int, sample: int, stage: int, height: int, width: int, channels: int
 ) -> NDArray[np.float64]:
-    """(H, W, C) numbers in [0, 1), of the words with this stage."""
+    """Return numbers (H, W, C) in [0, 1) made of the words of one stage."""
     noise = np.empty((height, width, channels))
     fill_uniform(np.uint64(seed), np.uint64(sample), np.uint64(stage), noise)
     return noise

@@ -1,4 +1,4 @@
-"""Draw images here and now, without a server."""
+"""Draw images in one call, without a server."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,11 +21,14 @@ from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import networks_of, seats
 
 OnRow = Callable[[int, int, Tensor], None]
+"""on_row(i, y, values) is called when row y of image i has become final; values (C, W),
+int64."""
 
 _kept: WeakKeyDictionary[Model, tuple[tuple[WeightVersions | None, ...], Engine]] = (
     WeakKeyDictionary()
 )
-"""An engine of one slot for each model: to make one takes half as long as to draw a small image."""
+"""An engine of one slot for each model, because making one takes half as long as
+drawing a small image."""
 
 
 def sample(
@@ -43,21 +46,36 @@ def sample(
     log_p: NDArray[np.float64] | None = None,
     **ways: Unpack[Ways],
 ) -> Tensor:
-    """Draw n images: values (n, C, H, W), int64. Image i has the noise of (seed, first + i), whatever n is.
+    """Draw n images, and return their values (n, C, H, W), int64.
 
-    known (C, H, W) or (n, C, H, W) values are taken where keep (H, W) or (n, H, W) is True; of a mixture, the `member`
-    of that number draws the rest. label: by name or number, of all images, or of each; without one, where the model has
-    labels, an image's noise chooses one by the prior, or by p(label | what is given before the first pixel drawn).
-    on_row(i, y, values (C, W)) is called as each row becomes final. size (W, H): of fields, pictures larger than the
-    model's. ways: further options of a job that change pixels. log_p (n,): an array into which ln p of each image is
-    put, as in `draw_weighed`.
+    Image i has the noise of (seed, first + i), so it does not depend on n.
 
-    Raises DataError for shapes that do not fit, ConfigError for a label or size that the model does not have.
+    n: number of images.
+    temperature: of the probabilities; 1 is the model's own distribution, lower values
+        favour likely values.
+    known, keep: for completions: values (C, H, W) or (n, C, H, W), which are taken
+        where keep (H, W) or (n, H, W) is True.
+    on_row: called when a row becomes final; see `OnRow`.
+    member: index of the member of a mixture that draws a completion. Images without
+        given pixels are drawn by members that their noise chooses.
+    label: name or index of the label of all images, or a sequence of one for each.
+        Default: in a model with labels, the noise of each image chooses one, with the
+        priors, or with p(label | the given pixels before the first hole).
+    size: (W, H) of pictures that are larger than the model's images (fields).
+    log_p: array (n,) that receives ln p of each image, as `draw_weighed` returns it. It
+        is left as it is if `known` is given.
+    ways: further options that change pixels (image_request.py).
+
+    Raises DataError if known and keep are not given together or have other shapes, if
+    known is given with a size, or if the number of labels is not n; ConfigError for a
+    label or a size that the model does not have; FloatingPointError if logits are not
+    finite.
     """
     labels = [model.card.label_number(each) for each in _for_each(label, n)]
     if (known is None) != (keep is None):
         raise DataError(
-            "known and keep go together: the given values, and where they are to be kept"
+            "known and keep go together: the given values, and where they are to be "
+            "kept"
         )
     if known is None or keep is None:
         asked = [
@@ -74,14 +92,13 @@ def sample(
         return draw(model, asked, on_row, size, log_p)
     if size is not None:
         raise DataError(
-            "a picture of another size is drawn from nothing: expected a size, or known and keep"
+            "a picture of another size cannot be completed: expected either a size, or "
+            "known and keep"
         )
     config = model.config
     shape = config.channels, config.height, config.width
-    values, kept = (
-        _each(known, n, shape, "known").numpy(),
-        _each(keep, n, shape[1:], "keep").numpy(),
-    )
+    values = _each(known, n, shape, "known").numpy()
+    kept = _each(keep, n, shape[1:], "keep").numpy()
     given = [
         {"known": values[i], "keep": kept[i], "label_from": kept[i], "label": labels[i]}
         for i in range(n)
@@ -104,11 +121,18 @@ def upsample(
     label: int | str | Sequence[int | str] | None = None,
     log_p: NDArray[np.float64] | None = None,
 ) -> Tensor:
-    """Draw n images (n, C, H, W) given the first, small one of a Multi-Scale model (section 3.6): (C, s, s) values.
-    on_row and first as in `sample`; label too, but that an image without one has it by p(label | small).
+    """Draw n images given the small one of a Multi-Scale model (section 3.6), and
+    return their values (n, C, H, W), int64.
 
-    Raises DataError for a model of one scale, or a small image of another size; ConfigError for a label that the model
-    does not have.
+    small: (C, s, s) or (n, C, s, s), integers 0..V-1.
+    seed, temperature, on_row, first: as for `sample`.
+    label: as for `sample`; by default the noise chooses it with p(label | small).
+    log_p: array (n,) that receives ln p of each image: of the small image and of the
+        rest.
+
+    Raises DataError for a model of one scale, for small images of another shape, and if
+    the number of labels is not n; ConfigError for a label that the model does not have;
+    FloatingPointError if logits are not finite.
     """
     config = model.config
     if not config.multi_scale:
@@ -142,11 +166,11 @@ def draw_weighed(
     on_row: OnRow | None = None,
     size: tuple[int, int] | None = None,
 ) -> tuple[Tensor, NDArray[np.float64]]:
-    """Draw as `draw` does, and return ln p of each image too: float64 (n,).
+    """Draw as `draw` does; return the images and ln p of each of them, float64 (n,).
 
     That is ln of the probability of the whole image, given pixels included, under the
-    distribution that drew it: at its temperature, of the whole mixture, and given the
-    label if the request names one.
+    distribution that drew it: at its temperature, under the whole mixture, and given
+    the label if the request names one. Raises the errors of `draw`.
     """
     weighed = [replace(request, weighed=True) for request in requests]
     log_p = np.zeros(len(requests))
@@ -160,10 +184,15 @@ def draw(
     size: tuple[int, int] | None = None,
     log_p: NDArray[np.float64] | None = None,
 ) -> Tensor:
-    """Draw what is asked for: values (n, C, H, W), int64. on_row and size as in `sample`.
+    """Draw the requested images, and return their values (n, C, H, W), int64, in the
+    order of the requests.
 
-    log_p (n,): where ln p of the weighed images is put. Of more images than are drawn side by side, the next takes its
-    seat as soon as one is free.
+    on_row, size: as for `sample`; with a size, the images are fields of that size.
+    log_p: array (n,) that receives ln p of the images whose request is `weighed`.
+
+    As many images are drawn side by side as is fastest (`stages.seats`). If there are
+    more, the next one begins when one has ended. Raises ConfigError for a size that the
+    model cannot draw, FloatingPointError if logits are not finite.
     """
     if size is not None and size != (model.config.width, model.config.height):
         model, windows = model.field(*size)
@@ -186,12 +215,14 @@ def _draw_alone(
     on_row: OnRow | None,
     log_p: NDArray[np.float64] | None,
 ) -> Tensor:
-    """Draw one image with the engine that is kept for the model, which is nobody else's meanwhile."""
+    """Draw one image with the engine that is kept for the model."""
     versions = tuple(
         network.weight_versions()
         for member in model.members
         for network in networks_of(member.network)
     )
+    # The engine is taken out while it draws: another thread makes one of its own, and
+    # an error leaves no image in it behind.
     of_weights, engine = _kept.pop(model, ((), None))
     if engine is None or of_weights != versions or None in versions:
         engine = Engine(model, 1)
@@ -207,9 +238,10 @@ def _draw(
     on_row: OnRow | None,
     log_p: NDArray[np.float64] | None,
 ) -> Tensor:
-    rows = (
-        requests[0].windows.rows if requests and requests[0].windows else config.height
-    )
+    """Draw all requests with an engine, and return the values (n, C, H, W)."""
+    rows = config.height
+    if requests and requests[0].windows:
+        rows = requests[0].windows.rows
     images = torch.zeros(
         len(requests), config.channels, rows, config.width, dtype=torch.int64
     )
@@ -234,7 +266,8 @@ def _draw(
 def _for_each(
     label: int | str | Sequence[int | str] | None, n: int
 ) -> Sequence[int | str | None]:
-    """The label of each of n images."""
+    """Return the label of each of n images. Raises DataError for another number of
+    labels."""
     if label is None or isinstance(label, int | str):
         return [label] * n
     if len(label) != n:
@@ -245,14 +278,16 @@ def _for_each(
 
 
 def tensor_of(array: NDArray[Any]) -> Tensor:
-    """The array as functions here take it: whole numbers, or the truth about places."""
+    """Return an array as the functions of this file take it: bool as it is, and
+    everything else as int64. The result may share its memory with the array."""
     return torch.from_numpy(
         array if array.dtype == np.bool_ else array.astype(np.int64)
     )
 
 
 def _each(given: Tensor, n: int, shape: tuple[int, ...], name: str) -> Tensor:
-    """One for each of n images: `shape`, or (n, *shape)."""
+    """Return `given`, of the shape `shape` or (n, *shape), as (n, *shape). Raises
+    DataError for another shape."""
     if given.shape not in (shape, (n, *shape)):
         raise DataError(
             f"{name} must be {shape} or {(n, *shape)}, not {tuple(given.shape)}"

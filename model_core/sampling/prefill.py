@@ -1,8 +1,9 @@
-"""Images that begin with the same given rows work them off once: the first does, the others take over its state.
+"""Work through given rows only once if several images begin with the same ones: the
+first image does it, and the others take over its state.
 
-Stands before a stage, with the same words. A completion of n images, or an image that is resumed n times, costs one
-prefill for as many as are seated together; and where a stage has slots to spare, the last few states stay there for
-images that come later.
+This stands before a stage and has the same methods. So n completions of one picture, or
+n attempts to resume one image, cost one such pass (a prefill) if they are drawn
+together. A stage with spare slots keeps the last few states for images that come later.
 """
 
 import hashlib
@@ -15,33 +16,37 @@ from torch import Tensor
 from model_core.sampling.stage import Drawing, SlotRow, Stage
 
 Key = tuple[int, bytes]
-"""How many leading rows are given, and a digest of what state they lead to."""
+"""Number of leading rows that are given whole, and a digest of everything that the
+state after them depends on."""
 
 
 class SharedPrefill:
-    """A stage whose slots wait for one another where their images begin alike.
+    """A stage in which images that begin with the same given rows wait for the first of
+    them, and then continue from its state.
 
-    spare: slots of the stage that nobody else uses, to keep states in. Only where a slot stays as it is once it is
-    closed.
+    The first is called their leader. Slots are numbered as in the stage.
     """
 
     def __init__(self, stage: Stage, spare: Sequence[int] = ()) -> None:
+        """stage: used by nothing else.
+        spare: slots of the stage that no image gets, in which states are kept. Empty
+            for a stage whose closed slots do not keep their state (Stage.keeps_closed).
+        """
         self._stage = stage
         self._leader_of: dict[Key, int] = {}
-        self._leaders: dict[
-            int, tuple[Key, Drawing]
-        ] = {}  # those that are in their given rows
+        # By slot: images that are working through their given rows.
+        self._leaders: dict[int, tuple[Key, Drawing]] = {}
+        # By the leader's slot: slot and drawing of each image that waits for it.
         self._followers: dict[int, list[tuple[int, Drawing]]] = {}
-        self._kept: dict[
-            Key, int
-        ] = {}  # where states stay; the one that was used last comes last
+        # The slots of kept states; the state that was used last comes last.
+        self._kept: dict[Key, int] = {}
         self._spare = list(spare)
-        self._rows: list[
-            SlotRow
-        ] = []  # given rows of images that took over a state since the last step
+        # Given rows of images that took over a state since the last step.
+        self._rows: list[SlotRow] = []
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none; it may wait until another one's given rows are worked off."""
+        """Begin an image in a slot that has none. If another image is working through
+        the same given rows, this one waits for it."""
         key = _key(drawing)
         if key in self._kept:
             self._kept[key] = self._kept.pop(key)
@@ -50,15 +55,14 @@ class SharedPrefill:
             self._followers[self._leader_of[key]].append((slot, drawing))
         else:
             if key[0]:
-                self._leader_of[key], self._leaders[slot], self._followers[slot] = (
-                    slot,
-                    (key, drawing),
-                    [],
-                )
+                self._leader_of[key] = slot
+                self._leaders[slot] = key, drawing
+                self._followers[slot] = []
             self._stage.open(slot, drawing)
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot, if there is one; those that wait for it go on without."""
+        """Stop drawing the image in a slot, if there is one. Images that wait for its
+        given rows begin on their own."""
         for waiting in self._followers.values():
             waiting[:] = [
                 (follower, drawing) for follower, drawing in waiting if follower != slot
@@ -69,16 +73,21 @@ class SharedPrefill:
             self.open(follower, drawing)
 
     def log_p(self, slot: int) -> float:
-        """ln p of the weighed pixels that an image has passed."""
-        # rounded once, so that the engine in JavaScript finds the same bits
+        """Return ln p of the weighed pixels that an image has passed."""
+        # Rounded once, so that the engine in JavaScript gives the same bits.
         return math.fsum(self._stage.log_p(slot))
 
     def image(self, slot: int) -> Tensor:
-        """(C, H, W) values drawn so far."""
+        """Return the values (C, H, W) of the image in a slot; pixels that are not drawn
+        yet have any value."""
         return self._stage.image(slot)
 
     def step(self) -> list[SlotRow]:
-        """Rows of the stage's next step; the given rows of those that waited come all at once."""
+        """Advance every image, and return the rows that became final. An image that
+        took over a state has all its given rows returned at once.
+
+        Raises FloatingPointError if logits are not finite.
+        """
         rows = self._rows + self._stage.step()
         self._rows = []
         for row in list(rows):
@@ -91,11 +100,14 @@ class SharedPrefill:
         return rows
 
     def _take_over(self, source: int, slot: int, drawing: Drawing) -> None:
+        """Begin an image in a slot with the state of the slot `source`, after its given
+        rows."""
         self._stage.fork(source, slot, drawing)
         self._rows += _given_rows(slot, drawing)
 
     def _keep(self, leader: int) -> None:
-        """A copy of its state, in the place of the one that was not used for longest."""
+        """Keep a copy of a leader's state, in a spare slot or in place of the state
+        that was not used for longest."""
         key, drawing = self._leaders[leader]
         if self._spare:
             place = self._spare.pop()
@@ -108,13 +120,14 @@ class SharedPrefill:
         self._kept[key] = place
 
     def _released(self, leader: int) -> list[tuple[int, Drawing]]:
-        """Release those that waited for it; it leads no more."""
+        """Return the images that wait for a leader, which is a leader no more."""
         if (leading := self._leaders.pop(leader, None)) is not None:
             del self._leader_of[leading[0]]
         return self._followers.pop(leader, [])
 
 
 def _key(drawing: Drawing) -> Key:
+    """Return the key of a drawing; the first part is 0 if no leading row is given."""
     count = drawing.given_rows
     digest = hashlib.blake2b(digest_size=16)
     if count and drawing.known is not None:
@@ -125,6 +138,7 @@ def _key(drawing: Drawing) -> Key:
 
 
 def _given_rows(slot: int, drawing: Drawing) -> list[SlotRow]:
+    """Return the given rows of an image as rows of its slot."""
     assert drawing.known is not None
     given = drawing.known[:, : drawing.given_rows].numpy().astype(np.uint8)
     return [SlotRow(slot, y, given[:, y], is_last=False) for y in range(given.shape[1])]

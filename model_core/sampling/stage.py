@@ -1,7 +1,9 @@
-"""A stage: one network drawing images side by side, each slot at its own rows. Knows slots and pixels, not who asked.
+"""A stage: one network that draws images side by side, each in a numbered slot and at
+rows of its own. It knows slots and pixels, but not who requested an image.
 
-A Multi-Scale model is drawn from with two stages, one after the other, every other model with one. blocks/, compiled/
-and plain/ have the three ways of drawing; engine.py takes the first that can.
+An image of a Multi-Scale model passes through two stages, one after the other; every
+other image through one. blocks/, compiled/ and plain/ contain the three kinds of stage;
+stages.py chooses the first that can draw.
 """
 
 from dataclasses import dataclass
@@ -20,8 +22,15 @@ from model_core.windows import Windows
 
 @dataclass(frozen=True)
 class Drawing:
-    """Everything that one image is drawn from: noise (H, W, C); known (C, H, W) values where keep (H, W); condition (H,
-    W, c), or for a network with labels, its label."""
+    """Everything from which one image is drawn.
+
+    noise: (H, W, C), float64 in [0, 1).
+    temperature: of the probabilities.
+    known, keep: values (C, H, W) that are taken where keep (H, W) is True; None if none
+        are given.
+    condition: the conditioning map (H, W, c), or None.
+    label: index of the label of a network with labels, in place of a condition.
+    """
 
     noise: Tensor
     temperature: float
@@ -30,19 +39,20 @@ class Drawing:
     condition: Tensor | None = None
     label: int | None = None
     weighed: Tensor | None = None
-    """(H, W) pixels, given or drawn, of which ln p is asked for."""
+    """Bool (H, W): pixels, given or drawn, whose ln p is summed; None for none."""
     coder: Coder | None = None
-    """Stands in the place of the noise: what is drawn is decoded, and what is weighed is encoded. The plain stage has
-    none."""
+    """A range coder in place of the noise: values that would be drawn are decoded, and
+    given values that are weighed are encoded. A plain stage does not support it."""
     end: int | None = None
-    """The row before which it ends; None: all are drawn."""
+    """The image ends before this row; None: all rows are drawn."""
     windows: Windows | None = None
-    """The windows of a field, which no stage draws as it is: see windowed.py."""
+    """The windows of a field. Only windowed.py accepts them, which gives a stage one
+    window after the other."""
 
     @cached_property
     def given_rows(self) -> int:
-        """How many of the leading rows are given whole, without a weighed pixel; the last row is never counted, so that
-        one is left to do."""
+        """Number of leading rows that are given whole and contain no weighed pixel. The
+        last row never counts, so that one is left to do."""
         if self.keep is None:
             return 0
         passed = (
@@ -54,7 +64,9 @@ class Drawing:
 
 
 def condition_of(network: PixelNetwork, drawing: Drawing) -> Tensor | None:
-    """The map (H, W, c) that biases the network's layers at each pixel of an image, if one does."""
+    """Return the map (H, W, c) that biases the network's layers at each pixel of an
+    image: the drawing's condition, or its label, one-hot, at every pixel. None if it
+    has neither."""
     if drawing.label is None:
         return drawing.condition
     config, label = (
@@ -65,7 +77,13 @@ def condition_of(network: PixelNetwork, drawing: Drawing) -> Tensor | None:
 
 
 class SlotRow(NamedTuple):
-    """Row y of the image in a slot is final: (C, W) values."""
+    """A row of the image in a slot that will not change any more.
+
+    slot: its number.
+    y: index of the row, from the top.
+    values: (C, W), 0..V-1.
+    is_last: True if it is the last row of the image.
+    """
 
     slot: int
     y: int
@@ -74,34 +92,47 @@ class SlotRow(NamedTuple):
 
 
 class Stage(Protocol):
-    """One network with `slots` slots. What it draws in a slot depends on the drawing and the weights alone."""
+    """What every kind of stage provides: one network with `slots` slots.
+
+    What is drawn in a slot depends only on the drawing and on the weights, not on the
+    other slots. The methods are called by one thread at a time.
+    """
 
     numerics: ClassVar[str]
-    """Name of the arithmetic with which it draws: `cpu-compiled` or `cpu-torch`."""
+    """Name of the arithmetic with which it draws: `cpu-compiled` or `cpu-torch`. Stages
+    of the same name draw the same bytes."""
 
     stops_within_rows: ClassVar[bool]
-    """An image can be held in the midst of a row."""
+    """True if an image can be held within a row, not only at its end."""
 
     keeps_closed: ClassVar[bool]
-    """A slot stays as it is once it is closed, so that others can be forked from it."""
+    """True if a slot keeps its state after it is closed, so that other images can be
+    forked from it."""
 
     @staticmethod
     def logits(
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> NDArray[np.floating]:
-        """Logits (N, V, C, H, W) of whole images (N, C, H, W), in the arithmetic with which the stage draws."""
+        """Return the logits (N, V, C, H, W) of whole images (N, C, H, W), computed with
+        the arithmetic of this stage.
+
+        label: index of the label of all images, in a network with labels.
+        """
         ...
 
-    def __init__(self, network: PixelNetwork, slots: int) -> None: ...
+    def __init__(self, network: PixelNetwork, slots: int) -> None:
+        """Make the arrays of all slots, without an image."""
+        ...
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
-        """Can it draw from this network on this device?"""
+        """Return True if this kind of stage can draw from a network whose weights are
+        on this device."""
         ...
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
-        """Bytes that each further slot adds to its arrays."""
+        """Return the bytes that each additional slot adds to the arrays."""
         ...
 
     def open(self, slot: int, drawing: Drawing) -> None:
@@ -109,8 +140,12 @@ class Stage(Protocol):
         ...
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none, after its given rows: they and the condition or label are those of
-        `source`, which has just finished the last of them, or had when it was closed."""
+        """Begin an image in the slot `target`, which has none, after its given rows.
+
+        The given rows and the condition or label are the same as those of the image in
+        `source`. That image has just finished the last of these rows, or had when its
+        slot was closed. Its state is copied.
+        """
         ...
 
     def close(self, slot: int) -> None:
@@ -118,25 +153,35 @@ class Stage(Protocol):
         ...
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot up to row y, column x (W: to the row's end), and no further."""
+        """Draw the image in a slot only up to row y, column x, exclusive. x = W means
+        to the end of row y.
+
+        A later call moves the stop on.
+        """
         ...
 
     def copy(self, source: int, target: int) -> None:
-        """Let the image in a slot go on from where another one is, both held at the same place; what is given to it and
-        its noise stay."""
+        """Give the image in `target` the state of that in `source`, values before the
+        stop included; both are held at the same place. Its noise, and the pixels that
+        are given to it after the stop, stay its own."""
         ...
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """(H,) ln p of the weighed pixels that an image has passed, of each row."""
+        """Return ln p of the weighed pixels that an image has passed, for each row
+        (H,)."""
         ...
 
     def image(self, slot: int) -> Tensor:
-        """(C, H, W) values drawn so far, on the CPU."""
+        """Return the values (C, H, W) of the image in a slot, on the CPU; pixels that
+        are not drawn yet have any value."""
         ...
 
     def step(self) -> list[SlotRow]:
-        """Advance every image until at least one row is complete; returns the rows that are. Of fields it may be none.
+        """Advance every image until at least one row is complete, and return the rows
+        that are. The list is empty if no image can go on; of fields it may also be
+        empty before, so that a wide one does not hold up the others.
 
-        Raises FloatingPointError when the network gives logits that are not finite.
+        With its last row an image is closed. Raises FloatingPointError if the network
+        gives logits that are not finite.
         """
         ...

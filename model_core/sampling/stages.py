@@ -1,4 +1,5 @@
-"""The stage that draws from a model: the first of a list that can."""
+"""Choose the stage that draws from a network or a model, and count the memory that it
+takes."""
 
 from weakref import WeakKeyDictionary
 
@@ -18,21 +19,25 @@ from model_core.sampling.plain.stage import PlainStage
 from model_core.sampling.stage import Stage
 
 STAGES: tuple[type[Stage], ...] = (BlockStage, CompiledStage, PlainStage)
-"""The fastest first; the last can draw from every network."""
+"""All kinds of stage, the fastest first. The last one can draw from every network."""
 
 CodingStage = CompiledStage | ThreadedStage | BlockStage
-"""A stage that can code images as well."""
+"""A stage that can also encode and decode images."""
 
 SEAT_BYTES, WEIGHTS_WORTH = 8 * 2**20, 4
-"""Bytes that the state of images drawn side by side may take, or so many times the weights' if that is more."""
+"""Maximum bytes of the state of images that one thread draws side by side; and the same
+as a multiple of the weights' size. The larger of the two counts."""
 FEWEST, MOST = 4, 16
+"""Bounds of the number of images that one thread draws side by side."""
 
 _seats: WeakKeyDictionary[Model, int] = WeakKeyDictionary()
-"""Answers of `seats`: to count the bytes of a slot takes a twentieth of the time of 16 small images."""
+"""Answers of `seats`: counting the bytes of a slot takes a twentieth of the time of 16
+small images."""
 
 
 def networks_of(network: Network) -> list[PixelNetwork]:
-    """Networks in the order in which an image passes them."""
+    """Return the parts of a network in the order in which an image passes through them:
+    two for a Multi-Scale network, else the network itself."""
     return (
         [network.small, network.large]
         if isinstance(network, MultiScaleNetwork)
@@ -41,7 +46,11 @@ def networks_of(network: Network) -> list[PixelNetwork]:
 
 
 def stage_for(network: Network) -> type[Stage]:
-    """Draws from every network that an image of this one passes."""
+    """Return the fastest kind of stage that can draw from all parts of a network, on
+    the device of its weights.
+
+    The first call for a card opens and checks it.
+    """
     return _first_for(networks_of(network))
 
 
@@ -52,12 +61,14 @@ def new_stage(
     whole: Network | None = None,
     spare: int = SPARE,
 ) -> Stage:
-    """Return a stage that draws from a network.
+    """Return a new stage that draws from a network.
 
-    threads: the most threads that it draws in; by default those in use in this thread
-    (`compiled.threads.use_threads`). Only compiled code is drawn in several. whole: the
-    network that it is a part of, all of which is drawn by stages of one kind. spare: see
-    threaded.SPARE.
+    slots: images that it can draw side by side.
+    threads: maximum number of threads that draw; default: the number that the calling
+        thread passed to `threads.use_threads`. Only compiled code uses more than one.
+    whole: the network of which this one is a part. All parts are drawn by the same kind
+        of stage.
+    spare: additional slots of each thread, if there are several (threaded.SPARE).
     """
     stage = stage_for(whole or network)
     if stage is CompiledStage:
@@ -68,7 +79,9 @@ def new_stage(
 def compiled_stage(
     network: PixelNetwork, slots: int, threads: int | None = None, spare: int = SPARE
 ) -> CompiledStage | ThreadedStage:
-    """Do as `new_stage`, for a network from which compiled code can draw."""
+    """Return a new stage of compiled code for a network that it can draw from;
+    arguments as for `new_stage`. It draws in threads if more than one may be used and
+    there is more than one slot."""
     network = in_main_memory(network)
     threads = min(threads or threads_in_use(), slots)
     if threads == 1:
@@ -77,23 +90,29 @@ def compiled_stage(
 
 
 def coding_stage(network: PixelNetwork, slots: int) -> CodingStage:
-    """Do as `new_stage`, for a network that has a codec: one drawn with cpu-compiled."""
+    """Return a new stage, as `new_stage` does, that can also encode and decode. Raises
+    AssertionError if the network's numerics are not `cpu-compiled`, so that it has no
+    codec."""
     stage = new_stage(network, slots)
     assert isinstance(stage, CodingStage)
     return stage
 
 
 def numerics_of(model: Model) -> str:
-    """Return the name of the arithmetic that draws from a model: `cpu-compiled` or `cpu-torch`.
+    """Return the name of the arithmetic that draws from a model: `cpu-compiled` or
+    `cpu-torch`.
 
-    Both draw with the same noise, and within one of them the bytes of a request are always the same, whether processors
-    or a card draw. Between them the last digits of the logits differ, which turns a draw now and then.
+    Both draw with the same noise, and with either of them the bytes of a request are
+    always the same, whether processors or a card draw. The last digits of their logits
+    differ, which changes a drawn value now and then.
     """
     return _first_for(_all_of(model)).numerics
 
 
 def reason_for_processors(model: Model) -> str | None:
-    """Return why the processors draw a model in place of a card; None if the card draws, or if there is none."""
+    """Return a sentence that says why the processors draw a model whose weights are on
+    a card; None if the card draws, or if the weights are on a CPU. The first call for a
+    card opens and checks it."""
     for network in _all_of(model):
         open_card(_device(network))
         reason = cards.reason_for_processors(network)
@@ -103,65 +122,75 @@ def reason_for_processors(model: Model) -> str | None:
 
 
 def compiled_loops(model: Model) -> str | None:
-    """Name of the compiled loops that must be there before the first image of a model is drawn: those of its kind of
-    network; None if it is drawn from in plain torch. A card needs them too, since it is compared with them."""
+    """Return the name of the compiled loops that must exist before the first image of a
+    model is drawn, which is its kind of network; None if it is drawn in plain torch.
+
+    A card needs them too, because its results are compared with theirs.
+    """
     return loops_of(*(member.network for member in model.members))
 
 
 def loops_of(*networks: Network) -> str | None:
-    """The same of networks of one config."""
+    """Return the same as `compiled_loops` for networks of one config."""
     every = [each for network in networks for each in networks_of(network)]
     return None if _first_for(every) is PlainStage else networks[0].config.network
 
 
 def guide_bytes(model: Model) -> int:
-    """Bytes that each particle of its guides takes, beside its members'."""
+    """Return the bytes of state that each particle of a completion takes for the
+    model's guides that are not members."""
     return sum(stage_for(part).slot_bytes(part) for part in _guides_of(model))
 
 
 def is_cold(model: Model) -> bool:
-    """True if something must be compiled before the first image of a model is drawn: no wheel, image or earlier process
-    left it."""
+    """Return True if something must be compiled before the first image of a model is
+    drawn, because neither the installation nor an earlier process has left it
+    compiled."""
     loops = compiled_loops(model)
     return loops is not None and not is_kept(loops)
 
 
 def slot_bytes(model: Model) -> int:
-    """Bytes that each further slot adds to the arrays of an engine on this model."""
+    """Return the bytes that each additional slot adds to the arrays of an engine for
+    this model."""
     networks = _all_of(model)
     stage = _first_for(networks)
     return sum(stage.slot_bytes(network) for network in networks)
 
 
 def scratch_bytes(model: Model) -> int:
-    """Bytes of the arrays that an engine on this model has beside those of its slots,
-    in each thread."""
+    """Return the bytes of the arrays that an engine for this model has in each thread
+    in addition to those of its slots."""
     return sum(_scratch_bytes(network) for network in _all_of(model))
 
 
 def guide_scratch_bytes(model: Model) -> int:
-    """The same of the guides that are no members."""
+    """Return the same as `scratch_bytes` for the model's guides that are not
+    members."""
     return sum(_scratch_bytes(network) for network in _guides_of(model))
 
 
 def _scratch_bytes(network: PixelNetwork) -> int:
+    """Return the bytes of a thread's arrays for a network, without slots."""
     if stage_for(network) is not CompiledStage:
         return 0
     return threaded_bytes(network, 0, 1)
 
 
 def draws_in_threads(model: Model) -> bool:
-    """Return True if several threads may draw from a model: compiled code does, and a card needs one."""
+    """Return True if several threads may draw from a model: compiled code can use
+    several, a card and plain torch only one."""
     return _first_for(_all_of(model)) is CompiledStage
 
 
 def threads_of(stage: Stage) -> int:
-    """Return the most threads in which a stage draws."""
+    """Return the maximum number of threads in which a stage draws."""
     return stage.threads if isinstance(stage, ThreadedStage) else 1
 
 
 def stage_bytes(model: Model, slots: int, threads: int = 1) -> int:
-    """Bytes of all arrays of an engine of so many slots that draws in so many threads."""
+    """Return the bytes of all arrays of an engine for this model with this many slots
+    and threads; weights do not count."""
     networks = _all_of(model)
     if _first_for(networks) is CompiledStage:
         return sum(threaded_bytes(network, slots, threads) for network in networks)
@@ -169,15 +198,20 @@ def stage_bytes(model: Model, slots: int, threads: int = 1) -> int:
 
 
 def seats(model: Model) -> int:
-    """The number of images that one thread best draws side by side: 16, or fewer, a multiple of four, where the state
-    of 16 would not fit into the processor's caches. Large weights raise it, because all images share one read of
-    them."""
+    """Return the number of images that one thread best draws side by side.
+
+    On processors that is 16, or a smaller multiple of four if the state of 16 images
+    would not fit into the processor's caches. Large weights raise it, because all
+    images share one read of them. A card draws one image in each of its blocks. The
+    answer is kept for each model.
+    """
     if model not in _seats:
         _seats[model] = _count_seats(model)
     return _seats[model]
 
 
 def _count_seats(model: Model) -> int:
+    """Return `seats`, computed anew."""
     stage = _first_for(_all_of(model))
     if stage is BlockStage:
         card = cards.card_at(_device(_all_of(model)[0]))
@@ -187,6 +221,8 @@ def _count_seats(model: Model) -> int:
 
 
 def _seats_in_caches(model: Model) -> int:
+    """Return the number of images whose state fits into the processor's caches, within
+    FEWEST and MOST."""
     weights = sum(
         p.numel() * p.element_size()
         for network in _all_of(model)
@@ -197,18 +233,20 @@ def _seats_in_caches(model: Model) -> int:
 
 
 def _all_of(model: Model) -> list[PixelNetwork]:
+    """Return the networks of all members."""
     return [
         network for member in model.members for network in networks_of(member.network)
     ]
 
 
 def _guides_of(model: Model) -> list[PixelNetwork]:
-    """Networks of the guides that are no members."""
+    """Return the networks of the guides that are not members."""
     own = [guide.network for guide in model.guides if guide not in model.members]
     return [part for network in own for part in networks_of(network)]
 
 
 def _first_for(networks: list[PixelNetwork]) -> type[Stage]:
+    """Return the fastest kind of stage that can draw from all these networks."""
     for network in networks:
         open_card(_device(network))
     return next(

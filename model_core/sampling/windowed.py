@@ -1,6 +1,9 @@
-"""Fields on a stage, window by window: the rows that are drawn are given to the next window, in the same slot.
+"""Draw fields, pictures that are taller than the network's images, on a stage, window
+by window: the rows that are already drawn are given to the next window, in the same
+slot.
 
-Stands before a stage, with the same words; a drawing without windows passes it as it is.
+This stands before a stage and has the same methods. A drawing without windows is passed
+on unchanged.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +20,12 @@ from model_core.windows import Window, Windows
 
 @dataclass
 class _Field:
-    """A field on its way: values (C, H, W) of its rows before `next`, which is drawn in `window`."""
+    """A field that is being drawn.
+
+    values: (C, H, W); its rows before `next` are final.
+    next: the next row to be drawn.
+    window: the window in which that row is drawn.
+    """
 
     drawing: Drawing
     windows: Windows
@@ -25,21 +33,21 @@ class _Field:
     next: int
     window: Window
     log_p: float = 0.0
-    """ln p of the weighed pixels of the windows that are done."""
+    """ln p of the weighed pixels of the windows that are complete."""
 
 
 class WindowedStage:
-    """A stage whose drawings may be taller than its network's images."""
+    """A stage that also draws fields. Slots are numbered as in the stage."""
 
     def __init__(self, stage: SharedPrefill) -> None:
+        """stage: used by nothing else."""
         self._stage = stage
         self._fields: dict[int, _Field] = {}
-        self._rows: list[
-            SlotRow
-        ] = []  # given rows above the windows in which fields begin
+        # Given rows above the windows in which fields begin, since the last step.
+        self._rows: list[SlotRow] = []
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none."""
+        """Begin an image or a field in a slot that has none."""
         if drawing.windows is None:
             self._stage.open(slot, drawing)
             return
@@ -60,27 +68,25 @@ class WindowedStage:
         self._open_window(slot)
 
     def _open_window(self, slot: int) -> None:
-        """The rows of a window that are drawn already are given in it."""
-        field, whole = self._fields[slot], self._fields[slot].drawing
+        """Begin the current window of a field in its slot; the rows that are already
+        drawn are given in it."""
+        field = self._fields[slot]
+        whole = field.drawing
         top, _, end = field.window
         C, _, W = field.values.shape
         H = field.windows.height
         noise = torch.zeros(H, W, C, dtype=torch.float64)
-        known, keep = (
-            torch.zeros(C, H, W, dtype=torch.int64),
-            torch.zeros(H, W, dtype=torch.bool),
-        )
-        noise[: end - top], known[:, : end - top] = (
-            whole.noise[top:end],
-            torch.from_numpy(field.values[:, top:end]),
-        )
+        known = torch.zeros(C, H, W, dtype=torch.int64)
+        keep = torch.zeros(H, W, dtype=torch.bool)
+        noise[: end - top] = whole.noise[top:end]
+        known[:, : end - top] = torch.from_numpy(field.values[:, top:end])
         if whole.keep is not None:
             keep[: end - top] = whole.keep[top:end]
         keep[: field.next - top] = True
         weighed = None
         if whole.weighed is not None:
             weighed = torch.zeros(H, W, dtype=torch.bool)
-            # the rows before were weighed in the window above
+            # The rows before these were weighed in the window above.
             first = field.next - top
             weighed[first : end - top] = whole.weighed[field.next : end]
         self._stage.open(
@@ -97,24 +103,29 @@ class WindowedStage:
         )
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot, if there is one."""
+        """Stop drawing the image or field in a slot, if there is one."""
         self._fields.pop(slot, None)
         self._rows = [row for row in self._rows if row.slot != slot]
         self._stage.close(slot)
 
     def log_p(self, slot: int) -> float:
-        """ln p of the weighed pixels of an image that is done; of a field that ended
-        with the last step, of all its windows."""
+        """Return ln p of the weighed pixels of an image, or of a field whose last row
+        the last step returned."""
         if slot in self._fields:
             return self._fields[slot].log_p
         return self._stage.log_p(slot)
 
     def image(self, slot: int) -> Tensor:
-        """(C, H, W) values drawn so far, of an image."""
+        """Return the values (C, H, W) of the image in a slot, which is no field; pixels
+        that are not drawn yet have any value."""
         return self._stage.image(slot)
 
     def step(self) -> list[SlotRow]:
-        """Rows of the stage's next step; those of fields with their own number."""
+        """Advance every image, and return the rows that became final; those of fields
+        are numbered from the top of the field. The list may be empty.
+
+        Raises FloatingPointError if logits are not finite.
+        """
         rows, self._rows = self._rows, []
         for row in self._stage.step():
             if row.slot not in self._fields:
@@ -124,7 +135,8 @@ class WindowedStage:
         return rows
 
     def _new_row(self, row: SlotRow) -> SlotRow | None:
-        """A window's row as one of its field; None where it came in the window before."""
+        """Return a row of a window as a row of its field; None if the window above has
+        already given it. Begin the next window after the last row of one."""
         field = self._fields[row.slot]
         y = field.window.top + row.y
         if y < field.next:

@@ -288,7 +288,7 @@ def test_models_that_have_no_fields_refuse_them() -> None:
             size=(8, 8),
         )
     given = torch.zeros(1, 3, 3, dtype=torch.int64), torch.ones(3, 3).bool()
-    with pytest.raises(DataError, match="drawn from nothing"):
+    with pytest.raises(DataError, match="cannot be completed"):
         sample(model, 1, 0, 1.0, *given, size=(8, 8))
 
 

@@ -1,4 +1,4 @@
-"""Stepping the Diagonal BiLSTM (section 3.2)."""
+"""The Diagonal BiLSTM (section 3.2), one pixel at a time."""
 
 from collections.abc import Sequence
 
@@ -22,13 +22,16 @@ STATE_TAPS: list[Tap] = [LEFT, UP]
 
 
 class DiagonalBiLSTMStepper(Stepper):
-    """Keeps two rows of left-to-right states, and the right-to-left map of the row above.
+    """Stepper of the Diagonal BiLSTM. It keeps two rows of left-to-right states, and
+    the right-to-left map of the row above.
 
-    The right-to-left scan of a row needs the whole row, and nothing reads it before the next one: it is done for all
-    layers at once when the row is drawn.
+    The right-to-left scan of a row needs the whole row, and only the next row reads it.
+    So it is computed for all layers at once when the row is complete, by `end_rows`.
     """
 
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
+        """Lay out the weights and make the state of all slots; arguments as for
+        `Stepper`."""
         super().__init__(network, slots, places)
         config = network.config
         layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
@@ -56,13 +59,16 @@ class DiagonalBiLSTMStepper(Stepper):
         self._above = RowMaps(slots, config.width, self._right.initial_hidden)
 
     def end_rows(self) -> None:
-        """Scan the rows from right to left, for the rows below to see."""
+        """Scan the row that each slot has just completed from right to left, for the
+        row below."""
         condition = self._conditions[self._slots, self._row_of]  # (slots, W, c)
         inputs = self._row_inputs.maps
         inputs = torch.cat([inputs, condition.expand(len(inputs), -1, -1, -1)], 3)
         self._above.maps.copy_(self._right(inputs, self._above.maps))
 
     def slot_bytes(self, places: int) -> int:
+        """Return the bytes that each additional slot adds, with `places` places of its
+        own."""
         return (
             super().slot_bytes(places)
             + self._slots.element_size()
@@ -100,27 +106,42 @@ class DiagonalBiLSTMStepper(Stepper):
 
 
 class RowMaps:
-    """L maps of F features of one whole row of each slot. outside (L, 1, F): what a new image begins with."""
+    """L maps of F features, of one whole row of each slot.
+
+    maps: (L, slots, width, F), which the caller reads and writes.
+    """
 
     def __init__(self, slots: int, width: int, outside: Tensor) -> None:
+        """outside: (L, 1, F), which every pixel of the row holds when an image
+        begins."""
         self._outside = outside
         self.maps = outside.new_zeros(len(outside), slots, width, outside.shape[-1])
 
     @property
     def slot_bytes(self) -> int:
+        """Bytes of one slot."""
         return self.maps[:, 0].nbytes
 
     def clear(self, slot: int) -> None:
+        """Fill a slot with the values with which an image begins."""
         self.maps[:, slot] = self._outside
 
     def fork(self, source: int, target: int) -> None:
+        """Copy the row of the slot `source` to `target`."""
         self.maps[:, target] = self.maps[:, source]
 
 
 class RightScan:
-    """The right-to-left direction of all layers over one row: their inputs are all known, so they run side by side."""
+    """The right-to-left direction of all layers over one row. The inputs of all layers
+    are known when it runs, so they are computed side by side.
+
+    initial_hidden: (L, 1, h), the learned state outside the image.
+    """
 
     def __init__(self, directions: list[DiagonalLSTM]) -> None:
+        """directions: the right-to-left LSTM of each layer; their weights are
+        copied."""
+
         def stacked(one_each: list[Tensor]) -> Tensor:
             return torch.stack(one_each).detach().contiguous()
 
@@ -143,7 +164,8 @@ class RightScan:
         self._initial_cell = stacked([d.initial_cell for d in directions])[:, None, :]
 
     def __call__(self, inputs: Tensor, above: Tensor) -> Tensor:
-        """inputs (L, M, W, 2h + c), hidden map of the row above (L, M, W, h) -> this row's hidden map (L, M, W, h)."""
+        """Return the hidden map of a row: inputs (L, M, W, 2h + c), hidden map of the
+        row above (L, M, W, h) -> (L, M, W, h)."""
         L, M, W, _ = inputs.shape
         summed = torch.baddbmm(self._bias, inputs.flatten(1, 2), self._from_input)
         summed = torch.baddbmm(summed, above.flatten(1, 2), self._from_up).view(
@@ -163,7 +185,7 @@ class RightScan:
 
 
 def _pack(lstm: DiagonalLSTM, colours: int) -> Packed:
-    """[inputs, left, up, condition] -> gates."""
+    """Return the weights [inputs, left, up, condition] -> gates."""
     up, left = lstm.state_to_state
     matrix = with_condition(
         torch.cat([lstm.input_to_state.matrix(), left, up], 1), lstm.condition

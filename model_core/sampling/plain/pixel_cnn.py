@@ -1,4 +1,4 @@
-"""Stepping PixelCNN (section 3.5)."""
+"""The PixelCNN (section 3.5), one pixel at a time."""
 
 from collections.abc import Sequence
 
@@ -14,9 +14,12 @@ from model_core.sampling.plain.weights import causal_taps, pack_pointwise, pack_
 
 
 class PixelCNNStepper(Stepper):
-    """Keeps the two rows that each 3 x 3 convolution reads of its own input."""
+    """Stepper of the PixelCNN. It keeps the two rows that each 3 x 3 convolution reads
+    of its own input."""
 
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
+        """Lay out the weights and make the state of all slots; arguments as for
+        `Stepper`."""
         super().__init__(network, slots, places)
         config, colours = network.config, network.config.channels
         layers = [layer_of(block, PixelCNNLayer) for block in network.blocks]

@@ -1,17 +1,22 @@
-"""A work list: which pixels to compute now, each of its own image at its own place."""
+"""A list of pixels to compute now, each of an image of its own."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
 SMALLEST_BATCH = 4
-"""Rows of a matrix product are bitwise the same for every batch of at least this many; smaller ones round otherwise."""
+"""Each row of a matrix product has the same bits for every batch of at least this many
+rows; smaller batches are rounded in another way."""
 
 
 @dataclass(frozen=True)
 class Positions:
-    """M pixels: slot, y and x are (M,) int64. Where live (M,) is False nothing is asked for: slot is one that no image
-    has, and the pixel is computed and thrown away, so that M is always the same."""
+    """M pixels that one tick computes, one for each place of the schedule.
+
+    slot, y, x: int64 (M,).
+    live: bool (M,). If False, the place has no pixel in this tick: its slot is one that
+        no image has, and what is computed for it is not used. This keeps M constant.
+    """
 
     slot: Tensor
     y: Tensor

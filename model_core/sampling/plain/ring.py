@@ -1,8 +1,9 @@
-"""The last rows of some maps, for every slot: what a step reads was written at most a few rows ago.
+"""The last rows of some maps, for every slot. A step reads only what was written at
+most a few rows before.
 
-A ring holds `rows` rows of W pixels with a border of `reach` pixels at each side; row y lies at y modulo `rows`. What
-lies outside the image reads as the border value: the sides because nothing writes there, the top because `clear` filled
-it.
+A ring holds `rows` rows of W pixels with a border of `reach` pixels on each side; row y
+is stored at y modulo `rows`. Pixels outside the image read as the border value: nothing
+writes to the sides, and `clear` fills the rows above the image.
 """
 
 from typing import Protocol
@@ -14,45 +15,60 @@ from model_core.sampling.plain.positions import Positions
 
 
 class KeptMaps(Protocol):
-    """Maps that are kept of each slot from one step to the next."""
+    """Maps of each slot that a stepper keeps from one step to the next."""
 
     @property
-    def slot_bytes(self) -> int: ...
+    def slot_bytes(self) -> int:
+        """Bytes of one slot."""
+        ...
+
     def clear(self, slot: int) -> None:
-        """Make ready for a new image: no row has been drawn, so whatever is above reads as the outside."""
+        """Prepare a slot for a new image: every pixel reads as one outside the
+        image."""
         ...
 
     def fork(self, source: int, target: int) -> None:
-        """Copy all that is kept of one slot to another."""
+        """Copy everything that is kept of the slot `source` to `target`."""
         ...
 
 
 Tap = tuple[int, int]
-"""(dy, dx) of a neighbour, never ahead of the pixel in raster order."""
+"""(dy, dx): where a neighbour is, relative to a pixel. It never comes later in raster
+order."""
 
 
 def taps_on(device: torch.device, taps: list[Tap]) -> Tensor:
-    """(2, T) int64: the rows dy and columns dx, kept where they are used."""
+    """Return taps as int64 (2, T) on a device: the row offsets dy, then the column
+    offsets dx."""
     return torch.tensor(taps).t().to(device)
 
 
 class Ring:
-    """Places of pixels and their neighbours: flat indices, shared by all maps of one shape."""
+    """Computes where pixels and their neighbours are stored in the maps of one ring: as
+    flat indices, called cells, which all these maps share.
+
+    slots: number of slots.
+    """
 
     def __init__(self, slots: int, rows: int, width: int, reach: int) -> None:
+        """slots: number of slots.
+        rows: rows that are kept of each slot.
+        width: W, pixels of a row.
+        reach: pixels of the border on each side.
+        """
         self.slots = slots
         self._rows = rows
         self._reach = reach
         self._row = width + 2 * reach
         self.image = rows * self._row
-        """Cells of one slot."""
+        """Number of cells of one slot."""
 
     def of(self, slot: int) -> slice:
-        """The cells of this slot."""
+        """Return the cells of a slot."""
         return slice(slot * self.image, (slot + 1) * self.image)
 
     def cells(self, where: Positions) -> Tensor:
-        """(M,) index of each pixel."""
+        """Return the cell of each pixel, (M,)."""
         return (
             where.slot * self.image
             + where.y % self._rows * self._row
@@ -61,7 +77,8 @@ class Ring:
         )
 
     def around(self, where: Positions, taps: Tensor) -> Tensor:
-        """(M, T) indices of each pixel's neighbours, in the order of the taps (2, T)."""
+        """Return the cells of each pixel's neighbours, (M, T), in the order of the taps
+        (2, T)."""
         dy, dx = taps
         rows = (where.y[:, None] + dy) % self._rows
         return (
@@ -74,9 +91,10 @@ class Ring:
 
 
 class RingMaps:
-    """L maps of F features on one ring. border (L, F): what the outside of the image holds."""
+    """L maps of F features on one ring."""
 
     def __init__(self, ring: Ring, border: Tensor) -> None:
+        """border: (L, F), what pixels outside the image hold."""
         self._ring = ring
         self._border = border[:, None, :]
         self._maps = self._border.expand(
@@ -85,20 +103,25 @@ class RingMaps:
 
     @property
     def slot_bytes(self) -> int:
+        """Bytes of one slot."""
         return self._maps[:, self._ring.of(0)].nbytes
 
     def clear(self, slot: int) -> None:
+        """Fill a slot with the border values, for a new image."""
         self._maps[:, self._ring.of(slot)] = self._border
 
     def fork(self, source: int, target: int) -> None:
+        """Copy the rows of the slot `source` to `target`."""
         self._maps[:, self._ring.of(target)] = self._maps[:, self._ring.of(source)]
 
     def write(
         self, layer: int, cells: Tensor, columns: slice, features: Tensor
     ) -> None:
-        """Store (M, F_c) features of one colour."""
+        """Store features (M, F_c) in the columns `columns` of the given cells (M,) of
+        one map."""
         self._maps[layer, cells, columns] = features
 
     def read(self, layer: int, around: Tensor) -> Tensor:
-        """(M, T) indices -> (M, T * F): the neighbours side by side."""
+        """Return the features of neighbours side by side, (M, T * F), given their cells
+        (M, T)."""
         return self._maps[layer].index_select(0, around.flatten()).view(len(around), -1)

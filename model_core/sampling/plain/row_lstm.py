@@ -1,4 +1,4 @@
-"""Stepping the Row LSTM (section 3.1)."""
+"""The Row LSTM (section 3.1), one pixel at a time."""
 
 from collections.abc import Sequence
 
@@ -23,9 +23,12 @@ STATE_TAPS: list[Tap] = [(-1, -1), UP, (-1, 1)]
 
 
 class RowLSTMStepper(Stepper):
-    """Keeps two rows of hidden states, cells and layer inputs."""
+    """Stepper of the Row LSTM. It keeps two rows of hidden states, cell states and
+    layer inputs."""
 
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
+        """Lay out the weights and make the state of all slots; arguments as for
+        `Stepper`."""
         super().__init__(network, slots, places)
         config = network.config
         layers = [layer_of(block, RowLSTM) for block in network.blocks]
@@ -69,7 +72,7 @@ class RowLSTMStepper(Stepper):
 
 
 def _pack(lstm: RowLSTM, colours: int) -> Packed:
-    """[input taps, state taps, condition] -> gates."""
+    """Return the weights [input taps, state taps, condition] -> gates."""
     weight = lstm.input_to_state.masked_weight()[:, :, 0]  # (4h, 2h, 3)
     taps = [weight[:, :, 1 + dx] for _, dx in causal_taps(lstm.input_to_state)]
     matrix = with_condition(torch.cat([*taps, *lstm.state_to_state], 1), lstm.condition)

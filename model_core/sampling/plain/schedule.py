@@ -1,14 +1,15 @@
-"""Schedule of the pixels, by tensor arithmetic.
+"""Which pixels each tick computes, found by tensor arithmetic alone.
 
-An image has R places, and place p draws its rows p, p + R, p + 2R, ...; row y is at column x in tick lag * y + x after
-the first. With lag 4, R = 3 and 10 columns:
+An image has R places, and place p draws its rows p, p + R, p + 2R, ...; row y is at
+column x in tick lag * y + x. With lag 4, R = 3 and 10 columns:
 
     tick      0  1  2  3  4  5  6  7  8  9 10 11 12 13
     place 0   0  1  2  3  4  5  6  7  8  9  .  .  0  1     rows 0 and 3
     place 1               0  1  2  3  4  5  6  7  8  9     row 1
     place 2                           0  1  2  3  4  5     row 2
 
-A lag of the whole width, with one place, is one row after the other.
+If the lag is the whole width, an image has one place, and one row is drawn after the
+other.
 """
 
 from math import ceil
@@ -19,13 +20,24 @@ from model_core.config import NetworkConfig
 from model_core.sampling.plain.positions import SMALLEST_BATCH, Positions
 
 SCRATCH = SMALLEST_BATCH
-"""Slots beyond those of images: places without a pixel work in the first; the rest keep products large enough."""
+"""Slots in addition to those of images. A place without a pixel works in the first of
+them; the others make products large enough (positions.SMALLEST_BATCH)."""
 
 
 class Schedule:
-    """The ticks of `slots` images on one device: each begins at row `first`, and stops before row `end`."""
+    """The ticks of `slots` images on one device. Each image begins at a row and stops
+    before another one.
+
+    lag: columns by which a row is behind the row above.
+    rows_at_once: R, places of one image.
+    places: number of all places, which is the length of `now`.
+    """
 
     def __init__(self, config: NetworkConfig, slots: int, device: torch.device) -> None:
+        """config: of the network.
+        slots: number of images.
+        device: where the numbers are kept.
+        """
         self.lag = config.kind.lag(config.width)
         self.rows_at_once = ceil(config.width / self.lag)
         self.places = slots * self.rows_at_once + SMALLEST_BATCH
@@ -44,7 +56,7 @@ class Schedule:
 
     @property
     def slot_bytes(self) -> int:
-        """Bytes that each further slot adds: its places, and where it is."""
+        """Bytes that each additional slot adds."""
         places = sum(
             self.rows_at_once * part.element_size()
             for part in (self._slot, self._place)
@@ -54,11 +66,12 @@ class Schedule:
         )
 
     def begin(self, slot: int, first: int, end: int) -> None:
-        """Let rows first..end-1 of this slot be worked at, from the next tick on; none where they are equal."""
+        """Draw rows first..end-1 of a slot from the next tick on, in place of what it
+        drew before; nothing if they are equal."""
         self._tick[slot], self._first[slot], self._end[slot] = 0, first, end
 
     def now(self) -> Positions:
-        """The pixels of this tick."""
+        """Return the pixels of this tick, one for each place."""
         since = self._tick[self._slot] - self.lag * self._place
         period = self.lag * self.rows_at_once
         y = (
@@ -73,11 +86,12 @@ class Schedule:
         return Positions(slot, y.masked_fill(idle, 0), x.masked_fill(idle, 0), live)
 
     def move_on(self) -> None:
-        """The next tick."""
+        """Go on to the next tick."""
         self._tick += 1
 
     def ended(self) -> torch.Tensor:
-        """(slots + SCRATCH,) the row that each slot completed in the last `lag` ticks; any number where it did not."""
+        """Return the row that each slot completed in the last `lag` ticks, int64 (slots
+        + SCRATCH,); of a slot that completed none, any number."""
         return (
             self._first
             + self._tick.div(self.lag, rounding_mode="floor")

@@ -1,7 +1,9 @@
-"""Shared parts of the steppers of all networks: the first convolution, the ways on from a layer, the head.
+"""The parts of a step that all kinds of network share: the first convolution, the 1 x 1
+convolutions after a layer, and the head.
 
-Work lists are Positions: M pixels, each of its own image at its own place. Colours are asked for in order, each after
-the values of the colours before it were placed. Everything multiplies the same weights as the teacher-forced pass.
+All work on M pixels (Positions), each of an image of its own. The colours of a pixel
+are computed in order, each after the values of the earlier colours have been placed.
+The weights are those of the teacher-forced pass.
 """
 
 from torch import Tensor
@@ -19,9 +21,15 @@ from model_core.sampling.plain.weights import (
 
 
 class InputAndHead:
-    """The two ends of every network: the 7 x 7 mask-A convolution of the values drawn so far, and the softmax head."""
+    """The two ends of every network: the 7 x 7 convolution with mask A, of the values
+    drawn so far, and the softmax head.
+
+    colours: C.
+    """
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
+        """Lay out the weights and make the rows of values that the convolution reads,
+        for all slots."""
         config = network.config
         self.colours = config.channels
         self._network = network
@@ -42,16 +50,20 @@ class InputAndHead:
 
     @property
     def slot_bytes(self) -> int:
+        """Bytes of one slot's values."""
         return self._values.slot_bytes
 
     def clear(self, slot: int) -> None:
+        """Prepare a slot for a new image."""
         self._values.clear(slot)
 
     def fork(self, source: int, target: int) -> None:
+        """Copy the values of the slot `source` to `target`."""
         self._values.fork(source, target)
 
     def place(self, where: Positions, colour: int, values: Tensor) -> None:
-        """Let the pixels after `where` see its (M,) values of one colour."""
+        """Store the values (M,) of one colour of the pixels `where`, for the pixels and
+        colours after them to read."""
         encoded = self._network.encode(values[:, None, None, None]).flatten(
             1
         )  # (M, 1), of categories (M, V)
@@ -63,12 +75,14 @@ class InputAndHead:
         )
 
     def input(self, where: Positions, colour: int, stream: Tensor) -> None:
-        """Fill the features of one colour of the first map at `where`: stream (M, 2h)."""
+        """Write the features of one colour of the first map at the pixels `where` to
+        `stream` (M, 2h)."""
         seen = self._values.read(0, self._ring.around(where, self._taps))
         stream[:, self._input.columns[colour]] = self._input(seen, colour)
 
     def logits(self, top: Tensor, colour: int) -> Tensor:
-        """(M, 2h) -> (M, V) for one colour, whose columns and those before it hold the top map's features."""
+        """Return the logits (M, V) of one colour, given the top map (M, 2h), of which
+        the features of this and earlier colours must be computed."""
         x = top.relu()
         for layer in self._head:
             wide = x.new_zeros(len(x), layer.columns[-1].stop)
@@ -79,9 +93,11 @@ class InputAndHead:
 
 
 class Ways:
-    """A block's 1 x 1 convolutions after its layer, applied to the stream and the skip sum of the current pixels."""
+    """The 1 x 1 convolutions of a block after its layer: to the residual stream and to
+    the skip sum."""
 
     def __init__(self, block: Block, colours: int, residual: bool) -> None:
+        """residual: whether the stream is added to the result."""
         self._up = pack_pointwise(block.up, colours)
         self._skip = None if block.skip is None else pack_pointwise(block.skip, colours)
         self._residual = residual
@@ -89,7 +105,11 @@ class Ways:
     def __call__(
         self, hidden: Tensor, stream: Tensor, after: Tensor, skips: Tensor, colour: int
     ) -> None:
-        """Fill `after` (M, 2h) and add to `skips` (M, 2h), the columns of one colour."""
+        """Write the next stream to `after` (M, 2h) and add to `skips` (M, 2h), in the
+        columns of one colour.
+
+        hidden: (M, h), the layer's output. stream: (M, 2h), its input.
+        """
         own = self._up.columns[colour]
         update = self._up(hidden, colour)
         after[:, own] = update.add_(stream[:, own]) if self._residual else update
@@ -98,9 +118,16 @@ class Ways:
 
 
 class Streams:
-    """The maps of the pixels of one step, kept while their colours are computed one after the other."""
+    """The maps of the pixels of one tick, while their colours are computed one after
+    the other.
+
+    stream: (L + 1, M, 2h), the input of each layer and the last output.
+    hidden: (L, M, h), the output of each layer.
+    skips: (M, 2h), the skip sum.
+    """
 
     def __init__(self, network: PixelNetwork, count: int) -> None:
+        """Make the maps, with zeros. count: M."""
         config, like = network.config, network.input.bias
         self.stream = like.new_zeros(config.layers + 1, count, config.features)
         self.hidden = like.new_zeros(config.layers, count, config.hidden)
@@ -114,7 +141,7 @@ class Streams:
         )
 
     def clear(self) -> None:
-        """Make ready for the next step. What a mask hides is multiplied by zero, and must be a number for that to be
-        nothing."""
+        """Fill the maps with zeros for the next pixels. Features of later colours are
+        multiplied by masked zeros, which gives zero only if they are finite numbers."""
         for part in (self.stream, self.hidden, self.skips):
             part.zero_()

@@ -1,4 +1,5 @@
-"""A stage that draws in plain torch operations on processors: from every network, in every precision."""
+"""A stage that draws in plain torch operations on the CPU: from every network, in every
+precision."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +17,8 @@ from model_core.sampling.stage import Drawing, SlotRow, condition_of
 
 
 class PlainStage:
-    """A Stage (sampling/stage.py). Weights on a card are copied to main memory."""
+    """A Stage (sampling/stage.py) in plain torch, the slowest one. If the weights are
+    on a card, it works with a copy in main memory."""
 
     numerics: ClassVar[str] = "cpu-torch"
 
@@ -27,19 +29,21 @@ class PlainStage:
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
-        """Always."""
+        """Return True: it can draw from every network."""
         return True
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
-        """Seen on a step for one image."""
+        """Return the bytes that each additional slot adds, counted on a step for one
+        image."""
         return StaticStep(in_main_memory(network), slots=1).slot_bytes
 
     @staticmethod
     def logits(
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> NDArray[np.floating]:
-        """See Stage.logits."""
+        """Return the logits (N, V, C, H, W) of images (N, C, H, W); see
+        Stage.logits."""
         network, values = in_main_memory(network), torch.from_numpy(images)
         if label is None:
             return network(values).numpy()
@@ -47,6 +51,7 @@ class PlainStage:
         return network(values, labels).numpy()
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
+        """Make the arrays of all slots, without an image."""
         network = in_main_memory(network)
         config = network.config
         self._height, self._row_shape = (
@@ -62,19 +67,21 @@ class PlainStage:
         ] = {}  # the row that an image which is held would draw next
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none."""
+        """Begin an image in a slot that has none. Raises AssertionError for a drawing
+        with a range coder, which only compiled code supports."""
         assert drawing.coder is None, "only compiled code decodes"
         self._take_up(slot, drawing)
         self._step.stepper.open(slot, condition_of(self._network, drawing))
         self._begin(slot, 0, drawing.given_rows or self._height)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """See Stage.fork."""
+        """Begin an image with the state of `source`; see Stage.fork."""
         self._take_up(target, drawing)
         self._step.stepper.fork(source, target)
         self._begin(target, drawing.given_rows, self._height)
 
     def _take_up(self, slot: int, drawing: Drawing) -> None:
+        """Store what an image is drawn from."""
         step = self._step
         step.noise[slot] = drawing.noise
         step.temperature[slot] = drawing.temperature
@@ -87,7 +94,7 @@ class PlainStage:
         self._ask(slot, drawing.weighed)
 
     def _ask(self, slot: int, weighed: Tensor | None) -> None:
-        """Sum ln p of these pixels (H, W)."""
+        """Sum ln p of these pixels (H, W) of an image; of none if it is None."""
         step = self._step
         if weighed is None and not step.weighs:
             return
@@ -96,7 +103,11 @@ class PlainStage:
         step.weighed[slot] = False if weighed is None else weighed
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """See Stage.hold; at the ends of rows only, of an image that is held, or whose next rows are not begun."""
+        """Draw up to the end of row y and no further; see Stage.hold.
+
+        Raises AssertionError if x is not W, since a step computes several columns at
+        once, or if the image is being drawn in rows that may lie after the stop.
+        """
         assert x == self._row_shape[2], "a step is several columns or a row"
         self._stops[slot] = y + 1
         if slot in self._held:
@@ -107,17 +118,21 @@ class PlainStage:
             self._begin(slot, rows.first, rows.end)
 
     def copy(self, source: int, target: int) -> None:
-        """See Stage.copy."""
+        """Give an image the state of another; see Stage.copy. Raises AssertionError if
+        the two are not held at the same row."""
         assert self._held[source] == self._held[target]
         y = self._held[source]
         self._step.stepper.fork(source, target)
         self._step.values[target, :, :y] = self._step.values[source, :, :y]
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """See Stage.log_p."""
+        """Return ln p of the weighed pixels that an image has passed, for each row
+        (H,)."""
         return self._step.log_p[slot].numpy().copy()
 
     def _begin(self, slot: int, first: int, end: int) -> None:
+        """Draw rows first..end-1 of a slot, or fewer if it stops before; hold it if
+        that leaves none."""
         end = min(end, self._stops[slot])
         if first >= end:
             self._passes.pop(slot, None)
@@ -133,13 +148,14 @@ class PlainStage:
             self._step.schedule.begin(slot, 0, 0)
 
     def image(self, slot: int) -> Tensor:
-        """(C, H, W) values drawn so far, on the CPU."""
+        """Return a view of the values (C, H, W) of the image in a slot."""
         return self._step.values[slot]
 
     def step(self) -> list[SlotRow]:
-        """Advance every image until at least one row is complete; returns the rows that are.
+        """Advance every image until at least one row is complete, and return the rows
+        that are; an empty list if no image can go on.
 
-        Raises FloatingPointError when the network gives logits that are not finite.
+        Raises FloatingPointError if the network gives logits that are not finite.
         """
         rows: list[SlotRow] = []
         while self._passes and not rows:
@@ -159,7 +175,8 @@ class PlainStage:
         return rows
 
     def _ended_row(self, slot: int) -> int | None:
-        """The row of this slot that the step just done completed, if it did; what comes after it is begun."""
+        """Return the row of this slot that the last step completed, or None; then begin
+        the rows that follow."""
         rows = self._passes[slot]
         rows.steps += 1
         y = rows.first + rows.steps - self._step.schedule.rows_at_once
@@ -174,8 +191,12 @@ class PlainStage:
 
 @dataclass
 class _Pass:
-    """Rows first..end-1 of an image, drawn in one wave. Given rows are a wave of their own: the state after the last of
-    them is one that others can take over."""
+    """Rows first..end-1 of an image, drawn without an interruption. Given rows are a
+    pass of their own, so that other images can take over the state after the last of
+    them.
+
+    steps: steps that were made so far.
+    """
 
     first: int
     end: int

@@ -1,4 +1,5 @@
-"""One step of a stage with static shapes: where each place works is tensor arithmetic, and no number is read out."""
+"""One step of a plain stage, with tensors of constant shapes: the pixels are chosen by
+tensor arithmetic, and no number is read back by Python."""
 
 import torch
 from torch import Tensor
@@ -11,9 +12,23 @@ from model_core.sampling.plain.stepper import Stepper
 
 
 class StaticStep:
-    """The images of `slots` slots, and `lag` ticks of drawing in all of them."""
+    """The images of all slots, and the step that advances them.
+
+    The caller writes the drawings of images to these tensors, whose first dimension is
+    the slot; SCRATCH slots follow those of images:
+
+    values: int64 (slots, C, H, W), given or drawn.
+    keep: bool (slots, H, W), True for given pixels.
+    noise: float64 (slots, H, W, C).
+    temperature: float64 (slots,).
+    weighed: bool (slots, H, W), pixels whose ln p is summed.
+    log_p: float64 (slots, H), the sums of each row.
+    schedule, stepper: where each image is, and the state of the network.
+    """
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
+        """Make the tensors and the network's state for `slots` images, without an
+        image."""
         config, device = network.config, network.input.bias.device
         C, H, W = config.channels, config.height, config.width
         self._distribution = network.distribution
@@ -32,15 +47,16 @@ class StaticStep:
             slots + SCRATCH, dtype=torch.float64, device=device
         )
         self.weighs = False
-        """Set when ln p of given pixels is asked for, of any slot."""
+        """The caller sets this to True once any image has weighed pixels; until then ln
+        p is not computed."""
         self.weighed = torch.zeros(shape, dtype=torch.bool, device=device)
         self.log_p = torch.zeros(slots + SCRATCH, H, dtype=torch.float64, device=device)
         self._report = torch.zeros(1 + slots * C * W, dtype=torch.uint8, device=device)
 
     @property
     def slot_bytes(self) -> int:
-        """Bytes that each further slot adds to all that is kept from step to step, and to the maps of the pixels of
-        one."""
+        """Bytes that each additional slot adds to everything that is kept between
+        steps, and to the maps of the pixels of one tick."""
         images = (
             self.values,
             self.keep,
@@ -58,8 +74,11 @@ class StaticStep:
         )
 
     def __call__(self) -> Tensor:
-        """Advance every image by `lag` ticks; at most one row of each is completed. Returns the report, on the device:
-        (1 + slots * C * W,) uint8, whether all logits were finite that were drawn from, and the row of each slot.
+        """Advance every image by `lag` ticks, in which each completes at most one row.
+
+        Return the report, uint8 (1 + slots * C * W,): 1 if all logits were finite that
+        were used, else 0; then the values of the row that each slot completed. The
+        tensor is reused by the next call.
         """
         finite = torch.stack([self._tick() for _ in range(self.schedule.lag)])
         self.stepper.end_rows()
@@ -69,7 +88,8 @@ class StaticStep:
         return self._report
 
     def _tick(self) -> Tensor:
-        """Draw a pixel at every place; were all logits finite that were drawn from?"""
+        """Draw a pixel at every place. Return whether all logits that were used are
+        finite."""
         where = self.schedule.now()
         drawn = where.live & ~self.keep[where.slot, where.y, where.x]
         used = (
@@ -89,7 +109,8 @@ class StaticStep:
     def _place(
         self, where: Positions, drawn: Tensor, logits: Tensor, colour: int
     ) -> None:
-        """Values of one colour, drawn or given, for the pixels and colours after them: logits (M, V)."""
+        """Draw the values of one colour from logits (M, V), or take the given ones, and
+        store them for later pixels and colours."""
         slot, y, x = where.slot, where.y, where.x
         values = self._distribution.draw(
             logits, self.noise[slot, y, x, colour], self.temperature[slot]

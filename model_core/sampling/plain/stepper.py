@@ -13,20 +13,33 @@ from model_core.sampling.plain.weights import colour_slices
 
 
 class Stepper(ABC):
-    """The state of `slots` images, on the network's device; a step computes `places` pixels of any of them."""
+    """The state of a network for all slots, and the computation of the next pixels of
+    its images. Each kind of network has a subclass, which defines the layers.
+
+    ends: the first convolution and the head.
+    """
 
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
+        """Lay out the weights and make the state, on the network's device.
+
+        slots: number of images.
+        places: M, number of pixels that one call of `features` computes.
+        """
         config, colours = network.config, network.config.channels
         self.ends = InputAndHead(network, slots)
         self._columns = colour_slices(config.hidden, colours)
         self._ways = [Ways(block, colours, config.residual) for block in network.blocks]
         self._now = Streams(network, places)
-        # What biases every layer at each pixel (section 3.6); no features at all for a network without conditioning.
+        # What biases every layer at each pixel (section 3.6). A network without
+        # conditioning has no such features.
         shape = slots, config.height, config.width, network.conditioning
         self._conditions = network.input.bias.new_zeros(*shape)
 
     def open(self, slot: int, condition: Tensor | None = None) -> None:
-        """Make a slot ready for a new image; condition (H, W, c) for the large network of a Multi-Scale one."""
+        """Prepare a slot for a new image.
+
+        condition: conditioning map (H, W, c) of a network with conditioning.
+        """
         self.ends.clear(slot)
         for maps in self._kept():
             maps.clear(slot)
@@ -34,19 +47,26 @@ class Stepper(ABC):
             self._conditions[slot] = condition
 
     def fork(self, source: int, target: int) -> None:
-        """Make the state of one slot that of another, whose row has just ended."""
+        """Copy the state of the slot `source`, which has just completed a row, to
+        `target`."""
         self.ends.fork(source, target)
         for maps in self._kept():
             maps.fork(source, target)
         self._conditions[target] = self._conditions[source]
 
     def slot_bytes(self, places: int) -> int:
-        """Bytes that each further slot adds, with so many places of its own."""
+        """Return the bytes that each additional slot adds, with `places` places of its
+        own."""
         kept = sum(maps.slot_bytes for maps in (self.ends, *self._kept()))
         return kept + self._conditions[0].nbytes + places * self._now.place_bytes
 
     def features(self, where: Positions, colour: int) -> Tensor:
-        """Top map (M, 2h), of which the columns up to `colour` are computed."""
+        """Return the top map (M, 2h) of the pixels `where`, whose features of the
+        colours up to `colour` are computed.
+
+        The colours are asked for in order, from 0, each after `ends.place` has stored
+        the values of the one before. The state is updated for the pixels that follow.
+        """
         if colour == 0:
             self._now.clear()
         now, own = self._now, self._columns[colour]
@@ -61,19 +81,22 @@ class Stepper(ABC):
         return now.stream[-1] + now.skips
 
     def end_rows(self) -> None:  # noqa: B027 - most layers have nothing to do
-        """Every slot's row is drawn to its end, where rows are drawn one after the other."""
+        """Called after each step, in which images may have completed a row. A network
+        that needs a whole row computes it now."""
 
     @abstractmethod
     def _kept(self) -> Sequence[KeptMaps]:
-        """Maps that the layers keep of the rows above and of the pixels to the left."""
+        """Return the maps that the layers keep of the rows above and of the pixels to
+        the left."""
 
     @abstractmethod
     def _look(self, where: Positions) -> None:
-        """Find where these pixels and their neighbours lie."""
+        """Find out where these pixels and their neighbours are stored."""
 
     @abstractmethod
     def _layer(self, i: int, stream: Tensor, colour: int) -> Tensor:
-        """Layer i at the pixels looked at: stream (M, 2h) -> the hidden features of one colour (M, h_c), stored too."""
+        """Return the hidden features (M, h_c) of one colour of layer i, given its input
+        `stream` (M, 2h), and store what later pixels read."""
 
     def _leave(self, where: Positions) -> None:  # noqa: B027 - most layers have nothing to do
-        """All colours of these pixels are computed."""
+        """Called when all colours of these pixels are computed."""

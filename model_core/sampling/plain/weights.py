@@ -1,7 +1,8 @@
-"""Weights of masked 1 x 1 and k x k convolutions as matrices, cut by the colour they produce.
+"""Weights of masked 1 x 1 and k x k convolutions as matrices, one for the outputs of
+each colour.
 
-When the features of colour c are computed, those of later colours hold whatever was left there; their weights are
-masked zeros, so they add exactly nothing.
+When the features of a colour are computed, those of later colours hold any numbers.
+Their weights are masked zeros, so they add exactly nothing.
 """
 
 from dataclasses import dataclass
@@ -16,26 +17,32 @@ from model_core.layers.masked_conv import MaskedConv2d
 
 @dataclass(frozen=True)
 class Packed:
-    """Each colour's columns, and (I, O_c) weights and (O_c,) biases that make them."""
+    """The weights of a convolution, by the colour of the outputs.
+
+    columns: where each colour's outputs are in a map.
+    weights: (I, O_c) for each colour.
+    biases: (O_c,) for each colour.
+    """
 
     columns: list[slice]
     weights: list[Tensor]
     biases: list[Tensor]
 
     def __call__(self, x: Tensor, colour: int) -> Tensor:
-        """(M, I) -> (M, O_c)."""
+        """Return the outputs (M, O_c) of one colour for inputs (M, I)."""
         return torch.addmm(self.biases[colour], x, self.weights[colour])
 
 
 def colour_slices(features: int, colours: int) -> list[slice]:
-    """Places of each colour's features in a map of `features`."""
+    """Return where the features of each colour are in a map with this many features."""
     owner = colour_of(features, colours)
     starts = [int((owner < c).sum()) for c in range(colours + 1)]
     return [slice(starts[c], starts[c + 1]) for c in range(colours)]
 
 
 def pack(matrix: Tensor, bias: Tensor, columns: list[slice]) -> Packed:
-    """Cut (O, I) weights and (O,) biases."""
+    """Return weights (O, I) and biases (O,) by colour. columns: the outputs of each
+    colour. The result has copies without gradients."""
     transposed = matrix.detach().t()
     return Packed(
         columns,
@@ -45,7 +52,7 @@ def pack(matrix: Tensor, bias: Tensor, columns: list[slice]) -> Packed:
 
 
 def pack_pointwise(convolution: MaskedConv2d, colours: int) -> Packed:
-    """A 1 x 1 convolution."""
+    """Return the weights of a 1 x 1 convolution by colour."""
     return pack(
         convolution.matrix(),
         convolution.bias,
@@ -56,8 +63,9 @@ def pack_pointwise(convolution: MaskedConv2d, colours: int) -> Packed:
 def pack_taps(
     convolution: MaskedConv2d, colours: int, condition: nn.Conv2d | None = None
 ) -> Packed:
-    """A k x k convolution over the taps that `causal_taps` lists, tap by tap, then the conditioning map:
-    inputs (M, taps * I + c)."""
+    """Return the weights of a k x k convolution by colour. The inputs (M, taps * I + c)
+    are the features at each tap, in the order of `causal_taps`, and then the
+    conditioning map."""
     weight = convolution.masked_weight()  # (O, I, rows_above + 1, k)
     down, reach = convolution.rows_above, convolution.kernel // 2
     taps = torch.stack(
@@ -71,7 +79,8 @@ def pack_taps(
 
 
 def with_condition(matrix: Tensor, condition: nn.Conv2d | None) -> Tensor:
-    """Columns for the conditioning map (section 3.6), after all others: (O, I) -> (O, I + c)."""
+    """Return weights (O, I) with columns for the conditioning map (section 3.6) after
+    all others, (O, I + c); the weights themselves if `condition` is None."""
     return (
         matrix
         if condition is None
@@ -80,7 +89,9 @@ def with_condition(matrix: Tensor, condition: nn.Conv2d | None) -> Tensor:
 
 
 def pack_gates_by_colour(matrix: Tensor, bias: Tensor, colours: int) -> Packed:
-    """(4h, I) weights of four gates -> for each colour the columns of its hidden units, gate by gate."""
+    """Return the weights (4h, I) and biases (4h,) of four gates by colour of the hidden
+    unit. The outputs of a colour are its units' gates o, then f, i, g; `columns` says
+    where its units are in a map of h features."""
     h = len(bias) // GATES
     columns = colour_slices(h, colours)
     own = [torch.arange(c.start, c.stop, device=bias.device) for c in columns]
@@ -94,7 +105,8 @@ def pack_gates_by_colour(matrix: Tensor, bias: Tensor, colours: int) -> Packed:
 
 
 def causal_taps(convolution: MaskedConv2d) -> list[tuple[int, int]]:
-    """Offsets (dy, dx) that a mask leaves, in raster order; the last is the pixel itself."""
+    """Return the offsets (dy, dx) of the pixels that a mask leaves visible, in raster
+    order; the last one is the pixel itself."""
     reach = convolution.kernel // 2
     above = [
         (dy, dx)
