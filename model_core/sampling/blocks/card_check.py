@@ -1,9 +1,9 @@
 """The check that a card passes before it draws from a network.
 
-As many blocks as the card runs at once draw fixed images, which are compared with the
-compiled loops': values, ln p, all maps that the network keeps, and the range coder.
-Then every logit of two images is. Values alone would be nearly blind: a wrong last bit
-changes about one drawn value in a million.
+As many blocks as the card runs at once draw fixed images. Their values, ln p, range
+coders and all maps that the network keeps are compared with those of the compiled
+loops; then every logit of two images is. Values alone would show almost nothing: a
+wrong last bit changes about one drawn value in a million.
 """
 
 import warnings
@@ -34,17 +34,22 @@ from model_core.sampling.noise import image_noise
 from model_core.sampling.stage import Drawing
 
 LARGE_BYTES = 8 * 2**20
-"""Networks with more weights are compared in two rows only: a card may take minutes for
-an image of the paper's size."""
+"""Networks with more bytes of weights are compared in FEW_ROWS rows only, because a
+card may take minutes for an image of the paper's size."""
 FEW_ROWS = 2
+"""Rows of which a large network's images are compared."""
 STATE_BYTES = 2 * 2**30
-"""Most memory that the blocks of a check take."""
+"""Maximum bytes of memory that the blocks of a check take."""
 
 
 def open_card(device: torch.device) -> None:
-    """Open the card of a CUDA device, once, and check it with every network to come.
+    """Open the card of a CUDA device if that has not been tried, and register it in
+    cards.py, so that it draws from the networks that pass its check. For other devices
+    nothing happens.
 
-    If it cannot be opened, or a check finds a difference, the processors draw.
+    If it cannot be opened because a package is missing, the processors draw, and a
+    warning says why. Raises torch.AcceleratorError or RuntimeError if the card itself
+    fails.
     """
     if device.type != "cuda" or cards.is_known(device):
         return
@@ -56,9 +61,11 @@ def open_card(device: torch.device) -> None:
 
 
 def find_difference(network: PixelNetwork, driver: Driver) -> str | None:
-    """Return what a card computes otherwise than the compiled loops; None if nothing.
+    """Return a sentence that says what a driver computes differently from the compiled
+    loops, or that the network's kind has no program; None if nothing differs.
 
-    Raises torch.AcceleratorError if the card fails.
+    This takes the time of some images, on the driver and on the CPU. Raises
+    torch.AcceleratorError if the card fails.
     """
     if not has_program(network):
         return f"there is no block program for {network.config.network} networks"
@@ -73,7 +80,7 @@ def find_difference(network: PixelNetwork, driver: Driver) -> str | None:
 
 
 def _drawings_differ(network: PixelNetwork, driver: Driver, rows: int) -> str | None:
-    """Compare what the blocks draw in the first rows."""
+    """Compare what the blocks draw in the first rows; return what differs, or None."""
     drawings = [*check_drawings(network)]
     expected = CompiledStage(network, len(drawings))
     _draw(expected, drawings, rows)
@@ -105,7 +112,7 @@ def _draw(
 def _first_difference(
     found: BlockStage, slot: int, expected: CompiledStage, like: int
 ) -> str | None:
-    """Return the name of the first part of an image that is not the same."""
+    """Return the name of the first part of an image that differs, or None."""
     if not _same(found.image(slot).numpy(), expected.image(like).numpy()):
         return "values"
     if not _same(found.log_p(slot), expected.log_p(like)):
@@ -123,8 +130,9 @@ def _first_difference(
 
 
 def check_drawings(network: PixelNetwork) -> Iterator[Drawing]:
-    """Yield the images that are drawn: freely, around given pixels at another
-    temperature, encoded as the codec's canary is, and decoded."""
+    """Yield the four images that a check draws: one freely; one around given pixels, at
+    another temperature; one that is encoded, like the codec's canary; and one that is
+    decoded."""
     config = network.config
     H, W, C = config.height, config.width, config.channels
     noise = _noise(network, 0)
@@ -157,7 +165,7 @@ def check_drawings(network: PixelNetwork) -> Iterator[Drawing]:
 
 
 def _logits_differ(network: PixelNetwork, driver: Driver, rows: int) -> str | None:
-    """Compare the logits of two fixed images of noise."""
+    """Compare the logits of two fixed images of noise; return what differs, or None."""
     images = torch.stack([_values(network, i) for i in (5, 6)]).numpy()
     label, condition = _last_label(network), _condition(network)
     expected = CompiledStage.logits(network, images, label, condition)

@@ -1,6 +1,6 @@
-"""The cards that draw in this process, and what was found when they were checked.
+"""The cards that draw in this process, and what their checks found.
 
-A card draws from a network only after it has given the bits of the CPU for that
+A card draws from a network only after it has computed the same bits as the CPU for that
 network. Otherwise the compiled loops draw in its place.
 """
 
@@ -14,26 +14,30 @@ from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.blocks.drivers import Driver
 
 Check = Callable[[PixelNetwork, Driver], str | None]
-"""check(network, driver): return what differs from the CPU; None if nothing does."""
+"""check(network, driver): return a sentence that says what differs from the CPU; None
+if nothing does."""
 
 
 @dataclass
 class Card:
-    """A card of this process."""
+    """A card that this process has opened."""
 
     driver: Driver
+    """What runs programs on it."""
     check: Check
+    """What compares it with the CPU; called once for each network."""
     verdicts: WeakKeyDictionary[PixelNetwork, str | None] = field(
         default_factory=WeakKeyDictionary
     )
-    """What differed, by network that was checked."""
+    """The answers of `check`, by network."""
 
     def difference(self, network: PixelNetwork) -> str | None:
-        """Return what differs if this card draws from a network; None if nothing does.
+        """Return a sentence that says what differs from the CPU if this card draws from
+        a network; None if nothing does. The first call for a network runs the check,
+        and its errors are passed on.
 
-        The card is checked once for each network. A training that changes the weights
-        and draws now and then does not wait for another check: the sums have the same
-        sizes and order.
+        The check is not repeated when weights change, so that a training that draws now
+        and then need not wait: the sums keep their sizes and order.
         """
         if network not in self.verdicts:
             self.verdicts[network] = self.check(network, self.driver)
@@ -41,38 +45,44 @@ class Card:
 
 
 _cards: dict[torch.device, Card] = {}
+"""By device: the card that draws."""
 _unusable: dict[torch.device, str] = {}
+"""By device: why its card cannot draw."""
 
 
 def use(device: torch.device, card: Card) -> None:
-    """Draw with this card from networks whose weights are on a device."""
+    """Register a card: from now on it draws from networks whose weights are on `device`
+    and that pass its check."""
     _cards[device] = card
 
 
 def refuse(device: torch.device, reason: str) -> None:
-    """Draw with the processors from networks whose weights are on a device."""
+    """Record why the card of a device cannot be used: the processors draw from networks
+    whose weights are on it."""
     _unusable[device] = reason
 
 
 def forget(device: torch.device) -> None:
-    """Use a device's card no more."""
+    """Remove what `use` and `refuse` recorded for a device, so that its card is opened
+    again when it is next needed."""
     _cards.pop(device, None)
     _unusable.pop(device, None)
 
 
 def card_at(device: torch.device) -> Card | None:
-    """Return the card that draws from networks on a device, if there is one."""
+    """Return the card that was registered for a device; None if there is none."""
     return _cards.get(device)
 
 
 def is_known(device: torch.device) -> bool:
-    """Return True if a device's card was opened, or could not be."""
+    """Return True if a device's card has been opened, or was found to be unusable."""
     return device in _cards or device in _unusable
 
 
 def reason_for_processors(network: PixelNetwork) -> str | None:
-    """Return why the processors draw from a network on a card's device; None if the card
-    draws, or if there is none."""
+    """Return a sentence that says why the processors draw from a network whose weights
+    are on a card's device; None if the card draws, or if the device has no card that is
+    known. The first call for a network may run the check of the card."""
     device = network.input.bias.device
     if device in _unusable:
         return _unusable[device]

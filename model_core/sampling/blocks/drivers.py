@@ -1,7 +1,8 @@
-"""What launches the block programs: a card's driver, or this machine's processors.
+"""What runs the block programs: the driver of a card, or the processors of this
+machine.
 
-Memory is made of torch's tensors on the driver's device, and torch copies it. So a
-driver does one thing: it runs a program on some blocks.
+Memory consists of torch tensors on the driver's device, and torch copies it. So a
+driver does only one thing: it runs a program on some blocks.
 """
 
 import ctypes
@@ -17,48 +18,50 @@ from model_core.blocks.ptx import ENTRY, load_ptx
 from model_core.errors import ConfigError
 
 THREADS = 128
-"""Threads of a block on a card, a multiple of the 32 that it runs in step. A digit's
-phases have 100 to 500 outputs. Not measured."""
+"""Threads of a block on a card, a multiple of the 32 that execute the same instruction
+together. The phases of a digit have 100 to 500 outputs. Not measured."""
 BLOCKS_A_PROCESSOR = 3
-"""Blocks that run at the same time on one of a card's multiprocessors: of its 65,536
-registers a block takes up to 21,504, since `ptxas -v` counts 128 to 164 a thread."""
+"""Blocks that run at the same time on one multiprocessor of a card. Of its 65,536
+registers a block takes up to 21,504, since `ptxas -v` counts 128 to 164 for each
+thread."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A program, its blocks' memory, and how far they go."""
+    """A program with the memory of its blocks, and how far they run."""
 
     kind: str
-    """Kind of network, whose program it is."""
+    """Kind of network, which has a program of its own."""
     blocks: int
-    """The first so many blocks run."""
+    """Number of blocks that run, from the first one on."""
     steps: int
-    """Steps after which a block ends at the latest."""
+    """Maximum number of steps of each block."""
     record: Tensor
-    """(numbers,) int64; see model_core/blocks/record.py."""
+    """int64 (numbers,), described in model_core/blocks/record.py; only read."""
     weights: Tensor
-    """(floats,) float32"""
+    """float32 (floats,); only read."""
     states: Tensor
-    """(slots, floats) float32"""
+    """float32 (slots, floats); each block changes its row."""
     images: Tensor
-    """(slots, cells) int64"""
+    """int64 (slots, cells); each block changes its row."""
 
 
 class Driver(Protocol):
-    """Runs block programs on one device."""
+    """What runs block programs on one device."""
 
     @property
     def device(self) -> torch.device:
-        """Where the memory of blocks must be."""
+        """Device on which the memory of blocks must be."""
         ...
 
     @property
     def blocks(self) -> int:
-        """How many blocks run at the same time."""
+        """Number of blocks that run at the same time."""
         ...
 
     def launch(self, launch: Launch) -> None:
-        """Run a program behind everything that torch was asked to do before.
+        """Run a program, after everything that torch was asked to do before. It may
+        return before the program has ended; copies by torch wait for it.
 
         Raises torch.AcceleratorError if the card fails.
         """
@@ -66,21 +69,26 @@ class Driver(Protocol):
 
 
 class ProcessorDriver:
-    """Runs block programs on the CPU, one block after the other.
+    """Runs block programs on the CPU, one block after the other, and the threads of a
+    block in turns.
 
-    It is much slower than the compiled loops. It shows, without a card, what a card
-    computes: every thread of a block takes its turn.
+    It is much slower than the compiled loops. It shows what a card computes, without a
+    card.
     """
 
     device = torch.device("cpu")
 
     def __init__(self, threads: int = 32, step: int = 7, blocks: int = 4) -> None:
-        """threads: of each block; step: from one thread to the next (order_on_cpu)."""
+        """threads: threads of each block.
+        step: from one thread to the next that takes its turn (order_on_cpu).
+        blocks: value of `blocks`.
+        """
         self.blocks = blocks
         self._order = order_on_cpu(threads, step)
 
     def launch(self, launch: Launch) -> None:
-        """Run a program to its end."""
+        """Run a program to its end; see Driver.launch. Raises KeyError for a kind
+        without a program."""
         draw = KINDS[launch.kind].draw
         shared = launch.record.data_ptr(), launch.weights.data_ptr()
         for block in range(launch.blocks):
@@ -89,13 +97,20 @@ class ProcessorDriver:
 
 
 class CardDriver:
-    """Runs block programs on a GPU, on torch's stream."""
+    """Runs block programs on a GPU, on torch's stream.
+
+    device: the GPU. blocks: number of blocks that run there at the same time.
+    """
 
     def __init__(
         self, cuda: Any, device: torch.device, blocks: int, ordinal: int = 0
     ) -> None:
-        """cuda: the module cuda.bindings.driver; `open` finds it and the rest. ordinal:
-        the device's number among those of this process."""
+        """Initialise the CUDA driver; `open` finds the arguments. Raises
+        torch.AcceleratorError if that fails.
+
+        cuda: the module cuda.bindings.driver.
+        ordinal: number of the device among those that this process sees.
+        """
         self.device, self.blocks = device, blocks
         self._cuda = cuda
         self._checked(cuda.cuInit(0))
@@ -106,10 +121,10 @@ class CardDriver:
 
     @classmethod
     def open(cls, device: torch.device) -> "CardDriver":
-        """Return the driver of `cuda` or `cuda:1`.
+        """Return the driver of a device, `cuda` or, for example, `cuda:1`.
 
-        Raises ConfigError without `cuda-bindings`, and torch.AcceleratorError or
-        RuntimeError if the card cannot be used.
+        Raises ConfigError without the package `cuda-bindings`, and
+        torch.AcceleratorError or RuntimeError if the card cannot be used.
         """
         try:
             from cuda.bindings import driver  # pyright: ignore[reportMissingImports]
@@ -125,11 +140,14 @@ class CardDriver:
         return cls(driver, torch.device("cuda", index), blocks, index)
 
     def launch(self, launch: Launch) -> None:
-        """Run a program behind everything on torch's current stream."""
+        """Start a program after everything on torch's current stream of the device; see
+        Driver.launch."""
         self.launch_on(torch.cuda.current_stream(self.device).cuda_stream, launch)
 
     def launch_on(self, stream: int, launch: Launch) -> None:
-        """Run a program behind everything on this stream."""
+        """Start a program after everything on the stream with this CUDA handle. Its
+        kind's code is translated for the card the first time. Raises
+        torch.AcceleratorError if the driver reports an error."""
         # Each thread has a current context of its own; a new one has none.
         self._checked(self._cuda.cuCtxSetCurrent(self._context))
         values = (
@@ -139,7 +157,8 @@ class CardDriver:
             launch.images.data_ptr(),
             launch.steps,
         )
-        # The driver reads each parameter at an address, and copies it before it returns.
+        # The driver reads each parameter at an address, and copies it before it
+        # returns.
         parameters = [ctypes.c_int64(value) for value in values]
         addresses = np.array(
             [ctypes.addressof(parameter) for parameter in parameters], np.uint64
@@ -159,7 +178,8 @@ class CardDriver:
         )
 
     def _function(self, kind: str) -> Any:
-        """Return a kind's program, translated for this card in the current context."""
+        """Return the program of a kind, translated for this card in the current
+        context."""
         if kind not in self._functions:
             text = load_ptx(kind).encode() + b"\0"
             (module,) = self._checked(self._cuda.cuModuleLoadData(text))
@@ -170,7 +190,8 @@ class CardDriver:
         return self._functions[kind]
 
     def _checked(self, answer: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return what a call of the driver gave. Raises torch.AcceleratorError."""
+        """Return the values that a call of the CUDA driver gave. Raises
+        torch.AcceleratorError if it reported an error."""
         result, *values = answer
         if result != self._cuda.CUresult.CUDA_SUCCESS:
             raise torch.AcceleratorError(f"CUDA error: {result.name}")

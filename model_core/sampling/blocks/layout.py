@@ -1,7 +1,8 @@
-"""A network's weights, and the state and image of one block, as the programs read them.
+"""A network's weights, and the state and the image of one block, in the order in which
+the programs read them.
 
-model_core/blocks/record.py says what each array is. Weights are matrices (inputs,
-outputs), so that threads whose outputs lie side by side read side by side.
+model_core/blocks/record.py describes each array. Weights are matrices (inputs,
+outputs), so that threads with adjacent outputs read adjacent numbers.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,26 +33,33 @@ Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 ALIGNMENT = 4
-"""Arrays begin at multiples of so many elements: 16 bytes of float32."""
+"""Arrays begin at multiples of this many elements: 16 bytes of float32."""
 
 FLOAT64_ARRAYS = (r.NOISE, r.LOG_P, r.TEMPERATURE)
 """Arrays of the image that hold float64; the others hold integers."""
 
 
 class Arena:
-    """Arrays one behind the other: for each field of the record, its place and shape."""
+    """Arrays in one piece of memory, one after the other: where each is, and its shape.
+    The memory itself is not part of it.
+
+    size: elements of all arrays.
+    places: by field of the record, the first element and the shape.
+    """
 
     def __init__(self) -> None:
+        """Make an arena without arrays."""
         self.size = 0
         self.places: dict[int, tuple[int, tuple[int, ...]]] = {}
 
     def add(self, field: int, *shape: int) -> None:
-        """Make room for an array of this shape."""
+        """Add an array of this shape for a field of the record, after the others."""
         self.places[field] = self.size, shape
         self.size += self._rounded(prod(shape))
 
     def view(self, memory: NDArray[Any], field: int) -> NDArray[Any]:
-        """Return the array of a field in this memory, which shares its elements."""
+        """Return the array of a field as a view of `memory`, which has at least `size`
+        elements. Raises KeyError for a field without an array."""
         first, shape = self.places[field]
         return memory[first : first + prod(shape)].reshape(shape)
 
@@ -65,16 +73,23 @@ class BlockState:
     """The memory of one block."""
 
     state: Floats
+    """float32 (state_size,): what the network keeps between pixels."""
     image: Integers
+    """int64 (image_size,): the image, its noise, and counters."""
 
 
 class BlockLayout:
-    """A network for the programs of model_core/blocks: `record` and `weights`.
+    """A network in the form in which the programs of model_core/blocks read it.
 
-    Raises KeyError for a kind of network that has no program.
+    network: the network, in main memory. kind: its kind. maps: layouts of its maps.
+    sizes: lengths that follow from its config, for one image.
+    record: int64, the numbers of model_core/blocks/record.py.
+    weights: float32, all weights.
     """
 
     def __init__(self, network: PixelNetwork) -> None:
+        """Lay out the weights of a network. Raises KeyError for a kind of network that
+        has no program."""
         config = network.config
         self.network, self.maps = network, Maps(network)
         self.kind = config.network
@@ -88,13 +103,14 @@ class BlockLayout:
         self.record: Integers = self._fill_record(weights.places, begins)
 
     def new_block(self) -> BlockState:
-        """Return the memory of a block without an image. State that is not read before
-        it is written is NaN, so that a program that does read it is found out."""
+        """Return new memory of a block without an image. State that should be written
+        before it is read is NaN, so that a program that reads it is found out."""
         state = np.full(self._state_arena.size, np.nan, np.float32)
         return BlockState(state, np.zeros(self._image_arena.size, np.int64))
 
     def view(self, block: BlockState, field: int) -> NDArray[Any]:
-        """Return an array of the block's state or image, which shares its elements."""
+        """Return an array of a block's state or image as a view of its memory. field:
+        its number in the record. Raises KeyError if neither has it."""
         if field in self._state_arena.places:
             return self._state_arena.view(block.state, field)
         array = self._image_arena.view(block.image, field)
@@ -107,11 +123,12 @@ class BlockLayout:
 
     @property
     def image_size(self) -> int:
-        """Cells of one block's image."""
+        """Cells of 8 bytes of one block's image."""
         return self._image_arena.size
 
     def span(self, field: int) -> slice:
-        """Return where an array of the state or the image lies, in elements."""
+        """Return where an array lies within the state or the image, in elements. Raises
+        KeyError if neither has it."""
         for arena in (self._state_arena, self._image_arena):
             if field in arena.places:
                 first, shape = arena.places[field]
@@ -119,7 +136,7 @@ class BlockLayout:
         raise KeyError(field)
 
     def open(self, block: BlockState, drawing: Drawing) -> None:
-        """Begin an image in a block."""
+        """Begin an image in the memory of a block."""
         self.begin_state(block)
         condition = self.condition(drawing)
         if condition is not None:
@@ -127,12 +144,14 @@ class BlockLayout:
         self.begin_image(block, drawing)
 
     def begin_state(self, block: BlockState) -> None:
-        """Fill what is read before it is written, but for the condition."""
+        """Fill the state that is read before it is written, except the condition, with
+        what lies outside the image."""
         for field, value in self._outside():
             self.view(block, field)[...] = value
 
     def condition(self, drawing: Drawing) -> Floats | None:
-        """Return the condition (H W, c) of a drawing, if it has one."""
+        """Return the condition of a drawing, float32 (H * W, c); None if it has
+        none."""
         condition = condition_of(self.network, drawing)
         if condition is None:
             return None
@@ -141,7 +160,8 @@ class BlockLayout:
     def begin_image(
         self, block: BlockState, drawing: Drawing, first_row: int = 0
     ) -> None:
-        """Fill the image of a drawing whose rows before `first_row` are done."""
+        """Fill the image of a block with a drawing whose rows before `first_row` are
+        done."""
         config = self.network.config
         block.image[...] = 0
         self.view(block, r.NOISE)[...] = drawing.noise.numpy()
@@ -164,7 +184,8 @@ class BlockLayout:
         self.view(block, r.ENDED)[...] = -1
 
     def _outside(self) -> Iterator[tuple[int, Any]]:
-        """Arrays that are read before they are written, and what they hold then."""
+        """Yield the fields that are read before they are written, and what they hold
+        then."""
         yield r.SCALED, 0
         yield r.STREAMS, 0
         yield from self._layers.outside(self.network)

@@ -1,8 +1,9 @@
-"""A stage that draws with the block programs: one block of a card's threads per image.
+"""A stage that draws with the block programs: each image by one block of a card's
+threads.
 
-The bits are those of CompiledStage. A launch takes every image some steps further, on
-torch's stream; then the counters of all blocks come back in one copy, and the rows that
-have become complete in another.
+The bits are those of CompiledStage. A launch advances every image by some steps, on
+torch's stream. Then one copy fetches the counters of all blocks, and another one the
+rows that are complete.
 """
 
 from typing import ClassVar, NamedTuple
@@ -27,28 +28,28 @@ from model_core.sampling.stage import Drawing, SlotRow
 PIECE = 512
 """Pixels of an image after which a step of fields returns, as in CompiledStage."""
 FEWEST = 4
-"""Steps of a launch, at least."""
+"""Minimum number of steps of a launch."""
 
 _KEPT = {
     "pixel-cnn": (r.MAPS,),
     "row-lstm": (r.MAPS, r.CELLS),
     "diagonal-bilstm": (r.MAPS, r.CELLS, r.RIGHT_MAPS),
 }
-"""The maps that pixels to come read, by kind, in the order of CompiledStage.kept."""
+"""By kind: the maps that pixels to come read, in the order of CompiledStage.kept."""
 
 _NOWHERE: tuple[int, int] = (-1, 0)
-"""Where an image stops that is not drawn."""
+"""The stop of a slot without an image: before the first pixel."""
 
 
 class _Prepared(NamedTuple):
-    """What all stages of a network on one driver share, and only read."""
+    """What all stages of a network on one device share and only read."""
 
     versions: WeightVersions | None
     layout: BlockLayout
     record: Tensor
     weights: Tensor
     begin: Tensor
-    """(floats,) the state in which an image begins, but for its condition."""
+    """float32 (floats,): the state in which an image begins, except its condition."""
 
 
 _kept: WeakKeyDictionary[PixelNetwork, dict[torch.device, _Prepared]] = (
@@ -57,7 +58,8 @@ _kept: WeakKeyDictionary[PixelNetwork, dict[torch.device, _Prepared]] = (
 
 
 def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
-    """Return the layout of a network, and its weights on a device."""
+    """Return the layout of a network, and its weights on a device; kept until a
+    parameter is written to."""
     versions = network.weight_versions()
     on_devices = _kept.setdefault(network, {})
     found = on_devices.get(device)
@@ -80,7 +82,7 @@ def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
 
 
 class BlockStage:
-    """A Stage (sampling/stage.py) on a card."""
+    """A Stage (sampling/stage.py) on a card, or on another driver of block programs."""
 
     numerics: ClassVar[str] = "cpu-compiled"
     stops_within_rows: ClassVar[bool] = True
@@ -88,8 +90,9 @@ class BlockStage:
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
-        """Return True for float32 and a kind with a program, on a card that gives the
-        bits of the CPU. The first call for a network checks the card."""
+        """Return True if block programs exist for the network, and the card of this
+        device computes the same bits as the CPU. The first call for a network runs the
+        check of the card, whose errors are passed on."""
         card = card_at(device)
         if card is None or not has_program(network):
             return False
@@ -97,12 +100,13 @@ class BlockStage:
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
-        """Return the bytes of one block's state and image on the card."""
+        """Return the bytes of one block's state and image on the card. Raises KeyError
+        if no card is registered for the network's device."""
         return BlockStage.bytes_of(network, _driver(network))
 
     @staticmethod
     def bytes_of(network: PixelNetwork, driver: Driver) -> int:
-        """Return the same for a driver that no card of this process has."""
+        """Return the same as `slot_bytes`, for any driver."""
         layout = _prepared(in_main_memory(network), driver.device).layout
         return r.FLOAT_BYTES * layout.state_size + r.CELL_BYTES * layout.image_size
 
@@ -110,13 +114,19 @@ class BlockStage:
     def logits(
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> Floats:
-        """See Stage.logits."""
+        """Return the logits (N, V, C, H, W), float32, of images (N, C, H, W); see
+        Stage.logits. Raises KeyError if no card is registered for the network's
+        device."""
         return block_logits(network, images, label, _driver(network))
 
     def __init__(
         self, network: PixelNetwork, slots: int, driver: Driver | None = None
     ) -> None:
-        """driver: that of the network's device if it is not given."""
+        """Take the memory of all slots on the device, without an image.
+
+        driver: default: that of the card of the network's device. Raises KeyError if
+            there is none.
+        """
         self._driver = _driver(network) if driver is None else driver
         device = self._driver.device
         self._shared = _prepared(in_main_memory(network), device)
@@ -136,13 +146,13 @@ class BlockStage:
         self._holds: list[tuple[int, int]] = [_NOWHERE] * slots
         self._on_card: list[tuple[int, int]] | None = None  # the stops of the blocks
         self._given: dict[int, int] = {}
-        """Rows behind which an image waits for one step, by slot: its given rows, so that
-        others can be forked from it there."""
+        """By slot: number of given rows after which an image waits for one step, so
+        that others can be forked from it there."""
         self._windows: set[int] = set()  # slots that draw a field
         self._log_p: NDArray[np.float64] | None = None
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none."""
+        """Begin an image in a slot that has none; it is copied to the device."""
         self._take_up(slot, drawing, first_row=0)
         state = self._states[slot]
         state.copy_(self._shared.begin)
@@ -154,11 +164,13 @@ class BlockStage:
             self._given[slot] = drawing.given_rows
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """See Stage.fork."""
+        """Begin an image with the state of `source`, after its given rows; see
+        Stage.fork."""
         self._take_up(target, drawing, drawing.given_rows)
         self._states[target].copy_(self._states[source])
 
     def _take_up(self, slot: int, drawing: Drawing, first_row: int) -> None:
+        """Copy an image to the device; its rows before `first_row` are done."""
         self._active.append(slot)
         self._layout.begin_image(self._draft, drawing, first_row)
         self._images[slot].copy_(torch.from_numpy(self._draft.image))
@@ -169,11 +181,13 @@ class BlockStage:
         self._on_card = self._log_p = None
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """See Stage.hold."""
+        """Draw the image in a slot only up to row y, column x, exclusive; see
+        Stage.hold."""
         self._holds[slot] = (y + 1, 0) if x == self._width else (y, x)
 
     def copy(self, source: int, target: int) -> None:
-        """See Stage.copy."""
+        """Give an image the state of another one that is held at the same place; see
+        Stage.copy. Raises AssertionError if the two are not."""
         y, x = self._holds[source]
         assert self._holds[target] == self._holds[source]
         self._states[target].copy_(self._states[source])
@@ -187,36 +201,45 @@ class BlockStage:
         self._first_rows[target] = self._first_rows[source]
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot, if there is one."""
+        """Stop drawing the image in a slot, if there is one. Its state stays, so that
+        others can be forked from it."""
         if slot in self._active:
             self._active.remove(slot)
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """See Stage.log_p."""
+        """Return ln p of the weighed pixels that an image has passed, for each row
+        (H,)."""
         if self._log_p is None:
-            # Those of all slots, since whoever asks for one asks for the others next.
+            # The sums of all slots, since the caller asks for those of the others next.
             span = self._layout.span(r.LOG_P)
             self._log_p = self._images[:, span].cpu().numpy().view(np.float64)
         return self._log_p[slot].copy()
 
     def coder(self, slot: int) -> Coder:
-        """Return the range coder of an image that was coded."""
+        """Return copies of the range coder's registers and code, for an image that is
+        coded."""
         registers = self._images[slot, self._layout.span(r.CODER)].cpu().numpy()
         codes = self._images[slot, self._layout.span(r.CODES)].cpu().numpy()
         return Coder(registers.view(np.uint64).copy(), codes.view(np.uint8))
 
     def image(self, slot: int) -> Tensor:
-        """See Stage.image."""
+        """Return a copy of the values (C, H, W) of the image in a slot, on the CPU;
+        pixels that are not drawn yet have any value."""
         return self._image_of(slot).cpu().clone()
 
     def kept(self, slot: int) -> list[Floats]:
-        """Return all maps (L, cells, h) that pixels to come read: CompiledStage.kept
-        without the padding."""
+        """Return copies of all maps (L, cells, h) that pixels to come read:
+        CompiledStage.kept without the padding."""
         block = BlockState(self._states[slot].cpu().numpy(), np.zeros(0, np.int64))
         return [self._layout.view(block, field) for field in _KEPT[self._layout.kind]]
 
     def step(self) -> list[SlotRow]:
-        """See Stage.step."""
+        """Advance every image until at least one row is complete, and return the rows
+        that are; see Stage.step.
+
+        Raises FloatingPointError if the network gives logits that are not finite,
+        torch.AcceleratorError if the card fails.
+        """
         for slot in [*self._given]:
             if self._first_rows[slot] >= self._given[slot]:
                 del self._given[slot]
@@ -231,7 +254,8 @@ class BlockStage:
         return []
 
     def launch(self, steps: int) -> None:
-        """Take every image so many steps further, if it may go on."""
+        """Advance every image by up to `steps` steps, as far as its stop allows. It may
+        return before the device is done. At least one slot must have an image."""
         self._log_p = None
         layout = self._layout
         self._driver.launch(
@@ -247,7 +271,7 @@ class BlockStage:
         )
 
     def _set_stops(self) -> None:
-        """Write to the card where each image stops, if that has changed."""
+        """Write to the device where each image stops, if that has changed."""
         stops: list[tuple[int, int]] = [_NOWHERE] * len(self._holds)
         for slot in self._active:
             stops[slot] = self._holds[slot]
@@ -259,7 +283,8 @@ class BlockStage:
             self._on_card = stops
 
     def _collect(self) -> tuple[list[SlotRow], bool]:
-        """Return the rows that a launch has completed, and whether images go on."""
+        """Return the rows that the last launch completed, and whether any image went
+        on. Raises FloatingPointError if logits were not finite."""
         # The counters lie side by side (BlockLayout).
         layout = self._layout
         first = layout.span(r.FIRST_ROW).start
@@ -277,7 +302,8 @@ class BlockStage:
         return self._rows(slots, ys), goes_on
 
     def _rows(self, slots: list[int], ys: list[int]) -> list[SlotRow]:
-        """Fetch these rows, in one copy."""
+        """Fetch these rows in one copy, and close images whose last row is among
+        them."""
         if not slots:
             return []
         H, W = self._height, self._width
@@ -300,14 +326,14 @@ class BlockStage:
         return rows
 
     def _image_of(self, slot: int) -> Tensor:
-        """Return the values (C, H, W) of an image on the card."""
+        """Return a view of the values (C, H, W) of an image on the device."""
         C = self._layout.network.config.channels
         span = self._layout.span(r.IMAGE)
         return self._images[slot, span].view(C, self._height, self._width)
 
     def logits_of_step(self, slot: int) -> tuple[Integers, Floats]:
-        """Return the pixels (n, 2), row and column, for which the last step computed
-        logits, and those (n, C, V)."""
+        """Return the pixels for which the last step of a slot computed logits, int64
+        (n, 2), row and column; and these logits, float32 (n, C, V)."""
         config = self._layout.network.config
         image = self._images[slot].cpu().numpy()
         state = np.zeros(self._layout.state_size, np.float32)
@@ -322,7 +348,8 @@ class BlockStage:
 
 
 def has_program(network: PixelNetwork) -> bool:
-    """Return True if block programs can draw from a network: float32, and its kind."""
+    """Return True if block programs can draw from a network: if its weights are float32
+    and its kind has a program."""
     is_float32 = network.input.bias.dtype == torch.float32
     return is_float32 and network.config.network in KINDS
 
@@ -335,9 +362,14 @@ def block_logits(
     condition: Tensor | None = None,
     rows: int | None = None,
 ) -> Floats:
-    """Return the logits (N, V, C, rows, W) of the first rows of images (N, C, H, W).
+    """Return the logits (N, V, C, rows, W), float32, of the first rows of images (N, C,
+    H, W), computed by a driver.
 
-    label, condition (H, W, c): those of all images, if they have one.
+    label: index of the label of all images, or None.
+    condition: conditioning map of all images, (H, W, c), or None.
+    rows: number of rows; default: all.
+
+    Raises torch.AcceleratorError if the card fails.
     """
     N, C, H, W = images.shape
     count = H if rows is None else rows
@@ -364,7 +396,8 @@ def block_logits(
 
 
 def _driver(network: PixelNetwork) -> Driver:
-    """Return the driver that draws from a network. Raises KeyError if there is none."""
+    """Return the driver of the card of a network's device. Raises KeyError if there is
+    none."""
     card = card_at(network.input.bias.device)
     if card is None:
         raise KeyError(network.input.bias.device)

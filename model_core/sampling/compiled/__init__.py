@@ -1,1 +1,9 @@
-"""Drawing with the compiled loop on a CPU: the stage, and its weights in the order in which the loop reads them."""
+"""Drawing with compiled loops on a CPU: the stage, and the network's weights in the
+order in which the loops read them.
+
+stage.py         a stage on one thread;  threaded.py  on several
+threads.py       the threads themselves
+prepared.py      a network's weights for the loops, kept while they are valid
+kind.py          what each kind of network adds: its file here
+layout.py weights.py colour_order.py   how maps and weights are laid out
+"""

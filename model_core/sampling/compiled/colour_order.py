@@ -1,4 +1,5 @@
-"""Weights that are applied colour by colour, in the order in which a compiled step reads them (model_core/compiled)."""
+"""Weights that are applied colour by colour, in the order in which a compiled step
+reads them (model_core/compiled)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,9 +34,18 @@ from model_core.sampling.compiled.layout import (
 
 
 class Maps:
-    """How a network's maps are laid out."""
+    """How the features of each of a network's maps are laid out (layout.py).
+
+    features: of the residual stream.
+    hidden: of a layer's output.
+    gates: of the gates of an LSTM layer.
+    gate_order: int64 (4h,), the index in the paper's order of each feature of `gates`.
+    wide: between the 1 x 1 convolutions of the head.
+    outputs: logits of all colours.
+    """
 
     def __init__(self, network: PixelNetwork) -> None:
+        """network: only its config and the size of its head are read."""
         config = network.config
         self.features = layout(config.features, config.channels)
         self.hidden = layout(config.hidden, config.channels)
@@ -47,28 +57,42 @@ class Maps:
 
 @dataclass(frozen=True)
 class Product:
-    """One that is computed colour by colour: (O, I) weights, masked; colour c reads the first known[c] inputs."""
+    """A matrix product that a step computes colour by colour."""
 
     name: int
-    """Its number in compiled/records.py, or in the file of the kind beside it."""
+    """Its number in compiled/records.py or in the file of its kind beside that."""
     weights: Tensor
+    """(O, I), masked."""
     outputs: Layout
+    """Layout of the outputs: rows of `weights`, by colour."""
     known: Sequence[int]
+    """For each colour, how many of the first inputs its outputs read."""
 
 
 class LayerProducts(Protocol):
-    """Products that one kind's layers compute colour by colour (kind.CompiledKind)."""
+    """The products that the layers of one kind compute colour by colour; `CompiledKind`
+    (kind.py) has the same two functions."""
 
     @property
-    def products(self) -> Callable[[Block, Maps], list[Product]]: ...
+    def products(self) -> Callable[[Block, Maps], list[Product]]:
+        """products(block, maps): those of a pixel, in order."""
+        ...
+
     @property
-    def row_products(self) -> Callable[[Block, Maps], list[Product]]: ...
+    def row_products(self) -> Callable[[Block, Maps], list[Product]]:
+        """row_products(block, maps): those of a row that is complete, in order."""
+        ...
 
 
 def weights_by_colour(
     network: PixelNetwork, kind: LayerProducts, maps: Maps
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """All weights that are applied colour by colour, one after the other, and where those of each product begin."""
+    """Return all weights that are applied colour by colour, float32 (n,), one after the
+    other; and where those of each product begin, int64 (PRODUCTS, layers, colours),
+    with 0 for products that the network does not have.
+
+    The weights begin at a cache line.
+    """
     config = network.config
     begins = np.zeros((PRODUCTS, config.layers, config.channels), np.int64)
     pieces, size = [], 0
@@ -86,7 +110,8 @@ def weights_by_colour(
 def products_in_order(
     network: PixelNetwork, kind: LayerProducts, maps: Maps
 ) -> Iterator[tuple[int, int, Product]]:
-    """Layer, colour and product, as a step computes them; then what a finished row asks for."""
+    """Yield layer, colour and product in the order in which a step computes them; then
+    those of a complete row."""
     config = network.config
     layers = [
         [*kind.products(block, maps), *_to_sums(block, maps)]
@@ -104,13 +129,14 @@ def products_in_order(
 
 
 def _input_own(convolution: MaskedConv2d, maps: Maps) -> Product:
-    """Mask A: colour c reads the c colours before it."""
+    """Return the product of the first convolution at the pixel itself: with mask A,
+    colour c reads the c colours before it."""
     weights = convolution.masked_weight()[:, :, SIDE, SIDE]
     return Product(INPUT, weights, maps.features, range(weights.shape[1]))
 
 
 def _to_sums(block: Block, maps: Maps) -> list[Product]:
-    """Products from a layer to the next stream, and to the skip sum."""
+    """Return the products from a layer to the next stream and to the skip sum."""
     ways = (
         [(UP, block.up)] if block.skip is None else [(UP, block.up), (SKIP, block.skip)]
     )
@@ -121,6 +147,7 @@ def _to_sums(block: Block, maps: Maps) -> list[Product]:
 
 
 def _head(head: Head, maps: Maps) -> list[Product]:
+    """Return the products of the head."""
     return [
         Product(FIRST, head.first.matrix(), maps.wide, maps.features.ends),
         Product(SECOND, head.second.matrix(), maps.wide, maps.wide.ends),

@@ -1,4 +1,5 @@
-"""The Diagonal BiLSTM's layers for the compiled loop (compiled/diagonal_bilstm.py)."""
+"""The weights and arrays of the Diagonal BiLSTM's layers for the compiled loop
+(compiled/diagonal_bilstm.py)."""
 
 from typing import Any
 
@@ -36,12 +37,15 @@ def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
 
 
 def directions(network: PixelNetwork) -> tuple[list[DiagonalLSTM], list[DiagonalLSTM]]:
+    """Return the left-to-right LSTMs and the right-to-left LSTMs of all layers, first
+    to last."""
     layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
     return [layer.left for layer in layers], [layer.right for layer in layers]
 
 
 def above(lstm: DiagonalLSTM, maps: Maps) -> Tensor:
-    """Return the weights (G, h + c) for the state above, then the condition."""
+    """Return the weights (4h, h + c) for the state of the pixel above, then for the
+    condition; rows in the order of `maps.gates`."""
     weights = [lstm.state_to_state[0], *condition_weights(lstm.condition)]
     return torch.cat(weights, 1)[maps.gate_order]
 
@@ -49,9 +53,8 @@ def above(lstm: DiagonalLSTM, maps: Maps) -> Tensor:
 def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
     left, right = directions(network)
     L, W, gates = len(left), sizes.width, maps.gates.width
-    row_pixels = (
-        sizes.slots + 3
-    ) * W + 4  # rows, and pixels, are filled up to a multiple of four
+    # Rows, and pixels, are padded to multiples of four.
+    row_pixels = (sizes.slots + 3) * W + 4
     right_map = filled(
         [lstm.initial_hidden for lstm in right],
         maps.hidden,

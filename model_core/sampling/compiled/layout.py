@@ -1,9 +1,14 @@
-"""Maps and weights laid out for the compiled code's tiles (compiled/products.py).
+"""Maps and weights in the layout that the compiled code's tiles need
+(compiled/products.py).
 
-A map of F features has them side by side, colour after colour, so what colour c may read at its own pixel is a prefix
-of the map. A cell of it is a little wider, for the last vector of a colour to run on. In weights each colour begins a
-vector of 16 outputs of its own, (vectors, inputs, 16), padded with zeros, so masked zeros are never multiplied. The
-vectors that one tile takes (products.block) are mixed: (inputs, vectors of the tile, 16) in their place.
+The F features of a map lie side by side, colour after colour. So what colour c may read
+at its own pixel is a prefix of the map. A cell of the map is a little wider, because
+the last vector of a colour may run past its end.
+
+In weights, (vectors, inputs, 16), the outputs of each colour begin with a new vector of
+16 outputs and are padded with zeros, so that masked zeros are never multiplied. The
+vectors that one tile takes together (products.block) are interleaved: (inputs, vectors
+of the tile, 16).
 """
 
 from collections.abc import Sequence
@@ -23,48 +28,62 @@ from model_core.layers.lstm import GATES
 Floats = NDArray[np.float32]
 
 CACHE_LINE = 64
-"""Bytes."""
+"""Bytes of a cache line of the processors that we compile for."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A map of several colours: colour c owns features bounds[c] to bounds[c + 1]; all (C + 1,) int64."""
+    """How the features of a map belong to colours, and how wide its cells are."""
 
     bounds: NDArray[np.int64]
+    """int64 (C + 1,): colour c has the features bounds[c] to bounds[c + 1] - 1."""
 
     @property
     def vectors(self) -> NDArray[np.int64]:
-        """First vector of each colour, in weights whose outputs this map is."""
+        """Index of the first vector of each colour, and of the end, (C + 1,), in
+        weights whose outputs are this map."""
         return np.concatenate([[0], np.cumsum(-(-np.diff(self.bounds) // LANES))])
 
     @property
     def ends(self) -> list[int]:
-        """Ends of what each colour may read of this map at its own pixel: colour c its first ends[c] features."""
+        """For each colour, how many of the first features it may read at its own
+        pixel."""
         return self.bounds[1:].tolist()
 
     @property
     def features(self) -> int:
+        """F."""
         return int(self.bounds[-1])
 
     @property
     def width(self) -> int:
-        """Floats in a cell: room for the last vector of every colour."""
+        """Floats in a cell: F, and the space into which the last vector of a colour may
+        run."""
         return _whole(int((self.bounds[:-1] + np.diff(self.vectors) * LANES).max()))
 
 
 def layout(features: int, colours: int) -> Layout:
-    """A map of `features`, grouped as everywhere (layers/groups.py)."""
+    """Return the layout of a map whose features are grouped by colour
+    (layers/groups.py)."""
     sizes = torch.bincount(colour_of(features, colours), minlength=colours)
     return Layout(np.concatenate([[0], sizes.cumsum(0).numpy()]))
 
 
 def gate_layout(hidden: Layout) -> Layout:
-    """The gates of h units: colour by colour, and within a colour o, f, i, g."""
+    """Return the layout of the gates of h units: colour by colour, and in each colour
+    o, f, i, g.
+
+    hidden: layout of the h units.
+    """
     return Layout(hidden.bounds * GATES)
 
 
 def gate_order(hidden: Layout) -> Tensor:
-    """(4h,) the paper's index, gate by gate, of each feature of the gates' map."""
+    """Return for each feature of the gates' map its index in the paper's order, in
+    which the gates come one after the other, int64 (4h,).
+
+    hidden: layout of the h units.
+    """
     h, bounds = hidden.features, hidden.bounds
     starts = [
         (gate * h + int(bounds[c]), int(bounds[c + 1]))
@@ -77,7 +96,9 @@ def gate_order(hidden: Layout) -> Tensor:
 
 
 def whole_columns(weights: Tensor) -> Floats:
-    """(O, I) weights of all colours at once -> (vectors, I, 16), those of a tile mixed."""
+    """Return weights (O, I) of one colour, or of all colours if they need not be
+    separate, as (vectors, I, 16), float32, padded with zeros, with the vectors of each
+    tile interleaved. The gradient is dropped."""
     outputs, inputs = weights.shape
     padded = functional.pad(
         weights.detach().float(), (0, 0, 0, _whole(outputs) - outputs)
@@ -85,9 +106,8 @@ def whole_columns(weights: Tensor) -> Floats:
     blocked = np.empty((len(padded) // LANES, inputs, LANES), np.float32)
     vector = 0
     while vector < len(blocked):
-        wide = block.py_func(
-            len(blocked) - vector
-        )  # as it is: to compile it for Python would take 0.1 s
+        # Called as plain Python: compiling it for Python would take 0.1 s.
+        wide = block.py_func(len(blocked) - vector)
         columns = padded[vector * LANES : (vector + wide) * LANES]
         blocked[vector : vector + wide] = (
             columns.t().contiguous().numpy().reshape(wide, inputs, LANES)
@@ -97,14 +117,19 @@ def whole_columns(weights: Tensor) -> Floats:
 
 
 def colour_columns(weights: Tensor, outputs: Layout, colour: int, known: int) -> Floats:
-    """(O, I) weights -> (vectors, known, 16) of one colour of the outputs, from the first `known` inputs."""
+    """Return the weights of one colour of the outputs for the first `known` inputs,
+    (vectors, known, 16), given weights (O, I).
+
+    outputs: layout of the O outputs.
+    """
     return whole_columns(
         weights[outputs.bounds[colour] : outputs.bounds[colour + 1], :known]
     )
 
 
 def one_after_another(weights: Sequence[Floats]) -> Floats:
-    """Joined along the first dimension, from the beginning of a cache line on, so that no vector lies across two."""
+    """Return arrays joined along their first dimension, as a new array that begins at a
+    cache line, so that no vector crosses two lines."""
     joined = np.concatenate(weights)
     room = np.empty(joined.size + LANES, np.float32)
     first = -room.ctypes.data % CACHE_LINE // room.itemsize
@@ -114,16 +139,19 @@ def one_after_another(weights: Sequence[Floats]) -> Floats:
 
 
 def layer_by_layer(weights: Sequence[Floats]) -> Floats:
-    """(L, ...), from the beginning of a cache line on."""
+    """Return the arrays of L layers as one new array (L, ...) that begins at a cache
+    line."""
     return one_after_another([layer[None] for layer in weights])
 
 
 def pad_vector(values: Tensor, where: Layout) -> Floats:
-    """(F,) -> (width,)."""
+    """Return a vector (F,) of a map's features, padded with zeros to the width of its
+    cells, float32 (width,)."""
     return functional.pad(
         values.detach().float(), (0, where.width - where.features)
     ).numpy()
 
 
 def _whole(features: int) -> int:
+    """Return the next multiple of LANES."""
     return -(-features // LANES) * LANES

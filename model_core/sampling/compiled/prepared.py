@@ -1,4 +1,5 @@
-"""A network's weights as the compiled loop reads them: made once, and kept for as long as they are true."""
+"""A network's weights as the compiled loop reads them, made once and kept while they
+are valid."""
 
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -12,13 +13,17 @@ from model_core.sampling.compiled.weights import shared_weights
 
 
 class Prepared(NamedTuple):
-    """Arrays that all stages of a network share, and only read."""
+    """Arrays that all stages of a network share and only read; `prepared` makes
+    them."""
 
     kind: CompiledKind
+    """The network's kind, with its loop."""
     maps: Maps
+    """Layouts of its maps."""
     shared: Shared
+    """What all kinds of loop read."""
     weights: dict[str, Any]
-    """Fields of the kind's record `Layers` that hold weights."""
+    """Fields of the kind's record `Layers` that hold weights, by name."""
 
 
 _kept: WeakKeyDictionary[PixelNetwork, tuple[WeightVersions, Prepared]] = (
@@ -27,7 +32,12 @@ _kept: WeakKeyDictionary[PixelNetwork, tuple[WeightVersions, Prepared]] = (
 
 
 def prepared(network: PixelNetwork) -> Prepared:
-    """Laid out anew only when a parameter was written to: a single small image is drawn in the time that this takes."""
+    """Return the arrays of a network in main memory.
+
+    They are laid out again only after a parameter was written to
+    (`PixelNetwork.weight_versions`), because that takes as long as drawing a single
+    small image; each time for weights made in inference mode.
+    """
     versions = network.weight_versions()
     if versions is None:
         return _prepare(network)

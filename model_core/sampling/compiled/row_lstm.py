@@ -1,4 +1,5 @@
-"""The Row LSTM's layers for the compiled loop (compiled/row_lstm.py)."""
+"""The weights and arrays of the Row LSTM's layers for the compiled loop
+(compiled/row_lstm.py)."""
 
 from typing import Any
 
@@ -37,13 +38,14 @@ def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
 
 
 def above(lstm: RowLSTM, maps: Maps) -> Tensor:
-    """Return the weights (G, 3h) for the three states above, from left to right."""
+    """Return the weights (4h, 3h) for the three states above, from left to right; rows
+    in the order of `maps.gates`."""
     return torch.cat([*lstm.state_to_state], 1)[maps.gate_order]
 
 
 def beside(lstm: RowLSTM, maps: Maps) -> Tensor:
-    """Return the weights (G, c + F) for the condition, then the left neighbour's
-    input."""
+    """Return the weights (4h, c + F) for the condition, then for the left neighbour's
+    input; rows in the order of `maps.gates`."""
     left = lstm.input_to_state.masked_weight()[:, :, 0, 0]
     return torch.cat([*condition_weights(lstm.condition), left], 1)[maps.gate_order]
 

@@ -1,7 +1,9 @@
-"""A stage that draws in compiled code: whole rows in one call, several rows of an image at once.
+"""A stage that draws with compiled code on one thread: whole rows in one call, several
+rows of an image at once.
 
-float32 on a CPU; weights on a card are copied to main memory.
-Every pixel's arithmetic is the same whatever shares its tile, so bytes do not depend on company.
+float32 on a CPU; weights on a card are copied to main memory. The arithmetic of a pixel
+is the same whichever pixels are computed with it, so the bytes of an image do not
+depend on the other images.
 """
 
 from collections.abc import Sequence
@@ -32,31 +34,37 @@ assert SIDE == INPUT_REACH, (
 )
 
 TOGETHER = 4
-"""Pixels that are computed at once, if more than one is."""
+"""Pixels that are computed at once if there is more than one. Lists of pixels are
+padded to multiples of it."""
 PIECE = 512
-"""Pixels after which a step of fields comes back, whose rows may be thousands wide: others wait for their turn."""
+"""Pixels after which a step of fields returns. Their rows may be thousands of pixels
+wide, and other images would wait for so long."""
 FEWEST = 4
-"""Columns that it draws at least: the lag of most networks, which complete a row of every image in so many."""
+"""Minimum number of columns that a step draws: the lag of most networks. After so many
+columns every image has completed a row."""
 
 
 _NO_SLOTS = np.empty(0, np.int64)
 
 
 class StepWork(NamedTuple):
-    """What one step of a stage computes: the arguments of its compiled code."""
+    """What one step of a stage computes; `CompiledStage.begin_step` makes it, and
+    `compute` runs it."""
 
     given: NDArray[np.int64]
-    """Slots whose next row is given whole, and is worked off at once."""
+    """Slots whose next row is given whole; it is worked through at once."""
     drawn: NDArray[np.int64]
     """Slots that are drawn until some row is complete."""
     front: Front
+    """Where each row of each slot is, with the bound of this step."""
 
 
 class CompiledStage:
-    """A Stage (sampling/stage.py); a step draws until some row is complete.
+    """A Stage (sampling/stage.py) of compiled code on one thread.
 
-    A step has three parts: `begin_step` and `end_step` are bookkeeping, and `compute`,
-    between them, runs compiled code alone, so that another thread may call it.
+    A step has three parts: `begin_step` and `end_step` do the bookkeeping, and
+    `compute`, between them, runs only compiled code, so that another thread may call
+    it.
     """
 
     numerics: ClassVar[str] = "cpu-compiled"
@@ -65,45 +73,44 @@ class CompiledStage:
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
-        """float32, and a kind that names a compiled loop. Weights on a card are copied to main memory."""
+        """Return True if the weights are float32 and the kind of network names a
+        compiled loop. The device does not matter, because weights on a card are copied
+        to main memory."""
         float32 = network.input.bias.dtype == torch.float32
         return float32 and network.config.kind.compiled is not None
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
-        """The difference that one more image makes to the arrays."""
+        """Return the bytes that each additional slot adds: the difference between the
+        arrays for two images and for one."""
         one, two = (state_bytes(network, images) for images in (1, 2))
         return two - one
 
     def __init__(
         self, network: PixelNetwork, slots: int, arrays: Prepared | None = None
     ) -> None:
-        """arrays: what `prepared(network)` returned, if several stages share it."""
+        """Make the arrays of all slots, without an image. The loop is compiled at the
+        first step, unless it is compiled already.
+
+        arrays: the result of `prepared(network)`, if several stages share it.
+        """
         network = in_main_memory(network)
-        (kind, maps, self._shared, weights), sizes = (
-            arrays or prepared(network),
-            Sizes.of(network.config, slots),
-        )
-        self._network, self._slots, self._rows_at_once = (
-            network,
-            sizes.slots,
-            sizes.rows_at_once,
-        )
+        kind, maps, self._shared, weights = arrays or prepared(network)
+        sizes = Sizes.of(network.config, slots)
+        self._network = network
+        self._slots = sizes.slots
+        self._rows_at_once = sizes.rows_at_once
         self._layers = kind.code.Layers(
             **weights, **made(kind.state(network, maps, sizes))
         )
-        self._code, self._streams, self._by_column = (
-            kind.code,
-            kind.code.STREAMS,
-            kind.by_column,
-        )
+        self._code = kind.code
+        self._streams = kind.code.STREAMS
+        self._by_column = kind.by_column
         self._kept = [getattr(self._layers, name) for name in kind.kept]
         self._outside = [kept[:, :1].copy() for kept in self._kept]
         self._state = State(**made(_state(network, maps, sizes)))
-        self._front, self._places = (
-            Front(**made(_front(sizes))),
-            Places(**made(_places(sizes))),
-        )
+        self._front = Front(**made(_front(sizes)))
+        self._places = Places(**made(_places(sizes)))
         self._records = (
             self._front,
             self._shared,
@@ -112,9 +119,8 @@ class CompiledStage:
             self._layers,
         )
         self._active: list[int] = []
-        self._at_once: dict[
-            int, list[bool]
-        ] = {}  # for each row of an image, whether it is worked off whole
+        # By slot: for each row of its image, whether it is worked through at once.
+        self._at_once: dict[int, list[bool]] = {}
         self._windows: set[int] = set()  # slots that draw a field
 
     def open(self, slot: int, drawing: Drawing) -> None:
@@ -130,24 +136,25 @@ class CompiledStage:
             kept[:, self._cells(kept[0], slot)] = outside
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """See Stage.fork."""
+        """Begin an image with the state of `source`, after its given rows; see
+        Stage.fork."""
         self.fork_from(self, source, target, drawing)
 
     def fork_from(
         self, other: "CompiledStage", source: int, target: int, drawing: Drawing
     ) -> None:
-        """Do as `fork`, from a slot of another stage of the same network."""
+        """Do as `fork`; the slot `source` is one of the stage `other` of the same
+        network."""
         self._take_up(target, drawing, drawing.given_rows)
         self._copy_kept(other, source, target)
 
     def _take_up(self, slot: int, drawing: Drawing, first_row: int) -> None:
+        """Store what an image is drawn from; its rows before `first_row` are done."""
         front, state = self._front, self._state
         self._active.append(slot)
         front.first_row[slot] = first_row
-        front.done[slot, :first_row], front.done[slot, first_row:-1] = (
-            self._shared.width,
-            0,
-        )
+        front.done[slot, :first_row] = self._shared.width
+        front.done[slot, first_row:-1] = 0
         state.summed[slot] = 0
         state.noise[slot] = drawing.noise.numpy()
         state.temperature[slot] = drawing.temperature
@@ -157,7 +164,9 @@ class CompiledStage:
         if drawing.coder is not None:
             registers, code = drawing.coder
             state.coders[slot], state.codes[slot, : len(code)] = registers, code
-        state.keep[slot], state.weighed[slot], state.log_p[slot] = False, False, 0
+        state.keep[slot] = False
+        state.weighed[slot] = False
+        state.log_p[slot] = 0
         if drawing.keep is not None and drawing.known is not None:
             state.keep[slot] = drawing.keep.numpy()
             state.images[slot] = drawing.known.numpy()
@@ -167,16 +176,20 @@ class CompiledStage:
         self._at_once[slot] = (state.keep[slot].all(1) & ~is_coded).tolist()
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot up to row y, column x, and no further."""
+        """Draw the image in a slot only up to row y, column x, exclusive; see
+        Stage.hold."""
         at_end = x == self._shared.width
         self._front.stop[slot] = (y + 1, 0) if at_end else (y, x)
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """(H,) ln p of each row's weighed pixels, of those that were passed."""
+        """Return ln p of the weighed pixels that an image has passed, for each row
+        (H,)."""
         return self._state.log_p[slot].copy()
 
     def coder(self, slot: int) -> Coder:
-        """The range coder of an image that was coded: its registers, and what was put out up to PLACE."""
+        """Return the range coder of an image that is coded: a copy of its registers,
+        and a view of its code, of which the first registers[PLACE] bytes were written
+        or read."""
         return Coder(self._state.coders[slot].copy(), self._state.codes[slot])
 
     @staticmethod
@@ -186,7 +199,12 @@ class CompiledStage:
         label: int | None = None,
         condition: Tensor | None = None,
     ) -> Floats:
-        """See Stage.logits; condition: that of all images, (H, W, c)."""
+        """Return the logits (N, V, C, H, W), float32, of images (N, C, H, W); see
+        Stage.logits.
+
+        condition: the conditioning map of all images, (H, W, c), if the network has no
+            labels.
+        """
         N, C, H, W = images.shape
         stage, every = CompiledStage(network, 1), torch.ones(H, W, dtype=torch.bool)
         noise, bounds = torch.zeros(H, W, C, dtype=torch.float64), stage._shared.outputs
@@ -215,15 +233,18 @@ class CompiledStage:
         return found
 
     def kept(self, slot: int) -> list[Floats]:
-        """Everything that the network keeps of an image for the pixels to come, at its end as at any time."""
+        """Return views of everything that the network keeps of an image for the pixels
+        that follow: for each of the kind's `kept` fields, (L, cells, width)."""
         return [kept[:, self._cells(kept[0], slot)] for kept in self._kept]
 
     def copy(self, source: int, target: int) -> None:
-        """Let an image go on from where another one is, which is held at the same place; what is given to it stays."""
+        """Give an image the state of another one that is held at the same place; see
+        Stage.copy. Raises AssertionError if the two are not."""
         self.copy_from(self, source, target)
 
     def copy_from(self, other: "CompiledStage", source: int, target: int) -> None:
-        """Do as `copy`, from a slot of another stage of the same network."""
+        """Do as `copy`; the slot `source` is one of the stage `other` of the same
+        network."""
         front, state = self._front, self._state
         y, x = other._front.stop[source]
         assert (front.stop[target] == other._front.stop[source]).all()
@@ -246,13 +267,15 @@ class CompiledStage:
             own[:, self._cells(own[0], target)] = its[:, other._cells(its[0], source)]
 
     def _columns(self) -> list[Floats]:
-        """Maps (L, columns * slots, width) that are laid out by column and slot."""
+        """Return the maps (L, columns * slots, width) that are laid out by column and
+        slot."""
         by_column = [getattr(self._layers, name) for name in self._by_column]
         if self._streams == BY_COLUMN:
             by_column.append(self._state.streams)
         return by_column
 
     def _copy_kept(self, other: "CompiledStage", source: int, target: int) -> None:
+        """Copy what pixels that follow read of the rows above, and the condition."""
         pairs = [
             (self._state.scaled, other._state.scaled),
             (self._state.conditions, other._state.conditions),
@@ -263,38 +286,42 @@ class CompiledStage:
             own[:, self._cells(own[0], target)] = its[:, other._cells(its[0], source)]
 
     def _cells(self, part: Floats, slot: int) -> slice:
-        """The cells of a map (cells, width) that belong to a slot."""
+        """Return which cells of a map (cells, width) belong to a slot."""
         cells = len(part) // self._slots
         return slice(slot * cells, (slot + 1) * cells)
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot, if there is one."""
+        """Stop drawing the image in a slot, if there is one. Its state stays, so that
+        others can be forked from it."""
         if slot in self._active:
             self._active.remove(slot)
 
     def image(self, slot: int) -> Tensor:
-        """(C, H, W) values drawn so far."""
+        """Return a view of the values (C, H, W) of the image in a slot; pixels that are
+        not drawn yet have any value."""
         return torch.from_numpy(self._state.images[slot])
 
     def step(self) -> list[SlotRow]:
-        """Advance every image until at least one row is complete; returns the rows that are.
+        """Advance every image until at least one row is complete, and return the rows
+        that are; see Stage.step. A row that is given whole is worked through at once.
 
-        An image whose next row is given whole works that off at once. Raises FloatingPointError when the network gives
-        logits that are not finite.
+        Raises FloatingPointError if the network gives logits that are not finite.
         """
         work = self.begin_step()
         return self.end_step(work, self.compute(work))
 
     @property
     def busy(self) -> int:
-        """Number of images that are being drawn."""
+        """Number of images that are being drawn, those that are held included."""
         return len(self._active)
 
     def begin_step(self) -> StepWork:
-        """Decide what the next step computes."""
+        """Decide what the next step computes, and return it. Nothing is changed."""
         given = [slot for slot in self._active if self._passes(slot)]
         drawn = [slot for slot in self._active if slot not in given]
-        if len(given) <= -len(drawn) % TOGETHER:  # the list is padded for as much
+        # The list of pixels is padded by that many anyway, so given rows cost nothing
+        # in it.
+        if len(given) <= -len(drawn) % TOGETHER:
             given, drawn = [], self._active
         front = self._front
         if not self._windows.isdisjoint(drawn):
@@ -304,8 +331,12 @@ class CompiledStage:
         return StepWork(_slots(given), _slots(drawn), front)
 
     def compute(self, work: StepWork) -> int:
-        """Run the compiled code of a step. Return how many rows of `work.drawn` are
-        complete, or -1 if a logit is not finite."""
+        """Run the compiled code of a step. It changes the arrays of this stage, and
+        releases the interpreter's lock.
+
+        Return how many rows of `work.drawn` are complete, or -1 if a logit is not
+        finite.
+        """
         _, *others = self._records
         if len(work.given) and not self._code.pass_given(work.given, *self._records):
             return -1
@@ -316,8 +347,13 @@ class CompiledStage:
     def end_step(
         self, work: StepWork, count: int, names: Sequence[int] | None = None
     ) -> list[SlotRow]:
-        """Return the rows that a step completed. count: what `compute` returned. names:
-        for each slot the number that its rows have; by default its own.
+        """Return the rows that a step completed, those that were given first; images
+        whose last row is among them are closed.
+
+        work: what `begin_step` returned.
+        count: what `compute` returned.
+        names: for each slot the number that its rows get in the result; default: its
+            own.
 
         Raises FloatingPointError if count is -1.
         """
@@ -330,7 +366,8 @@ class CompiledStage:
         return rows
 
     def _passes(self, slot: int) -> bool:
-        """True if the next row is given whole, not begun, and not behind where the image is held."""
+        """Return True if the next row of a slot is given whole, is not begun, and lies
+        before the stop."""
         front, y = self._front, self._front.first_row[slot]
         return bool(
             y < front.stop[slot, 0]
@@ -341,14 +378,17 @@ class CompiledStage:
     def _end_given(
         self, slots: NDArray[np.int64], names: Sequence[int] | None
     ) -> list[SlotRow]:
-        """Count the next row of each slot, which was given whole, as done."""
+        """Count the next row of each slot, which was given whole, as done, and return
+        these rows."""
         front = self._front
         ys = front.first_row[slots]
         front.done[slots, ys], front.first_row[slots] = self._shared.width, ys + 1
         return self._rows(slots, ys, names)
 
     def handed(self, slots: list[int]) -> dict[str, Any]:
-        """The arguments that the loop needs to draw in these slots, by the names of its parameters."""
+        """Return the arguments of the compiled loop that draws in these slots, by the
+        names of its parameters. Other programs, such as portable/, pass them to a loop
+        of their own."""
         names = "slots", "front", "shared", "state", "places", "layers"
         return dict(zip(names, (np.array(slots), *self._records), strict=True))
 
@@ -358,11 +398,12 @@ class CompiledStage:
         ys: NDArray[np.int64],
         names: Sequence[int] | None,
     ) -> list[SlotRow]:
-        """All at once: small images are done in thousands of rows a second."""
-        last, values = (
-            self._shared.height - 1,
-            self._state.images[slots, :, ys].astype(np.uint8),
-        )
+        """Return rows of slots, and close images whose last row is among them.
+
+        All are made at once, because small images complete thousands of rows a second.
+        """
+        last = self._shared.height - 1
+        values = self._state.images[slots, :, ys].astype(np.uint8)
         own = slots.tolist()
         named = own if names is None else [names[slot] for slot in own]
         places = zip(named, ys.tolist(), values, strict=True)
@@ -382,7 +423,8 @@ def _slots(numbers: list[int]) -> NDArray[np.int64]:
 
 
 def state_bytes(network: PixelNetwork, images: int) -> int:
-    """Bytes of all arrays of a stage of so many slots, weights not counted."""
+    """Return the bytes of all arrays of a stage with `images` slots; weights do not
+    count."""
     network = in_main_memory(network)
     maps, sizes, kind = Maps(network), Sizes.of(network.config, images), _kind(network)
     records = (
@@ -400,10 +442,10 @@ def state_bytes(network: PixelNetwork, images: int) -> int:
 
 
 def _front(sizes: Sizes) -> dict[str, Any]:
-    """The fields of Front."""
+    """Return the fields of Front."""
     return {
         "lag": sizes.lag,
-        "steps": sizes.width,  # a row is complete by then
+        "steps": sizes.width,  # by then some row is complete
         "first_row": Room((sizes.slots,), np.int64),
         "done": Room(
             (sizes.slots, sizes.height + 1),
@@ -417,12 +459,12 @@ def _front(sizes: Sizes) -> dict[str, Any]:
 
 
 def _places(sizes: Sizes) -> dict[str, Any]:
-    """The fields of Places."""
+    """Return the fields of Places."""
     return dict.fromkeys(Places._fields, Room((sizes.list_pixels,), np.int64))
 
 
 def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
-    """The fields of State."""
+    """Return the fields of State."""
     config = network.config
     C, H, W, S, M = (
         config.channels,
@@ -433,9 +475,8 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
     )
     return {
         "images": Room((S, C, H, W), np.int64),
-        "keep": Room(
-            (S, H, W), np.bool_, ((-1, True),)
-        ),  # the scratch slot asks for no logits
+        # The pixels of the scratch slot are given, so it needs no logits.
+        "keep": Room((S, H, W), np.bool_, ((-1, True),)),
         "weighed": Room((S, H, W), np.bool_),
         "log_p": Room((S, H), np.float64),
         "noise": Room((S, H, W, C), np.float64),

@@ -1,8 +1,8 @@
-"""A stage that draws in several threads: stages of one thread each, between which it
-spreads the images.
+"""A stage that draws in several threads: a stage of compiled code for each thread,
+among which it distributes the images.
 
-Every slot's arithmetic is the same whatever shares its stage, so bytes depend neither on
-the number of threads nor on where an image sits.
+The arithmetic of a slot is the same whatever shares its stage. So the bytes of an image
+depend neither on the number of threads nor on the stage that draws it.
 """
 
 from functools import partial
@@ -27,18 +27,19 @@ from model_core.sampling.compiled.threads import run_together
 from model_core.sampling.stage import Drawing, SlotRow
 
 WORTH_S = 50e-6
-"""Seconds that a stage's part of a step must last to be handed to another thread. Waking
-one that sleeps, and waiting for it, takes about as long."""
+"""Seconds that a stage's part of a step must last to be given to another thread. Waking
+a thread that sleeps and waiting for it takes about as long."""
 SPARE = 1
-"""Slots that each stage has beside its share of all: images do not end in the order in
-which they are spread, so that one stage may be wanted for more than its share."""
+"""Slots of each stage in addition to its share of all slots. Images do not end in the
+order in which they were distributed, so a stage may need more than its share."""
 _BY_PLACE = itemgetter(0, 1)
 LEARNS = 0.1
-"""Weight of the last step in the mean of what steps take."""
+"""Weight of the latest step in the moving average of the time that steps take."""
 
 
 class _Place(NamedTuple):
-    """Where the image of a slot is drawn."""
+    """Where the image of a slot is drawn: the number of a stage, and a slot of that
+    stage."""
 
     stage: int
     slot: int
@@ -46,11 +47,15 @@ class _Place(NamedTuple):
 
 
 class ThreadedStage:
-    """A Stage (sampling/stage.py) of compiled code that draws in up to `threads` threads.
+    """A Stage (sampling/stage.py) of compiled code that draws in up to `threads`
+    threads.
 
-    A new image goes to the stage with the fewest. A step advances all stages that have
-    images, those at the same time whose part is long enough, and waits for all of them.
-    Its rows come in the order of slots, then of y.
+    A new image goes to the stage with the fewest images. A step advances all stages
+    that have images, those at the same time whose part lasts long enough, and waits for
+    all of them. Its rows are sorted by slot, then by y.
+
+    threads: maximum number of threads.
+    worth_s: WORTH_S; tests set another value.
     """
 
     stops_within_rows: ClassVar[bool] = CompiledStage.stops_within_rows
@@ -65,7 +70,11 @@ class ThreadedStage:
     def __init__(
         self, network: PixelNetwork, slots: int, threads: int = 1, spare: int = SPARE
     ) -> None:
-        """slots: of all threads together. spare: see SPARE."""
+        """Make the stages of all threads, without an image.
+
+        slots: of all threads together.
+        spare: see SPARE.
+        """
         self.threads = threads
         shares, arrays = slots_of_each(slots, threads, spare), prepared(network)
         self._stages = [CompiledStage(network, share, arrays) for share in shares]
@@ -90,54 +99,68 @@ class ThreadedStage:
         return max(stage.busy for stage in self._stages)
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """See Stage.open."""
+        """Begin an image in a slot that has none."""
         stage, inner = self._take_place(slot)
         self._stages[stage].open(inner, drawing)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """See Stage.fork."""
+        """Begin an image with the state of `source`, after its given rows; see
+        Stage.fork. Raises KeyError if `source` never had an image."""
         its, own = self._places[source], self._take_place(target)
         self._stages[own.stage].fork_from(
             self._stages[its.stage], its.slot, own.slot, drawing
         )
 
     def close(self, slot: int) -> None:
-        """See Stage.close."""
+        """Stop drawing the image in a slot, if there is one. Its state stays, so that
+        others can be forked from it."""
         if (place := self._places.get(slot)) is not None:
             self._stages[place.stage].close(place.slot)
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """See Stage.hold."""
+        """Draw the image in a slot only up to row y, column x, exclusive; see
+        Stage.hold. Raises KeyError if the slot never had an image, as do the methods
+        below."""
         stage, inner = self._places[slot]
         self._stages[stage].hold(inner, y, x)
 
     def copy(self, source: int, target: int) -> None:
-        """See Stage.copy."""
+        """Give an image the state of another one that is held at the same place; see
+        Stage.copy. Raises AssertionError if the two are not."""
         its, own = self._places[source], self._places[target]
         self._stages[own.stage].copy_from(self._stages[its.stage], its.slot, own.slot)
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """See Stage.log_p."""
+        """Return ln p of the weighed pixels that an image has passed, for each row
+        (H,)."""
         stage, inner = self._places[slot]
         return self._stages[stage].log_p(inner)
 
     def image(self, slot: int) -> Tensor:
-        """See Stage.image."""
+        """Return a view of the values (C, H, W) of the image in a slot; pixels that are
+        not drawn yet have any value."""
         stage, inner = self._places[slot]
         return self._stages[stage].image(inner)
 
     def coder(self, slot: int) -> Coder:
-        """See CompiledStage.coder."""
+        """Return the range coder of an image that is coded; see CompiledStage.coder."""
         stage, inner = self._places[slot]
         return self._stages[stage].coder(inner)
 
     def kept(self, slot: int) -> list[Floats]:
-        """See CompiledStage.kept."""
+        """Return views of what the network keeps of an image; see
+        CompiledStage.kept."""
         stage, inner = self._places[slot]
         return self._stages[stage].kept(inner)
 
     def step(self) -> list[SlotRow]:
-        """See Stage.step."""
+        """Advance every image until at least one row is complete, and return the rows
+        that are, sorted by slot, then by y. Each stage that has images completes rows
+        of its own.
+
+        Raises FloatingPointError if the network gives logits that are not finite, and
+        what interrupted the waiting for threads, after all of them have ended.
+        """
         busy = [k for k, stage in enumerate(self._stages) if stage.busy]
         if len(busy) == 1:  # a lone image loses nothing by what several need
             return self._step_alone(busy[0])
@@ -164,7 +187,8 @@ class ThreadedStage:
         return rows
 
     def _is_worth(self, images: int) -> bool:
-        """Does a step of so many images last long enough for another thread?"""
+        """Return True if a step of this many images lasts long enough for another
+        thread."""
         return images * self._image_s >= self.worth_s
 
     def _learn(self, image_s: float) -> None:
@@ -172,8 +196,8 @@ class ThreadedStage:
         self._image_s += weight * (image_s - self._image_s)
 
     def _take_place(self, slot: int) -> _Place:
-        """Choose where the next image of a slot is drawn, and give up where its last one
-        was."""
+        """Choose where the next image of a slot is drawn, and free the place of its
+        last one."""
         if (before := self._places.pop(slot, None)) is not None:
             self._vacant[before.stage].append(before.slot)
         stage = self._next_stage()
@@ -198,7 +222,8 @@ class ThreadedStage:
 
 
 def slots_of_each(slots: int, threads: int, spare: int = SPARE) -> list[int]:
-    """Return how many slots the stage of each thread has."""
+    """Return the number of slots of each thread's stage: an equal share of `slots`, the
+    first ones one more if it does not divide, and `spare` more for each."""
     least, further = divmod(slots, threads)
     return [least + (k < further) + spare for k in range(threads)]
 
@@ -206,8 +231,8 @@ def slots_of_each(slots: int, threads: int, spare: int = SPARE) -> list[int]:
 def threaded_bytes(
     network: PixelNetwork, slots: int, threads: int, spare: int = SPARE
 ) -> int:
-    """Return the bytes of all arrays of a stage of so many slots and threads, weights
-    not counted."""
+    """Return the bytes of all arrays of a stage with this many slots and threads;
+    weights do not count."""
     if threads == 1:
         return state_bytes(network, slots)
     shares = slots_of_each(slots, threads, spare)

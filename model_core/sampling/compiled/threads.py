@@ -1,9 +1,9 @@
-"""The drawing threads of this process: they run compiled code for whoever asks, and know
-nothing of stages.
+"""The drawing threads of this process, which run compiled code for other threads. This
+file knows no stages.
 
-There is one set for all models. A thread is started when it is first needed, by the
-thread that needs it, whose processors and scheduling it inherits; it then waits for
-calls until the process ends. The thread that asks computes its own part meanwhile.
+All models share one set of threads. A thread is started when it is first needed, by the
+thread that needs it, whose processors and scheduling it inherits; then it waits for
+calls until the process ends. The calling thread computes a part of its own meanwhile.
 """
 
 import os
@@ -14,14 +14,15 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 MOST_THREADS = 64
-"""The most drawing threads of a process, the one that asks among them."""
+"""Maximum number of threads that draw at the same time, the calling thread included."""
 
 Call = Callable[[], int]
-"""A call of compiled code, which releases the interpreter's lock; returns a number."""
+"""A call of compiled code, which releases the interpreter's lock; it returns a
+number."""
 
 
 class Computed(NamedTuple):
-    """The result of a call, and the seconds that it took by the clock."""
+    """The result of a call, and how long it took by the clock, in seconds."""
 
     result: int
     seconds: float
@@ -37,7 +38,7 @@ class _Task:
         self._running.acquire()
 
     def run(self) -> None:
-        """Make the call. Whatever it raises is kept for `result`."""
+        """Make the call. Its result or exception is kept for `result`."""
         try:
             self._outcome = timed(self._call)
         except BaseException as error:  # belongs to the thread that asked
@@ -53,7 +54,7 @@ class _Task:
             pass
 
     def result(self) -> Computed:
-        """Return the result of a call that is over, or raise what it raised."""
+        """Return the result of a call that is over, or raise its exception."""
         outcome = self._outcome
         assert outcome is not None
         if isinstance(outcome, BaseException):
@@ -67,7 +68,7 @@ class _Thread:
     def __init__(self, number: int) -> None:
         self._tasks: SimpleQueue[_Task] = SimpleQueue()
         self.used_s = 0.0
-        """Seconds of a processor that it had used when its last call ended."""
+        """Seconds of processor time that it had used when its last call ended."""
         self._thread = threading.Thread(
             target=self._serve, name=f"drawing {number}", daemon=True
         )
@@ -92,20 +93,21 @@ class _Thread:
 
 
 _threads: list[_Thread] = []
-"""The threads beside the one that asks, started so far."""
+"""The threads that were started so far. The calling thread is not one of them."""
 _starting = threading.Lock()
 _drawn_s = [0.0] * MOST_THREADS
-"""Seconds that each thread has computed for stages of several threads; those of
-whoever asked come first."""
+"""Seconds that each thread has computed in `run_together`: the calling threads first,
+all together, then each thread of `_threads`."""
 _of_this_thread = threading.local()
 
 
 def use_threads(count: int) -> None:
-    """Let stages that this thread makes from now on draw with so many threads, unless
-    they name a number. Default: 1.
+    """Let stages that the calling thread makes from now on draw with `count` threads,
+    unless they are made for a certain number. Without a call it is 1.
 
-    It is a property of the calling thread, so that what another one draws beside it, to
-    warm up for example, stays on one thread.
+    The number belongs to the calling thread, so that what another thread draws at the
+    same time, for example to warm up, stays on one thread. Raises ValueError if count
+    is not in 1..MOST_THREADS.
     """
     if not 1 <= count <= MOST_THREADS:
         raise ValueError(f"expected 1 to {MOST_THREADS} drawing threads, got {count}")
@@ -113,16 +115,20 @@ def use_threads(count: int) -> None:
 
 
 def threads_in_use() -> int:
-    """Return the number that the calling thread passed to `use_threads`."""
+    """Return the number that the calling thread passed to `use_threads`; 1 if it never
+    did."""
     return getattr(_of_this_thread, "count", 1)
 
 
 def run_together(own: Sequence[Call], handed: Sequence[Call]) -> list[Computed]:
-    """Make the calls `handed` in other threads, one in each, and the calls `own`, one
-    after the other, in this thread meanwhile.
+    """Make the calls `handed` in other threads, one in each, and at the same time the
+    calls `own` in this thread, one after the other. Threads that are missing are
+    started.
 
-    Return the results of `own`, then those of `handed`, once all calls are over. If
-    some raise an exception, raise the first of these, also only then.
+    Return the results of `own`, then those of `handed`, when all calls are over. If a
+    call of `own` raises an exception, the later ones are not made. An exception is
+    raised here, only after all calls in other threads are over: that of `own`, else the
+    first of `handed`.
     """
     if not handed:
         computed = [timed(call) for call in own]
@@ -142,19 +148,20 @@ def run_together(own: Sequence[Call], handed: Sequence[Call]) -> list[Computed]:
 
 
 def used_by_threads() -> list[tuple[int, float]]:
-    """Return the system's number of each thread beside the one that asks, and the
-    seconds of a processor that it had used when its last call ended."""
+    """Return for each drawing thread the operating system's number of it, and the
+    seconds of processor time that it had used when its last call ended. The calling
+    thread is not included."""
     return [(thread.native_id, thread.used_s) for thread in _threads]
 
 
 def drawn_by_threads() -> list[float]:
-    """Return the seconds by the clock that each thread has computed so far, those of
-    whoever asks first."""
+    """Return the seconds by the clock that have been computed in `run_together` so far:
+    first by all calling threads together, then by each drawing thread."""
     return _drawn_s[: 1 + len(_threads)]
 
 
 def timed(call: Call) -> Computed:
-    """Make a call in this thread."""
+    """Make a call in this thread, and return its result with the time that it took."""
     began = time.perf_counter()
     result = call()
     return Computed(result, time.perf_counter() - began)
@@ -167,7 +174,7 @@ def _count(own: Sequence[Computed], handed: Sequence[Computed]) -> None:
 
 
 def _expect_threads(count: int) -> None:
-    """Start the threads that are missing."""
+    """Start threads until there are `count`."""
     if len(_threads) >= count:
         return
     with _starting:
@@ -176,8 +183,8 @@ def _expect_threads(count: int) -> None:
 
 
 def _wait_for_all(tasks: Sequence[_Task]) -> None:
-    """Wait for every task, and only then raise what interrupted the waiting, Ctrl-C for
-    example: the tasks write to arrays that the caller uses next."""
+    """Wait for every task, and only then raise what interrupted the waiting, for
+    example Ctrl-C. The tasks write to arrays that the caller uses next."""
     interruption: BaseException | None = None
     for task in tasks:
         while True:
@@ -191,7 +198,7 @@ def _wait_for_all(tasks: Sequence[_Task]) -> None:
 
 
 def _forget_threads(*_: Any) -> None:
-    """A forked process has none of its parent's threads, and computed nothing."""
+    """Reset this module in a forked process, which has none of its parent's threads."""
     global _starting
     _starting = threading.Lock()
     _threads.clear()

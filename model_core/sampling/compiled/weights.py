@@ -1,4 +1,5 @@
-"""A network's modules to the arrays that the compiled steps read (model_core/compiled)."""
+"""Make the arrays that the compiled steps read (model_core/compiled) from a network's
+modules."""
 
 from collections.abc import Mapping
 from math import prod
@@ -23,12 +24,15 @@ from model_core.sampling.compiled.layout import (
 
 _FEW = 16
 _LARGE = 1 << 20
-"""Bytes. Weights larger than this are read less often if, for up to _FEW pixels, the row above is summed ahead of their
-turn. Smaller weights stay in the processor's second cache, and those that serve many pixels are read fast enough."""
+"""Bytes. If the weights for the row above are larger than this, and at most _FEW pixels
+wait, the row above is summed before their turn, so that the weights are read less
+often. Smaller weights stay in the processor's second cache, and weights that serve many
+pixels are read fast enough."""
 
 
 def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Shared:
-    """Weights that every network has, and all that is computed colour by colour."""
+    """Return the record of everything that the loops of all kinds read: sizes, layouts,
+    the weights that every network has, and those that are applied colour by colour."""
     config, blocks, head = network.config, network.blocks, network.head
     skips = [block.skip for block in blocks if block.skip is not None]
     skip_b = np.stack(
@@ -74,13 +78,18 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
 
 
 def few_pixels(above_w: Floats) -> int:
-    """Most waiting pixels for which the row above is summed ahead of their turn (compiled/frontier.py)."""
+    """Return up to how many waiting pixels the row above is summed before their turn
+    (compiled/frontier.py): 0 for small weights, for which that would not be faster.
+
+    above_w: the weights for the row above.
+    """
     return _FEW if above_w.nbytes > _LARGE else 0
 
 
 def input_before(network: PixelNetwork) -> Tensor:
-    """Return the weights of the input convolution for the pixels before, three rows of
-    seven and then three: (O, cells * C), or of categories (cells, V, O)."""
+    """Return the weights of the input convolution for the pixels before the current
+    one: three rows of seven, then three to the left. The shape is (O, cells * C), or
+    (cells, V, O) for a network of categories."""
     weight = network.input.masked_weight()  # (O, C, 4, 7)
     cells = [(dy, dx) for dy in range(SIDE) for dx in range(2 * SIDE + 1)] + [
         (SIDE, dx) for dx in range(SIDE)
@@ -91,6 +100,7 @@ def input_before(network: PixelNetwork) -> Tensor:
 
 
 def _input_before(network: PixelNetwork) -> Floats:
+    """Return `input_before` in the layout of the loops."""
     weights = input_before(network)
     if network.config.categories:
         return weights.detach().float().contiguous().numpy()
@@ -98,28 +108,34 @@ def _input_before(network: PixelNetwork) -> Floats:
 
 
 def gate_bias(convolution: MaskedConv2d, maps: Maps) -> Floats:
-    """(4h,) in the paper's order -> (G,) in the order of the gates' map."""
+    """Return the biases of the gates, padded, float32 (width of a cell,), in the order
+    of `maps.gates`. The convolution has them in the paper's order, (4h,)."""
     return pad_vector(convolution.bias[maps.gate_order], maps.gates)
 
 
 def condition_weights(condition: nn.Conv2d | None) -> list[Tensor]:
-    """The (outputs, c) weights of the conditioning map, if there is one."""
+    """Return a list with the weights (outputs, c) of the conditioning map; empty if
+    there is none."""
     return [] if condition is None else [condition.weight[:, :, 0, 0]]
 
 
 class Room(NamedTuple):
-    """An array that is not made yet, so that what it would take is known before it is taken."""
+    """An array that is not made yet, so that its size can be known before memory is
+    taken: shape, type and first values."""
 
     shape: tuple[int, ...]
     dtype: DTypeLike = np.float32
     starts: tuple[tuple[Any, Any], ...] = ()
-    """Places that are not zero at first, and what they hold, in the order in which they are filled."""
+    """Pairs of an index and the value to store there, in this order; all other elements
+    are 0."""
 
     @property
     def nbytes(self) -> int:
+        """Bytes that the array will take."""
         return prod(self.shape) * np.dtype(self.dtype).itemsize
 
     def made(self) -> NDArray[Any]:
+        """Return a new array with these first values."""
         array = np.zeros(self.shape, self.dtype)
         for place, start in self.starts:
             array[place] = start
@@ -127,7 +143,7 @@ class Room(NamedTuple):
 
 
 def made(rooms: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a record, arrays in the place of rooms."""
+    """Return the fields of a record with a new array in place of each Room."""
     return {
         name: part.made() if isinstance(part, Room) else part
         for name, part in rooms.items()
@@ -135,13 +151,17 @@ def made(rooms: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def zeros(*shape: int) -> Room:
-    """float32."""
+    """Return the Room of a float32 array of zeros."""
     return Room(shape)
 
 
 def filled(initials: list[Tensor], hidden: Layout, cells: int) -> Room:
-    """(L, cells, h), every cell holding the layer's initial state."""
-    cell = np.stack([pad_vector(initial, hidden) for initial in initials])[
-        :, None
-    ]  # (L, 1, h)
+    """Return the Room of an array (L, cells, width), every cell of which holds the
+    initial state of its layer.
+
+    initials: (h,) of each layer.
+    hidden: layout of the h features.
+    """
+    cells_of_layers = [pad_vector(initial, hidden) for initial in initials]
+    cell = np.stack(cells_of_layers)[:, None]  # (L, 1, width)
     return Room((len(initials), cells, cell.shape[-1]), starts=((..., cell),))
