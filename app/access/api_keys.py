@@ -37,15 +37,16 @@ class KeyFileError(ValueError):
 
 class KeyEntry(BaseModel):
     """One configured key: its name, its hash, and what its holder may do. The
-    constructor raises pydantic's ValidationError for a field that is not as described.
-    """
+    constructor raises pydantic's ValidationError for a value that a field does not
+    allow, and for an unknown field."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
-    """Name of the key and owner of its jobs: 1 to 64 letters, digits, dots, dashes and
-    underscores, and not the name of callers without keys, `anyone`."""
+    """Name of the key and owner of its jobs: a letter or digit, then up to 63 letters,
+    digits, dots, dashes and underscores. `anyone`, the owner of jobs of callers without
+    keys, is not allowed."""
     sha256: str = Field(pattern=_DIGEST.pattern)
-    """SHA-256 of the key, in hexadecimal."""
+    """SHA-256 of the key: 64 hexadecimal digits in lower case."""
     until: AwareDatetime | None = None
     """Time at which the key expires; None: never."""
     rate: float | None = Field(
@@ -149,8 +150,8 @@ class Keyring:
 class RecentFailures:
     """The addresses that sent wrong keys recently, and when.
 
-    It counts for one API process, in memory, and forgets the address that it has known
-    longest if there are more than 10,000.
+    It counts for one API process, in memory, and remembers up to 10,000 addresses: a
+    new one then takes the place of the one that has been remembered longest.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

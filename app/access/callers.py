@@ -16,10 +16,11 @@ class Caller:
 
     owner: str
     """Owner of its jobs: the key's name; `anyone` if there are no keys or the URL is
-    signed; `nobody` for a request without a key to a path that needs none."""
+    signed; `nobody` on a path that needs no key, whether or not the request has one."""
     account: str
     """Account whose share of turns, space and quotas the request uses: the key's name,
-    or `account_of` the address."""
+    or `account_of` the address on a path that needs no key, with a signed URL, or if
+    there are no keys."""
     rate: float | None = None
     """Jobs per second that it may submit; None if the server's limit applies."""
     jobs: int | None = None
@@ -32,9 +33,10 @@ class Caller:
 def account_of(address: str) -> str:
     """Return the account of a caller without a key: `ip:` and its address.
 
-    For IPv6 it is the network of 64 bits, within which one customer can choose any
-    address; an IPv6 address that stands for an IPv4 address counts as the latter. A
-    text that is no address, such as a Unix socket's, stays as it is.
+    For IPv6 it is `ip:` and the network of 64 bits, within which one customer can
+    choose any address; an IPv6 address that stands for an IPv4 address counts as the
+    latter. For a text that is no address, such as the path of a Unix socket, it is
+    `ip:` and that text.
     """
     try:
         found = ip_address(address)

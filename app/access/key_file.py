@@ -90,7 +90,9 @@ def read_keys_once_written(path: Path) -> tuple[KeyEntry, ...]:
 @contextmanager
 def edit_keys(path: Path) -> Iterator[list[KeyEntry]]:
     """Context manager for changing the keys in a file: it yields a list of the keys,
-    empty if there is no file, and writes the list back at the end.
+    empty if there is no file, and writes the list back at the end. The caller keeps the
+    names in it different: they are not checked, and a file that has a name twice cannot
+    be read any more.
 
     The file is written whole or not at all, and not if the block raises. It keeps its
     mode, and its owner if this process may set that; a new file is readable by its
@@ -149,9 +151,9 @@ def _hand_over(path: Path, draft: int, before: os.stat_result) -> None:
 class KeyFile:
     """The current keys of a file, which is read again when it changes.
 
-    If the file becomes invalid or disappears, its last keys stay valid for `stale_s`
-    seconds, and the log and `unread_s` report it. After that there are no keys until it
-    can be read again.
+    If the file becomes invalid or disappears, its last keys stay for `stale_s` seconds,
+    and the log and `unread_s` report it. After that there are no keys until it can be
+    read again.
     """
 
     def __init__(
@@ -162,8 +164,7 @@ class KeyFile:
     ) -> None:
         """Read the file; wait up to 5 seconds for a process that is writing it.
 
-        stale_s: seconds that the last keys stay valid without a readable file; 0: for
-            ever.
+        stale_s: seconds that the last keys stay without a readable file; 0: for ever.
         clock: returns the time in seconds, and never goes back.
 
         Raises KeyFileError if the file cannot be read or is invalid.
@@ -188,8 +189,8 @@ class KeyFile:
             await asyncio.sleep(_LOG_S)
 
     def entries(self) -> Sequence[KeyEntry]:
-        """Return the keys that are valid now; none if the file has been unreadable for
-        more than `stale_s` seconds.
+        """Return the keys of the file, including those that have expired; none if the
+        file has been unreadable for more than `stale_s` seconds.
 
         The file is checked if the last check was a second ago or longer, and read if it
         has changed. Raises nothing: a file that cannot be read is logged.

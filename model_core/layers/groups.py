@@ -12,12 +12,13 @@ from torch import Tensor
 
 def colour_of(features: int, colours: int, parts: int = 1) -> Tensor:
     """Return the colour of each feature of a map, int64 (parts * features,), with 0 for
-    the first colour.
+    the first colour. The features of a colour are adjacent, and each colour has nearly
+    the same number: feature i has colour i * C // F.
 
     features: F, of each map.
     colours: C, at most F; raises AssertionError otherwise.
     parts: number of maps of F features that are concatenated; the grouping repeats for
-        each of them.
+        each of them, so the result is sorted only for 1.
     """
     assert features >= colours, "every colour needs a feature"
     return (torch.arange(features) * colours // features).repeat(parts)

@@ -23,8 +23,9 @@ class MaskedConv2d(nn.Module):
     bias: (O,).
     kernel: K.
     rows_above: rows above the pixel that are read.
-    groups: for each colour, the slice of its outputs and the slice of the inputs that
-        they read; valid if the features are sorted by colour.
+    groups: for each colour, the slice of its outputs and the slice of the inputs of
+        this and earlier colours: with mask B, those that its outputs read at the pixel
+        itself. Valid if the features are sorted by colour.
     """
 
     mask: Tensor

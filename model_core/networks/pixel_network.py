@@ -222,12 +222,13 @@ class PixelNetwork(nn.Module):
 
     def weight_versions(self) -> WeightVersions | None:
         """Return a value by which a cache of something computed from the weights can
-        tell whether it is still valid: it changes whenever a parameter is replaced or
-        written to.
+        tell whether it is still valid: it changes when a parameter is written to, or
+        replaced by one at another address in memory.
 
-        Two exceptions: torch does not count writes through `.data`, so the value stays
-        the same after them; and it does not count writes to weights made in inference
-        mode, so None is returned for these.
+        Some changes are missed: torch does not count writes through `.data`; and a
+        parameter may be replaced by a new one at the same address, after the memory of
+        the old one was freed. For weights made in inference mode torch counts no writes
+        at all, so None is returned.
         """
         parameters = [*self.parameters()]
         if any(parameter.is_inference() for parameter in parameters):
