@@ -161,7 +161,7 @@ class RecentFailures:
 
     def note(self, address: str) -> None:
         """Record that an address sent a wrong key now."""
-        if len(self._times) >= _ADDRESSES:
+        if address not in self._times and len(self._times) >= _ADDRESSES:
             # A dictionary keeps its order: this is the address that was added first.
             self._times.pop(next(iter(self._times)))
         self._times.setdefault(address, deque(maxlen=MOST_FAILURES)).append(

@@ -9,7 +9,13 @@ import structlog
 from pydantic import ValidationError
 from typer.testing import CliRunner
 
-from app.access.api_keys import digest_of, parse_keys
+from app.access.api_keys import (
+    FAILURES_WITHIN_S,
+    MOST_FAILURES,
+    RecentFailures,
+    digest_of,
+    parse_keys,
+)
 from app.access.callers import account_of
 from app.cli_keys import keys as keys_verbs
 from app.settings import Settings
@@ -186,6 +192,16 @@ def test_answer_is_429_when_wrong_keys_keep_coming(
         is_problem(answer, 429)
         assert 1 <= int(answer.headers["retry-after"]) <= 60
         assert client.get("/jobs", headers=ALICE).status_code == 200
+
+
+def test_address_stays_counted_when_it_is_the_oldest_of_many() -> None:
+    """An address that is known already takes no other's place, not even its own."""
+    failures = RecentFailures(clock=lambda: 0.0)
+    for number in range(10_000):
+        failures.note(f"ip:{number}")
+    for _ in range(MOST_FAILURES - 1):
+        failures.note("ip:0")
+    assert failures.wait_s("ip:0") == FAILURES_WITHIN_S
 
 
 def test_key_is_nowhere_when_it_was_used(
