@@ -6,6 +6,8 @@ WORKDIR /src
 COPY tests/browser/package.json tests/browser/package-lock.json tests/browser/
 RUN npm ci --prefix tests/browser --no-audit --no-fund
 COPY app/playground app/playground
+# The page as one file holds the engine too.
+COPY engine engine
 COPY deploy/bundle_page.mjs deploy/
 RUN node deploy/bundle_page.mjs app/page
 
@@ -22,7 +24,7 @@ RUN /opt/build/bin/hatchling build -t wheel -d /wheel && /opt/pixelrnn/bin/pip i
 
 FROM python:3.11-slim
 COPY --from=build /opt/pixelrnn /opt/pixelrnn
-RUN useradd --uid 10001 --create-home pixelrnn && install -d -o pixelrnn /added
+RUN useradd --uid 10001 --create-home pixelrnn && install -d -o pixelrnn /added /portable
 USER pixelrnn
 WORKDIR /home/pixelrnn
 ENV PATH=/opt/pixelrnn/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

@@ -23,7 +23,7 @@ RUN /opt/build/bin/hatchling build -t wheel -d /wheel && /opt/pixelrnn/bin/pip i
 
 FROM python:3.11-slim
 COPY --from=build /opt/pixelrnn /opt/pixelrnn
-RUN useradd --uid 10001 --create-home pixelrnn && install -d -o pixelrnn /cache /added
+RUN useradd --uid 10001 --create-home pixelrnn && install -d -o pixelrnn /cache /added /portable
 USER pixelrnn
 WORKDIR /home/pixelrnn
 # NUMBA_CACHE_DIR: code compiled for this host's processor, where what the image brings does not fit; on a volume, so that

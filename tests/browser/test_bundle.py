@@ -1,6 +1,7 @@
 """The page as few files, as wheels, images and folders have it. `make weekly` runs all tests of this folder over it."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,3 +102,31 @@ def test_folder_takes_the_bundle(
     assert all((tmp_path / name).is_file() for name in named)
     assert 'data-folder="models/"' in page
     assert "Content-Security-Policy" in page
+
+
+def test_image_bundles_the_page_from_the_files_it_copies(tmp_path: Path) -> None:
+    """The Dockerfile names each folder that the page imports from. Only Docker would
+    notice a missing one, and most machines that run the tests have no Docker."""
+    lines = (ROOT / "docker" / "api.Dockerfile").read_text().splitlines()
+    first = next(i for i, line in enumerate(lines) if line.endswith("AS page"))
+    last = next(i for i in range(first, len(lines)) if lines[i].startswith("RUN node"))
+    for line in lines[first:last]:
+        if not line.startswith("COPY"):
+            continue
+        *sources, target = line.split()[1:]
+        for source in sources:
+            name = target + Path(source).name if target.endswith("/") else target
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            _copy(ROOT / source, tmp_path / name)
+    packages = tmp_path / "tests" / "browser" / "node_modules"
+    packages.symlink_to(ROOT / "tests" / "browser" / "node_modules")
+    words = lines[last].split()[1:]
+    subprocess.run(words, cwd=tmp_path, check=True)
+    assert (tmp_path / words[-1] / "index.html").is_file()
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copy(source, target)
