@@ -4,7 +4,7 @@
  */
 
 import { announce, el, find, stamp, swatch } from "./dom.js";
-import { Hand, listenForUndo } from "./hand.js";
+import { Pointer, listenForUndo } from "./pointer.js";
 import { icon } from "./icons.js";
 import { say, t } from "../lang.js";
 import { mostOf } from "../pixels/holes.js";
@@ -67,13 +67,13 @@ export class Pad {
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
     this.#nib = find(this.element, "input[type=range]");
     this.#nib.addEventListener("input", () => this.#resize());
-    this.#hand = new Hand(this.#canvas);
-    this.#hand.onBegin = () => this.ink.mark();
-    this.#hand.onStroke = (from, to, first) =>
+    this.#pointer = new Pointer(this.#canvas);
+    this.#pointer.onBegin = () => this.ink.mark();
+    this.#pointer.onStroke = (from, to, first) =>
       first && this.#isBox ? this.#stretch(first, to) : this.#stroke(from, to);
-    this.#hand.onRest = () => this.onRest();
-    this.#hand.onStep = (pixel) => this.#tell(pixel);
-    this.#hand.onLook = () => this.#paint();
+    this.#pointer.onLift = () => this.onRest();
+    this.#pointer.onStep = (pixel) => this.#tell(pixel);
+    this.#pointer.onMove = () => this.#paint();
     for (const button of this.element.querySelectorAll("button")) {
       const { rule, icon: drawing } = button.dataset;
       if (drawing) button.prepend(icon(drawing));
@@ -107,7 +107,7 @@ export class Pad {
   /** What a doodle began with. */
   #began = "";
   #canvas;
-  #hand;
+  #pointer;
   #nib;
   #mist = new Mist();
   #known = blankCanvas(1, 1);
@@ -233,7 +233,7 @@ export class Pad {
     const isOther = ink !== this.ink;
     this.ink = ink;
     if (isOther) {
-      this.#hand.fit(ink, SIDE);
+      this.#pointer.fit(ink, SIDE);
       this.#known = blankCanvas(width, height);
       this.#nib.value = String(this.#firstNib);
     }
@@ -296,7 +296,7 @@ export class Pad {
   /** How probable white is where nothing is known, as the fog shows it; "" while a pen is down. @param {number} x @param {number} y */
   #chanceAt(x, y) {
     const at = y * this.ink.width + x;
-    if (!this.#mean || !this.#isBinary || this.#hand.first || this.ink.hole[at] !== UNKNOWN) return "";
+    if (!this.#mean || !this.#isBinary || this.#pointer.first || this.ink.hole[at] !== UNKNOWN) return "";
     return t("White has {percent} here", { percent: percent(this.#mean.data[4 * at] / 255) });
   }
 
@@ -427,18 +427,18 @@ export class Pad {
 
   /** The edge of a hole in a picture, what a click would paint, and where the keyboard is. */
   #drawLines() {
-    const hand = this.#hand;
-    if (this.#isDoodle) hand.line(this.#grid(), GRID, 2);
+    const pointer = this.#pointer;
+    if (this.#isDoodle) pointer.line(this.#grid(), GRID, 2);
     this.#edge ??= new Path2D(edgeOf(this.unknown, this.ink));
-    if (this.#ground || !this.#isPaper) hand.line(this.#edge, EDGE, 3);
-    if (hand.hover && !this.#isBox) {
+    if (this.#ground || !this.#isPaper) pointer.line(this.#edge, EDGE, 3);
+    if (pointer.hover && !this.#isBox) {
       const dab = new Path2D();
-      dab.arc(hand.hover[0], hand.hover[1], Number(this.#nib.value) / 2, 0, 2 * Math.PI);
-      hand.line(dab, "#101010", 4);
-      hand.line(dab, "#ffffff", 2);
+      dab.arc(pointer.hover[0], pointer.hover[1], Number(this.#nib.value) / 2, 0, 2 * Math.PI);
+      pointer.line(dab, "#101010", 4);
+      pointer.line(dab, "#ffffff", 2);
     }
-    if (this.isWhole && hand.hover) this.#drawRoom(hand.first ?? hand.hover);
-    hand.drawCursor();
+    if (this.isWhole && pointer.hover) this.#drawRoom(pointer.first ?? pointer.hover);
+    pointer.drawCursor();
   }
 
   /** The largest hole that is allowed around a place. @param {number[]} place */
@@ -446,8 +446,8 @@ export class Pad {
     const { width, height } = this.#most;
     const box = new Path2D();
     box.rect(x - width / 2, y - height / 2, width, height);
-    this.#hand.line(box, "#101010", 3);
-    this.#hand.line(box, EDGE, 2);
+    this.#pointer.line(box, "#101010", 3);
+    this.#pointer.line(box, EDGE, 2);
   }
 
   #grid() {

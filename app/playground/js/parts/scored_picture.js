@@ -1,7 +1,7 @@
 /** A picture under its heat map: one pixel is chosen, to be asked about; the one under the pointer is only named. */
 
 import { announce, el, find, stamp } from "./dom.js";
-import { Hand } from "./hand.js";
+import { Pointer } from "./pointer.js";
 import { fixed, t } from "../lang.js";
 import { Mask } from "../pixels/mask.js";
 import { blankCanvas, canvasOf, pen } from "../pixels/raster.js";
@@ -22,15 +22,15 @@ export class ScoredPicture {
     this.element = stamp("scored-picture");
     this.summary = el("div", { class: "summary" });
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
-    this.#hand = new Hand(this.#canvas);
-    this.#hand.onStroke = (from, to, first) => this.isCovering && this.#coverBy(from, to, first);
-    this.#hand.onRest = () => (this.isCovering ? this.onCover() : this.#choose(this.#hand.cursor));
-    this.#hand.onStep = (pixel) => {
+    this.#pointer = new Pointer(this.#canvas);
+    this.#pointer.onStroke = (from, to, first) => this.isCovering && this.#coverBy(from, to, first);
+    this.#pointer.onLift = () => (this.isCovering ? this.onCover() : this.#choose(this.#pointer.cursor));
+    this.#pointer.onStep = (pixel) => {
       this.#look(pixel);
       announce(this.wordsOf(pixel));
     };
-    this.#hand.onLook = () => {
-      const [x, y] = this.#hand.hover?.map(Math.floor) ?? this.#hand.cursor;
+    this.#pointer.onMove = () => {
+      const [x, y] = this.#pointer.hover?.map(Math.floor) ?? this.#pointer.cursor;
       if (this.#map.bits[y]?.[x]) this.#look([x, y]);
     };
     for (const radio of this.element.querySelectorAll("input")) {
@@ -53,7 +53,7 @@ export class ScoredPicture {
   onCover = () => {};
 
   #canvas;
-  #hand;
+  #pointer;
   /** @type {ScoreMap} */
   #map = { width: 1, height: 1, channels: 1, bits: [[[0]]] };
   /** What each choice of a layer shows. @type {Record<string, HTMLCanvasElement>} */
@@ -71,7 +71,7 @@ export class ScoredPicture {
     if (picture) Object.assign(this.#layers, { picture: canvasOf(picture), both: canvasOf(glowing(shares, picture)) });
     for (const radio of this.element.querySelectorAll("input")) radio.disabled = !(radio.value in this.#layers);
     if (!picture) find(this.element, "input[value=heat]").checked = true;
-    this.#hand.fit(map, SIDE);
+    this.#pointer.fit(map, SIDE);
     find(this.element, "[data-top]").textContent =
       most === 1 ? t("1 bit or more") : t("{bits} bits or more", { bits: Number(most.toFixed(2)) });
     this.#sum(model, score);
@@ -118,7 +118,7 @@ export class ScoredPicture {
 
   /** By the keyboard one pixel, or no more. @param {number[]} from @param {number[]} to @param {number[] | null} first */
   #coverBy(from, to, first) {
-    const [x, y] = this.#hand.cursor;
+    const [x, y] = this.#pointer.cursor;
     if (first) this.cover.stroke(from, to, this.#map.width / BRUSH, 1);
     else this.cover.dab(x + 0.5, y + 0.5, 1, 1 - this.cover.hole[y * this.cover.width + x]);
     this.#draw();
@@ -133,7 +133,7 @@ export class ScoredPicture {
 
   /** @param {number[]} pixel */
   #look(pixel) {
-    this.#hand.cursor = pixel;
+    this.#pointer.cursor = pixel;
     const isElsewhere = String(pixel) !== String(this.chosen); // what is chosen is said beside it
     find(this.element, ".looked-at").textContent = isElsewhere ? this.wordsOf(pixel) : "";
     this.#draw();
@@ -153,7 +153,7 @@ export class ScoredPicture {
       brush.fillRect((i % this.#map.width) * side, Math.floor(i / this.#map.width) * side, side, side);
     });
     this.#frame(brush, this.chosen, "#ff8a3d", 4);
-    if (String(this.#hand.cursor) !== String(this.chosen)) this.#frame(brush, this.#hand.cursor, "#4f7cff", 3);
+    if (String(this.#pointer.cursor) !== String(this.chosen)) this.#frame(brush, this.#pointer.cursor, "#4f7cff", 3);
   }
 
   /** @param {CanvasRenderingContext2D} brush @param {number[]} pixel @param {string} colour @param {number} line */

@@ -8,18 +8,18 @@ import { moved, pixelAt, placeAt, STEPS } from "../pixels/steps.js";
 
 const CURSOR = "#ff8a3d";
 
-export class Hand {
+export class Pointer {
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
     this.#canvas = canvas;
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
     canvas.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) {
-      canvas.addEventListener(end, (event) => event.pointerId === this.#pointer && this.#lift());
+      canvas.addEventListener(end, (event) => event.pointerId === this.#pointerId && this.#lift());
     }
     canvas.addEventListener("pointerleave", () => this.#look(null));
     canvas.addEventListener("keydown", (event) => this.#steer(event));
-    for (const change of ["focus", "blur"]) canvas.addEventListener(change, () => this.onLook());
+    for (const change of ["focus", "blur"]) canvas.addEventListener(change, () => this.onMove());
   }
 
   /** Called when it is put down. */
@@ -31,9 +31,9 @@ export class Hand {
    */
   onStroke = () => {};
   /** Called when it is lifted. */
-  onRest = () => {};
+  onLift = () => {};
   /** Called when it is elsewhere. */
-  onLook = () => {};
+  onMove = () => {};
   /** Called with the pixel where the keyboard is now. @type {(pixel: number[]) => void} */
   onStep = () => {};
   /** Where the pointer is. @type {number[] | null} */
@@ -41,7 +41,7 @@ export class Hand {
 
   #canvas;
   /** The id of the pointer that is down, and whether it is a pen; a pen takes over from the palm that rests beside it. */
-  #pointer = -1;
+  #pointerId = -1;
   #isPen = false;
   /** @type {Size} */
   #size = { width: 1, height: 1 };
@@ -72,10 +72,10 @@ export class Hand {
     if (!step || event.shiftKey) {
       this.onBegin();
       this.onStroke(middleOf(before), middleOf(this.cursor), null);
-      this.onRest();
+      this.onLift();
     }
     this.onStep(this.cursor);
-    this.onLook();
+    this.onMove();
   }
 
   /** Where it was put down; null while it is up. */
@@ -89,7 +89,7 @@ export class Hand {
     const isPen = event.pointerType === "pen";
     if (this.#last && (this.#isPen || !isPen)) return;
     this.#lift();
-    this.#pointer = event.pointerId;
+    this.#pointerId = event.pointerId;
     this.#isPen = isPen;
     this.#canvas.setPointerCapture(event.pointerId);
     this.onBegin();
@@ -100,7 +100,7 @@ export class Hand {
 
   /** @param {PointerEvent} event */
   #move(event) {
-    if (!event.isPrimary || (this.#last && event.pointerId !== this.#pointer)) return;
+    if (!event.isPrimary || (this.#last && event.pointerId !== this.#pointerId)) return;
     const here = placeAt(event, this.#canvas, this.#size);
     this.#look(here);
     if (!this.#last) return;
@@ -110,15 +110,15 @@ export class Hand {
 
   #lift() {
     if (!this.#last) return;
-    this.#pointer = -1;
+    this.#pointerId = -1;
     this.#first = this.#last = null;
-    this.onRest();
+    this.onLift();
   }
 
   /** @param {number[] | null} place */
   #look(place) {
     this.hover = place;
-    this.onLook();
+    this.onMove();
   }
 
   /** A path in pixels of the picture, its width in those of the canvas. @param {Path2D} path @param {string} colour @param {number} width */
