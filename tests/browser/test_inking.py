@@ -118,12 +118,12 @@ def test_picture_that_is_watched_is_drawn_on(site: Site) -> None:
     with site.page.expect_response("**/complete") as asked:
         site.view.get_by_role("button", name="Draw on it yourself").click()
         site.page.wait_for_url(re.compile("#ink$"))
-        site.view.locator(".endings .tile").nth(3).wait_for()
+        site.view.locator(".completions .tile").nth(3).wait_for()
     site.wait_for_standing("Four endings")
     assert _given(site).count("?") == 15
     assert asked.value.ok
     ending = site.pixels(3)
-    site.view.locator(".endings .tile").nth(3).click()
+    site.view.locator(".completions .tile").nth(3).click()
     site.view.get_by_role("link", name="Open in Complete").click()
     site.wait_for_standing("Done: 4 images")
     assert "#complete/" in site.page.url

@@ -104,7 +104,7 @@ def test_every_room_lives(browser: Any, file: Path, locale: str, width: int) -> 
     rooms = {
         "watch": ".could .futures canvas",
         "bet": "form",
-        "ink": ".endings button.tile",
+        "ink": ".completions button.tile",
         "complete": ".paper",
         "inspect": ".belief",
         "sample": ".board button.tile",

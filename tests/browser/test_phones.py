@@ -62,12 +62,12 @@ def test_what_is_drawn_comes_first(
 def test_endings_are_a_strip_along_the_paper(site: Site) -> None:
     """And the bars follow; on a wide screen both stand where they stood."""
     order = """() => [...document.querySelectorAll(
-      "#view-draw :is(.paper, .endings, .label-bars, .tools, .sentence)")].map((node) => node.classList[0])"""
+      "#view-draw :is(.paper, .completions, .label-bars, .tools, .sentence)")].map((node) => node.classList[0])"""
     site.page.set_viewport_size({"width": 390, "height": 844})
     site.page.goto("/#ink")
     site.page.locator(".pad:not([inert])").wait_for()
-    narrow = ["paper", "endings", "label-bars", "tools", "sentence"]
-    wide = ["tools", "paper", "label-bars", "sentence", "endings"]
+    narrow = ["paper", "completions", "label-bars", "tools", "sentence"]
+    wide = ["tools", "paper", "label-bars", "sentence", "completions"]
     assert site.page.evaluate(order) == narrow
     site.page.set_viewport_size({"width": 1280, "height": 844})
     site.page.wait_for_timeout(200)

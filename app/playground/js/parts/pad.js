@@ -48,7 +48,7 @@ const NIB_OF_HOLE = 1 / 3;
 const SIDE = 672;
 /** The first hole in a picture begins so far down: above it, a 2 and a 7 still look the same. */
 const FIRST_HOLE = 0.42;
-/** An ending that is seen large, black and white. */
+/** An completion that is seen large, black and white. */
 const THEIRS = [
   [27, 36, 66, 255],
   [157, 180, 255, 255],
@@ -118,8 +118,8 @@ export class Pad {
   /** @type {ImageData | null} */
   #mean = null;
   #isBinary = true;
-  /** The ending that is seen in place of the fog. @type {ImageData | null} */
-  #ending = null;
+  /** The completion that is seen in place of the fog. @type {ImageData | null} */
+  #completion = null;
   /** Around what is unknown, as long as that stays so. @type {Path2D | null} */
   #edge = null;
   #frame = 0;
@@ -241,7 +241,7 @@ export class Pad {
     else this.#mist.fit(width, height);
     this.#ground = ground;
     this.#mean = null;
-    this.#ending = null;
+    this.#completion = null;
     this.#edge = null;
     this.element.inert = false;
     for (const button of this.element.querySelectorAll("[data-grounded]")) button.toggleAttribute("hidden", !ground);
@@ -300,15 +300,15 @@ export class Pad {
     return t("White has {percent} here", { percent: percent(this.#mean.data[4 * at] / 255) });
   }
 
-  /** @param {ImageData | null} ending in place of the fog */
-  show(ending) {
-    this.#ending = ending;
+  /** @param {ImageData | null} completion in place of the fog */
+  show(completion) {
+    this.#completion = completion;
     this.#paint();
   }
 
   #changed() {
     this.#sizes = new Map([[keyOf(this.ink), this.ink]]);
-    this.#ending = null;
+    this.#completion = null;
     this.#edge = null;
     this.#paint();
     this.onInk();
@@ -401,14 +401,14 @@ export class Pad {
     if (isMoving) this.#paint();
   }
 
-  /** What is known, and the ending that is chosen, on paper in another colour; clear where the fog is seen. */
+  /** What is known, and the completion that is chosen, on paper in another colour; clear where the fog is seen. */
   #seen() {
     const { hole, width, height } = this.ink;
     if (this.isWhole) return this.#holed();
     const seen = new ImageData(width, height);
     hole.forEach((ink, i) => {
-      const ending = this.#ending?.data.subarray(4 * i, 4 * i + 4);
-      const theirs = this.#isPaper && ending ? THEIRS[Number(ending[0] > 127)] : ending;
+      const completion = this.#completion?.data.subarray(4 * i, 4 * i + 4);
+      const theirs = this.#isPaper && completion ? THEIRS[Number(completion[0] > 127)] : completion;
       const pixel = ink === UNKNOWN ? theirs : this.#inked(ink, i);
       const tone = CLEAR[((i % width) + Math.floor(i / width)) % 2];
       if (pixel) seen.data.set(pixel[3] ? pixel : [tone, tone, tone, 255], 4 * i);

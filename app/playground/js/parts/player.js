@@ -345,7 +345,7 @@ export class Player {
     this.#expect(drawing);
     if (this.#at !== this.#chancesAt) find(this.#view, "[data-chances]").replaceChildren();
     this.#note.refresh();
-    this.#showEndings(this.isFinished ? [] : (fog?.endings ?? []));
+    this.#showCompletions(this.isFinished ? [] : (fog?.completions ?? []));
     return this.#canvas.paint(drawing, this.#at, fog, matchMedia(STILL).matches);
   }
 
@@ -390,17 +390,17 @@ export class Player {
     }
   }
 
-  /** @param {ImageData[]} endings */
-  #showEndings(endings) {
+  /** @param {ImageData[]} completions */
+  #showCompletions(completions) {
     const place = find(this.#view, ".could");
-    place.hidden = !endings.length;
+    place.hidden = !completions.length;
     const row = find(place, ".futures");
-    endings.forEach((ending, i) => {
-      const { width, height } = ending;
+    completions.forEach((completion, i) => {
+      const { width, height } = completion;
       const isThere = row.children[i]?.width === width && row.children[i].height === height;
       if (!isThere) row.children[i]?.remove();
       if (!isThere) row.insertBefore(blankCanvas(width, height), row.children[i] ?? null);
-      pen(row.children[i]).putImageData(ending, 0, 0);
+      pen(row.children[i]).putImageData(completion, 0, 0);
     });
   }
 }
@@ -414,8 +414,8 @@ async function film(number) {
   const [picture, high, low] = [square(0), square(1), square(2)];
   const bits = Array.from({ length: side * side }, (_, i) => (256 * high.data[4 * i] + low.data[4 * i]) / UNITS);
   const fogs = Array.from({ length: Math.ceil(side / EVERY) }, (_, k) => {
-    const [mean, ...endings] = Array.from({ length: 1 + SHOWN }, (_, i) => square(3 + k * (1 + SHOWN) + i));
-    return { from: EVERY * k * side, mean, endings };
+    const [mean, ...completions] = Array.from({ length: 1 + SHOWN }, (_, i) => square(3 + k * (1 + SHOWN) + i));
+    return { from: EVERY * k * side, mean, completions };
   });
   const total = bits.reduce((sum, cost) => sum + cost, 0);
   const drawing = { address: "", picture, isBinary: true, bits, total, rarity: null, isHere: false };

@@ -31,11 +31,11 @@ export async function drawPicture(ask, model, how, seed = friendlySeed()) {
 
 /** The same one up to a pixel, and another end. @param {Asking} ask @param {Model} model @param {ImageData} picture @param {number} at the first pixel that is drawn anew @param {How} how */
 export async function redrawFrom(ask, model, picture, at, how) {
-  return drawingOf(ask, model, await endings(ask, model, picture, at, 1, how), how);
+  return drawingOf(ask, model, await completionsFrom(ask, model, picture, at, 1, how), how);
 }
 
 /** Ends of a picture from a pixel on. @param {Asking} ask @param {Model} model @param {ImageData} picture @param {number} at @param {number} n @param {How} how */
-export function endings(ask, model, picture, at, n, how) {
+export function completionsFrom(ask, model, picture, at, n, how) {
   const wish = { n, seed: friendlySeed(), temperature: 1 };
   if (!at) return ask.sample(model, wish, how);
   const hole = Uint8Array.from({ length: picture.width * picture.height }, (_, i) => Number(i >= at));

@@ -1,7 +1,7 @@
 /** What a picture that is being drawn can still become: the mean of many endings from a pixel on, and some of them. */
 
 import { Latest } from "../signal.js";
-import { endings } from "./drawing.js";
+import { completionsFrom } from "./drawing.js";
 
 /** @import {Asking} from "./asking.js" */
 /** @import {Model, Size} from "../types" */
@@ -10,7 +10,7 @@ import { endings } from "./drawing.js";
  * @typedef {object} Fog
  * @property {number} from the first pixel that is not drawn
  * @property {ImageData} mean of all endings
- * @property {ImageData[]} endings some of them
+ * @property {ImageData[]} completions some of them
  */
 
 const SHOWN = 3;
@@ -117,9 +117,9 @@ export class Futures {
  * @returns {Promise<Fog>}
  */
 async function fogFrom({ ask, model }, picture, from, many, signal) {
-  const { images } = await endings(ask, model, picture, from, many, { signal });
+  const { images } = await completionsFrom(ask, model, picture, from, many, { signal });
   signal.throwIfAborted();
-  return { from, mean: meanOf(images), endings: images.slice(0, SHOWN) };
+  return { from, mean: meanOf(images), completions: images.slice(0, SHOWN) };
 }
 
 /** @param {ImageData[]} pictures */

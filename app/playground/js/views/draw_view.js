@@ -2,7 +2,7 @@
 
 import { el, find, uniqueId } from "../parts/dom.js";
 import { DrawFields } from "../parts/draw_fields.js";
-import { Endings } from "../parts/endings.js";
+import { Completions } from "../parts/completions.js";
 import { clearTrouble, group, submitRow } from "../parts/fields.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
 import { LabelFields } from "../parts/label_fields.js";
@@ -40,19 +40,19 @@ export class DrawView {
     this.#way = way;
     this.#models = new ModelPicker(kindFor(way), shared.models, isFitFor(way));
     this.#fields = new DrawFields(USUAL[0], shared.info);
-    this.#endings = new Endings(shared, this.#pad);
-    this.#hole = group("mask", t("Picture"), this.#pad.element, this.#endings.bars.element);
+    this.#completions = new Completions(shared, this.#pad);
+    this.#hole = group("mask", t("Picture"), this.#pad.element, this.#completions.bars.element);
     this.#kinds.onChoose = (name) => this.#models.turnTo(name);
     this.#fields.element.append(this.#method.element);
     this.#pictures.others = this.#models;
     this.#pictures.offerWhole(this.#whole);
     this.#pictures.onChange = (picture) => this.#lay(picture);
     this.#pad.onInk = () => this.#onInk();
-    this.#pad.onRest = () => this.#isLive && this.#endings.rest();
+    this.#pad.onRest = () => this.#isLive && this.#completions.rest();
     const [form, stage] = [find(element, "form"), find(element, ".stage")];
     const settings = [this.#models, this.#labels, this.#fields].map((part) => part.element);
     const drawer = el("details", { class: "drawer" }, this.#title, ...settings);
-    stage.append(this.#endings.element, find(form, ".lead")); // on a phone what is drawn stands first
+    stage.append(this.#completions.element, find(form, ".lead")); // on a phone what is drawn stands first
     form.append(
       el("div", { class: "heading" }, find(form, "h1"), this.#kindRow),
       el("div", { class: "easel" }, this.#hole, submitRow("")),
@@ -80,7 +80,7 @@ export class DrawView {
       const hole = mask && holeOf(await pixelsOf(mask));
       if (hole) this.#pad.fill((i) => hole[i]);
     };
-    shared.models.watch((held) => !this.#models.model && this.#endings.say(held ? NOBODY : t("Starting…")));
+    shared.models.watch((held) => !this.#models.model && this.#completions.say(held ? NOBODY : t("Starting…")));
   }
 
   #element;
@@ -89,7 +89,7 @@ export class DrawView {
   #way;
   #models;
   #fields;
-  #endings;
+  #completions;
   #hole;
   #drawing;
   #pad = new Pad();
@@ -107,7 +107,7 @@ export class DrawView {
   /** What the pad was laid out for. */
   #laid = "";
   #narrow = matchMedia(NARROW);
-  leave = () => this.#endings.leave();
+  leave = () => this.#completions.leave();
   /** @type {(recipe: Recipe) => unknown} */
   follow = (recipe) => this.#drawing.follow(recipe);
   /** @type {(settings: Settings | Remembered | Job, given: Given) => unknown} */
@@ -116,14 +116,14 @@ export class DrawView {
   /** On a phone the paper comes first, with the endings along its lower edge and the bars below; its tools follow. */
   #arrange() {
     const [pad, paper] = [this.#pad.element, find(this.#pad.element, ".paper")];
-    const bars = this.#endings.bars.element;
+    const bars = this.#completions.bars.element;
     if (this.#narrow.matches) {
-      pad.prepend(paper, this.#endings.strip, bars);
+      pad.prepend(paper, this.#completions.strip, bars);
       return;
     }
     find(pad, ".palette").after(paper);
     pad.after(bars);
-    this.#endings.takeStrip();
+    this.#completions.takeStrip();
   }
 
   get #isLive() {
@@ -134,7 +134,7 @@ export class DrawView {
   open(jobId, _further, name) {
     this.#turnTo(WAYS.find(({ place }) => place === name) ?? BEGIN);
     if (jobId) this.#drawing.open(jobId);
-    else if (this.#isLive) this.#endings.look();
+    else if (this.#isLive) this.#completions.look();
   }
 
   /** @param {File} file */
@@ -167,7 +167,7 @@ export class DrawView {
   #turnTo(way) {
     if (way === this.#way) return;
     this.#way = way;
-    this.#endings.leave();
+    this.#completions.leave();
     delete this.#element.dataset.used;
     this.#render();
     this.#models.offerFor(kindFor(way), isFitFor(way));
@@ -193,14 +193,14 @@ export class DrawView {
     const isKept = laid === this.#laid && !(this.#isLive && this.#pad.isWhole);
     this.#title.textContent = t("Settings: {model}", { model: kindOf(model) });
     this.#kinds.offer(kinds, kinds.find((one) => kindOf(one) === kindOf(model)) ?? null);
-    this.#endings.suit(offered, model);
+    this.#completions.suit(offered, model);
     this.#laid = laid;
     if (this.#isLive && !isKept) {
       this.#pad.open(model);
-      this.#endings.begin();
+      this.#completions.begin();
     }
     if (!isKept || (!this.#isLive && this.#pad.isBlank)) this.#pictures.suit(model, this.#isLive);
-    if (this.#isLive && !this.#element.hidden) this.#endings.look();
+    if (this.#isLive && !this.#element.hidden) this.#completions.look();
   }
 
   /** @param {Model} model */
@@ -221,7 +221,7 @@ export class DrawView {
 
   #onInk() {
     clearTrouble(this.#hole);
-    if (this.#isLive) this.#endings.stroke();
+    if (this.#isLive) this.#completions.stroke();
     else this.#pad.expect(null);
   }
 

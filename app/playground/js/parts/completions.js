@@ -14,7 +14,7 @@ import { chanceOfGiven, chanceOfPicture, ownWords, quality } from "../service/wo
 /** @import {Pad} from "./pad.js" */
 
 const REST_MS = 300;
-const ENDINGS = 4;
+const COUNT = 4;
 const MOST_PARTICLES = 128;
 /** What is seen before there is an answer. effort: how often it was told to try harder; large: the ending that is seen on the pad, -1 = none. */
 const NOTHING = {
@@ -28,14 +28,14 @@ const NOTHING = {
   large: -1,
 };
 
-export class Endings {
+export class Completions {
   /** @param {Shared} shared @param {Pad} pad */
   constructor(shared, pad) {
     this.#ask = shared.ask;
     this.#pad = pad;
     this.#tiles.onOpen = (sample) => this.#tell({ large: this.#state.large === sample ? -1 : sample });
     this.#harder.addEventListener("click", () => this.#finish(this.#state.effort + 1));
-    this.strip = el("div", { class: "endings" }, this.#tiles.element);
+    this.strip = el("div", { class: "completions" }, this.#tiles.element);
     const actions = el("p", { class: "actions" }, this.#harder, this.#use);
     this.element = el("div", { class: "answers" }, this.#sentence, this.strip, this.#standing, this.#receipt, actions);
     this.#inquiry = new Inquiry(
@@ -152,7 +152,7 @@ export class Endings {
     this.#tell({ standing: t("The network draws…") });
     const drawn = await this.#ask.complete(
       model,
-      { n: ENDINGS, seed: friendlySeed(), temperature: 1, ...wish },
+      { n: COUNT, seed: friendlySeed(), temperature: 1, ...wish },
       {
         signal,
         onWait: (standing) => this.#tell({ standing }),
@@ -171,11 +171,11 @@ export class Endings {
   #present({ job, mean, isHere }) {
     const receipt = receiptOf(job);
     const word = receipt?.quality;
-    const endings = t("Four endings. Choose one to see it large, or draw on.");
+    const sentence = t("Four endings. Choose one to see it large, or draw on.");
     this.#tiles.rest();
     this.#tiles.vouch(ownWords(receipt));
     this.#tell({
-      standing: isHere ? `${endings} ${t("Drawn in this browser.")}` : endings,
+      standing: isHere ? `${sentence} ${t("Drawn in this browser.")}` : sentence,
       sentence: receipt && word ? chanceOfGiven(receipt, word) : "",
       receipt: receipt ? quality(receipt) : "",
       job: isHere ? "" : job.id,
