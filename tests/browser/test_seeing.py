@@ -109,11 +109,11 @@ def test_best_network_of_each_kind_is_shown_of_those_that_draw_the_same(
     site.open("history")
     chosen = site.page.evaluate(
         """async () => {
-          const {besideEachOther} = await import("/playground/js/views/sight_view.js");
+          const {comparableModels} = await import("/playground/js/views/sight_view.js");
           const plain = {width: 28, height: 28, channels: 1, values: 2, small_width: 0, members: ["none"],
             labels: [], can: ["score"]};
           const small = {...plain, width: 16, height: 16};
-          return besideEachOther([
+          return comparableModels([
             {...plain, name: "worse", network: "pixel-cnn", test_bits_per_dim: 0.2},
             {...plain, name: "cnn", network: "pixel-cnn", test_bits_per_dim: 0.16},
             {...plain, name: "diagonal", network: "diagonal-bilstm", test_bits_per_dim: 0.14},

@@ -7,7 +7,7 @@ import { Inquiry } from "../service/inquiry.js";
 import { t } from "../lang.js";
 import { PicturePicker } from "../parts/picture_picker.js";
 import { explain, FieldTrouble } from "../service/problems.js";
-import { Sight } from "../parts/sight.js";
+import { InfluencePanel } from "../parts/influence_panel.js";
 import { NOBODY } from "../service/words.js";
 
 /** @import {Model, PixelBelief, Shared} from "../types" */
@@ -20,7 +20,7 @@ export class SightView {
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
-    this.#panels = find(element, ".sights");
+    this.#row = find(element, ".sights");
     find(element, ".choice").append(this.#pictures.element);
     this.#pictures.onChange = (picture) => this.#show(picture);
     this.#pictures.onTrouble = (error) => this.#say(error);
@@ -34,10 +34,10 @@ export class SightView {
 
   #element;
   #shared;
-  #panels;
+  #row;
   #pictures = new PicturePicker(t("Picture"), (model) => model, t("Digit {name}", { name: "3" }));
-  /** @type {Sight[]} */
-  #sights = [];
+  /** @type {InfluencePanel[]} */
+  #panels = [];
   #offered = "";
   #chosen = [0, 0];
   /** The question that the panels are to answer, or "" once they did. */
@@ -63,9 +63,9 @@ export class SightView {
 
   /** A panel for each kind of network. @param {Model[]} models */
   #suit(models) {
-    const side = besideEachOther(models);
+    const side = comparableModels(models);
     this.#say(side.length ? null : NOBODY);
-    if (!side.length) return this.#panels.replaceChildren();
+    if (!side.length) return this.#row.replaceChildren();
     this.#isReady = side.every(({ compiling }) => !compiling);
     const key = side.map(({ name, digest, identity }) => name + (identity ?? digest)).join(" ");
     if (key !== this.#offered) this.#lay(key, side);
@@ -77,15 +77,15 @@ export class SightView {
     this.#offered = key;
     const [{ width, height }] = side;
     this.#chosen = [Math.floor(width / 2), Math.floor(height / 2)];
-    this.#sights = side.map((model) => new Sight(model));
-    for (const sight of this.#sights) sight.onChoose = (pixel) => this.#choose(pixel);
-    this.#panels.replaceChildren(...this.#sights.map((sight) => sight.element));
+    this.#panels = side.map((model) => new InfluencePanel(model));
+    for (const panel of this.#panels) panel.onChoose = (pixel) => this.#choose(pixel);
+    this.#row.replaceChildren(...this.#panels.map((panel) => panel.element));
     this.#pictures.suit(side[0]);
   }
 
   /** @param {ImageData} picture */
   #show(picture) {
-    for (const sight of this.#sights) sight.show(picture);
+    for (const panel of this.#panels) panel.show(picture);
     this.#choose(this.#chosen);
   }
 
@@ -93,7 +93,7 @@ export class SightView {
   #choose(pixel) {
     this.leave();
     this.#chosen = pixel;
-    for (const sight of this.#sights) sight.choose(pixel);
+    for (const panel of this.#panels) panel.choose(pixel);
     this.#open = String(pixel);
     this.open();
   }
@@ -107,22 +107,22 @@ export class SightView {
       if (signal.aborted) return;
       if (!picture) throw new FieldTrouble("", t("Choose a picture first."));
       await Promise.all(
-        this.#sights.map(async (sight) => {
-          const how = { signal, onWait: (/** @type {string} */ words) => sight.wait(words) };
-          const belief = await this.#shared.ask.pixel(sight.model, { picture, x, y, influence: true }, how);
-          if (!signal.aborted && belief) sight.tell(belief);
+        this.#panels.map(async (panel) => {
+          const how = { signal, onWait: (/** @type {string} */ words) => panel.wait(words) };
+          const belief = await this.#shared.ask.pixel(panel.model, { picture, x, y, influence: true }, how);
+          if (!signal.aborted && belief) panel.showBelief(belief);
         }),
       );
       if (signal.aborted) return;
       this.#open = "";
       this.#say(null);
-      announce(this.#sights.map(({ words }) => words).join(". "));
+      announce(this.#panels.map(({ words }) => words).join(". "));
     });
   }
 
   /** @param {string} text in each panel, in the place of an answer */
   #wait(text) {
-    for (const sight of this.#sights) sight.wait(text);
+    for (const panel of this.#panels) panel.wait(text);
   }
 
   /** @param {unknown} error */
@@ -139,7 +139,7 @@ export class SightView {
  *
  * @param {Model[]} models
  */
-export function besideEachOther(models) {
+export function comparableModels(models) {
   /** @type {Map<string, Map<string, Model>>} */
   const groups = new Map();
   for (const model of models) {

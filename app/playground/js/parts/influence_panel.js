@@ -33,7 +33,7 @@ const FIELDS = {
   ),
 };
 
-export class Sight {
+export class InfluencePanel {
   /** @param {Model} model */
   constructor(model) {
     this.model = model;
@@ -45,9 +45,9 @@ export class Sight {
     this.#canvas.setAttribute("aria-label", how);
     this.#canvas.addEventListener("click", (event) => this.onChoose(pixelAt(event, this.#canvas, model)));
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));
-    this.#said = el("p", { class: "sight-said", id: uniqueId("sight") });
-    this.#canvas.setAttribute("aria-describedby", this.#said.id);
-    this.element = el("div", { class: "sight" }, el("h2", {}, model.title), this.#canvas, this.#said, this.#field);
+    this.#sentence = el("p", { class: "sight-said", id: uniqueId("sight") });
+    this.#canvas.setAttribute("aria-describedby", this.#sentence.id);
+    this.element = el("div", { class: "sight" }, el("h2", {}, model.title), this.#canvas, this.#sentence, this.#field);
     this.#explain(0);
   }
 
@@ -56,7 +56,7 @@ export class Sight {
 
   #scale;
   #canvas;
-  #said;
+  #sentence;
   #field = el("p", { class: "hint" });
   /** @type {ImageData | null} */
   #picture = null;
@@ -66,7 +66,7 @@ export class Sight {
 
   /** What it says of the chosen pixel, in words. */
   get words() {
-    return `${this.model.title}: ${this.#said.textContent}`;
+    return `${this.model.title}: ${this.#sentence.textContent}`;
   }
 
   /** @param {ImageData} picture */
@@ -78,17 +78,17 @@ export class Sight {
   choose(pixel) {
     this.#chosen = pixel;
     this.#slopes = null;
-    this.#said.textContent = t("Asking the model…");
+    this.#sentence.textContent = t("Asking the model…");
     this.#draw();
   }
 
   /** @param {string} text what is said until there is an answer */
   wait(text) {
-    if (!this.#slopes) this.#said.textContent = text;
+    if (!this.#slopes) this.#sentence.textContent = text;
   }
 
   /** @param {PixelBelief} belief */
-  tell({ colours, influence }) {
+  showBelief({ colours, influence }) {
     this.#slopes = influence?.flat() ?? null;
     const brightness = colours.map(({ probabilities: shares }) =>
       shares.reduce((sum, share, value) => sum + (share * value) / (shares.length - 1), 0),
@@ -97,7 +97,7 @@ export class Sight {
     const seen = this.#slopes?.filter((slope) => slope !== 0).length ?? 0;
     this.#explain(seen / Math.max(1, this.#at));
     const facts = { percent, seen: say(seen), earlier: say(this.#at) };
-    this.#said.textContent =
+    this.#sentence.textContent =
       this.model.values === 2
         ? t("White with {percent}%; it sees {seen} of {earlier} earlier pixels.", facts)
         : t("It expects {percent}% brightness, and sees {seen} of {earlier} earlier pixels.", facts);
