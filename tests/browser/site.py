@@ -54,7 +54,7 @@ class Site:
         """The view with its model cards, or with its jobs."""
         self.page.goto(f"/#{view}")
         if view in ("complete", "upsample"):
-            self.page.locator(f"#view-draw[data-way={view}]").wait_for()
+            self.page.locator(f"#view-draw[data-mode={view}]").wait_for()
             self._unfold()
         if view not in (
             "history",

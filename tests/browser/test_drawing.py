@@ -222,7 +222,7 @@ def test_dropped_completion_restores_picture_and_hole(
     site.page.goto("about:blank")
     site.open("sample")
     site.drop("main", tmp_path / "kept.png")
-    site.page.locator("#view-draw[data-way=complete]").wait_for()
+    site.page.locator("#view-draw[data-mode=complete]").wait_for()
     site.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
     assert site.view.get_by_label("Your picture").is_checked()
     site.submit()
@@ -296,7 +296,7 @@ def test_dropped_completion_brings_back_the_picture_that_it_shows(
     for place, given in files:
         site.open("sample")
         site.drop("main", place)
-        site.page.locator("#view-draw[data-way=complete]").wait_for()
+        site.page.locator("#view-draw[data-mode=complete]").wait_for()
         site.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
         with site.page.expect_response("**/complete") as made:
             site.submit()

@@ -13,7 +13,7 @@ import { RealView } from "./views/real_view.js";
 import { SightView } from "./views/sight_view.js";
 import { WatchView } from "./views/watch_view.js";
 import { Unreachable } from "./service/problems.js";
-import { WAYS } from "./service/ways.js";
+import { DRAW_MODES } from "./service/draw_modes.js";
 
 /** @import {Opened, Shared, View} from "./types" */
 
@@ -21,11 +21,11 @@ import { WAYS } from "./service/ways.js";
 export const ROOMS = [
   [{ place: "watch", title: t("Watch"), make: (element, shared) => new WatchView(element, shared) }],
   [{ place: "bet", title: t("Bet"), make: (element, shared) => new BetView(element, shared) }],
-  WAYS.map((way) => ({
-    ...way,
+  DRAW_MODES.map((mode) => ({
+    ...mode,
     within: "draw",
     make: (element, shared) =>
-      fetched(import("./views/draw_view.js"), (view) => new view.DrawView(element, shared, way)),
+      fetched(import("./views/draw_view.js"), (view) => new view.DrawView(element, shared, mode)),
   })),
   [{ place: "real", title: t("Real or not"), make: (element, shared) => new RealView(element, shared) }],
   [

@@ -4,7 +4,7 @@ import { labelsOf, probabilityOf, rankingOf } from "../service/api.js";
 import { el, find, stamp } from "./dom.js";
 import { icon } from "./icons.js";
 import { fixed, say, t } from "../lang.js";
-import { onward } from "./onward.js";
+import { destinationButtons } from "./destinations.js";
 import { Painting } from "../pixels/painting.js";
 import { explain } from "../service/problems.js";
 import { blankCanvas, canvasOf, pen, pngOf, save, smallSize } from "../pixels/raster.js";
@@ -102,7 +102,7 @@ export class Lightbox {
     this.#showPicture(name);
     this.#showFacts();
     this.#showFiles();
-    this.#showWays();
+    this.#showDestinations();
     find(this.#dialog, "[data-act=check]").hidden = this.#job.kind !== "sample" || !this.#here.canDraw(this.#job);
     if (this.#job.cutouts) find(this.#dialog, "select").value = "1"; // it is large as it is
     const service = { origin: location.origin, isGuarded: this.#api.hasKey };
@@ -247,11 +247,11 @@ export class Lightbox {
   }
 
   /** To the other views, as the picture that they are about. */
-  #showWays() {
+  #showDestinations() {
     const { model, small_height: hasSmall } = this.#job;
     const painting = this.#painting;
     const { width, height } = painting.canvas;
-    const ways = onward(this.#shared, {
+    const buttons = destinationButtons(this.#shared, {
       model,
       size: { width, height },
       small: hasSmall ? smallSize(this.#job) : null,
@@ -259,7 +259,7 @@ export class Lightbox {
       onGo: () => this.#dialog.close(),
       onTrouble: (text) => this.#say(text),
     });
-    find(this.#dialog, "[data-ways]").replaceChildren(...ways);
+    find(this.#dialog, "[data-destinations]").replaceChildren(...buttons);
   }
 
   /** @param {string} text */

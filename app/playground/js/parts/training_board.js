@@ -32,8 +32,8 @@ export class TrainingBoard {
     this.#cancel.addEventListener("click", () => confirm(t("Nothing will be left of it.")) && this.#end("cancel"));
     this.#draw.addEventListener("click", () => this.#drawWith());
     this.#home.addEventListener("click", () => this.#takeHome());
-    const ways = el("span", { class: "actions" }, this.#finish, this.#cancel, this.#draw, this.#home);
-    const head = el("div", { class: "board-head" }, this.#status, ways);
+    const buttons = el("span", { class: "actions" }, this.#finish, this.#cancel, this.#draw, this.#home);
+    const head = el("div", { class: "board-head" }, this.#status, buttons);
     const looks = el("div", {}, el("div", {}, this.#grid), this.#curve);
     this.element.append(head, this.#bar, this.#understood, looks, this.#told, this.#note);
     shared.models.watch(() => this.#lead());

@@ -18,12 +18,12 @@ import { ableTo } from "../service/choice.js";
 import { kindOf } from "../service/kinds.js";
 import { FieldTrouble, Unreachable } from "../service/problems.js";
 import { completionOf, cropOf, scoreForm } from "../service/requests.js";
-import { BEGIN, COMPLETE, ENLARGE, WAYS } from "../service/ways.js";
+import { BEGIN, COMPLETE, ENLARGE, DRAW_MODES } from "../service/draw_modes.js";
 import { NOBODY } from "../service/words.js";
 import { DrawingView } from "./drawing_view.js";
 
 /** @import {Given, Job, Model, Recipe, Remembered, Settings, Shared} from "../types" */
-/** @import {Way} from "../service/ways.js" */
+/** @import {DrawMode} from "../service/draw_modes.js" */
 
 /** @type {[number, number]} */
 const USUAL = [8, 1];
@@ -33,12 +33,12 @@ const NARROW = "(max-width: 700px)";
 const FEW = 2;
 
 export class DrawView {
-  /** @param {HTMLElement} element @param {Shared} shared @param {Way} way */
-  constructor(element, shared, way) {
+  /** @param {HTMLElement} element @param {Shared} shared @param {DrawMode} mode */
+  constructor(element, shared, mode) {
     this.#element = element;
     this.#shared = shared;
-    this.#way = way;
-    this.#models = new ModelPicker(kindFor(way), shared.models, isFitFor(way));
+    this.#mode = mode;
+    this.#models = new ModelPicker(kindFor(mode), shared.models, isFitFor(mode));
     this.#fields = new DrawFields(USUAL[0], shared.info);
     this.#completions = new Completions(shared, this.#pad);
     this.#hole = group("mask", t("Picture"), this.#pad.element, this.#completions.bars.element);
@@ -66,14 +66,14 @@ export class DrawView {
     const suit = (/** @type {Model} */ model) => this.#suit(model);
     this.#drawing = new DrawingView(
       element,
-      { ...shared, onJob: (id) => shared.onJob(id, this.#way.place) },
+      { ...shared, onJob: (id) => shared.onJob(id, this.#mode.place) },
       { models: this.#models, labels: this.#labels, pictures: this.#pictures, fields: this.#fields, suit },
       (model) => this.#request(model),
     );
     drawer.after(this.#drawing.code.element);
     this.#drawing.onExpect = (mean, job) => this.#pad.expect(mean, job.channels === 1 && !job.palette?.length);
     this.#drawing.onRestore = (job) => {
-      this.#turnTo(job.kind === ENLARGE.place ? ENLARGE : COMPLETE);
+      this.#switchTo(job.kind === ENLARGE.place ? ENLARGE : COMPLETE);
       this.#method.set(job);
     };
     this.#drawing.onRefill = async ({ mask }) => {
@@ -86,7 +86,7 @@ export class DrawView {
   #element;
   #shared;
   /** What becomes of the picture now. */
-  #way;
+  #mode;
   #models;
   #fields;
   #completions;
@@ -127,12 +127,12 @@ export class DrawView {
   }
 
   get #isLive() {
-    return this.#way === BEGIN;
+    return this.#mode === BEGIN;
   }
 
-  /** @param {string} jobId @param {string} [_further] @param {string} [name] the way */
+  /** @param {string} jobId @param {string} [_further] @param {string} [name] the mode */
   open(jobId, _further, name) {
-    this.#turnTo(WAYS.find(({ place }) => place === name) ?? BEGIN);
+    this.#switchTo(DRAW_MODES.find(({ place }) => place === name) ?? BEGIN);
     if (jobId) this.#drawing.open(jobId);
     else if (this.#isLive) this.#completions.look();
   }
@@ -140,7 +140,7 @@ export class DrawView {
   /** @param {File} file */
   take(file) {
     if (this.#isLive) {
-      this.#turnTo(COMPLETE);
+      this.#switchTo(COMPLETE);
       location.hash = COMPLETE.place;
     }
     return this.#drawing.take(file);
@@ -151,11 +151,11 @@ export class DrawView {
    *
    * @param {string} url
    * @param {string} model
-   * @param {string} name the way
+   * @param {string} name the mode
    * @param {number} [known] how many of its first pixels are known, of one that is not finished
    */
   async give(url, model, name, known) {
-    this.#turnTo(WAYS.find(({ place }) => place === name) ?? COMPLETE);
+    this.#switchTo(DRAW_MODES.find(({ place }) => place === name) ?? COMPLETE);
     if (!this.#isLive) return this.#drawing.give(url, model);
     const found = this.#models.offered.find((one) => one.name === model);
     if (!found) return;
@@ -163,25 +163,25 @@ export class DrawView {
     this.#pad.copy(await pixelsOf(url, found), known);
   }
 
-  /** Another way: the picture stays where it fits. @param {Way} way */
-  #turnTo(way) {
-    if (way === this.#way) return;
-    this.#way = way;
+  /** Another mode: the picture stays where it fits. @param {DrawMode} mode */
+  #switchTo(mode) {
+    if (mode === this.#mode) return;
+    this.#mode = mode;
     this.#completions.leave();
     delete this.#element.dataset.used;
     this.#render();
-    this.#models.offerFor(kindFor(way), isFitFor(way));
+    this.#models.offerFor(kindFor(mode), isFitFor(mode));
     if (this.#models.model) this.#suit(this.#models.model);
   }
 
   #render() {
-    const { place, title, lead = "", empty = "", verb = "", usual = USUAL } = this.#way;
+    const { place, title, lead = "", empty = "", verb = "", usual = USUAL } = this.#mode;
     const words = { h1: title, ".lead": lead, ".empty p": empty, "button.primary": verb };
     for (const [name, text] of Object.entries(words)) find(this.#element, name).textContent = text;
-    this.#element.dataset.way = place;
+    this.#element.dataset.mode = place;
     this.#fields.begin(...usual);
-    this.#method.element.hidden = this.#way !== COMPLETE;
-    this.#whole.isWanted = this.#way === COMPLETE;
+    this.#method.element.hidden = this.#mode !== COMPLETE;
+    this.#whole.isWanted = this.#mode === COMPLETE;
   }
 
   /** @param {Model} model */
@@ -205,14 +205,14 @@ export class DrawView {
 
   /** @param {Model} model */
   #sizeFor(model) {
-    return this.#way === ENLARGE ? smallSize(model) : model;
+    return this.#mode === ENLARGE ? smallSize(model) : model;
   }
 
   /** @param {ImageData} picture that was chosen */
   #lay(picture) {
     const { model } = this.#models;
     if (this.#isLive) return this.#pad.copy(picture);
-    if (this.#way === ENLARGE || !model) return this.#pad.sketch(picture);
+    if (this.#mode === ENLARGE || !model) return this.#pad.sketch(picture);
     const wasWhole = this.#pad.isWhole;
     this.#pad.edit(picture, model);
     const { isWhole } = this.#pad;
@@ -229,7 +229,7 @@ export class DrawView {
   async #request(model) {
     await this.#pictures.suiting;
     const settings = { ...this.#fields.read(), ...this.#labels.read() };
-    if (this.#way === ENLARGE) return enlargement(model, asSeenBy(this.#pad.picture, model), settings);
+    if (this.#mode === ENLARGE) return enlargement(model, asSeenBy(this.#pad.picture, model), settings);
     Object.assign(settings, this.#method.read());
     const { unknown } = this.#pad;
     if (!unknown.includes(1))
@@ -257,12 +257,12 @@ export class DrawView {
   }
 }
 
-/** What a model must be able to do. @param {Way} way */
-const kindFor = (way) => (way === ENLARGE ? "upsample" : "complete");
+/** What a model must be able to do. @param {DrawMode} mode */
+const kindFor = (mode) => (mode === ENLARGE ? "upsample" : "complete");
 
-/** @param {Way} way @returns {(model: Model) => boolean} */
-function isFitFor(way) {
-  return (model) => way !== BEGIN || ableTo("draw", [model]).length > 0;
+/** @param {DrawMode} mode @returns {(model: Model) => boolean} */
+function isFitFor(mode) {
+  return (model) => mode !== BEGIN || ableTo("draw", [model]).length > 0;
 }
 
 /** @param {Model} model @param {ImageData} picture @param {Record<string, any>} settings */

@@ -11,7 +11,7 @@ import { givenOf, JobBoard } from "../parts/job_board.js";
 import { LabelBars } from "../parts/label_bars.js";
 import { t } from "../lang.js";
 import { ModelPicker } from "../parts/model_picker.js";
-import { onward } from "../parts/onward.js";
+import { destinationButtons } from "../parts/destinations.js";
 import { PicturePicker } from "../parts/picture_picker.js";
 import { explain, FieldTrouble, Unreachable } from "../service/problems.js";
 import { dataUrlOf, pixelsOf } from "../pixels/raster.js";
@@ -54,7 +54,7 @@ export class InspectView {
     this.#labels = new LabelBars(shared, this.#scored);
     const asked = [this.#labels.element, this.#chosen, this.#beliefs, this.#trouble];
     const side = el("div", { class: "side" }, this.#scored.summary, ...asked);
-    side.append(this.#redraw, this.#ways);
+    side.append(this.#redraw, this.#destinations);
     this.#result = el("div", { class: "inspection", hidden: true }, this.#scored.element, side);
     this.#state = el("p", { class: "standing", role: "status" });
     find(element, ".stage").append(this.#state, this.#result, this.#board.element);
@@ -79,7 +79,7 @@ export class InspectView {
   #result;
   #state;
   #models;
-  #ways = el("p", { class: "actions" });
+  #destinations = el("p", { class: "actions" });
   #pictures = new PicturePicker(t("Picture"), (model) => model);
   #scored = new ScoredPicture();
   /** What is seen. @type {({model: Model | null} & Scored) | null} */
@@ -200,15 +200,15 @@ export class InspectView {
     const name = model?.name ?? scored.job?.model ?? "";
     this.#scored.show(name, scored.score, /** @type {ScoreMap} */ (scored.map), picture);
     this.#labels.show(model);
-    this.#ways.replaceChildren(...(picture && model ? this.#waysOf(model, picture) : []));
+    this.#destinations.replaceChildren(...(picture && model ? this.#destinationsFor(model, picture) : []));
     announce(t("The picture is scored."));
   }
 
   /** Where else the picture can go. @param {Model} model @param {ImageData} picture */
-  #waysOf({ name: model }, picture) {
+  #destinationsFor({ name: model }, picture) {
     const onTrouble = (/** @type {string} */ text) => this.#sayTrouble(text);
     const result = { model, size: picture, small: null, whole: () => picture, onGo: () => {}, onTrouble };
-    return onward(this.#shared, result, "inspect");
+    return destinationButtons(this.#shared, result, "inspect");
   }
 
   /** The form as it was when this was asked, here or elsewhere. @param {string} model @param {Given} given */

@@ -32,9 +32,15 @@ export class TeachView {
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
     const files = this.#opener(t("Pictures, or a zip"), { multiple: true, accept: "image/*,.zip,.npz" });
     const emoji = el("button", { type: "button", on: { click: () => this.#takeEmoji() } }, t("Take 200 emoji"));
-    const ways = el("div", { class: "actions" }, files, this.#opener(t("A folder"), { webkitdirectory: true }), emoji);
+    const buttons = el(
+      "div",
+      { class: "actions" },
+      files,
+      this.#opener(t("A folder"), { webkitdirectory: true }),
+      emoji,
+    );
     const notes = [PRIVACY, CREDIT].map((text) => el("p", { class: "hint" }, text));
-    const pictures = group("image", t("Drop pictures, or choose"), notes[0], ways, this.#chosen, notes[1]);
+    const pictures = group("image", t("Drop pictures, or choose"), notes[0], buttons, this.#chosen, notes[1]);
     const fields = [field("name", t("Its name"), this.#name), field("minutes", t("Minutes"), this.#minutes)];
     const off = el("p", { class: "notice" }, OFF);
     const code = new FormCode(shared, this.#form, async () => this.#asked());

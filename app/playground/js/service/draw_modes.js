@@ -9,10 +9,10 @@ import { enlarges } from "./kinds.js";
  * What becomes of the picture. usual: how many images at first, and at what temperature, because at 1 what is drawn
  * between given pixels is restless.
  *
- * @typedef {Omit<View, "make"> & {verb?: string, usual?: [number, number]}} Way
+ * @typedef {Omit<View, "make"> & {verb?: string, usual?: [number, number]}} DrawMode
  */
 
-/** @type {Way} */
+/** @type {DrawMode} */
 export const BEGIN = {
   place: "ink",
   title: t("Begin one yourself"),
@@ -20,7 +20,7 @@ export const BEGIN = {
     "Draw anywhere, above or below: what you paint is given, and all else is unknown. The fog is what the network expects there. When you lift the pen it draws four endings.",
   ),
 };
-/** @type {Way} */
+/** @type {DrawMode} */
 export const COMPLETE = {
   place: "complete",
   title: t("Complete a picture"),
@@ -28,7 +28,7 @@ export const COMPLETE = {
   empty: t("The completions appear here beside the original, the likeliest first."),
   verb: t("Fill the hole"),
 };
-/** @type {Way} */
+/** @type {DrawMode} */
 export const ENLARGE = {
   place: "upsample",
   needsService: true,
@@ -40,4 +40,4 @@ export const ENLARGE = {
   usual: [4, 0.7],
 };
 
-export const WAYS = [BEGIN, COMPLETE, ENLARGE];
+export const DRAW_MODES = [BEGIN, COMPLETE, ENLARGE];

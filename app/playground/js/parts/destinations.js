@@ -23,7 +23,7 @@ const VIEWS = /** @type {const} */ ([
  */
 
 /** @param {Shared} shared @param {Result} result @param {string} here the view that has it already @returns {(Node | string)[]} */
-export function onward(shared, result, here = "") {
+export function destinationButtons(shared, result, here = "") {
   /** @param {string} view @param {"final" | "small"} stage @param {string} model */
   const go = (view, stage, model) => () => {
     const picture = result.whole(stage);
