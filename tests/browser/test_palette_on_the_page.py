@@ -159,12 +159,12 @@ def test_inspected_pixel_has_bars_in_its_colours(site: Site) -> None:
 
 COMPLETE_HERE = """
 async ({ values, keep }) => {
-  const { Here } = await import(new URL("playground/js/service/here.js", location.href));
+  const { BrowserBackend } = await import(new URL("playground/js/service/browser_backend.js", location.href));
   const { Folder } = await import(new URL("playground/js/service/folder.js", location.href));
   const { rgbaOf } = await import(new URL("playground/js/pixels/raster.js", location.href));
   const api = new Folder("models/");
   const [model] = await api.models();
-  const here = new Here({ api, info: { value: await api.info() }, models: { value: [model] } });
+  const here = new BrowserBackend({ api, info: { value: await api.info() }, models: { value: [model] } });
   const picture = new ImageData(model.width, model.height);
   values.forEach((value, i) => picture.data.set(rgbaOf(model.palette[value]), 4 * i));
   const hole = Uint8Array.from(keep, (isKept) => Number(!isKept));

@@ -7,7 +7,7 @@ import { textOf } from "./pixels/png_text.js";
 import { canvasOf } from "./pixels/raster.js";
 import { ROOMS, sectionOf } from "./rooms.js";
 import { Api, seen } from "./service/api.js";
-import { Asking } from "./service/asking.js";
+import { Backend } from "./service/backend.js";
 import { Folder } from "./service/folder.js";
 import { History } from "./service/history.js";
 import { explain } from "./service/problems.js";
@@ -36,7 +36,7 @@ const world = {
   info: new Signal(/** @type {Info | null} */ (null)),
   isOnline: new Signal(false),
 };
-const shared = { ...world, ask: new Asking(world) };
+const shared = { ...world, backend: new Backend(world) };
 const sections = new Map(ROOMS.flat().map((view) => [view.place, sectionOf(view)]));
 /** Views that were opened, by where they are: the code of some is fetched then. @type {Map<HTMLElement, Promise<Opened | null>>} */
 const made = new Map();
@@ -250,7 +250,7 @@ async function take(file) {
     const facts = { name: file.name, seed, temperature: say(temperature, { maximumSignificantDigits: 17 }) };
     const restored = t("Settings of “{name}” restored: seed {seed}, temperature {temperature}.", facts);
     note(restored);
-    if (kind === "sample") note(`${restored} ${await shared.ask.here.verdict(settings.model, file)}`);
+    if (kind === "sample") note(`${restored} ${await shared.backend.browser.verificationOf(settings.model, file)}`);
     return;
   }
   if ((await opened(shown))?.take?.(file)) return;
@@ -263,7 +263,7 @@ async function take(file) {
 /** A file of coded pictures. @param {File} file */
 async function open(file) {
   try {
-    const { images, model } = await shared.ask.here.decoded(file);
+    const { images, model } = await shared.backend.browser.decodeFile(file);
     const facts = { count: say(images.length), model };
     note(t("{count} pictures, without loss, decoded by {model} in this browser.", facts), ...images.map(canvasOf));
   } catch (error) {

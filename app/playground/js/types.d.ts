@@ -3,7 +3,7 @@
 
 import type * as Told from "../../../tests/browser/openapi";
 import type { Api } from "./service/api.js";
-import type { Asking } from "./service/asking.js";
+import type { Backend } from "./service/backend.js";
 import type { History } from "./service/history.js";
 import type { PixelOptions } from "./service/pixel_options.js";
 import type { Signal } from "./signal.js";
@@ -113,7 +113,7 @@ export type Classified = Pick<Told.ClassifyResult, "nats" | "quality"> & {
 /** What all views are given. */
 export interface Shared {
   api: Api;
-  ask: Asking;
+  backend: Backend;
   history: History;
   /** What workers hold, once that is known. */
   models: Signal<Model[] | null>;

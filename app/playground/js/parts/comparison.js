@@ -89,7 +89,7 @@ export class Comparison {
     };
     onJob(/** @type {any} */ ({ kind: "sample", ...model, ...wish })); // it has its place at once
     const how = { signal, onJob, onRow: (/** @type {any} */ row) => tiles.put(row) };
-    const { job } = await this.#shared.ask.sample(model, wish, how);
+    const { job } = await this.#shared.backend.sample(model, wish, how);
     tiles.rest();
     openFrom(job);
     return { label, tiles, job };

@@ -3,7 +3,7 @@
 import { receiptOf } from "../service/api.js";
 import { alikes, fittest } from "../service/choice.js";
 import { announce, el } from "./dom.js";
-import { Inquiry } from "../service/inquiry.js";
+import { CurrentQuestion } from "../service/current_question.js";
 import { Bars } from "./label_bars.js";
 import { t } from "../lang.js";
 import { friendlySeed } from "../service/requests.js";
@@ -31,14 +31,14 @@ const NOTHING = {
 export class Completions {
   /** @param {Shared} shared @param {Pad} pad */
   constructor(shared, pad) {
-    this.#ask = shared.ask;
+    this.#backend = shared.backend;
     this.#pad = pad;
     this.#tiles.onOpen = (sample) => this.#tell({ large: this.#state.large === sample ? -1 : sample });
     this.#harder.addEventListener("click", () => this.#finish(this.#state.effort + 1));
     this.strip = el("div", { class: "completions" }, this.#tiles.element);
     const actions = el("p", { class: "actions" }, this.#harder, this.#use);
     this.element = el("div", { class: "answers" }, this.#sentence, this.strip, this.#standing, this.#receipt, actions);
-    this.#inquiry = new Inquiry(
+    this.#question = new CurrentQuestion(
       shared.isOnline,
       (standing) => this.#tell({ standing }),
       () => this.look(),
@@ -50,7 +50,7 @@ export class Completions {
   /** The endings side by side; the reader's screen decides where they stand. @type {HTMLElement} */
   strip;
 
-  #ask;
+  #backend;
   #pad;
   #sentence = el("p", { class: "sentence" });
   #tiles = new Tiles();
@@ -58,7 +58,7 @@ export class Completions {
   #receipt = el("p", { class: "receipt hint" });
   #harder = el("button", { type: "button" }, t("Try harder"));
   #use = el("a", { class: "button" }, t("Open in Complete"));
-  #inquiry;
+  #question;
   /** Those that draw the same kind of picture. @type {Model[]} */
   #models = [];
   #state = NOTHING;
@@ -96,7 +96,7 @@ export class Completions {
 
   /** It is seen now. */
   look() {
-    if (!this.#state.isAnswered && !this.#inquiry.isAsking) this.#finish(this.#state.effort);
+    if (!this.#state.isAnswered && !this.#question.isAsking) this.#finish(this.#state.effort);
   }
 
   /** Beneath what it is about: where the endings stand on a wide screen. */
@@ -108,7 +108,7 @@ export class Completions {
 
   leave() {
     clearTimeout(this.#timer);
-    this.#inquiry.giveUp();
+    this.#question.giveUp();
   }
 
   /** Which label the strokes look like while the hand is down; what is unknown is black. */
@@ -120,7 +120,7 @@ export class Completions {
       this.#isDrawnOn = false;
       const reader = this.#reader;
       const never = new AbortController().signal;
-      const found = reader && this.#ask.classifyHere(reader, { picture: this.#pad.picture }, { signal: never });
+      const found = reader && this.#backend.classifyHere(reader, { picture: this.#pad.picture }, { signal: never });
       const labels = (await found?.catch(() => null))?.labels;
       if (labels && reader === this.#reader) this.bars.show(labels);
     }
@@ -129,7 +129,7 @@ export class Completions {
 
   /** The model that reads what is drawn in this browser, if there is one. */
   get #reader() {
-    return this.#models.find((model) => model.labels.length && this.#ask.here.can("classify", model)) ?? null;
+    return this.#models.find((model) => model.labels.length && this.#backend.browser.can("classify", model)) ?? null;
   }
 
   /** The rest is drawn, or, where there is none, what is there is judged. @param {number} effort */
@@ -138,8 +138,8 @@ export class Completions {
     const { picture, unknown } = this.#pad;
     const model = fittest(this.#models, unknown);
     if (!model) return;
-    if (!this.#ask.isReady("complete", model)) return this.#tell({ standing: t("The model is being made ready…") });
-    this.#inquiry.ask(async (signal) => {
+    if (!this.#backend.isReady("complete", model)) return this.#tell({ standing: t("The model is being made ready…") });
+    this.#question.ask(async (signal) => {
       if (unknown.includes(1))
         await this.#complete(model, { picture, hole: unknown, ...effortOf(model, effort) }, signal);
       else await this.#judge(model, picture, signal);
@@ -150,7 +150,7 @@ export class Completions {
   /** @param {Model} model @param {any} wish @param {AbortSignal} signal */
   async #complete(model, wish, signal) {
     this.#tell({ standing: t("The network draws…") });
-    const drawn = await this.#ask.complete(
+    const drawn = await this.#backend.complete(
       model,
       { n: COUNT, seed: friendlySeed(), temperature: 1, ...wish },
       {
@@ -189,7 +189,7 @@ export class Completions {
   /** Nothing is left to draw. @param {Model} model @param {ImageData} picture @param {AbortSignal} signal */
   async #judge(model, picture, signal) {
     this.#tell({ standing: t("Asking the model…") });
-    const { score } = await this.#ask.score(model, { picture }, { signal });
+    const { score } = await this.#backend.score(model, { picture }, { signal });
     const standing = t("Everything is given. Make something unknown, and it is drawn.");
     this.#tell({ standing, sentence: chanceOfPicture(score) });
     announce(this.#state.sentence);

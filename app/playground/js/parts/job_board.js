@@ -199,7 +199,7 @@ export class JobBoard {
     const isWaiting = () => !signal.aborted && !this.#job?.finished_at && this.#bar.value === 0;
     const onRow = (/** @type {RowEvent} */ row) => this.#tiles.put(row);
     const how = { signal, onRow, onBegin: () => this.#sayHere() };
-    const result = await this.#shared.ask.help(job, this.#given, how, isWaiting);
+    const result = await this.#shared.backend.help(job, this.#given, how, isWaiting);
     if (!result || signal.aborted || this.#job?.finished_at) return;
     this.#drawnHere = result; // all of it is seen, however far the service is
     this.#offer({ files: false });
@@ -225,7 +225,7 @@ export class JobBoard {
     };
     try {
       const how = { signal, onJob, onRow: (/** @type {RowEvent} */ row) => this.#tiles.put(row) };
-      const { job, mean } = await this.#shared.ask.here[kind](model, wish, how);
+      const { job, mean } = await this.#shared.backend.browser[kind](model, wish, how);
       if (signal.aborted) return "";
       this.#tiles.rest();
       this.#job = job;
@@ -248,7 +248,7 @@ export class JobBoard {
   /** What was drawn here is asked of the service, too. @param {"sample" | "complete"} kind @param {Model} model @param {any} wish @param {AbortSignal} signal */
   async #checkThere(kind, model, wish, signal) {
     this.#onBack = () => {};
-    const found = await this.#shared.ask.there[kind](model, wish, { signal }).catch(() => null);
+    const found = await this.#shared.backend.service[kind](model, wish, { signal }).catch(() => null);
     if (!found) return; // away once more, or nobody looks at them
     const shown = this.#tiles.paintings.map((painting) => painting.whole("final"));
     const isSame = found.images.every(({ data }, i) => String(data) === String(shown[i]?.data));
@@ -296,7 +296,7 @@ export class JobBoard {
     this.#remember(job);
     const receipt = receiptOf(job);
     if (receipt) this.#vouch(job, receipt);
-    this.#shared.ask.prepare(job);
+    this.#shared.backend.prepare(job);
     if (this.#expected?.sha256 && job.status === "succeeded") this.#verify(job, this.#expected);
     announce(this.#status.textContent ?? "");
   }
@@ -338,7 +338,7 @@ export class JobBoard {
       const model = this.#shared.models.value?.find(({ name }) => name === job.model);
       const label = typeof job.label === "string" ? job.label : undefined;
       const wish = { picture: await pixelsOf(image), label };
-      const { score } = await this.#shared.ask.score(/** @type {Model} */ (model), wish, { signal });
+      const { score } = await this.#shared.backend.score(/** @type {Model} */ (model), wish, { signal });
       if (!signal.aborted) this.#tiles.rankOriginal(score.nats);
     } catch {
       // its likelihood is extra: the completions are ranked without it

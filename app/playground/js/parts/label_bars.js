@@ -1,7 +1,7 @@
 /** How probable each label is, given a picture: bars that move as pixels of it are painted over. */
 
 import { announce, el } from "./dom.js";
-import { Inquiry } from "../service/inquiry.js";
+import { CurrentQuestion } from "../service/current_question.js";
 import { fixed, t } from "../lang.js";
 import { percent } from "../service/words.js";
 
@@ -11,11 +11,11 @@ import { percent } from "../service/words.js";
 const QUALITIES = { exact: t("exact"), good: t("well known"), rough: t("roughly known"), poor: t("hardly known") };
 
 export class LabelBars {
-  /** @param {Pick<Shared, "ask" | "isOnline">} shared @param {ScoredPicture} scored whose pixels are painted over */
-  constructor({ ask, isOnline }, scored) {
-    this.#ask = ask;
+  /** @param {Pick<Shared, "backend" | "isOnline">} shared @param {ScoredPicture} scored whose pixels are painted over */
+  constructor({ backend, isOnline }, scored) {
+    this.#backend = backend;
     const cease = (/** @type {string} */ text) => (this.#said.textContent = text);
-    this.#inquiry = new Inquiry(isOnline, cease, () => this.#judge());
+    this.#question = new CurrentQuestion(isOnline, cease, () => this.#judge());
     this.#scored = scored;
     this.#cover = el("button", { type: "button", "aria-pressed": "false" }, t("Cover pixels"));
     this.#cover.addEventListener("click", () => this.#toggle(!scored.isCovering));
@@ -32,7 +32,7 @@ export class LabelBars {
     );
   }
 
-  #ask;
+  #backend;
   #scored;
   #cover;
   #all;
@@ -40,7 +40,7 @@ export class LabelBars {
   #said = el("p", { class: "hint", role: "status" });
   /** @type {Model | null} */
   #model = null;
-  #inquiry;
+  #question;
 
   /** Of the picture that is shown now; nothing for a model without labels. @param {Model | null} model */
   show(model) {
@@ -68,14 +68,14 @@ export class LabelBars {
   /** Only the answer to the last question is shown. */
   #judge() {
     const { picture, cover } = this.#scored;
-    this.#inquiry.giveUp();
+    this.#question.giveUp();
     this.#all.hidden = !cover.count;
     this.#said.textContent = "";
     if (!this.#model || !picture) return;
     const [model, wish] = [this.#model, { picture, hole: cover.hole }];
     this.#bars.element.setAttribute("aria-busy", "true");
-    this.#inquiry.ask(async (signal) => {
-      const found = await this.#ask.classify(model, wish, { signal });
+    this.#question.ask(async (signal) => {
+      const found = await this.#backend.classify(model, wish, { signal });
       if (!signal.aborted) this.#tell(found);
     });
   }

@@ -27,7 +27,7 @@ export class Lightbox {
     this.#job = job;
     this.#paintings = paintings;
     this.#given = given;
-    this.#here = shared.ask.here;
+    this.#browser = shared.backend.browser;
     const ranked = rankingOf(job)?.map(({ sample }) => sample);
     this.#order = ranked ?? paintings.map((_, sample) => sample);
     this.#isRanked = Boolean(ranked);
@@ -54,7 +54,7 @@ export class Lightbox {
   #job;
   #paintings;
   #given;
-  #here;
+  #browser;
   #dialog;
   /** Samples in the order in which the board shows them. @type {number[]} */
   #order;
@@ -103,7 +103,7 @@ export class Lightbox {
     this.#showFacts();
     this.#showFiles();
     this.#showDestinations();
-    find(this.#dialog, "[data-act=check]").hidden = this.#job.kind !== "sample" || !this.#here.canDraw(this.#job);
+    find(this.#dialog, "[data-act=check]").hidden = this.#job.kind !== "sample" || !this.#browser.canDraw(this.#job);
     if (this.#job.cutouts) find(this.#dialog, "select").value = "1"; // it is large as it is
     const service = { origin: location.origin, isGuarded: this.#api.hasKey };
     const recipe = /** @type {const} */ ([this.#job, this.#sample, service]);
@@ -183,7 +183,7 @@ export class Lightbox {
     try {
       const model = this.#shared.models.value?.find(({ name }) => name === this.#job.model);
       if (!model) return void (place.textContent = t("not known yet"));
-      painting.score ??= (await this.#shared.ask.score(model, { picture }, { signal })).score;
+      painting.score ??= (await this.#shared.backend.score(model, { picture }, { signal })).score;
       place.textContent = t("{bits} bits", { bits: fixed(painting.score.nats / Math.LN2, 1) });
       exactly.textContent = likelihoodOf(painting.score);
     } catch (error) {
@@ -226,7 +226,7 @@ export class Lightbox {
     const { first = 0, label } = this.#job;
     const one = { ...this.#job, n: 1, first: first + sample, label: Array.isArray(label) ? label[sample] : label };
     const how = { signal: new AbortController().signal, onRow: (/** @type {RowEvent} */ row) => again.put(row) };
-    const isDrawn = await this.#here.redraw(one, {}, how);
+    const isDrawn = await this.#browser.redraw(one, {}, how);
     if (sample !== this.#sample) return;
     const pixels = say(width * height);
     const differ = again.large.pixels.data.filter((byte, i) => byte !== shown.data[i]).length;

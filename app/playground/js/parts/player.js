@@ -13,7 +13,7 @@ import { Latest } from "../signal.js";
 import { costOfPixel, likelihood, percent } from "../service/words.js";
 import { chanceOfWhite, drawPicture, redrawFrom, withOneLabel } from "../service/drawing.js";
 
-/** @import {Asking} from "../service/asking.js" */
+/** @import {Backend} from "../service/backend.js" */
 /** @import {How, Model} from "../types" */
 /** @import {Drawing} from "../service/drawing.js" */
 
@@ -43,10 +43,10 @@ const EVERY = 2;
 const UNITS = 4096;
 
 export class Player {
-  /** @param {HTMLElement} view @param {Asking} ask */
-  constructor(view, ask) {
+  /** @param {HTMLElement} view @param {Backend} backend */
+  constructor(view, backend) {
     this.#view = view;
-    this.#ask = ask;
+    this.#backend = backend;
     const canvas = /** @type {HTMLCanvasElement} */ (find(view, "canvas"));
     this.#canvas = new DrawingCanvas(canvas);
     this.#note = new PixelNote(
@@ -77,7 +77,7 @@ export class Player {
   isAsking = false;
 
   #view;
-  #ask;
+  #backend;
   #canvas;
   #note;
   #place;
@@ -147,7 +147,7 @@ export class Player {
   begin(model, isAsked) {
     if (isAsked) this.#inARow = 0;
     const one = withOneLabel(model);
-    return this.#draw(one, 0, (how) => drawPicture(this.#ask, one, how), !isAsked);
+    return this.#draw(one, 0, (how) => drawPicture(this.#backend, one, how), !isAsked);
   }
 
   /** What was recorded, for as long as nothing else is there. */
@@ -172,7 +172,7 @@ export class Player {
     const [model, drawing, at] = [this.model, this.#drawing, this.#at];
     if (!model || !drawing) return;
     this.#run(false);
-    this.#draw(model, at, (how) => redrawFrom(this.#ask, model, drawing.picture, at, how));
+    this.#draw(model, at, (how) => redrawFrom(this.#backend, model, drawing.picture, at, how));
   }
 
   /**
@@ -188,7 +188,7 @@ export class Player {
       const drawing = await ask({ signal, onWait: (words) => this.onWait(words) });
       if (signal.aborted) return;
       const fogs = model === this.model ? this.#futures.fogs.filter(({ from }) => from <= at) : [];
-      const futures = new Futures(drawing.picture, fogs, { ask: this.#ask, model });
+      const futures = new Futures(drawing.picture, fogs, { backend: this.#backend, model });
       if (isByItself && this.#drawing && !matchMedia(STILL).matches) {
         await Promise.race([Promise.all([this.#hurryFilm(), futures.seek(at)]), pause(HANDOVER_MS)]);
         this.#hurry = 0;
@@ -255,7 +255,7 @@ export class Player {
     if (!model?.palette?.length || !drawing?.bits || this.isFinished) return;
     const { picture } = drawing;
     const wish = { picture, x: at % picture.width, y: Math.floor(at / picture.width) };
-    const belief = await this.#ask.pixel(model, wish, { signal: this.#wondering.ask() }).catch(() => null);
+    const belief = await this.#backend.pixel(model, wish, { signal: this.#wondering.ask() }).catch(() => null);
     if (!belief || drawing !== this.#drawing || at !== this.#at) return;
     find(this.#view, "[data-chances]").replaceChildren(...beliefPlots(belief.colours, model));
     this.#chancesAt = at;

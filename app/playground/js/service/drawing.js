@@ -3,7 +3,7 @@
 import { isInOneOrder } from "./choice.js";
 import { friendlySeed } from "./requests.js";
 
-/** @import {Asking} from "./asking.js" */
+/** @import {Backend} from "./backend.js" */
 /** @import {Drawn, How, Model} from "../types" */
 
 /**
@@ -24,29 +24,29 @@ export function withOneLabel(model) {
   return label ? { ...model, labels: [], label } : model;
 }
 
-/** A new one. @param {Asking} ask @param {Model} model @param {How} how @param {number} [seed] */
-export async function drawPicture(ask, model, how, seed = friendlySeed()) {
-  return drawingOf(ask, model, await ask.sample(model, { n: 1, seed }, how), how);
+/** A new one. @param {Backend} backend @param {Model} model @param {How} how @param {number} [seed] */
+export async function drawPicture(backend, model, how, seed = friendlySeed()) {
+  return drawingOf(backend, model, await backend.sample(model, { n: 1, seed }, how), how);
 }
 
-/** The same one up to a pixel, and another end. @param {Asking} ask @param {Model} model @param {ImageData} picture @param {number} at the first pixel that is drawn anew @param {How} how */
-export async function redrawFrom(ask, model, picture, at, how) {
-  return drawingOf(ask, model, await completionsFrom(ask, model, picture, at, 1, how), how);
+/** The same one up to a pixel, and another end. @param {Backend} backend @param {Model} model @param {ImageData} picture @param {number} at the first pixel that is drawn anew @param {How} how */
+export async function redrawFrom(backend, model, picture, at, how) {
+  return drawingOf(backend, model, await completionsFrom(backend, model, picture, at, 1, how), how);
 }
 
-/** Ends of a picture from a pixel on. @param {Asking} ask @param {Model} model @param {ImageData} picture @param {number} at @param {number} n @param {How} how */
-export function completionsFrom(ask, model, picture, at, n, how) {
+/** Ends of a picture from a pixel on. @param {Backend} backend @param {Model} model @param {ImageData} picture @param {number} at @param {number} n @param {How} how */
+export function completionsFrom(backend, model, picture, at, n, how) {
   const wish = { n, seed: friendlySeed(), temperature: 1 };
-  if (!at) return ask.sample(model, wish, how);
+  if (!at) return backend.sample(model, wish, how);
   const hole = Uint8Array.from({ length: picture.width * picture.height }, (_, i) => Number(i >= at));
   const opaque = new ImageData(picture.data.slice(), picture.width);
   for (let i = 3; i < opaque.data.length && !model.palette?.length; i += 4) opaque.data[i] = 255;
-  return ask.complete(model, { ...wish, picture: opaque, hole }, how);
+  return backend.complete(model, { ...wish, picture: opaque, hole }, how);
 }
 
-/** @param {Asking} ask @param {Model} model @param {Drawn} drawing @param {How} how @returns {Promise<Drawing>} */
-async function drawingOf(ask, model, { job, images: [picture], isHere }, how) {
-  const { score, map } = await (isInOneOrder(model) ? ask.scoreMap : ask.score)(model, { picture }, how);
+/** @param {Backend} backend @param {Model} model @param {Drawn} drawing @param {How} how @returns {Promise<Drawing>} */
+async function drawingOf(backend, model, { job, images: [picture], isHere }, how) {
+  const { score, map } = await (isInOneOrder(model) ? backend.scoreMap : backend.score)(model, { picture }, how);
   const bits = map && map.bits.flat().map((colours) => colours.reduce((sum, part) => sum + part, 0));
   const recipe = new URLSearchParams({ model: model.name, seed: String(job.seed), n: "1", temperature: "1" });
   if (model.label) recipe.set("label", model.label);

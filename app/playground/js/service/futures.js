@@ -3,7 +3,7 @@
 import { Latest } from "../signal.js";
 import { completionsFrom } from "./drawing.js";
 
-/** @import {Asking} from "./asking.js" */
+/** @import {Backend} from "./backend.js" */
 /** @import {Model, Size} from "../types" */
 
 /**
@@ -28,7 +28,7 @@ export class Futures {
   /**
    * @param {ImageData} picture
    * @param {Fog[]} fogs those that are known
-   * @param {{ask: Asking, model: Model} | null} source of more; null = there are no more
+   * @param {{backend: Backend, model: Model} | null} source of more; null = there are no more
    */
   constructor(picture, fogs, source) {
     this.#picture = picture;
@@ -109,15 +109,15 @@ export class Futures {
 }
 
 /**
- * @param {{ask: Asking, model: Model}} source
+ * @param {{backend: Backend, model: Model}} source
  * @param {ImageData} picture
  * @param {number} from
  * @param {number} many endings
  * @param {AbortSignal} signal
  * @returns {Promise<Fog>}
  */
-async function fogFrom({ ask, model }, picture, from, many, signal) {
-  const { images } = await completionsFrom(ask, model, picture, from, many, { signal });
+async function fogFrom({ backend, model }, picture, from, many, signal) {
+  const { images } = await completionsFrom(backend, model, picture, from, many, { signal });
   signal.throwIfAborted();
   return { from, mean: meanOf(images), completions: images.slice(0, SHOWN) };
 }

@@ -5,7 +5,7 @@
 
 import { loadInWorker } from "../../../../engine/in_worker.js";
 import { embedded, embeddedPaths } from "../files.js";
-import { loadBy } from "./here.js";
+import { setLoader } from "./browser_backend.js";
 
 /** Where the engine takes its files to be: a name that nobody can register (RFC 2606), and nobody is asked. */
 const PLACE = "https://one-file.invalid/";
@@ -15,7 +15,7 @@ const WORKER = "engine/worker.js";
 /** Its URL, which all workers share. */
 let script = "";
 
-loadBy(async ({ engine, model }) => {
+setLoader(async ({ engine, model }) => {
   script ||= URL.createObjectURL(new Blob([embedded(WORKER) ?? ""], { type: "text/javascript" }));
   const needed = embeddedPaths().filter((path) => path.startsWith(engine) || path.startsWith(model));
   const files = new Map(needed.map((path) => [PLACE + path, /** @type {Uint8Array<ArrayBuffer>} */ (embedded(path))]));

@@ -3,7 +3,7 @@
 import { Bet, ROUNDS } from "../service/bet.js";
 import { ableTo } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
-import { Inquiry } from "../service/inquiry.js";
+import { CurrentQuestion } from "../service/current_question.js";
 import { kindOf } from "../service/kinds.js";
 import { fixed, t } from "../lang.js";
 import { DrawingCanvas } from "../parts/drawing_canvas.js";
@@ -43,7 +43,7 @@ export class BetView {
     this.#result.addEventListener("click", () => this.#copyResult());
     this.#link = find(element, "[data-act=friend]");
     this.#link.addEventListener("click", () => this.#copyLink());
-    this.#inquiry = new Inquiry(
+    this.#question = new CurrentQuestion(
       shared.isOnline,
       (text) => this.#say(text),
       () => this.open(this.#place),
@@ -57,7 +57,7 @@ export class BetView {
   #slider;
   #link;
   #result;
-  #inquiry;
+  #question;
   /** @type {Model[]} */
   #models = [];
   /** What the address says: a picture that a friend has bet on. */
@@ -73,7 +73,7 @@ export class BetView {
   open(place = "") {
     const isNew = place !== this.#place;
     this.#place = place;
-    if (this.#element.hidden || (!isNew && (this.#game || this.#inquiry.isAsking))) return;
+    if (this.#element.hidden || (!isNew && (this.#game || this.#question.isAsking))) return;
     const query = new URLSearchParams(place);
     const seed = Number(query.get("seed") ?? NaN);
     const most = Math.min(ROUNDS, Number(query.get("of")) || ROUNDS);
@@ -81,7 +81,7 @@ export class BetView {
   }
 
   leave() {
-    this.#inquiry.giveUp();
+    this.#question.giveUp();
     cancelAnimationFrame(this.#frame);
   }
 
@@ -89,7 +89,7 @@ export class BetView {
   #suit(models) {
     this.#models = ableTo("bet", models);
     if (!this.#game) this.#say(this.#models.length ? "" : NOBODY);
-    if (!this.#game && !this.#inquiry.isAsking) this.open(this.#place);
+    if (!this.#game && !this.#question.isAsking) this.open(this.#place);
   }
 
   /** The one that the address names, else the best. */
@@ -102,11 +102,16 @@ export class BetView {
   #begin(seed, rival, most = ROUNDS) {
     const model = this.#model;
     if (!model) return;
-    if (!this.#shared.ask.isReady("scoreMap", model)) return this.#say(t("The model is being made ready…"));
+    if (!this.#shared.backend.isReady("scoreMap", model)) return this.#say(t("The model is being made ready…"));
     this.#game = null;
     this.#say(t("Asking the model…"));
-    this.#inquiry.ask(async (signal) => {
-      const drawing = await drawPicture(this.#shared.ask, model, { signal, onWait: (words) => this.#say(words) }, seed);
+    this.#question.ask(async (signal) => {
+      const drawing = await drawPicture(
+        this.#shared.backend,
+        model,
+        { signal, onWait: (words) => this.#say(words) },
+        seed,
+      );
       if (signal.aborted) return;
       const bet = new Bet(drawing, most);
       this.#game = { model, seed, rival, drawing, bet };

@@ -237,7 +237,9 @@ export class DrawView {
     if (this.#pad.isWhole) return this.#crop(model, unknown, settings);
     const fit = this.#models.fitFor(unknown, model);
     const { picture } = this.#pad;
-    const wish = this.#shared.ask.here.can("complete", fit) ? { picture, hole: unknown, ...settings } : undefined;
+    const wish = this.#shared.backend.browser.can("complete", fit)
+      ? { picture, hole: unknown, ...settings }
+      : undefined;
     return { ...(await completionOf(fit, picture, unknown, settings)), wish };
   }
 

@@ -185,9 +185,9 @@ export class DrawingView {
     const isIdle = () => !this.#element.hidden && !("used" in this.#element.dataset);
     if (!models.model || pictures || !isIdle()) return;
     const { model } = models;
-    const { here } = this.#shared.ask;
+    const { browser } = this.#shared.backend;
     const request = await this.#ask(model).catch(() => null); // nobody asked for it
-    if (!request?.wish || !here.can("rows", model) || !(await here.fetch(model.name, model)) || !isIdle()) return;
+    if (!request?.wish || !browser.can("rows", model) || !(await browser.fetch(model.name, model)) || !isIdle()) return;
     this.#drawHere(model, request, false);
   }
 
@@ -211,7 +211,7 @@ export class DrawingView {
       const { model } = this.#parts.models; // the form may have found a fitter one
       const { given } = request;
       this.#board.expect(recipe, null);
-      const job = await this.#shared.ask.begin(model, request);
+      const job = await this.#shared.backend.begin(model, request);
       if (!job) return this.#drawHere(model, request, true);
       this.#shared.history.keep(remembered(job, given, ""));
       this.#asked = job.id;

@@ -6,7 +6,7 @@ import { announce, el, find } from "../parts/dom.js";
 import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
 import { FormCode } from "../parts/form_code.js";
 import { remembered } from "../service/history.js";
-import { Inquiry } from "../service/inquiry.js";
+import { CurrentQuestion } from "../service/current_question.js";
 import { givenOf, JobBoard } from "../parts/job_board.js";
 import { LabelBars } from "../parts/label_bars.js";
 import { t } from "../lang.js";
@@ -30,7 +30,7 @@ export class InspectView {
   constructor(element, shared) {
     this.element = element;
     this.#shared = shared;
-    this.#models = new ModelPicker("score", shared.models, (model) => shared.ask.can("scoreMap", model));
+    this.#models = new ModelPicker("score", shared.models, (model) => shared.backend.can("scoreMap", model));
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
     const code = new FormCode(shared, this.#form, () => this.#asked());
     this.#form.append(this.#models.element, this.#pictures.element, submitRow(t("Inspect")), code.element);
@@ -59,7 +59,7 @@ export class InspectView {
     this.#state = el("p", { class: "standing", role: "status" });
     find(element, ".stage").append(this.#state, this.#result, this.#board.element);
     this.#board.element.hidden = true;
-    this.#asking = new Inquiry(
+    this.#question = new CurrentQuestion(
       shared.isOnline,
       (text) => this.#sayTrouble(text),
       () => this.#ask(this.#scored.chosen[0], this.#scored.chosen[1]),
@@ -89,7 +89,7 @@ export class InspectView {
   /** Whether something is seen, or on its way, that nobody asked for. */
   #isBegun = false;
   #showing = new Latest();
-  #asking;
+  #question;
   /** The server did not answer when the wanted score was to be shown. */
   #isCutOff = false;
 
@@ -109,7 +109,7 @@ export class InspectView {
   #begin() {
     const { model } = this.#models;
     if (this.element.hidden || this.#wanted || this.#isBegun || !model) return;
-    if (this.#shared.ask.isReady("scoreMap", model)) this.#inspect(false);
+    if (this.#shared.backend.isReady("scoreMap", model)) this.#inspect(false);
   }
 
   /** What the form asks for, as one call. */
@@ -127,7 +127,7 @@ export class InspectView {
       if (!model) throw new FieldTrouble("model", t("There is no model to ask."));
       const picture = await this.#pictures.chosen();
       const onWait = (/** @type {string} */ words) => (this.#state.textContent = words);
-      const scored = await this.#shared.ask.scoreMap(model, { picture }, { signal, onWait });
+      const scored = await this.#shared.backend.scoreMap(model, { picture }, { signal, onWait });
       if (signal.aborted) return;
       this.#present(model, scored, picture);
       if (!isAsked || !scored.job) return;
@@ -145,7 +145,7 @@ export class InspectView {
 
   /** From now on another score is the one, whatever still comes of this. @returns {AbortSignal} */
   #wait() {
-    this.#asking.giveUp();
+    this.#question.giveUp();
     this.#isCutOff = false;
     this.element.dataset.used = "";
     this.#result.hidden = true;
@@ -237,8 +237,8 @@ export class InspectView {
     if (!job && map && model.values === 2)
       return this.#beliefs.append(...beliefPlots([beliefOf(map.bits[y][x][0], picture, x, y)], model));
     this.#beliefs.setAttribute("aria-busy", "true");
-    this.#asking.ask(async (signal) => {
-      const belief = await this.#shared.ask.pixel(model, { picture, x, y }, { signal });
+    this.#question.ask(async (signal) => {
+      const belief = await this.#shared.backend.pixel(model, { picture, x, y }, { signal });
       if (!signal.aborted) this.#beliefs.replaceChildren(...beliefPlots(belief?.colours ?? [], model));
       this.#beliefs.removeAttribute("aria-busy");
     });

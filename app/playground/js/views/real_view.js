@@ -3,7 +3,7 @@
 import { ableTo } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
 import { shuffled, someCharacters } from "../service/examples.js";
-import { Inquiry } from "../service/inquiry.js";
+import { CurrentQuestion } from "../service/current_question.js";
 import { PixelNote } from "../parts/pixel_note.js";
 import { kindOf } from "../service/kinds.js";
 import { fixed, say, t } from "../lang.js";
@@ -37,7 +37,7 @@ export class RealView {
       else this.#turn();
     });
     find(element, ".glyphs").addEventListener("change", () => this.#count());
-    this.#inquiry = new Inquiry(
+    this.#question = new CurrentQuestion(
       shared.isOnline,
       (text) => this.#say(this.#isTurned ? `${this.#found} ${text}` : text),
       () => this.open(),
@@ -48,7 +48,7 @@ export class RealView {
   #element;
   #shared;
   #press;
-  #inquiry;
+  #question;
   /** @type {Model | null} */
   #model = null;
   /** @type {Card[]} */
@@ -57,17 +57,17 @@ export class RealView {
 
   /** It is seen now. */
   open() {
-    if (this.#element.hidden || this.#inquiry.isAsking) return;
+    if (this.#element.hidden || this.#question.isAsking) return;
     if (!this.#cards.length) this.#begin();
     else if (this.#isTurned && this.#cards.some(({ nats }) => nats === null)) this.#weigh();
   }
 
-  leave = () => this.#inquiry.giveUp();
+  leave = () => this.#question.giveUp();
 
   /** @param {Model[]} models */
   #suit(models) {
     const able = ableTo("guess", models);
-    this.#model = able.find((model) => this.#shared.ask.isReady("sample", model)) ?? able[0] ?? null;
+    this.#model = able.find((model) => this.#shared.backend.isReady("sample", model)) ?? able[0] ?? null;
     find(this.#element, ".origin").textContent = this.#model ? kindOf(this.#model) : "";
     if (!this.#cards.length) this.#say(this.#model ? "" : NOBODY);
     this.open();
@@ -77,11 +77,14 @@ export class RealView {
   #begin() {
     const model = this.#model;
     if (!model) return;
-    if (!this.#shared.ask.isReady("sample", model)) return this.#say(t("The model is being made ready…"));
+    if (!this.#shared.backend.isReady("sample", model)) return this.#say(t("The model is being made ready…"));
     this.#say(t("The network draws…"));
-    this.#inquiry.ask(async (signal) => {
+    this.#question.ask(async (signal) => {
       const wish = { n: HALF, seed: friendlySeed() };
-      const { images } = await this.#shared.ask.sample(model, wish, { signal, onWait: (words) => this.#say(words) });
+      const { images } = await this.#shared.backend.sample(model, wish, {
+        signal,
+        onWait: (words) => this.#say(words),
+      });
       const real = await someCharacters(model, HALF);
       if (signal.aborted) return;
       this.#lay(shuffled([...images.map((picture) => ({ picture, name: "" })), ...real]));
@@ -138,7 +141,7 @@ export class RealView {
     const [model, cards] = [this.#model, this.#cards];
     this.#say(this.#found);
     if (!model) return;
-    this.#inquiry.ask(async (signal) => {
+    this.#question.ask(async (signal) => {
       await Promise.all(cards.map((card) => this.#measure(model, card, signal)));
       if (!signal.aborted) this.#say(`${this.#found} ${verdict(cards)}`);
     });
@@ -147,7 +150,7 @@ export class RealView {
   /** @param {Model} model @param {Card} card @param {AbortSignal} signal */
   async #measure(model, card, signal) {
     if (card.nats !== null) return;
-    const { score, map } = await this.#shared.ask.scoreMap(model, card, { signal });
+    const { score, map } = await this.#shared.backend.scoreMap(model, card, { signal });
     card.nats = score.nats;
     card.bits = map && map.bits.flat().map(([cost]) => cost);
     show(card);

@@ -3,7 +3,7 @@
 import { pause } from "../service/api.js";
 import { costOf, isInOneOrder } from "../service/choice.js";
 import { announce, find } from "../parts/dom.js";
-import { Inquiry } from "../service/inquiry.js";
+import { CurrentQuestion } from "../service/current_question.js";
 import { t } from "../lang.js";
 import { PicturePicker } from "../parts/picture_picker.js";
 import { explain, FieldTrouble } from "../service/problems.js";
@@ -28,7 +28,7 @@ export class SightView {
       this.#wait("");
       this.#say(text);
     };
-    this.#inquiry = new Inquiry(shared.isOnline, cease, () => this.open());
+    this.#question = new CurrentQuestion(shared.isOnline, cease, () => this.open());
     shared.models.watch((models) => models && this.#suit(models));
   }
 
@@ -43,17 +43,17 @@ export class SightView {
   /** The question that the panels are to answer, or "" once they did. */
   #open = "";
   #isReady = false;
-  #inquiry;
+  #question;
 
   /** It is seen now: what is not answered yet is asked. */
   open() {
-    if (!this.#open || this.#inquiry.isAsking || this.#element.hidden) return;
+    if (!this.#open || this.#question.isAsking || this.#element.hidden) return;
     if (this.#isReady) this.#ask();
     else this.#wait(t("The model is being made ready…"));
   }
 
   /** It is not seen any more: nobody waits for an answer. */
-  leave = () => this.#inquiry.giveUp();
+  leave = () => this.#question.giveUp();
 
   /** @param {File} file */
   take(file) {
@@ -102,14 +102,14 @@ export class SightView {
   #ask() {
     const { picture } = this.#pictures;
     const [x, y] = this.#chosen;
-    this.#inquiry.ask(async (signal) => {
+    this.#question.ask(async (signal) => {
       await pause(REST_MS);
       if (signal.aborted) return;
       if (!picture) throw new FieldTrouble("", t("Choose a picture first."));
       await Promise.all(
         this.#panels.map(async (panel) => {
           const how = { signal, onWait: (/** @type {string} */ words) => panel.wait(words) };
-          const belief = await this.#shared.ask.pixel(panel.model, { picture, x, y, influence: true }, how);
+          const belief = await this.#shared.backend.pixel(panel.model, { picture, x, y, influence: true }, how);
           if (!signal.aborted && belief) panel.showBelief(belief);
         }),
       );

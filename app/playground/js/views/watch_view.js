@@ -21,7 +21,7 @@ export class WatchView {
     this.#element = element;
     this.#line = find(element, ".explained > .trouble");
     this.#shared = shared;
-    this.#player = new Player(element, shared.ask);
+    this.#player = new Player(element, shared.backend);
     this.#player.onTrouble = (error) => this.#say(error);
     this.#player.onWait = (text) => this.#tell(text);
     this.#player.onChange = () => this.#tell("");
@@ -59,7 +59,7 @@ export class WatchView {
 
   /** @param {Model | null | undefined} model */
   #isReady(model) {
-    return Boolean(model && this.#shared.ask.isReady("sample", model));
+    return Boolean(model && this.#shared.backend.isReady("sample", model));
   }
 
   leave = () => this.#player.leave();

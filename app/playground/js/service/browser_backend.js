@@ -7,7 +7,7 @@ import { dataUrlOf, holeOf, maskPicture, nearestOf, pixelsOf, rgbaOf } from "../
 
 /** @import {Classified, Drawn, Given, How, JobResult, Job, Model, RowEvent, Scored, Shared, Wish} from "../types" */
 
-/** @typedef {import("../../../../engine/types").Portable} Portable */
+/** @typedef {import("../../../../engine/types.js").Portable} Portable */
 /** @typedef {{width: number, height: number, channels: number, values: number, palette?: string[] | null}} Shape */
 
 const ARITHMETIC = "cpu-compiled";
@@ -16,7 +16,7 @@ const CODED_DIGEST = /** @type {const} */ ([11, 43]);
 /** What the engine does for every model that it has. */
 const CALLS = ["sample", "rows", "complete", "score", "scoreMap"];
 
-export class Here {
+export class BrowserBackend {
   /** @param {Pick<Shared, "api" | "info" | "models">} shared */
   constructor({ api, info, models }) {
     this.#api = api;
@@ -61,7 +61,7 @@ export class Here {
     const drawer = this.canDraw(job) ? await this.#found(job.model, job) : null;
     if (!drawer || how.signal.aborted) return null;
     const { kind, model, ...settings } = settingsIn(job);
-    const wish = /** @type {any} */ ({ ...settings, ...told(how, drawer) });
+    const wish = /** @type {any} */ ({ ...settings, ...rowListener(how, drawer) });
     if (kind === "complete") {
       if (!image || !mask) return null;
       const [picture, hole] = await Promise.all([image, mask].map((url) => pixelsOf(url, job)));
@@ -79,7 +79,7 @@ export class Here {
     const drawer = await this.#drawer(model);
     const job = jobOf("sample", model, wish);
     await how.onJob?.(job, {});
-    const images = await drawer.sample({ ...wish, label: labelOf(model, wish), ...told(how, drawer) });
+    const images = await drawer.sample({ ...wish, label: labelOf(model, wish), ...rowListener(how, drawer) });
     return {
       job: { ...job, result: resultOf(probabilitiesOf(images)) },
       images: images.map(({ values }) => pictureOfValues(values, drawer)),
@@ -94,7 +94,7 @@ export class Here {
     const job = jobOf("complete", model, wish);
     await how.onJob?.(job, { image: dataUrlOf(picture), mask: dataUrlOf(maskPicture(hole, picture)) });
     const given = { known: valuesOf(picture, model), keep: hole.map((isUnknown) => 1 - isUnknown) };
-    const done = await drawer.complete({ ...wish, label: labelOf(model, wish), ...given, ...told(how, drawer) });
+    const done = await drawer.complete({ ...wish, label: labelOf(model, wish), ...given, ...rowListener(how, drawer) });
     return {
       job: { ...job, result: resultOf({ posterior: done.receipt }) },
       images: done.images.map(({ values }) => pictureOfValues(values, drawer)),
@@ -134,7 +134,7 @@ export class Here {
   }
 
   /** A picture of samples is drawn again, as its file says, and every pixel compared; "" where that cannot be done here. @param {string} name @param {Blob} file */
-  async verdict(name, file) {
+  async verificationOf(name, file) {
     const model = this.#models.value?.find((one) => one.name === name);
     const drawer = model && this.can("sample", model) ? await this.#found(name, model) : null;
     const found = await drawer?.verify(new Uint8Array(await file.arrayBuffer())).catch(() => null);
@@ -144,7 +144,7 @@ export class Here {
   }
 
   /** The pictures of a coded file, without loss, by the model whose weights it names. @param {File} file */
-  async decoded(file) {
+  async decodeFile(file) {
     const bytes = new Uint8Array(await file.arrayBuffer());
     const digest = Array.from(bytes.subarray(...CODED_DIGEST), (byte) => byte.toString(16).padStart(2, "0")).join("");
     const model = this.#models.value?.find((one) => one.digest === digest);
@@ -191,7 +191,7 @@ let load = async ({ engine, model }) => {
 };
 
 /** Have models loaded in another way. @param {Load} other */
-export function loadBy(other) {
+export function setLoader(other) {
   load = other;
 }
 
@@ -207,7 +207,7 @@ async function fetchDrawer(found, wanted) {
 /** By what weights are told apart. @typedef {{digest: string | null, identity?: string | null}} Weights */
 
 /** Rows as the service tells them. @param {How} how @param {Portable} drawer */
-function told({ signal, onRow }, drawer) {
+function rowListener({ signal, onRow }, drawer) {
   const tell = (/** @type {number} */ sample, /** @type {number} */ y, /** @type {Uint8Array} */ values) => {
     const pixels = bytesOf(values, drawer);
     const row = /** @type {RowEvent} */ ({ type: "row", sample, y, stage: "final", pixels });
@@ -229,7 +229,7 @@ function jobOf(kind, model, wish) {
 /** What is known of images that were drawn, as the service tells it. @param {Record<string, any>} facts */
 const resultOf = (facts) => /** @type {JobResult} */ ({ type: "images", ...facts });
 
-/** How probable each image was, under the service's names. @param {import("../../../../engine/types").Draw[]} images */
+/** How probable each image was, under the service's names. @param {import("../../../../engine/types.js").Draw[]} images */
 const probabilitiesOf = (images) => ({
   nats: images.map(({ nats }) => nats),
   bits_per_dim: images.map(({ bitsPerDim }) => bitsPerDim),

@@ -5,7 +5,7 @@ import { Latest } from "../signal.js";
 
 /** @import {Signal} from "../signal.js" */
 
-export class Inquiry {
+export class CurrentQuestion {
   /**
    * @param {Signal<boolean>} isOnline
    * @param {(text: string) => void} onTrouble told what went wrong

@@ -2,8 +2,8 @@
 
 import { t } from "../lang.js";
 import { pause } from "./api.js";
-import { Service } from "./by_service.js";
-import { Here } from "./here.js";
+import { ServiceBackend } from "./service_backend.js";
+import { BrowserBackend } from "./browser_backend.js";
 import { FieldTrouble, Unreachable } from "./problems.js";
 
 /** @import {Given, How, JobResult, Job, Model, Shared} from "../types" */
@@ -12,39 +12,39 @@ import { FieldTrouble, Unreachable } from "./problems.js";
 const PATIENCE_MS = 1500;
 
 /** Six calls, with a body in `Service` and one in `Here`; a view never knows which of them answers. */
-export class Asking {
+export class Backend {
   /** @param {Pick<Shared, "api" | "info" | "models" | "isOnline">} shared */
   constructor(shared) {
-    this.there = new Service(shared.api);
-    this.here = new Here(shared);
+    this.service = new ServiceBackend(shared.api);
+    this.browser = new BrowserBackend(shared);
     this.#shared = shared;
   }
 
   #shared;
 
-  /** New pictures. @type {Service["sample"]} */
+  /** New pictures. @type {ServiceBackend["sample"]} */
   sample = (model, wish, how) => this.#answer("sample", model, wish, how);
-  /** Pictures that agree with what is given. @type {Service["complete"]} */
+  /** Pictures that agree with what is given. @type {ServiceBackend["complete"]} */
   complete = (model, wish, how) => this.#answer("complete", model, wish, how);
-  /** How likely a picture is. @type {Service["score"]} */
+  /** How likely a picture is. @type {ServiceBackend["score"]} */
   score = (model, wish, how) => this.#answer("score", model, wish, how);
-  /** The same, and what each pixel costs. @type {Service["scoreMap"]} */
+  /** The same, and what each pixel costs. @type {ServiceBackend["scoreMap"]} */
   scoreMap = (model, wish, how) => this.#answer("scoreMap", model, wish, how);
-  /** How probable each label is. @type {Service["classify"]} */
+  /** How probable each label is. @type {ServiceBackend["classify"]} */
   classify = (model, wish, how) => this.#answer(wish.hole?.includes(1) ? "covered" : "classify", model, wish, how);
-  /** The same, at once or not at all: a service would be asked with each stroke. @type {Service["classify"]} */
-  classifyHere = (model, wish, how) => this.here.classify(model, wish, how);
-  /** What is expected of a pixel. @type {Service["pixel"]} */
+  /** The same, at once or not at all: a service would be asked with each stroke. @type {ServiceBackend["classify"]} */
+  classifyHere = (model, wish, how) => this.browser.classify(model, wish, how);
+  /** What is expected of a pixel. @type {ServiceBackend["pixel"]} */
   pixel = (model, wish, how) => this.#answer("pixel", model, wish, how);
 
   /** Whether there is somebody who answers. @param {string} call @param {Model} model */
   can(call, model) {
-    return this.#shared.api.hasService || this.here.can(call, model);
+    return this.#shared.api.hasService || this.browser.can(call, model);
   }
 
   /** Whether there is somebody who answers at once. @param {string} call @param {Model} model */
   isReady(call, model) {
-    return !model.compiling || this.here.can(call, model);
+    return !model.compiling || this.browser.can(call, model);
   }
 
   /**
@@ -58,8 +58,8 @@ export class Asking {
   async begin(model, { path, body, wish }) {
     const kind = path.slice(1);
     const isField = Boolean(wish?.size); // larger pictures than the model's: the service alone draws them
-    const mayDraw = Boolean(wish) && !isField && this.here.can(kind === "sample" ? "rows" : kind, model);
-    const canDraw = async () => mayDraw && (await this.here.fetch(model.name, model));
+    const mayDraw = Boolean(wish) && !isField && this.browser.can(kind === "sample" ? "rows" : kind, model);
+    const canDraw = async () => mayDraw && (await this.browser.fetch(model.name, model));
     if (model.compiling && (await canDraw())) return null;
     try {
       return await this.#shared.api.submit(path, body);
@@ -80,25 +80,25 @@ export class Asking {
    */
   async help(job, given, how, isWaiting) {
     await pause(PATIENCE_MS);
-    if (!isWaiting() || !this.here.canDraw(job)) return null;
-    if (!(await this.here.fetch(job.model, job)) || !isWaiting()) return null;
+    if (!isWaiting() || !this.browser.canDraw(job)) return null;
+    if (!(await this.browser.fetch(job.model, job)) || !isWaiting()) return null;
     how.onBegin();
-    return this.here.redraw(job, given, how, { weighed: true });
+    return this.browser.redraw(job, given, how, { weighed: true });
   }
 
   /** Fetch what draws a job while the service answers, for when it does not. @param {Job} job */
   prepare(job) {
     const savesData = /** @type {any} */ (navigator).connection?.saveData;
-    if (!savesData && job.kind === "sample" && this.here.canDraw(job)) this.here.fetch(job.model, job);
+    if (!savesData && job.kind === "sample" && this.browser.canDraw(job)) this.browser.fetch(job.model, job);
   }
 
   /** @param {string} call @param {Model} model @param {any} wish @param {How} how @returns {Promise<any>} */
   async #answer(call, model, wish, how) {
-    const service = /** @type {any} */ (this.there);
+    const service = /** @type {any} */ (this.service);
     const there = (/** @type {How} */ told) => service[call === "covered" ? "classify" : call](model, wish, told);
-    const here = () => /** @type {any} */ (this.here)[call](model, wish, how);
+    const here = () => /** @type {any} */ (this.browser)[call](model, wish, how);
     const { hasService } = this.#shared.api;
-    if (!this.here.can(call, model)) {
+    if (!this.browser.can(call, model)) {
       if (!hasService)
         throw new FieldTrouble("", t("Only a service can answer this: this page is a folder without one."));
       return there(how);

@@ -10,7 +10,7 @@ import { standing } from "./words.js";
 /** @import {Api} from "./api.js" */
 /** @import {Classified, Drawn, Given, How, Job, Model, PixelBelief, Scored, Wish} from "../types" */
 
-export class Service {
+export class ServiceBackend {
   /** @param {Api} api */
   constructor(api) {
     this.#api = api;
@@ -20,21 +20,21 @@ export class Service {
 
   /** @param {Model} model @param {Wish} wish @param {How} how @returns {Promise<Drawn>} */
   sample({ name, label }, wish, how) {
-    return this.#drawn("/sample", { model: name, label, ...wish }, {}, how);
+    return this.#draw("/sample", { model: name, label, ...wish }, {}, how);
   }
 
   /** @param {Model} model @param {Wish & {picture: ImageData, hole: Uint8Array}} wish @param {How} how @returns {Promise<Drawn>} */
   async complete(model, { picture, hole, ...wish }, how) {
     const { path, body, given } = await completionOf(model, picture, hole, wish);
     body.delete("rank");
-    return this.#drawn(path, body, given, how);
+    return this.#draw(path, body, given, how);
   }
 
   /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {How} how @returns {Promise<Scored>} */
   async score(model, { picture, label }, how) {
     const body = await scoreForm(model, picture);
     if (label) body.set("label", label);
-    const job = await this.#asked("/score", body, how);
+    const job = await this.#finishedJob("/score", body, how);
     return { job, score: /** @type {any} */ (scoreOf(job)), map: null };
   }
 
@@ -55,33 +55,33 @@ export class Service {
   async pixel(model, { picture, ...where }, how) {
     const body = await scoreForm(model, picture);
     for (const [name, value] of Object.entries(where)) body.set(name, String(value));
-    return scoreOf(await this.#asked("/score", body, how))?.pixel;
+    return scoreOf(await this.#finishedJob("/score", body, how))?.pixel;
   }
 
   /** @param {Model} model @param {{picture: ImageData, hole?: Uint8Array}} wish @param {How} how @returns {Promise<Classified>} */
   async classify(model, { picture, hole }, how) {
     const body = await scoreForm(model, picture);
     if (hole?.includes(1)) body.set("mask", await pngOf(maskPicture(hole, picture)), "mask.png");
-    return /** @type {any} */ ((await this.#asked("/classify", body, how)).result);
+    return /** @type {any} */ ((await this.#finishedJob("/classify", body, how)).result);
   }
 
   /** @param {string} path @param {Record<string, any> | FormData} body @param {How} how */
-  async #asked(path, body, { signal, onWait }) {
+  async #finishedJob(path, body, { signal, onWait }) {
     const job = await this.#api.ask(path, body, signal, (seen) => onWait?.(standing(seen), seen));
     if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
     return job;
   }
 
   /** @param {string} path @param {any} body @param {Given} given @param {How} how @returns {Promise<Drawn>} */
-  async #drawn(path, body, given, how) {
-    if (how.onRow) return this.#followed(path, body, given, how);
-    const job = await this.#asked(path, body, how);
+  async #draw(path, body, given, how) {
+    if (how.onRow) return this.#drawAndFollow(path, body, given, how);
+    const job = await this.#finishedJob(path, body, how);
     const images = cutApart(await pictureOf(await this.#api.image(job.id, { grid: true })), job.n, job);
     return { job, images, mean: null, isHere: false };
   }
 
   /** Its rows are told as they come. @param {string} path @param {any} body @param {Given} given @param {How} how @returns {Promise<Drawn>} */
-  async #followed(path, body, given, how) {
+  async #drawAndFollow(path, body, given, how) {
     const { signal } = how;
     const asked = await this.#api.submit(path, body);
     const followed = new FollowedJob(this.#api, asked.id, { isKept: false, needsLook: ({ progress }) => !progress });
