@@ -2,7 +2,7 @@
 
 import { offerLanguages, say, t, translatePage } from "./lang.js";
 import { announce, el, find, isWriting } from "./parts/dom.js";
-import { beganWith } from "./pixels/given_pixels.js";
+import { bestMatch } from "./pixels/matching_job.js";
 import { textOf } from "./pixels/png_text.js";
 import { canvasOf } from "./pixels/raster.js";
 import { ROOMS, sectionOf } from "./rooms.js";
@@ -241,7 +241,7 @@ async function take(file) {
   if (settings) {
     const jobs = history.drawnWith(settings);
     const isCompletion = settings.kind === "complete";
-    const kept = isCompletion ? await beganWith(jobs, file, settings.n) : jobs[0];
+    const kept = isCompletion ? await bestMatch(jobs, file, settings.n) : jobs[0];
     const kind = settings.kind || kept?.kind || "sample";
     location.hash = kind;
     const unsaid = text.version ? {} : { ...kept, first: 0 }; // a picture of an earlier version lacks some options

@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { say, t } from "../lang.js";
 import { Lightbox } from "./lightbox.js";
-import { blankCanvas, pen, save } from "../pixels/raster.js";
+import { blankCanvas, contextOf, save } from "../pixels/raster.js";
 import { Latest } from "../signal.js";
 import { Tiles } from "./tiles.js";
 
@@ -114,7 +114,7 @@ export class Comparison {
     const heights = this.#drawn.map(({ job }) => LABEL + (job.height + 1) * SCALE);
     const height = heights.reduce((sum, one) => sum + one, 0);
     const sheet = blankCanvas(width, height);
-    const brush = pen(sheet);
+    const brush = contextOf(sheet);
     brush.fillStyle = "#ffffff";
     brush.fillRect(0, 0, width, height);
     brush.imageSmoothingEnabled = false;

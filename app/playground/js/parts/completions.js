@@ -159,7 +159,7 @@ export class Completions {
         onJob: (job, given) => this.#tiles.lay(job, given),
         onRow: (row) => this.#tiles.put(row),
         onMean: (mean, sample) => {
-          this.#tiles.paintings[sample]?.expect(mean); // the fog moves while particles work
+          this.#tiles.paintings[sample]?.showMean(mean); // the fog moves while particles work
           this.#pad.expect(mean);
         },
       },

@@ -1,11 +1,11 @@
 /** The canvas of a picture that is being drawn: what is there, where the network is, and a fog of what may still come. */
 
-import { Mist } from "../pixels/mist.js";
-import { blankCanvas, pen } from "../pixels/raster.js";
+import { Fog } from "../pixels/fog.js";
+import { blankCanvas, contextOf } from "../pixels/raster.js";
 import { chanceOfWhite } from "../service/drawing.js";
 
 /** @import {Drawing} from "../service/drawing.js" */
-/** @import {Fog} from "../service/futures.js" */
+/** @import {Forecast} from "../service/forecasts.js" */
 
 const SIDE = 672;
 const GLOW = "#ff9a4d";
@@ -18,24 +18,24 @@ export class DrawingCanvas {
 
   #canvas;
   #above = blankCanvas(1, 1);
-  #mist = new Mist();
+  #fog = new Fog();
 
   /**
    * @param {Drawing} drawing
    * @param {number} at how many pixels are there
-   * @param {Fog | null} fog
+   * @param {Forecast | null} forecast
    * @param {boolean} isStill whether a new fog is there at once
    * @param {boolean} showsChance whether the next pixel is as bright as white is likely
    * @returns {boolean} whether the fog is still on its way
    */
-  paint(drawing, at, fog, isStill, showsChance = true) {
+  paint(drawing, at, forecast, isStill, showsChance = true) {
     const { width, height } = drawing.picture;
     const side = Math.max(1, Math.floor(SIDE / width));
     this.#fit(width, height, side);
-    const isMoving = this.#mist.ease(fog && fog.mean, drawing.isBinary, isStill);
-    const brush = pen(this.#canvas);
+    const isMoving = this.#fog.ease(forecast && forecast.mean, drawing.isBinary, isStill);
+    const brush = contextOf(this.#canvas);
     brush.imageSmoothingEnabled = true;
-    brush.drawImage(this.#mist.canvas, 0, 0, side * width, side * height);
+    brush.drawImage(this.#fog.canvas, 0, 0, side * width, side * height);
     const row = side * Math.floor(at / width);
     brush.clearRect(0, 0, side * width, row); // no fog is seen through a colour that is clear
     brush.clearRect(0, row, side * (at % width), side);
@@ -52,7 +52,7 @@ export class DrawingCanvas {
       this.#canvas.width = side * width;
       this.#canvas.height = side * height;
     }
-    this.#mist.fit(width, height);
+    this.#fog.fit(width, height);
     if (this.#above.width !== width || this.#above.height !== height) this.#above = blankCanvas(width, height);
   }
 
@@ -60,7 +60,7 @@ export class DrawingCanvas {
   #drawTop(picture, at) {
     const top = new ImageData(picture.width, picture.height);
     top.data.set(picture.data.subarray(0, 4 * at));
-    pen(this.#above).putImageData(top, 0, 0);
+    contextOf(this.#above).putImageData(top, 0, 0);
   }
 }
 

@@ -2,8 +2,8 @@
 
 import { el, uniqueId } from "./dom.js";
 import { fixed, say, t } from "../lang.js";
-import { blankCanvas, pen } from "../pixels/raster.js";
-import { moved, pixelAt, STEPS } from "../pixels/steps.js";
+import { blankCanvas, contextOf } from "../pixels/raster.js";
+import { neighbour, pixelAt, STEPS } from "../pixels/steps.js";
 
 /** @import {Model, PixelBelief} from "../types" */
 
@@ -120,11 +120,11 @@ export class InfluencePanel {
     const step = STEPS[event.key];
     if (!step) return;
     event.preventDefault();
-    this.onChoose(moved(this.#chosen, step, this.model));
+    this.onChoose(neighbour(this.#chosen, step, this.model));
   }
 
   #draw() {
-    const brush = pen(this.#canvas);
+    const brush = contextOf(this.#canvas);
     const { width, height } = this.model;
     const most = Math.max(...(this.#slopes ?? [0]).map(Math.abs)) || 1;
     for (let i = 0; i < width * height; i += 1) {

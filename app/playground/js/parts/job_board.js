@@ -8,7 +8,7 @@ import { icon } from "./icons.js";
 import { t } from "../lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain } from "../service/problems.js";
-import { dataUrlOfFile, expected, joined, pictureOf, pixelsOf, pngOf, save } from "../pixels/raster.js";
+import { dataUrlOfFile, pictureOfEstimate, gridOf, pictureOf, pixelsOf, pngOf, save } from "../pixels/raster.js";
 import { fingerprint, linkTo, withFace } from "../service/share.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
 import { Tiles } from "./tiles.js";
@@ -180,8 +180,8 @@ export class JobBoard {
 
   /** @param {EstimateEvent} estimate @param {Job} job */
   #expect(estimate, job) {
-    const mean = expected(estimate, job);
-    this.#tiles.paintings[estimate.sample]?.expect(mean);
+    const mean = pictureOfEstimate(estimate, job);
+    this.#tiles.paintings[estimate.sample]?.showMean(mean);
     this.onExpect(mean, job);
     this.#progress(job);
   }
@@ -309,7 +309,7 @@ export class JobBoard {
     for (const [sample, painting] of this.#tiles.paintings.entries()) {
       const picture = await this.#api.image(job.id, { sample }).then(pictureOf, () => null);
       if (signal.aborted) return;
-      if (picture) painting.become(picture);
+      if (picture) painting.replaceWith(picture);
     }
   }
 
@@ -394,7 +394,7 @@ export class JobBoard {
   /** The images in one picture, made by this browser while the service has not drawn them. */
   #gridHere() {
     const pictures = this.#tiles.paintings.map((painting) => painting.whole("final"));
-    return pngOf(joined(pictures.filter((picture) => picture !== null)));
+    return pngOf(gridOf(pictures.filter((picture) => picture !== null)));
   }
 
   async #stop() {

@@ -7,7 +7,7 @@ import { fixed, say, t } from "../lang.js";
 import { destinationButtons } from "./destinations.js";
 import { Painting } from "../pixels/painting.js";
 import { explain } from "../service/problems.js";
-import { blankCanvas, canvasOf, pen, pngOf, save, smallSize } from "../pixels/raster.js";
+import { blankCanvas, canvasOf, contextOf, pngOf, save, smallSize } from "../pixels/raster.js";
 import { curlLine, pythonLine } from "../service/recipe.js";
 import { Latest } from "../signal.js";
 import { ordinal } from "../service/words.js";
@@ -137,8 +137,8 @@ export class Lightbox {
   /** The rows that come while it is open are seen here too. @param {Painting} painting @param {HTMLCanvasElement} large */
   #follow(painting, large) {
     if (!large.isConnected) return;
-    pen(large).clearRect(0, 0, large.width, large.height);
-    pen(large).drawImage(painting.canvas, 0, 0);
+    contextOf(large).clearRect(0, 0, large.width, large.height);
+    contextOf(large).drawImage(painting.canvas, 0, 0);
     if (!painting.isShown) requestAnimationFrame(() => this.#follow(painting, large));
     else if (this.#isWaiting) this.#showFacts();
   }

@@ -7,12 +7,12 @@ import { announce, el, find, stamp, swatch } from "./dom.js";
 import { Pointer, listenForUndo } from "./pointer.js";
 import { icon } from "./icons.js";
 import { say, t } from "../lang.js";
-import { mostOf } from "../pixels/holes.js";
+import { largestHole } from "../pixels/holes.js";
 import { Mask } from "../pixels/mask.js";
-import { Mist } from "../pixels/mist.js";
+import { Fog } from "../pixels/fog.js";
 import { PixelNote } from "./pixel_note.js";
 import { edgeOf } from "../pixels/outline.js";
-import { blankCanvas, nearestOf, pen, rgbaOf } from "../pixels/raster.js";
+import { blankCanvas, nearestColour, contextOf, rgbaOf } from "../pixels/raster.js";
 import { colourName, percent } from "../service/words.js";
 
 /** @import {Model, Size} from "../types" */
@@ -109,7 +109,7 @@ export class Pad {
   #canvas;
   #pointer;
   #nib;
-  #mist = new Mist();
+  #fog = new Fog();
   #known = blankCanvas(1, 1);
   #brush = WHITE;
   #isBox = false;
@@ -190,7 +190,7 @@ export class Pad {
     const colours = this.#look.palette.map(rgbaOf);
     const pixel = (/** @type {number} */ i) => data.subarray(4 * i, 4 * i + 4);
     const isKnown = (/** @type {number} */ i) => i < known && !(this.#isPaper && pixel(i)[3] < 128);
-    this.fill((i) => (isKnown(i) ? BLACK + nearestOf(colours, pixel(i)) : UNKNOWN));
+    this.fill((i) => (isKnown(i) ? BLACK + nearestColour(colours, pixel(i)) : UNKNOWN));
   }
 
   /** A picture of the model's size, or a whole one; what is painted and unknown stays so. @param {ImageData} picture @param {Model} model */
@@ -198,7 +198,7 @@ export class Pad {
     const { width, height } = picture;
     this.#suit(lookOf(model));
     this.isWhole = width !== model.width || height !== model.height;
-    this.#most = mostOf(model);
+    this.#most = largestHole(model);
     const isFirst = !this.#ground;
     const isSame = width === this.ink.width && height === this.ink.height;
     const known = isSame && !isFirst ? this.ink : this.#sizes.get(keyOf(picture));
@@ -237,8 +237,8 @@ export class Pad {
       this.#known = blankCanvas(width, height);
       this.#nib.value = String(this.#firstNib);
     }
-    if (this.isWhole) this.#mist.fit(1, 1);
-    else this.#mist.fit(width, height);
+    if (this.isWhole) this.#fog.fit(1, 1);
+    else this.#fog.fit(width, height);
     this.#ground = ground;
     this.#mean = null;
     this.#completion = null;
@@ -389,12 +389,12 @@ export class Pad {
 
   #draw() {
     this.#frame = 0;
-    const brush = pen(this.#canvas);
+    const brush = contextOf(this.#canvas);
     const { width, height } = this.#canvas;
-    const isMoving = this.#mist.ease(this.#mean, this.#isBinary, matchMedia(STILL).matches);
+    const isMoving = this.#fog.ease(this.#mean, this.#isBinary, matchMedia(STILL).matches);
     brush.imageSmoothingEnabled = true;
-    brush.drawImage(this.#mist.canvas, 0, 0, width, height);
-    if (!this.#edge || !this.isWhole) pen(this.#known).putImageData(this.#seen(), 0, 0);
+    brush.drawImage(this.#fog.canvas, 0, 0, width, height);
+    if (!this.#edge || !this.isWhole) contextOf(this.#known).putImageData(this.#seen(), 0, 0);
     brush.imageSmoothingEnabled = false;
     brush.drawImage(this.#known, 0, 0, width, height);
     this.#drawLines();

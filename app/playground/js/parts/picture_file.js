@@ -3,7 +3,7 @@
 import { pause } from "../service/api.js";
 import { t } from "../lang.js";
 import { FieldTrouble } from "../service/problems.js";
-import { blankCanvas, pen } from "../pixels/raster.js";
+import { blankCanvas, contextOf } from "../pixels/raster.js";
 
 const MOST_BYTES = 40e6;
 const MOST_PIXELS = 50e6;
@@ -48,7 +48,7 @@ async function shrunk(bitmap, width, height) {
     const [from, to] = [top, top + resizeHeight].map((y) => Math.round((y / height) * bitmap.height));
     const size = { resizeWidth: width, resizeHeight, resizeQuality: /** @type {const} */ ("high") };
     const strip = await createImageBitmap(bitmap, 0, from, bitmap.width, Math.max(1, to - from), size);
-    pen(canvas).drawImage(strip, 0, top);
+    contextOf(canvas).drawImage(strip, 0, top);
     await pause(0);
   }
   bitmap.close();

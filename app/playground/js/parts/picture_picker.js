@@ -8,7 +8,7 @@ import { drawsPhotographs, kindOf } from "../service/kinds.js";
 import { t } from "../lang.js";
 import { decoded } from "./picture_file.js";
 import { FieldTrouble } from "../service/problems.js";
-import { asSeenBy, canvasOf, fitted, load } from "../pixels/raster.js";
+import { quantise, canvasOf, cropTo, load } from "../pixels/raster.js";
 import { Latest } from "../signal.js";
 
 /** @import {ModelPicker} from "./model_picker.js" */
@@ -138,7 +138,7 @@ export class PicturePicker {
     const size = this.#sizeFor(model);
     const examples = await examplesFor(model, size);
     if (this.#model !== model) return;
-    this.#strip.replaceChildren(...examples.map(({ name, picture }) => this.#example(name, asSeenBy(picture, model))));
+    this.#strip.replaceChildren(...examples.map(({ name, picture }) => this.#example(name, quantise(picture, model))));
     const wanted = this.#chosen;
     if (this.#own) this.#showOwn(this.#own);
     if (!isOffered) this.#choose(wanted);
@@ -167,7 +167,7 @@ export class PicturePicker {
     const model = /** @type {Model} */ (this.#model);
     this.#strip.querySelector(`[title="${OWN}"]`)?.remove();
     const paper = model.palette?.length ? "transparent" : model.channels === 1 ? "black" : "white"; // as the server has it
-    this.#strip.prepend(this.#example(OWN, asSeenBy(fitted(own.bitmap, this.#sizeFor(model), paper), model)));
+    this.#strip.prepend(this.#example(OWN, quantise(cropTo(own.bitmap, this.#sizeFor(model), paper), model)));
     this.#whole?.offer(own, model);
   }
 
@@ -209,7 +209,7 @@ export class PicturePicker {
 
 /** @param {ImageBitmap} bitmap */
 function isColourful(bitmap) {
-  const { data } = fitted(bitmap, LOOKED_AT);
+  const { data } = cropTo(bitmap, LOOKED_AT);
   let spread = 0;
   for (let i = 0; i < data.length; i += 4) {
     const colours = [data[i], data[i + 1], data[i + 2]];

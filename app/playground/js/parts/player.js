@@ -4,9 +4,9 @@ import { beliefPlots } from "./belief_plot.js";
 import { find } from "./dom.js";
 import { shipped } from "../files.js";
 import { pause } from "../service/api.js";
-import { Futures } from "../service/futures.js";
+import { Forecasts } from "../service/forecasts.js";
 import { fixed, say, t } from "../lang.js";
-import { blankCanvas, pen, pixelsOf } from "../pixels/raster.js";
+import { blankCanvas, contextOf, pixelsOf } from "../pixels/raster.js";
 import { PixelNote } from "./pixel_note.js";
 import { DrawingCanvas } from "./drawing_canvas.js";
 import { Latest } from "../signal.js";
@@ -90,7 +90,7 @@ export class Player {
   #chancesAt = -1;
   /** @type {Drawing | null} */
   #drawing = null;
-  #futures = new Futures(new ImageData(1, 1), [], null);
+  #forecasts = new Forecasts(new ImageData(1, 1), [], null);
   /** Who drew it; null = it is recorded. @type {Model | null} */
   model = null;
   /** How many pixels are there. */
@@ -152,10 +152,10 @@ export class Player {
 
   /** What was recorded, for as long as nothing else is there. */
   async showFilm() {
-    const { drawing, futures } = await film(this.#films);
+    const { drawing, forecasts } = await film(this.#films);
     if (this.isLive) return;
     this.#films += 1;
-    this.#show(drawing, futures, null, 0);
+    this.#show(drawing, forecasts, null, 0);
   }
 
   /** The picture is not looked at any more. */
@@ -164,7 +164,7 @@ export class Player {
     this.#asking.ask();
     this.isAsking = false;
     this.onWait("");
-    this.#futures.stop();
+    this.#forecasts.stop();
   }
 
   /** From here on it goes another way. */
@@ -187,14 +187,14 @@ export class Player {
     try {
       const drawing = await ask({ signal, onWait: (words) => this.onWait(words) });
       if (signal.aborted) return;
-      const fogs = model === this.model ? this.#futures.fogs.filter(({ from }) => from <= at) : [];
-      const futures = new Futures(drawing.picture, fogs, { backend: this.#backend, model });
+      const known = model === this.model ? this.#forecasts.forecasts.filter(({ from }) => from <= at) : [];
+      const forecasts = new Forecasts(drawing.picture, known, { backend: this.#backend, model });
       if (isByItself && this.#drawing && !matchMedia(STILL).matches) {
-        await Promise.race([Promise.all([this.#hurryFilm(), futures.seek(at)]), pause(HANDOVER_MS)]);
+        await Promise.race([Promise.all([this.#hurryFilm(), forecasts.seek(at)]), pause(HANDOVER_MS)]);
         this.#hurry = 0;
-        if (signal.aborted) return futures.stop();
+        if (signal.aborted) return forecasts.stop();
       }
-      this.#show(drawing, futures, model, at);
+      this.#show(drawing, forecasts, model, at);
     } catch (error) {
       if (!signal.aborted) this.onTrouble(error);
     } finally {
@@ -212,14 +212,14 @@ export class Player {
     await pause(HANDOVER_MS);
   }
 
-  /** @param {Drawing} drawing @param {Futures} futures @param {Model | null} model @param {number} at */
-  #show(drawing, futures, model, at) {
-    this.#futures.stop();
+  /** @param {Drawing} drawing @param {Forecasts} forecasts @param {Model | null} model @param {number} at */
+  #show(drawing, forecasts, model, at) {
+    this.#forecasts.stop();
     clearTimeout(this.#timer);
     this.#drawing = drawing;
-    this.#futures = futures;
+    this.#forecasts = forecasts;
     this.model = model;
-    futures.onNews = () => this.#run(this.#isPlaying);
+    forecasts.onNews = () => this.#run(this.#isPlaying);
     this.#use.href = `#${drawing.address}`;
     this.#place.max = this.#all;
     const isStill = matchMedia(STILL).matches;
@@ -251,7 +251,7 @@ export class Player {
   /** How it can go on from here and, of a palette, how probable each colour is at the next pixel. */
   async #rest() {
     const [model, drawing, at] = [this.model, this.#drawing, this.#at];
-    this.#futures.seek(at);
+    this.#forecasts.seek(at);
     if (!model?.palette?.length || !drawing?.bits || this.isFinished) return;
     const { picture } = drawing;
     const wish = { picture, x: at % picture.width, y: Math.floor(at / picture.width) };
@@ -272,7 +272,7 @@ export class Player {
       if (this.#isPlaying && !this.#view.hidden) {
         due += (Math.max(0, now - before) / 1000) * this.#rate; // a frame may have begun before it was asked for
         this.#at = Math.min(Math.floor(due), this.#all);
-        this.#futures.follow(this.#at, this.#rate);
+        this.#forecasts.follow(this.#at, this.#rate);
       }
       before = now;
       if (this.isFinished && this.#isPlaying) this.#finish();
@@ -339,14 +339,14 @@ export class Player {
   /** @returns {boolean} whether something is still moving */
   #showNow() {
     const drawing = /** @type {Drawing} */ (this.#drawing);
-    const fog = this.#futures.before(this.#at);
+    const forecast = this.#forecasts.before(this.#at);
     this.#place.value = String(this.#at);
     this.#count(drawing);
     this.#expect(drawing);
     if (this.#at !== this.#chancesAt) find(this.#view, "[data-chances]").replaceChildren();
     this.#note.refresh();
-    this.#showCompletions(this.isFinished ? [] : (fog?.completions ?? []));
-    return this.#canvas.paint(drawing, this.#at, fog, matchMedia(STILL).matches);
+    this.#showCompletions(this.isFinished ? [] : (forecast?.completions ?? []));
+    return this.#canvas.paint(drawing, this.#at, forecast, matchMedia(STILL).matches);
   }
 
   /** What it cost so far, or in the end. @param {Drawing} drawing */
@@ -400,12 +400,12 @@ export class Player {
       const isThere = row.children[i]?.width === width && row.children[i].height === height;
       if (!isThere) row.children[i]?.remove();
       if (!isThere) row.insertBefore(blankCanvas(width, height), row.children[i] ?? null);
-      pen(row.children[i]).putImageData(completion, 0, 0);
+      contextOf(row.children[i]).putImageData(completion, 0, 0);
     });
   }
 }
 
-/** A recorded drawing, one after the other; docs/make_films.py says what stands in the files. @param {number} number @returns {Promise<{drawing: Drawing, futures: Futures}>} */
+/** A recorded drawing, one after the other; docs/make_films.py says what stands in the files. @param {number} number @returns {Promise<{drawing: Drawing, forecasts: Forecasts}>} */
 async function film(number) {
   const strip = await pixelsOf(shipped(`film-${FILMS[number % FILMS.length]}.webp`));
   const side = strip.width;
@@ -413,11 +413,11 @@ async function film(number) {
     new ImageData(strip.data.slice(4 * side * side * k, 4 * side * side * (k + 1)), side);
   const [picture, high, low] = [square(0), square(1), square(2)];
   const bits = Array.from({ length: side * side }, (_, i) => (256 * high.data[4 * i] + low.data[4 * i]) / UNITS);
-  const fogs = Array.from({ length: Math.ceil(side / EVERY) }, (_, k) => {
+  const known = Array.from({ length: Math.ceil(side / EVERY) }, (_, k) => {
     const [mean, ...completions] = Array.from({ length: 1 + SHOWN }, (_, i) => square(3 + k * (1 + SHOWN) + i));
     return { from: EVERY * k * side, mean, completions };
   });
   const total = bits.reduce((sum, cost) => sum + cost, 0);
   const drawing = { address: "", picture, isBinary: true, bits, total, rarity: null, isHere: false };
-  return { drawing, futures: new Futures(picture, fogs, null) };
+  return { drawing, forecasts: new Forecasts(picture, known, null) };
 }

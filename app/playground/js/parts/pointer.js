@@ -1,8 +1,8 @@
 /** A pen, a finger or the keyboard over a picture: where it is, and what it strokes. Knows no ink. */
 
 import { isWriting } from "./dom.js";
-import { pen } from "../pixels/raster.js";
-import { moved, pixelAt, placeAt, STEPS } from "../pixels/steps.js";
+import { contextOf } from "../pixels/raster.js";
+import { neighbour, pixelAt, placeAt, STEPS } from "../pixels/steps.js";
 
 /** @import {Size} from "../types" */
 
@@ -68,7 +68,7 @@ export class Pointer {
     event.preventDefault();
     this.hover = null;
     const before = this.cursor;
-    if (step) this.cursor = moved(before, step, this.#size);
+    if (step) this.cursor = neighbour(before, step, this.#size);
     if (!step || event.shiftKey) {
       this.onBegin();
       this.onStroke(middleOf(before), middleOf(this.cursor), null);
@@ -123,7 +123,7 @@ export class Pointer {
 
   /** A path in pixels of the picture, its width in those of the canvas. @param {Path2D} path @param {string} colour @param {number} width */
   line(path, colour, width) {
-    const brush = pen(this.#canvas);
+    const brush = contextOf(this.#canvas);
     const side = this.#canvas.width / this.#size.width;
     brush.save();
     brush.scale(side, side);

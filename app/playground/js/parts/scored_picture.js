@@ -4,7 +4,7 @@ import { announce, el, find, stamp } from "./dom.js";
 import { Pointer } from "./pointer.js";
 import { fixed, t } from "../lang.js";
 import { Mask } from "../pixels/mask.js";
-import { blankCanvas, canvasOf, pen } from "../pixels/raster.js";
+import { blankCanvas, canvasOf, contextOf } from "../pixels/raster.js";
 import { percent } from "../service/words.js";
 
 /** @import {ScoreMap, ScoreResult} from "../types" */
@@ -140,7 +140,7 @@ export class ScoredPicture {
   }
 
   #draw() {
-    const brush = pen(this.#canvas);
+    const brush = contextOf(this.#canvas);
     const { width, height } = this.#canvas;
     const layer = find(this.element, "input:checked").value;
     brush.imageSmoothingEnabled = false;

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { fixed, t } from "../lang.js";
 import { outlineOf } from "../pixels/outline.js";
 import { Painting } from "../pixels/painting.js";
-import { canvasOf, fitted, holeOf, load, pixelsOf, smallSize } from "../pixels/raster.js";
+import { canvasOf, cropTo, holeOf, load, pixelsOf, smallSize } from "../pixels/raster.js";
 import { ordinal } from "../service/words.js";
 
 /** @import {Given, Job, RankedImage, RowEvent, Size} from "../types" */
@@ -50,7 +50,7 @@ export class Tiles {
     this.#rows = [];
     const isHoled = job.kind === "complete" && image && mask;
     const ground = isHoled ? await groundOf(job, image, mask) : null;
-    const small = job.kind === "upsample" && image ? fitted(await load(image), smallSize(job)) : null;
+    const small = job.kind === "upsample" && image ? cropTo(await load(image), smallSize(job)) : null;
     const original = isHoled ? await pixelsOf(image) : null;
     if (this.#job !== job) return; // another one was laid meanwhile
     this.#ground = ground;
@@ -87,7 +87,7 @@ export class Tiles {
   rest() {
     this.stop();
     this.#show();
-    for (const painting of this.paintings) painting.rest(this.#ground);
+    for (const painting of this.paintings) painting.removeMarker(this.#ground);
   }
 
   stop() {
@@ -170,7 +170,7 @@ export class Tiles {
   #blank(job) {
     const size = job.cutouts && this.#ground ? { width: this.#ground.width, height: this.#ground.height } : {};
     const paintings = Array.from({ length: job.n }, () => new Painting({ ...job, ...size }, this.#ground));
-    if (this.#small) for (const painting of paintings) painting.giveSmall(this.#small);
+    if (this.#small) for (const painting of paintings) painting.setSmall(this.#small);
     return paintings;
   }
 

@@ -5,8 +5,8 @@ import { field } from "./fields.js";
 import { t } from "../lang.js";
 import { filed, MOST_SIDE } from "./picture_file.js";
 import { isPaper } from "../service/choice.js";
-import { mostOf } from "../pixels/holes.js";
-import { canvasOf, fitted } from "../pixels/raster.js";
+import { largestHole } from "../pixels/holes.js";
+import { canvasOf, cropTo } from "../pixels/raster.js";
 
 /** @import {Own} from "./picture_file.js" */
 /** @import {Model, Size} from "../types" */
@@ -50,7 +50,7 @@ export class WholePicture {
     const usual = isPaper(model) || !options.length ? "" : String(2 ** usualSize(sizes, model)); // letters fill theirs
     const kept = [...this.#choice.options].find(({ value }) => value === this.#wanted);
     this.#choice.value = kept ? kept.value : usual;
-    const most = { size: inWords(mostOf(model)) };
+    const most = { size: inWords(largestHole(model)) };
     const room = t("A hole may have {size} pixels at most: the smaller the picture, the more of it that is.", most);
     const shrunk = t("The picture was made smaller: at most {side} pixels a side are taken.", { side: MOST_SIDE });
     this.#hint.textContent = isSmaller ? `${shrunk} ${room}` : room;
@@ -60,7 +60,7 @@ export class WholePicture {
   get picture() {
     const times = Number(this.#choice.value);
     if (this.element.hidden || !times || !this.#own) return null;
-    return fitted(this.#own.bitmap, smaller(this.#own.bitmap, times), times > 1 ? "white" : "transparent");
+    return cropTo(this.#own.bitmap, smaller(this.#own.bitmap, times), times > 1 ? "white" : "transparent");
   }
 
   /** What is sent of it, in so many bytes at most: the file as it came, where that is small enough. @param {number} most */
@@ -85,7 +85,7 @@ function wholeSizes(picture, { width, height }) {
  * @param {Size} model
  */
 function usualSize(sizes, model) {
-  const found = sizes.findIndex(({ width }) => width <= PARTS * mostOf(model).width);
+  const found = sizes.findIndex(({ width }) => width <= PARTS * largestHole(model).width);
   return found < 0 ? sizes.length - 1 : found;
 }
 

@@ -6,7 +6,7 @@
 const APART = 4;
 
 /** So large may a hole be. @param {Size} model */
-export function mostOf({ width, height }) {
+export function largestHole({ width, height }) {
   return { width: width - APART, height: height - APART };
 }
 
@@ -23,12 +23,12 @@ const LOOKED_AT = 16 * MOST_HOLES;
  * @param {Size} model
  */
 export function holesIn(hole, { width }, model) {
-  const most = mostOf(model);
+  const most = largestHole(model);
   let boxes = /** @type {number[][]} */ ([]);
   for (let at = hole.indexOf(1); at >= 0 && boxes.length < LOOKED_AT; at = hole.indexOf(1, at)) {
     const [x, y] = [at % width, Math.floor(at / width)];
     while (at < (y + 1) * width && hole[at]) at += 1;
-    boxes = joined(boxes, [x, y, at - y * width, y + 1]);
+    boxes = mergeBoxes(boxes, [x, y, at - y * width, y + 1]);
     const [left, top, right, bottom] = boxes[boxes.length - 1];
     if (right - left > most.width || bottom - top > most.height) return { count: boxes.length, isLarge: true };
   }
@@ -36,7 +36,7 @@ export function holesIn(hole, { width }, model) {
 }
 
 /** With one more, and again with what it has grown to. @param {number[][]} boxes @param {number[]} box */
-function joined(boxes, box) {
+function mergeBoxes(boxes, box) {
   const isNear = (/** @type {number[]} */ other) =>
     [0, 1].every((i) => box[i] - APART < other[i + 2] && other[i] < box[i + 2] + APART);
   const near = boxes.filter(isNear);
@@ -46,5 +46,5 @@ function joined(boxes, box) {
     (i < 2 ? Math.min : Math.max)(...all.map((other) => other[i])),
   );
   const others = boxes.filter((other) => !isNear(other));
-  return joined(others, [left, top, right, bottom]);
+  return mergeBoxes(others, [left, top, right, bottom]);
 }

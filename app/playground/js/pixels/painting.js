@@ -1,6 +1,6 @@
 /** One image while it is drawn: its rows land in memory as they come, and on the canvas once a frame. */
 
-import { blankCanvas, layBytes, pen } from "./raster.js";
+import { blankCanvas, writeBytes, contextOf } from "./raster.js";
 
 /** @import {Job, RowEvent, ScoreResult, Stage} from "../types" */
 
@@ -21,7 +21,7 @@ class Rows {
 
   /** @param {RowEvent} row */
   put(row) {
-    layBytes(this.pixels, row.pixels, this.look, row.y);
+    writeBytes(this.pixels, row.pixels, this.look, row.y);
     this.next = row.y + 1;
   }
 
@@ -39,7 +39,7 @@ export class Painting {
     this.canvas = blankCanvas(job.width, job.height);
     this.large = new Rows(job.width, job.height, job);
     this.small = job.small_height ? new Rows(job.small_width, job.small_height, job) : null;
-    this.#pen = pen(this.canvas);
+    this.#pen = contextOf(this.canvas);
     if (ground) this.#pen.putImageData(ground, 0, 0);
   }
 
@@ -47,8 +47,8 @@ export class Painting {
   score;
 
   #pen;
-  #shown = 0;
-  #smallShown = 0;
+  #shownRows = 0;
+  #shownSmallRows = 0;
 
   /** @param {RowEvent} row */
   put(row) {
@@ -57,16 +57,16 @@ export class Painting {
   }
 
   /** A small image that was given, or is known from elsewhere. @param {ImageData} picture */
-  giveSmall(picture) {
+  setSmall(picture) {
     if (!this.small) return;
     this.small.pixels = picture;
     this.small.next = picture.height;
-    this.#smallShown = picture.height;
+    this.#shownSmallRows = picture.height;
     this.#enlarge(this.small.pixels);
   }
 
   /** Seen until its rows come. @param {ImageData} mean */
-  expect(mean) {
+  showMean(mean) {
     if (!this.large.next) this.#pen.putImageData(mean, 0, 0);
   }
 
@@ -77,13 +77,13 @@ export class Painting {
    */
   show(marker) {
     const { large, small } = this;
-    if (small && small.next > this.#smallShown && !large.next) {
+    if (small && small.next > this.#shownSmallRows && !large.next) {
       this.#enlarge(small.pixels);
-      this.#smallShown = small.next;
+      this.#shownSmallRows = small.next;
     }
-    if (large.next === this.#shown) return;
-    this.#pen.putImageData(large.pixels, 0, 0, 0, this.#shown, large.pixels.width, large.next - this.#shown);
-    this.#shown = large.next;
+    if (large.next === this.#shownRows) return;
+    this.#pen.putImageData(large.pixels, 0, 0, 0, this.#shownRows, large.pixels.width, large.next - this.#shownRows);
+    this.#shownRows = large.next;
     if (!large.isWhole) this.#mark(large.next, marker);
   }
 
@@ -94,7 +94,7 @@ export class Painting {
   }
 
   /** Take the marker away where the drawing has stopped. @param {ImageData | null} ground */
-  rest(ground) {
+  removeMarker(ground) {
     const { large } = this;
     if (large.isWhole) return;
     this.#pen.clearRect(0, large.next, this.canvas.width, 1);
@@ -107,25 +107,35 @@ export class Painting {
     const pale = new ImageData(new Uint8ClampedArray(small.data), small.width);
     for (let at = 3; at < pale.data.length; at += 4) pale.data[at] = Math.min(pale.data[at], GHOST_ALPHA);
     const from = blankCanvas(small.width, small.height);
-    pen(from).putImageData(pale, 0, 0);
+    contextOf(from).putImageData(pale, 0, 0);
     const [width, height] = [this.canvas.width, this.canvas.height];
     this.#pen.imageSmoothingEnabled = false;
-    this.#pen.clearRect(0, this.#shown, width, height);
-    const top = (this.#shown / height) * small.height;
-    this.#pen.drawImage(from, 0, top, small.width, small.height - top, 0, this.#shown, width, height - this.#shown);
+    this.#pen.clearRect(0, this.#shownRows, width, height);
+    const top = (this.#shownRows / height) * small.height;
+    this.#pen.drawImage(
+      from,
+      0,
+      top,
+      small.width,
+      small.height - top,
+      0,
+      this.#shownRows,
+      width,
+      height - this.#shownRows,
+    );
   }
 
   /** All of it at once. @param {ImageData} picture */
-  become(picture) {
+  replaceWith(picture) {
     this.large.pixels = picture;
-    this.large.next = this.#shown = picture.height;
+    this.large.next = this.#shownRows = picture.height;
     Object.assign(this.canvas, { width: picture.width, height: picture.height, className: "whole" });
     this.#pen.putImageData(picture, 0, 0);
   }
 
   /** Whether its last row is on the canvas. */
   get isShown() {
-    return this.#shown === this.canvas.height;
+    return this.#shownRows === this.canvas.height;
   }
 
   /** @param {Stage} stage @returns {ImageData | null} once all of its rows are there */

@@ -14,7 +14,7 @@ export function blankCanvas(width, height) {
 }
 
 /** @param {HTMLCanvasElement} canvas */
-export function pen(canvas) {
+export function contextOf(canvas) {
   return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
 }
 
@@ -38,11 +38,11 @@ export async function load(url) {
  * @param {string} paper what lies behind transparent pixels
  * @returns {ImageData}
  */
-export function fitted(source, size, paper = "black") {
+export function cropTo(source, size, paper = "black") {
   const { width, height } = size;
   const scale = Math.max(width / source.width, height / source.height);
   const [cutWidth, cutHeight] = [width / scale, height / scale];
-  const brush = pen(blankCanvas(width, height));
+  const brush = contextOf(blankCanvas(width, height));
   brush.fillStyle = paper;
   brush.fillRect(0, 0, width, height);
   brush.imageSmoothingEnabled = scale < 1 && paper !== "transparent"; // no colour of a palette is between two others
@@ -59,12 +59,13 @@ export function fitted(source, size, paper = "black") {
  * @param {ImageData} picture
  * @param {Model} model
  */
-export function asSeenBy(picture, model) {
+export function quantise(picture, model) {
   const { data } = picture;
   const steps = model.values - 1;
   const palette = (model.palette ?? []).map(rgbaOf);
   if (palette.length) {
-    for (let at = 0; at < data.length; at += 4) data.set(palette[nearestOf(palette, data.subarray(at, at + 4))], at);
+    for (let at = 0; at < data.length; at += 4)
+      data.set(palette[nearestColour(palette, data.subarray(at, at + 4))], at);
     return picture;
   }
   for (let at = 0; at < data.length; at += 4) {
@@ -90,7 +91,7 @@ export function rgbaOf(colour) {
 }
 
 /** The place of the nearest colour. @param {number[][]} palette @param {ArrayLike<number>} pixel */
-export function nearestOf(palette, pixel) {
+export function nearestColour(palette, pixel) {
   const seen = pixel[3] ? pixel : CLEAR;
   const apart = palette.map((colour) => colour.reduce((sum, part, i) => sum + (part - seen[i]) ** 2, 0));
   return apart.indexOf(Math.min(...apart));
@@ -104,7 +105,7 @@ export function nearestOf(palette, pixel) {
  * @param {{channels: number, palette?: string[] | null}} look
  * @param {number} [y] the row where they begin
  */
-export function layBytes({ data, width }, base64, { channels, palette }, y = 0) {
+export function writeBytes({ data, width }, base64, { channels, palette }, y = 0) {
   const bytes = atob(base64);
   const first = width * y;
   if (palette?.length) {
@@ -121,9 +122,9 @@ export function layBytes({ data, width }, base64, { channels, palette }, y = 0) 
 }
 
 /** What is expected so far. @param {{mean: string}} estimate @param {Size & {channels: number, palette?: string[] | null}} job */
-export function expected({ mean }, job) {
+export function pictureOfEstimate({ mean }, job) {
   const picture = new ImageData(job.width, job.height);
-  layBytes(picture, mean, job);
+  writeBytes(picture, mean, job);
   return picture;
 }
 
@@ -135,7 +136,7 @@ export function smallSize({ small_width, small_height }) {
 /** @param {ImageData} picture */
 export function canvasOf(picture) {
   const canvas = blankCanvas(picture.width, picture.height);
-  pen(canvas).putImageData(picture, 0, 0);
+  contextOf(canvas).putImageData(picture, 0, 0);
   return canvas;
 }
 
@@ -151,7 +152,7 @@ export function dataUrlOf(picture) {
  */
 export function pngOf(picture, scale = 1) {
   const canvas = blankCanvas(scale * picture.width, scale * picture.height);
-  const context = pen(canvas);
+  const context = contextOf(canvas);
   context.imageSmoothingEnabled = false;
   context.drawImage(canvasOf(picture), 0, 0, canvas.width, canvas.height);
   return new Promise((resolve, reject) =>
@@ -186,7 +187,7 @@ export async function pictureOf(file) {
 /** @param {string} url @param {Size} [size] */
 export async function pixelsOf(url, size) {
   const image = await load(url);
-  return fitted(image, size ?? image, "transparent");
+  return cropTo(image, size ?? image, "transparent");
 }
 
 /**
@@ -207,12 +208,12 @@ export function holeOf(mask) {
 }
 
 /** Lay pictures of one size side by side, as the server does in a grid. @param {ImageData[]} pictures */
-export function joined(pictures) {
+export function gridOf(pictures) {
   const [{ width, height }] = pictures;
   const columns = Math.ceil(Math.sqrt(pictures.length));
   const lines = Math.ceil(pictures.length / columns);
   const canvas = blankCanvas(columns * (width + 1) - 1, lines * (height + 1) - 1);
-  const context = pen(canvas);
+  const context = contextOf(canvas);
   if (pictures.length > 1) {
     context.fillStyle = GAP;
     context.fillRect(0, 0, canvas.width, canvas.height);
@@ -224,7 +225,7 @@ export function joined(pictures) {
 }
 
 /** The images of a near-square picture, a pixel between them. @param {ImageData} grid @param {number} many @param {Size} size */
-export function cutApart(grid, many, { width, height }) {
+export function splitGrid(grid, many, { width, height }) {
   const columns = Math.ceil(Math.sqrt(many));
   return Array.from({ length: many }, (_, k) => {
     const [left, top] = [(k % columns) * (width + 1), Math.floor(k / columns) * (height + 1)];

@@ -6,7 +6,7 @@
 export const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** One step on, no further than the edge. @param {number[]} place @param {number[]} step @param {Size} size */
-export function moved([x, y], [right, down], { width, height }) {
+export function neighbour([x, y], [right, down], { width, height }) {
   return [within(x + right, width), within(y + down, height)];
 }
 

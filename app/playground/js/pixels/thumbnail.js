@@ -1,6 +1,6 @@
 /** A small picture of a job for the history: its first images, side by side. */
 
-import { blankCanvas, pen } from "./raster.js";
+import { blankCanvas, contextOf } from "./raster.js";
 
 const SIDE = 64;
 
@@ -8,7 +8,7 @@ const SIDE = 64;
 export function thumbnailOf(canvases) {
   const columns = canvases.length >= 4 ? 2 : 1;
   const sheet = blankCanvas(SIDE, SIDE);
-  const brush = pen(sheet);
+  const brush = contextOf(sheet);
   const side = SIDE / columns;
   brush.imageSmoothingEnabled = canvases[0] !== undefined && canvases[0].width > side;
   canvases.slice(0, columns * columns).forEach((canvas, i) => {

@@ -7,7 +7,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, i) => {
 });
 
 /** @param {{name: string, bytes: Uint8Array<ArrayBuffer>}[]} files @returns {Blob} */
-export function zipped(files) {
+export function zipArchive(files) {
   const parts = [];
   const directory = [];
   let at = 0;

@@ -3,7 +3,7 @@
 import { t } from "../lang.js";
 import { FieldTrouble } from "./problems.js";
 import { settingsIn } from "./settings.js";
-import { dataUrlOf, holeOf, maskPicture, nearestOf, pixelsOf, rgbaOf } from "../pixels/raster.js";
+import { dataUrlOf, holeOf, maskPicture, nearestColour, pixelsOf, rgbaOf } from "../pixels/raster.js";
 
 /** @import {Classified, Drawn, Given, How, JobResult, Job, Model, RowEvent, Scored, Shared, Wish} from "../types" */
 
@@ -272,7 +272,7 @@ function valuesOf({ data }, { width, height, channels, values, palette }) {
   const size = width * height;
   if (palette?.length) {
     const colours = palette.map(rgbaOf);
-    return Uint8Array.from({ length: size }, (_, i) => nearestOf(colours, data.subarray(4 * i, 4 * i + 4)));
+    return Uint8Array.from({ length: size }, (_, i) => nearestColour(colours, data.subarray(4 * i, 4 * i + 4)));
   }
   const byteAt = (/** @type {number} */ i) => data[4 * (i % size) + Math.floor(i / size)];
   return Uint8Array.from({ length: channels * size }, (_, i) => Math.round((byteAt(i) * (values - 1)) / 255));

@@ -4,7 +4,7 @@ import { pause } from "./api.js";
 import { kindOf } from "./kinds.js";
 import { t } from "../lang.js";
 import { shipped } from "../files.js";
-import { asSeenBy, fitted, load } from "../pixels/raster.js";
+import { quantise, cropTo, load } from "../pixels/raster.js";
 
 /** @import {Model, Size} from "../types" */
 
@@ -72,7 +72,7 @@ export function examplesFor(model, size) {
 export async function someCharacters(model, many) {
   const places = shuffled(CHARACTERS.names.map((_, place) => place)).slice(0, many);
   const examples = await cut(CHARACTERS, places, model);
-  for (const { picture } of examples) asSeenBy(picture, model);
+  for (const { picture } of examples) quantise(picture, model);
   return examples;
 }
 
@@ -109,7 +109,7 @@ async function cut({ url, names }, places, size) {
   return Promise.all(
     places.map(async (place) => {
       const square = await createImageBitmap(image, place * side, 0, side, side);
-      return { name: names[place], picture: fitted(square, size, url === SPRITES.url ? "transparent" : "black") };
+      return { name: names[place], picture: cropTo(square, size, url === SPRITES.url ? "transparent" : "black") };
     }),
   );
 }

@@ -1,6 +1,6 @@
 /** What a view asks, answered by the service: each question is a job. */
 
-import { cutApart, expected, maskPicture, pictureOf, pngOf } from "../pixels/raster.js";
+import { splitGrid, pictureOfEstimate, maskPicture, pictureOf, pngOf } from "../pixels/raster.js";
 import { receiptOf, scoreOf } from "./api.js";
 import { FollowedJob } from "./followed_job.js";
 import { FieldTrouble } from "./problems.js";
@@ -76,7 +76,7 @@ export class ServiceBackend {
   async #draw(path, body, given, how) {
     if (how.onRow) return this.#drawAndFollow(path, body, given, how);
     const job = await this.#finishedJob(path, body, how);
-    const images = cutApart(await pictureOf(await this.#api.image(job.id, { grid: true })), job.n, job);
+    const images = splitGrid(await pictureOf(await this.#api.image(job.id, { grid: true })), job.n, job);
     return { job, images, mean: null, isHere: false };
   }
 
@@ -91,7 +91,7 @@ export class ServiceBackend {
     for await (const { name, data } of events) {
       const job = /** @type {Job} */ (followed.job);
       if (name === "row") how.onRow?.(data);
-      if (name === "estimate") how.onMean?.(expected(data, asked), data.sample);
+      if (name === "estimate") how.onMean?.(pictureOfEstimate(data, asked), data.sample);
       if (name === "progress" || name === "estimate") how.onWait?.(counted(job), job);
       if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
       if (name !== "done") continue;

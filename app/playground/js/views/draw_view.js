@@ -12,8 +12,8 @@ import { ModelPicker } from "../parts/model_picker.js";
 import { Pad } from "../parts/pad.js";
 import { PicturePicker } from "../parts/picture_picker.js";
 import { WholePicture } from "../parts/whole_picture.js";
-import { holesIn, MOST_HOLES, mostOf } from "../pixels/holes.js";
-import { asSeenBy, dataUrlOf, holeOf, maskPicture, pixelsOf, pngOf, smallSize } from "../pixels/raster.js";
+import { holesIn, MOST_HOLES, largestHole } from "../pixels/holes.js";
+import { quantise, dataUrlOf, holeOf, maskPicture, pixelsOf, pngOf, smallSize } from "../pixels/raster.js";
 import { ableTo } from "../service/choice.js";
 import { kindOf } from "../service/kinds.js";
 import { FieldTrouble, Unreachable } from "../service/problems.js";
@@ -229,7 +229,7 @@ export class DrawView {
   async #request(model) {
     await this.#pictures.suiting;
     const settings = { ...this.#fields.read(), ...this.#labels.read() };
-    if (this.#mode === ENLARGE) return enlargement(model, asSeenBy(this.#pad.picture, model), settings);
+    if (this.#mode === ENLARGE) return enlargement(model, quantise(this.#pad.picture, model), settings);
     Object.assign(settings, this.#method.read());
     const { unknown } = this.#pad;
     if (!unknown.includes(1))
@@ -248,7 +248,7 @@ export class DrawView {
     const { api, info, isOnline } = this.#shared;
     if (!api.hasService || !isOnline.value)
       throw new Unreachable(t("Only a service fills holes in larger pictures, and none is there now."));
-    const { width, height } = mostOf(model);
+    const { width, height } = largestHole(model);
     const { count, isLarge } = holesIn(hole, this.#pad.ink, model);
     const near = t("A hole, with those beside it, has {width} × {height} pixels here at most.", { width, height });
     if (isLarge) throw new FieldTrouble("mask", near);

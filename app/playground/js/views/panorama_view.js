@@ -8,7 +8,7 @@ import { say, t } from "../lang.js";
 import { el, find } from "../parts/dom.js";
 import { DrawFields } from "../parts/draw_fields.js";
 import { clearTrouble, field, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
-import { blankCanvas, layBytes, pen } from "../pixels/raster.js";
+import { blankCanvas, writeBytes, contextOf } from "../pixels/raster.js";
 import { FollowedJob } from "../service/followed_job.js";
 import { titleOf } from "../service/kinds.js";
 import { FieldTrouble } from "../service/problems.js";
@@ -145,7 +145,7 @@ export class PanoramaView {
     const signal = this.#asking.ask();
     this.#isBusy = true;
     this.#canvas.height = rows;
-    pen(this.#canvas).putImageData(this.#pixels, 0, 0);
+    contextOf(this.#canvas).putImageData(this.#pixels, 0, 0);
     try {
       const job = await this.#shared.api.submit("/sample", { ...wish, n: 1, size: `${width}x${rows}` });
       const followed = new FollowedJob(this.#shared.api, job.id, { isKept: false, needsLook: () => false });
@@ -164,8 +164,8 @@ export class PanoramaView {
 
   /** One row more. @param {RowEvent} row @param {{channels: number, palette?: string[] | null}} look */
   #put({ y, pixels }, look) {
-    layBytes(this.#pixels, pixels, look, y);
-    pen(this.#canvas).putImageData(this.#pixels, 0, 0, 0, y, this.#pixels.width, 1);
+    writeBytes(this.#pixels, pixels, look, y);
+    contextOf(this.#canvas).putImageData(this.#pixels, 0, 0, 0, y, this.#pixels.width, 1);
     this.#next = y + 1;
     const counts = { rows: say(this.#next), most: say(this.#pixels.height) };
     this.#state.textContent = t("{rows} of at most {most} rows", counts);

@@ -6,8 +6,8 @@ import { clearTrouble, field, forgetTrouble, group, showTrouble, submitRow } fro
 import { FormCode } from "../parts/form_code.js";
 import { TrainingBoard } from "../parts/training_board.js";
 import { shipped } from "../files.js";
-import { blankCanvas, load, pen } from "../pixels/raster.js";
-import { zipped } from "../pixels/zip.js";
+import { blankCanvas, load, contextOf } from "../pixels/raster.js";
+import { zipArchive } from "../pixels/zip.js";
 import { FieldTrouble, Unreachable } from "../service/problems.js";
 
 /** @import {Info, Job, Shared} from "../types" */
@@ -186,7 +186,7 @@ export async function packed(found) {
   if (found.length === 1 && ARCHIVE.test(found[0][0])) return found[0][1];
   const drawn = await Promise.all(found.map((one) => (ICON.test(one[0]) ? drawnIcon(one) : one)));
   const bytes = await Promise.all(drawn.map(async ([, file]) => new Uint8Array(await file.arrayBuffer())));
-  return zipped(drawn.map(([name], i) => ({ name, bytes: bytes[i] })));
+  return zipArchive(drawn.map(([name], i) => ({ name, bytes: bytes[i] })));
 }
 
 /**
@@ -204,7 +204,7 @@ async function drawnIcon([path, file]) {
     const scale = ICON_SIDE / Math.max(width, height, 1);
     const [left, top] = [width, height].map((side) => (ICON_SIDE - scale * side) / 2);
     const canvas = blankCanvas(ICON_SIDE, ICON_SIDE);
-    pen(canvas).drawImage(icon, left, top, scale * width, scale * height);
+    contextOf(canvas).drawImage(icon, left, top, scale * width, scale * height);
     const drawn = await new Promise((resolve) => canvas.toBlob(resolve));
     return drawn ? [path.replace(ICON, ".png"), drawn] : [path, file];
   } catch {

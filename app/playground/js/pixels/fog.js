@@ -1,6 +1,6 @@
 /** A fog over what is not known yet: what is expected of each pixel, soft, and on its way from the last to the next. */
 
-import { blankCanvas, pen } from "./raster.js";
+import { blankCanvas, contextOf } from "./raster.js";
 
 /** Nothing is known of it. */
 const PAPER = [51, 64, 95];
@@ -13,18 +13,18 @@ const CLEAR = 0.75;
 const EASE = 0.14;
 const NEAR = 0.6;
 
-export class Mist {
+export class Fog {
   /** A pixel for each pixel of the picture. */
   canvas = blankCanvas(1, 1);
 
   /** Red, green and blue of each pixel, as it is seen. */
-  #seen = new Float32Array(0);
+  #colours = new Float32Array(0);
 
   /** Plain paper, where it had another size. @param {number} width @param {number} height */
   fit(width, height) {
-    if (this.canvas.width === width && this.canvas.height === height && this.#seen.length) return;
+    if (this.canvas.width === width && this.canvas.height === height && this.#colours.length) return;
     this.canvas = blankCanvas(width, height);
-    this.#seen = Float32Array.from({ length: 3 * width * height }, (_, i) => PAPER[i % 3]);
+    this.#colours = Float32Array.from({ length: 3 * width * height }, (_, i) => PAPER[i % 3]);
   }
 
   /**
@@ -36,23 +36,23 @@ export class Mist {
    * @returns {boolean} whether it is still on its way
    */
   ease(mean, isBinary, isStill) {
-    const wanted = mean && tinted(mean, isBinary);
+    const wanted = mean && fogColours(mean, isBinary);
     const shown = new ImageData(this.canvas.width, this.canvas.height);
     let farthest = 0;
-    this.#seen.forEach((now, i) => {
+    this.#colours.forEach((now, i) => {
       const way = (wanted ? wanted[i] : PAPER[i % 3]) - now;
-      this.#seen[i] = isStill || Math.abs(way) < NEAR ? now + way : now + EASE * way;
+      this.#colours[i] = isStill || Math.abs(way) < NEAR ? now + way : now + EASE * way;
       farthest = Math.max(farthest, Math.abs(way));
-      shown.data[4 * Math.floor(i / 3) + (i % 3)] = this.#seen[i];
+      shown.data[4 * Math.floor(i / 3) + (i % 3)] = this.#colours[i];
     });
     for (let i = 3; i < shown.data.length; i += 4) shown.data[i] = 255;
-    pen(this.canvas).putImageData(shown, 0, 0);
+    contextOf(this.canvas).putImageData(shown, 0, 0);
     return !isStill && farthest >= NEAR;
   }
 }
 
 /** Cool, so that nobody takes it for ink; a colour stays one. @param {ImageData} mean @param {boolean} isBinary */
-function tinted({ data }, isBinary) {
+function fogColours({ data }, isBinary) {
   const fog = [];
   for (let i = 0; i < data.length; i += 4) {
     const seen = (CLEAR * data[i + 3]) / 255;

@@ -7,7 +7,7 @@ import { completionsFrom } from "./drawing.js";
 /** @import {Model, Size} from "../types" */
 
 /**
- * @typedef {object} Fog
+ * @typedef {object} Forecast
  * @property {number} from the first pixel that is not drawn
  * @property {ImageData} mean of all endings
  * @property {ImageData[]} completions some of them
@@ -20,19 +20,19 @@ const FEWEST = 4;
 const USUAL_COLOURS = 28_000;
 const SLOW_S = 1.2;
 const FAST_S = 0.4;
-/** Rows between two fogs while it is drawn, and how far ahead of the drawing they are asked for. */
+/** Rows between two forecasts while it is drawn, and how far ahead of the drawing they are asked for. */
 const EVERY = 2;
 const AHEAD = 4;
 
-export class Futures {
+export class Forecasts {
   /**
    * @param {ImageData} picture
-   * @param {Fog[]} fogs those that are known
+   * @param {Forecast[]} forecasts those that are known
    * @param {{backend: Backend, model: Model} | null} source of more; null = there are no more
    */
-  constructor(picture, fogs, source) {
+  constructor(picture, forecasts, source) {
     this.#picture = picture;
-    this.fogs = fogs;
+    this.forecasts = forecasts;
     this.#source = source;
     const { channels = 1, members = [] } = source?.model ?? {};
     this.#most = members.length > 1 ? FEWEST : MOST;
@@ -42,8 +42,8 @@ export class Futures {
 
   /** Called when another one is known. */
   onNews = () => {};
-  /** In no order. @type {Fog[]} */
-  fogs;
+  /** In no order. @type {Forecast[]} */
+  forecasts;
 
   #picture;
   #source;
@@ -54,9 +54,9 @@ export class Futures {
   /** How long an answer takes. */
   #lastsS = 0;
 
-  /** The last one that knows no more than what is drawn. @param {number} at how many pixels are @returns {Fog | null} */
+  /** The last one that knows no more than what is drawn. @param {number} at how many pixels are @returns {Forecast | null} */
   before(at) {
-    const earlier = this.fogs.filter(({ from }) => from <= at).sort((a, b) => b.from - a.from);
+    const earlier = this.forecasts.filter(({ from }) => from <= at).sort((a, b) => b.from - a.from);
     return earlier[0] ?? null;
   }
 
@@ -65,14 +65,14 @@ export class Futures {
     const { width, height } = this.#picture;
     const row = EVERY * Math.ceil((at + rate * this.#lastsS) / width / EVERY);
     for (let next = row; next < Math.min(height, row + AHEAD); next += EVERY) {
-      if (!this.fogs.some(({ from }) => from === next * width)) return this.#ask(next * width);
+      if (!this.forecasts.some(({ from }) => from === next * width)) return this.#ask(next * width);
     }
   }
 
   /** Where it rests: exactly from there. Resolves as soon as that is known, or cannot be. @param {number} at */
   async seek(at) {
     const { width, height } = this.#picture;
-    if (at < width * height && !this.fogs.some(({ from }) => from === at)) await this.#ask(at, true);
+    if (at < width * height && !this.forecasts.some(({ from }) => from === at)) await this.#ask(at, true);
   }
 
   /** More or fewer endings next time. @param {number} lasted in seconds */
@@ -96,7 +96,7 @@ export class Futures {
     this.#isAsking = true;
     const begun = performance.now();
     try {
-      this.fogs.push(await fogFrom(source, this.#picture, from, this.#many, signal));
+      this.forecasts.push(await forecastFrom(source, this.#picture, from, this.#many, signal));
       this.#isAsking = false;
       this.#suit((performance.now() - begun) / 1000);
       this.onNews();
@@ -114,9 +114,9 @@ export class Futures {
  * @param {number} from
  * @param {number} many endings
  * @param {AbortSignal} signal
- * @returns {Promise<Fog>}
+ * @returns {Promise<Forecast>}
  */
-async function fogFrom({ backend, model }, picture, from, many, signal) {
+async function forecastFrom({ backend, model }, picture, from, many, signal) {
   const { images } = await completionsFrom(backend, model, picture, from, many, { signal });
   signal.throwIfAborted();
   return { from, mean: meanOf(images), completions: images.slice(0, SHOWN) };

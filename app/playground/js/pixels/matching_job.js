@@ -1,6 +1,6 @@
 /** Whether a completion shows what a job began with: two jobs may have the same seed and other given pictures. */
 
-import { cutApart, fitted, holeOf, pictureOf, pixelsOf } from "./raster.js";
+import { splitGrid, cropTo, holeOf, pictureOf, pixelsOf } from "./raster.js";
 
 /** @import {Given} from "../types" */
 
@@ -16,7 +16,7 @@ const MOST_APART = 128;
  * @param {number} count how many images it shows
  * @returns {Promise<Kept | null>}
  */
-export async function beganWith(jobs, file, count) {
+export async function bestMatch(jobs, file, count) {
   const picture = await pictureOf(file);
   let best = /** @type {Kept | null} */ (null);
   let least = Infinity;
@@ -45,8 +45,8 @@ async function distance(sheet, count, { image, mask }) {
   if (sheet.width % width || sheet.height % height) return Infinity;
 
   const bitmap = await createImageBitmap(sheet);
-  const small = fitted(bitmap, { width, height }, "transparent");
-  const [first] = cutApart(small, count, began);
+  const small = cropTo(bitmap, { width, height }, "transparent");
+  const [first] = splitGrid(small, count, began);
   let all = 0;
   for (let at = 0; at < first.data.length; at += 1) {
     if (hole[at >> 2]) continue;
