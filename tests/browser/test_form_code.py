@@ -149,7 +149,7 @@ def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(
     site.open("history")
     lines = site.page.evaluate(
         """async () => {
-          const { curlOf, javascriptOf, pythonOf } = await import("/playground/js/service/recipe.js");
+          const { curlOf, javascriptOf, pythonOf } = await import("/playground/js/service/code_examples.js");
           const calls = [
             { kind: "sample", fields: { model: "m", n: 2, seed: 1 }, files: {} },
             { kind: "score", fields: { model: "m" }, files: { image: "given.png" } },

@@ -198,7 +198,7 @@ def test_hole_is_filled_by_the_fittest_of_its_kind(site: Site) -> None:
     site.open("history")
     found = site.page.evaluate(
         """async () => {
-          const {alikes, fittest} = await import("/playground/js/service/choice.js");
+          const {similarModels, bestForHole} = await import("/playground/js/service/choice.js");
           const size = {width: 2, height: 2, compiling: false};
           const one = {...size, name: "one", data: "MNIST", members: ["none"], labels: []};
           const mixture = {...one, name: "mixture", members: ["none", "transpose"]};
@@ -206,7 +206,7 @@ def test_hole_is_filled_by_the_fittest_of_its_kind(site: Site) -> None:
           const cold = {...one, name: "cold", compiling: true};
           const models = [{...one, name: "other", data: "floor plans"}, cold, mixture, labelled, one];
           const holes = [[0, 0, 1, 1], [1, 1, 0, 0], [1, 1, 1, 1]].map((hole) => Uint8Array.from(hole));
-          return holes.map((hole) => fittest(alikes(models, mixture), hole).name);
+          return holes.map((hole) => bestForHole(similarModels(models, mixture), hole).name);
         }"""
     )
     assert found == ["one", "mixture", "one"]
@@ -276,7 +276,7 @@ def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(
     site.open("history")
     curl, python = site.page.evaluate(
         """async sample => {
-          const {curlLine, pythonLine} = await import("/playground/js/service/recipe.js");
+          const {curlLine, pythonLine} = await import("/playground/js/service/code_examples.js");
           const job = {kind: "sample", model: "m", seed: 1, temperature: 1};
           return [curlLine, pythonLine].map(line => line(job, sample, {origin: "http://there", isGuarded: true}));
         }""",

@@ -20,19 +20,19 @@ function elementOf(path) {
 }
 
 /** A file that stands in the page; null if it does not. @param {string} path */
-export function embedded(path) {
+export function embeddedFile(path) {
   const base64 = elementOf(path)?.text;
   return base64 === undefined ? null : Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
 }
 
 /** The same of a file in JSON. @param {string} path */
 export function embeddedJson(path) {
-  const bytes = embedded(path);
+  const bytes = embeddedFile(path);
   return bytes && JSON.parse(new TextDecoder().decode(bytes));
 }
 
 /** A picture or an archive that comes with the page. @param {string} name */
-export function shipped(name) {
+export function assetUrl(name) {
   const element = elementOf(`img/${name}`);
   return element ? `data:${element.type};base64,${element.text}` : new URL(`../img/${name}`, import.meta.url).href;
 }

@@ -6,7 +6,7 @@ import { bestMatch } from "./pixels/matching_job.js";
 import { textOf } from "./pixels/png_text.js";
 import { canvasOf } from "./pixels/raster.js";
 import { ROOMS, sectionOf } from "./rooms.js";
-import { Api, seen } from "./service/api.js";
+import { Api, untilVisible } from "./service/api.js";
 import { Backend } from "./service/backend.js";
 import { Folder } from "./service/folder.js";
 import { History } from "./service/history.js";
@@ -197,7 +197,7 @@ function addressOf(place) {
 
 /** Who works, and with which models: asked now and again, because workers come and go. */
 async function look() {
-  await seen();
+  await untilVisible();
   const state = find(document, "#fleet");
   let again = LOOK_MS;
   try {
@@ -313,7 +313,7 @@ function receiveFiles(take) {
 }
 
 addEventListener("hashchange", route);
-addEventListener("pagehide", () => api.takeAllBack());
+addEventListener("pagehide", () => api.cancelAll());
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload()); // its questions were taken back
 addEventListener("submit", () => (find(document, "#notice").hidden = true));
 receiveFiles(take);

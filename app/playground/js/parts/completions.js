@@ -1,14 +1,14 @@
 /** What the network makes of ink while it is laid: what the strokes look like, four endings, and how likely all of it is. */
 
 import { receiptOf } from "../service/api.js";
-import { alikes, fittest } from "../service/choice.js";
+import { similarModels, bestForHole } from "../service/choice.js";
 import { announce, el } from "./dom.js";
 import { CurrentQuestion } from "../service/current_question.js";
 import { Bars } from "./label_bars.js";
 import { t } from "../lang.js";
 import { friendlySeed } from "../service/requests.js";
 import { Tiles } from "./tiles.js";
-import { chanceOfGiven, chanceOfPicture, ownWords, quality } from "../service/words.js";
+import { chanceOfGiven, chanceOfPicture, qualityWords, quality } from "../service/words.js";
 
 /** @import {Drawn, Model, Shared} from "../types" */
 /** @import {Pad} from "./pad.js" */
@@ -69,7 +69,7 @@ export class Completions {
 
   /** @param {Model[]} models @param {Model} model whose kind of picture is drawn */
   suit(models, model) {
-    this.#models = alikes(models, model);
+    this.#models = similarModels(models, model);
     this.bars.lay((this.#reader?.labels ?? []).map(({ name }) => name));
   }
 
@@ -136,7 +136,7 @@ export class Completions {
   #finish(effort) {
     clearTimeout(this.#timer); // one question, also where the view opens while a stroke rests
     const { picture, unknown } = this.#pad;
-    const model = fittest(this.#models, unknown);
+    const model = bestForHole(this.#models, unknown);
     if (!model) return;
     if (!this.#backend.isReady("complete", model)) return this.#tell({ standing: t("The model is being made ready…") });
     this.#question.ask(async (signal) => {
@@ -173,7 +173,7 @@ export class Completions {
     const word = receipt?.quality;
     const sentence = t("Four endings. Choose one to see it large, or draw on.");
     this.#tiles.rest();
-    this.#tiles.vouch(ownWords(receipt));
+    this.#tiles.vouch(qualityWords(receipt));
     this.#tell({
       standing: isHere ? `${sentence} ${t("Drawn in this browser.")}` : sentence,
       sentence: receipt && word ? chanceOfGiven(receipt, word) : "",

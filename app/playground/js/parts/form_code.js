@@ -2,7 +2,7 @@
 
 import { t } from "../lang.js";
 import { explain } from "../service/problems.js";
-import { callOf, curlOf, fileName, javascriptOf, pythonOf } from "../service/recipe.js";
+import { callOf, curlOf, fileName, javascriptOf, pythonOf } from "../service/code_examples.js";
 import { Latest } from "../signal.js";
 import { announce, el } from "./dom.js";
 

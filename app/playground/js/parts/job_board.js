@@ -3,16 +3,16 @@
 import { labelsOf, rankingOf, receiptOf } from "../service/api.js";
 import { announce, el, find } from "./dom.js";
 import { FollowedJob } from "../service/followed_job.js";
-import { remembered } from "../service/history.js";
+import { historyEntry } from "../service/history.js";
 import { icon } from "./icons.js";
 import { t } from "../lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain } from "../service/problems.js";
 import { dataUrlOfFile, pictureOfEstimate, gridOf, pictureOf, pixelsOf, pngOf, save } from "../pixels/raster.js";
-import { fingerprint, linkTo, withFace } from "../service/share.js";
+import { fingerprint, linkTo, previewAddress } from "../service/share.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
 import { Tiles } from "./tiles.js";
-import { AWAY, drawnFrom, holesFilled, images, ownWords, quality, standing } from "../service/words.js";
+import { MODEL_AWAY, originLine, holeQualities, images, qualityWords, quality, statusLine } from "../service/words.js";
 
 /** @import {EstimateEvent, Given, JobResult, Job, Model, Receipt, Recipe, RowEvent, ServerEvent, Shared} from "../types" */
 
@@ -154,7 +154,7 @@ export class JobBoard {
     const { signal } = this.#leave;
     this.#job = job;
     if (isNew) {
-      this.#origin.textContent = drawnFrom(job, this.#shared.models.value);
+      this.#origin.textContent = originLine(job, this.#shared.models.value);
       await this.#lay(job);
       if (signal.aborted) return;
       this.#remember(job);
@@ -219,7 +219,7 @@ export class JobBoard {
     const signal = this.begin(isAsked ? t("Drawing…") : "");
     const onJob = (/** @type {Job} */ job, /** @type {Given} */ given) => {
       this.#given = given;
-      this.#origin.textContent = drawnFrom(job, this.#shared.models.value);
+      this.#origin.textContent = originLine(job, this.#shared.models.value);
       this.#sayHere();
       return this.#tiles.lay(job, given);
     };
@@ -232,9 +232,9 @@ export class JobBoard {
       if (isAsked) this.#offer({ files: false });
       const isAway = isAsked && this.#api.hasService && !model.compiling;
       const receipt = receiptOf(job);
-      const said = [standing(job), receipt && quality(receipt), isAway && t("The service is away.")];
+      const said = [statusLine(job), receipt && quality(receipt), isAway && t("The service is away.")];
       this.#ended(isAsked ? said.filter(Boolean).join(" · ") : "", "succeeded");
-      this.#tiles.vouch(ownWords(receipt));
+      this.#tiles.vouch(qualityWords(receipt));
       if (mean) this.onExpect(mean, job);
       if (isAway) this.#onBack = () => this.#checkThere(kind, model, wish, signal);
       if (this.#expected?.sha256) this.#verify(job, this.#expected);
@@ -278,15 +278,15 @@ export class JobBoard {
   #tell(job) {
     const models = this.#shared.models.value;
     if (this.#drawnHere) this.#say(t("Done: {images}", { images: images(job.n) }), "succeeded");
-    else if (!models || models.some(({ name }) => name === job.model)) this.#say(standing(job), "busy");
-    else this.#say(AWAY, "waiting");
+    else if (!models || models.some(({ name }) => name === job.model)) this.#say(statusLine(job), "busy");
+    else this.#say(MODEL_AWAY, "waiting");
   }
 
   /** @param {Job} job */
   #finish(job) {
     this.#job = job;
     this.#tiles.rest();
-    this.#ended(standing(job), job.status);
+    this.#ended(statusLine(job), job.status);
     if (job.rows_done) this.#offer({ files: true });
     if (job.cutouts) this.#showWhole(job);
     const ranking = rankingOf(job);
@@ -305,7 +305,8 @@ export class JobBoard {
   async #showWhole(job) {
     const { signal } = this.#leave;
     const words = (job.result?.type === "images" && job.result.cutouts) || [];
-    if (words.length) this.#status.textContent = `${standing(job)} · ${holesFilled(words.map((one) => one.quality))}`;
+    if (words.length)
+      this.#status.textContent = `${statusLine(job)} · ${holeQualities(words.map((one) => one.quality))}`;
     for (const [sample, painting] of this.#tiles.paintings.entries()) {
       const picture = await this.#api.image(job.id, { sample }).then(pictureOf, () => null);
       if (signal.aborted) return;
@@ -315,9 +316,9 @@ export class JobBoard {
 
   /** Say how good the images are, and show how uncertain each pixel was. @param {Job} job @param {Receipt} receipt */
   async #vouch(job, receipt) {
-    this.#status.textContent = `${standing(job)} · ${quality(receipt)}`;
+    this.#status.textContent = `${statusLine(job)} · ${quality(receipt)}`;
     this.#harder.hidden = ["exact", "good"].includes(receipt.quality ?? "");
-    this.#tiles.vouch(ownWords(receipt));
+    this.#tiles.vouch(qualityWords(receipt));
     const { signal } = this.#leave;
     try {
       const [mean, entropy] = await Promise.all(
@@ -370,7 +371,7 @@ export class JobBoard {
     const link = await linkTo(this.#job, this.#tiles.paintings, this.#given);
     const { hasService, hasKey } = this.#api;
     // Only a service answers the address that has a preview.
-    const address = hasService && !hasKey ? withFace(link) : `#${link}`;
+    const address = hasService && !hasKey ? previewAddress(link) : `#${link}`;
     try {
       await navigator.clipboard.writeText(new URL(address, location.href).href);
       find(this.#link, "span").textContent = t("Copied.");
@@ -412,7 +413,7 @@ export class JobBoard {
   /** @param {Job} job */
   #remember(job) {
     const thumbnail = thumbnailOf(this.#tiles.paintings.map((painting) => painting.canvas));
-    this.#history.keep(remembered(job, this.#given, thumbnail));
+    this.#history.keep(historyEntry(job, this.#given, thumbnail));
   }
 }
 

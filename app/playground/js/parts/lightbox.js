@@ -8,7 +8,7 @@ import { destinationButtons } from "./destinations.js";
 import { Painting } from "../pixels/painting.js";
 import { explain } from "../service/problems.js";
 import { blankCanvas, canvasOf, contextOf, pngOf, save, smallSize } from "../pixels/raster.js";
-import { curlLine, pythonLine } from "../service/recipe.js";
+import { curlLine, pythonLine } from "../service/code_examples.js";
 import { Latest } from "../signal.js";
 import { ordinal } from "../service/words.js";
 

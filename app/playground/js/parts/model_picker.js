@@ -1,13 +1,13 @@
 /** Model cards, of which one is chosen. */
 
-import { alikes, costOf, fittest } from "../service/choice.js";
+import { similarModels, costOf, bestForHole } from "../service/choice.js";
 import { el, uniqueId } from "./dom.js";
 import { group } from "./fields.js";
 import { kindOf, rankOf } from "../service/kinds.js";
 import { t } from "../lang.js";
-import { shipped } from "../files.js";
+import { assetUrl } from "../files.js";
 import { lasting } from "../storage.js";
-import { modelFacts, modelOrigin, modelScore, NOBODY } from "../service/words.js";
+import { modelFacts, modelOrigin, modelScore, NO_MODEL } from "../service/words.js";
 
 /** @import {Signal} from "../signal.js" */
 /** @import {Kind, Model} from "../types" */
@@ -66,7 +66,7 @@ export class ModelPicker {
     this.offered = able;
     const choice = (/** @type {string} */ value) => el("input", { type: this.#type, name: this.#name, value });
     this.#list.replaceChildren(...able.map((model) => modelCard(model, choice(model.name))));
-    if (!able.length) this.#list.append(el("p", { class: "hint" }, NOBODY));
+    if (!able.length) this.#list.append(el("p", { class: "hint" }, NO_MODEL));
     this.#check(wanted.find((name) => able.some((model) => model.name === name)) ?? "");
   }
 
@@ -79,7 +79,8 @@ export class ModelPicker {
   set areSeveral(areSeveral) {
     const { model } = this;
     this.#type = areSeveral ? "checkbox" : "radio";
-    const first = areSeveral && model ? alikes(this.offered, model).filter(({ members }) => members.length === 1) : [];
+    const first =
+      areSeveral && model ? similarModels(this.offered, model).filter(({ members }) => members.length === 1) : [];
     if (model) this.choose(...(first.length ? first : [model]).map(({ name }) => name));
   }
 
@@ -107,7 +108,7 @@ export class ModelPicker {
 
   /** The model that was asked for; where none was, the fittest for a hole, which is then the chosen one. @param {Uint8Array} hole @param {Model} model */
   fitFor(hole, model) {
-    const fit = model.name === this.#wanted ? model : fittest(alikes(this.offered, model), hole);
+    const fit = model.name === this.#wanted ? model : bestForHole(similarModels(this.offered, model), hole);
     if (fit && fit !== model) this.#check(fit.name);
     return fit ?? model;
   }
@@ -174,6 +175,6 @@ function inOrder(models) {
 /** Some of its images where the page brings them along; of a model of the user's own its size stands there. @param {HTMLElement} place @param {string} name */
 export function showPicture(place, name) {
   if (!document.body.dataset.pictures?.split(" ").includes(name)) return;
-  const src = shipped(`model-${encodeURIComponent(name)}.webp`);
+  const src = assetUrl(`model-${encodeURIComponent(name)}.webp`);
   place.replaceChildren(el("img", { loading: "lazy", alt: "", src })); // most views are never opened
 }

@@ -2,7 +2,7 @@
 
 import { beliefPlots } from "./belief_plot.js";
 import { find } from "./dom.js";
-import { shipped } from "../files.js";
+import { assetUrl } from "../files.js";
 import { pause } from "../service/api.js";
 import { Forecasts } from "../service/forecasts.js";
 import { fixed, say, t } from "../lang.js";
@@ -407,7 +407,7 @@ export class Player {
 
 /** A recorded drawing, one after the other; docs/make_films.py says what stands in the files. @param {number} number @returns {Promise<{drawing: Drawing, forecasts: Forecasts}>} */
 async function film(number) {
-  const strip = await pixelsOf(shipped(`film-${FILMS[number % FILMS.length]}.webp`));
+  const strip = await pixelsOf(assetUrl(`film-${FILMS[number % FILMS.length]}.webp`));
   const side = strip.width;
   const square = (/** @type {number} */ k) =>
     new ImageData(strip.data.slice(4 * side * side * k, 4 * side * side * (k + 1)), side);

@@ -1,10 +1,10 @@
 /** A training on the page: how far it is, what it draws by now, how well it knows pictures held back, and its end. */
 
 import { fixed, say, t } from "../lang.js";
-import { ableTo } from "../service/choice.js";
+import { modelsFor } from "../service/choice.js";
 import { FollowedJob } from "../service/followed_job.js";
 import { explain } from "../service/problems.js";
-import { standing } from "../service/words.js";
+import { statusLine } from "../service/words.js";
 import { Latest } from "../signal.js";
 import { passing } from "../storage.js";
 import { dataUrlOf, dataUrlOfFile, save } from "../pixels/raster.js";
@@ -145,7 +145,7 @@ export class TrainingBoard {
     const model = this.#model;
     if (!model) return;
     const blank = new ImageData(model.width, model.height);
-    if (ableTo("draw", [model]).length) return this.#shared.onSend("ink", dataUrlOf(blank), model.name, 0);
+    if (modelsFor("draw", [model]).length) return this.#shared.onSend("ink", dataUrlOf(blank), model.name, 0);
     location.hash = `sample?${new URLSearchParams({ model: model.name, n: "16", seed: "1", temperature: "1" })}`;
   }
 
@@ -179,7 +179,7 @@ export class TrainingBoard {
   #tell(isLost = false) {
     if (!this.#job) return;
     const { status, progress, waits_for: missing, finished_at: end, result } = /** @type {any} */ (this.#job);
-    let words = status === "succeeded" ? t("It has learned them") : standing(this.#job);
+    let words = status === "succeeded" ? t("It has learned them") : statusLine(this.#job);
     if (result?.warning) words = t("It has learned too little to draw well");
     if (status === "running" && !progress) words = t("It looks at the pictures…");
     if (missing) words = t("It waits for a trainer: “pixelrnn up” starts one by itself, “pixelrnn trainer” anywhere.");

@@ -24,7 +24,7 @@ export class Api {
   /** Asked once for all that only look; again for each new job. */
   #mayAsk = true;
   /** Jobs that somebody waits for, and nobody would look at later. @type {Set<string>} */
-  #asked = new Set();
+  #questions = new Set();
 
   /** Whether it has been asked for a key and has one. */
   get hasKey() {
@@ -142,39 +142,39 @@ export class Api {
   async #answer(path, body, signal, onWait) {
     signal.throwIfAborted();
     let job = await this.submit(path, body, FIRST_WAIT_S);
-    this.#asked.add(job.id);
+    this.#questions.add(job.id);
     try {
       while (!job.finished_at && !signal.aborted) {
         onWait?.(job);
         job = await this.job(job.id, LOOK_WAIT_S, signal);
       }
     } finally {
-      this.#asked.delete(job.id);
-      if (!job.finished_at) this.#takeBack(job.id);
+      this.#questions.delete(job.id);
+      if (!job.finished_at) this.#cancelQuietly(job.id);
     }
     return job;
   }
 
   /** A job that is followed elsewhere, and taken back as a question is until it has ended. @param {string} id @param {AbortSignal} signal */
-  takeBackWith(id, signal) {
-    this.#asked.add(id);
-    const giveUp = () => this.#asked.delete(id) && this.#takeBack(id);
+  cancelOnAbort(id, signal) {
+    this.#questions.add(id);
+    const giveUp = () => this.#questions.delete(id) && this.#cancelQuietly(id);
     if (signal.aborted) giveUp();
     else signal.addEventListener("abort", giveUp, { once: true });
   }
 
   /** It has ended. @param {string} id */
-  settled(id) {
-    this.#asked.delete(id);
+  forget(id) {
+    this.#questions.delete(id);
   }
 
   /** All questions, because the page is left. */
-  takeAllBack() {
-    for (const id of this.#asked) this.#takeBack(id);
+  cancelAll() {
+    for (const id of this.#questions) this.#cancelQuietly(id);
   }
 
   /** Also while the page goes away; where it does not succeed the job draws in vain. @param {string} id */
-  #takeBack(id) {
+  #cancelQuietly(id) {
     this.#fetch(`/jobs/${id}/cancel`, { method: "POST", keepalive: true }).catch(() => {});
   }
 
@@ -206,13 +206,13 @@ export class Api {
     const headers = new Headers(request.headers);
     const key = passing.get(KEY);
     if (key) headers.set("Authorization", `Bearer ${key}`);
-    return reached(fetch(path, { ...request, headers }), request.signal);
+    return orUnreachable(fetch(path, { ...request, headers }), request.signal);
   }
 
   /** @param {string} path @param {RequestInit} request */
   async #json(path, request = {}) {
     const response = await this.send(path, request);
-    return reached(response.json(), request.signal);
+    return orUnreachable(response.json(), request.signal);
   }
 }
 
@@ -225,7 +225,7 @@ export class Api {
  * @param {AbortSignal | null} [signal]
  * @returns {Promise<T>}
  */
-async function reached(answer, signal) {
+async function orUnreachable(answer, signal) {
   try {
     return await answer;
   } catch (error) {
@@ -266,7 +266,7 @@ export function pause(ms) {
 }
 
 /** Wait until somebody looks at the page: one that is hidden asks the service nothing. */
-export async function seen() {
+export async function untilVisible() {
   while (document.hidden) {
     await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
   }

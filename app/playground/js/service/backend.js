@@ -104,7 +104,7 @@ export class Backend {
       return there(how);
     }
     if (!hasService) return here();
-    if (model.compiling || !this.#shared.isOnline.value) return here().catch(unless(how, () => there(how)));
+    if (model.compiling || !this.#shared.isOnline.value) return here().catch(unlessAborted(how, () => there(how)));
     return this.#answerSoon(there, here, how);
   }
 
@@ -126,12 +126,12 @@ export class Backend {
     } catch (error) {
       const isTakenOver = impatient.signal.aborted || error instanceof Unreachable;
       if (how.signal.aborted || !isTakenOver) throw error;
-      return here().catch(unless(how, () => (impatient.signal.aborted ? there(how) : Promise.reject(error))));
+      return here().catch(unlessAborted(how, () => (impatient.signal.aborted ? there(how) : Promise.reject(error))));
     }
   }
 }
 
 /** Another way, but for whoever has given it up. @param {How} how @param {() => Promise<any>} other */
-function unless({ signal }, other) {
+function unlessAborted({ signal }, other) {
   return (/** @type {unknown} */ error) => (signal.aborted ? Promise.reject(error) : other());
 }

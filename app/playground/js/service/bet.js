@@ -34,7 +34,7 @@ export class Bet {
   }
 
   /** How many are settled. */
-  settled = 0;
+  count = 0;
   /** What each has paid, in bits. */
   bills = { mine: 0, theirs: 0 };
   /** Of each bet, whether the reader was about as good as the network, or better. @type {boolean[]} */
@@ -42,14 +42,14 @@ export class Bet {
 
   /** The pixel that is bet on next, or null after the last. */
   get next() {
-    return this.rounds[this.settled] ?? null;
+    return this.rounds[this.count] ?? null;
   }
 
   /** @param {number} chance of white, 0 to 1 @returns {{isWhite: boolean, mine: number, theirs: number}} what came, and what it cost each */
   settle(chance) {
-    const { chance: expected, isWhite } = this.rounds[this.settled];
-    const cost = { isWhite, mine: price(held(chance), isWhite), theirs: price(expected, isWhite) };
-    this.settled += 1;
+    const { chance: expected, isWhite } = this.rounds[this.count];
+    const cost = { isWhite, mine: price(clamp(chance), isWhite), theirs: price(expected, isWhite) };
+    this.count += 1;
     this.bills.mine += cost.mine;
     this.bills.theirs += cost.theirs;
     const [mine, theirs] = [chance, expected].map((white) => (isWhite ? white : 1 - white));
@@ -69,6 +69,6 @@ function price(chance, isWhite) {
 }
 
 /** @param {number} chance */
-function held(chance) {
+function clamp(chance) {
   return Math.min(1 - SURE, Math.max(SURE, chance));
 }

@@ -37,7 +37,7 @@ const TASKS = {
 };
 
 /** Those that do a task: kinds as they are listed, and of each first those of one order, then the best. @param {string} task @param {Model[]} models */
-export function ableTo(task, models) {
+export function modelsFor(task, models) {
   const { can, fits } = TASKS[task];
   return models
     .filter((model) => can.every((kind) => model.can.includes(kind)) && fits(model))
@@ -47,7 +47,7 @@ export function ableTo(task, models) {
 }
 
 /** Those that draw the same kind of picture, of the same size. @param {Model[]} models @param {Model} model */
-export function alikes(models, model) {
+export function similarModels(models, model) {
   const isAlike = (/** @type {Model} */ { width, height }) => width === model.width && height === model.height;
   return models.filter((one) => kindOf(one) === kindOf(model) && isAlike(one));
 }
@@ -60,7 +60,7 @@ export function alikes(models, model) {
  * @param {Uint8Array} unknown 1 = it is
  * @returns {Model | null}
  */
-export function fittest(models, unknown) {
+export function bestForHole(models, unknown) {
   const isFromTheTop = unknown.lastIndexOf(0) < unknown.indexOf(1);
   const isFit = (/** @type {Model} */ model) => (isFromTheTop ? isInOneOrder(model) : model.members.length > 1);
   const rank = (/** @type {Model} */ model) => 2 * Number(model.compiling) - Number(isFit(model));

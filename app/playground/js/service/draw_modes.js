@@ -1,7 +1,7 @@
 /** What can become of a picture that is drawn on: known before the code of the pad is there. */
 
 import { t } from "../lang.js";
-import { enlarges } from "./kinds.js";
+import { canEnlarge } from "./kinds.js";
 
 /** @import {View} from "../types" */
 
@@ -35,7 +35,7 @@ export const ENLARGE = {
   title: t("Enlarge a doodle"),
   lead: t("Paint a small picture, and the network makes large ones of it."),
   empty: t("The large images appear here: the small picture shines through until its rows are drawn."),
-  isOffered: (models) => models.some(enlarges),
+  isOffered: (models) => models.some(canEnlarge),
   verb: t("Enlarge"),
   usual: [4, 0.7],
 };

@@ -3,7 +3,7 @@
 import { pause } from "./api.js";
 import { kindOf } from "./kinds.js";
 import { t } from "../lang.js";
-import { shipped } from "../files.js";
+import { assetUrl } from "../files.js";
 import { quantise, cropTo, load } from "../pixels/raster.js";
 
 /** @import {Model, Size} from "../types" */
@@ -13,33 +13,33 @@ import { quantise, cropTo, load } from "../pixels/raster.js";
  * @typedef {{name: string, picture: ImageData}} Example
  */
 
-const DIGITS = { url: shipped("digits.png"), names: ["7", "6", "2", "5", "3", "0", "8", "9"].map(digit) };
+const DIGITS = { url: assetUrl("digits.png"), names: ["7", "6", "2", "5", "3", "0", "8", "9"].map(digit) };
 const SCENES = {
-  url: shipped("scenes.webp"),
+  url: assetUrl("scenes.webp"),
   names: [t("Boat"), t("Dunes"), t("Night"), t("Tree"), t("House"), t("Mountains")],
 };
 const DOODLES = {
-  url: shipped("doodles.png"),
+  url: assetUrl("doodles.png"),
   names: [t("Smiley"), t("Heart"), t("Apple"), t("Flower"), t("Tree"), t("Fish"), t("House"), t("Star")],
 };
 /** Real ones, that the shipped network has not been trained on: from GNU Unifont 15.1, whose licence is the SIL Open Font License 1.1. */
 const CHARACTERS = {
-  url: shipped("characters.webp"),
+  url: assetUrl("characters.webp"),
   names: [
     ..."仍倚傊呍呒咑唁婳媤嫣屇徏憯挕攙曶杌枙榦榴槚檢歏殧沶泐泱泺涶熂牥牬犇獏瑈瓬甄碗穁粍紴絠緌胀苂莨菂藥裲襾觵謖賽责踠蹫辀辦鑰響頬髆鶁鹯",
   ],
 };
 /** Plans by the rules of examples/maps that no shipped network has been trained on. */
-const PLANS = { url: shipped("plans.webp"), names: ["1", "2", "3", "4", "5", "6"].map(plan) };
+const PLANS = { url: assetUrl("plans.webp"), names: ["1", "2", "3", "4", "5", "6"].map(plan) };
 /** Test images of examples/emoji, which no shipped network has been trained on: Noto Emoji by Google, Apache-2.0. */
 const EMOJI = {
-  url: shipped("emoji.png"),
+  url: assetUrl("emoji.png"),
   names: [t("Smiley"), t("Mushroom"), t("Penguin"), t("Pepper"), t("T-shirt"), t("Heart"), t("Duck"), t("Sun")],
 };
 /** Test sprites of examples/sprites, by DragonDePlatino, in the palette of DawnBringer: CC BY 4.0. */
-const SPRITES = { url: shipped("sprites.png"), names: [..."12345678"].map((name) => t("Sprite {name}", { name })) };
+const SPRITES = { url: assetUrl("sprites.png"), names: [..."12345678"].map((name) => t("Sprite {name}", { name })) };
 /** Parts of the photograph of examples/texture, of CC0Textures (CC0), which no network was trained on. */
-const STONES = { url: shipped("gravel.png"), names: [..."123456"].map((name) => t("Gravel {name}", { name })) };
+const STONES = { url: assetUrl("gravel.png"), names: [..."123456"].map((name) => t("Gravel {name}", { name })) };
 /** @type {Map<string, Strip>} the strip of each kind of model; other kinds have digits or scenes */
 const STRIPS = new Map([
   [t("Characters"), CHARACTERS],
@@ -70,14 +70,14 @@ export function examplesFor(model, size) {
 
 /** As many real characters, by chance, as the model sees them. @param {Model} model @param {number} many @returns {Promise<Example[]>} */
 export async function someCharacters(model, many) {
-  const places = shuffled(CHARACTERS.names.map((_, place) => place)).slice(0, many);
+  const places = shuffle(CHARACTERS.names.map((_, place) => place)).slice(0, many);
   const examples = await cut(CHARACTERS, places, model);
   for (const { picture } of examples) quantise(picture, model);
   return examples;
 }
 
 /** @template T @param {T[]} items @returns {T[]} in an order that nobody can foresee */
-export function shuffled(items) {
+export function shuffle(items) {
   const keys = crypto.getRandomValues(new Uint32Array(items.length));
   return items
     .map((item, i) => ({ item, key: keys[i] }))
@@ -92,7 +92,7 @@ function everyFew(all) {
 }
 
 /** The picture, asked for until it comes: the connection may be lost for a moment. @param {string} url */
-async function insisted(url) {
+async function loadPatiently(url) {
   for (let wait = FIRST_WAIT_MS; ; wait *= 2) {
     try {
       return await load(url);
@@ -104,7 +104,7 @@ async function insisted(url) {
 
 /** @param {Strip} strip @param {number[]} places @param {Size} size @returns {Promise<Example[]>} */
 async function cut({ url, names }, places, size) {
-  const image = await insisted(url);
+  const image = await loadPatiently(url);
   const side = image.height;
   return Promise.all(
     places.map(async (place) => {

@@ -4,7 +4,7 @@
  * Whoever shows a job follows it through this: boards of images and of trainings, the panorama, and questions of views.
  */
 
-import { pause, seen } from "./api.js";
+import { pause, untilVisible } from "./api.js";
 import { follow } from "./events.js";
 import { Problem } from "./problems.js";
 
@@ -52,7 +52,7 @@ export class FollowedJob {
    * @returns {AsyncGenerator<ServerEvent>}
    */
   async *events(signal) {
-    if (!this.#isKept) this.#api.takeBackWith(this.#id, signal);
+    if (!this.#isKept) this.#api.cancelOnAbort(this.#id, signal);
     try {
       for await (const event of follow(this.#api, this.#id, signal, (isBack) => this.onConnection(isBack))) {
         const isFirst = !this.job;
@@ -62,7 +62,7 @@ export class FollowedJob {
         yield event;
       }
     } finally {
-      if (!this.#isKept && !signal.aborted) this.#api.settled(this.#id);
+      if (!this.#isKept && !signal.aborted) this.#api.forget(this.#id);
     }
   }
 
@@ -80,7 +80,7 @@ export class FollowedJob {
     const isWanted = () => !signal.aborted && this.job && !this.job.finished_at;
     for (let wait = PATIENCE_MS; isWanted(); wait = LOOK_MS) {
       await pause(wait);
-      await seen();
+      await untilVisible();
       if (!isWanted() || !this.#needsLook(/** @type {Job} */ (this.job))) continue;
       const found = await this.#api.job(this.#id, 0, signal).catch(() => null); // the stream says what is wrong
       if (!found || found.finished_at || !isWanted()) continue; // its last event is on the way

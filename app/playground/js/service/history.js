@@ -59,7 +59,7 @@ export class History {
  * @param {string} thumbnail a data URL
  * @returns {Remembered}
  */
-export function remembered(job, given, thumbnail) {
+export function historyEntry(job, given, thumbnail) {
   const { id, kind, status } = job;
   const kept = job.cutouts ? {} : given; // a larger picture has no room there
   return { ...settingsIn(job), id, kind, status, at: Date.parse(job.created_at), given: kept, thumbnail };

@@ -41,7 +41,7 @@ export function titleOf(model) {
 }
 
 /** Whether its large pictures are more than a mosaic of the small one; nobody knows of one that was never measured. @param {Model} model */
-export function enlarges({ can, test_bits_per_dim: bits }) {
+export function canEnlarge({ can, test_bits_per_dim: bits }) {
   return can.includes("upsample") && (bits === null || bits < GOOD_BITS);
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { loadInWorker } from "../../../../engine/in_worker.js";
-import { embedded, embeddedPaths } from "../files.js";
+import { embeddedFile, embeddedPaths } from "../files.js";
 import { setLoader } from "./browser_backend.js";
 
 /** Where the engine takes its files to be: a name that nobody can register (RFC 2606), and nobody is asked. */
@@ -16,8 +16,10 @@ const WORKER = "engine/worker.js";
 let script = "";
 
 setLoader(async ({ engine, model }) => {
-  script ||= URL.createObjectURL(new Blob([embedded(WORKER) ?? ""], { type: "text/javascript" }));
+  script ||= URL.createObjectURL(new Blob([embeddedFile(WORKER) ?? ""], { type: "text/javascript" }));
   const needed = embeddedPaths().filter((path) => path.startsWith(engine) || path.startsWith(model));
-  const files = new Map(needed.map((path) => [PLACE + path, /** @type {Uint8Array<ArrayBuffer>} */ (embedded(path))]));
+  const files = new Map(
+    needed.map((path) => [PLACE + path, /** @type {Uint8Array<ArrayBuffer>} */ (embeddedFile(path))]),
+  );
   return loadInWorker(PLACE + model, { script, files });
 });

@@ -5,7 +5,7 @@ import { receiptOf, scoreOf } from "./api.js";
 import { FollowedJob } from "./followed_job.js";
 import { FieldTrouble } from "./problems.js";
 import { completionOf, scoreForm } from "./requests.js";
-import { standing } from "./words.js";
+import { statusLine } from "./words.js";
 
 /** @import {Api} from "./api.js" */
 /** @import {Classified, Drawn, Given, How, Job, Model, PixelBelief, Scored, Wish} from "../types" */
@@ -67,8 +67,8 @@ export class ServiceBackend {
 
   /** @param {string} path @param {Record<string, any> | FormData} body @param {How} how */
   async #finishedJob(path, body, { signal, onWait }) {
-    const job = await this.#api.ask(path, body, signal, (seen) => onWait?.(standing(seen), seen));
-    if (job.status !== "succeeded") throw new FieldTrouble("", standing(job));
+    const job = await this.#api.ask(path, body, signal, (seen) => onWait?.(statusLine(seen), seen));
+    if (job.status !== "succeeded") throw new FieldTrouble("", statusLine(job));
     return job;
   }
 
@@ -85,25 +85,25 @@ export class ServiceBackend {
     const { signal } = how;
     const asked = await this.#api.submit(path, body);
     const followed = new FollowedJob(this.#api, asked.id, { isKept: false, needsLook: ({ progress }) => !progress });
-    followed.onLook = (job) => how.onWait?.(standing(job), job);
+    followed.onLook = (job) => how.onWait?.(statusLine(job), job);
     const events = followed.events(signal);
     if (!signal.aborted) await how.onJob?.(asked, given);
     for await (const { name, data } of events) {
       const job = /** @type {Job} */ (followed.job);
       if (name === "row") how.onRow?.(data);
       if (name === "estimate") how.onMean?.(pictureOfEstimate(data, asked), data.sample);
-      if (name === "progress" || name === "estimate") how.onWait?.(counted(job), job);
+      if (name === "progress" || name === "estimate") how.onWait?.(progressLine(job), job);
       if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
       if (name !== "done") continue;
       const mean = receiptOf(data) && this.#api.marginals(data.id, "mean").then(pictureOf, () => null);
       return { job: data, images: [], mean: await mean, isHere: false }; // the images are there without it
     }
     signal.throwIfAborted();
-    throw new FieldTrouble("", standing({ ...asked, status: "canceled" }));
+    throw new FieldTrouble("", statusLine({ ...asked, status: "canceled" }));
   }
 }
 
 /** How much is done: what was estimated at first no longer holds. @param {Job} job */
-function counted(job) {
-  return standing({ ...job, eta_s: null });
+function progressLine(job) {
+  return statusLine({ ...job, eta_s: null });
 }

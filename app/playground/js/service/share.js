@@ -32,7 +32,7 @@ export async function linkTo(job, paintings, given) {
 }
 
 /** A recipe that needs no given pixels has a page of its own, which shows its picture where the link is pasted. @param {string} link */
-export function withFace(link) {
+export function previewAddress(link) {
   return link.startsWith(FACED) ? `/s?${link.slice(FACED.length)}` : `#${link}`;
 }
 

@@ -104,8 +104,8 @@ export function modelOrigin(model) {
   });
 }
 
-export const NOBODY = t("No model here can do this; a worker that is started may bring one.");
-export const AWAY = t("No worker has this model now. Nothing is lost: it goes on when one is back.");
+export const NO_MODEL = t("No model here can do this; a worker that is started may bring one.");
+export const MODEL_AWAY = t("No worker has this model now. Nothing is lost: it goes on when one is back.");
 
 /** @type {Record<Status | "gone", string>} */
 export const STATES = {
@@ -122,7 +122,7 @@ export const STATES = {
  *
  * @param {Job} job
  */
-export function standing(job) {
+export function statusLine(job) {
   const eta = job.eta_s === null || job.eta_s < 1 ? "" : ` · ${t("about {time} left", { time: duration(job.eta_s) })}`;
   const percent = Math.round(100 * job.progress);
   switch (job.status) {
@@ -137,7 +137,7 @@ export function standing(job) {
         (job.kind === "train" ? t("Learning: {percent}%", { percent }) : t("Drawing: {percent}%", { percent })) + eta
       );
     case "succeeded":
-      return (job.kind === "score" ? t("Scored") : t("Done: {images}", { images: images(job.n) })) + taken(job);
+      return (job.kind === "score" ? t("Scored") : t("Done: {images}", { images: images(job.n) })) + durationOf(job);
     case "canceled":
       return t("Canceled at {percent}%", { percent });
     case "failed":
@@ -146,7 +146,7 @@ export function standing(job) {
 }
 
 /** What drew it: the seed that is shown is the one that was drawn. @param {Job} job @param {Model[] | null} models */
-export function drawnFrom({ model: name, seed, temperature, label }, models) {
+export function originLine({ model: name, seed, temperature, label }, models) {
   const known = models?.find((one) => one.name === name);
   const model = known ? kindOf(known) : name;
   const of = label ? ` · ${t("label {name}", { name: [label].flat().join(", ") })}` : "";
@@ -169,23 +169,23 @@ const LEAST_SHARE = 0.0001;
 /** @param {Receipt} receipt */
 export function quality(receipt) {
   const worst = QUALITIES[receipt.quality ?? "poor"];
-  return ownWords(receipt).length ? t("some are {quality}", { quality: worst }) : worst;
+  return qualityWords(receipt).length ? t("some are {quality}", { quality: worst }) : worst;
 }
 
 /** How well the holes of a larger picture are filled. @param {string[]} words of each, in reading order */
-export function holesFilled(words) {
+export function holeQualities(words) {
   if (new Set(words).size === 1) return QUALITIES[words[0]];
   return t("holes in reading order: {words}", { words: words.map((word) => QUALITIES[word].split(":")[0]).join(", ") });
 }
 
 /** The word of each image, where they are not all the same. @param {Receipt | null} receipt @returns {string[]} */
-export function ownWords(receipt) {
+export function qualityWords(receipt) {
   const words = receipt?.qualities ?? [];
   return new Set(words).size > 1 ? words.map((word) => QUALITIES[word].split(":")[0]) : [];
 }
 
 /** @param {Job} job */
-function taken(job) {
+function durationOf(job) {
   if (!job.started_at || !job.finished_at) return "";
   const seconds = (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000;
   return ` ${t("in {time}", { time: seconds >= 0.05 && seconds < 10 ? `${fixed(seconds, 1)} s` : duration(seconds) })}`;

@@ -1,14 +1,14 @@
 /** Bet: the reader against the network, pixel by pixel, at those that are not obvious. */
 
 import { Bet, ROUNDS } from "../service/bet.js";
-import { ableTo } from "../service/choice.js";
+import { modelsFor } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
 import { CurrentQuestion } from "../service/current_question.js";
 import { kindOf } from "../service/kinds.js";
 import { fixed, t } from "../lang.js";
 import { DrawingCanvas } from "../parts/drawing_canvas.js";
 import { friendlySeed } from "../service/requests.js";
-import { NOBODY, standing } from "../service/words.js";
+import { NO_MODEL, statusLine } from "../service/words.js";
 import { drawPicture } from "../service/drawing.js";
 
 /** @import {Model, Shared} from "../types" */
@@ -87,8 +87,8 @@ export class BetView {
 
   /** @param {Model[]} models */
   #suit(models) {
-    this.#models = ableTo("bet", models);
-    if (!this.#game) this.#say(this.#models.length ? "" : NOBODY);
+    this.#models = modelsFor("bet", models);
+    if (!this.#game) this.#say(this.#models.length ? "" : NO_MODEL);
     if (!this.#game && !this.#question.isAsking) this.open(this.#place);
   }
 
@@ -219,7 +219,7 @@ export class BetView {
     if (!this.#isPaid && bet.next) {
       this.#tell(
         t("Bet {number} of {all}: will the glowing pixel be white, and how sure are you?", {
-          number: bet.settled + 1,
+          number: bet.count + 1,
           all: bet.rounds.length,
         }),
       );

@@ -14,12 +14,12 @@ import { PicturePicker } from "../parts/picture_picker.js";
 import { WholePicture } from "../parts/whole_picture.js";
 import { holesIn, MOST_HOLES, largestHole } from "../pixels/holes.js";
 import { quantise, dataUrlOf, holeOf, maskPicture, pixelsOf, pngOf, smallSize } from "../pixels/raster.js";
-import { ableTo } from "../service/choice.js";
+import { modelsFor } from "../service/choice.js";
 import { kindOf } from "../service/kinds.js";
 import { FieldTrouble, Unreachable } from "../service/problems.js";
 import { completionOf, cropOf, scoreForm } from "../service/requests.js";
 import { BEGIN, COMPLETE, ENLARGE, DRAW_MODES } from "../service/draw_modes.js";
-import { NOBODY } from "../service/words.js";
+import { NO_MODEL } from "../service/words.js";
 import { DrawingView } from "./drawing_view.js";
 
 /** @import {Given, Job, Model, Recipe, Remembered, Settings, Shared} from "../types" */
@@ -80,7 +80,7 @@ export class DrawView {
       const hole = mask && holeOf(await pixelsOf(mask));
       if (hole) this.#pad.fill((i) => hole[i]);
     };
-    shared.models.watch((held) => !this.#models.model && this.#completions.say(held ? NOBODY : t("Starting…")));
+    shared.models.watch((held) => !this.#models.model && this.#completions.say(held ? NO_MODEL : t("Starting…")));
   }
 
   #element;
@@ -264,7 +264,7 @@ const kindFor = (mode) => (mode === ENLARGE ? "upsample" : "complete");
 
 /** @param {DrawMode} mode @returns {(model: Model) => boolean} */
 function isFitFor(mode) {
-  return (model) => mode !== BEGIN || ableTo("draw", [model]).length > 0;
+  return (model) => mode !== BEGIN || modelsFor("draw", [model]).length > 0;
 }
 
 /** @param {Model} model @param {ImageData} picture @param {Record<string, any>} settings */

@@ -3,7 +3,7 @@
 import { receiptOf } from "../service/api.js";
 import { find } from "../parts/dom.js";
 import { clearTrouble, forgetTrouble, showTrouble } from "../parts/fields.js";
-import { remembered } from "../service/history.js";
+import { historyEntry } from "../service/history.js";
 import { FormCode } from "../parts/form_code.js";
 import { showPicture } from "../parts/model_picker.js";
 import { JobBoard } from "../parts/job_board.js";
@@ -213,7 +213,7 @@ export class DrawingView {
       this.#board.expect(recipe, null);
       const job = await this.#shared.backend.begin(model, request);
       if (!job) return this.#drawHere(model, request, true);
-      this.#shared.history.keep(remembered(job, given, ""));
+      this.#shared.history.keep(historyEntry(job, given, ""));
       this.#asked = job.id;
       this.#parts.fields.used();
       this.code.follow();

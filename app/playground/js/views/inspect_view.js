@@ -5,7 +5,7 @@ import { beliefPlots } from "../parts/belief_plot.js";
 import { announce, el, find } from "../parts/dom.js";
 import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
 import { FormCode } from "../parts/form_code.js";
-import { remembered } from "../service/history.js";
+import { historyEntry } from "../service/history.js";
 import { CurrentQuestion } from "../service/current_question.js";
 import { givenOf, JobBoard } from "../parts/job_board.js";
 import { LabelBars } from "../parts/label_bars.js";
@@ -188,7 +188,7 @@ export class InspectView {
 
   /** @param {Job} job @param {Given} given */
   #keep(job, given) {
-    this.#shared.history.keep(remembered(job, given, thumbnailOf([this.#scored.heat])));
+    this.#shared.history.keep(historyEntry(job, given, thumbnailOf([this.#scored.heat])));
   }
 
   /** @param {Model | null} model that is here no more where it is null @param {Scored} scored @param {ImageData | null} picture */
@@ -256,7 +256,7 @@ export class InspectView {
     try {
       const request = await completionOf(model, picture, hole, settings);
       const redrawn = await this.#shared.api.submit(request.path, request.body);
-      this.#shared.history.keep(remembered(redrawn, request.given, ""));
+      this.#shared.history.keep(historyEntry(redrawn, request.given, ""));
       this.#board.element.hidden = false;
       this.#board.watch(redrawn.id, true);
       this.#shared.onJob(`${job.id}/${redrawn.id}`);

@@ -1,15 +1,15 @@
 /** Real or not: half of twelve characters exist, and the network drew the others a moment ago. */
 
-import { ableTo } from "../service/choice.js";
+import { modelsFor } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
-import { shuffled, someCharacters } from "../service/examples.js";
+import { shuffle, someCharacters } from "../service/examples.js";
 import { CurrentQuestion } from "../service/current_question.js";
 import { PixelNote } from "../parts/pixel_note.js";
 import { kindOf } from "../service/kinds.js";
 import { fixed, say, t } from "../lang.js";
 import { canvasOf } from "../pixels/raster.js";
 import { friendlySeed } from "../service/requests.js";
-import { costOfPixel, NOBODY } from "../service/words.js";
+import { costOfPixel, NO_MODEL } from "../service/words.js";
 
 /** @import {Model, Shared} from "../types" */
 
@@ -66,10 +66,10 @@ export class RealView {
 
   /** @param {Model[]} models */
   #suit(models) {
-    const able = ableTo("guess", models);
+    const able = modelsFor("guess", models);
     this.#model = able.find((model) => this.#shared.backend.isReady("sample", model)) ?? able[0] ?? null;
     find(this.#element, ".origin").textContent = this.#model ? kindOf(this.#model) : "";
-    if (!this.#cards.length) this.#say(this.#model ? "" : NOBODY);
+    if (!this.#cards.length) this.#say(this.#model ? "" : NO_MODEL);
     this.open();
   }
 
@@ -87,7 +87,7 @@ export class RealView {
       });
       const real = await someCharacters(model, HALF);
       if (signal.aborted) return;
-      this.#lay(shuffled([...images.map((picture) => ({ picture, name: "" })), ...real]));
+      this.#lay(shuffle([...images.map((picture) => ({ picture, name: "" })), ...real]));
     });
   }
 

@@ -9,7 +9,7 @@ import { icon } from "../parts/icons.js";
 import { LabelFields } from "../parts/label_fields.js";
 import { say, t } from "../lang.js";
 import { ModelPicker } from "../parts/model_picker.js";
-import { remembered } from "../service/history.js";
+import { historyEntry } from "../service/history.js";
 import { titleOf } from "../service/kinds.js";
 import { FieldTrouble } from "../service/problems.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
@@ -167,7 +167,7 @@ export class SampleView {
       const rows = await this.#comparison.draw(variants);
       if (!isAsked || !rows[0]?.job.id) return;
       const thumbnail = thumbnailOf(rows.map(({ tiles }) => tiles.paintings[0].canvas));
-      this.#shared.history.keep({ ...remembered(rows[0].job, {}, thumbnail), place });
+      this.#shared.history.keep({ ...historyEntry(rows[0].job, {}, thumbnail), place });
     } catch (error) {
       if (isAsked) showTrouble(form, error);
     }

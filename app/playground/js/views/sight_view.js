@@ -8,7 +8,7 @@ import { t } from "../lang.js";
 import { PicturePicker } from "../parts/picture_picker.js";
 import { explain, FieldTrouble } from "../service/problems.js";
 import { InfluencePanel } from "../parts/influence_panel.js";
-import { NOBODY } from "../service/words.js";
+import { NO_MODEL } from "../service/words.js";
 
 /** @import {Model, PixelBelief, Shared} from "../types" */
 
@@ -64,7 +64,7 @@ export class SightView {
   /** A panel for each kind of network. @param {Model[]} models */
   #suit(models) {
     const side = comparableModels(models);
-    this.#say(side.length ? null : NOBODY);
+    this.#say(side.length ? null : NO_MODEL);
     if (!side.length) return this.#row.replaceChildren();
     this.#isReady = side.every(({ compiling }) => !compiling);
     const key = side.map(({ name, digest, identity }) => name + (identity ?? digest)).join(" ");

@@ -5,7 +5,7 @@ import { el, find } from "../parts/dom.js";
 import { clearTrouble, field, forgetTrouble, group, showTrouble, submitRow } from "../parts/fields.js";
 import { FormCode } from "../parts/form_code.js";
 import { TrainingBoard } from "../parts/training_board.js";
-import { shipped } from "../files.js";
+import { assetUrl } from "../files.js";
 import { blankCanvas, load, contextOf } from "../pixels/raster.js";
 import { zipArchive } from "../pixels/zip.js";
 import { FieldTrouble, Unreachable } from "../service/problems.js";
@@ -115,7 +115,7 @@ export class TeachView {
   }
 
   async #takeEmoji() {
-    const answer = await fetch(shipped("emoji.zip")).catch(() => null);
+    const answer = await fetch(assetUrl("emoji.zip")).catch(() => null);
     if (!answer?.ok) return showTrouble(this.#form, new Unreachable());
     this.take(new File([await answer.blob()], "emoji.zip"));
     this.#name.value = "my-emoji";

@@ -1,13 +1,13 @@
 /** Watch: a picture is drawn before the reader's eyes. */
 
-import { ableTo, hasInk } from "../service/choice.js";
+import { modelsFor, hasInk } from "../service/choice.js";
 import { find } from "../parts/dom.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
 import { kindOf } from "../service/kinds.js";
 import { say, t } from "../lang.js";
 import { explain, Unreachable } from "../service/problems.js";
 import { dataUrlOf } from "../pixels/raster.js";
-import { NOBODY } from "../service/words.js";
+import { NO_MODEL } from "../service/words.js";
 import { Player } from "../parts/player.js";
 
 /** @import {Model, Shared} from "../types" */
@@ -72,7 +72,7 @@ export class WatchView {
 
   /** @param {Model[]} models */
   #suit(models) {
-    this.#offered = firstOfEach(ableTo("watch", models));
+    this.#offered = firstOfEach(modelsFor("watch", models));
     this.#all = models.length;
     this.#isReadyCount = models.filter(({ compiling }) => !compiling).length;
     const before = this.#model;
@@ -82,8 +82,8 @@ export class WatchView {
     const next = this.#isReady(same) ? same : ready;
     this.#model = (isBusy && same) || next || same || this.#offered[0] || null;
     this.#kinds.offer(this.#offered, this.#model);
-    if (!this.#model) this.#say(NOBODY);
-    else if (this.#line.textContent === NOBODY) this.#say(null);
+    if (!this.#model) this.#say(NO_MODEL);
+    else if (this.#line.textContent === NO_MODEL) this.#say(null);
     this.#tell("");
     this.open();
   }
@@ -106,7 +106,7 @@ export class WatchView {
 
   #drawAnother(isAsked = true) {
     this.#say(null);
-    if (!this.#model) return this.#say(NOBODY);
+    if (!this.#model) return this.#say(NO_MODEL);
     this.#isCutOff = false;
     this.#player.begin(this.#model, isAsked);
   }

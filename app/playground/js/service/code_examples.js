@@ -64,7 +64,7 @@ export function fileName(field, { type }) {
  * @param {Place} place
  */
 export function curlLine(job, sample, place) {
-  const ask = askedBy(callOfJob(job, sample + 1), place);
+  const ask = curlArguments(callOfJob(job, sample + 1), place);
   if (sample === 0) return `curl -fsSo image.png ${ask} \\\n  -H 'Accept: image/png' -H 'Prefer: wait=30'`;
   const id = `job=$(curl -fsS ${ask} \\\n  | grep -o '/jobs/[^"/]*' | head -n 1)`;
   const { origin } = place;
@@ -73,14 +73,14 @@ export function curlLine(job, sample, place) {
 
 /** Carry out what a form asks for: pictures become one file, all else is printed. @param {Call} call @param {Place} place */
 export function curlOf(call, place) {
-  const ask = askedBy(call, place);
+  const ask = curlArguments(call, place);
   if (call.kind === "train") return `curl -fsS ${ask}`;
-  if (!draws(call)) return `curl -fsS ${ask} \\\n  -H 'Prefer: wait=30'`;
+  if (!returnsPictures(call)) return `curl -fsS ${ask} \\\n  -H 'Prefer: wait=30'`;
   return `curl -fsSo images.png ${ask} \\\n  -H 'Accept: image/png' -H 'Prefer: wait=30'`;
 }
 
 /** Whether its answer is pictures. @param {Call} call */
-function draws({ kind }) {
+function returnsPictures({ kind }) {
   return ["sample", "complete", "upsample"].includes(kind);
 }
 
@@ -90,37 +90,37 @@ function keyOf({ isGuarded }) {
 }
 
 /** The arguments of curl that send a call. @param {Call} call @param {Place} place */
-function askedBy({ kind, fields, files }, place) {
+function curlArguments({ kind, fields, files }, place) {
   const address = `${place.origin}/${kind}${keyOf(place)}`;
   if (kind === "sample") {
     const body = JSON.stringify(fields);
     return `${address} \\\n  -H 'Content-Type: application/json' \\\n  -d '${body.replaceAll("'", "'\\''")}'`;
   }
   const sent = Object.entries(files).map(([name, file]) => `-F ${name}=@${file}`);
-  const said = Object.entries(fields).map(([name, value]) => ` -F ${name}=${quoted(String(value))}`);
+  const said = Object.entries(fields).map(([name, value]) => ` -F ${name}=${quote(String(value))}`);
   return `${address} \\\n  ${sent.join(" ")} \\\n ${said.join("")}`;
 }
 
 /** @param {Job} job @param {number} sample @param {Place} place */
 export function pythonLine(job, sample, place) {
   const call = callOfJob(job, sample + 1);
-  return [...inClient(call, place), "job.wait()", `job.save("image.png", sample=${sample})`].join("\n");
+  return [...clientLines(call, place), "job.wait()", `job.save("image.png", sample=${sample})`].join("\n");
 }
 
 /** The same as `curlOf`. @param {Call} call @param {Place} place */
 export function pythonOf(call, place) {
-  const end = draws(call) ? ["job.wait()", `job.save("images.png", grid=True)`] : ["print(job.result())"];
-  return [...inClient(call, place), ...end].join("\n");
+  const end = returnsPictures(call) ? ["job.wait()", `job.save("images.png", grid=True)`] : ["print(job.result())"];
+  return [...clientLines(call, place), ...end].join("\n");
 }
 
 /** Lines that begin a job. @param {Call} call @param {Place} place */
-function inClient({ kind, fields, files }, { origin, isGuarded }) {
+function clientLines({ kind, fields, files }, { origin, isGuarded }) {
   const isTraining = kind === "train";
   const { model, name, ...settings } = fields;
   const file = (/** @type {string} */ path) => (isTraining ? `Path(${JSON.stringify(path)})` : JSON.stringify(path));
   const sent = Object.values(files).map(file);
   const first = isTraining ? [...sent, JSON.stringify(name)] : [JSON.stringify(model), ...sent];
-  const how = Object.entries(settings).map(([name, value]) => `    ${name}=${inPython(value)},`);
+  const how = Object.entries(settings).map(([name, value]) => `    ${name}=${pythonLiteral(value)},`);
   const imported = [...(isGuarded ? ["import os"] : []), ...(isTraining ? ["from pathlib import Path"] : [])];
   return [
     ...imported,
@@ -139,7 +139,7 @@ function inClient({ kind, fields, files }, { origin, isGuarded }) {
 export function javascriptOf(call, place) {
   const { kind, fields, files } = call;
   const hasFiles = Object.keys(files).length > 0;
-  const hasPictures = draws(call);
+  const hasPictures = returnsPictures(call);
   const imported = [
     ...(hasFiles ? [`import { openAsBlob } from "node:fs";`] : []),
     ...(hasPictures ? [`import { writeFile } from "node:fs/promises";`] : []),
@@ -199,7 +199,7 @@ function callOfJob(job, n) {
 }
 
 /** For a shell, in quotes if it needs them. @param {string} text */
-const quoted = (text) => (/^[\w.@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+const quote = (text) => (/^[\w.@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 /** @param {any} value */
-const inPython = (value) => (value === true ? "True" : JSON.stringify(value));
+const pythonLiteral = (value) => (value === true ? "True" : JSON.stringify(value));
