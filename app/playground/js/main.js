@@ -1,7 +1,7 @@
 /** The page put together: which view is shown, what they share, and what goes on around them. */
 
 import { offerLanguages, say, t, translatePage } from "./lang.js";
-import { announce, el, find, isWriting } from "./parts/dom.js";
+import { announce, el, find, isTextInput } from "./parts/dom.js";
 import { bestMatch } from "./pixels/matching_job.js";
 import { textOf } from "./pixels/png_text.js";
 import { canvasOf } from "./pixels/raster.js";
@@ -306,7 +306,7 @@ function receiveFiles(take) {
   });
   addEventListener("paste", (event) => {
     const file = event.clipboardData?.files[0];
-    if (!file || isWriting(event.target)) return;
+    if (!file || isTextInput(event.target)) return;
     event.preventDefault();
     take(file);
   });

@@ -36,16 +36,16 @@ export class Comparison {
   #rows = el("div", { class: "rows" });
   #asking = new Latest();
   /** @type {Row[]} */
-  #drawn = [];
+  #done = [];
 
   /** Draw them all, side by side in time. @param {Variant[]} variants @returns {Promise<Row[]>} none where others were asked for meanwhile */
   async draw(variants) {
     const signal = this.#asking.ask();
     this.#rows.replaceChildren();
-    this.#drawn = [];
+    this.#done = [];
     this.#show(true);
     const count = () => {
-      const counts = { done: say(this.#drawn.length), all: say(variants.length) };
+      const counts = { done: say(this.#done.length), all: say(variants.length) };
       this.#state.textContent = t("Drawing: {done} of {all} rows are there", counts);
     };
     count();
@@ -53,13 +53,13 @@ export class Comparison {
       const rows = await Promise.all(
         variants.map(async (variant) => {
           const row = await this.#row(variant, signal);
-          if (!signal.aborted) this.#drawn.push(row);
+          if (!signal.aborted) this.#done.push(row);
           if (!signal.aborted) count();
           return row;
         }),
       );
       if (signal.aborted) return [];
-      this.#drawn = rows;
+      this.#done = rows;
       this.#state.textContent = "";
       return rows;
     } catch (error) {
@@ -68,7 +68,7 @@ export class Comparison {
       this.#state.textContent = "";
       throw error;
     } finally {
-      if (!signal.aborted || !this.#drawn.length) this.#show(false);
+      if (!signal.aborted || !this.#done.length) this.#show(false);
     }
   }
 
@@ -105,13 +105,13 @@ export class Comparison {
   /** @param {boolean} isBusy */
   #show(isBusy) {
     this.#cancel.hidden = !isBusy;
-    this.#save.hidden = isBusy || !this.#drawn.length;
+    this.#save.hidden = isBusy || !this.#done.length;
   }
 
   /** All rows under their names, large enough to be shown to others. */
   #saveAll() {
-    const width = Math.max(...this.#drawn.map(({ job }) => job.n * (job.width + 1) * SCALE));
-    const heights = this.#drawn.map(({ job }) => LABEL + (job.height + 1) * SCALE);
+    const width = Math.max(...this.#done.map(({ job }) => job.n * (job.width + 1) * SCALE));
+    const heights = this.#done.map(({ job }) => LABEL + (job.height + 1) * SCALE);
     const height = heights.reduce((sum, one) => sum + one, 0);
     const sheet = blankCanvas(width, height);
     const brush = contextOf(sheet);
@@ -121,7 +121,7 @@ export class Comparison {
     brush.font = "20px system-ui, sans-serif";
     brush.fillStyle = "#21201d";
     let top = 0;
-    this.#drawn.forEach(({ label, tiles, job }, i) => {
+    this.#done.forEach(({ label, tiles, job }, i) => {
       brush.fillText(label, 4, top + 24);
       tiles.paintings.forEach(({ canvas }, column) => {
         const left = column * (job.width + 1) * SCALE;
@@ -129,6 +129,6 @@ export class Comparison {
       });
       top += heights[i];
     });
-    sheet.toBlob((blob) => blob && save(blob, `comparison-${this.#drawn[0].job.seed}.png`), "image/png");
+    sheet.toBlob((blob) => blob && save(blob, `comparison-${this.#done[0].job.seed}.png`), "image/png");
   }
 }

@@ -160,7 +160,7 @@ export class Completions {
         onRow: (row) => this.#tiles.put(row),
         onMean: (mean, sample) => {
           this.#tiles.paintings[sample]?.showMean(mean); // the fog moves while particles work
-          this.#pad.expect(mean);
+          this.#pad.showMean(mean);
         },
       },
     );
@@ -173,7 +173,7 @@ export class Completions {
     const word = receipt?.quality;
     const sentence = t("Four endings. Choose one to see it large, or draw on.");
     this.#tiles.rest();
-    this.#tiles.vouch(qualityWords(receipt));
+    this.#tiles.addQualities(qualityWords(receipt));
     this.#tell({
       standing: isHere ? `${sentence} ${t("Drawn in this browser.")}` : sentence,
       sentence: receipt && word ? chanceOfGiven(receipt, word) : "",
@@ -183,7 +183,7 @@ export class Completions {
       large: -1,
     });
     announce(this.#state.sentence);
-    if (mean) this.#pad.expect(mean);
+    if (mean) this.#pad.showMean(mean);
   }
 
   /** Nothing is left to draw. @param {Model} model @param {ImageData} picture @param {AbortSignal} signal */

@@ -44,7 +44,7 @@ export function find(root, selector) {
  * @param {string} id
  * @returns {HTMLElement}
  */
-export function stamp(id) {
+export function cloneTemplate(id) {
   const copy = find(document, `template#${id}`).content.firstElementChild.cloneNode(true);
   copy.removeAttribute("id");
   return copy;
@@ -68,7 +68,7 @@ export function announce(text) {
 }
 
 /** Whether keys that are pressed there write text. @param {EventTarget | null} place */
-export function isWriting(place) {
+export function isTextInput(place) {
   return place instanceof HTMLInputElement && !["range", "radio", "checkbox", "file"].includes(place.type);
 }
 

@@ -45,7 +45,7 @@ function troubleLine() {
 }
 
 /** Trouble goes when its field is changed, or when a server that did not answer is back. @param {HTMLElement} form @param {Signal<boolean>} isOnline */
-export function forgetTrouble(form, isOnline) {
+export function clearTroubleOnChange(form, isOnline) {
   for (const event of ["input", "change", "click"]) {
     form.addEventListener(event, ({ target }) => {
       const place = /** @type {HTMLElement} */ (target).closest?.("[data-field]:not([data-field=form])");

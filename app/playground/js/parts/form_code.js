@@ -7,7 +7,7 @@ import { Latest } from "../signal.js";
 import { announce, el } from "./dom.js";
 
 /** @import {Shared} from "../types" */
-/** @typedef {{path: string, body: Record<string, any> | FormData}} Asked */
+/** @typedef {{path: string, body: Record<string, any> | FormData}} FormRequest */
 
 /** So long nothing may change before the lines follow. */
 const REST_MS = 150;
@@ -23,7 +23,7 @@ export class FormCode {
   /**
    * @param {Shared} shared
    * @param {HTMLElement} form
-   * @param {() => Promise<Asked | null>} ask what the form asks for; null if no single call does that. May throw
+   * @param {() => Promise<FormRequest | null>} ask what the form asks for; null if no single call does that. May throw
    */
   constructor({ api }, form, ask) {
     this.#api = api;
@@ -44,7 +44,7 @@ export class FormCode {
   #timer = 0;
   #asking = new Latest();
   /** Addresses of the files that are offered. @type {string[]} */
-  #offered = [];
+  #fileUrls = [];
 
   /** What has to be known beside the lines. @param {string} text */
   set hint(text) {
@@ -82,16 +82,16 @@ export class FormCode {
     else this.#lines.replaceChildren(...texts.map(({ name, text }) => this.#piece(name, text)));
   }
 
-  /** The pictures that the lines send, as files beside them. @param {Asked | null} asked */
+  /** The pictures that the lines send, as files beside them. @param {FormRequest | null} asked */
   #offer(asked) {
-    for (const address of this.#offered) URL.revokeObjectURL(address);
+    for (const address of this.#fileUrls) URL.revokeObjectURL(address);
     const fields = asked?.body instanceof FormData ? [...asked.body] : [];
     const links = fields.flatMap(([field, file]) => {
       if (!(file instanceof File) || !file.size) return [];
       const download = fileName(field, file);
       return [el("a", { href: URL.createObjectURL(file), download }, download)];
     });
-    this.#offered = links.map(({ href }) => href);
+    this.#fileUrls = links.map(({ href }) => href);
     this.#files.replaceChildren(...links);
   }
 

@@ -37,14 +37,14 @@ export class HistoryStrip {
   #clear = el("button", { type: "button", class: "quiet" }, t("Forget all"));
   #undo = el("button", { type: "button", class: "quiet" }, t("Bring back"));
   /** What was forgotten last, in case that was a mistake. @type {Remembered[]} */
-  #forgotten = [];
+  #undoList = [];
 
   show() {
     const jobs = this.#history.all();
     this.#list.replaceChildren(...jobs.map((job) => this.#line(job)));
     this.#clear.hidden = !jobs.length;
-    this.#undo.hidden = !this.#forgotten.length;
-    this.element.hidden = !jobs.length && !this.#forgotten.length;
+    this.#undo.hidden = !this.#undoList.length;
+    this.element.hidden = !jobs.length && !this.#undoList.length;
   }
 
   /** What has become of those that had not ended when they were last seen? */
@@ -59,14 +59,14 @@ export class HistoryStrip {
 
   /** All but these. @param {Remembered[]} rest */
   #forget(rest) {
-    this.#forgotten = this.#history.all();
+    this.#undoList = this.#history.all();
     this.#history.replace(rest);
     this.#undo.focus();
   }
 
   #bringBack() {
-    const before = this.#forgotten;
-    this.#forgotten = [];
+    const before = this.#undoList;
+    this.#undoList = [];
     this.#history.replace(before);
   }
 

@@ -38,10 +38,10 @@ export class JobBoard {
     this.#tiles.onOpen = (sample) => {
       if (!this.#job) return;
       // until the service says what it knows, what this browser found when it drew the images
-      const job = { ...this.#job, result: this.#job.result ?? this.#drawnHere };
+      const job = { ...this.#job, result: this.#job.result ?? this.#browserResult };
       new Lightbox(shared, job, this.#tiles.paintings, this.#given).open(sample);
     };
-    shared.models.watch(() => this.#watched && this.#job && !this.#job.finished_at && this.#tell(this.#job));
+    shared.models.watch(() => this.#jobId && this.#job && !this.#job.finished_at && this.#tell(this.#job));
     shared.isOnline.watch((isBack) => isBack && this.#onBack());
     this.element = el(
       "div",
@@ -76,17 +76,17 @@ export class JobBoard {
   #job = null;
   /** @type {Given} */
   #given = {};
-  #watched = "";
-  #isSought = false;
+  #jobId = "";
+  #scrollsIntoView = false;
   /** What is known of images that wait at the service, once this browser has drawn all of them. @type {JobResult | null} */
-  #drawnHere = null;
+  #browserResult = null;
   /** Told when the service is there that was away. */
   #onBack = () => {};
   #link;
   /** The link that the images are drawn from. @type {Recipe | null} */
-  #expected = null;
+  #recipe = null;
   /** What the next job begins with. @type {Given | null} */
-  #lent = null;
+  #nextGiven = null;
   #leave = new AbortController();
 
   /**
@@ -96,10 +96,10 @@ export class JobBoard {
    * @param {boolean} isSought whether to bring its images into sight, once they have their places
    */
   async watch(id, isSought = matchMedia(NARROW).matches) {
-    if (id === this.#watched) return;
-    this.#isSought = isSought;
+    if (id === this.#jobId) return;
+    this.#scrollsIntoView = isSought;
     const signal = this.begin(t("Connecting…"));
-    this.#watched = id;
+    this.#jobId = id;
     this.#given = this.#history.get(id)?.given ?? {};
     const followed = new FollowedJob(this.#api, id);
     followed.onConnection = (isBack) => this.#connection(isBack);
@@ -110,9 +110,9 @@ export class JobBoard {
       }
     } catch (error) {
       if (signal.aborted) return;
-      this.#watched = "";
+      this.#jobId = "";
       if (!this.#job) this.#tiles.element.replaceChildren();
-      this.#ended(explain(error).text, "failed");
+      this.#sayEnd(explain(error).text, "failed");
     }
   }
 
@@ -120,8 +120,8 @@ export class JobBoard {
   begin(words) {
     this.#leave.abort();
     this.#leave = new AbortController();
-    this.#watched = "";
-    this.#drawnHere = null;
+    this.#jobId = "";
+    this.#browserResult = null;
     this.#onBack = () => {};
     this.#job = null;
     this.#given = {};
@@ -135,8 +135,8 @@ export class JobBoard {
 
   /** The link that the next job is drawn from says what comes out; and what it begins with, where that is too large to be kept. @param {Recipe | null} recipe @param {Given | null} given */
   expect(recipe, given) {
-    this.#expected = recipe;
-    this.#lent = given;
+    this.#recipe = recipe;
+    this.#nextGiven = given;
   }
 
   /** @param {ServerEvent} event @param {Job} job as it leaves the job */
@@ -170,12 +170,12 @@ export class JobBoard {
   /** Empty tiles, with what was given in its place: this browser knows it, or the server does. @param {Job} job */
   async #lay(job) {
     const { signal } = this.#leave;
-    const given = this.#lent ?? (job.cutouts ? {} : await givenOf(this.#shared, job));
+    const given = this.#nextGiven ?? (job.cutouts ? {} : await givenOf(this.#shared, job));
     if (signal.aborted) return;
-    this.#lent = null;
+    this.#nextGiven = null;
     this.#given = given;
     await this.#tiles.lay(job, given);
-    if (this.#isSought) this.element.scrollIntoView({ block: "start" });
+    if (this.#scrollsIntoView) this.element.scrollIntoView({ block: "start" });
   }
 
   /** @param {EstimateEvent} estimate @param {Job} job */
@@ -201,7 +201,7 @@ export class JobBoard {
     const how = { signal, onRow, onBegin: () => this.#sayHere() };
     const result = await this.#shared.backend.help(job, this.#given, how, isWaiting);
     if (!result || signal.aborted || this.#job?.finished_at) return;
-    this.#drawnHere = result; // all of it is seen, however far the service is
+    this.#browserResult = result; // all of it is seen, however far the service is
     this.#offer({ files: false });
     this.#tell(job);
   }
@@ -233,14 +233,14 @@ export class JobBoard {
       const isAway = isAsked && this.#api.hasService && !model.compiling;
       const receipt = receiptOf(job);
       const said = [statusLine(job), receipt && quality(receipt), isAway && t("The service is away.")];
-      this.#ended(isAsked ? said.filter(Boolean).join(" · ") : "", "succeeded");
-      this.#tiles.vouch(qualityWords(receipt));
+      this.#sayEnd(isAsked ? said.filter(Boolean).join(" · ") : "", "succeeded");
+      this.#tiles.addQualities(qualityWords(receipt));
       if (mean) this.onExpect(mean, job);
       if (isAway) this.#onBack = () => this.#checkThere(kind, model, wish, signal);
-      if (this.#expected?.sha256) this.#verify(job, this.#expected);
+      if (this.#recipe?.sha256) this.#verify(job, this.#recipe);
       return linkTo(job, this.#tiles.paintings, this.#given);
     } catch (error) {
-      if (!signal.aborted) this.#ended(isAsked ? explain(error).text : "", "failed");
+      if (!signal.aborted) this.#sayEnd(isAsked ? explain(error).text : "", "failed");
       return "";
     }
   }
@@ -252,7 +252,7 @@ export class JobBoard {
     if (!found) return; // away once more, or nobody looks at them
     const shown = this.#tiles.paintings.map((painting) => painting.whole("final"));
     const isSame = found.images.every(({ data }, i) => String(data) === String(shown[i]?.data));
-    this.#ended(t("Done: {images}", { images: images(shown.length) }), "succeeded");
+    this.#sayEnd(t("Done: {images}", { images: images(shown.length) }), "succeeded");
     this.#origin.append(" · ", isSame ? t("the service draws the same bytes") : t("the service draws other bytes"));
   }
 
@@ -277,7 +277,7 @@ export class JobBoard {
   /** Where it stands; no estimate holds while nobody draws it. @param {Job} job */
   #tell(job) {
     const models = this.#shared.models.value;
-    if (this.#drawnHere) this.#say(t("Done: {images}", { images: images(job.n) }), "succeeded");
+    if (this.#browserResult) this.#say(t("Done: {images}", { images: images(job.n) }), "succeeded");
     else if (!models || models.some(({ name }) => name === job.model)) this.#say(statusLine(job), "busy");
     else this.#say(MODEL_AWAY, "waiting");
   }
@@ -286,18 +286,18 @@ export class JobBoard {
   #finish(job) {
     this.#job = job;
     this.#tiles.rest();
-    this.#ended(statusLine(job), job.status);
+    this.#sayEnd(statusLine(job), job.status);
     if (job.rows_done) this.#offer({ files: true });
     if (job.cutouts) this.#showWhole(job);
     const ranking = rankingOf(job);
     if (ranking) this.#tiles.rank(ranking);
-    this.#tiles.name(labelsOf(job));
+    this.#tiles.addLabels(labelsOf(job));
     if (ranking && this.#given.image) this.#compare(job, this.#given.image);
     this.#remember(job);
     const receipt = receiptOf(job);
-    if (receipt) this.#vouch(job, receipt);
+    if (receipt) this.#showQuality(job, receipt);
     this.#shared.backend.prepare(job);
-    if (this.#expected?.sha256 && job.status === "succeeded") this.#verify(job, this.#expected);
+    if (this.#recipe?.sha256 && job.status === "succeeded") this.#verify(job, this.#recipe);
     announce(this.#status.textContent ?? "");
   }
 
@@ -315,10 +315,10 @@ export class JobBoard {
   }
 
   /** Say how good the images are, and show how uncertain each pixel was. @param {Job} job @param {Receipt} receipt */
-  async #vouch(job, receipt) {
+  async #showQuality(job, receipt) {
     this.#status.textContent = `${statusLine(job)} · ${quality(receipt)}`;
     this.#harder.hidden = ["exact", "good"].includes(receipt.quality ?? "");
-    this.#tiles.vouch(qualityWords(receipt));
+    this.#tiles.addQualities(qualityWords(receipt));
     const { signal } = this.#leave;
     try {
       const [mean, entropy] = await Promise.all(
@@ -347,7 +347,7 @@ export class JobBoard {
   }
 
   /** @param {string} text @param {string} state */
-  #ended(text, state) {
+  #sayEnd(text, state) {
     this.#say(text, state);
     this.#cancel.hidden = true;
   }
@@ -360,7 +360,7 @@ export class JobBoard {
 
   /** Whether these are the images that the link was made from. @param {Job} job @param {Recipe} expected */
   async #verify(job, expected) {
-    this.#expected = null;
+    this.#recipe = null;
     const { signal } = this.#leave;
     const found = await fingerprint(this.#tiles.paintings);
     if (found && !signal.aborted) this.#origin.append(" · ", el("strong", {}, verdict(found, job, expected)));

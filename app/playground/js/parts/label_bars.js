@@ -14,7 +14,7 @@ export class LabelBars {
   /** @param {Pick<Shared, "backend" | "isOnline">} shared @param {ScoredPicture} scored whose pixels are painted over */
   constructor({ backend, isOnline }, scored) {
     this.#backend = backend;
-    const cease = (/** @type {string} */ text) => (this.#said.textContent = text);
+    const cease = (/** @type {string} */ text) => (this.#sentence.textContent = text);
     this.#question = new CurrentQuestion(isOnline, cease, () => this.#judge());
     this.#scored = scored;
     this.#cover = el("button", { type: "button", "aria-pressed": "false" }, t("Cover pixels"));
@@ -27,7 +27,7 @@ export class LabelBars {
       { class: "which", hidden: true },
       el("h2", {}, t("Which label?")),
       this.#bars.element,
-      this.#said,
+      this.#sentence,
       el("p", { class: "actions" }, this.#cover, this.#all),
     );
   }
@@ -37,7 +37,7 @@ export class LabelBars {
   #cover;
   #all;
   #bars = new Bars();
-  #said = el("p", { class: "hint", role: "status" });
+  #sentence = el("p", { class: "hint", role: "status" });
   /** @type {Model | null} */
   #model = null;
   #question;
@@ -70,7 +70,7 @@ export class LabelBars {
     const { picture, cover } = this.#scored;
     this.#question.giveUp();
     this.#all.hidden = !cover.count;
-    this.#said.textContent = "";
+    this.#sentence.textContent = "";
     if (!this.#model || !picture) return;
     const [model, wish] = [this.#model, { picture, hole: cover.hole }];
     this.#bars.element.setAttribute("aria-busy", "true");
@@ -86,7 +86,7 @@ export class LabelBars {
     this.#bars.show(labels);
     const [{ name, p }] = labels;
     const facts = { name, share: percent(p), bits: fixed(nats / Math.LN2, 1), quality: QUALITIES[quality] };
-    this.#said.textContent = t("What is seen surprises it by {bits} bits, whatever its label · {quality}", facts);
+    this.#sentence.textContent = t("What is seen surprises it by {bits} bits, whatever its label · {quality}", facts);
     announce(t("{name} with {share}", facts));
   }
 }

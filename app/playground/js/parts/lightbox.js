@@ -1,7 +1,7 @@
 /** One image of a job, large: what drew it, how likely it is, and how to have it again. */
 
 import { labelsOf, probabilityOf, rankingOf } from "../service/api.js";
-import { el, find, stamp } from "./dom.js";
+import { el, find, cloneTemplate } from "./dom.js";
 import { icon } from "./icons.js";
 import { fixed, say, t } from "../lang.js";
 import { destinationButtons } from "./destinations.js";
@@ -31,7 +31,7 @@ export class Lightbox {
     const ranked = rankingOf(job)?.map(({ sample }) => sample);
     this.#order = ranked ?? paintings.map((_, sample) => sample);
     this.#isRanked = Boolean(ranked);
-    this.#dialog = /** @type {HTMLDialogElement} */ (stamp("lightbox"));
+    this.#dialog = /** @type {HTMLDialogElement} */ (cloneTemplate("lightbox"));
     this.#dialog.addEventListener("close", () => {
       this.#asking.ask();
       this.#dialog.remove();

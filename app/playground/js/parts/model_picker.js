@@ -21,13 +21,13 @@ export class ModelPicker {
    * @param {(model: Model) => boolean} [isFit] whether somebody is there to ask about it
    */
   constructor(kind, models, isFit = () => true) {
-    this.#held = models;
+    this.#models = models;
     this.#kind = kind;
     this.#isFit = isFit;
     this.#name = uniqueId("model");
     this.#list = el("div", { class: "cards" }, el("p", { class: "hint" }, t("Looking for models…")));
     this.element = group("model", t("Model"), this.#list);
-    this.#list.addEventListener("change", () => this.#chosen());
+    this.#list.addEventListener("change", () => this.#onChosen());
     new ResizeObserver(() => this.#reveal()).observe(this.#list);
     models.watch((held) => held && this.#offer(held));
   }
@@ -36,7 +36,7 @@ export class ModelPicker {
   offerFor(kind, isFit) {
     this.#kind = kind;
     this.#isFit = isFit;
-    if (this.#held.value) this.#offer(this.#held.value);
+    if (this.#models.value) this.#offer(this.#models.value);
   }
 
   /** Called with the model that is chosen now, and whenever another one is. @param {(model: Model) => void} listener */
@@ -45,14 +45,14 @@ export class ModelPicker {
     if (this.model) listener(this.model);
   }
 
-  #held;
+  #models;
   #kind;
   #isFit;
   #name;
   #list;
   /** All that can be chosen. @type {Model[]} */
   offered = [];
-  #wanted = lasting.get(CHOSEN) ?? "";
+  #wantedName = lasting.get(CHOSEN) ?? "";
   #isOffered = false;
   #listener = (/** @type {Model} */ model) => {};
   #type = "radio";
@@ -62,7 +62,7 @@ export class ModelPicker {
     const able = models.filter((model) => model.can.includes(this.#kind) && this.#isFit(model)).sort(inOrder(models));
     if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.offered)) return;
     this.#isOffered = true;
-    const wanted = [this.model?.name, this.#wanted, able[0]?.name];
+    const wanted = [this.model?.name, this.#wantedName, able[0]?.name];
     this.offered = able;
     const choice = (/** @type {string} */ value) => el("input", { type: this.#type, name: this.#name, value });
     this.#list.replaceChildren(...able.map((model) => modelCard(model, choice(model.name))));
@@ -96,19 +96,19 @@ export class ModelPicker {
 
   /** Now, or when they are offered. @param {...string} names @returns {boolean} false when none is there */
   choose(...names) {
-    this.#wanted = names[0] ?? "";
+    this.#wantedName = names[0] ?? "";
     return !this.#isOffered || this.#check(...names);
   }
 
   /** This one, because of its kind: nobody asked for it by name. @param {string} name */
   turnTo(name) {
-    this.#wanted = "";
+    this.#wantedName = "";
     this.#check(name);
   }
 
   /** The model that was asked for; where none was, the fittest for a hole, which is then the chosen one. @param {Uint8Array} hole @param {Model} model */
   fitFor(hole, model) {
-    const fit = model.name === this.#wanted ? model : bestForHole(similarModels(this.offered, model), hole);
+    const fit = model.name === this.#wantedName ? model : bestForHole(similarModels(this.offered, model), hole);
     if (fit && fit !== model) this.#check(fit.name);
     return fit ?? model;
   }
@@ -131,10 +131,10 @@ export class ModelPicker {
     this.#list.scrollTop = card.offsetTop - (this.#list.clientHeight - card.offsetHeight) / 2;
   }
 
-  #chosen() {
+  #onChosen() {
     if (!this.model) return;
-    if (!this.areSeveral) this.#wanted = this.model.name;
-    lasting.set(CHOSEN, this.#wanted);
+    if (!this.areSeveral) this.#wantedName = this.model.name;
+    lasting.set(CHOSEN, this.#wantedName);
     this.#listener(this.model);
   }
 }

@@ -3,7 +3,7 @@
  * keyboard. Where it is unknown, a fog shows what is expected. Or a doodle: a small picture in any colours, all of it known.
  */
 
-import { announce, el, find, stamp, swatch } from "./dom.js";
+import { announce, el, find, cloneTemplate, swatch } from "./dom.js";
 import { Pointer, listenForUndo } from "./pointer.js";
 import { icon } from "./icons.js";
 import { say, t } from "../lang.js";
@@ -63,7 +63,7 @@ const STILL = "(prefers-reduced-motion: reduce)";
 
 export class Pad {
   constructor() {
-    this.element = stamp("pad");
+    this.element = cloneTemplate("pad");
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
     this.#nib = find(this.element, "input[type=range]");
     this.#nib.addEventListener("input", () => this.#resize());
@@ -105,7 +105,7 @@ export class Pad {
   /** The largest hole that is allowed in a whole picture. @type {Size} */
   #most = { width: 0, height: 0 };
   /** What a doodle began with. */
-  #began = "";
+  #firstSketch = "";
   #canvas;
   #pointer;
   #nib;
@@ -219,8 +219,8 @@ export class Pad {
       this.#inkOf(`#${[...data.subarray(4 * i, 4 * i + 3)].map(hex).join("")}`);
     const inks = Uint32Array.from({ length: width * height }, (_, i) => inkAt(i));
     const began = `${width} ${inks}`;
-    if (began === this.#began && !isFirst) return;
-    this.#began = began;
+    if (began === this.#firstSketch && !isFirst) return;
+    this.#firstSketch = began;
     if (width === this.ink.width && height === this.ink.height) this.fill((i) => inks[i]);
     else this.#lay(new Mask({ width, height }, inks), null);
     if (isFirst) this.#take(RED);
@@ -267,7 +267,7 @@ export class Pad {
   get picture() {
     const { hole, width, height } = this.ink;
     const picture = new ImageData(width, height);
-    hole.forEach((ink, i) => picture.data.set(this.#inked(ink, i), 4 * i));
+    hole.forEach((ink, i) => picture.data.set(this.#colourOf(ink, i), 4 * i));
     return picture;
   }
 
@@ -280,13 +280,13 @@ export class Pad {
   }
 
   /** @param {number} ink @param {number} i @returns {ArrayLike<number>} */
-  #inked(ink, i) {
+  #colourOf(ink, i) {
     if (ink < BLACK && this.#ground) return this.#ground.data.subarray(4 * i, 4 * i + 4);
     return rgbaOf(this.#look.palette[Math.max(0, ink - BLACK)]);
   }
 
   /** What is expected where nothing is known, of a picture of this size. @param {ImageData | null} mean @param {boolean} [isBinary] */
-  expect(mean, isBinary = this.#isPaper) {
+  showMean(mean, isBinary = this.#isPaper) {
     if (mean && (this.isWhole || mean.width !== this.ink.width)) return;
     this.#mean = mean;
     this.#isBinary = isBinary;
@@ -394,7 +394,7 @@ export class Pad {
     const isMoving = this.#fog.ease(this.#mean, this.#isBinary, matchMedia(STILL).matches);
     brush.imageSmoothingEnabled = true;
     brush.drawImage(this.#fog.canvas, 0, 0, width, height);
-    if (!this.#edge || !this.isWhole) contextOf(this.#known).putImageData(this.#seen(), 0, 0);
+    if (!this.#edge || !this.isWhole) contextOf(this.#known).putImageData(this.#visiblePixels(), 0, 0);
     brush.imageSmoothingEnabled = false;
     brush.drawImage(this.#known, 0, 0, width, height);
     this.#drawLines();
@@ -402,14 +402,14 @@ export class Pad {
   }
 
   /** What is known, and the completion that is chosen, on paper in another colour; clear where the fog is seen. */
-  #seen() {
+  #visiblePixels() {
     const { hole, width, height } = this.ink;
-    if (this.isWhole) return this.#holed();
+    if (this.isWhole) return this.#wholeWithHoles();
     const seen = new ImageData(width, height);
     hole.forEach((ink, i) => {
       const completion = this.#completion?.data.subarray(4 * i, 4 * i + 4);
       const theirs = this.#isPaper && completion ? THEIRS[Number(completion[0] > 127)] : completion;
-      const pixel = ink === UNKNOWN ? theirs : this.#inked(ink, i);
+      const pixel = ink === UNKNOWN ? theirs : this.#colourOf(ink, i);
       const tone = CLEAR[((i % width) + Math.floor(i / width)) % 2];
       if (pixel) seen.data.set(pixel[3] ? pixel : [tone, tone, tone, 255], 4 * i);
     });
@@ -417,7 +417,7 @@ export class Pad {
   }
 
   /** A whole picture, clear where it is unknown. */
-  #holed() {
+  #wholeWithHoles() {
     const { hole } = this.ink;
     const { data, width } = /** @type {ImageData} */ (this.#ground);
     const seen = new ImageData(data.slice(), width);

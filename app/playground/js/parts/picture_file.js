@@ -14,15 +14,15 @@ const QUALITY = 0.85;
 /** So many are made smaller at once. */
 const STRIP_PIXELS = 1e6;
 
-/** @typedef {{bitmap: ImageBitmap, file: Blob | null, isSmaller: boolean}} Own a picture of one's own, and the file that it came as */
+/** @typedef {{bitmap: ImageBitmap, file: Blob | null, isSmaller: boolean}} OwnPicture a picture of one's own, and the file that it came as */
 
 /**
  * Throws FieldTrouble for a file that is no picture, or too large.
  *
  * @param {Blob} file
- * @returns {Promise<Own>} no side above MOST_SIDE
+ * @returns {Promise<OwnPicture>} no side above MOST_SIDE
  */
-export async function decoded(file) {
+export async function readPicture(file) {
   if (file.size > MOST_BYTES) throw tooLarge();
   const size = sizeOf(new DataView(await file.arrayBuffer()));
   if (!size) throw unreadable();
@@ -33,14 +33,14 @@ export async function decoded(file) {
     const bitmap = await createImageBitmap(file); // a picture that is turned by its camera is turned here
     if (share === 1) return { bitmap, file, isSmaller: false };
     const [wide, high] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(share * side)));
-    return { bitmap: await shrunk(bitmap, wide, high), file: null, isSmaller: true };
+    return { bitmap: await shrink(bitmap, wide, high), file: null, isSmaller: true };
   } catch {
     throw unreadable();
   }
 }
 
 /** Strip by strip: nothing else waits until all of a large one is done. @param {ImageBitmap} bitmap @param {number} width @param {number} height */
-async function shrunk(bitmap, width, height) {
+async function shrink(bitmap, width, height) {
   const canvas = blankCanvas(width, height);
   const most = Math.max(1, Math.floor((STRIP_PIXELS / bitmap.width / bitmap.height) * height));
   for (let top = 0; top < height; top += most) {
@@ -105,7 +105,7 @@ function sizeOfWebp(file) {
  * @param {number} most
  * @returns {Promise<Blob>}
  */
-export async function filed(canvas, most) {
+export async function encodePicture(canvas, most) {
   const as = (/** @type {string} */ type) => new Promise((resolve) => canvas.toBlob(resolve, type, QUALITY));
   const file = await as("image/png");
   return file.size > most ? as("image/jpeg") : file;

@@ -6,13 +6,13 @@ import { group } from "./fields.js";
 import { icon } from "./icons.js";
 import { drawsPhotographs, kindOf } from "../service/kinds.js";
 import { t } from "../lang.js";
-import { decoded } from "./picture_file.js";
+import { readPicture } from "./picture_file.js";
 import { FieldTrouble } from "../service/problems.js";
 import { quantise, canvasOf, cropTo, load } from "../pixels/raster.js";
 import { Latest } from "../signal.js";
 
 /** @import {ModelPicker} from "./model_picker.js" */
-/** @import {Own} from "./picture_file.js" */
+/** @import {OwnPicture} from "./picture_file.js" */
 /** @import {WholePicture} from "./whole_picture.js" */
 /** @import {Model, Size} from "../types" */
 
@@ -67,7 +67,7 @@ export class PicturePicker {
   #taking = new Latest();
   /** @type {Model | null} */
   #model = null;
-  /** The file as it came, so that another model can have it in its own size. @type {Own | null} */
+  /** The file as it came, so that another model can have it in its own size. @type {OwnPicture | null} */
   #own = null;
   /** The model that was chosen before a picture in colours turned the choice. @type {Model | null} */
   #before = null;
@@ -162,7 +162,7 @@ export class PicturePicker {
     return el("label", { class: "example", title: name }, radio, canvasOf(picture));
   }
 
-  /** As the first of the strip, fitted to the model. @param {Own} own */
+  /** As the first of the strip, fitted to the model. @param {OwnPicture} own */
   #showOwn(own) {
     const model = /** @type {Model} */ (this.#model);
     this.#strip.querySelector(`[title="${OWN}"]`)?.remove();
@@ -192,7 +192,7 @@ export class PicturePicker {
     if (!file) return;
     const asked = this.#taking.ask();
     try {
-      const own = await decoded(file);
+      const own = await readPicture(file);
       if (asked.aborted) return;
       this.#own = own;
     } catch (error) {

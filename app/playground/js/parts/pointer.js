@@ -1,6 +1,6 @@
 /** A pen, a finger or the keyboard over a picture: where it is, and what it strokes. Knows no ink. */
 
-import { isWriting } from "./dom.js";
+import { isTextInput } from "./dom.js";
 import { contextOf } from "../pixels/raster.js";
 import { neighbour, pixelAt, placeAt, STEPS } from "../pixels/steps.js";
 
@@ -147,7 +147,7 @@ export class Pointer {
 export function listenForUndo(element, act) {
   addEventListener("keydown", (event) => {
     const key = event.key.toLowerCase();
-    const isMeant = element.checkVisibility() && (event.ctrlKey || event.metaKey) && !isWriting(event.target);
+    const isMeant = element.checkVisibility() && (event.ctrlKey || event.metaKey) && !isTextInput(event.target);
     if (!isMeant || !["z", "y"].includes(key)) return;
     event.preventDefault();
     act(key === "y" || event.shiftKey ? "redo" : "undo");

@@ -1,6 +1,6 @@
 /** A picture under its heat map: one pixel is chosen, to be asked about; the one under the pointer is only named. */
 
-import { announce, el, find, stamp } from "./dom.js";
+import { announce, el, find, cloneTemplate } from "./dom.js";
 import { Pointer } from "./pointer.js";
 import { fixed, t } from "../lang.js";
 import { Mask } from "../pixels/mask.js";
@@ -19,7 +19,7 @@ const DIMMED = 0.45;
 
 export class ScoredPicture {
   constructor() {
-    this.element = stamp("scored-picture");
+    this.element = cloneTemplate("scored-picture");
     this.summary = el("div", { class: "summary" });
     this.#canvas = /** @type {HTMLCanvasElement} */ (find(this.element, "canvas"));
     this.#pointer = new Pointer(this.#canvas);

@@ -111,7 +111,7 @@ export class Tiles {
   }
 
   /** How good each image is, in a word. @param {string[]} words */
-  vouch(words) {
+  addQualities(words) {
     words.forEach((word, sample) => {
       const tile = this.element.querySelector(`[data-sample="${sample}"]`);
       const caption = tile?.querySelector(".caption");
@@ -121,7 +121,7 @@ export class Tiles {
   }
 
   /** What each image is called. @param {string[]} labels */
-  name(labels) {
+  addLabels(labels) {
     labels.forEach((name, sample) => {
       const tile = this.element.querySelector(`[data-sample="${sample}"]`);
       const caption = t("Image {number}, label {name}", { number: sample + 1, name });

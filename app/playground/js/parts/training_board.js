@@ -31,11 +31,11 @@ export class TrainingBoard {
     this.#finish.addEventListener("click", () => this.#end("finish"));
     this.#cancel.addEventListener("click", () => confirm(t("Nothing will be left of it.")) && this.#end("cancel"));
     this.#draw.addEventListener("click", () => this.#drawWith());
-    this.#home.addEventListener("click", () => this.#takeHome());
-    const buttons = el("span", { class: "actions" }, this.#finish, this.#cancel, this.#draw, this.#home);
+    this.#download.addEventListener("click", () => this.#saveModel());
+    const buttons = el("span", { class: "actions" }, this.#finish, this.#cancel, this.#draw, this.#download);
     const head = el("div", { class: "board-head" }, this.#status, buttons);
     const looks = el("div", {}, el("div", {}, this.#grid), this.#curve);
-    this.element.append(head, this.#bar, this.#understood, looks, this.#told, this.#note);
+    this.element.append(head, this.#bar, this.#facts, looks, this.#serverWords, this.#note);
     shared.models.watch(() => this.#lead());
   }
 
@@ -45,19 +45,19 @@ export class TrainingBoard {
   #bar = el("progress", { max: 1, value: 0, "aria-label": t("Progress") });
   #finish = el("button", { type: "button" }, t("Finish now"));
   #cancel = el("button", { type: "button", class: "quiet" }, t("Cancel"));
-  #understood = el("p");
+  #facts = el("p");
   /** In the server's words. */
-  #told = el("p", { class: "hint", lang: "en" });
+  #serverWords = el("p", { class: "hint", lang: "en" });
   #draw = el("button", { type: "button", hidden: true }, t("Draw with it"));
-  #home = el("button", { type: "button", hidden: true }, t("Take it home"));
+  #download = el("button", { type: "button", hidden: true }, t("Take it home"));
   /** What became of the file. */
   #note = el("p", { class: "hint", role: "status" });
   #grid = el("img", { alt: t("Pictures that the network draws by now") });
   #curve = el("figure", { class: "hint" });
   /** The newest `progress`. @type {any} */
-  #seen = {};
+  #progress = {};
   #watching = new Latest();
-  #watched = "";
+  #jobId = "";
   /** @type {Job | null} */
   #job = null;
   /** Shares of the training, and bits/dim there. @type {[number, number][]} */
@@ -65,19 +65,19 @@ export class TrainingBoard {
 
   /** Show this training, until it ends or another one is shown; "" is none. Never throws. @param {string} id */
   async watch(id) {
-    if (id === this.#watched) return;
+    if (id === this.#jobId) return;
     const signal = this.#watching.ask();
-    this.#watched = id;
+    this.#jobId = id;
     if (!id) return;
     this.#job = null;
-    this.#seen = {};
+    this.#progress = {};
     this.#points = JSON.parse(passing.get(POINTS + id) ?? "[]");
     this.#finish.disabled = !this.#points.length;
     this.element.hidden = false;
-    for (const part of [this.#grid, this.#curve, this.#draw, this.#home]) part.hidden = true;
+    for (const part of [this.#grid, this.#curve, this.#draw, this.#download]) part.hidden = true;
     this.#note.textContent = "";
-    this.#told.textContent = "";
-    this.#understood.textContent = "\u00a0"; // its line has its place
+    this.#serverWords.textContent = "";
+    this.#facts.textContent = "\u00a0"; // its line has its place
     this.#status.textContent = t("Connecting…");
     // Until its first progress no event says that a trainer has begun with it.
     const followed = new FollowedJob(this.#shared.api, id, { needsLook: ({ progress }) => !progress });
@@ -95,7 +95,7 @@ export class TrainingBoard {
       }
     } catch (error) {
       if (signal.aborted) return;
-      this.#watched = "";
+      this.#jobId = "";
       this.#status.textContent = explain(error).text;
     }
   }
@@ -107,7 +107,7 @@ export class TrainingBoard {
     this.#tell();
     if (job.result?.type !== "training") return;
     this.#plot({ ...job.result, share: 1 });
-    if (job.result.warning) this.#told.textContent = job.result.warning;
+    if (job.result.warning) this.#serverWords.textContent = job.result.warning;
     this.#lead();
     const grid = await this.#shared.api.image(job.id).catch(() => null); // it may have ended before it drew any
     if (grid && !signal.aborted) this.#show(await dataUrlOfFile(grid));
@@ -115,8 +115,8 @@ export class TrainingBoard {
 
   /** What was understood of the pictures, and why it ended before its time. @param {any} [progress] */
   #describe(progress) {
-    if (progress) this.#seen = progress;
-    const { width, height, colours } = this.#seen;
+    if (progress) this.#progress = progress;
+    const { width, height, colours } = this.#progress;
     const { model, pictures, unreadable, unsupported_names, result } = /** @type {any} */ (this.#job);
     const names = unsupported_names?.join(", ");
     const facts = { count: say(pictures ?? 0), unread: say(unreadable ?? 0), colours, names };
@@ -126,7 +126,7 @@ export class TrainingBoard {
     const early = EARLY[result?.early] ?? result?.early;
     const sizes = names && t("left out, too small or too large: {names}", facts);
     const rest = [found.join(", "), unreadable && t("{unread} could not be read", facts), sizes, early];
-    this.#understood.textContent = `${model}: ${rest.filter(Boolean).join("; ")}`;
+    this.#facts.textContent = `${model}: ${rest.filter(Boolean).join("; ")}`;
   }
 
   /** The model that was learned, once a worker has it. */
@@ -137,7 +137,7 @@ export class TrainingBoard {
 
   /** What can be done with what was learned. */
   #lead() {
-    for (const part of [this.#draw, this.#home]) part.hidden = !this.#model;
+    for (const part of [this.#draw, this.#download]) part.hidden = !this.#model;
   }
 
   /** On the pad, if one can draw with its colours there; else by itself. */
@@ -150,7 +150,7 @@ export class TrainingBoard {
   }
 
   /** The model as one file. */
-  async #takeHome() {
+  async #saveModel() {
     const name = this.#model?.name;
     if (!name) return;
     try {
@@ -169,7 +169,7 @@ export class TrainingBoard {
     const { minutes_left: minutes, told } = progress;
     if (job.finished_at) return;
     this.#job = { ...job, eta_s: minutes === null ? null : 60 * minutes };
-    this.#told.textContent = told.replaceAll("\n", "; ");
+    this.#serverWords.textContent = told.replaceAll("\n", "; ");
     this.#describe(progress);
     this.#tell();
     if (progress.uniform_bits !== null) this.#plot(progress); // else it is still being prepared
@@ -193,7 +193,7 @@ export class TrainingBoard {
   #plot({ bits_per_dim: bits, share, uniform_bits: guessing, png_bits: png }) {
     if (bits !== null && bits !== this.#points.at(-1)?.[1]) {
       this.#points.push([share, bits]);
-      passing.set(POINTS + this.#watched, JSON.stringify(this.#points));
+      passing.set(POINTS + this.#jobId, JSON.stringify(this.#points));
       this.#finish.disabled = false;
     }
     const top = 1.1 * Math.max(guessing, Math.min(png, 2 * guessing)); // of tiny pictures PNG needs far more
@@ -226,7 +226,7 @@ export class TrainingBoard {
   async #end(how) {
     this.#finish.disabled = true;
     try {
-      await this.#shared.api.send(`/jobs/${this.#watched}/${how}`, { method: "POST" });
+      await this.#shared.api.send(`/jobs/${this.#jobId}/${how}`, { method: "POST" });
     } catch (error) {
       this.#status.textContent = explain(error).text;
     }

@@ -3,12 +3,12 @@
 import { el } from "./dom.js";
 import { field } from "./fields.js";
 import { t } from "../lang.js";
-import { filed, MOST_SIDE } from "./picture_file.js";
+import { encodePicture, MOST_SIDE } from "./picture_file.js";
 import { isPaper } from "../service/choice.js";
 import { largestHole } from "../pixels/holes.js";
 import { canvasOf, cropTo } from "../pixels/raster.js";
 
-/** @import {Own} from "./picture_file.js" */
+/** @import {OwnPicture} from "./picture_file.js" */
 /** @import {Model, Size} from "../types" */
 
 /** Largest holes that lie beside each other in the width of a picture, at first. */
@@ -17,7 +17,7 @@ const PARTS = 8;
 export class WholePicture {
   constructor() {
     this.#choice.addEventListener("change", () => {
-      this.#wanted = this.#choice.value;
+      this.#wantedSize = this.#choice.value;
       this.onChange();
     });
     this.element.append(this.#hint);
@@ -32,14 +32,14 @@ export class WholePicture {
   element = field("share", t("Size of the picture"), this.#choice);
   /** Whether it may be given whole at all. */
   isWanted = false;
-  /** @type {Own | null} */
+  /** @type {OwnPicture | null} */
   #own = null;
   /** What was chosen for this picture; null if nothing was. @type {string | null} */
-  #wanted = null;
+  #wantedSize = null;
 
-  /** @param {Own} own @param {Model} model */
+  /** @param {OwnPicture} own @param {Model} model */
   offer(own, model) {
-    if (this.#own !== own) this.#wanted = null;
+    if (this.#own !== own) this.#wantedSize = null;
     this.#own = own;
     const { bitmap, isSmaller } = own;
     const sizes = wholeSizes(bitmap, model);
@@ -48,7 +48,7 @@ export class WholePicture {
       !this.isWanted || !options.length || bitmap.width * bitmap.height === model.width * model.height;
     this.#choice.replaceChildren(...options, new Option(t("fitted to {size}", { size: inWords(model) }), ""));
     const usual = isPaper(model) || !options.length ? "" : String(2 ** usualSize(sizes, model)); // letters fill theirs
-    const kept = [...this.#choice.options].find(({ value }) => value === this.#wanted);
+    const kept = [...this.#choice.options].find(({ value }) => value === this.#wantedSize);
     this.#choice.value = kept ? kept.value : usual;
     const most = { size: inWords(largestHole(model)) };
     const room = t("A hole may have {size} pixels at most: the smaller the picture, the more of it that is.", most);
@@ -64,9 +64,9 @@ export class WholePicture {
   }
 
   /** What is sent of it, in so many bytes at most: the file as it came, where that is small enough. @param {number} most */
-  async sent(most) {
+  async fileFor(most) {
     const file = this.#choice.value === "1" ? this.#own?.file : null;
-    return file && file.size <= most ? file : filed(canvasOf(/** @type {ImageData} */ (this.picture)), most);
+    return file && file.size <= most ? file : encodePicture(canvasOf(/** @type {ImageData} */ (this.picture)), most);
   }
 }
 

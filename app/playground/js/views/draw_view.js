@@ -71,7 +71,7 @@ export class DrawView {
       (model) => this.#request(model),
     );
     drawer.after(this.#drawing.code.element);
-    this.#drawing.onExpect = (mean, job) => this.#pad.expect(mean, job.channels === 1 && !job.palette?.length);
+    this.#drawing.onExpect = (mean, job) => this.#pad.showMean(mean, job.channels === 1 && !job.palette?.length);
     this.#drawing.onRestore = (job) => {
       this.#switchTo(job.kind === ENLARGE.place ? ENLARGE : COMPLETE);
       this.#method.set(job);
@@ -222,7 +222,7 @@ export class DrawView {
   #onInk() {
     clearTrouble(this.#hole);
     if (this.#isLive) this.#completions.stroke();
-    else this.#pad.expect(null);
+    else this.#pad.showMean(null);
   }
 
   /** What the form asks for. Throws FieldTrouble, Unreachable. @param {Model} model */
@@ -254,7 +254,7 @@ export class DrawView {
     if (isLarge) throw new FieldTrouble("mask", near);
     if (count * settings.n > MOST_HOLES)
       throw new FieldTrouble("mask", t("Holes times images are {most} at most.", { most: MOST_HOLES }));
-    const file = await this.#whole.sent(info.value?.limits.upload_bytes ?? 2 ** 21);
+    const file = await this.#whole.fileFor(info.value?.limits.upload_bytes ?? 2 ** 21);
     return cropOf(model, file, await pngOf(maskPicture(hole, this.#pad.ink)), settings);
   }
 }

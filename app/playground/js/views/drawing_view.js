@@ -2,7 +2,7 @@
 
 import { receiptOf } from "../service/api.js";
 import { find } from "../parts/dom.js";
-import { clearTrouble, forgetTrouble, showTrouble } from "../parts/fields.js";
+import { clearTrouble, clearTroubleOnChange, showTrouble } from "../parts/fields.js";
 import { historyEntry } from "../service/history.js";
 import { FormCode } from "../parts/form_code.js";
 import { showPicture } from "../parts/model_picker.js";
@@ -54,7 +54,7 @@ export class DrawingView {
       event.preventDefault();
       this.onSubmit();
     });
-    forgetTrouble(this.#form, shared.isOnline);
+    clearTroubleOnChange(this.#form, shared.isOnline);
     models.onChange = (model) => {
       if (model.name !== this.#restored) parts.fields.forget(); // settings of another model
       showPicture(find(element, ".empty > span"), model.name);

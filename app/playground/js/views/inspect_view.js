@@ -3,7 +3,7 @@
 import { scoreOf } from "../service/api.js";
 import { beliefPlots } from "../parts/belief_plot.js";
 import { announce, el, find } from "../parts/dom.js";
-import { clearTrouble, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
+import { clearTrouble, clearTroubleOnChange, showTrouble, submitRow } from "../parts/fields.js";
 import { FormCode } from "../parts/form_code.js";
 import { historyEntry } from "../service/history.js";
 import { CurrentQuestion } from "../service/current_question.js";
@@ -39,7 +39,7 @@ export class InspectView {
       clearTrouble(this.#form);
       this.#inspect(true);
     });
-    forgetTrouble(this.#form, shared.isOnline);
+    clearTroubleOnChange(this.#form, shared.isOnline);
     this.#pictures.others = this.#models;
     this.#models.onChange = (model) => this.#pictures.suit(model);
     this.#pictures.onTrouble = (error) =>

@@ -7,7 +7,7 @@
 import { say, t } from "../lang.js";
 import { el, find } from "../parts/dom.js";
 import { DrawFields } from "../parts/draw_fields.js";
-import { clearTrouble, field, forgetTrouble, showTrouble, submitRow } from "../parts/fields.js";
+import { clearTrouble, field, clearTroubleOnChange, showTrouble, submitRow } from "../parts/fields.js";
 import { blankCanvas, writeBytes, contextOf } from "../pixels/raster.js";
 import { FollowedJob } from "../service/followed_job.js";
 import { titleOf } from "../service/kinds.js";
@@ -35,7 +35,7 @@ export class PanoramaView {
     const fields = [field("model", t("Model"), this.#model), field("size", t("Width"), this.#width)];
     this.#form.append(...fields, this.#fields.element, submitRow(t("Unroll")));
     this.#form.addEventListener("submit", (event) => this.#submit(event));
-    forgetTrouble(this.#form, shared.isOnline);
+    clearTroubleOnChange(this.#form, shared.isOnline);
     find(element, ".stage").append(this.#state, this.#picture, this.#end);
     new IntersectionObserver(([{ isIntersecting }]) => {
       this.#isAtEnd = isIntersecting;

@@ -2,7 +2,7 @@
 
 import { say, t } from "../lang.js";
 import { el, find } from "../parts/dom.js";
-import { clearTrouble, field, forgetTrouble, group, showTrouble, submitRow } from "../parts/fields.js";
+import { clearTrouble, field, clearTroubleOnChange, group, showTrouble, submitRow } from "../parts/fields.js";
 import { FormCode } from "../parts/form_code.js";
 import { TrainingBoard } from "../parts/training_board.js";
 import { assetUrl } from "../files.js";
@@ -48,7 +48,7 @@ export class TeachView {
     const asked = [pictures, ...fields, submitRow(t("Train")), code.element];
     this.#form.append(off, ...asked);
     this.#form.addEventListener("submit", (event) => this.#submit(event));
-    forgetTrouble(this.#form, shared.isOnline);
+    clearTroubleOnChange(this.#form, shared.isOnline);
     element.addEventListener("drop", (event) => this.#drop(event));
     this.#board = new TrainingBoard(shared);
     find(element, ".stage").append(this.#board.element);
