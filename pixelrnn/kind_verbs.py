@@ -1,8 +1,9 @@
-"""The verbs that carry out a kind of job, here or with --url by a running service: one for each, made of its record.
+"""The verbs sample, complete, score, ...: one for each kind of job, made of its record.
 
-A kind's files are arguments, and the fields of its form are options, with the web API's descriptions (worker/contract/
-kinds/). kinds_here.py and kinds_there.py do the work, kind_results.py says what came of it. several.py lists the
-pictures of folders, and says what came of each.
+With --url a running service does the work (kinds_there.py), else this process
+(kinds_here.py). A kind's files are arguments; its options, with the descriptions of the
+web API, are options (worker/contract/kinds/). kind_results.py describes results in
+sentences. several.py lists the pictures of folders, and describes the result of each.
 """
 
 import secrets
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from annotated_types import Ge, Le
+from pydantic.fields import FieldInfo
 
 from model_core.cli.options import (
     CropFit,
@@ -40,9 +42,9 @@ from worker.contract.kinds import KINDS
 
 HERE = "http://127.0.0.1:8000"
 EXIT_NOT_ALL_WELL = 1
-"""A picture is not what it says, or was left out."""
+"""Exit status if a picture was not verified, or was left out."""
 MOST = 1024
-"""Images that are drawn at once, at most; a service may draw fewer."""
+"""Images that one command draws, at most; a service may allow fewer."""
 
 Url = Annotated[str, typer.Option(envvar="PIXELRNN_URL", help="Where the service is.")]
 Key = Annotated[
@@ -176,68 +178,83 @@ def register(app: typer.Typer, remote: typer.Typer) -> None:
 
 
 def _verb(kind: Kind, url: tuple[Any, Any]) -> Callable[..., None]:
+    """Return the function of a verb. url: annotation and default of --url.
+
+    typer makes a command of a function's signature, which is made here of the kind's
+    record: as functions that are written out, the verbs would list the options of all
+    kinds a second time.
+    """
+
     def verb(ctx: typer.Context, **given: Any) -> None:
         how = How(**{name: given.pop(name) for name in _HOW if name in given})
         _expect_place(ctx, kind, how)
         expect_one_result(how.out if how.csv is None else how.csv, how.json_)
-        options = {
-            name: value
-            for name, value in given.items()
-            if not (value is None or value is False or value == [])
-        }
+        options = {name: value for name, value in given.items() if _is_said(value)}
         _list_pictures(kind, options, how)
-        _tell(kind, _carried_out(kind, options, how), how)
+        done = _carried_out(kind, options, how)
+        _tell(kind, done, how)
 
     parameters = [_parameter("ctx", typer.Context), *_parameters(kind, url)]
-    verb.__name__, verb.__doc__ = kind.word, kind.options.__doc__
+    verb.__name__ = kind.word
+    verb.__doc__ = kind.options.__doc__
     verb.__annotations__ = {each.name: each.annotation for each in parameters}
     verb.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return verb
 
 
+def _is_said(value: Any) -> bool:
+    """Return False for the value of an option that was left out."""
+    return not (value is None or value is False or value == [])
+
+
 def _list_pictures(kind: Kind, options: dict[str, Any], how: How) -> None:
-    """Put the pictures of folders into the options, as a list where there may be several. DataError, BadParameter."""
+    """Replace folders in the options by the pictures in them: by a list if there may be
+    several, and of a verb that draws with the folder and the seed of all.
+
+    Raises DataError for a folder without pictures, and typer.BadParameter for an option
+    of a single picture.
+    """
     if kind.input is Input.PICTURES:
         options["images"] = several.pictures_of(options["images"])
-    elif kind.takes_several:
-        given = (
-            options["image"]
-            if isinstance(options["image"], list)
-            else [options["image"]]
-        )
-        if len(given) == 1 and not given[0].is_dir() and how.csv is None:
-            options["image"] = given[0]
-            return
-        several.check(kind.draws, options, how)
-        options["image"] = several.pictures_of(given)
-        if kind.draws:
-            options |= {
-                "folder": given[0],
-                "seed": options.get("seed", secrets.randbelow(MAX_SEED + 1)),
-            }
+        return
+    if not kind.takes_several:
+        return
+    image = options["image"]
+    given = image if isinstance(image, list) else [image]
+    # A single picture with --csv is answered as several are: by a line in a table.
+    if len(given) == 1 and not given[0].is_dir() and how.csv is None:
+        options["image"] = given[0]
+        return
+    several.check(kind.draws, options, how)
+    options["image"] = several.pictures_of(given)
+    if kind.draws:
+        options["folder"] = given[0]
+        options.setdefault("seed", secrets.randbelow(MAX_SEED + 1))
 
 
 def _expect_place(ctx: typer.Context, kind: Kind, how: How) -> None:
-    """BadParameter for an option of work here where a service is asked, or the other way round."""
-    wrong, place = (
-        ([*_HERE.get(kind.word, ()), *_OF_HERE], "here")
-        if how.url
-        else (_THERE, "by a service")
-    )
-    for name in (name for name in wrong if _is_on_command_line(ctx, name)):
-        where = "without" if how.url else "with"
-        raise typer.BadParameter(
-            f"--{name.replace('_', '-')} is for work {place}, {where} --url"
-        )
+    """Raise typer.BadParameter for an option of work here if a service is asked, and
+    for an option of a service if the work is done here."""
+    if how.url:
+        wrong = [*_HERE.get(kind.word, ()), *_OF_HERE]
+        reason = "is for work here, without --url"
+    else:
+        wrong = [*_THERE]
+        reason = "is for work by a service, with --url"
+    for name in wrong:
+        if _is_on_command_line(ctx, name):
+            raise typer.BadParameter(f"--{name.replace('_', '-')} {reason}")
 
 
 def _is_on_command_line(ctx: typer.Context, name: str) -> bool:
-    """True for what stands in the command, and not in the environment."""
+    """Return True if an option stands in the command, and not in the environment."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def _carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
+    """Do the work here, or ask the service at `how.url`."""
+    # Only the modules that are needed are imported: those of work here load torch.
     if how.url:
         from pixelrnn.kinds_there import carried_out
     else:
@@ -246,12 +263,14 @@ def _carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
 
 
 def _tell(kind: Kind, done: Done, how: How) -> None:
+    """Show the picture, print the sentences and the table or JSON of a result, and exit
+    with EXIT_NOT_ALL_WELL if a picture was not verified or left out."""
+    is_several = "left_out" in done.facts
     if how.show and done.picture is not None:
         show_picture(done.picture)
-    is_several = "left_out" in done.facts
-    for sentence in (several.sentences if is_several else sentences)(
-        kind.word, done.facts, how
-    ):
+
+    sentences_of = several.sentences if is_several else sentences
+    for sentence in sentences_of(kind.word, done.facts, how):
         say(sentence)
     if how.json_:
         print_json(done.document)
@@ -260,105 +279,124 @@ def _tell(kind: Kind, done: Done, how: How) -> None:
     elif kind.needs_labels and not how.json_:
         labels = done.facts["labels"]
         print_table(("label", "p", "nats"), label_rows(labels))
+
     if done.facts.get("verified") is False or done.facts.get("left_out"):
         raise typer.Exit(EXIT_NOT_ALL_WELL)
 
 
-def _parameters(kind: Kind, url: tuple[Any, Any]) -> Iterator[Parameter]:
-    """The parameters of a verb, as typer reads them."""
+def _parameters(kind: Kind, url: tuple[Any, Any]) -> list[Parameter]:
+    """Return the parameters of a verb in the order of its help: what it reads, the
+    options of its kind, where the result goes, and who does the work."""
+    own = [_option(name, field) for name, field in kind.client_options.items()]
+    return [
+        *_parameters_of_input(kind),
+        *_parameters_of_drawing(kind),
+        *own,
+        *_parameters_of_result(kind),
+        *_parameters_of_place(kind, url),
+    ]
+
+
+def _parameters_of_input(kind: Kind) -> Iterator[Parameter]:
+    """Return the model and the files."""
     if kind.input not in _NAMES_ITS_MODEL:
         yield _parameter("model", ModelName)
-    for name, annotation in (
-        _SEVERAL
-        if kind.takes_several and kind.input is Input.PICTURE
-        else _FILES[kind.input]
-    ).items():
-        yield _parameter(name, annotation, *([None] if name == "mask" else []))
-    if kind.draws:
-        least, none = (
-            (0, "; 0: none, and the expected one is written")
-            if kind.none_told
-            else (1, "")
-        )
-        count = Annotated[
-            int | None,
-            typer.Option("--n", min=least, max=MOST, help=f"How many images{none}."),
-        ]
-        for name, annotation in {
-            "n": count,
-            "seed": _SEED,
-            "temperature": _TEMPERATURE,
-        }.items():
+    takes_many = kind.takes_several and kind.input is Input.PICTURE
+    files = _SEVERAL if takes_many else _FILES[kind.input]
+    for name, annotation in files.items():
+        if name == "mask":
             yield _parameter(name, annotation, None)
-    for name, field in kind.client_options.items():
-        yield _option(name, field)
+        else:
+            yield _parameter(name, annotation)
+
+
+def _parameters_of_drawing(kind: Kind) -> Iterator[Parameter]:
+    """Return the options that all kinds share that draw new images."""
+    if not kind.draws:
+        return
+    least = 1
+    help_text = "How many images."
+    if kind.none_told:
+        least = 0
+        help_text = "How many images; 0: none, and the expected one is written."
+    count = Annotated[
+        int | None, typer.Option("--n", min=least, max=MOST, help=help_text)
+    ]
+    yield _parameter("n", count, None)
+    yield _parameter("seed", _SEED, None)
+    yield _parameter("temperature", _TEMPERATURE, None)
+
+
+def _parameters_of_result(kind: Kind) -> Iterator[Parameter]:
+    """Return how pictures are fitted, and where and how the result is written."""
     if kind.input in _FIT:
-        yield _parameter(
-            "fit",
-            {"score": FieldFit, "complete": CropFit}.get(kind.word, Fit),
-            "strict",
-        )
+        ways = {"score": FieldFit, "complete": CropFit}.get(kind.word, Fit)
+        yield _parameter("fit", ways, "strict")
     if kind.draws or kind.word in _OUT:
-        yield _parameter("out", *_OUT.get(kind.word, (Out, Path(f"{kind.word}.png"))))
+        usual_place = Out, Path(f"{kind.word}.png")
+        yield _parameter("out", *_OUT.get(kind.word, usual_place))
     if kind.takes_several and not kind.draws:
         yield _parameter("csv", _CSV, None)
     if kind.draws or kind.word == "score":
-        yield from (_parameter("scale", Scale, 1), _parameter("show", Show, False))
-    for name, annotation in (
-        _THERE if kind.draws else {"retention": _THERE["retention"]}
-    ).items():
-        yield _parameter(name, annotation, None)
-    if url[1] is None:
-        for name, annotation in {
-            **_HERE.get(kind.word, {}),
-            "models_dir": ModelsDir,
-        }.items():
+        yield _parameter("scale", Scale, 1)
+        yield _parameter("show", Show, False)
+
+
+def _parameters_of_place(kind: Kind, url: tuple[Any, Any]) -> Iterator[Parameter]:
+    """Return the options of work by a service, then of work here, unless the verb
+    always asks a service. url: annotation and default of --url."""
+    if kind.draws:
+        yield _parameter("priority", _THERE["priority"], None)
+    yield _parameter("retention", _THERE["retention"], None)
+    works_here = url[1] is None
+    if works_here:
+        for name, annotation in _HERE.get(kind.word, {}).items():
             yield _parameter(name, annotation, None)
+        yield _parameter("models_dir", ModelsDir, None)
         yield _parameter("device", Device, "cpu")
         yield _parameter("threads", Threads, 0)
-    yield from (
-        _parameter("url", *url),
-        _parameter("key", Key, None),
-        _parameter("json_", Json, False),
-    )
+    yield _parameter("url", *url)
+    yield _parameter("key", Key, None)
+    yield _parameter("json_", Json, False)
 
 
 def _parameter(name: str, annotation: Any, *default: Any) -> Parameter:
+    """Return a parameter as typer reads it; it is required if there is no default."""
     usual = default[0] if default else Parameter.empty
     return Parameter(name, Parameter.KEYWORD_ONLY, default=usual, annotation=annotation)
 
 
-def _option(name: str, field: Any) -> Parameter:
-    """An option of the kind's, of its bounds; several of it where it may be a list."""
+def _option(name: str, field: FieldInfo) -> Parameter:
+    """Return an option of a kind as a parameter with the same bounds. If it may be a
+    list, it can be given several times."""
+    help_text = field.description
     if field.annotation is bool:
-        flag = typer.Option(f"--{name.replace('_', '-')}", help=field.description)
+        flag = typer.Option(f"--{name.replace('_', '-')}", help=help_text)
         return _parameter(name, Annotated[bool, flag], False)
-    is_union = get_origin(field.annotation) in (Union, UnionType)
-    choices = [
-        _bare(each)
-        for each in (get_args(field.annotation) if is_union else (field.annotation,))
+
+    types = _types_of(field.annotation)
+    if any(get_origin(each) is list for each in types):
+        several = Annotated[list[str] | None, typer.Option(help=help_text)]
+        return _parameter(name, several, None)
+
+    (found,) = types
+    least: Any = None
+    most: Any = None
+    for mark in field.metadata:
+        if isinstance(mark, Ge):
+            least = mark.ge
+        if isinstance(mark, Le):
+            most = mark.le
+    option = typer.Option(min=least, max=most, help=help_text)
+    return _parameter(name, Annotated[found | None, option], None)
+
+
+def _types_of(annotation: Any) -> list[Any]:
+    """Return the types that an annotation joins by `|`, except None, each without its
+    metadata."""
+    is_union = get_origin(annotation) in (Union, UnionType)
+    parts = get_args(annotation) if is_union else (annotation,)
+    bare = [
+        get_args(part)[0] if get_origin(part) is Annotated else part for part in parts
     ]
-    if any(get_origin(each) is list for each in choices):
-        return _parameter(
-            name,
-            Annotated[list[str] | None, typer.Option(help=field.description)],
-            None,
-        )
-    (found,) = (each for each in choices if each is not NoneType)
-    least: Any = next(
-        (mark.ge for mark in field.metadata if isinstance(mark, Ge)), None
-    )
-    most: Any = next((mark.le for mark in field.metadata if isinstance(mark, Le)), None)
-    return _parameter(
-        name,
-        Annotated[
-            found | None, typer.Option(min=least, max=most, help=field.description)
-        ],
-        None,
-    )
-
-
-def _bare(annotation: Any) -> Any:
-    return (
-        get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-    )
+    return [part for part in bare if part is not NoneType]
