@@ -35,7 +35,6 @@ Written by docs/make_client.py from openapi.json, which describes each field.
 from typing import Literal, NotRequired, TypedDict
 '''
 _WORDS = {
-    "AsyncCalls": "Calls",
     "AsyncClient": "Client",
     "AsyncJob": "Job",
     "asyncio": "time",

@@ -5,15 +5,15 @@ What is stated here is true of both.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
 
 import httpx
 
-from pixelrnn.client import documents
-from pixelrnn.client.calls import Call, MapKind, Showing, add_model
+from pixelrnn.client import calls, documents
+from pixelrnn.client.calls import Call, Label, MapKind, Showing
 from pixelrnn.client.feed import Feed, OnEstimate, Reading, Row
 from pixelrnn.client.flows import (
     Flow,
@@ -25,8 +25,14 @@ from pixelrnn.client.flows import (
     R,
     Step,
 )
-from pixelrnn.client.job_calls import AsyncCalls
-from pixelrnn.client.pictures import array_of, format_of, pictures_of, values_of
+from pixelrnn.client.pictures import (
+    Picture,
+    Several,
+    array_of,
+    format_of,
+    pictures_of,
+    values_of,
+)
 from pixelrnn.client.settings import TRIES, Habits, http_options
 
 if TYPE_CHECKING:
@@ -163,12 +169,19 @@ class AsyncJob(JobView[R]):
         await self._client.run(self._flows.delete(self.id))
 
 
-class AsyncClient(AsyncCalls):
+class AsyncClient:
     """A client of the service at `url`.
 
     key: an API key, if the service needs one. tries: how often a call is tried, or less
         if the service has never responded. timeout: seconds without a response after
         which a call is given up, however many tries are left. Default: none.
+
+    The calls that start a job return a job as soon as the service has accepted it.
+    Their pictures are image files (bytes or paths), Pillow images, or arrays. An array
+    of uint8 whose last axis is 1 or 3, and whose first axis is neither, is pixels
+    (H, W, C) like those of `AsyncJob.array`; every other array is the model's values
+    (C, H, W) like those of `AsyncJob.values`. Calls that accept several pictures take a
+    list of up to 64 of them, which is one job; its result has `pictures`.
 
     The constructor raises AddressError for an invalid URL. Every call may raise
     ServiceError.
@@ -204,6 +217,183 @@ class AsyncClient(AsyncCalls):
         """Return the cards of the models that the service's workers have loaded."""
         return await self.run(self.flows.models())
 
+    async def sample(
+        self,
+        model: str,
+        n: int = 1,
+        seed: int | None = None,
+        label: Label | Sequence[Label] | None = None,
+        size: str | None = None,
+        **options: Unpack[calls.Drawing],
+    ) -> AsyncJob[documents.JobResult]:
+        """Draw n images.
+
+        label: that of all images, or a list with one for each image, whose length
+            replaces n. size: draw pictures larger than the model's, WIDTHxHEIGHT.
+        """
+        return await self.start(
+            calls.sample(model=model, n=n, seed=seed, label=label, size=size, **options)
+        )
+
+    async def complete(
+        self,
+        model: str,
+        image: Picture | Several,
+        mask: Picture | Several | None = None,
+        n: int = 1,
+        seed: int | None = None,
+        method: documents.Method | None = None,
+        particles: int | None = None,
+        sweeps: int | None = None,
+        label: Label | None = None,
+        **options: Unpack[calls.Completing],
+    ) -> AsyncJob[documents.JobResult]:
+        """Fill the white part of the mask n times; without a mask, the transparent part
+        of the image. n=0 computes only `marginals()` and the receipt. Several images
+        have one mask for all, or one each.
+
+        fit="crop": fill the holes of a larger picture, each in a cut-out of the model's
+        size; `image()` returns the whole picture.
+        method: `posterior`, which takes all given pixels into account, or `clamp`.
+            Default: the model's first one.
+        particles, sweeps: of each image, for `posterior` if it is not exact.
+        label: that of the images, for a model that has labels.
+        """
+        pictures: dict[str, Picture | Several | None] = {"image": image, "mask": mask}
+        call = calls.form(
+            "/complete",
+            pictures,
+            model=model,
+            n=n,
+            seed=seed,
+            method=method,
+            particles=particles,
+            sweeps=sweeps,
+            label=label,
+            **options,
+        )
+        return await self.start(call)
+
+    async def upsample(
+        self,
+        model: str,
+        image: Picture,
+        n: int = 1,
+        seed: int | None = None,
+        label: Label | None = None,
+        **options: Unpack[calls.DrawingFrom],
+    ) -> AsyncJob[documents.JobResult]:
+        """Draw n large images from a small one. label: that of the images, for a model
+        that has labels."""
+        call = calls.form(
+            "/upsample",
+            {"image": image},
+            model=model,
+            n=n,
+            seed=seed,
+            label=label,
+            **options,
+        )
+        return await self.start(call)
+
+    @overload
+    async def score(
+        self, model: str, image: Picture, **options: Unpack[calls.Scoring]
+    ) -> AsyncJob[documents.ScoreResult]: ...
+    @overload
+    async def score(
+        self, model: str, image: Several, **options: Unpack[calls.Scoring]
+    ) -> AsyncJob[documents.ScoresResult]: ...
+    async def score(
+        self, model: str, image: Picture | Several, **options: Unpack[calls.Scoring]
+    ) -> AsyncJob[Any]:
+        """Compute how likely a picture is under the model.
+
+        x, y: also compute what the model expects of this pixel (`result()["pixel"]`).
+        influence: and how much each earlier pixel influences it. label: score it as an
+        image with this label. against: score it with this second model too
+        (`result()["against"]`).
+        """
+        return await self.start(
+            calls.form("/score", {"image": image}, model=model, **options)
+        )
+
+    @overload
+    async def classify(
+        self,
+        model: str,
+        image: Picture,
+        mask: Picture | None = None,
+        **options: Unpack[calls.Classifying],
+    ) -> AsyncJob[documents.ClassifyResult]: ...
+    @overload
+    async def classify(
+        self,
+        model: str,
+        image: Several,
+        mask: Picture | Several | None = None,
+        **options: Unpack[calls.Classifying],
+    ) -> AsyncJob[documents.ClassificationsResult]: ...
+    async def classify(
+        self,
+        model: str,
+        image: Picture | Several,
+        mask: Picture | Several | None = None,
+        **options: Unpack[calls.Classifying],
+    ) -> AsyncJob[Any]:
+        """Compute the probability of each label of the model, given the picture, or
+        given the part of it for which the mask is black.
+
+        particles: for each label, if the result is not exact.
+        """
+        pictures: dict[str, Picture | Several | None] = {"image": image, "mask": mask}
+        return await self.start(
+            calls.form("/classify", pictures, model=model, **options)
+        )
+
+    async def verify(
+        self, image: Picture, **options: Unpack[calls.Keeping]
+    ) -> AsyncJob[documents.VerifyResult]:
+        """Check that a sample is what the model draws with the seed that the file
+        names. The image must be a file of the service, because an array does not say
+        how it was drawn."""
+        return await self.start(calls.form("/verify", {"image": image}, **options))
+
+    async def encode(
+        self,
+        model: str,
+        images: Iterable[Picture],
+        label: Label | None = None,
+        **options: Unpack[calls.Encoding],
+    ) -> AsyncJob[documents.EncodeResult]:
+        """Encode up to 64 pictures of the model's size as one file, without loss;
+        `blob()` of the job returns it. The pictures must not be transparent or have
+        other colours than the model's, so that they can be decoded exactly.
+
+        label: with which all pictures are encoded. Default: the best one for each.
+        """
+        return await self.start(calls.encode(model, images, label=label, **options))
+
+    async def decode(
+        self, file: Picture, **options: Unpack[calls.Keeping]
+    ) -> AsyncJob[documents.JobResult]:
+        """Decode the pictures in a file of `encode` or of `pixelrnn encode`, given its
+        bytes or its path."""
+        return await self.start(calls.decode(file, **options))
+
+    async def train(
+        self, pictures: Path, name: str, **options: Unpack[calls.Training]
+    ) -> AsyncJob[documents.TrainResult]:
+        """Train a model with this name on a folder of pictures, a zip of one, an .npz,
+        or a single picture with crops=True. Subfolders are labels.
+
+        minutes: Default: 5. size (WIDTHxHEIGHT), channels, values: those of the model,
+            instead of those that the pictures need. start: a model whose weights the
+            training begins with. crops: train on crops of the pictures. shared: for
+            everybody, and not for this key alone.
+        """
+        return await self.start(calls.train(pictures, name, options))
+
     async def add_model(
         self, directory: Path, shared: bool = False, instead_of: str | None = None
     ) -> AsyncJob[documents.AddResult]:
@@ -213,7 +403,7 @@ class AsyncClient(AsyncCalls):
             the caller's own model of this name, to replace it. Raises OSError if a file
             cannot be read, ValueError if the directory has no valid card.
         """
-        return await self.start(add_model(directory, shared, instead_of))
+        return await self.start(calls.add_model(directory, shared, instead_of))
 
     async def remove_model(self, name: str) -> None:
         """Remove one of the caller's own models."""

@@ -43,7 +43,7 @@ class Fitting(TypedDict, total=False):
 
 
 class Scoring(Colouring, Keeping, total=False):
-    """How a picture is scored; see `JobCalls.score`. fit: `field` accepts a picture
+    """How a picture is scored; see `AsyncClient.score`. fit: `field` accepts a picture
     larger than the model's."""
 
     fit: Literal["strict", "resize", "field"]
@@ -55,7 +55,7 @@ class Scoring(Colouring, Keeping, total=False):
 
 
 class Classifying(Fitting, Colouring, Keeping, total=False):
-    """How a picture is classified; see `JobCalls.classify`."""
+    """How a picture is classified; see `AsyncClient.classify`."""
 
     particles: int | None
 
@@ -87,7 +87,7 @@ class Completing(Drawing, Colouring, total=False):
 
 
 class Training(Keeping, total=False):
-    """How pictures are trained on; see `JobCalls.train`."""
+    """How pictures are trained on; see `AsyncClient.train`."""
 
     minutes: float
     size: str | None

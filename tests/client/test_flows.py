@@ -11,6 +11,7 @@ import pytest
 from pixelrnn.client import (
     AddressError,
     ApiError,
+    Client,
     JobEndedError,
     ServiceError,
     UnexpectedAnswerError,
@@ -20,7 +21,6 @@ from pixelrnn.client import (
 )
 from pixelrnn.client.feed import Feed, Reading
 from pixelrnn.client.flows import Flows, JobView, Pause
-from pixelrnn.client.job_calls import Calls
 from pixelrnn.client.settings import Habits, http_options
 
 ROOT = Path(__file__).parents[2]
@@ -297,10 +297,10 @@ def test_a_cancel_of_ones_own_is_told_from_one_of_others() -> None:
         JobView(_job(status="canceled")).succeeded()
 
 
-class Sent(Calls):
-    """Sends nothing."""
+class Sent(Client):
+    """Sends nothing: each call that starts a job returns what it would send."""
 
-    def start(self, call: calls.Call) -> calls.Call:
+    def start(self, call: calls.Call) -> Any:
         return call
 
 
@@ -308,19 +308,20 @@ def test_every_call_says_who_is_told_of_the_end() -> None:
     """In a field, or beside a file that is sent as it is; nothing where nobody is."""
     where = "https://hooks.example/done"
     told = {"webhook": where}
-    sent: Any = Sent()  # whose calls are not sent
-    asked = [
-        sent.sample("m", webhook=where),
-        sent.complete("m", b"", webhook=where),
-        sent.upsample("m", b"", webhook=where),
-        sent.score("m", b"", webhook=where),
-        sent.verify(b"", webhook=where),
-        sent.encode("m", [b""], webhook=where),
-    ]
-    for call in asked:
-        assert (call.body or call.fields).items() >= told.items(), call.path
-    assert sent.decode(b"", webhook=where).query == told
-    assert (sent.decode(b"").query, sent.verify(b"").fields) == ({}, {})
+    with Sent() as client:
+        sent: Any = client  # whose calls are not sent
+        asked = [
+            sent.sample("m", webhook=where),
+            sent.complete("m", b"", webhook=where),
+            sent.upsample("m", b"", webhook=where),
+            sent.score("m", b"", webhook=where),
+            sent.verify(b"", webhook=where),
+            sent.encode("m", [b""], webhook=where),
+        ]
+        for call in asked:
+            assert (call.body or call.fields).items() >= told.items(), call.path
+        assert sent.decode(b"", webhook=where).query == told
+        assert (sent.decode(b"").query, sent.verify(b"").fields) == ({}, {})
 
 
 def test_documents_are_those_of_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
