@@ -4,7 +4,6 @@ gatekeeper.py        admits a request or refuses it
 callers.py           the caller who was admitted
 api_keys.py          keys, their holders, and addresses that send wrong keys
 key_file.py          keys in a file that may change
-signed_requests.py   takes the signature off a URL
 link_signatures.py   makes and checks signatures
 origins.py           origins of pages, and preflight requests
 """

@@ -12,6 +12,7 @@ machine (DNS rebinding) has the same origin, and is recognised by that name.
 import re
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -26,7 +27,6 @@ from app.access.api_keys import (
 from app.access.callers import ANYONE, Caller, account_of
 from app.access.link_signatures import LinkSignatures
 from app.access.origins import is_preflight
-from app.access.signed_requests import take_signature
 from app.errors import (
     ForeignHostError,
     ForeignOriginError,
@@ -48,6 +48,12 @@ _PROBES = frozenset({"/healthz", "/readyz"})
 _PORT = re.compile(r":[0-9]*$")
 _LOCAL_HOST = re.compile(r"[a-z0-9_-]+|[0-9.]+|\[[0-9a-f:.]+\]")
 """Hosts that cannot belong to another site: names without a dot, and IP addresses."""
+
+_SIGNABLE = re.compile(r"/jobs/([A-Za-z0-9_-]{1,64})/(?:image|events)")
+"""Paths of a job's picture and events, which alone can be signed."""
+_READING = ("GET", "HEAD")
+_EXPIRES = b"expires="
+_SIGNATURE = b"signature="
 
 
 class Gatekeeper:
@@ -102,7 +108,7 @@ class Gatekeeper:
             if scope["path"] not in _PROBES:
                 self._expect_own_host(headers.get("host", ""))
             self._expect_own_page(scope["method"], headers)
-        request = take_signature(scope)
+        request = _take_signature(scope)
         if request is not None:
             self._links.check(request.job_id, request.expires, request.signature)
             # The owner does not matter: the URL can only read this one job.
@@ -191,3 +197,44 @@ def _bearer(authorization: str) -> str:
     """Return the key in an Authorization header; empty if it has none."""
     scheme, _, key = authorization.partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
+
+
+@dataclass(frozen=True)
+class _SignedRequest:
+    """What a signed URL claims, before `LinkSignatures.check` has verified it.
+
+    job_id: from the path.
+    expires, signature: as they are in the query; empty if the field is missing or
+        occurs more than once.
+    """
+
+    job_id: str
+    expires: str
+    signature: str
+
+
+def _take_signature(scope: Scope) -> _SignedRequest | None:
+    """Return what a signed URL claims, and remove `expires` and `signature` from the
+    `query_string` of `scope`, so that later code cannot leak them.
+
+    Nothing is verified here. Return None, and leave the scope as it is, if the query
+    has neither field, or if the path or the method cannot be signed: only GET and HEAD
+    of a job's image and events can.
+
+    scope: ASGI scope of an HTTP request.
+    """
+    path = _SIGNABLE.fullmatch(scope["path"])
+    if path is None or scope["method"] not in _READING:
+        return None
+    fields = scope["query_string"].split(b"&")
+    signing = [field for field in fields if field.startswith((_EXPIRES, _SIGNATURE))]
+    if not signing:
+        return None
+    scope["query_string"] = b"&".join(field for field in fields if field not in signing)
+    return _SignedRequest(path[1], _only(signing, _EXPIRES), _only(signing, _SIGNATURE))
+
+
+def _only(fields: list[bytes], name: bytes) -> str:
+    """Return the value of a field; empty unless it occurs exactly once."""
+    values = [field.removeprefix(name) for field in fields if field.startswith(name)]
+    return values[0].decode("latin-1") if len(values) == 1 else ""
