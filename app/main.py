@@ -1,4 +1,5 @@
-"""The composition root: makes every part of the application and gives each the parts that it needs."""
+"""The composition root: `create_app` makes every part of the API, and gives each the
+parts that it needs. No other module makes a service."""
 
 import asyncio
 import contextlib

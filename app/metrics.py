@@ -1,4 +1,7 @@
-"""Counters and gauges of the API, in Prometheus's format. Each application has a registry of its own."""
+"""Counters, gauges and histograms of the API in Prometheus's text format.
+
+Each application has a registry of its own, so that one process can hold several.
+"""
 
 from collections.abc import Iterator, Mapping
 from functools import partial

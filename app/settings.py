@@ -1,4 +1,5 @@
-"""Settings for operators, read once from the environment: PIXELRNN_*, and REDIS_URL as everybody spells it."""
+"""Settings for operators, read once from environment variables: those named
+PIXELRNN_*, and REDIS_URL. docs/settings.md is generated from their descriptions."""
 
 import re
 from ipaddress import ip_network

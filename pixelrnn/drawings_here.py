@@ -1,4 +1,5 @@
-"""Images that are drawn here, without a service, and written as a picture."""
+"""Draw images in this process, without a service, and write them as a picture: new
+images, enlarged ones, and completions."""
 
 import json
 import math

@@ -1,7 +1,8 @@
-"""The embedded Redis-compatible server: valkey on a unix socket, durable, one per data directory, gone with its owner.
+"""The Redis-compatible server that `pixelrnn up` starts: valkey on a unix socket, one
+per data directory. It ends with the process that started it.
 
-Every write is in the append-only file before it is answered (`appendfsync always`), so whatever was acknowledged
-survives a kill of anything.
+Each write is in the append-only file before valkey responds (`appendfsync always`), so
+that whatever it confirmed survives a kill of any process.
 """
 
 import hashlib

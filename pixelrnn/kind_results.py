@@ -1,4 +1,5 @@
-"""The sentences in which a verb says what came of a kind of job, and what it is told beside the job's options."""
+"""Results of the verbs that carry out kinds of job, described in sentences; and how a
+verb was told to do its work (`How`)."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -1,4 +1,8 @@
-"""Kinds of job that a verb carries out here, without a service. Heavy imports wait until progress is shown."""
+"""Carry out kinds of job in this process, without a service: a function for each verb.
+
+Modules that load torch are imported inside of the functions, after the first line of
+progress is shown, because that takes seconds.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -1,4 +1,5 @@
-"""The verbs of `pixelrnn remote` for models of one's own: added to a service, taken away, fetched."""
+"""Verbs of `pixelrnn remote` for the user's own models on a service: add, remove,
+download and train."""
 
 import io
 import json

@@ -1,5 +1,5 @@
-"""Progress while models become ready: a person hears nothing on a usual start, and how far it is on one that takes
-longer."""
+"""Progress on the terminal while models become ready. A start that takes as long as
+usual prints nothing; a longer one shows how many models are ready."""
 
 import time
 from collections.abc import Iterable

@@ -1,4 +1,5 @@
-"""Keep a few child processes running until told to stop. Knows nothing of what they do."""
+"""Keep a few child processes running until a signal asks this process to stop. It does
+not know what they do."""
 
 import signal
 import subprocess

@@ -1,4 +1,5 @@
-"""`pixelrnn up`: the server, one worker per device and the API on this machine, under one supervisor."""
+"""`pixelrnn up`: run everything on this machine under one supervisor: the Redis server,
+a worker for each device, a trainer while there are trainings, and the API."""
 
 import http.client
 import os

@@ -1,6 +1,7 @@
-"""All verbs of `pixelrnn`: composed of what the API, the worker and the models each register.
+"""All verbs of `pixelrnn`: those that the API, the worker and the models register, in
+the groups of `--help`.
 
-Nothing heavy is imported before a verb needs it, so that `--help` answers at once.
+Nothing heavy is imported before a verb needs it, so that `--help` responds at once.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,5 @@
-"""PUT, DELETE and download of models that are added while the service runs, and POST /train, which makes one."""
+"""Models of clients: POST /train trains one on pictures, PUT /models/{name} adds one,
+DELETE removes one, and GET /models/{name}/download returns one as a zip."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext

@@ -1,5 +1,9 @@
-"""Routes that take a body. Its declared type, encoding and size are checked before it is parsed; a form may be JSON, or
-an array with its other fields in the query. A route that declares no body takes a file as it is."""
+"""Routes that take a body: its declared type, encoding and size are checked before it
+is parsed, and its bytes are counted while they arrive.
+
+A form may be sent as multipart/form-data, as JSON, or as an array with its other fields
+in the query. A route that declares no body takes a file as it is.
+"""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, cast

@@ -1,5 +1,8 @@
-"""/v1: images and models as OpenAI's clients ask for them. A request becomes a job as any other, and is waited for,
-or its one image is streamed."""
+"""/v1: images and models in the format of OpenAI's API, for its clients.
+
+Each request becomes a job like any other. The response waits for the job's images, or
+streams partial versions of its only image.
+"""
 
 import base64
 import contextlib

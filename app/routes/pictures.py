@@ -1,5 +1,11 @@
-"""Pictures of a job: GET /jobs/{id}/image, what is drawn; /given, what it began with; /score-map, the numbers of a
-score; /marginals, what a completion expects of each pixel; /blob, the file of an encoding."""
+"""Pictures and other results of a job, below GET /jobs/{id}:
+
+/image       what has been drawn
+/given       the pictures that the job began with
+/score-map   the bits of each variable, of a score
+/marginals   the expected value of each pixel, of a completion
+/blob        the file of an encoding
+"""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator

@@ -1,11 +1,11 @@
-"""GET /s?...: a link with a preview. Where it is pasted it says what it is, and shows
-what its model draws; opened, it leads to the page, which draws it again. Without API keys
-only: with keys nobody else could open the page.
+"""Links with a preview, which a chat or a social network shows where they are pasted.
 
-GET /s/bet?... is the same for pixels that somebody has bet on.
+    GET /s?...             leads to the page, which draws the picture of the link again
+    GET /s/bet?...         the same for pixels on which somebody has bet
+    GET /s/preview.png?... the preview: made from files of the page, or from stored rows
 
-GET /s/preview.png?model=NAME is the preview. It is made from files that the page ships, or
-from rows that are stored: whatever a link says, nothing is drawn for it.
+Nothing is drawn for a preview, whatever a link says. There are no such links if the
+service has API keys: without a key nobody else could open the page.
 """
 
 import html

@@ -1,4 +1,5 @@
-"""Any folder of pictures, including its subfolders."""
+"""A data set that is a folder of pictures of any size and format, including its
+subfolders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

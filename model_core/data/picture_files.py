@@ -1,4 +1,5 @@
-"""Many picture files, decoded in parallel and fitted to a network's size."""
+"""Decode many picture files in parallel, fit them to a network's size, and cache the
+result."""
 
 import logging
 import os

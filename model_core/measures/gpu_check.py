@@ -1,4 +1,5 @@
-"""Does a GPU draw the bytes of the processors? What can be shown without one, and with."""
+"""Check that a GPU draws the same bytes as the processors, and compare their times. The
+checks that need no GPU run without one."""
 
 import re
 import shutil
