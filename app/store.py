@@ -263,7 +263,7 @@ class Store:
         """Ids and times of acceptance of the owner's jobs, newest first; none accepted after `until`."""
         limit = "+inf" if until is None else repr(until)
         words = limit, "-inf", "WITHSCORES", "LIMIT", 0, count
-        found = await self._ask("ZREVRANGEBYSCORE", keys.listed(owner), *words)
+        found = await self._ask("ZREVRANGEBYSCORE", keys.listed_ids(owner), *words)
         return [
             (job_id.decode(), float(score))
             for job_id, score in zip(found[::2], found[1::2], strict=True)
@@ -288,7 +288,7 @@ class Store:
     async def forget_listed(self, owner: str, job_ids: Sequence[str]) -> None:
         """Take ids of jobs that are gone from the owner's list."""
         if job_ids:
-            await self._ask("ZREM", keys.listed(owner), *job_ids)
+            await self._ask("ZREM", keys.listed_ids(owner), *job_ids)
 
     async def cancel(self, job_id: str) -> str:
         """Cancel a job, which leaves the queue at once if it still waits. Returns what the CANCEL script returns."""
@@ -307,7 +307,7 @@ class Store:
             keys.job(job_id),
             keys.events(job_id),
             keys.image(job_id),
-            keys.packed(job_id),
+            keys.packed_entries(job_id),
         ]
         return bool(await self._eval(_FORGET, names, []))
 
@@ -350,7 +350,7 @@ class Store:
         """The entries that the command finds in the job's stream; all of them if they are packed."""
         if found := await self._ask(command, keys.events(job_id), *words):
             return entries_of(found)
-        value = await self._ask("GET", keys.packed(job_id))
+        value = await self._ask("GET", keys.packed_entries(job_id))
         try:
             return unpacked(value) if value else []
         except UnpackableError as error:
@@ -371,7 +371,7 @@ class Store:
         names = [
             keys.job(job_id),
             keys.events(job_id),
-            keys.packed(job_id),
+            keys.packed_entries(job_id),
             keys.image(job_id),
         ]
         await self._eval(_PACK, names, [job_id, seq, entries, pictures, PICTURES])
@@ -459,8 +459,8 @@ class Store:
             self._redis.pipeline(transaction=False) as pipe,
         ):
             for digest in digests:
-                pipe.pttl(keys.reserved(digest))
-                pipe.get(keys.reserved(digest))
+                pipe.pttl(keys.reserved_names(digest))
+                pipe.get(keys.reserved_names(digest))
             answers = await pipe.execute()
         lists = sorted(zip(answers[::2], answers[1::2], digests, strict=True))
         gone = [digest for _, text, digest in lists if text is None]

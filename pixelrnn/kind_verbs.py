@@ -316,7 +316,7 @@ def _parameters_of_drawing(kind: Kind) -> Iterator[Parameter]:
         return
     least = 1
     help_text = "How many images."
-    if kind.none_told:
+    if kind.zero_images:
         least = 0
         help_text = "How many images; 0: none, and the expected one is written."
     count = Annotated[

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from app.schema import examples
 from app.schema.results import Result
 from worker.contract.cards import ModelFacts
-from worker.contract.colours import Shown as ColoursShown
+from worker.contract.colours import MovedColourFields
 from worker.contract.cutouts import CutoutPlace
 from worker.contract.jobs import JobError, JobStatus
 from worker.contract.kinds import ALL_KINDS, KINDS
@@ -111,7 +111,10 @@ def _of_pixel_options(explained: Collection[str]) -> type[BaseModel]:
 
 _EXPLAINED = [
     *dict.fromkeys(
-        [*(kind.shown for kind in ALL_KINDS.values() if kind.shown), ColoursShown]
+        [
+            *(kind.job_fields for kind in ALL_KINDS.values() if kind.job_fields),
+            MovedColourFields,
+        ]
     )
 ]
 _OPTIONS = [

@@ -211,8 +211,8 @@ def _form(kind: Kind) -> type[BaseModel]:
         **({} if names_its_model else _MODEL),
         **(_DRAWING if kind.draws else {}),
     }
-    if kind.none_told:
-        told = f"How many images. {kind.none_told}"
+    if kind.zero_images:
+        told = f"How many images. {kind.zero_images}"
         fields["n"] = (int, Field(default=1, ge=0, le=MAX_IMAGES, description=told))
     if kind.input in _FITS:
         fields["fit"] = _fit_of(kind)

@@ -323,7 +323,7 @@ def _options_of(kind: Kind, said: Mapping[str, Any], model: Model) -> JobOptions
     own = kind.options(**{name: said[name] for name in own_names})
     try:
         n = own.images(said.get("n", 1))
-        own = own.settled(model, n)
+        own = own.for_model(model, n)
     except BadOptionError as error:
         raise BadParameterError(str(error), field=error.field) from None
     priority = said.get("priority")

@@ -80,7 +80,7 @@ class HandWorker:
         """Announce the models of a models directory, by name."""
         text = json.dumps(identities)
         self.redis.sadd(keys.RESERVED, digest := sha256(text.encode()).hexdigest())
-        self.redis.set(keys.reserved(digest), text, ex=keys.RESERVED_TTL_S)
+        self.redis.set(keys.reserved_names(digest), text, ex=keys.RESERVED_TTL_S)
         self.redis.expire(keys.RESERVED, keys.RESERVED_TTL_S)
 
     def leave(self) -> None:

@@ -19,7 +19,7 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.holders import settings
 from tests.app.live import serving
-from worker.contract.added import NOBODY, OWNER, Owner, seen_by
+from worker.contract.added import NOBODY, OWNER, Owner, private_owner
 from worker.contract.cards import RefusedModel
 
 WEIGHTS = b"weights"
@@ -86,7 +86,7 @@ def test_a_model_is_put_where_workers_find_it(
         assert (
             tmp_path / "models" / "mine" / "weights.safetensors"
         ).read_bytes() == WEIGHTS
-        assert seen_by(tmp_path / "models" / "mine") == ""
+        assert private_owner(tmp_path / "models" / "mine") == ""
         archive = zipfile.ZipFile(
             io.BytesIO(client.get("/models/mine/download").raise_for_status().content)
         )
@@ -453,11 +453,11 @@ def test_a_shared_model_is_everybodys_but_its_owners_to_take_away(
         alice.put(
             "/models/mine", data={"shared": "true"}, **form("mine")
         ).raise_for_status()
-        assert seen_by(tmp_path / "models" / "mine") == ""
+        assert private_owner(tmp_path / "models" / "mine") == ""
         assert bob.get("/models/mine/download").status_code == 200
         refused(carol.delete("/models/mine"), 404, "unknown-model")
         (tmp_path / "models" / "mine" / OWNER).write_text("{")
-        assert seen_by(tmp_path / "models" / "mine") == NOBODY
+        assert private_owner(tmp_path / "models" / "mine") == NOBODY
         assert bob.get("/models/mine/download").status_code == 404
 
 

@@ -71,7 +71,7 @@ def test_list_leaves_out_what_is_gone_when_asked(
     gone, kept = submit(client), submit(client)
     worker.redis.delete(keys.job(gone))
     assert ids(client) == [kept]
-    assert worker.redis.zcard(keys.listed("anyone")) == 1
+    assert worker.redis.zcard(keys.listed_ids("anyone")) == 1
 
 
 @pytest.mark.parametrize(

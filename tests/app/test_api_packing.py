@@ -183,10 +183,12 @@ def test_answers_are_the_same_when_entries_are_packed(
         streams = [keys.events(job["id"]) for job in (done, part)]
         eventually(lambda: not worker.redis.exists(*streams))
         assert not worker.redis.exists(keys.UNPACKED)
-        assert 0 < worker.redis.ttl(keys.packed(done["id"])) <= keys.RESULT_TTL_S
+        assert (
+            0 < worker.redis.ttl(keys.packed_entries(done["id"])) <= keys.RESULT_TTL_S
+        )
         assert [answers(client, job["links"]["self"]) for job in (done, part)] == before
         assert client.delete(done["links"]["self"]).status_code == 204
-        assert not worker.redis.exists(keys.packed(done["id"]))
+        assert not worker.redis.exists(keys.packed_entries(done["id"]))
 
 
 def test_only_ended_jobs_are_packed_and_damage_is_told(
@@ -225,7 +227,7 @@ def test_jobs_are_packed_when_redis_is_full(
     finally:
         worker.redis.config_set("maxmemory", 0)
     assert not worker.redis.exists(keys.events(drawn["id"]))
-    assert worker.redis.exists(keys.packed(drawn["id"]))
+    assert worker.redis.exists(keys.packed_entries(drawn["id"]))
     assert worker.redis.hkeys(keys.image(score["id"])) == [b"packed"]
 
 
@@ -235,16 +237,16 @@ def test_entries_are_replaced_by_what_was_read_of_them_only(
     """One that came since stays, and so does a stream of which the server has dropped a part."""
     job = client.post("/sample", json={"model": "grey", "seed": 3}).json()["id"]
     worker.draw()
-    names = [keys.job(job), keys.events(job), keys.packed(job), keys.image(job)]
+    names = [keys.job(job), keys.events(job), keys.packed_entries(job), keys.image(job)]
     newest = int(worker.redis.hget(keys.job(job), "last_seq") or 0)
 
     def is_packed(seq: int) -> bool:
         worker.redis.eval(
             load("app", "pack"), 4, *names, job, seq, "entries", "", "packed"
         )
-        return bool(worker.redis.exists(keys.packed(job))) and not worker.redis.exists(
-            keys.events(job)
-        )
+        return bool(
+            worker.redis.exists(keys.packed_entries(job))
+        ) and not worker.redis.exists(keys.events(job))
 
     assert not is_packed(newest - 1)
     worker.redis.hincrby(keys.job(job), "entries", 1)
@@ -275,7 +277,7 @@ def test_rows_that_a_later_version_packed_are_not_shown_as_none(
         job = client.post("/sample", json={"model": "grey", "seed": 3}).json()
         worker.draw()
         worker.redis.delete(keys.events(job["id"]))
-        worker.redis.set(keys.packed(job["id"]), b"\x09" + bytes(50))
+        worker.redis.set(keys.packed_entries(job["id"]), b"\x09" + bytes(50))
         assert is_problem(client.get(job["links"]["image"]), 503)["type"].endswith(
             "other-version"
         )

@@ -242,7 +242,7 @@ def test_pictures_of_one_client_leave_memory_for_the_others(
                 client.post(f"{link}/cancel", headers=ALICE).raise_for_status()
                 client.delete(link, headers=ALICE).raise_for_status()
             assert complete(ALICE).status_code == 202
-            held = int(worker.redis.hget(keys.held("alice"), "bytes"))
+            held = int(worker.redis.hget(keys.held_bytes("alice"), "bytes"))
             assert held == pytest.approx((len(jobs) - 3) * 1.25 * len(noise), rel=0.05)
     finally:
         worker.redis.config_set("maxmemory", 0)

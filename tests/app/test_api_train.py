@@ -364,7 +364,7 @@ def test_names_are_taken_only_while_those_of_the_service_are_known(
             answer = client.put(f"/models/{name}", files=card)
             refused(answer, 409, "of the service")
         for digest in worker.redis.smembers(keys.RESERVED):
-            name = keys.reserved(digest.decode())
+            name = keys.reserved_names(digest.decode())
             left_s = worker.redis.ttl(name)
             assert keys.RESERVED_TTL_S - 60 < left_s <= keys.RESERVED_TTL_S
             worker.redis.delete(name)  # a day has passed

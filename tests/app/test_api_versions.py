@@ -110,7 +110,7 @@ def test_list_leaves_out_a_job_when_it_cannot_be_read(
     later, job_id = submit(client), submit(client)
     rewrite_spec(worker, later, **fields)
     assert [job["id"] for job in client.get("/jobs").json()["jobs"]] == [job_id]
-    assert worker.redis.zcard(keys.listed("anyone")) == 2
+    assert worker.redis.zcard(keys.listed_ids("anyone")) == 2
     for path in (f"/jobs/{later}", f"/jobs/{later}/events", f"/jobs/{later}/image"):
         answer = client.get(path)
         is_problem(answer, 503)
@@ -173,13 +173,13 @@ def test_parked_job_has_no_place_and_no_estimate_when_asked(
     job_id = submit(client)
     assert client.get(f"/jobs/{job_id}").json()["eta_s"] is not None
     worker.redis.lpop("rq:queue:pixelrnn")
-    worker.redis.zadd(keys.parked(keys.QUEUE), {job_id: 1})
+    worker.redis.zadd(keys.parked_ids(keys.QUEUE), {job_id: 1})
     worker.redis.hset(keys.job(job_id), "parked", 1)
     job = client.get(f"/jobs/{job_id}").json()
     assert (job["status"], job["position"], job["eta_s"]) == ("queued", None, None)
     assert metric(client, "pixelrnn_parked_jobs") == 1
     assert client.post(f"/jobs/{job_id}/cancel").status_code == 202
-    assert worker.redis.zcard(keys.parked(keys.QUEUE)) == 0
+    assert worker.redis.zcard(keys.parked_ids(keys.QUEUE)) == 0
     assert not worker.redis.exists(f"rq:job:{job_id}")
 
 

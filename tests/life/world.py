@@ -465,7 +465,9 @@ class World:
     def recover(self, worker: int, fault: str = "", after: int = 0) -> None:
         """A pass over what dead workers left; it takes nothing from the living."""
         self._recoveries += 1
-        self._redis.delete(keys.swept(keys.QUEUE))  # as when nobody has swept for long
+        self._redis.delete(
+            keys.sweep_lock(keys.QUEUE)
+        )  # as when nobody has swept for long
         self.workers[worker].recovery._next_sweep_at = float("-inf")
         self._move(
             self.workers[worker].line,
@@ -656,7 +658,7 @@ class World:
                 "of a job that has ended its client has the bytes that are kept",
             )
         for client, of_spans in expected.items():
-            found = self._redis.hgetall(keys.held(client))
+            found = self._redis.hgetall(keys.held_bytes(client))
             counted = {
                 span: int(size) for span, size in found.items() if span.isdigit()
             }

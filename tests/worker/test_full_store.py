@@ -354,14 +354,16 @@ def test_each_kind_ends_whole_and_within_its_room(
     rq.register_birth()
     held, ledger = Held(rq, 10**6), Ledger(client)
     reserved = sum(int(client.hget(keys.LOAD, each)) for each in ("room", "written"))
-    assert int(client.hget(keys.held("c"), "bytes")) == reserved
+    assert int(client.hget(keys.held_bytes("c"), "bytes")) == reserved
     outcome = Outcome(JobStatus.SUCCEEDED, result=largest_result(spec))
     draw(rq, held, Ending(rq, held, ledger.release), ledger, spec, outcome)
     written = sum(client.memory_usage(key, samples=0) for key in client.scan_iter())
     assert reserved / 5 < written <= reserved
     kept = sum(client.memory_usage(key) or 0 for key in of_job(spec.id))
     # The record is measured before the measure is written into it.
-    assert int(client.hget(keys.held("c"), "bytes")) == pytest.approx(kept, abs=200)
+    assert int(client.hget(keys.held_bytes("c"), "bytes")) == pytest.approx(
+        kept, abs=200
+    )
     assert [int(client.hget(keys.LOAD, field)) for field in ("work", "room")] == [0, 0]
     assert not client.exists(keys.ROOM)
 
@@ -454,19 +456,21 @@ def test_one_client_leaves_memory_for_the_others(redis_url: str) -> None:
 
         job, other = "d0", "d1"
         await store.cancel(job)
-        held = int(client.hget(keys.held("c"), "bytes"))
+        held = int(client.hget(keys.held_bytes("c"), "bytes"))
         kept = sum(client.memory_usage(key) or 0 for key in of_job(job))
         assert held == pytest.approx(49 * size + kept, abs=200)
         await store.delete(job)
-        assert int(client.hget(keys.held("c"), "bytes")) == 49 * size
+        assert int(client.hget(keys.held_bytes("c"), "bytes")) == 49 * size
         assert await submit("c") is SubmissionAnswer.OVER_SHARE
 
-        (span,) = [name for name in client.hkeys(keys.held("c")) if name.isdigit()]
+        (span,) = [
+            name for name in client.hkeys(keys.held_bytes("c")) if name.isdigit()
+        ]
         assert client.hget(keys.job(other), "held") == b"%d:%s" % (size, span)
-        client.hset(keys.held("c"), "1", client.hget(keys.held("c"), span))
-        client.hdel(keys.held("c"), span, "looked")
+        client.hset(keys.held_bytes("c"), "1", client.hget(keys.held_bytes("c"), span))
+        client.hdel(keys.held_bytes("c"), span, "looked")
         assert await submit("c") is SubmissionAnswer.ACCEPTED
-        assert int(client.hget(keys.held("c"), "bytes")) == size
+        assert int(client.hget(keys.held_bytes("c"), "bytes")) == size
         assert await count("c") == 11, "76 of 100 are taken, 50 of them by its old jobs"
         await store.close()
 

@@ -33,7 +33,7 @@ from tests.nursery import Forked
 from tests.older_state import Snapshot
 from tests.worker.harness import wait_for
 from worker.contract import keys
-from worker.contract.added import OWNER, JobFiles, Owner, seen_by
+from worker.contract.added import OWNER, JobFiles, Owner, private_owner
 from worker.process.channel import Channel
 from worker.settings import Settings as TrainerSettings
 from worker.teaching_link import ATTEMPTS, TeachingLink
@@ -192,7 +192,7 @@ def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> No
         assert "pixelrnn_open_trainings 0.0" in figures
         assert "corners" not in figures
         assert sorted(place.models()) == ["corners", "mnist-diagonal-bilstm"]
-        assert seen_by(place.added / "models" / "corners") == "alice"
+        assert private_owner(place.added / "models" / "corners") == "alice"
         card = (place.added / "models" / "corners" / "card.json").read_text()
         start = json.loads(card)["training"]["start"]
         assert start["model"] == "mnist-diagonal-bilstm"

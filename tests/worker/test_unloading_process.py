@@ -184,7 +184,7 @@ def test_a_model_that_a_job_draws_with_is_not_unloaded(rig: Rig) -> None:
 
     def is_waiting() -> bool:
         asked = {"first", "second"} <= {card.name for card in rig.info().models}
-        return asked and rig.client.redis.zcard(keys.parked(keys.QUEUE)) == 1
+        return asked and rig.client.redis.zcard(keys.parked_ids(keys.QUEUE)) == 1
 
     wait_for(is_waiting, "the other job to wait")
     rig.expect_drawn(first, long)

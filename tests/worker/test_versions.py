@@ -62,7 +62,7 @@ def later_job(client: Client, **fields: object) -> JobSpec:
 def parked(client: Client) -> list[str]:
     return [
         job_id.decode()
-        for job_id in client.redis.zrange(keys.parked(keys.QUEUE), 0, -1)
+        for job_id in client.redis.zrange(keys.parked_ids(keys.QUEUE), 0, -1)
     ]
 
 

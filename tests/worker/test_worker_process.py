@@ -363,7 +363,7 @@ def test_job_waits_when_nobody_has_its_weights(
     drawn = client.submit()
     start_worker()
     assert client.wait_end(drawn.id).status is JobStatus.SUCCEEDED
-    assert set(client.redis.zrange(keys.parked(keys.QUEUE), 0, -1)) == {
+    assert set(client.redis.zrange(keys.parked_ids(keys.QUEUE), 0, -1)) == {
         changed.id.encode(),
         unknown.id.encode(),
     }
@@ -406,7 +406,7 @@ def test_job_is_drawn_from_its_own_weights_when_they_were_exchanged(
     assert digest != spec.digest
     later = client.submit(digest=digest)
     assert client.wait_end(later.id).status is JobStatus.SUCCEEDED
-    assert client.redis.zcard(keys.parked(keys.QUEUE)) == 0
+    assert client.redis.zcard(keys.parked_ids(keys.QUEUE)) == 0
 
 
 def test_jobs_survive_when_redis_is_killed_and_comes_back(

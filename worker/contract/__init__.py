@@ -1,19 +1,21 @@
-"""The words that the API and the workers share: the one part of `worker` that `app` may import.
+"""Everything that the API and the workers share: the one part of `worker` that `app`
+may import.
 
-Standard library and pydantic only, and structlog in logs.py. What is written to Redis is JSON or raw pixel bytes,
-never pickle.
+It uses the standard library and pydantic, and structlog in logs.py. Redis holds JSON or
+raw pixel bytes, never pickles.
 
-    record.py    what all records have in common: versions that differ read each other's
-    environment.py   settings that both read alike
-    logs.py      log lines that both write alike
-    keys.py      every queue name, key, channel and lifetime
-    kinds/       the kinds of job, one file for each
-    jobs.py      what a client asked for, and what became of it
-    events.py    what a job's stream says
-    maps.py      numbers of each variable, such as the bits of a score
-    cards.py     what a model is, and which worker holds it
-    scripts.py   the life of a job as atomic scripts: submit, claim, append, progress, settle, cancel, release
-    submission.py   the checks before the queue: what `submit` is told, and what it answers
-    loader.py    Lua files with their includes
-    lua/         those scripts, and the books that they keep: what is open, drawn in a second, ended
+    record.py      rules for all records: processes of different versions can read them
+    environment.py settings that API and workers read in the same way
+    logs.py        log lines that API and workers write in the same way
+    keys.py        every queue name, Redis key, channel and lifetime
+    kinds/         the kinds of job, one file for each
+    jobs.py        the request of a client, and the state of its job
+    events.py      the entries of a job's stream
+    maps.py        maps: a number for each variable, such as the bits of a score
+    cards.py       models, and which worker holds them
+    scripts.py     the life of a job as atomic scripts: submit, claim, append, progress,
+                   settle, cancel, release
+    submission.py  arguments and answers of the script that accepts jobs
+    loader.py      reads Lua files and their includes
+    lua/           those scripts, and their statistics: open work, speed, ended jobs
 """

@@ -25,85 +25,117 @@ from pydantic import FailFast, Field, ValidationError
 from worker.contract.record import Record
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-"""A model's name, as model_core.models_directory has it."""
-CARD, WEIGHTS = "card.json", "weights.safetensors"
+"""Pattern of a model's name, the same as in model_core.models_directory."""
+CARD = "card.json"
+WEIGHTS = "weights.safetensors"
 MAX_CARD_BYTES = 2**20
+"""Longest card.json that is read, in bytes."""
 _MAX_NETWORKS = 16
-"""Members of a card, and guides: as many as files of weights are taken."""
+"""Most members, and most guides, of a card; an upload may have as many files of
+weights."""
 OWNER = "owner.json"
+"""File in a model's directory that names its owner (`Owner`, JSON)."""
 SUMMARY = "summary.json"
 """The result of the training that made a model, beside its card."""
 _JOB_ID = r"[A-Za-z0-9_-]{1,64}"
 _DRAFT = re.compile(rf"\.({_JOB_ID})")
 _FORMER = re.compile(rf"\.({_JOB_ID})\.former")
 _MAX_NAME = 64
-"""Characters of the name of a label or category, as in model_core.config."""
+"""Most characters in the name of a label or category, as in model_core.config."""
 ANYONE = "anyone"
-"""The owner of all that is added, and of all jobs, where there are no keys."""
+"""Owner of all added models and of all jobs if the service has no API keys."""
 NOBODY = "?"
-"""The owner of a model whose OWNER cannot be read: no key has this name."""
+"""Owner of a model whose owner.json cannot be read. No key has this name."""
 
 
 class Owner(Record):
-    """Who added a model."""
+    """Content of owner.json: who added a model, and who sees it."""
 
     owner: str
+    """Name of the API key that added it, `anyone`, or empty if no user did."""
     job: str = ""
-    """The job that made it or handed it in, if one did."""
+    """Id of the job that trained or uploaded it; empty if none did."""
     shared: bool = False
-    """Everybody sees it, and not its owner alone."""
+    """True if every caller sees the model, False if only its owner does."""
 
 
 class Weights(Record):
-    """A network of a model, and the file of its weights."""
+    """One network of a mixture: the file of its weights, and how images are turned for
+    it."""
 
     weights: str = Field(
         default=WEIGHTS, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}\.safetensors$"
     )
+    """File name in the model's directory."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the file, in hexadecimal."""
     orientation: str = ""
+    """How images are turned for this network, as in the card; empty or `none` for
+    upright."""
 
 
 class Guide(Record):
-    """A network that only proposes, with weights of its own unless it is one of the model's."""
+    """A network that proposes values for a completion and does not change the
+    distribution.
+
+    It has a file of its own (`guides/SHA256.safetensors`), unless it equals one of the
+    model's members.
+    """
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of its weights, in hexadecimal."""
     orientation: str
+    """How images are turned for it."""
 
 
 class _Named(Record):
-    """A label of a model's images."""
+    """One entry of a card's list of labels; only its name is checked."""
 
     name: str = Field(max_length=_MAX_NAME)
 
 
 class AddedCard(Record):
-    """The part of a model's card that an API checks: which files it has, and how long
-    its texts are. Every client and every look at the workers' announcements gets these
-    texts. A worker reads the rest of the card."""
+    """The fields of an uploaded card.json that the API checks.
+
+    These name the files of weights, and bound the texts that every client and every
+    worker's announcement repeats. A worker checks the rest of the card when it loads
+    the model.
+    """
 
     name: str
+    """The model's name."""
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of its weights, in hexadecimal; of several members, as
+    `ModelFacts.digest`."""
     # Fails at the first fault: a card of 1 MiB may have half a million, and each of them
     # would take a kilobyte.
     members: Annotated[
         tuple[Weights, ...], Field(max_length=_MAX_NETWORKS), FailFast()
     ] = ()
+    """The networks of a mixture; empty for a model of one network, whose file is
+    WEIGHTS."""
     guides: Annotated[
         tuple[Guide, ...], Field(max_length=_MAX_NETWORKS), FailFast()
     ] = ()
+    """Networks that propose values for completions."""
     data: str = Field(default="", max_length=500)
+    """What the model was trained on."""
     labels: tuple[_Named, ...] = Field(default=(), max_length=1000)
+    """The labels of its images, in their order."""
     palette: tuple[Annotated[str, Field(max_length=9)], ...] = Field(
         default=(), max_length=256
     )
+    """The colour of each category, `#rrggbb` or `#rrggbbaa`; empty without
+    categories."""
     names: tuple[Annotated[str, Field(max_length=_MAX_NAME)], ...] = Field(
         default=(), max_length=256
     )
+    """Names of the categories."""
 
     def files(self) -> dict[str, str]:
         """Return the SHA-256 of each file of weights by its path in the model's
-        directory: those of members in their order, then those of guides.
+        directory: those of members in their order, then those of guides that are no
+        members.
 
         Members that name one file have one entry.
         """
@@ -120,19 +152,22 @@ class AddedCard(Record):
 
 
 def models_in(added: Path) -> Path:
+    """Return the folder of the added models, DIR/models. It need not exist."""
     return added / "models"
 
 
 class _CardName(Record):
-    """The name on a card, whatever else it says."""
+    """The name on a card; all other fields are ignored."""
 
     name: str = Field(pattern=rf"^{NAME.pattern}$")
 
 
 class JobFiles:
-    """The files of a job that brings a model.
+    """The paths of a job that trains a model or replaces one, below the directory of
+    added models.
 
-    added: the directory of added models. name: the model's.
+    The constructor only computes paths. `added` is the directory of added models,
+    `name` the model's name.
     """
 
     def __init__(self, added: Path, job_id: str, name: str) -> None:
@@ -163,19 +198,22 @@ class JobFiles:
 
     @property
     def is_published(self) -> bool:
+        """True if the model of this name exists and was made by this job."""
         return owner_of(self.model).job == self.job_id
 
     @property
     def is_there(self) -> bool:
-        """True if the model has its name, or is about to get it."""
+        """True if this job's model is published, complete as a draft, or being
+        written."""
         is_waiting = self.draft.exists() or self.part.exists()
         return is_waiting or self.is_published
 
     def summary(self) -> str | None:
-        """Return the result of the training that made the published model, as JSON.
+        """Return the result of the training as JSON text, from the published model's
+        directory.
 
-        None if this job has published none, or an earlier version of the service did,
-        which kept no results beside models.
+        Return None if this job has published no model, or if the file is missing or
+        unreadable: earlier versions wrote none.
         """
         if not self.is_published:
             return None
@@ -185,9 +223,12 @@ class JobFiles:
             return None
 
     def forget(self, is_kept: bool = False) -> None:
-        """Delete all of it, and the published model too unless that is kept.
+        """Delete the job's uploads and checkpoints, and the model that it has
+        published.
 
-        A model that has replaced another one stays: undoing that is an API's matter.
+        The model stays if `is_kept`, or if it has replaced another version: only an API
+        may undo that. Files that cannot be deleted are left without an error, but
+        OSError is raised if the published model's directory cannot be renamed.
         """
         if not is_kept and self.is_published and not self.former.exists():
             remove(self.model)
@@ -195,9 +236,10 @@ class JobFiles:
 
 
 def drafts_in(models: Path) -> dict[str, Path]:
-    """Return the drafts of exchanges by the ids of their jobs.
+    """Return the complete drafts in the folder of models: job id -> directory.
 
-    Drafts are complete: OWNER, which names the job, is written last.
+    A draft is complete once its owner.json names the job, because that file is written
+    last.
     """
     return {
         job_id: place
@@ -207,12 +249,14 @@ def drafts_in(models: Path) -> dict[str, Path]:
 
 
 def formers_in(models: Path) -> dict[str, Path]:
-    """Return the replaced versions of models by the ids of the jobs that did it."""
+    """Return the replaced versions that are still kept: id of the replacing job ->
+    directory."""
     return dict(_hidden(models, _FORMER))
 
 
 def name_of(place: Path) -> str | None:
-    """Return the name on a model's card; None if there is no card that can be read."""
+    """Return the name on a model directory's card, or None if no valid card can be
+    read."""
     try:
         with (place / CARD).open("rb") as file:
             card = _CardName.model_validate_json(file.read(MAX_CARD_BYTES))
@@ -222,30 +266,38 @@ def name_of(place: Path) -> str | None:
 
 
 def _hidden(models: Path, pattern: re.Pattern[str]) -> Iterator[tuple[str, Path]]:
-    """Yield the directories whose whole name matches, by the pattern's group."""
+    """Yield (first group, directory) for each hidden directory whose whole name
+    matches."""
     for place in models.glob(".*"):
         if found := pattern.fullmatch(place.name):
             yield found.group(1), place
 
 
 def uploads_in(added: Path) -> Path:
+    """Return the folder of the trainings' uploads, DIR/uploads. It need not exist."""
     return added / "uploads"
 
 
 def is_trained(added: Path, name: str) -> bool:
-    """Is a model of this name being trained?"""
+    """Return True if an open training is going to make a model of this name."""
     return any(uploads_in(added).glob(f"*/run/{name}"))
 
 
 def remove(directory: Path) -> None:
-    """Delete a directory: it is gone at once, even while somebody reads it."""
+    """Delete a directory with all its files.
+
+    It is renamed first, so that its name is free at once and no reader sees a
+    half-deleted model. Raises OSError if it cannot be renamed, for example because it
+    is missing.
+    """
     gone = directory.with_name(f".{uuid.uuid4().hex}.part")
     directory.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
 
 
 def names_in(models: Path) -> list[str]:
-    """The models that are whole, by name."""
+    """Return the sorted names of the complete models in a folder: those that have a
+    card."""
     return sorted(
         card.parent.name
         for card in models.glob(f"*/{CARD}")
@@ -254,7 +306,11 @@ def names_in(models: Path) -> list[str]:
 
 
 def owner_of(place: Path) -> Owner:
-    """Who added the model of a directory; one that lies there without OWNER is everybody's."""
+    """Return the owner of the model in a directory.
+
+    A model without owner.json was not added by a user and is shared with everybody. If
+    the file cannot be read, the owner is NOBODY.
+    """
     try:
         return Owner.model_validate_json((place / OWNER).read_bytes())
     except FileNotFoundError:
@@ -264,17 +320,24 @@ def owner_of(place: Path) -> Owner:
 
 
 def is_seen_by(place: Path, owner: str) -> bool:
-    """True if this owner may use the model of a directory; without keys, all may."""
+    """Return True if `owner` may use the model in a directory.
+
+    That is the model's owner, everybody if it is shared, and every caller if the
+    service has no keys (`owner` is ANYONE).
+    """
     found = owner_of(place)
     return found.shared or owner in (found.owner, ANYONE)
 
 
-def seen_by(place: Path) -> str:
-    """The owner of a private model, who alone sees it; empty for one that everybody sees."""
-    return whence(place)["owner"]
+def private_owner(place: Path) -> str:
+    """Return the owner of a private model, or an empty string if everybody sees it."""
+    return announced_origin(place)["owner"]
 
 
-def whence(place: Path) -> dict[str, str]:
-    """Say who brought a model, as a worker announces it: `owner`, as of `seen_by`, and `job`."""
+def announced_origin(place: Path) -> dict[str, str]:
+    """Return the fields `owner` and `job` with which a worker announces a model.
+
+    `owner` is empty for a shared model, and `job` is empty if no job made it.
+    """
     found = owner_of(place)
     return {"owner": "" if found.shared else found.owner, "job": found.job}

@@ -1,4 +1,5 @@
-"""The card of a model, as workers announce it and the API shows it."""
+"""Models as workers announce them and the API shows them, and the announcements
+themselves."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -14,12 +15,12 @@ from worker.contract.kinds.add import KIND as ADD
 from worker.contract.record import Int64, Record
 
 FIRST = "mnist-diagonal-bilstm"
-"""The model of the README's first call and of the page's first view. It is made ready
-before the others, and prepared for browsers before them."""
+"""The model of README's first call and of the page's first view. Workers load it before
+the others, and it is the first to be prepared for browsers."""
 
 
 def _only(known: Iterable[str]) -> BeforeValidator:
-    """Leaves out the words that this version does not know."""
+    """Return a validator that removes words which this version does not know."""
     return BeforeValidator(
         lambda words: (
             [word for word in words if word in tuple(known)]
@@ -30,110 +31,130 @@ def _only(known: Iterable[str]) -> BeforeValidator:
 
 
 class ModelFacts(Record):
-    """A model, as workers announce it and the API shows it."""
+    """The facts of a model that the API shows: part of its card and of its
+    configuration."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
     name: str
-    """Name that requests call it by."""
+    """Name of the model in requests."""
     network: str
-    """`pixel-cnn`, `row-lstm`, `diagonal-bilstm`."""
+    """Kind of its network: `pixel-cnn`, `row-lstm` or `diagonal-bilstm`."""
     height: int = Field(ge=1)
-    """Height of the images that it draws."""
+    """Height of its images, in pixels."""
     width: int = Field(ge=1)
-    """Width of the images that it draws."""
+    """Width of its images, in pixels."""
     channels: int = Field(ge=1)
     """1 = grey, 3 = red, green and blue."""
     small_height: int = Field(default=0, ge=0)
-    """Height of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
+    """Height of the small image that a Multi-Scale model draws first, and that
+    upsampling takes; 0 for others."""
     small_width: int = Field(default=0, ge=0)
-    """Width of the image that a Multi-Scale model draws first and upsampling takes; 0 for others."""
+    """Width of the small image that a Multi-Scale model draws first, and that
+    upsampling takes; 0 for others."""
     values: int = Field(ge=2)
-    """How many values a colour takes: 256, or 2 for binary images."""
+    """Number of values of a colour: 256, or fewer, such as 2 for binary images."""
     parameters: Int64
-    """How many numbers were learnt."""
+    """Number of learnt parameters."""
     data: str
     """The data it was trained on."""
     test_nats: float | None = None
-    """Negative log-likelihood of a test image, natural logarithm: less is better."""
+    """Mean negative log-likelihood of a test image, in nats: lower is better. Null if
+    it was not measured."""
     test_bits_per_dim: float | None = None
     """The same in bits for each colour of each pixel."""
     digest: str
-    """sha256 of the weights; for a model with members, of the list of their orientations and digests."""
+    """SHA-256 of the weights; for a model with several members, of the list of their
+    orientations and digests."""
     title: str = ""
     """The network's name in the paper."""
     members: tuple[str, ...] = ("none",)
-    """The orientations of its networks, `none` being that of the image: a mixture has several, and draws each image
-    with one of them."""
+    """The orientation of each of its networks, `none` for upright. A mixture has
+    several networks and draws each image with one of them."""
     methods: Annotated[tuple[Method, ...], _only(Method)] = (Method.CLAMP,)
-    """How it completes, the usual way first."""
+    """The methods by which it completes images, the default first."""
     max_particles: int = Field(default=0, ge=0)
-    """How many particles an image of a completion by `posterior` may have; 0 where there is no such method."""
+    """Most particles for each image of a completion by `posterior`; 0 if it does not
+    offer that method."""
     labels: tuple[Label, ...] = ()
-    """The labels of its images, which requests can ask for, in their order; none of most models."""
+    """The labels that requests can ask for, in their order; empty for most models."""
     field: bool = False
-    """Its fields, pictures larger than its own (`size` of `POST /sample`), were looked at and are good."""
+    """True if its fields, pictures larger than its own (`size` of `POST /sample`), were
+    inspected and are good."""
     field_step: int = Field(default=0, ge=0)
-    """How many rows lower each window of a field begins than the one before; 0: it has no fields."""
+    """Rows between the starts of two neighbouring windows of a field; 0 if it has no
+    fields."""
     palette: tuple[str, ...] = ()
-    """The colour of each value, `#rrggbb` or `#rrggbbaa`, of a model whose values are categories: bytes of its rows are
-    values then, and its pictures have this palette. Empty for others."""
+    """The colour of each value, `#rrggbb` or `#rrggbbaa`, for a model whose values are
+    categories: bytes of its rows are then values, and its pictures have this palette.
+    Empty for other models."""
     names: tuple[str, ...] = ()
-    """Names of these values; none of most models."""
+    """Names of these categories; empty for most models."""
 
 
 class ModelCard(ModelFacts):
-    """One model that a worker has loaded."""
+    """A model that a worker announces: its facts, what the worker can do with it, and
+    whether it is ready."""
 
     identity: str = ""
-    """SHA-256 of all that gives the model its meaning (model_core.card); empty if an earlier version announces it."""
+    """SHA-256 of everything that gives the model its meaning (model_core.card); empty
+    if a worker of an earlier version announces it."""
     can: Annotated[tuple[str, ...], _only(KINDS)] = ("sample", "complete")
-    """Kinds of jobs that it takes: upsampling needs a Multi-Scale model. Kinds that the reader does not know are left
-    out."""
+    """The kinds of job that it takes; upsampling needs a Multi-Scale model. Kinds that
+    the reading version does not know are removed."""
     compiling: bool = False
-    """The worker is still compiling its drawing loops, or reading them from disk: its jobs are accepted, and wait."""
+    """True while the worker compiles or reads its drawing loops: jobs are accepted and
+    wait."""
     owner: str = ""
-    """The key that added it and alone sees it; empty for one that everybody sees."""
+    """The key that added the model and is the only one to see it; empty if everybody
+    sees it."""
     job: str = ""
-    """The job that added it, if one did."""
+    """Id of the job that added it; empty if none did."""
     cold: bool = False
-    """Its loops are not on disk, so that they are compiled first, which takes a processor half a minute."""
+    """True if its loops are not on disk and are compiled first, which takes half a
+    minute of a processor."""
     on_processors: str = ""
-    """Why the processors draw from it in place of the worker's GPU; empty if they do not."""
+    """Why the worker draws from it on processors instead of its GPU; empty if it does
+    not."""
     unloaded: bool = False
-    """It is not in memory at the moment: a job for it is accepted, and waits until it is loaded again."""
+    """True while its weights are not in memory: a job is accepted, and waits until they
+    are loaded again."""
 
     @property
     def draws(self) -> bool:
-        """True if the worker can draw from it now."""
+        """True if the worker can draw from the model now."""
         return not self.compiling and not self.unloaded
 
     @property
     def levels(self) -> int:
-        """Numbers that a byte of its rows and pictures tells apart."""
+        """Number of different values that a byte of its rows and pictures may have."""
         return levels(self.values, self.palette)
 
     @property
     def identity_or_digest(self) -> str:
-        """The model by its identity, or where that is not said by its weights."""
+        """The model's identity, or the SHA-256 of its weights if the identity is not
+        known."""
         return self.identity or self.digest
 
     def is_of(self, spec: JobSpec) -> bool:
-        """Was the job accepted for this model?"""
+        """Return True if the job was accepted for exactly this model: name, weights and
+        identity."""
         return self.name == spec.model and self.answers_to(spec.digest, spec.identity)
 
     def answers_to(self, digest: str, identity: str) -> bool:
-        """Is it meant by both? The weights decide where an earlier version has left out the identity."""
+        """Return True if the weights are the same and the identity is the same, or one
+        of the two identities is unknown (empty), as in records of earlier versions."""
         return self.digest == digest and (
             "" in (self.identity, identity) or self.identity == identity
         )
 
     def does(self, spec: JobSpec) -> bool:
-        """Is it the job's model, and does it do such work?"""
+        """Return True if this is the job's model, and it can do the job's kind with
+        these options."""
         return self.is_of(spec) and spec.kind in self.can and spec.options.fits(self)
 
 
 def _readable_cards(cards: Any) -> Any:
-    """The cards that this version can read; others are left out."""
+    """Return the cards that this version can read; the others are removed."""
     return (
         [card for card in cards if _is_card(card)]
         if isinstance(cards, list | tuple)
@@ -150,68 +171,90 @@ def _is_card(card: Any) -> bool:
 
 
 class RefusedModel(Record):
-    """A model in the models directory that a worker does not serve."""
+    """A model in the models directory that a worker examined and does not serve."""
 
     name: str
+    """Name of its directory or card."""
     reason: str
+    """A sentence that says why."""
     owner: str = ""
-    """Key that added it and alone hears of it; empty where everybody does."""
+    """The key that added it and is the only one to see the refusal; empty if everybody
+    sees it."""
     job: str = ""
-    """The job that added it, if one did."""
+    """Id of the job that added it; empty if none did."""
     identity: str = ""
-    """Its identity; empty if the card cannot be read, or if the model is going to be examined again."""
+    """Identity of the refused model; empty if its card cannot be read, or if the model
+    will be examined again."""
 
 
 class ExaminedDraft(Record):
-    """The result of examining a draft: the new version of an added model, which is not
-    served before an API gives it the model's name (worker/contract/added.py)."""
+    """The result of examining a draft: the new version of an added model.
+
+    A worker announces it. The draft is served once an API has given it the model's name
+    (worker/contract/added.py).
+    """
 
     job: str
-    """The job that exchanges the model."""
+    """Id of the job that exchanges the model."""
     name: str
+    """The model's name."""
     reason: str = ""
-    """Why the draft is not to be served; empty if it may be."""
+    """Why the draft must not be served; empty if it may be."""
     owner: str = ""
-    """The key that alone sees it; empty for one that everybody sees."""
+    """The key that is the only one to see it; empty if everybody sees it."""
 
     def refusal(self) -> RefusedModel:
-        """Return the reason as that of a model that is not served."""
+        """Return the draft as a refused model, for an announcement's readers."""
         return RefusedModel(
             name=self.name, reason=self.reason, owner=self.owner, job=self.job
         )
 
 
 class WorkerInfo(Record):
-    """A live worker: written only after its models are loaded."""
+    """The announcement of a live worker, which it writes once its models are loaded and
+    whenever something changes.
+
+    All methods named `with_` and `without_` return a changed copy.
+    """
 
     name: str
+    """Name of the worker, unique among live workers."""
     device: str
+    """The device that draws, such as `cpu` or `cuda`."""
     slots: int
-    """How many images it draws at once, per model."""
+    """How many images of each model it draws at once."""
     threads: int = 1
-    """In how many threads it draws them."""
+    """Number of drawing threads."""
     models: Annotated[tuple[ModelCard, ...], BeforeValidator(_readable_cards)]
-    """The models whose cards the reader can read."""
+    """The models that it serves, sorted by name. Cards that this version cannot read
+    are removed."""
     started_at: float
+    """Time of its start, in seconds since 1970."""
     queue: str = keys.QUEUE
-    """The one it takes jobs from."""
+    """The only queue from which it takes jobs."""
     version: int = 1
     """The highest `JobSpec.version` that it can do."""
     kept: Annotated[tuple[ModelCard, ...], BeforeValidator(_readable_cards)] = ()
-    """Weights that were exchanged, of jobs that had been accepted for them; no new ones are."""
+    """Replaced weights that it still holds for jobs accepted earlier; new jobs are not
+    accepted for them."""
 
     refused: tuple[RefusedModel, ...] = ()
-    """Models that it was given and does not serve."""
+    """Models in its directory that it does not serve."""
     drafts: tuple[ExaminedDraft, ...] = ()
     """Drafts of exchanges that it has examined."""
 
     @property
     def is_trainer(self) -> bool:
-        """It makes models, and draws from none."""
+        """True if it trains models and draws from none."""
         return self.queue == keys.TRAIN_QUEUE
 
     def takes(self, spec: JobSpec) -> bool:
-        """Can it do this job: its version, these weights, this kind of work? A trainer takes whatever its queue has."""
+        """Return True if this worker can do the job: it knows the job's version, and
+        serves or keeps a model that does the job.
+
+        A trainer takes every job of its queue whose version it knows. A job that adds a
+        model is taken by a worker that has already examined this model.
+        """
         if spec.kind == ADD.word:
             return self.examined(spec) is not None
         cards = (*self.models, *self.kept)
@@ -220,15 +263,16 @@ class WorkerInfo(Record):
         )
 
     def examined(self, spec: JobSpec) -> ModelCard | RefusedModel | None:
-        """Return what became of the model that this job adds: its card if it is served,
-        or why it is not; None while neither is known."""
+        """Return the result for the model that this job adds: its card if it is served,
+        the refusal if it is not, or None while neither is known."""
         served = (card for card in self.models if not card.compiling)
         bad_drafts = (draft.refusal() for draft in self.drafts if draft.reason)
         found = (*served, *self.refused, *bad_drafts)
         return next((one for one in found if one.job == spec.id), None)
 
     def refusal_of(self, spec: JobSpec) -> RefusedModel | None:
-        """Return why the model that this job was accepted for is not served, if it was refused for good."""
+        """Return the refusal of exactly the model that this job was accepted for; None
+        if it was not refused for good."""
         named = (one for one in self.refused if one.name == spec.model)
         return next(
             (one for one in named if one.identity and one.identity == spec.identity),
@@ -236,42 +280,56 @@ class WorkerInfo(Record):
         )
 
     def knows_job(self, job_id: str) -> bool:
-        """Return True if the model of this job is announced, ready or not, or refused."""
+        """Return True if a model that this job added is announced, ready or not, or
+        refused."""
         return any(one.job == job_id for one in (*self.models, *self.refused))
 
     def holds(self, spec: JobSpec) -> bool:
-        """Does it hold the weights that the job was accepted for?"""
+        """Return True if it serves or keeps the model that the job was accepted for."""
         return self.card_of(spec) is not None
 
     def card_of(self, spec: JobSpec) -> ModelCard | None:
-        """The model that the job was accepted for."""
+        """Return the card of the model that the job was accepted for, served or kept;
+        None if the worker does not hold it."""
         cards = (*self.models, *self.kept)
         return next((card for card in cards if card.is_of(spec)), None)
 
     def is_ready(self, spec: JobSpec) -> bool:
-        """Can it draw from the weights of a job that it takes now?"""
+        """Return True if it could begin the job at once: the job's models are compiled
+        and in memory.
+
+        A trainer is always ready, and so is a worker that has examined the model which
+        the job adds.
+        """
         if self.is_trainer or self.examined(spec):
             return True
-        card, second = self.card_of(spec), self.second_card_of(spec)
+        card = self.card_of(spec)
+        second = self.second_card_of(spec)
+        # A missing second model does not delay the job: its order is refused at once.
         return card is not None and card.draws and (second is None or second.draws)
 
     def second_card_of(self, spec: JobSpec) -> ModelCard | None:
-        """The further model that the job asks, as it is served now; None where it asks none, or there is none."""
+        """Return the served card of the job's second model (`against` of a score); None
+        if the job has none, or the worker does not serve it."""
         return next(
             (card for card in self.models if card.name == spec.options.second_model),
             None,
         )
 
     def with_kept(self, card: ModelCard) -> "WorkerInfo":
-        """The same worker, which holds these weights too, or again if it serves them."""
+        """Return a copy that holds these weights: as kept ones, or, if the model is
+        served, in memory again."""
         if any(_is_same(one, card) for one in self.models):
             return self._with_unloaded(card, unloaded=False)
         kept = (one for one in self.kept if not _is_same(one, card))
         return self.model_copy(update={"kept": (*kept, card)})
 
     def without_weights(self, card: ModelCard) -> "WorkerInfo":
-        """Return the same worker, which does not have these weights in memory: those of
-        a model that it serves are loaded again by the next job, others are forgotten."""
+        """Return a copy without these weights in memory.
+
+        A model that is served is marked as unloaded, and its next job loads it again;
+        kept weights are removed.
+        """
         kept = tuple(one for one in self.kept if not _is_same(one, card))
         without = self.model_copy(update={"kept": kept})
         return without._with_unloaded(card, unloaded=True)
@@ -286,15 +344,22 @@ class WorkerInfo(Record):
         return self.model_copy(update={"models": tuple(models)})
 
     def with_served(self, card: ModelCard) -> "WorkerInfo":
-        """The same worker, which serves this model from now on; weights of the same name that it replaces are kept."""
+        """Return a copy that serves this model.
+
+        If it replaces a model of the same name that was ready, the old one is kept for
+        the jobs accepted for it.
+        """
         before = self.without_model(card.name)
         models = sorted((*before.models, card), key=lambda model: model.name)
         kept = (old for old in before.kept if not _is_same(old, card))
         return before.model_copy(update={"models": tuple(models), "kept": tuple(kept)})
 
     def without_model(self, name: str) -> "WorkerInfo":
-        """The same worker, which takes no new jobs for this model; the ones that were accepted for its weights end, if
-        it has been ready."""
+        """Return a copy that accepts no new jobs for the model of this name and has no
+        refusal of it.
+
+        If the model was ready, it is kept for the jobs accepted for it.
+        """
         models = tuple(card for card in self.models if card.name != name)
         kept = (
             *self.kept,
@@ -306,9 +371,13 @@ class WorkerInfo(Record):
         )
 
     def with_refused(self, refused: RefusedModel) -> "WorkerInfo":
-        """The same worker, which says why it does not serve what it was given under this name."""
+        """Return a copy that reports this refusal, in place of an earlier one of the
+        same name.
+
+        A model of this name that was announced as compiling is no longer served.
+        """
         others = tuple(one for one in self.refused if one.name != refused.name)
-        # Not served is also one that was announced while it was being examined.
+        # A model is announced as compiling while it is being examined.
         models = tuple(
             card
             for card in self.models
@@ -317,22 +386,23 @@ class WorkerInfo(Record):
         return self.model_copy(update={"models": models, "refused": (*others, refused)})
 
     def with_draft(self, draft: ExaminedDraft) -> "WorkerInfo":
-        """Return the same worker, which has examined this draft."""
+        """Return a copy with this examined draft, in place of an earlier one of the
+        same job."""
         others = self.without_draft(draft.job).drafts
         return self.model_copy(update={"drafts": (*others, draft)})
 
     def without_draft(self, job: str) -> "WorkerInfo":
-        """Return the same worker, for which this job has no draft any more."""
+        """Return a copy without the draft of this job."""
         others = tuple(draft for draft in self.drafts if draft.job != job)
         return self.model_copy(update={"drafts": others})
 
     @property
     def ready(self) -> tuple[str, ...]:
-        """The models that it can draw from now."""
+        """Names of the models that have been compiled; some may be unloaded."""
         return tuple(card.name for card in self.models if not card.compiling)
 
     def with_compiled(self, model: str) -> "WorkerInfo":
-        """The same worker, with one more model that is ready."""
+        """Return a copy in which the model of this name is compiled and ready."""
         ready = {"compiling": False, "cold": False}
         models = (
             card.model_copy(update=ready) if card.name == model else card
@@ -341,7 +411,8 @@ class WorkerInfo(Record):
         return self.model_copy(update={"models": tuple(models)})
 
     def entry(self) -> str:
-        """The announcement, without what is as usual, so that an API of an earlier version can read it."""
+        """Return the announcement as JSON, without the fields that have their default,
+        so that an API of an earlier version can read it."""
         return self.model_dump_json(exclude_defaults=True)
 
 
@@ -351,19 +422,23 @@ def _is_same(one: ModelCard, other: ModelCard) -> bool:
 
 
 class AnnouncementReader:
-    """Reads the announcements of workers, and parses a text only when it is a new one.
+    """Reads the workers' announcements, and parses a text only if it has changed since
+    the previous call.
 
-    An API looks at all workers twice a second. With a hundred of them it spent a tenth
-    of a processor on parsing what had not changed.
+    An API reads all of them twice a second. With a hundred workers, parsing unchanged
+    texts took a tenth of a processor.
     """
 
     def __init__(self) -> None:
         self._parsed: dict[bytes | str, WorkerInfo | None] = {}
-        """The texts of the last look, with what they say."""
+        """The texts of the previous call -> their announcements."""
 
     def read(self, texts: Iterable[bytes | str]) -> list[WorkerInfo]:
-        """Return the announcements that this version can read, in their order: those of
-        trainers, and those of workers of which it can read at least one model."""
+        """Return the announcements that this version can use, in the order of `texts`.
+
+        A worker's announcement is usable if at least one of its models can be read, a
+        trainer's always. Other texts are left out; no error is raised.
+        """
         listed = list(texts)
         before = self._parsed
         self._parsed = {
@@ -374,14 +449,15 @@ class AnnouncementReader:
 
 
 def readable_workers(texts: Iterable[bytes | str]) -> list[WorkerInfo]:
-    """Return what a new AnnouncementReader reads in these texts."""
+    """Return the announcements that this version can use, as a new AnnouncementReader
+    does."""
     return AnnouncementReader().read(texts)
 
 
 def _parsed(text: bytes | str) -> WorkerInfo | None:
-    """Return an announcement, or None if this version cannot make use of it."""
+    """Return an announcement, or None if this version cannot use it."""
     try:
         worker = WorkerInfo.model_validate_json(text)
-    except ValidationError:  # a version that writes announcements in another way
+    except ValidationError:  # written by a version with another format
         return None
     return worker if worker.models or worker.is_trainer else None

@@ -1,4 +1,5 @@
-"""An option of kinds whose files name their model: its card may have changed since they were made."""
+"""An option of jobs whose input file names its model: the model's card may have changed
+since the file was made."""
 
 from typing import Annotated, Any
 
@@ -9,17 +10,22 @@ SINCE = Since(8)
 
 
 class ChangedCardOptions(Options):
-    """Options of a job whose model was found by the weights alone: nobody holds the identity that is named."""
+    """Options of jobs whose input names a model by identity and weights."""
 
     card_changed: Annotated[bool, FOUND, SINCE] = False
+    """True if no worker holds a model of that identity, so that one with the same
+    weights and a changed card is used."""
 
     def job_fields(self) -> dict[str, Any]:
+        """Return the fields of the API's Job, with `card_changed`: True, or None if it
+        did not change."""
         return {**super().job_fields(), "card_changed": self.card_changed or None}
 
 
-class Shown(Described):
-    """The field of a Job that says so."""
+class CardChangedField(Described):
+    """The field of a Job that reports a changed card."""
 
     card_changed: bool | None
-    """True: nobody holds the model that the picture or file names, but one of the same weights, whose card (labels,
-    priors) has changed since. Else null."""
+    """True: no worker holds exactly the model that the picture or file names. One with
+    the same weights was used, whose card (labels, priors) has changed since. Else null.
+    """

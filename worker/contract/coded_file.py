@@ -1,6 +1,8 @@
-"""The head of a file of coded images, as far as it can be read without the model: docs/codec.md has the whole.
+"""The header of a file of losslessly coded images, as far as it can be read without the
+model.
 
-model_core/codec/container.py writes and reads all of it; a test holds the two to each other.
+docs/codec.md describes the whole format, and model_core/codec/container.py reads and
+writes it. A test compares the two.
 """
 
 import struct
@@ -12,27 +14,36 @@ MEDIA_TYPE = "application/vnd.pixelrnn"
 ENDING = ".pxrn"
 _MAGIC = b"PXRN"
 _HEADERS = {1: struct.Struct(">4sBBBI32s8sI"), 2: struct.Struct(">4sBBBI32s32s8sI")}
-"""Layouts by version, which is the first byte behind the magic."""
+"""Layout of the header by version; the version is the first byte behind the magic
+bytes."""
 _CRC_BYTES = 4
 
 
 class CodedFileError(ValueError):
-    """It is no file of ours, or not whole; the text is a sentence that says why."""
+    """The bytes are not a file of coded images, or not a whole one. The message is a
+    sentence that states the reason."""
 
 
 @dataclass(frozen=True)
 class CodedFile:
-    """The beginning of a file of coded images."""
+    """The header of a file of coded images."""
 
     digest: str
-    """sha256 of the model's weights."""
+    """SHA-256 of the weights of the model that coded it, in hexadecimal."""
     images: int
+    """How many images the file contains; at least 1."""
     identity: str = ""
-    """The model's; empty in files of version 1."""
+    """Identity of that model, in hexadecimal; empty in files of version 1."""
 
     @classmethod
     def of(cls, data: bytes) -> Self:
-        """Raises CodedFileError. What is behind the header is not looked at."""
+        """Read the header of `data`, the bytes of a file.
+
+        Only the header and its checksum are checked, not the coded images behind it.
+        Raises CodedFileError if the file does not begin with the magic bytes, has an
+        unknown version, ends within the header or directly behind it, is damaged, or
+        contains no image.
+        """
         if not data.startswith(_MAGIC):
             raise CodedFileError(
                 "this is no file of coded images: it does not begin with PXRN"
@@ -45,7 +56,8 @@ class CodedFile:
         header = _HEADERS[version]
         if len(data) <= header.size:
             raise CodedFileError(
-                f"the file ends within its header or behind it: it has {len(data)} bytes"
+                "the file ends within its header or behind it: "
+                f"it has {len(data)} bytes"
             )
         _, _, _, _, images, digest, *identity, _, crc = header.unpack_from(data)
         if zlib.crc32(data[: header.size - _CRC_BYTES]) != crc:

@@ -1,4 +1,5 @@
-"""The option `colours` of a kind that takes pictures: what becomes of colours that a model's palette does not have."""
+"""The option `colours`: how a picture is treated whose colours are missing from the
+model's palette."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
@@ -11,58 +12,77 @@ from worker.contract.record import Described
 
 SINCE = Since(8)
 LEVELS = 256
-"""Numbers that a byte tells apart."""
+"""Number of different values of a byte."""
 
 
 def levels(values: int, palette: Sequence[str]) -> int:
-    """Numbers that a byte of a row or a picture tells apart: with a palette a byte is a value as it is."""
+    """Return how many different values a byte of a row or picture may have.
+
+    256 for a model with a palette, whose bytes are indices of categories; else
+    `values`, because the bytes are then the model's values spread over 0..255.
+    """
     return LEVELS if palette else values
 
 
 class ColourOptions(Options):
-    """Options of a kind that takes pictures of a model's colours."""
+    """Options of kinds that take pictures in the model's colours.
+
+    `colours` is the client's. The API finds the other two when it matches the picture
+    with the palette.
+    """
 
     colours: Annotated[Literal["exact", "nearest"] | None, PIXELS, SINCE] = Field(
         default=None,
-        description="For a model with a `palette`. `exact`, the usual way: a picture with another colour is refused. "
-        "`nearest`: it takes the nearest; `moved_pixels` of the job says how many did, `moved_distance` how far.",
+        description="For a model with a `palette`. `exact`, the default: a picture "
+        "with another colour is refused. `nearest`: each pixel takes the nearest "
+        "colour; `moved_pixels` of the job counts the changed pixels, and "
+        "`moved_distance` is the largest change.",
     )
     moved_pixels: Annotated[int, FOUND, SINCE] = Field(default=0, ge=0)
-    """How many pixels took another colour; of several pictures the most."""
+    """How many pixels took another colour; of several pictures, the largest count."""
     moved_distance: Annotated[float, FOUND, SINCE] = Field(default=0.0, ge=0)
-    """How far the farthest of them moved."""
+    """The largest distance between a pixel's colour and the one that it took."""
 
-    def settled(self, model: Able, n: int) -> Self:
-        settled = super().settled(model, n)
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy in which `colours` is None unless it is `nearest`.
+
+        Raises BadOptionError if `nearest` was asked for and the model has no palette.
+        """
+        settled = super().for_model(model, n)
         if self.colours == "nearest" and not model.palette:
             raise BadOptionError(
-                "colours: this model has no palette; `GET /models` says which models have",
+                "colours: this model has no palette; `GET /models` "
+                "says which models have",
                 "colours",
             )
-        return (
-            settled
-            if self.colours == "nearest"
-            else settled.model_copy(update={"colours": None})
-        )
+        if self.colours == "nearest":
+            return settled
+        # `exact` is the default: without the field, workers of earlier versions take
+        # the job as well.
+        return settled.model_copy(update={"colours": None})
 
     def job_fields(self) -> dict[str, Any]:
-        moved = (
-            (self.moved_pixels, self.moved_distance)
-            if self.colours or self.places
-            else (None, None)
-        )
+        """Return the further fields of the Job: `moved_pixels` and `moved_distance`.
+
+        Both are None unless `colours` was asked for or the job fills cut-outs.
+        """
+        # Holes of larger pictures always take the nearest colours.
+        is_reported = bool(self.colours or self.places)
         return {
             **super().job_fields(),
-            **dict(zip(("moved_pixels", "moved_distance"), moved, strict=True)),
+            "moved_pixels": self.moved_pixels if is_reported else None,
+            "moved_distance": self.moved_distance if is_reported else None,
         }
 
 
-class Shown(Described):
-    """The fields of a Job that say what became of other colours."""
+class MovedColourFields(Described):
+    """The fields of a Job that report colours which were replaced."""
 
     moved_pixels: int | None
-    """How many pixels took the nearest colour, where that was asked for; of several pictures the most. With `fit=crop`
-    it is always there, for all cut-outs together: above 0 the model lacks colours of the picture, and its holes have
-    the model's. Else null."""
+    """How many pixels took the nearest colour, if `nearest` was asked for; of several
+    pictures, the largest count. With `fit=crop` it is always present and counts all
+    cut-outs together: above 0, the palette lacks colours of the picture, and the filled
+    holes have the palette's colours. Else null."""
     moved_distance: float | None
-    """How far the farthest of them moved: the distance of red, green, blue and opacity, at most 510."""
+    """The largest of these changes: the distance of red, green, blue and opacity, at
+    most 510. Else null."""

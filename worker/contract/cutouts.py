@@ -1,6 +1,8 @@
-"""Holes in a larger picture: each is filled in a cut-out of the model's size, as a picture of its own.
+"""Holes in a picture larger than the model's: each is filled in a cut-out, a part of
+the picture that has the model's size.
 
-Image j * K + k of a job with K cut-outs is cut-out k, in reading order, of picture j.
+If K cut-outs are filled in several ways, image j * K + k of the job is cut-out k, in
+reading order, of filled picture j.
 """
 
 from collections.abc import Sequence
@@ -12,26 +14,33 @@ from worker.contract.kind import FOUND, Able, Quality, Since
 from worker.contract.several import SeveralOptions, SeveralSummary
 
 Places = Sequence[tuple[int, int]]
-"""The left and the upper edge of each cut-out in the picture."""
+"""The left and upper edge (x, y) of each cut-out in the picture, in pixels."""
 
-_WORDS: Sequence[Quality] = ("exact", "good", "rough", "poor")
+_QUALITIES: Sequence[Quality] = ("exact", "good", "rough", "poor")
+"""Qualities from the best to the worst."""
 
 
 class CutoutOptions(SeveralOptions):
-    """Options of a kind that fills holes in larger pictures, too."""
+    """Options of kinds that also fill holes in pictures larger than the model's."""
 
     cutouts: Annotated[tuple[tuple[int, int], ...] | None, FOUND, Since(8)] = None
-    """The places of the cut-outs; None: the pictures are of the model's size."""
+    """Left and upper edge (x, y) of each cut-out; None if the pictures have the model's
+    size."""
 
     @property
     def places(self) -> Places:
+        """The places of the cut-outs; empty if there are none."""
         return self.cutouts or ()
 
-    def settled(self, model: Able, n: int) -> Self:
-        settled = super().settled(model, n)
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy for this model, in which `pictures` is n if there are cut-outs:
+        each image is then a picture of its own."""
+        settled = super().for_model(model, n)
         return settled.model_copy(update={"pictures": n}) if self.cutouts else settled
 
     def job_fields(self) -> dict[str, Any]:
+        """Return the further fields of the Job, with `cutouts` as a list of
+        CutoutPlace, or None."""
         places = (
             None
             if self.cutouts is None
@@ -41,31 +50,34 @@ class CutoutOptions(SeveralOptions):
 
 
 class CutoutPlace(BaseModel):
-    """The place of a cut-out in the picture."""
+    """Where a cut-out lies in the picture, in pixels."""
 
     x: int = Field(description="Its left edge.")
     y: int = Field(description="Its upper edge.")
 
 
 class Cutout(CutoutPlace):
-    """A cut-out that is filled."""
+    """A cut-out that has been filled, one or several times."""
 
     quality: Quality = Field(
-        description="How good it is, of several images the worst: that of `posterior`."
+        description="How good the completion is, as in `posterior`; of several "
+        "images the worst."
     )
-    nats: list[float] = Field(
-        description="-ln p of the cut-out as a whole, of each image."
-    )
+    nats: list[float] = Field(description="-ln p of the whole cut-out, for each image.")
 
 
 class CutoutsSummary(SeveralSummary):
-    """The summary of each cut-out of each picture, in the order of the job's images."""
+    """The summary of a job that filled cut-outs: one completion summary for each image
+    of the job, in their order."""
 
     places: tuple[tuple[int, int], ...]
+    """Left and upper edge (x, y) of each cut-out."""
 
     def result_fields(
         self, images: Sequence[str], address: str, query: str = ""
     ) -> dict[str, Any]:
+        """Return {"cutouts": [...]}: a Cutout for each place, over all images of the
+        job."""
         return {"cutouts": [self._cutout(k) for k in range(len(self.places))]}
 
     def _cutout(self, k: int) -> Cutout:
@@ -74,7 +86,8 @@ class CutoutsSummary(SeveralSummary):
             for each in self.pictures[k :: len(self.places)]
         ]
         x, y = self.places[k]
-        quality = max((receipt.quality for receipt in receipts), key=_WORDS.index)
+        # An image's likelihood is that of its first and only completion.
+        quality = max((receipt.quality for receipt in receipts), key=_QUALITIES.index)
         return Cutout(
             x=x, y=y, quality=quality, nats=[receipt.nats[0] for receipt in receipts]
         )

@@ -1,4 +1,4 @@
-"""Settings that the API and the workers read in the same way from their environment."""
+"""Settings that API and workers read from their environment in the same way."""
 
 import os
 from typing import Annotated, TypeVar
@@ -11,35 +11,46 @@ T = TypeVar("T")
 
 _DEFAULT_URL = "redis://127.0.0.1:6379/0"
 _EXPECTED = (
-    "expected redis://HOST:PORT/DB, rediss://... or unix:///PATH?db=0, where a password stands as :PASSWORD@ before "
-    "the host; one with any of : / ? # [ ] @ % goes into PIXELRNN_REDIS_PASSWORD as it is"
+    "expected redis://HOST:PORT/DB, rediss://... or unix:///PATH?db=0, "
+    "where a password stands as :PASSWORD@ before the host; one with any of : / ? # "
+    "[ ] @ % goes into PIXELRNN_REDIS_PASSWORD as it is"
 )
 
 
 def checked_url(url: str) -> str:
-    """The address of a server, as it came. ValueError for what is none, also where redis-py finds another in it."""
+    """Return a Redis URL unchanged if it is valid.
+
+    Raises ValueError if it is not, and also for URLs in which redis-py would read
+    another address than they seem to name, such as one with an unescaped `@` or `/` in
+    the password.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         raise ValueError(_EXPECTED) from None
     if parts.scheme == "unix":
-        is_one = bool(parts.path.strip("/"))
+        is_valid = bool(parts.path.strip("/"))
     else:
         database = parts.path.removeprefix("/")
-        is_one = (
+        has_server = (
             parts.scheme in ("redis", "rediss") and bool(parts.hostname) and port != 0
         )
-        is_one = (
-            is_one and (not database or database.isdecimal()) and "@" not in parts.query
-        )
-    if not is_one or parts.fragment:
+        has_database = not database or database.isdecimal()
+        # A `?` in a password makes the rest of it, and the host, a query.
+        is_valid = has_server and has_database and "@" not in parts.query
+    # A `#` in a password makes a fragment, which redis-py would silently drop.
+    if not is_valid or parts.fragment:
         raise ValueError(_EXPECTED)
     return url
 
 
 def with_password(url: str, password: str) -> str:
-    """The same address with this password, of any characters; an address that has one keeps its own."""
+    """Return the URL with this password, whose special characters are escaped.
+
+    The URL is returned unchanged if it already contains a password, or if `password` is
+    empty.
+    """
     parts = urlsplit(url)
     if not password or parts.password is not None:
         return url
@@ -47,24 +58,29 @@ def with_password(url: str, password: str) -> str:
     return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
 
 
-def _url_of_everybody() -> str:
+def _common_url() -> str:
+    """Return the URL in REDIS_URL, the variable that most programs use, or the
+    default."""
     return os.environ.get("REDIS_URL", _DEFAULT_URL)
 
 
 class RedisSettings(BaseSettings):
-    """The address of Redis, and what opens it."""
+    """Redis URL and password, read from the environment.
+
+    Raises pydantic's ValidationError if the URL is not valid.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="PIXELRNN_", frozen=True, extra="ignore"
     )
 
     redis_password: str = Field(default="", repr=False)
-    """The server's password, of any characters, where its address holds none."""
+    """The server's password, of any characters; used if the URL contains none."""
     redis_url: str = Field(
-        default_factory=_url_of_everybody, validate_default=True, repr=False
+        default_factory=_common_url, validate_default=True, repr=False
     )
-    """PIXELRNN_REDIS_URL; else REDIS_URL, as everybody spells it; else this machine's server. Read, it has the
-    password."""
+    """PIXELRNN_REDIS_URL, else REDIS_URL, else the server of this machine. After
+    reading it contains the password."""
 
     @field_validator("redis_url", mode="after")
     @classmethod
@@ -81,4 +97,4 @@ def _split(value: object) -> object:
 
 
 CommaList = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split)]
-"""Several values in one variable, separated by commas."""
+"""A tuple whose environment variable has its values separated by commas."""

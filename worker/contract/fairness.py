@@ -1,12 +1,13 @@
-"""How owners share what is scarce: an owner may hold as much as is still free.
+"""How owners share a scarce resource: an owner may hold as much as is still free.
 
-One owner alone gets half, two get a third each, and so on; what one of them gives back
-the others may take. A newcomer always finds something free, and of two places one is
-never the same owner's. Shared-memory switches divide their buffers among their ports in
-this way (A. Choudhury and E. Hahne, "Dynamic queue length thresholds for shared-memory
-packet switches", IEEE/ACM Transactions on Networking 6(2), 1998, with alpha = 1).
+One owner alone gets half of it, two get a third each, and so on. An amount that one of
+them gives back is free for the others, a newcomer always finds something free, and of
+two places one owner never gets both. Shared-memory switches divide their buffers among
+their ports in this way (A. Choudhury and E. Hahne, "Dynamic queue length thresholds for
+shared-memory packet switches", IEEE/ACM Transactions on Networking 6(2), 1998, with
+alpha = 1).
 
-lua/fairness.lua has the same rule for what is counted in Redis.
+lua/fairness.lua has the same rule for amounts that Redis counts.
 """
 
 import threading
@@ -16,21 +17,23 @@ from contextlib import contextmanager
 
 
 def may_hold(held: int, more: int, free: int) -> bool:
-    """Return True if an owner that holds `held` may take `more` of what is free.
+    """Return True if an owner that holds `held` may take `more`.
 
-    free: what nobody holds, before this is taken.
+    free: the amount that no owner holds now, before `more` is taken.
     """
     return held + more <= free
 
 
 class Shares:
-    """A resource of one process, and how much of it each owner holds.
+    """A resource of one process, with the amount that each owner holds.
 
-    Amounts are places or bytes. Threads may use it at the same time.
+    Amounts are whole numbers of places or bytes. Several threads may use the object at
+    the same time.
     """
 
     def __init__(self, size: int) -> None:
-        """size: the amount that all owners may hold together."""
+        """Begin with nothing held. size: the amount that all owners may hold
+        together."""
         self._size = size
         self._held: Counter[str] = Counter()
         self._total = 0
@@ -38,20 +41,22 @@ class Shares:
 
     @property
     def held(self) -> int:
-        """The amount that all owners hold together; it may exceed the size."""
+        """The amount that all owners hold together; it may exceed the size, because
+        `add` does not check."""
         return self._total
 
     @property
     def free(self) -> int:
-        """The amount that nobody holds."""
+        """The amount that no owner holds; negative if more than the size is held."""
         return self._size - self._total
 
     def allow(self, owner: str, amount: int) -> bool:
-        """Return True if this owner may take so much now. Nothing is taken."""
+        """Return True if this owner may take this amount now. Nothing is taken."""
         return may_hold(self._held[owner], amount, self.free)
 
     def take(self, owner: str, amount: int) -> bool:
-        """Take so much for an owner, if it may have it; return False if not."""
+        """Take the amount for this owner and return True; return False if it may not
+        have so much."""
         with self._lock:
             is_allowed = self.allow(owner, amount)
             if is_allowed:
@@ -59,18 +64,20 @@ class Shares:
             return is_allowed
 
     def add(self, owner: str, amount: int) -> None:
-        """Count so much more for an owner, whether it may have it or not."""
+        """Count the amount as held by this owner, without checking whether it may have
+        it."""
         with self._lock:
             self._count(owner, amount)
 
     def give_back(self, owner: str, amount: int) -> None:
-        """Free what this owner has taken."""
+        """Subtract the amount from what this owner holds."""
         with self._lock:
             self._count(owner, -amount)
 
     @contextmanager
     def counted(self, owner: str, amount: int = 1) -> Iterator[None]:
-        """Count so much for an owner meanwhile, whether it may have it or not."""
+        """Count the amount as held by this owner inside the `with` block, without
+        checking."""
         self.add(owner, amount)
         try:
             yield

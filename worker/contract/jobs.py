@@ -1,4 +1,5 @@
-"""The description of a job (`JobSpec`), and its record (`JobRecord`)."""
+"""A job as its client asked for it (`JobSpec`), and its record in Redis
+(`JobRecord`)."""
 
 import json
 from collections.abc import Mapping
@@ -22,15 +23,16 @@ from worker.contract.record import OtherVersionError, Record, UnreadableError
 from worker.contract.several import SeveralSummary
 
 MAX_SEED = 2**53 - 1
-"""The largest integer that every JSON reader keeps exact."""
+"""The largest integer that every JSON reader represents exactly."""
 
 VERSION = max(options_version(kind.options) for kind in ALL_KINDS.values())
-"""The highest `JobSpec.version` that this code can do. A field that an earlier worker may pass over needs no new
-version; one that changes what is drawn does, and so does a new value of a field that it knows.
+"""The highest `JobSpec.version` that this code can do.
 
-2: completions by `posterior`
-3: scores with `influence`
-4: what only one kind of job says stands in `options`; what comes there later says itself since when (`Since`)
+A new field that an earlier worker may ignore needs no new version. One that changes
+what is drawn needs one, and so does a new value of an existing field.
+
+2: completions by `posterior` 3: scores with `influence` 4: options of a single kind are
+in `options`; options added later are marked `Since`
 """
 
 MAX_TEMPERATURE = 100.0
@@ -38,13 +40,16 @@ MIN_TEMPERATURE = 0.01
 
 
 class Priority(StrEnum):
-    """Who goes first when images wait for slots: someone looks at interactive ones, bulk ones fill the rest."""
+    """Who goes first if images wait for slots: someone is looking at interactive ones,
+    and bulk ones take the remaining slots."""
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
 
 
 class JobStatus(StrEnum):
+    """Status of a job; the last three are final."""
+
     QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -53,77 +58,97 @@ class JobStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
+        """True for a final status."""
         return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELED)
 
 
 class JobError(Record):
-    """Why a job failed, in the words of problem+json."""
+    """Why a job failed, with the fields of problem+json."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
     type: str
-    """Tells kinds of failures apart, for programs."""
+    """The kind of failure, for programs."""
     title: str
-    """The kind, for people."""
+    """The kind of failure, for people."""
     detail: str
-    """One sentence on what happened here."""
+    """A sentence that says what happened to this job."""
 
 
 class _Envelope(Record):
-    """The part of a description that tells whether the rest is for this version."""
+    """The fields of a stored description that decide whether this version can read the
+    rest."""
 
     version: int = 1
     kind: Any = None
 
 
 class JobSpec(Record):
-    """One request: `n` images of one model. Sample i of n draws with the noise of (seed, first + i), whatever n is."""
+    """A request as the API accepted it: `n` images of one model, with all options
+    checked.
+
+    The API writes it and workers read it. Image i of n is drawn with the noise of
+    (seed, first + i), whatever n is. Parsing raises ValidationError if a field is
+    missing or out of bounds, or an option does not belong to the kind.
+    """
 
     version: int = Field(default=1, ge=1)
-    """The version that a worker must know: see VERSION."""
+    """The lowest VERSION that a worker needs for this job."""
     id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    """Id of the job, chosen by the API."""
     kind: str
-    """A word of ALL_KINDS."""
+    """The kind's word, a key of ALL_KINDS."""
     model: str
+    """Name of the model."""
     digest: str
-    """sha256 of the weights the client was shown; a worker with others refuses the job."""
+    """SHA-256 of the model's weights when the job was accepted. A worker with other
+    weights does not take the job."""
     identity: str = ""
-    """Identity of the model that the client was shown; empty in jobs that an earlier version accepted."""
+    """Identity of the model when the job was accepted; empty in jobs of an earlier
+    version."""
     seed: int = Field(ge=0, le=MAX_SEED)
+    """Seed of the noise."""
     n: int = Field(ge=0)
-    """0 where the kind may draw none: `Kind.none_told`."""
+    """Number of images; 0 only for kinds that allow it (`Kind.zero_images`)."""
     temperature: float = Field(
         ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False
     )
+    """Temperature of the draws."""
     height: int = Field(ge=0)
+    """Height of the job's pictures in pixels; 0 for a training."""
     width: int = Field(ge=0)
+    """Width of the job's pictures in pixels; 0 for a training."""
     channels: int = Field(ge=0)
-    """Size of its pictures; 0 of a training, whose pictures have any."""
+    """Colours of a pixel; 0 for a training, whose pictures may have any."""
     small_height: int = Field(default=0, ge=0)
+    """Height of the small image of a Multi-Scale model; 0 for other models."""
     small_width: int = Field(default=0, ge=0)
-    """Size of the first image of a Multi-Scale model; 0 for other models."""
+    """Width of the small image of a Multi-Scale model; 0 for other models."""
     values: int = Field(default=0, ge=0)
-    """How many values a colour takes; 0 in descriptions of a time when that was not said."""
+    """Number of values of a colour; 0 in descriptions of versions that did not store
+    it."""
     palette: tuple[str, ...] = ()
-    """The colours of its values, of a model of categories: bytes of its rows and pictures are then values."""
+    """The colour of each value if the model's values are categories: bytes of rows and
+    pictures are then values."""
     request_id: str = ""
+    """Id of the HTTP request, for logs."""
     traceparent: str = ""
-    """The request, as part of a trace (tracing.py); empty outside of any."""
+    """The request as part of a trace (tracing.py); empty without a trace."""
     priority: Priority | None = None
-    """None: a job of few images is interactive, one of many is bulk."""
+    """None: few images are interactive, many are bulk (`priorities.priority_of`)."""
     options: SerializeAsAny[Options]
-    """Everything that only jobs of this kind say."""
+    """The options of the job's kind."""
 
     @model_validator(mode="before")
     @classmethod
     def _with_options(cls, fields: Any) -> Any:
-        """Reads descriptions of an earlier version too."""
+        """Convert descriptions of versions 1 to 3, which had no `options`."""
         is_older = isinstance(fields, dict) and "options" not in fields
         return {**fields, "options": _options_before_4(fields)} if is_older else fields
 
     @field_validator("options", mode="before")
     @classmethod
     def _of_its_kind(cls, options: Any, found: ValidationInfo) -> Options:
-        if "kind" not in found.data:  # which is wrong, and said to be
+        if "kind" not in found.data:  # an unknown kind has its own error already
             return Options()
         try:
             return ALL_KINDS[found.data["kind"]].options.model_validate(options)
@@ -142,60 +167,71 @@ class JobSpec(Record):
 
     @model_validator(mode="after")
     def _draws_some(self) -> Self:
-        if self.n == 0 and not ALL_KINDS[self.kind].none_told:
+        if self.n == 0 and not ALL_KINDS[self.kind].zero_images:
             raise ValueError(f"n must be at least 1 for {self.kind}, not 0")
         return self
 
     @property
     def identity_or_digest(self) -> str:
-        """The model that it was accepted for, by what the job says of it."""
+        """Identity of the model that the job was accepted for, or the SHA-256 of its
+        weights if the identity is unknown."""
         return self.identity or self.digest
 
     @property
     def draws_small(self) -> bool:
-        """The small image comes from the model, and its rows are published; otherwise it is given, or there is none."""
+        """True if the job draws the small image of a Multi-Scale model too and
+        publishes its rows. Otherwise the small image is given, or there is none."""
         return ALL_KINDS[self.kind].draws_small and self.small_height > 0
 
     @property
     def rows_total(self) -> int:
-        """Rows of all samples and stages; 0 for a kind that draws none."""
+        """Number of rows of all images and stages; 0 for a kind that draws none."""
         return self.options.rows(self)
 
     @property
     def first(self) -> int:
-        """Number of its sample 0 among the images of its seed."""
+        """Number of the job's image 0 among the images of its seed."""
         return self.options.begins_at
 
     @property
     def images(self) -> int:
-        """How many pictures are drawn, cut-outs of one together."""
+        """Number of returned images; all cut-outs of one picture count as one."""
         return self.n // max(1, len(self.options.places))
 
     @property
     def work(self) -> int:
-        """Values that are computed one after the other: what a job costs."""
+        """Number of values that are computed one after the other, which is what a job
+        costs."""
         return self.options.work(self)
 
     def entry(self) -> str:
-        """The stored form, without what is as usual, so that workers of an earlier version can read it."""
-        said = self.model_dump(mode="json", exclude={"options"}, exclude_defaults=True)
-        options = self.options.stored_fields()
-        return json.dumps(
-            said | {"options": options} if options else said, separators=(",", ":")
+        """Return the stored form as JSON, without fields that have their default, so
+        that workers of an earlier version can read it."""
+        stored = self.model_dump(
+            mode="json", exclude={"options"}, exclude_defaults=True
         )
+        options = self.options.stored_fields()
+        if options:
+            stored["options"] = options
+        return json.dumps(stored, separators=(",", ":"))
 
     @classmethod
     def read(cls, text: str | bytes) -> Self:
-        """Read the stored JSON. OtherVersionError for a job of a later version or of a kind that is not known here;
-        ValidationError for one that nobody could do."""
+        """Read the stored JSON.
+
+        Raises OtherVersionError if the job has a later version or a kind that is
+        unknown here, so that a later worker may do it, and ValidationError if it is
+        damaged or no version could do it.
+        """
         envelope = _Envelope.model_validate_json(text)
         if envelope.version > VERSION:
             raise OtherVersionError(
-                f"it is of version {envelope.version}, and this is version {VERSION}"
+                f"the job has version {envelope.version}: "
+                f"this code knows versions up to {VERSION}"
             )
         if isinstance(envelope.kind, str) and envelope.kind not in ALL_KINDS:
             raise OtherVersionError(
-                f"{envelope.kind[:64]!r} is a kind of job that this version does not know"
+                f"{envelope.kind[:64]!r} is a kind of job unknown to this version"
             )
         return cls.model_validate_json(text)
 
@@ -208,60 +244,90 @@ _OF_COMPLETIONS = (
     "sweeps",
     "given_behind",
 )
-_BESIDE = *_OF_COMPLETIONS, "influence", "sample", "drawn_with", "members"
+_TOP_LEVEL_OPTIONS = *_OF_COMPLETIONS, "influence", "sample", "drawn_with", "members"
+"""Options that stood beside the common fields before version 4."""
 
 
 def _options_before_4(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The options in a description of version 1 to 3, in which those of all kinds stood beside the rest. What was not
-    said of a completion is of a time when there was only `clamp`, and no sweeps; a pixel was one field."""
-    said = {name: value for name, value in fields.items() if name in _BESIDE}
-    usual = {"method": "clamp", "sweeps": 0} if fields.get("kind") == "complete" else {}
-    return {**usual, **said, **(fields.get("pixel") or {})}
+    """Return the options of a description of version 1 to 3, in which they stood beside
+    the common fields.
+
+    A completion without a method is from the time when `clamp` was the only one and
+    there were no sweeps. A pixel was one field.
+    """
+    is_completion = fields.get("kind") == "complete"
+    defaults = {"method": "clamp", "sweeps": 0} if is_completion else {}
+    stored = {
+        name: value for name, value in fields.items() if name in _TOP_LEVEL_OPTIONS
+    }
+    return {**defaults, **stored, **(fields.get("pixel") or {})}
 
 
 class JobRecord(Record):
-    """The job's hash in Redis, read back. Times are seconds since 1970 by Redis's clock."""
+    """A job's hash in Redis, parsed. Times are seconds since 1970 by Redis's clock.
+
+    Scripts of the contract write the hash; API and workers read it.
+    """
 
     spec: JobSpec
+    """The job as its client asked for it."""
     status: JobStatus
+    """Its status now."""
     created_at: float
+    """When it was accepted."""
     started_at: float | None = None
+    """When a worker first took it; None while it has not been taken."""
     finished_at: float | None = None
+    """When it ended; None while it is open."""
     expires_at: float | None = None
+    """When its results are deleted; None while it is open."""
     rows_done: int = 0
+    """Number of published rows."""
     error: JobError | None = None
+    """Why it failed; None if it did not."""
     share: float = Field(default=0.0, ge=0, le=1)
-    """How much of the work is done, where rows alone do not tell: of a job that is drawn by particles."""
+    """The part of the work that is done, 0 to 1, for jobs whose rows do not tell: those
+    drawn by particles."""
     result: SerializeAsAny[Summary] | None = None
-    """The summary of a job that has succeeded, if its kind has one."""
+    """The summary of a job that has succeeded; None if its kind has none."""
     numerics: str | None = None
-    """The arithmetic that drew it; several, in their order, when a worker of another kind took it over."""
+    """The arithmetic that drew it; several, in their order and separated by commas, if
+    a worker of another kind took the job over."""
     client: str = ""
-    """Who handed it in."""
+    """Owner of the job: the API key or address of the client that submitted it."""
     ahead: int | None = None
-    """Values that had been accepted before it, ever: `keys.LOAD`."""
+    """`accepted` of `keys.LOAD` at which the job's turn comes, as estimated when it was
+    accepted; None in records of earlier versions."""
     webhook_tries: int | None = None
-    """How often somebody was told of its end so far; None where nobody is to be."""
+    """How often the webhook was called so far; None if the job has no webhook."""
     webhook_over: str | None = None
-    """How that ended: `delivered`, or `given-up` where the receiver wanted no more."""
+    """Outcome of the webhook: `delivered`, or `given-up` if the receiver wanted no more
+    calls; None while it is open."""
     parked: bool = False
-    """It waits for a worker that can do it: `keys.parked`. While it is queued."""
+    """True while the queued job waits for a worker that can do it (`keys.parked_ids`).
+    """
 
     @property
     def progress(self) -> float:
-        """How much of the work is done, 0 to 1; of what takes one pass all or nothing."""
+        """The part of the work that is done, 0 to 1. Of jobs that take a single pass it
+        is 0 or 1."""
         if self.spec.rows_total == 0:
             return 1.0 if self.status is JobStatus.SUCCEEDED else self.share
         return max(self.rows_done / self.spec.rows_total, self.share)
 
     @classmethod
     def from_hash(cls, fields: Mapping[bytes, bytes]) -> Self:
-        """Read what HGETALL of `keys.job(id)` returned (bytes; not empty). UnreadableError."""
+        """Parse what HGETALL of `keys.job(id)` returned; it must not be empty.
+
+        Raises UnreadableError if it is damaged, and its subclass OtherVersionError if
+        only a later version can read it.
+        """
         try:
             return cls._read(fields)
         except UnreadableError:
             raise
-        except (KeyError, ValueError) as error:  # also of pydantic, json and decode
+        # ValueError covers the errors of pydantic, json and bytes.decode.
+        except (KeyError, ValueError) as error:
             raise UnreadableError(
                 f"the job's record cannot be read: {type(error).__name__}"
             ) from error
@@ -270,24 +336,28 @@ class JobRecord(Record):
     def _read(cls, fields: Mapping[bytes, bytes]) -> Self:
         text = {key.decode(): value.decode() for key, value in fields.items()}
         spec = JobSpec.read(text["spec"])
-        read = {
+        error = json.loads(text["error"]) if text.get("error") else None
+        result = _summary(spec, text["result"]) if text.get("result") else None
+        # The field `webhook_tries` appears with the first call.
+        tries = text.get("webhook_tries", 0) if "webhook" in text else None
+        parsed = {
             "spec": spec,
-            "error": json.loads(text["error"]) if text.get("error") else None,
-            "result": _summary(spec, text["result"]) if text.get("result") else None,
-            "webhook_tries": text.get("webhook_tries", 0)
-            if "webhook" in text
-            else None,
+            "error": error,
+            "result": result,
+            "webhook_tries": tries,
         }
-        return cls.model_validate({**text, **read})
+        return cls.model_validate({**text, **parsed})
 
 
 def _summary(spec: JobSpec, text: str) -> Summary | None:
     summary = ALL_KINDS[spec.kind].summary
-    if summary is not None and spec.options.is_of_several:
-        several, places = SeveralSummary.read(text, summary), spec.options.places
-        return (
-            CutoutsSummary(pictures=several.pictures, places=tuple(places))
-            if places
-            else several
-        )
-    return None if summary is None else summary.model_validate_json(text)
+    if summary is None:
+        return None
+    if not spec.options.is_of_several:
+        return summary.model_validate_json(text)
+
+    several = SeveralSummary.read(text, summary)
+    places = tuple(spec.options.places)
+    if not places:
+        return several
+    return CutoutsSummary(pictures=several.pictures, places=places)

@@ -1,258 +1,318 @@
-"""Every Redis name and lifetime. One job is one hash, one stream and, unless it samples, one hash of pictures."""
+"""Every Redis name and lifetime. A job has a hash and a stream, and a hash of pictures
+if it takes or makes any."""
 
 QUEUE = "pixelrnn"
-"""The RQ queue of workers that were not given another. A worker listens on exactly one: with several, RQ pops
-non-atomically and a crash loses the job. All workers of one queue hold the same models."""
+"""The default RQ queue. A worker listens on exactly one queue: with several, RQ does
+not pop atomically, and a crash would lose the job. All workers of a queue hold the same
+models."""
 
 TRAIN_QUEUE = "pixelrnn-train"
 """The RQ queue of trainers."""
 
 TRAINS = "train:"
-"""The beginning of the client that an owner is in LOAD as to trainings, which are counted apart from other jobs."""
+"""Prefix of an owner's name in LOAD for trainings, which are counted apart from other
+jobs."""
 
 RQ_QUEUE = "rq:queue:"
-"""RQ's prefix: with a queue's name behind it, the key of the list of waiting ids."""
+"""RQ's prefix of the list of waiting job ids; the queue's name follows."""
 
 RQ_JOB = "rq:job:"
-"""RQ's prefix: with a job's id behind it, the key of RQ's own record."""
+"""RQ's prefix of its own record of a job; the job's id follows."""
 
 JOB_FUNCTION = "worker.tasks.draw"
-"""The only function a worker runs, whatever a queue entry names."""
+"""The only function that a worker runs, whatever function a queue entry names."""
 
 RQ_KEPT_S = 60
-"""How long RQ keeps what it notes of a job that another worker than ours ended, or whose workers died."""
+"""Seconds for which RQ keeps its records of a job that was ended by another program
+than our workers, or whose workers died."""
 
 CANCEL_CHANNEL = "px:cancel"
-"""Carries the id of each running job that someone asked to cancel."""
+"""Pub/sub channel: the id of each running job whose cancellation was requested."""
 
 WORK_CHANNEL = "px:work"
-"""Carries the id of each job that is accepted and has something to draw; trainings stop."""
+"""Pub/sub channel: the id of each accepted job with something to draw; trainings pause.
+"""
 
 WORKERS = "px:workers"
-"""Set of worker names that announced themselves; each has a `worker(name)` key while it lives."""
+"""Set of the names of announced workers; each has a `worker(name)` key while it lives.
+"""
 
 PROBE = "px:probe"
-"""Written to see whether the server takes writes."""
+"""Written to find out whether the server accepts writes."""
 
 ACTIVE_TTL_S = 7 * 24 * 3600
-"""A job that nobody finishes in a week is forgotten: every key has a lifetime."""
+"""Lifetime of an open job's keys, in seconds: every key has a lifetime, and a job that
+does not end within a week is forgotten."""
 
 RESULT_TTL_S = 24 * 3600
-"""How long a finished job, its rows and its images can be fetched, unless its hash says otherwise (`retention`)."""
+"""Seconds for which an ended job, its rows and its images are kept, unless its hash has
+`retention`."""
 
 MIN_RETENTION_S = 60
 MAX_RETENTION_S = 30 * 24 * 3600
-"""Bounds of what a request or an operator may put in its place."""
+"""Bounds, in seconds, of the retention that a request or an operator may choose."""
 
 TOMBSTONE_TTL_S = 7 * 24 * 3600
-"""How long after that an id is still answered with 410 (expired) and not 404 (unknown)."""
+"""Seconds after a job's expiry in which its id is answered with 410 (expired) and not
+with 404 (unknown)."""
 
 IDEMPOTENCY_TTL_S = 24 * 3600
-"""How long the same `Idempotency-Key` means the same job."""
+"""Seconds for which an `Idempotency-Key` stands for its job."""
 
 OPEN = "px:open"
-"""Sorted set of the tickets (`work:job:client`) of all jobs that have not ended, by time of acceptance."""
+"""Sorted set of the tickets (`work:job:client`) of all open jobs, by time of
+acceptance."""
 
 LOAD = "px:load"
-"""Hash: `work` = values that open jobs still lack, `accepted` = values ever accepted, `of:CLIENT` = its open jobs,
-`room` = bytes that open jobs will still write, `written` = bytes that ever came with jobs, `busy_since` = the time up
-to which BUSY is kept."""
+"""Hash: `work` = values that open jobs still have to draw, `accepted` = values ever
+accepted, `of:CLIENT` = open jobs of a client, `room` = bytes that open jobs will still
+write, `written` = bytes that were ever sent with jobs, `busy_since` = time up to which
+BUSY is counted."""
 
 ROOM = "px:room"
-"""Hash: bytes that each open job will still write, by its id; their sum is `room` in LOAD. What Redis has free beyond
-it is for new jobs."""
+"""Hash: job id -> bytes that the open job will still write. `room` in LOAD is their
+sum; it is subtracted from the server's free memory before a job is accepted."""
 
 HELD = "px:held:"
+"""Prefix of `held_bytes`; the account follows."""
 HELD_SPAN_S = 300
-"""Seconds: bytes are counted by the span of time in which they go (`held`)."""
+"""Seconds: held bytes are counted by the span of time in which they expire."""
 
 DRAWN = "px:drawn"
-"""Hash: values finished in each span of DRAWN_SPAN_S seconds, by the span's number; the last DRAWN_SPANS are kept."""
+"""Hash: number of a span of DRAWN_SPAN_S seconds -> values finished in it; the last
+DRAWN_SPANS spans are kept."""
 
 DRAWN_SPAN_S = 5
 DRAWN_SPANS = 12
 
 BUSY = "px:busy"
-"""Hash: for each of these spans, the seconds in which something was to be drawn. DRAWN divided by them is the speed of
-the service: hours without a job do not make it seem slow."""
+"""Hash: number of a span -> seconds of it in which there was something to draw. DRAWN
+divided by these seconds is the speed of the service, which idle hours do not lower."""
 
 TOOK = "px:took"
-"""Hash: seconds that a job of each model takes from its start to its end, as a moving average."""
+"""Hash: model -> seconds that one of its jobs takes from start to end, as a moving
+average."""
 
 TOTALS = "px:totals"
-"""Hash: how many jobs of each `kind:status` have ended."""
+"""Hash: `kind:status` -> number of jobs that have ended so."""
 
 TRAINED = "px:trained"
 TRAINED_FIELDS = ("updates", "images")
-"""Hash: updates of all trainings, and the images that these learned from."""
+"""Hash: updates of all trainings, and images that they learned from."""
 
 FIRST_ROWS = "px:first_rows"
-"""Hash: how many jobs had their first row within 2 ** k seconds of their acceptance, and not within half of that, by k,
-which is FIRST_ROW_LEAST or more; `sum` = these seconds, of all jobs."""
+"""Histogram of the time from a job's acceptance to its first row. Hash: k -> jobs whose
+first row took more than 2 ** (k - 1) and at most 2 ** k seconds, with k from
+FIRST_ROW_LEAST; `sum` -> these seconds of all jobs."""
 
 FIRST_ROW_LEAST = -5
 FIRST_ROW_MOST = 12
-"""The last k that is told apart."""
+"""The largest k that is reported separately."""
 
 UNPACKED = "px:unpacked"
-"""Sorted set of the ids of jobs that have ended and whose entries are not packed yet, by the time of their end."""
+"""Sorted set of the ids of ended jobs whose stream is not packed yet, by the time of
+their end."""
 
 WEBHOOKS = "px:webhooks"
-"""Sorted set of the ids of jobs whose end is still to be told to an address, by the time when that is due next. A job
-is in it from its acceptance on; the script that ends it makes it due."""
+"""Sorted set of the ids of jobs with an open webhook, by the time when it is due next.
+A job is in it from its acceptance on; the script that ends the job makes it due."""
 
 WEBHOOK_LOOK_S = 60
-"""How often a job in there that has not ended is looked at: a worker of an earlier version ends it and says nothing."""
+"""Seconds between checks of a job in WEBHOOKS that has not ended: a worker of an
+earlier version does not make it due when it ends the job."""
 
 CRASHES_FORGIVEN = 5
-"""How often a job is taken up again after a worker died with it, where nothing was drawn since the death before. A
-dying worker charges a crash to each job it holds, also to those that are not to blame, so that a few deaths in a row
-must not end a healthy job."""
+"""How often a job is tried again after its worker died, if no row was drawn since the
+previous death. A dying worker charges a crash to each of its jobs, also to innocent
+ones, so a few deaths in a row must not end a healthy job."""
 
 LEASE_S = 3
-"""A worker that has not renewed its jobs for this long has lost them."""
+"""Seconds after which a worker that has not renewed its leases loses its jobs."""
 
 ESTIMATE_TTL_S = 60
-"""An estimate of a job that is drawn by particles goes with its end, or this long after its worker died."""
+"""Seconds for which an estimate outlives its worker; it is deleted when the job ends.
+"""
 
 ANNOUNCE_TTL_S = 15
-"""A worker that has not renewed its announcement for this long is gone."""
+"""Seconds after which a worker that has not renewed its announcement counts as gone."""
 
 RESERVED = "px:reserved"
-"""Set of the digests of lists of reserved names; each has a `reserved(digest)` key while
-it is valid."""
+"""Set of the digests of lists of reserved names; each list is in a
+`reserved_names(digest)` key while it is valid."""
 
 RESERVED_TTL_S = 24 * 3600
-"""How long the names of shipped models are reserved after they were last announced: so
-long may all workers and trainers be gone before a user can take one of them."""
+"""Seconds for which the names of shipped models stay reserved after the last
+announcement: all workers and trainers may be gone that long before a user can take such
+a name."""
 
 
 WAS_OF = "of:"
-"""The beginning of a tombstone that names the owner of its job; earlier versions write the job's last status."""
+"""Prefix of a tombstone that names its job's owner; earlier versions write the job's
+last status."""
 
 JOB = "px:job:"
 PARKED = "px:parked:"
 TURNS = "px:turns:"
 ESTIMATE = "px:est:"
 LISTED = "px:jobs:"
-"""The beginnings of the keys below, for scripts that find the job, the queue or the client themselves."""
+"""Prefixes of the keys below, for scripts that compute the name from a job, queue or
+client."""
 
 
 def job(job_id: str) -> str:
-    """Hash: spec, status, created_at, started_at, finished_at, expires_at, rows_done, rows_total, share (of the work
-    that is done, of a job that is drawn by particles), error, result, owner, attempts, last_seq, entries (how many
-    its stream has), drawn_at_death (last_seq and share when a worker last died with it), cancel_requested (the word
-    of the call that asked last); and for the books client, ticket, kind, model, work (values to draw), rows_room
-    (bytes that its rows will take), ahead (how far LOAD's `accepted` less `work` is when it is its turn, as judged
-    when it came), queue (the key of the list it waits in), retention (seconds that it is kept in the end, where that
-    is not RESULT_TTL_S), held (what is counted for it in the hash of that name, `BYTES:SPAN`), parked while the set of
-    that name holds it, and turn (`turns`) until a worker first takes it; and of one whose end is to be told webhook
-    (where), webhook_tries and, at last, webhook_over (delivered or given-up)."""
+    """Return the key of a job's hash.
+
+    Its fields describe the request and its state: spec, status, created_at, started_at,
+    finished_at, expires_at, rows_done, rows_total, share (work done, of a job drawn by
+    particles), error, result, owner (token of the worker that holds it), attempts,
+    last_seq, entries (length of its stream), drawn_at_death (last_seq and share when a
+    worker last died with it), cancel_requested (identifier of the last cancel call) and
+    parked (while it is in `parked_ids`).
+
+    Statistics and memory accounts need: client, ticket, kind, model, work (values to
+    draw), rows_room (bytes that its rows will take), ahead (estimate of LOAD's
+    `accepted` less `work` when its turn comes), queue (key of the list in which it
+    waits), retention (seconds, if not RESULT_TTL_S), held (its part of `held_bytes`, as
+    `BYTES:SPAN`) and turn (of `turns`, until a worker first takes it).
+
+    A job with a webhook has webhook (address), webhook_tries and at last webhook_over
+    (delivered or given-up).
+    """
     return f"{JOB}{job_id}"
 
 
 def events(job_id: str) -> str:
-    """Stream of the rows, in entries that have their last row's number as id, and then of exactly one terminal entry,
-    with the next number: events.py."""
+    """Return the key of a job's stream: its rows, then exactly one terminal entry
+    (events.py).
+
+    The id of an entry is the number of its last row; the terminal entry has the next
+    number.
+    """
     return f"px:ev:{job_id}"
 
 
 def estimate(job_id: str) -> str:
-    """Stream of one entry, the newest: what is expected so far of a job that is being drawn by particles, as
-    events.estimate_entry has it, or how far a training is, in the field `data`. It is no part of the job's record, and
-    goes with its end."""
+    """Return the key of a stream of one entry, the newest estimate, in the field
+    `data`.
+
+    For a job drawn by particles it is `events.estimate_entry`, for a training its
+    progress. The stream is no part of the job's record and is deleted when the job
+    ends.
+    """
     return f"{ESTIMATE}{job_id}"
 
 
-def packed(job_id: str) -> str:
-    """The same entries as one value, in place of the stream, of a job that ended a while ago: see app.packed."""
+def packed_entries(job_id: str) -> str:
+    """Return the key of a value that replaces the stream of a job which ended a while
+    ago (app/packed.py)."""
     return f"px:pk:{job_id}"
 
 
 def image(job_id: str) -> str:
-    """Hash of a job's pictures that are not drawn row by row.
+    """Return the key of a hash with the pictures of a job that are not drawn row by
+    row.
 
-    pixels   its input: H*W*C bytes 0..255, row by row, pixel by pixel; of an upsampling s*s*C; of an encoding n times
-             as many; of a decoding the file; of several pictures, or cut-outs, one after the other
-    keep     of a completion: H*W bytes, 1 = given; else empty
-    upload   the file of a larger picture whose holes are filled in cut-outs
-    bits     of a finished score: the bits of each variable, H*W*C float32, little-endian, in the order of `pixels`
-    heat     of a finished score: the bits of each pixel as colours, H*W*3 bytes
-    mean     of a finished completion by `posterior`: the expected value 0..V-1 of each variable, as `bits` are stored
-    entropy  of the same: how uncertain each variable is, in bits
-    blob     of a finished encoding: the file
-    grid     of a training: its newest samples, a PNG
-    packed   all of these, of a job that ended a while ago: see app.packed_pictures
+        pixels   its input: H*W*C bytes 0..255, row by row, pixel by pixel; for an
+                 upsampling s*s*C; for an encoding n times as many; for a decoding the
+                 file; several pictures, or cut-outs, follow each other
+        keep     of a completion: H*W bytes, 1 = given; else empty
+        upload   the file of a larger picture whose holes are filled in cut-outs
+        bits     of a finished score: the bits of each variable, H*W*C float32,
+                 little-endian, in the order of `pixels`
+        heat     of a finished score: the bits of each pixel as colours, H*W*3 bytes
+        mean     of a finished completion by `posterior`: the expected value 0..V-1 of
+                 each variable, stored like `bits`
+        entropy  of the same: the entropy of each variable, in bits
+        blob     of a finished encoding: the file
+        grid     of a training: its newest samples, a PNG
+        packed   all of these, of a job that ended a while ago (app/packed_pictures.py)
     """
     return f"px:in:{job_id}"
 
 
-def parked(queue: str) -> str:
-    """Sorted set of the ids that a worker of this queue took, could not do, and left for one that can; by time."""
+def parked_ids(queue: str) -> str:
+    """Return the key of a sorted set of job ids, by time: a worker of this queue took
+    them, could not do them, and left them for another worker."""
     return f"{PARKED}{queue}"
 
 
 def turns(queue: str) -> str:
-    """Sorted set: the turn of the newest job of each line (`PRIORITY:CLIENT`) of this queue, and in `now` the latest
-    turn that was taken. Waiting jobs stand in the order of their turns, behind those that were taken before."""
+    """Return the key of a sorted set: the turn of the newest job of each line
+    (`PRIORITY:CLIENT`) of this queue, and the last turn taken, as `now`.
+
+    Waiting jobs are ordered by their turns; jobs that had been taken before and
+    returned stand in front of them.
+    """
     return f"{TURNS}{queue}"
 
 
 def recovery_lock(queue: str) -> str:
-    """Held by the worker that looks after the jobs of dead ones, for seconds."""
+    """Return the key of a lock, held for seconds by the worker that recovers the jobs
+    of dead workers of this queue."""
     return f"px:recovery:{queue}"
 
 
-def taken(queue: str) -> str:
-    """Hash: when each id that a worker took and has not begun was first seen so."""
+def taken_ids(queue: str) -> str:
+    """Return the key of a hash: id of a job that a worker took and has not begun ->
+    time when it was first seen so."""
     return f"px:taken:{queue}"
 
 
 def strays(queue: str) -> str:
-    """Hash: when each open job that nobody seems to have was first seen so."""
+    """Return the key of a hash: id of an open job without an owner -> time when it was
+    first seen so."""
     return f"px:strays:{queue}"
 
 
-def swept(queue: str) -> str:
-    """Token of the worker that looks for strays of this queue, while it does."""
+def sweep_lock(queue: str) -> str:
+    """Return the key of a lock, the token of the worker that looks for strays of this
+    queue."""
     return f"px:swept:{queue}"
 
 
 def tombstone(job_id: str) -> str:
-    """Stays for a while after the job itself has expired, and says whose it was."""
+    """Return the key of a value that outlives the job and names its owner."""
     return f"px:was:{job_id}"
 
 
-def reserved(digest: str) -> str:
-    """JSON object: the identities of the models in a models directory, by their names.
-    Workers and trainers with the same directory write the same key; `digest` is the
-    SHA-256 of its value."""
+def reserved_names(digest: str) -> str:
+    """Return the key of a JSON object: name of a shipped model -> identity.
+
+    Workers and trainers with the same models directory write the same key; `digest` is
+    the SHA-256 of the value.
+    """
     return f"{RESERVED}:{digest}"
 
 
 def worker(name: str) -> str:
-    """JSON `WorkerInfo`, expiring after ANNOUNCE_TTL_S."""
+    """Return the key of a worker's announcement, a JSON `WorkerInfo` that expires after
+    ANNOUNCE_TTL_S."""
     return f"px:worker:{name}"
 
 
-def listed(client: str) -> str:
-    """Sorted set of the ids that this client may list, by time of acceptance."""
+def listed_ids(client: str) -> str:
+    """Return the key of a sorted set: ids of the jobs that this client may list, by
+    time of acceptance."""
     return f"{LISTED}{client}"
 
 
-def held(account: str) -> str:
-    """Hash of the bytes of memory that the jobs of an account take, by the number of the
-    span of HELD_SPAN_S seconds in which they go; `bytes` is the sum, and `looked` the
-    span in which the fields of earlier ones were last deleted. The bytes of an open job
-    are those that it may take at most; it goes with ACTIVE_TTL_S."""
+def held_bytes(account: str) -> str:
+    """Return the key of a hash: the bytes of memory that the jobs of an account take,
+    by the number of the span of HELD_SPAN_S seconds in which they expire.
+
+    `bytes` is the sum, and `looked` the span in which expired fields were last deleted.
+    An open job counts with the most that it may take, and expires after ACTIVE_TTL_S.
+    """
     return f"{HELD}{account}"
 
 
 def idempotency(client: str, digest: str) -> str:
-    """Hash `job`, `body`: what the client's `Idempotency-Key` stands for; `digest` is of the key."""
+    """Return the key of a hash: `job` and `body` for which a client's `Idempotency-Key`
+    stands. `digest` is of that key."""
     return f"px:idem:{client}:{digest}"
 
 
 def allowance(client: str) -> str:
-    """Hash `tokens`, `at`: how many jobs the client may hand in at once, refilled with time."""
+    """Return the key of a hash: `tokens`, the number of jobs that the client may submit
+    at once, and `at`, the time of that number; tokens are refilled with time."""
     return f"px:rate:{client}"

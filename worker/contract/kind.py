@@ -1,7 +1,16 @@
-"""A kind of job consists of a record, its options, and a summary if its jobs say more than rows.
+"""A kind of job consists of a record (`Kind`), its options, and a summary if its jobs
+report more than rows.
 
-A worker of an earlier version leaves jobs of a new kind, and those with a new option (`Since`), to workers that know
-them; an API of an earlier version leaves a new kind out of what models can.
+    Options        what jobs of a kind may ask, and what they cost
+        DrawnOptions      kinds that draw images
+            SeededOptions     ... that have a seed
+        (colours.py, labels.py, several.py, cutouts.py and size.py define further bases)
+    Summary        what a job that has succeeded reports beside its rows
+    Kind           names all parts of a kind
+
+A worker of an earlier version leaves jobs of a new kind, and jobs with a new option
+(`Since`), to workers that know them. An API of an earlier version removes a new kind
+from a model's `can`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,34 +31,44 @@ else:
     Able = Asked = Any
 
 MAX_IMAGES = 64
-"""Images of one job, at most."""
+"""Most images of one job."""
 
 OPTIONS_VERSION = 4
-"""The version of a job's description from which on workers know its options, but for those marked `Since`."""
+"""The version of job descriptions that introduced `options`. Options without `Since`
+need no later one."""
 
 MAX_FIRST = 10**9
-"""Number of a job's first image among those of its seed, at most."""
+"""Highest number of a job's first image among the images of its seed."""
 
 
 @dataclass(frozen=True)
 class Since:
-    """Marks an option that came later: `label: Annotated[int | None, Since(5)]`. A job in which it is said is left to
-    workers of this version."""
+    """Marks an option that was added later: `label: Annotated[int | None, Since(5)]`.
+
+    A job that uses the option is left to workers of this version or a later one.
+    """
 
     version: int
+    """The first version of job descriptions with this option (`jobs.VERSION`)."""
 
 
 class Found:
-    """Marks an option that no client says: the API finds it, in the model or in what was handed in."""
+    """Marks an option that no client sends: the API determines it from the model or the
+    input."""
 
 
 FOUND = Found()
 
 
 class BadOptionError(ValueError):
-    """An option that this model does not have, or not so far; the text says what was expected."""
+    """An option that this model does not have, or a value that it does not allow.
+
+    The message begins with the option's name and says what was expected; `field` is
+    that name.
+    """
 
     def __init__(self, detail: str, field: str) -> None:
+        """detail: the message. field: name of the option."""
         super().__init__(detail)
         self.field = field
 
@@ -58,20 +77,23 @@ class Method(StrEnum):
     """The ways to fill a hole."""
 
     POSTERIOR = "posterior"
-    """Given everything that is given: exactly where that is possible, else by particles."""
+    """Conditioned on all given pixels: exactly if that is possible, else by particles.
+    """
     CLAMP = "clamp"
-    """Given what is above and to the left of each pixel; what is given behind it is put in on the way."""
+    """Each pixel is conditioned on the pixels above it and to its left only; given
+    pixels behind it are inserted when the drawing reaches them."""
 
 
 Quality = Literal["exact", "good", "rough", "poor"]
-"""How good a completion by `posterior` is, in a word, the best first."""
+"""How good a completion by `posterior` is, from the best to the worst."""
 
 
 class Label(Record):
     """A label of a model's images."""
 
     name: str = Field(
-        description="Its name. Requests ask for it by that, or by its place in the list, counted from 0."
+        description="Its name. Requests ask for a label by its name, or by its "
+        "index in the list, counted from 0."
     )
     prior: float = Field(
         gt=0, le=1, description="The share of the training images that have it."
@@ -79,47 +101,67 @@ class Label(Record):
 
 
 class Options(Record):
-    """Everything that jobs of one kind say beside what every job says, and what they cost.
+    """What jobs of one kind can ask beside the fields that every job has, and what they
+    cost.
 
-    The fields are those of its form, with their descriptions, bounds and defaults; a field marked FOUND is in no form.
+    The fields are those of the call's form, with their descriptions, bounds and
+    defaults; a field marked FOUND is set by the API and in no form. A subclass
+    overrides the methods that differ for its kind. Instances are immutable.
     """
 
     def images(self, n: int) -> int:
-        """How many images they ask for, in a request of n. BadOptionError."""
+        """Return the number of images of a request with this `n`. Raises BadOptionError
+        if the options contradict `n`."""
         return n
 
     def with_found(self, found: Mapping[str, Any]) -> Self:
-        """Return these options with those marked FOUND that the pictures decide."""
+        """Return a copy with those FOUND options that the API determined from the
+        input."""
         return self.model_copy(update=found)
 
-    def settled(self, model: Able, n: int) -> Self:
-        """These options for n images of this model: checked, and with what the model decides. BadOptionError."""
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy for n images of this model: checked, with the model's defaults
+        filled in.
+
+        Raises BadOptionError if the model does not have an option or does not allow its
+        value.
+        """
         return self
 
     def fits(self, model: Able) -> bool:
-        """Does a worker that holds this model do such a job? Else it is left to another."""
+        """Return True if a worker that holds this model can do a job with these
+        options.
+
+        If it cannot, the job is left to another worker.
+        """
         return True
 
     def shape(self, model: Able) -> tuple[int, int]:
-        """Height and width of the pictures of such a job: the model's, or a field's (size.py)."""
+        """Return height and width of the job's pictures: the model's, or those of a
+        field (size.py)."""
         return model.height, model.width
 
     @property
     def is_field(self) -> bool:
-        """Are its pictures larger than the model's?"""
+        """True if the pictures are larger than the model's."""
         return False
 
     def rows(self, job: Asked) -> int:
-        """Rows that are drawn and published, over all samples and stages; 0: the job has only a result."""
+        """Return the number of rows that the job draws and publishes, over all images
+        and stages; 0 if it has only a result."""
         return 0
 
     def work(self, job: Asked) -> int:
-        """Values that are computed one after the other: what the job costs."""
+        """Return the number of values that are computed one after the other, which is
+        what the job costs."""
         raise NotImplementedError
 
     def room(self, job: Asked) -> int:
-        """Bytes of Redis that its result takes, rather too many than too few. A summary is kept twice, in the record
-        and in the last event."""
+        """Return an upper bound for the bytes of Redis memory that the job's result
+        takes.
+
+        A summary is stored twice, in the job's record and in its last event.
+        """
         return 0
 
     @property
@@ -129,251 +171,310 @@ class Options(Record):
 
     @property
     def pace(self) -> str:
-        """Jobs of a kind that say the same word take about as long to carry out."""
+        """A word for how long such jobs take: jobs of a kind with the same word take
+        about as long."""
         return ""
 
     @property
     def is_long(self) -> bool:
-        """True for a job that is carried out in many steps and holds memory meanwhile: an engine does one at a time."""
+        """True if the job runs in many steps and holds memory meanwhile: an engine does
+        one such job at a time."""
         return False
 
     def label_of(self, sample: int) -> str | None:
-        """Name of the label that is asked for in one of its images; None where all labels count."""
+        """Return the name of the label that was asked for in image `sample`, or None if
+        none was."""
         return None
 
     def drawing(self) -> dict[str, Any]:
         """Return the options that change pixels (pixel_options.py) by name, without
-        those that say nothing: see `stored_fields`."""
-        said = self.stored_fields()
+        those that have no effect (see `stored_fields`)."""
+        stored = self.stored_fields()
         return {
             name: getattr(self, name)
             for name in pixel_options(type(self))
-            if name in said
+            if name in stored
         }
 
     def origin(self) -> dict[str, str]:
-        """The text in a picture of such a job that it takes to draw it again, beside model, seed and temperature."""
+        """Return keywords and texts of a picture's PNG that are needed to draw it
+        again, beside model, seed and temperature."""
         return {}
 
     def origin_of(self, sample: int) -> Mapping[str, str]:
-        """The same of one of its images."""
+        """Return the keywords and texts that only the PNG of image `sample` has."""
         return {}
 
     def job_fields(self) -> dict[str, Any]:
-        """The fields of a Job that are told of them: those of `Kind.shown`."""
+        """Return the fields of the API's Job that show these options: those of
+        `Kind.job_fields`, by name."""
         return {}
 
     @property
     def begins_at(self) -> int:
-        """Number of the job's first image among those of its seed."""
+        """Number of the job's first image among the images of its seed."""
         return 0
 
     @property
     def second_model(self) -> str:
-        """Name of a further model that the job asks, of pictures of the same size and values; empty: none."""
+        """Name of another model that the job uses, for pictures of the same size and
+        values; empty if none."""
         return ""
 
     @property
     def picture_count(self) -> int:
-        """How many pictures were handed in, of a kind whose jobs may take several (several.py)."""
+        """How many pictures the client sent, for a kind whose jobs may take several
+        (several.py)."""
         return 1
 
     @property
     def is_of_several(self) -> bool:
-        """Are its pictures, or the cut-outs of a larger one, each worked on as a job of its own?"""
+        """True if the job consists of several pictures, or cut-outs of one, each
+        treated as a job of its own."""
         return False
 
     @property
     def places(self) -> Sequence[tuple[int, int]]:
-        """The left and the upper edge of each cut-out, where holes of a larger picture are filled (cutouts.py)."""
+        """Left and upper edge (x, y) of each cut-out if holes of a larger picture are
+        filled (cutouts.py); else empty."""
         return ()
 
     @property
     def version(self) -> int:
-        """The first version of a job's description that can say this; without options, any could."""
-        said = self.stored_fields()
-        return options_version(type(self), said) if said else 1
+        """The first version of job descriptions that has all options in use; 1 if none
+        is in use."""
+        stored = self.stored_fields()
+        return options_version(type(self), stored) if stored else 1
 
     def stored_fields(self) -> dict[str, Any]:
-        """The stored form: without what says nothing, but with a default that does."""
-        usual = {name: field.default for name, field in type(self).model_fields.items()}
-        every = self.model_dump(mode="json").items()
-        return {name: value for name, value in every if value or value != usual[name]}
+        """Return the stored form: name -> JSON value, without empty values that are the
+        default.
+
+        Other defaults are stored, because a later version may change them.
+        """
+        fields = type(self).model_fields
+        defaults = {name: field.default for name, field in fields.items()}
+        values = self.model_dump(mode="json")
+        return {
+            name: value
+            for name, value in values.items()
+            if value or value != defaults[name]
+        }
 
 
 def options_version(options: type[Options], names: Iterable[str] | None = None) -> int:
-    """The first version of a job's description that can say options of these names; None: all there are."""
-    said = options.model_fields if names is None else names
-    marks = [mark for name in said for mark in options.model_fields[name].metadata]
-    return max(
-        [OPTIONS_VERSION, *(mark.version for mark in marks if isinstance(mark, Since))]
-    )
+    """Return the first version of job descriptions that has all options of these names;
+    None stands for all options of the class."""
+    chosen = options.model_fields if names is None else names
+    marks = [mark for name in chosen for mark in options.model_fields[name].metadata]
+    later = [mark.version for mark in marks if isinstance(mark, Since)]
+    return max([OPTIONS_VERSION, *later])
 
 
 class DrawnOptions(Options):
-    """Options of a kind that draws images, row by row."""
+    """Options of kinds that draw images and publish them row by row."""
 
     def rows(self, job: Asked) -> int:
+        """Return n times the rows of an image, with those of the small image if it is
+        drawn."""
         return job.n * (job.height + (job.small_height if job.draws_small else 0))
 
     def work(self, job: Asked) -> int:
+        """Return the number of drawn values, as `drawn_values` does for whole
+        images."""
         return drawn_values(job, job.height * job.width)
 
 
 class SeededOptions(DrawnOptions):
-    """Options of a kind that draws images of a seed, of which each has a number."""
+    """Options of kinds that draw images from a seed, which numbers its images 0, 1, 2,
+    ..."""
 
     first: Annotated[int, PIXELS, Since(5)] = Field(
         default=0,
         ge=0,
         le=MAX_FIRST,
-        description="Number of the job's first image among those of the seed: with `first` 64 and `n` 64 its images "
-        "are the second half of those of one job of 128.",
+        description="Number of the job's first image among those of the seed: with "
+        "`first` 64 and `n` 64 its images are the second half of a job of 128.",
     )
 
     @property
     def begins_at(self) -> int:
+        """The option `first`."""
         return self.first
 
     def origin(self) -> dict[str, str]:
-        """`version` is the first version of a job's description with which a reader
-        knows all options; `sample` of a picture says what `first` would."""
+        """Return keywords and texts of a picture's PNG: the options that change pixels,
+        and `version`.
+
+        `version` is the first version of job descriptions that has all of these
+        options. `first` is left out, because each picture has its own number as
+        `sample`.
+        """
         drawing = self.drawing()
         version = options_version(type(self), drawing)
         drawing.pop("first", None)
         return {**super().origin(), **as_text(drawing), "version": str(version)}
 
     def job_fields(self) -> dict[str, Any]:
+        """Return the options that change pixels for the API's Job, None for those
+        without effect; `first` is left out."""
         absent = dict.fromkeys(pixel_options(type(self)))
-        shown = {**super().job_fields(), **absent, **self.drawing()}
-        del shown["first"]  # every Job has it, in a field of its own
-        return shown
+        fields = {**super().job_fields(), **absent, **self.drawing()}
+        del fields["first"]  # every Job has a field for it, whatever its kind
+        return fields
 
 
 def drawn_values(job: Asked, pixels: int) -> int:
-    """Values of all samples, with so many drawn pixels in each, and in both stages. A job of none draws one too."""
+    """Return the number of values in all images of a job, with `pixels` drawn pixels in
+    each, and the small image if it is drawn.
+
+    A job of no images counts as one image.
+    """
     small = job.small_height * job.small_width if job.draws_small else 0
     return max(1, job.n) * (pixels + small) * job.channels
 
 
 class Summary(Record):
-    """Everything that a job which has succeeded says beside its rows."""
+    """What a job that has succeeded reports beside its rows; each kind may define a
+    subclass.
+
+    A worker makes it, and it is stored as JSON in the job's record.
+    """
 
     def result_fields(
         self, images: Sequence[str], address: str, query: str = ""
     ) -> dict[str, Any]:
-        """The fields of its result, but for `type` and `images`. address: that of the job, for what is kept beside the
-        summary; query: which of several pictures it is kept of."""
+        """Return the fields of the API's result beside `type` and `images`.
+
+        images: addresses of the job's images. address: the job's own address, the base
+        of links to maps and files. query: appended to these links, and selects one of
+        several pictures.
+        """
         return self.model_dump()
 
     def origin_of(self, sample: int) -> Mapping[str, str]:
-        """The text in the picture of an image that is known only now: `Options.origin_of` has the rest."""
+        """Return keywords and texts of the PNG of image `sample` that are known only
+        after drawing; `Options.origin_of` has the others."""
         return {}
 
 
 class Pixel(Record):
-    """A place in the image."""
+    """The place of a pixel in an image."""
 
     x: int = Field(ge=0, description="Column, from the left.")
     y: int = Field(ge=0, description="Row, from the top.")
 
 
 class Input(Enum):
-    """The files of a request; `keys.image` says how they are kept."""
+    """What a request sends beside its fields; `keys.image` says how it is stored."""
 
     NOTHING = "nothing"
     PICTURE = "picture"
-    """One of the model's size."""
+    """One picture of the model's size."""
     PICTURE_AND_KEEP = "picture and keep"
-    """The same, and which of its pixels are given: not all."""
+    """Such a picture, and a mask of the given pixels, which must leave a hole."""
     PICTURE_OR_PART = "picture or part"
-    """The same, which may be all."""
+    """Such a picture, and a mask, which may keep every pixel."""
     SMALL_PICTURE = "small picture"
-    """One of the size that a Multi-Scale model draws first."""
+    """One picture of the size that a Multi-Scale model draws first."""
     DRAWN_PICTURE = "drawn picture"
-    """A sample of ours, which says how it was drawn: provenance.py."""
+    """A PNG that this project drew, with the text that says how (provenance.py)."""
     PICTURES = "pictures"
-    """Some of the model's size, as they are: without loss."""
+    """Several pictures of the model's size, taken without any loss."""
     CODED_FILE = "coded file"
-    """Such pictures as a file: coded_file.py."""
+    """A file of coded pictures (coded_file.py)."""
 
 
 class Shows(Enum):
-    """The meaning of a job's picture."""
+    """What the picture of a job (`GET /jobs/{id}/image`) shows."""
 
     ROWS = "rows"
-    """The samples, as far as they are drawn."""
+    """The images, as far as they are drawn."""
     GIVEN = "given"
-    """The picture, or the pictures, that were handed in."""
+    """The picture or pictures that the client sent."""
     HEAT = "heat"
-    """A map in colours, kept as `heat`."""
+    """A map in colours, stored as `heat`."""
     GRID = "grid"
-    """A PNG of samples, kept as `grid`, the newest of them."""
+    """The newest grid of samples, a PNG stored as `grid`."""
     NOTHING = "nothing"
-    """It has none."""
+    """There is no picture."""
 
 
 class Source(StrEnum):
-    """The way a picture came to be, in a term of IPTC's list of digital source types."""
+    """How a picture was made, as a term of IPTC's list of digital source types."""
 
     DRAWN = "trainedAlgorithmicMedia"
     """A model made all of it."""
     EDITED = "compositeWithTrainedAlgorithmicMedia"
-    """A model changed or continued a picture that was there."""
+    """A model changed or continued an existing picture."""
 
 
 NO_PROVENANCE = (
-    "the picture does not say how it was drawn: expected the PNG of a sample as it was written, not as another program "
-    "saved it again"
+    "the picture does not say how it was drawn: expected the PNG of a sample as this "
+    "service wrote it, not a copy that another program saved"
 )
+"""Reason for refusing a picture without the text that this project writes."""
 
 Part = Any
-"""An object, or "module:object", which is imported when it is first needed (worker.orders.order.part)."""
+"""An object, or "module:object", which worker.orders.order.part imports on first use:
+the API must not load a worker's modules."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """All that tells one kind of job from another."""
+    """Everything that distinguishes one kind of job from the others. One instance for
+    each kind is declared in kinds/."""
 
     word: str
-    """`POST /word` makes such a job."""
+    """The kind's name: `POST /word` makes such a job."""
     noun: str
-    """The job is called so, and a result that is no image."""
+    """Noun for such a job; also the `type` of a result that is no image."""
     description: str
-    """Description of the call: Markdown."""
+    """Description of the call, in Markdown."""
     input: Input
+    """What the request sends."""
     options: type[Options]
-    """Its docstring says what the job is, in one line."""
+    """The class of its options. The docstring's first line describes the job."""
     order: Part
-    """order(spec, card, material) -> Order: what the engine shall do. Raises JobRefusedError, KeyError, ValueError or
-    IndexError for what makes no sense."""
+    """order(spec, card, material) -> Order: builds the engine's task from the job.
+    Raises JobRefusedError, KeyError, ValueError or IndexError for impossible jobs."""
     carried_out: Part | None = None
-    """carried_out(order, model), in the engine, for an order of a picture (worker.orders.pictures), which says what the
-    function returns, or of a file (worker.orders.files)."""
+    """carried_out(order, model): runs in the engine, for an order of a picture
+    (worker.orders.pictures, which defines the result) or of a file
+    (worker.orders.files)."""
     draws: bool = False
-    """New images are drawn: clients may say how many, with which seed, at which temperature, and how urgent it is."""
-    none_told: str = ""
-    """Meaning of a job of no images, where there are such jobs."""
+    """True if new images are drawn, so that clients may choose their number, seed,
+    temperature and priority."""
+    zero_images: str = ""
+    """Description of a job with n = 0; empty if n must be at least 1."""
     draws_small: bool = False
-    """Does the model draw its small image too? Else that is given, or nothing is drawn."""
+    """True if a Multi-Scale model draws its small image too; False if that is given, or
+    nothing is drawn."""
     shows: Shows = Shows.ROWS
+    """What the job's picture shows."""
     summary: type[Summary] | None = None
+    """The class of its summary; None if its jobs report only rows."""
     answer: type[BaseModel] | None = None
-    """Further fields of its result, beside those of the summary; of a kind that draws rows, beside `images`."""
-    shown: type[BaseModel] | None = None
-    """Fields of a Job that tell of its options, null for other kinds."""
+    """Further fields of its result, beside those of the summary; for a kind that draws
+    rows, beside `images`."""
+    job_fields: type[BaseModel] | None = None
+    """Fields of the API's Job that show its options; they are null for other kinds."""
     why_no_provenance: str = NO_PROVENANCE
-    """The reason why a picture of such a job cannot be drawn again by what it says; empty if it can."""
+    """Why a picture of such a job cannot be drawn again from its own text; empty if it
+    can."""
     estimates: str = ""
-    """The event that tells what is expected so far (keys.estimate); empty where nothing is."""
+    """Name of the event that reports the estimate so far (keys.estimate); empty if
+    there is none."""
     source: Source | None = None
-    """The mark of pictures that such a job has drawn; None: they are as they were handed in, or maps."""
+    """Marks pictures that such a job drew; None if they are unchanged input, or maps.
+    """
     example: Mapping[str, Any] = field(default_factory=dict)
-    """A body of the call, where that is JSON."""
+    """Example body of the call, if it is JSON."""
 
     @property
     def draws_rows(self) -> bool:
-        """Its result is its images. Other kinds have a summary."""
+        """True if the result is images, which are published row by row; other kinds
+        have a summary."""
         return issubclass(self.options, DrawnOptions)
 
     @property
@@ -382,14 +483,18 @@ class Kind:
         return "images" if self.draws_rows else self.noun
 
     needs_labels: bool = False
-    """Only models of one scale can whose images have labels: they tell the label of a part, too."""
+    """True if only models of one scale whose images have labels can do it: the kind
+    computes a label's probability from a part of an image."""
 
     @property
     def client_options(self) -> Mapping[str, FieldInfo]:
-        """The options that a client may say. Those that change pixels are not among
-        them if the picture says how it was drawn."""
-        is_said = self.input is Input.DRAWN_PICTURE
-        hidden = set(pixel_options(self.options)) if is_said else set()
+        """Options that clients may send: name -> field.
+
+        Options that change pixels are not among them if the input is a drawn picture,
+        because its text contains them.
+        """
+        in_picture = self.input is Input.DRAWN_PICTURE
+        hidden = set(pixel_options(self.options)) if in_picture else set()
         return {
             name: info
             for name, info in self.options.model_fields.items()
@@ -398,15 +503,17 @@ class Kind:
 
     @property
     def takes_several(self) -> bool:
-        """Its jobs may take several pictures, each for itself (several.py)."""
+        """True if a job may take several pictures, each treated separately
+        (several.py)."""
         return "pictures" in self.options.model_fields
 
     @property
     def needs_scales(self) -> bool:
-        """Only Multi-Scale models can."""
+        """True if only Multi-Scale models can do it."""
         return self.input is Input.SMALL_PICTURE
 
     @property
     def needs_codec(self) -> bool:
-        """Only models can whose numbers are the same on every machine."""
+        """True if only models can do it whose arithmetic is the same on every
+        machine."""
         return self.input in (Input.PICTURES, Input.CODED_FILE)

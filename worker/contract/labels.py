@@ -1,4 +1,5 @@
-"""The option `label` of a kind: one of a model's labels, by name or number. A job says its name."""
+"""The option `label` of a kind: one of the model's labels, by name or index. A job
+stores its name."""
 
 from typing import Annotated, Any, Self
 
@@ -11,53 +12,64 @@ from worker.contract.record import Described
 SINCE = Since(6)
 
 
-def _as_text(asked: Any) -> Any:
-    return str(asked) if type(asked) is int else asked
+def _as_text(value: Any) -> Any:
+    """Return an integer as text, and everything else unchanged."""
+    return str(value) if type(value) is int else value
 
 
 AskedLabel = Annotated[str, BeforeValidator(_as_text), Field(max_length=64)]
-"""A name, or a number as text or as it is."""
+"""A label as a client names it: its name, or its index as a number or as text."""
 
 
 class LabelOptions(Options):
-    """Options of a kind whose jobs may ask for a label."""
+    """Options of kinds that condition on one label of a model, the same for all images
+    of the job."""
 
     label: Annotated[AskedLabel | None, PIXELS, SINCE] = Field(
         default=None,
         examples=["7"],
-        description="The label of the images: its name in the model's `labels`, or its place there, counted from 0. "
-        "Without it, all labels count, each by its probability.",
+        description="The label of the images: its name in the model's `labels`, or "
+        "its index there, counted from 0. Without it, all labels count, weighted by "
+        "their probability.",
     )
 
-    def settled(self, model: Able, n: int) -> Self:
-        settled = super().settled(model, n)
-        return (
-            settled
-            if self.label is None
-            else settled.model_copy(update={"label": label_name(self.label, model)})
-        )
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy with the label's name. Raises BadOptionError if the model does
+        not have the label."""
+        checked = super().for_model(model, n)
+        if self.label is None:
+            return checked
+        return checked.model_copy(update={"label": label_name(self.label, model)})
 
     def fits(self, model: Able) -> bool:
+        """Return True if the model has the label, or none was requested."""
         return super().fits(model) and (
             self.label is None or has_label(self.label, model)
         )
 
     def label_of(self, sample: int) -> str | None:
+        """Return the requested label, the same for all images; None if none was
+        requested."""
         return self.label
 
     def job_fields(self) -> dict[str, Any]:
+        """Return the fields of the API's Job, with `label`."""
         return {**super().job_fields(), "label": self.label}
 
 
-class Shown(Described):
-    """The field of a Job that says which labels were asked for."""
+class LabelField(Described):
+    """The field of a Job that shows the requested labels."""
 
     label: str | list[str] | None
-    """Name of the label that was asked for, of a list those of the images; null where none was."""
+    """Name of the requested label, or a list with the label of each image; null if none
+    was requested."""
 
 
 def label_name(asked: str, model: Able) -> str:
-    """The name of the label that is asked for by name, or else by number. BadOptionError, which lists what there is."""
+    """Return the name of a label that a client names by name or index; names win.
+
+    Raises BadOptionError, which lists the model's labels, if it has no such label.
+    """
     names = [label.name for label in model.labels]
     if asked in names:
         return asked
@@ -75,9 +87,11 @@ def label_name(asked: str, model: Able) -> str:
 
 
 def has_label(name: str, model: Able) -> bool:
+    """Return True if the model has a label of this name."""
     return any(label.name == name for label in model.labels)
 
 
 def components(model: Able, is_given: bool = False) -> int:
-    """How many distributions a model is made of: each of its networks for each label, unless one is given."""
+    """Return the number of distributions that a model consists of: one for each network
+    and label, or one for each network if the label is given (`is_given`)."""
     return len(model.members) * (1 if is_given else len(model.labels) or 1)

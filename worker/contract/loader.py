@@ -1,8 +1,9 @@
-"""Lua scripts as files: `lua/NAME.lua` beside the module that runs them.
+"""Loads Lua scripts from `lua/NAME.lua` beside the module that runs them.
 
-A file may begin with `--!include NAME ...`: those files go before it, each of them once, from its own folder or from
-the contract's. `names` is no file: it is what Lua and Python must agree on, made from keys.py and events.py, so that a
-script writes `keys.OPEN` as Python does.
+A file may begin with `--!include NAME ...`: those files are inserted before it, each
+only once, from the script's own folder or else from the contract's. `names` is not a
+file: it stands for the constants of keys.py and events.py, so that a script writes
+`keys.OPEN` as Python does.
 """
 
 import hashlib
@@ -22,19 +23,26 @@ _NAME = re.compile(r"\bkeys\.([A-Z_]+)")
 
 
 def load(package: str, name: str) -> str:
-    """The script of this name of a package, with all that it includes."""
+    """Return the script of this name in a package's folder `lua`, with everything that
+    it includes. Raises FileNotFoundError if there is none."""
     return expand(_read(package, name), package)
 
 
 def expand(text: str, package: str = _CONTRACT) -> str:
-    """A script with what it includes before it; of the names those that are used, because a call makes them anew."""
+    """Return a script with the text of its includes before it.
+
+    The constants are only those that the script uses, because Redis creates them anew
+    in each call. `package` is the package whose folder is searched first. Raises
+    FileNotFoundError for an unknown include.
+    """
     whole = "".join(_parts(text, package, set()))
     return whole.replace(_NAMES, _names(frozenset(_NAME.findall(whole))))
 
 
 @lru_cache
 def digest_of(script: str) -> str:
-    """The digest by which the server knows the script once it has been loaded."""
+    """Return the script's SHA-1, by which a Redis server calls a script that it has
+    loaded."""
     return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -65,20 +73,16 @@ def _file(package: str, name: str) -> Traversable:
 
 
 def _names(used: Collection[str]) -> str:
-    """`keys`: constants of keys.py; `event_of`: the last event of each final status."""
+    """Return Lua text that defines `keys` (constants of keys.py) and `event_of` (final
+    status -> type of the last event)."""
     constants = {name: value for name, value in vars(keys).items() if name in used}
     ends = {status.value: event.value for status, event in TERMINAL_EVENT.items()}
     return f"local keys = {_table(constants)}\nlocal event_of = {_table(ends)}\n"
 
 
 def _table(values: Mapping[str, str | int]) -> str:
-    return (
-        "{"
-        + ", ".join(
-            f"{name} = {_literal(value)}" for name, value in sorted(values.items())
-        )
-        + "}"
-    )
+    fields = [f"{name} = {_literal(value)}" for name, value in sorted(values.items())]
+    return "{" + ", ".join(fields) + "}"
 
 
 def _literal(value: str | int) -> str:

@@ -1,6 +1,8 @@
-"""One JSON object a line on standard error, the same from every process: for our own words and those of the libraries.
+"""Log lines: one JSON object on each line of standard error, from every process, for
+our own messages and those of libraries.
 
-The one file of the contract that needs more than the standard library and pydantic: structlog.
+This is the only file of the contract that needs more than the standard library and
+pydantic: structlog.
 """
 
 import logging
@@ -12,22 +14,31 @@ import structlog
 
 STDERR = 2
 DROPPED = "Log lines that could not be written."
+"""Help text of the metric that counts dropped lines."""
 
 
 class Lines:
-    """Standard error. A line that cannot be written, to a full disk for example, is dropped and counted: no request and
-    no process ends for want of its log. Nothing waits in a buffer, whose failure would come later and elsewhere."""
+    """Writes log lines to standard error, unbuffered.
+
+    A line that cannot be written, for example to a full disk, is dropped and counted in
+    `dropped`: no request and no process fails because of its log. Nothing is buffered,
+    because an error would then appear later and elsewhere.
+    """
 
     def __init__(self) -> None:
+        """Begin with no dropped line."""
         self.dropped = 0
         self.dropped_elsewhere = 0
-        """Lines that the engine's process dropped, as it said last."""
+        """Lines that the engine's process has dropped, as it last reported."""
         self._is_torn = False
 
     def write(self, line: str) -> None:
-        text = ("\n" if self._is_torn else "").encode() + line.encode(
-            errors="backslashreplace"
-        )
+        """Write `line`, which ends with a newline; if not all of it can be written,
+        count it as dropped."""
+        text = line.encode(errors="backslashreplace")
+        if self._is_torn:
+            # Only a part of the previous line was written: end it first.
+            text = b"\n" + text
         try:
             written = os.write(STDERR, text)
         except OSError:
@@ -41,7 +52,7 @@ class Lines:
 
 
 lines = Lines()
-"""Takes all log lines of this process."""
+"""The writer of all log lines of this process."""
 
 _COMMON: list[Any] = [
     structlog.contextvars.merge_contextvars,
@@ -53,9 +64,12 @@ _JSON = structlog.processors.JSONRenderer(default=str)
 
 
 def configure(level: str = "info", quiet: Iterable[str] = ()) -> None:
-    """Once, where the process starts. Our own lines are written directly, those of libraries through `logging`.
+    """Set up logging. Call this once, when the process starts.
 
-    `quiet`: loggers of libraries that say only what is a warning or worse.
+    Our own lines (structlog) are written directly, those of libraries through
+    `logging`, whose configuration is replaced. level: the lowest level that is written.
+    quiet: names of loggers that write only warnings and errors. Raises KeyError for an
+    unknown level.
     """
     lowest = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

@@ -1,4 +1,5 @@
-"""A map that is kept of a job, such as the bits of each variable (`keys.image`): how its bytes are read."""
+"""Reads maps: a number for each variable of a picture, such as its bits
+(`keys.image`)."""
 
 import struct
 from collections.abc import Sequence
@@ -7,9 +8,11 @@ from collections.abc import Sequence
 def unpack_map(
     raw: bytes, height: int, width: int, channels: int
 ) -> Sequence[Sequence[Sequence[float]]]:
-    """The bytes of a map, such as the field `bits`, as H rows of W pixels of C numbers.
+    """Return a stored map, such as the field `bits`, as H rows of W pixels of C
+    numbers.
 
-    Raises struct.error for another length.
+    raw: H*W*C float32, little-endian, row by row and pixel by pixel. Raises
+    struct.error if its length is another.
     """
     flat = struct.unpack(f"<{height * width * channels}f", raw)
     pixels = [flat[i : i + channels] for i in range(0, len(flat), channels)]

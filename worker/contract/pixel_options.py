@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 
 class Pixels:
-    """Marks an option that changes the pixels of drawn images."""
+    """Type of the mark `PIXELS`, for options that change the pixels of drawn images."""
 
 
 PIXELS = Pixels()
@@ -33,9 +33,10 @@ def pixel_options(options: type[BaseModel]) -> tuple[str, ...]:
 
 
 def as_text(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return options as the keywords and texts of a PNG.
+    """Return options as keywords and texts of a PNG.
 
-    A list, which has a value for each image, is JSON under the plural of the name.
+    A list, which has a value for each image, is written as JSON under the plural of the
+    option's name.
     """
     return {
         f"{name}s" if isinstance(value, list) else name: _text(value)
@@ -50,8 +51,11 @@ def _text(value: Any) -> str:
 
 
 def type_of(options: type[BaseModel], name: str) -> str:
-    """Return the type of an option's values: `flag`, `integer`, `number` or `text`; and
-    `texts` for one that may be a list of texts."""
+    """Return the type of an option's values: `flag`, `integer`, `number` or `text`, and
+    `texts` for an option that may be a list of texts.
+
+    Raises ValueError or KeyError for an option of another type.
+    """
     bare = set(_bare_types(options.model_fields[name].annotation))
     if list in bare:
         return "texts"
@@ -60,8 +64,8 @@ def type_of(options: type[BaseModel], name: str) -> str:
 
 
 def _bare_types(annotation: Any) -> list[type]:
-    """The types that an annotation names, without None; those of a list's items are not
-    looked at."""
+    """Return the types in an annotation, without None. A list counts as `list`,
+    whatever its items are."""
     origin = get_origin(annotation)
     if annotation is NoneType:
         return []

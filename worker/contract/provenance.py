@@ -1,4 +1,5 @@
-"""The text in the PNG of a drawn picture that says how it was drawn, read back. Knows no picture's format."""
+"""Parses the text of a drawn PNG that says how it was drawn. It needs no decoder of
+pictures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -18,59 +19,74 @@ from worker.contract.record import Record
 from worker.contract.sampling import SamplingOptions
 
 _MANY = 1 << 20
+"""Bound of the numbers of images in a picture's text."""
 
 
 class ProvenanceError(ValueError):
-    """The picture cannot be drawn again from what it says; the text is a sentence that says why."""
+    """The picture cannot be drawn again from its text. The message is a sentence that
+    states the reason."""
 
 
 class Provenance(Record):
-    """Everything that is needed to draw a sample again, or a grid of several in a row."""
+    """What the text of a PNG says: everything needed to draw a sample again, or a grid
+    of consecutive samples."""
 
     model: str = Field(min_length=1, max_length=64)
+    """Name of the model."""
     digest: str = Field(max_length=64)
-    """sha256 of the weights."""
+    """SHA-256 of the model's weights."""
     identity: str = Field(default="", max_length=64)
-    """The model's; empty if the picture does not say."""
+    """Identity of the model; empty if the picture does not name it."""
     seed: int = Field(ge=0, le=MAX_SEED)
+    """Seed of the noise."""
     temperature: float = Field(
         ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE, allow_inf_nan=False
     )
+    """Temperature of the draws."""
     sample: int = Field(default=0, ge=0, lt=MAX_FIRST + _MANY)
-    """The number, among the images of the seed, of the one that is shown, or of the first."""
+    """Number of the image among those of the seed; of a grid, the number of its first
+    image."""
     samples: int = Field(default=1, ge=1, lt=_MANY)
-    """How many are shown."""
+    """Number of images in the picture."""
     label: str | None = Field(default=None, max_length=64)
-    """Name of the label of all that are shown; None if the picture does not say."""
+    """Name of the label of all images; None if the picture does not name one."""
     labels: Json[tuple[str, ...]] | None = None
-    """Names of the labels of several, where they are not the same."""
+    """Names of the labels of a grid's images if they differ; else None."""
     options: SamplingOptions = SamplingOptions()
     """The other options that change pixels."""
     numerics: str = ""
-    """The arithmetic that drew it, or those that took turns; empty if the picture does not say."""
+    """The arithmetic that drew the picture, or several separated by commas; empty if
+    the picture does not name it."""
 
     def label_of(self, i: int) -> str | None:
-        """Name of the label of picture i of those that are shown; None if that is not said, and was the noise's."""
+        """Return the name of the label of the picture's image i; None if the picture
+        does not name it and the noise chose it."""
         return self.label if self.labels is None else self.labels[i]
 
     def expect_labels(self, names: Sequence[str]) -> None:
-        """Raises ProvenanceError if the picture says a label that the model, which has these, does not have."""
-        said = self.labels or ([] if self.label is None else [self.label])
-        if strange := next((label for label in said if label not in names), None):
+        """Raise ProvenanceError if the picture names a label that is not among `names`,
+        those of the model."""
+        own = self.labels or ([] if self.label is None else [self.label])
+        missing = next((label for label in own if label not in names), None)
+        if missing:
             raise ProvenanceError(
-                f"it was drawn with the label {strange!r}, which the model's card does not name now"
+                f"it was drawn with the label {missing!r}, "
+                "which the model's card does not name now"
             )
 
     @classmethod
     def of(cls, text: Mapping[str, str]) -> Self:
-        """Read a PNG's keywords and texts.
+        """Parse a PNG's keywords and texts.
 
-        Raises ProvenanceError if it is no sample of ours, or if a later version drew it
-        with an option that is not known here.
+        Raises ProvenanceError if the picture is not a sample of this project, if a
+        later version drew it with an option that is unknown here, or if the text is
+        invalid.
         """
         kind = KINDS.get(text.get("kind", ""))
-        if why_not := NO_PROVENANCE if kind is None else kind.why_no_provenance:
-            raise ProvenanceError(why_not)
+        refusal = NO_PROVENANCE if kind is None else kind.why_no_provenance
+        if refusal:
+            raise ProvenanceError(refusal)
+        # Before the options are read: a later version may have changed their form.
         _expect_version(text.get("version", ""))
 
         own: dict[str, Any] = {
@@ -82,41 +98,46 @@ class Provenance(Record):
             found = cls.model_validate(own)
         except ValidationError as error:
             place = error.errors()[0]["loc"]
-            raise _makes_no_sense(str(place[-1])) from None
+            raise _invalid(str(place[-1])) from None
         if found.labels is not None and len(found.labels) != found.samples:
-            raise _makes_no_sense("labels")
+            raise _invalid("labels")
         return found
 
 
-def _makes_no_sense(keyword: str) -> ProvenanceError:
+def _invalid(keyword: str) -> ProvenanceError:
     return ProvenanceError(
-        f"what the picture says of how it was drawn makes no sense: {keyword}"
+        f"the picture's text about how it was drawn makes no sense: {keyword}"
     )
 
 
 def _expect_version(text: str) -> None:
-    """Raise ProvenanceError if a picture can be verified only by a later version.
+    """Raise ProvenanceError if only a later version can verify the picture.
 
-    text: the first version of a job's description that can say all options of the
-    picture; empty in pictures of 0.3 and before, which have no later options.
+    text: the first version of job descriptions that has all of the picture's options;
+    empty in pictures of 0.3 and before, which have no later options.
     """
     if not text:
         return
     if not (text.isdecimal() and text.isascii() and len(text) < 6):
-        raise _makes_no_sense("version")
+        raise _invalid("version")
     if int(text) > VERSION:
         raise ProvenanceError(
             "it was drawn with an option that this version does not know, so a "
-            f"difference would prove nothing: it takes version {text} of the options, "
-            f"and this is {VERSION}"
+            f"difference would prove nothing: expected options of version {VERSION} "
+            f"or earlier, not {text}"
         )
 
 
 def expect_numerics(theirs: str, ours: str) -> None:
-    """Raises ProvenanceError if a picture was drawn with another arithmetic than `ours`. theirs: its `numerics`."""
+    """Raise ProvenanceError if a picture was drawn with other arithmetic than `ours`,
+    because its bytes may then differ.
+
+    theirs: `numerics` of the picture, possibly several separated by commas; empty
+    passes.
+    """
     if theirs and ours not in theirs.split(", "):
         raise ProvenanceError(
-            f"it was drawn with {theirs} numerics and would be drawn here with {ours}: the last digits of the "
-            "network's numbers differ between the two, which turns a draw now and then, so a difference "
-            "would prove nothing"
+            f"it was drawn with {theirs} numerics and would be drawn here with {ours}: "
+            "the last digits of the network's numbers differ between the two, which "
+            "occasionally changes a draw, so a difference would prove nothing"
         )

@@ -1,14 +1,18 @@
-"""The life of a job as atomic scripts: Lua for Redis 7 and Valkey, in `lua/` beside this file.
+r"""The life of a job as atomic scripts: Lua for Redis 7 and Valkey, in `lua/` beside
+this file.
 
-    submit -> queued --claim--> running --append rows--> ... --settle--> succeeded | failed | canceled
-                 \\---------------------- cancel -----------------------------------/
-    finish: append and settle at once
-    release: running -> queued, when a worker hands back what it did not finish
+    submit -> queued --claim--> running --append rows--> ... --settle--> succeeded
+                 \                      |                         | failed | canceled
+                  \------ cancel -------+---------------------------------/
+    finish: append and settle in one call
+    release: running -> queued, when a worker returns an unfinished job
 
-They hold the promises: a job ends in exactly one terminal event, whatever dies; only the owner of the newest claim can
-write; a command repeated because its reply was lost changes nothing; times come from one clock, Redis's own.
-Every script takes KEYS = job, events, image, tombstone of the same job, in this order (`of(job_id)`); its first lines
-say what else it takes and what it returns. The books (`books.lua`) are kept by the same scripts.
+The scripts guarantee that a job ends with exactly one terminal event, whatever process
+dies; that only the owner of the newest claim can write; that repeating a command whose
+reply was lost changes nothing; and that all times come from one clock, Redis's own.
+Every script takes KEYS = job, events, image, tombstone of the same job, in this order
+(`of(job_id)`); its first lines describe its ARGV and its reply. The same scripts keep
+the statistics (`books.lua`).
 """
 
 from worker.contract import keys
@@ -16,7 +20,7 @@ from worker.contract.loader import load
 
 
 def of(job_id: str) -> list[str]:
-    """The KEYS of every script below."""
+    """Return the KEYS that every script below takes for this job."""
     return [
         keys.job(job_id),
         keys.events(job_id),

@@ -1,4 +1,5 @@
-"""Several pictures in one job: what its options say of them, and its summary, which has one of each."""
+"""Several pictures in one job: its options, and its summary, which contains one summary
+for each picture."""
 
 import json
 from collections.abc import Sequence
@@ -17,39 +18,47 @@ from worker.contract.kind import (
 
 
 class SeveralOptions(Options):
-    """Options of a kind whose jobs may take several pictures; n counts the images of all of them."""
+    """Options of kinds whose jobs may take several pictures. `n` counts the images of
+    all pictures."""
 
     pictures: Annotated[int, FOUND, Since(8)] = Field(default=0, ge=0, le=MAX_IMAGES)
-    """How many pictures there are, where there are several or they are cut-outs; 0: one."""
+    """Number of pictures, if there are several or they are cut-outs; 0 for a single
+    picture."""
 
     def images(self, n: int) -> int:
+        """Return the number of images of all pictures, for n images of each. Raises
+        BadOptionError if they are more than MAX_IMAGES."""
         if n * self.picture_count > MAX_IMAGES:
-            most, what = (
-                MAX_IMAGES // self.picture_count,
-                "cut-outs" if self.places else "pictures",
-            )
+            most = MAX_IMAGES // self.picture_count
+            parts = "cut-outs" if self.places else "pictures"
             raise BadOptionError(
-                f"n: expected at most {most} for {self.picture_count} {what}", "n"
+                f"n: expected at most {most} for {self.picture_count} {parts}", "n"
             )
         return n * self.picture_count
 
     @property
     def picture_count(self) -> int:
+        """Number of pictures, at least 1."""
         return self.pictures or 1
 
     @property
     def is_of_several(self) -> bool:
+        """True if the job has several pictures or cut-outs."""
         return self.pictures > 0
 
 
 class SeveralSummary(Summary):
-    """The summary of each picture, in their order."""
+    """The summary of a job with several pictures: one summary for each picture, in
+    their order."""
 
     pictures: tuple[SerializeAsAny[Summary], ...]
+    """The summaries, each of the class that the kind names."""
 
     @classmethod
     def read(cls, text: str, of: type[Summary]) -> Self:
-        """Read the stored JSON, in which each is a summary of this type."""
+        """Parse the stored JSON, in which each summary is of the type `of`. Raises
+        ValueError (pydantic's ValidationError included) or KeyError if it is damaged.
+        """
         return cls(
             pictures=tuple(
                 of.model_validate(each) for each in json.loads(text)["pictures"]
@@ -59,6 +68,8 @@ class SeveralSummary(Summary):
     def result_fields(
         self, images: Sequence[str], address: str, query: str = ""
     ) -> dict[str, Any]:
+        """Return {"pictures": [...]}: the result fields of each picture, with `images`,
+        the addresses of its own images."""
         n = len(images) // len(self.pictures)
         own = [images[first : first + n] for first in range(0, len(images), n)]
         pictures = [
@@ -69,5 +80,6 @@ class SeveralSummary(Summary):
 
 
 def summaries_of(result: Summary) -> Sequence[Any]:
-    """The summary of each picture of a job."""
+    """Return the summary of each picture of a job; a list of one if the job has a
+    single picture."""
     return result.pictures if isinstance(result, SeveralSummary) else [result]

@@ -1,4 +1,5 @@
-"""The size of a picture that is larger than the model's: a field, which is drawn and scored in windows."""
+"""Fields: pictures larger than the model's, which are drawn and scored in overlapping
+windows."""
 
 import re
 from typing import Annotated, Self
@@ -10,39 +11,49 @@ from worker.contract.pixel_options import PIXELS
 
 SINCE = Since(8)
 MAX_SIDE = 4096
+"""Longest side of a field, in pixels."""
 PUT_OFF = 0.0001
-"""The progress that is reported of a job whose pictures wait until other widths of the model are drawn."""
+"""Progress that is reported for a job whose pictures wait until the model has drawn
+those of other widths."""
 _SIZE = re.compile(r"([1-9][0-9]{0,3})x([1-9][0-9]{0,3})", re.ASCII)
 PATTERN = f"^{_SIZE.pattern}$"
-TOLD = (
-    "WIDTHxHEIGHT of larger pictures than the model's, such as 160x96, up to 4096 each way and so many pixels as "
-    "`limits.field_pixels` of `GET /info` says, all images together. They are drawn in windows of the model's height; "
-    "good ones by models that say `field`."
+SIZE_TEXT = (
+    "WIDTHxHEIGHT of pictures larger than the model's, such as 160x96: "
+    "at most 4096 in each direction, and `limits.field_pixels` of `GET /info` pixels "
+    "in all images of the job. They are drawn in windows of the model's height. "
+    "Models with `field` draw good ones."
 )
 
 
 def sides(size: str) -> tuple[int, int]:
-    """Width and height. ValueError for what is no size."""
+    """Return (width, height). Raises ValueError if `size` is not WIDTHxHEIGHT with
+    positive numbers of at most four digits."""
     if (found := _SIZE.fullmatch(size)) is None:
         raise ValueError(f"expected WIDTHxHEIGHT, such as 160x96, not {size[:32]!r}")
     return int(found[1]), int(found[2])
 
 
 FoundSize = Annotated[str | None, FOUND, SINCE, Field(pattern=PATTERN)]
-"""A size that no client says: a picture says it."""
+"""A size that the API determines from the picture, so that no client sends it."""
 
 
 class FieldOptions(Options):
-    """Options of a kind whose pictures may be fields. `size` is that of a field, and none where it is the model's."""
+    """Options of kinds whose pictures may be fields. `size` is the size of a field, or
+    None for pictures of the model's size."""
 
     size: Annotated[str | None, PIXELS, SINCE] = Field(
-        default=None, pattern=PATTERN, examples=["160x96"], description=TOLD
+        default=None, pattern=PATTERN, examples=["160x96"], description=SIZE_TEXT
     )
 
-    def settled(self, model: Able, n: int) -> Self:
-        settled = super().settled(model, n)
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy in which `size` is None if it is the model's own.
+
+        Raises BadOptionError if the model is a Multi-Scale one or has no upright
+        network, or if the size is smaller than the model's or exceeds MAX_SIDE.
+        """
+        checked = super().for_model(model, n)
         if self.size is None or sides(self.size) == (model.width, model.height):
-            return settled.model_copy(update={"size": None})
+            return checked.model_copy(update={"size": None})
         if model.small_height or "none" not in model.members:
             why = "two scales" if model.small_height else "no upright network"
             raise BadOptionError(
@@ -57,20 +68,26 @@ class FieldOptions(Options):
                 f"size: expected {least} to {MAX_SIDE}x{MAX_SIDE}, not {self.size}",
                 "size",
             )
-        return settled
+        return checked
 
     def fits(self, model: Able) -> bool:
+        """Return True unless a field is wanted and the model draws none."""
         return super().fits(model) and (self.size is None or model.field_step > 0)
 
     def shape(self, model: Able) -> tuple[int, int]:
+        """Return (height, width) of the field, or of the model's pictures."""
         width, height = sides(self.size) if self.size else (model.width, model.height)
         return height, width
 
     @property
     def is_field(self) -> bool:
+        """True if the pictures are fields."""
         return self.size is not None
 
     def windows(self, model: Able) -> int:
-        """How many windows there are; 1 of a picture of the model's size."""
+        """Return the number of windows in which a picture is drawn; 1 for the model's
+        size."""
         height, _ = self.shape(model)
-        return 1 + -(-(height - model.height) // max(1, model.field_step))
+        step = max(1, model.field_step)
+        further = -(-(height - model.height) // step)  # rounded up
+        return 1 + further

@@ -1,6 +1,8 @@
-"""The checks before the queue: what `scripts.SUBMIT` is told, and what it answers. It accepts, queues and books a job.
+"""Arguments and answers of `scripts.SUBMIT`, which checks, accepts, queues and counts a
+job.
 
-All of it happens or none: a client that never saw the answer may ask again with the same id or `Idempotency-Key`.
+All of it happens or none: a client that did not receive the answer may repeat the
+request with the same id or `Idempotency-Key`.
 """
 
 from enum import StrEnum
@@ -14,66 +16,75 @@ from worker.contract.room import input_room, room_of, rows_room
 
 
 class Allowance(BaseModel):
-    """The jobs that one client may hand in."""
+    """How many jobs one client may submit and have open."""
 
     model_config = ConfigDict(frozen=True)
     client: str = Field(min_length=1)
-    """The account whose allowance it is."""
+    """The account that is charged: an API key's name, or the address of a client
+    without one."""
     rate: float = Field(gt=0)
-    """Jobs a second, on average."""
+    """Jobs per second, on average."""
     burst: int = Field(ge=1)
-    """How many at once."""
+    """Most jobs at once: the capacity of the token bucket."""
     client_jobs: int = Field(ge=1)
-    """How many may be open."""
+    """Most jobs that may be open."""
 
 
 class SubmissionTerms(Allowance):
-    """The limits that a request is checked against. Jobs are counted; work is counted in values, as in
+    """The limits against which a request is checked. Work is counted in values, as in
     `JobSpec.work`."""
 
     owner: str = Field(min_length=1)
-    """Who may list and see the job."""
+    """Owner of the job, who may list and see it."""
     queue: str
-    """The Redis list in which it will wait."""
+    """Key of the Redis list in which the job will wait."""
     queue_jobs: int = Field(ge=1)
+    """Most jobs that may wait in the queue."""
     queue_work: int = Field(ge=1)
+    """Most work of all open jobs; a single job may exceed it if there is no other work.
+    """
     memory: int | None = None
-    """Bytes that were free when somebody last looked, for what open jobs will write; None = there is no limit."""
+    """Bytes of the server's memory that open jobs may still use, when it was last
+    measured; None if there is no limit."""
     written: int = 0
-    """`written` of `keys.LOAD` at that look: what came later is not free any more."""
+    """`written` of `keys.LOAD` at that moment: input that came later is subtracted."""
     idempotency: str = ""
     """Digest of the client's `Idempotency-Key`; empty without one."""
     body: str = ""
-    """Digest of what it asks for."""
+    """Digest of the request, which must be the same if the `Idempotency-Key` is used
+    again."""
     retention: int = Field(default=keys.RESULT_TTL_S, ge=1)
-    """Seconds that its results are kept once it has ended."""
+    """Seconds for which the results are kept after the job's end."""
     longest: int = Field(default=keys.RESULT_TTL_S, ge=1)
-    """The most that any job of this service may ask for."""
+    """Longest retention that any job of this service may ask for, in seconds."""
     webhook: str = ""
-    """The address to which the job's end is told; empty = to none."""
+    """Address to call when the job ends; empty for none."""
 
 
 class SubmissionAnswer(StrEnum):
-    """The first word of the answer, and what follows it."""
+    """The first word of the script's answer. The docstrings say which values follow
+    it."""
 
     ACCEPTED = "accepted"
-    """created_at, how many wait before it, its `ahead` (`keys.job`); and, unless this id was accepted before, how many
-    jobs the client may still hand in at once, and how many of its jobs are open."""
+    """created_at, number of jobs that wait before it, its `ahead` (`keys.job`); and,
+    unless a job of this id had been accepted before, the number of jobs that the client
+    may still submit at once, and the number of its open jobs."""
     AGAIN = "again"
-    """Id of the job that this `Idempotency-Key` and body stand for."""
+    """Id of the earlier job with this `Idempotency-Key` and body."""
     CONFLICT = "conflict"
-    """The `Idempotency-Key` stands for another body."""
+    """Nothing: an earlier job with this `Idempotency-Key` had another body."""
     TOO_FAST = "too-fast"
-    """Seconds until the client may hand in one more, how many it may now (less than one), and how many of its jobs are
-    open."""
+    """Seconds until the client may submit another job, its tokens now (less than one),
+    and the number of its open jobs."""
     TOO_MANY = "too-many"
-    """How many jobs of the client are open, and how many it may still hand in at once."""
+    """Number of the client's open jobs, and its tokens."""
     NO_MEMORY = "no-memory"
-    """Accepted jobs would not all find room in the server's memory."""
+    """Nothing: the server's memory would not suffice for all accepted jobs."""
     OVER_SHARE = "over-share"
-    """The memory that the jobs of the client's account take, in bytes: it would be more than is free."""
+    """Bytes that the jobs of the client's account take: with this job it would be more
+    than is left free."""
     FULL = "full"
-    """The queue has its number of jobs, or of values."""
+    """Nothing: the queue has reached its limit of jobs or of work."""
 
 
 def arguments(
@@ -84,9 +95,14 @@ def arguments(
     commands: str,
     upload: bytes = b"",
 ) -> list[str | bytes]:
-    """ARGV of `scripts.SUBMIT`. `commands`: a JSON list of the Redis commands that put the job at the queue's end;
-    `upload`: the file of a picture whose holes are filled."""
+    """Return ARGV of `scripts.SUBMIT` for a job.
+
+    pixels, keep: the job's input as `keys.image` stores it; None and empty if it has
+    none. commands: a JSON list of the Redis commands that append the job to its queue.
+    upload: the file of a larger picture whose holes are filled.
+    """
     priority = priority_of(spec)
+    input_bytes = len(pixels or b"") + len(keep) + len(upload) + len(terms.webhook)
     facts = _JobFacts(
         id=spec.id,
         kind=spec.kind,
@@ -94,18 +110,17 @@ def arguments(
         work=spec.work,
         rows_total=spec.rows_total,
         room=room_of(spec),
-        input=input_room(
-            len(pixels or b"") + len(keep) + len(upload) + len(terms.webhook)
-        ),
+        input=input_room(input_bytes),
         rows_room=rows_room(spec),
         line=f"{priority}:{terms.client}",
         turn=max(WEIGHTS.values()) // WEIGHTS[priority],
-        listed_key=keys.listed(terms.owner),
+        listed_key=keys.listed_ids(terms.owner),
         allowance_key=keys.allowance(terms.client),
         idempotency_key=keys.idempotency(terms.client, terms.idempotency),
         listed_ttl=keys.ACTIVE_TTL_S + terms.longest,
     )
-    terms_json = terms.model_dump_json(exclude_none=True)  # null is no nil in Lua
+    # Lua's cjson decodes null as a value that is not nil, so absent fields are left out.
+    terms_json = terms.model_dump_json(exclude_none=True)
     return [
         terms_json,
         facts.model_dump_json(),
@@ -118,12 +133,13 @@ def arguments(
 
 
 def client_of(ticket: bytes | None) -> str:
-    """The client that a ticket (`keys.OPEN`) names; empty for a job without one."""
+    """Return the client in a ticket (`keys.OPEN`, `work:job:client`); empty for
+    None."""
     return b"".join((ticket or b"").split(b":", 2)[2:]).decode(errors="replace")
 
 
 class _JobFacts(BaseModel):
-    """Facts of the job that the script needs beside its text."""
+    """Facts of the job that the script needs beside the job's description."""
 
     id: str
     kind: str
@@ -131,13 +147,14 @@ class _JobFacts(BaseModel):
     work: int
     rows_total: int
     room: int
+    """Bytes that the job will still write."""
     input: int
     """Bytes that are written with it."""
     rows_room: int
     line: str
-    """The line whose turn it takes: see `keys.turns`."""
+    """The line in which it takes its turn (`keys.turns`)."""
     turn: int
-    """How far a job of it brings its line on."""
+    """How far one job moves its line on: bulk jobs move it further."""
     listed_key: str
     allowance_key: str
     idempotency_key: str

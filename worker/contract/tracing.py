@@ -1,8 +1,8 @@
-"""Spans of requests and of jobs, in the words of OpenTelemetry.
+"""Spans of requests and jobs, with the names of OpenTelemetry.
 
-They are sent where OTEL_EXPORTER_OTLP_ENDPOINT says (OTLP over HTTP), by whoever has the packages:
-`pip install '.[tracing]'` in the checkout. Everybody else hands on the trace that a caller names
-(W3C Trace Context), and the logs name it.
+They are sent to OTEL_EXPORTER_OTLP_ENDPOINT (OTLP over HTTP) if the packages are
+installed: `pip install '.[tracing]'` in the checkout. Otherwise the trace that a caller
+names (W3C Trace Context) is only passed on and logged.
 """
 
 from __future__ import annotations
@@ -21,27 +21,34 @@ _TRACEPARENT = re.compile(
     r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 _EXPORT_S = 2.0
-"""Patience with the receiver; a process that ends waits no longer for it."""
+"""Timeout of an export in seconds; a process that ends waits no longer for it."""
 
 Attributes = Mapping[str, str | int | float]
 
 
 def trace_id(traceparent: str) -> str:
-    """Id of the trace that a `traceparent` header names; empty if it names none."""
+    """Return the id of the trace in a `traceparent` header: 32 hexadecimal digits, or
+    an empty string if the header is not valid."""
     found = _TRACEPARENT.fullmatch(traceparent)
     return found[1] if found else ""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of work under way. `traceparent` names it to whoever does a part of it; empty outside of any trace."""
+    """A piece of work that has begun; `Spans.begin` makes it.
+
+    It may only pass on the caller's trace, without a span of its own.
+    """
 
     traceparent: str = ""
+    """Header with which a part of this work joins the trace; empty if there is no
+    trace."""
     span: Any = None
-    """OpenTelemetry's own; None where nothing is sent."""
+    """OpenTelemetry's span; None if tracing is off."""
 
     def end(self, name: str, attributes: Attributes, failed: bool = False) -> None:
-        """It is over, under this name."""
+        """End the span with this name and these attributes, and mark it as an error if
+        `failed`. Do nothing if tracing is off."""
         if self.span is None:
             return
         from opentelemetry.trace import StatusCode
@@ -54,13 +61,20 @@ class Span:
 
 
 class Spans:
-    """service: what the spans say they are of, where OTEL_SERVICE_NAME does not."""
+    """Makes the spans of one process, and sends them if an endpoint is configured."""
 
     def __init__(self, service: str) -> None:
+        """service: name of the service in all spans, unless OTEL_SERVICE_NAME is
+        set."""
         self._tracer = _tracer(service)
 
     def begin(self, kind: str, parent: str) -> Span:
-        """kind: SERVER, CONSUMER, ... parent: a `traceparent`, or anything else for none."""
+        """Begin a span now and return it; end it with `Span.end`.
+
+        kind: SERVER, CONSUMER, ... of OpenTelemetry's SpanKind (KeyError for others).
+        parent: a `traceparent` header; any other text begins a new trace. If tracing is
+        off, the returned span only carries the parent on.
+        """
         if self._tracer is None:
             return Span(parent if trace_id(parent) else "")
         from opentelemetry.trace import SpanKind
@@ -80,7 +94,8 @@ class Spans:
 
 
 def _tracer(service: str) -> Any:
-    """None where nothing is sent."""
+    """Return OpenTelemetry's tracer, or None if no endpoint is set or the packages are
+    missing, which is logged."""
     if not any(os.environ.get(name) for name in _ENDPOINTS):
         return None
     try:
@@ -92,8 +107,8 @@ def _tracer(service: str) -> Any:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
         reason = (
-            "an endpoint is set, and the packages are not there: pip install "
-            "'.[tracing]' in the checkout, or the wheel's file in place of the dot"
+            "an endpoint is set, but the packages are missing: run pip install "
+            "'.[tracing]' in the checkout, or with the wheel's file instead of the dot"
         )
         structlog.get_logger("tracing").warning("traces_not_sent", reason=reason)
         return None

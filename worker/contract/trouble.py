@@ -1,4 +1,5 @@
-"""Tells Redis's own troubles from faults in what it was told."""
+"""Distinguishes temporary problems of the Redis server from faults in the commands sent
+to it."""
 
 from collections.abc import Collection
 
@@ -14,8 +15,9 @@ _WORDS = (
     "MASTERDOWN",
     "ACL failure",
 )
-"""First words of Redis errors that pass, or that an operator can mend: out of memory, read-only replica, cannot write
-its file, held up by a script, too few replicas, a right is missing."""
+"""First words of Redis errors that pass, or that an operator can repair: out of memory,
+read-only replica, file cannot be written, blocked by a script, too few replicas,
+missing right."""
 
 _NAMES = (
     "OutOfMemoryError",
@@ -26,7 +28,7 @@ _NAMES = (
     "MasterDownError",
     "ExecAbortError",
 )
-"""Exceptions that redis-py makes of some of them; it takes the word away."""
+"""Exceptions that redis-py raises for some of them; it removes the first word."""
 
 _OF_A_CLUSTER = (
     "ClusterDownError",
@@ -38,14 +40,15 @@ _OF_A_CLUSTER = (
 
 
 def is_store_trouble(error: Exception) -> bool:
-    """True if the same command may succeed later, or as soon as an operator has mended the server."""
+    """Return True if the same command may succeed later, or once an operator has
+    repaired the server."""
     return (
         _is_any(error, _NAMES) or is_of_cluster(error) or str(error).startswith(_WORDS)
     )
 
 
 def is_of_cluster(error: Exception) -> bool:
-    """Is it what a server of a cluster says?"""
+    """Return True if the error is one that only servers in cluster mode send."""
     return _is_any(error, _OF_A_CLUSTER) or "in a cluster" in str(error)
 
 
@@ -54,10 +57,11 @@ def _is_any(error: BaseException, names: Collection[str]) -> bool:
 
 
 def locked_out(error: BaseException | None) -> str:
-    """Why the server does not let this client in, where that is what the error says; else nothing."""
+    """Return why the server refuses this client (wrong password or unknown database),
+    found in the error or one of its causes; empty if it does not."""
     while error is not None:
         if _is_any(error, ["AuthenticationError"]):
-            return "it does not take this user and password"
+            return "it does not accept this user and password"
         if "DB index is out of range" in str(error):
             return "it has no database of this number"
         error = error.__cause__

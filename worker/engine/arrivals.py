@@ -19,11 +19,11 @@ from model_core.errors import ModelError
 from model_core.models_directory import CARD, cards_in, weights_in
 from worker.contract.added import (
     OWNER,
+    announced_origin,
     drafts_in,
     name_of,
     owner_of,
-    seen_by,
-    whence,
+    private_owner,
 )
 from worker.contract.cards import ExaminedDraft, ModelCard, RefusedModel
 from worker.contract.fairness import Shares
@@ -147,7 +147,7 @@ def refused_model(
     One that is going to be examined again names no job: a job that has added it waits
     for the verdict.
     """
-    whose = whence(place)
+    whose = announced_origin(place)
     identity = ""
     if repeats.will_come(name):
         whose["job"] = ""
@@ -331,7 +331,7 @@ class Arrivals:
             return
         if read.name == name:
             self._pool.expected[name] = read
-            self._put("coming", card.model_copy(update=whence(place)))
+            self._put("coming", card.model_copy(update=announced_origin(place)))
 
     def _is_served(self, name: str) -> bool:
         # One that was refused at the start is in the pool no more.
@@ -351,7 +351,7 @@ class Arrivals:
             cohort = Cohort(
                 partial(self._pool.engine, called), self._pool.plans[called].express
             )
-        now = {"compiling": False, "cold": False, **whence(source)}
+        now = {"compiling": False, "cold": False, **announced_origin(source)}
         self._put("served", card.model_copy(update=now), called, cohort)
         self._log.info(
             "model_served",
@@ -388,7 +388,9 @@ class Arrivals:
             if self._examination.repeats.will_come(place.name):
                 return None
         job = place.name.removeprefix(_DRAFT)
-        return ExaminedDraft(job=job, name=name, reason=reason, owner=seen_by(place))
+        return ExaminedDraft(
+            job=job, name=name, reason=reason, owner=private_owner(place)
+        )
 
     def _loaded(self, name: str, identity: str, source: Path) -> ModelCard:
         """Return the card of a model that is ready, and keep a copy of the model.
@@ -445,7 +447,7 @@ class Arrivals:
             yield
             return
         with self._coming(kept_name(card)):
-            coming = {"compiling": True, **whence(source)}
+            coming = {"compiling": True, **announced_origin(source)}
             self._put("coming", card.model_copy(update=coming))
             yield
 

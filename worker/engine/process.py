@@ -37,7 +37,7 @@ from model_core.sampling.compiled.threads import (
     used_by_threads,
 )
 from worker.contract import logs
-from worker.contract.added import models_in, seen_by, whence
+from worker.contract.added import announced_origin, models_in, private_owner
 from worker.contract.kinds import KINDS
 from worker.engine.arrivals import Arrivals, Directory, refused_model
 from worker.engine.assessment import passed
@@ -190,7 +190,7 @@ def main(usable: Collection[int]) -> None:
         gc.enable()
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
         cards = {
-            name: card.model_copy(update=whence(places[name]))
+            name: card.model_copy(update=announced_origin(places[name]))
             for name, card in pool.cards.items()
         }
         refused = [
@@ -324,7 +324,7 @@ def offer_meanwhile(
     open_to_all = {
         place(name): identity
         for name, identity in identities.items()
-        if not seen_by(place(name))
+        if not private_owner(place(name))
     }
     arguments = settings.portable_dir, open_to_all, usable
     threading.Thread(target=offer, args=arguments, name="offering", daemon=True).start()

@@ -159,7 +159,7 @@ class ReservedNames:
             return
         digest = hashlib.sha256(text.encode()).hexdigest()
         with self._redis.pipeline() as pipeline:
-            pipeline.set(keys.reserved(digest), text, ex=keys.RESERVED_TTL_S)
+            pipeline.set(keys.reserved_names(digest), text, ex=keys.RESERVED_TTL_S)
             pipeline.sadd(keys.RESERVED, digest)
             pipeline.expire(keys.RESERVED, keys.RESERVED_TTL_S)
             pipeline.execute()

@@ -114,7 +114,7 @@ class Beginning:
         places = [
             keys.job(job.id),
             queue.intermediate_queue_key,
-            keys.parked(queue.name),
+            keys.parked_ids(queue.name),
         ]
         self._rq.connection.eval(PARK, len(places), *places, job.id)
 

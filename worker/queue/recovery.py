@@ -169,7 +169,7 @@ class Recovery:
         lists = [
             self._queue.intermediate_queue_key,
             self._queue.key,
-            keys.taken(self._queue.name),
+            keys.taken_ids(self._queue.name),
         ]
         for job_id in self._redis.eval(SWEEP_INTERMEDIATE, 3, *lists, older_than_s):
             self._settle_lost(job_id.decode(errors="replace"))
@@ -187,7 +187,7 @@ class Recovery:
         now = time.monotonic()
         if now < self._next_sweep_at:
             return False
-        name = keys.swept(self._queue.name)
+        name = keys.sweep_lock(self._queue.name)
         if self._sweeps and self._redis.get(name) == self._token:
             self._redis.set(name, self._token, ex=SWEEPER_TTL_S)
         else:

@@ -32,7 +32,7 @@ class Strays:
             queue.key,
             queue.intermediate_queue_key,
             started,
-            keys.parked(queue.name),
+            keys.parked_ids(queue.name),
         ]
         self._notes = keys.strays(queue.name)
         self._clock = clock

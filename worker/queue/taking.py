@@ -40,7 +40,7 @@ class Taking:
         self._held = held
         self._admission = admission
         self._at_hand: deque[Taken] = deque()
-        self._parked = keys.parked(rq.queue.name)
+        self._parked = keys.parked_ids(rq.queue.name)
         self._look_at_parked_at = 0.0
         self._parked_seen = 0
         self._suspended = False

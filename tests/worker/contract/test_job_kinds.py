@@ -101,9 +101,9 @@ def test_particles_of_a_classification_are_bounded_over_all_labels_together() ->
     ten = card.model_copy(
         update={"labels": tuple(Label(name=str(i), prior=0.1) for i in range(10))}
     )
-    assert ClassifyOptions().settled(hundred, 1).particles == 20
-    assert ClassifyOptions().settled(ten, 1).particles == 32
-    assert ClassifyOptions(particles=204).settled(ten, 1).particles == 204
+    assert ClassifyOptions().for_model(hundred, 1).particles == 20
+    assert ClassifyOptions().for_model(ten, 1).particles == 32
+    assert ClassifyOptions(particles=204).for_model(ten, 1).particles == 204
     for model, particles in ((hundred, 21), (ten, 205)):
         with pytest.raises(BadOptionError, match="expected at most"):
-            ClassifyOptions(particles=particles).settled(model, 1)
+            ClassifyOptions(particles=particles).for_model(model, 1)

@@ -24,7 +24,7 @@ from tests.worker.harness import (
     wait_for,
 )
 from worker.contract import keys
-from worker.contract.added import OWNER, Owner, seen_by
+from worker.contract.added import OWNER, Owner, private_owner
 from worker.contract.cards import ExaminedDraft, ModelCard, WorkerInfo
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine import process
@@ -129,7 +129,7 @@ def test_a_damaged_owner_shows_a_model_to_nobody(
     """A model without one is everybody's: an operator put it there."""
     if text is not None:
         (tmp_path / OWNER).write_text(text)
-    assert seen_by(tmp_path) == sees
+    assert private_owner(tmp_path) == sees
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_job_waits_for_its_model_when_that_is_compiled(
         is JobStatus.SUCCEEDED
     )
     wait_for(
-        lambda: client.redis.zscore(keys.parked(keys.QUEUE), spec.id) is not None,
+        lambda: client.redis.zscore(keys.parked_ids(keys.QUEUE), spec.id) is not None,
         "the job to be parked",
     )
     assert (client.status(spec.id), client.attempts(spec.id)) == (JobStatus.QUEUED, 0)

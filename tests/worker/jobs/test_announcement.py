@@ -45,7 +45,9 @@ def test_file_is_renewed_while_a_model_is_ready_and_redis_hears_of_it(
 def reserved(redis: Any) -> list[dict[str, str]]:
     """Return the lists of names that are reserved now."""
     digests = redis.smembers(keys.RESERVED)
-    return [json.loads(redis.get(keys.reserved(each.decode()))) for each in digests]
+    return [
+        json.loads(redis.get(keys.reserved_names(each.decode()))) for each in digests
+    ]
 
 
 def test_names_of_all_models_in_the_directory_are_announced(

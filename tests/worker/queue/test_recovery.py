@@ -293,7 +293,7 @@ def test_one_worker_looks_for_strays_and_another_when_it_is_gone(
 
     turn()
     turn()
-    client.redis.delete(keys.swept(client.queue.name))  # as when its time is over
+    client.redis.delete(keys.sweep_lock(client.queue.name))  # as when its time is over
     second._next_sweep_at = 0.0
     second.run_once()
     turn()

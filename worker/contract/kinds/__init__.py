@@ -1,8 +1,9 @@
-"""The kinds of job there are. Each is one file here, and nothing else asks which kind a job is.
+"""The kinds of job. Each has one file here, and no other code asks which kind a job is.
 
-contract/kind.py says what a kind consists of. The API makes its call, its form, its result and its part of openapi.json
-from the record; the workers find in it what builds its order and what carries that out. CONTRIBUTING says how to add
-one, and `tests/worker/test_declared_kind.py` declares one of its own.
+contract/kind.py defines what a kind consists of. From its record the API makes the
+call, form, result and part of openapi.json, and the workers take the functions that
+build and run its order. CONTRIBUTING shows how to add a kind, and
+`tests/worker/test_declared_kind.py` declares one.
 """
 
 from collections import ChainMap
@@ -35,9 +36,10 @@ KINDS: dict[str, Kind] = {
         classify.KIND,
     )
 }
-"""Kinds whose jobs ask a model. The key is the word in calls, jobs and cards."""
+"""The kinds whose jobs use a model, by the word that calls, jobs and cards have for
+them."""
 
 ALL_KINDS: Mapping[str, Kind] = ChainMap(
     {kind.word: kind for kind in (train.KIND, add.KIND)}, KINDS
 )
-"""These, and those that bring a model."""
+"""These, and the kinds whose jobs make a model."""

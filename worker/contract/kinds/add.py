@@ -1,5 +1,5 @@
-"""A model that is handed in. Such a job waits in the queue until a worker has examined what was put among the added
-models, and ends with what it found."""
+"""Adding a finished model. The job waits in the queue until a worker has examined the
+files that the API put among the added models, and ends with the result."""
 
 from typing import Annotated
 
@@ -18,23 +18,24 @@ from worker.contract.kind import (
 
 
 class AddOptions(Options):
-    """A model that is added."""
+    """Add a model that is already trained."""
 
     shared: bool = Field(
         default=False,
-        description="Everybody who may use the service sees the model, and not your key alone.",
+        description="If true, everybody who may use the service sees the model; "
+        "otherwise only your key does.",
     )
 
     draft: Annotated[bool, FOUND, Since(9)] = False
-    """The model replaces one that is served: workers examine it as a draft."""
+    """True if the model replaces a served one: workers then examine it as a draft."""
 
     def work(self, job: Asked) -> int:
-        """Nothing is drawn."""
+        """Return 0: nothing is drawn."""
         return 0
 
 
 class AddSummary(Summary):
-    """The model, as it is served."""
+    """The model as it is served now."""
 
     name: str = Field(description="Its name.")
     digest: str = Field(description="sha256 of its weights.")
@@ -44,16 +45,18 @@ class AddSummary(Summary):
 KIND = Kind(
     "add",
     "model",
-    """Add a model: the files that `pixelrnn train` or `publish` wrote, 64 MiB at most.
+    """Add a model: the files that `pixelrnn train` or `publish` wrote, at most 64 MiB.
 
-    A worker examines it within seconds: the job succeeds when the model is served, or says why it is not. With keys,
-    one of the right `train` is needed, and only that key sees the model unless it is `shared`. A model that is
-    exchanged (`If-Match`) is served until the job has succeeded, and stays if the job fails or is cancelled.
+    A worker examines it within seconds. The job succeeds when the model is served, and
+    fails with the reason if it cannot be. If the service has keys, yours needs the
+    right `train`, and only your key sees the model unless it is `shared`. A model that
+    is exchanged (`If-Match`) is served until the job has succeeded, and stays if the
+    job fails or is cancelled.
     """,
     Input.NOTHING,
     AddOptions,
     order="",
-    none_told="It draws none.",
+    zero_images="It draws none.",
     shows=Shows.NOTHING,
     summary=AddSummary,
 )

@@ -1,4 +1,5 @@
-"""The label of a picture: how probable the model finds each, given all of it or a part."""
+"""The label of a picture: the probability of each label, given all of the picture or a
+part."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
@@ -21,12 +22,15 @@ from worker.contract.record import Record
 from worker.contract.several import SeveralOptions
 
 PARTICLES = 32
+"""Default number of particles for each label and network."""
 MAX_PARTICLES = 256
-"""Particles of each label and network, at most; a model's card may say less."""
+"""Most particles for each label and network; a model's card may allow fewer."""
 MAX_PARTICLES_OF_JOB = 2048
+"""Most particles of one picture, over all labels and networks."""
 
 _LABEL = 2 * 256
-"""Bytes that one label's entry takes in a result, which is kept twice: in the job's record and in its last event."""
+"""Bytes of one label's entry in a result, which is stored twice: in the job's record
+and in its last event."""
 
 
 class ClassifyOptions(SeveralOptions, ColourOptions):
@@ -36,17 +40,24 @@ class ClassifyOptions(SeveralOptions, ColourOptions):
         default=None,
         ge=1,
         le=MAX_PARTICLES,
-        description="Particles of each label, and of each network of a mixture, where something is given behind a "
-        f"pixel that is not. More come closer and take longer. {PARTICLES} when absent, or as many as the model's "
-        f"`max_particles`; all together may be {MAX_PARTICLES_OF_JOB}.",
+        description="Particles for each label, and for each network of a mixture. "
+        "They are needed only if there are given pixels behind a missing one. More "
+        "are more accurate and take longer. Default: 32, or the model's "
+        "`max_particles` if that is lower; at most 2048 over all labels and "
+        "networks.",
     )
     components: Annotated[int, FOUND] = Field(default=1, ge=1)
-    """How many distributions the model is made of."""
+    """Number of distributions that the model consists of: one for each network and
+    label."""
     given_behind: Annotated[int, FOUND] = Field(default=0, ge=0)
-    """How many given pixels lie behind the first that is not, in the order of the member that has the most. With none
-    the answer is exact, without particles."""
+    """Number of given pixels behind the first missing one, in the drawing order of the
+    member for which that is largest. If it is 0, the answer is exact and needs no
+    particles."""
 
-    def settled(self, model: Able, n: int) -> Self:
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy with the number of particles and components for this model.
+        Raises BadOptionError if more particles are asked for than the model and its
+        labels allow."""
         count = components(model)
         most = min(
             model.max_particles or MAX_PARTICLES, max(1, MAX_PARTICLES_OF_JOB // count)
@@ -60,95 +71,106 @@ class ClassifyOptions(SeveralOptions, ColourOptions):
             "components": count,
             "particles": self.particles or min(PARTICLES, most),
         }
-        return super().settled(model, n).model_copy(update=found)
+        return super().for_model(model, n).model_copy(update=found)
 
     def work(self, job: Asked) -> int:
-        """A pass of each distribution counts as one row; or all values of its particles do."""
+        """Return the cost: a pass of each distribution counts as one row of values; if
+        particles are needed, all their values count."""
         by_particles = self.particles_needed * job.height
         return job.n * self.components * (by_particles or 1) * job.width * job.channels
 
     def room(self, job: Asked) -> int:
+        """Return the bytes that the summaries of all pictures take, at most."""
         return job.n * (1024 + _LABEL * self.components)
 
     @property
     def particles_needed(self) -> int:
-        """Particles of each distribution; 0 where the answer is exact without."""
+        """Particles for each distribution; 0 if the answer is exact without them."""
         return (self.particles or PARTICLES) if self.given_behind else 0
 
     @property
     def is_long(self) -> bool:
+        """True if particles are needed."""
         return self.given_behind > 0
 
     @property
     def pace(self) -> str:
+        """`classify by particles` if particles are needed; else empty."""
         return "classify by particles" if self.given_behind else ""
 
 
 class LabelBelief(Record):
-    """How probable one label is."""
+    """The probability of one label."""
 
     label: int = Field(
-        ge=0, description="Its number: its place in the model's `labels`."
+        ge=0, description="Its index in the model's `labels`, counted from 0."
     )
     name: str = Field(description="Its name.")
-    p: float = Field(ge=0, le=1, description="p(label | what is given).")
-    nats: float = Field(
-        allow_inf_nan=False, description="-ln p(what is given | label)."
-    )
+    p: float = Field(ge=0, le=1, description="p(label | given pixels).")
+    nats: float = Field(allow_inf_nan=False, description="-ln p(given pixels | label).")
     sd: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="Standard deviation of `nats`; null where they are exact.",
+        description="Standard deviation of `nats`; null if they are exact.",
     )
     p_sd: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="Standard deviation of `p`; null where it is exact.",
+        description="Standard deviation of `p`; null if it is exact.",
     )
 
 
 class ClassifySummary(Summary):
-    """How probable each label is, and how well that is known."""
+    """The result of a classification: the probability of each label, and its
+    accuracy."""
 
     labels: tuple[LabelBelief, ...] = Field(
         description="All labels of the model, the most probable first."
     )
     nats: float = Field(
         allow_inf_nan=False,
-        description="-ln p(what is given), over all labels: high for a strange picture, whatever its label.",
+        description="-ln p(given pixels), over all labels: high for an unusual "
+        "picture, whatever its label.",
     )
     exact: bool = Field(
-        description="These are the model's own probabilities. Else they are estimated by particles; `quality` "
-        "says how far two estimates agree."
+        description="True if these are the model's own probabilities. Otherwise "
+        "particles estimate them, and `quality` says how well two estimates agree."
     )
     quality: Literal["exact", "good", "rough", "poor"] = Field(
-        description="How well they are known. `good`: two halves of the particles agree within 0.05 in every label, "
-        "and 2.5 of the likeliest one's count. `rough`: within 0.15. `poor`: they do not; more `particles` may help."
+        description="How accurate the probabilities are. `good`: two halves of the "
+        "particles agree within 0.05 for every label, and the effective number of "
+        "particles of the likeliest label is at least 2.5. `rough`: they agree "
+        "within 0.15. `poor`: they do not; more `particles` may help."
     )
     particles: int = Field(
         ge=0,
-        description="Particles of each label and network; 0 when none were needed.",
+        description="Particles for each label and network; 0 if none were needed.",
     )
     quantised_pixels: int = Field(
         ge=0,
-        description="How many pixels were moved to the nearest of the values that the model knows.",
+        description="Number of pixels that were moved to the nearest value that "
+        "the model knows.",
     )
 
     def result_fields(
         self, images: Sequence[str], address: str, query: str = ""
     ) -> dict[str, Any]:
+        """Return all fields; a classification has no images and no links."""
         return self.model_dump()
 
 
 KIND = Kind(
     "classify",
     "classification",
-    """How probable each label of the model is, given a picture, or given a part of one: p(label | what is given).
+    """The probability of each label of the model, given a picture or a part of one:
+    p(label | given pixels).
 
-    By Bayes' rule from the likelihoods of the model, which are the images of each label as it knows them, and from
-    their `prior`. It is exact for a whole picture, and where all that is given comes before all that is not, in the
-    order of each network. Else particles estimate it, and `sd`, `p_sd` and `quality` say how well. `result.nats` says
-    how strange the picture is, whatever its label. For models that have `labels`.
+    It follows by Bayes' rule from the model's likelihood of the given pixels under each
+    label, and from each label's `prior`. It is exact for a whole picture, and if all
+    given pixels come before all missing ones in the drawing order of each network.
+    Otherwise particles estimate it, and `sd`, `p_sd` and `quality` say how accurately.
+    `result.nats` says how unusual the picture is, whatever its label. Only for models
+    that have `labels`.
     """,
     Input.PICTURE_OR_PART,
     ClassifyOptions,

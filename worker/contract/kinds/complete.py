@@ -1,4 +1,4 @@
-"""The hole of an image, filled."""
+"""Completing images: filling a hole."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
@@ -27,19 +27,23 @@ from worker.contract.pixel_options import PIXELS
 from worker.contract.record import Described, Record
 
 PARTICLES = 32
+"""Default number of particles for each image."""
 MAX_PARTICLES = 256
-"""Particles of one image, at most; a model's card may say less."""
+"""Most particles for one image; a model's card may allow fewer."""
 MAX_PARTICLES_OF_JOB = 2048
+"""Most particles of one job, over all images."""
 MAX_SWEEPS = 16
+"""Most sweeps of one job."""
 FEW_SCORES = 256
-"""Fillings of a hole, times the networks of the model, that are scored at most instead of
-drawing particles (model_core.posterior.targets)."""
+"""A hole is enumerated instead of drawn by particles if its number of fillings, times
+the networks of the model, is at most this (model_core.posterior.targets)."""
 
 WINDOWS = 4
-"""Windows side by side, in which a sweep draws a hole: model_core.posterior.plan.window_size."""
+"""Number of windows across an image's side; a sweep draws the hole window by window
+(model_core.posterior.plan.window_size)."""
 
 _MAPS = 8
-"""Bytes of each variable, in both maps of a completion by `posterior`."""
+"""Bytes of each variable in the two maps of a completion by `posterior`, 4 in each."""
 
 
 class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions):
@@ -47,68 +51,85 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
 
     rank: bool = Field(
         default=False,
-        description="Score the completions, and list them with the likeliest first in `result.ranking`.",
+        description="Score the completions, and list them in `result.ranking`, the "
+        "likeliest first.",
     )
     method: Annotated[Literal["posterior", "clamp"] | None, PIXELS] = Field(
         default=None,
-        description="`posterior`: the hole is drawn given everything that is given, also below and to the right of it: "
-        "exactly where that is possible, else by particles. `clamp`: each pixel is drawn given what is above and to "
-        "the left of it; what is given behind it is kept, but not looked ahead to. Without it the model's first one: "
-        "`GET /models` lists them.",
+        description="`posterior`: the hole is drawn conditioned on all given "
+        "pixels, also on those below and to the right of it: exactly if that is "
+        "possible, otherwise by particles. `clamp`: each pixel is conditioned on the "
+        "pixels above and to the left of it; given pixels behind it are kept, but do "
+        "not influence it. Default: the model's first method in `GET /models`.",
     )
     particles: Annotated[int | None, PIXELS] = Field(
         default=None,
         ge=1,
         le=MAX_PARTICLES,
-        description="Particles of `posterior`, if it is not exact: how many images are weighed against each other for "
-        f"each that is returned. More come closer and take longer. {PARTICLES} when absent, or as many as the model's "
-        f"`max_particles`, which is the most; all `n` images together may have {MAX_PARTICLES_OF_JOB}.",
+        description="Particles of `posterior` for each returned image, if it is "
+        "not exact: candidate images that are weighed against each other. More are "
+        "more accurate and take longer. Default: 32, or the model's `max_particles` "
+        "if that is lower, which is also the upper bound; all `n` images together "
+        "may have 2048.",
     )
     sweeps: Annotated[int, PIXELS] = Field(
         default=2,
         ge=0,
         le=MAX_SWEEPS,
-        description="Sweeps of `posterior`, if it is not exact: how often each image is drawn anew, given the last "
-        "one. Each time brings it closer, and takes as long as the beginning or longer.",
+        description="Sweeps of `posterior`, if it is not exact: how often each "
+        "image is drawn again, conditioned on the previous one. Each sweep makes the "
+        "result more accurate and takes at least as long as the first drawing.",
     )
     filled_pixels: Annotated[int | None, FOUND] = Field(default=None, ge=1)
-    """How many pixels of each image are drawn; the others are given."""
+    """Number of pixels of each image that are drawn; the others are given."""
     given_behind: Annotated[int, FOUND] = Field(default=0, ge=0)
-    """How many given pixels lie behind the hole's first one, in the order of the member that has the most. With none,
-    images are drawn exactly, without particles."""
+    """Number of given pixels behind the hole's first one, in the drawing order of the
+    member for which that is largest. If it is 0, images are drawn exactly, without
+    particles."""
 
     alone: Annotated[bool, FOUND, Since(7)] = False
-    """The marginals and the receipt alone are wanted: n is 0."""
+    """True if n is 0: only marginals and receipt are wanted, and no image."""
 
     enumerate: Annotated[bool, FOUND, Since(8)] = False
-    """A hole with few fillings may be enumerated: the worker decides for each picture. Jobs
-    that an earlier version accepted lack this, and are drawn by particles as before."""
+    """True if a hole with few fillings may be enumerated; the worker decides for each
+    picture. Jobs of earlier versions lack this and are drawn by particles."""
 
     def with_found(self, found: Mapping[str, Any]) -> Self:
-        """Leave `enumerate` out if the hole is not drawn by posterior, so that workers of
-        earlier versions take such jobs, too."""
+        """Return a copy with the FOUND options.
+
+        `enumerate` is left out if the method is not `posterior`, so that workers of
+        earlier versions take such jobs, too.
+        """
         if not self.by_posterior:
             found = {name: found[name] for name in found if name != "enumerate"}
         return super().with_found(found)
 
     @property
     def by_posterior(self) -> bool:
+        """True if the method is `posterior`; only known after `for_model`."""
         return self.method == Method.POSTERIOR
 
-    def settled(self, model: Able, n: int) -> Self:
-        """Names the method, and for `posterior` the particles, that the model offers."""
-        settled = super().settled(model, n)._by_method(model, n)
-        if settled.cutouts and not settled.by_posterior:
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy with the method and, for `posterior`, the number of particles
+        for this model.
+
+        Raises BadOptionError if the model does not offer the method, if too many
+        particles are asked for, if cut-outs are combined with `clamp` or `rank`, or if
+        n is 0 and the options need images.
+        """
+        checked = super().for_model(model, n)._by_method(model, n)
+        if checked.cutouts and not checked.by_posterior:
             raise BadOptionError(
                 "method: fit=crop fills holes by posterior, of models that have it",
                 "method",
             )
-        if settled.cutouts and self.rank:
+        if checked.cutouts and self.rank:
             raise BadOptionError(
-                "rank: expected false with fit=crop; result.cutouts has the nats of each",
+                "rank: expected false with fit=crop; result.cutouts "
+                "has the nats of each",
                 "rank",
             )
-        return settled if n else settled._without_images()
+        return checked if n else checked._without_images()
 
     def _without_images(self) -> Self:
         if self.pictures or self.cutouts:
@@ -117,12 +138,12 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
             )
         if not self.by_posterior:
             raise BadOptionError(
-                "n: expected at least 1 for clamp, which expects nothing of the hole",
+                "n: expected at least 1 for clamp, which has no marginals",
                 "n",
             )
         if self.rank:
             raise BadOptionError(
-                "rank: expected false where no image is drawn, with n = 0", "rank"
+                "rank: expected false with n = 0, which draws no image", "rank"
             )
         return self.model_copy(update={"alone": True})
 
@@ -136,16 +157,23 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
             raise BadOptionError(_why_no_posterior(model), "method")
         particles = self.particles or min(PARTICLES, model.max_particles)
         if particles > model.max_particles:
-            detail = f"particles: expected at most {model.max_particles}, for which the model's workers have room"
+            detail = (
+                f"particles: expected at most {model.max_particles}, which is what fits "
+                "into the memory of the model's workers"
+            )
             raise BadOptionError(detail, "particles")
         if max(1, n) * particles > MAX_PARTICLES_OF_JOB:
             most = MAX_PARTICLES_OF_JOB // n
-            detail = f"particles: expected at most {most} for {n} images ({MAX_PARTICLES_OF_JOB} for all of them)"
+            detail = (
+                f"particles: expected at most {most} for {n} images "
+                f"({MAX_PARTICLES_OF_JOB} for all of them)"
+            )
             raise BadOptionError(detail, "particles")
         return self.model_copy(update={"method": str(method), "particles": particles})
 
     def fits(self, model: Able) -> bool:
-        """True if the model offers the method and so many particles."""
+        """Return True if the model has the label, offers the method, and allows so many
+        particles (if any are needed)."""
         if not super().fits(model) or not self.by_posterior:
             return super().fits(model)
         return self.method in model.methods and (
@@ -153,8 +181,12 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         )
 
     def work(self, job: Asked) -> int:
-        """Particles pass what is given behind the hole too: once at the beginning, and in each sweep once for the whole
-        hole and, as measured, about a third of that for each window."""
+        """Return the number of computed values.
+
+        Each particle also passes over the given pixels behind the hole: once at first,
+        and in each sweep once for the whole hole and, as measured, about a third of
+        that for each window.
+        """
         filled = self.filled_pixels or job.height * job.width
         if not (self.by_posterior and self.given_behind):
             return drawn_values(job, filled)
@@ -163,24 +195,33 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         return int(passes * drawn_values(job, filled + self.given_behind))
 
     def room(self, job: Asked) -> int:
-        maps = _MAPS * job.height * job.width * job.channels if self.by_posterior else 0
-        return (
-            self.picture_count * (1024 + maps) + 80 * job.n
-        )  # a likelihood as text, twice, and as often in a receipt
+        """Return the bytes that the maps and summaries take, at most."""
+        pixels = job.height * job.width
+        maps = _MAPS * pixels * job.channels if self.by_posterior else 0
+        # A summary may contain an image's likelihood as text in the ranking and in the
+        # receipt, and is stored twice: four numbers of up to 20 bytes.
+        likelihoods = 80 * job.n
+        return self.picture_count * (1024 + maps) + likelihoods
 
     @property
     def keeps(self) -> Sequence[str]:
+        """The maps `mean` and `entropy` if the method is `posterior`; else nothing."""
         return ("mean", "entropy") if self.by_posterior else ()
 
     def drawing(self) -> dict[str, Any]:
-        said = super().drawing()
+        """Return the options that change pixels. `particles` and `sweeps` have none for
+        `clamp`, and always a value for `posterior`."""
+        options = super().drawing()
         if self.by_posterior:
-            return {**said, "particles": self._particles, "sweeps": self.sweeps}
+            return {**options, "particles": self._particles, "sweeps": self.sweeps}
         return {
-            name: said[name] for name in said if name not in ("particles", "sweeps")
+            name: value
+            for name, value in options.items()
+            if name not in ("particles", "sweeps")
         }
 
     def job_fields(self) -> dict[str, Any]:
+        """Return the fields of the Job, with `filled_pixels` first."""
         return {"filled_pixels": self.filled_pixels, **super().job_fields()}
 
     @property
@@ -189,152 +230,180 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
 
 
 def has_few_fillings(missing: int, model: Able) -> bool:
-    """Return True if so many missing pixels have few enough fillings to be enumerated,
-    whatever label a job asks for."""
+    """Return True if so many missing pixels have few enough fillings to be enumerated
+    by this model, whatever label a job asks for."""
     # Nine variables of two values exceed the limit; larger powers are not computed.
     variables = min(missing * model.channels, FEW_SCORES.bit_length())
     return model.values**variables * len(model.members) <= FEW_SCORES
 
 
 def _windows(share: float) -> float:
-    """About how many windows, squares of a quarter of the image's side, a hole meets that is such a share of the image,
-    and as long as it is high."""
+    """Return roughly how many windows, squares of a quarter of the image's side, meet a
+    square hole that covers this share of the image."""
     return (1 + WINDOWS * share**0.5) ** 2
 
 
 def _why_no_posterior(model: Able) -> str:
     if model.small_height:
-        return "method: this is a Multi-Scale model, which has no posterior; expected clamp"
-    return "method: no worker that holds this model offers posterior; expected clamp"
+        reason = "this is a Multi-Scale model, which has no posterior"
+    else:
+        reason = "no worker that holds this model offers posterior"
+    return f"method: {reason}; expected clamp"
 
 
-class Shown(Described):
-    """The fields of a Job that say how it completes."""
+class CompletionFields(Described):
+    """The fields of a Job that describe a completion; null for other jobs."""
 
     filled_pixels: int | None
-    """How many pixels of a completion are drawn; the others are kept."""
+    """Number of pixels that a completion draws; the others are kept. Null for other
+    jobs."""
     method: Method | None
-    """How a completion is drawn; null for other jobs."""
+    """How the completion is drawn; null for other jobs."""
     particles: int | None
-    """Particles of each image of a completion by `posterior`, where it cannot be drawn exactly; else null."""
+    """Particles for each image of a completion by `posterior`, which are used if it
+    cannot be drawn exactly; else null."""
     sweeps: int | None
-    """Number of times that each image of a completion by `posterior` is drawn anew; else null."""
+    """How often each image of a completion by `posterior` is drawn again; else null."""
     cutouts: list[CutoutPlace] | None
-    """The places of the cut-outs in which the holes of a larger picture are filled, in reading order; else null."""
+    """The places of the cut-outs in which the holes of a larger picture are filled, in
+    reading order; else null."""
 
 
 class Receipt(Record):
-    """How good the draws of a completion by `posterior` are."""
+    """How accurate the draws of a completion by `posterior` are."""
 
     exact: bool = Field(
-        description="Each image is a draw from the model's own distribution given everything that is given. Else "
-        "it is estimated by particles; `quality` says how far two estimates agree."
+        description="True if each image is a draw from the model's own "
+        "distribution given all given pixels. Otherwise particles estimate it, and "
+        "`quality` says how well two estimates agree."
     )
     quality: Quality | None = Field(
         default=None,
-        description="All that follows in a word, of several images the worst. `good`: the chains that drew an image "
-        "agree, and 2.5 of their first particles counted (`ess`), or no chain was needed. `rough`: not quite so. "
-        "`poor`: do not rely on it; more `sweeps` and `particles` may help. Null from a worker of an earlier version.",
+        description="A summary of the fields below; for several images the worst. "
+        "`good`: no chain was needed, or the two chains that drew an image agree and "
+        "at least 2.5 of their first particles counted (`ess`). `rough`: this is not "
+        "quite so. `poor`: do not rely on the result; more `sweeps` and `particles` "
+        "may help. Null from a worker of an earlier version.",
     )
     qualities: tuple[Quality, ...] | None = Field(
         default=None,
-        description="The word of each image, which it would have alone too. Null from a worker of an earlier version.",
+        description="The quality of each image, the same as if it were drawn "
+        "alone. Null from a worker of an earlier version.",
     )
     member: str = Field(
-        description="The orientation of the network that drew last, `none` being that of the image; a mixture has "
-        "several, which take turns."
+        description="Orientation of the network that drew the last image, `none` "
+        "for upright; the networks of a mixture take turns."
     )
     label: str | None = Field(
         default=None,
-        description="Name of the label of the last image, of a model that has labels; null for others.",
+        description="Name of the last image's label, for a model with labels; null for "
+        "others.",
     )
     particles: int = Field(
         ge=0,
-        description="Particles of an image, the most: more where they began again; or 0.",
+        description="Most particles of any image, which may exceed the requested "
+        "number because of restarts; 0 if none were needed.",
     )
     ess: float | None = Field(
         default=None,
-        description="Effective sample size: how many equally weighted particles were worth as much, at the worst "
-        "moment of any image. Near 1, one particle decided. Null without particles.",
+        description="Effective sample size: how many equally weighted particles "
+        "are worth as much, at the worst moment of any image. Near 1, a single "
+        "particle decided. Null without particles.",
     )
     distinct: int | None = Field(
         default=None,
-        description="Number of its first particles from which an image's last ones descend: the smallest. Null without "
-        "particles.",
+        description="Number of first particles from which an image's last ones "
+        "descend, the smallest of all images. Null without particles.",
     )
     evidence_nats: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="-ln of an estimate of p(given): how likely the model finds what is given. Never more than the "
-        "nats of a completion, which what is given cannot exceed.",
+        description="-ln of an estimate of p(given pixels): how likely the model "
+        "finds them. It never exceeds the nats of a completion, because p(given "
+        "pixels) is at least p(completed image).",
     )
     evidence_sd: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="Standard deviation of such an estimate, in nats. Null without particles.",
+        description="Standard deviation of this estimate, in nats. Null without "
+        "particles.",
     )
     nats: tuple[float, ...] | None = Field(
         default=None,
-        description="-ln p of each completed image as a whole. Null from a worker of an earlier version.",
+        description="-ln p of each completed image as a whole. Null from a worker "
+        "of an earlier version.",
     )
     apart_nats: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="Difference in nats between the images in which an image's two chains ended, which began apart; "
-        "the largest of all images. Null where no chain was needed.",
+        description="Two chains with different starts draw each image: the "
+        "difference in nats between the two final images, the largest of all images. "
+        "Null if no chain was needed.",
     )
 
 
 class CompletionSummary(Summary):
-    """The findings of a completion. If it is by `posterior`, the bytes of two maps are kept too:
-    `keys.image`, fields `mean` and `entropy`."""
+    """The result of a completion.
+
+    A completion by `posterior` also stores two maps: `keys.image`, fields `mean` and
+    `entropy`.
+    """
 
     sample_nats: tuple[float, ...] | None = None
-    """-ln p(image) of each sample as a whole image, where the job ranks them. The given pixels are the same in all, so
-    the order is that of the drawn parts given them, those below the hole included."""
+    """-ln p(image) of each image as a whole, if the job ranks them. The given pixels
+    are the same in all images, so this is also the order of the drawn parts given them.
+    """
     posterior: Receipt | None = None
+    """Accuracy of a completion by `posterior`; None for `clamp`."""
     values: int | None = Field(default=None, ge=2)
-    """How many values a colour takes, where there are maps: their scale."""
+    """Number of values of a colour, the scale of the maps; None without maps."""
 
     def result_fields(
         self, images: Sequence[str], address: str, query: str = ""
     ) -> dict[str, Any]:
+        """Return `ranking`, `posterior` and `marginals` (address of the maps); each is
+        None if the completion has none."""
+        ranking = None
+        if self.sample_nats is not None:
+            ranking = _ranking(self.sample_nats, images)
+        marginals = None
+        if self.posterior is not None:
+            marginals = f"{address}/marginals{query}"
         return {
-            "ranking": None
-            if self.sample_nats is None
-            else _ranking(self.sample_nats, images),
+            "ranking": ranking,
             "posterior": self.posterior,
-            "marginals": None
-            if self.posterior is None
-            else f"{address}/marginals{query}",
+            "marginals": marginals,
         }
 
 
 class RankedImage(Described):
-    """A completion and how likely the model finds the whole image, given pixels included."""
+    """A completion and the model's likelihood of the whole image, given pixels
+    included."""
 
     sample: int
-    """Its number among the `n`, counted from 0."""
-    nats: float = Field(description="-ln p(image); less is likelier.")
+    """Index of the image among the `n`, counted from 0."""
+    nats: float = Field(description="-ln p(image); lower is likelier.")
     image: str
-    """The address of the image."""
+    """Address of the image."""
 
 
 class Answer(Described):
     """The fields of a result that only completions have."""
 
     ranking: list[RankedImage] | None = None
-    """The completions of a job with `rank`, likeliest first."""
+    """The completions of a job with `rank`, the likeliest first."""
     posterior: Receipt | None = None
-    """The quality of the images of a completion by `posterior`."""
+    """Accuracy of the images of a completion by `posterior`."""
     marginals: str | None = None
-    """The address of the map of what a completion by `posterior` expected of each pixel."""
+    """Address of the maps of a completion by `posterior`: the expected value and the
+    entropy of each pixel."""
     cutouts: list[Cutout] | None = None
-    """Each cut-out of a larger picture (`fit=crop`), in reading order."""
+    """The cut-outs of a larger picture (`fit=crop`), in reading order."""
 
 
 def _ranking(sample_nats: Sequence[float], images: Sequence[str]) -> list[RankedImage]:
-    """Likeliest first; of equals the one drawn first."""
+    """Sort by likelihood, the likeliest first; equals stay in the order in which they
+    were drawn."""
     order = sorted(range(len(images)), key=sample_nats.__getitem__)
     return [RankedImage(sample=i, nats=sample_nats[i], image=images[i]) for i in order]
 
@@ -342,13 +411,17 @@ def _ranking(sample_nats: Sequence[float], images: Sequence[str]) -> list[Ranked
 KIND = Kind(
     "complete",
     "completion",
-    """Fill the hole of an image, `n` times: known pixels stay as they are, `filled_pixels` says how many are drawn.
+    """Fill the hole of an image, `n` times: known pixels stay as they are, and
+    `filled_pixels` counts the drawn ones.
 
-    By `posterior`, the usual method, the hole is drawn given all that is given, wherever it is. `result.posterior` says
-    how well: `exact`, or by how many particles, and how many of them counted. `GET /jobs/{id}/marginals` shows what was
-    expected of each pixel. An image that is drawn by particles, or in another order than from the top down, comes
-    whole. By `clamp` a drawn pixel sees the pixels above it and to its left; given pixels below it are kept, but not
-    looked ahead to. With `rank` the completions are scored as whole images, likeliest first.
+    By `posterior`, the default method, the hole is conditioned on all given pixels,
+    wherever they are. `result.posterior` reports how accurately: `exact`, or with how
+    many particles, and how many of them counted. `GET /jobs/{id}/marginals` shows the
+    expected value of each pixel. An image that is drawn by particles, or in another
+    order than from the top down, is published when it is complete. By `clamp` a drawn
+    pixel is conditioned on the pixels above it and to its left; given pixels below it
+    are kept, but do not influence it. With `rank` the completions are scored as whole
+    images, the likeliest first.
     """,
     Input.PICTURE_AND_KEEP,
     CompleteOptions,
@@ -357,11 +430,12 @@ KIND = Kind(
     draws_small=True,
     summary=CompletionSummary,
     answer=Answer,
-    shown=Shown,
-    why_no_provenance="this is a completion, and only samples can be verified: it depends on the pixels that were "
-    "given, and a picture does not say which they were",
+    job_fields=CompletionFields,
+    why_no_provenance="this is a completion, and only samples can be verified: it "
+    "depends on the given pixels, and the picture does not say which they were",
     estimates="estimate",
-    none_told="0: none, only what is expected of the hole: `result.posterior` and `GET /jobs/{id}/marginals` are those "
-    "of one image, by `posterior`, and the job's picture is the expected one.",
+    zero_images="0: no image, only statistics of the hole. `result.posterior` and `GET "
+    "/jobs/{id}/marginals` are those of one image by `posterior`, and the job's "
+    "picture is the expected one.",
     source=Source.EDITED,
 )

@@ -1,4 +1,4 @@
-"""Many pictures as one file, without loss."""
+"""Encoding: many pictures as one file, without loss."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
@@ -16,86 +16,97 @@ from worker.contract.kind import (
     Summary,
     drawn_values,
 )
-from worker.contract.labels import LabelOptions, Shown, components
+from worker.contract.labels import LabelField, LabelOptions, components
 from worker.contract.record import Described
 
 _CODED = 3
-"""Bytes of each variable in a file of coded images, when the model gives none of them any probability: the coder spends
-24 bits then, and no more."""
+"""Bytes of each variable in a file of coded images if the model gives every value no
+probability: the coder then spends 24 bits, and never more."""
 
 
 class EncodeOptions(ColourOptions, LabelOptions):
     """Many pictures as one file, without loss."""
 
     members: Annotated[int, FOUND] = Field(default=1, ge=1)
-    """How many networks of a mixture try, each by itself."""
+    """Number of networks of a mixture; each codes the pictures by itself, and the
+    shortest result is kept."""
     passes: Annotated[int, FOUND] = Field(default=0, ge=0)
-    """How often each picture is scored before, to find the label that makes its file shortest."""
+    """How often each picture is scored first, to find the label with which its file is
+    shortest."""
 
-    def settled(self, model: Able, n: int) -> Self:
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy with the number of networks and scoring passes of this model.
+        Raises BadOptionError for a label or `colours` that the model does not have."""
         passes = components(model) if model.labels and self.label is None else 0
-        return (
-            super()
-            .settled(model, n)
-            .model_copy(update={"members": len(model.members), "passes": passes})
-        )
+        found = {"members": len(model.members), "passes": passes}
+        return super().for_model(model, n).model_copy(update=found)
 
     @property
     def keeps(self) -> Sequence[str]:
+        """The coded file, `blob`."""
         return ("blob",)
 
     def work(self, job: Asked) -> int:
+        """Return the number of coded values; each scoring pass over a picture counts as
+        one row."""
         coded = self.members * drawn_values(job, job.height * job.width)
         return coded + self.passes * job.n * job.width * job.channels
 
     def room(self, job: Asked) -> int:
-        return (
-            1024 + _CODED * job.n * job.height * job.width * job.channels + 40 * job.n
-        )
+        """Return the bytes that the coded file and the summary take, at most."""
+        variables = job.n * job.height * job.width * job.channels
+        summary = 1024 + 40 * job.n
+        return summary + _CODED * variables
 
 
 class EncodeSummary(Summary):
-    """A file of coded images. Its bytes are kept beside it: `keys.image`, field `blob`."""
+    """Facts of a file of coded images. Its bytes are stored beside the summary:
+    `keys.image`, field `blob`."""
 
-    pictures: int = Field(ge=1, description="How many pictures the file holds.")
-    bytes: int = Field(ge=1, description="How long it is.")
+    pictures: int = Field(ge=1, description="Number of pictures in the file.")
+    bytes: int = Field(ge=1, description="Length of the file in bytes.")
     bits_per_dim: float = Field(
         gt=0,
         allow_inf_nan=False,
-        description="Its bits for each variable: 8 * bytes / (pictures * H * W * C).",
+        description="Bits of the file for each variable: 8 * bytes / (pictures * H "
+        "* W * C).",
     )
     member: str = Field(
-        description="The orientation of the network that coded it, `none` being that of the image: of a mixture the "
-        "one that makes it shortest."
+        description="Orientation of the network that coded it, `none` for upright; "
+        "of a mixture, the network with the shortest file."
     )
     digest: str = Field(
-        description="sha256 of the model's weights, which the file names too."
+        description="SHA-256 of the model's weights, which the file contains too."
     )
     identity: str | None = Field(
         default=None,
-        description="The model's, which the file names too; null of earlier ones.",
+        description="The model's identity, which the file contains too; null from "
+        "an earlier version.",
     )
 
     def result_fields(
         self, images: Sequence[str], address: str, query: str = ""
     ) -> dict[str, Any]:
+        """Return all fields, and `blob`, the address of the file."""
         return {**self.model_dump(), "blob": f"{address}/blob"}
 
 
 class Answer(Described):
-    """The file that the pictures have become."""
+    """The fields of a result that only encodings have."""
 
     blob: str
-    """The file."""
+    """Address of the coded file."""
 
 
 KIND = Kind(
     "encode",
     "encoding",
-    """Many pictures as one file, without loss: `GET /jobs/{id}/blob`, about as long as the model finds them unlikely.
+    """Many pictures as one file, without loss: `GET /jobs/{id}/blob`. The likelier the
+    model finds the pictures, the shorter the file.
 
-    All pictures together may have as many bytes as two may in other calls. One that would not come back as it is is
-    refused. A Multi-Scale model has no codec, and a worker on a GPU none either: `can` of a model says it.
+    All pictures together may have twice as many bytes as one upload of other calls. A
+    picture that decoding would not return unchanged is refused. Multi-Scale models have
+    no codec, and a worker on a GPU may have none: `can` of a model lists what it does.
     """,
     Input.PICTURES,
     EncodeOptions,
@@ -104,5 +115,5 @@ KIND = Kind(
     shows=Shows.GIVEN,
     summary=EncodeSummary,
     answer=Answer,
-    shown=Shown,
+    job_fields=LabelField,
 )

@@ -1,4 +1,4 @@
-"""New images."""
+"""Drawing new images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Self
@@ -15,13 +15,13 @@ from worker.contract.kind import (
     SeededOptions,
     Source,
 )
-from worker.contract.labels import SINCE, AskedLabel, Shown, has_label, label_name
+from worker.contract.labels import SINCE, AskedLabel, LabelField, has_label, label_name
 from worker.contract.pixel_options import PIXELS
 from worker.contract.probabilities import ROOM, ProbabilityAnswer, ProbabilitySummary
 from worker.contract.sampling import SamplingOptions
 
 _LABEL = 3 * 72
-"""Bytes of an image's label: in what is asked, and twice in what is told."""
+"""Bytes of an image's label: once in the options, and twice in the summary."""
 
 
 class SampleOptions(SamplingOptions, SeededOptions):
@@ -36,76 +36,91 @@ class SampleOptions(SamplingOptions, SeededOptions):
     ] = Field(
         default=None,
         examples=["7", ["7", "3"]],
-        description="The label of the images: its name in the model's `labels`, or its place there, counted from 0. Of "
-        "a list each stands for one image, and `n` may be left out. Without it, each image's is drawn, too: "
+        description="The label of the images: its name in the model's `labels`, or "
+        "its index there, counted from 0. A list has one label for each image, and "
+        "`n` may be left out. Without it the label of each image is drawn as well: "
         "`result.labels` names them.",
     )
 
     @property
     def labels(self) -> Sequence[str]:
-        """The labels that are asked for: none, one for all images, or one for each."""
-        return (
-            self.label
-            if isinstance(self.label, list)
-            else []
-            if self.label is None
-            else [self.label]
-        )
+        """The requested labels: none, one for all images, or one for each image."""
+        if self.label is None:
+            return []
+        return self.label if isinstance(self.label, list) else [self.label]
 
     def images(self, n: int) -> int:
+        """Return the number of labels in a list, or n without a list.
+
+        Raises BadOptionError if n is neither that number nor 1, which is its default.
+        """
         if not isinstance(self.label, list):
             return n
         if n not in (1, len(self.label)):
             raise BadOptionError(
-                f"n: expected {len(self.label)}, one for each label of the list, or nothing",
+                f"n: expected {len(self.label)}, one for each label of the list; "
+                "or leave it out",
                 "n",
             )
         return len(self.label)
 
-    def settled(self, model: Able, n: int) -> Self:
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy with labels by name instead of index, and without a `size` that
+        is the model's own. Raises BadOptionError if the model lacks a label or cannot
+        draw the size."""
         names = [label_name(label, model) for label in self.labels]
-        settled = super().settled(model, n)
-        return settled.model_copy(
-            update={
-                "label": names
-                if isinstance(self.label, list)
-                else next(iter(names), None)
-            }
-        )
+        checked = super().for_model(model, n)
+        if isinstance(self.label, list):
+            return checked.model_copy(update={"label": names})
+        return checked.model_copy(update={"label": next(iter(names), None)})
 
     def fits(self, model: Able) -> bool:
+        """Return True if the model has all labels, and draws fields if `size` asks for
+        one."""
         return super().fits(model) and all(
             has_label(label, model) for label in self.labels
         )
 
     def room(self, job: Asked) -> int:
+        """Return the bytes that labels and probabilities take."""
         return (_LABEL + ROOM) * job.n
 
     def label_of(self, sample: int) -> str | None:
+        """Return the requested label of image `sample`, or None if none was
+        requested."""
         return self.labels[sample % len(self.labels)] if self.labels else None
 
     def origin(self) -> dict[str, str]:
+        """Return keywords and texts for the PNG of every image, without labels:
+        `origin_of` has each image's own."""
         text = super().origin()
-        # each image says its own label, also one that nobody asked for
+        # Each image has its own label in its text, also if the model chose it.
         return {name: text[name] for name in text if name not in ("label", "labels")}
 
     def origin_of(self, sample: int) -> Mapping[str, str]:
+        """Return the requested label of image `sample` as keyword and text; empty if
+        none was requested."""
         name = self.label_of(sample)
         return {} if name is None else {"label": name}
 
 
 class SampleSummary(ProbabilitySummary):
-    """The probabilities of the images that were drawn, and their labels, of a model that has any."""
+    """The probabilities of the images and, for a model that has labels, their
+    labels."""
 
     labels: tuple[str, ...] = ()
+    """Name of each image's label; empty for a model without labels."""
 
     def result_fields(
         self, images: Sequence[str], address: str, query: str = ""
     ) -> dict[str, Any]:
+        """Return `nats`, `bits_per_dim` and `labels`; None if there are none."""
         fields = super().result_fields(images, address, query)
         return {**fields, "labels": self.labels or None}
 
     def origin_of(self, sample: int) -> Mapping[str, str]:
+        """Return the label of image `sample` as keyword and text; empty for a model
+        without labels."""
         return {"label": self.labels[sample]} if self.labels else {}
 
 
@@ -113,13 +128,14 @@ class Answer(ProbabilityAnswer):
     """The fields of a result that only samples have."""
 
     labels: list[str] | None = None
-    """Names of the labels of the samples of a model that has labels."""
+    """Names of the images' labels, for a model that has labels."""
 
 
 KIND = Kind(
     "sample",
     "sample",
-    "Draw `n` new images: answers at once with a queued job; follow `links.events` or poll `links.self`.",
+    "Draw `n` new images. The answer comes at once, with a queued job; follow "
+    "`links.events` or poll `links.self`.",
     Input.NOTHING,
     SampleOptions,
     order="worker.orders.kinds.sample:build",
@@ -127,7 +143,7 @@ KIND = Kind(
     draws_small=True,
     summary=SampleSummary,
     answer=Answer,
-    shown=Shown,
+    job_fields=LabelField,
     why_no_provenance="",
     source=Source.DRAWN,
     example={"model": "mnist-diagonal-bilstm", "n": 4, "seed": 7},

@@ -1,4 +1,5 @@
-"""The likelihood of a picture: the bits that a perfect coder built on the model would spend, and where."""
+"""Scoring: the likelihood of a picture, as the bits that a perfect coder with this
+model would need, and where they are."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
@@ -18,17 +19,18 @@ from worker.contract.kind import (
     Since,
     Summary,
 )
-from worker.contract.labels import LabelOptions, Shown, components
+from worker.contract.labels import LabelField, LabelOptions, components
 from worker.contract.record import Described, Record
 from worker.contract.several import SeveralOptions
 from worker.contract.size import FieldOptions, FoundSize
 
 _NUMBERS = 24 * 1024
-"""Bytes of a summary, but for an influence: it may say what is expected of one pixel, for each of its values."""
+"""Bytes of a summary without an influence map, with the probabilities of all values of
+one pixel."""
 _MAPS = 8
-"""Bytes of each variable, in both maps."""
+"""Bytes of each variable in both maps."""
 _INFLUENCE = 28
-"""Bytes of each pixel, in the influence on one: a number as text, twice."""
+"""Bytes of each pixel in an influence map: a number as text, stored twice."""
 
 
 class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
@@ -37,75 +39,81 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
     x: int | None = Field(
         default=None,
         ge=0,
-        description="Column of a pixel, counted from 0 at the left; it goes with `y`. `result.pixel` lists what was "
-        "expected there.",
+        description="Column of a pixel, counted from 0 at the left; requires `y`. "
+        "`result.pixel` lists the probabilities of the values there.",
     )
     y: int | None = Field(
         default=None,
         ge=0,
-        description="Row of the pixel, counted from 0 at the top; it goes with `x`.",
+        description="Row of the pixel, counted from 0 at the top; requires `x`.",
     )
     influence: bool = Field(
         default=False,
-        description="Ask, beside `x` and `y`, how much each earlier pixel mattered there: `result.pixel.influence`.",
+        description="With `x` and `y`: also compute how much each earlier pixel "
+        "influences the prediction there, `result.pixel.influence`.",
     )
 
     against: Annotated[str | None, Since(8)] = Field(
         default=None,
         min_length=1,
         max_length=64,
-        description="Name of a second model, of pictures of the same size and values: `result.against` has its nats "
-        "and the logarithm of the likelihood ratio, which tells a strange picture from a busy one.",
+        description="Name of a second model, for pictures of the same size and values: "
+        "`result.against` has its nats and the log-likelihood ratio, which "
+        "distinguishes an unusual picture from a complex one.",
     )
 
     further: Annotated[int, FOUND] = Field(default=0, ge=0)
-    """How many distributions the model is made of, beside the first, and of a field windows: each takes a pass."""
+    """Number of passes over the picture after the first: one for each distribution of
+    the model and each window of a field."""
     size: FoundSize = None
-    """Size of a picture that is taken as a field."""
+    """Size of a picture that is treated as a field; None if it has the model's size."""
 
     @property
     def pixel(self) -> Pixel | None:
-        """The pixel that is asked about, if any."""
+        """The requested pixel; None if none was requested."""
         return None if self.x is None or self.y is None else Pixel(x=self.x, y=self.y)
 
     @property
     def second_model(self) -> str:
+        """Name of the second model; empty if none was requested."""
         return self.against or ""
 
-    def settled(self, model: Able, n: int) -> Self:
-        found = super().settled(model, n)
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy with the number of passes for this model.
+
+        Raises BadOptionError if x or y is missing or outside of the picture,
+        `influence` lacks them, or a field is combined with a pixel or a second model.
+        """
+        found = super().for_model(model, n)
         passes = components(model, is_given=self.label is not None) * found.windows(
             model
         )
         found = found.model_copy(update={"further": passes - 1})
-        if found.size and (self.x is not None or self.y is not None):
+        has_pixel = self.x is not None or self.y is not None
+        if found.size and has_pixel:
             raise BadOptionError(
-                "x: no pixel of a larger picture than the model's can be asked about",
+                "x: expected a picture of the model's size; "
+                "a single pixel of a larger one cannot be examined",
                 "x",
             )
         if found.size and self.against:
             raise BadOptionError(
                 "against: expected a picture of the models' size", "against"
             )
-        if self.x is None and self.y is None:
-            if self.influence:
-                raise BadOptionError(
-                    "influence: expected x and y with it, the pixel that it is on",
-                    "influence",
-                )
-            return found
-        for name, place, size in (
-            ("x", self.x, model.width),
-            ("y", self.y, model.height),
-        ):
-            if place is None or place >= size:
-                detail = f"{name}: expected 0 to {size - 1}, together with the other coordinate"
-                raise BadOptionError(detail, name)
+        if self.influence and not has_pixel:
+            raise BadOptionError(
+                "influence: expected x and y as well, the pixel to examine",
+                "influence",
+            )
+        if has_pixel:
+            _expect_within("x", self.x, model.width)
+            _expect_within("y", self.y, model.height)
         return found
 
     def work(self, job: Asked) -> int:
-        """One pass over a picture counts as one row, and each distribution takes one; what is expected at a pixel takes
-        another, and what mattered for it about ten: there and back again by the plain pass."""
+        """Return the cost. One pass over a picture counts as one row of values, and
+        each distribution takes one. The predictions at a pixel take another pass, and
+        an influence map about ten: it runs the plain network forward and backward."""
         passes = (
             1
             + self.further
@@ -116,79 +124,100 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
         return job.n * passes * job.width * job.channels
 
     def room(self, job: Asked) -> int:
+        """Return the bytes that maps and summaries take, at most."""
         pixels = job.height * job.width
-        return job.n * (
-            _NUMBERS
-            + _MAPS * pixels * job.channels
-            + _INFLUENCE * pixels * self.influence
-            + 40
-        )
+        maps = _MAPS * pixels * job.channels
+        influence = _INFLUENCE * pixels if self.influence else 0
+        return job.n * (_NUMBERS + maps + influence + 40)
 
     @property
     def keeps(self) -> Sequence[str]:
+        """The map `bits` and its colours, `heat`."""
         return "bits", "heat"
 
     @property
     def pace(self) -> str:
-        return (
-            "influence" if self.influence else f"field {self.size}" if self.size else ""
-        )
+        """`influence` or `field SIZE`, which take much longer than other scores; else
+        empty."""
+        if self.influence:
+            return "influence"
+        return f"field {self.size}" if self.size else ""
 
     @property
     def is_long(self) -> bool:
+        """True for a field, which is scored in many windows."""
         return self.is_field
 
 
+def _expect_within(name: str, coordinate: int | None, size: int) -> None:
+    """Raise BadOptionError if a coordinate is missing or not below `size`."""
+    if coordinate is None or coordinate >= size:
+        raise BadOptionError(
+            f"{name}: expected 0 to {size - 1}, together with the other coordinate",
+            name,
+        )
+
+
 class ColourBelief(Record):
-    """Expectation of one colour of a pixel by a model that knows everything before it: pixels above and to the left,
-    and the colours before this one."""
+    """The model's prediction of one colour of a pixel, given all variables before it:
+    the pixels above and to the left, and the pixel's earlier colours."""
 
     probabilities: tuple[float, ...] = Field(
-        description="Probability of each value that a colour can take, from dark to bright."
+        description="Probability of each value of the colour, from dark to bright."
     )
     value: int = Field(
-        ge=0, description="The one that the picture has: an index into `probabilities`."
+        ge=0, description="The value in the picture: an index into `probabilities`."
     )
-    bits: float = Field(allow_inf_nan=False, description="Bits that this value costs.")
+    bits: float = Field(
+        allow_inf_nan=False,
+        description="Bits that this value costs: -log2 of its probability.",
+    )
     entropy_bits: float = Field(
         allow_inf_nan=False,
-        description="Bits that the colour costs on average if the model is right.",
+        description="Expected bits of the colour under the model.",
     )
 
 
 class PixelBelief(Record):
-    """Expectation of the model at one pixel."""
+    """The model's prediction of one pixel."""
 
-    x: int = Field(ge=0, description="Column, from the left.")
-    y: int = Field(ge=0, description="Row, from the top.")
+    x: int = Field(ge=0, description="Column, counted from 0 at the left.")
+    y: int = Field(ge=0, description="Row, counted from 0 at the top.")
     colours: tuple[ColourBelief, ...] = Field(
-        description="Red, green and blue, or the one there is."
+        description="Predictions of red, green and blue, or of the single colour "
+        "of a grey picture."
     )
     influence: tuple[tuple[float, ...], ...] | None = Field(
         default=None,
-        description="H rows of W numbers, if they were asked for: how fast the brightness that was expected here, from "
-        "0, black, to 1, white, grows with that of each earlier pixel. With two values it is the slope of p(white); "
-        "with a palette, how fast the chance of the colour here grows as that pixel goes on from all colours evenly to "
-        "its own. Exactly 0 where the network sees nothing: outside of its receptive field, here, and where it draws "
-        "later.",
+        description="H rows of W numbers, if requested: the derivative of the "
+        "brightness expected at this pixel, from 0 (black) to 1 (white), by the "
+        "brightness of each earlier pixel. With two values it is the slope of "
+        "p(white). With a palette it is the slope of the probability of this pixel's "
+        "colour as the other pixel moves from an even mixture of all colours to its "
+        "own. It is exactly 0 outside of the receptive field, at the pixel itself, "
+        "and for pixels that are drawn later.",
     )
 
 
 class SecondScore(Record):
-    """The picture by a second model."""
+    """The likelihood of the picture under a second model."""
 
     model: str = Field(description="The model's name.")
-    sha256: str = Field(description="Its weights.")
-    nats: float = Field(allow_inf_nan=False, description="-ln p(image) by it.")
+    sha256: str = Field(description="SHA-256 of its weights.")
+    nats: float = Field(
+        allow_inf_nan=False, description="-ln p(image) under this model."
+    )
     log_ratio: float = Field(
         allow_inf_nan=False,
-        description="ln of p(image) by the first model over that by this one: its nats minus the first's. Low where "
-        "the picture is likelier by this one.",
+        description="ln of p(image) under the first model divided by p(image) "
+        "under this one, which is this model's nats minus the first one's. Negative "
+        "if the picture is likelier under this model.",
     )
 
 
 class ScoreSummary(Summary):
-    """The numbers of a finished score. The bits of every variable are kept beside it: `keys.image`, field `bits`."""
+    """The result of a score. The bits of every variable are stored beside it:
+    `keys.image`, field `bits`."""
 
     nats: float = Field(
         allow_inf_nan=False,
@@ -198,82 +227,95 @@ class ScoreSummary(Summary):
         allow_inf_nan=False, description="nats / (ln 2 * height * width * channels)."
     )
     per_colour_bits: tuple[float, ...] = Field(
-        description="Mean bits of each colour; their mean is bits_per_dim."
+        description="Mean bits of each colour; bits_per_dim is their mean."
     )
     height: int = Field(ge=1, description="Height of the picture.")
     width: int = Field(ge=1, description="Width of the picture.")
     quantised_pixels: int = Field(
         ge=0,
-        description="How many pixels were moved to the nearest of the values that the model knows.",
+        description="Number of pixels that were moved to the nearest value that "
+        "the model knows.",
     )
     uniform_bits: float = Field(
         gt=0,
-        description="Bits of a pixel under a uniform guess: the heat map is white there and above, black at 0.",
+        description="Bits of a pixel under a uniform distribution: the heat map is "
+        "white there and above, and black at 0.",
     )
     bits_over_png: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="-log2 p minus the bits of the picture as a PNG file, the input-complexity score of Serrà et al. "
-        "(2020): high where the model finds a picture harder than a codec that knows nothing of the model's images.",
+        description="-log2 p minus the bits of the picture as a PNG file, the "
+        "input-complexity score of Serrà et al. (2020): high if the model finds "
+        "the picture harder than a codec that knows nothing about the model's "
+        "images.",
     )
     p_value: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="The share of the model's validation images that are at least as improbable: small for a strange "
-        "picture. Null where the model's card has no validation scores.",
+        description="Share of the model's validation images that are at least as "
+        "improbable: small for an unusual picture. Null if the model's card has no "
+        "validation scores.",
     )
     typicality: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="The share of them that is at least as far out, to either side: small for a strange picture, and "
-        "for a strangely plain one. Null where `p_value` is.",
+        description="Share of the validation images whose likelihood is at least "
+        "as far from the usual, in either direction: small for an unusual picture, "
+        "and for an unusually plain one. Null if `p_value` is null.",
     )
     pixel: PixelBelief | None = Field(
-        default=None, description="The expectation at the pixel that was asked about."
+        default=None, description="The prediction at the requested pixel."
     )
     member: str | None = Field(
         default=None,
-        description="The orientation, in a mixture, of the network whose bits the map shows, the one that finds the "
-        "picture likeliest; `nats` and `bits_per_dim` are the mixture's. Null for a model of one network.",
+        description="For a mixture: orientation of the network under which the "
+        "picture is likeliest, whose bits the map shows; `nats` and `bits_per_dim` "
+        "are those of the mixture. Null for a model of one network.",
     )
     label: str | None = Field(
         default=None,
-        description="Name of the label, of a model that has any, whose bits the map shows: the one that was asked for, "
-        "else the one that finds the picture likeliest, by which `member_nats` are. Null for other models.",
+        description="For a model with labels: name of the label whose bits the map "
+        "shows, the requested one or else the one under which the picture is "
+        "likeliest; `member_nats` are given this label. Null for other models.",
     )
     member_nats: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="-ln p(image) of that network of a mixture, given `label` if there is one: the map's sum.",
+        description="For a mixture: -ln p(image) under that network, given `label` "
+        "if there is one; the sum of the map.",
     )
 
     against: SecondScore | None = Field(
-        default=None, description="The second model's, where one was asked for."
+        default=None, description="The score by the second model, if one was requested."
     )
 
     def result_fields(
         self, images: Sequence[str], address: str, query: str = ""
     ) -> dict[str, Any]:
+        """Return all fields, and `map`, the address of the bits."""
         return {**self.model_dump(), "map": f"{address}/score-map{query}"}
 
 
 class Answer(Described):
-    """The likelihood of the picture, and where to see it."""
+    """The fields of a result that only scores have."""
 
     map: str
-    """The bits of every variable."""
+    """Address of the bits of every variable."""
 
 
 KIND = Kind(
     "score",
     "score",
-    """How likely the model finds a picture: nats, bits/dim, and the bits of every pixel as numbers and as a heat map.
+    """How likely the model finds a picture: nats, bits/dim, and the bits of every pixel
+    as numbers and as a heat map.
 
-    Of a model with fewer than 256 values each colour is moved to the nearest; `quantised_pixels` says how many were.
-    With `x` and `y` the result also lists, for each colour of that pixel, the probability of every value given all that
-    comes before it, and with `influence` how much each earlier pixel mattered for that.
+    If the model has fewer than 256 values, each colour is moved to the nearest one;
+    `quantised_pixels` counts the moved pixels. With `x` and `y` the result also lists,
+    for each colour of that pixel, the probability of every value given everything
+    before it, and with `influence` how much each earlier pixel influences this
+    prediction.
     """,
     Input.PICTURE,
     ScoreOptions,
@@ -282,5 +324,5 @@ KIND = Kind(
     shows=Shows.HEAT,
     summary=ScoreSummary,
     answer=Answer,
-    shown=Shown,
+    job_fields=LabelField,
 )

@@ -1,4 +1,5 @@
-"""A model of somebody's own pictures. Its jobs ask no model, so it is in ALL_KINDS alone, and in a queue of its own."""
+"""Training a model on a user's own pictures. Its jobs use no model, so the kind is only
+in ALL_KINDS, and they have a queue of their own."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -20,77 +21,88 @@ from worker.contract.kind import (
 from worker.contract.record import Described
 
 _ROOM = 512 * 1024
-"""Bytes of a grid of samples, and of what is said beside it."""
+"""Bytes of a grid of samples, and of the summary."""
 
 
 Channels = Annotated[
-    Literal[1, 3], BeforeValidator(lambda said: {"1": 1, "3": 3}.get(said, said))
+    Literal[1, 3], BeforeValidator(lambda value: {"1": 1, "3": 3}.get(value, value))
 ]
-"""A form says it as text."""
+"""Number of colours; forms send it as text."""
 
 
 class TrainOptions(Options):
-    """A model of your own pictures."""
+    """Train a model on your own pictures."""
 
     minutes: float = Field(
         default=5,
         ge=0.05,
         le=1440,
         allow_inf_nan=False,
-        description="How long it trains while nothing is drawn, from its first update on; at most "
-        "`training_minutes` of `GET /info`.",
+        description="Minutes of training, counted from the first update and only while "
+        "nothing is drawn; at most `training_minutes` of `GET /info`.",
     )
     size: str | None = Field(
         default=None,
         pattern=r"^([89]|[1-5]\d|6[0-4])x([89]|[1-5]\d|6[0-4])$",
-        description="WIDTHxHEIGHT of the model's pictures, 8 to 64 each; without it theirs, up to 32.",
+        description="WIDTHxHEIGHT of the model's pictures, 8 to 64 each. Default: "
+        "the size of your pictures, up to 32.",
     )
     channels: Channels | None = Field(
-        default=None, description="1 = grey, 3 = colour; without it what they need."
+        default=None,
+        description="1 = grey, 3 = colour. Default: what your pictures need.",
     )
     values: int | None = Field(
         default=None,
         ge=2,
         le=256,
-        description="Values of a colour; without it what they need.",
+        description="Number of values of a colour. Default: what your pictures need.",
     )
     start: str | None = Field(
         default=None,
         pattern=rf"^{NAME.pattern}$",
-        description="A model whose network it has, and whose weights it begins with; `channels` and `values` are its.",
+        description="A model whose network and weights the training starts with; its "
+        "`channels` and `values` are used.",
     )
     crops: bool = Field(
         default=False,
-        description="The model learns parts of its size, at random places of one large picture or more.",
+        description="Train on parts of the model's size, at random places of one "
+        "or more larger pictures.",
     )
     shared: bool = Field(
         default=False,
-        description="Everybody who may use the service sees the model, and not your key alone.",
+        description="If true, everybody who may use the service sees the model; "
+        "otherwise only your key does.",
     )
     start_identity: Annotated[str, FOUND, Since(9)] = ""
-    """Identity of the model `start`, as the client saw it when the request came. The
-    training begins with this model or fails; empty without a `start`."""
+    """Identity of the model `start` when the request came. The training fails if the
+    model has changed; empty without a `start`."""
     owner: Annotated[str, FOUND] = ""
-    """The key that adds the model, or `anyone`."""
+    """Name of the key that adds the model, or `anyone`."""
     found: Annotated[int, FOUND] = 0
+    """Number of uploaded files that are pictures."""
     unreadable: Annotated[int, FOUND] = 0
-    """Files that were handed in: those that are pictures, and others."""
+    """Number of uploaded files that are not pictures."""
     unsupported: Annotated[int, FOUND] = 0
+    """Number of uploaded pictures that are too small or too large."""
     unsupported_names: Annotated[tuple[str, ...], FOUND] = ()
-    """Pictures of an unsupported size that were handed in, and the first of their names."""
+    """Names of the first of these."""
 
     def work(self, job: Asked) -> int:
-        """Nothing is drawn for anybody: no estimate of when an image is ready counts it."""
+        """Return 0: no image is drawn for a client, so estimates of waiting times
+        ignore trainings."""
         return 0
 
     def room(self, job: Asked) -> int:
+        """Return the bytes that the grid and the summary take."""
         return _ROOM
 
     @property
     def keeps(self) -> Sequence[str]:
+        """The grid of samples, `grid`."""
         return ("grid",)
 
     def job_fields(self) -> dict[str, Any]:
+        """Return the fields of a Job that describe a training."""
         return {
             "minutes": self.minutes,
             "pictures": self.found or None,
@@ -100,29 +112,33 @@ class TrainOptions(Options):
         }
 
 
-class Shown(Described):
-    """The fields of a Job that tell of a training."""
+class TrainingFields(Described):
+    """The fields of a Job that describe a training."""
 
     minutes: float | None
-    """How long a training was asked to take; null of other jobs."""
+    """Minutes that the training was asked to take; null for other jobs."""
     pictures: int | None
-    """How many pictures were handed in to train on; null for arrays, and of other jobs."""
+    """Number of uploaded pictures to train on; null for arrays, and for other jobs."""
     unreadable: int | None
-    """How many other files lay between them, and were left out; null of other jobs."""
+    """Number of uploaded files that are no pictures and were ignored; null for other
+    jobs."""
     unsupported: int | None
-    """How many pictures are too small or too large and were left out; null of other jobs."""
+    """Number of pictures that are too small or too large and were ignored; null for
+    other jobs."""
     unsupported_names: list[str] | None
-    """The names of the first five of these; null of other jobs."""
+    """Names of the first five of these; null for other jobs."""
 
 
 class TrainSummary(Summary):
-    """The model that was trained, and how well it knows pictures that were held back."""
+    """The trained model, and how well it predicts pictures that were held back from
+    training."""
 
     name: str = Field(description="The model's name.")
-    digest: str = Field(description="sha256 of its weights.")
+    digest: str = Field(description="SHA-256 of its weights.")
     identity: str = Field(description="Its identity.")
     nats: float = Field(
-        description="Negative log-likelihood of a picture held back.",
+        description="Negative log-likelihood of a held-back picture, in nats; the "
+        "mean of all of them.",
         allow_inf_nan=False,
     )
     bits_per_dim: float = Field(
@@ -130,33 +146,38 @@ class TrainSummary(Summary):
     )
     standard_error: float | None = Field(
         default=None,
-        description="Standard error of `nats`; null of one picture.",
+        description="Standard error of `nats`; null if only one picture was held back.",
         allow_inf_nan=False,
     )
     bits_standard_error: float | None = Field(
         default=None,
-        description="Standard error of `bits_per_dim`; null of one picture.",
+        description="Standard error of `bits_per_dim`; null if only one picture "
+        "was held back.",
         allow_inf_nan=False,
     )
     valid_images: int | None = Field(
         default=None,
-        description="How many pictures were held back; null from an earlier version.",
+        description="Number of pictures that were held back; null from an earlier "
+        "version.",
     )
     uniform_bits: float = Field(
-        description="The same of guessing.", allow_inf_nan=False
+        description="Bits per variable of a uniform distribution over the values.",
+        allow_inf_nan=False,
     )
     png_bits: float = Field(
-        description="What PNG needs for the pictures held back.", allow_inf_nan=False
+        description="Bits per variable of the held-back pictures as PNG files.",
+        allow_inf_nan=False,
     )
-    updates: int = Field(description="Updates that were made.")
+    updates: int = Field(description="Number of updates of the weights.")
     early: str = Field(
         default="",
-        description="Why it ended before its minutes; empty where it did not.",
+        description="Why it ended before its minutes; empty if it did not.",
     )
     warning: str = Field(
         default="",
-        description="Why the model is not worth much although it is served: it made "
-        "fewer than 20 updates, or is worse than guessing. Empty if it is.",
+        description="Why the model is of little use although it is served: it was "
+        "trained with fewer than 20 updates, or is worse than a uniform "
+        "distribution. Else empty.",
     )
 
 
@@ -165,17 +186,19 @@ KIND = Kind(
     "training",
     """Train a model on your own pictures, and serve it.
 
-    `GET /jobs/{id}/events` says how far it is, and shows a grid of what it draws. Cancel leaves nothing;
-    `POST /jobs/{id}/finish` keeps the best so far. With keys, one of the right `train` is needed, and only that key
-    sees the model unless it is `shared`. The pictures are deleted when the job has ended.
+    `GET /jobs/{id}/events` reports the progress and shows a grid of samples. Cancelling
+    leaves nothing; `POST /jobs/{id}/finish` ends the training early and keeps the best
+    weights so far. If the service has keys, yours needs the right `train`, and only
+    your key sees the model unless it is `shared`. The pictures are deleted when the job
+    has ended.
     """,
     Input.NOTHING,
     TrainOptions,
     order="",
-    none_told="It draws none.",
+    zero_images="It draws none.",
     shows=Shows.GRID,
     summary=TrainSummary,
-    shown=Shown,
+    job_fields=TrainingFields,
     estimates="progress",
     source=Source.DRAWN,
 )

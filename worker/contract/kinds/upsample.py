@@ -1,7 +1,7 @@
-"""Large images from a small one."""
+"""Upsampling: large images from a small one."""
 
 from worker.contract.kind import Asked, Input, Kind, SeededOptions, Source
-from worker.contract.labels import LabelOptions, Shown
+from worker.contract.labels import LabelField, LabelOptions
 from worker.contract.probabilities import ROOM, ProbabilityAnswer, ProbabilitySummary
 
 
@@ -9,15 +9,18 @@ class UpsampleOptions(LabelOptions, SeededOptions):
     """Draw large images from a small one."""
 
     def room(self, job: Asked) -> int:
+        """Return the bytes that the probabilities take."""
         return ROOM * job.n
 
 
 KIND = Kind(
     "upsample",
     "upsampling",
-    """Draw `n` large images from a small one, which a Multi-Scale model takes as the first stage of its own.
+    """Draw `n` large images from a small one, which a Multi-Scale model takes in place
+    of its own first stage.
 
-    The large image is drawn given the small one, every pixel of it; it need not repeat its pixels.
+    Every pixel of the large image is drawn given the small one; it need not repeat its
+    pixels.
     """,
     Input.SMALL_PICTURE,
     UpsampleOptions,
@@ -25,8 +28,8 @@ KIND = Kind(
     draws=True,
     summary=ProbabilitySummary,
     answer=ProbabilityAnswer,
-    shown=Shown,
-    why_no_provenance="this is an upsampling, and only samples can be verified: it depends on the small image that was "
-    "given, which the picture does not hold",
+    job_fields=LabelField,
+    why_no_provenance="this is an upsampling, and only samples can be verified: it "
+    "depends on the given small image, which the picture does not contain",
     source=Source.EDITED,
 )

@@ -1,10 +1,10 @@
-"""Did the model draw this picture?"""
+"""Verification: whether a model drew a picture."""
 
 from typing import Annotated, Self
 
 from pydantic import Field
 
-from worker.contract.changed_card import ChangedCardOptions, Shown
+from worker.contract.changed_card import CardChangedField, ChangedCardOptions
 from worker.contract.kind import (
     FOUND,
     Able,
@@ -24,54 +24,61 @@ class VerifyOptions(ChangedCardOptions, SamplingOptions):
     """Did the model draw this picture?"""
 
     sample: Annotated[int, FOUND] = Field(default=0, ge=0)
-    """The number of the sample that is drawn again."""
+    """Number of the image that is drawn again, among those of its seed."""
     drawn_with: Annotated[str, FOUND] = ""
-    """The arithmetic that the picture says it was drawn with; empty when it does not say."""
+    """The arithmetic that the picture names as the one that drew it; empty if it names
+    none."""
     label: Annotated[str | None, FOUND, SINCE] = None
-    """Name of the label that the picture says it was drawn with."""
+    """Name of the label that the picture names; None if it names none."""
 
-    def settled(self, model: Able, n: int) -> Self:
-        settled = super().settled(model, n)
-        return (
-            settled
-            if self.label is None
-            else settled.model_copy(update={"label": label_name(self.label, model)})
-        )
+    def for_model(self, model: Able, n: int) -> Self:
+        """Return a copy with the label by name. Raises BadOptionError if the model does
+        not have it or cannot draw the size."""
+        checked = super().for_model(model, n)
+        if self.label is None:
+            return checked
+        return checked.model_copy(update={"label": label_name(self.label, model)})
 
     def work(self, job: Asked) -> int:
+        """Return the number of values that are drawn again."""
         return drawn_values(job, job.height * job.width)
 
     def room(self, job: Asked) -> int:
+        """Return the bytes that the summary takes, at most."""
         return 2 * 1024 + 40 * job.n
 
 
 class VerifySummary(Summary):
-    """Does the model draw the picture again, byte by byte, from the seed that the picture names?"""
+    """The result of a verification: whether the model draws the same pixels again from
+    the seed in the picture's text."""
 
     verified: bool = Field(
-        description="Every pixel is the one that the model draws with this seed."
+        description="True if every pixel is the one that the model draws with this "
+        "seed."
     )
-    sample: int = Field(
-        ge=0, description="The number of the sample that was drawn again."
-    )
+    sample: int = Field(ge=0, description="Number of the image that was drawn again.")
     changed_pixels: int = Field(
         ge=0,
-        description="How many pixels are others. Few: the picture was changed there. Many: it was drawn otherwise, "
-        "with another seed or temperature.",
+        description="Number of pixels that differ. If few differ, the picture was "
+        "edited there; if many do, it was drawn otherwise, for example with another "
+        "seed or temperature.",
     )
     changed: tuple[Pixel, ...] = Field(
-        default=(), description="Places of them, row by row; of many the first 16."
+        default=(),
+        description="Places of the differing pixels, row by row; at most the first 16.",
     )
 
 
 KIND = Kind(
     "verify",
     "verification",
-    """Did the model draw this picture, with the seed that it names? It draws the picture again, and every pixel must be
-    the same: `result.verified`; `result.changed` names those that are not.
+    """Did the model draw this picture, with the seed in its text? The model draws it
+    again, and every pixel must be the same: `result.verified`; `result.changed` lists
+    pixels that differ.
 
-    For samples only. A completion or an upsampling depends on what was given, which its picture does not say. A picture
-    that was drawn with other numerics than the workers' cannot be told, and the job fails with `not-verifiable`.
+    Only for samples: a completion or an upsampling depends on given pixels that its
+    picture does not contain. A picture that was drawn with other numerics than the
+    workers' cannot be verified, and the job fails with `not-verifiable`.
     """,
     Input.DRAWN_PICTURE,
     VerifyOptions,
@@ -80,5 +87,5 @@ KIND = Kind(
     draws_small=True,
     shows=Shows.GIVEN,
     summary=VerifySummary,
-    shown=Shown,
+    job_fields=CardChangedField,
 )

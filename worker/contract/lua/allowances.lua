@@ -1,24 +1,26 @@
 --!include names
--- What a client may hand in: `terms` are its allowances.
+-- How many jobs a client may submit. `terms` is its SubmissionTerms.
 
--- How many jobs it may hand in at this time; its bucket is refilled with time. If the clock has stepped back, the bucket
--- is full: otherwise the client would wait until the clock has come to where it was.
+-- Return how many jobs the client may submit now: the tokens of its bucket, which is refilled with time. If the
+-- clock has been set back, the bucket counts as full: otherwise the client would wait until the clock is back where
+-- it was.
 local function tokens_of(terms, bucket, at)
   local tokens, since = unpack(redis.call('HMGET', bucket, 'tokens', 'at'))
   if not tokens or at < tonumber(since) then return terms.burst end
   return math.min(terms.burst, tonumber(tokens) + (at - tonumber(since)) * terms.rate)
 end
 
--- Count one request.
+-- Take one token from the bucket.
 local function spend(terms, bucket, tokens, at)
   local left = string.format('%.6f', math.max(0, tokens - 1))
   redis.call('HSET', bucket, 'tokens', left, 'at', string.format('%.6f', at))
   redis.call('EXPIRE', bucket, math.ceil(terms.burst / terms.rate) + 1)
 end
 
+-- Return the number of the client's open jobs.
 local function open_jobs(terms) return tonumber(redis.call('HGET', keys.LOAD, 'of:' .. terms.client) or 0) end
 
--- The refusal of one more job, if there is one.
+-- Return the answer that refuses one more job, or nil if the client may submit it.
 local function beyond_allowance(terms, tokens)
   local open = open_jobs(terms)
   if tokens < 1 then

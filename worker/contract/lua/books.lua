@@ -1,18 +1,19 @@
 --!include names
--- The books: how much is open, how fast it is drawn, how jobs ended. Part of the scripts that change a job.
+-- Statistics ("books"): how much work is open, how fast it is drawn, how jobs end. The scripts that change a job include
+-- this file.
 --
--- Work is counted in values: one colour of one pixel. Room is counted in bytes: what open jobs will still write. A job
--- without a ticket (one that no API has accepted) is not booked. What a job that nobody ever ended left in the books goes
--- when its ticket is as old as the job could get.
+-- Work is counted in values: one colour of one pixel. Room is counted in bytes that open jobs will still write. A job
+-- without a ticket (one that no API has accepted) is not counted. A job that never ends is removed from the statistics
+-- once its ticket is older than any job can be (`prune` in submit.lua).
 -- `at` is seconds since 1970 by Redis's clock.
 
--- There is work from now on.
+-- Note that there is work from now on.
 local function begin_busy(at)
   redis.call('HSET', keys.LOAD, 'busy_since', string.format('%.6f', at))
 end
 
--- So much was finished now, since the last time or since there is work; a longer wait, such as one for a worker, counts
--- as one span.
+-- Count `work` values as finished now, since the last call or since there is work. A longer time, such as a wait for
+-- a worker, counts as one span.
 local function drawn(work, at)
   local span = math.floor(at / keys.DRAWN_SPAN_S)
   local since = tonumber(redis.call('HGET', keys.LOAD, 'busy_since') or at)
@@ -31,13 +32,13 @@ local function drawn(work, at)
   end
 end
 
--- The part of the work, or of the room, that so many rows are.
+-- Return the part of a job's work, or room, that belongs to `rows` of its rows.
 local function share(work, rows, rows_total)
   if rows_total == 0 then return 0 end
   return math.floor(work * rows / rows_total)
 end
 
--- Room is given back, as far as the job has some: so many bytes of it, or all that is left.
+-- Free `bytes` of the room that is reserved for a job, or all of it; never more than it has.
 local function give_room_back(id, bytes)
   local left = tonumber(redis.call('HGET', keys.ROOM, id) or 0)
   local given = math.min(bytes or left, left)
@@ -46,13 +47,13 @@ local function give_room_back(id, bytes)
   if given < left then redis.call('HINCRBY', keys.ROOM, id, 0 - given) else redis.call('HDEL', keys.ROOM, id) end
 end
 
--- More of it is reserved.
+-- Reserve more room for a job.
 local function take_room(id, bytes)
   redis.call('HINCRBY', keys.LOAD, 'room', bytes)
   redis.call('HINCRBY', keys.ROOM, id, bytes)
 end
 
--- The job is no longer open; `left`: what it still lacked.
+-- Remove an open job from the statistics. left: its work that was not done.
 local function settle_ticket(ticket, left)
   if redis.call('ZREM', keys.OPEN, ticket) == 0 then return end
   local id, client = string.match(ticket, '^%d+:([^:]+):(.*)$')
@@ -67,7 +68,7 @@ local function settle_ticket(ticket, left)
   end
 end
 
--- Behind an append.
+-- Count rows that were appended.
 local function book_rows(job, rows_done, added, at)
   local work, rows_total, room = unpack(redis.call('HMGET', job, 'work', 'rows_total', 'rows_room'))
   if not work then return end
@@ -78,7 +79,7 @@ local function book_rows(job, rows_done, added, at)
   drawn(done, at)
 end
 
--- Behind a job's first rows.
+-- Count the time from the job's acceptance to its first rows.
 local function book_first_row(job, at)
   local waited = math.max(at - tonumber(redis.call('HGET', job, 'created_at')), 0)
   local power = math.max(math.ceil(math.log(waited) / math.log(2)), keys.FIRST_ROW_LEAST)
@@ -87,7 +88,7 @@ local function book_first_row(job, at)
   redis.call('EXPIRE', keys.FIRST_ROWS, keys.ACTIVE_TTL_S)
 end
 
--- Before rows are forgotten that have to be drawn again.
+-- Take back the counts of rows that are about to be deleted and drawn again.
 local function unbook_rows(job)
   local work, rows, rows_total, room = unpack(redis.call('HMGET', job, 'work', 'rows_done', 'rows_total', 'rows_room'))
   if not work then return end
@@ -96,7 +97,7 @@ local function unbook_rows(job)
   take_room(string.sub(job, #keys.JOB + 1), share(tonumber(room or 0), rows, rows_total))
 end
 
--- Behind the last change of status. Only drawing tells how long a model takes: a job without rows is not counted there.
+-- Count a job that has just ended. Only jobs with rows count for the time that a model takes.
 local function close_books(job, status, at)
   local ticket, work, rows, rows_total, kind, model, started = unpack(redis.call(
     'HMGET', job, 'ticket', 'work', 'rows_done', 'rows_total', 'kind', 'model', 'started_at'))

@@ -1,7 +1,8 @@
 --!include ending
--- ARGV: a word of this call's own.
--- Returns 'missing', 'settled' (it had ended before), 'canceled' (it was waiting), or 'canceling' (its worker is told).
--- The call's word tells its second run, after a lost reply, from a call that comes when the job has ended.
+-- Cancel a job: a waiting one ends at once, and the worker of a running one is informed.
+-- ARGV: an identifier of this call.
+-- Returns 'missing', 'settled' (it had ended before), 'canceled' (it was waiting), or 'canceling' (it is running).
+-- The identifier distinguishes a repetition after a lost reply from a call that comes after the job's end.
 local status, by = unpack(redis.call('HMGET', KEYS[1], 'status', 'cancel_requested'))
 if not status then return 'missing' end
 if status == 'queued' then

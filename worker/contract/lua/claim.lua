@@ -1,7 +1,9 @@
 --!include ending
--- ARGV: owner token, and where it is known: with which arithmetic the owner draws.
--- Returns {'claimed', last_seq, attempts}, or {'settled'} when there is nothing left to do, or {'missing'}.
--- A job whose rows are not all there any more is drawn from nothing: the bytes will be the same.
+-- Make the caller the owner of a job.
+-- ARGV: owner token, and the arithmetic with which the owner draws, if it is known.
+-- Returns {'claimed', last_seq, attempts}, {'settled'} if the job has ended, or {'missing'}.
+
+-- Delete the rows of a job of which some are missing. It is drawn from the beginning, with the same bytes.
 local function begin_anew()
   unbook_rows(KEYS[1])
   redis.call('DEL', KEYS[2])

@@ -1,5 +1,5 @@
 --!include clock
--- How a job begins: its record and its pictures. Returns the time.
+-- Write the record and the pictures of a new job. Returns the time.
 local function create(spec, rows_total, ttl, pixels, keep, upload)
   local at = now()
   redis.call('HSET', KEYS[1], 'spec', spec, 'status', 'queued', 'created_at', at, 'rows_done', 0,

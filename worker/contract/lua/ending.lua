@@ -1,7 +1,7 @@
 --!include names clock books stream memory
--- How a job ends: its last event, its record, its pictures, its books, its lifetime and who is told, all at once. The event
--- goes first: should the server refuse it, nothing else is written.
--- The pictures of a result are ARGV[pictures] and what follows: pairs of a field of keys.image and its bytes.
+-- End a job: write its last event, record, pictures, statistics, lifetimes and webhook in one step. The event is written
+-- first: if the server refuses it (out of memory), nothing else is written.
+-- pictures: index in ARGV from which pairs of a field of keys.image and its bytes follow; nil if there are none.
 local function settle(status, error, result, pictures)
   local at = now()
   local last, retention, webhook, client = unpack(redis.call('HMGET', KEYS[1], 'last_seq', 'retention', 'webhook', 'client'))
@@ -29,7 +29,7 @@ local function settle(status, error, result, pictures)
   hold_what_is_kept(KEYS[1], {KEYS[1], KEYS[2], KEYS[3]}, tonumber(at) + result_ttl, tonumber(at))
 end
 
--- Every row of the job is there.
+-- Return true if the job has all of its rows.
 local function is_whole()
   local last, total = unpack(redis.call('HMGET', KEYS[1], 'last_seq', 'rows_total'))
   return tonumber(last) == tonumber(total) and stream_is_whole()

@@ -1,16 +1,17 @@
 --!include names
--- How much of the server's memory the jobs of each account take (keys.HELD): what was reserved for them and was sent with
--- them while they are open, then what they really take, until they go. Bytes are counted by the span of time in which they
--- go, so that nobody has to look for what has gone.
+-- How much of the server's memory the jobs of each account take (keys.HELD): while a job is open, the bytes that are
+-- reserved for it and that came with it; then the bytes that it really takes, until it expires. Bytes are counted by the
+-- span of time in which they expire, so that expired jobs need not be searched for.
 -- `at` is seconds since 1970 by Redis's clock.
 
--- Trainings have an allowance of their own, and belong to the same account.
+-- Return the key of a client's account. Trainings have an allowance of their own, but belong to the same account.
 local function held_key(client)
   if string.sub(client, 1, #keys.TRAINS) == keys.TRAINS then client = string.sub(client, #keys.TRAINS + 1) end
   return keys.HELD .. client
 end
 
--- The spans that are over, of which nothing is there any more. Looked for once in each span.
+-- Return the spans that have passed, whose bytes have expired, and the present span. It searches once in each span, and
+-- returns none otherwise.
 local function spans_over(name, at)
   local now = math.floor(at / keys.HELD_SPAN_S)
   if tonumber(redis.call('HGET', name, 'looked') or 0) >= now then return {}, now end
@@ -21,7 +22,7 @@ local function spans_over(name, at)
   return over, now
 end
 
--- How many bytes the jobs of a client's account take. It writes nothing.
+-- Return the bytes that the jobs of a client's account take. It writes nothing.
 local function bytes_held(client, at)
   local name = held_key(client)
   local bytes = tonumber(redis.call('HGET', name, 'bytes') or 0)
@@ -29,6 +30,7 @@ local function bytes_held(client, at)
   return math.max(bytes, 0)
 end
 
+-- Delete the spans that have passed.
 local function forget_spans_over(client, at)
   local name = held_key(client)
   local over, now = spans_over(name, at)
@@ -39,8 +41,8 @@ local function forget_spans_over(client, at)
   redis.call('HSET', name, 'looked', now)
 end
 
--- So many bytes are a job's until this time, and no longer what was counted before. A job of an earlier version's API has no
--- ticket, or nothing was counted for it.
+-- Count `bytes` for a job until the time `until_s`, in place of the bytes counted before. A job that an API of an earlier
+-- version accepted has no ticket, or nothing was counted for it.
 local function hold_bytes(job, bytes, until_s, at)
   local ticket, before = unpack(redis.call('HMGET', job, 'ticket', 'held'))
   if not ticket then return end
@@ -66,7 +68,7 @@ local function hold_bytes(job, bytes, until_s, at)
   if redis.call('TTL', name) < left then redis.call('EXPIRE', name, left) end
 end
 
--- A job that has ended takes what its keys take. Where the server does not tell, what was counted before stays.
+-- Count for an ended job the memory of its keys. If the server does not report that, the earlier count stays.
 local function hold_what_is_kept(job, names, until_s, at)
   local bytes = 0
   for _, name in ipairs(names) do

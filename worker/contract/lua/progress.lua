@@ -1,6 +1,7 @@
 --!include names
--- ARGV: owner token, how much of the work is done, 0 to 1, which never goes back, also where a job is begun anew; and where
--- there is one an estimate, as keys.estimate has it, and a grid, as keys.image has it.
+-- Report the progress of a running job.
+-- ARGV: owner token; the part of the work that is done, 0 to 1 (the stored value never decreases, even if the job is begun
+-- again); and, if there is one, an estimate (keys.estimate) and a grid (keys.image), each empty otherwise.
 -- Returns 'ok', 'canceling' (stop, then settle), or 'lost' (someone else owns the job now, or it has ended).
 if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return 'lost' end
 if redis.call('HEXISTS', KEYS[1], 'cancel_requested') == 1 then return 'canceling' end

@@ -1,14 +1,16 @@
 --!include clock books stream
--- How rows are written: those that are new as one entry, their books, and how long they stay. `first`: the sequence number
--- of the first of so many rows, a line each. Returns 'ok', 'canceling' (stop, then settle), 'lost' (someone else owns the
--- job now, or it has ended), or 'behind': rows before these, which were confirmed once, are not there any more, because
--- the server came back with an older state.
+-- Write rows: the new ones as one entry, with their statistics and lifetime.
+
+-- Return the text without its first `count` lines.
 local function without_lines(text, count)
   local at = 1
   for _ = 1, count do at = string.find(text, '\n', at, true) + 1 end
   return string.sub(text, at)
 end
 
+-- Append those of `count` rows that are new. first: sequence number of the first row. rows: one on each line.
+-- Returns 'ok', 'canceling' (stop, then settle), 'lost' (another worker owns the job, or it has ended), or 'behind': earlier
+-- rows, which were confirmed once, are missing, because the server came back with an older state.
 local function add_rows(owner, first, count, rows)
   local owned_by, canceling, last = unpack(redis.call('HMGET', KEYS[1], 'owner', 'cancel_requested', 'last_seq'))
   if owned_by ~= owner then return 'lost' end

@@ -1,15 +1,18 @@
 --!include creation books allowances fairness memory
--- KEYS: as all scripts.
--- ARGV: terms JSON, facts JSON, spec JSON, pixels or '', keep, a JSON list of the commands that queue the job, and the file
--- of a picture whose holes are filled or ''.
+-- Check a new job against the client's limits, accept it, put it into its queue and count it.
+-- ARGV (`submission.arguments`): terms JSON, facts JSON, spec JSON, pixels or '', keep, a JSON list of the commands that
+-- queue the job, and the file of a picture whose holes are filled or ''.
+-- Returns the values of SubmissionAnswer.
 local terms, facts = cjson.decode(ARGV[1]), cjson.decode(ARGV[2])
 local at = tonumber(now())
 
+-- Return the answer of an earlier run for the same id, whose reply was lost; else nil.
 local function accepted_before()
   local created, ahead = unpack(redis.call('HMGET', KEYS[1], 'created_at', 'ahead'))
   return created and {'accepted', created, redis.call('LPOS', terms.queue, facts.id) or 0, ahead}
 end
 
+-- Return the answer for an Idempotency-Key that is already in use; else nil.
 local function known_key()
   if terms.idempotency == '' then return nil end
   local job, body = unpack(redis.call('HMGET', facts.idempotency_key, 'job', 'body'))
@@ -17,7 +20,8 @@ local function known_key()
   return body == terms.body and {'again', job} or {'conflict'}
 end
 
--- What open jobs will write, and what came with those that were accepted since the memory was looked at, is not free.
+-- Return the answer that refuses the job for lack of memory, or nil. Bytes that open jobs will still write, and bytes that
+-- came with jobs since the memory was measured, are not free.
 local function beyond_memory()
   local room, written = unpack(redis.call('HMGET', keys.LOAD, 'room', 'written'))
   local since = math.max(tonumber(written or 0) - terms.written, 0)
@@ -28,6 +32,7 @@ local function beyond_memory()
   return nil
 end
 
+-- Return the answer that refuses the job, or nil.
 local function refusal(tokens)
   local beyond = beyond_allowance(terms, tokens)
   if beyond then return beyond end
@@ -39,6 +44,7 @@ local function refusal(tokens)
   return nil
 end
 
+-- Delete a few of the open jobs that are too old to end, and expired entries of this client.
 local function prune()
   local limit = string.format('%.6f', at - keys.ACTIVE_TTL_S)
   for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', keys.OPEN, '-inf', limit, 'LIMIT', 0, 10)) do
@@ -48,8 +54,8 @@ local function prune()
   forget_spans_over(terms.client, at)
 end
 
--- Owners take turns: the job gets the next one of its line. Who has nothing open begins from now, whatever was canceled.
--- Lines whose newest turn is over are forgotten.
+-- Return the job's turn: the next one of its line, so that owners alternate. A client without open jobs starts from the
+-- current turn, whatever it has canceled. Lines whose newest turn has passed are deleted.
 local function take_turn()
   local turns = keys.TURNS .. string.sub(terms.queue, #keys.RQ_QUEUE + 1)
   local over = tonumber(redis.call('ZSCORE', turns, 'now') or 0)
@@ -61,8 +67,8 @@ local function take_turn()
   return turn
 end
 
--- The turn of the job at this place, or of the next one before it that has one: jobs that go first have none, nor have those
--- that an API of an earlier version accepts.
+-- Return the turn of the job at this index of the queue, or of the nearest job before it that has one: returned jobs, which
+-- go first, have none, nor have jobs that an API of an earlier version accepted.
 local function turn_at(place)
   for i = place, 0, -1 do
     local turn = redis.pcall('HGET', keys.JOB .. redis.call('LINDEX', terms.queue, i), 'turn')
@@ -72,6 +78,7 @@ local function turn_at(place)
   return 0
 end
 
+-- Return the index in the queue at which a job with this turn belongs.
 local function place_of(turn)
   local low, high = 0, redis.call('LLEN', terms.queue)
   if turn_at(high - 1) <= turn then return high end
@@ -82,7 +89,7 @@ local function place_of(turn)
   return low
 end
 
--- RQ's own commands put the job at the end; from there it goes to its place. Returns how many wait before it, and behind it.
+-- Append the job with RQ's own commands, then move it to its place. Returns how many jobs wait before it and behind it.
 local function enqueue(commands, turn)
   local before, waiting = place_of(turn), redis.call('LLEN', terms.queue)
   for _, words in ipairs(cjson.decode(commands)) do redis.call(unpack(words)) end
@@ -94,14 +101,14 @@ local function enqueue(commands, turn)
   return before, waiting - before
 end
 
--- Each job behind it in the queue counts as much work as the mean of all.
+-- Count the job as open. Returns its `ahead`, for which each job behind it in the queue counts as the mean of all open ones.
 local function open_books(created, turn, behind)
   local others = redis.call('ZCARD', keys.OPEN)
   local ticket = string.format('%d', facts.work) .. ':' .. facts.id .. ':' .. terms.client
   redis.call('ZADD', keys.OPEN, created, ticket)
   redis.call('HINCRBY', keys.LOAD, 'of:' .. terms.client, 1)
   local open = redis.call('HINCRBY', keys.LOAD, 'work', facts.work)
-  if open == facts.work then begin_busy(at) end  -- of what is open else nothing is to be drawn: trainings, say
+  if open == facts.work then begin_busy(at) end  -- other open jobs, such as trainings, have nothing to draw
   redis.call('HINCRBY', keys.LOAD, 'room', facts.room)
   redis.call('HSET', keys.ROOM, facts.id, facts.room)
   redis.call('HINCRBY', keys.LOAD, 'written', facts.input)
@@ -120,12 +127,14 @@ local function open_books(created, turn, behind)
   return ahead
 end
 
+-- Store which job the client's Idempotency-Key stands for.
 local function remember_key()
   if terms.idempotency == '' then return end
   redis.call('HSET', facts.idempotency_key, 'job', facts.id, 'body', terms.body)
   redis.call('EXPIRE', facts.idempotency_key, keys.IDEMPOTENCY_TTL_S)
 end
 
+-- Store the webhook, and have it checked in case a worker of an earlier version ends the job.
 local function remember_webhook(created)
   if terms.webhook == '' then return end
   redis.call('HSET', KEYS[1], 'webhook', terms.webhook)
@@ -138,7 +147,7 @@ if answer then return answer end
 local tokens = tokens_of(terms, facts.allowance_key, at)
 answer = refusal(tokens)
 if answer then return answer end
-spend(terms, facts.allowance_key, tokens, at)  -- the first write: a full server refuses it, and would not refuse it behind those that make room
+spend(terms, facts.allowance_key, tokens, at)  -- the first write: a full server refuses it, but would accept it after writes that free memory
 prune()
 local created = create(ARGV[3], facts.rows_total, keys.ACTIVE_TTL_S, ARGV[4] ~= '' and ARGV[4] or nil, ARGV[5], ARGV[7])
 local turn = take_turn()
