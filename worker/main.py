@@ -34,8 +34,8 @@ from worker.metrics import MetricsPortError, UsageCollector, serve
 from worker.orders.catalogue import Catalogue
 from worker.orders.claims import Claim, Outcome
 from worker.process import crash, processors
+from worker.process.backoff import Backoff
 from worker.process.crash import EXIT_CRASHED
-from worker.process.patience import Patience
 from worker.process.redis_clients import (
     BLOCKING_TIMEOUT_S,
     COMMAND_TIMEOUT_S,
@@ -269,7 +269,7 @@ def _say_why(error: Exception) -> None:
 def once_redis_answers(action: Callable[[], T]) -> T:
     """The action's result, as soon as it succeeds: in a composed start Redis may come up after its clients, and it may
     go away again at any moment. Raises RefusedError when it does not let this worker in."""
-    log, patience = structlog.get_logger("worker"), Patience(0.1, 2.0)
+    log, backoff = structlog.get_logger("worker"), Backoff(0.1, 2.0)
     while True:
         try:
             return action()
@@ -279,7 +279,7 @@ def once_redis_answers(action: Callable[[], T]) -> T:
                     f"Redis does not let this worker in: {why}; see REDIS_URL"
                 ) from None
             log.warning("waiting_for_redis", error=str(error))
-            time.sleep(patience.failed())
+            time.sleep(backoff.failed())
 
 
 def run(settings: Settings, engine: EngineLink | TeachingLink) -> int:

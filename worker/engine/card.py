@@ -19,7 +19,7 @@ from model_core.networks import PixelNetwork
 from model_core.sampling.blocks.card_check import find_difference, open_card
 from model_core.sampling.blocks.cards import card_at
 from worker.engine.examiner import Examiner
-from worker.process.patience import Patience
+from worker.process.backoff import Backoff
 
 FIRST_WAIT_S = 1.0
 """Seconds between the first try and the second; each further wait is twice as
@@ -47,7 +47,7 @@ def wait_for_card(
     processors on which the try runs. Each try is a process of its own: one in
     which CUDA has failed once could never pass.
     """
-    patience = Patience(FIRST_WAIT_S, LONGEST_WAIT_S)
+    backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
     log = structlog.get_logger("card")
     while True:
         begin()
@@ -55,7 +55,7 @@ def wait_for_card(
         try:
             examiner.call(try_card, device, limit_s=LIMIT_S, clock_s=LIMIT_S)
         except ModelError as error:
-            wait_s = patience.failed()
+            wait_s = backoff.failed()
             log.critical(
                 "card_check_failed",
                 device=device,

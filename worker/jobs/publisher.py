@@ -19,7 +19,7 @@ from worker.contract.jobs import JobStatus
 from worker.jobs.ledger import Answer, Batch, Progress, Settled
 from worker.orders.claims import CANCELED, LOST, ROWS_GONE, Claim, Outcome, failed
 from worker.orders.faults import rows_lost
-from worker.process.patience import Patience
+from worker.process.backoff import Backoff
 from worker.process.turn_thread import TurnThread
 
 MAX_ROWS_PER_BATCH = 256
@@ -111,7 +111,7 @@ class Publisher:
         self._outboxes: dict[str, _Outbox] = {}
         self._changed = threading.Condition()
         self._closing = False
-        self._patience = Patience()
+        self._backoff = Backoff()
         self._loop = TurnThread("publisher", self._turn)
         self.start = self._loop.start
         self._log = structlog.get_logger("publisher")
@@ -159,7 +159,7 @@ class Publisher:
             if outbox is not None and outbox.outcome is None:
                 outbox.outcome = outcome
                 self._changed.notify()
-            if not self._patience.wait_s and all(
+            if not self._backoff.wait_s and all(
                 other.outcome is not None for other in self._outboxes.values()
             ):
                 self._loop.hurry()
@@ -193,8 +193,8 @@ class Publisher:
             self._write_one_by_one()
             raise
         if not accepted:
-            return self._patience.failed()
-        self._patience.succeeded()
+            return self._backoff.failed()
+        self._backoff.succeeded()
         return max(0.0, next_at - time.monotonic())
 
     def _write_one_by_one(self) -> None:

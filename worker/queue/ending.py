@@ -16,7 +16,7 @@ from rq.utils import now
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
 from worker.orders.claims import Claim, Outcome
-from worker.process.patience import Patience
+from worker.process.backoff import Backoff
 from worker.process.turn_thread import TurnThread
 from worker.queue.held import Held
 from worker.queue.rq_worker import RqWorker
@@ -127,7 +127,7 @@ class Finisher:
         )
         self._at_hand: list[tuple[Claim, Outcome]] = []
         self._stops = False
-        self._patience = Patience()
+        self._backoff = Backoff()
         self._loop = TurnThread("finisher", self._turn)
         self.start = self._loop.start
         self._log = structlog.get_logger("finisher")
@@ -150,11 +150,11 @@ class Finisher:
             return None
         try:
             if not self._try():
-                return self._patience.failed()
+                return self._backoff.failed()
         except Exception:
             self._at_hand = []  # their leases lapse
             raise
-        self._patience.succeeded()
+        self._backoff.succeeded()
         self._at_hand = []
         return 0.0
 

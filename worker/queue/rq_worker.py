@@ -29,7 +29,7 @@ from rq.utils import utcformat
 from rq.worker import SimpleWorker, WorkerStatus
 
 from worker.contract import keys
-from worker.process.patience import Patience
+from worker.process.backoff import Backoff
 from worker.process.redis_clients import BLOCK_S, BLOCKING_TIMEOUT_S
 from worker.queue.rq_job import SERIALIZER, DrawJob
 
@@ -132,9 +132,9 @@ class RqWorker(SimpleWorker):
 
         Raises NameTakenError.
         """
-        patience = Patience()
+        backoff = Backoff()
         while not self._registered():
-            time.sleep(patience.failed())
+            time.sleep(backoff.failed())
         self._install_signal_handlers()  # RQ does so after this; but who hears of the worker may stop it at once
         self._duties.registered()
         self._slog.info("worker_ready", worker=self.name, queue=self.queue.name)

@@ -17,7 +17,7 @@ from worker.jobs.admission import Admission
 from worker.jobs.ledger import OPEN
 from worker.orders.claims import failed
 from worker.orders.faults import malformed_entry
-from worker.process.patience import Patience
+from worker.process.backoff import Backoff
 from worker.process.redis_clients import BLOCK_S
 from worker.queue.held import LOOK_S, Held
 from worker.queue.rq_job import DrawJob
@@ -49,7 +49,7 @@ class Taking:
 
     def next(self) -> Taken | None:
         """The next job when there is room for it; None when the worker shall stop."""
-        patience = Patience()
+        backoff = Backoff()
         while not self._rq.stopping:
             self._admission.let_go()
             if self._at_hand:
@@ -65,15 +65,15 @@ class Taking:
                     and not self._is_suspended()
                 ):
                     self._take_newcomer()
-                patience.succeeded()
+                backoff.succeeded()
             except RedisError as error:
                 self._log.warning(
-                    "redis_away", error=str(error), retry_in_s=patience.failed()
+                    "redis_away", error=str(error), retry_in_s=backoff.failed()
                 )
-                time.sleep(patience.wait_s)
+                time.sleep(backoff.wait_s)
             except Exception:  # the edge to whoever can write to Redis
-                self._log.exception("taking_failed", retry_in_s=patience.failed())
-                time.sleep(patience.wait_s)
+                self._log.exception("taking_failed", retry_in_s=backoff.failed())
+                time.sleep(backoff.wait_s)
         return None
 
     def put_back(self) -> None:

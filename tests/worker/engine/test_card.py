@@ -15,8 +15,8 @@ from tests.worker.harness import Client, StartWorker
 from worker.contract.jobs import JobStatus
 from worker.engine.card import FIRST_WAIT_S, LONGEST_WAIT_S, try_card, wait_for_card
 from worker.engine.refusals import note_refused
+from worker.process.backoff import Backoff
 from worker.process.crash import EXIT_CRASHED
-from worker.process.patience import Patience
 
 
 def test_jobs_of_a_card_that_fails_go_on_elsewhere(
@@ -60,8 +60,8 @@ def test_worker_waits_while_its_card_fails_the_check() -> None:
     assert len(begun) == 2
     assert {line["event"] for line in logs} == {"card_check_failed"}
     assert all(line["reason"] for line in logs)
-    patience = Patience(FIRST_WAIT_S, LONGEST_WAIT_S)
-    assert [patience.failed() for _ in range(10)][-2:] == [256, 300]
+    backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
+    assert [backoff.failed() for _ in range(10)][-2:] == [256, 300]
 
 
 def test_worker_begins_once_its_card_passes_the_check() -> None:

@@ -12,11 +12,11 @@ Every part that talks to Redis tries again by itself, because only it knows whet
     heartbeat      takes the next beat for the next try; after LEASE_S without one others may have the jobs
     recovery       takes its next turn for the next try
 
-The first four wait by `Patience`. A worker that stops tries once, and leaves the rest to its leases.
+The first four wait by `Backoff`. A worker that stops tries once, and leaves the rest to its leases.
 """
 
 
-class Patience:
+class Backoff:
     """Seconds to wait before the next try: none after a success, then `first_s`, and twice as long after each failure,
     up to `most_s`."""
 
