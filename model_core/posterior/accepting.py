@@ -1,15 +1,18 @@
-"""Draws of a mixture's posterior where one of its members comes to the hole last: by rejection, without a chain.
+"""Draw from the posterior of a mixture by rejection, without a chain, if one of its
+members comes to the hole last.
 
-That member k draws from p_k(hole | given), exactly and in a moment. A pool of such draws tells how likely the model and
-each member find what is given, by the mean of
+For that member k no given pixel lies behind the hole, so it draws from p_k(hole |
+given) exactly and fast. A pool of such draws shows how likely the model and each member
+find the given pixels, by the mean of
 
     weight(image) = p(image) / p_k(image)
 
-The model's own posterior is p_k(hole | given) with the probability p(k | given). For the rest of the time, it is in
-proportion to what the other members say: draws of k are tried until one is accepted, with a probability in proportion
-to the others' part of its weight (von Neumann, 1951). That is exact for parts up to a top of some times the average;
-what few are heavier are drawn as if they were as heavy as the top. The pool, weighed, says what is expected of each
-pixel.
+With probability p(k | given) an image of the model's posterior is a draw from p_k(hole
+| given). Otherwise it is distributed in proportion to the other members' part of p. For
+that, draws of k are tried until one is accepted, with a probability in proportion to
+that part of its weight (von Neumann, 1951). This is exact for parts up to a limit, a
+multiple of the average; the few draws with more are accepted as if they had the limit.
+The weighted pool also gives the expected value of each pixel.
 """
 
 import math
@@ -26,48 +29,60 @@ from model_core.posterior.mixture import Given, Images, Mixture, mixed, summed
 from model_core.sampling.noise import choice_noise
 
 TOP = 4.0, 2.0
-"""The top is so many times the pool's mean, or so many times its largest where that is less."""
+"""The limit of a part of a weight is the smaller of: the pool's mean times the first
+number, and its largest times the second."""
 ENOUGH = 4.0
-"""Draws of the pool that must count, or else another member than k has nearly all the weight."""
+"""Minimum effective sample size of the pool. With less, another member than k has
+nearly all the weight."""
 SIDE_BY_SIDE, TRIED = 16, 4
-"""Images that are drawn together, of the pool, and until one is accepted."""
+"""Images that are drawn side by side: for the pool; and until one is accepted."""
 MISSED_NATS = 1.0
-"""Estimates vary: a member may find what is given likelier by so much than the whole model does by the pool."""
+"""By how many nats a member's estimate of p(given) may exceed the pool's of the whole
+model, because estimates vary."""
 POOL, CHOICES, OTHERS = 1 << 29, 1 << 28, 1 << 27
-"""Noise of sweeps from these numbers on: the pool's and those of other members, among the first image's; choices among
-each image's own."""
+"""Numbers of sweeps from which on the noise belongs to: the pool, which uses that of
+the first image; choices, among each image's own; and the other members' sweeps, among
+the first image's."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Exact draws of a member, and what every member says of them."""
+    """N exact draws of member k, with the probabilities that all members give them."""
 
     images: Images
-    """(N, C, H, W), the right way up."""
+    """(N, C, H, W), upright."""
     log_p: NDArray[np.float64]
-    """(K, N)"""
+    """(K, N): ln p of each image under each of the K members."""
     log_weights: NDArray[np.float64]
-    """(N,): ln p - ln p_k of each."""
+    """(N,): ln p - ln p_k of each image, where p is the mixture's."""
     log_others: NDArray[np.float64]
-    """(N,): the other members' part of that."""
+    """(N,): the same with the part of p that comes from the other members."""
 
     @property
     def ess(self) -> float:
-        """How many equally weighted draws would be worth as much."""
+        """Effective sample size: the number of equally weighted draws that would be
+        worth as much, 1 to N."""
         return 1 / math.fsum(np.square(shares(self.log_weights)))
 
     @classmethod
     def of(cls, images: Images, log_p: NDArray[np.float64], k: int) -> "Candidates":
-        """Draws (N, C, H, W) of member k, and what every member says of them (K, N)."""
+        """Return the candidates made of draws (N, C, H, W) of member k, and ln p of
+        each under each member, (K, N)."""
         return cls(
             images, log_p, mixed(log_p) - log_p[k], mixed(log_p, but=k) - log_p[k]
         )
 
 
 class Accepting:
-    """Images of one completion. k: the member in whose order nothing given lies behind the hole; given(i): the material
-    of image i; size: draws of the pool, and about the most that are tried for an image; together: the most that may be
-    drawn side by side."""
+    """Draws the images of one completion of a mixture without labels, by rejection.
+
+    Call `begin` first; `steps` draws an image if `suffices` is then True.
+
+    member: k, the index of the member in whose order no given pixel lies behind the
+        hole.
+    size: draws of the pool, and about the maximum that are tried for an image.
+    pool: the pool; None until `begin` has ended.
+    """
 
     def __init__(
         self,
@@ -77,15 +92,26 @@ class Accepting:
         size: int,
         together: int,
     ) -> None:
+        """mixture: the members.
+        k: index of the member that draws.
+        given: given(i) returns the given pixels and the noise of image i.
+        size: draws of the pool.
+        together: maximum number of images that may be drawn side by side.
+        """
         self._mixture, self.member, self._given, self.size = mixture, k, given, size
         self._pooled, self._tried = min(SIDE_BY_SIDE, together), min(TRIED, together)
         self.pool: Candidates | None = None
         self.nats: list[float] = []
-        """Nats of each image that was drawn, under the whole model."""
+        """-ln p under the whole model, at the temperature of the completion, of each
+        image that was drawn."""
         self._is_missed = False
 
     def begin(self) -> Iterator[float]:
-        """Draw the pool, if there is none: after each step, how much of it is done, 0 to 1."""
+        """Draw the pool and compare it with the other members, in steps: yield after
+        each the share of the pool that is done, 0 to 1. Do nothing if the pool exists.
+
+        Raises ImpossibleError if another member gives the given pixels no probability.
+        """
         if self.pool is not None:
             return
         parts: list[Candidates] = []
@@ -100,11 +126,11 @@ class Accepting:
         yield from self._asked_of_others()
 
     def _asked_of_others(self) -> Iterator[float]:
-        """Estimate p(given) by each other member, with particles in its own order.
+        """Estimate p(given) under each other member, with particles in its own order.
 
         Draws of member k may never reach the fillings that another member prefers. That
-        is so if its estimate alone exceeds the pool's. As many particles are used as the
-        pool has draws: fewer miss the same fillings.
+        is so if the estimate of that member alone exceeds the pool's. As many particles
+        are used as the pool has draws, because fewer miss the same fillings.
         """
         given, ways = self._given(0), self._mixture.ways
         for m, way in enumerate(ways):
@@ -122,31 +148,37 @@ class Accepting:
 
     @property
     def suffices(self) -> bool:
-        """True if enough draws of the pool count, and no other member knows better; no image has a say in it."""
+        """True if the pool's effective sample size is at least ENOUGH and no other
+        member has found fillings that the pool misses. It does not depend on the images
+        that are drawn. Raises AssertionError before `begin` has ended, as do the
+        following properties."""
         return self._found.ess >= ENOUGH and not self._is_missed
 
     @property
     def ess(self) -> float:
-        """How many draws of the pool count."""
+        """Effective sample size of the pool."""
         return self._found.ess
 
     @property
     def log_evidence(self) -> float:
-        """ln of an estimate of the model's p(given), unbiased in p."""
+        """ln of an estimate of the model's p(given); the estimate itself is
+        unbiased."""
         before = log_sum(self._mixture.ways[self.member].log_p_before(self._given(0)))
         return before + log_mean(self._found.log_weights)
 
     @property
     def evidence_sd(self) -> float:
-        """The standard deviation of that estimate, in nats: as large as the weights of the pool say."""
+        """Standard deviation of `log_evidence`, in nats, estimated from the weights of
+        the pool."""
         return math.sqrt(max(0.0, 1 / self._found.ess - 1 / self.size))
 
     def draws(self) -> Weighted:
-        """The pool, weighed."""
+        """Return the pool with its weights, which add up to 1."""
         return Weighted(self._found.images, shares(self._found.log_weights))
 
     def some(self, count: int) -> Images:
-        """Draws (count, C, H, W) of the pool, each as often as it weighs."""
+        """Return `count` images of the pool, (count, C, H, W), each in proportion to
+        its weight."""
         drawn = [
             chosen(self._found.log_weights, (place + 0.5) / count)
             for place in range(count)
@@ -154,7 +186,9 @@ class Accepting:
         return self._found.images[drawn]
 
     def steps(self, i: int) -> Iterator[float | Images]:
-        """Draw image i: after each step but the last about how much is done, 0 to 1; at last the image, (C, H, W)."""
+        """Draw image i, in steps: yield after each step except the last about how much
+        is done, 0 to 1; with the last step yield the image, (C, H, W). Its nats are
+        appended to `nats`."""
         given = self._given(i)
         which, last = self._uniforms(given, CHOICES, 2)
         tried: list[Candidates] = []
@@ -177,7 +211,8 @@ class Accepting:
     def _drawn(
         self, given: Given, number: int, count: int
     ) -> Iterator[float | Candidates]:
-        """Draw so many: after each step but the last how much is done; at last the candidates."""
+        """Draw `count` candidates, in steps: yield the share that is done, and at last
+        the candidates."""
         way, ways = self._mixture.ways[self.member], self._mixture.ways
         sweep = way.sweep(given, count, number, ~given.keep)
         for done in sweep.steps():
@@ -191,6 +226,7 @@ class Accepting:
         yield Candidates.of(images, log_p, self.member)
 
     def _joined(self, parts: list[Candidates]) -> Candidates:
+        """Return several groups of candidates as one."""
         log_p = np.concatenate([part.log_p for part in parts], 1)
         return Candidates.of(
             np.concatenate([part.images for part in parts]), log_p, self.member
@@ -198,7 +234,7 @@ class Accepting:
 
     @property
     def _share(self) -> float:
-        """p(k | given), as the pool has it."""
+        """p(k | given), estimated by the pool."""
         found = self._found
         return 1 - float(
             exp(np.array(log_mean(found.log_others) - log_mean(found.log_weights)))
@@ -206,7 +242,7 @@ class Accepting:
 
     @property
     def _log_top(self) -> float:
-        """ln of the part of a weight that is accepted always."""
+        """ln of the limit: a part of a weight that is as large is always accepted."""
         others = self._found.log_others
         bounds = log_mean(others), float(others.max())
         return min(
@@ -216,14 +252,16 @@ class Accepting:
 
     @property
     def _found(self) -> Candidates:
+        """The pool; raises AssertionError if there is none yet."""
         assert self.pool is not None, "begun"
         return self.pool
 
     @staticmethod
     def _uniforms(given: Given, number: int, count: int) -> NDArray[np.float64]:
-        """Numbers in [0, 1) that no sweep uses."""
+        """Return numbers in [0, 1) of the image's noise that no sweep uses."""
         return choice_noise(given.seed, given.sample, number, 0, 0, count)
 
     def _taken(self, candidates: Candidates, i: int) -> Images:
+        """Note the nats of candidate i, and return its image."""
         self.nats.append(-float(mixed(candidates.log_p[:, i : i + 1])[0]))
         return candidates.images[i]

@@ -1,17 +1,23 @@
-"""A Markov chain on the images that fill a hole, whose stationary distribution is the model's own posterior.
+"""A Markov chain of images that fill a hole; its stationary distribution is the model's
+own posterior.
 
-    p(image, k | given)  is proportional to  prior_k p_k(image)    where the image is as given
+    p(image, k | given)  is proportional to  prior_k p_k(image)    for images that agree
+                                                                   with the given pixels
 
-The component k, a member with a label, is a variable of the chain. A round draws k from p(k | image so far), which
-needs what each component says of that image, and then parts of the hole in its member's order by conditional sequential
-Monte Carlo, all else given: particle Gibbs in blocks (Andrieu, Doucet and Holenstein, 2010). Each of these moves leaves
-the posterior as it is, for any number of particles, so a round does. First the whole hole, where the first particles
-were worth something, each with a label of its own; then windows, in which a few particles are enough.
+The component k, a member with a label, is a variable of the chain. A round draws k from
+p(k | current image), for which each component scores the image. Then it draws parts of
+the hole again, in the order of k's member, by conditional sequential Monte Carlo, with
+everything else given: particle Gibbs in blocks (Andrieu, Doucet and Holenstein, 2010).
+Each of these moves leaves the posterior as it is, for any number of particles, and so
+does a round. It first draws the whole hole, if the first particles had an effective
+sample size that makes that useful, each particle with a label of its own; then windows,
+for which a few particles are enough.
 
-It begins with particles of the members that suit the hole best, with labels from p(label | given before the hole).
-Their last images, weighed by p(image) over the sum of what those members say of it, estimate the model's p(given)
-without bias, and the first image is one of them. Chains of one image share theirs: one that has begun badly goes on
-from where another has.
+A chain begins with particles of the members that suit the hole best, with labels from
+p(label | given pixels before the hole). Their final images, with the weight p(image)
+divided by the sum of p of those members, estimate p(given) of the model without bias,
+and the chain's first image is one of them. The chains of one image share these
+candidates, so that a chain with bad ones continues from those of another.
 """
 
 import math
@@ -29,71 +35,96 @@ from model_core.posterior.smc import Sweep, Took
 from model_core.sampling.noise import choice_noise
 
 FEW = 2.0
-"""Particles of the whole hole of which fewer count would hardly ever change a good image."""
+"""Effective sample size of the first particles below which a sweep of the whole hole
+would hardly ever replace a good image."""
 OF_WINDOW, OF_TAIL = 2, 2
-"""A window is drawn by a sweep's particles divided by so many, and a tail by those that began again: each is smaller
-than the hole, and more of them count."""
+"""A window is drawn by a sweep's particles divided by the first number, and the part of
+a hole behind a row by those of a second beginning divided by the second: both are
+smaller than the hole, so more particles keep some weight."""
 SMALL, OF_SMALL = 256, 128
+"""An image with up to SMALL values, which is drawn fast; and the particles of each
+member that begin again if a mixture's first particles had no weight."""
 LARGER, OF_LARGER = 1024, 64
-"""Values of an image that is soon drawn, or not too late; where a mixture's first particles are worth nothing, the
-particles of each member that begin again."""
+"""The same for an image with up to LARGER values, which is not too slow."""
 CANDIDATES, CANDIDATES_OF_EXACT = 2, 8
-"""Images of a first sweep that every member weighs; where nothing given lies behind the hole, each is a draw of its
-own."""
+"""Images of a first sweep that every member scores; and the same if no given pixel lies
+behind the hole, so that each is an independent draw."""
 CANDIDATES_OF_LOST = 4
-"""Times as many where more began again."""
+"""Factor of both if more particles began again."""
 SWEEPS_OF_CHAIN = 1 << 24
-"""Sweeps have numbers for their noise; those of the next chain of the same image begin so many later."""
+"""Sweeps of an image are numbered for their noise; the numbers of each further chain
+begin this much higher."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """The find of a chain's first particles."""
+    """What the first particles of a chain came to: candidates for its first image.
+    `Chain.begin` makes it."""
 
     images: Images
-    """(N, C, H, W): candidates for the first image, the right way up."""
+    """(N, C, H, W): the candidates, upright."""
     components: Sequence[int]
-    """The component that drew each: a member, with the label that it finds the likeliest."""
+    """Index of the component that drew each: a member, with the label that it finds the
+    likeliest."""
     log_p: NDArray[np.float64]
-    """(K, N): what each component says of them, and its prior."""
+    """(K, N): ln of each component's prior and of its p of each image."""
     log_weights: NDArray[np.float64]
-    """(N,): what is expected of the sum of their exponentials is p(given), of the model."""
+    """(N,): the sum of their exponentials is an unbiased estimate of the model's
+    p(given)."""
     least_ess: float
-    """The smallest effective sample size on the way, of any member's particles."""
+    """The smallest effective sample size that the particles of any proposer had on the
+    way."""
     distinct: int
-    """The number of first particles from which a member's last ones descend: the smallest."""
+    """Number of first particles from which a proposer's last ones descend: the smallest
+    of all proposers."""
     parts: Sequence[tuple[NDArray[np.float64], float]]
-    """The part of log_weights of each proposer's particles, and their smallest effective sample size on the way."""
+    """For each proposer: its part of log_weights, and the smallest effective sample
+    size of its particles on the way."""
 
     @property
     def log_evidence(self) -> float:
-        """ln of an estimate of the model's p(given), unbiased in p."""
+        """ln of an estimate of the model's p(given); the estimate itself is
+        unbiased."""
         return log_sum(self.log_weights)
 
 
 @dataclass
 class Chain:
-    """One chain. starts: the members whose particles begin it; number: among the chains of one image."""
+    """One chain of images that fill a hole. Call `begin`; then `take` or `seat` to
+    choose the first image; then `rounds`.
+
+    The methods draw in steps, so that other work can be done in between: they are
+    generators that yield how much is done, 0 to 1.
+    """
 
     mixture: Mixture
+    """The members and guides."""
     given: Given
+    """The given pixels and the noise."""
     size: int
-    """Particles of a sweep of the whole hole."""
+    """Number of particles of a sweep of the whole hole."""
     starts: Sequence[int]
+    """Indices of the proposers (members and guides) whose particles begin the chain."""
     number: int = 0
+    """Index of the chain among those of the same image."""
     took: Took = lambda draws, block: None
-    """Hears of each move."""
+    """took(draws, where): called after each move with its particles, weighted, and the
+    pixels (H, W) that it drew."""
     passed: Took = lambda draws, block: None
-    """Hears of the first particles on their way: they have drawn some pixels, and what lies behind is still to come."""
+    """passed(draws, where): called while the first particles are drawn, with the pixels
+    that they have just drawn. The given pixels behind these have no influence yet."""
     image: Images = field(init=False)
-    """(C, H, W), the right way up, after each step."""
+    """(C, H, W), upright: the current image. Set by `take`."""
     log_p: NDArray[np.float64] = field(init=False)
-    """(K,): what each component says of the image after the last round, and its prior."""
+    """(K,): ln of each component's prior and of its p of the image, as of the last
+    round."""
     component: int = field(init=False)
-    """The component that drew last."""
+    """Index of the component that drew last."""
     start: Start = field(init=False)
+    """The candidates. Set by `begin`."""
     log_evidence_above: float = field(init=False)
-    """ln of an estimate of p(given) that is expected to be too large, if the image is a draw from the posterior."""
+    """ln of an estimate of p(given) whose expectation is too large, if the image is a
+    draw from the posterior. Set by `look_back`."""
 
     def __post_init__(self) -> None:
         self._next = self.number * SWEEPS_OF_CHAIN
@@ -102,11 +133,18 @@ class Chain:
 
     @property
     def nats(self) -> float:
-        """-ln p of the image after the last round."""
+        """-ln p of the current image under the whole model, at the temperature of the
+        completion."""
         return -float(self.mixture.whole(self.log_p[:, None])[0])
 
     def begin(self) -> Iterator[float]:
-        """Draw candidates for the first image: after each step, how much of that is done, 0 to 1."""
+        """Draw candidates for the first image, and set `start`: yield after each step
+        how much is done, 0 to 1.
+
+        If hardly any of the first particles keep weight, and the best candidate is
+        improbable even for this model, a mixture begins again with more particles
+        (`sizes_of`). Raises ImpossibleError if the given pixels have no probability.
+        """
         sizes = (
             [self.size]
             if self.mixture.guides
@@ -131,7 +169,8 @@ class Chain:
 
     @property
     def _is_in_vain(self) -> bool:
-        """True if hardly any first particle counted, and the likeliest is strange, where images are not small."""
+        """True if hardly any first particle has weight and the likeliest candidate is
+        strange; strangeness does not matter for small images."""
         usual = (
             -math.inf
             if self.given.known.size <= SMALL
@@ -143,6 +182,7 @@ class Chain:
         )
 
     def _started(self, found: Sequence[tuple[int, Sweep]]) -> Start:
+        """Return the candidates of the sweeps of all proposers."""
         parts = [self._candidates(k, sweep) for k, sweep in found]
         log_p = [
             self.mixture.log_p(part.images, self.given.temperature) for part in parts
@@ -171,8 +211,12 @@ class Chain:
     def _log_weights(
         self, found: tuple[int, Sweep], part: Weighted, log_p: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Weigh the last images of a proposer. With a guide that is no member, estimates of p(given) are made by each
-        alone, and the mean is taken: the guide may miss what the model finds likely. Members are parts of it."""
+        """Return ln of the weights (N,) of the candidates of one proposer.
+
+        With a guide that is no member, each proposer alone estimates p(given), and the
+        mean is taken, because the guide may miss what the model finds likely. Otherwise
+        the members estimate it together.
+        """
         k, sweep = found
         behind = log_sum(self._before(k)) + sweep.island.evidence()
         asked = [k] if max(self.starts) >= len(self.mixture.ways) else self.starts
@@ -190,27 +234,30 @@ class Chain:
         )
 
     def _drawn_by(self, k: int, log_p: NDArray[np.float64]) -> int:
-        """The component of member k, or any for a guide's, that an image is likeliest by, of all that say log_p (K,) of
-        it."""
+        """Return the index of the component that drew an image with ln p (K,): of
+        member k the likeliest, of a guide the likeliest of all."""
         if k >= len(self.mixture.ways):
             return int(log_p.argmax())
         labels = len(self.mixture.ways[k].labels)
         return k * labels + int(log_p[k * labels : (k + 1) * labels].argmax())
 
     def _before(self, k: int) -> NDArray[np.float64]:
-        """ln p of each label and of what is given before the hole in the order of member k."""
+        """Return ln p of each label and of the given pixels before the hole, in the
+        order of proposer k."""
         if k not in self._known_before:
             self._known_before[k] = self.mixture.proposers[k].log_p_before(self.given)
         return self._known_before[k]
 
     def _first_labels(self, k: int, size: int) -> NDArray[np.int64] | None:
-        """The labels of so many first particles of member k, evenly by p(label | given before the hole)."""
+        """Return labels of the first particles of proposer k, evenly by p(label | given
+        pixels before the hole); None if it has no labels."""
         if self.mixture.proposers[k].labels == [None]:
             return None
         return self._labels_at(k, (self._uniforms(1)[0] + np.arange(size)) / size)
 
     def _labels_at(self, k: int, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The labels that uniform numbers in [0, 1) choose by p(label | given before the hole)."""
+        """Return the labels that uniform numbers in [0, 1) choose by p(label | given
+        pixels before the hole)."""
         return np.array(
             [
                 self.mixture.proposers[k].labels[chosen(self._before(k), float(each))]
@@ -219,7 +266,8 @@ class Chain:
         )
 
     def take(self, start: Start, i: int) -> None:
-        """Go on from candidate i of a chain's start."""
+        """Make candidate i of a start the current image; `start` may be that of another
+        chain of the same image."""
         self.image, self.log_p, self.component = (
             start.images[i],
             start.log_p[:, i],
@@ -227,7 +275,8 @@ class Chain:
         )
 
     def _candidates(self, k: int, sweep: Sweep) -> Weighted:
-        """Draw some of a sweep's last images by their weights; all of them count where no other component has a say."""
+        """Return some of a sweep's final images, drawn by their weights; all of them,
+        weighted, if no other component has to score them."""
         assert sweep.images is not None
         way, island = self.mixture.proposers[k], sweep.island
         members = len(self.mixture.ways)
@@ -250,7 +299,12 @@ class Chain:
         return Weighted(way.upright(sweep.images[drawn]), counts / len(uniforms))
 
     def rounds(self, count: int) -> Iterator[float]:
-        """Draw the image anew so many times: after each step, how much of one round is done, 0 to 1."""
+        """Draw the image again `count` times, each a round: yield after each step how
+        much of the current round is done, 0 to 1. `image`, `log_p` and `component` are
+        updated.
+
+        Raises ImpossibleError if all particles of a move lose their weight.
+        """
         for _ in range(count):
             for k, block in self._guiding():
                 yield from self._guided(k, block)
@@ -264,9 +318,15 @@ class Chain:
             ]
 
     def _guiding(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """Starts that propose images in each round, and the part (H, W) of the hole that each draws. With guides,
-        all by those that draw most of it after all that is given: theirs is not the model's distribution. Where a
-        mixture is lost, what lies behind a row, another each time: each comes last to what others came to first."""
+        """Yield the proposers that propose images in each round, and the part (H, W) of
+        the hole that each draws.
+
+        With guides these are the starts that draw most of the hole after all given
+        pixels; they draw all of it, because their distribution is not the model's. In a
+        mixture whose first particles had no weight, each start draws what lies behind a
+        row that is chosen each time, because each member draws last what others draw
+        first.
+        """
         for k in self.starts:
             way = self.mixture.proposers[k]
             tail = way.turned(~self.given.keep)
@@ -282,8 +342,8 @@ class Chain:
                 yield k, ~self.given.keep
 
     def _guided(self, k: int, block: NDArray[np.bool_]) -> Iterator[float]:
-        """Draw a part (H, W) of the hole anew by proposer k; what it draws is weighed by p(image) of the model over its
-        own."""
+        """Draw a part (H, W) of the hole again by proposer k. Each image has the weight
+        p(image) of the model divided by the proposer's."""
         size = self.began_with // OF_TAIL if self.is_lost else self.size
         images, log_p, log_weights = yield from self._again(k, block, size)
         drawn = chosen(log_weights, self._uniforms(1)[0])
@@ -295,8 +355,12 @@ class Chain:
     ) -> Generator[
         float, None, tuple[Images, NDArray[np.float64], NDArray[np.float64]]
     ]:
-        """Draw a part (H, W) of the hole by proposer k, the image so far among its particles: images, what each
-        component says of them (K, N), and ln of weights (N,): of the whole hole, their sum estimates p(given)."""
+        """Draw a part (H, W) of the hole by proposer k, with the current image among
+        its particles.
+
+        Return images; ln of each component's prior and p of them (K, N); and ln of
+        their weights (N,), whose sum estimates p(given) if the part is the whole hole.
+        """
         way, ways = self.mixture.proposers[k], self.mixture.ways
         number = (
             chosen(np.split(self.log_p, len(ways))[k], self._uniforms(1)[0])
@@ -327,8 +391,12 @@ class Chain:
         return images, log_p, log_weights
 
     def look_back(self) -> Iterator[float]:
-        """Estimate p(given) from the other side, with the image so far among the particles of the proposer whose own
-        counted most: `log_evidence_above`. If those were draws of a guide, each for itself, they will do."""
+        """Set `log_evidence_above`, an estimate of p(given) with the current image
+        among the particles: yield after each step how much is done.
+
+        The proposer is the one whose own particles had the most weight. If it is a
+        guide whose candidates are independent draws, these are used again.
+        """
         sums = [log_sum(log_weights) for log_weights, _ in self.start.parts]
         most = sums.index(max(sums))
         k, (drawn, _) = self.starts[most], self.start.parts[most]
@@ -346,7 +414,8 @@ class Chain:
         )
 
     def _blocks(self) -> list[NDArray[np.bool_]]:
-        """The parts (H, W) of the hole that a round draws, one after the other; the right way up."""
+        """Return the parts (H, W) of the hole that a round draws one after the other,
+        upright."""
         way, hole = self._way(), ~self.given.keep
         turned = way.turned(hole)
         offsets = self._uniforms(2) * window_size(*turned.shape)
@@ -362,7 +431,12 @@ class Chain:
         return whole + (parts if len(parts) > 1 else [])
 
     def move(self, block: NDArray[np.bool_]) -> Iterator[float]:
-        """Draw a part (H, W) of the hole anew, all else given: after each step, how much of that is done, 0 to 1."""
+        """Draw a part (H, W) of the hole again, with everything else given: yield after
+        each step how much is done, 0 to 1. Then `image` and `component` are those of
+        the last particle chosen, and `took` is called.
+
+        Raises ImpossibleError if all particles lose their weight.
+        """
         k, number = self.mixture.way_of(self.component)
         size = (
             self.size
@@ -381,13 +455,15 @@ class Chain:
         self.took(Weighted(way.upright(sweep.images), sweep.island.weights), block)
 
     def _way(self) -> Way:
+        """Return the member that drew last."""
         return self.mixture.ways[self.mixture.way_of(self.component)[0]]
 
     def _next_labels(
         self, k: int, number: int, block: NDArray[np.bool_], size: int
     ) -> NDArray[np.int64] | None:
-        """The labels of the particles of a move: all that of the image, the first of them; of the whole hole, where an
-        image has other labels to choose from, the others' as of the first particles."""
+        """Return the labels of the particles of a move: that of the current image. In a
+        move of the whole hole all particles except the first get labels as the first
+        particles did, if there are several labels."""
         way = self.mixture.proposers[k]
         if way.labels == [None]:
             return None
@@ -405,26 +481,38 @@ class Chain:
         labels: NDArray[np.int64] | None = None,
         passed: Took | None = None,
     ) -> Sweep:
+        """Return a new sweep of proposer k with the next number of the image's
+        noise."""
         number, self._next = self._next, self._next + 1
         return self.mixture.proposers[k].sweep(
             self.given, size, number, block, image, labels, passed
         )
 
     def _uniforms(self, count: int) -> NDArray[np.float64]:
-        """Numbers in [0, 1) that no sweep uses."""
+        """Return numbers in [0, 1) of the image's noise that no sweep uses."""
         number, self._next = self._next, self._next + 1
         return choice_noise(self.given.seed, self.given.sample, number, 0, 0, count)
 
 
 def sizes_of(size: int, members: int, values: int) -> list[int]:
-    """Particles of each member that begin a chain, and those that begin again where these were in vain."""
+    """Return the numbers of particles of each member that begin a chain: those of the
+    first attempt, then, if a mixture gets a second one, those of that.
+
+    size: of the first attempt. members: how many begin the chain. values: of an image,
+        C * H * W.
+    """
     again = OF_SMALL if values <= SMALL else OF_LARGER if values <= LARGER else 0
     return [size, again] if members > 1 and size < again else [size]
 
 
 def seat(chains: Sequence[Chain], uniform: float) -> Weighted:
-    """Give each chain its first image, of the candidates of all: by their weights, in even steps from a uniform number
-    on, so that chains that are worth as much keep their own. Returns the candidates with their weights."""
+    """Give each chain its first image (`Chain.take`): one of the candidates of all
+    these chains, by their weights. Return the candidates with their weights, which add
+    up to 1.
+
+    uniform: number in [0, 1). The candidates are chosen in even steps from it, so that
+        chains whose candidates have equal weight keep their own.
+    """
     places = [
         (chain.start, i) for chain in chains for i in range(len(chain.start.images))
     ]
@@ -437,8 +525,12 @@ def seat(chains: Sequence[Chain], uniform: float) -> Weighted:
 
 
 def counted(starts: Sequence[Start]) -> float:
-    """How many equally weighted candidates would be worth as much as those of all starts: of each proposer's at most as
-    many as counted of its particles at their worst."""
+    """Return the effective sample size of the candidates of all starts: how many
+    equally weighted ones would be worth as much.
+
+    A proposer's candidates count for at most the smallest effective sample size that
+    its particles had on the way.
+    """
     parts = [part for start in starts for part in start.parts]
     weights = shares(np.concatenate([log_weights for log_weights, _ in parts]))
     squares, first = [], 0
@@ -451,7 +543,11 @@ def counted(starts: Sequence[Start]) -> float:
 
 
 def chosen(log_weights: NDArray[np.float64], uniform: float) -> int:
-    """The one of several that a uniform number in [0, 1) chooses by their weights."""
+    """Return the index that a uniform number in [0, 1) chooses, each with a probability
+    in proportion to its weight.
+
+    log_weights: (N,), at least one of them finite.
+    """
     cumulative = np.cumsum(shares(log_weights))
     found = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
     return min(int(found), len(log_weights) - 1)

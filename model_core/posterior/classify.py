@@ -1,10 +1,12 @@
-"""The label of a picture, or of the part of it that is given: p(label | given), by Bayes' rule.
+"""The label of a picture, or of the given part of one: p(label | given), by Bayes'
+rule.
 
     p(k | given)  is proportional to  prior_k p(given | k)
 
-Exact for a whole picture, and where what is given comes first in every member's order: one pass for each component.
-Elsewhere p(given | k) is the evidence of particles that all have label k, estimated twice: how far the two estimates
-are apart says how good the answer is.
+This is exact for a whole picture, and if the given pixels come first in the order of
+every member: one pass for each component. Otherwise particles that all have label k
+estimate p(given | k), twice; the difference of the two estimates shows how good the
+answer is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,34 +35,40 @@ from model_core.sampling.stages import compiled_loops
 
 Floats = NDArray[np.float64]
 GOOD_APART, ROUGH_APART = 0.05, 0.15
-"""The two estimates of no label's p are further apart."""
+"""Maximum difference of the two estimates of any label's p, for `good` and for
+`rough`."""
 ESTIMATES = 2
+"""Number of independent estimates."""
 MOST = 0.5
-"""One of N weighed images has at most this share of all, divided by the root of N."""
+"""Each of N weighted images has at most this share of the sum, divided by the square
+root of N."""
 PRIOR_PARTICLES: dict[Quality, float] = {"good": 0.1, "rough": 0.3, "poor": 1.0}
-"""Particles, beside those of one estimate, as which the prior counts, by quality;
-docs/labels.md says how they were chosen."""
+"""By quality: the number of particles as which the prior counts, in addition to those
+of one estimate. docs/labels.md says how they were chosen."""
 
 
 @dataclass(frozen=True)
 class Classification:
-    """The labels of B pictures, of K each."""
+    """The probabilities of K labels for B pictures."""
 
     p: Floats
     """(B, K): p(label | given)."""
     nats: Floats
     """(B, K): -ln p(given | label)."""
     total_nats: Floats
-    """(B,): -ln p(given) of the whole model: large where a picture suits no label."""
+    """(B,): -ln p(given) under the whole model; large if a picture suits no label."""
     sd: Floats | None = None
-    """(B, K): the standard deviation of the estimates of nats; None where it is exact."""
+    """(B, K): standard deviation of the estimates of `nats`; None if these are
+    exact."""
     p_sd: Floats | None = None
-    """(B, K): that of the estimates of p."""
+    """(B, K): standard deviation of the estimates of `p`; None if these are exact."""
     quality: Quality = "exact"
-    """The word for how far the estimates of p are apart, and how many particles of the likeliest label counted."""
+    """A word for the difference of the estimates of `p`, and for the effective sample
+    size of the likeliest label's particles; of several pictures the worst."""
 
     @property
     def exact(self) -> bool:
+        """True if the probabilities are not estimates."""
         return self.sd is None
 
 
@@ -71,11 +79,16 @@ def classify(
     seed: int = 0,
     particles: int = 32,
 ) -> Classification:
-    """p(label | given) of pictures (B, C, H, W), or of one (C, H, W): of the pixels where keep (H, W) is True, or all.
+    """Return p(label | given) of pictures.
 
-    particles: for each label, where they are needed, with the noise of `seed`. Raises ConfigError for a model without
-    labels or of one label that is given, and for a part of a picture by a Multi-Scale model; DataError for shapes that
-    do not fit.
+    values: (B, C, H, W), or (C, H, W) for one, integers 0..V-1.
+    keep: bool (H, W), the pixels that are given in all of them; default: all.
+    seed: of the noise of particles.
+    particles: number for each label, if particles are needed.
+
+    Raises ConfigError for a model without labels or conditioned on one, and for a part
+    of a picture and a Multi-Scale model; DataError for other shapes; ImpossibleError if
+    the given pixels have no probability under some label.
     """
     _check(model, values, keep)
     pictures = values if values.ndim == 4 else values[None]
@@ -91,7 +104,11 @@ def classify(
 
 
 def can_be_exact(orientations: Sequence[Orientation], keep: NDArray[np.bool_]) -> bool:
-    """True if no particles are needed: what is given, keep (H, W), comes first in the order of every member."""
+    """Return True if no particles are needed: for every member, the given pixels come
+    before all others.
+
+    orientations: of the members. keep: bool (H, W), upright.
+    """
     return not any(
         given_behind(turn(keep, orientation)) for orientation in orientations
     )
@@ -105,9 +122,14 @@ def classify_steps(
     particles: int = 32,
     stage_of: StageOf | None = None,
 ) -> Iterator[float | Classification]:
-    """The same of one picture (C, H, W), in steps: after each how much is done, 0 to 1; at last the result.
+    """Classify one picture (C, H, W) in steps: yield after each how much is done, 0 to
+    1, and at last the Classification, with B = 1.
 
-    stage_of(network, size): what draws so many particles of a network; its own when not given.
+    stage_of: stage_of(network, size) returns what draws `size` particles of a network;
+        default: stages of its own.
+
+    The other arguments and the errors are those of `classify`; they are raised with the
+    first step.
     """
     _check(model, torch.from_numpy(values), torch.from_numpy(keep))
     target = Target.of(model, values, keep, 1.0)
@@ -147,8 +169,8 @@ def classify_steps(
 def _by_guides(
     chains: Sequence[Chain], model: Model
 ) -> Iterator[float | Classification]:
-    """The same by what begins chains of a completion: images whose weights add up to p(given), each with p of every
-    label given it."""
+    """Classify by the candidates of chains (chain.py) that guides propose: images whose
+    weights add up to p(given), each with p of every label given the image."""
     for number, chain in enumerate(chains):
         yield from ((number + done) / len(chains) for done in chain.begin())
     starts = [chain.start for chain in chains]
@@ -159,7 +181,8 @@ def _by_guides(
 
 
 def _log_p_by(starts: Sequence[Start], model: Model) -> Floats:
-    """ln of an estimate of p of each label and what is given (K,), by the images of starts."""
+    """Return ln of an estimate of p(label, given), (K,), from the candidates of
+    starts."""
     log_weights = evened(
         np.concatenate([start.log_weights for start in starts])
     ) - log_count(starts)
@@ -171,10 +194,11 @@ def _log_p_by(starts: Sequence[Start], model: Model) -> Floats:
 
 
 def evened(log_weights: Floats) -> Floats:
-    """Cut the heaviest of weights (N,), given by their logarithms, until each has at most
-    MOST / sqrt(N) of their sum; return them with the sum that they had before.
+    """Cut the largest of weights (N,), given by their logarithms, until each has at
+    most MOST / sqrt(N) of their sum; return the logarithms, scaled so that the sum is
+    as before.
 
-    The few heaviest images would otherwise decide alone, and be too sure (truncated
+    Otherwise the few heaviest images would decide alone, and be too sure (truncated
     importance sampling: Ionides, 2008). Fewer than four weights cannot all be so small:
     they become equal.
     """
@@ -200,8 +224,8 @@ def evened(log_weights: Floats) -> Floats:
 def _evidence(
     way: Way, given: Given, size: int, number: int, k: int
 ) -> Iterator[tuple[float, float]]:
-    """ln of an estimate of p(given behind the hole's first pixel | what is before, label k), after each step so far,
-    and how many particles counted, at the worst."""
+    """Yield after each step ln of an estimate of p(given pixels behind the hole's first
+    one | those before, label k), and the smallest effective sample size so far."""
     label = way.labels[k]
     assert label is not None
     sweep = way.sweep(given, size, number, ~given.keep, labels=np.full(size, label))
@@ -210,8 +234,12 @@ def _evidence(
 
 
 def _exact(model: Model, values: Tensor, keep: Tensor) -> Floats:
-    """ln p of each label and what is given (B, K): by the compiled loop, whose bits are the same on every processor,
-    where it draws; else by torch, and so of a Multi-Scale model, whose small image goes through torch anyway."""
+    """Return ln p(label, given), (B, K).
+
+    It is computed by the compiled loop, whose bits are the same on every processor, if
+    that draws the model; else by torch, as for a Multi-Scale model, whose small image
+    goes through torch anyway.
+    """
     if compiled_loops(model) is None or model.config.multi_scale:
         return _by_torch(model.components, values, keep)
     return np.stack(
@@ -225,7 +253,7 @@ def _exact(model: Model, values: Tensor, keep: Tensor) -> Floats:
 def _log_p_of_labels(
     model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_]
 ) -> Floats:
-    """ln p that each component gives to what is given in a picture (M * K,)."""
+    """Return ln p of the given pixels of a picture under each component, (M * K,)."""
     found = []
     for member in model.members:
         assert isinstance(member.network, PixelNetwork)
@@ -237,7 +265,8 @@ def _log_p_of_labels(
 
 
 def _by_torch(components: Sequence[Component], values: Tensor, keep: Tensor) -> Floats:
-    """The same as `_exact`, on any device and in float64."""
+    """Return the same as `_exact`, computed on any device, in float64 from the nats
+    on."""
     device = next(components[0].network.parameters()).device
     with torch.inference_mode():
         maps = (
@@ -249,7 +278,7 @@ def _by_torch(components: Sequence[Component], values: Tensor, keep: Tensor) -> 
 
 
 def _told(joint: Floats, model: Model) -> Classification:
-    """The answer from ln p of each label and what is given (B, K)."""
+    """Return the exact classification, given ln p(label, given) (B, K)."""
     priors = np.array([label.prior for label in model.card.labels])
     total = summed(joint.T)
     return Classification(exp(joint - total[:, None]), log(priors) - joint, -total)
@@ -258,12 +287,14 @@ def _told(joint: Floats, model: Model) -> Classification:
 def _estimated(
     joint: Sequence[Floats], least_ess: float, size: int, model: Model
 ) -> Classification:
-    """Return the answer from estimates of ln p(label, given pixels) (K,), the last of which
-    is made of all others.
+    """Return the classification made of estimates of ln p(label, given) (K,), the last
+    of which is that of all particles together.
 
-    The prior counts as PRIOR_PARTICLES particles beside the `size` of each estimate: a label
-    that no particle drew is not impossible, and one that all drew is not certain. least_ess:
-    particles that counted.
+    The prior counts as PRIOR_PARTICLES particles in addition to the `size` of each
+    estimate: a label that no particle drew is not impossible, and one that all drew is
+    not certain.
+
+    least_ess: the effective sample size of the likeliest label.
     """
     *parts, found = (_told(each[None], model) for each in joint)
     p, nats = (
@@ -282,19 +313,20 @@ def _estimated(
 
 
 def _by_label(log_p: Floats, model: Model) -> Floats:
-    """ln of the model's p of each label and what is given (K,), from what each component says (M * K,)."""
+    """Return ln of the model's p(label, given) (K,), given ln p under each component (M
+    * K,)."""
     log_priors = log(np.array([each.prior for each in model.components]))
     members = (log_p + log_priors).reshape(len(model.members), -1)
     return summed(members) - log_count(members)
 
 
 def _deviations(estimates: Floats) -> Floats:
-    """The standard deviation of each of several figures (E, *S) -> S."""
+    """Return the standard deviation of each of several figures: (E, *S) -> S."""
     return np.apply_along_axis(deviation, 0, estimates)
 
 
 def _joined(found: Sequence[Classification]) -> Classification:
-    """The answers of several pictures as one, with the poorest word."""
+    """Return the classifications of several pictures as one, with the worst word."""
     parts = [
         np.concatenate([getattr(each, name) for each in found])
         for name in ("p", "nats", "total_nats", "sd", "p_sd")
@@ -303,16 +335,19 @@ def _joined(found: Sequence[Classification]) -> Classification:
 
 
 def _last(steps: Iterator[float | Classification]) -> Classification:
+    """Return the result of all steps."""
     *_, found = steps
     assert isinstance(found, Classification)
     return found
 
 
 def _check(model: Model, values: Tensor, keep: Tensor | None) -> None:
+    """Raise ConfigError or DataError for arguments that `classify` does not accept."""
     config = model.config
     if not config.labels or model.label is not None:
         raise ConfigError(
-            f"{model.card.name} has no labels to choose from: expected a model with labels, none given"
+            f"{model.card.name} has no labels to choose from: expected a model with "
+            "labels, none given"
         )
     shape = config.channels, config.height, config.width
     if (
@@ -322,9 +357,11 @@ def _check(model: Model, values: Tensor, keep: Tensor | None) -> None:
     ):
         found = [tuple(each.shape) for each in (values, keep) if each is not None]
         raise DataError(
-            f"values and keep must be (B, *{shape}) and {shape[1:]}, not {' and '.join(map(str, found))}"
+            f"values and keep must be (B, *{shape}) and {shape[1:]}, not "
+            f"{' and '.join(map(str, found))}"
         )
     if config.multi_scale and keep is not None and not keep.all():
         raise ConfigError(
-            f"{model.card.name} is a Multi-Scale model, which has no posterior: expected a whole picture"
+            f"{model.card.name} is a Multi-Scale model, which has no posterior: "
+            "expected a whole picture"
         )

@@ -1,8 +1,9 @@
-"""Completions of one picture: exact or by particles, and the receipt that says how good they are.
+"""Complete a picture: images, and the receipt that says how good they are.
 
-`complete` does it all at once. A service goes step by step: what a `Target` needs no particles for is drawn like any
-image and handed to `drawn_receipt_steps`; else `run_of` (enumeration.py) draws the images: by enumeration if the hole
-has few fillings, or by an `IslandsRun` (islands.py).
+`complete` does it all at once. A service goes step by step. If the `Target` does not
+need particles, its images are drawn like any others, and `drawn_receipt_steps` makes
+the receipt. Otherwise `run_of` (enumeration.py) draws the images: by enumeration if the
+hole has few fillings, else by an `IslandsRun` (islands.py).
 """
 
 from collections.abc import Callable, Iterator
@@ -30,30 +31,38 @@ from model_core.sampling.offline import OnRow, sample
 
 Method = Literal["posterior", "clamp"]
 OnShare = Callable[[float], None]
+"""on_share(share) is called with how much of the drawing is done, 0 to 1."""
 PARTICLES, MAX_PARTICLES = 32, 256
+"""Default and maximum number of particles for each image."""
 SWEEPS, MAX_SWEEPS = 2, 16
+"""Default and maximum number of rounds of a chain."""
 DRAWS = 8
-"""Exact draws behind the marginals, at the least."""
+"""Minimum number of exact draws behind the marginals."""
 
 
 @dataclass(frozen=True)
 class Completion:
-    """Images drawn into a hole, and what is known of how well."""
+    """Images that fill a hole, and how good they are; the result of `complete`."""
 
     values: Tensor
-    """(n, C, H, W), int64."""
+    """(n, C, H, W), int64: whole images."""
     receipt: Receipt
+    """How good they are."""
     mean: Tensor | None
-    """(C, H, W): the expected value of each variable; None of a clamp."""
+    """(C, H, W): the expected value of each variable; of categories the likeliest one.
+    None for the method clamp."""
     entropy_bits: Tensor | None
-    """(C, H, W): how uncertain each variable is, 0 where it is given; None of a clamp."""
+    """(C, H, W): the entropy of each variable, in bits; 0 for given pixels. None for
+    the method clamp."""
 
     @property
     def exact(self) -> bool:
+        """True if each image is an exact draw from the model's own posterior."""
         return self.receipt.exact
 
     @property
     def member(self) -> Orientation:
+        """Orientation of the member that drew the last image."""
         return self.receipt.member
 
 
@@ -72,24 +81,34 @@ def complete(
     label: int | str | None = None,
     enumerates: bool = True,
 ) -> Completion:
-    """Draw n images (n, C, H, W), those of the seed from number `first` on, that agree with known (C, H, W) values
-    where keep (H, W) is True.
+    """Draw n images that agree with the given pixels, and return them with their
+    receipt.
 
-    posterior: from p(hole | everything given) of the model, a mixture too. Where the model is one network and nothing
-    given lies behind the hole's first pixel, each image is one exact draw; else two chains of `particles` together draw
-    each, in `sweeps` rounds at the most (chain.py). clamp: the first member draws each pixel of the hole given what is
-    above and left of it in its order, which is exact only where nothing given lies behind. label: that of the images,
-    by name or number; without one, where the model has labels, it is drawn from p(label | given) too. on_share hears
-    how much of the drawing is done, 0 to 1.
+    known, keep: values (C, H, W), integers 0..V-1, and bool (H, W), True for given
+        pixels.
+    n: number of images. 0: only receipt, mean and entropy, which are those of one
+        image.
+    seed, first: the images are those of the seed with the numbers first, first + 1, ...
+    temperature: of the probabilities.
+    method: `posterior` or `clamp`, see below.
+    particles: for each image, shared by its chains.
+    sweeps: maximum number of rounds of a chain.
+    on_share: called with how much is done, 0 to 1.
+    label: name or index of the label of the images; default: in a model with labels it
+        is drawn from p(label | given), too.
+    enumerates: True: score every filling of a hole that has few of them
+        (enumeration.py), so that draws, mean, entropy and evidence are exact. False:
+        use chains for these, too, as version 0.4 and earlier did.
 
-    n = 0: no image, only receipt, mean and entropy, which are those of one image.
+    The method `posterior` draws from p(hole | all given pixels) of the model or
+    mixture. If the model is one network and no given pixel lies behind the hole's first
+    pixel, each image is one exact draw; else see islands.py. The method `clamp` lets
+    the first member draw each pixel of the hole given what comes before it in its
+    order, which is exact only for one network and if no given pixel lies behind.
 
-    enumerates: score every filling of a hole that has few of them (enumeration.py), so that
-    draws, mean, entropy and evidence are exact. False draws such holes by chains, too, as
-    version 0.4 and earlier did.
-
-    Raises DataError for shapes that do not fit, ConfigError for another method, number of particles or of sweeps, or a
-    model that has no posterior or not that label; ImpossibleError when the model gives what is given no probability.
+    Raises DataError for other shapes; ConfigError for an unknown method or label, for
+    numbers outside their bounds, and for a Multi-Scale model with `posterior`;
+    ImpossibleError if the model gives the given pixels no probability.
     """
     _check(model, known, keep, n, method, particles, sweeps)
     model = model.given(label)
@@ -126,7 +145,8 @@ def complete(
 
 
 def share_of_rows(rows: int, on_share: OnShare) -> OnRow:
-    """Make a function that is told each row as it becomes final, and tells the share of the rows."""
+    """Return a function for `sample`'s on_row that counts its calls and calls on_share
+    with the share of `rows` rows."""
     numbers = count(1)
     return lambda *_: on_share(next(numbers) / rows)
 
@@ -134,9 +154,15 @@ def share_of_rows(rows: int, on_share: OnShare) -> OnRow:
 def drawn_receipt_steps(
     target: Target, values: NDArray[np.integer], seed: int, first: int = 0
 ) -> Iterator[tuple[Receipt, Marginals] | None]:
-    """The receipt of exact draws (n, C, H, W) from this seed, from its image `first` on, and the marginals: in steps,
-    each a pass over some images; the last one brings what there is to say. So few draws as would be taken for certain
-    are made more, for the marginals."""
+    """Make the receipt and the marginals of exact draws, in steps, each a pass over
+    some images: yield None after each step except the last, and then both.
+
+    target: does not need particles.
+    values: the draws, (n, C, H, W), upright: images first, first + 1, ... of the seed.
+
+    If there are fewer than DRAWS, more are made for the marginals, because few draws
+    would make pixels look certain. Those are not returned.
+    """
     (components,) = target.of_members
     way = way_of(components, max(DRAWS, len(components)), Stages().of)
     drawn = np.ascontiguousarray(values, np.int64)
@@ -169,6 +195,7 @@ def drawn_receipt_steps(
 
 
 def _completion(values: Tensor, receipt: Receipt, found: Marginals) -> Completion:
+    """Return the result; without an image, the receipt says nothing of one."""
     receipt = receipt if len(values) else receipt.of_no_image
     maps = (
         torch.from_numpy(np.ascontiguousarray(each))
@@ -186,17 +213,20 @@ def _check(
     particles: int,
     sweeps: int,
 ) -> None:
+    """Raise DataError or ConfigError for arguments that `complete` does not accept."""
     config = model.config
     shape = config.channels, config.height, config.width
     if known.shape != shape or keep.shape != shape[1:]:
         raise DataError(
-            f"known and keep must be {shape} and {shape[1:]}, not {tuple(known.shape)} and {tuple(keep.shape)}"
+            f"known and keep must be {shape} and {shape[1:]}, not "
+            f"{tuple(known.shape)} and {tuple(keep.shape)}"
         )
     if method not in ("posterior", "clamp"):
         raise ConfigError(f"unknown method {method!r}: expected posterior or clamp")
     if method == "posterior" and config.multi_scale:
         raise ConfigError(
-            f"{model.card.name} is a Multi-Scale model, which has no posterior: expected method clamp"
+            f"{model.card.name} is a Multi-Scale model, which has no posterior: "
+            "expected method clamp"
         )
     least = 1 if method == "clamp" else 0
     if n < least:

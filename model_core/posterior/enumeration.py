@@ -1,8 +1,9 @@
 """Completions of a small hole: every filling is scored, so that all answers are exact.
 
-Scoring a few hundred images costs about as much as the chains of one completion
-(chain.py), and further images cost nothing. Draws, marginals and p(given) are then exact
-for any given picture, temperature and label, however improbable the given pixels are.
+Scoring a few hundred images takes about as long as the chains of one completion
+(chain.py), and further images take no time. Draws, marginals and p(given) are then
+exact for any given picture, temperature and label, however improbable the given pixels
+are.
 """
 
 import itertools
@@ -28,7 +29,8 @@ CHOICE = 0
 
 
 class EnumeratedRun:
-    """The images of a completion of a hole with few fillings, one after the other."""
+    """Draws the images of a completion of a hole with few fillings, one after the
+    other. It has the methods of IslandsRun."""
 
     def __init__(
         self,
@@ -37,8 +39,12 @@ class EnumeratedRun:
         particles: int,
         stage_of: StageOf | None = None,
     ) -> None:
-        """particles, stage_of: as for IslandsRun, whose memory this shares: half of the
-        particles are scored side by side. The result does not depend on them."""
+        """target: `has_few_fillings` is True for it.
+        seed: of all images.
+        particles, stage_of: as for IslandsRun, whose memory this uses: half as many
+            fillings as particles are scored side by side. The result does not depend on
+            them.
+        """
         self._target = target
         self._seed = seed
         size = max(2, particles // CHAINS)
@@ -52,14 +58,15 @@ class EnumeratedRun:
         self._so_far = SoFar(target.known, target.keep, target.categories)
 
     def draw(self, i: int) -> NDArray[np.int64]:
-        """Return image i (C, H, W), the right way up."""
+        """Return image i, (C, H, W), upright. The first call scores all fillings."""
         *_, image = self.steps(i)
         assert isinstance(image, np.ndarray)
         return image
 
     def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
-        """Draw image i: after each step but the last how much of it is done, 0 to 1; at
-        last the image (C, H, W), the right way up. The first image scores all fillings."""
+        """Draw image i in steps: yield after each step except the last how much is
+        done, 0 to 1; with the last step yield the image, (C, H, W), upright. The first
+        image scores all fillings; the others have one step."""
         if self._log_p is None:
             yield from self._scored()
         (uniform,) = choice_noise(self._seed, i, CHOICE, 0, 0, 1)
@@ -68,12 +75,14 @@ class EnumeratedRun:
         yield self._fillings[drawn].copy()
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
-        """Return the expected value (C, H, W) of each variable, the likeliest of
-        categories; None if it was returned before or the fillings are not scored yet."""
+        """Return the expected value (C, H, W) of each variable, of categories the
+        likeliest one; None if it has been returned before, or if the fillings are not
+        scored yet."""
         return self._so_far.news()
 
     def receipt(self) -> tuple[Receipt, Marginals]:
-        """Return the receipt of all images that were drawn, at least one."""
+        """Return the receipt of all images that were drawn, and the exact marginals.
+        Raises AssertionError if no image was drawn."""
         assert self._log_p is not None, "no image was drawn"
         drawn = self._drawn
         last = self._target.components[int(self._log_p[:, drawn[-1]].argmax())]
@@ -91,7 +100,7 @@ class EnumeratedRun:
         return found, told.drawn_alone()
 
     def _scored(self) -> Iterator[float]:
-        """Score all fillings by each member, a few in a step."""
+        """Score all fillings by each member, some in each step."""
         found: list[NDArray[np.float64]] = []
         ways = self._mixture.ways
         for number, way in enumerate(ways):
@@ -109,28 +118,30 @@ class EnumeratedRun:
         self._so_far.add(self._draws, ~self._target.keep)
 
     def _behind(self, way: Way, images: Images) -> NDArray[np.float64]:
-        """Return ln p of the pixels of images (N, C, H, W) from the hole's first one on in
-        a member's order, given each label: (K, N)."""
+        """Return ln p of the pixels of images (N, C, H, W) from the hole's first one on
+        in a member's order, given each label: (K, N)."""
         keep = way.turned(self._target.keep)
         places = np.arange(keep.size).reshape(keep.shape)
         return way.log_p(images, self._target.temperature, places >= first_hole(keep))
 
     @property
     def _whole(self) -> NDArray[np.float64]:
-        """ln p of each filling under the model (N,)."""
+        """ln p of each filling under the model, (N,)."""
         assert self._log_p is not None, "the fillings are not scored yet"
         return self._mixture.whole(self._log_p)
 
     @property
     def _draws(self) -> Weighted:
-        """All fillings with their probabilities, given the rest."""
+        """All fillings with their probabilities given the rest of the picture."""
         return Weighted(self._fillings, shares(self._whole))
 
 
 def fillings(target: Target) -> Images:
-    """Return every image (N, C, H, W) that agrees with the given pixels, the right way up.
+    """Return every image (N, C, H, W) that agrees with the given pixels, upright:
+    V^(missing variables) of them.
 
-    The last variable of the hole changes first: colour by colour, each row by row.
+    The last variable of the hole changes fastest; variables are ordered by colour, then
+    row by row.
     """
     hole = ~target.keep
     channels = len(target.known)
@@ -151,10 +162,11 @@ def run_of(
     stage_of: StageOf | None = None,
     enumerates: bool = True,
 ) -> IslandsRun | EnumeratedRun:
-    """Return what draws the images of a completion that needs more than one draw each.
+    """Return what draws the images of a completion that one exact draw cannot: an
+    EnumeratedRun if the hole has few fillings and `enumerates` is True, else an
+    IslandsRun.
 
-    The arguments are those of IslandsRun. enumerates: whether a hole with few fillings is
-    enumerated.
+    The other arguments are those of IslandsRun.
     """
     if enumerates and target.has_few_fillings:
         return EnumeratedRun(target, seed, particles, stage_of)

@@ -1,7 +1,9 @@
-"""Resampling of weighted particles: sequential Monte Carlo (Gordon, Salmond and Smith, 1993). Knows no image.
+"""Weights and resampling of particles: sequential Monte Carlo (Gordon, Salmond and
+Smith, 1993). This file knows no images.
 
-An island's particles share their fate; islands are independent of each other. Weights are kept as logarithms in
-float64. The product over resamplings of the mean weight is an unbiased estimate of p(given) (Del Moral, 2004).
+The particles of an island are resampled together; islands are independent of each
+other. Weights are kept as logarithms, in float64. The product over all resamplings of
+the mean weight is an unbiased estimate of p(given) (Del Moral, 2004).
 """
 
 import math
@@ -14,27 +16,33 @@ from model_core.elementary import log, log_count, log_mean, shares
 from model_core.errors import PixelRNNError
 
 Parents = NDArray[np.int64]
-"""(N,): which particle each one is a copy of from now on; those that live on keep their places."""
+"""(N,): the index of the particle of which each one becomes a copy. Particles that stay
+keep their places."""
 
 
 class ImpossibleError(PixelRNNError):
-    """The model gives what was given a probability of zero."""
+    """The model gives the given pixels a probability of zero."""
 
 
 @dataclass
 class Island:
-    """N particles, of which number `retained`, if any, is the image of the last sweep and always lives on."""
+    """The weights of N particles. Which images they are is known to the caller, which
+    copies and drops them as the methods return."""
 
     size: int
+    """N, which `merge` and `narrow` reduce."""
     retained: int | None = None
+    """Index of the particle that is always kept, the image of an earlier sweep; None if
+    there is none."""
     log_weights: NDArray[np.float64] = field(init=False)
-    """(N,), since the last resampling."""
+    """(N,): ln of the weights since the last resampling."""
     ancestors: NDArray[np.int64] = field(init=False)
-    """(N,): which of the first particles each one descends from."""
+    """(N,): the index of the first particle from which each one descends."""
     log_evidence: float = 0.0
     """ln of the estimate of p(given), up to the last resampling."""
     least_ess: float = field(init=False)
-    """The smallest effective sample size on the way; of those that are left, in proportion to how many there were."""
+    """The smallest effective sample size so far. When fewer particles are left, theirs
+    is scaled to the original number."""
 
     def __post_init__(self) -> None:
         self._began = self.size
@@ -44,38 +52,43 @@ class Island:
         self.least_ess = float(self.size)
 
     def weigh(self, log_p: NDArray[np.float64]) -> None:
-        """Multiply the weights by p (N,), given as logarithms.
+        """Multiply the weights by p (N,), given as logarithms, and update `least_ess`.
 
-        Raises ImpossibleError when no particle has any weight left.
+        Raises ImpossibleError if no particle has any weight left.
         """
         self.log_weights = self.log_weights + log_p
         if not np.isfinite(self.log_weights).any():
             raise ImpossibleError(
-                "the model finds the given pixels impossible: every particle has a weight of zero"
+                "the model finds the given pixels impossible: every particle has a "
+                "weight of zero"
             )
         self.least_ess = min(self.least_ess, self.ess * self._began / self.size)
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """(N,), adding up to 1."""
+        """The weights (N,), scaled so that they add up to 1."""
         if self._shares is None or self._shares[0] is not self.log_weights:
             self._shares = self.log_weights, shares(self.log_weights)
         return self._shares[1]
 
     @property
     def ess(self) -> float:
-        """The effective sample size: how many equally weighted particles would be worth as much."""
+        """Effective sample size: the number of equally weighted particles that would be
+        worth as much, 1 to N."""
         return 1 / math.fsum(np.square(self.weights))
 
     @property
     def is_poor(self) -> bool:
-        """True if the particles should be resampled: fewer than half of them count."""
+        """True if the particles should be resampled: if `ess` is less than half of
+        them."""
         return self.ess < self.size / 2
 
     def resample(self, uniforms: NDArray[np.float64]) -> Parents:
-        """Replace light particles by copies of heavy ones, with N uniform numbers in [0, 1); returns the parents.
+        """Replace light particles by copies of heavy ones, and make all weights equal.
+        Return the parents; the caller copies the images.
 
-        Without a retained particle by systematic resampling, which needs only the first number.
+        uniforms: N numbers in [0, 1). Without a retained particle only the first is
+            used, by systematic resampling.
         """
         self.log_evidence = self.evidence()
         parents = (
@@ -88,8 +101,12 @@ class Island:
         return parents
 
     def merge(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Let particles that are the same from now on be one with their weight together; groups (N,): the first one
-        that each is the same as. Returns which particles are left."""
+        """Make one particle, with the sum of their weights, of those that are equal
+        from now on. Return the indices of the particles that are left; the caller drops
+        the others.
+
+        groups: (N,), for each particle the index of the first one that it equals.
+        """
         left, places = np.unique(groups, return_inverse=True)
         together = np.bincount(places, self.weights) * (len(left) / self.size)
         top = log_mean(self.log_weights) + log_count(self.log_weights)
@@ -100,8 +117,14 @@ class Island:
         return left
 
     def narrow(self, uniforms: NDArray[np.float64], draws: int) -> NDArray[np.int64]:
-        """Go on with so many draws by the weights, of which equal ones are one particle with their weight together;
-        returns which particles those are. Where no more is drawn, copies would go the same way twice."""
+        """Continue with `draws` draws by the weights; equal draws become one particle
+        with their weights together. Return the indices of the particles that are left;
+        the caller drops the others.
+
+        This is used where nothing more is drawn, so that copies would stay equal.
+        uniforms: at least `draws` numbers in [0, 1), of which only the first is used
+        without a retained particle.
+        """
         self.log_evidence = self.evidence()
         retained = self.retained is not None
         if retained:
@@ -118,11 +141,12 @@ class Island:
         return left
 
     def evidence(self) -> float:
-        """ln of the estimate of p(given) by now."""
+        """Return ln of the estimate of p(given) at this point."""
         return self.log_evidence + log_mean(self.log_weights)
 
     def drawn(self, uniform: float) -> int:
-        """The particle that a uniform number in [0, 1) chooses by the weights."""
+        """Return the index of the particle that a uniform number in [0, 1) chooses by
+        the weights."""
         return int(self._inverse(np.array([uniform]))[0])
 
     def _systematic(self, uniform: float) -> Parents:
@@ -131,15 +155,16 @@ class Island:
         )
 
     def _conditional(self, uniforms: NDArray[np.float64]) -> Parents:
-        """Multinomial for all but the retained one (Andrieu, Doucet and Holenstein, 2010)."""
+        """Return parents by multinomial resampling of all particles except the retained
+        one (Andrieu, Doucet and Holenstein, 2010)."""
         assert self.retained is not None
         counts = self._counts(uniforms[1:])
         counts[self.retained] += 1
         return self._in_place(counts)
 
     def _in_place(self, counts: NDArray[np.int64]) -> Parents:
-        """Parents in an order that leaves those that live on where they are; further copies of them take the places of
-        the others."""
+        """Return parents that leave particles that stay in their places; additional
+        copies of them take the places of the others."""
         parents = np.arange(self.size)
         parents[counts == 0] = np.repeat(
             np.arange(self.size), np.maximum(counts - 1, 0)
@@ -150,7 +175,8 @@ class Island:
         return np.bincount(self._inverse(uniforms), minlength=self.size)
 
     def _inverse(self, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The particle that each uniform number chooses by the weights."""
+        """Return the index of the particle that each uniform number chooses by the
+        weights."""
         cumulative = np.cumsum(self.weights)
         found = np.searchsorted(cumulative, uniforms * cumulative[-1], side="right")
         return np.minimum(found, self.size - 1)

@@ -1,5 +1,9 @@
-"""The images of a completion of a hole that takes particles, one after the other: drawn by the member of a mixture that
-comes last, where one does and that is worth enough; else each by two chains that begin apart."""
+"""Draw the images of a completion that needs particles, one after the other.
+
+If one member of a mixture comes to the hole last and its draws have enough weight, it
+draws the images (accepting.py). Otherwise each image is drawn by two chains that begin
+independently (chain.py).
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -30,29 +34,40 @@ from model_core.sampling.noise import choice_noise
 from model_core.sampling.stages import stage_for
 
 CHAINS = 2
-"""Chains of each image: how far they end apart tells how much the image is worth."""
+"""Chains of each image. The difference between their results shows how good the image
+is."""
 STARTS = 2
-"""Members whose particles begin a chain, where there are so many."""
+"""Maximum number of proposers whose particles begin a chain."""
 ALIKE_NATS = 0.5
-"""Chains that agree so closely on the evidence need one round only."""
+"""If the estimates of p(given) of both chains differ by less, and enough particles have
+weight, one round is enough."""
 FAR_BETTER = 2
-"""A guide's order suits a hole far better if so many times fewer given pixels lie behind it."""
+"""The order of a guide suits a hole far better than the members' if it leaves fewer
+given pixels behind the hole's first pixel, by this factor."""
 ENOUGH = 8.0
-"""Candidates that counted, of those that a guide drew: their choice is as good as a round's."""
+"""Effective sample size of the candidates of guides at which their choice is as good as
+a round's."""
 OF_GUIDED = 2
-"""A round that begins with draws of a guide is worth so many others."""
+"""A round that begins with draws of a guide replaces this many other rounds."""
 PREDICTED_ALONG = 16
-"""Draws of a pool along which pixels are predicted."""
+"""Draws of a pool along which the member predicts pixels."""
 AS_ONE_CHAIN = 2.0
-"""Draws of a pool that count, and together tell as much of a pixel as a chain."""
+"""Effective sample size of a pool that says as much about a pixel as one chain."""
 CHOICE = (1 << 30) - 1
-"""The number, among the sweeps of an image, of the choice among its chains."""
+"""Number, among the sweeps of an image, of the noise that chooses between its
+chains."""
 
 StageOf = Callable[[PixelNetwork, int], StageParticles]
+"""stage_of(network, size) returns what draws up to `size` particles of a network.
+Nothing else uses it until the sweep has ended."""
 
 
 class IslandsRun:
-    """An island of particles for each image of a completion, one after the other."""
+    """Draws the images of one completion, one after the other: `steps` or `draw` for
+    each, and at last `receipt`.
+
+    shares: the sums from which the marginals are made.
+    """
 
     def __init__(
         self,
@@ -62,9 +77,12 @@ class IslandsRun:
         sweeps: int,
         stage_of: StageOf | None = None,
     ) -> None:
-        """particles: of each image, shared by its chains; sweeps: the most rounds of a chain. stage_of(network, size):
-        what draws so many particles of a network, asked for as each sweep begins, and nobody else's until an image is
-        there; the run's own when not given."""
+        """target: needs particles.
+        seed: of all images.
+        particles: for each image, shared by its chains.
+        sweeps: maximum number of rounds of a chain.
+        stage_of: called when each sweep begins; default: stages of its own.
+        """
         self._target = target
         self._seed = seed
         self._particles = particles
@@ -76,12 +94,14 @@ class IslandsRun:
         self._so_far = SoFar(target.known, target.keep, target.categories)
         self._islands: list[Island] = []
         self._accepted_at_one: list[float] = []
-        """Nats at temperature 1 of each accepted image."""
+        """-ln p at temperature 1 of each image that was drawn without a chain."""
 
     def draw(
         self, i: int, on_share: Callable[[float], None] = lambda share: None
     ) -> NDArray[np.int64]:
-        """Image i (C, H, W), the right way up, all at once."""
+        """Return image i, (C, H, W), upright. on_share is called with how much of it is
+        done, 0 to 1. Raises ImpossibleError if the model gives the given pixels no
+        probability."""
         for step in self.steps(i):
             if isinstance(step, np.ndarray):
                 return step
@@ -89,7 +109,12 @@ class IslandsRun:
         raise AssertionError("the last step is the image")
 
     def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
-        """Draw image i: after each step but the last how much of it is done, 0 to 1; at last the image (C, H, W)."""
+        """Draw image i in steps: yield after each step except the last how much is
+        done, 0 to 1; with the last step yield the image, (C, H, W), upright. What the
+        receipt needs is noted.
+
+        Raises ImpossibleError if the model gives the given pixels no probability.
+        """
         accepting, begun = self._accepting, 0.0
         if accepting is not None and accepting.pool is None:
             begun = 0.5
@@ -115,11 +140,12 @@ class IslandsRun:
             yield step
 
     def _nats_at_one(self, image: NDArray[np.int64], nats: float) -> float:
-        """Return the nats at temperature 1 of an image (C, H, W) that has so many at the
-        target's temperature.
+        """Return the nats at temperature 1 of an image (C, H, W) whose nats at the
+        target's temperature are `nats`.
 
-        The pass is left out if nothing is compared with the result: then `nats` is
-        returned at other temperatures, too.
+        At another temperature this takes a pass over the image. The pass is left out if
+        there is no threshold for the result to be compared with; then `nats` is
+        returned.
         """
         if self._target.temperature == 1 or self._target.strange_nats is None:
             return nats
@@ -127,7 +153,8 @@ class IslandsRun:
         return -float(self._mixture.whole(log_p)[0])
 
     def _accepting_by_the_last(self) -> Accepting | None:
-        """Draws by the member of a mixture without labels that comes to the hole last, if one does."""
+        """Return what draws by the member that comes to the hole last, in a mixture
+        without labels; None if there is no such member."""
         k = self._starts[0]
         way = self._mixture.proposers[k]
         if (
@@ -145,7 +172,8 @@ class IslandsRun:
         )
 
     def _expected(self, accepting: Accepting) -> Iterator[float]:
-        """Take in what the pool says of each pixel, and what its member predicts along some of it."""
+        """Add to the marginals the pool's draws, and what its member predicts along
+        some of them."""
         if accepting.suffices:
             (component,) = self._target.of_members[accepting.member]
             self.shares.add(
@@ -200,7 +228,8 @@ class IslandsRun:
         yield self._taken(chains, chain)
 
     def _heard_by(self, told: Shares) -> Took:
-        """Make what hears of a chain's moves: its own shares, and what is expected so far."""
+        """Return the function that a chain calls with its moves: it adds them to the
+        chain's own shares, and to what is expected so far."""
 
         def heard(draws: Weighted, block: NDArray[np.bool_]) -> None:
             told.add(draws, block)
@@ -209,12 +238,14 @@ class IslandsRun:
         return heard
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
-        """The expected value (C, H, W) of each variable by what is drawn so far, the likeliest of categories, between
-        two steps; None where that has not changed since it was asked last. To ask changes no image."""
+        """Return the expected value (C, H, W) of each variable by what has been drawn
+        so far, of categories the likeliest one; None if that has not changed since the
+        last call. Call it between two steps. It does not influence the images."""
         return self._so_far.news()
 
     def _predicting(self, chain: Chain) -> Iterator[Component]:
-        """The components that are asked what they predict along a chain's image: each member's likeliest."""
+        """Yield the components whose predictions along a chain's image are used: the
+        likeliest of each member."""
         for components, log_p in zip(
             self._target.of_members,
             np.split(chain.log_p, len(self._target.of_members)),
@@ -223,7 +254,8 @@ class IslandsRun:
             yield components[int(log_p.argmax())]
 
     def _rounds(self, chains: list[Chain]) -> int:
-        """How many are needed; decided before the first, so that the images have no say in it."""
+        """Return the number of rounds of both chains. It is decided before the first
+        round, so that it does not depend on the images."""
         first, second = (chain.start for chain in chains)
         ess = self._ess(chains)
         if self._mixture.guides:
@@ -237,7 +269,7 @@ class IslandsRun:
         return min(1, self._sweeps) if many and agree else self._sweeps
 
     def _taken(self, chains: list[Chain], chain: Chain) -> NDArray[np.int64]:
-        """The image of one of the chains."""
+        """Note what the receipt says of a chain's image, and return that."""
         component = self._target.components[chain.component]
         self._islands.append(
             Island(
@@ -256,7 +288,8 @@ class IslandsRun:
         return chain.image
 
     def _ess(self, chains: Sequence[Chain]) -> float:
-        """How many of the first particles counted: with guides, of all chains' candidates together."""
+        """Return the effective sample size of the first particles; with guides, of all
+        candidates of all chains together."""
         starts = [chain.start for chain in chains]
         return (
             counted(starts)
@@ -265,7 +298,8 @@ class IslandsRun:
         )
 
     def receipt(self) -> tuple[Receipt, Marginals]:
-        """The receipt of all images that were drawn, at least one."""
+        """Return the receipt of all images that were drawn, which are at least one, and
+        the marginals."""
         strange = self._target.strange_nats
         accepting = self._accepting
         if accepting is not None and accepting.nats:
@@ -279,7 +313,8 @@ class IslandsRun:
 
 
 def arrived_of(chains: Sequence[Chain]) -> list[int]:
-    """The numbers of the chains that count: all, but for those that are still far from where another is."""
+    """Return the indices of the chains that count: those whose image has at most
+    GOOD_APART more nats than the best one. The others have not converged."""
     least = min(chain.nats for chain in chains)
     return [
         number
@@ -289,9 +324,17 @@ def arrived_of(chains: Sequence[Chain]) -> list[int]:
 
 
 def begun(target: Target, size: int, stage_of: StageOf) -> tuple[Mixture, list[int]]:
-    """The members' ways and the guides', with so many particles, and the proposers that begin a chain: the two whose
-    orders suit the hole best. A guide that is no member must suit it far better than they do, or draw most of it last;
-    where none is fit, there is none. With guides, a member that draws all of the hole last needs no other."""
+    """Return the mixture of a target, and the indices of the proposers that begin a
+    chain: the two whose orders suit the hole best, that is, leave the fewest given
+    pixels behind it.
+
+    size: particles that each network draws side by side.
+
+    A guide that is no member takes part only if its order suits the hole far better
+    than the members', or if it draws most of the hole after all given pixels; if none
+    does, the mixture has no guides. With guides, a member that draws the whole hole
+    last begins alone.
+    """
     own = {
         components[0].member: way_of(components, size, stage_of)
         for components in target.of_members
@@ -319,7 +362,8 @@ def begun(target: Target, size: int, stage_of: StageOf) -> tuple[Mixture, list[i
 
 
 def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:
-    """The way of one member, whose components these are, with so many particles."""
+    """Return the way of one member, for the given components of it, which draws `size`
+    particles side by side. Raises AssertionError for a Multi-Scale network."""
     network = components[0].network
     assert isinstance(network, PixelNetwork), "a Multi-Scale model has no posterior"
     within_rows = stage_for(network).stops_within_rows

@@ -1,13 +1,16 @@
-"""Marginals: the expectation of each pixel of a hole, its mean value and how uncertain it is, from weighted draws.
+"""Marginals: the mean value of each pixel of a hole, and how uncertain it is, estimated
+from weighted draws.
 
-Each sweep of a chain says with which weight its particles have which value; the shares of its sweeps are averaged. Few
-chains that agree do not make a pixel certain, and an average of few is too sure. So two things count beside them, less
-and less as chains are more: what the networks predict of the pixel, given what comes before it in their order in images
-that were drawn; and what the chains' first particles had there as they passed, which know the given pixels up to that
-row and not yet those behind. Where images are drawn exactly, the prediction alone says more than the drawn values.
+Each sweep of a chain gives shares: the weight of each value of a variable among its
+particles. The shares of all sweeps are averaged. But a few chains that agree do not
+make a pixel certain, so two other estimates count as well, the less the more chains
+there are: what the networks predict of the pixel along images that were drawn, given
+what comes before it; and the values that the chains' first particles had just after
+drawing the pixel, when the given pixels behind had no influence yet. If images are
+drawn exactly, the prediction alone says more than the drawn values.
 
-Of small holes a few chains say enough, so that both count little. A floor keeps extreme probabilities from being more
-extreme than few draws can tell.
+For small holes a few chains are enough, so both count little. A floor keeps
+probabilities from being more extreme than few draws can show.
 """
 
 from collections.abc import Iterator
@@ -26,38 +29,50 @@ from model_core.orientation import turn, turn_back
 from model_core.sampling.stages import stage_for
 
 BATCH = 8
-"""Images of one teacher-forced pass: others that want the processor wait for one at most."""
+"""Images of one teacher-forced pass. Other work that needs the processor waits for one
+pass at most."""
 PREDICTED, PASSED = 1.5, 6.0
-"""Weights of the predictions of a pixel, and of the values of the first particles that had
-just passed it, in chains. Of many pairs this one had the smallest log-loss with an error
-of calibration well below 0.005: docs/completion.md."""
+"""Weights, in chains, of the predictions of a pixel, and of the first particles that
+had just drawn it. Of many pairs these had the smallest log-loss with a calibration
+error well below 0.005: docs/completion.md."""
 SMALL_HOLE, OF_SMALL_HOLE = 64, 1 / 8
-"""A hole with so few variables is small: the particles of few chains explore it well. Both
-weights are multiplied by this factor there, since these estimates ignore the given pixels
-behind. docs/completion.md measures it, also without them."""
+"""A hole with up to SMALL_HOLE variables is small: the particles of few chains explore
+it well. There both weights are multiplied by OF_SMALL_HOLE, because these estimates
+ignore the given pixels behind. docs/completion.md measures it, also without them."""
 FLOOR = 0.002
-"""Part of each estimated distribution that is even over the values. Few draws make extreme
-probabilities too extreme: of those said to be 0.00007, 0.0012 were true."""
+"""Part of each estimated distribution that is uniform over the values. Few draws make
+extreme probabilities too extreme: values with an estimated probability of 0.00007 had a
+true one of 0.0012."""
 
 
 @dataclass(frozen=True)
 class Marginals:
-    """mean (C, H, W) of each variable's value, of categories the likeliest one, and entropy_bits (C, H, W) of its
-    distribution: 0 where it is given."""
+    """What is expected of each variable of a completed picture.
+
+    mean: (C, H, W), the mean of its value; of categories the likeliest one. For a given
+        pixel, its value.
+    entropy_bits: (C, H, W), the entropy of its distribution in bits; 0 for a given
+        pixel.
+    """
 
     mean: NDArray[np.float64]
     entropy_bits: NDArray[np.float64]
 
 
 class Weighted(NamedTuple):
-    """Images (N, C, H, W), the right way up, and their weights (N,), which add up to 1."""
+    """Images with weights.
+
+    images: (N, C, H, W), upright.
+    weights: (N,), which add up to 1.
+    """
 
     images: NDArray[np.int64]
     weights: NDArray[np.float64]
 
 
 class Shares:
-    """Takes in draws and predictions, the right way up, and averages them."""
+    """Sums of draws and predictions of one hole, all upright, from which `result` makes
+    the marginals."""
 
     def __init__(
         self,
@@ -66,7 +81,10 @@ class Shares:
         keep: NDArray[np.bool_],
         temperature: float,
     ) -> None:
-        """known (C, H, W) where keep (H, W) is True."""
+        """config: of the network.
+        known, keep: values (C, H, W) and bool (H, W), True for given pixels.
+        temperature: of the predictions.
+        """
         values, self._are_categories = config.values, config.categories
         self._known, self._keep, self._temperature = known, keep, temperature
         self._drawn = np.zeros((values, *known.shape))
@@ -81,17 +99,23 @@ class Shares:
     def add(
         self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
     ) -> None:
-        """The particles of a sweep that drew the pixels `where` (H, W); they count as so many sweeps."""
+        """Add the particles of a sweep, as far as they drew the pixels `where` (H, W).
+
+        times: number of sweeps as which they count.
+        """
         add_shares(self._drawn, draws, where, times)
         self._sweeps += times * where
 
     def pass_by(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
-        """First particles that have just drawn the pixels `where` (H, W)."""
+        """Add the values of first particles that have just drawn the pixels `where` (H,
+        W)."""
         add_shares(self._passed, draws, where)
         self._passes += where
 
     def merge(self, other: "Shares") -> None:
-        """Take in what a chain has, of the same hole: all its sweeps together as one, since they hang together."""
+        """Add everything that was added to another Shares of the same hole. All its
+        sweeps together count as one, because those of one chain depend on each
+        other."""
         self._drawn += other._drawn / np.maximum(other._sweeps, 1)
         self._sweeps += other._sweeps > 0
         self._predicted += other._predicted
@@ -102,8 +126,8 @@ class Shares:
     def predicting(
         self, component: Component, images: NDArray[np.int64]
     ) -> Iterator[None]:
-        """Add what a component predicts along images (N, C, H, W): in steps, each a teacher-forced pass over some of
-        them."""
+        """Add what a component predicts along images (N, C, H, W), in steps: yield
+        after each teacher-forced pass over some of them."""
         turned = np.ascontiguousarray(turn(images, component.orientation))
         for start in range(0, len(turned), BATCH):
             part = turned[start : start + BATCH]
@@ -113,10 +137,11 @@ class Shares:
             yield
 
     def parts(self) -> dict[str, NDArray[np.float64]]:
-        """Return what the marginals are made of: the sums of shares (V, C, H, W)
-        `drawn` by sweeps, how many `sweeps` (H, W) drew each pixel, the mean `predicted` share
-        (V, C, H, W), the mean share (V, C, H, W) of first particles that `passed`, and how
-        many `passes` (H, W) there were."""
+        """Return the parts of the marginals by name: `drawn`, the sums of the sweeps'
+        shares (V, C, H, W); `sweeps` (H, W), the number of sweeps that drew each pixel;
+        `predicted`, the mean predicted share (V, C, H, W); `passed`, the mean share of
+        first particles that had just drawn a pixel (V, C, H, W); and `passes` (H, W),
+        the number of these."""
         return {
             "drawn": self._drawn,
             "sweeps": self._sweeps,
@@ -126,7 +151,8 @@ class Shares:
         }
 
     def result(self) -> Marginals:
-        """Return the marginals of everything added so far, which is at least one prediction."""
+        """Return the marginals of everything that was added, which is at least one
+        prediction."""
         parts = self.parts()
         of_predicted = PREDICTED * self._of_ignorant
         of_passed = PASSED * self._of_ignorant
@@ -139,12 +165,12 @@ class Shares:
         return self._marginals((1 - FLOOR) * shares + FLOOR / len(shares))
 
     def drawn_alone(self) -> Marginals:
-        """Return the marginals of the added draws alone: exact if these are all fillings of
-        the hole, with their probabilities."""
+        """Return the marginals of the added draws alone. They are exact if the draws
+        are all fillings of the hole with their probabilities."""
         return self._marginals(self._drawn / np.maximum(self._sweeps, 1))
 
     def _marginals(self, shares: NDArray[np.float64]) -> Marginals:
-        """Return mean and entropy of shares (V, C, H, W) in the hole."""
+        """Return mean and entropy of shares (V, C, H, W) of the hole."""
         given = np.arange(len(shares))[:, None, None, None] == self._known
         shares = np.where(self._keep, given, shares)  # (V, C, H, W)
         mean = (
@@ -164,7 +190,8 @@ def add_shares(
     where: NDArray[np.bool_],
     times: float = 1.0,
 ) -> None:
-    """Add to shares (V, C, H, W), where (H, W), how much weight each value has among draws."""
+    """Add to `shares` (V, C, H, W), at the pixels `where` (H, W), the weight that each
+    value has among the draws, multiplied by `times`."""
     images, weights = draws
     for value in np.unique(images[:, :, where]):
         shares[value][:, where] += times * total(
@@ -175,7 +202,8 @@ def add_shares(
 def _predicted_shares(
     component: Component, images: NDArray[np.int64], temperature: float
 ) -> NDArray[np.float64]:
-    """(V, C, H, W): what a component predicts along images (N, C, H, W) in its orientation, summed over them."""
+    """Return what a component predicts along images (N, C, H, W), which are in its
+    orientation, summed over them: (V, C, H, W)."""
     network = component.network
     assert isinstance(network, PixelNetwork), "a Multi-Scale model has no posterior"
     with torch.inference_mode():

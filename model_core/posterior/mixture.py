@@ -1,11 +1,13 @@
-"""A model of several distributions (components.py), as a completion sees it.
+"""A model as the chains of a completion see it: a mixture of distributions
+(components.py).
 
     p(image) = mean over members m of the sum over labels k of prior_k p_m(image | k)
 
-Each member is a way through the image: a network, the orientation in which it sees images, and its labels, if it has
-any. A member draws its particles with their labels: these come first, and weights tell which of them suit what is given
-behind the hole. Chains ask how likely a component, a member given a label, finds an image, and what draws particles in
-a member's order.
+Each member has a way through the image: a network, the orientation in which it sees
+images, and its labels, if any. A member draws its particles with their labels: the
+labels come first, and weights tell which of them suit the given pixels behind the hole.
+Chains use this file to score images by each component, a member given a label, and to
+draw particles in a member's order.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,13 +29,17 @@ from model_core.sampling.noise import chosen_label, image_noise
 
 Kind = TypeVar("Kind", bound=np.generic)
 Images = NDArray[np.int64]
-"""(N, C, H, W), or one (C, H, W); the right way up unless it is said."""
+"""(N, C, H, W), or (C, H, W) for one; upright unless a docstring says otherwise."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """The material of one image, the right way up: known (C, H, W) values where keep (H, W) is True, and the
-    noise of (seed, sample)."""
+    """The given pixels, upright, and the noise of one image that is completed.
+
+    known, keep: values (C, H, W), and bool (H, W), True for given pixels.
+    seed, sample: of its noise.
+    temperature: of the probabilities.
+    """
 
     known: NDArray[np.int64]
     keep: NDArray[np.bool_]
@@ -41,35 +47,38 @@ class Given:
     sample: int
     temperature: float
     strange_nats: float | None = None
-    """Hardly any image has so many; None where that is not known."""
+    """Hardly any image of the model has so many nats; None if that is not known."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """A member's way through an image."""
+    """One member, or one guide, as a way to draw an image and to score it."""
 
     orientation: Orientation
+    """How it sees images."""
     particles: Callable[[int], Particles]
-    """Makes what draws so many in its order; it is nobody else's until a sweep is finished."""
+    """particles(size) returns what draws `size` particles in its order. Nothing else
+    uses it until the sweep has ended."""
     within_rows: bool = True
-    """Particles may be compared in the midst of a row."""
+    """True if particles may be compared within a row."""
     components: Sequence[Component] = ()
-    """The member's, one for each label that an image may have; without any, one without a label."""
+    """The member's components, one for each label that an image may have. Empty: one
+    without a label."""
     most: int = 1
-    """Images that it can weigh side by side."""
+    """Number of images that it can score side by side."""
 
     @property
     def labels(self) -> Sequence[int | None]:
-        """The labels that an image may have; one, None, of a network without labels."""
+        """The labels that an image may have; [None] for a network without labels."""
         return [each.label for each in self.components] or [None]
 
     @cached_property
     def log_priors(self) -> NDArray[np.float64]:
-        """ln of the prior of each label (K,)."""
+        """ln of the prior of each label, (K,)."""
         return log(np.array([each.prior for each in self.components] or [1.0]))
 
     def turned(self, upright: NDArray[Kind]) -> NDArray[Kind]:
-        """(..., H, W) as this member sees it."""
+        """Return upright maps (..., H, W) as this member sees them."""
         return np.ascontiguousarray(turn(upright, self.orientation))
 
     def upright(self, turned: NDArray[Kind]) -> NDArray[Kind]:
@@ -86,8 +95,17 @@ class Way:
         labels: NDArray[np.int64] | None = None,
         passed: Took | None = None,
     ) -> Sweep:
-        """Particles of these labels through a hole (H, W): from what is given, or conditional on an image, the first
-        particle, of which all else is. passed hears of them on their way, the right way up."""
+        """Return a new sweep of particles through a hole: its `steps` draw.
+
+        given: the given pixels and the noise.
+        size: number of particles.
+        number: of the sweep among those of the image, for its noise.
+        hole: bool (H, W), the pixels that are drawn, upright.
+        image: if given, all pixels outside the hole are its own, and it takes part as
+            the first particle, which is always kept.
+        labels: (size,), of the particles; None for a network without labels.
+        passed: passed(draws, where), called while particles are drawn, upright.
+        """
         known = given.known if image is None else image
         keep = self.turned(~hole)
         place = Hole(
@@ -109,10 +127,13 @@ class Way:
         )
 
     def _righted(self, draws: Weighted) -> Weighted:
+        """Return draws in this member's orientation, upright."""
         return Weighted(self.upright(draws.images), draws.weights)
 
     def draws(self, given: Given, samples: Sequence[int]) -> Images:
-        """The images of these numbers, each drawn once through the hole: exact where nothing given lies behind."""
+        """Return the images with the sample numbers `samples`, (len(samples), C, H, W),
+        upright, each drawn once through the hole. They are exact draws from this
+        member's posterior if no given pixel lies behind the hole."""
         known, keep = self.turned(given.known), self.turned(given.keep)
         C, H, W = known.shape
         if not samples:
@@ -138,7 +159,12 @@ class Way:
     def log_p(
         self, images: Images, temperature: float, where: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """ln p_T of whole images given each label (K, N), or of their pixels `where` (H, W) in this member's order."""
+        """Return ln p of images (N, C, H, W) given each label, (K, N), at a
+        temperature.
+
+        where: bool (H, W) in this member's orientation: only these pixels count, each
+            given everything before it. Default: all.
+        """
         turned = self.turned(images)
         _, C, H, W = turned.shape
         everywhere, none = np.ones((H, W), np.bool_), np.zeros((H, W, C))
@@ -156,8 +182,9 @@ class Way:
         return np.concatenate(found).reshape(-1, len(turned))
 
     def log_p_before(self, given: Given) -> NDArray[np.float64]:
-        """ln of p_T of each label (K,) and of what is given before the hole's first pixel in this member's order, which
-        no particle weighs."""
+        """Return ln of the prior of each label and of p of the given pixels before the
+        hole's first pixel in this member's order, (K,). No particle weighs these
+        pixels."""
         keep = self.turned(given.keep)
         before = np.arange(keep.size).reshape(keep.shape) < first_hole(keep)
         if not before.any():
@@ -170,15 +197,17 @@ class Way:
 
 @dataclass(frozen=True)
 class Mixture:
-    """The members of a model, each as likely as the others, and guides, which propose images and have no say."""
+    """The members of a model, which are equally likely, and guides, which propose
+    images but do not change p."""
 
     ways: Sequence[Way]
+    """The members."""
     guides: Sequence[Way] = ()
-    """Some may be members' own ways."""
+    """The guides; some may be members, too."""
 
     @cached_property
     def proposers(self) -> Sequence[Way]:
-        """The members' ways, and behind them those of guides that are no members."""
+        """The members, then the guides that are not members."""
         return [
             *self.ways,
             *(
@@ -191,7 +220,11 @@ class Mixture:
     def proposed(
         self, k: int, images: Images, log_p: NDArray[np.float64], temperature: float
     ) -> NDArray[np.float64]:
-        """ln p (N,) by proposer k of images of which the components say log_p (K, N)."""
+        """Return ln p under proposer k of images, (N,).
+
+        log_p: (M * K, N), as `log_p` returns it for these images. It contains the
+            answer for a member; a guide scores the images.
+        """
         if k < len(self.ways):
             return self.of_members(log_p)[k]
         return summed(
@@ -201,11 +234,12 @@ class Mixture:
 
     @cached_property
     def log_priors(self) -> NDArray[np.float64]:
-        """ln of the prior of each component (M * K,), member by member."""
+        """ln of the prior of each component, (M * K,), member by member."""
         return np.concatenate([way.log_priors for way in self.ways])
 
     def log_p(self, images: Images, temperature: float) -> NDArray[np.float64]:
-        """(M * K, N): ln of each component's prior and of what it says of each image."""
+        """Return ln of each component's prior and of its p of each image, (M * K, N),
+        member by member, at a temperature."""
         return np.concatenate(
             [
                 way.log_p(images, temperature) + way.log_priors[:, None]
@@ -214,23 +248,31 @@ class Mixture:
         )
 
     def way_of(self, component: int) -> tuple[int, int]:
-        """A component's member, and the number of its label among those that an image may have."""
+        """Return the index of a component's member, and the index of its label among
+        those that an image may have."""
         return divmod(component, len(self.ways[0].labels))
 
     def of_members(self, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """ln p of each member (M, N), from that of its components (M * K, N)."""
+        """Return ln p under each member, (M, N), given that of its components, (M * K,
+        N)."""
         return np.stack([summed(part) for part in np.split(log_p, len(self.ways))])
 
     def whole(self, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """ln p of the model (N,), from that of all components (M * K, N)."""
+        """Return ln p under the model, (N,), given that of all components, (M * K,
+        N)."""
         return summed(log_p) - log_count(self.ways)
 
 
 def summed(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """ln of the sum over the first dimension: (N, B) -> (B,)."""
+    """Return ln of the sum over the first dimension of the numbers whose logarithms are
+    given: (N, B) -> (B,)."""
     return np.array([log_sum(each) for each in log_p.T])
 
 
 def mixed(log_p: NDArray[np.float64], but: int | None = None) -> NDArray[np.float64]:
-    """ln p of the mixture (N,), from what its members say, ln p_m (M, N); but: leave out this member's part in it."""
+    """Return ln p of a mixture, (N,), given ln p under each of its M members, (M, N).
+
+    but: index of a member whose part of the sum is left out; it still counts in the
+        division by M.
+    """
     return summed(log_p if but is None else np.delete(log_p, but, 0)) - log_count(log_p)

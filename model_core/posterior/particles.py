@@ -1,5 +1,5 @@
-"""The words between an island and whatever draws its particles: pixels up to a stop, ln p of what is given, and
-copies."""
+"""What an island needs of whatever draws its particles, and the class that draws them
+in a stage."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,12 @@ from model_core.sampling.stages import new_stage
 
 @dataclass(frozen=True)
 class Particle:
-    """One of an island's particles: noise (H, W, C), known (C, H, W) values where keep (H, W) is True; its label."""
+    """What one particle is drawn from.
+
+    noise: (H, W, C).
+    known, keep: values (C, H, W), and bool (H, W), True for given pixels.
+    label: its label, in a network with labels.
+    """
 
     noise: NDArray[np.float64]
     known: NDArray[np.int64]
@@ -27,38 +32,51 @@ class Particle:
 
 
 class Particles(Protocol):
-    """Images of one network that are drawn side by side, from a first stop to the last: one island at a time."""
+    """Draws the images of one island side by side, from stop to stop. StageParticles is
+    the one that draws with a network; a test may use another."""
 
     def begin(
         self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
     ) -> None:
-        """Forget what was drawn before, and begin these. weighed (H, W): given pixels whose ln p is asked for."""
+        """Drop what was drawn before, and begin these particles.
+
+        weighed: bool (H, W), given pixels whose ln p `advance` returns.
+        """
         ...
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
-        """Draw every image up to the stop; returns ln p (N,) of the weighed pixels that were passed since the last."""
+        """Draw every image up to a stop. Return ln p of the weighed pixels since the
+        last stop, (N,)."""
         ...
 
     def copy(self, parents: Parents) -> None:
-        """Image i goes on from where image parents[i] is; parents keep their own places."""
+        """Give image i the state of image parents[i]. Particles that are parents keep
+        their places."""
         ...
 
     def narrow(self, left: NDArray[np.int64]) -> None:
-        """Go on with these images alone, in this order."""
+        """Continue with only the images with these indices, in this order."""
         ...
 
     def images(self) -> NDArray[np.int64]:
-        """(N, C, H, W) values, as far as they are drawn."""
+        """Return the values (N, C, H, W); pixels that are not drawn yet have any
+        value."""
         ...
 
 
 class StageParticles:
-    """Particles in the slots of a stage. Rows that are given to all of one label are worked off once."""
+    """Particles in the slots of a stage. Rows that are given to all particles of a
+    label are worked through only once.
+
+    size: maximum number of particles.
+    """
 
     def __init__(
         self, network: PixelNetwork, size: int, threads: int | None = None
     ) -> None:
-        """size: how many particles there may be. threads: see `stages.new_stage`."""
+        """size: maximum number of particles.
+        threads: maximum number of threads, as for `stages.new_stage`.
+        """
         self.size = size
         # No slot is spare: particles begin together and end together.
         self._stage = new_stage(network, size, threads, spare=0)
@@ -69,7 +87,8 @@ class StageParticles:
     def begin(
         self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
     ) -> None:
-        """See Particles.begin."""
+        """Drop what was drawn before, and begin these particles, at most `size`; see
+        Particles.begin."""
         with torch.inference_mode():
             for slot in self._slots:
                 self._stage.close(slot)
@@ -80,8 +99,8 @@ class StageParticles:
             )
 
     def _open(self, drawings: list[Drawing]) -> None:
-        """Work off the rows before the hole in the last slot of each label, which retains no image; the others take
-        them over."""
+        """Work through the rows before the hole in the last slot of each label, which
+        has no retained image; the other slots take over its state."""
         rows = drawings[-1].given_rows
         waiting = [
             slot
@@ -101,12 +120,13 @@ class StageParticles:
                 self._stage.fork(leaders[drawing.label], slot, drawing)
 
     def _go_on(self) -> None:
-        """Step until every image is held or ended."""
+        """Step until every image is held or has ended."""
         while self._stage.step():
             pass
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
-        """See Particles.advance."""
+        """Draw every image up to a stop. Return ln p of the weighed pixels since the
+        last stop, (N,). Raises FloatingPointError if logits are not finite."""
         with torch.inference_mode():
             for slot in self._slots:
                 self._stage.hold(slot, stop.y, stop.x)
@@ -116,34 +136,40 @@ class StageParticles:
         return passed
 
     def copy(self, parents: Parents) -> None:
-        """See Particles.copy."""
+        """Give image i the state of image parents[i]; all are held at the same stop."""
         with torch.inference_mode():
             for slot, parent in zip(self._slots, parents, strict=True):
                 if slot != self._slots[parent]:
                     self._stage.copy(self._slots[parent], slot)
 
     def narrow(self, left: NDArray[np.int64]) -> None:
-        """See Particles.narrow."""
+        """Continue with only the images with these indices, in this order; the other
+        slots are closed."""
         slots = [self._slots[i] for i in left]
         for slot in set(self._slots) - set(slots):
             self._stage.close(slot)
         self._slots, self._log_p = slots, self._log_p[left]
 
     def images(self) -> NDArray[np.int64]:
-        """See Particles.images."""
+        """Return the values (N, C, H, W); pixels that are not drawn yet have any
+        value."""
         return np.stack([self._stage.image(slot).numpy() for slot in self._slots])
 
 
 class Stages:
-    """The stages on which a model's particles are drawn, one for each of its networks: made anew where more of them are
-    asked for. threads: of each stage; see `stages.new_stage`."""
+    """The stages that draw a model's particles, one for each of its networks. Each is
+    made when it is first needed, and made again when more particles are needed."""
 
     def __init__(self, threads: int | None = None) -> None:
+        """threads: maximum number of threads of each stage, as for
+        `stages.new_stage`."""
         self._threads = threads
         self._made: dict[PixelNetwork, StageParticles] = {}
 
     def of(self, network: PixelNetwork, size: int) -> StageParticles:
-        """One on which so many can be drawn."""
+        """Return what draws up to `size` particles of a network. It is the same for
+        each call, so only one sweep may use it at a time; a smaller one that was made
+        before is dropped."""
         if network not in self._made or self._made[network].size < size:
             self._made.pop(network, None)  # first, so that its memory is free
             self._made[network] = StageParticles(network, size, self._threads)
@@ -153,6 +179,7 @@ class Stages:
 def _drawing(
     particle: Particle, weighed: NDArray[np.bool_], temperature: float
 ) -> Drawing:
+    """Return what a stage draws for a particle."""
     noise, known, keep = (
         torch.from_numpy(part)
         for part in (particle.noise, particle.known, particle.keep)

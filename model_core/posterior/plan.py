@@ -1,4 +1,5 @@
-"""Plans for a hole: how well an order suits it, and where particles are compared. Knows only masks."""
+"""Plans for a hole: how well an order suits it, and where particles are compared. This
+file knows only masks, bool (H, W) maps that are True for given pixels."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,35 +8,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS_BETWEEN_STOPS = 4
-"""Columns between two comparisons of particles, about, if hole and given pixels alternate in a row."""
+"""Minimum number of columns between two comparisons of particles, if hole and given
+pixels alternate in a row."""
 
 
 class Stop(NamedTuple):
-    """A place in the raster order: row y, up to but not including column x."""
+    """A place in raster order: after the pixels of row y before column x, and all rows
+    above. x = W is the end of the row."""
 
     y: int
     x: int
 
 
 def first_hole(keep: NDArray[np.bool_]) -> int:
-    """The place in raster order of the first pixel of keep (H, W) that is not given; H * W when all are."""
+    """Return the index in raster order of the first pixel of keep (H, W) that is not
+    given; H * W if all are."""
     flat = keep.ravel()
     return len(flat) if flat.all() else int(np.argmin(flat))
 
 
 def given_behind(keep: NDArray[np.bool_]) -> int:
-    """How many pixels of keep (H, W), True = given, lie behind the first hole pixel in raster order."""
+    """Return how many given pixels of keep (H, W) come after the first hole pixel in
+    raster order."""
     return int(keep.ravel()[first_hole(keep) :].sum())
 
 
 def is_mostly_last(keep: NDArray[np.bool_]) -> bool:
-    """True if more than half of the hole of keep (H, W) lies behind all that is given."""
+    """Return True if more than half of the hole pixels of keep (H, W) come after all
+    given pixels in raster order."""
     return 2 * first_hole(~keep[::-1, ::-1]) > int(np.count_nonzero(~keep))
 
 
 def windows(hole: NDArray[np.bool_], dy: int, dx: int) -> list[NDArray[np.bool_]]:
-    """The parts of a hole (H, W) in squares that lie side by side, row by row; the first one begins dy rows and dx
-    columns, less than a square's side, before the image."""
+    """Return the parts of a hole, bool (H, W), that fall into adjacent windows, row by
+    row; windows without a hole pixel are left out.
+
+    dy, dx: rows and columns, less than a window's size, by which the first window
+        begins above and to the left of the image.
+    """
     H, W = hole.shape
     tall, wide = window_size(H, W)
     y, x = np.mgrid[:H, :W]
@@ -44,21 +54,28 @@ def windows(hole: NDArray[np.bool_], dy: int, dx: int) -> list[NDArray[np.bool_]
 
 
 def window_size(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of a window: a quarter of the image's."""
+    """Return the rows and columns of a window: a quarter of the image's, at least 2."""
     return max(2, height // 4), max(2, width // 4)
 
 
 def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
-    """The stops at which particles are compared, in raster order; keep (H, W), True = given.
+    """Return the stops at which particles are compared, in raster order.
 
-    A stop follows each row that has given pixels behind the hole's first pixel. With within_rows there is one, too,
-    wherever a hole pixel comes next and at least COLUMNS_BETWEEN_STOPS columns since the last stop hold both given and
-    hole pixels: weights that grow over a whole row of scattered pixels would leave one particle alive.
+    keep: bool (H, W), True for given pixels.
+    within_rows: True if stops within a row are possible.
+
+    A stop follows each row that has given pixels after the hole's first pixel. With
+    within_rows there is also one before a hole pixel if, since the last stop, at least
+    COLUMNS_BETWEEN_STOPS columns contained both given and hole pixels: weights that
+    grow over a whole row of scattered pixels would leave one particle with all the
+    weight.
     """
     W = keep.shape[1]
     first, found = first_hole(keep), list[Stop]()
     for y in range(first // W, len(keep)):
-        # since the last stop: does something that is given lie behind the first hole pixel, and is a pixel missing?
+        # tells: since the last stop there was a given pixel behind the hole's first
+        # pixel.
+        # lacks: since then a pixel was missing.
         begun, tells, lacks = 0, False, False
         for x, is_given in enumerate(keep[y].tolist()):
             if (
@@ -78,7 +95,8 @@ def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
 
 
 def with_row_ends(keep: NDArray[np.bool_], compared: Sequence[Stop]) -> list[Stop]:
-    """These stops, and between them the ends of the rows from the hole's first pixel on, where a run may pause."""
+    """Return the stops `compared` and the ends of all rows from the hole's first pixel
+    on, sorted and without duplicates. At these a run may pause."""
     H, W = keep.shape
     first = first_hole(keep)
     ends = {Stop(y, W) for y in range(min(first // W, H), H)}

@@ -1,4 +1,4 @@
-"""How good the images of a completion are: figures, and one word that they come to."""
+"""How good the images of a completion are: numbers, and one word that sums them up."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -11,58 +11,73 @@ from model_core.orientation import Orientation
 from model_core.posterior.accepting import Accepting
 
 Quality = Literal["exact", "good", "rough", "poor"]
-"""exact: draws from the model's posterior. good: the chains of each image agree, and enough of their first particles
-counted. rough: not quite so. poor: do not rely on them; more sweeps and particles may help. docs/completion.md measures
-how the words fare."""
+"""exact: draws from the model's posterior. good: the chains of each image agree, and
+enough of their first particles had weight. rough: not quite. poor: do not rely on them;
+more sweeps and particles may help. docs/completion.md measures what the words are
+worth."""
 GOOD_APART, ROUGH_APART = 25.0, 50.0
-"""Nats: two images of one posterior are hardly ever further apart than the first."""
+"""Nats. Two images of one posterior hardly ever differ by more than the first
+number."""
 GOOD_SD = 5.0
+"""Nats: maximum standard deviation of the chains' estimates of p(given)."""
 GOOD_ESS = 2.5
-"""Fewer first particles that count may all have missed what is likely, and agree on it."""
+"""Minimum effective sample size: fewer first particles may all have missed what is
+likely, and agree on it."""
 MANY_VALUES, LEAST_ESS = 16, 1.5
-"""Windows hardly mend what fewer first particles than that have missed where a pixel has so many values, and chains
-may agree on it."""
+"""If a variable has at least MANY_VALUES values, windows hardly repair what first
+particles with a smaller effective sample size have missed, and chains may agree on
+it."""
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """How good the images of a completion are."""
+    """How good the images of a completion are. Nats are -ln p at the temperature of the
+    completion."""
 
     exact: bool
-    """Each is a draw from the model's own p(hole | everything given). A draw of one member of a mixture is not:
-    that member's p_k(hole | everything given) is another distribution."""
+    """True if each image is an exact draw from the model's own p(hole | all given
+    pixels). A draw of one member of a mixture is not, because that member's posterior
+    is another distribution."""
     member: Orientation
-    """The member of the model in whose order the last image was drawn last."""
+    """Orientation of the member that drew the last image, or made its last move."""
     quality: Quality | None = None
-    """The figures in a word, of several images the worst; None of a clamp."""
+    """The worst of `qualities`; None for the method clamp."""
     qualities: tuple[Quality, ...] | None = None
-    """The word of each completed image, which it would have alone too; None of a clamp."""
+    """The word for each image, which does not depend on the others; None for the method
+    clamp."""
     particles: int = 0
-    """Particles of an image, the most: more than asked for where they began again; 0 when none were needed."""
+    """Maximum number of first particles of an image, which is more than was requested
+    if they began again; 0 if none were needed."""
     ess: float | None = None
-    """The smallest effective sample size on the way, of the first particles of any image."""
+    """The smallest effective sample size that the first particles of any image had on
+    the way."""
     distinct: int | None = None
-    """Number of its first particles from which an image's last ones descend: the smallest over the images."""
+    """Number of first particles from which an image's last ones descend: the smallest
+    over the images."""
     evidence_nats: float | None = None
-    """-ln of the estimate of the model's p(given). Where a completion proves that this is too much, since p(given) is
-    at least p(completed), what it proves."""
+    """Estimated -ln p(given) under the model, but never more than -ln p of a completed
+    image, which bounds it from above."""
     evidence_sd: float | None = None
-    """The standard deviation of such an estimate, in nats: of the chains' own, or as the weights of a pool have it."""
+    """Standard deviation of such an estimate in nats: of those of the chains, or as the
+    weights of a pool have it."""
     nats: tuple[float, ...] | None = None
-    """-ln p of each completed image, under the whole model; None of a clamp."""
+    """-ln p of each completed image under the whole model; None for the method
+    clamp."""
     apart_nats: float | None = None
-    """How far the two chains of an image, which began apart, were from each other at their ends: the difference of
-    their images' nats, the largest of all images. None where no chain was needed."""
+    """Difference of the nats of the last images of an image's two chains, which began
+    independently: the largest over the images. None if there were no chains."""
     label: int | None = None
-    """The label of the last image, in a model with labels."""
+    """Index of the label of the last image, in a model with labels."""
 
     @property
     def of_no_image(self) -> "Receipt":
-        """This receipt without what it says of images: for a caller who asked for the marginals alone."""
+        """The same receipt without what it says of images, for a caller who requested
+        only the marginals."""
         return replace(self, nats=(), qualities=(), label=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The receipt as JSON takes it."""
+        """Return the receipt as a dictionary for JSON; without `label` if that is
+        None."""
         facts = asdict(self)
         if self.label is None:
             del facts["label"]
@@ -71,38 +86,44 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Island:
-    """The facts of one image and of the chains that drew it."""
+    """What is known of one image and of the chains that drew it."""
 
     member: Orientation
+    """Orientation of the member that made the last move."""
     label: int | None
+    """Index of the image's label, or None."""
     nats: float
-    """Nats of the image."""
+    """-ln p of the image."""
     chains_nats: Sequence[float]
-    """Nats of the chains' last images."""
+    """-ln p of the last image of each chain."""
     log_evidence: Sequence[float]
-    """Estimates of the chains' beginnings."""
+    """ln of the estimate of p(given) from the beginning of each chain."""
     log_evidence_above: float
-    """One from the other side, with the image among the particles."""
+    """ln of an estimate with the image among the particles (Chain.look_back)."""
     ess: float
+    """Effective sample size of the first particles."""
     distinct: int
+    """Number of first particles from which the last ones descend."""
     particles: int
-    """Sum over the chains of those of each member that began them."""
+    """Sum over the chains of the particles of each member that began them."""
     nats_at_one: float | None = None
-    """Nats of the image at temperature 1. Default: `nats`."""
+    """-ln p of the image at temperature 1. Default: `nats`."""
 
     @property
     def apart_nats(self) -> float:
-        """How far the chains ended from each other."""
+        """Difference between the largest and the smallest nats of the chains' last
+        images."""
         return max(self.chains_nats) - min(self.chains_nats)
 
 
 def receipt_of(
     islands: Sequence[Island], strange_nats: float | None, values: int = 2
 ) -> Receipt:
-    """Return the receipt of all images of a completion by chains, at least one.
+    """Return the receipt of all images of a completion by chains; at least one.
 
-    strange_nats: 99 % of the model's validation images have fewer nats at temperature 1;
-    None if that is unknown. values: V of the model.
+    strange_nats: 99 % of the model's validation images have fewer nats at temperature
+        1; None if that is unknown.
+    values: V of the model.
     """
     evidence = np.array([each for island in islands for each in island.log_evidence])
     nats = [each for island in islands for each in island.chains_nats]
@@ -133,10 +154,12 @@ def accepted_receipt(
     nats_at_one: Sequence[float],
     strange_nats: float | None,
 ) -> Receipt:
-    """Return the receipt of images that were drawn without a chain.
+    """Return the receipt of images that were drawn without a chain; at least one.
 
-    member: orientation of the member that drew them. nats_at_one: nats of each image at
-    temperature 1. strange_nats: as for receipt_of.
+    drawn: what drew them.
+    member: orientation of the member that drew them.
+    nats_at_one: nats of each image at temperature 1.
+    strange_nats: as for receipt_of.
     """
     qualities: tuple[Quality, ...] = tuple(
         "poor" if is_strange(nats, strange_nats) else "good" for nats in nats_at_one
@@ -156,7 +179,8 @@ def accepted_receipt(
 
 
 def quality_of(island: Island, strange_nats: float | None, values: int) -> Quality:
-    """Return the word for one image by chains; other images do not influence it."""
+    """Return the word for one image that chains drew: never `exact`. Other images do
+    not influence it. strange_nats, values: as for receipt_of."""
     apart = island.apart_nats
     nats = island.nats if island.nats_at_one is None else island.nats_at_one
     is_missed = values >= MANY_VALUES and island.ess < LEAST_ESS
@@ -173,10 +197,10 @@ def quality_of(island: Island, strange_nats: float | None, values: int) -> Quali
 
 def is_strange(nats_at_one: float, strange_nats: float | None) -> bool:
     """Return True if an image has more nats at temperature 1 than 99 % of the model's
-    validation images; False if their nats are unknown."""
+    validation images; False if theirs are unknown."""
     return strange_nats is not None and nats_at_one > strange_nats
 
 
 def worst_of(words: Iterable[Quality]) -> Quality:
-    """The worst of several words, at least one."""
+    """Return the worst of several words; at least one."""
     return max(words, key=get_args(Quality).index)

@@ -1,9 +1,11 @@
-"""A sweep of particles through a hole, from the first row to the last; in steps, so that others can go between.
+"""A sweep: particles that are drawn side by side through a hole, from the first row to
+the last, in steps, so that other work can be done in between.
 
-Without a retained image it is sequential Monte Carlo. With one it is conditional: that image takes part as one of the
-particles and always lives on, so that the images drawn by one sweep after another are a Markov chain whose stationary
-distribution is p(hole | everything given) for any number of particles (particle Gibbs: Andrieu, Doucet and Holenstein,
-2010).
+Without a retained image it is sequential Monte Carlo. With one it is conditional: that
+image takes part as one of the particles and is always kept, so that the images drawn by
+one sweep after another are a Markov chain whose stationary distribution is p(hole | all
+given pixels) for any number of particles (particle Gibbs: Andrieu, Doucet and
+Holenstein, 2010).
 """
 
 from collections.abc import Callable, Iterator
@@ -20,18 +22,25 @@ from model_core.posterior.plan import Stop, first_hole, stops, with_row_ends
 from model_core.sampling.noise import choice_noise, particle_noise
 
 Took = Callable[[Weighted, NDArray[np.bool_]], None]
-"""Hears of particles, as far as they are drawn, and which pixels (H, W) were drawn since it heard of them last."""
+"""Called with weighted particles, as far as they are drawn, and with the pixels (H, W)
+that were drawn since the last call."""
 
 ROWS_BEHIND = 2
-"""Rows behind a hole's last pixel that tell most of what is to be told of its particles."""
+"""Rows after a hole's last pixel whose given pixels tell most of what can be told about
+its particles."""
 LAST = 4
-"""Draws of particles that go on from there: they are given the same pixels to the end."""
+"""Draws of particles that continue from there, since all get the same given pixels to
+the end."""
 
 
 @dataclass(frozen=True)
 class Hole:
-    """The hole of one image, in a member's orientation: known (C, H, W) values where keep (H, W) is True, and the noise
-    of (seed, sample)."""
+    """The hole of one image, in a member's orientation.
+
+    known, keep: values (C, H, W), and bool (H, W), True for given pixels.
+    seed, sample: of its noise.
+    temperature: of the probabilities.
+    """
 
     known: NDArray[np.int64]
     keep: NDArray[np.bool_]
@@ -41,19 +50,24 @@ class Hole:
 
     @cached_property
     def weighed(self) -> NDArray[np.bool_]:
-        """The given pixels that say something of the hole: those behind its first pixel."""
+        """Bool (H, W): the given pixels after the hole's first pixel, which tell
+        something about the hole."""
         behind = self.keep.copy()
         behind.ravel()[: first_hole(self.keep)] = False
         return behind
 
     @property
     def end(self) -> Stop:
-        """Behind the last pixel."""
+        """The stop after the last pixel of the image."""
         return Stop(self.keep.shape[0] - 1, self.keep.shape[1])
 
 
 class Sweep:
-    """An island of particles on its way through a hole to one image."""
+    """An island of particles on its way through a hole to one image. Call `steps`, or
+    `step` until `finished`; then `image` is the draw.
+
+    island: the particles' weights.
+    """
 
     def __init__(
         self,
@@ -66,10 +80,18 @@ class Sweep:
         labels: NDArray[np.int64] | None = None,
         passed: Took | None = None,
     ) -> None:
-        """particles: what draws them, nobody else's until the sweep is finished; size: how many; number: of this sweep
-        among those of the image, for its noise; retained: an image (C, H, W) that takes part, as the first;
-        within_rows: whether particles may be compared in the midst of a row; labels (N,): the particles', where images
-        have some."""
+        """Begin the particles; nothing is drawn yet.
+
+        particles: what draws them; used by nothing else until the sweep has ended.
+        hole: what is given.
+        size: number of particles.
+        number: of this sweep among those of the image, for its noise.
+        retained: an image (C, H, W) that takes part as the first particle and is always
+            kept.
+        within_rows: True if particles may be compared within a row.
+        labels: (size,), of the particles; None for a network without labels.
+        passed: called while particles are drawn.
+        """
         self._particles = particles
         self._hole = hole
         self._number = number
@@ -83,12 +105,14 @@ class Sweep:
         self._labels = labels
         self._passed, self._heard = passed, hole.keep.copy()
         self.label: int | None = None
-        """The label of the image."""
+        """Label of the image, once it is drawn."""
         self.island = Island(size, None if retained is None else 0)
         self.image: NDArray[np.int64] | None = None
-        """(C, H, W), drawn by the weights at the end."""
+        """(C, H, W), in the member's orientation, drawn by the weights at the end; None
+        before."""
         self.images: NDArray[np.int64] | None = None
-        """All particles (N, C, H, W) that are left at the end; island.weights are theirs."""
+        """All particles (N, C, H, W) that are left at the end, whose weights are
+        island.weights; None before."""
         begun = [
             Particle(self._noise(i), hole.known, hole.keep, self._label(i))
             for i in range(size)
@@ -98,9 +122,11 @@ class Sweep:
         particles.begin(begun, hole.weighed, hole.temperature)
 
     def _label(self, i: int) -> int | None:
+        """Return the label of particle i."""
         return None if self._labels is None else int(self._labels[i])
 
     def _noise(self, i: int) -> NDArray[np.float64]:
+        """Return the noise (H, W, C) of particle i."""
         C, H, W = self._hole.known.shape
         return particle_noise(
             self._hole.seed, self._hole.sample, self._number, i, H, W, C
@@ -108,7 +134,7 @@ class Sweep:
 
     @property
     def finished(self) -> bool:
-        """True if the image is there."""
+        """True if the image is drawn."""
         return self.image is not None
 
     @property
@@ -117,13 +143,18 @@ class Sweep:
         return 1.0 if self.finished else self._next / (len(self._stops) + 1)
 
     def steps(self) -> Iterator[float]:
-        """Go on to the end: after each stop, how much of the work is done."""
+        """Continue to the end: yield after each step how much is done. Raises
+        ImpossibleError, as `step` does."""
         while not self.finished:
             self.step()
             yield self.done
 
     def step(self) -> None:
-        """Go on to the next stop, at the end of a row at the latest, or to the end."""
+        """Continue to the next stop, which is at the latest the end of a row, or to the
+        end of the image; there, set `image`, `images` and `label`.
+
+        Raises ImpossibleError if no particle has any weight left.
+        """
         if self._next == len(self._stops):
             self._particles.advance(self._hole.end)
             self._draw()
@@ -140,8 +171,9 @@ class Sweep:
             self._merge()
 
     def _merge(self) -> None:
-        """Go on with one of those particles that have drawn the same: they are given the same from here on. Nothing is
-        left to do where all have."""
+        """Make one particle of those that have drawn the same values and labels,
+        because they get the same given pixels from here on. If only one is left, the
+        sweep is done."""
         self._is_merged = True
         drawn = self._particles.images()[:, :, ~self._hole.keep]
         first: dict[tuple[int | None, bytes], int] = {}
@@ -158,7 +190,8 @@ class Sweep:
             self._draw()
 
     def _tell(self, stop: Stop) -> None:
-        """Tell of the hole pixels since the last stop, while particles are as many as their weights tell apart."""
+        """Report the hole pixels drawn since the last stop, before resampling makes
+        particles identical."""
         if self._passed is None:
             return
         since = ~self._heard
@@ -168,6 +201,8 @@ class Sweep:
             self._heard |= since
 
     def _compare(self, stop: Stop) -> None:
+        """Resample the particles if their weights require it; after the hole, continue
+        with a few draws of them."""
         if stop < self._hole_ends:
             if self.island.is_poor:
                 parents = self.island.resample(self._uniforms(stop))
@@ -179,11 +214,12 @@ class Sweep:
             self._follow(left)
 
     def _follow(self, parents: NDArray[np.int64]) -> None:
-        """Let labels go where their particles go."""
+        """Reorder the labels as the particles were."""
         if self._labels is not None:
             self._labels = self._labels[parents]
 
     def _uniforms(self, stop: Stop) -> NDArray[np.float64]:
+        """Return numbers in [0, 1) for choices at a stop."""
         return choice_noise(
             self._hole.seed,
             self._hole.sample,
@@ -195,7 +231,8 @@ class Sweep:
 
     @cached_property
     def _hole_ends(self) -> Stop:
-        """Behind its last pixel. From there on copies would only lose particles, as all that is left is given."""
+        """The stop after the hole's last pixel. After it, copies would only lose
+        particles, as all further pixels are given."""
         last = np.flatnonzero(~self._hole.keep)[-1:]
         y, x = divmod(int(last[0]) if len(last) else 0, self._hole.keep.shape[1])
         return Stop(y, x + 1)

@@ -1,7 +1,9 @@
-"""The expectation of each pixel of a hole while images are still being drawn, for whoever looks on.
+"""The expected value of each pixel of a hole while images are still being drawn, for a
+caller who shows the progress.
 
-The marginals (marginals.py) come at the end and know more: shares of values, and what is predicted. This costs a sum
-for each move of a chain, draws nothing, and changes nothing.
+The marginals (marginals.py) come at the end and are better: they also use shares of
+values and predictions. This takes one sum for each move of a chain, draws nothing and
+changes nothing.
 """
 
 import numpy as np
@@ -11,16 +13,19 @@ from model_core.elementary import total
 from model_core.posterior.marginals import Weighted, add_shares
 
 START = 0.1
-"""Weight of the images that a chain begins with, beside that of one move: they are all there is, until it moves."""
+"""Weight of the images with which a chain begins, relative to that of a move. They are
+all there is until the first move."""
 
 
 class SoFar:
-    """Averages weighted draws, the right way up. known (C, H, W) where keep (H, W) is True. categories: how many values
-    without order there are; 0: they have one."""
+    """A running average of weighted draws, upright."""
 
     def __init__(
         self, known: NDArray[np.int64], keep: NDArray[np.bool_], categories: int = 0
     ) -> None:
+        """known, keep: values (C, H, W), and bool (H, W), True for given pixels.
+        categories: number of values if they have no order; 0 if they have one.
+        """
         self._known, self._keep = known, keep
         self._sum = np.zeros(known.shape)
         self._shares = np.zeros((categories, *known.shape))
@@ -30,8 +35,11 @@ class SoFar:
     def add(
         self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
     ) -> None:
-        """The particles of a move that drew the pixels `where` (H, W); they count as so many moves. The first ones are
-        of the whole hole."""
+        """Add the particles of a move that drew the pixels `where` (H, W). The first
+        call must be for the whole hole.
+
+        times: number of moves as which they count.
+        """
         if len(self._shares):
             add_shares(self._shares, draws, where, times)
         self._sum[:, where] += times * total(
@@ -42,8 +50,8 @@ class SoFar:
         self._is_new = True
 
     def news(self) -> NDArray[np.float64] | None:
-        """The expected value (C, H, W) of each variable by now, the likeliest of categories; None where nothing came
-        since it was asked last."""
+        """Return the expected value (C, H, W) of each variable at this point, of
+        categories the likeliest one; None if nothing was added since the last call."""
         if not self._is_new:
             return None
         self._is_new = False

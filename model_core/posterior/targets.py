@@ -1,4 +1,4 @@
-"""The target of a completion: a model, and what is given."""
+"""The target of a completion: a model, and the given pixels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,25 +17,31 @@ from model_core.posterior.mixture import Given
 from model_core.posterior.plan import given_behind
 
 FEW_SCORES = 256
-"""Fillings of a hole, times the components of the model, that are scored at most instead of
-drawing chains: 64 by a digits' network take as long as 32 particles with two sweeps."""
+"""Maximum number of fillings of a hole, times the components of the model, that are
+scored instead of drawing by chains. With a network for digits, 64 take as long as 32
+particles with two sweeps."""
 USUAL = 0.99
-"""Share of a model's validation images that have fewer nats than a strange one."""
+"""Share of a model's validation images that have fewer nats than a strange image."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """p(hole | everything given) of a model: known (C, H, W) values where keep (H, W) is True, the right way up, at a
-    temperature."""
+    """The distribution that a completion draws from: p(hole | all given pixels) of a
+    model."""
 
     components: Sequence[Component]
+    """The components of the model: each member with each of its labels."""
     known: NDArray[np.int64]
+    """Values (C, H, W), int64, upright."""
     keep: NDArray[np.bool_]
+    """Bool (H, W), True for given pixels."""
     temperature: float
+    """Of the probabilities."""
     strange_nats: float | None = None
     """99 % of the model's validation images have fewer nats at temperature 1; None if
     the card has no quantiles. An image with more is strange, at any temperature."""
     guides: Sequence[Member] = ()
+    """Networks that propose images but do not change p."""
 
     @classmethod
     def of(
@@ -45,6 +51,8 @@ class Target:
         keep: NDArray[np.bool_],
         temperature: float,
     ) -> "Target":
+        """Return the target of a model and given pixels: values (C, H, W), and bool (H,
+        W), True for given pixels."""
         given = (
             np.ascontiguousarray(known, np.int64),
             np.ascontiguousarray(keep, np.bool_),
@@ -54,8 +62,9 @@ class Target:
 
     @property
     def needs_particles(self) -> bool:
-        """True if one draw is not exact: something given lies behind the hole's first pixel, or several members have a
-        say, of which each would draw from another distribution. Labels need none: one is drawn before the image is."""
+        """True if one draw is not exact: if a given pixel lies behind the hole's first
+        pixel, or if there are several members, each of which would draw from another
+        distribution. Labels do not matter, since one is drawn before the image."""
         orientation = self.components[0].orientation
         return (
             len(self.of_members) > 1 or given_behind(turn(self.keep, orientation)) > 0
@@ -63,46 +72,49 @@ class Target:
 
     @property
     def has_few_fillings(self) -> bool:
-        """True if all fillings of the hole can be scored by each component."""
+        """True if there are so few fillings of the hole that each component can score
+        all of them."""
         missing = len(self.known) * int(np.count_nonzero(~self.keep))
-        # A power of so many factors of two exceeds the limit; larger ones are not computed.
+        # Two to this power exceeds the limit already; larger powers are not computed.
         factors = min(missing, FEW_SCORES.bit_length())
         return self.values**factors * len(self.components) <= FEW_SCORES
 
     @cached_property
     def of_members(self) -> Sequence[Sequence[Component]]:
-        """The components of each member."""
+        """The components, grouped by member."""
         return [
             list(group)
             for _, group in groupby(self.components, lambda each: id(each.member))
         ]
 
     def given(self, seed: int, sample: int = 0) -> Given:
-        """The material of one image."""
-        # Chains compare nats at their own temperature with strange_nats when they decide
-        # whether to begin again, which only makes sense at temperature 1.
+        """Return the given pixels and the noise of one image, that of (seed,
+        sample)."""
+        # Chains compare nats at their own temperature with strange_nats when they
+        # decide whether to begin again, which only makes sense at temperature 1.
         strange = self.strange_nats if self.temperature == 1 else None
         return Given(self.known, self.keep, seed, sample, self.temperature, strange)
 
     def no_shares(self) -> Shares:
-        """Nothing is taken in yet of what is expected of each pixel."""
+        """Return new, empty sums for the marginals of the hole."""
         return Shares(
             self.components[0].network.config, self.known, self.keep, self.temperature
         )
 
     @property
     def categories(self) -> int:
-        """How many values without order there are; 0: they have one."""
+        """Number of values if they have no order; 0 if they have one."""
         return self.values * self.components[0].network.config.categories
 
     @property
     def values(self) -> int:
-        """V"""
+        """V, the number of values of one variable."""
         return self.components[0].network.config.values
 
 
 def strange_nats(card: Card) -> float | None:
-    """Hardly any validation image of a model has so many, at temperature 1; None where its card does not know."""
+    """Return the number of nats at temperature 1 that 99 % of a model's validation
+    images do not reach; None if the card does not say."""
     return (
         None
         if card.validation is None
@@ -111,5 +123,6 @@ def strange_nats(card: Card) -> float | None:
 
 
 def quantile(evenly: Sequence[float], share: float) -> float:
-    """The number below which so large a share lies, from evenly spaced quantiles."""
+    """Return the number below which this share of a distribution lies, interpolated
+    between evenly spaced quantiles."""
     return float(np.interp(share * (len(evenly) - 1), np.arange(len(evenly)), evenly))
