@@ -20,14 +20,19 @@ Z95 = 1.959964
 """Standard deviations to each side of the mean that contain 95 % of a normal
 distribution."""
 LEAST = 2
-"""Images that an interval needs, at least."""
+"""Minimum number of images of an interval."""
 _SHUFFLE = 2016  # seed of the order of the images
 
 
 @dataclass(frozen=True)
 class Entropy:
     """The mean of -log2 p over the first `images` images of a random order, in bits per
-    image, and the ends of its 95 % interval."""
+    image, with its 95 % interval. `entropies` makes it.
+
+    images: number of images.
+    bits: the mean.
+    low, high: the ends of the interval.
+    """
 
     images: int
     bits: float
@@ -36,8 +41,8 @@ class Entropy:
 
 
 def entropies(log_p: NDArray[np.float64]) -> list[Entropy]:
-    """Return entropies, given ln p of each image (N,): after 16, 32, 64, ... images,
-    and last after all of them.
+    """Return entropies after 16, 32, 64, ... images, and last after all of them, given
+    ln p of each image under the model, in nats (N,).
 
     The images are shuffled with a fixed seed, because a folder may be sorted. The
     interval is that of the mean of independent images, with a normal distribution; it

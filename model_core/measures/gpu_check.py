@@ -1,5 +1,9 @@
-"""Check that a GPU draws the same bytes as the processors, and compare their times. The
-checks that need no GPU run without one."""
+"""Check whether a GPU draws the same bytes as the processors: what can be shown without
+a GPU, and what with one.
+
+Two implementations are compared. The compiled loops draw on the processors; the block
+programs (model_core/blocks) draw on a GPU, each image by one block of its threads.
+"""
 
 import re
 import shutil
@@ -36,35 +40,42 @@ from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.stages import networks_of
 
 ORDERS = ((1, 0), (37, 64), (128, 77))
-"""Threads of a block on the CPU, and the step from one to the next. 37 divides the
-length of hardly any loop; 77 mixes early and late outputs."""
+"""Threads of a block on the processors, and the step from one thread to the next that
+runs. 37 divides the length of hardly any loop; 77 mixes early and late outputs."""
 
 IMAGES = 16
 """Images that one thread of a processor draws side by side when it is timed."""
 
 Say = Callable[[str], None]
+"""Called with each line of a report."""
 
 
 @dataclass
 class Report:
-    """What was found. Each list has one line for each thing that was compared."""
+    """What `check_gpu` has found."""
 
     lines: list[str] = field(default_factory=list)
+    """One line for each thing that was compared, and others with further facts, such as
+    registers and rates."""
     differences: list[str] = field(default_factory=list)
+    """Those of the lines that say that something differs; empty if everything is
+    equal."""
     card: str = ""
     """Name of the card that was checked; empty if none was."""
     no_card: str = ""
-    """Why no card was checked."""
+    """Why no card was checked; empty if one was."""
     rates: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By network: images a second of the card, and of one thread of a processor."""
+    """By network: images per second of the card, under `card`, and of one thread of a
+    processor, under `one_thread`. Only for networks that were equal on a card."""
 
     @property
     def is_equal(self) -> bool:
-        """True if nothing differs."""
+        """True if nothing differs; also if no card was checked."""
         return not self.differences
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the report for JSON."""
+        """Return the report as a dictionary for JSON, with the keys equal, card,
+        no_card, differences, images_per_second and lines."""
         return {
             "equal": self.is_equal,
             "card": self.card or None,
@@ -76,20 +87,21 @@ class Report:
 
 
 class _Notes:
-    """Writes down what was compared, and says it at once."""
+    """Collects a report, and passes on each of its lines at once."""
 
     def __init__(self, say: Say) -> None:
         self.report = Report()
         self._say = say
 
     def note(self, what: str, difference: str | None = None) -> None:
-        """Note that something is equal, or what differs."""
+        """Add a line: `what` is equal, or `difference` says how it differs."""
         line = f"{what}: {difference or 'equal'}"
         if difference is not None:
             self.report.differences.append(line)
         self.say(line)
 
     def say(self, line: str) -> None:
+        """Add a line that compares nothing."""
         self.report.lines.append(line)
         self._say(line)
 
@@ -101,11 +113,22 @@ def check_gpu(
     say: Say,
     open_driver: Callable[[torch.device], Driver] = CardDriver.open,
 ) -> Report:
-    """Compare the block programs of these models with the compiled loops.
+    """Compare the block programs, which draw on GPUs, with the compiled loops, which
+    draw on processors, for the networks of some models; return a report.
 
-    First on the processors, then on the card `device`, if it can be used. say: called
-    with each line of the report. Raises ModelError for a model that cannot be loaded,
-    and ConfigError for a device that is no GPU.
+    First the programs run on the processors, and the GPU code that is shipped for each
+    kind of network is checked and, if this llvmlite has made it, compiled again. Then
+    they run on the card, if it can be used, and are timed. The whole takes minutes.
+
+    names: names of models, or paths of their directories.
+    models_dir: the models directory; None: the default one.
+    device: of the card, such as `cuda` or `cuda:1`.
+    say: called with each line of the report as soon as it is known.
+    open_driver: opens the card; tests pass another one.
+
+    Differences, and a card that fails or cannot be used, are reported and not raised.
+    Raises ModelError for a model that cannot be loaded, ConfigError for a device that
+    is not a GPU. Disables TF32 in this process.
     """
     if device_of(device).type != "cuda":
         raise ConfigError(f"{device!r} is no GPU: expected cuda or cuda:1")
@@ -123,7 +146,7 @@ def check_gpu(
 def _networks(
     names: list[str], models_dir: Path | None
 ) -> Iterator[tuple[str, PixelNetwork]]:
-    """Yield the networks that draw from these models, with what they are called."""
+    """Yield the networks that draw from these models, each with a name for it."""
     for name in names:
         model = load_model(name, models_dir=models_dir)
         for called, network in _parts(model):
@@ -131,6 +154,7 @@ def _networks(
 
 
 def _parts(model: Model) -> Iterator[tuple[str, PixelNetwork]]:
+    """Yield the networks of a model, each once, with words that distinguish it."""
     seen: list[object] = []
     for member in (*model.members, *model.guides):
         if any(member.network is other for other in seen):
@@ -144,6 +168,8 @@ def _parts(model: Model) -> Iterator[tuple[str, PixelNetwork]]:
 
 
 def _check_on_processors(name: str, network: PixelNetwork, notes: _Notes) -> None:
+    """Compare the block program of a network, run on the processors, with the compiled
+    loop."""
     counts = [threads for threads, _ in ORDERS]
     found = None
     for threads, step in ORDERS:
@@ -155,7 +181,8 @@ def _check_on_processors(name: str, network: PixelNetwork, notes: _Notes) -> Non
 
 
 def _check_ptx(kind: str, notes: _Notes) -> None:
-    """Check the program for GPUs that belongs to the package, and compile it anew."""
+    """Check the GPU code of a kind that is shipped with the package, and compile it
+    again."""
     shipped = load_ptx(kind)
     try:
         check(shipped)
@@ -176,7 +203,7 @@ def _check_ptx(kind: str, notes: _Notes) -> None:
 
 
 def _assembled(ptx: str) -> list[str]:
-    """Return what ptxas says of registers and spills."""
+    """Return what ptxas reports of registers and spills."""
     assembler = shutil.which("ptxas")
     if assembler is None:
         return ["registers and spills unknown, since ptxas is not installed"]
@@ -200,6 +227,7 @@ def _check_card(
     notes: _Notes,
     open_driver: Callable[[torch.device], Driver],
 ) -> None:
+    """Compare the card with the compiled loops, network by network, or note why not."""
     report = notes.report
     driver = None
     if open_driver == CardDriver.open:
@@ -232,7 +260,7 @@ def _name_of(driver: Driver) -> str:
 
 
 def _measure(name: str, network: PixelNetwork, driver: Driver, notes: _Notes) -> None:
-    """Note the images a second of a card, beside those of one thread of the CPU."""
+    """Note how many images per second a card draws, and one thread of a processor."""
     card = _rate(BlockStage(network, driver.blocks, driver), network, driver.blocks)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -250,7 +278,7 @@ def _measure(name: str, network: PixelNetwork, driver: Driver, notes: _Notes) ->
 def _rate(
     stage: BlockStage | CompiledStage, network: PixelNetwork, images: int
 ) -> float:
-    """Return how many images a second a stage draws, so many side by side."""
+    """Return how many images per second a stage draws, with this many side by side."""
     free, *_ = check_drawings(network)
     with torch.inference_mode():
         for slot in range(images):

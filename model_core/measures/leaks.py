@@ -29,13 +29,16 @@ _Forward = Callable[[Tensor], Tensor]
 
 @torch.inference_mode()
 def require_causal(*networks: Network) -> str:
-    """Return a sentence that says what was measured. Raise ModelError if a network is
-    not causal, with the pair of variables that proves it, or if its logits are not
-    finite.
+    """Check that each network is causal: that no logit depends on its own or on a later
+    value. Return a sentence that says what was measured.
 
-    Measures the plain and the fused pass, and both networks of a Multi-Scale network,
-    the second with a fixed small image. It takes about as long as scoring fifteen
-    images of 32 x 32. The networks may be on any device and are not changed.
+    The plain and the fused pass are measured, and both networks of a Multi-Scale
+    network, the second with a fixed small image. It takes about as long as scoring
+    fifteen images of 32 x 32. The networks may be on any device and are not changed;
+    copies of them on the CPU are used.
+
+    Raises ModelError if a network is not causal, with the pair of variables that proves
+    it, or if its logits are not finite.
     """
     count = 0
     for words, stage, forward in chain(*map(_passes, networks)):

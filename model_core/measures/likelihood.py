@@ -20,11 +20,12 @@ from model_core.windows import Windows
 def nats_per_image(
     network: Network, values: Tensor, condition: Tensor | None = None
 ) -> Tensor:
-    """Return -ln p of each image in nats, by one teacher-forced pass: values
-    (B, C, H, W), integers 0..V-1 -> (B,).
+    """Return -ln p of each image in nats, (B,), by one teacher-forced pass over all of
+    them.
 
-    condition: the images' labels as `of_labels` returns them, for a network with
-        labels.
+    values: (B, C, H, W), integers 0..V-1.
+    condition: the images' labels as the network's `of_labels` returns them, for a
+        network with labels. Raises ConfigError if such a network gets none.
     """
     return network.nats_map(values, condition).flatten(1).sum(1)
 
@@ -32,12 +33,18 @@ def nats_per_image(
 def log_likelihood(
     model: Model, values: Tensor, label: int | str | None = None
 ) -> Tensor:
-    """Return ln p of each image or field in nats (negative): values (B, C, H, W) ->
-    (B,).
+    """Return ln p of each image or field in nats, (B,), which is negative, under the
+    model.
 
-    label: its name or index; the likelihood is then conditioned on it. The images are
-        scored in batches that bound the memory. Raises ConfigError for a label that the
-        model does not have, and for larger pictures if the model cannot draw fields.
+    A field is a picture that is larger than the model's images in one direction or both
+    and smaller in none; its p is that of its windows (Model.field).
+
+    values: (B, C, H, W), integers 0..V-1.
+    label: name or index of a label; the result is ln p(image | label). Default: in a
+        model with labels, the sum over all of them.
+
+    The images are scored in batches that bound the memory. Raises ConfigError for a
+    label that the model does not have, and for fields if the model cannot draw them.
     """
     batch = max(1, BATCH * model.config.width // values.shape[-1])
     model, windows = scoring_model(model.given(label), values)
@@ -52,8 +59,14 @@ def log_likelihood(
 
 
 def scoring_model(model: Model, values: Tensor) -> tuple[Model, Windows | None]:
-    """Return the model that scores values (..., H, W), and the windows: for fields the
-    model of fields of that size, otherwise the model itself and None."""
+    """Return the model that scores pictures of the size of values (..., H, W), and the
+    windows.
+
+    If the size is that of a field, at least that of the model's images in both
+    directions and larger in one, these are a model at that width and the windows in
+    which it scores; raises ConfigError if the model cannot draw fields. For every other
+    size, return the model itself and None.
+    """
     height, width = values.shape[-2:]
     config = model.config
     contains_image = height >= config.height and width >= config.width
@@ -65,15 +78,18 @@ def scoring_model(model: Model, values: Tensor) -> tuple[Model, Windows | None]:
 def component_nats(
     components: Sequence[Component], values: Tensor, windows: Windows | None = None
 ) -> Tensor:
-    """Return -ln p in nats of each image or field under each component: values
-    (B, C, H, W) -> (N, B).
+    """Return -ln p in nats of each image or field under each component, (N, B), on the
+    device of the components.
 
-    windows: those of `scoring_model`.
+    components: members of a model with their labels, as in `Model.components`.
+    values: (B, C, H, W), integers 0..V-1.
+    windows: for fields, those of `scoring_model`.
     """
     device = next(components[0].network.parameters()).device
     return nats_maps(components, values.to(device), windows).flatten(2).sum(2)
 
 
 def bits_per_dim(nats: float, config: NetworkConfig) -> float:
-    """Return bits per variable, given nats per image."""
+    """Return bits per variable, given -ln p of an image in nats: nats / (ln 2 * C * H *
+    W), with the size that the config says."""
     return nats / (math.log(2) * config.dimensions)

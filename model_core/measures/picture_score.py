@@ -19,7 +19,8 @@ from model_core.windows import Window
 
 @dataclass(frozen=True)
 class PictureScore:
-    """The likelihood of one picture, in total and variable by variable."""
+    """The likelihood of one picture, in total and variable by variable; `score_picture`
+    makes it. A component is a member network of the model with one of its labels."""
 
     bits: NDArray[np.float32]
     """(C, H, W): -log2 p of each variable given the variables that `member` draws
@@ -36,6 +37,7 @@ class PictureScore:
     member_nats: float
     """-ln p under that component: the sum of the bits, in nats."""
     bits_per_dim: float
+    """`nats` in bits, per variable of the picture."""
     colour_bits: list[float]
     """Mean bits per variable of each colour."""
     uniform_bits: float
@@ -43,19 +45,22 @@ class PictureScore:
 
     @property
     def heat(self) -> NDArray[np.uint8]:
-        """The bits of each pixel as RGB colours (H, W, 3): 0 bits black, then red,
-        yellow, and white at `uniform_bits` and above."""
+        """The bits of each pixel as RGB bytes (H, W, 3): 0 bits is black, then red,
+        then yellow, and white at `uniform_bits` and above."""
         share = self.bits.sum(0) / self.uniform_bits
         ramps = np.stack([3 * share, 3 * share - 1, 3 * share - 2], -1)
         return (255 * ramps.clip(0, 1)).round().astype(np.uint8)
 
 
 def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
-    """Return the score of a picture's values (C, H, W), by one teacher-forced pass of
-    each component, or for a field one pass for each of its windows.
+    """Return the score of a picture, by one teacher-forced pass of each component, or
+    for a field, a picture larger than the model's images, one pass for each of its
+    windows.
 
-    Raises FloatingPointError if the likelihood is not finite; ConfigError for a picture
-    larger than the model's if the model cannot draw fields.
+    values: (C, H, W), integers 0..V-1.
+
+    Raises FloatingPointError if the likelihood is not finite; ConfigError for a field
+    if the model cannot draw fields.
     """
     *_, score = score_steps(model, values)
     assert isinstance(score, PictureScore)
@@ -65,8 +70,9 @@ def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
 def score_steps(
     model: Model, values: NDArray[np.integer]
 ) -> Iterator[float | PictureScore]:
-    """Compute `score_picture` window by window: for a field, yield after each window
-    the finished share (0 to 1); yield the score last."""
+    """Compute `score_picture` in steps: for a field, yield after each window the share
+    that is done, 0 to 1; at last yield the score. The errors are those of
+    `score_picture`, raised by the first step or, for the likelihood, by the last."""
     image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
     model, windows = scoring_model(model, image)
     parts: list[Tensor] = []

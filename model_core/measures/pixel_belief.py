@@ -17,12 +17,13 @@ from model_core.orientation import Orientation, turn
 
 @dataclass(frozen=True)
 class ColourBelief:
-    """p(value | everything before it), for one colour of one pixel."""
+    """What a model expects of one colour of one pixel: p(value | everything drawn
+    before it). `pixel_belief` makes it."""
 
     probabilities: NDArray[np.float64]
     """(V,): the probability of each value; they sum to 1."""
     value: int
-    """The value that the picture has."""
+    """The value that the picture has there."""
 
     @property
     def entropy_bits(self) -> float:
@@ -33,7 +34,7 @@ class ColourBelief:
 
     @property
     def bits(self) -> float:
-        """-log2 p of the picture's value."""
+        """-log2 p of the picture's value; at most 1022, also for p = 0."""
         # JSON has no infinity, so a probability of 0 counts as the smallest number.
         p = max(self.probabilities[self.value], np.finfo(np.float64).tiny)
         return float(-np.log2(p)) + 0.0
@@ -48,13 +49,17 @@ def pixel_belief(
     label: int | None = None,
 ) -> list[ColourBelief]:
     """Return a belief for each colour of the pixel (y, x), red first (figure 6), by one
-    teacher-forced pass over the picture's values (C, H, W).
+    teacher-forced pass over the picture.
 
-    orientation, label: choose the component of the model; None matches any, and the
-        first match is used. The belief is given the pixels that this component draws
-        before (y, x). In a Multi-Scale model the small network is used if it draws the
-        pixel, otherwise the large one. Raises FloatingPointError if a probability is
-        not finite, StopIteration if no component matches.
+    values: (C, H, W), integers 0..V-1, upright.
+    y, x: in the upright picture.
+    orientation, label: choose the component of the model (a member with a label); None
+        matches any, and the first match is used. The belief is given the pixels that
+        this component draws before (y, x).
+
+    In a Multi-Scale model the small network is used if it draws the pixel, otherwise
+    the large one. Raises FloatingPointError if a probability is not finite,
+    StopIteration if no component matches, IndexError if there is no such pixel.
     """
     with torch.inference_mode():
         image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
@@ -75,8 +80,8 @@ def pixel_belief(
 def component_for(
     model: Model, orientation: Orientation | None, label: int | None
 ) -> Component:
-    """Return the first component with this orientation and label; None matches any.
-    Raise StopIteration if there is none."""
+    """Return the first component of a model with this orientation and this label's
+    index; None matches any. Raises StopIteration if there is none."""
     return next(
         c
         for c in model.components
@@ -87,8 +92,12 @@ def component_for(
 def place_of(
     orientation: Orientation, shape: tuple[int, ...], y: int, x: int
 ) -> tuple[int, int]:
-    """Return the row and column that the pixel (y, x) of an image of this shape
-    (C, H, W) has after `turn`."""
+    """Return the row and the column of a pixel after its image was turned to an
+    orientation.
+
+    shape: (C, H, W), of the upright image.
+    y, x: of the pixel in the upright image. Raises IndexError if it is not in there.
+    """
     index = np.arange(shape[1] * shape[2]).reshape(shape[1:])
     row, column = np.argwhere(turn(index, orientation) == index[y, x])[0]
     return int(row), int(column)

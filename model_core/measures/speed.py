@@ -1,9 +1,9 @@
 """Compare the time of drawing with that of one teacher-forced pass of the same weights
 and batch, interleaved round by round.
 
-Images are drawn by one process in as many threads as asked for. The passes beside it are
-shared by as many processes, each with its part of the batch and one thread; their rounds
-begin together, and the slowest one counts.
+Images are drawn by one process in several threads. The passes with which they are
+compared are shared by as many processes, each with its part of the batch and one
+thread; their rounds begin together, and the slowest process counts.
 """
 
 import statistics
@@ -32,13 +32,18 @@ PEAK_SIDES = {"cpu": 1536, "cuda": 8192}
 enough to reach it, small enough to measure quickly."""
 
 MEETING_LIMIT_S = 3600.0
-"""Seconds that a process waits for the others before a round, at most."""
+"""Maximum number of seconds that a process waits for the others before a round."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What was measured: `batch` images of a preset, by so many threads, on a
-    device."""
+    """What `measure` measures.
+
+    preset: name of the network's config.
+    batch: images that are drawn side by side.
+    threads: threads that draw.
+    device: such as cpu or cuda.
+    """
 
     preset: str
     batch: int
@@ -48,19 +53,20 @@ class Setting:
 
 @dataclass
 class Timings:
-    """Times of one process, in seconds."""
+    """Times of one process in seconds."""
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    """Name of a run -> its time in each round."""
+    """By name of a run: its time in each round."""
     first_rows: list[float] = field(default_factory=list)
-    """Time until the first row of each image that was drawn."""
+    """Time until the first row of each image that was drawn, all rounds one after the
+    other."""
 
     def note(self, run: str, seconds: float) -> None:
-        """Append the time of one run."""
+        """Append the time of a run."""
         self.seconds.setdefault(run, []).append(seconds)
 
     def without_first_round(self, batch: int) -> "Timings":
-        """Return the times of all rounds except the first, which warms up.
+        """Return a new Timings without the first round, which warms up.
 
         batch: number of images that each round draws.
         """
@@ -72,7 +78,7 @@ def measure(
     preset: str, batch: int, threads: int = 1, rounds: int = 3, device: str = "cpu"
 ) -> dict[str, Any]:
     """Time a preset with random weights on a device; return the settings and the
-    medians over `rounds` rounds.
+    medians over `rounds` rounds as a dictionary:
 
     sample_s          seconds to draw `batch` images
     first_row_p50_s   seconds until an image's first row; also first_row_p95_s
@@ -82,13 +88,17 @@ def measure(
                       and multiplied
     ratio             sample_s / forward_s
     images_per_s      images drawn per second
-    gflop_per_image   useful operations per image / 10^9: two for each weight that no
-                      mask hides, at each pixel; gflops is their rate
+    gflop_per_image   useful operations per image / 10^9 (`useful_operations`)
+    gflops            10^9 useful operations per second of drawing
     peak_gflops       measured rate of a large matrix product, in as many threads
     efficiency        gflops / peak_gflops
 
-    Raises ConfigError if the processes cannot share the batch evenly, if several threads
-    are given for a GPU, or if there is no such device or preset.
+    With several threads it starts as many processes. Torch's number of threads is 1
+    meanwhile.
+
+    Raises ConfigError if the processes cannot share the batch evenly, if several
+    threads are given for a GPU, or if there is no such device or preset;
+    FloatingPointError if logits are not finite.
     """
     check_device(device)
     if device != "cpu" and threads > 1:
@@ -109,9 +119,13 @@ def measure(
 
 
 def plain_forward(network: Network, values: Tensor) -> list[Tensor]:
-    """Return the logits of each network by the teacher-forced pass in plain torch,
-    even if there is a faster one: one tensor, or those of the small and the large
-    network."""
+    """Return logits (B, V, C, H, W) of images by the teacher-forced pass in plain
+    torch, even if there is a faster one: one tensor, or for a Multi-Scale network those
+    of the small and of the large network.
+
+    network: without labels.
+    values: (B, C, H, W), integers 0..V-1.
+    """
     if isinstance(network, MultiScaleNetwork):
         small = subsample(values, network.config.factor)
         return [
@@ -122,8 +136,12 @@ def plain_forward(network: Network, values: Tensor) -> list[Tensor]:
 
 
 def useful_operations(network: Network) -> int:
-    """Return the additions and multiplications for one image: two for each weight that
-    no mask hides, at each of its pixels."""
+    """Return the number of additions and multiplications of one pass over one image
+    that no mask makes useless: two for each visible weight at each pixel.
+
+    The upsampler of a Multi-Scale network counts as if it worked at the size of the
+    small image only, which is too little.
+    """
     if isinstance(network, MultiScaleNetwork):
         small = network.small.config
         upsampling = sum(
@@ -144,7 +162,12 @@ def naive_steps(
     network: Network, values: Tensor
 ) -> list[tuple[int, Callable[[], object]]]:
     """Return for each network how many steps the naive sampler takes, and a function
-    that runs one of them: a pass for one variable."""
+    that runs one of them: a pass over the whole images for one variable. A Multi-Scale
+    network has two entries, the small network first; every other has one.
+
+    values: (B, C, H, W), the images on which a step works. The function raises
+        FloatingPointError if logits are not finite.
+    """
     if isinstance(network, MultiScaleNetwork):
         small = subsample(values, network.config.factor)
         condition = network.condition(small)
@@ -329,7 +352,7 @@ def _facts(network: Network, setting: Setting, timings: Timings) -> dict[str, An
 
 def percentile(seconds: list[float], percent: int) -> float:
     """Return the smallest of these times that at least `percent` percent of them do not
-    exceed (nearest rank)."""
+    exceed (nearest rank). There must be at least one."""
     ordered = sorted(seconds)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 

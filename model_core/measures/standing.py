@@ -2,7 +2,7 @@
 for.
 
 A likelihood alone is a poor alarm: a plain picture of something else is often likelier
-than the images that the model was trained on (Nalisnick et al. 2019). Three further
+than the images that the model was trained on (Nalisnick et al. 2019). Three other
 numbers help in different ways; docs/scores.md measures when.
 """
 
@@ -21,26 +21,28 @@ from model_core.data.pixels import values_to_pixels
 from model_core.errors import DataError
 
 STEPS = 200
-"""Steps between the quantiles that a card stores: one more quantile than this."""
+"""Steps between the quantiles that a card stores: it has one more quantile than
+this."""
 LEAST = 20
-"""Validation images that a p-value needs, at least."""
+"""Minimum number of validation images for a p-value."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Three numbers about a picture. p_value and typicality are None if the model's
-    card has no validation scores (`pixelrnn calibrate` adds them)."""
+    """How the score of a picture compares with others; `Standing.of` makes it. p_value
+    and typicality are None if the model's card has no validation scores (`pixelrnn
+    calibrate` adds them)."""
 
     bits_over_png: float
     """-log2 p minus the bits of the picture as a PNG file: the input-complexity score
     of Serrà et al. (2020). If it is high, the model finds the picture harder than a
     codec that knows nothing of the model's images."""
     p_value: float | None
-    """Share of the validation images that are at least as improbable as the picture.
-    Small: the picture is unusual."""
+    """Share of the validation images that are at least as improbable as the picture, 0
+    to 1. Small: the picture is unusual."""
     typicality: float | None
-    """Share of the validation images whose -ln p is at least as far from the middle,
-    to either side. Small: the picture is unusual, or unusually plain (Nalisnick et
+    """Share of the validation images whose -ln p is at least as far from the middle, to
+    either side, 0 to 1. Small: the picture is unusual, or unusually plain (Nalisnick et
     al.)."""
 
     @classmethod
@@ -52,11 +54,13 @@ class Standing:
         validation: Validation | None,
         palette: Palette = (),
     ) -> Self:
-        """Return the standing of a picture with values (C, H, W) in 0..levels-1 and
-        -ln p of `nats`.
+        """Return the standing of a picture.
 
-        validation: that of the model's card. palette: the colours of the values, if
-            they are categories.
+        values: (C, H, W), integers 0..levels-1.
+        nats: -ln p of it under the model.
+        levels: V.
+        validation: the validation scores in the model's card, or None.
+        palette: the colours of the values, if they are categories.
         """
         over = nats / math.log(2) - png_bits(values, levels, palette)
         if validation is None:
@@ -67,9 +71,12 @@ class Standing:
 
 
 def p_value(nats: float, validation: Validation) -> float:
-    """Return the share of validation images that are at least as improbable as `nats`,
-    interpolated between the quantiles; at least 1 / images, the smallest share that so
-    many images can show."""
+    """Return the share of validation images that are at least as improbable as an image
+    with -ln p of `nats`.
+
+    It is interpolated between the quantiles, and at least 1 / images, the smallest
+    share that this many images can show.
+    """
     quantiles = validation.nats_quantiles
     below = float(
         np.interp(nats, quantiles, np.linspace(0, 1, len(quantiles)), left=0, right=1)
@@ -78,8 +85,11 @@ def p_value(nats: float, validation: Validation) -> float:
 
 
 def validation_scores(log_p: NDArray[np.float64]) -> Validation:
-    """Return a card's record of the validation images' ln p (N,). Raise DataError for
-    fewer than LEAST images."""
+    """Return what a card records of the validation images: their number, and STEPS + 1
+    evenly spaced quantiles of their -ln p, rounded to 0.001.
+
+    log_p: ln p of each image, (N,). Raises DataError for fewer than LEAST images.
+    """
     if len(log_p) < LEAST:
         raise DataError(
             f"a p-value needs at least {LEAST} validation images, and there are "
@@ -90,11 +100,15 @@ def validation_scores(log_p: NDArray[np.float64]) -> Validation:
 
 
 def png_bits(values: NDArray[np.integer], levels: int, palette: Palette = ()) -> int:
-    """Return the size in bits of a picture's values (C, H, W) as a PNG file.
+    """Return the size in bits of a picture as a PNG file.
 
-    A grey picture of two values has one bit per pixel. With a palette the file is
-    indexed, and its colours are numbered by their first appearance, row by row: how a
-    model numbers its values is arbitrary and must not matter.
+    values: (C, H, W), integers 0..levels-1, with C = 1 or 3.
+    levels: V.
+    palette: the colours of the values, if they are categories. The file is then
+        indexed, and its colours are numbered by their first appearance, row by row,
+        because how a model numbers its values is arbitrary and must not matter.
+
+    A grey picture of two values has one bit per pixel.
     """
     if palette:
         return _indexed_png_bits(values[0], palette)

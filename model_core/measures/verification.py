@@ -22,15 +22,21 @@ def changed_pixels(
     labels: Sequence[int | None] = (),
     **ways: Unpack[Ways],
 ) -> NDArray[np.bool_]:
-    """Return which pixels of pictures or fields (n, C, H, W) differ from what the model
-    draws, bool (n, H, W).
+    """Draw pictures again, and return which of their pixels differ from the result,
+    bool (n, H, W).
 
-    samples: the pictures' sample numbers of the seed. labels: the labels that they were
-        requested with, by index; empty if there were none. ways: the other options of
-        their drawing.
+    pixels: bytes 0..255, (n, C, H, W), as a picture file has them, of images or of
+        fields (larger pictures).
+    samples: the pictures' sample numbers.
+    seed, temperature: with which they were drawn.
+    labels: for each picture the index of the label with which it was requested, or
+        None; empty if there were none.
+    ways: the other options with which they were drawn.
 
     A pixel that was edited later is True. A picture of another seed has many. The
     result is meaningful only for pictures that were drawn with this model's numerics.
+    Raises ConfigError for a field that the model cannot draw, ValueError for another
+    number of labels, and FloatingPointError if logits are not finite.
     """
     size = pixels.shape[3], pixels.shape[2]  # width, height
     requests = [
