@@ -35,8 +35,8 @@ from model_core.errors import DataError
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """A .npy or .npz of bytes. An array that is not named after a split is divided into
-    splits by the hash of each image.
+    """A data set in a .npy or .npz file of bytes. An array that is not named after a
+    split is divided into splits by the hash of each image.
 
     Bytes are pixels 0..255, unless no byte of the file is larger than V-1. Then they
     are already values, as in an array of 0 and 1 for a network of two values.
@@ -47,15 +47,17 @@ class ArrayFile:
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """Return the data set if `path` is a .npy or .npz file, otherwise None."""
+        """Return the data set if `path` is a file with the suffix .npy or .npz,
+        otherwise None. The file is not read."""
         if path.is_file() and path.suffix in (".npy", ".npz"):
             return cls(path, options)
         return None
 
     @property
     def description(self) -> str:
-        """The file's name, how bytes become values, and how it is divided into
-        splits."""
+        """The file's name, how bytes become values, and how it is divided into splits;
+        for a model's card. All bytes are read. Raises DataError if the file cannot be
+        read."""
         split = "its own splits" if self._has_splits() else HASHED_SPLIT
         return (
             f"{self.path.name}, bytes 0 to {self._largest()} as the network's values, "
@@ -63,9 +65,15 @@ class ArrayFile:
         )
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of a split as (N, C, H, W) in 0..V-1, from the cache if
-        they are there. Raise DataError for another type or shape, a value that is no
-        category, another palette, or a split that the archive lacks."""
+        """Return the images of a split as (N, C, H, W) in 0..V-1, in the size that they
+        have in the file, mapped from the cache, which is written first if they are not
+        there.
+
+        Raises DataError if the file cannot be read, for another type or shape than
+        images of bytes, for a value that is no category of the network, for a palette
+        other than that of the options, for a split that the archive lacks, and if the
+        cache cannot be written.
+        """
         array = self._array(split)
         shape = _image_shape(array)
         state = self.path.stat()
@@ -102,8 +110,9 @@ class ArrayFile:
         return cached_splits(directory, name, facts, shape, hashed_blocks)[split]
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
-        """Return the colours of the archive's values and whose they are; no colours if
-        it has no palette. Raise DataError if its palette is invalid."""
+        """Return the colours of the archive's values, and whose they are in words; no
+        colours if it has no palette. `most` is not used: a palette is never shortened.
+        Raises DataError if its palette is invalid."""
         stored = self._small_array("palette")
         colours = [] if stored is None else [str(each) for each in stored]
         try:
@@ -130,8 +139,8 @@ class ArrayFile:
     def read_labelled(
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
-        """Return the images of a split like `read`, and their labels. Raise DataError
-        if the archive does not have one label for each image."""
+        """Return the images of a split like `read`, and their labels. Raises DataError
+        if the archive does not have one label for each image, and like `read`."""
         return self.read(split, config), self._labels(split)
 
     def _labels(self, split: Split) -> Labels:

@@ -23,15 +23,19 @@ _WIDTH = _PIXELS // 8
 
 @dataclass(frozen=True)
 class AmatFiles:
-    """A directory with binarized_mnist_{train,valid,test}.amat. The path of one of the
-    files stands for the directory."""
+    """Binarized MNIST as a directory with binarized_mnist_{train,valid,test}.amat.
+
+    directory: the directory. description: for a model's card.
+    """
 
     directory: Path
     description: str = BINARIZED_MNIST
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """Return the data set at this path, or None if it is another one."""
+        """Return the data set if `path` is such a directory with at least one of the
+        files, or a file with the suffix .amat, which stands for its directory;
+        otherwise None."""
         directory = path if path.is_dir() else path.parent
         is_one = path.suffix == ".amat" or (
             path.is_dir() and any(path.glob(_TEXT.format(split="*")))
@@ -39,8 +43,9 @@ class AmatFiles:
         return cls(directory) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of a split (N, 1, 28, 28) of 0 and 1. Raise DataError if
-        the file is missing or damaged, or if the network does not have two values."""
+        """Return the images of a split, (N, 1, 28, 28), 0 or 1. Raises DataError if the
+        file of the split is missing or has other lines, or if the network does not have
+        two values."""
         _expect_binary(config)
         path = self.directory / _TEXT.format(split=split)
         if not path.is_file():
@@ -76,14 +81,19 @@ def _parse(path: Path) -> Values:
 
 @dataclass(frozen=True)
 class PackedFile:
-    """A .npz of packed bits, or the directory that contains binarized_mnist.npz."""
+    """Binarized MNIST as a .npz of packed bits, eight pixels in each byte.
+
+    path: the file. description: for a model's card.
+    """
 
     path: Path
     description: str = BINARIZED_MNIST
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """Return the data set at this path, or None if it is another one."""
+        """Return the data set if `path` is a directory with a binarized_mnist.npz, is a
+        file of that name, or is a .npz whose train, valid or test array has the shape
+        (N, 98); otherwise None."""
         candidate = path / _ARCHIVE if path.is_dir() else path
         is_one = candidate.is_file() and (
             candidate.name == _ARCHIVE or _holds_bits(candidate)
@@ -91,8 +101,9 @@ class PackedFile:
         return cls(candidate) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of a split (N, 1, 28, 28) of 0 and 1. Raise DataError if
-        the file is damaged, or if the network does not have two values."""
+        """Return the images of a split, (N, 1, 28, 28), 0 or 1. Raises DataError if the
+        file cannot be read, lacks the split or has another array for it, or if the
+        network does not have two values."""
         _expect_binary(config)
         try:
             with np.load(self.path, allow_pickle=False) as arrays:

@@ -28,11 +28,15 @@ def cached_values(
     shape: Shape,
     blocks: Callable[[], Iterator[Values]],
 ) -> Values:
-    """Return values (N, C, H, W), mapped read-only from a file in `directory`. The file
-    is first written from blocks() if it does not exist.
+    """Return values (N, C, H, W), mapped read-only from a file in `directory`. If the
+    file does not exist, it is first written from blocks(); another process that needs
+    the same file waits meanwhile.
 
+    name: begins the file's name.
     facts: everything that the bytes depend on, as JSON values; other facts give another
-        file. shape: (C, H, W). blocks: yields the values in pieces.
+        file.
+    shape: (C, H, W).
+    blocks: yields the values in pieces (n, C, H, W).
 
     Raises DataError if the directory cannot be written, and whatever blocks() raises;
     then no file is left behind.
@@ -52,8 +56,12 @@ def cached_splits(
     shape: Shape,
     blocks: Callable[[], Iterator[tuple[Split, Values]]],
 ) -> dict[Split, Values]:
-    """Return the images of each split like `cached_values`, with one file per split.
-    One call of blocks() writes all of them; it yields pieces with their split."""
+    """Return the images of each split like `cached_values`, with one file for each
+    split, all of which one call of blocks() writes.
+
+    blocks: yields pieces (n, C, H, W) with their split. The other arguments and the
+        errors are those of `cached_values`.
+    """
     parts: dict[Split, tuple[str, Shape]] = {
         split: (f"{name}-{split}", shape) for split in get_args(Split)
     }
@@ -66,10 +74,13 @@ def cached_parts(
     parts: Mapping[Part, tuple[str, Shape]],
     blocks: Callable[[], Iterator[tuple[Part, Values]]],
 ) -> dict[Part, Values]:
-    """Return several arrays like `cached_values`. One call of blocks() writes all
-    files; it yields pieces with the key of their file.
+    """Return several arrays like `cached_values`, by key, with one file for each, all
+    of which one call of blocks() writes.
 
-    parts: key -> name of the file and shape of one record.
+    parts: by key, the beginning of the file's name and the shape of one record.
+    blocks: yields pieces (n, ...) with the key of their file.
+
+    `directory`, `facts` and the errors are those of `cached_values`.
     """
     shapes = dict.fromkeys(shape for _, shape in parts.values())
     description = json.dumps([facts, *shapes], sort_keys=True)

@@ -37,8 +37,10 @@ _VALID_SHARE = 10
 
 @dataclass(frozen=True)
 class Cifar10:
-    """The directory with the batches of either form, or the directory that contains
-    it."""
+    """CIFAR-10 in one of its official forms, in binary records or in pickles.
+
+    directory: where the batches are. description: for a model's card.
+    """
 
     directory: Path
     description: str = (
@@ -47,7 +49,9 @@ class Cifar10:
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """Return the data set at this path, or None if it is another one."""
+        """Return the data set if `path`, or its subdirectory cifar-10-batches-bin or
+        cifar-10-batches-py, contains at least one batch of either form; otherwise
+        None."""
         for name in _DIRECTORIES:
             directory = path / name
             if any(_find(directory, batch) for batch in (*_TRAIN, "test_batch")):
@@ -55,14 +59,16 @@ class Cifar10:
         return None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of a split (N, 3, 32, 32) in 0..V-1. Raise DataError if a
-        batch is missing or damaged."""
+        """Return the images of a split, (N, 3, 32, 32), in 0..V-1. The last tenth of
+        the training images is the validation split. Raises DataError if a batch is
+        missing or damaged."""
         return quantise(self._images_and_numbers(split)[0], config.values)
 
     def read_labelled(
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
-        """Return the images of a split like `read`, and their labels."""
+        """Return the images of a split like `read`, and their labels. Raises DataError
+        if a batch is missing or damaged, or does not have one label for each image."""
         images, numbers = self._images_and_numbers(split)
         labels = Labels.from_numbers(numbers, _NAMES, self.directory)
         return quantise(images, config.values), labels

@@ -20,10 +20,17 @@ CROPPED_SPLIT = "80 / 10 / 10 % of each picture's longer side"
 
 
 class Crops:
-    """The crops (C, h, w) of areas (C, H, W). Its length is the number of crops that
-    fit side by side. Areas that are smaller than a crop are ignored."""
+    """The crops (C, h, w), of the network's size, of areas of larger pictures. Its
+    length, N, is the number of crops that fit side by side, without overlap.
+
+    shape: (N, C, h, w).
+    """
 
     def __init__(self, areas: Iterable[Values], config: NetworkConfig) -> None:
+        """areas: each (C, H, W), integers 0..V-1. Those that are smaller than a crop
+            are left out.
+        config: of the network.
+        """
         h = config.height
         w = config.width
         self._areas = [
@@ -42,8 +49,9 @@ class Crops:
     def at_random(
         self, chosen: npt.NDArray[np.int64], generator: np.random.Generator
     ) -> Values:
-        """Return a crop for each index (B,) in 0..len-1, at a random place in the area
-        to which the index belongs: (B, C, h, w)."""
+        """Return a crop for each index (B,) in 0..N-1, (B, C, h, w), at a random place
+        of the area to which the crop with this index belongs. So areas are chosen in
+        proportion to the crops that fit into them. B is at least 1."""
         h, w = self.shape[2:]
         crops = []
         for i in np.searchsorted(self._ends, chosen, side="right"):
@@ -54,7 +62,8 @@ class Crops:
         return np.stack(crops)
 
     def side_by_side(self) -> Values:
-        """Return all crops that fit side by side: (N, C, h, w)."""
+        """Return all crops that fit side by side, (N, C, h, w). Raises ValueError if
+        there are none."""
         h, w = self.shape[2:]
         crops: list[Values] = []
         for area in self._areas:
@@ -66,8 +75,13 @@ class Crops:
 
 
 def area_of(picture: Values, split: Split, config: NetworkConfig) -> Values:
-    """Return the part of a picture (C, H, W) that belongs to this split; it may be
-    empty."""
+    """Return the part of a picture (C, H, W) that belongs to a split.
+
+    The longer side is divided: a tenth at its end, but at least the length of a crop,
+    is for the test, as much before it for validation, and the rest for training. If a
+    crop would not fit into the rest, the whole picture belongs to one split, which the
+    hash of its pixels determines; for the others the result is empty, (C, 0, W).
+    """
     axis = 1 if picture.shape[1] > picture.shape[2] else 2
     length = picture.shape[axis]
     crop = (config.height, config.width)[axis - 1]

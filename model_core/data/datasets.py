@@ -45,15 +45,17 @@ _KINDS = (
 
 
 class Dataset(Protocol):
-    """One data set on disk, recognised but not yet read."""
+    """A data set on disk that has been recognised but not read. `open_dataset` returns
+    one."""
 
     @property
     def description(self) -> str:
-        """The data's line in a model's card: its name, and how pixels become values."""
+        """What a model's card says of the data: its name, and how pixels become
+        values."""
         ...
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of one split as (N, C, H, W) in 0..V-1. Raise DataError if
+        """Return the images of one split, (N, C, H, W), in 0..V-1. Raises DataError if
         they cannot be read."""
         ...
 
@@ -65,26 +67,30 @@ class LabelledDataset(Protocol):
     def read_labelled(
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
-        """Return the images of a split like `Dataset.read`, and their labels, by one
-        pass over the files. Raise DataError if there are no labels."""
+        """Return the images of one split, (N, C, H, W), in 0..V-1, and their labels, by
+        one pass over the files. Raises DataError if they cannot be read or have no
+        labels."""
         ...
 
 
 @runtime_checkable
 class ColouredDataset(Protocol):
-    """A data set that may have a palette."""
+    """A data set that may have a palette: the colours of its values, if these are
+    categories."""
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
         """Return at most `most` colours, and in words where they are from; no colours
-        if the data set has none. Raise DataError if they cannot be read."""
+        if the data set has none. Raises DataError if they cannot be read."""
         ...
 
 
 def open_dataset(path: Path | str, options: ReadOptions | None = None) -> Dataset:
-    """Return the data set in a directory or a file. Raise DataError, which says what
-    was expected and where to get it, if there is none.
+    """Return the data set in a directory or a file; of its images nothing is read yet.
 
-    options: how images are read. Default: `ReadOptions()`.
+    options: how images will be read. Default: `ReadOptions()`.
+
+    Raises DataError, which says what was expected and where to get it, if there is
+    none.
     """
     path = Path(path)
     if not path.exists():
@@ -102,8 +108,14 @@ def read_dataset(
     config: NetworkConfig,
     options: ReadOptions | None = None,
 ) -> Values:
-    """Return the images of one split for a network: uint8 (N, C, H, W) in 0..V-1, in
-    memory or mapped into it.
+    """Return the images of one split for a network, uint8 (N, C, H, W) in 0..V-1, in
+    memory or mapped into it from the cache.
+
+    path: directory or file of a data set.
+    split: train, valid or test.
+    config: of the network, whose image size and number of values the images must have
+        or are converted to.
+    options: how images are read. Default: `ReadOptions()`.
 
     Raises DataError for a missing or damaged file, an unknown or empty split, or images
     of another shape than the network's.
@@ -124,10 +136,11 @@ def read_labelled(
 
     originals: grey pictures with labels from which the binary images were drawn, if the
         data set itself has no labels. An image then has the label of the original under
-        which it is likeliest. Originals of test images are searched among test pictures
-        only, and those of other images among the others.
+        which it is likeliest (originals.py). Originals of test images are searched
+        among test pictures only, and those of other images among the others.
 
-    Raises DataError for a data set without labels, and otherwise like `read_dataset`.
+    The other arguments are those of `read_dataset`. Raises DataError for a data set
+    without labels, for originals of another size, and like `read_dataset`.
     """
     if originals is not None:
         values = read_dataset(path, split, config, options)
@@ -153,8 +166,9 @@ def read_greys(
     config: NetworkConfig,
     options: ReadOptions | None = None,
 ) -> Pixels:
-    """Return the pictures of several splits, concatenated, as bytes 0..255:
-    (M, C, H, W). Raise DataError like `read_dataset`."""
+    """Return the pictures of several splits as bytes 0..255, (M, C, H, W), one split
+    after the other; the network's own number of values does not matter. Raises
+    DataError like `read_dataset`."""
     greys = config.with_overrides(values=256)
     return np.concatenate(
         [read_dataset(path, split, greys, options) for split in splits]
@@ -167,8 +181,8 @@ def read_labelled_greys(
     config: NetworkConfig,
     options: ReadOptions | None = None,
 ) -> tuple[Pixels, Labels]:
-    """Return the pictures of several splits like `read_greys`, and their labels. Raise
-    DataError if there are none."""
+    """Return the pictures of several splits like `read_greys`, and their labels. Raises
+    DataError if there are none, and like `read_dataset`."""
     greys = config.with_overrides(values=256)
     parts = [read_labelled(path, split, greys, options) for split in splits]
     # A split may lack images of the last labels.

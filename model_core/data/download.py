@@ -26,21 +26,29 @@ def download(directory: Path) -> None:
     """Download the data set that the directory is named after, unless the directory
     exists.
 
-    Raises DataError for an unknown name, and otherwise like `fetch`.
+    Raises DataError for an unknown name, if the directory cannot be written, if no
+    address answers, or if a file is not the published one.
     """
     if not directory.exists():
         fetch(directory.name, directory)
 
 
 def fetch(name: str, directory: Path, sources: Sources | None = None) -> bool:
-    """Download a data set into a directory that does not exist yet, and return True;
-    return False if the directory already contains the complete data set.
+    """Download a data set into a directory that does not exist yet, and return True.
+    Return False, and do nothing, if the directory was made by an earlier download of
+    it.
 
+    name: a key of `sources`.
     sources: the known data sets. Default: `read_sources()`.
 
-    Raises DataError for an unknown name, for a directory with anything else in it, if
-    no address answers, or if a file is not the published one; then nothing is left
-    behind.
+    Every file is checked against its known length and SHA-256; archives are unpacked. A
+    file SOURCE.json in the directory says where it is from. Another process that
+    downloads into the same directory is waited for.
+
+    Raises DataError for an unknown name, for a directory that was made in another way,
+    if no address answers, if a file is not the published one, or if the directory
+    cannot be written; then nothing is left behind. Raises ConfigError if the list of
+    data sets is invalid.
     """
     sources = sources or read_sources()
     if name not in sources:

@@ -27,16 +27,20 @@ from model_core.errors import DataError
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """Pictures of any size and format. The split of a picture depends on its pixels
-    alone, so adding pictures never moves others."""
+    """A data set in a folder of pictures of any size and format, including its
+    subfolders. The split of a picture depends on its pixels alone, so adding pictures
+    does not move others, except if there are very few.
+
+    path: the folder. options: how pictures are read.
+    """
 
     path: Path
     options: ReadOptions
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """Return the data set if `path` is a directory with a picture in it or below,
-        otherwise None."""
+        """Return the data set if `path` is a directory with a file in it or below that
+        has the suffix of a picture, otherwise None."""
         is_one = path.is_dir() and any(
             found.suffix.lower() in ALL_SUFFIXES for found in path.rglob("*")
         )
@@ -44,7 +48,7 @@ class PictureFolder:
 
     @property
     def description(self) -> str:
-        """The folder's name, and how its pictures were prepared."""
+        """The folder's name, and how its pictures are prepared; for a model's card."""
         return f"{self.path.resolve().name} ({self.preparation})"
 
     @property
@@ -56,8 +60,9 @@ class PictureFolder:
         return f"a folder of pictures: centre crop, {resize} resize, {HASHED_SPLIT}"
 
     def conversion(self, config: NetworkConfig) -> str | None:
-        """Return in one sentence how many pictures must be cropped, resized or
-        converted for this network; None if all fit."""
+        """Return a sentence that says how many pictures would have to be cropped,
+        resized or converted for this network; None if all fit. All pictures are
+        read."""
         names = find_pictures(self.path)
         converted = converted_pictures(self.path, names, config, self.options.palette)
         if not converted:
@@ -71,7 +76,7 @@ class PictureFolder:
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
         """Return at most `most` colours of the pictures, and in words how they were
-        found."""
+        found. Raises ValueError if no picture can be read."""
         colours, count = find_palette(
             self.path, find_pictures(self.path), config, most, self.options.crops
         )
@@ -80,8 +85,9 @@ class PictureFolder:
         return colours, f"by median cut of {count}, of which each takes the nearest"
 
     def reading_report(self, config: NetworkConfig) -> str:
-        """Return in one sentence how many files could be read, their sizes, and how
-        many are kept for the test."""
+        """Return a sentence that says how many files could be read, their sizes, and
+        how many images are kept for the test. Raises DataError if no picture can be
+        read."""
         names = find_pictures(self.path)
         size = f"{config.width}x{config.height}"
         if self.options.crops:
@@ -109,7 +115,7 @@ class PictureFolder:
 
     def readable(self, config: NetworkConfig) -> int:
         """Return the number of pictures that can be read; with crops, the number of all
-        picture files."""
+        picture files. Raises DataError if none can be read."""
         names = find_pictures(self.path)
         if self.options.crops:
             return len(names)
@@ -117,14 +123,15 @@ class PictureFolder:
         return sum(len(split.values) for split in splits.values())
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of a split (N, C, H, W) in 0..V-1. Raise DataError if the
-        split is empty or no picture can be read."""
+        """Return the images of a split, (N, C, H, W), in 0..V-1; with the option
+        `crops`, all crops that fit side by side. Raises DataError if the split is empty
+        or no picture can be read."""
         if self.options.crops:
             return self.crops(split, config).side_by_side()
         return self._read(find_pictures(self.path), split, config).values
 
     def crops(self, split: Split, config: NetworkConfig) -> Crops:
-        """Return the crops of one split of larger pictures. Raise DataError if there
+        """Return the crops of one split of larger pictures. Raises DataError if there
         are none."""
         pictures = read_whole_pictures(
             self.path, find_pictures(self.path), config, self.options
@@ -142,9 +149,13 @@ class PictureFolder:
     def read_labelled(
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
-        """Return the images of a split like `read`, and their labels: the name of the
-        subfolder of this folder that contains the picture, at any depth. Raise
-        DataError if a picture is in no subfolder."""
+        """Return the images of a split like `read`, and their labels: a picture's label
+        is the name of the subfolder of this folder that contains it, at any depth.
+
+        With the option `crops` whole pictures are read, not crops. Raises DataError if
+        a picture is in no subfolder, if the split is empty, or if no picture can be
+        read.
+        """
         names = find_pictures(self.path)
         lone = [name for name in names if "/" not in name]
         if lone:

@@ -39,14 +39,20 @@ usual for MNIST."""
 
 @dataclass(frozen=True)
 class IdxFiles:
-    """A directory with MNIST's train and t10k images, or one IDX file of any name,
-    which has a test split only."""
+    """MNIST's images in IDX files, plain or gzipped: a directory with its training and
+    t10k files, or one file.
+
+    A file whose name contains that of MNIST's training images has the splits train and
+    valid; any other file has the split test only.
+    """
 
     path: Path
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """Return the data set at this path, or None if it is another one."""
+        """Return the data set if `path` is a directory with at least one of MNIST's
+        files, or a file with idx3-ubyte in its name or with the suffix .idx; otherwise
+        None."""
         if path.is_dir():
             is_one = any(_find(path, name) for name in _FILES.values())
         else:
@@ -55,8 +61,8 @@ class IdxFiles:
 
     @property
     def description(self) -> str:
-        """The name and how bytes become values, because a thresholded image is not one
-        of the binarized MNIST of the papers."""
+        """The name, and how bytes become values, for a model's card: a thresholded
+        image is not one of the binarized MNIST of the papers."""
         name = "MNIST" if self.path.is_dir() else self.path.name
         return (
             f"{name}, bytes mapped to the network's values (2 values: white is 128 or "
@@ -64,17 +70,17 @@ class IdxFiles:
         )
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of a split (N, 1, H, W) in 0..V-1. train is the first 5/6
-        of the training file and valid the last 1/6. Raise DataError if the file is
-        missing or damaged."""
+        """Return the images of a split, (N, 1, H, W), in 0..V-1. train is the first 5/6
+        of the training file and valid the last 1/6. Raises DataError if the file is
+        missing or damaged, or does not have this split."""
         return _values(_parse(self._file(split)), split, config)
 
     def read_labelled(
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
-        """Return the images of a split like `read`, and their labels. Raise DataError
-        if the file of labels is missing or damaged, or does not have one for each
-        image."""
+        """Return the images of a split like `read`, and their labels, which only a
+        directory can have. Raises DataError also if the file of labels is missing or
+        damaged, or does not have one for each image."""
         images = self._file(split)
         path = _find(self.path, _LABELS[split]) if self.path.is_dir() else None
         if path is None:

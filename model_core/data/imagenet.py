@@ -32,8 +32,12 @@ _SPLITS = "valid and test are both the official validation images"
 
 @dataclass(frozen=True)
 class ImageNetBatches:
-    """A directory with train_data_batch_1..10.npz and val_data.npz, or with
-    subdirectories that contain them."""
+    """Downsampled ImageNet as .npz batches: train_data_batch_1..10.npz and
+    val_data.npz, in a directory or in its subdirectories. The splits valid and test are
+    both the official validation images.
+
+    path: the directory. options: how images are read. description: for a model's card.
+    """
 
     path: Path
     options: ReadOptions
@@ -43,14 +47,15 @@ class ImageNetBatches:
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """Return the data set at this path, or None if it is another one."""
+        """Return the data set if `path` is a directory with at least one batch in it or
+        in a subdirectory, otherwise None."""
         is_one = any(_find_batches(path, split) for split in ("train", "valid"))
         return cls(path, options) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of a split (N, 3, H, W) in 0..V-1, all batches
-        concatenated, from the cache if they are there. Raise DataError if no batch has
-        the network's size."""
+        """Return the images of a split, (N, 3, H, W), in 0..V-1, of all batches whose
+        images have the network's size, one batch after the other, mapped from the
+        cache. Raises DataError if there is no such batch, or if one cannot be read."""
         arrays = [StoredArray(path, "data") for path in _find_batches(self.path, split)]
         variables = 3 * config.height * config.width
         fitting = [array for array in arrays if array.shape[1:] == (variables,)]
@@ -83,7 +88,11 @@ class ImageNetBatches:
 
 @dataclass(frozen=True)
 class ImageNetFolders:
-    """A directory with train_32x32/ and valid_32x32/ (or 64x64) of PNG files."""
+    """Downsampled ImageNet as a directory with train_32x32/ and valid_32x32/ (or 64x64)
+    of PNG files. The splits valid and test are both the official validation images.
+
+    path: the directory. options: how images are read. description: for a model's card.
+    """
 
     path: Path
     options: ReadOptions
@@ -94,7 +103,8 @@ class ImageNetFolders:
 
     @classmethod
     def recognise(cls, path: Path, options: ReadOptions) -> Self | None:
-        """Return the data set at this path, or None if it is another one."""
+        """Return the data set if `path` contains at least one of these folders,
+        otherwise None."""
         names = (
             f"{part}_{side}x{side}" for part in ("train", "valid") for side in (32, 64)
         )
@@ -102,8 +112,9 @@ class ImageNetFolders:
         return cls(path, options) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of a split (N, C, H, W) in 0..V-1. Raise DataError if the
-        folder for the network's size is missing or empty."""
+        """Return the images of a split, (N, C, H, W), in 0..V-1, from the folder for
+        the network's size. Raises DataError if that folder is missing, is empty, or has
+        no file that can be read."""
         folder = self.path / f"{_FOLDERS[split]}_{config.height}x{config.width}"
         names = find_pictures(folder)
         if not names:

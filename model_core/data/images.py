@@ -37,7 +37,7 @@ Pixels = npt.NDArray[np.uint8]
 _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 """Pillow's modes with at most eight bits per colour, which need no conversion."""
 _CUT = 128
-"""Smallest grey that counts as white in a mask, and smallest opacity of a pixel that is
+"""Smallest grey that counts as white in a mask; smallest opacity of a pixel that is
 kept."""
 
 LINE_GREY = 128
@@ -60,8 +60,8 @@ def read_values(
     palette: Palette = (),
     nearest: bool = False,
 ) -> npt.NDArray[np.int64]:
-    """Return an image file as a network's values (C, H, W), int64. Arguments and errors
-    are those of `read_nearest`."""
+    """Return an image file as a network's values, int64 (C, H, W), 0..V-1. Arguments
+    and errors are those of `read_nearest`."""
     return read_nearest(path, config, resize, palette, nearest)[0].astype(np.int64)
 
 
@@ -74,18 +74,22 @@ def read_nearest(
     keep: npt.NDArray[np.bool_] | None = None,
     field: bool = False,
 ) -> tuple[npt.NDArray[np.uint8], int]:
-    """Return an image file as a network's values (C, H, W), and the number of pixels
-    whose colour was changed to the nearest one that has a value.
+    """Return an image file as a network's values, uint8 (C, H, W), 0..V-1, and the
+    number of pixels whose colour was changed to the nearest one that has a value.
 
+    config: of the network. A file in colours is converted to grey for a network of one
+        colour; transparency is blended away (`opaque`), unless there is a palette.
     resize: stretch a picture of another size to the network's, with a box filter as in
-        the service, or without a filter if there is a palette. palette: the colours of
-        the values, if they are categories. nearest: with a palette, accept other
-        colours as the nearest of the palette, and print to stderr how far they were.
-        keep: with a palette, the pixels (H, W) whose colours count; others may have
-        any. field: accept any size.
+        the service, or without a filter if there is a palette.
+    palette: the colours of the values, if they are categories.
+    nearest: with a palette, accept other colours as the nearest of the palette, and
+        print to stderr how far they were.
+    keep: with a palette, the pixels (H, W) whose colours count; others may have any.
+    field: accept any size.
 
-    Raises DataError if the file is no image, if it has another size without `resize` or
-    `field`, or if it has a colour outside the palette without `nearest`.
+    Raises DataError if the file cannot be read as an image, if it has another size
+    without `resize` or `field`, or if it has a colour outside the palette without
+    `nearest`.
     """
     if not palette:
         return nearest_values(read_pixels(path, config, resize, field), config.values)
@@ -105,9 +109,15 @@ def read_nearest(
 def read_pixels(
     path: Path, config: NetworkConfig, resize: bool = False, any_size: bool = False
 ) -> Pixels:
-    """Return an image file as bytes (C, H, W), grey or RGB like the network, without
-    transparency (`opaque`). Raise DataError if the file is no image, or has another
-    size without `resize` (stretch it) or `any_size` (accept it)."""
+    """Return an image file as bytes 0..255, (C, H, W), grey or RGB like the network,
+    without transparency (`opaque`).
+
+    resize: stretch a picture of another size to the network's, with a box filter.
+    any_size: accept any size, and keep it.
+
+    Raises DataError if the file cannot be read as an image, or has another size without
+    `resize` or `any_size`.
+    """
     image = opaque(_open(path), config.channels)
     if not any_size:
         image = _fit(image, path, config, resize)
@@ -118,12 +128,14 @@ def read_pixels(
 def read_exact_values(
     path: Path, config: NetworkConfig, palette: Palette = (), nearest: bool = False
 ) -> npt.NDArray[np.uint8]:
-    """Return an image file as a network's values (C, H, W) from which the same picture
-    can be made again.
+    """Return an image file as a network's values, uint8 (C, H, W), from which the same
+    picture can be made again.
 
-    palette, nearest: as in `read_nearest`. Without a palette, raises DataError also for
-        a colour that no value has, transparency, more than eight bits per colour, or
-        several frames.
+    palette, nearest: as for `read_nearest`; with `nearest` the picture may differ.
+
+    Raises DataError if the file cannot be read as an image, has another size than the
+    network's or a colour that no value has; and without a palette also for
+    transparency, more than eight bits per colour, or several frames.
     """
     if palette:
         return read_nearest(path, config, palette=palette, nearest=nearest)[0]
@@ -155,8 +167,9 @@ def read_exact_values(
 
 
 def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
-    """Return the texts of a PNG, by keyword, and its pixels (H', W', C): grey 1, RGB 3,
-    indexed 4 with opacity. Raise DataError for another file."""
+    """Return the texts of a PNG by keyword, and its pixels (H', W', C), bytes 0..255: C
+    is 1 for a grey picture, 4 with opacity for one with a palette, else 3. Raises
+    DataError for another file, or one that cannot be read."""
     try:
         with Image.open(path, formats=("PNG",)) as image:
             mode = "RGBA" if image.mode == "P" else "L" if image.mode == "L" else "RGB"
@@ -183,11 +196,15 @@ def read_keep(
     """Return the map (H, W) of pixels to keep from a mask file: white (128 or more) is
     filled, black is kept.
 
-    alpha: the file is the picture itself, and its transparent pixels (alpha below 128)
-        are filled. resize, palette: as in `read_nearest`.
+    alpha: the file is the picture itself, and its transparent pixels (opacity below
+        128) are filled.
+    resize: stretch a mask of another size to the network's. This averages the mask, so
+        a small spot may get lost.
+    palette: that of the model; it only matters for `alpha`.
 
-    Raises DataError if there is nothing to fill, if `alpha` is given and the palette
-    has a transparent colour, or if the size is wrong.
+    Raises DataError if the file cannot be read as an image, if it has another size
+    without `resize`, if nothing is to be filled, or if `alpha` is True and a colour of
+    the palette has an opacity below 128.
     """
     if alpha and has_transparent(palette):
         raise DataError(
@@ -215,8 +232,9 @@ def write_grid(
     text: Mapping[str, str] = MappingProxyType({}),
     palette: Palette = (),
 ) -> None:
-    """Write images (N, C, H, W) as one picture. The other arguments and the errors are
-    those of `grid` and `save_picture`."""
+    """Write images (N, C, H, W), integers 0..V-1, to a file as one picture, a table
+    like `grid` makes it. text: as for `save_picture`. Raises DataError for an unknown
+    suffix, OSError if the file cannot be written."""
     save_picture(grid(values, config, scale, palette), path, text)
 
 
@@ -226,8 +244,13 @@ def grid(
     scale: int = 1,
     palette: Palette = (),
 ) -> Image.Image:
-    """Return images (N, C, H, W) as one picture: a near-square table, row by row, with
-    a grey line between them. Each pixel is `scale` pixels wide and high."""
+    """Return images (N, C, H, W), integers 0..V-1, as one picture: a near-square table,
+    row by row, with a grey line between them.
+
+    scale: each pixel becomes a square of this many pixels.
+    palette: the colours of the values, if they are categories; the picture is then
+        indexed.
+    """
     if palette:
         table = tile(values.astype(np.uint8), between=gap_of(palette))[..., 0]
         return indexed(table.repeat(scale, axis=0).repeat(scale, axis=1), palette)
@@ -241,7 +264,10 @@ def expected_picture(
     palette: Palette = (),
 ) -> Image.Image:
     """Return the mean (C, H, W) of each variable, 0 to V-1, as a picture. With a
-    palette, `mean` must be whole numbers: each pixel's category."""
+    palette, `mean` must be whole numbers, each pixel's category.
+
+    scale: each pixel becomes a square of this many pixels.
+    """
     if palette:
         return grid(mean[None].astype(np.uint8), config, scale, palette)
     pixels = np.rint(mean * (255 / (config.values - 1))).astype(np.uint8)
@@ -256,8 +282,9 @@ def _picture(picture: npt.NDArray[np.uint8], scale: int) -> Image.Image:
 
 
 def check_picture_place(path: Path, palette: Palette = ()) -> None:
-    """Raise DataError if `save_picture` could not write to `path`, before anything is
-    drawn."""
+    """Raise DataError if `save_picture` could not write to `path`, so that nothing is
+    drawn in vain: for an unknown suffix, a directory that cannot be written, JPEG with
+    a palette, or a terminal as stdout."""
     if palette and _FORMATS.get(path.suffix.lower(), ("",))[0] == "JPEG":
         raise DataError(
             f"cannot write {path}: JPEG keeps no palette; expected a name that ends in "
@@ -278,10 +305,11 @@ def save_picture(
     image: Image.Image, path: Path, text: Mapping[str, str] = MappingProxyType({})
 ) -> None:
     """Write a picture in the format of the file name's suffix, or as PNG to stdout if
-    `path` is `STDOUT`.
+    `path` is `STDOUT`. An existing file is overwritten.
 
-    text: texts that a PNG carries, by keyword. Raises DataError for an unknown suffix,
-        OSError if the file cannot be written.
+    text: texts by keyword, which only a PNG carries.
+
+    Raises DataError for an unknown suffix, OSError if the file cannot be written.
     """
     name, options = _format_of(path)
     if name == "PNG":
@@ -310,8 +338,8 @@ def _format_of(path: Path) -> tuple[str, Mapping[str, Any]]:
 
 
 class Sheet(NamedTuple):
-    """The images of a sheet, and those of its pixels that `tile` cannot have
-    written."""
+    """The images of a picture that is a table of them, and the pixels that `tile`
+    cannot have written. `cut` makes it."""
 
     images: Pixels
     """(N, C, H, W): one pixel for each square."""
@@ -333,10 +361,13 @@ def cut(
     """Undo `tile`: return the images of a table (H', W', C) whose pixels may be
     enlarged to squares.
 
-    count: the number of images. line: width of the lines between them. between: the
-        colour of the lines and of empty cells, one number for each of the C channels or
-        one for all of them. Raises DataError if the table does not have the size of
-        that many images.
+    count: the number of images.
+    height, width: of one image.
+    line: width of the lines between them.
+    between: the colour of the lines and of empty cells, one number for each of the C
+        channels or one for all of them.
+
+    Raises DataError if the table does not have the size of that many images.
     """
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
@@ -371,8 +402,8 @@ def tile(pixels: Pixels, line: int = 1, between: int = LINE_GREY) -> Pixels:
     """Return images (N, C, H, W) side by side in a near-square table (H', W', C), row
     by row.
 
-    line: width of the lines between them. between: the value of the lines and of empty
-        cells.
+    line: width of the lines between them.
+    between: the value of the lines and of empty cells.
     """
     N, C, H, W = pixels.shape
     columns = int(np.ceil(np.sqrt(N)))

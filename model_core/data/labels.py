@@ -32,9 +32,12 @@ class Labels:
     ) -> "Labels":
         """Return the labels with these numbers, as a file has them.
 
-        names: None for "0", "1", ... up to the largest number. source: the file, for
-        messages. Raises DataError if the numbers are not integers (N,), if a number has
-        no name, or for a name that is too long, empty or not UTF-8.
+        names: of all labels, by number; None for "0", "1", ... up to the largest
+            number.
+        source: the file, for messages.
+
+        Raises DataError if the numbers are not integers (N,), if a number has no name,
+        or for a name that is too long, empty or not UTF-8.
         """
         array = np.asarray(numbers)
         if array.ndim != 1 or array.dtype.kind not in "iub":
@@ -63,13 +66,15 @@ class Labels:
 
     @property
     def priors(self) -> list[float]:
-        """The share of each label among these images, by number. Each label is counted
-        once more than it occurs, so that none has probability 0."""
+        """The share of each label among these images, by number; the shares add up to
+        1. Each label is counted once more than it occurs, so that none has probability
+        0."""
         counts = np.bincount(self.numbers, minlength=len(self.names)) + 1
         return (counts / counts.sum()).tolist()
 
     def spread(self, limit: int) -> "Labels":
-        """Return the labels of those images that `splits.spread` selects."""
+        """Return the labels of `limit` images spread evenly over these, the ones that
+        `splits.spread` selects of the images; all if limit is 0."""
         return Labels(self.names, spread(self.numbers, limit))
 
 

@@ -23,21 +23,21 @@ _BLOCK_BYTES = 16 * 2**20
 @dataclass(frozen=True)
 class StoredArray:
     """One array of bytes or booleans on disk: a .npy file, or the array with the name
-    `key` in a .npz archive."""
+    `key` in a .npz archive. It is read when a method is called."""
 
     path: Path
     key: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The array's shape. Raises DataError unless it is an array of bytes or
-        booleans in C order."""
+        """The array's shape, read from the file. Raises DataError if it cannot be read,
+        or is not an array of bytes or booleans in C order."""
         with self._open_member() as file:
             return self._header(file)
 
     def blocks(self) -> Iterator[npt.NDArray[np.uint8]]:
-        """Yield the array in pieces (n, ...) of about 16 MiB, in order. Raise DataError
-        if the file ends early."""
+        """Yield the array in pieces (n, ...) of about 16 MiB, in order. Raises
+        DataError if the file cannot be read or ends early, or has another type."""
         with self._open_member() as file:
             count, *rest = self._header(file)
             size = math.prod(rest)
@@ -87,8 +87,8 @@ class StoredArray:
 
 
 def archive_keys(path: Path) -> list[str]:
-    """Return the names of the arrays in a .npz; an empty list if the file is not an
-    archive."""
+    """Return the names of the arrays in a .npz file, without .npy; an empty list if the
+    file cannot be read or is not an archive."""
     try:
         with ZipFile(path) as archive:
             return [

@@ -5,9 +5,9 @@ from PIL import Image
 
 
 def opaque(image: Image.Image, channels: int) -> Image.Image:
-    """Return the picture in grey (1 channel) or RGB (3). Transparency is blended with
-    black in grey, the background of MNIST's digits, and with white in RGB, the usual
-    background of drawings."""
+    """Return a picture in grey (1 channel) or RGB (3), without transparency.
+    Transparent pixels are blended with black in grey, the background of MNIST's digits,
+    and with white in RGB, the usual background of drawings."""
     mode = "L" if channels == 1 else "RGB"
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -16,7 +16,10 @@ _COLOUR = re.compile(r"#[0-9a-f]{6}([0-9a-f]{2})?")
 
 def check_palette(palette: Sequence[str]) -> None:
     """Raise ValueError if a colour is malformed or occurs twice. All completely
-    transparent colours count as the same. This function does not import numpy."""
+    transparent colours count as the same.
+
+    This file does not import numpy, so that settings can be checked fast.
+    """
     for colour in palette:
         if not _COLOUR.fullmatch(colour):
             raise ValueError(
@@ -30,7 +33,7 @@ def check_palette(palette: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How images are read.
+    """How images are read, where the files leave a choice.
 
     resize: the Pillow filter for images of another size.
     cache: directory for decoded images; None: see `cache_dir`.
@@ -45,8 +48,8 @@ class ReadOptions:
 
     @property
     def cache_dir(self) -> Path:
-        """The directory for decoded images: `cache`, else PIXELRNN_CACHE_DIR, else
-        pixelrnn/ in the user's cache directory."""
+        """The directory for decoded images: `cache`, else that in PIXELRNN_CACHE_DIR,
+        else pixelrnn/ in the user's cache directory. It need not exist."""
         if self.cache is not None:
             return self.cache
         own = os.environ.get("PIXELRNN_CACHE_DIR")

@@ -24,10 +24,13 @@ original loses, while the logarithm stays finite."""
 
 
 def best_originals(values: Values, originals: Pixels) -> npt.NDArray[np.int64]:
-    """Return the index (N,) of the original under which each image is likeliest.
+    """Return for each binary image the index (N,) of the original under which it is
+    likeliest: each pixel is 1 with probability byte / 255.
 
-    values: (N, C, H, W) of 0 and 1. originals: (M, C, H, W) bytes. Raises DataError if
-    their shapes differ.
+    values: (N, C, H, W) of 0 and 1.
+    originals: (M, C, H, W), bytes 0..255.
+
+    Raises DataError if their shapes differ.
     """
     _check_shapes(values, originals)
     best, _ = most_likely(
@@ -50,12 +53,13 @@ def _check_shapes(values: Values, originals: Pixels) -> None:
 def greys_to_redraw(
     values: Values, chosen: npt.NDArray[np.int64], originals: Pixels
 ) -> Pixels:
-    """Return the grey picture from which each training image is to be drawn again, as
+    """Return the grey picture from which each training image is to be drawn again,
     bytes (N, C, H, W).
 
-    values: (N, C, H, W) of 0 and 1. chosen: (N + K,), the index of the original of each
-    image, followed by those of K held-out images, with which weights are selected.
-    originals: (M, C, H, W) bytes.
+    values: (N, C, H, W) of 0 and 1.
+    chosen: (N + K,), the index of the original of each image, followed by those of K
+        held-out images, by which weights are selected.
+    originals: (M, C, H, W), bytes 0..255.
 
     An original from which a held-out image was probably drawn is not used: a training
     image with the same original stays as it is, with 255 for 1. Raises DataError if an
@@ -79,18 +83,21 @@ def greys_to_redraw(
 
 
 def draw_pixels(greys: Pixels, generator: np.random.Generator) -> Values:
-    """Draw each pixel, 1 with probability grey / 255: bytes of any shape -> 0 and 1 of
-    the same shape."""
+    """Return binary pixels drawn from grey ones of any shape: 1 with probability grey /
+    255, else 0. The generator advances."""
     return (generator.integers(0, 255, greys.shape, np.uint8) < greys).view(np.uint8)
 
 
 def most_likely(
     values: Values, originals: Pixels
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return for each image the index (N,) of the original with the largest ln p of the
-    image, and by how many nats the second best is behind (N,).
+    """Return for each image the index (N,) of the original under which it is likeliest,
+    and by how many nats the second best original is behind (N,); inf if there is only
+    one.
 
-    values: (N, D) of 0 and 1. originals: (M, D) bytes.
+    values: (N, D) of 0 and 1.
+    originals: (M, D), bytes 0..255, M at least 1. A pixel is 1 with probability byte /
+        255, but at least 1e-4 and at most 1 - 1e-4, so that no image is impossible.
     """
     best = np.zeros(len(values), np.int64)
     log_p = np.full((2, len(values)), -np.inf, np.float32)  # the best, the second best

@@ -15,7 +15,7 @@ Colours = npt.NDArray[np.uint8]
 """(V, 4): red, green, blue and opacity. All completely transparent colours are equal
 (0, 0, 0, 0)."""
 MOST = 256
-"""Colours of a palette, at most."""
+"""Maximum number of colours of a palette."""
 OPAQUE = 128
 """Smallest opacity of a pixel that counts as visible."""
 _GAP = (128, 128, 128, 255)
@@ -25,11 +25,12 @@ _CUT_PIXELS = 2**20
 
 
 class MatchedColours(NamedTuple):
-    """A picture in the colours of a palette.
+    """A picture in the colours of a palette; `match_colours` makes it.
 
-    values: (1, H, W), the category of each pixel. moved: number of pixels that had
-    another colour. distance: the largest distance of such a colour to the one that
-    replaced it, in RGBA space, 0 to 510.
+    values: (1, H, W), the category of each pixel.
+    moved: number of pixels that had another colour.
+    distance: the largest distance of such a colour to the one that replaced it, in RGBA
+        space, 0 to 510.
     """
 
     values: npt.NDArray[np.uint8]
@@ -38,15 +39,16 @@ class MatchedColours(NamedTuple):
 
 
 def colours_of(palette: Sequence[str]) -> Colours:
-    """Return the colours of a palette. Raise ValueError if one is malformed or occurs
-    twice."""
+    """Return the colours of a palette as bytes (V, 4), red, green, blue and opacity.
+    Raises ValueError if one is malformed or occurs twice."""
     check_palette(palette)
     listed = [[*bytes.fromhex(f"{colour[1:]:f<8}")] for colour in palette]
     return one_transparent(np.array(listed, np.uint8).reshape(-1, 4))
 
 
 def palette_of(colours: Colours) -> Palette:
-    """Undo `colours_of`: return colours as `#rrggbb`, or `#rrggbbaa` if not opaque."""
+    """Return colours (V, 4) as text: `#rrggbb`, or `#rrggbbaa` if not opaque. It undoes
+    `colours_of`."""
     return tuple(
         f"#{bytes(each).hex()}".removesuffix("ff" if each[3] == 255 else "-")
         for each in colours
@@ -54,14 +56,14 @@ def palette_of(colours: Colours) -> Palette:
 
 
 def greys(count: int) -> Palette:
-    """Return evenly spaced greys from black to white: the colours of categories if
-    nothing is known about them."""
+    """Return `count` evenly spaced greys from black to white, as text: the colours of
+    categories if nothing is known about them. count is at least 2."""
     return tuple(f"#{round(i * 255 / (count - 1)) * 0x10101:06x}" for i in range(count))
 
 
 def one_transparent(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return pixels (..., 4) in which all completely transparent ones are 0, 0, 0,
-    0."""
+    """Return a copy of pixels (..., 4) in which all completely transparent ones are 0,
+    0, 0, 0."""
     return np.where(pixels[..., 3:] == 0, 0, pixels).astype(np.uint8)
 
 
@@ -74,10 +76,12 @@ def match_colours(
 ) -> MatchedColours:
     """Return a picture in the colours of a palette, each pixel in the nearest one.
 
-    nearest: accept other colours than those of the palette. keep: the pixels (H, W)
-    whose colours are checked and counted. Default: all. name: the picture's name, for
-    the message. Raises DataError, which names the first other colour, if there is one
-    and `nearest` is False.
+    nearest: accept other colours than those of the palette.
+    name: the picture's name, for the message.
+    keep: the pixels (H, W) whose colours are checked and counted. Default: all.
+
+    Raises DataError, which names the first other colour, if there is one and `nearest`
+    is False.
     """
     pixels = one_transparent(np.asarray(image.convert("RGBA"))).reshape(-1, 4)
     colours, inverse = np.unique(pixels, axis=0, return_inverse=True)
@@ -102,30 +106,30 @@ def match_colours(
 
 
 def has_transparent(palette: Palette) -> bool:
-    """Return True if a category has a colour that is not visible. Transparent pixels of
-    a picture are then not a hole."""
+    """Return True if a category has a colour with an opacity below 128, which is not
+    visible. Transparent pixels of a picture are then not a hole."""
     return bool(len(palette) and (colours_of(palette)[:, 3] < OPAQUE).any())
 
 
 def values_of_pixels(
     pixels: npt.NDArray[np.uint8], palette: Palette
 ) -> npt.NDArray[np.int64]:
-    """Return the values (N, 1, H, W) of pixels (N, 4, H, W); -1 for a pixel with a
-    colour outside the palette."""
+    """Return the values (N, 1, H, W) of pixels (N, 4, H, W), bytes of red, green, blue
+    and opacity; -1 for a pixel whose colour is not exactly one of the palette."""
     pixels = one_transparent(pixels.transpose(0, 2, 3, 1))  # (N, H, W, 4)
     is_same = (pixels[..., None, :] == colours_of(palette)).all(-1)  # (N, H, W, V)
     return np.where(is_same.any(-1), is_same.argmax(-1), -1)[:, None]
 
 
 def picture_colours(palette: Palette) -> Colours:
-    """Return the colours of a picture's palette: those of the values, then the grey of
-    the lines between images if there is room for it."""
+    """Return the colours of a picture's palette, bytes (n, 4): those of the values,
+    then the grey of the lines between images if there is room for it."""
     return np.array([*colours_of(palette), _GAP], np.uint8)[:MOST]
 
 
 def indexed(values: npt.NDArray[np.uint8], palette: Palette) -> Image.Image:
-    """Return values (H, W) as a picture with the palette. A value of len(palette) is
-    the grey between images."""
+    """Return values (H, W) as an indexed picture with the palette. A value of
+    len(palette) is the grey of the lines between images."""
     colours = picture_colours(palette)
     image = Image.fromarray(values, "L")
     image.putpalette(colours[:, :3].tobytes())
@@ -135,9 +139,11 @@ def indexed(values: npt.NDArray[np.uint8], palette: Palette) -> Image.Image:
 
 
 def median_cut(colours: Colours, counts: npt.NDArray[np.integer], most: int) -> Colours:
-    """Return at most `most` colours that replace these: Pillow's median cut of the
-    visible ones, and the transparent one if there is one.
+    """Return at most `most` colours that replace these, bytes (n, 4): Pillow's median
+    cut of the visible ones, all opaque; and the transparent one, first, if a colour is
+    not visible.
 
+    colours: (N, 4).
     counts: (N,), how often each colour occurs.
     """
     is_visible = colours[:, 3] >= OPAQUE
@@ -155,6 +161,6 @@ def median_cut(colours: Colours, counts: npt.NDArray[np.integer], most: int) -> 
 
 
 def gap_of(palette: Palette) -> int:
-    """Return the value of the lines between images: the grey after the palette's
-    colours, or its first colour if the palette is full."""
+    """Return the value of the lines between images: that of the grey after the
+    palette's colours, or its first colour if the palette is full."""
     return len(palette) % MOST

@@ -54,7 +54,7 @@ _GREY_MODES = frozenset({"1", "L", "LA", "I", "F"} | {"I;16", "I;16L", "I;16B"})
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Shares of red, green and blue in the brightness of a colour."""
 _NAMED = 10
-"""Unreadable files that a message names, at most."""
+"""Maximum number of unreadable files that a message names."""
 _RULES = 4
 """Version of the decoding. It must grow if files give other bytes than before, so that
 cached ones are decoded again."""
@@ -64,7 +64,12 @@ and its own size."""
 
 
 class SplitPictures(NamedTuple):
-    """The pictures (N, C, H, W) of one split, and the `_ORIGIN` (N,) of each."""
+    """The pictures of one split.
+
+    values: (N, C, H, W), in 0..V-1.
+    origins: (N,), for each picture the index of its file among the names, `file`, and
+        its own `width` and `height`.
+    """
 
     values: Values
     origins: npt.NDArray[np.void]
@@ -77,10 +82,15 @@ def read_pictures(
     config: NetworkConfig,
     options: ReadOptions,
 ) -> Values:
-    """Return the named files of a folder as (N, C, H, W) in 0..V-1, from the cache if
-    they are there. Files that cannot be read are left out, with one warning in the log.
+    """Return the named files of a folder as (N, C, H, W) in 0..V-1, of the network's
+    size (`fit`), mapped from the cache, which is written first if they are not there.
+    Files that cannot be read are left out, with one warning in the log.
 
-    Raises DataError if none of them can be read.
+    root: the folder.
+    names: paths relative to it.
+    split: only part of the name of the file in the cache.
+
+    Raises DataError if none of them can be read, or if the cache cannot be written.
     """
 
     def blocks() -> Iterator[Values]:
@@ -104,9 +114,11 @@ def read_split_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
 ) -> dict[Split, SplitPictures]:
     """Return the named files like `read_pictures`, divided into splits by the pixels of
-    each picture, and where each picture is from. One pass decodes all of them.
+    each picture, with the file and the size from which each picture is. One pass
+    decodes all of them.
 
-    If there are so few that a split would be empty, `few_split` divides them.
+    If there are so few that a split would be empty, `few_split` divides them. Raises
+    DataError if none of them can be read, or if the cache cannot be written.
     """
     splits = get_args(Split)
 
@@ -160,8 +172,10 @@ def read_split_pictures(
 def read_whole_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
 ) -> Iterator[Values]:
-    """Yield the named files in their own sizes, each (C, H, W), otherwise like
-    `read_pictures` but without the cache."""
+    """Yield the named files in their own sizes, each (C, H, W) in 0..V-1;
+    `options.crops` must be True. Nothing is cached. Files that cannot be read are left
+    out, with one warning in the log at the end; raises DataError then if none can be
+    read."""
 
     def look(image: Image.Image, _: int) -> Values:
         return quantise(fit(image, config, options), config.levels)
@@ -172,8 +186,10 @@ def read_whole_pictures(
 
 def unpacked_size(root: Path, names: Sequence[str], channels: int | None) -> int:
     """Return the bytes that the named pictures have as arrays (C, H, W) in their own
-    sizes, according to their headers.
+    sizes, all together, according to their headers.
 
+    root: the folder.
+    names: paths relative to it.
     channels: C of all pictures; None: 1 for a grey picture, otherwise 3. A file that
         cannot be read counts as 0 bytes.
     """
@@ -193,8 +209,8 @@ def converted_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, palette: Palette = ()
 ) -> int:
     """Return how many of the named files would change for this network, because they
-    have another size, or colours that no value has. Files that cannot be read do not
-    count."""
+    have another size, or colours or transparency that no value has. Files that cannot
+    be read do not count."""
 
     def is_converted(image: Image.Image, _: int) -> bool:
         picture = upright(image)
@@ -213,8 +229,8 @@ def converted_pictures(
 
 
 def split_of(picture: Image.Image) -> Split:
-    """Return the split of an upright picture. It depends on the pixels as RGB, so that
-    neither the file format nor the network matters."""
+    """Return the split of an upright picture. It depends on the pixels as RGB only, so
+    that neither the file format nor the network matters."""
     return split_at(_share_of(picture))
 
 
@@ -225,7 +241,7 @@ def _share_of(picture: Image.Image) -> float:
 
 def upright(image: Image.Image) -> Image.Image:
     """Return a picture as a person sees it: turned according to its EXIF data, and with
-    8 bits of 16."""
+    the upper 8 of 16 bits."""
     turned = ImageOps.exif_transpose(image)
     if turned.mode.startswith("I;16"):  # Pillow would clip 16 bits to white
         return Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
@@ -239,9 +255,16 @@ def find_palette(
     most: int,
     crops: bool = False,
 ) -> tuple[Palette, int]:
-    """Return at most `most` colours for the named files, from dark to bright with
-    transparent first, and how many colours the files have. If they have more than
-    `most`, the colours are those of a median cut."""
+    """Return at most `most` colours for the named files, as text, from dark to bright
+    with transparent first; and how many different colours the examined pixels have. If
+    these are more than `most`, the result is a median cut of them.
+
+    config, crops: the pixels that are examined are those of which a network with this
+        config would learn: the centred part of its proportions, resized without a
+        filter; with `crops`, all pixels.
+
+    Files that cannot be read are left out. Raises ValueError if none can be read.
+    """
 
     def look(image: Image.Image, _: int) -> Pixels:
         return _cut(image, config, crops).reshape(-1, 4)
@@ -268,10 +291,11 @@ def _cut(image: Image.Image, config: NetworkConfig, crops: bool) -> Pixels:
 
 def fit(image: Image.Image, config: NetworkConfig, options: ReadOptions) -> Pixels:
     """Return the largest centred part of an image with the network's proportions,
-    resized to its size: bytes (C, H, W). With `options.crops` return the whole image in
-    its own size.
+    resized to its size: bytes 0..255, (C, H, W). With `options.crops` return the whole
+    image in its own size.
 
-    With `options.palette` the bytes are the categories of the nearest colours.
+    With `options.palette` the bytes are the categories of the nearest colours instead,
+    (1, H, W).
     """
     if options.palette:
         part = Image.fromarray(_cut(image, config, options.crops))
@@ -315,10 +339,16 @@ def decode_each(
     at_once: int = _CHUNK,
 ) -> Iterator[list[Found]]:
     """Yield the results of `look` for all files that can be read, in their order, in
-    lists for `at_once` files. An empty list is not yielded.
+    lists for `at_once` files each. Lists without a result are left out. Files are
+    decoded in as many threads as there are processors, and progress is shown if stderr
+    is a terminal.
 
+    root: the folder.
+    names: paths relative to it.
     look: receives the opened image and the index of its name; called in several
-        threads. report: at the end, log a warning that names unreadable files, and
+        threads. If it raises an error of a damaged picture, the file counts as one that
+        cannot be read.
+    report: True: at the end, log a warning that names files that cannot be read, and
         raise DataError if all are.
     """
     unreadable: list[str] = []

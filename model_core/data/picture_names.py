@@ -20,12 +20,13 @@ SUFFIXES = frozenset(
 )
 ALL_SUFFIXES = SUFFIXES | {".avif", ".heic", ".heif", ".jxl"}
 """All suffixes of pictures. The additional formats cannot be read, but are counted, so
-that a person who has such files is told that they are left out."""
+that a person who has such files learns that they are left out."""
 
 
 def find_pictures(root: Path) -> list[str]:
     """Return the sorted relative paths of all picture files below a directory, without
-    hidden files and directories."""
+    hidden files and directories. A file is a picture if its suffix is in ALL_SUFFIXES,
+    upper or lower case."""
     found = (
         path.relative_to(root)
         for path in root.rglob("*")
@@ -38,8 +39,9 @@ def find_pictures(root: Path) -> list[str]:
 
 
 def find_others(root: Path) -> list[str]:
-    """Return the sorted relative paths of all other files below a directory, without
-    hidden files and directories."""
+    """Return the sorted relative paths of all files below a directory that
+    `find_pictures` does not return because of their suffix, without hidden files and
+    directories."""
     found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
     return sorted(
         path.as_posix()

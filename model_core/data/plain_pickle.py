@@ -33,10 +33,11 @@ _BROKEN = (
 
 
 class PickledArray:
-    """An array of bytes in a pickle, which first makes an empty array and then sets its
-    state."""
+    """An array of bytes in a pickle that `load_plain_pickle` has read. Pickle first
+    makes it empty and then sets its state."""
 
     def __init__(self, *_empty: object) -> None:
+        """Make an empty array; the arguments, which are in the file, are not used."""
         self._shape: tuple[int, ...] = (0,)
         self._data = b""
 
@@ -57,7 +58,8 @@ class PickledArray:
         self._data = data
 
     def array(self) -> npt.NDArray[np.uint8]:
-        """Return the bytes as an array."""
+        """Return the bytes as a read-only array, uint8, of the shape that the file
+        says."""
         return np.frombuffer(self._data, np.uint8).reshape(self._shape)
 
 
@@ -97,11 +99,11 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain_pickle(path: Path) -> Any:
-    """Return the content of a pickle, with arrays as `PickledArray` and the strings of
-    Python 2 as bytes.
+    """Return the content of a pickle, with arrays of bytes as `PickledArray` and the
+    strings of Python 2 as bytes.
 
-    Raises DataError if the file is damaged, or needs anything but lists, dicts,
-    strings, numbers and arrays of bytes.
+    Raises DataError if the file cannot be read, is damaged, or needs anything to be
+    imported except what such arrays need: nothing in the file is called.
     """
     try:
         with path.open("rb") as file:

@@ -18,8 +18,12 @@ class _Strict(BaseModel):
 
 
 class RemoteFile(_Strict):
-    """A file to download: its addresses, which are tried in order, its length in bytes
-    and its SHA-256. A tar archive is unpacked."""
+    """A file to download. A tar archive is unpacked.
+
+    urls: its addresses, which are tried in order.
+    bytes: its length.
+    sha256: its SHA-256, in hexadecimal.
+    """
 
     urls: Annotated[tuple[str, ...], Field(min_length=1)]
     bytes: Annotated[int, Field(ge=0)]
@@ -27,12 +31,18 @@ class RemoteFile(_Strict):
 
     @property
     def name(self) -> str:
-        """The last part of its first address."""
+        """The last part of its first address, under which it is saved."""
         return self.urls[0].rpartition("/")[2]
 
 
 class Source(_Strict):
-    """A published data set."""
+    """A published data set.
+
+    title: its name for people.
+    page: address of its web page.
+    licence: its licence in words.
+    files: at least one.
+    """
 
     title: str
     page: str
@@ -50,8 +60,12 @@ Sources = dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")], Source]
 
 
 def read_sources(path: Path | None = None) -> Sources:
-    """Return the sources in the file `path`. Default: PIXELRNN_DATA_SOURCES, or else
-    the shipped list. Raise ConfigError if the file cannot be read or is invalid."""
+    """Return the data sets in a list, by name.
+
+    path: the file. Default: that in PIXELRNN_DATA_SOURCES, or else the shipped list.
+
+    Raises ConfigError if the file cannot be read or is invalid.
+    """
     path = path or Path(os.environ.get("PIXELRNN_DATA_SOURCES") or _SHIPPED)
     try:
         return TypeAdapter(Sources).validate_python(

@@ -26,17 +26,18 @@ HASHED_SPLIT = "80 / 10 / 10 % by hash of the pixels"
 
 
 def spread(values: npt.NDArray[Number], limit: int) -> npt.NDArray[Number]:
-    """Return `limit` images, or their labels, spread evenly over a split; all of them
-    if `limit` is 0. The first ones would not do, because a file may be sorted, as the
-    test split of binarized MNIST is."""
+    """Return `limit` images, or their labels, spread evenly over a split, in their
+    order; all of them if `limit` is 0 or not less than their number. The first ones
+    would not do, because a file may be sorted, as the test split of binarized MNIST
+    is."""
     if not 0 < limit < len(values):
         return values
     return values[np.arange(limit) * len(values) // limit]
 
 
 def hashed_split(pixels: bytes) -> Split:
-    """Return the split of an image by the hash of its pixels: train 80 %, valid 10 %,
-    test 10 %.
+    """Return the split of an image by the hash of its pixels: train with 80 %, valid
+    and test with 10 % each.
 
     So all copies of an image are in one split, whatever their names are, and adding or
     removing other images never moves it.
@@ -45,25 +46,26 @@ def hashed_split(pixels: bytes) -> Split:
 
 
 def split_at(share: float) -> Split:
-    """Return the split of an image with this place between 0 and 1: "train" below 0.8,
-    "valid" below 0.9, otherwise "test"."""
+    """Return the split of an image, given its place between 0 and 1 (`hashed_share`):
+    "train" below 0.8, "valid" below 0.9, otherwise "test"."""
     if share < 0.8:
         return "train"
     return "valid" if share < 0.9 else "test"
 
 
 def hashed_share(pixels: bytes) -> float:
-    """Return the place of an image between 0 and 1, by the hash of its pixels."""
+    """Return the place of an image in 0..1, 1 excluded, by the SHA-256 of its pixels.
+    Places are evenly distributed."""
     return int.from_bytes(hashlib.sha256(pixels).digest()[:8], "big") / 2**64
 
 
 def few_split(shares: Sequence[float]) -> list[Split]:
-    """Return the splits of images that are too few for `hashed_split`, given their
-    places between 0 and 1 (`hashed_share`).
+    """Return the splits of images that are too few for `hashed_split`, in their order,
+    given their places between 0 and 1 (`hashed_share`).
 
     The last tenth of the different places, at least one, is the test split, and the
     tenth before it the validation split. Copies have the same place and so the same
-    split here too.
+    split. There must be at least one image.
     """
     places = sorted(set(shares))
     held_out = max(1, len(places) // 10)
@@ -79,8 +81,8 @@ def few_split(shares: Sequence[float]) -> list[Split]:
 
 
 def quantise(pixels: Pixels, levels: int) -> Values:
-    """Return the values 0..V-1 of bytes of any shape; `levels` is V. Uses a table,
-    because a data set may be large. With 256 levels it returns the bytes themselves."""
+    """Return the values 0..V-1 of bytes of any shape, each the nearest one; `levels` is
+    V. With 256 levels this returns the bytes themselves, not a copy."""
     if levels == 256:
         return pixels
     table = pixels_to_values(np.arange(256, dtype=np.uint8), levels)

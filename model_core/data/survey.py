@@ -30,20 +30,26 @@ _MOST = 0.9
 _NEARLY_ALL = 0.95
 """Share of the pixels that must be grey, or black or white."""
 _MOST_LABELS = 10
-"""Folders that can be labels, at most."""
+"""Maximum number of folders that can be labels."""
 _PER_LABEL = 20
-"""Pictures that each label needs, at least."""
+"""Minimum number of pictures of each label."""
 ARRAYS = frozenset({".npy", ".npz"})
 """Suffixes of files of arrays."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Properties of a collection of pictures.
+    """Properties of a collection of pictures; `survey` finds them. Colours and sizes
+    are those of at most 500 pictures, spread evenly over all, and of at most 64 x 64
+    pixels of each.
 
-    pictures: their number. width, height: the size of nearly all of them; otherwise
-        both are the median of their shorter sides. channels, values: the fewest with
-        which they can be shown.
+    pictures: number of all pictures; in a folder, of all picture files.
+    width, height: the size of nearly all of them; otherwise both are the median of
+        their shorter sides. For an array, its own size.
+    channels: 1 if nearly all pixels are grey, with a tolerance for lossy compression;
+        else 3.
+    values: 2 if nearly all pixels are black or white, with the same tolerance; else
+        256.
     """
 
     pictures: int
@@ -52,16 +58,16 @@ class Survey:
     channels: int
     values: int
     colours: int
-    """Number of different colours, if there are non-grey ones and at most as many as a
+    """Number of different colours, if `channels` is 3 and they are at most as many as a
     palette can have; else 0."""
     labels: int
-    """Number of subfolders that can be labels: all pictures are in 2 to 10 of them,
+    """Number of subfolders that can be labels: if all pictures are in 2 to 10 of them,
     with at least 20 pictures in each; else 0."""
 
 
 def survey(path: Path) -> Survey:
-    """Return the properties of a folder of pictures, or of a file of arrays. Raise
-    DataError if there are no pictures that can be read."""
+    """Return the properties of the pictures in a folder and its subfolders, or in a
+    .npy or .npz file. Raises DataError if there are none, or none that can be read."""
     return _of_arrays(path) if path.suffix in ARRAYS else _of_folder(path)
 
 
