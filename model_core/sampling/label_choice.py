@@ -79,7 +79,10 @@ def rows_on(
 
     stage: has at least K slots, and none of the slots 0 to K - 1 is in use. The slots
         are used and closed again.
-    labels, known, before, temperature: as for `log_p_leading`.
+    labels: K.
+    known: values (C, H, W).
+    before: bool (H, W), the pixels that count, as `leading` returns them.
+    temperature: of the probabilities.
 
     Raises FloatingPointError if logits are not finite.
     """

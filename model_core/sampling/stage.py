@@ -117,6 +117,9 @@ class Stage(Protocol):
         the arithmetic of this stage.
 
         label: index of the label of all images, in a network with labels.
+
+        A stage in plain torch returns logits that are not finite as they are; the
+        others raise FloatingPointError.
         """
         ...
 

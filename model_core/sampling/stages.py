@@ -190,7 +190,8 @@ def threads_of(stage: Stage) -> int:
 
 def stage_bytes(model: Model, slots: int, threads: int = 1) -> int:
     """Return the bytes of all arrays of an engine for this model with this many slots
-    and threads; weights do not count."""
+    and threads; weights do not count. It is too large for more threads than slots, of
+    which an engine would use only as many as slots."""
     networks = _all_of(model)
     if _first_for(networks) is CompiledStage:
         return sum(threaded_bytes(network, slots, threads) for network in networks)

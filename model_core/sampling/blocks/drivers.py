@@ -80,7 +80,9 @@ class ProcessorDriver:
 
     def __init__(self, threads: int = 32, step: int = 7, blocks: int = 4) -> None:
         """threads: threads of each block.
-        step: from one thread to the next that takes its turn (order_on_cpu).
+        step: from one thread to the next that takes its turn (order_on_cpu); raises
+            ValueError if it and `threads` have a common factor, because then not every
+            thread would get one.
         blocks: value of `blocks`.
         """
         self.blocks = blocks

@@ -41,9 +41,10 @@ FLOAT64_ARRAYS = (r.NOISE, r.LOG_P, r.TEMPERATURE)
 
 class Arena:
     """Arrays in one piece of memory, one after the other: where each is, and its shape.
-    The memory itself is not part of it.
+    Each begins at a multiple of ALIGNMENT elements. The memory itself is not part of
+    it.
 
-    size: elements of all arrays.
+    size: elements of all arrays, with the gaps between them.
     places: by field of the record, the first element and the shape.
     """
 

@@ -115,8 +115,8 @@ class BlockStage:
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> Floats:
         """Return the logits (N, V, C, H, W), float32, of images (N, C, H, W); see
-        Stage.logits. Raises KeyError if no card is registered for the network's
-        device."""
+        Stage.logits. Raises FloatingPointError if a logit is not finite, KeyError if no
+        card is registered for the network's device."""
         return block_logits(network, images, label, _driver(network))
 
     def __init__(
@@ -369,7 +369,8 @@ def block_logits(
     condition: conditioning map of all images, (H, W, c), or None.
     rows: number of rows; default: all.
 
-    Raises torch.AcceleratorError if the card fails.
+    Raises FloatingPointError if a logit is not finite, torch.AcceleratorError if the
+    card fails.
     """
     N, C, H, W = images.shape
     count = H if rows is None else rows

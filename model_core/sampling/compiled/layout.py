@@ -40,8 +40,8 @@ class Layout:
 
     @property
     def vectors(self) -> NDArray[np.int64]:
-        """Index of the first vector of each colour, and of the end, (C + 1,), in
-        weights whose outputs are this map."""
+        """In weights whose outputs are this map, the index of the first vector (LANES
+        outputs, padded) of each colour, and of the end: (C + 1,)."""
         return np.concatenate([[0], np.cumsum(-(-np.diff(self.bounds) // LANES))])
 
     @property

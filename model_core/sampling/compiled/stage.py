@@ -204,6 +204,8 @@ class CompiledStage:
 
         condition: the conditioning map of all images, (H, W, c), if the network has no
             labels.
+
+        Raises FloatingPointError if a logit is not finite.
         """
         N, C, H, W = images.shape
         stage, every = CompiledStage(network, 1), torch.ones(H, W, dtype=torch.bool)

@@ -73,7 +73,9 @@ class ThreadedStage:
         """Make the stages of all threads, without an image.
 
         slots: of all threads together.
-        spare: see SPARE.
+        threads: at most as many as slots.
+        spare: additional slots of each thread's stage, because images do not end in the
+            order in which they were distributed.
         """
         self.threads = threads
         shares, arrays = slots_of_each(slots, threads, spare), prepared(network)
@@ -232,7 +234,8 @@ def threaded_bytes(
     network: PixelNetwork, slots: int, threads: int, spare: int = SPARE
 ) -> int:
     """Return the bytes of all arrays of a stage with this many slots and threads;
-    weights do not count."""
+    weights do not count. For one thread that is a CompiledStage, without spare
+    slots."""
     if threads == 1:
         return state_bytes(network, slots)
     shares = slots_of_each(slots, threads, spare)

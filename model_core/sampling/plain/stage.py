@@ -42,7 +42,7 @@ class PlainStage:
     def logits(
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> NDArray[np.floating]:
-        """Return the logits (N, V, C, H, W) of images (N, C, H, W); see
+        """Return the logits (N, V, C, H, W) of images (N, C, H, W), finite or not; see
         Stage.logits."""
         network, values = in_main_memory(network), torch.from_numpy(images)
         if label is None:
