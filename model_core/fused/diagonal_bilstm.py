@@ -1,4 +1,5 @@
-"""The Diagonal BiLSTM's block on a canvas: one compiled scan for each direction."""
+"""The Diagonal BiLSTM's block on a canvas (canvas.py): one compiled scan for each
+direction."""
 
 import torch
 from torch import Tensor

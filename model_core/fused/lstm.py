@@ -1,5 +1,5 @@
-"""What the two recurrent networks share on a canvas: their block, with one scan or with
-two whose results are added."""
+"""What the two recurrent networks share on a canvas (canvas.py): their block, with one
+scan or with two whose results are added."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,12 +17,17 @@ from model_core.fused.trunk import FusedBlock, Kept, Maps
 from model_core.networks.pixel_network import Block, PixelNetwork
 
 STATES = 3
-"""Maps that a scan returns: gates, cell, hidden."""
+"""Number of maps that a scan returns: gates, cell, hidden."""
 
 
 def whole_tiles(network: PixelNetwork, _images: int) -> bool:
-    """Return True if the compiled scans support the network: they need h and c in
-    multiples of 16. A label does not count, because it is no input of theirs."""
+    """Return True if the compiled scans support the network: they need h and, for a
+    conditioning map, its features in multiples of 16. A label does not count, because
+    it is no input of theirs.
+
+    The number of images does not matter; the parameter makes this a
+    `FusedNetwork.fits`.
+    """
     return network.config.hidden % LANES == 0 and (
         network.config.labels > 0 or network.conditioning % LANES == 0
     )
@@ -35,9 +40,11 @@ def recurrent_block(
 ) -> FusedBlock:
     """Return the block of a recurrent network.
 
-    scans: returns the scans of a layer on a canvas. joined: returns the layer's map
-        (M, h), given the hidden states of each scan. parted: its gradient; returns the
-        gradient of each scan's hidden states, given that of the layer's map.
+    scans: scans(layer, canvas) returns the scans of a layer.
+    joined: joined(hidden, canvas) returns the layer's map (M, h), given the hidden
+        states of each scan.
+    parted: the gradient of `joined`: parted(d_hidden, canvas) returns the gradient of
+        each scan's hidden states, given that of the layer's map.
     """
 
     def forward(block: Block, maps: Maps, before: Kept | None) -> Kept:
@@ -102,8 +109,8 @@ def recurrent_block(
 
 
 def _inputs(maps: Maps) -> Tensor:
-    """Return what the cells read, of canvas.dtype: the stream (M, 2h), or (M, 2h + c)
-    with the conditioning map, which is a further input of each pixel."""
+    """Return the inputs of the cells, in the canvas's dtype: the stream (M, 2h), or (M,
+    2h + c) with the conditioning map, which is a further input of each pixel."""
     read = (
         maps.stream
         if maps.condition is None

@@ -22,13 +22,23 @@ from model_core.fused.products import (
 from model_core.layers.head import Head
 
 End = Callable[[Tensor, Head, Tensor, torch.dtype], Tensor]
-"""The last 1 x 1 of the head and the nats: what it reads, (M, head); the head; values
-(M, C), int64; the type of the factors -> -ln p of the values (M, C)."""
+"""end(wide, head, values, dtype): the last 1 x 1 convolution of the head, and -ln p.
+
+wide: (M, head features), the input of that convolution.
+values: int64 (M, C).
+dtype: type of the factors of products.
+
+It returns -ln p of each value, float32 (M, C).
+"""
 
 
 def end_of(head: Head) -> End | None:
-    """Return the function for this head; None if there is none, so that the logits have
-    to be computed."""
+    """Return the function that computes -ln p with this head without storing the
+    logits; None if there is none, so that the logits have to be computed.
+
+    There is one for two values of one colour, and if each variable has a multiple of 16
+    logits.
+    """
     if head.outputs == 2 and head.colours == 1:
         return _nats_of_two
     return _nats_of_vectors if head.outputs % LANES == 0 else None

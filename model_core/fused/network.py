@@ -27,18 +27,19 @@ parts whose maps are at most this large."""
 
 @dataclass(frozen=True)
 class FusedNetwork:
-    """A FusedPass for one kind of network.
-
-    block: one block of it. fits: fits(network, images) returns True if the compiled
-        code supports the network's layer and is faster for so many images.
-    """
+    """The fast pass of one kind of network on a CPU: a FusedPass
+    (networks/pixel_network.py). The file of each kind has one, `FUSED`."""
 
     block: FusedBlock
+    """One block of it."""
     fits: Callable[[PixelNetwork, int], bool]
+    """fits(network, images) returns True if the compiled code supports the network's
+    layers and is faster for this number of images."""
 
     def suits(self, network: PixelNetwork, x: Tensor) -> bool:
-        """Return True if this pass can be used for the first map x (B, 2h, H, W):
-        float32 on a CPU, or bfloat16 under autocast, in a network that fits."""
+        """Return True if this pass can be used for the first map x (B, 2h, H, W) and is
+        faster: if it is on a CPU, is float32 (or bfloat16 under torch.autocast, on a
+        processor with such products), and if the network fits."""
         dtypes = (
             (torch.float32, torch.bfloat16)
             if HAS_BF16 and _is_autocast()
@@ -51,10 +52,12 @@ class FusedNetwork:
     def logits(
         self, network: PixelNetwork, x: Tensor, condition: Tensor | None
     ) -> Tensor:
-        """Return the logits (B, V, C, H, W) of PixelNetwork's trunk and head, given the
-        first map x (B, 2h, H, W) and the conditioning map (B, c, H, W).
+        """Return the logits (B, V, C, H, W) of PixelNetwork's trunk and head.
 
-        In memory the logits of one variable are adjacent.
+        x: first map (B, 2h, H, W), for which `suits` is True.
+        condition: conditioning map (B, c, H, W), one-hot labels (B, K, 1, 1), or None.
+
+        In memory the logits of one variable are adjacent. Gradients can be computed.
         """
         canvas, head = _canvas(x), network.head
         with torch.autocast("cpu", enabled=False):
@@ -71,8 +74,15 @@ class FusedNetwork:
     def nats(
         self, network: PixelNetwork, x: Tensor, condition: Tensor | None, values: Tensor
     ) -> Tensor:
-        """Return -ln p of every variable (B, C, H, W), given the first map x
-        (B, 2h, H, W), the conditioning map (B, c, H, W) and values (B, C, H, W)."""
+        """Return -ln p of every variable, (B, C, H, W), without storing the logits if
+        the head allows it.
+
+        x, condition: as for `logits`.
+        values: int64 (B, C, H, W), the images from which x was computed.
+
+        Without gradients, images are scored in parts that bound the memory; with them,
+        all at once.
+        """
         if torch.is_grad_enabled():
             return self._nats(network, x, condition, values)
         count = max(

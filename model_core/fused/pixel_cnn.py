@@ -1,4 +1,4 @@
-"""PixelCNN's block on a canvas: one compiled pass in each direction
+"""PixelCNN's block on a canvas (canvas.py): one compiled pass in each direction
 (compiled/convolutions.py)."""
 
 from typing import Any

@@ -7,6 +7,9 @@ columns, so whole panels of columns that a mask hides are skipped
 (compiled/map_products.py). Values and gradients equal those of MaskedConv2d up to
 float32 rounding. Both factors of a product have the same type, float32 or bfloat16;
 sums and the gradients of weights are float32.
+
+M is the number of rows of a canvas, I and O are the inputs and outputs of a 1 x 1
+convolution.
 """
 
 from functools import lru_cache
@@ -29,7 +32,7 @@ from model_core.fused.panels import bits, panels
 from model_core.layers.masked_conv import MaskedConv2d
 
 HERE = np.zeros(1, np.int64)
-"""The only step of a 1 x 1: to the position itself."""
+"""The only step of a 1 x 1 convolution: to the position itself."""
 NOTHING = np.empty((0, 1), np.float32)
 """An empty map, if there is none to add to."""
 
@@ -42,12 +45,15 @@ _NO_SPANS = np.empty((0, 2), np.int64)
 Gradients = dict[Tensor, Tensor]
 """Parameter -> its gradient, of its shape."""
 Bounds = tuple[tuple[int, int, int], ...]
-"""For each colour, its first output, the index after its last output, and how many
-inputs these outputs read."""
+"""Which outputs of a convolution read which inputs. For each colour: its first output,
+the index after its last output, and how many inputs these outputs read, from the first
+one on."""
 
 
 def bounds_of(conv: MaskedConv2d) -> Bounds:
-    """Return the bounds of a 1 x 1 convolution."""
+    """Return for each colour of a 1 x 1 convolution with mask B its first output, the
+    index after its last output, and how many inputs these outputs read, from the first
+    one on. Raises AssertionError for a larger kernel."""
     assert conv.kernel == 1
     return tuple(
         (outputs.start, outputs.stop, inputs.stop) for outputs, inputs in conv.groups
@@ -56,8 +62,15 @@ def bounds_of(conv: MaskedConv2d) -> Bounds:
 
 @lru_cache(maxsize=256)
 def reads_of(bounds: Bounds, outputs: int, pair: int = 1) -> Any:
-    """Return spans: for each panel of outputs, the range of inputs that it reads, in
-    words of `pair` inputs."""
+    """Return spans, int64 (panels, 2): for each panel of PANEL outputs, the range of
+    inputs that it reads, first and end, in words of `pair` inputs.
+
+    bounds: of the convolution, as `bounds_of` returns them.
+    outputs: O.
+    pair: inputs in a word of 4 bytes: 1 in float32, 2 in bfloat16.
+
+    The array is cached, so the caller must not change it.
+    """
     ends = []
     for first in range(0, outputs, PANEL):
         reads = [
@@ -69,8 +82,9 @@ def reads_of(bounds: Bounds, outputs: int, pair: int = 1) -> Any:
 
 @lru_cache(maxsize=256)
 def readers_of(bounds: Bounds, inputs: int, outputs: int, pair: int = 1) -> Any:
-    """Return spans: for each panel of inputs, the range of outputs that read it, in
-    words of `pair` outputs."""
+    """Return spans, int64 (panels, 2): for each panel of PANEL inputs, the range of
+    outputs that read it, first and end, in words of `pair` outputs. bounds: as for
+    `reads_of`. The array is cached, so the caller must not change it."""
     starts = []
     for first in range(0, inputs, PANEL):
         readers = [start for start, _, stop in bounds if stop > first]
@@ -79,8 +93,8 @@ def readers_of(bounds: Bounds, inputs: int, outputs: int, pair: int = 1) -> Any:
 
 
 def ahead(conv: MaskedConv2d | None, dtype: torch.dtype) -> Ahead:
-    """Return the forward product of a 1 x 1, with factors of `dtype`; one without
-    columns for None."""
+    """Return the forward product of a 1 x 1 convolution as compiled code takes it, with
+    factors of `dtype`, float32 or bfloat16; for None, a product without outputs."""
     if conv is None:
         return Ahead(_NO_PANELS[dtype], _NO_SPANS, NOTHING[:, 0])
     weight = conv.weight[:, :, 0, 0]  # masked already
@@ -89,8 +103,9 @@ def ahead(conv: MaskedConv2d | None, dtype: torch.dtype) -> Ahead:
 
 
 def back(conv: MaskedConv2d | None, dtype: torch.dtype) -> Back:
-    """Return the backward product of a 1 x 1, with gradients of zero; one without
-    columns for None."""
+    """Return the backward product of a 1 x 1 convolution as compiled code takes it,
+    with gradients of zero, to which that code adds; for None, a product without
+    outputs."""
     if conv is None:
         return Back(
             _NO_PANELS[dtype],
@@ -110,8 +125,9 @@ def back(conv: MaskedConv2d | None, dtype: torch.dtype) -> Back:
 
 
 def gradients_of(conv: MaskedConv2d | None, product: Back) -> Gradients:
-    """Return the gradients of a 1 x 1, with those of masked weights zero; none for
-    None."""
+    """Return the gradients that compiled code has added to a backward product, for the
+    weight and the bias of a 1 x 1 convolution; those of masked weights are zero. For
+    None, an empty dictionary."""
     if conv is None:
         return {}
     O, I = conv.weight.shape[:2]  # noqa: E741
@@ -123,13 +139,14 @@ def gradients_of(conv: MaskedConv2d | None, product: Back) -> Gradients:
 
 
 def room(width: int) -> int:
-    """Return the next multiple of LANES (16)."""
+    """Return the smallest multiple of LANES (16) that is not less than `width`."""
     return width + -width % LANES
 
 
 def roomy(x: Tensor) -> Tensor:
-    """Return the same map (M, F), with space for a multiple of LANES features in each
-    row. The additional ones are zero, or arbitrary in the result of a product."""
+    """Return a map (M, F) whose rows have space for a multiple of LANES (16) features
+    in memory: the map itself if it has that already, else a copy. What follows the F
+    features of a row is zero in a copy, and arbitrary in the result of a product."""
     if x.stride(1) == 1 and x.stride(0) % LANES == 0:
         return x
     return functional.pad(x, (0, -x.shape[1] % LANES))[:, : x.shape[1]]
@@ -142,8 +159,15 @@ def product(
     bounds: Bounds,
     rectify: bool = False,
 ) -> Tensor:
-    """Return x @ weight^T + bias, (M, O) of x's type, rectified if `rectify`: x (M, I),
-    weight (O, I), bias (O,)."""
+    """Return x @ weight^T + bias, (M, O), of x's type; negative results become 0 if
+    `rectify` is True.
+
+    x: (M, I), with space in its rows (`roomy`).
+    weight: (O, I). Weights outside `bounds` count as zero. bias: (O,), or None.
+    bounds: of the convolution, as `bounds_of` returns them.
+
+    The result has space in its rows, too.
+    """
     O, pair = len(weight), _pair(x)  # noqa: E741
     out = x.new_empty(len(x), room(O))
     start = np.zeros(room(O), np.float32)
@@ -168,7 +192,11 @@ def product(
 def product_back(
     d_out: Tensor, weight: Tensor, bounds: Bounds, dtype: torch.dtype
 ) -> Tensor:
-    """Return d_out @ weight, (M, I) of `dtype`: d_out (M, O), weight (O, I)."""
+    """Return d_out @ weight, (M, I), of `dtype`: the gradient of x in `product`.
+
+    d_out: (M, O), with space in its rows (`roomy`).
+    weight: (O, I). Weights outside `bounds` count as zero.
+    """
     O, I = weight.shape  # noqa: E741
     out = torch.empty(len(d_out), room(I), dtype=dtype)
     spans, none = readers_of(bounds, I, O, _pair(d_out)), np.zeros(room(I), np.float32)
@@ -188,8 +216,12 @@ def product_back(
 
 
 def weight_gradient(x: Tensor, d_out: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
-    """Return the float32 gradients of weight (O, I) and bias (O,), given x (M, I) and
-    d_out (M, O)."""
+    """Return the float32 gradients of weight, (O, I), and bias, (O,), of `product`.
+
+    x: (M, I). d_out: (M, O). Both have space in their rows (`roomy`), which is read.
+    bounds: gradients of whole panels outside them are zero; others of masked weights
+        may have any value, and the caller masks them.
+    """
     I, O = x.shape[1], d_out.shape[1]  # noqa: E741
     d_weight, d_bias = torch.zeros(1, room(I), room(O)), torch.zeros(room(O))
     wide = bits(d_out.as_strided((len(d_out), room(O)), d_out.stride()))
@@ -214,8 +246,9 @@ def _pair(x: Tensor) -> int:
 def masked_linear(
     x: Tensor, conv: MaskedConv2d, dtype: torch.dtype, rectify: bool
 ) -> Tensor:
-    """Apply a mask-B 1 x 1 to a map, with factors of `dtype`, and rectify the result if
-    `rectify`: (M, I) -> (M, O), of `dtype`."""
+    """Return a 1 x 1 convolution with mask B of a map, (M, I) -> (M, O), of `dtype`,
+    with factors of that type; negative results become 0 if `rectify` is True. Gradients
+    can be computed."""
     bounds = bounds_of(conv)
     return _Linear.apply(x, conv.masked_weight(), conv.bias, bounds, dtype, rectify)  # type: ignore[no-any-return]
 

@@ -1,5 +1,5 @@
-"""The Row LSTM's block on a canvas: one compiled scan, with the left neighbour's
-features among the inputs."""
+"""The Row LSTM's block on a canvas (canvas.py): one compiled scan, with the left
+neighbour's features among the inputs."""
 
 from torch import Tensor
 

@@ -1,4 +1,5 @@
-"""An LSTM's scan over a canvas, forward and backward (compiled/scans.py)."""
+"""An LSTM's scan over a canvas (canvas.py), forward and backward
+(compiled/scans.py)."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,36 +18,38 @@ from model_core.layers.lstm import GATES, LSTMParameters
 
 @dataclass(frozen=True)
 class Walk:
-    """Which cells a scan visits, and at which distances on the canvas each reads its
-    inputs and states (compiled/scans.py).
-
-    rows, width: cells of the scan. step: 1 from left to right, -1 from right to left.
-        input_steps, state_steps: distances to the features and to the hidden states
-        that a cell reads. cell_step: distance to the cell state that it reads.
-    """
+    """Which cells a scan visits, and at which distances each reads its inputs and
+    states (compiled/scans.py). Distances are in pixels of the canvas."""
 
     batch: int
+    """Images, padded to a multiple of four."""
     rows: int
+    """Rows of cells that are scanned, from the top one on."""
     width: int
+    """Cells of a row."""
     step: int
+    """1 from left to right, -1 from right to left."""
     input_steps: tuple[int, ...]
+    """Distances to the features that a cell reads."""
     state_steps: tuple[int, ...]
+    """Distances to the hidden states that a cell reads."""
     cell_step: int
+    """Distance to the cell state that a cell reads."""
 
     @property
     def reads_beside(self) -> bool:
-        """True if a cell reads the features of its left neighbour, which are zero
+        """True if a cell reads the features of its left neighbour, which must be zero
         outside the image."""
         return min(self.input_steps) < 0
 
     @property
     def states_above(self) -> int:
-        """How many of the hidden states that a cell reads are in the row above. The
-        last of the others is beside the cell."""
+        """Number of hidden states that a cell reads in the row above. The others are
+        beside the cell."""
         return sum(abs(step) > 1 for step in self.state_steps)
 
     def arguments(self) -> tuple[Any, ...]:
-        """Return the walk as the arguments of the compiled scans."""
+        """Return the walk as arguments of the compiled scans, in their order."""
         steps = (
             np.array(self.input_steps, np.int64),
             np.array(self.state_steps, np.int64),
@@ -83,14 +86,16 @@ class Scan:
     def forward(
         self, inputs: Tensor, states: list[Tensor] | None, maps: Maps
     ) -> list[Tensor]:
-        """Scan the inputs (M, F), which contain the conditioning map after the
-        features, and return gates, cell and hidden (M, h).
+        """Scan the inputs (M, F), and return the gates, the cell states (M, h) and the
+        hidden states (M, h).
 
-        Factors of products, and the hidden states, have the type of the inputs, float32
-        or bfloat16. Positions outside the image, and below the rows of the walk, have
-        the initial state. states: maps of another scan to overwrite, if any. With
-        maps.keeps, gates are (M, 4h), for the backward pass; otherwise they are those
-        of one row only.
+        inputs: the features, then the conditioning map if there is one. Factors of
+            products, and the hidden states, have their type, float32 or bfloat16.
+        states: maps of another scan to overwrite and return; None: new ones.
+        maps: its `keeps` decides whether the gates are those of all pixels, (M, 4h),
+            for the backward pass, or of one row only; its `labels` bias the gates.
+
+        Pixels outside the image, and below the rows of the walk, get the initial state.
         """
         lstm, walk, M, h = self.lstm, self.walk, len(inputs), self.lstm.hidden
         if states is None:
@@ -132,8 +137,15 @@ class Scan:
         d_inputs: Tensor,
         maps: Maps,
     ) -> Gradients:
-        """Add to d_inputs (M, F), float32, and return the gradients of the parameters,
-        given d_hidden (M, h), float32."""
+        """Return the gradients of the parameters, and add those of the inputs to
+        d_inputs.
+
+        inputs: as for `forward`. states: what it returned, with the gates of all
+            pixels.
+        d_hidden: float32 (M, h), gradient of the hidden states.
+        d_inputs: float32 (M, F); is changed.
+        maps: its `labels` are those of `forward`.
+        """
         lstm, walk, (gates, cell, hidden) = self.lstm, self.walk, states
         n, F, h, matrix = (
             len(walk.input_steps),
@@ -221,7 +233,8 @@ class Scan:
 
 
 def clear_first_column(canvas: Tensor, walk: Walk) -> None:
-    """Set the positions to the left of each row, outside the image, to zero."""
+    """Set the pixels to the left of each row, outside the image, to zero, in place.
+    canvas: (M, F)."""
     _first_column(canvas, walk).zero_()
 
 

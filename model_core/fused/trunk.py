@@ -25,45 +25,54 @@ Kept = list[Tensor]
 
 @dataclass
 class Maps:
-    """The maps that blocks update, all (M, F) and float32; in the backward pass, their
-    gradients."""
+    """The maps that blocks update, and what they need with them. In the backward pass
+    the maps are gradients instead."""
 
     canvas: Canvas
+    """Their layout."""
     residual: bool
+    """True if the network has residual connections."""
     keeps: bool
     """True if there will be a backward pass."""
     stream: Tensor
+    """float32 (M, 2h): the residual stream."""
     skips: Tensor
-    """The skip sum; has no rows in a network without skip connections."""
+    """(M, 2h): the skip sum, float32; its gradient has the canvas's dtype. No rows in a
+    network without skip connections."""
     condition: Tensor | None
+    """float32 (M, c): the conditioning map; None without one."""
     labels: Tensor | None
-    """(batch, K): one-hot labels of the images, the condition of a network with
-    labels."""
+    """float32 (batch, K): one-hot labels of the images, the condition of a network with
+    labels; None without labels."""
 
     def by_image(self, biases: Tensor) -> Tensor:
-        """Return the biases of each image's label (batch, F), given those of all labels
-        (F, K)."""
+        """Return the biases of each image's label, (batch, F), given those of all
+        labels, (F, K). Raises AssertionError without labels."""
         assert self.labels is not None
         return self.labels @ biases.t()
 
 
 @dataclass(frozen=True)
 class FusedBlock:
-    """One block of one kind of network.
-
-    forward(block, maps, before) -> kept: update maps.stream and maps.skips, and return
-    what the backward pass needs. before: what an earlier block kept, to be overwritten;
-    None if that is still needed, or if there is none.
-
-    backward(block, kept, back, condition, gradients): change back.stream from the
-    gradient of the stream after the block to that of the stream before it, add to
-    back.condition, and store the gradient of each parameter of the block in
-    `gradients`. back.skips is the gradient of the skip sum; condition is the
-    conditioning map of the forward pass.
-    """
+    """One block of one kind of network, as two functions that change maps in place."""
 
     forward: Callable[[Block, Maps, Kept | None], Kept]
+    """forward(block, maps, before): update maps.stream and maps.skips, and return what
+    the backward pass needs.
+
+    before: what an earlier block returned, to be overwritten; None if that is still
+        needed, or if there is none.
+    """
     backward: Callable[[Block, Kept, Maps, Tensor | None, Gradients], None]
+    """backward(block, kept, back, condition, gradients): change back.stream from the
+    gradient of the stream after the block to that of the stream before it, add to
+    back.condition, and store the gradient of each parameter of the block in
+    `gradients`.
+
+    kept: what `forward` returned.
+    back: gradients; back.skips is that of the skip sum.
+    condition: the conditioning map of the forward pass.
+    """
 
 
 def trunk(
@@ -73,8 +82,14 @@ def trunk(
     condition: Tensor | None,
     canvas: Canvas,
 ) -> Tensor:
-    """Return the rectified top map (M, 2h), given the first map (B, 2h, H, W), and the
-    conditioning map (B, c, H, W) or one-hot labels (B, K, 1, 1), if any."""
+    """Return the top map after ReLU, float32 (M, 2h), of a network on a canvas.
+    Gradients can be computed.
+
+    way: the block of the network's kind.
+    x: the first map (B, 2h, H, W).
+    condition: the conditioning map (B, c, H, W), one-hot labels (B, K, 1, 1), or None.
+    canvas: for x.
+    """
     parameters = [
         parameter for block in network.blocks for parameter in block.parameters()
     ]
