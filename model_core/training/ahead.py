@@ -1,10 +1,11 @@
-"""Compile the loops of an update before the first one is made, in two processes at a time.
+"""Compile the loops of an update before the first one is made, in two processes at the
+same time.
 
-numba compiles in one thread, and an update calls some fifteen loops, which take a
-processor about 20 s. One process compiles those of the forward pass and of the head's
-gradients, another one those of the rest of the backward pass. Neither needs what the
-other one computes, because types alone decide what is compiled: loops that are the other
-one's do nothing, and leave whatever was in their arrays.
+numba compiles in one thread, and an update calls some fifteen loops, for which a
+processor needs about 20 s. One process compiles those of the forward pass and of the
+head's gradients, the other one those of the rest of the backward pass. Neither needs
+what the other one computes, because only types decide what is compiled: in each
+process, the loops that the other one compiles do nothing.
 
 `python -m model_core.training.ahead` is such a process. It reads a JSON object from
 stdin, and leaves what it has compiled on disk.
@@ -30,30 +31,35 @@ from model_core.source_digest import source_digest
 
 HALVES = ("forward", "backward")
 WITH_FORWARD = frozenset({"head_gradients"})
-"""Loops of the backward pass that the first process compiles, so that both take about as
-long: 11 and 10 s of an AMD EPYC for the Row LSTM of colour pictures."""
+"""Loops of the backward pass that the first process compiles, so that both take about
+as long: 11 and 10 s on an AMD EPYC for the Row LSTM of colour pictures."""
 
 LEAST_NICENESS = 0
 MOST_NICENESS = 19
 
 
 def is_compiled(config: NetworkConfig, images: int, precision: str) -> bool:
-    """Return True if an update of such a network has been compiled on this machine.
+    """Return True if `note_compiled` was called on this machine for such an update, and
+    the sources of the loops have not changed since.
 
-    images: in a batch. What was noted does not count any more once the sources change.
+    config: of the network.
+    images: in a batch.
+    precision: float32 or bf16.
     """
     return keeping.KEEP and _note(config, images, precision).exists()
 
 
 def note_compiled(config: NetworkConfig, images: int, precision: str) -> None:
-    """Note that an update of such a network was made, and so compiled."""
+    """Record on disk that such an update was made, and so is compiled. The arguments
+    are those of `is_compiled`. Nothing is raised if it cannot be written."""
     if keeping.KEEP:
         with suppress(OSError):
             _note(config, images, precision).touch()
 
 
 def compile_update(config: NetworkConfig, images: int, precision: str) -> None:
-    """Compile what an update calls, and wait for it.
+    """Compile everything that such an update calls, in two processes, and wait for
+    them. The arguments are those of `is_compiled`.
 
     Nothing is raised if it fails: the update itself compiles what is missing.
     """
@@ -66,8 +72,12 @@ def compile_update(config: NetworkConfig, images: int, precision: str) -> None:
 def compiling(
     config: NetworkConfig, images: int, precision: str, niceness: int
 ) -> Iterator[list["subprocess.Popen[bytes]"]]:
-    """Yield the processes that compile. They are ended with the block; what they have
-    compiled by then stays on disk."""
+    """Context manager that yields the two processes that compile such an update; an
+    empty list if compiled code is not kept on disk. They are killed at the end of the
+    block; what they have compiled by then stays on disk.
+
+    niceness: of the processes, 0 to 19. The other arguments are those of `is_compiled`.
+    """
     processes: list[subprocess.Popen[bytes]] = []
     try:
         if keeping.KEEP:
@@ -137,7 +147,7 @@ class _Turn:
 
 
 def _replace_loops(turn: _Turn) -> None:
-    """Let each module of model_core/fused call its loops by way of _Loop."""
+    """Make each module of model_core/fused call its loops through _Loop."""
     from numba.core.dispatcher import Dispatcher
 
     for found in pkgutil.iter_modules(fused.__path__, f"{fused.__name__}."):
@@ -148,6 +158,12 @@ def _replace_loops(turn: _Turn) -> None:
 
 
 def main() -> None:
+    """Compile one half of an update: the entry point of a process, which `compiling`
+    starts.
+
+    It reads a JSON object from stdin (network, images, precision, half, niceness),
+    lowers its own priority, and replaces the loops of model_core/fused in this process.
+    """
     asked = json.load(sys.stdin)
     os.setpriority(os.PRIO_PROCESS, 0, max(asked["niceness"], os.getpriority(0, 0)))
 

@@ -18,14 +18,20 @@ from model_core.orientation import Orientation, turn
 
 
 class Batch(NamedTuple):
-    """Images (B, C, H, W), int64, and their labels (B,), int64; None if there are none.
-    The tensors are overwritten two calls later."""
+    """The images of an update that one process computes, and their labels.
+    `Batches.batch_at` returns it.
+
+    values: (B, C, H, W), int64, in the network's orientation. The tensor is overwritten
+        after the next call of `batch_at`.
+    labels: (B,), int64; None if there are none.
+    """
 
     values: Tensor
     labels: Tensor | None
 
     def parts(self, count: int) -> list["Batch"]:
-        """Return `count` equal parts, in order."""
+        """Return `count` equal parts, in order; values and labels are views. B is a
+        multiple of count."""
         values = self.values.tensor_split(count)
         if self.labels is None:
             return [Batch(each, None) for each in values]
@@ -34,11 +40,8 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """Shuffled batches of one training split, turned. Each batch has equal shares, which
-    several processes divide among themselves.
-
-    values: images; or grey pictures, from which binary images are drawn again for every
-        batch, if `redraw`; or crops, which have another place in every epoch.
+    """Shuffled batches of one training split, turned to the network's orientation. Each
+    batch has equal shares, which several processes divide among themselves.
 
     Images at the end of an epoch that do not fill a batch are left out; the next epoch
     has another order. While one batch is trained on, a thread reads the next one, so
@@ -57,11 +60,18 @@ class Batches:
         labels: Numbers | None = None,
         shares: int = 0,
     ) -> None:
-        """labels: (N,), those of the images. rank: this process, of `processes`.
+        """values: images (N, C, H, W), upright, in 0..V-1; or grey pictures, from which
+            binary images are drawn again for every batch, if `redraw`; or crops, which
+            have another place in every epoch.
+        batch: images of an update, in all processes together.
+        seed: decides the order, the draws and the places of crops.
+        rank: this process, of `processes`, from 0.
+        orientation: to which images are turned.
+        labels: (N,), those of the images.
         shares: of each batch. Default: one for each process.
 
         Raises ConfigError if a batch is larger than the training split, or cannot be
-        divided into equal shares.
+        divided into equal shares; DataError if there is not one label for each image.
         """
         shares = shares or processes
         if labels is not None:
@@ -102,13 +112,16 @@ class Batches:
         return len(self._values) // self._batch
 
     def at(self, iteration: int) -> Tensor:
-        """Return this process's images of update number `iteration`."""
+        """Return the images of `batch_at`, without labels."""
         return self.batch_at(iteration).values
 
     def batch_at(self, iteration: int) -> Batch:
         """Return this process's shares of the batch of update number `iteration` (from
-        0), in order, and begin to read the next ones. They are valid until the next
-        call."""
+        0), in order, and begin to read the next batch. The result is valid until the
+        next call, which overwrites it.
+
+        Errors of reading the images are passed on.
+        """
         if self._next is None or self._next[0] != iteration:
             self._next = (iteration, self._reader.submit(self._read, iteration))
         batch = self._next[1].result()

@@ -10,11 +10,13 @@ from model_core.training.recipe import Recipe
 
 
 class Categories(NamedTuple):
-    """A recipe whose network has the categories of its data. For a network without
-    categories palette and description are empty.
+    """A recipe whose network has the categories of its data; `categories_of` makes it.
+    Categories are values without an order, such as the colours of a palette.
 
-    palette: the colour of each category. description: a line that says which colours
-        they are and where they are from.
+    recipe: with the number of values that the data needs.
+    palette: the colour of each category; empty for a network without categories.
+    description: a line that says which colours these are and where they are from; empty
+        for a network without categories.
     """
 
     recipe: Recipe
@@ -23,9 +25,14 @@ class Categories(NamedTuple):
 
 
 def categories_of(recipe: Recipe) -> Categories:
-    """Return a recipe's categories, after reading the colours of its data. Raise
-    DataError if the recipe asks for a palette and the data has none, or if the data has
-    another number of colours than the network."""
+    """Return a recipe with the categories of its data, after reading the data's
+    colours; the same recipe if neither the data section nor the network asks for
+    categories.
+
+    Raises DataError if the data cannot be read, if the recipe asks for a palette and
+    the data has none, or if the data has another number of colours than the network;
+    ConfigError for an invalid network.
+    """
     section = recipe.data
     network = recipe.network
     if section.palette == "none" and not network.config().categories:

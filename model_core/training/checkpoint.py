@@ -73,8 +73,10 @@ def write_checkpoint(
     """Replace a checkpoint atomically: after a crash the file is the old one or the new
     one, complete.
 
-    tensors: by name. facts: the scalars, JSON values. Raises OSError, and leaves the
-        old file, if the new one cannot be written.
+    tensors: by name.
+    facts: everything else, JSON values.
+
+    Raises OSError, and leaves the old file, if the new one cannot be written.
     """
     draft = path.with_suffix(".draft")
     try:
@@ -87,8 +89,8 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Return the tensors by name, and the scalars. Raise ModelError if the file is
-    missing, damaged, or of another format."""
+    """Return the tensors of a checkpoint by name, and its other facts. Raises
+    ModelError if the file is missing, damaged, or of another format."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -99,7 +101,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return the scalars alone. Raise ModelError like `read_checkpoint`."""
+    """Return the facts of a checkpoint without its tensors. Raises ModelError like
+    `read_checkpoint`."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}

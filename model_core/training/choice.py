@@ -23,12 +23,12 @@ from model_core.data.survey import Survey
 from model_core.errors import ConfigError
 
 LARGEST_SIDE = 32
-"""Pixels. Larger pictures are reduced: a network that trains for minutes learns no more
-from larger ones."""
+"""Pixels. Larger pictures are reduced to this: a network that trains for minutes learns
+no more from larger ones."""
 _SMALLEST_SIDE = 8
-"""Pixels of a side of the network's images, at least."""
+"""Minimum length of a side of the network's images, in pixels."""
 _MOST_VALID = 200
-"""Pictures that each validation scores, at most."""
+"""Maximum number of pictures that each validation scores."""
 # The optimiser of all choices, as in a recipe's [training].
 _MUON = {
     "rule": "muon",
@@ -41,21 +41,22 @@ _MUON = {
 
 @dataclass(frozen=True)
 class Choice:
-    """The network for pictures of one sort, and how it is trained.
-
-    sort: the sort in words. network: fields of a recipe's [network]. start: name of the
-        model whose weights it begins with; empty: random ones. rate: the learning rate.
-        batch: images in an update.
-    """
+    """The network for pictures of one sort, and how it is trained. `choice` returns
+    one."""
 
     sort: str
+    """The sort in words."""
     network: Mapping[str, Any]
+    """Fields of a recipe's [network]."""
     start: str
+    """Name of the model whose weights it begins with; empty: random ones."""
     rate: float
+    """The learning rate."""
     batch: int
+    """Images in an update."""
     reached: str
-    """In words, the bits/dim of held-out pictures that five minutes reached, and what
-    PNG needed for them."""
+    """In words, the bits/dim of held-out pictures that five minutes reached, and how
+    many PNG needed for them."""
 
 
 _COLOUR = Choice(
@@ -91,7 +92,8 @@ _BINARY = Choice(
 
 
 def choice(pictures: Survey) -> Choice:
-    """Return the choice for pictures with these properties."""
+    """Return the choice for pictures with these properties: one for colour, one for
+    grey, and one for black and white."""
     if pictures.channels == 3:
         return _COLOUR
     return _GREY if pictures.values > 2 else _BINARY
@@ -99,7 +101,8 @@ def choice(pictures: Survey) -> Choice:
 
 def size(pictures: Survey) -> tuple[int, int]:
     """Return the height and width of the network's images: those of the pictures,
-    reduced so that no side is longer than `LARGEST_SIDE`."""
+    reduced in proportion so that no side is longer than LARGEST_SIDE (32), and then
+    each raised to at least 8."""
     shrink = min(1.0, LARGEST_SIDE / max(pictures.height, pictures.width))
     height = max(_SMALLEST_SIDE, round(pictures.height * shrink))
     width = max(_SMALLEST_SIDE, round(pictures.width * shrink))
@@ -114,9 +117,13 @@ def picture_recipe(
 ) -> dict[str, Any]:
     """Return a recipe as a file would contain it, but with a single epoch.
 
-    path: where the pictures are. crops: train on crops of them. begin: the network of
-    the model whose weights it begins with, if that is not the choice's. Raises
-    ConfigError if the network of `begin` has categories.
+    pictures: their properties.
+    path: where they are.
+    crops: True to train on crops of them.
+    begin: the network of the model whose weights it begins with, if that is not the
+        choice's.
+
+    Raises ConfigError if the network of `begin` has categories.
     """
     ours = choice(pictures)
     if crops:

@@ -14,12 +14,16 @@ from model_core.training.recipe import TrainingSection
 
 
 def training_device(training: TrainingSection, cpu_has_bf16: bool = HAS_BF16) -> str:
-    """Return the recipe's device. With several GPUs, each process on a host gets the
-    one with the index LOCAL_RANK.
+    """Return the name of the device on which this process trains: the recipe's, such as
+    cpu; with several GPUs, each process on a host gets the one with the index
+    LOCAL_RANK, such as cuda:1, and makes it the current one. TF32 is disabled in this
+    process.
 
-    cpu_has_bf16: whether this processor multiplies bfloat16 numbers. Default: that of
-        the machine. Raises ConfigError if the device does not exist, or does not
-        support the recipe's precision or compilation.
+    cpu_has_bf16: True if this processor multiplies bfloat16 numbers. Default: what the
+        machine says.
+
+    Raises ConfigError if the device does not exist, or does not support the recipe's
+    precision or compilation.
     """
     device = device_of(training.device, "training.device: ")
     if device.type == "cuda":
@@ -71,8 +75,11 @@ def _gpu(device: torch.device, training: TrainingSection) -> str:
 
 
 def describe_hardware(device: str, processes: int) -> str:
-    """Return the machine's line in a card, such as `2 x AMD EPYC 9R14, 1 thread`. The
-    number before the x is that of the processes."""
+    """Return what a card says of the machine, such as `2 x AMD EPYC 9R14, 1 thread`.
+    The number before the x is that of the processes; it is left out for one.
+
+    device: name of the device.
+    """
     if device.startswith("cuda"):
         name = torch.cuda.get_device_name(device)
     else:

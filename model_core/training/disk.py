@@ -17,8 +17,12 @@ class DiskError(PixelRNNError):
 
 @contextmanager
 def explained_disk(directory: Path) -> Iterator[None]:
-    """Within the context, turn an OSError of writing into a DiskError that says how to
-    continue the run. directory: the run's."""
+    """Context manager that turns an OSError of a full or broken disk into a DiskError
+    that says how to continue the run: no space, no quota, a file that is too big, a
+    read-only file system, or an I/O error. Every other exception is passed on.
+
+    directory: the run's.
+    """
     try:
         yield
     except OSError as error:

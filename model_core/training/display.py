@@ -19,29 +19,34 @@ from rich.progress import (
 from model_core import slow_steps
 
 REFRESHES = 1
-"""Times a second that the bar is drawn. Each takes a processor about 2 ms, and all of
-them together are to take less than 1 %."""
+"""How often the bar is drawn in a second. Each time takes a processor about 2 ms, and
+all of them together should take less than 1 %."""
 
 
 def nats_and_bits(nats: float, dimensions: int) -> str:
-    """Return a score as text: nats per image, and bits per variable, or that it is not
-    finite. dimensions: variables of an image."""
+    """Return a score as text: nats per image, and bits per variable; or that it is not
+    finite.
+
+    nats: per image. dimensions: number of variables of an image.
+    """
     if not math.isfinite(nats):
         return "no score that is a number"
     return f"{nats:.2f} nats ({nats / dimensions / math.log(2):.3f} bits/dim)"
 
 
 class Display:
-    """Reports of a run on stderr, because stdout is for results. Processes that do not
-    lead print nothing.
+    """Shows the progress of a run on stderr, because stdout is for results. It is a
+    context manager. In processes that do not lead it prints nothing.
 
-    If stderr is no terminal, it prints when the first update is made, and once a minute
-    how far the run is.
+    If stderr is not a terminal, it prints a line after the first update and then one a
+    minute, in place of a bar.
     """
 
     def __init__(self, leads: bool, iteration: int, total: int) -> None:
-        """leads: whether this process is the one that prints. iteration, total: updates
-        made, and updates of the whole run."""
+        """leads: True in the process that prints.
+        iteration: updates made before.
+        total: updates of the whole run.
+        """
         console = Console(stderr=True, quiet=not leads)
         self._leads = leads
         self._total = total
@@ -78,8 +83,8 @@ class Display:
             self._progress.stop()
 
     def advance(self, iteration: int, nats: float) -> None:
-        """Show that update number `iteration` is done. The nats that are shown are
-        smoothed, because those of 16 images vary strongly."""
+        """Show that `iteration` updates are made. nats: mean of the last batch; what is
+        shown is smoothed, because the nats of 16 images vary strongly."""
         self._iteration = iteration
         if math.isfinite(nats):
             before = nats if self._nats is None else self._nats
@@ -102,13 +107,16 @@ class Display:
         return "" if self._nats is None else f"{self._nats:.2f} nats"
 
     def speed(self, images_per_s: float) -> None:
-        """Show the speed. Called after every line of the log."""
+        """Show the speed. Called with every line of the log."""
         self._progress.update(self._task, speed=f"  {images_per_s:.0f} images/s")
 
     def validated(self, nats: float, grid: Path | None) -> None:
-        """Called after each validation with the nats of the held-out images and, if
-        there is one, the picture of samples drawn so far. Does nothing here, because
-        `say` has printed them; subclasses may show them."""
+        """Called after each validation. This class does nothing, because `say` has
+        printed the score; subclasses may show it.
+
+        nats: mean over the held-out images.
+        grid: the picture of samples that were drawn, if there is one.
+        """
 
     def say(self, text: str) -> None:
         """Print a line that stays, above the bar if there is one. Only a terminal

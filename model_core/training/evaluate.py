@@ -22,12 +22,13 @@ from model_core.training.ranks import Ranks
 
 
 class EvaluationStoppedError(Exception):
-    """The caller asked to stop before the last image."""
+    """The caller asked to stop before the last image was scored."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Means over images, and the standard errors of these means."""
+    """The score of a model on images: means over the images, and the standard errors of
+    these means."""
 
     nats: float
     """Mean -ln p of an image."""
@@ -65,14 +66,18 @@ def evaluate(
     stop: Callable[[], bool] = lambda: False,
     on_images: Callable[[int], None] = lambda _: None,
 ) -> Score:
-    """Score a network on values (N, C, H, W), uint8, in its orientation. Several
-    processes divide the images by shares, whose sums are added in order.
+    """Score a network on images. Several processes divide the images, and all of them
+    return the same score.
 
-    batch: images in one pass. ranks: the group of processes. Default: this one alone.
-        stop: called before each batch. on_images: called with the number of images that
-        were scored since the last call.
+    values: uint8 (N, C, H, W), 0..V-1, in the network's orientation.
+    batch: images in one pass.
+    ranks: the group of processes. Default: this one alone.
+    stop: called before each batch; True ends the evaluation.
+    on_images: called with the number of images that were scored since the last call, by
+        all processes.
 
-    Raises EvaluationStoppedError, in all processes, once stop() is true in one.
+    Raises EvaluationStoppedError, in all processes, once stop() is true in one. N is at
+    least 1.
     """
     started = time.perf_counter()
 
@@ -95,10 +100,14 @@ def evaluate_components(
     stop: Callable[[], bool] = lambda: False,
     on_images: Callable[[int], None] = lambda _: None,
 ) -> Score:
-    """Score a model of several components like `evaluate`.
+    """Score a model of several components (members of a mixture, labels) on images, as
+    their mixture. Arguments and errors are those of `evaluate`, except:
 
-    labels: (N,), the true label of each image, if it is known. Then the score has
-        label_nats and label_errors.
+    values: uint8 (N, C, H, W), upright.
+    labels: (N,), the index of the true label of each image, if it is known. Then the
+        score has label_nats and label_errors.
+
+    Raises DataError if there is not one label for each image.
     """
     if labels is not None:
         expect_one_each(labels, values, "the images to score")
@@ -134,8 +143,11 @@ def evaluate_model(
     on_images: Callable[[int], None] = lambda _: None,
     labels: Numbers | None = None,
 ) -> Score:
-    """Score a model on upright values (N, C, H, W), uint8; each member sees them
-    turned. The other arguments are those of `evaluate_components`."""
+    """Score a model on images. The other arguments are those of `evaluate_components`.
+
+    values: uint8 (N, C, H, W), upright; each member sees them turned.
+    labels: not used for a model of one component.
+    """
     if len(model.components) > 1:
         return evaluate_components(
             model.components, values, labels, batch, on_images=on_images

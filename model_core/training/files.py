@@ -20,9 +20,15 @@ from model_core.training.step import Learner
 
 
 class RunPaths:
-    """Paths within a run's directory."""
+    """The paths of the files in a run's directory. They need not exist.
+
+    directory: the run's.
+    last: the checkpoint to resume from. best: that with the best validation score.
+    samples: directory of pictures. recipe: the recipe as JSON.
+    """
 
     def __init__(self, directory: Path) -> None:
+        """directory: the run's."""
         self.directory = directory
         self.last = directory / "last.safetensors"
         self.best = directory / "best.safetensors"
@@ -40,7 +46,11 @@ class RunPaths:
 
 
 class RunFiles:
-    """Writes the files of a run. Only the process that leads has one."""
+    """Writes the files of a run. Only the process that leads has one. At the end, call
+    `journal.close()`.
+
+    paths: the files. journal: the log.
+    """
 
     def __init__(
         self,
@@ -50,11 +60,15 @@ class RunFiles:
         facts: dict[str, Any],
         publish_to: Path | None,
     ) -> None:
-        """Make the directories, and write recipe.json.
+        """Make the directories, write recipe.json, and open the log, from which lines
+        after the state's iteration are removed.
 
-        facts: scalars of every checkpoint, without the state. publish_to: directory of
-        models into which the best epoch so far is published. Raises ConfigError if a
-        directory cannot be made.
+        facts: what every checkpoint contains besides tensors and state.
+        publish_to: directory of models into which the best epoch so far is published;
+            None: not.
+
+        Raises ConfigError if a directory cannot be made or TensorBoard is missing,
+        OSError if a file cannot be written.
         """
         self.paths = paths
         self._recipe = recipe
@@ -71,7 +85,8 @@ class RunFiles:
         )
 
     def save(self, learner: Learner, state: TrainState) -> None:
-        """Write last.safetensors, the checkpoint to resume from."""
+        """Write last.safetensors, the checkpoint to resume from. Raises OSError if it
+        cannot be written."""
         write_checkpoint(
             self.paths.last,
             learner.tensors(),
@@ -79,7 +94,8 @@ class RunFiles:
         )
 
     def keep_best(self, learner: Learner, state: TrainState) -> None:
-        """Write best.safetensors, and publish it if the run publishes."""
+        """Write best.safetensors, and publish it as a model if the run publishes.
+        Raises OSError if it cannot be written, and the errors of `publish`."""
         write_checkpoint(
             self.paths.best,
             learner.tensors(),
@@ -89,8 +105,9 @@ class RunFiles:
             publish(self.paths.best, self._publish_to)
 
     def draw_samples(self, state: TrainState) -> Path | None:
-        """Draw samples from the last checkpoint, write them as one picture, and return
-        its path; None if the recipe wants no samples."""
+        """Draw samples with the last checkpoint, write them as one picture, and return
+        its path; None if the recipe wants no samples. Raises OSError if it cannot be
+        written."""
         if not self._recipe.output.samples:
             return None
         path = self.paths.samples / f"epoch-{state.epochs:04d}.png"
@@ -110,12 +127,17 @@ def _make_directory(directory: Path) -> None:
 
 
 def resume(paths: RunPaths, learner: Learner, next_facts: dict[str, Any]) -> TrainState:
-    """Load the last checkpoint into a learner, and return its state, with the sitting
-    that wrote it ended.
+    """Load the last checkpoint of a run into a learner, and return its state; the part
+    of the training that wrote it counts as ended.
 
-    next_facts: scalars of the next checkpoint, without the state. Raises ConfigError if
-    there is no checkpoint, or if its tensors have another meaning than those of the
-    next one; ModelError if they do not fit the learner.
+    If best.safetensors and the state disagree on the best epoch after a crash, they are
+    made to agree, for which the file may be written.
+
+    next_facts: what the next checkpoint will contain besides tensors and state.
+
+    Raises ConfigError if there is no checkpoint, or if its tensors have another meaning
+    than those of the next one (another network, batch, data set ...); ModelError if it
+    is damaged or does not fit the learner.
     """
     if not paths.last.exists():
         raise ConfigError(f"nothing to resume: there is no {paths.last}")

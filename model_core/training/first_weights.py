@@ -24,12 +24,15 @@ from model_core.training.state import Sitting, Start
 
 def starting_model(recipe: Recipe) -> Model | None:
     """Return the model that training.start names, by its name in the models directory
-    or by its path; None if it is empty.
+    or among the shipped models, or by its path; None if it is empty.
 
     Of a mixture it is the network that was trained in the recipe's orientation. The
     model may be smaller than the recipe's network, or lack its labels (see
-    `begin_with`). Raises ModelError if there is no such model or it is damaged,
-    ConfigError if its network or orientation does not fit the recipe.
+    `begin_with`).
+
+    Raises ModelError if there is no such model or it is damaged; ConfigError if its
+    network or orientation does not fit the recipe, or if the recipe's network is
+    invalid.
     """
     name_or_path = recipe.training.start
     config = recipe.network.config()
@@ -69,11 +72,12 @@ def starting_model(recipe: Recipe) -> Model | None:
 
 
 def expect_labels_of(start: Model, labels: Labels | None, name: str) -> None:
-    """Raise ConfigError if a starting model has labels with other names, or in another
-    order, than the images. Its weights would apply to one label what they learned of
-    another.
+    """Raise ConfigError if a starting model has labels with other names than the
+    images, or in another order: its weights would apply to one label what they have
+    learned of another. A model without labels is accepted.
 
-    labels: those of the images. name: the starting model's, for the message.
+    labels: those of the images.
+    name: the starting model's, for the message.
     """
     theirs = [label.name for label in start.card.labels]
     ours = list(labels.names if labels else ())
@@ -86,12 +90,13 @@ def expect_labels_of(start: Model, labels: Labels | None, name: str) -> None:
 
 @torch.no_grad()
 def begin_with(network: Network, start: Network) -> None:
-    """Give a network the weights of another one, so that its outputs are the same.
+    """Copy the weights of the network `start` into `network`, in place, so that the
+    outputs of both are the same.
 
-    The network may have more features or layers, or labels that the other does not
-    have. New weights are random, except that those are zero through which an old part
-    would read a new one: old features new features, the residual stream a new layer, a
-    layer the label.
+    `network` may have more features or layers, or labels that `start` does not have;
+    `starting_model` checks that. New weights keep their random values, except that
+    those are set to zero through which an old part would read a new one: old features
+    new features, the residual stream a new layer, a layer the label.
     """
     weights = network.state_dict()
     theirs = start.state_dict()
@@ -136,8 +141,9 @@ def _places(few: int, many: int, parts: int, colours: int) -> Tensor:
 
 
 def named_model(name_or_path: str) -> Model:
-    """Return the model that training.start names: from a path, the models directory, or
-    else the shipped models. Raise ModelError if there is none or it is damaged."""
+    """Return the model that training.start names: from a path if it contains a
+    separator, from the models directory, or else from the shipped models. Raises
+    ModelError if there is none or it is damaged."""
     if os.sep in name_or_path:
         return load_model(Path(name_or_path).expanduser())
     is_in_default = name_or_path in model_names(default_models_dir())
@@ -162,8 +168,10 @@ def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:
 
 
 def origin_of(name_or_path: str, model: Model) -> Start:
-    """Return a run's record of the model that it began with. name_or_path:
-    training.start of its recipe."""
+    """Return a run's record of the model that it begins with.
+
+    name_or_path: training.start of its recipe.
+    """
     history = model.card.training.get("history")
     sittings = [Sitting(**sitting) for sitting in history or _old_history(model.card)]
     return Start(name_or_path, model.card.sha256, sittings, model.config.labels)

@@ -14,14 +14,22 @@ from torch import Tensor, nn
 
 class FlatParameters:
     """Makes each parameter of a network, and its gradient, a view of one flat buffer of
-    P numbers.
+    P numbers. Only parameters that require gradients take part.
 
-    weights: the parameters (P,). gradients: (P,). message: the gradients followed by
-        `extra`, further numbers that are summed over processes together with them.
+    size: P.
+    weights: the parameters, (P,).
+    gradients: (P,), a view of `message`.
+    extra: further numbers, a view of `message`.
+    message: the gradients, then `extra`; this is summed over processes in one call.
     """
 
     def __init__(self, network: nn.Module, extra: int = 0) -> None:
-        """extra: the number of further numbers."""
+        """Move the parameters of the network into the buffer, and give each a gradient
+        of zero there. All must have the same dtype and device; raises AssertionError
+        otherwise.
+
+        extra: the number of further numbers.
+        """
         self._parameters = {
             name: p for name, p in network.named_parameters() if p.requires_grad
         }
@@ -49,27 +57,28 @@ class FlatParameters:
             parameter.grad = view
 
     def views(self, flat: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Yield each parameter's name and its part of a buffer of P numbers, in the
-        parameter's shape."""
+        """Yield each parameter's name and its part of a buffer of P numbers, as a view
+        in the parameter's shape."""
         offset = 0
         for name, parameter in self._parameters.items():
             yield name, flat[offset : offset + parameter.numel()].view(parameter.shape)
             offset += parameter.numel()
 
     def fill(self, flat: Tensor, tensors: Mapping[str, Tensor]) -> None:
-        """Copy tensors, by parameter name, into a buffer of P numbers. Raise KeyError
-        or RuntimeError if they do not fit."""
+        """Copy tensors, by parameter name, into a buffer of P numbers. Raises KeyError
+        if one is missing, RuntimeError if one has another shape."""
         for name, view in self.views(flat):
             view.copy_(tensors[name])
 
     def mark_changed(self) -> None:
         """Record that the weights have changed, for autograd and for caches of values
-        that are derived from them."""
+        that are computed from them. Call it after each write to `weights`."""
         torch.autograd.graph.increment_version(self._parameters.values())
 
     @contextmanager
     def other_weights(self, flat: Tensor) -> Iterator[None]:
-        """Give the network other weights (P,) within the context."""
+        """Context manager that gives the network other weights, (P,), and restores its
+        own at the end."""
         own = self.weights.clone()
         self.weights.copy_(flat)
         self.mark_changed()

@@ -11,21 +11,21 @@ _MEASURED = 8
 """Updates whose median is used. One before them is left out, because it also loads
 kernels."""
 UPDATE_BY_SCORE = 3
-"""Ratio of the passes over an image in an update (forward, and twice as much backward)
-to those in a validation."""
+"""Passes over an image in an update (one forward, and a backward one that takes as long
+as two) divided by those in a validation."""
 
 
 @dataclass
 class Forecast:
-    """The remaining time of a run: updates as measured, validations in proportion to
-    their passes. Checkpoints and samples are not counted.
-
-    updates, epochs: those that remain. batch: images in an update.
-    """
+    """The remaining time of a run: updates as measured, and validations in proportion
+    to their passes. Checkpoints and samples do not count."""
 
     updates: int
+    """Updates that remain."""
     batch: int
+    """Images in an update."""
     epochs: int
+    """Epochs that remain."""
     passes: int
     """Forward passes over one image in a validation, for all its images."""
     is_rest: bool
@@ -45,10 +45,14 @@ class Forecast:
         scored: int,
         labels: int,
     ) -> Self:
-        """Return the forecast of a run that continues from `state`.
+        """Return the forecast of a run that continues from `state`; its `seconds` are
+        not known yet.
 
-        scored: number of validation images. labels: those of the network; it scores
-            each image with each label. The weights and their average are both scored.
+        training: of the run's recipe.
+        per_epoch: updates of an epoch.
+        scored: number of validation images.
+        labels: number of the network's labels; it scores each image with each label.
+            The weights and their average are both scored.
         """
         return cls(
             updates=training.epochs * per_epoch - state.iteration,
@@ -60,8 +64,9 @@ class Forecast:
         )
 
     def after_update(self, seconds: float) -> str:
-        """Record the seconds of an update. Return the forecast in one line when enough
-        are measured, once; otherwise an empty string."""
+        """Record how many seconds an update took. Once enough are measured, set
+        `seconds` and return the forecast in one line; before and after that, return an
+        empty string."""
         if self.seconds is not None:
             return ""
         self._times.append(seconds)

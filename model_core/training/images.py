@@ -32,7 +32,10 @@ from model_core.training.recipe import Recipe
 
 class RunImages:
     """The training and validation images of a recipe, the same in every process of a
-    run."""
+    run.
+
+    orientation: to which the images are turned for the network.
+    """
 
     def __init__(
         self,
@@ -41,12 +44,16 @@ class RunImages:
         palette: Palette = (),
         cache: Path | None = None,
     ) -> None:
-        """Download the data if the recipe says so and it is not there.
+        """Check the options, and download the data if the recipe says so and it is not
+        there. No image is read.
 
-        directory: the run's. palette: the colours of the categories. cache: directory
-        of decoded images. Default: `cache` beside the run. Raises DataError if the data
-        cannot be downloaded; ConfigError if the orientation does not fit the network,
-        or if the recipe combines crops with options that they exclude.
+        directory: the run's.
+        palette: the colours of the categories, if the network has them.
+        cache: directory of decoded images. Default: `cache` beside the run.
+
+        Raises DataError if the data cannot be downloaded; ConfigError if the
+        orientation does not fit the network, or if the recipe combines crops with
+        options that they exclude.
         """
         self._data = recipe.data
         self._config = recipe.network.config()
@@ -77,7 +84,7 @@ class RunImages:
 
     @property
     def description(self) -> str:
-        """The data's line in a card. Raises DataError if there is no data."""
+        """What a card says of the data. Raises DataError if there is no data."""
         dataset: Dataset = open_dataset(self._data.path, self._options)
         if self._data.title:
             return f"{self._data.title}: {dataset.description}"
@@ -85,7 +92,8 @@ class RunImages:
 
     def reading_report(self, train: int, valid: int) -> str:
         """Return one or two lines on the images that were read. train, valid: the
-        number of training and validation images."""
+        number of training and of validation images. Raises DataError if there is no
+        data."""
         dataset = open_dataset(self._data.path, self._options)
         line = f"{train} training and {valid} validation images: {self.description}"
         if isinstance(dataset, PictureFolder):
@@ -93,8 +101,9 @@ class RunImages:
         return line
 
     def readable(self) -> int | None:
-        """Return the number of pictures that can be read, if the data is a folder; else
-        None."""
+        """Return the number of pictures that can be read, if the data is a folder (with
+        crops, the number of all its pictures); else None. Raises DataError if there is
+        no data."""
         dataset = open_dataset(self._data.path, self._options)
         if not isinstance(dataset, PictureFolder):
             return None
@@ -108,12 +117,13 @@ class RunImages:
 
     def train(self) -> tuple[Values | Pixels | Crops, Labels | None]:
         """Return the training images, uint8 (N, C, H, W), upright, and their labels if
-        the network has labels.
+        the network has labels, else None.
 
-        With `has_originals` they are grey pictures; with crops, the `Crops`. Batches
-        turns, draws or cuts them when they are used. Raises DataError if they cannot be
-        read or do not fit the network, ConfigError if the recipe's options do not fit
-        the data.
+        With `has_originals` the images are grey pictures, bytes 0..255; with crops, the
+        `Crops`. `Batches` turns, draws or cuts them when they are used.
+
+        Raises DataError if they cannot be read or do not fit the network, ConfigError
+        if the recipe's options do not fit the data.
         """
         if self._data.crops:
             dataset = open_dataset(self._data.path, self._options)
@@ -138,9 +148,9 @@ class RunImages:
         return values, labels
 
     def valid(self) -> tuple[Values, Labels | None]:
-        """Return the validation images, uint8 (N, C, H, W), in the recipe's
-        orientation, and their labels if the network has labels. Raise the errors of
-        `train`."""
+        """Return the validation images, uint8 (N, C, H, W), 0..V-1, in the recipe's
+        orientation, and their labels if the network has labels, else None. Raises the
+        errors of `train`."""
         values, labels = self._read("valid", self._data.valid_images)
         if self._data.originals is not None:
             _, of_greys, chosen = self._originals

@@ -8,11 +8,20 @@ from model_core.errors import ConfigError
 
 
 class Journal:
-    """Appends to log.jsonl in a run's directory."""
+    """The log of a run: appends lines to log.jsonl in its directory, and the same
+    numbers to TensorBoard's files if the recipe asks for them. Call `close` at the
+    end."""
 
     def __init__(self, directory: Path, iteration: int, tensorboard: bool) -> None:
-        """Remove lines after `iteration`, which a crash may have left beyond the last
-        checkpoint. Raise ConfigError if tensorboard is wanted and not installed."""
+        """Open the log, and remove its lines after `iteration`, which a crash may have
+        left beyond the last checkpoint.
+
+        directory: the run's.
+        tensorboard: True to write TensorBoard's files, too.
+
+        Raises ConfigError if tensorboard is wanted and not installed, OSError if a file
+        cannot be written.
+        """
         self._path = directory / "log.jsonl"
         self._keep_until(iteration)
         self._file = self._path.open("a", encoding="utf-8", buffering=1)
@@ -21,8 +30,9 @@ class Journal:
         )
 
     def write(self, event: str, iteration: int, **facts: float | str) -> None:
-        """Write one line with the event, the iteration and these facts. Numbers also
-        become TensorBoard scalars named event/fact."""
+        """Append one line with the event, the iteration and these facts. Numbers also
+        become TensorBoard scalars named event/fact. Raises OSError if it cannot be
+        written."""
         self._file.write(
             json.dumps({"event": event, "iteration": iteration, **facts}) + "\n"
         )

@@ -23,8 +23,9 @@ class LostProcessError(PixelRNNError):
 
 
 def train_with(request: RunRequest, processes: int) -> RunResult:
-    """Train in `processes` processes, of which this is one, and return the result. The
-    course of the training is that of one process, up to rounding.
+    """Train in `processes` processes on this machine, of which this is one, and return
+    the result. The others are started, and end with the training. The course of the
+    training is that of one process, up to rounding.
 
     Raises the errors of `run.train`, and LostProcessError if another process dies.
     """

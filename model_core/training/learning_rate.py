@@ -7,8 +7,11 @@ from model_core.training.recipe import AUTO_POWER, AUTO_RATE, TrainingSection
 
 
 def learning_rate(training: TrainingSection, iteration: int, per_epoch: int) -> float:
-    """Return the learning rate of update number `iteration` (from 0). per_epoch:
-    updates of an epoch."""
+    """Return the learning rate of update number `iteration` (from 0), with warmup and
+    schedule.
+
+    per_epoch: updates of an epoch.
+    """
     highest = highest_rate(training, training.epochs * per_epoch)
     rate = highest * _decay(training, iteration, per_epoch)
     if iteration < training.warmup:
@@ -17,7 +20,8 @@ def learning_rate(training: TrainingSection, iteration: int, per_epoch: int) -> 
 
 
 def highest_rate(training: TrainingSection, updates: int) -> float:
-    """Return the learning rate of a run of `updates` updates, before its schedule."""
+    """Return the learning rate of a run of `updates` updates before warmup and
+    schedule: the recipe's, or the automatic one for Muon."""
     return training.learning_rate or AUTO_RATE * updates**AUTO_POWER
 
 

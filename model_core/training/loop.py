@@ -25,7 +25,13 @@ from model_core.training.step import Learner, StepReport
 
 
 class Loop:
-    """Takes a run from its state to its last epoch, or to a request to stop."""
+    """Takes a run from its state to its last epoch, or to a request to stop.
+
+    state: the progress.
+    per_epoch: updates of an epoch. dimensions: variables of an image.
+    valid_images: number of validation images.
+    forecast: of the remaining time.
+    """
 
     def __init__(
         self,
@@ -39,9 +45,14 @@ class Loop:
         valid_labels: Labels | None = None,
         reading: str = "",
     ) -> None:
-        """valid: the validation images (N, C, H, W), in the network's orientation.
-        files: None in processes that do not lead. train_labels, valid_labels: the
-        images' labels, for a network with labels. reading: lines to print first."""
+        """learner: the network and its optimiser.
+        valid: the validation images, uint8 (N, C, H, W), in the network's orientation.
+        recipe: of the run. ranks: the group of processes.
+        state: the progress; is changed.
+        files: None in processes that do not lead.
+        train_labels, valid_labels: the images' labels, for a network with labels.
+        reading: lines to print first.
+        """
         self.state = state
         self.valid_images = len(valid)
         self._learner = learner
@@ -61,10 +72,16 @@ class Loop:
         self._clock_start = time.perf_counter() - state.seconds
 
     def run(self, stop: Callable[[], bool], display: Display) -> bool:
-        """Run until all epochs are done or patience is exhausted, and return True;
-        return False if `stop` ended it. In each case the last checkpoint is up to date.
+        """Run until all epochs are done, or until training.patience epochs in a row
+        were no better, and return True; return False if `stop` ended it. In both cases
+        the last checkpoint is up to date.
 
         stop: called before each update and each batch of a validation.
+        display: shows the progress.
+
+        Raises DivergedError if the loss is no longer finite, OSError if a file cannot
+        be written, and the errors of publishing; the last checkpoint is then older, and
+        good.
         """
         display.say(self._reading)
         self._start_window()

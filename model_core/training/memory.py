@@ -21,8 +21,11 @@ class OutOfMemoryError(PixelRNNError):
 
 @contextmanager
 def explained_memory(training: TrainingSection, directory: Path) -> Iterator[None]:
-    """Within the context, turn each error of a lack of memory into an OutOfMemoryError
-    that says what to change. directory: the run's."""
+    """Context manager that turns an error of a lack of memory, on a CPU or a GPU, into
+    an OutOfMemoryError that says what to change. Every other exception is passed on.
+
+    training: of the run's recipe. directory: the run's.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:

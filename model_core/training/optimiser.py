@@ -45,11 +45,11 @@ al., 2025, arXiv:2502.16982, 2.2)."""
 
 
 class Rule(Protocol):
-    """One way to change P weights by their gradients."""
+    """One way to change P weights by their gradients. RMSProp and Muon are the two."""
 
     state: dict[str, Tensor]
-    """Buffers (P,) by name. All exist from the first step on, so that a checkpoint
-    always has the same tensors."""
+    """Buffers (P,) by name, which a checkpoint contains. All exist from the first step
+    on, so that a checkpoint always has the same tensors."""
 
     def step(self, rate: float) -> None:
         """Change the weights by the gradients in the buffer. rate: the learning
@@ -59,9 +59,15 @@ class Rule(Protocol):
 
 class Optimiser:
     """The recipe's rule on the flat buffer of P parameters, with clipping of the
-    gradients by their norm."""
+    gradients by their norm.
+
+    state: the rule's buffers, (P,), by name.
+    """
 
     def __init__(self, parameters: FlatParameters, training: TrainingSection) -> None:
+        """parameters: whose weights and gradients it works on.
+        training: the rule and its numbers.
+        """
         self._parameters = parameters
         self._clip = training.clip
         rule = Muon if training.rule == "muon" else RMSProp
@@ -69,15 +75,15 @@ class Optimiser:
         self.state = self._rule.state
 
     def step(self, rate: float) -> None:
-        """Change the weights by the gradients in the buffer, and set the buffer to
-        zero. rate: the learning rate."""
+        """Change the weights by the gradients in the buffer, and set the whole message,
+        gradients and extra numbers, to zero. rate: the learning rate."""
         self._rule.step(rate)
         self._parameters.mark_changed()
         self._parameters.message.zero_()
 
     def clip(self) -> float:
-        """Scale the gradients so that their norm is at most training.clip (0: any), and
-        return their norm before."""
+        """Scale the gradients in the buffer so that their norm is at most training.clip
+        (0: any), and return their norm before."""
         norm = float(self._parameters.gradients.norm())
         if self._clip and norm > self._clip:
             self._parameters.gradients.mul_(self._clip / norm)
@@ -85,9 +91,15 @@ class Optimiser:
 
 
 class RMSProp:
-    """The rule of section 5.2, by torch."""
+    """The rule of section 5.2, as torch implements it.
+
+    state: its buffers, (P,), by name.
+    """
 
     def __init__(self, parameters: FlatParameters, training: TrainingSection) -> None:
+        """parameters: whose weights and gradients it works on.
+        training: alpha, epsilon, momentum and centered count.
+        """
         weights = torch.nn.Parameter(parameters.weights)
         weights.grad = parameters.gradients
         self._rule = torch.optim.RMSprop(
@@ -117,9 +129,15 @@ class RMSProp:
 
 class Muon:
     """Moves kernels by their orthogonal momentum, and all other weights, including
-    recurrent matrices, by Adam's rule; both with Nesterov's momentum."""
+    recurrent matrices, by Adam's rule; both with Nesterov's momentum.
+
+    state: its buffers, (P,), by name.
+    """
 
     def __init__(self, parameters: FlatParameters, training: TrainingSection) -> None:
+        """parameters: whose weights and gradients it works on.
+        training: momentum, alpha, epsilon and weight_decay count.
+        """
         self._weights = parameters.weights
         self._gradients = parameters.gradients
         self._momentum = training.momentum
@@ -159,8 +177,9 @@ class Muon:
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Return matrices (N, R, C) with the same singular vectors and singular values near
-    1 (0.7 to 1.2), by five Newton-Schulz steps. Zero matrices stay zero."""
+    """Return matrices (N, R, C) with the same singular vectors and with singular values
+    near 1 (0.7 to 1.2), by five Newton-Schulz steps. Zero matrices stay zero; very
+    small singular values may stay smaller."""
     if matrices.shape[1] > matrices.shape[2]:
         return orthogonal(matrices.mT).mT
     norms = matrices.flatten(1).norm(dim=1)[:, None, None]
@@ -173,8 +192,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 
 def moves_as_matrix(weight: Tensor) -> bool:
-    """Return True if a weight is a kernel (outputs, inputs, ...) with enough features
-    of both kinds."""
+    """Return True if Muon moves this weight as a matrix: if it is a kernel (outputs,
+    inputs, ...) with at least 8 of both."""
     return weight.ndim >= 2 and min(weight.shape[:2]) >= _LEAST_FEATURES
 
 
@@ -199,16 +218,23 @@ def _by_shape(
 
 
 class Average:
-    """Exponential moving average of the weights (P,). At first it follows them faster,
-    so that the random start has no effect later."""
+    """Exponential moving average of the weights. At first it follows them faster, so
+    that the random start has no effect later.
+
+    weights: (P,), the average.
+    """
 
     def __init__(self, parameters: FlatParameters, decay: float) -> None:
+        """Begin with the current weights.
+
+        decay: share of the average that an update keeps, later on.
+        """
         self._parameters = parameters
         self._decay = decay
         self.weights = parameters.weights.clone()
 
     def update(self, iteration: int) -> None:
-        """Move towards the current weights, after update number `iteration` (from
-        0)."""
+        """Move the average towards the current weights, after update number `iteration`
+        (from 0)."""
         decay = min(self._decay, (1 + iteration) / (10 + iteration))
         self.weights.lerp_(self._parameters.weights, 1 - decay)

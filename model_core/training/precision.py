@@ -1,5 +1,5 @@
-"""The faster precision of a network's updates on this processor, stored between
-trainings.
+"""Which precision is faster for a network's updates on this processor, float32 or bf16,
+stored between trainings.
 
 To find it, updates are timed in both precisions, whose loops are compiled first. The
 file is beside the compiled code of this processor, so that another processor has its
@@ -21,15 +21,15 @@ PRECISIONS = ("float32", "bf16")
 
 
 def remembered(config: NetworkConfig, batch: int) -> str | None:
-    """Return the faster one of PRECISIONS; None if it is not known for this network and
-    batch."""
+    """Return the precision that was stored as the faster one for this network and
+    batch, float32 or bf16; None if none was."""
     found = _read(_path()).get(_key(config, batch))
     return found if found in PRECISIONS else None
 
 
 def remember(config: NetworkConfig, batch: int, precision: str) -> None:
-    """Store the faster precision of a network's updates. Do nothing if it cannot be
-    written."""
+    """Store the precision, float32 or bf16, that is faster for this network and batch
+    on this processor. Nothing is raised if it cannot be written."""
     if not keeping.KEEP:
         return
     path = _path()

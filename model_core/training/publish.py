@@ -19,8 +19,9 @@ from model_core.training.state import TrainState
 
 
 def model_from_checkpoint(path: Path) -> Model:
-    """Return the model of a checkpoint, with its averaged weights if there are any,
-    otherwise its last ones, and a card without test scores.
+    """Return the model of a checkpoint on the CPU, with its averaged weights if there
+    are any, otherwise its last ones, and with a card without test scores. Nothing is
+    written.
 
     Raises ModelError if the file is no checkpoint or its tensors do not fit its
     network.
@@ -60,9 +61,12 @@ def model_from_checkpoint(path: Path) -> Model:
 
 
 def best_checkpoint(run: Path) -> Path:
-    """Return the best checkpoint in a run's directory, which may not exist; `run`
-    itself if it is not a directory. Raise ModelError if the run has a last checkpoint
-    only, because no epoch was better than the model that it began with."""
+    """Return the path of the best checkpoint in a run's directory, which need not
+    exist; `run` itself if it is not a directory.
+
+    Raises ModelError if the run has only a last checkpoint, because no epoch was better
+    than the model that it began with.
+    """
     if not run.is_dir():
         return run
     best = run / "best.safetensors"
@@ -81,13 +85,15 @@ def publish(
     say: Callable[[str], None] = lambda _: None,
     name: str | None = None,
 ) -> Path:
-    """Write the model of a checkpoint into `models_dir`, and return its directory.
+    """Write the model of a checkpoint into `models_dir`, after checking that its
+    network is causal, and return the model's directory. A model of the same name is
+    replaced.
 
-    say: called with a line on the causality of the network. name: the model's. Default:
-        the run's name.
+    say: called with a line that says what was checked.
+    name: the model's. Default: the run's name.
 
-    Raises ModelError if the file is no checkpoint or the network is not causal,
-    ConfigError if the name is not allowed for a model.
+    Raises ModelError if the file is no checkpoint, if the network is not causal, or if
+    the model cannot be written; ConfigError if the name is not allowed for a model.
     """
     model = model_from_checkpoint(checkpoint)
     name = name or model.card.name

@@ -17,20 +17,24 @@ import torch.distributed as dist
 from torch import Tensor
 
 _PATIENCE = timedelta(minutes=30)
-"""How long GPU processes wait for each other, at most."""
+"""Maximum time that GPU processes wait for each other."""
 
 
 class Ranks:
-    """This process's place in the group, and sums over the group. Every process must
-    make the same calls in the same order.
+    """This process's place in the group of processes that train one network, and sums
+    over the group. Every process must make the same calls in the same order.
 
-    rank: 0 to count - 1. count: number of processes. device: where sums are computed.
-    shares: number of parts of each batch, at least `count`. Default: `count`.
+    rank: 0 to count - 1.
+    count: number of processes.
+    shares: number of parts of each batch, at least `count`.
     """
 
     def __init__(
         self, rank: int = 0, count: int = 1, device: str = "cpu", shares: int = 0
     ) -> None:
+        """device: where sums are computed.
+        shares: default: `count`.
+        """
         self.rank = rank
         self.count = count
         self.shares = shares or count
@@ -42,7 +46,8 @@ class Ranks:
 
     @property
     def leads(self) -> bool:
-        """True if this process writes files and prints messages for the user."""
+        """True if this process, of rank 0, writes files and prints messages for the
+        user."""
         return self.rank == 0
 
     @property
@@ -51,14 +56,17 @@ class Ranks:
         return range(self.rank, self.shares, self.count)
 
     def add_shares(self, compute: Callable[[int], Tensor]) -> Tensor:
-        """Return the sum of compute(share) over the shares of all processes.
-
-        The tensors of a round, one from each process, have consecutive numbers: after
-        each round every process has added the same ones. On several GPUs, which have
-        one share each, the order is that of `all_reduce`.
+        """Return the sum of compute(share) over the shares of all processes; the same
+        tensor in each process. It may be one that `compute` returned.
 
         compute: called for each own share, in order. Its tensors have one shape and
-            type in all processes; it may return the same one again, with other numbers.
+            type in all processes; it may return the same tensor again, with other
+            numbers.
+
+        On processors the tensors of a round, one from each process, have consecutive
+        numbers: after each round every process has added the same ones, in the same
+        order. On several GPUs, which have one share each, the order is that of
+        `all_reduce`. Raises RuntimeError if another process has died.
         """
         if self.shares == 1:
             return compute(0)
@@ -79,7 +87,8 @@ class Ranks:
         return total
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Return the tensors of all processes, by rank."""
+        """Return the tensors of all processes, by rank. Raises RuntimeError if another
+        process has died."""
         if self.count == 1:
             return [tensor]
         gathered = [torch.empty_like(tensor) for _ in range(self.count)]
@@ -87,7 +96,8 @@ class Ranks:
         return gathered
 
     def any(self, flag: bool) -> bool:
-        """Return True if the flag is true in at least one process."""
+        """Return True if the flag is true in at least one process. Raises RuntimeError
+        if another process has died."""
         if self.count == 1:
             return flag
         number = torch.tensor(float(flag), device=self._device)
@@ -97,8 +107,9 @@ class Ranks:
 
 @contextmanager
 def joined_ranks(device: str) -> Iterator[Ranks]:
-    """Join the group that torchrun's environment variables describe, for the context; a
-    group of one if there are none."""
+    """Context manager that joins the group that torchrun's environment variables
+    describe and yields this process's place in it; a group of one if there are none.
+    The group is left at the end."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Ranks()

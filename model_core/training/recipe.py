@@ -33,7 +33,8 @@ updates, neither half nor twice of it was better by more than 0.1 nats
 
 
 class NetworkSection(_Section):
-    """A preset by name, and the fields of NetworkConfig that differ from it."""
+    """The section [network] of a recipe: a preset by name, and the fields of
+    NetworkConfig that differ from it."""
 
     preset: str
     height: int | None = None
@@ -53,7 +54,7 @@ class NetworkSection(_Section):
     categories: bool | None = None
 
     def config(self) -> NetworkConfig:
-        """Return the config of the network. Raise ConfigError for an unknown preset or
+        """Return the config of the network. Raises ConfigError for an unknown preset or
         an invalid field."""
         return preset(self.preset).with_overrides(
             **self.model_dump(exclude={"preset"}, exclude_none=True)
@@ -61,8 +62,12 @@ class NetworkSection(_Section):
 
 
 class DataSection(_Section):
-    """Where the images are, and how they are read. train_images, valid_images: use at
-    most that many images of the split, spread evenly over it; 0: all."""
+    """The section [data] of a recipe: where the images are, and how they are read.
+
+    path: directory or file of a data set.
+    train_images, valid_images: use at most this many images of the split, spread evenly
+        over it; 0: all.
+    """
 
     path: Path
     title: str = ""
@@ -91,8 +96,8 @@ class DataSection(_Section):
 
 
 class TrainingSection(_Section):
-    """How the network is fitted. Iterations are optimiser updates, by all processes
-    together."""
+    """The section [training] of a recipe: how the network is fitted. Iterations are
+    updates, by all processes together."""
 
     epochs: int = Field(ge=1)
     """Epochs of the run, each of which ends with a validation."""
@@ -176,7 +181,11 @@ class TrainingSection(_Section):
 
 
 class OutputSection(_Section):
-    """The files that a run writes. log_every, checkpoint_every: in updates."""
+    """The section [output] of a recipe: the files that a run writes.
+
+    log_every, checkpoint_every: in updates.
+    tensorboard: True to write files for TensorBoard.
+    """
 
     log_every: int = Field(default=100, ge=1)
     checkpoint_every: int = Field(default=500, ge=1)
@@ -186,7 +195,7 @@ class OutputSection(_Section):
 
 
 class Recipe(_Section):
-    """Everything that determines a run."""
+    """Everything that determines a run. Unknown keys are errors."""
 
     network: NetworkSection
     data: DataSection
@@ -195,10 +204,13 @@ class Recipe(_Section):
 
     @classmethod
     def load(cls, path: Path, changes: Sequence[str] = ()) -> Self:
-        """Return the recipe in a TOML file, or the shipped one of this name, after
-        changes such as `training.epochs=5`, whose values are TOML.
+        """Return the recipe in a TOML file, or the shipped one of this name, with
+        changes applied.
 
-        Raises ConfigError, which names the file or the change and the first wrong key.
+        changes: such as `training.epochs=5`, whose values are TOML, or bare words.
+
+        Raises ConfigError, which names the file or the change and the first wrong key,
+        if the file cannot be read or the recipe is invalid.
         """
         path = _find(path)
         try:
@@ -216,7 +228,14 @@ class Recipe(_Section):
         cls, tree: dict[str, Any], changes: Sequence[str], source: str
     ) -> Self:
         """Apply changes to the content of a recipe file, in place, and return the
-        recipe. Raise ConfigError like `load`. source: the file's name, for messages."""
+        recipe.
+
+        tree: the parsed TOML.
+        changes: as for `load`.
+        source: the file's name, for messages.
+
+        Raises ConfigError like `load`.
+        """
         for change in changes:
             _apply(tree, change)
         try:

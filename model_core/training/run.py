@@ -42,17 +42,16 @@ from model_core.training.stop import stop_on_signals
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What the command line asks for, in a form that can be sent to another process.
-
-    recipe: the recipe. directory: the run's. resume: continue from its last checkpoint.
-        publish_to: directory of models into which the best epoch so far is published,
-        if any.
-    """
+    """What a training is to do, in a form that can be sent to another process."""
 
     recipe: Recipe
+    """The recipe."""
     directory: Path
+    """The run's directory; its name is that of the run."""
     resume: bool = False
+    """True to continue from the run's last checkpoint."""
     publish_to: Path | None = None
+    """Directory of models into which the best epoch so far is published; None: not."""
     command: str = ""
     """The command that repeats the run, as a person types it, for the model's card."""
     cache: Path | None = None
@@ -61,11 +60,12 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended."""
+    """How a run ended; `train` returns it."""
 
     finished: bool
     """False if the run was stopped and can be resumed."""
     directory: Path
+    """The run's directory."""
     iteration: int
     """Updates made."""
     epochs: int
@@ -101,14 +101,19 @@ def train(
     is_over: Callable[[], bool] = lambda: False,
 ) -> RunResult:
     """Train until the last epoch, a signal, or until is_over() is true, as one process
-    of the group that the environment describes.
+    of the group that the environment describes; write the run's files, and return how
+    it ended.
 
-    make_display: called with (leads, iteration, total); the display is told of all
-        progress. is_over: called before each update.
+    make_display: called with (leads, iteration, total); the display gets all progress.
+    is_over: called before each update.
+
+    In this process SIGINT and SIGTERM only stop the training meanwhile, and settings of
+    memory, threads and tiny numbers are changed (`make_process_fit`).
 
     Raises ConfigError, DataError or ModelError if the request cannot be trained. Raises
-    DivergedError if the loss is no longer finite, OutOfMemoryError, or DiskError if
-    files cannot be written; the last checkpoint is still good then.
+    DivergedError if the loss is no longer finite, OutOfMemoryError, or DiskError if the
+    disk is full or broken; the last checkpoint is still good then. Another OSError of
+    the files is passed on.
     """
     make_process_fit()
     training = request.recipe.training
@@ -152,9 +157,16 @@ def train(
 def prepare(
     request: RunRequest, ranks: Ranks, device: str = "cpu"
 ) -> tuple[Loop, RunFiles | None]:
-    """Return a loop that is ready to run, and the files that it writes to, which the
-    caller must close. Only the leading process has files. Raise ConfigError, DataError
-    or ModelError like `train`."""
+    """Return a loop that is ready to run, and the files that it writes; None in
+    processes that do not lead. The caller closes them with `files.journal.close()`.
+
+    The data is read, and the directory and the log are made.
+
+    request: what to do. ranks: the group of processes. device: of this process.
+
+    Raises ConfigError, DataError or ModelError if the request cannot be trained,
+    OSError if a file cannot be written.
+    """
     categories = categories_of(request.recipe)
     recipe = categories.recipe
     training = recipe.training
@@ -259,8 +271,9 @@ def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Net
 
 
 def make_process_fit() -> None:
-    """Keep freed memory in this process, and use one thread unless OMP_NUM_THREADS is
-    set: with networks this small, more threads only wait for each other."""
+    """Set up this process for training: keep freed memory, and let torch use one thread
+    unless OMP_NUM_THREADS is set. With networks this small, more threads only wait for
+    each other."""
     keep_freed_memory()
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)

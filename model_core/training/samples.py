@@ -11,6 +11,7 @@ SEED = 0
 
 
 def draw_grid(model: Model, count: int, path: Path) -> None:
-    """Draw `count` images, and write them as one PNG."""
+    """Draw `count` images with a fixed seed, and write them to `path` as one picture.
+    Raises OSError if it cannot be written."""
     images = sample(model, count, seed=SEED).cpu().numpy()
     write_grid(images, model.config, path, palette=model.card.palette)

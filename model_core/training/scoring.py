@@ -35,13 +35,20 @@ def score_model(
     say: Callable[[str], None] = lambda _: None,
     originals: Path | None = None,
 ) -> Score:
-    """Score a model on `limit` images spread evenly over a split (0: all), with a
-    progress bar. If the model and the data have labels, the score includes how well the
-    model classifies the images.
+    """Score a model on images of a data set, with a progress bar on stderr. If the
+    model and the data have labels, the score includes how well the model classifies the
+    images.
 
+    data: directory or file of a data set.
+    split: train, valid or test.
+    limit: number of images, spread evenly over the split; 0: all.
+    batch: images in one pass.
     say: called with lines on the network's causality, and on why labels were not
-        scored. originals: see `read_labelled`. Raises ModelError if a network is not
-        causal, DataError if the images cannot be read.
+        scored.
+    originals: see `read_labelled`.
+
+    Raises ModelError if a network is not causal, DataError if the images cannot be
+    read.
     """
     values, labels = _labelled_images(model, data, split, limit, originals, say)
     say(require_causal(*(member.network for member in model.members)))
@@ -80,7 +87,8 @@ def _labelled_images(
 
 def expect_as_they_are(model: Model, data: Path) -> None:
     """Raise DataError for a folder of pictures that would have to be converted for this
-    model, unless the model was trained on pictures that were converted in the same way.
+    model, unless the model was trained on pictures that were converted in the same way,
+    or if there is no data set.
 
     Otherwise the score would be that of other pictures than those in the folder. The
     name of the folder does not matter: it may have been moved, and a service that
@@ -103,8 +111,8 @@ def log_p_of_split(
     limit: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.float64]:
-    """Return ln p of each of `limit` images spread evenly over a split (0: all): (N,).
-    The other arguments and the errors are those of `score_model`."""
+    """Return ln p of images of a data set, in nats, (N,), in their order, with a
+    progress bar on stderr. The arguments and the errors are those of `score_model`."""
     values = _images(model, data, split, limit)
     say(require_causal(*(member.network for member in model.members)))
     keep_freed_memory()
@@ -138,8 +146,8 @@ def _progress() -> Progress:
 
 
 def writable_directory(name_or_path: str, models_dir: Path | None) -> Path:
-    """Return the directory of a model that `load_model` finds. Raise ModelError if no
-    score can be written there."""
+    """Return the directory of a model that `load_model` finds under this name or path.
+    Raises ModelError if no score can be written there."""
     models = models_dir or default_models_dir()
     is_name = name_or_path in model_names(models)
     directory = models / name_or_path if is_name else Path(name_or_path)
@@ -150,9 +158,9 @@ def writable_directory(name_or_path: str, models_dir: Path | None) -> Path:
 
 def keep_score(directory: Path, split: str, score: Score) -> None:
     """Write a score into the card of the model in `directory`, without the speed, which
-    is that of this machine.
+    is that of this machine. A score of the test split becomes the members' own, too.
 
-    Raises ModelError, and leaves the card as it was, if it cannot be written.
+    Raises ModelError, and leaves the card as it was, if it cannot be read or written.
     """
     card = Card.read(directory / CARD)
     scores = {"split": split, **score.to_dict()}
@@ -162,8 +170,8 @@ def keep_score(directory: Path, split: str, score: Score) -> None:
 
 
 def keep_validation(directory: Path, validation: Validation) -> None:
-    """Write the quantiles of validation scores into a model's card. Raise the errors of
-    `keep_score`."""
+    """Write the quantiles of validation scores into the card of the model in
+    `directory`. Raises the errors of `keep_score`."""
     replace(Card.read(directory / CARD), validation=validation).keep(directory)
 
 

@@ -13,11 +13,13 @@ from model_core.training.recipe import TrainingSection
 
 
 def shares_of_run(training: TrainingSection, checkpoint: Path | None) -> int:
-    """Return the number of shares that a run is bound to; 0 if it is not yet.
+    """Return the number of shares that a run is bound to; 0 if it is not bound yet.
 
-    training: its recipe's. checkpoint: the one that the run is resumed from, if any.
-    Without the recipe's word, the checkpoint's holds. Raises ModelError if the
-    checkpoint is damaged.
+    training: of its recipe.
+    checkpoint: the one that the run is resumed from, or None. It counts if the recipe
+        does not say a number.
+
+    Raises ModelError if the checkpoint is damaged.
     """
     if training.shares or checkpoint is None or not checkpoint.exists():
         return training.shares
@@ -25,7 +27,8 @@ def shares_of_run(training: TrainingSection, checkpoint: Path | None) -> int:
 
 
 def expect_shares(shares: int, processes: int, device: str) -> None:
-    """Raise ConfigError unless so many processes can compute the shares of a run.
+    """Raise ConfigError unless this number of processes can compute the shares of a
+    run.
 
     On processors each process has one or more. Several GPUs add by `all_reduce`, which
     needs one share for each.

@@ -8,8 +8,10 @@ from pydantic import TypeAdapter
 
 @dataclass
 class Mean:
-    """A mean over images that can be saved before it is complete. total: the sum.
-    images: their number."""
+    """A mean over images that can be saved before it is complete.
+
+    total: the sum. images: their number.
+    """
 
     total: float = 0.0
     images: int = 0
@@ -20,7 +22,7 @@ class Mean:
         self.images += images
 
     def take(self) -> float:
-        """Return the mean so far, nan for no images, and start again."""
+        """Return the mean so far, nan for no images, and start again with none."""
         mean = self.total / self.images if self.images else float("nan")
         self.total = 0.0
         self.images = 0
@@ -29,13 +31,17 @@ class Mean:
 
 @dataclass(frozen=True)
 class Sitting:
-    """A part of a training without interruption, by one command on one machine."""
+    """A part of a training without interruption, by one command on one machine.
+
+    command: as a person types it. hardware: as a card says it.
+    """
 
     command: str
     hardware: str
     images: int
-    """Images trained on, counted once for each epoch."""
+    """Images trained on; an image counts each time it is used."""
     epochs: float
+    """Passes over the training images."""
     hours: float
     """Wall time in hours, including validations."""
     drawn_anew: bool = False
@@ -66,7 +72,7 @@ class TrainState:
     epochs: int
     """Number of complete epochs: trained, validated and logged."""
     images: int
-    """Images trained on, counted once for each epoch."""
+    """Images trained on; an image counts each time it is used."""
     seconds: float
     """Wall time of all sittings in seconds, including validations."""
     window: Mean
@@ -86,7 +92,8 @@ class TrainState:
 
     @classmethod
     def fresh(cls, start: Start | None = None) -> Self:
-        """Return the state before the first update."""
+        """Return the state before the first update. start: the model that the run
+        begins with."""
         return cls(
             iteration=0,
             epochs=0,
@@ -99,7 +106,7 @@ class TrainState:
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Self:
-        """Return the state that `to_dict` turned into `facts`. Raise pydantic's
+        """Return the state that `to_dict` turned into `facts`. Raises pydantic's
         ValidationError if `facts` is no state."""
         return TypeAdapter(cls).validate_python(facts)
 
@@ -108,9 +115,11 @@ class TrainState:
         return asdict(self)
 
     def history(self, facts: dict[str, Any]) -> list[Sitting]:
-        """Return all sittings that made the weights: those of the starting model, those
-        of this run that have ended, and the current one. facts: the checkpoint's
-        scalars."""
+        """Return all sittings that made the weights, oldest first: those of the
+        starting model, those of this run that have ended, and the current one.
+
+        facts: what the checkpoint contains besides the tensors.
+        """
         return [
             *(self.start.history if self.start else []),
             *self.sittings,
@@ -118,8 +127,8 @@ class TrainState:
         ]
 
     def end_sitting(self, facts: dict[str, Any]) -> None:
-        """Append the current sitting to those that have ended. facts: the scalars of
-        the checkpoint that it wrote."""
+        """Append the current sitting to those that have ended. facts: what the
+        checkpoint that it wrote contains besides the tensors."""
         self.sittings.append(self._sitting(facts))
 
     def _sitting(self, facts: dict[str, Any]) -> Sitting:

@@ -26,7 +26,7 @@ class DivergedError(PixelRNNError):
 
 @dataclass(frozen=True)
 class StepReport:
-    """Figures of one update, over all processes."""
+    """Figures of one update, over all processes; `Learner.advance` returns it."""
 
     nats: float
     """Mean nats per image, before the update."""
@@ -43,6 +43,11 @@ class Learner:
 
     The loss is nats per dimension, so that learning rates and clip norms have the same
     meaning for every image size.
+
+    network: its parameters are views of `parameters`.
+    optimiser: the recipe's rule.
+    average: moving average of the weights; None if the recipe has none.
+    per_epoch: updates of an epoch.
     """
 
     def __init__(
@@ -52,6 +57,11 @@ class Learner:
         training: TrainingSection,
         ranks: Ranks,
     ) -> None:
+        """Move the network's parameters into one buffer (FlatParameters).
+
+        batches: the training images. training: of the recipe. ranks: the group of
+            processes.
+        """
         self.network = network
         self.parameters = FlatParameters(network, extra=2)
         self.optimiser = Optimiser(self.parameters, training)
@@ -65,9 +75,14 @@ class Learner:
         self._ranks = ranks
 
     def advance(self, iteration: int, stop: bool) -> StepReport:
-        """Make update number `iteration` (from 0), and report it. stop: True if this
-        process was asked to stop; the report contains it for all processes. Raise
-        DivergedError, without changing the weights, if the loss is not finite."""
+        """Make update number `iteration` (from 0), in all processes together, and
+        report it.
+
+        stop: True if this process was asked to stop; the report says whether any was.
+
+        Raises DivergedError, without changing the weights, if the loss is not finite,
+        and errors of reading the images.
+        """
         batch = self._batches.batch_at(iteration)
         mean_nats, stops = self._mean_over_shares(batch, stop)
         norm = self.optimiser.clip()
@@ -135,8 +150,8 @@ class Learner:
         return self.network.of_labels(labels.to(self.parameters.weights.device))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return all tensors of a checkpoint by name, `kind/parameter`. They are views,
-        not copies."""
+        """Return all tensors of a checkpoint by name, `kind/parameter`: weights,
+        average and buffers of the optimiser. They are views, not copies."""
         return {
             f"{kind}/{name}": view
             for kind, flat in self._flats()
@@ -145,7 +160,8 @@ class Learner:
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Copy a checkpoint's tensors into the network, the average and the optimiser.
-        Raise KeyError or RuntimeError if they are of another network or optimiser."""
+        Raises KeyError or RuntimeError if they are of another network or optimiser;
+        some may have been copied then."""
         for kind, flat in self._flats():
             named = {
                 name.partition("/")[2]: t

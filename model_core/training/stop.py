@@ -8,16 +8,21 @@ from types import FrameType
 
 
 class StopRequest:
-    """A request of the user or the system to end the run."""
+    """A request of the user or the system to end the run; `stop_on_signals` yields one.
+
+    is_made: False until a signal has come, then True.
+    """
 
     def __init__(self) -> None:
+        """Make a request that is not made yet."""
         self.is_made = False
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Within the context, turn the first SIGINT or SIGTERM into a request. A second one
-    has the effect that it had before the context."""
+    """Context manager that yields a StopRequest, whose `is_made` the first SIGINT or
+    SIGTERM of this process sets to True. A second signal has the effect that it had
+    before the context. Use it in the main thread."""
     request = StopRequest()
     signals = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in signals}

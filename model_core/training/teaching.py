@@ -79,10 +79,13 @@ Update = tuple[NetworkConfig, int, str]
 
 @dataclass(frozen=True)
 class Lesson:
-    """A recipe for pictures, and the lines to print before it is followed."""
+    """A recipe for pictures, and what to print before it is followed; `lesson` makes
+    it."""
 
     recipe: Recipe
+    """The recipe."""
     beforehand: str
+    """The lines to print."""
     guessing_bits: float
     """Bits/dim of the uniform distribution."""
     png_bits: float
@@ -108,19 +111,24 @@ def lesson(
     cache: Path | None = None,
     is_hasty: bool = False,
 ) -> Lesson:
-    """Return the recipe that takes `minutes` on this machine, in the faster precision.
+    """Return a recipe for some pictures that takes `minutes` on this machine, in the
+    faster precision.
 
+    The pictures are read, and some updates are made and timed with networks that are
+    then dropped.
+
+    path: the pictures: a folder, or a file of arrays.
     minutes: counted from the first update on; the preparation may take as long again
         the first time.
-    directory, cache: the run's.
+    directory, cache: the run's directory, and that of decoded images.
     changes: the user's, such as "training.batch=4".
     channels, values: replace those that the pictures need.
-    say: called with what is being done, if that takes longer than a moment.
-    is_hasty: take float32 if bf16 is not compiled yet, so that the first update comes
-        sooner; `other_update` then says what is missing.
+    say: called with a line on what is being done, if that takes longer than a moment.
+    is_hasty: True to take float32 if bf16 is not compiled yet, so that the first update
+        comes sooner; `other_update` then says what is missing.
 
     Raises DataError for pictures that cannot be read, ConfigError for a change that
-    does not fit.
+    does not fit, ModelError if the model that it begins with cannot be loaded.
     """
     make_process_fit()
     with if_slow(say, "looking at the pictures"):
@@ -196,8 +204,10 @@ def warning_of(
     """Return in words why a model is of little use although its training succeeded;
     empty if there is no reason.
 
-    updates: how many were made. bits_per_dim: of held-out pictures. uniform_bits: those
-        of guessing. minutes: advice for too few updates.
+    updates: how many were made.
+    bits_per_dim: of held-out pictures.
+    uniform_bits: those of guessing.
+    minutes: advice for too few updates.
     """
     warnings = []
     if updates < FEWEST_UPDATES:
@@ -212,8 +222,12 @@ def warning_of(
 
 
 def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float:
-    """Return the bits per variable of images (N, C, H, W) in one lossless picture file,
-    in which they are stacked vertically. name: Pillow's name of the format."""
+    """Return the bits per variable of images (N, C, H, W), 0..V-1, in one lossless
+    picture file, in which they are stacked vertically.
+
+    config: of the images' size and values.
+    name: Pillow's name of the format.
+    """
     pixels = values_to_pixels(np.asarray(values), config.values).transpose(0, 2, 3, 1)
     rows = pixels.reshape(-1, config.width, config.channels)
     file = io.BytesIO()
