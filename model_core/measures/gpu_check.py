@@ -126,9 +126,10 @@ def check_gpu(
     say: called with each line of the report as soon as it is known.
     open_driver: opens the card; tests pass another one.
 
-    Differences, and a card that fails or cannot be used, are reported and not raised.
-    Raises ModelError for a model that cannot be loaded, ConfigError for a device that
-    is not a GPU. Disables TF32 in this process.
+    Differences, and a card that cannot be used or fails in a comparison, are reported
+    and not raised. Raises ModelError for a model that cannot be loaded, ConfigError for
+    a device that is not a GPU, and RuntimeError if the card fails when it is timed.
+    Disables TF32 in this process.
     """
     if device_of(device).type != "cuda":
         raise ConfigError(f"{device!r} is no GPU: expected cuda or cuda:1")

@@ -52,14 +52,14 @@ def pixel_belief(
     teacher-forced pass over the picture.
 
     values: (C, H, W), integers 0..V-1, upright.
-    y, x: in the upright picture.
+    y, x: in the upright picture, 0..H-1 and 0..W-1; the caller checks them.
     orientation, label: choose the component of the model (a member with a label); None
         matches any, and the first match is used. The belief is given the pixels that
         this component draws before (y, x).
 
     In a Multi-Scale model the small network is used if it draws the pixel, otherwise
     the large one. Raises FloatingPointError if a probability is not finite,
-    StopIteration if no component matches, IndexError if there is no such pixel.
+    StopIteration if no component matches.
     """
     with torch.inference_mode():
         image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
@@ -96,7 +96,7 @@ def place_of(
     orientation.
 
     shape: (C, H, W), of the upright image.
-    y, x: of the pixel in the upright image. Raises IndexError if it is not in there.
+    y, x: of the pixel in the upright image, 0..H-1 and 0..W-1; the caller checks them.
     """
     index = np.arange(shape[1] * shape[2]).reshape(shape[1:])
     row, column = np.argwhere(turn(index, orientation) == index[y, x])[0]

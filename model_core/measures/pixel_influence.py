@@ -46,7 +46,7 @@ def pixel_influence(
     pixel changes from an even mixture of all categories to its own.
 
     Raises FloatingPointError if the network gives a number that is not finite,
-    StopIteration if no component matches, IndexError if there is no such pixel.
+    StopIteration if no component matches.
     """
     component = component_for(model, orientation, label)
     row, column = place_of(component.orientation, values.shape, y, x)

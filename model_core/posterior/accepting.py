@@ -76,12 +76,12 @@ class Candidates:
 class Accepting:
     """Draws the images of one completion of a mixture without labels, by rejection.
 
-    Call `begin` first; `steps` draws an image if `suffices` is then True.
+    Run `begin` to its end first; `steps` draws an image if `suffices` is then True.
 
     member: k, the index of the member in whose order no given pixel lies behind the
         hole.
     size: draws of the pool, and about the maximum that are tried for an image.
-    pool: the pool; None until `begin` has ended.
+    pool: the pool; None until it is drawn, which is before `begin` ends.
     """
 
     def __init__(
@@ -110,7 +110,8 @@ class Accepting:
         """Draw the pool and compare it with the other members, in steps: yield after
         each the share of the pool that is done, 0 to 1. Do nothing if the pool exists.
 
-        Raises ImpossibleError if another member gives the given pixels no probability.
+        Raises ImpossibleError if another member gives the given pixels no probability,
+        FloatingPointError if logits are not finite.
         """
         if self.pool is not None:
             return
@@ -150,8 +151,11 @@ class Accepting:
     def suffices(self) -> bool:
         """True if the pool's effective sample size is at least ENOUGH and no other
         member has found fillings that the pool misses. It does not depend on the images
-        that are drawn. Raises AssertionError before `begin` has ended, as do the
-        following properties."""
+        that are drawn, and counts only after `begin` has ended.
+
+        Raises AssertionError before the pool is drawn, as do the following properties
+        and methods.
+        """
         return self._found.ess >= ENOUGH and not self._is_missed
 
     @property
@@ -188,7 +192,7 @@ class Accepting:
     def steps(self, i: int) -> Iterator[float | Images]:
         """Draw image i, in steps: yield after each step except the last about how much
         is done, 0 to 1; with the last step yield the image, (C, H, W). Its nats are
-        appended to `nats`."""
+        appended to `nats`. Raises FloatingPointError if logits are not finite."""
         given = self._given(i)
         which, last = self._uniforms(given, CHOICES, 2)
         tried: list[Candidates] = []

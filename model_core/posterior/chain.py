@@ -143,7 +143,8 @@ class Chain:
 
         If hardly any of the first particles keep weight, and the best candidate is
         improbable even for this model, a mixture begins again with more particles
-        (`sizes_of`). Raises ImpossibleError if the given pixels have no probability.
+        (`sizes_of`). Raises ImpossibleError if the given pixels have no probability,
+        FloatingPointError if logits are not finite.
         """
         sizes = (
             [self.size]
@@ -303,7 +304,8 @@ class Chain:
         much of the current round is done, 0 to 1. `image`, `log_p` and `component` are
         updated.
 
-        Raises ImpossibleError if all particles of a move lose their weight.
+        Raises ImpossibleError if all particles of a move lose their weight,
+        FloatingPointError if logits are not finite.
         """
         for _ in range(count):
             for k, block in self._guiding():
@@ -395,7 +397,8 @@ class Chain:
         among the particles: yield after each step how much is done.
 
         The proposer is the one whose own particles had the most weight. If it is a
-        guide whose candidates are independent draws, these are used again.
+        guide whose candidates are independent draws, these are used again. Raises the
+        errors of `rounds`.
         """
         sums = [log_sum(log_weights) for log_weights, _ in self.start.parts]
         most = sums.index(max(sums))
@@ -433,9 +436,10 @@ class Chain:
     def move(self, block: NDArray[np.bool_]) -> Iterator[float]:
         """Draw a part (H, W) of the hole again, with everything else given: yield after
         each step how much is done, 0 to 1. Then `image` and `component` are those of
-        the last particle chosen, and `took` is called.
+        the last particle chosen, and `took` is called. `log_p` is not updated.
 
-        Raises ImpossibleError if all particles lose their weight.
+        Raises ImpossibleError if all particles lose their weight, FloatingPointError if
+        logits are not finite.
         """
         k, number = self.mixture.way_of(self.component)
         size = (

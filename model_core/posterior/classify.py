@@ -88,7 +88,8 @@ def classify(
 
     Raises ConfigError for a model without labels or conditioned on one, and for a part
     of a picture and a Multi-Scale model; DataError for other shapes; ImpossibleError if
-    the given pixels have no probability under some label.
+    the given pixels have no probability under some label; FloatingPointError if logits
+    are not finite.
     """
     _check(model, values, keep)
     pictures = values if values.ndim == 4 else values[None]

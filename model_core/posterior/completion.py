@@ -108,7 +108,8 @@ def complete(
 
     Raises DataError for other shapes; ConfigError for an unknown method or label, for
     numbers outside their bounds, and for a Multi-Scale model with `posterior`;
-    ImpossibleError if the model gives the given pixels no probability.
+    ImpossibleError if the model gives the given pixels no probability;
+    FloatingPointError if logits are not finite.
     """
     _check(model, known, keep, n, method, particles, sweeps)
     model = model.given(label)
@@ -161,7 +162,8 @@ def drawn_receipt_steps(
     values: the draws, (n, C, H, W), upright: images first, first + 1, ... of the seed.
 
     If there are fewer than DRAWS, more are made for the marginals, because few draws
-    would make pixels look certain. Those are not returned.
+    would make pixels look certain. Those are not returned. Raises FloatingPointError if
+    logits are not finite.
     """
     (components,) = target.of_members
     way = way_of(components, max(DRAWS, len(components)), Stages().of)

@@ -58,7 +58,8 @@ class EnumeratedRun:
         self._so_far = SoFar(target.known, target.keep, target.categories)
 
     def draw(self, i: int) -> NDArray[np.int64]:
-        """Return image i, (C, H, W), upright. The first call scores all fillings."""
+        """Return image i, (C, H, W), upright. The first call scores all fillings.
+        Raises FloatingPointError if logits are not finite."""
         *_, image = self.steps(i)
         assert isinstance(image, np.ndarray)
         return image
@@ -66,7 +67,8 @@ class EnumeratedRun:
     def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
         """Draw image i in steps: yield after each step except the last how much is
         done, 0 to 1; with the last step yield the image, (C, H, W), upright. The first
-        image scores all fillings; the others have one step."""
+        image scores all fillings; the others have one step. Raises FloatingPointError
+        if logits are not finite."""
         if self._log_p is None:
             yield from self._scored()
         (uniform,) = choice_noise(self._seed, i, CHOICE, 0, 0, 1)

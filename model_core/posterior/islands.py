@@ -100,8 +100,7 @@ class IslandsRun:
         self, i: int, on_share: Callable[[float], None] = lambda share: None
     ) -> NDArray[np.int64]:
         """Return image i, (C, H, W), upright. on_share is called with how much of it is
-        done, 0 to 1. Raises ImpossibleError if the model gives the given pixels no
-        probability."""
+        done, 0 to 1. Raises the errors of `steps`."""
         for step in self.steps(i):
             if isinstance(step, np.ndarray):
                 return step
@@ -113,7 +112,8 @@ class IslandsRun:
         done, 0 to 1; with the last step yield the image, (C, H, W), upright. What the
         receipt needs is noted.
 
-        Raises ImpossibleError if the model gives the given pixels no probability.
+        Raises ImpossibleError if the model gives the given pixels no probability,
+        FloatingPointError if logits are not finite.
         """
         accepting, begun = self._accepting, 0.0
         if accepting is not None and accepting.pool is None:

@@ -133,7 +133,8 @@ class Way:
     def draws(self, given: Given, samples: Sequence[int]) -> Images:
         """Return the images with the sample numbers `samples`, (len(samples), C, H, W),
         upright, each drawn once through the hole. They are exact draws from this
-        member's posterior if no given pixel lies behind the hole."""
+        member's posterior if no given pixel lies behind the hole. Raises
+        FloatingPointError if logits are not finite."""
         known, keep = self.turned(given.known), self.turned(given.keep)
         C, H, W = known.shape
         if not samples:
@@ -164,6 +165,8 @@ class Way:
 
         where: bool (H, W) in this member's orientation: only these pixels count, each
             given everything before it. Default: all.
+
+        Raises FloatingPointError if logits are not finite.
         """
         turned = self.turned(images)
         _, C, H, W = turned.shape

@@ -46,7 +46,7 @@ class Particles(Protocol):
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
         """Draw every image up to a stop. Return ln p of the weighed pixels since the
-        last stop, (N,)."""
+        last stop, (N,). Raises FloatingPointError if logits are not finite."""
         ...
 
     def copy(self, parents: Parents) -> None:
@@ -88,7 +88,8 @@ class StageParticles:
         self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
     ) -> None:
         """Drop what was drawn before, and begin these particles, at most `size`; see
-        Particles.begin."""
+        Particles.begin. Rows that are given to all are worked through now: raises
+        FloatingPointError if logits are not finite."""
         with torch.inference_mode():
             for slot in self._slots:
                 self._stage.close(slot)

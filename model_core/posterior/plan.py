@@ -64,11 +64,13 @@ def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
     keep: bool (H, W), True for given pixels.
     within_rows: True if stops within a row are possible.
 
-    A stop follows each row that has given pixels after the hole's first pixel. With
-    within_rows there is also one before a hole pixel if, since the last stop, at least
-    COLUMNS_BETWEEN_STOPS columns contained both given and hole pixels: weights that
-    grow over a whole row of scattered pixels would leave one particle with all the
-    weight.
+    Particles are compared after given pixels that come after the hole's first pixel,
+    because these change their weights. There is a stop at the end of each row that has
+    such pixels since the row's last stop. With within_rows there is also a stop before
+    a hole pixel if at least COLUMNS_BETWEEN_STOPS columns have passed in the row since
+    its beginning or its last stop, and these contain both such given pixels and hole
+    pixels: weights that grow over a whole row of scattered pixels would leave one
+    particle with all the weight.
     """
     W = keep.shape[1]
     first, found = first_hole(keep), list[Stop]()

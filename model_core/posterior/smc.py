@@ -143,17 +143,19 @@ class Sweep:
         return 1.0 if self.finished else self._next / (len(self._stops) + 1)
 
     def steps(self) -> Iterator[float]:
-        """Continue to the end: yield after each step how much is done. Raises
-        ImpossibleError, as `step` does."""
+        """Continue to the end: yield after each step how much is done, 0 to 1. Raises
+        the errors of `step`."""
         while not self.finished:
             self.step()
             yield self.done
 
     def step(self) -> None:
         """Continue to the next stop, which is at the latest the end of a row, or to the
-        end of the image; there, set `image`, `images` and `label`.
+        end of the image. Once only one particle is left, or at the end of the image,
+        set `image`, `images` and `label`: then the sweep is finished.
 
-        Raises ImpossibleError if no particle has any weight left.
+        Raises ImpossibleError if no particle has any weight left, FloatingPointError if
+        logits are not finite.
         """
         if self._next == len(self._stops):
             self._particles.advance(self._hole.end)
