@@ -152,7 +152,13 @@ def test_page_asks_for_all_modules_at_once(server: httpx.Client) -> None:
     fields = {f"js/parts/{name}_fields.js" for name in ("draw", "label", "method")}
     parts = {
         f"js/parts/{name}.js"
-        for name in ("comparison", "completions", "history_strip", "pad", "training_board")
+        for name in (
+            "comparison",
+            "completions",
+            "history_strip",
+            "pad",
+            "training_board",
+        )
     }
     parts |= fields | {
         "js/parts/whole_picture.js",
