@@ -104,7 +104,10 @@ clean:
 	done; \
 	echo "pixelrnn needs Python 3.11 or newer, and found $$(python3 -V 2>&1 || echo none)"; exit 1
 
-.venv/installed-all: pyproject.toml openapi.json | .venv/bin/python
+# Installing generates the blocking client from these, so it is repeated when a `git pull` changes them.
+CLIENT = openapi.json docs/make_client.py pixelrnn/client/asynchronous.py
+
+.venv/installed-all: pyproject.toml $(CLIENT) | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"
 	@deploy/install.sh all $(TORCH)
 	@touch $@
@@ -126,7 +129,7 @@ clean:
 	    echo "npm's packages cannot be had now: openapi.json is not judged, clients in TypeScript are not run"; \
 	fi
 
-.venv/installed-dev: pyproject.toml judge/pyproject.toml openapi.json | .venv/bin/python
+.venv/installed-dev: pyproject.toml judge/pyproject.toml $(CLIENT) | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"
 	$(CUDA_BINDINGS)
 	$(TORCH_FIRST)
