@@ -310,11 +310,14 @@ def found_of_hole(keep: Image.Image, model: Model) -> dict[str, Any]:
     filled = keep.tobytes().count(0)
     behind = given_behind_hole(keep, model.members)
     # One network with nothing given behind the hole draws each image exactly, in one pass.
-    needs_particles = behind > 0 or len(model.members) > 1
+    # Several with nothing given behind it do so too, in their turn of particles.
+    is_mixture = len(model.members) > 1
+    is_exact = is_mixture and behind == 0
+    has_few = (behind > 0 or is_mixture) and has_few_fillings(filled, model)
     return {
         "filled_pixels": filled,
         "given_behind": behind,
-        "enumerate": needs_particles and has_few_fillings(filled, model),
+        "enumerate": has_few or is_exact,
     }
 
 

@@ -14,6 +14,7 @@ import { EngineError } from "../files.js";
 import { Chooser } from "../noise.js";
 import { argmax, logSum, shares } from "../elementary.js";
 import { EnumeratedRun, hasFewFillings } from "./enumeration.js";
+import { ExactRun, isDrawnLast } from "./exact.js";
 import { IslandsRun, sizeOfChain } from "./islands.js";
 import { Shares } from "./marginals.js";
 import { Mixture, Way } from "./mixture.js";
@@ -143,12 +144,25 @@ export async function complete(drawer, options) {
   const { ways } = target.mixture;
   const needsParticles = ways.length > 1 || givenBehind(ways[0].turned(keep)) > 0;
   if (!needsParticles) return exact(drawer, target, drawings, options, n);
-  const run = hasFewFillings(target) ? new EnumeratedRun(target) : new IslandsRun(target, particles, sweeps);
+  const run = runOf(target, particles, sweeps);
   const images = [];
   for (const [i, { sample }] of drawings.entries()) {
     images.push(drawer.deliver(i, await driven(run.steps(sample), options), n ? options : {}));
   }
   return completion(images.slice(0, n), run.receipt(), run.marginals());
+}
+
+/**
+ * What draws the images of a completion by several networks, or with given pixels behind the hole.
+ *
+ * @param {Target} target
+ * @param {number} particles
+ * @param {number} sweeps
+ */
+function runOf(target, particles, sweeps) {
+  if (hasFewFillings(target)) return new EnumeratedRun(target);
+  if (target.mixture.ways.length > 1 && isDrawnLast(target)) return new ExactRun(target);
+  return new IslandsRun(target, particles, sweeps);
 }
 
 /**

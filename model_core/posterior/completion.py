@@ -97,12 +97,13 @@ def complete(
     label: name or index of the label of the images; default: in a model with labels it
         is drawn from p(label | given), too.
     enumerates: True: score every filling of a hole that has few of them
-        (enumeration.py), so that draws, mean, entropy and evidence are exact. False:
-        use chains for these, too, as version 0.4 and earlier did.
+        (enumeration.py), so that draws, mean, entropy and evidence are exact, and let a
+        mixture draw exactly if it can (exact.py). False: use chains for these, too, as
+        version 0.4 and earlier did.
 
     The method `posterior` draws from p(hole | all given pixels) of the model or
-    mixture. If the model is one network and no given pixel lies behind the hole's first
-    pixel, each image is one exact draw; else see islands.py. The method `clamp` lets
+    mixture. If no given pixel lies behind the hole's first pixel, in the order of any
+    member, each image is one exact draw; else see islands.py. The method `clamp` lets
     the first member draw each pixel of the hole given what comes before it in its
     order, which is exact only for one network and if no given pixel lies behind.
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model_core.elementary import log_sum, shares
 from model_core.posterior.chain import chosen
+from model_core.posterior.exact import ExactRun, is_drawn_last
 from model_core.posterior.islands import CHAINS, IslandsRun, StageOf, way_of
 from model_core.posterior.marginals import Marginals, Weighted
 from model_core.posterior.mixture import Images, Mixture, Way
@@ -163,13 +164,17 @@ def run_of(
     sweeps: int,
     stage_of: StageOf | None = None,
     enumerates: bool = True,
-) -> IslandsRun | EnumeratedRun:
+) -> IslandsRun | EnumeratedRun | ExactRun:
     """Return what draws the images of a completion that one exact draw cannot: an
-    EnumeratedRun if the hole has few fillings and `enumerates` is True, else an
-    IslandsRun.
+    EnumeratedRun if the hole has few fillings, an ExactRun if all members of a mixture
+    draw the hole last, else an IslandsRun.
 
-    The other arguments are those of IslandsRun.
+    enumerates: False: always an IslandsRun. The other arguments are those of
+    IslandsRun.
     """
     if enumerates and target.has_few_fillings:
         return EnumeratedRun(target, seed, particles, stage_of)
+    # A single network draws such a hole without a run.
+    if enumerates and len(target.of_members) > 1 and is_drawn_last(target):
+        return ExactRun(target, seed, particles, stage_of)
     return IslandsRun(target, seed, particles, sweeps, stage_of)

@@ -79,6 +79,9 @@ def test_posterior_is_the_way_when_the_model_offers_it(
         assert "particles" not in spec.entry()
 
 
+MIRRORED = ("none", "flip_left_right")
+
+
 def keep_without(*missing: int) -> np.ndarray:
     """Return keep (4, 3) in which these pixels, by their place in raster order, are missing."""
     keep = np.ones(12, np.uint8)
@@ -87,7 +90,7 @@ def keep_without(*missing: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("members", "missing", "values", "fields", "is_few"),
+    ("members", "missing", "values", "fields", "is_exact"),
     [
         (FOUR, range(3, 9), 2, {}, True),
         (FOUR, range(3, 10), 2, {}, False),
@@ -96,6 +99,8 @@ def keep_without(*missing: int) -> np.ndarray:
         (("none",), [5], 256, {}, True),
         (("none",), [5, 6], 256, {}, False),
         (("none",), range(9, 12), 2, {}, False),
+        (MIRRORED, range(6, 12), 256, {}, True),
+        (MIRRORED, range(7, 12), 256, {}, False),
         (FOUR, [5], 2, {"method": "clamp"}, False),
     ],
     ids=[
@@ -106,27 +111,30 @@ def keep_without(*missing: int) -> np.ndarray:
         "256 values",
         "256 values, two pixels",
         "nothing given behind",
+        "nothing given behind for any of two networks",
+        "something given behind for one of two networks",
         "clamp",
     ],
 )
-def test_a_job_says_if_its_hole_may_be_enumerated(
+def test_a_job_says_if_its_hole_is_drawn_exactly_in_a_way_of_version_8(
     client: httpx.Client,
     posterior: HandWorker,
     members: tuple[str, ...],
     missing: list[int],
     values: int,
     fields: dict[str, object],
-    is_few: bool,
+    is_exact: bool,
 ) -> None:
-    """Workers of earlier versions, which would draw it by particles, leave such a job and
-    take all others. No form and no Job has the option."""
+    """By enumeration, or by a mixture whose members all draw it last. Workers of earlier
+    versions, which would draw it by particles, leave such a job and take all others. No
+    form and no Job has the option."""
     changed = {"members": members, "values": values}
     announce(posterior, POSTERIOR.model_copy(update=changed))
     job = post(client, keep_without(*missing), **fields).json()
     assert "enumerate" not in job
     spec = posterior.take()
-    assert spec.options.stored_fields().get("enumerate", False) is is_few
-    assert spec.version == (8 if is_few else 4)
+    assert spec.options.stored_fields().get("enumerate", False) is is_exact
+    assert spec.version == (8 if is_exact else 4)
 
 
 def test_a_job_of_several_pictures_says_so_for_the_smallest_hole(

@@ -94,6 +94,7 @@ def portable_models_dir(
     )
     one = load_model("tiny-diagonal", models_dir=directory)
     mix([one, *turned_copies(one, ["rotate_180"])], directory / "tiny-mixture")
+    mix([one, *turned_copies(one, ["flip_left_right"])], directory / "tiny-mirrored")
     one = untrained(
         "mnist-pixelcnn", seed=8, height=17, width=16, layers=1, hidden=3, head=4
     )
@@ -122,6 +123,8 @@ def portable_models_dir(
     save_model(labelled(height=6, width=5, **SMALL), directory / "tiny-labelled")
     one = load_model("tiny-labelled", models_dir=directory)
     mix([one, *turned_copies(one, ["rotate_180"])], directory / "tiny-labelled-mixture")
+    mirrored = turned_copies(one, ["flip_left_right"])
+    mix([one, *mirrored], directory / "tiny-labelled-mirrored")
     _guided(directory)
     return directory
 

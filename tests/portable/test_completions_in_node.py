@@ -39,7 +39,7 @@ MODELS = (
         "tiny-labelled-by-lender",
     ),
     *("tiny-labelled-mixture-by-tiny-labelled-mixture", "larger-mixture"),
-    "tiny-mixture-judged",
+    *("tiny-mixture-judged", "tiny-mirrored", "tiny-labelled-mirrored"),
 )
 OF_EACH_KIND = ("tiny-cnn", "tiny-row-rgb", "tiny-diagonal")
 Request = dict[str, Any]
@@ -146,7 +146,8 @@ def expected(portable_models_dir: Path) -> dict[str, list[tuple[Request, Complet
 def test_requests_take_every_way(
     expected: dict[str, list[tuple[Request, Completion]]],
 ) -> None:
-    """Exact draws, draws by the member that comes last, and chains, with labels and without, begun again or not."""
+    """Exact draws, also by mixtures, draws by the member that comes last, and chains, with
+    labels and without, begun again or not."""
     receipts = [
         (done.receipt, done.receipt.label is not None)
         for of in expected.values()
@@ -163,6 +164,14 @@ def test_requests_take_every_way(
         (False, False, False),
         (False, False, True),
     }
+    for name in ("tiny-mirrored", "tiny-labelled-mirrored"):
+        lower = [
+            done
+            for request, done in expected[name]
+            if request["keep"][:3].all() and not request["keep"][3:].any()
+        ]
+        assert len(lower) >= 2
+        assert all(done.exact for done in lower)
     assert {done.receipt.particles for of in expected.values() for _, done in of} >= {
         0,
         8,

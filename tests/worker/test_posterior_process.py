@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from model_core import complete, load_model, save_model
 from model_core.data.pixels import pixels_to_values, values_to_pixels
 from model_core.measures.picture_score import score_picture
-from model_core.mixing import mix
+from model_core.mixing import mix, turned_copies
 from model_core.models import Model
 from model_core.orientation import turn
 from model_core.posterior.plan import given_behind
@@ -39,11 +39,17 @@ HOLES = {
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`tiny-four` (a mixture of four members) and `tiny-colour` (3 colours, 4 values), both 6 x 6."""
+    """`tiny-four` (a mixture of four members), `tiny-mirrored` (of a network and its mirror
+    image) and `tiny-colour` (3 colours, 4 values), all 6 x 6."""
     directory = tmp_path_factory.mktemp("posterior")
     mix(
         [awake(seed, orientation) for seed, orientation in enumerate(FOUR)],
         directory / "tiny-four",
+    )
+    upright = awake(7, "none")
+    mix(
+        [upright, *turned_copies(upright, ["flip_left_right"])],
+        directory / "tiny-mirrored",
     )
     save_model(awake(5, "none", channels=3, values=4), directory / "tiny-colour")
     return directory
@@ -227,6 +233,26 @@ def test_small_holes_are_enumerated_where_the_job_says_so(
     assert isinstance(record.result, CompletionSummary)
     assert record.result.posterior is not None
     assert record.result.posterior.exact
+    served.wait_idle()
+
+
+def test_a_network_and_its_mirror_image_complete_lower_rows_exactly(
+    served: Client, models_dir: Path
+) -> None:
+    """The library's bytes, receipt and maps; a job that an earlier API accepted is drawn by
+    particles as before."""
+    mirrored = load_model("tiny-mirrored", models_dir=models_dir)
+    lower = Case(mirrored, "lower")
+    earlier = lower.submit(served, n=2)
+    told = earlier.options.model_dump() | {"enumerate": True}
+    now = lower.submit(served, n=3, version=8, options=told)
+    words = []
+    for spec in (now, earlier):
+        result = lower.check(served, spec).result
+        assert isinstance(result, CompletionSummary)
+        assert result.posterior is not None
+        words.append((result.posterior.exact, result.posterior.quality == "exact"))
+    assert words == [(True, True), (False, False)]
     served.wait_idle()
 
 

@@ -20,6 +20,7 @@ from model_core.models import Model, directory_of
 from model_core.models_directory import cards_in
 from model_core.posterior.chain import sizes_of
 from model_core.posterior.enumeration import EnumeratedRun, run_of
+from model_core.posterior.exact import ExactRun
 from model_core.posterior.islands import CHAINS, IslandsRun
 from model_core.posterior.particles import Stages
 from model_core.posterior.targets import Target
@@ -401,9 +402,10 @@ class ModelPool:
         slots = min(loaded.plan.slots, room)
         return Cohort(lambda: Engine(model, slots, threads=threads))
 
-    def islands(self, order: ParticleOrder) -> IslandsRun | EnumeratedRun:
-        """Begin the images of a completion by particles, or by enumeration. All such runs of a model share one stage:
-        only one may be in the midst of an image."""
+    def islands(self, order: ParticleOrder) -> IslandsRun | EnumeratedRun | ExactRun:
+        """Begin the images of a completion by particles, by enumeration, or by exact draws
+        of a mixture. All such runs of a model share one stage: only one may be in the
+        midst of an image."""
         hole = order.hole
         assert hole.given.values is not None
         assert hole.given.keep is not None

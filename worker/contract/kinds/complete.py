@@ -91,8 +91,9 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
     """True if n is 0: only marginals and receipt are wanted, and no image."""
 
     enumerate: Annotated[bool, FOUND, Since(8)] = False
-    """True if a hole with few fillings may be enumerated; the worker decides for each
-    picture. Jobs of earlier versions lack this and are drawn by particles."""
+    """True if a hole with few fillings may be enumerated, and one that all members of a
+    mixture draw last may be drawn exactly; the worker decides for each picture. Jobs of
+    earlier versions lack this and are drawn by particles."""
 
     def with_found(self, found: Mapping[str, Any]) -> Self:
         """Return a copy with the FOUND options.

@@ -30,7 +30,8 @@ ESTIMATE_EVERY_S = 0.2
 
 
 class Run(Protocol):
-    """An IslandsRun or EnumeratedRun of model_core.posterior, as far as it is used here."""
+    """An IslandsRun, EnumeratedRun or ExactRun of model_core.posterior, as far as it is
+    used here."""
 
     def steps(self, i: int, /) -> Iterator[float | NDArray[np.int64]]: ...
     def expected_so_far(self) -> NDArray[np.float64] | None: ...

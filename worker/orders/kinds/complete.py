@@ -38,7 +38,8 @@ class ParticleOrder(Order):
     priority: Priority = Priority.INTERACTIVE
     rank: bool = False
     enumerates: bool = False
-    """A hole with few fillings is enumerated."""
+    """A hole with few fillings is enumerated, and one that all members of a mixture draw
+    last is drawn exactly."""
 
     @property
     def images(self) -> int:
