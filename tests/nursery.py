@@ -37,11 +37,14 @@ IMPORTED = [
     "pixelrnn.verbs",
     "worker.engine.process",
     "worker.engine.teaching",
+    "model_core.training.launch",
+    "torch._dynamo",
     ENGINE,
     TRAINING,
 ]
 IMPORTED += ["worker.main", WORKER, __name__]
-"""Among them pytest, which multiprocessing imports in each process as the program that asked for it."""
+"""Among them pytest, which multiprocessing imports in each process as the program that asked for it, and what torch's
+optimisers import when the first one is made."""
 
 READ_BY_IMPORTS = (
     *("NUMBA_", "OMP_", "PYTHON", "XDG_", "LD_"),
@@ -206,11 +209,12 @@ def _live(
     limits: Mapping[int, int],
 ) -> NoReturn:
     """Be a program of a test's."""
+    from model_core.training import launch
     from worker import engine_link, teaching_link
     from worker.engine import examiner
 
     examiner.get_context = _context_of_examiners
-    for module in (engine_link, processes, teaching_link):
+    for module in (engine_link, launch, processes, teaching_link):
         module.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _started})  # pyright: ignore
     for file, descriptor in ((log, 2), (out, 1)):
         if file is not None:

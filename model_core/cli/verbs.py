@@ -80,8 +80,14 @@ def train(
         ),
     ] = None,
     processes: Annotated[
-        int, typer.Option(min=1, max=64, help="Processes that share each batch.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Processes that divide each batch. \\[default: one, or as many as "
+            "the recipe has shares and this machine has processors to spare]",
+        ),
+    ] = None,
     publish: Annotated[
         Path | None,
         typer.Option(
@@ -99,12 +105,12 @@ def train(
     with if_slow(_say_once, f"preparing to train by {config}"):
         from model_core.cli.train_pictures import are_pictures, train_pictures
         from model_core.training.display import nats_and_bits
-        from model_core.training.launch import train_with
+        from model_core.training.launch import processes_for, train_with
         from model_core.training.recipe import Recipe
         from model_core.training.run import RunRequest
 
     if are_pictures(config):
-        if data is not None or processes > 1:
+        if data is not None or processes is not None:
             raise typer.BadParameter(
                 f"{config} is not a recipe: --data and --processes are for recipes"
             )
@@ -124,9 +130,8 @@ def train(
     recipe = Recipe.load(config, changes)
     directory = runs_dir / (name or config.stem)
     command = _train_command(config, set_ or [], processes)
-    result = train_with(
-        RunRequest(recipe, directory, resume, publish, command), processes
-    )
+    request = RunRequest(recipe, directory, resume, publish, command)
+    result = train_with(request, processes_for(request, processes), say=_say_once)
     if not result.leads:
         return
     if result.finished:
@@ -525,7 +530,7 @@ def _say_once(line: str) -> None:
         say(line)
 
 
-def _train_command(config: Path, changes: list[str], processes: int) -> str:
+def _train_command(config: Path, changes: list[str], processes: int | None) -> str:
     """The command that trains it again, for its card; where the data lay, and what was printed, is nobody else's
     matter."""
     kept = [
@@ -541,5 +546,6 @@ def _train_command(config: Path, changes: list[str], processes: int) -> str:
         if config.is_absolute() or ".." in config.parts
         else config.as_posix()
     )
-    options += ["--processes", str(processes)] if processes > 1 else []
+    if processes is not None and processes > 1:
+        options += ["--processes", str(processes)]
     return shlex.join(["pixelrnn", "train", recipe, *options])

@@ -2,87 +2,217 @@
 options.
 
 The group is the same as torchrun's: the same environment variables, with this process
-as rank 0.
+as rank 0. But its processes meet in a file and not at a port, so that no other user and
+no other machine can join them.
 """
 
-import multiprocessing
+import json
 import os
-import socket
+import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from model_core.errors import PixelRNNError
+from model_core.slow_steps import if_slow
+from model_core.training.display import Display
+from model_core.training.files import RunPaths
+from model_core.training.member import EXIT_LOST, READY
+from model_core.training.memory import OutOfMemoryError
+from model_core.training.ranks import MEETING, LostProcessError
 from model_core.training.run import RunRequest, RunResult, train
+from model_core.training.shares import shares_of_run, spare_processors
+
+_DIRECTORY = "group"
+"""Directory in a run's for the files of its group."""
+_REQUEST = "request.json"
+_END_S = 10.0
+"""Seconds that the other processes may take to end after the leader has finished."""
+_DEATH_S = 5.0
+"""Seconds within which the status of a dead process can be read, at most: the kernel
+closes its connections first."""
+_LOOK_S = 0.02
 
 
-class LostProcessError(PixelRNNError):
-    """One of several training processes has died."""
+def train_with(
+    request: RunRequest,
+    processes: int,
+    make_display: Callable[[bool, int, int], Display] = Display,
+    is_over: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda _: None,
+) -> RunResult:
+    """Train in `processes` processes, of which this is one, and return the result.
 
+    make_display, is_over: as in `run.train`; this process alone calls them, and a
+        request to stop reaches all. say: called if the start takes longer than a
+        moment.
 
-def train_with(request: RunRequest, processes: int) -> RunResult:
-    """Train in `processes` processes on this machine, of which this is one, and return
-    the result. The others are started, and end with the training. The course of the
-    training is that of one process, up to rounding.
-
-    Raises the errors of `run.train`, and LostProcessError if another process dies.
+    Raises the errors of `run.train`, and LostProcessError if another process dies; the
+    last checkpoint is still good then. In any case no other process is left.
     """
     if processes == 1:
-        return train(request)
-    count = str(processes)
-    group = {
-        "WORLD_SIZE": count,
-        "LOCAL_WORLD_SIZE": count,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
-    }
-    context = multiprocessing.get_context("spawn")
-    others = [
-        context.Process(
-            target=_train_as, args=(request, {**group, "RANK": str(rank)}), daemon=True
-        )
-        for rank in range(1, processes)
-    ]
-    for other in others:
-        other.start()
-    with _environment({**group, "RANK": "0", "LOCAL_RANK": "0"}):
-        try:
-            result = train(request)
-        except RuntimeError as error:
-            raise _error_with_cause(error, others, request) from error
-    for other in others:
-        other.join()
-    return result
+        return train(request, make_display, is_over)
+    with _led_group(request, processes, say):
+        return train(request, make_display, is_over)
 
 
-def _error_with_cause(
-    error: RuntimeError, others: list[SpawnProcess], request: RunRequest
-) -> Exception:
-    """Return a LostProcessError if another process has died, which breaks the
-    connection; otherwise `error` itself."""
-    # A killed process closes its connections before its exit code can be read.
-    time.sleep(1)
-    dead = [other for other in others if other.exitcode]
-    if not dead:
-        return error
-    return LostProcessError(
-        f"training process {dead[0].pid} ended with {dead[0].exitcode}: go on from "
-        f"{request.directory} with --resume"
-    )
+def processes_for(
+    request: RunRequest, wanted: int | None, most: int | None = None
+) -> int:
+    """Return how many processes are to train, by this command.
+
+    wanted: the user's number, if any. Without it a run whose shares are known has as
+        many as its shares, but at most `most`, and every other run has one. It never
+        has more than shares, which a checkpoint does not change.
+    most: processes without the user's number. Default: all processors but one.
+
+    Raises ModelError if the checkpoint to resume from is damaged.
+    """
+    is_started_by_torchrun = "WORLD_SIZE" in os.environ
+    if is_started_by_torchrun:
+        return 1
+    training = request.recipe.training
+    if training.device != "cpu":
+        return wanted or 1
+    checkpoint = RunPaths(request.directory).last if request.resume else None
+    shares = shares_of_run(training, checkpoint)
+    if wanted is None:
+        return min(shares or 1, most or spare_processors())
+    return min(wanted, shares or wanted)
 
 
-def _train_as(request: RunRequest, environment: dict[str, str]) -> None:
-    with _environment({**environment, "LOCAL_RANK": environment["RANK"]}):
-        try:
-            train(request)
-        except PixelRNNError:
-            sys.exit(2)  # rank 0 gets the same error and prints it
+def read_request(directory: Path) -> RunRequest:
+    """Return the request that a group carries out. directory: the group's."""
+    return TypeAdapter(RunRequest).validate_json((directory / _REQUEST).read_bytes())
 
 
 @contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
+def _led_group(
+    request: RunRequest, processes: int, say: Callable[[str], None]
+) -> Iterator[None]:
+    """Start the other processes of a group, and lead it within the context."""
+    directory = request.directory / _DIRECTORY
+    # An earlier group of this run may have been killed.
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    (directory / _REQUEST).write_bytes(TypeAdapter(RunRequest).dump_json(request))
+    others: list[subprocess.Popen[bytes]] = []
+    try:
+        for rank in range(1, processes):
+            environment = _environment_of(rank, processes, directory)
+            others.append(_started(directory, environment))
+        with if_slow(say, f"starting {processes} processes"):
+            _wait_until_ready(others, request)
+        with _environment(_environment_of(0, processes, directory)):
+            yield
+        _wait_until_ended(others)
+    except LostProcessError as error:
+        raise _cause(others, request) or error from error
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+            assert other.stdout is not None
+            other.stdout.close()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _environment_of(rank: int, processes: int, directory: Path) -> dict[str, str]:
+    """Return the environment variables by which a process joins a group."""
+    variables = {
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(processes),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        MEETING: str(directory / "meeting"),
+    }
+    if sys.platform == "linux":
+        # By default gloo listens at the address of the host's name.
+        variables["GLOO_SOCKET_IFNAME"] = "lo"
+    return variables
+
+
+def _started(
+    directory: Path, environment: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-P", "-m", "model_core.training.member"]
+    return subprocess.Popen(
+        [*command, str(os.getpid()), str(directory)],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+
+
+def _wait_until_ready(
+    others: list["subprocess.Popen[bytes]"], request: RunRequest
+) -> None:
+    """Wait until the other processes have imported what they need.
+
+    Raises LostProcessError if one has died: a process that waits for it in
+    `init_process_group` would not be told.
+    """
+    for other in others:
+        assert other.stdout is not None
+        if other.stdout.readline().strip() != READY.encode():
+            raise LostProcessError(
+                f"training process {other.pid} did not start: {_way_on(request)}"
+            )
+
+
+def _wait_until_ended(others: list["subprocess.Popen[bytes]"]) -> None:
+    """Wait a while until the other processes have ended by themselves."""
+    deadline = time.monotonic() + _END_S
+    while time.monotonic() < deadline:
+        if all(other.poll() is not None for other in others):
+            return
+        time.sleep(_LOOK_S)
+
+
+def _cause(
+    others: list["subprocess.Popen[bytes]"], request: RunRequest
+) -> PixelRNNError | None:
+    """Return the error by which another process has ended, which broke the connections
+    of all; None if none can be found."""
+    deadline = time.monotonic() + _DEATH_S
+    while True:
+        for other in others:
+            # Processes that were lost themselves report EXIT_LOST.
+            if other.poll() not in (None, 0, EXIT_LOST):
+                return _error_of(other, request)
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(_LOOK_S)
+
+
+def _error_of(dead: "subprocess.Popen[bytes]", request: RunRequest) -> PixelRNNError:
+    """Return the error of a process that has ended with a failure."""
+    assert dead.stdout is not None
+    lines = dead.stdout.read().splitlines()
+    try:
+        failure = json.loads(lines[-1])
+    except (IndexError, ValueError):
+        failure = {"failed": "", "is_memory": False}
+    if failure["is_memory"]:
+        return OutOfMemoryError(failure["failed"])
+    why = f" ({failure['failed']})" if failure["failed"] else ""
+    return LostProcessError(
+        f"training process {dead.pid} ended with {dead.returncode}{why}: "
+        f"{_way_on(request)}"
+    )
+
+
+def _way_on(request: RunRequest) -> str:
+    return f"go on from {request.directory} with --resume"
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set environment variables within the context."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
@@ -94,9 +224,3 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -280,14 +280,22 @@ class Loop:
     def _keep_best(self) -> None:
         """Write the best checkpoint. It is written before the last one, so that a last
         checkpoint never names a best one that does not exist."""
+        self._expect_equal_processes()
         self.state.seconds = self._clock()
         if self._files is not None:
             self._files.keep_best(self._learner, self.state)
 
     def _save(self) -> None:
+        self._expect_equal_processes()
         self.state.seconds = self._clock()
         if self._files is not None:
             self._files.save(self._learner, self.state)
+
+    def _expect_equal_processes(self) -> None:
+        """Raise UnequalProcessesError if the processes have different weights: then no
+        checkpoint must be written."""
+        if self._ranks.count > 1:
+            self._ranks.expect_equal(self._learner.digest())
 
     def _clock(self) -> float:
         return time.perf_counter() - self._clock_start

@@ -10,14 +10,32 @@ partial sums of processes would be another one.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import timedelta
+from typing import Self
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from model_core.errors import PixelRNNError
+
+MEETING = "RANKS_MEETING"
+"""Environment variable: path of the file in which the processes of one machine find each
+other. Without it, torchrun's MASTER_ADDR and MASTER_PORT say where."""
 _PATIENCE = timedelta(minutes=30)
 """Maximum time that GPU processes wait for each other."""
+_ENDLESS = timedelta(days=7)
+"""Maximum time that processes on processors wait for each other: a signal may stop them
+for hours, and the connection to one that has died is closed at once."""
+
+
+class LostProcessError(PixelRNNError):
+    """One of several training processes has died."""
+
+
+class UnequalProcessesError(PixelRNNError):
+    """Processes that should have computed the same weights have different ones."""
 
 
 class Ranks:
@@ -40,9 +58,11 @@ class Ranks:
         self.shares = shares or count
         self._device = device
 
-    def with_shares(self, shares: int) -> "Ranks":
+    def with_shares(self, shares: int) -> Self:
         """Return the same place in the group, with another number of shares."""
-        return Ranks(self.rank, self.count, self._device, shares)
+        other = copy(self)
+        other.shares = shares
+        return other
 
     @property
     def leads(self) -> bool:
@@ -66,13 +86,14 @@ class Ranks:
         On processors the tensors of a round, one from each process, have consecutive
         numbers: after each round every process has added the same ones, in the same
         order. On several GPUs, which have one share each, the order is that of
-        `all_reduce`. Raises RuntimeError if another process has died.
+        `all_reduce`. Raises LostProcessError if another process has died.
         """
         if self.shares == 1:
             return compute(0)
         if self.count > 1 and self._device != "cpu":
             own = compute(self.rank).to(self._device)
-            dist.all_reduce(own)
+            with _expecting_all():
+                dist.all_reduce(own)
             return own
 
         own = compute(self.rank)
@@ -87,41 +108,87 @@ class Ranks:
         return total
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Return the tensors of all processes, by rank. Raises RuntimeError if another
-        process has died."""
+        """Return the tensors of all processes, by rank. Raises LostProcessError if
+        another process has died."""
         if self.count == 1:
             return [tensor]
         gathered = [torch.empty_like(tensor) for _ in range(self.count)]
-        dist.all_gather(gathered, tensor)
+        with _expecting_all():
+            dist.all_gather(gathered, tensor)
         return gathered
 
+    def expect_equal(self, digest: bytes) -> None:
+        """Raise UnequalProcessesError, in all processes, unless the digests of all are
+        equal, and LostProcessError if another process has died. On several GPUs nothing
+        is compared, because nothing promises equal weights."""
+        if self.count == 1 or self._device != "cpu":
+            return
+        digests = self.gather(torch.frombuffer(bytearray(digest), dtype=torch.uint8))
+        unequal = [
+            rank for rank, one in enumerate(digests) if not torch.equal(one, digests[0])
+        ]
+        if unequal:
+            raise UnequalProcessesError(
+                f"of {self.count} training processes, those with the ranks "
+                f"{', '.join(map(str, unequal))} have other weights than rank 0, though "
+                "all of them made the same updates: this machine does not compute "
+                "reliably. The last checkpoint was written before"
+            )
+
     def any(self, flag: bool) -> bool:
-        """Return True if the flag is true in at least one process. Raises RuntimeError
-        if another process has died."""
+        """Return True if the flag is true in at least one process. Raises
+        LostProcessError if another process has died."""
         if self.count == 1:
             return flag
         number = torch.tensor(float(flag), device=self._device)
-        dist.all_reduce(number)
+        with _expecting_all():
+            dist.all_reduce(number)
         return bool(number > 0)
 
 
 @contextmanager
+def _expecting_all() -> Iterator[None]:
+    """Raise LostProcessError if a call that needs all processes fails within the
+    context. torch raises a RuntimeError, in words that depend on its version."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise LostProcessError(
+            "another process of this training has ended; go on with --resume"
+        ) from error
+
+
+@contextmanager
 def joined_ranks(device: str) -> Iterator[Ranks]:
-    """Context manager that joins the group that torchrun's environment variables
-    describe and yields this process's place in it; a group of one if there are none.
-    The group is left at the end."""
+    """Context manager that joins the group that the environment variables of torchrun
+    or launch.py describe, and yields this process's place in it; a group of one if there
+    are none. The group is left at the end. Raises LostProcessError if another process
+    has died before it has joined."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Ranks()
         return
+    meeting = os.environ.get(MEETING)
+    init_method = f"file://{meeting}" if meeting else "env://"
+    rank = int(os.environ["RANK"])
     if device.startswith("cuda"):
         # A long timeout, because the leader draws samples and writes files while the
         # others wait. Without device_id, NCCL guesses the GPU from the rank.
         dist.init_process_group(
-            "nccl", timeout=_PATIENCE, device_id=torch.device(device)
+            "nccl",
+            init_method,
+            _PATIENCE,
+            world_size=count,
+            rank=rank,
+            device_id=torch.device(device),
         )
     else:
-        dist.init_process_group("gloo")
+        with _expecting_all():
+            dist.init_process_group(
+                "gloo", init_method, _ENDLESS, world_size=count, rank=rank
+            )
     try:
         yield Ranks(dist.get_rank(), count, device)
     finally:

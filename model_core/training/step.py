@@ -1,6 +1,7 @@
 """One update of one network, the only part of training that runs more than once a
 second."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 
@@ -157,6 +158,14 @@ class Learner:
             for kind, flat in self._flats()
             for name, view in self.parameters.views(flat)
         }
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the weights, their average and the optimiser's
+        state."""
+        digest = hashlib.sha256()
+        for _, flat in self._flats():
+            digest.update(flat.cpu().numpy().data)
+        return digest.digest()
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Copy a checkpoint's tensors into the network, the average and the optimiser.
