@@ -171,6 +171,8 @@ class _Child(_Process):
         parent, self.pid = os.getpid(), os.fork()
         if self.pid == 0:
             _become(command, parent, **{**options, "stdout": ours})
+        if options.get("process_group") == 0:
+            os.setpgid(self.pid, self.pid)  # the child does it too, whoever is first
         self.stdout: IO[bytes] | None = None
         if theirs is not None:
             os.close(ours)
@@ -234,10 +236,13 @@ def _become(
     stderr: int | None = None,
     pass_fds: Sequence[int] = (),
     start_new_session: bool = False,
+    process_group: int | None = None,
 ) -> NoReturn:
     """Be the program of a command, with no other descriptors than it is given, and the one of multiprocessing."""
     if start_new_session:
         os.setsid()
+    if process_group is not None:
+        os.setpgid(0, process_group)
     if tether.__file__ in command and sys.platform == "linux":
         ctypes.CDLL(None).prctl(tether.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

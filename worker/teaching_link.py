@@ -41,6 +41,7 @@ from worker.orders.faults import training_died, training_failed
 from worker.orders.order import Order, TrainOrder
 from worker.orders.usage import Usage
 from worker.process.crash import EXIT_STOPPED
+from worker.process.group import end_group
 from worker.process.redis_clients import COMMAND_TIMEOUT_S, connect
 from worker.process.turn_thread import TurnThread
 from worker.settings import Settings
@@ -65,7 +66,7 @@ _NOTHING_LEARNED = "No round was better than what it began with: more pictures w
 
 @dataclass
 class _Training:
-    """A training and its process."""
+    """A training and its process, which leads a process group."""
 
     order: TrainOrder
     process: "subprocess.Popen[bytes]"
@@ -134,8 +135,12 @@ class TeachingLink:
         with self._one_at_a_time:
             if order.claim.token in self._withdrawn:
                 return
+            # A group of its own, so that one signal reaches all of its processes.
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                process_group=0,
             )
             training = _Training(order, process)
             self._under_way[order.claim.token] = training
@@ -153,8 +158,7 @@ class TeachingLink:
                 return
             order = training.order
             job_id = order.claim.job_id
-            training.process.kill()
-            training.process.wait()
+            end_group(training.process)
             try:
                 if self._redis.hexists(keys.job(job_id), "cancel_requested"):
                     self._redis.hdel(keys.image(job_id), "grid")
@@ -187,11 +191,11 @@ class TeachingLink:
         self._sweeper.stop()
         self._braking.stop()
         for training in list(self._under_way.values()):
+            # The leader alone: the others learn it from its next update.
             training.process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 training.process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                training.process.kill()
+            end_group(training.process)
 
     def _listen(self, training: "_Training") -> None:
         """Report what the process of a training says, until it ends."""
@@ -220,6 +224,7 @@ class TeachingLink:
                 training.has_ended = True
                 self._end(order, said)
         status = process.wait()
+        end_group(process)
         if token in self._under_way and not training.has_ended:
             self._note_death(order, status)
 

@@ -27,6 +27,7 @@ from typing import Any
 from model_core import fused
 from model_core.compiled import keeping
 from model_core.config import NetworkConfig
+from model_core.parent import die_with_parent
 from model_core.source_digest import source_digest
 
 HALVES = ("forward", "backward")
@@ -100,6 +101,7 @@ def _started(
         "precision": precision,
         "half": half,
         "niceness": niceness,
+        "parent": os.getpid(),
     }
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "model_core.training.ahead"],
@@ -161,10 +163,12 @@ def main() -> None:
     """Compile one half of an update: the entry point of a process, which `compiling`
     starts.
 
-    It reads a JSON object from stdin (network, images, precision, half, niceness),
-    lowers its own priority, and replaces the loops of model_core/fused in this process.
+    It reads a JSON object from stdin (network, images, precision, half, niceness,
+    parent), lowers its own priority, lets itself be killed when its parent dies, and
+    replaces the loops of model_core/fused in this process.
     """
     asked = json.load(sys.stdin)
+    die_with_parent(asked["parent"])
     os.setpriority(os.PRIO_PROCESS, 0, max(asked["niceness"], os.getpriority(0, 0)))
 
     import torch

@@ -7,12 +7,11 @@ a stopped process could not look after that itself. Only then does it report tha
 be stopped, and only then are torch and all the rest imported, which takes seconds.
 """
 
-import ctypes
 import os
-import signal
 import sys
 
-PR_SET_PDEATHSIG = 1
+from model_core.parent import die_with_parent
+
 NICE = 10
 """A training gives way to everything else on its machine."""
 BEGUN = '{"begun": true}\n'
@@ -24,10 +23,7 @@ def main(trainer: int, arguments: list[str]) -> None:
 
     trainer: the process id of the trainer. If it is not the parent, it has died already.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != trainer:  # it died before the kernel was asked
-        os._exit(1)
+    die_with_parent(trainer)
     os.nice(NICE)
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # other output of this process is no message to the trainer

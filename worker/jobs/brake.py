@@ -1,4 +1,4 @@
-"""Stops the process of a training as soon as something is to be drawn, in the middle of whatever it does.
+"""Stops the processes of a training as soon as something is to be drawn, in the middle of whatever it does.
 
 Low priority would not do. A job changes processes a dozen times between request and picture, and where a training has
 the processor, each of them waits for some milliseconds until the kernel takes it away.
@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from worker.contract import keys
 from worker.process.channel import Channel
+from worker.process.group import signal_group
 from worker.process.redis_clients import HEARTBEAT_TIMEOUT_S, connect
 
 _LOOK_S = 0.1
@@ -32,17 +33,18 @@ class Brake:
         self._channel = Channel(self._redis, keys.WORK_CHANNEL)
 
     def hold(
-        self, process: "subprocess.Popen[bytes]", is_over: Callable[[], bool]
+        self, leader: "subprocess.Popen[bytes]", is_over: Callable[[], bool]
     ) -> None:
-        """Stop it, and let it go on, until it has ended or is to be left alone; then it is not stopped."""
+        """Stop and continue the process group of a training, until its leader has ended
+        or is_over() is true; then it is not stopped."""
         since = time.monotonic()
-        while process.poll() is None and not is_over():
+        while leader.poll() is None and not is_over():
             if self._is_drawing(_LOOK_S):
-                process.send_signal(signal.SIGSTOP)
+                signal_group(leader, signal.SIGSTOP)
                 self._wait(
                     _WAITS * min(time.monotonic() - since, _MOST_COUNTED_S), is_over
                 )
-                process.send_signal(signal.SIGCONT)
+                signal_group(leader, signal.SIGCONT)
                 since = time.monotonic()
 
     def _wait(self, most_s: float, is_over: Callable[[], bool]) -> None:

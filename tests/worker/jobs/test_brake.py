@@ -1,4 +1,4 @@
-"""A training stops while others draw: its process, in the middle of whatever it does."""
+"""A training stops while others draw: all its processes, in the middle of whatever they do."""
 
 import subprocess
 import sys
@@ -8,20 +8,29 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from tests.house.processes import is_stopped
+from tests.house.processes import children_of, is_stopped
 from tests.worker.harness import wait_for
 from worker.contract import keys
 from worker.jobs import brake
 from worker.jobs.brake import Brake
+from worker.process.group import end_group
 
-BUSY = "while True: pass"
+BUSY = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+while True:
+    pass
+"""
 
 
 class Training:
-    """A process that never pauses, and the thread that holds it."""
+    """A process that never pauses, another one of its group, and the thread that holds
+    them."""
 
     def __init__(self, redis_url: str) -> None:
-        self.process = subprocess.Popen([sys.executable, "-c", BUSY])
+        self.process = subprocess.Popen([sys.executable, "-c", BUSY], process_group=0)
+        wait_for(lambda: children_of(self.process.pid), "the other process")
+        self._members = [self.process.pid, *children_of(self.process.pid)]
         self.is_over = False
         self._thread = threading.Thread(
             target=Brake(redis_url).hold,
@@ -31,14 +40,13 @@ class Training:
         self._thread.start()
 
     def is_stopped(self) -> bool:
-        return is_stopped(self.process.pid)
+        return all(map(is_stopped, self._members))
 
     def goes_on(self) -> bool:
-        return not self.is_stopped()
+        return not any(map(is_stopped, self._members))
 
     def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        end_group(self.process)
         self._thread.join(30)
 
 

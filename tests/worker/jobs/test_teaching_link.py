@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.house.processes import is_stopped
+from tests.house.processes import children_of, is_alive, is_stopped
 from tests.worker.harness import wait_for
 from worker import teaching_link
 from worker.contract import keys
@@ -18,11 +18,14 @@ from worker.contract.kinds.train import TrainOptions
 from worker.engine.teaching_start import BEGUN
 from worker.orders.claims import Claim
 from worker.orders.order import TrainOrder
+from worker.process.group import end_group
 from worker.settings import Settings
 from worker.teaching_link import TeachingLink
 
 STAND_IN = """
-import pathlib, sys, time
+import pathlib, subprocess, sys, time
+other = [sys.executable, "-c", "import time; time.sleep(600)"]
+subprocess.Popen(other, stdout=subprocess.DEVNULL)
 begin, end, ends = sys.argv[1:]
 print(begin, end="", flush=True)
 while not pathlib.Path(ends).exists():
@@ -30,7 +33,8 @@ while not pathlib.Path(ends).exists():
 print(end, flush=True)
 time.sleep(600)
 """
-"""Says how it begins and, once a file is there, its end; then it takes its time."""
+"""Starts another process of its group, says how it begins and, once a file is there, its
+end; then it takes its time."""
 
 
 class Trainings:
@@ -73,8 +77,7 @@ def trainings(
     there.link.start(None, None, {"end": lambda token, _: there.ended.append(token)})
     yield there
     for process in there.processes:
-        process.kill()
-        process.wait()
+        end_group(process)
     there.link.stop(1)
     wait_for(lambda: all(each.stdout.closed for each in there.processes), "the end")
 
@@ -105,3 +108,36 @@ def test_a_process_is_not_stopped_before_it_says_that_it_may_be(
     second = trainings.submit("second")
     wait_for(lambda: is_stopped(second.pid), "the stop of the second")
     assert trainings.held == [second]
+
+
+def members(leader: "subprocess.Popen[bytes]") -> list[int]:
+    """The processes of a training, once there are two."""
+    wait_for(lambda: children_of(leader.pid), "the other process")
+    return [leader.pid, *children_of(leader.pid)]
+
+
+@pytest.mark.parametrize("is_drawn", [False, True], ids=["running", "stopped"])
+@pytest.mark.parametrize("how", ["withdraw", "stop"])
+def test_no_process_of_a_training_is_left(
+    trainings: Trainings, redis_url: str, how: str, is_drawn: bool
+) -> None:
+    """Nor of one that is stopped because others draw."""
+    there = members(trainings.submit("first"))
+    wait_for(lambda: trainings.held, "the brake")
+    if is_drawn:
+        with Redis.from_url(redis_url) as redis:
+            redis.hset(keys.LOAD, "work", 1)
+        wait_for(lambda: all(map(is_stopped, there)), "the stop of both")
+    if how == "withdraw":
+        trainings.link.withdraw("first")
+    else:
+        trainings.link.stop(1)
+    assert not any(map(is_alive, there))
+
+
+def test_processes_that_outlive_their_leader_are_ended(trainings: Trainings) -> None:
+    """It was killed alone, as by a kernel that has no memory left."""
+    first = trainings.submit("first")
+    there = members(first)
+    first.kill()
+    wait_for(lambda: not any(map(is_alive, there)), "the end of both")
