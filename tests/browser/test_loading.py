@@ -187,11 +187,11 @@ def test_icons_are_drawn_for_a_training(site: Site) -> None:
     site.page.goto("/")
     found = site.page.evaluate(
         """async () => {
-          const { packed } = await import("/playground/js/views/teach_view.js");
+          const { packFiles } = await import("/playground/js/views/teach_view.js");
           const path = '<path d="M0 0h2v1H0z" fill="red"/>';
           const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 2 1">${path}</svg>`;
           const files = [["a/red.svg", new File([svg], "red.svg")], ["b.svg", new File(["no"], "b.svg")]];
-          const bytes = new Uint8Array(await (await packed(files)).arrayBuffer());
+          const bytes = new Uint8Array(await (await packFiles(files)).arrayBuffer());
           return [...bytes];
         }"""
     )

@@ -56,7 +56,7 @@ export class DrawingView {
     });
     clearTroubleOnChange(this.#form, shared.isOnline);
     models.onChange = (model) => {
-      if (model.name !== this.#restored) parts.fields.forget(); // settings of another model
+      if (model.name !== this.#restoredModel) parts.fields.forget(); // settings of another model
       showPicture(find(element, ".empty > span"), model.name);
       labels?.suit(model);
       parts.suit?.(model);
@@ -68,12 +68,12 @@ export class DrawingView {
       return model && this.hasOneCall() ? ask(model) : null;
     });
     this.#board = new JobBoard(shared);
-    this.#board.onFound = (job, given) => this.#found(job, given);
+    this.#board.onFound = (job, given) => this.#onFound(job, given);
     this.#board.onExpect = (mean, job) => this.onExpect(mean, job);
     this.#board.onHarder = (job, given) => this.#drawHarder(job, given);
     find(element, ".stage").append(this.#board.element);
     shared.models.watch((held) => {
-      if (held?.some(({ name }) => name === this.#missed)) this.#recover();
+      if (held?.some(({ name }) => name === this.#missingModel)) this.#recover();
       if (held) this.#begin();
     });
   }
@@ -97,11 +97,11 @@ export class DrawingView {
   #form;
   #board;
   /** The model of the settings that were put back last. */
-  #restored = "";
+  #restoredModel = "";
   /** The job that the form asked for last. */
-  #asked = "";
+  #ownJob = "";
   /** The model of what was restored while no worker had it; "" if none is missing. */
-  #missed = "";
+  #missingModel = "";
 
   /** A file for the picture that is asked for. @param {File} file @returns {boolean} whether one is */
   take(file) {
@@ -120,8 +120,8 @@ export class DrawingView {
     if (!jobId) return this.#begin();
     this.#element.dataset.used = "";
     const kept = this.#shared.history.get(jobId);
-    if (kept && jobId !== this.#asked) {
-      this.#asked = jobId;
+    if (kept && jobId !== this.#ownJob) {
+      this.#ownJob = jobId;
       this.restore(kept, kept.given);
     }
     this.#board.watch(jobId);
@@ -133,9 +133,9 @@ export class DrawingView {
   }
 
   /** Somebody else's job says by itself how it was made. @param {Job} job @param {Given} given */
-  #found(job, given) {
-    if (job.id === this.#asked) return;
-    this.#asked = job.id;
+  #onFound(job, given) {
+    if (job.id === this.#ownJob) return;
+    this.#ownJob = job.id;
     this.restore(job, given);
   }
 
@@ -158,10 +158,10 @@ export class DrawingView {
     await this.#shared.models.first();
     clearTrouble(this.#form);
     this.onRestore(settings);
-    this.#restored = settings.model;
+    this.#restoredModel = settings.model;
     labels?.set(settings.label);
     const isThere = models.choose(settings.model);
-    this.#missed = isThere ? "" : settings.model;
+    this.#missingModel = isThere ? "" : settings.model;
     fields.set(settings);
     if (!isThere) {
       const text = t("This was drawn by {model}, which no worker here has.", { model: settings.model });
@@ -175,8 +175,8 @@ export class DrawingView {
   /** The model that was missing is there: a service that starts lists its models one after the other. */
   #recover() {
     const { models } = this.#parts;
-    if (models.choose(this.#missed)) clearTrouble(models.element);
-    this.#missed = "";
+    if (models.choose(this.#missingModel)) clearTrouble(models.element);
+    this.#missingModel = "";
   }
 
   /** Something to look at, where nobody has asked for anything: drawn in this browser, it leaves no trace. */
@@ -214,7 +214,7 @@ export class DrawingView {
       const job = await this.#shared.backend.begin(model, request);
       if (!job) return this.#drawHere(model, request, true);
       this.#shared.history.keep(historyEntry(job, given, ""));
-      this.#asked = job.id;
+      this.#ownJob = job.id;
       this.#parts.fields.used();
       this.code.follow();
       this.#board.expect(recipe, job.cutouts ? given : null);

@@ -32,7 +32,7 @@ export class InspectView {
     this.#shared = shared;
     this.#models = new ModelPicker("score", shared.models, (model) => shared.backend.can("scoreMap", model));
     this.#form = /** @type {HTMLFormElement} */ (find(element, "form"));
-    const code = new FormCode(shared, this.#form, () => this.#asked());
+    const code = new FormCode(shared, this.#form, () => this.#request());
     this.#form.append(this.#models.element, this.#pictures.element, submitRow(t("Inspect")), code.element);
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -55,16 +55,16 @@ export class InspectView {
     const asked = [this.#labels.element, this.#chosen, this.#beliefs, this.#trouble];
     const side = el("div", { class: "side" }, this.#scored.summary, ...asked);
     side.append(this.#redraw, this.#destinations);
-    this.#result = el("div", { class: "inspection", hidden: true }, this.#scored.element, side);
+    this.#panel = el("div", { class: "inspection", hidden: true }, this.#scored.element, side);
     this.#state = el("p", { class: "standing", role: "status" });
-    find(element, ".stage").append(this.#state, this.#result, this.#board.element);
+    find(element, ".stage").append(this.#state, this.#panel, this.#board.element);
     this.#board.element.hidden = true;
     this.#question = new CurrentQuestion(
       shared.isOnline,
       (text) => this.#sayTrouble(text),
       () => this.#ask(this.#scored.chosen[0], this.#scored.chosen[1]),
     );
-    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.#show(this.#wanted, true));
+    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.#show(this.#jobId, true));
     shared.models.watch((models) => models && this.#begin());
   }
 
@@ -76,16 +76,16 @@ export class InspectView {
   #labels;
   #chosen;
   #trouble;
-  #result;
+  #panel;
   #state;
   #models;
   #destinations = el("p", { class: "actions" });
   #pictures = new PicturePicker(t("Picture"), (model) => model);
   #scored = new ScoredPicture();
   /** What is seen. @type {({model: Model | null} & Scored) | null} */
-  #shown = null;
+  #result = null;
   /** The score that is wanted; the form says how it was asked for. */
-  #wanted = "";
+  #jobId = "";
   /** Whether something is seen, or on its way, that nobody asked for. */
   #isBegun = false;
   #showing = new Latest();
@@ -108,12 +108,12 @@ export class InspectView {
   /** Something to look at, where nobody has asked for anything: it leaves no trace in address and history. */
   #begin() {
     const { model } = this.#models;
-    if (this.element.hidden || this.#wanted || this.#isBegun || !model) return;
+    if (this.element.hidden || this.#jobId || this.#isBegun || !model) return;
     if (this.#shared.backend.isReady("scoreMap", model)) this.#inspect(false);
   }
 
   /** What the form asks for, as one call. */
-  async #asked() {
+  async #request() {
     const { model } = this.#models;
     return model && { path: "/score", body: await scoreForm(model, await this.#pictures.chosen()) };
   }
@@ -131,14 +131,14 @@ export class InspectView {
       if (signal.aborted) return;
       this.#present(model, scored, picture);
       if (!isAsked || !scored.job) return;
-      this.#wanted = scored.job.id;
+      this.#jobId = scored.job.id;
       this.#keep(scored.job, { image: dataUrlOf(picture) });
       this.#shared.onJob(scored.job.id);
     } catch (error) {
       if (signal.aborted) return;
       this.#isBegun = false;
       this.#state.textContent = "";
-      this.#result.hidden = !this.#shown;
+      this.#panel.hidden = !this.#result;
       if (isAsked) showTrouble(this.#form, error);
     }
   }
@@ -148,7 +148,7 @@ export class InspectView {
     this.#question.giveUp();
     this.#isCutOff = false;
     this.element.dataset.used = "";
-    this.#result.hidden = true;
+    this.#panel.hidden = true;
     this.#state.textContent = t("Asking the model…");
     return this.#showing.ask();
   }
@@ -158,8 +158,8 @@ export class InspectView {
     if (!jobId) return void this.#begin();
     this.#board.element.hidden = !redrawnId;
     if (redrawnId) this.#board.watch(redrawnId);
-    if (jobId === this.#wanted) return;
-    this.#wanted = jobId;
+    if (jobId === this.#jobId) return;
+    this.#jobId = jobId;
     const kept = this.#shared.history.get(jobId);
     if (kept) this.#refill(kept.model, kept.given);
     this.#show(jobId, !kept);
@@ -169,7 +169,7 @@ export class InspectView {
   async #show(jobId, isForeign) {
     const signal = this.#wait();
     try {
-      const job = await this.#ended(jobId);
+      const job = await this.#succeededJob(jobId);
       const map = await this.#shared.api.scoreMap(jobId);
       const given = await givenOf(this.#shared, job);
       const picture = given.image ? await pixelsOf(given.image) : null;
@@ -193,8 +193,8 @@ export class InspectView {
 
   /** @param {Model | null} model that is here no more where it is null @param {Scored} scored @param {ImageData | null} picture */
   #present(model, scored, picture) {
-    this.#shown = { model, ...scored };
-    this.#result.hidden = false;
+    this.#result = { model, ...scored };
+    this.#panel.hidden = false;
     this.#redraw.hidden = picture === null || !model || !scored.job;
     this.#state.textContent = scored.job ? "" : t("Drawn in this browser.");
     const name = model?.name ?? scored.job?.model ?? "";
@@ -218,7 +218,7 @@ export class InspectView {
   }
 
   /** @param {string} jobId @returns {Promise<Job>} a score that has succeeded */
-  async #ended(jobId) {
+  async #succeededJob(jobId) {
     for (;;) {
       const job = await this.#shared.api.job(jobId, WAIT_S);
       if (job.status === "succeeded") return job;
@@ -229,7 +229,7 @@ export class InspectView {
   /** What was expected at a pixel? @param {number} x @param {number} y */
   #ask(x, y) {
     const { picture } = this.#scored;
-    const { model = null, job = null, map = null } = this.#shown ?? {};
+    const { model = null, job = null, map = null } = this.#result ?? {};
     this.#chosen.textContent = this.#scored.wordsOf([x, y]);
     this.#beliefs.replaceChildren();
     this.#sayTrouble("");
@@ -247,7 +247,7 @@ export class InspectView {
   /** Keep what stands before the chosen pixel, and draw the rest again. */
   async #resample() {
     const { picture, chosen } = this.#scored;
-    const { job = null, model = null } = this.#shown ?? {};
+    const { job = null, model = null } = this.#result ?? {};
     if (!job || !model || !picture) return;
     const first = chosen[1] * picture.width + chosen[0];
     const hole = Uint8Array.from({ length: picture.width * picture.height }, (_, i) => (i >= first ? 1 : 0));

@@ -56,7 +56,7 @@ export class PanoramaView {
   #isAtEnd = false;
   #isBusy = false;
   #asking = new Latest();
-  #shown = "";
+  #shownPlace = "";
   /** @type {Wish | null} */
   #wish = null;
   #canvas = blankCanvas(1, 1);
@@ -65,7 +65,7 @@ export class PanoramaView {
 
   /** The same field, here or elsewhere. @param {string} place */
   async open(place) {
-    if (!place || place === this.#shown) return this.#resume();
+    if (!place || place === this.#shownPlace) return this.#resume();
     await this.#shared.models.first();
     const said = new URLSearchParams(place);
     const [width, seed, temperature] = ["width", "seed", "temperature"].map((name) => Number(said.get(name)));
@@ -119,8 +119,10 @@ export class PanoramaView {
     } catch (error) {
       return showTrouble(this.#form, error);
     }
-    this.#shown = String(new URLSearchParams(Object.entries(this.#wish).map(([name, value]) => [name, String(value)])));
-    this.#shared.onJob(this.#shown);
+    this.#shownPlace = String(
+      new URLSearchParams(Object.entries(this.#wish).map(([name, value]) => [name, String(value)])),
+    );
+    this.#shared.onJob(this.#shownPlace);
     this.#fields.used();
     this.#element.dataset.used = "";
     const { model, width } = this.#wish;

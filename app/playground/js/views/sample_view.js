@@ -70,7 +70,7 @@ export class SampleView {
     new Option(t("Several temperatures"), "temperatures"),
   );
   /** The comparison that is shown, as it stands in the address. */
-  #shown = "";
+  #shownPlace = "";
 
   /** A job, what is compared, or what was drawn before. @param {string} place @param {string} [_further] @param {string} [name] */
   async open(place, _further, name = "") {
@@ -85,7 +85,7 @@ export class SampleView {
     this.#element.dataset.used = "";
     await this.#shared.models.first();
     this.#turnTo("models");
-    if (place ? place === this.#shown : this.#shown) return;
+    if (place ? place === this.#shownPlace : this.#shownPlace) return;
     const trouble = place ? this.#restore(new URLSearchParams(place)) : "";
     if (trouble) showTrouble(find(this.#element, "form"), new FieldTrouble("", trouble));
     else this.#compare(Boolean(place));
@@ -158,7 +158,7 @@ export class SampleView {
       const variants = this.#variants();
       const place = this.#placeOf(variants);
       if (isAsked) {
-        this.#shown = place;
+        this.#shownPlace = place;
         this.#shared.onJob(place, "compare");
         this.#fields.used();
       }

@@ -43,7 +43,7 @@ export class TeachView {
     const pictures = group("image", t("Drop pictures, or choose"), notes[0], buttons, this.#chosen, notes[1]);
     const fields = [field("name", t("Its name"), this.#name), field("minutes", t("Minutes"), this.#minutes)];
     const off = el("p", { class: "notice" }, OFF);
-    const code = new FormCode(shared, this.#form, async () => this.#asked());
+    const code = new FormCode(shared, this.#form, async () => this.#request());
     code.hint = t("Put your pictures into pictures.zip.");
     const asked = [pictures, ...fields, submitRow(t("Train")), code.element];
     this.#form.append(off, ...asked);
@@ -84,7 +84,7 @@ export class TeachView {
   }
 
   /** What the form asks for, as one call; whoever makes it has the pictures. */
-  #asked() {
+  #request() {
     const body = this.#body(new Blob([], { type: "application/zip" }));
     return { path: "/train", body };
   }
@@ -100,7 +100,7 @@ export class TeachView {
 
   /** @param {File} file */
   take(file) {
-    return this.#take(picked([file]));
+    return this.#take(withPaths([file]));
   }
 
   /** @param {Found[]} found @returns {boolean} whether there are any */
@@ -124,7 +124,7 @@ export class TeachView {
   /** @param {string} text @param {Record<string, any>} properties */
   #opener(text, properties) {
     const input = el("input", { type: "file", class: "unseen", ...properties });
-    input.addEventListener("change", () => this.#take(picked(input.files ?? [])));
+    input.addEventListener("change", () => this.#take(withPaths(input.files ?? [])));
     return el("label", { class: "button" }, input, text);
   }
 
@@ -132,7 +132,7 @@ export class TeachView {
   async #drop(event) {
     event.preventDefault();
     event.stopPropagation();
-    if (event.dataTransfer) this.#take(await dropped(event.dataTransfer).catch(() => []));
+    if (event.dataTransfer) this.#take(await droppedFiles(event.dataTransfer).catch(() => []));
   }
 
   /** @param {Event} event */
@@ -142,7 +142,7 @@ export class TeachView {
     const press = find(this.#form, "button.primary");
     press.disabled = true;
     try {
-      const body = this.#body(await packed(this.#found));
+      const body = this.#body(await packFiles(this.#found));
       const { id } = await this.#shared.api.submit("/train", body);
       this.#shared.onJob(id);
       this.open(id);
@@ -156,14 +156,14 @@ export class TeachView {
 }
 
 /** @param {Iterable<File>} files @returns {Found[]} */
-function picked(files) {
+function withPaths(files) {
   return Array.from(files, (file) => [file.webkitRelativePath || file.name, file]);
 }
 
 /** What is dropped, with all that lies in its folders. @param {DataTransfer} transfer @returns {Promise<Found[]>} */
-async function dropped({ items, files }) {
+async function droppedFiles({ items, files }) {
   const entries = Array.from(items, (item) => item.webkitGetAsEntry()); // gone as soon as anything is waited for
-  if (!entries.some((entry) => entry?.isDirectory)) return picked(files);
+  if (!entries.some((entry) => entry?.isDirectory)) return withPaths(files);
   return (await Promise.all(entries.map(filesIn))).flat();
 }
 
@@ -180,11 +180,11 @@ async function filesIn(entry) {
 }
 
 /** One file: an archive as it is, else a zip of all. Throws FieldTrouble. @param {Found[]} found @returns {Promise<Blob>} */
-export async function packed(found) {
+export async function packFiles(found) {
   if (!found.length) throw new FieldTrouble("image", t("Choose pictures first."));
   if (megabytes(found) > MOST_MB) throw new FieldTrouble("image", t("At most {most} MB are taken.", { most: MOST_MB }));
   if (found.length === 1 && ARCHIVE.test(found[0][0])) return found[0][1];
-  const drawn = await Promise.all(found.map((one) => (ICON.test(one[0]) ? drawnIcon(one) : one)));
+  const drawn = await Promise.all(found.map((one) => (ICON.test(one[0]) ? iconAsPng(one) : one)));
   const bytes = await Promise.all(drawn.map(async ([, file]) => new Uint8Array(await file.arrayBuffer())));
   return zipArchive(drawn.map(([name], i) => ({ name, bytes: bytes[i] })));
 }
@@ -196,7 +196,7 @@ export async function packed(found) {
  * @param {Found} found
  * @returns {Promise<[path: string, file: Blob]>}
  */
-async function drawnIcon([path, file]) {
+async function iconAsPng([path, file]) {
   const url = URL.createObjectURL(new Blob([file], { type: "image/svg+xml" }));
   try {
     const icon = await load(url);
