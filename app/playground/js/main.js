@@ -15,7 +15,7 @@ import { settingsOf } from "./service/settings.js";
 import { recipeFrom } from "./service/share.js";
 import { Signal } from "./signal.js";
 
-/** @import {Info, Model, Opened, View} from "./types" */
+/** @import {Info, Model, ViewInstance, View} from "./types" */
 
 const LOOK_MS = 5000;
 const LOOK_AGAIN_MS = 1000; // while models are compiled, or no worker is there yet
@@ -38,7 +38,7 @@ const world = {
 };
 const shared = { ...world, backend: new Backend(world) };
 const sections = new Map(ROOMS.flat().map((view) => [view.place, sectionOf(view)]));
-/** Views that were opened, by where they are: the code of some is fetched then. @type {Map<HTMLElement, Promise<Opened | null>>} */
+/** Views that were opened, by where they are: the code of some is fetched then. @type {Map<HTMLElement, Promise<ViewInstance | null>>} */
 const made = new Map();
 /** The last job of each view, as it stands in the address. @type {Map<string, string>} */
 const lastPlaces = new Map();
@@ -68,7 +68,7 @@ function askForKey() {
 
 /** The view of this name, or of one that it had earlier. @param {string} name */
 function viewAt(name) {
-  const view = ROOMS.flat().find(({ place, also = [] }) => place === name || also.includes(name));
+  const view = ROOMS.flat().find(({ place, aliases = [] }) => place === name || aliases.includes(name));
   return view && (api.hasService || !view.needsService) ? view : null;
 }
 
@@ -77,7 +77,7 @@ function section(name) {
   return /** @type {HTMLElement} */ (sections.get(viewAt(name)?.place ?? FIRST));
 }
 
-/** The view, once its code is there; null where that does not come. @param {string} name @returns {Promise<Opened | null>} */
+/** The view, once its code is there; null where that does not come. @param {string} name @returns {Promise<ViewInstance | null>} */
 function opened(name) {
   const { place, make } = viewAt(name) ?? ROOMS[0][0];
   const element = section(place);

@@ -15,7 +15,7 @@ import { WatchView } from "./views/watch_view.js";
 import { Unreachable } from "./service/problems.js";
 import { DRAW_MODES } from "./service/draw_modes.js";
 
-/** @import {Opened, Shared, View} from "./types" */
+/** @import {ViewInstance, Shared, View} from "./types" */
 
 /** @type {View[][]} */
 export const ROOMS = [
@@ -23,7 +23,7 @@ export const ROOMS = [
   [{ place: "bet", title: t("Bet"), make: (element, shared) => new BetView(element, shared) }],
   DRAW_MODES.map((mode) => ({
     ...mode,
-    within: "draw",
+    sectionName: "draw",
     make: (element, shared) =>
       fetched(import("./views/draw_view.js"), (view) => new view.DrawView(element, shared, mode)),
   })),
@@ -49,7 +49,7 @@ export const ROOMS = [
       title: t("Sample"),
       lead: t("New images from nothing: each pixel is drawn given all those above it and to its left."),
       empty: t("Draw, and watch the rows arrive. The same seed draws the same images again, to the byte."),
-      also: ["compare", "history"],
+      aliases: ["compare", "history"],
       make: (element, shared) =>
         fetched(import("./views/sample_view.js"), (view) => new view.SampleView(element, shared)),
     },
@@ -80,8 +80,8 @@ export const ROOMS = [
  *
  * @template Code
  * @param {Promise<Code>} code
- * @param {(code: Code) => Opened} make
- * @returns {Promise<Opened>}
+ * @param {(code: Code) => ViewInstance} make
+ * @returns {Promise<ViewInstance>}
  */
 function fetched(code, make) {
   return code.then(make, () => {
@@ -90,11 +90,11 @@ function fetched(code, make) {
 }
 
 /** Where a view is: in the page, or, of a form beside a stage, made for it. @param {View} view @returns {HTMLElement} */
-export function sectionOf({ place, within = place, title, lead, empty = "" }) {
-  const id = `view-${within}`;
+export function sectionOf({ place, sectionName = place, title, lead, empty = "" }) {
+  const id = `view-${sectionName}`;
   const there = document.getElementById(id);
   if (there || !lead) return /** @type {HTMLElement} */ (there);
-  const heading = el("h1", { id: `title-${within}` }, title);
+  const heading = el("h1", { id: `title-${sectionName}` }, title);
   const form = el("form", { noValidate: true }, heading, el("p", { class: "lead" }, lead));
   const stage = el("div", { class: "stage" }, el("div", { class: "empty" }, el("span"), el("p", {}, empty)));
   const section = el("section", { id, class: "view", "aria-labelledby": heading.id, hidden: true }, form, stage);

@@ -1,7 +1,7 @@
 // What the server answers, under the names that the page uses, and what the parts of the page hand each other.
 // tests/browser/openapi.d.ts is made from openapi.json: `npm run types --prefix tests/browser`.
 
-import type * as Told from "../../../tests/browser/openapi";
+import type * as Schema from "../../../tests/browser/openapi";
 import type { Api } from "./service/api.js";
 import type { Backend } from "./service/backend.js";
 import type { History } from "./service/history.js";
@@ -9,12 +9,12 @@ import type { PixelOptions } from "./service/pixel_options.js";
 import type { Signal } from "./signal.js";
 
 export type * from "../../../tests/browser/openapi";
-export type Kind = Told.JobKind;
-export type Status = Told.JobStatus;
-export type ProblemBody = Told.Problem;
+export type Kind = Schema.JobKind;
+export type Status = Schema.JobStatus;
+export type ProblemBody = Schema.Problem;
 
-/** As the server lists it; label: the one that is asked of it, where one was chosen; isLaidOut: this browser can fetch it, which earlier servers do not say. */
-export type Model = Told.Model & { label?: string; isLaidOut?: boolean };
+/** As the server lists it; label: the one that is asked of it, where one was chosen; isPortable: this browser can fetch it, which earlier servers do not say. */
+export type Model = Schema.Model & { label?: string; isPortable?: boolean };
 
 /** One server-sent event, taken apart. */
 export interface ServerEvent {
@@ -29,19 +29,19 @@ export interface Size {
 }
 
 /** What a job began with, kept in this browser so that a reload can show it again: data URLs of PNG files. */
-export interface Given {
+export interface JobInput {
   image?: string;
   mask?: string;
 }
 
 /** A job as this browser remembers it. */
-export interface Remembered extends Settings {
+export interface HistoryEntry extends Settings {
   id: string;
   kind: Kind;
   /** As last seen; gone: the server does not have it any more. */
   status: Status | "gone";
   at: number;
-  given: Given;
+  given: JobInput;
   thumbnail: string;
   /** Of a comparison: what stands behind #compare/. */
   place?: string;
@@ -50,7 +50,7 @@ export interface Remembered extends Settings {
 /** What a link says: how to draw, from what, with which weights and model, and the SHA-256 of what comes out; "" = not known. */
 export interface Recipe {
   settings: Settings;
-  given: Given;
+  given: JobInput;
   digest: string;
   identity: string;
   sha256: string;
@@ -66,20 +66,20 @@ export interface Settings extends PixelOptions {
 }
 
 /** How a question is answered: who gives it up, and who is told on the way. */
-export interface How {
+export interface AnswerOptions {
   signal: AbortSignal;
   /** Where it stands, in words. */
-  onWait?(words: string, job: Told.Job): void;
+  onWait?(words: string, job: Schema.Job): void;
   /** What is drawn, before its first row. */
-  onJob?(job: Told.Job, given: Given): unknown;
+  onJob?(job: Schema.Job, given: JobInput): unknown;
   /** Each row as it comes; whoever hears them gets no images in the end. */
-  onRow?(row: Told.RowEvent): void;
+  onRow?(row: Schema.RowEvent): void;
   /** What is expected of an image so far. */
   onMean?(mean: ImageData, sample: number): void;
 }
 
 /** How many images, from which seed. */
-export interface Wish {
+export interface DrawOptions {
   n: number;
   seed: number;
   temperature?: number;
@@ -89,8 +89,8 @@ export interface Wish {
   sweeps?: number;
 }
 
-export interface Drawn {
-  job: Told.Job;
+export interface DrawResult {
+  job: Schema.Job;
   images: ImageData[];
   /** What is expected of each pixel of a completion. */
   mean: ImageData | null;
@@ -99,15 +99,15 @@ export interface Drawn {
 }
 
 /** `job` is null where this browser answered, `map` where nobody asked for it. */
-export interface Scored {
-  job: Told.Job | null;
-  score: Told.ScoreResult;
-  map: Told.ScoreMap | null;
+export interface ScoreAnswer {
+  job: Schema.Job | null;
+  score: Schema.ScoreResult;
+  map: Schema.ScoreMap | null;
 }
 
 /** The likeliest first. */
-export type Classified = Pick<Told.ClassifyResult, "nats" | "quality"> & {
-  labels: Pick<Told.LabelBelief, "label" | "name" | "p">[];
+export type Classification = Pick<Schema.ClassifyResult, "nats" | "quality"> & {
+  labels: Pick<Schema.LabelBelief, "label" | "name" | "p">[];
 };
 
 /** What all views are given. */
@@ -118,7 +118,7 @@ export interface Shared {
   /** What workers hold, once that is known. */
   models: Signal<Model[] | null>;
   /** The server's limits, once they are known. */
-  info: Signal<Told.Info | null>;
+  info: Signal<Schema.Info | null>;
   /** Whether the server answered when it was last asked. */
   isOnline: Signal<boolean>;
   /** Called with a new job of the view, and with the name that it has in the address where that is another one. */
@@ -134,9 +134,9 @@ export interface View {
   /** Behind # in the address. */
   place: string;
   /** Other names there that lead to it. */
-  also?: string[];
+  aliases?: string[];
   /** The view that this is a way of, where several places share one. */
-  within?: string;
+  sectionName?: string;
   /** In the tabs, and at its head. */
   title: string;
   /** The sentence under the title of a form beside a stage, whose section is made; other sections stand in index.html. */
@@ -147,11 +147,11 @@ export interface View {
   isOffered?(models: Model[]): boolean;
   /** Whether only a service can answer it: a folder of files has it not. */
   needsService?: boolean;
-  make(element: HTMLElement, shared: Shared): Opened | Promise<Opened>;
+  make(element: HTMLElement, shared: Shared): ViewInstance | Promise<ViewInstance>;
 }
 
 /** What the page asks of a view. */
-export interface Opened {
+export interface ViewInstance {
   /** It is seen now: with what stands behind its name in the address, and that name. */
   open(place: string, further?: string, name?: string): unknown;
   /** It is not seen any more. */
@@ -163,5 +163,5 @@ export interface Opened {
   /** What a link says is to be drawn. */
   follow?(recipe: Recipe): unknown;
   /** Settings are put into its form. */
-  restore?(settings: Settings | Remembered | Told.Job, given: Given): unknown;
+  restore?(settings: Settings | HistoryEntry | Schema.Job, given: JobInput): unknown;
 }

@@ -7,7 +7,7 @@ import { blankCanvas, contextOf, save } from "../pixels/raster.js";
 import { Latest } from "../signal.js";
 import { Tiles } from "./tiles.js";
 
-/** @import {Job, Model, Shared, Wish} from "../types" */
+/** @import {Job, Model, Shared, DrawOptions} from "../types" */
 
 const MOST_SIDE = 112;
 /** Of the saved picture, for each pixel of an image. */
@@ -15,7 +15,7 @@ const SCALE = 8;
 const LABEL = 34;
 
 /**
- * @typedef {{label: string, note: string, model: Model, wish: Wish}} Variant what a row is drawn with
+ * @typedef {{label: string, note: string, model: Model, wish: DrawOptions}} Variant what a row is drawn with
  * @typedef {{label: string, tiles: Tiles, job: Job}} Row
  */
 

@@ -10,7 +10,7 @@ import { friendlySeed } from "../service/requests.js";
 import { Tiles } from "./tiles.js";
 import { chanceOfGiven, chanceOfPicture, qualityWords, quality } from "../service/words.js";
 
-/** @import {Drawn, Model, Shared} from "../types" */
+/** @import {DrawResult, Model, Shared} from "../types" */
 /** @import {Pad} from "./pad.js" */
 
 const REST_MS = 300;
@@ -167,7 +167,7 @@ export class Completions {
     this.#present(drawn);
   }
 
-  /** @param {Drawn} drawn */
+  /** @param {DrawResult} drawn */
   #present({ job, mean, isHere }) {
     const receipt = receiptOf(job);
     const word = receipt?.quality;

@@ -5,7 +5,7 @@ import { language, t } from "../lang.js";
 import { load } from "../pixels/raster.js";
 import { images, STATES } from "../service/words.js";
 
-/** @import {Model, Remembered, Shared} from "../types" */
+/** @import {Model, HistoryEntry, Shared} from "../types" */
 
 const OPEN = new Set(["queued", "running"]);
 const GONE = new Set([404, 410]);
@@ -36,7 +36,7 @@ export class HistoryStrip {
   #list = el("ul", { class: "jobs" });
   #clear = el("button", { type: "button", class: "quiet" }, t("Forget all"));
   #undo = el("button", { type: "button", class: "quiet" }, t("Bring back"));
-  /** What was forgotten last, in case that was a mistake. @type {Remembered[]} */
+  /** What was forgotten last, in case that was a mistake. @type {HistoryEntry[]} */
   #undoList = [];
 
   show() {
@@ -57,7 +57,7 @@ export class HistoryStrip {
     });
   }
 
-  /** All but these. @param {Remembered[]} rest */
+  /** All but these. @param {HistoryEntry[]} rest */
   #forget(rest) {
     this.#undoList = this.#history.all();
     this.#history.replace(rest);
@@ -70,7 +70,7 @@ export class HistoryStrip {
     this.#history.replace(before);
   }
 
-  /** @param {Remembered} job */
+  /** @param {HistoryEntry} job */
   #line(job) {
     const [verb, view] = job.place ? [t("Compare"), "compare"] : (KINDS[job.kind] ?? [job.kind, "sample"]);
     const picture = el("span", { class: "job-picture" });

@@ -14,7 +14,7 @@ import { thumbnailOf } from "../pixels/thumbnail.js";
 import { Tiles } from "./tiles.js";
 import { MODEL_AWAY, originLine, holeQualities, images, qualityWords, quality, statusLine } from "../service/words.js";
 
-/** @import {EstimateEvent, Given, JobResult, Job, Model, Receipt, Recipe, RowEvent, ServerEvent, Shared} from "../types" */
+/** @import {EstimateEvent, JobInput, JobResult, Job, Model, Receipt, Recipe, RowEvent, ServerEvent, Shared} from "../types" */
 
 const NARROW = "(max-width: 860px)";
 
@@ -53,11 +53,11 @@ export class JobBoard {
     );
   }
 
-  /** Called with a job when the server has told of it, and what it began with. @type {(job: Job, given: Given) => void} */
+  /** Called with a job when the server has told of it, and what it began with. @type {(job: Job, given: JobInput) => void} */
   onFound = () => {};
   /** Called with what is expected of each pixel of a completion, so far and in the end. @type {(mean: ImageData, job: Job) => void} */
   onExpect = () => {};
-  /** Called with a completion that is to be drawn again, with more work. @type {(job: Job, given: Given) => void} */
+  /** Called with a completion that is to be drawn again, with more work. @type {(job: Job, given: JobInput) => void} */
   onHarder = () => {};
 
   #shared;
@@ -74,7 +74,7 @@ export class JobBoard {
   #tiles = new Tiles();
   /** @type {Job | null} */
   #job = null;
-  /** @type {Given} */
+  /** @type {JobInput} */
   #given = {};
   #jobId = "";
   #scrollsIntoView = false;
@@ -85,7 +85,7 @@ export class JobBoard {
   #link;
   /** The link that the images are drawn from. @type {Recipe | null} */
   #recipe = null;
-  /** What the next job begins with. @type {Given | null} */
+  /** What the next job begins with. @type {JobInput | null} */
   #nextGiven = null;
   #leave = new AbortController();
 
@@ -133,7 +133,7 @@ export class JobBoard {
     return this.#leave.signal;
   }
 
-  /** The link that the next job is drawn from says what comes out; and what it begins with, where that is too large to be kept. @param {Recipe | null} recipe @param {Given | null} given */
+  /** The link that the next job is drawn from says what comes out; and what it begins with, where that is too large to be kept. @param {Recipe | null} recipe @param {JobInput | null} given */
   expect(recipe, given) {
     this.#recipe = recipe;
     this.#nextGiven = given;
@@ -217,7 +217,7 @@ export class JobBoard {
    */
   async drawHere(kind, model, wish, isAsked) {
     const signal = this.begin(isAsked ? t("Drawing…") : "");
-    const onJob = (/** @type {Job} */ job, /** @type {Given} */ given) => {
+    const onJob = (/** @type {Job} */ job, /** @type {JobInput} */ given) => {
       this.#given = given;
       this.#origin.textContent = originLine(job, this.#shared.models.value);
       this.#sayHere();
@@ -422,7 +422,7 @@ export class JobBoard {
  *
  * @param {Shared} shared
  * @param {Job} job
- * @returns {Promise<Given>}
+ * @returns {Promise<JobInput>}
  */
 export async function givenOf({ api, history }, { id, kind }) {
   const kept = history.get(id)?.given ?? {};

@@ -6,7 +6,7 @@ import { fixed, t } from "../lang.js";
 import { percent } from "../service/words.js";
 
 /** @import {ScoredPicture} from "./scored_picture.js" */
-/** @import {Classified, Model, Shared} from "../types" */
+/** @import {Classification, Model, Shared} from "../types" */
 
 const QUALITIES = { exact: t("exact"), good: t("well known"), rough: t("roughly known"), poor: t("hardly known") };
 
@@ -80,7 +80,7 @@ export class LabelBars {
     });
   }
 
-  /** @param {Classified} found */
+  /** @param {Classification} found */
   #tell({ labels, nats, quality }) {
     this.#bars.element.removeAttribute("aria-busy");
     this.#bars.show(labels);
@@ -101,7 +101,7 @@ export class Bars {
     this.element.replaceChildren(...bars);
   }
 
-  /** @param {Classified["labels"]} labels the likeliest first */
+  /** @param {Classification["labels"]} labels the likeliest first */
   show(labels) {
     for (const { label, p } of labels) {
       const line = /** @type {HTMLElement} */ (this.element.children[label]);

@@ -12,14 +12,14 @@ import { curlLine, pythonLine } from "../service/code_examples.js";
 import { Latest } from "../signal.js";
 import { ordinal } from "../service/words.js";
 
-/** @import {Given, Job, RowEvent, Shared} from "../types" */
+/** @import {JobInput, Job, RowEvent, Shared} from "../types" */
 
 export class Lightbox {
   /**
    * @param {Shared} shared
    * @param {Job} job
    * @param {Painting[]} paintings
-   * @param {Given} given what the recipe's files are
+   * @param {JobInput} given what the recipe's files are
    */
   constructor(shared, job, paintings, given) {
     this.#api = shared.api;

@@ -14,7 +14,7 @@ import { costOfPixel, likelihood, percent } from "../service/words.js";
 import { chanceOfWhite, drawPicture, redrawFrom, withOneLabel } from "../service/drawing.js";
 
 /** @import {Backend} from "../service/backend.js" */
-/** @import {How, Model} from "../types" */
+/** @import {AnswerOptions, Model} from "../types" */
 /** @import {Drawing} from "../service/drawing.js" */
 
 const USUAL_PIXELS = 28 * 28;
@@ -178,7 +178,7 @@ export class Player {
   /**
    * @param {Model} model
    * @param {number} at how much of the picture before stays
-   * @param {(how: How) => Promise<Drawing>} ask
+   * @param {(how: AnswerOptions) => Promise<Drawing>} ask
    * @param {boolean} [isByItself] whether nobody asked for it
    */
   async #draw(model, at, ask, isByItself = false) {

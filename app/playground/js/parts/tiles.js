@@ -7,7 +7,7 @@ import { Painting } from "../pixels/painting.js";
 import { canvasOf, cropTo, holeOf, load, pixelsOf, smallSize } from "../pixels/raster.js";
 import { ordinal } from "../service/words.js";
 
-/** @import {Given, Job, RankedImage, RowEvent, Size} from "../types" */
+/** @import {JobInput, Job, RankedImage, RowEvent, Size} from "../types" */
 
 /** How long a second look takes: a moment for each row, up to this. */
 const REPLAY_MS = 4000;
@@ -43,7 +43,7 @@ export class Tiles {
   #outline = null;
   #frame = 0;
 
-  /** Empty tiles, with what was given in its place. @param {Job} job @param {Given} given */
+  /** Empty tiles, with what was given in its place. @param {Job} job @param {JobInput} given */
   async lay(job, { image, mask }) {
     this.stop();
     this.#job = job;

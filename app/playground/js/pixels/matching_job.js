@@ -2,7 +2,7 @@
 
 import { splitGrid, cropTo, holeOf, pictureOf, pixelsOf } from "./raster.js";
 
-/** @import {Given} from "../types" */
+/** @import {JobInput} from "../types" */
 
 /** Half the way from black to white: so far a model of two values moves a grey that was given. */
 const MOST_APART = 128;
@@ -10,7 +10,7 @@ const MOST_APART = 128;
 /**
  * The first of several jobs whose given pixels a picture shows, and among those the one that fits best.
  *
- * @template {{given: Given}} Kept
+ * @template {{given: JobInput}} Kept
  * @param {Kept[]} jobs
  * @param {Blob} file the picture of a completion, or a sheet of several
  * @param {number} count how many images it shows
@@ -32,7 +32,7 @@ export async function bestMatch(jobs, file, count) {
  *
  * @param {ImageData} sheet
  * @param {number} count
- * @param {Given} given
+ * @param {JobInput} given
  */
 async function distance(sheet, count, { image, mask }) {
   if (!image || !mask) return Infinity;

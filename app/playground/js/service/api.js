@@ -39,7 +39,7 @@ export class Api {
   /** @returns {Promise<Model[]>} */
   async models() {
     const { models, portable } = await this.#json("/models", { signal: AbortSignal.timeout(LOOK_LIMIT_MS) });
-    return models.map((/** @type {Model} */ model) => ({ ...model, isLaidOut: portable?.includes(model.name) }));
+    return models.map((/** @type {Model} */ model) => ({ ...model, isPortable: portable?.includes(model.name) }));
   }
 
   /** Where a browser finds a model and the engine that draws from it. @param {string} name @returns {Promise<{digest: string, identity: string | null, engine: string, model: string}>} */

@@ -6,7 +6,7 @@ import { ServiceBackend } from "./service_backend.js";
 import { BrowserBackend } from "./browser_backend.js";
 import { FieldTrouble, Unreachable } from "./problems.js";
 
-/** @import {Given, How, JobResult, Job, Model, Shared} from "../types" */
+/** @import {JobInput, AnswerOptions, JobResult, Job, Model, Shared} from "../types" */
 
 /** So long the service may keep a job waiting before this browser draws it. */
 const PATIENCE_MS = 1500;
@@ -73,8 +73,8 @@ export class Backend {
    * Draw a job of the service in this browser, if it waits: its rows are the same whoever draws them.
    *
    * @param {Job} job
-   * @param {Given} given what it began with
-   * @param {How & {onBegin: () => void}} how
+   * @param {JobInput} given what it began with
+   * @param {AnswerOptions & {onBegin: () => void}} how
    * @param {() => boolean} isWaiting whether it still waits, and somebody looks
    * @returns {Promise<JobResult | null>} what is known of its images; null if not all of them were drawn here
    */
@@ -92,10 +92,11 @@ export class Backend {
     if (!savesData && job.kind === "sample" && this.browser.canDraw(job)) this.browser.fetch(job.model, job);
   }
 
-  /** @param {string} call @param {Model} model @param {any} wish @param {How} how @returns {Promise<any>} */
+  /** @param {string} call @param {Model} model @param {any} wish @param {AnswerOptions} how @returns {Promise<any>} */
   async #answer(call, model, wish, how) {
     const service = /** @type {any} */ (this.service);
-    const there = (/** @type {How} */ told) => service[call === "covered" ? "classify" : call](model, wish, told);
+    const there = (/** @type {AnswerOptions} */ told) =>
+      service[call === "covered" ? "classify" : call](model, wish, told);
     const here = () => /** @type {any} */ (this.browser)[call](model, wish, how);
     const { hasService } = this.#shared.api;
     if (!this.browser.can(call, model)) {
@@ -111,9 +112,9 @@ export class Backend {
   /**
    * The service's answer, or where it keeps the job waiting, this browser's.
    *
-   * @param {(how: How) => Promise<any>} there
+   * @param {(how: AnswerOptions) => Promise<any>} there
    * @param {() => Promise<any>} here
-   * @param {How} how
+   * @param {AnswerOptions} how
    */
   async #answerSoon(there, here, how) {
     const impatient = new AbortController();
@@ -131,7 +132,7 @@ export class Backend {
   }
 }
 
-/** Another way, but for whoever has given it up. @param {How} how @param {() => Promise<any>} other */
+/** Another way, but for whoever has given it up. @param {AnswerOptions} how @param {() => Promise<any>} other */
 function unlessAborted({ signal }, other) {
   return (/** @type {unknown} */ error) => (signal.aborted ? Promise.reject(error) : other());
 }

@@ -5,7 +5,7 @@ import { FieldTrouble } from "./problems.js";
 import { settingsIn } from "./settings.js";
 import { dataUrlOf, holeOf, maskPicture, nearestColour, pixelsOf, rgbaOf } from "../pixels/raster.js";
 
-/** @import {Classified, Drawn, Given, How, JobResult, Job, Model, RowEvent, Scored, Shared, Wish} from "../types" */
+/** @import {Classification, DrawResult, JobInput, AnswerOptions, JobResult, Job, Model, RowEvent, ScoreAnswer, Shared, DrawOptions} from "../types" */
 
 /** @typedef {import("../../../../engine/types.js").Portable} Portable */
 /** @typedef {{width: number, height: number, channels: number, values: number, palette?: string[] | null}} Shape */
@@ -29,9 +29,9 @@ export class BrowserBackend {
   #models;
 
   /** Whether this is answered here: by models of one scale, which the service draws with on processors. @param {string} call @param {Model} model */
-  can(call, { small_height: hasSmall, loaded_on: holders = [], labels, isLaidOut = true }) {
+  can(call, { small_height: hasSmall, loaded_on: holders = [], labels, isPortable = true }) {
     const isOnProcessors = holders.every(({ device }) => device === "cpu");
-    if (hasSmall || !isLaidOut || !isOnProcessors || !this.#info.value?.portable) return false;
+    if (hasSmall || !isPortable || !isOnProcessors || !this.#info.value?.portable) return false;
     return CALLS.includes(call) || (call === "classify" && labels.length > 0);
   }
 
@@ -52,8 +52,8 @@ export class BrowserBackend {
    * Draw the images of a job once more, row by row.
    *
    * @param {Job} job
-   * @param {Given} given what a completion began with
-   * @param {How} how
+   * @param {JobInput} given what a completion began with
+   * @param {AnswerOptions} how
    * @param {{weighed?: boolean}} [options] weighed: whether to say how probable each new image is
    * @returns {Promise<JobResult | null>} what is known of them; null if not all of them were drawn
    */
@@ -74,7 +74,7 @@ export class BrowserBackend {
     return drawn.catch(() => null); // the service draws it
   }
 
-  /** @param {Model} model @param {Wish} wish @param {How} how @returns {Promise<Drawn>} */
+  /** @param {Model} model @param {DrawOptions} wish @param {AnswerOptions} how @returns {Promise<DrawResult>} */
   async sample(model, wish, how) {
     const drawer = await this.#drawer(model);
     const job = jobOf("sample", model, wish);
@@ -88,7 +88,7 @@ export class BrowserBackend {
     };
   }
 
-  /** @param {Model} model @param {Wish & {picture: ImageData, hole: Uint8Array}} wish @param {How} how @returns {Promise<Drawn>} */
+  /** @param {Model} model @param {DrawOptions & {picture: ImageData, hole: Uint8Array}} wish @param {AnswerOptions} how @returns {Promise<DrawResult>} */
   async complete(model, { picture, hole, ...wish }, how) {
     const drawer = await this.#drawer(model);
     const job = jobOf("complete", model, wish);
@@ -103,7 +103,7 @@ export class BrowserBackend {
     };
   }
 
-  /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {How} how @returns {Promise<Scored>} */
+  /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {AnswerOptions} how @returns {Promise<ScoreAnswer>} */
   async score(model, { picture, label }, { signal }) {
     const drawer = await this.#drawer(model);
     const nats = await drawer.score(valuesOf(picture, model), { label: labelOf(model, { label }) });
@@ -111,7 +111,7 @@ export class BrowserBackend {
     return { job: null, score: scoreFrom(nats, model), map: null };
   }
 
-  /** @param {Model} model @param {{picture: ImageData}} wish @param {How} how @returns {Promise<Scored>} */
+  /** @param {Model} model @param {{picture: ImageData}} wish @param {AnswerOptions} how @returns {Promise<ScoreAnswer>} */
   async scoreMap(model, { picture }, { signal }) {
     const { width, height } = model;
     const drawer = await this.#drawer(model);
@@ -124,7 +124,7 @@ export class BrowserBackend {
     return { job: null, score: scoreFrom(nats, model), map: { width, height, channels: 1, bits } };
   }
 
-  /** @param {Model} model @param {{picture: ImageData}} wish @param {How} how @returns {Promise<Classified>} */
+  /** @param {Model} model @param {{picture: ImageData}} wish @param {AnswerOptions} how @returns {Promise<Classification>} */
   async classify(model, { picture }, { signal }) {
     const drawer = await this.#drawer(model);
     const { p, nats } = await drawer.classify(valuesOf(picture, model));
@@ -206,7 +206,7 @@ async function fetchDrawer(found, wanted) {
 
 /** By what weights are told apart. @typedef {{digest: string | null, identity?: string | null}} Weights */
 
-/** Rows as the service tells them. @param {How} how @param {Portable} drawer */
+/** Rows as the service tells them. @param {AnswerOptions} how @param {Portable} drawer */
 function rowListener({ signal, onRow }, drawer) {
   const tell = (/** @type {number} */ sample, /** @type {number} */ y, /** @type {Uint8Array} */ values) => {
     const pixels = bytesOf(values, drawer);
@@ -216,7 +216,7 @@ function rowListener({ signal, onRow }, drawer) {
   return { onRow: tell, signal };
 }
 
-/** What a board wants to know of a job that no service has. @param {"sample" | "complete"} kind @param {Model} model @param {Wish} wish @returns {Job} */
+/** What a board wants to know of a job that no service has. @param {"sample" | "complete"} kind @param {Model} model @param {DrawOptions} wish @returns {Job} */
 function jobOf(kind, model, wish) {
   const { width, height, channels, palette, digest, identity } = model;
   const size = { width, height, channels, palette, small_width: 0, small_height: 0 };

@@ -4,7 +4,7 @@ import { isInOneOrder } from "./choice.js";
 import { friendlySeed } from "./requests.js";
 
 /** @import {Backend} from "./backend.js" */
-/** @import {Drawn, How, Model} from "../types" */
+/** @import {DrawResult, AnswerOptions, Model} from "../types" */
 
 /**
  * @typedef {object} Drawing
@@ -24,17 +24,17 @@ export function withOneLabel(model) {
   return label ? { ...model, labels: [], label } : model;
 }
 
-/** A new one. @param {Backend} backend @param {Model} model @param {How} how @param {number} [seed] */
+/** A new one. @param {Backend} backend @param {Model} model @param {AnswerOptions} how @param {number} [seed] */
 export async function drawPicture(backend, model, how, seed = friendlySeed()) {
   return drawingOf(backend, model, await backend.sample(model, { n: 1, seed }, how), how);
 }
 
-/** The same one up to a pixel, and another end. @param {Backend} backend @param {Model} model @param {ImageData} picture @param {number} at the first pixel that is drawn anew @param {How} how */
+/** The same one up to a pixel, and another end. @param {Backend} backend @param {Model} model @param {ImageData} picture @param {number} at the first pixel that is drawn anew @param {AnswerOptions} how */
 export async function redrawFrom(backend, model, picture, at, how) {
   return drawingOf(backend, model, await completionsFrom(backend, model, picture, at, 1, how), how);
 }
 
-/** Ends of a picture from a pixel on. @param {Backend} backend @param {Model} model @param {ImageData} picture @param {number} at @param {number} n @param {How} how */
+/** Ends of a picture from a pixel on. @param {Backend} backend @param {Model} model @param {ImageData} picture @param {number} at @param {number} n @param {AnswerOptions} how */
 export function completionsFrom(backend, model, picture, at, n, how) {
   const wish = { n, seed: friendlySeed(), temperature: 1 };
   if (!at) return backend.sample(model, wish, how);
@@ -44,7 +44,7 @@ export function completionsFrom(backend, model, picture, at, n, how) {
   return backend.complete(model, { ...wish, picture: opaque, hole }, how);
 }
 
-/** @param {Backend} backend @param {Model} model @param {Drawn} drawing @param {How} how @returns {Promise<Drawing>} */
+/** @param {Backend} backend @param {Model} model @param {DrawResult} drawing @param {AnswerOptions} how @returns {Promise<Drawing>} */
 async function drawingOf(backend, model, { job, images: [picture], isHere }, how) {
   const { score, map } = await (isInOneOrder(model) ? backend.scoreMap : backend.score)(model, { picture }, how);
   const bits = map && map.bits.flat().map((colours) => colours.reduce((sum, part) => sum + part, 0));

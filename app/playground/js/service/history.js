@@ -3,13 +3,13 @@
 import { lasting } from "../storage.js";
 import { settingsIn } from "./settings.js";
 
-/** @import {Given, Job, Remembered, Settings} from "../types" */
+/** @import {JobInput, Job, HistoryEntry, Settings} from "../types" */
 
 const KEY = "pixelrnn.history";
 const MOST = 60;
 
 export class History {
-  /** @returns {Remembered[]} */
+  /** @returns {HistoryEntry[]} */
   all() {
     try {
       const found = JSON.parse(lasting.get(KEY) ?? "[]");
@@ -26,18 +26,18 @@ export class History {
 
   /** The jobs of this browser whose images these settings may have drawn, newest first. @param {Settings} settings */
   drawnWith({ kind, model, seed, temperature }) {
-    const fits = (/** @type {Remembered} */ job) =>
+    const fits = (/** @type {HistoryEntry} */ job) =>
       job.model === model && job.seed === seed && job.temperature === temperature && job.kind !== "score";
     return this.all().filter((job) => fits(job) && (!kind || job.kind === kind));
   }
 
-  /** Add it, or put it in the place of what was remembered of this job. @param {Remembered} job */
+  /** Add it, or put it in the place of what was remembered of this job. @param {HistoryEntry} job */
   keep(job) {
     const others = this.all().filter((one) => one.id !== job.id);
     this.replace([job, ...others].sort((a, b) => b.at - a.at).slice(0, MOST));
   }
 
-  /** All at once: these, and no others; the older half out when the browser gives no more room. @param {Remembered[]} jobs */
+  /** All at once: these, and no others; the older half out when the browser gives no more room. @param {HistoryEntry[]} jobs */
   replace(jobs) {
     if (!lasting.set(KEY, JSON.stringify(jobs)) && jobs.length > 1) this.replace(jobs.slice(0, jobs.length >> 1));
     for (const listener of this.#listeners) listener();
@@ -55,9 +55,9 @@ export class History {
 
 /**
  * @param {Job} job
- * @param {Given} given
+ * @param {JobInput} given
  * @param {string} thumbnail a data URL
- * @returns {Remembered}
+ * @returns {HistoryEntry}
  */
 export function historyEntry(job, given, thumbnail) {
   const { id, kind, status } = job;

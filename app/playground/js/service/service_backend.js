@@ -8,7 +8,7 @@ import { completionOf, scoreForm } from "./requests.js";
 import { statusLine } from "./words.js";
 
 /** @import {Api} from "./api.js" */
-/** @import {Classified, Drawn, Given, How, Job, Model, PixelBelief, Scored, Wish} from "../types" */
+/** @import {Classification, DrawResult, JobInput, AnswerOptions, Job, Model, PixelBelief, ScoreAnswer, DrawOptions} from "../types" */
 
 export class ServiceBackend {
   /** @param {Api} api */
@@ -18,19 +18,19 @@ export class ServiceBackend {
 
   #api;
 
-  /** @param {Model} model @param {Wish} wish @param {How} how @returns {Promise<Drawn>} */
+  /** @param {Model} model @param {DrawOptions} wish @param {AnswerOptions} how @returns {Promise<DrawResult>} */
   sample({ name, label }, wish, how) {
     return this.#draw("/sample", { model: name, label, ...wish }, {}, how);
   }
 
-  /** @param {Model} model @param {Wish & {picture: ImageData, hole: Uint8Array}} wish @param {How} how @returns {Promise<Drawn>} */
+  /** @param {Model} model @param {DrawOptions & {picture: ImageData, hole: Uint8Array}} wish @param {AnswerOptions} how @returns {Promise<DrawResult>} */
   async complete(model, { picture, hole, ...wish }, how) {
     const { path, body, given } = await completionOf(model, picture, hole, wish);
     body.delete("rank");
     return this.#draw(path, body, given, how);
   }
 
-  /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {How} how @returns {Promise<Scored>} */
+  /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {AnswerOptions} how @returns {Promise<ScoreAnswer>} */
   async score(model, { picture, label }, how) {
     const body = await scoreForm(model, picture);
     if (label) body.set("label", label);
@@ -38,7 +38,7 @@ export class ServiceBackend {
     return { job, score: /** @type {any} */ (scoreOf(job)), map: null };
   }
 
-  /** @param {Model} model @param {{picture: ImageData}} wish @param {How} how @returns {Promise<Scored>} */
+  /** @param {Model} model @param {{picture: ImageData}} wish @param {AnswerOptions} how @returns {Promise<ScoreAnswer>} */
   async scoreMap(model, wish, how) {
     const scored = await this.score(model, wish, how);
     return { ...scored, map: await this.#api.scoreMap(/** @type {Job} */ (scored.job).id) };
@@ -49,7 +49,7 @@ export class ServiceBackend {
    *
    * @param {Model} model
    * @param {{picture: ImageData, x: number, y: number, influence?: boolean}} wish
-   * @param {How} how
+   * @param {AnswerOptions} how
    * @returns {Promise<PixelBelief | null | undefined>}
    */
   async pixel(model, { picture, ...where }, how) {
@@ -58,21 +58,21 @@ export class ServiceBackend {
     return scoreOf(await this.#finishedJob("/score", body, how))?.pixel;
   }
 
-  /** @param {Model} model @param {{picture: ImageData, hole?: Uint8Array}} wish @param {How} how @returns {Promise<Classified>} */
+  /** @param {Model} model @param {{picture: ImageData, hole?: Uint8Array}} wish @param {AnswerOptions} how @returns {Promise<Classification>} */
   async classify(model, { picture, hole }, how) {
     const body = await scoreForm(model, picture);
     if (hole?.includes(1)) body.set("mask", await pngOf(maskPicture(hole, picture)), "mask.png");
     return /** @type {any} */ ((await this.#finishedJob("/classify", body, how)).result);
   }
 
-  /** @param {string} path @param {Record<string, any> | FormData} body @param {How} how */
+  /** @param {string} path @param {Record<string, any> | FormData} body @param {AnswerOptions} how */
   async #finishedJob(path, body, { signal, onWait }) {
     const job = await this.#api.ask(path, body, signal, (seen) => onWait?.(statusLine(seen), seen));
     if (job.status !== "succeeded") throw new FieldTrouble("", statusLine(job));
     return job;
   }
 
-  /** @param {string} path @param {any} body @param {Given} given @param {How} how @returns {Promise<Drawn>} */
+  /** @param {string} path @param {any} body @param {JobInput} given @param {AnswerOptions} how @returns {Promise<DrawResult>} */
   async #draw(path, body, given, how) {
     if (how.onRow) return this.#drawAndFollow(path, body, given, how);
     const job = await this.#finishedJob(path, body, how);
@@ -80,7 +80,7 @@ export class ServiceBackend {
     return { job, images, mean: null, isHere: false };
   }
 
-  /** Its rows are told as they come. @param {string} path @param {any} body @param {Given} given @param {How} how @returns {Promise<Drawn>} */
+  /** Its rows are told as they come. @param {string} path @param {any} body @param {JobInput} given @param {AnswerOptions} how @returns {Promise<DrawResult>} */
   async #drawAndFollow(path, body, given, how) {
     const { signal } = how;
     const asked = await this.#api.submit(path, body);

@@ -3,7 +3,7 @@
 import { settingsFrom, settingsIn } from "./settings.js";
 
 /** @import {Painting} from "../pixels/painting.js" */
-/** @import {Given, Job, Recipe} from "../types" */
+/** @import {JobInput, Job, Recipe} from "../types" */
 
 const PNG = "data:image/png;base64,";
 const MOST_LENGTH = 2048;
@@ -16,7 +16,7 @@ const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complet
  *
  * @param {Job} job
  * @param {Painting[]} paintings all of its images
- * @param {Given} given
+ * @param {JobInput} given
  */
 export async function linkTo(job, paintings, given) {
   const { id, digest, identity } = job;

@@ -22,7 +22,7 @@ import { BEGIN, COMPLETE, ENLARGE, DRAW_MODES } from "../service/draw_modes.js";
 import { NO_MODEL } from "../service/words.js";
 import { DrawingView } from "./drawing_view.js";
 
-/** @import {Given, Job, Model, Recipe, Remembered, Settings, Shared} from "../types" */
+/** @import {JobInput, Job, Model, Recipe, HistoryEntry, Settings, Shared} from "../types" */
 /** @import {DrawMode} from "../service/draw_modes.js" */
 
 /** @type {[number, number]} */
@@ -110,7 +110,7 @@ export class DrawView {
   leave = () => this.#completions.leave();
   /** @type {(recipe: Recipe) => unknown} */
   follow = (recipe) => this.#drawing.follow(recipe);
-  /** @type {(settings: Settings | Remembered | Job, given: Given) => unknown} */
+  /** @type {(settings: Settings | HistoryEntry | Job, given: JobInput) => unknown} */
   restore = (settings, given) => this.#drawing.restore(settings, given);
 
   /** On a phone the paper comes first, with the endings along its lower edge and the bars below; its tools follow. */

@@ -17,7 +17,7 @@ import { FieldTrouble } from "../service/problems.js";
 /** @import {ModelPicker} from "../parts/model_picker.js" */
 /** @import {PicturePicker} from "../parts/picture_picker.js" */
 /** @import {Signal} from "../signal.js" */
-/** @import {Given, Info, Job, Model, Recipe, Remembered, Settings, Shared} from "../types" */
+/** @import {JobInput, Info, Job, Model, Recipe, HistoryEntry, Settings, Shared} from "../types" */
 
 /**
  * @typedef {object} Parts of the form
@@ -30,7 +30,7 @@ import { FieldTrouble } from "../service/problems.js";
  * @typedef {object} Request what a form asks for
  * @property {string} path
  * @property {Record<string, any> | FormData} body
- * @property {Given} given
+ * @property {JobInput} given
  * @property {any} [wish] the same for this browser, where it may draw it
  */
 
@@ -85,7 +85,7 @@ export class DrawingView {
 
   /** Called with how a job was drawn, before it is put back into the form. @type {(settings: any) => void} */
   onRestore = () => {};
-  /** Called with what it began with, when its picture is back. @type {(given: Given) => unknown} */
+  /** Called with what it began with, when its picture is back. @type {(given: JobInput) => unknown} */
   onRefill = () => null;
   /** Called with what is expected of each pixel of a completion. @type {(mean: ImageData, job: Job) => void} */
   onExpect = () => {};
@@ -132,14 +132,14 @@ export class DrawingView {
     if (await this.restore(recipe.settings, recipe.given)) await this.draw(recipe);
   }
 
-  /** Somebody else's job says by itself how it was made. @param {Job} job @param {Given} given */
+  /** Somebody else's job says by itself how it was made. @param {Job} job @param {JobInput} given */
   #onFound(job, given) {
     if (job.id === this.#ownJob) return;
     this.#ownJob = job.id;
     this.restore(job, given);
   }
 
-  /** The same with more particles, as many as the model has room for. @param {Job} job @param {Given} given */
+  /** The same with more particles, as many as the model has room for. @param {Job} job @param {JobInput} given */
   async #drawHarder(job, given) {
     const most = this.#shared.models.value?.find(({ name }) => name === job.model)?.max_particles ?? 0;
     const particles = Math.min(HARDER * (receiptOf(job)?.particles ?? 1), most);
@@ -149,8 +149,8 @@ export class DrawingView {
   /**
    * Put these into the form, exactly.
    *
-   * @param {Settings | Remembered | Job} settings
-   * @param {Given} given
+   * @param {Settings | HistoryEntry | Job} settings
+   * @param {JobInput} given
    * @returns {Promise<boolean>} whether the model is there
    */
   async restore(settings, given) {

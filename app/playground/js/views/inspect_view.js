@@ -20,7 +20,7 @@ import { ScoredPicture } from "../parts/scored_picture.js";
 import { Latest } from "../signal.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
 
-/** @import {ColourBelief, Given, Job, Model, Scored, ScoreMap, ScoreResult, Shared} from "../types" */
+/** @import {ColourBelief, JobInput, Job, Model, ScoreAnswer, ScoreMap, ScoreResult, Shared} from "../types" */
 
 const WAIT_S = 30;
 const REDRAWN = 8;
@@ -82,7 +82,7 @@ export class InspectView {
   #destinations = el("p", { class: "actions" });
   #pictures = new PicturePicker(t("Picture"), (model) => model);
   #scored = new ScoredPicture();
-  /** What is seen. @type {({model: Model | null} & Scored) | null} */
+  /** What is seen. @type {({model: Model | null} & ScoreAnswer) | null} */
   #result = null;
   /** The score that is wanted; the form says how it was asked for. */
   #jobId = "";
@@ -186,12 +186,12 @@ export class InspectView {
     }
   }
 
-  /** @param {Job} job @param {Given} given */
+  /** @param {Job} job @param {JobInput} given */
   #keep(job, given) {
     this.#shared.history.keep(historyEntry(job, given, thumbnailOf([this.#scored.heat])));
   }
 
-  /** @param {Model | null} model that is here no more where it is null @param {Scored} scored @param {ImageData | null} picture */
+  /** @param {Model | null} model that is here no more where it is null @param {ScoreAnswer} scored @param {ImageData | null} picture */
   #present(model, scored, picture) {
     this.#result = { model, ...scored };
     this.#panel.hidden = false;
@@ -211,7 +211,7 @@ export class InspectView {
     return destinationButtons(this.#shared, result, "inspect");
   }
 
-  /** The form as it was when this was asked, here or elsewhere. @param {string} model @param {Given} given */
+  /** The form as it was when this was asked, here or elsewhere. @param {string} model @param {JobInput} given */
   #refill(model, given) {
     this.#models.choose(model);
     if (given.image) this.#pictures.give(given.image);

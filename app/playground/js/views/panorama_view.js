@@ -21,7 +21,7 @@ const FIRST_ROWS = 96;
 /** Where the server has not said how many pixels it takes. */
 const MOST_PIXELS = 65_536;
 
-/** @typedef {{model: string, width: number, seed: number, temperature: number}} Wish */
+/** @typedef {{model: string, width: number, seed: number, temperature: number}} PanoramaOptions */
 
 export class PanoramaView {
   /** @param {HTMLElement} element @param {Shared} shared */
@@ -57,7 +57,7 @@ export class PanoramaView {
   #isBusy = false;
   #asking = new Latest();
   #shownPlace = "";
-  /** @type {Wish | null} */
+  /** @type {PanoramaOptions | null} */
   #wish = null;
   #canvas = blankCanvas(1, 1);
   #pixels = new ImageData(1, 1);

@@ -15,7 +15,7 @@ import { FieldTrouble } from "../service/problems.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
 import { DrawingView } from "./drawing_view.js";
 
-/** @import {Given, Job, Recipe, Remembered, Settings, Shared} from "../types" */
+/** @import {JobInput, Job, Recipe, HistoryEntry, Settings, Shared} from "../types" */
 /** @import {Variant} from "../parts/comparison.js" */
 
 const IMAGES = 16;
@@ -109,7 +109,7 @@ export class SampleView {
     this.#drawing.follow(recipe);
   }
 
-  /** @param {Settings | Remembered | Job} settings @param {Given} given */
+  /** @param {Settings | HistoryEntry | Job} settings @param {JobInput} given */
   restore(settings, given) {
     this.#turnTo("");
     this.#drawing.restore(settings, given);
