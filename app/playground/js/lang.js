@@ -7,12 +7,12 @@ const LANGUAGES = /** @type {Record<string, string>} */ ({ en: "English", de: "D
 const KEY = "pixelrnn.language";
 const SPOKEN = ["aria-label", "title", "placeholder"];
 
-export const language = chosen();
+export const language = chooseLanguage();
 /** @type {Record<string, string>} */
 const texts = language === "en" ? {} : await textsIn(language); // without its file the page speaks English
 
 /** The one that was chosen here, else the first of the browser's that there is. */
-function chosen() {
+function chooseLanguage() {
   const wanted = [lasting.get(KEY) ?? "", ...navigator.languages].map((name) => name.slice(0, 2));
   return wanted.find((name) => name in LANGUAGES) ?? "en";
 }
@@ -29,13 +29,13 @@ export function t(english, values = {}) {
 }
 
 /** @param {number} number @param {Intl.NumberFormatOptions} [options] */
-export function say(number, options) {
+export function formatNumber(number, options) {
   return number.toLocaleString(language, options);
 }
 
 /** With this many digits behind the point. @param {number} number @param {number} digits */
-export function fixed(number, digits) {
-  return say(number, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
+export function formatFixed(number, digits) {
+  return formatNumber(number, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
 }
 
 /** All that stands in the page itself, its templates too. */
@@ -49,18 +49,18 @@ export function translatePage() {
 function translate(root) {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    if (node instanceof Text) node.data = translated(node.data);
+    if (node instanceof Text) node.data = translateText(node.data);
     if (!(node instanceof Element)) continue;
     if (node instanceof HTMLTemplateElement) translate(node.content);
     for (const name of SPOKEN) {
       const text = node.getAttribute(name);
-      if (text) node.setAttribute(name, translated(text));
+      if (text) node.setAttribute(name, translateText(text));
     }
   }
 }
 
 /** As `t`, whatever white space stands around and in it. @param {string} text */
-function translated(text) {
+function translateText(text) {
   const english = text.trim().replace(/\s+/g, " ");
   return english in texts ? text.replace(/\S[^]*\S|\S/, texts[english]) : text;
 }

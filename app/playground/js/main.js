@@ -1,6 +1,6 @@
 /** The page put together: which view is shown, what they share, and what goes on around them. */
 
-import { offerLanguages, say, t, translatePage } from "./lang.js";
+import { offerLanguages, formatNumber, t, translatePage } from "./lang.js";
 import { announce, el, find, isTextInput } from "./parts/dom.js";
 import { bestMatch } from "./pixels/matching_job.js";
 import { textOf } from "./pixels/png_text.js";
@@ -39,31 +39,31 @@ const world = {
 const shared = { ...world, backend: new Backend(world) };
 const sections = new Map(ROOMS.flat().map((view) => [view.place, sectionOf(view)]));
 /** Views that were opened, by where they are: the code of some is fetched then. @type {Map<HTMLElement, Promise<ViewInstance | null>>} */
-const made = new Map();
+const instances = new Map();
 /** The last job of each view, as it stands in the address. @type {Map<string, string>} */
 const lastPlaces = new Map();
 /** The place that is seen. */
-let shown = FIRST;
+let currentPlace = FIRST;
 api.askForKey = askForKey;
 
 /** The answer that is waited for. @type {Promise<string> | null} */
-let askedKey = null;
+let keyQuestion = null;
 
 /** Ask for the key of a server that wants one: one question at a time, however many wait for the answer. @returns {Promise<string>} "" = none */
 function askForKey() {
   const dialog = /** @type {HTMLDialogElement} */ (find(document, "#key"));
-  askedKey ??= new Promise((resolve) => {
+  keyQuestion ??= new Promise((resolve) => {
     const input = find(dialog, "input");
     input.value = "";
     const close = () => {
-      askedKey = null;
+      keyQuestion = null;
       resolve(dialog.returnValue === "use" ? input.value.trim() : "");
     };
     dialog.addEventListener("close", close, { once: true });
     dialog.returnValue = "";
     dialog.showModal();
   });
-  return askedKey;
+  return keyQuestion;
 }
 
 /** The view of this name, or of one that it had earlier. @param {string} name */
@@ -78,25 +78,25 @@ function section(name) {
 }
 
 /** The view, once its code is there; null where that does not come. @param {string} name @returns {Promise<ViewInstance | null>} */
-function opened(name) {
+function instanceOf(name) {
   const { place, make } = viewAt(name) ?? ROOMS[0][0];
   const element = section(place);
-  const known = made.get(element);
+  const known = instances.get(element);
   if (known) return known;
   element.classList.add("pending");
   const onJob = (/** @type {string} */ id, also = place) => show(`${also}/${id}`);
-  const view = Promise.resolve(make(element, { ...shared, onJob, onSend: send, onFile: take })).then(
+  const view = Promise.resolve(make(element, { ...shared, onJob, onSend: send, onFile: takeFile })).then(
     (done) => {
       element.classList.remove("pending");
       return done;
     },
     (error) => {
-      made.delete(element); // it may be there later
+      instances.delete(element); // it may be there later
       note(explain(error).text);
       return null;
     },
   );
-  made.set(element, view);
+  instances.set(element, view);
   return view;
 }
 
@@ -117,16 +117,16 @@ async function route() {
   const [name, jobId = "", further] = path.split("/");
   const wanted = viewAt(name)?.place ?? FIRST;
   if (section(wanted).hidden) scrollTo(0, 0);
-  shown = wanted;
+  currentPlace = wanted;
   for (const other of new Set(sections.values())) {
     const isLeft = other !== section(wanted) && !other.hidden;
     other.hidden = other !== section(wanted);
-    if (isLeft) made.get(other)?.then((left) => left?.leave?.());
+    if (isLeft) instances.get(other)?.then((left) => left?.leave?.());
   }
   delete document.documentElement.dataset.elsewhere;
   if (jobId) lastPlaces.set(wanted, address);
   showRoom(wanted);
-  const view = await opened(wanted);
+  const view = await instanceOf(wanted);
   if (location.hash !== address) return; // the reader is elsewhere by now
   view?.open(jobId, further, name);
   const recipe = query ? recipeFrom(name, query) : null;
@@ -196,7 +196,7 @@ function addressOf(place) {
 }
 
 /** Who works, and with which models: asked now and again, because workers come and go. */
-async function look() {
+async function pollModels() {
   await untilVisible();
   const state = find(document, "#fleet");
   let again = LOOK_MS;
@@ -219,7 +219,7 @@ async function look() {
     state.dataset.state = "lost";
     state.title = explain(error).text;
   }
-  if (api.hasService || !world.models.value) setTimeout(look, again);
+  if (api.hasService || !world.models.value) setTimeout(pollModels, again);
 }
 
 /** @param {number} ready @param {Model[]} models */
@@ -227,15 +227,15 @@ function fleet(ready, models) {
   const all = models.length;
   if (!api.hasService) return t("In your browser");
   if (!all) return t("No worker");
-  const counts = { ready: say(ready), all: say(all) };
+  const counts = { ready: formatNumber(ready), all: formatNumber(all) };
   if (models.some((model) => model.state === "compiling")) return t("Compiling: {ready} of {all} models ready", counts);
   if (ready < all) return t("Loading: {ready} of {all} models ready", counts);
-  return all === 1 ? t("1 model") : t("{count} models", { count: say(all) });
+  return all === 1 ? t("1 model") : t("{count} models", { count: formatNumber(all) });
 }
 
 /** A picture that came from here brings its settings back; any other one is for the view that takes pictures. @param {File} file */
-async function take(file) {
-  if (file.name.endsWith(CODED)) return open(file);
+async function takeFile(file) {
+  if (file.name.endsWith(CODED)) return showCodedFile(file);
   const text = textOf(await file.slice(0, 65536).arrayBuffer());
   const settings = settingsOf(text);
   if (settings) {
@@ -245,26 +245,26 @@ async function take(file) {
     const kind = settings.kind || kept?.kind || "sample";
     location.hash = kind;
     const unsaid = text.version ? {} : { ...kept, first: 0 }; // a picture of an earlier version lacks some options
-    (await opened(kind))?.restore?.({ ...unsaid, ...settings }, kept?.given ?? {});
+    (await instanceOf(kind))?.restore?.({ ...unsaid, ...settings }, kept?.given ?? {});
     const { seed, temperature } = settings;
-    const facts = { name: file.name, seed, temperature: say(temperature, { maximumSignificantDigits: 17 }) };
+    const facts = { name: file.name, seed, temperature: formatNumber(temperature, { maximumSignificantDigits: 17 }) };
     const restored = t("Settings of “{name}” restored: seed {seed}, temperature {temperature}.", facts);
     note(restored);
     if (kind === "sample") note(`${restored} ${await shared.backend.browser.verificationOf(settings.model, file)}`);
     return;
   }
-  if ((await opened(shown))?.take?.(file)) return;
+  if ((await instanceOf(currentPlace))?.take?.(file)) return;
   const place = WHERE_PICTURES_GO.find(viewAt) ?? FIRST;
   location.hash = place;
-  (await opened(place))?.take?.(file);
+  (await instanceOf(place))?.take?.(file);
   note(t("“{name}” does not say how it was drawn, so it is a picture to look at here.", { name: file.name }));
 }
 
 /** A file of coded pictures. @param {File} file */
-async function open(file) {
+async function showCodedFile(file) {
   try {
     const { images, model } = await shared.backend.browser.decodeFile(file);
-    const facts = { count: say(images.length), model };
+    const facts = { count: formatNumber(images.length), model };
     note(t("{count} pictures, without loss, decoded by {model} in this browser.", facts), ...images.map(canvasOf));
   } catch (error) {
     note(error instanceof Error ? error.message : String(error));
@@ -281,7 +281,7 @@ async function open(file) {
  */
 async function send(name, picture, model, known) {
   location.hash = name;
-  (await opened(name))?.give?.(picture, model, name, known);
+  (await instanceOf(name))?.give?.(picture, model, name, known);
 }
 
 /** @param {string} text @param {...Node} pictures */
@@ -316,10 +316,10 @@ addEventListener("hashchange", route);
 addEventListener("pagehide", () => api.cancelAll());
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload()); // its questions were taken back
 addEventListener("submit", () => (find(document, "#notice").hidden = true));
-receiveFiles(take);
+receiveFiles(takeFile);
 find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) => {
   event.preventDefault(); // the address names the view
-  const element = section(shown);
+  const element = section(currentPlace);
   element.tabIndex = -1;
   element.focus();
 });
@@ -330,5 +330,5 @@ new ResizeObserver(() => {
 }).observe(find(document, ".tabs"));
 find(document, "#late").remove(); // all modules are there
 route();
-world.models.watch(() => showRoom(shown));
-look();
+world.models.watch(() => showRoom(currentPlace));
+pollModels();

@@ -25,7 +25,7 @@ export const ROOMS = [
     ...mode,
     sectionName: "draw",
     make: (element, shared) =>
-      fetched(import("./views/draw_view.js"), (view) => new view.DrawView(element, shared, mode)),
+      whenLoaded(import("./views/draw_view.js"), (view) => new view.DrawView(element, shared, mode)),
   })),
   [{ place: "real", title: t("Real or not"), make: (element, shared) => new RealView(element, shared) }],
   [
@@ -51,7 +51,7 @@ export const ROOMS = [
       empty: t("Draw, and watch the rows arrive. The same seed draws the same images again, to the byte."),
       aliases: ["compare", "history"],
       make: (element, shared) =>
-        fetched(import("./views/sample_view.js"), (view) => new view.SampleView(element, shared)),
+        whenLoaded(import("./views/sample_view.js"), (view) => new view.SampleView(element, shared)),
     },
     {
       place: "panorama",
@@ -61,7 +61,7 @@ export const ROOMS = [
       empty: t("The picture unrolls here. Its address opens the same one again, to the byte."),
       isOffered: (models) => models.some(({ field }) => field),
       make: (element, shared) =>
-        fetched(import("./views/panorama_view.js"), (view) => new view.PanoramaView(element, shared)),
+        whenLoaded(import("./views/panorama_view.js"), (view) => new view.PanoramaView(element, shared)),
     },
     {
       place: "teach",
@@ -70,7 +70,7 @@ export const ROOMS = [
       lead: t("From pictures of yours a network learns, in minutes, to draw more like them; then it is served here."),
       empty: t("What the network draws so far appears here, better from minute to minute."),
       make: (element, shared) =>
-        fetched(import("./views/teach_view.js"), (view) => new view.TeachView(element, shared)),
+        whenLoaded(import("./views/teach_view.js"), (view) => new view.TeachView(element, shared)),
     },
   ],
 ];
@@ -83,7 +83,7 @@ export const ROOMS = [
  * @param {(code: Code) => ViewInstance} make
  * @returns {Promise<ViewInstance>}
  */
-function fetched(code, make) {
+function whenLoaded(code, make) {
   return code.then(make, () => {
     throw new Unreachable();
   });

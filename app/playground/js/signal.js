@@ -44,13 +44,13 @@ export class Signal {
 }
 
 /** A question of which only the last answer counts: whoever asks again, or no longer wants to know, ends the one before. */
-export class Latest {
-  #asked = new AbortController();
+export class LatestRequest {
+  #controller = new AbortController();
 
   /** @returns {AbortSignal} aborted as soon as the answer is unwanted */
-  ask() {
-    this.#asked.abort();
-    this.#asked = new AbortController();
-    return this.#asked.signal;
+  start() {
+    this.#controller.abort();
+    this.#controller = new AbortController();
+    return this.#controller.signal;
   }
 }

@@ -1,6 +1,6 @@
 /** What the browser keeps for the page. Where it keeps nothing, or is full, this tab remembers. Never throws. */
 
-class Shelf {
+class Store {
   /** @param {() => Storage} open */
   constructor(open) {
     try {
@@ -41,6 +41,6 @@ class Shelf {
 }
 
 /** Until the person clears it. */
-export const lasting = new Shelf(() => localStorage);
+export const lasting = new Store(() => localStorage);
 /** Until the tab is closed. */
-export const passing = new Shelf(() => sessionStorage);
+export const passing = new Store(() => sessionStorage);

@@ -1,7 +1,7 @@
 /** What the model expected of one colour of a pixel, as a plot: the probability of every value, the true one marked. */
 
 import { el } from "./dom.js";
-import { fixed, t } from "../lang.js";
+import { formatFixed, t } from "../lang.js";
 import { colourName, percent } from "../service/words.js";
 
 /** @import {ColourBelief, Model} from "../types" */
@@ -36,11 +36,11 @@ function beliefPlot(name, kind, belief, model) {
   const likeliest = probabilities.indexOf(Math.max(...probabilities));
   const [itWas, itsBest] = [value, likeliest].map((which) => valueName(which, model));
   const [share, most] = [value, likeliest].map((which) => percent(probabilities[which]));
-  const fact = t("It was {value} ({share}, {bits} bits)", { value: itWas, share, bits: fixed(bits, 2) });
+  const fact = t("It was {value} ({share}, {bits} bits)", { value: itWas, share, bits: formatFixed(bits, 2) });
   const rival =
     value === likeliest ? t(", the likeliest.") : t(". Likeliest: {best} ({most}).", { best: itsBest, most });
   const facts = fact + rival;
-  const unsure = t("unsure by {bits} bits", { bits: fixed(entropy, 2) });
+  const unsure = t("unsure by {bits} bits", { bits: formatFixed(entropy, 2) });
   const figure = el("figure", { class: "belief", "data-colour": kind });
   figure.append(
     el("figcaption", {}, el("strong", {}, name), el("span", {}, unsure), el("span", {}, facts)),

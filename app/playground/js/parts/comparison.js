@@ -1,10 +1,10 @@
 /** Rows of images from the same throws of the dice: of several models, or of one at several temperatures. */
 
 import { el } from "./dom.js";
-import { say, t } from "../lang.js";
+import { formatNumber, t } from "../lang.js";
 import { Lightbox } from "./lightbox.js";
 import { blankCanvas, contextOf, save } from "../pixels/raster.js";
-import { Latest } from "../signal.js";
+import { LatestRequest } from "../signal.js";
 import { Tiles } from "./tiles.js";
 
 /** @import {Job, Model, Shared, DrawOptions} from "../types" */
@@ -34,18 +34,18 @@ export class Comparison {
   #cancel = el("button", { type: "button", class: "quiet" }, t("Cancel"));
   #save = el("button", { type: "button", class: "quiet" }, t("Save as one picture"));
   #rows = el("div", { class: "rows" });
-  #asking = new Latest();
+  #asking = new LatestRequest();
   /** @type {Row[]} */
   #done = [];
 
   /** Draw them all, side by side in time. @param {Variant[]} variants @returns {Promise<Row[]>} none where others were asked for meanwhile */
   async draw(variants) {
-    const signal = this.#asking.ask();
+    const signal = this.#asking.start();
     this.#rows.replaceChildren();
     this.#done = [];
     this.#show(true);
     const count = () => {
-      const counts = { done: say(this.#done.length), all: say(variants.length) };
+      const counts = { done: formatNumber(this.#done.length), all: formatNumber(variants.length) };
       this.#state.textContent = t("Drawing: {done} of {all} rows are there", counts);
     };
     count();
@@ -64,7 +64,7 @@ export class Comparison {
       return rows;
     } catch (error) {
       if (signal.aborted) return [];
-      this.#asking.ask(); // nobody waits for the others
+      this.#asking.start(); // nobody waits for the others
       this.#state.textContent = "";
       throw error;
     } finally {
@@ -97,7 +97,7 @@ export class Comparison {
 
   /** Rows that nobody waits for. */
   #stop() {
-    this.#asking.ask();
+    this.#asking.start();
     this.#show(false);
     this.#state.textContent = t("Canceled.");
   }

@@ -3,7 +3,7 @@
 import { el } from "./dom.js";
 import { field } from "./fields.js";
 import { icon } from "./icons.js";
-import { say, t } from "../lang.js";
+import { formatNumber, t } from "../lang.js";
 import { FieldTrouble } from "../service/problems.js";
 import { friendlySeed } from "../service/requests.js";
 
@@ -72,7 +72,7 @@ export class DrawFields {
     }
     const temperature = this.#degree;
     if (!(temperature >= coldest && temperature <= hottest)) {
-      const span = { coldest: say(coldest), hottest: say(hottest) };
+      const span = { coldest: formatNumber(coldest), hottest: formatNumber(hottest) };
       throw new FieldTrouble("temperature", t("A temperature is a number from {coldest} to {hottest}.", span));
     }
     return { n, seed, temperature, ...this.#kept };
@@ -108,7 +108,7 @@ export class DrawFields {
     this.#kept = kept;
     const { first, size } = kept;
     const words = [
-      first && t("The first image has the number {first} among those of the seed.", { first: say(first) }),
+      first && t("The first image has the number {first} among those of the seed.", { first: formatNumber(first) }),
       size && t("The images are {size} pixels large.", { size: size.replace("x", " × ") }),
     ];
     this.#more.textContent = words.filter(Boolean).join(" ");

@@ -3,7 +3,7 @@
 import { t } from "../lang.js";
 import { explain } from "../service/problems.js";
 import { callOf, curlOf, fileName, javascriptOf, pythonOf } from "../service/code_examples.js";
-import { Latest } from "../signal.js";
+import { LatestRequest } from "../signal.js";
 import { announce, el } from "./dom.js";
 
 /** @import {Shared} from "../types" */
@@ -42,7 +42,7 @@ export class FormCode {
   #lines = el("div", {});
   #note = el("p", { class: "hint", role: "status" });
   #timer = 0;
-  #asking = new Latest();
+  #asking = new LatestRequest();
   /** Addresses of the files that are offered. @type {string[]} */
   #fileUrls = [];
 
@@ -58,7 +58,7 @@ export class FormCode {
   }
 
   async #show() {
-    const signal = this.#asking.ask();
+    const signal = this.#asking.start();
     let asked = null;
     let trouble = "";
     try {

@@ -1,7 +1,7 @@
 /** One network's sight of a picture: which earlier pixels it sees from the chosen one, and how much they matter there. */
 
 import { el, uniqueId } from "./dom.js";
-import { fixed, say, t } from "../lang.js";
+import { formatFixed, formatNumber, t } from "../lang.js";
 import { blankCanvas, contextOf } from "../pixels/raster.js";
 import { neighbour, pixelAt, STEPS } from "../pixels/steps.js";
 
@@ -93,10 +93,10 @@ export class InfluencePanel {
     const brightness = colours.map(({ probabilities: shares }) =>
       shares.reduce((sum, share, value) => sum + (share * value) / (shares.length - 1), 0),
     );
-    const percent = fixed((100 * brightness.reduce((sum, part) => sum + part, 0)) / brightness.length, 1);
+    const percent = formatFixed((100 * brightness.reduce((sum, part) => sum + part, 0)) / brightness.length, 1);
     const seen = this.#slopes?.filter((slope) => slope !== 0).length ?? 0;
     this.#explain(seen / Math.max(1, this.#at));
-    const facts = { percent, seen: say(seen), earlier: say(this.#at) };
+    const facts = { percent, seen: formatNumber(seen), earlier: formatNumber(this.#at) };
     this.#sentence.textContent =
       this.model.values === 2
         ? t("White with {percent}%; it sees {seen} of {earlier} earlier pixels.", facts)

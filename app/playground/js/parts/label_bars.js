@@ -2,7 +2,7 @@
 
 import { announce, el } from "./dom.js";
 import { CurrentQuestion } from "../service/current_question.js";
-import { fixed, t } from "../lang.js";
+import { formatFixed, t } from "../lang.js";
 import { percent } from "../service/words.js";
 
 /** @import {ScoredPicture} from "./scored_picture.js" */
@@ -85,7 +85,7 @@ export class LabelBars {
     this.#bars.element.removeAttribute("aria-busy");
     this.#bars.show(labels);
     const [{ name, p }] = labels;
-    const facts = { name, share: percent(p), bits: fixed(nats / Math.LN2, 1), quality: QUALITIES[quality] };
+    const facts = { name, share: percent(p), bits: formatFixed(nats / Math.LN2, 1), quality: QUALITIES[quality] };
     this.#sentence.textContent = t("What is seen surprises it by {bits} bits, whatever its label · {quality}", facts);
     announce(t("{name} with {share}", facts));
   }

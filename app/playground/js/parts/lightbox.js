@@ -3,13 +3,13 @@
 import { labelsOf, probabilityOf, rankingOf } from "../service/api.js";
 import { el, find, cloneTemplate } from "./dom.js";
 import { icon } from "./icons.js";
-import { fixed, say, t } from "../lang.js";
+import { formatFixed, formatNumber, t } from "../lang.js";
 import { destinationButtons } from "./destinations.js";
 import { Painting } from "../pixels/painting.js";
 import { explain } from "../service/problems.js";
 import { blankCanvas, canvasOf, contextOf, pngOf, save, smallSize } from "../pixels/raster.js";
 import { curlLine, pythonLine } from "../service/code_examples.js";
-import { Latest } from "../signal.js";
+import { LatestRequest } from "../signal.js";
 import { ordinal } from "../service/words.js";
 
 /** @import {JobInput, Job, RowEvent, Shared} from "../types" */
@@ -33,7 +33,7 @@ export class Lightbox {
     this.#isRanked = Boolean(ranked);
     this.#dialog = /** @type {HTMLDialogElement} */ (cloneTemplate("lightbox"));
     this.#dialog.addEventListener("close", () => {
-      this.#asking.ask();
+      this.#asking.start();
       this.#dialog.remove();
     });
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
@@ -60,7 +60,7 @@ export class Lightbox {
   #order;
   #isRanked;
   #place = 0;
-  #asking = new Latest();
+  #asking = new LatestRequest();
   /** Whether its likelihood can be asked for only when its last row is there. */
   #isWaiting = false;
 
@@ -163,7 +163,7 @@ export class Lightbox {
     facts.replaceChildren(
       ...pair(t("Seed"), n > 1 ? t("{seed}, image {number}", { seed, number: this.#sample + 1 }) : String(seed)),
       ...(label ? pair(t("Label"), label) : []),
-      ...pair(t("Temperature"), say(temperature)),
+      ...pair(t("Temperature"), formatNumber(temperature)),
       ...pair(t("Size"), `${width} × ${height}`),
       ...surprise,
     );
@@ -178,13 +178,13 @@ export class Lightbox {
     const picture = painting.whole("final");
     this.#isWaiting = !picture;
     place.textContent = picture ? "…" : t("when it is complete");
-    const signal = this.#asking.ask();
+    const signal = this.#asking.start();
     if (!picture) return;
     try {
       const model = this.#shared.models.value?.find(({ name }) => name === this.#job.model);
       if (!model) return void (place.textContent = t("not known yet"));
       painting.score ??= (await this.#shared.backend.score(model, { picture }, { signal })).score;
-      place.textContent = t("{bits} bits", { bits: fixed(painting.score.nats / Math.LN2, 1) });
+      place.textContent = t("{bits} bits", { bits: formatFixed(painting.score.nats / Math.LN2, 1) });
       exactly.textContent = likelihoodOf(painting.score);
     } catch (error) {
       if (!signal.aborted) place.textContent = explain(error).text;
@@ -228,7 +228,7 @@ export class Lightbox {
     const how = { signal: new AbortController().signal, onRow: (/** @type {RowEvent} */ row) => again.put(row) };
     const isDrawn = await this.#browser.redraw(one, {}, how);
     if (sample !== this.#sample) return;
-    const pixels = say(width * height);
+    const pixels = formatNumber(width * height);
     const differ = again.large.pixels.data.filter((byte, i) => byte !== shown.data[i]).length;
     if (!isDrawn) this.#say(t("It cannot be drawn in this browser."));
     else if (differ) this.#say(t("Drawn again in this browser: it is not the same."));
@@ -281,7 +281,7 @@ export class Lightbox {
 
 /** In bits of each variable, and in nats of the whole image. @param {{nats: number, bits_per_dim: number}} found */
 function likelihoodOf({ nats, bits_per_dim: perDim }) {
-  return `${fixed(perDim, 3)} · ${t("{nats} nats", { nats: fixed(nats, 1) })}`;
+  return `${formatFixed(perDim, 3)} · ${t("{nats} nats", { nats: formatFixed(nats, 1) })}`;
 }
 
 /** @param {string} name @param {string} value */

@@ -6,7 +6,7 @@
 import { announce, el, find, cloneTemplate, swatch } from "./dom.js";
 import { Pointer, listenForUndo } from "./pointer.js";
 import { icon } from "./icons.js";
-import { say, t } from "../lang.js";
+import { formatNumber, t } from "../lang.js";
 import { largestHole } from "../pixels/holes.js";
 import { Mask } from "../pixels/mask.js";
 import { Fog } from "../pixels/fog.js";
@@ -323,7 +323,7 @@ export class Pad {
   }
 
   #resize() {
-    find(this.element, "output").value = say(Number(this.#nib.value), { maximumFractionDigits: 1 });
+    find(this.element, "output").value = formatNumber(Number(this.#nib.value), { maximumFractionDigits: 1 });
   }
 
   /** @param {string} rule */
@@ -376,7 +376,7 @@ export class Pad {
 
   get #summary() {
     const { count, hole } = this.ink;
-    return t("{count} pixels of {all} are unknown", { count: say(count), all: say(hole.length) });
+    return t("{count} pixels of {all} are unknown", { count: formatNumber(count), all: formatNumber(hole.length) });
   }
 
   /** With the next frame. */

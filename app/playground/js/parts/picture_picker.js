@@ -9,7 +9,7 @@ import { t } from "../lang.js";
 import { readPicture } from "./picture_file.js";
 import { FieldTrouble } from "../service/problems.js";
 import { quantise, canvasOf, cropTo, load } from "../pixels/raster.js";
-import { Latest } from "../signal.js";
+import { LatestRequest } from "../signal.js";
 
 /** @import {ModelPicker} from "./model_picker.js" */
 /** @import {OwnPicture} from "./picture_file.js" */
@@ -64,7 +64,7 @@ export class PicturePicker {
   #name;
   /** Settles when the examples are there that suit the model. */
   suiting = Promise.resolve();
-  #taking = new Latest();
+  #taking = new LatestRequest();
   /** @type {Model | null} */
   #model = null;
   /** The file as it came, so that another model can have it in its own size. @type {OwnPicture | null} */
@@ -173,7 +173,7 @@ export class PicturePicker {
 
   /** A picture from elsewhere, as if its file had been dropped here. @param {string} url */
   async give(url) {
-    this.#taking.ask();
+    this.#taking.start();
     this.#own = { bitmap: await createImageBitmap(await load(url)), file: null, isSmaller: false };
     await this.#showChosen();
   }
@@ -190,7 +190,7 @@ export class PicturePicker {
   /** A file of the person's own. @param {File | undefined} file */
   async take(file) {
     if (!file) return;
-    const asked = this.#taking.ask();
+    const asked = this.#taking.start();
     try {
       const own = await readPicture(file);
       if (asked.aborted) return;

@@ -5,11 +5,11 @@ import { find } from "./dom.js";
 import { assetUrl } from "../files.js";
 import { pause } from "../service/api.js";
 import { Forecasts } from "../service/forecasts.js";
-import { fixed, say, t } from "../lang.js";
+import { formatFixed, formatNumber, t } from "../lang.js";
 import { blankCanvas, contextOf, pixelsOf } from "../pixels/raster.js";
 import { PixelNote } from "./pixel_note.js";
 import { DrawingCanvas } from "./drawing_canvas.js";
-import { Latest } from "../signal.js";
+import { LatestRequest } from "../signal.js";
 import { costOfPixel, likelihood, percent } from "../service/words.js";
 import { chanceOfWhite, drawPicture, redrawFrom, withOneLabel } from "../service/drawing.js";
 
@@ -85,8 +85,8 @@ export class Player {
   #step;
   #roll;
   #use;
-  #asking = new Latest();
-  #wondering = new Latest();
+  #asking = new LatestRequest();
+  #wondering = new LatestRequest();
   #chancesAt = -1;
   /** @type {Drawing | null} */
   #drawing = null;
@@ -161,7 +161,7 @@ export class Player {
   /** The picture is not looked at any more. */
   leave() {
     this.#inARow = 0;
-    this.#asking.ask();
+    this.#asking.start();
     this.isAsking = false;
     this.onWait("");
     this.#forecasts.stop();
@@ -182,7 +182,7 @@ export class Player {
    * @param {boolean} [isByItself] whether nobody asked for it
    */
   async #draw(model, at, ask, isByItself = false) {
-    const signal = this.#asking.ask();
+    const signal = this.#asking.start();
     this.isAsking = true;
     try {
       const drawing = await ask({ signal, onWait: (words) => this.onWait(words) });
@@ -255,7 +255,7 @@ export class Player {
     if (!model?.palette?.length || !drawing?.bits || this.isFinished) return;
     const { picture } = drawing;
     const wish = { picture, x: at % picture.width, y: Math.floor(at / picture.width) };
-    const belief = await this.#backend.pixel(model, wish, { signal: this.#wondering.ask() }).catch(() => null);
+    const belief = await this.#backend.pixel(model, wish, { signal: this.#wondering.start() }).catch(() => null);
     if (!belief || drawing !== this.#drawing || at !== this.#at) return;
     find(this.#view, "[data-chances]").replaceChildren(...beliefPlots(belief.colours, model));
     this.#chancesAt = at;
@@ -359,7 +359,7 @@ export class Player {
     rare.textContent = t("{share} of its kind", { share: percent(rarity ?? 0) });
     if (spent === null) return;
     find(sums, "[data-so-far]").textContent = this.isFinished ? t("Surprise, all in all") : t("Surprise so far");
-    find(sums, "[data-bits]").textContent = t("{bits} bits", { bits: fixed(spent, 1) });
+    find(sums, "[data-bits]").textContent = t("{bits} bits", { bits: formatFixed(spent, 1) });
     find(sums, "[data-likelihood]").textContent = likelihood(spent);
   }
 
@@ -369,7 +369,7 @@ export class Player {
     const bar = find(this.#view, ".chance");
     bar.hidden = this.isFinished || !bits || !isBinary;
     if (this.isFinished) {
-      line.textContent = t("Finished: all {count} pixels are there.", { count: say(this.#all) });
+      line.textContent = t("Finished: all {count} pixels are there.", { count: formatNumber(this.#all) });
       return;
     }
     const { width } = picture;
@@ -383,7 +383,7 @@ export class Player {
       });
     } else {
       const white = 100 * chanceOfWhite(picture, bits, this.#at);
-      const share = fixed(white, 1);
+      const share = formatFixed(white, 1);
       line.textContent = t("Next, row {row}, column {column}: white with {percent}%", { ...place, percent: share });
       bar.setAttribute("aria-label", t("Chance of white: {percent}%", { percent: share }));
       bar.firstElementChild.style.width = `${white}%`;

@@ -2,7 +2,7 @@
 
 import { announce, el, find, cloneTemplate } from "./dom.js";
 import { Pointer } from "./pointer.js";
-import { fixed, t } from "../lang.js";
+import { formatFixed, t } from "../lang.js";
 import { Mask } from "../pixels/mask.js";
 import { blankCanvas, canvasOf, contextOf } from "../pixels/raster.js";
 import { percent } from "../service/words.js";
@@ -82,13 +82,13 @@ export class ScoredPicture {
   #sum(model, { nats, bits_per_dim: perDim, per_colour_bits: colours, quantised_pixels: moves, p_value: rarity }) {
     const facts = [
       [t("Model"), model],
-      ["Nats", fixed(nats, 2)],
-      ["Bits/dim", fixed(perDim, 3)],
+      ["Nats", formatFixed(nats, 2)],
+      ["Bits/dim", formatFixed(perDim, 3)],
     ];
-    if (colours.length > 1) facts.push([t("Red, green, blue"), colours.map((bits) => fixed(bits, 2)).join(", ")]);
+    if (colours.length > 1) facts.push([t("Red, green, blue"), colours.map((bits) => formatFixed(bits, 2)).join(", ")]);
     if (moves) facts.push([t("Moved to a known value"), t("{count} pixels", { count: moves })]);
     const list = el("dl", { class: "facts" });
-    const whole = el("strong", {}, t("Surprise: {bits} bits.", { bits: fixed(nats / Math.LN2, 1) }));
+    const whole = el("strong", {}, t("Surprise: {bits} bits.", { bits: formatFixed(nats / Math.LN2, 1) }));
     const fold = el("details", { class: "drawer" }, el("summary", {}, t("For those who know")), list);
     list.append(...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
     const rare =
@@ -99,9 +99,10 @@ export class ScoredPicture {
   /** Its place and its bits, in words. @param {number[]} pixel */
   wordsOf([x, y]) {
     const bits = this.#map.bits[y][x];
-    const parts = bits.length > 1 ? ` (${bits.map((part) => fixed(part, 2)).join(" + ")})` : "";
+    const parts = bits.length > 1 ? ` (${bits.map((part) => formatFixed(part, 2)).join(" + ")})` : "";
     return (
-      t("Row {row}, column {column}: {bits} bits", { row: y + 1, column: x + 1, bits: fixed(sum(bits), 2) }) + parts
+      t("Row {row}, column {column}: {bits} bits", { row: y + 1, column: x + 1, bits: formatFixed(sum(bits), 2) }) +
+      parts
     );
   }
 

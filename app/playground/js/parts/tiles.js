@@ -1,7 +1,7 @@
 /** The images of a job side by side, beside what was given: painted as their rows come, ranked at the end. */
 
 import { el } from "./dom.js";
-import { fixed, t } from "../lang.js";
+import { formatFixed, t } from "../lang.js";
 import { outlineOf } from "../pixels/outline.js";
 import { Painting } from "../pixels/painting.js";
 import { canvasOf, cropTo, holeOf, load, pixelsOf, smallSize } from "../pixels/raster.js";
@@ -102,7 +102,7 @@ export class Tiles {
       const tile = this.element.querySelector(`[data-sample="${sample}"]`);
       if (!tile) return;
       const name = place === 0 ? t("Likeliest") : ordinal(place + 1);
-      const caption = t("{name} · {bits} bits", { name, bits: fixed(nats / Math.LN2, 1) });
+      const caption = t("{name} · {bits} bits", { name, bits: formatFixed(nats / Math.LN2, 1) });
       tile.dataset.nats = String(nats);
       tile.setAttribute("aria-label", t("{caption}: open large", { caption }));
       tile.querySelector(".caption")?.replaceChildren(caption);
@@ -135,7 +135,7 @@ export class Tiles {
     /** @type {HTMLElement | null} */
     const original = this.element.querySelector(".original");
     if (!original) return;
-    const caption = t("{name} · {bits} bits", { name: t("Original"), bits: fixed(nats / Math.LN2, 1) });
+    const caption = t("{name} · {bits} bits", { name: t("Original"), bits: formatFixed(nats / Math.LN2, 1) });
     original.querySelector(".caption")?.replaceChildren(caption);
     const tiles = [.../** @type {NodeListOf<HTMLElement>} */ (this.element.querySelectorAll("button.tile"))];
     const next = tiles.find((tile) => Number(tile.dataset.nats) > nats);

@@ -1,11 +1,11 @@
 /** A training on the page: how far it is, what it draws by now, how well it knows pictures held back, and its end. */
 
-import { fixed, say, t } from "../lang.js";
+import { formatFixed, formatNumber, t } from "../lang.js";
 import { modelsFor } from "../service/choice.js";
 import { FollowedJob } from "../service/followed_job.js";
 import { explain } from "../service/problems.js";
 import { statusLine } from "../service/words.js";
-import { Latest } from "../signal.js";
+import { LatestRequest } from "../signal.js";
 import { passing } from "../storage.js";
 import { dataUrlOf, dataUrlOfFile, save } from "../pixels/raster.js";
 import { svg } from "./belief_plot.js";
@@ -56,7 +56,7 @@ export class TrainingBoard {
   #curve = el("figure", { class: "hint" });
   /** The newest `progress`. @type {any} */
   #progress = {};
-  #watching = new Latest();
+  #watching = new LatestRequest();
   #jobId = "";
   /** @type {Job | null} */
   #job = null;
@@ -66,7 +66,7 @@ export class TrainingBoard {
   /** Show this training, until it ends or another one is shown; "" is none. Never throws. @param {string} id */
   async watch(id) {
     if (id === this.#jobId) return;
-    const signal = this.#watching.ask();
+    const signal = this.#watching.start();
     this.#jobId = id;
     if (!id) return;
     this.#job = null;
@@ -119,7 +119,7 @@ export class TrainingBoard {
     const { width, height, colours } = this.#progress;
     const { model, pictures, unreadable, unsupported_names, result } = /** @type {any} */ (this.#job);
     const names = unsupported_names?.join(", ");
-    const facts = { count: say(pictures ?? 0), unread: say(unreadable ?? 0), colours, names };
+    const facts = { count: formatNumber(pictures ?? 0), unread: formatNumber(unreadable ?? 0), colours, names };
     const found = pictures ? [t("{count} pictures", facts)] : [];
     if (colours) found.push(t("{colours} colours", facts));
     if (width) found.push(`${width} × ${height}`);
@@ -203,14 +203,14 @@ export class TrainingBoard {
     const level = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ anchor) => {
       const place = { x: anchor === "end" ? WIDTH : 0, y: y(value) - 6, "text-anchor": anchor };
       const text = svg("text", { ...place, fill: "currentColor", stroke: "none" });
-      text.textContent = `${name} ${fixed(value, 2)}`;
+      text.textContent = `${name} ${formatFixed(value, 2)}`;
       plot.append(svg("path", { d: `M0 ${y(value)}H${WIDTH}`, "stroke-dasharray": "6 5" }), text);
     };
     level(t("Guessing"), guessing, "start");
     level("PNG", png, "end");
     const path = this.#points.map(([at, value], i) => `${i ? "L" : "M"}${WIDTH * at} ${y(value)}`);
     if (path.length) plot.append(svg("path", { d: `${path.join("")}h0`, class: "learned", "stroke-width": 4 }));
-    const newest = bits === null ? "…" : fixed(bits, 2);
+    const newest = bits === null ? "…" : formatFixed(bits, 2);
     const caption = t("The model: {bits} bits/dim of pictures held back; less is better.", { bits: newest });
     this.#curve.replaceChildren(plot, el("figcaption", {}, caption));
     this.#curve.hidden = false;

@@ -1,7 +1,7 @@
 /** What a view asks the service, one question at a time: the one before is given up, and so is the last when nobody looks. */
 
 import { explain, Unreachable } from "./problems.js";
-import { Latest } from "../signal.js";
+import { LatestRequest } from "../signal.js";
 
 /** @import {Signal} from "../signal.js" */
 
@@ -20,11 +20,11 @@ export class CurrentQuestion {
 
   #onTrouble;
   #isCutOff = false;
-  #latest = new Latest();
+  #latest = new LatestRequest();
 
   /** @param {(signal: AbortSignal) => Promise<unknown>} question that minds the signal: then nobody wants the answer */
   async ask(question) {
-    const signal = this.#latest.ask();
+    const signal = this.#latest.start();
     this.isAsking = true;
     this.#isCutOff = false;
     try {
@@ -39,7 +39,7 @@ export class CurrentQuestion {
   }
 
   giveUp() {
-    this.#latest.ask();
+    this.#latest.start();
     this.isAsking = false;
   }
 }

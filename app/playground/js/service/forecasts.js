@@ -1,6 +1,6 @@
 /** What a picture that is being drawn can still become: the mean of many endings from a pixel on, and some of them. */
 
-import { Latest } from "../signal.js";
+import { LatestRequest } from "../signal.js";
 import { completionsFrom } from "./drawing.js";
 
 /** @import {Backend} from "./backend.js" */
@@ -49,7 +49,7 @@ export class Forecasts {
   #source;
   #many;
   #most;
-  #asking = new Latest();
+  #asking = new LatestRequest();
   #isAsking = false;
   /** How long an answer takes. */
   #lastsS = 0;
@@ -84,7 +84,7 @@ export class Forecasts {
 
   /** Nobody looks any more. */
   stop() {
-    this.#asking.ask();
+    this.#asking.start();
     this.#isAsking = false;
   }
 
@@ -92,7 +92,7 @@ export class Forecasts {
   async #ask(from, isUrgent = false) {
     const source = this.#source;
     if (!source || (this.#isAsking && !isUrgent)) return;
-    const signal = this.#asking.ask();
+    const signal = this.#asking.start();
     this.#isAsking = true;
     const begun = performance.now();
     try {

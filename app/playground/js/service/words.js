@@ -1,14 +1,14 @@
 /** Numbers and states as people say them. */
 
 import { kindOf, networkOf } from "./kinds.js";
-import { fixed, language, say, t } from "../lang.js";
+import { formatFixed, language, formatNumber, t } from "../lang.js";
 import { rgbaOf } from "../pixels/raster.js";
 
 /** @import {Job, Model, Receipt, ScoreResult, Status} from "../types" */
 
 /** @param {number} count */
 export function images(count) {
-  return count === 1 ? t("1 image") : t("{count} images", { count: say(count) });
+  return count === 1 ? t("1 image") : t("{count} images", { count: formatNumber(count) });
 }
 
 /** @param {number} seconds */
@@ -16,7 +16,7 @@ function duration(seconds) {
   if (seconds < 1) return t("under a second");
   if (seconds < 90) return t("{s} s", { s: Math.round(seconds) });
   if (seconds < 5400) return t("{min} min", { min: Math.round(seconds / 60) });
-  return t("{h} h", { h: fixed(seconds / 3600, 1) });
+  return t("{h} h", { h: formatFixed(seconds / 3600, 1) });
 }
 
 /** @param {number} place */
@@ -91,15 +91,15 @@ export function modelScore(model) {
   if (model.state === "compiling") return t("compiling for this processor: its jobs wait");
   if (model.state === "loading") return t("loading: its jobs wait");
   if (model.test_bits_per_dim === null) return t("not measured");
-  const bits = `${fixed(model.test_bits_per_dim, model.values === 2 ? 3 : 2)} bits/dim`;
+  const bits = `${formatFixed(model.test_bits_per_dim, model.values === 2 ? 3 : 2)} bits/dim`;
   if (model.values > 2 || model.test_nats === null) return bits;
-  return `${t("{nats} nats", { nats: fixed(model.test_nats, 2) })} · ${bits}`;
+  return `${t("{nats} nats", { nats: formatFixed(model.test_nats, 2) })} · ${bits}`;
 }
 
 /** @param {Model} model */
 export function modelOrigin(model) {
   return t("{count} weights, trained on {data}", {
-    count: say(model.parameters, { notation: "compact" }),
+    count: formatNumber(model.parameters, { notation: "compact" }),
     data: model.data,
   });
 }
@@ -150,7 +150,9 @@ export function originLine({ model: name, seed, temperature, label }, models) {
   const known = models?.find((one) => one.name === name);
   const model = known ? kindOf(known) : name;
   const of = label ? ` · ${t("label {name}", { name: [label].flat().join(", ") })}` : "";
-  return t("{model} · seed {seed} · temperature {temperature}", { model, seed, temperature: say(temperature) }) + of;
+  return (
+    t("{model} · seed {seed} · temperature {temperature}", { model, seed, temperature: formatNumber(temperature) }) + of
+  );
 }
 
 const QUALITIES = /** @type {Record<string, string>} */ ({
@@ -188,7 +190,7 @@ export function qualityWords(receipt) {
 function durationOf(job) {
   if (!job.started_at || !job.finished_at) return "";
   const seconds = (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000;
-  return ` ${t("in {time}", { time: seconds >= 0.05 && seconds < 10 ? `${fixed(seconds, 1)} s` : duration(seconds) })}`;
+  return ` ${t("in {time}", { time: seconds >= 0.05 && seconds < 10 ? `${formatFixed(seconds, 1)} s` : duration(seconds) })}`;
 }
 
 /** Nothing where the estimates are not to be trusted. @param {Receipt} receipt @param {string} word exact, good, rough or poor */
@@ -221,7 +223,8 @@ export function chanceOfPicture({ nats, p_value: rarer }) {
 export function likelihood(bits) {
   if (bits < LEAST_BITS) return t("nearly 1");
   const tens = bits * Math.LOG10E * Math.LN2;
-  if (tens < 5) return t("1 in {count}", { count: say(Math.round(10 ** tens), { maximumSignificantDigits: 2 }) });
+  if (tens < 5)
+    return t("1 in {count}", { count: formatNumber(Math.round(10 ** tens), { maximumSignificantDigits: 2 }) });
   const power = String(Math.round(tens)).replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]);
   return t("1 in 10{power}", { power });
 }
@@ -233,7 +236,7 @@ export function likelihood(bits) {
  * @param {boolean | null} isWhite null for a picture in colours
  */
 export function costOfPixel(bits, isWhite) {
-  const facts = { percent: percent(2 ** -bits), bits: fixed(bits, 1) };
+  const facts = { percent: percent(2 ** -bits), bits: formatFixed(bits, 1) };
   if (isWhite === null) return t("This colour had {percent} here: {bits} bits", facts);
   return isWhite
     ? t("White had {percent} here: {bits} bits", facts)
@@ -243,5 +246,5 @@ export function costOfPixel(bits, isWhite) {
 /** @param {number} share */
 export function percent(share) {
   const least = share > 0 && share < LEAST_SHARE;
-  return `${least ? "< " : ""}${say(least ? LEAST_SHARE : share, { style: "percent", maximumSignificantDigits: 2 })}`;
+  return `${least ? "< " : ""}${formatNumber(least ? LEAST_SHARE : share, { style: "percent", maximumSignificantDigits: 2 })}`;
 }

@@ -5,7 +5,7 @@ import { modelsFor } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
 import { CurrentQuestion } from "../service/current_question.js";
 import { kindOf } from "../service/kinds.js";
-import { fixed, t } from "../lang.js";
+import { formatFixed, t } from "../lang.js";
 import { DrawingCanvas } from "../parts/drawing_canvas.js";
 import { friendlySeed } from "../service/requests.js";
 import { NO_MODEL, statusLine } from "../service/words.js";
@@ -127,7 +127,7 @@ export class BetView {
   get #rival() {
     const text = this.#game?.rival ?? "";
     const bits = Number(text);
-    return text && Number.isFinite(bits) ? fixed(bits, 1) : "";
+    return text && Number.isFinite(bits) ? formatFixed(bits, 1) : "";
   }
 
   /** Drawn as far as the next bet, or to its end. */
@@ -176,7 +176,7 @@ export class BetView {
     this.#isPaid = true;
     this.#at = at + 1;
     this.#canvas.paint(game.drawing, this.#at, null, true, false);
-    const facts = { mine: fixed(cost, 1), theirs: fixed(theirs, 1), percent: fixed(100 * chance, 0) };
+    const facts = { mine: formatFixed(cost, 1), theirs: formatFixed(theirs, 1), percent: formatFixed(100 * chance, 0) };
     this.#tell(
       isWhite
         ? t("It is white. The network had said {percent}%. You pay {mine} bits, it pays {theirs}.", facts)
@@ -190,7 +190,11 @@ export class BetView {
   /** @param {Bet} bet */
   #finish({ bills, marks }) {
     const [mine, theirs] = [bills.mine, bills.theirs].map((bits) => Number(bits.toFixed(1)));
-    const facts = { mine: fixed(mine, 1), theirs: fixed(theirs, 1), difference: fixed(Math.abs(mine - theirs), 1) };
+    const facts = {
+      mine: formatFixed(mine, 1),
+      theirs: formatFixed(theirs, 1),
+      difference: formatFixed(Math.abs(mine - theirs), 1),
+    };
     const verdict =
       mine > theirs
         ? t("You paid {mine} bits, the network {theirs}: it beat you by {difference}.", facts)
@@ -224,8 +228,8 @@ export class BetView {
         }),
       );
     }
-    find(this.#element, "[data-mine]").textContent = t("{bits} bits", { bits: fixed(bet.bills.mine, 1) });
-    find(this.#element, "[data-theirs]").textContent = t("{bits} bits", { bits: fixed(bet.bills.theirs, 1) });
+    find(this.#element, "[data-mine]").textContent = t("{bits} bits", { bits: formatFixed(bet.bills.mine, 1) });
+    find(this.#element, "[data-theirs]").textContent = t("{bits} bits", { bits: formatFixed(bet.bills.theirs, 1) });
     this.#lean();
   }
 
@@ -288,7 +292,10 @@ export class BetView {
     const lines = [
       day ? `pixelrnn ${day}` : "pixelrnn",
       bet.squares,
-      t("me {mine} bits, the network {theirs}", { mine: fixed(Number(mine), 1), theirs: fixed(Number(theirs), 1) }),
+      t("me {mine} bits, the network {theirs}", {
+        mine: formatFixed(Number(mine), 1),
+        theirs: formatFixed(Number(theirs), 1),
+      }),
       new URL(link, location.href).href,
     ];
     try {

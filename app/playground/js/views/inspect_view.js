@@ -17,7 +17,7 @@ import { explain, FieldTrouble, Unreachable } from "../service/problems.js";
 import { dataUrlOf, pixelsOf } from "../pixels/raster.js";
 import { completionOf, friendlySeed, scoreForm } from "../service/requests.js";
 import { ScoredPicture } from "../parts/scored_picture.js";
-import { Latest } from "../signal.js";
+import { LatestRequest } from "../signal.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
 
 /** @import {ColourBelief, JobInput, Job, Model, ScoreAnswer, ScoreMap, ScoreResult, Shared} from "../types" */
@@ -88,7 +88,7 @@ export class InspectView {
   #jobId = "";
   /** Whether something is seen, or on its way, that nobody asked for. */
   #isBegun = false;
-  #showing = new Latest();
+  #showing = new LatestRequest();
   #question;
   /** The server did not answer when the wanted score was to be shown. */
   #isCutOff = false;
@@ -150,7 +150,7 @@ export class InspectView {
     this.element.dataset.used = "";
     this.#panel.hidden = true;
     this.#state.textContent = t("Asking the model…");
-    return this.#showing.ask();
+    return this.#showing.start();
   }
 
   /** Show a score, when it is there, and what was drawn from it. @param {string} [jobId] @param {string} [redrawnId] */

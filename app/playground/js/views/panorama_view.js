@@ -4,7 +4,7 @@
  * A taller field begins with the rows of a shorter one: more of it is a taller one of the same seed.
  */
 
-import { say, t } from "../lang.js";
+import { formatNumber, t } from "../lang.js";
 import { el, find } from "../parts/dom.js";
 import { DrawFields } from "../parts/draw_fields.js";
 import { clearTrouble, field, clearTroubleOnChange, showTrouble, submitRow } from "../parts/fields.js";
@@ -12,7 +12,7 @@ import { blankCanvas, writeBytes, contextOf } from "../pixels/raster.js";
 import { FollowedJob } from "../service/followed_job.js";
 import { titleOf } from "../service/kinds.js";
 import { FieldTrouble } from "../service/problems.js";
-import { Latest } from "../signal.js";
+import { LatestRequest } from "../signal.js";
 
 /** @import {Model, RowEvent, Shared} from "../types" */
 
@@ -55,7 +55,7 @@ export class PanoramaView {
   #end = el("div", { class: "panorama-end" });
   #isAtEnd = false;
   #isBusy = false;
-  #asking = new Latest();
+  #asking = new LatestRequest();
   #shownPlace = "";
   /** @type {PanoramaOptions | null} */
   #wish = null;
@@ -86,7 +86,7 @@ export class PanoramaView {
 
   /** Nobody looks: what is not drawn yet is not waited for. */
   leave() {
-    this.#asking.ask();
+    this.#asking.start();
     this.#isBusy = false;
   }
 
@@ -144,7 +144,7 @@ export class PanoramaView {
     const { height: most } = this.#pixels;
     const rows = Math.min(most, Math.max(FIRST_ROWS, 2 * this.#next));
     if (rows <= this.#next) return;
-    const signal = this.#asking.ask();
+    const signal = this.#asking.start();
     this.#isBusy = true;
     this.#canvas.height = rows;
     contextOf(this.#canvas).putImageData(this.#pixels, 0, 0);
@@ -169,7 +169,7 @@ export class PanoramaView {
     writeBytes(this.#pixels, pixels, look, y);
     contextOf(this.#canvas).putImageData(this.#pixels, 0, 0, 0, y, this.#pixels.width, 1);
     this.#next = y + 1;
-    const counts = { rows: say(this.#next), most: say(this.#pixels.height) };
+    const counts = { rows: formatNumber(this.#next), most: formatNumber(this.#pixels.height) };
     this.#state.textContent = t("{rows} of at most {most} rows", counts);
   }
 }

@@ -6,7 +6,7 @@ import { shuffle, someCharacters } from "../service/examples.js";
 import { CurrentQuestion } from "../service/current_question.js";
 import { PixelNote } from "../parts/pixel_note.js";
 import { kindOf } from "../service/kinds.js";
-import { fixed, say, t } from "../lang.js";
+import { formatFixed, formatNumber, t } from "../lang.js";
 import { canvasOf } from "../pixels/raster.js";
 import { friendlySeed } from "../service/requests.js";
 import { costOfPixel, NO_MODEL } from "../service/words.js";
@@ -132,7 +132,7 @@ export class RealView {
   }
 
   get #found() {
-    const facts = { count: say(this.#cards.filter(isRight).length), all: say(this.#cards.length) };
+    const facts = { count: formatNumber(this.#cards.filter(isRight).length), all: formatNumber(this.#cards.length) };
     return t("You were right about {count} of {all}.", facts);
   }
 
@@ -178,7 +178,7 @@ function show(card) {
   box.disabled = true;
   const code = `U+${name.codePointAt(0)?.toString(16).toUpperCase()}`;
   const what = name ? t("Exists: {code}", { code }) : t("Drawn just now");
-  const surprise = nats === null ? "…" : t("{bits} bits", { bits: fixed(nats / Math.LN2, 1) });
+  const surprise = nats === null ? "…" : t("{bits} bits", { bits: formatFixed(nats / Math.LN2, 1) });
   const mark = isRight(card) ? t("You were right.") : t("You were wrong.");
   caption.replaceChildren(el("strong", { title: name }, what), el("br"), surprise, el("br"), mark);
   caption.parentElement?.setAttribute("data-right", String(isRight(card)));
@@ -192,10 +192,10 @@ function verdict(cards) {
   const least = [...cards].sort((a, b) => (a.nats ?? 0) - (b.nats ?? 0)).slice(0, real.length);
   const found = 2 * least.filter(({ name }) => name).length;
   const facts = {
-    real: fixed(mean(real), 1),
-    drawn: fixed(mean(cards.filter(({ name }) => !name)), 1),
-    count: say(found),
-    all: say(cards.length),
+    real: formatFixed(mean(real), 1),
+    drawn: formatFixed(mean(cards.filter(({ name }) => !name)), 1),
+    count: formatNumber(found),
+    all: formatNumber(cards.length),
   };
   return t(
     "On average the real ones surprise the network by {real} bits, its own by {drawn}. To guess that the less surprising half is real is right about {count} of {all}.",

@@ -7,7 +7,7 @@ import { clearTrouble, field, showTrouble, submitRow } from "../parts/fields.js"
 import { HistoryStrip } from "../parts/history_strip.js";
 import { icon } from "../parts/icons.js";
 import { LabelFields } from "../parts/label_fields.js";
-import { say, t } from "../lang.js";
+import { formatNumber, t } from "../lang.js";
 import { ModelPicker } from "../parts/model_picker.js";
 import { historyEntry } from "../service/history.js";
 import { titleOf } from "../service/kinds.js";
@@ -183,7 +183,7 @@ export class SampleView {
       return chosen.map((model) => ({ label: titleOf(model), note, model, wish: { n, seed, temperature } }));
     }
     return TEMPERATURES.map((degree) => ({
-      label: t("Temperature {degree}", { degree: say(degree) }),
+      label: t("Temperature {degree}", { degree: formatNumber(degree) }),
       note: NOTES[degree] ?? "",
       model: chosen[0],
       wish: { n, seed, temperature: degree },

@@ -1,6 +1,6 @@
 /** Teach: a model of your own pictures, trained and served here. */
 
-import { say, t } from "../lang.js";
+import { formatNumber, t } from "../lang.js";
 import { el, find } from "../parts/dom.js";
 import { clearTrouble, field, clearTroubleOnChange, group, showTrouble, submitRow } from "../parts/fields.js";
 import { FormCode } from "../parts/form_code.js";
@@ -108,7 +108,7 @@ export class TeachView {
     if (!found.length) return false;
     clearTrouble(this.#form);
     this.#found = found;
-    const facts = { name: found[0][1].name, count: say(found.length), size: say(megabytes(found)) };
+    const facts = { name: found[0][1].name, count: formatNumber(found.length), size: formatNumber(megabytes(found)) };
     const text = found.length > 1 ? t("{count} files, {size} MB", facts) : t("“{name}”, {size} MB", facts);
     this.#chosen.textContent = text;
     return true;

@@ -4,7 +4,7 @@ import { modelsFor, hasInk } from "../service/choice.js";
 import { find } from "../parts/dom.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
 import { kindOf } from "../service/kinds.js";
-import { say, t } from "../lang.js";
+import { formatNumber, t } from "../lang.js";
 import { explain, Unreachable } from "../service/problems.js";
 import { dataUrlOf } from "../pixels/raster.js";
 import { NO_MODEL } from "../service/words.js";
@@ -134,7 +134,7 @@ export class WatchView {
 
   get #recorded() {
     if (!this.#model?.compiling) return t("Recorded earlier.");
-    const counts = { ready: say(this.#isReadyCount), all: say(this.#all) };
+    const counts = { ready: formatNumber(this.#isReadyCount), all: formatNumber(this.#all) };
     if (this.#model.state === "loading") {
       return t(
         "Recorded earlier. The live one begins by itself in some seconds: {ready} of {all} networks are loaded.",
