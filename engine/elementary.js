@@ -100,9 +100,9 @@ export const log2 = (x) => log(x) / Math.LN2;
 /**
  * Return the sum of numbers, rounded once, like Python's `math.fsum` (Shewchuk, 1997).
  *
- * @param {ArrayLike<number>} terms - Numbers; 0 is returned if there are none. With a
- *     number that is not finite, the result is that of plain addition: an infinity or
- *     NaN.
+ * @param {ArrayLike<number>} terms - Numbers whose partial sums do not overflow; 0 is
+ *     returned if there are none. With a number that is not finite, the result is that
+ *     of plain addition: an infinity or NaN.
  */
 export function exactSum(terms) {
   // The parts do not overlap, the smallest is first, and their sum is exactly the sum so far.

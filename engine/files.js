@@ -6,11 +6,12 @@
 import { sha256 } from "./sha256.js";
 
 /**
- * An error in what a caller passed to the engine: an option, a picture, a file or an
- * address.
+ * An error of the engine whose message is a sentence for the user: what was wrong, and
+ * what was expected.
  *
- * The engine raises it. Its message is a sentence for the user that says what was wrong
- * and what was expected.
+ * It is raised for invalid options and pictures, for files that cannot be read or are
+ * damaged, for too little memory, for a machine without SIMD, and for calls to a worker
+ * that has ended. An address that cannot be parsed raises TypeError instead.
  */
 export class EngineError extends Error {
   name = "EngineError";

@@ -36,8 +36,10 @@ const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("pixel
  * @param {Embedded} [embedded] - Worker and files of a page that cannot fetch. Default:
  *     fetch them.
  * @returns {Promise<Portable & {close: () => void}>}
- * @throws {EngineError} under the conditions of `load`, or if the worker cannot run;
- *     the worker is ended then.
+ * @throws {TypeError} if the address cannot be parsed.
+ * @throws {EngineError} if a file cannot be read or has the wrong sha256, if the engine
+ *     cannot read the model, if there is too little memory or no WebAssembly with SIMD,
+ *     or if the worker cannot run. The worker is ended then.
  */
 export async function loadInWorker(url, embedded) {
   const calls = new Calls(embedded ? new Worker(policy.createScriptURL(embedded.script)) : moduleWorker());

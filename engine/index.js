@@ -32,6 +32,7 @@ const FORMATS = [3, 4];
  *     against the page, in Node against the working directory. A missing slash at the
  *     end is added.
  * @returns {Promise<Model>} The model, ready to draw.
+ * @throws {TypeError} if the address cannot be parsed.
  * @throws {EngineError} if a file cannot be read or has the wrong sha256, if
  *     portable.json is not JSON or has an unknown format, if the model needs another
  *     version of the engine, or if the machine has too little memory or no WebAssembly

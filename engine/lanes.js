@@ -122,7 +122,6 @@ class DecodingLane {
  * @param {number[]} [labels] - Index of each image's label, if the model has labels.
  * @returns The bytes of each lane.
  * @throws {EngineError} if the network gives logits that are not finite.
- * @throws {EngineError} if the network gives logits that are not finite.
  */
 export function encodeLanes(stage, images, lanes, size, labels) {
   const streams = Array.from({ length: lanes }, () => new EncodingLane());

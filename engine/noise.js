@@ -42,9 +42,11 @@ export function fillNoise(instance, scratch, of, stage, address, shape) {
  * Chooses the member and the label of an image from the image's noise, as the service
  * does.
  *
- * `member(of, members)` and `label(of, shares)` return an index and change nothing; the
- * same image always gets the same answer. An instance owns a WebAssembly instance of
- * the model's program; code that draws makes one for each call.
+ * Made from the compiled program of the model; the constructor raises EngineError if
+ * there is too little memory for an instance of it. `member(of, members)` returns the
+ * index of one of so many members, `label(of, shares)` the index of a label with the
+ * given probabilities; `of` is the seed and the number of the image. The same image
+ * always gets the same answer.
  */
 export class Chooser {
   #instance;

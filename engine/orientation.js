@@ -42,11 +42,11 @@ export const ORIENTATIONS = /** @type {Orientation[]} */ ([
 ]);
 
 /**
- * Return true if a name is that of an orientation.
+ * Return true if a name is that of one of the eight orientations.
  *
  * @param {string} name
  */
-export const isOrientation = (name) => name in STEPS;
+export const isOrientation = (name) => Object.hasOwn(STEPS, name);
 
 /**
  * Turn or mirror maps of pixels.

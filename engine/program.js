@@ -33,9 +33,6 @@ const compiled = new Map();
  * @param {Description} description - The model's portable.json.
  * @returns {Promise<Program>} The compiled module and the name of its file.
  * @throws {EngineError} if the engine has no such kind, if the weights were packed for
- *     another version of the engine, if a file cannot be read, or if the browser has no
- *     WebAssembly with SIMD.
- * @throws {EngineError} if the engine has no such kind, if the weights were packed for
  *     another version of the engine, if a file cannot be read or has the wrong sha256,
  *     or if the machine has too little memory or no WebAssembly with SIMD.
  */

@@ -124,8 +124,9 @@ function namesIn(text) {
  *     or indices of colours of each image in the order (channels, height, width), -1 if
  *     the square of an enlarged pixel has several colours. `foreign`: places outside
  *     the images, in pixels before enlarging, that do not have the colour of the lines.
- * @throws {EngineError} if the size of the picture is not that of a sheet of so many
- *     images, or a multiple of it.
+ * @throws {EngineError} if the picture does not have the size of a sheet of so many
+ *     images, or a multiple of it, or if it has another number of channels than the
+ *     images.
  */
 export function cut(png, count, { channels, height, width, palette }) {
   const columns = Math.ceil(Math.sqrt(count));

@@ -19,9 +19,12 @@ const WORD = 8;
 /**
  * A network with slots for images, in a WebAssembly memory of its own.
  *
- * `Model` makes stages. `open` starts an image in a slot; `step` draws in some slots
- * until a row is finished; `values` and `logP` read the result. Every method changes
- * only this stage. An image that is opened in a slot replaces the one before.
+ * `Model` makes stages. `open(slot, drawing)` starts an image in a slot and replaces
+ * the one before; `step(slots)` draws in these slots until at least one row is finished
+ * and returns [slot, row] of each; `values(slot)` and `logP(slot)` read the result;
+ * `logPOf` scores an image under several labels. Every method changes only this stage.
+ * The constructor raises EngineError if there is too little memory; drawing raises it
+ * if a logit is not finite.
  */
 export class Stage {
   /**

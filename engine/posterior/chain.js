@@ -61,10 +61,13 @@ const SWEEPS_OF_CHAIN = 2 ** 24;
 /**
  * A Markov chain of images that fill a hole. Its image tends to a draw from the posterior.
  *
- * `IslandsRun` makes two for each image and uses them in this order: `begin` draws candidates
- * (`start`), `seat` gives each chain one of them, `rounds` changes the image, `lookBack`
- * estimates p(given) once more. `image`, `logP`, `component` and `nats` describe the current
- * image. The methods use the particles of the mixture, so chains run one at a time.
+ * `IslandsRun` makes two for each image and uses them in this order. `begin()` draws candidates
+ * for the first image and puts them into the property `start`. The function `seat` of this
+ * module gives each chain one of all candidates. `rounds(count)` replaces the image that often.
+ * `lookBack()` estimates p(given) once more. The methods are generators, which yield how much
+ * is done. `image`, `logP`, `component` and `nats` describe the current image. All chains use
+ * the same particles of the mixture, so only one may run at a time. A sweep raises EngineError
+ * if the model finds the given pixels impossible.
  */
 export class Chain {
   /** The current image, upright (C, H, W). @type {Uint8Array} */

@@ -32,8 +32,9 @@ const FLOOR = 0.002;
  * Averages draws and predictions of the pixels of one hole into marginals.
  *
  * A completion makes one, and one for each chain. `add`, `passBy`, `predicting` and `merge` add
- * to its sums; `result()` returns the mean and the entropy of each variable and changes
- * nothing. Sums have the shape (V, C, H, W): a share for each value of each variable.
+ * to its sums. `result()` returns the mean and the entropy of each variable; at least one
+ * prediction must have been added. `drawnAlone()` ignores predictions. The sums have the shape
+ * (V, C, H, W): a share for each value of each variable.
  */
 export class Shares {
   /**

@@ -17,11 +17,12 @@ import { Sweep } from "./smc.js";
 /**
  * One network with its orientation: its way through an image, pixel by pixel.
  *
- * A `Target` makes one for each member and guide. It turns upright images into the
- * network's orientation, runs sweeps of particles and scores images. Its components are
- * the labels that an image may have, or one without a label. It makes its particles
- * when they are first needed; `sweep` and `logP` use the same ones, so only one may run
- * at a time. Making particles raises EngineError if there is too little memory.
+ * A `Target` makes one for each member and guide. `turned` and `upright` turn maps of
+ * pixels into the network's orientation and back; `sweep` starts particles through a
+ * hole; `logP` and `logPBefore` score images. `components` are the labels that an image
+ * may have, or one without a label. The particles are made when they are first needed,
+ * which raises EngineError if there is too little memory. `sweep` and the scores use
+ * the same particles, so only one may run at a time.
  */
 export class Way {
   /** @type {Particles | undefined} */
@@ -77,7 +78,7 @@ export class Way {
   }
 
   /**
-   * Return a sweep of particles through a hole, which has not begun to draw.
+   * Return a new sweep of particles through a hole.
    *
    * With `image`, the sweep is conditional: the image is the first particle, and all
    * pixels outside the hole are given by it.
@@ -86,9 +87,9 @@ export class Way {
    * @param {number} count - Number of particles.
    * @param {number} number - Number of the sweep; its noise depends on it.
    * @param {Uint8Array} hole - Upright mask of the pixels to draw.
-   * @param {Labels & {image?: Uint8Array, passed?: Listener}} [options] - `labels` of the
-   *     particles; `image`, upright; `passed`, called with upright particles on their
-   *     way.
+   * @param {Labels & {image?: Uint8Array, passed?: Listener}} [options] - `labels` of
+   *     the particles; `image`, upright; `passed`, called with upright particles on
+   *     their way.
    */
   sweep(given, count, number, hole, { image, labels, passed } = {}) {
     const known = this.turned(image ?? given.known);
@@ -150,12 +151,15 @@ export class Way {
 }
 
 /**
- * The members of a model, all equally likely, and its guides.
+ * The members of a model, all equally likely, and its guides: networks that propose
+ * images and do not change probabilities.
  *
- * Guides propose images and do not change probabilities. A `Target` makes one. `ways`
- * are the members, `proposers` the members and then the guides, without those that are
- * members. M members with K labels each have M x K components: component m * K + k is
- * member m with label k. All methods return natural logarithms and change nothing.
+ * A `Target` makes one. `ways` are the members, `proposers` the members and then the
+ * guides that are no members. M members with K labels each (K = 1 without labels) have
+ * M x K components: component m * K + k is member m with label k. `logP` and `proposed`
+ * score images with the ways' particles, so no sweep may be running; they return
+ * natural logarithms. `ofMembers` and `whole` combine such logarithms. `wayOf` splits
+ * the index of a component into those of its member and label.
  */
 export class Mixture {
   /**

@@ -24,10 +24,11 @@ const CHOICE = 1n << 63n;
 export const particleNoise = (sweep, particle) => PARTICLE | (BigInt(sweep) << 16n) | BigInt(particle);
 
 /**
- * Uniform numbers that choose among the particles of an image.
+ * Uniform numbers in [0, 1) that choose among the particles of an image.
  *
- * A `Target` makes one with a WebAssembly instance of its own. `numbers` returns the
- * same numbers for the same arguments.
+ * A `Target` makes one with a WebAssembly instance of its own, which raises EngineError
+ * if there is too little memory. `numbers` returns the same numbers for the same image,
+ * sweep and pixel.
  */
 export class Choices {
   #instance;

@@ -60,10 +60,10 @@ export function rowAndColumn(stop, width) {
 export const inverted = (mask) => mask.map((each) => 1 - each);
 
 /**
- * Return the height and width of a window, a part of a hole that is drawn at once: a
- * quarter of the image's, at least 2.
+ * Return the height and width of a window, a part of a hole that is drawn at once.
  *
  * @param {Size} size - Height and width of the image in pixels.
+ * @returns [height, width]: a quarter of the image's, rounded down, but at least 2.
  */
 export const windowSize = ({ height, width }) => [Math.max(2, height >> 2), Math.max(2, width >> 2)];
 

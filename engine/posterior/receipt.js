@@ -65,10 +65,11 @@ const NOTHING = {
 export const receiptWith = (facts, label) => ({ ...NOTHING, ...facts, ...(label === undefined ? {} : { label }) });
 
 /**
- * Return a receipt for a caller who asked for no image: without the label, nats and
- * qualities of images.
+ * Return the receipt of a completion whose images nobody asked for.
  *
  * @param {Receipt} receipt - Stays as it is.
+ * @returns A copy without `label` and with empty lists of nats and qualities; the other
+ *     figures describe the hole.
  */
 export const ofNoImage = ({ label: _, ...facts }) => ({ ...facts, nats: [], qualities: [] });
 

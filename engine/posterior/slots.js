@@ -16,8 +16,10 @@ const CELLS = ["state.scaled", "state.conditions"];
  * A stage whose images stop at any pixel and continue from each other's state.
  *
  * `Particles` uses one. In addition to the methods of `Stage`: `drawUpTo` draws images
- * up to a pixel, `fork` and `copy` let an image continue from where another one is,
- * `weighed` and `logits` read results. Methods change only this stage.
+ * up to a pixel, `fork` starts an image from the rows that another one has finished,
+ * `copy` lets an image continue from where another one is, `weighed` returns ln p of an
+ * image's weighed pixels, and `logits` the logits of the pixel that was weighed last.
+ * Methods change only this stage; they raise EngineError if a logit is not finite.
  */
 export class Slots extends Stage {
   /**

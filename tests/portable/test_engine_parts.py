@@ -251,3 +251,10 @@ def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match="has other files in it"):
         write([load_model("tiny-cnn", models_dir=all_models_dir)], tmp_path)
+
+
+def test_only_the_eight_names_are_orientations(ask: Ask) -> None:
+    """The name of a method that every JavaScript object has is no orientation."""
+    names = [*ORIENTATIONS, "toString", "constructor", ""]
+    found = ask("return given.names.map(parts.isOrientation);", names=names)
+    assert found == [True] * len(ORIENTATIONS) + [False] * 3
