@@ -1,5 +1,7 @@
 /**
- * Runs before anything is painted, and is no module: if the address names another view, the first one is not shown until
- * main.js has read the address.
+ * Runs before the page is painted, and is no module.
+ *
+ * If the address names another view than the first one, the first one stays hidden
+ * until main.js has read the address.
  */
 if (/^#(?!watch\b|$)/.test(location.hash)) document.documentElement.dataset.elsewhere = "";

@@ -1,51 +1,82 @@
-/** The page in the reader's language. English stands where it is used; each file of lang/ has one other language. */
+/**
+ * The page in the reader's language.
+ *
+ * English texts stand where they are used and are the keys of the translations in
+ * lang/.
+ */
 
 import { textsIn } from "./files.js";
 import { lasting } from "./storage.js";
 
 const LANGUAGES = /** @type {Record<string, string>} */ ({ en: "English", de: "Deutsch" });
+/** Key of the chosen language in the browser's storage. */
 const KEY = "pixelrnn.language";
+/** Attributes that are translated. */
 const SPOKEN = ["aria-label", "title", "placeholder"];
 
+/** Code of the page's language, two letters. */
 export const language = chooseLanguage();
 /** @type {Record<string, string>} */
 const texts = language === "en" ? {} : await textsIn(language); // without its file the page speaks English
 
-/** The one that was chosen here, else the first of the browser's that there is. */
+/**
+ * Return the language that was chosen on this page before, else the first of the
+ * browser's that there is, else English.
+ */
 function chooseLanguage() {
   const wanted = [lasting.get(KEY) ?? "", ...navigator.languages].map((name) => name.slice(0, 2));
   return wanted.find((name) => name in LANGUAGES) ?? "en";
 }
 
 /**
- * A text in the reader's language, with {names} replaced by values.
+ * Return a text in the reader's language.
  *
- * @param {string} english
- * @param {Record<string, string | number>} [values]
+ * @param {string} english - The English text, which is the key; without a translation
+ *     it is returned itself.
+ * @param {Record<string, string | number>} [values] - Values that replace {names} in
+ *     the text; an unknown name stays as it is.
  */
 export function t(english, values = {}) {
   const text = texts[english] ?? english;
   return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 
-/** @param {number} number @param {Intl.NumberFormatOptions} [options] */
+/**
+ * Return a number as the reader's language writes it.
+ *
+ * @param {number} number
+ * @param {Intl.NumberFormatOptions} [options] - Options of `toLocaleString`.
+ */
 export function formatNumber(number, options) {
   return number.toLocaleString(language, options);
 }
 
-/** With this many digits behind the point. @param {number} number @param {number} digits */
+/**
+ * Return a number as the reader's language writes it, rounded to a fixed number of
+ * decimals and without separators of thousands.
+ *
+ * @param {number} number
+ * @param {number} digits - Number of decimals.
+ */
 export function formatFixed(number, digits) {
   return formatNumber(number, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });
 }
 
-/** All that stands in the page itself, its templates too. */
+/**
+ * Translate all texts of index.html, its templates too, and set the document's
+ * language. Changes the document.
+ */
 export function translatePage() {
   document.documentElement.lang = language;
   if (language === "en") return;
   for (const root of [document.head, document.body]) translate(root);
 }
 
-/** @param {Node} root */
+/**
+ * Translate all texts and attributes below a node.
+ *
+ * @param {Node} root
+ */
 function translate(root) {
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
@@ -59,13 +90,22 @@ function translate(root) {
   }
 }
 
-/** As `t`, whatever white space stands around and in it. @param {string} text */
+/**
+ * Return a translated text with the white space that stood around it.
+ *
+ * @param {string} text
+ */
 function translateText(text) {
   const english = text.trim().replace(/\s+/g, " ");
   return english in texts ? text.replace(/\S[^]*\S|\S/, texts[english]) : text;
 }
 
-/** The way to the other languages: a list, beside each other. @param {HTMLSelectElement} select */
+/**
+ * Fill a select element with the page's languages. Choosing one keeps it in the browser
+ * and reloads the page.
+ *
+ * @param {HTMLSelectElement} select - An empty select element.
+ */
 export function offerLanguages(select) {
   for (const [name, title] of Object.entries(LANGUAGES)) select.add(new Option(title, name, false, name === language));
   select.addEventListener("change", () => {

@@ -1,4 +1,7 @@
-/** The page put together: which view is shown, what they share, and what goes on around them. */
+/**
+ * Put the page together: show the view that the address names, poll the models, and
+ * receive files.
+ */
 
 import { offerLanguages, formatNumber, t, translatePage } from "./lang.js";
 import { announce, el, find, isTextInput } from "./parts/dom.js";
@@ -17,12 +20,17 @@ import { Signal } from "./signal.js";
 
 /** @import {Info, Model, ViewInstance, View} from "./types" */
 
+/** Milliseconds between two requests for the models. */
 const LOOK_MS = 5000;
-const LOOK_AGAIN_MS = 1000; // while models are compiled, or no worker is there yet
-/** So long after it was opened, the page takes a service without workers for one that starts. */
+/** The same while models are compiled or no worker has started. */
+const LOOK_AGAIN_MS = 1000;
+/** Milliseconds after opening during which a service without workers counts as starting. */
 const STARTING_MS = 30_000;
+/** The view of an address that names none. */
 const FIRST = "watch";
+/** Ending of files of coded pictures. */
 const CODED = ".pxrn";
+/** Views that take a picture file, the preferred one first. */
 const WHERE_PICTURES_GO = ["complete", "inspect"];
 
 translatePage();
@@ -38,18 +46,36 @@ const world = {
 };
 const shared = { ...world, backend: new Backend(world) };
 const sections = new Map(ROOMS.flat().map((view) => [view.place, sectionOf(view)]));
-/** Views that were opened, by where they are: the code of some is fetched then. @type {Map<HTMLElement, Promise<ViewInstance | null>>} */
+/**
+ * Section -> its view, once it was opened; null if its code could not be fetched.
+ *
+ * @type {Map<HTMLElement, Promise<ViewInstance | null>>}
+ */
 const instances = new Map();
-/** The last job of each view, as it stands in the address. @type {Map<string, string>} */
+/**
+ * Name of a view -> address of the job that it showed last.
+ *
+ * @type {Map<string, string>}
+ */
 const lastPlaces = new Map();
-/** The place that is seen. */
+/** Name of the view that is shown. */
 let currentPlace = FIRST;
 api.askForKey = askForKey;
 
-/** The answer that is waited for. @type {Promise<string> | null} */
+/**
+ * The open question for a key, so that it is asked once.
+ *
+ * @type {Promise<string> | null}
+ */
 let keyQuestion = null;
 
-/** Ask for the key of a server that wants one: one question at a time, however many wait for the answer. @returns {Promise<string>} "" = none */
+/**
+ * Ask for the key of a server that requires one. Return "" if the person has none.
+ *
+ * One question is open at a time, however many requests wait for the answer.
+ *
+ * @returns {Promise<string>} "" = none
+ */
 function askForKey() {
   const dialog = /** @type {HTMLDialogElement} */ (find(document, "#key"));
   keyQuestion ??= new Promise((resolve) => {
@@ -66,18 +92,32 @@ function askForKey() {
   return keyQuestion;
 }
 
-/** The view of this name, or of one that it had earlier. @param {string} name */
+/**
+ * Return the declaration of a view by its name or an earlier name; null if it needs a
+ * service and there is none.
+ *
+ * @param {string} name
+ */
 function viewAt(name) {
   const view = ROOMS.flat().find(({ place, aliases = [] }) => place === name || aliases.includes(name));
   return view && (api.hasService || !view.needsService) ? view : null;
 }
 
-/** Where a view is. @param {string} name */
+/**
+ * Return the section of a view; of an unknown name, that of the first view.
+ *
+ * @param {string} name
+ */
 function section(name) {
   return /** @type {HTMLElement} */ (sections.get(viewAt(name)?.place ?? FIRST));
 }
 
-/** The view, once its code is there; null where that does not come. @param {string} name @returns {Promise<ViewInstance | null>} */
+/**
+ * Return a view, making it if necessary; null if its code cannot be fetched.
+ *
+ * @param {string} name
+ * @returns {Promise<ViewInstance | null>}
+ */
 function instanceOf(name) {
   const { place, make } = viewAt(name) ?? ROOMS[0][0];
   const element = section(place);
@@ -100,14 +140,26 @@ function instanceOf(name) {
   return view;
 }
 
-/** A job of the view that is shown already takes the place of the one before: Back leads out of the view. @param {string} place */
+/**
+ * Show a view's job in the address.
+ *
+ * A job of the view that is shown replaces the one before in the browser's history, so
+ * that Back leaves the view.
+ *
+ * @param {string} place
+ */
 function show(place) {
   const isHere = !section(place.split("/")[0]).hidden;
   globalThis.history[isHere ? "replaceState" : "pushState"](null, "", `#${place}`);
   route();
 }
 
-/** #VIEW or #VIEW/JOB; #VIEW?... a recipe; #inspect/JOB/JOB for what was drawn from a score. A tab leads back to its last job. */
+/**
+ * Show the view that the address names.
+ *
+ * #VIEW, #VIEW/JOB, #VIEW?RECIPE, or #inspect/JOB/JOB for images that were drawn from a
+ * score.
+ */
 async function route() {
   const address = location.hash;
   const [path, query] = location.hash
@@ -127,7 +179,8 @@ async function route() {
   if (jobId) lastPlaces.set(wanted, address);
   showRoom(wanted);
   const view = await instanceOf(wanted);
-  if (location.hash !== address) return; // the reader is elsewhere by now
+  // The reader may have gone elsewhere while the code was fetched.
+  if (location.hash !== address) return;
   view?.open(jobId, further, name);
   const recipe = query ? recipeFrom(name, query) : null;
   if (recipe) view?.follow?.(recipe);
@@ -135,7 +188,11 @@ async function route() {
     note(t("This link does not say what is to be drawn: a part of it is missing or wrong."));
 }
 
-/** The tab of the room, and beneath it, where it has several views, those. @param {string} wanted */
+/**
+ * Mark the tab of a view's room, and show the links to the room's other views.
+ *
+ * @param {string} wanted
+ */
 function showRoom(wanted) {
   /** @type {HTMLElement[]} */
   const tabs = [...document.querySelectorAll(".tabs a")].map((tab) => /** @type {HTMLElement} */ (tab));
@@ -152,7 +209,11 @@ function showRoom(wanted) {
   }
 }
 
-/** Bring a link into sight in its row, which on a phone is longer than the screen. @param {HTMLElement} link */
+/**
+ * Scroll a link into sight within its row, which is longer than the screen of a phone.
+ *
+ * @param {HTMLElement} link
+ */
 function reveal(link) {
   const row = /** @type {HTMLElement} */ (link.parentElement);
   const start = link.offsetLeft - row.offsetLeft;
@@ -160,7 +221,11 @@ function reveal(link) {
   if (!isSeen) row.scrollLeft = start - (row.clientWidth - link.offsetWidth) / 2;
 }
 
-/** The way through the page: each room leads to the next one. @param {Element | undefined} tab */
+/**
+ * Set the link at the end of the page, which leads to the next room.
+ *
+ * @param {Element | undefined} tab
+ */
 function showNext(tab) {
   const link = find(document, "#tour a");
   link.parentElement.hidden = !tab;
@@ -168,7 +233,12 @@ function showNext(tab) {
   link.textContent = t("Next: {title}", { title: tab?.textContent ?? "" });
 }
 
-/** @param {View[]} room @param {string} wanted */
+/**
+ * Show links to the views of a room, if there are several.
+ *
+ * @param {View[]} room
+ * @param {string} wanted
+ */
 function showCorners(room, wanted) {
   const bar = find(document, ".corners");
   const models = world.models.value;
@@ -190,12 +260,16 @@ function showCorners(room, wanted) {
   if (current) reveal(current);
 }
 
-/** Where a view was left. @param {string} place */
+/**
+ * Return the address at which a view was left.
+ *
+ * @param {string} place
+ */
 function addressOf(place) {
   return lastPlaces.get(place) ?? `#${place}`;
 }
 
-/** Who works, and with which models: asked now and again, because workers come and go. */
+/** Ask the server for its models, show its state, and do the same again later. */
 async function pollModels() {
   await untilVisible();
   const state = find(document, "#fleet");
@@ -222,7 +296,12 @@ async function pollModels() {
   if (api.hasService || !world.models.value) setTimeout(pollModels, again);
 }
 
-/** @param {number} ready @param {Model[]} models */
+/**
+ * Return the words for the state of the server's models.
+ *
+ * @param {number} ready - Number of models that are ready.
+ * @param {Model[]} models
+ */
 function fleet(ready, models) {
   const all = models.length;
   if (!api.hasService) return t("In your browser");
@@ -233,7 +312,14 @@ function fleet(ready, models) {
   return all === 1 ? t("1 model") : t("{count} models", { count: formatNumber(all) });
 }
 
-/** A picture that came from here brings its settings back; any other one is for the view that takes pictures. @param {File} file */
+/**
+ * Take a file that was dropped, pasted or chosen.
+ *
+ * A picture that was drawn here brings its settings back into the form; any other
+ * picture goes to a view that takes pictures.
+ *
+ * @param {File} file
+ */
 async function takeFile(file) {
   if (file.name.endsWith(CODED)) return showCodedFile(file);
   const text = textOf(await file.slice(0, 65536).arrayBuffer());
@@ -260,7 +346,12 @@ async function takeFile(file) {
   note(t("“{name}” does not say how it was drawn, so it is a picture to look at here.", { name: file.name }));
 }
 
-/** A file of coded pictures. @param {File} file */
+/**
+ * Decode a file of coded pictures in this browser and show the pictures, or say why
+ * that failed.
+ *
+ * @param {File} file
+ */
 async function showCodedFile(file) {
   try {
     const { images, model } = await shared.backend.browser.decodeFile(file);
@@ -272,19 +363,25 @@ async function showCodedFile(file) {
 }
 
 /**
- * A picture of the page, as what another view is about.
+ * Open a view with a picture of the page.
  *
  * @param {string} name
  * @param {string} picture
  * @param {string} model
- * @param {number} [known] how many of its first pixels are known, of one that is not finished
+ * @param {number} [known] - Number of its first pixels that are drawn, of a picture
+ *     that is not finished.
  */
 async function send(name, picture, model, known) {
   location.hash = name;
   (await instanceOf(name))?.give?.(picture, model, name, known);
 }
 
-/** @param {string} text @param {...Node} pictures */
+/**
+ * Show a notice above the view.
+ *
+ * @param {string} text
+ * @param {...Node} pictures
+ */
 function note(text, ...pictures) {
   const notice = find(document, "#notice");
   notice.hidden = false;
@@ -292,7 +389,11 @@ function note(text, ...pictures) {
   announce(text);
 }
 
-/** Files that are dropped or pasted anywhere on the page. @param {(file: File) => void} take called with the first file */
+/**
+ * Call a function with the first file that is dropped or pasted anywhere on the page.
+ *
+ * @param {(file: File) => void} take - called with the first file
+ */
 function receiveFiles(take) {
   const mark = (/** @type {Event} */ event) => {
     event.preventDefault();

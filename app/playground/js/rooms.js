@@ -1,8 +1,8 @@
 /**
- * The rooms of the page, and the views in each, as they stand in the tabs.
+ * The rooms of the page and the views in each room, in the order of the tabs.
  *
- * Another view of the workbench is one file in views/, which exports what is said of it here (a `View`), and its name in
- * the list of that room. Nothing else knows of it: section, tab and address are made from this list.
+ * To add a view, write a file in views/ and declare it here as a `View` (types.d.ts).
+ * Its section, its tab and its address are made from this list.
  */
 
 import { el } from "./parts/dom.js";
@@ -17,7 +17,11 @@ import { DRAW_MODES } from "./service/draw_modes.js";
 
 /** @import {ViewInstance, Shared, View} from "./types" */
 
-/** @type {View[][]} */
+/**
+ * Rooms, each a list of its views.
+ *
+ * @type {View[][]}
+ */
 export const ROOMS = [
   [{ place: "watch", title: t("Watch"), make: (element, shared) => new WatchView(element, shared) }],
   [{ place: "bet", title: t("Bet"), make: (element, shared) => new BetView(element, shared) }],
@@ -76,12 +80,13 @@ export const ROOMS = [
 ];
 
 /**
- * A view whose code is sent to those who open it.
+ * Return a view made by code that is fetched only when the view is opened.
  *
  * @template Code
  * @param {Promise<Code>} code
  * @param {(code: Code) => ViewInstance} make
  * @returns {Promise<ViewInstance>}
+ * @throws {Unreachable} if the code cannot be fetched.
  */
 function whenLoaded(code, make) {
   return code.then(make, () => {
@@ -89,7 +94,16 @@ function whenLoaded(code, make) {
   });
 }
 
-/** Where a view is: in the page, or, of a form beside a stage, made for it. @param {View} view @returns {HTMLElement} */
+/**
+ * Return the section element of a view: the one in index.html, or else a new one, which
+ * is added to the page.
+ *
+ * A new section has the view's title and lead above a form, and a stage beside it.
+ *
+ * @param {View} view - Declaration of the view. Views with the same `sectionName` share
+ *     one section.
+ * @returns {HTMLElement}
+ */
 export function sectionOf({ place, sectionName = place, title, lead, empty = "" }) {
   const id = `view-${sectionName}`;
   const there = document.getElementById(id);

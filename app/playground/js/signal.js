@@ -1,6 +1,17 @@
-/** State that several parts of the page show: one copy, and everybody is told when it changes. Knows no element. */
+/**
+ * Values that several parts of the page share, and questions of which only the last
+ * answer counts. Knows no element.
+ */
 
-/** @template T */
+/**
+ * A value with listeners: one copy of a state that several parts of the page show.
+ *
+ * main.js makes one for the models, the limits and the connection. Setting `value`
+ * calls all listeners in the order in which they were added, also if the value is the
+ * same.
+ *
+ * @template T
+ */
 export class Signal {
   /** @param {T} value */
   constructor(value) {
@@ -20,14 +31,19 @@ export class Signal {
     for (const watcher of this.#watchers) watcher(value);
   }
 
-  /** Called now, and whenever it is set. @param {(value: T) => void} watcher */
+  /**
+   * Call a listener now and whenever the value is set.
+   *
+   * @param {(value: T) => void} watcher
+   */
   watch(watcher) {
     this.#watchers.push(watcher);
     watcher(this.#value);
   }
 
   /**
-   * Return its value as soon as it has one that is not null.
+   * Return a promise of the first value that is neither null nor undefined; the present
+   * one counts.
    *
    * @returns {Promise<NonNullable<T>>}
    */
@@ -43,11 +59,21 @@ export class Signal {
   }
 }
 
-/** A question of which only the last answer counts: whoever asks again, or no longer wants to know, ends the one before. */
+/**
+ * Cancels a request when a newer one starts, so that only the last answer is shown.
+ *
+ * Make one for each place that shows answers. `start()` aborts the signal of the
+ * request before and returns a new AbortSignal for the next one. To cancel without a
+ * successor, call it and ignore the result.
+ */
 export class LatestRequest {
   #controller = new AbortController();
 
-  /** @returns {AbortSignal} aborted as soon as the answer is unwanted */
+  /**
+   * Abort the request before, and return the signal of the next one.
+   *
+   * @returns {AbortSignal} aborted as soon as the answer is unwanted
+   */
   start() {
     this.#controller.abort();
     this.#controller = new AbortController();

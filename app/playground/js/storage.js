@@ -1,5 +1,11 @@
-/** What the browser keeps for the page. Where it keeps nothing, or is full, this tab remembers. Never throws. */
+/**
+ * Keep texts in the browser for the page.
+ *
+ * If the browser keeps nothing or is full, the texts live until the page is closed.
+ * Nothing here raises an error.
+ */
 
+/** Texts by key in one of the browser's storages. */
 class Store {
   /** @param {() => Storage} open */
   constructor(open) {
@@ -11,10 +17,15 @@ class Store {
   }
 
   #storage;
-  /** What there was no room for. @type {Map<string, string>} */
+  /** Texts that the browser did not take. @type {Map<string, string>} */
   #rest = new Map();
 
-  /** @param {string} key @returns {string | null} */
+  /**
+   * Return the text of a key, or null.
+   *
+   * @param {string} key
+   * @returns {string | null}
+   */
   get(key) {
     try {
       return this.#rest.get(key) ?? this.#storage?.getItem(key) ?? null;
@@ -23,7 +34,14 @@ class Store {
     }
   }
 
-  /** @param {string} key @param {string} text @returns {boolean} false where less text would find room */
+  /**
+   * Keep a text under a key; return false if the storage is full, so that a shorter
+   * text may fit.
+   *
+   * @param {string} key
+   * @param {string} text
+   * @returns {boolean} false where less text would find room
+   */
   set(key, text) {
     try {
       this.#storage?.setItem(key, text);
@@ -40,7 +58,7 @@ class Store {
   }
 }
 
-/** Until the person clears it. */
+/** Texts that stay until the person deletes the site's data. */
 export const lasting = new Store(() => localStorage);
-/** Until the tab is closed. */
+/** Texts that stay until the tab is closed. */
 export const passing = new Store(() => sessionStorage);

@@ -1,26 +1,43 @@
-/** A fog over what is not known yet: what is expected of each pixel, soft, and on its way from the last to the next. */
+/**
+ * The fog over pixels that are not known yet: the expected colours, tinted, moving
+ * smoothly from one forecast to the next.
+ */
 
 import { blankCanvas, contextOf } from "./raster.js";
 
-/** Nothing is known of it. */
+/** Red, green and blue of a pixel about which nothing is known. */
 const PAPER = [51, 64, 95];
-/** Fog of black and of white. */
+/** Fog where black is certain. */
 const DEEP = [27, 36, 66];
+/** Fog where white is certain. */
 const BRIGHT = [196, 210, 255];
-/** How much of a colour is seen through the paper. */
+/** Share of an expected colour that shows through the paper. */
 const CLEAR = 0.75;
-/** How much of the way to a new fog is gone in one frame. */
+/** Share of the distance to a new forecast that one animation frame covers. */
 const EASE = 0.14;
+/** Distance in a byte's units below which a colour jumps to its aim. */
 const NEAR = 0.6;
 
+/**
+ * A small canvas with the fog of one picture, one pixel of it for each pixel of the
+ * picture.
+ *
+ * Canvases that show a picture make one, call `fit` with the picture's size and `ease`
+ * once in each animation frame, and draw `canvas` enlarged below the known pixels.
+ */
 export class Fog {
-  /** A pixel for each pixel of the picture. */
+  /** The canvas with the fog; `fit` replaces it. */
   canvas = blankCanvas(1, 1);
 
-  /** Red, green and blue of each pixel, as it is seen. */
+  /** Red, green and blue of each pixel as it is now, 0 to 255. */
   #colours = new Float32Array(0);
 
-  /** Plain paper, where it had another size. @param {number} width @param {number} height */
+  /**
+   * Set the size of the picture; if it differs from before, start with plain paper.
+   *
+   * @param {number} width - Width in pixels.
+   * @param {number} height - Height in pixels.
+   */
   fit(width, height) {
     if (this.canvas.width === width && this.canvas.height === height && this.#colours.length) return;
     this.canvas = blankCanvas(width, height);
@@ -28,12 +45,15 @@ export class Fog {
   }
 
   /**
-   * A step towards what is expected.
+   * Move every colour a step towards the forecast, and paint the canvas.
    *
-   * @param {ImageData | null} mean of all that can come; null = plain paper
-   * @param {boolean} isBinary
-   * @param {boolean} isStill whether it is there at once
-   * @returns {boolean} whether it is still on its way
+   * @param {ImageData | null} mean - Expected colours, of the size of the canvas; null
+   *     for plain paper.
+   * @param {boolean} isBinary - True if the picture is black and white, so that the fog
+   *     is tinted.
+   * @param {boolean} isStill - True to reach the forecast at once, for readers who want
+   *     no motion.
+   * @returns {boolean} True if some colour has not reached its aim.
    */
   ease(mean, isBinary, isStill) {
     const wanted = mean && fogColours(mean, isBinary);
@@ -51,7 +71,15 @@ export class Fog {
   }
 }
 
-/** Cool, so that nobody takes it for ink; a colour stays one. @param {ImageData} mean @param {boolean} isBinary */
+/**
+ * Return the fog's red, green and blue of each pixel.
+ *
+ * Black and white become a cool tint, so that nobody takes the fog for ink. Other
+ * colours stay as they are.
+ *
+ * @param {ImageData} mean
+ * @param {boolean} isBinary
+ */
 function fogColours({ data }, isBinary) {
   const fog = [];
   for (let i = 0; i < data.length; i += 4) {

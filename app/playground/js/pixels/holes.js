@@ -1,26 +1,41 @@
-/** The holes in a picture as the service sees them: those that are near each other are one. Knows no element. */
+/**
+ * Find the holes in a picture as the service does: holes that are near each other count
+ * as one.
+ */
 
 /** @import {Size} from "../types" */
 
-/** Holes with fewer pixels between them are one, and so many of a cut-out lie beside its hole: app/imaging/cutouts.py. */
+/**
+ * Pixels between separate holes, at least, and around a hole in its cut-out:
+ * app/imaging/cutouts.py.
+ */
 const APART = 4;
 
-/** So large may a hole be. @param {Size} model */
+/**
+ * Return the largest size of a hole that a model can fill in a larger picture: the
+ * model's size less a margin of 4 pixels.
+ *
+ * @param {Size} model - Size of the model's images in pixels.
+ * @returns Width and height in pixels.
+ */
 export function largestHole({ width, height }) {
   return { width: width - APART, height: height - APART };
 }
 
-/** Cut-outs of one job. */
+/** Holes that one job may have, at most; holes times images count. */
 export const MOST_HOLES = 64;
-/** With more than this nothing is looked at any more. */
+/** Holes after which the search stops: the service would refuse so many. */
 const LOOKED_AT = 16 * MOST_HOLES;
 
 /**
- * How many holes there are, as far as they are looked at, and whether one is too large for the model.
+ * Count the holes in a picture. The search stops early if one is too large or there are
+ * far too many.
  *
- * @param {Uint8Array} hole 1 = it is
- * @param {Size} size
- * @param {Size} model
+ * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel to fill.
+ * @param {Size} size - Size of the picture.
+ * @param {Size} model - Size of the model's images.
+ * @returns `count`: number of holes found; `isLarge`: true if one is larger than the
+ *     model can fill.
  */
 export function holesIn(hole, { width }, model) {
   const most = largestHole(model);
@@ -35,7 +50,12 @@ export function holesIn(hole, { width }, model) {
   return { count: boxes.length, isLarge: false };
 }
 
-/** With one more, and again with what it has grown to. @param {number[][]} boxes @param {number[]} box */
+/**
+ * Return the boxes with one more; boxes that are near each other become one.
+ *
+ * @param {number[][]} boxes - [left, top, right, bottom] of each hole.
+ * @param {number[]} box
+ */
 function mergeBoxes(boxes, box) {
   const isNear = (/** @type {number[]} */ other) =>
     [0, 1].every((i) => box[i] - APART < other[i + 2] && other[i] < box[i + 2] + APART);
@@ -45,6 +65,7 @@ function mergeBoxes(boxes, box) {
   const [left, top, right, bottom] = [0, 1, 2, 3].map((i) =>
     (i < 2 ? Math.min : Math.max)(...all.map((other) => other[i])),
   );
+  // A merged box is larger, so it may have come near to further ones.
   const others = boxes.filter((other) => !isNear(other));
   return mergeBoxes(others, [left, top, right, bottom]);
 }

@@ -1,14 +1,33 @@
-/** A number for each pixel, with the way back: whether it is to be filled, what is known of it, or its colour. Knows no element. */
+/**
+ * A number for each pixel of a picture, such as "fill", "given" or an ink, with undo
+ * and redo.
+ */
 
 /** @import {Size} from "../types" */
 
+/** Steps that can be undone, at most. */
 const MOST_STEPS = 100;
-/** Of a large picture fewer are kept. */
+/**
+ * Pixels that all undo steps hold together, at most: large pictures have fewer steps.
+ */
 const MOST_KEPT = 2 ** 24;
 
-/** @template {Uint8Array | Uint32Array} [T=Uint8Array] */
+/**
+ * Numbers of the pixels of a picture, row by row, with undo and redo.
+ *
+ * The pad and the score map make one for each picture; 1 means "fill", other numbers
+ * mean what their user decides. `hole` is the current array, which undo and redo
+ * replace. Drawing methods (`dab`, `stroke`, `sides`, `rectangle`) change `hole` and
+ * ignore pixels outside the picture; call `mark` before them to make them one undo
+ * step. `setAll` marks by itself.
+ *
+ * @template {Uint8Array | Uint32Array} [T=Uint8Array]
+ */
 export class Mask {
-  /** @param {Size} size @param {T} [hole] */
+  /**
+   * @param {Size} size - Width and height in pixels.
+   * @param {T} [hole] - Numbers row by row, which are not copied. Default: zeros.
+   */
   constructor({ width, height }, hole = /** @type {T} */ (new Uint8Array(width * height))) {
     this.width = width;
     this.height = height;
@@ -21,36 +40,46 @@ export class Mask {
   /** @type {T[]} */
   #undone = [];
 
+  /** Return how many pixels have the number 1. */
   get count() {
     let count = 0;
     for (let i = 0; i < this.hole.length; i += 1) if (this.hole[i] === 1) count += 1;
     return count;
   }
 
+  /** Return true if `undo` would change something. */
   get canUndo() {
     return this.#past.length > 0;
   }
 
+  /** Return true if `redo` would change something. */
   get canRedo() {
     return this.#undone.length > 0;
   }
 
-  /** Remember how it is now: the next changes are one step back. */
+  /** Remember the present state as an undo step, and forget all redo steps. */
   mark() {
     this.#undone = [];
     this.#past.push(/** @type {T} */ (this.hole.slice()));
     if (this.#past.length > Math.min(MOST_STEPS, MOST_KEPT / this.hole.length)) this.#past.shift();
   }
 
+  /** Go one step back, if there is one. */
   undo() {
     this.#step(this.#past, this.#undone);
   }
 
+  /** Go one step forward again, if there is one. */
   redo() {
     this.#step(this.#undone, this.#past);
   }
 
-  /** @param {T[]} from @param {T[]} to */
+  /**
+   * Move one state from one list to the other.
+   *
+   * @param {T[]} from
+   * @param {T[]} to
+   */
   #step(from, to) {
     const next = from.pop();
     if (!next) return;
@@ -58,7 +87,11 @@ export class Mask {
     this.hole = next;
   }
 
-  /** The same hole in a picture of another size, and nothing to take back. @param {Size} size */
+  /**
+   * Return a mask of another size with the same shape in it and no undo steps.
+   *
+   * @param {Size} size - Width and height in pixels.
+   */
   sized(size) {
     const hole = Uint32Array.from({ length: size.width * size.height }, (_, i) => {
       const x = Math.floor((((i % size.width) + 0.5) / size.width) * this.width);
@@ -68,19 +101,24 @@ export class Mask {
     return new Mask(size, /** @type {T} */ (hole));
   }
 
-  /** @param {(x: number, y: number, value: number) => number} rule */
+  /**
+   * Replace the number of every pixel, as one undo step.
+   *
+   * @param {(x: number, y: number, value: number) => number} rule - Returns the new
+   *     number of a pixel from its place and its number.
+   */
   setAll(rule) {
     this.mark();
     this.hole.forEach((value, i) => (this.hole[i] = rule(i % this.width, Math.floor(i / this.width), value)));
   }
 
   /**
-   * A round dab. `size` is its diameter, all in pixels; x and y may lie between pixels.
+   * Set the pixels of a disc, and at least the one under its centre.
    *
-   * @param {number} x
-   * @param {number} y
-   * @param {number} size
-   * @param {number} fill 1 = it is to be filled
+   * @param {number} x - Centre in pixels; it may lie between pixels.
+   * @param {number} y - Centre in pixels.
+   * @param {number} size - Diameter in pixels.
+   * @param {number} fill - The new number.
    */
   dab(x, y, size, fill) {
     const radius = size / 2;
@@ -91,7 +129,14 @@ export class Mask {
     });
   }
 
-  /** Dabs along a line. @param {number[]} from @param {number[]} to @param {number} size @param {number} fill */
+  /**
+   * Set the pixels under a line, as discs at steps of half a pixel.
+   *
+   * @param {number[]} from - [x, y] in pixels.
+   * @param {number[]} to - [x, y] in pixels.
+   * @param {number} size - Width of the line in pixels.
+   * @param {number} fill
+   */
   stroke(from, to, size, fill) {
     const steps = Math.max(1, Math.ceil(2 * Math.hypot(to[0] - from[0], to[1] - from[1])));
     for (let step = 0; step <= steps; step += 1) {
@@ -100,7 +145,18 @@ export class Mask {
     }
   }
 
-  /** One pixel along both sides of a stroke, where there is `over` now; its ends stay open. @param {number[]} from @param {number[]} to @param {number} size @param {number} fill @param {number} over */
+  /**
+   * Set the pixels along both sides of a line, one pixel wide, but only those that have
+   * a certain number.
+   *
+   * The ends of the line stay open.
+   *
+   * @param {number[]} from - [x, y] in pixels.
+   * @param {number[]} to - [x, y] in pixels.
+   * @param {number} size - Width of the line in pixels.
+   * @param {number} fill - The new number.
+   * @param {number} over - Only pixels with this number are changed.
+   */
   sides(from, to, size, fill, over) {
     const [right, down] = [to[0] - from[0], to[1] - from[1]];
     const length = Math.hypot(right, down);
@@ -115,7 +171,13 @@ export class Mask {
     });
   }
 
-  /** Everything between two corners. @param {number[]} from @param {number[]} to @param {number} fill */
+  /**
+   * Set all pixels between two corners.
+   *
+   * @param {number[]} from - [x, y] in pixels.
+   * @param {number[]} to - [x, y] in pixels.
+   * @param {number} fill
+   */
   rectangle(from, to, fill) {
     const [left, right] = [from[0], to[0]].sort((a, b) => a - b);
     const [top, bottom] = [from[1], to[1]].sort((a, b) => a - b);
@@ -123,6 +185,8 @@ export class Mask {
   }
 
   /**
+   * Visit the pixels of a box that lie in the picture.
+   *
    * @param {number} left
    * @param {number} top
    * @param {number} right

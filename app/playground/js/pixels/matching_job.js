@@ -1,20 +1,31 @@
-/** Whether a completion shows what a job began with: two jobs may have the same seed and other given pictures. */
+/**
+ * Find the job whose given pixels a completion shows: two jobs may have the same seed
+ * and different given pixels.
+ */
 
 import { splitGrid, cropTo, holeOf, pictureOf, pixelsOf } from "./raster.js";
 
 /** @import {JobInput} from "../types" */
 
-/** Half the way from black to white: so far a model of two values moves a grey that was given. */
+/**
+ * Difference of a byte that is accepted, at most: a model with two values changes a
+ * given grey by up to that.
+ */
 const MOST_APART = 128;
 
 /**
- * The first of several jobs whose given pixels a picture shows, and among those the one that fits best.
+ * Return the job whose given pixels are most like those of a picture.
+ *
+ * Pixels in a job's hole are ignored, since the completion drew them.
  *
  * @template {{given: JobInput}} Kept
- * @param {Kept[]} jobs
- * @param {Blob} file the picture of a completion, or a sheet of several
- * @param {number} count how many images it shows
- * @returns {Promise<Kept | null>}
+ * @param {Kept[]} jobs - Jobs with the data URLs of their given picture and mask. Of
+ *     equally similar ones, the first is returned.
+ * @param {Blob} file - Picture of a completion, or a sheet of several, enlarged or not.
+ * @param {number} count - Number of images on the sheet.
+ * @returns {Promise<Kept | null>} The job; null if none has the same size and similar
+ *     given pixels.
+ * @throws {EncodingError} if the file is no picture.
  */
 export async function bestMatch(jobs, file, count) {
   const picture = await pictureOf(file);
@@ -28,7 +39,8 @@ export async function bestMatch(jobs, file, count) {
 }
 
 /**
- * How far the pixels that were given are from those of a picture, all together; Infinity if one is too far.
+ * Return the sum of the differences of the given pixels, in a byte's units; Infinity if
+ * one is too large.
  *
  * @param {ImageData} sheet
  * @param {number} count

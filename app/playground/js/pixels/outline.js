@@ -1,10 +1,16 @@
-/** The edge of a hole as a line over a picture. */
+/** Draw the edge of a hole as a line over a picture. */
 
 /** @import {Size} from "../types" */
 
 const SPACE = "http://www.w3.org/2000/svg";
 
-/** The path of it, a pixel being 1 wide. @param {Uint8Array} hole 1 = filled @param {Size} size */
+/**
+ * Return the edge of a hole as an SVG path in which a pixel is 1 unit wide.
+ *
+ * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel of the hole.
+ * @param {Size} size - Width and height in pixels.
+ * @returns The value of a `d` attribute; "" without a hole.
+ */
 export function edgeOf(hole, { width, height }) {
   const isHole = (/** @type {number} */ x, /** @type {number} */ y) =>
     x >= 0 && y >= 0 && x < width && y < height && hole[y * width + x] === 1;
@@ -21,7 +27,14 @@ export function edgeOf(hole, { width, height }) {
   return lines.join("");
 }
 
-/** @param {Uint8Array} hole 1 = filled @param {Size} size @returns {SVGElement} as large as the picture that it lies on */
+/**
+ * Return an SVG element that shows the edge of a hole. It is scaled to the picture on
+ * which it is laid.
+ *
+ * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel of the hole.
+ * @param {Size} size - Width and height in pixels.
+ * @returns {SVGElement} A new element, not yet in the page, hidden from screen readers.
+ */
 export function outlineOf(hole, { width, height }) {
   const drawing = document.createElementNS(SPACE, "svg");
   drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);

@@ -1,12 +1,19 @@
-/** One image while it is drawn: its rows land in memory as they come, and on the canvas once a frame. */
+/**
+ * One image while it is drawn: its rows are stored as they arrive and painted once in
+ * each animation frame.
+ */
 
 import { blankCanvas, writeBytes, contextOf } from "./raster.js";
 
 /** @import {Job, RowEvent, ScoreResult, Stage} from "../types" */
 
+/**
+ * Opacity of the small image of a Multi-Scale model while its enlargement is drawn, 0
+ * to 255.
+ */
 const GHOST_ALPHA = 96;
 
-/** A picture of which some rows are there. */
+/** A picture of which some rows have arrived, from the top. */
 class Rows {
   /**
    * @param {number} width
@@ -19,21 +26,36 @@ class Rows {
     this.next = 0;
   }
 
-  /** @param {RowEvent} row */
+  /**
+   * Store a row.
+   *
+   * @param {RowEvent} row
+   */
   put(row) {
     writeBytes(this.pixels, row.pixels, this.look, row.y);
     this.next = row.y + 1;
   }
 
+  /** Return true if all rows have arrived. */
   get isWhole() {
     return this.next === this.pixels.height;
   }
 }
 
+/**
+ * One image of a job: its pixels, and the canvas that shows it.
+ *
+ * Tiles and the lightbox make one for each image. `put(row)` stores a row as the
+ * service sends it; `show(marker)` paints what arrived since the last call and marks
+ * the next row; `whole(stage)` returns the finished picture. `large` is the image,
+ * `small` the first stage of a Multi-Scale model, else null. `score` holds the image's
+ * score once it was asked for.
+ */
 export class Painting {
   /**
-   * @param {Job} job
-   * @param {ImageData | null} ground what is seen where nothing is drawn yet
+   * @param {Job} job - Size, colours and palette of the image are read from it.
+   * @param {ImageData | null} ground - Picture that is seen where nothing is drawn yet;
+   *     null for none.
    */
   constructor(job, ground) {
     this.canvas = blankCanvas(job.width, job.height);
@@ -43,20 +65,29 @@ export class Painting {
     if (ground) this.#pen.putImageData(ground, 0, 0);
   }
 
-  /** How likely it is, once somebody has asked. @type {ScoreResult | undefined} */
+  /** Score of the finished image; undefined until a view asked for it. @type {ScoreResult | undefined} */
   score;
 
   #pen;
   #shownRows = 0;
   #shownSmallRows = 0;
 
-  /** @param {RowEvent} row */
+  /**
+   * Store a row of the small or the large image.
+   *
+   * @param {RowEvent} row
+   */
   put(row) {
     if (row.stage === "small") this.small?.put(row);
     else this.large.put(row);
   }
 
-  /** A small image that was given, or is known from elsewhere. @param {ImageData} picture */
+  /**
+   * Set the whole small image, which was given or is known from elsewhere, and show it
+   * enlarged.
+   *
+   * @param {ImageData} picture
+   */
   setSmall(picture) {
     if (!this.small) return;
     this.small.pixels = picture;
@@ -65,15 +96,20 @@ export class Painting {
     this.#enlarge(this.small.pixels);
   }
 
-  /** Seen until its rows come. @param {ImageData} mean */
+  /**
+   * Show the expected values of all pixels, until the first row arrives.
+   *
+   * @param {ImageData} mean
+   */
   showMean(mean) {
     if (!this.large.next) this.#pen.putImageData(mean, 0, 0);
   }
 
   /**
-   * Show what has come since the last time. The row that comes next is marked.
+   * Paint the rows that arrived since the last call, and mark the next one.
    *
-   * @param {readonly [number, number, number]} marker its colour
+   * @param {readonly [number, number, number]} marker - Red, green and blue of the
+   *     mark.
    */
   show(marker) {
     const { large, small } = this;
@@ -87,13 +123,22 @@ export class Painting {
     if (!large.isWhole) this.#mark(large.next, marker);
   }
 
-  /** @param {number} y @param {readonly [number, number, number]} colour */
+  /**
+   * Paint one row in a colour.
+   *
+   * @param {number} y
+   * @param {readonly [number, number, number]} colour
+   */
   #mark(y, colour) {
     this.#pen.fillStyle = `rgb(${colour.join(" ")})`;
     this.#pen.fillRect(0, y, this.canvas.width, 1);
   }
 
-  /** Take the marker away where the drawing has stopped. @param {ImageData | null} ground */
+  /**
+   * Remove the mark where drawing has stopped.
+   *
+   * @param {ImageData | null} ground - Picture that is seen where nothing is drawn.
+   */
   removeMarker(ground) {
     const { large } = this;
     if (large.isWhole) return;
@@ -102,7 +147,11 @@ export class Painting {
     if (this.small?.next) this.#enlarge(this.small.pixels);
   }
 
-  /** The small image, pale, below what the large one has. @param {ImageData} small */
+  /**
+   * Paint the small image, pale, below the rows of the large one.
+   *
+   * @param {ImageData} small
+   */
   #enlarge(small) {
     const pale = new ImageData(new Uint8ClampedArray(small.data), small.width);
     for (let at = 3; at < pale.data.length; at += 4) pale.data[at] = Math.min(pale.data[at], GHOST_ALPHA);
@@ -125,7 +174,11 @@ export class Painting {
     );
   }
 
-  /** All of it at once. @param {ImageData} picture */
+  /**
+   * Replace the image by a finished picture, which may have another size.
+   *
+   * @param {ImageData} picture
+   */
   replaceWith(picture) {
     this.large.pixels = picture;
     this.large.next = this.#shownRows = picture.height;
@@ -133,12 +186,17 @@ export class Painting {
     this.#pen.putImageData(picture, 0, 0);
   }
 
-  /** Whether its last row is on the canvas. */
+  /** Return true if the last row is on the canvas. */
   get isShown() {
     return this.#shownRows === this.canvas.height;
   }
 
-  /** @param {Stage} stage @returns {ImageData | null} once all of its rows are there */
+  /**
+   * Return a finished picture, or null if rows are missing.
+   *
+   * @param {Stage} stage - "small" for the first stage of a Multi-Scale model.
+   * @returns {ImageData | null} once all of its rows are there
+   */
   whole(stage) {
     const rows = stage === "small" ? this.small : this.large;
     return rows?.isWhole ? rows.pixels : null;

@@ -1,10 +1,16 @@
-/** The words inside a PNG file: its tEXt chunks, and plain iTXt ones, where the server writes what drew the picture. */
+/**
+ * Read the text of a PNG file, in which the server writes how the picture was drawn.
+ */
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 
 /**
- * @param {ArrayBuffer} file
- * @returns {Record<string, string>} empty for anything that is not a PNG
+ * Return the text chunks of a PNG: tEXt, and iTXt that is not compressed.
+ *
+ * @param {ArrayBuffer} file - The file, or its beginning: chunks that are cut off are
+ *     ignored.
+ * @returns {Record<string, string>} Value of each chunk by its keyword; empty if the
+ *     bytes are no PNG.
  */
 export function textOf(file) {
   /** @type {Record<string, string>} */

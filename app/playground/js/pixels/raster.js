@@ -1,11 +1,20 @@
-/** Pictures as pixels: read from files, fitted to a model, and written as PNG. */
+/**
+ * Pictures as pixels: read from files, cropped to a model's size, written as PNG.
+ *
+ * A picture is an ImageData: red, green, blue and opacity of each pixel, 0 to 255.
+ */
 
 /** @import {Model, Size} from "../types" */
 
-/** Between the pictures of a grid, as the server has it. */
+/** Colour of the lines between the pictures of a grid, as the server paints them. */
 const GAP = "rgb(128, 128, 128)";
 
-/** @param {number} width @param {number} height */
+/**
+ * Return a new, transparent canvas element that is not in the page.
+ *
+ * @param {number} width - Width in pixels.
+ * @param {number} height - Height in pixels.
+ */
 export function blankCanvas(width, height) {
   const canvas = document.createElement("canvas");
   canvas.width = width;
@@ -13,14 +22,22 @@ export function blankCanvas(width, height) {
   return canvas;
 }
 
-/** @param {HTMLCanvasElement} canvas */
+/**
+ * Return the 2D context of a canvas. The browser keeps its pixels in main memory,
+ * because the page reads them often.
+ *
+ * @param {HTMLCanvasElement} canvas
+ */
 export function contextOf(canvas) {
   return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
 }
 
 /**
- * @param {string} url
- * @returns {Promise<HTMLImageElement>} rejects when it is no picture
+ * Load a picture and decode it.
+ *
+ * @param {string} url - Address, or a data or blob URL.
+ * @returns {Promise<HTMLImageElement>} A new image element that is not in the page.
+ * @throws {EncodingError} if it cannot be fetched or is no picture.
  */
 export async function load(url) {
   const image = new Image();
@@ -31,12 +48,13 @@ export async function load(url) {
 }
 
 /**
- * The middle of the picture, as large as its shape allows, at exactly this size.
+ * Scale a picture and cut its middle out, so that it has exactly this size.
  *
- * @param {CanvasImageSource & Size} source
- * @param {Size} size
- * @param {string} paper what lies behind transparent pixels
- * @returns {ImageData}
+ * @param {CanvasImageSource & Size} source - Picture with a width and height in pixels.
+ * @param {Size} size - Size of the result in pixels.
+ * @param {string} paper - Colour behind transparent pixels. With "transparent" they
+ *     stay so, and no colours are mixed.
+ * @returns {ImageData} A new picture.
  */
 export function cropTo(source, size, paper = "black") {
   const { width, height } = size;
@@ -45,7 +63,8 @@ export function cropTo(source, size, paper = "black") {
   const brush = contextOf(blankCanvas(width, height));
   brush.fillStyle = paper;
   brush.fillRect(0, 0, width, height);
-  brush.imageSmoothingEnabled = scale < 1 && paper !== "transparent"; // no colour of a palette is between two others
+  // A mixture of two colours of a palette is usually no colour of it.
+  brush.imageSmoothingEnabled = scale < 1 && paper !== "transparent";
   brush.imageSmoothingQuality = "high";
   const [left, top] = [(source.width - cutWidth) / 2, (source.height - cutHeight) / 2];
   brush.drawImage(source, left, top, cutWidth, cutHeight, 0, 0, width, height);
@@ -53,11 +72,12 @@ export function cropTo(source, size, paper = "black") {
 }
 
 /**
- * As the model will see it: grey where it has one colour, each value the nearest of those it knows, or each pixel the
- * nearest colour of its palette. In place.
+ * Replace each colour by the nearest one that a model knows. Changes the picture and
+ * returns it.
  *
- * @param {ImageData} picture
- * @param {Model} model
+ * @param {ImageData} picture - Any colours.
+ * @param {Model} model - With a palette, the nearest colour of it is taken; with one
+ *     channel, grey; else the nearest of the model's values.
  */
 export function quantise(picture, model) {
   const { data } = picture;
@@ -78,19 +98,30 @@ export function quantise(picture, model) {
   return picture;
 }
 
+/** A transparent pixel. */
 const CLEAR = [0, 0, 0, 0];
 
 /**
- * Red, green, blue and opacity of a palette's colour. Whatever is wholly transparent is one colour, as in the service.
+ * Return red, green, blue and opacity of a colour of a palette, 0 to 255.
  *
- * @param {string} colour
+ * @param {string} colour - "#rrggbb" or "#rrggbbaa".
+ * @returns Four numbers. Every fully transparent colour gives [0, 0, 0, 0], as in the
+ *     service.
  */
 export function rgbaOf(colour) {
   const parts = [1, 3, 5, 7].map((at) => parseInt(colour.slice(at, at + 2) || "ff", 16));
   return parts[3] ? parts : CLEAR;
 }
 
-/** The place of the nearest colour. @param {number[][]} palette @param {ArrayLike<number>} pixel */
+/**
+ * Return the index of the colour of a palette that is nearest to a pixel, by the sum of
+ * squared differences.
+ *
+ * @param {number[][]} palette - Red, green, blue and opacity of each colour, as
+ *     `rgbaOf` returns them.
+ * @param {ArrayLike<number>} pixel - Red, green, blue and opacity. A fully transparent
+ *     pixel counts as [0, 0, 0, 0].
+ */
 export function nearestColour(palette, pixel) {
   const seen = pixel[3] ? pixel : CLEAR;
   const apart = palette.map((colour) => colour.reduce((sum, part, i) => sum + (part - seen[i]) ** 2, 0));
@@ -98,12 +129,14 @@ export function nearestColour(palette, pixel) {
 }
 
 /**
- * Bytes as the server sends them, the colours of a pixel side by side or its number in a palette, into a picture.
+ * Write bytes as the server sends them into a picture.
  *
- * @param {ImageData} picture
- * @param {string} base64
- * @param {{channels: number, palette?: string[] | null}} look
- * @param {number} [y] the row where they begin
+ * @param {ImageData} picture - It is changed from row `y` on; the rows must fit.
+ * @param {string} base64 - Bytes of the colours of each pixel, or, with a palette, the
+ *     index of each pixel's colour.
+ * @param {{channels: number, palette?: string[] | null}} look - Number of channels, and
+ *     the palette if there is one.
+ * @param {number} [y] - First row. Default: 0.
  */
 export function writeBytes({ data, width }, base64, { channels, palette }, y = 0) {
   const bytes = atob(base64);
@@ -121,34 +154,58 @@ export function writeBytes({ data, width }, base64, { channels, palette }, y = 0
   }
 }
 
-/** What is expected so far. @param {{mean: string}} estimate @param {Size & {channels: number, palette?: string[] | null}} job */
+/**
+ * Return the expected values of a completion, sent while it is drawn, as a picture.
+ *
+ * @param {{mean: string}} estimate - Data of an `estimate` event; `mean` is base64, as
+ *     `writeBytes` reads it.
+ * @param {Size & {channels: number, palette?: string[] | null}} job - Size, channels
+ *     and palette of the job's images.
+ * @returns A new picture.
+ */
 export function pictureOfEstimate({ mean }, job) {
   const picture = new ImageData(job.width, job.height);
   writeBytes(picture, mean, job);
   return picture;
 }
 
-/** What a Multi-Scale model draws first. @param {{small_width: number, small_height: number}} made */
+/**
+ * Return the size of the small image that a Multi-Scale model draws first.
+ *
+ * @param {{small_width: number, small_height: number}} made - A model or a job.
+ * @returns Width and height in pixels, 0 for other models.
+ */
 export function smallSize({ small_width, small_height }) {
   return { width: small_width, height: small_height };
 }
 
-/** @param {ImageData} picture */
+/**
+ * Return a new canvas element that shows a picture at its own size.
+ *
+ * @param {ImageData} picture
+ */
 export function canvasOf(picture) {
   const canvas = blankCanvas(picture.width, picture.height);
   contextOf(canvas).putImageData(picture, 0, 0);
   return canvas;
 }
 
-/** @param {ImageData} picture */
+/**
+ * Return a picture as the data URL of a PNG file.
+ *
+ * @param {ImageData} picture
+ */
 export function dataUrlOf(picture) {
   return canvasOf(picture).toDataURL("image/png");
 }
 
 /**
+ * Return a picture as a PNG file.
+ *
  * @param {ImageData} picture
- * @param {number} [scale] each pixel becomes a square of so many
+ * @param {number} [scale] - Side of the square that each pixel becomes. Default: 1.
  * @returns {Promise<Blob>}
+ * @throws {Error} if the browser cannot make the file.
  */
 export function pngOf(picture, scale = 1) {
   const canvas = blankCanvas(scale * picture.width, scale * picture.height);
@@ -160,7 +217,12 @@ export function pngOf(picture, scale = 1) {
   );
 }
 
-/** Hand it to the person as a file. @param {Blob} blob @param {string} name */
+/**
+ * Let the browser download a file.
+ *
+ * @param {Blob} blob - Content of the file.
+ * @param {string} name - Name of the file.
+ */
 export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
@@ -169,12 +231,24 @@ export function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** As an address that can be kept. @param {Blob} blob @returns {Promise<string>} */
+/**
+ * Return a picture file, of any format that the browser reads, as the data URL of a PNG
+ * file.
+ *
+ * @param {Blob} blob
+ * @returns {Promise<string>}
+ * @throws {EncodingError} if the file is no picture.
+ */
 export async function dataUrlOfFile(blob) {
   return dataUrlOf(await pictureOf(blob));
 }
 
-/** @param {Blob} file */
+/**
+ * Return the pixels of a picture file.
+ *
+ * @param {Blob} file
+ * @throws {EncodingError} if the file is no picture.
+ */
 export async function pictureOf(file) {
   const url = URL.createObjectURL(file);
   try {
@@ -184,17 +258,23 @@ export async function pictureOf(file) {
   }
 }
 
-/** @param {string} url @param {Size} [size] */
+/**
+ * Return the pixels of a picture at an address.
+ *
+ * @param {string} url - Address, or a data or blob URL.
+ * @param {Size} [size] - Size to which it is cropped. Default: its own.
+ * @throws {EncodingError} if it cannot be fetched or is no picture.
+ */
 export async function pixelsOf(url, size) {
   const image = await load(url);
   return cropTo(image, size ?? image, "transparent");
 }
 
 /**
- * Black and white: 1 becomes white.
+ * Return a mask as a picture: white for a pixel to fill, black for one to keep.
  *
- * @param {Uint8Array} hole
- * @param {Size} size
+ * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel to fill.
+ * @param {Size} size - Width and height in pixels.
  */
 export function maskPicture(hole, { width, height }) {
   const picture = new ImageData(width, height);
@@ -202,12 +282,24 @@ export function maskPicture(hole, { width, height }) {
   return picture;
 }
 
-/** @param {ImageData} mask @returns {Uint8Array} 1 = fill */
+/**
+ * Return the mask that a picture shows.
+ *
+ * @param {ImageData} mask - Only its red is read.
+ * @returns {Uint8Array} A number for each pixel, row by row: 1 (fill) if red is 128 or
+ *     more, else 0.
+ */
 export function holeOf(mask) {
   return Uint8Array.from({ length: mask.width * mask.height }, (_, i) => (mask.data[4 * i] >= 128 ? 1 : 0));
 }
 
-/** Lay pictures of one size side by side, as the server does in a grid. @param {ImageData[]} pictures */
+/**
+ * Lay pictures of one size out as a near-square grid with lines of one pixel between
+ * them, as the server does.
+ *
+ * @param {ImageData[]} pictures - At least one, all of the same size.
+ * @returns A new picture.
+ */
 export function gridOf(pictures) {
   const [{ width, height }] = pictures;
   const columns = Math.ceil(Math.sqrt(pictures.length));
@@ -224,7 +316,14 @@ export function gridOf(pictures) {
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-/** The images of a near-square picture, a pixel between them. @param {ImageData} grid @param {number} many @param {Size} size */
+/**
+ * Return the images of a near-square grid with lines of one pixel between them.
+ *
+ * @param {ImageData} grid - The whole picture.
+ * @param {number} many - Number of images.
+ * @param {Size} size - Size of one image.
+ * @returns A new picture for each image, row by row.
+ */
 export function splitGrid(grid, many, { width, height }) {
   const columns = Math.ceil(Math.sqrt(many));
   return Array.from({ length: many }, (_, k) => {

@@ -1,10 +1,18 @@
-/** A small picture of a job for the history: its first images, side by side. */
+/** Thumbnails of jobs for the history. */
 
 import { blankCanvas, contextOf } from "./raster.js";
 
+/** Side of a thumbnail in pixels. */
 const SIDE = 64;
 
-/** @param {HTMLCanvasElement[]} canvases @returns {string} a data URL */
+/**
+ * Return a thumbnail of a job's first images: of four if there are so many, else of
+ * one.
+ *
+ * @param {HTMLCanvasElement[]} canvases - The images, in order; an empty list gives a
+ *     transparent thumbnail.
+ * @returns {string} Data URL of a PNG of 64 x 64 pixels.
+ */
 export function thumbnailOf(canvases) {
   const columns = canvases.length >= 4 ? 2 : 1;
   const sheet = blankCanvas(SIDE, SIDE);

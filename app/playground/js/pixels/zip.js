@@ -1,12 +1,20 @@
-/** Files as one ZIP archive, not compressed: what is in it is. Knows no element. */
+/** Write several files as one ZIP archive. */
 
+/** Table of CRC-32. */
 const TABLE = Uint32Array.from({ length: 256 }, (_, i) => {
   let sum = i;
   for (let bit = 0; bit < 8; bit += 1) sum = sum & 1 ? 0xedb88320 ^ (sum >>> 1) : sum >>> 1;
   return sum;
 });
 
-/** @param {{name: string, bytes: Uint8Array<ArrayBuffer>}[]} files @returns {Blob} */
+/**
+ * Return a ZIP archive of files, not compressed: pictures are compressed already.
+ *
+ * @param {{name: string, bytes: Uint8Array<ArrayBuffer>}[]} files - Path in the
+ *     archive, in UTF-8, and content of each file; fewer than 65,536 files and less
+ *     than 4 GiB.
+ * @returns {Blob} The archive. All files are dated 1 January 1980.
+ */
 export function zipArchive(files) {
   const parts = [];
   const directory = [];
@@ -24,7 +32,12 @@ export function zipArchive(files) {
   return new Blob([...parts, ...directory, end], { type: "application/zip" });
 }
 
-/** Numbers of two (H) or four bytes, little-endian. @param {string} format @param {number[]} numbers */
+/**
+ * Return numbers of two (H) or four (4) bytes, little-endian.
+ *
+ * @param {string} format
+ * @param {number[]} numbers
+ */
 function record(format, numbers) {
   const view = new DataView(new ArrayBuffer([...format].reduce((sum, one) => sum + (one === "H" ? 2 : 4), 0)));
   let at = 0;
@@ -36,7 +49,11 @@ function record(format, numbers) {
   return new Uint8Array(view.buffer);
 }
 
-/** @param {Uint8Array} bytes */
+/**
+ * Return the CRC-32 of some bytes.
+ *
+ * @param {Uint8Array} bytes
+ */
 function crc(bytes) {
   let sum = 0xffffffff;
   for (const byte of bytes) sum = TABLE[(sum ^ byte) & 0xff] ^ (sum >>> 8);
