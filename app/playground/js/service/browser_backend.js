@@ -7,7 +7,7 @@ import { dataUrlOf, holeOf, maskPicture, nearestColour, pixelsOf, rgbaOf } from 
 
 /** @import {Classification, DrawResult, JobInput, AnswerOptions, JobResult, Job, Model, RowEvent, ScoreAnswer, Shared, DrawOptions} from "../types" */
 
-/** @typedef {import("../../../../engine/types.js").Portable} Portable */
+/** @typedef {import("../../../../engine/types").Portable} Portable */
 /** @typedef {{width: number, height: number, channels: number, values: number, palette?: string[] | null}} Shape */
 
 const ARITHMETIC = "cpu-compiled";
@@ -229,7 +229,7 @@ function jobOf(kind, model, wish) {
 /** What is known of images that were drawn, as the service tells it. @param {Record<string, any>} facts */
 const resultOf = (facts) => /** @type {JobResult} */ ({ type: "images", ...facts });
 
-/** How probable each image was, under the service's names. @param {import("../../../../engine/types.js").Draw[]} images */
+/** How probable each image was, under the service's names. @param {import("../../../../engine/types").Draw[]} images */
 const probabilitiesOf = (images) => ({
   nats: images.map(({ nats }) => nats),
   bits_per_dim: images.map(({ bitsPerDim }) => bitsPerDim),
