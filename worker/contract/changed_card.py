@@ -19,7 +19,7 @@ class ChangedCardOptions(Options):
     def job_fields(self) -> dict[str, Any]:
         """Return the fields of the API's Job, with `card_changed`: True, or None if it
         did not change."""
-        return {**super().job_fields(), "card_changed": self.card_changed or None}
+        return {"card_changed": self.card_changed or None}
 
 
 class CardChangedField(Described):

@@ -48,18 +48,21 @@ class ColourOptions(Options):
 
         Raises BadOptionError if `nearest` was asked for and the model has no palette.
         """
-        settled = super().for_model(model, n)
-        if self.colours == "nearest" and not model.palette:
-            raise BadOptionError(
-                "colours: this model has no palette; `GET /models` "
-                "says which models have",
-                "colours",
-            )
+        return self.model_copy(update=self.colours_for(model))
+
+    def colours_for(self, model: Able) -> dict[str, Any]:
+        """Return what `for_model` changes: option -> value. Raises as it does."""
         if self.colours == "nearest":
-            return settled
+            if not model.palette:
+                raise BadOptionError(
+                    "colours: this model has no palette; `GET /models` "
+                    "says which models have",
+                    "colours",
+                )
+            return {}
         # `exact` is the default: without the field, workers of earlier versions take
         # the job as well.
-        return settled.model_copy(update={"colours": None})
+        return {"colours": None}
 
     def job_fields(self) -> dict[str, Any]:
         """Return the further fields of the Job: `moved_pixels` and `moved_distance`.
@@ -69,7 +72,6 @@ class ColourOptions(Options):
         # Holes of larger pictures always take the nearest colours.
         is_reported = bool(self.colours or self.places)
         return {
-            **super().job_fields(),
             "moved_pixels": self.moved_pixels if is_reported else None,
             "moved_distance": self.moved_distance if is_reported else None,
         }

@@ -33,10 +33,13 @@ class CutoutOptions(SeveralOptions):
         return self.cutouts or ()
 
     def for_model(self, model: Able, n: int) -> Self:
-        """Return a copy for this model, in which `pictures` is n if there are cut-outs:
-        each image is then a picture of its own."""
-        settled = super().for_model(model, n)
-        return settled.model_copy(update={"pictures": n}) if self.cutouts else settled
+        """Return a copy in which `pictures` is n if there are cut-outs."""
+        return self.model_copy(update=self.pictures_for(n))
+
+    def pictures_for(self, n: int) -> dict[str, Any]:
+        """Return what `for_model` changes: option -> value."""
+        # Each image of a cut-out is treated as a picture of its own.
+        return {"pictures": n} if self.cutouts else {}
 
     def job_fields(self) -> dict[str, Any]:
         """Return the further fields of the Job, with `cutouts` as a list of
@@ -46,7 +49,7 @@ class CutoutOptions(SeveralOptions):
             if self.cutouts is None
             else [CutoutPlace(x=x, y=y) for x, y in self.cutouts]
         )
-        return {**super().job_fields(), "cutouts": places}
+        return {"cutouts": places}
 
 
 class CutoutPlace(BaseModel):

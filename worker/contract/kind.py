@@ -4,7 +4,9 @@ report more than rows.
     Options        what jobs of a kind may ask, and what they cost
         DrawnOptions      kinds that draw images
             SeededOptions     ... that have a seed
-        (colours.py, labels.py, several.py, cutouts.py and size.py define further bases)
+        (colours.py, labels.py, several.py, cutouts.py and size.py define further bases;
+        a kind with several of them combines their `for_model`, `fits` and `job_fields`
+        itself, because none of these calls the next base)
     Summary        what a job that has succeeded reports beside its rows
     Kind           names all parts of a kind
 
@@ -313,13 +315,13 @@ class SeededOptions(DrawnOptions):
         drawing = self.drawing()
         version = options_version(type(self), drawing)
         drawing.pop("first", None)
-        return {**super().origin(), **as_text(drawing), "version": str(version)}
+        return {**as_text(drawing), "version": str(version)}
 
     def job_fields(self) -> dict[str, Any]:
         """Return the options that change pixels for the API's Job, None for those
         without effect; `first` is left out."""
         absent = dict.fromkeys(pixel_options(type(self)))
-        fields = {**super().job_fields(), **absent, **self.drawing()}
+        fields = {**absent, **self.drawing()}
         del fields["first"]  # every Job has a field for it, whatever its kind
         return fields
 

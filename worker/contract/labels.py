@@ -36,16 +36,17 @@ class LabelOptions(Options):
     def for_model(self, model: Able, n: int) -> Self:
         """Return a copy with the label's name. Raises BadOptionError if the model does
         not have the label."""
-        checked = super().for_model(model, n)
+        return self.model_copy(update=self.label_for(model))
+
+    def label_for(self, model: Able) -> dict[str, Any]:
+        """Return what `for_model` changes: option -> value. Raises as it does."""
         if self.label is None:
-            return checked
-        return checked.model_copy(update={"label": label_name(self.label, model)})
+            return {}
+        return {"label": label_name(self.label, model)}
 
     def fits(self, model: Able) -> bool:
         """Return True if the model has the label, or none was requested."""
-        return super().fits(model) and (
-            self.label is None or has_label(self.label, model)
-        )
+        return self.label is None or has_label(self.label, model)
 
     def label_of(self, sample: int) -> str | None:
         """Return the requested label, the same for all images; None if none was
@@ -54,7 +55,7 @@ class LabelOptions(Options):
 
     def job_fields(self) -> dict[str, Any]:
         """Return the fields of the API's Job, with `label`."""
-        return {**super().job_fields(), "label": self.label}
+        return {"label": self.label}
 
 
 class LabelField(Described):

@@ -2,7 +2,7 @@
 windows."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
@@ -51,9 +51,12 @@ class FieldOptions(Options):
         Raises BadOptionError if the model is a Multi-Scale one or has no upright
         network, or if the size is smaller than the model's or exceeds MAX_SIDE.
         """
-        checked = super().for_model(model, n)
+        return self.model_copy(update=self.size_for(model))
+
+    def size_for(self, model: Able) -> dict[str, Any]:
+        """Return what `for_model` changes: option -> value. Raises as it does."""
         if self.size is None or sides(self.size) == (model.width, model.height):
-            return checked.model_copy(update={"size": None})
+            return {"size": None}
         if model.small_height or "none" not in model.members:
             why = "two scales" if model.small_height else "no upright network"
             raise BadOptionError(
@@ -68,11 +71,11 @@ class FieldOptions(Options):
                 f"size: expected {least} to {MAX_SIDE}x{MAX_SIDE}, not {self.size}",
                 "size",
             )
-        return checked
+        return {}
 
     def fits(self, model: Able) -> bool:
         """Return True unless a field is wanted and the model draws none."""
-        return super().fits(model) and (self.size is None or model.field_step > 0)
+        return self.size is None or model.field_step > 0
 
     def shape(self, model: Able) -> tuple[int, int]:
         """Return (height, width) of the field, or of the model's pictures."""

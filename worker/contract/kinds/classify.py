@@ -68,10 +68,11 @@ class ClassifyOptions(SeveralOptions, ColourOptions):
                 "particles",
             )
         found = {
+            **self.colours_for(model),
             "components": count,
             "particles": self.particles or min(PARTICLES, most),
         }
-        return super().for_model(model, n).model_copy(update=found)
+        return self.model_copy(update=found)
 
     def work(self, job: Asked) -> int:
         """Return the cost: a pass of each distribution counts as one row of values; if

@@ -118,7 +118,12 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         particles are asked for, if cut-outs are combined with `clamp` or `rank`, or if
         n is 0 and the options need images.
         """
-        checked = super().for_model(model, n)._by_method(model, n)
+        found = {
+            **self.label_for(model),
+            **self.colours_for(model),
+            **self.pictures_for(n),
+        }
+        checked = self.model_copy(update=found)._by_method(model, n)
         if checked.cutouts and not checked.by_posterior:
             raise BadOptionError(
                 "method: fit=crop fills holes by posterior, of models that have it",
@@ -175,11 +180,12 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
     def fits(self, model: Able) -> bool:
         """Return True if the model has the label, offers the method, and allows so many
         particles (if any are needed)."""
-        if not super().fits(model) or not self.by_posterior:
-            return super().fits(model)
-        return self.method in model.methods and (
-            not self.given_behind or self._particles <= model.max_particles
-        )
+        if not LabelOptions.fits(self, model):
+            return False
+        if not self.by_posterior:
+            return True
+        has_room = not self.given_behind or self._particles <= model.max_particles
+        return self.method in model.methods and has_room
 
     def work(self, job: Asked) -> int:
         """Return the number of computed values.
@@ -223,7 +229,13 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
 
     def job_fields(self) -> dict[str, Any]:
         """Return the fields of the Job, with `filled_pixels` first."""
-        return {"filled_pixels": self.filled_pixels, **super().job_fields()}
+        return {
+            "filled_pixels": self.filled_pixels,
+            **SeededOptions.job_fields(self),
+            **LabelOptions.job_fields(self),
+            **ColourOptions.job_fields(self),
+            **CutoutOptions.job_fields(self),
+        }
 
     @property
     def _particles(self) -> int:

@@ -38,8 +38,17 @@ class EncodeOptions(ColourOptions, LabelOptions):
         """Return a copy with the number of networks and scoring passes of this model.
         Raises BadOptionError for a label or `colours` that the model does not have."""
         passes = components(model) if model.labels and self.label is None else 0
-        found = {"members": len(model.members), "passes": passes}
-        return super().for_model(model, n).model_copy(update=found)
+        found = {
+            **self.label_for(model),
+            **self.colours_for(model),
+            "members": len(model.members),
+            "passes": passes,
+        }
+        return self.model_copy(update=found)
+
+    def job_fields(self) -> dict[str, Any]:
+        """Return the fields of the Job about the label and about moved colours."""
+        return {**LabelOptions.job_fields(self), **ColourOptions.job_fields(self)}
 
     @property
     def keeps(self) -> Sequence[str]:

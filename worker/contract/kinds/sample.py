@@ -69,17 +69,14 @@ class SampleOptions(SamplingOptions, SeededOptions):
         is the model's own. Raises BadOptionError if the model lacks a label or cannot
         draw the size."""
         names = [label_name(label, model) for label in self.labels]
-        checked = super().for_model(model, n)
-        if isinstance(self.label, list):
-            return checked.model_copy(update={"label": names})
-        return checked.model_copy(update={"label": next(iter(names), None)})
+        label = names if isinstance(self.label, list) else next(iter(names), None)
+        return self.model_copy(update={"label": label, **self.size_for(model)})
 
     def fits(self, model: Able) -> bool:
         """Return True if the model has all labels, and draws fields if `size` asks for
         one."""
-        return super().fits(model) and all(
-            has_label(label, model) for label in self.labels
-        )
+        has_labels = all(has_label(label, model) for label in self.labels)
+        return has_labels and SamplingOptions.fits(self, model)
 
     def room(self, job: Asked) -> int:
         """Return the bytes that labels and probabilities take."""

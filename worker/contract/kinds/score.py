@@ -84,10 +84,15 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
         Raises BadOptionError if x or y is missing or outside of the picture,
         `influence` lacks them, or a field is combined with a pixel or a second model.
         """
-        found = super().for_model(model, n)
-        passes = components(model, is_given=self.label is not None) * found.windows(
-            model
+        found = self.model_copy(
+            update={
+                **self.size_for(model),
+                **self.label_for(model),
+                **self.colours_for(model),
+            }
         )
+        distributions = components(model, is_given=self.label is not None)
+        passes = distributions * found.windows(model)
         found = found.model_copy(update={"further": passes - 1})
         has_pixel = self.x is not None or self.y is not None
         if found.size and has_pixel:
@@ -109,6 +114,14 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
             _expect_within("x", self.x, model.width)
             _expect_within("y", self.y, model.height)
         return found
+
+    def fits(self, model: Able) -> bool:
+        """Return True if the model has the label, and scores fields if `size` is one."""
+        return LabelOptions.fits(self, model) and FieldOptions.fits(self, model)
+
+    def job_fields(self) -> dict[str, Any]:
+        """Return the fields of the Job about the label and about moved colours."""
+        return {**LabelOptions.job_fields(self), **ColourOptions.job_fields(self)}
 
     def work(self, job: Asked) -> int:
         """Return the cost. One pass over a picture counts as one row of values, and

@@ -1,5 +1,7 @@
 """Upsampling: large images from a small one."""
 
+from typing import Any
+
 from worker.contract.kind import Asked, Input, Kind, SeededOptions, Source
 from worker.contract.labels import LabelField, LabelOptions
 from worker.contract.probabilities import ROOM, ProbabilityAnswer, ProbabilitySummary
@@ -7,6 +9,10 @@ from worker.contract.probabilities import ROOM, ProbabilityAnswer, ProbabilitySu
 
 class UpsampleOptions(LabelOptions, SeededOptions):
     """Draw large images from a small one."""
+
+    def job_fields(self) -> dict[str, Any]:
+        """Return the fields of the Job, with `label`."""
+        return {**SeededOptions.job_fields(self), **LabelOptions.job_fields(self)}
 
     def room(self, job: Asked) -> int:
         """Return the bytes that the probabilities take."""

@@ -34,10 +34,10 @@ class VerifyOptions(ChangedCardOptions, SamplingOptions):
     def for_model(self, model: Able, n: int) -> Self:
         """Return a copy with the label by name. Raises BadOptionError if the model does
         not have it or cannot draw the size."""
-        checked = super().for_model(model, n)
-        if self.label is None:
-            return checked
-        return checked.model_copy(update={"label": label_name(self.label, model)})
+        found = self.size_for(model)
+        if self.label is not None:
+            found["label"] = label_name(self.label, model)
+        return self.model_copy(update=found)
 
     def work(self, job: Asked) -> int:
         """Return the number of values that are drawn again."""
