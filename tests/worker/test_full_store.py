@@ -21,8 +21,12 @@ from worker.contract.kinds.complete import CompletionSummary, Receipt
 from worker.contract.kinds.encode import EncodeSummary
 from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreSummary
 from worker.contract.kinds.verify import VerifySummary
-from worker.contract.room import input_room, room_of
-from worker.contract.submission import SubmissionAnswer, SubmissionTerms
+from worker.contract.submission import (
+    SubmissionAnswer,
+    SubmissionTerms,
+    input_room,
+    room_of,
+)
 from worker.jobs.ledger import Answer, Batch, Ledger, Opened, Settled
 from worker.orders.claims import Outcome, StoredResult
 from worker.queue.ending import Ending

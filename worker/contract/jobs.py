@@ -47,6 +47,14 @@ class Priority(StrEnum):
     BULK = "bulk"
 
 
+INTERACTIVE_IMAGES = 4
+"""A job of at most this many images is interactive unless it says otherwise."""
+
+PRIORITY_WEIGHTS = {Priority.INTERACTIVE: 4, Priority.BULK: 1}
+"""If both kinds wait, this many interactive jobs are taken, or images given slots, for
+each bulk one: bulk jobs are slower, but never stop."""
+
+
 class JobStatus(StrEnum):
     """Status of a job; the last three are final."""
 
@@ -134,7 +142,7 @@ class JobSpec(Record):
     traceparent: str = ""
     """The request as part of a trace (tracing.py); empty without a trace."""
     priority: Priority | None = None
-    """None: few images are interactive, many are bulk (`priorities.priority_of`)."""
+    """None: few images are interactive, many are bulk (`effective_priority`)."""
     options: SerializeAsAny[Options]
     """The options of the job's kind."""
 
@@ -182,6 +190,15 @@ class JobSpec(Record):
         """True if the job draws the small image of a Multi-Scale model too and
         publishes its rows. Otherwise the small image is given, or there is none."""
         return ALL_KINDS[self.kind].draws_small and self.small_height > 0
+
+    @property
+    def effective_priority(self) -> Priority:
+        """The requested priority, or else the one that follows from the number of
+        images."""
+        if self.priority is not None:
+            return self.priority
+        is_small = self.n <= INTERACTIVE_IMAGES
+        return Priority.INTERACTIVE if is_small else Priority.BULK
 
     @property
     def rows_total(self) -> int:

@@ -10,9 +10,13 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.contract import keys
-from worker.contract.jobs import JobSpec
-from worker.contract.priorities import WEIGHTS, priority_of
-from worker.contract.room import input_room, room_of, rows_room
+from worker.contract.jobs import PRIORITY_WEIGHTS, JobSpec
+
+_RECORDS = 16 * 1024
+"""Bytes of a job without rows: its record, its queue entry, RQ's own records of it, and
+a stream, which takes at least 4 KiB."""
+_ROW = 64
+"""Bytes of a row beside its pixels: the JSON around them, and the stream's overhead."""
 
 
 class Allowance(BaseModel):
@@ -101,7 +105,7 @@ def arguments(
     none. commands: a JSON list of the Redis commands that append the job to its queue.
     upload: the file of a larger picture whose holes are filled.
     """
-    priority = priority_of(spec)
+    priority = spec.effective_priority
     input_bytes = len(pixels or b"") + len(keep) + len(upload) + len(terms.webhook)
     facts = _JobFacts(
         id=spec.id,
@@ -113,7 +117,7 @@ def arguments(
         input=input_room(input_bytes),
         rows_room=rows_room(spec),
         line=f"{priority}:{terms.client}",
-        turn=max(WEIGHTS.values()) // WEIGHTS[priority],
+        turn=max(PRIORITY_WEIGHTS.values()) // PRIORITY_WEIGHTS[priority],
         listed_key=keys.listed_ids(terms.owner),
         allowance_key=keys.allowance(terms.client),
         idempotency_key=keys.idempotency(terms.client, terms.idempotency),
@@ -130,6 +134,44 @@ def arguments(
         commands,
         upload,
     ]
+
+
+def rows_room(spec: JobSpec) -> int:
+    """Return an upper bound for the bytes that all rows of a job take."""
+    if not spec.rows_total:
+        return 0
+    image = spec.height * (_ROW + _encoded(spec.width * spec.channels))
+    if spec.draws_small:
+        small_row = _ROW + _encoded(spec.small_width * spec.channels)
+        image += spec.small_height * small_row
+    return _rounded_up(spec.n * image)
+
+
+def room_of(spec: JobSpec) -> int:
+    """Return an upper bound for the bytes that a job will still write once it has been
+    accepted: records, rows and result.
+
+    They are reserved when it is accepted, so that it can end even if the server is full.
+    `tests/worker/test_full_store.py` compares them with what is really written.
+    """
+    return _RECORDS + rows_room(spec) + _rounded_up(spec.options.room(spec))
+
+
+def input_room(input_bytes: int) -> int:
+    """Return the bytes that a job's input takes, which is written when the job is
+    accepted."""
+    return _rounded_up(input_bytes)
+
+
+def _rounded_up(size: int) -> int:
+    """Return a size with a quarter added, because the server allocates in size
+    classes."""
+    return size * 5 // 4
+
+
+def _encoded(size: int) -> int:
+    """Return the length of so many bytes in base64."""
+    return (size + 2) // 3 * 4
 
 
 def client_of(ticket: bytes | None) -> str:

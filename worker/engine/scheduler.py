@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from worker.contract.jobs import Priority
-from worker.contract.priorities import WEIGHTS
+from worker.contract.jobs import PRIORITY_WEIGHTS, Priority
 from worker.engine.turns import Turns
 
 Image = TypeVar("Image")
@@ -100,7 +99,7 @@ class _Lanes(Generic[Image]):
         if not ready:
             return None
         priority = Priority(self._turns.next(list(ready)))
-        self._turns.charge(priority, 1 / WEIGHTS[priority])
+        self._turns.charge(priority, 1 / PRIORITY_WEIGHTS[priority])
         token = ready[priority]
         return token, self._of[priority].seat(token)
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from model_core.windows import Windows
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec, Priority
-from worker.contract.priorities import priority_of
 from worker.orders.images import (
     Drawer,
     Given,
@@ -114,7 +113,7 @@ def draw_order(
         spec.model,
         card.levels,
         images,
-        priority_of(spec),
+        spec.effective_priority,
         drawn,
         rank,
         hole,

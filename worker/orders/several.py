@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from worker.contract.cards import ModelCard
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobSpec
-from worker.contract.priorities import priority_of
 from worker.orders.cutouts import CutoutOrder
 from worker.orders.order import Material, Order
 
@@ -78,5 +77,5 @@ def _alone(spec: JobSpec, i: int, n: int) -> JobSpec:
     without = {"pictures": 0, **({"cutouts": None} if spec.options.places else {})}
     options = spec.options.model_copy(update={**without, **first})
     return spec.model_copy(
-        update={"n": n, "options": options, "priority": priority_of(spec)}
+        update={"n": n, "options": options, "priority": spec.effective_priority}
     )

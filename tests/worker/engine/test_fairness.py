@@ -13,7 +13,6 @@ from tests.fakes import Outlet
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.jobs import JobStatus, Priority
-from worker.contract.priorities import priority_of
 from worker.engine.activities.slots import FULL_TURN_S
 from worker.engine.cohort import Cohort
 from worker.engine.runner import Runner
@@ -132,7 +131,7 @@ def test_interactive_job_ends_first_when_both_wait(
 
 def test_priority_is_by_size_when_no_priority_is_asked_for(client: Client) -> None:
     """Few images: somebody waits for them. What is asked for counts more."""
-    assert priority_of(client.spec(n=1)) is Priority.INTERACTIVE
-    assert priority_of(client.spec(kind="complete", n=4)) is Priority.INTERACTIVE
-    assert priority_of(client.spec(n=5)) is Priority.BULK
-    assert priority_of(client.spec(n=1, priority=Priority.BULK)) is Priority.BULK
+    assert client.spec(n=1).effective_priority is Priority.INTERACTIVE
+    assert client.spec(kind="complete", n=4).effective_priority is Priority.INTERACTIVE
+    assert client.spec(n=5).effective_priority is Priority.BULK
+    assert client.spec(n=1, priority=Priority.BULK).effective_priority is Priority.BULK

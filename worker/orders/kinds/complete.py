@@ -7,7 +7,6 @@ from model_core.data.pixels import pixels_to_values
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec, Priority
 from worker.contract.kinds.complete import PARTICLES, CompleteOptions
-from worker.contract.priorities import priority_of
 from worker.orders.drawing import DrawOrder, Hole, draw_order
 from worker.orders.faults import JobRefusedError, method_refused
 from worker.orders.images import (
@@ -81,7 +80,7 @@ def build(
         particles,
         options.sweeps,
         rows_published(spec, material.rows),
-        priority_of(spec),
+        spec.effective_priority,
         options.rank,
         options.enumerate,
     )
