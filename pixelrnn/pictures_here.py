@@ -11,12 +11,12 @@ from model_core.card import check_field
 from model_core.data.images import read_keep, read_nearest
 from model_core.data.pixels import values_to_pixels
 from model_core.errors import ConfigError, DataError
-from model_core.kinds import part
 from model_core.models import Model
 from pixelrnn.drawings_here import write_picture
 from pixelrnn.kind_results import How
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import Kind
+from worker.engine.kinds import OF_PICTURES
 from worker.orders.claims import Claim, Outcome
 from worker.orders.pictures import PictureOrder
 
@@ -33,9 +33,9 @@ def looked_at(
 ) -> tuple[dict[str, Any], Mapping[str, bytes]]:
     """The facts of a picture, and the maps that are kept of it. Raises DataError for one that cannot be taken."""
     keep_freed_memory()
-    found = part(kind.carried_out)(
-        _order(kind, model, file, options), model, *([second] if second else [])
-    )
+    order = _order(kind, model, file, options)
+    further = [second] if second else []
+    found = OF_PICTURES[kind.word](order, model, *further)
     while not isinstance(found, Outcome):
         share = next(found)
         if isinstance(share, Outcome):

@@ -1,5 +1,6 @@
 """A kind of job that is declared here alone: a picture in, one number out, and an option of its own."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -51,13 +52,22 @@ WEIGH = Kind(
     "How much a picture weighs.",
     Input.PICTURE,
     WeighOptions,
-    order="worker.orders.pictures:build",
-    carried_out="tests.declared_kind:weighed",
     shows=Shows.GIVEN,
     summary=WeighSummary,
 )
 
 
 def declare() -> None:
-    """For this whole process, which is started for it: documents are made of all kinds when modules are read."""
+    """Add the kind to this process, which is started for it and has read nothing else:
+    documents are made of all kinds when modules are read."""
     KINDS[WEIGH.word] = WEIGH
+    # Each table only where it is read: the engine's imports torch.
+    if "worker.start" in sys.orig_argv:
+        from worker.orders import pictures
+        from worker.orders.build import BUILDERS
+
+        BUILDERS[WEIGH.word] = pictures.build
+    if "worker.engine.start" in sys.orig_argv:
+        from worker.engine.kinds import OF_PICTURES
+
+        OF_PICTURES[WEIGH.word] = weighed

@@ -417,10 +417,6 @@ NO_PROVENANCE = (
 )
 """Reason for refusing a picture without the text that this project writes."""
 
-Part = Any
-"""An object, or "module:object", which worker.orders.order.part imports on first use:
-the API must not load a worker's modules."""
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -437,13 +433,6 @@ class Kind:
     """What the request sends."""
     options: type[Options]
     """The class of its options. The docstring's first line describes the job."""
-    order: Part
-    """order(spec, card, material) -> Order: builds the engine's task from the job.
-    Raises JobRefusedError, KeyError, ValueError or IndexError for impossible jobs."""
-    carried_out: Part | None = None
-    """carried_out(order, model): runs in the engine, for an order of a picture
-    (worker.orders.pictures, which defines the result) or of a file
-    (worker.orders.files)."""
     draws: bool = False
     """True if new images are drawn, so that clients may choose their number, seed,
     temperature and priority."""

@@ -12,13 +12,12 @@ from model_core.models import Model
 from model_core.posterior.completion import Receipt, drawn_receipt_steps
 from model_core.posterior.marginals import Marginals
 from model_core.posterior.targets import Target
-from worker.contract.kinds import KINDS
 from worker.contract.kinds.complete import CompletionSummary
 from worker.contract.kinds.complete import Receipt as ToldReceipt
+from worker.engine.kinds import OF_PICTURES
 from worker.engine.stored import stored, succeeded
 from worker.orders.claims import Claim, Outcome
 from worker.orders.drawing import Hole
-from worker.orders.order import part
 from worker.orders.pictures import PictureOrder
 
 Found = tuple[Receipt, Marginals]
@@ -91,7 +90,7 @@ def passed(
     if isinstance(task, PictureOrder):
         second = task.job.options.second_model
         others = (models(second),) if second and models else ()
-        found = part(KINDS[task.job.kind].carried_out)(task, model, *others)
+        found = OF_PICTURES[task.job.kind](task, model, *others)
         return found if isinstance(found, Outcome) else Started(task, found)
     model = model.given(task.label)
     if task.wants_receipt:

@@ -38,7 +38,6 @@ from model_core.sampling.compiled.threads import (
 )
 from worker.contract import logs
 from worker.contract.added import announced_origin, models_in, private_owner
-from worker.contract.kinds import KINDS
 from worker.engine.arrivals import Arrivals, Directory, refused_model
 from worker.engine.assessment import passed
 from worker.engine.card import wait_for_card
@@ -50,6 +49,7 @@ from worker.engine.examiner import Examiner
 from worker.engine.failures import is_card_error
 from worker.engine.inbox import Inbox
 from worker.engine.kept import KeptWeights, usual_directory
+from worker.engine.kinds import OF_FILES
 from worker.engine.model_pool import (
     FullPoolError,
     ModelPool,
@@ -63,7 +63,6 @@ from worker.engine.unloading import Unloading
 from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome
 from worker.orders.images import NewRow
-from worker.orders.order import part
 from worker.orders.usage import Usage
 from worker.process import crash, processors
 from worker.process.due import Due
@@ -350,9 +349,7 @@ def _draw(
         pool.islands,
         deadlines,
         lambda *weights: _bring(pool, kept, directory, settings.device, *weights),
-        lambda order: part(KINDS[order.kind].carried_out)(
-            order, pool.model(order.model)
-        ),
+        lambda order: OF_FILES[order.kind](order, pool.model(order.model)),
         pool.field_cohort,
         pool.free_particles,
         pool,

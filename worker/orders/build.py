@@ -1,18 +1,39 @@
-"""Makes an order of a claimed job, by its kind. Plain values: no Redis, no queue."""
+"""Build the order of a claimed job, by its kind. Plain values: no Redis, no queue."""
+
+from collections.abc import Callable
 
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec
-from worker.contract.kinds import KINDS
+from worker.orders import pictures
 from worker.orders.faults import JobRefusedError, malformed_spec
 from worker.orders.images import check_spec
-from worker.orders.order import Material, Order, part
+from worker.orders.kinds import complete, decode, encode, sample, score, upsample
+from worker.orders.order import Material, Order
 from worker.orders.several import of_each
+
+Build = Callable[[JobSpec, ModelCard, Material], Order]
+"""Raises JobRefusedError, KeyError, ValueError or IndexError for a job that makes no
+sense."""
+
+BUILDERS: dict[str, Build] = {
+    "sample": sample.build,
+    "complete": complete.build,
+    "upsample": upsample.build,
+    "score": score.build,
+    "classify": pictures.build,
+    "verify": pictures.build,
+    "encode": encode.build,
+    "decode": decode.build,
+}
+"""The builder of each kind's orders, by `Kind.word`. Kinds that ask no model have none.
+"""
 
 
 def build(spec: JobSpec, card: ModelCard, material: Material) -> Order:
-    """The order for the engine. JobRefusedError when it cannot be done with this model, or makes no sense."""
+    """Return the order for the engine. Raises JobRefusedError if the job cannot be done
+    with this model, or makes no sense."""
     check_spec(spec, card)
-    build_one = part(KINDS[spec.kind].order)
+    build_one = BUILDERS[spec.kind]
     try:
         if spec.options.is_of_several:
             return of_each(spec, card, material, build_one)

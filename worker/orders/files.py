@@ -17,11 +17,17 @@ job."""
 
 @dataclass(frozen=True)
 class FileOrder(Order):
-    """The pictures of a job, as values (n, C, H, W), that become a file; or the file whose pictures are its images,
-    which come whole. `Kind.carried_out` takes (order, model) and returns its steps."""
+    """An order to make a file of pictures, or to read the pictures in one, which the
+    function of its kind carries out (worker.engine.kinds.OF_FILES).
+
+    The function is called with the order and the model, and returns its steps. The
+    pictures of a file are the job's images, and are published whole.
+    """
 
     kind: str
+    """`Kind.word`."""
     content: Any
+    """Values (n, C, H, W) to encode, or the bytes of a file to decode."""
     values: int
     """Numbers that a byte of a row tells apart."""
     published: tuple[int, ...] = ()

@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 from worker.contract.events import RowDrawn
-from worker.contract.kind import Part
 from worker.contract.kinds.train import TrainOptions
 from worker.orders.claims import Claim
 
@@ -34,11 +31,3 @@ class Material:
     pixels: bytes
     keep: bytes
     rows: Sequence[RowDrawn]
-
-
-def part(named: Part) -> Any:
-    """The object that a kind's record names."""
-    if not isinstance(named, str):
-        return named
-    module, _, name = named.partition(":")
-    return getattr(import_module(module), name)

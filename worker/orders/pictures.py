@@ -13,12 +13,17 @@ from worker.orders.order import Material, Order
 
 @dataclass(frozen=True)
 class PictureOrder(Order):
-    """The picture of a job, as pixels (C, H, W). `Kind.carried_out` takes (order, model), and the second model of a job
-    that asks one. It returns the Outcome, or an iterator that says how far it is, 0 to 1, after each step, and at last
-    the Outcome."""
+    """An order about one picture, which the function of its kind carries out
+    (worker.engine.kinds.OF_PICTURES).
+
+    The function is called with the order, the model, and the second model of a job that
+    asks one. It returns the Outcome, or an iterator that yields after each step how
+    much is done, 0 to 1, and at last the Outcome.
+    """
 
     job: JobSpec
     pixels: NDArray[np.uint8]
+    """(C, H, W), as pixels and not as values."""
     keep: NDArray[np.bool_] | None = None
     """(H, W), True = given; None: all of it is."""
 

@@ -8,7 +8,8 @@ from worker.contract.jobs import JobSpec
 from worker.contract.kind import BadOptionError
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.classify import ClassifyOptions
-from worker.orders.order import part
+from worker.engine.kinds import OF_FILES, OF_PICTURES
+from worker.orders.build import BUILDERS
 
 H, W, C = 6, 4, 3
 SMALL_H, SMALL_W = 3, 2
@@ -31,8 +32,8 @@ def spec(kind: str, **changes: object) -> JobSpec:
 @pytest.mark.parametrize("kind", KINDS)
 def test_kind_is_complete_when_it_is_declared(kind: str) -> None:
     """It has its record, and a way to become an order; a job that draws nothing has a result instead."""
-    assert callable(part(KINDS[kind].order))
-    assert KINDS[kind].carried_out is None or callable(part(KINDS[kind].carried_out))
+    assert kind in BUILDERS
+    assert KINDS[kind].draws or kind in {**OF_PICTURES, **OF_FILES}
     assert spec(kind).work > 0
     assert spec(kind).rows_total > 0 or KINDS[kind].summary is not None
 

@@ -55,7 +55,6 @@ KIND = Kind(
     """,
     Input.NOTHING,
     AddOptions,
-    order="",
     zero_images="It draws none.",
     shows=Shows.NOTHING,
     summary=AddSummary,

@@ -175,8 +175,6 @@ KIND = Kind(
     """,
     Input.PICTURE_OR_PART,
     ClassifyOptions,
-    order="worker.orders.pictures:build",
-    carried_out="worker.engine.kinds.classify:classified",
     shows=Shows.GIVEN,
     summary=ClassifySummary,
     needs_labels=True,

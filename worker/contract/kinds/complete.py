@@ -438,7 +438,6 @@ KIND = Kind(
     """,
     Input.PICTURE_AND_KEEP,
     CompleteOptions,
-    order="worker.orders.kinds.complete:build",
     draws=True,
     draws_small=True,
     summary=CompletionSummary,

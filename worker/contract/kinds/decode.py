@@ -26,7 +26,5 @@ KIND = Kind(
     """,
     Input.CODED_FILE,
     DecodeOptions,
-    order="worker.orders.kinds.decode:build",
-    carried_out="worker.engine.kinds.decode:decoded",
     job_fields=CardChangedField,
 )

@@ -119,8 +119,6 @@ KIND = Kind(
     """,
     Input.PICTURES,
     EncodeOptions,
-    order="worker.orders.kinds.encode:build",
-    carried_out="worker.engine.kinds.encode:encoded",
     shows=Shows.GIVEN,
     summary=EncodeSummary,
     answer=Answer,

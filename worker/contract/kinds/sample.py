@@ -135,7 +135,6 @@ KIND = Kind(
     "`links.events` or poll `links.self`.",
     Input.NOTHING,
     SampleOptions,
-    order="worker.orders.kinds.sample:build",
     draws=True,
     draws_small=True,
     summary=SampleSummary,

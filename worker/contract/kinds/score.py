@@ -332,8 +332,6 @@ KIND = Kind(
     """,
     Input.PICTURE,
     ScoreOptions,
-    order="worker.orders.kinds.score:build",
-    carried_out="worker.engine.kinds.score:scored",
     shows=Shows.HEAT,
     summary=ScoreSummary,
     answer=Answer,

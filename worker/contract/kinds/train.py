@@ -194,7 +194,6 @@ KIND = Kind(
     """,
     Input.NOTHING,
     TrainOptions,
-    order="",
     zero_images="It draws none.",
     shows=Shows.GRID,
     summary=TrainSummary,

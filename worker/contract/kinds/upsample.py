@@ -30,7 +30,6 @@ KIND = Kind(
     """,
     Input.SMALL_PICTURE,
     UpsampleOptions,
-    order="worker.orders.kinds.upsample:build",
     draws=True,
     summary=ProbabilitySummary,
     answer=ProbabilityAnswer,

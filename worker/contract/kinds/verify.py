@@ -82,8 +82,6 @@ KIND = Kind(
     """,
     Input.DRAWN_PICTURE,
     VerifyOptions,
-    order="worker.orders.pictures:build",
-    carried_out="worker.engine.kinds.verify:verified",
     draws_small=True,
     shows=Shows.GIVEN,
     summary=VerifySummary,
