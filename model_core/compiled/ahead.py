@@ -1,6 +1,6 @@
 """Compile the loops that draw: `python -m model_core.compiled.ahead`.
 
-This needs numba and NumPy only. `make run` starts it in the background while torch is
+This needs only numba and NumPy. `make run` starts it in the background while torch is
 being downloaded, so that most of the compiling is done when the installation ends.
 Loops that are on disk already are left as they are.
 """
@@ -19,19 +19,26 @@ from model_core.compiled import KEEP, keeping
 from model_core.compiled.argument_types import loop_types
 
 KINDS = ("diagonal-bilstm", "row-lstm", "pixel-cnn")
-"""Kinds of network that have compiled loops. The first is that of the README's model."""
+"""Kinds of network that have compiled loops. The first is that of the README's
+model."""
 
 FUNCTIONS = ("advance", "pass_given")
-"""What is compiled for each kind: drawing rows, and passing over given rows. The first
-is enough to draw an image, so it is compiled first for all kinds."""
+"""The functions that are compiled for each kind: drawing rows, and working through
+given rows. The first is enough to draw an image, so it is compiled first for all
+kinds."""
 
 
 def compile_loop(kind: str, function: str, niceness: int = 0) -> float:
-    """Compile one of FUNCTIONS for a kind of network, and leave it on disk.
+    """Compile a function for a kind of network, leave it on disk, and return the
+    seconds of processor time that this took.
 
-    If another process compiles the same function, wait for it and load the result.
-    niceness: the least that this process has from now on. Return the seconds of a
-    processor that this took.
+    kind: one of KINDS.
+    function: one of FUNCTIONS.
+    niceness: the priority of this process is lowered to this, for good, if it is
+        higher.
+
+    If another process is compiling the same function, this waits for it and loads the
+    result. If it cannot be kept on disk, it is compiled in memory.
     """
     before_s = time.process_time()
     os.setpriority(
@@ -45,7 +52,8 @@ def compile_loop(kind: str, function: str, niceness: int = 0) -> float:
 
 @contextmanager
 def _lock(module: str, function: str) -> Iterator[None]:
-    """Hold the lock file of a function. The system releases it if this process is killed."""
+    """Context manager that holds the lock file of a function. The system releases it if
+    this process is killed."""
     if not KEEP:
         yield  # nothing is shared with other processes
         return
@@ -53,9 +61,8 @@ def _lock(module: str, function: str) -> Iterator[None]:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(directory / f"{function}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-    except (
-        OSError
-    ):  # a full disk, or one that cannot be written: compile without a lock
+    except OSError:
+        # The disk is full or cannot be written: compile without a lock.
         yield
         return
     try:
@@ -66,7 +73,8 @@ def _lock(module: str, function: str) -> Iterator[None]:
 
 
 def main() -> None:
-    """Compile in as many processes at a time as asked for; exit with 1 if one failed."""
+    """Compile the loops that the command line names, in several processes at a time.
+    Exits with 1 if one of them failed."""
     parser = argparse.ArgumentParser(
         prog="python -m model_core.compiled.ahead", description=__doc__
     )
@@ -86,7 +94,8 @@ def main() -> None:
 
 
 def _compile_all(loops: list[tuple[str, str]], jobs: int) -> int:
-    """Compile each loop in a process of its own, because numba compiles in one thread."""
+    """Compile each loop in a process of its own, because numba compiles in one thread.
+    Return 1 if one failed, else 0."""
     waiting = [loop for loop in loops if not keeping.is_loop_kept(*loop)]
     running: list[subprocess.Popen[bytes]] = []
     status = 0
@@ -96,8 +105,8 @@ def _compile_all(loops: list[tuple[str, str]], jobs: int) -> int:
             command = [sys.executable, "-m", "model_core.compiled.ahead"]
             command += ["--kinds", kind, "--functions", function]
             running.append(subprocess.Popen(command))
-        # The first to be waited for may end last. That leaves a processor idle for some
-        # seconds at most, since all loops take about as long as each other.
+        # The process that is waited for may end last. That leaves a processor idle for
+        # some seconds at most, because all loops take about the same time.
         status = running.pop(0).wait() or status
     return 1 if status else 0
 

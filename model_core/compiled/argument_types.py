@@ -1,4 +1,4 @@
-"""The numba types of what the drawing loops are called with.
+"""The numba types of the arguments of the drawing loops.
 
 They do not depend on a network's size, so the loops can be compiled before there is a
 network, and before torch is installed. `CompiledStage.handed` makes the arguments
@@ -15,9 +15,10 @@ from model_core.compiled.records import Front, Places, Shared, State
 
 
 def loop_types(layers: type) -> tuple[types.Type, ...]:
-    """Return the types of the arguments of `advance` and `pass_given`, in their order.
+    """Return the numba types of the arguments of `advance` and `pass_given`, in their
+    order, for one kind of network.
 
-    layers: the record of weights and state that a network's file declares, `Layers`.
+    layers: the class `Layers` of its module, whose annotations describe the fields.
     """
     slots = types.Array(types.int64, 1, "C")
     records = (Front, Shared, State, Places, layers)
@@ -25,13 +26,15 @@ def loop_types(layers: type) -> tuple[types.Type, ...]:
 
 
 def _record_type(record: type) -> Any:
+    """Return the type of a record (a NamedTuple) of ints and arrays."""
     hints = get_type_hints(record, include_extras=True)
     fields = [_field_type(hint) for hint in hints.values()]
     return types.BaseTuple.from_types(fields, record)
 
 
 def _field_type(hint: Any) -> types.Type:
-    """Return the type of an int, or of an array that is annotated with its number of axes."""
+    """Return the type of an int, or of an array that is annotated with its number of
+    axes."""
     if hint is int:
         return types.int64
     array, axes = get_args(hint)  # Annotated[NDArray[dtype], axes]

@@ -1,4 +1,5 @@
-"""Drawing from logits, and weighing values by them: the compiled twin of distribution.Categorical."""
+"""Draw a value from logits, and compute its ln p: the compiled form of
+distribution.Categorical."""
 # pyright: reportCallIssue=false, reportArgumentType=false
 # numba passes an intrinsic's first parameter itself
 
@@ -16,9 +17,15 @@ from model_core.compiled.vector_code import LANES
 
 @njit(**LEAN)
 def draw_value(logits, values, noise, temperature, weights):
-    """The smallest value whose cumulative probability exceeds the noise; -1 when a logit is not finite.
+    """Return the value that a uniform number chooses: the smallest one whose cumulative
+    probability exceeds it. Return -1 if a logit is not finite.
 
-    logits (V or more,) float32; weights: scratch, float32, V padded to whole vectors.
+    logits: float32, at least `values` of them; only the first `values` count.
+    values: V.
+    noise: the uniform number, in [0, 1).
+    temperature: of the probabilities.
+    weights: float32 scratch, V padded to whole vectors of 16; overwritten with the
+        values' weights.
     """
     _, total = exponentiate(logits, values, temperature, weights)
     if math.isnan(total):
@@ -33,7 +40,8 @@ def draw_value(logits, values, noise, temperature, weights):
 
 @njit(**LEAN)
 def log_p_of_value(logits, values, value, temperature, weights):
-    """ln p of one of the values, float64; NaN when a logit is not finite. Arguments as in draw_value."""
+    """Return ln p of one of the values, float64; NaN if a logit is not finite. The
+    other arguments are those of `draw_value`."""
     top, total = exponentiate(logits, values, temperature, weights)
     return (np.float64(logits[value]) - np.float64(top)) / temperature - logarithm(
         total
@@ -42,8 +50,9 @@ def log_p_of_value(logits, values, value, temperature, weights):
 
 @njit(inline="always")
 def exponentiate(logits, values, temperature, weights):
-    """weights = exp((logits - the largest) / temperature); returns the largest logit and the sum of the weights, which
-    is NaN when a logit is not finite."""
+    """Set `weights` to exp((logits - the largest) / temperature), float32, and
+    return the largest logit and the sum of the weights, which is NaN if a logit is
+    not finite."""
     top = logits[0]
     finite = True
     for v in range(values):

@@ -1,11 +1,15 @@
-"""A PixelCNN block over a whole batch, forward and backward: ReLU - 1x1 - ReLU - 3x3 - ReLU, then both ways on.
+"""A PixelCNN block over a whole batch, forward and backward: ReLU, 1 x 1, ReLU, 3 x 3,
+ReLU, then the 1 x 1 convolutions to the stream and to the skip sum.
 
-Maps are canvases, as scans.py draws them. A block goes over its maps once, some rows of all of them at a time, so that
-what one product writes the next one finds in the cache. The 3x3 reads only backwards, so the first pass is in order; on
-the way back its gradient comes from later rows, so what needs that one stays as far behind.
+Maps are canvases, as described in scans.py. A block goes over its maps once, some rows
+of all of them at a time, so that one product finds in the cache what the one before has
+written. The 3 x 3 reads only earlier rows, so the forward pass goes in order. On the
+way back its gradient comes from later rows, so everything that needs that gradient is
+computed that much later.
 
-wide (M, 2h), narrow and hidden (M, h) are of one type, float32 or uint16 with the bits of bf16, and rectified; all else
-is float32. batch is a multiple of 4, h of 16.
+wide (M, 2h), narrow and hidden (M, h) have the same type, float32, or uint16 with the
+bits of bf16, and have passed a ReLU; everything else is float32. batch is a multiple of
+4, h of 16.
 """
 # pyright: reportCallIssue=false
 # numba passes an intrinsic's first parameter itself
@@ -30,7 +34,8 @@ from model_core.compiled.ways import (
 
 @njit(nogil=True)
 def _clear_outside(narrow, row, batch, first, last):
-    """Zeros in those of the rows first <= m < last that lie outside the image; row: positions in a row of it."""
+    """Set those of the rows first <= m < last to zero that lie outside the image. row:
+    pixels in a row of the canvas."""
     for position in range(first // batch, (last + batch - 1) // batch):
         if position < row or position % row == 0:
             narrow[max(first, position * batch) : min(last, (position + 1) * batch)] = 0
@@ -53,10 +58,16 @@ def forward_block(
     batch,
     residual,
 ):
-    """Advance the stream (M, 2h) and the skip sums (M, 2h), without rows for none; fill wide, narrow and hidden.
+    """Run one block on all images, in place: update the stream (M, 2h) and the skip
+    sums (M, 2h; no rows if there are none), and fill wide, narrow and hidden, which the
+    backward pass needs.
 
-    down, spread, up and skip: the products, Ahead. added (M, h), without rows for none: the conditioning map. steps
-    (5,): how many rows of a map on each tap of the 3x3 reads, the first the furthest back.
+    added: (M, h), what the conditioning map adds; no rows if there is none.
+    down, spread, up, skip: the products of its convolutions (map_products.Ahead).
+    steps: int64 (5,), the distance in rows of a map to what each tap of the 3 x 3
+        reads, the farthest first.
+    row: pixels in a row of the canvas. batch: images.
+    residual: 1 to add the stream, 0 to replace it.
     """
     here, nothing, reach = (
         np.zeros(1, np.int64),
@@ -111,11 +122,17 @@ def backward_block(
     steps,
     residual,
 ):
-    """d_stream (M, 2h): from the gradient of the stream after the block to that of the stream before it.
+    """Go back through one block, in place: change d_stream (M, 2h) from the gradient of
+    the stream after the block to that of the stream before it.
 
-    near is d_stream, or room for it as numbers of wide's type; d_skips (M, 2h), without rows for none, is the gradient
-    of the skip sums in that type. d_spread (M - steps[0], h) becomes the gradient of what the 3x3 summed up; its rows
-    from M on are zeros. down, spread, up and skip: the products, Back, whose gradients are added to.
+    near: d_stream itself, or space for it in the type of `wide`.
+    d_skips: (M, 2h), gradient of the skip sums in that type; no rows if there are none.
+    d_spread: (M - steps[0], h), becomes the gradient of the sums of the 3 x 3; its rows
+        from M on are zero.
+    wide, narrow, hidden: as `forward_block` filled them.
+    down, spread, up, skip: the products (map_products.Back), to whose gradients is
+        added.
+    steps, residual: as for `forward_block`.
     """
     M, rounds = len(wide), near.itemsize != d_stream.itemsize
     behind = (-steps[0] + CHUNK - 1) // CHUNK * CHUNK
@@ -166,7 +183,8 @@ def backward_block(
 
 @njit(nogil=True)
 def _go_back(d_out, steps, product, gate, target, adds):
-    """target, or what is added to it: the gradient of what a product read, where the gate is open."""
+    """Set `target` to the gradient of what a product read, where the gate is above
+    zero, or add it to `target` if `adds` is 1."""
     nothing = np.zeros((1, target.shape[1]), np.float32)
     affine_back(
         d_out,

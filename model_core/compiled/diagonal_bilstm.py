@@ -1,6 +1,8 @@
-"""The Diagonal BiLSTM's layer (section 3.2) on a work list: left to right pixel by pixel, right to left row by row.
+"""The Diagonal BiLSTM's layer (section 3.2) on a list of pixels: from left to right
+pixel by pixel, from right to left row by row.
 
-What the row above says is known before a row begins, so it is summed for many columns and all layers at once.
+What the gates read of the row above is known before a row begins, so it is summed for
+many columns and all layers at once. Letters as in records.py.
 """
 # pyright: reportCallIssue=false
 
@@ -32,42 +34,51 @@ from model_core.compiled.shared import of_colour, to_skips, to_stream
 from model_core.compiled.tiles import add
 
 LEFT_GATES, LEFT_BESIDE, RIGHT_GATES, RIGHT_BESIDE = range(OF_LAYER, OF_LAYER + 4)
-"""Products of one colour: of both directions, from the input and from the state of the neighbour to the gates."""
+"""Products that are computed colour by colour, for each direction: from the input to
+the gates, and from the neighbour's state to the gates."""
 
 STREAMS = BY_COLUMN
-"""The right-to-left scan reads the whole row, and images drawn side by side, which are often at the same column, lie so
-in memory as well."""
+"""The right-to-left scan reads the whole row. Images that are drawn side by side are
+often at the same column, and lie side by side in memory, too."""
 
 
 COLUMNS = 32
-"""Columns that are summed at once: the sums of a whole row would leave the cache where it is as wide as a field's."""
+"""Columns that are summed at once. The sums of a whole row would not fit into the cache
+if it is as wide as a field's."""
 
 
 class Layers(NamedTuple):
-    """Weights and state of all layers; shapes as in records.py."""
+    """Weights and state of all layers, for `advance` and `pass_given`; letters as in
+    records.py. sampling/compiled/diagonal_bilstm.py makes the arrays."""
 
     ring_rows: int
+    """R."""
     hidden: Floats3
-    """(L, S * R * (W + 2), h) left to right."""
+    """(L, S * R * (W + 2), h): left-to-right hidden states."""
     cell: Floats3
-    """(L, S * R * (W + 2), h) left to right."""
+    """(L, S * R * (W + 2), h): left-to-right cell states."""
     above: Floats3
-    """(L, min(W, COLUMNS) * S, G) what the left-to-right gates see of the states above and of the condition."""
+    """(L, min(W, COLUMNS) * S, G): what the left-to-right gates read of the states
+    above and of the condition, summed."""
     gates: Floats3
-    """(L, M, G)"""
+    """(L, M, G): sums of the left-to-right gates."""
     out: Floats3
-    """(L, M, h) both directions."""
+    """(L, M, h): both directions, added."""
     right: Floats3
-    """(L, S * 2 * (W + 1) + 1, h) the right-to-left map of the last two rows of each slot, by parity. The cell at W is
-    the learned initial state, and the very last cell is zero."""
+    """(L, S * 2 * (W + 1) + 1, h): the right-to-left map of the last two rows of each
+    slot, even and odd rows separately. The cell at W is the learned initial state, and
+    the very last cell is zero."""
     right_cell: Floats3
-    """(L, S * (W + 1), h) used within a row only, as is the next."""
+    """(L, S * (W + 1), h): right-to-left cell states, used within a row only, like
+    right_gates."""
     right_gates: Floats2
-    """(S * W, G)"""
+    """(S * W, G): sums of the right-to-left gates."""
     lists: Integers2
-    """(8, ...) cells of whole rows, their order, and where the pixels of one step find `right` and `above`."""
+    """(8, ...): cells of whole rows and their order, and where the pixels of one step
+    find `right` and `above`."""
     left_above_w: Floats4
-    """(L, vectors, inputs, 16) for the state above, then the condition; so for right_above_w."""
+    """(L, vectors, inputs, 16): weights for the state above, then for the condition;
+    the same for right_above_w."""
     left_b: Floats2
     right_above_w: Floats4
     right_b: Floats2
@@ -75,7 +86,8 @@ class Layers(NamedTuple):
 
 @njit(inline="always")
 def _sum_above(i, count, hidden, condition, gates, weights, bias, shared, state):
-    """gates = bias + what they see of the states above, at the spot `hidden`, and of the condition, all colours."""
+    """Set `gates` to the bias and what they read of the states above, at the spot
+    `hidden`, and of the condition, all colours."""
     h, c, vectors = shared.hidden[-1], state.conditions.shape[1], weights.shape[1]
     zeros = address(shared.zeros)
     start = zeros, np.int64(0), gates[2]
@@ -108,7 +120,8 @@ def _sum_above(i, count, hidden, condition, gates, weights, bias, shared, state)
 
 @njit(inline="always")
 def _look_up(real, work, shared, state, layers):
-    """Sum what the row above says to the next COLUMNS of the rows that are at the first of them, in all layers."""
+    """For rows that are at the first of the next COLUMNS columns, sum what these read
+    of the row above, in all layers."""
     H, W, scratch = shared.height, shared.width, len(state.temperature) - 1
     up, condition, here = layers.lists[0], layers.lists[1], layers.lists[2]
     count = 0
@@ -155,8 +168,9 @@ def _look_up(real, work, shared, state, layers):
 
 @njit(inline="always")
 def _find(count, work, slots, shared, layers):
-    """Fill lists[6] with each pixel's cell in the right-to-left map of the row above, where pixels of the first row get
-    the cell of zeros, and lists[7] with its cell in `above`."""
+    """Fill lists[6] with each pixel's cell in the right-to-left map of the row above
+    (the cell of zeros for pixels of the first row), and lists[7] with its cell in
+    `above`."""
     nothing = layers.right.shape[1] - 1
     for m in range(count):
         slot, y, x = work[m, 0], work[m, 1], work[m, 2]
@@ -168,7 +182,8 @@ def _find(count, work, slots, shared, layers):
 
 @njit(inline="always")
 def _gates(i, colour, count, shared, state, places, layers):
-    """Sum what the left-to-right gates of one colour see of the rows above and of the input."""
+    """Sum what the left-to-right gates of one colour read of the rows above and of the
+    input."""
     above, gates = (
         spot(layers.above, i, layers.lists[7], 0, 0),
         spot(layers.gates, i, places.order, 0, 0),
@@ -182,7 +197,8 @@ def _gates(i, colour, count, shared, state, places, layers):
 
 @njit(inline="always")
 def _left(i, colour, first, count, shared, places, layers):
-    """Continue the cells of the left neighbours, `count` pixels from the `first` of the list on, one colour."""
+    """Compute the cells of one colour of `count` pixels, from the `first` of the list
+    on, from those of their left neighbours."""
     gates = from_pixel(spot(layers.gates, i, places.order, 0, 0), first)
     before, left = (
         spot(layers.cell, i, places.own, -1, 0),
@@ -210,7 +226,7 @@ def _left(i, colour, first, count, shared, places, layers):
 
 @njit(inline="always")
 def _join(i, colour, count, shared, places, layers):
-    """Add up both directions, one colour; returns where."""
+    """Add both directions, one colour; return the spot of the sums."""
     first, vectors = (
         shared.hidden[colour],
         shared.hidden_vectors[colour + 1] - shared.hidden_vectors[colour],
@@ -225,7 +241,8 @@ def _join(i, colour, count, shared, places, layers):
 
 @njit(inline="always")
 def _find_rows(finished, rows, shared, layers):
-    """Fill the lists with the cells of finished rows, column by column; returns how many rows and cells, padded."""
+    """Fill the lists with the cells of complete rows, column by column. Return the
+    number of rows and of cells, padded."""
     H, W, scratch = (
         shared.height,
         shared.width,
@@ -254,7 +271,7 @@ def _find_rows(finished, rows, shared, layers):
 
 @njit(inline="always")
 def _end_rows(finished, real, shared, state, layers):
-    """Scan the finished rows from right to left in every layer, for the rows below to see."""
+    """Scan complete rows from right to left in every layer, for the rows below."""
     rows, count = _find_rows(finished, real, shared, layers)
     lists = layers.lists
     condition, gates = (
@@ -292,7 +309,8 @@ def _end_rows(finished, real, shared, state, layers):
 
 @njit(inline="always")
 def _scan(i, rows, shared, layers, gates):
-    """Go from the last column to the first: add what the right neighbour says, and continue its cell."""
+    """Go from the last column to the first: add what the gates read of the right
+    neighbour, and compute the cell."""
     hiddens, cells = layers.lists[3], layers.lists[4]
     hidden, cell = (
         spot(layers.right, i, hiddens, 0, 0),
@@ -320,19 +338,22 @@ def _scan(i, rows, shared, layers, gates):
 
 
 ahead = nothing_ahead
-"""Rows begin when the row above has ended, and are summed then and later (`before`)."""
+"""Nothing is summed before the turn of a pixel: a row begins when the row above has
+ended, and `before` sums then."""
 
 
 @njit(inline="always")
 def before(real, count, front, shared, state, places, layers):
-    """Sum what the row above says, and find that and what it says from the right."""
+    """Before the colours of a step: sum what the gates read of the row above, and find
+    for each pixel its right-to-left state above."""
     _look_up(real, front.work, shared, state, layers)
     _find(count, front.work, len(state.temperature), shared, layers)
 
 
 @njit(inline="always")
 def layer(i, colour, count, shared, state, places, layers):
-    """One colour of layer i at the pixels themselves."""
+    """Compute one colour of layer i at the pixels of a step; return the spot of its
+    features."""
     _gates(i, colour, count, shared, state, places, layers)
     _left(i, colour, 0, count, shared, places, layers)
     return _join(i, colour, count, shared, places, layers)
@@ -340,13 +361,19 @@ def layer(i, colour, count, shared, state, places, layers):
 
 @njit(inline="always")
 def end_rows(rows, front, shared, state, layers):
-    """Scan the finished rows from right to left."""
+    """Scan the rows that a step completed from right to left."""
     _end_rows(front.finished, rows, shared, state, layers)
 
 
 @njit(**ENTRY)
 def advance(slots, front, shared, state, places, layers):
-    """Draw until at least one row is complete (loop.draw_rows)."""
+    """Draw all images in `slots` until at least one row is complete. Return the number
+    of complete rows, which are listed in front.finished, or -1 if a logit is not finite
+    (loop.draw_rows).
+
+    The records `front`, `state`, `places` and `layers` are changed. The interpreter's
+    lock is released.
+    """
     return draw_rows(
         ahead,
         before,
@@ -366,11 +393,12 @@ def advance(slots, front, shared, state, places, layers):
 
 @njit(**ENTRY)
 def pass_given(slots, front, shared, state, places, layers):
-    """Work off the next row of each slot, which is given whole, and its weighed pixels too. False when a logit is not
-    finite.
+    """Work through the next row of each slot, all of whose pixels are given, and add up
+    ln p of its weighed pixels. Return False if a logit of theirs is not finite.
 
-    Layer by layer, as many columns at once as a work list holds; the rows lie side by side, for a scan goes pixel by
-    pixel.
+    It is done layer by layer, for as many columns at once as a list holds; the rows of
+    all slots lie side by side, because a scan goes pixel by pixel. The records are
+    changed, except that the caller counts the rows as done.
     """
     work, rows, W = front.work, len(slots), shared.width
     tall = rows if rows == 1 else (rows + 3) // 4 * 4

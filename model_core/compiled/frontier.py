@@ -1,12 +1,17 @@
-"""The wavefront: which pixels can be drawn now (all functions numba's).
+"""Which pixels can be drawn now (all functions are numba's).
 
-Row y may draw its pixel x as soon as the row above has drawn `lag` columns more: three for the right half of the 7 x 7
-kernel and one for the pixel itself make 4, and the 3 x 3 and 3 x 1 kernels of the layers need fewer. A Diagonal BiLSTM
-needs the whole row above: its lag is W. Several rows of an image are drawn at once, exactly as one after the other.
+Row y may draw its pixel x as soon as the row above has drawn `lag` columns more. Three
+for the right half of the 7 x 7 kernel and one for the pixel itself make 4; the 3 x 3
+and 3 x 1 kernels of the layers need fewer. A Diagonal BiLSTM needs the whole row above:
+its lag is W. So several rows of an image are drawn at once, with the same result as one
+after the other.
 
-So when a pixel has its turn, a lag of 4 has left time to sum what its next two neighbours read of the row above, too.
-Where few pixels wait for many weights, that is done: weights are read once for all that are summed together, and so a
-third as often as pixel by pixel.
+When a pixel has its turn, a lag of 4 also makes it possible to sum what its next two
+neighbours read of the row above. If few pixels wait for large weights, that is done,
+because weights are read once for all pixels that are summed together: a third as often
+as pixel by pixel.
+
+A list of pixels, `work`, is int64 (capacity, 3): slot, y and x of each pixel.
 """
 
 from numba import njit
@@ -14,15 +19,21 @@ from numba import njit
 from model_core.compiled import LEAN
 
 COLUMNS_AHEAD = 3
-"""Columns, counted from the one to be drawn, that have room for what they read of the row above."""
+"""Columns, counted from the one to be drawn, that have space for what they read of the
+row above."""
 
 
 @njit(**LEAN)
 def collect(slots, first_row, done, stop, lag, work):
-    """Fill work (capacity, 3) with (slot, y, x) of every pixel whose turn it is; returns how many.
+    """Fill `work` with (slot, y, x) of every pixel whose turn it is, and return their
+    number.
 
-    slots: those that draw; first_row: of every slot, the first unfinished row; done (all slots, H + 1): columns drawn
-    of each row, and at last W; stop (all slots, 2): row and column where each image pauses.
+    slots: the slots that are drawn.
+    first_row: (all slots,), the first row that is not complete.
+    done: (all slots, H + 1), columns drawn of each row; the last entry is W.
+    stop: (all slots, 2), row and column before which each image pauses.
+    lag: columns by which a row stays behind the row above.
+    work: (capacity, 3), overwritten.
     """
     count = 0
     H, W = done.shape[1] - 1, done[0, -1]
@@ -41,12 +52,17 @@ def collect(slots, first_row, done, stop, lag, work):
 
 @njit(**LEAN)
 def collect_above(slots, first_row, done, stop, lag, summed, few, work):
-    """Fill work with (slot, y, x) of every pixel for which the row above can be summed and is not; returns how many.
+    """Fill `work` with (slot, y, x) of every pixel for which the row above can be
+    summed and is not, and return their number.
 
-    The list stays empty while every pixel whose turn it is has its sum, and where it is the turn of more than `few`
-    pixels. Otherwise it holds all pixels that can be summed by now, those of rows that are about to begin as well.
-    summed (all slots, H): columns of row y whose contribution from row y - 1 is summed; on return those of the list
-    are counted.
+    The list stays empty while every pixel whose turn it is has its sum, and also if it
+    is the turn of more than `few` pixels. Otherwise it contains all pixels that can be
+    summed at this point, including those of rows that are about to begin.
+
+    summed: (all slots, H), the columns of row y for which row y - 1 is summed; those of
+        the list are added.
+
+    The other arguments are those of `collect`.
     """
     waiting, count = collect(slots, first_row, done, stop, lag, work), 0
     if waiting > few or not _lacking(work, waiting, summed):
@@ -72,7 +88,7 @@ def collect_above(slots, first_row, done, stop, lag, summed, few, work):
 
 @njit(**LEAN)
 def _lacking(work, count, summed):
-    """How many pixels of a work list lack their sum."""
+    """Return how many pixels of a list lack their sum."""
     lacking = 0
     for i in range(count):
         lacking += work[i, 2] >= summed[work[i, 0], work[i, 1]]
@@ -81,7 +97,8 @@ def _lacking(work, count, summed):
 
 @njit(**LEAN)
 def fill_up(work, count, scratch):
-    """Pad a list of several to a multiple of four with the first pixel of the scratch slot; returns the new length."""
+    """Pad a list of `count` pixels, if it has more than one, to a multiple of four with
+    the first pixel of the scratch slot; return the new length."""
     while count > 1 and count % 4:
         work[count, 0], work[count, 1], work[count, 2] = scratch, 0, 0
         count += 1
@@ -90,7 +107,8 @@ def fill_up(work, count, scratch):
 
 @njit(**LEAN)
 def move_on(work, count, done, first_row, finished):
-    """Count the drawn pixels; (slot, y) of the rows that are now complete go to `finished`. Returns how many."""
+    """Count the pixels of a list as drawn: update `done` and `first_row`. Write (slot,
+    y) of the rows that are now complete to `finished`, and return their number."""
     W = done[0, -1]
     rows = 0
     for i in range(count):

@@ -1,6 +1,8 @@
-"""The last 1x1 of the head with the softmax behind it, a few positions at a time: the logits never leave the cache.
+"""The last 1 x 1 of the head with the softmax after it, some positions at a time, so
+that the logits never leave the cache.
 
-The compiled twin of distribution.Categorical's nats, for numbers of values that are multiples of 16.
+This is the compiled form of distribution.Categorical's nats, for numbers of values that
+are multiples of 16.
 """
 # pyright: reportCallIssue=false
 # numba passes an intrinsic's first parameter itself
@@ -45,7 +47,8 @@ def _reduced(b: Builder, name: str, vector: ir.Value, *start: ir.Value) -> ir.Va
 
 @intrinsic
 def _exponentials(_typing, logits, vectors, facts):
-    """logits become exp(logit - largest); facts: the largest, and the sum of the exponentials."""
+    """Replace logits by exp(logit - largest). facts: receives the largest, and the sum
+    of the exponentials."""
 
     def emit(
         context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
@@ -77,7 +80,7 @@ def _exponentials(_typing, logits, vectors, facts):
 
 @intrinsic
 def _scale(_typing, like, source, factor, vectors, out):
-    """out = source * factor, as numbers of the type of the array `like`."""
+    """Write source * factor to `out`, as numbers of the type of the array `like`."""
     keep, kept_bytes = stores(like)
 
     def emit(
@@ -95,10 +98,12 @@ def _scale(_typing, like, source, factor, vectors, out):
 
 @njit(nogil=True, cache=KEEP)
 def head_nats(wide, weights, spans, bias, values, count, nats, slopes):
-    """nats (M, C) of values (M, C), each below `count`, from wide (M, I) @ weights + bias, a softmax for each colour.
+    """Fill nats (M, C) with -ln p of values (M, C), each in 0..count-1, under a softmax
+    for each colour of the logits wide (M, I) @ weights + bias.
 
-    slopes (M, C * count): what the logits' gradients are, for a gradient of 1 of each position's nats; without rows
-    when nobody asks for them.
+    weights, spans: panels, and which inputs each reads (map_products.py).
+    slopes: (M, C * count), filled with the gradients of the logits for a gradient of 1
+        of each position's nats; no rows if they are not needed.
     """
     M, colours = values.shape
     keeps = len(slopes) > 0
@@ -145,9 +150,12 @@ def head_nats(wide, weights, spans, bias, values, count, nats, slopes):
 def head_gradients(
     wide, slopes, d_nats, weights_t, spans_t, spans, d_wide, d_weights, d_bias
 ):
-    """Fill d_wide (M, I) from d_nats (M, C), and add to d_weights (1, I, C * count) and d_bias (C * count,).
+    """Fill d_wide (M, I), and add to d_weights (1, I, C * count) and d_bias (C *
+    count,), given d_nats (M, C).
 
-    weights_t: the transposed weights, from logits to inputs; spans_t are theirs, spans those of d_weights.
+    wide, slopes: as in `head_nats`.
+    weights_t, spans_t: the transposed weights, from logits to inputs, and their spans.
+    spans: those of d_weights.
     """
     M, colours = d_nats.shape
     columns = slopes.shape[1]

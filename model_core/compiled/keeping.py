@@ -1,6 +1,8 @@
-"""The place of compiled code on disk, and what happens if it cannot be kept: it is compiled anew, in memory if it must.
+"""Where compiled code is kept on disk, and what happens if it cannot be: it is compiled
+again, in memory if necessary.
 
-A power cut or a full disk leaves files that are cut short. numba would raise what it meets there, at each start again.
+A power cut or a full disk leaves files that are cut short. numba would raise the error
+of reading them at each start.
 """
 
 import errno
@@ -30,18 +32,16 @@ _BLOCKS = _PACKAGE.with_name("blocks")
 
 
 _UNUSED_S = 30 * 24 * 3600.0
-"""Seconds after which compiled code that no process has used is removed: each version of
-the sources, of numba and of the processor's features has code of its own."""
+"""Seconds after which compiled code that no process has used is removed. Each version
+of the sources, of numba and of the processor's features has code of its own."""
 _NOTED_S = 24 * 3600.0
-"""Seconds until a use is noted again."""
+"""Seconds until a use is recorded again."""
 _ROOT_NAME = re.compile(r"compiled-[0-9a-f]{16}")
 
 
 def _root() -> Path:
-    """Return the directory of all code compiled for this processor by this version of numba.
-
-    It lies in NUMBA_CACHE_DIR, or else in the user's cache.
-    """
+    """Return the directory of all code compiled for this processor by this version of
+    numba: in NUMBA_CACHE_DIR, or else in the user's cache."""
     target = numba.__version__, *levels.target()
     digest = hashlib.sha256(repr(target).encode()).hexdigest()[:16]
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -52,9 +52,11 @@ def _root() -> Path:
 
 
 def _is_ours(directory: Path) -> bool:
-    """Return True if the directory exists or can be made, belongs to this user, and can be written to.
+    """Return True if the directory exists or can be made, belongs to this user, and can
+    be written to.
 
-    Cached machine code is executed as it is found, so a directory of somebody else is not trusted.
+    Cached machine code is executed without a check, so a directory of another user is
+    not trusted.
     """
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -64,10 +66,12 @@ def _is_ours(directory: Path) -> bool:
 
 
 root = _root()
-"""Directory of all compiled code; each module and the notes have a directory of their own in it."""
+"""Directory of all compiled code. Each module and each record of a use has a place of
+its own in it."""
 
 _built = levels.built_directory(root.name)
-"""The same directory as it was built ahead of time for a wheel or an image, or None."""
+"""The same directory as it was built ahead of time for a wheel or an image; None if it
+was not."""
 
 _is_root_ours = _is_ours(root)
 
@@ -77,26 +81,27 @@ KEEP = _is_root_ours or _built is not None
 
 def directory_of(module: str) -> Path:
     """Return the directory in which the functions of a module of this package are kept.
+    It may not exist.
 
-    Its name contains a digest of the module and of everything that it imports from this package, so a change of either
-    leaves the compiled code of all other modules valid. A directory that does not exist yet begins as a copy of what
-    was built ahead of time. If nothing can be written, the one that was built is used where it lies.
+    Its name contains a digest of the module and of everything that it imports from this
+    package, so a change leaves the compiled code of all other modules valid. A
+    directory that does not exist yet is first copied from what was built ahead of time,
+    if there is that. If nothing can be written, the built one is returned.
     """
     digest = source_digest(files_imported_by(module, _PACKAGE, __package__ or ""))
     return _usable(f"{module}-{digest[:16]}")
 
 
 def directory_of_block_program(module: str) -> Path:
-    """Return the directory in which a program of model_core/blocks is kept."""
+    """Return the directory in which a program of model_core/blocks is kept. It may not
+    exist."""
     return _usable(f"blocks-{module}-{source_digest(block_sources())[:16]}")
 
 
 def block_sources() -> list[Path]:
-    """Return the files of which the programs of model_core/blocks are made.
-
-    A program consists of most modules of its package, so these are all of them, and the
-    one that they import from this package.
-    """
+    """Return the files of which the programs of model_core/blocks are made: all modules
+    of that package, and the one that they import from this package. A program consists
+    of most of them."""
     return [*sorted(_BLOCKS.glob("*.py")), _PACKAGE / "logarithm.py"]
 
 
@@ -111,7 +116,8 @@ def _usable(name: str) -> Path:
 
 
 def _copy(built: Path, directory: Path) -> None:
-    """Copy a directory whole or not at all, because other processes may start at the same time."""
+    """Copy a directory whole or not at all, because other processes may start at the
+    same time."""
     draft = directory.with_name(f"{directory.name}.{uuid.uuid4().hex[:8]}")
     try:
         draft.mkdir(mode=0o700, parents=True)
@@ -124,16 +130,18 @@ def _copy(built: Path, directory: Path) -> None:
 
 _log = logging.getLogger(__name__)
 _noted: set[str] = set()
-"""Events of this process that were logged; each is logged once."""
+"""Events that this process has logged; each is logged once."""
 
 
 def module_of(kind: str) -> str:
-    """Return the name of the file of this package that draws with a kind of network."""
+    """Return the name of the module of this package that draws with a kind of
+    network."""
     return kind.replace("-", "_")
 
 
 def is_loop_kept(kind: str, function: str) -> bool:
-    """Return True if a function of a kind of network lies on disk, compiled."""
+    """Return True if a function of a kind of network, `advance` or `pass_given`, is on
+    disk, compiled for this processor from these sources."""
     module = module_of(kind)
     if not KEEP or not (_PACKAGE / f"{module}.py").exists():
         return False
@@ -143,19 +151,23 @@ def is_loop_kept(kind: str, function: str) -> bool:
 
 
 def is_kept(kind: str) -> bool:
-    """Return True if both functions that draw with a kind of network lie on disk."""
+    """Return True if both functions that draw with a kind of network are on disk,
+    compiled."""
     return is_loop_kept(kind, "advance") and is_loop_kept(kind, "pass_given")
 
 
 class _Place:
-    """The place where numba keeps the functions of one file, with the methods of its `_CacheLocator`.
+    """Where numba keeps the functions of one file, with the methods of its
+    `_CacheLocator`.
 
-    numba's own locators have a directory for each place in which the sources lie, so that a second copy of them would
-    be compiled again. Ours is named after a digest of the sources, which makes a place or a time of change unnecessary.
+    numba's own locators have a directory for each place of the sources, so a second
+    copy of them would be compiled again. This one is named after a digest of the
+    sources, so neither their place nor the time of a change matters.
     """
 
     def __init__(self, file: str) -> None:
-        self._py_file = file  # numba names the file in the error it raises if a function cannot be kept
+        # numba names the file in the error that it raises if a function cannot be kept.
+        self._py_file = file
         source = Path(file)
         is_program = source.parent == _BLOCKS
         find = directory_of_block_program if is_program else directory_of
@@ -164,7 +176,8 @@ class _Place:
 
     @classmethod
     def from_function(cls, function: Any, file: str) -> Self | None:
-        """Return the place of a function of the two packages, or None for a function from elsewhere."""
+        """Return the place of a function of the two packages; None for a function from
+        elsewhere."""
         return cls(file) if Path(file).parent in (_PACKAGE, _BLOCKS) else None
 
     def ensure_cache_path(self) -> None:
@@ -185,9 +198,11 @@ class _Place:
 
 
 class _KeptCode(caching.FunctionCache):
-    """numba's store of one function, which loads nothing if loading raises, and ignores that saving fails.
+    """numba's store of one function, except that it loads nothing if loading raises,
+    and ignores an error of saving.
 
-    Raises MemoryError if there is not enough memory to load: the code is not damaged, and compiling takes more.
+    Raises MemoryError if there is not enough memory to load: the code is not damaged
+    then, and compiling would take more.
     """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -199,7 +214,8 @@ class _KeptCode(caching.FunctionCache):
             return self._load_again(sig, target_context)
 
     def _load_again(self, sig: Any, target_context: Any) -> Any:
-        """Load once more, because another process may have put the damage aside by now; otherwise put it aside."""
+        """Load once more, because another process may have removed the damaged code; if
+        that fails, remove it."""
         try:
             return super().load_overload(sig, target_context)
         except Exception as error:
@@ -213,7 +229,8 @@ class _KeptCode(caching.FunctionCache):
             return None
 
     def _lacks_memory(self, error: Exception) -> bool:
-        """Return True if the error is no sign of damage. A damaged length may look like a lack of memory."""
+        """Return True if the error is not a sign of damage. A damaged length may look
+        like a lack of memory."""
         is_of_memory = isinstance(error, MemoryError) or (
             isinstance(error, OSError) and error.errno == errno.ENOMEM
         )
@@ -232,7 +249,8 @@ _TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 def _is_well_formed(directory: Path) -> bool:
-    """Return True unless a file of compiled code is no sequence of pickles. Nothing is unpickled."""
+    """Return False if a file of compiled code is not a sequence of pickles. Nothing is
+    unpickled."""
     for file in directory.glob("*.nb?"):
         try:
             content = BytesIO(file.read_bytes())
@@ -247,7 +265,8 @@ def _is_well_formed(directory: Path) -> bool:
 
 
 def _note_use(directory: Path) -> None:
-    """Note that a directory of compiled code is used, and the one that it lies in."""
+    """Record that a directory of compiled code, and the one that contains it, are
+    used."""
     for used in (directory, directory.parent):
         with suppress(OSError):  # it is not there yet, or belongs to somebody else
             if used.stat().st_mtime < time.time() - _NOTED_S:
@@ -257,8 +276,9 @@ def _note_use(directory: Path) -> None:
 def _remove_unused() -> None:
     """Remove, once in a process, compiled code that no process has used for a month.
 
-    It is called when code was saved, since only then does the cache grow. A process that needs what is being removed
-    compiles anew: a directory is renamed before its files are deleted, and files that are open stay readable.
+    It is called after code was saved, because the cache grows only then. A process that
+    needs what is being removed compiles it again: a directory is renamed before its
+    files are deleted, and files that are open stay readable.
     """
     if _removed or not _is_root_ours:
         return
@@ -289,9 +309,10 @@ def _remove_if_unused(directory: Path) -> None:
 
 
 def _last_use(directory: Path) -> float:
-    """Return the time of the last use, in seconds since 1970: when it was noted, or a file was last read or written.
+    """Return the time of the last use, in seconds since 1970: when it was recorded, or
+    when a file was last read or written.
 
-    Earlier versions note nothing. A file system may not record when files are read.
+    Earlier versions record nothing. A file system may not record when files are read.
     """
     times = [directory.stat().st_mtime]
     for path, directories, files in os.walk(directory):
@@ -303,8 +324,8 @@ def _last_use(directory: Path) -> float:
 
 
 def _put_aside(directory: Path, error: Exception) -> None:
-    """Remove a directory that contains a damaged file: none of its files is trusted, and a full disk must not be
-    filled further."""
+    """Remove a directory that contains a damaged file: none of its files is trusted,
+    and a full disk must not be filled further."""
     _note("kept_code_damaged", directory, error)
     aside = directory.with_name(f"{directory.name}.damaged-{uuid.uuid4().hex[:8]}")
     try:

@@ -1,4 +1,5 @@
-"""The natural logarithm with the same bits on every processor: the compiled twin of elementary.log."""
+"""The natural logarithm with the same bits on every processor: the compiled form of
+elementary.log."""
 
 import math
 
@@ -7,7 +8,8 @@ from numba import njit
 from model_core.compiled import LEAN
 
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-"""ln 2 in two parts: a whole number up to 2^20 times the first one is exact."""
+"""ln 2 in two parts: the product of the first part and an integer up to 2^20 is
+exact."""
 ATANH = tuple(1 / (2 * k + 1) for k in range(11, -1, -1))
 """Coefficients of artanh(s) / s in powers of s^2, the highest first."""
 TOP = 2 * math.sqrt(0.5)
@@ -15,7 +17,7 @@ TOP = 2 * math.sqrt(0.5)
 
 @njit(**LEAN)
 def logarithm(x):
-    """ln x of x from about 1 on; NaN of NaN."""
+    """Return ln x, float64, for x of about 1 or more; NaN for NaN."""
     power = 0.0
     while x >= TOP:
         x *= 0.5

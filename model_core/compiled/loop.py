@@ -1,10 +1,12 @@
-"""Drawing pixel by pixel in compiled code: the loop, which is the same for every network. All functions are numba's.
+"""Drawing pixel by pixel in compiled code: the loop, which is the same for every
+network. All functions are numba's.
 
-A work list is `front.work`, M = 1 or a multiple of 4 pixels. Maps are flat, (cells, width) float32; where a pixel's
-features lie in each is an array of M cells (records.Places).
+`front.work` is the list of pixels of a step, 1 or a multiple of 4. Maps are flat,
+(cells, width) float32; records.Places says for each pixel which cell of each map is its
+own.
 
-A network's file hands its layer to `draw_rows` as functions; they become part of the loop, and numba keeps the result
-on disk under the network's own `advance`.
+The module of a kind of network gives its layer to `draw_rows` as functions. They become
+part of the loop, and numba keeps the result on disk as that module's `advance`.
 """
 
 import math
@@ -32,7 +34,8 @@ from model_core.compiled.shared import (
 )
 
 IN_ORDER, IN_RING, BY_COLUMN = range(3)
-"""Places of a pixel's streams: in the order of the work list, in the ring, or by column and slot."""
+"""Where the streams of a pixel are: in the order of the list, in the ring, or by column
+and slot."""
 
 PARTS = (
     "work list, 7 x 7 convolution",
@@ -44,6 +47,7 @@ PARTS = (
 )
 """The parts of a step, of which a clock is told when they end."""
 BEGIN, BEFORE, PIXEL, SKIPS, VALUES, ROWS = range(len(PARTS))
+"""The parts of a step, in their order. A clock is called when each ends."""
 
 
 @njit(inline="always")
@@ -62,15 +66,22 @@ def draw_rows(
     places,
     layers,
 ):
-    """Draw until at least one row is complete, no image may go on, or front.steps are done; returns how many rows are
-    complete, or -1 when a logit is not finite.
+    """Draw until at least one row is complete, until no image may go on, or until
+    front.steps steps are done. Return the number of complete rows, which are listed in
+    front.finished, or -1 if a logit is not finite.
 
-    ahead(slots, front, shared, state, places, layers): sum what pixels whose turn comes soon read of the row above.
-    before(real, count, front, shared, state, places, layers): sum, for all layers and colours, what the pixels of the
-        work list read of the pixels before them.
-    layer(i, colour, count, shared, state, places, layers): compute one colour of layer i; returns its features' spot.
-    end_rows(rows, front, shared, state, layers): do what waits until a row is drawn to its end.
-    streams: where streams lie. lap(part, clock): a part of the step is done.
+    ahead(slots, front, shared, state, places, layers): sums what pixels whose turn
+    comes soon read of the row above.
+    before(real, count, front, shared, state, places, layers): sums, for all layers and
+    colours, what the pixels of the list read of the pixels before them.
+    layer(i, colour, count, shared, state, places, layers): computes one colour of layer
+    i; returns the spot of its features.
+    end_rows(rows, front, shared, state, layers): does what waits until a row is
+    complete.
+    streams: where streams are: IN_ORDER, IN_RING or BY_COLUMN.
+    lap(part, clock): called when a part of the step is done.
+    slots: the slots that are drawn. The records `front`, `state`, `places` and `layers`
+        are changed (records.py).
     """
     for _ in range(front.steps):
         ahead(slots, front, shared, state, places, layers)
@@ -106,24 +117,26 @@ def draw_rows(
 
 @njit(inline="always")
 def no_clock(part, clock):
-    """Nobody asks how long a part takes."""
+    """Do nothing: a `lap` for steps that are not timed."""
 
 
 @njit(inline="always")
 def nothing_ahead(slots, front, shared, state, places, layers):
-    """Stands for no work ahead: such layers sum what they read of the row above in another way."""
+    """Do nothing: an `ahead` for layers that sum what they read of the row above in
+    another way."""
 
 
 @njit(inline="always")
 def no_row_ends(rows, front, shared, state, layers):
-    """Stands for no work at the end of a row."""
+    """Do nothing: an `end_rows` for layers that do not need it."""
 
 
 @njit(inline="always")
 def begin_step(slots, front, shared, state, places, layers, streams):
-    """Find the pixels whose turn it is and where they lie, and begin their streams.
+    """List the pixels whose turn it is, find their cells, and begin their streams.
 
-    Returns how many they are, how many with the padding, and how many need logits, with padding.
+    Return their number, their number with the padding, and how many of them need
+    logits, with padding.
     """
     work = front.work
     real = collect(slots, front.first_row, front.done, front.stop, front.lag, work)
@@ -142,17 +155,17 @@ def begin_step(slots, front, shared, state, places, layers, streams):
 
 @njit(inline="always")
 def begin_skips(count, shared, state):
-    """Begin the skip sums of `count` pixels."""
+    """Begin the skip sums of `count` pixels, with the biases."""
     for m in range(count):
-        for feature in range(
-            len(shared.skip_b)
-        ):  # numba compiles a long message into an assignment of slices
+        # Not an assignment of slices, with which numba compiles a long error message.
+        for feature in range(len(shared.skip_b)):
             state.skips[m, feature] = shared.skip_b[feature]
 
 
 @njit(inline="always")
 def begin_ahead(slots, front, shared, state, places, layers, streams):
-    """Find the pixels for which the row above is to be summed now; returns how many with the padding."""
+    """List the pixels for which the row above is to be summed now, and find their
+    cells; return their number with the padding."""
     work = front.work
     front_of = front.first_row, front.done, front.stop, front.lag
     real = collect_above(slots, *front_of, state.summed, layers.few, work)
@@ -165,8 +178,9 @@ def begin_ahead(slots, front, shared, state, places, layers, streams):
 
 @njit(**LEAN)
 def begin_given(slots, first, end, front, shared, state, places, ring_rows, streams):
-    """List columns first..end - 1 of the next row of each slot, which is given whole, column by column, and begin their
-    streams; returns how many pixels with the padding, and how many of them need logits, as they are weighed."""
+    """List columns first..end-1 of the next row of each slot, all of whose pixels are
+    given, column by column, and begin their streams. Return the number of pixels with
+    the padding, and how many of them need logits because they are weighed."""
     work, count, scratch = front.work, 0, len(state.temperature) - 1
     for x in range(first, end):
         for slot in slots:
@@ -199,8 +213,8 @@ def begin_given(slots, first, end, front, shared, state, places, ring_rows, stre
 
 @njit(inline="always")
 def weigh_given(count, wanted, work, shared, state, places):
-    """Add up ln p of the weighed pixels of rows that are given whole, whose streams and skip sums are there; False when
-    a logit is not finite."""
+    """Add up ln p of the weighed pixels of rows that are given whole, whose streams and
+    skip sums are computed. Return False if a logit is not finite."""
     for colour in range(shared.channels):
         head(colour, wanted, shared, state, places)
     for m in range(count):
@@ -216,7 +230,7 @@ def weigh_given(count, wanted, work, shared, state, places):
 
 @njit(inline="always")
 def locate(work, count, shared, places, ring_rows, streams, slots):
-    """Fill the cells of a work list."""
+    """Fill `places` with the cells of the pixels of a list."""
     H, W = shared.height, shared.width
     ring = W + 2
     for i in range(count):
@@ -240,7 +254,8 @@ def locate(work, count, shared, places, ring_rows, streams, slots):
 
 @njit(inline="always")
 def list_wanted(work, real, keep, weighed, wanted):
-    """List the pixels that need logits; returns how many, filled up to 1 or a multiple of 4."""
+    """Fill `wanted` with the indices of the pixels of a list that need logits: those
+    that are drawn or weighed. Return their number, padded to 1 or a multiple of 4."""
     count = 0
     for i in range(real):
         slot, y, x = work[i, 0], work[i, 1], work[i, 2]
@@ -255,8 +270,9 @@ def list_wanted(work, real, keep, weighed, wanted):
 
 @njit(**LEAN)
 def settle_colour(colour, real, work, shared, state, places):
-    """Settle one colour of the real pixels, and let the pixels and colours after them see it; False when a logit is
-    not finite."""
+    """Decide the values of one colour of the first `real` pixels of a list, and
+    store them for the pixels and colours after them. Return False if a logit is not
+    finite."""
     for i in range(real):
         slot, y, x = work[i, 0], work[i, 1], work[i, 2]
         value = settle_value(i, slot, y, x, colour, shared, state)
@@ -269,7 +285,8 @@ def settle_colour(colour, real, work, shared, state, places):
 
 @njit(inline="always")
 def _show(cell, colour, value, shared, state):
-    """Let the pixels and colours behind it see a value: scaled to -1 to 1, or a category's number, from 1 on."""
+    """Store a value for the pixels and colours after it: scaled to -1..1, or a
+    category's number, from 1 on."""
     if shared.categories:
         state.scaled[cell, colour] = np.float32(value + 1)
         return
@@ -282,8 +299,8 @@ def settle_value(i, slot, y, x, colour, shared, state):
     """Decide a value and return it, or -1 if one of the i-th logits is not finite.
 
     The value is given, or drawn from the logits; its ln p is added up if its pixel is
-    weighed. In a slot with a range coder a weighed value is encoded, and the coder
-    stands in the place of the noise.
+    weighed. In a slot with a range coder, a given value that is weighed is encoded, and
+    a value that is not given is decoded.
     """
     logits, temperature = (
         state.logits[i, shared.outputs[colour] :],
@@ -313,7 +330,8 @@ def settle_value(i, slot, y, x, colour, shared, state):
 
 @njit(inline="always")
 def code_value(logits, value, given, slot, shared, state):
-    """Encode a given value, or decode one; -1 when a logit is not finite."""
+    """Encode a value that is given, or decode one, with the range coder of a slot;
+    return it, or -1 if a logit is not finite."""
     values, weights = shared.values, state.weights
     _, total = exponentiate(logits, values, state.temperature[slot], weights)
     if math.isnan(total):

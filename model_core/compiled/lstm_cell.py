@@ -1,8 +1,10 @@
-"""One LSTM cell (equation 3) of four images, 16 hidden units at a time, as numba intrinsics.
+"""One LSTM cell (equation 3) of four images, 16 hidden units at a time, as numba
+intrinsics.
 
-Arguments are byte addresses of the first of the four rows; the rows of one position lie one after the other. Gates lie
-as (h / 16) chunks of [o, f, i, g], 16 floats each: a chunk is one tile, and the cell never leaves the registers.
-`like` is an array of the numbers that products multiply: float32, or uint16 for bf16 (map_products.py).
+Arguments are byte addresses of the first of the four rows; the rows of one position
+follow each other. Gates are stored as h / 16 chunks of [o, f, i, g], 16 floats each: a
+chunk is one tile, so the cell stays in registers. `like` is an array of the numbers
+that products multiply: float32, or uint16 for bf16 (map_products.py).
 """
 
 from typing import Any
@@ -46,10 +48,17 @@ def forward_cell(
     hidden,
     units,
 ):
-    """Finish the gates' sums with the hidden state `beside` (`words` words, or none), then cell and hidden.
+    """Complete the sums of the gates with the hidden state `beside`, and compute cell
+    and hidden state.
 
-    The gates hold their other sums, and become what the backward pass needs: their values after the squashing.
-    cell_before is the cell that this one continues. hidden is stored as `like`'s numbers.
+    gates: hold their other sums; overwritten with their values after the nonlinearity,
+        which the backward pass needs.
+    gate_bytes: from one row of gates to the next.
+    beside: hidden state of the pixel beside, `words` words of each row; 0 words if
+        there is none. weights: for it.
+    cell_before: the cell state that this one continues.
+    cell, hidden: overwritten; hidden with numbers of the type of `like`.
+    units: h.
     """
     multiply, (keep, kept_bytes) = multiplies(like), stores(like)
 
@@ -117,10 +126,16 @@ def backward_cell(
     d_before,
     units,
 ):
-    """The gradient of the gates' sums, as `like`'s numbers and added to d_bias, and of the cell before, added to it.
+    """Go back through a cell: write the gradient of the gates' sums to d_gates, as
+    numbers of the type of `like`, add it to d_bias, and add that of the cell before to
+    d_before.
 
-    before is the cell that this one continues. The gradient of the hidden state is d_hidden (from the cells that read
-    it) + d_output (from the layer above).
+    gates, cell: as `forward_cell` left them. before: the cell state that this one
+        continues.
+    d_hidden, d_output: their sum is the gradient of the hidden state: from the cells
+        that read it, and from the layer above.
+    d_cell: gradient of the cell from those after it.
+    units: h.
     """
     keep, kept_bytes = stores(like)
 
@@ -160,7 +175,8 @@ def _cell_gradients(
     dh: ir.Value,
     dc: ir.Value,
 ) -> tuple[tuple[ir.Value, ...], ir.Value]:
-    """Gradients of the sums of o, f, i, g, and of the cell before; dc is what the cells after this one say of it."""
+    """Return the gradients of the sums of o, f, i and g, and of the cell before. dc:
+    gradient of the cell from those after it."""
     o, f, i, g = gates
     one, squashed = constant(1.0), tanh(b, cell)
     dc = multiply_add(b, b.fmul(dh, o), b.fsub(one, b.fmul(squashed, squashed)), dc)

@@ -1,12 +1,14 @@
-"""Products of whole maps with weights, as a batch is trained on or scored: in float32, or of pairs of bf16 numbers.
+"""Products of whole maps with weights, for training on or scoring a batch: in float32,
+or of pairs of bf16 numbers.
 
-A map is rows of features, one for each position of each image. What a product reads is a table of int64 triples
-(address of the first row's features, bytes from one row to the next, words of a row), one for each neighbour; a word is
-32 bits, one float32 or two bf16 numbers. Weights are *panels* (panels, words of all neighbours, 32 columns): a panel
-stays in the first cache while the rows go by.
+A map is a matrix with a row of features for each position of each image. What a product
+reads is a table of int64 triples, one for each neighbour: address of the first row's
+features, bytes from one row to the next, words of a row. A word is 32 bits, one float32
+or two bf16 numbers. Weights are *panels* (panels, words of all neighbours, 32 columns):
+a panel stays in the first cache while all rows are multiplied with it.
 
-Sums are float32 always. `like` is any array of the numbers that are multiplied: float32, or uint16, the bits of bf16,
-for which the processor must have AVX512-BF16.
+Sums are always float32. `like` is any array of the numbers that are multiplied:
+float32, or uint16 with the bits of bf16, for which the processor must have AVX512-BF16.
 """
 # pyright: reportCallIssue=false
 # numba passes an intrinsic's first parameter itself
@@ -50,36 +52,48 @@ PANEL = VECTORS * LANES
 """Columns of weights that are used together."""
 PANEL_BYTES = PANEL * FLOAT_BYTES
 TALL = 8
-"""Rows of the usual tile: with its two vectors of columns enough sums that none waits for its own last multiply-add."""
+"""Rows of the usual tile. With its two vectors of columns there are enough sums that
+none waits for its own last multiply-add."""
 TRIPLE = 3
 CHUNK = 256
-"""Rows of a map that go by all panels before the next do."""
+"""Rows of a map that are multiplied with all panels before the next rows are."""
 BLOCK = 64
-"""Rows of a map whose share of a weight gradient is summed in registers."""
+"""Rows of a map whose part of a weight gradient is summed in registers."""
 APART = LANES
-"""Floats left free behind a row of a scratch map, lest many rows share few lines of the first cache."""
+"""Floats left free after a row of a scratch map, so that many rows do not share few
+lines of the first cache."""
 
 
 class Ahead(NamedTuple):
-    """A product as `affine` takes it."""
+    """A product of a map with weights as `affine` takes it."""
 
     weights: Any
+    """Panels (panels, words, 32)."""
     spans: Any
+    """int64 (panels, 2): the range of words, first and end, that the columns of each
+    panel read."""
     bias: Any
+    """float32 (O,)."""
 
 
 class Back(NamedTuple):
-    """The same product on the way back: as `affine_back` takes it, and as `add_weight_gradient` does."""
+    """The same product on the way back, as `affine_back` and `add_weight_gradient` take
+    it."""
 
     weights: Any
+    """The transposed weights as panels."""
     spans: Any
+    """Their spans."""
     d_weights: Any
+    """float32 (neighbours, I, O): the gradient, to which is added."""
     d_bias: Any
+    """float32 (O,): the gradient, to which is added."""
     own_spans: Any
+    """int64 (panels, 2): spans of the weights themselves, in features."""
 
 
 FINISH = types.UniTuple(types.intp, 4)
-"""How a sum is finished before it is kept (multiply_rows)."""
+"""What is done to a sum before it is stored; see multiply_rows."""
 AS_IT_IS = 0, 0, 0, 0
 
 _SHAPES = [
@@ -88,14 +102,16 @@ _SHAPES = [
 
 
 def multiplies(like: types.Array) -> Multiply:
-    """How the numbers of an array of this type are multiplied."""
+    """Return the instruction that multiplies and adds numbers of an array of this numba
+    type: float32, or uint16 for bf16."""
     return multiply_add if like.dtype == types.float32 else multiply_add_pairs
 
 
 def stores(
     like: types.Array,
 ) -> tuple[Callable[[Builder, ir.Value, ir.Value], None], int]:
-    """How a vector of floats becomes numbers of an array of this type, and how many bytes it then has."""
+    """Return the function that stores a vector of floats as numbers of an array of this
+    numba type, and the bytes that the vector then has."""
     return (
         (store, VECTOR_BYTES)
         if like.dtype == types.float32
@@ -121,9 +137,11 @@ def _add_tile(
     out_bytes,
     finish,
 ):
-    """out = bias + start + what the table lists, from row `row` of each on, @ weights: a tile of one of the shapes.
+    """Compute one tile, of one of the shapes: out = bias + start + (what the table
+    lists, from row `row` of each on) @ weights.
 
-    bias may be 0, no address. out holds numbers of the type of the array `target`. finish: as for `multiply_rows`.
+    bias: an address, or 0. out: holds numbers of the type of the array `target`.
+        finish: as for `multiply_rows`.
     """
     multiply, (keep, kept_bytes) = multiplies(like), stores(target)
     number_bytes = FLOAT_BYTES if like.dtype == types.float32 else FLOAT_BYTES // 2
@@ -222,7 +240,8 @@ def _rectify(b: Builder, tile: Tile, asked: ir.Value) -> None:
 def _pass_gate(
     b: Builder, tile: Tile, rows: list[ir.Value], gate: ir.Value, number_bytes: int
 ) -> None:
-    """Zeros where the gate's numbers are not above zero, which the sign and the bits say of floats as of integers."""
+    """Replace sums by zero where the gate's number is not above zero. Sign and bits say
+    that for floats as for integers."""
     numbers = INTEGERS if number_bytes == FLOAT_BYTES else HALVES
     with b.if_then(b.icmp_signed("!=", gate, INDEX(0))):
         for slots, row in zip(tile, rows, strict=True):
@@ -259,14 +278,17 @@ def multiply_rows(
     out_bytes,
     finish,
 ):
-    """out = bias + start + reads @ weights for `count` rows and `vectors` of 16 columns.
+    """Compute out = bias + start + reads @ weights for `count` rows and `vectors`
+    vectors of 16 columns.
 
-    bias, start, weights and out are addresses. start_bytes 0 makes `start` one row for all; start and out may be the
-    same rows. out holds numbers of the type of the array `target`.
-
-    finish: what is done to a sum before it is kept, four integers. (1, 0, 0, 0) rectifies it. (0, gate, bytes, adds)
-    lets it pass where the number of the map at `gate`, of the type of `like` and with rows so many bytes apart, is
-    above zero; and adds what stands in out, float32 then, if adds is 1.
+    bias, start, weights, out: addresses. start_bytes = 0 makes `start` one row for all;
+        start and out may be the same rows.
+    target: an array; out holds numbers of its type.
+    finish: what is done to a sum before it is stored, four integers. (1, 0, 0, 0)
+        replaces negative sums by zero. (0, gate, bytes, adds) replaces a sum by zero
+        where the number of the map at `gate`, of the type of `like` and with rows
+        `bytes` bytes apart, is not above zero; and adds what is in out, float32 then,
+        if adds is 1.
     """
     rectify, gate, gate_bytes, adds = finish
     for vector in range(0, vectors, VECTORS):
@@ -314,7 +336,8 @@ def _add_outer_tile(
     out,
     out_bytes,
 ):
-    """out (8 or 1 x up to 32) += left (count x 8 or 1) transposed @ right (count x up to 32)."""
+    """Add left (count x 8 or 1) transposed @ right (count x up to 32) to out (8 or 1 x
+    up to 32)."""
     multiply = multiplies(like)
 
     def emit(
@@ -374,10 +397,11 @@ def _add_outer_tile(
 def add_outer(
     like, left, left_bytes, inputs, right, right_bytes, vectors, count, out, out_bytes
 ):
-    """out (inputs x columns) += left (count x inputs) transposed @ right (count x columns), all addresses.
+    """Add left (count x inputs) transposed @ right (count x columns) to out (inputs x
+    columns); all are addresses.
 
-    One input, or left and out have room for a multiple of 8. For bf16, count counts pairs of rows as `pair_rows` makes
-    them.
+    Either there is one input, or left and out have space for a multiple of 8. For bf16,
+    `count` counts pairs of rows as `pair_rows` makes them.
     """
     tall = TALL if inputs > 1 else 1
     for first in range(0, count, BLOCK):
@@ -400,7 +424,8 @@ def add_outer(
 
 @intrinsic
 def _pair_vectors(_typing, upper, lower, vectors, out):
-    """Two rows of bf16 numbers, 16 * vectors each, one from each in turn."""
+    """Write two rows of bf16 numbers, 16 * vectors each, to `out`, one number from each
+    in turn."""
 
     def emit(
         context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
@@ -430,7 +455,8 @@ def _pair_vectors(_typing, upper, lower, vectors, out):
 
 @njit(**LEAN)
 def pair_rows(rows, row_bytes, count, vectors, out, out_bytes):
-    """bf16 (count, F) at the address `rows` -> pairs of rows (count / 2, F, 2) at `out`; F = 16 * vectors."""
+    """Write rows of bf16 numbers (count, F) at the address `rows` as pairs of rows
+    (count / 2, F, 2) to `out`; F = 16 * vectors."""
     for pair in range(count // 2):
         upper = rows + 2 * pair * row_bytes
         _pair_vectors(upper, upper + row_bytes, vectors, out + pair * out_bytes)
@@ -438,17 +464,24 @@ def pair_rows(rows, row_bytes, count, vectors, out, out_bytes):
 
 @njit(**LEAN)
 def fill_read(reads, k, base, row, row_bytes, words):
-    """Entry k of a table of reads: `words` of the rows, `row_bytes` apart, from row `row` of the map at `base` on."""
+    """Fill entry k of a table of reads: `words` words of each row, `row_bytes` apart,
+    from row `row` of the map at the address `base` on."""
     reads[k, 0], reads[k, 1], reads[k, 2] = base + row * row_bytes, row_bytes, words
 
 
 @njit(nogil=True, cache=KEEP)
 def affine(x, steps, weights, spans, bias, start, out, first, last, rectify):
-    """out[m] = bias + start[m] + sum over k of x[m + steps[k]] @ weights of k, for rows first <= m < last.
+    """Compute out[m] = bias + start[m] + the sum over k of x[m + steps[k]] @ weights of
+    k, for rows first <= m < last.
 
-    x (M, I) and weights (panels, len(steps) * words of I, 32) are float32 or bf16, out (M, O) too, rectified if asked;
-    bias (O,) and start (M, O) float32, start without rows for none. spans (panels, 2): the first and the last word but
-    one that the columns of a panel read. O is a multiple of 16, and rows of x have room for whole words.
+    x: (M, I), float32 or bf16, with space in its rows for whole words.
+    steps: int64, the distance in rows to what each neighbour reads.
+    weights: (panels, len(steps) * words of I, 32), of the same type.
+    spans: (panels, 2), the range of words, first and end, that the columns of a panel
+        read.
+    bias: float32 (O,). start: float32 (M, O); no rows if there is none.
+    out: (M, O), of x's type; O is a multiple of 16.
+    rectify: 1 to replace negative results by zero.
     """
     at_bias, at_start, start_bytes = address(bias), address(start), start.strides[0]
     if len(start) == 0:
@@ -470,11 +503,15 @@ def affine(x, steps, weights, spans, bias, start, out, first, last, rectify):
 
 @njit(nogil=True, cache=KEEP)
 def affine_back(x, steps, weights, spans, start, gate, out, first, last, adds):
-    """out[m] = start[m] + sum over k of x[m + steps[k]] @ weights of k where gate[m] > 0, else 0: a gradient on its way
-    back through a product, and through the rectifying of what that read.
+    """Compute out[m] = start[m] + the sum over k of x[m + steps[k]] @ weights of k
+    where gate[m] > 0, else 0: a gradient on its way back through a product, and through
+    the ReLU before it.
 
-    gate (M, O), of the type of x, without rows for none; all else as for `affine`, start (M, O) or (1, O), one row for
-    all. adds: 1 adds that to out, which is float32 then.
+    gate: (M, O), of the type of x; no rows if there is none.
+    start: (M, O), or (1, O), one row for all.
+    adds: 1 to add the result to out, which is float32 then.
+
+    The other arguments are those of `affine`.
     """
     at_gate = address(gate) if len(gate) else 0
     start_bytes = start.strides[0] if len(start) > 1 else 0
@@ -498,7 +535,8 @@ def affine_back(x, steps, weights, spans, start, gate, out, first, last, adds):
 def _go_by(
     x, steps, weights, spans, bias, start, start_bytes, out, first, last, finish
 ):
-    """`affine` and `affine_back`: bias, 0 for none, and start are addresses, finish as `multiply_rows` takes it."""
+    """Do `affine` or `affine_back`. bias, which is 0 for none, and start are addresses;
+    finish: as for `multiply_rows`."""
     reads = np.empty((len(steps), TRIPLE), np.int64)
     rectify, gate, gate_bytes, adds = finish
     for chunk in range(first, last, CHUNK):
@@ -533,11 +571,16 @@ def _go_by(
 
 @njit(nogil=True, cache=KEEP)
 def add_weight_gradient(x, steps, d_out, spans, d_weights, d_bias, first, last):
-    """d_weights[k] += x[m + steps[k]] transposed @ d_out[m], and d_bias (O,) += d_out[m], for first <= m < last.
+    """Add x[m + steps[k]] transposed @ d_out[m] to d_weights[k], and d_out[m] to
+    d_bias, for rows first <= m < last.
 
-    x and d_out (M, ...) are of one type; d_weights (len(steps), I, O) and d_bias float32. spans (panels, 2): features,
-    where those of `affine` are words. O is a multiple of 16, and I too or x and d_weights have room for it. For bf16
-    the number of rows is even.
+    x, d_out: (M, I) and (M, O), of one type.
+    d_weights: float32 (len(steps), I, O). d_bias: float32 (O,).
+    spans: (panels, 2), the range of features, first and end, that the columns of a
+        panel read; those of `affine` count words.
+
+    O is a multiple of 16, and I too, or x and d_weights have space for it. For bf16 the
+    number of rows is even.
     """
     inputs, columns = x.shape[1], d_out.shape[1]
     is_paired = x.itemsize != FLOAT_BYTES

@@ -1,6 +1,6 @@
-"""Philox4x64-10 (Salmon et al., 2011), a counter-based generator: the words that numpy.random.Philox gives, without an
-object for every row. All functions are numba's.
-"""
+"""Philox4x64-10 (Salmon et al., 2011), a counter-based generator: the words that
+numpy.random.Philox gives, without an object for every row. All functions are
+numba's."""
 # pyright: reportCallIssue=false, reportIndexIssue=false
 
 import numpy as np
@@ -16,7 +16,7 @@ HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 @njit(inline="always")
 def multiply_high(a, b):
-    """The upper 64 of the 128 bits of a * b."""
+    """Return the upper 64 of the 128 bits of a * b."""
     a_low, a_high, b_low, b_high = a & LOW, a >> HALF, b & LOW, b >> HALF
     middle = a_high * b_low + (a_low * b_low >> HALF)
     return (
@@ -26,7 +26,9 @@ def multiply_high(a, b):
 
 @njit(nogil=True, cache=KEEP)
 def fill_uniform(key0, key1, of_small, out):
-    """Uniform numbers in [0, 1) for out (H, W, C <= 4), float64: 53 bits of word c of block (x + 1, y, of_small, 0)."""
+    """Fill out (H, W, C), float64, C at most 4, with uniform numbers in [0, 1): the
+    upper 53 bits of word c of the block with the counter (x + 1, y, of_small, 0) and
+    the key (key0, key1)."""
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
             c0, c1, c2, c3 = (

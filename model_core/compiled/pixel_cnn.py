@@ -1,4 +1,4 @@
-"""PixelCNN's layer (section 3.5) on a work list."""
+"""The PixelCNN's layer (section 3.5) on a list of pixels. Letters as in records.py."""
 # pyright: reportCallIssue=false
 
 from typing import NamedTuple
@@ -34,38 +34,44 @@ from model_core.compiled.shared import (
 from model_core.compiled.tiles import rectify
 
 DOWN, ACROSS = OF_LAYER, OF_LAYER + 1
-"""Products of one colour: the 1 x 1 convolution, and the 3 x 3 at the pixel itself."""
+"""Products that are computed colour by colour: the 1 x 1 convolution, and the 3 x 3 at
+the pixel itself."""
 
 STREAMS = IN_ORDER
 
 
 class Layers(NamedTuple):
-    """Weights and state of all layers; shapes as in records.py."""
+    """Weights and state of all layers, for `advance` and `pass_given`; letters as in
+    records.py. sampling/compiled/pixel_cnn.py makes the arrays."""
 
     ring_rows: int
+    """R."""
     few: int
-    """The row above is summed ahead where so few pixels wait (frontier.collect_above)."""
+    """If at most this many pixels wait, the row above is summed before their turn
+    (frontier.collect_above)."""
     maps: Floats3
-    """(L, S * R * (W + 2), h) what the 3 x 3 reads, the last rows of each slot."""
+    """(L, S * R * (W + 2), h): what the 3 x 3 reads, the last rows of each slot."""
     above: Floats3
-    """(L, S * R * 3, h) what the 3 x 3 reads of the row above, summed ahead."""
+    """(L, S * R * 3, h): what the 3 x 3 reads of the row above, summed before the
+    pixel's turn."""
     rectified: Floats3
-    """(L, M, F)"""
+    """(L, M, F): the stream after ReLU."""
     sums: Floats3
-    """(L, M, h) what the 3 x 3 reads before the pixel."""
+    """(L, M, h): what the 3 x 3 reads before the pixel, summed."""
     out: Floats3
-    """(L, M, h)"""
+    """(L, M, h): the layer's features."""
     down_b: Floats2
     above_w: Floats4
-    """(L, vectors, inputs, 16) of the 3 x 3, for the three cells above."""
+    """(L, vectors, inputs, 16): weights of the 3 x 3 for the three cells above."""
     above_b: Floats2
     beside_w: Floats4
-    """The same for the condition, then the cell to the left."""
+    """The same for the condition, then for the cell to the left."""
 
 
 @njit(inline="always")
 def _from_before(i, count, summed, shared, state, places, layers):
-    """sums = what the 3 x 3 convolution of layer i reads before the pixel, all colours."""
+    """Set `sums` to what the 3 x 3 convolution of layer i reads before the pixels, all
+    colours."""
     left, out = (
         spot(layers.maps, i, places.own, -1, 0),
         spot(layers.sums, i, places.order, 0, 0),
@@ -87,7 +93,8 @@ def _from_before(i, count, summed, shared, state, places, layers):
 
 @njit(inline="always")
 def _down(i, colour, count, shared, state, places, layers):
-    """ReLU - 1 x 1 - ReLU of one colour: from the stream to what the 3 x 3 reads."""
+    """Compute ReLU, 1 x 1 and ReLU of one colour: from the stream to what the 3 x 3
+    reads."""
     first, vectors = (
         shared.features[colour],
         shared.feature_vectors[colour + 1] - shared.feature_vectors[colour],
@@ -117,7 +124,8 @@ def _down(i, colour, count, shared, state, places, layers):
 
 @njit(inline="always")
 def _spread(i, colour, count, shared, state, places, layers):
-    """3 x 3 - ReLU of one colour, of which what lies before the pixel is summed already."""
+    """Compute 3 x 3 and ReLU of one colour; what lies before the pixel is summed
+    already."""
     read, sums = (
         spot(layers.maps, i, places.own, 0, 0),
         spot(layers.sums, i, places.order, 0, 0),
@@ -164,14 +172,16 @@ def ahead(slots, front, shared, state, places, layers):
 
 @njit(inline="always")
 def before(real, count, front, shared, state, places, layers):
-    """Sum what the 3 x 3 convolutions read before the pixels."""
+    """Before the colours of a step: sum what the 3 x 3 convolutions read before the
+    pixels."""
     for i in range(shared.layers):
         _from_before(i, count, real <= layers.few, shared, state, places, layers)
 
 
 @njit(inline="always")
 def layer(i, colour, count, shared, state, places, layers):
-    """One colour of layer i at the pixels themselves."""
+    """Compute one colour of layer i at the pixels of a step; return the spot of its
+    features."""
     _down(i, colour, count, shared, state, places, layers)
     _spread(i, colour, count, shared, state, places, layers)
     return spot(layers.out, i, places.order, 0, 0)
@@ -182,7 +192,13 @@ end_rows = no_row_ends
 
 @njit(**ENTRY)
 def advance(slots, front, shared, state, places, layers):
-    """Draw until at least one row is complete (loop.draw_rows)."""
+    """Draw all images in `slots` until at least one row is complete. Return the number
+    of complete rows, which are listed in front.finished, or -1 if a logit is not finite
+    (loop.draw_rows).
+
+    The records `front`, `state`, `places` and `layers` are changed. The interpreter's
+    lock is released.
+    """
     return draw_rows(
         ahead,
         before,
@@ -202,8 +218,12 @@ def advance(slots, front, shared, state, places, layers):
 
 @njit(**ENTRY)
 def pass_given(slots, front, shared, state, places, layers):
-    """Work off the next row of each slot, which is given whole, layer by layer, as far as the rows below see it, and
-    its weighed pixels too. False when a logit is not finite."""
+    """Work through the next row of each slot, all of whose pixels are given, layer by
+    layer as far as the rows below read it, and add up ln p of its weighed pixels.
+    Return False if a logit of theirs is not finite.
+
+    The records are changed, except that the caller counts the rows as done.
+    """
     for k in range(len(slots)):
         one, W, ring_rows = slots[k : k + 1], shared.width, layers.ring_rows
         count, wanted = begin_given(

@@ -1,14 +1,19 @@
-"""Products of a work list's features with weights, in tiles (all functions numba's).
+"""Products of the features of a list of pixels with weights, in tiles (all functions
+are numba's).
 
-Where features lie is a spot (tiles.py). Weights are (..., vectors, inputs, 16), vectors of 16 columns; within that,
-those of one tile are mixed, input by input, so that a tile reads one stretch of memory from end to end; where tiles are
-one vector wide nothing is, and one pixel alone reads a few stretches side by side. Where a product begins in them is
-(address, bytes from one vector to the next, bytes of the inputs left out of each vector). The next product's follow
-where that can be: a tile asks for what lies ahead, and small products would wait for memory otherwise.
+A spot says where features are (tiles.py). Weights are (..., vectors, inputs, 16),
+vectors of 16 columns. The vectors of one tile are interleaved, input by input, so that
+a tile reads one contiguous piece of memory. With tiles of one vector nothing is
+interleaved, and a single pixel reads several pieces in parallel. Where a product begins
+in the weights is described by (address, bytes from one vector to the next, bytes of the
+inputs that are left out of each vector). The weights of the next product follow if
+possible: a tile asks the memory for what comes next, and small products would wait for
+it otherwise.
 
-The columns of one colour are whole vectors in the weights, and in the maps no wider than they are: the last vector runs
-on into the next colour's features, with weights of zero, and that colour writes them when its turn comes. So whatever
-is computed for all colours at once is never wider than the map.
+The columns of one colour are whole vectors in the weights. In the maps they are not
+padded: the last vector runs on into the features of the next colour, with weights of
+zero, and that colour writes these when its turn comes. So whatever is computed for all
+colours at once is never wider than the map.
 """
 # pyright: reportCallIssue=false
 # numba passes an intrinsic's first parameter itself
@@ -21,18 +26,20 @@ from model_core.compiled.tiles import TALLEST, WIDEST, WIDEST_ALONE, product_til
 from model_core.compiled.vector_code import FLOAT_BYTES, INDEX_BYTES, VECTOR_BYTES
 
 SMALLEST = 4
-"""Pixels in the smallest tile but one, which is a single pixel."""
+"""Pixels in the smallest tile of several; a single pixel is a tile of its own."""
 
 
 @njit(**LEAN)
 def address(array):
-    """Address of an array's beginning, as int64: numba's own is unsigned, and signed and unsigned make a float."""
+    """Return the address of an array's first element, as int64: numba's own is
+    unsigned, and signed and unsigned numbers would give a float."""
     return np.int64(array.ctypes.data)
 
 
 @njit(**LEAN)
 def spot(maps, layer, cells, shift, column):
-    """Feature `column` of the cells `shift` after each of `cells`; maps are ([layers,] cells, width)."""
+    """Return the spot of feature `column` in the cells that are `shift` cells after
+    each of `cells`, in maps ([layers,] cells, width)."""
     first = (
         address(maps)
         + layer * maps.strides[0]
@@ -44,31 +51,32 @@ def spot(maps, layer, cells, shift, column):
 
 @njit(**LEAN)
 def at_column(place, column):
-    """The spot `column` features on."""
+    """Return the spot that is `column` features further on."""
     return place[0] + column * FLOAT_BYTES, place[1], place[2]
 
 
 @njit(**LEAN)
 def from_pixel(place, pixels):
-    """The spot of the pixels from the `pixels`-th of the list on."""
+    """Return the spot of the pixels from number `pixels` of the list on."""
     return place[0], place[1], place[2] + pixels * INDEX_BYTES
 
 
 @njit(**LEAN)
 def vector_of(vectors, layer):
-    """The address of one of vectors (layers, width), such as a layer's bias."""
+    """Return the address of one of vectors (layers, width), such as a layer's bias."""
     return address(vectors) + layer * vectors.strides[0]
 
 
 @njit(**LEAN)
 def everywhere(vector, cells):
-    """A spot that is the same vector (width,) for every pixel."""
+    """Return a spot that is the same vector (width,) for every pixel."""
     return address(vector), np.int64(0), address(cells)
 
 
 @njit(**LEAN)
 def columns(weights, layer, vector, row):
-    """Address of the weights from vector of columns `vector` on, their stride, and the offset of input `row`; weights
+    """Return the address of weights from the vector of columns `vector` on, the bytes
+    from one vector to the next, and the bytes of the inputs before `row`. weights:
     ([layers,] vectors, inputs, 16)."""
     stride = weights.strides[-3]
     return (
@@ -80,15 +88,20 @@ def columns(weights, layer, vector, row):
 
 @njit(inline="always")
 def block(left):
-    """How many of so many vectors of columns are mixed for a tile."""
+    """Return how many of `left` vectors of columns the next tile takes, which are
+    interleaved."""
     return min(WIDEST, left) if left != 4 else min(WIDEST, 2)
 
 
 @njit(**LEAN)
 def multiply(count, read, taps, features, weights, vectors, bias, start, out, rectify):
-    """out = bias + start + read @ weights for `count` pixels (1 or a multiple of 4) and 16 * vectors columns.
+    """Compute out = bias + start + read @ weights for `count` pixels, 1 or a multiple
+    of 4, and 16 * vectors columns.
 
-    read: `features` of each of `taps` cells side by side. bias: the address of a vector. rectify: 1 for max(., 0).
+    read: a spot; `features` features of each of `taps` adjacent cells.
+    weights: as `columns` returns it.
+    bias: the address of a vector. start, out: spots.
+    rectify: 1 to replace negative results by zero.
     """
     vector = 0
     while vector < vectors:
@@ -126,10 +139,15 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
 def one_colour(
     colour, bounds, vectors, count, read, known, weights, bias, start, out, rectify
 ):
-    """out = bias + start + read @ weights, the features of one colour, from the `known` features of one cell.
+    """Compute out = bias + start + read @ weights for the features of one colour, from
+    the first `known` features of a cell.
 
-    weights: the address of this colour's, (vectors, known, 16). bias, start and out begin with the first colour; bounds
-    and vectors say where each begins, in them and in weights.
+    bounds, vectors: where each colour begins, in features of a map and in vectors of
+        weights.
+    read: a spot.
+    weights: the address of this colour's, (vectors, known, 16).
+    bias, start, out: begin with the first colour.
+    The other arguments are those of `multiply`.
     """
     column = bounds[colour]
     multiply(

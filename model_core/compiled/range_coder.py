@@ -1,12 +1,15 @@
-"""A range coder (Martin, 1979) for values whose weights the network has just given. All functions are numba's.
+"""A range coder (Martin, 1979) for values whose weights the network has just computed.
+All functions are numba's.
 
-What was coded is a number in an interval that narrows with each value, in the proportion of the value's probability.
-Leading bytes go out as soon as both ends agree on them. Where the ends do not agree and the interval has become narrow,
-it is cut at the next multiple of 2^32, so that no carry ever reaches a byte that is out (Subbotin's carryless coder);
-that is so rare with 64 bits that it costs nothing.
+The code is a number in an interval that narrows with each value, in proportion to the
+value's probability. Leading bytes are written as soon as both ends of the interval
+agree on them. If the ends do not agree and the interval has become narrow, it is cut at
+the next multiple of 2^32, so that no carry ever reaches a byte that is written
+(Subbotin's carryless coder). With 64 bits that is so rare that it costs nothing.
 
-Probabilities are whole numbers out of 2^24, made of the weights in a fixed order of IEEE operations: the same on every
-machine that gives the same weights. Every value has at least one, so that every image can be coded.
+Probabilities are integers out of 2^24, computed from the weights by a fixed order of
+IEEE operations: the same on every machine that computes the same weights. Every value
+has at least 1, so that every image can be coded.
 """
 # pyright: reportCallIssue=false, reportArgumentType=false
 
@@ -21,31 +24,40 @@ from model_core.compiled import LEAN
 PRECISION = 24
 TOTAL = 1 << PRECISION
 BYTES_A_VALUE = 8
-"""No value puts out or takes in more."""
+"""Maximum number of bytes that are written or read for a value."""
 
 LOW, RANGE, READ, PLACE = range(4)
-"""The registers: the interval's lower end and its length; of a decoder the number that was coded; the place in the code
-up to which bytes were put out or taken in."""
+"""The registers: lower end of the interval; its length; in a decoder the number that is
+decoded; the place in the code up to which bytes were written or read."""
 REGISTERS = 4
 WHOLE = (1 << 64) - 1
-"""The length of the first interval."""
+"""Length of the first interval."""
 
 _PRECISION, _BYTE, _TOP = np.uint64(PRECISION), np.uint64(8), np.uint64(56)
 _NARROW = np.uint64(1 << 32)
 
 
 class Coder(NamedTuple):
-    """A range coder between two images."""
+    """The state of a range coder between two images, and the code that it reads or has
+    written."""
 
     registers: NDArray[np.uint64]
-    """(REGISTERS,)"""
+    """(REGISTERS,): LOW, RANGE, READ and PLACE."""
     code: NDArray[np.uint8]
-    """Bytes that are taken in next, or were put out: up to BYTES_A_VALUE for each value of an image."""
+    """The bytes that a decoder reads next, or that an encoder has written, up to
+    registers[PLACE]; up to BYTES_A_VALUE for each value of an image."""
 
 
 @njit(**LEAN)
 def encode_value(value, weights, total, values, registers, code):
-    """Narrow the interval to that of a value; weights (V,) float32, which add up to `total`."""
+    """Encode a value: narrow the interval to its part, and write bytes to `code` as far
+    as they are decided.
+
+    weights: float32, V of them, in proportion to the probabilities.
+    total: their sum, float64.
+    values: V.
+    registers: uint64 (REGISTERS,), changed.
+    """
     scale = (TOTAL - values) / total
     below = 0.0
     for v in range(value):
@@ -61,7 +73,8 @@ def encode_value(value, weights, total, values, registers, code):
 
 @njit(**LEAN)
 def decode_value(weights, total, values, registers, code):
-    """The value in whose interval the coded number lies; arguments as in encode_value. Any code gives some value."""
+    """Decode a value and return it; bytes of `code` are read. Arguments as for
+    `encode_value`. Every code gives some value."""
     scale = (TOTAL - values) / total
     step = registers[RANGE] >> _PRECISION
     reached = min((registers[READ] - registers[LOW]) // step, np.uint64(TOTAL - 1))
@@ -88,7 +101,8 @@ def _narrow(start, end, registers):
 
 @njit(inline="always")
 def _leading_byte_is_settled(registers):
-    """True if both ends agree on the leading byte; in a narrow interval they are made to."""
+    """Return True if both ends agree on the leading byte; cut a narrow interval so that
+    they do."""
     low, length = registers[LOW], registers[RANGE]
     if (low ^ (low + length)) >> _TOP == np.uint64(0):
         return True

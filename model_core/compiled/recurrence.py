@@ -1,7 +1,8 @@
-"""Shared parts of the recurrent networks when they draw: the gates are summed in memory, then comes the cell (equation
-3).
+"""What the recurrent networks share when they draw: the gates are summed in memory,
+then the cell is computed (equation 3).
 
-The gates of a pixel lie colour by colour, and within a colour o, f, i, g, one after the other without padding.
+The gates of a pixel are stored colour by colour, and in each colour o, f, i, g, one
+after the other without padding.
 """
 # pyright: reportCallIssue=false
 
@@ -15,7 +16,9 @@ from model_core.compiled.vector_code import FLOAT_BYTES, LANES
 
 @njit(**LEAN)
 def add_input(colour, count, read, weights, start, gates, shared):
-    """gates = start + what those of one colour see of the features at the spot `read`: of the colours up to its own."""
+    """Set the gates of one colour of `count` pixels to `start` plus what they read of
+    the features at the spot `read`: of the colours up to their own. weights: the
+    address of this colour's."""
     known, zeros = shared.features[colour + 1], address(shared.zeros)
     one_colour(
         colour,
@@ -34,7 +37,8 @@ def add_input(colour, count, read, weights, start, gates, shared):
 
 @njit(**LEAN)
 def add_state(colour, count, read, weights, gates, shared):
-    """Add what the gates of one colour see of the whole hidden state at the spot `read`."""
+    """Add what the gates of one colour of `count` pixels read of the whole hidden state
+    at the spot `read`. weights: the address of this colour's."""
     known, zeros = shared.hidden[-1], address(shared.zeros)
     one_colour(
         colour,
@@ -53,7 +57,8 @@ def add_state(colour, count, read, weights, gates, shared):
 
 @njit(**LEAN)
 def continue_cells(colour, count, gates, before, cells, hiddens, shared):
-    """The cells and hidden states of one colour from its gates and the cells before; all spots of the first colour."""
+    """Compute the cell and hidden states of one colour of `count` pixels from its gates
+    and the cell states `before`. All are spots that begin with the first colour."""
     first, units = (
         shared.hidden[colour],
         shared.hidden[colour + 1] - shared.hidden[colour],

@@ -1,4 +1,4 @@
-"""The Row LSTM's layer (section 3.1) on a work list."""
+"""The Row LSTM's layer (section 3.1) on a list of pixels. Letters as in records.py."""
 # pyright: reportCallIssue=false
 
 from typing import NamedTuple
@@ -27,36 +27,41 @@ from model_core.compiled.shared import (
 )
 
 INPUT_TO_GATES = OF_LAYER
-"""A product of one colour: from the pixel's input to the gates."""
+"""A product that is computed colour by colour: from the pixel's input to the gates."""
 
 STREAMS = IN_RING
-"""A layer reads the stream of the left neighbour too."""
+"""A layer also reads the stream of the left neighbour."""
 
 
 class Layers(NamedTuple):
-    """Weights and state of all layers; shapes as in records.py."""
+    """Weights and state of all layers, for `advance` and `pass_given`; letters as in
+    records.py. sampling/compiled/row_lstm.py makes the arrays."""
 
     ring_rows: int
+    """R."""
     few: int
-    """The row above is summed ahead where so few pixels wait (frontier.collect_above)."""
+    """If at most this many pixels wait, the row above is summed before their turn
+    (frontier.collect_above)."""
     hidden: Floats3
-    """(L, S * R * (W + 2), h)"""
+    """(L, S * R * (W + 2), h): hidden states, the last rows of each slot."""
     cell: Floats3
-    """(L, S * R * (W + 2), h)"""
+    """(L, S * R * (W + 2), h): cell states, the last rows of each slot."""
     above: Floats3
-    """(L, S * R * 3, G) what the gates see of the row above, summed ahead."""
+    """(L, S * R * 3, G): what the gates read of the row above, summed before the
+    pixel's turn."""
     gates: Floats3
-    """(L, M, G)"""
+    """(L, M, G): sums of the gates."""
     above_w: Floats4
-    """(L, vectors, inputs, 16) for the three states above."""
+    """(L, vectors, inputs, 16): weights for the three states above."""
     above_b: Floats2
     beside_w: Floats4
-    """The same for the condition, then the left neighbour's input."""
+    """The same for the condition, then for the left neighbour's input."""
 
 
 @njit(inline="always")
 def _from_before(i, count, summed, shared, state, places, layers):
-    """Add up, of all colours, the part of layer i's gates that comes from the pixels before."""
+    """Sum, for all colours, the part of layer i's gates that comes from the pixels
+    before."""
     left, out = (
         spot(state.streams, i, places.stream, -1, 0),
         spot(layers.gates, i, places.order, 0, 0),
@@ -97,14 +102,15 @@ def ahead(slots, front, shared, state, places, layers):
 
 @njit(inline="always")
 def before(real, count, front, shared, state, places, layers):
-    """Sum what the gates see of the pixels before."""
+    """Before the colours of a step: sum what the gates read of the pixels before."""
     for i in range(shared.layers):
         _from_before(i, count, real <= layers.few, shared, state, places, layers)
 
 
 @njit(inline="always")
 def layer(i, colour, count, shared, state, places, layers):
-    """One colour of layer i at the pixels themselves: the cells, of whose gates what lies before is summed already."""
+    """Compute one colour of layer i at the pixels of a step, whose gates contain the
+    sums over the pixels before; return the spot of its hidden states."""
     gates, stream = (
         spot(layers.gates, i, places.order, 0, 0),
         spot(state.streams, i, places.stream, 0, 0),
@@ -134,7 +140,13 @@ end_rows = no_row_ends
 
 @njit(**ENTRY)
 def advance(slots, front, shared, state, places, layers):
-    """Draw until at least one row is complete (loop.draw_rows)."""
+    """Draw all images in `slots` until at least one row is complete. Return the number
+    of complete rows, which are listed in front.finished, or -1 if a logit is not finite
+    (loop.draw_rows).
+
+    The records `front`, `state`, `places` and `layers` are changed. The interpreter's
+    lock is released.
+    """
     return draw_rows(
         ahead,
         before,
@@ -154,8 +166,12 @@ def advance(slots, front, shared, state, places, layers):
 
 @njit(**ENTRY)
 def pass_given(slots, front, shared, state, places, layers):
-    """Work off the next row of each slot, which is given whole, layer by layer, as far as the rows below see it, and
-    its weighed pixels too. False when a logit is not finite."""
+    """Work through the next row of each slot, all of whose pixels are given, layer by
+    layer as far as the rows below read it, and add up ln p of its weighed pixels.
+    Return False if a logit of theirs is not finite.
+
+    The records are changed, except that the caller counts the rows as done.
+    """
     for k in range(len(slots)):
         one, W, ring_rows = slots[k : k + 1], shared.width, layers.ring_rows
         count, wanted = begin_given(

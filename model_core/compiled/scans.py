@@ -1,20 +1,24 @@
 """An LSTM over a whole batch of images, row by row, forward and backward.
 
-Maps are canvases (Q * B, F), Q = (H + 1) * (W + 1): position (y + 1) * (W + 1) + x + 1 is pixel (y, x), the first row
-and column lie outside the image and hold the initial state. Row y + 1 begins right where row y ends, so the one outside
-column serves both sides.
+Maps are canvases (Q * B, F), Q = (H + 1) * (W + 1): position (y + 1) * (W + 1) + x + 1
+is pixel (y, x). The first row and the first column lie outside the image and hold the
+initial state. Row y + 1 begins right where row y ends, so the one outside column serves
+both sides.
 
-Where a cell reads is a list of distances between positions, always backwards in the order of the scan:
+What a cell reads is described by distances between positions, which always lead
+backwards in the order of the scan:
 
     input_steps   features of the map: 0 the pixel itself, -1 its left neighbour
-    state_steps   hidden states, first those of the row above, and cell_step the one cell that this one continues
+    state_steps   hidden states, first those of the row above, and cell_step the one
+                  cell state that this cell continues
     step          +1: each row left to right, -1: right to left
 
-What a row's gates see of features and of the row above is one product for the whole row. A state beside, the last of
-state_steps if there is one, is left for the cell, position by position.
+What the gates of a row read of features and of the row above is one product for the
+whole row. A state beside, the last of state_steps if there is one, is added cell by
+cell.
 
-inputs and hidden, and the weights, are of one type: float32, or uint16 with the bits of bf16 (map_products.py). All
-else is float32. B is a multiple of 4, F and h of 16.
+inputs, hidden and the weights have one type: float32, or uint16 with the bits of bf16
+(map_products.py). Everything else is float32. B is a multiple of 4, F and h of 16.
 """
 # pyright: reportCallIssue=false
 # numba passes an intrinsic's first parameter itself
@@ -56,12 +60,17 @@ def forward_scan(
     state_steps,
     cell_step,
 ):
-    """Fill gates (Q * B, 4h), cell and hidden (Q * B, h) of the first `rows` rows; their outside is the initial state.
+    """Fill gates (Q * B, 4h), cell and hidden (Q * B, h) of the first `rows` rows of
+    all images. Outside of the image, cell and hidden hold the initial state already.
 
-    Gates lie in chunks of [o, f, i, g], 16 units each. weights (4h / 32, words, 32), of the inputs and the row above;
-    beside_weights (h / 16, words, 64), without words when no state beside is read. bias (1, 4h), or (W * B, 4h), a
-    row for each cell of a row of the images. gates may have the rows of one row
-    of the image only, where nobody reads them later.
+    Gates are stored in chunks of [o, f, i, g], 16 units each.
+
+    weights: (4h / 32, words, 32), for the inputs and the row above.
+    beside_weights: (h / 16, words, 64), for a state beside; no words if there is none.
+    bias: (1, 4h), or (W * B, 4h), a row for each cell of a row of the images.
+    gates: may be as long as one row of the images, if they are not needed later.
+    batch, rows, width, step, input_steps, state_steps, cell_step: as in the module's
+        docstring.
     """
     B, F, h = batch, inputs.shape[1], hidden.shape[1]
     input_bytes, hidden_bytes = F * inputs.itemsize, h * hidden.itemsize
@@ -148,12 +157,17 @@ def backward_scan(
     state_steps,
     cell_step,
 ):
-    """The same cells in reverse, from d_output (Q * B, h): d_inputs, d_weights and d_bias are added to.
+    """Go back over the same cells in reverse order, given d_output (Q * B, h): add to
+    d_inputs, d_weights and d_bias.
 
-    input_weights (n, F / 32, words of 4h, 32) and state_weights, one neighbour after the other, are transposed: from
-    gates to what they read. d_weights is (features of all neighbours, 4h), gates in their chunks. d_hidden and d_cell
-    (Q * B, h) start at zero and end with what the initial states outside the image receive. d_images (B, 4h), without
-    rows for none, is d_bias image by image.
+    inputs, hidden, gates, cell: of `forward_scan`.
+    input_weights: (n, F / 32, words of 4h, 32), and state_weights: one neighbour after
+        the other, transposed, from gates to what they read.
+    d_weights: (features of all neighbours, 4h), gates in their chunks.
+    d_hidden, d_cell: (Q * B, h), zero at first; at the end they hold the gradients of
+        the initial states outside the image.
+    d_images: (B, 4h), receives the gradient of the bias image by image; no rows if it
+        is not needed.
     """
     B, F, h = batch, inputs.shape[1], hidden.shape[1]
     count = width * B
@@ -231,7 +245,8 @@ def backward_scan(
 
 @njit(nogil=True)
 def _add_by_image(d_gates, d_images):
-    """Add the rows of one row of the images, (W * B, 4h and more), to those of their images, (B, 4h)."""
+    """Add the rows of one row of the images, (W * B, 4h and more), to the rows of their
+    images, (B, 4h)."""
     B, columns = d_images.shape
     widened = np.empty(columns, np.uint32)
     floats = widened.view(np.float32)
@@ -250,7 +265,8 @@ def _add_by_image(d_gates, d_images):
 
 @njit(nogil=True)
 def _hand_back(d_gates, row, count, weights, target, at):
-    """Add what `count` rows of gates, from `row` on, say of what they read to the rows of target from `at` on."""
+    """Add the gradient of what `count` rows of gates read, from `row` on, to the rows
+    of `target` from `at` on."""
     reads = np.empty((1, TRIPLE), np.int64)
     fill_read(reads, 0, address(d_gates), row, d_gates.strides[0], weights.shape[1])
     out, out_bytes, vectors = (
@@ -280,7 +296,8 @@ def _hand_back(d_gates, row, count, weights, target, at):
 def _add_weight_gradients(
     inputs, hidden, d_gates, pairs, first, batch, input_steps, state_steps, d_weights
 ):
-    """Add what the gates of one row of the image, which begins at row `first` of the maps, say of their weights."""
+    """Add the gradients of the weights from the gates of one row of the images, which
+    begins at row `first` of the maps."""
     n, columns = len(input_steps), d_weights.shape[1]
     count, right, right_bytes = len(d_gates), address(d_gates), d_gates.strides[0]
     is_paired = hidden.itemsize != FLOAT_BYTES

@@ -1,9 +1,12 @@
-"""Work that every network does around its layers: the input convolution, the ways on from a layer, the head.
+"""What every network does around its layers when it draws: the input convolution, the 1
+x 1 convolutions after a layer, the head.
 
-Before the colours, everything that the pixels left and above say is summed for all colours and layers. Then colour by
-colour: colour c reads, at its own pixel, the features of the colours up to its own, which are a prefix of the map.
+Before the colours, everything that comes from the pixels to the left and above is
+summed for all colours and layers. Then colour by colour: colour c reads, at its own
+pixel, the features of the colours up to its own, which are a prefix of the map.
 
-These functions become part of the loop that calls them: a call would copy every address and length of the arrays.
+These functions become part of the loop that calls them: a call would copy every address
+and length of the arrays.
 """
 # pyright: reportCallIssue=false, reportArgumentType=false
 # numba passes an intrinsic's first parameter itself
@@ -27,7 +30,8 @@ from model_core.compiled.vector_code import FLOAT_BYTES
 
 @njit(inline="always")
 def of_colour(product, layer, colour, shared):
-    """The address of the weights of one colour's product."""
+    """Return the address of the weights of one colour's product. product: its number in
+    records.py or in the module of its kind."""
     return (
         address(shared.by_colour) + shared.begins[product, layer, colour] * FLOAT_BYTES
     )
@@ -35,7 +39,8 @@ def of_colour(product, layer, colour, shared):
 
 @njit(inline="always")
 def input_from_before(count, shared, state, places):
-    """Gather what the 7 x 7 convolution reads before the pixel, all colours: three rows of seven cells, then three."""
+    """Set the first stream of `count` pixels to what the 7 x 7 convolution reads before
+    them, all colours: three rows of seven cells, then three cells."""
     if shared.categories:
         look_up_before(count, shared, state, places)
         return
@@ -52,7 +57,8 @@ def input_from_before(count, shared, state, places):
 
 @njit(**LEAN)
 def look_up_before(count, shared, state, places):
-    """The same of categories: each cell's value has a column of weights of its own, and what lies outside adds none."""
+    """Do the same as `input_from_before` for categories: each value of a cell has a
+    column of weights of its own, and cells outside the image add nothing."""
     ring, features = shared.width + 2 * SIDE, shared.features[-1]
     for m in range(count):
         out = state.streams[0, places.stream[m]]
@@ -69,7 +75,8 @@ def look_up_before(count, shared, state, places):
 
 @njit(inline="always")
 def input_from_own(colour, count, shared, state, places):
-    """Gather what the 7 x 7 convolution, mask A, reads at the pixel itself: the colours before this one."""
+    """Add what the 7 x 7 convolution, with mask A, reads at the pixels themselves: the
+    colours before this one."""
     read, out = (
         spot(state.scaled, 0, places.values, 0, 0),
         spot(state.streams, 0, places.stream, 0, 0),
@@ -96,7 +103,8 @@ def input_from_own(colour, count, shared, state, places):
 
 @njit(inline="always")
 def to_stream(layer, colour, count, hidden, shared, state, places):
-    """Go from a layer's hidden features, at the spot `hidden`, to the next stream, of one colour."""
+    """Compute one colour of the next stream from a layer's hidden features, at the spot
+    `hidden`."""
     start = everywhere(shared.zeros, places.order)
     if shared.residual:
         start = spot(state.streams, layer, places.stream, 0, 0)
@@ -120,7 +128,8 @@ def to_stream(layer, colour, count, hidden, shared, state, places):
 
 @njit(inline="always")
 def to_skips(layer, colour, count, hidden, shared, state, places):
-    """Go from a layer's hidden features, at the spot `hidden`, to the skip sum, of one colour."""
+    """Add one colour of the skip convolution of a layer's hidden features, at the spot
+    `hidden`, to the skip sums."""
     if shared.skip:
         sums, weights = (
             spot(state.skips, 0, places.order, 0, 0),
@@ -148,7 +157,8 @@ def to_skips(layer, colour, count, hidden, shared, state, places):
 
 @njit(inline="always")
 def from_above(layer, count, maps, weights, bias, out, shared, places):
-    """out = bias + what a layer reads of the three cells above in its maps (L, ring cells, h), all colours."""
+    """Compute out = bias + what a layer reads of the three cells above in its maps (L,
+    ring cells, h), all colours."""
     read, start = (
         spot(maps, layer, places.above, 0, 0),
         everywhere(shared.zeros, places.order),
@@ -172,10 +182,11 @@ def from_above(layer, count, maps, weights, bias, out, shared, places):
 def from_before(
     i, count, summed, maps, left, features, out, shared, state, places, layers
 ):
-    """out = what layer i reads before the pixel, all colours: of its maps in the row above, of the condition, and the
-    `features` at the spot `left` of the left neighbour.
+    """Compute out = what layer i reads before the pixels, all colours: of its maps in
+    the row above, of the condition, and of the `features` features of the left
+    neighbour at the spot `left`.
 
-    summed: what it reads of the row above is in layers.above.
+    summed: True if what it reads of the row above is in layers.above already.
     """
     c, vectors, zeros = (
         state.conditions.shape[1],
@@ -209,7 +220,8 @@ def from_before(
 
 @njit(inline="always")
 def rectify_top(colour, count, shared, state, places):
-    """One colour of what the head reads: max(the last stream + the skip sum, 0) of the pixels that are wanted."""
+    """Compute one colour of what the head reads, max(last stream + skip sum, 0), of the
+    pixels that need logits."""
     first, vectors = (
         shared.features[colour],
         shared.feature_vectors[colour + 1] - shared.feature_vectors[colour],
@@ -228,7 +240,7 @@ def rectify_top(colour, count, shared, state, places):
 
 @njit(inline="always")
 def head(colour, count, shared, state, places):
-    """Logits of one colour of the first `count` pixels that are wanted."""
+    """Compute the logits of one colour of the first `count` pixels that need them."""
     rectify_top(colour, count, shared, state, places)
     zeros, wide, vectors = (
         everywhere(shared.zeros, places.wanted),

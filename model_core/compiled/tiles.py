@@ -1,10 +1,12 @@
-"""Pieces of a layer for drawing, as numba intrinsics: products of a few pixels, anywhere in memory, and LSTM cells.
+"""Pieces of a layer for drawing, as numba intrinsics: products of a few pixels,
+anywhere in memory, and LSTM cells.
 
-Where features of pixels lie is a *spot*, three int64: the address of a map's features, the bytes from one of its cells
-to the next, and the address of a list of cells (int64), one for each pixel.
+A *spot* says where features of pixels are, by three int64: the address of a map's
+features, the bytes from one of its cells to the next, and the address of a list of
+cells (int64), one for each pixel.
 
-Each pixel's result is the same sequence of operations whatever shape the tile has and whatever the other pixels are, so
-its bits depend on nothing else.
+Each pixel's result is the same sequence of operations for every shape of the tile and
+whatever the other pixels are, so its bits depend on nothing else.
 """
 
 from collections.abc import Callable
@@ -37,10 +39,12 @@ from model_core.compiled.vector_code import (
 
 _MANY_REGISTERS = has_feature("avx512f")
 TALLEST, WIDEST = (8, 3) if _MANY_REGISTERS else (4, 1)
-"""Pixels and vectors of columns of the largest tile: 8 x 3 sums, three weights and a factor fit into 32 registers."""
+"""Pixels and vectors of columns of the largest tile: 8 x 3 sums, three weights and a
+factor fit into 32 registers."""
 WIDEST_ALONE = 3 if _MANY_REGISTERS else 4
-"""Vectors of columns of the widest tile of one pixel. Each sum waits for its own last multiply-add, so there must be
-several of them, even where their weights lie apart."""
+"""Vectors of columns of the widest tile of one pixel. Each sum waits for its own
+last multiply-add, so there must be several of them, even if their weights are not
+adjacent."""
 
 _SHAPES = [
     (rows, columns)
@@ -48,8 +52,9 @@ _SHAPES = [
     for columns in range(WIDEST if rows > 1 else WIDEST_ALONE, 0, -1)
 ]
 AHEAD = 1536
-"""Bytes. Few pixels wait for their weights, and the processor foresees them only within a page: a tile asks for those
-so far on. Of 0 to 6144 the best for one image, and nothing lost with many."""
+"""Bytes. A few pixels wait for their weights, and the processor foresees what is read
+only within a page: so a tile asks for the weights that are this far ahead. Of 0 to 6144
+this was the best for one image, and nothing was lost with many."""
 
 _SPOT = types.UniTuple(types.intp, 3)
 
@@ -59,7 +64,7 @@ def _parts(b: Builder, record: ir.Value, count: int) -> list[ir.Value]:
 
 
 def _pixels(b: Builder, spot: ir.Value, rows: int) -> list[ir.Value]:
-    """Addresses of the features of the first `rows` pixels of a spot."""
+    """Return the addresses of the features of the first `rows` pixels of a spot."""
     base, cell_bytes, cells = _parts(b, spot, 3)
     entries = b.inttoptr(cells, INDEX.as_pointer())
     return [
@@ -93,7 +98,8 @@ def _finish(b: Builder, tile: Tile, out: ir.Value, rectify: ir.Value) -> None:
 
 
 def _emit_tile(b: Builder, rows: int, columns: int, arguments: list[ir.Value]) -> None:
-    """The product of a tile of this shape; see `product_tile` for the arguments."""
+    """Write the code of a product of a tile of this shape; see `product_tile` for the
+    arguments."""
     (
         read,
         taps,
@@ -132,10 +138,16 @@ def product_tile(
     out,
     rectify,
 ):
-    """out = bias + start + read @ weights, rectified if asked, for `rows` pixels and `columns` vectors of columns.
+    """Compute out = bias + start + read @ weights for `rows` pixels and `columns`
+    vectors of columns, negative results replaced by zero if `rectify` is 1.
 
-    The shape must be one of those above. read, start, out: spots; of read, `features` floats in each of `taps` cells
-    side by side. weights: the address of taps * features rows, row_bytes apart, of vectors of 16, vector_bytes apart.
+    The shape must be one of _SHAPES.
+
+    read, start, out: spots; of `read`, `features` floats in each of `taps` adjacent
+        cells.
+    weights: the address of taps * features rows of vectors of 16; row_bytes from one
+        row to the next, vector_bytes from one vector to the next.
+    bias: the address of a vector.
     """
 
     def emit(
@@ -158,7 +170,8 @@ def product_tile(
 
 
 def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> Any:
-    """Make an intrinsic (count, vectors, *spots, *numbers) that does `operation` on 16 floats at each spot, for all."""
+    """Return an intrinsic (count, vectors, *spots, *numbers) that does `operation` on
+    16 floats at each spot, for `vectors` vectors of `count` pixels."""
 
     def emit(
         context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
@@ -183,7 +196,8 @@ def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> An
 
 @intrinsic
 def rectify(_typing, count, vectors, source, target):
-    """target = max(source, 0); NaN stays NaN."""
+    """Set target = max(source, 0) for `vectors` vectors of 16 floats of `count` pixels;
+    NaN stays NaN. source, target: spots."""
     return _elementwise(
         2, 0, lambda b, source, target: store(b, relu(b, load(b, source)), target)
     )
@@ -191,7 +205,8 @@ def rectify(_typing, count, vectors, source, target):
 
 @intrinsic
 def add(_typing, count, vectors, left, right, target):
-    """target = left + right."""
+    """Set target = left + right for `vectors` vectors of 16 floats of `count` pixels;
+    all are spots."""
     return _elementwise(
         3, 0, lambda b, x, y, target: store(b, b.fadd(load(b, x), load(b, y)), target)
     )
@@ -199,7 +214,8 @@ def add(_typing, count, vectors, left, right, target):
 
 @intrinsic
 def rectify_sum(_typing, count, vectors, left, right, target):
-    """target = max(left + right, 0); NaN stays NaN."""
+    """Set target = max(left + right, 0) for `vectors` vectors of 16 floats of `count`
+    pixels; NaN stays NaN. All are spots."""
     return _elementwise(
         3,
         0,
@@ -211,7 +227,8 @@ def rectify_sum(_typing, count, vectors, left, right, target):
 
 @intrinsic
 def exponentials(_typing, count, vectors, source, target):
-    """target = exp(source), within 2e-7."""
+    """Set target = exp(source), within 2e-7, for `vectors` vectors of 16 floats of
+    `count` pixels. source, target: spots."""
     return _elementwise(
         2, 0, lambda b, source, target: store(b, exp(b, load(b, source)), target)
     )
@@ -219,7 +236,12 @@ def exponentials(_typing, count, vectors, source, target):
 
 @intrinsic
 def lstm_cells(_typing, count, vectors, gates, before, cells, hiddens, gate_bytes):
-    """LSTM cells (equation 3) that continue `before`; the summed gates o, f, i, g lie `gate_bytes` apart."""
+    """Compute LSTM cells (equation 3) that continue `before`, for `vectors` vectors of
+    16 units of `count` pixels.
+
+    gates: spot of the sums of o; those of f, i and g follow, gate_bytes apart.
+    before: spot of the former cell states. cells, hiddens: spots of the results.
+    """
 
     def units(
         b: Builder,

@@ -1,9 +1,14 @@
-"""Building blocks for code that keeps a tile of ROWS x (COLUMNS * LANES) floats in registers.
+"""Building blocks for code that keeps a tile of ROWS x (COLUMNS * LANES) floats in
+registers.
 
-Numba compiles loops well but does not keep a small matrix in registers from one loop to the next. These functions write
-the LLVM vector instructions themselves, so a product of 4 rows with 64 columns runs near the processor's peak and its
-result meets the activation function without touching memory. LLVM splits the vectors for a processor with shorter ones.
-All addresses are integers (int64, bytes); all counts are int64.
+numba compiles loops well but does not keep a small matrix in registers from one loop to
+the next. These functions write LLVM's vector instructions themselves, so a product of 4
+rows with 64 columns runs near the processor's peak rate, and its result enters the
+activation function without touching memory. LLVM splits the vectors for a processor
+with shorter ones.
+
+All addresses are integers (int64, bytes); all counts are int64. `b` is the builder to
+which instructions are added.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +20,8 @@ from numba.core import config as numba_config
 
 
 def has_feature(name: str) -> bool:
-    """True if the processor that is compiled for has the feature: this one, or that of NUMBA_CPU_FEATURES."""
+    """Return True if the processor for which code is compiled has a feature, by LLVM's
+    name: this one, or that of NUMBA_CPU_FEATURES."""
     named = numba_config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
     return (
         binding.get_host_cpu_features().get(name, False)
@@ -25,7 +31,8 @@ def has_feature(name: str) -> bool:
 
 
 HAS_BF16 = has_feature("avx512bf16")
-"""True if there are products of bf16 numbers, summed in float32. Processors with AMX have them too."""
+"""True if the processor multiplies bf16 numbers and sums the products in float32.
+Processors with AMX do, too."""
 
 LANES = 16
 """Floats in a vector."""
@@ -37,7 +44,8 @@ VECTOR_BYTES = FLOAT_BYTES * LANES
 
 
 class _BFloat16(ir.Type):
-    """A number with the exponent of float32 and eight bits of its fraction; llvmlite has no name for it."""
+    """A number with the exponent of float32 and eight bits of its fraction; llvmlite
+    has no name for it."""
 
     intrinsic_name = "bf16"
 
@@ -64,36 +72,41 @@ Builder = Any
 """ir.IRBuilder, which carries no types."""
 
 Multiply = Callable[[Builder, ir.Value, ir.Value, ir.Value], ir.Value]
-"""x * y + z of vectors."""
+"""Writes x * y + z of vectors."""
 
 Tile = list[list[ir.Value]]
-"""ROWS x up to COLUMNS stack slots of one vector each; LLVM promotes them to registers."""
+"""ROWS x up to COLUMNS stack slots of one vector each; LLVM turns them into
+registers."""
 
 
 def constant(value: float) -> ir.Constant:
+    """Return a vector with this number in every lane."""
     return ir.Constant(VECTOR, [value] * LANES)
 
 
 def load(b: Builder, address: ir.Value) -> ir.Value:
-    """The LANES floats at `address`."""
+    """Return the LANES floats at `address`."""
     return b.load(b.inttoptr(address, VECTOR.as_pointer()), align=4)
 
 
 def store(b: Builder, vector: ir.Value, address: ir.Value) -> None:
+    """Store LANES floats at `address`."""
     b.store(vector, b.inttoptr(address, VECTOR.as_pointer()), align=4)
 
 
 def offset(b: Builder, address: ir.Value, stride: ir.Value, times: int) -> ir.Value:
+    """Return address + stride * times."""
     return b.add(address, b.mul(stride, INDEX(times)))
 
 
 def multiply_add(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-    """x * y + z, rounded once."""
+    """Return x * y + z, rounded once."""
     return _call(b, "fma", x, y, z)
 
 
 def multiply_add_pairs(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-    """z + the products of both bf16 numbers in each 32 bits of x and y, in float32; for processors with AVX512-BF16."""
+    """Return z plus the products of both bf16 numbers in each 32 bits of x and y, in
+    float32; for processors with AVX512-BF16."""
     signature = ir.FunctionType(VECTOR, [VECTOR, PAIRS, PAIRS])
     function = cgutils.get_or_insert_function(
         b.module, signature, f"llvm.x86.avx512bf16.dpbf16ps.{32 * LANES}"
@@ -102,7 +115,7 @@ def multiply_add_pairs(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.
 
 
 def store_bf16(b: Builder, vector: ir.Value, address: ir.Value) -> None:
-    """Round LANES floats to bf16 and store them."""
+    """Round LANES floats to bf16 and store them at `address`."""
     b.store(
         b.bitcast(b.fptrunc(vector, BFLOATS), HALVES),
         b.inttoptr(address, HALVES.as_pointer()),
@@ -113,12 +126,12 @@ def store_bf16(b: Builder, vector: ir.Value, address: ir.Value) -> None:
 def rows_apart(
     b: Builder, first: ir.Value, stride: ir.Value, rows: int = ROWS
 ) -> list[ir.Value]:
-    """Addresses of rows that lie `stride` bytes apart."""
+    """Return the addresses of `rows` rows that are `stride` bytes apart."""
     return [offset(b, first, stride, r) for r in range(rows)]
 
 
 def new_tile(b: Builder, rows: Sequence[Sequence[ir.Value]]) -> Tile:
-    """A tile that starts as these ROWS x columns vectors."""
+    """Return a tile that begins with these vectors."""
     tile = []
     for row in rows:
         slots = [cgutils.alloca_once(b, VECTOR) for _ in row]
@@ -131,12 +144,13 @@ def new_tile(b: Builder, rows: Sequence[Sequence[ir.Value]]) -> Tile:
 def side_by_side(
     b: Builder, address: ir.Value, columns: int = COLUMNS
 ) -> list[ir.Value]:
-    """Addresses of vectors that lie side by side."""
+    """Return the addresses of `columns` adjacent vectors."""
     return [b.add(address, INDEX(VECTOR_BYTES * v)) for v in range(columns)]
 
 
 def fetch(b: Builder, address: ir.Value) -> None:
-    """Ask for the cache line at `address`, which need not exist, to be brought into the second cache."""
+    """Ask for the cache line at `address`, which need not exist, to be brought into the
+    second cache."""
     integer, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [pointer, integer, integer, integer])
     reads, second_cache, data = integer(0), integer(2), integer(1)
@@ -155,11 +169,18 @@ def add_product(
     step: ir.Value = SIDE_BY_SIDE,
     multiply: Multiply = multiply_add,
 ) -> None:
-    """tile += left @ right: left has `count` floats, `step` bytes apart, at each of the addresses `rows`.
+    """Add left @ right to a tile.
 
-    right has `count` rows, `stride` bytes apart, its vectors of columns beginning at the addresses `columns`. Each
-    element is one chain of multiply-adds in the order of right's rows, whatever the shape of the tile. ahead: how many
-    bytes further on to fetch what is read later. With multiply_add_pairs each float is two bf16 numbers.
+    rows: the addresses of left's rows, each of `count` floats, `step` bytes apart.
+    count: inputs.
+    columns: the addresses of right's vectors of columns in its first row. right has
+        `count` rows, `stride` bytes apart.
+    ahead: how many bytes further on to fetch what is read later; None: nothing is
+        fetched.
+    multiply: with multiply_add_pairs each float is two bf16 numbers.
+
+    Each element is one chain of multiply-adds in the order of right's rows, for every
+    shape of the tile.
     """
     whole = b.and_(count, INDEX(-UNROLL))
     with cgutils.for_range_slice(b, INDEX(0), whole, INDEX(UNROLL), inc=True) as (k, _):
@@ -182,7 +203,7 @@ def _add_outer(
     step: ir.Value,
     multiply: Multiply,
 ) -> None:
-    """tile += the outer product of left's column k and right's row k."""
+    """Add the outer product of left's column k and right's row k to a tile."""
     down = b.mul(k, stride)
     vectors = [load(b, b.add(column, down)) for column in columns]
     for address, row in zip(rows, tile, strict=True):
@@ -197,12 +218,12 @@ def _add_outer(
 
 
 def sigmoid(b: Builder, x: ir.Value) -> ir.Value:
-    """1 / (1 + exp(-x)), within 2e-7."""
+    """Return 1 / (1 + exp(-x)), within 2e-7."""
     return b.fdiv(constant(1.0), b.fadd(constant(1.0), exp(b, b.fneg(x))))
 
 
 def tanh(b: Builder, x: ir.Value) -> ir.Value:
-    """1 - 2 / (exp(2x) + 1), within 2e-7."""
+    """Return 1 - 2 / (exp(2x) + 1), within 2e-7."""
     return b.fsub(
         constant(1.0),
         b.fdiv(constant(2.0), b.fadd(exp(b, b.fmul(x, constant(2.0))), constant(1.0))),
@@ -210,9 +231,11 @@ def tanh(b: Builder, x: ir.Value) -> ir.Value:
 
 
 def exp(b: Builder, x: ir.Value) -> ir.Value:
-    """exp(x) = 2^n exp(r) with |r| <= ln(2) / 2: the power by its exponent bits, the rest by seven Taylor terms.
+    """Return exp(x), within 2e-7: 2^n exp(r) with |r| <= ln(2) / 2, the power by its
+    exponent bits, the rest by seven Taylor terms.
 
-    x is held within -87..87, where float32 has an exponent for it; NaN stays NaN.
+    x is limited to -87..87, where float32 has an exponent for the result; NaN stays
+    NaN.
     """
     x = _clamp(b, x, 87.0)
     n = _call(b, "rint", b.fmul(x, constant(1.4426950408889634)))
@@ -229,7 +252,7 @@ def exp(b: Builder, x: ir.Value) -> ir.Value:
 
 
 def relu(b: Builder, x: ir.Value) -> ir.Value:
-    """max(x, 0); NaN stays NaN."""
+    """Return max(x, 0); NaN stays NaN."""
     zero = constant(0.0)
     return b.select(b.fcmp_ordered("<", x, zero), zero, x)
 
@@ -243,7 +266,7 @@ def _clamp(b: Builder, x: ir.Value, bound: float) -> ir.Value:
 
 
 def broadcast(b: Builder, scalar: ir.Value) -> ir.Value:
-    """The same float in every lane."""
+    """Return a vector with the same float in every lane."""
     undefined = ir.Constant(VECTOR, ir.Undefined)
     return b.shuffle_vector(
         b.insert_element(undefined, scalar, INDEX(0)),

@@ -1,7 +1,8 @@
-"""Both ways on from a layer, over a whole batch: its hidden features to the residual stream and to the skip sums.
+"""The 1 x 1 convolutions after a layer, over a whole batch: from its hidden features to
+the residual stream and to the skip sums.
 
-Maps are canvases, as scans.py draws them. Both products of some rows follow each other, so that the second one finds
-what the first one read in the cache.
+Maps are canvases, as described in scans.py. Both products of some rows follow each
+other, so that the second one finds in the cache what the first one has read.
 """
 # pyright: reportCallIssue=false
 # numba passes an intrinsic's first parameter itself
@@ -35,7 +36,8 @@ from model_core.compiled.vector_code import (
 
 @intrinsic
 def _convert(_typing, like, source, rectifies, vectors, out):
-    """out = source, or max(source, 0), as numbers of the type of the array `like`."""
+    """Write source, or max(source, 0), to `out` as numbers of the type of the array
+    `like`."""
     keep, kept_bytes = stores(like)
 
     def emit(
@@ -57,7 +59,8 @@ def _convert(_typing, like, source, rectifies, vectors, out):
 
 @njit(nogil=True)
 def convert_rows(source, rectifies, out, first, last):
-    """Rows first <= m < last of a float32 map, rectified if asked, as numbers of the type of out."""
+    """Write rows first <= m < last of a float32 map to `out` as numbers of its type,
+    negative numbers as zero if `rectifies` is 1."""
     vectors = (last - first) * source.shape[1] // LANES
     at, at_out = (
         address(source) + first * source.strides[0],
@@ -68,9 +71,11 @@ def convert_rows(source, rectifies, out, first, last):
 
 @njit(nogil=True)
 def go_on(hidden, stream, out, skips, up, skip, first, last, residual):
-    """Rows first <= m < last of out = stream + up(hidden), or up(hidden), and of skips += skip(hidden).
+    """Compute out = stream + up(hidden), or up(hidden) if residual is 0, and add
+    skip(hidden) to skips, for rows first <= m < last.
 
-    stream and out (M, 2h) may be one map; skips (M, 2h), without rows for none. up and skip: Ahead.
+    stream, out: (M, 2h); may be one map. skips: (M, 2h); no rows if there are none.
+    up, skip: products (map_products.Ahead).
     """
     here, nothing = np.zeros(1, np.int64), np.empty((0, 1), np.float32)
     start = stream if residual else nothing
@@ -92,10 +97,13 @@ def go_on(hidden, stream, out, skips, up, skip, first, last, residual):
 
 @njit(nogil=True)
 def go_back_by_ways(d_up, d_skip, d_hidden, d_out, hidden, gate, up, skip):
-    """d_out, where the gate is open: the gradient of `hidden`, some rows of it, from those of both ways on.
+    """Set d_out to the gradient of some rows of `hidden`, where the gate is above zero,
+    from those of both convolutions, and add to the gradients of these.
 
-    d_up (n, 2h), and d_skip, without rows for none, are numbers of hidden's type; d_hidden (n, h), float32, is room.
-    gate is hidden, or no rows. up and skip: Back, whose gradients are added to.
+    d_up, d_skip: (n, 2h), of hidden's type; d_skip has no rows if there are no skips.
+    d_hidden: float32 (n, h), overwritten.
+    gate: hidden, or no rows for no gate.
+    up, skip: products (map_products.Back), to whose gradients is added.
     """
     here, nothing = np.zeros(1, np.int64), np.zeros((1, hidden.shape[1]), np.float32)
     add_own_gradient(hidden, d_up, up)
@@ -133,7 +141,8 @@ def go_back_by_ways(d_up, d_skip, d_hidden, d_out, hidden, gate, up, skip):
 
 @njit(nogil=True)
 def add_own_gradient(x, d_out, product):
-    """Add what the weights of a 1x1 receive from some rows of what it read, x, and of the gradient of what it gave."""
+    """Add to the gradients of a product (map_products.Back), a 1 x 1, given some rows
+    of its input x and of the gradient of its output."""
     here = np.zeros(1, np.int64)
     add_weight_gradient(
         x, here, d_out, product.own_spans, product.d_weights, product.d_bias, 0, len(x)
@@ -142,7 +151,7 @@ def add_own_gradient(x, d_out, product):
 
 @njit(nogil=True, cache=KEEP)
 def forward_ways(hidden, stream, out, skips, up, skip, residual):
-    """`go_on` of all rows."""
+    """Do `go_on` for all rows."""
     for first in range(0, len(hidden), CHUNK):
         go_on(
             hidden,
@@ -159,9 +168,10 @@ def forward_ways(hidden, stream, out, skips, up, skip, residual):
 
 @njit(nogil=True, cache=KEEP)
 def backward_ways(d_stream, near, d_skips, d_hidden, hidden, up, skip):
-    """Fill d_hidden (M, h), float32: `go_back_by_ways` of all rows.
+    """Fill d_hidden (M, h), float32, and add to the gradients of both products:
+    `go_back_by_ways` for all rows.
 
-    near is d_stream (M, 2h), or room for its numbers as hidden's type.
+    near: d_stream (M, 2h) itself, or space for it in hidden's type.
     """
     for first in range(0, len(hidden), CHUNK):
         last = min(first + CHUNK, len(hidden))
