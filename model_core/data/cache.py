@@ -56,11 +56,18 @@ def cached_splits(
     shape: Shape,
     blocks: Callable[[], Iterator[tuple[Split, Values]]],
 ) -> dict[Split, Values]:
-    """Return the images of each split like `cached_values`, with one file for each
-    split, all of which one call of blocks() writes.
+    """Return the images of each split, mapped read-only from files in `directory`, one
+    for each split. If one does not exist, all are first written by one call of
+    blocks(); another process that needs the same files waits meanwhile.
 
-    blocks: yields pieces (n, C, H, W) with their split. The other arguments and the
-        errors are those of `cached_values`.
+    name: begins the files' names.
+    facts: everything that the bytes depend on, as JSON values; other facts give other
+        files.
+    shape: (C, H, W).
+    blocks: yields pieces (n, C, H, W) with their split.
+
+    Raises DataError if the directory cannot be written, and whatever blocks() raises;
+    then no file is left behind.
     """
     parts: dict[Split, tuple[str, Shape]] = {
         split: (f"{name}-{split}", shape) for split in get_args(Split)
@@ -74,13 +81,17 @@ def cached_parts(
     parts: Mapping[Part, tuple[str, Shape]],
     blocks: Callable[[], Iterator[tuple[Part, Values]]],
 ) -> dict[Part, Values]:
-    """Return several arrays like `cached_values`, by key, with one file for each, all
-    of which one call of blocks() writes.
+    """Return several arrays, by key, mapped read-only from files in `directory`, one
+    for each. If one does not exist, all are first written by one call of blocks();
+    another process that needs the same files waits meanwhile.
 
+    facts: everything that the bytes depend on, as JSON values; other facts give other
+        files.
     parts: by key, the beginning of the file's name and the shape of one record.
     blocks: yields pieces (n, ...) with the key of their file.
 
-    `directory`, `facts` and the errors are those of `cached_values`.
+    Raises DataError if the directory cannot be written, and whatever blocks() raises;
+    then no file is left behind.
     """
     shapes = dict.fromkeys(shape for _, shape in parts.values())
     description = json.dumps([facts, *shapes], sort_keys=True)

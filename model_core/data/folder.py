@@ -87,7 +87,12 @@ class PictureFolder:
     def reading_report(self, config: NetworkConfig) -> str:
         """Return a sentence that says how many files could be read, their sizes, and
         how many images are kept for the test. Raises DataError if no picture can be
-        read."""
+        read.
+
+        With the option `crops` it says the number of all picture files, whether or not
+        they can be read, and the size of the crops, and raises DataError also if no
+        crop is kept for the test.
+        """
         names = find_pictures(self.path)
         size = f"{config.width}x{config.height}"
         if self.options.crops:
@@ -114,8 +119,9 @@ class PictureFolder:
         )
 
     def readable(self, config: NetworkConfig) -> int:
-        """Return the number of pictures that can be read; with crops, the number of all
-        picture files. Raises DataError if none can be read."""
+        """Return the number of pictures that can be read; raises DataError if none can.
+        With the option `crops`, return the number of all picture files without reading
+        them."""
         names = find_pictures(self.path)
         if self.options.crops:
             return len(names)
@@ -150,11 +156,11 @@ class PictureFolder:
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
         """Return the images of a split like `read`, and their labels: a picture's label
-        is the name of the subfolder of this folder that contains it, at any depth.
+        is the name of the subfolder of this folder that contains it, at any depth. It
+        must not be called with the option `crops`: crops have no labels.
 
-        With the option `crops` whole pictures are read, not crops. Raises DataError if
-        a picture is in no subfolder, if the split is empty, or if no picture can be
-        read.
+        Raises DataError if a picture is in no subfolder, if the split is empty, or if
+        no picture can be read.
         """
         names = find_pictures(self.path)
         lone = [name for name in names if "/" not in name]

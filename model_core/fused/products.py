@@ -163,7 +163,8 @@ def product(
     `rectify` is True.
 
     x: (M, I), with space in its rows (`roomy`).
-    weight: (O, I). Weights outside `bounds` count as zero. bias: (O,), or None.
+    weight: (O, I), which must be zero outside `bounds`: whole panels of such weights
+        are skipped. bias: (O,), or None.
     bounds: of the convolution, as `bounds_of` returns them.
 
     The result has space in its rows, too.
@@ -195,7 +196,8 @@ def product_back(
     """Return d_out @ weight, (M, I), of `dtype`: the gradient of x in `product`.
 
     d_out: (M, O), with space in its rows (`roomy`).
-    weight: (O, I). Weights outside `bounds` count as zero.
+    weight: (O, I), which must be zero outside `bounds`: whole panels of such weights
+        are skipped.
     """
     O, I = weight.shape  # noqa: E741
     out = torch.empty(len(d_out), room(I), dtype=dtype)

@@ -141,9 +141,11 @@ class Chain:
         """Draw candidates for the first image, and set `start`: yield after each step
         how much is done, 0 to 1.
 
-        If hardly any of the first particles keep weight, and the best candidate is
-        improbable even for this model, a mixture begins again with more particles
-        (`sizes_of`). Raises ImpossibleError if the given pixels have no probability,
+        A mixture without guides may begin again with more particles (`sizes_of`): if
+        hardly any of the first particles keep weight and, unless the image is small,
+        the best candidate has more nats than `given.strange_nats`.
+
+        Raises ImpossibleError if the given pixels have no probability,
         FloatingPointError if logits are not finite.
         """
         sizes = (
@@ -394,7 +396,7 @@ class Chain:
 
     def look_back(self) -> Iterator[float]:
         """Set `log_evidence_above`, an estimate of p(given) with the current image
-        among the particles: yield after each step how much is done.
+        among the particles: yield 0.0 after each step, perhaps never.
 
         The proposer is the one whose own particles had the most weight. If it is a
         guide whose candidates are independent draws, these are used again. Raises the

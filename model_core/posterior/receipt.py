@@ -71,8 +71,8 @@ class Receipt:
 
     @property
     def of_no_image(self) -> "Receipt":
-        """The same receipt without what it says of images, for a caller who requested
-        only the marginals."""
+        """The same receipt for a caller who requested only the marginals: nats and
+        qualities are empty, and label is None; everything else stays."""
         return replace(self, nats=(), qualities=(), label=None)
 
     def to_dict(self) -> dict[str, Any]:

@@ -62,6 +62,8 @@ def log_p_leading(
     known: values (C, H, W).
     before: bool (H, W), the pixels that count, as `leading` returns them.
     temperature: of the probabilities.
+
+    Raises FloatingPointError if logits are not finite.
     """
     rows = rows_on(new_stage(network, labels), labels, known, before, temperature)
     return np.array([math.fsum(each) for each in rows])

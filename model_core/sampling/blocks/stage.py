@@ -216,8 +216,9 @@ class BlockStage:
         return self._log_p[slot].copy()
 
     def coder(self, slot: int) -> Coder:
-        """Return copies of the range coder's registers and code, for an image that is
-        coded."""
+        """Return a copy of the range coder's registers and its code, for an image that
+        is coded. The code may be a view of the stage's memory, which the next step
+        changes."""
         registers = self._images[slot, self._layout.span(r.CODER)].cpu().numpy()
         codes = self._images[slot, self._layout.span(r.CODES)].cpu().numpy()
         return Coder(registers.view(np.uint64).copy(), codes.view(np.uint8))
@@ -228,8 +229,9 @@ class BlockStage:
         return self._image_of(slot).cpu().clone()
 
     def kept(self, slot: int) -> list[Floats]:
-        """Return copies of all maps (L, cells, h) that pixels to come read:
-        CompiledStage.kept without the padding."""
+        """Return all maps (L, cells, h) that pixels to come read: CompiledStage.kept
+        without the padding. On a CPU they are views of the stage's memory, which the
+        next step changes."""
         block = BlockState(self._states[slot].cpu().numpy(), np.zeros(0, np.int64))
         return [self._layout.view(block, field) for field in _KEPT[self._layout.kind]]
 
@@ -254,8 +256,13 @@ class BlockStage:
         return []
 
     def launch(self, steps: int) -> None:
-        """Advance every image by up to `steps` steps, as far as its stop allows. It may
-        return before the device is done. At least one slot must have an image."""
+        """Run the block programs once: advance every image by up to `steps` steps, each
+        of which computes at most one pixel of each row that is being drawn. `step`
+        calls this, after it has written the stops of all images to the device, and
+        collects the rows then; another caller does both itself.
+
+        It may return before the device is done. At least one slot must have an image.
+        """
         self._log_p = None
         layout = self._layout
         self._driver.launch(

@@ -12,7 +12,7 @@ from model_core.sampling.plain.stepper import Stepper
 
 
 class StaticStep:
-    """The images of all slots, and the step that advances them.
+    """The images of all slots, and the step that advances them: call the object.
 
     The caller writes the drawings of images to these tensors, whose first dimension is
     the slot; SCRATCH slots follow those of images:
@@ -23,6 +23,8 @@ class StaticStep:
     temperature: float64 (slots,).
     weighed: bool (slots, H, W), pixels whose ln p is summed.
     log_p: float64 (slots, H), the sums of each row.
+    weighs: False until the caller sets it because an image has weighed pixels; until
+        then log_p stays as it is.
     schedule, stepper: where each image is, and the state of the network.
     """
 
