@@ -163,8 +163,12 @@ class ArrayFile:
             )
 
         # Without names, the number of labels follows from the numbers of all splits.
-        present = [each for each in every if each is not None]
-        of_all = Labels.from_numbers(np.concatenate(present), names, self.path)
+        parts = [
+            Labels.from_numbers(each, None, self.path).numbers
+            for each in every
+            if each is not None
+        ]
+        of_all = Labels.from_numbers(np.concatenate(parts), names, self.path)
         if self._has_splits():
             return Labels.from_numbers(numbers, of_all.names, self.path)
         blocks = self._array(split).blocks()

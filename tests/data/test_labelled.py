@@ -227,6 +227,23 @@ def test_labels_of_another_number_than_the_images_are_refused_everywhere(
         Batches(values, 2, seed=0, labels=few)
 
 
+def test_labels_of_another_split_are_refused_when_they_are_no_list(
+    tmp_path: Path,
+) -> None:
+    """The labels of all splits count, so those of each must be one number an image."""
+    path = tmp_path / "own.npz"
+    pictures = np.zeros((4, 4, 4), np.uint8)
+    np.savez(
+        path,
+        train=pictures,
+        train_labels=np.zeros(4, np.int64),
+        test=pictures,
+        test_labels=np.zeros((4, 1), np.int64),
+    )
+    with pytest.raises(DataError, match="expected whole numbers, one for each image"):
+        read_labelled(path, "train", GREY)
+
+
 def test_warnings_of_pillow_are_kept_from_the_reader(
     kinds: Path, options: ReadOptions
 ) -> None:
