@@ -1,8 +1,9 @@
 """Sums and activations, operation by operation as the compiled loops compute them.
 
-The twins are in model_core/compiled: `add_product` and `exp` of vector_code.py,
-`lstm_cells` of tiles.py and logarithm.py. All constants are float32 or float64, so that
-no operation is done in another precision, and each operation rounds once.
+The corresponding code is in model_core/compiled: `add_product` and `exp` of
+vector_code.py, `lstm_cells` of tiles.py and logarithm.py. All constants are float32 or
+float64, so that no operation is done in another precision, and each operation rounds
+once.
 """
 # pyright: reportCallIssue=false, reportArgumentType=false
 
@@ -30,15 +31,16 @@ nothing is allocated: a GPU can do neither."""
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 
 LARGEST_POWER = np.float32(87)
-"""Bound of the exponent: float32 holds e**-87 and e**87."""
+"""Bound of the exponent: float32 can represent e**-87 and e**87."""
 LOG2_E = np.float32(1.4426950408889634)
 LN_2_HIGH, LN_2_LOW = np.float32(-0.693359375), np.float32(2.1219444005469057e-4)
-"""-ln 2 in two parts: a whole number up to 127 times the first one is exact."""
+"""-ln 2 in two parts: the product of the first part and an integer up to 127 is
+exact."""
 TAYLOR = tuple(np.float32(c) for c in (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 0.5))
 
 
 def _operation(name: str, operands: int) -> Any:
-    """Return LLVM's operation on float32 of this name."""
+    """Return a function that does LLVM's operation of this name on float32 numbers."""
 
     def emit(_context: Any, b: Builder, _signature: Any, arguments: Any) -> Any:
         signature = ir.FunctionType(FLOAT, [FLOAT] * operands)
@@ -63,12 +65,13 @@ def _operation(name: str, operands: int) -> Any:
 multiply_add = _operation("llvm.fma.f32", 3)
 """x * y + z, rounded once."""
 nearest = _operation("llvm.rint.f32", 1)
-"""The nearest whole number; of two, the even one."""
+"""The nearest integer, as float32; of two, the even one."""
 
 
 @intrinsic
 def power_of_two(_typing, exponent):
-    """Return 2**exponent of a whole float32 from -126 to 127, made of its bits."""
+    """Return 2**exponent of an integer in -126..127, given as float32; it is made of
+    its bits."""
 
     def emit(_context: Any, b: Builder, _signature: Any, arguments: Any) -> Any:
         biased = b.add(b.fptosi(arguments[0], INT32), INT32(127))
@@ -79,9 +82,10 @@ def power_of_two(_typing, exponent):
 
 @njit(**PHASE)
 def chain(start, x, weights, count, stride):
-    """Return start + x[0] w[0] + x[1] w[stride] + ..., added up in this order.
+    """Return start + x[0] w[0] + x[1] w[stride] + ..., `count` products added in this
+    order, each by one fused multiply-add, in float32.
 
-    x, weights: addresses of float32; each step is one fused multiply-add.
+    x, weights: addresses of float32.
     """
     total = start
     k = 0
@@ -93,7 +97,7 @@ def chain(start, x, weights, count, stride):
 
 @njit(**PHASE)
 def rectified_chain(start, x, weights, count, stride):
-    """Return the same sum of max(x, 0)."""
+    """Return the same sum as `chain` with max(x, 0) in place of x."""
     total = start
     k = 0
     while k < count:
@@ -112,7 +116,7 @@ def rectify(x):
 
 @njit(**PHASE)
 def exponential(x):
-    """Return e**x within 2e-7, of x held within -87..87."""
+    """Return e**x within 2e-7, float32, with x limited to -87..87."""
     if x < -LARGEST_POWER:
         x = -LARGEST_POWER
     if x > LARGEST_POWER:
@@ -133,19 +137,19 @@ def exponential(x):
 
 @njit(**PHASE)
 def sigmoid(x):
-    """Return 1 / (1 + e**-x)."""
+    """Return 1 / (1 + e**-x), float32."""
     return ONE / (ONE + exponential(-x))
 
 
 @njit(**PHASE)
 def tanh(x):
-    """Return 1 - 2 / (e**2x + 1)."""
+    """Return 1 - 2 / (e**2x + 1), float32."""
     return ONE - TWO / (exponential(x * TWO) + ONE)
 
 
 @njit(**PHASE)
 def logarithm(x):
-    """Return ln x of a float64 from about 1 on (compiled/logarithm.py)."""
+    """Return ln x, float64, of x of about 1 or more (compiled/logarithm.py)."""
     power = 0.0
     while x >= TOP:
         x = x * 0.5

@@ -1,7 +1,8 @@
-"""The range coder of one image, in the place of its noise (the twin: compiled/range_coder.py).
+"""The range coder of one image, which takes the place of its noise. It computes what
+compiled/range_coder.py does.
 
 The registers are bits of uint64 in cells of int64. numba would make float64 of a sum of
-both kinds, so that everything is uint64 between a load and a store.
+both types, so everything is uint64 between a load and a store.
 """
 # pyright: reportCallIssue=false, reportArgumentType=false
 
@@ -26,9 +27,11 @@ _ZERO, _ONE, _LAST = np.uint64(0), np.uint64(1), np.uint64(TOTAL - 1)
 
 @njit(**PHASE)
 def encode_value(block, value, weights, total):
-    """Narrow the interval to that of a value.
+    """Encode a value with the block's range coder: narrow the interval to its part, and
+    write bytes to CODES as far as they are decided.
 
-    weights: address of the values' float32 weights, which add up to the float64 `total`.
+    weights: address of the values' float32 weights, which add up to `total`.
+    total: float64.
     """
     values = size(block, VALUES)
     scale = np.float64(TOTAL - values) / total
@@ -50,7 +53,8 @@ def encode_value(block, value, weights, total):
 
 @njit(**PHASE)
 def decode_value(block, weights, total):
-    """Return the value in whose interval the coded number lies; see `encode_value`."""
+    """Decode a value with the block's range coder and return it; bytes of CODES are
+    read. weights, total: as for `encode_value`."""
     values = size(block, VALUES)
     scale = np.float64(TOTAL - values) / total
     step = _register(block, RANGE) >> _PRECISION
@@ -65,7 +69,7 @@ def decode_value(block, weights, total):
         end = TOTAL
         if v < values - 1:
             end = int(below * scale) + v + 1
-        # Both ends of the last value's interval are known to lie above.
+        # Both ends of the last value's interval lie above in any case.
         if v == values - 1 or reached < np.uint64(end):
             break
         start = end
@@ -103,8 +107,8 @@ def _narrow(block, start, end):
 
 @njit(**PHASE)
 def _leading_byte_is_settled(block):
-    """Return True if both ends agree on the leading byte; in a narrow interval they are
-    made to."""
+    """Return True if both ends agree on the leading byte; cut a narrow interval so that
+    they do."""
     low, length = _register(block, LOW), _register(block, RANGE)
     if (low ^ (low + length)) >> _TOP == _ZERO:
         return True

@@ -1,8 +1,11 @@
 """The Diagonal BiLSTM's layer: left to right pixel by pixel, right to left row by row.
+It computes what compiled/diagonal_bilstm.py does.
 
-The twin is compiled/diagonal_bilstm.py. ABOVE_W is (h + c, G) of the state above and
-the condition, so is RIGHT_ABOVE_W; SUMS is what the left-to-right gates read of them.
-A row begins when the row above is complete, so a list has one pixel of an image.
+ABOVE_W is (h + c, G), for the state above and the condition, and so is RIGHT_ABOVE_W;
+SUMS is what the left-to-right gates read of them. A row begins when the row above is
+complete, so a list has one pixel of an image.
+
+The arguments of a phase are described in phases.py.
 """
 # pyright: reportCallIssue=false
 
@@ -58,8 +61,8 @@ from model_core.blocks.shared import begin_streams, out_at, ring_at
 LEFT_GATES_W, LEFT_BESIDE_W, RIGHT_GATES_W, RIGHT_BESIDE_W = range(
     OF_LAYER, OF_LAYER + 4
 )
-"""Products of one colour: of both directions, from the input and from the state of the
-neighbour to the gates."""
+"""Products that are computed colour by colour, for each direction: from the input to
+the gates, and from the neighbour's state to the gates."""
 
 STREAM_PLACE = BY_COLUMN
 """The scan from the right reads the streams of a whole row."""
@@ -67,7 +70,8 @@ STREAM_PLACE = BY_COLUMN
 
 @njit(**PHASE)
 def begin(thread, threads, block, layer, colour):
-    """Begin a step: sum all that the pixels before say, for every layer and colour."""
+    """Phase that begins a step: sums what is read of the pixels before, for every layer
+    and colour, into STREAMS, SKIPS and SUMS."""
     begin_streams(thread, threads, block)
     layers, gates = size(block, LAYERS), all_of(block, GATES)
     weights, bias = weights_at(block, ABOVE_W), weights_at(block, ABOVE_B)
@@ -88,9 +92,11 @@ def begin(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def _sum_above(block, i, gate, y, x, hidden, weights, bias):
-    """Return bias + what a gate of layer i reads of the state above and the condition.
+    """Return the bias and what a gate of layer i reads of the state above and of the
+    condition, added.
 
-    hidden: address of that state. weights, bias: addresses of those of all layers.
+    hidden: address of that state.
+    weights, bias: addresses of those of all layers.
     """
     gates, h, c = all_of(block, GATES), all_of(block, HIDDEN), size(block, CONDITION)
     own = floats(weights, i * (h + c) * gates + gate)
@@ -105,8 +111,8 @@ def _sum_above(block, i, gate, y, x, hidden, weights, bias):
 
 @njit(**PHASE)
 def sum_gates(thread, threads, block, layer, colour):
-    """Add what the left-to-right gates of one colour read at the pixel and, of the left
-    neighbour, the whole hidden state."""
+    """Phase that adds to the left-to-right gates of one colour what they read at the
+    pixel, and of the left neighbour the whole hidden state."""
     sum_input(thread, threads, block, layer, colour, LEFT_GATES_W)
     # Each thread goes on with the sums that it has just stored itself.
     gates, first = all_of(block, GATES), size(block, GATES + colour)
@@ -126,7 +132,8 @@ def sum_gates(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def continue_cells(thread, threads, block, layer, colour):
-    """Continue the cells of the left neighbour, and add up both directions."""
+    """Phase that computes one colour of the cells from those of the left neighbours,
+    and adds both directions into OUT."""
     first = size(block, HIDDEN + colour)
     units = size(block, HIDDEN + colour + 1) - first
     item = thread
@@ -150,9 +157,10 @@ def continue_cells(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def _right_at(block, array, layer, y, x):
-    """Return the address of column x of row y of a layer's map from the right.
+    """Return the address of column x of row y of a layer's right-to-left map.
 
-    Two rows are kept, of W + 1 columns: the last is the learned state outside.
+    Two rows of W + 1 columns are kept: the last column is the learned state outside the
+    image.
     """
     row = layer * 2 + y - quotient(y, 2) * 2
     cell = row * (size(block, WIDTH) + 1) + x
@@ -161,22 +169,24 @@ def _right_at(block, array, layer, y, x):
 
 @njit(**PHASE)
 def _right_cell_at(block, layer, x):
-    """Return the address of column x of a layer's cells from the right."""
+    """Return the address of column x of a layer's right-to-left cell states."""
     cell = layer * (size(block, WIDTH) + 1) + x
     return floats(state_at(block, RIGHT_CELLS), cell * all_of(block, HIDDEN))
 
 
 @njit(inline="always")
 def compute_layer(order, block, layer, colour):
-    """Compute one colour of a layer at the pixels of the list."""
+    """Compute one colour of a layer at the pixels of the list, into OUT. order: see
+    phases.py."""
     each(order, sum_gates, block, layer, colour)
     each(order, continue_cells, block, layer, colour)
 
 
 @njit(**PHASE)
 def sum_right_gates(thread, threads, block, layer, colour):
-    """Sum what the right-to-left gates of the row that has ended read of the row above,
-    the condition and the input: all layers, columns and colours."""
+    """Phase that sums what the right-to-left gates of the row that has ended read of
+    the row above, of the condition and of the input: all layers, columns and
+    colours."""
     W, gates = size(block, WIDTH), all_of(block, GATES)
     weights, bias = weights_at(block, RIGHT_ABOVE_W), weights_at(block, RIGHT_B)
     y = load_int(image_at(block, ENDED), 0)
@@ -202,7 +212,7 @@ def sum_right_gates(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def _colour_of_gate(block, gate):
-    """Return the colour to which a gate belongs."""
+    """Return the index of the colour to which a gate belongs."""
     c = 0
     while c < size(block, CHANNELS) - 1 and gate >= size(block, GATES + c + 1):
         c += 1
@@ -211,7 +221,11 @@ def _colour_of_gate(block, gate):
 
 @njit(**PHASE)
 def read_right_neighbours(thread, threads, block, x, colour):
-    """Add what the gates of column x read of the states to their right; all layers."""
+    """Phase that adds what the gates of column x of the row that has ended read of the
+    states to their right, for all layers.
+
+    It has the column x in place of a layer.
+    """
     W, gates, h = size(block, WIDTH), all_of(block, GATES), all_of(block, HIDDEN)
     y = load_int(image_at(block, ENDED), 0)
     item = thread
@@ -232,7 +246,11 @@ def read_right_neighbours(thread, threads, block, x, colour):
 
 @njit(**PHASE)
 def continue_right_cells(thread, threads, block, x, colour):
-    """Continue the cells of column x + 1 in column x; all layers and colours."""
+    """Phase that computes the cells of column x from those of column x + 1, for all
+    layers and colours.
+
+    It has the column x in place of a layer.
+    """
     W, h = size(block, WIDTH), all_of(block, HIDDEN)
     y = load_int(image_at(block, ENDED), 0)
     item = thread
@@ -255,7 +273,8 @@ def continue_right_cells(thread, threads, block, x, colour):
 
 @njit(inline="always")
 def end_row(order, block):
-    """Scan the row that has ended from right to left, for the rows below to see."""
+    """Scan the row that has ended from right to left, for the rows below. order: see
+    phases.py."""
     each(order, sum_right_gates, block, 0, 0)
     x = size(block, WIDTH) - 1
     while x >= 0:
@@ -266,7 +285,8 @@ def end_row(order, block):
 
 @njit(**PROGRAM)
 def draw(first, turns, step, threads, record, weights, state, image, steps):
-    """Draw what may be drawn within so many steps (loop.py)."""
+    """The program: draw what may be drawn within `steps` steps. Parameters as in
+    loop.py; the block's state and image are changed."""
     order = (first, turns, step, threads)
     block = (record, weights, state, image)
     run(begin, compute_layer, end_row, order, block, steps)

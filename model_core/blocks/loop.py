@@ -1,14 +1,15 @@
-"""The loop of every program: step by step until nothing may go on.
+"""The loop of every program: step by step until no pixel may be drawn.
 
-A kind's file hands its layer to `run` as functions, and has the program itself:
+The module of a kind gives its layer to `run` as functions, and contains the program
+itself:
 
     draw(first, turns, step, threads, record, weights, state, image, steps)
 
-The first four numbers are the thread's order (phases.py), then come the addresses of
-the record and the block's arrays (record.py); it stops after so many steps, so that the
-caller can fetch rows meanwhile, or when no pixel may go on.
+The first four numbers are the thread's order (phases.py); then come the addresses of
+the record and of the block's arrays (record.py). It stops after `steps` steps, so that
+the caller can fetch rows meanwhile, or when no pixel may be drawn.
 
-All threads take the same way through the program: what they branch on was written
+All threads take the same path through the program: what they branch on was written
 before the last barrier.
 """
 # pyright: reportCallIssue=false
@@ -55,12 +56,16 @@ PARAMETERS = (types.int64,) * 9
 
 @njit(inline="always")
 def run(begin, compute_layer, end_row, order, block, steps):
-    """Take up to so many steps.
+    """Take up to `steps` steps, in each of which at most one pixel of every row that is
+    being drawn is computed.
 
-    begin: a phase that begins the streams and sums what pixels before say, for all
-        layers.
-    compute_layer(order, block, layer, colour): compute one colour of a layer.
-    end_row(order, block): do what waits until a row is complete.
+    begin: a phase that begins the streams and sums what is read of the pixels before,
+        for all layers.
+    compute_layer(order, block, layer, colour): computes one colour of a layer.
+    end_row(order, block): does what waits until a row is complete.
+    order: the order of the threads (phases.py).
+    block: the addresses of the record, the weights, the state and the image; the last
+        two are changed.
     """
     taken = 0
     while taken < steps:
@@ -89,7 +94,8 @@ def run(begin, compute_layer, end_row, order, block, steps):
 
 @njit(inline="always")
 def predict(order, block, colour):
-    """Compute the logits of one colour, and what a draw needs of them."""
+    """Compute the logits of one colour at the pixels that need them, and what a draw
+    needs of them: the largest, and the exponentials."""
     each(order, rectify_top, block, 0, colour)
     each(order, first_of_head, block, 0, colour)
     each(order, second_of_head, block, 0, colour)

@@ -1,6 +1,7 @@
-"""What the two LSTM layers share: sums of gates, and the cell (equation 3).
+"""What the two LSTM layers share: the sums of the gates, and the cell (equation 3).
 
-The gates of a pixel lie colour by colour, and within a colour o, f, i, g.
+The gates of a pixel are stored colour by colour, and in each colour o, f, i, g. The
+arguments of a phase are described in phases.py.
 """
 # pyright: reportCallIssue=false
 
@@ -34,7 +35,11 @@ from model_core.blocks.shared import stream_at
 
 @njit(**PHASE)
 def sum_input(thread, threads, block, layer, colour, product):
-    """Fill the gates of one colour: SUMS + what they read of the pixel's input."""
+    """Part of a phase: fill the gates of one colour with SUMS plus what they read of
+    the pixel's input.
+
+    product: number of that product in the record.
+    """
     gates, first = all_of(block, GATES), size(block, GATES + colour)
     outputs = size(block, GATES + colour + 1) - first
     known = size(block, FEATURES + colour + 1)
@@ -54,10 +59,12 @@ def sum_input(thread, threads, block, layer, colour, product):
 
 @njit(**PHASE)
 def continue_cell(block, pixel, colour, unit, units, before, cell):
-    """Compute a unit of one colour at a pixel of the list; return its hidden state.
+    """Compute a unit of one colour at a pixel of the list, store its cell state, and
+    return its hidden state.
 
-    before, cell: addresses of the features of the cell that goes on, and of the new
-    one, which is stored.
+    units: number of the colour's units.
+    before, cell: addresses of the features of the cell that this one continues, and of
+        the new one.
     """
     row = pixel * all_of(block, GATES) + size(block, GATES + colour)
     gates = floats(state_at(block, GATE_SUMS), row + unit)
@@ -67,9 +74,11 @@ def continue_cell(block, pixel, colour, unit, units, before, cell):
 
 @njit(**PHASE)
 def lstm_unit(gates, units, feature, before, cell):
-    """Continue a unit's cell, and return its hidden state.
+    """Compute a unit's cell from the former one, store it, and return its hidden state.
 
-    gates: address of the unit's o; f, i and g follow, each `units` floats further on.
+    gates: address of the unit's gate o; f, i and g follow, each `units` floats further
+        on.
+    feature: index of the unit in the cells at the addresses `before` and `cell`.
     """
     output, forget = sigmoid(load(gates, 0)), sigmoid(load(gates, units))
     add, new = sigmoid(load(gates, 2 * units)), tanh(load(gates, 3 * units))

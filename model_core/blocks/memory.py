@@ -65,7 +65,7 @@ load_int, store_int = _access(INT64, types.int64, 8)
 
 @intrinsic
 def load_byte(_typing, address, index):
-    """Return a byte as uint64."""
+    """Return the byte number `index` after an address, as uint64."""
 
     def emit(_context: Any, b: Builder, _signature: Any, arguments: Any) -> Any:
         byte = b.load(_pointer(b, INT8, 1, *arguments), align=1)
@@ -76,7 +76,8 @@ def load_byte(_typing, address, index):
 
 @intrinsic
 def store_byte(_typing, address, index, value):
-    """Store the lowest eight bits of a uint64."""
+    """Store the lowest eight bits of a uint64 as byte number `index` after an
+    address."""
 
     def emit(context: Any, b: Builder, _signature: Any, arguments: Any) -> Any:
         address, index, value = arguments
@@ -88,10 +89,11 @@ def store_byte(_typing, address, index, value):
 
 @intrinsic
 def quotient(_typing, dividend, divisor):
-    """Return dividend // divisor of two numbers from 0 to 2**31 - 1.
+    """Return dividend // divisor of two integers in 0..2**31 - 1, as int64; the divisor
+    is not 0.
 
     A GPU divides 32 bits several times as fast as 64, and Python's rule for negative
-    numbers would cost more.
+    numbers would take longer.
     """
 
     def emit(_context: Any, b: Builder, _signature: Any, arguments: Any) -> Any:
@@ -103,7 +105,8 @@ def quotient(_typing, dividend, divisor):
 
 @intrinsic
 def barrier(_typing):
-    """Wait until every thread of the block is here; what they wrote is seen then."""
+    """Wait until every thread of the block is here. What they have written before is
+    then visible to all of them."""
 
     def emit(context: Any, b: Builder, _signature: Any, _arguments: Any) -> Any:
         signature = ir.FunctionType(ir.VoidType(), [])

@@ -1,7 +1,9 @@
-"""PixelCNN's layer: ReLU - 1 x 1 - ReLU - 3 x 3 - ReLU (the twin: compiled/pixel_cnn.py).
+"""The PixelCNN's layer: ReLU, 1 x 1, ReLU, 3 x 3, ReLU. It computes what
+compiled/pixel_cnn.py does.
 
-ABOVE_W is (3 h, h) of the three cells above, BESIDE_W (c + h, h) of the condition and
-the cell to the left, SUMS what the 3 x 3 convolution reads before the pixel.
+ABOVE_W is (3 h, h), for the three cells above; BESIDE_W is (c + h, h), for the
+condition and the cell to the left; SUMS is what the 3 x 3 convolution reads before the
+pixel. The arguments of a phase are described in phases.py.
 """
 # pyright: reportCallIssue=false
 
@@ -39,21 +41,24 @@ from model_core.blocks.shared import (
 )
 
 DOWN_W, ACROSS_W = OF_LAYER, OF_LAYER + 1
-"""Products of one colour: the 1 x 1 convolution, and the 3 x 3 at the pixel itself."""
+"""Products that are computed colour by colour: the 1 x 1 convolution, and the 3 x 3 at
+the pixel itself."""
 
 STREAM_PLACE = IN_ORDER
 
 
 @njit(**PHASE)
 def begin(thread, threads, block, layer, colour):
-    """Begin a step: sum all that the pixels before say, for every layer and colour."""
+    """Phase that begins a step: sums what is read of the pixels before, for every layer
+    and colour, into STREAMS, SKIPS and SUMS."""
     begin_streams(thread, threads, block)
     sum_before(thread, threads, block, HIDDEN, MAPS)
 
 
 @njit(**PHASE)
 def go_down(thread, threads, block, layer, colour):
-    """Compute one colour of what the 3 x 3 convolution reads at the pixel."""
+    """Phase that computes one colour of what the 3 x 3 convolution reads at the pixel,
+    into MAPS."""
     first = size(block, HIDDEN + colour)
     outputs = size(block, HIDDEN + colour + 1) - first
     known, hidden = size(block, FEATURES + colour + 1), all_of(block, HIDDEN)
@@ -73,7 +78,7 @@ def go_down(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def spread(thread, threads, block, layer, colour):
-    """Compute one colour of the 3 x 3 convolution's output."""
+    """Phase that computes one colour of the 3 x 3 convolution's output, into OUT."""
     first = size(block, HIDDEN + colour)
     outputs = size(block, HIDDEN + colour + 1) - first
     known, hidden = size(block, HIDDEN + colour + 1), all_of(block, HIDDEN)
@@ -92,19 +97,21 @@ def spread(thread, threads, block, layer, colour):
 
 @njit(inline="always")
 def compute_layer(order, block, layer, colour):
-    """Compute one colour of a layer at the pixels of the list."""
+    """Compute one colour of a layer at the pixels of the list, into OUT. order: see
+    phases.py."""
     each(order, go_down, block, layer, colour)
     each(order, spread, block, layer, colour)
 
 
 @njit(inline="always")
 def end_row(order, block):
-    """Do nothing: the rows below read what is there already."""
+    """Do nothing: the rows below read what is stored already."""
 
 
 @njit(**PROGRAM)
 def draw(first, turns, step, threads, record, weights, state, image, steps):
-    """Draw what may be drawn within so many steps (loop.py)."""
+    """The program: draw what may be drawn within `steps` steps. Parameters as in
+    loop.py; the block's state and image are changed."""
     order = (first, turns, step, threads)
     block = (record, weights, state, image)
     run(begin, compute_layer, end_row, order, block, steps)

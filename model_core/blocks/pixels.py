@@ -1,8 +1,9 @@
-"""The pixels of a step: which are computed, and what becomes of their values.
+"""The pixels of a step: which ones are computed, and how their values are decided.
 
-Row y may do its pixel x as soon as the row above has done `lag` columns more (the
-wavefront of compiled/frontier.py): several rows of an image are drawn at once, exactly
-as one after the other. Each of these phases takes one thread, or one for each pixel.
+Row y may compute its pixel x as soon as the row above has computed `lag` columns more
+(compiled/frontier.py), so several rows of an image are drawn at once, with the same
+result as one after the other. Each of these phases uses one thread, or one for each
+pixel. The arguments of a phase are described in phases.py.
 """
 # pyright: reportCallIssue=false
 
@@ -74,7 +75,8 @@ from model_core.blocks.record import (
 
 @njit(**PHASE)
 def list_pixels(thread, threads, block, layer, colour):
-    """List the pixels whose turn it is; one thread."""
+    """Phase that lists the pixels whose turn it is: fills LIST, WANTED, COUNT and
+    WANTED_COUNT. One thread does it."""
     if thread == 0:
         H, W, lag = size(block, HEIGHT), size(block, WIDTH), size(block, LAG)
         done, stop = image_at(block, DONE), image_at(block, STOP)
@@ -132,7 +134,8 @@ def _list_pixel(block, y, x, count, wanted):
 
 @njit(**PHASE)
 def move_on(thread, threads, block, layer, colour):
-    """Count the pixels that are done, and note a row that is complete; one thread.
+    """Phase that counts the pixels of the list as drawn: updates DONE, FIRST_ROW and
+    ENDED. One thread does it.
 
     A row is behind the row above, so a step completes one row at most.
     """
@@ -153,7 +156,8 @@ def move_on(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def find_largest(thread, threads, block, layer, colour):
-    """Find the largest logit of a colour; a thread for each pixel that needs logits."""
+    """Phase that finds the largest logit of a colour, into LARGEST; NaN if one is not
+    finite. A thread for each pixel that needs logits."""
     values, outputs = size(block, VALUES), all_of(block, OUTPUTS)
     largest = state_at(block, LARGEST)
     pixel = thread
@@ -187,10 +191,8 @@ def _check_finite(block):
 
 @njit(**PHASE)
 def exponentiate(thread, threads, block, layer, colour):
-    """Compute e to the power (logit - the largest) / temperature, of each value.
-
-    One thread notes whether a logit was not finite.
-    """
+    """Phase that computes e to the power (logit - the largest) / temperature of each
+    value, into EXPONENTIALS. One thread sets FAILED if a logit was not finite."""
     if thread == 0:
         _check_finite(block)
     values, outputs = size(block, VALUES), all_of(block, OUTPUTS)
@@ -211,10 +213,11 @@ def exponentiate(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def settle(thread, threads, block, layer, colour):
-    """Decide one colour's value, and let the pixels and colours after it see it.
+    """Phase that decides one colour's values, and stores them in IMAGE and SCALED for
+    the pixels and colours after them.
 
-    A thread for each pixel of the list; one thread for all if they are coded, since the
-    order of the list is the order of the code.
+    A thread for each pixel of the list; one thread for all if they are coded, because
+    the order of the list is the order of the code.
     """
     H, W = size(block, HEIGHT), size(block, WIDTH)
     channels = size(block, CHANNELS)
@@ -241,8 +244,8 @@ def settle(thread, threads, block, layer, colour):
 def _decide(block, order, colour, value, y, x):
     """Return the value of a pixel with logits: given, drawn or decoded.
 
-    A given value is encoded if the image is coded. Otherwise its ln p is added up if the
-    pixel is weighed, and that of a drawn value, too.
+    A given value is encoded if the image is coded. Otherwise ln p of the value, given
+    or drawn, is added up if the pixel is weighed.
     """
     here = y * size(block, WIDTH) + x
     is_kept = load_int(image_at(block, KEEP), here)
@@ -258,7 +261,7 @@ def _decide(block, order, colour, value, y, x):
 
 @njit(**PHASE)
 def _code(block, order, value, is_kept):
-    """Encode a given value, or decode one; return it."""
+    """Encode a value that is given, or decode one; return it."""
     if load_int(image_at(block, FAILED), 0):
         return value  # without finite logits there is no interval
     exponentials = floats(state_at(block, EXPONENTIALS), order * size(block, VALUES))
@@ -271,7 +274,8 @@ def _code(block, order, value, is_kept):
 
 @njit(**PHASE)
 def _scaled(block, value):
-    """Return a value as the network reads it: -1..1, or of a category its number + 1."""
+    """Return a value as the network reads it: -1..1, or for a category its number +
+    1."""
     if size(block, CATEGORIES):
         return np.float32(value + 1)
     step = np.float32(2.0 / np.float64(size(block, VALUES) - 1))
@@ -280,7 +284,7 @@ def _scaled(block, value):
 
 @njit(**PHASE)
 def _total(block, order):
-    """Return the sum of a pixel's exponentials, in float64."""
+    """Return the sum of a pixel's exponentials, float64."""
     values = size(block, VALUES)
     exponentials = floats(state_at(block, EXPONENTIALS), order * values)
     total = 0.0

@@ -11,14 +11,16 @@ KINDS: dict[str, Any] = {
     "diagonal-bilstm": diagonal_bilstm,
 }
 """Modules by the names of the kinds. Each has the program `draw` (loop.py), and says
-with STREAM_PLACE where streams lie."""
+with STREAM_PLACE where streams are."""
 
 
 def order_on_cpu(threads: int, step: int = 1) -> tuple[int, int, int, int]:
-    """Return the order in which a CPU takes the turns of so many threads.
+    """Return the order in which a CPU takes the turns of all threads of a block: four
+    numbers, the first arguments of a program (phases.py).
 
-    step: from one thread to the next, prime to their number. Raises ValueError if it
-    is not.
+    threads: number of threads.
+    step: from one thread to the next one that takes its turn. Raises ValueError if it
+        and `threads` have a common factor, because then some threads would get no turn.
     """
     if gcd(step, threads) != 1:
         raise ValueError(f"expected a step that is prime to {threads}, got {step}")

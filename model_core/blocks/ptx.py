@@ -1,19 +1,20 @@
-"""The programs as PTX, the text that NVIDIA's drivers compile for the GPU they find.
+"""The programs as PTX, the text that NVIDIA's drivers compile for the GPU that they
+find.
 
-`python -m model_core.blocks.ptx` compiles the programs into the folder `programs`, which
-belongs to the package; a test says when they are older than the sources. numba compiles
-the same functions as for a CPU, to LLVM's intermediate representation, and llvmlite's
-NVPTX target makes PTX of it: neither CUDA's toolkit nor a GPU is needed.
+`python -m model_core.blocks.ptx` compiles the programs into the folder `programs`,
+which belongs to the package; a test fails if they are older than the sources. numba
+compiles the same functions as for a CPU, to LLVM's intermediate representation, and
+llvmlite's NVPTX target makes PTX of it: neither CUDA's toolkit nor a GPU is needed.
 
 A program is one kernel, `draw_images`, with the parameters
 
     record     address of the record (record.py)
     weights    address of the network's weights
-    states     address of the blocks' states, one behind the other
-    images     address of the blocks' images, one behind the other
-    steps      the kernel returns after so many steps
+    states     address of the blocks' states, one after the other
+    images     address of the blocks' images, one after the other
+    steps      the kernel returns after this number of steps
 
-Block b draws image b. `check` refuses a program with an instruction whose result IEEE
+Block b draws image b. `check` rejects a program with an instruction whose result IEEE
 754 does not define to the last bit.
 """
 
@@ -38,7 +39,7 @@ from model_core.source_digest import source_digest
 FOLDER = Path(__file__).with_name("programs")
 
 TARGET = "sm_75"
-"""Oldest GPUs that the programs run on; drivers translate them for later ones."""
+"""Oldest GPUs on which the programs run; drivers translate them for later ones."""
 TRIPLE = "nvptx64-nvidia-cuda"
 ENTRY = "draw_images"
 
@@ -52,9 +53,9 @@ ENVIRONMENT: Mapping[str, str] = {
 """Settings of numba, which it reads when it is imported."""
 
 _ARITHMETIC = r"(add|sub|mul|div|rcp)\.rn\.f(32|64)|fma\.rn\.f32|neg\.f(32|64)"
-"""Instructions of floating-point numbers that a program may have. `rn` rounds to the
-nearest number; it also keeps the driver from making one fused multiply-add of a product
-and a sum. Without `ftz` the smallest numbers are kept."""
+"""Instructions on floating-point numbers that a program may have. `rn` rounds to the
+nearest number; it also prevents the driver from making one fused multiply-add of a
+product and a sum. Without `ftz` the smallest numbers are kept."""
 
 _CONVERSIONS = (
     r"cvt\.f64\.f32|cvt\.rn\.f32\.f64|cvt\.rni\.f32\.f32"
@@ -73,7 +74,7 @@ _INTEGERS = (
     r"|cvt\.[su](8|16|32|64)\.[su](8|16|32|64)|(bfe|bfi)\.[sub](32|64)"
     r"|selp\.[sub](16|32|64)|mov\.([sub](16|32|64)|pred)"
 )
-"""Instructions of integers, all of which are exact."""
+"""Instructions on integers, all of which are exact."""
 
 _CONTROL = r"bra(\.uni)?|ret|bar\.sync|barrier\.sync"
 
@@ -90,12 +91,15 @@ _VARIABLE = re.compile(r"^\s*(\.\w+\s+)*\.(local|shared|const|global)\s", re.MUL
 
 
 def load_ptx(kind: str) -> str:
-    """Return the program of a kind of network that belongs to the package."""
+    """Return the PTX text of a kind of network that is shipped with the package. Raises
+    OSError if there is none."""
     return gzip.decompress((FOLDER / f"{kind}.ptx.gz").read_bytes()).decode()
 
 
 def write_ptx(kind: str) -> None:
-    """Compile the program of a kind of network, check it, and put it into FOLDER."""
+    """Compile the program of a kind of network, check it, and write it to the folder
+    `programs`. Raises ValueError if the check fails, subprocess.CalledProcessError if
+    compiling does."""
     ptx = compile_ptx(kind)
     check(ptx)
     FOLDER.mkdir(exist_ok=True)
@@ -104,16 +108,15 @@ def write_ptx(kind: str) -> None:
 
 
 def first_line() -> str:
-    """Return the first line of a program: the sources and the compiler it is made of."""
+    """Return the first line of a program that these sources and this llvmlite would
+    make; it names both."""
     digest = source_digest(block_sources())
     return f"// of sources {digest}, by llvmlite {llvmlite.__version__}\n"
 
 
 def compile_ptx(kind: str) -> str:
-    """Return the program of a kind of network, compiled by a process of its own.
-
-    Raises subprocess.CalledProcessError if it fails.
-    """
+    """Return the PTX text of a kind of network, compiled now by a process of its own.
+    Raises subprocess.CalledProcessError if that fails."""
     command = [sys.executable, "-P", "-m", "model_core.blocks.ptx", kind]
     # Compiled code that is kept on disk may be of other settings.
     with TemporaryDirectory() as nothing_kept:
@@ -129,7 +132,7 @@ def compile_ptx(kind: str) -> str:
 
 
 def instructions(ptx: str) -> dict[str, int]:
-    """Return the instructions of a program, with how often each stands in it."""
+    """Return how often each instruction occurs in a PTX text, by its name."""
     body = ptx[ptx.index("{", ptx.index(".entry")) :]
     counts: dict[str, int] = {}
     for name in _INSTRUCTION.findall(re.sub(r"//.*", "", body)):
@@ -138,13 +141,14 @@ def instructions(ptx: str) -> dict[str, int]:
 
 
 def inexact(ptx: str) -> list[str]:
-    """Return the instructions of a program that are not known to be exact."""
+    """Return the sorted names of the instructions of a PTX text that are not known to
+    be exact."""
     return sorted(name for name in instructions(ptx) if not _EXACT.fullmatch(name))
 
 
 def check(ptx: str) -> None:
-    """Raise ValueError if a program has an instruction that is not known to be exact,
-    calls a function, keeps data of its own, or has no barrier."""
+    """Raise ValueError if a PTX text has an instruction that is not known to be exact,
+    calls a function, has variables in memory, or has no barrier."""
     if wrong := inexact(ptx):
         raise ValueError(f"not exactly rounded, or not known: {', '.join(wrong)}")
     if _VARIABLE.search(ptx):
@@ -199,7 +203,7 @@ def _llvm_of(kind: str) -> tuple[str, str]:
 
 
 def _for_gpu(text: str) -> str:
-    """Return LLVM's text without what is about the CPU it was compiled for."""
+    """Return LLVM's text without what is about the CPU for which it was compiled."""
     text = re.sub(r"^target (datalayout|triple) = .*$", "", text, flags=re.MULTILINE)
     text = re.sub(r'"(target-cpu|target-features|tune-cpu)"="[^"]*"', "", text)
     text = re.sub(r"\bnoinline\b", "alwaysinline", text)
@@ -210,8 +214,8 @@ def _for_gpu(text: str) -> str:
 def _kernel(program: str) -> str:
     """Return the kernel around a program, and the barrier, as LLVM's text.
 
-    A program of numba's returns a status, and would write a result and an exception
-    through its first two arguments; ours have neither.
+    A program that numba compiles returns a status, and would write a result and an
+    exception through its first two arguments; these programs have neither.
     """
     return f"""
 declare void @llvm.nvvm.barrier0() convergent
@@ -253,7 +257,8 @@ define ptx_kernel void @{ENTRY}(
 
 
 def main(kinds: Sequence[str]) -> None:
-    """Compile all programs into FOLDER; with a kind, print that one."""
+    """Compile all programs into the folder `programs`; with a kind on the command line,
+    print its program instead."""
     if kinds:
         sys.stdout.write(_compiled_here(kinds[0]))
         return

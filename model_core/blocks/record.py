@@ -1,7 +1,8 @@
-"""The record of a network: its sizes, and where its arrays lie. An array of int64.
+"""The record of a network: its sizes, and where its arrays begin. It is an array of
+int64.
 
-One program serves every network of a kind, so sizes are no constants of it: phases read
-them from the record. A block has four addresses,
+One program serves every network of a kind, so sizes are not constants of it: phases
+read them from the record. A block has four addresses,
 
     record     this record                                  the same for all blocks
     weights    float32, every weight of the network         the same for all blocks
@@ -9,14 +10,15 @@ them from the record. A block has four addresses,
     image      cells of 8 bytes: values, noise, counters    one part for each block
 
 and the record says where each array begins in the last three, counted in elements.
+`block`, the first argument of the functions here, is these four.
 
-    L layers        C colours       F, h, G, D features of the stream (2h), of a layer, of
-    H, W rows and columns           its gates (4h), and of the head's inner maps
-    R rows of a ring                K pixels that one step computes at most
+    L layers        C colours       F, h, G, D features of the stream (2h), of a layer,
+    H, W rows and columns           of its gates (4h), and of the head's inner maps
+    R rows of a ring                K maximum number of pixels that one step computes
     c features of the condition     V values of a colour
 
-A map of several colours has them side by side, colour after colour. What colour c may
-read at its own pixel is therefore a prefix of the map.
+In a map, the features of several colours are side by side, colour after colour. What
+colour c may read at its own pixel is therefore a prefix of the map.
 """
 # pyright: reportCallIssue=false
 
@@ -28,32 +30,33 @@ from model_core.blocks.memory import load_int
 FLOAT_BYTES = 4
 CELL_BYTES = 8
 SIDE = 3
-"""Pixels that the 7 x 7 convolution reaches to each side, and rows that it reaches up."""
+"""Pixels that the 7 x 7 convolution reaches to each side, and rows that it reaches
+up."""
 MOST_COLOURS = 3
 BOUNDS = MOST_COLOURS + 1
 
 # Sizes of the network.
 HEIGHT, WIDTH, CHANNELS, VALUES, LAYERS = range(5)
 RING_ROWS = 5
-"""Rows of its maps that a layer keeps; row y lies where row y - R lay."""
+"""Rows of its maps that a layer keeps; row y is stored where row y - R was."""
 LAG = 6
-"""Columns that a row stays behind the row above."""
+"""Columns by which a row stays behind the row above."""
 RESIDUAL = 7
 """1 if a layer's features are added to the stream, 0 if they replace it."""
 SKIP = 8
-"""1 if every layer is summed into the top map, else 0."""
+"""1 if every layer is added to the top map, else 0."""
 CATEGORIES = 9
 """1 if the values have no order, else 0."""
 CONDITION = 10
 """Features of the map that biases every layer at each pixel; 0 for most networks."""
 STREAM_PLACE = 11
-"""Where the streams of a pixel lie: one of the three below."""
+"""Where the streams of a pixel are: one of the three below."""
 STREAM_CELLS = 12
 """Cells of one layer's stream."""
 STATE_FLOATS, IMAGE_CELLS = 13, 14
 """Elements of one block's state and image."""
 LONGEST = 15
-"""K: pixels that a list has at most."""
+"""K: maximum number of pixels of a list."""
 
 IN_ORDER, IN_RING, BY_COLUMN = range(3)
 """By the pixel's number in the list, by its cell in the ring, or by its column."""
@@ -76,7 +79,7 @@ _FIRST_WEIGHTS = OUTPUTS + BOUNDS
     FIRST_B,  # (D,)
     SECOND_B,  # (D,)
     OUTPUT_B,  # (C V,)
-    ABOVE_W,  # (L, inputs, outputs) from the cells above to a layer's sums; see each kind
+    ABOVE_W,  # (L, inputs, outputs) from the cells above to a layer's sums (each kind)
     ABOVE_B,  # (L, outputs)
     BESIDE_W,  # (L, inputs, outputs) from the condition, then the left neighbour
     DOWN_B,  # (L, h) PixelCNN
@@ -87,7 +90,7 @@ _FIRST_WEIGHTS = OUTPUTS + BOUNDS
 # Arrays of the state.
 _FIRST_STATE = RIGHT_B + 1
 (
-    SCALED,  # (H + 3, W + 6, C) values as the network reads them, zeros around the image
+    SCALED,  # (H + 3, W + 6, C) values as the network reads them, zeros around them
     CONDITIONS,  # (H W, c)
     STREAMS,  # (L + 1, stream cells, F)
     SKIPS,  # (K, F)
@@ -102,7 +105,7 @@ _FIRST_STATE = RIGHT_B + 1
     MAPS,  # (L, R (W + 2), h) PixelCNN: what the 3 x 3 reads.  LSTMs: hidden states
     CELLS,  # (L, R (W + 2), h) cells of LSTMs
     GATE_SUMS,  # (K, G) LSTMs
-    RIGHT_MAPS,  # (L, 2, W + 1, h) Diagonal BiLSTM: hidden states right to left, by parity
+    RIGHT_MAPS,  # (L, 2, W + 1, h) Diagonal BiLSTM: right-to-left states, by parity
     RIGHT_CELLS,  # (L, W + 1, h)
     RIGHT_GATES,  # (L, W, G)
 ) = range(_FIRST_STATE, _FIRST_STATE + 18)
@@ -112,7 +115,7 @@ _FIRST_IMAGE = RIGHT_GATES + 1
 (
     IMAGE,  # (C, H, W) values
     KEEP,  # (H, W) 1 where the value is given
-    WEIGHED,  # (H, W) 1 at given pixels of which ln p is asked for
+    WEIGHED,  # (H, W) 1 at pixels whose ln p is summed, given or drawn
     NOISE,  # (H, W, C) float64
     LOG_P,  # (H,) float64: the sum over each row's weighed pixels, given or drawn
     TEMPERATURE,  # (1,) float64
@@ -137,14 +140,14 @@ VALUE_CELL = 2
 RING_CELL = 3
 """Its cell in a ring of R rows of W + 2 cells."""
 ABOVE_CELL = 4
-"""The ring's cell up and to the left."""
+"""The cell of the ring up and to the left."""
 STREAM_CELL = 5
 ORDER = 6
 """Its number among those that need logits, or -1."""
 ENTRY = 7
 
 BEGINS = CODES + 1
-"""(products, L, C) where the weights of each product of one colour begin. They are
+"""(products, L, C): where the weights of each product of one colour begin. They are
 (known inputs, outputs of the colour)."""
 
 # Products that are computed colour by colour (compiled/records.py and its kinds).
@@ -155,60 +158,65 @@ PRODUCTS = OF_LAYER + 4
 
 @njit(**PHASE)
 def size(block, field):
-    """Return a number of the record."""
+    """Return a number of the record, by its field. block: the addresses of the record,
+    the weights, the state and the image."""
     return load_int(block[0], field)
 
 
 @njit(**PHASE)
 def weights_at(block, field):
-    """Return the address of an array of weights."""
+    """Return the address of an array of weights, by its field of the record."""
     return block[1] + FLOAT_BYTES * size(block, field)
 
 
 @njit(**PHASE)
 def state_at(block, field):
-    """Return the address of an array of the state."""
+    """Return the address of an array of the block's state, by its field of the
+    record."""
     return block[2] + FLOAT_BYTES * size(block, field)
 
 
 @njit(**PHASE)
 def image_at(block, field):
-    """Return the address of an array of the image."""
+    """Return the address of an array of the block's image, by its field of the
+    record."""
     return block[3] + CELL_BYTES * size(block, field)
 
 
 @njit(**PHASE)
 def floats(address, index):
-    """Return the address of an element of float32."""
+    """Return the address of the float32 number `index` after an address."""
     return address + FLOAT_BYTES * index
 
 
 @njit(**PHASE)
 def product_at(block, product, layer, colour):
-    """Return the address of the weights of one colour's product."""
+    """Return the address of the weights of one colour's product, in a layer."""
     number = (product * size(block, LAYERS) + layer) * size(block, CHANNELS) + colour
     return floats(block[1], size(block, BEGINS + number))
 
 
 @njit(**PHASE)
 def listed(block, pixel, part):
-    """Return a part of the entry of the list's `pixel`-th pixel."""
+    """Return a number of the list's entry for a pixel: the field `part`, such as
+    ROW."""
     return load_int(image_at(block, LIST), pixel * ENTRY + part)
 
 
 @njit(**PHASE)
 def pixels(block):
-    """Return how many pixels the list has."""
+    """Return the number of pixels of the list."""
     return load_int(image_at(block, COUNT), 0)
 
 
 @njit(**PHASE)
 def wanted_pixels(block):
-    """Return how many of them need logits."""
+    """Return the number of pixels of the list that need logits."""
     return load_int(image_at(block, WANTED_COUNT), 0)
 
 
 @njit(**PHASE)
 def all_of(block, bounds):
-    """Return the features of a map, of all colours: the last of its bounds."""
+    """Return the number of features of a map, of all colours together: the last of its
+    bounds. bounds: field of the record, such as FEATURES."""
     return size(block, bounds + size(block, CHANNELS))

@@ -1,7 +1,8 @@
-"""The Row LSTM's layer (the twin: compiled/row_lstm.py).
+"""The Row LSTM's layer. It computes what compiled/row_lstm.py does.
 
-ABOVE_W is (3 h, G) of the three states above, BESIDE_W (c + F, G) of the condition and
-the left neighbour's input, SUMS what the gates read before the pixel.
+ABOVE_W is (3 h, G), for the three states above; BESIDE_W is (c + F, G), for the
+condition and the left neighbour's input; SUMS is what the gates read before the pixel.
+The arguments of a phase are described in phases.py.
 """
 # pyright: reportCallIssue=false
 
@@ -29,28 +30,31 @@ from model_core.blocks.record import (
 from model_core.blocks.shared import begin_streams, out_at, ring_at, sum_before
 
 INPUT_TO_GATES_W = OF_LAYER
-"""A product of one colour: from the pixel's input to the gates."""
+"""A product that is computed colour by colour: from the pixel's input to the gates."""
 
 STREAM_PLACE = IN_RING
-"""A layer reads the stream of the left neighbour too."""
+"""A layer also reads the stream of the left neighbour."""
 
 
 @njit(**PHASE)
 def begin(thread, threads, block, layer, colour):
-    """Begin a step: sum all that the pixels before say, for every layer and colour."""
+    """Phase that begins a step: sums what is read of the pixels before, for every layer
+    and colour, into STREAMS, SKIPS and SUMS."""
     begin_streams(thread, threads, block)
     sum_before(thread, threads, block, GATES, STREAMS)
 
 
 @njit(**PHASE)
 def sum_gates(thread, threads, block, layer, colour):
-    """Finish the gates of one colour with what they read at the pixel."""
+    """Phase that completes the gates of one colour with what they read at the pixel,
+    into GATE_SUMS."""
     sum_input(thread, threads, block, layer, colour, INPUT_TO_GATES_W)
 
 
 @njit(**PHASE)
 def continue_cells(thread, threads, block, layer, colour):
-    """Continue the cells of the row above, one colour."""
+    """Phase that computes one colour of the cells from those of the row above, into
+    CELLS, and of the hidden states, into MAPS and OUT."""
     first = size(block, HIDDEN + colour)
     units = size(block, HIDDEN + colour + 1) - first
     item = thread
@@ -69,19 +73,21 @@ def continue_cells(thread, threads, block, layer, colour):
 
 @njit(inline="always")
 def compute_layer(order, block, layer, colour):
-    """Compute one colour of a layer at the pixels of the list."""
+    """Compute one colour of a layer at the pixels of the list, into OUT. order: see
+    phases.py."""
     each(order, sum_gates, block, layer, colour)
     each(order, continue_cells, block, layer, colour)
 
 
 @njit(inline="always")
 def end_row(order, block):
-    """Do nothing: the rows below read what is there already."""
+    """Do nothing: the rows below read what is stored already."""
 
 
 @njit(**PROGRAM)
 def draw(first, turns, step, threads, record, weights, state, image, steps):
-    """Draw what may be drawn within so many steps (loop.py)."""
+    """The program: draw what may be drawn within `steps` steps. Parameters as in
+    loop.py; the block's state and image are changed."""
     order = (first, turns, step, threads)
     block = (record, weights, state, image)
     run(begin, compute_layer, end_row, order, block, steps)

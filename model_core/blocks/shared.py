@@ -1,7 +1,9 @@
-"""Phases of every network: the input convolution, the ways on from a layer, the head.
+"""Phases that every network has: the input convolution, the 1 x 1 convolutions after a
+layer, the head.
 
-The twin is compiled/shared.py. Where it writes a sum to memory and goes on with it
-later, the later chain begins with `ZERO + sum`: that makes -0.0 to 0.0, as there.
+It computes what compiled/shared.py does. Where that stores a sum and continues it
+later, the later chain begins with `ZERO + sum`, which turns -0.0 into 0.0, as there.
+The arguments of a phase are described in phases.py.
 """
 # pyright: reportCallIssue=false
 
@@ -75,7 +77,8 @@ from model_core.blocks.record import (
 
 @njit(**PHASE)
 def stream_at(block, layer, pixel):
-    """Return the address of a pixel's features in the stream before a layer."""
+    """Return the address of the features of a pixel of the list in the stream before a
+    layer."""
     cell = layer * size(block, STREAM_CELLS) + listed(block, pixel, STREAM_CELL)
     return floats(state_at(block, STREAMS), cell * all_of(block, FEATURES))
 
@@ -89,7 +92,8 @@ def out_at(block, layer, pixel):
 
 @njit(**PHASE)
 def ring_at(block, array, layer, cell):
-    """Return the address of the features of a cell in a layer's ring."""
+    """Return the address of the features of a cell in a layer's ring. array: field of
+    the record, such as MAPS."""
     cells = size(block, RING_ROWS) * (size(block, WIDTH) + 2)
     place = (layer * cells + cell) * all_of(block, HIDDEN)
     return floats(state_at(block, array), place)
@@ -97,8 +101,8 @@ def ring_at(block, array, layer, cell):
 
 @njit(**PHASE)
 def begin_streams(thread, threads, block):
-    """Begin the skip sums, and the first stream by what the input convolution reads
-    before the pixel, of all colours."""
+    """Part of a phase: begin the skip sums with the biases, and the first stream with
+    what the input convolution reads before the pixel, all colours."""
     features, bias = all_of(block, FEATURES), weights_at(block, BEFORE_B)
     skips, skip_bias = state_at(block, SKIPS), weights_at(block, SKIP_B)
     item = thread
@@ -116,7 +120,8 @@ def begin_streams(thread, threads, block):
 
 @njit(**PHASE)
 def _sum_before(block, pixel, feature, bias):
-    """Return bias + what a feature reads of three rows of seven cells, then three."""
+    """Return the bias and what a feature reads of three rows of seven cells, then of
+    three cells, added."""
     channels, features = size(block, CHANNELS), all_of(block, FEATURES)
     weights, scaled = weights_at(block, BEFORE_W), state_at(block, SCALED)
     row = size(block, WIDTH) + 2 * SIDE
@@ -137,7 +142,8 @@ def _sum_before(block, pixel, feature, bias):
 
 @njit(**PHASE)
 def _look_up_before(block, pixel, feature, bias):
-    """Return the same of categories: each cell's value has a column of weights."""
+    """Return the same as `_sum_before` for categories: each value of a cell has a
+    column of weights."""
     features, values = all_of(block, FEATURES), size(block, VALUES)
     weights, scaled = weights_at(block, BEFORE_W), state_at(block, SCALED)
     row = size(block, WIDTH) + 2 * SIDE
@@ -159,11 +165,12 @@ def _look_up_before(block, pixel, feature, bias):
 
 @njit(**PHASE)
 def sum_before(thread, threads, block, bounds, left):
-    """Fill SUMS with what every layer reads before the pixel, of all colours: the three
-    cells above, the condition, and the left neighbour.
+    """Part of a phase: fill SUMS with what every layer reads before the pixel, all
+    colours: the three cells above, the condition, and the left neighbour.
 
-    bounds: of the map of the sums. left: MAPS if the left neighbour's features are read
-    there, as the three cells above are; STREAMS if its input is.
+    bounds: of the map of the sums.
+    left: MAPS if the left neighbour's features are read there, like the three cells
+        above; STREAMS if its input is.
     """
     outputs, h, c = all_of(block, bounds), all_of(block, HIDDEN), size(block, CONDITION)
     read = h
@@ -206,9 +213,10 @@ def condition_at(block, pixel):
 
 @njit(**PHASE)
 def read_own_colours(thread, threads, block, layer, colour):
-    """Add what the input convolution reads at the pixel: the colours before this one.
+    """Phase that adds to the first stream what the input convolution reads at the
+    pixel: the colours before this one.
 
-    The first colour has none, so that it needs no such phase.
+    The first colour has none, so it does not need this phase.
     """
     channels = size(block, CHANNELS)
     first = size(block, FEATURES + colour)
@@ -229,7 +237,8 @@ def read_own_colours(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def go_on(thread, threads, block, layer, colour):
-    """Go from a layer's features to the next stream and to the skip sums, one colour."""
+    """Phase that computes one colour of the next stream from a layer's features, and
+    adds to the skip sums."""
     first = size(block, FEATURES + colour)
     outputs = size(block, FEATURES + colour + 1) - first
     known, features = size(block, HIDDEN + colour + 1), all_of(block, FEATURES)
@@ -261,7 +270,8 @@ def go_on(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def rectify_top(thread, threads, block, layer, colour):
-    """Compute what the head reads: max(the last stream + the skip sum, 0)."""
+    """Phase that computes one colour of what the head reads, max(last stream + skip
+    sum, 0), into TOP."""
     first = size(block, FEATURES + colour)
     outputs = size(block, FEATURES + colour + 1) - first
     features = all_of(block, FEATURES)
@@ -279,7 +289,7 @@ def rectify_top(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def first_of_head(thread, threads, block, layer, colour):
-    """Compute one colour of the head's first inner map."""
+    """Phase that computes one colour of the head's first inner map, into FIRST."""
     weights, bias = product_at(block, FIRST_W, 0, colour), weights_at(block, FIRST_B)
     read, known = state_at(block, TOP), size(block, FEATURES + colour + 1)
     item, outputs = thread, _outputs(block, WIDE, colour)
@@ -293,7 +303,7 @@ def first_of_head(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def second_of_head(thread, threads, block, layer, colour):
-    """Compute one colour of the head's second inner map."""
+    """Phase that computes one colour of the head's second inner map, into SECOND."""
     weights, bias = product_at(block, SECOND_W, 0, colour), weights_at(block, SECOND_B)
     read, known = state_at(block, FIRST), size(block, WIDE + colour + 1)
     item, outputs = thread, _outputs(block, WIDE, colour)
@@ -307,7 +317,7 @@ def second_of_head(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def logits_of_head(thread, threads, block, layer, colour):
-    """Compute the logits of one colour."""
+    """Phase that computes the logits of one colour, into LOGITS."""
     weights, bias = product_at(block, OUTPUT_W, 0, colour), weights_at(block, OUTPUT_B)
     read, known = state_at(block, SECOND), size(block, WIDE + colour + 1)
     item, outputs = thread, _outputs(block, OUTPUTS, colour)
@@ -321,7 +331,7 @@ def logits_of_head(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def _outputs(block, bounds, colour):
-    """Return how many features of a map are of one colour."""
+    """Return the number of features of one colour in a map."""
     return size(block, bounds + colour + 1) - size(block, bounds + colour)
 
 
@@ -331,8 +341,9 @@ def _head_sum(
 ):
     """Return one output of a 1 x 1 convolution of the head.
 
-    item: number of the pixel times `outputs`, plus the output. read: the map that is
-    read, of which the first `known` features are. bounds: of the map that is written.
+    item: number of the pixel times `outputs`, plus the output.
+    read: the map that is read, of which the first `known` features are.
+    bounds: of the map that is written.
     """
     order = quotient(item, outputs)
     output = item - order * outputs
