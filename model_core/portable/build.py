@@ -1,7 +1,8 @@
-"""`python -m model_core.portable.build`: make engine's WebAssembly modules from the drawing loops, in a minute.
+"""`python -m model_core.portable.build`: make the WebAssembly modules in engine/ from
+the drawing loops, in a minute.
 
-Needs wasm-ld (Debian: lld). What is made depends on the sources and on the versions of numba and llvmlite alone, not
-on the processor.
+It needs wasm-ld (Debian: lld). The result depends only on the sources and on the
+versions of numba and llvmlite, not on the processor.
 """
 
 import gzip
@@ -19,7 +20,9 @@ from model_core.portable.target import ENVIRONMENT
 
 
 def main() -> None:
-    """Build every kind, in a process that was told of the target before it imported numba."""
+    """Build the modules of all kinds of network into engine/, in a process whose
+    environment names the target before it imports numba. Exits with a message if that
+    fails."""
     if any(os.environ.get(name) != value for name, value in ENVIRONMENT.items()):
         os.execve(
             sys.executable,
@@ -27,9 +30,8 @@ def main() -> None:
             os.environ | ENVIRONMENT,
         )
     with tempfile.TemporaryDirectory() as cache:
-        os.environ["NUMBA_CACHE_DIR"] = (
-            cache  # made anew: what was kept may have been made by other tools
-        )
+        # Compiled again, because code on disk may have been made by other tools.
+        os.environ["NUMBA_CACHE_DIR"] = cache
         try:
             write_modules(shipped.ENGINE)
         except PixelRNNError as error:
@@ -37,7 +39,8 @@ def main() -> None:
 
 
 def write_modules(folder: Path) -> None:
-    """Write each kind's module, packed, and modules.json."""
+    """Write each kind's modules, compressed, and modules.json into a folder. Raises
+    ConfigError if the linker is missing or fails."""
     from model_core.kinds import KINDS
     from model_core.portable.modules import MODULES
 
@@ -52,6 +55,7 @@ def write_modules(folder: Path) -> None:
 
 
 def _write(kind: str, folder: Path) -> dict[str, Any]:
+    """Write both modules of a kind, and return what modules.json says of them."""
     from model_core.kinds import KINDS, part
     from model_core.portable.loops import loop_modules
     from model_core.portable.sources import sources_digest
@@ -68,6 +72,7 @@ def _write(kind: str, folder: Path) -> dict[str, Any]:
 
 
 def _packed(module: bytes, file: Path) -> dict[str, Any]:
+    """Write a module, compressed, and return its file, length and digest."""
     file.write_bytes(gzip.compress(module, 9, mtime=0))
     print(
         f"{file.name}: {len(module):,} bytes, {file.stat().st_size:,} packed",

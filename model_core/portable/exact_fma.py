@@ -1,13 +1,17 @@
-"""x * y + z of 16 floats, rounded once, for a processor that has no such instruction: LLVM text for WebAssembly.
+"""x * y + z of 16 floats, rounded once, for a processor without such an instruction:
+LLVM text for WebAssembly.
 
-A product of two float32 numbers is exact in float64, and the sum with a third is rounded to 53 bits there. To round
-that once more to float32 is right, but for two cases, which are looked for:
+A product of two float32 numbers is exact in float64, and its sum with a third number is
+rounded to 53 bits there. Rounding that once more to float32 is right except in two
+cases, which are detected:
 
-- the 53 bits lie exactly in the middle between two float32 numbers, and rounding them hid on which side the sum lies;
+- the 53 bits lie exactly in the middle between two float32 numbers, and the first
+  rounding hid on which side the sum lies;
 - the result is subnormal, where float32 has fewer bits and the middle is elsewhere.
 
-Then all 16 are done again, slowly: the sum is rounded to odd (Boldo and Melquiond, 2008), after which a second rounding
-to fewer bits is always right. So every bit is that of a processor's own instruction, but for those of a NaN.
+Then all 16 are computed again, slowly: the sum is rounded to odd (Boldo and Melquiond,
+2008), after which a second rounding to fewer bits is always right. So every bit is that
+of a processor's own instruction, except those of a NaN.
 """
 
 from collections.abc import Iterator
@@ -27,7 +31,8 @@ def _four(value: int) -> str:
 
 
 def _fast() -> Iterator[str]:
-    """Four lanes at a time, in the shapes for which WebAssembly has instructions."""
+    """Yield the code for four lanes at a time, in the shapes for which WebAssembly has
+    instructions."""
     for q in range(LANES // 4):
         lanes = _lanes(*range(4 * q, 4 * q + 4))
         for vector in "abc":
@@ -47,7 +52,8 @@ def _fast() -> Iterator[str]:
 
 
 def _pair(name: str, q: int, lanes: tuple[int, int]) -> Iterator[str]:
-    """Two lanes: their sums in float64, and in float32 with two zeros behind them."""
+    """Yield the code for two lanes: their sums in float64, and in float32 followed by
+    two zeros."""
     for wide, narrow in zip("xyz", "abc", strict=True):
         yield f"%{narrow}{name} = shufflevector {_FOUR} %{narrow}{q}, {_FOUR} poison, <2 x i32> {_lanes(*lanes)}"
         yield f"%{wide}{name} = fpext {_PAIR} %{narrow}{name} to {_WIDE}"
@@ -58,7 +64,8 @@ def _pair(name: str, q: int, lanes: tuple[int, int]) -> Iterator[str]:
 
 
 def _side_by_side(q: int) -> Iterator[str]:
-    """The results of two pairs, by an intrinsic: LLVM would merge its own with the zeros, and round one by one."""
+    """Yield the code that joins the results of two pairs, by an intrinsic: LLVM would
+    merge its own instruction with the zeros, and round one by one."""
     for half in "lh":
         yield f"%bytes{q}{half} = bitcast {_FOUR} %r{q}{half} to <16 x i8>"
     lanes = ", ".join(f"i32 {lane}" for lane in (*range(8), *range(16, 24)))
@@ -67,7 +74,7 @@ def _side_by_side(q: int) -> Iterator[str]:
 
 
 def _doubts(q: int) -> Iterator[str]:
-    """doubt = -1 in lanes of which the fast way may be wrong."""
+    """Yield the code that sets doubt = -1 in lanes whose fast result may be wrong."""
     yield f"%low{q} = bitcast {_WIDE} %s{q}l to {_BITS}"
     yield f"%high{q} = bitcast {_WIDE} %s{q}h to {_BITS}"
     yield f"%words{q} = shufflevector {_BITS} %low{q}, {_BITS} %high{q}, <4 x i32> {_lanes(0, 2, 4, 6)}"
@@ -146,4 +153,4 @@ define internal {_V} @{NAME}_slowly({_V} %a, {_V} %b, {_V} %c) noinline cold {{
 }}
 {_OF_ONE}
 """
-"""Stands in the place of the intrinsic llvm.fma.v16f32."""
+"""Takes the place of the intrinsic llvm.fma.v16f32."""

@@ -1,6 +1,8 @@
-"""A static folder that draws: index.html, playground/, engine/, models/NAME/. Any web server can offer it.
+"""A static folder that draws in the browser: index.html, playground/, engine/,
+models/NAME/. Any web server can serve it.
 
-The page is that of the service, whose answers this browser gives; it knows by `data-folder` that there is no service.
+The page is that of the service; what the service would answer, the browser computes.
+The attribute `data-folder` says that there is no service.
 """
 
 import json
@@ -21,15 +23,18 @@ _POLICY = (
     "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "require-trusted-types-for 'script'; trusted-types pixelrnn-engine"
 )
-"""The policy of app/routes/page.py, told by the page itself, and leave to run the drawing loops."""
+"""The content security policy of app/routes/page.py, which the page itself contains,
+and the permission to run the drawing loops."""
 PICTURES = {
     "digits.png": "8 test digits of binarized MNIST (made from MNIST, CC BY-SA 3.0, Yann LeCun and Corinna Cortes)",
     "characters.webp": "64 characters of GNU Unifont 15.1 (SIL Open Font License 1.1)",
     "emoji.png": "8 of Noto Emoji by Google (Apache-2.0)",
 }
-"""Real pictures that the page brings along, by others; all else in its folder was drawn for this project or by it."""
+"""Pictures by others that the page brings along, and where they are from. Everything
+else in its folder was drawn for this project or by it."""
 BUNDLES = "one-file"
-"""Directory of a bundled page with the code of the page that is one file (one_file.py)."""
+"""Directory of a bundled page with the code of the page that is one file
+(one_file.py)."""
 
 
 def export(
@@ -37,9 +42,15 @@ def export(
     folder: Path,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write the folder with these models, and say what each file's folder weighs.
+    """Write a folder with these models, and report how large its parts are.
 
-    Raises ModelError when one cannot be exported, ConfigError when the folder is there and is not one of these.
+    folder: a new one, or one that was exported before: then its engine, page and models
+        are replaced.
+    say: called with each line of the report.
+
+    Raises ModelError if a model cannot be exported; ConfigError if the folder contains
+    other files or is a file: nothing is written then. Raises ConfigError also if it
+    cannot be written.
     """
     for model in models:
         if (reason := unportable(model)) is not None:
@@ -59,17 +70,15 @@ def export(
             f"cannot write {error.filename or folder}: {error.strerror or error}"
         ) from None
     for part in ("engine", "playground"):
-        say(
-            f"{part}: {kilobytes([file for file in (folder / part).rglob('*') if file.is_file()])}"
-        )
+        files = [file for file in (folder / part).rglob("*") if file.is_file()]
+        say(f"{part}: {kilobytes(files)}")
     for name, source in PICTURES.items():
-        say(
-            f"playground/img/{name}, {kilobytes([folder / 'playground' / 'img' / name])}: {source}"
-        )
+        picture = folder / "playground" / "img" / name
+        say(f"playground/img/{name}, {kilobytes([picture])}: {source}")
 
 
 def _check(folder: Path) -> None:
-    """A folder of somebody else's is left alone."""
+    """Raise ConfigError if the folder exists and was not exported before."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file: expected a folder, or none")
     if (
@@ -78,12 +87,14 @@ def _check(folder: Path) -> None:
         and not (folder / "engine" / MODULES.name).exists()
     ):
         raise ConfigError(
-            f"{folder} has other files in it: expected a new folder, or one that was exported before"
+            f"{folder} has other files in it: expected a new folder, or one that was "
+            "exported before"
         )
 
 
 def network_kinds(models: Sequence[Model]) -> set[str]:
-    """Return the kinds of networks that draw these models or guide them."""
+    """Return the kinds of network of these models and of their guides, as in
+    `KINDS`."""
     guides = (guide.network for model in models for guide in model.guides)
     return {
         *(network.config.network for network in guides),
@@ -92,7 +103,8 @@ def network_kinds(models: Sequence[Model]) -> set[str]:
 
 
 def write_engine(folder: Path, kinds: set[str]) -> None:
-    """Copy the engine, with the modules of these kinds alone."""
+    """Write engine/ into a folder, with only the modules of these kinds of network. An
+    existing one is replaced. Raises OSError if it cannot be written."""
     target = folder / "engine"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(
@@ -110,7 +122,8 @@ def write_engine(folder: Path, kinds: set[str]) -> None:
 
 
 def _write_page(names: set[str], folder: Path) -> None:
-    """Copy the service's page: its addresses are relative, and it brings the pictures of these models' cards."""
+    """Write the service's page, whose addresses are relative, with the pictures of
+    these models' cards."""
     target = folder / "playground"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(
@@ -141,12 +154,13 @@ def _write_page(names: set[str], folder: Path) -> None:
 
 
 def list_of(models: Sequence[Model]) -> str:
-    """Return, in JSON, the list of the models that the page offers: exactly these."""
+    """Return the list of the models that the page offers, as JSON text: exactly these
+    models, in this order."""
     return json.dumps([_facts(model) for model in models], indent=2) + "\n"
 
 
 def _facts(model: Model) -> dict[str, Any]:
-    """Tell what the page knows of a model, under the names that GET /models has."""
+    """Return what the page needs to know of a model, under the names of GET /models."""
     config, card = model.config, model.card
     scores = card.scores if card.scores.get("split") == "test" else {}
     return {
@@ -177,4 +191,5 @@ def _facts(model: Model) -> dict[str, Any]:
 
 
 def kilobytes(files: Sequence[Path]) -> str:
+    """Return the size of files together as text, in kB of 1,000 bytes."""
     return f"{sum(file.stat().st_size for file in files) / 1000:.1f} kB"

@@ -1,8 +1,10 @@
-"""`python -m model_core.portable.laid_out DIR MODELS...`: lay models, by their directories, out for browsers.
+"""`python -m model_core.portable.laid_out DIR MODELS...`: write models, given by their
+directories, in the form that browsers read.
 
-DIR/RELEASE/engine/ is the engine of this version, DIR/RELEASE/models/IDENTITY/ the card and packed weights of a model;
-DIR/release names the last release. What is there already is left, so that addresses in a release
-may be kept for ever. Models that cannot be exported are left out.
+DIR/RELEASE/engine/ is the engine of this version, DIR/RELEASE/models/IDENTITY/ the card
+and packed weights of a model; DIR/release contains the name of the last release. What
+exists already is left, so that addresses of a release never change. Models that cannot
+be exported are left out.
 """
 
 import hashlib
@@ -17,12 +19,14 @@ from model_core import shipped
 
 NAMED = "release"
 BUILT = "portable"
-"""Directory within `levels.FOLDER` in which wheels and images have the shipped models laid out."""
+"""Directory within `levels.FOLDER` in which wheels and images have the shipped models
+in this form."""
 NICENESS = 10
 
 
 def release() -> str:
-    """The digest of all files of the engine."""
+    """Return the digest of all files of the engine: 16 hexadecimal digits, the name of
+    its directory."""
     files = sorted(file for file in shipped.ENGINE.rglob("*") if file.is_file())
     content = [
         file.relative_to(shipped.ENGINE).as_posix().encode() + file.read_bytes()
@@ -32,15 +36,17 @@ def release() -> str:
 
 
 def missing(folder: Path, identities: Iterable[str]) -> set[str]:
-    """Identities of models that are not laid out for this version's engine."""
+    """Return those of these identities whose models are not in `folder` for this
+    version's engine."""
     place = folder / release() / "models"
     return {identity for identity in identities if not (place / identity).is_dir()}
 
 
 def take_built(folder: Path, identities: Iterable[str]) -> None:
-    """Copy the models of these identities that were laid out ahead of time, in a moment.
+    """Copy into `folder` the models of these identities that were written ahead of
+    time, with the engine. This takes a moment; the others are left to `lay_out`.
 
-    The others are left to `lay_out`.
+    Raises OSError if they cannot be written.
     """
     from model_core.levels import FOLDER
 
@@ -59,7 +65,14 @@ def take_built(folder: Path, identities: Iterable[str]) -> None:
 
 
 def lay_out(folder: Path, models: Iterable[Path]) -> None:
-    """Lay out these models, in a process that was told of the target (target.py) before it imported numba."""
+    """Write the models in these directories, and the engine, into `folder`, and name
+    this release there as the last one. Models that cannot be exported are left out. It
+    ends early if the process that started this one has ended.
+
+    The process must have been started with target.ENVIRONMENT before it imported numba.
+    Raises ModelError for a model that cannot be loaded, OSError if the folder cannot be
+    written.
+    """
     from model_core.models import load_model
     from model_core.portable.packed import unportable, write_packed
 
@@ -79,7 +92,7 @@ def lay_out(folder: Path, models: Iterable[Path]) -> None:
 
 
 def _make(target: Path, write: Callable[[Path], object]) -> None:
-    """Write a folder that is there as a whole or not at all."""
+    """Write a folder whole or not at all, unless it exists."""
     if target.is_dir():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -95,13 +108,14 @@ def _make(target: Path, write: Callable[[Path], object]) -> None:
 
 
 def _name(folder: Path) -> None:
+    """Write the name of this release into `folder`."""
     made = folder / f".{uuid.uuid4().hex}"
     made.write_text(release(), encoding="utf-8")
     made.replace(folder / NAMED)
 
 
 def main() -> None:
-    """Work in the background, for a worker."""
+    """Do `lay_out` with the arguments of the command line, at a low priority."""
     os.nice(NICENESS)
     folder, *models = map(Path, sys.argv[1:])
     lay_out(folder, models)

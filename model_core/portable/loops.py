@@ -1,4 +1,5 @@
-"""The contents of a module: the loop of one kind of network, and the noise."""
+"""What a WebAssembly module contains: the drawing loop of one kind of network, and the
+noise."""
 
 import torch
 from numba import typeof, types
@@ -15,8 +16,12 @@ _NOISE = types.uint64, types.uint64, types.uint64, types.Array(types.float64, 3,
 
 
 def loop_modules(kind: str) -> tuple[bytes, bytes]:
-    """The WebAssembly module of a kind, and the relaxed one (wasm.py): `draw` is its `advance`, `uniform` the noise
-    (compiled/philox.py)."""
+    """Return two WebAssembly modules of a kind of network: the exact one and the
+    relaxed one (wasm.py). In each `draw` is the kind's `advance`, and `uniform` makes
+    the noise (compiled/philox.py).
+
+    Raises ConfigError if the linker is missing or fails.
+    """
     programs = [_loop(kind), Program.of("uniform", fill_uniform, _NOISE)]
     return wasm_module(programs, is_relaxed=False), wasm_module(
         programs, is_relaxed=True
@@ -24,7 +29,8 @@ def loop_modules(kind: str) -> tuple[bytes, bytes]:
 
 
 def _loop(kind: str) -> Program:
-    """The types of what it is handed do not depend on the network's size, so the smallest one gives them."""
+    """Return the drawing loop of a kind as a program. The types of its arguments do not
+    depend on the network's size, so those of the smallest one are used."""
     smallest = NetworkConfig(
         kind, height=8, width=8, channels=1, values=2, layers=1, hidden=4, head=4
     )

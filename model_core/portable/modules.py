@@ -1,4 +1,5 @@
-"""The WebAssembly modules that there are: engine/modules.json says of each kind of network its file and its digests."""
+"""The WebAssembly modules that exist: engine/modules.json says for each kind of network
+its files and their digests."""
 
 import json
 from typing import Any
@@ -9,6 +10,8 @@ MODULES = shipped.ENGINE / "modules.json"
 
 
 def modules() -> dict[str, Any]:
-    """The module of each kind of network: `file`, its `bytes` unpacked and their `sha256`, `sources`, of what it was
-    made, and `relaxed`, the same of the faster one (relaxed.py)."""
+    """Return what engine/modules.json says, by kind of network: `file`, its `bytes`
+    without compression and their `sha256`, `sources`, the digest of its sources, and
+    `relaxed`, the first three for the faster module (relaxed.py). The file is read by
+    each call."""
     return json.loads(MODULES.read_text(encoding="utf-8"))

@@ -1,9 +1,13 @@
-"""`python -m model_core.portable.native`: make what a worker would make at its start, for wheels and images.
+"""`python -m model_core.portable.native`: make ahead of time, for wheels and images,
+what a worker would make at its start.
 
-It compiles the loops that draw, and lays the shipped models out for browsers.
+It compiles the loops that draw, and writes the shipped models in the form that browsers
+read.
 
-Code for each level of processors that this one is of (levels.py) is put where compiled/keeping.py looks, as numba
-keeps it: for this version of numba and of Python. Each level takes a processor a minute, in a process of its own.
+For each level of processors that this processor belongs to (levels.py), code is written
+where compiled/keeping.py looks, in the form in which numba keeps it: for this version
+of numba and of Python. Each level takes a minute of a processor, in a process of its
+own.
 """
 
 import argparse
@@ -22,11 +26,15 @@ from model_core.models_directory import CARD
 from model_core.portable.laid_out import BUILT
 from model_core.portable.target import ENVIRONMENT
 
-_COMPILE = "import sys; from model_core.portable.native import compile_kinds as c; c(sys.argv[1:])"
+_COMPILE = (
+    "import sys; from model_core.portable.native import compile_kinds as c; "
+    "c(sys.argv[1:])"
+)
 
 
 def main() -> None:
-    """Compile, in a process for each level."""
+    """Compile the loops, in one process for each level, and lay out the shipped models.
+    Raises subprocess.CalledProcessError if a process fails."""
     parser = argparse.ArgumentParser(
         prog="python -m model_core.portable.native", description=__doc__
     )
@@ -55,15 +63,17 @@ def main() -> None:
         }
         command = [sys.executable, "-c", _COMPILE, *given.kinds]
         subprocess.run(command, env=os.environ | level.environment | place, check=True)
+        size = sum(file.stat().st_size for file in given.into.rglob("*"))
         print(
-            f"{level.name}: {sum(file.stat().st_size for file in given.into.rglob('*')):,} bytes so far",
+            f"{level.name}: {size:,} bytes so far",
             flush=True,
         )
     _lay_out(given.into / BUILT, given.kinds)
 
 
 def _lay_out(folder: Path, kinds: Collection[str]) -> None:
-    """Lay out the shipped models of these kinds of network for browsers."""
+    """Write the shipped models of these kinds of network in the form that browsers
+    read."""
     cards = {path.parent: Card.read(path) for path in shipped.MODELS.glob(f"*/{CARD}")}
     models = [
         str(place)
@@ -77,7 +87,9 @@ def _lay_out(folder: Path, kinds: Collection[str]) -> None:
 
 
 def compile_kinds(kinds: Iterable[str]) -> None:
-    """Draw rows, take rows as given and score an image, by a small network of each kind that has compiled loops."""
+    """Compile the loops of these kinds of network, and leave them on disk: with a small
+    network of each kind, draw rows, work through given rows, and score an image. Kinds
+    without a compiled loop are left out."""
     import torch
 
     from model_core.config import NetworkConfig

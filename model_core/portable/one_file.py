@@ -1,8 +1,10 @@
-"""A page that is one file: the service's page with the engine and weights in it. It opens by a double click, offline.
+"""A page that is one HTML file: the service's page with the engine and weights in it.
+It opens by a double click, offline.
 
-A page of the scheme file: may fetch nothing and import nothing. So the code of the page and of the engine's worker are
-bundles (deploy/bundle_page.mjs), and every other file stands in an element of its own, as base64. The policy in the
-page names the hashes of its two scripts and of its style, and allows no connection at all.
+A page of the scheme file: may fetch nothing and import nothing. So the code of the page
+and of the engine's worker are bundles (deploy/bundle_page.mjs), and every other file is
+in an element of its own, as base64. The content security policy in the page names the
+hashes of its two scripts and of its style, and allows no connection at all.
 """
 
 import base64
@@ -32,9 +34,10 @@ from model_core.portable.folder import (
 from model_core.portable.packed import unportable, write_packed
 
 _MARK = "<body data-one-file"
-"""What tells a page that this module wrote from any other file."""
+"""By this text a page that this module wrote is told from any other file."""
 _MARK_WITHIN = 1 << 20
-"""Characters of a file in which the mark is looked for: code and style stand before it."""
+"""Characters of a file in which the mark is looked for: code and style come before
+it."""
 _TYPES = {
     ".json": "application/json",
     ".js": "application/octet-stream",
@@ -43,9 +46,10 @@ _TYPES = {
     ".svg": "image/svg+xml",
     ".webp": "image/webp",
 }
-"""The types of elements with files. None is a type of scripts, so that a browser runs none of them."""
+"""The types of elements with files. None is a type of scripts, so that a browser runs
+none of them."""
 _OF_MODEL = "model-"
-"""How the names of the pictures of models begin."""
+"""Beginning of the names of the pictures of models."""
 _ENGINE_FILES = ("*.wasm.gz", "modules.json")
 _PRELOADS = re.compile(r'<link rel="modulepreload" href="[^"]+">\n?')
 
@@ -55,10 +59,14 @@ def export_one_file(
     file: Path,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write a page with these models into one file, and report what its parts weigh.
+    """Write a page with these models into one file, and report how large its parts are.
 
-    Raises ModelError if a model cannot be exported; ConfigError if there is no model, if the file exists and is no such
-    page, if it cannot be written, or if the page cannot be bundled here.
+    file: a new one, or a page that was exported before, which is replaced.
+    say: called with each line of the report.
+
+    Raises ModelError if a model cannot be exported; ConfigError if there is no model,
+    if the file exists and is not such a page, if it cannot be written, or if the page
+    cannot be bundled here.
     """
     if not models:
         raise ConfigError(
@@ -99,10 +107,8 @@ def _expect_no_other_file(file: Path) -> None:
 
 @contextmanager
 def _bundled_page() -> Iterator[Path]:
-    """Yield the directory of the bundled page: an installed copy has it, a checkout makes it.
-
-    Raises ConfigError if it cannot be made.
-    """
+    """Context manager that yields the directory of the bundled page: an installed copy
+    contains it, a checkout makes it. Raises ConfigError if it cannot be made."""
     if (shipped.PAGE / BUNDLES).is_dir():
         yield shipped.PAGE
         return
@@ -134,7 +140,8 @@ def _bundled_page() -> Iterator[Path]:
 def _files(
     models: Sequence[Model], page: Path, place: Path, say: Callable[[str], None]
 ) -> dict[str, bytes]:
-    """Return the files that stand in the page, by their paths; `place` is an empty directory for those to be made."""
+    """Return the files that the page contains, by their paths. place: an empty
+    directory for those that have to be made."""
     files = {"engine/worker.js": (page / BUNDLES / "worker.js").read_bytes()}
     write_engine(place, network_kinds(models))
     for pattern in _ENGINE_FILES:
@@ -161,7 +168,7 @@ def _files(
 
 
 def _page(page: Path, models: Sequence[Model], files: dict[str, bytes]) -> str:
-    """Return the page of the bundle, with everything that it names in it."""
+    """Return the page of the bundle with everything in it that it names."""
     style = _text(page / "css" / "page.css")
     early = _text(page / "js" / "early.js")
     code = _text(page / BUNDLES / "page.js")
@@ -190,7 +197,8 @@ def _page(page: Path, models: Sequence[Model], files: dict[str, bytes]) -> str:
 
 
 def _policy(scripts: Sequence[str], style: str) -> str:
-    """Return the policy of a page that runs its own code and the drawing loops, and connects to nothing."""
+    """Return the policy of a page that runs its own code and the drawing loops, and
+    connects to nothing."""
     runs = " ".join(f"'{_hash(script)}'" for script in scripts)
     return (
         f"default-src 'none'; script-src {runs} 'wasm-unsafe-eval'; worker-src blob:; style-src '{_hash(style)}'; "
@@ -210,7 +218,7 @@ def _element(path: str, content: bytes) -> str:
 
 
 def _pictured(models: Sequence[Model], page: Path) -> set[str]:
-    """Return the names of the models whose pictures the page brings."""
+    """Return the names of the models whose pictures the page contains."""
     return {
         model.card.name
         for model in models
@@ -228,7 +236,7 @@ def _text(file: Path) -> str:
 
 
 def _replace(file: Path, content: str) -> None:
-    """Write a file as a whole, or not at all."""
+    """Write a file whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}.new")
     try:

@@ -1,4 +1,5 @@
-"""A model as the engine in JavaScript reads it: portable.json, its card, and packed weights named by their digest."""
+"""A model as the engine in JavaScript reads it: portable.json, its card, and packed
+weights whose names contain their digest."""
 
 import gzip
 import hashlib
@@ -21,18 +22,32 @@ DESCRIPTION = "portable.json"
 
 
 def unportable(model: Model) -> str | None:
-    """Why a model cannot be exported, in a sentence; None where it can."""
+    """Return a sentence that says why a model cannot be exported; None if it can."""
     if model.config.multi_scale:
-        return f"{model.card.name} is a Multi-Scale model: its conditioning map is computed by torch"
+        return (
+            f"{model.card.name} is a Multi-Scale model: its conditioning map is "
+            "computed by torch"
+        )
     if compiled_loops(model) not in modules():
-        return f"{model.card.name} has no drawing loop that was built ahead of time: there is {', '.join(modules())}"
+        return (
+            f"{model.card.name} has no drawing loop that was built ahead of time: "
+            f"there is {', '.join(modules())}"
+        )
     if any(loops_of(guide.network) not in modules() for guide in model.guides):
-        return f"{model.card.name} has a guide without such a drawing loop: there is {', '.join(modules())}"
+        return (
+            f"{model.card.name} has a guide without such a drawing loop: there is "
+            f"{', '.join(modules())}"
+        )
     return None
 
 
 def write_packed(model: Model, folder: Path) -> list[Path]:
-    """Write a model into a folder of its own; returns the files. Raises ModelError when it cannot be exported."""
+    """Write a model into a folder of its own, which is made, and return the paths of
+    the files. Raises ModelError if it cannot be exported, OSError if it cannot be
+    written.
+
+    The process must have been started with target.ENVIRONMENT before it imported numba.
+    """
     if (reason := unportable(model)) is not None:
         raise ModelError(reason)
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +72,8 @@ def write_packed(model: Model, folder: Path) -> list[Path]:
 
 
 def _guide(guide: Member, model: Model, folder: Path) -> dict[str, Any]:
-    """Describe a guide: which member it is, or a network of its own, whose weights are written."""
+    """Return what portable.json says of a guide: which member it is, or a network of
+    its own, whose weights are written."""
     if guide in model.members:
         return {"orientation": guide.orientation, "member": model.members.index(guide)}
     facts, table = _member(guide, folder)
@@ -73,7 +89,8 @@ def _guide(guide: Member, model: Model, folder: Path) -> dict[str, Any]:
 def _member(
     member: Member, folder: Path
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Write one network's weights; returns what the description says of it, and its table."""
+    """Write one network's weights. Return what portable.json says of the member, and
+    its table."""
     assert isinstance(member.network, PixelNetwork), (
         "only a Multi-Scale model's network is another"
     )

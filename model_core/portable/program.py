@@ -1,6 +1,8 @@
-"""Numba's code of a drawing loop, with an entry that takes the address of one table (table.py), as LLVM text.
+"""numba's code of a drawing loop, with an entry that takes the address of one table
+(table.py), as LLVM text.
 
-Numba hands each array over as its parts, so a loop has hundreds of parameters, more than any caller should write down.
+numba passes each array as its parts, so a loop has hundreds of parameters, more than a
+caller should write down.
 """
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 # numba's types say what they are at run time only
@@ -18,17 +20,21 @@ WORD = 8
 
 @dataclass(frozen=True)
 class Program:
-    """One compiled function: `entry` is its name outside, `symbol` that in numba's module, whose bitcode `code` is."""
+    """One compiled function for a WebAssembly module."""
 
     entry: str
+    """Its name outside."""
     symbol: str
+    """Its name in numba's module."""
     parameters: tuple[Any, ...]
-    """Numba's types."""
+    """The numba types of its parameters."""
     code: bytes
+    """Bitcode of numba's module."""
 
     @classmethod
     def of(cls, entry: str, function: Any, parameters: Sequence[Any]) -> "Program":
-        """Compile a function of numba's for these types of parameters."""
+        """Compile a function of numba's for these types of parameters, and return it as
+        a program with this entry. Raises numba's errors if it cannot be compiled."""
         function.compile(tuple(parameters))
         compiled = function.overloads[tuple(parameters)]
         module = compiled.library._get_module_for_linking()
@@ -41,7 +47,9 @@ class Program:
 
     @property
     def wrapper(self) -> str:
-        """The entry: reads every parameter from the table, and answers what the function does; -2 if it raised."""
+        """The entry as LLVM text: it reads every parameter from the table at its only
+        argument, and returns what the function returns, or -2 if that raised an
+        exception."""
         table = _Table()
         arguments = [
             argument for kind in self.parameters for argument in table.arguments(kind)
@@ -78,7 +86,7 @@ class _Table:
         self._names = 0
 
     def arguments(self, kind: Any) -> Iterator[str]:
-        """The values that numba passes for a parameter of this type."""
+        """Yield the values that numba passes for a parameter of this type."""
         if isinstance(kind, types.BaseNamedTuple | types.BaseTuple):
             for part in kind:
                 yield from self.arguments(part)
@@ -90,7 +98,8 @@ class _Table:
             raise NotImplementedError(f"a table has no place for {kind}")
 
     def _array(self, kind: types.Array) -> Iterator[str]:
-        """An array is its address and its shape; the rest follows, as it lies in memory without gaps."""
+        """Yield the parts of an array: its address and shape are in the table; the
+        others follow from them, since its elements are contiguous."""
         assert kind.layout == "C"
         data, shape = self._word("ptr"), [self._word("i64") for _ in range(kind.ndim)]
         itemsize = str(kind.dtype.bitwidth // 8 if kind.dtype != types.boolean else 1)
@@ -122,7 +131,7 @@ class _Table:
 
 
 def linked(programs: Sequence[Program]) -> str:
-    """All programs and their entries as the text of one module."""
+    """Return all programs and their entries as the LLVM text of one module."""
     whole = binding.parse_assembly("\n".join(program.wrapper for program in programs))
     for program in programs:
         whole.link_in(binding.parse_bitcode(program.code))

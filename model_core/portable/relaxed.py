@@ -1,8 +1,11 @@
-"""WebAssembly's relaxed multiply-add, as LLVM text: the processor's own, six times as fast as by way of float64.
+"""WebAssembly's relaxed multiply-add, as LLVM text: the processor's own instruction,
+six times as fast as the way through float64.
 
-The specification lets a machine round it once or twice, and asks that it be the same for all numbers wherever a module
-runs. So a look at a few sums tells which (engine/rounding.js); where they are rounded once, all bits are those of
-exact_fma.py. LLVM takes other relaxed instructions, too, where it may: selections are written so that it takes none.
+The specification lets a machine round it once or twice, and demands that it is the same
+for all numbers while a module runs. So a few sums show which it is
+(engine/rounding.js); if they are rounded once, all bits are those of exact_fma.py. LLVM
+would also use other relaxed instructions where it may: selections are written so that
+it does not.
 """
 
 import re
@@ -22,7 +25,8 @@ _CHOSEN = "chosen"
 
 
 def with_plain_selections(text: str) -> str:
-    """Each choice among vectors of floats as one among bits: as it stands LLVM would make some a relaxed minimum."""
+    """Return LLVM text with each selection among vectors of floats replaced by one
+    among their bits, because LLVM would make a relaxed minimum of some."""
     found = re.compile(
         rf"= select {re.escape(_BITS)} (%[\w.]+), ({re.escape(_V)} .*)$", re.MULTILINE
     )
@@ -40,14 +44,14 @@ def _lanes(first: int, end: int) -> str:
 
 
 def _fours(kind: str, names: str) -> Iterator[str]:
-    """The quarters of vectors: %a0 to %a3 of %a."""
+    """Yield the code that splits vectors into quarters: %a0 to %a3 of %a."""
     for q in range(LANES // 4):
         for name in names:
             yield f"%{name}{q} = shufflevector {kind} %{name}, {kind} poison, {_lanes(4 * q, 4 * q + 4)}"
 
 
 def _whole() -> Iterator[str]:
-    """Return the quarters %r0 to %r3 as one vector."""
+    """Yield the code that returns the quarters %r0 to %r3 as one vector."""
     for joined, first, second in (("01", "0", "1"), ("23", "2", "3")):
         yield f"%r{joined} = shufflevector {_FOUR} %r{first}, {_FOUR} %r{second}, {_lanes(0, 8)}"
     yield f"%r = shufflevector <8 x float> %r01, <8 x float> %r23, {_lanes(0, LANES)}"
@@ -90,4 +94,4 @@ define internal {_V} @{_CHOSEN}({_BITS} %c, {_V} %a, {_V} %b) alwaysinline {{
 {_body(_choice())}
 }}
 """
-"""Stands in the place of the intrinsic llvm.fma.v16f32, and of selections."""
+"""Takes the place of the intrinsic llvm.fma.v16f32, and of selections."""

@@ -1,4 +1,4 @@
-"""The digest by which engine/modules.json names the sources that a WebAssembly module was made of."""
+"""The digest by which engine/modules.json names the sources of a WebAssembly module."""
 
 from pathlib import Path
 
@@ -11,7 +11,8 @@ _TOOLS = ("exact_fma.py", "relaxed.py", "program.py", "wasm.py", "target.py")
 
 
 def sources_digest(module: str) -> str:
-    """Return the digest of a drawing loop, of everything it imports, of the noise, and of the tools that compile it.
+    """Return the digest of a drawing loop, of everything that it imports, of the noise,
+    and of the tools that compile them: it changes if the module may.
 
     module: the name of a file in model_core/compiled, without `.py`.
     """

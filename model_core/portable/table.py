@@ -1,21 +1,27 @@
-"""The table that a drawing loop reads and writes, described once for Python and JavaScript.
+"""The table that a drawing loop reads and writes, described once for Python and
+JavaScript.
 
-A loop is handed records of numbers and arrays (compiled/records.py). In memory that is a table of words of eight bytes:
-a number is one word, an array is its address and its shape. The description is a list in the order of the table; an
-entry has a name, as "state.images", and
+A loop takes records of numbers and arrays (compiled/records.py). In memory that is a
+table of words of eight bytes: a number is one word, an array is its address and its
+shape. The description is a list in the order of the table. An entry has a name, such as
+"state.images", and
 
     value   if it is a number: that number;
     dtype   if it is an array: of its elements;
-    shape   its dimensions: a number, or [a, b] for a + b * images where there is room for several images;
-    at      if it is never written to: its place among the weights, in bytes. Else
-    fill    says how it begins: "zeros"; "count" for 0, 1, 2, ... along the last axis; "outside" for (L, cells, width)
-            in which all cells of a layer are alike, but where `last` is "zero" the very last; "drawer" where whoever
-            draws says it;
-    kept    true if each image begins it anew;
-    row     if what it holds of a row that is begun goes over to an image that goes on from there: "cells", those of the
-            image side by side, or "columns", of each column the cells of all images.
+    shape   its dimensions: a number, or [a, b] for a + b * images if there is space
+            for several images;
+    at      if it is only read: where it begins among the weights, in bytes. Else
+    fill    says how it begins: "zeros"; "count" for 0, 1, 2, ... along the last
+            axis; "outside" for (L, cells, width) in which all cells of a layer are
+            equal, except the very last one if `last` is "zero"; "drawer" if the code
+            that draws fills it;
+    kept    true if it begins again with each image;
+    row     if another image that continues a row takes over what it says of the
+            row's beginning: "cells" if the cells of an image are adjacent, "columns"
+            if those of all images are, column by column.
 
-What the cells of an array X are alike to stands in an entry "outside.X" (L, width), behind those of the table.
+The values of the cells of an array X with fill "outside" are in an entry "outside.X"
+(L, width), after those of the table.
 """
 
 from collections.abc import Iterator
@@ -34,20 +40,23 @@ from model_core.sampling.compiled.stage import CompiledStage
 Array = NDArray[Any]
 Entry = dict[str, Any]
 ALIGNMENT = 64
-"""Bytes: a cache line."""
+"""Bytes of a cache line."""
 DRAWER = {"slots", "front.done", "front.stop", "state.keep", "state.temperature"}
-"""Fields that the stage fills before it draws, in Python (CompiledStage) and in JavaScript (engine/stage.js)."""
+"""Fields that the stage fills before it draws, in Python (CompiledStage) and in
+JavaScript (engine/stage.js)."""
 
 
 class Weights:
-    """Arrays that are never written to, one behind the other."""
+    """Arrays that are only read, one after the other, each beginning at a multiple of
+    64 bytes."""
 
     def __init__(self) -> None:
+        """Make an empty list of arrays."""
         self._pieces: list[bytes] = []
         self._size = 0
 
     def put(self, name: str, array: Array) -> Entry:
-        """Append an array; returns its entry."""
+        """Append an array, and return its entry in the description."""
         at, data = self._size, np.ascontiguousarray(array).tobytes()
         self._pieces.append(data.ljust(-(-len(data) // ALIGNMENT) * ALIGNMENT, b"\0"))
         self._size += len(self._pieces[-1])
@@ -60,11 +69,16 @@ class Weights:
 
     @property
     def content(self) -> bytes:
+        """The bytes of all arrays."""
         return b"".join(self._pieces)
 
 
 def described(network: PixelNetwork) -> tuple[list[Entry], bytes]:
-    """The description of a network's table, and its weights, in a process that was started for the target."""
+    """Return the description of a network's table, and the bytes of its weights.
+
+    The process must have been started with target.ENVIRONMENT before it imported numba,
+    because the layout of weights depends on it.
+    """
     assert WIDEST == 1, (
         "weights are laid out for another processor: see portable/target.py"
     )
@@ -93,13 +107,14 @@ def described(network: PixelNetwork) -> tuple[list[Entry], bytes]:
 
 
 def _both(network: PixelNetwork) -> Iterator[tuple[str, Any, Any]]:
-    """Name and value of every entry, with room for one image and for two."""
+    """Yield the name of every entry, and its value with space for one image and for
+    two."""
     one, two = (_values(network, images) for images in (1, 2))
     return ((name, value, two[name]) for name, value in one.items())
 
 
 def _values(network: PixelNetwork, images: int) -> dict[str, Any]:
-    """All that a loop is handed to draw so many images, by name."""
+    """Return everything that a loop takes to draw this number of images, by name."""
     values = {}
     for name, record in (
         CompiledStage(network, images).handed(list(range(images))).items()
@@ -114,7 +129,8 @@ def _values(network: PixelNetwork, images: int) -> dict[str, Any]:
 
 
 def _state(name: str, one: Array, two: Array) -> Entry:
-    """An array that is written to; how it begins must be the same rule for one image and for two."""
+    """Return the entry of an array that is written to. The rule by which it begins must
+    be the same for one image and for two."""
     shape = [
         a if a == b else [2 * a - b, b - a]
         for a, b in zip(one.shape, two.shape, strict=True)
@@ -128,7 +144,8 @@ def _state(name: str, one: Array, two: Array) -> Entry:
 
 
 def _row(name: str, kind: CompiledKind) -> Entry:
-    """How an array holds what CompiledStage.copy copies of a row that is begun, if it does."""
+    """Return how an array stores what CompiledStage.copy copies of a row that is begun;
+    empty if it stores none of that."""
     streams = {IN_RING: "cells", BY_COLUMN: "columns"}.get(kind.code.STREAMS)
     rows = {f"layers.{each}": "columns" for each in kind.by_column} | {
         "state.streams": streams
@@ -137,7 +154,7 @@ def _row(name: str, kind: CompiledKind) -> Entry:
 
 
 def _rules(array: Array) -> Iterator[Entry]:
-    """The rules that fill an array of this shape so."""
+    """Yield the rules that would fill an array of this shape as it is."""
     if not array.any():
         yield {"fill": "zeros"}
     elif (array == np.arange(array.shape[-1])).all():

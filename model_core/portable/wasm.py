@@ -1,7 +1,7 @@
-"""A WebAssembly module of linked programs: the one arithmetic instruction that WebAssembly lacks, or leaves to the
-machine, is put in.
+"""A WebAssembly module of several programs. The one arithmetic instruction that
+WebAssembly lacks, or leaves to the machine, is added.
 
-llvmlite emits the object file; a linker (wasm-ld of LLVM's lld) makes the module of it.
+llvmlite writes the object file; a linker (wasm-ld of LLVM's lld) makes a module of it.
 """
 
 import re
@@ -35,14 +35,19 @@ define void @multiply_add(ptr %table) {{
   ret void
 }}
 """
-"""Store 16 sums of the 48 floats at an address behind them, for tests and for engine/rounding.js."""
+"""Stores 16 sums of the 48 floats at an address after them, for tests and for
+engine/rounding.js."""
 TESTED = "multiply_add"
 
 
 def wasm_module(programs: Sequence[Program], is_relaxed: bool) -> bytes:
-    """One module that exports each program's entry, its memory, and where the memory is free (__heap_base).
+    """Return a module that exports each program's entry, its memory, and the address
+    from which memory is free (__heap_base).
 
-    is_relaxed: the multiply-add is the machine's, which may round once or twice (relaxed.py); else it is put in.
+    is_relaxed: True for the machine's multiply-add, which may round once or twice
+        (relaxed.py); False for the exact one (exact_fma.py).
+
+    Raises ConfigError if the linker is missing or fails.
     """
     entries = [*(program.entry for program in programs), TESTED]
     return _link(_object(linked(programs), entries, is_relaxed), entries)
@@ -72,7 +77,8 @@ def _machine(is_relaxed: bool) -> binding.TargetMachine:
 
 
 def _for_wasm(text: str, layout: str, is_relaxed: bool) -> str:
-    """The module with another target, and its multiply-adds by one of two ways."""
+    """Return the LLVM text of a module for WebAssembly, with one of the two
+    multiply-adds."""
     text = re.sub(r"^target datalayout = .*$", "", text, flags=re.MULTILINE)
     text = re.sub(r"^target triple = .*$", "", text, flags=re.MULTILINE)
     text = re.sub(
@@ -92,7 +98,8 @@ def _for_wasm(text: str, layout: str, is_relaxed: bool) -> str:
 
 
 def _inline(module: binding.ModuleRef, machine: binding.TargetMachine) -> None:
-    """A loop becomes part of its entry: engines of the web take no function of a thousand parameters."""
+    """Make each loop part of its entry, because web engines accept no function with a
+    thousand parameters."""
     for function in module.functions:
         if not function.is_declaration and len(list(function.arguments)) > 100:
             function.add_function_attribute("alwaysinline")
