@@ -8,7 +8,7 @@ const { page, engine, cases } = JSON.parse(readFileSync(0, "utf8"));
 const from = (folder, name) => import(pathToFileURL(`${folder}/${name}.js`).href);
 const { settingsIn, settingsOf } = await from(page, "service/settings");
 const { linkTo, recipeFrom } = await from(page, "service/share");
-const { curlLine, pythonLine } = await from(page, "service/recipe");
+const { curlLine, pythonLine } = await from(page, "service/code_examples");
 const { remembered } = await from(page, "service/history");
 const place = { origin: "http://here", isGuarded: false };
 const { recipeOf } = await from(engine, "recipe");

@@ -91,7 +91,7 @@ def test_what_lies_in_memory_has_a_size() -> None:
     ]
     assert all(mount.endswith(":size=128m") for mount in mounts)
     api = read("docker-compose.yml")["services"]["api"]
-    assert api["volumes"] == [f"added:{api['environment']['TMPDIR']}"]
+    assert f"added:{api['environment']['TMPDIR']}" in api["volumes"]
 
 
 def test_no_worker_on_processors_is_started_beside_them() -> None:
