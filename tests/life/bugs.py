@@ -8,7 +8,7 @@ from unittest import mock
 
 from tests.life.sources import changed
 from worker.queue import recovery
-from worker.queue.held import Held
+from worker.queue.held_jobs import HeldJobs
 
 _NOT_THE_OWNER = "if redis.call('HGET', KEYS[1], 'owner') ~= ARGV[1] then return "
 
@@ -73,7 +73,9 @@ BUGS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "nobody notes whose turn it was": lambda: changed(
         "'GT', turn, 'now'", "'GT', 0, 'now'"
     ),
-    "leases are not renewed": lambda: _replaced(Held, "beat", lambda self, redis: None),
+    "leases are not renewed": lambda: _replaced(
+        HeldJobs, "beat", lambda self, redis: None
+    ),
     "leases are judged by a clock that is 5 minutes ahead": lambda: _replaced(
         recovery, "redis_time", lambda redis: _real_time(redis) + 300
     ),

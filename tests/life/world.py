@@ -1,7 +1,7 @@
 """An API, two workers and a server, as one thread moves them; and what must hold of their jobs after each move.
 
-All is real but the network, threads and the clock: the API's `Store`, RQ's worker, `Held`, `Beginning`, `Publisher`,
-`Ending` and `Recovery`, and their scripts.
+All is real but the network, threads and the clock: the API's `Store`, RQ's worker,
+`HeldJobs`, `Beginning`, `Publisher`, `Ending` and `Recovery`, and their scripts.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from worker.orders.claims import SUCCEEDED, Claim, Outcome, failed
 from worker.orders.faults import drawing_failed
 from worker.queue.beginning import Beginning
 from worker.queue.ending import Ending
-from worker.queue.held import Held
+from worker.queue.held_jobs import HeldJobs
 from worker.queue.recovery import Recovery
 from worker.queue.rq_worker import RqWorker
 from worker.queue.taking import AT_ONCE, Taking
@@ -162,7 +162,7 @@ class Worker:
         self.line = Line.to(server)
         rq = RqWorker(keys.QUEUE, self.line, name)
         rq.register_birth()
-        self.held = Held(rq, MAX_HELD)
+        self.held = HeldJobs(rq, MAX_HELD)
         self.ledger = JudgedLedger(self.line)
         self.ending = Ending(rq, self.held, self.ledger.release)
         self.publisher = Publisher(
@@ -211,8 +211,8 @@ class Worker:
             self.taking._take_newcomer()
         else:
             self.taking._take_queued(min(self.held.wait_for_room(), AT_ONCE))
-        while self.taking._at_hand:
-            self.beginning.begin(self.taking._at_hand.popleft())
+        while self.taking._pending:
+            self.beginning.begin(self.taking._pending.popleft())
 
     def draw(self, rows: int) -> None:
         """The next rows of the oldest claim; with the last one it ends, or behind it, where that one came alone."""

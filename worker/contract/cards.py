@@ -136,8 +136,8 @@ class ModelCard(ModelFacts):
         return self.identity or self.digest
 
     def is_of(self, spec: JobSpec) -> bool:
-        """Return True if the job was accepted for exactly this model: name, weights and
-        identity."""
+        """Return True if the job was accepted for this model: name, weights and
+        identity are the same, or an identity is unknown (`answers_to`)."""
         return self.name == spec.model and self.answers_to(spec.digest, spec.identity)
 
     def answers_to(self, digest: str, identity: str) -> bool:
@@ -148,8 +148,8 @@ class ModelCard(ModelFacts):
         )
 
     def does(self, spec: JobSpec) -> bool:
-        """Return True if this is the job's model, and it can do the job's kind with
-        these options."""
+        """Return True if this is the job's model, its kind is in `can`, and the model
+        supports the job's options."""
         return self.is_of(spec) and spec.kind in self.can and spec.options.fits(self)
 
 

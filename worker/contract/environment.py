@@ -20,9 +20,8 @@ _EXPECTED = (
 def checked_url(url: str) -> str:
     """Return a Redis URL unchanged if it is valid.
 
-    Raises ValueError if it is not, and also for URLs in which redis-py would read
-    another address than they seem to name, such as one with an unescaped `@` or `/` in
-    the password.
+    Raises ValueError if it is not, and also for URLs that redis-py would read otherwise
+    than they look, such as one with an unescaped `?` or `#` in the password.
     """
     try:
         parts = urlsplit(url)

@@ -69,8 +69,8 @@ class RowDrawn(Record):
     """The image that the row belongs to."""
 
     def pixel_bytes(self) -> bytes:
-        """Return the decoded bytes of the row. Raises binascii.Error if `pixels` is not
-        base64."""
+        """Return the decoded bytes of the row. `pixels` must be valid base64, as
+        workers write it; other text is not detected."""
         return base64.b64decode(self.pixels)
 
 

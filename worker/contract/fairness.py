@@ -17,18 +17,17 @@ from contextlib import contextmanager
 
 
 def may_hold(held: int, more: int, free: int) -> bool:
-    """Return True if an owner that holds `held` may take `more`.
-
-    free: the amount that no owner holds now, before `more` is taken.
-    """
+    """Return True if an owner that holds `held` may take `more`: if the sum is at most
+    `free`, the amount that no owner holds before `more` is taken."""
     return held + more <= free
 
 
 class Shares:
     """A resource of one process, with the amount that each owner holds.
 
-    Amounts are whole numbers of places or bytes. Several threads may use the object at
-    the same time.
+    An owner may take an amount if what it then holds is at most what is free before
+    (`may_hold`). Amounts are whole numbers of places or bytes. Several threads may use
+    the object at the same time.
     """
 
     def __init__(self, size: int) -> None:
@@ -51,12 +50,13 @@ class Shares:
         return self._size - self._total
 
     def allow(self, owner: str, amount: int) -> bool:
-        """Return True if this owner may take this amount now. Nothing is taken."""
+        """Return True if this owner may take this amount now: the sum of the amount and
+        what it already holds is at most what is free. Nothing is taken."""
         return may_hold(self._held[owner], amount, self.free)
 
     def take(self, owner: str, amount: int) -> bool:
-        """Take the amount for this owner and return True; return False if it may not
-        have so much."""
+        """Take the amount for this owner and return True; return False, and take
+        nothing, if `allow` forbids it."""
         with self._lock:
             is_allowed = self.allow(owner, amount)
             if is_allowed:

@@ -35,8 +35,9 @@ def pixel_options(options: type[BaseModel]) -> tuple[str, ...]:
 def as_text(values: Mapping[str, Any]) -> dict[str, str]:
     """Return options as keywords and texts of a PNG.
 
-    A list, which has a value for each image, is written as JSON under the plural of the
-    option's name.
+    A flag becomes `true` or `false`. A list, which has a value for each image, becomes
+    JSON under the plural of the option's name. Leave out options without a value: None
+    is not treated specially.
     """
     return {
         f"{name}s" if isinstance(value, list) else name: _text(value)

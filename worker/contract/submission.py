@@ -175,8 +175,8 @@ def _encoded(size: int) -> int:
 
 
 def client_of(ticket: bytes | None) -> str:
-    """Return the client in a ticket (`keys.OPEN`, `work:job:client`); empty for
-    None."""
+    """Return the client in a ticket (`keys.OPEN`, `work:job:client`); empty for None,
+    and for a text without two colons."""
     return b"".join((ticket or b"").split(b":", 2)[2:]).decode(errors="replace")
 
 

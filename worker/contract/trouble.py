@@ -40,15 +40,19 @@ _OF_A_CLUSTER = (
 
 
 def is_store_trouble(error: Exception) -> bool:
-    """Return True if the same command may succeed later, or once an operator has
-    repaired the server."""
+    """Return True if the error is a refusal by the server that will pass, or that an
+    operator can repair, such as a full memory or a wrong password. The same command may
+    then succeed later.
+
+    Lost connections and timeouts, in which the server did not answer, give False.
+    """
     return (
         _is_any(error, _NAMES) or is_of_cluster(error) or str(error).startswith(_WORDS)
     )
 
 
 def is_of_cluster(error: Exception) -> bool:
-    """Return True if the error is one that only servers in cluster mode send."""
+    """Return True if the error is one that only a server in cluster mode sends."""
     return _is_any(error, _OF_A_CLUSTER) or "in a cluster" in str(error)
 
 
@@ -57,8 +61,9 @@ def _is_any(error: BaseException, names: Collection[str]) -> bool:
 
 
 def locked_out(error: BaseException | None) -> str:
-    """Return why the server refuses this client (wrong password or unknown database),
-    found in the error or one of its causes; empty if it does not."""
+    """Return why the server refuses this client, found in the error or the causes
+    (`__cause__`) behind it: the user or password is wrong, or the database does not
+    exist. Empty for all other errors, and for None."""
     while error is not None:
         if _is_any(error, ["AuthenticationError"]):
             return "it does not accept this user and password"
