@@ -150,7 +150,7 @@ def under_load(model: Model, mix: Mix, seconds: float, times: int) -> list[Load]
             load.served.append(served)
             together = max(1, round(served.occupancy))
             load.bare.append(bare_images_per_s(model, mix, together, seconds / 2))
-            if processors.of_engines(processors.usable(), engines=1, threads=1)[0]:
+            if processors.engine_processors(processors.usable(), engines=1, threads=1)[0]:
                 load.beside.append(
                     bare_beside_load(
                         mix, share * capacity / MEAN_IMAGES, together, seconds / 2
@@ -227,7 +227,7 @@ def off_the_engine() -> Iterator[None]:
     """Meanwhile this thread, and those that it starts, leave the engine the processor that `pixelrnn up` gave it, as
     clients on machines of their own would."""
     ours = processors.usable()
-    processors.keep_off(processors.of_engines(ours, engines=1, threads=1)[0])
+    processors.keep_off(processors.engine_processors(ours, engines=1, threads=1)[0])
     try:
         yield
     finally:
@@ -330,7 +330,7 @@ def bare_beside_load(
     load makes it, with a service whose engine is there too. Processors share caches, memory, and on a rented machine
     more than that: this is the part of the difference that no program can do away with."""
     ours = processors.usable()
-    own = processors.of_engines(ours, engines=1, threads=1)[0]
+    own = processors.engine_processors(ours, engines=1, threads=1)[0]
     others = ",".join(str(processor) for processor in ours if processor not in own)
     with (
         off_the_engine(),

@@ -168,7 +168,9 @@ def _processors_of_engines(engines: int, threads: int) -> list[tuple[int, ...]]:
     if "PIXELRNN_ENGINE_CPUS" in os.environ:
         return [()] * engines
     of_torch = int(os.environ.get("PIXELRNN_THREADS", "1"))
-    return processors.of_engines(processors.usable(), engines, max(threads, of_torch))
+    return processors.engine_processors(
+        processors.usable(), engines, max(threads, of_torch)
+    )
 
 
 def api(options: UpOptions, redis_url: str, logs: Path) -> Child:

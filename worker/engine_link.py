@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from worker.orders.usage import Usage
-from worker.process.due import Due, shared
+from worker.process.due import Due, shared_file
 
 if TYPE_CHECKING:
     from worker.orders.catalogue import Catalogue
@@ -48,7 +48,7 @@ class EngineLink:
     def __init__(self) -> None:
         """Start it, with the environment as its settings; it loads the models. Call from the main thread."""
         ours, theirs = socket.socketpair()
-        with theirs, shared() as memory:
+        with theirs, shared_file() as memory:
             self._due = Due(memory.fileno())
             handed = [theirs.fileno(), memory.fileno()]
             command = [

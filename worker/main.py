@@ -41,15 +41,15 @@ from worker.process.redis_clients import (
     COMMAND_TIMEOUT_S,
     HEARTBEAT_TIMEOUT_S,
     connect,
-    unusable,
+    unusable_reason,
     weaknesses_of,
 )
 from worker.process.turn_thread import TurnThread
 from worker.queue.beginning import Beginning
 from worker.queue.ending import Ending, Finisher
-from worker.queue.held import Held
+from worker.queue.held_jobs import HeldJobs
 from worker.queue.recovery import Recovery
-from worker.queue.rq_worker import NameTakenError, RqWorker, Taken
+from worker.queue.rq_worker import NameTakenError, RqWorker, TakenJob
 from worker.queue.taking import Taking
 from worker.settings import EXIT_BAD_SETTINGS, Settings
 from worker.teaching_link import TeachingLink
@@ -83,7 +83,7 @@ class Worker:
         self._rq = RqWorker(
             settings.queue, connect(settings.redis_url, BLOCKING_TIMEOUT_S), info.name
         )
-        self._held = Held(self._rq, settings.max_jobs, engine.is_late)
+        self._held = HeldJobs(self._rq, settings.max_jobs, engine.is_late)
         self._ending = Ending(self._rq, self._held, ledger.release)
         self._finisher = Finisher(self._ending.finish)
         self._spans = JobSpans(Spans("pixelrnn-worker"))
@@ -141,7 +141,7 @@ class Worker:
             stop_metrics()
         return self._rq.stopping and not self._engine.has_given_up
 
-    def registered(self) -> None:
+    def on_registered(self) -> None:
         """The worker has its name: now the others may hear of it, and work may come."""
         words = {
             "progress": self._publisher.progress,
@@ -170,10 +170,10 @@ class Worker:
         ):
             part.start()
 
-    def take(self) -> Taken | None:
+    def take(self) -> TakenJob | None:
         return self._taking.next()
 
-    def begin(self, taken: Taken) -> None:
+    def begin(self, taken: TakenJob) -> None:
         self._beginning.begin(taken)
 
     def stop(self) -> None:
@@ -239,7 +239,7 @@ class Worker:
 
     def _end(self, token: str, outcome: Outcome) -> None:
         self._publisher.end(token, outcome)
-        self._held.drawn(token)
+        self._held.mark_drawn(token)
 
 
 def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
@@ -291,7 +291,7 @@ def run(settings: Settings, engine: EngineLink | TeachingLink) -> int:
     try:
         catalogue = engine.catalogue()
         redis = connect(settings.redis_url, COMMAND_TIMEOUT_S)
-        if why := once_redis_answers(lambda: unusable(redis)):
+        if why := once_redis_answers(lambda: unusable_reason(redis)):
             raise RefusedError(f"{why}; see REDIS_URL")
         for weakness in once_redis_answers(lambda: weaknesses_of(redis)):
             log.warning("redis_may_lose_jobs", reason=weakness)

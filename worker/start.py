@@ -35,7 +35,7 @@ def main(trains: bool = False) -> int:
     from worker.teaching_link import TeachingLink
 
     if engine is not None:  # a trainer wakes up seldom, and then to stop a training
-        processors.wait_for_turn()  # not before: the engine's process would take it over
+        processors.use_batch_scheduling()  # not before: the engine's process would take it over
     return run(settings, engine or TeachingLink(settings))
 
 

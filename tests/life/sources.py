@@ -7,9 +7,16 @@ from types import ModuleType
 from app import store
 from tests.life.faults import CLOCK
 from worker.contract import scripts
-from worker.queue import beginning, held, recovery, taking
+from worker.queue import beginning, held_jobs, recovery, taking
 
-_HOLDERS: tuple[ModuleType, ...] = (scripts, store, beginning, held, recovery, taking)
+_HOLDERS: tuple[ModuleType, ...] = (
+    scripts,
+    store,
+    beginning,
+    held_jobs,
+    recovery,
+    taking,
+)
 """Modules that hold scripts in constants."""
 
 

@@ -30,7 +30,7 @@ from worker.contract.submission import (
 from worker.jobs.ledger import Answer, Batch, Ledger, Opened, Settled
 from worker.orders.claims import Outcome, StoredResult
 from worker.queue.ending import Ending
-from worker.queue.held import Held
+from worker.queue.held_jobs import HeldJobs
 from worker.queue.rq_job import SERIALIZER, DrawJob
 from worker.queue.rq_worker import RqWorker
 
@@ -121,7 +121,7 @@ async def accept_all(url: str) -> list[JobSpec]:
 
 def draw(
     rq: RqWorker,
-    held: Held,
+    held: HeldJobs,
     ending: Ending,
     ledger: Ledger,
     spec: JobSpec,
@@ -164,7 +164,7 @@ def test_accepted_jobs_end_when_the_server_has_no_memory_to_spare(
     client: Any = redis.Redis.from_url(small_server)
     rq = RqWorker(keys.QUEUE, client, "w")
     rq.register_birth()
-    held = Held(rq, 10**6)
+    held = HeldJobs(rq, 10**6)
     ledger = Ledger(client)
     ending = Ending(rq, held, ledger.release)
     for spec in accepted:
@@ -356,7 +356,7 @@ def test_each_kind_ends_whole_and_within_its_room(
     client: Any = redis.Redis.from_url(redis_url)
     rq = RqWorker(keys.QUEUE, client, "w")
     rq.register_birth()
-    held, ledger = Held(rq, 10**6), Ledger(client)
+    held, ledger = HeldJobs(rq, 10**6), Ledger(client)
     reserved = sum(int(client.hget(keys.LOAD, each)) for each in ("room", "written"))
     assert int(client.hget(keys.held_bytes("c"), "bytes")) == reserved
     outcome = Outcome(JobStatus.SUCCEEDED, result=largest_result(spec))

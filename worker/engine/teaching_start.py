@@ -33,7 +33,7 @@ def main(trainer: int, arguments: list[str]) -> None:
     from worker.process import processors
     from worker.settings import Settings
 
-    processors.wait_for_turn()
+    processors.use_batch_scheduling()
     processors.keep_to(Settings().engine_cpus)
     from worker.engine import teaching
     from worker.engine.examiner import bound_memory

@@ -1,1 +1,2 @@
-"""Parts that any process of ours is made of: its threads, its end, processors, connections. Knows no jobs."""
+"""Parts of which every process of the worker is made: threads, crashes, processors,
+Redis clients. They know nothing about jobs."""

@@ -1,34 +1,41 @@
-"""What does a worker do when Redis goes away? It waits a little longer after each failure, and loses nothing.
+"""How a worker reacts when Redis does not respond: it waits a little longer after each
+failure, and loses nothing.
 
-Every part that talks to Redis tries again by itself, because only it knows whether its command may be repeated
-(redis_clients.py). Meanwhile the engine draws on:
+Each part that uses Redis repeats its own commands, because only the part knows whether
+that is safe (redis_clients.py). Meanwhile the engine goes on drawing.
 
-    publisher      keeps the rows until they are confirmed; their numbers make a second try harmless
-    finisher       keeps the ends
-    taking         takes nothing more
-    start          waits for the first answer, unless Redis refuses to let the worker in (contract/trouble.py)
-    beginning      leaves the job to the recovery: its entry or its lease lapses in seconds
-    cancellation   subscribes again in a second, then looks at all open jobs
-    heartbeat      takes the next beat for the next try; after LEASE_S without one others may have the jobs
-    recovery       takes its next turn for the next try
+    publisher      keeps rows until they are confirmed; their numbers make repeating safe
+    finisher       keeps the ends of jobs
+    taking         takes no more jobs
+    start          waits for the first reply, unless Redis refuses to let the worker in
+                   (contract/trouble.py)
+    beginning      leaves the job to the recovery: its entry or lease expires in seconds
+    cancellation   subscribes again after a second, then checks all open jobs
+    heartbeat      tries again at its next beat; after LEASE_S without one, other workers
+                   may take the jobs
+    recovery       tries again in its next pass
 
-The first four wait by `Backoff`. A worker that stops tries once, and leaves the rest to its leases.
+The first four wait by `Backoff`. A worker that stops tries once, and leaves the rest to
+its leases.
 """
 
 
 class Backoff:
-    """Seconds to wait before the next try: none after a success, then `first_s`, and twice as long after each failure,
-    up to `most_s`."""
+    """The wait before the next try: 0 after a success, `first_s` seconds after a
+    failure, and twice as long after each further one, up to `most_s`."""
 
     def __init__(self, first_s: float = 0.05, most_s: float = 1.0) -> None:
+        """first_s, most_s: shortest and longest wait in seconds."""
         self._first_s = first_s
         self._most_s = most_s
         self.wait_s = 0.0
 
     def failed(self) -> float:
-        """Note a failure; returns how long to wait now."""
+        """Note a failure; return the seconds to wait now, which are also in
+        `wait_s`."""
         self.wait_s = min(max(2 * self.wait_s, self._first_s), self._most_s)
         return self.wait_s
 
     def succeeded(self) -> None:
+        """Note a success: the next failure is a first one."""
         self.wait_s = 0.0

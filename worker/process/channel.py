@@ -1,4 +1,4 @@
-"""A Redis channel that is listened to for as long as the process lives, whatever Redis does meanwhile."""
+"""A subscription to a Redis channel that survives failures of Redis."""
 
 from typing import Any
 
@@ -8,21 +8,30 @@ from redis.exceptions import RedisError
 
 
 class Channel:
-    """Subscribed by the first look, and again by the first look after a failure: what is said between is not heard."""
+    """A subscription to one channel.
+
+    The first call of `next` subscribes, and so does the first call after a failure.
+    Messages that are published in between are lost.
+    """
 
     def __init__(self, redis: Redis, name: str) -> None:
-        self._redis, self._name = redis, name
+        """redis: a client whose connection is used for the subscription. name: of the
+        channel."""
+        self._redis = redis
+        self._name = name
         self._open: PubSub | None = None
 
     def next(self, within_s: float) -> bytes | None:
-        """The next message, as soon as there is one; None where none comes in time. Raises RedisError."""
+        """Return the data of the next message as soon as there is one, or None after
+        `within_s` seconds. Raises RedisError, and subscribes again in the next call."""
         try:
             if self._open is None:
                 self._open = self._redis.pubsub(ignore_subscribe_messages=True)
                 self._open.subscribe(self._name)
             message: Any = self._open.get_message(timeout=within_s)
         except RedisError:
-            self._open, broken = None, self._open
+            broken = self._open
+            self._open = None
             if broken is not None:
                 broken.close()
             raise

@@ -1,4 +1,5 @@
-"""A process whose thread died of a bug ends: half alive it would hold its jobs for ever. Their leases lapse instead."""
+"""Ends a process if one of its threads fails with an unexpected error. Half alive it
+would keep its jobs for ever; once it has ended, their leases expire."""
 
 import os
 import threading
@@ -6,12 +7,18 @@ import threading
 import structlog
 
 EXIT_CRASHED = 70
+"""Exit status of a process that ended itself this way."""
 EXIT_STOPPED = 75
-"""Exit status of a training's process that was told to stop and has kept what it has."""
+"""Exit status of a training's process that was asked to stop and has saved its
+state."""
 
 
 def end_with_any_thread() -> None:
-    """Let an error in any thread end this process, from now on."""
+    """From now on, log an uncaught error of any thread and end this process with
+    EXIT_CRASHED.
+
+    It replaces `threading.excepthook`. The process ends at once, without cleaning up.
+    """
     threading.excepthook = _crash
 
 

@@ -1,10 +1,14 @@
-"""When a thread of another process of this machine says that it will be back: some numbers in memory that both see.
+"""Deadlines in memory that two processes of a machine share: one writes when its thread
+will be back, the other checks it.
 
-A step of the engine may take a millisecond, so this costs less than one: no message, no lock.
+A step of the engine may take a millisecond, so writing a deadline has to cost less: it
+takes no message and no lock.
 
-A machine that is busy with something else makes a step long by the clock, and not by the processor. So a thread is
-given up only for what it has used of a processor itself, or when it uses none at all. While a thread waits for helpers,
-it uses none: then it is late if one of them has used too much, or if they all use none.
+On a busy machine a step may be long by the clock without being long by the processor.
+So a thread counts as hung only if it has used as much processor time as it was allowed,
+or if it uses none at all for a while. A thread that waits for helper threads uses none
+itself: then it counts as hung if one helper has used too much, or if all of them use
+none.
 """
 
 import math
@@ -20,58 +24,77 @@ from pathlib import Path
 from typing import IO
 
 STILL_S = 30.0
-"""A late thread that uses no processor for so long, by the clock, is held up by something that does not end."""
+"""Seconds by the clock in which a late thread uses no processor time, after which it
+counts as hung: it waits for something that does not end."""
 
 _HEADER = struct.Struct("dq")
-"""When it is back by the clock that all processes of a machine share, `time.monotonic`; and the number of threads."""
+"""The deadline by `time.monotonic`, which all processes of a machine share, and the
+number of threads."""
 _THREAD = struct.Struct("dq")
-"""What a thread may have used of a processor by then; and the thread's number."""
+"""The processor time at which a thread is late, in seconds, and the system's number of
+the thread."""
 MOST_THREADS = 64
+"""Most threads of one deadline; further helpers are ignored."""
 _BYTES = _HEADER.size + MOST_THREADS * _THREAD.size
 
 Used = tuple[int, float]
-"""The system's number of a thread, and the seconds that it has used of a processor."""
+"""The system's number of a thread, and the seconds of processor time that it has
+used."""
 
 
 class Due:
-    """One process writes it, another reads it; the other one gets at it by the number of an open descriptor."""
+    """A deadline in shared memory. One process writes it with `within`, another reads
+    it."""
 
     def __init__(
         self, descriptor: int, helpers: Callable[[], Sequence[Used]] = tuple
     ) -> None:
-        """helpers: return the threads for which the writer waits, and what they have used so far."""
+        """Map the memory of an open file (`shared_file`).
+
+        descriptor: number of the file's descriptor in this process. helpers: returns
+        the threads for which the writing thread waits, with their used processor time.
+        """
         self._helpers = helpers
         self._memory = mmap.mmap(descriptor, _BYTES)
         self._seen: object = None
         self._seen_at = 0.0
 
     def within(self, seconds: float) -> None:
-        """Say that this thread will be back in so many seconds."""
+        """Set the deadline: the calling thread will be back in this many seconds."""
         own = threading.get_native_id(), _own_used_s()
-        # Where the clock stands for it, what helpers use tells nothing more.
+        # On other systems the clock replaces processor time, so helpers add nothing.
         helpers = self._helpers() if sys.platform == "linux" else ()
         self._write(seconds, [own, *helpers])
 
     def expect(self, thread: int, seconds: float) -> None:
-        """Say it of another thread, that of a new process for example."""
+        """Set the deadline of another thread, such as the main thread of a new process.
+        thread: the system's number."""
         self._write(seconds, [(thread, used_s(thread))])
 
     def is_over(self) -> bool:
-        """True if the time has passed by the clock."""
+        """Return True if the deadline has passed by the clock."""
         return time.monotonic() > self._back_at()
 
     def is_hung(self) -> bool:
-        """True if the time has passed, and the thread or one of its helpers has used as much of a processor, or all of
-        them have been seen to use none for STILL_S."""
-        back_at, now = self._back_at(), time.monotonic()
+        """Return True if the deadline has passed, and either one of the threads has
+        used the allowed processor time, or none has used any for STILL_S seconds.
+
+        The second case needs repeated calls, which compare what the threads have used.
+        """
+        back_at = self._back_at()
+        now = time.monotonic()
         if now <= back_at:
             return False
+
         allowed = self._allowed()
         used = [used_s(thread) for thread, _ in allowed]
+        # Any change, of the deadline or of the time used, begins the wait again.
         if self._seen != (back_at, used):
-            self._seen, self._seen_at = (back_at, used), now
+            self._seen = (back_at, used)
+            self._seen_at = now
+
         has_used_up = any(
-            of_thread > most for of_thread, (_, most) in zip(used, allowed, strict=True)
+            seconds > most for seconds, (_, most) in zip(used, allowed, strict=True)
         )
         return has_used_up or now > self._seen_at + STILL_S
 
@@ -80,14 +103,15 @@ class Due:
         for place, (thread, used) in enumerate(threads):
             at = _HEADER.size + place * _THREAD.size
             _THREAD.pack_into(self._memory, at, used + seconds, thread)
-        # Last: before, a reader finds the earlier time, and threads that may use more.
+        # Written last: until then a reader finds the earlier deadline, with threads that
+        # may use more time, and so never too early a one.
         _HEADER.pack_into(self._memory, 0, time.monotonic() + seconds, len(threads))
 
     def _back_at(self) -> float:
         return _HEADER.unpack_from(self._memory, 0)[0]
 
     def _allowed(self) -> list[Used]:
-        """Return the threads, and what each may use of a processor."""
+        """Return the threads, each with the processor time at which it is late."""
         count = _HEADER.unpack_from(self._memory, 0)[1]
         places = (_HEADER.size + place * _THREAD.size for place in range(count))
         found = [_THREAD.unpack_from(self._memory, at) for at in places]
@@ -98,8 +122,12 @@ _own_used_s = time.thread_time if sys.platform == "linux" else time.monotonic
 
 
 def used_s(thread: int) -> float:
-    """Seconds of a processor that this thread of any process has used; without end when it is gone. Only Linux tells:
-    elsewhere the clock stands for it."""
+    """Return the seconds of processor time that a thread of any process has used;
+    infinity if the thread has ended.
+
+    thread: the system's number. On systems other than Linux, which do not report it,
+    return the clock's time instead.
+    """
     if sys.platform != "linux":
         return time.monotonic()
     try:
@@ -112,11 +140,11 @@ def used_s(thread: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def shared() -> IO[bytes]:
-    """An unnamed file for it, to be handed to both processes."""
-    if (
-        sys.platform == "linux"
-    ):  # on a full disk, the first word written to a file would end the process
+def shared_file() -> IO[bytes]:
+    """Return a new unnamed file of the size that `Due` maps. The caller passes its
+    descriptor to both processes, and closes it."""
+    if sys.platform == "linux":
+        # In memory: on a full disk, writing to a mapped file would end the process.
         file = os.fdopen(os.memfd_create("due"), "r+b")
     else:
         file = tempfile.TemporaryFile()  # noqa: SIM115  (the caller closes it)

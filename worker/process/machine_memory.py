@@ -1,4 +1,4 @@
-"""How much memory this machine has, or the container that this process runs in."""
+"""The memory of this machine, or of the container in which this process runs."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,12 @@ from model_core.control_groups import GROUPS, OWN, directories
 
 
 def usable(groups: Path = GROUPS, own: Path = OWN) -> int:
-    """Bytes: the machine's, or less where a control group allows less."""
+    """Return the bytes of memory that this process may use: the machine's, or fewer if
+    a control group allows less.
+
+    groups, own: the folder of control groups and the file that names this process's
+    groups; tests replace them.
+    """
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([physical, *_group_limits(groups, own)])
 
@@ -21,7 +26,8 @@ def _group_limits(groups: Path, own: Path) -> Iterator[int]:
 
 
 def _number(path: Path) -> Iterator[int]:
-    """Yield the file's number; none if there is no file, or no limit ("max")."""
+    """Yield the number in a file; yield nothing if there is no file, or no limit
+    ("max")."""
     try:
         text = path.read_text(encoding="ascii").strip()
     except OSError:

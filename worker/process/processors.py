@@ -1,5 +1,8 @@
-"""Decides which processors run what. The engine's thread is the only one that is always busy, and whatever takes its
-processor for a moment takes the contents of its caches too."""
+"""Decides which processors run which threads.
+
+Only the engine's thread is always busy, and a thread that takes its processor for a
+moment also evicts the contents of its caches.
+"""
 
 import contextlib
 import os
@@ -9,16 +12,20 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 SMALL = 4
-"""Processors of a machine on which it pays to keep some for the engines alone; a larger one always has an idle one."""
+"""Largest number of processors of a machine on which some are reserved for engines; a
+larger machine always has an idle one."""
 
 
 class NoProcessorError(Exception):
-    """The machine has none of the processors."""
+    """None of the given processors can be used here."""
 
 
 def usable() -> list[int]:
-    """Processors this process may use, those first that were interrupted longest so far, by a disk for example; empty
-    if the system does not tell."""
+    """Return the numbers of the processors that this process may use, the most
+    interrupted ones first; empty on systems other than Linux.
+
+    A processor with many interrupts, for example from a disk, suits an engine least.
+    """
     if sys.platform != "linux":
         return []
     interrupted = _interrupted(Path("/proc/stat").read_text())
@@ -29,7 +36,8 @@ def usable() -> list[int]:
 
 
 def _interrupted(stat: str) -> dict[int, int]:
-    """Ticks of each processor in interrupts: the sixth and seventh number of its line."""
+    """Return, for each processor, the clock ticks that it spent in interrupts: the
+    sixth and seventh number of its line in /proc/stat."""
     lines = [line.split() for line in stat.splitlines() if re.match(r"cpu\d", line)]
     return {
         int(words[0].removeprefix("cpu")): int(words[6]) + int(words[7])
@@ -37,11 +45,15 @@ def _interrupted(stat: str) -> dict[int, int]:
     }
 
 
-def of_engines(
+def engine_processors(
     available: Sequence[int], engines: int, threads: int
 ) -> list[tuple[int, ...]]:
-    """`threads` processors for each engine alone, the last ones, where the machine is small and one is left for
-    everything else; else none for any."""
+    """Return the processors that are reserved for each engine, `threads` for each: the
+    last ones of `available`.
+
+    Return empty tuples if the machine has more than SMALL processors, or if none would
+    be left for everything else.
+    """
     count = len(available)
     if count > SMALL or count <= engines * threads:
         return [()] * engines
@@ -52,9 +64,11 @@ def of_engines(
 
 
 def keep_to(processors: Collection[int]) -> None:
-    """This thread, and what it starts from now on, runs on these only; no change when there are none.
+    """Run this thread, and threads and processes that it starts from now on, only on
+    these processors.
 
-    Raises NoProcessorError.
+    Do nothing if `processors` is empty, or on systems other than Linux. Raises
+    NoProcessorError if none of them can be used.
     """
     if processors and sys.platform == "linux":
         try:
@@ -67,13 +81,18 @@ def keep_to(processors: Collection[int]) -> None:
 
 
 def keep_off(processors: Collection[int]) -> None:
-    """Keep this process off these processors, if there are others."""
+    """Run this thread, and what it starts from now on, on all usable processors but
+    these; do nothing if there are no others."""
     keep_to(set(usable()) - set(processors))
 
 
-def wait_for_turn() -> None:
-    """This thread, and those that it starts from now on, stop nobody when they wake up. Those of a worker do so
-    thousands of times a second, for moments."""
+def use_batch_scheduling() -> None:
+    """Give this thread, and threads that it starts from now on, the policy SCHED_BATCH,
+    so that they do not interrupt other threads when they wake up.
+
+    A worker's threads wake up thousands of times a second, for moments. Do nothing if
+    the system does not allow it.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # a sandbox may forbid it
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -1,7 +1,7 @@
-"""Redis clients by role.
+"""Redis clients, by the use that is made of them.
 
-None retries by itself: a command whose reply was lost may have been carried out, and only its caller knows whether it
-may be repeated. Every caller has its own loop.
+No client repeats commands by itself: a command whose reply was lost may have been
+carried out, and only its caller knows whether it may be repeated.
 """
 
 from typing import Any
@@ -20,15 +20,19 @@ from worker.contract.durability import (
 )
 
 BLOCK_S = 1
-"""How long a blocking command waits on the server before it answers "nothing"."""
+"""Seconds for which a blocking command waits on the server."""
 
 BLOCKING_TIMEOUT_S = BLOCK_S + 5.0
+"""Timeout in seconds of commands that block."""
 COMMAND_TIMEOUT_S = 5.0
+"""Timeout in seconds of commands."""
 HEARTBEAT_TIMEOUT_S = 1.0
+"""Timeout in seconds of heartbeats; well below a lease's time."""
 
 
 def connect(url: str, timeout_s: float) -> Redis:
-    """A client whose every command answers or raises RedisError within about `timeout_s` seconds."""
+    """Return a client whose every command returns or raises RedisError within about
+    `timeout_s` seconds. It does not connect yet."""
     return Redis.from_url(
         url,
         socket_timeout=timeout_s,
@@ -37,20 +41,27 @@ def connect(url: str, timeout_s: float) -> Redis:
     )
 
 
-def unusable(redis: Redis) -> str:
-    """Why no job could be kept in this server, a sentence; empty where it can. Raises RedisError."""
+def unusable_reason(redis: Redis) -> str:
+    """Return a sentence that says why this server cannot be used; empty if it can.
+    Raises RedisError."""
     client: Any = redis
     return CLUSTER if is_cluster(client.info("cluster")) else ""
 
 
 def weaknesses_of(redis: Redis) -> tuple[str, ...]:
-    """How this server may lose accepted jobs, a sentence each. Raises RedisError."""
+    """Return how this server may lose accepted jobs, a sentence for each; empty if it
+    keeps everything.
+
+    Raises RedisError, in particular BusyLoadingError while the server is still reading
+    its file.
+    """
     client: Any = redis  # redis-py types every answer as "awaitable or not"
-    memory, persistence = client.info("memory"), client.info("persistence")
+    memory = client.info("memory")
+    persistence = client.info("persistence")
     if is_loading(persistence):
         raise BusyLoadingError(LOADING)
     try:
         setting = client.config_get("appendfsync")
-    except ResponseError:  # some hosts forbid it
+    except ResponseError:  # some hosting services forbid it
         setting = {}
     return weaknesses(memory, persistence, setting.get("appendfsync"))

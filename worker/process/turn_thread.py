@@ -1,4 +1,4 @@
-"""A thread of a worker: one turn after the other, until it is told to stop."""
+"""A thread that calls one function again and again until it is stopped."""
 
 import threading
 from collections.abc import Callable
@@ -6,13 +6,19 @@ from collections.abc import Callable
 import structlog
 
 AFTER_A_BUG_S = 1.0
+"""Seconds to wait after a call that raised an error."""
 
 
 class TurnThread:
-    """Calls `turn()`, waits as many seconds as it returns unless it is hurried, and calls it again; None ends the
-    thread. A turn that raises is logged, and costs what it was about."""
+    """A daemon thread that calls `turn()`, waits for as many seconds as it returned,
+    and calls it again; None ends the thread.
+
+    An error of `turn` is logged; the next call follows after AFTER_A_BUG_S seconds.
+    """
 
     def __init__(self, name: str, turn: Callable[[], float | None]) -> None:
+        """Prepare the thread without starting it. name: of the thread. turn: called in
+        the thread."""
         self._turn = turn
         self._stopped = False
         self._woken = threading.Event()
@@ -20,24 +26,26 @@ class TurnThread:
 
     @property
     def stopped(self) -> bool:
-        """Told to stop; a turn may be under way."""
+        """True once the thread was asked to stop; a call may still be running."""
         return self._stopped
 
     def start(self) -> None:
+        """Start the thread. Raises RuntimeError if it was started before."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 0.0) -> None:
-        """Stop after the turn that is under way, which is waited for no longer than this."""
+        """Ask the thread to end after the current call, and wait up to `timeout_s`
+        seconds for that."""
         self._stopped = True
         self._woken.set()
         self.join(timeout_s)
 
     def hurry(self) -> None:
-        """Begin the next turn now, or as soon as this one is over."""
+        """Make the next call now, or as soon as the current one returns."""
         self._woken.set()
 
     def join(self, timeout_s: float) -> None:
-        """Wait until it has ended by itself, or for so long."""
+        """Wait until the thread has ended, at most `timeout_s` seconds."""
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
@@ -45,9 +53,8 @@ class TurnThread:
         while wait_s is not None and self._goes_on_after(wait_s):
             try:
                 wait_s = self._turn()
-            except (
-                Exception
-            ):  # the thread's edge: the next turn is about something else
+            except Exception:
+                # The next call is about something else, so one error does not end it.
                 structlog.get_logger("worker").exception(
                     "turn_failed", thread=self._thread.name
                 )

@@ -1,1 +1,2 @@
-"""RQ, bent to a worker that holds many jobs at once. The only part of the worker that may import rq."""
+"""RQ, adapted to a worker that holds many jobs at once. Only this package of the worker
+may import rq."""

@@ -1,4 +1,5 @@
-"""Begins a job that was taken: a lease in RQ, a claim in the job's record, and its work is under way."""
+"""Begins a job that was taken from the queue: takes the lease in RQ, claims the job's
+record, and gives the work to the engine."""
 
 from functools import partial
 
@@ -13,26 +14,39 @@ from worker.jobs.admission import Admission
 from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.faults import JobRefusedError, malformed_entry
 from worker.queue.ending import Ending
-from worker.queue.held import Held
+from worker.queue.held_jobs import HeldJobs
 from worker.queue.rq_job import DrawJob
-from worker.queue.rq_worker import RqWorker, Taken
+from worker.queue.rq_worker import RqWorker, TakenJob
 from worker.queue.scripts import DROP_DUPLICATE, PARK
 
 
 class Beginning:
-    """`admission` knows the jobs behind the ids."""
+    """Begins taken jobs, or parks, returns or refuses them. Only the thread of RQ's
+    loop uses it.
+
+    `admission` reads, opens and refuses the jobs that belong to queue entries, and
+    `ending` ends jobs that fail here.
+    """
 
     def __init__(
-        self, rq: RqWorker, held: Held, ending: Ending, admission: Admission
+        self, rq: RqWorker, held: HeldJobs, ending: Ending, admission: Admission
     ) -> None:
+        """rq, held, ending, admission: the other parts of the same worker."""
         self._rq = rq
         self._held = held
         self._ending = ending
         self._admission = admission
         self._log = structlog.get_logger("intake")
 
-    def begin(self, taken: Taken) -> None:
-        """Begin the job and return; it ends in Ending.finish, called from another thread."""
+    def begin(self, taken: TakenJob) -> None:
+        """Begin the job and return; it raises nothing.
+
+        Later another thread calls `Ending.finish` for it. If the worker is stopping,
+        the entry is put back; a second entry of a running job is dropped; a job that
+        this worker cannot do is parked; and an invalid entry or job is ended as failed.
+        If Redis fails meanwhile, the recovery finds the entry or its lease within
+        seconds.
+        """
         job = taken.job
         try:
             if self._rq.stopping:
@@ -44,28 +58,29 @@ class Beginning:
             else:
                 self._open(job)
         except RedisError as error:
-            # What was written stands, what was not is found by the recovery: the entry or its lease lapses in seconds.
+            # Each write is atomic. If one was lost, the recovery finds the entry, or its
+            # lease expires, within seconds.
             self._log.warning("job_not_begun", job_id=job.id, error=str(error))
-        except Exception as error:  # the edge to whoever can write to Redis: no entry may end this worker
+        except Exception as error:
+            # Other programs can write to Redis, and no entry may end this worker.
             self._log.exception("entry_unforeseen", job_id=job.id)
-            self._drop(
-                job,
-                JobRefusedError(
-                    malformed_entry(f"It cannot be begun: {type(error).__name__}.")
-                ),
-            )
+            reason = malformed_entry(f"It cannot be begun: {type(error).__name__}.")
+            self._drop(job, JobRefusedError(reason))
 
     def _drop(self, job: DrawJob, refusal: JobRefusedError) -> None:
-        """Take the job off the queue and end it, whatever it is that nobody foresaw."""
+        """Remove the entry from the queue and end the job as failed, after an
+        unexpected error."""
         try:
-            for execution in [
-                held for held in self._held.all() if held.job_id == job.id
-            ] or [self._held.take(job)[0]]:
+            executions = [held for held in self._held.all() if held.job_id == job.id]
+            # The error may have come before or after the lease was taken.
+            for execution in executions or [self._held.take(job)[0]]:
                 self._refuse(job, execution, refusal)
         except RedisError as error:
             self._log.warning("job_not_begun", job_id=job.id, error=str(error))
 
     def _open(self, job: DrawJob) -> None:
+        """Take the lease and the claim, and give the job to the engine. Raises
+        RedisError, then without holding the job."""
         try:
             job.check_allowed()
         except JobRefusedError as refusal:
@@ -76,23 +91,24 @@ class Beginning:
             job, partial(self._admission.ask_to_open, job.id)
         )
         try:
-            if not self._admission.open(job.id, execution.id, answers, job.deaths):
+            is_open = self._admission.open(job.id, execution.id, answers, job.deaths)
+            if not is_open:
+                # The job had ended before. Its entry is closed; the status counts only
+                # in RQ's statistics of the worker.
                 self._finish(execution, Outcome(JobStatus.SUCCEEDED))
         except RedisError as error:
             if not isinstance(error, ResponseError) or is_store_trouble(error):
                 self._held.forget(execution)
                 raise
-            self._refuse(
-                job,
-                execution,
-                JobRefusedError(
-                    malformed_entry(f"Redis refused to open the job: {error}")
-                ),
-            )
+            # The server works, so the job's record is at fault, such as a wrong type.
+            reason = malformed_entry(f"Redis refused to open the job: {error}")
+            self._refuse(job, execution, JobRefusedError(reason))
 
     def _refuse(
         self, job: DrawJob, execution: Execution, refusal: JobRefusedError
     ) -> None:
+        """End a job as failed with the reason of the refusal. Raises RedisError, then
+        without holding the job."""
         self._log.error("job_refused", job_id=job.id, reason=str(refusal))
         outcome = failed(refusal.error)
         try:
@@ -108,7 +124,7 @@ class Beginning:
         )
 
     def _park(self, job: DrawJob) -> None:
-        """Leave it for a worker that can do it."""
+        """Set the job aside for a worker that can do it."""
         self._log.warning("job_parked", job_id=job.id)
         queue = self._rq.queue
         places = [
@@ -119,7 +135,7 @@ class Beginning:
         self._rq.connection.eval(PARK, len(places), *places, job.id)
 
     def _drop_duplicate(self, job: DrawJob) -> None:
-        """The job is under way."""
+        """Remove a second entry of a job that is running."""
         self._log.warning("duplicate_entry_dropped", job_id=job.id)
         places = [self._rq.queue.intermediate_queue_key, job.key]
         self._rq.connection.eval(DROP_DUPLICATE, len(places), *places, job.id)

@@ -1,6 +1,6 @@
-"""Tell RQ how executions ended, or give their jobs back to the queue.
+"""Reports to RQ how executions ended, or returns their jobs to the queue.
 
-`Finisher` is the thread that calls `Ending.finish`, so that RQ's round trips delay no
+`Finisher` is a thread that calls `Ending.finish`, so that RQ's round trips delay no
 rows.
 """
 
@@ -18,47 +18,61 @@ from worker.contract.jobs import JobStatus
 from worker.orders.claims import Claim, Outcome
 from worker.process.backoff import Backoff
 from worker.process.turn_thread import TurnThread
-from worker.queue.held import Held
+from worker.queue.held_jobs import HeldJobs
 from worker.queue.rq_worker import RqWorker
 from worker.queue.scripts import FORGET_ENTRY
 
 AT_ONCE = 16
-"""Ends that are written in one call, at most."""
+"""Most outcomes that are written in one call."""
 
 
 class Ending:
-    """release(claim) hands the job's own record back; False when it is not ours any
-    more. With counted=False the attempt does not count."""
+    """Ends executions, the runs of jobs on this worker, in RQ's records.
 
-    def __init__(self, rq: RqWorker, held: Held, release: Callable[..., bool]) -> None:
+    release(claim) returns a job's own record to the queue and returns True, or False if
+    this worker no longer owns the job. With a second argument False, the attempt does
+    not count.
+    """
+
+    def __init__(
+        self, rq: RqWorker, held: HeldJobs, release: Callable[..., bool]
+    ) -> None:
+        """rq, held: the other parts of the same worker. release: see the class."""
         self._rq = rq
         self._held = held
         self._release = release
         self._log = structlog.get_logger("intake")
 
     def finish(self, ended: Sequence[tuple[Claim, Outcome]]) -> None:
-        """Tell RQ that executions are over, and make room for other jobs: those whose jobs ended in one round trip.
-        Raises RedisError; may be repeated."""
-        known = [
-            (execution, outcome)
-            for claim, outcome in ended
-            if (execution := self._held.get(claim.token))
-        ]
-        over = [
-            (execution, outcome.status)
-            for execution, outcome in known
-            if outcome.status is not None
-        ]
-        self._close(over)
-        for execution, _ in over:
-            self._held.forget(execution)
-        for execution, outcome in known:
+        """End these executions and make room for other jobs.
+
+        Jobs that have ended are closed in one round trip: RQ's statistics count them,
+        and its records of them are deleted. A job without a final status is returned to
+        the queue if its outcome says so (`goes_on`); otherwise another worker has it,
+        and only this execution's record is deleted. Claims that are not held are
+        ignored. Raises RedisError; the call may be repeated.
+        """
+        closed = []
+        left = []
+        for claim, outcome in ended:
+            execution = self._held.get(claim.token)
+            if execution is None:
+                continue  # a repeated call has dealt with it before
             if outcome.status is None:
-                self._leave(execution, outcome)
-                self._held.forget(execution)
+                left.append((execution, outcome))
+            else:
+                closed.append((execution, outcome.status))
+
+        self._close(closed)
+        for execution, _ in closed:
+            self._held.forget(execution)
+        for execution, outcome in left:
+            self._leave(execution, outcome)
+            self._held.forget(execution)
 
     def _leave(self, execution: Execution, outcome: Outcome) -> None:
-        """Its job has not ended: it goes back, or runs elsewhere, and only the record of ours goes."""
+        """Return a job that has not ended to the queue, or, if another worker has it,
+        delete the record of this execution."""
         if outcome.goes_on:
             self._give_back(execution)
         else:
@@ -67,8 +81,11 @@ class Ending:
                 pipeline.execute()
 
     def _close(self, ended: Sequence[tuple[Execution, JobStatus]]) -> None:
-        """RQ counts them and keeps nothing: all that is known of a job that has ended stands in the job's own record,
-        and RQ would keep three times as much for an hour."""
+        """Count ended jobs in RQ's statistics and delete RQ's records of them.
+
+        The job's own record contains everything, and RQ would keep three times as much
+        memory for an hour.
+        """
         if not ended:
             return
         rq = self._rq
@@ -87,24 +104,34 @@ class Ending:
             pipeline.execute()
 
     def give_all_back(self, but: Collection[str] = (), counted: bool = True) -> None:
-        """Put the unfinished jobs at the front of the queue, in their order, with their retries unspent, and take this
-        worker's record away. `but`: tokens of those that it dies of; their leases lapse, which counts as a death.
-        counted: whether these attempts count as the jobs' own."""
+        """Return all unfinished jobs to the front of the queue, in their order, with
+        their retries unspent, and delete RQ's record of this worker.
+
+        but: tokens of claims that are not returned, because this worker dies of their
+        jobs; their leases expire, which counts as a death. counted: whether this
+        attempt counts for the jobs. An error of Redis is logged and not retried, so
+        that the process ends in time; the leases then expire.
+        """
         try:
             for execution in reversed(self._held.all()):
                 if execution.id not in but:
                     self._give_back(execution, counted)
             self._rq.register_death()
-        except RedisError as error:  # not tried again, to end in time: leases lapse, and the recovery finds the jobs
+        except RedisError as error:
+            # Not tried again, to end in time: the leases expire, and the recovery finds
+            # the jobs.
             self._log.warning(
                 "left_to_recovery", jobs=len(self._held), error=str(error)
             )
 
     def _give_back(self, execution: Execution, counted: bool = True) -> None:
+        """Return one job to the front of the queue. Raises RedisError."""
         claim = Claim(execution.job_id, execution.id, last_seq=0)
         released = self._release(claim) if counted else self._release(claim, False)
         if not released:
-            return  # lost, or ended a moment ago: the lease lapses and the recovery sees which
+            # Another worker owns the job, or it has just ended. The lease expires, and
+            # the recovery finds out which.
+            return
         job = _job(execution)
         job.started_at = None
         with self._rq.connection.pipeline() as pipeline:
@@ -116,16 +143,21 @@ class Ending:
 
 class Finisher:
     """A thread that calls `finish` with closed claims and their outcomes, a few at a
-    time, and repeats a call until Redis responds."""
+    time, and repeats the call until Redis responds.
+
+    Any other error of `finish` drops these claims: their leases expire, and the
+    recovery finds their jobs.
+    """
 
     def __init__(
         self, finish: Callable[[Sequence[tuple[Claim, Outcome]]], None]
     ) -> None:
+        """finish: writes outcomes and may be repeated. `start` starts the thread."""
         self._finish = finish
         self._closed: queue.SimpleQueue[tuple[Claim, Outcome] | None] = (
             queue.SimpleQueue()
         )
-        self._at_hand: list[tuple[Claim, Outcome]] = []
+        self._pending: list[tuple[Claim, Outcome]] = []
         self._stops = False
         self._backoff = Backoff()
         self._loop = TurnThread("finisher", self._turn)
@@ -133,58 +165,60 @@ class Finisher:
         self._log = structlog.get_logger("finisher")
 
     def put(self, claim: Claim, outcome: Outcome) -> None:
-        """Have a closed claim and its outcome written soon. Any thread may call it."""
+        """Queue a closed claim and its outcome to be written soon. Any thread may call
+        it."""
         self._closed.put((claim, outcome))
 
     def stop(self, timeout_s: float) -> None:
-        """Write the waiting outcomes, as many as are written within `timeout_s` seconds."""
+        """Write the outcomes that are queued, then end the thread; give up after
+        `timeout_s` seconds."""
         self._closed.put(None)
         self._loop.join(timeout_s)
         self._loop.stop()
 
     def _turn(self) -> float | None:
-        """Write a few outcomes. Return the seconds until the next turn, longer after each
+        """Write a few outcomes. Return the seconds until the next call, more after each
         failure; None at the end."""
         self._fetch()
-        if not self._at_hand:
+        if not self._pending:
             return None
         try:
             if not self._try():
                 return self._backoff.failed()
         except Exception:
-            self._at_hand = []  # their leases lapse
+            # Repeating would fail again and block all others; their leases expire.
+            self._pending = []
             raise
         self._backoff.succeeded()
-        self._at_hand = []
+        self._pending = []
         return 0.0
 
     def _fetch(self) -> None:
-        """Wait for a closed claim unless there are some, and take the others that wait.
-        `stop` puts None behind the last one."""
+        """Wait for a closed claim unless some are pending, then take others without
+        waiting. `stop` puts None behind the last one."""
         while (
             not self._stops
-            and len(self._at_hand) < AT_ONCE
-            and (not self._at_hand or not self._closed.empty())
+            and len(self._pending) < AT_ONCE
+            and (not self._pending or not self._closed.empty())
         ):
             closed = self._closed.get()
             if closed is None:
                 self._stops = True
             else:
-                self._at_hand.append(closed)
+                self._pending.append(closed)
 
     def _try(self) -> bool:
-        """Return False if Redis does not respond."""
+        """Write the pending outcomes; return False if Redis does not respond."""
         try:
-            self._finish(self._at_hand)
+            self._finish(self._pending)
         except RedisError as error:
-            self._log.warning("redis_away", jobs=len(self._at_hand), error=str(error))
+            self._log.warning("redis_away", jobs=len(self._pending), error=str(error))
             return False
         return True
 
 
 def _job(execution: Execution) -> Job:
+    # Execution.create sets `_job`. The property `job` would fetch it with pickle.
     job = execution._job
-    assert (
-        job is not None
-    )  # set by Execution.create; a property of the same name would fetch it with pickle
+    assert job is not None
     return job

@@ -1,4 +1,5 @@
-"""The executions that are under way: whether there is room for one more, and their leases."""
+"""The jobs that this worker holds: their executions and leases, and whether there is
+room for another one."""
 
 import threading
 from collections.abc import Callable
@@ -15,35 +16,47 @@ from worker.queue.rq_worker import RqWorker
 from worker.queue.scripts import GRANT, RENEW
 
 LOOK_S = 0.2
+"""Seconds after which a wait for room ends, so that the worker can look at other
+things."""
 
 
-class Held:
-    """Claims by token, oldest first. max_jobs: limit of jobs that are not drawn yet; a quarter more may be of owners
-    who would else have none. is_late(): the engine should be back by now, so that nothing more is begun."""
+class HeldJobs:
+    """RQ's executions of the jobs that this worker holds, by token, oldest first.
+    Threads share it.
+
+    max_jobs: most jobs that are not completely drawn; a quarter more are allowed for
+    owners without a job here. is_late(): True if the engine has not come back in time;
+    then nothing more is taken.
+    """
 
     def __init__(
         self, rq: RqWorker, max_jobs: int, is_late: Callable[[], bool] = lambda: False
     ) -> None:
+        """Begin with the executions that `rq` holds. max_jobs, is_late: see the
+        class."""
         self._rq = rq
         self._max_jobs = max_jobs
         self._is_late = is_late
-        self._executions = rq.executions  # RQ takes those out that it has dealt with
-        self._drawn: set[str] = (
-            set()
-        )  # executions whose last rows are still to be written
+        self._executions = rq.executions  # shared: RQ removes executions as well
+        self._drawn: set[str] = set()
+        """Tokens of executions whose last rows are still to be written."""
         self._room = threading.Condition()
 
     def __len__(self) -> int:
+        """Number of held jobs."""
         return len(self._executions)
 
     def all(self) -> list[Execution]:
+        """Return the executions, the oldest first."""
         return list(self._executions.values())
 
     def get(self, token: str) -> Execution | None:
+        """Return the execution with this token, or None if it is not held."""
         return self._executions.get(token)
 
     def wait_for_room(self) -> int:
-        """Wait until there is room for a job, or a moment has passed; returns for how many more there is room."""
+        """Wait until there is room for a job, at most LOOK_S seconds. Return the number
+        of jobs that may be taken; 0 after the timeout."""
         with self._room:
             return self._room.wait_for(
                 lambda: self._room_left(self._max_jobs), timeout=LOOK_S
@@ -51,29 +64,41 @@ class Held:
 
     @property
     def has_room_for_newcomer(self) -> bool:
-        """Is there room for the job of an owner who has none here?"""
+        """True if a job of an owner who has none here may be taken, beyond the usual
+        limit."""
         with self._room:
             return self._room_left(self._max_jobs * 5 // 4) > 0
 
     def owners(self) -> set[str]:
-        """The owners of all that is held."""
+        """Return the owners of all held jobs."""
         return {execution._job.owner for execution in self.all()}  # type: ignore[union-attr]
 
     def _room_left(self, most: int) -> int:
-        """Jobs that are drawn and only to be written would leave the engine without work; yet they must not pile up."""
+        """Return how many more jobs may be taken if at most `most` may be undrawn.
+
+        Jobs that are drawn but not written do not count, because the engine would run
+        out of work; but all jobs together may be at most twice max_jobs, so that they
+        do not accumulate.
+        """
         if self._is_late():
             return 0
         held = len(self._executions)
-        return max(0, min(most - (held - len(self._drawn)), 2 * self._max_jobs - held))
+        undrawn = held - len(self._drawn)
+        return max(0, min(most - undrawn, 2 * self._max_jobs - held))
 
     def take(
         self,
         job: DrawJob,
         ask: Callable[[Any, str], None] = lambda pipeline, token: None,
     ) -> tuple[Execution, list[Any]]:
-        """Take the lease, mark the job as started and clear the intermediate queue, all at once: a job is never in
-        between, wherever the process dies. `ask(pipeline, token)` adds what else is asked of Redis in the same moment,
-        for the execution of this token; the answers to that are returned, errors too. Raises RedisError."""
+        """Take the lease of a job, mark it as started and remove it from the
+        intermediate list, in one transaction, so that the job is always in exactly one
+        place even if the process dies.
+
+        ask(pipeline, token) may add commands to the transaction, for the execution of
+        this token. Return the execution and the replies to these commands, in which
+        errors are values. Raises RedisError if an own command failed.
+        """
         rq = self._rq
         with rq.connection.pipeline() as pipeline:
             execution = Execution.create(
@@ -93,39 +118,41 @@ class Held:
             own = len(pipeline)
             ask(pipeline, execution.id)
             answers = pipeline.execute(raise_on_error=False)
+        # Errors of the commands that `ask` added are for the caller to judge.
         for error in answers[:own]:
             if isinstance(error, RedisError):
                 raise error
         self._executions[execution.id] = execution
         return execution, answers[own:]
 
-    def drawn(self, token: str) -> None:
-        """The execution asks nothing more of the engine."""
+    def mark_drawn(self, token: str) -> None:
+        """Note that the execution needs nothing more from the engine, which makes room
+        for another job. Ignores tokens that are not held."""
         with self._room:
             if token in self._executions:
                 self._drawn.add(token)
                 self._room.notify()
 
     def forget(self, execution: Execution) -> None:
-        """It is over for this worker: there is room for another."""
+        """Remove an execution that is over for this worker, which makes room for
+        another job."""
         with self._room:
             self._executions.pop(execution.id, None)
             self._drawn.discard(execution.id)
             self._room.notify()
 
     def beat(self, redis: Redis) -> None:
-        """Renew every lease and RQ's record of this worker. Called twice a second. Raises RedisError."""
-        rq, executions = self._rq, self.all()
+        """Renew every lease and RQ's record of this worker; called twice per second.
+        Raises RedisError."""
+        rq = self._rq
+        executions = self.all()
         registry = rq.queue.started_job_registry
+        state = WorkerStatus.BUSY if executions else WorkerStatus.IDLE
         with redis.pipeline() as pipeline:
-            pipeline.hset(
-                rq.key, mapping=rq.serialize()
-            )  # whole: Redis may have come back without it
+            # The whole record each time: Redis may have restarted without it.
+            pipeline.hset(rq.key, mapping=rq.serialize())
             rq.heartbeat(pipeline=pipeline)
-            rq.set_state(
-                WorkerStatus.BUSY if executions else WorkerStatus.IDLE,
-                pipeline=pipeline,
-            )
+            rq.set_state(state, pipeline=pipeline)
             for execution in executions:
                 execution.heartbeat(registry, keys.LEASE_S, pipeline=pipeline)
             members = [execution.composite_key for execution in executions]

@@ -1,18 +1,23 @@
-"""Finds the jobs of dead workers and of interrupted moments, and sees that each goes on or ends.
+"""Finds jobs whose worker died or was interrupted, and makes each of them continue or
+end.
 
-Every worker runs this once a second, and the moment the next lease lapses; a short lock, given back at once, keeps them
-from doing it all at the same time. RQ's own maintenance takes its lock for 15 minutes and does not give it back when it
-dies.
+Every worker runs this once a second, and when the next lease expires. A short lock,
+which is released afterwards, keeps workers from doing it at the same time; RQ's own
+maintenance holds its lock for 15 minutes even if the worker dies.
 
-What is found, and what becomes of it:
-    a lease that lapsed, retries left         -> front of the queue
-    a lease that lapsed, retries spent        -> failed, "worker-lost"; a death after which more was drawn spends none
-    an id taken but never begun               -> front of the queue
-    an id whose queue record is gone          -> failed, "worker-lost"
-    a job that RQ calls failed, still open    -> failed, "worker-lost"
-    an open job that is in none of these      -> front of the queue
-A job that waits, parked, for a worker that can do it is none of this: see worker.queue.scripts.
-Leases are judged by Redis's clock. RQ's dates (created, ended) and the failed registry keep the workers' own clocks.
+    found                                    what happens
+    a lease that expired, retries left       -> front of the queue
+    a lease that expired, no retries left    -> failed, "worker-lost"; a death costs a
+                                                retry only if no row was drawn since
+                                                the death before
+    an id that was taken but never begun     -> front of the queue
+    an id without a record in RQ             -> failed, "worker-lost"
+    an open job that RQ lists as failed      -> failed, "worker-lost"
+    an open job that is in none of these     -> front of the queue
+
+A parked job, which waits for a worker that can do it, is none of these
+(worker.queue.scripts). Leases are judged by Redis's clock. RQ's dates (created, ended)
+and its registry of failed jobs use the workers' own clocks.
 """
 
 import re
@@ -41,34 +46,47 @@ from worker.queue.scripts import FORGIVE, LAPSE, SWEEP_INTERMEDIATE, UNLOCK
 from worker.queue.strays import Strays
 
 INTERVAL_S = 1.0
+"""Seconds between two passes."""
 LEAST_S = 0.05
+"""Seconds between two passes, at least."""
 INSTANT_S = 1e-6
-"""A lease that lapses at this very moment is left to the next pass."""
+"""Seconds: a lease that expires at the very moment of a pass is left to the next
+one."""
 
 LOCK_TTL_S = 5
+"""Seconds after which the lock of a worker that died in a pass is free again."""
 LONG_SWEEP_EVERY_S = 30.0
+"""Seconds between two searches for failed and stray jobs."""
 SWEEPER_TTL_S = 75
-"""A worker that has swept goes on with it; another does when it has not for so long."""
+"""Seconds after which another worker takes over these searches, if the worker that does
+them has stopped."""
 
 STRAY_AFTER_S = 20.0
+"""Seconds for which an open job must be without an owner before it is returned."""
 FAILED_SWEEP_LIMIT = 1000
-"""How many of the newest failed entries are looked at: others were seen by an earlier sweep."""
+"""How many of the newest failed entries are looked at: earlier searches have seen the
+others."""
 
 
 _MEMBER = re.compile(rb"[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)?")
 
 
 def redis_time(redis: Redis) -> float:
-    """Seconds since 1970 by Redis's clock."""
+    """Return Redis's clock in seconds since 1970. Raises RedisError."""
     answer: Any = redis.time()
     seconds, microseconds = answer
     return seconds + microseconds / 1e6
 
 
 class Recovery:
-    """One queue's recovery. Every method but `turn` may raise RedisError."""
+    """The recovery of one queue's jobs. Each worker has one, and so has a supervisor
+    that saw a worker die.
+
+    Every method but `turn` may raise RedisError.
+    """
 
     def __init__(self, redis: Redis, queue: str = keys.QUEUE) -> None:
+        """redis: a client. queue: name of the queue."""
         self._redis: Any = redis
         self._queue = queue_of(queue, redis)
         self._ledger = Ledger(redis)
@@ -95,8 +113,9 @@ class Recovery:
         self._log = structlog.get_logger("recovery")
 
     def turn(self) -> float:
-        """One pass; returns the seconds until the next. After a Redis outage the living first get a lease's time to
-        renew what is theirs. Raises nothing."""
+        """Run one pass and return the seconds until the next one. It raises no
+        RedisError: after an outage the wait is a lease's time, in which live workers
+        renew their leases."""
         try:
             self.run_once()
             return self._until_next_lapse()
@@ -105,13 +124,17 @@ class Recovery:
             return keys.LEASE_S
 
     def _until_next_lapse(self) -> float:
-        """Seconds until the lease that ends first does, unless it is renewed; at most the usual interval."""
+        """Return the seconds until the first lease expires unless it is renewed,
+        between LEAST_S and INTERVAL_S."""
         first = self._redis.zrange(self._started.key, 0, 0, withscores=True)
         lapses_in = first[0][1] - redis_time(self._redis) if first else INTERVAL_S
         return min(max(lapses_in + INSTANT_S, LEAST_S), INTERVAL_S)
 
     def run_once(self, stranded_after_s: float = keys.LEASE_S) -> bool:
-        """One pass, unless another worker is at it."""
+        """Run one pass and return True; return False if another worker holds the lock.
+
+        stranded_after_s: seconds after which a taken id counts as never begun.
+        """
         token = uuid.uuid4().hex
         if not self._redis.set(self._lock, token, nx=True, ex=LOCK_TTL_S):
             return False
@@ -124,14 +147,16 @@ class Recovery:
         return True
 
     def expire_leases(self) -> None:
-        """Retry the jobs whose lease has lapsed, or end them when their retries are spent."""
+        """Return jobs with an expired lease to the front of the queue, or end them as
+        failed if they have no retries left."""
         now = redis_time(self._redis) - INSTANT_S
         expired = self._redis.zrangebyscore(self._started.key, 0, now)
         for member in expired:
             if _MEMBER.fullmatch(member):
                 self._forgive(member)
                 self._settle_if_given_up(member)
-            else:  # none of ours, and RQ would stumble over it
+            else:
+                # Not written by a worker of this project; RQ would raise an error.
                 self._redis.zrem(self._started.key, member)
         if expired:
             self._log.warning(
@@ -141,7 +166,8 @@ class Recovery:
             self._started.cleanup(timestamp=now)
 
     def _forgive(self, member: bytes) -> None:
-        """A death does not count against a job that was getting on."""
+        """Restore the retry that RQ will subtract, if rows were drawn since the death
+        before."""
         job_id = _job_of(member)
         try:
             self._redis.eval(FORGIVE, 2, keys.job(job_id), f"{keys.RQ_JOB}{job_id}")
@@ -149,7 +175,8 @@ class Recovery:
             self._note_unreadable(job_id, error)
 
     def _settle_if_given_up(self, member: bytes) -> None:
-        """End the job before RQ does: RQ's side is tried again when this process dies in between, ours would not be."""
+        """End the job's own record, before RQ ends its entry: if this process dies
+        between the two, RQ's part is repeated, but ours would not be."""
         job_id = _job_of(member)
         try:
             job = DrawJob.fetch(job_id, connection=self._redis, serializer=SERIALIZER)
@@ -159,13 +186,15 @@ class Recovery:
             self._settle_lost(job_id)
         except RedisError:
             raise
-        except Exception as error:  # the edge to whoever can write to Redis: a record that RQ cannot read
+        except Exception as error:
+            # Other programs can write to Redis: RQ cannot read the record.
             self._log.error("record_unreadable", job_id=job_id, error=repr(error))
             self._redis.zrem(self._started.key, member)
             self._settle_lost(job_id)
 
     def sweep_intermediate(self, older_than_s: float) -> None:
-        """Give back ids that a worker took and never began."""
+        """Return ids to the queue that a worker took this many seconds ago and never
+        began; end their jobs if RQ has no record."""
         lists = [
             self._queue.intermediate_queue_key,
             self._queue.key,
@@ -175,7 +204,8 @@ class Recovery:
             self._settle_lost(job_id.decode(errors="replace"))
 
     def _sweep_sometimes(self) -> None:
-        """Every half minute, by one of the workers."""
+        """Search for failed and stray jobs, every LONG_SWEEP_EVERY_S seconds and in one
+        worker only."""
         if not self._is_due():
             return
         self.sweep_failed()
@@ -183,7 +213,8 @@ class Recovery:
         self.sweep_strays(STRAY_AFTER_S)
 
     def _is_due(self) -> bool:
-        """True where nobody has swept for a while; this worker has until then."""
+        """Return True if this worker shall search now. It keeps the task until it
+        dies."""
         now = time.monotonic()
         if now < self._next_sweep_at:
             return False
@@ -198,20 +229,27 @@ class Recovery:
         return self._sweeps
 
     def sweep_failed(self) -> None:
-        """End jobs that RQ gave up on by other ways than ours, such as a plain worker or a dashboard."""
+        """End jobs as failed that RQ's registry lists as failed although they are open:
+        a plain RQ worker or a dashboard did that."""
         for job_id in self._redis.zrevrange(
             self._failed.key, 0, FAILED_SWEEP_LIMIT - 1
         ):
             self._settle_lost(job_id.decode(errors="replace"))
 
     def forget_ended(self) -> None:
-        """Take ids out of RQ's lists of ended jobs whose time is over: RQ does so only in its own maintenance."""
+        """Remove expired ids from RQ's lists of ended jobs, which only RQ's own
+        maintenance would do."""
         now = redis_time(self._redis)
         for registry in (self._finished, self._failed):
             self._redis.zremrangebyscore(registry.key, 0, now)
 
     def sweep_strays(self, older_than_s: float) -> None:
-        """Give back open jobs that nobody has. There should be none; but one is not left to wait for ever."""
+        """Return open jobs to the queue that no worker and no list has had for this
+        many seconds.
+
+        There should be none, but one must not wait for ever. A job without a record in
+        RQ is ended as failed.
+        """
         returned, gone = self._strays.sweep(older_than_s)
         if returned:
             self._log.error("strays_returned", job_ids=returned)
@@ -226,17 +264,17 @@ class Recovery:
             self._note_unreadable(job_id, error)
 
     def _note_unreadable(self, job_id: str, error: ResponseError) -> None:
-        """It is not a job's record at all. Raises the error where it is the server that is in trouble."""
+        """Log a record that is not a job's; raise the error again if the server is in
+        trouble."""
         if is_store_trouble(error):
             raise error
         self._log.error("record_unreadable", job_id=job_id, error=str(error))
 
     def expire_worker(self, name: str) -> None:
-        """Let every lease of this worker lapse now, and forget the worker."""
-        record, held = (
-            f"{RQ_KEY_PREFIX}:worker:{name}",
-            WORKER_EXECUTIONS_KEY_TEMPLATE.format(name),
-        )
+        """Let all leases of the worker of this name expire now, and delete its records
+        and its announcement."""
+        record = f"{RQ_KEY_PREFIX}:worker:{name}"
+        held = WORKER_EXECUTIONS_KEY_TEMPLATE.format(name)
         members = self._redis.smembers(held)
         with self._redis.pipeline() as pipeline:
             pipeline.eval(LAPSE, 1, self._started.key, *members)
@@ -247,21 +285,25 @@ class Recovery:
         withdraw(self._redis, name)
 
     def any_worker_alive(self) -> bool:
+        """Return True if a worker of this queue has a record that has not expired."""
         records = self._redis.smembers(WORKERS_BY_QUEUE_KEY % self._queue.name)
         return any(self._redis.exists(record) for record in records)
 
 
 def _job_of(member: bytes) -> str:
-    """A lease's member is `job:execution`."""
+    """Return the job's id of a lease, whose member is `job:execution`."""
     return member.decode(errors="replace").partition(":")[0]
 
 
 def recover(
     name: str, redis: Redis, queue: str = keys.QUEUE, patience_s: float = 2 * INTERVAL_S
 ) -> None:
-    """Hand the jobs of a worker that is known to be dead to its peers now, without waiting for its leases.
+    """Return the jobs of a worker that is known to be dead to the queue now, without
+    waiting for its leases to expire.
 
-    For a supervisor that saw the process end. Raises RedisError; what it did not get done, the leases will.
+    A supervisor that saw the process end calls this. patience_s: seconds for which
+    another worker's recovery pass is waited for. Raises RedisError; then the leases
+    expire as usual.
     """
     recovery = Recovery(redis, queue)
     recovery.expire_worker(name)

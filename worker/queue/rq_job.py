@@ -1,6 +1,8 @@
-"""RQ's job, with everything taken out by which a queue entry could make a worker run something else.
+"""RQ's job, without everything with which a queue entry could make a worker run other
+code.
 
-RQ imports functions, callbacks and webhooks by the names that stand in Redis; the JSON serializer does not change that.
+RQ imports functions, callbacks and webhooks by names that are stored in Redis; the JSON
+serializer does not change that.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,40 +20,53 @@ from worker.orders.faults import JobRefusedError, function_refused, malformed_en
 SERIALIZER = JSONSerializer
 
 _READ = frozenset(
-    b"data origin created_at enqueued_at started_at status worker_name number_of_retries retries_left".split()
+    (
+        b"data",
+        b"origin",
+        b"created_at",
+        b"enqueued_at",
+        b"started_at",
+        b"status",
+        b"worker_name",
+        b"number_of_retries",
+        b"retries_left",
+    )
 )
-"""Fields of an entry that are looked at."""
+"""Fields of an entry that are read."""
 
 
 class DrawJob(Job):
-    """A queue entry that may only name `keys.JOB_FUNCTION`, and carries no code of its own."""
+    """A queue entry of RQ that may only name `keys.JOB_FUNCTION` and contains no
+    code."""
 
     owner = ""
-    """The client whose job it is."""
+    """The client whose job it is; set when the entry is taken."""
 
     def check_allowed(self) -> None:
-        """JobRefusedError unless the entry is exactly `draw(<its own id>)`."""
+        """Raise JobRefusedError unless the entry is exactly `draw(<its own id>)`."""
         try:
-            name, instance, args, kwargs = (
-                self.func_name,
-                self.instance,
-                self.args,
-                self.kwargs,
-            )
+            # RQ parses the entry's data when the first of these is read.
+            name = self.func_name
+            instance = self.instance
+            args = self.args
+            kwargs = self.kwargs
         except DeserializationError as error:
             raise JobRefusedError(
                 malformed_entry("Its data is not the JSON of a function call.")
             ) from error
         if name != keys.JOB_FUNCTION or instance is not None:
             raise JobRefusedError(function_refused(name))
-        if args != [self.id] or kwargs:  # of any type: it is read from JSON
+        if args != [self.id] or kwargs:  # parsed from JSON, so of any type
             raise JobRefusedError(
                 malformed_entry("Its only argument must be its own id.")
             )
 
     def restore(self, raw_data: Mapping[Any, Any]) -> None:
-        """Read what a job of ours may say. The rest could name code, another queue, or a lifetime that Redis
-        refuses."""
+        """Read the allowed fields of an entry: field name -> value, both bytes.
+
+        Other fields are ignored: they could name code, another queue, or a lifetime
+        that Redis refuses. Raises RQ's errors if a value is invalid.
+        """
         super().restore(
             {name: value for name, value in raw_data.items() if name in _READ}
         )
@@ -59,16 +74,16 @@ class DrawJob(Job):
 
     @property
     def deaths(self) -> int:
-        """How many workers have died with it, and nothing new of it was drawn in between: each took a retry off."""
-        return (
-            0
-            if self.retries_left is None
-            else max(0, keys.CRASHES_FORGIVEN - self.retries_left)
-        )
+        """Number of workers that died with the job without drawing anything new; each
+        took a retry off."""
+        if self.retries_left is None:
+            return 0
+        return max(0, keys.CRASHES_FORGIVEN - self.retries_left)
 
     @property
     def func(self) -> Callable[..., Any]:
-        """The allowed function, whatever the entry names."""
+        """The only allowed function. Raises JobRefusedError if the entry names
+        another."""
         from worker.tasks import draw
 
         self.check_allowed()
@@ -76,26 +91,31 @@ class DrawJob(Job):
 
     @property
     def success_callback(self) -> None:
+        """None: callbacks of entries are not run."""
         return None
 
     @property
     def failure_callback(self) -> None:
+        """None: callbacks of entries are not run."""
         return None
 
     @property
     def stopped_callback(self) -> None:
+        """None: callbacks of entries are not run."""
         return None
 
     def send_webhooks(self, status: object, *, exc_string: str | None = None) -> None:
-        """Nothing is sent: RQ's webhooks follow any address, from inside the worker."""
+        """Do nothing: RQ's webhooks would call any address from inside the worker."""
 
     def retry(self, queue: Queue, pipeline: Pipeline) -> None:
-        """Interrupted jobs go first: a client is watching rows it has already begun to see."""
+        """Put the job back into the queue at its front: a client is watching its first
+        rows."""
         self.enqueue_at_front_on_retry = True
         self.retry_intervals = None
         super().retry(queue, pipeline)
 
 
 def queue_of(name: str, redis: Any) -> Queue:
-    """The RQ queue as both the worker and the recovery see it."""
+    """Return the RQ queue of this name, with the job class and serializer that worker
+    and recovery share."""
     return Queue(name, connection=redis, job_class=DrawJob, serializer=SERIALIZER)

@@ -1,16 +1,19 @@
-"""RQ's worker, with its loop turned into a series of duties that others carry out: take, begin, stop.
+r"""RQ's worker, whose loop calls the methods of a `Duties` object: take a job, begin
+it, stop.
 
-RQ's own workers run one job at a time and most of them fork, which a process that holds a network must not do.
-`RqWorker` keeps RQ's queue, registries, retries and worker records, and lets many executions be under way at once:
+RQ's own workers run one job at a time and most of them fork, which a process that holds
+a network must not do. `RqWorker` keeps RQ's queue, registries, retries and worker
+records, and lets many executions run at once:
 
     queue --BLMOVE--> intermediate --begin--> started (lease) --finish--> finished | failed
-                       |      ^               |         \\--give_back--> front of the queue, retries unspent
-                      park  unpark            \\-- leases that are not renewed: recovery.py
+                       |      ^               |         \--give_back--> front of the queue, retries unspent
+                      park  unpark            \-- leases that are not renewed: recovery.py
                        v      |
                         parked
-    taking.py       beginning.py              held.py          ending.py
+    taking.py       beginning.py            held_jobs.py       ending.py
 
-It overrides methods that RQ does not promise to keep; tests/worker/queue/test_rq_contract.py watches them.
+It overrides methods that RQ does not promise to keep;
+tests/worker/queue/test_rq_contract.py checks that they exist.
 """
 
 import threading
@@ -34,7 +37,8 @@ from worker.process.redis_clients import BLOCK_S, BLOCKING_TIMEOUT_S
 from worker.queue.rq_job import SERIALIZER, DrawJob
 
 RECORD_TTL_S = keys.ANNOUNCE_TTL_S
-"""RQ's record of a worker outlives its last heartbeat by this, so that a killed worker's name is soon free again."""
+"""Seconds for which RQ's record of a worker outlives its last heartbeat; short, so that
+a killed worker's name is soon free again."""
 
 
 class NameTakenError(Exception):
@@ -42,45 +46,54 @@ class NameTakenError(Exception):
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A job whose entry was taken from the queue, and what was seen of it at that moment."""
+class TakenJob:
+    """A job whose entry was taken from the queue, with what Redis said about it at that
+    moment."""
 
     job: DrawJob
+    """The queue entry."""
     spec: bytes | None
-    """Its description; None for a job that has ended, that is gone, or that is no job."""
+    """JSON of the job's JobSpec; None if the job has ended, is gone, or never was
+    one."""
     is_under_way: bool
-    """Somebody has a lease of it: the entry is a second one."""
+    """True if a worker holds a lease of the job, so that this entry is a second one."""
 
 
 class Duties(Protocol):
-    """Called by RQ's loop, in its thread."""
+    """What RqWorker's loop calls, in the loop's thread. No method raises an error."""
 
-    def registered(self) -> None:
-        """The worker has its name, and takes its first job next."""
+    def on_registered(self) -> None:
+        """Called once when the worker has its name, before it takes its first job."""
         ...
 
-    def take(self) -> Taken | None:
-        """The next job, as soon as there is one and room for it; None when the worker shall stop. Raises nothing."""
+    def take(self) -> TakenJob | None:
+        """Return the next job as soon as there is one and room for it, or None if the
+        worker shall stop."""
         ...
 
-    def begin(self, taken: Taken) -> None:
-        """Begin the job that was taken, and return. Raises nothing."""
+    def begin(self, taken: TakenJob) -> None:
+        """Begin the taken job, and return without waiting for it."""
         ...
 
     def stop(self) -> None:
-        """No more jobs are taken: when this returns, nothing of this process writes rows any more. Raises nothing."""
+        """Called when no more jobs are taken. When it returns, this process must not
+        write rows any more."""
         ...
 
 
 class RqWorker(SimpleWorker):
-    """One RQ worker: its record, its queue, its registries, its signals."""
+    """RQ's worker for one queue, with its name, record, registries and signal handlers.
 
-    death_penalty_class = (
-        TimerDeathPenalty  # callbacks may be looked for off the main thread
-    )
+    Methods that are not listed by RQ's documentation are overrides of its internals.
+    """
+
+    # RQ's default uses signals, which work only in the main thread.
+    death_penalty_class = TimerDeathPenalty
     job_class = DrawJob
 
     def __init__(self, queue: str, redis: Redis, name: str) -> None:
+        """queue: name of the queue. redis: a client that allows blocking commands.
+        name: unique among live workers."""
         super().__init__(
             [queue],
             name=name,
@@ -89,58 +102,74 @@ class RqWorker(SimpleWorker):
             serializer=SERIALIZER,
         )
         self._duties: Duties
-        self._taken: Taken
+        self._taken: TakenJob
         self.force_stop = threading.Event()
         self._slog = structlog.get_logger("intake")
 
     def carry_out(self, duties: Duties) -> None:
-        """Work until a signal says stop. Raises NameTakenError."""
+        """Register the worker, then take and begin jobs until a signal or `stop_soon`
+        ends the loop.
+
+        Raises NameTakenError if another live worker has the name.
+        """
         self._duties = duties
         self.work()
 
     @property
     def queue(self) -> Queue:
-        """The one that it listens to."""
+        """The queue that it listens to."""
         return self.queues[0]
 
     @property
     def stopping(self) -> bool:
+        """True once the worker takes no more jobs."""
         return self._stop_requested
 
     def stop_soon(self) -> None:
-        """Take no more, as after a first signal."""
+        """Take no more jobs, as after a first signal."""
         self._stop_requested = True
 
     @property
     def dequeue_timeout(self) -> int:
+        """Seconds for which a blocking command waits on the server."""
         return BLOCK_S
 
     @property
     def connection_timeout(self) -> float:  # type: ignore[override]
+        """Timeout of the connection for blocking commands, in seconds."""
         return BLOCKING_TIMEOUT_S
 
     @property
     def should_run_maintenance_tasks(self) -> bool:
-        """Never here: RQ's maintenance takes a lock for 15 minutes that a killed worker does not give back."""
+        """False: RQ's maintenance takes a lock for 15 minutes that a killed worker does
+        not release."""
         return False
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """Return the length of a lease in seconds."""
         return keys.LEASE_S
 
     def bootstrap(self, *_: Any, **__: Any) -> None:
-        """Register. No subscription to RQ's commands: jobs are canceled through the contract, workers by signals.
+        """Register the worker, waiting for Redis if necessary, and install the signal
+        handlers.
 
-        Raises NameTakenError.
+        It does not subscribe to RQ's commands: jobs are canceled through the contract,
+        and workers by signals. Raises NameTakenError.
         """
         backoff = Backoff()
-        while not self._registered():
+        while not self._try_to_register():
             time.sleep(backoff.failed())
-        self._install_signal_handlers()  # RQ does so after this; but who hears of the worker may stop it at once
-        self._duties.registered()
+        # RQ installs them after this call, but from now on a supervisor may stop us.
+        self._install_signal_handlers()
+        self._duties.on_registered()
         self._slog.info("worker_ready", worker=self.name, queue=self.queue.name)
 
-    def _registered(self) -> bool:
-        """True if Redis took our name. After a lost reply it has it already, from us. Raises NameTakenError."""
+    def _try_to_register(self) -> bool:
+        """Register under our name; return False if Redis does not respond. Raises
+        NameTakenError.
+
+        If the reply of an earlier try was lost, the record is already ours.
+        """
         try:
             if not self._is_ours():
                 self.register_birth()
@@ -153,37 +182,40 @@ class RqWorker(SimpleWorker):
         return True
 
     def _is_ours(self) -> bool:
-        """Is the record of this name the one that this process has written?"""
+        """Return True if this process has written the record of this name."""
         if self.birth_date is None:
             return False
         redis: Any = self.connection
         return redis.hget(self.key, "birth") == utcformat(self.birth_date).encode()
 
     def _set_ip_address(self, connection: Redis) -> None:
-        """Leave it unknown where redis-py cannot read it: it splits CLIENT INFO at spaces and `=`, which the path of a
-        Unix socket may have."""
+        """Set the address to "unknown" if redis-py cannot parse CLIENT INFO: it splits
+        at spaces and `=`, which the path of a Unix socket may contain."""
         try:
             super()._set_ip_address(connection)
         except ValueError:
             self.ip_address = "unknown"
 
     def unsubscribe(self) -> None:
-        pass
+        """Do nothing: there is no subscription."""
 
     def check_for_suspension(self, burst: bool) -> None:
-        pass  # part of taking a job, where a Redis outage does not end the worker
+        """Do nothing: taking a job checks it, where an outage of Redis does not end the
+        worker."""
 
     def procline(self, message: str) -> None:
-        pass
+        """Do nothing: the process keeps its title."""
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Part of a pipeline, or nothing: RQ calls it around every job, and Held.beat comes anyway."""
+        """Add a heartbeat to the pipeline; do nothing without one, because RQ calls
+        this around every job and HeldJobs.beat comes anyway."""
         if pipeline is not None:
             super().heartbeat(RECORD_TTL_S, pipeline=pipeline)
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None
     ) -> tuple[Job, Queue] | None:
+        """Return the next job and its queue, or None if the worker shall stop."""
         taken = self._duties.take()
         if taken is None:
             return None
@@ -191,10 +223,12 @@ class RqWorker(SimpleWorker):
         return taken.job, self.queue
 
     def execute_job(self, job: Job, queue: Queue) -> None:
+        """Begin the job that was taken last, and return without waiting for it."""
         self._duties.begin(self._taken)
 
     def put_back(self, job_ids: Sequence[str]) -> None:
-        """Jobs that were taken and not begun go to the front of the queue, in their order. Raises RedisError."""
+        """Move jobs that were taken and not begun to the front of the queue, in their
+        order. Raises RedisError."""
         with self.connection.pipeline() as pipeline:
             for job_id in reversed(job_ids):
                 pipeline.lrem(self.queue.intermediate_queue_key, 1, job_id)
@@ -202,12 +236,14 @@ class RqWorker(SimpleWorker):
             pipeline.execute()
 
     def request_force_stop(self, signum: int, frame: object) -> None:
-        """Second signal: give back at once."""
+        """Set `force_stop`, after a second signal: jobs are then returned at once."""
         self.force_stop.set()
 
     def _shutdown(self) -> None:
-        """First signal: take no more. RQ would raise from inside the signal handler, and strand a job just taken."""
+        """Take no more jobs, after a first signal. RQ would raise an error from the
+        signal handler, and lose a job that was just taken."""
         self.stop_soon()
 
     def teardown(self) -> None:
+        """End the loop by `Duties.stop`."""
         self._duties.stop()

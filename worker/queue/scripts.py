@@ -1,16 +1,21 @@
-"""The queue's own scripts, in `lua/` beside this file; the first lines of each say what it takes and returns.
+"""The queue's own Lua scripts, in `lua/` beside this file. The first lines of each
+describe its arguments and its reply.
 
-Leases by Redis's clock: RQ scores a lease with the worker's own, and a worker whose clock is ahead would take healthy
-jobs from others, while one whose clock is behind would never lose its own.
-    GRANT, RENEW, LAPSE; and FORGIVE, which tells the jobs that got on from those on which workers die
-Ids that were taken and never begun, and open jobs that nobody has (strays.py finds them):
-    SWEEP_INTERMEDIATE, RETURN_STRAY, and UNLOCK when it is done
-Jobs that a worker took and cannot do, set aside for one that can. A later API may accept what only later workers can
-do, and for a while both share a queue; every worker looks at what is parked once a second and takes what it can do:
+Leases by Redis's clock. RQ would use the worker's own: a worker whose clock is ahead
+would take jobs from healthy workers, and one whose clock is behind would never lose its
+own. FORGIVE restores the retry of a job that made progress before its worker died:
+    GRANT, RENEW, LAPSE, FORGIVE
+Ids that were taken and never begun, and open jobs without an owner (strays.py); UNLOCK
+releases the recovery's lock:
+    SWEEP_INTERMEDIATE, RETURN_STRAY, UNLOCK
+Jobs that a worker took and cannot do, set aside for another one. A newer API may accept
+jobs that only newer workers can do while both share a queue; every worker looks at the
+parked jobs once a second:
     PARK, UNPARK
-Moves ids from the queue to the worker that takes them, and reads what it wants to see of them:
-    TAKE, TAKE_NEWCOMER; and DROP_DUPLICATE, of a job that is under way
-RQ's record of a job that has ended:
+Moving ids from the queue to the worker that takes them, and reading their jobs;
+DROP_DUPLICATE removes a second entry of a running job:
+    TAKE, TAKE_NEWCOMER, DROP_DUPLICATE
+Deleting RQ's record of an ended job:
     FORGET_ENTRY
 """
 

@@ -1,7 +1,9 @@
-"""Open jobs that nobody has: in none of the places where an open job is. There should be none.
+"""Strays: open jobs that are in none of the places where an open job should be. There
+should be none.
 
-It is looked for in pieces, so that nobody else waits for Redis: what moves meanwhile may be missed in one place and in
-the other. So a job is suspected twice, some time apart, and looked for once more in the script that gives it back.
+The places are read in pieces, so that no other client waits for Redis; a job that moves
+meanwhile may be missed in both its old and its new place. Therefore a job must be
+missing twice, some time apart, and the script that returns it looks once more.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,18 +16,20 @@ from worker.contract import keys
 from worker.queue.scripts import RETURN_STRAY
 
 NOTES_TTL_S = 3600
+"""Lifetime of the times at which jobs were first missing, in seconds."""
 
 PIECE = 500
 """Ids that one command reads."""
 
 
 class Strays:
-    """Open jobs of one queue that lie nowhere. Every method may raise RedisError."""
+    """Finds and returns the stray jobs of one queue."""
 
     def __init__(
         self, redis: Redis, queue: Queue, started: str, clock: Callable[[], float]
     ) -> None:
-        """started: the key of the registry of leases. clock: seconds; may raise RedisError."""
+        """started: key of the registry of leases. clock: returns seconds, and may raise
+        RedisError."""
         self._redis: Any = redis
         self._queue = queue
         self._places = [
@@ -38,32 +42,36 @@ class Strays:
         self._clock = clock
 
     def sweep(self, older_than_s: float) -> tuple[list[str], list[str]]:
-        """Give back those that nobody has had for so long. Returns their ids, and those that RQ has no record of."""
-        now, before = self._clock(), self._redis.hgetall(self._notes)
-        suspected = {
-            job_id: float(before.get(job_id.encode(), now))
-            for job_id in self._nowhere()
-        }
-        old = [
-            job_id for job_id, since in suspected.items() if now - since >= older_than_s
-        ]
-        said = {
-            job_id: self._redis.eval(
+        """Return jobs to the queue that have been strays for at least `older_than_s`
+        seconds.
+
+        Return two lists of ids: those that went back to the queue, and those of which
+        RQ has no record, which the caller must end. Younger strays are noted for the
+        next sweep. Raises RedisError.
+        """
+        now = self._clock()
+        before = self._redis.hgetall(self._notes)
+        returned = []
+        gone = []
+        young = {}
+        for job_id in self._nowhere():
+            missing_since = float(before.get(job_id.encode(), now))
+            if now - missing_since < older_than_s:
+                young[job_id] = missing_since
+                continue
+            # The script checks all places again, in one step.
+            answer = self._redis.eval(
                 RETURN_STRAY, len(self._places), *self._places, job_id
             )
-            for job_id in old
-        }
-        self._note(
-            {job_id: since for job_id, since in suspected.items() if job_id not in said}
-        )
-        returned, gone = (
-            [job_id for job_id in old if said[job_id] == word]
-            for word in (b"returned", b"gone")
-        )
+            if answer == b"returned":
+                returned.append(job_id)
+            elif answer == b"gone":
+                gone.append(job_id)
+        self._note(young)
         return returned, gone
 
     def _note(self, suspected: Mapping[str, float]) -> None:
-        """Keep the suspected for the next sweep, by whichever worker."""
+        """Store since when jobs are missing, for the next sweep of any worker."""
         with self._redis.pipeline() as pipeline:
             pipeline.delete(self._notes)
             if suspected:
@@ -72,7 +80,8 @@ class Strays:
             pipeline.execute()
 
     def _nowhere(self) -> list[str]:
-        """Open jobs of this queue that were seen in none of the places."""
+        """Return the ids of open jobs of this queue that were seen in none of the
+        places."""
         opened = {
             ticket.split(b":")[1]
             for ticket in self._members(keys.OPEN)
@@ -89,6 +98,7 @@ class Strays:
         return [job_id.decode() for job_id in self._of_this_queue(sorted(missing))]
 
     def _of_this_queue(self, job_ids: Sequence[bytes]) -> Iterator[bytes]:
+        """Yield the ids whose jobs wait in this queue."""
         for first in range(0, len(job_ids), PIECE):
             piece = job_ids[first : first + PIECE]
             with self._redis.pipeline(transaction=False) as pipeline:
@@ -103,12 +113,12 @@ class Strays:
             )
 
     def _items(self, key: str) -> Iterator[bytes]:
-        """Items of a list, from its end: what is taken from its front while it is read moves to where it is read
-        later."""
+        """Yield the items of a list from its end: an item that another worker takes
+        from the front meanwhile moves to a list that is read later."""
         for last in range(self._redis.llen(key) - 1, -1, -PIECE):
             yield from self._redis.lrange(key, max(0, last - PIECE + 1), last)
 
     def _members(self, key: str) -> Iterator[bytes]:
-        """Members of a sorted set, from its end."""
+        """Yield the members of a sorted set from its end."""
         for last in range(self._redis.zcard(key) - 1, -1, -PIECE):
             yield from self._redis.zrange(key, max(0, last - PIECE + 1), last)

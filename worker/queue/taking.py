@@ -1,4 +1,5 @@
-"""Takes jobs from the queue, a few at a time, and from what other workers parked because they cannot do it."""
+"""Takes jobs from the queue, a few at a time, and jobs that other workers parked
+because they could not do them."""
 
 import itertools
 import json
@@ -19,27 +20,32 @@ from worker.orders.claims import failed
 from worker.orders.faults import malformed_entry
 from worker.process.backoff import Backoff
 from worker.process.redis_clients import BLOCK_S
-from worker.queue.held import LOOK_S, Held
+from worker.queue.held_jobs import LOOK_S, HeldJobs
 from worker.queue.rq_job import DrawJob
-from worker.queue.rq_worker import RqWorker, Taken
+from worker.queue.rq_worker import RqWorker, TakenJob
 from worker.queue.scripts import TAKE, TAKE_NEWCOMER, UNPARK
 
 AT_ONCE = 4
-"""Jobs that are taken in one round trip, which takes a few milliseconds where the disk is slow. No more, so that other
-workers that wait get some too."""
+"""Most jobs that are taken in one round trip, which takes a few milliseconds on a slow
+disk. No more, so that other waiting workers get some too."""
 
 PARKED_LOOK = 100
-"""How many of the parked jobs are looked at together, those that wait longest first, then the next ones."""
+"""Number of parked jobs that are looked at together: the longest waiting first, then
+the next ones."""
 
 
 class Taking:
-    """`admission` knows the jobs behind the ids."""
+    """Takes jobs for this worker. Only the thread of RQ's loop uses it.
 
-    def __init__(self, rq: RqWorker, held: Held, admission: Admission) -> None:
+    `admission` decides which jobs this worker can do, and ends invalid ones.
+    """
+
+    def __init__(self, rq: RqWorker, held: HeldJobs, admission: Admission) -> None:
+        """rq, held, admission: the other parts of the same worker."""
         self._rq = rq
         self._held = held
         self._admission = admission
-        self._at_hand: deque[Taken] = deque()
+        self._pending: deque[TakenJob] = deque()
         self._parked = keys.parked_ids(rq.queue.name)
         self._look_at_parked_at = 0.0
         self._parked_seen = 0
@@ -47,23 +53,23 @@ class Taking:
         self._look_at_suspension_at = 0.0
         self._log = structlog.get_logger("intake")
 
-    def next(self) -> Taken | None:
-        """The next job when there is room for it; None when the worker shall stop."""
+    def next(self) -> TakenJob | None:
+        """Return the next job as soon as there is one and room for it; return None once
+        the worker is stopping.
+
+        It raises nothing: after an error it waits and tries again.
+        """
         backoff = Backoff()
         while not self._rq.stopping:
             self._admission.let_go()
-            if self._at_hand:
-                return self._at_hand.popleft()
+            if self._pending:
+                return self._pending.popleft()
             is_ready = self._admission.wait_until_ready(LOOK_S)
             room = is_ready and self._held.wait_for_room()
             try:
                 if room:
                     self._take(min(room, AT_ONCE))
-                elif (
-                    is_ready
-                    and self._held.has_room_for_newcomer
-                    and not self._is_suspended()
-                ):
+                elif is_ready and self._may_take_newcomer():
                     self._take_newcomer()
                 backoff.succeeded()
             except RedisError as error:
@@ -71,39 +77,44 @@ class Taking:
                     "redis_away", error=str(error), retry_in_s=backoff.failed()
                 )
                 time.sleep(backoff.wait_s)
-            except Exception:  # the edge to whoever can write to Redis
+            except Exception:
+                # Other programs can write to Redis; nothing there may end this worker.
                 self._log.exception("taking_failed", retry_in_s=backoff.failed())
                 time.sleep(backoff.wait_s)
         return None
 
+    def _may_take_newcomer(self) -> bool:
+        return self._held.has_room_for_newcomer and not self._is_suspended()
+
     def put_back(self) -> None:
-        """Put what was taken and will not be begun back to the front of the queue. Raises RedisError."""
-        if self._at_hand:
-            self._rq.put_back([taken.job.id for taken in self._at_hand])
-            self._at_hand.clear()
+        """Move jobs that were taken and will not be begun to the front of the queue.
+        Raises RedisError."""
+        if self._pending:
+            self._rq.put_back([taken.job.id for taken in self._pending])
+            self._pending.clear()
 
     def _take(self, room: int) -> None:
-        """Take so many jobs; wait up to a second for the first one. Raises RedisError."""
+        """Take up to `room` jobs; wait up to a second for the first one. Raises
+        RedisError."""
         if self._is_suspended():
             time.sleep(BLOCK_S)
         elif not self._take_parked():
             self._take_queued(room)
 
     def _take_queued(self, room: int) -> None:
-        """Take jobs: several in one round trip if some wait; otherwise the first one that comes ends the wait."""
+        """Take several waiting jobs in one round trip, or wait for one job."""
         if self._move(room):
             return
         queue = self._rq.queue
-        redis: Any = (
-            self._rq.connection
-        )  # it takes parts of a second, whatever its types say
-        job_id = redis.blmove(queue.key, queue.intermediate_queue_key, self._patience_s)
+        # redis-py types the timeout as int, but the server accepts fractions.
+        redis: Any = self._rq.connection
+        job_id = redis.blmove(queue.key, queue.intermediate_queue_key, self._wait_s)
         if job_id is not None:
             self._move(room - 1, job_id)
 
     def _take_newcomer(self) -> None:
-        """Take a job of an owner who has none here: else one with large jobs would keep all others out until these are
-        drawn."""
+        """Take a job of an owner who has none here. Otherwise an owner with large jobs
+        would keep all others waiting until these are drawn."""
         queue = self._rq.queue
         owners = json.dumps(dict.fromkeys(self._held.owners(), 1))
         redis: Any = self._rq.connection
@@ -113,8 +124,8 @@ class Taking:
             self._move(0, job_id)
 
     def _move(self, count: int, *taken: bytes) -> int:
-        """Move so many ids from the queue, and read what is to be seen of them and of those that were taken before.
-        Returns how many there were."""
+        """Move up to `count` ids from the queue, and read their jobs and those of ids
+        in `taken`, which were moved before. Return the number of ids."""
         queue, redis = self._rq.queue, self._rq.connection
         places = [
             queue.key,
@@ -125,14 +136,18 @@ class Taking:
         for name, entry, status, spec, is_under_way, ticket in answers:
             if (job := self._job(name, entry)) is not None:
                 job.owner = client_of(ticket)
-                self._at_hand.append(
-                    Taken(job, spec if status in OPEN else None, bool(is_under_way))
+                self._pending.append(
+                    TakenJob(job, spec if status in OPEN else None, bool(is_under_way))
                 )
         return len(answers)
 
     def _job(self, name: bytes, entry: list[bytes] | None) -> DrawJob | None:
-        """RQ's job of these fields and values. None without any, which the recovery finds; and where it makes no sense,
-        which is the end of it: whoever can write to Redis may have written it."""
+        """Return RQ's job with these fields and values.
+
+        Return None if there is no record, which the recovery finds, and if the record
+        is invalid: then the entry is dropped and its job ended, because any program can
+        write to Redis.
+        """
         if entry == []:
             return None
         try:
@@ -150,7 +165,7 @@ class Taking:
         return job
 
     def _drop(self, name: bytes, error: Exception) -> None:
-        """Take an entry off the queue, whatever is wrong with it, and end its job if there is one."""
+        """Remove an invalid entry from the queue, and end its job if there is one."""
         self._log.error(
             "entry_unreadable", job_id=name.decode(errors="replace"), error=repr(error)
         )
@@ -160,12 +175,12 @@ class Taking:
         self._rq.connection.lrem(self._rq.queue.intermediate_queue_key, 0, name)  # type: ignore[arg-type]
 
     def _take_parked(self) -> bool:
-        """The first job that another worker could not do and this one can, or not yet; looked for now and then."""
+        """Take the first parked job that this worker can do; return False if there is
+        none, or it is not yet time to look."""
         if time.monotonic() < self._look_at_parked_at:
             return False
-        self._look_at_parked_at = (
-            time.monotonic() + self._patience_s
-        )  # whatever becomes of this look
+        # Set first, so that an error does not make the next look come at once.
+        self._look_at_parked_at = time.monotonic() + self._wait_s
         redis: Any = self._rq.connection
         first = self._parked_seen
         parked = redis.zrange(self._parked, first, first + PARKED_LOOK - 1)
@@ -180,12 +195,15 @@ class Taking:
         return False
 
     @property
-    def _patience_s(self) -> float:
-        """How long a wait for the queue may last, before parked jobs are looked at."""
+    def _wait_s(self) -> float:
+        """Seconds for which a wait for the queue may last before parked jobs are looked
+        at: shorter while models compile, because each one that becomes ready may allow
+        parked jobs."""
         return LOOK_S if self._admission.is_compiling else BLOCK_S
 
     def _is_suspended(self) -> bool:
-        """True if an operator told all workers to pause; asked once a second, and not before every job."""
+        """Return True if an operator has suspended all workers. It asks Redis once a
+        second, not before every job."""
         if time.monotonic() >= self._look_at_suspension_at:
             self._suspended = bool(is_suspended(self._rq.connection))
             self._look_at_suspension_at = time.monotonic() + BLOCK_S

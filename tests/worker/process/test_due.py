@@ -8,7 +8,7 @@ import pytest
 
 from model_core.sampling.compiled.threads import run_together, used_by_threads
 from worker.process import due
-from worker.process.due import STILL_S, Due, shared, used_s
+from worker.process.due import STILL_S, Due, shared_file, used_s
 
 
 class Clock:
@@ -37,7 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def both() -> Iterator[tuple[Due, Due]]:
     """Of the process that says it, and of the one that looks."""
-    with shared() as file:
+    with shared_file() as file:
         yield Due(file.fileno()), Due(file.fileno())
 
 
@@ -89,7 +89,7 @@ def both_with_helpers(clock: Clock) -> Iterator[tuple[Due, Due]]:
     def helpers() -> list[tuple[int, float]]:
         return list(clock.used_by_helpers.items())
 
-    with shared() as file:
+    with shared_file() as file:
         yield Due(file.fileno(), helpers), Due(file.fileno())
 
 
@@ -141,7 +141,7 @@ def test_drawing_thread_that_spins_is_found_while_the_engine_waits() -> None:
         theirs.within(60)
 
     run_together([], [lambda: 0])  # the thread is there before the turn begins
-    with shared() as file:
+    with shared_file() as file:
         theirs, ours = Due(file.fileno(), used_by_threads), Due(file.fileno())
         asking = threading.Thread(target=engine, args=(theirs,))
         asking.start()

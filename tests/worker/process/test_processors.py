@@ -5,8 +5,8 @@ import pytest
 from worker.process.processors import (
     NoProcessorError,
     _interrupted,
+    engine_processors,
     keep_to,
-    of_engines,
 )
 
 
@@ -28,7 +28,7 @@ def test_engines_get_the_last_processors_when_there_are_few(
     available: list[int], engines: int, threads: int, own: list[tuple[int, ...]]
 ) -> None:
     """One at least is left for all else; a large machine needs no such care."""
-    assert of_engines(available, engines, threads) == own
+    assert engine_processors(available, engines, threads) == own
 
 
 def test_interrupts_are_read_when_the_system_tells() -> None:

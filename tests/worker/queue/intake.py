@@ -11,7 +11,7 @@ from worker.jobs.ledger import Ledger
 from worker.orders.claims import SUCCEEDED, Claim, Outcome
 from worker.queue.beginning import Beginning
 from worker.queue.ending import Ending
-from worker.queue.held import Held
+from worker.queue.held_jobs import HeldJobs
 from worker.queue.rq_worker import RqWorker
 from worker.queue.taking import Taking
 
@@ -56,7 +56,7 @@ class Intake:
 
     def __init__(self, client: Client, max_jobs: int = 32) -> None:
         self.rq = RqWorker(keys.QUEUE, client.redis, "w")
-        held, admission = Held(self.rq, max_jobs), Anything(Ledger(client.redis))
+        held, admission = HeldJobs(self.rq, max_jobs), Anything(Ledger(client.redis))
         self.held, self.admission = held, admission
         self.taking = Taking(self.rq, held, admission)  # type: ignore[arg-type]
         self._ending = Ending(self.rq, held, release=lambda _: True)

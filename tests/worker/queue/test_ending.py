@@ -9,7 +9,7 @@ from worker.contract.jobs import JobStatus
 from worker.orders.claims import CANCELED, SUCCEEDED, Claim, Outcome, failed
 from worker.orders.faults import worker_lost
 from worker.queue.ending import Ending
-from worker.queue.held import Held
+from worker.queue.held_jobs import HeldJobs
 from worker.queue.rq_job import SERIALIZER, DrawJob
 from worker.queue.rq_worker import RqWorker
 
@@ -22,11 +22,11 @@ def rq(client: Client) -> RqWorker:
 
 
 @pytest.fixture
-def held(rq: RqWorker) -> Held:
-    return Held(rq, max_jobs=8)
+def held(rq: RqWorker) -> HeldJobs:
+    return HeldJobs(rq, max_jobs=8)
 
 
-def begin(client: Client, held: Held, job_id: str) -> Execution:
+def begin(client: Client, held: HeldJobs, job_id: str) -> Execution:
     client.redis.lmove(client.queue.key, client.queue.intermediate_queue_key)
     job = DrawJob.fetch(job_id, connection=client.redis, serializer=SERIALIZER)
     assert isinstance(job, DrawJob)
@@ -39,7 +39,7 @@ def begin(client: Client, held: Held, job_id: str) -> Execution:
     ids=["succeeded", "canceled", "failed"],
 )
 def test_rq_keeps_nothing_of_a_job_that_has_ended(
-    client: Client, rq: RqWorker, held: Held, outcome: Outcome
+    client: Client, rq: RqWorker, held: HeldJobs, outcome: Outcome
 ) -> None:
     """It counts it; a second call, after a lost reply, finds nothing to do."""
     spec = client.submit()
@@ -63,7 +63,7 @@ def test_rq_keeps_nothing_of_a_job_that_has_ended(
 
 
 def test_rq_keeps_a_job_that_is_open_after_all(
-    client: Client, rq: RqWorker, held: Held
+    client: Client, rq: RqWorker, held: HeldJobs
 ) -> None:
     """The server came back with an older state between the end and what RQ is told of it: the job is drawn again."""
     spec = client.submit()
@@ -75,7 +75,7 @@ def test_rq_keeps_a_job_that_is_open_after_all(
 
 
 def test_several_ends_are_told_in_one_round_trip(
-    client: Client, rq: RqWorker, held: Held
+    client: Client, rq: RqWorker, held: HeldJobs
 ) -> None:
     """A claim that is over already, of a job that others have, changes nothing."""
     specs = [client.submit() for _ in range(3)]

@@ -11,7 +11,7 @@ from tests.proxy import losing_replies_to
 from worker.engine_link import RefusedError
 from worker.main import once_redis_answers
 from worker.process.redis_clients import connect
-from worker.queue.rq_worker import NameTakenError, RqWorker, Taken
+from worker.queue.rq_worker import NameTakenError, RqWorker, TakenJob
 
 
 class OneTurn:
@@ -20,13 +20,13 @@ class OneTurn:
     def __init__(self) -> None:
         self.registered_as: list[str] = []
 
-    def registered(self) -> None:
+    def on_registered(self) -> None:
         self.registered_as.append("ready")
 
-    def take(self) -> Taken | None:
+    def take(self) -> TakenJob | None:
         return None
 
-    def begin(self, taken: Taken) -> None: ...
+    def begin(self, taken: TakenJob) -> None: ...
 
     def stop(self) -> None: ...
 

@@ -36,7 +36,7 @@ def test_no_more_are_taken_than_there_is_room_for(client: Client) -> None:
 def test_job_that_comes_later_ends_the_wait(client: Client, intake: Intake) -> None:
     """With what there is to see of it."""
     intake.taking._take_queued(AT_ONCE)  # waits a second
-    assert not intake.taking._at_hand
+    assert not intake.taking._pending
     spec = client.submit()
     taken = intake.taking.next()
     assert taken is not None

@@ -1,13 +1,13 @@
 --!include clock
--- What two sweeps share: when each id was first seen is kept in a hash, which lives as long as somebody sweeps.
+-- Shared by sweeps: a hash stores when each id was first seen. It expires an hour after the last sweep.
 local at = tonumber(now())
 
--- Was the id seen this long ago for the first time?
+-- Return true if the id was first seen at least `age_s` seconds ago.
 local function is_older(hash, id, age_s)
   return at - tonumber(redis.call('HGET', hash, id) or at) >= tonumber(age_s)
 end
 
--- Keep the times of these ids, and forget all others.
+-- Keep the times of these ids, and delete all others.
 local function keep_seen(hash, ids)
   local times = {}
   for _, id in ipairs(ids) do times[id] = tonumber(redis.call('HGET', hash, id) or at) end

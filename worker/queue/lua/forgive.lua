@@ -1,6 +1,6 @@
--- A worker died with this job. Its death counts against the job only where nothing was drawn since the death before: the
--- retry that RQ is about to take off is given beforehand.
--- KEYS: job, RQ's job. May be repeated: what was drawn is compared with what the last call saw.
+-- Called when a worker died with this job. The death costs the job a retry only if nothing was drawn since the death before:
+-- otherwise the retry that RQ is about to subtract is added first.
+-- KEYS: job, RQ's job. May be repeated: progress is compared with that of the last call.
 local last, share, before = unpack(redis.call('HMGET', KEYS[1], 'last_seq', 'share', 'drawn_at_death'))
 if not last or redis.call('HEXISTS', KEYS[2], 'retries_left') == 0 then return end
 local rows, part = string.match(before or '0:0', '^(.*):(.*)$')

@@ -1,3 +1,3 @@
 --!include clock
--- KEYS: started registry. ARGV: lease in seconds, member. Hold the lease from now on.
+-- Take a lease from now on. KEYS: started registry. ARGV: lease in seconds, member.
 redis.call('ZADD', KEYS[1], now() + ARGV[1], ARGV[2])

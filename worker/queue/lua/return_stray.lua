@@ -1,5 +1,5 @@
 --!include turns
--- An open job of this queue that nobody seems to have goes back to the queue, unless somebody has it after all.
+-- Return an open job of this queue that seems to have no owner to the front of the queue, unless it is in one of the places.
 -- KEYS: queue, intermediate list, started registry, parked set. ARGV: job id.
 -- Returns 'returned', 'gone' (RQ has no record of it), or 'held'.
 local id, job = ARGV[1], keys.JOB .. ARGV[1]

@@ -1,7 +1,7 @@
 --!include turns first_seen
--- Ids that were taken and never begun.
+-- Find ids that a worker took and never began.
 -- KEYS: intermediate list, queue, hash of when each id was first seen. ARGV: age in seconds.
--- Returns the ids that were dropped because RQ has no record of them; the others that are too old go back to the queue.
+-- Older ids go back to the queue. Returns the ids that were removed because RQ has no record of them.
 local young, dropped = {}, {}
 for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
   if not is_older(KEYS[3], id, ARGV[1]) then

@@ -1,9 +1,9 @@
 --!include turns
--- Ids move from the queue to the intermediate list, and what a worker wants to see of them comes with them: one round
--- trip, whatever their number.
--- KEYS: queue, intermediate list, leases. ARGV: how many to move at most, then ids that are in the intermediate list.
--- Returns for each, those first that were there: id, RQ's record (fields and values in turn; nil when it is none), status
--- and description of the job, 1 when it is under way, its ticket. Of two entries of one job the second finds it under way.
+-- Move ids from the queue to the intermediate list and return what a worker needs to know about them, in one round trip.
+-- KEYS: queue, intermediate list, leases. ARGV: most ids to move, then ids that are in the intermediate list already.
+-- Returns for each id, beginning with those in ARGV: id, RQ's record (fields and values alternate; nil if the key is no hash),
+-- status and description of the job, 1 if it is running (else 0), its ticket. If one job has two entries, the second one
+-- counts as running.
 local ids = {}
 for i = 2, #ARGV do ids[#ids + 1] = ARGV[i] end
 for _ = 1, tonumber(ARGV[1]) do

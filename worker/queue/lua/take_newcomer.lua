@@ -1,7 +1,8 @@
 --!include names
--- The first job of an owner of whom the worker has none, among the sixteen that come next, moves to the intermediate list.
--- Its turn is over, and those of the jobs before it are still to come.
--- KEYS: queue, intermediate list. ARGV: a JSON object of the owners of whom it has some. Returns the job's id, or nil.
+-- Move one of the next sixteen jobs to the intermediate list: the first whose owner has no job on this worker. It loses its
+-- turn; the turns of the jobs before it do not change.
+-- KEYS: queue, intermediate list. ARGV: a JSON object whose fields are the owners of this worker's jobs. Returns the job's
+-- id, or nil if there is none.
 local here = cjson.decode(ARGV[1])
 for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, 15)) do
   local ticket = redis.pcall('HGET', keys.JOB .. id, 'ticket')

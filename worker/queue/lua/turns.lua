@@ -1,5 +1,5 @@
 --!include names
--- A job that leaves the head of its queue has had its turn (keys.turns): should it come back, it goes first.
+-- Note that a job which leaves the head of its queue has had its turn (keys.turns). If it is returned, it goes first.
 local function pass_turn(queue, id)
   local turn = redis.pcall('HGET', keys.JOB .. id, 'turn')
   if type(turn) ~= 'string' then return end

@@ -1,3 +1,3 @@
--- KEYS: lock. ARGV: token. Give the lock back, if it is still ours.
+-- Release a lock if it still has this token. KEYS: lock. ARGV: token. Returns 1 if it was released, else 0.
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
