@@ -150,7 +150,8 @@ def under_load(model: Model, mix: Mix, seconds: float, times: int) -> list[Load]
             load.served.append(served)
             together = max(1, round(served.occupancy))
             load.bare.append(bare_images_per_s(model, mix, together, seconds / 2))
-            if processors.engine_processors(processors.usable(), engines=1, threads=1)[0]:
+            usable = processors.usable()
+            if processors.engine_processors(usable, engines=1, threads=1)[0]:
                 load.beside.append(
                     bare_beside_load(
                         mix, share * capacity / MEAN_IMAGES, together, seconds / 2
