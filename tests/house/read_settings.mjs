@@ -9,7 +9,7 @@ const from = (folder, name) => import(pathToFileURL(`${folder}/${name}.js`).href
 const { settingsIn, settingsOf } = await from(page, "service/settings");
 const { linkTo, recipeFrom } = await from(page, "service/share");
 const { curlLine, pythonLine } = await from(page, "service/code_examples");
-const { remembered } = await from(page, "service/history");
+const { historyEntry } = await from(page, "service/history");
 const place = { origin: "http://here", isGuarded: false };
 const { recipeOf } = await from(engine, "recipe");
 
@@ -30,7 +30,7 @@ const read = await Promise.all(
       link,
       settings: settingsIn(job),
       followed: recipeFrom(view, query).settings,
-      remembered: remembered(job, {}, ""),
+      remembered: historyEntry(job, {}, ""),
       dropped: settingsOf(text),
       curl: curlLine(job, job.n - 1, place),
       python: pythonLine(job, job.n - 1, place),
