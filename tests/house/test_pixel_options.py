@@ -256,7 +256,7 @@ def test_picture_of_a_later_version_is_not_judged_in_javascript() -> None:
     earlier = {name: text[name] for name in text if name != "version"}
     found = read_by_javascript([(job_of(spec), later), (job_of(spec), earlier)])
     assert found[0]["dropped"] is None
-    assert "an option that is not known here" in found[0]["engine"]
+    assert "options that this engine does not know" in found[0]["engine"]
     assert found[1]["dropped"]["seed"] == found[1]["settings"]["seed"]
     assert found[1]["engine"]["n"] == 2
 
