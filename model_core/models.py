@@ -171,7 +171,8 @@ def save_model(model: Model, directory: Path) -> Card:
     """Write weights, guides and card to `directory`, and return the card with its
     digests. The model takes the directory's name.
 
-    Members with equal weights share one file, that of the first of them.
+    Members with equal weights share one file, that of the first of them. Files of
+    weights that an older model of this directory had and this one has not are deleted.
 
     Raises ModelError if a file cannot be written. Files are written to a temporary
     folder first, so that an error while writing leaves an older model as it was.
@@ -205,13 +206,27 @@ def save_model(model: Model, directory: Path) -> Card:
                     (directory / GUIDES).mkdir(exist_ok=True)
                     (drafts / "guide").replace(directory / facts.file)
             card.write(drafts / CARD)
+            former = _weights_of_card(directory)
             for name in (*owners.values(), CARD):
                 (drafts / name).replace(directory / name)
+            # The card is exchanged first: until then it names the former files.
+            for name in former - set(owners.values()):
+                (directory / name).unlink(missing_ok=True)
     except OSError as error:
         raise ModelError(
             f"cannot write the model {directory}: {error.strerror or error}"
         ) from None
     return card
+
+
+def _weights_of_card(directory: Path) -> set[str]:
+    """Return the names of the files of weights of the members of the model in a
+    directory; an empty set if there is none or its card is damaged."""
+    try:
+        card = Card.read(directory / CARD)
+    except ModelError:
+        return set()
+    return {member.weights for member in card.members} or {WEIGHTS}
 
 
 def _save_weights(network: Network, path: Path) -> str:

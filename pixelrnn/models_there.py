@@ -120,6 +120,12 @@ def remote_train(
         say(f"warning: {warning}")
     better = f"guessing {result['uniform_bits']:.2f}, PNG {result['png_bits']:.2f}"
     say(f"{name}: {_score(result)} held back ({better}); {url} serves it")
+    for trial in result.get("mirrors", ()):
+        if trial["published"]:
+            say(
+                f"it is the even mixture with its mirror image, {trial['orientation']}, "
+                f"which is better by {trial['gain']:.4f} +- {trial['gain_error']:.4f}"
+            )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from model_core.data.survey import ARRAYS
 from model_core.errors import ConfigError
 from model_core.training import ahead
 from model_core.training.launch import train_with
+from model_core.training.mirrors import publish_mirrored, report
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, RunResult, expect_new
 from model_core.training.teaching import Lesson, Update, lesson, warning_of
@@ -64,8 +65,14 @@ def train_pictures(
         result = train_with(request, processes=1)
     warning = _warning(result, recipe)
     say(_ended(result, models_dir / name, warning))
+    mirrors = None
+    if result.finished and result.best_epoch:
+        mirrors = publish_mirrored(models_dir / name, recipe, directory)
+    if mirrors is not None:
+        say(report(mirrors))
     _show(directory / "samples")
-    return {**result.to_dict(), **facts, "warning": warning}
+    tried = [] if mirrors is None else mirrors.to_list()
+    return {**result.to_dict(), **facts, "warning": warning, "mirrors": tried}
 
 
 @contextmanager

@@ -8,19 +8,22 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 from redis import Redis
 
 from app.access.api_keys import KeyEntry, digest_of
 from app.settings import Settings
+from model_core import sample
 from model_core.card import Card
-from model_core.models import save_model, untrained
+from model_core.models import load_model, save_model, untrained
 from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -206,6 +209,43 @@ def test_pictures_become_a_model_that_their_owner_alone_sees(place: Place) -> No
             == 404
         )
         assert other.get("/jobs").json()["jobs"] == []
+
+
+def test_of_pictures_and_their_mirror_images_the_mixture_is_served(
+    place: Place,
+) -> None:
+    """Draws of a model of digits, half of them mirrored. The result says what was tried;
+    its figures and the model's files are those of the mixture."""
+    drawn = sample(load_model("mnist-diagonal-bilstm"), 160, seed=1)[:, 0].numpy()
+    drawn[1::2] = drawn[1::2, :, ::-1]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as together:
+        for i, image in enumerate(drawn):
+            file = io.BytesIO()
+            Image.fromarray((255 * image).astype(np.uint8)).save(file, "PNG")
+            together.writestr(f"{i}.png", file.getvalue())
+    with place.client() as client:
+        files = {"images": ("digits.zip", archive.getvalue())}
+        asked = {"name": "digits", "minutes": 0.05}
+        answer = client.post("/train", files=files, data=asked)
+        assert answer.status_code == 202, answer.text
+        place.start()
+        job = place.ended(client, answer.json()["id"])
+    assert job["status"] == "succeeded", job
+    result = job["result"]
+    directory = place.added / "models" / "digits"
+    card = Card.read(directory / "card.json")
+    tried = {trial["orientation"]: trial for trial in result["mirrors"]}
+    assert len(tried) == 4
+    assert [name for name in tried if tried[name]["published"]] == ["flip_left_right"]
+    trial = tried["flip_left_right"]
+    assert trial["gain"] >= 3 * trial["gain_error"]
+    assert result["bits_per_dim"] == pytest.approx(trial["bits_per_dim"])
+    assert [each.orientation for each in card.members] == ["none", "flip_left_right"]
+    assert len(list(directory.glob("*.safetensors"))) == 1
+    assert result["identity"] == card.identity
+    assert card.training["start"]["model"] == "mnist-diagonal-bilstm"
+    assert load_model(directory).card == card
 
 
 def test_a_training_that_succeeded_succeeds_again_when_redis_is_restored(

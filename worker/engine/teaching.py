@@ -34,6 +34,7 @@ from model_core.regular_files import open_regular
 from model_core.training.disk import DiskError
 from model_core.training.display import Display
 from model_core.training.memory import OutOfMemoryError
+from model_core.training.mirrors import publish_mirrored
 from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
@@ -200,23 +201,30 @@ def _train(
         sys.exit(EXIT_STOPPED)  # it was told to stop, and goes on another time
     if not files.best.exists() or result.best_nats is None:
         return None
-    card = Card.read(publish(files.best, files.place / "model", name=files.name) / CARD)
+    directory = publish(files.best, files.place / "model", name=files.name)
+    mirrors = publish_mirrored(directory, recipe, files.run, files.cache)
+    card = Card.read(directory / CARD)
     early = (
         (plan["early"] and f"it ended {plan['early']}")
         if result.finished
         else "it was asked to finish"
     )
     per_bit = result.dimensions * log(2)
-    bits = result.best_nats / per_bit
+    nats = result.best_nats
     error = result.best_error
+    if mirrors is not None and mirrors.published:
+        nats = mirrors.nats
+        error = mirrors.standard_error
+    bits = nats / per_bit
     score = {
         "early": early,
-        "nats": result.best_nats,
+        "nats": nats,
         "bits_per_dim": bits,
         "standard_error": error,
         "bits_standard_error": None if error is None else error / per_bit,
         "valid_images": result.valid_images,
         "warning": warning_of(result.iteration, bits, told["uniform_bits"]),
+        "mirrors": [] if mirrors is None else mirrors.to_list(),
     }
     named = {
         "name": card.name,

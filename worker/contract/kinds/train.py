@@ -129,6 +129,34 @@ class TrainingFields(Described):
     """Names of the first five of these; null for other jobs."""
 
 
+class MirrorTrial(Described):
+    """The score of an even mixture of the trained network with one of its mirror
+    images."""
+
+    orientation: str = Field(
+        description="Of the mirror image, as in Pillow's `Image.Transpose`."
+    )
+    bits_per_dim: float = Field(
+        description="Of the held-back pictures by the mixture.", allow_inf_nan=False
+    )
+    gain: float = Field(
+        description="Bits per variable by which the mixture is better than the network; "
+        "negative if it is worse.",
+        allow_inf_nan=False,
+    )
+    gain_error: float = Field(
+        description="Standard error of `gain`, by paired differences.",
+        allow_inf_nan=False,
+    )
+    keeps_exact: bool = Field(
+        description="Whether lower rows are still completed exactly."
+    )
+    published: bool = Field(
+        description="Whether the model is this mixture. At most one is: the best of "
+        "those that keep completions exact and are better by three standard errors."
+    )
+
+
 class TrainSummary(Summary):
     """The trained model, and how well it predicts pictures that were held back from
     training."""
@@ -178,6 +206,11 @@ class TrainSummary(Summary):
         description="Why the model is of little use although it is served: it was "
         "trained with fewer than 20 updates, or is worse than a uniform "
         "distribution. Else empty.",
+    )
+    mirrors: list[MirrorTrial] = Field(
+        default=[],
+        description="The mixtures with mirror images that were tried after the training; "
+        "empty if none were.",
     )
 
 
