@@ -24,7 +24,7 @@ from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn
 from model_core.posterior.chain import Chain, Start, counted
-from model_core.posterior.islands import StageOf, begun
+from model_core.posterior.islands import StageOf, mixture_and_starts
 from model_core.posterior.mixture import Given, Way, summed
 from model_core.posterior.particles import Stages
 from model_core.posterior.plan import given_behind
@@ -139,10 +139,8 @@ def classify_steps(
         yield _told(_exact(model, image, torch.from_numpy(target.keep)), model)
         return
     size, count = max(2, particles // ESTIMATES), len(target.components)
-    (mixture, starts), given = (
-        begun(target, size, stage_of or Stages().of),
-        target.given(seed),
-    )
+    mixture, starts = mixture_and_starts(target, size, stage_of or Stages().of)
+    given = target.given(seed)
     if max(starts) >= len(mixture.ways):
         yield from _by_guides(
             [Chain(mixture, given, size, starts, i) for i in range(ESTIMATES)], model

@@ -88,7 +88,9 @@ class IslandsRun:
         self._particles = particles
         self._sweeps = sweeps
         self._size = max(2, particles // CHAINS)
-        self._mixture, self._starts = begun(target, self._size, stage_of or Stages().of)
+        self._mixture, self._starts = mixture_and_starts(
+            target, self._size, stage_of or Stages().of
+        )
         self._accepting = self._accepting_by_the_last()
         self.shares = self._target.no_shares()
         self._so_far = SoFar(target.known, target.keep, target.categories)
@@ -323,42 +325,49 @@ def arrived_of(chains: Sequence[Chain]) -> list[int]:
     ]
 
 
-def begun(target: Target, size: int, stage_of: StageOf) -> tuple[Mixture, list[int]]:
+def mixture_and_starts(
+    target: Target, size: int, stage_of: StageOf
+) -> tuple[Mixture, list[int]]:
     """Return the mixture of a target, and the indices of the proposers that begin a
     chain: the two whose orders suit the hole best, that is, leave the fewest given
     pixels behind it.
 
     size: particles that each network draws side by side.
 
-    A guide that is no member takes part only if its order suits the hole far better
-    than the members', or if it draws most of the hole after all given pixels; if none
-    does, the mixture has no guides. With guides, a member that draws the whole hole
-    last begins alone.
+    A guide that is no member begins a chain only if its order suits the hole far better
+    than the members', or if it draws most of the hole after all given pixels. The
+    mixture of a single member without such a guide has no guides. With guides, a member
+    that draws the whole hole last begins alone.
     """
-    own = {
-        components[0].member: way_of(components, size, stage_of)
-        for components in target.of_members
-    }
-    guides = [
-        own.get(guide) or way_of([Component(guide)], size, stage_of)
-        for guide in target.guides
-    ]
-    mixture = Mixture([*own.values()], guides)
+    members = {}
+    for components in target.of_members:
+        members[components[0].member] = way_of(components, size, stage_of)
+    guides = []
+    for guide in target.guides:
+        if guide in members:
+            guides.append(members[guide])
+        else:
+            guides.append(way_of([Component(guide)], size, stage_of))
+    mixture = Mixture([*members.values()], guides)
+
+    # In the order of each proposer: the members first, then the guides.
     kept = [way.turned(target.keep) for way in mixture.proposers]
-    behind, members = [given_behind(each) for each in kept], len(own)
-    least = min(behind[:members]) / FAR_BETTER
-    fit = [
+    behind = [given_behind(keep) for keep in kept]
+    far_better = min(behind[: len(members)]) / FAR_BETTER
+    suited_guides = [
         k
-        for k in range(len(kept))
-        if k < members or behind[k] <= least or is_mostly_last(kept[k])
+        for k in range(len(members), len(kept))
+        if behind[k] <= far_better or is_mostly_last(kept[k])
     ]
-    best, *others = sorted(fit, key=behind.__getitem__)
+    fit = [*range(len(members)), *suited_guides]
     if len(fit) == 1:
         return Mixture(mixture.ways), fit
-    return mixture, [best] if guides and best < members and not behind[best] else [
-        best,
-        *others,
-    ][:STARTS]
+
+    fit.sort(key=behind.__getitem__)
+    best = fit[0]
+    if guides and best < len(members) and behind[best] == 0:
+        return mixture, [best]
+    return mixture, fit[:STARTS]
 
 
 def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:

@@ -11,7 +11,7 @@ from model_core import log_likelihood, sample
 from model_core.measures.likelihood import nats_per_image
 from model_core.models import Model
 from model_core.posterior.chain import Chain, seat
-from model_core.posterior.islands import IslandsRun, begun
+from model_core.posterior.islands import IslandsRun, mixture_and_starts
 from model_core.posterior.mixture import Given
 from model_core.posterior.particles import StageParticles, Stages
 from model_core.posterior.targets import Target
@@ -129,7 +129,7 @@ def test_a_mixture_that_begins_again_follows_the_exact_posterior(
         Target.of(model, known, keep, 1.0),
         strange_nats=None if size == "SMALL" else 0.001,
     )
-    ways, starts = begun(target, 2, Stages().of)
+    ways, starts = mixture_and_starts(target, 2, Stages().of)
     chains = [Chain(ways, target.given(4, i), 2, starts) for i in range(150)]
     for i, chain in enumerate(chains):
         deque(chain.begin(), 0)
