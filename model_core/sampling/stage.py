@@ -1,9 +1,16 @@
 """A stage: one network that draws images side by side, each in a numbered slot and at
 rows of its own. It knows slots and pixels, but not who requested an image.
 
+    Drawing     everything from which one image is drawn
+    SlotRow     a row of a slot that has become final
+    Stage       what all kinds provide; stages.py chooses the first that can draw
+        BlockStage       blocks/     on a GPU
+        CompiledStage    compiled/   on processors, in one thread
+        ThreadedStage    compiled/   on processors, in several threads
+        PlainStage       plain/      in torch, on any device, for every network
+
 An image of a Multi-Scale model passes through two stages, one after the other; every
-other image through one. blocks/, compiled/ and plain/ contain the three kinds of stage;
-stages.py chooses the first that can draw.
+other image through one.
 """
 
 from dataclasses import dataclass
