@@ -117,7 +117,7 @@ def test_store_is_named_when_its_settings_are_secret(
     )
     guest = HandWorker(redis_url.replace("unix://", "unix://guest:x@"))
     assert [text.partition(":")[0] for text in weaknesses_of(guest.redis)] == [
-        "appendfsync may not be asked for"
+        "appendfsync cannot be read (CONFIG GET is not allowed)"
     ]
 
 
