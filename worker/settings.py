@@ -21,7 +21,7 @@ class Settings(RedisSettings):
     models_dir: Path | None = None
     """Directory of the models; the shipped ones when not given."""
     models: CommaList[str] = ()
-    """Names of the models to load, separated by commas; all when empty."""
+    """Names of the models to load, separated by commas, also of records; when empty, all models except records."""
     added_dir: Annotated[Path | None, BeforeValidator(lambda value: value or None)] = (
         None
     )

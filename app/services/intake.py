@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 
+from app.access.callers import Caller
 from app.errors import (
     BadParameterError,
     NotDecodableError,
     NotVerifiableError,
     RefusedError,
+    UnknownModelError,
 )
 from app.imaging.arrays import count_of, size_of
 from app.imaging.cutouts import cutouts_of
@@ -179,7 +181,7 @@ class Intake:
             return model, _facts_of_coded_file(file, model)
         if kind.input is Input.DRAWN_PICTURE:
             provenance = read_provenance(files["image"][0])
-            model = await self._models.find_for(kind.word, provenance.model, caller)
+            model = await self._model_that_drew(kind, provenance, caller)
             return model, _facts_of_provenance(provenance, model)
 
         found: dict[str, Any] = {}
@@ -193,6 +195,30 @@ class Intake:
             found["size"] = await reading.decode(size_of, files["image"][0])
         name = request.fields["model"]
         return await self._models.find_for(kind.word, name, caller), found
+
+    async def _model_that_drew(
+        self, kind: Kind, provenance: Provenance, caller: Caller
+    ) -> Model:
+        """Return the model of the name in a picture's text.
+
+        Raises NotVerifiableError if another model drew the picture that workers have on
+        disk and do not load, such as a record; and what `Models.find_for` raises.
+        """
+        name = provenance.model
+        try:
+            model = await self._models.find_for(kind.word, name, caller)
+        except UnknownModelError:
+            if await self._models.is_shipped(name, provenance.identity):
+                raise _not_loaded() from None
+            raise
+        # A record may have had this name when it drew the picture.
+        identity = provenance.identity
+        has_other_weights = provenance.digest != model.digest
+        if has_other_weights and identity:
+            is_shipped = await self._models.is_shipped(name, identity)
+            if is_shipped:
+                raise _not_loaded()
+        return model
 
 
 class _Reading:
@@ -286,6 +312,13 @@ def _facts_of_coded_file(file: CodedFile, model: Model) -> Mapping[str, Any]:
         "names_identity": bool(file.identity),
         "card_changed": model.has_changed_since(file.identity),
     }
+
+
+def _not_loaded() -> NotVerifiableError:
+    return NotVerifiableError(
+        "the image was drawn by a model that this service does not load: use pixelrnn"
+        " verify FILE"
+    )
 
 
 def _facts_of_provenance(provenance: Provenance, model: Model) -> Mapping[str, Any]:

@@ -102,6 +102,17 @@ class Models:
             )
         return found
 
+    async def is_shipped(self, name: str, identity: str) -> bool:
+        """Return whether a models directory of the service has a model of this identity,
+        or of this name if the identity is empty: served or not, also among records.
+        False while no worker has announced any.
+        """
+        try:
+            shipped = await self.reserved()
+        except NoWorkerError:
+            return False
+        return identity in shipped.values() if identity else name in shipped
+
     async def start_identity(self, name: str, caller: Caller) -> str:
         """Return the identity of the model that a training is to begin with: one that
         is served and that the caller sees, or a shipped one that is not served.

@@ -25,6 +25,10 @@ RECIPE = {
     "sample": "3",
 }
 
+NOT_LOADED = (
+    "drawn by a model that this service does not load: use pixelrnn verify FILE"
+)
+
 
 @pytest.fixture(autouse=True)
 def models(worker: HandWorker) -> None:
@@ -174,6 +178,29 @@ def test_changed_pixel_is_named_when_the_picture_is_enlarged(
     large.putpixel((6, 9), 1)
     problem = is_problem(verify(client, told(large)), 422)
     assert "pixel (1, 2) is no square of one colour any more" in problem["detail"]
+
+
+def test_a_picture_that_a_record_drew_is_verified_by_the_command(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """Whether no model has the record's name now, or one with other weights; whether the
+    picture names an identity or not. Pictures of models that nobody has are as before."""
+    worker.reserve(**{"old": "e" * 64, "grey-0.3": "f" * 64, "grey": "a" * 64})
+    others = "with other weights of this model"
+    for changes, status, words in (
+        ({"model": "old", "identity": "e" * 64}, 422, NOT_LOADED),
+        ({"model": "old"}, 422, NOT_LOADED),
+        ({"identity": "f" * 64, "digest": "d" * 64}, 422, NOT_LOADED),
+        ({"identity": "b" * 64, "digest": "d" * 64}, 422, others),
+        ({"digest": "d" * 64}, 422, others),
+        ({"model": "nowhere", "identity": "b" * 64}, 404, "expected one of"),
+        ({"model": "nowhere"}, 404, "expected one of"),
+    ):
+        problem = is_problem(verify(client, told(PICTURE, **changes)), status)
+        assert words in problem["detail"], changes
+    not_loaded = verify(client, told(PICTURE, model="old")).json()
+    assert not_loaded["type"] == "urn:pixelrnn:problem:not-verifiable"
+    assert verify(client, told(PICTURE)).status_code == 202
 
 
 @pytest.mark.parametrize("place", [(6, 8), (3, 0), (6, 4)])

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from model_core import save_model, untrained
+from model_core import load_model, sample, save_model, untrained
 from model_core.card import Card
+from model_core.data.pixels import values_to_pixels
 from tests.worker.harness import (
     PATIENCE_S,
     PROGRAM,
@@ -59,6 +60,39 @@ def test_worker_announces_its_models_when_it_is_ready(
         client.spec("tiny-rgb").digest
     }
     assert client.redis.sismember(keys.WORKERS, "w1")
+
+
+def test_a_record_is_served_only_if_it_is_named(
+    redis_url: str, client: Client, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    """PIXELRNN_MODELS may name models that have become records. Without it they are not
+    served. In both cases the names and identities of all are announced."""
+    models = tmp_path / "models"
+    size = {"height": 6, "width": 5, "layers": 1, "hidden": 4, "head": 4}
+    save_model(untrained("mnist-pixelcnn", seed=1, **size), models / "new")
+    record = models / "records" / "old"
+    old = save_model(untrained("mnist-pixelcnn", seed=2, **size), record)
+    named = start_worker(models_dir=models, models="old,new")
+    info = WorkerInfo.model_validate_json(client.redis.get(keys.worker("w1")))
+    assert [card.name for card in info.models] == ["new", "old"]
+    of_record = Client(redis_url, models / "records")
+    spec = of_record.submit(model="old")
+    assert of_record.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    known = values_to_pixels(sample(load_model(record), 1, seed=spec.seed).numpy(), 2)
+    np.testing.assert_array_equal(
+        of_record.images(spec)[0], known[0].transpose(1, 2, 0)
+    )
+    named.kill()
+    of_record.redis.close()
+
+    start_worker(models_dir=models)
+    info = WorkerInfo.model_validate_json(client.redis.get(keys.worker("w2")))
+    assert [card.name for card in info.models] == ["new"]
+    digests = client.redis.smembers(keys.RESERVED)
+    for digest in digests:
+        text = client.redis.get(keys.reserved_names(digest.decode()))
+        assert json.loads(text)["old"] == old.identity
+    assert digests
 
 
 def test_job_succeeds_when_a_worker_is_there(served: Client) -> None:
