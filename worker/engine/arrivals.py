@@ -16,7 +16,7 @@ import structlog
 
 from model_core.card import Card
 from model_core.errors import ModelError
-from model_core.models_directory import CARD, cards_in, weights_in
+from model_core.models_directory import CARD, RECORDS, cards_in, weights_in
 from worker.contract.added import (
     OWNER,
     announced_origin,
@@ -54,8 +54,9 @@ _DRAFT = "."
 class Directory:
     """The models in a directory, and drafts of exchanges beside them.
 
-    asked: the names to look for; all if empty. added: a second directory, whose models
-    of other names belong to them, and whose drafts are seen as models named `.JOB`.
+    asked: the names to look for, also among records; all models but no record if empty.
+    added: a second directory, whose models of other names belong to them, and whose
+    drafts are seen as models named `.JOB`.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class Directory:
         self._asked = frozenset(asked)
         self._added = added
         self._of_added: frozenset[str] = frozenset()
+        self._records: frozenset[str] = frozenset()
+        """Names in `asked` that are those of records."""
         self._seen: dict[str, Fingerprint] = {}
         self._seen = self._look()
         self._settled = {
@@ -96,7 +99,11 @@ class Directory:
     def place(self, name: str) -> Path:
         """Return the directory of a model or draft, as of the last look."""
         is_in_added = _is_draft(name) or self.is_added(name)
-        return self._added / name if self._added and is_in_added else self._path / name
+        if self._added and is_in_added:
+            return self._added / name
+        if name in self._records:
+            return self._path / RECORDS / name
+        return self._path / name
 
     def added_places(self) -> dict[str, Path]:
         """The directories of the second one's models."""
@@ -118,6 +125,11 @@ class Directory:
         } - names
         self._of_added = (self._of_added | added) - names
         ours = {name for name in names if not self._asked or name in self._asked}
+        # An upgrade may move a model that is asked for into the records, also while this
+        # worker serves it.
+        records = {card.parent.name for card in cards_in(self._path / RECORDS)}
+        self._records = (records & self._asked) - names - self._of_added
+        ours |= self._records
         drafts = drafts_in(self._added).values() if self._added else ()
         all_names = sorted(ours | added | {draft.name for draft in drafts})
         return {name: _fingerprint(self.place(name)) for name in all_names}

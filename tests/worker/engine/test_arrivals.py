@@ -68,6 +68,29 @@ def test_change_is_told_once_and_when_it_is_over(tmp_path: Path) -> None:
     assert Directory(models, asked=["other"]).changes() == ([], [])
 
 
+def test_a_model_that_is_asked_for_may_become_a_record(tmp_path: Path) -> None:
+    """It is found in the folder of records then, and is not gone; other records are not
+    served."""
+    touched(tmp_path, "kept")
+    touched(tmp_path, "other")
+    directory = Directory(tmp_path, asked=["kept"])
+    usual = Directory(tmp_path)
+    (tmp_path / "records").mkdir()
+    for name in ("kept", "other"):
+        (tmp_path / name).rename(tmp_path / "records" / name)
+    for _ in range(3):
+        assert directory.changes() == ([], [])
+    assert directory.place("kept") == tmp_path / "records" / "kept"
+    assert usual.changes() == ([], [])
+    assert usual.changes() == ([], ["kept", "other"])
+
+    again = Directory(tmp_path, asked=["kept"])
+    assert again.place("kept") == tmp_path / "records" / "kept"
+    shutil.rmtree(tmp_path / "records" / "kept")
+    again.changes()
+    assert again.changes() == ([], ["kept"])
+
+
 def test_added_models_belong_to_the_others(tmp_path: Path) -> None:
     """Those of other names; each is found at its place, also a moment after it is gone; who sees it is a change."""
     ours, added = tmp_path / "ours", tmp_path / "added"
