@@ -17,7 +17,8 @@ from model_core.cli.terminal import show
 from model_core.data.survey import ARRAYS
 from model_core.errors import ConfigError
 from model_core.training import ahead
-from model_core.training.launch import train_with
+from model_core.training.crew import crew_of_machine
+from model_core.training.launch import processes_for, train_with
 from model_core.training.mirrors import publish_mirrored, report
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, RunResult, expect_new
@@ -39,8 +40,12 @@ def train_pictures(
     models_dir: Path,
     changes: Sequence[str],
     resume: bool,
+    processes: int | None = None,
 ) -> dict[str, Any]:
-    """Train on pictures for so many minutes, publish the best, and show what it draws; the facts as JSON takes them."""
+    """Train on pictures for so many minutes, publish the best, and show what it draws; the facts as JSON takes them.
+
+    processes: how many train. Default: as many as make it faster on this machine.
+    """
     name = name or _model_name(path)
     directory = runs_dir / name
     recipe = _resumed(directory, changes) if resume else None
@@ -48,7 +53,15 @@ def train_pictures(
     plan: Lesson | None = None
     if recipe is None:
         expect_new(directory)
-        plan = lesson(path, minutes, directory, tuple(changes), say=say, is_hasty=True)
+        plan = lesson(
+            path,
+            minutes,
+            directory,
+            tuple(changes),
+            say=say,
+            is_hasty=True,
+            crew=crew_of_machine(processes),
+        )
         say(plan.beforehand)
         recipe = plan.recipe
         facts = {
@@ -57,12 +70,15 @@ def train_pictures(
         }
     other_update = None if plan is None else plan.other_update
     words = [word for change in changes for word in ("--set", change)]
+    if processes is not None:
+        words += ["--processes", str(processes)]
     command = shlex.join(
         ["pixelrnn", "train", path.resolve().name, "--minutes", f"{minutes:g}", *words]
     )
     request = RunRequest(recipe, directory, resume, models_dir, command)
+    count = processes_for(request, processes) if plan is None else plan.processes
     with _compiling_for_later(other_update):
-        result = train_with(request, processes=1)
+        result = train_with(request, count, say=say)
     warning = _warning(result, recipe)
     say(_ended(result, models_dir / name, warning))
     mirrors = None

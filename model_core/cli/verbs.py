@@ -84,8 +84,8 @@ def train(
         typer.Option(
             min=1,
             max=64,
-            help="Processes that divide each batch. \\[default: one, or as many as "
-            "the recipe has shares and this machine has processors to spare]",
+            help="Processes that divide each batch. \\[default: of processors but one, "
+            "as many as the recipe has shares, or make training on pictures faster]",
         ),
     ] = None,
     publish: Annotated[
@@ -110,10 +110,8 @@ def train(
         from model_core.training.run import RunRequest
 
     if are_pictures(config):
-        if data is not None or processes is not None:
-            raise typer.BadParameter(
-                f"{config} is not a recipe: --data and --processes are for recipes"
-            )
+        if data is not None:
+            raise typer.BadParameter(f"{config} is not a recipe: --data is for recipes")
         facts = train_pictures(
             config,
             minutes,
@@ -122,6 +120,7 @@ def train(
             publish or Path("my-models"),
             set_ or [],
             resume,
+            processes,
         )
         if json_:
             print_json(facts)

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -27,10 +28,11 @@ from model_core.training.memory import OutOfMemoryError
 from model_core.training.ranks import MEETING, LostProcessError
 from model_core.training.run import RunRequest, RunResult, train
 from model_core.training.shares import shares_of_run, spare_processors
+from model_core.training.timing import TimingRequest, TrainingImages, time_updates
 
 _DIRECTORY = "group"
 """Directory in a run's for the files of its group."""
-_REQUEST = "request.json"
+_TASK = "task.json"
 _END_S = 10.0
 """Seconds that the other processes may take to end after the leader has finished."""
 _DEATH_S = 5.0
@@ -57,8 +59,29 @@ def train_with(
     """
     if processes == 1:
         return train(request, make_display, is_over)
-    with _led_group(request, processes, say):
+    with _led_group(Task(train=request), processes, say):
         return train(request, make_display, is_over)
+
+
+def time_with(
+    request: TimingRequest,
+    processes: int,
+    images: TrainingImages,
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[dict[int, float], float]:
+    """Time updates in `processes` processes, of which this is one.
+
+    images: the training images that this process has read; the others read them. say:
+        called if the start takes longer than a moment.
+
+    Returns the seconds of an update by number of processes, and the seconds that the
+    start took. Raises the errors of `time_updates`; in any case no other process is
+    left.
+    """
+    began = time.perf_counter()
+    with _led_group(Task(timing=request), processes, say):
+        timing = time_updates(request, images)
+    return timing.update_s, timing.joined_at - began
 
 
 def processes_for(
@@ -86,33 +109,56 @@ def processes_for(
     return min(wanted, shares or wanted)
 
 
-def read_request(directory: Path) -> RunRequest:
-    """Return the request that a group carries out. directory: the group's."""
-    return TypeAdapter(RunRequest).validate_json((directory / _REQUEST).read_bytes())
+@dataclass(frozen=True)
+class Task:
+    """What all processes of a group do: one of these."""
+
+    train: RunRequest | None = None
+    timing: TimingRequest | None = None
+
+    @property
+    def directory(self) -> Path:
+        """The run's."""
+        request = self.train or self.timing
+        assert request is not None
+        return request.directory
+
+    def carry_out(self) -> None:
+        """Do it, as one process of the group that the environment describes. Raises the
+        errors of `run.train` or `time_updates`."""
+        if self.train is not None:
+            train(self.train)
+        if self.timing is not None:
+            time_updates(self.timing)
+
+
+def read_task(directory: Path) -> Task:
+    """Return the task of a group. directory: the group's."""
+    return TypeAdapter(Task).validate_json((directory / _TASK).read_bytes())
 
 
 @contextmanager
 def _led_group(
-    request: RunRequest, processes: int, say: Callable[[str], None]
+    task: Task, processes: int, say: Callable[[str], None]
 ) -> Iterator[None]:
     """Start the other processes of a group, and lead it within the context."""
-    directory = request.directory / _DIRECTORY
+    directory = (task.directory / _DIRECTORY).absolute()
     # An earlier group of this run may have been killed.
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    (directory / _REQUEST).write_bytes(TypeAdapter(RunRequest).dump_json(request))
+    (directory / _TASK).write_bytes(TypeAdapter(Task).dump_json(task))
     others: list[subprocess.Popen[bytes]] = []
     try:
         for rank in range(1, processes):
             environment = _environment_of(rank, processes, directory)
             others.append(_started(directory, environment))
         with if_slow(say, f"starting {processes} processes"):
-            _wait_until_ready(others, request)
+            _wait_until_ready(others, task)
         with _environment(_environment_of(0, processes, directory)):
             yield
         _wait_until_ended(others)
     except LostProcessError as error:
-        raise _cause(others, request) or error from error
+        raise _cause(others, task) or error from error
     finally:
         for other in others:
             other.kill()
@@ -149,9 +195,7 @@ def _started(
     )
 
 
-def _wait_until_ready(
-    others: list["subprocess.Popen[bytes]"], request: RunRequest
-) -> None:
+def _wait_until_ready(others: list["subprocess.Popen[bytes]"], task: Task) -> None:
     """Wait until the other processes have imported what they need.
 
     Raises LostProcessError if one has died: a process that waits for it in
@@ -161,7 +205,7 @@ def _wait_until_ready(
         assert other.stdout is not None
         if other.stdout.readline().strip() != READY.encode():
             raise LostProcessError(
-                f"training process {other.pid} did not start: {_way_on(request)}"
+                f"training process {other.pid} did not start: {_way_on(task)}"
             )
 
 
@@ -174,9 +218,7 @@ def _wait_until_ended(others: list["subprocess.Popen[bytes]"]) -> None:
         time.sleep(_LOOK_S)
 
 
-def _cause(
-    others: list["subprocess.Popen[bytes]"], request: RunRequest
-) -> PixelRNNError | None:
+def _cause(others: list["subprocess.Popen[bytes]"], task: Task) -> PixelRNNError | None:
     """Return the error by which another process has ended, which broke the connections
     of all; None if none can be found."""
     deadline = time.monotonic() + _DEATH_S
@@ -184,13 +226,13 @@ def _cause(
         for other in others:
             # Processes that were lost themselves report EXIT_LOST.
             if other.poll() not in (None, 0, EXIT_LOST):
-                return _error_of(other, request)
+                return _error_of(other, task)
         if time.monotonic() > deadline:
             return None
         time.sleep(_LOOK_S)
 
 
-def _error_of(dead: "subprocess.Popen[bytes]", request: RunRequest) -> PixelRNNError:
+def _error_of(dead: "subprocess.Popen[bytes]", task: Task) -> PixelRNNError:
     """Return the error of a process that has ended with a failure."""
     assert dead.stdout is not None
     lines = dead.stdout.read().splitlines()
@@ -203,12 +245,14 @@ def _error_of(dead: "subprocess.Popen[bytes]", request: RunRequest) -> PixelRNNE
     why = f" ({failure['failed']})" if failure["failed"] else ""
     return LostProcessError(
         f"training process {dead.pid} ended with {dead.returncode}{why}: "
-        f"{_way_on(request)}"
+        f"{_way_on(task)}"
     )
 
 
-def _way_on(request: RunRequest) -> str:
-    return f"go on from {request.directory} with --resume"
+def _way_on(task: Task) -> str:
+    if task.train is None:
+        return "try again, or with --processes 1"
+    return f"go on from {task.directory} with --resume"
 
 
 @contextmanager

@@ -20,7 +20,7 @@ EXIT_LOST = 4
 
 
 def main(leader: int, directory: Path) -> int:
-    """Train as one of the group, and return the exit status.
+    """Carry out the task of the group, and return the exit status.
 
     leader: process id of the leader, which started this process. directory: that of the
         group.
@@ -32,15 +32,14 @@ def main(leader: int, directory: Path) -> int:
     os.dup2(2, 1)  # other output of this process is no message to the leader
 
     from model_core.errors import PixelRNNError
-    from model_core.training.launch import read_request
+    from model_core.training.launch import read_task
     from model_core.training.memory import OutOfMemoryError
     from model_core.training.ranks import LostProcessError
-    from model_core.training.run import train
 
-    request = read_request(directory)
+    task = read_task(directory)
     print(READY, file=answers, flush=True)
     try:
-        train(request)
+        task.carry_out()
     except LostProcessError:
         return EXIT_LOST
     except PixelRNNError as error:

@@ -30,6 +30,11 @@ _ENDLESS = timedelta(days=7)
 for hours, and the connection to one that has died is closed at once."""
 
 
+_JOINING = timedelta(minutes=5)
+"""Maximum time from the first process that is ready to join a group to the last one. One
+that dies before it has joined closes no connection."""
+
+
 class LostProcessError(PixelRNNError):
     """One of several training processes has died."""
 
@@ -57,12 +62,27 @@ class Ranks:
         self.count = count
         self.shares = shares or count
         self._device = device
+        self._group: dist.ProcessGroup | None = None  # all processes
 
     def with_shares(self, shares: int) -> Self:
         """Return the same place in the group, with another number of shares."""
         other = copy(self)
         other.shares = shares
         return other
+
+    def first(self, count: int) -> Self | None:
+        """Return this process's place in the group of the first `count` processes, with
+        one share for each; None if it is not one of them. Every process must call it.
+        Raises LostProcessError if another process has died."""
+        other = copy(self)
+        other.count = count
+        other.shares = count
+        if count < self.count:
+            with _expecting_all():
+                group = dist.new_group([*range(count)])
+            # Processes outside get a number instead.
+            other._group = group if isinstance(group, dist.ProcessGroup) else None
+        return other if self.rank < count else None
 
     @property
     def leads(self) -> bool:
@@ -93,7 +113,7 @@ class Ranks:
         if self.count > 1 and self._device != "cpu":
             own = compute(self.rank).to(self._device)
             with _expecting_all():
-                dist.all_reduce(own)
+                dist.all_reduce(own, group=self._group)
             return own
 
         own = compute(self.rank)
@@ -114,7 +134,7 @@ class Ranks:
             return [tensor]
         gathered = [torch.empty_like(tensor) for _ in range(self.count)]
         with _expecting_all():
-            dist.all_gather(gathered, tensor)
+            dist.all_gather(gathered, tensor, self._group)
         return gathered
 
     def expect_equal(self, digest: bytes) -> None:
@@ -142,7 +162,7 @@ class Ranks:
             return flag
         number = torch.tensor(float(flag), device=self._device)
         with _expecting_all():
-            dist.all_reduce(number)
+            dist.all_reduce(number, group=self._group)
         return bool(number > 0)
 
 
@@ -170,26 +190,40 @@ def joined_ranks(device: str) -> Iterator[Ranks]:
     if count == 1:
         yield Ranks()
         return
-    meeting = os.environ.get(MEETING)
-    init_method = f"file://{meeting}" if meeting else "env://"
     rank = int(os.environ["RANK"])
+    with _expecting_all():
+        store = _meeting_of_all(rank, count)
+    # Without a store, torch finds torchrun's.
     if device.startswith("cuda"):
         # A long timeout, because the leader draws samples and writes files while the
         # others wait. Without device_id, NCCL guesses the GPU from the rank.
         dist.init_process_group(
             "nccl",
-            init_method,
-            _PATIENCE,
+            timeout=_PATIENCE,
             world_size=count,
             rank=rank,
+            store=store,
             device_id=torch.device(device),
         )
     else:
         with _expecting_all():
             dist.init_process_group(
-                "gloo", init_method, _ENDLESS, world_size=count, rank=rank
+                "gloo", timeout=_ENDLESS, world_size=count, rank=rank, store=store
             )
     try:
         yield Ranks(dist.get_rank(), count, device)
     finally:
         dist.destroy_process_group()
+
+
+def _meeting_of_all(rank: int, count: int) -> dist.Store | None:  # pyright: ignore[reportPrivateImportUsage]
+    """Return the store through which the processes of launch.py find each other, once
+    all of them have opened it; None if launch.py did not start them. Raises torch's
+    RuntimeError if one of them does not come."""
+    path = os.environ.get(MEETING)
+    if path is None:
+        return None
+    store = dist.FileStore(path, count)  # pyright: ignore[reportPrivateImportUsage]
+    store.set(f"here/{rank}", "")
+    store.wait([f"here/{other}" for other in range(count)], _JOINING)
+    return store

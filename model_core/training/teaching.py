@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from model_core.compiled.vector_code import HAS_BF16
@@ -23,19 +22,18 @@ from model_core.data.pixels import values_to_pixels
 from model_core.data.splits import Values
 from model_core.data.survey import Survey, survey
 from model_core.float32 import smallest_as_zero
-from model_core.networks import build_network
 from model_core.slow_steps import if_slow
 from model_core.training.ahead import compile_update, is_compiled, note_compiled
-from model_core.training.batches import Batches
 from model_core.training.choice import choice, picture_recipe
+from model_core.training.crew import ALONE, Crew, choose_processes, data_bytes
 from model_core.training.first_weights import named_model
 from model_core.training.forecast import UPDATE_BY_SCORE
 from model_core.training.images import RunImages
 from model_core.training.precision import PRECISIONS, remember, remembered
-from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
 from model_core.training.run import make_process_fit
 from model_core.training.step import Learner
+from model_core.training.timing import TimingRequest, learner_of
 
 _LEAST_MEASURED = 4
 """Updates of each precision that are timed, at least. The first update is not timed,
@@ -98,6 +96,10 @@ class Lesson:
     other_update: Update | None = None
     """Network, batch and precision of an update that was not timed because it is not
     compiled yet; None if all were."""
+    processes: int = 1
+    """How many processes are to train."""
+    process_bytes: int = 0
+    """Bytes that timing updates took in one process; 0 if the system does not say."""
 
 
 def lesson(
@@ -110,27 +112,31 @@ def lesson(
     say: Callable[[str], None] = lambda _: None,
     cache: Path | None = None,
     is_hasty: bool = False,
+    crew: Crew = ALONE,
 ) -> Lesson:
     """Return a recipe for some pictures that takes `minutes` on this machine, in the
-    faster precision.
+    faster precision and with the shares of as many processes as make it faster.
 
     The pictures are read, and some updates are made and timed with networks that are
     then dropped.
 
     path: the pictures: a folder, or a file of arrays.
-    minutes: counted from the first update on; the preparation may take as long again
-        the first time.
+    minutes: counted from the first update on, but what it takes to time and start
+        several processes counts too; the preparation may take as long again the first
+        time.
     directory, cache: the run's directory, and that of decoded images.
     changes: the user's, such as "training.batch=4".
     channels, values: replace those that the pictures need.
     say: called with a line on what is being done, if that takes longer than a moment.
     is_hasty: True to take float32 if bf16 is not compiled yet, so that the first update
         comes sooner; `other_update` then says what is missing.
+    crew: the processes that the training may have.
 
     Raises DataError for pictures that cannot be read, ConfigError for a change that
     does not fit, ModelError if the model that it begins with cannot be loaded.
     """
     make_process_fit()
+    held_bytes = data_bytes()
     with if_slow(say, "looking at the pictures"):
         pictures = survey(path)
     pictures = replace(
@@ -186,7 +192,19 @@ def lesson(
     most = math.inf
     if not wanted.data.crops:
         most = _MOST_PASSES * len(train) // draft.training.batch
-    length, in_time = _length(draft, update_s, most, len(valid), minutes)
+    process_bytes = data_bytes() - held_bytes
+    chosen = choose_processes(
+        TimingRequest(draft, directory, cache=cache),
+        (train, labels),
+        crew,
+        update_s,
+        process_bytes,
+        minutes,
+        say,
+    )
+    tree["training"]["shares"] = chosen.shares
+    left_minutes = minutes - chosen.spent_s / 60
+    length, in_time = _length(draft, chosen.update_s, most, len(valid), left_minutes)
     tree["training"] |= length
     recipe = recipe_so_far()
 
@@ -194,8 +212,27 @@ def lesson(
     early = _EARLY if in_time > most else ""
     guessing = math.log2(config.values)
     png = file_bits(valid, config)
-    lines = _beforehand(pictures, recipe, minutes, guessing, png, early, _others(path))
-    return Lesson(recipe, lines, guessing, png, pictures.colours, early, other_update)
+    lines = _beforehand(
+        pictures,
+        recipe,
+        chosen.processes,
+        minutes,
+        guessing,
+        png,
+        early,
+        _others(path),
+    )
+    return Lesson(
+        recipe,
+        lines,
+        guessing,
+        png,
+        pictures.colours,
+        early,
+        other_update,
+        chosen.processes,
+        process_bytes,
+    )
 
 
 def warning_of(
@@ -274,7 +311,7 @@ def _update_seconds(
     The first update of each may compile code for this machine and is not counted.
     """
     with smallest_as_zero():
-        learners = [_learner(recipe, train, labels) for recipe in recipes]
+        learners = [learner_of(recipe, (train, labels)) for recipe in recipes]
         with if_slow(say, "compiling the loops that learn, once on this machine"):
             for recipe, learner in zip(recipes, learners, strict=True):
                 _advance_first(recipe, learner)
@@ -304,19 +341,6 @@ def _advance_first(recipe: Recipe, learner: Learner) -> None:
         note_compiled(*update)
     else:
         learner.advance(0, stop=False)
-
-
-def _learner(recipe: Recipe, train: Values | Crops, labels: Labels | None) -> Learner:
-    """Return a learner of a network with random weights."""
-    training = recipe.training
-    batches = Batches(
-        train,
-        training.batch,
-        training.seed,
-        labels=None if labels is None else labels.numbers,
-    )
-    torch.manual_seed(training.seed)
-    return Learner(build_network(recipe.network.config()), batches, training, Ranks())
 
 
 def _length(
@@ -370,6 +394,7 @@ def _others(path: Path) -> str:
 def _beforehand(
     pictures: Survey,
     recipe: Recipe,
+    processes: int,
     minutes: float,
     guessing: float,
     png: float,
@@ -387,10 +412,11 @@ def _beforehand(
     if pictures.colours:
         values = f"{pictures.colours} colours"
 
+    by = f" by {processes} processes" if processes > 1 else ""
     plan = (
         f"{pictures.pictures} pictures {ours.sort}{labels}: a {config.network} of "
         f"{config.width}x{config.height} pixels, {values}, begins with {begin} and "
-        f"trains in {recipe.training.precision} for at most {minutes:g} minutes"
+        f"trains in {recipe.training.precision}{by} for at most {minutes:g} minutes"
     )
     compare = (
         f"guessing has {guessing:.2f} bits/dim, PNG {png:.2f} for the pictures held "

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from torch import Tensor
 
 from model_core.card import Card
 from model_core.models_directory import CARD
+from model_core.training import ranks
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.display import Display
 from model_core.training.launch import processes_for
 from model_core.training.publish import publish
-from model_core.training.ranks import Ranks, UnequalProcessesError
+from model_core.training.ranks import LostProcessError, Ranks, UnequalProcessesError
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, prepare
 from tests.house.processes import children_of, eventually, is_alive, is_stopped
@@ -163,6 +165,18 @@ def test_processes_with_different_weights_write_no_checkpoint(
         loop.run(lambda: False, Display(leads=False, iteration=0, total=12))
     files.journal.close()
     assert not (tmp_path / "last.safetensors").exists()
+
+
+def test_a_process_that_does_not_join_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no connection yet that could be closed."""
+    monkeypatch.setattr(ranks, "_JOINING", timedelta(seconds=0.5))
+    for name, value in (("RANK", "0"), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(ranks.MEETING, str(tmp_path / "meeting"))
+    with pytest.raises(LostProcessError), ranks.joined_ranks("cpu"):
+        pass
 
 
 @on_linux

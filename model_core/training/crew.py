@@ -1,0 +1,161 @@
+"""How many processes train on somebody's pictures, and so how many shares their batches
+have."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from model_core.slow_steps import if_slow
+from model_core.training.launch import time_with
+from model_core.training.recipe import TrainingSection
+from model_core.training.shares import spare_processors
+from model_core.training.timing import TimingRequest, TrainingImages
+
+_TIMED_S = 1.0
+"""Seconds of updates that are timed with each number of processes, if their updates
+take as long as those of one process."""
+_LEAST_UPDATES = 4
+_MOST_UPDATES = 30
+_LEAST_GAIN = 0.05
+"""More processes are chosen if they shorten an update by at least this part."""
+_LEAST_S = 30.0
+"""A shorter training has one process: starting others would take most of its time."""
+_SPARE_MEMORY = 2
+"""A process is expected to need so many times the memory that timing updates took: its
+validations need more."""
+
+
+def data_bytes() -> int:
+    """Return how many bytes of data this process has, as RLIMIT_DATA counts them; 0 if
+    the system does not say."""
+    if sys.platform != "linux":
+        return 0
+    pages = int(Path("/proc/self/statm").read_text().split()[5])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _divide_nothing(_: int) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The processes that a training on pictures may have.
+
+    most: their number, at most. wanted: the user's number, which is not questioned.
+    memory: bytes for all of them together. Default: not limited.
+    divide_memory: called with a number of processes before so many are started, to give
+        each of them its part of the memory.
+    """
+
+    most: int = 1
+    wanted: int | None = None
+    memory: int | None = None
+    divide_memory: Callable[[int], None] = _divide_nothing
+
+    def limit(self, process_bytes: int) -> int:
+        """Return how many processes there may be if each needs so many bytes."""
+        if self.memory is None or not process_bytes:
+            return self.most
+        return max(1, min(self.most, self.memory // (_SPARE_MEMORY * process_bytes)))
+
+
+ALONE = Crew()
+"""One process."""
+
+
+def crew_of_machine(wanted: int | None) -> Crew:
+    """Return the processes that a training may have which has this machine for itself:
+    all processors but one, and half of the memory. wanted: the user's number, if
+    any."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Crew(spare_processors(), wanted, physical // 2)
+
+
+@dataclass(frozen=True)
+class ChosenProcesses:
+    """The processes of a training, and how its batches are divided.
+
+    processes: how many train. shares: of each batch. update_s: seconds of an update.
+    spent_s: seconds of the training's minutes that timing took and that the start of
+        the processes will take.
+    """
+
+    processes: int
+    shares: int
+    update_s: float
+    spent_s: float = 0.0
+
+
+def choose_processes(
+    timing: TimingRequest,
+    images: TrainingImages,
+    crew: Crew,
+    alone_s: float,
+    process_bytes: int,
+    minutes: float,
+    say: Callable[[str], None],
+) -> ChosenProcesses:
+    """Return the number of processes with which updates are fastest here, among those
+    that divide the batch into equal shares.
+
+    timing: its counts and updates are chosen here. images: the training images, which
+        this process has read. crew: the processes that it may have. alone_s: seconds
+        of an update by this process alone. process_bytes: that a process needs.
+    minutes: of the training. say: called if a step takes longer than a moment.
+
+    Raises ConfigError if the batch cannot be divided by the number that the user wants.
+    """
+    training = timing.recipe.training
+    on_processors = training.device == "cpu"
+    best = ChosenProcesses(1, training.shares or int(on_processors), alone_s)
+    counts = _counts(training, crew, process_bytes, minutes)
+    if not counts:
+        return best
+    updates = int(_TIMED_S / alone_s)
+    timing = replace(
+        timing,
+        counts=counts,
+        updates=max(_LEAST_UPDATES, min(_MOST_UPDATES, updates)),
+    )
+    began = time.perf_counter()
+    crew.divide_memory(max(counts))
+    names = ", ".join(map(str, counts))
+    with if_slow(say, f"timing updates by {names} processes"):
+        update_s, start_s = time_with(timing, max(counts), images)
+    spent_s = time.perf_counter() - began
+
+    for count in counts:
+        shares = training.shares or count
+        is_faster = update_s[count] < best.update_s * (1 - _LEAST_GAIN)
+        if is_faster or crew.wanted is not None:
+            best = ChosenProcesses(count, shares, update_s[count])
+    if best.processes > 1:
+        spent_s += start_s
+    crew.divide_memory(best.processes)
+    return replace(best, spent_s=spent_s)
+
+
+def _counts(
+    training: TrainingSection, crew: Crew, process_bytes: int, minutes: float
+) -> list[int]:
+    """Return the numbers of processes to time, beside one; empty if one is the only
+    choice."""
+    if training.device != "cpu":
+        return []
+    shares = training.shares
+    limit = crew.limit(process_bytes)
+    if crew.wanted is not None:
+        wanted = min(crew.wanted, shares or crew.wanted)
+        return [wanted] if wanted > 1 else []
+    if 60 * minutes < _LEAST_S:
+        return []
+    if shares:
+        most = min(shares, limit)
+        return [most] if most > 1 else []
+    # Shares are equal, so processes with one share each divide the batch.
+    most = min(limit, training.batch)
+    return [count for count in range(2, most + 1) if training.batch % count == 0]
