@@ -5,12 +5,12 @@
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 
 /**
- * Return the text chunks of a PNG: tEXt, and iTXt that is not compressed.
+ * Return the text chunks of a PNG, tEXt and iTXt.
  *
  * @param {ArrayBuffer} file - The file, or its beginning: chunks that are cut off are
  *     ignored.
  * @returns {Record<string, string>} Value of each chunk by its keyword; empty if the
- *     bytes are no PNG.
+ *     bytes are no PNG. A compressed iTXt chunk gives unreadable text.
  */
 export function textOf(file) {
   /** @type {Record<string, string>} */

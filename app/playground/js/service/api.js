@@ -1,68 +1,111 @@
-/** The server's calls. Throws Problem when it refuses, Unreachable when it does not answer; knows no element. */
+/**
+ * The calls of the server's API. Knows no element.
+ *
+ * A call raises `Problem` if the server refuses it, and `Unreachable` if the server
+ * does not answer.
+ */
 
 import { Problem, Unreachable } from "./problems.js";
 import { passing } from "../storage.js";
 
 /** @import {Info, Job, Model, RankedImage, Receipt, ScoreMap, ScoreResult, Stage} from "../types" */
 
+/** Key of the API key in the tab's storage. */
 const KEY = "pixelrnn.key";
+/** Times that a new job is sent if the server does not answer. */
 const TRIES = 3;
+/** Milliseconds before the second try; the third waits twice as long. */
 const PAUSE_MS = 400;
+/** Milliseconds after which a request for the models is given up. */
 const LOOK_LIMIT_MS = 8000;
-/** Between two looks at a question that waits. */
+/** Seconds that the server may hold a request for the state of a question. */
 const LOOK_WAIT_S = 4;
-/** Short: until a question has been answered, nobody knows the id that takes it back. */
+/**
+ * Seconds that the server may hold the first answer. Until it arrives, the page has no
+ * id with which to cancel the job.
+ */
 const FIRST_WAIT_S = 1;
 
+/**
+ * The server's API. main.js makes one for the page.
+ *
+ * Each method is one call. It sends the API key if there is one, and asks the person
+ * for a key once if the server requires one. It raises Problem if the server refuses
+ * the call, Unreachable if the server does not answer, and the signal's reason if the
+ * caller aborts it.
+ */
 export class Api {
-  /** Called when the server wants a key; resolves to one, or to "" when the person has none. */
+  /** Called if the server requires a key; resolves to the key, or to "" if the person has none. */
   askForKey = async () => "";
 
-  /** Whether there is a server to be asked. */
+  /** False in an exported folder, which has no server. */
   hasService = true;
 
-  /** Asked once for all that only look; again for each new job. */
+  /** Whether to ask for a key: once for requests that only read, and again for each new job. */
   #mayAsk = true;
-  /** Jobs that somebody waits for, and nobody would look at later. @type {Set<string>} */
+  /** Ids of jobs that are canceled when the page is left: nobody would look at them later. @type {Set<string>} */
   #questions = new Set();
 
-  /** Whether it has been asked for a key and has one. */
+  /** Return true if the tab has an API key. */
   get hasKey() {
     return passing.get(KEY) !== null;
   }
 
-  /** @returns {Promise<Info>} */
+  /**
+   * Return the server's versions and limits.
+   *
+   * @returns {Promise<Info>}
+   */
   info() {
     return this.#json("/info");
   }
 
-  /** @returns {Promise<Model[]>} */
+  /**
+   * Return the models that workers have loaded. `isPortable` says whether this browser
+   * can fetch a model; servers of earlier versions do not say.
+   *
+   * @returns {Promise<Model[]>}
+   */
   async models() {
     const { models, portable } = await this.#json("/models", { signal: AbortSignal.timeout(LOOK_LIMIT_MS) });
     return models.map((/** @type {Model} */ model) => ({ ...model, isPortable: portable?.includes(model.name) }));
   }
 
-  /** Where a browser finds a model and the engine that draws from it. @param {string} name @returns {Promise<{digest: string, identity: string | null, engine: string, model: string}>} */
+  /**
+   * Return where a browser finds a model and the engine that draws with it, and the
+   * digests of the model.
+   *
+   * @param {string} name
+   * @returns {Promise<{digest: string, identity: string | null, engine: string, model: string}>}
+   */
   portable(name) {
     return this.#json(`/models/${encodeURIComponent(name)}/portable`);
   }
 
   /**
+   * Return a job.
+   *
    * @param {string} id
-   * @param {number} waitS how long to wait for the end
-   * @param {AbortSignal} [signal] ends the wait
+   * @param {number} waitS - Seconds that the server may wait for the job to end.
+   * @param {AbortSignal} [signal] - Ends the wait.
    * @returns {Promise<Job>}
    */
   job(id, waitS = 0, signal) {
     return this.#json(`/jobs/${id}?wait=${waitS}`, { signal });
   }
 
-  /** Nothing, once it has ended. @param {string} id */
+  /**
+   * Cancel a job; a job that has ended stays as it is.
+   *
+   * @param {string} id
+   */
   async cancel(id) {
     await this.send(`/jobs/${id}/cancel`, { method: "POST" });
   }
 
   /**
+   * Return the bits that each pixel of a scored picture costs.
+   *
    * @param {string} id
    * @returns {Promise<ScoreMap>}
    */
@@ -71,6 +114,8 @@ export class Api {
   }
 
   /**
+   * Return a picture of a job's images as a file.
+   *
    * @param {string} id
    * @param {{sample?: number, scale?: number, stage?: Stage, grid?: boolean, format?: "zip"}} [options]
    */
@@ -79,23 +124,38 @@ export class Api {
     return (await this.send(`/jobs/${id}/image?${query}`, {})).blob();
   }
 
-  /** What a job began with. @param {string} id @param {"image" | "mask"} of */
+  /**
+   * Return the picture or the mask that a job was given.
+   *
+   * @param {string} id
+   * @param {"image" | "mask"} of
+   */
   async given(id, of) {
     return (await this.send(`/jobs/${id}/given?of=${of}`, {})).blob();
   }
 
-  /** What is expected of each pixel of a finished completion by `posterior`, or how uncertain it was. @param {string} id @param {"mean" | "entropy"} of */
+  /**
+   * Return the expected value of each pixel of a finished completion, or its entropy,
+   * as a picture file.
+   *
+   * @param {string} id
+   * @param {"mean" | "entropy"} of
+   */
   async marginals(id, of) {
     return (await this.send(`/jobs/${id}/marginals?of=${of}`, {})).blob();
   }
 
   /**
-   * A job that draws: JSON for a sample, a form for what needs files. One click is one job, however often it is sent.
+   * Start a job.
    *
-   * @param {string} path
-   * @param {Record<string, any> | FormData} body
-   * @param {number} waitS how long to wait for the end
-   * @param {AbortSignal} [signal] ends the wait; it then throws what the browser throws
+   * A request without an answer is sent up to three times with one idempotency key, so
+   * it never starts two jobs.
+   *
+   * @param {string} path - Path of the call, such as "/sample".
+   * @param {Record<string, any> | FormData} body - JSON for a sample, a form for calls
+   *     with files.
+   * @param {number} waitS - Seconds that the server may wait for the job to end.
+   * @param {AbortSignal} [signal] - Ends the wait.
    * @returns {Promise<Job>}
    */
   async submit(path, body, waitS = 0, signal) {
@@ -116,13 +176,14 @@ export class Api {
   }
 
   /**
-   * The answer to a question: its job, once it has ended, however long that takes. A question that is given up is taken
-   * back from the server, so that it is not in the way of the next one.
+   * Start a job and wait until it has ended. If the caller gives up, the job is
+   * canceled, so that it does not delay the next one.
    *
    * @param {string} path
    * @param {Record<string, any> | FormData} body
-   * @param {AbortSignal} signal gives it up; it then throws what the browser throws
-   * @param {(job: Job) => void} [onWait] told now and then where it stands
+   * @param {AbortSignal} signal - Gives up; the promise is rejected with its reason.
+   * @param {(job: Job) => void} [onWait] - Called now and then with the state of the
+   *     job.
    * @returns {Promise<Job>}
    */
   ask(path, body, signal, onWait) {
@@ -133,6 +194,8 @@ export class Api {
   }
 
   /**
+   * Start a job and wait for its end.
+   *
    * @param {string} path
    * @param {Record<string, any> | FormData} body
    * @param {AbortSignal} signal
@@ -155,7 +218,13 @@ export class Api {
     return job;
   }
 
-  /** A job that is followed elsewhere, and taken back as a question is until it has ended. @param {string} id @param {AbortSignal} signal */
+  /**
+   * Cancel a job when a signal is aborted or the page is left, unless `forget` is
+   * called before.
+   *
+   * @param {string} id
+   * @param {AbortSignal} signal
+   */
   cancelOnAbort(id, signal) {
     this.#questions.add(id);
     const giveUp = () => this.#questions.delete(id) && this.#cancelQuietly(id);
@@ -163,25 +232,35 @@ export class Api {
     else signal.addEventListener("abort", giveUp, { once: true });
   }
 
-  /** It has ended. @param {string} id */
+  /**
+   * Do not cancel this job any more: it has ended.
+   *
+   * @param {string} id
+   */
   forget(id) {
     this.#questions.delete(id);
   }
 
-  /** All questions, because the page is left. */
+  /** Cancel all open questions, because the page is left. */
   cancelAll() {
     for (const id of this.#questions) this.#cancelQuietly(id);
   }
 
-  /** Also while the page goes away; where it does not succeed the job draws in vain. @param {string} id */
+  /**
+   * Cancel a job, also while the page is closing. If that fails, the job draws in vain.
+   *
+   * @param {string} id
+   */
   #cancelQuietly(id) {
     this.#fetch(`/jobs/${id}/cancel`, { method: "POST", keepalive: true }).catch(() => {});
   }
 
   /**
-   * @param {string} path
-   * @param {RequestInit} request
-   * @returns {Promise<Response>} one that is fine
+   * Send a request and return its response.
+   *
+   * @param {string} path - Path of the call.
+   * @param {RequestInit} request - Options of `fetch`.
+   * @returns {Promise<Response>} A response with a status from 200 to 299.
    */
   async send(path, request) {
     const response = await this.#fetch(path, request);
@@ -199,6 +278,8 @@ export class Api {
   }
 
   /**
+   * Send a request with the API key, if there is one.
+   *
    * @param {string} path
    * @param {RequestInit} request
    */
@@ -209,7 +290,12 @@ export class Api {
     return orUnreachable(fetch(path, { ...request, headers }), request.signal);
   }
 
-  /** @param {string} path @param {RequestInit} request */
+  /**
+   * Send a request and return the JSON of the response.
+   *
+   * @param {string} path
+   * @param {RequestInit} request
+   */
   async #json(path, request = {}) {
     const response = await this.send(path, request);
     return orUnreachable(response.json(), request.signal);
@@ -217,8 +303,8 @@ export class Api {
 }
 
 /**
- * An answer, or a part of one: whatever cuts it off, its time limit too, the server does not answer. Only who gave it up
- * hears what the browser says.
+ * Wait for a response, or a part of one. Replace the browser's error by Unreachable,
+ * except if the caller aborted it.
  *
  * @template T
  * @param {Promise<T>} answer
@@ -234,45 +320,82 @@ async function orUnreachable(answer, signal) {
   }
 }
 
-/** A score's numbers, once it has them. @param {Job} job @returns {ScoreResult | null} */
+/**
+ * Return the result of a score job.
+ *
+ * @param {Job} job - Any job.
+ * @returns {ScoreResult | null} The result; null if the job is of another kind or has
+ *     no result yet.
+ */
 export function scoreOf({ result }) {
   return result?.type === "score" ? result : null;
 }
 
-/** Likeliest first. @param {Job} job @returns {RankedImage[] | null} */
+/**
+ * Return the images of a job in the order of their probability, the likeliest first.
+ *
+ * @param {Job} job - Any job.
+ * @returns {RankedImage[] | null} Index and nats of each image; null if the job did not
+ *     rank its images.
+ */
 export function rankingOf({ result }) {
   return (result?.type === "images" && result.ranking) || null;
 }
 
-/** Those of a job's images, as far as they are known. @param {Job} job @returns {string[]} */
+/**
+ * Return the label of each image of a job; an empty list if they are not known.
+ *
+ * @param {Job} job - Any job.
+ * @returns {string[]}
+ */
 export function labelsOf({ result }) {
   return (result?.type === "images" && result.labels) || [];
 }
 
-/** How probable an image was as it was drawn; null if the job does not say it. @param {Job} job @param {number} sample */
+/**
+ * Return the probability with which an image was drawn.
+ *
+ * @param {Job} job - Any job.
+ * @param {number} sample - Index of the image.
+ * @returns `nats`: -ln p; `bits_per_dim`: the same in bits for each value. Null if the
+ *     job does not state it.
+ */
 export function probabilityOf({ result }, sample) {
   if (result?.type !== "images" || !result.nats || !result.bits_per_dim) return null;
   return { nats: result.nats[sample], bits_per_dim: result.bits_per_dim[sample] };
 }
 
-/** @param {Job} job @returns {Receipt | null} */
+/**
+ * Return the receipt of a completion: figures that say how good its images are.
+ *
+ * @param {Job} job - Any job.
+ * @returns {Receipt | null} The receipt; null if the job has none.
+ */
 export function receiptOf({ result }) {
   return (result?.type === "images" && result.posterior) || null;
 }
 
-/** @param {number} ms */
+/**
+ * Return a promise that is resolved after some milliseconds.
+ *
+ * @param {number} ms
+ */
 export function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Wait until somebody looks at the page: one that is hidden asks the service nothing. */
+/** Wait until the page is visible. A hidden page sends the server no requests. */
 export async function untilVisible() {
   while (document.hidden) {
     await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
   }
 }
 
-/** @param {Response} response */
+/**
+ * Return the Problem that an error response describes.
+ *
+ * @param {Response} response
+ */
 async function problemOf(response) {
   const retryAfter = Number(response.headers.get("Retry-After")) || 0;
   try {
@@ -283,6 +406,7 @@ async function problemOf(response) {
   }
 }
 
+/** Return 128 random bits as hexadecimal digits. */
 function randomKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,4 +1,7 @@
-/** Whom a view asks: the service, or this browser where the service is away, keeps it waiting, or is none. */
+/**
+ * Decide who answers a view: the service, or this browser if the service is away, keeps
+ * it waiting or does not exist.
+ */
 
 import { t } from "../lang.js";
 import { pause } from "./api.js";
@@ -8,12 +11,25 @@ import { FieldTrouble, Unreachable } from "./problems.js";
 
 /** @import {JobInput, AnswerOptions, JobResult, Job, Model, Shared} from "../types" */
 
-/** So long the service may keep a job waiting before this browser draws it. */
+/** Milliseconds that a job may wait at the service before this browser draws it. */
 const PATIENCE_MS = 1500;
 
-/** Six calls, with a body in `Service` and one in `Here`; a view never knows which of them answers. */
+/**
+ * Answers the questions of views, by the service or by this browser. main.js makes one
+ * for the page.
+ *
+ * `sample`, `complete`, `score`, `scoreMap`, `classify` and `pixel` take a model, a
+ * wish and options, and return a promise; a view need not know who answers. The model's
+ * compiled engine and weights are fetched when this browser answers first. Errors:
+ * Problem and Unreachable as `Api` raises them, FieldTrouble with a sentence if nobody
+ * can answer or the job failed, the engine's errors, and the signal's reason if the
+ * caller aborts.
+ */
 export class Backend {
-  /** @param {Pick<Shared, "api" | "info" | "models" | "isOnline">} shared */
+  /**
+   * @param {Pick<Shared, "api" | "info" | "models" | "isOnline">} shared - The API and
+   *     the page's shared state.
+   */
   constructor(shared) {
     this.service = new ServiceBackend(shared.api);
     this.browser = new BrowserBackend(shared);
@@ -22,41 +38,55 @@ export class Backend {
 
   #shared;
 
-  /** New pictures. @type {ServiceBackend["sample"]} */
+  /** Draw new pictures. @type {ServiceBackend["sample"]} */
   sample = (model, wish, how) => this.#answer("sample", model, wish, how);
-  /** Pictures that agree with what is given. @type {ServiceBackend["complete"]} */
+  /** Fill a hole in a picture. @type {ServiceBackend["complete"]} */
   complete = (model, wish, how) => this.#answer("complete", model, wish, how);
-  /** How likely a picture is. @type {ServiceBackend["score"]} */
+  /** Compute the probability of a picture. @type {ServiceBackend["score"]} */
   score = (model, wish, how) => this.#answer("score", model, wish, how);
-  /** The same, and what each pixel costs. @type {ServiceBackend["scoreMap"]} */
+  /** Compute the probability of a picture and the bits of each pixel. @type {ServiceBackend["scoreMap"]} */
   scoreMap = (model, wish, how) => this.#answer("scoreMap", model, wish, how);
-  /** How probable each label is. @type {ServiceBackend["classify"]} */
+  /** Compute the probability of each label. @type {ServiceBackend["classify"]} */
   classify = (model, wish, how) => this.#answer(wish.hole?.includes(1) ? "covered" : "classify", model, wish, how);
-  /** The same, at once or not at all: a service would be asked with each stroke. @type {ServiceBackend["classify"]} */
+  /** The same, only by this browser: the pad asks with each stroke, too often for a service. @type {ServiceBackend["classify"]} */
   classifyHere = (model, wish, how) => this.browser.classify(model, wish, how);
-  /** What is expected of a pixel. @type {ServiceBackend["pixel"]} */
+  /** Compute the distribution of one pixel. @type {ServiceBackend["pixel"]} */
   pixel = (model, wish, how) => this.#answer("pixel", model, wish, how);
 
-  /** Whether there is somebody who answers. @param {string} call @param {Model} model */
+  /**
+   * Return true if the service or this browser can answer a call for a model.
+   *
+   * @param {string} call
+   * @param {Model} model
+   */
   can(call, model) {
     return this.#shared.api.hasService || this.browser.can(call, model);
   }
 
-  /** Whether there is somebody who answers at once. @param {string} call @param {Model} model */
+  /**
+   * Return true if somebody can answer at once: the model is compiled, or this browser
+   * can answer.
+   *
+   * @param {string} call
+   * @param {Model} model
+   */
   isReady(call, model) {
     return !model.compiling || this.browser.can(call, model);
   }
 
   /**
-   * Begin a job that is kept. The one place that decides who draws what a form asks for.
+   * Start a job that the service keeps, or leave it to this browser.
    *
    * @param {Model} model
-   * @param {{path: string, body: Record<string, any> | FormData, wish?: any}} request wish: the same for this browser, if
-   *   it may draw it
-   * @returns {Promise<Job | null>} the service's job; null if this browser is to draw it. Throws as `Api.submit` does.
+   * @param {{path: string, body: Record<string, any> | FormData, wish?: any}} request -
+   *     `wish`: the same request for this browser, if it may draw it.
+   * @returns {Promise<Job | null>} The service's job; null if this browser has to draw,
+   *     because the service compiles the model or does not answer.
+   * @throws {Problem} if the service refuses it; Unreachable if nobody can draw.
    */
   async begin(model, { path, body, wish }) {
     const kind = path.slice(1);
+    // The engine draws no pictures larger than the model's.
     const isField = Boolean(wish?.size); // larger pictures than the model's: the service alone draws them
     const mayDraw = Boolean(wish) && !isField && this.browser.can(kind === "sample" ? "rows" : kind, model);
     const canDraw = async () => mayDraw && (await this.browser.fetch(model.name, model));
@@ -70,13 +100,17 @@ export class Backend {
   }
 
   /**
-   * Draw a job of the service in this browser, if it waits: its rows are the same whoever draws them.
+   * Draw a job of the service in this browser if it still waits after a while. Both
+   * draw the same rows.
    *
    * @param {Job} job
-   * @param {JobInput} given what it began with
-   * @param {AnswerOptions & {onBegin: () => void}} how
-   * @param {() => boolean} isWaiting whether it still waits, and somebody looks
-   * @returns {Promise<JobResult | null>} what is known of its images; null if not all of them were drawn here
+   * @param {JobInput} given - Pictures that the job was given.
+   * @param {AnswerOptions & {onBegin: () => void}} how - `onBegin` is called before the
+   *     first row.
+   * @param {() => boolean} isWaiting - Returns true if the job still waits and its
+   *     board is shown.
+   * @returns {Promise<JobResult | null>} What is known of its images; null if not all
+   *     of them were drawn here.
    */
   async help(job, given, how, isWaiting) {
     await pause(PATIENCE_MS);
@@ -86,13 +120,26 @@ export class Backend {
     return this.browser.redraw(job, given, how, { weighed: true });
   }
 
-  /** Fetch what draws a job while the service answers, for when it does not. @param {Job} job */
+  /**
+   * Fetch the engine and the weights of a job's model, so that this browser can draw if
+   * the service goes away. Nothing is fetched if the reader asked to save data.
+   *
+   * @param {Job} job
+   */
   prepare(job) {
     const savesData = /** @type {any} */ (navigator).connection?.saveData;
     if (!savesData && job.kind === "sample" && this.browser.canDraw(job)) this.browser.fetch(job.model, job);
   }
 
-  /** @param {string} call @param {Model} model @param {any} wish @param {AnswerOptions} how @returns {Promise<any>} */
+  /**
+   * Let the service or this browser answer a call.
+   *
+   * @param {string} call
+   * @param {Model} model
+   * @param {any} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<any>}
+   */
   async #answer(call, model, wish, how) {
     const service = /** @type {any} */ (this.service);
     const there = (/** @type {AnswerOptions} */ told) =>
@@ -110,7 +157,8 @@ export class Backend {
   }
 
   /**
-   * The service's answer, or where it keeps the job waiting, this browser's.
+   * Return the service's answer, or this browser's if the service keeps the job in its
+   * queue or does not answer.
    *
    * @param {(how: AnswerOptions) => Promise<any>} there
    * @param {() => Promise<any>} here
@@ -132,7 +180,12 @@ export class Backend {
   }
 }
 
-/** Another way, but for whoever has given it up. @param {AnswerOptions} how @param {() => Promise<any>} other */
+/**
+ * Return an error handler that tries another way, except if the caller has aborted.
+ *
+ * @param {AnswerOptions} how
+ * @param {() => Promise<any>} other
+ */
 function unlessAborted({ signal }, other) {
   return (/** @type {unknown} */ error) => (signal.aborted ? Promise.reject(error) : other());
 }

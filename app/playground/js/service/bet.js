@@ -1,21 +1,47 @@
-/** A bet against the network: at some pixels of a picture both say how likely white is, and pay for what comes in bits. Knows no element. */
+/**
+ * A bet against the network. Knows no element.
+ *
+ * At some pixels of a picture the reader and the network state how likely white is, and
+ * pay the surprise of the true colour in bits.
+ */
 
 import { chanceOfWhite } from "./drawing.js";
 
 /** @import {Drawing} from "./drawing.js" */
 
+/** Bets of a game. */
 export const ROUNDS = 20;
-/** Pixels of which the network is surer than this, of black or of white, are no bet: it would nearly always be right. */
+/**
+ * Pixels at which the network gives a colour less than this probability are skipped: it
+ * would nearly always be right.
+ */
 const OBVIOUS = 0.2;
-/** Who says a probability that is so much worse than the network's was as good as it: ten percentage points. */
+/**
+ * Difference of probabilities that counts as being as good as the network: ten
+ * percentage points.
+ */
 const CLOSE = 0.1;
-/** Nobody is ever quite sure: who bets everything on one colour would pay without end. */
+/**
+ * Least probability that a reader is charged for: betting everything on one colour
+ * would cost an infinite number of bits.
+ */
 const SURE = 0.01;
-/** Sums of hundredths are no exact numbers. */
+/** Tolerance of comparisons: sums of hundredths are not exact. */
 const EXACT = 1e-9;
 
+/**
+ * One game of bets on the pixels of one drawing.
+ *
+ * `rounds` are the pixels, in the order of drawing; `next` is the pixel of the next
+ * bet, null after the last; `settle(chance)` settles it. `count` bets are settled;
+ * `bills` are the bits that the reader (`mine`) and the network (`theirs`) have paid;
+ * `marks` says for each bet whether the reader was about as good as the network.
+ */
 export class Bet {
-  /** @param {Drawing} drawing of black and white, in one order @param {number} most bets */
+  /**
+   * @param {Drawing} drawing - A black and white picture with the bits of each pixel.
+   * @param {number} most - Number of bets, at most.
+   */
   constructor({ picture, bits }, most) {
     const { width, height, data } = picture;
     const all = Array.from({ length: width * height }, (_, at) => {
@@ -29,23 +55,32 @@ export class Bet {
       this.rounds = byDoubt.slice(0, many).sort((a, b) => a.at - b.at);
       return;
     }
-    // One after the other all over the picture, the same for everybody.
+    // Evenly spread over the picture, and the same for everybody who bets on it.
     this.rounds = Array.from({ length: many }, (_, k) => doubtful[Math.floor((k * doubtful.length) / many)]);
   }
 
-  /** How many are settled. */
+  /** Number of bets that are settled. */
   count = 0;
-  /** What each has paid, in bits. */
+  /** Bits that the reader and the network have paid. */
   bills = { mine: 0, theirs: 0 };
-  /** Of each bet, whether the reader was about as good as the network, or better. @type {boolean[]} */
+  /** For each settled bet, whether the reader was about as good as the network, or better. @type {boolean[]} */
   marks = [];
 
-  /** The pixel that is bet on next, or null after the last. */
+  /**
+   * Return the pixel of the next bet: index, the network's probability of white, and
+   * whether it is white; null after the last.
+   */
   get next() {
     return this.rounds[this.count] ?? null;
   }
 
-  /** @param {number} chance of white, 0 to 1 @returns {{isWhite: boolean, mine: number, theirs: number}} what came, and what it cost each */
+  /**
+   * Settle the next bet.
+   *
+   * @param {number} chance - The reader's probability of white, 0 to 1.
+   * @returns {{isWhite: boolean, mine: number, theirs: number}} The true colour, and
+   *     the bits that the bet costs the reader and the network.
+   */
   settle(chance) {
     const { chance: expected, isWhite } = this.rounds[this.count];
     const cost = { isWhite, mine: price(clamp(chance), isWhite), theirs: price(expected, isWhite) };
@@ -57,18 +92,28 @@ export class Bet {
     return cost;
   }
 
-  /** The marks as squares, to be pasted. */
+  /** Return the marks as green and red squares, to be pasted. */
   get squares() {
     return this.marks.map((isGood) => (isGood ? "🟩" : "🟥")).join("");
   }
 }
 
-/** @param {number} chance of white @param {boolean} isWhite @returns {number} bits */
+/**
+ * Return the surprise of a colour in bits.
+ *
+ * @param {number} chance - of white
+ * @param {boolean} isWhite
+ * @returns {number} bits
+ */
 function price(chance, isWhite) {
   return -Math.log2(isWhite ? chance : 1 - chance);
 }
 
-/** @param {number} chance */
+/**
+ * Return a probability that is neither 0 nor 1.
+ *
+ * @param {number} chance
+ */
 function clamp(chance) {
   return Math.min(1 - SURE, Math.max(SURE, chance));
 }

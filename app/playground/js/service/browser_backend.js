@@ -1,4 +1,7 @@
-/** What a view asks, answered in this browser, by the service's own engine and weights: the same bytes. Knows no element. */
+/**
+ * Answer a view in this browser, with the service's own engine and weights: the results
+ * have the same bytes. Knows no element.
+ */
 
 import { t } from "../lang.js";
 import { FieldTrouble } from "./problems.js";
@@ -8,16 +11,30 @@ import { dataUrlOf, holeOf, maskPicture, nearestColour, pixelsOf, rgbaOf } from 
 /** @import {Classification, DrawResult, JobInput, AnswerOptions, JobResult, Job, Model, RowEvent, ScoreAnswer, Shared, DrawOptions} from "../types" */
 
 /** @typedef {import("../../../../engine/types").Portable} Portable */
-/** @typedef {{width: number, height: number, channels: number, values: number, palette?: string[] | null}} Shape */
+/** Shape of a model's pictures. @typedef {{width: number, height: number, channels: number, values: number, palette?: string[] | null}} Shape */
 
+/** Name of the engine's arithmetic: only jobs drawn with it have the same bytes. */
 const ARITHMETIC = "cpu-compiled";
-/** Where a file of coded pictures names the weights: engine/container.js. */
+/**
+ * First and last byte of the weights' digest in a file of coded pictures:
+ * engine/container.js.
+ */
 const CODED_DIGEST = /** @type {const} */ ([11, 43]);
-/** What the engine does for every model that it has. */
+/** Calls that the engine can answer for every model that this browser can fetch. */
 const CALLS = ["sample", "rows", "complete", "score", "scoreMap"];
 
+/**
+ * Answers views with the engine in this browser. `Backend` makes one.
+ *
+ * `can` and `canDraw` say whether it can answer; the other methods fetch the model if
+ * necessary, raise FieldTrouble if that fails, and otherwise the engine's errors.
+ * Models stay loaded for the lifetime of the page, each in its own Web Worker.
+ */
 export class BrowserBackend {
-  /** @param {Pick<Shared, "api" | "info" | "models">} shared */
+  /**
+   * @param {Pick<Shared, "api" | "info" | "models">} shared - The API and the page's
+   *     shared state.
+   */
   constructor({ api, info, models }) {
     this.#api = api;
     this.#info = info;
@@ -28,14 +45,24 @@ export class BrowserBackend {
   #info;
   #models;
 
-  /** Whether this is answered here: by models of one scale, which the service draws with on processors. @param {string} call @param {Model} model */
+  /**
+   * Return true if this browser can answer a call with a model: a model of one scale
+   * that the service draws with on CPUs.
+   *
+   * @param {string} call
+   * @param {Model} model
+   */
   can(call, { small_height: hasSmall, loaded_on: holders = [], labels, isPortable = true }) {
     const isOnProcessors = holders.every(({ device }) => device === "cpu");
     if (hasSmall || !isPortable || !isOnProcessors || !this.#info.value?.portable) return false;
     return CALLS.includes(call) || (call === "classify" && labels.length > 0);
   }
 
-  /** Whether a job can be drawn here. @param {Job} job */
+  /**
+   * Return true if this browser can draw a job's images with the same bytes.
+   *
+   * @param {Job} job
+   */
   canDraw({ kind, model: name, numerics, cutouts, width, height }) {
     const model = this.#models.value?.find((one) => one.name === name);
     if (!model || width !== model.width || height !== model.height) return false; // the engine draws no larger pictures
@@ -43,19 +70,26 @@ export class BrowserBackend {
     return Boolean(isOurs && this.can(kind === "sample" ? "rows" : kind, model));
   }
 
-  /** Fetch what draws pictures of these weights; resolves to whether it is here. @param {string} name @param {Weights} weights */
+  /**
+   * Fetch the engine and the weights of a model. Return true if they are there.
+   *
+   * @param {string} name - Name of the model.
+   * @param {Weights} weights - Digests of the model.
+   */
   async fetch(name, weights) {
     return Boolean(await this.#found(name, weights));
   }
 
   /**
-   * Draw the images of a job once more, row by row.
+   * Draw the images of a job again, row by row.
    *
    * @param {Job} job
-   * @param {JobInput} given what a completion began with
+   * @param {JobInput} given - Picture and mask of a completion.
    * @param {AnswerOptions} how
-   * @param {{weighed?: boolean}} [options] weighed: whether to say how probable each new image is
-   * @returns {Promise<JobResult | null>} what is known of them; null if not all of them were drawn
+   * @param {{weighed?: boolean}} [options] - `weighed`: compute the probability of each
+   *     new image.
+   * @returns {Promise<JobResult | null>} What is known of the images; null if not all
+   *     of them were drawn.
    */
   async redraw(job, { image, mask }, how, { weighed = false } = {}) {
     const drawer = this.canDraw(job) ? await this.#found(job.model, job) : null;
@@ -74,7 +108,14 @@ export class BrowserBackend {
     return drawn.catch(() => null); // the service draws it
   }
 
-  /** @param {Model} model @param {DrawOptions} wish @param {AnswerOptions} how @returns {Promise<DrawResult>} */
+  /**
+   * Draw new pictures.
+   *
+   * @param {Model} model
+   * @param {DrawOptions} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<DrawResult>}
+   */
   async sample(model, wish, how) {
     const drawer = await this.#drawer(model);
     const job = jobOf("sample", model, wish);
@@ -88,7 +129,14 @@ export class BrowserBackend {
     };
   }
 
-  /** @param {Model} model @param {DrawOptions & {picture: ImageData, hole: Uint8Array}} wish @param {AnswerOptions} how @returns {Promise<DrawResult>} */
+  /**
+   * Fill a hole in a picture.
+   *
+   * @param {Model} model
+   * @param {DrawOptions & {picture: ImageData, hole: Uint8Array}} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<DrawResult>}
+   */
   async complete(model, { picture, hole, ...wish }, how) {
     const drawer = await this.#drawer(model);
     const job = jobOf("complete", model, wish);
@@ -103,7 +151,14 @@ export class BrowserBackend {
     };
   }
 
-  /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {AnswerOptions} how @returns {Promise<ScoreAnswer>} */
+  /**
+   * Compute the probability of a picture.
+   *
+   * @param {Model} model
+   * @param {{picture: ImageData, label?: string}} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<ScoreAnswer>}
+   */
   async score(model, { picture, label }, { signal }) {
     const drawer = await this.#drawer(model);
     const nats = await drawer.score(valuesOf(picture, model), { label: labelOf(model, { label }) });
@@ -111,7 +166,14 @@ export class BrowserBackend {
     return { job: null, score: scoreFrom(nats, model), map: null };
   }
 
-  /** @param {Model} model @param {{picture: ImageData}} wish @param {AnswerOptions} how @returns {Promise<ScoreAnswer>} */
+  /**
+   * Compute the probability of a picture and the bits of each pixel.
+   *
+   * @param {Model} model
+   * @param {{picture: ImageData}} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<ScoreAnswer>}
+   */
   async scoreMap(model, { picture }, { signal }) {
     const { width, height } = model;
     const drawer = await this.#drawer(model);
@@ -124,7 +186,14 @@ export class BrowserBackend {
     return { job: null, score: scoreFrom(nats, model), map: { width, height, channels: 1, bits } };
   }
 
-  /** @param {Model} model @param {{picture: ImageData}} wish @param {AnswerOptions} how @returns {Promise<Classification>} */
+  /**
+   * Compute the probability of each label.
+   *
+   * @param {Model} model
+   * @param {{picture: ImageData}} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<Classification>}
+   */
   async classify(model, { picture }, { signal }) {
     const drawer = await this.#drawer(model);
     const { p, nats } = await drawer.classify(valuesOf(picture, model));
@@ -133,7 +202,13 @@ export class BrowserBackend {
     return { labels: labels.sort((a, b) => b.p - a.p), nats, quality: "exact" };
   }
 
-  /** A picture of samples is drawn again, as its file says, and every pixel compared; "" where that cannot be done here. @param {string} name @param {Blob} file */
+  /**
+   * Draw a picture of samples again and compare every pixel. Return the result as a
+   * sentence, "" if that is not possible here.
+   *
+   * @param {string} name - Name of the model.
+   * @param {Blob} file - PNG file as the service wrote it.
+   */
   async verificationOf(name, file) {
     const model = this.#models.value?.find((one) => one.name === name);
     const drawer = model && this.can("sample", model) ? await this.#found(name, model) : null;
@@ -143,7 +218,14 @@ export class BrowserBackend {
     return t("Drawn again in this browser: {count} pixels are not the same.", { count: found.changed.length });
   }
 
-  /** The pictures of a coded file, without loss, by the model whose weights it names. @param {File} file */
+  /**
+   * Return the pictures of a file of coded pictures, and the name of the model whose
+   * weights it names.
+   *
+   * @param {File} file
+   * @throws {FieldTrouble} if no model here has these weights, or if they cannot be
+   *     fetched; EngineError if the file is damaged.
+   */
   async decodeFile(file) {
     const bytes = new Uint8Array(await file.arrayBuffer());
     const digest = Array.from(bytes.subarray(...CODED_DIGEST), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -154,7 +236,11 @@ export class BrowserBackend {
     return { images, model: model.name };
   }
 
-  /** @param {Model} model */
+  /**
+   * Return the engine's model. Raise FieldTrouble if it cannot be fetched.
+   *
+   * @param {Model} model
+   */
   async #drawer(model) {
     const drawer = await this.#found(model.name, model);
     if (!drawer) throw new FieldTrouble("", t("It cannot be drawn in this browser."));
@@ -162,7 +248,7 @@ export class BrowserBackend {
   }
 
   /**
-   * What draws, once it has been fetched; null where that cannot be.
+   * Return the engine's model with these digests; null if it cannot be fetched.
    *
    * @param {string} name
    * @param {Weights} wanted
@@ -179,7 +265,8 @@ export class BrowserBackend {
 }
 
 /**
- * Load a model into a worker. engine, model: where both are, relative to the page.
+ * Loads a model into a worker. engine, model: addresses of both folders, relative to the
+ * page.
  *
  * @typedef {(addresses: {engine: string, model: string}) => Promise<Portable>} Load
  */
@@ -190,23 +277,43 @@ let load = async ({ engine, model }) => {
   return loadInWorker(new URL(model, document.baseURI));
 };
 
-/** Have models loaded in another way. @param {Load} other */
+/**
+ * Replace the function that loads models for the whole page.
+ *
+ * The page that is one file does so, since it cannot fetch.
+ *
+ * @param {Load} other
+ */
 export function setLoader(other) {
   load = other;
 }
 
-/** By the identity of their models, for the whole page. @type {Map<string, Promise<Portable | null>>} */
+/**
+ * Identity or digest -> the model, for the whole page.
+ *
+ * @type {Map<string, Promise<Portable | null>>}
+ */
 const fetched = new Map();
 
-/** @param {Promise<{digest: string, identity: string | null, engine: string, model: string}>} found @param {string} wanted */
+/**
+ * Load a model; return null if the server now has other weights under its name.
+ *
+ * @param {Promise<{digest: string, identity: string | null, engine: string, model: string}>} found
+ * @param {string} wanted
+ */
 async function fetchDrawer(found, wanted) {
   const { digest, identity, ...addresses } = await found;
   return (identity || digest) === wanted ? load(addresses) : null;
 }
 
-/** By what weights are told apart. @typedef {{digest: string | null, identity?: string | null}} Weights */
+/** Digests that identify a model; earlier servers state no identity. @typedef {{digest: string | null, identity?: string | null}} Weights */
 
-/** Rows as the service tells them. @param {AnswerOptions} how @param {Portable} drawer */
+/**
+ * Return the engine's options that report rows in the form of the service's events.
+ *
+ * @param {AnswerOptions} how
+ * @param {Portable} drawer
+ */
 function rowListener({ signal, onRow }, drawer) {
   const tell = (/** @type {number} */ sample, /** @type {number} */ y, /** @type {Uint8Array} */ values) => {
     const pixels = bytesOf(values, drawer);
@@ -216,7 +323,15 @@ function rowListener({ signal, onRow }, drawer) {
   return { onRow: tell, signal };
 }
 
-/** What a board wants to know of a job that no service has. @param {"sample" | "complete"} kind @param {Model} model @param {DrawOptions} wish @returns {Job} */
+/**
+ * Return a record with the fields of a job that boards show, for images that no service
+ * has drawn.
+ *
+ * @param {"sample" | "complete"} kind
+ * @param {Model} model
+ * @param {DrawOptions} wish
+ * @returns {Job}
+ */
 function jobOf(kind, model, wish) {
   const { width, height, channels, palette, digest, identity } = model;
   const size = { width, height, channels, palette, small_width: 0, small_height: 0 };
@@ -226,17 +341,26 @@ function jobOf(kind, model, wish) {
   return /** @type {any} */ ({ ...size, ...drawn, status: "succeeded", progress: 1 });
 }
 
-/** What is known of images that were drawn, as the service tells it. @param {Record<string, any>} facts */
+/**
+ * Return facts of drawn images as the result of a job.
+ *
+ * @param {Record<string, any>} facts
+ */
 const resultOf = (facts) => /** @type {JobResult} */ ({ type: "images", ...facts });
 
-/** How probable each image was, under the service's names. @param {import("../../../../engine/types").Draw[]} images */
+/**
+ * Return the probability of each image under the names of the service.
+ *
+ * @param {import("../../../../engine/types").Draw[]} images
+ */
 const probabilitiesOf = (images) => ({
   nats: images.map(({ nats }) => nats),
   bits_per_dim: images.map(({ bitsPerDim }) => bitsPerDim),
 });
 
 /**
- * The label that is asked for, else the one that was chosen for this model (`ofOneLabel`).
+ * Return the label to draw: the one of the request, else the one chosen for this model
+ * (`withOneLabel`).
  *
  * @param {Model} model
  * @param {{label?: string | null}} wish
@@ -246,14 +370,26 @@ function labelOf(model, wish) {
   return wish.label ?? model.label ?? undefined;
 }
 
-/** @param {number} nats @param {Model} model @returns {any} as the service tells it */
+/**
+ * Return a score as the service states it.
+ *
+ * @param {number} nats
+ * @param {Model} model
+ * @returns {any} as the service tells it
+ */
 function scoreFrom(nats, { width, height, channels, values }) {
   const perDim = nats / Math.LN2 / (width * height * channels);
   const uniform = channels * Math.log2(values);
   return { type: "score", nats, bits_per_dim: perDim, uniform_bits: uniform, per_colour_bits: [], quantised_pixels: 0 };
 }
 
-/** A row as the service sends it: bytes, the colours of a pixel side by side. @param {Uint8Array} values colour after colour @param {Portable} drawer */
+/**
+ * Return a row as the service sends it: base64 of the colours of each pixel, or of its
+ * index in a palette.
+ *
+ * @param {Uint8Array} values - Values (channels, width).
+ * @param {Portable} drawer
+ */
 function bytesOf(values, { width, channels, values: levels, palette }) {
   if (palette?.length) return btoa(String.fromCharCode(...values));
   const bytes = Array.from(values, (_, i) => byteOf(values[(i % channels) * width + Math.floor(i / channels)], levels));
@@ -261,8 +397,10 @@ function bytesOf(values, { width, channels, values: levels, palette }) {
 }
 
 /**
- * A picture as the engine has it: colour after colour, each row by row. Each value is the nearest to the byte; of a
- * palette it is the index of the nearest colour, as for the service (`colours=nearest`).
+ * Return a picture as the engine's values (channels, height, width).
+ *
+ * Each value is the one nearest to the byte. With a palette it is the index of the
+ * nearest colour, as for the service with `colours=nearest`.
  *
  * @param {ImageData} picture
  * @param {Shape} shape
@@ -278,7 +416,13 @@ function valuesOf({ data }, { width, height, channels, values, palette }) {
   return Uint8Array.from({ length: channels * size }, (_, i) => Math.round((byteAt(i) * (values - 1)) / 255));
 }
 
-/** @param {ArrayLike<number>} found values, or means of them: of a palette the likeliest @param {Shape} shape */
+/**
+ * Return values as a picture.
+ *
+ * @param {ArrayLike<number>} found - Values (channels, height, width), or means of
+ *     values; of a palette, indices of colours.
+ * @param {Shape} shape
+ */
 function pictureOfValues(found, { width, height, channels, values, palette }) {
   const size = width * height;
   const picture = new ImageData(width, height);
@@ -293,7 +437,12 @@ function pictureOfValues(found, { width, height, channels, values, palette }) {
   return picture;
 }
 
-/** As in the files that the service writes. @param {number} value @param {number} levels */
+/**
+ * Return the byte of a value, as in the files that the service writes.
+ *
+ * @param {number} value
+ * @param {number} levels
+ */
 function byteOf(value, levels) {
   return Math.floor((value * 255 + ((levels - 1) >> 1)) / (levels - 1));
 }

@@ -1,18 +1,25 @@
-/** Which of the models is asked: what they can, and how well. Knows no element. */
+/** Choose models for a task. Knows no element. */
 
 import { t } from "../lang.js";
 import { kindOf, rankOf } from "./kinds.js";
 
 /** @import {Kind, Model} from "../types" */
 
-/** Bits that a test image costs it: the fewer, the better it is; of one that was never measured, more than of any. @param {Model} model */
+/**
+ * Return the bits per value that test images cost a model: less is better. A model that
+ * was never measured costs more than any other.
+ *
+ * @param {Model} model
+ */
 export function costOf({ test_bits_per_dim: bits }) {
   return bits ?? Number.MAX_VALUE;
 }
 
 /**
- * Whether its scores are of what it draws by: from the top, a pixel after the other, and no label, since a score with
- * labels has seen the whole picture to choose one.
+ * Return true if a model draws in reading order, and its scores are in that order too.
+ *
+ * That excludes mixtures, turned and Multi-Scale models, and models with labels, whose
+ * scores depend on a label that is found from the whole picture.
  *
  * @param {Model} model
  */
@@ -20,15 +27,28 @@ export function isInOneOrder({ members, labels, small_width: hasStages }) {
   return members.length === 1 && members[0] === "none" && !labels.length && !hasStages;
 }
 
-/** Whether one can draw on its pictures with black and white. @param {Model} model */
+/**
+ * Return true if a model's pictures are black and white.
+ *
+ * @param {Model} model
+ */
 export function isPaper({ values, channels }) {
   return values === 2 && channels === 1;
 }
 
-/** Or with the colours of a palette. @param {Model} model */
+/**
+ * Return true if one can paint in a model's pictures: in black and white, or with the
+ * colours of a palette.
+ *
+ * @param {Model} model
+ */
 export const hasInk = (model) => isPaper(model) || model.palette?.length > 0;
 
-/** What each task asks of a model. @type {Record<string, {can: Kind[], fits: (model: Model) => boolean}>} */
+/**
+ * Task -> kinds of job that a model must do, and a further condition.
+ *
+ * @type {Record<string, {can: Kind[], fits: (model: Model) => boolean}>}
+ */
 const TASKS = {
   watch: { can: ["sample", "score", "complete"], fits: () => true },
   bet: { can: ["sample", "score"], fits: (model) => isPaper(model) && isInOneOrder(model) },
@@ -36,7 +56,17 @@ const TASKS = {
   guess: { can: ["sample", "score"], fits: (one) => kindOf(one) === t("Characters") },
 };
 
-/** Those that do a task: kinds as they are listed, and of each first those of one order, then the best. @param {string} task @param {Model[]} models */
+/**
+ * Return the models that suit a task, the preferred ones first.
+ *
+ * They are ordered by kind of picture; within a kind, models of one order come first,
+ * then the better one.
+ *
+ * @param {string} task - "watch", "bet", "draw" or "guess"; another name raises
+ *     TypeError.
+ * @param {Model[]} models - All models that workers have loaded.
+ * @returns A new list.
+ */
 export function modelsFor(task, models) {
   const { can, fits } = TASKS[task];
   return models
@@ -46,19 +76,27 @@ export function modelsFor(task, models) {
     );
 }
 
-/** Those that draw the same kind of picture, of the same size. @param {Model[]} models @param {Model} model */
+/**
+ * Return the models that draw the same kind of picture at the same size, the model
+ * itself among them.
+ *
+ * @param {Model[]} models
+ * @param {Model} model
+ */
 export function similarModels(models, model) {
   const isAlike = (/** @type {Model} */ { width, height }) => width === model.width && height === model.height;
   return models.filter((one) => kindOf(one) === kindOf(model) && isAlike(one));
 }
 
 /**
- * Of models of one kind, the one to fill a hole with: from the top a network of one order is exact, and at once; for all
- * else a mixture of several comes nearer. What has not been compiled yet comes last.
+ * Choose the model that fills a hole best.
  *
- * @param {Model[]} models the best first
- * @param {Uint8Array} unknown 1 = it is
- * @returns {Model | null}
+ * If the hole lies at the end, a network of one order is exact and fast; for other
+ * holes a mixture is better. Models that are not compiled yet come last.
+ *
+ * @param {Model[]} models - Models of one kind, the best first.
+ * @param {Uint8Array} unknown - Mask, row by row: 1 for a pixel to fill.
+ * @returns {Model | null} The model; null if the list is empty.
  */
 export function bestForHole(models, unknown) {
   const isFromTheTop = unknown.lastIndexOf(0) < unknown.indexOf(1);

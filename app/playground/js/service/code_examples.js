@@ -1,32 +1,46 @@
-/** Lines that draw a picture again, or do what a form asks for: with curl, in Python, in JavaScript. They work as they stand. */
+/**
+ * Code that draws an image again, or makes the call of a form: for curl, Python and
+ * JavaScript. It can be run as it is.
+ */
 
 import { settingsIn } from "./settings.js";
 
 /** @import {Job} from "../types" */
 
 /**
- * A call of the service. kind: its path without the slash; fields: what it says beside the files; files: their names, by the
- * fields in which they are sent.
+ * A call of the service. kind: the path without the slash. fields: fields that are no files.
+ * files: file name by field.
  *
  * @typedef {{kind: string, fields: Record<string, any>, files: Record<string, string>}} Call
  */
 
-/** Where the service is, and whether it wants a key: lines take it from the environment. @typedef {{origin: string, isGuarded: boolean}} Place */
+/**
+ * The service's origin, and whether it requires a key, which the code takes from the
+ * environment variable PIXELRNN_KEY.
+ *
+ * @typedef {{origin: string, isGuarded: boolean}} Place
+ */
 
-/** Names of the files that a job of this kind begins with. @type {Record<string, Record<string, string>>} */
+/**
+ * Kind of job -> file name of each field with a picture.
+ *
+ * @type {Record<string, Record<string, string>>}
+ */
 const FILES = {
   complete: { image: "given.png", mask: "mask.png" },
   upsample: { image: "given.png" },
 };
-/** Fields of a form that are no texts, so that Python gets them as what they are. */
+/** Fields of a form that are numbers in Python. */
 const NUMBERS = ["n", "seed", "temperature", "first", "particles", "sweeps", "minutes"];
+/** Fields of a form that are booleans in Python. */
 const FLAGS = ["rank"];
 
 /**
- * The call that a form makes.
+ * Return the call that a form makes.
  *
- * @param {string} path
- * @param {Record<string, any> | FormData} body JSON, or a form with files
+ * @param {string} path - Path of the call, such as "/sample".
+ * @param {Record<string, any> | FormData} body - JSON, of which null and undefined
+ *     fields are left out, or a form with files.
  * @returns {Call}
  */
 export function callOf(path, body) {
@@ -44,7 +58,12 @@ export function callOf(path, body) {
   return call;
 }
 
-/** Under which name a file is offered that a form sends. @param {string} field @param {File} file */
+/**
+ * Return the file name under which the page offers a file that a form sends.
+ *
+ * @param {string} field - Name of the form's field.
+ * @param {File} file
+ */
 export function fileName(field, { type }) {
   const endings = /** @type {Record<string, string>} */ ({
     "application/zip": "zip",
@@ -56,11 +75,13 @@ export function fileName(field, { type }) {
 }
 
 /**
- * Draw an image of a job again. Sample 0 comes with the answer; another one is fetched from the job, as soon as its last row
- * is drawn.
+ * Return the shell command that draws one image of a job again and writes image.png.
+ *
+ * Image 0 comes with the answer; another one is fetched as soon as its last row is
+ * drawn.
  *
  * @param {Job} job
- * @param {number} sample
+ * @param {number} sample - Index of the image.
  * @param {Place} place
  */
 export function curlLine(job, sample, place) {
@@ -71,7 +92,13 @@ export function curlLine(job, sample, place) {
   return `${id}\ncurl -fsSo image.png${keyOf(place)} \\\n  "${origin}$job/image?sample=${sample}&follow=1"`;
 }
 
-/** Carry out what a form asks for: pictures become one file, all else is printed. @param {Call} call @param {Place} place */
+/**
+ * Return the shell command that makes a call. Pictures are written into one file; other
+ * results are printed.
+ *
+ * @param {Call} call
+ * @param {Place} place
+ */
 export function curlOf(call, place) {
   const ask = curlArguments(call, place);
   if (call.kind === "train") return `curl -fsS ${ask}`;
@@ -79,17 +106,30 @@ export function curlOf(call, place) {
   return `curl -fsSo images.png ${ask} \\\n  -H 'Accept: image/png' -H 'Prefer: wait=30'`;
 }
 
-/** Whether its answer is pictures. @param {Call} call */
+/**
+ * Return true if the answer of a call is pictures.
+ *
+ * @param {Call} call
+ */
 function returnsPictures({ kind }) {
   return ["sample", "complete", "upsample"].includes(kind);
 }
 
-/** @param {Place} place */
+/**
+ * Return curl's option for the key, or "".
+ *
+ * @param {Place} place
+ */
 function keyOf({ isGuarded }) {
   return isGuarded ? ` -H "Authorization: Bearer $PIXELRNN_KEY"` : "";
 }
 
-/** The arguments of curl that send a call. @param {Call} call @param {Place} place */
+/**
+ * Return the arguments of curl that send a call.
+ *
+ * @param {Call} call
+ * @param {Place} place
+ */
 function curlArguments({ kind, fields, files }, place) {
   const address = `${place.origin}/${kind}${keyOf(place)}`;
   if (kind === "sample") {
@@ -101,19 +141,36 @@ function curlArguments({ kind, fields, files }, place) {
   return `${address} \\\n  ${sent.join(" ")} \\\n ${said.join("")}`;
 }
 
-/** @param {Job} job @param {number} sample @param {Place} place */
+/**
+ * Return the Python program that draws one image of a job again and writes image.png.
+ *
+ * @param {Job} job
+ * @param {number} sample - Index of the image.
+ * @param {Place} place
+ */
 export function pythonLine(job, sample, place) {
   const call = callOfJob(job, sample + 1);
   return [...clientLines(call, place), "job.wait()", `job.save("image.png", sample=${sample})`].join("\n");
 }
 
-/** The same as `curlOf`. @param {Call} call @param {Place} place */
+/**
+ * Return the Python program that makes a call. Pictures are written into one file;
+ * other results are printed.
+ *
+ * @param {Call} call
+ * @param {Place} place
+ */
 export function pythonOf(call, place) {
   const end = returnsPictures(call) ? ["job.wait()", `job.save("images.png", grid=True)`] : ["print(job.result())"];
   return [...clientLines(call, place), ...end].join("\n");
 }
 
-/** Lines that begin a job. @param {Call} call @param {Place} place */
+/**
+ * Return the lines that start a job with the Python client.
+ *
+ * @param {Call} call
+ * @param {Place} place
+ */
 function clientLines({ kind, fields, files }, { origin, isGuarded }) {
   const isTraining = kind === "train";
   const { model, name, ...settings } = fields;
@@ -135,7 +192,13 @@ function clientLines({ kind, fields, files }, { origin, isGuarded }) {
   ];
 }
 
-/** The same for Node, which has fetch and FormData as a browser has. @param {Call} call @param {Place} place */
+/**
+ * Return the Node program that makes a call. Pictures are written into one file; other
+ * results are printed.
+ *
+ * @param {Call} call
+ * @param {Place} place
+ */
 export function javascriptOf(call, place) {
   const { kind, fields, files } = call;
   const hasFiles = Object.keys(files).length > 0;
@@ -174,7 +237,11 @@ export function javascriptOf(call, place) {
   ].join("\n");
 }
 
-/** The lines of a form with files and fields. @param {Record<string, string>} files */
+/**
+ * Return the lines that make a form with files and fields.
+ *
+ * @param {Record<string, string>} files
+ */
 function formOf(files) {
   const sent = Object.entries(files).map(
     ([name, file]) => `form.set("${name}", await openAsBlob("${file}"), "${file}");`,
@@ -183,13 +250,23 @@ function formOf(files) {
   return ["const form = new FormData();", ...sent, said];
 }
 
-/** The lines of a request in JSON. @param {Place} place */
+/**
+ * Return the lines of a request in JSON.
+ *
+ * @param {Place} place
+ */
 function jsonRequest({ isGuarded }) {
   const key = isGuarded ? "...key, " : "";
   return [`  headers: { ${key}"Content-Type": "application/json" },`, "  body: JSON.stringify(fields),"];
 }
 
-/** What a request says for the first n images of a job. @param {Job} job @param {number} n @returns {Call} */
+/**
+ * Return the call for the first n images of a job.
+ *
+ * @param {Job} job
+ * @param {number} n
+ * @returns {Call}
+ */
 function callOfJob(job, n) {
   const { kind, ...settings } = settingsIn(job);
   const { label } = settings;
@@ -198,8 +275,16 @@ function callOfJob(job, n) {
   return { kind, fields: { ...settings, n, ...labels, ...fit }, files: FILES[kind] ?? {} };
 }
 
-/** For a shell, in quotes if it needs them. @param {string} text */
+/**
+ * Return a text for a shell, in quotes if it needs them.
+ *
+ * @param {string} text
+ */
 const quote = (text) => (/^[\w.@:+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
-/** @param {any} value */
+/**
+ * Return a value as Python writes it.
+ *
+ * @param {any} value
+ */
 const pythonLiteral = (value) => (value === true ? "True" : JSON.stringify(value));

@@ -1,15 +1,23 @@
-/** What a view asks the service, one question at a time: the one before is given up, and so is the last when nobody looks. */
+/** One question of a view at a time. */
 
 import { explain, Unreachable } from "./problems.js";
 import { LatestRequest } from "../signal.js";
 
 /** @import {Signal} from "../signal.js" */
 
+/**
+ * Runs the questions of a view to the backend, one at a time.
+ *
+ * Views make one. `ask(question)` aborts the question before, runs the new one and
+ * reports its error; `giveUp()` aborts it. `isAsking` is true while one runs.
+ */
 export class CurrentQuestion {
   /**
-   * @param {Signal<boolean>} isOnline
-   * @param {(text: string) => void} onTrouble told what went wrong
-   * @param {() => void} onBack called when the server is back that did not answer
+   * @param {Signal<boolean>} isOnline - Whether the server answers.
+   * @param {(text: string) => void} onTrouble - Called with a sentence if a question
+   *     fails.
+   * @param {() => void} onBack - Called when the server is back, if the last question
+   *     failed because it did not answer.
    */
   constructor(isOnline, onTrouble, onBack) {
     this.#onTrouble = onTrouble;
@@ -22,7 +30,12 @@ export class CurrentQuestion {
   #isCutOff = false;
   #latest = new LatestRequest();
 
-  /** @param {(signal: AbortSignal) => Promise<unknown>} question that minds the signal: then nobody wants the answer */
+  /**
+   * Run a question. Its errors are reported to `onTrouble` and not raised.
+   *
+   * @param {(signal: AbortSignal) => Promise<unknown>} question - Called with a signal
+   *     that is aborted when the answer is no longer wanted.
+   */
   async ask(question) {
     const signal = this.#latest.start();
     this.isAsking = true;
@@ -38,6 +51,7 @@ export class CurrentQuestion {
     }
   }
 
+  /** Abort the question that runs, if there is one. */
   giveUp() {
     this.#latest.start();
     this.isAsking = false;

@@ -1,4 +1,7 @@
-/** What can become of a picture that is drawn on: known before the code of the pad is there. */
+/**
+ * The three uses of the pad: declared apart from its code, which is fetched only when
+ * the view is opened.
+ */
 
 import { t } from "../lang.js";
 import { canEnlarge } from "./kinds.js";
@@ -6,13 +9,17 @@ import { canEnlarge } from "./kinds.js";
 /** @import {View} from "../types" */
 
 /**
- * What becomes of the picture. usual: how many images at first, and at what temperature, because at 1 what is drawn
- * between given pixels is restless.
+ * One use of the pad. verb: text of the form's button. usual: number of images and
+ * temperature to begin with; at temperature 1, pixels between given ones look restless.
  *
  * @typedef {Omit<View, "make"> & {verb?: string, usual?: [number, number]}} DrawMode
  */
 
-/** @type {DrawMode} */
+/**
+ * Paint, and see at once how the network would go on.
+ *
+ * @type {DrawMode}
+ */
 export const BEGIN = {
   place: "ink",
   title: t("Begin one yourself"),
@@ -20,7 +27,11 @@ export const BEGIN = {
     "Draw anywhere, above or below: what you paint is given, and all else is unknown. The fog is what the network expects there. When you lift the pen it draws four endings.",
   ),
 };
-/** @type {DrawMode} */
+/**
+ * Make a hole in a picture and let it be filled.
+ *
+ * @type {DrawMode}
+ */
 export const COMPLETE = {
   place: "complete",
   title: t("Complete a picture"),
@@ -28,7 +39,11 @@ export const COMPLETE = {
   empty: t("The completions appear here beside the original, the likeliest first."),
   verb: t("Fill the hole"),
 };
-/** @type {DrawMode} */
+/**
+ * Paint a small picture and let a Multi-Scale model enlarge it.
+ *
+ * @type {DrawMode}
+ */
 export const ENLARGE = {
   place: "upsample",
   needsService: true,

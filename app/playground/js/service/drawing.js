@@ -1,4 +1,7 @@
-/** A picture that is shown as it was drawn, pixel by pixel: from the server, with what each pixel cost. */
+/**
+ * A picture that is shown as it was drawn, pixel by pixel: draw it, and find what each
+ * pixel cost.
+ */
 
 import { isInOneOrder } from "./choice.js";
 import { friendlySeed } from "./requests.js";
@@ -7,34 +10,76 @@ import { friendlySeed } from "./requests.js";
 /** @import {DrawResult, AnswerOptions, Model} from "../types" */
 
 /**
+ * A finished picture and its surprise.
+ *
  * @typedef {object} Drawing
- * @property {string} address of the view that has the job, behind #; "" of a recorded picture
+ * @property {string} address - Part of the address behind # that shows its job; "" for a
+ *     recorded picture.
  * @property {ImageData} picture
- * @property {boolean} isBinary
- * @property {number[] | null} bits what each pixel cost; null where it was not drawn in the order of the scores
- * @property {number} total what all cost, in bits
- * @property {number | null} rarity the share of the model's own pictures that is as surprising, or more
- * @property {boolean} isHere whether this browser drew it
+ * @property {boolean} isBinary - True if it is black and white.
+ * @property {number[] | null} bits - Bits that each pixel cost; null if the model does not
+ *     score pixels in the order of drawing.
+ * @property {number} total - Bits of the whole picture.
+ * @property {number | null} rarity - Share of the model's own pictures that are as
+ *     surprising or more; null if unknown.
+ * @property {boolean} isHere - True if this browser drew it.
  */
 
-/** With a palette, the model of one of its labels, by chance: then what each pixel cost is known. @param {Model} model @returns {Model} */
+/**
+ * Return a model as if it had only one of its labels, chosen at random by their priors;
+ * other models stay as they are.
+ *
+ * Only models with a palette are changed. With a fixed label, the bits of each pixel
+ * are known.
+ *
+ * @param {Model} model
+ * @returns {Model} The model itself, or a copy with `label` and without `labels`.
+ */
 export function withOneLabel(model) {
   let left = Math.random();
   const label = model.palette?.length ? model.labels.find(({ prior }) => (left -= prior) < 0)?.name : "";
   return label ? { ...model, labels: [], label } : model;
 }
 
-/** A new one. @param {Backend} backend @param {Model} model @param {AnswerOptions} how @param {number} [seed] */
+/**
+ * Draw a new picture and score it.
+ *
+ * @param {Backend} backend
+ * @param {Model} model
+ * @param {AnswerOptions} how - Signal and listeners.
+ * @param {number} [seed] - Seed of the picture. Default: a random one.
+ * @throws the errors of `Backend`.
+ */
 export async function drawPicture(backend, model, how, seed = friendlySeed()) {
   return drawingOf(backend, model, await backend.sample(model, { n: 1, seed }, how), how);
 }
 
-/** The same one up to a pixel, and another end. @param {Backend} backend @param {Model} model @param {ImageData} picture @param {number} at the first pixel that is drawn anew @param {AnswerOptions} how */
+/**
+ * Keep the first pixels of a picture, draw the others anew, and score the result.
+ *
+ * @param {Backend} backend
+ * @param {Model} model
+ * @param {ImageData} picture
+ * @param {number} at - Index of the first pixel that is drawn anew, row by row.
+ * @param {AnswerOptions} how - Signal and listeners.
+ * @throws the errors of `Backend`.
+ */
 export async function redrawFrom(backend, model, picture, at, how) {
   return drawingOf(backend, model, await completionsFrom(backend, model, picture, at, 1, how), how);
 }
 
-/** Ends of a picture from a pixel on. @param {Backend} backend @param {Model} model @param {ImageData} picture @param {number} at @param {number} n @param {AnswerOptions} how */
+/**
+ * Keep the first pixels of a picture and draw several completions of the others.
+ *
+ * @param {Backend} backend
+ * @param {Model} model
+ * @param {ImageData} picture
+ * @param {number} at - Index of the first pixel that is drawn anew, row by row; 0 draws
+ *     new pictures.
+ * @param {number} n - Number of completions.
+ * @param {AnswerOptions} how - Signal and listeners.
+ * @throws the errors of `Backend`.
+ */
 export function completionsFrom(backend, model, picture, at, n, how) {
   const wish = { n, seed: friendlySeed(), temperature: 1 };
   if (!at) return backend.sample(model, wish, how);
@@ -44,7 +89,15 @@ export function completionsFrom(backend, model, picture, at, n, how) {
   return backend.complete(model, { ...wish, picture: opaque, hole }, how);
 }
 
-/** @param {Backend} backend @param {Model} model @param {DrawResult} drawing @param {AnswerOptions} how @returns {Promise<Drawing>} */
+/**
+ * Score a drawn picture and return both.
+ *
+ * @param {Backend} backend
+ * @param {Model} model
+ * @param {DrawResult} drawing
+ * @param {AnswerOptions} how
+ * @returns {Promise<Drawing>}
+ */
 async function drawingOf(backend, model, { job, images: [picture], isHere }, how) {
   const { score, map } = await (isInOneOrder(model) ? backend.scoreMap : backend.score)(model, { picture }, how);
   const bits = map && map.bits.flat().map((colours) => colours.reduce((sum, part) => sum + part, 0));
@@ -61,7 +114,14 @@ async function drawingOf(backend, model, { job, images: [picture], isHere }, how
   };
 }
 
-/** How likely white was there before it was drawn. @param {ImageData} picture of black and white @param {number[]} bits @param {number} at */
+/**
+ * Return the probability, 0 to 1, that the network gave white at a pixel before it was
+ * drawn.
+ *
+ * @param {ImageData} picture - A black and white picture.
+ * @param {number[]} bits - Bits that each pixel cost.
+ * @param {number} at - Index of the pixel, row by row.
+ */
 export function chanceOfWhite({ data }, bits, at) {
   const drawn = 2 ** -bits[at];
   return data[4 * at] > 127 ? drawn : 1 - drawn;

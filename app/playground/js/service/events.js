@@ -1,6 +1,8 @@
-/** A job's events, whatever happens to the connection: it is opened again behind the last event that arrived.
+/**
+ * Follow the events of a job through losses of the connection: it is opened again
+ * behind the last event that arrived.
  *
- * EventSource would do most of this, but cannot send a key.
+ * The browser's EventSource would do most of this, but it cannot send an API key.
  */
 
 import { pause } from "./api.js";
@@ -9,18 +11,27 @@ import { Problem, Unreachable } from "./problems.js";
 /** @import {Api} from "./api.js" */
 /** @import {ServerEvent} from "../types" */
 
+/** Events after which the server closes the stream. */
 const TERMINAL = new Set(["done", "error", "canceled"]);
+/**
+ * Milliseconds before the connection is opened again; each further loss adds as many.
+ */
 const PAUSE_MS = 500;
+/** The same, at most. */
 const LONGEST_PAUSE_MS = 5000;
 
 /**
- * Every event of the job up to its last one. Throws Problem when the job is gone.
+ * Yield every event of a job, up to and including its last one.
  *
  * @param {Api} api
- * @param {string} jobId
- * @param {AbortSignal} signal ends it silently
- * @param {(connected: boolean) => void} onConnection told when the connection is lost and when it is back
+ * @param {string} jobId - Id of the job.
+ * @param {AbortSignal} signal - Ends the stream without an error.
+ * @param {(connected: boolean) => void} onConnection - Called with false each time that
+ *     a lost connection could not be opened again at once, and with true when events
+ *     arrive again.
  * @returns {AsyncGenerator<ServerEvent>}
+ * @throws {Problem} if the server refuses the stream, such as for a job that is gone.
+ *     Errors that may pass lead to another try.
  */
 export async function* follow(api, jobId, signal, onConnection) {
   let lastId = "";
@@ -44,16 +55,23 @@ export async function* follow(api, jobId, signal, onConnection) {
   }
 }
 
-/** @param {unknown} error */
+/**
+ * Return true if an error may pass: the server is overloaded, restarts or does not
+ * answer.
+ *
+ * @param {unknown} error
+ */
 function mayPass(error) {
   if (error instanceof Problem) return error.body.status >= 500 || error.body.status === 429;
   return error instanceof Unreachable || error instanceof TypeError || error instanceof DOMException;
 }
 
 /**
+ * Yield the events of one connection.
+ *
  * @param {Api} api
  * @param {string} jobId
- * @param {string} lastId
+ * @param {string} lastId - Id of the last event that arrived, "" for none.
  * @param {AbortSignal} signal
  * @returns {AsyncGenerator<ServerEvent>}
  */
@@ -64,8 +82,12 @@ async function* connection(api, jobId, lastId, signal) {
 }
 
 /**
- * @param {ReadableStream<Uint8Array>} body
+ * Yield the server-sent events of a stream. Comments and events without data are
+ * skipped.
+ *
+ * @param {ReadableStream<Uint8Array>} body - Bytes of the stream, cut anywhere.
  * @returns {AsyncGenerator<ServerEvent>}
+ * @throws {SyntaxError} if the data of an event is not JSON.
  */
 export async function* parse(body) {
   const reader = body.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();
@@ -84,6 +106,8 @@ export async function* parse(body) {
 }
 
 /**
+ * Return the event that a block of lines describes.
+ *
  * @param {string} block
  * @returns {ServerEvent | null} null for a comment
  */

@@ -1,4 +1,4 @@
-/** The pictures that the page brings along: strips of squares, cut apart here. */
+/** Example pictures of the page: strips of square pictures, cut apart here. */
 
 import { pause } from "./api.js";
 import { kindOf } from "./kinds.js";
@@ -8,10 +8,8 @@ import { quantise, cropTo, load } from "../pixels/raster.js";
 
 /** @import {Model, Size} from "../types" */
 
-/**
- * @typedef {{url: string, names: string[]}} Strip
- * @typedef {{name: string, picture: ImageData}} Example
- */
+/** A file with pictures side by side, and the name of each. @typedef {{url: string, names: string[]}} Strip */
+/** A picture with its name. @typedef {{name: string, picture: ImageData}} Example */
 
 const DIGITS = { url: assetUrl("digits.png"), names: ["7", "6", "2", "5", "3", "0", "8", "9"].map(digit) };
 const SCENES = {
@@ -40,7 +38,7 @@ const EMOJI = {
 const SPRITES = { url: assetUrl("sprites.png"), names: [..."12345678"].map((name) => t("Sprite {name}", { name })) };
 /** Parts of the photograph of examples/texture, of CC0Textures (CC0), which no network was trained on. */
 const STONES = { url: assetUrl("gravel.png"), names: [..."123456"].map((name) => t("Gravel {name}", { name })) };
-/** @type {Map<string, Strip>} the strip of each kind of model; other kinds have digits or scenes */
+/** Kind of picture -> strip; other kinds have digits or scenes. @type {Map<string, Strip>} */
 const STRIPS = new Map([
   [t("Characters"), CHARACTERS],
   [t("Floor plans"), PLANS],
@@ -48,27 +46,52 @@ const STRIPS = new Map([
   [t("Sprites"), SPRITES],
   [t("Textures"), STONES],
 ]);
+/** Examples that are offered, at most. */
 const SHOWN = 8;
+/**
+ * Milliseconds before a picture is requested again; each further wait is twice as long.
+ */
 const FIRST_WAIT_MS = 500;
 
-/** @param {string} name */
+/**
+ * Return the name of a digit.
+ *
+ * @param {string} name
+ */
 function digit(name) {
   return t("Digit {name}", { name });
 }
 
-/** @param {string} name */
+/**
+ * Return the name of a floor plan.
+ *
+ * @param {string} name
+ */
 function plan(name) {
   return t("Floor plan {name}", { name });
 }
 
-/** Pictures that suit the model, at this size. @param {Model} model @param {Size} size @returns {Promise<Example[]>} */
+/**
+ * Return a promise of example pictures that suit a model.
+ *
+ * @param {Model} model
+ * @param {Size} size - Size to which they are cropped, in pixels.
+ * @returns {Promise<Example[]>} At most 8 pictures, not yet in the model's colours. A
+ *     lost connection delays them.
+ */
 export function examplesFor(model, size) {
   const own = STRIPS.get(kindOf(model)) ?? (model.channels === 1 ? DIGITS : SCENES);
   const strip = own === EMOJI && size.width < model.width ? DOODLES : own;
   return cut(strip, everyFew(strip.names.length), size);
 }
 
-/** As many real characters, by chance, as the model sees them. @param {Model} model @param {number} many @returns {Promise<Example[]>} */
+/**
+ * Return real characters, chosen at random, as a model sees them.
+ *
+ * @param {Model} model
+ * @param {number} many - Number of characters, at most as many as the page has.
+ * @returns {Promise<Example[]>}
+ */
 export async function someCharacters(model, many) {
   const places = shuffle(CHARACTERS.names.map((_, place) => place)).slice(0, many);
   const examples = await cut(CHARACTERS, places, model);
@@ -76,7 +99,14 @@ export async function someCharacters(model, many) {
   return examples;
 }
 
-/** @template T @param {T[]} items @returns {T[]} in an order that nobody can foresee */
+/**
+ * Return the items in random order, as a new list. The order comes from the browser's
+ * cryptographic generator.
+ *
+ * @template T
+ * @param {T[]} items
+ * @returns {T[]} in an order that nobody can foresee
+ */
 export function shuffle(items) {
   const keys = crypto.getRandomValues(new Uint32Array(items.length));
   return items
@@ -85,13 +115,21 @@ export function shuffle(items) {
     .map(({ item }) => item);
 }
 
-/** Places of SHOWN at most, all along the strip. @param {number} all */
+/**
+ * Return at most SHOWN indices, evenly spread.
+ *
+ * @param {number} all
+ */
 function everyFew(all) {
   const many = Math.min(SHOWN, all);
   return Array.from({ length: many }, (_, k) => Math.floor((k * all) / many));
 }
 
-/** The picture, asked for until it comes: the connection may be lost for a moment. @param {string} url */
+/**
+ * Load a picture, and try again until it arrives.
+ *
+ * @param {string} url
+ */
 async function loadPatiently(url) {
   for (let wait = FIRST_WAIT_MS; ; wait *= 2) {
     try {
@@ -102,7 +140,14 @@ async function loadPatiently(url) {
   }
 }
 
-/** @param {Strip} strip @param {number[]} places @param {Size} size @returns {Promise<Example[]>} */
+/**
+ * Cut some pictures out of a strip.
+ *
+ * @param {Strip} strip
+ * @param {number[]} places
+ * @param {Size} size
+ * @returns {Promise<Example[]>}
+ */
 async function cut({ url, names }, places, size) {
   const image = await loadPatiently(url);
   const side = image.height;

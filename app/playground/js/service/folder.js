@@ -1,4 +1,7 @@
-/** The page as a folder of files, or as one file: its models stand in a list, this browser draws, and there is no service to be asked. */
+/**
+ * The page as a folder of files or as one file: its models are in a list, this browser
+ * draws, and there is no service.
+ */
 
 import { embeddedJson } from "../files.js";
 import { Api } from "./api.js";
@@ -6,8 +9,18 @@ import { Unreachable } from "./problems.js";
 
 /** @import {Info, Model} from "../types" */
 
+/**
+ * Takes the place of `Api` in an exported page, which has no service.
+ *
+ * main.js makes one instead of an `Api`. `models`, `info` and `portable` read the
+ * exported files; every other call raises Unreachable. `models` and `portable` raise it
+ * if the list of models cannot be fetched.
+ */
 export class Folder extends Api {
-  /** @param {string} models where they are, beside the page */
+  /**
+   * @param {string} models - Address of the folder with the models, relative to the
+   *     page, with a slash at the end.
+   */
   constructor(models) {
     super();
     this.#models = models;
@@ -19,7 +32,11 @@ export class Folder extends Api {
   /** @type {Promise<Model[]> | null} */
   #list = null;
 
-  /** @returns {Promise<Model[]>} */
+  /**
+   * Return the models of the folder. The list is fetched once.
+   *
+   * @returns {Promise<Model[]>}
+   */
   models() {
     this.#list ??= this.#listed().catch(() => {
       this.#list = null; // it may be read later
@@ -28,23 +45,36 @@ export class Folder extends Api {
     return this.#list;
   }
 
+  /** Fetch the list of models, or read it from the page. */
   async #listed() {
     const path = `${this.#models}index.json`;
     return embeddedJson(path) ?? (await fetch(path)).json();
   }
 
-  /** @returns {Promise<Info>} */
+  /**
+   * Return what the page needs to know of a service: that this browser draws.
+   *
+   * @returns {Promise<Info>}
+   */
   async info() {
     return /** @type {any} */ ({ portable: true });
   }
 
-  /** @param {string} name */
+  /**
+   * Return the addresses of a model and of the engine, and the digests of the model.
+   *
+   * @param {string} name
+   */
   async portable(name) {
     const { digest, identity = null } = (await this.models()).find((model) => model.name === name) ?? { digest: "" };
     return { digest, identity, engine: "engine/", model: `${this.#models}${encodeURIComponent(name)}/` };
   }
 
-  /** @returns {Promise<never>} */
+  /**
+   * Raise Unreachable: there is no service.
+   *
+   * @returns {Promise<never>}
+   */
   async send() {
     throw new Unreachable();
   }

@@ -1,7 +1,9 @@
 /**
- * A job of the service while somebody looks at it: its newest state, its events, and looks at what no event says.
+ * A job of the service while a part of the page shows it: its newest state and its
+ * events.
  *
- * Whoever shows a job follows it through this: boards of images and of trainings, the panorama, and questions of views.
+ * Boards of images and trainings, the panorama and the questions of views follow their
+ * jobs in this way.
  */
 
 import { pause, untilVisible } from "./api.js";
@@ -11,20 +13,29 @@ import { Problem } from "./problems.js";
 /** @import {Api} from "./api.js" */
 /** @import {Job, ServerEvent} from "../types" */
 
-/** Before the first look at a job. */
+/** Milliseconds before the first request for the job's state. */
 const PATIENCE_MS = 1000;
-/** Between two looks. */
+/** Milliseconds between two requests for the state. */
 const LOOK_MS = 1500;
+/** Events whose data is the whole job. */
 const STATES = ["snapshot", "done", "error", "canceled"];
 
+/**
+ * Follows one job. Whoever shows a job makes one and iterates over `events(signal)`.
+ *
+ * `job` is the newest known state. Beside the events, the state is requested now and
+ * then, because no event reports the place in the queue; `onLook` is called with each
+ * such state, `onConnection` when the connection is lost or back.
+ */
 export class FollowedJob {
   /**
    * @param {Api} api
-   * @param {string} id
+   * @param {string} id - Id of the job.
    * @param {object} [options]
-   * @param {boolean} [options.isKept] whether it goes on when nobody looks; else it is taken back then
-   * @param {(job: Job) => boolean} [options.needsLook] whether there is something to know of it now that no event says:
-   *   its place in the queue, an estimate, whether somebody has begun with it
+   * @param {boolean} [options.isKept] - Whether the job continues if nobody follows it;
+   *     otherwise it is canceled. Default: true.
+   * @param {(job: Job) => boolean} [options.needsLook] - Returns true while something
+   *     is unknown that no event reports. Default: always.
    */
   constructor(api, id, { isKept = true, needsLook = () => true } = {}) {
     this.#api = api;
@@ -33,11 +44,11 @@ export class FollowedJob {
     this.#needsLook = needsLook;
   }
 
-  /** As it was last seen; null before its first event. @type {Job | null} */
+  /** Newest state; null before the first event. @type {Job | null} */
   job = null;
-  /** Called when a look has found where it stands. @type {(job: Job) => void} */
+  /** Called with the state after each request for it. @type {(job: Job) => void} */
   onLook = () => {};
-  /** Called when the connection is lost, and with true when it is back. @type {(isBack: boolean) => void} */
+  /** Called with false when the connection is lost, and with true when it is back. @type {(isBack: boolean) => void} */
   onConnection = () => {};
 
   #api;
@@ -46,10 +57,12 @@ export class FollowedJob {
   #needsLook;
 
   /**
-   * Its events up to the last one; `job` is as each of them leaves it. Throws Problem if the job is gone.
+   * Yield the events of the job, up to its last one. `job` is updated before each event
+   * is yielded.
    *
-   * @param {AbortSignal} signal ends it silently
+   * @param {AbortSignal} signal - Ends the stream without an error.
    * @returns {AsyncGenerator<ServerEvent>}
+   * @throws {Problem} if the job is gone or the server refuses the stream.
    */
   async *events(signal) {
     if (!this.#isKept) this.#api.cancelOnAbort(this.#id, signal);
@@ -66,7 +79,11 @@ export class FollowedJob {
     }
   }
 
-  /** @param {ServerEvent} event */
+  /**
+   * Update the state by an event.
+   *
+   * @param {ServerEvent} event
+   */
   #take({ name, data }) {
     if (STATES.includes(name)) this.job = data;
     const share = data.progress ?? data.share;
@@ -75,7 +92,11 @@ export class FollowedJob {
     this.job = { ...this.job, status: "running", waits_for: null, progress };
   }
 
-  /** @param {AbortSignal} signal */
+  /**
+   * Request the state now and then, until the job has ended.
+   *
+   * @param {AbortSignal} signal
+   */
   async #look(signal) {
     const isWanted = () => !signal.aborted && this.job && !this.job.finished_at;
     for (let wait = PATIENCE_MS; isWanted(); wait = LOOK_MS) {

@@ -1,4 +1,7 @@
-/** What a picture that is being drawn can still become: the mean of many endings from a pixel on, and some of them. */
+/**
+ * Forecasts of a picture that is being drawn: completions from a pixel on, and their
+ * mean.
+ */
 
 import { LatestRequest } from "../signal.js";
 import { completionsFrom } from "./drawing.js";
@@ -7,28 +10,44 @@ import { completionsFrom } from "./drawing.js";
 /** @import {Model, Size} from "../types" */
 
 /**
+ * What a picture can still become.
+ *
  * @typedef {object} Forecast
- * @property {number} from the first pixel that is not drawn
- * @property {ImageData} mean of all endings
- * @property {ImageData[]} completions some of them
+ * @property {number} from - Index of the first pixel that is not drawn, row by row.
+ * @property {ImageData} mean - Mean of all completions.
+ * @property {ImageData[]} completions - Some of them, to be shown.
  */
 
+/** Completions of a forecast that are shown. */
 const SHOWN = 3;
-/** So many endings make a fog: as many as are drawn about as fast as one looks. Those of a mixture take particles. */
+/** Completions of a forecast, at most and at least. */
 const MOST = 32;
 const FEWEST = 4;
+/** Values that all completions of the first forecast have together, about. */
 const USUAL_COLOURS = 28_000;
+/** Seconds of an answer after which the next one has half as many completions, or twice as many. */
 const SLOW_S = 1.2;
 const FAST_S = 0.4;
-/** Rows between two forecasts while it is drawn, and how far ahead of the drawing they are asked for. */
+/** Rows between two forecasts while the picture is drawn. */
 const EVERY = 2;
+/** Rows ahead of the drawing for which a forecast is requested. */
 const AHEAD = 4;
 
+/**
+ * The forecasts of one picture, requested while it is drawn.
+ *
+ * The player makes one for each picture. `before(at)` returns the newest forecast that
+ * fits; `follow(at, rate)` requests the next one while the picture is drawn, `seek(at)`
+ * one for a place at which it rests; `onNews` is called when one arrives. The number of
+ * completions adapts to the time that an answer takes. Errors are not reported: the
+ * picture is shown without further forecasts then.
+ */
 export class Forecasts {
   /**
    * @param {ImageData} picture
-   * @param {Forecast[]} forecasts those that are known
-   * @param {{backend: Backend, model: Model} | null} source of more; null = there are no more
+   * @param {Forecast[]} forecasts - Forecasts that are known already.
+   * @param {{backend: Backend, model: Model} | null} source - Backend and model that
+   *     draw further ones; null if there are none.
    */
   constructor(picture, forecasts, source) {
     this.#picture = picture;
@@ -40,9 +59,9 @@ export class Forecasts {
     this.#many = Math.max(FEWEST, Math.min(usual, this.#most));
   }
 
-  /** Called when another one is known. */
+  /** Called when a forecast has arrived. */
   onNews = () => {};
-  /** In no order. @type {Forecast[]} */
+  /** All that are known, in no order. @type {Forecast[]} */
   forecasts;
 
   #picture;
@@ -51,16 +70,27 @@ export class Forecasts {
   #most;
   #asking = new LatestRequest();
   #isAsking = false;
-  /** How long an answer takes. */
+  /** Seconds that the last answer took. */
   #lastsS = 0;
 
-  /** The last one that knows no more than what is drawn. @param {number} at how many pixels are @returns {Forecast | null} */
+  /**
+   * Return the forecast from the last place that is drawn already; null if there is
+   * none.
+   *
+   * @param {number} at - Number of pixels that are drawn.
+   * @returns {Forecast | null}
+   */
   before(at) {
     const earlier = this.forecasts.filter(({ from }) => from <= at).sort((a, b) => b.from - a.from);
     return earlier[0] ?? null;
   }
 
-  /** While it is drawn: the next one that will be in time, if none is on its way. @param {number} at @param {number} rate in pixels a second */
+  /**
+   * Request the next forecast that arrives in time, if none is on its way.
+   *
+   * @param {number} at - Number of pixels that are drawn.
+   * @param {number} rate - Pixels drawn in a second.
+   */
   follow(at, rate) {
     const { width, height } = this.#picture;
     const row = EVERY * Math.ceil((at + rate * this.#lastsS) / width / EVERY);
@@ -69,26 +99,40 @@ export class Forecasts {
     }
   }
 
-  /** Where it rests: exactly from there. Resolves as soon as that is known, or cannot be. @param {number} at */
+  /**
+   * Request the forecast from exactly this pixel, and wait until it has arrived or
+   * failed.
+   *
+   * @param {number} at - Number of pixels that are drawn.
+   */
   async seek(at) {
     const { width, height } = this.#picture;
     if (at < width * height && !this.forecasts.some(({ from }) => from === at)) await this.#ask(at, true);
   }
 
-  /** More or fewer endings next time. @param {number} lasted in seconds */
+  /**
+   * Adapt the number of completions to the time of the last answer.
+   *
+   * @param {number} lasted - Seconds.
+   */
   #suit(lasted) {
     this.#lastsS = lasted;
     if (lasted > SLOW_S) this.#many = Math.max(FEWEST, this.#many >> 1);
     if (lasted < FAST_S) this.#many = Math.min(this.#most, this.#many << 1);
   }
 
-  /** Nobody looks any more. */
+  /** Abort the request that is on its way: nobody looks any more. */
   stop() {
     this.#asking.start();
     this.#isAsking = false;
   }
 
-  /** @param {number} from @param {boolean} isUrgent whether it takes the place of one that is on its way */
+  /**
+   * Request a forecast.
+   *
+   * @param {number} from - Index of the first pixel that is not drawn.
+   * @param {boolean} isUrgent - Whether it replaces a request that is on its way.
+   */
   async #ask(from, isUrgent = false) {
     const source = this.#source;
     if (!source || (this.#isAsking && !isUrgent)) return;
@@ -109,10 +153,12 @@ export class Forecasts {
 }
 
 /**
+ * Draw completions and return the forecast.
+ *
  * @param {{backend: Backend, model: Model}} source
  * @param {ImageData} picture
  * @param {number} from
- * @param {number} many endings
+ * @param {number} many - Number of completions.
  * @param {AbortSignal} signal
  * @returns {Promise<Forecast>}
  */
@@ -122,7 +168,11 @@ async function forecastFrom({ backend, model }, picture, from, many, signal) {
   return { from, mean: meanOf(images), completions: images.slice(0, SHOWN) };
 }
 
-/** @param {ImageData[]} pictures */
+/**
+ * Return the mean of pictures of one size.
+ *
+ * @param {ImageData[]} pictures
+ */
 function meanOf(pictures) {
   const [{ width, height }] = pictures;
   const mean = new ImageData(width, height);

@@ -1,15 +1,31 @@
-/** The jobs of this browser, in its own storage: newest first, the oldest forgotten when there are too many. */
+/**
+ * The jobs of this browser, in its own storage: newest first; the oldest are dropped if
+ * there are too many.
+ */
 
 import { lasting } from "../storage.js";
 import { settingsIn } from "./settings.js";
 
 /** @import {JobInput, Job, HistoryEntry, Settings} from "../types" */
 
+/** Key in the browser's storage. */
 const KEY = "pixelrnn.history";
+/** Jobs that are kept, at most. */
 const MOST = 60;
 
+/**
+ * The jobs that were drawn in this browser. main.js makes one for the page.
+ *
+ * They are kept in the browser's storage, which all tabs share. `keep` and `replace`
+ * change it and call the listeners of `watch`. Nothing raises an error: if the storage
+ * is full, the older half is dropped.
+ */
 export class History {
-  /** @returns {HistoryEntry[]} */
+  /**
+   * Return all entries, newest first. Unreadable contents count as none.
+   *
+   * @returns {HistoryEntry[]}
+   */
   all() {
     try {
       const found = JSON.parse(lasting.get(KEY) ?? "[]");
@@ -19,25 +35,41 @@ export class History {
     }
   }
 
-  /** @param {string} id */
+  /**
+   * Return the entry of a job, or null.
+   *
+   * @param {string} id
+   */
   get(id) {
     return this.all().find((one) => one.id === id) ?? null;
   }
 
-  /** The jobs of this browser whose images these settings may have drawn, newest first. @param {Settings} settings */
+  /**
+   * Return the jobs whose images may have been drawn with these settings, newest first.
+   *
+   * @param {Settings} settings
+   */
   drawnWith({ kind, model, seed, temperature }) {
     const fits = (/** @type {HistoryEntry} */ job) =>
       job.model === model && job.seed === seed && job.temperature === temperature && job.kind !== "score";
     return this.all().filter((job) => fits(job) && (!kind || job.kind === kind));
   }
 
-  /** Add it, or put it in the place of what was remembered of this job. @param {HistoryEntry} job */
+  /**
+   * Add an entry, or replace the entry of the same job.
+   *
+   * @param {HistoryEntry} job
+   */
   keep(job) {
     const others = this.all().filter((one) => one.id !== job.id);
     this.replace([job, ...others].sort((a, b) => b.at - a.at).slice(0, MOST));
   }
 
-  /** All at once: these, and no others; the older half out when the browser gives no more room. @param {HistoryEntry[]} jobs */
+  /**
+   * Replace all entries.
+   *
+   * @param {HistoryEntry[]} jobs
+   */
   replace(jobs) {
     if (!lasting.set(KEY, JSON.stringify(jobs)) && jobs.length > 1) this.replace(jobs.slice(0, jobs.length >> 1));
     for (const listener of this.#listeners) listener();
@@ -46,7 +78,11 @@ export class History {
   /** @type {(() => void)[]} */
   #listeners = [];
 
-  /** Told whenever it changes, in this tab or in another one. @param {() => void} listener */
+  /**
+   * Call a listener whenever the entries change, in this tab or in another one.
+   *
+   * @param {() => void} listener
+   */
   watch(listener) {
     this.#listeners.push(listener);
     addEventListener("storage", (event) => event.key === KEY && listener());
@@ -54,9 +90,12 @@ export class History {
 }
 
 /**
- * @param {Job} job
- * @param {JobInput} given
- * @param {string} thumbnail a data URL
+ * Return the entry of a job for the history.
+ *
+ * @param {Job} job - Job of the service.
+ * @param {JobInput} given - Pictures that it was given; those of a larger picture are
+ *     left out, since they take too much room.
+ * @param {string} thumbnail - Data URL of its thumbnail, "" for none.
  * @returns {HistoryEntry}
  */
 export function historyEntry(job, given, thumbnail) {

@@ -1,18 +1,24 @@
 /**
- * The page as one file: engine and weights stand in it, and nothing is fetched. The bundle of that page imports this module
- * before main.js (deploy/bundle_page.mjs); no other page has it.
+ * Load models in the page that is one file: engine and weights are in the page, and
+ * nothing is fetched.
+ *
+ * Only the bundle of that page imports this module, before main.js
+ * (deploy/bundle_page.mjs).
  */
 
 import { loadInWorker } from "../../../../engine/in_worker.js";
 import { embeddedFile, embeddedPaths } from "../files.js";
 import { setLoader } from "./browser_backend.js";
 
-/** Where the engine takes its files to be: a name that nobody can register (RFC 2606), and nobody is asked. */
+/**
+ * Origin under which the engine looks for its files: a name that nobody can register
+ * (RFC 2606) and no request goes to.
+ */
 const PLACE = "https://one-file.invalid/";
-/** The whole worker, as one script. */
+/** Path of the whole worker as one script. */
 const WORKER = "engine/worker.js";
 
-/** Its URL, which all workers share. */
+/** URL of that script, which all workers share; "" before the first one starts. */
 let script = "";
 
 setLoader(async ({ engine, model }) => {

@@ -1,14 +1,20 @@
-/** What can go wrong, in words for the person in front of the page, and the field that the words belong beside. */
+/** Errors, and the sentences that explain them to the person in front of the page. */
 
 import { t } from "../lang.js";
 
 /** @import {ProblemBody} from "../types" */
 
-/** The server refused, and said why. */
+/**
+ * The server refused a request and said why. `Api` raises it.
+ *
+ * `body` is the problem document, `slug` the last part of its type, `retryAfter` the
+ * seconds after which to try again, 0 if the server did not say.
+ */
 export class Problem extends Error {
   /**
-   * @param {ProblemBody} body
-   * @param {number} retryAfter seconds; 0 = it did not say
+   * @param {ProblemBody} body - The problem document of the response.
+   * @param {number} retryAfter - Seconds after which to try again; 0 if the server did
+   *     not say.
    */
   constructor(body, retryAfter = 0) {
     super(body.detail);
@@ -18,14 +24,23 @@ export class Problem extends Error {
   }
 }
 
-/** The server did not answer at all. */
+/**
+ * The server did not answer. `Api` raises it; a message replaces the usual explanation.
+ */
 export class Unreachable extends Error {}
 
-/** Something in the page's own fields is not right yet. */
+/**
+ * Something in the page's own form is not right yet, or a question cannot be answered.
+ * Raised by forms and backends.
+ *
+ * `field` is the name of the form's field, "" for the whole form; the message is a
+ * sentence for the person.
+ */
 export class FieldTrouble extends Error {
   /**
-   * @param {string} field
-   * @param {string} text
+   * @param {string} field - Name of the field beside which the sentence is shown; "" to
+   *     show it beside the button.
+   * @param {string} text - The sentence.
    */
   constructor(field, text) {
     super(text);
@@ -33,7 +48,11 @@ export class FieldTrouble extends Error {
   }
 }
 
-/** @type {Record<string, string>} */
+/**
+ * Slug of a problem -> field that causes it.
+ *
+ * @type {Record<string, string>}
+ */
 const FIELD_OF = {
   "unreadable-image": "image",
   "unusable-image": "image",
@@ -43,7 +62,11 @@ const FIELD_OF = {
   "unknown-model": "model",
 };
 
-/** @type {Record<string, string>} */
+/**
+ * Slug of a problem -> sentence. The server's own detail is shown for the others.
+ *
+ * @type {Record<string, string>}
+ */
 const WORDS = {
   "no-worker": t("No worker is running, so nothing can be drawn. Start one with “pixelrnn worker”, then try again."),
   "queue-full": t("The queue is full: too many images wait already."),
@@ -61,10 +84,14 @@ const WORDS = {
 };
 
 /**
- * What to say, and beside which field ("" = beside the button).
+ * Return the sentence that explains an error, and the field beside which to show it.
  *
- * @param {unknown} error
- * @returns {{text: string, field: string}}
+ * An error that is neither Problem, Unreachable nor FieldTrouble is a fault of the
+ * page: it is also printed on the console.
+ *
+ * @param {unknown} error - Anything that was thrown.
+ * @returns {{text: string, field: string}} `text`: the sentence; `field`: name of a
+ *     field, or "" for the place beside the button.
  */
 export function explain(error) {
   if (error instanceof FieldTrouble) return { text: error.message, field: error.field };
@@ -73,7 +100,7 @@ export function explain(error) {
     return { text: error.message || away, field: "" };
   }
   if (!(error instanceof Problem)) {
-    console.error(error); // a fault of the page: said, and not passed over
+    console.error(error);
     return { text: t("Something on this page went wrong: {what}", { what: String(error) }), field: "" };
   }
   const first = error.body.errors?.[0];
@@ -84,11 +111,11 @@ export function explain(error) {
 }
 
 /**
- * With a capital and a full stop.
+ * Return a text with a capital letter at the beginning and a full stop at the end.
  *
  * @param {string} text
  */
 function sentence(text) {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+  const capitalised = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capitalised) ? capitalised : `${capitalised}.`;
 }

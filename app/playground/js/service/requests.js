@@ -1,19 +1,20 @@
-/** What the service is asked for: the bodies of requests. */
+/** Bodies of requests to the service. */
 
 import { dataUrlOf, maskPicture, pngOf } from "../pixels/raster.js";
 
 /** @import {Model} from "../types" */
 
-/** Short enough to be told to somebody. */
+/** Seeds of the page are below this number: short enough to be told to somebody. */
 const FRIENDLY_SEEDS = 1_000_000;
 
 /**
- * The request that fills a hole, likeliest first.
+ * Return the request that fills a hole and ranks its images, the likeliest first.
  *
  * @param {Model} model
- * @param {ImageData} picture
- * @param {Uint8Array} hole
- * @param {Record<string, any>} settings
+ * @param {ImageData} picture - A picture of the model's size.
+ * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel to fill.
+ * @param {Record<string, any>} settings - Further fields of the request.
+ * @returns `path` and `body` of the request; `given`: picture and mask as data URLs.
  */
 export async function completionOf(model, picture, hole, settings) {
   const mask = maskPicture(hole, picture);
@@ -24,12 +25,15 @@ export async function completionOf(model, picture, hole, settings) {
 }
 
 /**
- * The request that fills holes in a larger picture, each in a cut-out of the model's size.
+ * Return the request that fills holes in a larger picture, each in a cut-out of the
+ * model's size.
  *
  * @param {Model} model
- * @param {Blob} image
- * @param {Blob} mask
- * @param {Record<string, any>} settings
+ * @param {Blob} image - File of the picture.
+ * @param {Blob} mask - File of the mask, of the same size.
+ * @param {Record<string, any>} settings - Further fields of the request.
+ * @returns `path` and `body` of the request; `given`: picture and mask as blob URLs,
+ *     which stay valid until the page is closed.
  */
 export function cropOf({ name, palette }, image, mask, settings) {
   const body = new FormData();
@@ -39,17 +43,25 @@ export function cropOf({ name, palette }, image, mask, settings) {
   return { path: "/complete", body, given: { image: URL.createObjectURL(image), mask: URL.createObjectURL(mask) } };
 }
 
-/** The question how likely a picture is. @param {Model} model @param {ImageData} picture */
+/**
+ * Return the form that asks for the score of a picture.
+ *
+ * @param {Model} model
+ * @param {ImageData} picture - A picture of the model's size.
+ * @returns Fields `model`, `image`, with a palette `colours`, and `label` if one was
+ *     chosen for the model.
+ */
 export async function scoreForm({ name, palette, label }, picture) {
   const body = new FormData();
   body.set("model", name);
   body.set("image", await pngOf(picture), "image.png");
-  if (palette?.length) body.set("colours", "nearest"); // a canvas keeps no exact colour that is half clear
+  // A canvas changes the colours of half-transparent pixels slightly.
+  if (palette?.length) body.set("colours", "nearest");
   if (label) body.set("label", label);
   return body;
 }
 
-/** One that nobody has chosen. */
+/** Return a random seed below 1,000,000. */
 export function friendlySeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0] % FRIENDLY_SEEDS;
 }

@@ -1,4 +1,4 @@
-/** What a view asks, answered by the service: each question is a job. */
+/** Answer a view by the service: each question is a job. */
 
 import { splitGrid, pictureOfEstimate, maskPicture, pictureOf, pngOf } from "../pixels/raster.js";
 import { receiptOf, scoreOf } from "./api.js";
@@ -10,6 +10,14 @@ import { statusLine } from "./words.js";
 /** @import {Api} from "./api.js" */
 /** @import {Classification, DrawResult, JobInput, AnswerOptions, Job, Model, PixelBelief, ScoreAnswer, DrawOptions} from "../types" */
 
+/**
+ * Answers views by jobs of the service. `Backend` makes one.
+ *
+ * Each method starts a job, waits for its end and returns its result. Jobs are canceled
+ * if the caller aborts. Errors: Problem and Unreachable as `Api` raises them,
+ * FieldTrouble with a sentence if the job failed or was canceled, and the signal's
+ * reason.
+ */
 export class ServiceBackend {
   /** @param {Api} api */
   constructor(api) {
@@ -18,19 +26,40 @@ export class ServiceBackend {
 
   #api;
 
-  /** @param {Model} model @param {DrawOptions} wish @param {AnswerOptions} how @returns {Promise<DrawResult>} */
+  /**
+   * Draw new pictures.
+   *
+   * @param {Model} model
+   * @param {DrawOptions} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<DrawResult>}
+   */
   sample({ name, label }, wish, how) {
     return this.#draw("/sample", { model: name, label, ...wish }, {}, how);
   }
 
-  /** @param {Model} model @param {DrawOptions & {picture: ImageData, hole: Uint8Array}} wish @param {AnswerOptions} how @returns {Promise<DrawResult>} */
+  /**
+   * Fill a hole in a picture.
+   *
+   * @param {Model} model
+   * @param {DrawOptions & {picture: ImageData, hole: Uint8Array}} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<DrawResult>}
+   */
   async complete(model, { picture, hole, ...wish }, how) {
     const { path, body, given } = await completionOf(model, picture, hole, wish);
     body.delete("rank");
     return this.#draw(path, body, given, how);
   }
 
-  /** @param {Model} model @param {{picture: ImageData, label?: string}} wish @param {AnswerOptions} how @returns {Promise<ScoreAnswer>} */
+  /**
+   * Compute the probability of a picture.
+   *
+   * @param {Model} model
+   * @param {{picture: ImageData, label?: string}} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<ScoreAnswer>}
+   */
   async score(model, { picture, label }, how) {
     const body = await scoreForm(model, picture);
     if (label) body.set("label", label);
@@ -38,14 +67,22 @@ export class ServiceBackend {
     return { job, score: /** @type {any} */ (scoreOf(job)), map: null };
   }
 
-  /** @param {Model} model @param {{picture: ImageData}} wish @param {AnswerOptions} how @returns {Promise<ScoreAnswer>} */
+  /**
+   * Compute the probability of a picture and the bits of each pixel.
+   *
+   * @param {Model} model
+   * @param {{picture: ImageData}} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<ScoreAnswer>}
+   */
   async scoreMap(model, wish, how) {
     const scored = await this.score(model, wish, how);
     return { ...scored, map: await this.#api.scoreMap(/** @type {Job} */ (scored.job).id) };
   }
 
   /**
-   * What is expected of one pixel.
+   * Compute the distribution of one pixel, and with `influence` how much each earlier
+   * pixel matters for it.
    *
    * @param {Model} model
    * @param {{picture: ImageData, x: number, y: number, influence?: boolean}} wish
@@ -58,21 +95,42 @@ export class ServiceBackend {
     return scoreOf(await this.#finishedJob("/score", body, how))?.pixel;
   }
 
-  /** @param {Model} model @param {{picture: ImageData, hole?: Uint8Array}} wish @param {AnswerOptions} how @returns {Promise<Classification>} */
+  /**
+   * Compute the probability of each label; pixels of `hole` are ignored.
+   *
+   * @param {Model} model
+   * @param {{picture: ImageData, hole?: Uint8Array}} wish
+   * @param {AnswerOptions} how
+   * @returns {Promise<Classification>}
+   */
   async classify(model, { picture, hole }, how) {
     const body = await scoreForm(model, picture);
     if (hole?.includes(1)) body.set("mask", await pngOf(maskPicture(hole, picture)), "mask.png");
     return /** @type {any} */ ((await this.#finishedJob("/classify", body, how)).result);
   }
 
-  /** @param {string} path @param {Record<string, any> | FormData} body @param {AnswerOptions} how */
+  /**
+   * Start a job and return it when it has succeeded.
+   *
+   * @param {string} path
+   * @param {Record<string, any> | FormData} body
+   * @param {AnswerOptions} how
+   */
   async #finishedJob(path, body, { signal, onWait }) {
     const job = await this.#api.ask(path, body, signal, (seen) => onWait?.(statusLine(seen), seen));
     if (job.status !== "succeeded") throw new FieldTrouble("", statusLine(job));
     return job;
   }
 
-  /** @param {string} path @param {any} body @param {JobInput} given @param {AnswerOptions} how @returns {Promise<DrawResult>} */
+  /**
+   * Start a job that draws, and return its images.
+   *
+   * @param {string} path
+   * @param {any} body
+   * @param {JobInput} given
+   * @param {AnswerOptions} how
+   * @returns {Promise<DrawResult>}
+   */
   async #draw(path, body, given, how) {
     if (how.onRow) return this.#drawAndFollow(path, body, given, how);
     const job = await this.#finishedJob(path, body, how);
@@ -80,7 +138,16 @@ export class ServiceBackend {
     return { job, images, mean: null, isHere: false };
   }
 
-  /** Its rows are told as they come. @param {string} path @param {any} body @param {JobInput} given @param {AnswerOptions} how @returns {Promise<DrawResult>} */
+  /**
+   * Start a job that draws and report its rows as they arrive. The result has no
+   * images, because they were reported.
+   *
+   * @param {string} path
+   * @param {any} body
+   * @param {JobInput} given
+   * @param {AnswerOptions} how
+   * @returns {Promise<DrawResult>}
+   */
   async #drawAndFollow(path, body, given, how) {
     const { signal } = how;
     const asked = await this.#api.submit(path, body);
@@ -96,14 +163,19 @@ export class ServiceBackend {
       if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
       if (name !== "done") continue;
       const mean = receiptOf(data) && this.#api.marginals(data.id, "mean").then(pictureOf, () => null);
-      return { job: data, images: [], mean: await mean, isHere: false }; // the images are there without it
+      return { job: data, images: [], mean: await mean, isHere: false };
     }
     signal.throwIfAborted();
     throw new FieldTrouble("", statusLine({ ...asked, status: "canceled" }));
   }
 }
 
-/** How much is done: what was estimated at first no longer holds. @param {Job} job */
+/**
+ * Return a job's progress in words, without the estimate of its start, which no longer
+ * holds.
+ *
+ * @param {Job} job
+ */
 function progressLine(job) {
   return statusLine({ ...job, eta_s: null });
 }

@@ -1,21 +1,28 @@
-/** How images are drawn: the settings that a job, a link, the history and a picture's text have in common. */
+/**
+ * Settings that draw images: the form in which jobs, links, the history and the text of
+ * pictures share them.
+ */
 
 import { PIXEL_OPTIONS, VERSION } from "./pixel_options.js";
 
 /** @import {Job, Settings} from "../types" */
 
-/** Said of each drawing, whatever its kind. */
+/** Settings of every kind of job. */
 const OF_ALL = /** @type {Record<string, string>} */ ({ n: "integer", seed: "integer", temperature: "number" });
 
-/** The names and types of the settings of a kind, beside the model. @param {string} kind */
+/**
+ * Return the names and types of a kind's settings, without the model.
+ *
+ * @param {string} kind
+ */
 const typesOf = (kind) => ({ ...OF_ALL, ...(PIXEL_OPTIONS[kind] ?? PIXEL_OPTIONS.sample) });
 
 /**
- * The settings that drew a job, without those that it leaves as they usually are. Nothing else of a job is a setting:
- * neither keys nor addresses.
+ * Return the settings of a job; nothing else of the job is copied.
  *
- * @param {Partial<Job>} job
- * @returns {Settings}
+ * @param {Partial<Job>} job - A job, or some of its fields.
+ * @returns {Settings} `kind`, `model` and the options that change pixels. Options
+ *     without a value, false ones and `first` 0 are left out.
  */
 export function settingsIn(job) {
   const names = ["model", ...Object.keys(typesOf(String(job.kind)))];
@@ -26,11 +33,13 @@ export function settingsIn(job) {
 }
 
 /**
- * The settings that the query of a link says; null if it is no recipe. Links of earlier versions lack some.
+ * Return the settings that the query of a link names.
  *
- * @param {string} kind
- * @param {URLSearchParams} query
- * @returns {Settings | null}
+ * @param {string} kind - Kind of job.
+ * @param {URLSearchParams} query - Query of the link. Links of earlier versions lack
+ *     some options.
+ * @returns {Settings | null} The settings; null if the model, the seed, the temperature
+ *     or the number of images is missing or invalid.
  */
 export function settingsFrom(kind, query) {
   const found = Object.entries(typesOf(kind)).map(([name, type]) => [name, valueOf(query.getAll(name), type)]);
@@ -40,11 +49,12 @@ export function settingsFrom(kind, query) {
 }
 
 /**
- * The settings that the text of a PNG says: those of the images that the file shows. Null if it is no picture of ours,
- * or one of a later version with options that are not known here.
+ * Return the settings that the text of a PNG names, for the images that the file shows.
  *
- * @param {Record<string, string>} text
- * @returns {Settings | null}
+ * @param {Record<string, string>} text - Text chunks by keyword, as `textOf` returns
+ *     them.
+ * @returns {Settings | null} The settings; null if the picture was not drawn by this
+ *     product, or by a later version with unknown options.
  */
 export function settingsOf(text) {
   if (Number(text.version ?? 1) > VERSION) return null;
@@ -59,12 +69,21 @@ export function settingsOf(text) {
   return isWhole(settings) ? settingsIn(settings) : null;
 }
 
-/** @param {Partial<Settings>} settings */
+/**
+ * Return true if settings name a model, a seed and a temperature.
+ *
+ * @param {Partial<Settings>} settings
+ */
 function isWhole({ model, seed, temperature }) {
   return Boolean(model) && Number.isSafeInteger(seed) && Number(temperature) > 0;
 }
 
-/** A list of texts, written as JSON; empty if there is none. @param {string | undefined} text @returns {string[]} */
+/**
+ * Return a list of texts in JSON; an empty list if there is none.
+ *
+ * @param {string | undefined} text
+ * @returns {string[]}
+ */
 function listIn(text) {
   try {
     const list = JSON.parse(text ?? "[]");
@@ -74,7 +93,13 @@ function listIn(text) {
   }
 }
 
-/** @param {(string | undefined)[]} texts @param {string} type @returns {any} undefined if nothing, or nonsense, is said */
+/**
+ * Return the value of an option; undefined if it is missing or invalid.
+ *
+ * @param {(string | undefined)[]} texts
+ * @param {string} type
+ * @returns {any} undefined if nothing, or nonsense, is said
+ */
 function valueOf(texts, type) {
   const [text] = texts;
   if (text === undefined) return undefined;

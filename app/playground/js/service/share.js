@@ -1,22 +1,31 @@
-/** Links that are recipes: they draw the same images wherever the same weights are served, and know which bytes come out. */
+/**
+ * Links that are recipes: they draw the same images wherever the same weights are
+ * served, and state the expected bytes.
+ */
 
 import { settingsFrom, settingsIn } from "./settings.js";
 
 /** @import {Painting} from "../pixels/painting.js" */
 /** @import {JobInput, Job, Recipe} from "../types" */
 
+/** Beginning of the data URL of a PNG, which links leave out. */
 const PNG = "data:image/png;base64,";
+/** Characters of a link's query, at most: longer links break in mails and chats. */
 const MOST_LENGTH = 2048;
+/** Beginning of links that have a page with a preview. */
 const FACED = "sample?";
+/** Kind of job -> view that draws it. */
 const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complete: "complete", upsample: "upsample" });
 
 /**
- * The part of an address behind #. Given pictures stand in it while they are small; else it leads to the job itself,
- * which its server keeps for a while.
+ * Return the link that draws a job's images again: the part of an address behind #.
+ *
+ * Small given pictures are part of the link. If it would be too long, it leads to the
+ * job itself, which the server keeps for a while.
  *
  * @param {Job} job
- * @param {Painting[]} paintings all of its images
- * @param {JobInput} given
+ * @param {Painting[]} paintings - All images of the job, finished.
+ * @param {JobInput} given - Data URLs of the pictures that the job was given.
  */
 export async function linkTo(job, paintings, given) {
   const { id, digest, identity } = job;
@@ -31,12 +40,25 @@ export async function linkTo(job, paintings, given) {
   return isWhole && String(query).length < MOST_LENGTH ? `${VIEWS[kind]}?${query}` : `${VIEWS[kind]}/${id}`;
 }
 
-/** A recipe that needs no given pixels has a page of its own, which shows its picture where the link is pasted. @param {string} link */
+/**
+ * Return the address to share for a link: relative to the page, with a preview where it
+ * is pasted.
+ *
+ * @param {string} link - Part of an address behind #. Only links to samples have a
+ *     preview page, /s; others give "#" and the link.
+ */
 export function previewAddress(link) {
   return link.startsWith(FACED) ? `/s?${link.slice(FACED.length)}` : `#${link}`;
 }
 
-/** @param {string} view @param {string} text @returns {Recipe | null} null for what is none */
+/**
+ * Return the recipe that a link names.
+ *
+ * @param {string} view - Name of the view.
+ * @param {string} text - Query of the link.
+ * @returns {Recipe | null} Settings, given pictures as data URLs, and digests, "" if
+ *     unknown; null if the query is no recipe.
+ */
 export function recipeFrom(view, text) {
   const query = new URLSearchParams(text);
   const settings = settingsFrom(view, query);
@@ -49,9 +71,11 @@ export function recipeFrom(view, text) {
 }
 
 /**
- * SHA-256 of all pixels; "" where the browser has none, which is on pages without https.
+ * Return the SHA-256 of the pixels of images, in order.
  *
- * @param {Painting[]} paintings
+ * @param {Painting[]} paintings - Finished images.
+ * @returns 64 hexadecimal digits; "" if the browser has no SHA-256, as on pages without
+ *     https.
  */
 export async function fingerprint(paintings) {
   if (!globalThis.crypto.subtle) return "";

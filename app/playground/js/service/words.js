@@ -1,4 +1,4 @@
-/** Numbers and states as people say them. */
+/** Numbers and states in words. */
 
 import { kindOf, networkOf } from "./kinds.js";
 import { formatFixed, language, formatNumber, t } from "../lang.js";
@@ -6,12 +6,20 @@ import { rgbaOf } from "../pixels/raster.js";
 
 /** @import {Job, Model, Receipt, ScoreResult, Status} from "../types" */
 
-/** @param {number} count */
+/**
+ * Return a number of images in words, such as "3 images".
+ *
+ * @param {number} count
+ */
 export function images(count) {
   return count === 1 ? t("1 image") : t("{count} images", { count: formatNumber(count) });
 }
 
-/** @param {number} seconds */
+/**
+ * Return a duration in words.
+ *
+ * @param {number} seconds
+ */
 function duration(seconds) {
   if (seconds < 1) return t("under a second");
   if (seconds < 90) return t("{s} s", { s: Math.round(seconds) });
@@ -19,7 +27,11 @@ function duration(seconds) {
   return t("{h} h", { h: formatFixed(seconds / 3600, 1) });
 }
 
-/** @param {number} place */
+/**
+ * Return an ordinal number in the reader's language, such as "2nd".
+ *
+ * @param {number} place - At least 1.
+ */
 export function ordinal(place) {
   if (language !== "en") return `${place}.`;
   const last = place % 100 > 10 && place % 100 < 14 ? 0 : place % 10;
@@ -27,11 +39,12 @@ export function ordinal(place) {
 }
 
 /**
- * What stands for a value, in a palette: its name, or else a word for its colour. Of several with the same word each also
- * has its number.
+ * Return the name of a value of a palette: its own name, or else a word for its colour.
  *
- * @param {Pick<Model, "palette" | "names">} model
- * @param {number} value
+ * If several colours have the same word, the colour's number is added.
+ *
+ * @param {Pick<Model, "palette" | "names">} model - Its palette and names.
+ * @param {number} value - Index of the colour.
  */
 export function colourName({ palette, names }, value) {
   if (names[value]) return names[value];
@@ -40,7 +53,11 @@ export function colourName({ palette, names }, value) {
   return isOne ? words[value] : `${words[value]} ${palette[value]}`;
 }
 
-/** Where the hues of these words end, in degrees. @type {[number, string][]} */
+/**
+ * Hue in degrees at which the range of each word ends.
+ *
+ * @type {[number, string][]}
+ */
 const HUES = [
   [15, t("red")],
   [45, t("orange")],
@@ -52,10 +69,15 @@ const HUES = [
   [345, t("pink")],
   [360, t("red")],
 ];
-/** Below this saturation a colour is a grey. */
+/** Saturation below which a colour is called grey. */
 const GREYEST = 0.15;
 
-/** A word for a colour, which everybody knows. @param {string} colour `#rrggbb` or `#rrggbbaa` */
+/**
+ * Return an everyday word for a colour.
+ *
+ * @param {string} colour - `#rrggbb` or `#rrggbbaa`; a fully transparent colour is
+ *     called clear.
+ */
 export function colourWord(colour) {
   const [red, green, blue, opacity] = rgbaOf(colour).map((byte) => byte / 255);
   if (!opacity) return t("clear");
@@ -73,20 +95,34 @@ export function colourWord(colour) {
   return isBrown ? t("brown") : shade(word, light);
 }
 
-/** @param {string} colour @param {number} light 0 to 1 */
+/**
+ * Return the word for a colour with "dark" or "light" before it, if it is.
+ *
+ * @param {string} colour
+ * @param {number} light - 0 to 1
+ */
 function shade(colour, light) {
   if (light < 0.33) return t("dark {colour}", { colour });
   return light > 0.67 ? t("light {colour}", { colour }) : colour;
 }
 
-/** @param {Model} model */
+/**
+ * Return a model's network, size and colours in one line.
+ *
+ * @param {Model} model
+ */
 export function modelFacts(model) {
   const greys = model.values === 2 ? t("black and white") : t("grey");
   const colours = model.palette?.length ? t("palette") : model.channels > 1 ? t("colour") : greys;
   return `${networkOf(model)} · ${model.width} × ${model.height} ${colours}`;
 }
 
-/** @param {Model} model */
+/**
+ * Return how well a model scores test pictures; while it is loaded or compiled, that
+ * instead.
+ *
+ * @param {Model} model
+ */
 export function modelScore(model) {
   if (model.state === "compiling") return t("compiling for this processor: its jobs wait");
   if (model.state === "loading") return t("loading: its jobs wait");
@@ -96,7 +132,11 @@ export function modelScore(model) {
   return `${t("{nats} nats", { nats: formatFixed(model.test_nats, 2) })} · ${bits}`;
 }
 
-/** @param {Model} model */
+/**
+ * Return a model's number of weights and its training data in one line.
+ *
+ * @param {Model} model
+ */
 export function modelOrigin(model) {
   return t("{count} weights, trained on {data}", {
     count: formatNumber(model.parameters, { notation: "compact" }),
@@ -104,10 +144,16 @@ export function modelOrigin(model) {
   });
 }
 
+/** Sentence for a view that no loaded model can serve. */
 export const NO_MODEL = t("No model here can do this; a worker that is started may bring one.");
+/** Sentence for a job whose model no worker has now. */
 export const MODEL_AWAY = t("No worker has this model now. Nothing is lost: it goes on when one is back.");
 
-/** @type {Record<Status | "gone", string>} */
+/**
+ * Status of a job -> word.
+ *
+ * @type {Record<Status | "gone", string>}
+ */
 export const STATES = {
   queued: t("waiting"),
   running: t("drawing"),
@@ -118,7 +164,7 @@ export const STATES = {
 };
 
 /**
- * Where the job is, in one line.
+ * Return the state of a job in one line: place in the queue, progress, result or error.
  *
  * @param {Job} job
  */
@@ -145,7 +191,12 @@ export function statusLine(job) {
   }
 }
 
-/** What drew it: the seed that is shown is the one that was drawn. @param {Job} job @param {Model[] | null} models */
+/**
+ * Return how a job is drawn in one line: kind of picture, seed, temperature and label.
+ *
+ * @param {Job} job - Job of the service or of this browser.
+ * @param {Model[] | null} models - Models that workers have loaded, or null.
+ */
 export function originLine({ model: name, seed, temperature, label }, models) {
   const known = models?.find((one) => one.name === name);
   const model = known ? kindOf(known) : name;
@@ -155,45 +206,74 @@ export function originLine({ model: name, seed, temperature, label }, models) {
   );
 }
 
+/** Quality of a completion -> explanation. */
 const QUALITIES = /** @type {Record<string, string>} */ ({
   exact: t("exact: drawn from just what the network believes"),
   good: t("good: enough tries counted, and they agree"),
   rough: t("rough: two tries do not agree, or too little counted"),
   poor: t("poor: do not rely on these"),
 });
+/** Nats below which given pixels rule nothing out. */
 const SURE_NATS = 1e-6;
-/** Below this, "1 in 1" would stand for what is not certain: two thirds. */
+/** Bits below which a chance is called "nearly 1". */
 const LEAST_BITS = Math.log2(1.5);
-/** No more is known from some thousand pictures. */
+/** Largest share that is stated: some thousand pictures show no more. */
 const MOST_SHARE = 0.99;
+/** Smallest share that is stated exactly. */
 const LEAST_SHARE = 0.0001;
 
-/** @param {Receipt} receipt */
+/**
+ * Return the quality of a completion with its explanation; if images differ, that of
+ * the worst.
+ *
+ * @param {Receipt} receipt - Receipt of the completion; without a quality it counts as
+ *     poor.
+ */
 export function quality(receipt) {
   const worst = QUALITIES[receipt.quality ?? "poor"];
   return qualityWords(receipt).length ? t("some are {quality}", { quality: worst }) : worst;
 }
 
-/** How well the holes of a larger picture are filled. @param {string[]} words of each, in reading order */
+/**
+ * Return how well the holes of a larger picture are filled.
+ *
+ * @param {string[]} words - Quality of each hole, in reading order; at least one.
+ */
 export function holeQualities(words) {
   if (new Set(words).size === 1) return QUALITIES[words[0]];
   return t("holes in reading order: {words}", { words: words.map((word) => QUALITIES[word].split(":")[0]).join(", ") });
 }
 
-/** The word of each image, where they are not all the same. @param {Receipt | null} receipt @returns {string[]} */
+/**
+ * Return the quality of each image in a word; an empty list if all are the same or
+ * unknown.
+ *
+ * @param {Receipt | null} receipt
+ * @returns {string[]}
+ */
 export function qualityWords(receipt) {
   const words = receipt?.qualities ?? [];
   return new Set(words).size > 1 ? words.map((word) => QUALITIES[word].split(":")[0]) : [];
 }
 
-/** @param {Job} job */
+/**
+ * Return how long a finished job took.
+ *
+ * @param {Job} job
+ */
 function durationOf(job) {
   if (!job.started_at || !job.finished_at) return "";
   const seconds = (Date.parse(job.finished_at) - Date.parse(job.started_at)) / 1000;
   return ` ${t("in {time}", { time: seconds >= 0.05 && seconds < 10 ? `${formatFixed(seconds, 1)} s` : duration(seconds) })}`;
 }
 
-/** Nothing where the estimates are not to be trusted. @param {Receipt} receipt @param {string} word exact, good, rough or poor */
+/**
+ * Return the chance of the given pixels as a sentence.
+ *
+ * @param {Receipt} receipt - Receipt of a completion.
+ * @param {string} word - Its quality. For "poor", and without an estimate, the result
+ *     is "".
+ */
 export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word) {
   if (word === "poor" || nats === null || nats === undefined) return "";
   if (nats < SURE_NATS) return t("What is there so far rules nothing out.");
@@ -208,7 +288,12 @@ export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word
   });
 }
 
-/** @param {ScoreResult} score of a whole picture */
+/**
+ * Return the chance of a picture as a sentence, and how it compares with pictures of
+ * its kind if that is known.
+ *
+ * @param {ScoreResult} score - Score of a whole picture.
+ */
 export function chanceOfPicture({ nats, p_value: rarer }) {
   const chance = likelihood(nats / Math.LN2);
   if (rarer === null || rarer === undefined) return t("Your picture has a chance of {chance}.", { chance });
@@ -219,7 +304,11 @@ export function chanceOfPicture({ nats, p_value: rarer }) {
   });
 }
 
-/** As people say a small chance: 2^-bits. @param {number} bits */
+/**
+ * Return a chance of 2^-bits in words, such as "1 in 1,000".
+ *
+ * @param {number} bits - At least 0.
+ */
 export function likelihood(bits) {
   if (bits < LEAST_BITS) return t("nearly 1");
   const tens = bits * Math.LOG10E * Math.LN2;
@@ -230,10 +319,10 @@ export function likelihood(bits) {
 }
 
 /**
- * What a pixel cost that was drawn: the surprise of its colour.
+ * Return what a drawn pixel cost as a sentence.
  *
- * @param {number} bits
- * @param {boolean | null} isWhite null for a picture in colours
+ * @param {number} bits - Surprise of its colour.
+ * @param {boolean | null} isWhite - Whether it is white; null for a picture in colours.
  */
 export function costOfPixel(bits, isWhite) {
   const facts = { percent: percent(2 ** -bits), bits: formatFixed(bits, 1) };
@@ -243,7 +332,12 @@ export function costOfPixel(bits, isWhite) {
     : t("Black had {percent} here: {bits} bits", facts);
 }
 
-/** @param {number} share */
+/**
+ * Return a share as a percentage with two significant digits; one below 0.01 % as "<
+ * 0.01%".
+ *
+ * @param {number} share - From 0 to 1.
+ */
 export function percent(share) {
   const least = share > 0 && share < LEAST_SHARE;
   return `${least ? "< " : ""}${formatNumber(least ? LEAST_SHARE : share, { style: "percent", maximumSignificantDigits: 2 })}`;
