@@ -1,4 +1,7 @@
-/** What the model expected of one colour of a pixel, as a plot: the probability of every value, the true one marked. */
+/**
+ * Plots of the distribution that a model expected at a pixel: the probability of every
+ * value, the true one marked.
+ */
 
 import { el } from "./dom.js";
 import { formatFixed, t } from "../lang.js";
@@ -9,9 +12,10 @@ import { colourName, percent } from "../service/words.js";
 const SPACE = "http://www.w3.org/2000/svg";
 const WIDTH = 256;
 const HEIGHT = 96;
+/** Space above the highest bar. */
 const FLOOR = 4;
 
-/** The kinds and names of colours. */
+/** Kind and name of each colour. */
 const COLOURS = [
   ["red", t("Red")],
   ["green", t("Green")],
@@ -19,15 +23,25 @@ const COLOURS = [
 ];
 const GREY = ["brightness", t("Brightness")];
 
-/** A plot for each colour of a pixel, or for the one of a palette. @param {ColourBelief[]} beliefs @param {Model} model */
+/**
+ * Return a figure for each colour of a pixel, or one for a pixel with a palette or in
+ * grey.
+ *
+ * @param {ColourBelief[]} beliefs - Distribution of each colour, in the order of the
+ *     model's channels.
+ * @param {Model} model
+ * @returns New elements, not yet in the page.
+ */
 export function beliefPlots(beliefs, model) {
   const names = beliefs.length === 1 ? [model.palette?.length ? ["", t("Colour")] : GREY] : COLOURS;
   return beliefs.map((belief, i) => beliefPlot(names[i][1], names[i][0], belief, model));
 }
 
 /**
- * @param {string} name of the colour
- * @param {string} kind brightness, red, green or blue
+ * Return the figure of one colour.
+ *
+ * @param {string} name - Name of the colour, as the reader sees it.
+ * @param {string} kind - "brightness", "red", "green", "blue" or "".
  * @param {ColourBelief} belief
  * @param {Model} model
  */
@@ -50,13 +64,24 @@ function beliefPlot(name, kind, belief, model) {
   return figure;
 }
 
-/** @param {number} value @param {Model} model */
+/**
+ * Return the name of a value: a colour of the palette, black or white, or a number.
+ *
+ * @param {number} value
+ * @param {Model} model
+ */
 function valueName(value, model) {
   if (model.palette?.length) return colourName(model, value);
   return model.values === 2 ? [t("black"), t("white")][value] : String(value);
 }
 
-/** @param {ColourBelief} belief @param {string} label @param {Model} model */
+/**
+ * Return the bars as an SVG element.
+ *
+ * @param {ColourBelief} belief
+ * @param {string} label
+ * @param {Model} model
+ */
 function drawing({ probabilities, value }, label, { palette }) {
   const plot = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label });
   plot.setAttribute("preserveAspectRatio", "none");
@@ -77,7 +102,12 @@ function drawing({ probabilities, value }, label, { palette }) {
   return plot;
 }
 
-/** The ends, and the true value at its place. @param {number} value @param {Model} model */
+/**
+ * Return the axis: both ends, and the true value at its place.
+ *
+ * @param {number} value
+ * @param {Model} model
+ */
 function axis(value, model) {
   const last = model.values - 1;
   const marks = last === 1 ? [0, 1] : [0, value, last];
@@ -93,7 +123,13 @@ function axis(value, model) {
   return line;
 }
 
-/** @param {string} tag @param {Record<string, string | number>} attributes */
+/**
+ * Return a new SVG element.
+ *
+ * @param {string} tag - Name of the element.
+ * @param {Record<string, string | number>} attributes - Names and values of its
+ *     attributes.
+ */
 export function svg(tag, attributes) {
   const node = document.createElementNS(SPACE, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));

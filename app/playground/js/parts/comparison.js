@@ -1,4 +1,7 @@
-/** Rows of images from the same throws of the dice: of several models, or of one at several temperatures. */
+/**
+ * Rows of images with the same seed: of several models, or of one model at several
+ * temperatures.
+ */
 
 import { el } from "./dom.js";
 import { formatNumber, t } from "../lang.js";
@@ -9,18 +12,24 @@ import { Tiles } from "./tiles.js";
 
 /** @import {Job, Model, Shared, DrawOptions} from "../types" */
 
+/** Side of an image on the page in CSS pixels, at most. */
 const MOST_SIDE = 112;
-/** Of the saved picture, for each pixel of an image. */
+/** Side of the square that a pixel becomes in the saved picture. */
 const SCALE = 8;
+/** Height of a row's label in the saved picture, in pixels. */
 const LABEL = 34;
 
-/**
- * @typedef {{label: string, note: string, model: Model, wish: DrawOptions}} Variant what a row is drawn with
- * @typedef {{label: string, tiles: Tiles, job: Job}} Row
- */
+/** Model and options of a row. @typedef {{label: string, note: string, model: Model, wish: DrawOptions}} Variant */
+/** A row that is drawn. @typedef {{label: string, tiles: Tiles, job: Job}} Row */
 
+/**
+ * Draws and shows several rows of images.
+ *
+ * The sample view makes one and puts `element` into its stage. `draw(variants)` draws
+ * all rows side by side in time; a second call aborts the first.
+ */
 export class Comparison {
-  /** @param {Shared} shared */
+  /** @param {Shared} shared - State and services of the page. */
   constructor(shared) {
     this.#shared = shared;
     this.#cancel.addEventListener("click", () => this.#stop());
@@ -38,7 +47,14 @@ export class Comparison {
   /** @type {Row[]} */
   #done = [];
 
-  /** Draw them all, side by side in time. @param {Variant[]} variants @returns {Promise<Row[]>} none where others were asked for meanwhile */
+  /**
+   * Draw a row for each variant.
+   *
+   * @param {Variant[]} variants
+   * @returns {Promise<Row[]>} The rows, in order; an empty list if they were canceled
+   *     or others were requested meanwhile.
+   * @throws the errors of `Backend`; the other rows are canceled then.
+   */
   async draw(variants) {
     const signal = this.#asking.start();
     this.#rows.replaceChildren();
@@ -64,7 +80,7 @@ export class Comparison {
       return rows;
     } catch (error) {
       if (signal.aborted) return [];
-      this.#asking.start(); // nobody waits for the others
+      this.#asking.start(); // cancels the other rows
       this.#state.textContent = "";
       throw error;
     } finally {
@@ -72,7 +88,13 @@ export class Comparison {
     }
   }
 
-  /** @param {Variant} variant @param {AbortSignal} signal @returns {Promise<Row>} */
+  /**
+   * Draw one row.
+   *
+   * @param {Variant} variant
+   * @param {AbortSignal} signal
+   * @returns {Promise<Row>}
+   */
   async #row({ label, note, model, wish }, signal) {
     const tiles = new Tiles();
     const facts = el("span", { class: "hint" }, note);
@@ -87,7 +109,8 @@ export class Comparison {
       tiles.element.style.setProperty("--tile", `${Math.max(1, Math.floor(MOST_SIDE / job.width)) * job.width}px`);
       return isLaid;
     };
-    onJob(/** @type {any} */ ({ kind: "sample", ...model, ...wish })); // it has its place at once
+    // Empty tiles are laid at once, so that rows do not move when their jobs begin.
+    onJob(/** @type {any} */ ({ kind: "sample", ...model, ...wish }));
     const how = { signal, onJob, onRow: (/** @type {any} */ row) => tiles.put(row) };
     const { job } = await this.#shared.backend.sample(model, wish, how);
     tiles.rest();
@@ -95,20 +118,24 @@ export class Comparison {
     return { label, tiles, job };
   }
 
-  /** Rows that nobody waits for. */
+  /** Cancel all rows. */
   #stop() {
     this.#asking.start();
     this.#show(false);
     this.#state.textContent = t("Canceled.");
   }
 
-  /** @param {boolean} isBusy */
+  /**
+   * Show the buttons that make sense now.
+   *
+   * @param {boolean} isBusy
+   */
   #show(isBusy) {
     this.#cancel.hidden = !isBusy;
     this.#save.hidden = isBusy || !this.#done.length;
   }
 
-  /** All rows under their names, large enough to be shown to others. */
+  /** Save all rows with their labels as one enlarged picture. */
   #saveAll() {
     const width = Math.max(...this.#done.map(({ job }) => job.n * (job.width + 1) * SCALE));
     const heights = this.#done.map(({ job }) => LABEL + (job.height + 1) * SCALE);

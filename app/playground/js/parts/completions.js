@@ -1,4 +1,7 @@
-/** What the network makes of ink while it is laid: what the strokes look like, four endings, and how likely all of it is. */
+/**
+ * What the network makes of the ink on the pad: the likeliest labels, four completions,
+ * and the probability of the ink.
+ */
 
 import { receiptOf } from "../service/api.js";
 import { similarModels, bestForHole } from "../service/choice.js";
@@ -13,10 +16,16 @@ import { chanceOfGiven, chanceOfPicture, qualityWords, quality } from "../servic
 /** @import {DrawResult, Model, Shared} from "../types" */
 /** @import {Pad} from "./pad.js" */
 
+/** Milliseconds without a stroke before completions are requested. */
 const REST_MS = 300;
+/** Completions that are drawn. */
 const COUNT = 4;
+/** Particles of the greatest effort, at most. */
 const MOST_PARTICLES = 128;
-/** What is seen before there is an answer. effort: how often it was told to try harder; large: the ending that is seen on the pad, -1 = none. */
+/**
+ * State before there is an answer. effort: how often the person pressed "Try harder". large:
+ * index of the completion that is shown on the pad, -1 for none.
+ */
 const NOTHING = {
   sentence: "",
   standing: "",
@@ -28,8 +37,19 @@ const NOTHING = {
   large: -1,
 };
 
+/**
+ * Completions of the ink on a pad, drawn while the person paints.
+ *
+ * The Draw view makes one and puts `element`, `strip` and `bars` into the page. It
+ * calls `suit` with the models, `begin` when other ink is laid, `stroke` and `rest`
+ * while the person paints, `look` and `leave` when the view is shown or hidden. Errors
+ * of the backend are shown as sentences.
+ */
 export class Completions {
-  /** @param {Shared} shared @param {Pad} pad */
+  /**
+   * @param {Shared} shared - State and services of the page.
+   * @param {Pad} pad - Pad with the ink; completions and the fog are shown on it.
+   */
   constructor(shared, pad) {
     this.#backend = shared.backend;
     this.#pad = pad;
@@ -45,9 +65,9 @@ export class Completions {
     );
   }
 
-  /** Bars that say what the strokes look like. */
+  /** Bars with the probability of each label. */
   bars = new Bars();
-  /** The endings side by side; the reader's screen decides where they stand. @type {HTMLElement} */
+  /** The completions side by side; the view puts them where the screen has room. @type {HTMLElement} */
   strip;
 
   #backend;
@@ -59,21 +79,27 @@ export class Completions {
   #harder = el("button", { type: "button" }, t("Try harder"));
   #use = el("a", { class: "button" }, t("Open in Complete"));
   #question;
-  /** Those that draw the same kind of picture. @type {Model[]} */
+  /** Models that draw the kind of picture on the pad. @type {Model[]} */
   #models = [];
   #state = NOTHING;
   #timer = 0;
-  /** A guess at what is drawn is on its way, and then another one. */
+  /** True while labels are being computed. */
   #isGuessing = false;
+  /** True if the ink has changed since the computation began. */
   #isDrawnOn = false;
 
-  /** @param {Model[]} models @param {Model} model whose kind of picture is drawn */
+  /**
+   * Use the models that draw the same kind of picture as this one.
+   *
+   * @param {Model[]} models
+   * @param {Model} model - whose kind of picture is drawn
+   */
   suit(models, model) {
     this.#models = similarModels(models, model);
     this.bars.lay((this.#reader?.labels ?? []).map(({ name }) => name));
   }
 
-  /** Other ink is laid: what was answered belongs to what was there. */
+  /** Remove the answers, which belong to other ink. */
   begin() {
     this.leave();
     this.#tiles.stop();
@@ -82,40 +108,46 @@ export class Completions {
     this.#tell(NOTHING);
   }
 
-  /** The pen moves. */
+  /** Remove the answers and compute the labels of the new ink. */
   stroke() {
     this.begin();
     this.#guess();
   }
 
-  /** The pen rests. */
+  /** Request completions after a moment: the pen was lifted. */
   rest() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#finish(0), REST_MS);
   }
 
-  /** It is seen now. */
+  /** Request completions if there are none: the view is shown. */
   look() {
     if (!this.#state.isAnswered && !this.#question.isAsking) this.#finish(this.#state.effort);
   }
 
-  /** Beneath what it is about: where the endings stand on a wide screen. */
+  /** Put the strip back into this element, where it stands on a wide screen. */
   takeStrip() {
     this.#sentence.after(this.strip);
   }
 
+  /** Show a sentence in place of an answer. */
   say = (/** @type {string} */ standing) => this.#tell({ standing });
 
+  /** Cancel what is requested: the view is hidden. */
   leave() {
     clearTimeout(this.#timer);
     this.#question.giveUp();
   }
 
-  /** Which label the strokes look like while the hand is down; what is unknown is black. */
+  /**
+   * Show the label that the strokes look like, while the pen is down. Unknown pixels
+   * count as black.
+   */
   async #guess() {
     this.#isDrawnOn = true;
     if (this.#isGuessing) return;
     this.#isGuessing = true;
+    // One computation at a time: strokes that come meanwhile lead to a single further one.
     while (this.#isDrawnOn) {
       this.#isDrawnOn = false;
       const reader = this.#reader;
@@ -127,14 +159,19 @@ export class Completions {
     this.#isGuessing = false;
   }
 
-  /** The model that reads what is drawn in this browser, if there is one. */
+  /** Return a model with labels that this browser can ask, or null. */
   get #reader() {
     return this.#models.find((model) => model.labels.length && this.#backend.browser.can("classify", model)) ?? null;
   }
 
-  /** The rest is drawn, or, where there is none, what is there is judged. @param {number} effort */
+  /**
+   * Request completions, or the score of the picture if nothing is unknown.
+   *
+   * @param {number} effort - 0 for a quick answer, more for better ones.
+   */
   #finish(effort) {
-    clearTimeout(this.#timer); // one question, also where the view opens while a stroke rests
+    // The view may be opened while a stroke rests: there must be one question only.
+    clearTimeout(this.#timer);
     const { picture, unknown } = this.#pad;
     const model = bestForHole(this.#models, unknown);
     if (!model) return;
@@ -147,7 +184,13 @@ export class Completions {
     });
   }
 
-  /** @param {Model} model @param {any} wish @param {AbortSignal} signal */
+  /**
+   * Draw the completions and show them as they arrive.
+   *
+   * @param {Model} model
+   * @param {any} wish
+   * @param {AbortSignal} signal
+   */
   async #complete(model, wish, signal) {
     this.#tell({ standing: t("The network draws…") });
     const drawn = await this.#backend.complete(
@@ -167,7 +210,11 @@ export class Completions {
     this.#present(drawn);
   }
 
-  /** @param {DrawResult} drawn */
+  /**
+   * Show the finished completions, their quality and the probability of the ink.
+   *
+   * @param {DrawResult} drawn
+   */
   #present({ job, mean, isHere }) {
     const receipt = receiptOf(job);
     const word = receipt?.quality;
@@ -186,7 +233,13 @@ export class Completions {
     if (mean) this.#pad.showMean(mean);
   }
 
-  /** Nothing is left to draw. @param {Model} model @param {ImageData} picture @param {AbortSignal} signal */
+  /**
+   * Show how probable the picture is, since nothing is left to draw.
+   *
+   * @param {Model} model
+   * @param {ImageData} picture
+   * @param {AbortSignal} signal
+   */
   async #judge(model, picture, signal) {
     this.#tell({ standing: t("Asking the model…") });
     const { score } = await this.#backend.score(model, { picture }, { signal });
@@ -195,7 +248,11 @@ export class Completions {
     announce(this.#state.sentence);
   }
 
-  /** @param {Partial<typeof NOTHING>} news */
+  /**
+   * Change the state and show it.
+   *
+   * @param {Partial<typeof NOTHING>} news
+   */
   #tell(news) {
     this.#state = { ...this.#state, ...news };
     const { sentence, standing, receipt, job, isRough, effort, large } = this.#state;
@@ -209,7 +266,13 @@ export class Completions {
   }
 }
 
-/** A quick answer first; then as the server does it, then with all that there is room for. @param {Model} model @param {number} effort */
+/**
+ * Return the options of an effort: a quick answer first, then the service's defaults,
+ * then as many particles as there is room for.
+ *
+ * @param {Model} model
+ * @param {number} effort
+ */
 function effortOf({ max_particles: most }, effort) {
   return [{ sweeps: 0 }, {}][effort] ?? { particles: Math.min(MOST_PARTICLES, most) };
 }

@@ -1,4 +1,4 @@
-/** Every result is an input: the views that a picture can go on to, and why not where it does not fit. */
+/** Buttons that send a picture to other views of the page. */
 
 import { el } from "./dom.js";
 import { icon } from "./icons.js";
@@ -7,22 +7,37 @@ import { dataUrlOf, smallSize } from "../pixels/raster.js";
 
 /** @import {Kind, Model, Shared, Size} from "../types" */
 
+/** View, kind of job that a model must do for it, and text of its button. */
 const VIEWS = /** @type {const} */ ([
   ["complete", "complete", t("Complete it")],
   ["inspect", "score", t("Inspect it")],
 ]);
 
 /**
- * @typedef {object} Result a picture of the page
- * @property {string} model which is chosen in the view that it goes to, if it can do it
- * @property {Size} size
- * @property {Size | null} small of its first stage
- * @property {(stage: "final" | "small") => ImageData | null} whole null until it is complete
- * @property {() => void} onGo called before the other view is shown
- * @property {(text: string) => void} onTrouble
+ * A picture that can be sent to another view.
+ *
+ * @typedef {object} Result
+ * @property {string} model - Name of the model that the other view chooses, if it can.
+ * @property {Size} size - Size in pixels.
+ * @property {Size | null} small - Size of its first stage, of a Multi-Scale model.
+ * @property {(stage: "final" | "small") => ImageData | null} whole - Returns the picture;
+ *     null until it is complete.
+ * @property {() => void} onGo - Called before the other view is shown.
+ * @property {(text: string) => void} onTrouble - Called with a sentence if it is incomplete.
  */
 
-/** @param {Shared} shared @param {Result} result @param {string} here the view that has it already @returns {(Node | string)[]} */
+/**
+ * Return buttons that send a picture to the views that can take it.
+ *
+ * Pressing one calls `onGo` and then opens the view with the picture, or calls
+ * `onTrouble` if the picture is incomplete.
+ *
+ * @param {Shared} shared - State and services of the page.
+ * @param {Result} result - The picture.
+ * @param {string} here - Name of the view that shows it already. Default: none.
+ * @returns {(Node | string)[]} New elements; instead of the button "Upsample it", a
+ *     sentence that names the sizes that can be enlarged, or "".
+ */
 export function destinationButtons(shared, result, here = "") {
   /** @param {string} view @param {"final" | "small"} stage @param {string} model */
   const go = (view, stage, model) => () => {
@@ -41,7 +56,13 @@ export function destinationButtons(shared, result, here = "") {
   return [...buttons, whyNotLarger(models, result)];
 }
 
-/** Nothing where no model enlarges pictures of its colours. @param {Model[]} models @param {Result} result */
+/**
+ * Return a sentence that says which sizes can be enlarged; "" if no model enlarges
+ * pictures of these colours.
+ *
+ * @param {Model[]} models
+ * @param {Result} result
+ */
 function whyNotLarger(models, { size, model: own }) {
   const channels = models.find(({ name }) => name === own)?.channels;
   const able = models.filter((one) => one.can.includes("upsample") && one.channels === channels);
@@ -51,16 +72,26 @@ function whyNotLarger(models, { size, model: own }) {
   return able.length ? el("span", { class: "hint" }, text) : "";
 }
 
-/** @param {Size} size */
+/**
+ * Return a size in words.
+ *
+ * @param {Size} size
+ */
 const inWords = ({ width, height }) => `${width} × ${height}`;
 
-/** @param {string} text @param {() => void} click */
+/**
+ * Return a button with an arrow.
+ *
+ * @param {string} text
+ * @param {() => void} click
+ */
 function button(text, click) {
   return el("button", { type: "button", on: { click } }, icon("right"), text);
 }
 
 /**
- * The model that takes the picture as its small one, or its first stage; its own one first.
+ * Return the model that can enlarge a picture or its first stage, preferring the
+ * picture's own model; null if there is none.
  *
  * @param {Model[]} models
  * @param {Result} result

@@ -1,13 +1,15 @@
-/** Making and finding elements: the few words that every view would otherwise repeat. */
+/** Make and find elements. */
 
 /**
- * A new element. Properties are set as such, except `class`, `data-*`, `aria-*`, `role`, `for` and `list` (attributes)
- * and `on` (listeners by event name). Children that are strings become text.
+ * Return a new element.
  *
  * @template {keyof HTMLElementTagNameMap} T
- * @param {T} tag
- * @param {Record<string, any>} [properties]
- * @param {...(Node | string | null | undefined)} children
+ * @param {T} tag - Name of the element.
+ * @param {Record<string, any>} [properties] - Set as properties of the element.
+ *     `class`, `role`, `for`, `list`, `data-*` and `aria-*` are set as attributes, and
+ *     `on` adds listeners by the name of their event.
+ * @param {...(Node | string | null | undefined)} children - Nodes, and strings, which
+ *     become text. null and undefined are skipped.
  * @returns {HTMLElementTagNameMap[T]}
  */
 export function el(tag, properties = {}, ...children) {
@@ -26,11 +28,12 @@ export function el(tag, properties = {}, ...children) {
 }
 
 /**
- * The element below `root` that must be there.
+ * Return the first element below a root that matches a selector.
  *
  * @param {ParentNode} root
  * @param {string} selector
  * @returns {any}
+ * @throws {Error} if there is none.
  */
 export function find(root, selector) {
   const node = root.querySelector(selector);
@@ -39,10 +42,11 @@ export function find(root, selector) {
 }
 
 /**
- * A copy of a `<template>` of the page.
+ * Return a copy of the content of a template of the page, without an id.
  *
- * @param {string} id
+ * @param {string} id - Id of the template.
  * @returns {HTMLElement}
+ * @throws {Error} if there is no such template.
  */
 export function cloneTemplate(id) {
   const copy = find(document, `template#${id}`).content.firstElementChild.cloneNode(true);
@@ -50,7 +54,14 @@ export function cloneTemplate(id) {
   return copy;
 }
 
-/** A colour to choose. @param {string} colour @param {string} name @param {() => void} take @param {any} [value] */
+/**
+ * Return a button that shows a colour to choose.
+ *
+ * @param {string} colour - CSS colour.
+ * @param {string} name - Name of the colour, for its title and for screen readers.
+ * @param {() => void} take - Called when it is pressed.
+ * @param {any} [value] - Value of the button. Default: the colour.
+ */
 export function swatch(colour, name, take, value = colour) {
   const look = { type: "button", class: "swatch", title: name, "aria-label": name };
   const button = el("button", { ...look, value, on: { click: take } });
@@ -59,7 +70,7 @@ export function swatch(colour, name, take, value = colour) {
 }
 
 /**
- * Say something to people who listen instead of looking.
+ * Let screen readers say something. Changes the element #announcer.
  *
  * @param {string} text
  */
@@ -67,17 +78,23 @@ export function announce(text) {
   find(document, "#announcer").textContent = text;
 }
 
-/** Whether keys that are pressed there write text. @param {EventTarget | null} place */
+/**
+ * Return true if keys that are pressed in an element write text, so that they must not
+ * be shortcuts.
+ *
+ * @param {EventTarget | null} place
+ */
 export function isTextInput(place) {
   return place instanceof HTMLInputElement && !["range", "radio", "checkbox", "file"].includes(place.type);
 }
 
+/** Number of the last id that was made. */
 let lastId = 0;
 
 /**
- * An id that nothing else on the page has.
+ * Return an id that no other element of the page has.
  *
- * @param {string} prefix
+ * @param {string} prefix - Beginning of the id.
  */
 export function uniqueId(prefix) {
   lastId += 1;

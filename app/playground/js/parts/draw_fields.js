@@ -1,4 +1,4 @@
-/** How many images, from which seed, at what temperature: what the fields show is what is drawn. */
+/** Form fields for the number of images, the seed and the temperature. */
 
 import { el } from "./dom.js";
 import { field } from "./fields.js";
@@ -10,13 +10,25 @@ import { friendlySeed } from "../service/requests.js";
 /** @import {Signal} from "../signal.js" */
 /** @import {Info, Settings} from "../types" */
 
+/** Lowest temperature of the slider. */
 const COLDEST = 0.1;
+/** Highest temperature of the slider. */
 const HOTTEST = 2;
-/** Until the server has said what it takes. */
+/** Limits until the server has stated its own. */
 const LIMITS = { n: 64, seed: Number.MAX_SAFE_INTEGER, temperature_min: 0.01, temperature_max: 100 };
 
+/**
+ * Form fields of everything that draws: number of images, seed, temperature.
+ *
+ * Views make one and put `element` into their form. `read()` returns what the fields
+ * say and raises FieldTrouble if a field is invalid; `set` fills them exactly; `used()`
+ * chooses a new seed after a drawing, if the person wants that.
+ */
 export class DrawFields {
-  /** @param {number} n how many images at first @param {Signal<Info | null>} info */
+  /**
+   * @param {number} n - Number of images at first.
+   * @param {Signal<Info | null>} info - The server's limits.
+   */
   constructor(n, info) {
     this.#info = info;
     this.#n = el("input", { type: "number", min: "1", step: "1", value: String(n), inputMode: "numeric" });
@@ -46,7 +58,7 @@ export class DrawFields {
   }
 
   #more = el("p", { class: "hint" });
-  /** @type {{first?: number, size?: string}} */
+  /** Settings that have no field, kept until the seed changes. @type {{first?: number, size?: string}} */
   #kept = {};
   #info;
   #n;
@@ -55,11 +67,16 @@ export class DrawFields {
   #temperature;
   #slider;
 
+  /** Return the server's limits. */
   get #limits() {
     return this.#info.value?.limits ?? LIMITS;
   }
 
-  /** What the fields say. Throws FieldTrouble. */
+  /**
+   * Return the settings of the fields.
+   *
+   * @throws {FieldTrouble} if a field is empty or outside the server's limits.
+   */
   read() {
     const { n: most, seed: highest, temperature_min: coldest, temperature_max: hottest } = this.#limits;
     const n = Number(this.#n.value);
@@ -78,19 +95,28 @@ export class DrawFields {
     return { n, seed, temperature, ...this.#kept };
   }
 
-  /** So many, and so daring, until somebody says more. @param {number} n @param {number} degree */
+  /**
+   * Set the number of images and the temperature.
+   *
+   * @param {number} n - Number of images.
+   * @param {number} degree - Temperature.
+   */
   begin(n, degree) {
     this.#n.value = String(n);
     this.#temperature.value = String(degree);
     this.#slide();
   }
 
-  /** They were used: the next drawing has a seed of its own, if that is wanted. */
+  /** Choose a new seed if the person wants one for each drawing. */
   used() {
     if (this.#isNew.checked) this.#reroll();
   }
 
-  /** Exactly these, until somebody changes them. @param {Pick<Settings, "n" | "seed" | "temperature" | "first" | "size">} settings */
+  /**
+   * Fill the fields with these settings and keep those that have no field.
+   *
+   * @param {Pick<Settings, "n" | "seed" | "temperature" | "first" | "size">} settings
+   */
   set({ n, seed, temperature, first, size }) {
     this.begin(n, temperature);
     this.#seed.value = String(seed);
@@ -98,12 +124,16 @@ export class DrawFields {
     this.#keep({ ...(first && { first }), ...(size && { size }) });
   }
 
-  /** No settings but those of the fields. */
+  /** Forget the settings that have no field. */
   forget() {
     this.#keep({});
   }
 
-  /** Settings that have no field of their own: shown, and kept while the seed is the same. @param {{first?: number, size?: string}} kept */
+  /**
+   * Keep settings that have no field, and show them.
+   *
+   * @param {{first?: number, size?: string}} kept
+   */
   #keep(kept) {
     this.#kept = kept;
     const { first, size } = kept;
@@ -114,30 +144,39 @@ export class DrawFields {
     this.#more.textContent = words.filter(Boolean).join(" ");
   }
 
+  /** Choose a new seed. */
   #reroll() {
     this.forget();
     this.#seed.value = String(friendlySeed());
   }
 
-  /** With a point or a comma. */
+  /**
+   * Return the temperature, written with a point or a comma; NaN if it is no number.
+   */
   get #degree() {
     return Number(this.#temperature.value.trim().replace(",", ".") || NaN);
   }
 
-  /** The slider goes where the number is, as far as it goes. */
+  /** Move the slider to the temperature. */
   #slide() {
     const degree = this.#degree;
     if (degree > 0) this.#slider.value = String(Math.log10(Math.min(HOTTEST, Math.max(COLDEST, degree))));
     this.#slider.setAttribute("aria-valuetext", this.#temperature.value);
   }
 
+  /** Set the temperature from the slider. */
   #takeSlider() {
     this.#temperature.value = String(Math.round(100 * 10 ** Number(this.#slider.value)) / 100);
     this.#slider.setAttribute("aria-valuetext", this.#temperature.value);
   }
 }
 
-/** @param {string} mode @param {string} value */
+/**
+ * Return a text field for a number.
+ *
+ * @param {string} mode
+ * @param {string} value
+ */
 function textInput(mode, value) {
   return el("input", { type: "text", inputMode: mode, value, spellcheck: false, autocomplete: "off" });
 }

@@ -1,4 +1,7 @@
-/** The canvas of a picture that is being drawn: what is there, where the network is, and a fog of what may still come. */
+/**
+ * The canvas of a picture that is being drawn: its finished pixels, the network's
+ * position, and the fog of what may come.
+ */
 
 import { Fog } from "../pixels/fog.js";
 import { blankCanvas, contextOf } from "../pixels/raster.js";
@@ -7,11 +10,19 @@ import { chanceOfWhite } from "../service/drawing.js";
 /** @import {Drawing} from "../service/drawing.js" */
 /** @import {Forecast} from "../service/forecasts.js" */
 
+/** Side of the canvas in pixels, at most. */
 const SIDE = 672;
 const GLOW = "#ff9a4d";
 const FRONT = "#7d9bff";
+
+/**
+ * Paints a drawing up to a pixel on a canvas element.
+ *
+ * The player and the bet make one. `paint` may be called in each animation frame; it
+ * sets the size of the canvas.
+ */
 export class DrawingCanvas {
-  /** @param {HTMLCanvasElement} canvas */
+  /** @param {HTMLCanvasElement} canvas - Element to paint on. */
   constructor(canvas) {
     this.#canvas = canvas;
   }
@@ -21,12 +32,16 @@ export class DrawingCanvas {
   #fog = new Fog();
 
   /**
-   * @param {Drawing} drawing
-   * @param {number} at how many pixels are there
-   * @param {Forecast | null} forecast
-   * @param {boolean} isStill whether a new fog is there at once
-   * @param {boolean} showsChance whether the next pixel is as bright as white is likely
-   * @returns {boolean} whether the fog is still on its way
+   * Paint a drawing up to a pixel.
+   *
+   * @param {Drawing} drawing - The finished picture.
+   * @param {number} at - Number of pixels that are shown, row by row.
+   * @param {Forecast | null} forecast - Forecast that the fog shows; null for plain
+   *     paper.
+   * @param {boolean} isStill - True to show a new forecast at once.
+   * @param {boolean} showsChance - True to paint the next pixel as bright as white is
+   *     likely.
+   * @returns {boolean} True if the fog is still changing.
    */
   paint(drawing, at, forecast, isStill, showsChance = true) {
     const { width, height } = drawing.picture;
@@ -46,7 +61,13 @@ export class DrawingCanvas {
     return isMoving;
   }
 
-  /** @param {number} width @param {number} height @param {number} side */
+  /**
+   * Set the size of the canvas and of the fog.
+   *
+   * @param {number} width
+   * @param {number} height
+   * @param {number} side
+   */
   #fit(width, height, side) {
     if (this.#canvas.width !== side * width || this.#canvas.height !== side * height) {
       this.#canvas.width = side * width;
@@ -56,7 +77,12 @@ export class DrawingCanvas {
     if (this.#above.width !== width || this.#above.height !== height) this.#above = blankCanvas(width, height);
   }
 
-  /** @param {ImageData} picture @param {number} at */
+  /**
+   * Copy the finished pixels.
+   *
+   * @param {ImageData} picture
+   * @param {number} at
+   */
   #drawTop(picture, at) {
     const top = new ImageData(picture.width, picture.height);
     top.data.set(picture.data.subarray(0, 4 * at));
@@ -65,12 +91,12 @@ export class DrawingCanvas {
 }
 
 /**
- * The edge of what the network knows, and the pixel that comes next.
+ * Paint the edge of the finished pixels and a frame around the next one.
  *
  * @param {CanvasRenderingContext2D} brush
  * @param {Drawing} drawing
  * @param {number} at
- * @param {number} side
+ * @param {number} side - Side of a pixel on the canvas.
  * @param {boolean} showsChance
  */
 function drawFront(brush, { picture, isBinary, bits }, at, side, showsChance) {

@@ -1,4 +1,4 @@
-/** Form fields, and words of trouble beside the one that caused it, for as long as its cause lasts. */
+/** Form fields, and error messages beside them. */
 
 import { announce, el, find, uniqueId } from "./dom.js";
 import { explain, Unreachable } from "../service/problems.js";
@@ -6,12 +6,12 @@ import { explain, Unreachable } from "../service/problems.js";
 /** @import {Signal} from "../signal.js" */
 
 /**
- * A labelled control with room for a hint and for what is wrong.
+ * Return a form field: a label, a control and room for an error message.
  *
- * @param {string} name
- * @param {string} label
- * @param {HTMLElement} control
- * @param {...(Node | null)} beside
+ * @param {string} name - Name of the field, to which error messages refer.
+ * @param {string} label - Text of the label.
+ * @param {HTMLElement} control - Its id is changed.
+ * @param {...(Node | null)} beside - Elements beside the control.
  */
 export function field(name, label, control, ...beside) {
   control.id = uniqueId(name);
@@ -27,10 +27,10 @@ export function field(name, label, control, ...beside) {
 }
 
 /**
- * Several controls under one heading.
+ * Return a fieldset with several controls and room for an error message.
  *
- * @param {string} name
- * @param {string} legend
+ * @param {string} name - Name of the field, to which error messages refer.
+ * @param {string} legend - Text of the heading.
  * @param {...(Node | null)} children
  */
 export function group(name, legend, ...children) {
@@ -40,11 +40,18 @@ export function group(name, legend, ...children) {
   return set;
 }
 
+/** Return an empty, hidden error message. */
 function troubleLine() {
   return el("p", { class: "trouble", id: uniqueId("trouble"), hidden: true });
 }
 
-/** Trouble goes when its field is changed, or when a server that did not answer is back. @param {HTMLElement} form @param {Signal<boolean>} isOnline */
+/**
+ * Hide an error message when its field is changed, and when a server that did not
+ * answer is back. Adds listeners to the form.
+ *
+ * @param {HTMLElement} form
+ * @param {Signal<boolean>} isOnline - Whether the server answers.
+ */
 export function clearTroubleOnChange(form, isOnline) {
   for (const event of ["input", "change", "click"]) {
     form.addEventListener(event, ({ target }) => {
@@ -57,22 +64,34 @@ export function clearTroubleOnChange(form, isOnline) {
   });
 }
 
-/** @param {HTMLElement} place a form, or a field of it */
+/**
+ * Hide all error messages below an element.
+ *
+ * @param {HTMLElement} place - A form, or a field of it.
+ */
 export function clearTrouble(place) {
   for (const line of place.querySelectorAll(".trouble")) hide(line);
   for (const control of place.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
 }
 
-/** @param {Element} line */
+/**
+ * Hide an element.
+ *
+ * @param {Element} line
+ */
 function hide(line) {
   /** @type {HTMLElement} */ (line).hidden = true;
 }
 
 /**
- * Say what went wrong: beside the field that it is about when the form has it, else beside the button.
+ * Show the sentence that explains an error beside its field, focus the field, and
+ * announce the sentence.
+ *
+ * If the form has no such field, the sentence is shown beside its button. All other
+ * messages of the form are hidden.
  *
  * @param {HTMLElement} form
- * @param {unknown} error
+ * @param {unknown} error - Anything that was thrown.
  */
 export function showTrouble(form, error) {
   clearTrouble(form);
@@ -93,9 +112,9 @@ export function showTrouble(form, error) {
 }
 
 /**
- * The button that starts the work, and the place for trouble without a field.
+ * Return the form's button with room for an error message that belongs to no field.
  *
- * @param {string} text
+ * @param {string} text - Text of the button.
  */
 export function submitRow(text) {
   return el(

@@ -1,4 +1,4 @@
-/** The code that does what a form asks for, beside it: it follows the form while it is open. */
+/** Code that makes the call of a form, shown beside it. */
 
 import { t } from "../lang.js";
 import { explain } from "../service/problems.js";
@@ -7,23 +7,33 @@ import { LatestRequest } from "../signal.js";
 import { announce, el } from "./dom.js";
 
 /** @import {Shared} from "../types" */
-/** @typedef {{path: string, body: Record<string, any> | FormData}} FormRequest */
+/** The call that a form makes. @typedef {{path: string, body: Record<string, any> | FormData}} FormRequest */
 
-/** So long nothing may change before the lines follow. */
+/** Milliseconds without a change before the code is renewed. */
 const REST_MS = 150;
+/** Languages, and the function that writes the code. */
 const LANGUAGES = [
   { name: "curl", lines: curlOf },
   { name: "Python", lines: pythonOf },
   { name: "JavaScript", lines: javascriptOf },
 ];
-/** What may change a form, keys and pointers on a pad too. */
+/** Events that may change a form, also those of a pad in it. */
 const CHANGES = ["input", "change", "click", "pointerup", "keyup"];
 
+/**
+ * A folded section with code that makes the call of a form.
+ *
+ * Views make one and put `element` into their form. While it is open it follows the
+ * form; it offers the form's pictures as files. In a page without a service it is
+ * hidden.
+ */
 export class FormCode {
   /**
-   * @param {Shared} shared
-   * @param {HTMLElement} form
-   * @param {() => Promise<FormRequest | null>} ask what the form asks for; null if no single call does that. May throw
+   * @param {Shared} shared - State and services of the page.
+   * @param {HTMLElement} form - Element whose events are watched.
+   * @param {() => Promise<FormRequest | null>} ask - Returns the call of the form; null
+   *     if no single call does what the form does. It may raise an error, which is
+   *     explained in place of the code.
    */
   constructor({ api }, form, ask) {
     this.#api = api;
@@ -43,20 +53,25 @@ export class FormCode {
   #note = el("p", { class: "hint", role: "status" });
   #timer = 0;
   #asking = new LatestRequest();
-  /** Addresses of the files that are offered. @type {string[]} */
+  /** Blob URLs of the files that are offered. @type {string[]} */
   #fileUrls = [];
 
-  /** What has to be known beside the lines. @param {string} text */
+  /**
+   * Set a sentence that is shown above the code.
+   *
+   * @param {string} text
+   */
   set hint(text) {
     this.#hint.textContent = text;
   }
 
-  /** Show what the form asks for now, if somebody looks. */
+  /** Renew the code after a moment, if the section is open. */
   follow() {
     clearTimeout(this.#timer);
     if (this.element.open) this.#timer = setTimeout(() => this.#show(), REST_MS);
   }
 
+  /** Renew the code. */
   async #show() {
     const signal = this.#asking.start();
     let asked = null;
@@ -82,7 +97,11 @@ export class FormCode {
     else this.#lines.replaceChildren(...texts.map(({ name, text }) => this.#piece(name, text)));
   }
 
-  /** The pictures that the lines send, as files beside them. @param {FormRequest | null} asked */
+  /**
+   * Offer the pictures that the code sends as files.
+   *
+   * @param {FormRequest | null} asked
+   */
   #offer(asked) {
     for (const address of this.#fileUrls) URL.revokeObjectURL(address);
     const fields = asked?.body instanceof FormData ? [...asked.body] : [];
@@ -95,7 +114,12 @@ export class FormCode {
     this.#files.replaceChildren(...links);
   }
 
-  /** @param {string} name of the language @param {string} text */
+  /**
+   * Return the code of one language with a button that copies it.
+   *
+   * @param {string} name - Name of the language.
+   * @param {string} text
+   */
   #piece(name, text) {
     const shown = el("pre", { tabIndex: 0, "data-code": name.toLowerCase() }, text);
     const copy = el("button", { type: "button", class: "quiet", "aria-label": t("Copy {name}", { name }) }, t("Copy"));

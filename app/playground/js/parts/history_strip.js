@@ -1,4 +1,4 @@
-/** What was drawn in this browser: a strip of jobs, to look at again or to forget. */
+/** The jobs of this browser as a strip of thumbnails. */
 
 import { el } from "./dom.js";
 import { language, t } from "../lang.js";
@@ -7,9 +7,15 @@ import { images, STATES } from "../service/words.js";
 
 /** @import {Model, HistoryEntry, Shared} from "../types" */
 
+/** Statuses of jobs that have not ended. */
 const OPEN = new Set(["queued", "running"]);
+/** HTTP statuses of a job that the server no longer has. */
 const GONE = new Set([404, 410]);
-/** What each kind of job is called, and the view that shows it. @type {Record<string, [string, string]>} */
+/**
+ * Kind of job -> its name, and the view that shows it.
+ *
+ * @type {Record<string, [string, string]>}
+ */
 const KINDS = {
   sample: [t("Sample"), "sample"],
   complete: [t("Complete"), "complete"],
@@ -17,8 +23,14 @@ const KINDS = {
   score: [t("Inspect"), "inspect"],
 };
 
+/**
+ * Shows the history: open a job again, or forget it.
+ *
+ * The sample view makes one and puts `element` below its form. The strip follows the
+ * history; removing entries can be undone once.
+ */
 export class HistoryStrip {
-  /** @param {Shared} shared */
+  /** @param {Shared} shared - State and services of the page. */
   constructor({ api, history }) {
     this.#api = api;
     this.#history = history;
@@ -36,9 +48,10 @@ export class HistoryStrip {
   #list = el("ul", { class: "jobs" });
   #clear = el("button", { type: "button", class: "quiet" }, t("Forget all"));
   #undo = el("button", { type: "button", class: "quiet" }, t("Bring back"));
-  /** What was forgotten last, in case that was a mistake. @type {HistoryEntry[]} */
+  /** Entries before the last removal, for undo. @type {HistoryEntry[]} */
   #undoList = [];
 
+  /** Show the entries of the history. */
   show() {
     const jobs = this.#history.all();
     this.#list.replaceChildren(...jobs.map((job) => this.#line(job)));
@@ -47,7 +60,7 @@ export class HistoryStrip {
     this.element.hidden = !jobs.length && !this.#undoList.length;
   }
 
-  /** What has become of those that had not ended when they were last seen? */
+  /** Request the state of jobs that had not ended, and keep it in the history. */
   async look() {
     const open = this.#history.all().filter((job) => OPEN.has(job.status));
     const seen = await Promise.allSettled(open.map((job) => this.#api.job(job.id)));
@@ -57,20 +70,29 @@ export class HistoryStrip {
     });
   }
 
-  /** All but these. @param {HistoryEntry[]} rest */
+  /**
+   * Remove all entries but these.
+   *
+   * @param {HistoryEntry[]} rest
+   */
   #forget(rest) {
     this.#undoList = this.#history.all();
     this.#history.replace(rest);
     this.#undo.focus();
   }
 
+  /** Undo the last removal. */
   #bringBack() {
     const before = this.#undoList;
     this.#undoList = [];
     this.#history.replace(before);
   }
 
-  /** @param {HistoryEntry} job */
+  /**
+   * Return the list item of an entry.
+   *
+   * @param {HistoryEntry} job
+   */
   #line(job) {
     const [verb, view] = job.place ? [t("Compare"), "compare"] : (KINDS[job.kind] ?? [job.kind, "sample"]);
     const picture = el("span", { class: "job-picture" });

@@ -1,8 +1,12 @@
-/** Small drawings for buttons, made of strokes in the colour of the text. */
+/** Icons for buttons, drawn with strokes in the colour of the text. */
 
 const SPACE = "http://www.w3.org/2000/svg";
 
-/** @type {Record<string, string>} */
+/**
+ * Name -> SVG path in a square of 20 units.
+ *
+ * @type {Record<string, string>}
+ */
 const STROKES = {
   dice: "M4 4h12v12H4z M7.5 7.5v.01 M12.5 7.5v.01 M10 10v.01 M7.5 12.5v.01 M12.5 12.5v.01",
   rectangle: "M4 5h12v10H4z",
@@ -17,7 +21,11 @@ const STROKES = {
   picture: "M4 5h12v10H4z M4 13l3.5-3.5 3 3 2-2L16 14 M12.5 8v.01",
 };
 
-/** @param {string} name */
+/**
+ * Return an icon as a new SVG element, hidden from screen readers.
+ *
+ * @param {string} name - A name of STROKES.
+ */
 export function icon(name) {
   const drawing = document.createElementNS(SPACE, "svg");
   drawing.setAttribute("viewBox", "0 0 20 20");

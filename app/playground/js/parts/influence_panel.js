@@ -1,4 +1,7 @@
-/** One network's sight of a picture: which earlier pixels it sees from the chosen one, and how much they matter there. */
+/**
+ * A panel that shows how much each earlier pixel influences what a network expects at
+ * the chosen one.
+ */
 
 import { el, uniqueId } from "./dom.js";
 import { formatFixed, formatNumber, t } from "../lang.js";
@@ -7,6 +10,7 @@ import { neighbour, pixelAt, STEPS } from "../pixels/steps.js";
 
 /** @import {Model, PixelBelief} from "../types" */
 
+/** Side of the canvas in pixels, about. */
 const SIDE = 504;
 const LATER = "#33405f";
 const UNSEEN = "#6f6472";
@@ -14,14 +18,20 @@ const HATCH = "#4d444f";
 const CHOSEN = "#ff9a4d";
 const BRIGHTER = [255, 138, 61];
 const DARKER = [79, 140, 255];
-/** Of white: colours stand out from it. */
+/**
+ * Brightness of the picture on the canvas, as a share: influence stands out from it.
+ */
 const DIMMED = 0.62;
-/** Slopes range over many powers of ten; this lets the small ones be seen. */
+/** Exponent that makes small influences visible: they range over many powers of ten. */
 const GAMMA = 0.7;
-/** From that share on a window is none to the eye. */
+/** Share of seen pixels from which a window seems to cover everything. */
 const NEARLY_ALL = 0.75;
 
-/** @type {Record<string, string>} */
+/**
+ * Kind of network -> description of the pixels that it sees.
+ *
+ * @type {Record<string, string>}
+ */
 const FIELDS = {
   "pixel-cnn": t("A window: it grows with each layer and ends there, and to the upper right a corner is cut off."),
   "wide-pixel-cnn": t(
@@ -33,8 +43,15 @@ const FIELDS = {
   ),
 };
 
+/**
+ * The panel of one network in the view "What it sees".
+ *
+ * The view makes one for each network. `show` sets the picture, `choose` the pixel;
+ * `showBelief` shows the answer of the model, `wait` a sentence until it arrives.
+ * `onChoose` is called when the person chooses another pixel in this panel.
+ */
 export class InfluencePanel {
-  /** @param {Model} model */
+  /** @param {Model} model - Model of this panel. */
   constructor(model) {
     this.model = model;
     this.#scale = Math.max(4, Math.floor(SIDE / model.width));
@@ -51,7 +68,7 @@ export class InfluencePanel {
     this.#explain(0);
   }
 
-  /** Called with the pixel that is chosen here. @type {(pixel: number[]) => void} */
+  /** Called with [x, y] of the pixel that the person chooses. @type {(pixel: number[]) => void} */
   onChoose = () => {};
 
   #scale;
@@ -61,20 +78,28 @@ export class InfluencePanel {
   /** @type {ImageData | null} */
   #picture = null;
   #chosen = [0, 0];
-  /** Pixel by pixel, once it is known. @type {number[] | null} */
+  /** Influence of each pixel, row by row; null until it is known. @type {number[] | null} */
   #slopes = null;
 
-  /** What it says of the chosen pixel, in words. */
+  /** Return what the panel says about the chosen pixel. */
   get words() {
     return `${this.model.title}: ${this.#sentence.textContent}`;
   }
 
-  /** @param {ImageData} picture */
+  /**
+   * Set the picture.
+   *
+   * @param {ImageData} picture
+   */
   show(picture) {
     this.#picture = picture;
   }
 
-  /** What was said of another pixel does not count any more. @param {number[]} pixel */
+  /**
+   * Choose a pixel and forget the answer for another one.
+   *
+   * @param {number[]} pixel - [x, y].
+   */
   choose(pixel) {
     this.#chosen = pixel;
     this.#slopes = null;
@@ -82,12 +107,20 @@ export class InfluencePanel {
     this.#draw();
   }
 
-  /** @param {string} text what is said until there is an answer */
+  /**
+   * Show a sentence while there is no answer.
+   *
+   * @param {string} text - what is said until there is an answer
+   */
   wait(text) {
     if (!this.#slopes) this.#sentence.textContent = text;
   }
 
-  /** @param {PixelBelief} belief */
+  /**
+   * Show the model's answer for the chosen pixel.
+   *
+   * @param {PixelBelief} belief
+   */
   showBelief({ colours, influence }) {
     this.#slopes = influence?.flat() ?? null;
     const brightness = colours.map(({ probabilities: shares }) =>
@@ -104,18 +137,26 @@ export class InfluencePanel {
     this.#draw();
   }
 
-  /** What shape the part has that it sees. @param {number} share of the earlier pixels */
+  /**
+   * Describe the pixels that the network sees.
+   *
+   * @param {number} share - Share of the earlier pixels that it sees.
+   */
   #explain(share) {
     const wide = share > NEARLY_ALL ? FIELDS[`wide-${this.model.network}`] : "";
     this.#field.textContent = wide || (FIELDS[this.model.network] ?? "");
   }
 
-  /** How many pixels stand before the chosen one. */
+  /** Return the number of pixels before the chosen one. */
   get #at() {
     return this.#chosen[1] * this.model.width + this.#chosen[0];
   }
 
-  /** @param {KeyboardEvent} event */
+  /**
+   * Move the choice with the arrow keys.
+   *
+   * @param {KeyboardEvent} event
+   */
   #key(event) {
     const step = STEPS[event.key];
     if (!step) return;
@@ -123,6 +164,7 @@ export class InfluencePanel {
     this.onChoose(neighbour(this.#chosen, step, this.model));
   }
 
+  /** Paint the canvas. */
   #draw() {
     const brush = contextOf(this.#canvas);
     const { width, height } = this.model;
@@ -140,7 +182,12 @@ export class InfluencePanel {
     brush.strokeRect(x * this.#scale + 2, y * this.#scale + 2, this.#scale - 4, this.#scale - 4);
   }
 
-  /** The picture, dimmed, under the colour of what its brightness does. @param {number} i @param {number} share -1 to 1 */
+  /**
+   * Return the colour of a pixel: dimmed, under the colour of its influence.
+   *
+   * @param {number} i - Index of the pixel.
+   * @param {number} share - Influence relative to the strongest, -1 to 1.
+   */
   #colourOf(i, share) {
     const pixel = [...(this.#picture?.data.slice(4 * i, 4 * i + 3) ?? [0, 0, 0])];
     const weight = Math.abs(share) ** GAMMA;
@@ -148,7 +195,14 @@ export class InfluencePanel {
     return `rgb(${pixel.map((part, c) => Math.round(DIMMED * part * (1 - weight) + weight * colour[c])).join(" ")})`;
   }
 
-  /** Not by colour alone. @param {CanvasRenderingContext2D} brush @param {number} x @param {number} y */
+  /**
+   * Hatch a pixel that the network does not see, so that the mark does not depend on
+   * colour alone.
+   *
+   * @param {CanvasRenderingContext2D} brush
+   * @param {number} x
+   * @param {number} y
+   */
   #hatch(brush, x, y) {
     brush.strokeStyle = HATCH;
     brush.lineWidth = 2;

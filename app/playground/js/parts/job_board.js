@@ -1,4 +1,7 @@
-/** A job on the page: where it stands, its images as they are drawn, and the way to stop it. */
+/**
+ * A job on the page: its state, its images as they are drawn, and what can be done with
+ * them.
+ */
 
 import { labelsOf, rankingOf, receiptOf } from "../service/api.js";
 import { announce, el, find } from "./dom.js";
@@ -16,10 +19,19 @@ import { MODEL_AWAY, originLine, holeQualities, images, qualityWords, quality, s
 
 /** @import {EstimateEvent, JobInput, JobResult, Job, Model, Receipt, Recipe, RowEvent, ServerEvent, Shared} from "../types" */
 
+/** Screens on which the images are scrolled into sight. */
 const NARROW = "(max-width: 860px)";
 
+/**
+ * Shows one job at a time: state, progress, images, links and downloads.
+ *
+ * Views that draw make one and put `element` into their stage. `watch(id)` shows a job
+ * of the service until another one is shown; `drawHere` draws in this browser and shows
+ * that; `begin` clears the board. Errors are shown as sentences and not raised. It
+ * keeps the job in the history and calls `onFound`, `onExpect` and `onHarder`.
+ */
 export class JobBoard {
-  /** @param {Shared} shared */
+  /** @param {Shared} shared - State and services of the page. */
   constructor(shared) {
     this.#shared = shared;
     this.#api = shared.api;
@@ -37,7 +49,7 @@ export class JobBoard {
     this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
     this.#tiles.onOpen = (sample) => {
       if (!this.#job) return;
-      // until the service says what it knows, what this browser found when it drew the images
+      // Until the service has a result, the lightbox shows what this browser found.
       const job = { ...this.#job, result: this.#job.result ?? this.#browserResult };
       new Lightbox(shared, job, this.#tiles.paintings, this.#given).open(sample);
     };
@@ -53,11 +65,11 @@ export class JobBoard {
     );
   }
 
-  /** Called with a job when the server has told of it, and what it began with. @type {(job: Job, given: JobInput) => void} */
+  /** Called with a job when its first event arrives, and with the pictures that it was given. @type {(job: Job, given: JobInput) => void} */
   onFound = () => {};
-  /** Called with what is expected of each pixel of a completion, so far and in the end. @type {(mean: ImageData, job: Job) => void} */
+  /** Called with the expected value of each pixel of a completion, as it changes. @type {(mean: ImageData, job: Job) => void} */
   onExpect = () => {};
-  /** Called with a completion that is to be drawn again, with more work. @type {(job: Job, given: JobInput) => void} */
+  /** Called with a completion that the person wants to be drawn again with more particles. @type {(job: Job, given: JobInput) => void} */
   onHarder = () => {};
 
   #shared;
@@ -69,7 +81,7 @@ export class JobBoard {
   #cancel;
   #harder;
   #afterwards;
-  /** What a service alone makes. */
+  /** Button for an archive, which only a service makes. */
   #zip;
   #tiles = new Tiles();
   /** @type {Job | null} */
@@ -78,22 +90,24 @@ export class JobBoard {
   #given = {};
   #jobId = "";
   #scrollsIntoView = false;
-  /** What is known of images that wait at the service, once this browser has drawn all of them. @type {JobResult | null} */
+  /** Result of this browser, if it drew all images while the job waited at the service. @type {JobResult | null} */
   #browserResult = null;
-  /** Told when the service is there that was away. */
+  /** Called when the service is back. */
   #onBack = () => {};
   #link;
-  /** The link that the images are drawn from. @type {Recipe | null} */
+  /** Link from which the images are drawn; its bytes are compared. @type {Recipe | null} */
   #recipe = null;
-  /** What the next job begins with. @type {JobInput | null} */
+  /** Given pictures of the next job, if they are too large for the history. @type {JobInput | null} */
   #nextGiven = null;
   #leave = new AbortController();
 
   /**
-   * Show this job from its first row on, until it ends or another one is shown. Never throws: trouble is said here.
+   * Show a job of the service from its first row on, until it ends or another one is
+   * shown.
    *
-   * @param {string} id
-   * @param {boolean} isSought whether to bring its images into sight, once they have their places
+   * @param {string} id - Id of the job. If it is shown already, nothing happens.
+   * @param {boolean} isSought - whether to bring its images into sight, once they have
+   *     their places
    */
   async watch(id, isSought = matchMedia(NARROW).matches) {
     if (id === this.#jobId) return;
@@ -116,7 +130,12 @@ export class JobBoard {
     }
   }
 
-  /** Nothing is shown but what is waited for. @param {string} words @returns {AbortSignal} aborted when something else is */
+  /**
+   * Clear the board and show a sentence.
+   *
+   * @param {string} words
+   * @returns {AbortSignal} A signal that is aborted when something else is shown.
+   */
   begin(words) {
     this.#leave.abort();
     this.#leave = new AbortController();
@@ -133,13 +152,24 @@ export class JobBoard {
     return this.#leave.signal;
   }
 
-  /** The link that the next job is drawn from says what comes out; and what it begins with, where that is too large to be kept. @param {Recipe | null} recipe @param {JobInput | null} given */
+  /**
+   * Set what the next job is compared with, and the pictures that it is given.
+   *
+   * @param {Recipe | null} recipe - Link from which it is drawn; null for none.
+   * @param {JobInput | null} given - Pictures that are too large to be kept in the
+   *     history; null for none.
+   */
   expect(recipe, given) {
     this.#recipe = recipe;
     this.#nextGiven = given;
   }
 
-  /** @param {ServerEvent} event @param {Job} job as it leaves the job */
+  /**
+   * Handle an event of the job.
+   *
+   * @param {ServerEvent} event
+   * @param {Job} job - as it leaves the job
+   */
   async #take({ name, data }, job) {
     if (name === "snapshot") await this.#begin(job);
     else if (name === "row") this.#tiles.put(data);
@@ -148,7 +178,11 @@ export class JobBoard {
     else if (["done", "error", "canceled"].includes(name)) this.#finish(job);
   }
 
-  /** The stream begins, or begins again. @param {Job} job */
+  /**
+   * Show the job when its stream begins, or begins again.
+   *
+   * @param {Job} job
+   */
   async #begin(job) {
     const isNew = this.#job === null;
     const { signal } = this.#leave;
@@ -167,7 +201,11 @@ export class JobBoard {
     this.#bar.value = job.progress;
   }
 
-  /** Empty tiles, with what was given in its place: this browser knows it, or the server does. @param {Job} job */
+  /**
+   * Lay empty tiles with the given pictures in their place.
+   *
+   * @param {Job} job
+   */
   async #lay(job) {
     const { signal } = this.#leave;
     const given = this.#nextGiven ?? (job.cutouts ? {} : await givenOf(this.#shared, job));
@@ -178,7 +216,12 @@ export class JobBoard {
     if (this.#scrollsIntoView) this.element.scrollIntoView({ block: "start" });
   }
 
-  /** @param {EstimateEvent} estimate @param {Job} job */
+  /**
+   * Show the expected values of a completion.
+   *
+   * @param {EstimateEvent} estimate
+   * @param {Job} job
+   */
   #expect(estimate, job) {
     const mean = pictureOfEstimate(estimate, job);
     this.#tiles.paintings[estimate.sample]?.showMean(mean);
@@ -186,14 +229,22 @@ export class JobBoard {
     this.#progress(job);
   }
 
-  /** @param {Job} job */
+  /**
+   * Show the progress.
+   *
+   * @param {Job} job
+   */
   #progress(job) {
     this.#job = job;
     this.#bar.value = job.progress;
     this.#tell(job);
   }
 
-  /** Draw a job here that waits there. @param {Job} job */
+  /**
+   * Draw a job in this browser while it waits at the service.
+   *
+   * @param {Job} job
+   */
   async #help(job) {
     const { signal } = this.#leave;
     const isWaiting = () => !signal.aborted && !this.#job?.finished_at && this.#bar.value === 0;
@@ -207,13 +258,16 @@ export class JobBoard {
   }
 
   /**
-   * Show what is drawn in this browser, and, once a service is there that was away, whether it draws the same.
+   * Draw in this browser and show the images. When a service that was away is back,
+   * compare its images.
    *
    * @param {"sample" | "complete"} kind
    * @param {Model} model
-   * @param {any} wish
-   * @param {boolean} isAsked whether somebody has asked for it
-   * @returns {Promise<string>} the link that draws it again; "" where nothing is drawn
+   * @param {any} wish - Options of the engine.
+   * @param {boolean} isAsked - False for an example that is shown before the person
+   *     asked for anything.
+   * @returns {Promise<string>} The link that draws the images again; "" if nothing was
+   *     drawn.
    */
   async drawHere(kind, model, wish, isAsked) {
     const signal = this.begin(isAsked ? t("Drawing…") : "");
@@ -245,7 +299,14 @@ export class JobBoard {
     }
   }
 
-  /** What was drawn here is asked of the service, too. @param {"sample" | "complete"} kind @param {Model} model @param {any} wish @param {AbortSignal} signal */
+  /**
+   * Let the service draw the same images and say whether they are equal.
+   *
+   * @param {"sample" | "complete"} kind
+   * @param {Model} model
+   * @param {any} wish
+   * @param {AbortSignal} signal
+   */
   async #checkThere(kind, model, wish, signal) {
     this.#onBack = () => {};
     const found = await this.#shared.backend.service[kind](model, wish, { signal }).catch(() => null);
@@ -256,25 +317,39 @@ export class JobBoard {
     this.#origin.append(" · ", isSame ? t("the service draws the same bytes") : t("the service draws other bytes"));
   }
 
+  /** Say that this browser draws. */
   #sayHere() {
     const words = t("drawn in this browser: the same bytes");
     this.#origin.append(" · ", el("strong", {}, words));
     announce(words);
   }
 
-  /** Offer what can be done with images that are there. @param {{files: boolean}} which files: those that a service makes */
+  /**
+   * Show the buttons for finished images.
+   *
+   * @param {{files: boolean}} which - `files`: whether to offer files that only a
+   *     service makes.
+   */
   #offer({ files }) {
     this.#afterwards.hidden = false;
     this.#zip.hidden = !files;
   }
 
-  /** @param {boolean} isBack */
+  /**
+   * Show whether the connection is lost.
+   *
+   * @param {boolean} isBack
+   */
   #connection(isBack) {
     if (!isBack) this.#say(t("The connection is lost. Trying again; nothing that is drawn gets lost…"), "waiting");
     else if (this.#job) this.#tell(this.#job);
   }
 
-  /** Where it stands; no estimate holds while nobody draws it. @param {Job} job */
+  /**
+   * Show the state of the job; no estimate is shown while its model is away.
+   *
+   * @param {Job} job
+   */
   #tell(job) {
     const models = this.#shared.models.value;
     if (this.#browserResult) this.#say(t("Done: {images}", { images: images(job.n) }), "succeeded");
@@ -282,7 +357,11 @@ export class JobBoard {
     else this.#say(MODEL_AWAY, "waiting");
   }
 
-  /** @param {Job} job */
+  /**
+   * Show the end of the job.
+   *
+   * @param {Job} job
+   */
   #finish(job) {
     this.#job = job;
     this.#tiles.rest();
@@ -301,7 +380,11 @@ export class JobBoard {
     announce(this.#status.textContent ?? "");
   }
 
-  /** The larger pictures, and how well each of their holes is filled. @param {Job} job */
+  /**
+   * Show the finished larger pictures and how well their holes are filled.
+   *
+   * @param {Job} job
+   */
   async #showWhole(job) {
     const { signal } = this.#leave;
     const words = (job.result?.type === "images" && job.result.cutouts) || [];
@@ -314,7 +397,12 @@ export class JobBoard {
     }
   }
 
-  /** Say how good the images are, and show how uncertain each pixel was. @param {Job} job @param {Receipt} receipt */
+  /**
+   * Show how good the images are and how uncertain each pixel was.
+   *
+   * @param {Job} job
+   * @param {Receipt} receipt
+   */
   async #showQuality(job, receipt) {
     this.#status.textContent = `${statusLine(job)} · ${quality(receipt)}`;
     this.#harder.hidden = ["exact", "good"].includes(receipt.quality ?? "");
@@ -332,7 +420,12 @@ export class JobBoard {
     }
   }
 
-  /** How likely the picture is that had the hole cut into it: it takes its place among the completions. @param {Job} job @param {string} image */
+  /**
+   * Score the original picture, and put it into its place in the ranking.
+   *
+   * @param {Job} job
+   * @param {string} image - Data URL of the picture.
+   */
   async #compare(job, image) {
     const { signal } = this.#leave;
     try {
@@ -346,19 +439,34 @@ export class JobBoard {
     }
   }
 
-  /** @param {string} text @param {string} state */
+  /**
+   * Show the last sentence of a job.
+   *
+   * @param {string} text
+   * @param {string} state
+   */
   #sayEnd(text, state) {
     this.#say(text, state);
     this.#cancel.hidden = true;
   }
 
-  /** @param {string} text @param {string} state */
+  /**
+   * Show a sentence.
+   *
+   * @param {string} text
+   * @param {string} state - State of the board, which the style sheet uses.
+   */
   #say(text, state) {
     this.#status.textContent = text;
     this.element.dataset.state = state;
   }
 
-  /** Whether these are the images that the link was made from. @param {Job} job @param {Recipe} expected */
+  /**
+   * Say whether the images are those that the link states.
+   *
+   * @param {Job} job
+   * @param {Recipe} expected
+   */
   async #verify(job, expected) {
     this.#recipe = null;
     const { signal } = this.#leave;
@@ -366,6 +474,7 @@ export class JobBoard {
     if (found && !signal.aborted) this.#origin.append(" · ", el("strong", {}, verdict(found, job, expected)));
   }
 
+  /** Copy a link that draws the images again. */
   async #copyLink() {
     if (!this.#job) return;
     const link = await linkTo(this.#job, this.#tiles.paintings, this.#given);
@@ -380,7 +489,11 @@ export class JobBoard {
     }
   }
 
-  /** All images: in one picture, or each as its own file in one archive, with its settings in it. @param {{grid?: true, format?: "zip"}} how */
+  /**
+   * Save all images: as one picture, or each in a file of its own in an archive.
+   *
+   * @param {{grid?: true, format?: "zip"}} how
+   */
   async #save(how) {
     if (!this.#job) return;
     const { id, model, seed, finished_at: isFinished } = this.#job;
@@ -392,12 +505,16 @@ export class JobBoard {
     }
   }
 
-  /** The images in one picture, made by this browser while the service has not drawn them. */
+  /**
+   * Return the images in one picture, made by this browser while the service has not
+   * drawn them.
+   */
   #gridHere() {
     const pictures = this.#tiles.paintings.map((painting) => painting.whole("final"));
     return pngOf(gridOf(pictures.filter((picture) => picture !== null)));
   }
 
+  /** Cancel the job. */
   async #stop() {
     if (!this.#job) return;
     this.#cancel.disabled = true;
@@ -410,7 +527,11 @@ export class JobBoard {
     }
   }
 
-  /** @param {Job} job */
+  /**
+   * Keep the job in the history.
+   *
+   * @param {Job} job
+   */
   #remember(job) {
     const thumbnail = thumbnailOf(this.#tiles.paintings.map((painting) => painting.canvas));
     this.#history.keep(historyEntry(job, this.#given, thumbnail));
@@ -418,11 +539,13 @@ export class JobBoard {
 }
 
 /**
- * What a job began with, wherever it was asked for: from this browser, or from the server.
+ * Return the pictures that a job was given: from this browser's history, else from the
+ * server.
  *
- * @param {Shared} shared
- * @param {Job} job
- * @returns {Promise<JobInput>}
+ * @param {Shared} shared - State and services of the page.
+ * @param {Job} job - Job of the service.
+ * @returns {Promise<JobInput>} Data URLs; without `image` if the job has none or the
+ *     server cannot return it.
  */
 export async function givenOf({ api, history }, { id, kind }) {
   const kept = history.get(id)?.given ?? {};
@@ -435,7 +558,13 @@ export async function givenOf({ api, history }, { id, kind }) {
   }
 }
 
-/** @param {string} found SHA-256 of the images @param {Job} job @param {Recipe} expected */
+/**
+ * Return a sentence that compares images with those of a link.
+ *
+ * @param {string} found - SHA-256 of the images.
+ * @param {Job} job
+ * @param {Recipe} expected
+ */
 function verdict(found, { digest, identity }, expected) {
   if (found === expected.sha256) return t("drawn again here: the same bytes");
   if (expected.digest && expected.digest !== digest)
@@ -445,7 +574,13 @@ function verdict(found, { digest, identity }, expected) {
   return t("not the bytes of the link: they were drawn with another arithmetic, or from other settings");
 }
 
-/** @param {string} text @param {() => void} act @param {string} [drawing] */
+/**
+ * Return a small button.
+ *
+ * @param {string} text
+ * @param {() => void} act
+ * @param {string} [drawing] - Name of its icon.
+ */
 function quietButton(text, act, drawing) {
   const words = el("span", {}, text);
   return el("button", { type: "button", class: "quiet", on: { click: act } }, drawing ? icon(drawing) : null, words);

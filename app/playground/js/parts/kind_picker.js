@@ -1,12 +1,22 @@
-/** A button for each kind of picture that models draw. */
+/** Choose a kind of picture. */
 
 import { el } from "./dom.js";
 import { kindOf } from "../service/kinds.js";
 
 /** @import {Model} from "../types" */
 
+/**
+ * A radio button for each kind of picture that the loaded models draw.
+ *
+ * Views make one for a fieldset of theirs. `offer` sets the choices; `onChoose` is
+ * called with the name of a model when the person chooses.
+ */
 export class KindPicker {
-  /** @param {HTMLElement} place @param {string} name of the radio buttons */
+  /**
+   * @param {HTMLElement} place - Fieldset whose first child is its legend; the buttons
+   *     are put behind it.
+   * @param {string} name - Name of the radio buttons.
+   */
   constructor(place, name) {
     this.#place = place;
     this.#name = name;
@@ -15,14 +25,19 @@ export class KindPicker {
     );
   }
 
-  /** Called with the name of the model that was chosen. @type {(name: string) => void} */
+  /** Called with the name of the model that the person chooses. @type {(name: string) => void} */
   onChoose = () => {};
 
   #place;
   #name;
   #offered = "";
 
-  /** @param {Model[]} models one of each kind @param {Model | null} chosen */
+  /**
+   * Set the choices.
+   *
+   * @param {Model[]} models - One model of each kind.
+   * @param {Model | null} chosen - The model that is chosen now, or null.
+   */
   offer(models, chosen) {
     const names = models.map(({ name }) => name).join(" ");
     if (names !== this.#offered) this.#place.replaceChildren(...this.#choices(models));
@@ -32,7 +47,11 @@ export class KindPicker {
     this.#place.scrollLeft = (chip?.offsetLeft ?? 0) - this.#place.offsetLeft - 4; // on a phone they are one row
   }
 
-  /** @param {Model[]} models */
+  /**
+   * Return the children of the fieldset.
+   *
+   * @param {Model[]} models
+   */
   #choices(models) {
     const legend = /** @type {Element} */ (this.#place.firstElementChild);
     const chips = models.map((model) => {
@@ -43,7 +62,12 @@ export class KindPicker {
   }
 }
 
-/** The first of each kind. @param {Model[]} models @returns {Model[]} */
+/**
+ * Return the first model of each kind of picture, in the order of the list.
+ *
+ * @param {Model[]} models
+ * @returns {Model[]}
+ */
 export function firstOfEach(models) {
   const first = /** @type {Map<string, Model>} */ (new Map());
   for (const model of models) if (!first.has(kindOf(model))) first.set(kindOf(model), model);

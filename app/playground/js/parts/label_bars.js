@@ -1,4 +1,7 @@
-/** How probable each label is, given a picture: bars that move as pixels of it are painted over. */
+/**
+ * The probability of each label of a picture, as bars that change while pixels are
+ * covered.
+ */
 
 import { announce, el } from "./dom.js";
 import { CurrentQuestion } from "../service/current_question.js";
@@ -8,10 +11,22 @@ import { percent } from "../service/words.js";
 /** @import {ScoredPicture} from "./scored_picture.js" */
 /** @import {Classification, Model, Shared} from "../types" */
 
+/** Quality of the probabilities -> words. */
 const QUALITIES = { exact: t("exact"), good: t("well known"), rough: t("roughly known"), poor: t("hardly known") };
 
+/**
+ * The section "Which label?" of the Inspect view.
+ *
+ * The view makes one and puts `element` beside the scored picture. `show(model)` shows
+ * the probabilities for the picture; when the person covers pixels, they are computed
+ * again from the others. Errors are shown as sentences.
+ */
 export class LabelBars {
-  /** @param {Pick<Shared, "backend" | "isOnline">} shared @param {ScoredPicture} scored whose pixels are painted over */
+  /**
+   * @param {Pick<Shared, "backend" | "isOnline">} shared - The page's backend, and
+   *     whether the server answers.
+   * @param {ScoredPicture} scored - Picture whose pixels can be covered.
+   */
   constructor({ backend, isOnline }, scored) {
     this.#backend = backend;
     const cease = (/** @type {string} */ text) => (this.#sentence.textContent = text);
@@ -42,7 +57,12 @@ export class LabelBars {
   #model = null;
   #question;
 
-  /** Of the picture that is shown now; nothing for a model without labels. @param {Model | null} model */
+  /**
+   * Show the labels of the picture that is scored now; nothing for a model without
+   * labels.
+   *
+   * @param {Model | null} model
+   */
   show(model) {
     const isAble = Boolean(model?.can.includes("classify") && this.#scored.picture);
     this.#model = isAble ? model : null;
@@ -52,20 +72,25 @@ export class LabelBars {
     this.#judge();
   }
 
-  /** @param {boolean} isCovering */
+  /**
+   * Switch between choosing and covering pixels.
+   *
+   * @param {boolean} isCovering
+   */
   #toggle(isCovering) {
     this.#scored.isCovering = isCovering;
     this.#scored.element.classList.toggle("covering", isCovering);
     this.#cover.setAttribute("aria-pressed", String(isCovering));
   }
 
+  /** Uncover all pixels. */
   #uncover() {
     this.#scored.uncover();
     this.#cover.focus();
     this.#judge();
   }
 
-  /** Only the answer to the last question is shown. */
+  /** Request the probabilities. Only the last answer is shown. */
   #judge() {
     const { picture, cover } = this.#scored;
     this.#question.giveUp();
@@ -80,7 +105,11 @@ export class LabelBars {
     });
   }
 
-  /** @param {Classification} found */
+  /**
+   * Show the probabilities.
+   *
+   * @param {Classification} found
+   */
   #tell({ labels, nats, quality }) {
     this.#bars.element.removeAttribute("aria-busy");
     this.#bars.show(labels);
@@ -91,17 +120,30 @@ export class LabelBars {
   }
 }
 
-/** A bar for each label. */
+/**
+ * A list with a bar for each label.
+ *
+ * `lay(names)` sets the labels; `show(labels)` sets the length of each bar. Whoever
+ * makes one puts `element` into the page.
+ */
 export class Bars {
   element = el("ol", { class: "label-bars" });
 
-  /** @param {string[]} names */
+  /**
+   * Replace the bars by empty ones.
+   *
+   * @param {string[]} names
+   */
   lay(names) {
     const bars = names.map((name) => el("li", {}, el("span", {}, name), el("span", { class: "share" }), el("span")));
     this.element.replaceChildren(...bars);
   }
 
-  /** @param {Classification["labels"]} labels the likeliest first */
+  /**
+   * Show the probability of each label.
+   *
+   * @param {Classification["labels"]} labels - The likeliest first.
+   */
   show(labels) {
     for (const { label, p } of labels) {
       const line = /** @type {HTMLElement} */ (this.element.children[label]);

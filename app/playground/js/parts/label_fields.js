@@ -1,4 +1,4 @@
-/** The label that new images have: a row of them under the model, where it has any. */
+/** Form field for the label of new images. */
 
 import { el, uniqueId } from "./dom.js";
 import { group } from "./fields.js";
@@ -6,10 +6,16 @@ import { t } from "../lang.js";
 
 /** @import {Model} from "../types" */
 
-/** @typedef {string | string[] | null} LabelChoice that of all images, those of each, or none */
+/** One label for all images, a list with one for each, or none. @typedef {string | string[] | null} LabelChoice */
 
+/**
+ * Radio buttons for the label of new images, hidden for models without labels.
+ *
+ * Views make one and put `element` into their form. `suit(model)` offers the labels of
+ * a model; `read()` returns the choice as fields of a request.
+ */
 export class LabelFields {
-  /** @param {boolean} offersEach whether one image of each label can be asked for */
+  /** @param {boolean} offersEach - Whether "One of each" is offered. */
   constructor(offersEach) {
     this.#offersEach = offersEach;
     this.#row = el("div", { class: "labels" });
@@ -22,7 +28,11 @@ export class LabelFields {
   /** @type {LabelChoice} */
   #choice = null;
 
-  /** The labels of this model; what is asked for stays, if it has that too. @param {Model} model */
+  /**
+   * Offer the labels of a model. The choice stays if the model has it.
+   *
+   * @param {Model} model
+   */
   suit({ labels }) {
     const names = labels.map(({ name }) => name);
     this.element.hidden = !names.length;
@@ -39,20 +49,35 @@ export class LabelFields {
     this.#row.replaceChildren(...choices.map(([text, asked]) => this.#radio(group, text, asked)));
   }
 
-  /** @param {string} name @param {string} text @param {LabelChoice} asked */
+  /**
+   * Return one choice.
+   *
+   * @param {string} name
+   * @param {string} text
+   * @param {LabelChoice} asked
+   */
   #radio(name, text, asked) {
     const radio = el("input", { type: "radio", name, checked: JSON.stringify(asked) === JSON.stringify(this.#choice) });
     radio.addEventListener("change", () => (this.#choice = asked));
     return el("label", {}, radio, text);
   }
 
-  /** What the request says of it; of a list each label stands for one image. @returns {{label?: string | string[], n?: number}} */
+  /**
+   * Return the fields of a request that state the choice: none, one label, or a list of
+   * labels with the number of images.
+   *
+   * @returns {{label?: string | string[], n?: number}}
+   */
   read() {
     if (this.element.hidden || this.#choice === null) return {};
     return Array.isArray(this.#choice) ? { label: this.#choice, n: this.#choice.length } : { label: this.#choice };
   }
 
-  /** Exactly this, as soon as a model is chosen that has it. @param {LabelChoice | undefined} asked */
+  /**
+   * Choose a label, which is selected as soon as a model that has it is suited.
+   *
+   * @param {LabelChoice | undefined} asked
+   */
   set(asked) {
     this.#choice = asked ?? null;
   }

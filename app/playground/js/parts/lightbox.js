@@ -1,4 +1,6 @@
-/** One image of a job, large: what drew it, how likely it is, and how to have it again. */
+/**
+ * One image of a job, enlarged, with its probability, its settings and ways to save it.
+ */
 
 import { labelsOf, probabilityOf, rankingOf } from "../service/api.js";
 import { el, find, cloneTemplate } from "./dom.js";
@@ -14,12 +16,20 @@ import { ordinal } from "../service/words.js";
 
 /** @import {JobInput, Job, RowEvent, Shared} from "../types" */
 
+/**
+ * A dialog that shows one image of a job at a time.
+ *
+ * Boards make a new one when an image is opened: `open(sample)` shows it until it is
+ * closed, and the element is removed then. Arrow keys show the other images. Rows that
+ * arrive meanwhile are shown. Errors are shown as sentences.
+ */
 export class Lightbox {
   /**
-   * @param {Shared} shared
-   * @param {Job} job
-   * @param {Painting[]} paintings
-   * @param {JobInput} given what the recipe's files are
+   * @param {Shared} shared - State and services of the page.
+   * @param {Job} job - Job of the service or of this browser.
+   * @param {Painting[]} paintings - Its images.
+   * @param {JobInput} given - Pictures that it was given, offered as files for the
+   *     code.
    */
   constructor(shared, job, paintings, given) {
     this.#api = shared.api;
@@ -56,43 +66,63 @@ export class Lightbox {
   #given;
   #browser;
   #dialog;
-  /** Samples in the order in which the board shows them. @type {number[]} */
+  /** Indices of the images in the order in which the board shows them. @type {number[]} */
   #order;
   #isRanked;
   #place = 0;
   #asking = new LatestRequest();
-  /** Whether its likelihood can be asked for only when its last row is there. */
+  /** True while the image is incomplete, so that its probability cannot be requested. */
   #isWaiting = false;
 
-  /** @param {number} sample */
+  /**
+   * Show the dialog with an image.
+   *
+   * @param {number} sample - Index of the image.
+   */
   open(sample) {
     document.body.append(this.#dialog);
     this.#dialog.showModal();
     this.#show(this.#order.indexOf(sample));
   }
 
+  /** Return the index of the image that is shown. */
   get #sample() {
     return this.#order[this.#place];
   }
 
+  /** Return the image that is shown. */
   get #painting() {
     return this.#paintings[this.#sample];
   }
 
-  /** @param {string} name @param {string} drawing @param {() => void} act */
+  /**
+   * Give a button its icon and its action.
+   *
+   * @param {string} name
+   * @param {string} drawing
+   * @param {() => void} act
+   */
   #wire(name, drawing, act) {
     const button = find(this.#dialog, `[data-act=${name}]`);
     button.prepend(icon(drawing));
     button.addEventListener("click", act);
   }
 
-  /** @param {KeyboardEvent} event */
+  /**
+   * Show another image with the arrow keys.
+   *
+   * @param {KeyboardEvent} event
+   */
   #step(event) {
     if (event.key === "ArrowLeft") this.#show(this.#place - 1);
     if (event.key === "ArrowRight") this.#show(this.#place + 1);
   }
 
-  /** @param {number} place */
+  /**
+   * Show an image.
+   *
+   * @param {number} place - Its place in the order of the board; it wraps around.
+   */
   #show(place) {
     const { n } = this.#job;
     this.#place = (place + n) % n;
@@ -112,7 +142,11 @@ export class Lightbox {
     find(this.#dialog, "[data-said]").textContent = "";
   }
 
-  /** @param {number} n */
+  /**
+   * Return the title of the image.
+   *
+   * @param {number} n
+   */
   #nameOf(n) {
     if (n === 1) return t("Image");
     if (!this.#isRanked) return t("Image {number} of {n}", { number: this.#sample + 1, n });
@@ -120,7 +154,11 @@ export class Lightbox {
     return t("{place} likeliest of {n}", { place: ordinal(this.#place + 1), n });
   }
 
-  /** @param {string} name */
+  /**
+   * Show the enlarged image, and its first stage.
+   *
+   * @param {string} name
+   */
   #showPicture(name) {
     const { canvas } = this.#painting;
     const large = blankCanvas(canvas.width, canvas.height);
@@ -134,7 +172,12 @@ export class Lightbox {
     this.#follow(this.#painting, large);
   }
 
-  /** The rows that come while it is open are seen here too. @param {Painting} painting @param {HTMLCanvasElement} large */
+  /**
+   * Copy the image in each animation frame until it is complete.
+   *
+   * @param {Painting} painting
+   * @param {HTMLCanvasElement} large
+   */
   #follow(painting, large) {
     if (!large.isConnected) return;
     contextOf(large).clearRect(0, 0, large.width, large.height);
@@ -143,7 +186,7 @@ export class Lightbox {
     else if (this.#isWaiting) this.#showFacts();
   }
 
-  /** The given picture and the mask, under the names that the recipes have for them. */
+  /** Offer the given pictures as files, under the names that the code uses. */
   #showFiles() {
     const files = { "given.png": this.#given.image, "mask.png": this.#given.mask };
     const links = Object.entries(files).flatMap(([download, href]) =>
@@ -154,6 +197,7 @@ export class Lightbox {
     find(this.#dialog, "[data-files]").replaceChildren(...(isLost ? [lost] : links));
   }
 
+  /** Show the settings and request the probability. */
   #showFacts() {
     const { model, n, seed, temperature, id, label: asked } = this.#job;
     const { width, height } = this.#painting.canvas;
@@ -173,7 +217,12 @@ export class Lightbox {
     if (!this.#job.cutouts) this.#measure(this.#painting, [surprise[1], exactly[1]]);
   }
 
-  /** Asked once for each image. @param {Painting} painting @param {HTMLElement[]} places */
+  /**
+   * Request the probability of an image once, and show it.
+   *
+   * @param {Painting} painting
+   * @param {HTMLElement[]} places
+   */
   async #measure(painting, [place, exactly]) {
     const picture = painting.whole("final");
     this.#isWaiting = !picture;
@@ -191,7 +240,7 @@ export class Lightbox {
     }
   }
 
-  /** Each pixel as large a square as was chosen. */
+  /** Save the image; each pixel becomes a square of the chosen size. */
   async #download() {
     const { model, seed } = this.#job;
     const scale = Number(find(this.#dialog, "select").value);
@@ -204,7 +253,8 @@ export class Lightbox {
   }
 
   /**
-   * The service's file says what drew the picture. Until the service has drawn it, this browser makes the file.
+   * Return the image as a file: the service's, which says how it was drawn; until it is
+   * finished there, one of this browser.
    *
    * @param {number} scale
    * @returns {Promise<Blob>}
@@ -216,7 +266,7 @@ export class Lightbox {
     return this.#api.image(id, { sample: this.#sample, scale });
   }
 
-  /** The picture is drawn again in this browser, and compared. */
+  /** Draw the image again in this browser and compare it. */
   async #check() {
     const { width, height } = this.#job;
     const [sample, shown] = [this.#sample, this.#painting.whole("final")];
@@ -235,6 +285,7 @@ export class Lightbox {
     else this.#say(t("Drawn again in this browser: all {pixels} pixels are the same.", { pixels }));
   }
 
+  /** Copy the image. */
   async #copyPicture() {
     const scale = Number(find(this.#dialog, "select").value);
     try {
@@ -246,7 +297,7 @@ export class Lightbox {
     }
   }
 
-  /** To the other views, as the picture that they are about. */
+  /** Show buttons that send the image to other views. */
   #showDestinations() {
     const { model, small_height: hasSmall } = this.#job;
     const painting = this.#painting;
@@ -262,12 +313,20 @@ export class Lightbox {
     find(this.#dialog, "[data-destinations]").replaceChildren(...buttons);
   }
 
-  /** @param {string} text */
+  /**
+   * Show a sentence.
+   *
+   * @param {string} text
+   */
   #say(text) {
     find(this.#dialog, "[data-said]").textContent = text;
   }
 
-  /** @param {HTMLElement} button */
+  /**
+   * Copy a piece of code.
+   *
+   * @param {HTMLElement} button
+   */
   async #copy(button) {
     const text = find(this.#dialog, `[data-code=${button.dataset.copy}]`).textContent;
     try {
@@ -279,12 +338,21 @@ export class Lightbox {
   }
 }
 
-/** In bits of each variable, and in nats of the whole image. @param {{nats: number, bits_per_dim: number}} found */
+/**
+ * Return a probability in bits for each value, and in nats for the image.
+ *
+ * @param {{nats: number, bits_per_dim: number}} found
+ */
 function likelihoodOf({ nats, bits_per_dim: perDim }) {
   return `${formatFixed(perDim, 3)} · ${t("{nats} nats", { nats: formatFixed(nats, 1) })}`;
 }
 
-/** @param {string} name @param {string} value */
+/**
+ * Return a term and its description.
+ *
+ * @param {string} name
+ * @param {string} value
+ */
 function pair(name, value) {
   return [el("dt", {}, name), el("dd", {}, value)];
 }

@@ -1,4 +1,4 @@
-/** How a hole is filled: given all that is given or from above only, and with how much work. Empty means as the server usually does. */
+/** Form fields for the method that fills a hole. */
 
 import { el } from "./dom.js";
 import { field } from "./fields.js";
@@ -7,6 +7,12 @@ import { FieldTrouble } from "../service/problems.js";
 
 /** @import {Settings} from "../types" */
 
+/**
+ * Fields for method, particles and sweeps; empty ones mean the server's defaults.
+ *
+ * The Draw view makes one and puts `element` into its form. `read()` raises
+ * FieldTrouble if a field is invalid.
+ */
 export class MethodFields {
   constructor() {
     const usual = new Option(t("Usual: the best that the model can"), "");
@@ -39,7 +45,12 @@ export class MethodFields {
   #sweeps;
   #work;
 
-  /** What is said of them. Throws FieldTrouble. @returns {Record<string, string | number>} */
+  /**
+   * Return the fields of a request; fields that are empty are left out.
+   *
+   * @returns {Record<string, string | number>}
+   * @throws {FieldTrouble} if particles or sweeps are no whole number.
+   */
   read() {
     const said = {
       method: this.#method.value,
@@ -50,7 +61,11 @@ export class MethodFields {
     return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== ""));
   }
 
-  /** Exactly these; they are seen when something is said in them. @param {Partial<Settings>} settings */
+  /**
+   * Fill the fields; the section is opened if a method is set.
+   *
+   * @param {Partial<Settings>} settings
+   */
   set({ method, particles, sweeps }) {
     this.#method.value = method ?? "";
     this.#particles.value = String(particles ?? "");
@@ -59,15 +74,24 @@ export class MethodFields {
     this.#suit();
   }
 
+  /** Hide the fields that the method does not use. */
   #suit() {
     this.#work.hidden = this.#method.value === "clamp";
   }
 }
 
+/** Return a text field for a whole number. */
 const numberInput = () =>
   el("input", { type: "text", inputMode: "numeric", placeholder: t("as usual"), autocomplete: "off" });
 
-/** @param {string} name @param {HTMLInputElement} input @param {string} expected */
+/**
+ * Return the number in a field, "" if it is empty.
+ *
+ * @param {string} name
+ * @param {HTMLInputElement} input
+ * @param {string} expected
+ * @throws {FieldTrouble} if it is no whole number.
+ */
 function wholeNumber(name, { value }, expected) {
   if (!/^\s*\d*\s*$/.test(value)) throw new FieldTrouble(name, expected);
   return value.trim() && Number(value);

@@ -1,4 +1,4 @@
-/** Model cards, of which one is chosen. */
+/** Choose a model, or several. */
 
 import { similarModels, costOf, bestForHole } from "../service/choice.js";
 import { el, uniqueId } from "./dom.js";
@@ -12,13 +12,22 @@ import { modelFacts, modelOrigin, modelScore, NO_MODEL } from "../service/words.
 /** @import {Signal} from "../signal.js" */
 /** @import {Kind, Model} from "../types" */
 
+/** Key of the chosen model in the browser's storage. */
 const CHOSEN = "pixelrnn.model";
 
+/**
+ * Cards of the models that can do a kind of job, of which one or several are chosen.
+ *
+ * Views make one and put `element` into their form. It follows the models that workers
+ * load. `model` is the chosen one, null if there is none; `chosen` are all. `onChange`
+ * is called with the chosen model now and after each change.
+ */
 export class ModelPicker {
   /**
-   * @param {Kind} kind what the models must be able to do
-   * @param {Signal<Model[] | null>} models all that workers hold, once that is known
-   * @param {(model: Model) => boolean} [isFit] whether somebody is there to ask about it
+   * @param {Kind} kind - Kind of job that the models must do.
+   * @param {Signal<Model[] | null>} models - Models that workers have loaded, null
+   *     until they are known.
+   * @param {(model: Model) => boolean} [isFit] - Further condition. Default: none.
    */
   constructor(kind, models, isFit = () => true) {
     this.#models = models;
@@ -32,14 +41,23 @@ export class ModelPicker {
     models.watch((held) => held && this.#offer(held));
   }
 
-  /** Those that do this instead. @param {Kind} kind @param {(model: Model) => boolean} isFit */
+  /**
+   * Offer models for another kind of job.
+   *
+   * @param {Kind} kind
+   * @param {(model: Model) => boolean} isFit
+   */
   offerFor(kind, isFit) {
     this.#kind = kind;
     this.#isFit = isFit;
     if (this.#models.value) this.#offer(this.#models.value);
   }
 
-  /** Called with the model that is chosen now, and whenever another one is. @param {(model: Model) => void} listener */
+  /**
+   * Set the listener, and call it if a model is chosen.
+   *
+   * @param {(model: Model) => void} listener
+   */
   set onChange(listener) {
     this.#listener = listener;
     if (this.model) listener(this.model);
@@ -50,14 +68,18 @@ export class ModelPicker {
   #isFit;
   #name;
   #list;
-  /** All that can be chosen. @type {Model[]} */
+  /** Models that can be chosen, the preferred ones first. @type {Model[]} */
   offered = [];
   #wantedName = lasting.get(CHOSEN) ?? "";
   #isOffered = false;
   #listener = (/** @type {Model} */ model) => {};
   #type = "radio";
 
-  /** @param {Model[]} models */
+  /**
+   * Show the cards of the models that can do the job.
+   *
+   * @param {Model[]} models
+   */
   #offer(models) {
     const able = models.filter((model) => model.can.includes(this.#kind) && this.#isFit(model)).sort(inOrder(models));
     if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.offered)) return;
@@ -70,12 +92,15 @@ export class ModelPicker {
     this.#check(wanted.find((name) => able.some((model) => model.name === name)) ?? "");
   }
 
-  /** Whether several can be chosen. */
+  /** Return true if several models can be chosen. */
   get areSeveral() {
     return this.#type === "checkbox";
   }
 
-  /** Those of the kind that was chosen, at first. */
+  /**
+   * Allow several models to be chosen, or only one. At first those similar to the
+   * chosen one are.
+   */
   set areSeveral(areSeveral) {
     const { model } = this;
     this.#type = areSeveral ? "checkbox" : "radio";
@@ -84,36 +109,57 @@ export class ModelPicker {
     if (model) this.choose(...(first.length ? first : [model]).map(({ name }) => name));
   }
 
-  /** All that are chosen. */
+  /** Return all chosen models. */
   get chosen() {
     const checked = [...this.#list.querySelectorAll("input:checked")].map((box) => box.getAttribute("value"));
     return this.offered.filter(({ name }) => checked.includes(name));
   }
 
+  /** Return the chosen model, or null. */
   get model() {
     return this.chosen[0] ?? null;
   }
 
-  /** Now, or when they are offered. @param {...string} names @returns {boolean} false when none is there */
+  /**
+   * Choose models by name, now or when they are offered.
+   *
+   * @param {...string} names
+   * @returns {boolean} False if models are offered and none has such a name.
+   */
   choose(...names) {
     this.#wantedName = names[0] ?? "";
     return !this.#isOffered || this.#check(...names);
   }
 
-  /** This one, because of its kind: nobody asked for it by name. @param {string} name */
+  /**
+   * Choose a model because of its kind of picture, so that a better one for a hole may
+   * replace it.
+   *
+   * @param {string} name
+   */
   turnTo(name) {
     this.#wantedName = "";
     this.#check(name);
   }
 
-  /** The model that was asked for; where none was, the fittest for a hole, which is then the chosen one. @param {Uint8Array} hole @param {Model} model */
+  /**
+   * Return the model that should fill a hole: the one that the person chose by name,
+   * else the best of its kind, which is chosen then.
+   *
+   * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel to fill.
+   * @param {Model} model
+   */
   fitFor(hole, model) {
     const fit = model.name === this.#wantedName ? model : bestForHole(similarModels(this.offered, model), hole);
     if (fit && fit !== model) this.#check(fit.name);
     return fit ?? model;
   }
 
-  /** @param {...string} names */
+  /**
+   * Select the cards of these models; return false if there are none.
+   *
+   * @param {...string} names
+   */
   #check(...names) {
     const boxes = [...this.#list.querySelectorAll("input")];
     if (!boxes.some(({ value }) => names.includes(value))) return false;
@@ -123,7 +169,7 @@ export class ModelPicker {
     return true;
   }
 
-  /** The chosen card, in a list that may be longer than its place. */
+  /** Scroll the chosen card into sight. */
   #reveal() {
     /** @type {HTMLElement | null} */
     const card = this.#list.querySelector(".card:has(:checked)");
@@ -131,6 +177,7 @@ export class ModelPicker {
     this.#list.scrollTop = card.offsetTop - (this.#list.clientHeight - card.offsetHeight) / 2;
   }
 
+  /** Keep the person's choice and call the listener. */
   #onChosen() {
     if (!this.model) return;
     if (!this.areSeveral) this.#wantedName = this.model.name;
@@ -139,7 +186,12 @@ export class ModelPicker {
   }
 }
 
-/** What one wants to know of it before it is chosen. @param {Model} model @param {HTMLInputElement} choice */
+/**
+ * Return the card of a model.
+ *
+ * @param {Model} model
+ * @param {HTMLInputElement} choice
+ */
 function modelCard(model, choice) {
   const picture = el("span", { class: "card-picture" }, `${model.width} × ${model.height}`);
   showPicture(picture, model.name);
@@ -159,8 +211,8 @@ function modelCard(model, choice) {
 }
 
 /**
- * The best of each kind, as they stand in the list of kinds; then the others, the best first, and those that were never
- * measured last.
+ * Return a comparison of models for sorting: the best of each kind first, in the order
+ * of kinds; then the others by quality.
  *
  * @param {Model[]} models
  * @returns {(one: Model, other: Model) => number}
@@ -172,7 +224,13 @@ function inOrder(models) {
     Number(isBeaten(one)) - Number(isBeaten(other)) || rankOf(one) - rankOf(other) || costOf(one) - costOf(other);
 }
 
-/** Some of its images where the page brings them along; of a model of the user's own its size stands there. @param {HTMLElement} place @param {string} name */
+/**
+ * Show sample images of a model, if the page has some; otherwise the element stays as
+ * it is.
+ *
+ * @param {HTMLElement} place - Element whose content is replaced.
+ * @param {string} name - Name of the model.
+ */
 export function showPicture(place, name) {
   if (!document.body.dataset.pictures?.split(" ").includes(name)) return;
   const src = assetUrl(`model-${encodeURIComponent(name)}.webp`);

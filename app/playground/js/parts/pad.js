@@ -1,6 +1,9 @@
 /**
- * A picture of which each pixel is as given, painted white, black or in a palette's colour, or unknown: by pen, finger or
- * keyboard. Where it is unknown, a fog shows what is expected. Or a doodle: a small picture in any colours, all of it known.
+ * The pad: a picture on which one paints with pen, finger or keyboard.
+ *
+ * Each pixel is as given, painted in a colour, or unknown; over unknown pixels a fog
+ * shows what is expected. In a doodle, a small picture in any colours, every pixel is
+ * known.
  */
 
 import { announce, el, find, cloneTemplate, swatch } from "./dom.js";
@@ -17,15 +20,19 @@ import { colourName, percent } from "../service/words.js";
 
 /** @import {Model, Size} from "../types" */
 
+/** Number of a pixel that stays as in the picture below. */
 export const GIVEN = 0;
+/** Number of an unknown pixel. */
 export const UNKNOWN = 1;
-/** The first colour; those of a model with a palette are its own. */
+/** Number of the first colour; the others follow. */
 const BLACK = 2;
+/** Number of white on paper, of a model without a palette. */
 export const WHITE = 3;
+/** Words for GIVEN and UNKNOWN. */
 const WORDS = [t("as given"), t("unknown")];
-/** The colours of a model without a palette. */
+/** Colours of a model without a palette. */
 const PAPER = { palette: ["#000000", "#ffffff"], names: [t("black"), t("white")] };
-/** The colours of a doodle, each of them one that 16 values know, and their names. */
+/** Colours of a doodle and their names; models with 16 values know each of them. */
 const COLOURS = new Map([
   ["#222222", t("Black")],
   ["#999999", t("Grey")],
@@ -41,26 +48,36 @@ const COLOURS = new Map([
   ["#ffffff", t("White")],
 ]);
 const DOODLE = { palette: [...COLOURS.keys()], names: [...COLOURS.values()] };
-/** The width of a nib at first, in parts of the picture's. */
+/** Width of the nib at first, as a share of the picture's width. */
 const NIB = 2.5 / 28;
-/** The same in a whole picture, in parts of the largest hole's. */
+/** The same in a larger picture, as a share of the largest hole's width. */
 const NIB_OF_HOLE = 1 / 3;
+/** Side of the canvas in pixels, at most. */
 const SIDE = 672;
-/** The first hole in a picture begins so far down: above it, a 2 and a 7 still look the same. */
+/** Share of the picture above the first hole. Less would not tell a 2 from a 7. */
 const FIRST_HOLE = 0.42;
-/** An completion that is seen large, black and white. */
+/** Black and white of a completion that is shown large. */
 const THEIRS = [
   [27, 36, 66, 255],
   [157, 180, 255, 255],
 ];
-/** The ink that a doodle begins with. */
+/** Number of the ink with which a doodle begins. */
 const RED = 5;
-/** What is given and clear: no fog is seen through it. */
+/** Greys of the pattern for given transparent pixels, so that no fog shows through. */
 const CLEAR = [80, 104];
 const EDGE = "#6d8dff";
 const GRID = "#80808060";
 const STILL = "(prefers-reduced-motion: reduce)";
 
+/**
+ * A picture on which one paints, and its tools.
+ *
+ * The Draw view makes one and puts `element` into the page. `open` clears it for a
+ * model, `edit` lays a picture below the ink, `sketch` makes it a doodle, `copy` turns
+ * a picture into ink. `picture` and `unknown` are what is painted now. `onInk` is
+ * called after each change of the ink, `onRest` when the pen is lifted. `showMean` and
+ * `show` show a forecast or a completion where the picture is unknown.
+ */
 export class Pad {
   constructor() {
     this.element = cloneTemplate("pad");
@@ -88,23 +105,23 @@ export class Pad {
     this.#take(WHITE);
   }
 
-  /** Called as soon as there is other ink. */
+  /** Called when the ink has changed. */
   onInk = () => {};
   /** Called when the pen is lifted. */
   onRest = () => {};
-  /** What is known of each pixel. */
+  /** Number of each pixel: GIVEN, UNKNOWN or a colour. */
   ink = /** @type {Mask<Uint32Array>} */ (blank({ width: 1, height: 1 }));
 
-  /** The same ink at each size that there was: back at one of them, it is as it was painted there. */
+  /** Size -> ink as it was painted at that size, so that changing the size and back loses nothing. */
   #sizes = /** @type {Map<string, Mask<Uint32Array>>} */ (new Map());
   /** @type {Pick<Model, "palette" | "names">} */
   #look = PAPER;
   #isDoodle = false;
-  /** Whether what stands below is larger than the model: then nothing but holes is painted, and no fog is seen. */
+  /** Whether the picture below is larger than the model: then only holes are painted, without fog. */
   isWhole = false;
-  /** The largest hole that is allowed in a whole picture. @type {Size} */
+  /** The largest hole that is allowed in a larger picture. @type {Size} */
   #most = { width: 0, height: 0 };
-  /** What a doodle began with. */
+  /** Size and inks with which the doodle began. */
   #firstSketch = "";
   #canvas;
   #pointer;
@@ -113,18 +130,22 @@ export class Pad {
   #known = blankCanvas(1, 1);
   #brush = WHITE;
   #isBox = false;
-  /** What stands below the ink; null = clean paper. @type {ImageData | null} */
+  /** Picture below the ink; null for clean paper. @type {ImageData | null} */
   #ground = null;
   /** @type {ImageData | null} */
   #mean = null;
   #isBinary = true;
-  /** The completion that is seen in place of the fog. @type {ImageData | null} */
+  /** Completion that is shown in place of the fog. @type {ImageData | null} */
   #completion = null;
-  /** Around what is unknown, as long as that stays so. @type {Path2D | null} */
+  /** Edge of the unknown pixels; null after a change. @type {Path2D | null} */
   #edge = null;
   #frame = 0;
 
-  /** Nothing that there was, where other colours are painted with. @param {Pick<Model, "palette" | "names">} look */
+  /**
+   * Drop the ink if the new picture is painted with other colours.
+   *
+   * @param {Pick<Model, "palette" | "names">} look
+   */
   #suit(look) {
     const isSame =
       this.#isDoodle === (look === DOODLE) && (this.#isDoodle || String(look.palette) === String(this.#look.palette));
@@ -136,7 +157,11 @@ export class Pad {
     this.#offer(this.#isDoodle ? { palette: [...look.palette], names: look.names } : look);
   }
 
-  /** @param {Pick<Model, "palette" | "names">} look */
+  /**
+   * Show the colours to paint with.
+   *
+   * @param {Pick<Model, "palette" | "names">} look
+   */
   #offer(look) {
     this.#look = look;
     this.element.classList.toggle("doodle", this.#isDoodle);
@@ -150,24 +175,34 @@ export class Pad {
     if (this.#brush >= BLACK) this.#take(UNKNOWN + look.palette.length);
   }
 
+  /** Return a control that chooses any colour. */
   #anyColour() {
     const own = el("input", { type: "color", "aria-label": t("Any colour") });
     own.addEventListener("input", () => this.#take(this.#inkOf(own.value)));
     return el("label", { class: "any", title: t("Any colour") }, own);
   }
 
-  /** A colour of the palette, or one more. @param {string} colour */
+  /**
+   * Return the number of a colour, which is added to a doodle's palette if necessary.
+   *
+   * @param {string} colour
+   */
   #inkOf(colour) {
     const { palette } = this.#look;
     if (!palette.includes(colour)) palette.push(colour);
     return BLACK + palette.indexOf(colour);
   }
 
+  /** Return true if the colours are black and white. */
   get #isPaper() {
     return this.#look === PAPER;
   }
 
-  /** Clean paper. @param {Model} model */
+  /**
+   * Clear the pad for a model: every pixel is unknown.
+   *
+   * @param {Model} model
+   */
   open(model) {
     this.#suit(lookOf(model));
     this.isWhole = false;
@@ -175,16 +210,17 @@ export class Pad {
     this.#take(UNKNOWN + this.#look.palette.length);
   }
 
-  /** Whether nothing is known of it. */
+  /** Return true if nothing is painted and no picture lies below. */
   get isBlank() {
     return !this.#ground && this.ink.hole.every((ink) => ink === UNKNOWN);
   }
 
   /**
-   * A picture as ink; what is clear is unknown on paper, and may be a palette's colour.
+   * Turn a picture into ink. On paper, transparent pixels become unknown.
    *
-   * @param {ImageData} picture
-   * @param {number} [known] how many of its first pixels are known
+   * @param {ImageData} picture - A picture of the pad's size.
+   * @param {number} [known] - Number of its first pixels that are known; the others
+   *     become unknown.
    */
   copy({ data }, known = Infinity) {
     const colours = this.#look.palette.map(rgbaOf);
@@ -193,7 +229,12 @@ export class Pad {
     this.fill((i) => (isKnown(i) ? BLACK + nearestColour(colours, pixel(i)) : UNKNOWN));
   }
 
-  /** A picture of the model's size, or a whole one; what is painted and unknown stays so. @param {ImageData} picture @param {Model} model */
+  /**
+   * Lay a picture below the ink. Painted and unknown pixels stay.
+   *
+   * @param {ImageData} picture - A picture of the model's size, or a larger one.
+   * @param {Model} model - Model that will fill the holes.
+   */
   edit(picture, model) {
     const { width, height } = picture;
     this.#suit(lookOf(model));
@@ -210,7 +251,12 @@ export class Pad {
     this.#sizes.set(keyOf(picture), ink);
   }
 
-  /** Another doodle, unless it is what this one began with; it can be taken back. @param {ImageData} picture */
+  /**
+   * Make the pad a doodle with this picture, unless it began with the same one. It can
+   * be undone.
+   *
+   * @param {ImageData} picture
+   */
   sketch({ data, width, height }) {
     const isFirst = !this.#isDoodle;
     this.#suit(DOODLE);
@@ -226,7 +272,12 @@ export class Pad {
     if (isFirst) this.#take(RED);
   }
 
-  /** @param {Mask<Uint32Array>} ink @param {ImageData | null} ground */
+  /**
+   * Set ink and picture and adapt the canvas.
+   *
+   * @param {Mask<Uint32Array>} ink
+   * @param {ImageData | null} ground
+   */
   #lay(ink, ground) {
     const { width, height } = ink;
     this.element.classList.toggle("whole", this.isWhole);
@@ -249,13 +300,17 @@ export class Pad {
     this.#paint();
   }
 
-  /** The width of the nib that a picture begins with, in its pixels. */
+  /** Return the width of the nib for a new picture, in its pixels. */
   get #firstNib() {
     if (this.isWhole) return Math.max(1, Math.floor(NIB_OF_HOLE * this.#most.width));
     return this.#isPaper ? Math.max(1, NIB * this.ink.width) : 1;
   }
 
-  /** Other ink, from elsewhere; it can be taken back. @param {(i: number) => number} inkAt */
+  /**
+   * Replace the ink of every pixel, as one undo step.
+   *
+   * @param {(i: number) => number} inkAt - Returns the number of a pixel by its index.
+   */
   fill(inkAt) {
     this.ink.mark();
     this.ink.hole = this.ink.hole.map((_, i) => inkAt(i));
@@ -263,7 +318,10 @@ export class Pad {
     this.onRest();
   }
 
-  /** What is given and what is painted. Where it is unknown: what is below, or the first colour. */
+  /**
+   * Return the picture with the ink. Unknown pixels show the picture below, or the
+   * first colour.
+   */
   get picture() {
     const { hole, width, height } = this.ink;
     const picture = new ImageData(width, height);
@@ -271,21 +329,34 @@ export class Pad {
     return picture;
   }
 
-  /** 1 = it is. */
+  /** Return a mask of the unknown pixels, row by row: 1 for an unknown one. */
   get unknown() {
     const { hole } = this.ink;
     const unknown = new Uint8Array(hole.length);
-    for (let i = 0; i < hole.length; i += 1) if (hole[i] === UNKNOWN) unknown[i] = 1; // of millions, with each stroke
+    // A plain loop: a large picture has millions of pixels, and this runs with each stroke.
+    for (let i = 0; i < hole.length; i += 1) if (hole[i] === UNKNOWN) unknown[i] = 1;
     return unknown;
   }
 
-  /** @param {number} ink @param {number} i @returns {ArrayLike<number>} */
+  /**
+   * Return red, green, blue and opacity of a pixel with some ink.
+   *
+   * @param {number} ink
+   * @param {number} i
+   * @returns {ArrayLike<number>}
+   */
   #colourOf(ink, i) {
     if (ink < BLACK && this.#ground) return this.#ground.data.subarray(4 * i, 4 * i + 4);
     return rgbaOf(this.#look.palette[Math.max(0, ink - BLACK)]);
   }
 
-  /** What is expected where nothing is known, of a picture of this size. @param {ImageData | null} mean @param {boolean} [isBinary] */
+  /**
+   * Show expected values as fog over the unknown pixels.
+   *
+   * @param {ImageData | null} mean - A picture of the pad's size; another size is
+   *     ignored. null for plain fog.
+   * @param {boolean} [isBinary] - Whether the fog is tinted for black and white.
+   */
   showMean(mean, isBinary = this.#isPaper) {
     if (mean && (this.isWhole || mean.width !== this.ink.width)) return;
     this.#mean = mean;
@@ -293,19 +364,30 @@ export class Pad {
     this.#paint();
   }
 
-  /** How probable white is where nothing is known, as the fog shows it; "" while a pen is down. @param {number} x @param {number} y */
+  /**
+   * Return the probability of white at an unknown pixel as words; "" while a pen is
+   * down.
+   *
+   * @param {number} x
+   * @param {number} y
+   */
   #chanceAt(x, y) {
     const at = y * this.ink.width + x;
     if (!this.#mean || !this.#isBinary || this.#pointer.first || this.ink.hole[at] !== UNKNOWN) return "";
     return t("White has {percent} here", { percent: percent(this.#mean.data[4 * at] / 255) });
   }
 
-  /** @param {ImageData | null} completion in place of the fog */
+  /**
+   * Show a completion in place of the fog; null shows the fog again.
+   *
+   * @param {ImageData | null} completion - in place of the fog
+   */
   show(completion) {
     this.#completion = completion;
     this.#paint();
   }
 
+  /** Update everything after a change of the ink. */
   #changed() {
     this.#sizes = new Map([[keyOf(this.ink), this.ink]]);
     this.#completion = null;
@@ -314,7 +396,11 @@ export class Pad {
     this.onInk();
   }
 
-  /** @param {number} ink */
+  /**
+   * Choose the ink to paint with.
+   *
+   * @param {number} ink
+   */
   #take(ink) {
     this.#brush = ink;
     for (const button of this.element.querySelectorAll("button[value]")) {
@@ -322,11 +408,16 @@ export class Pad {
     }
   }
 
+  /** Show the width of the nib. */
   #resize() {
     find(this.element, "output").value = formatNumber(Number(this.#nib.value), { maximumFractionDigits: 1 });
   }
 
-  /** @param {string} rule */
+  /**
+   * Carry out a tool: undo, redo, clear, invert, or a hole of half the picture.
+   *
+   * @param {string} rule
+   */
   #apply(rule) {
     const { ink } = this;
     const { width, height } = ink;
@@ -350,23 +441,37 @@ export class Pad {
     this.onRest();
   }
 
-  /** @param {number[]} pixel */
+  /**
+   * Announce a pixel's place and ink.
+   *
+   * @param {number[]} pixel
+   */
   #tell([x, y]) {
     const ink = this.ink.hole[y * this.ink.width + x];
     const state = WORDS[ink] ?? colourName(this.#look, ink - BLACK);
     announce(t("Row {row}, column {column}: {state}", { row: y + 1, column: x + 1, state }));
   }
 
-  /** @param {number[]} from @param {number[]} to */
+  /**
+   * Paint along a line.
+   *
+   * @param {number[]} from
+   * @param {number[]} to
+   */
   #stroke(from, to) {
     const size = this.#isDoodle ? 0 : Number(this.#nib.value);
     this.ink.stroke(from, to, size, this.#brush);
-    // paper is known on both sides of a line: else fat strokes explain a thin one best
+    // A white line gets known black sides; otherwise the likeliest completion is a fatter line.
     if (this.#isPaper && this.#brush === WHITE && !this.#ground) this.ink.sides(from, to, size, BLACK, UNKNOWN);
     this.#changed();
   }
 
-  /** A box in place of the one before. @param {number[]} from @param {number[]} to */
+  /**
+   * Replace the rectangle that is being drawn.
+   *
+   * @param {number[]} from
+   * @param {number[]} to
+   */
   #stretch(from, to) {
     this.ink.undo();
     this.ink.mark();
@@ -374,12 +479,13 @@ export class Pad {
     this.#changed();
   }
 
+  /** Return how many pixels are unknown, in words. */
   get #summary() {
     const { count, hole } = this.ink;
     return t("{count} pixels of {all} are unknown", { count: formatNumber(count), all: formatNumber(hole.length) });
   }
 
-  /** With the next frame. */
+  /** Paint the pad in the next animation frame. */
   #paint() {
     find(this.element, "[data-count]").textContent = this.#summary;
     find(this.element, "[data-rule=undo]").disabled = !this.ink.canUndo;
@@ -387,6 +493,7 @@ export class Pad {
     this.#frame ||= requestAnimationFrame(() => this.#draw());
   }
 
+  /** Paint the pad: fog, known pixels, lines. */
   #draw() {
     this.#frame = 0;
     const brush = contextOf(this.#canvas);
@@ -401,7 +508,10 @@ export class Pad {
     if (isMoving) this.#paint();
   }
 
-  /** What is known, and the completion that is chosen, on paper in another colour; clear where the fog is seen. */
+  /**
+   * Return the known pixels and the completion that is shown, transparent where the fog
+   * is seen.
+   */
   #visiblePixels() {
     const { hole, width, height } = this.ink;
     if (this.isWhole) return this.#wholeWithHoles();
@@ -416,7 +526,7 @@ export class Pad {
     return seen;
   }
 
-  /** A whole picture, clear where it is unknown. */
+  /** Return a larger picture, transparent where it is unknown. */
   #wholeWithHoles() {
     const { hole } = this.ink;
     const { data, width } = /** @type {ImageData} */ (this.#ground);
@@ -425,7 +535,7 @@ export class Pad {
     return seen;
   }
 
-  /** The edge of a hole in a picture, what a click would paint, and where the keyboard is. */
+  /** Paint the edge of the hole, the nib, and the place of the keyboard. */
   #drawLines() {
     const pointer = this.#pointer;
     if (this.#isDoodle) pointer.line(this.#grid(), GRID, 2);
@@ -441,7 +551,11 @@ export class Pad {
     pointer.drawCursor();
   }
 
-  /** The largest hole that is allowed around a place. @param {number[]} place */
+  /**
+   * Paint the largest allowed hole around a place.
+   *
+   * @param {number[]} place
+   */
   #drawRoom([x, y]) {
     const { width, height } = this.#most;
     const box = new Path2D();
@@ -450,6 +564,7 @@ export class Pad {
     this.#pointer.line(box, EDGE, 2);
   }
 
+  /** Return the lines between the pixels of a doodle. */
   #grid() {
     const { width, height } = this.ink;
     const lines = new Path2D();
@@ -459,17 +574,29 @@ export class Pad {
   }
 }
 
-/** What is painted with in a model's pictures. @param {Model} model */
+/**
+ * Return the colours to paint with in a model's pictures.
+ *
+ * @param {Model} model
+ */
 function lookOf(model) {
   return model.palette?.length ? model : PAPER;
 }
 
-/** Nothing is known. @param {Size} size */
+/**
+ * Return ink of which every pixel is unknown.
+ *
+ * @param {Size} size
+ */
 function blank({ width, height }) {
   return new Mask({ width, height }, new Uint32Array(width * height).fill(UNKNOWN));
 }
 
-/** @param {Size} size */
+/**
+ * Return a size as a key.
+ *
+ * @param {Size} size
+ */
 function keyOf({ width, height }) {
   return `${width} × ${height}`;
 }

@@ -1,26 +1,41 @@
-/** Files as pictures. How large one would be is read from its first bytes, so that no monster is ever decoded. */
+/**
+ * Read and write picture files.
+ *
+ * The size of a picture is read from its first bytes, so that a huge one is never
+ * decoded.
+ */
 
 import { pause } from "../service/api.js";
 import { t } from "../lang.js";
 import { FieldTrouble } from "../service/problems.js";
 import { blankCanvas, contextOf } from "../pixels/raster.js";
 
+/** Bytes of a file, at most. */
 const MOST_BYTES = 40e6;
+/** Pixels of a picture, at most. */
 const MOST_PIXELS = 50e6;
-/** More than this is not kept: the service takes no larger ones. */
+/** Pixels of a side that are kept: the service takes no larger pictures. */
 export const MOST_SIDE = 2048;
-/** Of a photograph that would be too many bytes. */
+/** Quality of a JPEG, 0 to 1. */
 const QUALITY = 0.85;
-/** So many are made smaller at once. */
+/** Pixels that are scaled at once. */
 const STRIP_PIXELS = 1e6;
 
-/** @typedef {{bitmap: ImageBitmap, file: Blob | null, isSmaller: boolean}} OwnPicture a picture of one's own, and the file that it came as */
+/**
+ * A picture of the person's. file: its file, null if it was scaled. isSmaller: whether it
+ * was scaled down.
+ *
+ * @typedef {{bitmap: ImageBitmap, file: Blob | null, isSmaller: boolean}} OwnPicture
+ */
 
 /**
- * Throws FieldTrouble for a file that is no picture, or too large.
+ * Read a PNG, JPEG or WebP file, and scale it down if a side has more than MOST_SIDE
+ * pixels.
  *
  * @param {Blob} file
  * @returns {Promise<OwnPicture>} no side above MOST_SIDE
+ * @throws {FieldTrouble} of the field "image" if the file is no such picture, damaged
+ *     or too large.
  */
 export async function readPicture(file) {
   if (file.size > MOST_BYTES) throw tooLarge();
@@ -39,7 +54,14 @@ export async function readPicture(file) {
   }
 }
 
-/** Strip by strip: nothing else waits until all of a large one is done. @param {ImageBitmap} bitmap @param {number} width @param {number} height */
+/**
+ * Scale a picture down in strips, so that other tasks run in between. Closes the
+ * bitmap.
+ *
+ * @param {ImageBitmap} bitmap
+ * @param {number} width
+ * @param {number} height
+ */
 async function shrink(bitmap, width, height) {
   const canvas = blankCanvas(width, height);
   const most = Math.max(1, Math.floor((STRIP_PIXELS / bitmap.width / bitmap.height) * height));
@@ -55,16 +77,23 @@ async function shrink(bitmap, width, height) {
   return createImageBitmap(canvas);
 }
 
+/** Return the error of a picture that is too large. */
 function tooLarge() {
   const most = MOST_PIXELS / 1e6;
   return new FieldTrouble("image", t("This picture is too large. At most {most} million pixels are read.", { most }));
 }
 
+/** Return the error of a file that is no picture. */
 function unreadable() {
   return new FieldTrouble("image", t("This file cannot be read as a picture. PNG, JPEG and WebP files work."));
 }
 
-/** @param {DataView} file @returns {number[] | null} width and height; null for anything else */
+/**
+ * Return the width and height that a file states; null if it is no PNG, JPEG or WebP.
+ *
+ * @param {DataView} file
+ * @returns {number[] | null} width and height; null for anything else
+ */
 function sizeOf(file) {
   try {
     if (file.getUint32(0) === 0x89504e47) return [file.getUint32(16), file.getUint32(20)];
@@ -76,7 +105,11 @@ function sizeOf(file) {
   return null;
 }
 
-/** The first frame header among its segments. @param {DataView} file */
+/**
+ * Return the size in the first frame header among a JPEG's segments, or null.
+ *
+ * @param {DataView} file
+ */
 function sizeOfJpeg(file) {
   for (let at = 2; ; ) {
     const marker = file.getUint8(at + 1);
@@ -87,7 +120,11 @@ function sizeOfJpeg(file) {
   }
 }
 
-/** @param {DataView} file */
+/**
+ * Return the size of a WebP.
+ *
+ * @param {DataView} file
+ */
 function sizeOfWebp(file) {
   const kind = file.getUint8(15);
   if (kind === 0x58) return [1 + (file.getUint32(24, true) & 0xffffff), 1 + (file.getUint32(26, true) >>> 8)]; // VP8X
@@ -99,10 +136,10 @@ function sizeOfWebp(file) {
 }
 
 /**
- * A picture as a file of so many bytes at most: without loss where that is enough.
+ * Return a canvas as a PNG file, or as a JPEG file if the PNG would be too large.
  *
  * @param {HTMLCanvasElement} canvas
- * @param {number} most
+ * @param {number} most - Bytes of the PNG, at most. The JPEG may be larger than that.
  * @returns {Promise<Blob>}
  */
 export async function encodePicture(canvas, most) {

@@ -1,4 +1,4 @@
-/** Where the given picture comes from: one of the examples, or a file of your own, fitted to the model. */
+/** Choose a picture: an example, or a file, cropped to the model's size. */
 
 import { el, uniqueId } from "./dom.js";
 import { examplesFor } from "../service/examples.js";
@@ -16,19 +16,36 @@ import { LatestRequest } from "../signal.js";
 /** @import {WholePicture} from "./whole_picture.js" */
 /** @import {Model, Size} from "../types" */
 
-/** Between the brightest and the darkest colour of a pixel, in the mean. */
+/**
+ * Mean difference between the brightest and the darkest colour of a pixel, in a byte's
+ * units, above which a picture counts as coloured.
+ */
 const COLOURFUL = 16;
+/** Size to which a picture is scaled to decide that. */
 const LOOKED_AT = { width: 16, height: 16 };
-/** The longest side of an icon, in pixels; a picture in colours that is larger is taken for a photograph. */
+/**
+ * Longest side of an icon in pixels; a larger coloured picture counts as a photograph.
+ */
 const ICON_SIDE = 64;
 
+/** Name of the person's own picture among the examples. */
 const OWN = t("Your picture");
 
+/**
+ * A strip of example pictures and a button for a file.
+ *
+ * Views make one and put `element` into their form. `suit(model)` shows pictures as the
+ * model sees them; `onChange` is called with each chosen picture, `onTrouble` if a file
+ * is no picture. `picture` is the chosen one, null if there is none. A picture in
+ * colours may choose another model of `others`.
+ */
 export class PicturePicker {
   /**
-   * @param {string} legend
-   * @param {(model: Model) => Size} sizeFor what the model takes here
-   * @param {string} first the example to begin with, where there is one of that name
+   * @param {string} legend - Text above the strip.
+   * @param {(model: Model) => Size} sizeFor - Returns the size of the pictures that a
+   *     model takes.
+   * @param {string} first - Name of the example that is chosen first; without one of
+   *     that name, the first example is.
    */
   constructor(legend, sizeFor, first = "") {
     this.#sizeFor = sizeFor;
@@ -50,11 +67,11 @@ export class PicturePicker {
    * @type {(picture: ImageData) => void}
    */
   onChange = () => {};
-  /** Called when a file is no picture; with null when one is. @type {(error: unknown) => void} */
+  /** Called with an error if a file is no picture, and with null if it is one. @type {(error: unknown) => void} */
   onTrouble = () => {};
   /** @type {ImageData | null} */
   picture = null;
-  /** Of these another model is chosen if the present one would lose a picture's colours. @type {ModelPicker | null} */
+  /** Models from which one is chosen if the present one would lose a picture's colours. @type {ModelPicker | null} */
   others = null;
 
   #sizeFor;
@@ -62,32 +79,46 @@ export class PicturePicker {
   #other;
   #file;
   #name;
-  /** Settles when the examples are there that suit the model. */
+  /** Settles when the examples for the model are shown. */
   suiting = Promise.resolve();
   #taking = new LatestRequest();
   /** @type {Model | null} */
   #model = null;
-  /** The file as it came, so that another model can have it in its own size. @type {OwnPicture | null} */
+  /** The person's picture, uncropped, so that it can be cropped again for another model. @type {OwnPicture | null} */
   #own = null;
-  /** The model that was chosen before a picture in colours turned the choice. @type {Model | null} */
+  /** The model before a coloured picture chose another one. @type {Model | null} */
   #before = null;
   /** @type {WholePicture | null} */
   #whole = null;
-  /** What is chosen: the name of an example, or OWN. */
+  /** Name of the chosen example, or OWN. */
   #chosen;
 
-  /** Pictures as this model takes them. @param {Model} model @param {boolean} isOffered whether none is chosen by itself */
+  /**
+   * Show pictures for a model.
+   *
+   * @param {Model} model
+   * @param {boolean} isOffered - True if no picture is chosen until the person does.
+   */
   suit(model, isOffered = false) {
     this.suiting = this.#suit(model, isOffered);
   }
 
-  /** A larger picture of one's own may be given whole. @param {WholePicture} whole */
+  /**
+   * Let a larger picture be used whole instead of cropped.
+   *
+   * @param {WholePicture} whole
+   */
   offerWhole(whole) {
     this.#whole = whole;
     whole.onChange = () => this.#showChosen();
   }
 
-  /** The model that keeps the colours of the own picture, if the present one would lose them. @returns {Model | null} */
+  /**
+   * Return a model that keeps the colours of the person's picture, if the present one
+   * would lose them; else null.
+   *
+   * @returns {Model | null}
+   */
   #fitForColours() {
     if (!this.#own || this.#model?.channels !== 1 || !isColourful(this.#own.bitmap)) return null;
     const { width, height } = this.#own.bitmap;
@@ -96,14 +127,14 @@ export class PicturePicker {
     return (isLarge && able.find(drawsPhotographs)) || able[0] || null;
   }
 
-  /** A new picture in colours chooses its model by itself. */
+  /** Let a new coloured picture choose its model. */
   #turnToColours() {
     const fit = this.#fitForColours();
     this.#before = fit && this.#model;
     if (fit) this.others?.turnTo(fit.name);
   }
 
-  /** Say that the own picture loses its colours here, or that it has chosen another model. */
+  /** Say that the picture loses its colours, or that it has chosen another model. */
   #suggest() {
     const isOwn = this.#chosen === OWN;
     const fit = isOwn ? this.#fitForColours() : null;
@@ -119,20 +150,34 @@ export class PicturePicker {
     }
   }
 
-  /** A button that chooses this model. @param {string} text @param {Model} model */
+  /**
+   * Return a button that chooses a model.
+   *
+   * @param {string} text
+   * @param {Model} model
+   */
   #chooser(text, model) {
     const turn = () => this.others?.turnTo(model.name);
     return el("button", { type: "button", class: "quiet", on: { click: turn } }, text);
   }
 
-  /** The picture that is chosen, once those that suit the model are there. Throws FieldTrouble. */
+  /**
+   * Return the chosen picture, as the model sees it, when the examples are shown.
+   *
+   * @throws {FieldTrouble} if no picture is chosen.
+   */
   async chosen() {
     await this.suiting;
     if (!this.picture) throw new FieldTrouble("image", t("Choose a picture first."));
     return this.picture;
   }
 
-  /** @param {Model} model @param {boolean} isOffered */
+  /**
+   * Show the examples for a model.
+   *
+   * @param {Model} model
+   * @param {boolean} isOffered
+   */
   async #suit(model, isOffered) {
     this.#model = model;
     const size = this.#sizeFor(model);
@@ -144,13 +189,22 @@ export class PicturePicker {
     if (!isOffered) this.#choose(wanted);
   }
 
-  /** The picture of that name, or the first one. @param {string} name */
+  /**
+   * Choose the picture of a name, or the first one.
+   *
+   * @param {string} name
+   */
   #choose(name) {
     const radios = [...this.#strip.querySelectorAll("input")];
     (radios.find((radio) => radio.ariaLabel === name) ?? radios[0])?.click();
   }
 
-  /** @param {string} name @param {ImageData} picture */
+  /**
+   * Return a picture of the strip.
+   *
+   * @param {string} name
+   * @param {ImageData} picture
+   */
   #example(name, picture) {
     const radio = el("input", { type: "radio", name: this.#name, "aria-label": name });
     radio.addEventListener("change", () => {
@@ -162,7 +216,11 @@ export class PicturePicker {
     return el("label", { class: "example", title: name }, radio, canvasOf(picture));
   }
 
-  /** As the first of the strip, fitted to the model. @param {OwnPicture} own */
+  /**
+   * Show the person's picture as the first of the strip.
+   *
+   * @param {OwnPicture} own
+   */
   #showOwn(own) {
     const model = /** @type {Model} */ (this.#model);
     this.#strip.querySelector(`[title="${OWN}"]`)?.remove();
@@ -171,14 +229,19 @@ export class PicturePicker {
     this.#whole?.offer(own, model);
   }
 
-  /** A picture from elsewhere, as if its file had been dropped here. @param {string} url */
+  /**
+   * Use a picture of the page as if its file had been dropped here.
+   *
+   * @param {string} url - Data URL of the picture.
+   * @throws {EncodingError} if it is no picture.
+   */
   async give(url) {
     this.#taking.start();
     this.#own = { bitmap: await createImageBitmap(await load(url)), file: null, isSmaller: false };
     await this.#showChosen();
   }
 
-  /** The own picture is the one; if no model is there yet, as soon as there is one. */
+  /** Choose the person's picture, as soon as a model is known. */
   async #showChosen() {
     this.#chosen = OWN;
     await this.suiting;
@@ -187,7 +250,11 @@ export class PicturePicker {
     this.#choose(OWN);
   }
 
-  /** A file of the person's own. @param {File | undefined} file */
+  /**
+   * Use a file. If it is no picture, `onTrouble` is called.
+   *
+   * @param {File | undefined} file
+   */
   async take(file) {
     if (!file) return;
     const asked = this.#taking.start();
@@ -207,7 +274,11 @@ export class PicturePicker {
   }
 }
 
-/** @param {ImageBitmap} bitmap */
+/**
+ * Return true if a picture is coloured.
+ *
+ * @param {ImageBitmap} bitmap
+ */
 function isColourful(bitmap) {
   const { data } = cropTo(bitmap, LOOKED_AT);
   let spread = 0;

@@ -1,20 +1,29 @@
-/** What is known of the pixel under a pointer or a finger, beside it. */
+/** A note beside the pointer about the pixel under it. */
 
 import { el } from "./dom.js";
 import { pixelAt } from "../pixels/steps.js";
 
 /** @import {Size} from "../types" */
 
-/** So long after the pointer has moved somebody reads. */
+/** Milliseconds after a movement during which somebody may be reading the note. */
 const READ_MS = 8000;
-/** So long a finger's note stays when it is lifted. */
+/** Milliseconds that the note stays after a finger is lifted. */
 const LINGER_MS = 2500;
 
+/**
+ * Shows words about the pixel under a pointer or finger.
+ *
+ * Canvases with a picture make one; it adds the note's element behind the canvas.
+ * `isRead` says whether somebody may be reading, `refresh` renews the words when the
+ * picture has changed.
+ */
 export class PixelNote {
   /**
-   * @param {HTMLCanvasElement} canvas
-   * @param {() => Size | null} sizeOf the picture on it; null if there is none
-   * @param {(x: number, y: number) => string} wordsAt what is said of a pixel; "" = nothing
+   * @param {HTMLCanvasElement} canvas - Element that shows the picture.
+   * @param {() => Size | null} sizeOf - Returns the size of the picture in pixels; null
+   *     if there is none.
+   * @param {(x: number, y: number) => string} wordsAt - Returns the words for a pixel;
+   *     "" shows no note.
    */
   constructor(canvas, sizeOf, wordsAt) {
     this.#canvas = canvas;
@@ -33,12 +42,12 @@ export class PixelNote {
     }
   }
 
-  /** Whether somebody reads it: a pointer that was left on the picture does not. */
+  /** Return true if the note is shown and the pointer has moved lately. */
   get isRead() {
     return !this.#note.hidden && performance.now() - this.#movedAt < READ_MS;
   }
 
-  /** Say what is known of the same place of what is shown now. */
+  /** Renew the words for the pixel under the pointer. */
   refresh() {
     if (this.#event) this.#show(this.#event);
   }
@@ -49,10 +58,14 @@ export class PixelNote {
   #note = el("span", { class: "pixel-note", hidden: true });
   #timer = 0;
   #movedAt = 0;
-  /** Where the pointer is; null if it is elsewhere. @type {PointerEvent | null} */
+  /** Last event of the pointer; null if it has left the canvas. @type {PointerEvent | null} */
   #event = null;
 
-  /** @param {PointerEvent} event */
+  /**
+   * Show the note for an event.
+   *
+   * @param {PointerEvent} event
+   */
   #show(event) {
     clearTimeout(this.#timer);
     const size = this.#sizeOf();
@@ -70,7 +83,11 @@ export class PixelNote {
     this.#note.style.translate = `${isRight ? "-100%" : "0"} calc(-100% - 14px)`;
   }
 
-  /** @param {string} kind of pointer */
+  /**
+   * Hide the note: at once for a mouse, later for a finger.
+   *
+   * @param {string} kind - of pointer
+   */
   #leave(kind) {
     clearTimeout(this.#timer);
     this.#event = null;

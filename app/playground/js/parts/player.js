@@ -1,4 +1,7 @@
-/** A picture shown pixel by pixel: what the network expected of each, what all of them cost so far, and what else could come. */
+/**
+ * The player: shows a drawing pixel by pixel, with what the network expected, what it
+ * cost, and what else could come.
+ */
 
 import { beliefPlots } from "./belief_plot.js";
 import { find } from "./dom.js";
@@ -17,33 +20,47 @@ import { chanceOfWhite, drawPicture, redrawFrom, withOneLabel } from "../service
 /** @import {AnswerOptions, Model} from "../types" */
 /** @import {Drawing} from "../service/drawing.js" */
 
+/** Pixels of a picture at the slider's speed; larger ones are drawn faster. */
 const USUAL_PIXELS = 28 * 28;
 const STILL = "(prefers-reduced-motion: reduce)";
-/** Whoever drags the slider asks where it rests. */
+/** Milliseconds that the slider must rest before a forecast is requested. */
 const REST_MS = 200;
+/** Milliseconds between two films. */
 const FILM_PAUSE_MS = 2500;
-/** So long a finished picture is looked at before another one begins. */
+/** Milliseconds that a finished picture is shown before another one begins by itself. */
 const LOOK_MS = 4000;
 /**
- * So long the picture before stays once the next one is drawn, if nobody asked for it: a film goes on to its end, and the
- * first fog, which takes longest, is worked out.
+ * Milliseconds that the picture before stays when the next one is drawn and nobody asked for
+ * it: a film plays to its end, and the first forecast, which takes longest, is computed.
  */
 const HANDOVER_MS = 1500;
-/** Of that, so long a film may take to its end. */
+/** Milliseconds of these in which a film plays to its end. */
 const FILM_END_MS = 1200;
-/** So many pictures follow each other by themselves: a tab that is forgotten leaves the service alone. */
+/** Pictures that follow each other by themselves, at most: a forgotten tab leaves the service alone. */
 const MOST_IN_A_ROW = 30;
 /** Recorded drawings. */
 const FILMS = ["digit", "character"];
-/** Endings that a film has of each place. */
+/** Completions that a film has for each place. */
 const SHOWN = 3;
-/** Rows from one place that has endings to the next. */
+/** Rows between two places with completions in a film. */
 const EVERY = 2;
-/** Of a bit in a film's numbers. */
+/** A film's files count in this part of a bit. */
 const UNITS = 4096;
 
+/**
+ * Shows a drawing pixel by pixel, with controls for play, step, speed and place.
+ *
+ * The Watch view makes one for its section. `begin(model, isAsked)` draws and shows
+ * another picture, `showFilm()` a recorded one until there is a drawing; `leave()`
+ * cancels what is requested. Errors of the backend go to `onTrouble`. `model` is the
+ * model that drew the picture, null for a film; `drawnPart` are the pixels that are
+ * shown.
+ */
 export class Player {
-  /** @param {HTMLElement} view @param {Backend} backend */
+  /**
+   * @param {HTMLElement} view - Section with the canvas and the controls.
+   * @param {Backend} backend - Draws and scores pictures.
+   */
   constructor(view, backend) {
     this.#view = view;
     this.#backend = backend;
@@ -66,14 +83,15 @@ export class Player {
     this.#label();
   }
 
-  /** Told what went wrong. @type {(error: unknown) => void} */
+  /** Called with an error of the backend. @type {(error: unknown) => void} */
   onTrouble = () => {};
-  /** Told where the question stands that is waited for; "" = none is. @type {(text: string) => void} */
+  /** Called with the state of a request in words; "" when none is open. @type {(text: string) => void} */
   onWait = () => {};
-  /** Told when another picture is shown, or it is finished. */
+  /** Called when another picture is shown, when playing starts or stops, and when it is finished. */
   onChange = () => {};
-  /** Called when a picture was finished some seconds ago, and nobody has done anything since. */
+  /** Called some seconds after a picture was finished, if the person did nothing. */
   onIdle = () => {};
+  /** True while a picture is requested. */
   isAsking = false;
 
   #view;
@@ -91,45 +109,52 @@ export class Player {
   /** @type {Drawing | null} */
   #drawing = null;
   #forecasts = new Forecasts(new ImageData(1, 1), [], null);
-  /** Who drew it; null = it is recorded. @type {Model | null} */
+  /** Model that drew the picture; null for a film. @type {Model | null} */
   model = null;
-  /** How many pixels are there. */
+  /** Number of pixels that are shown. */
   #at = 0;
   #isPlaying = true;
   #frame = 0;
   #timer = 0;
   #films = 0;
-  /** Pixels a second at the least. */
+  /** Pixels a second, at least. */
   #hurry = 0;
-  /** Whether another picture begins by itself. */
+  /** True while another picture will begin by itself. */
   #goesOn = false;
-  /** Pictures since somebody did something. */
+  /** Pictures since the person did something. */
   #inARow = 0;
 
-  /** Whether this browser drew it. */
+  /** Return true if this browser drew the picture. */
   get isHere() {
     return this.#drawing?.isHere ?? false;
   }
 
-  /** Whether it shows what was drawn for the reader, and not a film. */
+  /** Return true if the picture was drawn for the reader and is no film. */
   get isLive() {
     return this.model !== null;
   }
 
+  /** Return true if there is a picture. */
   get isShown() {
     return this.#drawing !== null;
   }
 
+  /** Return true if all pixels are shown. */
   get isFinished() {
     return this.#drawing !== null && this.#at >= this.#all;
   }
 
-  /** How many pixels of it are there. */
+  /** Return the number of pixels that are shown. */
   get count() {
     return this.#at;
   }
 
-  /** What is there of the one that was drawn here, clear where nothing is. @returns {ImageData | null} */
+  /**
+   * Return the pixels of a drawing that are shown, the others transparent; null for a
+   * film.
+   *
+   * @returns {ImageData | null}
+   */
   get drawnPart() {
     if (!this.#drawing || !this.isLive) return null;
     const { picture } = this.#drawing;
@@ -138,19 +163,25 @@ export class Player {
     return begun;
   }
 
+  /** Return the number of pixels of the picture. */
   get #all() {
     const { width = 0, height = 0 } = this.#drawing?.picture ?? {};
     return width * height;
   }
 
-  /** Another picture, from nothing. The one before stays until it is there. @param {Model} model @param {boolean} isAsked whether somebody has asked for it */
+  /**
+   * Draw another picture and show it. The one before stays until then.
+   *
+   * @param {Model} model
+   * @param {boolean} isAsked - Whether the person asked for it.
+   */
   begin(model, isAsked) {
     if (isAsked) this.#inARow = 0;
     const one = withOneLabel(model);
     return this.#draw(one, 0, (how) => drawPicture(this.#backend, one, how), !isAsked);
   }
 
-  /** What was recorded, for as long as nothing else is there. */
+  /** Show a recorded drawing, unless there is a live one. */
   async showFilm() {
     const { drawing, forecasts } = await film(this.#films);
     if (this.isLive) return;
@@ -158,7 +189,7 @@ export class Player {
     this.#show(drawing, forecasts, null, 0);
   }
 
-  /** The picture is not looked at any more. */
+  /** Cancel what is requested: the view is hidden. */
   leave() {
     this.#inARow = 0;
     this.#asking.start();
@@ -167,7 +198,7 @@ export class Player {
     this.#forecasts.stop();
   }
 
-  /** From here on it goes another way. */
+  /** Draw the pixels behind the present place anew. */
   #rollAgain() {
     const [model, drawing, at] = [this.model, this.#drawing, this.#at];
     if (!model || !drawing) return;
@@ -176,10 +207,12 @@ export class Player {
   }
 
   /**
+   * Request a drawing and show it.
+   *
    * @param {Model} model
-   * @param {number} at how much of the picture before stays
-   * @param {(how: AnswerOptions) => Promise<Drawing>} ask
-   * @param {boolean} [isByItself] whether nobody asked for it
+   * @param {number} at - Number of pixels of the picture before that stay.
+   * @param {(how: AnswerOptions) => Promise<Drawing>} ask - Requests the drawing.
+   * @param {boolean} [isByItself] - Whether nobody asked for it.
    */
   async #draw(model, at, ask, isByItself = false) {
     const signal = this.#asking.start();
@@ -205,14 +238,21 @@ export class Player {
     }
   }
 
-  /** A film that plays goes on to its end, as fast as it has to. */
+  /** Let a film play to its end quickly. */
   async #hurryFilm() {
     if (this.isLive || !this.#isPlaying || this.#view.hidden) return;
     this.#hurry = (this.#all - this.#at) / (FILM_END_MS / 1000);
     await pause(HANDOVER_MS);
   }
 
-  /** @param {Drawing} drawing @param {Forecasts} forecasts @param {Model | null} model @param {number} at */
+  /**
+   * Show a drawing from a pixel on.
+   *
+   * @param {Drawing} drawing
+   * @param {Forecasts} forecasts
+   * @param {Model | null} model
+   * @param {number} at
+   */
   #show(drawing, forecasts, model, at) {
     this.#forecasts.stop();
     clearTimeout(this.#timer);
@@ -227,6 +267,7 @@ export class Player {
     this.#go(isStill ? this.#all : at, !isStill);
   }
 
+  /** Play or pause. */
   #toggle() {
     this.#inARow = 0;
     if (this.#goesOn) return this.#stay();
@@ -235,7 +276,12 @@ export class Player {
     if (!this.#isPlaying) this.#seekSoon();
   }
 
-  /** @param {number} at how many pixels are there @param {boolean} isPlaying */
+  /**
+   * Go to a pixel.
+   *
+   * @param {number} at - Number of pixels that are shown.
+   * @param {boolean} isPlaying
+   */
   #go(at, isPlaying) {
     this.#at = Math.min(at, this.#all);
     this.#goesOn = false;
@@ -243,12 +289,16 @@ export class Player {
     if (!isPlaying) this.#seekSoon();
   }
 
+  /** Request a forecast for this place when the slider rests. */
   #seekSoon() {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#rest(), REST_MS);
   }
 
-  /** How it can go on from here and, of a palette, how probable each colour is at the next pixel. */
+  /**
+   * Request a forecast and, with a palette, the probability of each colour at the next
+   * pixel.
+   */
   async #rest() {
     const [model, drawing, at] = [this.model, this.#drawing, this.#at];
     this.#forecasts.seek(at);
@@ -261,7 +311,11 @@ export class Player {
     this.#chancesAt = at;
   }
 
-  /** Frame by frame, until it rests and its fog too. @param {boolean} isPlaying */
+  /**
+   * Show the drawing frame by frame until it stops and the fog is still.
+   *
+   * @param {boolean} isPlaying
+   */
   #run(isPlaying) {
     this.#isPlaying = isPlaying;
     cancelAnimationFrame(this.#frame);
@@ -270,7 +324,8 @@ export class Player {
     const step = (/** @type {number} */ now) => {
       if (!this.#drawing) return;
       if (this.#isPlaying && !this.#view.hidden) {
-        due += (Math.max(0, now - before) / 1000) * this.#rate; // a frame may have begun before it was asked for
+        // The time of a frame may lie before its request, so the difference may be negative.
+        due += (Math.max(0, now - before) / 1000) * this.#rate;
         this.#at = Math.min(Math.floor(due), this.#all);
         this.#forecasts.follow(this.#at, this.#rate);
       }
@@ -284,6 +339,7 @@ export class Player {
     this.#frame = requestAnimationFrame(step);
   }
 
+  /** Stop at the end, and prepare the next picture. */
   #finish() {
     this.#isPlaying = false;
     this.#goesOn = this.isLive && this.#inARow < MOST_IN_A_ROW && !matchMedia(STILL).matches;
@@ -293,7 +349,10 @@ export class Player {
     if (this.#goesOn) this.#timer = setTimeout(() => this.#goOn(), LOOK_MS);
   }
 
-  /** Another picture begins, unless the reader looks at a pixel of this one or at another page: then later. */
+  /**
+   * Let another picture begin, unless the person reads a note or the page is hidden;
+   * then try later.
+   */
   #goOn() {
     if (!this.#goesOn) return;
     if (this.#note.isRead || document.hidden || this.#view.hidden) {
@@ -305,14 +364,20 @@ export class Player {
     this.onIdle();
   }
 
-  /** The picture stays. */
+  /** Keep the picture: no other one begins by itself. */
   #stay() {
     this.#goesOn = false;
     clearTimeout(this.#timer);
     this.#label();
   }
 
-  /** What a pixel cost that is there, if that is known. @param {number} x @param {number} y */
+  /**
+   * Return what a pixel cost in words; "" if it is not shown yet or its cost is
+   * unknown.
+   *
+   * @param {number} x
+   * @param {number} y
+   */
   #costAt(x, y) {
     const { picture, bits = null, isBinary = false } = this.#drawing ?? {};
     if (!picture || !bits) return "";
@@ -321,12 +386,13 @@ export class Player {
     return costOfPixel(bits[at], isBinary ? picture.data[4 * at] > 127 : null);
   }
 
-  /** Pixels a second: a picture takes as long whatever its size. */
+  /** Return pixels a second: a picture takes the same time at any size. */
   get #rate() {
     const usual = (10 ** Number(find(this.#view, ".speed input").value) * this.#all) / USUAL_PIXELS;
     return Math.max(usual, this.#hurry);
   }
 
+  /** Set the texts and states of the controls. */
   #label() {
     this.#play.textContent =
       this.#isPlaying || this.#goesOn ? t("Pause") : this.isFinished ? t("Once more") : t("Go on");
@@ -336,7 +402,11 @@ export class Player {
     this.onChange();
   }
 
-  /** @returns {boolean} whether something is still moving */
+  /**
+   * Show everything about the present place; return true if something is still moving.
+   *
+   * @returns {boolean} whether something is still moving
+   */
   #showNow() {
     const drawing = /** @type {Drawing} */ (this.#drawing);
     const forecast = this.#forecasts.before(this.#at);
@@ -349,7 +419,11 @@ export class Player {
     return this.#canvas.paint(drawing, this.#at, forecast, matchMedia(STILL).matches);
   }
 
-  /** What it cost so far, or in the end. @param {Drawing} drawing */
+  /**
+   * Show what the pixels have cost so far, or at the end.
+   *
+   * @param {Drawing} drawing
+   */
   #count({ bits, total, rarity }) {
     const spent = this.isFinished ? total : (bits?.slice(0, this.#at).reduce((sum, cost) => sum + cost, 0) ?? null);
     const sums = find(this.#view, ".sums");
@@ -363,7 +437,11 @@ export class Player {
     find(sums, "[data-likelihood]").textContent = likelihood(spent);
   }
 
-  /** What comes next, and how sure the network is. @param {Drawing} drawing */
+  /**
+   * Show the next pixel and how sure the network is.
+   *
+   * @param {Drawing} drawing
+   */
   #expect({ picture, isBinary, bits }) {
     const line = find(this.#view, ".next");
     const bar = find(this.#view, ".chance");
@@ -390,7 +468,11 @@ export class Player {
     }
   }
 
-  /** @param {ImageData[]} completions */
+  /**
+   * Show some completions.
+   *
+   * @param {ImageData[]} completions
+   */
   #showCompletions(completions) {
     const place = find(this.#view, ".could");
     place.hidden = !completions.length;
@@ -405,7 +487,12 @@ export class Player {
   }
 }
 
-/** A recorded drawing, one after the other; docs/make_films.py says what stands in the files. @param {number} number @returns {Promise<{drawing: Drawing, forecasts: Forecasts}>} */
+/**
+ * Return a recorded drawing with its forecasts; docs/make_films.py describes the files.
+ *
+ * @param {number} number - Number of the film; they repeat.
+ * @returns {Promise<{drawing: Drawing, forecasts: Forecasts}>}
+ */
 async function film(number) {
   const strip = await pixelsOf(assetUrl(`film-${FILMS[number % FILMS.length]}.webp`));
   const side = strip.width;

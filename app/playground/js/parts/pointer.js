@@ -1,4 +1,7 @@
-/** A pen, a finger or the keyboard over a picture: where it is, and what it strokes. Knows no ink. */
+/**
+ * A pen, finger, mouse or keyboard over a picture: where it is, and the strokes that it
+ * makes. Knows no ink.
+ */
 
 import { isTextInput } from "./dom.js";
 import { contextOf } from "../pixels/raster.js";
@@ -8,8 +11,19 @@ import { neighbour, pixelAt, placeAt, STEPS } from "../pixels/steps.js";
 
 const CURSOR = "#ff8a3d";
 
+/**
+ * Turns pointer and keyboard events on a canvas into strokes in pixels of the picture.
+ *
+ * The pad and the score map make one for their canvas. `onBegin`, `onStroke` and
+ * `onLift` are called for each stroke, `onMove` when the pointer is elsewhere, `onStep`
+ * when the keyboard moves to another pixel. `line` and `drawCursor` paint on the
+ * canvas.
+ */
 export class Pointer {
-  /** @param {HTMLCanvasElement} canvas */
+  /**
+   * @param {HTMLCanvasElement} canvas - Element that shows the picture; listeners are
+   *     added to it.
+   */
   constructor(canvas) {
     this.#canvas = canvas;
     canvas.addEventListener("pointerdown", (event) => this.#down(event));
@@ -22,37 +36,45 @@ export class Pointer {
     for (const change of ["focus", "blur"]) canvas.addEventListener(change, () => this.onMove());
   }
 
-  /** Called when it is put down. */
+  /** Called when a stroke begins. */
   onBegin = () => {};
   /**
-   * Called with two places, in pixels of the picture, and with the one where it was put down; null by keyboard.
+   * Called with the two ends of a part of a stroke and the place where the stroke began, null
+   * for the keyboard; each as [x, y] in pixels of the picture.
    *
    * @type {(from: number[], to: number[], first: number[] | null) => void}
    */
   onStroke = () => {};
-  /** Called when it is lifted. */
+  /** Called when a stroke ends. */
   onLift = () => {};
-  /** Called when it is elsewhere. */
+  /** Called when the pointer or the keyboard is elsewhere, and when the canvas gains or loses the focus. */
   onMove = () => {};
-  /** Called with the pixel where the keyboard is now. @type {(pixel: number[]) => void} */
+  /** Called with [x, y] of the pixel to which the keyboard has moved. @type {(pixel: number[]) => void} */
   onStep = () => {};
-  /** Where the pointer is. @type {number[] | null} */
+  /** Place of the pointer in pixels of the picture; null if it is not over the canvas. @type {number[] | null} */
   hover = null;
 
   #canvas;
-  /** The id of the pointer that is down, and whether it is a pen; a pen takes over from the palm that rests beside it. */
+  /** Id of the pointer that is down, and whether it is a pen. A pen replaces the palm that rests beside it. */
   #pointerId = -1;
   #isPen = false;
   /** @type {Size} */
   #size = { width: 1, height: 1 };
-  /** Where it was put down, and where it is. @type {number[] | null} */
+  /** Where the stroke began, and where it is now. @type {number[] | null} */
   #first = null;
   /** @type {number[] | null} */
   #last = null;
-  /** The pixel where it was last. */
+  /** [x, y] of the pixel where the pointer or keyboard was last. */
   cursor = [0, 0];
 
-  /** Another size of the picture: the canvas has as many pixels as fit. @param {Size} size @param {number} side of the canvas */
+  /**
+   * Set the size of the picture; the canvas gets a whole number of pixels for each of
+   * its pixels.
+   *
+   * @param {Size} size - Size of the picture in pixels.
+   * @param {number} side - Width of the canvas in pixels, at most; it has at least the
+   *     width of the picture.
+   */
   fit({ width, height }, side) {
     const scale = Math.max(1, Math.floor(side / width));
     this.#canvas.width = scale * width;
@@ -61,7 +83,12 @@ export class Pointer {
     this.cursor = [Math.floor(width / 2), Math.floor(height / 2)];
   }
 
-  /** Arrows move; the space bar or Enter strokes, and shift on the way. @param {KeyboardEvent} event */
+  /**
+   * Move with the arrow keys; stroke with the space bar, with Enter, or while Shift is
+   * pressed.
+   *
+   * @param {KeyboardEvent} event
+   */
   #steer(event) {
     const step = STEPS[event.key];
     if (!step && event.key !== " " && event.key !== "Enter") return;
@@ -78,12 +105,16 @@ export class Pointer {
     this.onMove();
   }
 
-  /** Where it was put down; null while it is up. */
+  /** Return the place where the stroke began; null if the pointer is up. */
   get first() {
     return this.#first;
   }
 
-  /** @param {PointerEvent} event */
+  /**
+   * Begin a stroke.
+   *
+   * @param {PointerEvent} event
+   */
   #down(event) {
     if (event.button !== 0 || !event.isPrimary) return;
     const isPen = event.pointerType === "pen";
@@ -98,7 +129,11 @@ export class Pointer {
     this.#move(event);
   }
 
-  /** @param {PointerEvent} event */
+  /**
+   * Continue a stroke, or note where the pointer is.
+   *
+   * @param {PointerEvent} event
+   */
   #move(event) {
     if (!event.isPrimary || (this.#last && event.pointerId !== this.#pointerId)) return;
     const here = placeAt(event, this.#canvas, this.#size);
@@ -108,6 +143,7 @@ export class Pointer {
     this.#last = here;
   }
 
+  /** End the stroke. */
   #lift() {
     if (!this.#last) return;
     this.#pointerId = -1;
@@ -115,26 +151,37 @@ export class Pointer {
     this.onLift();
   }
 
-  /** @param {number[] | null} place */
+  /**
+   * Note where the pointer is.
+   *
+   * @param {number[] | null} place
+   */
   #look(place) {
     this.hover = place;
     this.onMove();
   }
 
-  /** A path in pixels of the picture, its width in those of the canvas. @param {Path2D} path @param {string} colour @param {number} width */
+  /**
+   * Paint a path on the canvas.
+   *
+   * @param {Path2D} path - Path in pixels of the picture.
+   * @param {string} colour
+   * @param {number} width - Width of the line in pixels of the canvas.
+   */
   line(path, colour, width) {
     const brush = contextOf(this.#canvas);
     const side = this.#canvas.width / this.#size.width;
     brush.save();
     brush.scale(side, side);
     const { width: all, clientWidth: seen } = this.#canvas;
-    brush.lineWidth = (width / side) * Math.max(1, all / (seen || all) / 2); // of a large picture, as wide to the eye
+    // A canvas that is shown smaller than it is needs wider lines.
+    brush.lineWidth = (width / side) * Math.max(1, all / (seen || all) / 2);
     brush.strokeStyle = colour;
     brush.stroke(path);
     brush.restore();
   }
 
-  /** The pixel where the keyboard is, if it is in use. */
+  /** Paint a frame around the keyboard's pixel, if the keyboard is in use. */
   drawCursor() {
     if (document.activeElement !== this.#canvas || !this.#canvas.matches(":focus-visible")) return;
     const pixel = new Path2D();
@@ -143,7 +190,13 @@ export class Pointer {
   }
 }
 
-/** Ctrl+Z takes back, Ctrl+Y or with shift does again, wherever the focus is. @param {HTMLElement} element that is seen then @param {(rule: string) => void} act */
+/**
+ * Call a function on Ctrl+Z (undo) and on Ctrl+Y or Ctrl+Shift+Z (redo), wherever the
+ * focus is, except in text fields.
+ *
+ * @param {HTMLElement} element - Only while this element is visible.
+ * @param {(rule: string) => void} act - Called with "undo" or "redo".
+ */
 export function listenForUndo(element, act) {
   addEventListener("keydown", (event) => {
     const key = event.key.toLowerCase();
@@ -154,7 +207,11 @@ export function listenForUndo(element, act) {
   });
 }
 
-/** @param {number[]} pixel */
+/**
+ * Return the middle of a pixel.
+ *
+ * @param {number[]} pixel
+ */
 function middleOf(pixel) {
   return pixel.map((part) => part + 0.5);
 }

@@ -1,4 +1,7 @@
-/** A picture under its heat map: one pixel is chosen, to be asked about; the one under the pointer is only named. */
+/**
+ * A picture with its heat map: one pixel is chosen, the one under the pointer is named,
+ * and pixels can be covered.
+ */
 
 import { announce, el, find, cloneTemplate } from "./dom.js";
 import { Pointer } from "./pointer.js";
@@ -9,14 +12,24 @@ import { percent } from "../service/words.js";
 
 /** @import {ScoreMap, ScoreResult} from "../types" */
 
+/** Width of the canvas in pixels, at most. */
 const SIDE = 672;
-/** Brushes side by side in a row. */
+/** Brushes that fit side by side into the picture's width. */
 const BRUSH = 9;
 const COVERED = "#6f7fa8";
 
-/** How bright the picture is beneath its heat. */
+/** Brightness of the picture below its heat, as a share. */
 const DIMMED = 0.45;
 
+/**
+ * A scored picture: layers for picture, heat map and both, a chosen pixel, and covered
+ * pixels.
+ *
+ * The Inspect view makes one and puts `element` and `summary` into the page. `show`
+ * sets picture and score. `onPick` is called with the chosen pixel, `onCover` when
+ * other pixels are covered. `cover` are the covered pixels, `heat` is a canvas with the
+ * heat map.
+ */
 export class ScoredPicture {
   constructor() {
     this.element = cloneTemplate("scored-picture");
@@ -39,27 +52,35 @@ export class ScoredPicture {
     }
   }
 
-  /** Called with the pixel that is asked about. @type {(x: number, y: number) => void} */
+  /** Called with the pixel that is chosen. @type {(x: number, y: number) => void} */
   onPick = () => {};
   /** @type {ImageData | null} */
   picture = null;
   chosen = [0, 0];
   heat = blankCanvas(1, 1);
-  /** The pixels that are painted over. */
+  /** Mask of the covered pixels. */
   cover = new Mask({ width: 1, height: 1 });
-  /** Whether pixels are painted over, and not asked about. */
+  /** Whether strokes cover pixels instead of choosing one. */
   isCovering = false;
-  /** Called when others are. */
+  /** Called when other pixels are covered. */
   onCover = () => {};
 
   #canvas;
   #pointer;
   /** @type {ScoreMap} */
   #map = { width: 1, height: 1, channels: 1, bits: [[[0]]] };
-  /** What each choice of a layer shows. @type {Record<string, HTMLCanvasElement>} */
+  /** Name of a layer -> canvas. @type {Record<string, HTMLCanvasElement>} */
   #layers = {};
 
-  /** @param {string} model @param {ScoreResult} score @param {ScoreMap} map @param {ImageData | null} picture */
+  /**
+   * Show a score.
+   *
+   * @param {string} model - Name of the model.
+   * @param {ScoreResult} score - Result of the score.
+   * @param {ScoreMap} map - Bits of each colour of each pixel.
+   * @param {ImageData | null} picture - The picture; null if it is not known, so that
+   *     only the heat map is shown.
+   */
   show(model, score, map, picture) {
     const { uniform_bits: most } = score;
     this.#map = map;
@@ -78,7 +99,12 @@ export class ScoredPicture {
     this.#choose(this.#mostSurprising());
   }
 
-  /** @param {string} model @param {ScoreResult} score */
+  /**
+   * Show the figures of the whole picture.
+   *
+   * @param {string} model
+   * @param {ScoreResult} score
+   */
   #sum(model, { nats, bits_per_dim: perDim, per_colour_bits: colours, quantised_pixels: moves, p_value: rarity }) {
     const facts = [
       [t("Model"), model],
@@ -96,7 +122,11 @@ export class ScoredPicture {
     this.summary.replaceChildren(whole, rare || "", fold);
   }
 
-  /** Its place and its bits, in words. @param {number[]} pixel */
+  /**
+   * Return a pixel's place and bits in words.
+   *
+   * @param {number[]} pixel
+   */
   wordsOf([x, y]) {
     const bits = this.#map.bits[y][x];
     const parts = bits.length > 1 ? ` (${bits.map((part) => formatFixed(part, 2)).join(" + ")})` : "";
@@ -106,18 +136,26 @@ export class ScoredPicture {
     );
   }
 
+  /** Return [x, y] of the pixel with the most bits. */
   #mostSurprising() {
     const flat = this.#map.bits.flat().map(sum);
     const at = flat.indexOf(Math.max(...flat));
     return [at % this.#map.width, Math.floor(at / this.#map.width)];
   }
 
+  /** Uncover all pixels. */
   uncover() {
     this.cover = new Mask(this.#map);
     this.#draw();
   }
 
-  /** By the keyboard one pixel, or no more. @param {number[]} from @param {number[]} to @param {number[] | null} first */
+  /**
+   * Cover the pixels of a stroke; the keyboard covers or uncovers one pixel.
+   *
+   * @param {number[]} from
+   * @param {number[]} to
+   * @param {number[] | null} first
+   */
   #coverBy(from, to, first) {
     const [x, y] = this.#pointer.cursor;
     if (first) this.cover.stroke(from, to, this.#map.width / BRUSH, 1);
@@ -125,14 +163,22 @@ export class ScoredPicture {
     this.#draw();
   }
 
-  /** @param {number[]} pixel */
+  /**
+   * Choose a pixel.
+   *
+   * @param {number[]} pixel
+   */
   #choose(pixel) {
     this.chosen = pixel;
     this.#look(pixel);
     this.onPick(pixel[0], pixel[1]);
   }
 
-  /** @param {number[]} pixel */
+  /**
+   * Name the pixel under the pointer.
+   *
+   * @param {number[]} pixel
+   */
   #look(pixel) {
     this.#pointer.cursor = pixel;
     const isElsewhere = String(pixel) !== String(this.chosen); // what is chosen is said beside it
@@ -140,6 +186,7 @@ export class ScoredPicture {
     this.#draw();
   }
 
+  /** Paint the layer, the covered pixels and the frames. */
   #draw() {
     const brush = contextOf(this.#canvas);
     const { width, height } = this.#canvas;
@@ -157,7 +204,14 @@ export class ScoredPicture {
     if (String(this.#pointer.cursor) !== String(this.chosen)) this.#frame(brush, this.#pointer.cursor, "#4f7cff", 3);
   }
 
-  /** @param {CanvasRenderingContext2D} brush @param {number[]} pixel @param {string} colour @param {number} line */
+  /**
+   * Paint a frame around a pixel.
+   *
+   * @param {CanvasRenderingContext2D} brush
+   * @param {number[]} pixel
+   * @param {string} colour
+   * @param {number} line
+   */
   #frame(brush, [x, y], colour, line) {
     const side = this.#canvas.width / this.#map.width;
     brush.lineWidth = line;
@@ -166,15 +220,20 @@ export class ScoredPicture {
   }
 }
 
-/** @param {number[]} numbers */
+/**
+ * Return the sum of numbers.
+ *
+ * @param {number[]} numbers
+ */
 function sum(numbers) {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
 /**
- * Bits of each pixel as colours: black 0, red, yellow, white a uniform guess and above, as the server's heat maps.
+ * Return bits as colours like those of the server's heat maps: from black for 0 over
+ * red and yellow to white for a uniform guess and above.
  *
- * @param {number[]} shares of a uniform guess, pixel by pixel
+ * @param {number[]} shares - Bits of each pixel as a share of a uniform guess.
  * @param {number} width
  */
 function heatPicture(shares, width) {
@@ -184,7 +243,7 @@ function heatPicture(shares, width) {
 }
 
 /**
- * The picture in dim grey, and glowing where it surprised the model: colours mean bits, as in the heat map.
+ * Return the picture in dim grey, glowing where it surprised the model.
  *
  * @param {number[]} shares
  * @param {ImageData} picture
@@ -200,7 +259,12 @@ function glowing(shares, picture) {
   return mixed;
 }
 
-/** @param {number} share of a uniform guess @returns {number[]} red, green, blue */
+/**
+ * Return red, green and blue of a share.
+ *
+ * @param {number} share - of a uniform guess
+ * @returns {number[]} red, green, blue
+ */
 function heatColour(share) {
   return [3 * share, 3 * share - 1, 3 * share - 2].map((part) => Math.round(255 * Math.min(1, Math.max(0, part))));
 }

@@ -1,4 +1,7 @@
-/** The images of a job side by side, beside what was given: painted as their rows come, ranked at the end. */
+/**
+ * The images of a job side by side, beside the given pictures: painted as their rows
+ * arrive, ranked at the end.
+ */
 
 import { el } from "./dom.js";
 import { formatFixed, t } from "../lang.js";
@@ -9,29 +12,43 @@ import { ordinal } from "../service/words.js";
 
 /** @import {JobInput, Job, RankedImage, RowEvent, Size} from "../types" */
 
-/** How long a second look takes: a moment for each row, up to this. */
+/** Milliseconds of a replay, at most. */
 const REPLAY_MS = 4000;
+/** Milliseconds of a row in a replay. */
 const ROW_MS = 50;
+/** CSS pixels between tiles, at least. */
 const GAP = 12;
+/** CSS pixels between tiles, at most. */
 const WIDEST_GAP = 32;
+/** From this enlargement on, a tile's side is a whole multiple of the image's. */
 const CRISP = 4;
-/** While it is not seen how much there is. */
+/** Width for the tiles while they are not in the page. */
 const USUAL_ROOM = 780;
+/** Height for the tiles, at least. */
 const LEAST_ROOM = 480;
-/** What stands above the tiles. */
+/** Height of the elements above the tiles. */
 const HEAD = 120;
 const MOST_SIDE = 448;
+/** Colour of the mark on the next row. */
 const MARKER = /** @type {const} */ ([79, 124, 255]);
 
+/**
+ * A tile for each image of a job.
+ *
+ * Boards make one and put `element` into the page. `lay(job, given)` lays empty tiles,
+ * `put(row)` stores a row, `rest()` is called when no more rows come. `paintings` are
+ * the images in the order of their index. `onOpen` is called with the index of the tile
+ * that is pressed.
+ */
 export class Tiles {
   element = el("div", { class: "tiles" });
   /** @type {Painting[]} */
   paintings = [];
 
-  /** Called with the image that is chosen. @type {(sample: number) => void} */
+  /** Called with the index of the image whose tile is pressed. @type {(sample: number) => void} */
   onOpen = () => {};
 
-  /** All that have come, for a second look. @type {RowEvent[]} */
+  /** All rows that have arrived, for a replay. @type {RowEvent[]} */
   #rows = [];
   /** @type {Job | null} */
   #job = null;
@@ -43,7 +60,12 @@ export class Tiles {
   #outline = null;
   #frame = 0;
 
-  /** Empty tiles, with what was given in its place. @param {Job} job @param {JobInput} given */
+  /**
+   * Lay empty tiles with the given pictures in their place.
+   *
+   * @param {Job} job - Job of the service or of this browser.
+   * @param {JobInput} given - Data URLs of the pictures that it was given.
+   */
   async lay(job, { image, mask }) {
     this.stop();
     this.#job = job;
@@ -68,34 +90,48 @@ export class Tiles {
     if (small) this.element.prepend(figure("original", t("Given, {size}", { size }), small));
   }
 
-  /** As wide as the stage, and no higher than the window. */
+  /**
+   * Return the room for the tiles in CSS pixels: the width of the stage, and about the
+   * height of the window.
+   */
   get #room() {
     const width = this.element.closest(".stage")?.clientWidth || USUAL_ROOM;
     return { width, height: Math.max(LEAST_ROOM, innerHeight - HEAD) };
   }
 
-  /** A row that is there already comes again from whoever draws the same. @param {RowEvent} row */
+  /**
+   * Store a row and paint it in the next animation frame. A row that is there already
+   * is ignored.
+   *
+   * @param {RowEvent} row
+   */
   put(row) {
-    if (this.#job?.cutouts) return; // the service puts them in their places
+    // Rows of cut-outs have their places in the larger picture, which only the service knows.
+    if (this.#job?.cutouts) return;
     if (row.stage !== "small" && row.y < (this.paintings[row.sample]?.large.next ?? 0)) return;
     this.#rows.push(row);
     this.paintings[row.sample]?.put(row);
     this.#frame ||= requestAnimationFrame(() => this.#show());
   }
 
-  /** No more rows come. */
+  /** Paint what has arrived and remove the marks: no more rows come. */
   rest() {
     this.stop();
     this.#show();
     for (const painting of this.paintings) painting.removeMarker(this.#ground);
   }
 
+  /** Paint nothing until the next row arrives. */
   stop() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
   }
 
-  /** The likeliest first. @param {RankedImage[]} ranking */
+  /**
+   * Order the tiles by probability and write it below them.
+   *
+   * @param {RankedImage[]} ranking - The likeliest first.
+   */
   rank(ranking) {
     ranking.forEach(({ sample, nats }, place) => {
       /** @type {HTMLElement | null} */
@@ -110,7 +146,11 @@ export class Tiles {
     });
   }
 
-  /** How good each image is, in a word. @param {string[]} words */
+  /**
+   * Write the quality of each image below its tile.
+   *
+   * @param {string[]} words
+   */
   addQualities(words) {
     words.forEach((word, sample) => {
       const tile = this.element.querySelector(`[data-sample="${sample}"]`);
@@ -120,7 +160,11 @@ export class Tiles {
     });
   }
 
-  /** What each image is called. @param {string[]} labels */
+  /**
+   * Write the label of each image below its tile.
+   *
+   * @param {string[]} labels
+   */
   addLabels(labels) {
     labels.forEach((name, sample) => {
       const tile = this.element.querySelector(`[data-sample="${sample}"]`);
@@ -130,7 +174,11 @@ export class Tiles {
     });
   }
 
-  /** The given picture goes where its likelihood belongs among the others. @param {number} nats */
+  /**
+   * Put the original picture into its place among the ranked images.
+   *
+   * @param {number} nats - -ln p of the original.
+   */
   rankOriginal(nats) {
     /** @type {HTMLElement | null} */
     const original = this.element.querySelector(".original");
@@ -143,7 +191,7 @@ export class Tiles {
     else tiles.at(-1)?.after(original);
   }
 
-  /** The rows again, in the order in which they came, slowly enough for the eye. */
+  /** Show the rows again in the order in which they arrived. */
   replay() {
     if (!this.#job) return;
     this.stop();
@@ -166,7 +214,11 @@ export class Tiles {
     this.#frame = requestAnimationFrame(step);
   }
 
-  /** @param {Job} job */
+  /**
+   * Return empty images for a job.
+   *
+   * @param {Job} job
+   */
   #blank(job) {
     const size = job.cutouts && this.#ground ? { width: this.#ground.width, height: this.#ground.height } : {};
     const paintings = Array.from({ length: job.n }, () => new Painting({ ...job, ...size }, this.#ground));
@@ -174,17 +226,28 @@ export class Tiles {
     return paintings;
   }
 
+  /** Paint the rows that have arrived. */
   #show() {
     this.#frame = 0;
     for (const painting of this.paintings) painting.show(MARKER);
   }
 
-  /** A map of all images together, behind them. @param {string} caption @param {ImageData} picture */
+  /**
+   * Show a map of all images behind the tiles.
+   *
+   * @param {string} caption - Text below it.
+   * @param {ImageData} picture
+   */
   showMap(caption, picture) {
     this.element.append(figure("map", caption, picture));
   }
 
-  /** @param {Painting} painting @param {number} sample */
+  /**
+   * Return the tile of an image.
+   *
+   * @param {Painting} painting
+   * @param {number} sample
+   */
   #tile(painting, sample) {
     const button = el("button", { type: "button", class: "tile" });
     button.setAttribute("aria-label", t("Image {number}: open large", { number: sample + 1 }));
@@ -197,7 +260,13 @@ export class Tiles {
   }
 }
 
-/** A picture that is none of the job's images. @param {string} kind @param {string} caption @param {ImageData} picture */
+/**
+ * Return a tile of a picture that is none of the job's images.
+ *
+ * @param {string} kind - Class of the tile.
+ * @param {string} caption
+ * @param {ImageData} picture
+ */
 function figure(kind, caption, picture) {
   const canvas = canvasOf(picture);
   canvas.setAttribute("role", "img");
@@ -205,7 +274,13 @@ function figure(kind, caption, picture) {
   return el("div", { class: `tile ${kind}` }, canvas, el("span", { class: "caption" }, caption));
 }
 
-/** What is kept of the given image; transparent where it is to be drawn. @param {Job} job @param {string} image @param {string} mask */
+/**
+ * Return the given picture, transparent in its hole.
+ *
+ * @param {Job} job
+ * @param {string} image
+ * @param {string} mask
+ */
 async function groundOf(job, image, mask) {
   const size = job.cutouts ? undefined : job;
   const ground = await pixelsOf(image, size);
@@ -215,19 +290,23 @@ async function groundOf(job, image, mask) {
   return ground;
 }
 
-/** Where the ground is transparent. @param {ImageData} ground */
+/**
+ * Return a mask of the transparent pixels.
+ *
+ * @param {ImageData} ground
+ */
 function holeIn({ data, width, height }) {
   return Uint8Array.from({ length: width * height }, (_, i) => (data[4 * i + 3] ? 0 : 1));
 }
 
 /**
- * How many tiles stand side by side, so that all of them are as large as there is room for, the side of one in CSS pixels,
- * and the gap that fills the width: the side is a whole multiple of the image's where that wastes little. The style sheet
- * makes them smaller where there is less.
+ * Return the layout of tiles in which they are as large as possible.
  *
- * @param {number} count
- * @param {number} width
- * @param {Size} room
+ * @param {number} count - Number of tiles.
+ * @param {number} width - Width of an image in pixels.
+ * @param {Size} room - Room in CSS pixels.
+ * @returns Number of columns, side of a tile, and gap between tiles, in CSS pixels. The
+ *     style sheet makes tiles smaller if there is less room.
  */
 function bestGrid(count, width, room) {
   const fit = (/** @type {number} */ length, /** @type {number} */ tiles) => Math.floor((length + GAP) / tiles) - GAP;

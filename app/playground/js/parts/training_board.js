@@ -1,4 +1,7 @@
-/** A training on the page: how far it is, what it draws by now, how well it knows pictures held back, and its end. */
+/**
+ * A training on the page: its progress, the pictures that the network draws by now, its
+ * learning curve, and its end.
+ */
 
 import { formatFixed, formatNumber, t } from "../lang.js";
 import { modelsFor } from "../service/choice.js";
@@ -13,10 +16,15 @@ import { announce, el } from "./dom.js";
 
 /** @import {Job, Shared} from "../types" */
 
+/** Beginning of the keys of learning curves in the tab's storage. */
 const POINTS = "pixelrnn.curve.";
 const [WIDTH, HEIGHT] = [400, 300];
 
-/** Why a training ended before its time, as the service says it. @type {Record<string, string>} */
+/**
+ * The service's reasons for an early end -> sentences.
+ *
+ * @type {Record<string, string>}
+ */
 const EARLY = {
   "it was asked to finish": t("it was asked to finish"),
   "it ended before its minutes, after 20 passes: more would only learn these pictures by heart": t(
@@ -24,8 +32,14 @@ const EARLY = {
   ),
 };
 
+/**
+ * Shows one training at a time.
+ *
+ * The Teach view makes one and puts `element` into its stage. `watch(id)` shows a
+ * training until another one is shown. Errors are shown as sentences and not raised.
+ */
 export class TrainingBoard {
-  /** @param {Shared} shared */
+  /** @param {Shared} shared - State and services of the page. */
   constructor(shared) {
     this.#shared = shared;
     this.#finish.addEventListener("click", () => this.#end("finish"));
@@ -46,24 +60,28 @@ export class TrainingBoard {
   #finish = el("button", { type: "button" }, t("Finish now"));
   #cancel = el("button", { type: "button", class: "quiet" }, t("Cancel"));
   #facts = el("p");
-  /** In the server's words. */
+  /** The server's own words, in English. */
   #serverWords = el("p", { class: "hint", lang: "en" });
   #draw = el("button", { type: "button", hidden: true }, t("Draw with it"));
   #download = el("button", { type: "button", hidden: true }, t("Take it home"));
-  /** What became of the file. */
+  /** Sentence about the saved file. */
   #note = el("p", { class: "hint", role: "status" });
   #grid = el("img", { alt: t("Pictures that the network draws by now") });
   #curve = el("figure", { class: "hint" });
-  /** The newest `progress`. @type {any} */
+  /** Data of the newest `progress` event. @type {any} */
   #progress = {};
   #watching = new LatestRequest();
   #jobId = "";
   /** @type {Job | null} */
   #job = null;
-  /** Shares of the training, and bits/dim there. @type {[number, number][]} */
+  /** Learning curve: share of the training, and bits/dim at it. @type {[number, number][]} */
   #points = [];
 
-  /** Show this training, until it ends or another one is shown; "" is none. Never throws. @param {string} id */
+  /**
+   * Show a training until it ends or another one is shown.
+   *
+   * @param {string} id - Id of the job; "" for none.
+   */
   async watch(id) {
     if (id === this.#jobId) return;
     const signal = this.#watching.start();
@@ -100,7 +118,12 @@ export class TrainingBoard {
     }
   }
 
-  /** @param {Job} job @param {AbortSignal} signal */
+  /**
+   * Show the job after an event with its whole state.
+   *
+   * @param {Job} job
+   * @param {AbortSignal} signal
+   */
   async #know(job, signal) {
     this.#job = job;
     this.#describe();
@@ -113,7 +136,11 @@ export class TrainingBoard {
     if (grid && !signal.aborted) this.#show(await dataUrlOfFile(grid));
   }
 
-  /** What was understood of the pictures, and why it ended before its time. @param {any} [progress] */
+  /**
+   * Show what was understood of the pictures, and why the training ended early.
+   *
+   * @param {any} [progress]
+   */
   #describe(progress) {
     if (progress) this.#progress = progress;
     const { width, height, colours } = this.#progress;
@@ -129,18 +156,21 @@ export class TrainingBoard {
     this.#facts.textContent = `${model}: ${rest.filter(Boolean).join("; ")}`;
   }
 
-  /** The model that was learned, once a worker has it. */
+  /** Return the model that was trained, once a worker has loaded it, else null. */
   get #model() {
     const name = this.#job?.status === "succeeded" ? this.#job.model : "";
     return this.#shared.models.value?.find((model) => model.name === name) ?? null;
   }
 
-  /** What can be done with what was learned. */
+  /** Show the buttons for the trained model, if it is loaded. */
   #lead() {
     for (const part of [this.#draw, this.#download]) part.hidden = !this.#model;
   }
 
-  /** On the pad, if one can draw with its colours there; else by itself. */
+  /**
+   * Open the pad with the model, or the sample view if one cannot paint with its
+   * colours.
+   */
   #drawWith() {
     const model = this.#model;
     if (!model) return;
@@ -149,7 +179,7 @@ export class TrainingBoard {
     location.hash = `sample?${new URLSearchParams({ model: model.name, n: "16", seed: "1", temperature: "1" })}`;
   }
 
-  /** The model as one file. */
+  /** Save the model as one file. */
   async #saveModel() {
     const name = this.#model?.name;
     if (!name) return;
@@ -164,7 +194,12 @@ export class TrainingBoard {
     }
   }
 
-  /** @param {any} progress @param {Job} job */
+  /**
+   * Show the progress.
+   *
+   * @param {any} progress
+   * @param {Job} job
+   */
   #advance(progress, job) {
     const { minutes_left: minutes, told } = progress;
     if (job.finished_at) return;
@@ -175,7 +210,7 @@ export class TrainingBoard {
     if (progress.uniform_bits !== null) this.#plot(progress); // else it is still being prepared
   }
 
-  /** Where it stands. */
+  /** Show the state. */
   #tell(isLost = false) {
     if (!this.#job) return;
     const { status, progress, waits_for: missing, finished_at: end, result } = /** @type {any} */ (this.#job);
@@ -189,7 +224,11 @@ export class TrainingBoard {
     for (const part of [this.#finish, this.#cancel]) part.hidden = Boolean(end);
   }
 
-  /** The curve, and guessing and PNG as lines. @param {any} progress */
+  /**
+   * Draw the learning curve, with lines for guessing and for PNG.
+   *
+   * @param {any} progress
+   */
   #plot({ bits_per_dim: bits, share, uniform_bits: guessing, png_bits: png }) {
     if (bits !== null && bits !== this.#points.at(-1)?.[1]) {
       this.#points.push([share, bits]);
@@ -216,13 +255,21 @@ export class TrainingBoard {
     this.#curve.hidden = false;
   }
 
-  /** @param {string} address */
+  /**
+   * Show pictures that the network draws.
+   *
+   * @param {string} address
+   */
   #show(address) {
     if (this.#grid.hidden) announce(t("Its first pictures are there."));
     Object.assign(this.#grid, { src: address, hidden: false });
   }
 
-  /** @param {"finish" | "cancel"} how */
+  /**
+   * Finish or cancel the training.
+   *
+   * @param {"finish" | "cancel"} how
+   */
   async #end(how) {
     this.#finish.disabled = true;
     try {

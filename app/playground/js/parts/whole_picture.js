@@ -1,4 +1,7 @@
-/** A picture of one's own that is larger than the model: given whole, as it is or made smaller, or fitted to the model. */
+/**
+ * The size of a picture that is larger than the model's: whole, made smaller, or
+ * cropped to the model's size.
+ */
 
 import { el } from "./dom.js";
 import { field } from "./fields.js";
@@ -11,9 +14,19 @@ import { canvasOf, cropTo } from "../pixels/raster.js";
 /** @import {OwnPicture} from "./picture_file.js" */
 /** @import {Model, Size} from "../types" */
 
-/** Largest holes that lie beside each other in the width of a picture, at first. */
+/**
+ * Largest holes that fit side by side into the picture's width at the size that is
+ * chosen first.
+ */
 const PARTS = 8;
 
+/**
+ * A field for the size of the person's own picture.
+ *
+ * The Draw view makes one for its PicturePicker. `offer(own, model)` sets the choices;
+ * `picture` is the picture at the chosen size, null if it is cropped; `onChange` is
+ * called when the person chooses another size.
+ */
 export class WholePicture {
   constructor() {
     this.#choice.addEventListener("change", () => {
@@ -30,14 +43,20 @@ export class WholePicture {
   #choice = el("select");
   #hint = el("p", { class: "hint" });
   element = field("share", t("Size of the picture"), this.#choice);
-  /** Whether it may be given whole at all. */
+  /** Whether larger pictures may be used at all. */
   isWanted = false;
   /** @type {OwnPicture | null} */
   #own = null;
-  /** What was chosen for this picture; null if nothing was. @type {string | null} */
+  /** The person's choice for this picture; null for none. @type {string | null} */
   #wantedSize = null;
 
-  /** @param {OwnPicture} own @param {Model} model */
+  /**
+   * Offer the sizes of a picture for a model. The element is hidden if there is nothing
+   * to choose.
+   *
+   * @param {OwnPicture} own
+   * @param {Model} model
+   */
   offer(own, model) {
     if (this.#own !== own) this.#wantedSize = null;
     this.#own = own;
@@ -56,21 +75,32 @@ export class WholePicture {
     this.#hint.textContent = isSmaller ? `${shrunk} ${room}` : room;
   }
 
-  /** As large as it was chosen; null where it is fitted. */
+  /** Return the picture at the chosen size; null if it is cropped to the model's. */
   get picture() {
     const times = Number(this.#choice.value);
     if (this.element.hidden || !times || !this.#own) return null;
     return cropTo(this.#own.bitmap, smaller(this.#own.bitmap, times), times > 1 ? "white" : "transparent");
   }
 
-  /** What is sent of it, in so many bytes at most: the file as it came, where that is small enough. @param {number} most */
+  /**
+   * Return the file to send: the original one if it is small enough and not scaled,
+   * else a new one.
+   *
+   * @param {number} most - Bytes of the file, at most, if that is possible.
+   */
   async fileFor(most) {
     const file = this.#choice.value === "1" ? this.#own?.file : null;
     return file && file.size <= most ? file : encodePicture(canvasOf(/** @type {ImageData} */ (this.picture)), most);
   }
 }
 
-/** Halves of a picture that the model still fits into. @param {Size} picture @param {Size} model */
+/**
+ * Return the sizes of a picture, halved again and again, into which the model still
+ * fits.
+ *
+ * @param {Size} picture
+ * @param {Size} model
+ */
 function wholeSizes(picture, { width, height }) {
   return [1, 2, 4, 8, 16, 32]
     .map((times) => smaller(picture, times))
@@ -78,10 +108,12 @@ function wholeSizes(picture, { width, height }) {
 }
 
 /**
- * The index of the size to begin with: the first in which the largest hole is an eighth of the picture's width, else the
- * last. In a larger one that hole would be narrower on the screen than a pen.
+ * Return the index of the size to begin with.
  *
- * @param {Size[]} sizes the largest first
+ * It is the first at which the largest hole is at least an eighth of the picture's
+ * width, since narrower ones are hard to paint; else the last.
+ *
+ * @param {Size[]} sizes - The largest first.
  * @param {Size} model
  */
 function usualSize(sizes, model) {
@@ -89,12 +121,21 @@ function usualSize(sizes, model) {
   return found < 0 ? sizes.length - 1 : found;
 }
 
-/** @param {Size} picture @param {number} times */
+/**
+ * Return a size divided by a number, rounded.
+ *
+ * @param {Size} picture
+ * @param {number} times
+ */
 function smaller({ width, height }, times) {
   return { width: Math.round(width / times), height: Math.round(height / times) };
 }
 
-/** @param {Size} size */
+/**
+ * Return a size in words.
+ *
+ * @param {Size} size
+ */
 function inWords({ width, height }) {
   return `${width} × ${height}`;
 }
