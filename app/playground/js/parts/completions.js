@@ -193,7 +193,7 @@ export class Completions {
    */
   async #complete(model, wish, signal) {
     this.#tell({ standing: t("The network draws…") });
-    const drawn = await this.#backend.complete(
+    const result = await this.#backend.complete(
       model,
       { n: COUNT, seed: friendlySeed(), temperature: 1, ...wish },
       {
@@ -207,7 +207,7 @@ export class Completions {
         },
       },
     );
-    this.#present(drawn);
+    this.#present(result);
   }
 
   /**

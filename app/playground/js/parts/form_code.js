@@ -74,20 +74,20 @@ export class FormCode {
   /** Renew the code. */
   async #show() {
     const signal = this.#asking.start();
-    let asked = null;
+    let request = null;
     let trouble = "";
     try {
-      asked = await this.#ask();
+      request = await this.#ask();
     } catch (error) {
       trouble = explain(error).text;
     }
     if (signal.aborted) return;
-    this.#offer(asked);
-    if (!asked) {
+    this.#offer(request);
+    if (!request) {
       this.#note.textContent = trouble;
       return this.#lines.replaceChildren();
     }
-    const call = callOf(asked.path, asked.body);
+    const call = callOf(request.path, request.body);
     const place = { origin: location.origin, isGuarded: this.#api.hasKey };
     const texts = LANGUAGES.map(({ name, lines }) => ({ name, text: lines(call, place) }));
     const pieces = [...this.#lines.querySelectorAll("pre")];
@@ -100,11 +100,11 @@ export class FormCode {
   /**
    * Offer the pictures that the code sends as files.
    *
-   * @param {FormRequest | null} asked
+   * @param {FormRequest | null} request
    */
-  #offer(asked) {
+  #offer(request) {
     for (const address of this.#fileUrls) URL.revokeObjectURL(address);
-    const fields = asked?.body instanceof FormData ? [...asked.body] : [];
+    const fields = request?.body instanceof FormData ? [...request.body] : [];
     const links = fields.flatMap(([field, file]) => {
       if (!(file instanceof File) || !file.size) return [];
       const download = fileName(field, file);
@@ -121,10 +121,10 @@ export class FormCode {
    * @param {string} text
    */
   #piece(name, text) {
-    const shown = el("pre", { tabIndex: 0, "data-code": name.toLowerCase() }, text);
+    const code = el("pre", { tabIndex: 0, "data-code": name.toLowerCase() }, text);
     const copy = el("button", { type: "button", class: "quiet", "aria-label": t("Copy {name}", { name }) }, t("Copy"));
     copy.addEventListener("click", async () => {
-      const copied = navigator.clipboard.writeText(shown.textContent ?? "");
+      const copied = navigator.clipboard.writeText(code.textContent ?? "");
       const words = await copied.then(
         () => t("Copied."),
         () => t("The browser does not let this page copy; select the text instead."),
@@ -132,6 +132,6 @@ export class FormCode {
       this.#note.textContent = words;
       announce(words);
     });
-    return el("div", { class: "code" }, el("p", {}, name, copy), shown);
+    return el("div", { class: "code" }, el("p", {}, name, copy), code);
   }
 }

@@ -63,8 +63,8 @@ export class HistoryStrip {
   /** Request the state of jobs that had not ended, and keep it in the history. */
   async look() {
     const open = this.#history.all().filter((job) => OPEN.has(job.status));
-    const seen = await Promise.allSettled(open.map((job) => this.#api.job(job.id)));
-    seen.forEach((answer, i) => {
+    const answers = await Promise.allSettled(open.map((job) => this.#api.job(job.id)));
+    answers.forEach((answer, i) => {
       if (answer.status === "fulfilled") this.#history.keep({ ...open[i], status: answer.value.status });
       else if (GONE.has(answer.reason.body?.status)) this.#history.keep({ ...open[i], status: "gone" });
     });

@@ -127,9 +127,9 @@ export class InfluencePanel {
       shares.reduce((sum, share, value) => sum + (share * value) / (shares.length - 1), 0),
     );
     const percent = formatFixed((100 * brightness.reduce((sum, part) => sum + part, 0)) / brightness.length, 1);
-    const seen = this.#slopes?.filter((slope) => slope !== 0).length ?? 0;
-    this.#explain(seen / Math.max(1, this.#at));
-    const facts = { percent, seen: formatNumber(seen), earlier: formatNumber(this.#at) };
+    const count = this.#slopes?.filter((slope) => slope !== 0).length ?? 0;
+    this.#explain(count / Math.max(1, this.#at));
+    const facts = { percent, seen: formatNumber(count), earlier: formatNumber(this.#at) };
     this.#sentence.textContent =
       this.model.values === 2
         ? t("White with {percent}%; it sees {seen} of {earlier} earlier pixels.", facts)

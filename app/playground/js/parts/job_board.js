@@ -286,8 +286,8 @@ export class JobBoard {
       if (isAsked) this.#offer({ files: false });
       const isAway = isAsked && this.#api.hasService && !model.compiling;
       const receipt = receiptOf(job);
-      const said = [statusLine(job), receipt && quality(receipt), isAway && t("The service is away.")];
-      this.#sayEnd(isAsked ? said.filter(Boolean).join(" · ") : "", "succeeded");
+      const sentences = [statusLine(job), receipt && quality(receipt), isAway && t("The service is away.")];
+      this.#sayEnd(isAsked ? sentences.filter(Boolean).join(" · ") : "", "succeeded");
       this.#tiles.addQualities(qualityWords(receipt));
       if (mean) this.onExpect(mean, job);
       if (isAway) this.#onBack = () => this.#checkThere(kind, model, wish, signal);
@@ -311,9 +311,9 @@ export class JobBoard {
     this.#onBack = () => {};
     const found = await this.#shared.backend.service[kind](model, wish, { signal }).catch(() => null);
     if (!found) return; // away once more, or nobody looks at them
-    const shown = this.#tiles.paintings.map((painting) => painting.whole("final"));
-    const isSame = found.images.every(({ data }, i) => String(data) === String(shown[i]?.data));
-    this.#sayEnd(t("Done: {images}", { images: images(shown.length) }), "succeeded");
+    const pictures = this.#tiles.paintings.map((painting) => painting.whole("final"));
+    const isSame = found.images.every(({ data }, i) => String(data) === String(pictures[i]?.data));
+    this.#sayEnd(t("Done: {images}", { images: images(pictures.length) }), "succeeded");
     this.#origin.append(" · ", isSame ? t("the service draws the same bytes") : t("the service draws other bytes"));
   }
 

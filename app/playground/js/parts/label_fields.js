@@ -46,7 +46,7 @@ export class LabelFields {
       ...names.map((name) => /** @type {[string, LabelChoice]} */ ([name, name])),
     ];
     const group = uniqueId("label");
-    this.#row.replaceChildren(...choices.map(([text, asked]) => this.#radio(group, text, asked)));
+    this.#row.replaceChildren(...choices.map(([text, labels]) => this.#radio(group, text, labels)));
   }
 
   /**
@@ -54,11 +54,15 @@ export class LabelFields {
    *
    * @param {string} name
    * @param {string} text
-   * @param {LabelChoice} asked
+   * @param {LabelChoice} labels
    */
-  #radio(name, text, asked) {
-    const radio = el("input", { type: "radio", name, checked: JSON.stringify(asked) === JSON.stringify(this.#choice) });
-    radio.addEventListener("change", () => (this.#choice = asked));
+  #radio(name, text, labels) {
+    const radio = el("input", {
+      type: "radio",
+      name,
+      checked: JSON.stringify(labels) === JSON.stringify(this.#choice),
+    });
+    radio.addEventListener("change", () => (this.#choice = labels));
     return el("label", {}, radio, text);
   }
 
@@ -76,9 +80,9 @@ export class LabelFields {
   /**
    * Choose a label, which is selected as soon as a model that has it is suited.
    *
-   * @param {LabelChoice | undefined} asked
+   * @param {LabelChoice | undefined} labels
    */
-  set(asked) {
-    this.#choice = asked ?? null;
+  set(labels) {
+    this.#choice = labels ?? null;
   }
 }

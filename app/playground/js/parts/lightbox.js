@@ -211,8 +211,8 @@ export class Lightbox {
       ...pair(t("Size"), `${width} × ${height}`),
       ...surprise,
     );
-    const drawn = probabilityOf(this.#job, this.#sample);
-    const asDrawn = drawn ? pair(t("As it was drawn"), likelihoodOf(drawn)) : [];
+    const probability = probabilityOf(this.#job, this.#sample);
+    const asDrawn = probability ? pair(t("As it was drawn"), likelihoodOf(probability)) : [];
     fold.replaceChildren(...pair(t("Model"), model), ...exactly, ...asDrawn, ...pair(t("Job"), id));
     if (!this.#job.cutouts) this.#measure(this.#painting, [surprise[1], exactly[1]]);
   }

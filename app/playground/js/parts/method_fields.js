@@ -52,13 +52,13 @@ export class MethodFields {
    * @throws {FieldTrouble} if particles or sweeps are no whole number.
    */
   read() {
-    const said = {
+    const fields = {
       method: this.#method.value,
       particles: wholeNumber("particles", this.#particles, t("Particles are a whole number from 1.")),
       sweeps: wholeNumber("sweeps", this.#sweeps, t("Sweeps are a whole number from 0.")),
     };
-    if (this.#method.value === "clamp") return { method: said.method };
-    return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== ""));
+    if (this.#method.value === "clamp") return { method: fields.method };
+    return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ""));
   }
 
   /**

@@ -515,24 +515,24 @@ export class Pad {
   #visiblePixels() {
     const { hole, width, height } = this.ink;
     if (this.isWhole) return this.#wholeWithHoles();
-    const seen = new ImageData(width, height);
+    const visible = new ImageData(width, height);
     hole.forEach((ink, i) => {
       const completion = this.#completion?.data.subarray(4 * i, 4 * i + 4);
       const theirs = this.#isPaper && completion ? THEIRS[Number(completion[0] > 127)] : completion;
       const pixel = ink === UNKNOWN ? theirs : this.#colourOf(ink, i);
       const tone = CLEAR[((i % width) + Math.floor(i / width)) % 2];
-      if (pixel) seen.data.set(pixel[3] ? pixel : [tone, tone, tone, 255], 4 * i);
+      if (pixel) visible.data.set(pixel[3] ? pixel : [tone, tone, tone, 255], 4 * i);
     });
-    return seen;
+    return visible;
   }
 
   /** Return a larger picture, transparent where it is unknown. */
   #wholeWithHoles() {
     const { hole } = this.ink;
     const { data, width } = /** @type {ImageData} */ (this.#ground);
-    const seen = new ImageData(data.slice(), width);
-    for (let i = 0; i < hole.length; i += 1) if (hole[i] === UNKNOWN) seen.data[4 * i + 3] = 0;
-    return seen;
+    const visible = new ImageData(data.slice(), width);
+    for (let i = 0; i < hole.length; i += 1) if (hole[i] === UNKNOWN) visible.data[4 * i + 3] = 0;
+    return visible;
   }
 
   /** Paint the edge of the hole, the nib, and the place of the keyboard. */

@@ -257,13 +257,13 @@ export class PicturePicker {
    */
   async take(file) {
     if (!file) return;
-    const asked = this.#taking.start();
+    const signal = this.#taking.start();
     try {
       const own = await readPicture(file);
-      if (asked.aborted) return;
+      if (signal.aborted) return;
       this.#own = own;
     } catch (error) {
-      if (!asked.aborted) this.onTrouble(error);
+      if (!signal.aborted) this.onTrouble(error);
       return;
     } finally {
       this.#file.value = "";

@@ -158,9 +158,9 @@ export class Player {
   get drawnPart() {
     if (!this.#drawing || !this.isLive) return null;
     const { picture } = this.#drawing;
-    const begun = new ImageData(picture.width, picture.height);
-    begun.data.set(picture.data.subarray(0, 4 * this.#at));
-    return begun;
+    const part = new ImageData(picture.width, picture.height);
+    part.data.set(picture.data.subarray(0, 4 * this.#at));
+    return part;
   }
 
   /** Return the number of pixels of the picture. */

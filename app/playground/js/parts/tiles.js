@@ -203,10 +203,10 @@ export class Tiles {
     });
     const rows = this.#rows;
     const lasts = Math.min(REPLAY_MS, ROW_MS * rows.length);
-    const begun = performance.now();
+    const start = performance.now();
     let next = 0;
     const step = (/** @type {number} */ now) => {
-      const due = Math.min(rows.length, Math.ceil(((now - begun) / lasts) * rows.length));
+      const due = Math.min(rows.length, Math.ceil(((now - start) / lasts) * rows.length));
       for (; next < due; next += 1) this.paintings[rows[next].sample]?.put(rows[next]);
       this.#show();
       if (next < rows.length) this.#frame = requestAnimationFrame(step);

@@ -57,16 +57,16 @@ export class Fog {
    */
   ease(mean, isBinary, isStill) {
     const wanted = mean && fogColours(mean, isBinary);
-    const shown = new ImageData(this.canvas.width, this.canvas.height);
+    const picture = new ImageData(this.canvas.width, this.canvas.height);
     let farthest = 0;
     this.#colours.forEach((now, i) => {
       const way = (wanted ? wanted[i] : PAPER[i % 3]) - now;
       this.#colours[i] = isStill || Math.abs(way) < NEAR ? now + way : now + EASE * way;
       farthest = Math.max(farthest, Math.abs(way));
-      shown.data[4 * Math.floor(i / 3) + (i % 3)] = this.#colours[i];
+      picture.data[4 * Math.floor(i / 3) + (i % 3)] = this.#colours[i];
     });
-    for (let i = 3; i < shown.data.length; i += 4) shown.data[i] = 255;
-    contextOf(this.canvas).putImageData(shown, 0, 0);
+    for (let i = 3; i < picture.data.length; i += 4) picture.data[i] = 255;
+    contextOf(this.canvas).putImageData(picture, 0, 0);
     return !isStill && farthest >= NEAR;
   }
 }
@@ -83,10 +83,10 @@ export class Fog {
 function fogColours({ data }, isBinary) {
   const fog = [];
   for (let i = 0; i < data.length; i += 4) {
-    const seen = (CLEAR * data[i + 3]) / 255;
+    const opacity = (CLEAR * data[i + 3]) / 255;
     for (let c = 0; c < 3; c += 1) {
       fog.push(
-        isBinary ? DEEP[c] + (data[i] / 255) * (BRIGHT[c] - DEEP[c]) : seen * data[i + c] + (1 - seen) * PAPER[c],
+        isBinary ? DEEP[c] + (data[i] / 255) * (BRIGHT[c] - DEEP[c]) : opacity * data[i + c] + (1 - opacity) * PAPER[c],
       );
     }
   }

@@ -123,8 +123,8 @@ export function rgbaOf(colour) {
  *     pixel counts as [0, 0, 0, 0].
  */
 export function nearestColour(palette, pixel) {
-  const seen = pixel[3] ? pixel : CLEAR;
-  const apart = palette.map((colour) => colour.reduce((sum, part, i) => sum + (part - seen[i]) ** 2, 0));
+  const wanted = pixel[3] ? pixel : CLEAR;
+  const apart = palette.map((colour) => colour.reduce((sum, part, i) => sum + (part - wanted[i]) ** 2, 0));
   return apart.indexOf(Math.min(...apart));
 }
 

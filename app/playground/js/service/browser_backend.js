@@ -101,11 +101,11 @@ export class BrowserBackend {
       const [picture, hole] = await Promise.all([image, mask].map((url) => pixelsOf(url, job)));
       Object.assign(wish, { known: valuesOf(picture, drawer), keep: holeOf(hole).map((isUnknown) => 1 - isUnknown) });
     }
-    const drawn =
+    const result =
       kind === "complete"
         ? drawer.complete(wish).then(({ receipt }) => resultOf({ posterior: receipt }))
         : drawer.sample({ ...wish, weighed }).then((images) => resultOf(weighed ? probabilitiesOf(images) : {}));
-    return drawn.catch(() => null); // the service draws it
+    return result.catch(() => null); // the service draws it
   }
 
   /**
@@ -337,8 +337,8 @@ function jobOf(kind, model, wish) {
   const size = { width, height, channels, palette, small_width: 0, small_height: 0 };
   const method = kind === "complete" ? "posterior" : null;
   const usual = { model: model.name, digest, identity, method, temperature: 1 };
-  const drawn = { id: "", kind, ...usual, ...wish, label: labelOf(model, wish) ?? null };
-  return /** @type {any} */ ({ ...size, ...drawn, status: "succeeded", progress: 1 });
+  const options = { id: "", kind, ...usual, ...wish, label: labelOf(model, wish) ?? null };
+  return /** @type {any} */ ({ ...size, ...options, status: "succeeded", progress: 1 });
 }
 
 /**

@@ -46,8 +46,8 @@ const FLAGS = ["rank"];
 export function callOf(path, body) {
   const kind = path.slice(1);
   if (!(body instanceof FormData)) {
-    const said = Object.entries(body).filter(([, value]) => value !== undefined && value !== null);
-    return { kind, fields: Object.fromEntries(said), files: {} };
+    const fields = Object.entries(body).filter(([, value]) => value !== undefined && value !== null);
+    return { kind, fields: Object.fromEntries(fields), files: {} };
   }
   /** @type {Call} */
   const call = { kind, fields: {}, files: {} };
@@ -137,8 +137,8 @@ function curlArguments({ kind, fields, files }, place) {
     return `${address} \\\n  -H 'Content-Type: application/json' \\\n  -d '${body.replaceAll("'", "'\\''")}'`;
   }
   const sent = Object.entries(files).map(([name, file]) => `-F ${name}=@${file}`);
-  const said = Object.entries(fields).map(([name, value]) => ` -F ${name}=${quote(String(value))}`);
-  return `${address} \\\n  ${sent.join(" ")} \\\n ${said.join("")}`;
+  const texts = Object.entries(fields).map(([name, value]) => ` -F ${name}=${quote(String(value))}`);
+  return `${address} \\\n  ${sent.join(" ")} \\\n ${texts.join("")}`;
 }
 
 /**
@@ -246,8 +246,8 @@ function formOf(files) {
   const sent = Object.entries(files).map(
     ([name, file]) => `form.set("${name}", await openAsBlob("${file}"), "${file}");`,
   );
-  const said = "for (const [name, value] of Object.entries(fields)) form.set(name, String(value));";
-  return ["const form = new FormData();", ...sent, said];
+  const loop = "for (const [name, value] of Object.entries(fields)) form.set(name, String(value));";
+  return ["const form = new FormData();", ...sent, loop];
 }
 
 /**

@@ -123,6 +123,6 @@ async function drawingOf(backend, model, { job, images: [picture], isHere }, how
  * @param {number} at - Index of the pixel, row by row.
  */
 export function chanceOfWhite({ data }, bits, at) {
-  const drawn = 2 ** -bits[at];
-  return data[4 * at] > 127 ? drawn : 1 - drawn;
+  const chance = 2 ** -bits[at];
+  return data[4 * at] > 127 ? chance : 1 - chance;
 }

@@ -138,11 +138,11 @@ export class Forecasts {
     if (!source || (this.#isAsking && !isUrgent)) return;
     const signal = this.#asking.start();
     this.#isAsking = true;
-    const begun = performance.now();
+    const start = performance.now();
     try {
       this.forecasts.push(await forecastFrom(source, this.#picture, from, this.#many, signal));
       this.#isAsking = false;
-      this.#suit((performance.now() - begun) / 1000);
+      this.#suit((performance.now() - start) / 1000);
       this.onNews();
     } catch {
       if (signal.aborted) return;

@@ -117,7 +117,7 @@ export class ServiceBackend {
    * @param {AnswerOptions} how
    */
   async #finishedJob(path, body, { signal, onWait }) {
-    const job = await this.#api.ask(path, body, signal, (seen) => onWait?.(statusLine(seen), seen));
+    const job = await this.#api.ask(path, body, signal, (state) => onWait?.(statusLine(state), state));
     if (job.status !== "succeeded") throw new FieldTrouble("", statusLine(job));
     return job;
   }
@@ -150,15 +150,15 @@ export class ServiceBackend {
    */
   async #drawAndFollow(path, body, given, how) {
     const { signal } = how;
-    const asked = await this.#api.submit(path, body);
-    const followed = new FollowedJob(this.#api, asked.id, { isKept: false, needsLook: ({ progress }) => !progress });
+    const first = await this.#api.submit(path, body);
+    const followed = new FollowedJob(this.#api, first.id, { isKept: false, needsLook: ({ progress }) => !progress });
     followed.onLook = (job) => how.onWait?.(statusLine(job), job);
     const events = followed.events(signal);
-    if (!signal.aborted) await how.onJob?.(asked, given);
+    if (!signal.aborted) await how.onJob?.(first, given);
     for await (const { name, data } of events) {
       const job = /** @type {Job} */ (followed.job);
       if (name === "row") how.onRow?.(data);
-      if (name === "estimate") how.onMean?.(pictureOfEstimate(data, asked), data.sample);
+      if (name === "estimate") how.onMean?.(pictureOfEstimate(data, first), data.sample);
       if (name === "progress" || name === "estimate") how.onWait?.(progressLine(job), job);
       if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
       if (name !== "done") continue;
@@ -166,7 +166,7 @@ export class ServiceBackend {
       return { job: data, images: [], mean: await mean, isHere: false };
     }
     signal.throwIfAborted();
-    throw new FieldTrouble("", statusLine({ ...asked, status: "canceled" }));
+    throw new FieldTrouble("", statusLine({ ...first, status: "canceled" }));
   }
 }
 

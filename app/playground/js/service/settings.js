@@ -26,9 +26,9 @@ const typesOf = (kind) => ({ ...OF_ALL, ...(PIXEL_OPTIONS[kind] ?? PIXEL_OPTIONS
  */
 export function settingsIn(job) {
   const names = ["model", ...Object.keys(typesOf(String(job.kind)))];
-  const said = names.map((name) => [name, /** @type {any} */ (job)[name]]);
-  const isSaid = (/** @type {any} */ value) => value !== null && value !== undefined && value !== false;
-  const settings = said.filter(([name, value]) => isSaid(value) && !(name === "first" && value === 0));
+  const entries = names.map((name) => [name, /** @type {any} */ (job)[name]]);
+  const isSet = (/** @type {any} */ value) => value !== null && value !== undefined && value !== false;
+  const settings = entries.filter(([name, value]) => isSet(value) && !(name === "first" && value === 0));
   return Object.fromEntries([["kind", job.kind ?? ""], ...settings]);
 }
 
@@ -43,8 +43,8 @@ export function settingsIn(job) {
  */
 export function settingsFrom(kind, query) {
   const found = Object.entries(typesOf(kind)).map(([name, type]) => [name, valueOf(query.getAll(name), type)]);
-  const said = found.filter(([, value]) => value !== undefined);
-  const settings = /** @type {Settings} */ ({ kind, model: query.get("model"), ...Object.fromEntries(said) });
+  const options = found.filter(([, value]) => value !== undefined);
+  const settings = /** @type {Settings} */ ({ kind, model: query.get("model"), ...Object.fromEntries(options) });
   return isWhole(settings) && Number.isInteger(settings.n) ? settings : null;
 }
 
@@ -60,10 +60,10 @@ export function settingsOf(text) {
   if (Number(text.version ?? 1) > VERSION) return null;
   const kind = text.kind ?? "";
   /** @type {Record<string, string>} */
-  const said = { ...text, n: text.samples ?? "1", first: text.sample ?? "0" };
+  const texts = { ...text, n: text.samples ?? "1", first: text.sample ?? "0" };
   const found = Object.entries(typesOf(kind)).map(([name, type]) => {
     const ofEach = type === "texts" ? listIn(text[`${name}s`]) : [];
-    return [name, valueOf(ofEach.length ? ofEach : [said[name]], type)];
+    return [name, valueOf(ofEach.length ? ofEach : [texts[name]], type)];
   });
   const settings = { kind, model: text.model, ...Object.fromEntries(found) };
   return isWhole(settings) ? settingsIn(settings) : null;

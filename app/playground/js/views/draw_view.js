@@ -105,7 +105,7 @@ export class DrawView {
   #kindRow = el("fieldset", { class: "kinds" }, el("legend", { class: "unseen" }, t("What is drawn")));
   #kinds = new KindPicker(this.#kindRow, uniqueId("kind"));
   /** What the pad was laid out for. */
-  #laid = "";
+  #layout = "";
   #narrow = matchMedia(NARROW);
   leave = () => this.#completions.leave();
   /** @type {(recipe: Recipe) => unknown} */
@@ -189,12 +189,12 @@ export class DrawView {
     const { offered } = this.#models;
     const kinds = firstOfEach(offered);
     const { width, height } = this.#sizeFor(model);
-    const laid = `${kindOf(model)} ${width} ${height} ${model.channels} ${model.values}`;
-    const isKept = laid === this.#laid && !(this.#isLive && this.#pad.isWhole);
+    const layout = `${kindOf(model)} ${width} ${height} ${model.channels} ${model.values}`;
+    const isKept = layout === this.#layout && !(this.#isLive && this.#pad.isWhole);
     this.#title.textContent = t("Settings: {model}", { model: kindOf(model) });
     this.#kinds.offer(kinds, kinds.find((one) => kindOf(one) === kindOf(model)) ?? null);
     this.#completions.suit(offered, model);
-    this.#laid = laid;
+    this.#layout = layout;
     if (this.#isLive && !isKept) {
       this.#pad.open(model);
       this.#completions.begin();

@@ -52,8 +52,8 @@ export class InspectView {
     this.#chosen = el("p", { class: "readout" });
     this.#trouble = el("p", { class: "trouble", hidden: true });
     this.#labels = new LabelBars(shared, this.#scored);
-    const asked = [this.#labels.element, this.#chosen, this.#beliefs, this.#trouble];
-    const side = el("div", { class: "side" }, this.#scored.summary, ...asked);
+    const parts = [this.#labels.element, this.#chosen, this.#beliefs, this.#trouble];
+    const side = el("div", { class: "side" }, this.#scored.summary, ...parts);
     side.append(this.#redraw, this.#destinations);
     this.#panel = el("div", { class: "inspection", hidden: true }, this.#scored.element, side);
     this.#state = el("p", { class: "standing", role: "status" });
@@ -87,7 +87,7 @@ export class InspectView {
   /** The score that is wanted; the form says how it was asked for. */
   #jobId = "";
   /** Whether something is seen, or on its way, that nobody asked for. */
-  #isBegun = false;
+  #hasExample = false;
   #showing = new LatestRequest();
   #question;
   /** The server did not answer when the wanted score was to be shown. */
@@ -108,7 +108,7 @@ export class InspectView {
   /** Something to look at, where nobody has asked for anything: it leaves no trace in address and history. */
   #begin() {
     const { model } = this.#models;
-    if (this.element.hidden || this.#jobId || this.#isBegun || !model) return;
+    if (this.element.hidden || this.#jobId || this.#hasExample || !model) return;
     if (this.#shared.backend.isReady("scoreMap", model)) this.#inspect(false);
   }
 
@@ -122,7 +122,7 @@ export class InspectView {
   async #inspect(isAsked) {
     const { model } = this.#models;
     const signal = this.#wait();
-    this.#isBegun = true;
+    this.#hasExample = true;
     try {
       if (!model) throw new FieldTrouble("model", t("There is no model to ask."));
       const picture = await this.#pictures.chosen();
@@ -136,7 +136,7 @@ export class InspectView {
       this.#shared.onJob(scored.job.id);
     } catch (error) {
       if (signal.aborted) return;
-      this.#isBegun = false;
+      this.#hasExample = false;
       this.#state.textContent = "";
       this.#panel.hidden = !this.#result;
       if (isAsked) showTrouble(this.#form, error);

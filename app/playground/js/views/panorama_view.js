@@ -67,15 +67,15 @@ export class PanoramaView {
   async open(place) {
     if (!place || place === this.#shownPlace) return this.#resume();
     await this.#shared.models.first();
-    const said = new URLSearchParams(place);
-    const [width, seed, temperature] = ["width", "seed", "temperature"].map((name) => Number(said.get(name)));
+    const query = new URLSearchParams(place);
+    const [width, seed, temperature] = ["width", "seed", "temperature"].map((name) => Number(query.get(name)));
     if (!WIDTHS.includes(width) || !Number.isSafeInteger(seed) || !(temperature > 0)) {
       const text = t("This link does not say what is to be drawn: a part of it is missing or wrong.");
       return showTrouble(this.#form, new FieldTrouble("", text));
     }
     this.#fields.set({ n: 1, seed, temperature });
     this.#width.value = String(width);
-    const model = said.get("model") ?? "";
+    const model = query.get("model") ?? "";
     this.#model.value = model;
     if (this.#model.value !== model) {
       const text = t("This was drawn by {model}, which no worker here has.", { model });

@@ -45,8 +45,8 @@ export class TeachView {
     const off = el("p", { class: "notice" }, OFF);
     const code = new FormCode(shared, this.#form, async () => this.#request());
     code.hint = t("Put your pictures into pictures.zip.");
-    const asked = [pictures, ...fields, submitRow(t("Train")), code.element];
-    this.#form.append(off, ...asked);
+    const parts = [pictures, ...fields, submitRow(t("Train")), code.element];
+    this.#form.append(off, ...parts);
     this.#form.addEventListener("submit", (event) => this.#submit(event));
     clearTroubleOnChange(this.#form, shared.isOnline);
     element.addEventListener("drop", (event) => this.#drop(event));
@@ -54,7 +54,7 @@ export class TeachView {
     find(element, ".stage").append(this.#board.element);
     shared.info.watch((info) => {
       off.hidden = !info || Boolean(info.training && info.training_minutes);
-      for (const part of asked) part.hidden = !off.hidden;
+      for (const part of parts) part.hidden = !off.hidden;
     });
   }
 
@@ -184,9 +184,9 @@ export async function packFiles(found) {
   if (!found.length) throw new FieldTrouble("image", t("Choose pictures first."));
   if (megabytes(found) > MOST_MB) throw new FieldTrouble("image", t("At most {most} MB are taken.", { most: MOST_MB }));
   if (found.length === 1 && ARCHIVE.test(found[0][0])) return found[0][1];
-  const drawn = await Promise.all(found.map((one) => (ICON.test(one[0]) ? iconAsPng(one) : one)));
-  const bytes = await Promise.all(drawn.map(async ([, file]) => new Uint8Array(await file.arrayBuffer())));
-  return zipArchive(drawn.map(([name], i) => ({ name, bytes: bytes[i] })));
+  const pictures = await Promise.all(found.map((one) => (ICON.test(one[0]) ? iconAsPng(one) : one)));
+  const bytes = await Promise.all(pictures.map(async ([, file]) => new Uint8Array(await file.arrayBuffer())));
+  return zipArchive(pictures.map(([name], i) => ({ name, bytes: bytes[i] })));
 }
 
 /**
@@ -205,8 +205,8 @@ async function iconAsPng([path, file]) {
     const [left, top] = [width, height].map((side) => (ICON_SIDE - scale * side) / 2);
     const canvas = blankCanvas(ICON_SIDE, ICON_SIDE);
     contextOf(canvas).drawImage(icon, left, top, scale * width, scale * height);
-    const drawn = await new Promise((resolve) => canvas.toBlob(resolve));
-    return drawn ? [path.replace(ICON, ".png"), drawn] : [path, file];
+    const png = await new Promise((resolve) => canvas.toBlob(resolve));
+    return png ? [path.replace(ICON, ".png"), png] : [path, file];
   } catch {
     return [path, file];
   } finally {

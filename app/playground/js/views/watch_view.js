@@ -127,8 +127,8 @@ export class WatchView {
     const { model, isShown } = this.#player;
     find(this.#element, "[data-act=another]").disabled = !this.#isReady(this.#model);
     find(this.#element, "[data-act=mine]").disabled = model !== null && !hasInk(model);
-    const shown = model ? origin(model, this.#player.isHere) : isShown ? this.#recorded : "";
-    find(this.#element, ".origin").textContent = waiting || shown;
+    const source = model ? originOf(model, this.#player.isHere) : isShown ? this.#recorded : "";
+    find(this.#element, ".origin").textContent = waiting || source;
     find(this.#element, ".origin").title = model?.name ?? "";
   }
 
@@ -157,7 +157,7 @@ export class WatchView {
 }
 
 /** What kind of picture it is going to be: how the data was split is no news here. @param {Model} model @param {boolean} isHere */
-function origin({ data }, isHere) {
+function originOf({ data }, isHere) {
   const by = t("By a network trained on {data}.", { data: data.split(" (")[0] });
   return isHere ? `${by} ${t("Drawn in this browser.")}` : by;
 }
