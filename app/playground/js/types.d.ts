@@ -1,5 +1,5 @@
-// What the server answers, under the names that the page uses, and what the parts of the page hand each other.
-// tests/browser/openapi.d.ts is made from openapi.json: `npm run types --prefix tests/browser`.
+// Types that the modules of the page share, and names for the types of the API.
+// tests/browser/openapi.d.ts is generated from openapi.json: `npm run types --prefix tests/browser`.
 
 import type * as Schema from "../../../tests/browser/openapi";
 import type { Api } from "./service/api.js";
@@ -13,41 +13,50 @@ export type Kind = Schema.JobKind;
 export type Status = Schema.JobStatus;
 export type ProblemBody = Schema.Problem;
 
-/** As the server lists it; label: the one that is asked of it, where one was chosen; isPortable: this browser can fetch it, which earlier servers do not say. */
+/**
+ * A model as the server lists it. label: the one that was chosen for all its images.
+ * isPortable: whether this browser can fetch it; earlier servers do not say.
+ */
 export type Model = Schema.Model & { label?: string; isPortable?: boolean };
 
-/** One server-sent event, taken apart. */
+/** One server-sent event: its name, its id if the server keeps it, and its data. */
 export interface ServerEvent {
   name: string;
   id: string | null;
   data: any;
 }
 
+/** A size in pixels. */
 export interface Size {
   width: number;
   height: number;
 }
 
-/** What a job began with, kept in this browser so that a reload can show it again: data URLs of PNG files. */
+/** The pictures that a job is given, as data URLs of PNG files: this browser keeps them, so that a reload shows them again. */
 export interface JobInput {
   image?: string;
   mask?: string;
 }
 
-/** A job as this browser remembers it. */
+/** A job in this browser's history. */
 export interface HistoryEntry extends Settings {
   id: string;
   kind: Kind;
-  /** As last seen; gone: the server does not have it any more. */
+  /** Newest known status; "gone" if the server no longer has the job. */
   status: Status | "gone";
+  /** Time of its start, in milliseconds since 1970. */
   at: number;
   given: JobInput;
+  /** Data URL of a small picture. */
   thumbnail: string;
-  /** Of a comparison: what stands behind #compare/. */
+  /** Of a comparison, the part of its address behind #compare/. */
   place?: string;
 }
 
-/** What a link says: how to draw, from what, with which weights and model, and the SHA-256 of what comes out; "" = not known. */
+/**
+ * The content of a link: settings and given pictures, digest of the weights, identity of the
+ * model, and SHA-256 of the pixels that are expected; "" if a digest is unknown.
+ */
 export interface Recipe {
   settings: Settings;
   given: JobInput;
@@ -56,7 +65,7 @@ export interface Recipe {
   sha256: string;
 }
 
-/** How images are drawn; the server's usual options where they are not said. */
+/** The settings that draw images; options that are missing have the server's defaults. */
 export interface Settings extends PixelOptions {
   kind: Kind | "";
   model: string;
@@ -65,20 +74,21 @@ export interface Settings extends PixelOptions {
   temperature: number;
 }
 
-/** How a question is answered: who gives it up, and who is told on the way. */
+/** The signal and the listeners of a question to the backend. */
 export interface AnswerOptions {
+  /** Aborts the question; its promise is rejected with the signal's reason. */
   signal: AbortSignal;
-  /** Where it stands, in words. */
+  /** Called with the job's state in words. */
   onWait?(words: string, job: Schema.Job): void;
-  /** What is drawn, before its first row. */
+  /** Called with the job before its first row. */
   onJob?(job: Schema.Job, given: JobInput): unknown;
-  /** Each row as it comes; whoever hears them gets no images in the end. */
+  /** Called with each row. The service then returns no images in the end. */
   onRow?(row: Schema.RowEvent): void;
-  /** What is expected of an image so far. */
+  /** Called with the expected values of an image while it is drawn. */
   onMean?(mean: ImageData, sample: number): void;
 }
 
-/** How many images, from which seed. */
+/** How many images to draw, from which seed and with which options. */
 export interface DrawOptions {
   n: number;
   seed: number;
@@ -89,79 +99,81 @@ export interface DrawOptions {
   sweeps?: number;
 }
 
+/** Drawn images. */
 export interface DrawResult {
   job: Schema.Job;
   images: ImageData[];
-  /** What is expected of each pixel of a completion. */
+  /** Expected value of each pixel of a completion, else null. */
   mean: ImageData | null;
-  /** Whether this browser drew it. */
+  /** True if this browser drew them. */
   isHere: boolean;
 }
 
-/** `job` is null where this browser answered, `map` where nobody asked for it. */
+/** A score. `job` is null if this browser computed it, `map` if only the whole picture was scored. */
 export interface ScoreAnswer {
   job: Schema.Job | null;
   score: Schema.ScoreResult;
   map: Schema.ScoreMap | null;
 }
 
-/** The likeliest first. */
+/** The probability of each label, the likeliest first. */
 export type Classification = Pick<Schema.ClassifyResult, "nats" | "quality"> & {
   labels: Pick<Schema.LabelBelief, "label" | "name" | "p">[];
 };
 
-/** What all views are given. */
+/** State and services of the page, which every view receives. */
 export interface Shared {
   api: Api;
   backend: Backend;
   history: History;
-  /** What workers hold, once that is known. */
+  /** Models that workers have loaded; null until they are known. */
   models: Signal<Model[] | null>;
-  /** The server's limits, once they are known. */
+  /** The server's versions and limits; null until they are known. */
   info: Signal<Schema.Info | null>;
-  /** Whether the server answered when it was last asked. */
+  /** Whether the server answered the last request for its models. */
   isOnline: Signal<boolean>;
-  /** Called with a new job of the view, and with the name that it has in the address where that is another one. */
+  /** Shows a new job of the view in the address, under another name than the view's if one is passed. */
   onJob(id: string, name?: string): void;
-  /** Called with a file of the person's. */
+  /** Takes a file that the person chose. */
   onFile(file: File): unknown;
-  /** Called with a picture that another view is to have, the model to choose there, and how many of its pixels are known. */
+  /** Opens another view with a picture (data URL), the model to choose there, and the number of its known pixels. */
   onSend(view: string, picture: string, model: string, known?: number): void;
 }
 
-/** A view, as it is declared in rooms.js. */
+/** A view as rooms.js declares it. */
 export interface View {
-  /** Behind # in the address. */
+  /** Its name in the address, behind #. */
   place: string;
-  /** Other names there that lead to it. */
+  /** Other names in the address that lead to it. */
   aliases?: string[];
-  /** The view that this is a way of, where several places share one. */
+  /** Name of its section, if several views share one. Default: `place`. */
   sectionName?: string;
-  /** In the tabs, and at its head. */
+  /** Text of its tab and its heading. */
   title: string;
-  /** The sentence under the title of a form beside a stage, whose section is made; other sections stand in index.html. */
+  /** Sentence below the title. A view with one gets a new section with a form and a stage; others have theirs in index.html. */
   lead?: string;
-  /** What that stage says before there is anything. */
+  /** Sentence on the stage before anything is drawn. */
   empty?: string;
-  /** Whether these models give it something to do; it always has when this is left out. */
+  /** Returns true if some of these models suit the view. Default: always true. */
   isOffered?(models: Model[]): boolean;
-  /** Whether only a service can answer it: a folder of files has it not. */
+  /** True if the view needs a service, so that an exported page does not show it. */
   needsService?: boolean;
+  /** Makes the view for its section, when it is first opened. */
   make(element: HTMLElement, shared: Shared): ViewInstance | Promise<ViewInstance>;
 }
 
-/** What the page asks of a view. */
+/** A view that has been opened. */
 export interface ViewInstance {
-  /** It is seen now: with what stands behind its name in the address, and that name. */
+  /** Shows the view, with the parts of the address behind its name, and that name. */
   open(place: string, further?: string, name?: string): unknown;
-  /** It is not seen any more. */
+  /** Called when another view is shown: cancels what is requested. */
   leave?(): void;
-  /** A file is dropped; returns whether it is taken. */
+  /** Uses a file; returns false if the view takes none. */
   take?(file: File): boolean;
-  /** A picture of another view, and the model that it came from. */
+  /** Uses a picture of another view (data URL), and chooses its model. */
   give?(picture: string, model: string, name: string, known?: number): unknown;
-  /** What a link says is to be drawn. */
+  /** Draws what a link names. */
   follow?(recipe: Recipe): unknown;
-  /** Settings are put into its form. */
+  /** Puts settings into the view's form. */
   restore?(settings: Settings | HistoryEntry | Schema.Job, given: JobInput): unknown;
 }

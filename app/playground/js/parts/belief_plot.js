@@ -51,6 +51,7 @@ function beliefPlot(name, kind, belief, model) {
   const [itWas, itsBest] = [value, likeliest].map((which) => valueName(which, model));
   const [share, most] = [value, likeliest].map((which) => percent(probabilities[which]));
   const fact = t("It was {value} ({share}, {bits} bits)", { value: itWas, share, bits: formatFixed(bits, 2) });
+  // The likeliest value is named only if another one came.
   const rival =
     value === likeliest ? t(", the likeliest.") : t(". Likeliest: {best} ({most}).", { best: itsBest, most });
   const facts = fact + rival;
@@ -87,6 +88,7 @@ function drawing({ probabilities, value }, label, { palette }) {
   plot.setAttribute("preserveAspectRatio", "none");
   const highest = Math.max(...probabilities);
   const step = WIDTH / probabilities.length;
+  // Wide bars have a gap between them; 256 narrow ones would be hidden by it.
   const gap = step > 8 ? 0.12 * step : 0;
   const bars = probabilities.map((probability, i) => {
     const height = (probability / highest) * (HEIGHT - FLOOR);

@@ -144,6 +144,7 @@ export class Comparison {
     const brush = contextOf(sheet);
     brush.fillStyle = "#ffffff";
     brush.fillRect(0, 0, width, height);
+    // Pixels stay squares when they are enlarged.
     brush.imageSmoothingEnabled = false;
     brush.font = "20px system-ui, sans-serif";
     brush.fillStyle = "#21201d";

@@ -42,6 +42,7 @@ export class DrawFields {
     dice.append(icon("dice"));
     dice.addEventListener("click", () => this.#reroll());
     this.#seed.addEventListener("input", () => {
+      // Whoever types a seed wants to keep it.
       this.#isNew.checked = false;
       this.forget();
     });

@@ -110,6 +110,7 @@ function drawFront(brush, { picture, isBinary, bits }, at, side, showsChance) {
   brush.lineTo(x, y);
   brush.lineTo(side * width, y);
   brush.stroke();
+  // In a bet the chance is hidden until the reader has bet.
   if (showsChance && bits && isBinary) {
     const white = Math.round(255 * chanceOfWhite(picture, bits, at));
     brush.fillStyle = `rgb(${white} ${white} ${white})`;

@@ -106,8 +106,8 @@ export class JobBoard {
    * shown.
    *
    * @param {string} id - Id of the job. If it is shown already, nothing happens.
-   * @param {boolean} isSought - whether to bring its images into sight, once they have
-   *     their places
+   * @param {boolean} isSought - Whether to scroll the images into sight when they have
+   *     their places.
    */
   async watch(id, isSought = matchMedia(NARROW).matches) {
     if (id === this.#jobId) return;
@@ -125,6 +125,7 @@ export class JobBoard {
     } catch (error) {
       if (signal.aborted) return;
       this.#jobId = "";
+      // A job that was never found leaves no tiles of the one before.
       if (!this.#job) this.#tiles.element.replaceChildren();
       this.#sayEnd(explain(error).text, "failed");
     }
@@ -284,6 +285,7 @@ export class JobBoard {
       this.#tiles.rest();
       this.#job = job;
       if (isAsked) this.#offer({ files: false });
+      // While the model is compiled the service is there, only slow.
       const isAway = isAsked && this.#api.hasService && !model.compiling;
       const receipt = receiptOf(job);
       const sentences = [statusLine(job), receipt && quality(receipt), isAway && t("The service is away.")];

@@ -29,6 +29,7 @@ export class LabelBars {
    */
   constructor({ backend, isOnline }, scored) {
     this.#backend = backend;
+    // A question that fails leaves its sentence in place of the answer.
     const cease = (/** @type {string} */ text) => (this.#sentence.textContent = text);
     this.#question = new CurrentQuestion(isOnline, cease, () => this.#judge());
     this.#scored = scored;

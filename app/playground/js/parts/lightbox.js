@@ -46,6 +46,7 @@ export class Lightbox {
       this.#asking.start();
       this.#dialog.remove();
     });
+    // A click on the dialog element itself is one beside its content.
     this.#dialog.addEventListener("click", (event) => event.target === this.#dialog && this.#dialog.close());
     this.#dialog.addEventListener("keydown", (event) => this.#step(event));
     this.#wire("close", "close", () => this.#dialog.close());
@@ -201,6 +202,7 @@ export class Lightbox {
   #showFacts() {
     const { model, n, seed, temperature, id, label: asked } = this.#job;
     const { width, height } = this.#painting.canvas;
+    // The result names each image's label; before it arrives, the request may.
     const label = labelsOf(this.#job)[this.#sample] ?? (Array.isArray(asked) ? asked[this.#sample] : asked);
     const [surprise, exactly] = [t("Surprise"), "Bits/dim"].map((name) => (this.#job.cutouts ? [] : pair(name, "")));
     const [facts, fold] = this.#dialog.querySelectorAll("dl");

@@ -21,6 +21,7 @@ export class MethodFields {
     this.#particles = numberInput();
     this.#sweeps = numberInput();
     this.#method.addEventListener("change", () => this.#suit());
+    // Particles and sweeps belong to one method only, so they are hidden together.
     this.#work = el(
       "div",
       { class: "pair" },

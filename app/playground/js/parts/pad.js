@@ -93,6 +93,8 @@ export class Pad {
     this.#pointer.onMove = () => this.#paint();
     for (const button of this.element.querySelectorAll("button")) {
       const { rule, icon: drawing } = button.dataset;
+      // Buttons with a rule are tools; those without choose the ink that is their
+      // value.
       if (drawing) button.prepend(icon(drawing));
       button.addEventListener("click", () => (rule ? this.#apply(rule) : this.#take(Number(button.value))));
     }
@@ -288,6 +290,7 @@ export class Pad {
       this.#known = blankCanvas(width, height);
       this.#nib.value = String(this.#firstNib);
     }
+    // A larger picture shows no fog, and one of its size would take much memory.
     if (this.isWhole) this.#fog.fit(1, 1);
     else this.#fog.fit(width, height);
     this.#ground = ground;
@@ -421,6 +424,8 @@ export class Pad {
   #apply(rule) {
     const { ink } = this;
     const { width, height } = ink;
+    // Clearing gives white in a doodle, the picture below if there is one, else clean
+    // paper.
     const base = this.#isDoodle ? this.#inkOf("#ffffff") : this.#ground ? GIVEN : UNKNOWN;
     const known = (/** @type {number} */ now) => (now === UNKNOWN ? base : now);
     const rules = /** @type {Record<string, () => void>} */ ({

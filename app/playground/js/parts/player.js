@@ -71,6 +71,7 @@ export class Player {
       () => this.#drawing?.picture ?? null,
       (x, y) => this.#costAt(x, y),
     );
+    // Moving the slider pauses, since the reader wants to look at that place.
     this.#place = find(view, ".place input");
     this.#place.addEventListener("input", () => this.#go(Number(this.#place.value), false));
     this.#use = find(view, "[data-act=use]");
@@ -220,6 +221,7 @@ export class Player {
     try {
       const drawing = await ask({ signal, onWait: (words) => this.onWait(words) });
       if (signal.aborted) return;
+      // Forecasts of places before the change hold for the new drawing too.
       const known = model === this.model ? this.#forecasts.forecasts.filter(({ from }) => from <= at) : [];
       const forecasts = new Forecasts(drawing.picture, known, { backend: this.#backend, model });
       if (isByItself && this.#drawing && !matchMedia(STILL).matches) {
@@ -445,6 +447,7 @@ export class Player {
   #expect({ picture, isBinary, bits }) {
     const line = find(this.#view, ".next");
     const bar = find(this.#view, ".chance");
+    // The bar shows the chance of white, which only black and white pictures have.
     bar.hidden = this.isFinished || !bits || !isBinary;
     if (this.isFinished) {
       line.textContent = t("Finished: all {count} pixels are there.", { count: formatNumber(this.#all) });

@@ -44,6 +44,7 @@ export class ScoredPicture {
     };
     this.#pointer.onMove = () => {
       const [x, y] = this.#pointer.hover?.map(Math.floor) ?? this.#pointer.cursor;
+      // A pointer at the very edge may be outside the map.
       if (this.#map.bits[y]?.[x]) this.#look([x, y]);
     };
     for (const radio of this.element.querySelectorAll("input")) {

@@ -198,6 +198,7 @@ export class Tiles {
     const before = this.paintings;
     this.paintings = this.#blank(this.#job);
     this.paintings.forEach((painting, sample) => {
+      // The score belongs to the image and need not be requested again.
       painting.score = before[sample].score;
       before[sample].canvas.replaceWith(painting.canvas);
     });

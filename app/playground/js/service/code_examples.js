@@ -176,6 +176,7 @@ function clientLines({ kind, fields, files }, { origin, isGuarded }) {
   const { model, name, ...settings } = fields;
   const file = (/** @type {string} */ path) => (isTraining ? `Path(${JSON.stringify(path)})` : JSON.stringify(path));
   const sent = Object.values(files).map(file);
+  // A training takes a path and the new model's name, other calls a model and files.
   const first = isTraining ? [...sent, JSON.stringify(name)] : [JSON.stringify(model), ...sent];
   const how = Object.entries(settings).map(([name, value]) => `    ${name}=${pythonLiteral(value)},`);
   const imported = [...(isGuarded ? ["import os"] : []), ...(isTraining ? ["from pathlib import Path"] : [])];
@@ -208,6 +209,7 @@ export function javascriptOf(call, place) {
     ...(hasPictures ? [`import { writeFile } from "node:fs/promises";`] : []),
   ];
   const headers = place.isGuarded ? "headers: { ...key }" : "";
+  // GET requests need options only if there is a key.
   const look = headers && `, { ${headers} }`;
   const fetched = [
     `const image = await call(\`/jobs/\${job.id}/image?grid=1\`${look});`,

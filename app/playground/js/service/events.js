@@ -41,6 +41,8 @@ export async function* follow(api, jobId, signal, onConnection) {
       for await (const event of connection(api, jobId, lastId, signal)) {
         if (lost) onConnection(true);
         lost = 0;
+        // Only events that are kept by the server have an id; the others are not sent
+        // again.
         lastId = event.id ?? lastId;
         yield event;
         if (TERMINAL.has(event.name)) return;
@@ -50,6 +52,7 @@ export async function* follow(api, jobId, signal, onConnection) {
       if (!mayPass(error)) throw error;
     }
     lost += 1;
+    // One loss is not reported, since the connection is usually open again at once.
     if (lost > 1) onConnection(false);
     await pause(Math.min(PAUSE_MS * lost, LONGEST_PAUSE_MS));
   }

@@ -162,6 +162,7 @@ export class ServiceBackend {
       if (name === "progress" || name === "estimate") how.onWait?.(progressLine(job), job);
       if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
       if (name !== "done") continue;
+      // The images are there without the mean, so a failed request for it is ignored.
       const mean = receiptOf(data) && this.#api.marginals(data.id, "mean").then(pictureOf, () => null);
       return { job: data, images: [], mean: await mean, isHere: false };
     }

@@ -169,6 +169,7 @@ export const STATES = {
  * @param {Job} job
  */
 export function statusLine(job) {
+  // Less than a second is not worth an estimate.
   const eta = job.eta_s === null || job.eta_s < 1 ? "" : ` · ${t("about {time} left", { time: duration(job.eta_s) })}`;
   const percent = Math.round(100 * job.progress);
   switch (job.status) {

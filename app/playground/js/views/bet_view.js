@@ -1,4 +1,6 @@
-/** Bet: the reader against the network, pixel by pixel, at those that are not obvious. */
+/**
+ * The view "Bet": the reader bets against the network on pixels that are not obvious.
+ */
 
 import { Bet, ROUNDS } from "../service/bet.js";
 import { modelsFor } from "../service/choice.js";
@@ -14,16 +16,27 @@ import { drawPicture } from "../service/drawing.js";
 /** @import {Model, Shared} from "../types" */
 /** @import {Drawing} from "../service/drawing.js" */
 
-/** Pixels a second between two bets, where motion is wanted. */
+/** Pixels a second between two bets. */
 const RATE = 260;
-/** Bets of a day. */
+/** Bets of the day's game, which is the same for everybody. */
 const OF_A_DAY = 10;
 const GOOD = t("Within ten points of the network, or better");
 const WORSE = t("More than ten points worse than the network");
 const STILL = "(prefers-reduced-motion: reduce)";
 
+/**
+ * The view at #bet. `make` of rooms.js makes one when the view is first opened.
+ *
+ * It draws a picture with the model, lets the reader bet on some of its pixels, and
+ * compares what both have paid. `open(place)` shows the view with the game that the
+ * address names, or a random one; `leave()` cancels what is requested. Errors are shown
+ * as sentences.
+ */
 export class BetView {
-  /** @param {HTMLElement} element @param {Shared} shared */
+  /**
+   * @param {HTMLElement} element - Section of the view.
+   * @param {Shared} shared - State and services of the page.
+   */
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
@@ -32,7 +45,8 @@ export class BetView {
     this.#slider.addEventListener("input", () => this.#lean());
     this.#slider.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Enter") return;
-      event.preventDefault(); // not every browser would send the form
+      // Not every browser submits the form on Enter in a slider.
+      event.preventDefault();
       find(element, "form").requestSubmit();
     });
     find(element, "form").addEventListener("submit", (/** @type {Event} */ event) => this.#press(event));
@@ -60,16 +74,21 @@ export class BetView {
   #question;
   /** @type {Model[]} */
   #models = [];
-  /** What the address says: a picture that a friend has bet on. */
+  /** Game that the address names, as a query; "" for none. */
   #place = "";
   /** @type {{model: Model, seed: number, rival: string, drawing: Drawing, bet: Bet} | null} */
   #game = null;
-  /** Whether the bet on this pixel is paid, and the next press goes on. */
+  /** Whether the present bet is settled, so that the button goes on to the next. */
   #isPaid = false;
   #at = 0;
   #frame = 0;
 
-  /** It is seen now. @param {string} [place] */
+  /**
+   * Show the view.
+   *
+   * @param {string} [place] - Game to play, as a query with seed, of, bits and model.
+   *     Default: a random one.
+   */
   open(place = "") {
     const isNew = place !== this.#place;
     this.#place = place;
@@ -80,25 +99,37 @@ export class BetView {
     this.#begin(Number.isSafeInteger(seed) ? seed : friendlySeed(), query.get("bits") ?? "", most);
   }
 
+  /** Cancel what is requested and stop drawing: the view is hidden. */
   leave() {
     this.#question.giveUp();
     cancelAnimationFrame(this.#frame);
   }
 
-  /** @param {Model[]} models */
+  /**
+   * Choose among the models that are loaded now.
+   *
+   * @param {Model[]} models
+   */
   #suit(models) {
     this.#models = modelsFor("bet", models);
     if (!this.#game) this.#say(this.#models.length ? "" : NO_MODEL);
     if (!this.#game && !this.#question.isAsking) this.open(this.#place);
   }
 
-  /** The one that the address names, else the best. */
+  /** Return the model that the address names, else the best one, or null. */
   get #model() {
     const name = new URLSearchParams(this.#place).get("model");
     return this.#models.find((model) => model.name === name) ?? this.#models[0] ?? null;
   }
 
-  /** @param {number} seed @param {string} rival what somebody else paid for the same pixels @param {number} most bets */
+  /**
+   * Draw the picture of a seed and start a game.
+   *
+   * @param {number} seed
+   * @param {string} rival - Bits that somebody else paid for the same pixels; "" for
+   *     nobody.
+   * @param {number} most - Number of bets, at most.
+   */
   #begin(seed, rival, most = ROUNDS) {
     const model = this.#model;
     if (!model) return;
@@ -123,14 +154,14 @@ export class BetView {
     });
   }
 
-  /** What somebody else paid for the same pixels, as this language writes a number; "" if nobody did. */
+  /** Return what somebody else paid, in the reader's language; "" if nobody did. */
   get #rival() {
     const text = this.#game?.rival ?? "";
     const bits = Number(text);
     return text && Number.isFinite(bits) ? formatFixed(bits, 1) : "";
   }
 
-  /** Drawn as far as the next bet, or to its end. */
+  /** Draw up to the pixel of the next bet, or to the end. */
   #go() {
     if (!this.#game) return;
     const { bet, drawing } = this.#game;
@@ -140,7 +171,8 @@ export class BetView {
     let due = this.#at;
     cancelAnimationFrame(this.#frame);
     const step = (/** @type {number} */ now) => {
-      due += matchMedia(STILL).matches ? until : (RATE * Math.max(0, now - before)) / 1000; // a frame may be older
+      // The time of a frame may lie before its request, so the difference may be negative.
+      due += matchMedia(STILL).matches ? until : (RATE * Math.max(0, now - before)) / 1000;
       before = now;
       this.#at = Math.min(until, Math.floor(due));
       this.#canvas.paint(drawing, this.#at, null, true, false);
@@ -150,7 +182,11 @@ export class BetView {
     this.#frame = requestAnimationFrame(step);
   }
 
-  /** @param {Event} event */
+  /**
+   * Settle the bet, or go on to the next one.
+   *
+   * @param {Event} event
+   */
   #press(event) {
     event.preventDefault();
     const bet = this.#game?.bet;
@@ -166,7 +202,11 @@ export class BetView {
     find(this.#element, bet.next ? "form button" : "[data-act=again]").focus();
   }
 
-  /** @param {Bet} bet */
+  /**
+   * Settle the bet and show what both pay.
+   *
+   * @param {Bet} bet
+   */
   #pay(bet) {
     const game = this.#game;
     if (!game || !bet.next) return;
@@ -187,7 +227,11 @@ export class BetView {
     this.#show();
   }
 
-  /** @param {Bet} bet */
+  /**
+   * Show who has won.
+   *
+   * @param {Bet} bet
+   */
   #finish({ bills, marks }) {
     const [mine, theirs] = [bills.mine, bills.theirs].map((bits) => Number(bits.toFixed(1)));
     const facts = {
@@ -206,7 +250,7 @@ export class BetView {
     this.#go();
   }
 
-  /** What is there to do, and what it has cost so far. */
+  /** Show the form, the bills and the buttons that make sense now. */
   #show() {
     const bet = this.#game?.bet;
     const isOver = !bet?.next;
@@ -233,7 +277,11 @@ export class BetView {
     this.#lean();
   }
 
-  /** A mark for each bet that is settled; the sentence at the end says how many are good. @param {Bet | undefined} bet */
+  /**
+   * Show a mark for each bet that is settled.
+   *
+   * @param {Bet | undefined} bet
+   */
   #showMarks(bet) {
     const row = find(this.#element, ".marks");
     row.hidden = !bet?.marks.length;
@@ -243,6 +291,7 @@ export class BetView {
     this.#result.hidden = !bet || Boolean(bet.next) || bet.rounds.length !== OF_A_DAY;
   }
 
+  /** Show the probability that the slider names. */
   #lean() {
     const share = Number(this.#slider.value);
     const words = t("White with {percent}%", { percent: share });
@@ -251,12 +300,17 @@ export class BetView {
     this.#bar(".own", share / 100);
   }
 
-  /** @param {string} which @param {number} share */
+  /**
+   * Set the length of a bar.
+   *
+   * @param {string} which
+   * @param {number} share
+   */
   #bar(which, share) {
     find(this.#element, `${which} .chance span`).style.width = `${100 * share}%`;
   }
 
-  /** The same pixels for somebody else. */
+  /** Copy a link with which somebody else plays the same game. */
   async #copyLink() {
     const game = this.#game;
     if (!game) return;
@@ -277,7 +331,7 @@ export class BetView {
     }
   }
 
-  /** The day's result as text: whoever opens its link plays the same pixels. */
+  /** Copy the day's result as text with a link to the same game. */
   async #copyResult() {
     const game = this.#game;
     if (!game) return;
@@ -307,12 +361,20 @@ export class BetView {
     }
   }
 
-  /** @param {string} text */
+  /**
+   * Show the question, or the result of a bet.
+   *
+   * @param {string} text
+   */
   #tell(text) {
     find(this.#element, ".question").textContent = text;
   }
 
-  /** While there is nothing to bet on. @param {string} text */
+  /**
+   * Show a sentence while there is no game.
+   *
+   * @param {string} text
+   */
   #say(text) {
     find(this.#element, ".standing").textContent = text;
     if (text) this.#tell("");
@@ -325,7 +387,11 @@ export class BetView {
   }
 }
 
-/** The day of a seed that is a date, such as 20160119; "" of any other. @param {number} seed */
+/**
+ * Return the day of a seed that is a date, such as 20160119; "" for other seeds.
+ *
+ * @param {number} seed
+ */
 function dayOf(seed) {
   const [whole, year, month, day] = /^(20\d\d)([01]\d)([0-3]\d)$/.exec(String(seed)) ?? [];
   return whole ? `${year}-${month}-${day}` : "";

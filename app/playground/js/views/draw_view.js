@@ -1,4 +1,7 @@
-/** Draw with it: one pad, and what becomes of the picture on it: it is gone on with, its hole is filled, or it is enlarged. */
+/**
+ * The view "Draw with it": a pad, and three uses of the picture on it
+ * (service/draw_modes.js).
+ */
 
 import { el, find, uniqueId } from "../parts/dom.js";
 import { DrawFields } from "../parts/draw_fields.js";
@@ -25,15 +28,26 @@ import { DrawingView } from "./drawing_view.js";
 /** @import {JobInput, Job, Model, Recipe, HistoryEntry, Settings, Shared} from "../types" */
 /** @import {DrawMode} from "../service/draw_modes.js" */
 
-/** @type {[number, number]} */
+/** Number of images and temperature at first. @type {[number, number]} */
 const USUAL = [8, 1];
-/** A phone's screen, as in css/media.css. */
+/** The screen of a phone, as in css/media.css. */
 const NARROW = "(max-width: 700px)";
-/** Images of a whole picture, which is large. */
+/** Number of images at first, if they are larger than the model's. */
 const FEW = 2;
 
+/**
+ * The views at #ink, #complete and #upsample, which share one section and one pad.
+ *
+ * rooms.js makes one when one of them is first opened. In the mode "ink" completions
+ * are drawn while the person paints; in the others a form draws them. Methods: those of
+ * `ViewInstance` in types.d.ts. Errors are shown as sentences.
+ */
 export class DrawView {
-  /** @param {HTMLElement} element @param {Shared} shared @param {DrawMode} mode */
+  /**
+   * @param {HTMLElement} element - Section of the view.
+   * @param {Shared} shared - State and services of the page.
+   * @param {DrawMode} mode - Use of the pad at first.
+   */
   constructor(element, shared, mode) {
     this.#element = element;
     this.#shared = shared;
@@ -52,7 +66,8 @@ export class DrawView {
     const [form, stage] = [find(element, "form"), find(element, ".stage")];
     const settings = [this.#models, this.#labels, this.#fields].map((part) => part.element);
     const drawer = el("details", { class: "drawer" }, this.#title, ...settings);
-    stage.append(this.#completions.element, find(form, ".lead")); // on a phone what is drawn stands first
+    // On a phone the paper must stand above the explanation.
+    stage.append(this.#completions.element, find(form, ".lead"));
     form.append(
       el("div", { class: "heading" }, find(form, "h1"), this.#kindRow),
       el("div", { class: "easel" }, this.#hole, submitRow("")),
@@ -85,7 +100,7 @@ export class DrawView {
 
   #element;
   #shared;
-  /** What becomes of the picture now. */
+  /** Present use of the pad. */
   #mode;
   #models;
   #fields;
@@ -104,7 +119,7 @@ export class DrawView {
   #title = el("summary", {}, t("Settings"));
   #kindRow = el("fieldset", { class: "kinds" }, el("legend", { class: "unseen" }, t("What is drawn")));
   #kinds = new KindPicker(this.#kindRow, uniqueId("kind"));
-  /** What the pad was laid out for. */
+  /** Kind of picture and size for which the pad was laid out. */
   #layout = "";
   #narrow = matchMedia(NARROW);
   leave = () => this.#completions.leave();
@@ -113,7 +128,10 @@ export class DrawView {
   /** @type {(settings: Settings | HistoryEntry | Job, given: JobInput) => unknown} */
   restore = (settings, given) => this.#drawing.restore(settings, given);
 
-  /** On a phone the paper comes first, with the endings along its lower edge and the bars below; its tools follow. */
+  /**
+   * Arrange the parts: on a phone the paper comes first, with the completions below it,
+   * and the tools follow.
+   */
   #arrange() {
     const [pad, paper] = [this.#pad.element, find(this.#pad.element, ".paper")];
     const bars = this.#completions.bars.element;
@@ -126,18 +144,29 @@ export class DrawView {
     this.#completions.takeStrip();
   }
 
+  /** Return true if completions are drawn while the person paints. */
   get #isLive() {
     return this.#mode === BEGIN;
   }
 
-  /** @param {string} jobId @param {string} [_further] @param {string} [name] the mode */
+  /**
+   * Show the view.
+   *
+   * @param {string} jobId - Job to show; "" for none.
+   * @param {string} [_further]
+   * @param {string} [name] - Name of the mode.
+   */
   open(jobId, _further, name) {
     this.#switchTo(DRAW_MODES.find(({ place }) => place === name) ?? BEGIN);
     if (jobId) this.#drawing.open(jobId);
     else if (this.#isLive) this.#completions.look();
   }
 
-  /** @param {File} file */
+  /**
+   * Use a picture file.
+   *
+   * @param {File} file
+   */
   take(file) {
     if (this.#isLive) {
       this.#switchTo(COMPLETE);
@@ -147,12 +176,13 @@ export class DrawView {
   }
 
   /**
-   * A picture of the page; what is clear of it is unknown where one draws on.
+   * Use a picture of the page. In the mode "ink" its transparent pixels are unknown.
    *
-   * @param {string} url
-   * @param {string} model
-   * @param {string} name the mode
-   * @param {number} [known] how many of its first pixels are known, of one that is not finished
+   * @param {string} url - Data URL of the picture.
+   * @param {string} model - Name of the model to choose.
+   * @param {string} name - Name of the mode.
+   * @param {number} [known] - Number of its first pixels that are known, of a picture
+   *     that is not finished.
    */
   async give(url, model, name, known) {
     this.#switchTo(DRAW_MODES.find(({ place }) => place === name) ?? COMPLETE);
@@ -163,7 +193,11 @@ export class DrawView {
     this.#pad.copy(await pixelsOf(url, found), known);
   }
 
-  /** Another mode: the picture stays where it fits. @param {DrawMode} mode */
+  /**
+   * Switch to another use of the pad. The picture stays if it fits.
+   *
+   * @param {DrawMode} mode
+   */
   #switchTo(mode) {
     if (mode === this.#mode) return;
     this.#mode = mode;
@@ -174,6 +208,7 @@ export class DrawView {
     if (this.#models.model) this.#suit(this.#models.model);
   }
 
+  /** Show the texts and fields of the present mode. */
   #render() {
     const { place, title, lead = "", empty = "", verb = "", usual = USUAL } = this.#mode;
     const words = { h1: title, ".lead": lead, ".empty p": empty, "button.primary": verb };
@@ -184,7 +219,11 @@ export class DrawView {
     this.#whole.isWanted = this.#mode === COMPLETE;
   }
 
-  /** @param {Model} model */
+  /**
+   * Adapt the pad and the fields to the chosen model.
+   *
+   * @param {Model} model
+   */
   #suit(model) {
     const { offered } = this.#models;
     const kinds = firstOfEach(offered);
@@ -203,12 +242,20 @@ export class DrawView {
     if (this.#isLive && !this.#element.hidden) this.#completions.look();
   }
 
-  /** @param {Model} model */
+  /**
+   * Return the size of the picture on the pad for a model.
+   *
+   * @param {Model} model
+   */
   #sizeFor(model) {
     return this.#mode === ENLARGE ? smallSize(model) : model;
   }
 
-  /** @param {ImageData} picture that was chosen */
+  /**
+   * Put a chosen picture on the pad.
+   *
+   * @param {ImageData} picture - that was chosen
+   */
   #lay(picture) {
     const { model } = this.#models;
     if (this.#isLive) return this.#pad.copy(picture);
@@ -219,13 +266,20 @@ export class DrawView {
     if (wasWhole !== isWhole) this.#fields.begin(isWhole ? FEW : USUAL[0], USUAL[1]);
   }
 
+  /** Handle a change of the ink. */
   #onInk() {
     clearTrouble(this.#hole);
     if (this.#isLive) this.#completions.stroke();
     else this.#pad.showMean(null);
   }
 
-  /** What the form asks for. Throws FieldTrouble, Unreachable. @param {Model} model */
+  /**
+   * Return the request that the form makes.
+   *
+   * @param {Model} model
+   * @throws {FieldTrouble} if a field is invalid or nothing is unknown; Unreachable if
+   *     only a service could draw it.
+   */
   async #request(model) {
     await this.#pictures.suiting;
     const settings = { ...this.#fields.read(), ...this.#labels.read() };
@@ -243,7 +297,16 @@ export class DrawView {
     return { ...(await completionOf(fit, picture, unknown, settings)), wish };
   }
 
-  /** Holes in a larger picture: what the service would refuse is said before. @param {Model} model @param {Uint8Array} hole @param {{n: number}} settings */
+  /**
+   * Return the request that fills holes in a larger picture. What the service would
+   * refuse is refused here, with a sentence.
+   *
+   * @param {Model} model
+   * @param {Uint8Array} hole
+   * @param {{n: number}} settings
+   * @throws {FieldTrouble} if a hole is too large or there are too many; Unreachable
+   *     without a service.
+   */
   async #crop(model, hole, settings) {
     const { api, info, isOnline } = this.#shared;
     if (!api.hasService || !isOnline.value)
@@ -259,15 +322,30 @@ export class DrawView {
   }
 }
 
-/** What a model must be able to do. @param {DrawMode} mode */
+/**
+ * Return the kind of job that a model must do in a mode.
+ *
+ * @param {DrawMode} mode
+ */
 const kindFor = (mode) => (mode === ENLARGE ? "upsample" : "complete");
 
-/** @param {DrawMode} mode @returns {(model: Model) => boolean} */
+/**
+ * Return a function that says whether a model suits a mode.
+ *
+ * @param {DrawMode} mode
+ * @returns {(model: Model) => boolean}
+ */
 function isFitFor(mode) {
   return (model) => mode !== BEGIN || modelsFor("draw", [model]).length > 0;
 }
 
-/** @param {Model} model @param {ImageData} picture @param {Record<string, any>} settings */
+/**
+ * Return the request that enlarges a picture.
+ *
+ * @param {Model} model
+ * @param {ImageData} picture
+ * @param {Record<string, any>} settings
+ */
 async function enlargement(model, picture, settings) {
   const body = await scoreForm(model, picture);
   for (const [name, value] of Object.entries(settings)) body.set(name, String(value));

@@ -1,4 +1,7 @@
-/** What the views that draw have in common: a form on the left, the job on the right. */
+/**
+ * The part that the views with a drawing form share: a form on the left, the job on the
+ * right.
+ */
 
 import { receiptOf } from "../service/api.js";
 import { find } from "../parts/dom.js";
@@ -20,28 +23,44 @@ import { FieldTrouble } from "../service/problems.js";
 /** @import {JobInput, Info, Job, Model, Recipe, HistoryEntry, Settings, Shared} from "../types" */
 
 /**
- * @typedef {object} Parts of the form
+ * The parts of a form.
+ *
+ * @typedef {object} Parts
  * @property {ModelPicker} models
  * @property {LabelFields} [labels]
  * @property {PicturePicker} [pictures]
  * @property {DrawFields} fields
- * @property {(model: Model) => void} [suit] called with the model that is chosen
- *
- * @typedef {object} Request what a form asks for
- * @property {string} path
- * @property {Record<string, any> | FormData} body
- * @property {JobInput} given
- * @property {any} [wish] the same for this browser, where it may draw it
+ * @property {(model: Model) => void} [suit] - Called with the chosen model.
  */
 
+/**
+ * The request that a form makes.
+ *
+ * @typedef {object} Request
+ * @property {string} path - Path of the call.
+ * @property {Record<string, any> | FormData} body
+ * @property {JobInput} given - Pictures that the job is given.
+ * @property {any} [wish] - The same request for this browser, if it may draw it.
+ */
+
+/** Times as many particles when the person presses "Try harder". */
 const HARDER = 4;
 
+/**
+ * A form that draws, and the board of its job. The views Sample and Draw make one each.
+ *
+ * `draw` makes the form's request; `open` shows a job; `restore` puts settings into the
+ * form; `follow` draws what a link names; `take` and `give` use a picture. `code` is
+ * the section with the form's code, which the view puts into the page. Errors are shown
+ * beside the fields.
+ */
 export class DrawingView {
   /**
-   * @param {HTMLElement} element
-   * @param {Shared} shared
-   * @param {Parts} parts
-   * @param {(model: Model) => Promise<Request>} ask reads the form; may throw FieldTrouble
+   * @param {HTMLElement} element - Section with the form and the stage.
+   * @param {Shared} shared - State and services of the page.
+   * @param {Parts} parts - Parts of the form.
+   * @param {(model: Model) => Promise<Request>} ask - Returns the form's request; it
+   *     may raise FieldTrouble or Unreachable.
    */
   constructor(element, shared, parts, ask) {
     this.#element = element;
@@ -56,7 +75,8 @@ export class DrawingView {
     });
     clearTroubleOnChange(this.#form, shared.isOnline);
     models.onChange = (model) => {
-      if (model.name !== this.#restoredModel) parts.fields.forget(); // settings of another model
+      // Settings that were restored for another model do not hold for this one.
+      if (model.name !== this.#restoredModel) parts.fields.forget();
       showPicture(find(element, ".empty > span"), model.name);
       labels?.suit(model);
       parts.suit?.(model);
@@ -78,16 +98,16 @@ export class DrawingView {
     });
   }
 
-  /** Whether one call does what the form asks for. */
+  /** Returns true if a single call does what the form does. */
   hasOneCall = () => true;
-  /** Called when the button is pressed. @type {() => unknown} */
+  /** Called when the form is submitted. @type {() => unknown} */
   onSubmit = () => this.draw(null);
 
-  /** Called with how a job was drawn, before it is put back into the form. @type {(settings: any) => void} */
+  /** Called with settings before they are put into the form. @type {(settings: any) => void} */
   onRestore = () => {};
-  /** Called with what it began with, when its picture is back. @type {(given: JobInput) => unknown} */
+  /** Called with the given pictures after the picture is put into the form. @type {(given: JobInput) => unknown} */
   onRefill = () => null;
-  /** Called with what is expected of each pixel of a completion. @type {(mean: ImageData, job: Job) => void} */
+  /** Called with the expected value of each pixel of a completion. @type {(mean: ImageData, job: Job) => void} */
   onExpect = () => {};
 
   #element;
@@ -96,26 +116,41 @@ export class DrawingView {
   #ask;
   #form;
   #board;
-  /** The model of the settings that were put back last. */
+  /** Name of the model of the settings that were restored last. */
   #restoredModel = "";
-  /** The job that the form asked for last. */
+  /** Id of the job whose settings are in the form. */
   #ownJob = "";
-  /** The model of what was restored while no worker had it; "" if none is missing. */
+  /** Name of the model of restored settings if no worker has it; else "". */
   #missingModel = "";
 
-  /** A file for the picture that is asked for. @param {File} file @returns {boolean} whether one is */
+  /**
+   * Use a picture file.
+   *
+   * @param {File} file
+   * @returns {boolean} True if the form takes pictures.
+   */
   take(file) {
     this.#parts.pictures?.take(file);
     return Boolean(this.#parts.pictures);
   }
 
-  /** The same with a picture of the page, for this model if it is there. @param {string} url @param {string} model */
+  /**
+   * Use a picture of the page, and choose a model if it is there.
+   *
+   * @param {string} url
+   * @param {string} model
+   */
   give(url, model) {
     this.#parts.models.choose(model);
     this.#parts.pictures?.give(url);
   }
 
-  /** Show a job; one that was not asked for just now brings its settings along. @param {string} jobId */
+  /**
+   * Show a job. If it was not drawn by this form just now, its settings are put into
+   * the form.
+   *
+   * @param {string} jobId - Id of the job; "" shows an example if the view is empty.
+   */
   open(jobId) {
     if (!jobId) return this.#begin();
     this.#element.dataset.used = "";
@@ -127,19 +162,33 @@ export class DrawingView {
     this.#board.watch(jobId);
   }
 
-  /** Draw what a link says, and see whether its bytes come out. @param {Recipe} recipe */
+  /**
+   * Draw what a link names, and compare the bytes.
+   *
+   * @param {Recipe} recipe
+   */
   async follow(recipe) {
     if (await this.restore(recipe.settings, recipe.given)) await this.draw(recipe);
   }
 
-  /** Somebody else's job says by itself how it was made. @param {Job} job @param {JobInput} given */
+  /**
+   * Put the settings of a job that somebody else has drawn into the form.
+   *
+   * @param {Job} job
+   * @param {JobInput} given
+   */
   #onFound(job, given) {
     if (job.id === this.#ownJob) return;
     this.#ownJob = job.id;
     this.restore(job, given);
   }
 
-  /** The same with more particles, as many as the model has room for. @param {Job} job @param {JobInput} given */
+  /**
+   * Draw a completion again with more particles, as many as the model has room for.
+   *
+   * @param {Job} job
+   * @param {JobInput} given
+   */
   async #drawHarder(job, given) {
     const most = this.#shared.models.value?.find(({ name }) => name === job.model)?.max_particles ?? 0;
     const particles = Math.min(HARDER * (receiptOf(job)?.particles ?? 1), most);
@@ -147,11 +196,11 @@ export class DrawingView {
   }
 
   /**
-   * Put these into the form, exactly.
+   * Put settings into the form.
    *
    * @param {Settings | HistoryEntry | Job} settings
-   * @param {JobInput} given
-   * @returns {Promise<boolean>} whether the model is there
+   * @param {JobInput} given - Data URLs of the pictures.
+   * @returns {Promise<boolean>} False if no worker has the model; a sentence says so.
    */
   async restore(settings, given) {
     const { models, labels, pictures, fields } = this.#parts;
@@ -172,14 +221,17 @@ export class DrawingView {
     return isThere;
   }
 
-  /** The model that was missing is there: a service that starts lists its models one after the other. */
+  /** Choose the missing model, which has just been loaded. */
   #recover() {
     const { models } = this.#parts;
     if (models.choose(this.#missingModel)) clearTrouble(models.element);
     this.#missingModel = "";
   }
 
-  /** Something to look at, where nobody has asked for anything: drawn in this browser, it leaves no trace. */
+  /**
+   * Draw an example in this browser if the view is empty. It is kept neither in the
+   * address nor in the history.
+   */
   async #begin() {
     const { models, pictures } = this.#parts;
     const isIdle = () => !this.#element.hidden && !("used" in this.#element.dataset);
@@ -191,7 +243,13 @@ export class DrawingView {
     this.#drawHere(model, request, false);
   }
 
-  /** Draw in this browser, which has what draws it. @param {Model} model @param {Request} request @param {boolean} isAsked */
+  /**
+   * Draw a request in this browser, which has fetched the model.
+   *
+   * @param {Model} model
+   * @param {Request} request
+   * @param {boolean} isAsked
+   */
   async #drawHere(model, { path, wish }, isAsked) {
     const kind = /** @type {"sample" | "complete"} */ (path.slice(1));
     this.#element.dataset.used = "";
@@ -200,7 +258,11 @@ export class DrawingView {
     if (link && isAsked && !this.#shared.api.hasService) history.replaceState(null, "", `#${link}`);
   }
 
-  /** What the form says. @param {Recipe | null} recipe that says what should come out; null = whatever comes */
+  /**
+   * Make the form's request and show its job.
+   *
+   * @param {Recipe | null} recipe - Link that states the expected bytes; null for none.
+   */
   async draw(recipe) {
     clearTrouble(this.#form);
     const button = find(this.#form, "button.primary");
@@ -208,7 +270,8 @@ export class DrawingView {
     try {
       if (!this.#parts.models.model) throw new FieldTrouble("model", t("There is no model to draw with."));
       const request = await this.#ask(this.#parts.models.model);
-      const { model } = this.#parts.models; // the form may have found a fitter one
+      // The form may have chosen another model that fills the hole better.
+      const { model } = this.#parts.models;
       const { given } = request;
       this.#board.expect(recipe, null);
       const job = await this.#shared.backend.begin(model, request);

@@ -1,4 +1,7 @@
-/** Inspect: what the network expects of a picture, pixel by pixel (figure 6 of the paper), and what else could be. */
+/**
+ * The view "What surprises it": what the network expected of a picture, pixel by pixel
+ * (figure 6 of the paper).
+ */
 
 import { scoreOf } from "../service/api.js";
 import { beliefPlots } from "../parts/belief_plot.js";
@@ -22,11 +25,23 @@ import { thumbnailOf } from "../pixels/thumbnail.js";
 
 /** @import {ColourBelief, JobInput, Job, Model, ScoreAnswer, ScoreMap, ScoreResult, Shared} from "../types" */
 
+/** Seconds that the server may hold a request for the state of a score. */
 const WAIT_S = 30;
+/** Images that are drawn from a pixel on. */
 const REDRAWN = 8;
 
+/**
+ * The view at #inspect. rooms.js makes one when the view is first opened.
+ *
+ * It scores a picture, shows the bits of each pixel and the distribution at a chosen
+ * one, and redraws the picture from there. Methods: those of `ViewInstance` in
+ * types.d.ts. Errors are shown as sentences.
+ */
 export class InspectView {
-  /** @param {HTMLElement} element @param {Shared} shared */
+  /**
+   * @param {HTMLElement} element - Section of the view.
+   * @param {Shared} shared - State and services of the page.
+   */
   constructor(element, shared) {
     this.element = element;
     this.#shared = shared;
@@ -82,43 +97,59 @@ export class InspectView {
   #destinations = el("p", { class: "actions" });
   #pictures = new PicturePicker(t("Picture"), (model) => model);
   #scored = new ScoredPicture();
-  /** What is seen. @type {({model: Model | null} & ScoreAnswer) | null} */
+  /** Score that is shown, and its model. @type {({model: Model | null} & ScoreAnswer) | null} */
   #result = null;
-  /** The score that is wanted; the form says how it was asked for. */
+  /** Id of the score that is shown or requested; "" for none. */
   #jobId = "";
-  /** Whether something is seen, or on its way, that nobody asked for. */
+  /** Whether an example is shown or requested. */
   #hasExample = false;
   #showing = new LatestRequest();
   #question;
-  /** The server did not answer when the wanted score was to be shown. */
+  /** True if the server did not answer when a score was to be shown. */
   #isCutOff = false;
 
-  /** @param {File} file */
+  /**
+   * Use a picture file; return true.
+   *
+   * @param {File} file
+   */
   take(file) {
     this.#pictures.take(file);
     return true;
   }
 
-  /** @param {string} url @param {string} model */
+  /**
+   * Use a picture of the page, and choose a model.
+   *
+   * @param {string} url
+   * @param {string} model
+   */
   give(url, model) {
     this.#models.choose(model);
     this.#pictures.give(url);
   }
 
-  /** Something to look at, where nobody has asked for anything: it leaves no trace in address and history. */
+  /**
+   * Score an example if the view is empty. It is kept neither in the address nor in the
+   * history.
+   */
   #begin() {
     const { model } = this.#models;
     if (this.element.hidden || this.#jobId || this.#hasExample || !model) return;
     if (this.#shared.backend.isReady("scoreMap", model)) this.#inspect(false);
   }
 
-  /** What the form asks for, as one call. */
+  /** Return the call of the form. */
   async #request() {
     const { model } = this.#models;
     return model && { path: "/score", body: await scoreForm(model, await this.#pictures.chosen()) };
   }
 
-  /** The picture of the form. @param {boolean} isAsked */
+  /**
+   * Score the picture of the form.
+   *
+   * @param {boolean} isAsked - False for an example.
+   */
   async #inspect(isAsked) {
     const { model } = this.#models;
     const signal = this.#wait();
@@ -143,7 +174,12 @@ export class InspectView {
     }
   }
 
-  /** From now on another score is the one, whatever still comes of this. @returns {AbortSignal} */
+  /**
+   * Clear the view for another score; return a signal that is aborted when a further
+   * one is requested.
+   *
+   * @returns {AbortSignal}
+   */
   #wait() {
     this.#question.giveUp();
     this.#isCutOff = false;
@@ -153,7 +189,12 @@ export class InspectView {
     return this.#showing.start();
   }
 
-  /** Show a score, when it is there, and what was drawn from it. @param {string} [jobId] @param {string} [redrawnId] */
+  /**
+   * Show a score, and images that were drawn from it.
+   *
+   * @param {string} [jobId] - Id of the score; without one an example is scored.
+   * @param {string} [redrawnId] - Id of the images' job.
+   */
   open(jobId, redrawnId) {
     if (!jobId) return void this.#begin();
     this.#board.element.hidden = !redrawnId;
@@ -165,7 +206,12 @@ export class InspectView {
     this.#show(jobId, !kept);
   }
 
-  /** @param {string} jobId @param {boolean} isForeign whether the form does not know it */
+  /**
+   * Show a score when it has ended.
+   *
+   * @param {string} jobId
+   * @param {boolean} isForeign - Whether the form does not know it.
+   */
   async #show(jobId, isForeign) {
     const signal = this.#wait();
     try {
@@ -186,12 +232,23 @@ export class InspectView {
     }
   }
 
-  /** @param {Job} job @param {JobInput} given */
+  /**
+   * Keep a score in the history.
+   *
+   * @param {Job} job
+   * @param {JobInput} given
+   */
   #keep(job, given) {
     this.#shared.history.keep(historyEntry(job, given, thumbnailOf([this.#scored.heat])));
   }
 
-  /** @param {Model | null} model that is here no more where it is null @param {ScoreAnswer} scored @param {ImageData | null} picture */
+  /**
+   * Show a score.
+   *
+   * @param {Model | null} model - Model of the score; null if no worker has it now.
+   * @param {ScoreAnswer} scored
+   * @param {ImageData | null} picture
+   */
   #present(model, scored, picture) {
     this.#result = { model, ...scored };
     this.#panel.hidden = false;
@@ -204,20 +261,36 @@ export class InspectView {
     announce(t("The picture is scored."));
   }
 
-  /** Where else the picture can go. @param {Model} model @param {ImageData} picture */
+  /**
+   * Return buttons that send the picture to other views.
+   *
+   * @param {Model} model
+   * @param {ImageData} picture
+   */
   #destinationsFor({ name: model }, picture) {
     const onTrouble = (/** @type {string} */ text) => this.#sayTrouble(text);
     const result = { model, size: picture, small: null, whole: () => picture, onGo: () => {}, onTrouble };
     return destinationButtons(this.#shared, result, "inspect");
   }
 
-  /** The form as it was when this was asked, here or elsewhere. @param {string} model @param {JobInput} given */
+  /**
+   * Put the model and the picture of a score into the form.
+   *
+   * @param {string} model
+   * @param {JobInput} given
+   */
   #refill(model, given) {
     this.#models.choose(model);
     if (given.image) this.#pictures.give(given.image);
   }
 
-  /** @param {string} jobId @returns {Promise<Job>} a score that has succeeded */
+  /**
+   * Return a score when it has succeeded.
+   *
+   * @param {string} jobId
+   * @returns {Promise<Job>} a score that has succeeded
+   * @throws {FieldTrouble} if it failed or was canceled.
+   */
   async #succeededJob(jobId) {
     for (;;) {
       const job = await this.#shared.api.job(jobId, WAIT_S);
@@ -226,7 +299,12 @@ export class InspectView {
     }
   }
 
-  /** What was expected at a pixel? @param {number} x @param {number} y */
+  /**
+   * Request and show the distribution at a pixel.
+   *
+   * @param {number} x
+   * @param {number} y
+   */
   #ask(x, y) {
     const { picture } = this.#scored;
     const { model = null, job = null, map = null } = this.#result ?? {};
@@ -234,6 +312,8 @@ export class InspectView {
     this.#beliefs.replaceChildren();
     this.#sayTrouble("");
     if (!model || !picture) return;
+    // Of two values, the cost of the true one gives the whole distribution; nobody
+    // needs to be asked.
     if (!job && map && model.values === 2)
       return this.#beliefs.append(...beliefPlots([beliefOf(map.bits[y][x][0], picture, x, y)], model));
     this.#beliefs.setAttribute("aria-busy", "true");
@@ -244,7 +324,7 @@ export class InspectView {
     });
   }
 
-  /** Keep what stands before the chosen pixel, and draw the rest again. */
+  /** Keep the pixels before the chosen one, and draw the others again. */
   async #resample() {
     const { picture, chosen } = this.#scored;
     const { job = null, model = null } = this.#result ?? {};
@@ -265,14 +345,26 @@ export class InspectView {
     }
   }
 
-  /** @param {string} text */
+  /**
+   * Show a sentence about an error; "" hides it.
+   *
+   * @param {string} text
+   */
   #sayTrouble(text) {
     this.#trouble.textContent = text;
     this.#trouble.hidden = !text;
   }
 }
 
-/** Of black and white, by what the pixel cost. @param {number} bits @param {ImageData} picture @param {number} x @param {number} y @returns {ColourBelief} */
+/**
+ * Return the distribution of a black and white pixel by what it cost.
+ *
+ * @param {number} bits
+ * @param {ImageData} picture
+ * @param {number} x
+ * @param {number} y
+ * @returns {ColourBelief}
+ */
 function beliefOf(bits, { data, width }, x, y) {
   const value = Number(data[4 * (y * width + x)] > 127);
   const p = 2 ** -bits;

@@ -1,7 +1,9 @@
 /**
- * Panorama: one picture, wide, that goes on downwards for as long as one scrolls.
+ * The view "Panorama": one wide picture that goes on downwards for as long as one
+ * scrolls.
  *
- * A taller field begins with the rows of a shorter one: more of it is a taller one of the same seed.
+ * A taller field begins with the rows of a shorter one of the same seed, so more of it
+ * is drawn as a taller one.
  */
 
 import { formatNumber, t } from "../lang.js";
@@ -16,15 +18,26 @@ import { LatestRequest } from "../signal.js";
 
 /** @import {Model, RowEvent, Shared} from "../types" */
 
+/** Widths that are offered, in pixels. */
 const WIDTHS = [96, 160, 256];
+/** Rows that are drawn at first. */
 const FIRST_ROWS = 96;
-/** Where the server has not said how many pixels it takes. */
+/** Pixels of the picture, at most, until the server has stated its limit. */
 const MOST_PIXELS = 65_536;
 
-/** @typedef {{model: string, width: number, seed: number, temperature: number}} PanoramaOptions */
+/** Settings of a panorama. @typedef {{model: string, width: number, seed: number, temperature: number}} PanoramaOptions */
 
+/**
+ * The view at #panorama. rooms.js makes one when the view is first opened.
+ *
+ * `open(place)` shows the panorama that the address names; `leave()` cancels what is
+ * being drawn. Errors are shown beside the form.
+ */
 export class PanoramaView {
-  /** @param {HTMLElement} element @param {Shared} shared */
+  /**
+   * @param {HTMLElement} element - Section of the view.
+   * @param {Shared} shared - State and services of the page.
+   */
   constructor(element, shared) {
     this.#shared = shared;
     this.#element = element;
@@ -63,7 +76,12 @@ export class PanoramaView {
   #pixels = new ImageData(1, 1);
   #next = 0;
 
-  /** The same field, here or elsewhere. @param {string} place */
+  /**
+   * Show a panorama, or continue the one that is shown.
+   *
+   * @param {string} place - Settings as a query with model, width, seed and
+   *     temperature; "" continues.
+   */
   async open(place) {
     if (!place || place === this.#shownPlace) return this.#resume();
     await this.#shared.models.first();
@@ -84,7 +102,7 @@ export class PanoramaView {
     this.#unroll();
   }
 
-  /** Nobody looks: what is not drawn yet is not waited for. */
+  /** Cancel what is being drawn: the view is hidden. */
   leave() {
     this.#asking.start();
     this.#isBusy = false;
@@ -95,7 +113,11 @@ export class PanoramaView {
     if (this.#canvas.height > this.#next) this.#more(true);
   }
 
-  /** @param {Model[]} models */
+  /**
+   * Offer the models that draw fields.
+   *
+   * @param {Model[]} models
+   */
   #offer(models) {
     const able = models.filter((model) => model.field && model.can.includes("sample"));
     if (able.map(({ name }) => name).join() === [...this.#model.options].map(({ value }) => value).join()) return;
@@ -103,13 +125,17 @@ export class PanoramaView {
     find(this.#form, "[data-field=model]").hidden = able.length === 1; // there is nothing to choose
   }
 
-  /** @param {Event} event */
+  /**
+   * Handle the form's submission.
+   *
+   * @param {Event} event
+   */
   #submit(event) {
     event.preventDefault();
     this.#unroll();
   }
 
-  /** Begin at the top. */
+  /** Begin a new panorama at the top. */
   #unroll() {
     clearTrouble(this.#form);
     try {
@@ -137,11 +163,16 @@ export class PanoramaView {
     this.#more(true);
   }
 
-  /** Twice as many rows, up to the server's bound. @param {boolean} isFirst */
+  /**
+   * Draw twice as many rows, up to the server's limit.
+   *
+   * @param {boolean} isFirst
+   */
   async #more(isFirst = false) {
     if (!this.#wish || this.#isBusy || (!isFirst && !this.#next)) return;
     const { width, ...wish } = this.#wish;
     const { height: most } = this.#pixels;
+    // Doubling keeps the number of jobs small, since each one draws from the top.
     const rows = Math.min(most, Math.max(FIRST_ROWS, 2 * this.#next));
     if (rows <= this.#next) return;
     const signal = this.#asking.start();
@@ -164,7 +195,12 @@ export class PanoramaView {
     if (!signal.aborted && this.#isAtEnd) this.#more();
   }
 
-  /** One row more. @param {RowEvent} row @param {{channels: number, palette?: string[] | null}} look */
+  /**
+   * Add a row.
+   *
+   * @param {RowEvent} row
+   * @param {{channels: number, palette?: string[] | null}} look
+   */
   #put({ y, pixels }, look) {
     writeBytes(this.#pixels, pixels, look, y);
     contextOf(this.#canvas).putImageData(this.#pixels, 0, 0, 0, y, this.#pixels.width, 1);

@@ -1,4 +1,7 @@
-/** Real or not: half of twelve characters exist, and the network drew the others a moment ago. */
+/**
+ * The view "Real or not": half of twelve characters exist, and the network has just
+ * drawn the others.
+ */
 
 import { modelsFor } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
@@ -14,19 +17,31 @@ import { costOfPixel, NO_MODEL } from "../service/words.js";
 /** @import {Model, Shared} from "../types" */
 
 /**
+ * One character.
+ *
  * @typedef {object} Card
  * @property {ImageData} picture
- * @property {string} name of a real one; "" = it was drawn
- * @property {HTMLInputElement} box ticked by whoever thinks that it exists
+ * @property {string} name - The character if it is real; "" if it was drawn.
+ * @property {HTMLInputElement} box - Ticked if the reader thinks that it exists.
  * @property {HTMLElement} caption
- * @property {number | null} nats how surprising it is, once that is known
- * @property {number[] | null} bits of each pixel
+ * @property {number | null} nats - Its surprise; null until it is known.
+ * @property {number[] | null} bits - Bits of each pixel; null until they are known.
  */
 
+/** Real characters, and drawn ones. */
 const HALF = 6;
 
+/**
+ * The view at #real. rooms.js makes one when the view is first opened.
+ *
+ * `open()` shows twelve characters and requests what is missing; `leave()` cancels what
+ * is requested. Errors are shown as sentences.
+ */
 export class RealView {
-  /** @param {HTMLElement} element @param {Shared} shared */
+  /**
+   * @param {HTMLElement} element - Section of the view.
+   * @param {Shared} shared - State and services of the page.
+   */
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
@@ -55,7 +70,7 @@ export class RealView {
   #cards = [];
   #isTurned = false;
 
-  /** It is seen now. */
+  /** Show the view. */
   open() {
     if (this.#element.hidden || this.#question.isAsking) return;
     if (!this.#cards.length) this.#begin();
@@ -64,7 +79,11 @@ export class RealView {
 
   leave = () => this.#question.giveUp();
 
-  /** @param {Model[]} models */
+  /**
+   * Choose among the models that are loaded now.
+   *
+   * @param {Model[]} models
+   */
   #suit(models) {
     const able = modelsFor("guess", models);
     this.#model = able.find((model) => this.#shared.backend.isReady("sample", model)) ?? able[0] ?? null;
@@ -73,7 +92,7 @@ export class RealView {
     this.open();
   }
 
-  /** Twelve others. */
+  /** Draw and choose twelve new characters. */
   #begin() {
     const model = this.#model;
     if (!model) return;
@@ -91,7 +110,11 @@ export class RealView {
     });
   }
 
-  /** @param {{picture: ImageData, name: string}[]} pictures */
+  /**
+   * Show the characters.
+   *
+   * @param {{picture: ImageData, name: string}[]} pictures
+   */
   #lay(pictures) {
     this.#isTurned = false;
     this.#cards = pictures.map(({ picture, name }, i) => {
@@ -117,12 +140,13 @@ export class RealView {
     this.#count();
   }
 
+  /** Show how many are ticked. */
   #count() {
     const ticked = this.#cards.filter(({ box }) => box.checked).length;
     if (!this.#isTurned) this.#say(t("{count} ticked; {half} of them exist.", { count: ticked, half: HALF }));
   }
 
-  /** What each is. */
+  /** Turn the characters over: show which exist. */
   #turn() {
     this.#isTurned = true;
     for (const card of this.#cards) show(card);
@@ -131,12 +155,13 @@ export class RealView {
     this.#weigh();
   }
 
+  /** Return how many answers were right, in words. */
   get #found() {
     const facts = { count: formatNumber(this.#cards.filter(isRight).length), all: formatNumber(this.#cards.length) };
     return t("You were right about {count} of {all}.", facts);
   }
 
-  /** How surprising the network finds each. */
+  /** Request the surprise of each character. */
   #weigh() {
     const [model, cards] = [this.#model, this.#cards];
     this.#say(this.#found);
@@ -147,7 +172,13 @@ export class RealView {
     });
   }
 
-  /** @param {Model} model @param {Card} card @param {AbortSignal} signal */
+  /**
+   * Score one character and show its surprise.
+   *
+   * @param {Model} model
+   * @param {Card} card
+   * @param {AbortSignal} signal
+   */
   async #measure(model, card, signal) {
     if (card.nats !== null) return;
     const { score, map } = await this.#shared.backend.scoreMap(model, card, { signal });
@@ -156,23 +187,40 @@ export class RealView {
     show(card);
   }
 
-  /** @param {string} text */
+  /**
+   * Show a sentence.
+   *
+   * @param {string} text
+   */
   #say(text) {
     find(this.#element, ".standing").textContent = text;
   }
 }
 
-/** @param {Card} card */
+/**
+ * Return true if the reader's answer about a character is right.
+ *
+ * @param {Card} card
+ */
 function isRight({ name, box }) {
   return box.checked === Boolean(name);
 }
 
-/** What a pixel of it cost, once it is turned over and that is known. @param {Card} card @param {number} at */
+/**
+ * Return what a pixel of a character cost, in words; "" until it is known.
+ *
+ * @param {Card} card
+ * @param {number} at
+ */
 function costIn({ picture, bits }, at) {
   return bits ? costOfPixel(bits[at], picture.data[4 * at] > 127) : "";
 }
 
-/** Its other side. @param {Card} card */
+/**
+ * Show what a character is.
+ *
+ * @param {Card} card
+ */
 function show(card) {
   const { name, box, caption, nats } = card;
   box.disabled = true;
@@ -184,7 +232,11 @@ function show(card) {
   caption.parentElement?.setAttribute("data-right", String(isRight(card)));
 }
 
-/** Can surprise tell them apart? @param {Card[]} cards */
+/**
+ * Return whether surprise tells real and drawn characters apart, in words.
+ *
+ * @param {Card[]} cards
+ */
 function verdict(cards) {
   const mean = (/** @type {Card[]} */ some) =>
     some.reduce((sum, { nats }) => sum + (nats ?? 0), 0) / Math.LN2 / some.length;

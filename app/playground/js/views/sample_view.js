@@ -1,4 +1,7 @@
-/** Sample: new images from nothing, of one model, or of what is to be compared; beneath, what was drawn before. */
+/**
+ * The view "Sample": new images of one model, or a comparison, and below them the
+ * history.
+ */
 
 import { Comparison } from "../parts/comparison.js";
 import { el, find, uniqueId } from "../parts/dom.js";
@@ -18,19 +21,34 @@ import { DrawingView } from "./drawing_view.js";
 /** @import {JobInput, Job, Recipe, HistoryEntry, Settings, Shared} from "../types" */
 /** @import {Variant} from "../parts/comparison.js" */
 
+/** Number of images at first. */
 const IMAGES = 16;
-/** Of each row that is compared. */
+/** Images of each row of a comparison. */
 const COLUMNS = 6;
+/** Temperatures that are compared. */
 const TEMPERATURES = [0.3, 0.6, 1, 1.4, 2];
-/** What some of them mean. @type {Record<number, string>} */
+/**
+ * Temperature -> what it means.
+ *
+ * @type {Record<number, string>}
+ */
 const NOTES = {
   0.3: t("cold: hardly anything but what is likely"),
   1: t("what the network believes"),
   2: t("hot: nearly anything goes"),
 };
 
+/**
+ * The views at #sample, #compare and #history. rooms.js makes one when one of them is
+ * first opened.
+ *
+ * Methods: those of `ViewInstance` in types.d.ts. Errors are shown beside the form.
+ */
 export class SampleView {
-  /** @param {HTMLElement} element @param {Shared} shared */
+  /**
+   * @param {HTMLElement} element - Section of the view.
+   * @param {Shared} shared - State and services of the page.
+   */
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
@@ -69,10 +87,16 @@ export class SampleView {
     new Option(t("Several models"), "models"),
     new Option(t("Several temperatures"), "temperatures"),
   );
-  /** The comparison that is shown, as it stands in the address. */
+  /** Comparison that is shown, as a query; "" for none. */
   #shownPlace = "";
 
-  /** A job, what is compared, or what was drawn before. @param {string} place @param {string} [_further] @param {string} [name] */
+  /**
+   * Show a job, a comparison, or the history.
+   *
+   * @param {string} place - Id of a job, or a comparison as a query; "" for none.
+   * @param {string} [_further]
+   * @param {string} [name] - "sample", "compare" or "history".
+   */
   async open(place, _further, name = "") {
     this.#strip.show();
     this.#strip.look();
@@ -91,7 +115,10 @@ export class SampleView {
     else this.#compare(Boolean(place));
   }
 
-  /** Where a file is opened that was drawn here: the page finds what it says. */
+  /**
+   * Return a button that opens a picture that was drawn here; the page reads its
+   * settings.
+   */
   #opener() {
     const file = el("input", { type: "file", id: uniqueId("file"), accept: "image/png,.pxrn", class: "unseen" });
     file.addEventListener("change", () => {
@@ -103,26 +130,39 @@ export class SampleView {
     return el("div", { class: "drop" }, file, label);
   }
 
-  /** @param {Recipe} recipe */
+  /**
+   * Draw what a link names, and compare the bytes.
+   *
+   * @param {Recipe} recipe
+   */
   follow(recipe) {
     this.#turnTo("");
     this.#drawing.follow(recipe);
   }
 
-  /** @param {Settings | HistoryEntry | Job} settings @param {JobInput} given */
+  /**
+   * Put settings into the form.
+   *
+   * @param {Settings | HistoryEntry | Job} settings
+   * @param {JobInput} given
+   */
   restore(settings, given) {
     this.#turnTo("");
     this.#drawing.restore(settings, given);
   }
 
-  /** @param {string} by */
+  /**
+   * Choose what is compared; "" for nothing.
+   *
+   * @param {string} by
+   */
   #turnTo(by) {
     if (Boolean(by) === Boolean(this.#by.value)) return;
     this.#by.value = by;
     this.#suit();
   }
 
-  /** The form asks for what can be compared. */
+  /** Adapt the form to what is compared. */
   #suit() {
     const by = this.#by.value;
     const isCompared = Boolean(by);
@@ -135,7 +175,12 @@ export class SampleView {
     this.#comparison.element.hidden = !isCompared;
   }
 
-  /** Put what a link compares into the form. @param {URLSearchParams} query @returns {string} why that cannot be drawn; "" if it can */
+  /**
+   * Put a comparison into the form. Return a sentence if it cannot be drawn, else "".
+   *
+   * @param {URLSearchParams} query
+   * @returns {string} why that cannot be drawn; "" if it can
+   */
   #restore(query) {
     const [n, seed, temperature] = ["n", "seed", "temperature"].map((name) => Number(query.get(name)));
     const names = query.get("models")?.split(",") ?? [];
@@ -150,7 +195,12 @@ export class SampleView {
     return "";
   }
 
-  /** @param {boolean} isAsked else it leaves no trace in address and history */
+  /**
+   * Draw a comparison.
+   *
+   * @param {boolean} isAsked - False for an example, which is kept neither in the
+   *     address nor in the history.
+   */
   async #compare(isAsked) {
     const form = /** @type {HTMLFormElement} */ (find(this.#element, "form"));
     clearTrouble(form);
@@ -173,7 +223,12 @@ export class SampleView {
     }
   }
 
-  /** What each row is drawn with. Throws FieldTrouble. @returns {Variant[]} */
+  /**
+   * Return the model and options of each row.
+   *
+   * @returns {Variant[]}
+   * @throws {FieldTrouble} if a field is invalid or no model is chosen.
+   */
   #variants() {
     const { n, seed, temperature } = this.#fields.read();
     const { chosen } = this.#models;
@@ -190,7 +245,11 @@ export class SampleView {
     }));
   }
 
-  /** Every number of it, so that it can be told to others. @param {Variant[]} variants */
+  /**
+   * Return the comparison as a query.
+   *
+   * @param {Variant[]} variants
+   */
   #placeOf(variants) {
     const models = [...new Set(variants.map(({ model }) => model.name))].join(",");
     const values = { by: this.#by.value, models, ...this.#fields.read() };

@@ -1,4 +1,7 @@
-/** What it sees: one pixel of one picture, and how much each earlier one matters for it, in several networks side by side. */
+/**
+ * The view "What it sees": how much each earlier pixel matters for one pixel, in
+ * several networks side by side.
+ */
 
 import { pause } from "../service/api.js";
 import { costOf, isInOneOrder } from "../service/choice.js";
@@ -12,11 +15,21 @@ import { NO_MODEL } from "../service/words.js";
 
 /** @import {Model, PixelBelief, Shared} from "../types" */
 
-/** Whoever goes over the picture with the arrow keys asks where they stop. */
+/** Milliseconds without an arrow key before the models are asked. */
 const REST_MS = 150;
 
+/**
+ * The view at #sight. rooms.js makes one when the view is first opened.
+ *
+ * It shows a panel for each kind of network (`comparableModels`). `open()` requests
+ * what is missing, `leave()` cancels it, `take(file)` uses a picture file. Errors are
+ * shown as sentences.
+ */
 export class SightView {
-  /** @param {HTMLElement} element @param {Shared} shared */
+  /**
+   * @param {HTMLElement} element - Section of the view.
+   * @param {Shared} shared - State and services of the page.
+   */
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
@@ -40,28 +53,36 @@ export class SightView {
   #panels = [];
   #offered = "";
   #chosen = [0, 0];
-  /** The question that the panels are to answer, or "" once they did. */
+  /** Pixel for which the answers are missing; "" if none is. */
   #open = "";
   #isReady = false;
   #question;
 
-  /** It is seen now: what is not answered yet is asked. */
+  /** Show the view and request the answers that are missing. */
   open() {
     if (!this.#open || this.#question.isAsking || this.#element.hidden) return;
     if (this.#isReady) this.#ask();
     else this.#wait(t("The model is being made ready…"));
   }
 
-  /** It is not seen any more: nobody waits for an answer. */
+  /** Cancel what is requested: the view is hidden. */
   leave = () => this.#question.giveUp();
 
-  /** @param {File} file */
+  /**
+   * Use a picture file; return true.
+   *
+   * @param {File} file
+   */
   take(file) {
     this.#pictures.take(file);
     return true;
   }
 
-  /** A panel for each kind of network. @param {Model[]} models */
+  /**
+   * Show a panel for each kind of network that is loaded now.
+   *
+   * @param {Model[]} models
+   */
   #suit(models) {
     const side = comparableModels(models);
     this.#say(side.length ? null : NO_MODEL);
@@ -72,7 +93,12 @@ export class SightView {
     this.open();
   }
 
-  /** @param {string} key @param {Model[]} side */
+  /**
+   * Make the panels of these models.
+   *
+   * @param {string} key
+   * @param {Model[]} side
+   */
   #lay(key, side) {
     this.#offered = key;
     const [{ width, height }] = side;
@@ -83,13 +109,21 @@ export class SightView {
     this.#pictures.suit(side[0]);
   }
 
-  /** @param {ImageData} picture */
+  /**
+   * Show another picture in all panels.
+   *
+   * @param {ImageData} picture
+   */
   #show(picture) {
     for (const panel of this.#panels) panel.show(picture);
     this.#choose(this.#chosen);
   }
 
-  /** @param {number[]} pixel */
+  /**
+   * Choose a pixel in all panels.
+   *
+   * @param {number[]} pixel
+   */
   #choose(pixel) {
     this.leave();
     this.#chosen = pixel;
@@ -98,7 +132,7 @@ export class SightView {
     this.open();
   }
 
-  /** All networks the same; only the answers to the last question are shown. */
+  /** Ask all networks about the chosen pixel. Only the last answers are shown. */
   #ask() {
     const { picture } = this.#pictures;
     const [x, y] = this.#chosen;
@@ -120,12 +154,20 @@ export class SightView {
     });
   }
 
-  /** @param {string} text in each panel, in the place of an answer */
+  /**
+   * Show a sentence in each panel in place of an answer.
+   *
+   * @param {string} text - in each panel, in the place of an answer
+   */
   #wait(text) {
     for (const panel of this.#panels) panel.wait(text);
   }
 
-  /** @param {unknown} error */
+  /**
+   * Show a sentence about an error; null hides it.
+   *
+   * @param {unknown} error
+   */
   #say(error) {
     const line = find(this.#element, ".sight-trouble");
     line.hidden = error === null;
@@ -134,10 +176,15 @@ export class SightView {
 }
 
 /**
- * The best of each kind of network, of those that draw the same kind of picture: of the kind that most networks draw. The
- * better one sees, the further to the right it stands.
+ * Return the models that are shown side by side: the best of each kind of network, of
+ * models with pictures of the same size and values.
  *
- * @param {Model[]} models
+ * If there are several such sizes, the one with most kinds of network is taken. Models
+ * with a palette, in another order than reading order, or that cannot score are left
+ * out.
+ *
+ * @param {Model[]} models - Models that workers have loaded.
+ * @returns A new list, the better the further to the right; empty if no model fits.
  */
 export function comparableModels(models) {
   /** @type {Map<string, Map<string, Model>>} */

@@ -1,4 +1,4 @@
-/** Teach: a model of your own pictures, trained and served here. */
+/** The view "Teach": a model of the person's own pictures, trained and served here. */
 
 import { formatNumber, t } from "../lang.js";
 import { el, find } from "../parts/dom.js";
@@ -16,16 +16,28 @@ const PRIVACY = t("A model can draw pictures again that it learned from. The pic
 const CREDIT = t("The emoji are Noto Emoji, by Google (Apache-2.0), made small and of 16 colours.");
 const OFF = t("Nothing is trained on this server: PIXELRNN_ADDED_DIR and PIXELRNN_TRAINING=1 switch it on.");
 
+/** Megabytes of the files together, at most. */
 const MOST_MB = 64;
+/** Names of files that the service unpacks itself. */
 const ARCHIVE = /\.(zip|npz)$/i;
+/** Names of files that are drawn as pixels here. */
 const ICON = /\.svg$/i;
-/** Pixels a side as which an icon is drawn that has none of its own. */
+/** Side in pixels of an icon that is drawn. */
 const ICON_SIDE = 32;
 
-/** A file, and where it lay: its folder is its label. @typedef {[path: string, file: File]} Found */
+/** A file and its path; the folder in the path is its label. @typedef {[path: string, file: File]} Found */
 
+/**
+ * The view at #teach. rooms.js makes one when the view is first opened.
+ *
+ * `open(id)` shows a training, `take(file)` uses a file, `leave()` stops following the
+ * training, which goes on. Errors are shown beside the form.
+ */
 export class TeachView {
-  /** @param {HTMLElement} element @param {Shared} shared */
+  /**
+   * @param {HTMLElement} element - Section of the view.
+   * @param {Shared} shared - State and services of the page.
+   */
   constructor(element, shared) {
     this.#element = element;
     this.#shared = shared;
@@ -68,7 +80,11 @@ export class TeachView {
   /** @type {Found[]} */
   #found = [];
 
-  /** A training, or the newest that goes on. @param {string} id */
+  /**
+   * Show a training, or the newest one that has not ended.
+   *
+   * @param {string} id - Id of the job; "" for none.
+   */
   async open(id) {
     this.#element.toggleAttribute("data-used", Boolean(id));
     if (id) return this.#board.watch(id);
@@ -79,17 +95,25 @@ export class TeachView {
     if (open && !this.#element.hidden) this.#shared.onJob(open.id);
   }
 
+  /** Stop following the training: the view is hidden. */
   leave() {
     this.#board.watch("");
   }
 
-  /** What the form asks for, as one call; whoever makes it has the pictures. */
+  /**
+   * Return the call of the form with an empty archive, for the code: whoever runs it
+   * has the pictures.
+   */
   #request() {
     const body = this.#body(new Blob([], { type: "application/zip" }));
     return { path: "/train", body };
   }
 
-  /** @param {Blob} images */
+  /**
+   * Return the form to send.
+   *
+   * @param {Blob} images
+   */
   #body(images) {
     const body = new FormData();
     body.set("images", images, "pictures");
@@ -98,12 +122,21 @@ export class TeachView {
     return body;
   }
 
-  /** @param {File} file */
+  /**
+   * Use a file; return true.
+   *
+   * @param {File} file
+   */
   take(file) {
     return this.#take(withPaths([file]));
   }
 
-  /** @param {Found[]} found @returns {boolean} whether there are any */
+  /**
+   * Use files; return false if there are none.
+   *
+   * @param {Found[]} found
+   * @returns {boolean} whether there are any
+   */
   #take(found) {
     if (!found.length) return false;
     clearTrouble(this.#form);
@@ -114,6 +147,7 @@ export class TeachView {
     return true;
   }
 
+  /** Use the page's own archive of emoji. */
   async #takeEmoji() {
     const answer = await fetch(assetUrl("emoji.zip")).catch(() => null);
     if (!answer?.ok) return showTrouble(this.#form, new Unreachable());
@@ -121,21 +155,34 @@ export class TeachView {
     this.#name.value = "my-emoji";
   }
 
-  /** @param {string} text @param {Record<string, any>} properties */
+  /**
+   * Return a button that chooses files.
+   *
+   * @param {string} text
+   * @param {Record<string, any>} properties
+   */
   #opener(text, properties) {
     const input = el("input", { type: "file", class: "unseen", ...properties });
     input.addEventListener("change", () => this.#take(withPaths(input.files ?? [])));
     return el("label", { class: "button" }, input, text);
   }
 
-  /** Anywhere in the view. @param {DragEvent} event */
+  /**
+   * Use files and folders that are dropped anywhere in the view.
+   *
+   * @param {DragEvent} event
+   */
   async #drop(event) {
     event.preventDefault();
     event.stopPropagation();
     if (event.dataTransfer) this.#take(await droppedFiles(event.dataTransfer).catch(() => []));
   }
 
-  /** @param {Event} event */
+  /**
+   * Start the training.
+   *
+   * @param {Event} event
+   */
   async #submit(event) {
     event.preventDefault();
     clearTrouble(this.#form);
@@ -155,19 +202,34 @@ export class TeachView {
   }
 }
 
-/** @param {Iterable<File>} files @returns {Found[]} */
+/**
+ * Return files with their paths.
+ *
+ * @param {Iterable<File>} files
+ * @returns {Found[]}
+ */
 function withPaths(files) {
   return Array.from(files, (file) => [file.webkitRelativePath || file.name, file]);
 }
 
-/** What is dropped, with all that lies in its folders. @param {DataTransfer} transfer @returns {Promise<Found[]>} */
+/**
+ * Return the files that are dropped, also those in folders.
+ *
+ * @param {DataTransfer} transfer
+ * @returns {Promise<Found[]>}
+ */
 async function droppedFiles({ items, files }) {
   const entries = Array.from(items, (item) => item.webkitGetAsEntry()); // gone as soon as anything is waited for
   if (!entries.some((entry) => entry?.isDirectory)) return withPaths(files);
   return (await Promise.all(entries.map(filesIn))).flat();
 }
 
-/** @param {any} entry of a file system, or null @returns {Promise<Found[]>} */
+/**
+ * Return the files of an entry of a file system.
+ *
+ * @param {any} entry - of a file system, or null
+ * @returns {Promise<Found[]>}
+ */
 async function filesIn(entry) {
   if (entry?.isFile) return [[entry.fullPath.slice(1), await new Promise((resolve, no) => entry.file(resolve, no))]];
   const reader = entry?.createReader();
@@ -179,7 +241,16 @@ async function filesIn(entry) {
   return found;
 }
 
-/** One file: an archive as it is, else a zip of all. Throws FieldTrouble. @param {Found[]} found @returns {Promise<Blob>} */
+/**
+ * Return one file to send: an archive as it is, otherwise a ZIP archive of all files.
+ *
+ * SVG files are drawn as PNG files of 32 x 32 pixels; one that cannot be drawn stays as
+ * it is.
+ *
+ * @param {Found[]} found - Path and content of each file.
+ * @returns {Promise<Blob>}
+ * @throws {FieldTrouble} if there is no file, or if they are too large together.
+ */
 export async function packFiles(found) {
   if (!found.length) throw new FieldTrouble("image", t("Choose pictures first."));
   if (megabytes(found) > MOST_MB) throw new FieldTrouble("image", t("At most {most} MB are taken.", { most: MOST_MB }));
@@ -190,11 +261,12 @@ export async function packFiles(found) {
 }
 
 /**
- * An SVG as a PNG, since the service reads pixels alone. As an image it runs no scripts and fetches nothing. One that
- * cannot be drawn stays as it is, and the service counts it as unreadable.
+ * Return an SVG file as a PNG file, since the service reads only pixels. As an image,
+ * an SVG runs no scripts and fetches nothing.
  *
  * @param {Found} found
- * @returns {Promise<[path: string, file: Blob]>}
+ * @returns {Promise<[path: string, file: Blob]>} The PNG; the file as it is if it
+ *     cannot be drawn, which the service then counts as unreadable.
  */
 async function iconAsPng([path, file]) {
   const url = URL.createObjectURL(new Blob([file], { type: "image/svg+xml" }));
@@ -214,7 +286,11 @@ async function iconAsPng([path, file]) {
   }
 }
 
-/** @param {Found[]} found */
+/**
+ * Return the size of files in megabytes.
+ *
+ * @param {Found[]} found
+ */
 function megabytes(found) {
   return found.reduce((sum, [, { size }]) => sum + size, 0) / 1e6;
 }

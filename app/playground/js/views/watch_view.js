@@ -1,4 +1,4 @@
-/** Watch: a picture is drawn before the reader's eyes. */
+/** The view "Watch": a picture is drawn before the reader's eyes. */
 
 import { modelsFor, hasInk } from "../service/choice.js";
 import { find } from "../parts/dom.js";
@@ -12,11 +12,22 @@ import { Player } from "../parts/player.js";
 
 /** @import {Model, Shared} from "../types" */
 
-/** So long nothing may move: then a film does. */
+/** Milliseconds without a picture after which a film is shown. */
 const PATIENCE_MS = 600;
 
+/**
+ * The view at #watch, the first of the page. rooms.js makes one when the view is first
+ * opened.
+ *
+ * It draws pictures of the chosen kind one after the other with a `Player`, and shows a
+ * film until a model is ready. `open()` starts, `leave()` cancels what is requested.
+ * Errors are shown as sentences.
+ */
 export class WatchView {
-  /** @param {HTMLElement} element @param {Shared} shared */
+  /**
+   * @param {HTMLElement} element - Section of the view.
+   * @param {Shared} shared - State and services of the page.
+   */
   constructor(element, shared) {
     this.#element = element;
     this.#line = find(element, ".explained > .trouble");
@@ -40,7 +51,7 @@ export class WatchView {
   #shared;
   #player;
   #kinds;
-  /** The best of each kind. @type {Model[]} */
+  /** The best model of each kind of picture. @type {Model[]} */
   #offered = [];
   /** @type {Model | null} */
   #model = null;
@@ -49,7 +60,7 @@ export class WatchView {
   #isCutOff = false;
   #isPatient = true;
 
-  /** It is seen now: something is drawn, if nothing was. */
+  /** Show the view and draw a picture if there is none. */
   open() {
     if (this.#element.hidden) return;
     const isReady = this.#isReady(this.#model);
@@ -57,20 +68,28 @@ export class WatchView {
     else if (!this.#isPatient) this.#fill();
   }
 
-  /** @param {Model | null | undefined} model */
+  /**
+   * Return true if somebody can draw with a model at once.
+   *
+   * @param {Model | null | undefined} model
+   */
   #isReady(model) {
     return Boolean(model && this.#shared.backend.isReady("sample", model));
   }
 
   leave = () => this.#player.leave();
 
-  /** A film, where nothing else is. */
+  /** Show a film if there is nothing else. */
   #fill() {
     this.#isPatient = false;
     if (!this.#player.isShown && !this.#element.hidden) this.#player.showFilm();
   }
 
-  /** @param {Model[]} models */
+  /**
+   * Choose among the models that are loaded now.
+   *
+   * @param {Model[]} models
+   */
   #suit(models) {
     this.#offered = firstOfEach(modelsFor("watch", models));
     this.#all = models.length;
@@ -88,13 +107,17 @@ export class WatchView {
     this.open();
   }
 
-  /** @param {string} name */
+  /**
+   * Draw with the model of this name.
+   *
+   * @param {string} name
+   */
   #choose(name) {
     this.#model = this.#offered.find((model) => model.name === name) ?? null;
     this.#drawAnother();
   }
 
-  /** A picture of the next kind that somebody draws at once. */
+  /** Draw a picture of the next kind for which a model is ready. */
   #goOn() {
     const at = this.#offered.findIndex((model) => model === this.#model);
     const others = [...this.#offered.slice(at + 1), ...this.#offered.slice(0, at + 1)];
@@ -104,6 +127,11 @@ export class WatchView {
     this.#drawAnother(false);
   }
 
+  /**
+   * Draw another picture.
+   *
+   * isAsked: Whether the person asked for it.
+   */
   #drawAnother(isAsked = true) {
     this.#say(null);
     if (!this.#model) return this.#say(NO_MODEL);
@@ -111,14 +139,18 @@ export class WatchView {
     this.#player.begin(this.#model, isAsked);
   }
 
-  /** The reader goes on with it, where one draws with white and black, or with the colours of a palette. */
+  /** Open the pad with what is drawn so far. */
   #drawOn() {
     const { drawnPart, model } = this.#player;
     if (model && drawnPart) this.#shared.onSend("ink", dataUrlOf(drawnPart), model.name, this.#player.count);
     else location.hash = "ink";
   }
 
-  /** What is seen here: by whom, or that it is recorded, and what is waited for. @param {string} waiting */
+  /**
+   * Show who draws the picture, or that it is recorded, or what is waited for.
+   *
+   * @param {string} waiting
+   */
   #tell(waiting) {
     const present = t("This picture is being drawn one pixel at a time");
     const past = t("This picture was drawn one pixel at a time");
@@ -132,6 +164,7 @@ export class WatchView {
     find(this.#element, ".origin").title = model?.name ?? "";
   }
 
+  /** Return why a recorded picture is shown. */
   get #recorded() {
     if (!this.#model?.compiling) return t("Recorded earlier.");
     const counts = { ready: formatNumber(this.#isReadyCount), all: formatNumber(this.#all) };
@@ -147,16 +180,26 @@ export class WatchView {
     );
   }
 
-  /** @param {unknown} error */
+  /**
+   * Show a sentence about an error; null hides it.
+   *
+   * @param {unknown} error
+   */
   #say(error) {
-    this.#isCutOff = error instanceof Unreachable; // when the server is back it begins by itself
+    // When the server is back, drawing begins by itself.
+    this.#isCutOff = error instanceof Unreachable;
     this.#line.hidden = error === null;
     this.#line.textContent = error === null || typeof error === "string" ? error : explain(error).text;
     if (error !== null && !this.#isPatient) this.#fill();
   }
 }
 
-/** What kind of picture it is going to be: how the data was split is no news here. @param {Model} model @param {boolean} isHere */
+/**
+ * Return what a model was trained on, and whether this browser draws, in words.
+ *
+ * @param {Model} model
+ * @param {boolean} isHere
+ */
 function originOf({ data }, isHere) {
   const by = t("By a network trained on {data}.", { data: data.split(" (")[0] });
   return isHere ? `${by} ${t("Drawn in this browser.")}` : by;
