@@ -56,7 +56,6 @@ from app.webhooks.calls import WebhookCalls
 from app.webhooks.signatures import key_of
 from app.wire import error_handlers
 from app.wire.compression import Compression
-from app.wire.head_requests import HeadRequests
 from app.wire.middleware import RequestMiddleware
 from app.wire.stopping import Stopping
 
@@ -117,7 +116,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.services = services
     error_handlers.install(app)
     app.add_middleware(Compression)
-    app.add_middleware(HeadRequests)
     gatekeeper = Gatekeeper(
         Keyring(settings.api_keys, key_file and key_file.entries),
         links,

@@ -2,9 +2,8 @@
 everything around the application.
 
 receiving.py        HTTP/1.1 within limits of size, number and time
-middleware.py       id, caller, headers of every response, log line, metrics
+middleware.py       id, caller, headers of every response, HEAD, log line, metrics
 cross_origin.py     CORS headers for pages of other origins
-head_requests.py    HEAD for every GET
 compression.py      gzip for long texts
 error_handlers.py   each failure as problem+json
 stopping.py         ends open streams and long polls when the process stops

@@ -200,7 +200,7 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 
 def _methods_of_path(request: Request) -> str:
     """Return all methods of this path. The router names only those of the first
-    matching route, and app.wire.head_requests adds HEAD to each GET."""
+    matching route, and app.wire.middleware adds HEAD to each GET."""
 
     def is_known(method: str) -> bool:
         scope = {**request.scope, "method": method}

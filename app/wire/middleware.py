@@ -1,5 +1,5 @@
 """What happens around every request: its id, its caller, the headers of every response,
-and the log line and metrics at its end.
+HEAD for every GET, and the log line and metrics at its end.
 
 It runs outside the application, so that no byte of a body is read from a caller who is
 not admitted.
@@ -85,7 +85,10 @@ class RequestMiddleware:
             return
         try:
             async with self._stopping.in_time():
-                await self._app(scope, receive, send)
+                if scope["method"] == "HEAD":
+                    await self._answer_head(scope, receive, send)
+                else:
+                    await self._app(scope, receive, send)
         except TimeoutError:  # of in_time; the application answers its own timeouts
             if not exchange.has_begun:
                 stopping = StoppingError(
@@ -98,6 +101,26 @@ class RequestMiddleware:
             if exchange.has_begun:
                 raise
             await response_to_bug(error, path)(scope, receive, send)
+
+    async def _answer_head(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer a GET, and send only the headers of its response.
+
+        The response ends after them; the server then tells the application that the
+        client has disconnected, so that a stream ends too.
+        """
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                end = {"type": "http.response.body", "body": b"", "more_body": False}
+                await send(end)
+
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self._app(as_get, receive, send_head)
+        finally:
+            # The router stores the route in its own scope, and `_record` needs it.
+            scope["route"] = as_get.get("route")
 
     def _record(self, scope: Scope, exchange: "_Exchange", span: Span) -> None:
         """End the request's span, count it in the metrics, and log it."""
