@@ -34,8 +34,8 @@ from model_core.compiled.loop import BY_COLUMN, IN_RING
 from model_core.compiled.tiles import WIDEST
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.compiled.kind import CompiledKind
-from model_core.sampling.compiled.prepared import prepared
 from model_core.sampling.compiled.stage import CompiledStage
+from model_core.sampling.compiled.weights import prepared
 
 Array = NDArray[Any]
 Entry = dict[str, Any]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from model_core import complete, decode, encode
 from model_core.image_request import ImageRequest
 from model_core.models import Model
-from model_core.sampling.compiled.prepared import prepared
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threads import use_threads
+from model_core.sampling.compiled.weights import prepared
 from model_core.sampling.model_engine import Engine
 
 COUNTS = (1, 2, 3, 8)

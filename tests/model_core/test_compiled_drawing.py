@@ -9,8 +9,8 @@ from model_core.image_request import ImageRequest
 from model_core.kinds import part
 from model_core.models import Model
 from model_core.networks import PixelNetwork
-from model_core.sampling.compiled.prepared import prepared
 from model_core.sampling.compiled.stage import CompiledStage
+from model_core.sampling.compiled.weights import prepared
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain.stage import PlainStage
@@ -75,7 +75,7 @@ def test_compiled_drawing_equals_the_reference(
 
 @pytest.mark.usefixtures("way")
 def test_weights_that_were_written_to_are_drawn_with() -> None:
-    """Laid out once for all drawings (compiled/prepared.py), and again after an optimiser's step or a loaded file."""
+    """Laid out once for all drawings (compiled/weights.py), and again after an optimiser's step or a loaded file."""
     model, other = lively("mnist-row-lstm"), lively("mnist-row-lstm")
     assert isinstance(model.network, PixelNetwork)
     before = sample(model, 3, seed=11)

@@ -3,7 +3,7 @@ order in which the loops read them.
 
 stage.py         a stage on one thread;  threaded.py  on several
 threads.py       the threads themselves
-prepared.py      a network's weights for the loops, kept while they are valid
+weights.py       a network's weights for the loops, kept while they are valid
 kind.py          what each kind of network adds: its file here
-layout.py weights.py colour_order.py   how maps and weights are laid out
+layout.py, colour_order.py   how maps and weights are laid out
 """

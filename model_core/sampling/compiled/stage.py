@@ -24,8 +24,7 @@ from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.compiled.colour_order import Maps
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import Floats
-from model_core.sampling.compiled.prepared import Prepared, prepared
-from model_core.sampling.compiled.weights import Room, made, zeros
+from model_core.sampling.compiled.weights import Prepared, Room, made, prepared, zeros
 from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.stage import Drawing, SlotRow, condition_of
 

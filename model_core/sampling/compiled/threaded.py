@@ -17,13 +17,13 @@ from model_core.compiled.range_coder import Coder
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.compiled.kind import Sizes
 from model_core.sampling.compiled.layout import Floats
-from model_core.sampling.compiled.prepared import prepared
 from model_core.sampling.compiled.stage import (
     TOGETHER,
     CompiledStage,
     state_bytes,
 )
 from model_core.sampling.compiled.threads import run_together
+from model_core.sampling.compiled.weights import prepared
 from model_core.sampling.stage import Drawing, SlotRow
 
 WORTH_S = 50e-6

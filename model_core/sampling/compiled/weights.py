@@ -1,9 +1,10 @@
 """Make the arrays that the compiled steps read (model_core/compiled) from a network's
-modules."""
+modules: once for each network, until a weight changes (`prepared`)."""
 
 from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -11,8 +12,9 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor, nn
 
 from model_core.compiled.records import SIDE, Shared
+from model_core.kinds import part
 from model_core.layers.masked_conv import MaskedConv2d
-from model_core.networks.pixel_network import PixelNetwork
+from model_core.networks.pixel_network import PixelNetwork, WeightVersions
 from model_core.sampling.compiled.colour_order import Maps, weights_by_colour
 from model_core.sampling.compiled.kind import CompiledKind
 from model_core.sampling.compiled.layout import (
@@ -165,3 +167,45 @@ def filled(initials: list[Tensor], hidden: Layout, cells: int) -> Room:
     cells_of_layers = [pad_vector(initial, hidden) for initial in initials]
     cell = np.stack(cells_of_layers)[:, None]  # (L, 1, width)
     return Room((len(initials), cells, cell.shape[-1]), starts=((..., cell),))
+
+
+class Prepared(NamedTuple):
+    """Arrays that all stages of a network share and only read; `prepared` makes
+    them."""
+
+    kind: CompiledKind
+    """The network's kind, with its loop."""
+    maps: Maps
+    """Layouts of its maps."""
+    shared: Shared
+    """What all kinds of loop read."""
+    weights: dict[str, Any]
+    """Fields of the kind's record `Layers` that hold weights, by name."""
+
+
+_prepared: WeakKeyDictionary[PixelNetwork, tuple[WeightVersions, Prepared]] = (
+    WeakKeyDictionary()
+)
+
+
+def prepared(network: PixelNetwork) -> Prepared:
+    """Return the arrays of a network in main memory.
+
+    They are laid out again only after a parameter was written to
+    (`PixelNetwork.weight_versions`), because that takes as long as drawing a single
+    small image; each time for weights made in inference mode.
+    """
+    versions = network.weight_versions()
+    if versions is None:
+        return _prepare(network)
+    kept = _prepared.get(network)
+    if kept is None or kept[0] != versions:
+        kept = _prepared[network] = versions, _prepare(network)
+    return kept[1]
+
+
+def _prepare(network: PixelNetwork) -> Prepared:
+    kind, maps = part(network.config.kind.compiled), Maps(network)
+    return Prepared(
+        kind, maps, shared_weights(network, kind, maps), kind.weights(network, maps)
+    )
