@@ -5,7 +5,8 @@
 Starts `pixelrnn up` with a profiler in each process (API, worker and engine), sends each
 request three times, and counts what the last one executes, from the HTTP request to the
 picture. Files that idle processes execute are left out: what runs in the two seconds
-before the request does not count. `--list` prints the names.
+before the request does not count, nor what the supervisor and the compiler of the
+browser's modules do meanwhile. `--list` prints the names.
 
 The profiler is a `sitecustomize` module on PYTHONPATH, which Python imports when a process
 starts. It records calls while a flag file exists.
@@ -155,8 +156,11 @@ def _counted(place: Path, send: Callable[[], None]) -> dict[str, set[Call]]:
     busy = _recorded(place, "busy", send)
     found: dict[str, set[Call]] = {"API": set(), "worker": set(), "engine": set()}
     for command, calls in busy.items():
+        role = _role(command)
+        if role is None:
+            continue
         while_idle = {file for file, _ in idle.get(command, set())}
-        found[_role(command)] |= {call for call in calls if call[0] not in while_idle}
+        found[role] |= {call for call in calls if call[0] not in while_idle}
     return found
 
 
@@ -180,11 +184,14 @@ def _recorded(
     return found
 
 
-def _role(command: str) -> str:
-    """Return which process this is, by its command line."""
-    if "worker.engine" in command:
+def _role(command: str) -> str | None:
+    """Return which process this is, by its command line; None for one that does not
+    take part in a request."""
+    if "worker.engine.start" in command:
         return "engine"
-    return "API" if " api" in command else "worker"
+    if "worker.start" in command:
+        return "worker"
+    return "API" if " api " in command else None
 
 
 def _report(name: str, found: dict[str, set[Call]], is_listed: bool) -> None:
