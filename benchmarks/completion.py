@@ -35,7 +35,7 @@ from model_core import complete, load_model, log_likelihood, sample
 from model_core.data.datasets import read_dataset
 from model_core.models import Model
 from model_core.posterior.completion import PARTICLES
-from model_core.posterior.islands import begun
+from model_core.posterior.islands import mixture_and_starts
 from model_core.posterior.particles import StageParticles
 from model_core.posterior.targets import Target
 
@@ -193,7 +193,8 @@ def completed(
     facts["real"] = -float(log_likelihood(model, image[None])[0])
     facts["expected"] = expected_nats(model, image, given, i)
     target = Target.of(model, image.numpy(), given.numpy(), 1.0)
-    guided = bool(begun(target, 1, lru_cache(16)(StageParticles))[0].guides)
+    mixture, _ = mixture_and_starts(target, 1, lru_cache(16)(StageParticles))
+    guided = bool(mixture.guides)
     for name, each in (("", model), ("plain_", replace(model, guides=())))[
         : 1 + guided
     ]:

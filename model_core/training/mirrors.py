@@ -129,7 +129,7 @@ def publish_mirrored(
         return None
 
     alone = _nats(model, values)
-    mixtures = {
+    mixtures: dict[Orientation, npt.NDArray[np.float64]] = {
         orientation: _mixed(alone, _nats(_turned(model, orientation), values))
         for orientation in _fitting(model.config)
     }

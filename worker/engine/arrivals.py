@@ -128,7 +128,7 @@ class Directory:
         # An upgrade may move a model that is asked for into the records, also while this
         # worker serves it.
         records = {card.parent.name for card in cards_in(self._path / RECORDS)}
-        self._records = (records & self._asked) - names - self._of_added
+        self._records = (self._asked & records) - names - self._of_added
         ours |= self._records
         drafts = drafts_in(self._added).values() if self._added else ()
         all_names = sorted(ours | added | {draft.name for draft in drafts})
