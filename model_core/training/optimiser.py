@@ -39,8 +39,6 @@ values near 1."""
 _LEAST_FEATURES = 8
 """Smallest number of output and of input features of a kernel that is moved as a
 matrix. Pixels and two values are fewer."""
-_ROW_SQUARES_DECAY = 0.95
-"""NorMuon: decay of the mean square of an update's row."""
 _SIZE_OF_A_STEP = 0.2
 """Root mean square of a matrix's update at rate 1, which is about that of Adam (Liu et
 al., 2025, arXiv:2502.16982, 2.2)."""
@@ -72,7 +70,7 @@ class Optimiser:
         """
         self._parameters = parameters
         self._clip = training.clip
-        rule = Muon if training.rule in ("muon", "normuon") else RMSProp
+        rule = Muon if training.rule == "muon" else RMSProp
         self._rule: Rule = rule(parameters, training)
         self.state = self._rule.state
 
@@ -151,9 +149,6 @@ class Muon:
             name: torch.zeros_like(parameters.weights)
             for name in ("momentum_buffer", "square_avg")
         }
-        self._evens_rows = training.rule == "normuon"
-        if self._evens_rows:
-            self.state["row_square_avg"] = torch.zeros_like(parameters.weights)
 
     def step(self, rate: float) -> None:
         """Change the weights by the gradients in the buffer. rate: the learning
@@ -170,8 +165,6 @@ class Muon:
             is_moved = squares[where] > 0
             update = orthogonal(ahead[where].view(-1, rows, columns)).flatten()
             update = update * is_moved
-            if self._evens_rows:
-                update = self._even_rows(update, where, rows, columns)
             if self._weight_decay:
                 self._weights[where] *= 1 - rate * self._weight_decay
             self._weights[where] -= (
@@ -181,25 +174,6 @@ class Muon:
         self._weights[others] -= (
             rate * ahead[others] / (squares[others].sqrt() + self._epsilon)
         )
-
-    def _even_rows(
-        self, update: Tensor, where: Tensor, rows: int, columns: int
-    ) -> Tensor:
-        """Return a flat update of matrices of one shape, with each row divided by the
-        root of the running mean of its squares, and each matrix rescaled to its former
-        norm. Renew that mean, of which the state holds a copy for each weight of the
-        row."""
-        matrices = update.view(-1, rows, columns)
-        means = self.state["row_square_avg"][where].view(-1, rows, columns)[:, :, :1]
-        squares = matrices.square().mean(dim=2, keepdim=True)
-        means = means.lerp(squares, 1 - _ROW_SQUARES_DECAY)
-        self.state["row_square_avg"][where] = means.expand_as(matrices).flatten()
-
-        even = matrices / (means.sqrt() + self._epsilon)
-        norms = matrices.flatten(1).norm(dim=1)
-        even_norms = even.flatten(1).norm(dim=1)
-        scales = norms / (even_norms + torch.finfo(update.dtype).tiny)
-        return (even * scales[:, None, None]).flatten()
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

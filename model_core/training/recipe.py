@@ -117,7 +117,7 @@ class TrainingSection(_Section):
     (section 5.2)."""
     seed: int = Field(default=0, ge=0)
     """Decides the random weights and the order of the images."""
-    rule: Literal["rmsprop", "muon", "normuon"] = "rmsprop"
+    rule: Literal["rmsprop", "muon"] = "rmsprop"
     """rmsprop: the rule of the paper. muon: moves most kernels by their orthogonal
     momentum, and all other weights by Adam's rule. It needs a rate ten times as high,
     and `momentum` and `alpha` of 0.95."""
@@ -172,7 +172,7 @@ class TrainingSection(_Section):
 
     @model_validator(mode="after")
     def _check_rule(self) -> Self:
-        if self.rule == "rmsprop" and (not self.learning_rate or self.weight_decay):
+        if self.rule != "muon" and (not self.learning_rate or self.weight_decay):
             raise ValueError(
                 "learning_rate = auto and weight_decay are for rule = muon: expected "
                 "that rule"

@@ -65,7 +65,7 @@ def test_flat_updates_equal_those_of_separate_tensors(
         torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize("rule", ["rmsprop", "muon", "normuon"])
+@pytest.mark.parametrize("rule", ["rmsprop", "muon"])
 @pytest.mark.parametrize("kind", ["mnist-pixelcnn", "cifar10-pixelcnn"])
 def test_masked_weights_stay_masked_when_updated(rule: str, kind: str) -> None:
     """No update lets the future in, nor one colour of a pixel into another that comes before it."""
@@ -144,36 +144,6 @@ def test_muon_moves_hidden_matrices_by_a_given_size_and_the_rest_by_adams_rule()
             moves[name].abs(),
             torch.full_like(moves[name], 0.1 * 0.75 / math.sqrt(0.25)),
         )
-
-
-def test_normuon_evens_rows_and_keeps_the_norm_of_each_matrix() -> None:
-    """After one update all rows of a matrix move as far; each matrix as far as by
-    Muon."""
-    moved: dict[str, dict[str, Tensor]] = {}
-    for rule in ("muon", "normuon"):
-        torch.manual_seed(0)
-        network = build_network(
-            preset("mnist-pixelcnn").with_overrides(
-                height=4, width=3, layers=2, hidden=16, head=16
-            )
-        )
-        parameters = FlatParameters(network)
-        before = parameters.weights.clone()
-        parameters.gradients.copy_(
-            torch.randn(parameters.size, generator=torch.Generator().manual_seed(0))
-        )
-        training = TrainingSection.model_validate({"epochs": 1, "rule": rule})
-        Optimiser(parameters, training).step(0.1)
-        moved[rule] = dict(parameters.views(before - parameters.weights))
-    for name, muon in moved["muon"].items():
-        normuon = moved["normuon"][name]
-        if not moves_as_matrix(muon):
-            torch.testing.assert_close(normuon, muon)
-            continue
-        torch.testing.assert_close(normuon.norm(), muon.norm())
-        norms = normuon.flatten(1).norm(dim=1)
-        assert float(norms.std() / norms.mean()) < 1e-3
-        assert float(muon.flatten(1).norm(dim=1).std()) > float(norms.std())
 
 
 def test_weight_decay_shrinks_what_muon_moves_and_nothing_else() -> None:
