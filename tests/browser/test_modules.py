@@ -287,3 +287,17 @@ def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(
     assert curl.count('-H "Authorization: Bearer $PIXELRNN_KEY"') == calls
     compile(python, "lines", "exec")
     assert 'key=os.environ["PIXELRNN_KEY"]' in python
+
+
+def test_python_code_has_the_constants_of_python(site: Site) -> None:
+    """A field that is true, false or null in a form is True, False or None in the code beside it."""
+    site.open("history")
+    python = site.page.evaluate(
+        """async () => {
+          const {pythonOf} = await import("/playground/js/service/code_examples.js");
+          const fields = {model: "m", rank: false, weighed: true, label: null};
+          return pythonOf({kind: "complete", fields, files: {}}, {origin: "http://there", isGuarded: false});
+        }"""
+    )
+    compile(python, "code", "exec")
+    assert "    rank=False,\n    weighed=True,\n    label=None,\n" in python

@@ -36,11 +36,12 @@ const NUMBERS = ["n", "seed", "temperature", "first", "particles", "sweeps", "mi
 const FLAGS = ["rank"];
 
 /**
- * Return the call that a form makes.
+ * Return the call that a form makes: its kind, its fields, and the names of its files.
  *
  * @param {string} path - Path of the call, such as "/sample".
  * @param {Record<string, any> | FormData} body - JSON, of which null and undefined
- *     fields are left out, or a form with files.
+ *     fields are left out, or a form with files. Fields of a form that are numbers or
+ *     booleans are converted.
  * @returns {Call}
  */
 export function callOf(path, body) {
@@ -63,6 +64,7 @@ export function callOf(path, body) {
  *
  * @param {string} field - Name of the form's field.
  * @param {File} file
+ * @returns {string}
  */
 export function fileName(field, { type }) {
   const endings = /** @type {Record<string, string>} */ ({
@@ -83,6 +85,7 @@ export function fileName(field, { type }) {
  * @param {Job} job
  * @param {number} sample - Index of the image.
  * @param {Place} place
+ * @returns {string}
  */
 export function curlLine(job, sample, place) {
   const ask = curlArguments(callOfJob(job, sample + 1), place);
@@ -98,6 +101,7 @@ export function curlLine(job, sample, place) {
  *
  * @param {Call} call
  * @param {Place} place
+ * @returns {string}
  */
 export function curlOf(call, place) {
   const ask = curlArguments(call, place);
@@ -147,6 +151,7 @@ function curlArguments({ kind, fields, files }, place) {
  * @param {Job} job
  * @param {number} sample - Index of the image.
  * @param {Place} place
+ * @returns {string}
  */
 export function pythonLine(job, sample, place) {
   const call = callOfJob(job, sample + 1);
@@ -159,6 +164,7 @@ export function pythonLine(job, sample, place) {
  *
  * @param {Call} call
  * @param {Place} place
+ * @returns {string}
  */
 export function pythonOf(call, place) {
   const end = returnsPictures(call) ? ["job.wait()", `job.save("images.png", grid=True)`] : ["print(job.result())"];
@@ -199,6 +205,7 @@ function clientLines({ kind, fields, files }, { origin, isGuarded }) {
  *
  * @param {Call} call
  * @param {Place} place
+ * @returns {string}
  */
 export function javascriptOf(call, place) {
   const { kind, fields, files } = call;
@@ -289,4 +296,11 @@ const quote = (text) => (/^[\w.@:+-]+$/.test(text) ? text : `'${text.replaceAll(
  *
  * @param {any} value
  */
-const pythonLiteral = (value) => (value === true ? "True" : JSON.stringify(value));
+const pythonLiteral = (value) => {
+  const constants = new Map([
+    [true, "True"],
+    [false, "False"],
+    [null, "None"],
+  ]);
+  return constants.get(value) ?? JSON.stringify(value);
+};
